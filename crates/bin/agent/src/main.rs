@@ -1,0 +1,3 @@
+//! Activates, checks, commits or reverts one host
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The HTTP API of the release control plane
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! Drives rollouts: reads, decides, writes, wakes
+
+fn main() {}

@@ -1,0 +1,294 @@
+//! What an agent reports, and what it is told.
+//!
+//! The agent posts what it sees and gets one instruction back. [`instruct`] derives the instruction from the host's
+//! newest step and the report alone, so a lost message costs nothing: the next one leads to the same answer.
+
+use serde::{Deserialize, Serialize};
+
+use crate::strategy::{Strategy, Verify};
+use crate::{AttemptId, HostName, StepState, StorePath, Timestamp};
+
+/// What an agent sees on its host, posted at every sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The host that the agent believes to be; a token of another host is refused.
+    pub host: HostName,
+    /// The agent's version.
+    pub agent_version: String,
+    /// The host's own clock; only ever compared, so that its skew can be shown.
+    pub clock: Timestamp,
+    /// The kernel's boot id: changes with every boot.
+    pub boot_id: String,
+    /// What runs: the target of `/run/current-system`.
+    pub live: Option<StorePath>,
+    /// What the next boot would run: the target of the system profile.
+    pub boot_default: Option<StorePath>,
+    /// The attempt that the agent works on or last worked on.
+    pub report: Option<AttemptReport>,
+}
+
+/// How far an agent is with one attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptReport {
+    /// The attempt.
+    pub attempt: AttemptId,
+    /// How far it is.
+    pub phase: Phase,
+    /// The closure that was live when the activation began; recorded before it began.
+    pub prior: Option<StorePath>,
+    /// The last word of the checks, once there is one.
+    pub verdict: Option<Verdict>,
+    /// What happened, in one line for people.
+    pub message: Option<String>,
+}
+
+/// How far an agent is with an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Fetching the closure.
+    Staging,
+    /// The closure is there, signed by a trusted key, with a switch script and readable checks.
+    Staged,
+    /// The closure could not be had or is unfit; the host was not touched.
+    StageFailed,
+    /// `switch-to-configuration test` runs.
+    Activating,
+    /// Activated; the checks run.
+    Verifying,
+    /// The checks passed for long enough; waits to be told to commit.
+    Verified,
+    /// The profile and the boot default are the new closure.
+    Committed,
+    /// The prior is being put back.
+    Reverting,
+    /// The prior is live and the boot default.
+    Reverted,
+    /// The prior could not be put back; the agent goes on trying.
+    Stuck,
+}
+
+/// The checks' word on a closure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All checks passed as often as asked, and went on passing for the bake time.
+    Pass,
+    /// A check gave evidence against the closure.
+    Fail,
+    /// Checks could not be carried out, which is evidence of nothing.
+    Unknown,
+}
+
+/// What an agent is told to do next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Instruction {
+    /// Nothing new: go on with what you are at.
+    Idle,
+    /// Fetch the closure and keep it from the garbage collector.
+    Stage {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What to fetch.
+        closure: StorePath,
+        /// Give up after this long.
+        timeout_seconds: u32,
+    },
+    /// Record the prior, arm the dead-man, activate, and run the closure's checks.
+    Activate {
+        /// The attempt.
+        attempt: AttemptId,
+        /// What to activate.
+        closure: StorePath,
+        /// The bounds.
+        plan: ActivationPlan,
+    },
+    /// Make the closure the profile and the boot default, and disarm the dead-man.
+    Commit {
+        /// The attempt.
+        attempt: AttemptId,
+    },
+    /// Put the prior back, also when the attempt was committed.
+    Revert {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The prior as the control plane has it. The agent's own journal goes before it.
+        prior: Option<StorePath>,
+        /// Report `stuck` after this long, and go on trying.
+        timeout_seconds: u32,
+    },
+}
+
+impl Instruction {
+    /// The attempt it is about.
+    #[must_use]
+    pub const fn attempt(&self) -> Option<AttemptId> {
+        match self {
+            Self::Idle => None,
+            Self::Stage { attempt, .. }
+            | Self::Activate { attempt, .. }
+            | Self::Commit { attempt }
+            | Self::Revert { attempt, .. } => Some(*attempt),
+        }
+    }
+}
+
+/// The bounds of one activation, all in seconds and counted by the host's own steady clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivationPlan {
+    /// Longest run of the switch script.
+    pub activate_seconds: u32,
+    /// From the beginning of the activation to the commit.
+    pub deadman_seconds: u32,
+    /// How to run the checks.
+    pub verify: Verify,
+    /// How long they must go on passing.
+    pub bake_seconds: u32,
+}
+
+impl ActivationPlan {
+    /// The bounds that a strategy sets.
+    #[must_use]
+    pub fn of(strategy: &Strategy) -> Self {
+        Self {
+            activate_seconds: strategy.limits.activate_seconds,
+            deadman_seconds: strategy.limits.deadman_seconds,
+            verify: strategy.verify.clone(),
+            bake_seconds: strategy.bake_seconds,
+        }
+    }
+}
+
+/// The part of a host's newest step that an instruction is derived from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Where the step stands.
+    pub state: StepState,
+    /// The attempt under way, if one was begun.
+    pub attempt: Option<AttemptId>,
+    /// The release's closure for the host.
+    pub closure: StorePath,
+    /// The prior that the agent reported.
+    pub prior: Option<StorePath>,
+    /// The rollout's strategy.
+    pub strategy: Strategy,
+}
+
+/// What the host is to be told, given its newest step and what its agent last reported.
+///
+/// `Idle` also when the agent is at work on exactly this already: then there is no news for it.
+#[must_use]
+pub fn instruct(assignment: Option<&Assignment>, report: Option<&AttemptReport>) -> Instruction {
+    let Some(step) = assignment else {
+        return Instruction::Idle;
+    };
+    let Some(attempt) = step.attempt else {
+        return Instruction::Idle;
+    };
+    let phase = report
+        .filter(|report| report.attempt == attempt)
+        .map(|report| report.phase);
+    let limits = &step.strategy.limits;
+    match (step.state, phase) {
+        (StepState::Staging, None) => Instruction::Stage {
+            attempt,
+            closure: step.closure.clone(),
+            timeout_seconds: limits.stage_seconds,
+        },
+        (StepState::Activating | StepState::Verifying, None | Some(Phase::Staging | Phase::Staged)) => {
+            Instruction::Activate {
+                attempt,
+                closure: step.closure.clone(),
+                plan: ActivationPlan::of(&step.strategy),
+            }
+        }
+        (StepState::Verified, Some(Phase::Verified)) => Instruction::Commit { attempt },
+        (StepState::Reverting | StepState::Stuck, phase)
+            if !matches!(phase, Some(Phase::Reverting | Phase::Reverted | Phase::Stuck)) =>
+        {
+            Instruction::Revert {
+                attempt,
+                prior: step.prior.clone(),
+                timeout_seconds: limits.revert_seconds,
+            }
+        }
+        _ => Instruction::Idle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(state: StepState) -> Assignment {
+        Assignment {
+            state,
+            attempt: Some(AttemptId::random()),
+            closure: "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap(),
+            prior: None,
+            strategy: Strategy::default(),
+        }
+    }
+
+    fn report(step: &Assignment, phase: Phase) -> AttemptReport {
+        AttemptReport {
+            attempt: step.attempt.unwrap(),
+            phase,
+            prior: None,
+            verdict: None,
+            message: None,
+        }
+    }
+
+    #[test]
+    fn an_agent_at_work_is_left_alone() {
+        for (state, phase) in [
+            (StepState::Staging, Phase::Staging),
+            (StepState::Activating, Phase::Activating),
+            (StepState::Activating, Phase::Verifying),
+            (StepState::Verified, Phase::Committed),
+            (StepState::Reverting, Phase::Reverting),
+        ] {
+            let step = step(state);
+            assert_eq!(
+                instruct(Some(&step), Some(&report(&step, phase))),
+                Instruction::Idle,
+                "{state} {phase:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_report_of_another_attempt_counts_for_nothing() {
+        let step = step(StepState::Verified);
+        let other = AttemptReport {
+            attempt: AttemptId::random(),
+            ..report(&step, Phase::Verified)
+        };
+        assert_eq!(instruct(Some(&step), Some(&other)), Instruction::Idle);
+        assert_eq!(
+            instruct(Some(&step), Some(&report(&step, Phase::Verified))),
+            Instruction::Commit {
+                attempt: step.attempt.unwrap()
+            }
+        );
+    }
+
+    #[test]
+    fn a_committed_host_is_told_to_revert_too() {
+        let step = step(StepState::Reverting);
+        let told = instruct(Some(&step), Some(&report(&step, Phase::Committed)));
+        assert!(matches!(told, Instruction::Revert { .. }), "{told:?}");
+    }
+
+    #[test]
+    fn no_step_and_no_attempt_are_idle() {
+        assert_eq!(instruct(None, None), Instruction::Idle);
+        let waiting = Assignment {
+            attempt: None,
+            ..step(StepState::Waiting)
+        };
+        assert_eq!(instruct(Some(&waiting), None), Instruction::Idle);
+    }
+}

@@ -1,0 +1,199 @@
+//! The decision: what changes next, given a snapshot and an instant.
+//!
+//! [`decide`] is one round. The worker writes what it says in one transaction and asks again until nothing changes.
+//! Operators' commands come first and alone, then steps follow what their agents report, then the rollout follows its
+//! steps, and only then does something new begin. A round is right whatever happened before it: it compares what is
+//! wanted with what is, and remembers nothing.
+
+mod commands;
+mod ending;
+mod staging;
+mod steps;
+mod waves;
+
+use crate::event::Actor;
+use crate::snapshot::{RevertScope, Snapshot, Step};
+use crate::{AttemptId, CommandId, RolloutState, StepId, StepState, StorePath, Timestamp};
+
+/// One change, with who and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// What changes.
+    pub what: What,
+    /// Who is behind it.
+    pub actor: Actor,
+    /// Why, in one line for people.
+    pub cause: String,
+}
+
+/// What changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// The rollout's state.
+    Rollout {
+        /// The state after.
+        to: RolloutState,
+        /// Which hosts go back, when it becomes `reverting`.
+        scope: Option<RevertScope>,
+    },
+    /// Which hosts go back, while it is `reverting` already.
+    Scope(RevertScope),
+    /// A step's state.
+    Step {
+        /// The step.
+        step: StepId,
+        /// The state before.
+        from: StepState,
+        /// The state after.
+        to: StepState,
+        /// A new attempt begins with this id.
+        attempt: Option<AttemptId>,
+        /// Forget the failures so far: a person asked for it.
+        reset_failures: bool,
+    },
+    /// The agent recorded what ran before the activation.
+    Prior {
+        /// The step.
+        step: StepId,
+        /// What ran.
+        prior: StorePath,
+    },
+    /// An operator's command was taken; `refused` says why it had no effect.
+    Command {
+        /// The command.
+        command: CommandId,
+        /// Why it had no effect, if it had none.
+        refused: Option<String>,
+    },
+}
+
+/// What changes next. Empty when there is nothing to do but wait.
+///
+/// `attempt_id` gives the ids of new attempts; the worker's are random.
+pub fn decide(snapshot: &Snapshot, now: Timestamp, attempt_id: &mut dyn FnMut() -> AttemptId) -> Vec<Change> {
+    let mut round = Round {
+        snapshot,
+        now,
+        changes: Vec::new(),
+    };
+    if snapshot.rollout.state.is_terminal() {
+        round.mend();
+        round.refuse_commands();
+        return round.changes;
+    }
+    round.follow_commands();
+    if !round.changes.is_empty() {
+        return round.changes;
+    }
+    round.follow_agents();
+    if !round.changes.is_empty() {
+        return round.changes;
+    }
+    match snapshot.rollout.state {
+        RolloutState::PendingApproval => round.bound_approval(),
+        RolloutState::Staging => round.stage(attempt_id),
+        RolloutState::Rolling => round.roll(attempt_id),
+        RolloutState::Paused => round.bound_pause(),
+        RolloutState::Reverting => round.go_back(),
+        RolloutState::Succeeded | RolloutState::Reverted | RolloutState::Aborted | RolloutState::Failed => {}
+    }
+    round.changes
+}
+
+/// One round under way.
+struct Round<'a> {
+    snapshot: &'a Snapshot,
+    now: Timestamp,
+    changes: Vec<Change>,
+}
+
+impl Round<'_> {
+    fn push(&mut self, what: What, actor: Actor, cause: impl Into<String>) {
+        self.changes.push(Change {
+            what,
+            actor,
+            cause: cause.into(),
+        });
+    }
+
+    fn rollout(&mut self, to: RolloutState, cause: impl Into<String>) {
+        self.push(What::Rollout { to, scope: None }, Actor::Rules, cause);
+    }
+
+    fn revert_rollout(&mut self, scope: RevertScope, cause: impl Into<String>) {
+        self.push(
+            What::Rollout {
+                to: RolloutState::Reverting,
+                scope: Some(scope),
+            },
+            Actor::Rules,
+            cause,
+        );
+    }
+
+    fn step(&mut self, step: &Step, to: StepState, actor: Actor, cause: impl Into<String>) {
+        let what = What::Step {
+            step: step.id,
+            from: step.state,
+            to,
+            attempt: None,
+            reset_failures: false,
+        };
+        self.push(what, actor, cause);
+    }
+
+    fn begin_attempt(&mut self, step: &Step, attempt: AttemptId, cause: impl Into<String>) {
+        let what = What::Step {
+            step: step.id,
+            from: step.state,
+            to: StepState::Staging,
+            attempt: Some(attempt),
+            reset_failures: false,
+        };
+        self.push(what, Actor::Rules, cause);
+    }
+
+    /// Hosts of the environment that are out now because of rollouts.
+    fn out_now(&self) -> usize {
+        self.snapshot.out_elsewhere + self.snapshot.steps.iter().filter(|step| step.is_out()).count()
+    }
+
+    /// How many more may go out.
+    fn free_slots(&self) -> usize {
+        self.snapshot
+            .rollout
+            .strategy
+            .max_out(self.snapshot.fleet_size)
+            .saturating_sub(self.out_now())
+    }
+
+    /// Whether a step that failed will be tried again by itself.
+    fn has_tries_left(&self, step: &Step) -> bool {
+        step.failures <= self.snapshot.rollout.strategy.retries
+    }
+
+    /// Steps that failed for good: nothing but a person gets them going again.
+    fn failed(&self) -> impl Iterator<Item = &Step> {
+        self.snapshot.steps.iter().filter(|step| match step.state {
+            StepState::Stuck => true,
+            StepState::Reverted => !self.has_tries_left(step),
+            _ => false,
+        })
+    }
+
+    /// The first failure, in words.
+    fn first_failure(&self) -> Option<String> {
+        self.failed().next().map(|step| {
+            format!(
+                "{}: {}",
+                step.name,
+                step.reason
+                    .as_deref()
+                    .unwrap_or("failed for a reason nobody recorded")
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,121 @@
+//! Operators' commands.
+
+use super::{Round, What};
+use crate::event::Actor;
+use crate::snapshot::{Command, CommandKind, RevertScope};
+use crate::strategy::OnFailure;
+use crate::{RolloutState, StepState};
+
+impl Round<'_> {
+    /// Takes the oldest command; the next one is for the next round, which sees what this one changed.
+    pub(super) fn follow_commands(&mut self) {
+        let Some(command) = self.snapshot.commands.first() else {
+            return;
+        };
+        let refused = self.refusal(command);
+        if refused.is_none() {
+            self.carry_out(command);
+        }
+        let cause = refused.clone().unwrap_or_else(|| because(command));
+        self.push(
+            What::Command {
+                command: command.id,
+                refused,
+            },
+            command.actor.clone(),
+            cause,
+        );
+    }
+
+    /// A rollout that is over takes no commands.
+    pub(super) fn refuse_commands(&mut self) {
+        let state = self.snapshot.rollout.state;
+        for command in &self.snapshot.commands {
+            let why = format!("the rollout is over ({state})");
+            self.push(
+                What::Command {
+                    command: command.id,
+                    refused: Some(why.clone()),
+                },
+                command.actor.clone(),
+                why,
+            );
+        }
+    }
+
+    fn refusal(&self, command: &Command) -> Option<String> {
+        let rollout = &self.snapshot.rollout;
+        if !command.kind.fits(rollout.state) {
+            return Some(format!(
+                "a rollout that is {} cannot take `{}`",
+                rollout.state,
+                command.kind.as_str()
+            ));
+        }
+        (command.kind == CommandKind::Approve && command.by == rollout.author)
+            .then(|| "whoever started a rollout cannot approve it; ask somebody else".to_owned())
+    }
+
+    fn carry_out(&mut self, command: &Command) {
+        let (actor, cause) = (command.actor.clone(), because(command));
+        let state = self.snapshot.rollout.state;
+        let (to, scope) = match command.kind {
+            CommandKind::Approve | CommandKind::Resume => (RolloutState::Staging, None),
+            CommandKind::Pause => (RolloutState::Paused, None),
+            CommandKind::Revert => (RolloutState::Reverting, Some(RevertScope::All)),
+            CommandKind::Abort if state == RolloutState::PendingApproval => (RolloutState::Aborted, None),
+            CommandKind::Abort if state == RolloutState::Reverting => {
+                return self.push(What::Scope(RevertScope::InFlight), actor, cause);
+            }
+            CommandKind::Abort => (RolloutState::Reverting, Some(RevertScope::InFlight)),
+        };
+        self.push(What::Rollout { to, scope }, actor.clone(), cause.clone());
+        if to == RolloutState::Aborted {
+            self.skip_unbegun(&actor, &cause);
+        }
+        if command.kind == CommandKind::Resume {
+            self.retry_failed(&actor, &cause);
+        }
+    }
+
+    /// Resuming is the operator's word that a stuck host can be put back now, and, after a pause for failures, that
+    /// the failed hosts are mended.
+    fn retry_failed(&mut self, actor: &Actor, cause: &str) {
+        let retry = self.snapshot.rollout.strategy.on_failure == OnFailure::Pause;
+        for step in &self.snapshot.steps {
+            let to = match step.state {
+                StepState::Reverted if retry => StepState::Waiting,
+                StepState::Stuck => StepState::Reverting,
+                _ => continue,
+            };
+            let what = What::Step {
+                step: step.id,
+                from: step.state,
+                to,
+                attempt: None,
+                reset_failures: true,
+            };
+            self.push(what, actor.clone(), cause);
+        }
+    }
+
+    /// Leaves out every host that nothing was asked of beyond fetching.
+    pub(super) fn skip_unbegun(&mut self, actor: &Actor, cause: &str) {
+        let snapshot = self.snapshot;
+        for step in &snapshot.steps {
+            if matches!(
+                step.state,
+                StepState::Waiting | StepState::Staging | StepState::Staged
+            ) {
+                self.step(step, StepState::Skipped, actor.clone(), cause);
+            }
+        }
+    }
+}
+
+fn because(command: &Command) -> String {
+    match &command.reason {
+        Some(reason) => format!("{}: {reason}", command.kind.as_str()),
+        None => format!("asked to {}", command.kind.as_str()),
+    }
+}

@@ -1,0 +1,130 @@
+//! Going back, and the bounds of waits for people.
+
+use super::{Round, What};
+use crate::event::Actor;
+use crate::snapshot::{RevertScope, Step};
+use crate::{RolloutState, StepState};
+
+impl Round<'_> {
+    /// Puts hosts back, never more of them out at once than may be, until the rollout is over.
+    pub(super) fn go_back(&mut self) {
+        let snapshot = self.snapshot;
+        let why = snapshot
+            .rollout
+            .reason
+            .clone()
+            .unwrap_or_else(|| "the rollout goes back".to_owned());
+        self.skip_unbegun(&Actor::Rules, &why);
+        // These are out already and keep their places.
+        for step in snapshot.steps.iter().filter(|step| step.state.is_in_flight()) {
+            self.step(step, StepState::Reverting, Actor::Rules, why.clone());
+        }
+        let committed: Vec<&Step> = snapshot
+            .steps
+            .iter()
+            .filter(|step| self.has_to_go_back(step))
+            .collect();
+        let slots = self.free_slots();
+        let now = self.now;
+        for step in committed
+            .iter()
+            .filter(|step| step.seen.is_online(now))
+            .take(slots)
+        {
+            self.step(step, StepState::Reverting, Actor::Rules, why.clone());
+        }
+        if !self.changes.is_empty() || !snapshot.steps.iter().all(|step| step.state.is_settled()) {
+            return;
+        }
+        if committed.is_empty() {
+            self.conclude_reverting(&why);
+        } else {
+            self.give_up(&committed);
+        }
+    }
+
+    fn has_to_go_back(&self, step: &Step) -> bool {
+        step.state == StepState::Committed
+            && step.was_touched()
+            && self.snapshot.rollout.scope != Some(RevertScope::InFlight)
+    }
+
+    /// Committed hosts are left and none can be put back now: stuck hosts hold every place, which nothing ends but a
+    /// person, or they are offline, which is waited for.
+    fn give_up(&mut self, left: &[&Step]) {
+        let limit = self.snapshot.rollout.strategy.limits.offline_seconds;
+        let cause = if self.free_slots() == 0 {
+            "stuck hosts leave no place to put them back".to_owned()
+        } else if self.waited_in_vain(limit) {
+            format!("offline for {limit} s")
+        } else {
+            return;
+        };
+        let names: Vec<&str> = left.iter().map(|step| step.name.as_str()).collect();
+        let cause = format!(
+            "still on the release: {} ({cause}); when they are well again, roll the release before out to them",
+            names.join(", ")
+        );
+        self.rollout(RolloutState::Failed, cause);
+    }
+
+    /// Nothing has moved for so long: neither the rollout nor a step.
+    fn waited_in_vain(&self, seconds: u32) -> bool {
+        let last = self
+            .snapshot
+            .steps
+            .iter()
+            .map(|step| step.since)
+            .fold(self.snapshot.rollout.since, Ord::max);
+        (self.now - last).num_seconds() >= i64::from(seconds)
+    }
+
+    fn conclude_reverting(&mut self, why: &str) {
+        if let Some(stuck) = self
+            .snapshot
+            .steps
+            .iter()
+            .find(|step| step.state == StepState::Stuck)
+        {
+            let detail = stuck
+                .reason
+                .as_deref()
+                .unwrap_or("its prior could not be put back");
+            self.rollout(
+                RolloutState::Failed,
+                format!(
+                    "{} is stuck: {detail}; the rollout went back because: {why}",
+                    stuck.name
+                ),
+            );
+        } else if self.snapshot.rollout.scope == Some(RevertScope::InFlight) {
+            self.rollout(RolloutState::Aborted, why);
+        } else {
+            self.rollout(RolloutState::Reverted, why);
+        }
+    }
+
+    pub(super) fn bound_approval(&mut self) {
+        let limit = self.snapshot.rollout.strategy.limits.person_seconds;
+        if self.in_this_state_for(limit) {
+            let cause = format!("nobody approved it within {limit} s");
+            self.skip_unbegun(&Actor::Rules, &cause);
+            self.rollout(RolloutState::Aborted, cause);
+        }
+    }
+
+    pub(super) fn bound_pause(&mut self) {
+        let limit = self.snapshot.rollout.strategy.limits.person_seconds;
+        if self.in_this_state_for(limit) {
+            let what = What::Rollout {
+                to: RolloutState::Reverting,
+                scope: Some(RevertScope::InFlight),
+            };
+            self.push(what, Actor::Rules, format!("nobody resumed it within {limit} s"));
+        }
+    }
+
+    fn in_this_state_for(&self, limit: u32) -> bool {
+        (self.now - self.snapshot.rollout.since).num_seconds() >= i64::from(limit)
+    }
+}

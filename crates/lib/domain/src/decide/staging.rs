@@ -1,0 +1,110 @@
+//! Staging: every host fetches its closure before the first one activates.
+
+use super::Round;
+use crate::snapshot::Step;
+use crate::strategy::{Offline, OnFailure};
+use crate::{AttemptId, RolloutState, StepState};
+
+impl Round<'_> {
+    pub(super) fn stage(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
+        if self.stop_for_failures() {
+            return;
+        }
+        self.begin_staging(attempt_id);
+        let under_way = |step: &Step| matches!(step.state, StepState::Waiting | StepState::Staging);
+        if self.changes.is_empty() && !self.snapshot.steps.iter().any(under_way) && !self.retries_pending() {
+            self.rollout(RolloutState::Rolling, "every host has its closure");
+        }
+    }
+
+    /// Asks every waiting host to fetch, and takes failed ones with tries left back to waiting.
+    pub(super) fn begin_staging(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
+        let snapshot = self.snapshot;
+        for step in &snapshot.steps {
+            match step.state {
+                StepState::Reverted if self.has_tries_left(step) => {
+                    let cause = format!(
+                        "try {} of {} after: {}",
+                        step.failures + 1,
+                        self.snapshot.rollout.strategy.retries + 1,
+                        step.reason.as_deref().unwrap_or("a failure")
+                    );
+                    self.step(step, StepState::Waiting, crate::event::Actor::Rules, cause);
+                }
+                StepState::Waiting if !step.seen.is_online(self.now) => self.handle_offline(step),
+                StepState::Waiting if step.is_there_already() => {
+                    let cause = "the host runs the release already";
+                    self.step(step, StepState::Committed, super::steps::host(step), cause);
+                }
+                StepState::Waiting => self.begin_attempt(step, attempt_id(), "fetch the closure"),
+                _ => {}
+            }
+        }
+    }
+
+    /// What the strategy says of a host that is offline when its turn comes.
+    pub(super) fn handle_offline(&mut self, step: &Step) {
+        let rules = crate::event::Actor::Rules;
+        let strategy = &self.snapshot.rollout.strategy;
+        match strategy.offline {
+            Offline::Skip => self.step(step, StepState::Skipped, rules, "offline when its turn came"),
+            Offline::Fail => self.step(step, StepState::Reverted, rules, "offline when its turn came"),
+            Offline::Wait if step.overdue(strategy.limits.offline_seconds, self.now) => {
+                let cause = format!("offline for {} s", strategy.limits.offline_seconds);
+                self.step(step, StepState::Reverted, rules, cause);
+            }
+            Offline::Wait => {}
+        }
+    }
+
+    pub(super) fn retries_pending(&self) -> bool {
+        self.snapshot
+            .steps
+            .iter()
+            .any(|step| step.state == StepState::Reverted && self.has_tries_left(step))
+    }
+
+    /// Turns failures into the rollout's own state. True when the rollout goes no further by itself.
+    pub(super) fn stop_for_failures(&mut self) -> bool {
+        let Some(why) = self.first_failure() else {
+            return false;
+        };
+        let touched = self.snapshot.steps.iter().any(Step::was_touched);
+        match self.snapshot.rollout.strategy.on_failure {
+            OnFailure::Pause => self.rollout(RolloutState::Paused, why),
+            OnFailure::RevertRollout if touched => {
+                self.revert_rollout(crate::snapshot::RevertScope::All, why)
+            }
+            OnFailure::RevertRollout => self.fail_unbegun(why),
+            OnFailure::RevertHost => return self.stop_for_canary(why),
+        }
+        true
+    }
+
+    /// A stuck host or a failed canary stops the rollout even where single hosts may fail.
+    fn stop_for_canary(&mut self, why: String) -> bool {
+        if self.failed().any(|step| step.state == StepState::Stuck) {
+            self.rollout(RolloutState::Paused, why);
+            return true;
+        }
+        if !self.failed().any(|step| step.wave == 0) {
+            return false;
+        }
+        if self
+            .snapshot
+            .steps
+            .iter()
+            .any(|step| step.state.is_in_flight() || step.state == StepState::Reverting)
+        {
+            // The other canaries finish first; nothing new begins.
+            return true;
+        }
+        self.fail_unbegun(why);
+        true
+    }
+
+    fn fail_unbegun(&mut self, why: String) {
+        self.skip_unbegun(&crate::event::Actor::Rules, &why);
+        self.rollout(RolloutState::Failed, why);
+    }
+}

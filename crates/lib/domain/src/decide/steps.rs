@@ -1,0 +1,193 @@
+//! Steps follow what their agents report, and the bounds of their waits.
+
+use super::{Round, What};
+use crate::event::Actor;
+use crate::snapshot::Step;
+use crate::{Phase, StepState, StorePath};
+
+/// How long after a bound of the agent's own the control plane waits for the agent's word, in seconds.
+///
+/// One long poll (30 s), and as much again for an agent that was just restarted.
+const GRACE_SECONDS: u32 = 60;
+
+impl Round<'_> {
+    /// One change a step and round: the next round sees it and goes on.
+    pub(super) fn follow_agents(&mut self) {
+        let snapshot = self.snapshot;
+        for step in &snapshot.steps {
+            if self.record_prior(step) {
+                continue;
+            }
+            match step.state {
+                StepState::Staging => self.follow_staging(step),
+                StepState::Activating => self.follow_activating(step),
+                StepState::Verifying => self.follow_verifying(step),
+                StepState::Verified => self.follow_verified(step),
+                StepState::Reverting => self.follow_reverting(step),
+                StepState::Stuck => self.follow_stuck(step),
+                StepState::Waiting
+                | StepState::Staged
+                | StepState::Committed
+                | StepState::Reverted
+                | StepState::Skipped => {}
+            }
+        }
+    }
+
+    /// A rollout that is over still learns that a stuck host mended.
+    pub(super) fn mend(&mut self) {
+        let snapshot = self.snapshot;
+        for step in snapshot
+            .steps
+            .iter()
+            .filter(|step| step.state == StepState::Stuck)
+        {
+            self.follow_stuck(step);
+        }
+    }
+
+    fn record_prior(&mut self, step: &Step) -> bool {
+        let told: Option<&StorePath> = step.report().and_then(|report| report.prior.as_ref());
+        match told {
+            Some(prior) if step.prior.is_none() => {
+                let what = What::Prior {
+                    step: step.id,
+                    prior: prior.clone(),
+                };
+                self.push(what, host(step), "the agent recorded what ran before");
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn follow_staging(&mut self, step: &Step) {
+        match step.phase() {
+            Some(Phase::Staged) => {
+                let said = step.said("the closure is on the host");
+                self.step(step, StepState::Staged, host(step), said);
+            }
+            Some(Phase::StageFailed) => {
+                let said = step.said("the closure could not be fetched");
+                self.step(step, StepState::Reverted, host(step), said);
+            }
+            _ if step.overdue(
+                self.snapshot.rollout.strategy.limits.stage_seconds + GRACE_SECONDS,
+                self.now,
+            ) =>
+            {
+                let cause = format!(
+                    "the closure was not fetched within {} s",
+                    self.snapshot.rollout.strategy.limits.stage_seconds
+                );
+                self.step(step, StepState::Reverted, Actor::Rules, cause);
+            }
+            _ => {}
+        }
+    }
+
+    fn follow_activating(&mut self, step: &Step) {
+        match step.phase() {
+            Some(Phase::Verifying | Phase::Verified) => {
+                self.step(step, StepState::Verifying, host(step), "activated");
+            }
+            _ => self.follow_failure(step),
+        }
+    }
+
+    fn follow_verifying(&mut self, step: &Step) {
+        match step.phase() {
+            Some(Phase::Verified) => {
+                let said = step.said("the checks passed");
+                self.step(step, StepState::Verified, host(step), said);
+            }
+            _ => self.follow_failure(step),
+        }
+    }
+
+    fn follow_verified(&mut self, step: &Step) {
+        match step.phase() {
+            Some(Phase::Committed) => {
+                let said = step.said("the profile and the boot default are the release's closure");
+                self.step(step, StepState::Committed, host(step), said);
+            }
+            _ => self.follow_failure(step),
+        }
+    }
+
+    /// The agent's own evidence, or its silence beyond the dead-man's deadline.
+    fn follow_failure(&mut self, step: &Step) {
+        let deadman = self.snapshot.rollout.strategy.limits.deadman_seconds;
+        match step.phase() {
+            Some(Phase::Reverted | Phase::StageFailed) => {
+                let said = step.said("the host went back to its prior");
+                self.step(step, StepState::Reverted, host(step), said);
+            }
+            Some(Phase::Reverting) => {
+                let said = step.said("the host goes back to its prior");
+                self.step(step, StepState::Reverting, host(step), said);
+            }
+            Some(Phase::Stuck) => {
+                let said = step.said("the prior could not be put back");
+                self.step(step, StepState::Stuck, host(step), said);
+            }
+            _ if step.overdue(deadman.saturating_add(GRACE_SECONDS), self.now) => {
+                let cause =
+                    format!("no word of success within {deadman} s; its dead-man puts the prior back");
+                self.step(step, StepState::Reverting, Actor::Rules, cause);
+            }
+            _ => {}
+        }
+    }
+
+    fn follow_reverting(&mut self, step: &Step) {
+        let reason = step
+            .reason
+            .clone()
+            .unwrap_or_else(|| "the host went back to its prior".to_owned());
+        match step.phase() {
+            Some(Phase::Reverted | Phase::StageFailed) => {
+                self.step(step, StepState::Reverted, host(step), reason);
+            }
+            Some(Phase::Stuck) => {
+                let said = step.said("the prior could not be put back");
+                self.step(step, StepState::Stuck, host(step), said);
+            }
+            _ if is_on_prior(step) => self.step(step, StepState::Reverted, host(step), reason),
+            _ => {
+                let limit = self.snapshot.rollout.strategy.limits.revert_seconds;
+                if step.overdue(limit.saturating_add(GRACE_SECONDS), self.now) {
+                    let cause =
+                        format!("not known to be back on its prior within {limit} s; first: {reason}");
+                    self.step(step, StepState::Stuck, Actor::Rules, cause);
+                }
+            }
+        }
+    }
+
+    fn follow_stuck(&mut self, step: &Step) {
+        if matches!(step.phase(), Some(Phase::Reverted)) || is_on_prior(step) {
+            let reason = step.reason.clone().unwrap_or_default();
+            self.step(
+                step,
+                StepState::Reverted,
+                host(step),
+                format!("mended by itself: {reason}"),
+            );
+        }
+    }
+}
+
+/// Whether a host whose agent knows nothing of the attempt, such as after a new disk, was seen on its prior since the
+/// step came into its state.
+fn is_on_prior(step: &Step) -> bool {
+    step.report().is_none()
+        && step.seen.at.is_some_and(|at| at > step.since)
+        && step.prior.is_some()
+        && step.seen.live == step.prior
+        && step.seen.boot_default == step.prior
+}
+
+pub(super) fn host(step: &Step) -> Actor {
+    Actor::Host(step.name.to_string())
+}

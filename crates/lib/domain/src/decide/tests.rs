@@ -1,0 +1,1 @@
+//! Examples of single rounds; the properties are in tests/.

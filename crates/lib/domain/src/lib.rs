@@ -1,0 +1,48 @@
+//! The core of Slipway: ids, states, the strategy and the pure function that decides a rollout's next changes.
+//!
+//! Nothing here does I/O, waits, reads a clock or draws a random number: instants and attempt ids are arguments.
+//! So the worker, the property tests and the simulator run the very same code.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`id`], [`name`], [`store_path`] | identifiers, parsed once at the edge |
+//! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
+//! | [`state`] | the two state machines and which changes they allow |
+//! | [`agent`] | what an agent reports and what it is told: [`agent::instruct`] |
+//! | [`snapshot`] | everything a decision looks at |
+//! | [`decide`] | [`decide::decide`]: snapshot and instant in, changes out |
+//! | [`plan`] | which host goes in which wave |
+//! | [`event`] | the audit log's entries and their hash chain |
+//! | [`role`] | who may do what |
+
+pub mod agent;
+pub mod decide;
+pub mod event;
+pub mod id;
+pub mod name;
+pub mod plan;
+pub mod role;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+pub mod snapshot;
+pub mod state;
+pub mod store_path;
+pub mod strategy;
+
+pub use agent::{Instruction, Observation, Phase};
+pub use id::{
+    AttemptId, CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,
+};
+pub use name::{EnvironmentName, HostName, NameError, PrincipalName};
+pub use role::Role;
+pub use state::{RolloutState, StepState};
+pub use store_path::{StoreDir, StorePath, StorePathError};
+pub use strategy::Strategy;
+
+/// An instant of the control plane, which has one clock: the database's.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
+
+/// A host that has not been heard of for this many seconds counts as offline.
+///
+/// One long poll (30 s) and half as much again.
+pub const OFFLINE_AFTER_SECONDS: i64 = 45;

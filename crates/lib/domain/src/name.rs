@@ -1,0 +1,104 @@
+//! Names that people give: of hosts, environments and principals.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest name, in bytes: the limit of a DNS label (RFC 1035, 2.3.4), so that a host's name can be one.
+pub const MAX_NAME_BYTES: usize = 63;
+
+/// Text that is no valid name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{value}` is not a valid {kind} name: use 1 to 63 lower-case letters, digits and `-`, beginning and ending with a letter or digit"
+)]
+pub struct NameError {
+    kind: &'static str,
+    value: String,
+}
+
+fn is_name(text: &str) -> bool {
+    let edge = |c: Option<&u8>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let bytes = text.as_bytes();
+    bytes.len() <= MAX_NAME_BYTES
+        && edge(bytes.first())
+        && edge(bytes.last())
+        && bytes
+            .iter()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-')
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                if is_name(&text) {
+                    Ok(Self(text))
+                } else {
+                    Err(NameError { kind: $kind, value: text.chars().take(80).collect() })
+                }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    };
+}
+
+name!(/** A host's name, unique in the whole control plane. */ HostName, "host");
+name!(/** An environment's name, such as `prod`. */ EnvironmentName, "environment");
+name!(/** A principal's name, such as `admin` or `ci`. */ PrincipalName, "principal");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_dns_labels() {
+        for good in ["a", "web-1", "0", &"x".repeat(63)] {
+            assert!(good.parse::<HostName>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "Web", "a_b", "a.b", "a b", "ä", &"x".repeat(64)] {
+            let error = bad.parse::<HostName>().unwrap_err().to_string();
+            assert!(error.contains("is not a valid host name: use 1 to 63"), "{error}");
+        }
+    }
+
+    #[test]
+    fn json_is_checked_too() {
+        assert!(serde_json::from_str::<EnvironmentName>("\"../etc\"").is_err());
+    }
+}

@@ -1,0 +1,70 @@
+//! Which host goes in which wave.
+
+use std::collections::BTreeSet;
+
+use crate::HostName;
+use crate::strategy::{Canary, Strategy};
+
+/// The waves of a rollout over these hosts: number 0 is the canary (empty when there is none), then batches by name.
+///
+/// Every host is in exactly one wave. Names that are no hosts of the fleet are passed over:
+/// [`Strategy::check`] has refused them before.
+#[must_use]
+pub fn waves(strategy: &Strategy, fleet: &BTreeSet<HostName>) -> Vec<Vec<HostName>> {
+    let canary: Vec<HostName> = match &strategy.canary {
+        Canary::Number(n) => fleet.iter().take(*n as usize).cloned().collect(),
+        Canary::Hosts(names) => fleet
+            .iter()
+            .filter(|name| names.contains(name))
+            .cloned()
+            .collect(),
+    };
+    let rest: Vec<HostName> = fleet
+        .iter()
+        .filter(|name| !canary.contains(name))
+        .cloned()
+        .collect();
+    let mut waves = vec![canary];
+    waves.extend(
+        rest.chunks(strategy.batch.of(fleet.len()))
+            .map(<[HostName]>::to_vec),
+    );
+    waves
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::strategy::Share;
+
+    fn fleet() -> BTreeSet<HostName> {
+        ["a", "b", "c", "d", "e", "f"].map(|n| n.parse().unwrap()).into()
+    }
+
+    fn shape(strategy: &Strategy) -> String {
+        let waves = waves(strategy, &fleet());
+        let text: Vec<String> = waves
+            .iter()
+            .map(|wave| wave.iter().map(HostName::as_str).collect::<String>())
+            .collect();
+        text.join("|")
+    }
+
+    #[test]
+    fn a_canary_and_batches() {
+        let by = |canary, batch| {
+            shape(&Strategy {
+                canary,
+                batch,
+                ..Strategy::default()
+            })
+        };
+        assert_eq!(by(Canary::Number(1), Share::Number(2)), "a|bc|de|f");
+        assert_eq!(by(Canary::Number(0), Share::Number(4)), "|abcd|ef");
+        assert_eq!(
+            by(Canary::Hosts(vec!["d".parse().unwrap()]), Share::Percent(50)),
+            "d|abc|ef"
+        );
+        assert_eq!(by(Canary::Number(6), Share::Number(1)), "abcdef");
+    }
+}

@@ -1,0 +1,260 @@
+//! Everything that a decision looks at, read in one transaction.
+
+use crate::agent::{AttemptReport, Verdict};
+use crate::event::Actor;
+use crate::{
+    AttemptId, CommandId, HostId, HostName, OFFLINE_AFTER_SECONDS, Phase, PrincipalId, RolloutId,
+    RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
+};
+
+/// One rollout, its steps, and what is known of their hosts.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The rollout.
+    pub rollout: Rollout,
+    /// Its steps, ordered by wave and then by host name.
+    pub steps: Vec<Step>,
+    /// Hosts in the environment, also those without a step.
+    pub fleet_size: usize,
+    /// Hosts without a step here that an earlier rollout left out of service.
+    pub out_elsewhere: usize,
+    /// Operators' commands that were not carried out yet, the oldest first.
+    pub commands: Vec<Command>,
+}
+
+/// The rollout itself.
+#[derive(Debug, Clone)]
+pub struct Rollout {
+    /// Its id.
+    pub id: RolloutId,
+    /// Where it stands.
+    pub state: RolloutState,
+    /// Since when.
+    pub since: Timestamp,
+    /// How it goes about its hosts.
+    pub strategy: Strategy,
+    /// Who started it; may not approve it.
+    pub author: PrincipalId,
+    /// While `reverting`: which hosts go back.
+    pub scope: Option<RevertScope>,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+}
+
+/// Which hosts go back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RevertScope {
+    /// Every host that was touched; ends `reverted`.
+    All,
+    /// Only hosts under way; ends `aborted`.
+    InFlight,
+}
+
+impl RevertScope {
+    /// The name used in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::InFlight => "in_flight",
+        }
+    }
+
+    /// Reads the database's name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::All, Self::InFlight]
+            .into_iter()
+            .find(|scope| scope.as_str() == name)
+    }
+}
+
+/// One host's part.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its id.
+    pub id: StepId,
+    /// The host.
+    pub host: HostId,
+    /// The host's name, for people.
+    pub name: HostName,
+    /// 0 is the canary.
+    pub wave: u32,
+    /// Where it stands.
+    pub state: StepState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The attempt under way or last made.
+    pub attempt: Option<AttemptId>,
+    /// How often it came to `reverted` or `stuck` since the rollout began or was last resumed.
+    pub failures: u32,
+    /// The release's closure for this host.
+    pub closure: StorePath,
+    /// What ran when the activation began, as the agent recorded it.
+    pub prior: Option<StorePath>,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+    /// The host as last seen.
+    pub seen: Seen,
+    /// Whether an earlier rollout left the host out of service.
+    pub out_before: bool,
+}
+
+/// A host as its agent last saw it.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// When the control plane last heard of it.
+    pub at: Option<Timestamp>,
+    /// What ran.
+    pub live: Option<StorePath>,
+    /// What the next boot would have run.
+    pub boot_default: Option<StorePath>,
+    /// What the agent was at.
+    pub report: Option<AttemptReport>,
+}
+
+/// What an operator asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// Its id.
+    pub id: CommandId,
+    /// What.
+    pub kind: CommandKind,
+    /// Who.
+    pub by: PrincipalId,
+    /// Who, for the event.
+    pub actor: Actor,
+    /// Why, in the operator's own words.
+    pub reason: Option<String>,
+}
+
+/// What an operator can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandKind {
+    /// Let it begin. Not by its author.
+    Approve,
+    /// Begin nothing new.
+    Pause,
+    /// Go on; under `on_failure: pause`, try the failed hosts again.
+    Resume,
+    /// Put every touched host back to its prior.
+    Revert,
+    /// Put hosts under way back, leave committed ones, stop.
+    Abort,
+}
+
+impl CommandKind {
+    /// Every command.
+    pub const ALL: [Self; 5] = [
+        Self::Approve,
+        Self::Pause,
+        Self::Resume,
+        Self::Revert,
+        Self::Abort,
+    ];
+
+    /// The name used in JSON and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Revert => "revert",
+            Self::Abort => "abort",
+        }
+    }
+
+    /// Reads the database's name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// Whether a rollout in this state can take the command.
+    #[must_use]
+    pub const fn fits(self, state: RolloutState) -> bool {
+        use RolloutState as R;
+        match self {
+            Self::Approve => matches!(state, R::PendingApproval),
+            Self::Pause => matches!(state, R::Staging | R::Rolling),
+            Self::Resume => matches!(state, R::Paused),
+            Self::Revert => matches!(state, R::Staging | R::Rolling | R::Paused),
+            Self::Abort => !state.is_terminal(),
+        }
+    }
+}
+
+impl Seen {
+    /// Whether the host was heard of lately.
+    #[must_use]
+    pub fn is_online(&self, now: Timestamp) -> bool {
+        self.at
+            .is_some_and(|at| (now - at).num_seconds() < OFFLINE_AFTER_SECONDS)
+    }
+}
+
+impl Step {
+    /// The agent's report on this step's own attempt.
+    #[must_use]
+    pub fn report(&self) -> Option<&AttemptReport> {
+        self.seen
+            .report
+            .as_ref()
+            .filter(|report| Some(report.attempt) == self.attempt)
+    }
+
+    /// The phase in that report.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.report().map(|report| report.phase)
+    }
+
+    /// The agent's own words, or these.
+    #[must_use]
+    pub fn said(&self, otherwise: &str) -> String {
+        self.report()
+            .and_then(|report| report.message.clone())
+            .unwrap_or_else(|| otherwise.to_owned())
+    }
+
+    /// Whether its checks can come to no verdict.
+    #[must_use]
+    pub fn is_inconclusive(&self) -> bool {
+        self.state == StepState::Verifying
+            && self
+                .report()
+                .is_some_and(|report| report.verdict == Some(Verdict::Unknown))
+    }
+
+    /// Whether the host counts as out because of rollouts.
+    #[must_use]
+    pub const fn is_out(&self) -> bool {
+        self.state.is_out()
+            || (self.out_before
+                && matches!(
+                    self.state,
+                    StepState::Waiting | StepState::Staging | StepState::Staged
+                ))
+    }
+
+    /// Whether more than the given number of seconds have passed in this state.
+    #[must_use]
+    pub fn overdue(&self, seconds: u32, now: Timestamp) -> bool {
+        (now - self.since).num_seconds() >= i64::from(seconds)
+    }
+
+    /// Whether the host runs the release's closure already and would boot it.
+    #[must_use]
+    pub fn is_there_already(&self) -> bool {
+        self.seen.live.as_ref() == Some(&self.closure)
+            && self.seen.boot_default.as_ref() == Some(&self.closure)
+    }
+
+    /// Whether the host was, or may have been, activated in this rollout at any time.
+    #[must_use]
+    pub const fn was_touched(&self) -> bool {
+        self.prior.is_some() || self.state.is_out()
+    }
+}

@@ -1,0 +1,240 @@
+//! The check of a strategy against the fleet it is for. All problems are told at once.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::{Canary, Share, Strategy};
+use crate::HostName;
+
+/// The longest wait a strategy may ask for, in seconds: 30 days.
+const MAX_SECONDS: u32 = 30 * 24 * 3600;
+/// More tries than this would hide a broken host.
+const MAX_RETRIES: u32 = 10;
+
+/// One thing that is wrong with a strategy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StrategyProblem {
+    /// The field, such as `verify.passes`.
+    pub field: &'static str,
+    /// What is wrong and what to write instead.
+    pub detail: String,
+}
+
+/// Everything that is wrong with a strategy; never empty.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct StrategyProblems(pub Vec<StrategyProblem>);
+
+impl fmt::Display for StrategyProblems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the strategy cannot be used: ")?;
+        for (i, problem) in self.0.iter().enumerate() {
+            write!(
+                f,
+                "{}{}: {}",
+                if i == 0 { "" } else { "; " },
+                problem.field,
+                problem.detail
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Strategy {
+    /// Checks the strategy against the hosts it is to be used on.
+    pub fn check(&self, fleet: &BTreeSet<HostName>) -> Result<(), StrategyProblems> {
+        let mut found = Vec::new();
+        let mut say = |field, detail: String| found.push(StrategyProblem { field, detail });
+        let hosts = fleet.len();
+
+        match &self.canary {
+            Canary::Number(n) if *n as usize > hosts => {
+                say(
+                    "canary",
+                    format!("{n} is more than the {hosts} hosts of the rollout; use 0 to {hosts}"),
+                );
+            }
+            Canary::Number(_) => {}
+            Canary::Hosts(names) => {
+                let unknown: Vec<_> = names
+                    .iter()
+                    .filter(|name| !fleet.contains(name))
+                    .map(HostName::as_str)
+                    .collect();
+                if !unknown.is_empty() {
+                    say(
+                        "canary",
+                        format!(
+                            "not hosts of the rollout: {}; name hosts of the release",
+                            unknown.join(", ")
+                        ),
+                    );
+                }
+                if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
+                    say("canary", "a host is named twice; name each once".to_owned());
+                }
+            }
+        }
+        for (field, share) in [("batch", self.batch), ("max_unavailable", self.max_unavailable)] {
+            match share {
+                Share::Number(0) | Share::Percent(0) => {
+                    say(field, format!("{share} would never get anywhere; use 1 or more"));
+                }
+                Share::Percent(p) if p > 100 => say(field, format!("{share} is over 100%; use 1% to 100%")),
+                _ => {}
+            }
+        }
+        let limits = &self.limits;
+        for (field, seconds) in [
+            ("verify.interval_seconds", self.verify.interval_seconds),
+            ("verify.timeout_seconds", self.verify.timeout_seconds),
+            ("limits.stage_seconds", limits.stage_seconds),
+            ("limits.activate_seconds", limits.activate_seconds),
+            ("limits.deadman_seconds", limits.deadman_seconds),
+            ("limits.revert_seconds", limits.revert_seconds),
+            ("limits.offline_seconds", limits.offline_seconds),
+            ("limits.person_seconds", limits.person_seconds),
+        ] {
+            if !(1..=MAX_SECONDS).contains(&seconds) {
+                say(
+                    field,
+                    format!("{seconds} is out of range; use 1 to {MAX_SECONDS}"),
+                );
+            }
+        }
+        if self.bake_seconds > MAX_SECONDS {
+            say(
+                "bake_seconds",
+                format!("{} is out of range; use 0 to {MAX_SECONDS}", self.bake_seconds),
+            );
+        }
+        if self.verify.passes == 0 {
+            say(
+                "verify.passes",
+                "0 would take any closure for healthy; use 1 or more".to_owned(),
+            );
+        }
+        if self.retries > MAX_RETRIES {
+            say(
+                "retries",
+                format!("{} is out of range; use 0 to {MAX_RETRIES}", self.retries),
+            );
+        }
+        let passes =
+            u64::from(self.verify.passes.saturating_sub(1)) * u64::from(self.verify.interval_seconds);
+        if passes > u64::from(self.verify.timeout_seconds) {
+            say(
+                "verify.timeout_seconds",
+                format!(
+                    "{} passes every {} s take {passes} s, more than the {} s allowed; raise it or ask for fewer passes",
+                    self.verify.passes, self.verify.interval_seconds, self.verify.timeout_seconds
+                ),
+            );
+        }
+        let needed = u64::from(limits.activate_seconds)
+            + u64::from(self.verify.timeout_seconds)
+            + u64::from(self.bake_seconds);
+        if u64::from(limits.deadman_seconds) <= needed {
+            say(
+                "limits.deadman_seconds",
+                format!(
+                    "{} s is not after activation, checks and bake time, which may take {needed} s; use more than {needed}",
+                    limits.deadman_seconds
+                ),
+            );
+        }
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(StrategyProblems(found))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet(n: usize) -> BTreeSet<HostName> {
+        (0..n).map(|i| format!("web-{i}").parse().unwrap()).collect()
+    }
+
+    fn problems(json: &str) -> String {
+        let strategy: Strategy = serde_json::from_str(json).unwrap();
+        strategy.check(&fleet(3)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_is_good_for_any_fleet() {
+        for n in 1..50 {
+            Strategy::default().check(&fleet(n)).unwrap();
+        }
+    }
+
+    #[test]
+    fn each_problem_names_its_field_and_cure() {
+        for (json, field, cure) in [
+            (r#"{"canary":4}"#, "canary", "use 0 to 3"),
+            (
+                r#"{"canary":["db-1"]}"#,
+                "canary",
+                "not hosts of the rollout: db-1",
+            ),
+            (r#"{"canary":["web-1","web-1"]}"#, "canary", "named twice"),
+            (r#"{"batch":0}"#, "batch", "use 1 or more"),
+            (r#"{"batch":"101%"}"#, "batch", "use 1% to 100%"),
+            (r#"{"max_unavailable":"0%"}"#, "max_unavailable", "use 1 or more"),
+            (r#"{"verify":{"passes":0}}"#, "verify.passes", "use 1 or more"),
+            (
+                r#"{"verify":{"passes":90}}"#,
+                "verify.timeout_seconds",
+                "take 178 s",
+            ),
+            (
+                r#"{"limits":{"deadman_seconds":300}}"#,
+                "limits.deadman_seconds",
+                "more than 390",
+            ),
+            (
+                r#"{"limits":{"stage_seconds":0}}"#,
+                "limits.stage_seconds",
+                "use 1 to 2592000",
+            ),
+            (r#"{"retries":11}"#, "retries", "use 0 to 10"),
+        ] {
+            let told = problems(json);
+            assert!(
+                told.contains(&format!("{field}: ")) && told.contains(cure),
+                "{json}: {told}"
+            );
+        }
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let told = problems(r#"{"canary":9,"batch":0,"retries":99}"#);
+        assert_eq!(told.matches("; use").count(), 3, "{told}");
+    }
+
+    #[test]
+    fn what_is_no_strategy_is_refused_by_name() {
+        for (json, said) in [
+            (r#"{"batch":-1}"#, "a number of hosts such as 2"),
+            (r#"{"batch":"half"}"#, "a percentage such as"),
+            (r#"{"canary":"web-1"}"#, "a list of host names"),
+            (r#"{"batches":2}"#, "unknown field `batches`"),
+            (r#"{"on_failure":"shrug"}"#, "revert_rollout"),
+        ] {
+            let error = serde_json::from_str::<Strategy>(json).unwrap_err().to_string();
+            assert!(error.contains(said), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_share_is_never_less_than_one_host() {
+        assert_eq!(Share::Percent(25).of(3), 1);
+        assert_eq!(Share::Percent(25).of(9), 2);
+        assert_eq!(Share::Percent(100).of(9), 9);
+        assert_eq!(Share::Number(4).of(2), 4);
+    }
+}

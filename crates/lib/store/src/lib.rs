@@ -1,0 +1,1 @@
+//! All SQL of Slipway and its migrations
