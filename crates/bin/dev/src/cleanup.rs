@@ -1,0 +1,100 @@
+//! Putting right what a run left behind whose owner was killed before it could.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::leftovers;
+use crate::run_dir::{DRAFT, PREFIX, lock_file, remove_tree};
+
+/// A draft younger than this may be one whose owner is about to lock it.
+const DRAFT_AGE: Duration = Duration::from_secs(60);
+
+/// One dead run that was cleaned up.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Cleaned {
+    /// The run's id.
+    pub id: String,
+    /// How many of its processes were still there.
+    pub processes: usize,
+}
+
+/// Cleans up every run below `base` whose owner is dead. Runs of living owners and folders of other users
+/// are not touched: their locks cannot be taken.
+pub fn dead_runs(base: &Path) -> Result<Vec<Cleaned>> {
+    let mut cleaned = Vec::new();
+    for folder in run_folders(base) {
+        let Some(_lock) = lock_of_dead(&folder) else {
+            continue;
+        };
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        let id = name
+            .trim_start_matches(PREFIX)
+            .trim_start_matches(DRAFT)
+            .to_owned();
+        let processes = leftovers::end_all(&id, &folder, true);
+        remove_tree(&folder)?;
+        cleaned.push(Cleaned { id, processes });
+    }
+    Ok(cleaned)
+}
+
+fn run_folders(base: &Path) -> Vec<PathBuf> {
+    fs::read_dir(base)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(PREFIX) || (name.starts_with(DRAFT) && is_old(entry))
+        })
+        .map(|entry| entry.path())
+        .collect()
+}
+
+fn is_old(entry: &fs::DirEntry) -> bool {
+    let age = entry
+        .metadata()
+        .and_then(|meta| meta.modified())
+        .map(|time| time.elapsed().unwrap_or_default());
+    age.is_ok_and(|age| age > DRAFT_AGE)
+}
+
+/// Holding the lock while cleaning keeps a second start from cleaning the same run.
+fn lock_of_dead(folder: &Path) -> Option<File> {
+    let file = File::open(lock_file(folder)).ok()?;
+    match file.try_lock() {
+        Ok(()) => Some(file),
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run_dir::RunDir;
+
+    #[test]
+    fn a_living_run_is_kept_and_a_dead_one_removed() {
+        let base = tempfile::tempdir().unwrap();
+        let living = RunDir::create(base.path(), None).unwrap();
+        let dead = RunDir::create(base.path(), None).unwrap();
+        let (dead_id, dead_path) = (dead.id().to_owned(), dead.path().to_owned());
+        drop(dead);
+        assert_eq!(
+            dead_runs(base.path()).unwrap(),
+            [Cleaned {
+                id: dead_id,
+                processes: 0
+            }]
+        );
+        assert!(living.path().exists() && !dead_path.exists());
+    }
+}

@@ -1,0 +1,3 @@
+//! The one entry point for people and CI: `demo`, `up`, `test`, `sqlx`.
+
+fn main() {}

@@ -1,0 +1,106 @@
+//! nginx in front of the api replicas, and as the server of the binary cache.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::net::TcpStream;
+
+use crate::nginx_conf::Plan;
+use crate::ports::loopback;
+use crate::programs;
+use crate::run::Run;
+use crate::run_dir::write_private;
+use crate::spec::Spec;
+use crate::tls::Certificates;
+
+/// How the process is called in the run.
+pub const NAME: &str = "nginx";
+/// Above the api (1): clients are cut off before what serves them.
+const LAYER: u8 = 2;
+const START: Duration = Duration::from_secs(15);
+
+/// A running proxy.
+#[derive(Debug)]
+pub struct Nginx {
+    /// Port of the api over HTTPS.
+    pub https: u16,
+    /// Port of the binary cache over HTTP.
+    pub http: u16,
+    /// The authority to trust, PEM.
+    pub ca: PathBuf,
+}
+
+impl Nginx {
+    /// Starts it in front of `replicas`, and of `cache` as a static folder.
+    pub async fn start(run: &Run, replicas: &[u16], cache: &Path) -> Result<Self> {
+        let program = programs::find("nginx")?;
+        let user = run.user.as_ref();
+        let folder = run.dir.folder("nginx", user)?;
+        let certificates = Certificates::create(&folder, run.dir.path(), user)?;
+        let (https, http) = (run.ports.reserve()?, run.ports.reserve()?);
+        let plan = Plan {
+            folder: &folder,
+            cache,
+            certificates: &certificates,
+            replicas,
+            https,
+            http,
+            http2_directive: has_http2_directive(&program),
+        };
+        let config = folder.join("nginx.conf");
+        write_private(&config, &plan.render(), user)?;
+        let spec = |name: &str| {
+            Spec::new(name, &program)
+                .args([
+                    "-p".as_ref(),
+                    folder.as_os_str(),
+                    "-e".as_ref(),
+                    "stderr".as_ref(),
+                ])
+                .args(["-c".as_ref(), config.as_os_str()])
+                .directory(&folder)
+                .user(user)
+                .layer(LAYER)
+        };
+        run.supervisor
+            .run(spec("nginx-check").args(["-t"]), START)
+            .await
+            .context("nginx does not accept its configuration")?;
+        run.supervisor.spawn(spec(NAME))?;
+        let ready = async || TcpStream::connect(loopback(https)).await.is_ok();
+        run.supervisor.wait_ready(NAME, START, ready).await?;
+        Ok(Self {
+            https,
+            http,
+            ca: certificates.ca,
+        })
+    }
+
+    /// The api's address for clients that trust [`Nginx::ca`].
+    #[must_use]
+    pub fn api_url(&self) -> String {
+        format!("https://localhost:{}", self.https)
+    }
+
+    /// The binary cache's address, as Nix wants it.
+    #[must_use]
+    pub fn cache_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+}
+
+fn has_http2_directive(program: &Path) -> bool {
+    let output = std::process::Command::new(program).arg("-v").output();
+    output.is_ok_and(|output| is_new(&String::from_utf8_lossy(&output.stderr)))
+}
+
+/// From 1.25.1 on, `listen … http2` is accepted with a warning and `http2 on` is the way.
+fn is_new(version: &str) -> bool {
+    let number = version.rsplit('/').next().unwrap_or_default();
+    let parts: Vec<u32> = number
+        .split(['.', ' '])
+        .map_while(|part| part.trim().parse().ok())
+        .collect();
+    parts.as_slice() >= [1, 25, 1].as_slice()
+}

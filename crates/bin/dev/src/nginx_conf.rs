@@ -1,0 +1,136 @@
+//! The proxy's configuration as text.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::tls::Certificates;
+
+/// What the configuration depends on.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The folder nginx keeps everything in.
+    pub folder: &'a Path,
+    /// The folder of the binary cache, served over plain HTTP.
+    pub cache: &'a Path,
+    /// The proxy's certificate.
+    pub certificates: &'a Certificates,
+    /// Ports of the api replicas.
+    pub replicas: &'a [u16],
+    /// Port of the HTTPS listener.
+    pub https: u16,
+    /// Port of the binary cache.
+    pub http: u16,
+    /// Whether this nginx has the directive `http2` (1.25.1 and later).
+    pub http2_directive: bool,
+}
+
+impl Plan<'_> {
+    /// The whole file.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let dir = self.folder.display();
+        format!(
+            r#"daemon off;
+worker_processes 2;
+pid "{dir}/nginx.pid";
+error_log stderr warn;
+events {{ worker_connections 4096; }}
+http {{
+    access_log "{dir}/access.log" run buffer=32k flush=1s;
+    log_format run '$time_iso8601 $request_id $remote_addr "$request" $status $request_time '
+                   '$upstream_addr $upstream_status $upstream_response_time';
+    client_body_temp_path "{dir}/body";
+    proxy_temp_path "{dir}/proxy";
+    fastcgi_temp_path "{dir}/fastcgi";
+    uwsgi_temp_path "{dir}/uwsgi";
+    scgi_temp_path "{dir}/scgi";
+    default_type application/octet-stream;
+    server_tokens off;
+{upstream}
+{api}
+{cache}
+}}
+"#,
+            upstream = self.upstream(),
+            api = self.api_server(),
+            cache = self.cache_server(),
+        )
+    }
+
+    fn upstream(&self) -> String {
+        let mut text = String::from(
+            "    upstream api {\n\
+             \x20       # Shared by the workers, so that least_conn counts all connections.\n\
+             \x20       zone api 128k;\n\
+             \x20       least_conn;\n",
+        );
+        for port in self.replicas {
+            // A dead replica refuses at once and the next one answers; it is asked again a second later, so
+            // that one back from the dead is used. A longer ban could take all replicas out at once.
+            let _ = writeln!(
+                text,
+                "        server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;"
+            );
+        }
+        // Shorter than the api's own 5 s, or nginx would now and then use a connection that is just closing.
+        text.push_str("        keepalive 32;\n        keepalive_timeout 4s;\n    }\n");
+        text
+    }
+
+    fn api_server(&self) -> String {
+        let Certificates { certificate, key, .. } = self.certificates;
+        let https = self.https;
+        let listen = if self.http2_directive {
+            format!("listen 127.0.0.1:{https} ssl;\n        http2 on;")
+        } else {
+            format!("listen 127.0.0.1:{https} ssl http2;")
+        };
+        format!(
+            r#"    server {{
+        {listen}
+        server_name localhost;
+        ssl_certificate "{certificate}";
+        ssl_certificate_key "{key}";
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache shared:tls:1m;
+        ssl_session_tickets off;
+        # Above the api's own limit of 1 MiB: the api's refusal is a problem document, nginx's is not.
+        client_max_body_size 4m;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $http_host;
+        proxy_set_header X-Request-Id $request_id;
+        proxy_set_header X-Real-IP $remote_addr;
+        proxy_set_header X-Forwarded-For $remote_addr;
+        proxy_set_header X-Forwarded-Proto https;
+        proxy_connect_timeout 2s;
+        # Above the 30 s of a long poll.
+        proxy_read_timeout 45s;
+        proxy_next_upstream error timeout http_502 http_503;
+        proxy_next_upstream_tries 3;
+        location / {{ proxy_pass http://api; }}
+        # A 503 here is an answer (a dependency is down), not a reason to take the replica out.
+        location /api/v1/monitoring/ {{
+            proxy_pass http://api;
+            proxy_next_upstream error timeout http_502;
+        }}
+        # A sync says what is and asks what to do: sending it twice is safe.
+        location = /api/v1/agent/sync {{
+            proxy_pass http://api;
+            proxy_next_upstream error timeout http_502 http_503 non_idempotent;
+        }}
+    }}"#,
+            certificate = certificate.display(),
+            key = key.display(),
+        )
+    }
+
+    fn cache_server(&self) -> String {
+        format!(
+            "    server {{\n        listen 127.0.0.1:{};\n        root \"{}\";\n        \
+             location / {{ try_files $uri =404; }}\n    }}",
+            self.http,
+            self.cache.display()
+        )
+    }
+}

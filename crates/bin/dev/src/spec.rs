@@ -1,0 +1,145 @@
+//! What to start: program, arguments, environment, account, and how it is stopped.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use rustix::process::Signal;
+
+use crate::programs;
+use crate::run_dir::{MARKER, RunDir};
+use crate::service_user::ServiceUser;
+
+/// Variables that every process may see. All else is left out, so that what a person happens to have
+/// exported, `DATABASE_URL` say, does not reach the run.
+const INHERITED: [&str; 6] = ["PATH", "LANG", "LC_ALL", "LOCALE_ARCHIVE", "TZ", "RUST_BACKTRACE"];
+
+/// A process to start.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    /// Unique in the run; also the name of its log.
+    pub name: String,
+    /// The program, found by [`programs::find`] or absolute.
+    pub program: PathBuf,
+    /// Its arguments. Nothing secret may stand here: every user of the machine can read them.
+    pub args: Vec<OsString>,
+    /// Variables beyond the inherited ones.
+    pub env: Vec<(OsString, OsString)>,
+    /// Written to its standard input, which is closed after it; none means `/dev/null`.
+    pub stdin: Option<String>,
+    /// The account it runs under; none means ours.
+    pub user: Option<ServiceUser>,
+    /// What asks it to stop.
+    pub stop_signal: Signal,
+    /// Higher layers are stopped first.
+    pub layer: u8,
+    /// Whether the whole environment of this process is handed on.
+    pub inherit_all: bool,
+    /// Its working directory; none means the run's folder.
+    pub directory: Option<PathBuf>,
+}
+
+impl Spec {
+    /// A process named `name` that is stopped with SIGTERM.
+    #[must_use]
+    pub fn new(name: impl Into<String>, program: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            stdin: None,
+            user: None,
+            stop_signal: Signal::TERM,
+            layer: 0,
+            inherit_all: false,
+            directory: None,
+        }
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env
+            .push((name.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets many variables.
+    #[must_use]
+    pub fn envs<N: AsRef<OsStr>, V: AsRef<OsStr>>(self, pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        pairs
+            .into_iter()
+            .fold(self, |spec, (name, value)| spec.env(name, value))
+    }
+
+    /// Text for its standard input.
+    #[must_use]
+    pub fn stdin(mut self, text: impl Into<String>) -> Self {
+        self.stdin = Some(text.into());
+        self
+    }
+
+    /// Runs it under another account.
+    #[must_use]
+    pub fn user(mut self, user: Option<&ServiceUser>) -> Self {
+        self.user = user.cloned();
+        self
+    }
+
+    /// Stops it with `signal` instead of SIGTERM.
+    #[must_use]
+    pub fn stop_signal(mut self, signal: Signal) -> Self {
+        self.stop_signal = signal;
+        self
+    }
+
+    /// Runs it in `directory` instead of the run's folder.
+    #[must_use]
+    pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// Puts it in a layer; all of a higher layer end before any of a lower one is asked to.
+    #[must_use]
+    pub fn layer(mut self, layer: u8) -> Self {
+        self.layer = layer;
+        self
+    }
+
+    /// The command as the system gets it: `setpriv` drops rights where asked and has the kernel kill the
+    /// process when we die, then becomes the program.
+    pub fn command(&self, run: &RunDir) -> Result<Command> {
+        let mut command = Command::new(programs::find("setpriv")?);
+        command.args(["--pdeathsig", "KILL"]);
+        if let Some(user) = &self.user {
+            command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string()]);
+            command.args(["--clear-groups", "--no-new-privs"]);
+        }
+        command.arg("--").arg(&self.program).args(&self.args);
+        if !self.inherit_all {
+            command.env_clear();
+            let kept = INHERITED
+                .iter()
+                .filter_map(|name| Some((name, std::env::var_os(name)?)));
+            command.envs(kept);
+            command
+                .env("HOME", run.path().join("home"))
+                .env("TMPDIR", run.path().join("tmp"));
+        }
+        command.env(MARKER, run.marker());
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command.current_dir(self.directory.as_deref().unwrap_or(run.path()));
+        Ok(command)
+    }
+}

@@ -1,0 +1,68 @@
+//! A certificate authority that lives as long as one run, and the proxy's certificate from it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+
+use crate::run_dir::write_private;
+use crate::service_user::ServiceUser;
+
+/// Files of the run's TLS.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    /// The authority's certificate, PEM: what clients are told to trust.
+    pub ca: PathBuf,
+    /// The proxy's certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM, for `owner` alone.
+    pub key: PathBuf,
+}
+
+impl Certificates {
+    /// Makes an authority and a certificate for `localhost` and 127.0.0.1. The authority's key never leaves
+    /// memory, so nothing else can be signed with it.
+    pub fn create(folder: &Path, public: &Path, owner: Option<&ServiceUser>) -> Result<Self> {
+        let authority_key = KeyPair::generate().context("cannot generate a key")?;
+        let mut authority = params(Vec::new(), "Slipway run authority")?;
+        authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let ca_pem = authority
+            .self_signed(&authority_key)
+            .context("cannot make an authority")?
+            .pem();
+        let issuer = Issuer::new(authority, authority_key);
+
+        let key = KeyPair::generate().context("cannot generate a key")?;
+        let mut server = params(vec!["localhost".to_owned(), "127.0.0.1".to_owned()], "localhost")?;
+        server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        server.use_authority_key_identifier_extension = true;
+        let server_pem = server
+            .signed_by(&key, &issuer)
+            .context("cannot sign the certificate")?
+            .pem();
+
+        let files = Self {
+            ca: public.join("ca.pem"),
+            certificate: folder.join("server.pem"),
+            key: folder.join("server.key"),
+        };
+        write_private(&files.ca, &ca_pem, None)?;
+        write_private(&files.certificate, &server_pem, owner)?;
+        write_private(&files.key, &key.serialize_pem(), owner)?;
+        Ok(files)
+    }
+}
+
+fn params(names: Vec<String>, common_name: &str) -> Result<CertificateParams> {
+    let mut params = CertificateParams::new(names).context("cannot describe a certificate")?;
+    params.distinguished_name.push(DnType::CommonName, common_name);
+    // Fixed dates: the run's end, not the calendar, is what ends these.
+    params.not_before = date_time_ymd(2020, 1, 1);
+    params.not_after = date_time_ymd(2100, 1, 1);
+    Ok(params)
+}
