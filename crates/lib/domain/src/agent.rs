@@ -10,12 +10,14 @@ use crate::{AttemptId, HostName, StepState, StorePath, Timestamp};
 
 /// What an agent sees on its host, posted at every sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Observation {
     /// The host that the agent believes to be; a token of another host is refused.
     pub host: HostName,
     /// The agent's version.
     pub agent_version: String,
     /// The host's own clock; only ever compared, so that its skew can be shown.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub clock: Timestamp,
     /// The kernel's boot id: changes with every boot.
     pub boot_id: String,
@@ -29,6 +31,7 @@ pub struct Observation {
 
 /// How far an agent is with one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AttemptReport {
     /// The attempt.
     pub attempt: AttemptId,
@@ -45,6 +48,7 @@ pub struct AttemptReport {
 /// How far an agent is with an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Phase {
     /// Fetching the closure.
     Staging,
@@ -71,6 +75,7 @@ pub enum Phase {
 /// The checks' word on a closure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Verdict {
     /// All checks passed as often as asked, and went on passing for the bake time.
     Pass,
@@ -83,6 +88,7 @@ pub enum Verdict {
 /// What an agent is told to do next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Instruction {
     /// Nothing new: go on with what you are at.
     Idle,
@@ -136,6 +142,7 @@ impl Instruction {
 
 /// The bounds of one activation, all in seconds and counted by the host's own steady clock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActivationPlan {
     /// Longest run of the switch script.
     pub activate_seconds: u32,

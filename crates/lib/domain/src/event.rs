@@ -11,6 +11,7 @@ use crate::{EnvironmentId, HostId, PrincipalName, RolloutId, StepId, Timestamp};
 /// Who changed something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "name", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Actor {
     /// A person or a machine with a token.
     Principal(PrincipalName),
@@ -47,6 +48,7 @@ impl Actor {
 
 /// An event before it has its place in the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewEvent {
     /// Who.
     pub actor: Actor,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// What a principal may do; each role may do all that the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Role {
     /// May read everything that is not a secret.
     Viewer,

@@ -131,6 +131,7 @@ pub struct Command {
 /// What an operator can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum CommandKind {
     /// Let it begin. Not by its author.
     Approve,

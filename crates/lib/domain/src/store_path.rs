@@ -116,6 +116,7 @@ impl From<StoreDir> for String {
 /// Its form is checked; whether the object exists is for the host to find out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos-system-web-1"))]
 pub struct StorePath(String);
 
 impl StorePath {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// A rollout's strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Strategy {
     /// Hosts that go first, alone: a number of hosts, or their names. 0 is no canary.
     pub canary: Canary,
@@ -37,6 +38,7 @@ pub struct Strategy {
 /// How the checks that a closure carries are run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verify {
     /// Passes of all checks in a row that make the host healthy.
     pub passes: u32,
@@ -49,6 +51,7 @@ pub struct Verify {
 /// What to do when a host fails. The host itself always goes back to its prior first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OnFailure {
     /// Only that host goes back; the others go on, unless it was a canary. The rollout ends `failed`.
     RevertHost,
@@ -61,6 +64,7 @@ pub enum OnFailure {
 /// What to do about a host that is offline when its turn comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Offline {
     /// Leave it out; it stays on what it runs.
     Skip,
@@ -73,6 +77,7 @@ pub enum Offline {
 /// The bounds of every wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Limits {
     /// Fetching a closure.
     pub stage_seconds: u32,

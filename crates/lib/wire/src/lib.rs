@@ -1,1 +1,30 @@
-//! Request and response types of the HTTP API
+//! Request and response types of the HTTP API, shared by the server, the client, the agent and the command line.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`route`] | every path, once |
+//! | [`problem`] | errors: RFC 9457 problem documents and their stable types |
+//! | [`access`] | login, principals and tokens |
+//! | [`fleet`] | environments and hosts |
+//! | [`release`] | releases |
+//! | [`rollout`] | rollouts, their steps and commands |
+//! | [`audit`] | events and the head of their chain |
+//! | [`monitoring`] | health |
+//! | [`page`] | pages of long lists |
+//!
+//! Requests refuse unknown fields, so that a typing error is told and not passed over. Instants are RFC 3339 in UTC,
+//! durations whole seconds with the unit in the name.
+
+pub mod access;
+pub mod audit;
+pub mod fleet;
+pub mod monitoring;
+pub mod page;
+pub mod problem;
+pub mod release;
+pub mod rollout;
+pub mod route;
+
+pub use problem::Problem;
+/// What `POST /api/v1/agent/sync` takes and gives are the domain's own types.
+pub use slipway_domain::{Instruction, Observation};

@@ -1,0 +1,50 @@
+//! Events and the head of their chain.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use slipway_domain::event::NewEvent;
+
+/// An event in its place in the chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Event {
+    /// Its number, from 1 without gaps.
+    pub number: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What, who and why.
+    #[serde(flatten)]
+    pub event: NewEvent,
+    /// SHA-256 over the event before and this one, 64 hex digits.
+    pub hash: String,
+}
+
+/// `GET /events` and `GET /rollouts/{id}/events`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    /// Only events with a greater number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<i64>,
+    /// 1 to 500; 50 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// `GET /audit/verify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AuditReport {
+    /// Whether every hash and every seal is right.
+    pub whole: bool,
+    /// How many events were checked.
+    pub events: i64,
+    /// The newest event's hash, 64 hex digits: note it down, and a cut-off end shows too.
+    pub head: String,
+    /// The first event that is wrong.
+    pub broken_at: Option<i64>,
+    /// What is wrong with it.
+    pub problem: Option<String>,
+    /// Events sealed with an earlier `SECRET_KEY`: their hashes were checked, their seals could not be.
+    pub unsealed: i64,
+}

@@ -1,0 +1,135 @@
+//! Environments and hosts.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use slipway_domain::agent::AttemptReport;
+use slipway_domain::{EnvironmentName, HostName, RolloutId, StepState, StorePath, Strategy};
+
+use crate::access::TokenCreated;
+
+/// `POST /environments`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateEnvironment {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The strategy of rollouts that bring none.
+    #[serde(default)]
+    pub strategy: Strategy,
+    /// Whether somebody other than a rollout's author must approve it.
+    #[serde(default)]
+    pub approval_required: bool,
+}
+
+/// `PATCH /environments/{name}`: what is left out stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UpdateEnvironment {
+    /// The strategy of rollouts that bring none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// Whether somebody other than a rollout's author must approve it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval_required: Option<bool>,
+}
+
+/// A named group of hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Environment {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The strategy of rollouts that bring none.
+    pub strategy: Strategy,
+    /// Whether somebody other than a rollout's author must approve it.
+    pub approval_required: bool,
+    /// Hosts that are not retired.
+    pub hosts: u32,
+    /// The rollout under way.
+    pub open_rollout: Option<RolloutId>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// `POST /hosts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateHost {
+    /// Its name, unique in the control plane.
+    pub name: HostName,
+    /// The environment it belongs to.
+    pub environment: EnvironmentName,
+    /// Free labels.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A new host with its agent's token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HostCreated {
+    /// The host.
+    pub host: Host,
+    /// For `AGENT_TOKEN_FILE` on that host. It is shown now and never again.
+    pub token: TokenCreated,
+}
+
+/// `GET /hosts`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HostQuery {
+    /// Only hosts of this environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
+}
+
+/// A machine with an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Host {
+    /// Its name.
+    pub name: HostName,
+    /// The environment it belongs to.
+    pub environment: EnvironmentName,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it was heard of within the last 45 s.
+    pub online: bool,
+    /// When it was last heard of.
+    pub last_seen_at: Option<DateTime<Utc>>,
+    /// What runs, as its agent saw it.
+    pub live: Option<StorePath>,
+    /// What the next boot would run.
+    pub boot_default: Option<StorePath>,
+    /// Its agent's version.
+    pub agent_version: Option<String>,
+    /// By how many seconds its clock is ahead of the control plane's; negative when it is behind.
+    pub clock_skew_seconds: Option<i64>,
+    /// What its agent is at, or was last.
+    pub report: Option<AttemptReport>,
+    /// Its newest step.
+    pub step: Option<HostStep>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was retired.
+    pub retired_at: Option<DateTime<Utc>>,
+}
+
+/// A host's newest step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HostStep {
+    /// Its rollout.
+    pub rollout: RolloutId,
+    /// Where it stands.
+    pub state: StepState,
+    /// The release's closure for the host.
+    pub closure: StorePath,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+}

@@ -1,0 +1,31 @@
+//! Pages of long lists.
+
+use serde::{Deserialize, Serialize};
+
+/// Entries a page when the request does not say.
+pub const DEFAULT_LIMIT: u32 = 50;
+/// Most entries a page.
+pub const MAX_LIMIT: u32 = 500;
+
+/// Which page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageQuery {
+    /// `next` of the page before; none for the first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// 1 to 500; 50 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// One page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// What to give as `after` for the next page; none on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}

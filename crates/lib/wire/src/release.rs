@@ -1,0 +1,58 @@
+//! Releases.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use slipway_domain::{HostName, PrincipalName, ReleaseId, StorePath};
+
+/// Where a release's closures came from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// The flake reference that was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flake_ref: Option<String>,
+    /// The commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rev: Option<String>,
+    /// The hash of the source tree, as in `flake.lock`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nar_hash: Option<String>,
+}
+
+/// `POST /releases`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateRelease {
+    /// What each host is to run; at least one host.
+    ///
+    /// Text here and not a parsed path, so that every wrong one can be told at once.
+    pub closures: BTreeMap<String, String>,
+    /// Where the closures came from.
+    #[serde(default)]
+    pub source: Source,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// An immutable map from host to closure.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// What each host is to run.
+    pub closures: BTreeMap<HostName, StorePath>,
+    /// Where the closures came from.
+    pub source: Source,
+    /// What it is, for people.
+    pub message: Option<String>,
+    /// Who registered it.
+    pub author: PrincipalName,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}

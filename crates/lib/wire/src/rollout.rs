@@ -1,0 +1,115 @@
+//! Rollouts, their steps and commands.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{
+    AttemptId, EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, StepState,
+    StorePath, Strategy,
+};
+
+/// `POST /rollouts`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateRollout {
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What. Its hosts of the environment take part; the environment's other hosts are left alone.
+    pub release: ReleaseId,
+    /// How; the environment's own strategy when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+}
+
+/// `GET /rollouts`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RolloutQuery {
+    /// Only this environment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
+    /// `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// 1 to 500; 50 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// `POST /rollouts/{id}/commands`. Answered 202: the worker carries it out, and events tell when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateCommand {
+    /// What.
+    pub command: CommandKind,
+    /// Why, for the audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A rollout in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RolloutSummary {
+    /// Its id.
+    pub id: RolloutId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What.
+    pub release: ReleaseId,
+    /// Where it stands.
+    pub state: RolloutState,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why, when that is not plain.
+    pub reason: Option<String>,
+    /// Who started it.
+    pub author: PrincipalName,
+    /// When it was started.
+    pub created_at: DateTime<Utc>,
+    /// When it was over.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A rollout with all its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rollout {
+    /// What the list shows too.
+    #[serde(flatten)]
+    pub summary: RolloutSummary,
+    /// How.
+    pub strategy: Strategy,
+    /// Who approved it.
+    pub approver: Option<PrincipalName>,
+    /// Commands that no worker has carried out yet.
+    pub pending_commands: Vec<CommandKind>,
+    /// Its steps, by wave and host name.
+    pub steps: Vec<Step>,
+}
+
+/// One host's part of a rollout.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Step {
+    /// The host.
+    pub host: HostName,
+    /// 0 is the canary.
+    pub wave: u32,
+    /// Where it stands.
+    pub state: StepState,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// The attempt under way or last made.
+    pub attempt: Option<AttemptId>,
+    /// How often it failed.
+    pub failures: u32,
+    /// The release's closure for the host.
+    pub closure: StorePath,
+    /// What ran when the activation began.
+    pub prior: Option<StorePath>,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+}

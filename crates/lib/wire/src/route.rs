@@ -1,0 +1,67 @@
+//! Every path of the API. `{name}` is a path parameter; [`fill`] puts values in.
+
+/// `POST`: the admin's password for a token.
+pub const LOGIN: &str = "/api/v1/login";
+/// `GET`: who the token is.
+pub const WHOAMI: &str = "/api/v1/whoami";
+/// `GET`, `POST`.
+pub const PRINCIPALS: &str = "/api/v1/principals";
+/// `DELETE`: disables the principal and all its tokens.
+pub const PRINCIPAL: &str = "/api/v1/principals/{name}";
+/// `GET`, `POST`.
+pub const TOKENS: &str = "/api/v1/tokens";
+/// `DELETE`: revokes the token.
+pub const TOKEN: &str = "/api/v1/tokens/{id}";
+/// `GET`, `POST`.
+pub const ENVIRONMENTS: &str = "/api/v1/environments";
+/// `GET`, `PATCH`.
+pub const ENVIRONMENT: &str = "/api/v1/environments/{name}";
+/// `GET`, `POST`.
+pub const HOSTS: &str = "/api/v1/hosts";
+/// `GET`; `DELETE` retires the host.
+pub const HOST: &str = "/api/v1/hosts/{name}";
+/// `POST`: a new token for the host; the old ones are revoked.
+pub const HOST_TOKEN: &str = "/api/v1/hosts/{name}/token";
+/// `GET`, `POST`.
+pub const RELEASES: &str = "/api/v1/releases";
+/// `GET`.
+pub const RELEASE: &str = "/api/v1/releases/{id}";
+/// `GET`, `POST`.
+pub const ROLLOUTS: &str = "/api/v1/rollouts";
+/// `GET`.
+pub const ROLLOUT: &str = "/api/v1/rollouts/{id}";
+/// `GET`: with `?after=` and `Prefer: wait=` it waits for news.
+pub const ROLLOUT_EVENTS: &str = "/api/v1/rollouts/{id}/events";
+/// `POST`: approve, pause, resume, revert or abort.
+pub const ROLLOUT_COMMANDS: &str = "/api/v1/rollouts/{id}/commands";
+/// `GET`: all events.
+pub const EVENTS: &str = "/api/v1/events";
+/// `GET`: checks the whole chain and its seals on the server.
+pub const AUDIT_VERIFY: &str = "/api/v1/audit/verify";
+/// `POST`: an agent's observation for its next instruction.
+pub const AGENT_SYNC: &str = "/api/v1/agent/sync";
+/// `GET`: the whole, with each dependency.
+pub const HEALTH: &str = "/api/v1/monitoring/health";
+/// `GET`: the process answers.
+pub const LIVE: &str = "/api/v1/monitoring/live";
+/// `GET`: the process can serve.
+pub const READY: &str = "/api/v1/monitoring/ready";
+/// `GET`: the OpenAPI document.
+pub const OPENAPI: &str = "/api/v1/openapi.json";
+
+/// The path with its one parameter filled in. Values are ids and names, which need no escaping.
+#[must_use]
+pub fn fill(route: &str, value: impl std::fmt::Display) -> String {
+    let (before, rest) = route.split_once('{').unwrap_or((route, ""));
+    let after = rest.split_once('}').map_or("", |(_, after)| after);
+    format!("{before}{value}{after}")
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_parameter_is_filled_in_where_it_stands() {
+        assert_eq!(super::fill(super::ROLLOUT_EVENTS, 7), "/api/v1/rollouts/7/events");
+        assert_eq!(super::fill(super::HOST, "web-1"), "/api/v1/hosts/web-1");
+    }
+}
