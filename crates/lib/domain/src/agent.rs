@@ -27,6 +27,10 @@ pub struct Observation {
     pub boot_default: Option<StorePath>,
     /// The attempt that the agent works on or last worked on.
     pub report: Option<AttemptReport>,
+    /// The attempt in the journal that was begun and is neither committed nor taken back: until it is, the host is
+    /// out. It can be another than the one reported on, such as a stuck one while the next closure is fetched.
+    #[serde(default)]
+    pub unsettled: Option<AttemptId>,
 }
 
 /// How far an agent is with one attempt.

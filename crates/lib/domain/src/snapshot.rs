@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub steps: Vec<Step>,
     /// Hosts in the environment, also those without a step.
     pub fleet_size: usize,
-    /// Hosts without a step here that an earlier rollout left out of service.
+    /// Hosts of the environment without a step here for which [`Seen::is_left_out`] holds.
     pub out_elsewhere: usize,
     /// Operators' commands that were not carried out yet, the oldest first.
     pub commands: Vec<Command>,
@@ -96,7 +96,7 @@ pub struct Step {
     pub reason: Option<String>,
     /// The host as last seen.
     pub seen: Seen,
-    /// Whether an earlier rollout left the host out of service.
+    /// Whether an earlier rollout left the host out of service: [`Seen::is_left_out`] of its newest earlier step.
     pub out_before: bool,
 }
 
@@ -111,6 +111,8 @@ pub struct Seen {
     pub boot_default: Option<StorePath>,
     /// What the agent was at.
     pub report: Option<AttemptReport>,
+    /// The attempt that was begun and not settled.
+    pub unsettled: Option<AttemptId>,
 }
 
 /// What an operator asked for.
@@ -193,6 +195,18 @@ impl Seen {
     pub fn is_online(&self, now: Timestamp) -> bool {
         self.at
             .is_some_and(|at| (now - at).num_seconds() < OFFLINE_AFTER_SECONDS)
+    }
+}
+
+impl Seen {
+    /// Whether an earlier rollout left the host out of service, given its newest step of those rollouts.
+    ///
+    /// It is out while its agent says that an attempt is not settled. Where the step says so and the host was not
+    /// heard of since, it counts as out too: nobody knows better.
+    #[must_use]
+    pub fn is_left_out(&self, newest: Option<(StepState, Timestamp)>) -> bool {
+        let unheard = newest.is_some_and(|(state, since)| state.is_out() && self.at.is_none_or(|at| at <= since));
+        self.unsettled.is_some() || unheard
     }
 }
 
