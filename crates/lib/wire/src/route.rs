@@ -1,46 +1,50 @@
 //! Every path of the API. `{name}` is a path parameter; [`fill`] puts values in.
+//!
+//! Every list is a [`Page`](crate::page::Page), those that are never long too: then it has no `next`. Making something is
+//! answered 201, a `DELETE` 204 without a body, a command 202.
 
-/// `POST`: the admin's password for a token.
+/// `POST` (`LoginRequest`, `TokenCreated`): the admin's password for a token.
 pub const LOGIN: &str = "/api/v1/login";
-/// `GET`: who the token is.
+/// `GET` (`Whoami`): who the token is.
 pub const WHOAMI: &str = "/api/v1/whoami";
-/// `GET`, `POST`.
+/// `GET` (`Page<Principal>`), `POST` (`CreatePrincipal`, `Principal`).
 pub const PRINCIPALS: &str = "/api/v1/principals";
 /// `DELETE`: disables the principal and all its tokens.
 pub const PRINCIPAL: &str = "/api/v1/principals/{name}";
-/// `GET`, `POST`.
+/// `GET` (`Page<Token>`), `POST` (`CreateToken`, `TokenCreated`).
 pub const TOKENS: &str = "/api/v1/tokens";
 /// `DELETE`: revokes the token.
 pub const TOKEN: &str = "/api/v1/tokens/{id}";
-/// `GET`, `POST`.
+/// `GET` (`Page<Environment>`), `POST` (`CreateEnvironment`, `Environment`).
 pub const ENVIRONMENTS: &str = "/api/v1/environments";
-/// `GET`, `PATCH`.
+/// `GET` (`Environment`), `PATCH` (`UpdateEnvironment`, `Environment`).
 pub const ENVIRONMENT: &str = "/api/v1/environments/{name}";
-/// `GET`, `POST`.
+/// `GET` (`HostQuery`, `Page<Host>`, all at once), `POST` (`CreateHost`, `HostCreated`).
 pub const HOSTS: &str = "/api/v1/hosts";
-/// `GET`; `DELETE` retires the host.
+/// `GET` (`Host`); `DELETE` retires the host.
 pub const HOST: &str = "/api/v1/hosts/{name}";
-/// `POST`: a new token for the host; the old ones are revoked.
+/// `POST` (`{}`, `TokenCreated`): a new token for the host; the old ones are revoked.
 pub const HOST_TOKEN: &str = "/api/v1/hosts/{name}/token";
-/// `GET`, `POST`.
+/// `GET` (`PageQuery`, `Page<Release>`, the newest first), `POST` (`CreateRelease`, `Release`).
 pub const RELEASES: &str = "/api/v1/releases";
-/// `GET`.
+/// `GET` (`Release`).
 pub const RELEASE: &str = "/api/v1/releases/{id}";
-/// `GET`, `POST`.
+/// `GET` (`RolloutQuery`, `Page<RolloutSummary>`, the newest first), `POST` (`CreateRollout`, `Rollout`).
 pub const ROLLOUTS: &str = "/api/v1/rollouts";
-/// `GET`.
+/// `GET` (`Rollout`).
 pub const ROLLOUT: &str = "/api/v1/rollouts/{id}";
-/// `GET`: with `?after=` and `Prefer: wait=` it waits for news.
+/// `GET` (`EventQuery`, `Page<Event>`, the oldest first): with `Prefer: wait=` it waits for news. There are more when
+/// the page is full; the next begins after its last number.
 pub const ROLLOUT_EVENTS: &str = "/api/v1/rollouts/{id}/events";
-/// `POST`: approve, pause, resume, revert or abort.
+/// `POST` (`CreateCommand`, `Rollout` as it stands): approve, pause, resume, revert or abort.
 pub const ROLLOUT_COMMANDS: &str = "/api/v1/rollouts/{id}/commands";
-/// `GET`: all events.
+/// `GET` (`EventQuery`, `Page<Event>`, the oldest first): all events.
 pub const EVENTS: &str = "/api/v1/events";
-/// `GET`: checks the whole chain and its seals on the server.
+/// `GET` (`AuditReport`): checks the whole chain and its seals on the server.
 pub const AUDIT_VERIFY: &str = "/api/v1/audit/verify";
-/// `POST`: an agent's observation for its next instruction.
+/// `POST` (`Observation`, `Instruction`): an agent's observation for its next instruction.
 pub const AGENT_SYNC: &str = "/api/v1/agent/sync";
-/// `GET`: the whole, with each dependency.
+/// `GET` (`Health`): the whole, with each dependency.
 pub const HEALTH: &str = "/api/v1/monitoring/health";
 /// `GET`: the process answers.
 pub const LIVE: &str = "/api/v1/monitoring/live";
