@@ -1,0 +1,35 @@
+//! What can go wrong while telemetry starts.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// Telemetry could not start. Display names the setting and the cure, never a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `LOG_LEVEL` is not understood.
+    #[error("LOG_LEVEL cannot be used; give a level such as info, or info,target=debug")]
+    LogLevel(#[source] tracing_subscriber::filter::ParseError),
+    /// The exporter could not be built.
+    #[error(
+        "OTEL_EXPORTER_OTLP_ENDPOINT cannot be used; give a collector's address such as http://127.0.0.1:4318"
+    )]
+    Otlp(#[source] opentelemetry_otlp::ExporterBuildError),
+    /// The DSN is not understood. Its parser's message is left out, as it may quote the key.
+    #[error("SENTRY_DSN cannot be used; copy it from the project's settings: https://key@host/project")]
+    SentryDsn,
+    /// [`crate::init`] was called twice, or somebody else has set a subscriber.
+    #[error("logging is already set up in this process; call slipway_telemetry::init once")]
+    AlreadyInitialised,
+    /// [`crate::install_metrics`] was called twice, or somebody else has set a recorder.
+    #[error("metrics are already set up in this process; call slipway_telemetry::install_metrics once")]
+    Recorder(#[source] metrics_exporter_prometheus::BuildError),
+    /// The metrics listener's address is not to be had.
+    #[error("cannot listen on {addr} for metrics; change METRICS_PORT or METRICS_HOST")]
+    MetricsListener {
+        /// The address.
+        addr: SocketAddr,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}

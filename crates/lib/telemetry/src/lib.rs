@@ -1,0 +1,55 @@
+//! Tracing, metrics, OTLP, signals and `sd_notify` for every process.
+//!
+//! A process does, in this order: [`init`] (keep the [`Guard`] until the end of `main`), [`install_metrics`],
+//! [`Lifecycle::start`], [`bind_metrics`] and [`serve_metrics`] when a metrics listener is wanted, its own work, and
+//! [`Lifecycle::ready`] once it can serve. It ends by waiting for [`Lifecycle::finished`] and dropping the guard.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use slipway_settings::{Source, WorkerSettings};
+//! use slipway_telemetry::{Lifecycle, bind_metrics, init, install_metrics, serve_metrics};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let settings = WorkerSettings::from_source(&Source::load(".".as_ref())?)?;
+//! let _guard = init("slipway-worker", &settings.log, &settings.otel, &settings.sentry)?;
+//! let metrics = install_metrics("slipway-worker")?;
+//! let lifecycle = Lifecycle::start(Duration::from_secs(30))?;
+//! if let Some(addr) = settings.metrics.addr(None) {
+//!     let listener = bind_metrics(addr).await?;
+//!     lifecycle.spawn(serve_metrics(listener, metrics, lifecycle.soft()));
+//! }
+//! lifecycle.ready();
+//! lifecycle.finished().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Ids in every line
+//!
+//! Fields of the spans around an event stand in its line as if they were its own, the inner one winning. So a handler
+//! enters `info_span!("http.request", request_id = %id)` once, and every line below it carries `request_id`; the worker
+//! does the same with `rollout_id`. Spans up to `info` are kept for this even when `LOG_LEVEL` hides events.
+
+mod chain;
+mod error;
+mod fields;
+mod init;
+mod json;
+mod lifecycle;
+mod metrics;
+mod notify;
+mod otlp;
+mod process;
+pub mod propagation;
+mod sentry;
+mod serve;
+
+pub use chain::error_chain;
+pub use error::TelemetryError;
+pub use init::{Guard, init};
+pub use lifecycle::{Lifecycle, Shutdown};
+pub use metrics::{
+    BUILD_INFO, HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_IN_FLIGHT, HTTP_REQUESTS_TOTAL, HttpRequest,
+    MetricsHandle, install_metrics,
+};
+pub use serve::{bind_metrics, serve_metrics};
