@@ -1,1 +1,30 @@
-//! Typed HTTP client of the Slipway API
+//! Typed HTTP client of the Slipway API, used by the agent and the command line.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`builder`](mod@builder) | [`ClientBuilder`]: address, token, extra CA, time limits |
+//! | [`client`] | [`Client`]: sends requests, reads answers, tries again where that is safe |
+//! | [`api`] | one method a route |
+//! | [`error`] | what can go wrong, in words for people, and whether trying again can help |
+//!
+//! Every request has a time limit, no redirect is followed (a token must not travel to another address), and nothing
+//! but a GET is sent twice unless it certainly never arrived.
+
+pub mod api;
+pub mod builder;
+pub mod client;
+pub mod error;
+
+mod backoff;
+mod cause;
+
+pub use builder::{ClientBuilder, install_crypto_provider};
+pub use client::Client;
+pub use error::{Cause, ClientError};
+
+/// Begins a client for the API at this address, such as `https://slipway.example.com`.
+///
+/// This is the only way to an HTTP client: it sets the time limits, the TLS provider and the redirect policy.
+pub fn builder(url: &str) -> Result<ClientBuilder, ClientError> {
+    ClientBuilder::new(url)
+}

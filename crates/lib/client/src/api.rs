@@ -1,0 +1,240 @@
+//! One method a route. See [`slipway_wire::route`] for what each does.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use slipway_domain::{EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, TokenId};
+use slipway_wire::access::{
+    CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, Whoami,
+};
+use slipway_wire::audit::{AuditReport, Event, EventQuery};
+use slipway_wire::fleet::{
+    CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, UpdateEnvironment,
+};
+use slipway_wire::monitoring::Health;
+use slipway_wire::page::{Page, PageQuery};
+use slipway_wire::release::{CreateRelease, Release};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
+use slipway_wire::route::{self, fill};
+use slipway_wire::{Instruction, Observation};
+
+use crate::client::Retry;
+use crate::{Client, ClientError};
+
+/// Checking a long chain takes the server a while.
+const VERIFY_TIMEOUT: Duration = Duration::from_mins(2);
+
+impl Client {
+    /// The admin's password for a token.
+    pub async fn login(&self, login: &LoginRequest) -> Result<TokenCreated, ClientError> {
+        self.post(route::LOGIN, login).await
+    }
+
+    /// Who the token is.
+    pub async fn whoami(&self) -> Result<Whoami, ClientError> {
+        self.get(route::WHOAMI).await
+    }
+
+    /// All principals, disabled ones too.
+    pub async fn principals(&self) -> Result<Vec<Principal>, ClientError> {
+        self.list(route::PRINCIPALS).await
+    }
+
+    /// A new principal.
+    pub async fn create_principal(&self, principal: &CreatePrincipal) -> Result<Principal, ClientError> {
+        self.post(route::PRINCIPALS, principal).await
+    }
+
+    /// Disables a principal and all its tokens.
+    pub async fn disable_principal(&self, name: &PrincipalName) -> Result<(), ClientError> {
+        self.delete(&fill(route::PRINCIPAL, name)).await
+    }
+
+    /// Tokens without their secrets.
+    pub async fn tokens(&self) -> Result<Vec<Token>, ClientError> {
+        self.list(route::TOKENS).await
+    }
+
+    /// A new token; its secret is in the answer and never shown again.
+    pub async fn create_token(&self, token: &CreateToken) -> Result<TokenCreated, ClientError> {
+        self.post(route::TOKENS, token).await
+    }
+
+    /// Revokes a token, at once.
+    pub async fn revoke_token(&self, id: TokenId) -> Result<(), ClientError> {
+        self.delete(&fill(route::TOKEN, id)).await
+    }
+
+    /// All environments.
+    pub async fn environments(&self) -> Result<Vec<Environment>, ClientError> {
+        self.list(route::ENVIRONMENTS).await
+    }
+
+    /// A new environment.
+    pub async fn create_environment(
+        &self,
+        environment: &CreateEnvironment,
+    ) -> Result<Environment, ClientError> {
+        self.post(route::ENVIRONMENTS, environment).await
+    }
+
+    /// One environment.
+    pub async fn environment(&self, name: &EnvironmentName) -> Result<Environment, ClientError> {
+        self.get(&fill(route::ENVIRONMENT, name)).await
+    }
+
+    /// Changes an environment.
+    pub async fn update_environment(
+        &self,
+        name: &EnvironmentName,
+        change: &UpdateEnvironment,
+    ) -> Result<Environment, ClientError> {
+        let path = fill(route::ENVIRONMENT, name);
+        let request = self.request(Method::PATCH, &path, None).json(change);
+        self.json(&path, self.send(request, Retry::NeverSent).await?)
+    }
+
+    /// Hosts, of one environment or all.
+    pub async fn hosts(&self, query: &HostQuery) -> Result<Vec<Host>, ClientError> {
+        let page: Page<Host> = self.get_with(route::HOSTS, query, None).await?;
+        Ok(page.items)
+    }
+
+    /// A new host; its agent's token is in the answer and never shown again.
+    pub async fn create_host(&self, host: &CreateHost) -> Result<HostCreated, ClientError> {
+        self.post(route::HOSTS, host).await
+    }
+
+    /// One host.
+    pub async fn host(&self, name: &HostName) -> Result<Host, ClientError> {
+        self.get(&fill(route::HOST, name)).await
+    }
+
+    /// Retires a host and revokes its token.
+    pub async fn retire_host(&self, name: &HostName) -> Result<(), ClientError> {
+        self.delete(&fill(route::HOST, name)).await
+    }
+
+    /// A new token for a host's agent; its old ones are revoked.
+    pub async fn new_host_token(&self, name: &HostName) -> Result<TokenCreated, ClientError> {
+        self.post(&fill(route::HOST_TOKEN, name), &serde_json::json!({}))
+            .await
+    }
+
+    /// A page of releases, the newest first.
+    pub async fn releases(&self, page: &PageQuery) -> Result<Page<Release>, ClientError> {
+        self.get_with(route::RELEASES, page, None).await
+    }
+
+    /// A new release.
+    pub async fn create_release(&self, release: &CreateRelease) -> Result<Release, ClientError> {
+        self.post(route::RELEASES, release).await
+    }
+
+    /// One release.
+    pub async fn release(&self, id: ReleaseId) -> Result<Release, ClientError> {
+        self.get(&fill(route::RELEASE, id)).await
+    }
+
+    /// A page of rollouts, the newest first.
+    pub async fn rollouts(&self, query: &RolloutQuery) -> Result<Page<RolloutSummary>, ClientError> {
+        self.get_with(route::ROLLOUTS, query, None).await
+    }
+
+    /// A new rollout.
+    pub async fn create_rollout(&self, rollout: &CreateRollout) -> Result<Rollout, ClientError> {
+        self.post(route::ROLLOUTS, rollout).await
+    }
+
+    /// One rollout with its steps.
+    pub async fn rollout(&self, id: RolloutId) -> Result<Rollout, ClientError> {
+        self.get(&fill(route::ROLLOUT, id)).await
+    }
+
+    /// Events of a rollout, the oldest first. With `wait`, and when there are none yet, the server waits that long
+    /// (whole seconds) for one.
+    pub async fn rollout_events(
+        &self,
+        id: RolloutId,
+        query: &EventQuery,
+        wait: Option<Duration>,
+    ) -> Result<Page<Event>, ClientError> {
+        self.get_with(&fill(route::ROLLOUT_EVENTS, id), query, wait).await
+    }
+
+    /// Approves, pauses, resumes, reverts or aborts. The answer is the rollout as it stands; events tell what came of it.
+    pub async fn command_rollout(
+        &self,
+        id: RolloutId,
+        command: &CreateCommand,
+    ) -> Result<Rollout, ClientError> {
+        self.post(&fill(route::ROLLOUT_COMMANDS, id), command).await
+    }
+
+    /// Events of everything, the oldest first.
+    pub async fn events(&self, query: &EventQuery) -> Result<Page<Event>, ClientError> {
+        self.get_with(route::EVENTS, query, None).await
+    }
+
+    /// Has the server check the whole chain of events and its seals.
+    pub async fn verify_audit(&self) -> Result<AuditReport, ClientError> {
+        let path = route::AUDIT_VERIFY;
+        let request = self.request(Method::GET, path, None).timeout(VERIFY_TIMEOUT);
+        self.json(path, self.send(request, Retry::Always).await?)
+    }
+
+    /// Reports what an agent sees and gets its next instruction. With `wait`, the server waits that long (whole
+    /// seconds) for one that is not `idle`.
+    ///
+    /// Sent once: an agent has a loop of its own, and what it sees may have changed by the next try.
+    pub async fn agent_sync(
+        &self,
+        observation: &Observation,
+        wait: Option<Duration>,
+    ) -> Result<Instruction, ClientError> {
+        let path = route::AGENT_SYNC;
+        let request = self.request(Method::POST, path, wait).json(observation);
+        self.json(path, self.send(request, Retry::No).await?)
+    }
+
+    /// How well the API and what it depends on are. A server that is down and says so is an answer, not an error.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        let path = route::HEALTH;
+        let answer = self
+            .send(self.request(Method::GET, path, None), Retry::No)
+            .await?;
+        if answer.status == StatusCode::SERVICE_UNAVAILABLE
+            && let Ok(health) = serde_json::from_slice(&answer.body)
+        {
+            return Ok(health);
+        }
+        self.json(path, answer)
+    }
+
+    /// Whether the process answers.
+    pub async fn live(&self) -> Result<(), ClientError> {
+        self.probe(route::LIVE).await
+    }
+
+    /// Whether the process can serve.
+    pub async fn ready(&self) -> Result<(), ClientError> {
+        self.probe(route::READY).await
+    }
+
+    /// The API described in `OpenAPI`.
+    pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
+        self.get(route::OPENAPI).await
+    }
+
+    async fn probe(&self, path: &str) -> Result<(), ClientError> {
+        let answer = self
+            .send(self.request(Method::GET, path, None), Retry::No)
+            .await?;
+        self.success(path, answer).map(drop)
+    }
+
+    async fn list<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<Vec<T>, ClientError> {
+        let page: Page<T> = self.get(path).await?;
+        Ok(page.items)
+    }
+}

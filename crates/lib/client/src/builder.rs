@@ -1,0 +1,248 @@
+//! How a client is made.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::{Certificate, redirect};
+use secrecy::{ExposeSecret, SecretString};
+use url::{Host, Url};
+
+use crate::{Client, ClientError};
+
+/// How long a connection may take, TLS included.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take, beyond the time that the server was asked to wait.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Installs ring as the process's TLS provider. Does nothing when there is one already.
+pub fn install_crypto_provider() {
+    // The error means that another one is installed, which serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// Settings of a [`Client`]; see [`crate::builder`](fn@crate::builder).
+#[derive(Debug, Clone)]
+pub struct ClientBuilder {
+    url: Url,
+    token: Option<SecretString>,
+    ca_pem: Vec<u8>,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    user_agent: String,
+}
+
+impl ClientBuilder {
+    pub(crate) fn new(url: &str) -> Result<Self, ClientError> {
+        Ok(Self {
+            url: parse_url(url)?,
+            token: None,
+            ca_pem: Vec::new(),
+            connect_timeout: CONNECT_TIMEOUT,
+            request_timeout: REQUEST_TIMEOUT,
+            user_agent: concat!("slipway-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+        })
+    }
+
+    /// The address as it will be used.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Whether what is sent, the token too, can be read on the way: plain HTTP to another machine.
+    #[must_use]
+    pub fn is_readable_on_the_way(&self) -> bool {
+        self.url.scheme() == "http" && !is_loopback(&self.url)
+    }
+
+    /// Sends this token with every request.
+    #[must_use]
+    pub fn token(mut self, token: SecretString) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Trusts these PEM certificates besides the machine's own.
+    #[must_use]
+    pub fn extra_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca_pem = pem.into();
+        self
+    }
+
+    /// How long a connection may take; [`CONNECT_TIMEOUT`] when not said.
+    #[must_use]
+    pub const fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long an answer may take beyond the time asked to wait; [`REQUEST_TIMEOUT`] when not said.
+    #[must_use]
+    pub const fn request_timeout(mut self, limit: Duration) -> Self {
+        self.request_timeout = limit;
+        self
+    }
+
+    /// What to call oneself, such as `slipway-agent/0.1.0`.
+    #[must_use]
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = name.into();
+        self
+    }
+
+    /// Makes the client. Nothing is sent yet.
+    pub fn build(self) -> Result<Client, ClientError> {
+        install_crypto_provider();
+        let mut headers = HeaderMap::new();
+        if let Some(token) = &self.token {
+            let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+                .map_err(|_| ClientError::BadToken)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let mut http = reqwest::Client::builder()
+            .user_agent(self.user_agent)
+            .default_headers(headers)
+            .redirect(redirect::Policy::none())
+            .referer(false)
+            // Trying again is decided here, where it is known what may be sent twice.
+            .retry(reqwest::retry::never())
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(15))
+            // A connection that died in silence is noticed while an answer is waited for.
+            .http2_keep_alive_interval(Duration::from_secs(10))
+            .http2_keep_alive_timeout(Duration::from_secs(5));
+        let extra = certificates(&self.ca_pem)?;
+        http = if self.url.scheme() == "http" {
+            // Plain HTTP works on a machine that has no certificates at all.
+            http.tls_certs_only([])
+        } else {
+            http.tls_certs_merge(extra)
+        };
+        if is_loopback(&self.url) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| ClientError::BadSetup {
+            source: error.without_url(),
+        })?;
+        Ok(Client::new(http, self.url, self.request_timeout))
+    }
+}
+
+fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
+    if pem.is_empty() {
+        return Ok(Vec::new());
+    }
+    match Certificate::from_pem_bundle(pem) {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) | Err(_) => Err(ClientError::BadCa),
+    }
+}
+
+fn parse_url(text: &str) -> Result<Url, ClientError> {
+    // A URL may hold a password, so what is shown of a bad one stops before an `@`.
+    let bad = |problem: &'static str| ClientError::BadUrl {
+        value: shown(text),
+        problem,
+    };
+    let text = text.trim();
+    let mut url = Url::parse(text).map_err(|error| match error {
+        url::ParseError::RelativeUrlWithoutBase => bad("it has no scheme"),
+        url::ParseError::EmptyHost => bad("it has no host"),
+        url::ParseError::InvalidPort => bad("its port is not a number from 1 to 65535"),
+        _ => bad("it is not a URL"),
+    })?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(bad("its scheme is neither https nor http"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad("it has a user name or password, which do not belong there"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(bad("it has a `?` or `#` part"));
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Ok(url)
+}
+
+fn shown(text: &str) -> String {
+    let text: String = text.trim().chars().take(200).collect();
+    match text.rsplit_once('@') {
+        Some((_, after)) => format!("…@{after}"),
+        None => text,
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => IpAddr::from(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::from(ip).is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bad_address_is_told_with_its_problem() {
+        for (bad, problem) in [
+            ("", "it has no scheme"),
+            ("slipway.example.com", "it has no scheme"),
+            ("localhost:8000", "neither https nor http"),
+            ("ftp://a", "neither https nor http"),
+            ("https://", "it has no host"),
+            ("https://a:99999", "not a number from 1 to 65535"),
+            ("https://a/?x=1", "a `?` or `#` part"),
+            ("https://me:secret@a", "user name or password"),
+        ] {
+            let error = crate::builder(bad).unwrap_err().to_string();
+            assert!(error.contains(problem), "{bad}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_before_the_routes_is_kept() {
+        let url = |text| crate::builder(text).unwrap().url().to_string();
+        assert_eq!(url(" https://a.example/ "), "https://a.example/");
+        assert_eq!(url("https://a.example/slipway/"), "https://a.example/slipway");
+    }
+
+    #[test]
+    fn a_token_and_a_ca_are_checked_and_not_shown() {
+        let builder = crate::builder("https://a.example").unwrap();
+        let error = builder.clone().token("slw_a\nb".into()).build().unwrap_err();
+        assert!(!error.to_string().contains("slw_"), "{error}");
+        assert!(!format!("{:?}", builder.clone().token("slw_ab".into())).contains("slw_"));
+        for pem in [
+            "nonsense",
+            "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n",
+        ] {
+            let error = builder.clone().extra_ca_pem(pem).build().unwrap_err();
+            assert!(matches!(error, ClientError::BadCa), "{error}");
+        }
+    }
+
+    #[test]
+    fn plain_http_to_another_machine_is_noticed() {
+        for (url, readable) in [
+            ("http://a.example", true),
+            ("http://127.0.0.1:8000", false),
+            ("http://[::1]:8000", false),
+            ("http://localhost", false),
+            ("https://a.example", false),
+        ] {
+            assert_eq!(
+                crate::builder(url).unwrap().is_readable_on_the_way(),
+                readable,
+                "{url}"
+            );
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Sending requests and reading answers.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use slipway_wire::{Problem, problem};
+use url::Url;
+
+use crate::error::{Cause, ClientError};
+use crate::{backoff, cause};
+
+/// No answer of the API is near this many bytes.
+const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+
+/// A client of one API. Cheap to clone; clones share their connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    request_timeout: Duration,
+}
+
+/// An answer that was read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+/// When a request may be sent again.
+#[derive(Clone, Copy)]
+pub(crate) enum Retry {
+    /// Whenever trying again can help: it changes nothing.
+    Always,
+    /// Only when it certainly never arrived.
+    NeverSent,
+    /// Not here: the caller has a loop of its own.
+    No,
+}
+
+impl Client {
+    pub(crate) const fn new(http: reqwest::Client, base: Url, request_timeout: Duration) -> Self {
+        Self {
+            http,
+            base,
+            request_timeout,
+        }
+    }
+
+    /// The API's address.
+    #[must_use]
+    pub const fn url(&self) -> &Url {
+        &self.base
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str, wait: Option<Duration>) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        let request = self.http.request(method, url);
+        match wait {
+            Some(wait) => request
+                .header("prefer", format!("wait={}", wait.as_secs()))
+                .timeout(wait + self.request_timeout),
+            None => request.timeout(self.request_timeout),
+        }
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.get_with(path, &(), None).await
+    }
+
+    pub(crate) async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &(impl Serialize + Sync),
+        wait: Option<Duration>,
+    ) -> Result<T, ClientError> {
+        let request = self.request(Method::GET, path, wait).query(query);
+        self.json(path, self.send(request, Retry::Always).await?)
+    }
+
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, ClientError> {
+        let request = self.request(Method::POST, path, None).json(body);
+        self.json(path, self.send(request, Retry::NeverSent).await?)
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientError> {
+        let request = self.request(Method::DELETE, path, None);
+        let answer = self.send(request, Retry::NeverSent).await?;
+        self.success(path, answer).map(drop)
+    }
+
+    /// Sends it, again where that is safe and can help. Any answer with a status is a success here, but for those of
+    /// a proxy that has no API behind it.
+    pub(crate) async fn send(&self, request: RequestBuilder, retry: Retry) -> Result<Answer, ClientError> {
+        let mut tries = 0;
+        loop {
+            let this = request
+                .try_clone()
+                .expect("bodies are bytes, which can be cloned");
+            let outcome = self.once(this).await;
+            let asked = match (&outcome, retry) {
+                (Err(error), Retry::Always) if error.is_retryable() => error.retry_after(),
+                (Err(error), Retry::NeverSent) if error.is_retryable() && error.never_sent() => None,
+                (Ok(answer), Retry::Always) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
+                    retry_after(&answer.headers)
+                }
+                _ => return outcome,
+            };
+            // A request that ran into its whole time limit has waited long enough.
+            let timed_out =
+                matches!(&outcome, Err(ClientError::Unreachable { cause, .. }) if *cause == Cause::TimedOut);
+            if tries == backoff::RETRIES || timed_out {
+                return outcome;
+            }
+            tokio::time::sleep(backoff::delay(tries, asked, random())).await;
+            tries += 1;
+        }
+    }
+
+    async fn once(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let body = self.read(response).await?;
+        let answer = Answer {
+            status,
+            headers,
+            body,
+        };
+        if matches!(status.as_u16(), 502..=504) && !answer.is_json() {
+            return Err(ClientError::Unreachable {
+                url: self.shown(),
+                cause: Cause::Proxy(status.as_u16()),
+                never_sent: false,
+                retry_after: retry_after(&answer.headers),
+                source: None,
+            });
+        }
+        Ok(answer)
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(error))? {
+            if body.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(ClientError::BadAnswer {
+                    url: self.shown(),
+                    status: response.status().as_u16(),
+                    detail: "the answer is over 64 MiB".to_owned(),
+                });
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// The answer if its status is a success, the error that it stands for if not.
+    pub(crate) fn success(&self, path: &str, answer: Answer) -> Result<Answer, ClientError> {
+        if answer.status.is_success() {
+            return Ok(answer);
+        }
+        if answer.is_json()
+            && let Ok(problem) = serde_json::from_slice::<Problem>(&answer.body)
+        {
+            return Err(ClientError::Problem {
+                problem: Box::new(problem),
+                retry_after: retry_after(&answer.headers),
+            });
+        }
+        let detail = if answer.status.is_redirection() {
+            let to = answer.headers.get(LOCATION).and_then(|to| to.to_str().ok());
+            format!(
+                "it points to {}, and redirects are not followed",
+                to.unwrap_or("nowhere")
+            )
+        } else {
+            "it explains nothing".to_owned()
+        };
+        Err(self.bad_answer(path, answer.status, detail))
+    }
+
+    pub(crate) fn json<T: DeserializeOwned>(&self, path: &str, answer: Answer) -> Result<T, ClientError> {
+        let answer = self.success(path, answer)?;
+        serde_json::from_slice(&answer.body)
+            .map_err(|error| self.bad_answer(path, answer.status, error.to_string()))
+    }
+
+    fn bad_answer(&self, path: &str, status: StatusCode, detail: String) -> ClientError {
+        ClientError::BadAnswer {
+            url: format!("{}{path}", self.shown()),
+            status: status.as_u16(),
+            detail,
+        }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> ClientError {
+        ClientError::Unreachable {
+            url: self.shown(),
+            cause: cause::of(&error),
+            never_sent: error.is_connect(),
+            retry_after: None,
+            source: Some(error.without_url()),
+        }
+    }
+
+    fn shown(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
+    }
+}
+
+impl Answer {
+    fn is_json(&self) -> bool {
+        self.headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| {
+                value.starts_with(problem::MEDIA_TYPE) || value.starts_with("application/json")
+            })
+    }
+}
+
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
+}
+
+/// Only spreads waits, so a machine without a random source gets along with none.
+fn random() -> u32 {
+    getrandom::u32().unwrap_or_default()
+}
