@@ -10,7 +10,7 @@ use crate::leftovers;
 use crate::run_dir::{DRAFT, PREFIX, lock_file, remove_tree};
 
 /// A draft younger than this may be one whose owner is about to lock it.
-const DRAFT_AGE: Duration = Duration::from_secs(60);
+const DRAFT_AGE: Duration = Duration::from_mins(1);
 
 /// One dead run that was cleaned up.
 #[derive(Debug, PartialEq, Eq)]

@@ -16,6 +16,10 @@ const GONE: Duration = Duration::from_secs(5);
 /// Ends every process of run `id`, whose folder is `folder`; returns how many there were.
 ///
 /// Blocks for at most seven seconds; with `graceful` false the processes are killed at once.
+#[expect(
+    clippy::must_use_candidate,
+    reason = "the count is for messages; most callers want the effect"
+)]
 pub fn end_all(id: &str, folder: &Path, graceful: bool) -> usize {
     let found = find(id, folder);
     if found.is_empty() {

@@ -4,6 +4,8 @@
 //! whatever way the run ends, what it started can be told from everything else on the machine and ended.
 
 pub mod cleanup;
+pub mod cli;
+pub mod fleet;
 pub mod leftovers;
 pub mod nginx;
 pub mod nginx_conf;
@@ -14,7 +16,12 @@ pub mod programs;
 pub mod redis;
 pub mod run;
 pub mod run_dir;
+pub mod say;
 pub mod service_user;
+pub mod services;
+pub mod session;
 pub mod spec;
+pub mod sqlx;
 pub mod supervise;
+pub mod test;
 pub mod tls;

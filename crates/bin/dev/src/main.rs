@@ -1,3 +1,68 @@
-//! The one entry point for people and CI: `demo`, `up`, `test`, `sqlx`.
+//! The one entry point for people and CI; `./dev` builds and starts it.
 
-fn main() {}
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use slipway_dev::cli::{Cli, Command};
+use slipway_dev::postgres::{Durability, Postgres};
+use slipway_dev::run::base_folder;
+use slipway_dev::say::say;
+use slipway_dev::session::{Interrupted, with_run};
+use slipway_dev::test::stages;
+use slipway_dev::{services, sqlx};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One thread: the kernel ties the life of what we start to the thread that started it.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = runtime
+        .context("cannot start")
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if let Some(interrupted) = error.downcast_ref::<Interrupted>() {
+                // As a shell reports it. Numbers of signals are below 64.
+                return ExitCode::from(128 + u8::try_from(interrupted.signal).unwrap_or(0));
+            }
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<()> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let base = base_folder(target_folder(&program));
+    let checkout = cli
+        .checkout
+        .canonicalize()
+        .context("--checkout is not a folder")?;
+    match cli.command {
+        Command::Services => with_run(&base, services::run).await,
+        Command::Sqlx { action } => {
+            with_run(&base, async |run| {
+                let postgres = Postgres::start(run, Durability::Fast).await?;
+                sqlx::run(run, &postgres, &checkout, action).await
+            })
+            .await
+        }
+        Command::Test { only, nextest } => {
+            let plan = stages::Plan {
+                checkout,
+                only,
+                nextest,
+            };
+            with_run(&base, async |run| stages::run(run, &plan).await).await
+        }
+        Command::Demo { .. } | Command::Up { .. } => anyhow::bail!("not yet"),
+    }
+}
+
+/// `target` of `target/release/slipway-dev`.
+fn target_folder(program: &Path) -> &Path {
+    let folders: Vec<&Path> = program.ancestors().skip(1).take(2).collect();
+    folders.last().copied().unwrap_or(Path::new("target"))
+}

@@ -36,9 +36,9 @@ pid "{dir}/nginx.pid";
 error_log stderr warn;
 events {{ worker_connections 4096; }}
 http {{
-    access_log "{dir}/access.log" run buffer=32k flush=1s;
     log_format run '$time_iso8601 $request_id $remote_addr "$request" $status $request_time '
                    '$upstream_addr $upstream_status $upstream_response_time';
+    access_log "{dir}/access.log" run buffer=32k flush=1s;
     client_body_temp_path "{dir}/body";
     proxy_temp_path "{dir}/proxy";
     fastcgi_temp_path "{dir}/fastcgi";

@@ -82,14 +82,24 @@ impl Drop for Run {
     }
 }
 
-/// Where runs go: below the checkout's target folder, unless Postgres' account cannot get there.
+/// Where runs go: below the checkout's target folder, unless Postgres' account cannot get there or the path
+/// has characters that a Nix store's path may not have.
 #[must_use]
 pub fn base_folder(target: &Path) -> PathBuf {
-    let wanted = target.join("slipway-dev");
-    if rustix::process::geteuid().is_root() && !passable(target) {
-        return PathBuf::from("/var/tmp/slipway-dev");
+    let user = rustix::process::geteuid();
+    if !plain(target) || (user.is_root() && !passable(target)) {
+        return PathBuf::from(format!("/var/tmp/slipway-dev-{}", user.as_raw()));
     }
-    wanted
+    target.join("slipway-dev")
+}
+
+fn plain(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| {
+        text.len() < 100
+            && text
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c))
+    })
 }
 
 fn passable(path: &Path) -> bool {
@@ -126,6 +136,18 @@ pub(crate) mod tests {
             .permissions(fs::Permissions::from_mode(0o711))
             .tempdir()
             .unwrap()
+    }
+
+    #[test]
+    fn a_folder_that_the_service_user_or_nix_cannot_use_is_not_the_base() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let open = passable_base();
+        assert_eq!(base_folder(open.path()), open.path().join("slipway-dev"));
+        assert!(base_folder(&open.path().join("with space")).starts_with("/var/tmp"));
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(open.path(), fs::Permissions::from_mode(0o700)).unwrap();
+            assert!(base_folder(open.path()).starts_with("/var/tmp"));
+        }
     }
 
     #[tokio::test]

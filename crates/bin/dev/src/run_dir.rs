@@ -3,10 +3,13 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, chown,
+};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
+use rustix::process::geteuid;
 
 use crate::service_user::ServiceUser;
 
@@ -34,6 +37,16 @@ impl RunDir {
     pub fn create(base: &Path, user: Option<&ServiceUser>) -> Result<Self> {
         // Others may pass through to what is theirs (Postgres as its own user), but not list it.
         create_dir(base, 0o711)?;
+        // Nix refuses a store below a symbolic link.
+        let base = &base
+            .canonicalize()
+            .with_context(|| format!("cannot resolve {}", base.display()))?;
+        let owner = fs::metadata(base)?.uid();
+        ensure!(
+            owner == geteuid().as_raw(),
+            "{} belongs to another user ({owner})",
+            base.display()
+        );
         let mut random = [0_u8; 4];
         getrandom::fill(&mut random).context("cannot read random bytes for the run's id")?;
         let id = hex::encode(random);

@@ -36,6 +36,10 @@ pub struct Spec {
     pub layer: u8,
     /// Whether the whole environment of this process is handed on.
     pub inherit_all: bool,
+    /// Whether it writes where we write, instead of to a log.
+    pub foreground: bool,
+    /// Whether its standard output goes to a file of its own instead of the log.
+    pub capture: bool,
     /// Its working directory; none means the run's folder.
     pub directory: Option<PathBuf>,
 }
@@ -54,6 +58,8 @@ impl Spec {
             stop_signal: Signal::TERM,
             layer: 0,
             inherit_all: false,
+            foreground: false,
+            capture: false,
             directory: None,
         }
     }
@@ -101,6 +107,20 @@ impl Spec {
     pub fn stop_signal(mut self, signal: Signal) -> Self {
         self.stop_signal = signal;
         self
+    }
+
+    /// Hands our whole environment on, as a build tool needs.
+    #[must_use]
+    pub fn inherit_all(mut self) -> Self {
+        self.inherit_all = true;
+        self
+    }
+
+    /// For a tool a person watches: our environment, our standard output and error.
+    #[must_use]
+    pub fn foreground(mut self) -> Self {
+        self.foreground = true;
+        self.inherit_all()
     }
 
     /// Runs it in `directory` instead of the run's folder.

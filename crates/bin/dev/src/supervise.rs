@@ -57,11 +57,15 @@ impl Supervisor {
             .append(true)
             .open(self.log_file(&spec.name))?;
         let mut command = tokio::process::Command::from(spec.command(&self.dir)?);
-        command
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .process_group(0)
-            .kill_on_drop(true);
+        command.process_group(0).kill_on_drop(true);
+        if spec.capture {
+            command.stdout(File::create(self.output_file(&spec.name))?);
+        } else if !spec.foreground {
+            command.stdout(log.try_clone()?);
+        }
+        if !spec.foreground {
+            command.stderr(log);
+        }
         command.stdin(if spec.stdin.is_some() {
             Stdio::piped()
         } else {
@@ -95,6 +99,14 @@ impl Supervisor {
             bail!("{name} failed ({status}){}", self.log_tail(&name));
         }
         Ok(())
+    }
+
+    /// Runs a process to its end and returns what it printed.
+    pub async fn output(&self, mut spec: Spec, bound: Duration) -> Result<String> {
+        spec.capture = true;
+        let file = self.output_file(&spec.name);
+        self.run(spec, bound).await?;
+        fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
     }
 
     /// Waits until `ready` says yes. Fails when the process ends before that or `bound` passes.
@@ -213,6 +225,10 @@ impl Supervisor {
     #[must_use]
     pub fn log_file(&self, name: &str) -> PathBuf {
         self.dir.path().join("logs").join(format!("{name}.log"))
+    }
+
+    fn output_file(&self, name: &str) -> PathBuf {
+        self.dir.path().join("tmp").join(format!("{name}.out"))
     }
 
     /// The end of the log, set off for an error message; empty if there is none.

@@ -1,0 +1,58 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::sqlx::Action;
+use crate::test::stages::Stage;
+
+/// Postgres, Redis, nginx, replicas and agents on one machine, for people and tests.
+#[derive(Debug, Parser)]
+#[command(name = "dev", version)]
+pub struct Cli {
+    /// The checkout to work on
+    #[arg(long, global = true, default_value = ".", hide = true)]
+    pub checkout: PathBuf,
+
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `./dev` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Roll releases out to six hosts while processes are killed, and check every outcome
+    Demo {
+        /// Print the summary as one JSON object, the last line of standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start the whole stack and leave it running until Ctrl-C
+    Up {
+        /// How many hosts the fleet has
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=50))]
+        hosts: u16,
+        /// Print the addresses as one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run everything that CI runs
+    Test {
+        /// Only this stage; may be given more than once
+        #[arg(long, value_enum)]
+        only: Vec<Stage>,
+        /// Arguments of `cargo nextest run`
+        #[arg(last = true)]
+        nextest: Vec<String>,
+    },
+    /// Start Postgres and Redis alone, until Ctrl-C
+    Services,
+    /// Write the committed .sqlx anew, or check it
+    Sqlx {
+        /// What to do
+        #[arg(value_enum, default_value = "check")]
+        action: Action,
+    },
+}

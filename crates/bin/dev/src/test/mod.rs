@@ -1,0 +1,6 @@
+//! `slipway-dev test`: everything that CI runs, in stages; the first failure ends it.
+
+pub mod arrows;
+pub mod manifests;
+pub mod sources;
+pub mod stages;

@@ -1,0 +1,202 @@
+//! The stages, cheapest first; the test runner last, so that the output ends with its totals.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+
+use crate::nix::Nix;
+use crate::postgres::{Durability, Postgres};
+use crate::redis::Redis;
+use crate::run::Run;
+use crate::say::say;
+use crate::spec::Spec;
+use crate::test::{arrows, manifests, sources};
+use crate::{programs, sqlx};
+
+/// No stage may run for ever; a first build on two cores is the longest.
+const BOUND: Duration = Duration::from_hours(1);
+const QUICK: Duration = Duration::from_mins(2);
+
+/// One part of `test`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Stage {
+    /// cargo fmt
+    Fmt,
+    /// Who depends on whom, manifests, lengths of files
+    Arrows,
+    /// Every .nix file parses
+    Nix,
+    /// cargo clippy, warnings denied
+    Clippy,
+    /// The committed .sqlx fits the queries and migrations
+    Sqlx,
+    /// Examples in the documentation
+    Doc,
+    /// All tests
+    Nextest,
+}
+
+impl Stage {
+    /// All of them, in the order they run in.
+    pub const ALL: [Self; 7] = [
+        Self::Fmt,
+        Self::Arrows,
+        Self::Nix,
+        Self::Clippy,
+        Self::Sqlx,
+        Self::Doc,
+        Self::Nextest,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Fmt => "fmt",
+            Self::Arrows => "arrows",
+            Self::Nix => "nix",
+            Self::Clippy => "clippy",
+            Self::Sqlx => "sqlx",
+            Self::Doc => "doc",
+            Self::Nextest => "nextest",
+        }
+    }
+}
+
+/// What to test.
+#[derive(Debug)]
+pub struct Plan {
+    /// The checkout.
+    pub checkout: PathBuf,
+    /// Only these stages; all if empty.
+    pub only: Vec<Stage>,
+    /// Handed on to the test runner.
+    pub nextest: Vec<String>,
+}
+
+/// Runs the stages in `run`.
+pub async fn run(run: &Run, plan: &Plan) -> Result<()> {
+    let wanted = |stage: &Stage| plan.only.is_empty() || plan.only.contains(stage);
+    let mut servers = Servers::default();
+    for stage in Stage::ALL.into_iter().filter(wanted) {
+        say(&format!("==> {}", stage.name()));
+        let start = Instant::now();
+        let done = perform(run, plan, stage, &mut servers).await;
+        done.with_context(|| {
+            format!(
+                "`./dev test` stopped at {}; again: ./dev test --only {0}",
+                stage.name()
+            )
+        })?;
+        if stage != Stage::Nextest {
+            say(&format!(
+                "    {} is fine ({:.1} s)",
+                stage.name(),
+                start.elapsed().as_secs_f64()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Started by the first stage that needs one.
+#[derive(Debug, Default)]
+struct Servers {
+    postgres: Option<Postgres>,
+    redis: Option<Redis>,
+}
+
+impl Servers {
+    async fn start(&mut self, run: &Run) -> Result<(&Postgres, &Redis)> {
+        if self.postgres.is_none() {
+            self.postgres = Some(Postgres::start(run, Durability::Fast).await?);
+        }
+        if self.redis.is_none() {
+            self.redis = Some(Redis::start(run).await?);
+        }
+        self.postgres
+            .as_ref()
+            .zip(self.redis.as_ref())
+            .context("the servers were just started")
+    }
+}
+
+async fn perform(run: &Run, plan: &Plan, stage: Stage, servers: &mut Servers) -> Result<()> {
+    let cargo = |args: &[&str]| {
+        let spec = Spec::new(format!("cargo-{}", stage.name()), "cargo").args(args);
+        spec.foreground().directory(&plan.checkout)
+    };
+    match stage {
+        Stage::Fmt => {
+            run.supervisor
+                .run(cargo(&["fmt", "--all", "--check"]), QUICK)
+                .await
+        }
+        Stage::Arrows => check_arrows(run, &plan.checkout).await,
+        Stage::Nix => check_nix(run, &plan.checkout).await,
+        Stage::Clippy => {
+            let spec = cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+            run.supervisor.run(spec.env("SQLX_OFFLINE", "true"), BOUND).await
+        }
+        Stage::Sqlx => {
+            let (postgres, _) = servers.start(run).await?;
+            sqlx::run(run, postgres, &plan.checkout, sqlx::Action::Check).await
+        }
+        Stage::Doc => {
+            let spec = cargo(&["test", "--doc", "--workspace", "--quiet"]);
+            run.supervisor.run(spec.env("SQLX_OFFLINE", "true"), BOUND).await
+        }
+        Stage::Nextest => {
+            let (postgres, redis) = servers.start(run).await?;
+            // The whole-system tests start each other's programs, which cargo builds only for their own tests.
+            let build = cargo(&["build", "--workspace", "--bins"]).env("SQLX_OFFLINE", "true");
+            run.supervisor.run(build, BOUND).await?;
+            let mut args = vec!["nextest", "run", "--workspace", "--no-fail-fast"];
+            args.extend(plan.nextest.iter().map(String::as_str));
+            let tests = cargo(&args)
+                .env("SQLX_OFFLINE", "true")
+                .env("DATABASE_URL", postgres.admin_url())
+                .env("REDIS_URL", redis.url());
+            run.supervisor.run(tests, BOUND).await
+        }
+    }
+}
+
+async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
+    let spec = Spec::new("cargo-metadata", "cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .inherit_all()
+        .directory(checkout);
+    let metadata = arrows::parse(&run.supervisor.output(spec, QUICK).await?)?;
+    let mut found = arrows::violations(&metadata);
+    for package in &metadata.packages {
+        let text = std::fs::read_to_string(&package.manifest_path)
+            .with_context(|| format!("cannot read {}", package.manifest_path))?;
+        let name = Path::new(&package.manifest_path);
+        let name = name.strip_prefix(checkout).unwrap_or(name).display().to_string();
+        found.extend(manifests::violations(&name, &text));
+    }
+    found.extend(sources::too_long(checkout)?);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let list = found.iter().fold(String::new(), |mut list, violation| {
+        let _ = write!(list, "\n  {violation}");
+        list
+    });
+    bail!("{} rules of the workspace are broken:{list}", found.len())
+}
+
+async fn check_nix(run: &Run, checkout: &Path) -> Result<()> {
+    let files = sources::files(checkout, &["nix"])?;
+    // A store of its own: parsing needs none, but Nix would create one at the root of the machine.
+    let nix = Nix::create(run).await?;
+    let spec = Spec::new("nix-parse", programs::find("nix-instantiate")?)
+        .args(["--parse"])
+        .args(files);
+    run.supervisor
+        .output(nix.with_build_env(spec), QUICK)
+        .await
+        .map(drop)
+}

@@ -1,0 +1,46 @@
+//! What the tests on real programs share.
+#![allow(
+    clippy::allow_attributes,
+    dead_code,
+    reason = "each test program uses a part of it"
+)]
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+/// A temporary folder for runs that the service user may pass through.
+pub(crate) struct Base(tempfile::TempDir);
+
+impl Base {
+    pub(crate) fn new() -> Self {
+        Self(
+            tempfile::Builder::new()
+                .permissions(Permissions::from_mode(0o711))
+                .tempdir()
+                .unwrap(),
+        )
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+/// A client that trusts the run's authority and no other.
+pub(crate) fn client(ca: &Path) -> reqwest::Client {
+    install_provider();
+    let pem = std::fs::read(ca).unwrap();
+    let root = reqwest::Certificate::from_pem(&pem).unwrap();
+    reqwest::Client::builder()
+        .tls_certs_only([root])
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap()
+}
+
+/// Installs the cryptography that reqwest is built without.
+pub(crate) fn install_provider() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
