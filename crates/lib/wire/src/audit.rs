@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use slipway_domain::HostName;
 use slipway_domain::event::NewEvent;
 
 /// An event in its place in the chain.
@@ -17,6 +18,9 @@ pub struct Event {
     pub event: NewEvent,
     /// SHA-256 over the event before and this one, 64 hex digits.
     pub hash: String,
+    /// The host's name when it is about one, for people; the chain covers the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<HostName>,
 }
 
 /// `GET /events` and `GET /rollouts/{id}/events`.
