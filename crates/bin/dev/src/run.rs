@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::leftovers;
 use crate::ports::Ports;
@@ -59,15 +59,17 @@ impl Run {
         remove_tree(self.dir.path())
     }
 
-    /// Copies the logs out of the folder before it is removed; returns where they are now.
-    pub fn keep_logs(&self) -> Result<PathBuf> {
+    /// Copies the logs that say anything out of the folder before it is removed; returns where they are now.
+    #[must_use]
+    pub fn keep_logs(&self) -> Option<PathBuf> {
         let kept = self.base.join(format!("logs-{}", self.dir.id()));
-        fs::create_dir_all(&kept)?;
-        for entry in fs::read_dir(self.dir.path().join("logs"))?.flatten() {
-            fs::copy(entry.path(), kept.join(entry.file_name())).context("cannot keep the logs")?;
+        let logs = fs::read_dir(self.dir.path().join("logs")).ok()?.flatten();
+        for log in logs.filter(|log| log.metadata().is_ok_and(|meta| meta.len() > 0)) {
+            fs::create_dir_all(&kept).ok()?;
+            fs::copy(log.path(), kept.join(log.file_name())).ok()?;
         }
         forget_old_logs(&self.base);
-        Ok(kept)
+        kept.exists().then_some(kept)
     }
 }
 

@@ -42,7 +42,7 @@ pub async fn with_run<T>(base: &Path, body: impl AsyncFnOnce(&Run) -> Result<T>)
     };
     if let Err(error) = &result
         && !error.is::<Interrupted>()
-        && let Ok(logs) = run.keep_logs()
+        && let Some(logs) = run.keep_logs()
     {
         say(&format!("the logs of this run are in {}", logs.display()));
     }
