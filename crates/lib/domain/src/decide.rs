@@ -31,6 +31,8 @@ pub struct Change {
 pub enum What {
     /// The rollout's state.
     Rollout {
+        /// The state before.
+        from: RolloutState,
         /// The state after.
         to: RolloutState,
         /// Which hosts go back, when it becomes `reverting`.
@@ -117,18 +119,22 @@ impl Round<'_> {
     }
 
     fn rollout(&mut self, to: RolloutState, cause: impl Into<String>) {
-        self.push(What::Rollout { to, scope: None }, Actor::Rules, cause);
-    }
-
-    fn revert_rollout(&mut self, scope: RevertScope, cause: impl Into<String>) {
+        let from = self.snapshot.rollout.state;
         self.push(
             What::Rollout {
-                to: RolloutState::Reverting,
-                scope: Some(scope),
+                from,
+                to,
+                scope: None,
             },
             Actor::Rules,
             cause,
         );
+    }
+
+    fn revert_rollout(&mut self, scope: RevertScope, cause: impl Into<String>) {
+        let (from, to) = (self.snapshot.rollout.state, RolloutState::Reverting);
+        let scope = Some(scope);
+        self.push(What::Rollout { from, to, scope }, Actor::Rules, cause);
     }
 
     fn step(&mut self, step: &Step, to: StepState, actor: Actor, cause: impl Into<String>) {

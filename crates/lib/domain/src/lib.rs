@@ -22,7 +22,7 @@ pub mod id;
 pub mod name;
 pub mod plan;
 pub mod role;
-#[cfg(any(test, feature = "sim"))]
+#[cfg(feature = "sim")]
 pub mod sim;
 pub mod snapshot;
 pub mod state;

@@ -205,7 +205,8 @@ impl Seen {
     /// heard of since, it counts as out too: nobody knows better.
     #[must_use]
     pub fn is_left_out(&self, newest: Option<(StepState, Timestamp)>) -> bool {
-        let unheard = newest.is_some_and(|(state, since)| state.is_out() && self.at.is_none_or(|at| at <= since));
+        let unheard =
+            newest.is_some_and(|(state, since)| state.is_out() && self.at.is_none_or(|at| at <= since));
         self.unsettled.is_some() || unheard
     }
 }

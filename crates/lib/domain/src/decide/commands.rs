@@ -69,7 +69,15 @@ impl Round<'_> {
             }
             CommandKind::Abort => (RolloutState::Reverting, Some(RevertScope::InFlight)),
         };
-        self.push(What::Rollout { to, scope }, actor.clone(), cause.clone());
+        self.push(
+            What::Rollout {
+                from: state,
+                to,
+                scope,
+            },
+            actor.clone(),
+            cause.clone(),
+        );
         if to == RolloutState::Aborted {
             self.skip_unbegun(&actor, &cause);
         }

@@ -1,6 +1,6 @@
 //! Going back, and the bounds of waits for people.
 
-use super::{Round, What};
+use super::Round;
 use crate::event::Actor;
 use crate::snapshot::{RevertScope, Step};
 use crate::{RolloutState, StepState};
@@ -116,11 +116,10 @@ impl Round<'_> {
     pub(super) fn bound_pause(&mut self) {
         let limit = self.snapshot.rollout.strategy.limits.person_seconds;
         if self.in_this_state_for(limit) {
-            let what = What::Rollout {
-                to: RolloutState::Reverting,
-                scope: Some(RevertScope::InFlight),
-            };
-            self.push(what, Actor::Rules, format!("nobody resumed it within {limit} s"));
+            self.revert_rollout(
+                RevertScope::InFlight,
+                format!("nobody resumed it within {limit} s"),
+            );
         }
     }
 

@@ -1,0 +1,313 @@
+//! A host in truth, and its agent.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+
+use crate::agent::{AttemptReport, Instruction, Verdict};
+use crate::{AttemptId, HostName, Phase, StorePath, Timestamp};
+
+/// What becomes of the new closure on a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It works.
+    Good,
+    /// It cannot be fetched.
+    FailsStage,
+    /// Its switch script fails half-way.
+    FailsSwitch,
+    /// Its checks fail.
+    FailsChecks,
+    /// Its checks can come to no verdict.
+    Inconclusive,
+    /// Its checks fail, and the prior does not come back at first.
+    FailsRevert,
+    /// The host runs it already.
+    There,
+}
+
+/// The agent's journal of an activation.
+#[derive(Debug, Clone)]
+struct Journal {
+    attempt: AttemptId,
+    closure: StorePath,
+    prior: StorePath,
+    phase: Phase,
+    verdict: Option<Verdict>,
+    committed: bool,
+    deadline: Timestamp,
+}
+
+impl Journal {
+    fn is_unsettled(&self) -> bool {
+        !matches!(self.phase, Phase::Committed | Phase::Reverted)
+    }
+}
+
+/// A host and its agent.
+#[derive(Debug)]
+pub struct SimHost {
+    /// Its name.
+    pub name: HostName,
+    /// What runs.
+    pub live: StorePath,
+    /// What the next boot runs.
+    pub boot: StorePath,
+    /// What ran before the newest rollout.
+    pub before: StorePath,
+    /// Whether it can be reached.
+    pub online: bool,
+    /// Whether reverting works from now on.
+    pub mends: bool,
+    /// An answer on its way.
+    pub inbox: Option<Instruction>,
+    /// The version that the newest rollout brings.
+    pub version: u32,
+    /// How often something was activated.
+    pub activations: u32,
+    index: usize,
+    fate: Fate,
+    journal: Option<Journal>,
+    staging: Option<AttemptReport>,
+    settled: BTreeSet<AttemptId>,
+    proven: BTreeSet<StorePath>,
+    power_cuts: u32,
+}
+
+/// A closure of a host; 0 is what it runs at first.
+pub(super) fn closure(host: usize, version: u32) -> StorePath {
+    format!("/nix/store/{host:016}{version:016}-system")
+        .parse()
+        .expect("a valid path")
+}
+
+impl SimHost {
+    pub(super) fn new(index: usize, fate: Fate, stuck: bool) -> Self {
+        let first = closure(index, if fate == Fate::There { 1 } else { 0 });
+        let old = Journal {
+            attempt: AttemptId::from_uuid(uuid::Uuid::from_u128(u128::MAX - index as u128)),
+            closure: closure(index, 999),
+            prior: first.clone(),
+            phase: Phase::Stuck,
+            verdict: None,
+            committed: false,
+            deadline: Timestamp::MAX_UTC,
+        };
+        Self {
+            name: format!("host-{index:04}").parse().expect("a valid name"),
+            live: if stuck { closure(index, 999) } else { first.clone() },
+            boot: first.clone(),
+            before: first.clone(),
+            online: true,
+            mends: false,
+            inbox: None,
+            version: 1,
+            activations: 0,
+            index,
+            fate,
+            journal: stuck.then_some(old),
+            staging: None,
+            settled: BTreeSet::new(),
+            proven: BTreeSet::from([first]),
+            power_cuts: 0,
+        }
+    }
+
+    /// Whether it is out, in truth: an activation was begun and is not settled.
+    #[must_use]
+    pub fn is_out(&self) -> bool {
+        self.unsettled().is_some()
+    }
+
+    pub(super) fn unsettled(&self) -> Option<AttemptId> {
+        self.journal
+            .as_ref()
+            .filter(|journal| journal.is_unsettled())
+            .map(|journal| journal.attempt)
+    }
+
+    pub(super) fn report(&self) -> Option<AttemptReport> {
+        self.staging.clone().or_else(|| {
+            self.journal.as_ref().map(|journal| AttemptReport {
+                attempt: journal.attempt,
+                phase: journal.phase,
+                prior: Some(journal.prior.clone()),
+                verdict: journal.verdict,
+                message: None,
+            })
+        })
+    }
+
+    /// Takes the answer in.
+    pub(super) fn deliver(&mut self, now: Timestamp) {
+        let Some(told) = self.inbox.take() else { return };
+        let Some(attempt) = told.attempt() else { return };
+        if self.settled.contains(&attempt) && !matches!(told, Instruction::Revert { .. }) {
+            return;
+        }
+        let journal = self.journal.as_mut().filter(|journal| journal.attempt == attempt);
+        match told {
+            Instruction::Stage { .. } => self.staging = Some(report(attempt, Phase::Staging)),
+            Instruction::Activate {
+                attempt,
+                closure,
+                plan,
+            } if journal.is_none() => {
+                self.staging = None;
+                let prior = match &self.journal {
+                    Some(old) if old.is_unsettled() => old.prior.clone(),
+                    _ => self.live.clone(),
+                };
+                self.journal = Some(Journal {
+                    attempt,
+                    closure,
+                    prior,
+                    phase: Phase::Activating,
+                    verdict: None,
+                    committed: false,
+                    deadline: now + TimeDelta::seconds(i64::from(plan.deadman_seconds)),
+                });
+            }
+            Instruction::Commit { .. } => {
+                if let Some(journal) = journal.filter(|journal| journal.phase == Phase::Verified) {
+                    journal.phase = Phase::Committed;
+                    journal.committed = true;
+                    self.boot = journal.closure.clone();
+                }
+            }
+            Instruction::Revert { .. } => match journal {
+                Some(journal) if journal.phase != Phase::Reverted => journal.phase = Phase::Reverting,
+                Some(_) => {}
+                // Nothing of it was begun here, and now nothing will be.
+                None => {
+                    self.settled.insert(attempt);
+                    self.staging = Some(report(attempt, Phase::Reverted));
+                }
+            },
+            Instruction::Activate { .. } | Instruction::Idle => {}
+        }
+    }
+
+    /// Gets one thing done.
+    pub(super) fn work(&mut self, now: Timestamp) {
+        if let Some(staging) = self
+            .staging
+            .as_mut()
+            .filter(|staging| staging.phase == Phase::Staging)
+        {
+            staging.phase = if self.fate == Fate::FailsStage {
+                Phase::StageFailed
+            } else {
+                Phase::Staged
+            };
+            return;
+        }
+        let (fate, mends) = (self.fate, self.mends);
+        let Some(journal) = self.journal.as_mut() else {
+            return;
+        };
+        match journal.phase {
+            Phase::Activating => {
+                self.live = journal.closure.clone();
+                self.activations += 1;
+                journal.phase = if fate == Fate::FailsSwitch {
+                    Phase::Reverting
+                } else {
+                    Phase::Verifying
+                };
+            }
+            Phase::Verifying => match fate {
+                Fate::FailsChecks | Fate::FailsRevert => journal.phase = Phase::Reverting,
+                Fate::Inconclusive => journal.verdict = Some(Verdict::Unknown),
+                _ => {
+                    journal.phase = Phase::Verified;
+                    journal.verdict = Some(Verdict::Pass);
+                    self.proven.insert(journal.closure.clone());
+                }
+            },
+            Phase::Reverting | Phase::Stuck if fate == Fate::FailsRevert && !mends => {
+                journal.phase = Phase::Stuck
+            }
+            Phase::Reverting | Phase::Stuck => self.go_back(),
+            _ => self.fire_deadman(now),
+        }
+    }
+
+    fn go_back(&mut self) {
+        let Some(journal) = self.journal.as_mut() else {
+            return;
+        };
+        self.live = journal.prior.clone();
+        self.boot = journal.prior.clone();
+        journal.phase = Phase::Reverted;
+        self.settled.insert(journal.attempt);
+    }
+
+    pub(super) fn fire_deadman(&mut self, now: Timestamp) {
+        let fires = |journal: &&mut Journal| {
+            matches!(
+                journal.phase,
+                Phase::Activating | Phase::Verifying | Phase::Verified
+            ) && now >= journal.deadline
+        };
+        if let Some(journal) = self.journal.as_mut().filter(fires) {
+            journal.phase = Phase::Reverting;
+        }
+    }
+
+    /// The agent is killed and started again: it knows what its journal says, and has lost what it was told.
+    pub(super) fn restart(&mut self) {
+        self.inbox = None;
+        self.staging = self
+            .staging
+            .take()
+            .filter(|staging| staging.phase == Phase::Reverted);
+        if let Some(journal) = self.journal.as_mut()
+            && journal.phase == Phase::Activating
+            && self.live != journal.closure
+        {
+            journal.phase = Phase::Reverting;
+        }
+    }
+
+    /// The power goes and comes back: the boot default runs.
+    pub(super) fn reboot(&mut self) {
+        self.power_cuts += 1;
+        self.live = self.boot.clone();
+        self.restart();
+        if let Some(journal) = self.journal.as_mut()
+            && matches!(
+                journal.phase,
+                Phase::Activating | Phase::Verifying | Phase::Verified | Phase::Stuck
+            )
+        {
+            journal.phase = Phase::Reverting;
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.proven.contains(&self.boot) {
+            Ok(())
+        } else {
+            Err(format!(
+                "invariant 3: {} would boot {}, which was never verified",
+                self.name, self.boot
+            ))
+        }
+    }
+
+    /// The closure of the newest rollout for this host.
+    pub(super) fn target(&self, version: u32) -> StorePath {
+        closure(self.index, version)
+    }
+}
+
+fn report(attempt: AttemptId, phase: Phase) -> AttemptReport {
+    AttemptReport {
+        attempt,
+        phase,
+        prior: None,
+        verdict: None,
+        message: None,
+    }
+}
