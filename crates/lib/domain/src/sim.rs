@@ -146,7 +146,7 @@ impl World {
         }
         self.control.observe(i, host, self.now);
         let assignment = self.control.assignment(i);
-        host.inbox = Some(instruct(assignment.as_ref(), host.report().as_ref()));
+        host.inbox = Some(instruct(Some(&assignment), host.report().as_ref()));
     }
 
     fn decide(&mut self, i: usize) {

@@ -1,7 +1,8 @@
 //! Staging: every host fetches its closure before the first one activates.
 
 use super::Round;
-use crate::snapshot::Step;
+use crate::event::Actor;
+use crate::snapshot::{RevertScope, Step};
 use crate::strategy::{Offline, OnFailure};
 use crate::{AttemptId, RolloutState, StepState};
 
@@ -29,7 +30,7 @@ impl Round<'_> {
                         self.snapshot.rollout.strategy.retries + 1,
                         step.reason.as_deref().unwrap_or("a failure")
                     );
-                    self.step(step, StepState::Waiting, crate::event::Actor::Rules, cause);
+                    self.step(step, StepState::Waiting, Actor::Rules, cause);
                 }
                 StepState::Waiting if !step.seen.is_online(self.now) => self.handle_offline(step),
                 StepState::Waiting if step.is_there_already() => {
@@ -44,7 +45,7 @@ impl Round<'_> {
 
     /// What the strategy says of a host that is offline when its turn comes.
     pub(super) fn handle_offline(&mut self, step: &Step) {
-        let rules = crate::event::Actor::Rules;
+        let rules = Actor::Rules;
         let strategy = &self.snapshot.rollout.strategy;
         match strategy.offline {
             Offline::Skip => self.step(step, StepState::Skipped, rules, "offline when its turn came"),
@@ -73,7 +74,7 @@ impl Round<'_> {
         match self.snapshot.rollout.strategy.on_failure {
             OnFailure::Pause => self.rollout(RolloutState::Paused, why),
             OnFailure::RevertRollout if touched => {
-                self.revert_rollout(crate::snapshot::RevertScope::All, why)
+                self.revert_rollout(RevertScope::All, why);
             }
             OnFailure::RevertRollout => self.fail_unbegun(why),
             OnFailure::RevertHost => return self.stop_for_canary(why),
@@ -104,7 +105,7 @@ impl Round<'_> {
     }
 
     fn fail_unbegun(&mut self, why: String) {
-        self.skip_unbegun(&crate::event::Actor::Rules, &why);
+        self.skip_unbegun(&Actor::Rules, &why);
         self.rollout(RolloutState::Failed, why);
     }
 }

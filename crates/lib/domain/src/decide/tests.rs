@@ -33,7 +33,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         reason: None,
         seen: Seen {
             at: Some(now()),
-            live: Some(path("old")),
+            live: Some(path(if *state == StepState::Stuck { "new" } else { "old" })),
             boot_default: Some(path("old")),
             ..Seen::default()
         },

@@ -117,15 +117,15 @@ impl Control {
         };
     }
 
-    pub(super) fn assignment(&self, i: usize) -> Option<Assignment> {
+    pub(super) fn assignment(&self, i: usize) -> Assignment {
         let step = &self.snapshot.steps[i];
-        Some(Assignment {
+        Assignment {
             state: step.state,
             attempt: step.attempt,
             closure: step.closure.clone(),
             prior: step.prior.clone(),
             strategy: self.snapshot.rollout.strategy.clone(),
-        })
+        }
     }
 
     pub(super) fn request(&mut self, kind: CommandKind) {

@@ -83,7 +83,7 @@ pub(super) fn closure(host: usize, version: u32) -> StorePath {
 
 impl SimHost {
     pub(super) fn new(index: usize, fate: Fate, stuck: bool) -> Self {
-        let first = closure(index, if fate == Fate::There { 1 } else { 0 });
+        let first = closure(index, u32::from(fate == Fate::There));
         let old = Journal {
             attempt: AttemptId::from_uuid(uuid::Uuid::from_u128(u128::MAX - index as u128)),
             closure: closure(index, 999),
@@ -226,7 +226,7 @@ impl SimHost {
                 }
             },
             Phase::Reverting | Phase::Stuck if fate == Fate::FailsRevert && !mends => {
-                journal.phase = Phase::Stuck
+                journal.phase = Phase::Stuck;
             }
             Phase::Reverting | Phase::Stuck => self.go_back(),
             _ => self.fire_deadman(now),

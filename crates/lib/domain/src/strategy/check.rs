@@ -43,13 +43,22 @@ impl fmt::Display for StrategyProblems {
 impl Strategy {
     /// Checks the strategy against the hosts it is to be used on.
     pub fn check(&self, fleet: &BTreeSet<HostName>) -> Result<(), StrategyProblems> {
-        let mut found = Vec::new();
-        let mut say = |field, detail: String| found.push(StrategyProblem { field, detail });
-        let hosts = fleet.len();
+        let mut found = Found(Vec::new());
+        self.check_hosts(fleet, &mut found);
+        self.check_ranges(&mut found);
+        self.check_times(&mut found);
+        if found.0.is_empty() {
+            Ok(())
+        } else {
+            Err(StrategyProblems(found.0))
+        }
+    }
 
+    fn check_hosts(&self, fleet: &BTreeSet<HostName>, found: &mut Found) {
+        let hosts = fleet.len();
         match &self.canary {
             Canary::Number(n) if *n as usize > hosts => {
-                say(
+                found.say(
                     "canary",
                     format!("{n} is more than the {hosts} hosts of the rollout; use 0 to {hosts}"),
                 );
@@ -62,28 +71,31 @@ impl Strategy {
                     .map(HostName::as_str)
                     .collect();
                 if !unknown.is_empty() {
-                    say(
+                    let unknown = unknown.join(", ");
+                    found.say(
                         "canary",
-                        format!(
-                            "not hosts of the rollout: {}; name hosts of the release",
-                            unknown.join(", ")
-                        ),
+                        format!("not hosts of the rollout: {unknown}; name hosts of the release"),
                     );
                 }
                 if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
-                    say("canary", "a host is named twice; name each once".to_owned());
+                    found.say("canary", "a host is named twice; name each once".to_owned());
                 }
             }
         }
         for (field, share) in [("batch", self.batch), ("max_unavailable", self.max_unavailable)] {
             match share {
                 Share::Number(0) | Share::Percent(0) => {
-                    say(field, format!("{share} would never get anywhere; use 1 or more"));
+                    found.say(field, format!("{share} would never get anywhere; use 1 or more"));
                 }
-                Share::Percent(p) if p > 100 => say(field, format!("{share} is over 100%; use 1% to 100%")),
+                Share::Percent(p) if p > 100 => {
+                    found.say(field, format!("{share} is over 100%; use 1% to 100%"));
+                }
                 _ => {}
             }
         }
+    }
+
+    fn check_ranges(&self, found: &mut Found) {
         let limits = &self.limits;
         for (field, seconds) in [
             ("verify.interval_seconds", self.verify.interval_seconds),
@@ -96,58 +108,62 @@ impl Strategy {
             ("limits.person_seconds", limits.person_seconds),
         ] {
             if !(1..=MAX_SECONDS).contains(&seconds) {
-                say(
+                found.say(
                     field,
                     format!("{seconds} is out of range; use 1 to {MAX_SECONDS}"),
                 );
             }
         }
         if self.bake_seconds > MAX_SECONDS {
-            say(
+            found.say(
                 "bake_seconds",
                 format!("{} is out of range; use 0 to {MAX_SECONDS}", self.bake_seconds),
             );
         }
         if self.verify.passes == 0 {
-            say(
+            found.say(
                 "verify.passes",
                 "0 would take any closure for healthy; use 1 or more".to_owned(),
             );
         }
         if self.retries > MAX_RETRIES {
-            say(
+            found.say(
                 "retries",
                 format!("{} is out of range; use 0 to {MAX_RETRIES}", self.retries),
             );
         }
-        let passes =
-            u64::from(self.verify.passes.saturating_sub(1)) * u64::from(self.verify.interval_seconds);
-        if passes > u64::from(self.verify.timeout_seconds) {
-            say(
-                "verify.timeout_seconds",
-                format!(
-                    "{} passes every {} s take {passes} s, more than the {} s allowed; raise it or ask for fewer passes",
-                    self.verify.passes, self.verify.interval_seconds, self.verify.timeout_seconds
-                ),
+    }
+
+    /// Waits that lie in one another must fit.
+    fn check_times(&self, found: &mut Found) {
+        let (verify, limits) = (&self.verify, &self.limits);
+        let passes = u64::from(verify.passes.saturating_sub(1)) * u64::from(verify.interval_seconds);
+        if passes > u64::from(verify.timeout_seconds) {
+            let detail = format!(
+                "{} passes every {} s take {passes} s, more than the {} s allowed; raise it or ask for fewer passes",
+                verify.passes, verify.interval_seconds, verify.timeout_seconds
             );
+            found.say("verify.timeout_seconds", detail);
         }
         let needed = u64::from(limits.activate_seconds)
-            + u64::from(self.verify.timeout_seconds)
+            + u64::from(verify.timeout_seconds)
             + u64::from(self.bake_seconds);
         if u64::from(limits.deadman_seconds) <= needed {
-            say(
-                "limits.deadman_seconds",
-                format!(
-                    "{} s is not after activation, checks and bake time, which may take {needed} s; use more than {needed}",
-                    limits.deadman_seconds
-                ),
+            let detail = format!(
+                "{} s is not after activation, checks and bake time, which may take {needed} s; use more than {needed}",
+                limits.deadman_seconds
             );
+            found.say("limits.deadman_seconds", detail);
         }
-        if found.is_empty() {
-            Ok(())
-        } else {
-            Err(StrategyProblems(found))
-        }
+    }
+}
+
+/// The problems found so far.
+struct Found(Vec<StrategyProblem>);
+
+impl Found {
+    fn say(&mut self, field: &'static str, detail: String) {
+        self.0.push(StrategyProblem { field, detail });
     }
 }
 
