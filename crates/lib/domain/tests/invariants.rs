@@ -37,7 +37,7 @@ fn strategies(hosts: usize) -> impl Strategy_ {
     )
         .prop_map(
             |(canary, batch, max_unavailable, on_failure, offline, retries)| Strategy {
-                canary: Canary::Number(u32::try_from(canary).unwrap()),
+                canary: Canary::Number(u32::try_from(canary).expect("few")),
                 batch,
                 max_unavailable,
                 bake_seconds: 10,
@@ -123,7 +123,7 @@ fn bound(strategy: &Strategy, hosts: usize) -> u32 {
         + limits.revert_seconds
         + limits.offline_seconds
         + 4 * 60;
-    let hosts = u32::try_from(hosts).unwrap();
+    let hosts = u32::try_from(hosts).expect("few");
     attempt * (strategy.retries + 2) * hosts * 2 + 2 * limits.person_seconds
 }
 
