@@ -241,10 +241,14 @@ impl Check<'_> {
             return None;
         };
         let text = value.text.expose_secret();
-        let fine = variable.kind.check(text).and_then(|()| match strict {
-            true => rules::production(variable, text).map_or(Ok(()), Err),
-            false => Ok(()),
-        });
+        let weak = |()| {
+            if strict {
+                rules::production(variable, text).map_or(Ok(()), Err)
+            } else {
+                Ok(())
+            }
+        };
+        let fine = variable.kind.check(text).and_then(weak);
         match fine {
             Ok(()) => Some(text.to_owned()),
             Err(Wrong { problem, cure }) => {
@@ -262,4 +266,137 @@ fn missing_cure(variable: &Variable) -> String {
         String::new()
     };
     format!("set {}{file}, for example {}", variable.name, variable.example)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fmt;
+
+    use serde::de::{self, Deserializer, Visitor};
+
+    use super::*;
+    use crate::registry::VARIABLES;
+
+    /// Stops at a struct with the names of the fields that it would read.
+    struct FieldNames;
+
+    #[derive(Debug)]
+    struct Fields(Vec<String>);
+
+    impl fmt::Display for Fields {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            fmt::Debug::fmt(self, f)
+        }
+    }
+
+    impl std::error::Error for Fields {}
+
+    impl de::Error for Fields {
+        fn custom<T: fmt::Display>(message: T) -> Self {
+            panic!("not a struct: {message}")
+        }
+    }
+
+    impl<'de> Deserializer<'de> for FieldNames {
+        type Error = Fields;
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fields> {
+            panic!("a section's raw form must be a struct with named fields")
+        }
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, Fields> {
+            Err(Fields(fields.iter().map(|field| (*field).to_owned()).collect()))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
+            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+
+    /// The variables that the section's struct reads, and those that the registry gives it.
+    fn both<T: Section>() -> (registry::Section, BTreeSet<String>, BTreeSet<String>) {
+        let Err(Fields(fields)) = <T::Raw as serde::Deserialize>::deserialize(FieldNames) else {
+            panic!("a struct reports its fields")
+        };
+        let prefix = T::SECTION.prefix();
+        let read = fields
+            .iter()
+            .map(|field| format!("{prefix}{}", field.to_uppercase()))
+            .collect();
+        (
+            T::SECTION,
+            read,
+            registry::of(T::SECTION)
+                .map(|variable| variable.name.to_owned())
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn structs_and_registry_name_the_same_variables() {
+        let sections = [
+            both::<AdminSettings>(),
+            both::<AgentSection>(),
+            both::<ApiSection>(),
+            both::<AppSettings>(),
+            both::<DatabaseSettings>(),
+            both::<LogSettings>(),
+            both::<MetricsSettings>(),
+            both::<OtelSettings>(),
+            both::<Option<RedisSettings>>(),
+            both::<SentrySettings>(),
+        ];
+        for (section, read, registered) in &sections {
+            assert_eq!(read, registered, "{section:?}");
+        }
+        let covered: BTreeSet<&String> = sections.iter().flat_map(|(_, read, _)| read).collect();
+        let all: BTreeSet<String> = VARIABLES
+            .iter()
+            .map(|variable| variable.name.to_owned())
+            .collect();
+        assert_eq!(
+            covered,
+            all.iter().collect(),
+            "every variable is read by a section"
+        );
+        assert_eq!(all.len(), VARIABLES.len(), "no name stands twice");
+    }
+
+    #[test]
+    fn rows_agree_with_their_own_checks() {
+        for variable in VARIABLES {
+            let name = variable.name;
+            assert!(
+                !variable.about.is_empty() && !variable.readers.is_empty(),
+                "{name}"
+            );
+            assert_eq!(variable.kind.check(variable.example), Ok(()), "{name}'s example");
+            for value in variable
+                .default
+                .into_iter()
+                .chain(variable.production.filter(|v| !v.is_empty()))
+            {
+                assert_eq!(variable.kind.check(value), Ok(()), "{name}={value}");
+            }
+            assert!(
+                !(variable.required && variable.default.is_some()),
+                "{name} is required and has a default"
+            );
+            assert!(
+                !(variable.secret && variable.default.is_some()),
+                "{name} is a secret with a default"
+            );
+            assert!(
+                !variable.secret || variable.production.unwrap_or_default().is_empty(),
+                "{name}"
+            );
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::kind::Wrong;
 use crate::registry::Variable;
+use crate::sections::{DatabaseHost, DatabaseUrl, RedisUrl};
 
 /// Passwords that are tried first by whoever finds the port.
 const WELL_KNOWN: [&str; 14] = [
@@ -44,12 +45,27 @@ pub(crate) fn production(variable: &Variable, value: &str) -> Option<Wrong> {
             Some(Wrong::new(problem, cure("ADMIN_PASSWORD")))
         }
         "ADMIN_PASSWORD" | "DATABASE_PASSWORD" | "REDIS_PASSWORD" => password(value, ""),
+        "DATABASE_URL" => {
+            let url = DatabaseUrl::parse(value).ok()?;
+            match (&url.password, &url.host) {
+                (Some(text), _) => password(text, &url.user),
+                (None, DatabaseHost::Tcp(_)) => Some(Wrong::new(
+                    "has no password, and the database is reached over the network",
+                    "add one, or use the socket's folder as host",
+                )),
+                (None, DatabaseHost::Socket(_)) => None,
+            }
+        }
+        "REDIS_URL" => {
+            let url = RedisUrl::parse(value).ok()?;
+            password(&url.password?, url.username.as_deref().unwrap_or_default())
+        }
         _ => None,
     }
 }
 
 /// What is wrong with the password of that user (of a server) in production.
-pub(crate) fn password(value: &str, user: &str) -> Option<Wrong> {
+fn password(value: &str, user: &str) -> Option<Wrong> {
     // `changeme123!` is `changeme` to whoever guesses.
     let bare = value
         .trim_end_matches(|c: char| !c.is_alphabetic())

@@ -72,7 +72,7 @@ pub static VARIABLES: &[Variable] = &[
         example: "postgres://slipway:slipway@127.0.0.1:5432/slipway",
         in_example: true,
         about: "The whole connection in one. Give either this or the variables below, not both. \
-                A socket: `postgres://slipway@/slipway?host=/run/postgresql`.",
+                A socket: `postgres:///slipway?host=/run/postgresql&user=slipway`.",
         ..row("DATABASE_URL", Section::Database, Kind::DatabaseUrl, PLANE)
     },
     Variable {
@@ -269,7 +269,6 @@ pub static VARIABLES: &[Variable] = &[
     },
     Variable {
         example: "9100",
-        production: Some("9100"),
         about: "The port of the metrics listener. Unset: no listener. Processes on one host need different ones.",
         ..row("METRICS_PORT", Section::Metrics, Kind::Port, ALL)
     },

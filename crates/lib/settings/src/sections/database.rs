@@ -10,7 +10,6 @@ use super::database_url::DatabaseUrl;
 use super::seconds;
 use crate::reader::{Check, Section};
 use crate::registry;
-use crate::rules;
 
 /// Where Postgres listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -215,21 +214,6 @@ fn check_url(check: &mut Check<'_>) {
                 "has an sslrootcert without effect, because certificates are not verified",
                 "add sslmode=verify-full, or remove it",
             );
-        }
-    }
-    if check.env().is_production() {
-        match (&url.host, &url.password) {
-            (_, Some(password)) => {
-                if let Some(wrong) = rules::password(password, &url.user) {
-                    check.fail("DATABASE_URL", &wrong.problem, &wrong.cure);
-                }
-            }
-            (DatabaseHost::Tcp(_), None) => check.fail(
-                "DATABASE_URL",
-                "has no password, and the database is reached over the network",
-                "add one, or use the socket's folder as host",
-            ),
-            (DatabaseHost::Socket(_), None) => {}
         }
     }
 }

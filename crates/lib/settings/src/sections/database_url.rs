@@ -1,9 +1,11 @@
 //! `DATABASE_URL`, taken apart. What is not understood is refused, never ignored.
 
+use std::net::IpAddr;
+
 use url::Url;
 
 use super::database::{DatabaseHost, SslMode};
-use crate::kind::Wrong;
+use crate::kind::{Wrong, is_name};
 use crate::percent;
 
 const CURE: &str = "give postgres://user:password@host:port/name, with special characters in the password \
@@ -66,11 +68,30 @@ impl DatabaseUrl {
                 }
             }
         }
-        match &parts.host {
-            DatabaseHost::Tcp(host) if host.is_empty() => Err(wrong("names no host")),
-            _ if parts.name.is_empty() => Err(wrong("names no database")),
-            _ if parts.user.is_empty() => Err(wrong("names no user")),
-            _ if parts.port == 0 => Err(wrong("has port 0")),
+        if let DatabaseHost::Tcp(host) = &mut parts.host {
+            let bare = host
+                .strip_prefix('[')
+                .and_then(|host| host.strip_suffix(']'))
+                .unwrap_or(host);
+            if !is_name(bare) && bare.parse::<IpAddr>().is_err() {
+                return Err(wrong("names no host"));
+            }
+            *host = bare.to_owned();
+        }
+        // A slash or an @ in these is far more often a password that was not encoded.
+        if parts.name.is_empty() || parts.name.contains(['/', '@']) {
+            return Err(wrong("names no database"));
+        }
+        if parts
+            .ssl_root_cert
+            .as_ref()
+            .is_some_and(|path| !path.starts_with('/'))
+        {
+            return Err(wrong("has an sslrootcert that is no absolute path"));
+        }
+        match (parts.user.is_empty(), parts.port) {
+            (true, _) => Err(wrong("names no user")),
+            (_, 0) => Err(wrong("has port 0")),
             _ => Ok(parts),
         }
     }

@@ -1,11 +1,12 @@
 //! `REDIS_URL`, taken apart. What is not understood is refused, never ignored.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use url::Url;
 
 use super::redis::RedisServer;
-use crate::kind::Wrong;
+use crate::kind::{Wrong, is_name};
 use crate::percent;
 
 const CURE: &str = "give redis://user:password@host:port/db or unix:///path?db=0, with special characters in the \
@@ -52,14 +53,15 @@ fn tcp(url: &Url, wrong: impl Fn(&str) -> Wrong) -> Result<RedisUrl, Wrong> {
         .ok_or_else(|| wrong("names no host"))?;
     let database = match url.path().trim_start_matches('/') {
         "" => 0,
-        number => number
-            .parse()
-            .map_err(|_| wrong("has a database that is no number"))?,
+        text => number(text, &wrong)?,
     };
     if url.port() == Some(0) {
         return Err(wrong("has port 0"));
     }
     let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    if !is_name(&host) && host.parse::<IpAddr>().is_err() {
+        return Err(wrong("names no host"));
+    }
     Ok(RedisUrl {
         server: RedisServer::Tcp {
             host,
@@ -88,11 +90,7 @@ fn unix(url: &Url, wrong: impl Fn(&str) -> Wrong) -> Result<RedisUrl, Wrong> {
     };
     for (key, value) in url.query_pairs() {
         match &*key {
-            "db" => {
-                parts.database = value
-                    .parse()
-                    .map_err(|_| wrong("has a database that is no number"))?
-            }
+            "db" => parts.database = number(&value, &wrong)?,
             "user" => parts.username = Some(value.into_owned()),
             "pass" => parts.password = Some(value.into_owned()),
             _ => {
@@ -104,4 +102,9 @@ fn unix(url: &Url, wrong: impl Fn(&str) -> Wrong) -> Result<RedisUrl, Wrong> {
         }
     }
     Ok(parts)
+}
+
+fn number(text: &str, wrong: &impl Fn(&str) -> Wrong) -> Result<u32, Wrong> {
+    text.parse()
+        .map_err(|_| wrong("has a database that is no number"))
 }
