@@ -5,6 +5,7 @@
 
 pub mod cleanup;
 pub mod cli;
+pub mod demo;
 pub mod fleet;
 pub mod leftovers;
 pub mod nginx;
@@ -22,6 +23,8 @@ pub mod services;
 pub mod session;
 pub mod spec;
 pub mod sqlx;
+pub mod stack;
 pub mod supervise;
 pub mod test;
 pub mod tls;
+pub mod up;

@@ -10,8 +10,9 @@ use slipway_dev::postgres::{Durability, Postgres};
 use slipway_dev::run::base_folder;
 use slipway_dev::say::say;
 use slipway_dev::session::{Interrupted, with_run};
+use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::test::stages;
-use slipway_dev::{services, sqlx};
+use slipway_dev::{demo, services, sqlx, up};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -57,8 +58,22 @@ async fn run(cli: Cli) -> Result<()> {
             };
             with_run(&base, async |run| stages::run(run, &plan).await).await
         }
-        Command::Demo { .. } | Command::Up { .. } => anyhow::bail!("not yet"),
+        Command::Demo { json } => {
+            let binaries = Binaries::in_folder(folder_of(&program))?;
+            with_run(&base, async |run| demo::run(run, &checkout, binaries, json).await).await
+        }
+        Command::Up { hosts, json } => {
+            let binaries = Binaries::in_folder(folder_of(&program))?;
+            with_run(&base, async |run| {
+                up::run(run, &checkout, binaries, hosts, json).await
+            })
+            .await
+        }
     }
+}
+
+fn folder_of(program: &Path) -> &Path {
+    program.parent().unwrap_or(Path::new("."))
 }
 
 /// `target` of `target/release/slipway-dev`.

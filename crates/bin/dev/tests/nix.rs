@@ -97,7 +97,7 @@ impl Rig {
     }
 
     async fn ask(&self, what: &str) -> String {
-        common::install_provider();
+        slipway_client::install_crypto_provider();
         let url = format!("http://127.0.0.1:{}/{what}", self.port);
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(2))

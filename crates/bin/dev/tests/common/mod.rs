@@ -30,7 +30,7 @@ impl Base {
 
 /// A client that trusts the run's authority and no other.
 pub(crate) fn client(ca: &Path) -> reqwest::Client {
-    install_provider();
+    slipway_client::install_crypto_provider();
     let pem = std::fs::read(ca).unwrap();
     let root = reqwest::Certificate::from_pem(&pem).unwrap();
     reqwest::Client::builder()
@@ -38,9 +38,4 @@ pub(crate) fn client(ca: &Path) -> reqwest::Client {
         .timeout(Duration::from_secs(10))
         .build()
         .unwrap()
-}
-
-/// Installs the cryptography that reqwest is built without.
-pub(crate) fn install_provider() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
 }

@@ -1,0 +1,138 @@
+//! Point 5: a release that fails its checks goes back by itself; then A, B, A.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use slipway_domain::{HostName, RolloutState, StepState};
+
+use super::{Scene, rolling};
+use crate::stack::hosts::strategy;
+
+const BOUND: Duration = Duration::from_secs(90);
+
+/// What a host runs: the live link and the service's process.
+type Running = BTreeMap<HostName, (Option<PathBuf>, Option<String>)>;
+
+pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
+    scene
+        .conductor
+        .timeline
+        .point(5, "Release v3 answers its health check with 500");
+    let before = running(scene).await;
+    let v3 = scene.conductor.register("v3", &scene.closures.v3).await?;
+    let third = scene
+        .conductor
+        .roll_out("v3", v3, strategy(1, 2), BOUND, async |_| Ok(()))
+        .await?;
+    let after = running(scene).await;
+    let summary = &third.rollout.summary;
+    let reason = summary.reason.clone().unwrap_or_default();
+    let seen = format!("{} in {:.1} s: {reason}", summary.state, third.took.as_secs_f64());
+    scene.conductor.timeline.say(&seen);
+    scene.outcomes.check(
+        5,
+        "v3 ends reverted, with the reason",
+        summary.state == RolloutState::Reverted && !reason.is_empty(),
+        seen,
+    );
+
+    let canary = third
+        .rollout
+        .steps
+        .iter()
+        .find(|step| step.wave == 0)
+        .map(|step| step.host.clone());
+    let back = scene
+        .stack
+        .hosts
+        .iter()
+        .find(|host| Some(&host.name) == canary.as_ref());
+    let answer = match back {
+        Some(host) => host.ask("version").await.unwrap_or_default(),
+        None => String::new(),
+    };
+    let state = third
+        .rollout
+        .steps
+        .iter()
+        .find(|step| step.wave == 0)
+        .map(|step| step.state);
+    let ok = answer == "v2" && state == Some(StepState::Reverted);
+    scene
+        .outcomes
+        .check(5, "its canary is back on v2", ok, format!("answers {answer}"));
+    let touched: Vec<&str> = before
+        .iter()
+        .filter(|(host, was)| Some(*host) != canary.as_ref() && after.get(*host) != Some(*was))
+        .map(|(host, _)| host.as_str())
+        .collect();
+    let alone = touched.is_empty() && third.order.len() == 1;
+    let seen = if alone {
+        "same processes, same closures".to_owned()
+    } else {
+        touched.join(", ")
+    };
+    scene.outcomes.check(5, "no other host is touched", alone, seen);
+    back_and_forth(scene).await
+}
+
+/// v2 runs; v1 and then v2 again: both must really be activated.
+async fn back_and_forth(scene: &mut Scene<'_>) -> Result<()> {
+    scene.conductor.timeline.say("v1 again, then v2 again: A, B, A");
+    let all = u32::try_from(scene.stack.hosts.len()).unwrap_or(u32::MAX);
+    let mut looks = vec![running(scene).await];
+    for (name, closures) in [("v1", &scene.closures.v1), ("v2", &scene.closures.v2)] {
+        let release = scene
+            .conductor
+            .register(&format!("{name} again"), closures)
+            .await?;
+        let done = scene
+            .conductor
+            .roll_out(name, release, strategy(0, all), BOUND, async |_| Ok(()))
+            .await?;
+        rolling::note(
+            scene,
+            5,
+            &format!("{name} again succeeds on every host"),
+            &done,
+            name,
+        )
+        .await?;
+        looks.push(running(scene).await);
+    }
+    let replaced = |host: &HostName| {
+        looks
+            .windows(2)
+            .all(|pair| match (pair[0].get(host), pair[1].get(host)) {
+                (Some((link, pid)), Some((next_link, next_pid))) => {
+                    link != next_link && pid != next_pid && next_pid.is_some()
+                }
+                _ => false,
+            })
+    };
+    let count = scene
+        .stack
+        .hosts
+        .iter()
+        .filter(|host| replaced(&host.name))
+        .count();
+    let seen = format!("{count} services were replaced twice");
+    scene.outcomes.check(
+        5,
+        "releasing A, B, A activates A again",
+        count == scene.stack.hosts.len(),
+        seen,
+    );
+    Ok(())
+}
+
+async fn running(scene: &Scene<'_>) -> Running {
+    let mut running = Running::new();
+    for host in &scene.stack.hosts {
+        let link = std::fs::read_link(host.live_link()).ok();
+        running.insert(host.name.clone(), (link, host.ask("pid").await));
+    }
+    running
+}

@@ -1,0 +1,82 @@
+//! Points 1 and 2: what runs, and who may speak with it.
+
+use anyhow::Result;
+use slipway_client::{Cause, ClientError};
+use slipway_wire::fleet::HostQuery;
+use slipway_wire::monitoring::Status;
+
+use super::outcome::Outcomes;
+use super::probe;
+use super::timeline::Timeline;
+use crate::stack::Stack;
+
+/// The servers are as the issue wants them.
+pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Result<()> {
+    let health = stack.api.health().await?;
+    let parts: Vec<String> = health
+        .dependencies
+        .iter()
+        .map(|(name, part)| format!("{name} {:?}", part.status).to_lowercase())
+        .collect();
+    outcomes.check(
+        1,
+        "the api is well, with all it depends on",
+        health.status == Status::Ok,
+        parts.join(", "),
+    );
+    let version = probe::http_version(&stack.nginx).await?;
+    let seen = format!(
+        "{version:?} in front of {} replicas",
+        stack.control_plane.replicas.len()
+    );
+    outcomes.check(
+        1,
+        "nginx speaks HTTP/2 over TLS",
+        version == reqwest::Version::HTTP_2,
+        seen,
+    );
+    let memory = stack.redis.command("CONFIG GET maxmemory").await?;
+    let policy = stack.redis.command("CONFIG GET maxmemory-policy").await?;
+    let limited = memory.contains("268435456") && policy.contains("allkeys-lru");
+    outcomes.check(
+        1,
+        "Redis keeps to 256 MiB and evicts",
+        limited,
+        if limited { "allkeys-lru" } else { &policy },
+    );
+    Ok(())
+}
+
+/// The fleet is there, and nobody speaks with an api that he cannot verify.
+pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &mut Outcomes) -> Result<()> {
+    let hosts = stack.api.hosts(&HostQuery::default()).await?;
+    let online = hosts.iter().filter(|host| host.online).count();
+    timeline.say(&format!("{online} agents speak with the api through nginx"));
+    outcomes.check(
+        2,
+        "every host's agent is heard of",
+        online == stack.hosts.len(),
+        format!("{online} online"),
+    );
+
+    let stranger = slipway_client::builder(&stack.nginx.api_url())?.build()?;
+    let refused = stranger.live().await;
+    let seen = match &refused {
+        Ok(()) => "it was accepted".to_owned(),
+        Err(error) => error.summary(),
+    };
+    let unknown = matches!(
+        refused,
+        Err(ClientError::Unreachable {
+            cause: Cause::UnknownCa,
+            ..
+        })
+    );
+    outcomes.check(
+        2,
+        "who does not know the run's authority refuses its certificate",
+        unknown,
+        seen,
+    );
+    Ok(())
+}

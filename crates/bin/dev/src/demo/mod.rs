@@ -1,0 +1,148 @@
+//! `slipway-dev demo`: the main job, with everything that may go wrong made to.
+
+mod closures;
+mod conductor;
+mod failure;
+mod first;
+mod outcome;
+mod probe;
+mod recovery;
+mod rolling;
+mod timeline;
+mod watcher;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use crate::run::Run;
+use crate::say::{print, say};
+use crate::stack::Stack;
+use crate::stack::binaries::Binaries;
+use closures::Closures;
+use conductor::Conductor;
+use outcome::{Outcomes, Summary};
+use probe::Probe;
+use timeline::Timeline;
+use watcher::{Verified, Watcher};
+
+/// How many hosts take part.
+const HOSTS: u16 = 6;
+
+/// What the points share.
+struct Scene<'a> {
+    run: &'a Run,
+    stack: &'a Stack,
+    conductor: Conductor<'a>,
+    closures: &'a Closures,
+    outcomes: Outcomes,
+    verified: Vec<Verified>,
+}
+
+/// Runs the six points; fails when an outcome is not as it should be.
+pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> Result<()> {
+    let timeline = Timeline::default();
+    let mut outcomes = Outcomes::default();
+
+    timeline.point(1, "Postgres, Redis, three api replicas, two workers, nginx");
+    let mut stack = Stack::start(run, binaries, &|text| timeline.say(text)).await?;
+    first::check_servers(&stack, &mut outcomes).await?;
+
+    timeline.point(
+        2,
+        "Six hosts, each with an agent, a profile and a token of its own",
+    );
+    stack.add_hosts(run, HOSTS).await?;
+    first::check_hosts(&stack, &timeline, &mut outcomes).await?;
+
+    timeline.point(3, "Closures from Nix, signed, in a binary cache");
+    let closures = Closures::create(run, &stack, checkout, &timeline, &mut outcomes).await?;
+
+    let probe = Probe::start(&stack.nginx, &stack.admin_token)?;
+    let watcher = Watcher::start(&stack.hosts);
+    let conductor = Conductor {
+        api: &stack.api,
+        timeline: &timeline,
+    };
+    let mut scene = Scene {
+        run,
+        stack: &stack,
+        conductor,
+        closures: &closures,
+        outcomes,
+        verified: Vec::new(),
+    };
+    rolling::play(&mut scene).await?;
+    failure::play(&mut scene).await?;
+    recovery::play(&mut scene).await?;
+    let Scene {
+        mut outcomes,
+        verified,
+        ..
+    } = scene;
+
+    let report = probe.report();
+    let seen = match &report.first_failure {
+        None => format!(
+            "{} requests, the slowest took {} ms",
+            report.total, report.slowest_ms
+        ),
+        Some(problem) => format!(
+            "{} of {} failed; the first: {problem}",
+            report.failed, report.total
+        ),
+    };
+    outcomes.check(
+        4,
+        "no request of the constant client fails",
+        report.failed == 0 && report.total > 100,
+        seen,
+    );
+    let moves = watcher.moves();
+    let wrong = watcher::unverified(&moves, &verified);
+    let seen = wrong.first().map_or_else(
+        || {
+            format!(
+                "{} moves of {} profiles, each after its verification",
+                moves.len(),
+                stack.hosts.len()
+            )
+        },
+        |first| {
+            format!(
+                "{} of {} moves; the first: {} to {}",
+                wrong.len(),
+                moves.len(),
+                first.host,
+                first.closure.display()
+            )
+        },
+    );
+    outcomes.check(
+        6,
+        "no profile ever points to an unverified closure",
+        wrong.is_empty() && !moves.is_empty(),
+        seen,
+    );
+
+    let outcomes = outcomes.sorted();
+    let summary = Summary {
+        ok: outcomes.iter().all(|outcome| outcome.ok),
+        seconds: timeline.elapsed().as_secs_f64(),
+        hosts: stack.hosts.len(),
+        requests: report.total,
+        failed_requests: report.failed,
+        slowest_ms: report.slowest_ms,
+        outcomes,
+    };
+    if json {
+        say(&format!("\n{}", summary.table()));
+        print(&serde_json::to_string(&summary)?);
+    } else {
+        print(&format!("\n{}", summary.table()));
+    }
+    if !summary.ok {
+        bail!("an outcome of the demo is not as it should be");
+    }
+    Ok(())
+}

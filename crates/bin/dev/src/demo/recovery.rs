@@ -1,0 +1,66 @@
+//! Point 6: an agent is killed between activate and commit.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use slipway_domain::StepState;
+
+use super::Scene;
+use crate::stack::hosts::strategy;
+
+const BOUND: Duration = Duration::from_mins(1);
+/// How long the agent stays dead.
+const DEAD: Duration = Duration::from_secs(1);
+
+pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
+    scene
+        .conductor
+        .timeline
+        .point(6, "An agent is killed between activate and commit");
+    let (run, timeline) = (scene.run, scene.conductor.timeline);
+    let host = scene.stack.hosts.last().context("the fleet has hosts")?;
+    let agent = host.agent();
+    let prior = std::fs::read_link(host.live_link()).ok();
+    let release = scene.conductor.register("v4", &scene.closures.v4).await?;
+    let mut killed_at = None;
+    let ended = scene
+        .conductor
+        .roll_out("v4", release, strategy(1, 1), BOUND, async |rollout| {
+            let state = rollout.steps.first().map(|step| step.state);
+            if killed_at.is_none() && matches!(state, Some(StepState::Activating | StepState::Verifying)) {
+                run.supervisor.kill(&agent).await?;
+                killed_at = state;
+                timeline.say(&format!("SIGKILL to {agent}"));
+                tokio::time::sleep(DEAD).await;
+                run.supervisor.start_again(&agent)?;
+                timeline.say(&format!("{agent} runs again"));
+            }
+            Ok(())
+        })
+        .await?;
+    scene
+        .verified
+        .extend(scene.conductor.verified(&ended.rollout).await?);
+
+    let live = std::fs::read_link(host.live_link()).ok();
+    let profile = host.profile_target();
+    let version = host.ask("version").await.unwrap_or_default();
+    let release = scene.closures.v4.first().map(|(_, path)| path.clone());
+    let settled = live == profile && live.is_some();
+    let on_release = live == release && version == "v4";
+    let on_prior = live == prior && version == "v2";
+    let killed = killed_at.map_or_else(
+        || "never killed".to_owned(),
+        |state| format!("killed while {state}"),
+    );
+    let seen = format!(
+        "{killed}; the rollout {}, the host answers {version}",
+        ended.rollout.summary.state
+    );
+    timeline.say(&seen);
+    let ok = killed_at.is_some() && settled && (on_release || on_prior);
+    scene
+        .outcomes
+        .check(6, "its host ends on the release or on its prior", ok, seen);
+    Ok(())
+}

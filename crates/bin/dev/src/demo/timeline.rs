@@ -1,0 +1,66 @@
+//! What a person sees while the demo runs: lines with the time, and bars on a terminal.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::say::say;
+
+/// The clock and the voice of the demo; all of it goes to standard error.
+#[derive(Debug)]
+pub(super) struct Timeline {
+    start: Instant,
+    bars: Option<MultiProgress>,
+}
+
+impl Default for Timeline {
+    fn default() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self {
+            start: Instant::now(),
+            bars: terminal.then(MultiProgress::new),
+        }
+    }
+}
+
+impl Timeline {
+    /// Begins one of the six points.
+    pub(super) fn point(&self, number: u8, title: &str) {
+        self.line(&format!("\n{number}. {title}"));
+    }
+
+    /// Tells what just happened.
+    pub(super) fn say(&self, text: &str) {
+        self.line(&format!("[{:5.1} s] {text}", self.elapsed().as_secs_f64()));
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub(super) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    /// A bar of `steps` hosts; invisible where there is no terminal.
+    #[must_use]
+    pub(super) fn bar(&self, name: &str, steps: usize) -> ProgressBar {
+        let Some(bars) = &self.bars else {
+            return ProgressBar::hidden();
+        };
+        let style = ProgressStyle::with_template("          {prefix:<12} [{bar:24}] {pos}/{len} {wide_msg}");
+        let bar = ProgressBar::new(u64::try_from(steps).unwrap_or_default());
+        if let Ok(style) = style {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.set_prefix(name.to_owned());
+        bars.add(bar)
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            // Above the bars, which would otherwise be torn.
+            Some(bars) if bars.println(text).is_ok() => {}
+            _ => say(text),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The programs of this checkout.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+
+/// Where they are.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    /// `slipway-api`
+    pub api: PathBuf,
+    /// `slipway-worker`
+    pub worker: PathBuf,
+    /// `slipway-agent`
+    pub agent: PathBuf,
+    /// `slipway`
+    pub cli: PathBuf,
+    /// `slipway-demo-service`
+    pub demo_service: PathBuf,
+}
+
+impl Binaries {
+    /// Those in `folder`, where cargo put ours too.
+    pub fn in_folder(folder: &Path) -> Result<Self> {
+        let find = |name: &str| {
+            let path = folder.join(name);
+            ensure!(
+                path.is_file(),
+                "{} is not built: start through ./dev, which builds it, or run `cargo build --bins`",
+                path.display()
+            );
+            Ok(path)
+        };
+        Ok(Self {
+            api: find("slipway-api")?,
+            worker: find("slipway-worker")?,
+            agent: find("slipway-agent")?,
+            cli: find("slipway")?,
+            demo_service: find("slipway-demo-service")?,
+        })
+    }
+}

@@ -1,0 +1,123 @@
+//! Replicas of the api, workers, and the secrets they share.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use super::binaries::Binaries;
+use super::{random_key, secret_file};
+use crate::postgres::{Postgres, random_password};
+use crate::redis::Redis;
+use crate::run::Run;
+use crate::spec::Spec;
+
+/// Replicas of the api.
+const REPLICAS: usize = 3;
+/// Workers.
+const WORKERS: usize = 2;
+/// Above the database (0), below the proxy (2).
+const LAYER: u8 = 1;
+const START: Duration = Duration::from_secs(30);
+
+/// Files with secrets; no process gets one on its command line or in its environment.
+#[derive(Debug)]
+pub struct Secrets {
+    /// What the admin logs in with.
+    pub admin_password: String,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Secrets {
+    /// Makes random ones in the run's folder.
+    pub fn create(run: &Run, postgres: &Postgres, redis: &Redis) -> Result<Self> {
+        let folder = run.dir.folder("secrets", None)?;
+        let admin_password = random_password()?;
+        let variables = vec![
+            (
+                "DATABASE_URL_FILE",
+                secret_file(&folder, "database-url", &postgres.url())?,
+            ),
+            ("REDIS_URL_FILE", secret_file(&folder, "redis-url", &redis.url())?),
+            (
+                "SECRET_KEY_FILE",
+                secret_file(&folder, "secret-key", &random_key()?)?,
+            ),
+            (
+                "ADMIN_PASSWORD_FILE",
+                secret_file(&folder, "admin-password", &admin_password)?,
+            ),
+        ];
+        Ok(Self {
+            admin_password,
+            variables,
+        })
+    }
+}
+
+/// What runs between the proxy and the database.
+#[derive(Debug)]
+pub struct ControlPlane {
+    /// Ports of the replicas, for the proxy.
+    pub ports: Vec<u16>,
+    /// Ports of the metrics listeners, by process.
+    pub metrics: Vec<(String, u16)>,
+    /// The replicas' names in the run.
+    pub replicas: Vec<String>,
+    /// The workers' names in the run.
+    pub workers: Vec<String>,
+}
+
+impl ControlPlane {
+    /// Migrates the database, then starts replicas and workers and waits until each replica is ready.
+    pub async fn start(run: &Run, binaries: &Binaries, secrets: &Secrets, store: &Path) -> Result<Self> {
+        let spec = |name: &str, program: &Path, command: &str| {
+            Spec::new(name, program)
+                .args([command])
+                .envs(secrets.variables.iter().map(|(name, value)| (*name, value)))
+                .env("APP_ENV", "production")
+                .env("STORE_DIR", store)
+                // Five processes share one small server.
+                .env("DATABASE_POOL_SIZE", "10")
+                .layer(LAYER)
+        };
+        let migrate = spec("migrate", &binaries.api, "migrate");
+        run.supervisor
+            .run(migrate, START)
+            .await
+            .context("cannot migrate the database")?;
+
+        let mut plane = Self {
+            ports: Vec::new(),
+            metrics: Vec::new(),
+            replicas: Vec::new(),
+            workers: Vec::new(),
+        };
+        for number in 1..=REPLICAS {
+            let name = format!("api-{number}");
+            let (port, metrics) = (run.ports.reserve()?, run.ports.reserve()?);
+            let replica = spec(&name, &binaries.api, "serve")
+                .env("API_HOST", "127.0.0.1")
+                .env("API_PORT", port.to_string())
+                .env("METRICS_PORT", metrics.to_string());
+            run.supervisor.spawn(replica)?;
+            plane.ports.push(port);
+            plane.metrics.push((name.clone(), metrics));
+            plane.replicas.push(name);
+        }
+        for number in 1..=WORKERS {
+            let name = format!("worker-{number}");
+            let metrics = run.ports.reserve()?;
+            let worker = spec(&name, &binaries.worker, "run").env("METRICS_PORT", metrics.to_string());
+            run.supervisor.spawn(worker)?;
+            plane.metrics.push((name.clone(), metrics));
+            plane.workers.push(name);
+        }
+        for (name, port) in plane.replicas.iter().zip(&plane.ports) {
+            let direct = slipway_client::builder(&format!("http://127.0.0.1:{port}"))?.build()?;
+            let ready = async || direct.ready().await.is_ok();
+            run.supervisor.wait_ready(name, START, ready).await?;
+        }
+        Ok(plane)
+    }
+}

@@ -1,0 +1,204 @@
+//! The fleet: each host an agent with folders, a profile, garbage collector roots and a token of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use slipway_client::Client;
+use slipway_domain::HostName;
+use slipway_domain::Strategy;
+use slipway_wire::fleet::{CreateEnvironment, CreateHost, HostQuery};
+
+use super::{ENVIRONMENT, secret_file};
+use crate::fleet::{Member, Variant, tools_path};
+use crate::nginx::Nginx;
+use crate::nix::Nix;
+use crate::run::Run;
+use crate::spec::Spec;
+
+/// Above the proxy (2): an agent that stops first leaves no errors about lost connections.
+const LAYER: u8 = 3;
+const ONLINE: Duration = Duration::from_secs(30);
+
+/// One host.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its name.
+    pub name: HostName,
+    /// Where its service listens, on 127.0.0.1.
+    pub port: u16,
+    /// Its profile, a link.
+    pub profile: PathBuf,
+    /// Its own folder.
+    pub folder: PathBuf,
+    token_file: String,
+    gcroots: PathBuf,
+}
+
+impl Host {
+    /// Registers a host and makes its folders.
+    pub async fn create(run: &Run, api: &Client, nix: &Nix, number: u16) -> Result<Self> {
+        let name = format!("web-{number}");
+        let created = api
+            .create_host(&CreateHost {
+                name: name.parse()?,
+                environment: ENVIRONMENT.parse()?,
+                labels: [("role".to_owned(), "web".to_owned())].into(),
+            })
+            .await
+            .with_context(|| format!("cannot register the host {name}"))?;
+        let folder = run.dir.folder(&format!("hosts/{name}"), None)?;
+        let token_file = secret_file(&folder, "token", created.token.token.expose())?;
+        let profiles = nix.state.join("profiles").join(&name);
+        std::fs::create_dir_all(&profiles)?;
+        std::fs::create_dir_all(folder.join("system"))?;
+        Ok(Self {
+            name: created.host.name,
+            port: run.ports.reserve()?,
+            profile: profiles.join("system"),
+            gcroots: nix.state.join("gcroots/slipway").join(&name),
+            folder,
+            token_file,
+        })
+    }
+
+    /// What its agent is called in the run.
+    #[must_use]
+    pub fn agent(&self) -> String {
+        format!("agent-{}", self.name)
+    }
+
+    /// The link that names what runs.
+    #[must_use]
+    pub fn live_link(&self) -> PathBuf {
+        self.folder.join("system/current-system")
+    }
+
+    /// How its agent is started. It reaches the api through the proxy alone.
+    #[must_use]
+    pub fn agent_spec(&self, agent: &Path, nix: &Nix, nginx: &Nginx) -> Spec {
+        Spec::new(self.agent(), agent)
+            .args(["run"])
+            .env("APP_ENV", "production")
+            .env("AGENT_API_URL", nginx.api_url())
+            .env("AGENT_CA_FILE", &nginx.ca)
+            .env("AGENT_TOKEN_FILE", &self.token_file)
+            .env("AGENT_HOST", self.name.as_str())
+            .env("AGENT_STATE_DIR", self.folder.join("agent"))
+            .env("AGENT_PROFILE", &self.profile)
+            .env("AGENT_LIVE_LINK", self.live_link())
+            .env("AGENT_GCROOTS_DIR", &self.gcroots)
+            .env("AGENT_STORE_DIR", &nix.store)
+            // One machine plays six: its own systemd, if it has one, knows nothing of them.
+            .env("AGENT_RUNNER", "process")
+            .envs(nix.agent_env())
+            .layer(LAYER)
+    }
+
+    /// A closure for this host.
+    #[must_use]
+    pub fn member(&self, run: &Run, service: &Path, version: &str, health: u16) -> Member {
+        Member {
+            host: self.name.to_string(),
+            version: version.to_owned(),
+            port: self.port,
+            state: self.folder.join("system"),
+            run: run.dir.marker().to_string_lossy().into_owned(),
+            service: service.to_owned(),
+            tools: tools_path(),
+            health,
+            variant: Variant::Works,
+        }
+    }
+
+    /// What its service answers to `/version` or `/pid`; nothing when it does not run.
+    pub async fn ask(&self, what: &str) -> Option<String> {
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only([])
+            .timeout(Duration::from_secs(2));
+        let url = format!("http://127.0.0.1:{}/{what}", self.port);
+        let answer = client.build().ok()?.get(url).send().await.ok()?;
+        Some(
+            answer
+                .error_for_status()
+                .ok()?
+                .text()
+                .await
+                .ok()?
+                .trim()
+                .to_owned(),
+        )
+    }
+
+    /// The closure that the profile points to, resolved through the profile's generations.
+    #[must_use]
+    pub fn profile_target(&self) -> Option<PathBuf> {
+        self.profile.canonicalize().ok()
+    }
+}
+
+/// Makes the environment, with a strategy that suits a person who watches.
+pub async fn create_environment(api: &Client) -> Result<()> {
+    let environment = CreateEnvironment {
+        name: ENVIRONMENT.parse()?,
+        strategy: strategy(1, 2),
+        approval_required: false,
+    };
+    api.create_environment(&environment)
+        .await
+        .context("cannot create the environment")?;
+    Ok(())
+}
+
+/// `canary` hosts alone, then waves of `batch` with as many out at once. The waits are those of a demonstration.
+#[must_use]
+pub fn strategy(canary: u32, batch: u32) -> Strategy {
+    use slipway_domain::strategy::{Canary, Limits, OnFailure, Share, Verify};
+    Strategy {
+        canary: Canary::Number(canary),
+        batch: Share::Number(batch),
+        max_unavailable: Share::Number(batch),
+        bake_seconds: 1,
+        verify: Verify {
+            passes: 2,
+            interval_seconds: 1,
+            timeout_seconds: 15,
+        },
+        on_failure: OnFailure::RevertRollout,
+        limits: Limits {
+            stage_seconds: 60,
+            activate_seconds: 30,
+            deadman_seconds: 120,
+            revert_seconds: 60,
+            ..Limits::default()
+        },
+        ..Strategy::default()
+    }
+}
+
+/// Waits until all hosts were heard of.
+pub async fn wait_online(api: &Client, count: usize) -> Result<()> {
+    let deadline = Instant::now() + ONLINE;
+    let query = HostQuery {
+        environment: Some(ENVIRONMENT.parse()?),
+    };
+    loop {
+        let hosts = api.hosts(&query).await?;
+        let missing: Vec<&str> = hosts
+            .iter()
+            .filter(|host| !host.online)
+            .map(|host| host.name.as_str())
+            .collect();
+        if missing.is_empty() && hosts.len() == count {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!(
+                "not heard of within {ONLINE:?}: {}; see logs/agent-*.log",
+                missing.join(", ")
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}

@@ -1,0 +1,133 @@
+//! The whole stack: servers, control plane, proxy and fleet.
+
+pub mod binaries;
+pub mod control_plane;
+pub mod hosts;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use secrecy::{ExposeSecret as _, SecretString};
+use slipway_client::Client;
+use slipway_wire::access::LoginRequest;
+
+use crate::nginx::Nginx;
+use crate::nix::Nix;
+use crate::postgres::{Durability, Postgres, random_password};
+use crate::redis::Redis;
+use crate::run::Run;
+use crate::run_dir::write_private;
+use binaries::Binaries;
+use control_plane::{ControlPlane, Secrets};
+use hosts::Host;
+
+/// The environment that the hosts are in.
+pub const ENVIRONMENT: &str = "prod";
+
+/// Everything that runs.
+#[derive(Debug)]
+pub struct Stack {
+    /// The database.
+    pub postgres: Postgres,
+    /// Wake-ups and rate limits.
+    pub redis: Redis,
+    /// The hosts' store and the cache they fetch from.
+    pub nix: Nix,
+    /// The proxy.
+    pub nginx: Nginx,
+    /// Names and ports of replicas and workers.
+    pub control_plane: ControlPlane,
+    /// A client with the admin's token, through the proxy.
+    pub api: Client,
+    /// The admin's token.
+    pub admin_token: SecretString,
+    /// The fleet.
+    pub hosts: Vec<Host>,
+    /// The programs of this checkout.
+    pub binaries: Binaries,
+}
+
+impl Stack {
+    /// Starts everything but the agents: the database with its schema, Redis, replicas, workers, the proxy.
+    pub async fn start(run: &Run, binaries: Binaries, tell: &dyn Fn(&str)) -> Result<Self> {
+        let postgres = Postgres::start(run, Durability::Safe).await?;
+        let redis = Redis::start(run).await?;
+        tell("Postgres and Redis run");
+        let nix = Nix::create(run).await?;
+        let secrets = Secrets::create(run, &postgres, &redis)?;
+        let control_plane = ControlPlane::start(run, &binaries, &secrets, &nix.store).await?;
+        tell("the database is migrated; three api replicas and two workers run");
+        let nginx = Nginx::start(run, &control_plane.ports, &nix.cache).await?;
+        nix.write_agent_conf(&nginx.cache_url())?;
+        tell(&format!(
+            "nginx serves {} with the run's own authority",
+            nginx.api_url()
+        ));
+
+        let admin_token = log_in(&nginx, &secrets.admin_password).await?;
+        let token_file = run.dir.path().join("admin-token");
+        write_private(&token_file, admin_token.expose_secret(), None)?;
+        let api = client(&nginx, Some(admin_token.clone()))?;
+        Ok(Self {
+            postgres,
+            redis,
+            nix,
+            nginx,
+            control_plane,
+            api,
+            admin_token,
+            hosts: Vec::new(),
+            binaries,
+        })
+    }
+
+    /// Registers `count` hosts in [`ENVIRONMENT`] and starts their agents.
+    pub async fn add_hosts(&mut self, run: &Run, count: u16) -> Result<()> {
+        hosts::create_environment(&self.api).await?;
+        for number in 1..=count {
+            let host = Host::create(run, &self.api, &self.nix, number).await?;
+            run.supervisor
+                .spawn(host.agent_spec(&self.binaries.agent, &self.nix, &self.nginx))?;
+            self.hosts.push(host);
+        }
+        hosts::wait_online(&self.api, self.hosts.len()).await
+    }
+}
+
+/// A client of the api through the proxy that trusts the run's authority.
+pub fn client(nginx: &Nginx, token: Option<SecretString>) -> Result<Client> {
+    let pem = std::fs::read(&nginx.ca).with_context(|| format!("cannot read {}", nginx.ca.display()))?;
+    let builder = slipway_client::builder(&nginx.api_url())?
+        .extra_ca_pem(pem)
+        .user_agent("slipway-dev");
+    let builder = match token {
+        Some(token) => builder.token(token),
+        None => builder,
+    };
+    Ok(builder.build()?)
+}
+
+async fn log_in(nginx: &Nginx, password: &str) -> Result<SecretString> {
+    let login = LoginRequest {
+        name: "admin".parse()?,
+        password: password.to_owned(),
+        label: Some("slipway-dev".to_owned()),
+    };
+    let created = client(nginx, None)?
+        .login(&login)
+        .await
+        .context("the api gives no token to the admin")?;
+    Ok(created.token.expose().to_owned().into())
+}
+
+/// Writes a secret to a file of its own and returns its path as text, for a `*_FILE` variable.
+fn secret_file(folder: &Path, name: &str, secret: &str) -> Result<String> {
+    let path = folder.join(name);
+    write_private(&path, secret, None)?;
+    Ok(path.display().to_string())
+}
+
+/// 64 random hexadecimal digits.
+fn random_key() -> Result<String> {
+    Ok(format!("{}{}", random_password()?, random_password()?))
+}

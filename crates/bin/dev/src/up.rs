@@ -1,0 +1,134 @@
+//! `slipway-dev up`: the stack, left running.
+
+use std::path::Path;
+
+use anyhow::Result;
+use secrecy::ExposeSecret as _;
+use serde::Serialize;
+use slipway_wire::release::CreateRelease;
+
+use crate::nix::Signing;
+use crate::run::Run;
+use crate::say::{print, say};
+use crate::stack::binaries::Binaries;
+use crate::stack::{ENVIRONMENT, Stack};
+
+/// Versions that a person can roll out at once; the last one fails its checks.
+const VERSIONS: [(&str, u16); 3] = [("v1", 200), ("v2", 200), ("v3", 500)];
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Addresses {
+    url: String,
+    ca_file: String,
+    token_file: String,
+    environment: &'static str,
+    hosts: Vec<String>,
+    releases: Vec<(String, String)>,
+    folder: String,
+}
+
+/// Starts everything, prints how to reach it, and stays.
+pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, json: bool) -> Result<()> {
+    let mut stack = Stack::start(run, binaries, &say).await?;
+    stack.add_hosts(run, hosts).await?;
+    say(&format!(
+        "{hosts} agents run, each a host of the environment {ENVIRONMENT}"
+    ));
+    let releases = register_releases(run, checkout, &stack).await?;
+    let addresses = Addresses {
+        url: stack.nginx.api_url(),
+        ca_file: stack.nginx.ca.display().to_string(),
+        token_file: run.dir.path().join("admin-token").display().to_string(),
+        environment: ENVIRONMENT,
+        hosts: stack.hosts.iter().map(|host| host.name.to_string()).collect(),
+        releases,
+        folder: run.dir.path().display().to_string(),
+    };
+    if json {
+        print(&serde_json::to_string(&addresses)?);
+    } else {
+        print(&text(&addresses, &stack));
+    }
+    std::future::pending().await
+}
+
+async fn register_releases(run: &Run, checkout: &Path, stack: &Stack) -> Result<Vec<(String, String)>> {
+    let service = &stack.binaries.demo_service;
+    let members: Vec<_> = VERSIONS
+        .iter()
+        .flat_map(|(version, health)| {
+            stack
+                .hosts
+                .iter()
+                .map(|host| host.member(run, service, version, *health))
+        })
+        .collect();
+    let paths = stack.nix.build(run, &checkout.join("nix/demo"), &members).await?;
+    stack.nix.publish(run, &paths, Signing::Signed).await?;
+    stack.nix.forget_built(run, &paths).await?;
+    let mut releases = Vec::new();
+    for ((version, _), paths) in VERSIONS.iter().zip(paths.chunks(stack.hosts.len())) {
+        let closures = stack.hosts.iter().zip(paths);
+        let request = CreateRelease {
+            closures: closures
+                .map(|(host, path)| (host.name.to_string(), path.display().to_string()))
+                .collect(),
+            source: slipway_wire::release::Source::default(),
+            message: Some((*version).to_owned()),
+        };
+        releases.push((
+            (*version).to_owned(),
+            stack.api.create_release(&request).await?.id.to_string(),
+        ));
+    }
+    Ok(releases)
+}
+
+fn text(addresses: &Addresses, stack: &Stack) -> String {
+    let cli = stack.binaries.cli.display();
+    let id = |index: usize| addresses.releases.get(index).map_or("", |(_, id)| id.as_str());
+    let services: String = stack.hosts.iter().fold(String::new(), |mut text, host| {
+        let _ = std::fmt::Write::write_fmt(
+            &mut text,
+            format_args!(
+                "    {:<8} http://127.0.0.1:{}/version\n",
+                host.name.as_str(),
+                host.port
+            ),
+        );
+        text
+    });
+    format!(
+        "
+Slipway is running.
+
+  API            {url}
+  its authority  {ca}
+  admin token    {token}
+  all files      {folder} (logs/ has a log for each process)
+
+  what the hosts' services answer, once a release is on them:
+{services}
+Try next, in another terminal:
+
+  export SLIPWAY_URL={url} SLIPWAY_CA_FILE={ca}
+  export SLIPWAY_TOKEN={token}
+  alias slipway={cli}
+
+  slipway status
+  slipway rollout start --env {env} --release {v1} --watch    # v1, to a fleet that runs nothing yet
+  slipway rollout start --env {env} --release {v2} --watch    # v2: one canary, then two at a time
+  slipway rollout start --env {env} --release {v3} --watch    # v3 fails its checks, and goes back by itself
+
+Ctrl-C stops everything and removes its files.",
+        url = addresses.url,
+        ca = addresses.ca_file,
+        token = stack.admin_token.expose_secret(),
+        folder = addresses.folder,
+        env = addresses.environment,
+        v1 = id(0),
+        v2 = id(1),
+        v3 = id(2),
+    )
+}
