@@ -1,1 +1,131 @@
-//! All SQL of Slipway and its migrations
+//! All SQL of Slipway and its migrations.
+//!
+//! Postgres is the truth of the control plane and its only clock: every function that needs an instant takes the
+//! database's `now()` inside its own transaction. Lookups named `find_*` give an `Option`, those named `get_*` fail with
+//! [`StoreError::NotFound`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`schema`] | the migrations, and whether a database has them |
+//! | [`fleet`] | environments and hosts |
+//! | [`access`] | principals and tokens |
+//! | [`releases`], [`rollouts`] | what is rolled out, and how far it is |
+//! | [`agent`] | what the api does at every sync |
+//! | [`worker`] | leases, snapshots and the one way in which states change |
+//! | [`audit`] | the event chain |
+//!
+//! Queries are checked when this crate is compiled; `docs/database.md` says how.
+
+pub mod access;
+pub mod agent;
+pub mod audit;
+mod connect;
+mod error;
+pub mod fleet;
+pub mod releases;
+pub mod rollouts;
+mod row;
+pub mod schema;
+pub mod worker;
+
+use std::time::Duration;
+
+use slipway_domain::Timestamp;
+use slipway_settings::DatabaseSettings;
+use sqlx::PgPool;
+use tracing::instrument;
+
+pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, TokenHash, TokenOwner};
+pub use agent::Recorded;
+pub use audit::{AuditKey, By, ChainReport, EventRecord};
+pub use error::StoreError;
+pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost};
+pub use releases::{NewRelease, Release};
+pub use rollouts::{NewRollout, RolloutDetail, RolloutSummary, StepInfo};
+pub use schema::{MIGRATOR, SchemaState};
+pub use worker::{Applied, Lease};
+
+/// The longest that any function of this crate takes, whatever the network or the server does.
+///
+/// Beyond the server's own limits on statements and locks, so that it only ends what the server cannot.
+const CALL_LIMIT: Duration = Duration::from_secs(90);
+
+/// The database. Clones share one pool.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// How many connections the pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Open connections.
+    pub open: u32,
+    /// Open connections that nobody uses.
+    pub idle: u32,
+    /// The most that are ever opened.
+    pub limit: u32,
+}
+
+impl Store {
+    /// A store on these settings. Opens no connection: the first query does, so a start does not wait for Postgres.
+    ///
+    /// `application` is the name that Postgres shows for the connections, such as `slipway-api`.
+    #[must_use]
+    pub fn connect(settings: &DatabaseSettings, application: &str) -> Self {
+        Self {
+            pool: connect::pool(settings, application),
+        }
+    }
+
+    /// A store on a pool that exists already.
+    #[must_use]
+    pub const fn from_pool(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// Asks the database for an answer, for health checks.
+    #[instrument(name = "db.ping", level = "debug", skip_all)]
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.now().await.map(drop)
+    }
+
+    /// The control plane's instant.
+    #[instrument(name = "db.now", level = "debug", skip_all)]
+    pub async fn now(&self) -> Result<Timestamp, StoreError> {
+        bounded(async {
+            Ok(sqlx::query_scalar!(r#"SELECT now() AS "now!""#)
+                .fetch_one(&self.pool)
+                .await?)
+        })
+        .await
+    }
+
+    /// How many connections the pool has now.
+    #[must_use]
+    pub fn pool_status(&self) -> PoolStatus {
+        PoolStatus {
+            open: self.pool.size(),
+            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
+            limit: self.pool.options().get_max_connections(),
+        }
+    }
+
+    /// Closes every connection once it is idle. Whoever asks for one afterwards gets [`StoreError::Unavailable`].
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+/// Runs one call with a bound on its time. A transaction that is cut off here is rolled back by the server.
+async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    match tokio::time::timeout(CALL_LIMIT, call).await {
+        Ok(result) => result,
+        Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),
+    }
+}
+
+/// Page sizes that a caller may ask for.
+fn page_limit(limit: u32) -> i64 {
+    i64::from(limit.clamp(1, 1000))
+}

@@ -1,0 +1,343 @@
+//! Tokens: what a request shows to prove who it is from. Only their hashes are here.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
+use sqlx::PgConnection;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::audit::append;
+use crate::{By, Store, StoreError, bounded, row};
+
+/// The SHA-256 of a token, which is all that is kept of it.
+///
+/// Tokens have 256 random bits, so a plain hash gives nothing away, and finding one by its hash leaks no more by its
+/// timing than what the hash of a guess has in common with a stored one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenHash([u8; 32]);
+
+impl TokenHash {
+    /// The hash of a whole token, with its `slw_` prefix.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(<redacted>)")
+    }
+}
+
+/// Whose token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenOwner {
+    /// A principal's: may do what its role may.
+    Principal(PrincipalId),
+    /// A host's: may only sync that host.
+    Host(HostId),
+}
+
+/// A token to be stored.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    /// Whose.
+    pub owner: TokenOwner,
+    /// What it is for, for people.
+    pub label: String,
+    /// Its hash.
+    pub hash: TokenHash,
+    /// Refused after this long; `None` is never.
+    pub expires_in_seconds: Option<u32>,
+}
+
+/// What is known of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its id; not its secret.
+    pub id: TokenId,
+    /// The principal it belongs to, or
+    pub principal: Option<PrincipalName>,
+    /// the host it belongs to.
+    pub host: Option<HostName>,
+    /// What it is for.
+    pub label: String,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Until when.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// Since when it is refused.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Who a request is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Authenticated {
+    /// A principal.
+    Principal {
+        /// Its id.
+        id: PrincipalId,
+        /// Its name.
+        name: PrincipalName,
+        /// What it may do.
+        role: Role,
+    },
+    /// A host's agent.
+    Host {
+        /// The host's id.
+        id: HostId,
+        /// The host's name.
+        name: HostName,
+    },
+}
+
+/// A token that is good, and whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthenticatedToken {
+    /// The token.
+    pub token: TokenId,
+    /// Whose it is.
+    pub who: Authenticated,
+    /// Until when it is good.
+    pub expires_at: Option<Timestamp>,
+}
+
+struct TokenRow {
+    id: Uuid,
+    principal: Option<String>,
+    host: Option<String>,
+    label: String,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    last_used_at: Option<Timestamp>,
+    revoked_at: Option<Timestamp>,
+}
+
+impl TryFrom<TokenRow> for Token {
+    type Error = StoreError;
+
+    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: TokenId::from_uuid(row.id),
+            principal: row::parse_opt("principal name", row.principal.as_deref())?,
+            host: row::parse_opt("host name", row.host.as_deref())?,
+            label: row.label,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            last_used_at: row.last_used_at,
+            revoked_at: row.revoked_at,
+        })
+    }
+}
+
+/// Stores a token within a transaction; the event is the caller's.
+pub(crate) async fn insert_token(tx: &mut PgConnection, new: &NewToken) -> Result<Token, StoreError> {
+    let (principal, host) = match new.owner {
+        TokenOwner::Principal(id) => (Some(id.as_uuid()), None),
+        TokenOwner::Host(id) => (None, Some(id.as_uuid())),
+    };
+    sqlx::query_as!(
+        TokenRow,
+        r#"WITH t AS (
+               INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at)
+               VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
+               RETURNING *)
+           SELECT t.id, p.name AS "principal?", h.name AS "host?", t.label, t.created_at, t.expires_at,
+                  t.last_used_at, t.revoked_at
+           FROM t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id"#,
+        TokenId::generate().as_uuid(),
+        principal,
+        host,
+        new.label,
+        new.hash.0.as_slice(),
+        new.expires_in_seconds.map(f64::from)
+    )
+    .fetch_one(tx)
+    .await?
+    .try_into()
+}
+
+impl Store {
+    /// Stores a token's hash.
+    #[instrument(name = "db.token.create", level = "debug", skip_all)]
+    pub async fn create_token(&self, new: &NewToken, by: &By<'_>) -> Result<Token, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let token = insert_token(&mut tx, new).await?;
+            append(
+                &mut tx,
+                by.key,
+                &[token_event(by, "token.created", &token, new.owner)],
+            )
+            .await?;
+            tx.commit().await?;
+            Ok(token)
+        })
+        .await
+    }
+
+    /// Whose token this is: `None` unless it is known, not revoked and not expired, and its principal is not disabled
+    /// or its host not retired.
+    #[instrument(name = "db.token.find", level = "debug", skip_all)]
+    pub async fn find_token_by_hash(
+        &self,
+        hash: &TokenHash,
+    ) -> Result<Option<AuthenticatedToken>, StoreError> {
+        bounded(async {
+            let row = sqlx::query!(
+                r#"WITH t AS (
+                       SELECT t.id, t.expires_at, p.id AS principal_id, p.name AS principal, p.role,
+                              h.id AS host_id, h.name AS host
+                       FROM tokens t
+                       LEFT JOIN principals p ON p.id = t.principal_id
+                       LEFT JOIN hosts h ON h.id = t.host_id
+                       WHERE t.sha256 = $1 AND t.revoked_at IS NULL
+                         AND (t.expires_at IS NULL OR t.expires_at > now())
+                         AND p.disabled_at IS NULL AND h.retired_at IS NULL),
+                   touched AS (
+                       UPDATE tokens SET last_used_at = now() FROM t
+                       WHERE tokens.id = t.id
+                         AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
+                   SELECT id, expires_at, principal_id AS "principal_id?", principal AS "principal?",
+                          role AS "role?", host_id AS "host_id?", host AS "host?"
+                   FROM t"#,
+                hash.0.as_slice()
+            )
+            .fetch_optional(&self.pool)
+            .await?;
+            let Some(row) = row else { return Ok(None) };
+            let who = match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
+                (Some(id), Some(name), Some(role), None, None) => Authenticated::Principal {
+                    id: PrincipalId::from_uuid(id),
+                    name: row::parse("principal name", &name)?,
+                    role: row::parse("role", &role)?,
+                },
+                (None, None, None, Some(id), Some(name)) => Authenticated::Host {
+                    id: HostId::from_uuid(id),
+                    name: row::parse("host name", &name)?,
+                },
+                _ => {
+                    return Err(StoreError::Corrupt {
+                        what: "token",
+                        detail: "it belongs to nobody".to_owned(),
+                    });
+                }
+            };
+            Ok(Some(AuthenticatedToken {
+                token: TokenId::from_uuid(row.id),
+                who,
+                expires_at: row.expires_at,
+            }))
+        })
+        .await
+    }
+
+    /// Refuses a token from now on. Doing it again changes nothing.
+    #[instrument(name = "db.token.revoke", level = "debug", skip_all, fields(%id))]
+    pub async fn revoke_token(&self, id: TokenId, by: &By<'_>) -> Result<(), StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let row = sqlx::query!(
+                "SELECT revoked_at, label, host_id FROM tokens WHERE id = $1 FOR NO KEY UPDATE",
+                id.as_uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("token", id))?;
+            if row.revoked_at.is_some() {
+                return Ok(());
+            }
+            sqlx::query!("UPDATE tokens SET revoked_at = now() WHERE id = $1", id.as_uuid())
+                .execute(&mut *tx)
+                .await?;
+            let mut event = by.event("token.revoked", format!("token {id} ({})", row.label));
+            event.host = row.host_id.map(HostId::from_uuid);
+            append(&mut tx, by.key, &[event]).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Stores a new token for a host and refuses every other one of it from now on.
+    #[instrument(name = "db.token.replace", level = "debug", skip_all, fields(%host))]
+    pub async fn replace_host_token(
+        &self,
+        host: HostId,
+        label: &str,
+        hash: TokenHash,
+        by: &By<'_>,
+    ) -> Result<Token, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let new = NewToken {
+                owner: TokenOwner::Host(host),
+                label: label.to_owned(),
+                hash,
+                expires_in_seconds: None,
+            };
+            let token = insert_token(&mut tx, &new).await?;
+            let revoked = sqlx::query_scalar!(
+                "UPDATE tokens SET revoked_at = now()
+                 WHERE host_id = $1 AND id <> $2 AND revoked_at IS NULL RETURNING id",
+                host.as_uuid(),
+                token.id.as_uuid()
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            let mut events = vec![token_event(by, "token.created", &token, new.owner)];
+            events.extend(revoked.iter().map(|id| {
+                let mut event = by.event("token.revoked", format!("token {id}: replaced by {}", token.id));
+                event.host = Some(host);
+                event
+            }));
+            append(&mut tx, by.key, &events).await?;
+            tx.commit().await?;
+            Ok(token)
+        })
+        .await
+    }
+
+    /// Every token, the newest first.
+    #[instrument(name = "db.token.list", level = "debug", skip_all)]
+    pub async fn list_tokens(&self) -> Result<Vec<Token>, StoreError> {
+        bounded(async {
+            let rows = sqlx::query_as!(
+                TokenRow,
+                r#"SELECT t.id, p.name AS "principal?", h.name AS "host?", t.label, t.created_at, t.expires_at,
+                          t.last_used_at, t.revoked_at
+                   FROM tokens t
+                   LEFT JOIN principals p ON p.id = t.principal_id
+                   LEFT JOIN hosts h ON h.id = t.host_id
+                   ORDER BY t.created_at DESC, t.id DESC"#
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            rows.into_iter().map(Token::try_from).collect()
+        })
+        .await
+    }
+}
+
+pub(crate) fn token_event(
+    by: &By<'_>,
+    kind: &str,
+    token: &Token,
+    owner: TokenOwner,
+) -> slipway_domain::event::NewEvent {
+    let name = match (&token.principal, &token.host) {
+        (Some(name), _) => name.to_string(),
+        (_, Some(name)) => name.to_string(),
+        _ => String::new(),
+    };
+    let mut event = by.event(kind, format!("token {} of {name} ({})", token.id, token.label));
+    if let TokenOwner::Host(host) = owner {
+        event.host = Some(host);
+    }
+    event
+}

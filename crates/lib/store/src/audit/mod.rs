@@ -1,0 +1,65 @@
+//! The event chain: appending to it, reading it, and checking it.
+//!
+//! There is one chain for the whole control plane. Whoever appends locks its head row, and does so last in the
+//! transaction, so that two writers can never wait for each other in a circle.
+
+mod append;
+mod key;
+mod read;
+mod verify;
+
+use slipway_domain::event::{Actor, EventHash, NewEvent};
+use slipway_domain::{HostName, Timestamp};
+
+pub(crate) use append::append;
+pub use key::AuditKey;
+pub use verify::{Broken, ChainReport};
+
+/// Who does something, and the key that seals the event of it.
+#[derive(Debug, Clone)]
+pub struct By<'a> {
+    /// Who.
+    pub actor: Actor,
+    /// The control plane's key.
+    pub key: &'a AuditKey,
+}
+
+impl<'a> By<'a> {
+    /// Somebody, under this key.
+    #[must_use]
+    pub const fn new(actor: Actor, key: &'a AuditKey) -> Self {
+        Self { actor, key }
+    }
+
+    pub(crate) fn event(&self, kind: &str, cause: impl Into<String>) -> NewEvent {
+        NewEvent::new(self.actor.clone(), kind, cause)
+    }
+}
+
+/// An event in its place in the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRecord {
+    /// Its number: 1 is the first.
+    pub number: i64,
+    /// When the change was made.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: NewEvent,
+    /// The name of the host it is about, for people.
+    pub host_name: Option<HostName>,
+    /// The hash over the hash before it and every field.
+    pub hash: EventHash,
+    /// The HMAC of the hash.
+    pub seal: [u8; 32],
+    /// Which key made the seal: see [`AuditKey::fingerprint`].
+    pub seal_key: String,
+}
+
+/// The newest event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventHead {
+    /// Its number; 0 before the first event.
+    pub number: i64,
+    /// Its hash.
+    pub hash: EventHash,
+}

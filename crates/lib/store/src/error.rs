@@ -1,0 +1,218 @@
+//! What can go wrong, in the words of the caller rather than of SQL.
+
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{EnvironmentName, HostName, RolloutId, RolloutState};
+use sqlx::error::DatabaseError;
+
+/// Why a call to the store failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// What was asked for is not there.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// The kind of thing, such as `host`.
+        what: &'static str,
+        /// The name or id that was given.
+        name: String,
+    },
+    /// A name is in use already; also by a host that was retired.
+    #[error("there is already a {what} named `{name}`; choose another name")]
+    NameTaken {
+        /// The kind of thing.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Hosts that do not exist, were retired, or do not belong there.
+    #[error("{problem}: {}", join(.names))]
+    UnknownHosts {
+        /// What is wrong with them.
+        problem: String,
+        /// All of them.
+        names: Vec<HostName>,
+    },
+    /// A rollout would touch no host at all.
+    #[error("the release has no closure for any host of environment `{environment}`")]
+    NoHosts {
+        /// The environment.
+        environment: EnvironmentName,
+    },
+    /// The environment has an open rollout.
+    #[error("environment `{environment}` has an open rollout, {rollout}: wait until it is over, or abort it")]
+    EnvironmentBusy {
+        /// The environment.
+        environment: EnvironmentName,
+        /// Its open rollout.
+        rollout: RolloutId,
+    },
+    /// The host is part of an open rollout.
+    #[error("host `{host}` is part of the open rollout {rollout}: wait until it is over, or abort it")]
+    HostBusy {
+        /// The host.
+        host: HostName,
+        /// The rollout.
+        rollout: RolloutId,
+    },
+    /// The rollout is in no state to take the command.
+    #[error("a rollout that is {state} cannot take `{}`", .kind.as_str())]
+    CommandRefused {
+        /// The command.
+        kind: CommandKind,
+        /// Where the rollout stands.
+        state: RolloutState,
+    },
+    /// Somebody tried to approve a rollout of their own.
+    #[error("whoever started a rollout cannot approve it; ask somebody else")]
+    SelfApproval,
+    /// The lease is somebody else's by now, or the states are no longer those the changes start from.
+    /// Nothing was written: load the snapshot again.
+    #[error("the lease on rollout {rollout} is stale: {detail}")]
+    StaleLease {
+        /// The rollout.
+        rollout: RolloutId,
+        /// What is no longer so.
+        detail: String,
+    },
+    /// A change that the state machines do not allow. Nothing was written.
+    #[error("not an allowed change: {0}")]
+    IllegalChange(String),
+    /// Some other rule of the database was broken.
+    #[error("the database refused it: {constraint}")]
+    Conflict {
+        /// The rule's name.
+        constraint: String,
+        /// The database's own words.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Text that the database cannot hold.
+    #[error("a text holds a NUL character, which cannot be stored; leave it out")]
+    Unstorable(#[source] sqlx::Error),
+    /// Postgres cannot be reached, is restarting, or is too busy. Nothing is known to be wrong with the request:
+    /// try it again. Whether an interrupted write took place is not known.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// Migrations could not be applied.
+    #[error("the migrations could not be applied: {problem}")]
+    Migrate {
+        /// What to do about it.
+        problem: String,
+        /// The cause.
+        #[source]
+        source: Box<sqlx::migrate::MigrateError>,
+    },
+    /// The database holds something that this program did not write.
+    #[error("the database holds a {what} that cannot be read: {detail}")]
+    Corrupt {
+        /// What it should have been.
+        what: &'static str,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// Anything else: a fault of this program or of the schema.
+    #[error("a query failed")]
+    Query(#[source] sqlx::Error),
+}
+
+fn join(names: &[HostName]) -> String {
+    names.iter().map(HostName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl StoreError {
+    pub(crate) fn not_found(what: &'static str, name: impl ToString) -> Self {
+        Self::NotFound {
+            what,
+            name: name.to_string(),
+        }
+    }
+
+    /// Whether trying again later may help.
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        use sqlx::Error as E;
+        match &error {
+            E::Io(_)
+            | E::Tls(_)
+            | E::Protocol(_)
+            | E::PoolTimedOut
+            | E::PoolClosed
+            | E::WorkerCrashed
+            | E::BeginFailed => Self::Unavailable(error),
+            E::ColumnDecode { index, source } => Self::Corrupt {
+                what: "row",
+                detail: format!("column {index}: {source}"),
+            },
+            E::Decode(source) => Self::Corrupt {
+                what: "row",
+                detail: source.to_string(),
+            },
+            E::Database(database) => match kind_of(database.as_ref()) {
+                Kind::Unavailable => Self::Unavailable(error),
+                Kind::Unstorable => Self::Unstorable(error),
+                Kind::Constraint(constraint) => Self::Conflict {
+                    constraint,
+                    source: error,
+                },
+                Kind::Other => Self::Query(error),
+            },
+            _ => Self::Query(error),
+        }
+    }
+}
+
+enum Kind {
+    Unavailable,
+    Unstorable,
+    Constraint(String),
+    Other,
+}
+
+/// By SQLSTATE (Postgres, appendix A).
+fn kind_of(error: &dyn DatabaseError) -> Kind {
+    let code = error.code().unwrap_or_default();
+    match code.as_ref() {
+        // Serialization failure, deadlock, lock not available, statement cancelled, read-only standby, login refused,
+        // no such database (yet).
+        "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" | "28000" | "28P01" | "3D000" => {
+            Kind::Unavailable
+        }
+        "22021" | "22P05" => Kind::Unstorable,
+        // Connection exception, insufficient resources, operator intervention, system error.
+        code if ["08", "53", "57", "58"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            Kind::Unavailable
+        }
+        code if code.starts_with("23") => {
+            Kind::Constraint(error.constraint().unwrap_or_else(|| error.message()).to_owned())
+        }
+        _ => Kind::Other,
+    }
+}
+
+/// Gives a broken rule of the database its meaning.
+pub(crate) trait OnConstraint<T> {
+    /// `meaning` when the constraint of this name was broken.
+    fn on_constraint(self, name: &str, meaning: impl FnOnce() -> StoreError) -> Result<T, StoreError>;
+}
+
+impl<T> OnConstraint<T> for Result<T, sqlx::Error> {
+    fn on_constraint(self, name: &str, meaning: impl FnOnce() -> StoreError) -> Result<T, StoreError> {
+        self.map_err(|error| {
+            let broken = error.as_database_error().and_then(DatabaseError::constraint);
+            if broken == Some(name) {
+                meaning()
+            } else {
+                error.into()
+            }
+        })
+    }
+}

@@ -1,0 +1,205 @@
+//! Environments: named groups of hosts with a default strategy and an approval rule.
+
+use slipway_domain::{EnvironmentId, EnvironmentName, RolloutId, Strategy, Timestamp};
+use sqlx::types::Json;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::audit::append;
+use crate::error::OnConstraint;
+use crate::{By, Store, StoreError, bounded, row};
+
+/// A named group of hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment {
+    /// Its id.
+    pub id: EnvironmentId,
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The strategy of rollouts that name none.
+    pub strategy: Strategy,
+    /// Whether a rollout waits for somebody other than its author.
+    pub approval_required: bool,
+    /// Hosts in it that are not retired.
+    pub hosts: u32,
+    /// Its open rollout.
+    pub open_rollout: Option<RolloutId>,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// An environment to be made.
+#[derive(Debug, Clone)]
+pub struct NewEnvironment {
+    /// Its name.
+    pub name: EnvironmentName,
+    /// The strategy of rollouts that name none.
+    pub strategy: Strategy,
+    /// Whether a rollout waits for somebody other than its author.
+    pub approval_required: bool,
+}
+
+/// What is to change of an environment; rollouts under way keep what they began with.
+#[derive(Debug, Clone, Default)]
+pub struct EnvironmentChange {
+    /// The new default strategy.
+    pub strategy: Option<Strategy>,
+    /// The new approval rule.
+    pub approval_required: Option<bool>,
+}
+
+struct EnvironmentRow {
+    id: Uuid,
+    name: String,
+    strategy: Json<Strategy>,
+    approval_required: bool,
+    hosts: i64,
+    open_rollout: Option<Uuid>,
+    created_at: Timestamp,
+}
+
+impl TryFrom<EnvironmentRow> for Environment {
+    type Error = StoreError;
+
+    fn try_from(row: EnvironmentRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: EnvironmentId::from_uuid(row.id),
+            name: row::parse("environment name", &row.name)?,
+            strategy: row.strategy.0,
+            approval_required: row.approval_required,
+            hosts: row::count("number of hosts", row.hosts)?,
+            open_rollout: row.open_rollout.map(RolloutId::from_uuid),
+            created_at: row.created_at,
+        })
+    }
+}
+
+impl Store {
+    /// Makes an environment.
+    #[instrument(name = "db.environment.create", level = "debug", skip_all, fields(name = %new.name))]
+    pub async fn create_environment(
+        &self,
+        new: &NewEnvironment,
+        by: &By<'_>,
+    ) -> Result<Environment, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let id = EnvironmentId::generate();
+            let created_at = sqlx::query_scalar!(
+                "INSERT INTO environments (id, name, strategy, approval_required) VALUES ($1, $2, $3, $4)
+                 RETURNING created_at",
+                id.as_uuid(),
+                new.name.as_str(),
+                Json(&new.strategy) as _,
+                new.approval_required
+            )
+            .fetch_one(&mut *tx)
+            .await
+            .on_constraint("environments_name_key", || StoreError::NameTaken {
+                what: "environment",
+                name: new.name.to_string(),
+            })?;
+            let mut event = by.event("environment.created", format!("{} is new", new.name));
+            event.environment = Some(id);
+            append(&mut tx, by.key, &[event]).await?;
+            tx.commit().await?;
+            Ok(Environment {
+                id,
+                name: new.name.clone(),
+                strategy: new.strategy.clone(),
+                approval_required: new.approval_required,
+                hosts: 0,
+                open_rollout: None,
+                created_at,
+            })
+        })
+        .await
+    }
+
+    /// The environment of this name.
+    #[instrument(name = "db.environment.find", level = "debug", skip_all, fields(%name))]
+    pub async fn find_environment_by_name(
+        &self,
+        name: &EnvironmentName,
+    ) -> Result<Option<Environment>, StoreError> {
+        Ok(bounded(self.select_environments(Some(name))).await?.pop())
+    }
+
+    /// The environment of this name.
+    pub async fn get_environment_by_name(&self, name: &EnvironmentName) -> Result<Environment, StoreError> {
+        self.find_environment_by_name(name)
+            .await?
+            .ok_or_else(|| StoreError::not_found("environment", name))
+    }
+
+    /// Every environment, by name.
+    #[instrument(name = "db.environment.list", level = "debug", skip_all)]
+    pub async fn list_environments(&self) -> Result<Vec<Environment>, StoreError> {
+        bounded(self.select_environments(None)).await
+    }
+
+    /// Changes the defaults of an environment and gives it as it is then.
+    #[instrument(name = "db.environment.update", level = "debug", skip_all, fields(%name))]
+    pub async fn update_environment(
+        &self,
+        name: &EnvironmentName,
+        change: &EnvironmentChange,
+        by: &By<'_>,
+    ) -> Result<Environment, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let id = sqlx::query_scalar!(
+                "UPDATE environments SET strategy = coalesce($2, strategy),
+                        approval_required = coalesce($3, approval_required)
+                 WHERE name = $1 RETURNING id",
+                name.as_str(),
+                change.strategy.as_ref().map(Json) as _,
+                change.approval_required
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("environment", name))?;
+            let mut event = by.event("environment.changed", describe(change));
+            event.environment = Some(EnvironmentId::from_uuid(id));
+            append(&mut tx, by.key, &[event]).await?;
+            tx.commit().await?;
+            self.get_environment_by_name(name).await
+        })
+        .await
+    }
+
+    async fn select_environments(
+        &self,
+        name: Option<&EnvironmentName>,
+    ) -> Result<Vec<Environment>, StoreError> {
+        let rows = sqlx::query_as!(
+            EnvironmentRow,
+            r#"SELECT e.id, e.name, e.strategy AS "strategy: Json<Strategy>", e.approval_required,
+                      (SELECT count(*) FROM hosts h WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!",
+                      (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS open_rollout,
+                      e.created_at
+               FROM environments e WHERE $1::text IS NULL OR e.name = $1 ORDER BY e.name"#,
+            name.map(EnvironmentName::as_str)
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Environment::try_from).collect()
+    }
+}
+
+fn describe(change: &EnvironmentChange) -> String {
+    let strategy = change
+        .strategy
+        .is_some()
+        .then(|| "a new default strategy".to_owned());
+    let approval = change.approval_required.map(|required| {
+        let needed = if required { "needs" } else { "needs no" };
+        format!("a rollout {needed} approval")
+    });
+    let parts: Vec<String> = [strategy, approval].into_iter().flatten().collect();
+    if parts.is_empty() {
+        "nothing".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}

@@ -1,0 +1,344 @@
+//! Hosts: machines with an agent.
+
+use std::collections::BTreeMap;
+
+use slipway_domain::agent::AttemptReport;
+use slipway_domain::{
+    AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, OFFLINE_AFTER_SECONDS, RolloutId, StepState,
+    StorePath, Timestamp,
+};
+use sqlx::types::Json;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::access::{insert_token, token_event};
+use crate::audit::append;
+use crate::error::OnConstraint;
+use crate::{By, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, row};
+
+/// A machine with an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// Its id.
+    pub id: HostId,
+    /// Its name.
+    pub name: HostName,
+    /// The environment it belongs to.
+    pub environment: EnvironmentName,
+    /// The id of that environment.
+    pub environment_id: EnvironmentId,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// Since when it is no longer part of the fleet.
+    pub retired_at: Option<Timestamp>,
+    /// Whether it was heard of lately.
+    pub online: bool,
+    /// When it was last heard of.
+    pub last_seen_at: Option<Timestamp>,
+    /// Its agent's version.
+    pub agent_version: Option<String>,
+    /// By how many seconds its clock is ahead; negative when it is behind.
+    pub clock_skew_seconds: Option<i64>,
+    /// Its kernel's boot id.
+    pub boot_id: Option<String>,
+    /// What runs.
+    pub live: Option<StorePath>,
+    /// What the next boot would run.
+    pub boot_default: Option<StorePath>,
+    /// What its agent is at, or was last.
+    pub report: Option<AttemptReport>,
+    /// The attempt that its agent began and did not settle: the host is out.
+    pub unsettled: Option<AttemptId>,
+    /// When what its agent sees last changed.
+    pub observed_at: Option<Timestamp>,
+    /// Its newest step.
+    pub step: Option<HostStep>,
+}
+
+/// A host's newest step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostStep {
+    /// Its rollout.
+    pub rollout: RolloutId,
+    /// Where it stands.
+    pub state: StepState,
+    /// The release's closure for the host.
+    pub closure: StorePath,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+}
+
+/// A host to be made.
+#[derive(Debug, Clone)]
+pub struct NewHost {
+    /// Its name.
+    pub name: HostName,
+    /// The environment it belongs to.
+    pub environment: EnvironmentName,
+    /// Free labels.
+    pub labels: BTreeMap<String, String>,
+    /// The hash of its agent's first token.
+    pub token: TokenHash,
+}
+
+struct HostRow {
+    id: Uuid,
+    name: String,
+    environment: String,
+    environment_id: Uuid,
+    labels: Json<BTreeMap<String, String>>,
+    created_at: Timestamp,
+    retired_at: Option<Timestamp>,
+    online: bool,
+    last_seen_at: Option<Timestamp>,
+    agent_version: Option<String>,
+    clock_skew_seconds: Option<i64>,
+    boot_id: Option<String>,
+    live: Option<String>,
+    boot_default: Option<String>,
+    report: Option<Json<AttemptReport>>,
+    unsettled: Option<Uuid>,
+    observed_at: Option<Timestamp>,
+    step_rollout: Option<Uuid>,
+    step_state: Option<String>,
+    step_closure: Option<String>,
+    step_reason: Option<String>,
+}
+
+impl TryFrom<HostRow> for Host {
+    type Error = StoreError;
+
+    fn try_from(row: HostRow) -> Result<Self, StoreError> {
+        let step = match (row.step_rollout, row.step_state, row.step_closure) {
+            (Some(rollout), Some(state), Some(closure)) => Some(HostStep {
+                rollout: RolloutId::from_uuid(rollout),
+                state: row::parse("step state", &state)?,
+                closure: row::parse("store path", &closure)?,
+                reason: row.step_reason,
+            }),
+            _ => None,
+        };
+        Ok(Self {
+            id: HostId::from_uuid(row.id),
+            name: row::parse("host name", &row.name)?,
+            environment: row::parse("environment name", &row.environment)?,
+            environment_id: EnvironmentId::from_uuid(row.environment_id),
+            labels: row.labels.0,
+            created_at: row.created_at,
+            retired_at: row.retired_at,
+            online: row.online,
+            last_seen_at: row.last_seen_at,
+            agent_version: row.agent_version,
+            clock_skew_seconds: row.clock_skew_seconds,
+            boot_id: row.boot_id,
+            live: row::parse_opt("store path", row.live.as_deref())?,
+            boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
+            report: row.report.map(|report| report.0),
+            unsettled: row.unsettled.map(AttemptId::from_uuid),
+            observed_at: row.observed_at,
+            step,
+        })
+    }
+}
+
+/// Which hosts are wanted.
+#[derive(Default)]
+struct Wanted<'a> {
+    name: Option<&'a HostName>,
+    environment: Option<EnvironmentId>,
+    retired: bool,
+}
+
+impl Store {
+    /// Makes a host together with its agent's first token.
+    #[instrument(name = "db.host.create", level = "debug", skip_all, fields(name = %new.name))]
+    pub async fn create_host(&self, new: &NewHost, by: &By<'_>) -> Result<(Host, Token), StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let environment = sqlx::query_scalar!(
+                "SELECT id FROM environments WHERE name = $1",
+                new.environment.as_str()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("environment", &new.environment))?;
+            let id = HostId::generate();
+            let created_at = sqlx::query_scalar!(
+                "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4) RETURNING created_at",
+                id.as_uuid(),
+                environment,
+                new.name.as_str(),
+                Json(&new.labels) as _
+            )
+            .fetch_one(&mut *tx)
+            .await
+            .on_constraint("hosts_name_key", || StoreError::NameTaken {
+                what: "host",
+                name: new.name.to_string(),
+            })?;
+            let token = NewToken {
+                owner: TokenOwner::Host(id),
+                label: "agent".to_owned(),
+                hash: new.token,
+                expires_in_seconds: None,
+            };
+            let token = insert_token(&mut tx, &token).await?;
+            let environment_id = EnvironmentId::from_uuid(environment);
+            let mut event = by.event("host.created", format!("{} joins {}", new.name, new.environment));
+            (event.environment, event.host) = (Some(environment_id), Some(id));
+            let made = token_event(by, "token.created", &token, TokenOwner::Host(id));
+            append(&mut tx, by.key, &[event, made]).await?;
+            tx.commit().await?;
+            let host = Host {
+                id,
+                name: new.name.clone(),
+                environment: new.environment.clone(),
+                environment_id,
+                labels: new.labels.clone(),
+                created_at,
+                retired_at: None,
+                online: false,
+                last_seen_at: None,
+                agent_version: None,
+                clock_skew_seconds: None,
+                boot_id: None,
+                live: None,
+                boot_default: None,
+                report: None,
+                unsettled: None,
+                observed_at: None,
+                step: None,
+            };
+            Ok((host, token))
+        })
+        .await
+    }
+
+    /// The host of this name, retired or not.
+    #[instrument(name = "db.host.find", level = "debug", skip_all, fields(%name))]
+    pub async fn find_host_by_name(&self, name: &HostName) -> Result<Option<Host>, StoreError> {
+        let wanted = Wanted {
+            name: Some(name),
+            retired: true,
+            ..Wanted::default()
+        };
+        Ok(bounded(self.select_hosts(wanted)).await?.pop())
+    }
+
+    /// The host of this name, retired or not.
+    pub async fn get_host_by_name(&self, name: &HostName) -> Result<Host, StoreError> {
+        self.find_host_by_name(name)
+            .await?
+            .ok_or_else(|| StoreError::not_found("host", name))
+    }
+
+    /// Hosts that are not retired, by name: of one environment, or all.
+    #[instrument(name = "db.host.list", level = "debug", skip_all)]
+    pub async fn list_hosts(&self, environment: Option<EnvironmentId>) -> Result<Vec<Host>, StoreError> {
+        let wanted = Wanted {
+            environment,
+            ..Wanted::default()
+        };
+        bounded(self.select_hosts(wanted)).await
+    }
+
+    /// Takes a host out of the fleet for ever: its tokens are refused from now on, and its name stays taken.
+    ///
+    /// Refused while it is part of an open rollout. Doing it again changes nothing.
+    #[instrument(name = "db.host.retire", level = "debug", skip_all, fields(%name))]
+    pub async fn retire_host(&self, name: &HostName, by: &By<'_>) -> Result<(), StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            // The full lock: nobody can add a step for the host meanwhile.
+            let host = sqlx::query!(
+                "SELECT id, environment_id, retired_at FROM hosts WHERE name = $1 FOR UPDATE",
+                name.as_str()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("host", name))?;
+            if host.retired_at.is_some() {
+                return Ok(());
+            }
+            let busy = sqlx::query_scalar!(
+                "SELECT r.id FROM rollouts r JOIN steps s ON s.rollout_id = r.id
+                 WHERE s.host_id = $1 AND r.finished_at IS NULL",
+                host.id
+            )
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(rollout) = busy {
+                return Err(StoreError::HostBusy {
+                    host: name.clone(),
+                    rollout: RolloutId::from_uuid(rollout),
+                });
+            }
+            sqlx::query!("UPDATE hosts SET retired_at = now() WHERE id = $1", host.id)
+                .execute(&mut *tx)
+                .await?;
+            let mut event = by.event("host.retired", format!("{name} leaves the fleet"));
+            event.environment = Some(EnvironmentId::from_uuid(host.environment_id));
+            event.host = Some(HostId::from_uuid(host.id));
+            append(&mut tx, by.key, &[event]).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// How many hosts are not retired, and how many of them are online: for metrics.
+    #[instrument(name = "db.host.count", level = "debug", skip_all)]
+    pub async fn count_hosts(&self) -> Result<(u32, u32), StoreError> {
+        bounded(async {
+            let row = sqlx::query!(
+                r#"SELECT count(*) AS "known!",
+                          count(*) FILTER (WHERE last_seen_at > now() - make_interval(secs => $1)) AS "online!"
+                   FROM hosts WHERE retired_at IS NULL"#,
+                offline_after()
+            )
+            .fetch_one(&self.pool)
+            .await?;
+            Ok((
+                row::count("number of hosts", row.known)?,
+                row::count("number of hosts", row.online)?,
+            ))
+        })
+        .await
+    }
+
+    async fn select_hosts(&self, wanted: Wanted<'_>) -> Result<Vec<Host>, StoreError> {
+        let rows = sqlx::query_as!(
+            HostRow,
+            r#"SELECT h.id, h.name, e.name AS environment, h.environment_id,
+                      h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
+                      coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
+                      h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live, h.boot_default,
+                      h.report AS "report: Json<AttemptReport>", h.unsettled, h.observed_at,
+                      s.rollout_id AS "step_rollout?", s.state AS "step_state?", s.closure AS "step_closure?",
+                      s.reason AS "step_reason?"
+               FROM hosts h
+               JOIN environments e ON e.id = h.environment_id
+               LEFT JOIN LATERAL (
+                   SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
+               ) s ON true
+               WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
+                 AND ($3 OR h.retired_at IS NULL)
+               ORDER BY h.name"#,
+            wanted.name.map(HostName::as_str),
+            wanted.environment.map(EnvironmentId::as_uuid),
+            wanted.retired,
+            offline_after()
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(Host::try_from).collect()
+    }
+}
+
+/// [`OFFLINE_AFTER_SECONDS`] as `make_interval` wants it.
+#[expect(clippy::cast_precision_loss, reason = "a small constant")]
+pub(crate) const fn offline_after() -> f64 {
+    OFFLINE_AFTER_SECONDS as f64
+}

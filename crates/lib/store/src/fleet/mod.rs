@@ -1,0 +1,8 @@
+//! Environments and their hosts.
+
+mod environments;
+mod hosts;
+
+pub use environments::{Environment, EnvironmentChange, NewEnvironment};
+pub(crate) use hosts::offline_after;
+pub use hosts::{Host, HostStep, NewHost};

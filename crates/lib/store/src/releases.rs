@@ -1,0 +1,256 @@
+//! Releases: immutable maps from host to closure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use slipway_domain::event::Actor;
+use slipway_domain::{EnvironmentId, HostName, PrincipalId, PrincipalName, ReleaseId, StorePath, Timestamp};
+use sqlx::PgConnection;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::audit::append;
+use crate::{AuditKey, By, Store, StoreError, bounded, page_limit, row};
+
+/// A release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The flake reference that was built.
+    pub flake_ref: Option<String>,
+    /// The commit.
+    pub rev: Option<String>,
+    /// The hash of the source tree.
+    pub nar_hash: Option<String>,
+    /// What it is, for people.
+    pub message: Option<String>,
+    /// Who registered it.
+    pub author: PrincipalName,
+    /// When.
+    pub created_at: Timestamp,
+    /// What each host is to run.
+    pub closures: BTreeMap<HostName, StorePath>,
+}
+
+/// A release to be registered.
+#[derive(Debug, Clone)]
+pub struct NewRelease {
+    /// The flake reference that was built.
+    pub flake_ref: Option<String>,
+    /// The commit.
+    pub rev: Option<String>,
+    /// The hash of the source tree.
+    pub nar_hash: Option<String>,
+    /// What it is, for people.
+    pub message: Option<String>,
+    /// Who registers it.
+    pub author: PrincipalId,
+    /// What each host is to run.
+    pub closures: BTreeMap<HostName, StorePath>,
+}
+
+struct ReleaseRow {
+    id: Uuid,
+    flake_ref: Option<String>,
+    rev: Option<String>,
+    nar_hash: Option<String>,
+    message: Option<String>,
+    author: String,
+    created_at: Timestamp,
+}
+
+impl ReleaseRow {
+    fn with(self, closures: BTreeMap<HostName, StorePath>) -> Result<Release, StoreError> {
+        Ok(Release {
+            id: ReleaseId::from_uuid(self.id),
+            flake_ref: self.flake_ref,
+            rev: self.rev,
+            nar_hash: self.nar_hash,
+            message: self.message,
+            author: row::parse("principal name", &self.author)?,
+            created_at: self.created_at,
+            closures,
+        })
+    }
+}
+
+impl Store {
+    /// Registers a release. Fails with every host that does not exist or was retired.
+    #[instrument(name = "db.release.create", level = "debug", skip_all)]
+    pub async fn create_release(&self, new: &NewRelease, key: &AuditKey) -> Result<Release, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let hosts = known_hosts(&mut tx, new).await?;
+            let author =
+                sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", new.author.as_uuid())
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .ok_or_else(|| StoreError::not_found("principal", new.author))?;
+            let id = ReleaseId::generate();
+            let created_at = sqlx::query_scalar!(
+                "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id)
+                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING created_at",
+                id.as_uuid(),
+                new.flake_ref,
+                new.rev,
+                new.nar_hash,
+                new.message,
+                new.author.as_uuid()
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+            let closures: Vec<&str> = new.closures.values().map(StorePath::as_str).collect();
+            sqlx::query!(
+                "INSERT INTO release_closures (release_id, host_id, closure)
+                 SELECT $1, host_id, closure FROM unnest($2::uuid[], $3::text[]) AS c (host_id, closure)",
+                id.as_uuid(),
+                &hosts,
+                &closures as _
+            )
+            .execute(&mut *tx)
+            .await?;
+            let by = By::new(Actor::Principal(row::parse("principal name", &author)?), key);
+            let event = by.event(
+                "release.created",
+                format!("release {id} for {} hosts", hosts.len()),
+            );
+            append(&mut tx, key, &[event]).await?;
+            tx.commit().await?;
+            let row = ReleaseRow {
+                id: id.as_uuid(),
+                flake_ref: new.flake_ref.clone(),
+                rev: new.rev.clone(),
+                nar_hash: new.nar_hash.clone(),
+                message: new.message.clone(),
+                author,
+                created_at,
+            };
+            row.with(new.closures.clone())
+        })
+        .await
+    }
+
+    /// A release with its closures.
+    #[instrument(name = "db.release.get", level = "debug", skip_all, fields(%id))]
+    pub async fn get_release(&self, id: ReleaseId) -> Result<Release, StoreError> {
+        bounded(async {
+            let row = sqlx::query_as!(
+                ReleaseRow,
+                "SELECT r.id, r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS author, r.created_at
+                 FROM releases r JOIN principals p ON p.id = r.author_id WHERE r.id = $1",
+                id.as_uuid()
+            )
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| StoreError::not_found("release", id))?;
+            let closures = self.closures_of(&[row.id]).await?.remove(&row.id);
+            row.with(closures.unwrap_or_default())
+        })
+        .await
+    }
+
+    /// Releases with their closures, the newest first; `after` is the last of the page before.
+    #[instrument(name = "db.release.list", level = "debug", skip_all)]
+    pub async fn list_releases(
+        &self,
+        after: Option<ReleaseId>,
+        limit: u32,
+    ) -> Result<Vec<Release>, StoreError> {
+        bounded(async {
+            let before = match after {
+                None => i64::MAX,
+                Some(id) => sqlx::query_scalar!("SELECT seq FROM releases WHERE id = $1", id.as_uuid())
+                    .fetch_optional(&self.pool)
+                    .await?
+                    .ok_or_else(|| StoreError::not_found("release", id))?,
+            };
+            let rows = sqlx::query_as!(
+                ReleaseRow,
+                "SELECT r.id, r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS author, r.created_at
+                 FROM releases r JOIN principals p ON p.id = r.author_id
+                 WHERE r.seq < $1 ORDER BY r.seq DESC LIMIT $2",
+                before,
+                page_limit(limit)
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+            let mut closures = self.closures_of(&ids).await?;
+            rows.into_iter()
+                .map(|row| {
+                    let own = closures.remove(&row.id).unwrap_or_default();
+                    row.with(own)
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// The hosts that a rollout of this release to this environment is about: not retired, and with a closure.
+    #[instrument(name = "db.release.hosts", level = "debug", skip_all, fields(%release, %environment))]
+    pub async fn list_release_hosts(
+        &self,
+        release: ReleaseId,
+        environment: EnvironmentId,
+    ) -> Result<BTreeSet<HostName>, StoreError> {
+        bounded(async {
+            let names = sqlx::query_scalar!(
+                "SELECT h.name FROM release_closures c JOIN hosts h ON h.id = c.host_id
+                 WHERE c.release_id = $1 AND h.environment_id = $2 AND h.retired_at IS NULL",
+                release.as_uuid(),
+                environment.as_uuid()
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            names.iter().map(|name| row::parse("host name", name)).collect()
+        })
+        .await
+    }
+
+    async fn closures_of(
+        &self,
+        releases: &[Uuid],
+    ) -> Result<BTreeMap<Uuid, BTreeMap<HostName, StorePath>>, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT c.release_id, h.name, c.closure FROM release_closures c JOIN hosts h ON h.id = c.host_id
+             WHERE c.release_id = ANY($1)",
+            releases
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let mut all: BTreeMap<Uuid, BTreeMap<HostName, StorePath>> = BTreeMap::new();
+        for row in rows {
+            let (name, closure) = (
+                row::parse("host name", &row.name)?,
+                row::parse("store path", &row.closure)?,
+            );
+            all.entry(row.release_id).or_default().insert(name, closure);
+        }
+        Ok(all)
+    }
+}
+
+/// The ids of the hosts that a release names, in the order of their names.
+async fn known_hosts(tx: &mut PgConnection, new: &NewRelease) -> Result<Vec<Uuid>, StoreError> {
+    let names: Vec<&str> = new.closures.keys().map(HostName::as_str).collect();
+    let rows = sqlx::query!(
+        "SELECT id, name FROM hosts WHERE name = ANY($1) AND retired_at IS NULL ORDER BY name FOR KEY SHARE",
+        &names as _
+    )
+    .fetch_all(tx)
+    .await?;
+    let found: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    let unknown: Vec<HostName> = new
+        .closures
+        .keys()
+        .filter(|name| !found.contains(name.as_str()))
+        .cloned()
+        .collect();
+    if !unknown.is_empty() {
+        return Err(StoreError::UnknownHosts {
+            problem: "the release names hosts that do not exist or were retired".to_owned(),
+            names: unknown,
+        });
+    }
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}

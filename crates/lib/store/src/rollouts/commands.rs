@@ -1,0 +1,123 @@
+//! What operators ask of a rollout. The worker carries it out.
+
+use slipway_domain::event::{Actor, NewEvent};
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{
+    CommandId, EnvironmentId, PrincipalId, PrincipalName, RolloutId, RolloutState, Timestamp,
+};
+use tracing::instrument;
+
+use crate::audit::append;
+use crate::{AuditKey, Store, StoreError, bounded, row};
+
+/// A command and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommandInfo {
+    /// Its id.
+    pub id: CommandId,
+    /// What.
+    pub kind: CommandKind,
+    /// Who.
+    pub by: PrincipalName,
+    /// Why, in the operator's own words.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When the worker took it; `None` while it waits.
+    pub applied_at: Option<Timestamp>,
+    /// Why it had no effect, if it had none.
+    pub refused: Option<String>,
+}
+
+impl Store {
+    /// Writes a command down for the worker; wake it afterwards.
+    ///
+    /// Refused at once when the rollout is in no state to take it, or when somebody approves a rollout of their own.
+    /// The worker checks both again when it takes the command.
+    #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(%rollout, kind = kind.as_str()))]
+    pub async fn request_command(
+        &self,
+        rollout: RolloutId,
+        kind: CommandKind,
+        principal: PrincipalId,
+        reason: Option<&str>,
+        key: &AuditKey,
+    ) -> Result<CommandId, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let row = sqlx::query!(
+                "SELECT state, author_id, environment_id FROM rollouts WHERE id = $1 FOR NO KEY UPDATE",
+                rollout.as_uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("rollout", rollout))?;
+            let state: RolloutState = row::parse("rollout state", &row.state)?;
+            if !kind.fits(state) {
+                return Err(StoreError::CommandRefused { kind, state });
+            }
+            if kind == CommandKind::Approve && row.author_id == principal.as_uuid() {
+                return Err(StoreError::SelfApproval);
+            }
+            let name = sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", principal.as_uuid())
+                .fetch_optional(&mut *tx)
+                .await?
+                .ok_or_else(|| StoreError::not_found("principal", principal))?;
+            let id = CommandId::generate();
+            sqlx::query!(
+                "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason)
+                 VALUES ($1, $2, $3, $4, $5)",
+                id.as_uuid(),
+                rollout.as_uuid(),
+                kind.as_str(),
+                principal.as_uuid(),
+                reason
+            )
+            .execute(&mut *tx)
+            .await?;
+            let cause = match reason {
+                Some(reason) => format!("{}: {reason}", kind.as_str()),
+                None => kind.as_str().to_owned(),
+            };
+            let actor = Actor::Principal(row::parse("principal name", &name)?);
+            let event = NewEvent {
+                environment: Some(EnvironmentId::from_uuid(row.environment_id)),
+                rollout: Some(rollout),
+                ..NewEvent::new(actor, "command.requested", cause)
+            };
+            append(&mut tx, key, &[event]).await?;
+            tx.commit().await?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Every command ever given to a rollout, the oldest first.
+    #[instrument(name = "db.rollout.list_commands", level = "debug", skip_all, fields(%rollout))]
+    pub async fn list_commands(&self, rollout: RolloutId) -> Result<Vec<CommandInfo>, StoreError> {
+        bounded(async {
+            let rows = sqlx::query!(
+                "SELECT c.id, c.kind, p.name AS principal, c.reason, c.created_at, c.applied_at, c.refused
+                 FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
+                 WHERE c.rollout_id = $1 ORDER BY c.seq",
+                rollout.as_uuid()
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            rows.into_iter()
+                .map(|row| {
+                    Ok(CommandInfo {
+                        id: CommandId::from_uuid(row.id),
+                        kind: row::named("command", &row.kind, CommandKind::from_name)?,
+                        by: row::parse("principal name", &row.principal)?,
+                        reason: row.reason,
+                        created_at: row.created_at,
+                        applied_at: row.applied_at,
+                        refused: row.refused,
+                    })
+                })
+                .collect()
+        })
+        .await
+    }
+}

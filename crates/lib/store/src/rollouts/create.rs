@@ -1,0 +1,182 @@
+//! Making a rollout.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use slipway_domain::event::{Actor, NewEvent};
+use slipway_domain::{
+    EnvironmentId, EnvironmentName, HostName, PrincipalId, ReleaseId, RolloutId, RolloutState, StepId,
+    Strategy,
+};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::audit::append;
+use crate::error::OnConstraint;
+use crate::{AuditKey, Store, StoreError, bounded, row};
+
+/// A rollout to be made. The caller has checked the strategy and planned the waves.
+#[derive(Debug, Clone)]
+pub struct NewRollout {
+    /// Where.
+    pub environment: EnvironmentId,
+    /// What.
+    pub release: ReleaseId,
+    /// How.
+    pub strategy: Strategy,
+    /// Which host in which wave, from [`slipway_domain::plan::waves`].
+    pub waves: Vec<Vec<HostName>>,
+    /// Who.
+    pub author: PrincipalId,
+}
+
+impl Store {
+    /// Makes a rollout with its steps. It waits for an approval if the environment asks for one.
+    ///
+    /// Fails with [`StoreError::EnvironmentBusy`] when one is open there already, and with every host of the waves that
+    /// is not in the environment, was retired, or has no closure in the release.
+    #[instrument(name = "db.rollout.create", level = "debug", skip_all, fields(release = %new.release))]
+    pub async fn create_rollout(&self, new: &NewRollout, key: &AuditKey) -> Result<RolloutId, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let environment = lock_environment(&mut tx, new.environment).await?;
+            if new.waves.iter().all(Vec::is_empty) {
+                return Err(StoreError::NoHosts {
+                    environment: environment.name,
+                });
+            }
+            let author =
+                sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", new.author.as_uuid())
+                    .fetch_optional(&mut *tx)
+                    .await?
+                    .ok_or_else(|| StoreError::not_found("principal", new.author))?;
+            let id = RolloutId::generate();
+            let state = if environment.approval_required {
+                RolloutState::PendingApproval
+            } else {
+                RolloutState::Staging
+            };
+            sqlx::query!(
+                "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                id.as_uuid(),
+                new.environment.as_uuid(),
+                new.release.as_uuid(),
+                Json(&new.strategy) as _,
+                state.as_str(),
+                new.author.as_uuid()
+            )
+            .execute(&mut *tx)
+            .await
+            .on_constraint("rollouts_release_id_fkey", || {
+                StoreError::not_found("release", new.release)
+            })?;
+            let steps = insert_steps(&mut tx, id, new, &environment.name).await?;
+            let actor = Actor::Principal(row::parse("principal name", &author)?);
+            let waves = new.waves.iter().filter(|wave| !wave.is_empty()).count();
+            let cause = format!("release {} to {steps} hosts in {waves} waves", new.release);
+            let event = NewEvent {
+                environment: Some(new.environment),
+                rollout: Some(id),
+                to: Some(state.to_string()),
+                ..NewEvent::new(actor, "rollout.created", cause)
+            };
+            append(&mut tx, key, &[event]).await?;
+            tx.commit().await?;
+            Ok(id)
+        })
+        .await
+    }
+}
+
+struct Locked {
+    name: EnvironmentName,
+    approval_required: bool,
+}
+
+/// Only one rollout is made at a time in an environment, so that their order is the order of their numbers.
+async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        "SELECT name, approval_required FROM environments WHERE id = $1 FOR NO KEY UPDATE",
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("environment", id))?;
+    let name = row::parse("environment name", &row.name)?;
+    let open = sqlx::query_scalar!(
+        "SELECT id FROM rollouts WHERE environment_id = $1 AND finished_at IS NULL",
+        id.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?;
+    match open {
+        Some(rollout) => Err(StoreError::EnvironmentBusy {
+            environment: name,
+            rollout: RolloutId::from_uuid(rollout),
+        }),
+        None => Ok(Locked {
+            name,
+            approval_required: row.approval_required,
+        }),
+    }
+}
+
+async fn insert_steps(
+    tx: &mut PgConnection,
+    rollout: RolloutId,
+    new: &NewRollout,
+    environment: &EnvironmentName,
+) -> Result<usize, StoreError> {
+    let mut waves: BTreeMap<&str, i32> = BTreeMap::new();
+    for (wave, hosts) in (0i32..).zip(&new.waves) {
+        waves.extend(hosts.iter().map(|host| (host.as_str(), wave)));
+    }
+    let names: Vec<&str> = waves.keys().copied().collect();
+    let hosts = sqlx::query!(
+        "SELECT h.id, h.name, c.closure
+         FROM hosts h JOIN release_closures c ON c.host_id = h.id AND c.release_id = $1
+         WHERE h.name = ANY($2) AND h.environment_id = $3 AND h.retired_at IS NULL
+         ORDER BY h.name FOR KEY SHARE OF h",
+        new.release.as_uuid(),
+        &names as _,
+        new.environment.as_uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let found: BTreeSet<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
+    let unknown: Vec<HostName> = new
+        .waves
+        .iter()
+        .flatten()
+        .filter(|name| !found.contains(name.as_str()))
+        .cloned()
+        .collect();
+    if !unknown.is_empty() {
+        return Err(StoreError::UnknownHosts {
+            problem: format!("not hosts of environment `{environment}` with a closure in the release"),
+            names: unknown,
+        });
+    }
+    let ids: Vec<Uuid> = hosts.iter().map(|_| StepId::generate().as_uuid()).collect();
+    let host_ids: Vec<Uuid> = hosts.iter().map(|host| host.id).collect();
+    let in_waves: Vec<i32> = hosts
+        .iter()
+        .map(|host| waves.get(host.name.as_str()).copied().unwrap_or_default())
+        .collect();
+    let closures: Vec<&str> = hosts.iter().map(|host| host.closure.as_str()).collect();
+    sqlx::query!(
+        "INSERT INTO steps (id, rollout_id, host_id, wave, closure)
+         SELECT id, $1, host_id, wave, closure
+         FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[]) AS s (id, host_id, wave, closure)",
+        rollout.as_uuid(),
+        &ids,
+        &host_ids,
+        &in_waves,
+        &closures as _
+    )
+    .execute(tx)
+    .await?;
+    Ok(hosts.len())
+}

@@ -1,0 +1,326 @@
+//! Reading rollouts.
+
+use std::collections::BTreeMap;
+
+use slipway_domain::agent::AttemptReport;
+use slipway_domain::snapshot::{CommandKind, RevertScope};
+use slipway_domain::{
+    AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, PrincipalName, ReleaseId, RolloutId,
+    RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
+};
+use sqlx::types::Json;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::fleet::offline_after;
+use crate::{Store, StoreError, bounded, page_limit, row};
+
+/// A rollout without its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutSummary {
+    /// Its id.
+    pub id: RolloutId,
+    /// Where.
+    pub environment: EnvironmentName,
+    /// The id of that environment.
+    pub environment_id: EnvironmentId,
+    /// What.
+    pub release: ReleaseId,
+    /// How.
+    pub strategy: Strategy,
+    /// Where it stands.
+    pub state: RolloutState,
+    /// Since when.
+    pub since: Timestamp,
+    /// Which hosts go back, or went back.
+    pub scope: Option<RevertScope>,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+    /// Who started it.
+    pub author: PrincipalName,
+    /// Who approved it.
+    pub approver: Option<PrincipalName>,
+    /// When it was started.
+    pub created_at: Timestamp,
+    /// When it was over.
+    pub finished_at: Option<Timestamp>,
+    /// How many of its steps are in each state; states without a step are left out.
+    pub counts: BTreeMap<StepState, u32>,
+}
+
+/// A rollout with its steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolloutDetail {
+    /// The rollout.
+    pub summary: RolloutSummary,
+    /// Its steps, by wave and then by host name.
+    pub steps: Vec<StepInfo>,
+    /// What was asked of it and not taken yet, the oldest first.
+    pub pending_commands: Vec<CommandKind>,
+}
+
+/// A step and its host as last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepInfo {
+    /// Its id.
+    pub id: StepId,
+    /// The host's id.
+    pub host: HostId,
+    /// The host's name.
+    pub name: HostName,
+    /// 0 is the canary.
+    pub wave: u32,
+    /// Where it stands.
+    pub state: StepState,
+    /// Since when.
+    pub since: Timestamp,
+    /// The attempt under way or last made.
+    pub attempt: Option<AttemptId>,
+    /// How often it failed.
+    pub failures: u32,
+    /// The release's closure for the host.
+    pub closure: StorePath,
+    /// What ran before.
+    pub prior: Option<StorePath>,
+    /// Why it is in this state, when that is not plain.
+    pub reason: Option<String>,
+    /// Whether the host was heard of lately.
+    pub online: bool,
+    /// When it was last heard of.
+    pub last_seen_at: Option<Timestamp>,
+    /// What runs.
+    pub live: Option<StorePath>,
+    /// What the next boot would run.
+    pub boot_default: Option<StorePath>,
+    /// What its agent is at.
+    pub report: Option<AttemptReport>,
+}
+
+struct RolloutRow {
+    id: Uuid,
+    environment: String,
+    environment_id: Uuid,
+    release_id: Uuid,
+    strategy: Json<Strategy>,
+    state: String,
+    since: Timestamp,
+    scope: Option<String>,
+    reason: Option<String>,
+    author: String,
+    approver: Option<String>,
+    created_at: Timestamp,
+    finished_at: Option<Timestamp>,
+    counts: Option<Json<BTreeMap<StepState, u32>>>,
+}
+
+impl TryFrom<RolloutRow> for RolloutSummary {
+    type Error = StoreError;
+
+    fn try_from(row: RolloutRow) -> Result<Self, StoreError> {
+        let scope = row.scope.as_deref();
+        Ok(Self {
+            id: RolloutId::from_uuid(row.id),
+            environment: row::parse("environment name", &row.environment)?,
+            environment_id: EnvironmentId::from_uuid(row.environment_id),
+            release: ReleaseId::from_uuid(row.release_id),
+            strategy: row.strategy.0,
+            state: row::parse("rollout state", &row.state)?,
+            since: row.since,
+            scope: scope
+                .map(|scope| row::named("scope", scope, RevertScope::from_name))
+                .transpose()?,
+            reason: row.reason,
+            author: row::parse("principal name", &row.author)?,
+            approver: row::parse_opt("principal name", row.approver.as_deref())?,
+            created_at: row.created_at,
+            finished_at: row.finished_at,
+            counts: row.counts.map(|counts| counts.0).unwrap_or_default(),
+        })
+    }
+}
+
+struct StepRow {
+    id: Uuid,
+    host_id: Uuid,
+    name: String,
+    wave: i32,
+    state: String,
+    since: Timestamp,
+    attempt: Option<Uuid>,
+    failures: i32,
+    closure: String,
+    prior: Option<String>,
+    reason: Option<String>,
+    online: bool,
+    last_seen_at: Option<Timestamp>,
+    live: Option<String>,
+    boot_default: Option<String>,
+    report: Option<Json<AttemptReport>>,
+}
+
+impl TryFrom<StepRow> for StepInfo {
+    type Error = StoreError;
+
+    fn try_from(row: StepRow) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: StepId::from_uuid(row.id),
+            host: HostId::from_uuid(row.host_id),
+            name: row::parse("host name", &row.name)?,
+            wave: row::count("wave", row.wave)?,
+            state: row::parse("step state", &row.state)?,
+            since: row.since,
+            attempt: row.attempt.map(AttemptId::from_uuid),
+            failures: row::count("number of failures", row.failures)?,
+            closure: row::parse("store path", &row.closure)?,
+            prior: row::parse_opt("store path", row.prior.as_deref())?,
+            reason: row.reason,
+            online: row.online,
+            last_seen_at: row.last_seen_at,
+            live: row::parse_opt("store path", row.live.as_deref())?,
+            boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
+            report: row.report.map(|report| report.0),
+        })
+    }
+}
+
+/// Which rollouts are wanted.
+struct Wanted {
+    id: Option<RolloutId>,
+    environment: Option<EnvironmentId>,
+    before: i64,
+    limit: i64,
+}
+
+impl Store {
+    /// A rollout with its steps.
+    #[instrument(name = "db.rollout.get", level = "debug", skip_all, fields(%id))]
+    pub async fn get_rollout(&self, id: RolloutId) -> Result<RolloutDetail, StoreError> {
+        bounded(async {
+            let wanted = Wanted {
+                id: Some(id),
+                environment: None,
+                before: i64::MAX,
+                limit: 1,
+            };
+            let summary = self.select_rollouts(wanted).await?.pop();
+            let summary = summary.ok_or_else(|| StoreError::not_found("rollout", id))?;
+            let steps = self.select_steps(id).await?;
+            let pending = sqlx::query_scalar!(
+                "SELECT kind FROM rollout_commands WHERE rollout_id = $1 AND applied_at IS NULL ORDER BY seq",
+                id.as_uuid()
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            let pending_commands: Result<_, _> = pending
+                .iter()
+                .map(|kind| row::named("command", kind, CommandKind::from_name))
+                .collect();
+            Ok(RolloutDetail {
+                summary,
+                steps,
+                pending_commands: pending_commands?,
+            })
+        })
+        .await
+    }
+
+    /// Rollouts, the newest first: of one environment, or all. `after` is the last of the page before.
+    #[instrument(name = "db.rollout.list", level = "debug", skip_all)]
+    pub async fn list_rollouts(
+        &self,
+        environment: Option<EnvironmentId>,
+        after: Option<RolloutId>,
+        limit: u32,
+    ) -> Result<Vec<RolloutSummary>, StoreError> {
+        bounded(async {
+            let before = match after {
+                None => i64::MAX,
+                Some(id) => sqlx::query_scalar!("SELECT seq FROM rollouts WHERE id = $1", id.as_uuid())
+                    .fetch_optional(&self.pool)
+                    .await?
+                    .ok_or_else(|| StoreError::not_found("rollout", id))?,
+            };
+            let wanted = Wanted {
+                id: None,
+                environment,
+                before,
+                limit: page_limit(limit),
+            };
+            self.select_rollouts(wanted).await
+        })
+        .await
+    }
+
+    /// Every rollout that is not over, the oldest first.
+    #[instrument(name = "db.rollout.find_open", level = "debug", skip_all)]
+    pub async fn find_open_rollouts(&self) -> Result<Vec<RolloutId>, StoreError> {
+        bounded(async {
+            let ids = sqlx::query_scalar!("SELECT id FROM rollouts WHERE finished_at IS NULL ORDER BY seq")
+                .fetch_all(&self.pool)
+                .await?;
+            Ok(ids.into_iter().map(RolloutId::from_uuid).collect())
+        })
+        .await
+    }
+
+    /// How many rollouts there are in each state, for metrics. Every state is there.
+    #[instrument(name = "db.rollout.count", level = "debug", skip_all)]
+    pub async fn count_rollouts(&self) -> Result<BTreeMap<RolloutState, u32>, StoreError> {
+        bounded(async {
+            let mut counts: BTreeMap<RolloutState, u32> =
+                RolloutState::ALL.iter().map(|state| (*state, 0)).collect();
+            let rows = sqlx::query!(r#"SELECT state, count(*) AS "count!" FROM rollouts GROUP BY state"#)
+                .fetch_all(&self.pool)
+                .await?;
+            for row in rows {
+                let state = row::parse("rollout state", &row.state)?;
+                counts.insert(state, row::count("number of rollouts", row.count)?);
+            }
+            Ok(counts)
+        })
+        .await
+    }
+
+    async fn select_rollouts(&self, wanted: Wanted) -> Result<Vec<RolloutSummary>, StoreError> {
+        let rows = sqlx::query_as!(
+            RolloutRow,
+            r#"SELECT r.id, e.name AS environment, r.environment_id, r.release_id,
+                      r.strategy AS "strategy: Json<Strategy>", r.state, r.since, r.scope, r.reason,
+                      author.name AS author, approver.name AS "approver?", r.created_at, r.finished_at,
+                      (SELECT jsonb_object_agg(c.state, c.steps)
+                       FROM (SELECT s.state, count(*) AS steps FROM steps s
+                             WHERE s.rollout_id = r.id GROUP BY s.state) c)
+                          AS "counts: Json<BTreeMap<StepState, u32>>"
+               FROM rollouts r
+               JOIN environments e ON e.id = r.environment_id
+               JOIN principals author ON author.id = r.author_id
+               LEFT JOIN principals approver ON approver.id = r.approver_id
+               WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2)
+                 AND r.seq < $3
+               ORDER BY r.seq DESC LIMIT $4"#,
+            wanted.id.map(RolloutId::as_uuid),
+            wanted.environment.map(EnvironmentId::as_uuid),
+            wanted.before,
+            wanted.limit
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(RolloutSummary::try_from).collect()
+    }
+
+    async fn select_steps(&self, rollout: RolloutId) -> Result<Vec<StepInfo>, StoreError> {
+        let rows = sqlx::query_as!(
+            StepRow,
+            r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.attempt, s.failures, s.closure, s.prior,
+                      s.reason, coalesce(h.last_seen_at > now() - make_interval(secs => $2), false) AS "online!",
+                      h.last_seen_at, h.live, h.boot_default, h.report AS "report: Json<AttemptReport>"
+               FROM steps s JOIN hosts h ON h.id = s.host_id
+               WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
+            rollout.as_uuid(),
+            offline_after()
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(StepInfo::try_from).collect()
+    }
+}

@@ -1,0 +1,186 @@
+//! The migrations, and whether a database has them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use slipway_settings::DatabaseSettings;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{ConnectOptions, Connection, PgPool};
+use tracing::instrument;
+
+use crate::{Store, StoreError, bounded, connect};
+
+/// Every migration, in the order of their versions. Files are only ever added.
+pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// How long a migration waits for another one, or for a lock, in milliseconds.
+const LOCK_TIMEOUT_MS: u32 = 60_000;
+/// How long all migrations together may take.
+const MIGRATE_LIMIT: Duration = Duration::from_secs(3600);
+
+/// Whether a database has the schema that this program was built for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SchemaState {
+    /// Exactly that.
+    Current,
+    /// These migrations are missing.
+    Pending(Vec<i64>),
+    /// The database has migrations that this program does not know: it is older than the schema.
+    Unknown(Vec<i64>),
+    /// This migration was begun and did not finish.
+    Dirty(i64),
+    /// These migrations were applied with another content than this program has.
+    ChecksumMismatch(Vec<i64>),
+}
+
+impl fmt::Display for SchemaState {
+    /// What is so, and what to do about it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Current => f.write_str("the schema is current"),
+            Self::Pending(versions) => write!(
+                f,
+                "{} migrations are missing (the first is {}): run `slipway-api migrate`",
+                versions.len(),
+                versions.first().copied().unwrap_or_default()
+            ),
+            Self::Unknown(versions) => write!(
+                f,
+                "the database has migrations that this program does not know (the newest is {}): run the version that the database belongs to, or a newer one",
+                versions.last().copied().unwrap_or_default()
+            ),
+            Self::Dirty(version) => write!(
+                f,
+                "migration {version} was begun and did not finish: undo what it did by hand, delete its row from _sqlx_migrations, and run `slipway-api migrate`"
+            ),
+            Self::ChecksumMismatch(versions) => write!(
+                f,
+                "migration {} was applied with another content than this program has: run the version that the database belongs to",
+                versions.first().copied().unwrap_or_default()
+            ),
+        }
+    }
+}
+
+impl Store {
+    /// Whether the database has the schema that this program was built for.
+    pub async fn schema_state(&self) -> Result<SchemaState, StoreError> {
+        schema_state(&self.pool).await
+    }
+}
+
+/// Whether the database has the schema that this program was built for. Changes nothing.
+#[instrument(name = "db.schema.read", level = "debug", skip_all)]
+pub async fn schema_state(pool: &PgPool) -> Result<SchemaState, StoreError> {
+    bounded(read_state(pool, &MIGRATOR)).await
+}
+
+/// As [`schema_state`], for any set of migrations.
+async fn read_state(pool: &PgPool, migrator: &Migrator) -> Result<SchemaState, StoreError> {
+    // The one table that is not there before the first migration, so no query on it can be checked at compile time.
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(pool)
+        .await?;
+    let rows: Vec<(i64, bool, Vec<u8>)> = if there {
+        sqlx::query_as("SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(pool)
+            .await?
+    } else {
+        Vec::new()
+    };
+    if let Some((version, ..)) = rows.iter().find(|(_, success, _)| !success) {
+        return Ok(SchemaState::Dirty(*version));
+    }
+    let mut known: BTreeMap<i64, &[u8]> = migrator
+        .iter()
+        .filter(|migration| !migration.migration_type.is_down_migration())
+        .map(|migration| (migration.version, migration.checksum.as_ref()))
+        .collect();
+    let (mut changed, mut unknown) = (Vec::new(), Vec::new());
+    for (version, _, checksum) in &rows {
+        match known.remove(version) {
+            Some(expected) if expected == checksum.as_slice() => {}
+            Some(_) => changed.push(*version),
+            None => unknown.push(*version),
+        }
+    }
+    Ok(if !changed.is_empty() {
+        SchemaState::ChecksumMismatch(changed)
+    } else if !unknown.is_empty() {
+        SchemaState::Unknown(unknown)
+    } else if known.is_empty() {
+        SchemaState::Current
+    } else {
+        SchemaState::Pending(known.into_keys().collect())
+    })
+}
+
+/// Applies every missing migration and gives the versions applied.
+///
+/// One connection of its own, without a limit on statements. Only one migrator is at work at a time: the others wait
+/// for its advisory lock, at most a minute.
+#[instrument(name = "db.schema.migrate", level = "debug", skip_all)]
+pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<i64>, StoreError> {
+    let options = connect::options(settings, "slipway-migrate").options([
+        ("statement_timeout", "0".to_owned()),
+        ("lock_timeout", LOCK_TIMEOUT_MS.to_string()),
+        ("tcp_keepalives_idle", "20".to_owned()),
+    ]);
+    let limited = tokio::time::timeout(MIGRATE_LIMIT, async {
+        let mut connection = tokio::time::timeout(settings.acquire_timeout, options.connect())
+            .await
+            .map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))??;
+        let applied = run(&mut connection, &MIGRATOR).await;
+        // The lock goes with the connection, also when a migration failed.
+        connection.close().await.ok();
+        applied
+    });
+    limited
+        .await
+        .map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))?
+}
+
+async fn run(connection: &mut sqlx::PgConnection, migrator: &Migrator) -> Result<Vec<i64>, StoreError> {
+    let before = applied(connection).await?;
+    migrator.run_direct(connection).await.map_err(explain)?;
+    let mut after = applied(connection).await?;
+    after.retain(|version| !before.contains(version));
+    Ok(after)
+}
+
+async fn applied(connection: &mut sqlx::PgConnection) -> Result<Vec<i64>, StoreError> {
+    let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !there {
+        return Ok(Vec::new());
+    }
+    Ok(
+        sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
+            .fetch_all(connection)
+            .await?,
+    )
+}
+
+fn explain(error: MigrateError) -> StoreError {
+    let problem = match &error {
+        MigrateError::VersionMissing(version) => SchemaState::Unknown(vec![*version]).to_string(),
+        MigrateError::VersionMismatch(version) => SchemaState::ChecksumMismatch(vec![*version]).to_string(),
+        MigrateError::Dirty(version) => SchemaState::Dirty(*version).to_string(),
+        MigrateError::Execute(_) => {
+            let seconds = LOCK_TIMEOUT_MS / 1000;
+            format!(
+                "the database refused, or another migration held the lock for {seconds} s; see the cause and run it again"
+            )
+        }
+        MigrateError::ExecuteMigration(_, version) => {
+            format!("migration {version} failed and was undone; see the cause")
+        }
+        _ => "see the cause".to_owned(),
+    };
+    StoreError::Migrate {
+        problem,
+        source: Box::new(error),
+    }
+}

@@ -1,0 +1,386 @@
+//! The one way in which the states of rollouts and steps change.
+
+use std::collections::HashMap;
+
+use slipway_domain::agent::Assignment;
+use slipway_domain::decide::{Change, What};
+use slipway_domain::event::NewEvent;
+use slipway_domain::snapshot::{CommandKind, RevertScope};
+use slipway_domain::{
+    AttemptId, CommandId, EnvironmentId, HostId, RolloutState, StepId, StepState, StorePath, Strategy,
+};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::Lease;
+use super::lease::lock;
+use crate::audit::append;
+use crate::{AuditKey, Store, StoreError, bounded, row};
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Where the rollout stands now.
+    pub state: RolloutState,
+    /// The hosts whose steps changed, with what is asked of them now: for the wake-up. Hosts that a newer rollout has
+    /// a step for are left out.
+    pub hosts: Vec<(HostId, Assignment)>,
+}
+
+impl Store {
+    /// Writes what [`slipway_domain::decide::decide`] said, with one event for every change, all or nothing.
+    ///
+    /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now, or when a state is no longer the
+    /// one that its change starts from, and with [`StoreError::IllegalChange`] when the state machines do not allow a
+    /// change. Then nothing was written.
+    #[instrument(name = "db.rollout.apply", level = "debug", skip_all,
+                 fields(rollout = %lease.rollout, changes = changes.len()))]
+    pub async fn apply(
+        &self,
+        lease: &Lease,
+        changes: &[Change],
+        key: &AuditKey,
+    ) -> Result<Applied, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let mut draft = Draft::load(&mut tx, lease, changes).await?;
+            for change in changes {
+                draft.take(change)?;
+            }
+            draft.write_rollout(&mut tx).await?;
+            draft.write_steps(&mut tx).await?;
+            draft.write_commands(&mut tx).await?;
+            let hosts = draft.assignments(&mut tx).await?;
+            append(&mut tx, key, &draft.events).await?;
+            tx.commit().await?;
+            Ok(Applied {
+                state: draft.rollout.state,
+                hosts,
+            })
+        })
+        .await
+    }
+}
+
+/// The rollout as it is to be written.
+struct Draft<'a> {
+    lease: &'a Lease,
+    environment: EnvironmentId,
+    rollout: RolloutDraft,
+    steps: HashMap<StepId, StepDraft>,
+    commands: Vec<(CommandId, Option<String>)>,
+    events: Vec<NewEvent>,
+}
+
+struct RolloutDraft {
+    state: RolloutState,
+    scope: Option<RevertScope>,
+    reason: Option<String>,
+    state_changed: bool,
+}
+
+struct StepDraft {
+    host: HostId,
+    state: StepState,
+    attempt: Option<AttemptId>,
+    failures: i32,
+    prior: Option<StorePath>,
+    reason: Option<String>,
+    state_changed: bool,
+}
+
+impl<'a> Draft<'a> {
+    async fn load(tx: &mut PgConnection, lease: &'a Lease, changes: &[Change]) -> Result<Self, StoreError> {
+        let locked = lock(&mut *tx, lease).await?;
+        let wanted: Vec<Uuid> = changes
+            .iter()
+            .filter_map(|change| step_of(&change.what))
+            .collect();
+        let rows = sqlx::query!(
+            "SELECT id, host_id, state, attempt, failures, prior, reason FROM steps
+             WHERE rollout_id = $1 AND id = ANY($2)",
+            lease.rollout.as_uuid(),
+            &wanted
+        )
+        .fetch_all(tx)
+        .await?;
+        let mut steps = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let draft = StepDraft {
+                host: HostId::from_uuid(row.host_id),
+                state: row::parse("step state", &row.state)?,
+                attempt: row.attempt.map(AttemptId::from_uuid),
+                failures: row.failures,
+                prior: row::parse_opt("store path", row.prior.as_deref())?,
+                reason: row.reason,
+                state_changed: false,
+            };
+            steps.insert(StepId::from_uuid(row.id), draft);
+        }
+        let scope = locked.scope.as_deref();
+        Ok(Self {
+            lease,
+            environment: EnvironmentId::from_uuid(locked.environment_id),
+            rollout: RolloutDraft {
+                state: row::parse("rollout state", &locked.state)?,
+                scope: scope
+                    .map(|scope| row::named("scope", scope, RevertScope::from_name))
+                    .transpose()?,
+                reason: locked.reason,
+                state_changed: false,
+            },
+            steps,
+            commands: Vec::new(),
+            events: Vec::new(),
+        })
+    }
+
+    /// Puts one change on the draft, if the state machines allow it.
+    fn take(&mut self, change: &Change) -> Result<(), StoreError> {
+        let mut event = NewEvent::new(change.actor.clone(), "", change.cause.clone());
+        event.environment = Some(self.environment);
+        event.rollout = Some(self.lease.rollout);
+        match &change.what {
+            What::Rollout { from, to, scope } => self.take_rollout(*from, *to, *scope, &mut event)?,
+            What::Scope(scope) => self.take_scope(*scope, &mut event)?,
+            What::Step {
+                step,
+                from,
+                to,
+                attempt,
+                reset_failures,
+            } => {
+                let lease = self.lease;
+                let draft = self.step(*step)?;
+                if draft.state != *from {
+                    return Err(lease.stale(format!("step {step} is {}, not {from}", draft.state)));
+                }
+                draft.become_(*to, *attempt, *reset_failures, &change.cause)?;
+                event.kind = "step.state".to_owned();
+                (event.step, event.host) = (Some(*step), Some(draft.host));
+                (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
+            }
+            What::Prior { step, prior } => {
+                let draft = self.step(*step)?;
+                draft.prior = Some(prior.clone());
+                event.kind = "step.prior".to_owned();
+                (event.step, event.host) = (Some(*step), Some(draft.host));
+                event.to = Some(prior.to_string());
+            }
+            What::Command { command, refused } => {
+                self.commands.push((*command, refused.clone()));
+                let kind = if refused.is_some() {
+                    "command.refused"
+                } else {
+                    "command.taken"
+                };
+                event.kind = kind.to_owned();
+            }
+        }
+        self.events.push(event);
+        Ok(())
+    }
+
+    fn take_rollout(
+        &mut self,
+        from: RolloutState,
+        to: RolloutState,
+        scope: Option<RevertScope>,
+        event: &mut NewEvent,
+    ) -> Result<(), StoreError> {
+        if self.rollout.state != from {
+            return Err(self
+                .lease
+                .stale(format!("it is {}, not {from}", self.rollout.state)));
+        }
+        if !from.may_become(to) {
+            return Err(StoreError::IllegalChange(format!(
+                "rollout {} from {from} to {to}",
+                self.lease.rollout
+            )));
+        }
+        self.rollout.state = to;
+        self.rollout.state_changed = true;
+        if scope.is_some() {
+            self.rollout.scope = scope;
+        }
+        // Going on needs no explanation; stopping, going back and ending do.
+        let plain = matches!(to, RolloutState::Staging | RolloutState::Rolling);
+        self.rollout.reason = (!plain).then(|| event.cause.clone());
+        event.kind = "rollout.state".to_owned();
+        (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
+        Ok(())
+    }
+
+    fn take_scope(&mut self, scope: RevertScope, event: &mut NewEvent) -> Result<(), StoreError> {
+        if self.rollout.state != RolloutState::Reverting {
+            return Err(StoreError::IllegalChange(format!(
+                "rollout {} is {}, and only one that goes back has a scope",
+                self.lease.rollout, self.rollout.state
+            )));
+        }
+        event.kind = "rollout.scope".to_owned();
+        event.from = self.rollout.scope.map(|scope| scope.as_str().to_owned());
+        event.to = Some(scope.as_str().to_owned());
+        self.rollout.scope = Some(scope);
+        Ok(())
+    }
+
+    fn step(&mut self, step: StepId) -> Result<&mut StepDraft, StoreError> {
+        self.steps
+            .get_mut(&step)
+            .ok_or_else(|| StoreError::not_found("step of this rollout", step))
+    }
+
+    async fn write_rollout(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        sqlx::query!(
+            "UPDATE rollouts SET state = $2, scope = $3, reason = $4,
+                    since = CASE WHEN $5 THEN now() ELSE since END,
+                    finished_at = CASE WHEN $6 THEN coalesce(finished_at, now()) END
+             WHERE id = $1",
+            self.lease.rollout.as_uuid(),
+            self.rollout.state.as_str(),
+            self.rollout.scope.map(RevertScope::as_str),
+            self.rollout.reason,
+            self.rollout.state_changed,
+            self.rollout.state.is_terminal()
+        )
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn write_steps(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        if self.steps.is_empty() {
+            return Ok(());
+        }
+        let steps: Vec<(&StepId, &StepDraft)> = self.steps.iter().collect();
+        let ids: Vec<Uuid> = steps.iter().map(|(id, _)| id.as_uuid()).collect();
+        let states: Vec<&str> = steps.iter().map(|(_, step)| step.state.as_str()).collect();
+        let attempts: Vec<Option<Uuid>> = steps
+            .iter()
+            .map(|(_, step)| step.attempt.map(AttemptId::as_uuid))
+            .collect();
+        let failures: Vec<i32> = steps.iter().map(|(_, step)| step.failures).collect();
+        let priors: Vec<Option<&str>> = steps
+            .iter()
+            .map(|(_, step)| step.prior.as_ref().map(StorePath::as_str))
+            .collect();
+        let reasons: Vec<Option<&str>> = steps.iter().map(|(_, step)| step.reason.as_deref()).collect();
+        let changed: Vec<bool> = steps.iter().map(|(_, step)| step.state_changed).collect();
+        sqlx::query!(
+            "UPDATE steps SET state = n.state, attempt = n.attempt, failures = n.failures, prior = n.prior,
+                    reason = n.reason, since = CASE WHEN n.changed THEN now() ELSE since END
+             FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::boolean[])
+                  AS n (id, state, attempt, failures, prior, reason, changed)
+             WHERE steps.id = n.id",
+            &ids,
+            &states as _,
+            &attempts as _,
+            &failures,
+            &priors as _,
+            &reasons as _,
+            &changed
+        )
+        .execute(tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn write_commands(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        for (command, refused) in &self.commands {
+            let taken = sqlx::query!(
+                "UPDATE rollout_commands SET applied_at = now(), refused = $3
+                 WHERE id = $1 AND rollout_id = $2 AND applied_at IS NULL RETURNING kind, principal_id",
+                command.as_uuid(),
+                self.lease.rollout.as_uuid(),
+                refused.as_deref()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| self.lease.stale(format!("command {command} was taken already")))?;
+            if refused.is_none() && taken.kind == CommandKind::Approve.as_str() {
+                sqlx::query!(
+                    "UPDATE rollouts SET approver_id = $2 WHERE id = $1",
+                    self.lease.rollout.as_uuid(),
+                    taken.principal_id
+                )
+                .execute(&mut *tx)
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What is asked now of the hosts whose steps changed, where no newer rollout has a say.
+    async fn assignments(&self, tx: &mut PgConnection) -> Result<Vec<(HostId, Assignment)>, StoreError> {
+        let ids: Vec<Uuid> = self.steps.keys().map(|id| id.as_uuid()).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query!(
+            r#"SELECT s.host_id, s.state, s.attempt, s.closure, s.prior, r.strategy AS "strategy: Json<Strategy>"
+               FROM steps s JOIN rollouts r ON r.id = s.rollout_id
+               WHERE s.id = ANY($1)
+                 AND NOT EXISTS (SELECT FROM steps newer WHERE newer.host_id = s.host_id AND newer.seq > s.seq)"#,
+            &ids
+        )
+        .fetch_all(tx)
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                let assignment = Assignment {
+                    state: row::parse("step state", &row.state)?,
+                    attempt: row.attempt.map(AttemptId::from_uuid),
+                    closure: row::parse("store path", &row.closure)?,
+                    prior: row::parse_opt("store path", row.prior.as_deref())?,
+                    strategy: row.strategy.0,
+                };
+                Ok((HostId::from_uuid(row.host_id), assignment))
+            })
+            .collect()
+    }
+}
+
+impl StepDraft {
+    fn become_(
+        &mut self,
+        to: StepState,
+        attempt: Option<AttemptId>,
+        reset_failures: bool,
+        cause: &str,
+    ) -> Result<(), StoreError> {
+        if !self.state.may_become(to) {
+            return Err(StoreError::IllegalChange(format!(
+                "a step from {} to {to}",
+                self.state
+            )));
+        }
+        self.state = to;
+        self.state_changed = true;
+        if attempt.is_some() {
+            self.attempt = attempt;
+        }
+        if reset_failures {
+            self.failures = 0;
+        }
+        if matches!(to, StepState::Reverted | StepState::Stuck) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let explained = matches!(
+            to,
+            StepState::Reverting | StepState::Reverted | StepState::Stuck | StepState::Skipped
+        );
+        self.reason = explained.then(|| cause.to_owned());
+        Ok(())
+    }
+}
+
+fn step_of(what: &What) -> Option<Uuid> {
+    match what {
+        What::Step { step, .. } | What::Prior { step, .. } => Some(step.as_uuid()),
+        What::Rollout { .. } | What::Scope(_) | What::Command { .. } => None,
+    }
+}

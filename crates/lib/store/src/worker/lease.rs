@@ -1,0 +1,153 @@
+//! Leases: who drives which rollout.
+
+use slipway_domain::RolloutId;
+use sqlx::PgConnection;
+use tracing::instrument;
+
+use crate::{Store, StoreError, bounded};
+
+/// The right to drive a rollout, until it runs out or somebody else takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// Grows with every change of hands.
+    pub epoch: i64,
+    /// The worker that holds it.
+    pub owner: String,
+}
+
+impl Lease {
+    pub(super) fn stale(&self, detail: impl Into<String>) -> StoreError {
+        StoreError::StaleLease {
+            rollout: self.rollout,
+            detail: detail.into(),
+        }
+    }
+}
+
+impl Store {
+    /// Takes or renews leases on rollouts that have something to do, the oldest first.
+    ///
+    /// Those are open ones, and ones that are over but have commands to refuse or a stuck host that is back on its
+    /// prior. Only free, run out and own leases are taken. `worker_id` must belong to this run of this process alone:
+    /// whoever has the same one passes for the same worker.
+    #[instrument(name = "db.lease.claim", level = "debug", skip_all)]
+    pub async fn claim_rollouts(
+        &self,
+        worker_id: &str,
+        lease_seconds: u32,
+        limit: u32,
+    ) -> Result<Vec<Lease>, StoreError> {
+        bounded(async {
+            let rows = sqlx::query!(
+                "WITH due AS (
+                     SELECT id FROM rollouts WHERE finished_at IS NULL
+                     UNION
+                     SELECT rollout_id FROM rollout_commands WHERE applied_at IS NULL
+                     UNION
+                     SELECT s.rollout_id FROM steps s JOIN hosts h ON h.id = s.host_id
+                     WHERE s.state = 'stuck' AND (
+                         (h.report ->> 'attempt' = s.attempt::text AND h.report ->> 'phase' = 'reverted')
+                         OR (h.report ->> 'attempt' IS DISTINCT FROM s.attempt::text
+                             AND h.live = s.prior AND h.boot_default = s.prior AND h.last_seen_at > s.since))),
+                 free AS (
+                     SELECT r.id, r.lease_owner FROM rollouts r
+                     WHERE r.id IN (SELECT id FROM due)
+                       AND (r.lease_owner IS NULL OR r.lease_owner = $1 OR r.lease_expires_at <= now())
+                     ORDER BY r.seq LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+                 UPDATE rollouts r
+                 SET lease_epoch = r.lease_epoch + CASE WHEN free.lease_owner = $1 THEN 0 ELSE 1 END,
+                     lease_owner = $1, lease_expires_at = now() + make_interval(secs => $2)
+                 FROM free WHERE r.id = free.id
+                 RETURNING r.id, r.lease_epoch",
+                worker_id,
+                f64::from(lease_seconds),
+                i64::from(limit)
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            Ok(rows
+                .into_iter()
+                .map(|row| Lease {
+                    rollout: RolloutId::from_uuid(row.id),
+                    epoch: row.lease_epoch,
+                    owner: worker_id.to_owned(),
+                })
+                .collect())
+        })
+        .await
+    }
+
+    /// Holds on to a lease for so many seconds from now.
+    #[instrument(name = "db.lease.renew", level = "debug", skip_all, fields(rollout = %lease.rollout))]
+    pub async fn renew_lease(&self, lease: &Lease, lease_seconds: u32) -> Result<(), StoreError> {
+        bounded(async {
+            let renewed = sqlx::query!(
+                "UPDATE rollouts SET lease_expires_at = now() + make_interval(secs => $4)
+                 WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3",
+                lease.rollout.as_uuid(),
+                lease.epoch,
+                lease.owner,
+                f64::from(lease_seconds)
+            )
+            .execute(&self.pool)
+            .await?;
+            if renewed.rows_affected() == 0 {
+                return Err(lease.stale("another worker has it"));
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a lease back, so that another worker need not wait for it to run out. A stale one is left alone.
+    #[instrument(name = "db.lease.release", level = "debug", skip_all, fields(rollout = %lease.rollout))]
+    pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
+        bounded(async {
+            sqlx::query!(
+                "UPDATE rollouts SET lease_owner = NULL, lease_expires_at = NULL
+                 WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3",
+                lease.rollout.as_uuid(),
+                lease.epoch,
+                lease.owner
+            )
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+/// What a locked rollout looks like under its lease.
+pub(super) struct Locked {
+    pub(super) state: String,
+    pub(super) scope: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) environment_id: uuid::Uuid,
+}
+
+/// Locks the rollout and checks that the lease still holds. The lock keeps others from taking the lease until commit.
+pub(super) async fn lock(tx: &mut PgConnection, lease: &Lease) -> Result<Locked, StoreError> {
+    let row = sqlx::query!(
+        "SELECT state, scope, reason, environment_id, lease_epoch, lease_owner FROM rollouts WHERE id = $1
+         FOR NO KEY UPDATE",
+        lease.rollout.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("rollout", lease.rollout))?;
+    if row.lease_epoch != lease.epoch {
+        return Err(lease.stale(format!("epoch {} now, {} here", row.lease_epoch, lease.epoch)));
+    }
+    if row.lease_owner.as_deref() != Some(lease.owner.as_str()) {
+        return Err(lease.stale("it was given back"));
+    }
+    Ok(Locked {
+        state: row.state,
+        scope: row.scope,
+        reason: row.reason,
+        environment_id: row.environment_id,
+    })
+}

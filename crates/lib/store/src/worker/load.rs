@@ -1,0 +1,192 @@
+//! The snapshot that a decision looks at.
+
+use std::collections::HashSet;
+
+use slipway_domain::agent::AttemptReport;
+use slipway_domain::event::Actor;
+use slipway_domain::snapshot::{Command, CommandKind, RevertScope, Rollout, Seen, Snapshot, Step};
+use slipway_domain::{AttemptId, CommandId, HostId, PrincipalId, RolloutId, StepId, Strategy, Timestamp};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::Lease;
+use crate::{Store, StoreError, bounded, row};
+
+impl Store {
+    /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment.
+    ///
+    /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now.
+    #[instrument(name = "db.rollout.load", level = "debug", skip_all, fields(rollout = %lease.rollout))]
+    pub async fn load_snapshot(&self, lease: &Lease) -> Result<(Snapshot, Timestamp), StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                .execute(&mut *tx)
+                .await?;
+            let (head, now) = load_rollout(&mut tx, lease).await?;
+            let mut steps = load_steps(&mut tx, lease.rollout).await?;
+            let fleet_size = sqlx::query_scalar!(
+                r#"SELECT count(*) AS "hosts!" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL"#,
+                head.environment
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+            let left_out = load_left_out(&mut tx, &head).await?;
+            let commands = load_commands(&mut tx, lease.rollout).await?;
+            tx.rollback().await?;
+            for step in &mut steps {
+                step.out_before = left_out.contains(&step.host);
+            }
+            let out_here = steps.iter().filter(|step| step.out_before).count();
+            let snapshot = Snapshot {
+                rollout: head.rollout,
+                steps,
+                fleet_size: row::count("number of hosts", fleet_size)? as usize,
+                out_elsewhere: left_out.len() - out_here,
+                commands,
+            };
+            Ok((snapshot, now))
+        })
+        .await
+    }
+}
+
+struct Head {
+    rollout: Rollout,
+    environment: Uuid,
+    seq: i64,
+}
+
+async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Timestamp), StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT seq, environment_id, strategy AS "strategy: Json<Strategy>", state, since, scope, reason,
+                  author_id, lease_epoch, now() AS "now!"
+           FROM rollouts WHERE id = $1"#,
+        lease.rollout.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("rollout", lease.rollout))?;
+    if row.lease_epoch != lease.epoch {
+        return Err(lease.stale(format!("epoch {} now, {} here", row.lease_epoch, lease.epoch)));
+    }
+    let scope = row.scope.as_deref();
+    let rollout = Rollout {
+        id: lease.rollout,
+        state: row::parse("rollout state", &row.state)?,
+        since: row.since,
+        strategy: row.strategy.0,
+        author: PrincipalId::from_uuid(row.author_id),
+        scope: scope
+            .map(|scope| row::named("scope", scope, RevertScope::from_name))
+            .transpose()?,
+        reason: row.reason,
+    };
+    let head = Head {
+        rollout,
+        environment: row.environment_id,
+        seq: row.seq,
+    };
+    Ok((head, row.now))
+}
+
+async fn load_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Step>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.attempt, s.failures, s.closure, s.prior,
+                  s.reason, h.last_seen_at, h.live, h.boot_default, h.report AS "report: Json<AttemptReport>",
+                  h.unsettled
+           FROM steps s JOIN hosts h ON h.id = s.host_id
+           WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
+        rollout.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Step {
+                id: StepId::from_uuid(row.id),
+                host: HostId::from_uuid(row.host_id),
+                name: row::parse("host name", &row.name)?,
+                wave: row::count("wave", row.wave)?,
+                state: row::parse("step state", &row.state)?,
+                since: row.since,
+                attempt: row.attempt.map(AttemptId::from_uuid),
+                failures: row::count("number of failures", row.failures)?,
+                closure: row::parse("store path", &row.closure)?,
+                prior: row::parse_opt("store path", row.prior.as_deref())?,
+                reason: row.reason,
+                seen: Seen {
+                    at: row.last_seen_at,
+                    live: row::parse_opt("store path", row.live.as_deref())?,
+                    boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
+                    report: row.report.map(|report| report.0),
+                    unsettled: row.unsettled.map(AttemptId::from_uuid),
+                },
+                out_before: false,
+            })
+        })
+        .collect()
+}
+
+/// Hosts of the environment that an earlier rollout left out of service, by [`Seen::is_left_out`].
+///
+/// The newest earlier step that touched the host decides: one that was never activated says nothing about the host,
+/// such as when it was skipped because the host was still offline.
+async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<HashSet<HostId>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT h.id, h.last_seen_at, h.unsettled, s.state AS "state?", s.since AS "since?"
+           FROM hosts h
+           LEFT JOIN LATERAL (
+               SELECT s.state, s.since FROM steps s JOIN rollouts r ON r.id = s.rollout_id
+               WHERE s.host_id = h.id AND r.seq < $2
+                 AND s.state NOT IN ('waiting', 'staging', 'staged', 'skipped')
+                 AND (s.state <> 'reverted' OR s.prior IS NOT NULL)
+               ORDER BY s.seq DESC LIMIT 1
+           ) s ON true
+           WHERE h.environment_id = $1 AND h.retired_at IS NULL
+             AND (h.unsettled IS NOT NULL
+                  OR s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck'))"#,
+        head.environment,
+        head.seq
+    )
+    .fetch_all(tx)
+    .await?;
+    let mut left_out = HashSet::new();
+    for row in rows {
+        let seen = Seen {
+            at: row.last_seen_at,
+            unsettled: row.unsettled.map(AttemptId::from_uuid),
+            ..Seen::default()
+        };
+        let state = row.state.as_deref();
+        let state = state.map(|state| row::parse("step state", state)).transpose()?;
+        if seen.is_left_out(state.zip(row.since)) {
+            left_out.insert(HostId::from_uuid(row.id));
+        }
+    }
+    Ok(left_out)
+}
+
+async fn load_commands(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Command>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason
+         FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
+         WHERE c.rollout_id = $1 AND c.applied_at IS NULL ORDER BY c.seq",
+        rollout.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    rows.into_iter()
+        .map(|row| {
+            Ok(Command {
+                id: CommandId::from_uuid(row.id),
+                kind: row::named("command", &row.kind, CommandKind::from_name)?,
+                by: PrincipalId::from_uuid(row.principal_id),
+                actor: Actor::Principal(row::parse("principal name", &row.principal)?),
+                reason: row.reason,
+            })
+        })
+        .collect()
+}
