@@ -27,13 +27,7 @@ fn without_password(value: &str) -> String {
     let Ok(mut url) = Url::parse(value) else {
         return REDACTED.to_owned();
     };
-    // `redis://secret@host` is a common slip: a user without a password is hidden too.
-    let hidden = match (url.scheme(), url.password()) {
-        (_, Some(_)) => url.set_password(Some("***")),
-        ("redis", None) if !url.username().is_empty() => url.set_username("***"),
-        _ => Ok(()),
-    };
-    if hidden.is_err() {
+    if url.password().is_some() && url.set_password(Some("***")).is_err() {
         return REDACTED.to_owned();
     }
     if url.query_pairs().any(|(key, _)| key == "pass") {

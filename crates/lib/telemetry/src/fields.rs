@@ -47,7 +47,7 @@ pub(crate) fn of_spans<S: Subscriber + for<'a> LookupSpan<'a>>(
     for span in context
         .event_scope(event)
         .into_iter()
-        .flat_map(|scope| scope.from_root())
+        .flat_map(tracing_subscriber::registry::Scope::from_root)
     {
         if let Some(fields) = span.extensions().get::<SpanFields>() {
             all.extend(fields.0.iter().map(|(name, value)| (name.clone(), value.clone())));

@@ -148,3 +148,6 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
 fn colours() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! The recorder, and the golden signals of HTTP: traffic, errors, latency and saturation.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use http::Method;
@@ -85,10 +85,9 @@ impl HttpRequest {
         }
     }
 
-    /// Records the answer's status, and returns how long it took.
-    pub fn finish(mut self, status: u16) -> Duration {
+    /// Records the answer's status.
+    pub fn finish(mut self, status: u16) {
         self.status = Some(status);
-        self.start.elapsed()
     }
 }
 

@@ -10,7 +10,7 @@ const MAX_FDS: &str = "process_max_fds";
 const RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 const CPU: &str = "process_cpu_seconds_total";
 
-/// Ticks a second in `/proc`: USER_HZ, which the kernel's interface fixes at 100 on every platform that we build for.
+/// Ticks a second in `/proc`: `USER_HZ`, which the kernel's interface fixes at 100 on every platform that we build for.
 const TICKS: f64 = 100.0;
 
 pub(crate) fn describe() {

@@ -166,7 +166,7 @@ pub static VARIABLES: &[Variable] = &[
     },
     Variable {
         secret: true,
-        example: "redis://127.0.0.1:6379",
+        example: "redis://:slipway@127.0.0.1:6379",
         about: "The whole connection in one: `redis://[user:password@]host[:port][/db]` or \
                 `unix:///run/redis/redis.sock[?db=0]`. Without any of `REDIS_URL`, `REDIS_HOST` and `REDIS_SENTINELS` \
                 Slipway runs without Redis: nothing is lost, wake-ups take up to 2 s.",

@@ -51,6 +51,12 @@ fn tcp(url: &Url, wrong: impl Fn(&str) -> Wrong) -> Result<RedisUrl, Wrong> {
         .host_str()
         .filter(|host| !host.is_empty())
         .ok_or_else(|| wrong("names no host"))?;
+    if url.password().unwrap_or_default().is_empty() && !url.username().is_empty() {
+        return Err(Wrong::new(
+            "has a user and no password, which Redis does not know",
+            "a password alone needs a colon before it: redis://:password@host",
+        ));
+    }
     let database = match url.path().trim_start_matches('/') {
         "" => 0,
         text => number(text, &wrong)?,
