@@ -1,6 +1,6 @@
 //! The recorder, and the golden signals of HTTP: traffic, errors, latency and saturation.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use http::Method;
@@ -85,9 +85,14 @@ impl HttpRequest {
         }
     }
 
-    /// Records the answer's status.
-    pub fn finish(mut self, status: u16) {
+    /// Records the answer's status, and returns how long it took.
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "it is called to record; the time is a by-product"
+    )]
+    pub fn finish(mut self, status: u16) -> Duration {
         self.status = Some(status);
+        self.start.elapsed()
     }
 }
 
