@@ -25,6 +25,7 @@ pub struct Event {
 
 /// `GET /events` and `GET /rollouts/{id}/events`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct EventQuery {
     /// Only events with a greater number.

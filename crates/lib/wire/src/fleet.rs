@@ -81,6 +81,7 @@ pub struct HostCreated {
 
 /// `GET /hosts`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct HostQuery {
     /// Only hosts of this environment.

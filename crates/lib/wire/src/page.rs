@@ -9,6 +9,7 @@ pub const MAX_LIMIT: u32 = 500;
 
 /// Which page.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// `next` of the page before; none for the first page.

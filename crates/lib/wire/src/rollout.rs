@@ -24,6 +24,7 @@ pub struct CreateRollout {
 
 /// `GET /rollouts`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct RolloutQuery {
     /// Only this environment's.
