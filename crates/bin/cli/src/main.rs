@@ -1,3 +1,37 @@
-//! Command line of Slipway
+//! `slipway`, the command line of Slipway. See `slipway --help` and docs/cli.md.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use slipway::args::Cli;
+use slipway::context::{Context, Surroundings};
+use slipway::{Exit, Failure, commands};
+
+fn main() -> ExitCode {
+    // Looked for by hand, as it must hold for arguments that cannot be read too.
+    let json = std::env::args_os().skip(1).any(|arg| arg == "--json");
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() && json => return Failure::from(&error).report(true).into(),
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Success
+            };
+            // Nothing is left to tell anybody when this cannot be written.
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    let context = Context::new(Surroundings::read(), cli.global);
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("cannot begin", &error))
+        .and_then(|runtime| runtime.block_on(commands::run(&context, cli.command)));
+    match outcome {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(context.output.json).into(),
+    }
+}

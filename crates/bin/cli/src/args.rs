@@ -1,0 +1,106 @@
+//! What can be typed. The doc comments here are the help texts and docs/cli.md.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments are shown on terminals, where back-ticks are noise"
+)]
+
+mod access;
+mod fleet;
+mod release;
+mod rollout;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use slipway_domain::EnvironmentName;
+
+pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
+pub use fleet::{EnvCommand, HostCommand, StrategyArgs};
+pub use release::{CreateRelease, ReleaseCommand};
+pub use rollout::{Order, RolloutCommand, RolloutRef, Watch};
+
+/// Roll releases out to hosts, watch them, and take them back.
+#[derive(Debug, Parser)]
+#[command(
+    name = "slipway",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Begin with `slipway login --url https://…`; docs/cli.md has every command, exit codes and variables."
+)]
+pub struct Cli {
+    /// For every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Show one JSON document on stdout, and errors as a problem document on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The API's address [env: SLIPWAY_URL]
+    #[arg(long, global = true, value_name = "URL")]
+    pub url: Option<String>,
+    /// Trust the CA in this PEM file besides the machine's own [env: SLIPWAY_CA_FILE]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// Use the token in this file [env: SLIPWAY_TOKEN_FILE, or SLIPWAY_TOKEN with the token itself]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Log in, and keep the address and the token for the next commands
+    Login(Login),
+    /// Revoke the token of the last login and forget it
+    Logout {
+        /// Only forget the token here; it stays valid
+        #[arg(long)]
+        local: bool,
+    },
+    /// Show who you are and what you may do
+    Whoami,
+    /// Show every host: what runs, what would boot, and where its rollout stands
+    Status {
+        /// Only this environment
+        environment: Option<EnvironmentName>,
+    },
+    /// Environments: groups of hosts with a strategy
+    #[command(subcommand)]
+    Env(EnvCommand),
+    /// Hosts and their agents' tokens
+    #[command(subcommand)]
+    Host(HostCommand),
+    /// Releases: what each host is to run
+    #[command(subcommand)]
+    Release(ReleaseCommand),
+    /// Rollouts: start, watch and stop them
+    #[command(subcommand)]
+    Rollout(RolloutCommand),
+    /// API tokens
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// People and machines that may use the API
+    #[command(subcommand)]
+    Principal(PrincipalCommand),
+    /// The log of every change, and the proof that it is whole
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print a completion script for a shell
+    ///
+    /// Such as: slipway completions bash > /etc/bash_completion.d/slipway
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}

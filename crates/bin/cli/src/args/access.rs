@@ -1,0 +1,101 @@
+//! Login, tokens, principals and the audit log.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use slipway_domain::{PrincipalName, Role, TokenId};
+
+/// Log in.
+#[derive(Debug, Args)]
+pub struct Login {
+    /// The principal whose password it is; only `admin` has one
+    #[arg(long, default_value = "admin", value_name = "NAME")]
+    pub name: PrincipalName,
+    /// Read the password from stdin and do not ask for it
+    #[arg(long)]
+    pub password_stdin: bool,
+    /// Keep a token that you already have, read from stdin; there is no password then
+    #[arg(long, conflicts_with_all = ["password_stdin", "name", "label"])]
+    pub token_stdin: bool,
+    /// What the new token is for; the name of this machine when left out
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
+}
+
+/// Tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token; it is shown once
+    Create {
+        /// What it is for
+        #[arg(long, value_name = "TEXT")]
+        label: String,
+        /// Whose; your own when left out
+        #[arg(long, value_name = "NAME")]
+        principal: Option<PrincipalName>,
+        /// Days until it stops working; for ever when left out
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        expires_in_days: Option<u32>,
+        /// Write the token to this file (0600) and do not show it
+        #[arg(long, value_name = "FILE")]
+        token_out: Option<PathBuf>,
+    },
+    /// List tokens, without their secrets
+    List,
+    /// Revoke a token, at once
+    Revoke {
+        /// The token's id, as `slipway token list` shows it
+        id: TokenId,
+    },
+}
+
+/// Principals.
+#[derive(Debug, Subcommand)]
+pub enum PrincipalCommand {
+    /// Make a principal; then give it a token: slipway token create --principal NAME
+    Create {
+        /// Its name
+        name: PrincipalName,
+        /// What it may do: viewer, deployer, approver or admin
+        #[arg(long)]
+        role: Role,
+    },
+    /// List principals
+    List,
+    /// Disable a principal and all its tokens, at once
+    Disable {
+        /// Its name
+        name: PrincipalName,
+    },
+}
+
+/// The audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no event was changed, left out or moved
+    ///
+    /// Downloads every event and computes the hash chain anew on this machine; then has the server check its seals.
+    /// Note the head that it prints: with --expect-head, a cut-off end shows too.
+    Verify {
+        /// A head that was printed earlier; it must still be in the chain
+        #[arg(long, value_name = "HASH", value_parser = hash)]
+        expect_head: Option<String>,
+    },
+    /// List events, the oldest first
+    Events {
+        /// Only events after this number
+        #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+        /// At most this many
+        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+}
+
+fn hash(text: &str) -> Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|c| c.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("a head is 64 hex digits".to_owned())
+    }
+}

@@ -1,0 +1,105 @@
+//! Environments and hosts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use slipway_domain::{EnvironmentName, HostName};
+
+/// How rollouts go about their hosts.
+#[derive(Debug, Clone, Default, Args)]
+pub struct StrategyArgs {
+    /// The strategy as a JSON file, `-` for stdin; what it leaves out has its default
+    #[arg(long, value_name = "FILE")]
+    pub strategy: Option<PathBuf>,
+    /// Change one field of the strategy, such as batch=2, max_unavailable=25%, verify.passes=1 or
+    /// on_failure=pause; may be given several times
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Environments.
+#[derive(Debug, Subcommand)]
+pub enum EnvCommand {
+    /// Make an environment
+    Create {
+        /// Its name
+        name: EnvironmentName,
+        /// The strategy of rollouts that bring none.
+        #[command(flatten)]
+        strategy: StrategyArgs,
+        /// Rollouts wait for the approval of somebody other than their author
+        #[arg(long)]
+        approval_required: bool,
+    },
+    /// List environments
+    List,
+    /// Show an environment
+    Show {
+        /// Its name
+        name: EnvironmentName,
+    },
+    /// Change an environment; rollouts under way keep what they began with
+    Set {
+        /// Its name
+        name: EnvironmentName,
+        /// The strategy of rollouts that bring none.
+        #[command(flatten)]
+        strategy: StrategyArgs,
+        /// Whether rollouts wait for the approval of somebody other than their author
+        #[arg(long, value_name = "true|false")]
+        approval_required: Option<bool>,
+    },
+}
+
+/// Hosts.
+#[derive(Debug, Subcommand)]
+pub enum HostCommand {
+    /// Make a host; its agent's token is shown once
+    Create {
+        /// Its name, unique in the control plane
+        name: HostName,
+        /// The environment it belongs to
+        #[arg(long, value_name = "ENV")]
+        env: EnvironmentName,
+        /// A free label; may be given several times
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+        /// Write the agent's token to this file (0600) and do not show it
+        #[arg(long, value_name = "FILE")]
+        token_out: Option<PathBuf>,
+    },
+    /// List hosts
+    List {
+        /// Only this environment's
+        #[arg(long, value_name = "ENV")]
+        env: Option<EnvironmentName>,
+    },
+    /// Show a host
+    Show {
+        /// Its name
+        name: HostName,
+    },
+    /// Make a new token for a host's agent; the old ones are revoked, at once
+    Token {
+        /// The host
+        name: HostName,
+        /// Write the token to this file (0600) and do not show it
+        #[arg(long, value_name = "FILE")]
+        token_out: Option<PathBuf>,
+    },
+    /// Retire a host: it takes part in no rollout any more, and its token is revoked
+    Retire {
+        /// Its name
+        name: HostName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("give KEY=VALUE, such as rack=b2".to_owned()),
+    }
+}

@@ -1,0 +1,113 @@
+//! Rollouts.
+
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+use slipway_domain::{EnvironmentName, ReleaseId, RolloutId};
+
+use super::StrategyArgs;
+
+/// A rollout by its id, or by its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RolloutRef {
+    /// This rollout.
+    Id(RolloutId),
+    /// The environment's rollout under way, or else its newest.
+    Environment(EnvironmentName),
+}
+
+impl FromStr for RolloutRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self::Id).or_else(|_| {
+            text.parse()
+                .map(Self::Environment)
+                .map_err(|_| "give a rollout's id, or the name of an environment".to_owned())
+        })
+    }
+}
+
+/// How to watch.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Watch {
+    /// Stop watching, with exit code 13, when the rollout waits for a person: paused, or for its approval
+    #[arg(long)]
+    pub until_paused: bool,
+    /// Stop watching, with exit code 14, after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: Option<u64>,
+}
+
+/// Rollouts.
+#[derive(Debug, Subcommand)]
+pub enum RolloutCommand {
+    /// Bring an environment to a release
+    Start {
+        /// The environment
+        environment: EnvironmentName,
+        /// The release's id
+        release: ReleaseId,
+        /// How; the environment's own strategy when left out.
+        #[command(flatten)]
+        strategy: StrategyArgs,
+        /// Watch it to its end, as `slipway rollout watch` does
+        #[arg(long)]
+        watch: bool,
+        /// How to watch.
+        #[command(flatten)]
+        how: Watch,
+    },
+    /// Follow a rollout to its end; the exit code tells how it ended
+    ///
+    /// Ctrl-C stops watching and nothing else.
+    Watch {
+        /// The rollout's id, or an environment for its rollout under way
+        rollout: RolloutRef,
+        /// How to watch.
+        #[command(flatten)]
+        how: Watch,
+    },
+    /// List rollouts, the newest first
+    List {
+        /// Only this environment's
+        #[arg(long, value_name = "ENV")]
+        env: Option<EnvironmentName>,
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+    /// Show a rollout and every host's part of it
+    Show {
+        /// The rollout's id, or an environment for its rollout under way or its newest
+        rollout: RolloutRef,
+    },
+    /// Let a rollout begin that waits for approval; not by its author
+    Approve(Order),
+    /// Begin nothing new; hosts under way finish
+    Pause(Order),
+    /// Go on after a pause; hosts that failed are tried again
+    Resume(Order),
+    /// Put every host that was touched back to what it ran before
+    Revert(Order),
+    /// Stop: put hosts under way back, and leave those that are done
+    Abort(Order),
+    /// List a rollout's events, the oldest first
+    Events {
+        /// The rollout's id, or an environment for its rollout under way or its newest
+        rollout: RolloutRef,
+        /// Only events after this number
+        #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
+        after: i64,
+    },
+}
+
+/// An order to a rollout.
+#[derive(Debug, Args)]
+pub struct Order {
+    /// The rollout's id, or an environment for its rollout under way
+    pub rollout: RolloutRef,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}

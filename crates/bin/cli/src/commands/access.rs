@@ -1,0 +1,109 @@
+//! Tokens and principals.
+
+use slipway_wire::access::{CreatePrincipal, CreateToken};
+
+use super::List;
+use super::secret::Sink;
+use crate::Failure;
+use crate::args::{PrincipalCommand, TokenCommand};
+use crate::context::Context;
+use crate::table::{Cell, Table, Tone};
+use crate::text::{ago, instant, maybe_instant};
+
+pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<(), Failure> {
+    let output = context.output;
+    match command {
+        TokenCommand::Create {
+            label,
+            principal,
+            expires_in_days,
+            token_out,
+        } => {
+            let client = context.client()?;
+            let sink = Sink::prepare(token_out.as_deref())?;
+            let create = CreateToken {
+                principal,
+                label,
+                expires_in_days,
+            };
+            let made = sink.take(client.create_token(&create).await?)?;
+            output.show(&made, || made.text())
+        }
+        TokenCommand::List => {
+            let tokens = context.client()?.tokens().await?;
+            output.show(&List { items: &tokens }, || {
+                let now = (output.now)();
+                let mut table = Table::new(&["TOKEN", "WHOSE", "LABEL", "STATE", "USED", "EXPIRES"]);
+                for token in &tokens {
+                    let whose = match (&token.principal, &token.host) {
+                        (Some(name), _) => name.to_string(),
+                        (None, Some(host)) => format!("host {host}"),
+                        (None, None) => "-".to_owned(),
+                    };
+                    let state = match (token.revoked_at, token.expires_at) {
+                        (Some(_), _) => Cell::new("revoked", Tone::Bad),
+                        (None, Some(at)) if at <= now => Cell::new("expired", Tone::Bad),
+                        _ => Cell::new("valid", Tone::Good),
+                    };
+                    table.row([
+                        token.id.to_string().into(),
+                        whose.into(),
+                        token.label.as_str().into(),
+                        state,
+                        ago(now, token.last_used_at).into(),
+                        maybe_instant(token.expires_at).into(),
+                    ]);
+                }
+                table.render(output.colour, "no tokens")
+            })
+        }
+        TokenCommand::Revoke { id } => {
+            context.client()?.revoke_token(id).await?;
+            output.show(&serde_json::json!({"revoked": id}), || {
+                format!("revoked the token {id}\n")
+            })
+        }
+    }
+}
+
+pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> Result<(), Failure> {
+    let output = context.output;
+    match command {
+        PrincipalCommand::Create { name, role } => {
+            let create = CreatePrincipal { name, role };
+            let made = context.client()?.create_principal(&create).await?;
+            output.show(&made, || {
+                format!(
+                    "made the principal {name}, {}\nnext: slipway token create --principal {name} --label TEXT\n",
+                    made.role,
+                    name = made.name
+                )
+            })
+        }
+        PrincipalCommand::List => {
+            let principals = context.client()?.principals().await?;
+            output.show(&List { items: &principals }, || {
+                let mut table = Table::new(&["NAME", "ROLE", "STATE", "MADE"]);
+                for principal in &principals {
+                    let state = match principal.disabled_at {
+                        Some(_) => Cell::new("disabled", Tone::Bad),
+                        None => Cell::new("enabled", Tone::Good),
+                    };
+                    table.row([
+                        principal.name.as_str().into(),
+                        principal.role.as_str().into(),
+                        state,
+                        instant(principal.created_at).into(),
+                    ]);
+                }
+                table.render(output.colour, "no principals")
+            })
+        }
+        PrincipalCommand::Disable { name } => {
+            context.client()?.disable_principal(&name).await?;
+            output.show(&serde_json::json!({"disabled": name}), || {
+                format!("disabled the principal {name} and all its tokens\n")
+            })
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Environments.
+
+use slipway_domain::Strategy;
+use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
+
+use super::{List, strategy};
+use crate::Failure;
+use crate::args::EnvCommand;
+use crate::context::Context;
+use crate::table::{Cell, Table};
+use crate::text::{count, instant};
+
+pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Failure> {
+    let output = context.output;
+    match command {
+        EnvCommand::Create {
+            name,
+            strategy: args,
+            approval_required,
+        } => {
+            let strategy = strategy::build(&args, Strategy::default())?;
+            let create = CreateEnvironment {
+                name,
+                strategy,
+                approval_required,
+            };
+            let made = context.client()?.create_environment(&create).await?;
+            output.show(&made, || {
+                format!(
+                    "made the environment {name}\nnext: slipway host create HOST --env {name}\n",
+                    name = made.name
+                )
+            })
+        }
+        EnvCommand::List => {
+            let all = context.client()?.environments().await?;
+            output.show(&List { items: &all }, || {
+                let mut table = Table::new(&["NAME", "HOSTS", "APPROVAL", "ROLLOUT UNDER WAY"]);
+                for environment in &all {
+                    table.row([
+                        environment.name.as_str().into(),
+                        environment.hosts.to_string().into(),
+                        Cell::from(approval(environment)),
+                        Cell::maybe(environment.open_rollout),
+                    ]);
+                }
+                table.render(
+                    output.colour,
+                    "no environments; make one: slipway env create NAME",
+                )
+            })
+        }
+        EnvCommand::Show { name } => {
+            let environment = context.client()?.environment(&name).await?;
+            output.show(&environment, || text(&environment))
+        }
+        EnvCommand::Set {
+            name,
+            strategy: args,
+            approval_required,
+        } => {
+            if !strategy::is_given(&args) && approval_required.is_none() {
+                return Err(Failure::usage("there is nothing to change")
+                    .help("give --strategy, --set or --approval-required"));
+            }
+            let client = context.client()?;
+            let base = if strategy::changes_the_old(&args) {
+                client.environment(&name).await?.strategy
+            } else {
+                Strategy::default()
+            };
+            let strategy = strategy::is_given(&args)
+                .then(|| strategy::build(&args, base))
+                .transpose()?;
+            let change = UpdateEnvironment {
+                strategy,
+                approval_required,
+            };
+            let environment = client.update_environment(&name, &change).await?;
+            output.show(&environment, || text(&environment))
+        }
+    }
+}
+
+fn approval(environment: &Environment) -> &'static str {
+    if environment.approval_required {
+        "required"
+    } else {
+        "not required"
+    }
+}
+
+fn text(environment: &Environment) -> String {
+    let rollout = environment
+        .open_rollout
+        .map_or("none".to_owned(), |id| id.to_string());
+    format!(
+        "environment        {}\nhosts              {}\napproval           {}\nrollout under way  {rollout}\nmade               {}\nstrategy\n{}",
+        environment.name,
+        count(environment.hosts as usize, "host"),
+        approval(environment),
+        instant(environment.created_at),
+        strategy::text(&environment.strategy, "  "),
+    )
+}

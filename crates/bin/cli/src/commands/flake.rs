@@ -1,0 +1,214 @@
+//! Releases from a flake, by the machine's own Nix.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::process::{Output as ProcessOutput, Stdio};
+
+use serde::Deserialize;
+use slipway_domain::{HostName, StorePath};
+use slipway_wire::release::Source;
+use tokio::process::Command;
+
+use crate::Failure;
+use crate::output::Output;
+use crate::text::count;
+
+/// What a flake was built into.
+pub(super) struct Built {
+    pub(super) closures: BTreeMap<String, String>,
+    pub(super) source: Source,
+}
+
+/// The part of `nix flake metadata --json` that matters.
+#[derive(Deserialize)]
+struct Metadata {
+    /// The reference with its lock; newer versions of Nix call it `lockedUrl` besides.
+    url: Option<String>,
+    #[serde(rename = "lockedUrl")]
+    locked_url: Option<String>,
+    #[serde(default)]
+    locked: Locked,
+}
+
+#[derive(Default, Deserialize)]
+struct Locked {
+    rev: Option<String>,
+    #[serde(rename = "narHash")]
+    nar_hash: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Build {
+    outputs: BTreeMap<String, Option<String>>,
+}
+
+/// Builds the hosts' systems, and copies them to the cache if there is one.
+pub(super) async fn build(
+    output: Output,
+    flake: &str,
+    hosts: &[HostName],
+    cache: Option<&str>,
+) -> Result<Built, Failure> {
+    check(flake, "--flake")?;
+    if flake.contains('#') {
+        return Err(Failure::usage(format!("--flake {flake} has a `#` part"))
+            .help("name the flake alone; --host picks among its nixosConfigurations"));
+    }
+    if let Some(cache) = cache {
+        check(cache, "--cache")?;
+    }
+    let nix = Nix { output };
+
+    let metadata: Metadata = nix.json(&["flake", "metadata", "--json", flake]).await?;
+    // From here on the locked reference: what is built is what is recorded, whatever is committed meanwhile.
+    let locked = metadata.locked_url.or(metadata.url);
+    let locked = locked.unwrap_or_else(|| flake.to_owned());
+    let hosts = nix.hosts(&locked, hosts).await?;
+    let mut closures = BTreeMap::new();
+    for (i, host) in hosts.iter().enumerate() {
+        output.note(format_args!("[{}/{}] building {host}", i + 1, hosts.len()));
+        closures.insert(host.to_string(), nix.build(&locked, host).await?.to_string());
+    }
+    if let Some(cache) = cache {
+        output.note(format_args!(
+            "copying {} to {}",
+            count(closures.len(), "closure"),
+            without_parameters(cache)
+        ));
+        let mut args = vec!["copy", "--to", cache];
+        args.extend(closures.values().map(String::as_str));
+        nix.run(&args).await?;
+    } else {
+        output.note("note: nothing was copied to a binary cache (--cache); hosts must be able to fetch it all the same");
+    }
+    if metadata.locked.rev.is_none() {
+        output.note(
+            "note: the flake has no commit of its own (not in Git, or with changes), so none is recorded",
+        );
+    }
+    Ok(Built {
+        closures,
+        source: Source {
+            flake_ref: Some(locked),
+            rev: metadata.locked.rev,
+            nar_hash: metadata.locked.nar_hash,
+        },
+    })
+}
+
+/// An argument that Nix would take for an option is none of the user's.
+fn check(value: &str, flag: &str) -> Result<(), Failure> {
+    if value.is_empty() || value.starts_with('-') {
+        return Err(Failure::usage(format!(
+            "{flag} `{value}` is neither a reference nor a URL"
+        )));
+    }
+    Ok(())
+}
+
+/// A cache's URL may name a key in its parameters.
+fn without_parameters(cache: &str) -> &str {
+    cache.split('?').next().unwrap_or(cache)
+}
+
+struct Nix {
+    output: Output,
+}
+
+impl Nix {
+    async fn hosts(&self, flake: &str, wanted: &[HostName]) -> Result<Vec<HostName>, Failure> {
+        let attribute = format!("{flake}#nixosConfigurations");
+        let names: Vec<String> = self
+            .json(&["eval", "--json", &attribute, "--apply", "builtins.attrNames"])
+            .await?;
+        if names.is_empty() {
+            return Err(Failure::usage(format!("{flake} has no nixosConfigurations")));
+        }
+        if wanted.is_empty() {
+            let parsed: Result<Vec<HostName>, _> = names.iter().map(|name| name.parse()).collect();
+            return parsed.map_err(|error| {
+                Failure::usage(error.to_string()).help("pick the hosts of the release with --host")
+            });
+        }
+        let missing = wanted
+            .iter()
+            .filter(|host| !names.iter().any(|name| name == host.as_str()));
+        let failure = Failure::usage(format!("{flake} does not configure every --host"));
+        let mut missing = missing.peekable();
+        if missing.peek().is_none() {
+            return Ok(wanted.to_vec());
+        }
+        Err(missing
+            .fold(failure, |failure, host| {
+                failure.field(format!("--host {host}"), "there is no such nixosConfiguration")
+            })
+            .help(format!("its nixosConfigurations are {}", names.join(", "))))
+    }
+
+    async fn build(&self, flake: &str, host: &HostName) -> Result<StorePath, Failure> {
+        let attribute = format!("{flake}#nixosConfigurations.\"{host}\".config.system.build.toplevel");
+        let builds: Vec<Build> = self.json(&["build", "--no-link", "--json", &attribute]).await?;
+        let path = builds
+            .first()
+            .and_then(|build| build.outputs.get("out")?.as_deref());
+        let path = path.ok_or_else(|| Failure::internal(format!("nix built nothing for {host}")))?;
+        path.parse()
+            .map_err(|error: slipway_domain::StorePathError| Failure::internal(error.to_string()))
+    }
+
+    async fn json<T: serde::de::DeserializeOwned>(&self, args: &[&str]) -> Result<T, Failure> {
+        let stdout = self.run(args).await?.stdout;
+        serde_json::from_slice(&stdout).map_err(|error| {
+            Failure::internal(format!(
+                "cannot understand what `nix {}` printed: {error}",
+                args[0]
+            ))
+        })
+    }
+
+    /// Runs nix. Its own words go to the terminal; with `--json`, where stderr is for one document, into the error.
+    async fn run(&self, args: &[&str]) -> Result<ProcessOutput, Failure> {
+        let stderr = if self.output.json {
+            Stdio::piped()
+        } else {
+            Stdio::inherit()
+        };
+        let outcome = Command::new("nix")
+            .args(["--extra-experimental-features", "nix-command flakes"])
+            .args(args)
+            // A build is other people's code.
+            .env_remove("SLIPWAY_TOKEN")
+            .env_remove("SLIPWAY_TOKEN_FILE")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .kill_on_drop(true)
+            .spawn();
+        let outcome = match outcome {
+            Ok(child) => child.wait_with_output().await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Failure::internal("nix is not installed")
+                    .help("install Nix, or build elsewhere and name the closures: --closure HOST=PATH"))
+            }
+            Err(error) => Err(Failure::io("cannot run nix", &error)),
+            Ok(output) if output.status.success() => Ok(output),
+            Ok(output) => {
+                let failure = Failure::internal(format!(
+                    "`nix {}` failed ({}); nothing was registered",
+                    args[..args.len().min(2)].join(" "),
+                    output.status
+                ));
+                let said = String::from_utf8_lossy(&output.stderr);
+                let said: Vec<&str> = said.lines().rev().take(20).collect();
+                Err(said
+                    .into_iter()
+                    .rev()
+                    .filter(|line| !line.trim().is_empty())
+                    .fold(failure, |failure, line| failure.field("nix", line.trim())))
+            }
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Hosts and their agents' tokens.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
+
+use serde::Serialize;
+use slipway_wire::fleet::{CreateHost, Host, HostQuery};
+
+use super::List;
+use super::secret::{Made, Sink};
+use super::status;
+use crate::Failure;
+use crate::args::HostCommand;
+use crate::context::Context;
+use crate::table::{Cell, Table};
+use crate::text::{ago, clean, instant, maybe_instant};
+
+#[derive(Serialize)]
+struct Created<'a> {
+    host: &'a Host,
+    token: &'a Made,
+}
+
+pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), Failure> {
+    let output = context.output;
+    match command {
+        HostCommand::Create {
+            name,
+            env,
+            labels,
+            token_out,
+        } => {
+            let client = context.client()?;
+            let sink = Sink::prepare(token_out.as_deref())?;
+            let create = CreateHost {
+                name,
+                environment: env,
+                labels: unique(labels)?,
+            };
+            let created = client.create_host(&create).await?;
+            let (host, token) = (created.host, sink.take(created.token)?);
+            let shown = Created {
+                host: &host,
+                token: &token,
+            };
+            output.show(&shown, || {
+                format!(
+                    "made the host {} in {}\n{}next: on that host, put the token where AGENT_TOKEN_FILE points and start slipway-agent\n",
+                    host.name,
+                    host.environment,
+                    token.text()
+                )
+            })
+        }
+        HostCommand::List { env } => {
+            let hosts = context.client()?.hosts(&HostQuery { environment: env }).await?;
+            output.show(&List { items: &hosts }, || {
+                let now = (output.now)();
+                let mut table = Table::new(&["HOST", "ENV", "STATE", "SEEN", "AGENT", "LABELS"]);
+                for host in &hosts {
+                    let labels: Vec<_> = host.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
+                    table.row([
+                        host.name.as_str().into(),
+                        host.environment.as_str().into(),
+                        status::presence(host),
+                        ago(now, host.last_seen_at).into(),
+                        Cell::maybe(host.agent_version.as_ref()),
+                        Cell::maybe((!labels.is_empty()).then(|| labels.join(" "))),
+                    ]);
+                }
+                table.render(
+                    output.colour,
+                    "no hosts; make one: slipway host create NAME --env ENV",
+                )
+            })
+        }
+        HostCommand::Show { name } => {
+            let host = context.client()?.host(&name).await?;
+            output.show(&host, || text(&host))
+        }
+        HostCommand::Token { name, token_out } => {
+            let client = context.client()?;
+            let sink = Sink::prepare(token_out.as_deref())?;
+            let token = sink.take(client.new_host_token(&name).await?)?;
+            output.show(&token, || {
+                format!("{}The host's earlier tokens are revoked.\n", token.text())
+            })
+        }
+        HostCommand::Retire { name, yes } => {
+            let client = context.client()?;
+            if !yes {
+                confirm(&format!("Retire the host {name} and revoke its token?"))?;
+            }
+            client.retire_host(&name).await?;
+            output.show(&serde_json::json!({"retired": name}), || {
+                format!("retired the host {name}\n")
+            })
+        }
+    }
+}
+
+fn unique(labels: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
+    let mut map = BTreeMap::new();
+    for (key, value) in labels {
+        if let Some(other) = map.insert(key.clone(), value) {
+            return Err(Failure::usage(format!(
+                "the label `{key}` is given twice, as `{other}` too; give each once"
+            )));
+        }
+    }
+    Ok(map)
+}
+
+fn confirm(question: &str) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage("there is no terminal to ask on").help("add --yes if you are sure"));
+    }
+    // A question is no output: it goes to stderr, as the answer comes from the terminal.
+    let _ = io::Write::write_all(&mut io::stderr(), format!("{question} [y/N] ").as_bytes());
+    let mut answer = String::new();
+    io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::io("cannot read the answer", &error))?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::usage("nothing was changed").help("answer y, or add --yes"))
+    }
+}
+
+fn text(host: &Host) -> String {
+    let path = |path: &Option<slipway_domain::StorePath>| {
+        path.as_ref().map_or("unknown".to_owned(), ToString::to_string)
+    };
+    let mut text = format!(
+        "host          {}\nenvironment   {}\nstate         {}\nlast seen     {}\nlive          {}\nboot default  {}\nagent         {}\nclock         {}\nmade          {}\n",
+        host.name,
+        host.environment,
+        status::presence_text(host),
+        maybe_instant(host.last_seen_at),
+        path(&host.live),
+        path(&host.boot_default),
+        clean(host.agent_version.as_deref().unwrap_or("-")),
+        status::skew_text(host),
+        instant(host.created_at),
+    );
+    for (key, value) in &host.labels {
+        let _ = writeln!(text, "label         {}={}", clean(key), clean(value));
+    }
+    if let Some(step) = &host.step {
+        let reason = step.reason.as_deref().map(|why| format!(": {}", clean(why)));
+        let _ = writeln!(
+            text,
+            "step          {} in rollout {}{}\nwanted        {}",
+            step.state,
+            step.rollout,
+            reason.unwrap_or_default(),
+            step.closure
+        );
+    }
+    if let Some(message) = host.report.as_ref().and_then(|report| report.message.as_deref()) {
+        let _ = writeln!(text, "agent says    {}", clean(message));
+    }
+    text
+}

@@ -1,0 +1,191 @@
+//! Logging in and out.
+
+use std::fs;
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use slipway_wire::access::{LoginRequest, TOKEN_PREFIX, TokenCreated, TokenSecret, Whoami};
+use slipway_wire::problem::kind;
+
+use crate::args::Login;
+use crate::config::{self, Stored};
+use crate::context::Context;
+use crate::text::{clean, instant};
+use crate::{Exit, Failure};
+
+#[derive(Serialize)]
+struct LoggedIn<'a> {
+    url: &'a str,
+    whoami: &'a Whoami,
+    config_file: &'a std::path::Path,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<chrono::DateTime<chrono::Utc>>,
+}
+
+pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure> {
+    let (builder, ca_file) = context.anonymous()?;
+    let url = builder.url().to_string();
+    let path = context.config_path()?;
+    let pending = config::prepare(&path)?;
+
+    let mut expires_at = None;
+    let (token, token_id) = if login.token_stdin {
+        (token_from_stdin()?, None)
+    } else {
+        let password = password(&login, &url)?;
+        let request = LoginRequest {
+            name: login.name,
+            password: password.expose_secret().to_owned(),
+            label: Some(login.label.unwrap_or_else(machine_label)),
+        };
+        let TokenCreated {
+            id,
+            token,
+            expires_at: until,
+        } = builder.clone().build()?.login(&request).await.map_err(explain)?;
+        expires_at = until;
+        (SecretString::from(token.expose()), Some(id))
+    };
+    let whoami = builder.token(token.clone()).build()?.whoami().await?;
+    pending.save(&Stored {
+        url: url.clone(),
+        ca_file,
+        token: TokenSecret::new(token.expose_secret().to_owned()),
+        token_id,
+    })?;
+
+    let shown = LoggedIn {
+        url: &url,
+        whoami: &whoami,
+        config_file: &path,
+        expires_at,
+    };
+    context.output.show(&shown, || {
+        let until = expires_at.map(|at| format!(", until {}", instant(at)));
+        format!(
+            "logged in to {url} as {}{}\nthe token is in {}\n",
+            who(&whoami),
+            until.unwrap_or_default(),
+            path.display()
+        )
+    })
+}
+
+pub(super) async fn logout(context: &Context, local: bool) -> Result<(), Failure> {
+    let path = context.config_path()?;
+    let Some(stored) = context.stored()? else {
+        return context
+            .output
+            .show(&serde_json::json!({"logged_out": false}), || {
+                "you were not logged in\n".to_owned()
+            });
+    };
+    let mut revoked = false;
+    if let Some(id) = stored.token_id.filter(|_| !local) {
+        let mut builder = slipway_client::builder(&stored.url)?.token(stored.token.expose().into());
+        if let Some(ca) = &stored.ca_file {
+            builder = builder.extra_ca_pem(crate::files::read(ca, "CA file")?);
+        }
+        match builder.build()?.revoke_token(id).await {
+            Ok(()) => revoked = true,
+            // Revoked or expired already: nothing is left to do.
+            Err(error) if error.is(kind::UNAUTHENTICATED) || error.is(kind::NOT_FOUND) => {}
+            Err(error) => {
+                let failure = Failure::from(error);
+                return Err(if failure.exit() == Exit::Unavailable {
+                    failure.help("try again later, or forget the token here without revoking it: slipway logout --local")
+                } else {
+                    failure
+                });
+            }
+        }
+    }
+    config::forget(&path)?;
+    let shown = serde_json::json!({"logged_out": true, "url": stored.url, "token_revoked": revoked});
+    context.output.show(&shown, || {
+        let token = if revoked { "; the token is revoked" } else { "" };
+        format!("logged out of {}{token}\n", clean(&stored.url))
+    })
+}
+
+pub(super) async fn whoami(context: &Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let whoami = client.whoami().await?;
+    context
+        .output
+        .show(&whoami, || format!("{} at {}\n", who(&whoami), client.url()))
+}
+
+fn who(whoami: &Whoami) -> String {
+    match whoami {
+        Whoami::Principal { name, role } => format!("{name}, {role}"),
+        Whoami::Host { name } => format!("the host {name}, which may only sync"),
+    }
+}
+
+fn password(login: &Login, url: &str) -> Result<SecretString, Failure> {
+    let password = if login.password_stdin {
+        let mut line = String::new();
+        io::stdin()
+            .lock()
+            .take(64 * 1024)
+            .read_line(&mut line)
+            .map_err(|error| Failure::io("cannot read the password from stdin", &error))?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    } else if io::stdin().is_terminal() {
+        rpassword::prompt_password(format!("Password of {} at {url}: ", login.name))
+            .map_err(|error| Failure::io("cannot read the password", &error))?
+    } else {
+        return Err(Failure::usage("there is no terminal to ask for the password on")
+            .help("give it on stdin with --password-stdin, or use SLIPWAY_TOKEN_FILE"));
+    };
+    if password.is_empty() {
+        return Err(Failure::usage("the password is empty"));
+    }
+    Ok(password.into())
+}
+
+fn token_from_stdin() -> Result<SecretString, Failure> {
+    let token = if io::stdin().is_terminal() {
+        rpassword::prompt_password("Token: ").map_err(|error| Failure::io("cannot read the token", &error))?
+    } else {
+        let mut text = String::new();
+        io::stdin()
+            .lock()
+            .take(64 * 1024)
+            .read_to_string(&mut text)
+            .map_err(|error| Failure::io("cannot read the token from stdin", &error))?;
+        text
+    };
+    let token = token.trim();
+    if token.starts_with(TOKEN_PREFIX) {
+        Ok(token.into())
+    } else {
+        Err(Failure::usage("what stdin gave is no token").help(format!(
+            "a token begins with {TOKEN_PREFIX}; `slipway token create` makes one"
+        )))
+    }
+}
+
+fn explain(error: slipway_client::ClientError) -> Failure {
+    let wrong = error.is(kind::UNAUTHENTICATED);
+    let failure = Failure::from(error);
+    if wrong {
+        failure.help(
+            "the admin's password is what the API has as ADMIN_PASSWORD; others log in with --token-stdin",
+        )
+    } else {
+        failure
+    }
+}
+
+/// What the token is for when nobody said: this machine.
+fn machine_label() -> String {
+    let name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    format!(
+        "slipway login on {}",
+        if name.is_empty() { "some machine" } else { name }
+    )
+}

@@ -1,0 +1,169 @@
+//! Releases.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use slipway_domain::{HostName, StorePath};
+use slipway_wire::page::PageQuery;
+use slipway_wire::release::{CreateRelease, Release, Source};
+
+use super::{List, flake, page_size};
+use crate::Failure;
+use crate::args::{self, ReleaseCommand};
+use crate::context::Context;
+use crate::table::{Cell, Table};
+use crate::text::{ago, clean, count, instant};
+
+pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<(), Failure> {
+    let output = context.output;
+    match command {
+        ReleaseCommand::Create(create) => register(context, create).await,
+        ReleaseCommand::List { limit } => {
+            let client = context.client()?;
+            let mut releases = Vec::new();
+            let mut after = None;
+            while releases.len() < limit as usize {
+                let wanted = limit - u32::try_from(releases.len()).unwrap_or(limit);
+                let query = PageQuery {
+                    after,
+                    limit: Some(page_size(wanted)),
+                };
+                let page = client.releases(&query).await?;
+                releases.extend(page.items);
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            releases.truncate(limit as usize);
+            output.show(&List { items: &releases }, || {
+                let now = (output.now)();
+                let mut table = Table::new(&["RELEASE", "MADE", "BY", "HOSTS", "COMMIT", "MESSAGE"]);
+                for release in &releases {
+                    let rev = release.source.rev.as_deref();
+                    table.row([
+                        release.id.to_string().into(),
+                        ago(now, Some(release.created_at)).into(),
+                        release.author.as_str().into(),
+                        release.closures.len().to_string().into(),
+                        Cell::maybe(rev.map(|rev| rev.chars().take(10).collect::<String>())),
+                        Cell::maybe(release.message.as_ref()),
+                    ]);
+                }
+                table.render(output.colour, "no releases; register one: slipway release create")
+            })
+        }
+        ReleaseCommand::Show { id } => {
+            let release = context.client()?.release(id).await?;
+            output.show(&release, || text(&release))
+        }
+    }
+}
+
+async fn register(context: &Context, create: args::CreateRelease) -> Result<(), Failure> {
+    // Before a build that may take an hour.
+    let client = context.client()?;
+    let (closures, source) = match &create.flake {
+        None => (closures(&create.closures)?, Source::default()),
+        Some(flake) => {
+            client.whoami().await?;
+            let built = flake::build(context.output, flake, &create.hosts, create.cache.as_deref()).await?;
+            (built.closures, built.source)
+        }
+    };
+    let request = CreateRelease {
+        closures,
+        source,
+        message: create.message,
+    };
+    let release = client.create_release(&request).await?;
+    context.output.show(&release, || {
+        format!(
+            "registered the release {id} for {}\nnext: slipway rollout start ENV {id} --watch\n",
+            count(release.closures.len(), "host"),
+            id = release.id
+        )
+    })
+}
+
+/// Reads `HOST=PATH` arguments. Everything that is wrong is told at once.
+fn closures(arguments: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+    let mut closures = BTreeMap::new();
+    let mut wrong: Vec<(&str, String)> = Vec::new();
+    for argument in arguments {
+        let Some((host, path)) = argument.split_once('=') else {
+            wrong.push((argument, "it has no `=`; give HOST=PATH".to_owned()));
+            continue;
+        };
+        match (host.parse::<HostName>(), path.parse::<StorePath>()) {
+            (Ok(_), Ok(_)) => {
+                if closures.insert(host.to_owned(), path.to_owned()).is_some() {
+                    wrong.push((
+                        argument,
+                        format!("the host {host} is given twice; give each once"),
+                    ));
+                }
+            }
+            (host, path) => {
+                wrong.extend(host.err().map(|error| (argument.as_str(), error.to_string())));
+                wrong.extend(path.err().map(|error| (argument.as_str(), error.to_string())));
+            }
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(closures);
+    }
+    let failure = Failure::usage(format!("{} cannot be used", count(wrong.len(), "closure")));
+    Err(wrong.into_iter().fold(failure, |failure, (argument, why)| {
+        failure.field(format!("--closure {argument}"), why)
+    }))
+}
+
+fn text(release: &Release) -> String {
+    let maybe = |text: &Option<String>| text.as_deref().map_or("-".to_owned(), clean);
+    let mut text = format!(
+        "release   {}\nmade      {} by {}\nmessage   {}\nflake     {}\ncommit    {}\nnarHash   {}\n",
+        release.id,
+        instant(release.created_at),
+        release.author,
+        maybe(&release.message),
+        maybe(&release.source.flake_ref),
+        maybe(&release.source.rev),
+        maybe(&release.source.nar_hash),
+    );
+    for (host, closure) in &release.closures {
+        let _ = writeln!(text, "closure   {host}={closure}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d";
+
+    #[test]
+    fn all_wrong_closures_are_told_at_once() {
+        let good = format!("web-1=/nix/store/{HASH}-a");
+        let arguments: Vec<String> = [
+            good.as_str(),
+            &format!("web-1=/nix/store/{HASH}-b"),
+            "web-2",
+            "Web=/nix/store/../x",
+        ]
+        .map(str::to_owned)
+        .into();
+        let failure = format!("{:?}", closures(&arguments).unwrap_err());
+        for said in [
+            "4 closures cannot be used",
+            "the host web-1 is given twice",
+            "it has no `=`",
+            "not a valid host name",
+            "`..` part",
+        ] {
+            assert!(failure.contains(said), "{said}: {failure}");
+        }
+        assert_eq!(closures(&[good]).unwrap().len(), 1);
+    }
+}

@@ -1,0 +1,248 @@
+//! Rollouts.
+
+use std::fmt::Write as _;
+
+use slipway_client::Client;
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{RolloutId, Strategy};
+use slipway_wire::audit::{Event, EventQuery};
+use slipway_wire::page::MAX_LIMIT;
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
+
+use super::{List, audit, page_size, strategy};
+use crate::args::{Order, RolloutCommand, RolloutRef};
+use crate::context::Context;
+use crate::output::Output;
+use crate::table::{Cell, Table, rollout_state, step_state};
+use crate::text::{ago, clean, instant, maybe_instant, short_duration};
+use crate::{Exit, Failure, watch};
+
+pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Exit, Failure> {
+    let output = context.output;
+    let client = context.client()?;
+    match command {
+        RolloutCommand::Start {
+            environment,
+            release,
+            strategy: args,
+            watch: watching,
+            how,
+        } => {
+            let base = if strategy::changes_the_old(&args) {
+                client.environment(&environment).await?.strategy
+            } else {
+                Strategy::default()
+            };
+            let strategy = strategy::is_given(&args)
+                .then(|| strategy::build(&args, base))
+                .transpose()?;
+            let create = CreateRollout {
+                environment,
+                release,
+                strategy,
+            };
+            let rollout = client.create_rollout(&create).await?;
+            let id = rollout.summary.id;
+            if watching {
+                output.note(format_args!("started the rollout {id}"));
+                return watch::watch(&output, &client, id, &how).await;
+            }
+            output.show(&rollout, || {
+                format!(
+                    "started the rollout {id}: {}\nnext: slipway rollout watch {id}\n",
+                    rollout.summary.state
+                )
+            })?;
+        }
+        RolloutCommand::Watch { rollout, how } => {
+            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
+            return watch::watch(&output, &client, id, &how).await;
+        }
+        RolloutCommand::List { env, limit } => {
+            let rollouts = list(&client, env, limit).await?;
+            output.show(&List { items: &rollouts }, || list_text(&rollouts, &output))?;
+        }
+        RolloutCommand::Show { rollout } => {
+            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
+            let rollout = client.rollout(id).await?;
+            output.show(&rollout, || text(&rollout, &output))?;
+        }
+        RolloutCommand::Approve(order) => give(&client, &output, order, CommandKind::Approve).await?,
+        RolloutCommand::Pause(order) => give(&client, &output, order, CommandKind::Pause).await?,
+        RolloutCommand::Resume(order) => give(&client, &output, order, CommandKind::Resume).await?,
+        RolloutCommand::Revert(order) => give(&client, &output, order, CommandKind::Revert).await?,
+        RolloutCommand::Abort(order) => give(&client, &output, order, CommandKind::Abort).await?,
+        RolloutCommand::Events { rollout, after } => {
+            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
+            let events = events(&client, id, after).await?;
+            output.show(&List { items: &events }, || {
+                if events.is_empty() {
+                    return format!("no events after number {after}\n");
+                }
+                events.iter().map(audit::line).collect()
+            })?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+#[derive(PartialEq)]
+enum Which {
+    /// An order is only ever meant for a rollout that is not over.
+    Open,
+    OpenOrNewest,
+}
+
+async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<RolloutId, Failure> {
+    let name = match rollout {
+        RolloutRef::Id(id) => return Ok(*id),
+        RolloutRef::Environment(name) => name,
+    };
+    if let Some(id) = client.environment(name).await?.open_rollout {
+        return Ok(id);
+    }
+    if which == Which::Open {
+        return Err(
+            Failure::not_found(format!("the environment {name} has no rollout under way"))
+                .help(format!("slipway rollout list --env {name}")),
+        );
+    }
+    let query = RolloutQuery {
+        environment: Some(name.clone()),
+        after: None,
+        limit: Some(1),
+    };
+    let newest = client.rollouts(&query).await?.items.into_iter().next();
+    newest.map(|rollout| rollout.id).ok_or_else(|| {
+        Failure::not_found(format!("the environment {name} never had a rollout"))
+            .help(format!("start one: slipway rollout start {name} RELEASE"))
+    })
+}
+
+async fn give(client: &Client, output: &Output, order: Order, command: CommandKind) -> Result<(), Failure> {
+    let id = resolve(client, &order.rollout, Which::Open).await?;
+    let request = CreateCommand {
+        command,
+        reason: order.reason,
+    };
+    let rollout = client.command_rollout(id, &request).await?;
+    output.show(&rollout, || {
+        format!(
+            "asked the rollout {id} to {}; it is {} now\nnext: slipway rollout watch {id}\n",
+            command.as_str(),
+            rollout.summary.state
+        )
+    })
+}
+
+async fn list(
+    client: &Client,
+    environment: Option<slipway_domain::EnvironmentName>,
+    limit: u32,
+) -> Result<Vec<RolloutSummary>, Failure> {
+    let mut rollouts: Vec<RolloutSummary> = Vec::new();
+    let mut after = None;
+    while rollouts.len() < limit as usize {
+        let wanted = limit - u32::try_from(rollouts.len()).unwrap_or(limit);
+        let query = RolloutQuery {
+            environment: environment.clone(),
+            after,
+            limit: Some(page_size(wanted)),
+        };
+        let page = client.rollouts(&query).await?;
+        rollouts.extend(page.items);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    rollouts.truncate(limit as usize);
+    Ok(rollouts)
+}
+
+async fn events(client: &Client, id: RolloutId, mut after: i64) -> Result<Vec<Event>, Failure> {
+    let mut events = Vec::new();
+    loop {
+        let query = EventQuery {
+            after: Some(after),
+            limit: Some(MAX_LIMIT),
+        };
+        let page = client.rollout_events(id, &query, None).await?.items;
+        match page.last() {
+            Some(last) if last.number > after => after = last.number,
+            _ => return Ok(events),
+        }
+        events.extend(page);
+    }
+}
+
+fn list_text(rollouts: &[RolloutSummary], output: &Output) -> String {
+    let now = (output.now)();
+    let mut table = Table::new(&["ROLLOUT", "ENV", "STATE", "STARTED", "TOOK", "BY", "REASON"]);
+    for rollout in rollouts {
+        let took = rollout
+            .finished_at
+            .map(|end| short_duration(end - rollout.created_at));
+        table.row([
+            rollout.id.to_string().into(),
+            rollout.environment.as_str().into(),
+            rollout_state(rollout.state),
+            ago(now, Some(rollout.created_at)).into(),
+            Cell::maybe(took),
+            rollout.author.as_str().into(),
+            Cell::maybe(rollout.reason.as_ref()),
+        ]);
+    }
+    table.render(
+        output.colour,
+        "no rollouts; start one: slipway rollout start ENV RELEASE",
+    )
+}
+
+fn text(rollout: &Rollout, output: &Output) -> String {
+    let summary = &rollout.summary;
+    let reason = summary.reason.as_deref().map(|why| format!(": {}", clean(why)));
+    let mut text = format!(
+        "rollout      {}\nenvironment  {}\nrelease      {}\nstate        {}{}\nsince        {}\nstarted      {} by {}\nover         {}\n",
+        summary.id,
+        summary.environment,
+        summary.release,
+        summary.state,
+        reason.unwrap_or_default(),
+        instant(summary.since),
+        instant(summary.created_at),
+        summary.author,
+        maybe_instant(summary.finished_at),
+    );
+    if let Some(approver) = &rollout.approver {
+        let _ = writeln!(text, "approved by  {approver}");
+    }
+    if !rollout.pending_commands.is_empty() {
+        let pending: Vec<_> = rollout
+            .pending_commands
+            .iter()
+            .map(|kind| kind.as_str())
+            .collect();
+        let _ = writeln!(text, "asked to     {}", pending.join(", "));
+    }
+    let _ = write!(text, "strategy\n{}\n", strategy::text(&rollout.strategy, "  "));
+    text.push_str(&steps(rollout, output));
+    text
+}
+
+fn steps(rollout: &Rollout, output: &Output) -> String {
+    let now = (output.now)();
+    let mut table = Table::new(&["WAVE", "HOST", "STATE", "SINCE", "FAILURES", "CLOSURE", "REASON"]);
+    for step in &rollout.steps {
+        table.row([
+            watch::wave_name(step.wave).into(),
+            step.host.as_str().into(),
+            step_state(step.state),
+            ago(now, Some(step.since)).into(),
+            step.failures.to_string().into(),
+            step.closure.short().into(),
+            Cell::maybe(step.reason.as_ref()),
+        ]);
+    }
+    table.render(output.colour, "no hosts take part")
+}

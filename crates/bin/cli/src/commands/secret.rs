@@ -1,0 +1,77 @@
+//! Tokens that are shown once.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use slipway_domain::TokenId;
+use slipway_wire::access::{TokenCreated, TokenSecret};
+
+use crate::Failure;
+use crate::files::PrivateFile;
+
+/// Where a new token goes, made ready before there is one.
+pub(super) struct Sink(Option<(PrivateFile, PathBuf)>);
+
+/// A token that was made, as `--json` shows it.
+#[derive(Serialize)]
+pub(super) struct Made {
+    id: TokenId,
+    expires_at: Option<chrono::DateTime<chrono::Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<TokenSecret>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_file: Option<PathBuf>,
+}
+
+impl Sink {
+    /// Prepares the file if one was asked for, so that a token is not made and then lost.
+    pub(super) fn prepare(file: Option<&Path>) -> Result<Self, Failure> {
+        let prepared = file.map(|path| {
+            PrivateFile::prepare(path)
+                .map(|file| (file, path.to_owned()))
+                .map_err(|error| {
+                    Failure::usage(format!("cannot write the token to {}: {error}", path.display()))
+                })
+        });
+        prepared.transpose().map(Self)
+    }
+
+    /// Puts the token into the file, or keeps it to be shown.
+    pub(super) fn take(self, created: TokenCreated) -> Result<Made, Failure> {
+        let TokenCreated {
+            id,
+            token,
+            expires_at,
+        } = created;
+        let (token, token_file) = match self.0 {
+            None => (Some(token), None),
+            Some((file, path)) => {
+                file.commit(&format!("{}\n", token.expose())).map_err(|error| {
+                    Failure::internal(format!(
+                        "the token {id} was made but cannot be written to {}: {error}",
+                        path.display()
+                    ))
+                    .help("make another one")
+                })?;
+                (None, Some(path))
+            }
+        };
+        Ok(Made {
+            id,
+            expires_at,
+            token,
+            token_file,
+        })
+    }
+}
+
+impl Made {
+    /// The token, or the file that it is in, with what to do about it.
+    pub(super) fn text(&self) -> String {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => format!("token: {}\nIt is shown now and never again.\n", token.expose()),
+            (None, Some(path)) => format!("the token is in {}\n", path.display()),
+            (None, None) => String::new(),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The fleet at a glance.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use slipway_domain::EnvironmentName;
+use slipway_wire::fleet::{Environment, Host, HostQuery};
+
+use crate::Failure;
+use crate::context::Context;
+use crate::output::Output;
+use crate::table::{Cell, Table, Tone, step_state};
+use crate::text::{ago, clean, count};
+
+/// Clocks that are further apart than this break certificates and logs.
+const NOTABLE_SKEW_SECONDS: i64 = 30;
+
+#[derive(Serialize)]
+struct Fleet {
+    environments: Vec<Environment>,
+    hosts: Vec<Host>,
+}
+
+pub(super) async fn run(context: &Context, environment: Option<EnvironmentName>) -> Result<(), Failure> {
+    let client = context.client()?;
+    let environments = match &environment {
+        Some(name) => vec![client.environment(name).await?],
+        None => client.environments().await?,
+    };
+    let hosts = client.hosts(&HostQuery { environment }).await?;
+    let fleet = Fleet { environments, hosts };
+    context.output.show(&fleet, || text(&fleet, &context.output))
+}
+
+fn text(fleet: &Fleet, output: &Output) -> String {
+    let mut text = String::new();
+    for environment in &fleet.environments {
+        let hosts: Vec<&Host> = fleet
+            .hosts
+            .iter()
+            .filter(|host| host.environment == environment.name && host.retired_at.is_none())
+            .collect();
+        let online = hosts.iter().filter(|host| host.online).count();
+        let rollout = environment
+            .open_rollout
+            .map_or("no rollout under way".to_owned(), |id| {
+                format!("rollout {id} under way")
+            });
+        let _ = writeln!(
+            text,
+            "{}: {}, {online} online; {rollout}",
+            environment.name,
+            count(hosts.len(), "host")
+        );
+        text.push_str(&table(&hosts, output));
+        for note in hosts.iter().flat_map(|host| notes(host)) {
+            let _ = writeln!(text, "! {note}");
+        }
+        text.push('\n');
+    }
+    if text.is_empty() {
+        text.push_str("no environments; make one: slipway env create NAME\n");
+    }
+    text
+}
+
+fn table(hosts: &[&Host], output: &Output) -> String {
+    let now = (output.now)();
+    let mut table = Table::new(&["HOST", "STATE", "SEEN", "LIVE", "BOOT DEFAULT", "STEP", "SKEW"]);
+    for host in hosts {
+        table.row([
+            host.name.as_str().into(),
+            presence(host),
+            ago(now, host.last_seen_at).into(),
+            Cell::maybe(host.live.as_ref().map(slipway_domain::StorePath::short)),
+            boot_default(host),
+            host.step
+                .as_ref()
+                .map_or_else(|| "-".into(), |step| step_state(step.state)),
+            skew(host),
+        ]);
+    }
+    table.render(output.colour, "no hosts")
+}
+
+fn boot_default(host: &Host) -> Cell {
+    match (&host.live, &host.boot_default) {
+        (Some(live), Some(boot)) if live == boot => "same".into(),
+        (Some(_), Some(boot)) => Cell::new(format!("differs: {}", boot.short()), Tone::Busy),
+        _ => "unknown".into(),
+    }
+}
+
+/// Whether the host is there, as a cell.
+pub(super) fn presence(host: &Host) -> Cell {
+    let tone = if host.online { Tone::Good } else { Tone::Bad };
+    Cell::new(presence_text(host), tone)
+}
+
+/// Whether the host is there.
+pub(super) fn presence_text(host: &Host) -> &'static str {
+    match (host.retired_at, host.online) {
+        (Some(_), _) => "retired",
+        (None, true) => "online",
+        (None, false) => "offline",
+    }
+}
+
+/// How far the host's clock is off.
+pub(super) fn skew_text(host: &Host) -> String {
+    host.clock_skew_seconds
+        .map_or_else(|| "unknown".to_owned(), |seconds| format!("{seconds:+} s"))
+}
+
+fn skew(host: &Host) -> Cell {
+    let tone = match host.clock_skew_seconds {
+        Some(seconds) if seconds.abs() > NOTABLE_SKEW_SECONDS => Tone::Bad,
+        _ => Tone::Plain,
+    };
+    Cell::new(skew_text(host), tone)
+}
+
+fn notes(host: &Host) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(seconds) = host.clock_skew_seconds.filter(|s| s.abs() > NOTABLE_SKEW_SECONDS) {
+        let way = if seconds > 0 { "ahead" } else { "behind" };
+        notes.push(format!(
+            "{}: its clock is {} s {way}; set it",
+            host.name,
+            seconds.abs()
+        ));
+    }
+    if let Some(step) = &host.step
+        && let Some(reason) = &step.reason
+    {
+        notes.push(format!("{}: {}: {}", host.name, step.state, clean(reason)));
+    }
+    notes
+}

@@ -1,0 +1,130 @@
+//! What `slipway login` keeps: one API with its token.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use slipway_domain::TokenId;
+use slipway_wire::access::TokenSecret;
+
+use crate::Failure;
+use crate::files::{PrivateFile, private_folder};
+
+/// The content of `config.json`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Stored {
+    /// The API's address.
+    pub url: String,
+    /// A PEM file with an extra CA; absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// The token. It is only ever sent to `url`.
+    pub token: TokenSecret,
+    /// The token's id, when it was made by this login: then logout revokes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_id: Option<TokenId>,
+}
+
+/// The file's place: `$XDG_CONFIG_HOME/slipway/config.json`, else `~/.config/slipway/config.json`.
+///
+/// As the XDG specification asks, a relative `XDG_CONFIG_HOME` counts as none.
+pub fn place(xdg_config_home: Option<&Path>, home: Option<&Path>) -> Result<PathBuf, Failure> {
+    let base = match (xdg_config_home, home) {
+        (Some(xdg), _) if xdg.is_absolute() => xdg.to_owned(),
+        (_, Some(home)) if home.is_absolute() => home.join(".config"),
+        _ => {
+            return Err(Failure::usage("there is no folder to keep a login in").help(
+                "set HOME or XDG_CONFIG_HOME to an absolute path, or use SLIPWAY_URL and SLIPWAY_TOKEN_FILE",
+            ));
+        }
+    };
+    Ok(base.join("slipway/config.json"))
+}
+
+/// Reads the file; none when there is none. The second value says that others may read it too.
+pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, Failure> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => {
+            return Err(Failure::io(
+                format_args!("cannot read {}", path.display()),
+                &error,
+            ));
+        }
+    };
+    let stored = serde_json::from_str(&text).map_err(|error| {
+        // The error's own text could hold a part of the token.
+        Failure::usage(format!("{} is damaged at line {}", path.display(), error.line()))
+            .help("log in again: slipway login")
+    })?;
+    let mode = fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
+    Ok(Some((stored, mode & 0o077 != 0)))
+}
+
+/// A login about to be kept.
+#[derive(Debug)]
+pub struct Pending(PrivateFile, PathBuf);
+
+/// Makes sure that a login can be kept, before there is one.
+pub fn prepare(path: &Path) -> Result<Pending, Failure> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    private_folder(folder)
+        .and_then(|()| PrivateFile::prepare(path))
+        .map(|file| Pending(file, path.to_owned()))
+        .map_err(|error| Failure::io(format_args!("cannot write {}", path.display()), &error))
+}
+
+impl Pending {
+    /// Keeps it: 0600 in a folder that is 0700, whole or not at all.
+    pub fn save(self, stored: &Stored) -> Result<(), Failure> {
+        let json = serde_json::to_string_pretty(stored)
+            .map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
+        self.0
+            .commit(&(json + "\n"))
+            .map_err(|error| Failure::io(format_args!("cannot write {}", self.1.display()), &error))
+    }
+}
+
+/// Removes the file, if there is one.
+pub fn forget(path: &Path) -> Result<(), Failure> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::io(
+            format_args!("cannot remove {}", path.display()),
+            &error,
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_follows_the_xdg_rules() {
+        let at = |xdg: Option<&str>, home: Option<&str>| {
+            place(xdg.map(Path::new), home.map(Path::new)).map(|path| path.display().to_string())
+        };
+        assert_eq!(at(Some("/x"), Some("/h")).unwrap(), "/x/slipway/config.json");
+        assert_eq!(
+            at(Some("rel"), Some("/h")).unwrap(),
+            "/h/.config/slipway/config.json"
+        );
+        assert!(at(None, None).is_err());
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_without_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.json");
+        fs::write(&path, "{\"url\":\"https://a\",\"token\":[\"slw_secret\"]}").unwrap();
+        let failure = format!("{:?}", load(&path).unwrap_err());
+        assert!(
+            failure.contains("is damaged") && !failure.contains("slw_"),
+            "{failure}"
+        );
+    }
+}

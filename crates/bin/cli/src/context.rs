@@ -1,0 +1,197 @@
+//! Which API to talk to, and as whom.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use secrecy::SecretString;
+use slipway_client::{Client, ClientBuilder};
+
+use crate::Failure;
+use crate::args::Global;
+use crate::config::{self, Stored};
+use crate::files;
+use crate::output::Output;
+
+/// The environment variables that count, with what they mean.
+pub const VARIABLES: &[(&str, &str)] = &[
+    (
+        "SLIPWAY_URL",
+        "The API's address. `--url` goes before it, and it before what `slipway login` kept.",
+    ),
+    (
+        "SLIPWAY_TOKEN",
+        "The token. There is no flag for it: a command line can be read by everybody on the machine.",
+    ),
+    (
+        "SLIPWAY_TOKEN_FILE",
+        "A file with the token. Not together with `SLIPWAY_TOKEN`; `--token-file` goes before both.",
+    ),
+    (
+        "SLIPWAY_CA_FILE",
+        "A PEM file with a CA to trust besides the machine's own. `--ca-file` goes before it.",
+    ),
+    (
+        "XDG_CONFIG_HOME",
+        "Where `slipway login` keeps its file, `slipway/config.json`; `~/.config` when not set.",
+    ),
+    ("NO_COLOR", "No colours when it is set to anything."),
+];
+
+/// What the process finds around it, read once.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    url: Option<String>,
+    token: Option<SecretString>,
+    token_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    config_home: Option<PathBuf>,
+    home: Option<PathBuf>,
+    no_color: bool,
+    dumb: bool,
+}
+
+impl Surroundings {
+    /// Reads the environment. A variable that is empty counts as not set.
+    #[must_use]
+    pub fn read() -> Self {
+        let get = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let text = |value: OsString| value.to_string_lossy().into_owned();
+        Self {
+            url: get("SLIPWAY_URL").map(text),
+            token: get("SLIPWAY_TOKEN").map(|token| text(token).trim().into()),
+            token_file: get("SLIPWAY_TOKEN_FILE").map(PathBuf::from),
+            ca_file: get("SLIPWAY_CA_FILE").map(PathBuf::from),
+            config_home: get("XDG_CONFIG_HOME").map(PathBuf::from),
+            home: get("HOME").map(PathBuf::from),
+            no_color: get("NO_COLOR").is_some(),
+            dumb: get("TERM").is_some_and(|term| term == "dumb"),
+        }
+    }
+}
+
+/// Everything that a command needs to begin.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Where and how to show things.
+    pub output: Output,
+    around: Surroundings,
+    global: Global,
+}
+
+impl Context {
+    /// Puts together what was typed and what was found.
+    #[must_use]
+    pub fn new(around: Surroundings, global: Global) -> Self {
+        let stdout = std::io::stdout().is_terminal();
+        Self {
+            output: Output {
+                json: global.json,
+                colour: stdout && !around.no_color && !around.dumb,
+                terminal: std::io::stderr().is_terminal() && (stdout || global.json) && !around.dumb,
+                now: || SystemTime::now().into(),
+            },
+            around,
+            global,
+        }
+    }
+
+    /// Where the login is kept.
+    pub fn config_path(&self) -> Result<PathBuf, Failure> {
+        config::place(self.around.config_home.as_deref(), self.around.home.as_deref())
+    }
+
+    /// What `slipway login` kept, if anything.
+    pub fn stored(&self) -> Result<Option<Stored>, Failure> {
+        let Ok(path) = self.config_path() else {
+            return Ok(None);
+        };
+        let Some((stored, readable)) = config::load(&path)? else {
+            return Ok(None);
+        };
+        if readable {
+            self.output.warn(format_args!(
+                "other users can read your token; run: chmod 600 {}",
+                path.display()
+            ));
+        }
+        Ok(Some(stored))
+    }
+
+    /// A client without a token, and the CA file in force.
+    pub fn anonymous(&self) -> Result<(ClientBuilder, Option<PathBuf>), Failure> {
+        self.target(self.stored()?.as_ref())
+    }
+
+    /// A client with the token in force.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let given = self.given_token()?;
+        // With all of it given from outside, a login that was kept is none of this command's business.
+        let complete = given.is_some() && (self.global.url.is_some() || self.around.url.is_some());
+        let stored = if complete { None } else { self.stored()? };
+        let (builder, _) = self.target(stored.as_ref())?;
+        let kept = stored
+            .filter(|stored| is_same(&stored.url, &builder))
+            .map(|stored| SecretString::from(stored.token.expose()));
+        let Some(token) = given.or(kept) else {
+            return Err(
+                Failure::not_logged_in(format!("you are not logged in to {}", builder.url()))
+                    .help("run `slipway login`, or set SLIPWAY_TOKEN_FILE or SLIPWAY_TOKEN"),
+            );
+        };
+        Ok(builder.token(token).build()?)
+    }
+
+    fn target(&self, stored: Option<&Stored>) -> Result<(ClientBuilder, Option<PathBuf>), Failure> {
+        let url = self.global.url.as_deref().or(self.around.url.as_deref());
+        let Some(url) = url.or(stored.map(|stored| stored.url.as_str())) else {
+            return Err(Failure::not_logged_in("no API address is known")
+                .help("run `slipway login --url https://…`, or set SLIPWAY_URL"));
+        };
+        let mut builder =
+            slipway_client::builder(url)?.user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
+        let ca = self
+            .global
+            .ca_file
+            .clone()
+            .or_else(|| self.around.ca_file.clone());
+        let ca = ca.or_else(|| {
+            let stored = stored.filter(|stored| is_same(&stored.url, &builder))?;
+            stored.ca_file.clone()
+        });
+        if let Some(path) = &ca {
+            builder = builder.extra_ca_pem(files::read(path, "CA file")?);
+        }
+        if builder.is_readable_on_the_way() {
+            self.output.warn(format_args!(
+                "{} is plain HTTP: your token can be read on the way; use https",
+                builder.url()
+            ));
+        }
+        Ok((builder, ca.map(|path| absolute(&path))))
+    }
+
+    fn given_token(&self) -> Result<Option<SecretString>, Failure> {
+        if let Some(path) = &self.global.token_file {
+            return files::read_secret(path, "token file").map(Some);
+        }
+        match (&self.around.token, &self.around.token_file) {
+            (Some(_), Some(_)) => Err(
+                Failure::usage("SLIPWAY_TOKEN and SLIPWAY_TOKEN_FILE are both set").help("unset one of them"),
+            ),
+            (Some(token), None) => Ok(Some(token.clone())),
+            (None, Some(path)) => files::read_secret(path, "token file of SLIPWAY_TOKEN_FILE").map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+/// Whether the address is the builder's: a token is never sent anywhere but to the API that gave it.
+fn is_same(url: &str, builder: &ClientBuilder) -> bool {
+    slipway_client::builder(url).is_ok_and(|other| other.url() == builder.url())
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}

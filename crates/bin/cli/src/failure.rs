@@ -1,0 +1,204 @@
+//! Errors as a person or a script sees them.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+use slipway_client::ClientError;
+use slipway_wire::problem::{FieldProblem, TYPE_PREFIX, kind};
+
+use crate::Exit;
+use crate::text::clean;
+
+/// An error that ends the command.
+///
+/// As text it is `error: …`, one line a field, and `help: …`; with `--json` a problem document (RFC 9457) on stderr.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Failure(Box<Details>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+struct Details {
+    /// `urn:slipway:problem:` and the API's kind, or one that begins with `cli-`.
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldProblem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<String>,
+    #[serde(rename = "exit_code", serialize_with = "code")]
+    exit: Exit,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+fn code<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u8(exit.code())
+}
+
+impl Failure {
+    fn new(exit: Exit, kind: &str, title: &str, detail: impl Into<String>) -> Self {
+        Self(Box::new(Details {
+            kind: format!("{TYPE_PREFIX}{kind}"),
+            title: title.to_owned(),
+            status: None,
+            detail: detail.into(),
+            request_id: None,
+            fields: Vec::new(),
+            help: None,
+            exit,
+        }))
+    }
+
+    /// What was typed, set or written in a file is wrong.
+    pub fn usage(detail: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "cli-usage", "Wrong usage", detail)
+    }
+
+    /// There is no token to ask with.
+    pub fn not_logged_in(detail: impl Into<String>) -> Self {
+        Self::new(Exit::Denied, kind::UNAUTHENTICATED, "Not logged in", detail)
+    }
+
+    /// No such thing, as found out on this side.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(Exit::NotFound, kind::NOT_FOUND, "Not found", detail)
+    }
+
+    /// A file or a terminal does not do what it should.
+    pub fn io(what: impl std::fmt::Display, error: &io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Self::new(Exit::PipeClosed, "cli-pipe-closed", "Output closed", "");
+        }
+        Self::internal(format!("{what}: {error}"))
+    }
+
+    /// Something unexpected.
+    pub fn internal(detail: impl Into<String>) -> Self {
+        Self::new(Exit::Internal, "cli-failed", "Failed", detail)
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    fn maybe_help(self, help: Option<String>) -> Self {
+        match help {
+            Some(help) => self.help(help),
+            None => self,
+        }
+    }
+
+    /// Adds something that is wrong, by its place.
+    #[must_use]
+    pub fn field(mut self, field: impl Into<String>, detail: impl std::fmt::Display) -> Self {
+        self.0.fields.push(FieldProblem {
+            field: field.into(),
+            detail: detail.to_string(),
+        });
+        self
+    }
+
+    /// The exit code.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        self.0.exit
+    }
+
+    /// Shows it on stderr and hands back the exit code.
+    #[must_use]
+    pub fn report(self, json: bool) -> Exit {
+        if self.0.exit == Exit::PipeClosed {
+            return self.0.exit;
+        }
+        let text = if json {
+            serde_json::to_string(&self).unwrap_or_default() + "\n"
+        } else {
+            self.to_text()
+        };
+        // Nothing is left to tell anybody when stderr is gone.
+        let _ = io::stderr().write_all(text.as_bytes());
+        self.0.exit
+    }
+
+    fn to_text(&self) -> String {
+        let mut text = format!("error: {}\n", clean(&self.0.detail));
+        for field in &self.0.fields {
+            let _ = writeln!(text, "  {}: {}", clean(&field.field), clean(&field.detail));
+        }
+        if let Some(id) = &self.0.request_id {
+            let _ = writeln!(text, "  request id: {}", clean(id));
+        }
+        if let Some(help) = &self.0.help {
+            let _ = writeln!(text, "help: {help}");
+        }
+        text
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        let help = error.help().map(str::to_owned);
+        let summary = error.summary();
+        match error {
+            ClientError::Problem { problem, retry_after } => {
+                let exit = match problem.status {
+                    401 | 403 => Exit::Denied,
+                    404 => Exit::NotFound,
+                    408 | 429 | 502..=504 => Exit::Unavailable,
+                    400..=499 => Exit::Refused,
+                    _ => Exit::Internal,
+                };
+                let help = match (problem.short_kind(), retry_after) {
+                    (kind::UNAUTHENTICATED, _) => {
+                        Some("log in again: slipway login, or renew SLIPWAY_TOKEN".to_owned())
+                    }
+                    (kind::FORBIDDEN, _) => Some(
+                        "`slipway whoami` shows your role; ask an admin for one that may do this".to_owned(),
+                    ),
+                    (_, Some(wait)) => Some(format!("try again in {} s", wait.as_secs())),
+                    _ => help,
+                };
+                Self(Box::new(Details {
+                    kind: problem.kind,
+                    title: problem.title,
+                    status: Some(problem.status),
+                    detail: summary,
+                    request_id: problem.request_id,
+                    fields: problem.fields,
+                    help,
+                    exit,
+                }))
+            }
+            ClientError::Unreachable { .. } => {
+                Self::new(Exit::Unavailable, "cli-unreachable", "Unreachable", summary).maybe_help(help)
+            }
+            ClientError::BadUrl { .. }
+            | ClientError::BadToken
+            | ClientError::BadCa
+            | ClientError::BadSetup { .. } => Self::usage(summary).maybe_help(help),
+            _ => Self::internal(summary).maybe_help(help),
+        }
+    }
+}
+
+impl From<&clap::Error> for Failure {
+    fn from(error: &clap::Error) -> Self {
+        let text = error.render().to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let detail = lines.next().unwrap_or("the arguments cannot be read");
+        let failure = Self::usage(detail.trim_start_matches("error: "));
+        match text.lines().find(|line| line.starts_with("Usage: ")) {
+            Some(usage) => failure.help(usage),
+            None => failure.help("slipway --help"),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `slipway`, the command line of Slipway.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`args`] | what can be typed |
+//! | [`commands`] | what it does |
+//! | [`watch`] | following a rollout |
+//! | [`context`], [`config`] | which API, with which token, and where `login` keeps them |
+//! | [`output`], [`table`], [`text`] | what is shown |
+//! | [`exit`], [`failure`] | exit codes and errors |
+//! | [`reference`] | docs/cli.md, made from the definitions above |
+
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod context;
+pub mod exit;
+pub mod failure;
+pub mod files;
+pub mod output;
+pub mod reference;
+pub mod table;
+pub mod text;
+pub mod watch;
+
+pub use exit::Exit;
+pub use failure::Failure;
+
+/// The whole command with its subcommands, for help, completions and reference pages.
+#[must_use]
+pub fn command() -> clap::Command {
+    <args::Cli as clap::CommandFactory>::command()
+}

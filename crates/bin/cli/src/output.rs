@@ -1,0 +1,58 @@
+//! What goes to stdout and stderr.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::Failure;
+
+/// Where and how to show things.
+#[derive(Debug, Clone, Copy)]
+pub struct Output {
+    /// One JSON document on stdout, and nothing else.
+    pub json: bool,
+    /// Whether text may have colours.
+    pub colour: bool,
+    /// Whether both stdout and stderr are terminals.
+    pub terminal: bool,
+    /// This machine's clock, for ages.
+    pub now: fn() -> DateTime<Utc>,
+}
+
+impl Output {
+    /// Shows a value: as JSON, or as the text that the closure makes.
+    pub fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+        if self.json {
+            let mut json = serde_json::to_string_pretty(value)
+                .map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
+            json.push('\n');
+            Self::stdout(&json)
+        } else {
+            Self::stdout(&text())
+        }
+    }
+
+    /// Writes to stdout as it is, whatever the mode.
+    pub fn stdout(text: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout
+            .write_all(text.as_bytes())
+            .and_then(|()| stdout.flush())
+            .map_err(|error| Failure::io("cannot write to stdout", &error))
+    }
+
+    /// Says something on the side: on stderr, and not at all with `--json`.
+    pub fn note(&self, text: impl Display) {
+        if !self.json {
+            // A note that cannot be written changes nothing about the outcome.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// Warns: on stderr.
+    pub fn warn(&self, text: impl Display) {
+        self.note(format_args!("warning: {text}"));
+    }
+}

@@ -1,0 +1,128 @@
+//! docs/cli.md, made from the definitions, so that it is never behind them.
+
+use std::fmt::Write as _;
+
+use clap::{Arg, ArgAction, Command};
+
+use crate::Exit;
+use crate::context::VARIABLES;
+
+/// The whole page.
+#[must_use]
+pub fn markdown() -> String {
+    let mut root = crate::command();
+    root.build();
+    let mut page = String::from(
+        "# The command line\n\n\
+         <!-- Generated from crates/bin/cli; to renew it: UPDATE_GENERATED=1 cargo test -p slipway -->\n\n\
+         `slipway` registers releases, rolls them out, watches them and takes them back. Every command takes the global\n\
+         options, shows text for people, and with `--json` exactly one JSON document on stdout for programs. Errors go to\n\
+         stderr: `error: …` with one line for every wrong field and `help: …` with the cure, or with `--json` a problem\n\
+         document (RFC 9457) with `exit_code` and `help` besides. Times are in UTC.\n\n",
+    );
+    page.push_str("## Global options\n\n");
+    options(&mut page, &root, true);
+    page.push_str("\n## Environment variables\n\n| variable | meaning |\n|---|---|\n");
+    for (name, meaning) in VARIABLES {
+        let _ = writeln!(page, "| `{name}` | {meaning} |");
+    }
+    page.push_str("\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
+    for (exit, meaning) in Exit::ALL {
+        let _ = writeln!(page, "| {} | {} |", exit.code(), meaning.trim());
+    }
+    page.push_str("\n## Commands\n");
+    for command in root.get_subcommands() {
+        section(&mut page, command);
+    }
+    page
+}
+
+fn section(page: &mut String, command: &Command) {
+    if command.has_subcommands() {
+        for command in command.get_subcommands() {
+            section(page, command);
+        }
+        return;
+    }
+    let mut usage = command.clone();
+    let usage = usage.render_usage().to_string();
+    let _ = write!(
+        page,
+        "\n### `{}`\n\n{}\n\n```\n{}\n```\n",
+        command.get_bin_name().unwrap_or_else(|| command.get_name()),
+        about(command),
+        usage.trim_start_matches("Usage: ").trim()
+    );
+    let mut rows = String::new();
+    options(&mut rows, command, false);
+    if !rows.is_empty() {
+        let _ = write!(page, "\n{rows}");
+    }
+}
+
+fn about(command: &Command) -> String {
+    let text = command.get_long_about().or(command.get_about());
+    let text = text.map(ToString::to_string).unwrap_or_default();
+    let end = if text.ends_with('.') { "" } else { "." };
+    // The short form has no full stop at the end of its first paragraph.
+    text.trim_end().replacen("\n\n", ".\n\n", 1) + end
+}
+
+fn options(page: &mut String, command: &Command, global: bool) {
+    let mut rows = String::new();
+    let shown = |arg: &&Arg| {
+        arg.is_global_set() == global
+            && !arg.is_hide_set()
+            && !matches!(
+                arg.get_action(),
+                ArgAction::Help | ArgAction::HelpLong | ArgAction::HelpShort | ArgAction::Version
+            )
+    };
+    for arg in command.get_arguments().filter(shown) {
+        let help = arg.get_long_help().or(arg.get_help());
+        let mut help = help
+            .map(ToString::to_string)
+            .unwrap_or_default()
+            .replace("\n\n", ". ");
+        let defaults: Vec<_> = arg
+            .get_default_values()
+            .iter()
+            .map(|v| v.to_string_lossy())
+            .collect();
+        if arg.get_action().takes_values() && !defaults.is_empty() {
+            let _ = write!(help, "; {} when left out", defaults.join(", "));
+        }
+        let _ = writeln!(
+            rows,
+            "| `{}` | {} |",
+            name(arg).replace('|', "\\|"),
+            help.replace('|', "\\|")
+        );
+    }
+    if !rows.is_empty() {
+        let _ = write!(page, "| argument | meaning |\n|---|---|\n{rows}");
+    }
+}
+
+fn name(arg: &Arg) -> String {
+    let value = arg
+        .get_value_names()
+        .map(|names| names[0].to_string())
+        .unwrap_or_default();
+    match (arg.get_short(), arg.get_long()) {
+        (None, None) => value,
+        (short, long) => {
+            let flags: Vec<_> = short
+                .map(|c| format!("-{c}"))
+                .into_iter()
+                .chain(long.map(|name| format!("--{name}")))
+                .collect();
+            let value = if arg.get_action().takes_values() {
+                format!(" {value}")
+            } else {
+                String::new()
+            };
+            format!("{}{value}", flags.join(", "))
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! Following a rollout to its end.
+//!
+//! It asks for the events after the last one that it knows and waits for news on the server's side. An API that goes
+//! away for a while is asked again until it is back: nothing is missed, because the events have numbers.
+
+mod bars;
+mod plain;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use slipway_client::{Client, ClientError};
+use slipway_domain::{RolloutId, RolloutState};
+use slipway_wire::audit::{Event, EventQuery};
+use slipway_wire::page::MAX_LIMIT;
+use slipway_wire::rollout::Rollout;
+use tokio::time::Instant;
+
+use crate::args::Watch;
+use crate::output::Output;
+use crate::text::clean;
+use crate::{Exit, Failure};
+
+/// How long the server is asked to wait for news.
+const POLL: Duration = Duration::from_secs(25);
+/// The longest pause between two tries to reach an API that is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// The name of a wave: number 0 is the canary.
+#[must_use]
+pub fn wave_name(wave: u32) -> String {
+    match wave {
+        0 => "canary".to_owned(),
+        n => n.to_string(),
+    }
+}
+
+/// How the watching is shown.
+enum View {
+    Plain(plain::Plain),
+    Bars(bars::Bars),
+}
+
+impl View {
+    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+        match self {
+            Self::Plain(plain) => plain.event(event),
+            Self::Bars(bars) => {
+                bars.event(event);
+                Ok(())
+            }
+        }
+    }
+
+    fn rollout(&mut self, rollout: &Rollout) {
+        match self {
+            Self::Plain(_) => {}
+            Self::Bars(bars) => bars.rollout(rollout),
+        }
+    }
+
+    fn note(&mut self, text: &str) -> Result<(), Failure> {
+        match self {
+            Self::Plain(plain) => plain.note(text),
+            Self::Bars(bars) => {
+                bars.note(text);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Watches the rollout until it is over, or until what `how` says.
+pub async fn watch(output: &Output, client: &Client, id: RolloutId, how: &Watch) -> Result<Exit, Failure> {
+    let mut view = if output.terminal {
+        View::Bars(bars::Bars::new(output.now))
+    } else {
+        View::Plain(plain::Plain::new(*output))
+    };
+    let mut follower = Follower {
+        client,
+        id,
+        after: 0,
+        until_paused: how.until_paused,
+        last: None,
+        away: false,
+    };
+    let deadline = how
+        .timeout
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let time_up = async {
+        match deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    let outcome = tokio::select! {
+        outcome = follower.follow(&mut view) => outcome,
+        () = time_up => Ok(Exit::TimeUp),
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+    };
+    let last = follower.last;
+    // Takes the bars away before anything else is shown.
+    drop(view);
+    let exit = outcome?;
+    match (exit, last) {
+        (Exit::Interrupted, _) => {
+            output.note(format_args!(
+                "stopped watching; the rollout goes on\nto stop it: slipway rollout abort {id}"
+            ));
+        }
+        (_, Some(rollout)) => output.show(&rollout, || ending(&rollout, exit))?,
+        (_, None) => output.note(format_args!("the rollout {id} could not be seen in time")),
+    }
+    Ok(exit)
+}
+
+/// The last word.
+fn ending(rollout: &Rollout, exit: Exit) -> String {
+    let summary = &rollout.summary;
+    let reason = summary.reason.as_deref().map(|why| format!(": {}", clean(why)));
+    let mut text = format!(
+        "rollout {} {}{}\n",
+        summary.id,
+        summary.state,
+        reason.unwrap_or_default()
+    );
+    for step in &rollout.steps {
+        if let Some(reason) = &step.reason {
+            let _ = writeln!(text, "  {} {}: {}", step.host, step.state, clean(reason));
+        }
+    }
+    let next = match (exit, summary.state) {
+        (Exit::WaitsForPerson, RolloutState::PendingApproval) => "slipway rollout approve",
+        (Exit::WaitsForPerson, _) => "slipway rollout resume, revert or abort",
+        (Exit::TimeUp, _) => "still under way; slipway rollout watch",
+        _ => return text,
+    };
+    let _ = writeln!(text, "next: {next} {}", summary.id);
+    text
+}
+
+struct Follower<'a> {
+    client: &'a Client,
+    id: RolloutId,
+    after: i64,
+    until_paused: bool,
+    last: Option<Rollout>,
+    away: bool,
+}
+
+impl Follower<'_> {
+    async fn follow(&mut self, view: &mut View) -> Result<Exit, Failure> {
+        let mut wait = None;
+        loop {
+            let events = self.events(view, wait).await?;
+            for event in &events {
+                view.event(event)?;
+            }
+            if let Some(last) = events.last() {
+                self.after = self.after.max(last.number);
+            }
+            if events.len() == MAX_LIMIT as usize {
+                // More are there already.
+                wait = None;
+                continue;
+            }
+            let rollout = self.rollout(view).await?;
+            let state = rollout.summary.state;
+            view.rollout(&rollout);
+            self.last = Some(rollout);
+            let waits = matches!(state, RolloutState::Paused | RolloutState::PendingApproval);
+            if state.is_terminal() || (waits && self.until_paused) {
+                // What was written between the two questions.
+                for event in &self.events(view, None).await? {
+                    view.event(event)?;
+                }
+                return Ok(Exit::of(state));
+            }
+            wait = Some(POLL);
+        }
+    }
+
+    async fn events(&mut self, view: &mut View, wait: Option<Duration>) -> Result<Vec<Event>, Failure> {
+        let query = EventQuery {
+            after: Some(self.after),
+            limit: Some(MAX_LIMIT),
+        };
+        let mut tries = 0;
+        loop {
+            let outcome = self.client.rollout_events(self.id, &query, wait).await;
+            if let Some(page) = self.settle(view, outcome, &mut tries).await? {
+                return Ok(page.items);
+            }
+        }
+    }
+
+    async fn rollout(&mut self, view: &mut View) -> Result<Rollout, Failure> {
+        let mut tries = 0;
+        loop {
+            let outcome = self.client.rollout(self.id).await;
+            if let Some(rollout) = self.settle(view, outcome, &mut tries).await? {
+                return Ok(rollout);
+            }
+        }
+    }
+
+    /// Hands an answer on; waits when trying again can help, and says so once.
+    async fn settle<T>(
+        &mut self,
+        view: &mut View,
+        outcome: Result<T, ClientError>,
+        tries: &mut u32,
+    ) -> Result<Option<T>, Failure> {
+        match outcome {
+            Ok(answer) => {
+                if self.away {
+                    self.away = false;
+                    view.note("the API answers again")?;
+                }
+                Ok(Some(answer))
+            }
+            Err(error) if error.is_retryable() && (self.last.is_some() || self.after > 0) => {
+                if !self.away {
+                    self.away = true;
+                    view.note(&format!("{}; trying again", error.summary()))?;
+                }
+                let pause = Duration::from_millis(500 << (*tries).min(4)).min(LONGEST_PAUSE);
+                tokio::time::sleep(error.retry_after().unwrap_or(pause).min(LONGEST_PAUSE)).await;
+                *tries += 1;
+                Ok(None)
+            }
+            // Before the first answer it may be the wrong address as well: say it and end.
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! One line an event, for logs.
+
+use std::io::{self, Write as _};
+
+use chrono::{DateTime, Utc};
+use slipway_wire::audit::Event;
+
+use crate::Failure;
+use crate::output::Output;
+use crate::text::clean;
+
+/// Lines on stdout; on stderr with `--json`, as stdout is for the document then.
+pub(super) struct Plain {
+    output: Output,
+}
+
+impl Plain {
+    pub(super) const fn new(output: Output) -> Self {
+        Self { output }
+    }
+
+    pub(super) fn event(&self, event: &Event) -> Result<(), Failure> {
+        self.line(event.at, &sentence(event))
+    }
+
+    pub(super) fn note(&self, text: &str) -> Result<(), Failure> {
+        self.line((self.output.now)(), text)
+    }
+
+    fn line(&self, at: DateTime<Utc>, text: &str) -> Result<(), Failure> {
+        let line = format!("{} {}\n", at.format("%Y-%m-%dT%H:%M:%SZ"), clean(text));
+        if self.output.json {
+            io::stderr()
+                .write_all(line.as_bytes())
+                .map_err(|error| Failure::io("cannot write to stderr", &error))
+        } else {
+            Output::stdout(&line)
+        }
+    }
+}
+
+/// What happened, in one line: `web-1 activating -> verifying: the switch script ended well`.
+pub(super) fn sentence(event: &Event) -> String {
+    let new = &event.event;
+    let about = match (&event.host_name, new.host.is_some() || new.step.is_some()) {
+        (Some(host), _) => host.to_string(),
+        (None, true) => "a host".to_owned(),
+        (None, false) => "rollout".to_owned(),
+    };
+    let what = match (&new.from, &new.to) {
+        (Some(from), Some(to)) => format!("{from} -> {to}"),
+        (None, Some(to)) => to.clone(),
+        _ => new.kind.clone(),
+    };
+    let by = match new.actor.kind() {
+        "principal" => format!(" (by {})", new.actor.name()),
+        _ => String::new(),
+    };
+    format!("{about} {what}: {}{by}", new.cause)
+}
