@@ -1,3 +1,9 @@
-//! The HTTP API of the release control plane
+//! `slipway-api`: the HTTP API of the release control plane.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    slipway_api::cli::run(&slipway_api::cli::Cli::parse())
+}

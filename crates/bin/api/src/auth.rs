@@ -1,0 +1,224 @@
+//! Who a request is from, and whether it may do what it asks for.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use slipway_domain::event::Actor;
+use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role};
+use slipway_store::{Authenticated, TokenHash};
+use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
+use subtle::ConstantTimeEq;
+
+use crate::client_addr::ClientAddr;
+use crate::error::{ApiError, Result};
+use crate::observe::note_principal;
+use crate::state::App;
+
+/// Random bytes in a token.
+const TOKEN_BYTES: usize = 32;
+
+/// Who may use a route. There is no default: a route is not there without it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody, without a token.
+    Open,
+    /// Whoever has a good token, a principal or a host.
+    Token,
+    /// A host's agent, and nobody else.
+    Host,
+    /// Principals with this role or one above it.
+    Role(Role),
+}
+
+impl Access {
+    /// Whether this caller may pass; the error says what it would take.
+    pub fn permit(self, caller: &Caller) -> Result<()> {
+        match (self, caller) {
+            (Self::Open | Self::Token, _) | (Self::Host, Caller::Host { .. }) => Ok(()),
+            (Self::Role(least), Caller::Principal(Principal { role, .. })) if *role >= least => Ok(()),
+            (Self::Role(least), Caller::Principal(Principal { name, role, .. })) => Err(ApiError::Forbidden(format!(
+                "this takes the role {least}; the token is of `{name}`, who is {role}"
+            ))),
+            (Self::Role(_), Caller::Host { name, .. }) => Err(ApiError::Forbidden(format!(
+                "the token is of host `{name}`; hosts' tokens can do nothing but sync; use a principal's"
+            ))),
+            (Self::Host, Caller::Principal(Principal { name, .. })) => Err(ApiError::Forbidden(format!(
+                "only a host's token can sync, and this one is of `{name}`; `slipway host token` makes one"
+            ))),
+        }
+    }
+}
+
+/// Who a request is from.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A person or a machine.
+    Principal(Principal),
+    /// A host's agent.
+    Host {
+        /// The host.
+        id: HostId,
+        /// Its name.
+        name: HostName,
+    },
+}
+
+/// A principal behind a request.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    /// Its id.
+    pub id: PrincipalId,
+    /// Its name.
+    pub name: PrincipalName,
+    /// What it may do.
+    pub role: Role,
+}
+
+impl Principal {
+    /// The principal in events.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Principal(self.name.clone())
+    }
+}
+
+/// The layer of every route: lets through whom its access permits.
+pub(crate) async fn guard(
+    State((app, access)): State<(App, Access)>,
+    client: ClientAddr,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if access == Access::Open {
+        return next.run(request).await;
+    }
+    let caller = match authenticate(&app, request.headers(), &client).await {
+        Ok(caller) => caller,
+        Err(error) => return error.into_response(),
+    };
+    match &caller {
+        Caller::Principal(principal) => note_principal(&principal.name),
+        Caller::Host { name, .. } => note_principal(format_args!("host:{name}")),
+    }
+    if let Err(error) = access.permit(&caller) {
+        return error.into_response();
+    }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
+}
+
+/// Looks the token up, every time: revoking one works at once.
+///
+/// Failures are counted by client address, and beyond the limit answered 429. A good token passes all the same, so that
+/// one bad client does not lock out everybody behind its address; nobody guesses 256 bits.
+async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Result<Caller> {
+    app.phase.require_checked()?;
+    let found = match bearer(headers) {
+        Some(token) => app.store.find_token_by_hash(&TokenHash::of(token)).await?,
+        None => None,
+    };
+    let Some(found) = found else {
+        return Err(app.failures.failed(client, ApiError::Unauthenticated).await);
+    };
+    Ok(match found.who {
+        Authenticated::Principal { id, name, role } => Caller::Principal(Principal { id, name, role }),
+        Authenticated::Host { id, name } => Caller::Host { id, name },
+    })
+}
+
+/// The token of `Authorization: Bearer slw_<64 hex digits>`, if it has the form of one.
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let digits = token.trim().strip_prefix(TOKEN_PREFIX)?;
+    let is_token = scheme.eq_ignore_ascii_case("bearer")
+        && digits.len() == 2 * TOKEN_BYTES
+        && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    is_token.then(|| token.trim())
+}
+
+/// A new token and its hash.
+pub(crate) fn new_token() -> Result<(TokenSecret, TokenHash)> {
+    let mut bytes = [0; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| ApiError::Internal(Box::new(error)))?;
+    let token = format!("{TOKEN_PREFIX}{}", hex::encode(bytes));
+    let hash = TokenHash::of(&token);
+    Ok((TokenSecret::new(token), hash))
+}
+
+/// Whether two secrets are the same, in a time that tells nothing about either but that it was compared.
+pub(crate) fn same_secret(one: &str, other: &str) -> bool {
+    let digest = |text: &str| Sha256::digest(text.as_bytes());
+    digest(one).as_slice().ct_eq(digest(other).as_slice()).into()
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
+        parts
+            .extensions
+            .get::<Self>()
+            .cloned()
+            .ok_or_else(|| ApiError::Internal("the handler wants to know who asks, on a route without a token".into()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Principal {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
+        match Caller::from_request_parts(parts, state).await? {
+            Caller::Principal(principal) => Ok(principal),
+            Caller::Host { .. } => Err(ApiError::Forbidden("hosts' tokens can do nothing but sync".to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn headers(value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn only_a_whole_token_is_looked_up() {
+        let (token, _) = new_token().unwrap();
+        let token = token.expose();
+        assert_eq!(bearer(&headers(&format!("Bearer {token}"))), Some(token));
+        assert_eq!(bearer(&headers(&format!("bearer {token}"))), Some(token));
+        let upper = format!("{TOKEN_PREFIX}{}", token[4..].to_uppercase());
+        for bad in [
+            token.to_owned(),
+            format!("Basic {token}"),
+            format!("Bearer {}", &token[4..]),
+            format!("Bearer {}", &token[..67]),
+            format!("Bearer {token}0"),
+            format!("Bearer {upper}"),
+            "Bearer ".to_owned(),
+        ] {
+            assert_eq!(bearer(&headers(&bad)), None, "{bad}");
+        }
+        assert_eq!(bearer(&HeaderMap::new()), None);
+    }
+
+    #[test]
+    fn tokens_differ() {
+        assert_ne!(new_token().unwrap().0, new_token().unwrap().0);
+    }
+
+    #[test]
+    fn secrets_are_compared_whole() {
+        assert!(same_secret("correct horse", "correct horse"));
+        for wrong in ["", "correct", "correct horse ", "correct horsf"] {
+            assert!(!same_secret(wrong, "correct horse"), "{wrong}");
+        }
+    }
+}

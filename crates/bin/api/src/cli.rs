@@ -1,0 +1,138 @@
+//! The command line.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use listenfd::ListenFd;
+use slipway_settings::{ApiSection, ApiSettings, MigrateSettings, Process, SettingsErrors, Source};
+use slipway_store::schema;
+
+use crate::{healthcheck, openapi, serve};
+
+/// The HTTP API of the Slipway release control plane.
+///
+/// Settings come from the environment, `.env.$APP_ENV` and `.env`; docs/settings.md lists them.
+#[derive(Debug, Parser)]
+#[command(name = "slipway-api", version, propagate_version = true, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API until SIGTERM or SIGINT
+    Serve,
+    /// Apply the migrations that the database lacks
+    ///
+    /// Needs only the DATABASE_ settings. Safe to run by several at once: they take turns.
+    Migrate,
+    /// Ask a running server whether it is live: exit status 0 or 1, within 3 seconds
+    Healthcheck {
+        /// Ask through this Unix socket
+        #[arg(long, value_name = "PATH", conflicts_with = "address")]
+        socket: Option<PathBuf>,
+        /// Ask at this address [default: API_HOST:API_PORT]
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<SocketAddr>,
+        /// Ask whether it is ready, not only live
+        #[arg(long)]
+        ready: bool,
+    },
+    /// Print the settings in force, secrets redacted; exit status 1 when they cannot be used
+    Config,
+    /// Print the OpenAPI document
+    Openapi,
+}
+
+/// Runs the command line. Errors are printed, all of them, with what to do.
+#[must_use]
+pub fn run(cli: &Cli) -> ExitCode {
+    // The first thing of all: systemd's sockets come through the environment, which is read while there is one thread.
+    let handed = ListenFd::from_env();
+    match execute(cli, handed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn report(error: &anyhow::Error) -> std::io::Result<()> {
+    let mut stderr = std::io::stderr().lock();
+    match error.downcast_ref::<SettingsErrors>() {
+        Some(errors) => {
+            writeln!(stderr, "slipway-api: the settings cannot be used:")?;
+            for error in errors.errors() {
+                writeln!(stderr, "  {error}")?;
+            }
+            Ok(())
+        }
+        None => writeln!(stderr, "slipway-api: {error:#}"),
+    }
+}
+
+fn execute(cli: &Cli, handed: ListenFd) -> anyhow::Result<()> {
+    match &cli.command {
+        Command::Serve => serve::serve(&load()?, handed),
+        Command::Migrate => migrate(&load()?),
+        Command::Healthcheck { socket, address, ready } => {
+            let target = match (socket, address) {
+                (Some(path), _) => healthcheck::Target::Unix(path.clone()),
+                (None, Some(address)) => healthcheck::Target::Tcp(*address),
+                (None, None) => healthcheck::Target::Tcp(reachable(ApiSection::from_source(&load()?)?.addr())),
+            };
+            healthcheck::ask(target, *ready)
+        }
+        Command::Config => config(&load()?),
+        Command::Openapi => print(&openapi::JSON),
+    }
+}
+
+fn load() -> Result<Source, SettingsErrors> {
+    Source::load(Path::new("."))
+}
+
+/// Where a server that listens on every address can be asked.
+const fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+fn migrate(source: &Source) -> anyhow::Result<()> {
+    let settings = MigrateSettings::from_source(source)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let applied = runtime
+        .block_on(schema::migrate(&settings.database))
+        .context("the database could not be migrated")?;
+    if applied.is_empty() {
+        return print("the schema is current, nothing was applied\n");
+    }
+    applied.iter().try_for_each(|version| print(&format!("applied {version}\n")))
+}
+
+fn config(source: &Source) -> anyhow::Result<()> {
+    print(&slipway_settings::describe(Process::Api, source))?;
+    for warning in source.warnings() {
+        writeln!(std::io::stderr(), "slipway-api: {warning}")?;
+    }
+    ApiSettings::from_source(source)?;
+    Ok(())
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        // Whoever reads has read enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}

@@ -1,0 +1,200 @@
+//! One connection: HTTP/1.1 with a bound on idling, on slow headers and on slow readers.
+//!
+//! hyper has one clock for both an idle connection and a slow header. Here each has its own, so that a long keep-alive
+//! does not let a client dribble a header for as long.
+
+use std::convert::Infallible;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+use crate::listen::Peer;
+
+/// The longest that a client may take to send a request's header.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection that is to be closed may take to finish writing.
+const LINGER: Duration = Duration::from_secs(10);
+/// How long a new connection may take to begin its first request when the server stops.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
+/// The most that a request's header may be, in bytes; hyper answers 431 beyond it.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// The most fields in a request's header.
+const MAX_HEADER_FIELDS: usize = 100;
+
+/// Serves a connection until it is over, idle for longer than `keepalive`, or done after `draining` was cancelled.
+pub(crate) async fn serve<S>(stream: S, peer: Peer, router: Router, keepalive: Duration, draining: CancellationToken)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Arc::new(Activity::new(keepalive));
+    let service = {
+        let activity = Arc::clone(&activity);
+        service_fn(move |mut request: hyper::Request<Incoming>| {
+            let (router, busy) = (router.clone(), activity.begin());
+            request.extensions_mut().insert(peer);
+            async move {
+                let response = router.oneshot(request.map(Body::new)).await;
+                drop(busy);
+                response.map_err(|never: Infallible| never)
+            }
+        })
+    };
+    let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(MAX_HEADER_BYTES)
+        .max_headers(MAX_HEADER_FIELDS)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let expired = async {
+        while let Some(wait) = activity.time_left() {
+            tokio::time::sleep(wait).await;
+        }
+    };
+    let result = tokio::select! {
+        result = connection.as_mut() => Some(result),
+        () = expired => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(LINGER, connection).await.ok()
+        }
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            match tokio::time::timeout(FIRST_REQUEST, connection.as_mut()).await {
+                Ok(result) => Some(result),
+                Err(_) if activity.is_unused() => None,
+                // Bounded by the lifecycle, which knows the grace.
+                Err(_) => Some(connection.await),
+            }
+        }
+    };
+    if let Some(Err(error)) = result {
+        tracing::debug!(error = slipway_telemetry::error_chain(&error), "a connection broke");
+    }
+}
+
+/// What a connection is doing.
+#[derive(Debug)]
+struct Activity {
+    keepalive: Duration,
+    state: Mutex<Doing>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Doing {
+    /// Nothing was ever received.
+    Nothing { since: Instant },
+    /// Between two requests.
+    Idle { since: Instant },
+    /// A header began to arrive.
+    Header { since: Instant },
+    /// A request is being answered.
+    Request,
+}
+
+impl Activity {
+    fn new(keepalive: Duration) -> Self {
+        Self { keepalive, state: Mutex::new(Doing::Nothing { since: Instant::now() }) }
+    }
+
+    fn set(&self, next: impl FnOnce(Doing) -> Doing) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        *state = next(*state);
+    }
+
+    fn get(&self) -> Doing {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn received(&self) {
+        self.set(|doing| match doing {
+            Doing::Nothing { .. } | Doing::Idle { .. } => Doing::Header { since: Instant::now() },
+            other => other,
+        });
+    }
+
+    fn begin(self: &Arc<Self>) -> Busy {
+        self.set(|_| Doing::Request);
+        Busy(Arc::clone(self))
+    }
+
+    fn is_unused(&self) -> bool {
+        matches!(self.get(), Doing::Nothing { .. })
+    }
+
+    /// How long to wait before looking again; `None` when the time is over.
+    fn time_left(&self) -> Option<Duration> {
+        let (since, bound) = match self.get() {
+            Doing::Nothing { since } | Doing::Idle { since } => (since, self.keepalive),
+            Doing::Header { since } => (since, HEADER_TIMEOUT),
+            Doing::Request => (Instant::now(), HEADER_TIMEOUT),
+        };
+        let left = bound.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
+        // An idle connection may begin a header, which has less time.
+        Some(left.min(HEADER_TIMEOUT))
+    }
+}
+
+/// A request under way; also over when its client goes away.
+struct Busy(Arc<Activity>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.set(|_| Doing::Idle { since: Instant::now() });
+    }
+}
+
+/// A stream that tells when something arrives.
+struct Watched<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.received();
+        }
+        result
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,241 @@
+//! One error type for every handler, and its one mapping to problem documents.
+//!
+//! A 4xx says what was wrong and what to do. A 5xx says the same every time; its cause goes to the log, once, where the
+//! response leaves the server ([`crate::observe`]).
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use slipway_domain::HostName;
+use slipway_store::StoreError;
+use slipway_telemetry::error_chain;
+use slipway_wire::Problem;
+use slipway_wire::problem::{FieldProblem, MEDIA_TYPE, TYPE_PREFIX, kind};
+
+/// What handlers return.
+pub type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// What went wrong with a request.
+#[derive(Debug)]
+pub enum ApiError {
+    /// 400: not JSON, or not of the form that the route takes.
+    Malformed(String, Vec<FieldProblem>),
+    /// 422: of the right form, but not possible.
+    Invalid(String, Vec<FieldProblem>),
+    /// 401. Says the same whatever was wrong with the token, so that nothing can be learned from it.
+    Unauthenticated,
+    /// 401 at the login.
+    WrongPassword,
+    /// 403.
+    Forbidden(String),
+    /// 404.
+    NotFound(String),
+    /// 405.
+    MethodNotAllowed,
+    /// 409: the name is taken.
+    Conflict(String),
+    /// 409: another rollout is under way.
+    EnvironmentBusy(String),
+    /// 409: the rollout's state does not take the command.
+    WrongState(String),
+    /// 408.
+    Timeout(Duration),
+    /// 413.
+    TooLarge,
+    /// 415.
+    MediaType,
+    /// 429: try again after so many seconds.
+    TooManyFailures(u64),
+    /// 503: try again after so many seconds. The cause, if any, is for the log.
+    Unavailable(u64, Option<BoxError>),
+    /// 500. The cause is for the log.
+    Internal(BoxError),
+}
+
+/// Any cause.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// The error behind a response, left in its extensions for whoever logs it.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause(pub(crate) Arc<ApiError>);
+
+/// Seconds until another try when the database is away.
+const DATABASE_RETRY_SECONDS: u64 = 2;
+/// The limit on bodies: many times the largest release.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+impl ApiError {
+    /// 422 about one field.
+    pub fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
+        let problem = FieldProblem { field: field.into(), detail: detail.into() };
+        Self::Invalid(format!("{}: {}", problem.field, problem.detail), vec![problem])
+    }
+
+    /// 404 about a thing of this kind.
+    pub fn no_such(what: &str, name: impl fmt::Display, cure: &str) -> Self {
+        Self::NotFound(format!("there is no {what} `{name}`; {cure}"))
+    }
+
+    /// Status, kind and title.
+    const fn class(&self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::Malformed(..) => (S::BAD_REQUEST, kind::MALFORMED, "The request cannot be read"),
+            Self::Invalid(..) => (S::UNPROCESSABLE_ENTITY, kind::INVALID, "The request is not possible"),
+            Self::Unauthenticated | Self::WrongPassword => {
+                (S::UNAUTHORIZED, kind::UNAUTHENTICATED, "Authentication is needed")
+            }
+            Self::Forbidden(_) => (S::FORBIDDEN, kind::FORBIDDEN, "The token may not do this"),
+            Self::NotFound(_) => (S::NOT_FOUND, kind::NOT_FOUND, "There is no such thing"),
+            Self::MethodNotAllowed => {
+                (S::METHOD_NOT_ALLOWED, kind::METHOD_NOT_ALLOWED, "The route does not take this method")
+            }
+            Self::Conflict(_) => (S::CONFLICT, kind::CONFLICT, "It is there already"),
+            Self::EnvironmentBusy(_) => {
+                (S::CONFLICT, kind::ENVIRONMENT_BUSY, "Another rollout is under way in the environment")
+            }
+            Self::WrongState(_) => (S::CONFLICT, kind::WRONG_STATE, "The rollout's state does not take this command"),
+            Self::Timeout(_) => (S::REQUEST_TIMEOUT, kind::TIMEOUT, "The request took too long"),
+            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, kind::TOO_LARGE, "The body is too large"),
+            Self::MediaType => (S::UNSUPPORTED_MEDIA_TYPE, kind::MEDIA_TYPE, "The body must be JSON"),
+            Self::TooManyFailures(_) => {
+                (S::TOO_MANY_REQUESTS, kind::TOO_MANY_FAILURES, "Too many failed authentications")
+            }
+            Self::Unavailable(..) => (S::SERVICE_UNAVAILABLE, kind::UNAVAILABLE, "The service cannot answer now"),
+            Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, kind::INTERNAL, "The server failed"),
+        }
+    }
+
+    /// Its status.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.class().0
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Malformed(detail, _)
+            | Self::Invalid(detail, _)
+            | Self::Forbidden(detail)
+            | Self::NotFound(detail)
+            | Self::Conflict(detail)
+            | Self::EnvironmentBusy(detail)
+            | Self::WrongState(detail) => detail.clone(),
+            Self::Unauthenticated => "the token is missing, malformed, unknown, revoked or expired; send \
+                `Authorization: Bearer slw_…` with a token from `slipway login`, `slipway token create` or \
+                `slipway host create`"
+                .to_owned(),
+            Self::WrongPassword => "the name or the password is wrong; only `admin` has a password, the server's \
+                ADMIN_PASSWORD; everybody else uses a token"
+                .to_owned(),
+            Self::MethodNotAllowed => "the `Allow` header names the methods that the route takes".to_owned(),
+            Self::Timeout(limit) => {
+                format!("it was not done within {} s; send less at once, or look whether the network is slow",
+                    limit.as_secs())
+            }
+            Self::TooLarge => format!("send at most {MAX_BODY_BYTES} bytes"),
+            Self::MediaType => "send JSON, with `Content-Type: application/json`".to_owned(),
+            Self::TooManyFailures(seconds) => format!(
+                "too many authentications failed from this address; try again in {seconds} s, with a token that works"
+            ),
+            Self::Unavailable(..) => "try again after the seconds in `Retry-After`; \
+                /api/v1/monitoring/health shows what is missing"
+                .to_owned(),
+            Self::Internal(_) => "the server's log has the cause under this request id".to_owned(),
+        }
+    }
+
+    /// The problem document.
+    #[must_use]
+    pub fn problem(&self, request_id: Option<String>) -> Problem {
+        let (status, kind, title) = self.class();
+        let fields = match self {
+            Self::Malformed(_, fields) | Self::Invalid(_, fields) => fields.clone(),
+            _ => Vec::new(),
+        };
+        Problem {
+            kind: format!("{TYPE_PREFIX}{kind}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.detail(),
+            request_id,
+            fields,
+        }
+    }
+
+    /// What is for the log only, with all its sources.
+    pub(crate) fn cause(&self) -> Option<String> {
+        match self {
+            Self::Internal(cause) | Self::Unavailable(_, Some(cause)) => Some(error_chain(&**cause)),
+            _ => None,
+        }
+    }
+
+    /// The response, with the request's id in its body.
+    pub(crate) fn response(&self, request_id: Option<String>) -> Response {
+        let body = serde_json::to_vec(&self.problem(request_id)).unwrap_or_default();
+        let mut response = (self.status(), [(CONTENT_TYPE, MEDIA_TYPE)], body).into_response();
+        let headers = response.headers_mut();
+        match self {
+            Self::Unauthenticated | Self::WrongPassword => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"slipway\""));
+            }
+            Self::TooManyFailures(seconds) | Self::Unavailable(seconds, _) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            // What is left of the body cannot be told from the next request.
+            Self::Timeout(_) | Self::TooLarge => {
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        use StoreError as E;
+        let words = error.to_string();
+        match error {
+            E::NotFound { what, .. } => {
+                let list = match what {
+                    "host" => "; `slipway host list` shows those that there are",
+                    "environment" => "; `slipway env list` shows those that there are",
+                    "release" => "; `slipway release list` shows those that there are",
+                    "rollout" => "; `slipway status` shows those that there are",
+                    _ => "",
+                };
+                Self::NotFound(format!("{words}{list}"))
+            }
+            E::NameTaken { .. } => Self::Conflict(words),
+            E::UnknownHosts { names, problem } => {
+                let field = |name: &HostName| FieldProblem {
+                    field: format!("closures.{name}"),
+                    detail: problem.clone(),
+                };
+                Self::Invalid(words, names.iter().map(field).collect())
+            }
+            E::NoHosts { .. } => Self::field("release", words),
+            E::EnvironmentBusy { .. } | E::HostBusy { .. } => Self::EnvironmentBusy(words),
+            E::CommandRefused { .. } => Self::WrongState(words),
+            E::SelfApproval => Self::Forbidden(words),
+            E::Unstorable(_) => Self::Invalid(words, Vec::new()),
+            E::Unavailable(_) => Self::Unavailable(DATABASE_RETRY_SECONDS, Some(Box::new(error))),
+            _ => Self::Internal(Box::new(error)),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = self.response(None);
+        response.extensions_mut().insert(Cause(Arc::new(self)));
+        response
+    }
+}

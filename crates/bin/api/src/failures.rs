@@ -1,0 +1,48 @@
+//! The limit on failed authentications of one address.
+//!
+//! Counted over all replicas where Redis is there, and in this process where it is not.
+
+use slipway_wake::Wake;
+
+use crate::client_addr::ClientAddr;
+use crate::error::{ApiError, Result};
+
+/// Failures within a window that are answered as what they are; what comes after them is answered 429.
+pub const MOST: u32 = 10;
+/// How long failures count.
+const WINDOW_SECONDS: u32 = 60;
+
+/// Counts failures.
+#[derive(Debug)]
+pub struct Failures {
+    wake: Wake,
+}
+
+impl Failures {
+    pub(crate) const fn new(wake: Wake) -> Self {
+        Self { wake }
+    }
+
+    /// Counts a failure, and gives the error to answer: `error`, or that there were too many.
+    pub(crate) async fn failed(&self, client: &ClientAddr, error: ApiError) -> ApiError {
+        metrics::counter!("slipway_authentication_failures_total").increment(1);
+        let failures = self.wake.count_failure(&key(client), WINDOW_SECONDS).await;
+        if failures <= MOST {
+            return error;
+        }
+        tracing::warn!(%client, failures, "too many failed authentications");
+        ApiError::TooManyFailures(WINDOW_SECONDS.into())
+    }
+
+    /// Refuses whoever is at the limit already, without counting.
+    pub(crate) async fn refuse_if_over(&self, client: &ClientAddr) -> Result<()> {
+        if self.wake.failures(&key(client)).await >= MOST {
+            return Err(ApiError::TooManyFailures(WINDOW_SECONDS.into()));
+        }
+        Ok(())
+    }
+}
+
+fn key(client: &ClientAddr) -> String {
+    format!("authentication:{client}")
+}

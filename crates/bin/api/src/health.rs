@@ -1,0 +1,103 @@
+//! How well the process and what it depends on are.
+//!
+//! Anybody may ask, so the database is asked at most once a second, whoever asks how often.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slipway_store::Store;
+use slipway_telemetry::error_chain;
+use slipway_wake::Wake;
+use slipway_wire::monitoring::{Dependency, Health as Shown, Status};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+/// How long an answer of the database is good.
+const FRESH: Duration = Duration::from_secs(1);
+/// The longest that the database may take to count as there.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the last look found.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<Option<(Instant, Arc<Look>)>>);
+
+#[derive(Debug)]
+enum Look {
+    Answered(Duration),
+    Away(String),
+}
+
+impl Health {
+    async fn look(&self, store: &Store) -> Arc<Look> {
+        let mut last = self.0.lock().await;
+        if let Some((_, look)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return Arc::clone(look);
+        }
+        let begin = Instant::now();
+        let look = match timeout(PATIENCE, store.ping()).await {
+            Ok(Ok(())) => Look::Answered(begin.elapsed()),
+            Ok(Err(error)) => Look::Away(error_chain(&error)),
+            Err(_) => Look::Away(format!("no answer within {} s", PATIENCE.as_secs())),
+        };
+        let look = Arc::new(look);
+        *last = Some((Instant::now(), Arc::clone(&look)));
+        look
+    }
+
+    /// Why the database cannot be used, if it cannot; for the log.
+    pub(crate) async fn database_problem(&self, store: &Store) -> Option<String> {
+        match &*self.look(store).await {
+            Look::Answered(_) => None,
+            Look::Away(why) => Some(why.clone()),
+        }
+    }
+
+    /// The whole, for everybody: no address, no secret, no cause.
+    pub(crate) async fn report(&self, store: &Store, wake: &Wake) -> Shown {
+        let database = match &*self.look(store).await {
+            Look::Answered(took) => Dependency { latency_ms: Some(millis(*took)), ..well() },
+            Look::Away(_) => Dependency {
+                status: Status::Down,
+                detail: Some(
+                    "the database does not answer; nothing can be done without it, and nothing is lost: hosts go on \
+                     with what they run. Check Postgres and the DATABASE_ settings"
+                        .to_owned(),
+                ),
+                ..well()
+            },
+        };
+        let mut dependencies = BTreeMap::from([("database".to_owned(), database)]);
+        if let Some(redis) = redis(wake).await {
+            dependencies.insert("redis".to_owned(), redis);
+        }
+        let status = dependencies.values().map(|dependency| dependency.status).max().unwrap_or(Status::Ok);
+        Shown { status, version: env!("CARGO_PKG_VERSION").to_owned(), dependencies }
+    }
+}
+
+async fn redis(wake: &Wake) -> Option<Dependency> {
+    if !wake.is_configured() {
+        return None;
+    }
+    Some(match wake.ping().await {
+        Ok(took) => Dependency { latency_ms: Some(millis(took)), ..well() },
+        Err(_) => Dependency {
+            status: Status::Degraded,
+            detail: Some(
+                "Redis is away; nothing is lost, but agents and operators hear of changes up to 2 s later. \
+                 Check Redis and the REDIS_ settings"
+                    .to_owned(),
+            ),
+            ..well()
+        },
+    })
+}
+
+const fn well() -> Dependency {
+    Dependency { status: Status::Ok, latency_ms: None, detail: None }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

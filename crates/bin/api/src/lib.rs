@@ -1,0 +1,38 @@
+//! The HTTP API of the release control plane.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`serve`] | one run of the server, from settings to exit |
+//! | [`listen`], [`server`] | sockets, connections, the graceful end |
+//! | [`router`] | the table of routes with who may use them |
+//! | [`auth`], [`client_addr`], [`failures`] | who a request is from, and the limit on failed tries |
+//! | [`observe`](mod@observe) | request ids, log lines, metrics, headers |
+//! | [`error`], [`extract`] | problem documents, and the extractors that give them |
+//! | [`parking`], [`feed`] | requests that wait for news, and where news comes from |
+//! | [`openapi`] | the OpenAPI document |
+//! | `routes` | the handlers, one file a resource |
+//!
+//! A library so that tests can drive the very router that is served.
+
+pub mod auth;
+pub mod cli;
+pub mod client_addr;
+mod connection;
+pub mod error;
+pub mod extract;
+pub mod failures;
+pub mod feed;
+pub mod health;
+mod healthcheck;
+pub mod listen;
+mod observe;
+pub mod openapi;
+pub mod parking;
+pub mod phase;
+pub mod router;
+mod routes;
+pub mod serve;
+pub mod server;
+pub mod state;
+mod text;

@@ -1,0 +1,154 @@
+//! What surrounds every request: its id, its span, its line in the log, its metrics, the headers of every answer, and
+//! the last touch on problem documents.
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::header::{
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use slipway_telemetry::HttpRequest;
+use slipway_telemetry::propagation::continue_trace;
+use slipway_wire::route;
+use tracing::{Instrument, Span, field};
+
+use crate::error::{ApiError, Cause};
+use crate::state::App;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The route of a request that no route matches, in metrics and in the log.
+const NO_ROUTE: &str = "none";
+
+/// A request's id, for whoever needs it below.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(String);
+
+impl RequestId {
+    /// The client's id when it is fit for a log, or a new one.
+    fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_sane(id));
+        Self(given.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), ToOwned::to_owned))
+    }
+}
+
+fn is_sane(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// The outermost layer.
+pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, |path| path.as_str()).to_owned();
+    let method = request.method().clone();
+    // Neither the path nor the query: they hold what clients wrote.
+    let span = tracing::info_span!(
+        "http.request",
+        request_id = %id.0,
+        method = %known(&method),
+        route,
+        principal = field::Empty,
+        otel.name = %format!("{} {route}", known(&method)),
+        otel.kind = "server",
+    );
+    continue_trace(&span, request.headers());
+    request.extensions_mut().insert(id.clone());
+    let counted = HttpRequest::begin(&method, route.clone());
+    let draining = app.phase.draining();
+    async move {
+        let mut response = next.run(request).await;
+        let cause = response.extensions_mut().remove::<Cause>();
+        if let Some(Cause(error)) = &cause {
+            complete(&mut response, error, &id);
+        }
+        decorate(response.headers_mut(), &id);
+        if draining.is_cancelled() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        let status = response.status().as_u16();
+        let took = counted.finish(status);
+        log(&route, status, took, cause.as_ref().map(|Cause(error)| &**error));
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// Gives a problem document the request's id.
+fn complete(response: &mut Response, error: &ApiError, id: &RequestId) {
+    let body = serde_json::to_vec(&error.problem(Some(id.0.clone()))).unwrap_or_default();
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = Body::from(body);
+}
+
+fn decorate(headers: &mut HeaderMap, id: &RequestId) {
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(X_REQUEST_ID, value);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
+}
+
+/// One line a request. What machines ask for all day is `debug` while it goes well.
+fn log(route: &str, status: u16, took: Duration, error: Option<&ApiError>) {
+    let latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+    let routine = [route::AGENT_SYNC, route::HEALTH, route::LIVE, route::READY].contains(&route);
+    match error.and_then(ApiError::cause) {
+        Some(error) if status == 503 => tracing::warn!(status, latency_ms, error, "unavailable"),
+        Some(error) => tracing::error!(status, latency_ms, error, "failed"),
+        None if status >= 500 => tracing::warn!(status, latency_ms, "unavailable"),
+        None if routine && status < 400 => tracing::debug!(status, latency_ms, "answered"),
+        None => tracing::info!(status, latency_ms, "answered"),
+    }
+}
+
+/// Notes in the request's span who it is.
+pub(crate) fn note_principal(name: impl std::fmt::Display) {
+    Span::current().record("principal", field::display(name));
+}
+
+/// A client may invent methods.
+fn known(method: &Method) -> &str {
+    if method.as_str().len() <= 16 { method.as_str() } else { "other" }
+}
+
+/// Cuts a request off at the server's limit. Long polls end before it by themselves.
+pub(crate) async fn limit_time(State(app): State<App>, request: Request, next: Next) -> Response {
+    let limit = app.request_timeout;
+    match tokio::time::timeout(limit, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiError::Timeout(limit).into_response(),
+    }
+}
+
+/// The answer of a handler that panicked. The panic hook has logged what and where, under the same request id.
+#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer wants")]
+pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
+    ApiError::Internal("a handler panicked; see the line before".into()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_sane_id_is_taken_over() {
+        let id = |value: &'static str| {
+            RequestId::of(&HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_static(value))])).0
+        };
+        assert_eq!(id("build-7.a_b"), "build-7.a_b");
+        for bad in ["", "a b", "a\tb", "{}", "x".repeat(65).leak()] {
+            assert_ne!(id(bad), bad);
+            assert_eq!(id(bad).len(), 32);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The one route of agents.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use slipway_domain::agent::instruct;
+use slipway_domain::{HostId, HostName, Instruction, Observation};
+use slipway_wire::Problem;
+use slipway_wire::route;
+use tokio::time::{Instant, timeout_at};
+
+use crate::auth::Caller;
+use crate::error::{ApiError, Result};
+use crate::extract::{JsonBody, Wait};
+use crate::parking::{Full, News, Parked};
+use crate::state::App;
+
+/// Characters of an agent's words that are kept.
+const MAX_MESSAGE: usize = 4000;
+/// Characters of its version and of the kernel's boot id that are kept.
+const MAX_ID: usize = 100;
+
+/// Post what the host looks like, get the next instruction
+///
+/// With `Prefer: wait=N` (at most 30) the answer comes as soon as there is something to do, or `idle` after N seconds.
+/// A newer sync of the same host ends an older one that waits, with `idle`.
+#[utoipa::path(
+    post, path = route::AGENT_SYNC, tag = "agent", request_body = Observation,
+    params(("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an instruction", example = "wait=30")),
+    responses(
+        (status = 200, description = "What to do", body = Instruction, headers(("Preference-Applied" = String, description = "The wait that was granted"))),
+        (status = 503, description = "The database is away, or too many requests wait already", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn sync(
+    State(app): State<App>,
+    caller: Caller,
+    wait: Wait,
+    JsonBody(observation): JsonBody<Observation>,
+) -> Result<Response> {
+    let Caller::Host { id, name } = caller else {
+        return Err(ApiError::Forbidden("only a host's token can sync".to_owned()));
+    };
+    require_own(&name, &observation)?;
+    let wait = wait.within(app.request_timeout);
+    let instruction = exchange(&app, id, trimmed(observation), wait).await?;
+    Ok((wait.applied().map(axum::response::AppendHeaders), Json(instruction)).into_response())
+}
+
+/// An agent with another host's token is set up wrong, and must not report for it.
+fn require_own(name: &HostName, observation: &Observation) -> Result<()> {
+    if observation.host == *name {
+        return Ok(());
+    }
+    Err(ApiError::Forbidden(format!(
+        "the token is of host `{name}` and the observation of host `{}`; give this agent its own token \
+         (`slipway host token {}`) or set AGENT_HOST={name}",
+        observation.host, observation.host
+    )))
+}
+
+/// Agents report what scripts printed; a page of that is enough.
+fn trimmed(mut observation: Observation) -> Observation {
+    let cut = |text: &mut String, most: usize| {
+        if let Some((end, _)) = text.char_indices().nth(most) {
+            text.truncate(end);
+        }
+    };
+    cut(&mut observation.agent_version, MAX_ID);
+    cut(&mut observation.boot_id, MAX_ID);
+    if let Some(message) = observation.report.as_mut().and_then(|report| report.message.as_mut()) {
+        cut(message, MAX_MESSAGE);
+    }
+    observation
+}
+
+async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait) -> Result<Instruction> {
+    // Parked before the assignment is read: whatever changes after that read is delivered here.
+    let deadline = wait.duration().map(|wait| Instant::now() + wait);
+    let parked = deadline.map(|_| app.parking.park(host, observation.report.clone()));
+    let recorded = app.store.record_observation(host, &observation).await?;
+    if recorded.news
+        && let Some(rollout) = recorded.rollout
+    {
+        app.wake.publish_rollout(rollout).await;
+    }
+    let instruction = instruct(recorded.assignment.as_ref(), observation.report.as_ref());
+    if instruction != Instruction::Idle {
+        return Ok(instruction);
+    }
+    let (Some(deadline), Some(parked)) = (deadline, parked) else {
+        return Ok(Instruction::Idle);
+    };
+    match parked {
+        Ok(parked) => wait_for_news(app, host, &observation, parked, deadline).await,
+        // The observation is kept, and there is nothing to do: the agent loses nothing by coming back later.
+        Err(Full) => Err(app.crowded()),
+    }
+}
+
+async fn wait_for_news(
+    app: &App,
+    host: HostId,
+    observation: &Observation,
+    mut parked: Parked,
+    deadline: Instant,
+) -> Result<Instruction> {
+    // News from before the read was done may be older than what was read.
+    if let Some(News::Instruct(_)) = parked.news_now() {
+        let found = app.store.assignments_for(&[host]).await?;
+        let assignment = found.get(&host).map(|(assignment, _)| assignment);
+        // Idle for once is no loss: the agent asks again at once.
+        return Ok(instruct(assignment, observation.report.as_ref()));
+    }
+    Ok(match timeout_at(deadline, parked.news()).await {
+        Ok(News::Instruct(instruction)) => instruction,
+        Ok(News::Replaced | News::Draining) | Err(_) => Instruction::Idle,
+    })
+}

@@ -1,0 +1,112 @@
+//! Environments.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use slipway_domain::strategy::Canary;
+use slipway_domain::{EnvironmentName, Strategy};
+use slipway_store::{By, EnvironmentChange, NewEnvironment};
+use slipway_wire::Problem;
+use slipway_wire::fleet::{CreateEnvironment, Environment as Shown, UpdateEnvironment};
+use slipway_wire::page::Page;
+use slipway_wire::route;
+
+use super::strategy_problems;
+use crate::auth::Principal;
+use crate::error::Result;
+use crate::extract::{JsonBody, PathParam};
+use crate::state::App;
+
+fn shown(environment: slipway_store::Environment) -> Shown {
+    Shown {
+        name: environment.name,
+        strategy: environment.strategy,
+        approval_required: environment.approval_required,
+        hosts: environment.hosts,
+        open_rollout: environment.open_rollout,
+        created_at: environment.created_at,
+    }
+}
+
+/// Checks what can be said of a strategy without a fleet; the rest is checked when a rollout begins.
+fn check(strategy: &Strategy) -> Result<()> {
+    let mut alone = strategy.clone();
+    let fleet = match &strategy.canary {
+        Canary::Hosts(names) => names.iter().cloned().collect(),
+        Canary::Number(_) => {
+            alone.canary = Canary::Number(0);
+            std::collections::BTreeSet::new()
+        }
+    };
+    alone.check(&fleet).map_err(strategy_problems)
+}
+
+/// List environments
+#[utoipa::path(
+    get, path = route::ENVIRONMENTS, tag = "fleet",
+    responses((status = 200, description = "All of them, by name", body = Page<Shown>))
+)]
+pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
+    let items = app.store.list_environments().await?.into_iter().map(shown).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Make an environment
+#[utoipa::path(
+    post, path = route::ENVIRONMENTS, tag = "fleet", request_body = CreateEnvironment,
+    responses(
+        (status = 201, description = "The environment", body = Shown),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Principal,
+    JsonBody(request): JsonBody<CreateEnvironment>,
+) -> Result<(StatusCode, Json<Shown>)> {
+    check(&request.strategy)?;
+    let new = NewEnvironment {
+        name: request.name,
+        strategy: request.strategy,
+        approval_required: request.approval_required,
+    };
+    let made = app.store.create_environment(&new, &By::new(caller.actor(), &app.audit_key)).await?;
+    Ok((StatusCode::CREATED, Json(shown(made))))
+}
+
+/// Show an environment
+#[utoipa::path(
+    get, path = route::ENVIRONMENT, tag = "fleet",
+    params(("name" = EnvironmentName, Path, description = "Its name")),
+    responses((status = 200, description = "The environment", body = Shown))
+)]
+pub(crate) async fn get(
+    State(app): State<App>,
+    PathParam(name): PathParam<EnvironmentName>,
+) -> Result<Json<Shown>> {
+    Ok(Json(shown(app.store.get_environment_by_name(&name).await?)))
+}
+
+/// Change an environment
+///
+/// What is left out stays as it is. A strategy is taken whole: what it leaves out gets the defaults. Rollouts under way
+/// keep what they began with.
+#[utoipa::path(
+    patch, path = route::ENVIRONMENT, tag = "fleet", request_body = UpdateEnvironment,
+    params(("name" = EnvironmentName, Path, description = "Its name")),
+    responses((status = 200, description = "The environment as it is now", body = Shown))
+)]
+pub(crate) async fn update(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(name): PathParam<EnvironmentName>,
+    JsonBody(request): JsonBody<UpdateEnvironment>,
+) -> Result<Json<Shown>> {
+    request.strategy.as_ref().map_or(Ok(()), check)?;
+    if request == UpdateEnvironment::default() {
+        return Ok(Json(shown(app.store.get_environment_by_name(&name).await?)));
+    }
+    let change = EnvironmentChange { strategy: request.strategy, approval_required: request.approval_required };
+    let by = By::new(caller.actor(), &app.audit_key);
+    Ok(Json(shown(app.store.update_environment(&name, &change, &by).await?)))
+}

@@ -1,0 +1,137 @@
+//! Events: of a rollout, of everything, and the check of their chain.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use slipway_domain::RolloutId;
+use slipway_store::EventRecord;
+use slipway_wire::audit::{AuditReport, Event, EventQuery};
+use slipway_wire::page::Page;
+use slipway_wire::route;
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::{ApiError, Result};
+use crate::extract::{PathParam, QueryParams, Wait, page_limit};
+use crate::parking::Full;
+use crate::state::App;
+
+fn shown(event: EventRecord) -> Event {
+    Event {
+        number: event.number,
+        at: event.at,
+        event: event.event,
+        host_name: event.host_name,
+        hash: hex::encode(event.hash),
+    }
+}
+
+/// List the events of a rollout
+///
+/// With `Prefer: wait=N` (at most 30) and no event yet, the answer comes with the next one, or empty after N seconds.
+#[utoipa::path(
+    get, path = route::ROLLOUT_EVENTS, tag = "events",
+    params(
+        ("id" = RolloutId, Path, description = "The rollout's id"), EventQuery,
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an event", example = "wait=30"),
+    ),
+    responses((status = 200, description = "A page, the oldest first", body = Page<Event>))
+)]
+pub(crate) async fn of_rollout(
+    State(app): State<App>,
+    PathParam(id): PathParam<RolloutId>,
+    QueryParams(query): QueryParams<EventQuery>,
+    wait: Wait,
+) -> Result<Response> {
+    // An unknown rollout is told, and not waited for.
+    app.store.get_rollout(id).await?;
+    answer(&app, Some(id), &query, wait).await
+}
+
+/// List all events
+///
+/// With `Prefer: wait=N` (at most 30) and no event yet, the answer comes with the next one, or empty after N seconds.
+#[utoipa::path(
+    get, path = route::EVENTS, tag = "events",
+    params(
+        EventQuery,
+        ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an event", example = "wait=30"),
+    ),
+    responses((status = 200, description = "A page, the oldest first", body = Page<Event>))
+)]
+pub(crate) async fn all(
+    State(app): State<App>,
+    QueryParams(query): QueryParams<EventQuery>,
+    wait: Wait,
+) -> Result<Response> {
+    answer(&app, None, &query, wait).await
+}
+
+async fn answer(app: &App, rollout: Option<RolloutId>, query: &EventQuery, wait: Wait) -> Result<Response> {
+    let limit = page_limit(query.limit)?;
+    let after = query.after.unwrap_or_default();
+    if after < 0 {
+        return Err(ApiError::field("after", format!("{after} is no event's number; use 0 or more")));
+    }
+    let wait = wait.within(app.request_timeout);
+    let items = match wait.duration() {
+        None => read(app, rollout, after, limit).await?,
+        Some(wait) => read_or_wait(app, rollout, after, limit, Instant::now() + wait).await?,
+    };
+    let full = items.len() == limit as usize;
+    let next = if full { items.last().map(|event| event.number.to_string()) } else { None };
+    let page = Page { items: items.into_iter().map(shown).collect(), next };
+    Ok((wait.applied().map(AppendHeaders), Json(page)).into_response())
+}
+
+async fn read(app: &App, rollout: Option<RolloutId>, after: i64, limit: u32) -> Result<Vec<EventRecord>> {
+    Ok(match rollout {
+        Some(rollout) => app.store.list_events(rollout, after, limit).await?,
+        None => app.store.list_all_events(after, limit).await?,
+    })
+}
+
+async fn read_or_wait(
+    app: &App,
+    rollout: Option<RolloutId>,
+    after: i64,
+    limit: u32,
+    deadline: Instant,
+) -> Result<Vec<EventRecord>> {
+    let _place = app.parking.reserve().map_err(|Full| app.crowded())?;
+    let draining = app.phase.draining();
+    // Before the first read, so that no event falls between.
+    let mut news = app.feed.subscribe();
+    loop {
+        let items = read(app, rollout, after, limit).await?;
+        if !items.is_empty() {
+            return Ok(items);
+        }
+        let more = tokio::select! {
+            () = draining.cancelled() => false,
+            changed = timeout_at(deadline, news.changed()) => matches!(changed, Ok(Ok(()))),
+        };
+        if !more {
+            return Ok(Vec::new());
+        }
+    }
+}
+
+/// Check the chain of events
+///
+/// Computes every hash anew and checks every seal. One check at a time; it reads the whole log.
+#[utoipa::path(
+    get, path = route::AUDIT_VERIFY, tag = "events",
+    responses((status = 200, description = "What was found; `whole` is the verdict", body = AuditReport))
+)]
+pub(crate) async fn verify(State(app): State<App>) -> Result<Json<AuditReport>> {
+    let _turn = app.verifying.lock().await;
+    let report = app.store.verify_chain(&app.audit_key).await?;
+    Ok(Json(AuditReport {
+        whole: report.broken.is_none(),
+        events: report.events,
+        head: hex::encode(report.head),
+        broken_at: report.broken.as_ref().map(|broken| broken.number),
+        problem: report.broken.map(|broken| broken.problem),
+        unsealed: report.unsealed,
+    }))
+}

@@ -1,0 +1,169 @@
+//! Hosts and their agents' tokens.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use slipway_domain::HostName;
+use slipway_store::{By, NewHost};
+use slipway_wire::Problem;
+use slipway_wire::access::TokenCreated;
+use slipway_wire::fleet::{CreateHost, Host as Shown, HostCreated, HostQuery, HostStep};
+use slipway_wire::page::Page;
+use slipway_wire::problem::FieldProblem;
+use slipway_wire::route;
+
+use crate::auth::{self, Principal};
+use crate::error::{ApiError, Result};
+use crate::extract::{JsonBody, NoBody, PathParam, QueryParams};
+use crate::state::App;
+
+/// Labels of a host.
+const MAX_LABELS: usize = 32;
+/// Characters in a label's name and in its value.
+const MAX_LABEL_NAME: usize = 63;
+const MAX_LABEL_VALUE: usize = 255;
+
+fn shown(host: slipway_store::Host) -> Shown {
+    Shown {
+        name: host.name,
+        environment: host.environment,
+        labels: host.labels,
+        online: host.online,
+        last_seen_at: host.last_seen_at,
+        live: host.live,
+        boot_default: host.boot_default,
+        agent_version: host.agent_version,
+        clock_skew_seconds: host.clock_skew_seconds,
+        report: host.report,
+        step: host.step.map(|step| HostStep {
+            rollout: step.rollout,
+            state: step.state,
+            closure: step.closure,
+            reason: step.reason,
+        }),
+        created_at: host.created_at,
+        retired_at: host.retired_at,
+    }
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
+    let mut fields = Vec::new();
+    if labels.len() > MAX_LABELS {
+        let detail = format!("there are {}; use at most {MAX_LABELS}", labels.len());
+        fields.push(FieldProblem { field: "labels".to_owned(), detail });
+    }
+    for (name, value) in labels {
+        let is_name = (1..=MAX_LABEL_NAME).contains(&name.chars().count())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+        if !is_name {
+            let detail = format!("the name of a label is 1 to {MAX_LABEL_NAME} letters, digits, `-`, `_`, `.` and `/`");
+            let field = format!("labels.{}", name.chars().take(80).collect::<String>());
+            fields.push(FieldProblem { field, detail });
+        } else if value.chars().count() > MAX_LABEL_VALUE || value.chars().any(char::is_control) {
+            let detail = format!("a label's value is at most {MAX_LABEL_VALUE} characters, none of them a control one");
+            fields.push(FieldProblem { field: format!("labels.{name}"), detail });
+        }
+    }
+    if fields.is_empty() { Ok(()) } else { Err(ApiError::Invalid("the labels cannot be used".to_owned(), fields)) }
+}
+
+/// List hosts
+#[utoipa::path(
+    get, path = route::HOSTS, tag = "fleet", params(HostQuery),
+    responses((status = 200, description = "All that are not retired, by name", body = Page<Shown>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    QueryParams(query): QueryParams<HostQuery>,
+) -> Result<Json<Page<Shown>>> {
+    let environment = match query.environment {
+        Some(name) => Some(app.store.get_environment_by_name(&name).await?.id),
+        None => None,
+    };
+    let items = app.store.list_hosts(environment).await?.into_iter().map(shown).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Make a host
+///
+/// Answers with the token for its agent, which can do nothing but sync this host.
+#[utoipa::path(
+    post, path = route::HOSTS, tag = "fleet", request_body = CreateHost,
+    responses(
+        (status = 201, description = "The host, and its token, shown now and never again", body = HostCreated),
+        (status = 409, description = "The name is taken, maybe by a retired host", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Principal,
+    JsonBody(request): JsonBody<CreateHost>,
+) -> Result<(StatusCode, Json<HostCreated>)> {
+    check_labels(&request.labels)?;
+    let (token, hash) = auth::new_token()?;
+    let new = NewHost {
+        name: request.name,
+        environment: request.environment,
+        labels: request.labels,
+        token: hash,
+    };
+    let (host, made) = app.store.create_host(&new, &By::new(caller.actor(), &app.audit_key)).await?;
+    let token = TokenCreated { id: made.id, token, expires_at: made.expires_at };
+    Ok((StatusCode::CREATED, Json(HostCreated { host: shown(host), token })))
+}
+
+/// Show a host
+#[utoipa::path(
+    get, path = route::HOST, tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
+    responses((status = 200, description = "The host, retired or not", body = Shown))
+)]
+pub(crate) async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> Result<Json<Shown>> {
+    Ok(Json(shown(app.store.get_host_by_name(&name).await?)))
+}
+
+/// Retire a host
+///
+/// For ever: its tokens are refused from now on and its name stays taken. Not while a rollout is at it.
+#[utoipa::path(
+    delete, path = route::HOST, tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
+    responses(
+        (status = 204, description = "It is retired, or was already"),
+        (status = 409, description = "It is part of an open rollout", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn retire(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(name): PathParam<HostName>,
+) -> Result<StatusCode> {
+    app.store.retire_host(&name, &By::new(caller.actor(), &app.audit_key)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Give a host a new token
+///
+/// The old ones are refused from now on.
+#[utoipa::path(
+    post, path = route::HOST_TOKEN, tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
+    responses(
+        (status = 201, description = "The token, shown now and never again", body = TokenCreated),
+        (status = 409, description = "The host is retired", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn new_token(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(name): PathParam<HostName>,
+    NoBody: NoBody,
+) -> Result<(StatusCode, Json<TokenCreated>)> {
+    let host = app.store.get_host_by_name(&name).await?;
+    if host.retired_at.is_some() {
+        return Err(ApiError::Conflict(format!("host `{name}` is retired and needs no token; make another host")));
+    }
+    let by = By::new(caller.actor(), &app.audit_key);
+    let (token, hash) = auth::new_token()?;
+    let made = app.store.replace_host_token(host.id, "agent", hash, &by).await?;
+    Ok((StatusCode::CREATED, Json(TokenCreated { id: made.id, token, expires_at: made.expires_at })))
+}

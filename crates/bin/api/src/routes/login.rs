@@ -1,0 +1,75 @@
+//! The admin's password for a token, and who a token is.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use secrecy::ExposeSecret;
+use slipway_domain::event::Actor;
+use slipway_store::{By, NewToken, TokenOwner};
+use slipway_wire::Problem;
+use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
+use slipway_wire::route;
+
+use crate::auth::{self, Caller, Principal};
+use crate::client_addr::ClientAddr;
+use crate::error::{ApiError, Result};
+use crate::extract::JsonBody;
+use crate::state::App;
+use crate::text;
+
+/// The one principal with a password.
+pub(crate) const ADMIN: &str = "admin";
+/// How long the token of a login is good.
+const LOGIN_SECONDS: u32 = 30 * 24 * 3600;
+
+/// Log in
+///
+/// Exchanges the admin's password for a token that is good for 30 days. After 10 failed authentications within a minute
+/// an address gets 429, also with the right password, until the minute is over.
+#[utoipa::path(
+    post, path = route::LOGIN, tag = "access", request_body = LoginRequest,
+    responses(
+        (status = 201, description = "The token, shown now and never again", body = TokenCreated),
+        (status = 401, description = "The name or the password is wrong", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn login(
+    State(app): State<App>,
+    client: ClientAddr,
+    JsonBody(request): JsonBody<LoginRequest>,
+) -> Result<(StatusCode, Json<TokenCreated>)> {
+    app.phase.require_checked()?;
+    text::check_opt("label", request.label.as_deref(), text::LABEL)?;
+    // Unlike a token, a password can be guessed: beyond the limit even the right one is refused.
+    app.failures.refuse_if_over(&client).await?;
+    let right = auth::same_secret(&request.password, app.admin_password.expose_secret());
+    if request.name.as_str() != ADMIN || !right {
+        return Err(app.failures.failed(&client, ApiError::WrongPassword).await);
+    }
+    let admin = app.store.get_principal_by_name(&request.name).await?;
+    if admin.disabled_at.is_some() {
+        return Err(ApiError::Forbidden("the principal `admin` is disabled".to_owned()));
+    }
+    let (token, hash) = auth::new_token()?;
+    let new = NewToken {
+        owner: TokenOwner::Principal(admin.id),
+        label: request.label.unwrap_or_else(|| "login".to_owned()),
+        hash,
+        expires_in_seconds: Some(LOGIN_SECONDS),
+    };
+    let made = app.store.create_token(&new, &By::new(Actor::Principal(admin.name), &app.audit_key)).await?;
+    let created = TokenCreated { id: made.id, token, expires_at: made.expires_at };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Who the token is
+#[utoipa::path(
+    get, path = route::WHOAMI, tag = "access",
+    responses((status = 200, description = "The principal or the host that the token belongs to", body = Whoami))
+)]
+pub(crate) async fn whoami(caller: Caller) -> Json<Whoami> {
+    Json(match caller {
+        Caller::Principal(Principal { name, role, .. }) => Whoami::Principal { name, role },
+        Caller::Host { name, .. } => Whoami::Host { name },
+    })
+}

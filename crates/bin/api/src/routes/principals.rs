@@ -1,0 +1,75 @@
+//! Principals: who may use the API.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use slipway_domain::PrincipalName;
+use slipway_store::By;
+use slipway_wire::Problem;
+use slipway_wire::access::{CreatePrincipal, Principal as Shown};
+use slipway_wire::page::Page;
+use slipway_wire::route;
+
+use crate::auth::Principal;
+use crate::error::{ApiError, Result};
+use crate::extract::{JsonBody, PathParam};
+use crate::state::App;
+
+fn shown(principal: slipway_store::Principal) -> Shown {
+    Shown {
+        name: principal.name,
+        role: principal.role,
+        created_at: principal.created_at,
+        disabled_at: principal.disabled_at,
+    }
+}
+
+/// List principals
+#[utoipa::path(
+    get, path = route::PRINCIPALS, tag = "access",
+    responses((status = 200, description = "All of them by name, disabled ones too", body = Page<Shown>))
+)]
+pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
+    let items = app.store.list_principals().await?.into_iter().map(shown).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Make a principal
+#[utoipa::path(
+    post, path = route::PRINCIPALS, tag = "access", request_body = CreatePrincipal,
+    responses(
+        (status = 201, description = "The principal; `POST /tokens` gives it a token", body = Shown),
+        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Principal,
+    JsonBody(request): JsonBody<CreatePrincipal>,
+) -> Result<(StatusCode, Json<Shown>)> {
+    let by = By::new(caller.actor(), &app.audit_key);
+    let made = app.store.create_principal(&request.name, request.role, &by).await?;
+    Ok((StatusCode::CREATED, Json(shown(made))))
+}
+
+/// Disable a principal
+///
+/// All its tokens are refused from now on, and it cannot be undone. Nobody can disable themselves, so that an admin is
+/// always left.
+#[utoipa::path(
+    delete, path = route::PRINCIPAL, tag = "access", params(("name" = PrincipalName, Path, description = "Its name")),
+    responses((status = 204, description = "It is disabled, or was already"))
+)]
+pub(crate) async fn disable(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(name): PathParam<PrincipalName>,
+) -> Result<StatusCode> {
+    if caller.name == name {
+        return Err(ApiError::Forbidden(
+            "nobody can disable themselves; ask another admin, or revoke the token with `DELETE /tokens/{id}`".to_owned(),
+        ));
+    }
+    app.store.disable_principal(&name, &By::new(caller.actor(), &app.audit_key)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

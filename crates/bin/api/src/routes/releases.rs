@@ -1,0 +1,128 @@
+//! Releases.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use slipway_domain::{HostName, ReleaseId, StoreDir, StorePath};
+use slipway_store::NewRelease;
+use slipway_wire::page::{Page, PageQuery};
+use slipway_wire::problem::FieldProblem;
+use slipway_wire::release::{CreateRelease, Release as Shown, Source};
+use slipway_wire::route;
+
+use super::{cursor, page};
+use crate::auth::Principal;
+use crate::error::{ApiError, Result};
+use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
+use crate::state::App;
+use crate::text;
+
+fn shown(release: slipway_store::Release) -> Shown {
+    Shown {
+        id: release.id,
+        closures: release.closures,
+        source: Source { flake_ref: release.flake_ref, rev: release.rev, nar_hash: release.nar_hash },
+        message: release.message,
+        author: release.author,
+        created_at: release.created_at,
+    }
+}
+
+/// List releases
+#[utoipa::path(
+    get, path = route::RELEASES, tag = "releases", params(PageQuery),
+    responses((status = 200, description = "A page, the newest first", body = Page<Shown>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    QueryParams(query): QueryParams<PageQuery>,
+) -> Result<Json<Page<Shown>>> {
+    let limit = page_limit(query.limit)?;
+    let after = cursor(query.after.as_deref())?;
+    let found = app.store.list_releases(after, limit + 1).await?;
+    Ok(Json(page(found, limit, |release| release.id.to_string(), shown)))
+}
+
+/// Register a release
+///
+/// All wrong host names and paths are told at once. The closures need not be built yet: whether a host can fetch its
+/// own is found out when a rollout stages it, before anything is activated.
+#[utoipa::path(
+    post, path = route::RELEASES, tag = "releases", request_body = CreateRelease,
+    responses((status = 201, description = "The release", body = Shown))
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Principal,
+    JsonBody(request): JsonBody<CreateRelease>,
+) -> Result<(StatusCode, Json<Shown>)> {
+    text::check_opt("message", request.message.as_deref(), text::MESSAGE)?;
+    text::check_opt("source.flake_ref", request.source.flake_ref.as_deref(), text::MESSAGE)?;
+    text::check_opt("source.rev", request.source.rev.as_deref(), text::LABEL)?;
+    text::check_opt("source.nar_hash", request.source.nar_hash.as_deref(), text::LABEL)?;
+    if request.closures.is_empty() {
+        return Err(ApiError::field("closures", "it is empty; name at least one host and its closure"));
+    }
+    let (closures, mut wrong) = read_closures(&request.closures, &app.store_dir);
+    if !wrong.is_empty() {
+        // Only now that something is wrong: otherwise the store finds unknown hosts by itself.
+        wrong.extend(unknown_hosts(&app, closures.keys()).await?);
+        wrong.sort_by(|a, b| a.field.cmp(&b.field));
+        let detail = format!("{} of {} closures cannot be used", wrong.len(), request.closures.len());
+        return Err(ApiError::Invalid(detail, wrong));
+    }
+    let new = NewRelease {
+        flake_ref: request.source.flake_ref,
+        rev: request.source.rev,
+        nar_hash: request.source.nar_hash,
+        message: request.message,
+        author: caller.id,
+        closures,
+    };
+    let made = app.store.create_release(&new, &app.audit_key).await?;
+    Ok((StatusCode::CREATED, Json(shown(made))))
+}
+
+/// The closures that can be read, and what is wrong with the others.
+fn read_closures(
+    given: &BTreeMap<String, String>,
+    store_dir: &StoreDir,
+) -> (BTreeMap<HostName, StorePath>, Vec<FieldProblem>) {
+    let (mut closures, mut wrong) = (BTreeMap::new(), Vec::new());
+    for (host, path) in given {
+        let field = || format!("closures.{}", host.chars().take(80).collect::<String>());
+        let (name, closure) = (host.parse::<HostName>(), store_dir.parse(path));
+        if let Err(error) = &name {
+            wrong.push(FieldProblem { field: field(), detail: error.to_string() });
+        }
+        if let Err(error) = &closure {
+            wrong.push(FieldProblem { field: field(), detail: error.to_string() });
+        }
+        if let (Ok(name), Ok(closure)) = (name, closure) {
+            closures.insert(name, closure);
+        }
+    }
+    (closures, wrong)
+}
+
+async fn unknown_hosts(app: &App, names: impl Iterator<Item = &HostName>) -> Result<Vec<FieldProblem>> {
+    let known: BTreeSet<HostName> = app.store.list_hosts(None).await?.into_iter().map(|host| host.name).collect();
+    let unknown = names.filter(|name| !known.contains(name));
+    Ok(unknown
+        .map(|name| FieldProblem {
+            field: format!("closures.{name}"),
+            detail: format!("there is no host `{name}`, or it was retired; `slipway host list` shows those that there are"),
+        })
+        .collect())
+}
+
+/// Show a release
+#[utoipa::path(
+    get, path = route::RELEASE, tag = "releases", params(("id" = ReleaseId, Path, description = "Its id")),
+    responses((status = 200, description = "The release", body = Shown))
+)]
+pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Result<Json<Shown>> {
+    Ok(Json(shown(app.store.get_release(id).await?)))
+}

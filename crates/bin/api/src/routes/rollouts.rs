@@ -1,0 +1,154 @@
+//! Rollouts and the commands to them.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{Role, RolloutId, plan};
+use slipway_store::{NewRollout, RolloutDetail, StoreError};
+use slipway_wire::Problem;
+use slipway_wire::page::Page;
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout as Shown, RolloutQuery, RolloutSummary, Step};
+use slipway_wire::route;
+
+use super::{cursor, page, strategy_problems};
+use crate::auth::Principal;
+use crate::error::{ApiError, Result};
+use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
+use crate::state::App;
+use crate::text;
+
+fn summary(rollout: slipway_store::RolloutSummary) -> RolloutSummary {
+    RolloutSummary {
+        id: rollout.id,
+        environment: rollout.environment,
+        release: rollout.release,
+        state: rollout.state,
+        since: rollout.since,
+        reason: rollout.reason,
+        author: rollout.author,
+        created_at: rollout.created_at,
+        finished_at: rollout.finished_at,
+    }
+}
+
+fn shown(rollout: RolloutDetail) -> Shown {
+    let steps = rollout.steps.into_iter().map(|step| Step {
+        host: step.name,
+        wave: step.wave,
+        state: step.state,
+        since: step.since,
+        attempt: step.attempt,
+        failures: step.failures,
+        closure: step.closure,
+        prior: step.prior,
+        reason: step.reason,
+    });
+    Shown {
+        strategy: rollout.summary.strategy.clone(),
+        approver: rollout.summary.approver.clone(),
+        pending_commands: rollout.pending_commands,
+        steps: steps.collect(),
+        summary: summary(rollout.summary),
+    }
+}
+
+/// List rollouts
+#[utoipa::path(
+    get, path = route::ROLLOUTS, tag = "rollouts", params(RolloutQuery),
+    responses((status = 200, description = "A page, the newest first", body = Page<RolloutSummary>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    QueryParams(query): QueryParams<RolloutQuery>,
+) -> Result<Json<Page<RolloutSummary>>> {
+    let limit = page_limit(query.limit)?;
+    let after = cursor(query.after.as_deref())?;
+    let environment = match query.environment {
+        Some(name) => Some(app.store.get_environment_by_name(&name).await?.id),
+        None => None,
+    };
+    let found = app.store.list_rollouts(environment, after, limit + 1).await?;
+    Ok(Json(page(found, limit, |rollout| rollout.id.to_string(), summary)))
+}
+
+/// Start a rollout
+///
+/// To the hosts of the environment that the release has a closure for. It begins by itself, or once somebody other than
+/// its author approved it where the environment asks for that.
+#[utoipa::path(
+    post, path = route::ROLLOUTS, tag = "rollouts", request_body = CreateRollout,
+    responses(
+        (status = 201, description = "The rollout", body = Shown),
+        (status = 409, description = "Another rollout of the environment is under way", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Principal,
+    JsonBody(request): JsonBody<CreateRollout>,
+) -> Result<(StatusCode, Json<Shown>)> {
+    let environment = app.store.get_environment_by_name(&request.environment).await?;
+    // Told first, as it makes everything else moot; the store makes sure.
+    if let Some(rollout) = environment.open_rollout {
+        return Err(StoreError::EnvironmentBusy { environment: environment.name, rollout }.into());
+    }
+    let release = app.store.get_release(request.release).await?;
+    let fleet = app.store.list_release_hosts(release.id, environment.id).await?;
+    if fleet.is_empty() {
+        return Err(StoreError::NoHosts { environment: environment.name }.into());
+    }
+    let strategy = request.strategy.unwrap_or(environment.strategy);
+    strategy.check(&fleet).map_err(strategy_problems)?;
+    let new = NewRollout {
+        environment: environment.id,
+        release: release.id,
+        waves: plan::waves(&strategy, &fleet),
+        strategy,
+        author: caller.id,
+    };
+    let id = app.store.create_rollout(&new, &app.audit_key).await?;
+    tracing::info!(rollout_id = %id, environment = %environment.name, "a rollout begins");
+    app.wake.publish_rollout(id).await;
+    Ok((StatusCode::CREATED, Json(shown(app.store.get_rollout(id).await?))))
+}
+
+/// Show a rollout
+#[utoipa::path(
+    get, path = route::ROLLOUT, tag = "rollouts", params(("id" = RolloutId, Path, description = "Its id")),
+    responses((status = 200, description = "The rollout with all its steps", body = Shown))
+)]
+pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Result<Json<Shown>> {
+    Ok(Json(shown(app.store.get_rollout(id).await?)))
+}
+
+/// Approve, pause, resume, revert or abort a rollout
+///
+/// The worker carries it out; events tell when, and what came of it. Approving takes the role `approver`, and somebody
+/// other than the author.
+#[utoipa::path(
+    post, path = route::ROLLOUT_COMMANDS, tag = "rollouts", request_body = CreateCommand,
+    params(("id" = RolloutId, Path, description = "Its id")),
+    responses(
+        (status = 202, description = "The rollout as it stands, with the command among those waiting", body = Shown),
+        (status = 409, description = "The rollout's state does not take the command", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn command(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(id): PathParam<RolloutId>,
+    JsonBody(request): JsonBody<CreateCommand>,
+) -> Result<(StatusCode, Json<Shown>)> {
+    text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
+    if request.command == CommandKind::Approve && caller.role < Role::Approver {
+        return Err(ApiError::Forbidden(format!(
+            "approving takes the role approver; the token is of `{}`, who is {}",
+            caller.name, caller.role
+        )));
+    }
+    app.store.request_command(id, request.command, caller.id, request.reason.as_deref(), &app.audit_key).await?;
+    tracing::info!(rollout_id = %id, command = request.command.as_str(), "a command was given");
+    app.wake.publish_rollout(id).await;
+    Ok((StatusCode::ACCEPTED, Json(shown(app.store.get_rollout(id).await?))))
+}

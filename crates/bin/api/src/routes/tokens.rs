@@ -1,0 +1,119 @@
+//! Tokens of principals. Hosts' tokens are made with their hosts.
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use slipway_domain::{Role, TokenId};
+use slipway_store::{By, NewToken, TokenOwner};
+use slipway_wire::access::{CreateToken, Token as Shown, TokenCreated};
+use slipway_wire::page::Page;
+use slipway_wire::route;
+
+use crate::auth::{self, Principal};
+use crate::error::{ApiError, Result};
+use crate::extract::{JsonBody, PathParam};
+use crate::state::App;
+use crate::text;
+
+/// Days that a token may be good.
+const MAX_DAYS: u32 = 3650;
+const DAY_SECONDS: u32 = 24 * 3600;
+
+fn shown(token: slipway_store::Token) -> Shown {
+    Shown {
+        id: token.id,
+        principal: token.principal,
+        host: token.host,
+        label: token.label,
+        created_at: token.created_at,
+        expires_at: token.expires_at,
+        last_used_at: token.last_used_at,
+        revoked_at: token.revoked_at,
+    }
+}
+
+/// The tokens that the caller may see: an admin all of them, anybody else their own.
+async fn visible(app: &App, caller: &Principal) -> Result<Vec<slipway_store::Token>> {
+    let mut tokens = app.store.list_tokens().await?;
+    if caller.role < Role::Admin {
+        tokens.retain(|token| token.principal.as_ref() == Some(&caller.name));
+    }
+    Ok(tokens)
+}
+
+/// List tokens
+///
+/// An admin sees all of them, anybody else their own. No secrets.
+#[utoipa::path(
+    get, path = route::TOKENS, tag = "access",
+    responses((status = 200, description = "Tokens, the newest first, revoked ones too", body = Page<Shown>))
+)]
+pub(crate) async fn list(State(app): State<App>, caller: Principal) -> Result<Json<Page<Shown>>> {
+    let items = visible(&app, &caller).await?.into_iter().map(shown).collect();
+    Ok(Json(Page { items, next: None }))
+}
+
+/// Make a token
+///
+/// For oneself, or with the role `admin` for any principal.
+#[utoipa::path(
+    post, path = route::TOKENS, tag = "access", request_body = CreateToken,
+    responses((status = 201, description = "The token, shown now and never again", body = TokenCreated))
+)]
+pub(crate) async fn create(
+    State(app): State<App>,
+    caller: Principal,
+    JsonBody(request): JsonBody<CreateToken>,
+) -> Result<(StatusCode, Json<TokenCreated>)> {
+    text::check("label", &request.label, text::LABEL)?;
+    if let Some(days) = request.expires_in_days.filter(|days| !(1..=MAX_DAYS).contains(days)) {
+        let detail = format!("{days} is out of range; use 1 to {MAX_DAYS}, or leave it out for a token without end");
+        return Err(ApiError::field("expires_in_days", detail));
+    }
+    let owner = match request.principal {
+        Some(name) if name != caller.name => {
+            if caller.role < Role::Admin {
+                return Err(ApiError::Forbidden(format!(
+                    "a token for somebody else takes the role admin; `{}` is {}",
+                    caller.name, caller.role
+                )));
+            }
+            let principal = app.store.get_principal_by_name(&name).await?;
+            if principal.disabled_at.is_some() {
+                return Err(ApiError::field("principal", format!("`{name}` is disabled; make another principal")));
+            }
+            principal.id
+        }
+        _ => caller.id,
+    };
+    let (token, hash) = auth::new_token()?;
+    let new = NewToken {
+        owner: TokenOwner::Principal(owner),
+        label: request.label,
+        hash,
+        expires_in_seconds: request.expires_in_days.map(|days| days * DAY_SECONDS),
+    };
+    let made = app.store.create_token(&new, &By::new(caller.actor(), &app.audit_key)).await?;
+    let created = TokenCreated { id: made.id, token, expires_at: made.expires_at };
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+/// Revoke a token
+///
+/// One's own, or with the role `admin` any. It is refused from the next request on.
+#[utoipa::path(
+    delete, path = route::TOKEN, tag = "access", params(("id" = TokenId, Path, description = "Its id, not its secret")),
+    responses((status = 204, description = "It is revoked, or was already"))
+)]
+pub(crate) async fn revoke(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(id): PathParam<TokenId>,
+) -> Result<StatusCode> {
+    // Somebody else's token is not there for whoever may not see it.
+    if caller.role < Role::Admin && !visible(&app, &caller).await?.iter().any(|token| token.id == id) {
+        return Err(ApiError::no_such("token", id, "`slipway token list` shows yours"));
+    }
+    app.store.revoke_token(id, &By::new(caller.actor(), &app.audit_key)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,74 @@
+//! What every handler shares.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use slipway_domain::StoreDir;
+use slipway_settings::ApiSettings;
+use slipway_store::{AuditKey, Store};
+use slipway_wake::Wake;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{ApiError, BoxError};
+use crate::failures::Failures;
+use crate::feed::Feed;
+use crate::health::Health;
+use crate::parking::{Parking, most_parked};
+use crate::phase::Phase;
+
+/// What every handler shares.
+pub type App = Arc<Shared>;
+
+/// The parts behind [`App`].
+#[derive(Debug)]
+pub struct Shared {
+    /// The truth.
+    pub store: Store,
+    /// Wake-ups.
+    pub wake: Wake,
+    /// Agents that wait.
+    pub parking: Parking,
+    /// News of events.
+    pub feed: Feed,
+    /// How far the process is.
+    pub phase: Phase,
+    pub(crate) failures: Failures,
+    pub(crate) health: Health,
+    pub(crate) audit_key: AuditKey,
+    pub(crate) admin_password: SecretString,
+    pub(crate) store_dir: StoreDir,
+    pub(crate) request_timeout: Duration,
+    /// One check of the chain at a time.
+    pub(crate) verifying: Mutex<()>,
+}
+
+impl Shared {
+    /// The state of a process with these settings; drains when the token is cancelled. Connects to nothing yet.
+    pub fn new(settings: &ApiSettings, store: Store, wake: Wake, draining: CancellationToken) -> Result<App, BoxError> {
+        let store_dir = settings.app.store_dir.to_string_lossy().parse::<StoreDir>()?;
+        Ok(Arc::new(Self {
+            parking: Parking::new(most_parked()),
+            feed: Feed::default(),
+            phase: Phase::new(draining),
+            failures: Failures::new(wake.clone()),
+            health: Health::default(),
+            audit_key: AuditKey::new(&settings.app.secret_key),
+            admin_password: settings.admin.password.clone(),
+            store_dir,
+            request_timeout: settings.api.request_timeout,
+            verifying: Mutex::new(()),
+            store,
+            wake,
+        }))
+    }
+
+    /// The answer when no other request may wait. Somewhat random, so that those sent away do not come back at once.
+    pub(crate) fn crowded(&self) -> ApiError {
+        let mut byte = [0];
+        // Without randomness everybody comes back at the same time, which is no harm either.
+        let _ = getrandom::fill(&mut byte);
+        ApiError::Unavailable(2 + u64::from(byte[0] % 8), Some("too many requests wait already".into()))
+    }
+}
