@@ -92,7 +92,7 @@ impl Store {
             )
             .fetch_optional(&self.pool)
             .await?
-            .ok_or_else(|| StoreError::not_found("host", host))?;
+            .ok_or_else(|| StoreError::not_found("host", &host))?;
             let assignment = AssignmentRow {
                 state: row.state,
                 attempt: row.attempt,

@@ -8,9 +8,9 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 
 /// An idle connection is closed after this long, so that load peaks do not hold connections for ever.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 /// A connection is closed after this long, so that a restarted or moved server is found again.
-const LIFETIME: Duration = Duration::from_secs(1800);
+const LIFETIME: Duration = Duration::from_mins(30);
 
 /// Limits that the server itself keeps, so that they hold even when the client is gone.
 ///

@@ -120,7 +120,7 @@ fn join(names: &[HostName]) -> String {
 }
 
 impl StoreError {
-    pub(crate) fn not_found(what: &'static str, name: impl ToString) -> Self {
+    pub(crate) fn not_found(what: &'static str, name: &impl ToString) -> Self {
         Self::NotFound {
             what,
             name: name.to_string(),

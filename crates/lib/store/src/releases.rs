@@ -85,7 +85,7 @@ impl Store {
                 sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", new.author.as_uuid())
                     .fetch_optional(&mut *tx)
                     .await?
-                    .ok_or_else(|| StoreError::not_found("principal", new.author))?;
+                    .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
             let id = ReleaseId::generate();
             let created_at = sqlx::query_scalar!(
                 "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id)
@@ -142,7 +142,7 @@ impl Store {
             )
             .fetch_optional(&self.pool)
             .await?
-            .ok_or_else(|| StoreError::not_found("release", id))?;
+            .ok_or_else(|| StoreError::not_found("release", &id))?;
             let closures = self.closures_of(&[row.id]).await?.remove(&row.id);
             row.with(closures.unwrap_or_default())
         })
@@ -162,7 +162,7 @@ impl Store {
                 Some(id) => sqlx::query_scalar!("SELECT seq FROM releases WHERE id = $1", id.as_uuid())
                     .fetch_optional(&self.pool)
                     .await?
-                    .ok_or_else(|| StoreError::not_found("release", id))?,
+                    .ok_or_else(|| StoreError::not_found("release", &id))?,
             };
             let rows = sqlx::query_as!(
                 ReleaseRow,

@@ -17,7 +17,7 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
 /// How long a migration waits for another one, or for a lock, in milliseconds.
 const LOCK_TIMEOUT_MS: u32 = 60_000;
 /// How long all migrations together may take.
-const MIGRATE_LIMIT: Duration = Duration::from_secs(3600);
+const MIGRATE_LIMIT: Duration = Duration::from_hours(1);
 
 /// Whether a database has the schema that this program was built for.
 #[derive(Debug, Clone, PartialEq, Eq)]

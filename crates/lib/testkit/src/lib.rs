@@ -1,1 +1,30 @@
-//! Databases, clocks and fleets for tests
+//! Databases, clocks and fleets for tests. A dev-dependency only.
+//!
+//! Everything here panics when something is not as a test expects: that is how a test fails.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
+
+mod agent;
+mod fleet;
+mod net;
+mod wait;
+
+pub use agent::ScriptedAgent;
+pub use fleet::{Fleet, FleetBuilder, closure};
+pub use net::free_port;
+pub use wait::wait_until;
+
+use slipway_store::{AuditKey, Store};
+use sqlx::PgPool;
+
+/// A key that seals events in tests.
+#[must_use]
+pub fn audit_key() -> AuditKey {
+    AuditKey::from_bytes(&[7; 32])
+}
+
+/// A store on a test's own database.
+#[must_use]
+pub fn store(pool: &PgPool) -> Store {
+    Store::from_pool(pool.clone())
+}

@@ -248,7 +248,7 @@ impl Store {
             )
             .fetch_optional(&mut *tx)
             .await?
-            .ok_or_else(|| StoreError::not_found("token", id))?;
+            .ok_or_else(|| StoreError::not_found("token", &id))?;
             if row.revoked_at.is_some() {
                 return Ok(());
             }

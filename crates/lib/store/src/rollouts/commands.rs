@@ -51,7 +51,7 @@ impl Store {
             )
             .fetch_optional(&mut *tx)
             .await?
-            .ok_or_else(|| StoreError::not_found("rollout", rollout))?;
+            .ok_or_else(|| StoreError::not_found("rollout", &rollout))?;
             let state: RolloutState = row::parse("rollout state", &row.state)?;
             if !kind.fits(state) {
                 return Err(StoreError::CommandRefused { kind, state });
@@ -62,7 +62,7 @@ impl Store {
             let name = sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", principal.as_uuid())
                 .fetch_optional(&mut *tx)
                 .await?
-                .ok_or_else(|| StoreError::not_found("principal", principal))?;
+                .ok_or_else(|| StoreError::not_found("principal", &principal))?;
             let id = CommandId::generate();
             sqlx::query!(
                 "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason)

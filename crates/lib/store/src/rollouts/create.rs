@@ -50,7 +50,7 @@ impl Store {
                 sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", new.author.as_uuid())
                     .fetch_optional(&mut *tx)
                     .await?
-                    .ok_or_else(|| StoreError::not_found("principal", new.author))?;
+                    .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
             let id = RolloutId::generate();
             let state = if environment.approval_required {
                 RolloutState::PendingApproval
@@ -70,7 +70,7 @@ impl Store {
             .execute(&mut *tx)
             .await
             .on_constraint("rollouts_release_id_fkey", || {
-                StoreError::not_found("release", new.release)
+                StoreError::not_found("release", &new.release)
             })?;
             let steps = insert_steps(&mut tx, id, new, &environment.name).await?;
             let actor = Actor::Principal(row::parse("principal name", &author)?);
@@ -103,7 +103,7 @@ async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<Lo
     )
     .fetch_optional(&mut *tx)
     .await?
-    .ok_or_else(|| StoreError::not_found("environment", id))?;
+    .ok_or_else(|| StoreError::not_found("environment", &id))?;
     let name = row::parse("environment name", &row.name)?;
     let open = sqlx::query_scalar!(
         "SELECT id FROM rollouts WHERE environment_id = $1 AND finished_at IS NULL",

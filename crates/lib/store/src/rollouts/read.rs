@@ -203,7 +203,7 @@ impl Store {
                 limit: 1,
             };
             let summary = self.select_rollouts(wanted).await?.pop();
-            let summary = summary.ok_or_else(|| StoreError::not_found("rollout", id))?;
+            let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
             let steps = self.select_steps(id).await?;
             let pending = sqlx::query_scalar!(
                 "SELECT kind FROM rollout_commands WHERE rollout_id = $1 AND applied_at IS NULL ORDER BY seq",
@@ -238,7 +238,7 @@ impl Store {
                 Some(id) => sqlx::query_scalar!("SELECT seq FROM rollouts WHERE id = $1", id.as_uuid())
                     .fetch_optional(&self.pool)
                     .await?
-                    .ok_or_else(|| StoreError::not_found("rollout", id))?,
+                    .ok_or_else(|| StoreError::not_found("rollout", &id))?,
             };
             let wanted = Wanted {
                 id: None,

@@ -78,7 +78,10 @@ struct RolloutDraft {
     state: RolloutState,
     scope: Option<RevertScope>,
     reason: Option<String>,
+    /// It has another state, and so a new instant from which it counts.
     state_changed: bool,
+    /// It has to be written at all.
+    changed: bool,
 }
 
 struct StepDraft {
@@ -130,6 +133,7 @@ impl<'a> Draft<'a> {
                     .transpose()?,
                 reason: locked.reason,
                 state_changed: false,
+                changed: false,
             },
             steps,
             commands: Vec::new(),
@@ -139,7 +143,7 @@ impl<'a> Draft<'a> {
 
     /// Puts one change on the draft, if the state machines allow it.
     fn take(&mut self, change: &Change) -> Result<(), StoreError> {
-        let mut event = NewEvent::new(change.actor.clone(), "", change.cause.clone());
+        let mut event = NewEvent::new(change.actor.clone(), kind_of(&change.what), change.cause.clone());
         event.environment = Some(self.environment);
         event.rollout = Some(self.lease.rollout);
         match &change.what {
@@ -158,25 +162,17 @@ impl<'a> Draft<'a> {
                     return Err(lease.stale(format!("step {step} is {}, not {from}", draft.state)));
                 }
                 draft.become_(*to, *attempt, *reset_failures, &change.cause)?;
-                event.kind = "step.state".to_owned();
                 (event.step, event.host) = (Some(*step), Some(draft.host));
                 (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
             }
             What::Prior { step, prior } => {
                 let draft = self.step(*step)?;
                 draft.prior = Some(prior.clone());
-                event.kind = "step.prior".to_owned();
                 (event.step, event.host) = (Some(*step), Some(draft.host));
                 event.to = Some(prior.to_string());
             }
             What::Command { command, refused } => {
                 self.commands.push((*command, refused.clone()));
-                let kind = if refused.is_some() {
-                    "command.refused"
-                } else {
-                    "command.taken"
-                };
-                event.kind = kind.to_owned();
             }
         }
         self.events.push(event);
@@ -202,14 +198,13 @@ impl<'a> Draft<'a> {
             )));
         }
         self.rollout.state = to;
-        self.rollout.state_changed = true;
+        (self.rollout.state_changed, self.rollout.changed) = (true, true);
         if scope.is_some() {
             self.rollout.scope = scope;
         }
         // Going on needs no explanation; stopping, going back and ending do.
         let plain = matches!(to, RolloutState::Staging | RolloutState::Rolling);
         self.rollout.reason = (!plain).then(|| event.cause.clone());
-        event.kind = "rollout.state".to_owned();
         (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
         Ok(())
     }
@@ -221,20 +216,23 @@ impl<'a> Draft<'a> {
                 self.lease.rollout, self.rollout.state
             )));
         }
-        event.kind = "rollout.scope".to_owned();
         event.from = self.rollout.scope.map(|scope| scope.as_str().to_owned());
         event.to = Some(scope.as_str().to_owned());
         self.rollout.scope = Some(scope);
+        self.rollout.changed = true;
         Ok(())
     }
 
     fn step(&mut self, step: StepId) -> Result<&mut StepDraft, StoreError> {
         self.steps
             .get_mut(&step)
-            .ok_or_else(|| StoreError::not_found("step of this rollout", step))
+            .ok_or_else(|| StoreError::not_found("step of this rollout", &step))
     }
 
     async fn write_rollout(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        if !self.rollout.changed {
+            return Ok(());
+        }
         sqlx::query!(
             "UPDATE rollouts SET state = $2, scope = $3, reason = $4,
                     since = CASE WHEN $5 THEN now() ELSE since END,
@@ -375,6 +373,17 @@ impl StepDraft {
         );
         self.reason = explained.then(|| cause.to_owned());
         Ok(())
+    }
+}
+
+fn kind_of(what: &What) -> &'static str {
+    match what {
+        What::Rollout { .. } => "rollout.state",
+        What::Scope(_) => "rollout.scope",
+        What::Step { .. } => "step.state",
+        What::Prior { .. } => "step.prior",
+        What::Command { refused: None, .. } => "command.taken",
+        What::Command { refused: Some(_), .. } => "command.refused",
     }
 }
 

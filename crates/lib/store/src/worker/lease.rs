@@ -137,7 +137,7 @@ pub(super) async fn lock(tx: &mut PgConnection, lease: &Lease) -> Result<Locked,
     )
     .fetch_optional(tx)
     .await?
-    .ok_or_else(|| StoreError::not_found("rollout", lease.rollout))?;
+    .ok_or_else(|| StoreError::not_found("rollout", &lease.rollout))?;
     if row.lease_epoch != lease.epoch {
         return Err(lease.stale(format!("epoch {} now, {} here", row.lease_epoch, lease.epoch)));
     }

@@ -68,7 +68,7 @@ async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Tim
     )
     .fetch_optional(tx)
     .await?
-    .ok_or_else(|| StoreError::not_found("rollout", lease.rollout))?;
+    .ok_or_else(|| StoreError::not_found("rollout", &lease.rollout))?;
     if row.lease_epoch != lease.epoch {
         return Err(lease.stale(format!("epoch {} now, {} here", row.lease_epoch, lease.epoch)));
     }

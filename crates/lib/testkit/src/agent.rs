@@ -1,0 +1,130 @@
+//! An agent that does as it is told, at once and without a machine.
+
+use slipway_domain::agent::{AttemptReport, Verdict, instruct};
+use slipway_domain::{AttemptId, HostId, HostName, Instruction, Observation, Phase, StorePath, Timestamp};
+use slipway_store::{Recorded, Store};
+
+/// A model of one host and its agent. It obeys instructions in one go; its fields may be set to tell another story.
+#[derive(Debug, Clone)]
+pub struct ScriptedAgent {
+    /// The host's id.
+    pub id: HostId,
+    /// The host's name.
+    pub name: HostName,
+    /// What runs.
+    pub live: Option<StorePath>,
+    /// What the next boot would run.
+    pub boot_default: Option<StorePath>,
+    /// What it reports.
+    pub report: Option<AttemptReport>,
+    /// The attempt it began and did not settle.
+    pub unsettled: Option<AttemptId>,
+    /// Whether its checks fail, so that it goes back by itself.
+    pub failing: bool,
+    staged: Option<StorePath>,
+}
+
+impl ScriptedAgent {
+    /// An agent of a host that runs this closure.
+    #[must_use]
+    pub fn new(id: HostId, name: HostName, live: Option<StorePath>) -> Self {
+        Self {
+            id,
+            name,
+            boot_default: live.clone(),
+            live,
+            report: None,
+            unsettled: None,
+            failing: false,
+            staged: None,
+        }
+    }
+
+    /// What it sees.
+    #[must_use]
+    pub fn observation(&self, clock: Timestamp) -> Observation {
+        Observation {
+            host: self.name.clone(),
+            agent_version: "test".to_owned(),
+            clock,
+            boot_id: "b0075eed".to_owned(),
+            live: self.live.clone(),
+            boot_default: self.boot_default.clone(),
+            report: self.report.clone(),
+            unsettled: self.unsettled,
+        }
+    }
+
+    /// Posts what it sees to the store, and does what it is told. Gives what it was told.
+    ///
+    /// # Panics
+    /// When the database refuses.
+    pub async fn sync(&mut self, store: &Store) -> (Recorded, Instruction) {
+        let now = store.now().await.unwrap();
+        let recorded = store
+            .record_observation(self.id, &self.observation(now))
+            .await
+            .unwrap();
+        let told = instruct(recorded.assignment.as_ref(), self.report.as_ref());
+        self.obey(&told);
+        (recorded, told)
+    }
+
+    /// Does what it is told; the outcome shows in its next report.
+    pub fn obey(&mut self, told: &Instruction) {
+        match told {
+            Instruction::Idle => {}
+            Instruction::Stage { attempt, closure, .. } => {
+                self.staged = Some(closure.clone());
+                self.say(*attempt, Phase::Staged, None);
+            }
+            Instruction::Activate { attempt, closure, .. } => {
+                let prior = self.live.clone();
+                if self.failing {
+                    self.say(*attempt, Phase::Reverted, Some(Verdict::Fail));
+                } else {
+                    self.live = Some(closure.clone());
+                    self.unsettled = Some(*attempt);
+                    self.say(*attempt, Phase::Verified, Some(Verdict::Pass));
+                }
+                self.remember(prior);
+            }
+            Instruction::Commit { attempt } => {
+                self.boot_default = self.live.clone();
+                self.unsettled = None;
+                self.advance(*attempt, Phase::Committed);
+            }
+            Instruction::Revert { attempt, prior, .. } => {
+                let own = self.report.as_ref().and_then(|report| report.prior.clone());
+                if let Some(prior) = own.or_else(|| prior.clone()) {
+                    (self.live, self.boot_default) = (Some(prior.clone()), Some(prior));
+                }
+                self.unsettled = None;
+                self.advance(*attempt, Phase::Reverted);
+            }
+        }
+    }
+
+    fn say(&mut self, attempt: AttemptId, phase: Phase, verdict: Option<Verdict>) {
+        self.report = Some(AttemptReport {
+            attempt,
+            phase,
+            prior: None,
+            verdict,
+            message: None,
+        });
+    }
+
+    fn remember(&mut self, prior: Option<StorePath>) {
+        if let Some(report) = &mut self.report {
+            report.prior = prior;
+        }
+    }
+
+    fn advance(&mut self, attempt: AttemptId, phase: Phase) {
+        match &mut self.report {
+            Some(report) if report.attempt == attempt => report.phase = phase,
+            _ => self.say(attempt, phase, None),
+        }
+    }
+}
