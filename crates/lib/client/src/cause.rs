@@ -59,7 +59,8 @@ fn one(error: &(dyn Error + 'static)) -> Option<Cause> {
 fn tls(error: &rustls::Error) -> Cause {
     match error {
         rustls::Error::InvalidCertificate(problem) => match problem {
-            CertificateError::UnknownIssuer => Cause::UnknownCa,
+            // A bad signature: by another CA of the same name, such as that of an earlier installation.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::UnknownCa,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 Cause::WrongName
             }
@@ -67,7 +68,7 @@ fn tls(error: &rustls::Error) -> Cause {
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. } => Cause::Expired,
-            _ => Cause::Tls,
+            _ => Cause::Certificate,
         },
         _ => Cause::Tls,
     }

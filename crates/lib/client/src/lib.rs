@@ -6,6 +6,7 @@
 //! | [`client`] | [`Client`]: sends requests, reads answers, tries again where that is safe |
 //! | [`api`] | one method a route |
 //! | [`error`] | what can go wrong, in words for people, and whether trying again can help |
+//! | `testing` | with the feature of that name: a scripted API for tests |
 //!
 //! Every request has a time limit, no redirect is followed (a token must not travel to another address), and nothing
 //! but a GET is sent twice unless it certainly never arrived.
@@ -14,6 +15,8 @@ pub mod api;
 pub mod builder;
 pub mod client;
 pub mod error;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod backoff;
 mod cause;

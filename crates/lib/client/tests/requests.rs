@@ -1,0 +1,286 @@
+//! What the client sends, and what it makes of answers.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it must be"
+)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use slipway_client::testing::{Reply, Seen, Server};
+use slipway_client::{Cause, Client, ClientError};
+use slipway_domain::{Instruction, Observation};
+use slipway_wire::access::CreatePrincipal;
+use slipway_wire::audit::EventQuery;
+use slipway_wire::fleet::HostQuery;
+use slipway_wire::page::PageQuery;
+use slipway_wire::problem::kind;
+use slipway_wire::rollout::RolloutQuery;
+
+const ID: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
+
+fn client(server: &Server) -> Client {
+    slipway_client::builder(&server.url())
+        .unwrap()
+        .token("slw_test".into())
+        .user_agent("slipway-test/1")
+        .build()
+        .unwrap()
+}
+
+fn observation() -> Observation {
+    serde_json::from_value(serde_json::json!({
+        "host": "web-1", "agent_version": "0.1.0", "clock": "2026-03-01T12:00:00Z", "boot_id": "b",
+        "live": null, "boot_default": null, "report": null, "unsettled": null,
+    }))
+    .unwrap()
+}
+
+fn principal() -> CreatePrincipal {
+    CreatePrincipal {
+        name: "ci".parse().unwrap(),
+        role: slipway_domain::Role::Deployer,
+    }
+}
+
+/// Answers the first `n` requests with `first`, the later ones with an empty list.
+fn then_empty(n: usize, first: Reply) -> Server {
+    let count = AtomicUsize::new(0);
+    Server::start(move |_| {
+        if count.fetch_add(1, Ordering::SeqCst) < n {
+            first.clone()
+        } else {
+            Reply::json(200, &serde_json::json!({"items": []}))
+        }
+    })
+}
+
+#[tokio::test]
+async fn every_request_says_who_asks() {
+    let server = Server::start(|_| Reply::json(200, &Instruction::Idle));
+    let wait = Some(Duration::from_secs(30));
+    let told = client(&server).agent_sync(&observation(), wait).await.unwrap();
+    assert_eq!(told, Instruction::Idle);
+    let seen: Seen = server.seen().remove(0);
+    assert_eq!(seen.line(), "POST /api/v1/agent/sync");
+    assert_eq!(seen.header("authorization"), Some("Bearer slw_test"));
+    assert_eq!(seen.header("user-agent"), Some("slipway-test/1"));
+    assert_eq!(seen.header("prefer"), Some("wait=30"));
+    assert_eq!(seen.header("content-type"), Some("application/json"));
+    assert!(seen.body.contains("\"host\":\"web-1\""), "{}", seen.body);
+}
+
+#[tokio::test]
+async fn methods_reach_their_routes() {
+    let server = Server::start(|_| Reply::empty(204));
+    let client = client(&server);
+    let events = EventQuery {
+        after: Some(7),
+        limit: Some(2),
+    };
+    // The empty answers are no JSON; only what was asked counts here.
+    let _ = client.whoami().await;
+    let _ = client
+        .rollout_events(ID.parse().unwrap(), &events, Some(Duration::from_secs(5)))
+        .await;
+    let query = HostQuery {
+        environment: Some("prod".parse().unwrap()),
+    };
+    let _ = client.hosts(&query).await;
+    let _ = client.releases(&PageQuery::default()).await;
+    let _ = client.rollouts(&RolloutQuery::default()).await;
+    let _ = client.new_host_token(&"web-1".parse().unwrap()).await;
+    client.retire_host(&"web-1".parse().unwrap()).await.unwrap();
+    client.revoke_token(ID.parse().unwrap()).await.unwrap();
+    client.disable_principal(&"ci".parse().unwrap()).await.unwrap();
+    client.live().await.unwrap();
+    client.ready().await.unwrap();
+    let seen: Vec<String> = server
+        .seen()
+        .iter()
+        .map(|seen| format!("{}?{}", seen.line(), seen.query))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "GET /api/v1/whoami?".to_owned(),
+            format!("GET /api/v1/rollouts/{ID}/events?after=7&limit=2"),
+            "GET /api/v1/hosts?environment=prod".to_owned(),
+            "GET /api/v1/releases?".to_owned(),
+            "GET /api/v1/rollouts?".to_owned(),
+            "POST /api/v1/hosts/web-1/token?".to_owned(),
+            "DELETE /api/v1/hosts/web-1?".to_owned(),
+            format!("DELETE /api/v1/tokens/{ID}?"),
+            "DELETE /api/v1/principals/ci?".to_owned(),
+            "GET /api/v1/monitoring/live?".to_owned(),
+            "GET /api/v1/monitoring/ready?".to_owned(),
+        ]
+    );
+    assert_eq!(server.seen()[1].header("prefer"), Some("wait=5"));
+}
+
+#[tokio::test]
+async fn a_path_before_the_routes_is_kept() {
+    let server = Server::start(|_| Reply::empty(200));
+    let url = format!("{}/slipway/", server.url());
+    slipway_client::builder(&url)
+        .unwrap()
+        .build()
+        .unwrap()
+        .live()
+        .await
+        .unwrap();
+    assert_eq!(server.seen()[0].path, "/slipway/api/v1/monitoring/live");
+}
+
+#[tokio::test]
+async fn a_problem_is_handed_on() {
+    let server = Server::start(|_| {
+        Reply::problem(429, kind::TOO_MANY_FAILURES, "too many failed logins").header("retry-after", "7")
+    });
+    let error = client(&server).create_principal(&principal()).await.unwrap_err();
+    assert!(error.is(kind::TOO_MANY_FAILURES) && error.is_retryable() && !error.never_sent());
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+    assert_eq!(error.to_string(), "too many failed logins (request req-1)");
+}
+
+#[tokio::test]
+async fn a_get_is_tried_again_and_a_post_that_arrived_is_not() {
+    for first in [
+        Reply::cut(),
+        Reply::text(502, "text/html", "<h1>Bad Gateway</h1>"),
+        Reply::problem(503, kind::UNAVAILABLE, "the database is away"),
+    ] {
+        let server = then_empty(2, first.clone());
+        client(&server).environments().await.unwrap();
+        assert_eq!(server.seen().len(), 3, "{first:?}");
+
+        let server = then_empty(2, first.clone());
+        let error = client(&server).create_principal(&principal()).await.unwrap_err();
+        assert!(error.is_retryable() && !error.never_sent(), "{error}");
+        assert_eq!(server.seen().len(), 1, "{first:?}");
+    }
+}
+
+#[tokio::test]
+async fn trying_again_has_an_end() {
+    let server = then_empty(usize::MAX, Reply::text(502, "text/html", ""));
+    let error = client(&server).environments().await.unwrap_err();
+    assert_eq!(server.seen().len(), 5);
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot reach {}: the proxy before it answered 502; the proxy runs and the API behind it does not; look at the API's log",
+            server.url()
+        )
+    );
+}
+
+#[tokio::test]
+async fn a_post_that_never_arrived_is_tried_again() {
+    let port = Server::start(|_| Reply::empty(200)).port();
+    let later = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        Server::start_on(port, |_| {
+            Reply::json(
+                201,
+                &serde_json::json!({"name": "ci", "role": "deployer", "created_at": "2026-03-01T12:00:00Z", "disabled_at": null}),
+            )
+        })
+    });
+    let client = slipway_client::builder(&format!("http://127.0.0.1:{port}"));
+    let client = client.unwrap().build().unwrap();
+    let made = client.create_principal(&principal()).await.unwrap();
+    assert_eq!(made.name.as_str(), "ci");
+    assert_eq!(later.join().unwrap().seen().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_there_is_told_with_address_and_cause() {
+    let port = Server::start(|_| Reply::empty(200)).port();
+    for (url, cause, said) in [
+        (
+            format!("http://127.0.0.1:{port}"),
+            Cause::Refused,
+            "connection refused",
+        ),
+        ("http://nowhere.invalid".to_owned(), Cause::Dns, "has no address"),
+    ] {
+        let client = slipway_client::builder(&url).unwrap().build().unwrap();
+        let error = client.agent_sync(&observation(), None).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(&url) && text.contains(said), "{text}");
+        assert!(error.never_sent() && error.is_retryable(), "{text}");
+        match error {
+            ClientError::Unreachable { cause: found, .. } => assert_eq!(found, cause),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_slow_answer_ends_at_its_limit_which_grows_with_the_wait() {
+    let slow = || Server::start(|_| Reply::json(200, &Instruction::Idle).after(Duration::from_millis(900)));
+    let with_limit = |server: &Server| {
+        let builder = slipway_client::builder(&server.url()).unwrap();
+        builder
+            .request_timeout(Duration::from_millis(200))
+            .build()
+            .unwrap()
+    };
+    let server = slow();
+    let error = with_limit(&server).whoami().await.unwrap_err();
+    assert!(error.to_string().contains("did not come in time"), "{error}");
+    assert_eq!(server.seen().len(), 1);
+
+    let server = slow();
+    let wait = Some(Duration::from_secs(1));
+    with_limit(&server)
+        .agent_sync(&observation(), wait)
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_token_does_not_follow_a_redirect() {
+    let other = Server::start(|_| Reply::empty(200));
+    let url = other.url();
+    let server = Server::start(move |_| Reply::empty(307).header("location", &url));
+    let error = client(&server).create_principal(&principal()).await.unwrap_err();
+    assert!(
+        error.to_string().contains("redirects are not followed"),
+        "{error}"
+    );
+    assert_eq!(other.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_of_ours_is_told_by_its_address() {
+    for reply in [
+        Reply::text(200, "text/html", "<h1>Welcome to nginx!</h1>"),
+        Reply::text(404, "text/html", "<h1>Not Found</h1>"),
+        Reply::json(418, &serde_json::json!({"teapot": true})),
+    ] {
+        let server = Server::start(move |_| reply.clone());
+        let error = client(&server).whoami().await.unwrap_err();
+        let said = format!("{}/api/v1/whoami answered ", server.url());
+        assert!(error.to_string().starts_with(&said), "{error}");
+        assert!(!error.is_retryable());
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_says_it_is_down_is_an_answer() {
+    let health = serde_json::json!({"status": "down", "version": "0.1.0", "dependencies": {}});
+    let server = Server::start(move |_| Reply::json(503, &health));
+    let health = client(&server).health().await.unwrap();
+    assert_eq!(health.status, slipway_wire::monitoring::Status::Down);
+    assert!(client(&server).ready().await.is_err());
+}
+
+#[test]
+fn a_client_does_not_show_its_token() {
+    let server = Server::start(|_| Reply::empty(200));
+    assert!(!format!("{:?}", client(&server)).contains("slw_"));
+}

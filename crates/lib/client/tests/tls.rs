@@ -1,0 +1,70 @@
+//! TLS: whom the client trusts, and what it says of those it does not.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where something is not as it must be"
+)]
+
+use slipway_client::testing::{Certificate, Reply, Server};
+use slipway_client::{Cause, Client, ClientError};
+
+fn trusting(server: &Server) -> Client {
+    let builder = slipway_client::builder(&server.url()).unwrap();
+    builder.extra_ca_pem(server.ca_pem()).build().unwrap()
+}
+
+async fn refusal(client: &Client) -> (Cause, String) {
+    let error = client.live().await.unwrap_err();
+    assert!(!error.is_retryable() && error.never_sent(), "{error}");
+    let text = error.to_string();
+    match error {
+        ClientError::Unreachable { cause, .. } => (cause, text),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_ca_of_ones_own_is_trusted_when_named_and_http2_is_spoken() {
+    let server = Server::start_tls(Certificate::Good, |_| Reply::empty(200));
+    trusting(&server).live().await.unwrap();
+    assert!(server.seen()[0].http2);
+}
+
+#[tokio::test]
+async fn an_unknown_ca_is_told_with_the_setting_that_adds_it() {
+    let server = Server::start_tls(Certificate::Good, |_| Reply::empty(200));
+    let another = Server::start_tls(Certificate::Good, |_| Reply::empty(200));
+    let builder = slipway_client::builder(&server.url()).unwrap();
+    let client = builder.extra_ca_pem(another.ca_pem()).build().unwrap();
+    let (cause, text) = refusal(&client).await;
+    assert_eq!(cause, Cause::UnknownCa);
+    assert!(
+        text.contains("--ca-file") && text.contains("AGENT_CA_FILE") && text.contains(&server.url()),
+        "{text}"
+    );
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_certificate_for_another_name_or_time_is_refused() {
+    for (kind, expected) in [
+        (Certificate::WrongName, Cause::WrongName),
+        (Certificate::Expired, Cause::Expired),
+    ] {
+        let server = Server::start_tls(kind, |_| Reply::empty(200));
+        let (cause, text) = refusal(&trusting(&server)).await;
+        assert_eq!(cause, expected, "{text}");
+        assert_eq!(server.seen().len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn https_to_a_plain_port_is_told() {
+    let server = Server::start(|_| Reply::empty(200));
+    let other = Server::start_tls(Certificate::Good, |_| Reply::empty(200));
+    let url = server.url().replace("http:", "https:");
+    let builder = slipway_client::builder(&url).unwrap();
+    let (cause, text) = refusal(&builder.extra_ca_pem(other.ca_pem()).build().unwrap()).await;
+    assert_eq!(cause, Cause::Tls);
+    assert!(text.contains("the HTTPS one"), "{text}");
+}
