@@ -82,6 +82,8 @@ pub enum Cause {
     WrongName,
     /// The certificate is not valid at this machine's time.
     Expired,
+    /// The certificate is unfit in another way, such as a CA's own.
+    Certificate,
     /// TLS failed in another way, such as when the other side speaks plain HTTP.
     Tls,
     /// A proxy before the API answered with this status, 502 to 504.
@@ -96,7 +98,7 @@ impl Cause {
     pub const fn is_passing(self) -> bool {
         !matches!(
             self,
-            Self::UnknownCa | Self::WrongName | Self::Expired | Self::Tls
+            Self::UnknownCa | Self::WrongName | Self::Expired | Self::Certificate | Self::Tls
         )
     }
 
@@ -113,6 +115,9 @@ impl Cause {
             }
             Self::WrongName => "use the name that the certificate is for as the address",
             Self::Expired => "renew the server's certificate, or set this machine's clock",
+            Self::Certificate => {
+                "give the server a certificate with its name in it that a CA signed and that is no CA's itself"
+            }
             Self::Tls => "check that the port in the address is the HTTPS one",
             Self::Proxy(_) => "the proxy runs and the API behind it does not; look at the API's log",
             Self::Other => "check the address and the network",
@@ -132,6 +137,7 @@ impl fmt::Display for Cause {
             Self::UnknownCa => "its certificate is signed by a CA that this machine does not know",
             Self::WrongName => "its certificate is for another name",
             Self::Expired => "its certificate is not valid at this time",
+            Self::Certificate => "its certificate is not fit for a server",
             Self::Tls => "no secure connection could be made",
             Self::Proxy(status) => return write!(f, "the proxy before it answered {status}"),
             Self::Other => "the request failed",
