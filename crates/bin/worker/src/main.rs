@@ -1,3 +1,64 @@
-//! Drives rollouts: reads, decides, writes, wakes
+//! `slipway-worker`: drives rollouts. Any number may run; leases decide which one drives which rollout.
 
-fn main() {}
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use slipway_settings::{Process, Source, WorkerSettings};
+
+mod healthcheck;
+mod serve;
+
+/// Drives rollouts: reads a snapshot, decides, writes, wakes whom it concerns.
+#[derive(Debug, Parser)]
+#[command(name = "slipway-worker", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Drive rollouts until SIGTERM.
+    Run,
+    /// Ask the running worker's metrics listener whether it works; exit status 1 when it does not.
+    Healthcheck,
+    /// Print what is in force and where it came from; secrets are redacted.
+    Config,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(&cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    let source = Source::load(Path::new("."))?;
+    match command {
+        Command::Run => serve::run(&source, WorkerSettings::from_source(&source)?),
+        Command::Healthcheck => healthcheck::ask(&WorkerSettings::from_source(&source)?.metrics),
+        Command::Config => print_config(&source),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the output of a command for people")]
+fn print_config(source: &Source) -> anyhow::Result<()> {
+    println!("{}", slipway_settings::describe(Process::Worker, source));
+    WorkerSettings::from_source(source)?;
+    Ok(())
+}
+
+/// Once, at the boundary, with every cause.
+#[expect(
+    clippy::print_stderr,
+    reason = "logging may not be set up yet, and a person reads this"
+)]
+fn report(error: &anyhow::Error) {
+    eprintln!("slipway-worker: {error:#}");
+}

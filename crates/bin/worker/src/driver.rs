@@ -1,0 +1,219 @@
+//! The loop: claim, drive, and again at a wake-up or after a second.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use slipway_domain::decide::{What, decide};
+use slipway_domain::{AttemptId, RolloutId};
+use slipway_store::audit::AuditKey;
+use slipway_store::worker::Lease;
+use slipway_store::{Store, StoreError};
+use slipway_telemetry::error_chain;
+use slipway_wake::{Topic, Wake, WakeUp};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, debug, info, info_span, warn};
+
+use crate::gauges;
+
+/// How long a lease lasts without being renewed, in seconds.
+///
+/// A rollout of a dead worker goes on after at most this and one [`TICK`]: well within the 30 s that are promised.
+pub const LEASE_SECONDS: u32 = 10;
+/// How often leases are renewed, and rollouts looked at without a wake-up.
+const TICK: Duration = Duration::from_secs(1);
+/// Rollouts one worker drives at a time; others take the rest.
+const MOST_LEASES: u32 = 64;
+/// Rounds of one rollout before the others get their turn. Real ones are quiet after a handful.
+const MOST_ROUNDS: u32 = 100;
+
+/// Drives rollouts until it is told to stop.
+pub struct Driver {
+    store: Store,
+    wake: Wake,
+    key: AuditKey,
+    id: String,
+    /// Rollouts being driven now; true when there was news since.
+    busy: HashMap<RolloutId, bool>,
+    tasks: JoinSet<(Lease, Outcome)>,
+    held: HashMap<RolloutId, Lease>,
+}
+
+/// How driving a rollout ended.
+enum Outcome {
+    /// Nothing to do but wait.
+    Quiet,
+    /// There is more to do, and it is the others' turn.
+    Unfinished,
+    /// Somebody else has the lease.
+    Lost,
+    /// It failed; the next tick tries again.
+    Failed,
+}
+
+impl Driver {
+    /// A worker; `id` must belong to this run of this process alone.
+    #[must_use]
+    pub fn new(store: Store, wake: Wake, key: AuditKey, id: String) -> Self {
+        Self {
+            store,
+            wake,
+            key,
+            id,
+            busy: HashMap::new(),
+            tasks: JoinSet::new(),
+            held: HashMap::new(),
+        }
+    }
+
+    /// Drives until `stop`; then finishes what is under way and gives its leases back, so that nobody has to wait.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut wake_ups = self.wake.subscribe(Topic::Rollouts);
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = tick.tick() => self.claim().await,
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finish(done),
+                wake_up = wake_ups.recv() => match wake_up {
+                    WakeUp::Rollout(rollout) => self.awaken(rollout).await,
+                    WakeUp::Reconnected => self.claim().await,
+                    WakeUp::Hosts(_) => {}
+                },
+            }
+        }
+        while let Some(done) = self.tasks.join_next().await {
+            if let Ok((lease, Outcome::Lost)) = done {
+                self.held.remove(&lease.rollout);
+            }
+        }
+        for lease in self.held.values() {
+            if let Err(error) = self.store.release_lease(lease).await {
+                warn!(rollout_id = %lease.rollout, error = error_chain(&error), "lease not given back; it runs out by itself");
+            }
+        }
+    }
+
+    /// Renews the leases held, takes free ones, and drives every rollout held.
+    async fn claim(&mut self) {
+        let leases = match self
+            .store
+            .claim_rollouts(&self.id, LEASE_SECONDS, MOST_LEASES)
+            .await
+        {
+            Ok(leases) => leases,
+            Err(error) => {
+                warn!(error = error_chain(&error), "cannot claim rollouts; trying again");
+                return;
+            }
+        };
+        let held: HashMap<_, _> = leases.into_iter().map(|lease| (lease.rollout, lease)).collect();
+        for rollout in held.keys().filter(|rollout| !self.held.contains_key(rollout)) {
+            info!(rollout_id = %rollout, "took the lease");
+        }
+        gauges::leases(held.len());
+        self.held = held;
+        for lease in self.held.values().cloned().collect::<Vec<_>>() {
+            self.drive(lease);
+        }
+    }
+
+    /// News of one rollout: drives it if it is held, and looks for free leases if it is not.
+    async fn awaken(&mut self, rollout: RolloutId) {
+        match self.held.get(&rollout).cloned() {
+            Some(lease) => self.drive(lease),
+            None => self.claim().await,
+        }
+    }
+
+    fn drive(&mut self, lease: Lease) {
+        if let Some(news) = self.busy.get_mut(&lease.rollout) {
+            *news = true;
+            return;
+        }
+        self.busy.insert(lease.rollout, false);
+        let (store, wake, key) = (self.store.clone(), self.wake.clone(), self.key.clone());
+        let span = info_span!("drive", rollout_id = %lease.rollout, epoch = lease.epoch);
+        self.tasks.spawn(
+            async move {
+                let outcome = drive(&store, &wake, &key, &lease).await;
+                (lease, outcome)
+            }
+            .instrument(span),
+        );
+    }
+
+    fn finish(&mut self, done: Result<(Lease, Outcome), tokio::task::JoinError>) {
+        let (lease, outcome) = match done {
+            Ok(done) => done,
+            Err(error) => {
+                // A panic has been logged where it happened. Whose task it was is not known, so all may be driven again.
+                warn!(
+                    error = error_chain(&error),
+                    "driving a rollout broke off; trying again"
+                );
+                self.busy.clear();
+                return;
+            }
+        };
+        let news = self.busy.remove(&lease.rollout).unwrap_or(false);
+        match outcome {
+            Outcome::Lost => {
+                self.held.remove(&lease.rollout);
+            }
+            Outcome::Unfinished => self.drive(lease),
+            Outcome::Quiet if news => self.drive(lease),
+            Outcome::Quiet | Outcome::Failed => {}
+        }
+    }
+}
+
+/// Rounds of read, decide, write and wake until nothing changes.
+async fn drive(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) -> Outcome {
+    for _ in 0..MOST_ROUNDS {
+        let started = Instant::now();
+        match one_round(store, wake, key, lease).await {
+            Ok(true) => gauges::round(started.elapsed()),
+            Ok(false) => return Outcome::Quiet,
+            Err(StoreError::StaleLease { detail, .. }) => {
+                info!(detail, "another worker drives this rollout now");
+                return Outcome::Lost;
+            }
+            Err(error) => {
+                warn!(
+                    error = error_chain(&error),
+                    "cannot drive the rollout; trying again"
+                );
+                return Outcome::Failed;
+            }
+        }
+    }
+    Outcome::Unfinished
+}
+
+async fn one_round(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) -> Result<bool, StoreError> {
+    let (snapshot, now) = store.load_snapshot(lease).await?;
+    let changes = decide(&snapshot, now, &mut AttemptId::random);
+    if changes.is_empty() {
+        return Ok(false);
+    }
+    let applied = store.apply(lease, &changes, key).await?;
+    for change in &changes {
+        match &change.what {
+            What::Rollout { from, to, .. } => info!(%from, %to, cause = change.cause, "rollout changed"),
+            What::Step { step, from, to, .. } => {
+                let host = snapshot
+                    .steps
+                    .iter()
+                    .find(|s| s.id == *step)
+                    .map(|s| s.name.as_str());
+                info!(host, %from, %to, cause = change.cause, "step changed");
+            }
+            other => debug!(?other, cause = change.cause, "noted"),
+        }
+        gauges::change(&change.what);
+    }
+    wake.publish_hosts(&applied.hosts).await;
+    Ok(true)
+}

@@ -1,0 +1,45 @@
+//! What the worker counts.
+
+use std::time::Duration;
+
+use metrics::{counter, gauge, histogram};
+use slipway_domain::decide::What;
+
+/// Names and meanings, for Prometheus.
+pub fn describe() {
+    metrics::describe_gauge!("slipway_leases", "Rollouts that this worker drives.");
+    metrics::describe_gauge!(
+        "slipway_rollouts",
+        "Rollouts by state, as of the last look; terminal ones of all time."
+    );
+    metrics::describe_counter!(
+        "slipway_transitions_total",
+        "Changes of state written, by machine and new state."
+    );
+    metrics::describe_histogram!(
+        "slipway_round_duration_seconds",
+        metrics::Unit::Seconds,
+        "Read, decide, write and wake, once."
+    );
+}
+
+pub(crate) fn leases(held: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "at most 64")]
+    gauge!("slipway_leases").set(held as f64);
+}
+
+pub(crate) fn round(took: Duration) {
+    histogram!("slipway_round_duration_seconds").record(took.as_secs_f64());
+}
+
+pub(crate) fn change(what: &What) {
+    match what {
+        What::Rollout { to, .. } => {
+            counter!("slipway_transitions_total", "machine" => "rollout", "to" => to.as_str()).increment(1);
+        }
+        What::Step { to, .. } => {
+            counter!("slipway_transitions_total", "machine" => "step", "to" => to.as_str()).increment(1);
+        }
+        What::Scope(_) | What::Prior { .. } | What::Command { .. } => {}
+    }
+}

@@ -1,0 +1,82 @@
+//! The process around the driver.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use slipway_settings::{Source, WorkerSettings};
+use slipway_store::audit::AuditKey;
+use slipway_store::schema::SchemaState;
+use slipway_store::{Store, StoreError};
+use slipway_telemetry::{Lifecycle, Shutdown, error_chain};
+use slipway_wake::Wake;
+use slipway_worker::Driver;
+use tracing::{info, warn};
+
+/// After SIGTERM: the time for the write under way and for giving leases back.
+const GRACE: Duration = Duration::from_secs(20);
+/// Between two looks for a database that is away at start.
+const DATABASE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs until a signal.
+pub(crate) fn run(source: &Source, settings: WorkerSettings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(run_async(source, settings))
+}
+
+async fn run_async(source: &Source, settings: WorkerSettings) -> anyhow::Result<()> {
+    let _guard = slipway_telemetry::init("slipway-worker", &settings.log, &settings.otel, &settings.sentry)?;
+    for warning in source.warnings() {
+        warn!("{warning}");
+    }
+    let lifecycle = Lifecycle::start(GRACE)?;
+    let metrics = slipway_telemetry::install_metrics("slipway-worker")?;
+    slipway_worker::describe_metrics();
+    if let Some(addr) = settings.metrics.addr(None) {
+        let listener = slipway_telemetry::bind_metrics(addr).await?;
+        lifecycle.spawn(slipway_telemetry::serve_metrics(
+            listener,
+            metrics,
+            lifecycle.soft(),
+        ));
+    }
+    let store = Store::connect(&settings.database, "slipway-worker");
+    if !await_schema(&store, &lifecycle).await? {
+        return Ok(());
+    }
+    let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name);
+    let id = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7());
+    let driver = Driver::new(
+        store.clone(),
+        wake,
+        AuditKey::new(&settings.app.secret_key),
+        id.clone(),
+    );
+    lifecycle.spawn(driver.run(lifecycle.soft()));
+    lifecycle.ready();
+    info!(worker = id, "driving rollouts");
+    if lifecycle.finished().await == Shutdown::Cut {
+        warn!("stopped before everything was finished; leases run out by themselves");
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Waits for the database, and refuses a schema that is not this program's. False when told to stop meanwhile.
+async fn await_schema(store: &Store, lifecycle: &Lifecycle) -> anyhow::Result<bool> {
+    let stop = lifecycle.soft();
+    loop {
+        match store.schema_state().await {
+            Ok(SchemaState::Current) => return Ok(true),
+            Ok(state) => bail!("{state}"),
+            Err(error @ StoreError::Unavailable(_)) => {
+                warn!(error = error_chain(&error), "the database is away; trying again");
+                lifecycle.status("waiting for the database");
+            }
+            Err(error) => return Err(error).context("cannot read the schema"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(false),
+            () = tokio::time::sleep(DATABASE_PAUSE) => {}
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Workers, a real Postgres, and agents that do as they are told.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+use std::time::{Duration, Instant};
+
+use slipway_domain::strategy::Share;
+use slipway_domain::{RolloutId, RolloutState, StepState, Strategy};
+use slipway_store::Store;
+use slipway_testkit::{Fleet, ScriptedAgent, audit_key, closure, wait_until};
+use slipway_wake::Wake;
+use slipway_worker::Driver;
+use sqlx::PgPool;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What the design promises after the death of a process.
+const PROMISED: Duration = Duration::from_secs(30);
+
+fn start_worker(store: &Store, id: &str) -> (JoinHandle<()>, CancellationToken) {
+    let stop = CancellationToken::new();
+    let driver = Driver::new(store.clone(), Wake::none(), audit_key(), id.to_owned());
+    (tokio::spawn(driver.run(stop.clone())), stop)
+}
+
+fn agents(fleet: &Fleet) -> Vec<ScriptedAgent> {
+    let agent = |(name, id): (&slipway_domain::HostName, &slipway_domain::HostId)| {
+        ScriptedAgent::new(*id, name.clone(), Some(closure(name.as_str(), 0)))
+    };
+    fleet.hosts.iter().map(agent).collect()
+}
+
+async fn sync_all(agents: &mut [ScriptedAgent], store: &Store) {
+    for agent in agents {
+        agent.sync(store).await;
+    }
+}
+
+async fn state(store: &Store, rollout: RolloutId) -> RolloutState {
+    store.get_rollout(rollout).await.unwrap().summary.state
+}
+
+/// Lets the agents go on until the rollout is over.
+async fn finish(store: &Store, agents: &mut [ScriptedAgent], rollout: RolloutId) -> RolloutState {
+    wait_until("the rollout's end", 2 * PROMISED, async || {
+        sync_all(agents, store).await;
+        Some(state(store, rollout).await).filter(|state| state.is_terminal())
+    })
+    .await
+}
+
+fn batches_of_two() -> Strategy {
+    Strategy {
+        batch: Share::Number(2),
+        max_unavailable: Share::Number(2),
+        ..Strategy::default()
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_release_goes_to_every_host(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let fleet = Fleet::of(5).strategy(batches_of_two()).seed(&store).await;
+    let mut agents = agents(&fleet);
+    sync_all(&mut agents, &store).await;
+    let (_worker, _stop) = start_worker(&store, "one");
+
+    let rollout = fleet.rollout(1).await;
+    assert_eq!(
+        finish(&store, &mut agents, rollout).await,
+        RolloutState::Succeeded
+    );
+    for agent in &agents {
+        assert_eq!(
+            agent.boot_default,
+            Some(closure(agent.name.as_str(), 1)),
+            "{}",
+            agent.name
+        );
+    }
+    let report = store.verify_chain(&audit_key()).await.unwrap();
+    assert!(report.broken.is_none(), "{report:?}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_failing_canary_is_put_back_and_no_other_host_is_touched(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let fleet = Fleet::of(4).strategy(batches_of_two()).seed(&store).await;
+    let mut agents = agents(&fleet);
+    agents[0].failing = true;
+    sync_all(&mut agents, &store).await;
+    let (_worker, _stop) = start_worker(&store, "one");
+
+    let rollout = fleet.rollout(1).await;
+    assert_eq!(finish(&store, &mut agents, rollout).await, RolloutState::Reverted);
+    let rollout = store.get_rollout(rollout).await.unwrap();
+    let states: Vec<_> = rollout.steps.iter().map(|step| step.state).collect();
+    assert_eq!(
+        states,
+        [
+            StepState::Reverted,
+            StepState::Skipped,
+            StepState::Skipped,
+            StepState::Skipped
+        ]
+    );
+    assert!(
+        agents
+            .iter()
+            .all(|agent| agent.live == Some(closure(agent.name.as_str(), 0)))
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn invariant_4_when_a_worker_is_killed_another_goes_on_within_30_s(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let fleet = Fleet::of(3).strategy(batches_of_two()).seed(&store).await;
+    let mut agents = agents(&fleet);
+    sync_all(&mut agents, &store).await;
+    let (first, _) = start_worker(&store, "first");
+    let rollout = fleet.rollout(1).await;
+    wait_until("the first worker's beginning", PROMISED, async || {
+        (state(&store, rollout).await == RolloutState::Staging
+            && store.get_rollout(rollout).await.unwrap().steps[0].state == StepState::Staging)
+            .then_some(())
+    })
+    .await;
+
+    // Dropped in the middle, like a killed process: its lease is not given back.
+    first.abort();
+    let killed = Instant::now();
+    let (_second, _stop) = start_worker(&store, "second");
+    wait_until("the second worker's first change", PROMISED, async || {
+        sync_all(&mut agents, &store).await;
+        (state(&store, rollout).await != RolloutState::Staging).then_some(())
+    })
+    .await;
+    assert!(killed.elapsed() < PROMISED, "{:?}", killed.elapsed());
+    assert_eq!(
+        finish(&store, &mut agents, rollout).await,
+        RolloutState::Succeeded
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_worker_that_stops_gives_its_leases_back(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let fleet = Fleet::of(1).seed(&store).await;
+    let mut agents = agents(&fleet);
+    sync_all(&mut agents, &store).await;
+    let (first, stop) = start_worker(&store, "first");
+    let rollout = fleet.rollout(1).await;
+    let held = async |by: &str| {
+        let owner: Option<String> = sqlx::query_scalar("SELECT lease_owner FROM rollouts WHERE id = $1")
+            .bind(rollout.as_uuid())
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        (owner.as_deref() == Some(by)).then_some(())
+    };
+    wait_until("the first worker's lease", PROMISED, async || held("first").await).await;
+    stop.cancel();
+    first.await.unwrap();
+
+    let began = Instant::now();
+    let (_second, _stop) = start_worker(&store, "second");
+    wait_until("the second worker's lease", PROMISED, async || {
+        held("second").await
+    })
+    .await;
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "no waiting for a lease to run out: {:?}",
+        began.elapsed()
+    );
+    assert_eq!(
+        finish(&store, &mut agents, rollout).await,
+        RolloutState::Succeeded
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn two_workers_at_once_drive_many_rollouts_each_once(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let mut fleets = Vec::new();
+    for name in ["one", "two", "three", "four"] {
+        fleets.push(
+            Fleet::of(3)
+                .environment(name)
+                .strategy(batches_of_two())
+                .seed(&store)
+                .await,
+        );
+    }
+    let mut all: Vec<_> = fleets.iter().flat_map(agents).collect();
+    sync_all(&mut all, &store).await;
+    let (_first, _a) = start_worker(&store, "first");
+    let (_second, _b) = start_worker(&store, "second");
+    for fleet in &fleets {
+        let rollout = fleet.rollout(1).await;
+        assert_eq!(finish(&store, &mut all, rollout).await, RolloutState::Succeeded);
+        let rollout = store.get_rollout(rollout).await.unwrap();
+        assert!(rollout.steps.iter().all(|step| step.failures == 0));
+    }
+}
