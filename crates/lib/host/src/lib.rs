@@ -1,1 +1,43 @@
-//! What an agent does to a machine
+//! What an agent does to a machine.
+//!
+//! [`Host`] is the machine in small steps, [`Machine`] the real one (Nix with systemd, or with plain processes), and
+//! [`Executor`] the one thing that takes those steps: it carries out instructions, writes the [`journal`] before it acts,
+//! and finishes after a crash what the journal says was begun.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`executor`] | stage, activate, verify, commit, revert, and recovery |
+//! | [`journal`] | the agent's memory on disk, its lock and its reserve of room |
+//! | [`job`] | runs of a switch script that outlive the agent |
+//! | [`deadman`] | the watchdog that puts the prior back when nobody else does |
+//! | [`checks`] | what a closure says of its own health |
+//! | [`nix`] | fetching, profiles, garbage collector roots |
+//! | [`runner`] | systemd units or processes in sessions of their own |
+//! | [`clock`], [`config`] | time, and where things are |
+
+pub mod boot_id;
+pub mod checks;
+pub mod clock;
+pub mod config;
+pub mod deadman;
+pub mod executor;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod host;
+pub mod job;
+pub mod journal;
+pub mod machine;
+pub mod nix;
+pub mod process;
+pub mod runner;
+
+mod failpoint;
+mod files;
+mod text;
+
+pub use clock::{Clock, SystemClock};
+pub use config::{HostConfig, RunnerKind};
+pub use executor::{Executor, Fired, View};
+pub use host::{Host, Seen};
+pub use journal::{Journal, JournalPhase, JournalStore};
+pub use machine::Machine;

@@ -1,0 +1,331 @@
+//! The checks that a closure carries in `etc/slipway/checks.json`, and what one round of them says.
+//!
+//! A check passes, fails or could not be carried out. Only a failure is evidence against the closure.
+
+mod command;
+mod http;
+mod manifest;
+mod tcp;
+mod unit;
+
+use std::time::Duration;
+
+use slipway_domain::agent::Verdict;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub use manifest::{Check, CheckKind, Manifest, ManifestError, load};
+
+use crate::config::HostConfig;
+use crate::text::one_line;
+
+/// What one check says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Pass, fail or unknown.
+    pub verdict: Verdict,
+    /// What was seen, for people.
+    pub detail: String,
+}
+
+impl Finding {
+    pub(crate) fn pass() -> Self {
+        Self {
+            verdict: Verdict::Pass,
+            detail: String::new(),
+        }
+    }
+
+    pub(crate) fn fail(detail: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Fail,
+            detail: detail.into(),
+        }
+    }
+
+    pub(crate) fn unknown(detail: impl Into<String>) -> Self {
+        Self {
+            verdict: Verdict::Unknown,
+            detail: detail.into(),
+        }
+    }
+
+    /// An error of our own, such as no descriptors left, says nothing about the closure; any other counts against it.
+    pub(crate) fn of_io(what: &str, error: &std::io::Error) -> Self {
+        use rustix::io::Errno;
+        const OURS: [Errno; 6] = [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::NOBUFS,
+            Errno::ADDRNOTAVAIL,
+            Errno::AGAIN,
+        ];
+        let detail = format!("{what}: {error}");
+        let ours = error
+            .raw_os_error()
+            .is_some_and(|code| OURS.iter().any(|errno| errno.raw_os_error() == code));
+        if ours {
+            Self::unknown(detail)
+        } else {
+            Self::fail(detail)
+        }
+    }
+}
+
+/// What one round of all checks says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Round {
+    /// Fail if any check failed, else unknown if any could not be carried out, else pass.
+    pub verdict: Verdict,
+    /// The checks that did not pass, for people; empty on a pass.
+    pub detail: String,
+}
+
+impl Round {
+    /// Puts the checks' findings together.
+    #[must_use]
+    pub fn of(findings: impl IntoIterator<Item = (String, Finding)>) -> Self {
+        let mut verdict = Verdict::Pass;
+        let (mut fails, mut unknowns) = (Vec::new(), Vec::new());
+        for (name, finding) in findings {
+            let said = format!("check {name}: {}", finding.detail);
+            match finding.verdict {
+                Verdict::Pass => {}
+                Verdict::Fail => fails.push(said),
+                Verdict::Unknown => unknowns.push(said),
+            }
+        }
+        if !fails.is_empty() {
+            verdict = Verdict::Fail;
+        } else if !unknowns.is_empty() {
+            verdict = Verdict::Unknown;
+        }
+        fails.extend(unknowns);
+        Self {
+            verdict,
+            detail: one_line(&fails.join("; "), 900),
+        }
+    }
+}
+
+/// Carries all checks out at once. Takes as long as the slowest check's own bound at most.
+pub(crate) async fn round(config: &HostConfig, manifest: &Manifest) -> Round {
+    let mut running = JoinSet::new();
+    for (index, check) in manifest.checks.iter().enumerate() {
+        let (config, check) = (config.clone(), check.clone());
+        running.spawn(async move { (index, check.name.clone(), one(&config, &check).await) });
+    }
+    let mut findings = Vec::new();
+    while let Some(done) = running.join_next().await {
+        if let Ok(done) = done {
+            findings.push(done);
+        }
+    }
+    findings.sort_by_key(|(index, ..)| *index);
+    let missing = manifest.checks.len() - findings.len();
+    let mut named: Vec<(String, Finding)> = findings
+        .into_iter()
+        .map(|(_, name, finding)| (name, finding))
+        .collect();
+    if missing > 0 {
+        named.push((
+            "all".to_owned(),
+            Finding::unknown(format!("{missing} checks ended without a word")),
+        ));
+    }
+    Round::of(named)
+}
+
+async fn one(config: &HostConfig, check: &Check) -> Finding {
+    let bound = Duration::from_secs(check.timeout_seconds());
+    let late = || format!("no answer within {} s", bound.as_secs());
+    match &check.kind {
+        CheckKind::Http {
+            url, expect_status, ..
+        } => match timeout(bound, http::get(url)).await {
+            Ok(Ok(status)) if status == *expect_status => Finding::pass(),
+            Ok(Ok(status)) => Finding::fail(format!("GET {url} answered {status}, expected {expect_status}")),
+            Ok(Err(finding)) => finding,
+            Err(_) => Finding::fail(format!("GET {url}: {}", late())),
+        },
+        CheckKind::Tcp { address, .. } => timeout(bound, tcp::connect(address))
+            .await
+            .unwrap_or_else(|_| Finding::fail(format!("connect to {address}: {}", late()))),
+        CheckKind::Command { command, .. } => command::run(config, command, bound).await,
+        CheckKind::Systemd { unit } => timeout(bound, unit::look(config, unit))
+            .await
+            .unwrap_or_else(|_| Finding::unknown(format!("systemctl: {}", late()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::config::RunnerKind;
+
+    fn config() -> HostConfig {
+        HostConfig {
+            state_dir: "/nowhere".into(),
+            profile: "/nowhere".into(),
+            live_link: "/nowhere".into(),
+            gcroots_dir: "/nowhere".into(),
+            store_dir: slipway_domain::StoreDir::default(),
+            runner: RunnerKind::Process,
+            keep_releases: 3,
+            agent_exe: "/nowhere".into(),
+            hidden_env: vec!["SECRET_OF_THE_TEST".to_owned()],
+            unit_env: Vec::new(),
+        }
+    }
+
+    fn manifest(json: &str) -> Manifest {
+        manifest::parse("checks.json", json.as_bytes()).unwrap()
+    }
+
+    async fn say(json: &str) -> Round {
+        round(&config(), &manifest(json)).await
+    }
+
+    /// A server that answers every connection with these bytes, or holds it open when there are none.
+    async fn server(answer: &'static [u8]) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut buffer = [0; 1024];
+                let _ = stream.read(&mut buffer).await;
+                if answer.is_empty() {
+                    held.push(stream);
+                } else {
+                    let _ = stream.write_all(answer).await;
+                }
+            }
+        });
+        port
+    }
+
+    fn http_check(port: u16) -> String {
+        format!(
+            r#"{{"checks":[{{"name":"web","type":"http","url":"http://127.0.0.1:{port}/health","timeout_seconds":1}}]}}"#
+        )
+    }
+
+    #[tokio::test]
+    async fn an_http_check_reads_the_status() {
+        let good = server(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
+        assert_eq!(say(&http_check(good)).await.verdict, Verdict::Pass);
+        let bad = server(b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n").await;
+        let round = say(&http_check(bad)).await;
+        assert_eq!(round.verdict, Verdict::Fail);
+        assert!(
+            round.detail.ends_with("/health answered 500, expected 200"),
+            "{round:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_a_hang_and_nonsense_are_failures() {
+        let free = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        for (port, said) in [
+            (free, "refused"),
+            (server(b"").await, "no answer within 1 s"),
+            (server(b"SSH-2.0-OpenSSH\r\n").await, "no HTTP"),
+        ] {
+            let round = say(&http_check(port)).await;
+            assert_eq!(round.verdict, Verdict::Fail, "{round:?}");
+            assert!(round.detail.contains(said), "{round:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tcp_check_connects() {
+        let port = server(b"hello").await;
+        let json =
+            |port| format!(r#"{{"checks":[{{"name":"t","type":"tcp","address":"127.0.0.1:{port}"}}]}}"#);
+        assert_eq!(say(&json(port)).await.verdict, Verdict::Pass);
+        let round = say(&json(1)).await;
+        assert_eq!(round.verdict, Verdict::Fail);
+        assert!(
+            round.detail.contains("check t: connect to 127.0.0.1:1"),
+            "{round:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_command_that_cannot_be_run_is_no_evidence() {
+        let json = |command: &str| {
+            format!(
+                r#"{{"checks":[{{"name":"c","type":"command","command":{command},"timeout_seconds":1}}]}}"#
+            )
+        };
+        for (command, verdict, said) in [
+            (r#"["/bin/true"]"#, Verdict::Pass, ""),
+            (
+                r#"["/bin/sh","-c","echo oh no; exit 3"]"#,
+                Verdict::Fail,
+                "exited with status 3: oh no",
+            ),
+            (r#"["/bin/sleep","60"]"#, Verdict::Fail, "did not end within 1 s"),
+            (
+                r#"["/no/such/program"]"#,
+                Verdict::Unknown,
+                "cannot run /no/such/program",
+            ),
+            (
+                r#"["/bin/sh","-c","kill -9 $$"]"#,
+                Verdict::Unknown,
+                "killed by signal 9",
+            ),
+            (
+                r#"["/bin/sh","-c","test -z \"$SECRET_OF_THE_TEST\""]"#,
+                Verdict::Pass,
+                "",
+            ),
+        ] {
+            let round = say(&json(command)).await;
+            assert_eq!(round.verdict, verdict, "{command}: {round:?}");
+            assert!(round.detail.contains(said), "{command}: {round:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_unit_check_without_systemd_is_no_evidence() {
+        if std::path::Path::new("/run/systemd/system").is_dir() {
+            let round =
+                say(r#"{"checks":[{"name":"u","type":"systemd","unit":"no-such-unit.service"}]}"#).await;
+            assert_eq!(round.verdict, Verdict::Fail, "{round:?}");
+            return;
+        }
+        let round = say(r#"{"checks":[{"name":"u","type":"systemd","unit":"sshd.service"}]}"#).await;
+        assert_eq!(round.verdict, Verdict::Unknown, "{round:?}");
+        assert!(round.detail.contains("systemctl"), "{round:?}");
+    }
+
+    #[test]
+    fn one_failure_outweighs_what_is_unknown() {
+        let named = |finding| ("x".to_owned(), finding);
+        let round = Round::of([named(Finding::unknown("u")), named(Finding::fail("f"))]);
+        assert_eq!(round.verdict, Verdict::Fail);
+        assert_eq!(round.detail, "check x: f; check x: u");
+        let round = Round::of([named(Finding::unknown("u")), named(Finding::pass())]);
+        assert_eq!(round.verdict, Verdict::Unknown);
+    }
+
+    #[test]
+    fn running_out_of_descriptors_is_no_evidence() {
+        let error = rustix::io::Errno::MFILE.into();
+        assert_eq!(Finding::of_io("connect", &error).verdict, Verdict::Unknown);
+        let error = rustix::io::Errno::CONNREFUSED.into();
+        assert_eq!(Finding::of_io("connect", &error).verdict, Verdict::Fail);
+    }
+}

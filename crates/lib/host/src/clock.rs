@@ -1,0 +1,83 @@
+//! Two clocks: one for people, one for deadlines.
+
+use std::time::{Duration, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
+use slipway_domain::Timestamp;
+
+/// An instant in milliseconds since the machine's boot, counting time spent asleep (`CLOCK_BOOTTIME`).
+///
+/// It means nothing after a reboot, so whoever stores one stores the boot id beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BootMs(pub u64);
+
+impl BootMs {
+    /// This much later.
+    #[must_use]
+    pub fn after(self, time: Duration) -> Self {
+        let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// This many seconds later.
+    #[must_use]
+    pub fn after_seconds(self, seconds: u32) -> Self {
+        self.after(Duration::from_secs(seconds.into()))
+    }
+
+    /// The time from `now` until this instant; zero when it is past.
+    #[must_use]
+    pub fn left(self, now: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(now.0))
+    }
+}
+
+/// Where the time comes from. Wall time is shown, never compared on the host; boot time bounds every wait.
+pub trait Clock: Send + Sync {
+    /// The time of day.
+    fn wall(&self) -> Timestamp;
+    /// The time since boot.
+    fn boot(&self) -> BootMs;
+}
+
+/// The machine's own clocks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn wall(&self) -> Timestamp {
+        Timestamp::from(SystemTime::now())
+    }
+
+    fn boot(&self) -> BootMs {
+        let time = clock_gettime(ClockId::Boottime);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+        let ms = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or(0);
+        BootMs(seconds * 1000 + ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boot_time_goes_forward() {
+        let first = SystemClock.boot();
+        std::thread::sleep(Duration::from_millis(5));
+        let second = SystemClock.boot();
+        assert!(second > first && second < first.after_seconds(60));
+    }
+
+    #[test]
+    fn what_is_past_has_no_time_left() {
+        assert_eq!(BootMs(5).left(BootMs(9)), Duration::ZERO);
+        assert_eq!(
+            BootMs(0).after_seconds(2).left(BootMs(500)),
+            Duration::from_millis(1500)
+        );
+        assert_eq!(BootMs(u64::MAX).after_seconds(1), BootMs(u64::MAX));
+    }
+}

@@ -1,0 +1,249 @@
+//! The one thing that acts on the machine.
+//!
+//! Level-triggered: every step reads the journal under its lock, looks at the machine and at the newest instruction, and
+//! does one bounded piece of work. So a start after a crash is nothing special, and neither is a dead-man that acted
+//! meanwhile. What each write of the journal comes before is told where it is made; when a write fails on a full disk,
+//! an attempt is not begun and not committed, but always verified and taken back.
+
+mod activating;
+mod committing;
+mod deadman;
+mod heed;
+mod judge;
+mod ledger;
+mod reverting;
+mod staging;
+mod verifying;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use slipway_domain::agent::AttemptReport;
+use slipway_domain::{AttemptId, Instruction};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+pub use deadman::Fired;
+use judge::Streak;
+use ledger::Ledger;
+
+use crate::clock::{BootMs, Clock};
+use crate::host::Host;
+use crate::journal::{Attempt, Journal, JournalPhase, JournalStore};
+
+/// How often a machine at rest is looked at: a dead-man or a person may have changed the journal.
+const REST: Duration = Duration::from_secs(2);
+/// How often something under way is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(100);
+/// After an error of the state folder.
+const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the executor lets others see.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct View {
+    /// What the control plane is to be told of an attempt.
+    pub report: Option<AttemptReport>,
+    /// The attempt that was begun and is neither committed nor taken back.
+    pub unsettled: Option<AttemptId>,
+    /// What is wrong with the state folder.
+    pub trouble: Option<String>,
+}
+
+/// When to take the next step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    Now,
+    After(Duration),
+}
+
+/// Which of the journal's attempts is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slot {
+    Current,
+    Unsettled,
+}
+
+/// Carries out instructions on a host, and finishes what was begun.
+#[derive(Debug)]
+pub struct Executor<H, C> {
+    host: Arc<H>,
+    clock: C,
+    store: JournalStore,
+    keep_releases: usize,
+    told: watch::Receiver<Instruction>,
+    view: watch::Sender<View>,
+    /// The truth. Ahead of the disk only while the disk is full.
+    journal: Journal,
+    /// What was last read or written.
+    on_disk: Option<Journal>,
+    trouble: Option<String>,
+    /// The attempt that the control plane last asked about.
+    asked: Option<AttemptId>,
+    streak: Streak,
+    next_round: BootMs,
+    revert_tries: u32,
+    revert_began: Option<BootMs>,
+    next_revert: BootMs,
+}
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// An executor, and the view of it. Nothing happens before [`Executor::run`].
+    pub fn new(
+        host: Arc<H>,
+        clock: C,
+        store: JournalStore,
+        keep_releases: usize,
+        told: watch::Receiver<Instruction>,
+    ) -> (Self, watch::Receiver<View>) {
+        let (view, seen) = watch::channel(View::default());
+        let executor = Self {
+            host,
+            clock,
+            store,
+            keep_releases,
+            told,
+            view,
+            journal: Journal::default(),
+            on_disk: None,
+            trouble: None,
+            asked: None,
+            streak: Streak::default(),
+            next_round: BootMs(0),
+            revert_tries: 0,
+            revert_began: None,
+            next_revert: BootMs(0),
+        };
+        (executor, seen)
+    }
+
+    /// Reads the journal, so that the view is right before the first step.
+    pub async fn recall(&mut self) {
+        match self.open().await {
+            Ok(_ledger) => {}
+            Err(error) => self.note_trouble(&error),
+        }
+        self.publish();
+    }
+
+    /// Works until told to stop. What must outlive the agent does: stopping touches neither activation nor dead-man.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let pace = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                pace = self.step() => pace,
+            };
+            let Pace::After(pause) = pace else { continue };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+                () = news(&mut self.told) => {}
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Pace {
+        let ledger = match self.open().await {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                self.note_trouble(&error);
+                self.publish();
+                return Pace::After(TROUBLE_PAUSE);
+            }
+        };
+        let told = self.told.borrow_and_update().clone();
+        if let Some(attempt) = told.attempt() {
+            self.asked = Some(attempt);
+        }
+        let pace = match self.heed(&told, &ledger).await {
+            Some(pace) => pace,
+            None => self.proceed(ledger).await,
+        };
+        self.publish();
+        pace
+    }
+
+    /// Goes on with what the journal says, whoever wrote it.
+    async fn proceed(&mut self, ledger: Ledger) -> Pace {
+        let Some(current) = &self.journal.current else {
+            return Pace::After(REST);
+        };
+        match current.phase {
+            JournalPhase::Staging => self.stage(ledger).await,
+            JournalPhase::Activating => self.watch_activation(&ledger),
+            JournalPhase::Verifying | JournalPhase::Verified => self.verify(ledger).await,
+            JournalPhase::Committing => self.commit(&ledger).await,
+            JournalPhase::Reverting | JournalPhase::Stuck => self.revert(Slot::Current, &ledger).await,
+            JournalPhase::Staged
+            | JournalPhase::StageFailed
+            | JournalPhase::Committed
+            | JournalPhase::Reverted
+                if self.journal.unsettled.is_some() =>
+            {
+                self.revert(Slot::Unsettled, &ledger).await
+            }
+            JournalPhase::Staged
+            | JournalPhase::StageFailed
+            | JournalPhase::Committed
+            | JournalPhase::Reverted => Pace::After(REST),
+        }
+    }
+
+    fn slot(&self, slot: Slot) -> Option<&Attempt> {
+        match slot {
+            Slot::Current => self.journal.current.as_ref(),
+            Slot::Unsettled => self.journal.unsettled.as_ref(),
+        }
+    }
+
+    fn slot_mut(&mut self, slot: Slot) -> Option<&mut Attempt> {
+        match slot {
+            Slot::Current => self.journal.current.as_mut(),
+            Slot::Unsettled => self.journal.unsettled.as_mut(),
+        }
+    }
+
+    /// Drops what protects closures that nobody goes to any more. Only at rest.
+    fn tidy(&self) {
+        // A journal that was lost may have named closures that we know nothing of.
+        if self.journal.lost.is_some() {
+            return;
+        }
+        let seen = self.host.observe();
+        let mut closures: BTreeSet<_> = [seen.live, seen.boot_default, seen.booted]
+            .into_iter()
+            .flatten()
+            .collect();
+        closures.extend(self.journal.committed(self.keep_releases));
+        let mut attempts = BTreeSet::new();
+        for attempt in self.journal.current.iter().chain(&self.journal.unsettled) {
+            attempts.insert(attempt.id);
+            closures.extend(attempt.prior.clone());
+            if !matches!(attempt.phase, JournalPhase::StageFailed | JournalPhase::Reverted) {
+                closures.insert(attempt.closure.clone());
+            }
+        }
+        attempts.extend(self.journal.past.iter().rev().take(3).map(|past| past.id));
+        self.host.tidy(&closures, &attempts);
+    }
+}
+
+/// Waits for the next instruction; for ever when nobody is left to give one.
+async fn news(told: &mut watch::Receiver<Instruction>) {
+    if told.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    crate::text::one_line(&text, crate::text::MESSAGE_CHARS)
+}

@@ -1,0 +1,101 @@
+//! Committing: the one place that moves the profile and the boot default forward.
+
+use crate::clock::Clock;
+use crate::failpoint::failpoint;
+use crate::host::Host;
+use crate::job::{JobKind, JobState};
+use crate::journal::Attempt;
+
+use super::{Executor, JournalPhase, Ledger, Pace, REST, Slot, TROUBLE_PAUSE, chain};
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// Begins the commit of a verified closure, or finishes one that was begun.
+    pub(super) async fn commit(&mut self, ledger: &Ledger) -> Pace {
+        let Some(attempt) = self.journal.current.clone() else {
+            return Pace::Now;
+        };
+        let begun = attempt.phase == JournalPhase::Committing;
+        let seen = self.host.observe();
+        let now = self.clock.boot();
+        let short = attempt.closure.short();
+        let trouble = if seen.live.as_ref() != Some(&attempt.closure) {
+            Some(format!(
+                "{short} was not live any more when it was to be committed"
+            ))
+        } else if begun {
+            None
+        } else if seen.boot_id != attempt.boot_id {
+            Some(format!("the host was rebooted before {short} was committed"))
+        } else if attempt.deadline.is_none_or(|deadline| deadline <= now) {
+            Some(format!(
+                "the word to commit {short} came after the dead-man's deadline"
+            ))
+        } else {
+            None
+        };
+        if let Some(trouble) = trouble {
+            self.begin_revert(Slot::Current, &trouble, ledger);
+            return Pace::Now;
+        }
+        if !begun && let Some(pace) = self.begin_commit(ledger) {
+            return pace;
+        }
+        if let Err(why) = self.move_boot_default(&attempt).await {
+            self.begin_revert(Slot::Current, &why, ledger);
+            return Pace::Now;
+        }
+        failpoint("boot-moved");
+        self.host.disarm(attempt.id).await;
+        failpoint("deadman-disarmed");
+        if let Some(current) = &mut self.journal.current {
+            tracing::info!(attempt = %current.id, closure = %current.closure, "committed");
+            current.phase = JournalPhase::Committed;
+            current.message = Some(format!("{short} is the profile and the boot default"));
+        }
+        self.journal.lost = None;
+        // When this is not written, the next start finishes the same commit again, which changes nothing.
+        self.keep(ledger);
+        failpoint("committed-written");
+        self.tidy();
+        Pace::After(REST)
+    }
+
+    /// Written before the profile moves: from here on the dead-man keeps still and a restart goes forward.
+    fn begin_commit(&mut self, ledger: &Ledger) -> Option<Pace> {
+        let before = self.journal.current.clone();
+        if let Some(current) = &mut self.journal.current {
+            current.phase = JournalPhase::Committing;
+            current.profile_moved = true;
+        }
+        if let Err(error) = self.save(ledger) {
+            self.note_trouble(&error);
+            self.journal.current = before;
+            if let Some(current) = &mut self.journal.current {
+                current.message = Some(format!("cannot commit yet: {}", chain(&error)));
+            }
+            // Until the dead-man's deadline there may be room again.
+            return Some(Pace::After(TROUBLE_PAUSE));
+        }
+        failpoint("committing-written");
+        None
+    }
+
+    async fn move_boot_default(&self, attempt: &Attempt) -> Result<(), String> {
+        let closure = &attempt.closure;
+        self.host
+            .set_profile(closure)
+            .await
+            .map_err(|error| chain(&error))?;
+        failpoint("profile-moved");
+        let newest = self.host.newest_job(JobKind::Commit, attempt.id);
+        if let Some(JobState::Ended(exit)) = newest.map(|id| self.host.job_state(id))
+            && exit.is_success()
+        {
+            return Ok(());
+        }
+        let what = format!("switch-to-configuration boot of {}", closure.short());
+        self.run_job(JobKind::Commit, attempt, closure)
+            .await
+            .map_err(|why| format!("{what} {why}"))
+    }
+}

@@ -1,0 +1,102 @@
+//! What the dead-man does when its time has come, and a person with `slipway-agent revert`.
+
+use slipway_domain::{AttemptId, StorePath};
+
+use crate::clock::Clock;
+use crate::host::Host;
+use crate::journal::{JournalError, Known};
+
+use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot};
+
+/// Tries before it gives up: with the pauses between, about half an hour.
+const TRIES: u32 = 12;
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fired {
+    /// The prior is back.
+    Reverted(StorePath),
+    /// Nothing was done: the attempt is over, or stays.
+    Settled(JournalPhase),
+    /// Nothing was done: the journal knows no such attempt.
+    Unknown,
+    /// The prior could not be put back.
+    Stuck(String),
+}
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// Puts the attempt's prior back unless it was committed, is being committed, or is over.
+    ///
+    /// `prior` counts only when the journal was lost and everything else bears it out.
+    pub async fn fire(
+        mut self,
+        attempt: AttemptId,
+        prior: Option<StorePath>,
+        reason: &str,
+    ) -> Result<Fired, JournalError> {
+        let mut last = String::new();
+        for _ in 0..TRIES {
+            let ledger = self.open().await?;
+            let slot = match self.claim_revert(attempt, prior.as_ref(), reason, &ledger) {
+                Ok(slot) => slot,
+                Err(nothing) => return Ok(nothing),
+            };
+            let pace = self.revert(slot, &ledger).await;
+            let (phase, back_on, message) = match self.journal.know(attempt) {
+                Known::Current(after) | Known::Unsettled(after) => {
+                    (after.phase, after.prior.clone(), after.message.clone())
+                }
+                Known::Past(after) => (after.phase, after.prior.clone(), after.message.clone()),
+                Known::Unknown => return Ok(Fired::Unknown),
+            };
+            if let (JournalPhase::Reverted, Some(prior)) = (phase, back_on) {
+                return Ok(Fired::Reverted(prior));
+            }
+            last = message.unwrap_or_default();
+            drop(ledger);
+            if let Pace::After(_) = pace {
+                let now = self.clock.boot();
+                tokio::time::sleep(self.next_revert.left(now)).await;
+            }
+        }
+        Ok(Fired::Stuck(last))
+    }
+
+    fn claim_revert(
+        &mut self,
+        attempt: AttemptId,
+        prior: Option<&StorePath>,
+        reason: &str,
+        ledger: &Ledger,
+    ) -> Result<Slot, Fired> {
+        match self.journal.know(attempt) {
+            Known::Current(current) if current.phase.is_unproven() => {
+                self.begin_revert(Slot::Current, reason, ledger);
+                Ok(Slot::Current)
+            }
+            Known::Current(current) if current.phase.deadman_applies() => Ok(Slot::Current),
+            Known::Current(current) => Err(Fired::Settled(current.phase)),
+            Known::Unsettled(_) => Ok(Slot::Unsettled),
+            Known::Past(past) => Err(Fired::Settled(past.phase)),
+            Known::Unknown => {
+                let seen = self.host.observe();
+                // Only a commit moves the boot default. Where the journal was lost, a boot default that is the prior
+                // beside another live system says that the attempt was under way.
+                let orphan = self.journal.lost.is_some()
+                    && self.journal.unsettled_id().is_none()
+                    && prior.is_some()
+                    && seen.boot_default.as_ref() == prior
+                    && seen.live.as_ref() != prior;
+                let (Some(prior), true) = (prior, orphan) else {
+                    return Err(Fired::Unknown);
+                };
+                let closure = seen.live.unwrap_or_else(|| prior.clone());
+                let mut found = Attempt::new(attempt, closure, self.clock.wall(), &seen.boot_id);
+                found.prior = Some(prior.clone());
+                self.journal.begin(found);
+                self.begin_revert(Slot::Current, reason, ledger);
+                Ok(Slot::Current)
+            }
+        }
+    }
+}

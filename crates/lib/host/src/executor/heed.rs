@@ -1,0 +1,262 @@
+//! What an instruction changes in the journal. What is told twice, or too late, changes nothing.
+
+use slipway_domain::{AttemptId, Instruction, StorePath};
+
+use crate::clock::Clock;
+use crate::host::Host;
+use crate::journal::{Journal, Known};
+
+use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot, chain};
+
+/// Whether a new attempt may take the current one's place.
+enum Way {
+    /// Now.
+    Free,
+    /// Once the current one is taken back, which was begun.
+    Begun,
+    /// Once the current one has ended by itself, in one way or the other.
+    Busy,
+}
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// `Some` when something was done about the instruction; `None` when there is nothing to do, or not yet.
+    pub(super) async fn heed(&mut self, told: &Instruction, ledger: &Ledger) -> Option<Pace> {
+        match told {
+            Instruction::Idle => None,
+            Instruction::Stage {
+                attempt,
+                closure,
+                timeout_seconds,
+            } => self.heed_stage(*attempt, closure, *timeout_seconds, ledger),
+            Instruction::Activate {
+                attempt,
+                closure,
+                plan,
+            } => match self.journal.know(*attempt) {
+                Known::Current(current) if current.phase == JournalPhase::Staged => {
+                    Some(self.activate(plan.clone(), ledger).await)
+                }
+                Known::Unknown => self.refuse_unknown(*attempt, closure, ledger),
+                // Under way, or over: a settled attempt is never begun again.
+                Known::Current(_) | Known::Unsettled(_) | Known::Past(_) => None,
+            },
+            Instruction::Commit { attempt } => match self.journal.know(*attempt) {
+                Known::Current(current) if current.phase == JournalPhase::Verified => {
+                    Some(self.commit(ledger).await)
+                }
+                _ => None,
+            },
+            Instruction::Revert {
+                attempt,
+                prior,
+                timeout_seconds,
+            } => self.heed_revert(*attempt, prior.as_ref(), *timeout_seconds, ledger),
+        }
+    }
+
+    fn heed_stage(
+        &mut self,
+        attempt: AttemptId,
+        closure: &StorePath,
+        timeout_seconds: u32,
+        ledger: &Ledger,
+    ) -> Option<Pace> {
+        if self.journal.know(attempt) != Known::Unknown {
+            return None;
+        }
+        match self.make_way(attempt, ledger) {
+            Way::Free => {}
+            Way::Begun => return Some(Pace::Now),
+            Way::Busy => return None,
+        }
+        let boot_id = self.host.observe().boot_id;
+        let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &boot_id);
+        next.stage_seconds = timeout_seconds;
+        next.stage_by = Some(self.clock.boot().after_seconds(timeout_seconds));
+        tracing::info!(%attempt, %closure, "fetching");
+        self.journal.begin(next);
+        // Room for every later write is made sure of before the attempt is begun.
+        let written = self.store.reserve().and_then(|()| self.save(ledger));
+        if let Err(error) = written {
+            self.fail_unbegun(&format!("the attempt was not begun: {}", chain(&error)), ledger);
+        }
+        Some(Pace::Now)
+    }
+
+    /// Settles the current attempt so that a new one may take its place.
+    fn make_way(&mut self, next: AttemptId, ledger: &Ledger) -> Way {
+        let Some(current) = self.journal.current.as_mut() else {
+            return Way::Free;
+        };
+        match current.phase {
+            phase if phase.is_unproven() => {
+                let reason = format!("the control plane went on to attempt {next}");
+                self.begin_revert(Slot::Current, &reason, ledger);
+                Way::Begun
+            }
+            JournalPhase::Committing | JournalPhase::Reverting => Way::Busy,
+            JournalPhase::Staging | JournalPhase::Staged => {
+                current.phase = JournalPhase::StageFailed;
+                current.message = Some(format!("given up for attempt {next}; nothing was touched"));
+                self.host.release_closure(current.id);
+                Way::Free
+            }
+            _ => Way::Free,
+        }
+    }
+
+    /// Told to activate what was never staged here: the journal is lost or belongs to a new disk.
+    fn refuse_unknown(&mut self, attempt: AttemptId, closure: &StorePath, ledger: &Ledger) -> Option<Pace> {
+        match self.make_way(attempt, ledger) {
+            Way::Free => {}
+            Way::Begun => return Some(Pace::Now),
+            Way::Busy => return None,
+        }
+        let seen = self.host.observe();
+        let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &seen.boot_id);
+        // Only a commit moves the boot default: a live closure that is not the boot default was never committed, and
+        // the boot default is what ran before it.
+        let orphan = seen.live.as_ref() == Some(closure)
+            && seen
+                .boot_default
+                .as_ref()
+                .is_some_and(|default| default != closure)
+            && self.journal.unsettled_id().is_none();
+        if orphan {
+            next.prior = seen.boot_default;
+            self.journal.begin(next);
+            let reason = "this host has no journal of the attempt and runs its closure uncommitted";
+            self.begin_revert(Slot::Current, reason, ledger);
+        } else {
+            self.journal.begin(next);
+            let lost = self
+                .journal
+                .lost
+                .as_deref()
+                .unwrap_or("its journal does not know it");
+            let message = format!("the attempt was never staged on this host: {lost}; nothing was touched");
+            self.fail_unbegun(&message, ledger);
+        }
+        Some(Pace::Now)
+    }
+
+    fn heed_revert(
+        &mut self,
+        attempt: AttemptId,
+        prior: Option<&StorePath>,
+        timeout_seconds: u32,
+        ledger: &Ledger,
+    ) -> Option<Pace> {
+        const TOLD: &str = "told to by the control plane";
+        match self.journal.know(attempt) {
+            Known::Current(current) => match current.phase {
+                JournalPhase::Staging | JournalPhase::Staged | JournalPhase::StageFailed => {
+                    self.end_untouched("nothing of this attempt was activated", ledger);
+                    Some(Pace::Now)
+                }
+                JournalPhase::Committing | JournalPhase::Reverted => None,
+                JournalPhase::Reverting | JournalPhase::Stuck => {
+                    self.bound_revert(timeout_seconds, ledger);
+                    None
+                }
+                JournalPhase::Activating
+                | JournalPhase::Verifying
+                | JournalPhase::Verified
+                | JournalPhase::Committed => {
+                    self.bound_revert(timeout_seconds, ledger);
+                    self.begin_revert(Slot::Current, TOLD, ledger);
+                    Some(Pace::Now)
+                }
+            },
+            Known::Unsettled(_) => {
+                // The attempt that was staged over it is not wanted any more.
+                match self.make_way(attempt, ledger) {
+                    Way::Free => {}
+                    Way::Begun => return Some(Pace::Now),
+                    Way::Busy => return None,
+                }
+                let unsettled = self.journal.unsettled.take();
+                if let Some(current) = std::mem::replace(&mut self.journal.current, unsettled) {
+                    self.journal.archive(current);
+                }
+                self.bound_revert(timeout_seconds, ledger);
+                Some(Pace::Now)
+            }
+            Known::Past(past) if !matches!(past.phase, JournalPhase::Committed | JournalPhase::Stuck) => None,
+            Known::Past(past) => {
+                let past = past.clone();
+                match self.make_way(attempt, ledger) {
+                    Way::Free => {}
+                    Way::Begun => return Some(Pace::Now),
+                    Way::Busy => return None,
+                }
+                let prior = past.prior.or_else(|| prior.cloned());
+                self.revert_recorded(attempt, past.closure, prior, timeout_seconds, ledger);
+                Some(Pace::Now)
+            }
+            Known::Unknown => {
+                match self.make_way(attempt, ledger) {
+                    Way::Free => {}
+                    Way::Begun => return Some(Pace::Now),
+                    Way::Busy => return None,
+                }
+                let seen = self.host.observe();
+                let away = |prior: &&StorePath| {
+                    seen.live.as_ref() != Some(*prior) || seen.boot_default.as_ref() != Some(*prior)
+                };
+                if let Some(prior) = prior.filter(away) {
+                    let closure = seen.live.unwrap_or_else(|| prior.clone());
+                    self.revert_recorded(attempt, closure, Some(prior.clone()), timeout_seconds, ledger);
+                } else {
+                    let closure = seen.live.or(seen.boot_default).or_else(|| prior.cloned())?;
+                    let next = Attempt::new(attempt, closure, self.clock.wall(), &seen.boot_id);
+                    self.journal.begin(next);
+                    self.end_untouched("nothing of this attempt is on this host", ledger);
+                }
+                Some(Pace::Now)
+            }
+        }
+    }
+
+    /// Takes back an attempt that is not the current one, or was never known here, from what is recorded elsewhere.
+    fn revert_recorded(
+        &mut self,
+        attempt: AttemptId,
+        closure: StorePath,
+        prior: Option<StorePath>,
+        timeout_seconds: u32,
+        ledger: &Ledger,
+    ) {
+        let boot_id = self.host.observe().boot_id;
+        let mut next = Attempt::new(attempt, closure, self.clock.wall(), &boot_id);
+        next.prior = prior;
+        next.profile_moved = true;
+        forget(&mut self.journal, attempt);
+        self.journal.begin(next);
+        self.bound_revert(timeout_seconds, ledger);
+        self.begin_revert(Slot::Current, "told to by the control plane", ledger);
+    }
+
+    fn end_untouched(&mut self, message: &str, ledger: &Ledger) {
+        if let Some(current) = &mut self.journal.current {
+            current.phase = JournalPhase::Reverted;
+            current.message = Some(message.to_owned());
+            self.host.release_closure(current.id);
+        }
+        self.keep(ledger);
+    }
+
+    fn bound_revert(&mut self, timeout_seconds: u32, ledger: &Ledger) {
+        if let Some(current) = &mut self.journal.current
+            && current.revert_seconds != Some(timeout_seconds)
+        {
+            current.revert_seconds = Some(timeout_seconds);
+            self.keep(ledger);
+        }
+    }
+}
+
+/// It is to be the current attempt again.
+fn forget(journal: &mut Journal, attempt: AttemptId) {
+    journal.past.retain(|past| past.id != attempt);
+}

@@ -1,0 +1,209 @@
+//! Going back to the recorded prior, as often as it takes.
+
+use std::time::Duration;
+
+use slipway_domain::StorePath;
+
+use crate::clock::Clock;
+use crate::failpoint::failpoint;
+use crate::host::{Host, Seen};
+use crate::job::{Job, JobId, JobKind, JobState};
+use crate::journal::Attempt;
+use crate::text::{MESSAGE_CHARS, one_line};
+
+use super::{Executor, JournalPhase, Ledger, Pace, REST, Slot, WATCH_EVERY, chain};
+
+/// Failed tries before it is called stuck: one may have met something that was just going on.
+const TRIES_UNTIL_STUCK: u32 = 2;
+/// The bound of one run where nobody gave one, in seconds.
+const DEFAULT_SECONDS: u32 = 600;
+/// The longest pause between two tries.
+const MAX_PAUSE: Duration = Duration::from_mins(5);
+/// A job's own bound is kept by its supervisor; this much later it is stopped from here.
+const SLACK: Duration = Duration::from_mins(1);
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// One try. Holds the lock, so that the dead-man does not try at the same time.
+    pub(super) async fn revert(&mut self, slot: Slot, ledger: &Ledger) -> Pace {
+        let Some(attempt) = self.slot(slot).cloned() else {
+            return Pace::Now;
+        };
+        let now = self.clock.boot();
+        let began = *self.revert_began.get_or_insert(now);
+        if self.next_revert > now {
+            return Pace::After(self.next_revert.left(now).min(REST));
+        }
+        failpoint("reverting");
+        match self.put_back(&attempt).await {
+            Ok(prior) => {
+                self.host.disarm(attempt.id).await;
+                failpoint("prior-back");
+                self.settle_reverted(slot, &prior, ledger);
+                Pace::Now
+            }
+            Err(why) => {
+                self.revert_tries += 1;
+                let bound = attempt.revert_seconds.unwrap_or(DEFAULT_SECONDS);
+                let stuck = self.revert_tries >= TRIES_UNTIL_STUCK || began.after_seconds(bound) <= now;
+                let pause = pause_after(self.revert_tries);
+                self.next_revert = self.clock.boot().after(pause);
+                let tries = self.revert_tries;
+                tracing::error!(attempt = %attempt.id, prior = ?attempt.prior, %why, tries, "the prior could not be put back");
+                if let Some(current) = self.slot_mut(slot) {
+                    if stuck {
+                        current.phase = JournalPhase::Stuck;
+                    }
+                    let because = current.reason.as_deref().unwrap_or("unknown");
+                    let message =
+                        format!("the prior could not be put back: {why}; it goes back because: {because}");
+                    current.message = Some(one_line(&message, MESSAGE_CHARS));
+                }
+                self.keep(ledger);
+                Pace::After(pause.min(REST))
+            }
+        }
+    }
+
+    fn settle_reverted(&mut self, slot: Slot, prior: &StorePath, ledger: &Ledger) {
+        if let Some(current) = self.slot_mut(slot) {
+            let because = current.reason.as_deref().unwrap_or("unknown");
+            let message = one_line(&format!("{because}; went back to {prior}"), MESSAGE_CHARS);
+            tracing::info!(attempt = %current.id, %message, "reverted");
+            current.phase = JournalPhase::Reverted;
+            current.message = Some(message);
+        }
+        // Firm ground: whatever was stuck before is over too.
+        if let Some(mut stuck) = self.journal.unsettled.take() {
+            stuck.phase = JournalPhase::Reverted;
+            self.journal.archive(stuck);
+        }
+        self.revert_tries = 0;
+        self.revert_began = None;
+        // When this is not written, the next start puts the prior back again, which changes nothing.
+        self.keep(ledger);
+        failpoint("reverted-written");
+        self.tidy();
+    }
+
+    async fn put_back(&self, attempt: &Attempt) -> Result<StorePath, String> {
+        // Nothing of the attempt may run on, or begin late, while the prior comes back.
+        for kind in [JobKind::Activate, JobKind::Commit] {
+            let first = JobId {
+                kind,
+                attempt: attempt.id,
+                serial: 1,
+            };
+            let id = self.host.newest_job(kind, attempt.id).unwrap_or(first);
+            self.host.stop(id).await;
+        }
+        let prior = attempt
+            .prior
+            .clone()
+            .ok_or("no prior is recorded; switch the host to a good system by hand")?;
+        if self.host.check_switch(&prior).is_err() {
+            let bound = Duration::from_secs(attempt.revert_seconds.unwrap_or(DEFAULT_SECONDS).into());
+            let fetched = self.host.fetch(attempt.id, &prior, bound).await;
+            fetched.map_err(|error| chain(&error))?;
+            self.host.check_switch(&prior).map_err(|error| chain(&error))?;
+        }
+        let seen = self.host.observe();
+        let untried = self.host.newest_job(JobKind::Revert, attempt.id).is_none();
+        let booted_into_it = untried && seen.boot_id != attempt.boot_id && seen.live.as_ref() == Some(&prior);
+        if !booted_into_it {
+            self.run_job(JobKind::Revert, attempt, &prior)
+                .await
+                .map_err(|why| format!("switch-to-configuration test of {} {why}", prior.short()))?;
+        }
+        failpoint("prior-switched");
+        if self.boot_default_moved(attempt, &prior, &seen) {
+            self.host
+                .set_profile(&prior)
+                .await
+                .map_err(|error| chain(&error))?;
+            failpoint("profile-back");
+            self.run_job(JobKind::RevertBoot, attempt, &prior)
+                .await
+                .map_err(|why| format!("switch-to-configuration boot of {} {why}", prior.short()))?;
+        }
+        let seen = self.host.observe();
+        if seen.live.as_ref() == Some(&prior) {
+            Ok(prior)
+        } else {
+            let live = seen
+                .live
+                .map_or_else(|| "nothing".to_owned(), |live| live.to_string());
+            Err(format!(
+                "the switch to {} ended well, but the live link names {live}",
+                prior.short()
+            ))
+        }
+    }
+
+    /// Whether the profile or the boot loader may name the closure.
+    fn boot_default_moved(&self, attempt: &Attempt, prior: &StorePath, seen: &Seen) -> bool {
+        let default = seen.boot_default.as_ref();
+        if default == Some(prior) {
+            // The profile is right already; the boot loader is not when a commit got that far.
+            let ran = |kind| self.host.newest_job(kind, attempt.id).is_some();
+            return attempt.profile_moved && (ran(JobKind::Commit) || ran(JobKind::RevertBoot));
+        }
+        attempt.profile_moved || default == Some(&attempt.closure)
+    }
+
+    /// Runs a switch script as a job to its end. One that runs already is waited for.
+    pub(super) async fn run_job(
+        &self,
+        kind: JobKind,
+        attempt: &Attempt,
+        closure: &StorePath,
+    ) -> Result<(), String> {
+        let seconds = attempt
+            .revert_seconds
+            .or_else(|| attempt.plan.as_ref().map(|plan| plan.activate_seconds))
+            .unwrap_or(DEFAULT_SECONDS);
+        let timeout = Duration::from_secs(seconds.into());
+        let newest = self.host.newest_job(kind, attempt.id);
+        let running = newest.filter(|id| self.host.job_state(*id) == JobState::Running);
+        let id = if let Some(id) = running {
+            id
+        } else {
+            if let Some(old) = newest {
+                self.host.stop(old).await;
+            }
+            let id = JobId {
+                kind,
+                attempt: attempt.id,
+                serial: newest.map_or(1, |id| id.serial + 1),
+            };
+            let job = Job {
+                id,
+                closure: closure.clone(),
+                timeout,
+            };
+            self.host
+                .start(&job)
+                .await
+                .map_err(|error| format!("could not be started: {}", chain(&error)))?;
+            failpoint("job-started");
+            id
+        };
+        let until = self.clock.boot().after(timeout + SLACK);
+        loop {
+            match self.host.job_state(id) {
+                JobState::Ended(exit) if exit.is_success() => return Ok(()),
+                JobState::Ended(exit) => return Err(exit.to_string()),
+                JobState::Absent | JobState::Lost => return Err("was cut short".to_owned()),
+                JobState::Running if self.clock.boot() >= until => {
+                    self.host.stop(id).await;
+                    return Err(format!("did not end within {seconds} s"));
+                }
+                JobState::Running => tokio::time::sleep(WATCH_EVERY / 2).await,
+            }
+        }
+    }
+}
+
+/// 2, 4, 8 … seconds.
+fn pause_after(tries: u32) -> Duration {
+    Duration::from_secs(1 << tries.min(16)).min(MAX_PAUSE)
+}

@@ -1,0 +1,77 @@
+//! Fetching. Nothing of the machine is touched but its store.
+
+use std::time::Duration;
+
+use slipway_domain::{AttemptId, Instruction};
+
+use crate::clock::Clock;
+use crate::host::Host;
+
+use super::{Executor, JournalPhase, Ledger, Pace, TROUBLE_PAUSE, chain, news};
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// Fetches without holding the lock. Begun again after a restart, as far as Nix has not got already.
+    pub(super) async fn stage(&mut self, ledger: Ledger) -> Pace {
+        let Some(attempt) = self.journal.current.clone() else {
+            return Pace::Now;
+        };
+        self.publish();
+        drop(ledger);
+        let now = self.clock.boot();
+        let whole = Duration::from_secs(attempt.stage_seconds.into());
+        let bound = match attempt.stage_by {
+            Some(by) if attempt.boot_id == self.host.observe().boot_id => by.left(now).min(whole),
+            // The mark is another boot's.
+            _ => whole,
+        };
+        let host = self.host.clone();
+        let work = async {
+            host.fetch(attempt.id, &attempt.closure, bound).await?;
+            host.check_fit(&attempt.closure)
+        };
+        tokio::pin!(work);
+        let result = loop {
+            tokio::select! {
+                result = &mut work => break result,
+                () = news(&mut self.told) => {
+                    if interrupts(&self.told.borrow(), attempt.id) {
+                        return Pace::Now;
+                    }
+                }
+            }
+        };
+        let ledger = match self.open().await {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                self.note_trouble(&error);
+                return Pace::After(TROUBLE_PAUSE);
+            }
+        };
+        if !self.current_in(&attempt) {
+            return Pace::Now;
+        }
+        match result {
+            Ok(()) => {
+                tracing::info!(attempt = %attempt.id, closure = %attempt.closure, "fetched");
+                if let Some(current) = &mut self.journal.current {
+                    current.phase = JournalPhase::Staged;
+                }
+                // When this is not written, the next start fetches again, which then takes no time.
+                self.keep(&ledger);
+            }
+            Err(error) => self.fail_unbegun(&chain(&error), &ledger),
+        }
+        Pace::Now
+    }
+}
+
+/// Whether work on this attempt is to be left for the instruction.
+pub(super) fn interrupts(told: &Instruction, attempt: AttemptId) -> bool {
+    match told {
+        Instruction::Idle => false,
+        Instruction::Commit { .. } | Instruction::Revert { .. } => true,
+        Instruction::Stage { attempt: other, .. } | Instruction::Activate { attempt: other, .. } => {
+            *other != attempt
+        }
+    }
+}

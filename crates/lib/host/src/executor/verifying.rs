@@ -1,0 +1,151 @@
+//! Checking, until told to commit or until there is evidence against the closure.
+
+use slipway_domain::agent::Verdict;
+
+use crate::checks::Round;
+use crate::clock::Clock;
+use crate::failpoint::failpoint;
+use crate::host::Host;
+use crate::journal::Attempt;
+
+use super::judge::{Judgement, Progress};
+use super::staging::interrupts;
+use super::{Executor, JournalPhase, Ledger, Pace, Slot, TROUBLE_PAUSE, news};
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// One round of checks, without holding the lock, and what follows from it.
+    pub(super) async fn verify(&mut self, ledger: Ledger) -> Pace {
+        let Some(attempt) = self.journal.current.clone() else {
+            return Pace::Now;
+        };
+        if let Some(reason) = self.lost_ground(&attempt) {
+            self.begin_revert(Slot::Current, &reason, &ledger);
+            return Pace::Now;
+        }
+        let now = self.clock.boot();
+        if self.next_round > now {
+            let until_deadline = attempt.deadline.unwrap_or(now).left(now);
+            return Pace::After(self.next_round.left(now).min(until_deadline));
+        }
+        self.publish();
+        drop(ledger);
+        let host = self.host.clone();
+        let Some(round) = self.interruptible_round(&*host, &attempt).await else {
+            return Pace::Now;
+        };
+        let ledger = match self.open().await {
+            Ok(ledger) => ledger,
+            Err(error) => {
+                self.note_trouble(&error);
+                return Pace::After(TROUBLE_PAUSE);
+            }
+        };
+        if self.current_in(&attempt) {
+            self.conclude(&attempt, &round, &ledger);
+        }
+        Pace::Now
+    }
+
+    /// Why there is nothing left to check.
+    fn lost_ground(&self, attempt: &Attempt) -> Option<String> {
+        let seen = self.host.observe();
+        let short = attempt.closure.short();
+        if seen.boot_id != attempt.boot_id {
+            return Some(format!("the host was rebooted before {short} was committed"));
+        }
+        if attempt
+            .deadline
+            .is_none_or(|deadline| deadline <= self.clock.boot())
+        {
+            return Some(format!(
+                "{short} was not committed before the dead-man's deadline"
+            ));
+        }
+        if seen.live.as_ref() != Some(&attempt.closure) {
+            let live = seen
+                .live
+                .map_or_else(|| "nothing".to_owned(), |live| live.to_string());
+            return Some(format!(
+                "something else switched the host: {live} is live in place of {short}"
+            ));
+        }
+        None
+    }
+
+    /// `None` when an instruction or the deadline comes first.
+    async fn interruptible_round(&mut self, host: &H, attempt: &Attempt) -> Option<Round> {
+        let now = self.clock.boot();
+        let until_deadline = attempt.deadline.unwrap_or(now).left(now);
+        let round = host.round(&attempt.closure);
+        let deadline = tokio::time::sleep(until_deadline);
+        tokio::pin!(round, deadline);
+        loop {
+            tokio::select! {
+                round = &mut round => return Some(round),
+                () = &mut deadline => return None,
+                () = news(&mut self.told) => {
+                    if interrupts(&self.told.borrow(), attempt.id) {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn conclude(&mut self, attempt: &Attempt, round: &Round, ledger: &Ledger) {
+        let now = self.clock.boot();
+        let Some(plan) = &attempt.plan else {
+            self.begin_revert(Slot::Current, "the journal has no plan for the checks", ledger);
+            return;
+        };
+        self.next_round = now.after_seconds(plan.verify.interval_seconds);
+        let verified = attempt.phase == JournalPhase::Verified;
+        let progress = Progress {
+            verify_from: attempt.verify_from.unwrap_or(now),
+            bake_from: attempt.bake_from,
+            verified,
+        };
+        let judgement = self.streak.judge(attempt.id, round, plan, progress, now);
+        tracing::debug!(attempt = %attempt.id, verdict = ?round.verdict, detail = %round.detail, ?judgement, "checked");
+        let Some(current) = &mut self.journal.current else {
+            return;
+        };
+        match judgement {
+            Judgement::Fail => {
+                current.verdict = Some(Verdict::Fail);
+                self.begin_revert(Slot::Current, &round.detail, ledger);
+                return;
+            }
+            Judgement::GoOn if verified => return,
+            Judgement::GoOn => {
+                current.verdict = None;
+                current.message = None;
+            }
+            Judgement::Inconclusive => {
+                current.verdict = Some(Verdict::Unknown);
+                current.message = Some(format!("the checks come to no verdict: {}", round.detail));
+            }
+            Judgement::Bake => {
+                current.bake_from = Some(now);
+                current.verdict = None;
+                current.message = None;
+            }
+            Judgement::Verified => {
+                tracing::info!(attempt = %current.id, closure = %current.closure, "verified");
+                current.phase = JournalPhase::Verified;
+                current.bake_from.get_or_insert(now);
+                current.verdict = Some(Verdict::Pass);
+                current.message = Some("the checks passed".to_owned());
+            }
+        }
+        let changed =
+            self.on_disk.as_ref().and_then(|disk| disk.current.as_ref()) != self.journal.current.as_ref();
+        if changed {
+            // When this is not written, the next start checks anew.
+            self.keep(ledger);
+        }
+        if judgement == Judgement::Verified {
+            failpoint("verified-written");
+        }
+    }
+}

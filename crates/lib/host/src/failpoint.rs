@@ -1,0 +1,13 @@
+//! Named places where a test kills the process as a power cut would.
+
+/// Kills the process with SIGKILL when `SLIPWAY_FAILPOINT` names this place. Nothing at all without the feature.
+#[cfg(feature = "failpoints")]
+pub(crate) fn failpoint(name: &str) {
+    let asked = std::env::var_os("SLIPWAY_FAILPOINT");
+    if asked.is_some_and(|asked| asked.to_str() == Some(name)) {
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    }
+}
+
+#[cfg(not(feature = "failpoints"))]
+pub(crate) const fn failpoint(_name: &str) {}

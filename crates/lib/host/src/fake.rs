@@ -1,0 +1,336 @@
+//! A machine in memory: closures with scripted fates, a clock that follows tokio's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use slipway_domain::agent::Verdict;
+use slipway_domain::{AttemptId, StorePath, Timestamp};
+use tokio::time::{Instant, sleep};
+
+use crate::checks::{Finding, Round};
+use crate::clock::{BootMs, Clock};
+use crate::host::{Host, Seen};
+use crate::job::{End, Exit, Job, JobId, JobKind, JobState};
+use crate::nix::{ProfileError, StageError};
+use crate::runner::RunnerError;
+
+/// A clock that tests move with `tokio::time`.
+#[derive(Debug, Clone, Copy)]
+pub struct TokioClock {
+    began: Instant,
+}
+
+impl TokioClock {
+    /// Begins an hour after boot.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TokioClock {
+    fn wall(&self) -> Timestamp {
+        let since = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
+        Timestamp::from_timestamp(1_800_000_000, 0).unwrap_or_default() + since
+    }
+
+    fn boot(&self) -> BootMs {
+        BootMs(3_600_000).after(self.began.elapsed())
+    }
+}
+
+/// What becomes of a closure.
+#[derive(Debug, Clone)]
+pub struct Fate {
+    /// Fetching takes this long.
+    pub fetch_seconds: u64,
+    /// Why it cannot be fetched.
+    pub fetch_fails: Option<String>,
+    /// Switching takes this long.
+    pub switch_seconds: u64,
+    /// The exit status of `switch-to-configuration test`.
+    pub test_exit: i32,
+    /// The exit status of `switch-to-configuration boot`.
+    pub boot_exit: i32,
+    /// What the checks say, one round each.
+    pub rounds: Vec<Verdict>,
+    /// What they say after that.
+    pub then: Verdict,
+}
+
+impl Default for Fate {
+    fn default() -> Self {
+        Self {
+            fetch_seconds: 1,
+            fetch_fails: None,
+            switch_seconds: 1,
+            test_exit: 0,
+            boot_exit: 0,
+            rounds: Vec::new(),
+            then: Verdict::Pass,
+        }
+    }
+}
+
+/// The truth of the machine; tests read and change it.
+#[derive(Debug, Default)]
+pub struct State {
+    /// What runs.
+    pub live: Option<StorePath>,
+    /// What the next boot runs.
+    pub boot_default: Option<StorePath>,
+    /// The boot.
+    pub boot: u32,
+    /// Closures with a fate other than the ordinary one.
+    pub fates: BTreeMap<StorePath, Fate>,
+    /// The dead-men that are armed.
+    pub armed: BTreeMap<AttemptId, StorePath>,
+    /// Everything that was done, in order.
+    pub done: Vec<String>,
+    jobs: Vec<FakeJob>,
+    tidied: BTreeSet<StorePath>,
+}
+
+#[derive(Debug)]
+struct FakeJob {
+    job: Job,
+    ends: Instant,
+    exit: Option<Exit>,
+    lost: bool,
+}
+
+/// A machine in memory.
+#[derive(Debug, Default)]
+pub struct FakeHost {
+    state: Mutex<State>,
+}
+
+impl FakeHost {
+    /// A machine that runs and boots this closure.
+    #[must_use]
+    pub fn running(closure: &StorePath) -> Self {
+        let state = State {
+            live: Some(closure.clone()),
+            boot_default: Some(closure.clone()),
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+        }
+    }
+
+    /// The truth.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a closure its fate.
+    pub fn set_fate(&self, closure: &StorePath, fate: Fate) {
+        self.state().fates.insert(closure.clone(), fate);
+    }
+
+    /// The power goes and comes back.
+    pub fn reboot(&self) {
+        let mut state = self.state();
+        state.boot += 1;
+        let default = state.boot_default.clone();
+        state.live = default;
+        state.armed.clear();
+        for job in &mut state.jobs {
+            job.lost |= job.exit.is_none();
+        }
+    }
+
+    /// The closures that were protected when it was last tidied.
+    #[must_use]
+    pub fn protected(&self) -> BTreeSet<StorePath> {
+        self.state().tidied.clone()
+    }
+
+    fn settle(state: &mut State) {
+        let now = Instant::now();
+        let State {
+            jobs,
+            live,
+            fates,
+            done,
+            ..
+        } = state;
+        for job in jobs
+            .iter_mut()
+            .filter(|job| job.exit.is_none() && !job.lost && job.ends <= now)
+        {
+            let fate = fates.get(&job.job.closure).cloned().unwrap_or_default();
+            let test = job.job.id.kind.action() == "test";
+            let code = if test { fate.test_exit } else { fate.boot_exit };
+            let timed_out = Duration::from_secs(fate.switch_seconds) > job.job.timeout;
+            let end = if timed_out {
+                End::TimedOut {
+                    seconds: job.job.timeout.as_secs(),
+                }
+            } else {
+                End::Exited(code)
+            };
+            if test && end == End::Exited(0) {
+                *live = Some(job.job.closure.clone());
+            }
+            done.push(format!(
+                "{} {}",
+                job.job.id.kind.action(),
+                job.job.closure.base_name()
+            ));
+            job.exit = Some(Exit {
+                end,
+                tail: String::new(),
+            });
+        }
+    }
+}
+
+impl Host for FakeHost {
+    fn observe(&self) -> Seen {
+        let mut state = self.state();
+        Self::settle(&mut state);
+        Seen {
+            live: state.live.clone(),
+            boot_default: state.boot_default.clone(),
+            booted: None,
+            boot_id: format!("boot-{}", state.boot),
+            trouble: None,
+        }
+    }
+
+    async fn fetch(
+        &self,
+        _attempt: AttemptId,
+        closure: &StorePath,
+        bound: Duration,
+    ) -> Result<(), StageError> {
+        let fate = self.state().fates.get(closure).cloned().unwrap_or_default();
+        let takes = Duration::from_secs(fate.fetch_seconds);
+        sleep(takes.min(bound)).await;
+        if takes > bound {
+            return Err(StageError::TimedOut {
+                closure: closure.clone(),
+                seconds: bound.as_secs(),
+                tail: String::new(),
+            });
+        }
+        match fate.fetch_fails {
+            Some(tail) => Err(StageError::Other {
+                closure: closure.clone(),
+                tail,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn check_fit(&self, _closure: &StorePath) -> Result<(), StageError> {
+        Ok(())
+    }
+
+    fn check_switch(&self, _closure: &StorePath) -> Result<(), StageError> {
+        Ok(())
+    }
+
+    fn protect_prior(&self, _attempt: AttemptId, _prior: &StorePath) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn release_closure(&self, _attempt: AttemptId) {}
+
+    fn arm(
+        &self,
+        attempt: AttemptId,
+        prior: &StorePath,
+        _seconds: u32,
+    ) -> impl Future<Output = Result<(), RunnerError>> + Send {
+        let mut state = self.state();
+        state.done.push(format!("arm {}", prior.base_name()));
+        state.armed.insert(attempt, prior.clone());
+        std::future::ready(Ok(()))
+    }
+
+    fn disarm(&self, attempt: AttemptId) -> impl Future<Output = ()> + Send {
+        self.state().armed.remove(&attempt);
+        std::future::ready(())
+    }
+
+    fn start(&self, job: &Job) -> impl Future<Output = Result<(), RunnerError>> + Send {
+        let mut state = self.state();
+        let fate = state.fates.get(&job.closure).cloned().unwrap_or_default();
+        let takes = Duration::from_secs(fate.switch_seconds).min(job.timeout);
+        state.jobs.push(FakeJob {
+            job: job.clone(),
+            ends: Instant::now() + takes,
+            exit: None,
+            lost: false,
+        });
+        std::future::ready(Ok(()))
+    }
+
+    fn job_state(&self, id: JobId) -> JobState {
+        let mut state = self.state();
+        Self::settle(&mut state);
+        match state.jobs.iter().find(|job| job.job.id == id) {
+            None => JobState::Absent,
+            Some(job) => match &job.exit {
+                Some(exit) => JobState::Ended(exit.clone()),
+                None if job.lost => JobState::Lost,
+                None => JobState::Running,
+            },
+        }
+    }
+
+    fn newest_job(&self, kind: JobKind, attempt: AttemptId) -> Option<JobId> {
+        let state = self.state();
+        let ids = state.jobs.iter().map(|job| job.job.id);
+        ids.filter(|id| id.kind == kind && id.attempt == attempt)
+            .max_by_key(|id| id.serial)
+    }
+
+    fn stop(&self, id: JobId) -> impl Future<Output = ()> + Send {
+        let mut state = self.state();
+        for job in state.jobs.iter_mut().filter(|job| job.job.id == id) {
+            job.lost |= job.exit.is_none();
+        }
+        std::future::ready(())
+    }
+
+    fn set_profile(&self, closure: &StorePath) -> impl Future<Output = Result<(), ProfileError>> + Send {
+        let mut state = self.state();
+        state.done.push(format!("profile {}", closure.base_name()));
+        state.boot_default = Some(closure.clone());
+        std::future::ready(Ok(()))
+    }
+
+    fn round(&self, closure: &StorePath) -> impl Future<Output = Round> + Send {
+        let mut state = self.state();
+        let verdict = match state.fates.get_mut(closure) {
+            Some(fate) if !fate.rounds.is_empty() => fate.rounds.remove(0),
+            Some(fate) => fate.then,
+            None => Verdict::Pass,
+        };
+        let finding = match verdict {
+            Verdict::Pass => Finding::pass(),
+            Verdict::Fail => Finding::fail("answered 500"),
+            Verdict::Unknown => Finding::unknown("no descriptors"),
+        };
+        std::future::ready(Round::of([("web".to_owned(), finding)]))
+    }
+
+    fn tidy(&self, closures: &BTreeSet<StorePath>, _attempts: &BTreeSet<AttemptId>) {
+        self.state().tidied.clone_from(closures);
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything that the executor asks of a machine.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use slipway_domain::{AttemptId, StorePath};
+
+use crate::checks::Round;
+use crate::job::{Job, JobId, JobKind, JobState};
+use crate::nix::{ProfileError, StageError};
+use crate::runner::RunnerError;
+
+/// A machine at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What runs.
+    pub live: Option<StorePath>,
+    /// What the next boot would run: what the profile names.
+    pub boot_default: Option<StorePath>,
+    /// What this boot began with, where the machine says so.
+    pub booted: Option<StorePath>,
+    /// Changes with every boot.
+    pub boot_id: String,
+    /// What could not be seen, and why.
+    pub trouble: Option<String>,
+}
+
+/// A machine, in the small steps of which a rollout is made. No step knows of the journal.
+///
+/// Jobs outlive whoever started them; everything else dies with the agent.
+pub trait Host: Send + Sync + 'static {
+    /// Looks at the machine.
+    fn observe(&self) -> Seen;
+
+    /// Protects the closure from the garbage collector under the attempt's name and fetches it.
+    fn fetch(
+        &self,
+        attempt: AttemptId,
+        closure: &StorePath,
+        bound: Duration,
+    ) -> impl Future<Output = Result<(), StageError>> + Send;
+
+    /// Whether a fetched closure can be switched to and checked.
+    fn check_fit(&self, closure: &StorePath) -> Result<(), StageError>;
+
+    /// Whether a closure can be switched to.
+    fn check_switch(&self, closure: &StorePath) -> Result<(), StageError>;
+
+    /// Protects the attempt's prior.
+    fn protect_prior(&self, attempt: AttemptId, prior: &StorePath) -> io::Result<()>;
+
+    /// Protects the attempt's closure no more.
+    fn release_closure(&self, attempt: AttemptId);
+
+    /// Sets the dead-man going; it certainly runs when this returns.
+    fn arm(
+        &self,
+        attempt: AttemptId,
+        prior: &StorePath,
+        seconds: u32,
+    ) -> impl Future<Output = Result<(), RunnerError>> + Send;
+
+    /// Ends the dead-man's timer.
+    fn disarm(&self, attempt: AttemptId) -> impl Future<Output = ()> + Send;
+
+    /// Starts a job; it certainly runs, or is over, when this returns.
+    fn start(&self, job: &Job) -> impl Future<Output = Result<(), RunnerError>> + Send;
+
+    /// How a job stands.
+    fn job_state(&self, id: JobId) -> JobState;
+
+    /// The newest job of a kind for an attempt.
+    fn newest_job(&self, kind: JobKind, attempt: AttemptId) -> Option<JobId>;
+
+    /// Ends a job with everything in it; nothing runs under its name from then on.
+    fn stop(&self, id: JobId) -> impl Future<Output = ()> + Send;
+
+    /// Makes the closure what the profile names.
+    fn set_profile(&self, closure: &StorePath) -> impl Future<Output = Result<(), ProfileError>> + Send;
+
+    /// Carries out all the closure's checks once.
+    fn round(&self, closure: &StorePath) -> impl Future<Output = Round> + Send;
+
+    /// Protects these closures and no others, and forgets the jobs of all attempts but these.
+    fn tidy(&self, closures: &BTreeSet<StorePath>, attempts: &BTreeSet<AttemptId>);
+}

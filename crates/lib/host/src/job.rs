@@ -1,0 +1,135 @@
+//! Runs of a switch script that outlive the agent.
+//!
+//! A job is `slipway-agent supervise`, started away from the agent (a transient unit or a session of its own). It leaves
+//! three files, so that whoever comes later knows how it stands: a *claim* with its pid before anything runs, a *log*,
+//! and an *exit* record. Exactly one process can lay the claim: an agent that finds none lays it itself, and then
+//! nothing will ever run under that name.
+
+mod files;
+mod supervise;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use slipway_domain::{AttemptId, StorePath};
+
+pub use files::{JobFiles, JobState};
+pub use supervise::{SuperviseError, supervise};
+
+/// What a job is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    /// `switch-to-configuration test` of the new closure.
+    Activate,
+    /// `switch-to-configuration boot` of the new closure.
+    Commit,
+    /// `switch-to-configuration test` of the prior.
+    Revert,
+    /// `switch-to-configuration boot` of the prior.
+    RevertBoot,
+}
+
+impl JobKind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Activate, Self::Commit, Self::Revert, Self::RevertBoot];
+
+    /// The name in file and unit names.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Activate => "activate",
+            Self::Commit => "commit",
+            Self::Revert => "revert",
+            Self::RevertBoot => "revert-boot",
+        }
+    }
+
+    /// The argument of the switch script.
+    #[must_use]
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::Activate | Self::Revert => "test",
+            Self::Commit | Self::RevertBoot => "boot",
+        }
+    }
+}
+
+/// A job's name: what for, for which attempt, the how-manieth try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct JobId {
+    /// What for.
+    pub kind: JobKind,
+    /// For which attempt.
+    pub attempt: AttemptId,
+    /// Counts tries, from 1.
+    pub serial: u32,
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.kind.as_str(), self.attempt, self.serial)
+    }
+}
+
+/// A job to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Its name.
+    pub id: JobId,
+    /// The closure whose switch script runs.
+    pub closure: StorePath,
+    /// The longest run; then the script and its process group are killed.
+    pub timeout: Duration,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exit {
+    /// In which way.
+    pub end: End,
+    /// The last lines of its output.
+    pub tail: String,
+}
+
+/// In which way a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// With this exit status.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+    /// It ran for too long and was killed.
+    TimedOut {
+        /// The bound.
+        seconds: u64,
+    },
+    /// It could not be started.
+    NotStarted(String),
+}
+
+impl Exit {
+    /// Whether the script did what it was asked.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        matches!(self.end, End::Exited(0))
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.end {
+            End::Exited(code) => write!(f, "exited with status {code}")?,
+            End::Killed(signal) => write!(f, "was killed by signal {signal}")?,
+            End::TimedOut { seconds } => write!(f, "did not end within {seconds} s and was killed")?,
+            End::NotStarted(why) => write!(f, "could not be started: {why}")?,
+        }
+        let tail = crate::text::last_lines(&self.tail, 5);
+        if tail.is_empty() {
+            Ok(())
+        } else {
+            write!(f, ": {tail}")
+        }
+    }
+}

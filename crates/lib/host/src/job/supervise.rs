@@ -1,0 +1,267 @@
+//! The process that runs a switch script, bounds it and writes down how it ended.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::{End, Exit, JobFiles};
+use crate::process::ProcessId;
+use crate::text::Tail;
+
+/// A log that grows beyond this is begun anew, with the one before kept beside it.
+const LOG_BYTES: u64 = 512 * 1024;
+/// What an exit record keeps of the output.
+const TAIL_BYTES: usize = 8 * 1024;
+/// How long output is read on after the script ended: what it left running may hold the pipe for ever.
+const DRAIN: Duration = Duration::from_millis(200);
+
+/// A job that could not be supervised.
+#[derive(Debug, thiserror::Error)]
+pub enum SuperviseError {
+    /// Its name was claimed before: somebody gave it up, or runs it already.
+    #[error("the job {name} is not to be begun any more")]
+    Forbidden {
+        /// The job.
+        name: String,
+    },
+    /// Its files cannot be written.
+    #[error("cannot write the files of the job {name}")]
+    Files {
+        /// The job.
+        name: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Runs `program` to its end or the bound, in a session of its own, and records how it ended.
+pub async fn supervise(
+    state_dir: &Path,
+    name: &str,
+    bound: Duration,
+    program: &Path,
+    arguments: &[String],
+) -> Result<Exit, SuperviseError> {
+    // Fails where we lead a group already, as in a unit of our own: then there is nothing to get away from.
+    let _ = rustix::process::setsid();
+    let files = |source| SuperviseError::Files {
+        name: name.to_owned(),
+        source,
+    };
+    let jobs = JobFiles::open(state_dir).map_err(files)?;
+    if !jobs.claim(name).map_err(files)? {
+        return Err(SuperviseError::Forbidden {
+            name: name.to_owned(),
+        });
+    }
+    let exit = run(&jobs, name, bound, program, arguments).await;
+    jobs.record(name, &exit).map_err(files)?;
+    Ok(exit)
+}
+
+async fn run(jobs: &JobFiles, name: &str, bound: Duration, program: &Path, arguments: &[String]) -> Exit {
+    let not_started = |error: io::Error| Exit {
+        end: End::NotStarted(format!("{}: {error}", program.display())),
+        tail: String::new(),
+    };
+    let (output, input) = match io::pipe() {
+        Ok(pipe) => pipe,
+        Err(error) => return not_started(error),
+    };
+    let inputs = input.try_clone().map(|second| (input, second));
+    let (out, err) = match inputs {
+        Ok(inputs) => inputs,
+        Err(error) => return not_started(error),
+    };
+    let spawned = Command::new(program)
+        .args(arguments)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .process_group(0)
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) => return not_started(error),
+    };
+    if let Some(pid) = child.id() {
+        jobs.note_child(name, pid);
+    }
+    let output = tokio::net::unix::pipe::Receiver::from_owned_fd(output.into());
+    let mut sink = Sink::new(jobs.log(name));
+    let end = {
+        let copy = async {
+            match output {
+                Ok(output) => sink.copy(output).await,
+                Err(error) => tracing::warn!(%error, job = name, "the script's output is lost"),
+            }
+        };
+        let wait = async {
+            let end = wait(&mut child, bound).await;
+            tokio::time::sleep(DRAIN).await;
+            end
+        };
+        tokio::pin!(copy);
+        tokio::pin!(wait);
+        // The script may close its output and go on; what it left running may never close it.
+        tokio::select! {
+            end = &mut wait => end,
+            () = &mut copy => wait.await,
+        }
+    };
+    Exit {
+        end,
+        tail: sink.tail.text(),
+    }
+}
+
+async fn wait(child: &mut Child, bound: Duration) -> End {
+    let leader = child.id().and_then(|pid| ProcessId::of(i32::try_from(pid).ok()?));
+    match timeout(bound, child.wait()).await {
+        Ok(Ok(status)) => end_of(status),
+        Ok(Err(error)) => End::NotStarted(error.to_string()),
+        Err(_) => {
+            if let Some(leader) = leader {
+                leader.end(true).await;
+            }
+            let _ = child.wait().await;
+            End::TimedOut {
+                seconds: bound.as_secs(),
+            }
+        }
+    }
+}
+
+fn end_of(status: ExitStatus) -> End {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => End::Exited(code),
+        (None, Some(signal)) => End::Killed(signal),
+        (None, None) => End::NotStarted(status.to_string()),
+    }
+}
+
+/// Keeps the end of the output in memory and a bounded log on disk. A full disk costs the log, never the script.
+struct Sink {
+    path: PathBuf,
+    log: Option<File>,
+    written: u64,
+    tail: Tail,
+}
+
+impl Sink {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            log: open(&path),
+            path,
+            written: 0,
+            tail: Tail::new(TAIL_BYTES),
+        }
+    }
+
+    async fn copy(&mut self, mut output: impl AsyncRead + Unpin) {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(count) = output.read(&mut buffer).await {
+            if count == 0 {
+                break;
+            }
+            self.put(&buffer[..count]);
+        }
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.tail.push(bytes);
+        if self.written > LOG_BYTES {
+            let _ = fs::rename(&self.path, self.path.with_extension("log-before"));
+            self.log = open(&self.path);
+            self.written = 0;
+        }
+        if let Some(log) = &mut self.log {
+            let _ = log.write_all(bytes);
+        }
+        self.written += bytes.len() as u64;
+    }
+}
+
+fn open(path: &Path) -> Option<File> {
+    OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::JobState;
+    use super::*;
+
+    async fn run_script(script: &str, bound: Duration) -> (tempfile::TempDir, Exit) {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = JobFiles::open(dir.path()).unwrap();
+        let arguments = ["-c".to_owned(), script.to_owned()];
+        let exit = run(&jobs, "job", bound, Path::new("/bin/sh"), &arguments).await;
+        (dir, exit)
+    }
+
+    #[tokio::test]
+    async fn the_exit_and_the_last_lines_are_kept() {
+        let (_dir, exit) = run_script("echo one; echo two >&2; exit 4", Duration::from_secs(10)).await;
+        assert_eq!(exit.to_string(), "exited with status 4: one | two");
+    }
+
+    #[tokio::test]
+    async fn a_script_that_hangs_is_killed_with_its_children() {
+        let script = "sleep 1000 & echo $!; trap '' TERM; wait; sleep 1000";
+        let (_dir, exit) = run_script(script, Duration::from_millis(300)).await;
+        assert_eq!(exit.end, End::TimedOut { seconds: 0 });
+        let pid = exit.tail.trim().parse().unwrap();
+        assert!(
+            !ProcessId::of(pid).is_some_and(|child| child.is_alive()),
+            "{exit}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_script_leaves_running_is_left_running() {
+        let (_dir, exit) = run_script("sleep 1000 & echo $!", Duration::from_secs(10)).await;
+        assert!(exit.is_success());
+        let service = ProcessId::of(exit.tail.trim().parse().unwrap()).unwrap();
+        assert!(service.is_alive());
+        service.end(false).await;
+    }
+
+    #[tokio::test]
+    async fn a_missing_script_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = JobFiles::open(dir.path()).unwrap();
+        let exit = run(&jobs, "job", Duration::from_secs(1), Path::new("/no/such"), &[]).await;
+        assert!(
+            exit.to_string().starts_with("could not be started: /no/such"),
+            "{exit}"
+        );
+        assert_eq!(jobs.state("job"), JobState::Absent);
+    }
+
+    #[tokio::test]
+    async fn a_flood_of_output_is_bounded() {
+        let script = "head -c 3000000 /dev/zero | tr '\\0' 'x'; echo end";
+        let (dir, exit) = run_script(script, Duration::from_secs(30)).await;
+        assert!(exit.tail.ends_with("end\n") && exit.tail.len() <= TAIL_BYTES);
+        let used: u64 = fs::read_dir(dir.path().join("jobs"))
+            .unwrap()
+            .map(|entry| entry.unwrap().metadata().unwrap().len())
+            .sum();
+        assert!(used < 2 * LOG_BYTES + 64 * 1024, "{used}");
+    }
+}

@@ -1,0 +1,376 @@
+//! What the journal holds.
+
+use serde::{Deserialize, Serialize};
+use slipway_domain::agent::{ActivationPlan, AttemptReport, Verdict};
+use slipway_domain::{AttemptId, Phase, StorePath, Timestamp};
+
+use crate::clock::BootMs;
+use crate::text::one_line;
+
+/// Settled attempts that are remembered, so that a late instruction for one is not carried out again.
+const PAST_ATTEMPTS: usize = 32;
+/// Characters of a settled attempt's message that are kept.
+const PAST_MESSAGE_CHARS: usize = 300;
+
+/// How far an attempt is. One phase more than the control plane knows: a commit that was begun is finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JournalPhase {
+    /// Fetching.
+    Staging,
+    /// Fetched and fit.
+    Staged,
+    /// Not fetched, or unfit; nothing was touched.
+    StageFailed,
+    /// The switch script was, or is about to be, started.
+    Activating,
+    /// The checks run.
+    Verifying,
+    /// The checks passed; waits for the word to commit.
+    Verified,
+    /// The profile and the boot default are being moved.
+    Committing,
+    /// They were moved.
+    Committed,
+    /// The prior is being put back.
+    Reverting,
+    /// The prior is live and the boot default.
+    Reverted,
+    /// The prior could not be put back yet.
+    Stuck,
+}
+
+impl JournalPhase {
+    /// As the control plane knows it.
+    #[must_use]
+    pub const fn reported(self) -> Phase {
+        match self {
+            Self::Staging => Phase::Staging,
+            Self::Staged => Phase::Staged,
+            Self::StageFailed => Phase::StageFailed,
+            Self::Activating => Phase::Activating,
+            Self::Verifying => Phase::Verifying,
+            Self::Verified | Self::Committing => Phase::Verified,
+            Self::Committed => Phase::Committed,
+            Self::Reverting => Phase::Reverting,
+            Self::Reverted => Phase::Reverted,
+            Self::Stuck => Phase::Stuck,
+        }
+    }
+
+    /// Whether an activation was begun that is neither committed nor taken back.
+    #[must_use]
+    pub const fn is_unsettled(self) -> bool {
+        matches!(self, Self::Committing | Self::Reverting | Self::Stuck) || self.is_unproven()
+    }
+
+    /// Whether the dead-man may put the prior back.
+    #[must_use]
+    pub const fn deadman_applies(self) -> bool {
+        matches!(self, Self::Reverting | Self::Stuck) || self.is_unproven()
+    }
+
+    /// Whether the closure was begun and not yet told to stay.
+    #[must_use]
+    pub const fn is_unproven(self) -> bool {
+        matches!(self, Self::Activating | Self::Verifying | Self::Verified)
+    }
+}
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// The new closure. For a revert of an attempt that this host never heard of: what was live when it was told.
+    pub closure: StorePath,
+    /// How far it is.
+    pub phase: JournalPhase,
+    /// What was live when the activation began. The one thing that a revert goes to.
+    pub prior: Option<StorePath>,
+    /// The bounds, once told to activate.
+    pub plan: Option<ActivationPlan>,
+    /// When it was begun, for people.
+    pub begun_at: Timestamp,
+    /// When it was last written, for people.
+    pub updated_at: Timestamp,
+    /// The boot in which the marks below were set. In another boot they are past.
+    pub boot_id: String,
+    /// When fetching ends.
+    #[serde(default)]
+    pub stage_by: Option<BootMs>,
+    /// How long fetching may take, for a start after a reboot.
+    #[serde(default)]
+    pub stage_seconds: u32,
+    /// When the dead-man puts the prior back.
+    #[serde(default)]
+    pub deadline: Option<BootMs>,
+    /// When the activation ended and the checks began.
+    #[serde(default)]
+    pub verify_from: Option<BootMs>,
+    /// When the checks had passed as often as asked.
+    #[serde(default)]
+    pub bake_from: Option<BootMs>,
+    /// How long going back may take before it is called stuck.
+    #[serde(default)]
+    pub revert_seconds: Option<u32>,
+    /// Whether the profile was, or was about to be, moved to the closure.
+    #[serde(default)]
+    pub profile_moved: bool,
+    /// How the switch script ended, for people.
+    #[serde(default)]
+    pub activation: Option<String>,
+    /// The checks' last word.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// Why it goes, or went, back.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What happened, in one line.
+    #[serde(default)]
+    pub message: Option<String>,
+}
+
+impl Attempt {
+    /// A new attempt that fetches.
+    #[must_use]
+    pub fn new(id: AttemptId, closure: StorePath, now: Timestamp, boot_id: &str) -> Self {
+        Self {
+            id,
+            closure,
+            phase: JournalPhase::Staging,
+            prior: None,
+            plan: None,
+            begun_at: now,
+            updated_at: now,
+            boot_id: boot_id.to_owned(),
+            stage_by: None,
+            stage_seconds: 0,
+            deadline: None,
+            verify_from: None,
+            bake_from: None,
+            revert_seconds: None,
+            profile_moved: false,
+            activation: None,
+            verdict: None,
+            reason: None,
+            message: None,
+        }
+    }
+
+    /// What the control plane is told of it.
+    #[must_use]
+    pub fn report(&self) -> AttemptReport {
+        AttemptReport {
+            attempt: self.id,
+            phase: self.phase.reported(),
+            prior: self.prior.clone(),
+            verdict: self.verdict,
+            message: self.message.clone(),
+        }
+    }
+}
+
+/// An attempt that is over: enough to refuse it, to report it, and to take a committed one back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// Its id.
+    pub id: AttemptId,
+    /// Its closure.
+    pub closure: StorePath,
+    /// How it ended.
+    pub phase: JournalPhase,
+    /// What it went, or would go, back to.
+    pub prior: Option<StorePath>,
+    /// When it was last written.
+    pub at: Timestamp,
+    /// The checks' last word.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+    /// What happened.
+    pub message: Option<String>,
+}
+
+impl From<Attempt> for Past {
+    fn from(attempt: Attempt) -> Self {
+        Self {
+            id: attempt.id,
+            closure: attempt.closure,
+            phase: attempt.phase,
+            prior: attempt.prior,
+            at: attempt.updated_at,
+            verdict: attempt.verdict,
+            message: attempt.message.map(|text| one_line(&text, PAST_MESSAGE_CHARS)),
+        }
+    }
+}
+
+impl Past {
+    /// What the control plane is told of it.
+    #[must_use]
+    pub fn report(&self) -> AttemptReport {
+        AttemptReport {
+            attempt: self.id,
+            phase: self.phase.reported(),
+            prior: self.prior.clone(),
+            verdict: self.verdict,
+            message: self.message.clone(),
+        }
+    }
+}
+
+/// Everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    /// The attempt under way, or the last one.
+    pub current: Option<Attempt>,
+    /// A stuck attempt that the current one will be activated over: until then its prior is still to be put back.
+    #[serde(default)]
+    pub unsettled: Option<Attempt>,
+    /// Attempts before the current one, the newest last.
+    #[serde(default)]
+    pub past: Vec<Past>,
+    /// Why an earlier journal could not be read, and where it is kept; until a commit brings firm ground again.
+    #[serde(default)]
+    pub lost: Option<String>,
+}
+
+/// What a journal knows of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// It is the current one.
+    Current(&'a Attempt),
+    /// It is stuck, and another one is being staged.
+    Unsettled(&'a Attempt),
+    /// It is over.
+    Past(&'a Past),
+    /// Nothing.
+    Unknown,
+}
+
+impl Journal {
+    /// Looks an attempt up.
+    #[must_use]
+    pub fn know(&self, id: AttemptId) -> Known<'_> {
+        if let Some(attempt) = self.current.as_ref().filter(|attempt| attempt.id == id) {
+            return Known::Current(attempt);
+        }
+        if let Some(attempt) = self.unsettled.as_ref().filter(|attempt| attempt.id == id) {
+            return Known::Unsettled(attempt);
+        }
+        self.past
+            .iter()
+            .rfind(|past| past.id == id)
+            .map_or(Known::Unknown, Known::Past)
+    }
+
+    /// What the control plane is told: of the attempt that it asks about if that one is known, else of the current one.
+    #[must_use]
+    pub fn report(&self, asked: Option<AttemptId>) -> Option<AttemptReport> {
+        let asked = asked.map_or(Known::Unknown, |id| self.know(id));
+        match asked {
+            Known::Current(attempt) | Known::Unsettled(attempt) => Some(attempt.report()),
+            Known::Past(past) => Some(past.report()),
+            Known::Unknown => self.current.as_ref().map(Attempt::report),
+        }
+    }
+
+    /// The attempt that was begun and is neither committed nor taken back: until it is, the host is out.
+    #[must_use]
+    pub fn unsettled_id(&self) -> Option<AttemptId> {
+        let current = self
+            .current
+            .as_ref()
+            .filter(|attempt| attempt.phase.is_unsettled());
+        current.or(self.unsettled.as_ref()).map(|attempt| attempt.id)
+    }
+
+    /// Puts a new attempt in the current one's place. A stuck one is kept aside; any other must be settled.
+    pub fn begin(&mut self, attempt: Attempt) {
+        if let Some(old) = self.current.replace(attempt) {
+            if old.phase.is_unsettled() && self.unsettled.is_none() {
+                self.unsettled = Some(old);
+            } else {
+                self.archive(old);
+            }
+        }
+    }
+
+    /// Puts an attempt among those that are over.
+    pub fn archive(&mut self, attempt: Attempt) {
+        self.past.retain(|past| past.id != attempt.id);
+        self.past.push(attempt.into());
+        let extra = self.past.len().saturating_sub(PAST_ATTEMPTS);
+        self.past.drain(..extra);
+    }
+
+    /// The closures of the last so many committed attempts, the newest first, each once.
+    #[must_use]
+    pub fn committed(&self, most: usize) -> Vec<StorePath> {
+        let current = self.current.as_ref().map(|now| (now.phase, &now.closure));
+        let past = self.past.iter().rev().map(|past| (past.phase, &past.closure));
+        let mut kept: Vec<StorePath> = Vec::new();
+        for (phase, closure) in current.into_iter().chain(past) {
+            if phase == JournalPhase::Committed && !kept.contains(closure) && kept.len() < most {
+                kept.push(closure.clone());
+            }
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt(n: u8, phase: JournalPhase) -> Attempt {
+        let closure = format!("/nix/store/{n:032}-system-{n}").parse().unwrap();
+        let now = Timestamp::from_timestamp(1_800_000_000, 0).unwrap();
+        Attempt {
+            phase,
+            ..Attempt::new(AttemptId::random(), closure, now, "boot")
+        }
+    }
+
+    #[test]
+    fn a_stuck_attempt_stays_unsettled_beside_the_next() {
+        let mut journal = Journal::default();
+        let stuck = attempt(1, JournalPhase::Stuck);
+        journal.begin(stuck.clone());
+        journal.begin(attempt(2, JournalPhase::Staging));
+        journal.begin(attempt(3, JournalPhase::Staging));
+        assert_eq!(journal.unsettled_id(), Some(stuck.id));
+        assert_eq!(journal.know(stuck.id), Known::Unsettled(&stuck));
+        assert_eq!(journal.past.len(), 1);
+    }
+
+    #[test]
+    fn the_past_is_bounded_and_known() {
+        let mut journal = Journal::default();
+        let mut ids = Vec::new();
+        for n in 0..50 {
+            let next = attempt(n, JournalPhase::Reverted);
+            ids.push(next.id);
+            journal.begin(next);
+        }
+        assert_eq!(journal.past.len(), PAST_ATTEMPTS);
+        assert_eq!(journal.know(ids[0]), Known::Unknown);
+        assert!(matches!(journal.know(ids[40]), Known::Past(_)));
+        assert_eq!(journal.report(Some(ids[40])).unwrap().attempt, ids[40]);
+        assert_eq!(journal.report(None).unwrap().attempt, ids[49]);
+    }
+
+    #[test]
+    fn kept_releases_are_counted_by_closure() {
+        let mut journal = Journal::default();
+        for n in [1, 2, 1, 3, 3, 2] {
+            journal.begin(attempt(n, JournalPhase::Committed));
+        }
+        let kept = journal.committed(2);
+        assert!(
+            kept[0].as_str().ends_with("-2") && kept[1].as_str().ends_with("-3"),
+            "{kept:?}"
+        );
+        assert_eq!(kept.len(), 2);
+    }
+}

@@ -1,0 +1,304 @@
+//! The journal on disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use serde::{Deserialize, Serialize};
+
+use super::{Journal, LockError, StateLock};
+use crate::files;
+
+/// The form that this agent writes. Others are kept aside, not guessed at.
+const VERSION: u32 = 1;
+/// Twice the largest journal: a write needs room for the new file while the old one is there.
+const RESERVE_BYTES: u64 = 256 * 1024;
+/// A journal is far smaller; a larger file is not one.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
+
+/// The journal could not be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// No room.
+    #[error("the disk under {} is full: free some space, the agent goes on by itself", dir.display())]
+    Full {
+        /// The state folder.
+        dir: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot {what} in {}", dir.display())]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// The state folder.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The lock.
+    #[error("cannot take the journal's lock")]
+    Lock(#[from] LockError),
+}
+
+/// What was found on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The journal; empty where there was none or it could not be read.
+    pub journal: Journal,
+    /// What was wrong, when a damaged one was put aside just now.
+    pub damage: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct OnDisk<J> {
+    version: u32,
+    #[serde(flatten)]
+    journal: J,
+}
+
+/// The state folder's journal, its lock and its reserve.
+#[derive(Debug, Clone)]
+pub struct JournalStore {
+    dir: PathBuf,
+}
+
+impl JournalStore {
+    /// Opens the state folder; makes it, root-only, when it is not there.
+    pub fn open(dir: &Path) -> Result<Self, JournalError> {
+        let store = Self { dir: dir.to_owned() };
+        files::private_dir(dir).map_err(|error| store.error("make the state folder", error))?;
+        Ok(store)
+    }
+
+    /// The journal's path.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.dir.join("journal.json")
+    }
+
+    /// Waits for the journal's lock.
+    pub async fn lock(&self) -> Result<StateLock, JournalError> {
+        Ok(StateLock::take(&self.dir.join("journal.lock")).await?)
+    }
+
+    /// Takes the lock that only one `run` may hold.
+    pub fn lock_for_run(&self) -> Result<StateLock, JournalError> {
+        Ok(StateLock::try_take(&self.dir.join("agent.lock"))?)
+    }
+
+    /// Reads the journal. A damaged one is renamed to `journal.corrupt-N` and told of, never passed over: the journal
+    /// that is handed back then says so in `lost` until an attempt is committed.
+    ///
+    /// The caller holds the lock.
+    pub fn load(&self) -> Result<Loaded, JournalError> {
+        let path = self.path();
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Loaded {
+                    journal: Journal::default(),
+                    damage: None,
+                });
+            }
+            Err(error) => return Err(self.error("read the journal", error)),
+        };
+        let mut text = Vec::new();
+        file.take(MAX_BYTES + 1)
+            .read_to_end(&mut text)
+            .map_err(|error| self.error("read the journal", error))?;
+        match parse(&text) {
+            Ok(journal) => Ok(Loaded {
+                journal,
+                damage: None,
+            }),
+            Err(problem) => self.put_aside(&problem),
+        }
+    }
+
+    /// Reads the journal without changing anything, for `status`. `Err` is what is wrong with it.
+    pub fn peek(&self) -> Result<Journal, String> {
+        match fs::read(self.path()) {
+            Ok(text) => parse(&text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Journal::default()),
+            Err(error) => Err(format!("cannot read {}: {error}", self.path().display())),
+        }
+    }
+
+    /// Writes the journal: whole, on the disk, or not at all. On a full disk the reserve makes room.
+    ///
+    /// The caller holds the lock.
+    pub fn save(&self, journal: &Journal) -> Result<(), JournalError> {
+        let text = serde_json::to_vec_pretty(&OnDisk {
+            version: VERSION,
+            journal,
+        })
+        .map_err(|error| self.error("write the journal", io::Error::other(error)))?;
+        let path = self.path();
+        let written = match files::write_atomic(&path, &text) {
+            Err(error) if files::is_full(&error) && fs::remove_file(self.reserve_path()).is_ok() => {
+                tracing::warn!(dir = %self.dir.display(), "the disk is full: the journal's reserve is used");
+                files::write_atomic(&path, &text)
+            }
+            other => other,
+        };
+        written.map_err(|error| self.error("write the journal", error))
+    }
+
+    /// Makes sure that there is room to write the journal to the end of an attempt, whatever fills the disk meanwhile.
+    pub fn reserve(&self) -> Result<(), JournalError> {
+        let path = self.reserve_path();
+        let reserve = || -> io::Result<()> {
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .mode(0o600)
+                .open(&path)?;
+            if file.metadata()?.len() >= RESERVE_BYTES {
+                return Ok(());
+            }
+            match fallocate(&file, FallocateFlags::empty(), 0, RESERVE_BYTES) {
+                Ok(()) => file.sync_all(),
+                // A file system without it: bytes that cannot be compressed away to nothing would be better, but
+                // such file systems keep room of their own.
+                Err(rustix::io::Errno::OPNOTSUPP) => {
+                    let zeros = vec![0; usize::try_from(RESERVE_BYTES).unwrap_or(0)];
+                    fs::write(&path, zeros)?;
+                    file.sync_all()
+                }
+                Err(error) => Err(error.into()),
+            }
+        };
+        reserve().map_err(|error| {
+            let _ = fs::remove_file(&path);
+            self.error("set room aside", error)
+        })
+    }
+
+    fn reserve_path(&self) -> PathBuf {
+        self.dir.join("reserve")
+    }
+
+    fn put_aside(&self, problem: &str) -> Result<Loaded, JournalError> {
+        let path = self.path();
+        let aside = (1..10_000)
+            .map(|n| self.dir.join(format!("journal.corrupt-{n}")))
+            .find(|aside| !aside.exists())
+            .unwrap_or_else(|| self.dir.join("journal.corrupt"));
+        let damage = format!("{problem}; it is kept as {}", aside.display());
+        let journal = Journal {
+            lost: Some(damage.clone()),
+            ..Journal::default()
+        };
+        fs::hard_link(&path, &aside).map_err(|error| self.error("put a damaged journal aside", error))?;
+        self.save(&journal)?;
+        Ok(Loaded {
+            journal,
+            damage: Some(damage),
+        })
+    }
+
+    fn error(&self, what: &'static str, source: io::Error) -> JournalError {
+        let dir = self.dir.clone();
+        if files::is_full(&source) {
+            JournalError::Full { dir }
+        } else {
+            JournalError::Io { what, dir, source }
+        }
+    }
+}
+
+fn parse(text: &[u8]) -> Result<Journal, String> {
+    let version: VersionOnly =
+        serde_json::from_slice(text).map_err(|error| format!("the journal is damaged: {error}"))?;
+    if version.version != VERSION {
+        return Err(format!(
+            "the journal has the form {}, this agent reads {VERSION}",
+            version.version
+        ));
+    }
+    serde_json::from_slice::<OnDisk<Journal>>(text)
+        .map(|on_disk| on_disk.journal)
+        .map_err(|error| format!("the journal is damaged: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use slipway_domain::{AttemptId, Timestamp};
+
+    use super::super::{Attempt, JournalPhase};
+    use super::*;
+
+    fn journal() -> Journal {
+        let closure = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap();
+        let now = Timestamp::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut journal = Journal::default();
+        journal.begin(Attempt {
+            phase: JournalPhase::Verifying,
+            ..Attempt::new(AttemptId::random(), closure, now, "boot")
+        });
+        journal
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = JournalStore::open(dir.path()).unwrap();
+        assert_eq!(store.load().unwrap().journal, Journal::default());
+        let journal = journal();
+        store.save(&journal).unwrap();
+        assert_eq!(store.load().unwrap().journal, journal);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(dir.path()), mode(&store.path())), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_later_agents_fields_are_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = JournalStore::open(dir.path()).unwrap();
+        let journal = journal();
+        store.save(&journal).unwrap();
+        let text = fs::read_to_string(store.path()).unwrap();
+        fs::write(store.path(), text.replacen('{', "{\"novelty\": [1],", 1)).unwrap();
+        assert_eq!(store.load().unwrap().journal, journal);
+    }
+
+    #[test]
+    fn a_damaged_journal_is_kept_and_told_of() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = JournalStore::open(dir.path()).unwrap();
+        for (n, bad) in [
+            "{\"version\": 1, \"cur",
+            "",
+            "{\"version\": 7}",
+            "{\"version\":1,\"current\":3}",
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            fs::write(store.path(), bad).unwrap();
+            let loaded = store.load().unwrap();
+            let damage = loaded.damage.unwrap();
+            let aside = dir.path().join(format!("journal.corrupt-{}", n + 1));
+            assert!(damage.contains(&aside.display().to_string()), "{damage}");
+            assert!(
+                damage.contains("damaged") || damage.contains("form 7"),
+                "{damage}"
+            );
+            assert_eq!(fs::read_to_string(aside).unwrap(), bad);
+            assert_eq!(loaded.journal.lost, Some(damage));
+            // The next reader is told as well.
+            let again = store.load().unwrap();
+            assert!(again.damage.is_none() && again.journal.lost.is_some());
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What Nix's words mean, and what to do about them.
+
+use std::io;
+
+use slipway_domain::{StorePath, StorePathError};
+
+use crate::checks::ManifestError;
+use crate::text::{last_lines, one_line};
+
+/// Why a closure is not on the host, or is but cannot be used. Nothing was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// It belongs to another store.
+    #[error(transparent)]
+    OtherStore(#[from] StorePathError),
+    /// The signature.
+    #[error(
+        "{path} lacks a signature by a trusted key: sign it with a key whose public half is in the host's trusted-public-keys (nix store sign -k KEY --recursive {closure}), then copy it to the cache again; nix said: {tail}"
+    )]
+    Untrusted {
+        /// The closure.
+        closure: StorePath,
+        /// The path that was refused: the closure or a part of it.
+        path: String,
+        /// Nix's words.
+        tail: String,
+    },
+    /// The cache's copy is damaged.
+    #[error(
+        "the cache's copy of {closure} is corrupted, or a part of it is: delete the damaged .nar there and copy the closure to the cache again; nix said: {tail}"
+    )]
+    Corrupted {
+        /// The closure.
+        closure: StorePath,
+        /// Nix's words.
+        tail: String,
+    },
+    /// No cache answered.
+    #[error(
+        "no binary cache could be reached for {closure}: look at the cache and at the host's substituters and network; nix said: {tail}"
+    )]
+    Unreachable {
+        /// The closure.
+        closure: StorePath,
+        /// Nix's words.
+        tail: String,
+    },
+    /// No cache has it.
+    #[error(
+        "{closure}, or a part of it, is in none of the host's binary caches: copy it there (nix copy --to CACHE {closure}); nix said: {tail}"
+    )]
+    NotFound {
+        /// The closure.
+        closure: StorePath,
+        /// Nix's words.
+        tail: String,
+    },
+    /// It took too long.
+    #[error(
+        "{closure} was not fetched within {seconds} s (limits.stage_seconds): raise the bound or look at the cache; nix said: {tail}"
+    )]
+    TimedOut {
+        /// The closure.
+        closure: StorePath,
+        /// The bound.
+        seconds: u64,
+        /// Nix's words.
+        tail: String,
+    },
+    /// No room.
+    #[error(
+        "the disk is full: {closure} cannot be fetched; free some space (nix-collect-garbage); nix said: {tail}"
+    )]
+    Full {
+        /// The closure.
+        closure: StorePath,
+        /// Nix's words.
+        tail: String,
+    },
+    /// There is no Nix.
+    #[error("cannot run nix-store: is it in the agent's PATH?")]
+    NoNix {
+        /// Why.
+        source: io::Error,
+    },
+    /// Something else.
+    #[error("{closure} could not be fetched; nix said: {tail}")]
+    Other {
+        /// The closure.
+        closure: StorePath,
+        /// Nix's words.
+        tail: String,
+    },
+    /// It could not be protected from the garbage collector.
+    #[error("cannot protect {closure} from the garbage collector: is AGENT_GCROOTS_DIR writable?")]
+    Root {
+        /// The closure.
+        closure: StorePath,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be switched to.
+    #[error(
+        "{file} {problem}: a closure for Slipway needs an executable one that takes test, boot and switch (a NixOS toplevel has it)"
+    )]
+    NoSwitchScript {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// It cannot be checked.
+    #[error(transparent)]
+    Checks(#[from] ManifestError),
+}
+
+const FULL: &[&str] = &[
+    "no space left on device",
+    "disk quota exceeded",
+    "database or disk is full",
+];
+const UNTRUSTED: &[&str] = &[
+    "lacks a signature by a trusted key",
+    "lacks a valid signature",
+    "is not signed by any of the keys",
+    "because it lacks signatures",
+];
+const CORRUPTED: &[&str] = &[
+    "hash mismatch",
+    "failed to open archive",
+    "lzma library error",
+    "failed to read compressed data",
+    "bad archive",
+    "unexpected end-of-file",
+    "corrupt",
+    "size mismatch",
+    "not look like a nix archive",
+];
+const UNREACHABLE: &[&str] = &[
+    "couldn't connect",
+    "could not connect",
+    "couldn't resolve host",
+    "could not resolve host",
+    "connection refused",
+    "timeout was reached",
+    "timed out",
+    "ssl connect error",
+    "ssl peer certificate",
+    "ssl certificate problem",
+    "problem with the ssl",
+    "http error 5",
+    "server returned nothing",
+    "does not appear to be a binary cache",
+    "failed to connect",
+];
+const NOT_FOUND: &[&str] = &[
+    "don't know how to build these paths",
+    "no substituter that can build it",
+    "does not exist in binary cache",
+    "does not exist and cannot be",
+    "is not valid",
+    "cannot be built",
+];
+
+/// Nix's words, sorted. Matched on phrases that Nix 2.3 to 2.34 share.
+pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
+    let closure = closure.clone();
+    let said = output.to_lowercase();
+    let any = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
+    let telling = |phrases: &[&str]| {
+        let line = output.lines().find(|line| {
+            let line = line.to_lowercase();
+            phrases.iter().any(|phrase| line.contains(phrase))
+        });
+        one_line(line.unwrap_or_else(|| output.trim()), 400)
+    };
+
+    if any(FULL) {
+        return StageError::Full {
+            closure,
+            tail: telling(FULL),
+        };
+    }
+    if any(UNTRUSTED) {
+        let tail = telling(UNTRUSTED);
+        let path = tail.split('\'').nth(1).unwrap_or(closure.as_str()).to_owned();
+        return StageError::Untrusted { closure, path, tail };
+    }
+    if any(CORRUPTED) {
+        return StageError::Corrupted {
+            closure,
+            tail: telling(CORRUPTED),
+        };
+    }
+    if any(UNREACHABLE) {
+        return StageError::Unreachable {
+            closure,
+            tail: telling(UNREACHABLE),
+        };
+    }
+    if any(NOT_FOUND) {
+        return StageError::NotFound {
+            closure,
+            tail: last_lines(output, 3),
+        };
+    }
+    StageError::Other {
+        closure,
+        tail: last_lines(output, 5),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_other_nix_versions_are_known_too() {
+        let closure: StorePath = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap();
+        for (said, meaning) in [
+            (
+                "error: cannot add path '/nix/store/xyz-dep' because it lacks a signature by a trusted key",
+                "/nix/store/xyz-dep lacks a signature by a trusted key",
+            ),
+            (
+                "error: writing to file: No space left on device",
+                "the disk is full",
+            ),
+            (
+                "error: path '/nix/store/x' is required, but there is no substituter that can build it",
+                "is in none of the host's binary caches",
+            ),
+            (
+                "warning: unable to download 'https://c/nix-cache-info': Could not resolve host: c (6)",
+                "no binary cache could be reached",
+            ),
+            ("error: something new", "nix said: error: something new"),
+        ] {
+            let error = explain(&closure, said).to_string();
+            assert!(error.contains(meaning), "{error}");
+        }
+    }
+}

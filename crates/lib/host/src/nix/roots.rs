@@ -1,0 +1,83 @@
+//! Links that keep closures from the garbage collector.
+//!
+//! A link in Nix's `gcroots` folder that leads straight into the store is a root. One to a path that is not there yet
+//! counts for nothing until Nix has registered the path, and from that very moment protects it: so it is made before
+//! the fetch, and there is no instant in which a finished closure could be collected.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use slipway_domain::{AttemptId, StorePath};
+
+use crate::config::HostConfig;
+use crate::files;
+
+/// The agent's own folder of roots.
+#[derive(Debug, Clone)]
+pub(crate) struct Roots {
+    dir: PathBuf,
+}
+
+impl Roots {
+    pub(crate) fn new(config: &HostConfig) -> Self {
+        Self {
+            dir: config.gcroots_dir.clone(),
+        }
+    }
+
+    fn closure_link(&self, attempt: AttemptId) -> PathBuf {
+        self.dir.join(attempt.to_string())
+    }
+
+    /// Protects the attempt's closure.
+    pub(crate) fn add(&self, attempt: AttemptId, closure: &StorePath) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        files::link_atomic(&self.closure_link(attempt), closure.as_path())
+    }
+
+    /// Protects the attempt's prior.
+    pub(crate) fn add_prior(&self, attempt: AttemptId, prior: &StorePath) -> io::Result<()> {
+        fs::create_dir_all(&self.dir)?;
+        files::link_atomic(&self.dir.join(format!("{attempt}-prior")), prior.as_path())
+    }
+
+    /// Protects the attempt's closure no more.
+    pub(crate) fn drop_closure(&self, attempt: AttemptId) {
+        let _ = files::remove(&self.closure_link(attempt));
+    }
+
+    /// Keeps one link, the newest, for each of the closures, and removes our other links.
+    pub(crate) fn keep_only(&self, keep: &BTreeSet<StorePath>) -> io::Result<()> {
+        let entries = match fs::read_dir(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        let mut links = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let ours = name.to_str().is_some_and(|name| {
+                name.strip_suffix("-prior")
+                    .unwrap_or(name)
+                    .parse::<AttemptId>()
+                    .is_ok()
+            });
+            if ours && entry.file_type()?.is_symlink() {
+                let target = fs::read_link(entry.path())?;
+                let made = entry.metadata()?.modified()?;
+                links.push((made, entry.path(), target));
+            }
+        }
+        links.sort();
+        let mut kept = BTreeSet::new();
+        for (_, link, target) in links.into_iter().rev() {
+            let wanted = keep.iter().any(|closure| closure.as_path() == target);
+            if !(wanted && kept.insert(target)) {
+                files::remove(&link)?;
+            }
+        }
+        Ok(())
+    }
+}

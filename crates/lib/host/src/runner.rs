@@ -1,0 +1,178 @@
+//! Starts what must outlive the agent: jobs and the dead-man.
+
+mod process;
+mod systemd;
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use slipway_domain::{AttemptId, StorePath};
+use tokio::time::{Instant, sleep};
+
+use crate::config::{HostConfig, RunnerKind};
+use crate::job::{Job, JobFiles, JobId, JobState};
+
+/// How long something that was started may take to lay its claim.
+const CLAIM_WITHIN: Duration = Duration::from_secs(15);
+/// How often the claim is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Something could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// A program is not there or cannot be run.
+    #[error("cannot run {program}")]
+    Spawn {
+        /// The program.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// systemd refused.
+    #[error("{program} failed: {output}")]
+    Refused {
+        /// The program.
+        program: String,
+        /// Its output.
+        output: String,
+    },
+    /// It was started and said nothing.
+    #[error("{name} was started and did not come up within {} s; see {}", CLAIM_WITHIN.as_secs(), log.display())]
+    Silent {
+        /// The job's or dead-man's name.
+        name: String,
+        /// Where it writes.
+        log: PathBuf,
+    },
+    /// The state folder.
+    #[error("cannot use the state folder")]
+    State(#[source] io::Error),
+}
+
+/// Starts, finds and ends jobs and dead-men.
+#[derive(Debug, Clone)]
+pub(crate) struct Runner {
+    config: HostConfig,
+    jobs: JobFiles,
+}
+
+/// The dead-man's name.
+fn deadman(attempt: AttemptId) -> String {
+    format!("deadman-{attempt}")
+}
+
+impl Runner {
+    pub(crate) fn new(config: HostConfig) -> io::Result<Self> {
+        let jobs = JobFiles::open(&config.state_dir)?;
+        Ok(Self { config, jobs })
+    }
+
+    pub(crate) const fn jobs(&self) -> &JobFiles {
+        &self.jobs
+    }
+
+    /// Starts the job and waits until it laid its claim.
+    pub(crate) async fn start(&self, job: &Job) -> Result<(), RunnerError> {
+        let name = job.id.to_string();
+        let arguments = supervise_arguments(&self.config, job);
+        match self.config.runner {
+            RunnerKind::Systemd => systemd::start_job(&self.config, job, &arguments).await?,
+            RunnerKind::Process => process::spawn(&self.config, &self.jobs.log(&name), &arguments)?,
+        }
+        self.wait_for_claim(&name).await
+    }
+
+    /// Ends the job, with everything in it. Nothing runs under its name from then on.
+    pub(crate) async fn stop(&self, id: JobId) {
+        let name = id.to_string();
+        self.jobs.forbid(&name);
+        if self.jobs.state(&name) != JobState::Running {
+            return;
+        }
+        if self.config.runner == RunnerKind::Systemd {
+            systemd::stop(&self.config, &format!("{}.service", systemd::unit(&name))).await;
+        }
+        if let Some(child) = self.jobs.child(&name) {
+            child.end(true).await;
+        }
+        if let Some(supervisor) = self.jobs.claimant(&name) {
+            // It only has the exit record left to write.
+            let until = Instant::now() + Duration::from_secs(2);
+            while supervisor.is_alive() && Instant::now() < until {
+                sleep(LOOK_EVERY).await;
+            }
+            supervisor.end(false).await;
+        }
+    }
+
+    /// Sets the dead-man's timer going, and returns once it certainly runs.
+    pub(crate) async fn arm(
+        &self,
+        attempt: AttemptId,
+        prior: &StorePath,
+        seconds: u32,
+    ) -> Result<(), RunnerError> {
+        match self.config.runner {
+            RunnerKind::Systemd => systemd::arm(&self.config, attempt, prior, seconds).await,
+            RunnerKind::Process => {
+                let name = deadman(attempt);
+                let arguments = process::deadman_arguments(&self.config, attempt, prior, seconds);
+                process::spawn(&self.config, &self.jobs.log(&name), &arguments)?;
+                self.wait_for_claim(&name).await
+            }
+        }
+    }
+
+    /// Ends the dead-man's timer. A dead-man that fired already is left alone: it finds its attempt settled.
+    pub(crate) async fn disarm(&self, attempt: AttemptId) {
+        match self.config.runner {
+            RunnerKind::Systemd => {
+                let timer = format!("{}.timer", systemd::unit(&deadman(attempt)));
+                systemd::stop(&self.config, &timer).await;
+            }
+            RunnerKind::Process => {
+                let name = deadman(attempt);
+                self.jobs.forbid(&name);
+                let own = crate::process::ProcessId::own();
+                if let Some(watchdog) = self.jobs.claimant(&name).filter(|id| Some(id) != own.as_ref()) {
+                    watchdog.end(false).await;
+                }
+            }
+        }
+    }
+
+    async fn wait_for_claim(&self, name: &str) -> Result<(), RunnerError> {
+        let until = Instant::now() + CLAIM_WITHIN;
+        while !self.jobs.is_claimed(name) {
+            if Instant::now() >= until {
+                self.jobs.forbid(name);
+                break;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        if self.jobs.claimant(name).is_some() {
+            return Ok(());
+        }
+        Err(RunnerError::Silent {
+            name: name.to_owned(),
+            log: self.jobs.log(name),
+        })
+    }
+}
+
+/// What follows `slipway-agent` on a job's command line.
+fn supervise_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
+    vec![
+        "supervise".to_owned(),
+        "--state-dir".to_owned(),
+        config.state_dir.display().to_string(),
+        "--name".to_owned(),
+        job.id.to_string(),
+        "--seconds".to_owned(),
+        job.timeout.as_secs().max(1).to_string(),
+        "--".to_owned(),
+        format!("{}/bin/switch-to-configuration", job.closure),
+        job.id.kind.action().to_owned(),
+    ]
+}

@@ -1,0 +1,61 @@
+//! Processes in sessions of their own.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::Stdio;
+
+use slipway_domain::{AttemptId, StorePath};
+
+use super::RunnerError;
+use crate::config::HostConfig;
+
+/// Our own program, also when its file was replaced or removed since we started.
+const OWN_EXE: &str = "/proc/self/exe";
+
+/// Starts this agent's program with the arguments. The new process leaves our session by itself, before it does anything
+/// else, and we are not there to be waited for: tokio reaps it while we live, init afterwards.
+pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Result<(), RunnerError> {
+    let output = || {
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(log)
+            .map_or_else(|_| Stdio::null(), Stdio::from)
+    };
+    let mut command = tokio::process::Command::new(OWN_EXE);
+    for name in &config.hidden_env {
+        command.env_remove(name);
+    }
+    command
+        .arg0("slipway-agent")
+        .args(arguments)
+        .envs(config.unit_env.iter().map(|(name, value)| (name, value)))
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(output())
+        .stderr(output())
+        .spawn()
+        .map(drop)
+        .map_err(|source| RunnerError::Spawn {
+            program: config.agent_exe.display().to_string(),
+            source,
+        })
+}
+
+/// What follows `slipway-agent` on the watchdog's command line.
+pub(super) fn deadman_arguments(
+    _config: &HostConfig,
+    attempt: AttemptId,
+    prior: &StorePath,
+    seconds: u32,
+) -> Vec<String> {
+    vec![
+        "deadman".to_owned(),
+        attempt.to_string(),
+        seconds.to_string(),
+        "--prior".to_owned(),
+        prior.to_string(),
+    ]
+}

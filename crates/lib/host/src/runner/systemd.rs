@@ -1,0 +1,232 @@
+//! Transient units and timers.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use slipway_domain::{AttemptId, StorePath};
+use tokio::time::timeout;
+
+use super::{RunnerError, deadman};
+use crate::config::HostConfig;
+use crate::job::Job;
+use crate::text::last_lines;
+
+/// How long systemd may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+/// The supervisor kills a script that hangs; this much later systemd kills the supervisor.
+const SLACK_SECONDS: u64 = 30;
+
+/// The unit's name, without its kind.
+pub(super) fn unit(name: &str) -> String {
+    format!("slipway-{name}")
+}
+
+pub(super) async fn start_job(
+    config: &HostConfig,
+    job: &Job,
+    arguments: &[String],
+) -> Result<(), RunnerError> {
+    systemd_run(config, &job_arguments(config, job, arguments)).await
+}
+
+pub(super) async fn arm(
+    config: &HostConfig,
+    attempt: AttemptId,
+    prior: &StorePath,
+    seconds: u32,
+) -> Result<(), RunnerError> {
+    let exe = prior_agent(prior).unwrap_or_else(|| config.agent_exe.clone());
+    systemd_run(config, &deadman_arguments(config, &exe, attempt, prior, seconds)).await
+}
+
+/// The prior's own agent: it was there before the new closure and owes it nothing.
+fn prior_agent(prior: &StorePath) -> Option<PathBuf> {
+    let exe = prior.as_path().join("sw/bin/slipway-agent");
+    let meta = std::fs::metadata(&exe).ok()?;
+    (meta.is_file() && meta.permissions().mode() & 0o111 != 0).then_some(exe)
+}
+
+fn common(config: &HostConfig, unit: &str, description: &str) -> Vec<String> {
+    let mut line = vec![
+        format!("--unit={unit}"),
+        format!("--description={description}"),
+        "--collect".to_owned(),
+        "--quiet".to_owned(),
+        "--no-ask-password".to_owned(),
+        "--service-type=exec".to_owned(),
+        "--property=KillMode=control-group".to_owned(),
+        "--property=TimeoutStopSec=15".to_owned(),
+        "--property=UMask=0077".to_owned(),
+    ];
+    line.extend(
+        config
+            .unit_env
+            .iter()
+            .map(|(name, value)| format!("--setenv={name}={value}")),
+    );
+    line
+}
+
+fn job_arguments(config: &HostConfig, job: &Job, arguments: &[String]) -> Vec<String> {
+    let about = format!(
+        "Slipway: {} {} for attempt {}",
+        job.closure,
+        job.id.kind.action(),
+        job.id.attempt
+    );
+    let mut line = common(config, &unit(&job.id.to_string()), &about);
+    let most = job.timeout.as_secs() + SLACK_SECONDS;
+    line.push(format!("--property=RuntimeMaxSec={most}"));
+    line.push("--".to_owned());
+    line.push(config.agent_exe.display().to_string());
+    line.extend_from_slice(arguments);
+    line
+}
+
+fn deadman_arguments(
+    config: &HostConfig,
+    exe: &Path,
+    attempt: AttemptId,
+    prior: &StorePath,
+    seconds: u32,
+) -> Vec<String> {
+    let about = format!("Slipway: the dead-man of attempt {attempt}");
+    let mut line = common(config, &unit(&deadman(attempt)), &about);
+    line.push(format!("--on-active={seconds}s"));
+    line.push("--timer-property=AccuracySec=1s".to_owned());
+    line.push("--property=Restart=on-abnormal".to_owned());
+    line.push("--property=RestartSec=5".to_owned());
+    line.push("--".to_owned());
+    line.push(exe.display().to_string());
+    line.push("revert".to_owned());
+    line.push(attempt.to_string());
+    line.push("--prior".to_owned());
+    line.push(prior.to_string());
+    line
+}
+
+async fn systemd_run(config: &HostConfig, arguments: &[String]) -> Result<(), RunnerError> {
+    let program = "systemd-run";
+    let refused = |output: String| RunnerError::Refused {
+        program: program.to_owned(),
+        output,
+    };
+    let running = config.command(program).args(arguments).output();
+    match timeout(ANSWER_WITHIN, running).await {
+        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) => Err(refused(last_lines(&String::from_utf8_lossy(&output.stderr), 3))),
+        Ok(Err(source)) => Err(RunnerError::Spawn {
+            program: program.to_owned(),
+            source,
+        }),
+        Err(_) => Err(refused(format!(
+            "no answer from systemd within {} s",
+            ANSWER_WITHIN.as_secs()
+        ))),
+    }
+}
+
+/// Stops a unit; one that is not there is as good as stopped.
+pub(super) async fn stop(config: &HostConfig, unit: &str) {
+    let running = config
+        .command("systemctl")
+        .args(["--quiet", "--no-ask-password", "stop", unit])
+        .output();
+    match timeout(ANSWER_WITHIN, running).await {
+        Ok(Ok(output)) if output.status.success() => {}
+        Ok(Ok(output)) => {
+            let said = String::from_utf8_lossy(&output.stderr);
+            if !said.contains("not loaded") {
+                tracing::warn!(unit, said = %last_lines(&said, 3), "systemctl stop failed");
+            }
+        }
+        Ok(Err(error)) => tracing::warn!(unit, %error, "cannot run systemctl"),
+        Err(_) => tracing::warn!(unit, "no answer from systemd to a stop"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_domain::StoreDir;
+
+    use super::super::supervise_arguments;
+    use super::*;
+    use crate::config::RunnerKind;
+    use crate::job::{JobId, JobKind};
+
+    fn config() -> HostConfig {
+        HostConfig {
+            state_dir: "/var/lib/slipway-agent".into(),
+            profile: "/nix/var/nix/profiles/system".into(),
+            live_link: "/run/current-system".into(),
+            gcroots_dir: "/nix/var/nix/gcroots/slipway".into(),
+            store_dir: StoreDir::default(),
+            runner: RunnerKind::Systemd,
+            keep_releases: 3,
+            agent_exe: "/nix/store/x/bin/slipway-agent".into(),
+            hidden_env: vec!["AGENT_TOKEN".to_owned()],
+            unit_env: vec![("AGENT_STATE_DIR".to_owned(), "/var/lib/slipway-agent".to_owned())],
+        }
+    }
+
+    fn closure() -> StorePath {
+        "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos"
+            .parse()
+            .unwrap()
+    }
+
+    #[test]
+    fn an_activation_is_a_bounded_unit_of_its_own() {
+        let attempt: AttemptId = "5a0c9c3e-8f1d-4f57-9a43-7d9f7d3f2b11".parse().unwrap();
+        let job = Job {
+            id: JobId {
+                kind: JobKind::Activate,
+                attempt,
+                serial: 1,
+            },
+            closure: closure(),
+            timeout: Duration::from_mins(5),
+        };
+        let line = job_arguments(&config(), &job, &supervise_arguments(&config(), &job));
+        let text = line.join(" ");
+        for part in [
+            "--unit=slipway-activate-5a0c9c3e-8f1d-4f57-9a43-7d9f7d3f2b11-1 ",
+            "--collect ",
+            "--property=RuntimeMaxSec=330 ",
+            "--property=KillMode=control-group ",
+            "--setenv=AGENT_STATE_DIR=/var/lib/slipway-agent ",
+            "-- /nix/store/x/bin/slipway-agent supervise --state-dir /var/lib/slipway-agent ",
+            "--seconds 300 -- /nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos/bin/switch-to-configuration test",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+        assert!(!text.contains("TOKEN"), "{text}");
+    }
+
+    #[test]
+    fn the_deadman_is_a_timer_that_runs_the_priors_agent() {
+        let attempt = AttemptId::random();
+        let exe = Path::new("/nix/store/prior/sw/bin/slipway-agent");
+        let text = deadman_arguments(&config(), exe, attempt, &closure(), 1800).join(" ");
+        assert!(
+            text.starts_with(&format!("--unit=slipway-deadman-{attempt} ")),
+            "{text}"
+        );
+        for part in [
+            "--on-active=1800s ",
+            "--timer-property=AccuracySec=1s ",
+            &format!(
+                "-- /nix/store/prior/sw/bin/slipway-agent revert {attempt} --prior {}",
+                closure()
+            ),
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn a_prior_without_an_agent_leaves_it_to_ours() {
+        assert_eq!(prior_agent(&closure()), None);
+    }
+}

@@ -1,0 +1,89 @@
+//! Words for people: one line, bounded, without control characters.
+
+/// The longest message that leaves the host, in characters.
+pub(crate) const MESSAGE_CHARS: usize = 1500;
+
+/// The text on one line: control characters become spaces, and the middle goes when it is too long.
+pub(crate) fn one_line(text: &str, most: usize) -> String {
+    let line: String = text
+        .split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let count = line.chars().count();
+    if count <= most {
+        return line;
+    }
+    let head: String = line.chars().take(most / 2).collect();
+    let tail: String = line.chars().skip(count - (most - most / 2 - 3)).collect();
+    format!("{head} … {tail}")
+}
+
+/// The last lines of a program's output, joined by ` | `.
+pub(crate) fn last_lines(output: &str, lines: usize) -> String {
+    let mut kept: Vec<String> = output
+        .lines()
+        .rev()
+        .map(|line| one_line(line, 400))
+        .filter(|line| !line.is_empty())
+        .take(lines)
+        .collect();
+    kept.reverse();
+    kept.join(" | ")
+}
+
+/// A buffer that keeps the end of what is put in.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Tail {
+    pub(crate) const fn new(most: usize) -> Self {
+        Self {
+            bytes: Vec::new(),
+            most,
+        }
+    }
+
+    pub(crate) fn push(&mut self, more: &[u8]) {
+        self.bytes.extend_from_slice(more);
+        if self.bytes.len() > 2 * self.most {
+            let cut = self.bytes.len() - self.most;
+            self.bytes.drain(..cut);
+        }
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let from = self.bytes.len().saturating_sub(self.most);
+        String::from_utf8_lossy(&self.bytes[from..]).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_one_bounded_line() {
+        assert_eq!(one_line("a\nb\x1b[31m\tc  d", 100), "a b [31m c d");
+        let long = one_line(&"x".repeat(5000), 100);
+        assert!(long.chars().count() <= 100, "{}", long.len());
+        assert!(long.contains(" … "));
+    }
+
+    #[test]
+    fn the_last_lines_are_kept_in_order() {
+        assert_eq!(last_lines("1\n2\n\n3\n4\n", 2), "3 | 4");
+    }
+
+    #[test]
+    fn a_tail_keeps_the_end() {
+        let mut tail = Tail::new(4);
+        for _ in 0..10 {
+            tail.push(b"abc");
+        }
+        assert_eq!(tail.text(), "cabc");
+    }
+}
