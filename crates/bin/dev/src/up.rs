@@ -117,9 +117,9 @@ Try next, in another terminal:
   alias slipway={cli}
 
   slipway status
-  slipway rollout start --env {env} --release {v1} --watch    # v1, to a fleet that runs nothing yet
-  slipway rollout start --env {env} --release {v2} --watch    # v2: one canary, then two at a time
-  slipway rollout start --env {env} --release {v3} --watch    # v3 fails its checks, and goes back by itself
+  slipway rollout start {env} {v1} --watch    # v1, to a fleet that runs nothing yet
+  slipway rollout start {env} {v2} --watch    # v2: one canary, then two at a time
+  slipway rollout start {env} {v3} --watch    # v3 fails its checks, and goes back by itself
 
 Ctrl-C stops everything and removes its files.",
         url = addresses.url,

@@ -177,26 +177,36 @@ pub fn strategy(canary: u32, batch: u32) -> Strategy {
     }
 }
 
-/// Waits until all hosts were heard of.
-pub async fn wait_online(api: &Client, count: usize) -> Result<()> {
+/// Waits until all hosts were heard of; an agent that ends instead is an error.
+pub async fn wait_online(run: &Run, api: &Client, fleet: &[Host]) -> Result<()> {
     let deadline = Instant::now() + ONLINE;
     let query = HostQuery {
         environment: Some(ENVIRONMENT.parse()?),
     };
     loop {
         let hosts = api.hosts(&query).await?;
-        let missing: Vec<&str> = hosts
+        let missing: Vec<&Host> = fleet
             .iter()
-            .filter(|host| !host.online)
-            .map(|host| host.name.as_str())
+            .filter(|host| !hosts.iter().any(|known| known.name == host.name && known.online))
             .collect();
-        if missing.is_empty() && hosts.len() == count {
+        let Some(first) = missing.first() else {
             return Ok(());
+        };
+        for host in &missing {
+            if let Some(status) = run.supervisor.ended(&host.agent())? {
+                let log = run.supervisor.log_tail(&host.agent());
+                bail!(
+                    "{} ended ({status}) before the api heard of it{log}",
+                    host.agent()
+                );
+            }
         }
         if Instant::now() > deadline {
+            let log = run.supervisor.log_tail(&first.agent());
             bail!(
-                "not heard of within {ONLINE:?}: {}; see logs/agent-*.log",
-                missing.join(", ")
+                "{} of {} hosts were not heard of within {ONLINE:?}{log}",
+                missing.len(),
+                fleet.len()
             );
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

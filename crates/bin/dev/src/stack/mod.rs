@@ -90,7 +90,7 @@ impl Stack {
                 .spawn(host.agent_spec(&self.binaries.agent, &self.nix, &self.nginx))?;
             self.hosts.push(host);
         }
-        hosts::wait_online(&self.api, self.hosts.len()).await
+        hosts::wait_online(run, &self.api, &self.hosts).await
     }
 }
 

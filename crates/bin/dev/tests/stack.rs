@@ -1,0 +1,294 @@
+//! The whole system on real processes, with closures and servers that fail.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use common::Base;
+use slipway_dev::fleet::{Member, Variant};
+use slipway_dev::nix::Signing;
+use slipway_dev::run::Run;
+use slipway_dev::stack::binaries::Binaries;
+use slipway_dev::stack::hosts::strategy;
+use slipway_dev::stack::{ENVIRONMENT, Stack};
+use slipway_dev::{postgres, redis};
+use slipway_domain::{RolloutState, Strategy};
+use slipway_wire::monitoring::Status;
+use slipway_wire::problem::kind;
+use slipway_wire::release::{CreateRelease, Source};
+use slipway_wire::rollout::{CreateRollout, Rollout};
+
+const BOUND: Duration = Duration::from_mins(2);
+
+/// A running stack. Its fields are dropped in their order: processes before the folder they are in.
+struct Rig {
+    stack: Stack,
+    run: Run,
+    _base: Base,
+}
+
+impl Rig {
+    async fn new(hosts: u16) -> Self {
+        let base = Base::new();
+        let run = Run::create(base.path()).unwrap();
+        let folder = Path::new(env!("CARGO_BIN_EXE_slipway-dev")).parent().unwrap();
+        let binaries = Binaries::in_folder(folder).unwrap();
+        let mut stack = Stack::start(&run, binaries, &|_| ()).await.unwrap();
+        stack.add_hosts(&run, hosts).await.unwrap();
+        Self {
+            stack,
+            run,
+            _base: base,
+        }
+    }
+
+    /// One closure for each host and each of `variants`, signed and in the cache only.
+    async fn publish(&self, variants: &[(&str, Variant)]) -> Vec<Vec<PathBuf>> {
+        let service = &self.stack.binaries.demo_service;
+        let members: Vec<Member> = variants
+            .iter()
+            .flat_map(|(version, variant)| {
+                self.stack.hosts.iter().map(|host| Member {
+                    variant: *variant,
+                    ..host.member(&self.run, service, version, 200)
+                })
+            })
+            .collect();
+        let expression = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../nix/demo");
+        let paths = self
+            .stack
+            .nix
+            .build(&self.run, &expression, &members)
+            .await
+            .unwrap();
+        self.stack
+            .nix
+            .publish(&self.run, &paths, Signing::Signed)
+            .await
+            .unwrap();
+        self.stack.nix.forget_built(&self.run, &paths).await.unwrap();
+        paths
+            .chunks(self.stack.hosts.len())
+            .map(<[PathBuf]>::to_vec)
+            .collect()
+    }
+
+    async fn start(&self, closures: &[PathBuf], strategy: Strategy) -> Rollout {
+        let pairs = self.stack.hosts.iter().zip(closures);
+        let request = CreateRelease {
+            closures: pairs
+                .map(|(host, path)| (host.name.to_string(), path.display().to_string()))
+                .collect(),
+            source: Source::default(),
+            message: None,
+        };
+        let release = self.stack.api.create_release(&request).await.unwrap().id;
+        let environment = ENVIRONMENT.parse().unwrap();
+        let request = CreateRollout {
+            environment,
+            release,
+            strategy: Some(strategy),
+        };
+        self.stack.api.create_rollout(&request).await.unwrap()
+    }
+
+    async fn finish(&self, rollout: Rollout) -> Rollout {
+        let start = Instant::now();
+        loop {
+            // While the database restarts, a look at the rollout may fail.
+            if let Ok(now) = self.stack.api.rollout(rollout.summary.id).await
+                && now.summary.state.is_terminal()
+            {
+                return now;
+            }
+            assert!(start.elapsed() < BOUND, "the rollout does not end");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn roll_out(&self, closures: &[PathBuf], strategy: Strategy) -> Rollout {
+        self.finish(self.start(closures, strategy).await).await
+    }
+
+    async fn versions(&self) -> Vec<String> {
+        let mut versions = Vec::new();
+        for host in &self.stack.hosts {
+            versions.push(host.ask("version").await.unwrap_or_default());
+        }
+        versions
+    }
+}
+
+fn reasons(rollout: &Rollout) -> String {
+    let steps = rollout.steps.iter().filter_map(|step| step.reason.clone());
+    steps
+        .chain(rollout.summary.reason.clone())
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+fn impatient() -> Strategy {
+    let mut strategy = strategy(1, 1);
+    strategy.limits.activate_seconds = 3;
+    strategy.limits.stage_seconds = 20;
+    strategy
+}
+
+#[tokio::test]
+async fn a_closure_that_cannot_run_is_taken_back_with_its_reason_and_no_process_goes_down() {
+    let rig = Rig::new(2).await;
+    let variants = [
+        ("v1", Variant::Works),
+        ("hangs", Variant::Hangs),
+        ("fails", Variant::Fails),
+        ("no-script", Variant::NoScript),
+        ("no-checks", Variant::NoChecks),
+        ("bad-checks", Variant::BadChecks),
+        ("corrupt", Variant::Works),
+        ("away", Variant::Works),
+    ];
+    let closures = rig.publish(&variants).await;
+    let first = rig.roll_out(&closures[0], impatient()).await;
+    assert_eq!(
+        first.summary.state,
+        RolloutState::Succeeded,
+        "{}",
+        reasons(&first)
+    );
+    for closure in &closures[6] {
+        rig.stack.nix.corrupt_in_cache(closure).unwrap();
+    }
+    let expectations = [
+        "within",
+        "made to fail",
+        "switch-to-configuration",
+        "checks.json",
+        "checks.json",
+        "hash",
+    ];
+    for (index, word) in (1..).zip(expectations) {
+        let ended = rig.roll_out(&closures[index], impatient()).await;
+        let (name, reasons) = (variants[index].0, reasons(&ended));
+        assert!(
+            ended.summary.state.is_terminal() && ended.summary.state != RolloutState::Succeeded,
+            "{name}"
+        );
+        assert!(reasons.contains(word), "{name}: `{word}` is not in: {reasons}");
+        assert_eq!(rig.versions().await, ["v1", "v1"], "{name}");
+    }
+
+    std::fs::rename(&rig.stack.nix.cache, rig.run.dir.path().join("cache-away")).unwrap();
+    let away = rig.roll_out(&closures[7], impatient()).await;
+    assert_ne!(away.summary.state, RolloutState::Succeeded);
+    assert!(!reasons(&away).is_empty());
+    assert_eq!(rig.versions().await, ["v1", "v1"]);
+
+    for host in &rig.stack.hosts {
+        assert_eq!(
+            rig.run.supervisor.ended(&host.agent()).unwrap(),
+            None,
+            "its agent lives"
+        );
+    }
+    let report = rig.stack.api.verify_audit().await.unwrap();
+    assert!(report.whole && report.events > 0, "{report:?}");
+    rig.run.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_rollout_goes_on_without_redis_and_after_a_restart_of_postgres() {
+    let rig = Rig::new(2).await;
+    let closures = rig
+        .publish(&[("v1", Variant::Works), ("v2", Variant::Works)])
+        .await;
+    rig.run.supervisor.kill(redis::NAME).await.unwrap();
+    let first = rig.roll_out(&closures[0], strategy(0, 2)).await;
+    assert_eq!(
+        first.summary.state,
+        RolloutState::Succeeded,
+        "{}",
+        reasons(&first)
+    );
+    assert_eq!(rig.stack.api.health().await.unwrap().status, Status::Degraded);
+
+    let second = rig.start(&closures[1], strategy(1, 1)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    rig.run
+        .supervisor
+        .stop(&[postgres::NAME.to_owned()], Duration::from_secs(10))
+        .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    rig.run.supervisor.start_again(postgres::NAME).unwrap();
+    let second = rig.finish(second).await;
+    assert_eq!(
+        second.summary.state,
+        RolloutState::Succeeded,
+        "{}",
+        reasons(&second)
+    );
+    assert_eq!(rig.versions().await, ["v2", "v2"]);
+    for name in rig
+        .stack
+        .control_plane
+        .replicas
+        .iter()
+        .chain(&rig.stack.control_plane.workers)
+    {
+        assert_eq!(
+            rig.run.supervisor.ended(name).unwrap(),
+            None,
+            "{name} must live through it"
+        );
+    }
+    rig.run.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_api_behind_the_proxy_refuses_what_cannot_be() {
+    let rig = Rig::new(1).await;
+    let closures = rig.publish(&[("v1", Variant::Works)]).await;
+    let release = |host: &str, closure: &str| CreateRelease {
+        closures: [(host.to_owned(), closure.to_owned())].into(),
+        source: Source::default(),
+        message: None,
+    };
+    let good = closures[0][0].display().to_string();
+    let api = &rig.stack.api;
+    let elsewhere = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-system";
+    for (host, closure, word) in [
+        ("web-1", elsewhere, "store"),
+        ("web-1", "/etc/passwd", "store path"),
+        ("web-9", good.as_str(), "web-9"),
+    ] {
+        let refused = api.create_release(&release(host, closure)).await.unwrap_err();
+        assert!(refused.is(kind::INVALID), "{refused}");
+        assert!(refused.to_string().contains(word), "{refused}");
+    }
+
+    let open = rig.start(&closures[0], strategy(0, 1)).await;
+    let request = CreateRollout {
+        environment: ENVIRONMENT.parse().unwrap(),
+        release: open.summary.release,
+        strategy: None,
+    };
+    let second = api.create_rollout(&request).await.unwrap_err();
+    assert!(second.is(kind::ENVIRONMENT_BUSY), "{second}");
+    let done = rig.finish(open).await;
+    assert_eq!(done.summary.state, RolloutState::Succeeded, "{}", reasons(&done));
+
+    let large = common::client(&rig.stack.nginx.ca)
+        .post(format!("{}/api/v1/releases", rig.stack.nginx.api_url()))
+        .header("content-type", "application/json")
+        .body(vec![b' '; 2 << 20])
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        [401, 413].contains(&large.status().as_u16()),
+        "{}",
+        large.status()
+    );
+    rig.run.close().await.unwrap();
+}
