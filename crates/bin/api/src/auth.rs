@@ -40,9 +40,9 @@ impl Access {
         match (self, caller) {
             (Self::Open | Self::Token, _) | (Self::Host, Caller::Host { .. }) => Ok(()),
             (Self::Role(least), Caller::Principal(Principal { role, .. })) if *role >= least => Ok(()),
-            (Self::Role(least), Caller::Principal(Principal { name, role, .. })) => Err(ApiError::Forbidden(format!(
-                "this takes the role {least}; the token is of `{name}`, who is {role}"
-            ))),
+            (Self::Role(least), Caller::Principal(Principal { name, role, .. })) => Err(ApiError::Forbidden(
+                format!("this takes the role {least}; the token is of `{name}`, who is {role}"),
+            )),
             (Self::Role(_), Caller::Host { name, .. }) => Err(ApiError::Forbidden(format!(
                 "the token is of host `{name}`; hosts' tokens can do nothing but sync; use a principal's"
             ))),
@@ -136,7 +136,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     let digits = token.trim().strip_prefix(TOKEN_PREFIX)?;
     let is_token = scheme.eq_ignore_ascii_case("bearer")
         && digits.len() == 2 * TOKEN_BYTES
-        && digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        && digits
+            .bytes()
+            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     is_token.then(|| token.trim())
 }
 
@@ -159,11 +161,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(|| ApiError::Internal("the handler wants to know who asks, on a route without a token".into()))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            ApiError::Internal("the handler wants to know who asks, on a route without a token".into())
+        })
     }
 }
 
@@ -173,7 +173,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Principal {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
         match Caller::from_request_parts(parts, state).await? {
             Caller::Principal(principal) => Ok(principal),
-            Caller::Host { .. } => Err(ApiError::Forbidden("hosts' tokens can do nothing but sync".to_owned())),
+            Caller::Host { .. } => Err(ApiError::Forbidden(
+                "hosts' tokens can do nothing but sync".to_owned(),
+            )),
         }
     }
 }

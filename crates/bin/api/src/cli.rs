@@ -17,7 +17,12 @@ use crate::{healthcheck, openapi, serve};
 ///
 /// Settings come from the environment, `.env.$APP_ENV` and `.env`; docs/settings.md lists them.
 #[derive(Debug, Parser)]
-#[command(name = "slipway-api", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "slipway-api",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -36,7 +41,7 @@ enum Command {
         /// Ask through this Unix socket
         #[arg(long, value_name = "PATH", conflicts_with = "address")]
         socket: Option<PathBuf>,
-        /// Ask at this address [default: API_HOST:API_PORT]
+        /// Ask at this address instead of `API_HOST:API_PORT`
         #[arg(long, value_name = "HOST:PORT")]
         address: Option<SocketAddr>,
         /// Ask whether it is ready, not only live
@@ -45,7 +50,7 @@ enum Command {
     },
     /// Print the settings in force, secrets redacted; exit status 1 when they cannot be used
     Config,
-    /// Print the OpenAPI document
+    /// Print the document that describes the API, as in docs/openapi.json
     Openapi,
 }
 
@@ -81,11 +86,17 @@ fn execute(cli: &Cli, handed: ListenFd) -> anyhow::Result<()> {
     match &cli.command {
         Command::Serve => serve::serve(&load()?, handed),
         Command::Migrate => migrate(&load()?),
-        Command::Healthcheck { socket, address, ready } => {
+        Command::Healthcheck {
+            socket,
+            address,
+            ready,
+        } => {
             let target = match (socket, address) {
                 (Some(path), _) => healthcheck::Target::Unix(path.clone()),
                 (None, Some(address)) => healthcheck::Target::Tcp(*address),
-                (None, None) => healthcheck::Target::Tcp(reachable(ApiSection::from_source(&load()?)?.addr())),
+                (None, None) => {
+                    healthcheck::Target::Tcp(reachable(ApiSection::from_source(&load()?)?.addr()))
+                }
             };
             healthcheck::ask(target, *ready)
         }
@@ -110,14 +121,18 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
 
 fn migrate(source: &Source) -> anyhow::Result<()> {
     let settings = MigrateSettings::from_source(source)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let applied = runtime
         .block_on(schema::migrate(&settings.database))
         .context("the database could not be migrated")?;
     if applied.is_empty() {
         return print("the schema is current, nothing was applied\n");
     }
-    applied.iter().try_for_each(|version| print(&format!("applied {version}\n")))
+    applied
+        .iter()
+        .try_for_each(|version| print(&format!("applied {version}\n")))
 }
 
 fn config(source: &Source) -> anyhow::Result<()> {

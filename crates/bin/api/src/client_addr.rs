@@ -26,8 +26,23 @@ impl ClientAddr {
             Some(Peer::Local) => (None, true),
             None => (None, false),
         };
-        let told = || parts.headers.get(X_REAL_IP)?.to_str().ok()?.trim().parse::<IpAddr>().ok();
-        Self(trusted.then(told).flatten().or(address).map(|address| network(address.to_canonical())))
+        let told = || {
+            parts
+                .headers
+                .get(X_REAL_IP)?
+                .to_str()
+                .ok()?
+                .trim()
+                .parse::<IpAddr>()
+                .ok()
+        };
+        Self(
+            trusted
+                .then(told)
+                .flatten()
+                .or(address)
+                .map(|address| network(address.to_canonical())),
+        )
     }
 }
 

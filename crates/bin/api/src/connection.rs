@@ -34,8 +34,13 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 const MAX_HEADER_FIELDS: usize = 100;
 
 /// Serves a connection until it is over, idle for longer than `keepalive`, or done after `draining` was cancelled.
-pub(crate) async fn serve<S>(stream: S, peer: Peer, router: Router, keepalive: Duration, draining: CancellationToken)
-where
+pub(crate) async fn serve<S>(
+    stream: S,
+    peer: Peer,
+    router: Router,
+    keepalive: Duration,
+    draining: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::new(keepalive));
@@ -51,7 +56,10 @@ where
             }
         })
     };
-    let io = TokioIo::new(Watched { stream, activity: Arc::clone(&activity) });
+    let io = TokioIo::new(Watched {
+        stream,
+        activity: Arc::clone(&activity),
+    });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
@@ -81,7 +89,10 @@ where
         }
     };
     if let Some(Err(error)) = result {
-        tracing::debug!(error = slipway_telemetry::error_chain(&error), "a connection broke");
+        tracing::debug!(
+            error = slipway_telemetry::error_chain(&error),
+            "a connection broke"
+        );
     }
 }
 
@@ -106,7 +117,12 @@ enum Doing {
 
 impl Activity {
     fn new(keepalive: Duration) -> Self {
-        Self { keepalive, state: Mutex::new(Doing::Nothing { since: Instant::now() }) }
+        Self {
+            keepalive,
+            state: Mutex::new(Doing::Nothing {
+                since: Instant::now(),
+            }),
+        }
     }
 
     fn set(&self, next: impl FnOnce(Doing) -> Doing) {
@@ -120,7 +136,9 @@ impl Activity {
 
     fn received(&self) {
         self.set(|doing| match doing {
-            Doing::Nothing { .. } | Doing::Idle { .. } => Doing::Header { since: Instant::now() },
+            Doing::Nothing { .. } | Doing::Idle { .. } => Doing::Header {
+                since: Instant::now(),
+            },
             other => other,
         });
     }
@@ -141,7 +159,9 @@ impl Activity {
             Doing::Header { since } => (since, HEADER_TIMEOUT),
             Doing::Request => (Instant::now(), HEADER_TIMEOUT),
         };
-        let left = bound.checked_sub(since.elapsed()).filter(|left| !left.is_zero())?;
+        let left = bound
+            .checked_sub(since.elapsed())
+            .filter(|left| !left.is_zero())?;
         // An idle connection may begin a header, which has less time.
         Some(left.min(HEADER_TIMEOUT))
     }
@@ -152,7 +172,9 @@ struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.set(|_| Doing::Idle { since: Instant::now() });
+        self.0.set(|_| Doing::Idle {
+            since: Instant::now(),
+        });
     }
 }
 
@@ -163,7 +185,11 @@ struct Watched<S> {
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {

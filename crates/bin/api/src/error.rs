@@ -72,7 +72,10 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 impl ApiError {
     /// 422 about one field.
     pub fn field(field: impl Into<String>, detail: impl Into<String>) -> Self {
-        let problem = FieldProblem { field: field.into(), detail: detail.into() };
+        let problem = FieldProblem {
+            field: field.into(),
+            detail: detail.into(),
+        };
         Self::Invalid(format!("{}: {}", problem.field, problem.detail), vec![problem])
     }
 
@@ -81,32 +84,66 @@ impl ApiError {
         Self::NotFound(format!("there is no {what} `{name}`; {cure}"))
     }
 
+    /// No other request may wait. The time to come back is somewhat random, so that those sent away do not all come
+    /// back at once.
+    pub(crate) fn crowded() -> Self {
+        let mut byte = [0];
+        // Without randomness everybody comes back at the same time, which is no harm either.
+        let _ = getrandom::fill(&mut byte);
+        Self::Unavailable(
+            2 + u64::from(byte[0] % 8),
+            Some("too many requests wait already".into()),
+        )
+    }
+
     /// Status, kind and title.
     const fn class(&self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
             Self::Malformed(..) => (S::BAD_REQUEST, kind::MALFORMED, "The request cannot be read"),
-            Self::Invalid(..) => (S::UNPROCESSABLE_ENTITY, kind::INVALID, "The request is not possible"),
+            Self::Invalid(..) => (
+                S::UNPROCESSABLE_ENTITY,
+                kind::INVALID,
+                "The request is not possible",
+            ),
             Self::Unauthenticated | Self::WrongPassword => {
                 (S::UNAUTHORIZED, kind::UNAUTHENTICATED, "Authentication is needed")
             }
             Self::Forbidden(_) => (S::FORBIDDEN, kind::FORBIDDEN, "The token may not do this"),
             Self::NotFound(_) => (S::NOT_FOUND, kind::NOT_FOUND, "There is no such thing"),
-            Self::MethodNotAllowed => {
-                (S::METHOD_NOT_ALLOWED, kind::METHOD_NOT_ALLOWED, "The route does not take this method")
-            }
+            Self::MethodNotAllowed => (
+                S::METHOD_NOT_ALLOWED,
+                kind::METHOD_NOT_ALLOWED,
+                "The route does not take this method",
+            ),
             Self::Conflict(_) => (S::CONFLICT, kind::CONFLICT, "It is there already"),
-            Self::EnvironmentBusy(_) => {
-                (S::CONFLICT, kind::ENVIRONMENT_BUSY, "Another rollout is under way in the environment")
-            }
-            Self::WrongState(_) => (S::CONFLICT, kind::WRONG_STATE, "The rollout's state does not take this command"),
+            Self::EnvironmentBusy(_) => (
+                S::CONFLICT,
+                kind::ENVIRONMENT_BUSY,
+                "Another rollout is under way in the environment",
+            ),
+            Self::WrongState(_) => (
+                S::CONFLICT,
+                kind::WRONG_STATE,
+                "The rollout's state does not take this command",
+            ),
             Self::Timeout(_) => (S::REQUEST_TIMEOUT, kind::TIMEOUT, "The request took too long"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, kind::TOO_LARGE, "The body is too large"),
-            Self::MediaType => (S::UNSUPPORTED_MEDIA_TYPE, kind::MEDIA_TYPE, "The body must be JSON"),
-            Self::TooManyFailures(_) => {
-                (S::TOO_MANY_REQUESTS, kind::TOO_MANY_FAILURES, "Too many failed authentications")
-            }
-            Self::Unavailable(..) => (S::SERVICE_UNAVAILABLE, kind::UNAVAILABLE, "The service cannot answer now"),
+            Self::MediaType => (
+                S::UNSUPPORTED_MEDIA_TYPE,
+                kind::MEDIA_TYPE,
+                "The body must be JSON",
+            ),
+            Self::TooManyFailures(_) => (
+                S::TOO_MANY_REQUESTS,
+                kind::TOO_MANY_FAILURES,
+                "Too many failed authentications",
+            ),
+            Self::Unavailable(..) => (
+                S::SERVICE_UNAVAILABLE,
+                kind::UNAVAILABLE,
+                "The service cannot answer now",
+            ),
             Self::Internal(_) => (S::INTERNAL_SERVER_ERROR, kind::INTERNAL, "The server failed"),
         }
     }
@@ -130,13 +167,17 @@ impl ApiError {
                 `Authorization: Bearer slw_…` with a token from `slipway login`, `slipway token create` or \
                 `slipway host create`"
                 .to_owned(),
-            Self::WrongPassword => "the name or the password is wrong; only `admin` has a password, the server's \
+            Self::WrongPassword => {
+                "the name or the password is wrong; only `admin` has a password, the server's \
                 ADMIN_PASSWORD; everybody else uses a token"
-                .to_owned(),
+                    .to_owned()
+            }
             Self::MethodNotAllowed => "the `Allow` header names the methods that the route takes".to_owned(),
             Self::Timeout(limit) => {
-                format!("it was not done within {} s; send less at once, or look whether the network is slow",
-                    limit.as_secs())
+                format!(
+                    "it was not done within {} s; send less at once, or look whether the network is slow",
+                    limit.as_secs()
+                )
             }
             Self::TooLarge => format!("send at most {MAX_BODY_BYTES} bytes"),
             Self::MediaType => "send JSON, with `Content-Type: application/json`".to_owned(),
@@ -183,7 +224,10 @@ impl ApiError {
         let headers = response.headers_mut();
         match self {
             Self::Unauthenticated | Self::WrongPassword => {
-                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"slipway\""));
+                headers.insert(
+                    WWW_AUTHENTICATE,
+                    HeaderValue::from_static("Bearer realm=\"slipway\""),
+                );
             }
             Self::TooManyFailures(seconds) | Self::Unavailable(seconds, _) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));

@@ -29,9 +29,12 @@ pub struct Feed {
 impl Feed {
     /// Tells of every change from now on.
     pub(crate) fn subscribe(&self) -> watch::Receiver<i64> {
-        let receiver = self.newest.subscribe();
+        self.newest.subscribe()
+    }
+
+    /// Somebody waits for an event: begin to look.
+    pub(crate) fn hurry(&self) {
         self.hurry.notify_one();
-        receiver
     }
 }
 
@@ -58,7 +61,7 @@ async fn watch_hosts(app: &App) {
                     for (host, assignment) in &hosts {
                         app.parking.deliver(*host, Some(assignment));
                     }
-                    app.feed.hurry.notify_one();
+                    app.feed.hurry();
                 }
                 WakeUp::Reconnected => {
                     look(app).await;
@@ -99,7 +102,9 @@ async fn watch_events(app: &App) {
         }
         match app.store.event_head().await {
             Ok(head) => {
-                app.feed.newest.send_if_modified(|newest| std::mem::replace(newest, head.number) != head.number);
+                app.feed
+                    .newest
+                    .send_if_modified(|newest| std::mem::replace(newest, head.number) != head.number);
             }
             Err(error) => complain(&error, "cannot look for new events"),
         }

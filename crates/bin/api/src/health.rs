@@ -71,8 +71,16 @@ impl Health {
         if let Some(redis) = redis(wake).await {
             dependencies.insert("redis".to_owned(), redis);
         }
-        let status = dependencies.values().map(|dependency| dependency.status).max().unwrap_or(Status::Ok);
-        Shown { status, version: env!("CARGO_PKG_VERSION").to_owned(), dependencies }
+        let status = dependencies
+            .values()
+            .map(|dependency| dependency.status)
+            .max()
+            .unwrap_or(Status::Ok);
+        Shown {
+            status,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            dependencies,
+        }
     }
 }
 
@@ -81,7 +89,10 @@ async fn redis(wake: &Wake) -> Option<Dependency> {
         return None;
     }
     Some(match wake.ping().await {
-        Ok(took) => Dependency { latency_ms: Some(millis(took)), ..well() },
+        Ok(took) => Dependency {
+            latency_ms: Some(millis(took)),
+            ..well()
+        },
         Err(_) => Dependency {
             status: Status::Degraded,
             detail: Some(
@@ -95,7 +106,11 @@ async fn redis(wake: &Wake) -> Option<Dependency> {
 }
 
 const fn well() -> Dependency {
-    Dependency { status: Status::Ok, latency_ms: None, detail: None }
+    Dependency {
+        status: Status::Ok,
+        latency_ms: None,
+        detail: None,
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

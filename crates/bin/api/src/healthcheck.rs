@@ -30,7 +30,10 @@ pub(crate) fn ask(target: Target, ready: bool) -> anyhow::Result<()> {
     let path = if ready { route::READY } else { route::LIVE };
     let (send, receive) = mpsc::channel();
     thread::spawn(move || send.send(status(&target, path)));
-    match receive.recv_timeout(LIMIT).context("the server did not answer within 3 s")?? {
+    match receive
+        .recv_timeout(LIMIT)
+        .context("the server did not answer within 3 s")??
+    {
         200 => Ok(()),
         status => bail!("the server answered {status}"),
     }
@@ -44,17 +47,28 @@ fn status(target: &Target, path: &str) -> anyhow::Result<u16> {
             exchange(stream, path)
         }
         Target::Unix(socket) => {
-            let stream = UnixStream::connect(socket)
-                .with_context(|| format!("nothing answers on {}; is the server running there?", socket.display()))?;
+            let stream = UnixStream::connect(socket).with_context(|| {
+                format!(
+                    "nothing answers on {}; is the server running there?",
+                    socket.display()
+                )
+            })?;
             exchange(stream, path)
         }
     }
 }
 
 fn exchange(mut stream: impl Read + Write, path: &str) -> anyhow::Result<u16> {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
     let mut line = [0; STATUS_LINE];
-    stream.read_exact(&mut line).context("the connection was closed without an answer")?;
+    stream
+        .read_exact(&mut line)
+        .context("the connection was closed without an answer")?;
     let line = String::from_utf8_lossy(&line);
-    line.strip_prefix("HTTP/1.1 ").and_then(|code| code.parse().ok()).context("the answer is not HTTP")
+    line.strip_prefix("HTTP/1.1 ")
+        .and_then(|code| code.parse().ok())
+        .context("the answer is not HTTP")
 }

@@ -10,7 +10,7 @@
 //! | [`observe`](mod@observe) | request ids, log lines, metrics, headers |
 //! | [`error`], [`extract`] | problem documents, and the extractors that give them |
 //! | [`parking`], [`feed`] | requests that wait for news, and where news comes from |
-//! | [`openapi`] | the OpenAPI document |
+//! | [`openapi`] | the `OpenAPI` document |
 //! | `routes` | the handlers, one file a resource |
 //!
 //! A library so that tests can drive the very router that is served.

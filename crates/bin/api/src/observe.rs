@@ -9,7 +9,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use slipway_telemetry::HttpRequest;
@@ -31,19 +32,29 @@ pub(crate) struct RequestId(String);
 impl RequestId {
     /// The client's id when it is fit for a log, or a new one.
     fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_sane(id));
+        let given = headers
+            .get(X_REQUEST_ID)
+            .and_then(|value| value.to_str().ok())
+            .filter(|id| is_sane(id));
         Self(given.map_or_else(|| uuid::Uuid::now_v7().simple().to_string(), ToOwned::to_owned))
     }
 }
 
 fn is_sane(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// The outermost layer.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
-    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, |path| path.as_str()).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(NO_ROUTE, |path| path.as_str())
+        .to_owned();
     let method = request.method().clone();
     // Neither the path nor the query: they hold what clients wrote.
     let span = tracing::info_span!(
@@ -67,7 +78,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         }
         decorate(response.headers_mut(), &id);
         if draining.is_cancelled() {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            response
+                .headers_mut()
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let status = response.status().as_u16();
         let took = counted.finish(status);
@@ -118,7 +131,11 @@ pub(crate) fn note_principal(name: impl std::fmt::Display) {
 
 /// A client may invent methods.
 fn known(method: &Method) -> &str {
-    if method.as_str().len() <= 16 { method.as_str() } else { "other" }
+    if method.as_str().len() <= 16 {
+        method.as_str()
+    } else {
+        "other"
+    }
 }
 
 /// Cuts a request off at the server's limit. Long polls end before it by themselves.
@@ -131,7 +148,6 @@ pub(crate) async fn limit_time(State(app): State<App>, request: Request, next: N
 }
 
 /// The answer of a handler that panicked. The panic hook has logged what and where, under the same request id.
-#[expect(clippy::needless_pass_by_value, reason = "the signature that the layer wants")]
 pub(crate) fn panicked(_: Box<dyn Any + Send>) -> Response {
     ApiError::Internal("a handler panicked; see the line before".into()).into_response()
 }
@@ -143,7 +159,11 @@ mod tests {
     #[test]
     fn only_a_sane_id_is_taken_over() {
         let id = |value: &'static str| {
-            RequestId::of(&HeaderMap::from_iter([(X_REQUEST_ID, HeaderValue::from_static(value))])).0
+            RequestId::of(&HeaderMap::from_iter([(
+                X_REQUEST_ID,
+                HeaderValue::from_static(value),
+            )]))
+            .0
         };
         assert_eq!(id("build-7.a_b"), "build-7.a_b");
         for bad in ["", "a b", "a\tb", "{}", "x".repeat(65).leak()] {

@@ -1,4 +1,4 @@
-//! The OpenAPI document, made from the handlers and completed from the table of routes.
+//! The `OpenAPI` document, made from the handlers and completed from the table of routes.
 
 use std::sync::LazyLock;
 
@@ -10,7 +10,9 @@ use utoipa::{Modify, OpenApi as _};
 
 use crate::auth::Access;
 use crate::router::{Endpoint, endpoints};
-use crate::routes::{agent, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens};
+use crate::routes::{
+    agent, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens,
+};
 
 /// The document as JSON, as it is served and as it stands in `docs/openapi.json`.
 pub static JSON: LazyLock<String> = LazyLock::new(|| {
@@ -53,17 +55,45 @@ struct Document;
 
 /// Name and description of the answers that many routes share.
 const SHARED: &[(&str, &str, &str)] = &[
-    ("400", "Malformed", "The request cannot be read; `fields` says where"),
-    ("401", "Unauthenticated", "No token, or one that is malformed, unknown, revoked or expired"),
+    (
+        "400",
+        "Malformed",
+        "The request cannot be read; `fields` says where",
+    ),
+    (
+        "401",
+        "Unauthenticated",
+        "No token, or one that is malformed, unknown, revoked or expired",
+    ),
     ("403", "Forbidden", "The token may not do this"),
     ("404", "NotFound", "There is no such thing"),
-    ("408", "Timeout", "The request took longer than the server's limit"),
+    (
+        "408",
+        "Timeout",
+        "The request took longer than the server's limit",
+    ),
     ("413", "TooLarge", "The body is over 1 MiB"),
     ("415", "MediaType", "The body is not `application/json`"),
-    ("422", "Invalid", "The request can be read but is not possible; `fields` says where"),
-    ("429", "TooManyFailures", "Too many failed authentications from this address; see `Retry-After`"),
-    ("500", "Internal", "The server failed; its log has the cause under the request id"),
-    ("503", "Unavailable", "The server cannot answer now; see `Retry-After`"),
+    (
+        "422",
+        "Invalid",
+        "The request can be read but is not possible; `fields` says where",
+    ),
+    (
+        "429",
+        "TooManyFailures",
+        "Too many failed authentications from this address; see `Retry-After`",
+    ),
+    (
+        "500",
+        "Internal",
+        "The server failed; its log has the cause under the request id",
+    ),
+    (
+        "503",
+        "Unavailable",
+        "The server cannot answer now; see `Retry-After`",
+    ),
 ];
 
 struct FromTable;
@@ -76,8 +106,8 @@ impl Modify for FromTable {
             .description(Some("From `slipway login`, `POST /tokens` or `POST /hosts`"))
             .build();
         let components = document.components.take().unwrap_or_default();
-        let mut components = ComponentsBuilder::from(components)
-            .security_scheme("bearer", SecurityScheme::Http(bearer));
+        let mut components =
+            ComponentsBuilder::from(components).security_scheme("bearer", SecurityScheme::Http(bearer));
         for (_, name, description) in SHARED {
             components = components.response(*name, problem(description));
         }
@@ -142,14 +172,21 @@ fn complete(operation: &mut Operation, endpoint: &Endpoint) {
             continue;
         }
         let shared = Ref::from_response_name(*name);
-        operation.responses.responses.entry((*status).to_owned()).or_insert_with(|| shared.into());
+        operation
+            .responses
+            .responses
+            .entry((*status).to_owned())
+            .or_insert_with(|| shared.into());
     }
 }
 
 fn applies(status: &str, endpoint: &Endpoint, operation: &Operation) -> bool {
     let token = endpoint.access != Access::Open;
     let body = operation.request_body.is_some();
-    let parameters = operation.parameters.as_ref().is_some_and(|parameters| !parameters.is_empty());
+    let parameters = operation
+        .parameters
+        .as_ref()
+        .is_some_and(|parameters| !parameters.is_empty());
     match status {
         "400" | "422" => body || parameters,
         "401" | "403" => token,

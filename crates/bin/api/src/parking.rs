@@ -58,7 +58,10 @@ impl Parking {
     /// Room for `most` waiting requests.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self(Arc::new(Inner { most, state: Mutex::default() }))
+        Self(Arc::new(Inner {
+            most,
+            state: Mutex::default(),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -72,7 +75,12 @@ impl Parking {
         let mut state = self.state();
         if state.draining {
             let _ = news.send(News::Draining);
-            return Ok(Parked { parking: self.clone(), host, number: None, wait });
+            return Ok(Parked {
+                parking: self.clone(),
+                host,
+                number: None,
+                wait,
+            });
         }
         let replaces = state.hosts.contains_key(&host);
         if !replaces && state.waiting() >= self.0.most {
@@ -84,7 +92,12 @@ impl Parking {
             let _ = older.news.send(News::Replaced);
         }
         state.show();
-        Ok(Parked { parking: self.clone(), host, number: Some(number), wait })
+        Ok(Parked {
+            parking: self.clone(),
+            host,
+            number: Some(number),
+            wait,
+        })
     }
 
     /// Room for a request that waits for something else than an instruction.
@@ -101,7 +114,9 @@ impl Parking {
     /// Tells a parked sync what its host's assignment is now; it is answered when there is something to do.
     pub fn deliver(&self, host: HostId, assignment: Option<&Assignment>) {
         let mut state = self.state();
-        let Some(slot) = state.hosts.get(&host) else { return };
+        let Some(slot) = state.hosts.get(&host) else {
+            return;
+        };
         let instruction = instruct(assignment, slot.report.as_ref());
         if instruction == Instruction::Idle {
             return;
@@ -135,7 +150,10 @@ impl State {
     }
 
     fn show(&self) {
-        #[expect(clippy::cast_precision_loss, reason = "a count of connections is far below 2^52")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a count of connections is far below 2^52"
+        )]
         metrics::gauge!("slipway_parked_requests").set(self.waiting() as f64);
     }
 }
@@ -189,7 +207,9 @@ impl Drop for Reserved {
 #[must_use]
 pub fn most_parked() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
-    limit.and_then(|files| usize::try_from(files / 2).ok()).unwrap_or(usize::MAX)
+    limit
+        .and_then(|files| usize::try_from(files / 2).ok())
+        .unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
@@ -215,7 +235,10 @@ mod tests {
         let mut parked = parking.park(one, None).unwrap();
         let mut other = parking.park(two, None).unwrap();
         parking.deliver(one, Some(&staging()));
-        assert!(matches!(parked.news().await, News::Instruct(Instruction::Stage { .. })));
+        assert!(matches!(
+            parked.news().await,
+            News::Instruct(Instruction::Stage { .. })
+        ));
         assert_eq!(other.news_now(), None);
         assert_eq!(parking.hosts(), [two]);
     }
@@ -226,7 +249,13 @@ mod tests {
         let host = HostId::generate();
         let mut parked = parking.park(host, None).unwrap();
         parking.deliver(host, None);
-        parking.deliver(host, Some(&Assignment { state: StepState::Committed, ..staging() }));
+        parking.deliver(
+            host,
+            Some(&Assignment {
+                state: StepState::Committed,
+                ..staging()
+            }),
+        );
         assert_eq!(parked.news_now(), None);
     }
 

@@ -21,7 +21,10 @@ impl Phase {
     /// The beginning; drains when the token is cancelled.
     #[must_use]
     pub fn new(draining: CancellationToken) -> Self {
-        Self { checked: Arc::default(), draining }
+        Self {
+            checked: Arc::default(),
+            draining,
+        }
     }
 
     /// The database has the schema that this program was built for.
@@ -34,7 +37,10 @@ impl Phase {
         if self.checked.load(Ordering::Acquire) {
             Ok(())
         } else {
-            Err(ApiError::Unavailable(CHECK_RETRY_SECONDS, Some("the schema is not checked yet".into())))
+            Err(ApiError::Unavailable(
+                CHECK_RETRY_SECONDS,
+                Some("the schema is not checked yet".into()),
+            ))
         }
     }
 
@@ -42,7 +48,10 @@ impl Phase {
     pub(crate) fn require_serving(&self) -> Result<()> {
         self.require_checked()?;
         if self.draining.is_cancelled() {
-            return Err(ApiError::Unavailable(CHECK_RETRY_SECONDS, Some("the server stops".into())));
+            return Err(ApiError::Unavailable(
+                CHECK_RETRY_SECONDS,
+                Some("the server stops".into()),
+            ));
         }
         Ok(())
     }

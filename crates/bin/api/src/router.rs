@@ -14,7 +14,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::auth::{Access, guard};
 use crate::error::ApiError;
 use crate::observe;
-use crate::routes::{agent, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens};
+use crate::routes::{
+    agent, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens,
+};
 use crate::state::App;
 
 /// One route.
@@ -34,7 +36,12 @@ where
     T: 'static,
 {
     let filter = MethodFilter::try_from(method.clone()).expect("the table has only standard methods");
-    Endpoint { method, path, access, handler: on(filter, handler) }
+    Endpoint {
+        method,
+        path,
+        access,
+        handler: on(filter, handler),
+    }
 }
 
 fn get<H: Handler<T, App>, T: 'static>(path: &'static str, access: Access, handler: H) -> Endpoint {
@@ -95,22 +102,102 @@ pub fn endpoints() -> Vec<Endpoint> {
 }
 
 /// The whole API.
-#[must_use]
 pub fn router(app: &App) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
         let guard = from_fn_with_state((app.clone(), endpoint.access), guard);
         router = router.route(endpoint.path, endpoint.handler.route_layer(guard));
     }
+    surround(router, app).with_state(app.clone())
+}
+
+/// What surrounds every route, and what answers where there is none.
+fn surround(router: Router<App>, app: &App) -> Router<App> {
     router
         .fallback(no_route)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(from_fn_with_state(app.clone(), observe::limit_time))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn_with_state(app.clone(), observe::observe))
-        .with_state(app.clone())
 }
 
 async fn no_route() -> ApiError {
     ApiError::NotFound("there is no such route; /api/v1/openapi.json lists those that there are".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::routing;
+    use http::Request;
+    use http_body_util::BodyExt;
+    use slipway_settings::{ApiSettings, Source};
+    use slipway_store::Store;
+    use slipway_wake::Wake;
+    use slipway_wire::Problem;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::state::Shared;
+
+    async fn ask(path: &str) -> (http::response::Parts, Problem) {
+        let source = Source::from_map([
+            ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"),
+            ("SECRET_KEY", &"7f".repeat(32)),
+            ("ADMIN_PASSWORD", "a password"),
+            ("API_REQUEST_TIMEOUT_SECONDS", "1"),
+        ]);
+        let settings = ApiSettings::from_source(&source).unwrap();
+        let store = Store::connect(&settings.database, "test");
+        let app = Shared::new(
+            &settings,
+            store,
+            Wake::none(),
+            tokio_util::sync::CancellationToken::new(),
+        )
+        .unwrap();
+        let routes = Router::new()
+            .route(
+                "/panic",
+                routing::get(async || -> &'static str { panic!("secret") }),
+            )
+            .route(
+                "/slow",
+                routing::get(async || tokio::time::sleep(Duration::from_mins(1)).await),
+            );
+        let request = Request::get(path)
+            .header("x-request-id", "r-1")
+            .body(Body::empty())
+            .unwrap();
+        let response = surround(routes, &app)
+            .with_state(app.clone())
+            .oneshot(request)
+            .await
+            .unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_that_tells_nothing() {
+        let (parts, problem) = ask("/panic").await;
+        assert_eq!(parts.status, 500);
+        assert_eq!(parts.headers["x-request-id"], "r-1");
+        assert_eq!(
+            (problem.short_kind(), problem.request_id.as_deref()),
+            ("internal", Some("r-1"))
+        );
+        assert!(!problem.detail.contains("secret"), "{}", problem.detail);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_request_is_cut_off() {
+        let (parts, problem) = ask("/slow").await;
+        assert_eq!(parts.status, 408);
+        assert_eq!(problem.short_kind(), "timeout");
+        assert!(problem.detail.contains("within 1 s"), "{}", problem.detail);
+    }
 }

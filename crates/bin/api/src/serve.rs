@@ -29,7 +29,11 @@ pub fn serve(source: &Source, mut handed: ListenFd) -> anyhow::Result<()> {
     if let Some(threads) = settings.api.threads {
         builder.worker_threads(threads.get());
     }
-    let runtime = builder.enable_all().thread_name(SERVICE).build().context("the runtime cannot start")?;
+    let runtime = builder
+        .enable_all()
+        .thread_name(SERVICE)
+        .build()
+        .context("the runtime cannot start")?;
     let guard = slipway_telemetry::init(SERVICE, &settings.log, &settings.otel, &settings.sentry)?;
     for warning in source.warnings() {
         tracing::warn!("{warning}");
@@ -54,7 +58,13 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;
     lifecycle.spawn(feed::run(app.clone(), lifecycle.soft()));
     let listeners = sockets.listen().context("the sockets cannot be used")?;
-    server::spawn(listeners, &router(&app), settings.api.keepalive, grace, &lifecycle);
+    server::spawn(
+        listeners,
+        &router(&app),
+        settings.api.keepalive,
+        grace,
+        &lifecycle,
+    );
     // Live from here on; ready once the database is known to have the right schema.
     let checked = begin(&app, &lifecycle).await;
     if checked.is_err() {
@@ -99,7 +109,9 @@ async fn begin(app: &App, lifecycle: &Lifecycle) -> anyhow::Result<()> {
 async fn prepare(app: &App) -> Result<SchemaState, StoreError> {
     let state = app.store.schema_state().await?;
     if state == SchemaState::Current {
-        app.store.ensure_admin(&By::new(Actor::Console, &app.audit_key)).await?;
+        app.store
+            .ensure_admin(&By::new(Actor::Console, &app.audit_key))
+            .await?;
     }
     Ok(state)
 }

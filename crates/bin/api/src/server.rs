@@ -19,7 +19,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 ///
 /// At the soft token the server goes on for half a second (a tenth of `grace` if that is less), then closes its
 /// listeners and idle connections; requests under way are answered, until the hard token.
-pub fn spawn(listeners: Vec<Listener>, router: &Router, keepalive: Duration, grace: Duration, lifecycle: &Lifecycle) {
+pub fn spawn(
+    listeners: Vec<Listener>,
+    router: &Router,
+    keepalive: Duration,
+    grace: Duration,
+    lifecycle: &Lifecycle,
+) {
     let closing = CancellationToken::new();
     for listener in listeners {
         tracing::info!(%listener, "listening");
@@ -57,7 +63,10 @@ impl Acceptor {
             match accepted {
                 Ok((stream, peer)) => self.serve(stream, peer),
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "cannot accept a connection");
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot accept a connection"
+                    );
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -72,10 +81,12 @@ impl Acceptor {
         let (router, closing) = (self.router.clone(), self.closing.clone());
         match stream {
             Stream::Tcp(stream) => {
-                self.lifecycle.spawn(connection::serve(stream, peer, router, self.keepalive, closing));
+                self.lifecycle
+                    .spawn(connection::serve(stream, peer, router, self.keepalive, closing));
             }
             Stream::Unix(stream) => {
-                self.lifecycle.spawn(connection::serve(stream, peer, router, self.keepalive, closing));
+                self.lifecycle
+                    .spawn(connection::serve(stream, peer, router, self.keepalive, closing));
             }
         }
     }

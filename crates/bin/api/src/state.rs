@@ -11,7 +11,7 @@ use slipway_wake::Wake;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{ApiError, BoxError};
+use crate::error::BoxError;
 use crate::failures::Failures;
 use crate::feed::Feed;
 use crate::health::Health;
@@ -46,7 +46,12 @@ pub struct Shared {
 
 impl Shared {
     /// The state of a process with these settings; drains when the token is cancelled. Connects to nothing yet.
-    pub fn new(settings: &ApiSettings, store: Store, wake: Wake, draining: CancellationToken) -> Result<App, BoxError> {
+    pub fn new(
+        settings: &ApiSettings,
+        store: Store,
+        wake: Wake,
+        draining: CancellationToken,
+    ) -> Result<App, BoxError> {
         let store_dir = settings.app.store_dir.to_string_lossy().parse::<StoreDir>()?;
         Ok(Arc::new(Self {
             parking: Parking::new(most_parked()),
@@ -62,13 +67,5 @@ impl Shared {
             store,
             wake,
         }))
-    }
-
-    /// The answer when no other request may wait. Somewhat random, so that those sent away do not come back at once.
-    pub(crate) fn crowded(&self) -> ApiError {
-        let mut byte = [0];
-        // Without randomness everybody comes back at the same time, which is no harm either.
-        let _ = getrandom::fill(&mut byte);
-        ApiError::Unavailable(2 + u64::from(byte[0] % 8), Some("too many requests wait already".into()))
     }
 }

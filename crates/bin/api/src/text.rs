@@ -10,11 +10,17 @@ pub(crate) const MESSAGE: usize = 2000;
 /// Checks a text that must be there.
 pub(crate) fn check(field: &str, text: &str, most: usize) -> Result<()> {
     if text.trim().is_empty() {
-        return Err(ApiError::field(field, "it is empty; write something, or leave the field out if it is optional"));
+        return Err(ApiError::field(
+            field,
+            "it is empty; write something, or leave the field out if it is optional",
+        ));
     }
     let count = text.chars().count();
     if count > most {
-        return Err(ApiError::field(field, format!("it has {count} characters; use at most {most}")));
+        return Err(ApiError::field(
+            field,
+            format!("it has {count} characters; use at most {most}"),
+        ));
     }
     if text.chars().any(|c| c.is_control() && c != '\n') {
         return Err(ApiError::field(field, "it has a control character; leave it out"));

@@ -25,7 +25,7 @@ const MAX_ID: usize = 100;
 /// With `Prefer: wait=N` (at most 30) the answer comes as soon as there is something to do, or `idle` after N seconds.
 /// A newer sync of the same host ends an older one that waits, with `idle`.
 #[utoipa::path(
-    post, path = route::AGENT_SYNC, tag = "agent", request_body = Observation,
+    post, path = route::AGENT_SYNC, operation_id = "sync", tag = "agent", request_body = Observation,
     params(("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an instruction", example = "wait=30")),
     responses(
         (status = 200, description = "What to do", body = Instruction, headers(("Preference-Applied" = String, description = "The wait that was granted"))),
@@ -44,7 +44,11 @@ pub(crate) async fn sync(
     require_own(&name, &observation)?;
     let wait = wait.within(app.request_timeout);
     let instruction = exchange(&app, id, trimmed(observation), wait).await?;
-    Ok((wait.applied().map(axum::response::AppendHeaders), Json(instruction)).into_response())
+    Ok((
+        wait.applied().map(axum::response::AppendHeaders),
+        Json(instruction),
+    )
+        .into_response())
 }
 
 /// An agent with another host's token is set up wrong, and must not report for it.
@@ -68,7 +72,11 @@ fn trimmed(mut observation: Observation) -> Observation {
     };
     cut(&mut observation.agent_version, MAX_ID);
     cut(&mut observation.boot_id, MAX_ID);
-    if let Some(message) = observation.report.as_mut().and_then(|report| report.message.as_mut()) {
+    if let Some(message) = observation
+        .report
+        .as_mut()
+        .and_then(|report| report.message.as_mut())
+    {
         cut(message, MAX_MESSAGE);
     }
     observation
@@ -94,7 +102,7 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
     match parked {
         Ok(parked) => wait_for_news(app, host, &observation, parked, deadline).await,
         // The observation is kept, and there is nothing to do: the agent loses nothing by coming back later.
-        Err(Full) => Err(app.crowded()),
+        Err(Full) => Err(ApiError::crowded()),
     }
 }
 

@@ -43,17 +43,23 @@ fn check(strategy: &Strategy) -> Result<()> {
 
 /// List environments
 #[utoipa::path(
-    get, path = route::ENVIRONMENTS, tag = "fleet",
+    get, path = route::ENVIRONMENTS, operation_id = "list_environments", tag = "fleet",
     responses((status = 200, description = "All of them, by name", body = Page<Shown>))
 )]
 pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
-    let items = app.store.list_environments().await?.into_iter().map(shown).collect();
+    let items = app
+        .store
+        .list_environments()
+        .await?
+        .into_iter()
+        .map(shown)
+        .collect();
     Ok(Json(Page { items, next: None }))
 }
 
 /// Make an environment
 #[utoipa::path(
-    post, path = route::ENVIRONMENTS, tag = "fleet", request_body = CreateEnvironment,
+    post, path = route::ENVIRONMENTS, operation_id = "create_environment", tag = "fleet", request_body = CreateEnvironment,
     responses(
         (status = 201, description = "The environment", body = Shown),
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
@@ -70,13 +76,16 @@ pub(crate) async fn create(
         strategy: request.strategy,
         approval_required: request.approval_required,
     };
-    let made = app.store.create_environment(&new, &By::new(caller.actor(), &app.audit_key)).await?;
+    let made = app
+        .store
+        .create_environment(&new, &By::new(caller.actor(), &app.audit_key))
+        .await?;
     Ok((StatusCode::CREATED, Json(shown(made))))
 }
 
 /// Show an environment
 #[utoipa::path(
-    get, path = route::ENVIRONMENT, tag = "fleet",
+    get, path = route::ENVIRONMENT, operation_id = "get_environment", tag = "fleet",
     params(("name" = EnvironmentName, Path, description = "Its name")),
     responses((status = 200, description = "The environment", body = Shown))
 )]
@@ -92,7 +101,7 @@ pub(crate) async fn get(
 /// What is left out stays as it is. A strategy is taken whole: what it leaves out gets the defaults. Rollouts under way
 /// keep what they began with.
 #[utoipa::path(
-    patch, path = route::ENVIRONMENT, tag = "fleet", request_body = UpdateEnvironment,
+    patch, path = route::ENVIRONMENT, operation_id = "update_environment", tag = "fleet", request_body = UpdateEnvironment,
     params(("name" = EnvironmentName, Path, description = "Its name")),
     responses((status = 200, description = "The environment as it is now", body = Shown))
 )]
@@ -106,7 +115,12 @@ pub(crate) async fn update(
     if request == UpdateEnvironment::default() {
         return Ok(Json(shown(app.store.get_environment_by_name(&name).await?)));
     }
-    let change = EnvironmentChange { strategy: request.strategy, approval_required: request.approval_required };
+    let change = EnvironmentChange {
+        strategy: request.strategy,
+        approval_required: request.approval_required,
+    };
     let by = By::new(caller.actor(), &app.audit_key);
-    Ok(Json(shown(app.store.update_environment(&name, &change, &by).await?)))
+    Ok(Json(shown(
+        app.store.update_environment(&name, &change, &by).await?,
+    )))
 }

@@ -8,6 +8,7 @@ use slipway_store::EventRecord;
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::page::Page;
 use slipway_wire::route;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::{ApiError, Result};
@@ -29,7 +30,7 @@ fn shown(event: EventRecord) -> Event {
 ///
 /// With `Prefer: wait=N` (at most 30) and no event yet, the answer comes with the next one, or empty after N seconds.
 #[utoipa::path(
-    get, path = route::ROLLOUT_EVENTS, tag = "events",
+    get, path = route::ROLLOUT_EVENTS, operation_id = "list_rollout_events", tag = "events",
     params(
         ("id" = RolloutId, Path, description = "The rollout's id"), EventQuery,
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an event", example = "wait=30"),
@@ -42,8 +43,6 @@ pub(crate) async fn of_rollout(
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {
-    // An unknown rollout is told, and not waited for.
-    app.store.get_rollout(id).await?;
     answer(&app, Some(id), &query, wait).await
 }
 
@@ -51,7 +50,7 @@ pub(crate) async fn of_rollout(
 ///
 /// With `Prefer: wait=N` (at most 30) and no event yet, the answer comes with the next one, or empty after N seconds.
 #[utoipa::path(
-    get, path = route::EVENTS, tag = "events",
+    get, path = route::EVENTS, operation_id = "list_events", tag = "events",
     params(
         EventQuery,
         ("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an event", example = "wait=30"),
@@ -70,16 +69,34 @@ async fn answer(app: &App, rollout: Option<RolloutId>, query: &EventQuery, wait:
     let limit = page_limit(query.limit)?;
     let after = query.after.unwrap_or_default();
     if after < 0 {
-        return Err(ApiError::field("after", format!("{after} is no event's number; use 0 or more")));
+        return Err(ApiError::field(
+            "after",
+            format!("{after} is no event's number; use 0 or more"),
+        ));
     }
     let wait = wait.within(app.request_timeout);
-    let items = match wait.duration() {
-        None => read(app, rollout, after, limit).await?,
-        Some(wait) => read_or_wait(app, rollout, after, limit, Instant::now() + wait).await?,
-    };
+    // Before the first read, so that no event falls between.
+    let news = app.feed.subscribe();
+    let mut items = read(app, rollout, after, limit).await?;
+    if items.is_empty() {
+        if let Some(rollout) = rollout {
+            // An unknown one is told, and not waited for.
+            app.store.get_rollout(rollout).await?;
+        }
+        if let Some(wait) = wait.duration() {
+            items = wait_and_read(app, rollout, after, limit, news, Instant::now() + wait).await?;
+        }
+    }
     let full = items.len() == limit as usize;
-    let next = if full { items.last().map(|event| event.number.to_string()) } else { None };
-    let page = Page { items: items.into_iter().map(shown).collect(), next };
+    let next = if full {
+        items.last().map(|event| event.number.to_string())
+    } else {
+        None
+    };
+    let page = Page {
+        items: items.into_iter().map(shown).collect(),
+        next,
+    };
     Ok((wait.applied().map(AppendHeaders), Json(page)).into_response())
 }
 
@@ -90,28 +107,28 @@ async fn read(app: &App, rollout: Option<RolloutId>, after: i64, limit: u32) -> 
     })
 }
 
-async fn read_or_wait(
+async fn wait_and_read(
     app: &App,
     rollout: Option<RolloutId>,
     after: i64,
     limit: u32,
+    mut news: watch::Receiver<i64>,
     deadline: Instant,
 ) -> Result<Vec<EventRecord>> {
-    let _place = app.parking.reserve().map_err(|Full| app.crowded())?;
+    let _place = app.parking.reserve().map_err(|Full| ApiError::crowded())?;
     let draining = app.phase.draining();
-    // Before the first read, so that no event falls between.
-    let mut news = app.feed.subscribe();
+    app.feed.hurry();
     loop {
-        let items = read(app, rollout, after, limit).await?;
-        if !items.is_empty() {
-            return Ok(items);
-        }
         let more = tokio::select! {
             () = draining.cancelled() => false,
             changed = timeout_at(deadline, news.changed()) => matches!(changed, Ok(Ok(()))),
         };
         if !more {
             return Ok(Vec::new());
+        }
+        let items = read(app, rollout, after, limit).await?;
+        if !items.is_empty() {
+            return Ok(items);
         }
     }
 }
@@ -120,7 +137,7 @@ async fn read_or_wait(
 ///
 /// Computes every hash anew and checks every seal. One check at a time; it reads the whole log.
 #[utoipa::path(
-    get, path = route::AUDIT_VERIFY, tag = "events",
+    get, path = route::AUDIT_VERIFY, operation_id = "verify_events", tag = "events",
     responses((status = 200, description = "What was found; `whole` is the verdict", body = AuditReport))
 )]
 pub(crate) async fn verify(State(app): State<App>) -> Result<Json<AuditReport>> {

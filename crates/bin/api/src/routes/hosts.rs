@@ -52,26 +52,42 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
     let mut fields = Vec::new();
     if labels.len() > MAX_LABELS {
         let detail = format!("there are {}; use at most {MAX_LABELS}", labels.len());
-        fields.push(FieldProblem { field: "labels".to_owned(), detail });
+        fields.push(FieldProblem {
+            field: "labels".to_owned(),
+            detail,
+        });
     }
     for (name, value) in labels {
         let is_name = (1..=MAX_LABEL_NAME).contains(&name.chars().count())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
         if !is_name {
-            let detail = format!("the name of a label is 1 to {MAX_LABEL_NAME} letters, digits, `-`, `_`, `.` and `/`");
+            let detail = format!(
+                "the name of a label is 1 to {MAX_LABEL_NAME} letters, digits, `-`, `_`, `.` and `/`"
+            );
             let field = format!("labels.{}", name.chars().take(80).collect::<String>());
             fields.push(FieldProblem { field, detail });
         } else if value.chars().count() > MAX_LABEL_VALUE || value.chars().any(char::is_control) {
-            let detail = format!("a label's value is at most {MAX_LABEL_VALUE} characters, none of them a control one");
-            fields.push(FieldProblem { field: format!("labels.{name}"), detail });
+            let detail = format!(
+                "a label's value is at most {MAX_LABEL_VALUE} characters, none of them a control one"
+            );
+            fields.push(FieldProblem {
+                field: format!("labels.{name}"),
+                detail,
+            });
         }
     }
-    if fields.is_empty() { Ok(()) } else { Err(ApiError::Invalid("the labels cannot be used".to_owned(), fields)) }
+    if fields.is_empty() {
+        Ok(())
+    } else {
+        Err(ApiError::Invalid("the labels cannot be used".to_owned(), fields))
+    }
 }
 
 /// List hosts
 #[utoipa::path(
-    get, path = route::HOSTS, tag = "fleet", params(HostQuery),
+    get, path = route::HOSTS, operation_id = "list_hosts", tag = "fleet", params(HostQuery),
     responses((status = 200, description = "All that are not retired, by name", body = Page<Shown>))
 )]
 pub(crate) async fn list(
@@ -82,7 +98,13 @@ pub(crate) async fn list(
         Some(name) => Some(app.store.get_environment_by_name(&name).await?.id),
         None => None,
     };
-    let items = app.store.list_hosts(environment).await?.into_iter().map(shown).collect();
+    let items = app
+        .store
+        .list_hosts(environment)
+        .await?
+        .into_iter()
+        .map(shown)
+        .collect();
     Ok(Json(Page { items, next: None }))
 }
 
@@ -90,7 +112,7 @@ pub(crate) async fn list(
 ///
 /// Answers with the token for its agent, which can do nothing but sync this host.
 #[utoipa::path(
-    post, path = route::HOSTS, tag = "fleet", request_body = CreateHost,
+    post, path = route::HOSTS, operation_id = "create_host", tag = "fleet", request_body = CreateHost,
     responses(
         (status = 201, description = "The host, and its token, shown now and never again", body = HostCreated),
         (status = 409, description = "The name is taken, maybe by a retired host", body = Problem, content_type = "application/problem+json"),
@@ -109,14 +131,27 @@ pub(crate) async fn create(
         labels: request.labels,
         token: hash,
     };
-    let (host, made) = app.store.create_host(&new, &By::new(caller.actor(), &app.audit_key)).await?;
-    let token = TokenCreated { id: made.id, token, expires_at: made.expires_at };
-    Ok((StatusCode::CREATED, Json(HostCreated { host: shown(host), token })))
+    let (host, made) = app
+        .store
+        .create_host(&new, &By::new(caller.actor(), &app.audit_key))
+        .await?;
+    let token = TokenCreated {
+        id: made.id,
+        token,
+        expires_at: made.expires_at,
+    };
+    Ok((
+        StatusCode::CREATED,
+        Json(HostCreated {
+            host: shown(host),
+            token,
+        }),
+    ))
 }
 
 /// Show a host
 #[utoipa::path(
-    get, path = route::HOST, tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
+    get, path = route::HOST, operation_id = "get_host", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses((status = 200, description = "The host, retired or not", body = Shown))
 )]
 pub(crate) async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> Result<Json<Shown>> {
@@ -127,7 +162,7 @@ pub(crate) async fn get(State(app): State<App>, PathParam(name): PathParam<HostN
 ///
 /// For ever: its tokens are refused from now on and its name stays taken. Not while a rollout is at it.
 #[utoipa::path(
-    delete, path = route::HOST, tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
+    delete, path = route::HOST, operation_id = "retire_host", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses(
         (status = 204, description = "It is retired, or was already"),
         (status = 409, description = "It is part of an open rollout", body = Problem, content_type = "application/problem+json"),
@@ -138,7 +173,9 @@ pub(crate) async fn retire(
     caller: Principal,
     PathParam(name): PathParam<HostName>,
 ) -> Result<StatusCode> {
-    app.store.retire_host(&name, &By::new(caller.actor(), &app.audit_key)).await?;
+    app.store
+        .retire_host(&name, &By::new(caller.actor(), &app.audit_key))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -146,7 +183,7 @@ pub(crate) async fn retire(
 ///
 /// The old ones are refused from now on.
 #[utoipa::path(
-    post, path = route::HOST_TOKEN, tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
+    post, path = route::HOST_TOKEN, operation_id = "renew_host_token", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses(
         (status = 201, description = "The token, shown now and never again", body = TokenCreated),
         (status = 409, description = "The host is retired", body = Problem, content_type = "application/problem+json"),
@@ -160,10 +197,19 @@ pub(crate) async fn new_token(
 ) -> Result<(StatusCode, Json<TokenCreated>)> {
     let host = app.store.get_host_by_name(&name).await?;
     if host.retired_at.is_some() {
-        return Err(ApiError::Conflict(format!("host `{name}` is retired and needs no token; make another host")));
+        return Err(ApiError::Conflict(format!(
+            "host `{name}` is retired and needs no token; make another host"
+        )));
     }
     let by = By::new(caller.actor(), &app.audit_key);
     let (token, hash) = auth::new_token()?;
     let made = app.store.replace_host_token(host.id, "agent", hash, &by).await?;
-    Ok((StatusCode::CREATED, Json(TokenCreated { id: made.id, token, expires_at: made.expires_at })))
+    Ok((
+        StatusCode::CREATED,
+        Json(TokenCreated {
+            id: made.id,
+            token,
+            expires_at: made.expires_at,
+        }),
+    ))
 }

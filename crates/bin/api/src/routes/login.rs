@@ -27,7 +27,7 @@ const LOGIN_SECONDS: u32 = 30 * 24 * 3600;
 /// Exchanges the admin's password for a token that is good for 30 days. After 10 failed authentications within a minute
 /// an address gets 429, also with the right password, until the minute is over.
 #[utoipa::path(
-    post, path = route::LOGIN, tag = "access", request_body = LoginRequest,
+    post, path = route::LOGIN, operation_id = "login", tag = "access", request_body = LoginRequest,
     responses(
         (status = 201, description = "The token, shown now and never again", body = TokenCreated),
         (status = 401, description = "The name or the password is wrong", body = Problem, content_type = "application/problem+json"),
@@ -48,7 +48,9 @@ pub(crate) async fn login(
     }
     let admin = app.store.get_principal_by_name(&request.name).await?;
     if admin.disabled_at.is_some() {
-        return Err(ApiError::Forbidden("the principal `admin` is disabled".to_owned()));
+        return Err(ApiError::Forbidden(
+            "the principal `admin` is disabled".to_owned(),
+        ));
     }
     let (token, hash) = auth::new_token()?;
     let new = NewToken {
@@ -57,14 +59,21 @@ pub(crate) async fn login(
         hash,
         expires_in_seconds: Some(LOGIN_SECONDS),
     };
-    let made = app.store.create_token(&new, &By::new(Actor::Principal(admin.name), &app.audit_key)).await?;
-    let created = TokenCreated { id: made.id, token, expires_at: made.expires_at };
+    let made = app
+        .store
+        .create_token(&new, &By::new(Actor::Principal(admin.name), &app.audit_key))
+        .await?;
+    let created = TokenCreated {
+        id: made.id,
+        token,
+        expires_at: made.expires_at,
+    };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
 /// Who the token is
 #[utoipa::path(
-    get, path = route::WHOAMI, tag = "access",
+    get, path = route::WHOAMI, operation_id = "whoami", tag = "access",
     responses((status = 200, description = "The principal or the host that the token belongs to", body = Whoami))
 )]
 pub(crate) async fn whoami(caller: Caller) -> Json<Whoami> {

@@ -38,8 +38,14 @@ where
 {
     let read = |text: &str| {
         text.parse().map_err(|error: T::Err| {
-            let field = FieldProblem { field: "after".to_owned(), detail: error.to_string() };
-            ApiError::Malformed(format!("after: {error}; give `next` of the page before"), vec![field])
+            let field = FieldProblem {
+                field: "after".to_owned(),
+                detail: error.to_string(),
+            };
+            ApiError::Malformed(
+                format!("after: {error}; give `next` of the page before"),
+                vec![field],
+            )
         })
     };
     after.map(read).transpose()
@@ -51,5 +57,8 @@ fn page<T, W>(mut found: Vec<T>, limit: u32, id: impl Fn(&T) -> String, shown: i
     let more = found.len() > limit;
     found.truncate(limit);
     let next = if more { found.last().map(id) } else { None };
-    Page { items: found.into_iter().map(shown).collect(), next }
+    Page {
+        items: found.into_iter().map(shown).collect(),
+        next,
+    }
 }

@@ -1,4 +1,4 @@
-//! Health, and the OpenAPI document.
+//! Health, and the `OpenAPI` document.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,7 +17,7 @@ const RETRY_SECONDS: u64 = 2;
 
 /// How well everything is
 #[utoipa::path(
-    get, path = route::HEALTH, tag = "monitoring",
+    get, path = route::HEALTH, operation_id = "health", tag = "monitoring",
     responses(
         (status = 200, description = "It serves, maybe degraded", body = Health),
         (status = 503, description = "It cannot serve", body = Health),
@@ -25,13 +25,17 @@ const RETRY_SECONDS: u64 = 2;
 )]
 pub(crate) async fn health(State(app): State<App>) -> Response {
     let health = app.health.report(&app.store, &app.wake).await;
-    let status = if health.status == Status::Down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    let status = if health.status == Status::Down {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
     (status, Json(health)).into_response()
 }
 
 /// Whether the process answers
 #[utoipa::path(
-    get, path = route::LIVE, tag = "monitoring",
+    get, path = route::LIVE, operation_id = "live", tag = "monitoring",
     responses((status = 200, description = "It does", content_type = "application/json"))
 )]
 pub(crate) async fn live() -> Response {
@@ -42,7 +46,7 @@ pub(crate) async fn live() -> Response {
 ///
 /// Not before the schema was checked, not while the database is away, and not while it drains.
 #[utoipa::path(
-    get, path = route::READY, tag = "monitoring",
+    get, path = route::READY, operation_id = "ready", tag = "monitoring",
     responses(
         (status = 200, description = "It can", content_type = "application/json"),
         (status = 503, description = "It cannot", body = Problem, content_type = "application/problem+json"),
@@ -62,9 +66,13 @@ fn fine() -> Response {
 
 /// This document
 #[utoipa::path(
-    get, path = route::OPENAPI, tag = "monitoring",
+    get, path = route::OPENAPI, operation_id = "openapi", tag = "monitoring",
     responses((status = 200, description = "The OpenAPI document", content_type = "application/json"))
 )]
 pub(crate) async fn openapi() -> Response {
-    ([(CONTENT_TYPE, "application/json")], crate::openapi::JSON.as_str()).into_response()
+    (
+        [(CONTENT_TYPE, "application/json")],
+        crate::openapi::JSON.as_str(),
+    )
+        .into_response()
 }

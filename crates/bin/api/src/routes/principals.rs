@@ -26,17 +26,23 @@ fn shown(principal: slipway_store::Principal) -> Shown {
 
 /// List principals
 #[utoipa::path(
-    get, path = route::PRINCIPALS, tag = "access",
+    get, path = route::PRINCIPALS, operation_id = "list_principals", tag = "access",
     responses((status = 200, description = "All of them by name, disabled ones too", body = Page<Shown>))
 )]
 pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
-    let items = app.store.list_principals().await?.into_iter().map(shown).collect();
+    let items = app
+        .store
+        .list_principals()
+        .await?
+        .into_iter()
+        .map(shown)
+        .collect();
     Ok(Json(Page { items, next: None }))
 }
 
 /// Make a principal
 #[utoipa::path(
-    post, path = route::PRINCIPALS, tag = "access", request_body = CreatePrincipal,
+    post, path = route::PRINCIPALS, operation_id = "create_principal", tag = "access", request_body = CreatePrincipal,
     responses(
         (status = 201, description = "The principal; `POST /tokens` gives it a token", body = Shown),
         (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
@@ -48,7 +54,10 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<CreatePrincipal>,
 ) -> Result<(StatusCode, Json<Shown>)> {
     let by = By::new(caller.actor(), &app.audit_key);
-    let made = app.store.create_principal(&request.name, request.role, &by).await?;
+    let made = app
+        .store
+        .create_principal(&request.name, request.role, &by)
+        .await?;
     Ok((StatusCode::CREATED, Json(shown(made))))
 }
 
@@ -57,7 +66,7 @@ pub(crate) async fn create(
 /// All its tokens are refused from now on, and it cannot be undone. Nobody can disable themselves, so that an admin is
 /// always left.
 #[utoipa::path(
-    delete, path = route::PRINCIPAL, tag = "access", params(("name" = PrincipalName, Path, description = "Its name")),
+    delete, path = route::PRINCIPAL, operation_id = "disable_principal", tag = "access", params(("name" = PrincipalName, Path, description = "Its name")),
     responses((status = 204, description = "It is disabled, or was already"))
 )]
 pub(crate) async fn disable(
@@ -70,6 +79,8 @@ pub(crate) async fn disable(
             "nobody can disable themselves; ask another admin, or revoke the token with `DELETE /tokens/{id}`".to_owned(),
         ));
     }
-    app.store.disable_principal(&name, &By::new(caller.actor(), &app.audit_key)).await?;
+    app.store
+        .disable_principal(&name, &By::new(caller.actor(), &app.audit_key))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -23,7 +23,11 @@ fn shown(release: slipway_store::Release) -> Shown {
     Shown {
         id: release.id,
         closures: release.closures,
-        source: Source { flake_ref: release.flake_ref, rev: release.rev, nar_hash: release.nar_hash },
+        source: Source {
+            flake_ref: release.flake_ref,
+            rev: release.rev,
+            nar_hash: release.nar_hash,
+        },
         message: release.message,
         author: release.author,
         created_at: release.created_at,
@@ -32,7 +36,7 @@ fn shown(release: slipway_store::Release) -> Shown {
 
 /// List releases
 #[utoipa::path(
-    get, path = route::RELEASES, tag = "releases", params(PageQuery),
+    get, path = route::RELEASES, operation_id = "list_releases", tag = "releases", params(PageQuery),
     responses((status = 200, description = "A page, the newest first", body = Page<Shown>))
 )]
 pub(crate) async fn list(
@@ -50,7 +54,7 @@ pub(crate) async fn list(
 /// All wrong host names and paths are told at once. The closures need not be built yet: whether a host can fetch its
 /// own is found out when a rollout stages it, before anything is activated.
 #[utoipa::path(
-    post, path = route::RELEASES, tag = "releases", request_body = CreateRelease,
+    post, path = route::RELEASES, operation_id = "create_release", tag = "releases", request_body = CreateRelease,
     responses((status = 201, description = "The release", body = Shown))
 )]
 pub(crate) async fn create(
@@ -59,18 +63,29 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<CreateRelease>,
 ) -> Result<(StatusCode, Json<Shown>)> {
     text::check_opt("message", request.message.as_deref(), text::MESSAGE)?;
-    text::check_opt("source.flake_ref", request.source.flake_ref.as_deref(), text::MESSAGE)?;
+    text::check_opt(
+        "source.flake_ref",
+        request.source.flake_ref.as_deref(),
+        text::MESSAGE,
+    )?;
     text::check_opt("source.rev", request.source.rev.as_deref(), text::LABEL)?;
     text::check_opt("source.nar_hash", request.source.nar_hash.as_deref(), text::LABEL)?;
     if request.closures.is_empty() {
-        return Err(ApiError::field("closures", "it is empty; name at least one host and its closure"));
+        return Err(ApiError::field(
+            "closures",
+            "it is empty; name at least one host and its closure",
+        ));
     }
     let (closures, mut wrong) = read_closures(&request.closures, &app.store_dir);
     if !wrong.is_empty() {
         // Only now that something is wrong: otherwise the store finds unknown hosts by itself.
         wrong.extend(unknown_hosts(&app, closures.keys()).await?);
         wrong.sort_by(|a, b| a.field.cmp(&b.field));
-        let detail = format!("{} of {} closures cannot be used", wrong.len(), request.closures.len());
+        let detail = format!(
+            "{} of {} closures cannot be used",
+            wrong.len(),
+            request.closures.len()
+        );
         return Err(ApiError::Invalid(detail, wrong));
     }
     let new = NewRelease {
@@ -95,10 +110,16 @@ fn read_closures(
         let field = || format!("closures.{}", host.chars().take(80).collect::<String>());
         let (name, closure) = (host.parse::<HostName>(), store_dir.parse(path));
         if let Err(error) = &name {
-            wrong.push(FieldProblem { field: field(), detail: error.to_string() });
+            wrong.push(FieldProblem {
+                field: field(),
+                detail: error.to_string(),
+            });
         }
         if let Err(error) = &closure {
-            wrong.push(FieldProblem { field: field(), detail: error.to_string() });
+            wrong.push(FieldProblem {
+                field: field(),
+                detail: error.to_string(),
+            });
         }
         if let (Ok(name), Ok(closure)) = (name, closure) {
             closures.insert(name, closure);
@@ -108,19 +129,27 @@ fn read_closures(
 }
 
 async fn unknown_hosts(app: &App, names: impl Iterator<Item = &HostName>) -> Result<Vec<FieldProblem>> {
-    let known: BTreeSet<HostName> = app.store.list_hosts(None).await?.into_iter().map(|host| host.name).collect();
+    let known: BTreeSet<HostName> = app
+        .store
+        .list_hosts(None)
+        .await?
+        .into_iter()
+        .map(|host| host.name)
+        .collect();
     let unknown = names.filter(|name| !known.contains(name));
     Ok(unknown
         .map(|name| FieldProblem {
             field: format!("closures.{name}"),
-            detail: format!("there is no host `{name}`, or it was retired; `slipway host list` shows those that there are"),
+            detail: format!(
+                "there is no host `{name}`, or it was retired; `slipway host list` shows those that there are"
+            ),
         })
         .collect())
 }
 
 /// Show a release
 #[utoipa::path(
-    get, path = route::RELEASE, tag = "releases", params(("id" = ReleaseId, Path, description = "Its id")),
+    get, path = route::RELEASE, operation_id = "get_release", tag = "releases", params(("id" = ReleaseId, Path, description = "Its id")),
     responses((status = 200, description = "The release", body = Shown))
 )]
 pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Result<Json<Shown>> {

@@ -8,7 +8,9 @@ use slipway_domain::{Role, RolloutId, plan};
 use slipway_store::{NewRollout, RolloutDetail, StoreError};
 use slipway_wire::Problem;
 use slipway_wire::page::Page;
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout as Shown, RolloutQuery, RolloutSummary, Step};
+use slipway_wire::rollout::{
+    CreateCommand, CreateRollout, Rollout as Shown, RolloutQuery, RolloutSummary, Step,
+};
 use slipway_wire::route;
 
 use super::{cursor, page, strategy_problems};
@@ -55,7 +57,7 @@ fn shown(rollout: RolloutDetail) -> Shown {
 
 /// List rollouts
 #[utoipa::path(
-    get, path = route::ROLLOUTS, tag = "rollouts", params(RolloutQuery),
+    get, path = route::ROLLOUTS, operation_id = "list_rollouts", tag = "rollouts", params(RolloutQuery),
     responses((status = 200, description = "A page, the newest first", body = Page<RolloutSummary>))
 )]
 pub(crate) async fn list(
@@ -69,7 +71,12 @@ pub(crate) async fn list(
         None => None,
     };
     let found = app.store.list_rollouts(environment, after, limit + 1).await?;
-    Ok(Json(page(found, limit, |rollout| rollout.id.to_string(), summary)))
+    Ok(Json(page(
+        found,
+        limit,
+        |rollout| rollout.id.to_string(),
+        summary,
+    )))
 }
 
 /// Start a rollout
@@ -77,7 +84,7 @@ pub(crate) async fn list(
 /// To the hosts of the environment that the release has a closure for. It begins by itself, or once somebody other than
 /// its author approved it where the environment asks for that.
 #[utoipa::path(
-    post, path = route::ROLLOUTS, tag = "rollouts", request_body = CreateRollout,
+    post, path = route::ROLLOUTS, operation_id = "create_rollout", tag = "rollouts", request_body = CreateRollout,
     responses(
         (status = 201, description = "The rollout", body = Shown),
         (status = 409, description = "Another rollout of the environment is under way", body = Problem, content_type = "application/problem+json"),
@@ -91,12 +98,19 @@ pub(crate) async fn create(
     let environment = app.store.get_environment_by_name(&request.environment).await?;
     // Told first, as it makes everything else moot; the store makes sure.
     if let Some(rollout) = environment.open_rollout {
-        return Err(StoreError::EnvironmentBusy { environment: environment.name, rollout }.into());
+        return Err(StoreError::EnvironmentBusy {
+            environment: environment.name,
+            rollout,
+        }
+        .into());
     }
     let release = app.store.get_release(request.release).await?;
     let fleet = app.store.list_release_hosts(release.id, environment.id).await?;
     if fleet.is_empty() {
-        return Err(StoreError::NoHosts { environment: environment.name }.into());
+        return Err(StoreError::NoHosts {
+            environment: environment.name,
+        }
+        .into());
     }
     let strategy = request.strategy.unwrap_or(environment.strategy);
     strategy.check(&fleet).map_err(strategy_problems)?;
@@ -115,7 +129,7 @@ pub(crate) async fn create(
 
 /// Show a rollout
 #[utoipa::path(
-    get, path = route::ROLLOUT, tag = "rollouts", params(("id" = RolloutId, Path, description = "Its id")),
+    get, path = route::ROLLOUT, operation_id = "get_rollout", tag = "rollouts", params(("id" = RolloutId, Path, description = "Its id")),
     responses((status = 200, description = "The rollout with all its steps", body = Shown))
 )]
 pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Result<Json<Shown>> {
@@ -127,7 +141,7 @@ pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<Rollout
 /// The worker carries it out; events tell when, and what came of it. Approving takes the role `approver`, and somebody
 /// other than the author.
 #[utoipa::path(
-    post, path = route::ROLLOUT_COMMANDS, tag = "rollouts", request_body = CreateCommand,
+    post, path = route::ROLLOUT_COMMANDS, operation_id = "command_rollout", tag = "rollouts", request_body = CreateCommand,
     params(("id" = RolloutId, Path, description = "Its id")),
     responses(
         (status = 202, description = "The rollout as it stands, with the command among those waiting", body = Shown),
@@ -147,8 +161,19 @@ pub(crate) async fn command(
             caller.name, caller.role
         )));
     }
-    app.store.request_command(id, request.command, caller.id, request.reason.as_deref(), &app.audit_key).await?;
+    app.store
+        .request_command(
+            id,
+            request.command,
+            caller.id,
+            request.reason.as_deref(),
+            &app.audit_key,
+        )
+        .await?;
     tracing::info!(rollout_id = %id, command = request.command.as_str(), "a command was given");
     app.wake.publish_rollout(id).await;
-    Ok((StatusCode::ACCEPTED, Json(shown(app.store.get_rollout(id).await?))))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(shown(app.store.get_rollout(id).await?)),
+    ))
 }

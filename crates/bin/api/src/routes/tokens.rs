@@ -45,7 +45,7 @@ async fn visible(app: &App, caller: &Principal) -> Result<Vec<slipway_store::Tok
 ///
 /// An admin sees all of them, anybody else their own. No secrets.
 #[utoipa::path(
-    get, path = route::TOKENS, tag = "access",
+    get, path = route::TOKENS, operation_id = "list_tokens", tag = "access",
     responses((status = 200, description = "Tokens, the newest first, revoked ones too", body = Page<Shown>))
 )]
 pub(crate) async fn list(State(app): State<App>, caller: Principal) -> Result<Json<Page<Shown>>> {
@@ -57,7 +57,7 @@ pub(crate) async fn list(State(app): State<App>, caller: Principal) -> Result<Js
 ///
 /// For oneself, or with the role `admin` for any principal.
 #[utoipa::path(
-    post, path = route::TOKENS, tag = "access", request_body = CreateToken,
+    post, path = route::TOKENS, operation_id = "create_token", tag = "access", request_body = CreateToken,
     responses((status = 201, description = "The token, shown now and never again", body = TokenCreated))
 )]
 pub(crate) async fn create(
@@ -66,8 +66,12 @@ pub(crate) async fn create(
     JsonBody(request): JsonBody<CreateToken>,
 ) -> Result<(StatusCode, Json<TokenCreated>)> {
     text::check("label", &request.label, text::LABEL)?;
-    if let Some(days) = request.expires_in_days.filter(|days| !(1..=MAX_DAYS).contains(days)) {
-        let detail = format!("{days} is out of range; use 1 to {MAX_DAYS}, or leave it out for a token without end");
+    if let Some(days) = request
+        .expires_in_days
+        .filter(|days| !(1..=MAX_DAYS).contains(days))
+    {
+        let detail =
+            format!("{days} is out of range; use 1 to {MAX_DAYS}, or leave it out for a token without end");
         return Err(ApiError::field("expires_in_days", detail));
     }
     let owner = match request.principal {
@@ -80,7 +84,10 @@ pub(crate) async fn create(
             }
             let principal = app.store.get_principal_by_name(&name).await?;
             if principal.disabled_at.is_some() {
-                return Err(ApiError::field("principal", format!("`{name}` is disabled; make another principal")));
+                return Err(ApiError::field(
+                    "principal",
+                    format!("`{name}` is disabled; make another principal"),
+                ));
             }
             principal.id
         }
@@ -93,8 +100,15 @@ pub(crate) async fn create(
         hash,
         expires_in_seconds: request.expires_in_days.map(|days| days * DAY_SECONDS),
     };
-    let made = app.store.create_token(&new, &By::new(caller.actor(), &app.audit_key)).await?;
-    let created = TokenCreated { id: made.id, token, expires_at: made.expires_at };
+    let made = app
+        .store
+        .create_token(&new, &By::new(caller.actor(), &app.audit_key))
+        .await?;
+    let created = TokenCreated {
+        id: made.id,
+        token,
+        expires_at: made.expires_at,
+    };
     Ok((StatusCode::CREATED, Json(created)))
 }
 
@@ -102,7 +116,7 @@ pub(crate) async fn create(
 ///
 /// One's own, or with the role `admin` any. It is refused from the next request on.
 #[utoipa::path(
-    delete, path = route::TOKEN, tag = "access", params(("id" = TokenId, Path, description = "Its id, not its secret")),
+    delete, path = route::TOKEN, operation_id = "revoke_token", tag = "access", params(("id" = TokenId, Path, description = "Its id, not its secret")),
     responses((status = 204, description = "It is revoked, or was already"))
 )]
 pub(crate) async fn revoke(
@@ -114,6 +128,8 @@ pub(crate) async fn revoke(
     if caller.role < Role::Admin && !visible(&app, &caller).await?.iter().any(|token| token.id == id) {
         return Err(ApiError::no_such("token", id, "`slipway token list` shows yours"));
     }
-    app.store.revoke_token(id, &By::new(caller.actor(), &app.audit_key)).await?;
+    app.store
+        .revoke_token(id, &By::new(caller.actor(), &app.audit_key))
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }

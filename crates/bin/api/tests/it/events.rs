@@ -1,0 +1,117 @@
+//! Events and the check of their chain.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::Request;
+use serde_json::json;
+use slipway_wire::route;
+use sqlx::PgPool;
+
+use crate::support::{Answer, TestApp};
+
+async fn waiting(app: &TestApp, path: &str, wait: u32) -> Answer {
+    let request = Request::get(path)
+        .header("authorization", format!("Bearer {}", app.admin))
+        .header("prefer", format!("wait={wait}"));
+    app.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn events_come_in_order_and_in_pages(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1", "web-2"]).await;
+    let id = app.rollout("prod", &["web-1"]).await;
+    let all = app.get(route::EVENTS).await.expect(200).body;
+    let numbers: Vec<i64> = all["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["number"].as_i64().unwrap())
+        .collect();
+    assert_eq!(
+        numbers,
+        (1..=i64::try_from(numbers.len()).unwrap()).collect::<Vec<_>>()
+    );
+    assert!(
+        all["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|event| event["host_name"] == "web-2")
+    );
+    let page = app.get("/api/v1/events?after=2&limit=2").await.expect(200).body;
+    assert_eq!(
+        (&page["items"][0]["number"], &page["next"]),
+        (&json!(3), &json!("4"))
+    );
+    let own = app
+        .get(&route::fill(route::ROLLOUT_EVENTS, &id))
+        .await
+        .expect(200)
+        .body;
+    let own = own["items"].as_array().unwrap();
+    assert_eq!(own.len(), 1, "{own:#?}");
+    assert_eq!(
+        (&own[0]["kind"], &own[0]["rollout"]),
+        (&json!("rollout.created"), &json!(id))
+    );
+    assert_eq!(own[0]["actor"], json!({ "kind": "principal", "name": "admin" }));
+    app.get("/api/v1/events?after=-1")
+        .await
+        .expect(422)
+        .field("after");
+    let unknown = route::fill(route::ROLLOUT_EVENTS, "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10");
+    // At once, although it would wait.
+    let begin = Instant::now();
+    waiting(&app, &unknown, 30).await.expect(404);
+    assert!(begin.elapsed() < Duration::from_secs(2));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn whoever_waits_hears_of_the_next_event(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let id = app.rollout("prod", &["web-1"]).await;
+    let path = route::fill(route::ROLLOUT_EVENTS, &id);
+    let newest = app.get(&path).await.body["items"][0]["number"].as_i64().unwrap();
+    let begin = Instant::now();
+    let after = format!("{path}?after={newest}");
+    let (heard, ()) = tokio::join!(waiting(&app, &after, 30), async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let command = route::fill(route::ROLLOUT_COMMANDS, &id);
+        app.post(&command, json!({ "command": "pause" }))
+            .await
+            .expect(202);
+    });
+    assert_eq!(heard.header("preference-applied"), "wait=30");
+    assert_eq!(heard.body["items"][0]["kind"], "command.requested");
+    assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
+    let none = waiting(&app, &format!("{path}?after={}", newest + 100), 1)
+        .await
+        .expect(200);
+    assert_eq!(none.body, json!({ "items": [] }));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_changed_event_is_found_out(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let good = app.get(route::AUDIT_VERIFY).await.expect(200).body;
+    assert_eq!((&good["whole"], &good["broken_at"]), (&json!(true), &json!(null)));
+    assert_eq!(good["head"].as_str().unwrap().len(), 64);
+    sqlx::query("ALTER TABLE events DISABLE TRIGGER events_append_only")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    sqlx::query("UPDATE events SET cause = 'nothing' WHERE number = 2")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let bad = app.get(route::AUDIT_VERIFY).await.expect(200).body;
+    assert_eq!((&bad["whole"], &bad["broken_at"]), (&json!(false), &json!(2)));
+    assert!(
+        bad["problem"].as_str().unwrap().contains("was changed"),
+        "{bad:#}"
+    );
+}

@@ -1,0 +1,196 @@
+//! Environments and hosts.
+
+use axum::http::Method;
+use serde_json::json;
+use slipway_wire::route;
+use sqlx::PgPool;
+
+use crate::support::{TestApp, observation};
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn environments_are_made_shown_and_changed(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let made = app
+        .post(
+            route::ENVIRONMENTS,
+            json!({ "name": "prod", "strategy": { "canary": 2 }, "approval_required": true }),
+        )
+        .await
+        .expect(201);
+    assert_eq!(
+        (&made.body["strategy"]["canary"], &made.body["approval_required"]),
+        (&json!(2), &json!(true))
+    );
+    let path = route::fill(route::ENVIRONMENT, "prod");
+    let patch = async |body| app.call(Method::PATCH, &path, &app.admin, Some(body)).await;
+    let changed = patch(json!({ "approval_required": false })).await.expect(200);
+    assert_eq!(changed.body["strategy"]["canary"], 2);
+    let changed = patch(json!({ "strategy": { "batch": "50%" } })).await.expect(200);
+    assert_eq!(changed.body["strategy"]["batch"], "50%");
+    assert_eq!(patch(json!({})).await.expect(200).body, changed.body);
+    assert_eq!(app.get(&path).await.expect(200).body, changed.body);
+    assert_eq!(
+        app.get(route::ENVIRONMENTS).await.expect(200).body["items"][0],
+        changed.body
+    );
+
+    assert_eq!(
+        app.post(route::ENVIRONMENTS, json!({ "name": "prod" }))
+            .await
+            .expect(409)
+            .kind(),
+        "conflict"
+    );
+    let unknown = app
+        .get(&route::fill(route::ENVIRONMENT, "test"))
+        .await
+        .expect(404);
+    assert!(
+        unknown.detail().contains("no environment `test`") && unknown.detail().contains("slipway env list")
+    );
+    let malformed = app
+        .get(&route::fill(route::ENVIRONMENT, "Prod_1"))
+        .await
+        .expect(400);
+    assert!(
+        malformed
+            .field("name")
+            .contains("`Prod_1` is not a valid environment name")
+    );
+    assert!(
+        patch(json!({ "strategy": { "verify": { "passes": 0 } } }))
+            .await
+            .expect(422)
+            .field("strategy.verify.passes")
+            .contains("use 1 or more")
+    );
+    let typo = patch(json!({ "aproval_required": true })).await.expect(400);
+    assert!(
+        typo.detail().contains("unknown field `aproval_required`"),
+        "{}",
+        typo.detail()
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_comes_with_a_token_that_is_shown_once(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.post(route::ENVIRONMENTS, json!({ "name": "prod" }))
+        .await
+        .expect(201);
+    let made = app
+        .post(
+            route::HOSTS,
+            json!({ "name": "web-1", "environment": "prod", "labels": { "zone": "a" } }),
+        )
+        .await
+        .expect(201);
+    let first = made.body["token"]["token"].as_str().unwrap().to_owned();
+    let path = route::fill(route::HOST, "web-1");
+    let shown = app.get(&path).await.expect(200);
+    assert_eq!(shown.body["labels"], json!({ "zone": "a" }));
+    assert!(!shown.body.to_string().contains("slw_"));
+    assert_eq!(
+        app.get("/api/v1/hosts?environment=prod").await.expect(200).body["items"][0]["name"],
+        "web-1"
+    );
+
+    let renewed = app
+        .post(&route::fill(route::HOST_TOKEN, "web-1"), json!({}))
+        .await
+        .expect(201);
+    let second = renewed.body["token"].as_str().unwrap();
+    app.call(Method::GET, route::WHOAMI, &first, None)
+        .await
+        .expect(401);
+    app.call(Method::GET, route::WHOAMI, second, None)
+        .await
+        .expect(200);
+    app.call(
+        Method::POST,
+        &route::fill(route::HOST_TOKEN, "web-1"),
+        &app.admin,
+        None,
+    )
+    .await
+    .expect(201);
+    app.post(&route::fill(route::HOST_TOKEN, "web-1"), json!({ "days": 3 }))
+        .await
+        .expect(400);
+
+    app.call(Method::DELETE, &path, &app.admin, None)
+        .await
+        .expect(204);
+    app.call(Method::GET, route::WHOAMI, second, None)
+        .await
+        .expect(401);
+    assert!(app.get(&path).await.expect(200).body["retired_at"].is_string());
+    assert_eq!(app.get(route::HOSTS).await.body["items"], json!([]));
+    let again = app
+        .post(route::HOSTS, json!({ "name": "web-1", "environment": "prod" }))
+        .await
+        .expect(409);
+    assert!(
+        again.detail().contains("already a host named `web-1`"),
+        "{}",
+        again.detail()
+    );
+    app.post(&route::fill(route::HOST_TOKEN, "web-1"), json!({}))
+        .await
+        .expect(409);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_bad_host_is_refused_with_the_cure(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let name = app
+        .post(route::HOSTS, json!({ "name": "Web_1", "environment": "prod" }))
+        .await
+        .expect(400);
+    assert!(
+        name.field("name")
+            .contains("`Web_1` is not a valid host name: use 1 to 63"),
+        "{:#}",
+        name.body
+    );
+    let environment = app
+        .post(route::HOSTS, json!({ "name": "web-2", "environment": "test" }))
+        .await
+        .expect(404);
+    assert!(
+        environment.detail().contains("no environment `test`"),
+        "{}",
+        environment.detail()
+    );
+    let labels = json!({ "name": "web-2", "environment": "prod", "labels": { "": "x", "zone": "a\nb" } });
+    let labels = app.post(route::HOSTS, labels).await.expect(422);
+    assert!(labels.field("labels.").contains("1 to 63"));
+    assert!(labels.field("labels.zone").contains("at most 255"));
+    let unknown = app.get(&route::fill(route::HOST, "web-9")).await.expect(404);
+    assert!(unknown.detail().contains("no host `web-9`") && unknown.detail().contains("slipway host list"));
+    let query = app.get("/api/v1/hosts?enviroment=prod").await.expect(400);
+    assert!(
+        query.detail().contains("unknown field `enviroment`"),
+        "{}",
+        query.detail()
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_clock_that_is_an_hour_off_is_shown_and_no_trouble(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.fleet("prod", &["web-1"]).await.remove(0);
+    let now = app.app.store.now().await.unwrap();
+    let mut seen = observation("web-1");
+    seen["clock"] = serde_json::to_value(now + std::time::Duration::from_hours(1)).unwrap();
+    app.call(Method::POST, route::AGENT_SYNC, &token, Some(seen))
+        .await
+        .expect(200);
+    let host = app.get(&route::fill(route::HOST, "web-1")).await.body;
+    assert!(
+        (3598..=3602).contains(&host["clock_skew_seconds"].as_i64().unwrap()),
+        "{host:#}"
+    );
+    assert_eq!(host["online"], true);
+}

@@ -1,0 +1,14 @@
+//! The API over its real router and real Postgres, and the program as a process.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, also in a helper")]
+
+mod access;
+mod document;
+mod events;
+mod fleet;
+mod http;
+mod process;
+mod releases;
+mod rollouts;
+mod support;
+mod sync;
