@@ -17,7 +17,7 @@ pub enum StoreError {
         name: String,
     },
     /// A name is in use already; also by a host that was retired.
-    #[error("there is already a {what} named `{name}`; choose another name")]
+    #[error("the {what} name `{name}` is taken; choose another")]
     NameTaken {
         /// The kind of thing.
         what: &'static str,

@@ -1,0 +1,225 @@
+//! Observations and assignments.
+
+use std::time::Duration;
+
+use slipway_domain::agent::AttemptReport;
+use slipway_domain::{AttemptId, HostId, Phase, StepState};
+use slipway_testkit::{ScriptedAgent, closure};
+use sqlx::PgPool;
+
+use crate::support::{Fleet, ada, claim, settle, sql, store};
+
+fn agent(fleet: &Fleet, n: usize) -> ScriptedAgent {
+    let (name, id) = fleet.host(n);
+    let live = Some(closure(name.as_str(), 0));
+    ScriptedAgent::new(id, name, live)
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn only_what_is_new_is_news(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let store = &fleet.store;
+    let mut agent = agent(&fleet, 0);
+    let seen = async || {
+        let host = store.get_host_by_name(&fleet.host(0).0).await.unwrap();
+        (host.last_seen_at.unwrap(), host.observed_at.unwrap())
+    };
+    let recorded = agent.sync(store).await.0;
+    assert!(recorded.news, "the first word of a host");
+    assert_eq!((recorded.assignment, recorded.rollout), (None, None));
+    let first = seen().await;
+    assert!(!agent.sync(store).await.0.news);
+    let second = seen().await;
+    assert!(second.0 > first.0);
+    assert_eq!(second.1, first.1, "what it sees did not change");
+
+    let attempt = AttemptId::random();
+    let report = |phase| AttemptReport {
+        attempt,
+        phase,
+        prior: None,
+        verdict: None,
+        message: Some("on its way".to_owned()),
+    };
+    let changes: [&dyn Fn(&mut ScriptedAgent); 5] = [
+        &|a| a.live = Some(closure("prod-0", 1)),
+        &|a| a.boot_default = None,
+        &|a| a.report = Some(report(Phase::Staging)),
+        &|a| a.report = Some(report(Phase::Staged)),
+        &|a| a.unsettled = Some(attempt),
+    ];
+    for (n, change) in changes.iter().enumerate() {
+        change(&mut agent);
+        assert!(agent.sync(store).await.0.news, "{n}");
+        assert!(!agent.sync(store).await.0.news, "{n}");
+    }
+    sql(
+        &pool,
+        "UPDATE hosts SET last_seen_at = now() - interval '45 seconds'",
+    )
+    .await;
+    assert!(agent.sync(store).await.0.news, "it was offline");
+
+    let host = store.get_host_by_name(&agent.name).await.unwrap();
+    assert_eq!(
+        (host.report, host.unsettled),
+        (agent.report.clone(), Some(attempt))
+    );
+    assert_eq!((host.live, host.boot_default), (agent.live.clone(), None));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_clock_is_only_compared(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let store = &fleet.store;
+    let agent = agent(&fleet, 0);
+    let now = store.now().await.unwrap();
+    for (skew, expected) in [
+        (chrono::TimeDelta::hours(1), 3600),
+        (chrono::TimeDelta::hours(-1), -3600),
+        (chrono::TimeDelta::zero(), 0),
+    ] {
+        let recorded = store
+            .record_observation(agent.id, &agent.observation(now + skew))
+            .await;
+        recorded.unwrap();
+        let host = store.get_host_by_name(&agent.name).await.unwrap();
+        let off = host.clock_skew_seconds.unwrap() - expected;
+        assert!((-10..=1).contains(&off), "{off}");
+        assert!(host.online, "its clock does not matter");
+    }
+    for far in [
+        chrono::DateTime::<chrono::Utc>::MAX_UTC,
+        chrono::DateTime::<chrono::Utc>::MIN_UTC,
+    ] {
+        store
+            .record_observation(agent.id, &agent.observation(far))
+            .await
+            .unwrap();
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_text_keeps_a_host_from_reporting(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agent = agent(&fleet, 0);
+    agent.report = Some(AttemptReport {
+        attempt: AttemptId::random(),
+        phase: Phase::StageFailed,
+        prior: None,
+        verdict: None,
+        message: Some("binary \0 noise".to_owned()),
+    });
+    let mut seen = agent.observation(fleet.store.now().await.unwrap());
+    seen.boot_id = "a\0b".to_owned();
+    seen.agent_version = "\0".to_owned();
+    assert!(
+        fleet
+            .store
+            .record_observation(agent.id, &seen)
+            .await
+            .unwrap()
+            .news
+    );
+    assert!(
+        !fleet
+            .store
+            .record_observation(agent.id, &seen)
+            .await
+            .unwrap()
+            .news
+    );
+    let host = fleet.store.get_host_by_name(&agent.name).await.unwrap();
+    assert_eq!(
+        host.report.unwrap().message.as_deref(),
+        Some("binary \u{fffd} noise")
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_unknown_or_retired_host_is_not_recorded(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let agent = agent(&fleet, 0);
+    let seen = agent.observation(fleet.store.now().await.unwrap());
+    let nobody = HostId::generate();
+    let error = fleet.store.record_observation(nobody, &seen).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("there is no host `{nobody}`"));
+    fleet
+        .store
+        .retire_host(&agent.name, &ada(&fleet.key))
+        .await
+        .unwrap();
+    fleet.store.record_observation(agent.id, &seen).await.unwrap_err();
+    fleet.store.touch_seen(&[agent.id]).await.unwrap();
+    assert_eq!(
+        fleet
+            .store
+            .get_host_by_name(&agent.name)
+            .await
+            .unwrap()
+            .last_seen_at,
+        None
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_newest_step_is_the_assignment(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let store = &fleet.store;
+    let mut agent = agent(&fleet, 0);
+    let first = fleet.rollout(1).await;
+    let recorded = agent.sync(store).await.0;
+    assert_eq!(recorded.rollout, Some(first));
+    assert_eq!(recorded.assignment.unwrap().state, StepState::Waiting);
+
+    // The other host was never seen and is skipped.
+    settle(store, &claim(store, "w").await).await.unwrap();
+    let ids = [fleet.host(0).1, fleet.host(1).1, HostId::generate()];
+    let all = store.assignments_for(&ids).await.unwrap();
+    assert_eq!(all.len(), 2);
+    let (assignment, report) = &all[&ids[0]];
+    assert_eq!((assignment.state, report), (StepState::Staging, &None));
+    assert!(assignment.attempt.is_some());
+    assert_eq!(assignment.closure, closure("prod-0", 1));
+    assert_eq!(all[&ids[1]].0.state, StepState::Skipped);
+
+    let recorded = agent.sync(store).await.0;
+    assert_eq!(recorded.assignment.as_ref(), Some(assignment));
+    agent.sync(store).await;
+    let all = store.assignments_for(&ids[..1]).await.unwrap();
+    assert_eq!(all[&ids[0]].1, agent.report);
+    assert!(store.assignments_for(&[]).await.unwrap().is_empty());
+
+    sql(&pool, "UPDATE rollouts SET state = 'failed', finished_at = now()").await;
+    let second = fleet.rollout(2).await;
+    let recorded = agent.sync(store).await.0;
+    assert_eq!(recorded.rollout, Some(second));
+    assert_eq!(recorded.assignment.unwrap().closure, closure("prod-0", 2));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn parked_hosts_stay_online(pool: PgPool) {
+    let fleet = Fleet::of(3).seed(&store(&pool)).await;
+    let store = &fleet.store;
+    let online = async || store.count_hosts().await.unwrap().1;
+    store
+        .touch_seen(&[fleet.host(0).1, fleet.host(1).1])
+        .await
+        .unwrap();
+    assert_eq!(online().await, 2);
+
+    // A row that somebody holds is passed over and not waited for.
+    sql(&pool, "UPDATE hosts SET last_seen_at = NULL").await;
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM hosts WHERE name = 'prod-0' FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let ids: Vec<HostId> = fleet.hosts.values().copied().collect();
+    tokio::time::timeout(Duration::from_secs(5), store.touch_seen(&ids))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(online().await, 2);
+    holder.rollback().await.unwrap();
+}

@@ -1,0 +1,336 @@
+//! Applying changes.
+
+use slipway_domain::decide::{Change, What};
+use slipway_domain::event::Actor;
+use slipway_domain::snapshot::RevertScope;
+use slipway_domain::{AttemptId, CommandId, RolloutId, RolloutState, StepId, StepState};
+use slipway_store::{Applied, Lease, StepInfo, StoreError};
+use slipway_testkit::closure;
+use sqlx::PgPool;
+
+use crate::support::{Fleet, claim, sql, store};
+
+struct Bench {
+    fleet: Fleet,
+    rollout: RolloutId,
+    lease: Lease,
+}
+
+impl Bench {
+    async fn new(pool: &PgPool) -> Self {
+        let fleet = Fleet::of(2).seed(&store(pool)).await;
+        let rollout = fleet.rollout(1).await;
+        let lease = claim(&fleet.store, "w").await;
+        Self {
+            fleet,
+            rollout,
+            lease,
+        }
+    }
+
+    async fn steps(&self) -> Vec<StepInfo> {
+        self.fleet.store.get_rollout(self.rollout).await.unwrap().steps
+    }
+
+    async fn apply(&self, whats: Vec<What>) -> Result<Applied, StoreError> {
+        let changes: Vec<Change> = whats
+            .into_iter()
+            .map(|what| Change {
+                what,
+                actor: Actor::Rules,
+                cause: "a cause".to_owned(),
+            })
+            .collect();
+        self.fleet
+            .store
+            .apply(&self.lease, &changes, &self.fleet.key)
+            .await
+    }
+
+    /// Nothing but an error comes of it.
+    async fn refused(&self, whats: Vec<What>) -> StoreError {
+        let before = (
+            self.fleet.store.get_rollout(self.rollout).await.unwrap(),
+            self.fleet.store.event_head().await.unwrap(),
+        );
+        let error = self.apply(whats).await.unwrap_err();
+        let after = (
+            self.fleet.store.get_rollout(self.rollout).await.unwrap(),
+            self.fleet.store.event_head().await.unwrap(),
+        );
+        assert_eq!(before, after, "{error}");
+        error
+    }
+}
+
+fn step(step: StepId, from: StepState, to: StepState) -> What {
+    What::Step {
+        step,
+        from,
+        to,
+        attempt: None,
+        reset_failures: false,
+    }
+}
+
+fn rollout(from: RolloutState, to: RolloutState, scope: Option<RevertScope>) -> What {
+    What::Rollout { from, to, scope }
+}
+
+use RolloutState as R;
+use StepState as S;
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_step_keeps_attempt_failures_prior_and_reason(pool: PgPool) {
+    let bench = Bench::new(&pool).await;
+    let id = bench.steps().await[0].id;
+    let host = bench.steps().await[0].host;
+    let attempt = AttemptId::random();
+    let begin = What::Step {
+        step: id,
+        from: S::Waiting,
+        to: S::Staging,
+        attempt: Some(attempt),
+        reset_failures: false,
+    };
+    let since = bench.steps().await[0].since;
+    let applied = bench.apply(vec![begin]).await.unwrap();
+    assert_eq!(applied.state, R::Staging);
+    assert_eq!(applied.hosts.len(), 1, "only the host whose step changed");
+    assert_eq!(applied.hosts[0].0, host);
+    assert_eq!(
+        (applied.hosts[0].1.state, applied.hosts[0].1.attempt),
+        (S::Staging, Some(attempt))
+    );
+    let now = &bench.steps().await[0];
+    assert_eq!(
+        (now.state, now.attempt, now.failures, &now.reason),
+        (S::Staging, Some(attempt), 0, &None)
+    );
+    assert!(now.since > since);
+
+    let prior = What::Prior {
+        step: id,
+        prior: closure("prod-0", 0),
+    };
+    let since = now.since;
+    bench.apply(vec![prior]).await.unwrap();
+    let now = &bench.steps().await[0];
+    assert_eq!(
+        (now.prior.clone(), now.since),
+        (Some(closure("prod-0", 0)), since),
+        "no change of state"
+    );
+
+    for (from, to, failures) in [
+        (S::Staging, S::Staged, 0),
+        (S::Staged, S::Activating, 0),
+        (S::Activating, S::Reverting, 0),
+        (S::Reverting, S::Stuck, 1),
+        (S::Stuck, S::Reverted, 2),
+    ] {
+        bench.apply(vec![step(id, from, to)]).await.unwrap();
+        let now = &bench.steps().await[0];
+        assert_eq!(
+            (now.state, now.failures, now.attempt),
+            (to, failures, Some(attempt)),
+            "{to}"
+        );
+        let explained = matches!(to, S::Reverting | S::Stuck | S::Reverted);
+        assert_eq!(now.reason.as_deref(), explained.then_some("a cause"), "{to}");
+    }
+    let again = What::Step {
+        step: id,
+        from: S::Reverted,
+        to: S::Waiting,
+        attempt: None,
+        reset_failures: true,
+    };
+    bench.apply(vec![again]).await.unwrap();
+    let now = &bench.steps().await[0];
+    assert_eq!((now.state, now.failures, &now.reason), (S::Waiting, 0, &None));
+    assert_eq!(
+        now.prior,
+        Some(closure("prod-0", 0)),
+        "what ran before is not forgotten"
+    );
+
+    let events = bench
+        .fleet
+        .store
+        .list_events(bench.rollout, 0, 100)
+        .await
+        .unwrap();
+    let last = events.last().unwrap();
+    assert_eq!((last.event.step, last.event.host), (Some(id), Some(host)));
+    assert_eq!(
+        (last.event.from.as_deref(), last.event.to.as_deref()),
+        (Some("reverted"), Some("waiting"))
+    );
+    assert_eq!(last.host_name.as_ref().unwrap().as_str(), "prod-0");
+    assert_eq!(events.len(), 9, "one for each change, and its making");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_keeps_scope_reason_and_its_end(pool: PgPool) {
+    let bench = Bench::new(&pool).await;
+    let now = async || {
+        bench
+            .fleet
+            .store
+            .get_rollout(bench.rollout)
+            .await
+            .unwrap()
+            .summary
+    };
+    bench
+        .apply(vec![rollout(R::Staging, R::Rolling, None)])
+        .await
+        .unwrap();
+    assert_eq!((now().await.state, now().await.reason), (R::Rolling, None));
+    bench
+        .apply(vec![rollout(R::Rolling, R::Reverting, Some(RevertScope::All))])
+        .await
+        .unwrap();
+    let before = now().await;
+    assert_eq!(
+        (before.scope, before.reason.as_deref()),
+        (Some(RevertScope::All), Some("a cause"))
+    );
+    bench
+        .apply(vec![What::Scope(RevertScope::InFlight)])
+        .await
+        .unwrap();
+    assert_eq!(
+        (now().await.scope, now().await.since),
+        (Some(RevertScope::InFlight), before.since)
+    );
+    bench
+        .apply(vec![rollout(R::Reverting, R::Aborted, None)])
+        .await
+        .unwrap();
+    let after = now().await;
+    assert_eq!(
+        (after.state, after.scope),
+        (R::Aborted, Some(RevertScope::InFlight))
+    );
+    assert_eq!(after.finished_at, Some(after.since));
+    let error = bench.refused(vec![What::Scope(RevertScope::All)]).await;
+    assert!(
+        error.to_string().contains("only one that goes back has a scope"),
+        "{error}"
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn all_or_nothing(pool: PgPool) {
+    let bench = Bench::new(&pool).await;
+    let steps = bench.steps().await;
+    let good = step(steps[0].id, S::Waiting, S::Skipped);
+
+    let error = bench
+        .refused(vec![good.clone(), step(steps[1].id, S::Staging, S::Staged)])
+        .await;
+    assert!(matches!(error, StoreError::StaleLease { .. }), "{error:?}");
+    assert!(error.to_string().contains("is waiting, not staging"), "{error}");
+    let error = bench
+        .refused(vec![good.clone(), rollout(R::Rolling, R::Succeeded, None)])
+        .await;
+    assert!(
+        error.to_string().contains("it is staging, not rolling"),
+        "{error}"
+    );
+    let error = bench
+        .refused(vec![good.clone(), step(steps[1].id, S::Waiting, S::Verified)])
+        .await;
+    assert!(matches!(error, StoreError::IllegalChange(_)), "{error:?}");
+    let error = bench
+        .refused(vec![good.clone(), rollout(R::Staging, R::Succeeded, None)])
+        .await;
+    assert!(
+        error.to_string().ends_with("from staging to succeeded"),
+        "{error}"
+    );
+    let stranger = StepId::generate();
+    let error = bench
+        .refused(vec![good.clone(), step(stranger, S::Waiting, S::Skipped)])
+        .await;
+    assert_eq!(
+        error.to_string(),
+        format!("there is no step of this rollout `{stranger}`")
+    );
+    let command = What::Command {
+        command: CommandId::generate(),
+        refused: None,
+    };
+    let error = bench.refused(vec![good.clone(), command]).await;
+    assert!(error.to_string().contains("was taken already"), "{error}");
+
+    bench.apply(vec![good.clone()]).await.unwrap();
+    let error = bench.refused(vec![good]).await;
+    assert!(error.to_string().contains("is skipped, not waiting"), "{error}");
+}
+
+/// Two changes of one step in one go: the second starts from what the first made.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn changes_follow_one_another(pool: PgPool) {
+    let bench = Bench::new(&pool).await;
+    let id = bench.steps().await[0].id;
+    bench
+        .apply(vec![
+            step(id, S::Waiting, S::Reverted),
+            step(id, S::Reverted, S::Waiting),
+        ])
+        .await
+        .unwrap();
+    let now = &bench.steps().await[0];
+    assert_eq!((now.state, now.failures), (S::Waiting, 1));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_with_a_newer_step_is_not_woken(pool: PgPool) {
+    let bench = Bench::new(&pool).await;
+    sql(&pool, "UPDATE steps SET state = 'stuck'").await;
+    sql(&pool, "UPDATE rollouts SET state = 'failed', finished_at = now()").await;
+    let mut plan = bench.fleet.plan(bench.fleet.release(2).await);
+    plan.waves = vec![vec![bench.fleet.host(0).0]];
+    bench
+        .fleet
+        .store
+        .create_rollout(&plan, &bench.fleet.key)
+        .await
+        .unwrap();
+    let steps = bench.steps().await;
+    let applied = bench
+        .apply(steps.iter().map(|s| step(s.id, S::Stuck, S::Reverted)).collect())
+        .await
+        .unwrap();
+    let woken: Vec<_> = applied.hosts.iter().map(|(host, _)| *host).collect();
+    assert_eq!(woken, [bench.fleet.host(1).1]);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_whole_fleet_changes_in_one_go(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    sql(
+        &pool,
+        "INSERT INTO hosts (id, environment_id, name, last_seen_at)
+         SELECT gen_random_uuid(), e.id, 'bulk-' || n, now() FROM environments e, generate_series(1, 1000) n",
+    )
+    .await;
+    let rollout = fleet.rollout(1).await;
+    sql(
+        &pool,
+        "INSERT INTO steps (id, rollout_id, host_id, wave, closure)
+         SELECT gen_random_uuid(), r.id, h.id, 1, '/nix/store/00000000000000000000000000000001-' || h.name
+         FROM rollouts r, hosts h WHERE h.name LIKE 'bulk-%'",
+    )
+    .await;
+    let lease = claim(&fleet.store, "w").await;
+    let applied = crate::support::settle(&fleet.store, &lease).await.unwrap();
+    assert_eq!(applied[0].hosts.len(), 1001);
+    let counts = fleet.store.get_rollout(rollout).await.unwrap().summary.counts;
+    assert_eq!(counts, [(S::Staging, 1000), (S::Skipped, 1)].into());
+    let report = fleet.store.verify_chain(&fleet.key).await.unwrap();
+    assert_eq!((report.broken, report.events > 1001), (None, true));
+}

@@ -1,0 +1,297 @@
+//! The event chain.
+
+use slipway_domain::event::{GENESIS, chain_hash};
+use slipway_domain::{Role, RolloutId};
+use slipway_store::{AuditKey, Store};
+use slipway_testkit::audit_key;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::support::{Fleet, ada, claim, settings, settle, sql, store};
+
+async fn events(pool: &PgPool) -> (Store, AuditKey) {
+    let fleet = Fleet::of(3).seed(&store(pool)).await;
+    fleet.rollout(1).await;
+    settle(&fleet.store, &claim(&fleet.store, "w").await)
+        .await
+        .unwrap();
+    (fleet.store, fleet.key)
+}
+
+/// The number of the first event that is wrong, and why.
+async fn broken(store: &Store, key: &AuditKey) -> Option<(i64, String)> {
+    let report = store.verify_chain(key).await.unwrap();
+    report.broken.map(|broken| (broken.number, broken.problem))
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_empty_chain_is_whole(pool: PgPool) {
+    let report = store(&pool).verify_chain(&audit_key()).await.unwrap();
+    assert_eq!(
+        (report.events, report.head, report.unsealed, report.broken),
+        (0, GENESIS, 0, None)
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_is_downloaded_can_be_checked_by_anybody(pool: PgPool) {
+    let (store, key) = events(&pool).await;
+    let (mut after, mut hash) = (0, GENESIS);
+    loop {
+        let page = store.list_all_events(after, 5).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = last.number;
+        for record in &page {
+            hash = chain_hash(&hash, record.number, record.at, &record.event);
+            assert_eq!(hash, record.hash);
+            assert!(key.is_seal(&hash, &record.seal));
+            assert_eq!(record.seal_key, key.fingerprint());
+        }
+    }
+    let head = store.event_head().await.unwrap();
+    assert_eq!((head.number, head.hash), (after, hash));
+    let report = store.verify_chain(&key).await.unwrap();
+    assert_eq!((report.events, report.head, report.broken), (after, hash, None));
+    assert!(
+        store
+            .list_events(RolloutId::generate(), 0, 5)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn appends_at_the_same_time_keep_the_chain_whole(options: PgPoolOptions, connect: PgConnectOptions) {
+    let pool = options.connect_with(connect.clone()).await.unwrap();
+    let wide = Store::connect(&settings(&connect, None), "race");
+    let tasks: Vec<_> = (0..8)
+        .map(|task| {
+            let store = wide.clone();
+            tokio::spawn(async move {
+                let key = audit_key();
+                for n in 0..20 {
+                    let name = format!("p-{task}-{n}").parse().unwrap();
+                    store
+                        .create_principal(&name, Role::Viewer, &ada(&key))
+                        .await
+                        .unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    wide.close().await;
+    let report = store(&pool).verify_chain(&audit_key()).await.unwrap();
+    assert_eq!((report.events, report.broken), (160, None));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn events_cannot_be_changed_by_accident(pool: PgPool) {
+    let (store, key) = events(&pool).await;
+    for (text, name) in [
+        ("UPDATE events SET cause = 'x' WHERE number = 1", "UPDATE"),
+        ("DELETE FROM events WHERE number = 1", "DELETE"),
+        ("TRUNCATE events", "TRUNCATE"),
+    ] {
+        let error = sqlx::query(text).execute(&pool).await.unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("events are append-only: {name} refused")),
+            "{error}"
+        );
+    }
+    assert_eq!(broken(&store, &key).await, None);
+}
+
+/// Every column there is, so that a new one that no hash covers is found here.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_change_of_any_column_is_found(pool: PgPool) {
+    let (store, key) = events(&pool).await;
+    sql(
+        &pool,
+        "ALTER TABLE events DISABLE TRIGGER USER; CREATE TABLE backup AS TABLE events",
+    )
+    .await;
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "SELECT column_name::text, data_type::text FROM information_schema.columns
+         WHERE table_name = 'events' ORDER BY ordinal_position",
+    )
+    .fetch_all(&pool)
+    .await
+    .unwrap();
+    assert_eq!(columns.len(), 15);
+    for (column, kind) in columns {
+        let mut forgeries = match (column.as_str(), kind.as_str()) {
+            ("actor_kind", _) => vec!["'host'", "'rules'", "'console'"],
+            (_, "bigint") => vec!["number + 1000", "-number"],
+            (_, "timestamp with time zone") => vec!["at + interval '1 microsecond'"],
+            (_, "uuid") => vec!["gen_random_uuid()"],
+            (_, "bytea") => vec!["sha256(hash)"],
+            (_, "text") => vec!["'forged'"],
+            (column, kind) => panic!("no forgery for {column}, a {kind}"),
+        };
+        let nullable: bool = sqlx::query_scalar(
+            "SELECT is_nullable = 'YES' FROM information_schema.columns
+             WHERE table_name = 'events' AND column_name = $1",
+        )
+        .bind(&column)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        if nullable {
+            forgeries.push("NULL");
+        }
+        let mut tried = 0;
+        for forgery in forgeries {
+            let changed = sql(
+                &pool,
+                &format!(
+                    "UPDATE events SET {column} = {forgery}
+                     WHERE number = 9 AND {column} IS DISTINCT FROM {forgery}"
+                ),
+            )
+            .await;
+            let found = broken(&store, &key).await;
+            tried += changed;
+            if changed == 0 {
+                assert_eq!(found, None, "{column} is {forgery} already");
+            } else {
+                let (number, problem) = found.unwrap_or_else(|| panic!("{column} = {forgery} was not found"));
+                let expected = if forgery == "-number" { 1 } else { 9 };
+                assert_eq!(number, expected, "{column} = {forgery}: {problem}");
+            }
+            sql(&pool, "DELETE FROM events; INSERT INTO events TABLE backup").await;
+        }
+        assert!(tried > 0, "no forgery changed {column}");
+    }
+    assert_eq!(broken(&store, &key).await, None);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_is_left_out_moved_or_slipped_in_is_found(pool: PgPool) {
+    let (store, key) = events(&pool).await;
+    sql(
+        &pool,
+        "ALTER TABLE events DISABLE TRIGGER USER; CREATE TABLE backup AS TABLE events",
+    )
+    .await;
+    sql(&pool, "CREATE TABLE head_backup AS TABLE event_head").await;
+    let count = store.event_head().await.unwrap().number;
+    let last = format!("DELETE FROM events WHERE number = {count}");
+    for (forgery, number, problem) in [
+        ("DELETE FROM events WHERE number = 4", 4, "it is missing"),
+        ("DELETE FROM events WHERE number = 1", 1, "it is missing"),
+        (last.as_str(), count, "the chain ends after"),
+        ("DELETE FROM events", 1, "the chain ends after 0 events"),
+        ("DELETE FROM events WHERE number = 4; UPDATE events SET number = number - 1 WHERE number > 4", 4, "its hash"),
+        (
+            "UPDATE events SET number = CASE number WHEN 4 THEN -5 ELSE -4 END WHERE number IN (4, 5);
+             UPDATE events SET number = -number WHERE number < 0",
+            4,
+            "its hash",
+        ),
+        (
+            "INSERT INTO events SELECT 0, at, actor_kind, actor_name, kind, environment_id, rollout_id, step_id,
+                    host_id, from_state, to_state, cause, hash, seal, seal_key FROM events WHERE number = 1",
+            1,
+            "it is missing: the next event that there is has number 0",
+        ),
+        ("UPDATE event_head SET hash = sha256('x')", count + 1, "another hash"),
+        ("UPDATE event_head SET number = number + 1", count + 1, "its head says"),
+        ("DELETE FROM event_head", count + 1, "head is missing"),
+    ] {
+        sql(&pool, forgery).await;
+        let (at, why) = broken(&store, &key).await.unwrap_or_else(|| panic!("{forgery} was not found"));
+        assert_eq!(at, number, "{forgery}: {why}");
+        assert!(why.contains(problem), "{forgery}: {why}");
+        sql(
+            &pool,
+            "DELETE FROM events; INSERT INTO events TABLE backup;
+             DELETE FROM event_head; INSERT INTO event_head TABLE head_backup",
+        )
+        .await;
+    }
+    assert_eq!(broken(&store, &key).await, None);
+}
+
+/// Somebody who knows how the chain is made computes it anew. Without the key the seals give it away.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_chain_computed_anew_lacks_the_seals(pool: PgPool) {
+    let (store, key) = events(&pool).await;
+    let thief = AuditKey::from_bytes(b"a guess");
+    sql(&pool, "ALTER TABLE events DISABLE TRIGGER USER").await;
+    let all = store.list_all_events(0, 1000).await.unwrap();
+    let forge = async |from: i64, fingerprint: &str| {
+        let mut hash = GENESIS;
+        for record in &all {
+            let mut event = record.event.clone();
+            if record.number >= from {
+                event.cause = "nothing happened".to_owned();
+            }
+            hash = chain_hash(&hash, record.number, record.at, &event);
+            let (seal, seal_key) = if record.number >= from {
+                (thief.seal(&hash), fingerprint)
+            } else {
+                (record.seal, record.seal_key.as_str())
+            };
+            sqlx::query(
+                "UPDATE events SET cause = $2, hash = $3, seal = $4, seal_key = $5 WHERE number = $1",
+            )
+            .bind(record.number)
+            .bind(event.cause)
+            .bind(hash.as_slice())
+            .bind(seal.as_slice())
+            .bind(seal_key)
+            .execute(&pool)
+            .await
+            .unwrap();
+        }
+        sqlx::query("UPDATE event_head SET hash = $1")
+            .bind(hash.as_slice())
+            .execute(&pool)
+            .await
+            .unwrap();
+    };
+    forge(5, key.fingerprint()).await;
+    let (number, why) = broken(&store, &key).await.unwrap();
+    assert_eq!(
+        (number, why.as_str()),
+        (5, "its seal was not made with the control plane's key")
+    );
+    forge(5, thief.fingerprint()).await;
+    let (number, why) = broken(&store, &key).await.unwrap();
+    assert_eq!(number, 5, "{why}");
+    assert!(why.contains("sealed with another key"), "{why}");
+    forge(1, thief.fingerprint()).await;
+    let report = store.verify_chain(&key).await.unwrap();
+    assert_eq!(
+        report.unsealed, report.events,
+        "nothing is sealed with our key any more, and it says so"
+    );
+}
+
+/// A change of `SECRET_KEY`: what was sealed before is checked by its hashes.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn events_sealed_with_an_earlier_key_are_counted(pool: PgPool) {
+    let (store, _) = events(&pool).await;
+    let new = AuditKey::from_bytes(&[8; 32]);
+    let before = store.event_head().await.unwrap().number;
+    store
+        .create_principal(&"ci".parse().unwrap(), Role::Viewer, &ada(&new))
+        .await
+        .unwrap();
+    let report = store.verify_chain(&new).await.unwrap();
+    assert_eq!(
+        (report.events, report.unsealed, report.broken),
+        (before + 1, before, None)
+    );
+}
+
+#[test]
+fn a_key_does_not_show() {
+    let key = AuditKey::from_bytes(b"c0ffee");
+    assert_eq!(format!("{key:?}"), format!("AuditKey({})", key.fingerprint()));
+    assert_eq!(key.fingerprint().len(), 8);
+}

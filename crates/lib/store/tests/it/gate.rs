@@ -1,0 +1,58 @@
+//! A gate before Postgres that can be shut: to the program it looks as if the server went away.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use slipway_testkit::free_port;
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+pub(crate) struct Gate {
+    pub(crate) port: u16,
+    target: Arc<str>,
+    shut: Option<watch::Sender<()>>,
+}
+
+impl Gate {
+    /// A gate to this address, open.
+    pub(crate) async fn open(target: String) -> Self {
+        let mut gate = Self {
+            port: free_port(),
+            target: target.into(),
+            shut: None,
+        };
+        gate.reopen().await;
+        gate
+    }
+
+    /// Cuts every connection and refuses new ones.
+    pub(crate) fn shut(&mut self) {
+        self.shut = None;
+    }
+
+    pub(crate) async fn reopen(&mut self) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await.unwrap();
+        let (send, mut receive) = watch::channel(());
+        let target = Arc::clone(&self.target);
+        self.shut = Some(send);
+        tokio::spawn(async move {
+            loop {
+                let mut client = tokio::select! {
+                    client = listener.accept() => client.unwrap().0,
+                    _ = receive.changed() => return,
+                };
+                let (target, mut shut) = (Arc::clone(&target), receive.clone());
+                tokio::spawn(async move {
+                    let Ok(mut server) = TcpStream::connect(&*target).await else {
+                        return;
+                    };
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut server) => {}
+                        _ = shut.changed() => {}
+                    }
+                });
+            }
+        });
+    }
+}

@@ -1,0 +1,18 @@
+//! The store against a real Postgres, whose superuser URL is in `DATABASE_URL`. One binary, so that it links once.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
+
+mod access;
+mod agent;
+mod apply;
+mod audit;
+mod fleet;
+mod gate;
+mod lease;
+mod releases;
+mod resilience;
+mod rollouts;
+mod schema;
+mod snapshot;
+mod support;
+mod whole;

@@ -1,0 +1,125 @@
+//! Connections that die, and a server that goes away and comes back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use slipway_domain::{PrincipalName, Role};
+use slipway_store::{Store, StoreError};
+use slipway_testkit::{audit_key, wait_until};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::gate::Gate;
+use crate::support::{ada, settings, store};
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn nothing_acknowledged_is_lost_when_connections_are_killed(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let pool = options.connect_with(connect.clone()).await.unwrap();
+    let wide = Store::connect(&settings(&connect, None), "victim");
+    let done = Arc::new(AtomicBool::new(false));
+    let killer = {
+        let (pool, done) = (pool.clone(), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut killed = 0;
+            while !done.load(Ordering::Relaxed) {
+                let hit: Vec<bool> = sqlx::query_scalar(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                     WHERE application_name = 'victim' AND datname = current_database() AND random() < 0.3",
+                )
+                .fetch_all(&pool)
+                .await
+                .unwrap();
+                killed += hit.len();
+                tokio::time::sleep(Duration::from_millis(15)).await;
+            }
+            killed
+        })
+    };
+    let writers: Vec<_> = (0..8)
+        .map(|task| {
+            let store = wide.clone();
+            tokio::spawn(async move {
+                let key = audit_key();
+                let (mut acknowledged, mut failed) = (Vec::new(), 0);
+                for n in 0..40 {
+                    let name: PrincipalName = format!("p-{task}-{n}").parse().unwrap();
+                    match store.create_principal(&name, Role::Viewer, &ada(&key)).await {
+                        Ok(principal) => acknowledged.push(principal),
+                        Err(StoreError::Unavailable(_)) => failed += 1,
+                        Err(error) => panic!("{error:?}"),
+                    }
+                }
+                (acknowledged, failed)
+            })
+        })
+        .collect();
+    let (mut acknowledged, mut failed) = (Vec::new(), 0);
+    for writer in writers {
+        let (ours, theirs) = writer.await.unwrap();
+        acknowledged.extend(ours);
+        failed += theirs;
+    }
+    done.store(true, Ordering::Relaxed);
+    assert!(killer.await.unwrap() > 0);
+    assert!(
+        failed > 0 && !acknowledged.is_empty(),
+        "{failed} failed, {} did not",
+        acknowledged.len()
+    );
+
+    let store = store(&pool);
+    let kept = store.list_principals().await.unwrap();
+    assert!(acknowledged.iter().all(|principal| kept.contains(principal)));
+    let report = store.verify_chain(&audit_key()).await.unwrap();
+    assert_eq!(report.broken, None);
+    assert_eq!(
+        report.events,
+        i64::try_from(kept.len()).unwrap(),
+        "one event for each that is there"
+    );
+    wide.close().await;
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_server_that_went_away_is_unavailable_and_comes_back(_: PgPoolOptions, connect: PgConnectOptions) {
+    let mut gate = Gate::open(format!("{}:{}", connect.get_host(), connect.get_port())).await;
+    let mut settings = settings(&connect, Some(gate.port));
+    settings.acquire_timeout = Duration::from_secs(1);
+    let store = Store::connect(&settings, "behind-the-gate");
+    store.ping().await.unwrap();
+    gate.shut();
+    for _ in 0..3 {
+        let error = store.list_principals().await.unwrap_err();
+        assert!(error.is_unavailable(), "{error:?}");
+        assert_eq!(error.to_string(), "the database is not available");
+    }
+    gate.reopen().await;
+    wait_until("the database to be back", Duration::from_secs(5), async || {
+        store.ping().await.ok()
+    })
+    .await;
+    // A start does not wait for the database either.
+    gate.shut();
+    let early = Store::connect(&settings, "early");
+    assert!(early.ping().await.unwrap_err().is_unavailable());
+    gate.reopen().await;
+    wait_until("the first connection", Duration::from_secs(5), async || {
+        early.ping().await.ok()
+    })
+    .await;
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_refuses_the_login_is_unavailable_too(_: PgPoolOptions, connect: PgConnectOptions) {
+    let mut wrong = settings(&connect, None);
+    wrong.name = "there-is-no-such-database".to_owned();
+    let error = Store::connect(&wrong, "wrong").ping().await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    let mut wrong = settings(&connect, None);
+    wrong.user = "nobody-of-that-name".to_owned();
+    let error = Store::connect(&wrong, "wrong").ping().await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+}

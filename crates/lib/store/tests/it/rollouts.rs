@@ -1,0 +1,268 @@
+//! Rollouts as the api makes, reads and commands them.
+
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{ReleaseId, RolloutId, RolloutState, StepState};
+use slipway_store::{NewRollout, StoreError};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::support::{Fleet, ada, claim, settings, settle, store};
+use slipway_store::Store;
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_has_a_step_for_every_host_of_its_waves(pool: PgPool) {
+    let fleet = Fleet::of(5).seed(&store(&pool)).await;
+    let release = fleet.release(1).await;
+    let plan = fleet.plan(release);
+    let id = fleet.store.create_rollout(&plan, &fleet.key).await.unwrap();
+    let rollout = fleet.store.get_rollout(id).await.unwrap();
+    assert_eq!(rollout.summary.state, RolloutState::Staging);
+    assert_eq!(rollout.summary.release, release);
+    assert_eq!(
+        (rollout.summary.author.clone(), rollout.summary.approver.clone()),
+        (fleet.author.name.clone(), None)
+    );
+    assert_eq!(rollout.summary.counts, [(StepState::Waiting, 5)].into());
+    let mut at = rollout.steps.iter();
+    for (wave, hosts) in (0..).zip(&plan.waves) {
+        for host in hosts {
+            let step = at.next().unwrap();
+            assert_eq!(
+                (step.wave, &step.name, step.state),
+                (wave, host, StepState::Waiting)
+            );
+        }
+    }
+    assert_eq!(at.next(), None);
+    assert_eq!(fleet.store.find_open_rollouts().await.unwrap(), [id]);
+    let counts = fleet.store.count_rollouts().await.unwrap();
+    assert_eq!(counts.len(), RolloutState::ALL.len());
+    assert_eq!(counts[&RolloutState::Staging], 1);
+    let environment = fleet
+        .store
+        .get_environment_by_name(&fleet.environment.name)
+        .await
+        .unwrap();
+    assert_eq!(environment.open_rollout, Some(id));
+    let events = fleet.store.list_events(id, 0, 10).await.unwrap();
+    assert_eq!(events.len(), 1);
+    assert_eq!(
+        (events[0].event.kind.as_str(), events[0].event.to.as_deref()),
+        ("rollout.created", Some("staging"))
+    );
+    assert!(
+        events[0].event.cause.ends_with("to 5 hosts in 5 waves"),
+        "{}",
+        events[0].event.cause
+    );
+    let nothing = RolloutId::generate();
+    let error = fleet.store.get_rollout(nothing).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("there is no rollout `{nothing}`"));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_cannot_be_rolled_out_is_refused(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let other = Fleet::of(1).environment("dev").seed(&fleet.store).await;
+    let good = fleet.plan(fleet.release(1).await);
+    let refused = async |change: &dyn Fn(&mut NewRollout)| {
+        let mut plan = good.clone();
+        change(&mut plan);
+        fleet
+            .store
+            .create_rollout(&plan, &fleet.key)
+            .await
+            .unwrap_err()
+            .to_string()
+    };
+    let nothing = ReleaseId::generate();
+    assert_eq!(
+        refused(&|p| p.release = nothing).await,
+        format!("there is no release `{nothing}`")
+    );
+    assert_eq!(
+        refused(&|p| p.environment = other.environment.id).await,
+        "not hosts of environment `dev` with a closure in the release: prod-0, prod-1"
+    );
+    assert_eq!(
+        refused(&|p| p.waves.push(vec!["dev-0".parse().unwrap()])).await,
+        "not hosts of environment `prod` with a closure in the release: dev-0"
+    );
+    assert_eq!(
+        refused(&|p| p.waves = vec![vec![]]).await,
+        "the release has no closure for any host of environment `prod`"
+    );
+    assert!(fleet.store.find_open_rollouts().await.unwrap().is_empty());
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn one_open_rollout_an_environment_under_a_race(options: PgPoolOptions, connect: PgConnectOptions) {
+    let pool = options.connect_with(connect.clone()).await.unwrap();
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let plan = fleet.plan(fleet.release(1).await);
+    let wide = Store::connect(&settings(&connect, None), "race");
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let (store, plan, key) = (wide.clone(), plan.clone(), fleet.key.clone());
+            tokio::spawn(async move { store.create_rollout(&plan, &key).await })
+        })
+        .collect();
+    let (mut made, mut refused) = (Vec::new(), Vec::new());
+    for task in tasks {
+        match task.await.unwrap() {
+            Ok(id) => made.push(id),
+            Err(StoreError::EnvironmentBusy { environment, rollout }) => refused.push((environment, rollout)),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!((made.len(), refused.len()), (1, 7));
+    assert!(
+        refused
+            .iter()
+            .all(|(name, id)| *name == fleet.environment.name && *id == made[0])
+    );
+    wide.close().await;
+
+    // The index holds by itself, too.
+    let error = sqlx::query(
+        "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id)
+         SELECT gen_random_uuid(), environment_id, release_id, strategy, state, author_id FROM rollouts",
+    )
+    .execute(&pool)
+    .await
+    .unwrap_err();
+    assert!(error.to_string().contains("rollouts_one_open_idx"), "{error}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn rollouts_are_listed_in_pages(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let other = Fleet::of(1).environment("dev").seed(&fleet.store).await;
+    let mut made = Vec::new();
+    for version in 1..=3 {
+        made.insert(0, fleet.rollout(version).await);
+        settle(&fleet.store, &claim(&fleet.store, "w").await)
+            .await
+            .unwrap();
+    }
+    let elsewhere = other.rollout(1).await;
+    let first = fleet
+        .store
+        .list_rollouts(Some(fleet.environment.id), None, 2)
+        .await
+        .unwrap();
+    let rest = fleet
+        .store
+        .list_rollouts(Some(fleet.environment.id), Some(made[1]), 2)
+        .await
+        .unwrap();
+    let ids: Vec<_> = first.iter().chain(&rest).map(|rollout| rollout.id).collect();
+    assert_eq!(ids, made);
+    assert!(first.iter().all(|rollout| rollout.finished_at.is_some()));
+    let all = fleet.store.list_rollouts(None, None, 10).await.unwrap();
+    assert_eq!((all.len(), all[0].id), (4, elsewhere));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_command_that_does_not_fit_is_refused_at_once(pool: PgPool) {
+    let fleet = Fleet::of(2).approval_required().seed(&store(&pool)).await;
+    let id = fleet.rollout(1).await;
+    let ask = async |kind, who| {
+        fleet
+            .store
+            .request_command(id, kind, who, Some("because"), &fleet.key)
+            .await
+    };
+    let error = ask(CommandKind::Pause, fleet.author.id).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a rollout that is pending_approval cannot take `pause`"
+    );
+    let error = ask(CommandKind::Approve, fleet.author.id).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "whoever started a rollout cannot approve it; ask somebody else"
+    );
+    let command = ask(CommandKind::Approve, fleet.approver.id).await.unwrap();
+
+    let detail = fleet.store.get_rollout(id).await.unwrap();
+    assert_eq!(detail.pending_commands, [CommandKind::Approve]);
+    assert_eq!(
+        detail.summary.state,
+        RolloutState::PendingApproval,
+        "only the worker changes states"
+    );
+    settle(&fleet.store, &claim(&fleet.store, "w").await)
+        .await
+        .unwrap();
+    let detail = fleet.store.get_rollout(id).await.unwrap();
+    assert!(detail.pending_commands.is_empty());
+    assert_eq!(detail.summary.approver, Some(fleet.approver.name.clone()));
+    let commands = fleet.store.list_commands(id).await.unwrap();
+    assert_eq!(
+        (commands.len(), commands[0].id, commands[0].refused.clone()),
+        (1, command, None)
+    );
+    assert!(commands[0].applied_at.is_some());
+    assert_eq!(
+        (&commands[0].by, commands[0].reason.as_deref()),
+        (&fleet.approver.name, Some("because"))
+    );
+
+    let kinds: Vec<_> = fleet.store.list_events(id, 0, 100).await.unwrap();
+    let told = |kind: &str| kinds.iter().find(|event| event.event.kind == kind).unwrap();
+    assert_eq!(
+        told("command.requested").event.actor,
+        told("command.taken").event.actor
+    );
+    assert_eq!(told("command.requested").event.cause, "approve: because");
+    let nothing = RolloutId::generate();
+    let error = fleet
+        .store
+        .request_command(nothing, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), format!("there is no rollout `{nothing}`"));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_late_command_is_refused_by_the_worker(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let id = fleet.rollout(1).await;
+    for _ in 0..2 {
+        fleet
+            .store
+            .request_command(id, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+            .await
+            .unwrap();
+    }
+    let lease = claim(&fleet.store, "w").await;
+    settle(&fleet.store, &lease).await.unwrap();
+    fleet.store.release_lease(&lease).await.unwrap();
+    let commands = fleet.store.list_commands(id).await.unwrap();
+    assert_eq!(commands[0].refused, None);
+    assert!(commands.iter().all(|command| command.applied_at.is_some()));
+    assert_eq!(
+        fleet.store.get_rollout(id).await.unwrap().summary.state,
+        RolloutState::Aborted
+    );
+    let error = fleet
+        .store
+        .request_command(id, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "a rollout that is aborted cannot take `abort`");
+
+    // One that came in while the rollout ended: the worker takes the rollout up again to say no.
+    sqlx::query("UPDATE rollout_commands SET applied_at = NULL, refused = NULL WHERE id = $1")
+        .bind(commands[1].id.as_uuid())
+        .execute(&pool)
+        .await
+        .unwrap();
+    settle(&fleet.store, &claim(&fleet.store, "w").await)
+        .await
+        .unwrap();
+    let refused = fleet.store.list_commands(id).await.unwrap()[1].refused.clone();
+    assert_eq!(refused.as_deref(), Some("the rollout is over (aborted)"));
+    assert!(ada(&fleet.key).actor.name() == "ada");
+}

@@ -1,0 +1,173 @@
+//! Migrations, and what the schema says of states.
+
+use std::collections::BTreeSet;
+
+use slipway_domain::snapshot::{CommandKind, RevertScope};
+use slipway_domain::{Role, RolloutState, StepState};
+use slipway_store::schema::migrate;
+use slipway_store::{MIGRATOR, SchemaState, Store, StoreError};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::support::{settings, sql, store};
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn states_in_the_schema_are_those_of_the_domain(pool: PgPool) {
+    let steps = StepState::ALL.iter().map(|state| state.as_str());
+    let rollouts = RolloutState::ALL.iter().map(|state| state.as_str());
+    let terminal = RolloutState::ALL
+        .iter()
+        .filter(|state| state.is_terminal())
+        .map(|state| state.as_str());
+    let checks: [(&str, Vec<&str>); 7] = [
+        ("steps_state_check", steps.collect()),
+        ("rollouts_state_check", rollouts.collect()),
+        ("rollouts_finished_check", terminal.collect()),
+        (
+            "rollouts_scope_check",
+            vec![RevertScope::All.as_str(), RevertScope::InFlight.as_str()],
+        ),
+        (
+            "rollout_commands_kind_check",
+            CommandKind::ALL.map(CommandKind::as_str).to_vec(),
+        ),
+        ("principals_role_check", Role::ALL.map(Role::as_str).to_vec()),
+        (
+            "events_actor_check",
+            vec!["principal", "host", "rules", "console"],
+        ),
+    ];
+    for (name, expected) in checks {
+        let text: String =
+            sqlx::query_scalar("SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = $1")
+                .bind(name)
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+        // The text between quotes, which is every second piece.
+        let found: BTreeSet<&str> = text.split('\'').skip(1).step_by(2).collect();
+        assert_eq!(found, expected.into_iter().collect(), "{name}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_empty_database_is_pending_and_then_current(pool: PgPool) {
+    let store = store(&pool);
+    let state = store.schema_state().await.unwrap();
+    let SchemaState::Pending(versions) = &state else {
+        panic!("{state:?}")
+    };
+    assert_eq!(versions.len(), MIGRATOR.iter().count());
+    assert!(
+        state.to_string().ends_with("run `slipway-api migrate`"),
+        "{state}"
+    );
+    let settings = settings(&pool.connect_options(), None);
+    assert_eq!(migrate(&settings).await.unwrap(), *versions);
+    assert_eq!(store.schema_state().await.unwrap(), SchemaState::Current);
+    assert!(migrate(&settings).await.unwrap().is_empty());
+}
+
+#[sqlx::test(migrations = false)]
+async fn two_migrators_at_the_same_time(options: PgPoolOptions, connect: PgConnectOptions) {
+    let pool = options.connect_with(connect.clone()).await.unwrap();
+    let settings = settings(&connect, None);
+    let (a, b, c) = tokio::join!(migrate(&settings), migrate(&settings), migrate(&settings));
+    let all = MIGRATOR.iter().count();
+    for applied in [a, b, c] {
+        let applied = applied.unwrap().len();
+        assert!(applied <= all);
+    }
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM _sqlx_migrations")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(usize::try_from(rows).unwrap(), all);
+    assert_eq!(store(&pool).schema_state().await.unwrap(), SchemaState::Current);
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_old_program_on_a_newer_schema_is_refused(pool: PgPool) {
+    sql(
+        &pool,
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (99990101000000, 'of the future', true, 'x', 0)",
+    )
+    .await;
+    let state = store(&pool).schema_state().await.unwrap();
+    assert_eq!(state, SchemaState::Unknown(vec![99_990_101_000_000]));
+    assert!(
+        state
+            .to_string()
+            .contains("run the version that the database belongs to, or a newer one"),
+        "{state}"
+    );
+    let error = migrate(&settings(&pool.connect_options(), None))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Migrate { .. }));
+    assert!(
+        error
+            .to_string()
+            .contains("does not know (the newest is 99990101000000)"),
+        "{error}"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn what_was_edited_or_half_done_is_refused(pool: PgPool) {
+    let store = store(&pool);
+    let first = MIGRATOR.iter().next().unwrap().version;
+    sql(
+        &pool,
+        &format!("UPDATE _sqlx_migrations SET checksum = 'x' WHERE version = {first}"),
+    )
+    .await;
+    let state = store.schema_state().await.unwrap();
+    assert_eq!(state, SchemaState::ChecksumMismatch(vec![first]));
+    assert!(state.to_string().contains("another content"), "{state}");
+    let error = migrate(&settings(&pool.connect_options(), None))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("another content"), "{error}");
+
+    sql(
+        &pool,
+        &format!("UPDATE _sqlx_migrations SET success = false WHERE version = {first}"),
+    )
+    .await;
+    let state = store.schema_state().await.unwrap();
+    assert_eq!(state, SchemaState::Dirty(first));
+    let error = migrate(&settings(&pool.connect_options(), None))
+        .await
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("did not finish: undo what it did by hand"),
+        "{error}"
+    );
+}
+
+#[sqlx::test(migrator = "MIGRATOR")]
+async fn an_older_schema_is_pending(pool: PgPool) {
+    let last = MIGRATOR.iter().last().unwrap().version;
+    sql(
+        &pool,
+        &format!("DELETE FROM _sqlx_migrations WHERE version = {last}"),
+    )
+    .await;
+    let state = store(&pool).schema_state().await.unwrap();
+    assert_eq!(state, SchemaState::Pending(vec![last]));
+}
+
+/// Every session has the limits that it is meant to have.
+#[sqlx::test(migrations = false)]
+async fn sessions_are_limited(_: PgPoolOptions, connect: PgConnectOptions) {
+    let store = Store::connect(&settings(&connect, None), "slipway-test");
+    store.ping().await.unwrap();
+    assert_eq!(store.pool_status().limit, 30);
+    assert_eq!(store.pool_status().open, 1, "opened when needed and no sooner");
+    store.close().await;
+    assert!(store.ping().await.unwrap_err().is_unavailable());
+}

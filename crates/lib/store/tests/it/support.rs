@@ -1,0 +1,89 @@
+//! What several tests share.
+
+use std::time::Duration;
+
+use slipway_domain::decide::decide;
+use slipway_domain::event::Actor;
+use slipway_domain::{AttemptId, Instruction};
+use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
+use slipway_store::{Applied, By, Lease, Store, StoreError};
+use slipway_testkit::{ScriptedAgent, audit_key, closure};
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+
+pub(crate) use slipway_testkit::{Fleet, store};
+
+pub(crate) const SECONDS: u32 = 30;
+
+/// The person at the keyboard.
+pub(crate) fn ada(key: &slipway_store::AuditKey) -> By<'_> {
+    By::new(Actor::Principal("ada".parse().unwrap()), key)
+}
+
+/// Runs SQL that only a test would.
+pub(crate) async fn sql(pool: &PgPool, text: &str) -> u64 {
+    sqlx::raw_sql(text).execute(pool).await.unwrap().rows_affected()
+}
+
+/// The settings that lead to a test's own database, through this port if given.
+pub(crate) fn settings(options: &PgConnectOptions, port: Option<u16>) -> DatabaseSettings {
+    DatabaseSettings {
+        host: DatabaseHost::Tcp(options.get_host().to_owned()),
+        port: port.unwrap_or(options.get_port()),
+        name: options.get_database().unwrap().to_owned(),
+        user: options.get_username().to_owned(),
+        password: None,
+        ssl_mode: SslMode::Disable,
+        ssl_root_cert: None,
+        pool_size: 20,
+        max_overflow: 10,
+        acquire_timeout: Duration::from_secs(5),
+    }
+}
+
+/// The one lease that there is to take.
+pub(crate) async fn claim(store: &Store, worker: &str) -> Lease {
+    let mut leases = store.claim_rollouts(worker, SECONDS, 10).await.unwrap();
+    assert_eq!(leases.len(), 1, "{leases:?}");
+    leases.remove(0)
+}
+
+/// Decides and applies until there is nothing more to decide.
+pub(crate) async fn settle(store: &Store, lease: &Lease) -> Result<Vec<Applied>, StoreError> {
+    let key = audit_key();
+    let mut all = Vec::new();
+    for _ in 0..100 {
+        let (snapshot, now) = store.load_snapshot(lease).await?;
+        let changes = decide(&snapshot, now, &mut AttemptId::random);
+        if changes.is_empty() {
+            return Ok(all);
+        }
+        all.push(store.apply(lease, &changes, &key).await?);
+    }
+    panic!("it never comes to rest");
+}
+
+/// An agent for each host of a fleet, all on version 0.
+pub(crate) fn agents(fleet: &Fleet) -> Vec<ScriptedAgent> {
+    fleet
+        .hosts
+        .iter()
+        .map(|(name, id)| ScriptedAgent::new(*id, name.clone(), Some(closure(name.as_str(), 0))))
+        .collect()
+}
+
+/// Lets every agent report and obey, and the worker decide, until nothing moves.
+pub(crate) async fn drive(fleet: &Fleet, agents: &mut [ScriptedAgent], lease: &Lease) {
+    for _ in 0..50 {
+        let mut moved = false;
+        for agent in agents.iter_mut() {
+            let (recorded, told) = agent.sync(&fleet.store).await;
+            moved |= recorded.news || told != Instruction::Idle;
+        }
+        let applied = settle(&fleet.store, lease).await.unwrap();
+        if !moved && applied.is_empty() {
+            return;
+        }
+    }
+    panic!("it never comes to rest");
+}
