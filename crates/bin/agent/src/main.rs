@@ -1,3 +1,7 @@
-//! Activates, checks, commits or reverts one host
+//! `slipway-agent`: activates, checks, commits or reverts one host.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    slipway_agent::cli::main()
+}

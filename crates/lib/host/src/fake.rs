@@ -280,6 +280,16 @@ impl Host for FakeHost {
         std::future::ready(Ok(()))
     }
 
+    async fn run_attached(&self, job: &Job) -> Exit {
+        let _ = self.start(job).await;
+        loop {
+            if let JobState::Ended(exit) = self.job_state(job.id) {
+                return exit;
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     fn job_state(&self, id: JobId) -> JobState {
         let mut state = self.state();
         Self::settle(&mut state);

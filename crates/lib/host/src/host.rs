@@ -8,7 +8,7 @@ use std::time::Duration;
 use slipway_domain::{AttemptId, StorePath};
 
 use crate::checks::Round;
-use crate::job::{Job, JobId, JobKind, JobState};
+use crate::job::{Exit, Job, JobId, JobKind, JobState};
 use crate::nix::{ProfileError, StageError};
 use crate::runner::RunnerError;
 
@@ -67,6 +67,9 @@ pub trait Host: Send + Sync + 'static {
 
     /// Starts a job; it certainly runs, or is over, when this returns.
     fn start(&self, job: &Job) -> impl Future<Output = Result<(), RunnerError>> + Send;
+
+    /// Runs a job's script here and now, where it cannot be had as a job: it dies with the agent.
+    fn run_attached(&self, job: &Job) -> impl Future<Output = Exit> + Send;
 
     /// How a job stands.
     fn job_state(&self, id: JobId) -> JobState;

@@ -9,13 +9,15 @@ mod files;
 mod supervise;
 
 use std::fmt;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::{AttemptId, StorePath};
 
 pub use files::{JobFiles, JobState};
-pub use supervise::{SuperviseError, supervise};
+pub use supervise::{SuperviseError, Supervised, supervise};
 
 /// What a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +109,18 @@ pub enum End {
     },
     /// It could not be started.
     NotStarted(String),
+}
+
+impl End {
+    /// What the kernel says.
+    #[must_use]
+    pub fn of(status: ExitStatus) -> Self {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Self::Exited(code),
+            (None, Some(signal)) => Self::Killed(signal),
+            (None, None) => Self::NotStarted(status.to_string()),
+        }
+    }
 }
 
 impl Exit {

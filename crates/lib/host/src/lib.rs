@@ -33,6 +33,7 @@ pub mod runner;
 
 mod failpoint;
 mod files;
+mod program;
 mod text;
 
 pub use clock::{Clock, SystemClock};

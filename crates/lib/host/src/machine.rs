@@ -13,7 +13,7 @@ use crate::boot_id::boot_id;
 use crate::checks::{self, Finding, Round};
 use crate::config::HostConfig;
 use crate::host::{Host, Seen};
-use crate::job::{Job, JobId, JobKind, JobState};
+use crate::job::{Exit, Job, JobId, JobKind, JobState};
 use crate::nix::{self, ProfileError, Roots, StageError};
 use crate::runner::{Runner, RunnerError};
 
@@ -123,6 +123,10 @@ impl Host for Machine {
 
     async fn start(&self, job: &Job) -> Result<(), RunnerError> {
         self.runner.start(job).await
+    }
+
+    async fn run_attached(&self, job: &Job) -> Exit {
+        self.runner.run_attached(job).await
     }
 
     fn job_state(&self, id: JobId) -> JobState {

@@ -8,10 +8,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use slipway_domain::{AttemptId, StorePath};
+use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
 use crate::config::{HostConfig, RunnerKind};
-use crate::job::{Job, JobFiles, JobId, JobState};
+use crate::job::{End, Exit, Job, JobFiles, JobId, JobState};
+use crate::program::{self, Ran};
 
 /// How long something that was started may take to lay its claim.
 const CLAIM_WITHIN: Duration = Duration::from_secs(15);
@@ -38,7 +40,7 @@ pub enum RunnerError {
         output: String,
     },
     /// It was started and said nothing.
-    #[error("{name} was started and did not come up within {} s; see {}", CLAIM_WITHIN.as_secs(), log.display())]
+    #[error("{name} was started and did not come up; see {}", log.display())]
     Silent {
         /// The job's or dead-man's name.
         name: String,
@@ -76,11 +78,29 @@ impl Runner {
     pub(crate) async fn start(&self, job: &Job) -> Result<(), RunnerError> {
         let name = job.id.to_string();
         let arguments = supervise_arguments(&self.config, job);
-        match self.config.runner {
-            RunnerKind::Systemd => systemd::start_job(&self.config, job, &arguments).await?,
-            RunnerKind::Process => process::spawn(&self.config, &self.jobs.log(&name), &arguments)?,
-        }
-        self.wait_for_claim(&name).await
+        let child = match self.config.runner {
+            RunnerKind::Systemd => {
+                systemd::start_job(&self.config, job, &arguments).await?;
+                None
+            }
+            RunnerKind::Process => Some(process::spawn(&self.config, &self.jobs.log(&name), &arguments)?),
+        };
+        self.wait_for_claim(&name, child).await
+    }
+
+    /// Runs the script here and now, where a job cannot be had: it needs no room on the disk, and dies with the agent.
+    pub(crate) async fn run_attached(&self, job: &Job) -> Exit {
+        let mut command = self.config.command(switch_script(&job.closure));
+        command.arg(job.id.kind.action());
+        let (ran, tail) = program::run(command, job.timeout).await;
+        let end = match ran {
+            Ran::Ended(status) => End::of(status),
+            Ran::NotStarted(error) => End::NotStarted(error.to_string()),
+            Ran::TimedOut => End::TimedOut {
+                seconds: job.timeout.as_secs(),
+            },
+        };
+        Exit { end, tail }
     }
 
     /// Ends the job, with everything in it. Nothing runs under its name from then on.
@@ -117,9 +137,9 @@ impl Runner {
             RunnerKind::Systemd => systemd::arm(&self.config, attempt, prior, seconds).await,
             RunnerKind::Process => {
                 let name = deadman(attempt);
-                let arguments = process::deadman_arguments(&self.config, attempt, prior, seconds);
-                process::spawn(&self.config, &self.jobs.log(&name), &arguments)?;
-                self.wait_for_claim(&name).await
+                let arguments = process::deadman_arguments(attempt, prior, seconds);
+                let child = process::spawn(&self.config, &self.jobs.log(&name), &arguments)?;
+                self.wait_for_claim(&name, Some(child)).await
             }
         }
     }
@@ -142,10 +162,14 @@ impl Runner {
         }
     }
 
-    async fn wait_for_claim(&self, name: &str) -> Result<(), RunnerError> {
+    async fn wait_for_claim(&self, name: &str, mut child: Option<Child>) -> Result<(), RunnerError> {
         let until = Instant::now() + CLAIM_WITHIN;
         while !self.jobs.is_claimed(name) {
-            if Instant::now() >= until {
+            // One that is gone lays no claim any more, unless it did between the two looks.
+            let gone = child
+                .as_mut()
+                .is_some_and(|child| !matches!(child.try_wait(), Ok(None)));
+            if gone || Instant::now() >= until {
                 self.jobs.forbid(name);
                 break;
             }
@@ -161,10 +185,18 @@ impl Runner {
     }
 }
 
+fn switch_script(closure: &StorePath) -> String {
+    format!("{closure}/bin/switch-to-configuration")
+}
+
 /// What follows `slipway-agent` on a job's command line.
 fn supervise_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
-    vec![
-        "supervise".to_owned(),
+    let mut line = vec!["supervise".to_owned()];
+    if config.runner == RunnerKind::Systemd {
+        // Into the unit's own log, where people look.
+        line.push("--echo".to_owned());
+    }
+    line.extend([
         "--state-dir".to_owned(),
         config.state_dir.display().to_string(),
         "--name".to_owned(),
@@ -172,7 +204,8 @@ fn supervise_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
         "--seconds".to_owned(),
         job.timeout.as_secs().max(1).to_string(),
         "--".to_owned(),
-        format!("{}/bin/switch-to-configuration", job.closure),
+        switch_script(&job.closure),
         job.id.kind.action().to_owned(),
-    ]
+    ]);
+    line
 }

@@ -180,10 +180,21 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 closure: closure.clone(),
                 timeout,
             };
-            self.host
-                .start(&job)
-                .await
-                .map_err(|error| format!("could not be started: {}", chain(&error)))?;
+            if let Err(error) = self.host.start(&job).await {
+                let why = chain(&error);
+                if kind == JobKind::Commit {
+                    return Err(format!("could not be started: {why}"));
+                }
+                // A full disk must not keep the prior away.
+                tracing::warn!(%why, job = %id, "run without a supervisor");
+                self.host.stop(id).await;
+                let exit = self.host.run_attached(&job).await;
+                return if exit.is_success() {
+                    Ok(())
+                } else {
+                    Err(exit.to_string())
+                };
+            }
             failpoint("job-started");
             id
         };

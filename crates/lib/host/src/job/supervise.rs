@@ -3,9 +3,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -42,32 +41,48 @@ pub enum SuperviseError {
     },
 }
 
-/// Runs `program` to its end or the bound, in a session of its own, and records how it ended.
-pub async fn supervise(
-    state_dir: &Path,
-    name: &str,
-    bound: Duration,
-    program: &Path,
-    arguments: &[String],
-) -> Result<Exit, SuperviseError> {
+/// What to supervise.
+#[derive(Debug, Clone)]
+pub struct Supervised {
+    /// The job's name.
+    pub name: String,
+    /// The longest run.
+    pub bound: Duration,
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Whether its output goes to ours as well.
+    pub echo: bool,
+}
+
+/// Runs the program to its end or the bound, in a session of its own, and records how it ended.
+pub async fn supervise(state_dir: &Path, job: &Supervised) -> Result<Exit, SuperviseError> {
     // Fails where we lead a group already, as in a unit of our own: then there is nothing to get away from.
     let _ = rustix::process::setsid();
     let files = |source| SuperviseError::Files {
-        name: name.to_owned(),
+        name: job.name.clone(),
         source,
     };
     let jobs = JobFiles::open(state_dir).map_err(files)?;
-    if !jobs.claim(name).map_err(files)? {
+    if !jobs.claim(&job.name).map_err(files)? {
         return Err(SuperviseError::Forbidden {
-            name: name.to_owned(),
+            name: job.name.clone(),
         });
     }
-    let exit = run(&jobs, name, bound, program, arguments).await;
-    jobs.record(name, &exit).map_err(files)?;
+    let exit = run(&jobs, job).await;
+    jobs.record(&job.name, &exit).map_err(files)?;
     Ok(exit)
 }
 
-async fn run(jobs: &JobFiles, name: &str, bound: Duration, program: &Path, arguments: &[String]) -> Exit {
+async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
+    let Supervised {
+        name,
+        bound,
+        program,
+        arguments,
+        echo,
+    } = job;
     let not_started = |error: io::Error| Exit {
         end: End::NotStarted(format!("{}: {error}", program.display())),
         tail: String::new(),
@@ -97,7 +112,7 @@ async fn run(jobs: &JobFiles, name: &str, bound: Duration, program: &Path, argum
         jobs.note_child(name, pid);
     }
     let output = tokio::net::unix::pipe::Receiver::from_owned_fd(output.into());
-    let mut sink = Sink::new(jobs.log(name));
+    let mut sink = Sink::new(jobs.log(name), *echo);
     let end = {
         let copy = async {
             match output {
@@ -106,7 +121,7 @@ async fn run(jobs: &JobFiles, name: &str, bound: Duration, program: &Path, argum
             }
         };
         let wait = async {
-            let end = wait(&mut child, bound).await;
+            let end = wait(&mut child, *bound).await;
             tokio::time::sleep(DRAIN).await;
             end
         };
@@ -127,7 +142,7 @@ async fn run(jobs: &JobFiles, name: &str, bound: Duration, program: &Path, argum
 async fn wait(child: &mut Child, bound: Duration) -> End {
     let leader = child.id().and_then(|pid| ProcessId::of(i32::try_from(pid).ok()?));
     match timeout(bound, child.wait()).await {
-        Ok(Ok(status)) => end_of(status),
+        Ok(Ok(status)) => End::of(status),
         Ok(Err(error)) => End::NotStarted(error.to_string()),
         Err(_) => {
             if let Some(leader) = leader {
@@ -141,27 +156,21 @@ async fn wait(child: &mut Child, bound: Duration) -> End {
     }
 }
 
-fn end_of(status: ExitStatus) -> End {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => End::Exited(code),
-        (None, Some(signal)) => End::Killed(signal),
-        (None, None) => End::NotStarted(status.to_string()),
-    }
-}
-
 /// Keeps the end of the output in memory and a bounded log on disk. A full disk costs the log, never the script.
 struct Sink {
     path: PathBuf,
+    echo: bool,
     log: Option<File>,
     written: u64,
     tail: Tail,
 }
 
 impl Sink {
-    fn new(path: PathBuf) -> Self {
+    fn new(path: PathBuf, echo: bool) -> Self {
         Self {
             log: open(&path),
             path,
+            echo,
             written: 0,
             tail: Tail::new(TAIL_BYTES),
         }
@@ -179,6 +188,9 @@ impl Sink {
 
     fn put(&mut self, bytes: &[u8]) {
         self.tail.push(bytes);
+        if self.echo {
+            let _ = io::stdout().write_all(bytes);
+        }
         if self.written > LOG_BYTES {
             let _ = fs::rename(&self.path, self.path.with_extension("log-before"));
             self.log = open(&self.path);
@@ -206,11 +218,20 @@ mod tests {
     use super::super::JobState;
     use super::*;
 
+    fn job(program: &str, arguments: &[&str], bound: Duration) -> Supervised {
+        Supervised {
+            name: "job".to_owned(),
+            bound,
+            program: program.into(),
+            arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            echo: false,
+        }
+    }
+
     async fn run_script(script: &str, bound: Duration) -> (tempfile::TempDir, Exit) {
         let dir = tempfile::tempdir().unwrap();
         let jobs = JobFiles::open(dir.path()).unwrap();
-        let arguments = ["-c".to_owned(), script.to_owned()];
-        let exit = run(&jobs, "job", bound, Path::new("/bin/sh"), &arguments).await;
+        let exit = run(&jobs, &job("/bin/sh", &["-c", script], bound)).await;
         (dir, exit)
     }
 
@@ -245,7 +266,7 @@ mod tests {
     async fn a_missing_script_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let jobs = JobFiles::open(dir.path()).unwrap();
-        let exit = run(&jobs, "job", Duration::from_secs(1), Path::new("/no/such"), &[]).await;
+        let exit = run(&jobs, &job("/no/such", &[], Duration::from_secs(1))).await;
         assert!(
             exit.to_string().starts_with("could not be started: /no/such"),
             "{exit}"

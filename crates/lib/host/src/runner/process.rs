@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use slipway_domain::{AttemptId, StorePath};
+use tokio::process::Child;
 
 use super::RunnerError;
 use crate::config::HostConfig;
@@ -15,7 +16,7 @@ const OWN_EXE: &str = "/proc/self/exe";
 
 /// Starts this agent's program with the arguments. The new process leaves our session by itself, before it does anything
 /// else, and we are not there to be waited for: tokio reaps it while we live, init afterwards.
-pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Result<(), RunnerError> {
+pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Result<Child, RunnerError> {
     let output = || {
         OpenOptions::new()
             .create(true)
@@ -37,7 +38,6 @@ pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Re
         .stdout(output())
         .stderr(output())
         .spawn()
-        .map(drop)
         .map_err(|source| RunnerError::Spawn {
             program: config.agent_exe.display().to_string(),
             source,
@@ -45,12 +45,7 @@ pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Re
 }
 
 /// What follows `slipway-agent` on the watchdog's command line.
-pub(super) fn deadman_arguments(
-    _config: &HostConfig,
-    attempt: AttemptId,
-    prior: &StorePath,
-    seconds: u32,
-) -> Vec<String> {
+pub(super) fn deadman_arguments(attempt: AttemptId, prior: &StorePath, seconds: u32) -> Vec<String> {
     vec![
         "deadman".to_owned(),
         attempt.to_string(),

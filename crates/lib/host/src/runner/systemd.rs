@@ -196,7 +196,7 @@ mod tests {
             "--property=RuntimeMaxSec=330 ",
             "--property=KillMode=control-group ",
             "--setenv=AGENT_STATE_DIR=/var/lib/slipway-agent ",
-            "-- /nix/store/x/bin/slipway-agent supervise --state-dir /var/lib/slipway-agent ",
+            "-- /nix/store/x/bin/slipway-agent supervise --echo --state-dir /var/lib/slipway-agent ",
             "--seconds 300 -- /nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos/bin/switch-to-configuration test",
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");

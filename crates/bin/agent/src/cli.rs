@@ -1,0 +1,154 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use slipway_domain::{AttemptId, StorePath};
+use slipway_settings::{AgentSettings, Process, Source};
+
+use crate::{local, revert, run, status, supervise};
+
+/// Fetches, activates, checks, commits or reverts this host's system, as the control plane says.
+///
+/// Settings come from the environment; docs/agent.md lists them.
+#[derive(Debug, Parser)]
+#[command(name = "slipway-agent", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve this host until SIGTERM.
+    Run,
+    /// Put an attempt's prior back, unless it was committed or is over. What the dead-man runs; needs no network.
+    Revert(Revert),
+    /// Print the journal and what the host looks like.
+    Status {
+        /// As one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what is in force and where it came from; secrets are redacted.
+    Config,
+    /// Wait for the dead-man's deadline, then `revert`.
+    #[command(hide = true)]
+    Deadman {
+        #[command(flatten)]
+        revert: Revert,
+        /// From now to the deadline.
+        seconds: u32,
+    },
+    /// Run a switch script, bound it, and record how it ended.
+    #[command(hide = true)]
+    Supervise(Supervise),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revert {
+    /// The attempt's id.
+    pub(crate) attempt: AttemptId,
+    /// What to go back to if the journal was lost and everything else bears it out.
+    #[arg(long)]
+    pub(crate) prior: Option<StorePath>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Supervise {
+    #[arg(long)]
+    pub(crate) state_dir: PathBuf,
+    #[arg(long)]
+    pub(crate) name: String,
+    #[arg(long, value_parser = seconds)]
+    pub(crate) seconds: Duration,
+    #[arg(long)]
+    pub(crate) echo: bool,
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<String>,
+}
+
+fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
+    text.parse().map(Duration::from_secs)
+}
+
+/// Runs what the process's own command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    main_with(std::env::args_os())
+}
+
+/// Runs what this command line says.
+pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run => {
+            let source = Source::load(Path::new("."))?;
+            run::run(&source, AgentSettings::from_source(&source)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config => {
+            let source = Source::load(Path::new("."))?;
+            print(&slipway_settings::describe(Process::Agent, &source));
+            AgentSettings::from_source(&source)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Status { json } => status::status(&local::settings()?, json),
+        Command::Revert(revert) => revert::revert(&local::settings()?, &revert),
+        Command::Deadman { revert, seconds } => revert::deadman(&local::settings()?, &revert, seconds),
+        Command::Supervise(job) => supervise::supervise(job),
+    }
+}
+
+/// To standard output, which may be a closed pipe.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Once, at the boundary, with every cause.
+#[expect(
+    clippy::print_stderr,
+    reason = "logging may not be set up yet, and a person reads this"
+)]
+fn report(error: &anyhow::Error) {
+    eprintln!("slipway-agent: {error:#}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_jobs_command_line_is_understood() {
+        let line = "slipway-agent supervise --state-dir /s --name n --seconds 5 -- /x/bin/switch-to-configuration test";
+        let Command::Supervise(job) = Cli::parse_from(line.split(' ')).command else {
+            panic!("not supervise");
+        };
+        assert_eq!(job.seconds, Duration::from_secs(5));
+        assert_eq!(job.command, ["/x/bin/switch-to-configuration", "test"]);
+    }
+}

@@ -1,0 +1,118 @@
+//! Settings as the host crate wants them, and those of commands that need neither network nor token.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use slipway_domain::StoreDir;
+use slipway_host::{HostConfig, RunnerKind};
+use slipway_settings::{AgentSection, AgentSettings, Runner, Source, registry};
+
+/// What only `run` needs, with values that pass for it. Nothing is ever sent with them.
+const STAND_INS: [(&str, &str); 3] = [
+    ("AGENT_API_URL", "https://localhost"),
+    (
+        "AGENT_TOKEN",
+        "slw_5d0b7c1e94a2f3868e1d4c7b09a6f2537b8c0e1d9a4f6325c7e8b1a0d4f39627",
+    ),
+    ("AGENT_HOST", "this-host"),
+];
+/// Of no use to a transient unit, or known to it, but what finds programs and configures Nix.
+const PASSED: [&str; 9] = [
+    "LOCALE_ARCHIVE",
+    "NIX_CONF_DIR",
+    "NIX_LOG_DIR",
+    "NIX_PATH",
+    "NIX_REMOTE",
+    "NIX_SSL_CERT_FILE",
+    "NIX_STATE_DIR",
+    "NIX_STORE_DIR",
+    "PATH",
+];
+/// What the service manager gave to the agent alone.
+const OURS_ALONE: [&str; 7] = [
+    "CREDENTIALS_DIRECTORY",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "NOTIFY_SOCKET",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
+
+/// The settings of commands that work on this host alone: they must work where the token is not, as in a dead-man.
+pub(crate) fn settings() -> anyhow::Result<AgentSettings> {
+    let given = std::env::vars_os().filter(|(name, _)| {
+        let stand_in = STAND_INS.iter().any(|(other, _)| name == other);
+        !stand_in && name != "AGENT_TOKEN_FILE" && name != "CREDENTIALS_DIRECTORY"
+    });
+    let stand_ins = STAND_INS.map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    let source = Source::load_with(given.chain(stand_ins), Path::new("."))?;
+    Ok(AgentSettings::from_source(&source)?)
+}
+
+/// The host as the settings describe it.
+pub(crate) fn host_config(settings: &AgentSettings) -> anyhow::Result<HostConfig> {
+    let agent = &settings.agent;
+    let store_dir = agent.store_dir.to_string_lossy();
+    let store_dir: StoreDir = store_dir
+        .parse()
+        .with_context(|| format!("AGENT_STORE_DIR={store_dir} cannot be used"))?;
+    let runner = match agent.runner {
+        Runner::Auto => RunnerKind::detect(),
+        Runner::Process => RunnerKind::Process,
+        Runner::Systemd if Path::new("/run/systemd/system").is_dir() => RunnerKind::Systemd,
+        Runner::Systemd => {
+            bail!("AGENT_RUNNER=systemd, but systemd does not run here; set it to auto or process")
+        }
+    };
+    let hidden_env = registry::VARIABLES
+        .iter()
+        .filter(|variable| variable.secret)
+        .flat_map(|variable| [variable.name.to_owned(), format!("{}_FILE", variable.name)])
+        .chain(OURS_ALONE.iter().map(|&name| name.to_owned()))
+        .collect();
+    Ok(HostConfig {
+        state_dir: agent.state_dir.clone(),
+        profile: agent.profile.clone(),
+        live_link: agent.live_link.clone(),
+        gcroots_dir: agent.gcroots_dir.clone(),
+        store_dir,
+        runner,
+        keep_releases: usize::try_from(agent.keep_releases).unwrap_or(usize::MAX),
+        agent_exe: own_exe(),
+        hidden_env,
+        unit_env: unit_env(agent, runner),
+    })
+}
+
+/// What the dead-man must agree with us on, and nothing secret: anybody may read a unit's properties.
+fn unit_env(agent: &AgentSection, runner: RunnerKind) -> Vec<(String, String)> {
+    let path = |path: &Path| path.display().to_string();
+    let runner = match runner {
+        RunnerKind::Systemd => "systemd",
+        RunnerKind::Process => "process",
+    };
+    let own = [
+        ("AGENT_GCROOTS_DIR", path(&agent.gcroots_dir)),
+        ("AGENT_KEEP_RELEASES", agent.keep_releases.to_string()),
+        ("AGENT_LIVE_LINK", path(&agent.live_link)),
+        ("AGENT_PROFILE", path(&agent.profile)),
+        ("AGENT_RUNNER", runner.to_owned()),
+        ("AGENT_STATE_DIR", path(&agent.state_dir)),
+        ("AGENT_STORE_DIR", path(&agent.store_dir)),
+    ];
+    let passed = std::env::vars().filter(|(name, _)| PASSED.contains(&name.as_str()));
+    own.map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .chain(passed)
+        .collect()
+}
+
+fn own_exe() -> PathBuf {
+    let exe = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("slipway-agent"));
+    // What the kernel calls a program whose file was replaced.
+    let name = exe.to_string_lossy();
+    name.strip_suffix(" (deleted)")
+        .map_or_else(|| exe.clone(), PathBuf::from)
+}

@@ -1,0 +1,92 @@
+//! `revert` and `deadman`: put a prior back without network, token or a running agent.
+
+use std::future::Future;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use slipway_domain::Instruction;
+use slipway_host::deadman::{self, Woken};
+use slipway_host::job::{JobFiles, SuperviseError};
+use slipway_host::{Executor, Fired, JournalStore, Machine, SystemClock};
+use slipway_settings::AgentSettings;
+use tokio::sync::watch;
+
+use crate::cli::{Revert, print};
+use crate::local;
+
+/// Puts the prior back, unless the attempt was committed or is over. Fails when it cannot.
+pub(crate) fn revert(settings: &AgentSettings, asked: &Revert) -> anyhow::Result<ExitCode> {
+    with_runtime(settings, async {
+        fire(
+            settings,
+            asked,
+            "slipway-agent revert: the dead-man's deadline, or a person",
+        )
+        .await
+    })
+}
+
+/// Waits for the deadline, and then does the same.
+pub(crate) fn deadman(settings: &AgentSettings, asked: &Revert, seconds: u32) -> anyhow::Result<ExitCode> {
+    with_runtime(settings, async {
+        let state_dir = &settings.agent.state_dir;
+        let store = JournalStore::open(state_dir)?;
+        let jobs = JobFiles::open(state_dir)?;
+        match deadman::wait(&store, &jobs, &SystemClock, asked.attempt, seconds).await {
+            // The latter was disarmed before it came up.
+            Ok(Woken::Settled) | Err(SuperviseError::Forbidden { .. }) => return Ok(ExitCode::SUCCESS),
+            Ok(Woken::Due) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let reason = format!("the dead-man's deadline of {seconds} s came without a commit");
+        fire(settings, asked, &reason).await
+    })
+}
+
+async fn fire(settings: &AgentSettings, asked: &Revert, reason: &str) -> anyhow::Result<ExitCode> {
+    let config = local::host_config(settings)?;
+    let store = JournalStore::open(&config.state_dir)?;
+    let keep_releases = config.keep_releases;
+    let machine = Arc::new(Machine::new(config).context("cannot use AGENT_STATE_DIR")?);
+    let (_nobody, told) = watch::channel(Instruction::Idle);
+    let (executor, _) = Executor::new(machine, SystemClock, store, keep_releases, told);
+    let attempt = asked.attempt;
+    let fired = executor.fire(attempt, asked.prior.clone(), reason).await?;
+    let (said, code) = match fired {
+        Fired::Reverted(prior) => (format!("{prior} is back"), ExitCode::SUCCESS),
+        Fired::Settled(phase) => (
+            format!("nothing to do: the attempt is {}", word(phase)?),
+            ExitCode::SUCCESS,
+        ),
+        Fired::Unknown => (
+            "nothing to do: the journal knows no such attempt".to_owned(),
+            ExitCode::SUCCESS,
+        ),
+        Fired::Stuck(why) => (why, ExitCode::FAILURE),
+    };
+    tracing::info!(%attempt, %said, "fired");
+    print(&format!("{attempt}: {said}\n"));
+    Ok(code)
+}
+
+fn word(phase: slipway_host::JournalPhase) -> anyhow::Result<String> {
+    let json = serde_json::to_value(phase)?;
+    Ok(json.as_str().unwrap_or_default().replace('_', " "))
+}
+
+fn with_runtime(
+    settings: &AgentSettings,
+    work: impl Future<Output = anyhow::Result<ExitCode>>,
+) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        // Log lines are worth having; without them the prior comes back all the same.
+        let guard = slipway_telemetry::init("slipway-agent", &settings.log, &settings.otel, &settings.sentry);
+        let done = work.await;
+        drop(guard);
+        done
+    })
+}

@@ -1,0 +1,123 @@
+//! `run`: serve this host until SIGTERM.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use slipway_client::Client;
+use slipway_domain::{HostName, Instruction, Observation};
+use slipway_host::{Clock, Executor, Host, JournalStore, Machine, SystemClock, View};
+use slipway_settings::{AgentSettings, Source};
+use slipway_telemetry::Lifecycle;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use crate::local;
+use crate::sync::{self, Link};
+
+/// After SIGTERM. Nothing needs finishing: what was begun goes on without us and is found again.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs until a signal.
+pub(crate) fn run(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let done = runtime.block_on(serve(source, settings));
+    // A program that does not die at once must not keep us.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
+    let _guard = slipway_telemetry::init("slipway-agent", &settings.log, &settings.otel, &settings.sentry)?;
+    for warning in source.warnings() {
+        warn!("{warning}");
+    }
+    let name: HostName = settings.agent.host.parse().context("AGENT_HOST cannot be used")?;
+    let client = client(&settings)?;
+    let config = local::host_config(&settings)?;
+    if !config
+        .gcroots_dir
+        .components()
+        .any(|part| part.as_os_str() == "gcroots")
+    {
+        warn!(dir = %config.gcroots_dir.display(), "AGENT_GCROOTS_DIR is in no folder named gcroots: Nix may not see it");
+    }
+    let runner = config.runner;
+    let keep_releases = config.keep_releases;
+    let store = JournalStore::open(&config.state_dir)?;
+    let _only_one = store.lock_for_run().context("is another agent running?")?;
+    let machine = Machine::new(config).context("cannot use AGENT_STATE_DIR")?;
+    let machine = Arc::new(machine);
+
+    let lifecycle = Lifecycle::start(GRACE)?;
+    let metrics = slipway_telemetry::install_metrics("slipway-agent")?;
+    if let Some(addr) = settings.metrics.addr(None) {
+        let listener = slipway_telemetry::bind_metrics(addr).await?;
+        lifecycle.spawn(slipway_telemetry::serve_metrics(
+            listener,
+            metrics,
+            lifecycle.soft(),
+        ));
+    }
+
+    let (tell, told) = watch::channel(Instruction::Idle);
+    let (mut executor, view) = Executor::new(Arc::clone(&machine), SystemClock, store, keep_releases, told);
+    executor.recall().await;
+    let stop = lifecycle.soft();
+    let work = lifecycle.spawn(executor.run(stop.clone()));
+    let link = Link { view, told: tell };
+    lifecycle.spawn(async move {
+        let observe = |view: &View| observe(&name, &machine, view);
+        sync::run(&client, observe, link, stop).await;
+    });
+    lifecycle.ready();
+    info!(
+        host = settings.agent.host,
+        ?runner,
+        version = env!("CARGO_PKG_VERSION"),
+        "serving"
+    );
+
+    // Without the executor there is nothing left to serve; started again, we finish what it was at.
+    let ended = work.await;
+    lifecycle.stop();
+    lifecycle.finished().await;
+    ended.context("the executor failed")
+}
+
+fn client(settings: &AgentSettings) -> anyhow::Result<Client> {
+    let agent = &settings.agent;
+    let mut builder = slipway_client::builder(agent.api_url.as_str())?
+        .token(agent.token.clone())
+        .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = &agent.ca_file {
+        let pem =
+            std::fs::read(path).with_context(|| format!("cannot read AGENT_CA_FILE={}", path.display()))?;
+        builder = builder.extra_ca_pem(pem);
+    }
+    if builder.is_readable_on_the_way() {
+        warn!(url = %builder.url(), "the token travels unencrypted; use https");
+    }
+    Ok(builder.build()?)
+}
+
+fn observe(name: &HostName, machine: &Machine, view: &View) -> Observation {
+    let seen = machine.observe();
+    if let Some(trouble) = &seen.trouble {
+        warn!(%trouble, "the host cannot be looked at whole");
+    }
+    metrics::gauge!("slipway_agent_unsettled").set(f64::from(u8::from(view.unsettled.is_some())));
+    Observation {
+        host: name.clone(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+        clock: SystemClock.wall(),
+        boot_id: seen.boot_id,
+        live: seen.live,
+        boot_default: seen.boot_default,
+        report: view.report.clone(),
+        unsettled: view.unsettled,
+    }
+}

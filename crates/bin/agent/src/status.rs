@@ -1,0 +1,100 @@
+//! `status`: the journal and the machine, for people and scripts. Changes nothing.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use serde::Serialize;
+use slipway_domain::StorePath;
+use slipway_host::{Host, Journal, JournalStore, Machine};
+use slipway_settings::AgentSettings;
+
+use crate::cli::print;
+use crate::local;
+
+#[derive(Debug, Serialize)]
+struct Status {
+    live: Option<StorePath>,
+    boot_default: Option<StorePath>,
+    boot_id: String,
+    journal: Option<Journal>,
+    trouble: Vec<String>,
+}
+
+/// Fails when the journal cannot be read.
+pub(crate) fn status(settings: &AgentSettings, json: bool) -> anyhow::Result<ExitCode> {
+    let config = local::host_config(settings)?;
+    let store = JournalStore::open(&config.state_dir)?;
+    let seen = Machine::new(config)?.observe();
+    let mut trouble: Vec<String> = seen.trouble.into_iter().collect();
+    let journal = match store.peek() {
+        Ok(journal) => {
+            trouble.extend(journal.lost.clone());
+            Some(journal)
+        }
+        Err(damage) => {
+            trouble.push(damage);
+            None
+        }
+    };
+    let readable = journal.is_some();
+    let status = Status {
+        live: seen.live,
+        boot_default: seen.boot_default,
+        boot_id: seen.boot_id,
+        journal,
+        trouble,
+    };
+    let text = if json {
+        serde_json::to_string(&status)? + "\n"
+    } else {
+        lines(&status)?
+    };
+    print(&text);
+    Ok(if readable {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn lines(status: &Status) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let path = |path: &Option<StorePath>| {
+        path.as_ref()
+            .map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    };
+    writeln!(text, "live          {}", path(&status.live))?;
+    writeln!(text, "boot default  {}", path(&status.boot_default))?;
+    let current = status
+        .journal
+        .as_ref()
+        .and_then(|journal| journal.current.as_ref());
+    if let Some(current) = current {
+        let phase = serde_json::to_value(current.phase)?;
+        writeln!(text, "attempt       {}", current.id)?;
+        writeln!(text, "phase         {}", phase.as_str().unwrap_or_default())?;
+        writeln!(text, "closure       {}", current.closure)?;
+        writeln!(text, "prior         {}", path(&current.prior))?;
+        writeln!(
+            text,
+            "since         {}",
+            current.updated_at.format("%Y-%m-%d %H:%M:%S UTC")
+        )?;
+        if let Some(message) = &current.message {
+            writeln!(text, "message       {message}")?;
+        }
+    } else {
+        writeln!(text, "attempt       none")?;
+    }
+    if let Some(stuck) = status
+        .journal
+        .as_ref()
+        .and_then(|journal| journal.unsettled.as_ref())
+    {
+        writeln!(text, "stuck         {} (prior {})", stuck.id, path(&stuck.prior))?;
+    }
+    for trouble in &status.trouble {
+        writeln!(text, "trouble       {trouble}")?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,348 @@
+//! Posts what the host looks like, and hands on what it is told.
+
+use std::future::Future;
+use std::time::Duration;
+
+use slipway_client::{Client, ClientError};
+use slipway_domain::{Instruction, Observation};
+use slipway_host::View;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff;
+
+/// How long the control plane may keep a request waiting for news.
+pub const WAIT: Duration = Duration::from_secs(30);
+/// Between two requests without news of ours, whatever the answers.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// Somebody to ask.
+pub trait ControlPlane: Send + Sync {
+    /// Posts the observation; the answer may take `wait` when there is nothing to do.
+    fn sync(
+        &self,
+        observation: &Observation,
+        wait: Duration,
+    ) -> impl Future<Output = Result<Instruction, SyncError>> + Send;
+}
+
+/// No instruction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SyncError {
+    /// The token is not accepted.
+    Denied(String),
+    /// Anything else.
+    Failed {
+        /// Why, with the cure.
+        message: String,
+        /// When to ask again, if the server said so.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl From<ClientError> for SyncError {
+    fn from(error: ClientError) -> Self {
+        let status = error.problem().map(|problem| problem.status);
+        if matches!(status, Some(401 | 403)) {
+            return Self::Denied(error.to_string());
+        }
+        Self::Failed {
+            retry_after: error.retry_after(),
+            message: error.to_string(),
+        }
+    }
+}
+
+impl ControlPlane for Client {
+    async fn sync(&self, observation: &Observation, wait: Duration) -> Result<Instruction, SyncError> {
+        Ok(self.agent_sync(observation, Some(wait)).await?)
+    }
+}
+
+/// What the loop shares with the executor.
+#[derive(Debug)]
+pub struct Link {
+    /// What the executor lets us see.
+    pub view: watch::Receiver<View>,
+    /// What it is told.
+    pub told: watch::Sender<Instruction>,
+}
+
+/// Syncs until stopped. A change of the view ends the request under way and posts at once.
+///
+/// Errors end nothing: the executor goes on with what it is at, and reverts nothing because of them.
+pub async fn run(
+    plane: &impl ControlPlane,
+    observe: impl Fn(&View) -> Observation,
+    mut link: Link,
+    stop: CancellationToken,
+) {
+    let mut failures = 0;
+    let mut complaint: Option<SyncError> = None;
+    loop {
+        let view = link.view.borrow_and_update().clone();
+        let observation = observe(&view);
+        let began = Instant::now();
+        let answer = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            answer = plane.sync(&observation, WAIT) => answer,
+            () = changed(&mut link.view) => continue,
+        };
+        let pause = match answer {
+            Ok(told) => {
+                metrics::counter!("slipway_agent_syncs_total", "outcome" => "ok").increment(1);
+                if complaint.take().is_some() {
+                    tracing::info!("the control plane answers again");
+                }
+                failures = 0;
+                let news = link.told.send_if_modified(|old| {
+                    let news = *old != told;
+                    old.clone_from(&told);
+                    news
+                });
+                if news && told != Instruction::Idle {
+                    tracing::info!(instruction = ?told, "told");
+                }
+                SHORTEST.saturating_sub(began.elapsed())
+            }
+            Err(error) => {
+                let pause = pause_after(&error, failures);
+                failures = failures.saturating_add(1);
+                complain(&error, &mut complaint, pause);
+                // Posting news into an outage does not end it.
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = sleep(pause) => continue,
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sleep(pause) => {}
+            () = changed(&mut link.view) => {}
+        }
+    }
+}
+
+/// For ever when the executor is gone: the process ends then.
+async fn changed(view: &mut watch::Receiver<View>) {
+    if view.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn pause_after(error: &SyncError, failures: u32) -> Duration {
+    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
+    match error {
+        SyncError::Denied(_) => backoff::DENIED + backoff::pause(failures, None, random),
+        SyncError::Failed { retry_after, .. } => backoff::pause(failures, *retry_after, random),
+    }
+}
+
+/// Once for each kind of trouble, so that an outage does not fill the log.
+fn complain(error: &SyncError, last: &mut Option<SyncError>, pause: Duration) {
+    let (outcome, message) = match error {
+        SyncError::Denied(message) => ("denied", message),
+        SyncError::Failed { message, .. } => ("failed", message),
+    };
+    metrics::counter!("slipway_agent_syncs_total", "outcome" => outcome).increment(1);
+    let told_already = match (&*last, error) {
+        (Some(SyncError::Denied(_)), SyncError::Denied(_)) => true,
+        (Some(SyncError::Failed { message: before, .. }), SyncError::Failed { message, .. }) => {
+            before == message
+        }
+        _ => false,
+    };
+    let seconds = pause.as_secs();
+    if told_already {
+        tracing::debug!(%message, seconds, "no answer from the control plane");
+    } else if matches!(error, SyncError::Denied(_)) {
+        tracing::error!(
+            %message,
+            seconds,
+            "the control plane does not accept this host's token: make a new one with `slipway host token` and put it where AGENT_TOKEN comes from; what runs here goes on"
+        );
+    } else {
+        tracing::warn!(%message, seconds, "no answer from the control plane; what runs here goes on");
+    }
+    *last = Some(error.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use slipway_domain::agent::AttemptReport;
+    use slipway_domain::{AttemptId, Phase, Timestamp};
+
+    use super::*;
+
+    /// Answers in order, then parks for ever. Keeps what was posted, and when.
+    #[derive(Clone, Default)]
+    struct Script {
+        answers: Arc<Mutex<VecDeque<Result<Instruction, SyncError>>>>,
+        posted: Arc<Mutex<Vec<(Instant, Observation)>>>,
+    }
+
+    impl ControlPlane for Script {
+        async fn sync(&self, observation: &Observation, _: Duration) -> Result<Instruction, SyncError> {
+            self.posted
+                .lock()
+                .unwrap()
+                .push((Instant::now(), observation.clone()));
+            let answer = self.answers.lock().unwrap().pop_front();
+            match answer {
+                Some(answer) => answer,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    impl Script {
+        fn times(&self, began: Instant) -> Vec<Duration> {
+            let posted = self.posted.lock().unwrap();
+            posted.iter().map(|(at, _)| at.duration_since(began)).collect()
+        }
+    }
+
+    struct Rig {
+        script: Script,
+        view: watch::Sender<View>,
+        told: watch::Receiver<Instruction>,
+        began: Instant,
+        stop: CancellationToken,
+    }
+
+    fn rig(answers: impl IntoIterator<Item = Result<Instruction, SyncError>>) -> Rig {
+        let script = Script::default();
+        script.answers.lock().unwrap().extend(answers);
+        let (view, seen) = watch::channel(View::default());
+        let (tell, told) = watch::channel(Instruction::Idle);
+        let stop = CancellationToken::new();
+        let link = Link {
+            view: seen,
+            told: tell,
+        };
+        let (plane, token) = (script.clone(), stop.clone());
+        let observe = |view: &View| Observation {
+            host: "web-1".parse().unwrap(),
+            agent_version: "0".to_owned(),
+            clock: Timestamp::UNIX_EPOCH,
+            boot_id: String::new(),
+            live: None,
+            boot_default: None,
+            report: view.report.clone(),
+            unsettled: view.unsettled,
+        };
+        tokio::spawn(async move { run(&plane, observe, link, token).await });
+        Rig {
+            script,
+            view,
+            told,
+            began: Instant::now(),
+            stop,
+        }
+    }
+
+    fn report(phase: Phase) -> View {
+        View {
+            report: Some(AttemptReport {
+                attempt: AttemptId::random(),
+                phase,
+                prior: None,
+                verdict: None,
+                message: None,
+            }),
+            ..View::default()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn news_drops_the_parked_request_and_is_posted_at_once() {
+        let rig = rig([]);
+        sleep(Duration::from_secs(10)).await;
+        rig.view.send_replace(report(Phase::Staged));
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(
+            rig.script.times(rig.began),
+            [Duration::ZERO, Duration::from_secs(10)]
+        );
+        let posted = rig.script.posted.lock().unwrap();
+        assert_eq!(posted[1].1.report.as_ref().unwrap().phase, Phase::Staged);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_instruction_is_handed_on_and_not_asked_for_in_a_tight_loop() {
+        let commit = Instruction::Commit {
+            attempt: AttemptId::random(),
+        };
+        let mut rig = rig([Ok(commit.clone()), Ok(commit.clone()), Ok(commit.clone())]);
+        rig.told.changed().await.unwrap();
+        assert_eq!(*rig.told.borrow_and_update(), commit);
+        sleep(Duration::from_millis(2500)).await;
+        assert_eq!(rig.script.posted.lock().unwrap().len(), 3);
+        // The same words again are no news.
+        assert!(!rig.told.has_changed().unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_waited_out_with_growing_pauses_and_changes_no_instruction() {
+        let failed = || {
+            Err(SyncError::Failed {
+                message: "refused".to_owned(),
+                retry_after: None,
+            })
+        };
+        let rig = rig((0..20).map(|_| failed()));
+        sleep(Duration::from_mins(2)).await;
+        let times = rig.script.times(rig.began);
+        let pauses: Vec<Duration> = times
+            .windows(2)
+            .map(|two| two[1].saturating_sub(two[0]))
+            .collect();
+        assert!(
+            pauses.iter().all(|pause| *pause <= Duration::from_secs(15)),
+            "{pauses:?}"
+        );
+        assert!(
+            pauses[0] <= Duration::from_millis(500) && pauses[7] >= Duration::from_secs(7),
+            "{pauses:?}"
+        );
+        assert!(!rig.told.has_changed().unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_server_is_left_alone_as_long_as_it_asks_for() {
+        let rig = rig([Err(SyncError::Failed {
+            message: "full".to_owned(),
+            retry_after: Some(Duration::from_secs(40)),
+        })]);
+        rig.view.send_replace(report(Phase::Staged));
+        sleep(Duration::from_secs(100)).await;
+        let times = rig.script.times(rig.began);
+        assert_eq!(times.len(), 2);
+        assert!(times[1] >= Duration::from_secs(40), "{times:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_not_accepted_is_tried_slowly_and_for_ever() {
+        let denied = || Err(SyncError::Denied("revoked".to_owned()));
+        let rig = rig((0..3).map(|_| denied()));
+        sleep(Duration::from_mins(5)).await;
+        let times = rig.script.times(rig.began);
+        assert_eq!(times.len(), 4);
+        assert!(times[1] >= Duration::from_mins(1), "{times:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_stops_at_once_while_parked() {
+        let rig = rig([]);
+        sleep(Duration::from_secs(1)).await;
+        rig.stop.cancel();
+        sleep(Duration::from_millis(1)).await;
+        assert!(rig.view.is_closed());
+    }
+}
