@@ -58,10 +58,13 @@ impl Parking {
     /// Room for `most` waiting requests.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        Self(Arc::new(Inner {
+        let parking = Self(Arc::new(Inner {
             most,
             state: Mutex::default(),
-        }))
+        }));
+        // There from the start, and not from the first request on.
+        parking.state().show();
+        parking
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -50,7 +50,7 @@ pub const HEALTH: &str = "/api/v1/monitoring/health";
 pub const LIVE: &str = "/api/v1/monitoring/live";
 /// `GET`: the process can serve.
 pub const READY: &str = "/api/v1/monitoring/ready";
-/// `GET`: the OpenAPI document.
+/// `GET`: the `OpenAPI` document.
 pub const OPENAPI: &str = "/api/v1/openapi.json";
 
 /// The path with its one parameter filled in. Values are ids and names, which need no escaping.

@@ -113,12 +113,16 @@ async fn wait_for_news(
     mut parked: Parked,
     deadline: Instant,
 ) -> Result<Instruction> {
-    // News from before the read was done may be older than what was read.
-    if let Some(News::Instruct(_)) = parked.news_now() {
-        let found = app.store.assignments_for(&[host]).await?;
-        let assignment = found.get(&host).map(|(assignment, _)| assignment);
-        // Idle for once is no loss: the agent asks again at once.
-        return Ok(instruct(assignment, observation.report.as_ref()));
+    match parked.news_now() {
+        None => {}
+        Some(News::Replaced | News::Draining) => return Ok(Instruction::Idle),
+        // News from before the read was done may be older than what was read.
+        Some(News::Instruct(_)) => {
+            let found = app.store.assignments_for(&[host]).await?;
+            let assignment = found.get(&host).map(|(assignment, _)| assignment);
+            // Idle for once is no loss: the agent asks again at once.
+            return Ok(instruct(assignment, observation.report.as_ref()));
+        }
     }
     Ok(match timeout_at(deadline, parked.news()).await {
         Ok(News::Instruct(instruction)) => instruction,

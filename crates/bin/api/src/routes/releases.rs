@@ -76,18 +76,10 @@ pub(crate) async fn create(
             "it is empty; name at least one host and its closure",
         ));
     }
-    let (closures, mut wrong) = read_closures(&request.closures, &app.store_dir);
-    if !wrong.is_empty() {
-        // Only now that something is wrong: otherwise the store finds unknown hosts by itself.
-        wrong.extend(unknown_hosts(&app, closures.keys()).await?);
-        wrong.sort_by(|a, b| a.field.cmp(&b.field));
-        let detail = format!(
-            "{} of {} closures cannot be used",
-            wrong.len(),
-            request.closures.len()
-        );
-        return Err(ApiError::Invalid(detail, wrong));
-    }
+    let closures = match read_closures(&request.closures, &app.store_dir) {
+        Ok(closures) => closures,
+        Err(wrong) => return Err(refusal(&app, &request.closures, wrong).await?),
+    };
     let new = NewRelease {
         flake_ref: request.source.flake_ref,
         rev: request.source.rev,
@@ -100,35 +92,48 @@ pub(crate) async fn create(
     Ok((StatusCode::CREATED, Json(shown(made))))
 }
 
-/// The closures that can be read, and what is wrong with the others.
+/// The closures, or all that is wrong with how they are written.
 fn read_closures(
     given: &BTreeMap<String, String>,
     store_dir: &StoreDir,
-) -> (BTreeMap<HostName, StorePath>, Vec<FieldProblem>) {
+) -> Result<BTreeMap<HostName, StorePath>, Vec<FieldProblem>> {
     let (mut closures, mut wrong) = (BTreeMap::new(), Vec::new());
     for (host, path) in given {
-        let field = || format!("closures.{}", host.chars().take(80).collect::<String>());
-        let (name, closure) = (host.parse::<HostName>(), store_dir.parse(path));
-        if let Err(error) = &name {
+        let mut say = |detail: String| {
             wrong.push(FieldProblem {
-                field: field(),
-                detail: error.to_string(),
-            });
-        }
-        if let Err(error) = &closure {
-            wrong.push(FieldProblem {
-                field: field(),
-                detail: error.to_string(),
-            });
-        }
-        if let (Ok(name), Ok(closure)) = (name, closure) {
-            closures.insert(name, closure);
+                field: field(host),
+                detail,
+            })
+        };
+        match (host.parse::<HostName>(), store_dir.parse(path)) {
+            (Ok(name), Ok(closure)) => {
+                closures.insert(name, closure);
+            }
+            (name, closure) => {
+                name.err().into_iter().for_each(|error| say(error.to_string()));
+                closure.err().into_iter().for_each(|error| say(error.to_string()));
+            }
         }
     }
-    (closures, wrong)
+    if wrong.is_empty() {
+        Ok(closures)
+    } else {
+        Err(wrong)
+    }
 }
 
-async fn unknown_hosts(app: &App, names: impl Iterator<Item = &HostName>) -> Result<Vec<FieldProblem>> {
+fn field(host: &str) -> String {
+    format!("closures.{}", host.chars().take(80).collect::<String>())
+}
+
+/// The refusal of closures that are written wrong, with the hosts that do not exist besides.
+///
+/// Where nothing is written wrong, the store finds those hosts by itself.
+async fn refusal(
+    app: &App,
+    given: &BTreeMap<String, String>,
+    mut wrong: Vec<FieldProblem>,
+) -> Result<ApiError> {
     let known: BTreeSet<HostName> = app
         .store
         .list_hosts(None)
@@ -136,15 +141,20 @@ async fn unknown_hosts(app: &App, names: impl Iterator<Item = &HostName>) -> Res
         .into_iter()
         .map(|host| host.name)
         .collect();
-    let unknown = names.filter(|name| !known.contains(name));
-    Ok(unknown
-        .map(|name| FieldProblem {
-            field: format!("closures.{name}"),
-            detail: format!(
-                "there is no host `{name}`, or it was retired; `slipway host list` shows those that there are"
-            ),
-        })
-        .collect())
+    let unknown = given
+        .keys()
+        .filter_map(|host| host.parse::<HostName>().ok())
+        .filter(|name| !known.contains(name));
+    wrong.extend(unknown.map(|name| FieldProblem {
+        field: field(name.as_str()),
+        detail: format!(
+            "there is no host `{name}`, or it was retired; `slipway host list` shows those that there are"
+        ),
+    }));
+    wrong.sort_by(|a, b| a.field.cmp(&b.field));
+    let hosts: BTreeSet<&str> = wrong.iter().map(|problem| problem.field.as_str()).collect();
+    let detail = format!("{} of {} closures cannot be used", hosts.len(), given.len());
+    Ok(ApiError::Invalid(detail, wrong))
 }
 
 /// Show a release

@@ -131,7 +131,7 @@ async fn a_host_comes_with_a_token_that_is_shown_once(pool: PgPool) {
         .await
         .expect(409);
     assert!(
-        again.detail().contains("already a host named `web-1`"),
+        again.detail().contains("the host name `web-1` is taken"),
         "{}",
         again.detail()
     );

@@ -1,6 +1,9 @@
 //! The API over its real router and real Postgres, and the program as a process.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed, also in a helper")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed, also in a helper"
+)]
 
 mod access;
 mod document;

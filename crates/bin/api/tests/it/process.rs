@@ -537,6 +537,85 @@ async fn metrics_are_on_a_listener_of_their_own(pool: PgPool) {
     assert_eq!(get(server.address(), "/metrics").unwrap().0, 404);
 }
 
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn nothing_secret_is_logged(pool: PgPool) {
+    let database = url(&pool, None).replace("postgres://postgres@", "postgres://postgres:hunter2@");
+    let server = Setup::new(database).with("LOG_LEVEL", "trace").serve();
+    server.until_ready();
+    let (admin, host) = one_host(server.address());
+    let seen = crate::support::observation("web-1").to_string();
+    assert_eq!(
+        post(server.address(), "/api/v1/agent/sync", &host, "", &seen).0,
+        200
+    );
+    get(server.address(), "/api/v1/hosts?environment=needle").unwrap();
+    let log = server.log();
+    assert!(log.contains("/api/v1/agent/sync"), "{log}");
+    for secret in [&admin[..], &host, PASSWORD, SECRET_KEY, "hunter2", "needle"] {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "{secret} is in the log");
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn waiting_agents_leave_room_for_others(pool: PgPool) {
+    let setup = Setup::new(url(&pool, None))
+        .with("DATABASE_POOL_SIZE", 4)
+        .with("DATABASE_MAX_OVERFLOW", 0)
+        .with("DATABASE_ACQUIRE_TIMEOUT_SECONDS", 20);
+    let log = std::fs::File::create(setup.log()).unwrap();
+    let child = setup
+        .command("/bin/sh")
+        .args(["-c", &format!("ulimit -n 64 && exec {PROGRAM} serve")])
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let server = Server { setup, child };
+    server.until_ready();
+    let address = server.address();
+    let (admin, _) = one_host(address);
+    let agents: Vec<_> = (10..50)
+        .map(|n| {
+            let body = json!({ "name": format!("web-{n}"), "environment": "prod" }).to_string();
+            let made = post(address, "/api/v1/hosts", &admin, "", &body).1;
+            (n, made["token"]["token"].as_str().unwrap().to_owned())
+        })
+        .map(|(n, token)| {
+            std::thread::spawn(move || {
+                let seen = crate::support::observation(&format!("web-{n}")).to_string();
+                post(address, "/api/v1/agent/sync", &token, "prefer: wait=8\r\n", &seen)
+            })
+        })
+        .collect();
+    std::thread::sleep(Duration::from_secs(2));
+    // Everybody else is served meanwhile.
+    assert_eq!(get(address, "/api/v1/monitoring/ready").unwrap().0, 200);
+    assert_eq!(
+        post(
+            address,
+            "/api/v1/principals",
+            &admin,
+            "",
+            r#"{"name":"ci","role":"viewer"}"#
+        )
+        .0,
+        201
+    );
+    let answers: Vec<_> = agents.into_iter().map(|agent| agent.join().unwrap()).collect();
+    let sent_away = answers
+        .iter()
+        .filter(|(status, problem)| *status == 503 && problem["type"] == "urn:slipway:problem:unavailable")
+        .count();
+    let idle = answers
+        .iter()
+        .filter(|(status, body)| *status == 200 && body["do"] == "idle")
+        .count();
+    assert!(
+        sent_away >= 8 && sent_away + idle == 40,
+        "{sent_away} sent away, {idle} idle:\n{answers:#?}"
+    );
+}
+
 #[test]
 fn wrong_settings_are_all_told_at_once() {
     let setup = Setup::new("nonsense".to_owned())
@@ -562,7 +641,7 @@ fn wrong_settings_are_all_told_at_once() {
 
 #[test]
 fn a_healthcheck_without_a_server_fails_in_time() {
-    let setup = Setup::new("postgres://127.0.0.1/slipway".to_owned());
+    let setup = Setup::new("postgres://slipway@127.0.0.1/slipway".to_owned());
     let refused = setup.run(&["healthcheck"]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(
@@ -584,7 +663,7 @@ fn a_healthcheck_without_a_server_fails_in_time() {
 
 #[test]
 fn a_port_in_use_is_told() {
-    let setup = Setup::new("postgres://127.0.0.1/slipway".to_owned());
+    let setup = Setup::new("postgres://slipway@127.0.0.1/slipway".to_owned());
     let taken = TcpListener::bind(("127.0.0.1", setup.port)).unwrap();
     let output = setup.run(&["serve"]);
     assert_eq!(output.status.code(), Some(1));

@@ -20,6 +20,7 @@ async fn everything_that_is_wrong_with_a_release_is_told_at_once(pool: PgPool) {
                 "web-4": "result",
                 "web-9": closure("web-9"),
                 "Web 5": closure("web-5"),
+                "web-8": "relative",
             }}),
         )
         .await
