@@ -31,7 +31,7 @@ struct Addresses {
 /// Starts everything, prints how to reach it, and stays.
 pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, json: bool) -> Result<()> {
     let mut stack = Stack::start(run, binaries, &say).await?;
-    stack.add_hosts(run, hosts).await?;
+    stack.add_hosts(run, checkout, hosts).await?;
     say(&format!(
         "{hosts} agents run, each a host of the environment {ENVIRONMENT}"
     ));
@@ -108,7 +108,7 @@ Slipway is running.
   admin token    {token}
   all files      {folder} (logs/ has a log for each process)
 
-  what the hosts' services answer, once a release is on them:
+  each host's own service, which tells its version:
 {services}
 Try next, in another terminal:
 
@@ -117,7 +117,7 @@ Try next, in another terminal:
   alias slipway={cli}
 
   slipway status
-  slipway rollout start {env} {v1} --watch    # v1, to a fleet that runs nothing yet
+  slipway rollout start {env} {v1} --watch    # from v0, which every host begins with, to v1
   slipway rollout start {env} {v2} --watch    # v2: one canary, then two at a time
   slipway rollout start {env} {v3} --watch    # v3 fails its checks, and goes back by itself
 

@@ -36,7 +36,7 @@ impl Rig {
         let folder = Path::new(env!("CARGO_BIN_EXE_slipway-dev")).parent().unwrap();
         let binaries = Binaries::in_folder(folder).unwrap();
         let mut stack = Stack::start(&run, binaries, &|_| ()).await.unwrap();
-        stack.add_hosts(&run, hosts).await.unwrap();
+        stack.add_hosts(&run, &checkout(), hosts).await.unwrap();
         Self {
             stack,
             run,
@@ -56,11 +56,10 @@ impl Rig {
                 })
             })
             .collect();
-        let expression = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../nix/demo");
         let paths = self
             .stack
             .nix
-            .build(&self.run, &expression, &members)
+            .build(&self.run, &checkout().join("nix/demo"), &members)
             .await
             .unwrap();
         self.stack
@@ -119,6 +118,10 @@ impl Rig {
         }
         versions
     }
+}
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
 }
 
 fn reasons(rollout: &Rollout) -> String {

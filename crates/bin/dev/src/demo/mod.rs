@@ -52,7 +52,7 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> 
         2,
         "Six hosts, each with an agent, a profile and a token of its own",
     );
-    stack.add_hosts(run, HOSTS).await?;
+    stack.add_hosts(run, checkout, HOSTS).await?;
     first::check_hosts(&stack, &timeline, &mut outcomes).await?;
 
     timeline.point(3, "Closures from Nix, signed, in a binary cache");

@@ -13,8 +13,11 @@ use crate::stack::hosts::strategy;
 const BOUND: Duration = Duration::from_secs(90);
 
 pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
-    let say = |text: &str| scene.conductor.timeline.say(text);
-    say("release v1 to all hosts at once");
+    refuse_unsigned(scene).await?;
+    scene.conductor.timeline.point(
+        4,
+        "Release v1 to all; release v2 with a canary, while processes are killed",
+    );
     let all = u32::try_from(scene.stack.hosts.len()).unwrap_or(u32::MAX);
     let v1 = scene.conductor.register("v1", &scene.closures.v1).await?;
     let first = scene
@@ -23,19 +26,17 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         .await?;
     note(scene, 4, "release v1 succeeds on every host", &first, "v1").await?;
     let fetched = scene.closures.v1.iter().filter(|(_, path)| path.exists()).count();
-    let seen = format!("{fetched} of {} fetched over HTTP", scene.closures.v1.len());
     scene.outcomes.check(
         3,
         "each host fetches its closure from the cache",
         fetched == scene.closures.v1.len(),
-        seen,
+        format!("{fetched} of {} fetched over HTTP", scene.closures.v1.len()),
     );
-    refuse_unsigned(scene).await?;
 
-    scene.conductor.timeline.point(
-        4,
-        "Release v2: one canary, then two at a time, while processes are killed",
-    );
+    scene
+        .conductor
+        .timeline
+        .say("release v2: one canary, then two at a time");
     let v2 = scene.conductor.register("v2", &scene.closures.v2).await?;
     let mut killed = None;
     let second = scene
@@ -105,13 +106,18 @@ pub(super) async fn note(
     }
     let state = followed.rollout.summary.state;
     let ok = state == RolloutState::Succeeded && answers == scene.stack.hosts.len();
-    let reason = followed.rollout.summary.reason.as_deref().unwrap_or_default();
+    let reason = followed
+        .rollout
+        .summary
+        .reason
+        .as_deref()
+        .unwrap_or("no reason given");
     let seen = format!(
-        "{state} in {:.1} s, {answers} services answer {version} {reason}",
+        "{state} in {:.1} s, {answers} services answer {version}: {reason}",
         followed.took.as_secs_f64()
     );
     scene.conductor.timeline.say(&seen);
-    scene.outcomes.check(point, expected, ok, seen.trim_end());
+    scene.outcomes.check(point, expected, ok, seen);
     scene
         .verified
         .extend(scene.conductor.verified(&followed.rollout).await?);
@@ -146,7 +152,7 @@ async fn refuse_unsigned(scene: &mut Scene<'_>) -> Result<()> {
     let refused = state.is_terminal()
         && state != RolloutState::Succeeded
         && reason.contains("sign")
-        && running == "v1"
+        && running == "v0"
         && scene.closures.unsigned.iter().all(|(_, path)| !path.exists());
     let seen = format!("{state}: {reason}");
     scene

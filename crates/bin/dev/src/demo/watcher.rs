@@ -47,8 +47,12 @@ impl Watcher {
     pub(super) fn start(hosts: &[Host]) -> Self {
         let moves = Arc::new(Mutex::new(Vec::new()));
         let (seen, hosts) = (Arc::clone(&moves), hosts.to_vec());
+        // What was installed on them is where they begin, not a move.
+        let begin = hosts
+            .iter()
+            .filter_map(|host| Some((host.name.clone(), host.profile_target()?)));
+        let mut last: BTreeMap<HostName, PathBuf> = begin.collect();
         let task = tokio::spawn(async move {
-            let mut last: BTreeMap<HostName, PathBuf> = BTreeMap::new();
             loop {
                 for host in &hosts {
                     let Some(closure) = host.profile_target() else {

@@ -13,12 +13,14 @@ use super::{ENVIRONMENT, secret_file};
 use crate::fleet::{Member, Variant, tools_path};
 use crate::nginx::Nginx;
 use crate::nix::Nix;
+use crate::programs;
 use crate::run::Run;
 use crate::spec::Spec;
 
 /// Above the proxy (2): an agent that stops first leaves no errors about lost connections.
 const LAYER: u8 = 3;
 const ONLINE: Duration = Duration::from_secs(30);
+const INSTALL: Duration = Duration::from_secs(30);
 
 /// One host.
 #[derive(Debug, Clone)]
@@ -51,7 +53,9 @@ impl Host {
         let token_file = secret_file(&folder, "token", created.token.token.expose())?;
         let profiles = nix.state.join("profiles").join(&name);
         std::fs::create_dir_all(&profiles)?;
-        std::fs::create_dir_all(folder.join("system"))?;
+        for part in ["system", "home"] {
+            run.dir.folder(&format!("hosts/{name}/{part}"), None)?;
+        }
         Ok(Self {
             name: created.host.name,
             port: run.ports.reserve()?,
@@ -89,10 +93,25 @@ impl Host {
             .env("AGENT_LIVE_LINK", self.live_link())
             .env("AGENT_GCROOTS_DIR", &self.gcroots)
             .env("AGENT_STORE_DIR", &nix.store)
+            // Nix keeps a database of what caches have in it, which six at once would fight over.
+            .env("HOME", self.folder.join("home"))
             // One machine plays six: its own systemd, if it has one, knows nothing of them.
             .env("AGENT_RUNNER", "process")
             .envs(nix.agent_env())
             .layer(LAYER)
+    }
+
+    /// Puts a first system on the host, as its installation does: the profile, the boot default, a running service.
+    async fn install(&self, run: &Run, nix: &Nix, closure: &Path) -> Result<()> {
+        let set = Spec::new(format!("install-{}", self.name), programs::find("nix-env")?)
+            .args(["--profile".as_ref(), self.profile.as_os_str()])
+            .args(["--set".as_ref(), closure.as_os_str()]);
+        run.supervisor.run(nix.with_build_env(set), INSTALL).await?;
+        let switch = Spec::new(
+            format!("switch-{}", self.name),
+            closure.join("bin/switch-to-configuration"),
+        );
+        run.supervisor.run(switch.args(["switch"]), INSTALL).await
     }
 
     /// A closure for this host.
@@ -136,6 +155,20 @@ impl Host {
     pub fn profile_target(&self) -> Option<PathBuf> {
         self.profile.canonicalize().ok()
     }
+}
+
+/// Installs version 0 on every host.
+pub async fn install_all(run: &Run, nix: &Nix, demo: &Path, service: &Path, hosts: &[Host]) -> Result<()> {
+    let members: Vec<Member> = hosts
+        .iter()
+        .map(|host| host.member(run, service, "v0", 200))
+        .collect();
+    let closures = nix.build(run, demo, &members).await?;
+    for (host, closure) in hosts.iter().zip(&closures) {
+        let done = host.install(run, nix, closure).await;
+        done.with_context(|| format!("cannot install a first system on {}", host.name))?;
+    }
+    Ok(())
 }
 
 /// Makes the environment, with a strategy that suits a person who watches.

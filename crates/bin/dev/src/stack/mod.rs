@@ -81,14 +81,18 @@ impl Stack {
         })
     }
 
-    /// Registers `count` hosts in [`ENVIRONMENT`] and starts their agents.
-    pub async fn add_hosts(&mut self, run: &Run, count: u16) -> Result<()> {
+    /// Registers `count` hosts in [`ENVIRONMENT`], installs a first system on each, and starts their agents.
+    pub async fn add_hosts(&mut self, run: &Run, checkout: &Path, count: u16) -> Result<()> {
         hosts::create_environment(&self.api).await?;
         for number in 1..=count {
-            let host = Host::create(run, &self.api, &self.nix, number).await?;
+            self.hosts
+                .push(Host::create(run, &self.api, &self.nix, number).await?);
+        }
+        let demo = checkout.join("nix/demo");
+        hosts::install_all(run, &self.nix, &demo, &self.binaries.demo_service, &self.hosts).await?;
+        for host in &self.hosts {
             run.supervisor
                 .spawn(host.agent_spec(&self.binaries.agent, &self.nix, &self.nginx))?;
-            self.hosts.push(host);
         }
         hosts::wait_online(run, &self.api, &self.hosts).await
     }
