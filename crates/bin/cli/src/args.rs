@@ -18,7 +18,7 @@ use slipway_domain::EnvironmentName;
 pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvCommand, HostCommand, StrategyArgs};
 pub use release::{CreateRelease, ReleaseCommand};
-pub use rollout::{Order, RolloutCommand, RolloutRef, Watch};
+pub use rollout::{Order, RolloutCommand, RolloutRef, WatchArgs};
 
 /// Roll releases out to hosts, watch them, and take them back.
 #[derive(Debug, Parser)]

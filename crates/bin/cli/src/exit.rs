@@ -23,7 +23,7 @@ exits! {
     Success = 0,
     /// Something unexpected: an internal error of the API, an answer that is none of Slipway's, a local file, a build.
     Internal = 1,
-    /// The command line, a setting or an input file is wrong. Nothing was sent.
+    /// The command line, a setting or an input file is wrong. Nothing was changed.
     Usage = 2,
     /// Not logged in, or the token may not do this.
     Denied = 3,

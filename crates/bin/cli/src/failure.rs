@@ -193,8 +193,9 @@ impl From<ClientError> for Failure {
 impl From<&clap::Error> for Failure {
     fn from(error: &clap::Error) -> Self {
         let text = error.render().to_string();
-        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let detail = lines.next().unwrap_or("the arguments cannot be read");
+        // The first paragraph says what is wrong; hints and the usage follow.
+        let lines = text.lines().map(str::trim).take_while(|line| !line.is_empty());
+        let detail = lines.collect::<Vec<_>>().join(" ");
         let failure = Self::usage(detail.trim_start_matches("error: "));
         match text.lines().find(|line| line.starts_with("Usage: ")) {
             Some(usage) => failure.help(usage),

@@ -16,7 +16,7 @@ use slipway_wire::page::MAX_LIMIT;
 use slipway_wire::rollout::Rollout;
 use tokio::time::Instant;
 
-use crate::args::Watch;
+use crate::args::WatchArgs;
 use crate::output::Output;
 use crate::text::clean;
 use crate::{Exit, Failure};
@@ -71,7 +71,12 @@ impl View {
 }
 
 /// Watches the rollout until it is over, or until what `how` says.
-pub async fn watch(output: &Output, client: &Client, id: RolloutId, how: &Watch) -> Result<Exit, Failure> {
+pub async fn watch(
+    output: &Output,
+    client: &Client,
+    id: RolloutId,
+    how: &WatchArgs,
+) -> Result<Exit, Failure> {
     let mut view = if output.terminal {
         View::Bars(bars::Bars::new(output.now))
     } else {

@@ -106,8 +106,6 @@ impl ClientBuilder {
             .default_headers(headers)
             .redirect(redirect::Policy::none())
             .referer(false)
-            // Trying again is decided here, where it is known what may be sent twice.
-            .retry(reqwest::retry::never())
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(15))

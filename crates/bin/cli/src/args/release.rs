@@ -34,12 +34,12 @@ pub struct CreateRelease {
     #[arg(long, value_name = "REF")]
     pub flake: Option<String>,
     /// With --flake: only these hosts; all nixosConfigurations when left out
-    #[arg(long = "host", value_name = "HOST", requires = "flake")]
+    #[arg(long = "host", value_name = "HOST", conflicts_with = "closures")]
     pub hosts: Vec<HostName>,
     /// With --flake: copy the closures to this binary cache, such as s3://bucket or file:///srv/cache
     ///
     /// Sign them with Nix's own secret-key-files setting or secret-key in the URL: agents refuse what is not signed.
-    #[arg(long, value_name = "URL", requires = "flake")]
+    #[arg(long, value_name = "URL", conflicts_with = "closures")]
     pub cache: Option<String>,
     /// What it is, for people
     #[arg(long, short, value_name = "TEXT")]

@@ -30,7 +30,7 @@ impl FromStr for RolloutRef {
 
 /// How to watch.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Watch {
+pub struct WatchArgs {
     /// Stop watching, with exit code 13, when the rollout waits for a person: paused, or for its approval
     #[arg(long)]
     pub until_paused: bool,
@@ -56,7 +56,7 @@ pub enum RolloutCommand {
         watch: bool,
         /// How to watch.
         #[command(flatten)]
-        how: Watch,
+        how: WatchArgs,
     },
     /// Follow a rollout to its end; the exit code tells how it ended
     ///
@@ -66,7 +66,7 @@ pub enum RolloutCommand {
         rollout: RolloutRef,
         /// How to watch.
         #[command(flatten)]
-        how: Watch,
+        how: WatchArgs,
     },
     /// List rollouts, the newest first
     List {

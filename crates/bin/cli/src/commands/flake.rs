@@ -42,6 +42,16 @@ struct Build {
     outputs: BTreeMap<String, Option<String>>,
 }
 
+/// Refuses what is no flake or no cache by its looks.
+pub(super) fn check(flake: &str, cache: Option<&str>) -> Result<(), Failure> {
+    check_one(flake, "--flake")?;
+    if flake.contains('#') {
+        return Err(Failure::usage(format!("--flake {flake} has a `#` part"))
+            .help("name the flake alone; --host picks among its nixosConfigurations"));
+    }
+    cache.map_or(Ok(()), |cache| check_one(cache, "--cache"))
+}
+
 /// Builds the hosts' systems, and copies them to the cache if there is one.
 pub(super) async fn build(
     output: Output,
@@ -49,14 +59,6 @@ pub(super) async fn build(
     hosts: &[HostName],
     cache: Option<&str>,
 ) -> Result<Built, Failure> {
-    check(flake, "--flake")?;
-    if flake.contains('#') {
-        return Err(Failure::usage(format!("--flake {flake} has a `#` part"))
-            .help("name the flake alone; --host picks among its nixosConfigurations"));
-    }
-    if let Some(cache) = cache {
-        check(cache, "--cache")?;
-    }
     let nix = Nix { output };
 
     let metadata: Metadata = nix.json(&["flake", "metadata", "--json", flake]).await?;
@@ -97,7 +99,7 @@ pub(super) async fn build(
 }
 
 /// An argument that Nix would take for an option is none of the user's.
-fn check(value: &str, flag: &str) -> Result<(), Failure> {
+fn check_one(value: &str, flag: &str) -> Result<(), Failure> {
     if value.is_empty() || value.starts_with('-') {
         return Err(Failure::usage(format!(
             "{flag} `{value}` is neither a reference nor a URL"
@@ -161,7 +163,7 @@ impl Nix {
         serde_json::from_slice(&stdout).map_err(|error| {
             Failure::internal(format!(
                 "cannot understand what `nix {}` printed: {error}",
-                args[0]
+                verb(args)
             ))
         })
     }
@@ -198,7 +200,7 @@ impl Nix {
             Ok(output) => {
                 let failure = Failure::internal(format!(
                     "`nix {}` failed ({}); nothing was registered",
-                    args[..args.len().min(2)].join(" "),
+                    verb(args),
                     output.status
                 ));
                 let said = String::from_utf8_lossy(&output.stderr);
@@ -211,4 +213,10 @@ impl Nix {
             }
         }
     }
+}
+
+/// The words before the first option: `build`, or `flake metadata`.
+fn verb(args: &[&str]) -> String {
+    let words = args.iter().take(2).take_while(|arg| !arg.starts_with('-'));
+    words.copied().collect::<Vec<_>>().join(" ")
 }

@@ -61,11 +61,14 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
 }
 
 async fn register(context: &Context, create: args::CreateRelease) -> Result<(), Failure> {
-    // Before a build that may take an hour.
+    if let Some(flake) = &create.flake {
+        flake::check(flake, create.cache.as_deref())?;
+    }
     let client = context.client()?;
     let (closures, source) = match &create.flake {
         None => (closures(&create.closures)?, Source::default()),
         Some(flake) => {
+            // A token that is no good is told before a build that may take an hour, not after it.
             client.whoami().await?;
             let built = flake::build(context.output, flake, &create.hosts, create.cache.as_deref()).await?;
             (built.closures, built.source)

@@ -28,6 +28,11 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             watch: watching,
             how,
         } => {
+            if !watching && (how.until_paused || how.timeout.is_some()) {
+                return Err(
+                    Failure::usage("--until-paused and --timeout are for watching").help("add --watch")
+                );
+            }
             let base = if strategy::changes_the_old(&args) {
                 client.environment(&environment).await?.strategy
             } else {

@@ -26,7 +26,13 @@ pub(super) fn build(args: &StrategyArgs, base: Strategy) -> Result<Strategy, Fai
         None => base,
         Some(path) => {
             let text = files::read(path, "strategy file")?;
-            serde_json::from_str(&text).map_err(|error| {
+            // Fields by their order would be read too, which nobody means.
+            let parsed = if text.trim_start().starts_with('[') {
+                Err("it is a list".to_owned())
+            } else {
+                serde_json::from_str(&text).map_err(|error| error.to_string())
+            };
+            parsed.map_err(|error| {
                 Failure::usage(format!("{} is not a strategy: {error}", path.display()))
                     .help("it is a JSON object such as {\"canary\": 1, \"batch\": \"25%\"}; docs/rollouts.md has every field")
             })?

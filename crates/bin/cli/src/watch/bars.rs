@@ -40,10 +40,9 @@ impl Bars {
     pub(super) fn new(now: fn() -> DateTime<Utc>) -> Self {
         let all = MultiProgress::new();
         let total = all.add(ProgressBar::new(0));
-        total.set_style(style(
-            "{prefix} [{bar:24}] {pos}/{len} committed  {msg}  {elapsed}",
-        ));
-        total.enable_steady_tick(Duration::from_millis(500));
+        // Nothing is known yet that a bar could show.
+        total.set_style(style("{msg}"));
+        total.set_message("asking the API");
         Self {
             all,
             total,
@@ -72,6 +71,11 @@ impl Bars {
             .iter()
             .filter(|step| step.state == StepState::Committed);
         self.total.set_length(rollout.steps.len() as u64);
+        if self.lines.is_empty() {
+            let template = "{prefix} [{bar:24}] {pos}/{len} committed  {msg}  {elapsed_precise}";
+            self.total.set_style(style(template));
+            self.total.enable_steady_tick(Duration::from_millis(500));
+        }
         self.total.set_position(committed.count() as u64);
         self.total.set_prefix(summary.environment.to_string());
         self.total.set_message(summary.state.as_str());

@@ -1,0 +1,135 @@
+//! Bad input is told by name and with a cure, before anything is sent.
+
+use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway};
+use slipway_client::testing::{Reply, Server};
+
+#[test]
+fn wrong_arguments_are_told_and_nothing_is_sent() {
+    let server = Server::start(|_| Reply::empty(500));
+    let slipway = Slipway::at(&server);
+    let closure = format!("web-1={CLOSURE}");
+    let upwards = "web-1=/nix/store/../etc/passwd";
+    for (args, said) in [
+        (
+            &["rollout", "show", "Prod!"][..],
+            "a rollout's id, or the name of an environment",
+        ),
+        (&["rollout", "start", "prod", "v2"], "`v2` is not a release id"),
+        (
+            &["rollout", "start", "prod", RELEASE, "--timeout", "5"],
+            "help: add --watch",
+        ),
+        (
+            &["rollout", "start", "prod", RELEASE, "--strategy", "no.json"],
+            "cannot read the strategy file no.json",
+        ),
+        (
+            &["rollout", "watch", ROLLOUT, "--timeout", "0"],
+            "0 is not in 1..",
+        ),
+        (&["release", "create"], "--closure <HOST=PATH>|--flake <REF>"),
+        (
+            &["release", "create", "--closure", &closure, "--flake", "."],
+            "cannot be used with",
+        ),
+        (
+            &["release", "create", "--closure", &closure, "--host", "web-1"],
+            "--flake <REF>",
+        ),
+        (&["release", "create", "--closure", upwards], "`..` part"),
+        (&["release", "create", "--closure", CLOSURE], "it has no `=`"),
+        (
+            &["release", "create", "--flake", "--expr"],
+            "unexpected argument '--expr'",
+        ),
+        (
+            &["release", "create", "--flake=--expr"],
+            "`--expr` is neither a reference nor a URL",
+        ),
+        (&["release", "create", "--flake", ".#web"], "has a `#` part"),
+        (
+            &["host", "create", "Web", "--env", "prod"],
+            "`Web` is not a valid host name",
+        ),
+        (
+            &["host", "create", "web", "--env", "prod", "--label", "x"],
+            "give KEY=VALUE",
+        ),
+        (
+            &[
+                "host",
+                "create",
+                "web",
+                "--env",
+                "prod",
+                "--token-out",
+                "no/such/folder/f",
+            ],
+            "cannot write the token to",
+        ),
+        (&["host", "retire", "web-1"], "help: add --yes"),
+        (&["env", "set", "prod"], "there is nothing to change"),
+        (
+            &["principal", "create", "ci", "--role", "root"],
+            "use viewer, deployer, approver or admin",
+        ),
+        (
+            &["token", "create", "--label", "x", "--expires-in-days", "0"],
+            "0 is not in 1..=3650",
+        ),
+        (
+            &["audit", "verify", "--expect-head", "abc"],
+            "a head is 64 hex digits",
+        ),
+        (
+            &["status", "--url", "slipway.example.com"],
+            "`slipway.example.com` is not an API address: it has no scheme",
+        ),
+        (
+            &["status", "--ca-file", "no.pem"],
+            "cannot read the CA file no.pem",
+        ),
+        (
+            &["status", "--token-file", "no.token"],
+            "cannot read the token file no.token",
+        ),
+        (&["status", "--token", "slw_x"], "unexpected argument '--token'"),
+    ] {
+        let ran = slipway.run(args);
+        assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "");
+    }
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
+fn with_json_they_are_one_problem_document() {
+    let ran = Slipway::new().run(&["--json", "rollout", "abort"]);
+    assert_eq!(ran.code, 2);
+    let problem = ran.problem();
+    assert_eq!(problem["type"], "urn:slipway:problem:cli-usage");
+    assert_eq!(problem["exit_code"], 2);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.ends_with("were not provided: <ROLLOUT>"), "{detail}");
+}
+
+#[test]
+fn a_strategy_from_stdin_or_a_file_is_checked_for_its_form() {
+    let server = Server::start(|_| Reply::empty(500));
+    let slipway = Slipway::at(&server);
+    let start = ["rollout", "start", "prod", RELEASE, "--strategy", "-"];
+    for (json, said) in [
+        ("", "is not a strategy: EOF"),
+        ("{\"batches\": 2}", "unknown field `batches`"),
+        ("[]", "docs/rollouts.md"),
+    ] {
+        let ran = slipway.run_with_stdin(&start, json);
+        assert_eq!(ran.code, 2);
+        assert!(ran.stderr.contains(said), "{json}: {}", ran.stderr);
+    }
+    let long = "x".repeat(2 * 1024 * 1024);
+    let ran = slipway.run_with_stdin(&start, &long);
+    assert!(ran.stderr.contains("is over 1 MiB"), "{}", ran.stderr);
+    assert_eq!(server.seen().len(), 0);
+}

@@ -1,0 +1,243 @@
+//! What the commands send and show.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::common::{AT, CLOSURE, RELEASE, ROLLOUT, Slipway, environment, host, rollout, token};
+use serde_json::{Value, json};
+use slipway_client::testing::{Reply, Seen, Server};
+
+fn list(items: &Value) -> Reply {
+    Reply::json(200, &json!({ "items": items }))
+}
+
+fn body(seen: &Seen) -> Value {
+    serde_json::from_str(&seen.body).unwrap()
+}
+
+fn fleet() -> Server {
+    Server::start(|seen| match seen.line().as_str() {
+        "GET /api/v1/environments" => list(&json!([environment()])),
+        "GET /api/v1/hosts" => {
+            let mut skewed = host("web-2");
+            skewed["clock_skew_seconds"] = json!(3600);
+            skewed["online"] = json!(false);
+            skewed["boot_default"] = json!(CLOSURE.replace("0c5r", "1c5r"));
+            skewed["step"] = json!({
+                "rollout": ROLLOUT, "state": "stuck", "closure": CLOSURE, "reason": "the switch script\nfailed",
+            });
+            list(&json!([host("web-1"), skewed]))
+        }
+        _ => Reply::empty(500),
+    })
+}
+
+#[test]
+fn status_shows_what_needs_a_look() {
+    let ran = Slipway::at(&fleet()).run(&["status"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[0], "prod: 2 hosts, 1 online; no rollout under way");
+    assert!(lines[1].starts_with("HOST   STATE    SEEN"), "{}", lines[1]);
+    assert!(
+        lines[2].contains("web-1  online ") && lines[2].contains("same "),
+        "{}",
+        lines[2]
+    );
+    assert!(
+        lines[3].contains("offline") && lines[3].contains("differs: 1c5r1m2n…-nixos-system-web  stuck"),
+        "{}",
+        lines[3]
+    );
+    assert_eq!(lines[4], "! web-2: its clock is 3600 s ahead; set it");
+    assert_eq!(lines[5], "! web-2: stuck: the switch script failed");
+    assert!(!ran.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn status_as_json_is_one_document() {
+    let json = Slipway::at(&fleet()).run(&["status", "--json"]).json();
+    assert_eq!(json["environments"][0]["name"], "prod");
+    assert_eq!(json["hosts"][1]["clock_skew_seconds"], 3600);
+}
+
+#[test]
+fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
+    let server = Server::start(|seen| match seen.method.as_str() {
+        "POST" => Reply::json(201, &rollout("staging", None, ["waiting", "waiting"])),
+        _ => Reply::json(200, &environment()),
+    });
+    let slipway = Slipway::at(&server);
+    let ran = slipway.run(&[
+        "env",
+        "set",
+        "prod",
+        "--set",
+        "verify.passes=1",
+        "--approval-required",
+        "true",
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let sent = server.seen().pop().unwrap();
+    assert_eq!(sent.line(), "PATCH /api/v1/environments/prod");
+    assert_eq!(body(&sent)["approval_required"], true);
+    assert_eq!(body(&sent)["strategy"]["batch"], 2);
+    assert_eq!(body(&sent)["strategy"]["verify"]["passes"], 1);
+
+    let ran = slipway.run(&["rollout", "start", "prod", RELEASE, "--set", "on_failure=pause"]);
+    assert_eq!(
+        ran.stdout.lines().next(),
+        Some(format!("started the rollout {ROLLOUT}: staging").as_str())
+    );
+    let strategy = &body(&server.seen().pop().unwrap())["strategy"];
+    assert_eq!(
+        (&strategy["batch"], &strategy["on_failure"]),
+        (&json!(2), &json!("pause"))
+    );
+
+    // Nothing said: the environment's own, which the API knows.
+    slipway.run(&["rollout", "start", "prod", RELEASE]);
+    let sent = body(&server.seen().pop().unwrap());
+    assert_eq!(sent, json!({"environment": "prod", "release": RELEASE}));
+
+    // A file stands for itself: what it leaves out has its default, not the environment's.
+    slipway.run_with_stdin(
+        &["rollout", "start", "prod", RELEASE, "--strategy", "-"],
+        "{\"canary\": 0}",
+    );
+    let strategy = &body(&server.seen().pop().unwrap())["strategy"];
+    assert_eq!(
+        (&strategy["canary"], &strategy["batch"]),
+        (&json!(0), &json!("25%"))
+    );
+}
+
+#[test]
+fn a_hosts_token_is_shown_once_or_written_for_its_owner_alone() {
+    let server = Server::start(|seen| match seen.path.as_str() {
+        "/api/v1/hosts" => Reply::json(201, &json!({"host": host("web-1"), "token": token()})),
+        _ => Reply::json(201, &token()),
+    });
+    let slipway = Slipway::at(&server);
+    let create = ["host", "create", "web-1", "--env", "prod", "--label", "rack=b2"];
+    let ran = slipway.run(&create);
+    assert!(
+        ran.stdout
+            .contains("token: slw_made\nIt is shown now and never again.\n"),
+        "{ran:?}"
+    );
+    assert_eq!(body(&server.seen()[0])["labels"], json!({"rack": "b2"}));
+
+    let out = slipway.home.path().join("web-1.token");
+    let written = [&create[..], &["--token-out", "web-1.token", "--json"]].concat();
+    let json = slipway.run(&written).json();
+    assert_eq!(json["token"]["token_file"], "web-1.token");
+    assert!(!json.to_string().contains("slw_made"));
+    assert_eq!(fs::read_to_string(&out).unwrap(), "slw_made\n");
+    assert_eq!(fs::metadata(&out).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let ran = slipway.run(&["host", "token", "web-1", "--token-out", "web-1.token"]);
+    assert!(ran.stdout.contains("earlier tokens are revoked"), "{ran:?}");
+    assert_eq!(
+        server.seen().pop().unwrap().line(),
+        "POST /api/v1/hosts/web-1/token"
+    );
+    let left: Vec<_> = fs::read_dir(slipway.home.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["web-1.token"]);
+}
+
+#[test]
+fn a_release_is_registered_from_closures() {
+    let release = json!({
+        "id": RELEASE, "closures": {"web-1": CLOSURE}, "source": {}, "message": "v2", "author": "ci", "created_at": AT,
+    });
+    let server = Server::start(move |_| Reply::json(201, &release));
+    let slipway = Slipway::at(&server);
+    let closure = format!("web-1={CLOSURE}");
+    let ran = slipway.run(&["release", "create", "--closure", &closure, "-m", "v2"]);
+    assert!(
+        ran.stdout
+            .starts_with(&format!("registered the release {RELEASE} for 1 host\n")),
+        "{ran:?}"
+    );
+    assert_eq!(
+        body(&server.seen()[0]),
+        json!({"closures": {"web-1": CLOSURE}, "source": {}, "message": "v2"})
+    );
+}
+
+#[test]
+fn lists_follow_pages_up_to_the_limit() {
+    let server = Server::start(|seen| {
+        let mut summary = rollout("succeeded", None, ["committed", "committed"]);
+        summary.as_object_mut().unwrap().remove("steps");
+        let next = (!seen.query.contains("after=b")).then_some(if seen.query.contains("after=a") {
+            "b"
+        } else {
+            "a"
+        });
+        Reply::json(200, &json!({"items": [summary], "next": next}))
+    });
+    let slipway = Slipway::at(&server);
+    let json = slipway
+        .run(&["rollout", "list", "--env", "prod", "--json"])
+        .json();
+    assert_eq!(json["items"].as_array().unwrap().len(), 3);
+    let queries: Vec<String> = server.seen().into_iter().map(|seen| seen.query).collect();
+    assert_eq!(
+        queries,
+        [
+            "environment=prod&limit=20",
+            "environment=prod&after=a&limit=19",
+            "environment=prod&after=b&limit=18"
+        ]
+    );
+    let json = slipway.run(&["rollout", "list", "--limit", "2", "--json"]).json();
+    assert_eq!(json["items"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_order_by_environment_is_for_the_rollout_under_way() {
+    let server = Server::start(|seen| match seen.line().as_str() {
+        "GET /api/v1/environments/prod" => {
+            let mut open = environment();
+            open["open_rollout"] = json!(ROLLOUT);
+            Reply::json(200, &open)
+        }
+        "GET /api/v1/environments/idle" => Reply::json(200, &environment()),
+        _ => Reply::json(202, &rollout("rolling", None, ["verifying", "waiting"])),
+    });
+    let slipway = Slipway::at(&server);
+    for order in ["approve", "pause", "resume", "revert", "abort"] {
+        let ran = slipway.run(&["rollout", order, "prod", "--reason", "because"]);
+        assert!(
+            ran.stdout
+                .starts_with(&format!("asked the rollout {ROLLOUT} to {order}")),
+            "{ran:?}"
+        );
+        let sent = server.seen().pop().unwrap();
+        assert_eq!(sent.path, format!("/api/v1/rollouts/{ROLLOUT}/commands"));
+        assert_eq!(body(&sent), json!({"command": order, "reason": "because"}));
+    }
+    let ran = slipway.run(&["rollout", "abort", "idle"]);
+    assert!(
+        ran.code == 4 && ran.stderr.contains("has no rollout under way"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn colours_are_for_terminals_only() {
+    let server = fleet();
+    for variables in [vec![], vec![("CLICOLOR_FORCE", "1")], vec![("NO_COLOR", "1")]] {
+        let slipway = variables
+            .into_iter()
+            .fold(Slipway::at(&server), |slipway, (name, value)| {
+                slipway.env(name, value)
+            });
+        assert!(!slipway.run(&["status"]).stdout.contains('\u{1b}'));
+    }
+}

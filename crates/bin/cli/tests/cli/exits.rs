@@ -1,0 +1,135 @@
+//! Exit codes, and errors as text and as JSON.
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use crate::common::{Slipway, environment, host, whoami};
+use serde_json::json;
+use slipway_client::testing::{Certificate, Reply, Server};
+use slipway_wire::problem::kind;
+
+#[test]
+fn what_the_api_refuses_has_its_exit_code() {
+    for (status, kind, code) in [
+        (400, kind::MALFORMED, 5),
+        (401, kind::UNAUTHENTICATED, 3),
+        (403, kind::FORBIDDEN, 3),
+        (404, kind::NOT_FOUND, 4),
+        (409, kind::ENVIRONMENT_BUSY, 5),
+        (413, kind::TOO_LARGE, 5),
+        (422, kind::INVALID, 5),
+        (429, kind::TOO_MANY_FAILURES, 6),
+        (500, kind::INTERNAL, 1),
+        (503, kind::UNAVAILABLE, 6),
+    ] {
+        let server =
+            Server::start(move |_| Reply::problem(status, kind, "what was wrong").header("retry-after", "0"));
+        let args = ["principal", "disable", "ci"];
+        let ran = Slipway::at(&server).run(&args);
+        assert_eq!(ran.code, code, "{kind}: {ran:?}");
+        assert!(
+            ran.stderr
+                .starts_with("error: what was wrong\n  request id: req-1\n"),
+            "{}",
+            ran.stderr
+        );
+
+        let ran = Slipway::at(&server).run(&[&args[..], &["--json"]].concat());
+        let problem = ran.problem();
+        assert_eq!(problem["type"], format!("urn:slipway:problem:{kind}"));
+        assert_eq!(
+            (problem["status"].as_u64(), problem["exit_code"].as_i64()),
+            (Some(status.into()), Some(code.into()))
+        );
+    }
+}
+
+#[test]
+fn wrong_fields_are_listed_one_a_line() {
+    let server = Server::start(|_| {
+        let problem = json!({
+            "type": "urn:slipway:problem:invalid-request", "title": "Invalid request", "status": 422,
+            "detail": "the strategy cannot be used", "request_id": "r-7",
+            "fields": [
+                {"field": "strategy.batch", "detail": "0 would never get anywhere; use 1 or more"},
+                {"field": "strategy.canary", "detail": "9 is more than the 6 hosts\u{1b}[31m of the rollout"},
+            ],
+        });
+        Reply::text(422, "application/problem+json", problem.to_string())
+    });
+    let ran = Slipway::at(&server).run(&["rollout", "start", "prod", crate::common::RELEASE]);
+    assert_eq!(ran.code, 5);
+    assert_eq!(
+        ran.stderr,
+        "error: the strategy cannot be used\n  \
+         strategy.batch: 0 would never get anywhere; use 1 or more\n  \
+         strategy.canary: 9 is more than the 6 hosts\u{fffd}[31m of the rollout\n  \
+         request id: r-7\n"
+    );
+}
+
+#[test]
+fn an_api_that_is_not_there_is_6_with_address_and_cure() {
+    let server = Server::start(|_| Reply::empty(500));
+    let slipway = Slipway::at(&server);
+    let url = server.url();
+    drop(server);
+    let ran = slipway.run(&["principal", "disable", "ci"]);
+    assert_eq!(ran.code, 6);
+    assert_eq!(
+        ran.stderr,
+        format!(
+            "error: cannot reach {url}: nothing listens there (connection refused)\n\
+             help: check the port in the address, and that the API runs\n"
+        )
+    );
+    let ran = slipway.run(&["principal", "disable", "ci", "--json"]);
+    assert_eq!(ran.problem()["type"], "urn:slipway:problem:cli-unreachable");
+}
+
+#[test]
+fn an_unknown_ca_names_the_flag() {
+    let server = Server::start_tls(Certificate::Good, |_| Reply::json(200, &whoami()));
+    let slipway = Slipway::at(&server);
+    let ran = slipway.run(&["whoami"]);
+    assert!(ran.code == 2 || ran.code == 6, "{ran:?}");
+    assert!(
+        ran.stderr.contains("CA file") || ran.stderr.contains("--ca-file"),
+        "{}",
+        ran.stderr
+    );
+    std::fs::write(slipway.home.path().join("ca.pem"), server.ca_pem()).unwrap();
+    let ran = slipway.env("SLIPWAY_CA_FILE", "ca.pem").run(&["whoami"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn something_else_that_answers_is_1() {
+    let server = Server::start(|_| Reply::text(200, "text/html", "<h1>Welcome to nginx!</h1>"));
+    let ran = Slipway::at(&server).run(&["whoami"]);
+    assert!(
+        ran.code == 1 && ran.stderr.contains("not as the Slipway API does"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error_message() {
+    let server = Server::start(|seen| {
+        if seen.path.ends_with("/environments") {
+            return Reply::json(200, &json!({"items": [environment()]}));
+        }
+        let hosts: Vec<_> = (0..5000).map(|n| host(&format!("web-{n}"))).collect();
+        Reply::json(200, &json!({"items": hosts}))
+    });
+    let mut child = Slipway::at(&server)
+        .command(&["status", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut few = [0; 16];
+    child.stdout.take().unwrap().read_exact(&mut few).unwrap();
+    let ran: crate::common::Ran = child.wait_with_output().unwrap().into();
+    assert_eq!((ran.code, ran.stderr.as_str()), (141, ""));
+}

@@ -1,0 +1,215 @@
+//! Releases from a flake, with the real Nix in a store of its own.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::common::{AT, RELEASE, Slipway, whoami};
+use serde_json::{Value, json};
+use slipway_client::testing::{Reply, Server};
+
+const FLAKE: &str = r#"{
+  outputs = { self }: let
+    host = name: builder: {
+      config.system.build.toplevel = derivation {
+        name = "nixos-system-${name}";
+        system = builtins.currentSystem or "SYSTEM";
+        builder = "/bin/sh";
+        args = [ "-c" builder ];
+      };
+    };
+  in {
+    nixosConfigurations = {
+      web-1 = host "web-1" "echo web-1 > $out";
+      web-2 = host "web-2" "echo web-2 > $out";
+      broken = host "broken" "echo this machine is broken >&2; exit 1";
+    };
+  };
+}"#;
+
+/// A flake, and a Nix of its own to build it with.
+struct Bench {
+    slipway: Slipway,
+    server: Server,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let server = Server::start(|seen| {
+            if seen.method == "GET" {
+                return Reply::json(200, &whoami());
+            }
+            let sent: Value = serde_json::from_str(&seen.body).unwrap();
+            let release = json!({
+                "id": RELEASE, "author": "ci", "created_at": AT, "message": null,
+                "closures": sent["closures"], "source": sent["source"],
+            });
+            Reply::json(201, &release)
+        });
+        let mut slipway = Slipway::at(&server);
+        let at = |name: &str| slipway.home.path().join(name);
+        for folder in ["flake", "conf"] {
+            fs::create_dir(at(folder)).unwrap();
+        }
+        let system = format!("{}-linux", std::env::consts::ARCH);
+        fs::write(at("flake/flake.nix"), FLAKE.replace("SYSTEM", &system)).unwrap();
+        let conf = "sandbox = false\nbuild-users-group =\nsubstituters =\n";
+        fs::write(at("conf/nix.conf"), conf).unwrap();
+        let folders = [
+            ("NIX_STORE_DIR", at("store")),
+            ("NIX_STATE_DIR", at("state")),
+            ("NIX_LOG_DIR", at("log")),
+            ("NIX_CONF_DIR", at("conf")),
+        ];
+        for (name, folder) in folders {
+            slipway = slipway.env(name, folder.to_str().unwrap());
+        }
+        let slipway = slipway.env("NIX_REMOTE", "local");
+        Self { slipway, server }
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.slipway.home.path().join(name)
+    }
+
+    fn posted(&self) -> Option<Value> {
+        let post = self
+            .server
+            .seen()
+            .into_iter()
+            .find(|seen| seen.method == "POST")?;
+        serde_json::from_str(&post.body).ok()
+    }
+}
+
+#[test]
+fn chosen_hosts_are_built_copied_and_registered_with_their_source() {
+    let bench = Bench::new();
+    let cache = format!("file://{}", bench.at("cache").display());
+    let ran = bench.slipway.run(&[
+        "release",
+        "create",
+        "--flake",
+        "path:./flake",
+        "--host",
+        "web-1",
+        "--host",
+        "web-2",
+        "--cache",
+        &cache,
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("[2/2] building web-2"), "{}", ran.stderr);
+    let sent = bench.posted().unwrap();
+    let closures = sent["closures"].as_object().unwrap();
+    assert_eq!(closures.len(), 2);
+    for (host, path) in closures {
+        let path = path.as_str().unwrap();
+        assert_eq!(fs::read_to_string(path).unwrap().trim(), host);
+        let hash = path.rsplit('/').next().unwrap().split('-').next().unwrap();
+        assert!(
+            bench.at("cache").join(format!("{hash}.narinfo")).exists(),
+            "{path}"
+        );
+    }
+    let source = &sent["source"];
+    assert!(
+        source["nar_hash"].as_str().unwrap().starts_with("sha256-"),
+        "{source}"
+    );
+    assert!(
+        source["flake_ref"].as_str().unwrap().starts_with("path:"),
+        "{source}"
+    );
+    assert_eq!(source.get("rev"), None);
+}
+
+#[test]
+fn a_build_that_fails_registers_nothing() {
+    let bench = Bench::new();
+    // Without --host all are built, and one of them is broken.
+    let ran = bench
+        .slipway
+        .run(&["release", "create", "--flake", "path:./flake", "--json"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let problem = ran.problem();
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.contains("`nix build` failed") && detail.contains("nothing was registered"),
+        "{detail}"
+    );
+    assert!(
+        problem["fields"].to_string().contains("this machine is broken"),
+        "{problem}"
+    );
+    assert_eq!(bench.posted(), None);
+}
+
+#[test]
+fn hosts_and_flakes_that_are_not_there_are_named() {
+    let bench = Bench::new();
+    let create = |args: &[&str]| {
+        bench
+            .slipway
+            .run(&[&["release", "create", "--flake"], args].concat())
+    };
+    let ran = create(&["path:./flake", "--host", "db-1", "--host", "web-1"]);
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr
+            .contains("--host db-1: there is no such nixosConfiguration")
+            && ran
+                .stderr
+                .contains("help: its nixosConfigurations are broken, web-1, web-2"),
+        "{}",
+        ran.stderr
+    );
+    let ran = create(&["path:./nowhere"]);
+    assert!(
+        ran.code == 1 && ran.stderr.contains("`nix flake metadata` failed"),
+        "{ran:?}"
+    );
+    assert_eq!(bench.posted(), None);
+}
+
+#[test]
+fn a_machine_without_nix_is_told_what_else_there_is() {
+    let bench = Bench::new();
+    let args = ["release", "create", "--flake", "path:./flake"];
+    let ran: crate::common::Ran = bench
+        .slipway
+        .command(&args)
+        .env("PATH", "")
+        .output()
+        .unwrap()
+        .into();
+    assert!(
+        ran.code == 1 && ran.stderr.contains("nix is not installed"),
+        "{ran:?}"
+    );
+    assert!(ran.stderr.contains("--closure HOST=PATH"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_commit_is_recorded_when_there_is_one() {
+    let bench = Bench::new();
+    let git = |args: &[&str]| {
+        let status = std::process::Command::new("git")
+            .args(["-c", "user.name=t", "-c", "user.email=t@example.com"])
+            .args(args)
+            .current_dir(bench.at("flake"))
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    git(&["init", "--quiet"]);
+    git(&["add", "."]);
+    git(&["commit", "--quiet", "--message", "first"]);
+    let ran = bench
+        .slipway
+        .run(&["release", "create", "--flake", "./flake", "--host", "web-1"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let sent = bench.posted().unwrap();
+    let rev = sent["source"]["rev"].as_str().unwrap();
+    assert_eq!(rev.len(), 40);
+    assert!(sent["source"]["flake_ref"].as_str().unwrap().contains(rev));
+}

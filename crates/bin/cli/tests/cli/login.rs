@@ -1,0 +1,186 @@
+//! Logging in keeps a token where only its owner can read it, and sends it nowhere else.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::common::{Slipway, TOKEN_ID, token, whoami};
+use serde_json::{Value, json};
+use slipway_client::testing::{Certificate, Reply, Seen, Server};
+use slipway_wire::problem::kind;
+
+fn api(seen: &Seen) -> Reply {
+    match seen.line().as_str() {
+        "POST /api/v1/login" if seen.body.contains("\"password\":\"right\"") => Reply::json(201, &token()),
+        "POST /api/v1/login" => {
+            Reply::problem(401, kind::UNAUTHENTICATED, "the name or the password is wrong")
+        }
+        "GET /api/v1/whoami" if seen.header("authorization").is_some() => Reply::json(200, &whoami()),
+        "DELETE /api/v1/tokens/0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b12" => Reply::empty(204),
+        _ => Reply::problem(401, kind::UNAUTHENTICATED, "no token"),
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_login_is_kept_for_its_owner_alone_and_used_by_the_next_command() {
+    let server = Server::start_tls(Certificate::Good, api);
+    let slipway = Slipway::new();
+    fs::write(slipway.home.path().join("ca.pem"), server.ca_pem()).unwrap();
+    let url = server.url();
+    let args = ["login", "--url", &url, "--ca-file", "ca.pem", "--password-stdin"];
+    let ran = slipway.run_with_stdin(&args, "right\n");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(
+        ran.stdout.contains("as admin, admin") && !ran.stdout.contains("slw_"),
+        "{}",
+        ran.stdout
+    );
+
+    let config = slipway.config();
+    assert_eq!((mode(&config), mode(config.parent().unwrap())), (0o600, 0o700));
+    let kept: Value = serde_json::from_str(&fs::read_to_string(&config).unwrap()).unwrap();
+    let ca = slipway.home.path().join("ca.pem");
+    assert_eq!(
+        kept,
+        json!({"url": format!("{url}/"), "ca_file": ca, "token": "slw_made", "token_id": TOKEN_ID})
+    );
+
+    // From another folder, with nothing said: the kept address, token and CA.
+    let ran: crate::common::Ran = slipway
+        .command(&["whoami"])
+        .current_dir("/")
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!((ran.code, ran.stdout), (0, format!("admin, admin at {url}/\n")));
+    let last = server.seen().pop().unwrap();
+    assert_eq!(last.header("authorization"), Some("Bearer slw_made"));
+
+    let ran = slipway.run(&["logout", "--json"]);
+    assert_eq!(ran.json()["token_revoked"], true);
+    assert_eq!(
+        server.seen().pop().unwrap().line(),
+        format!("DELETE /api/v1/tokens/{TOKEN_ID}")
+    );
+    assert!(!config.exists());
+    assert_eq!(slipway.run(&["whoami"]).code, 3);
+    assert_eq!(slipway.run(&["logout"]).stdout, "you were not logged in\n");
+}
+
+#[test]
+fn a_wrong_password_keeps_nothing() {
+    let server = Server::start(api);
+    let slipway = Slipway::new();
+    let url = server.url();
+    let ran = slipway.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "wrong\n");
+    assert_eq!(ran.code, 3);
+    assert!(
+        ran.stderr.contains("error: the name or the password is wrong")
+            && ran.stderr.contains("ADMIN_PASSWORD"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("wrong\n\n"));
+    assert_eq!(
+        fs::read_dir(slipway.config().parent().unwrap()).unwrap().count(),
+        0
+    );
+    let ran = slipway.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "");
+    assert!(
+        ran.code == 2 && ran.stderr.contains("the password is empty"),
+        "{ran:?}"
+    );
+    let ran = slipway.run(&["login", "--url", &url]);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("--password-stdin"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn a_token_that_one_has_is_kept_once_the_api_knows_it() {
+    let server = Server::start(api);
+    let slipway = Slipway::new();
+    let url = server.url();
+    let login = ["login", "--url", &url, "--token-stdin"];
+    let ran = slipway.run_with_stdin(&login, "hunter2\n");
+    assert!(ran.code == 2 && !ran.stderr.contains("hunter2"), "{ran:?}");
+    assert_eq!(slipway.run_with_stdin(&login, " slw_mine\n").code, 0);
+    assert!(fs::read_to_string(slipway.config()).unwrap().contains("slw_mine"));
+    // It was not made by the login, so logging out does not revoke it.
+    assert_eq!(slipway.run(&["logout"]).code, 0);
+    assert!(server.seen().iter().all(|seen| seen.method != "DELETE"));
+}
+
+#[test]
+fn a_kept_token_goes_to_no_other_address() {
+    let server = Server::start(api);
+    let slipway = Slipway::new();
+    let url = server.url();
+    slipway.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "right");
+    let other = Server::start(api);
+    let ran = slipway.run(&["whoami", "--url", &other.url()]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.stderr.contains("you are not logged in to"), "{}", ran.stderr);
+    assert_eq!(other.seen().len(), 0);
+}
+
+#[test]
+fn a_logout_that_cannot_revoke_says_so_and_forgets_only_when_told() {
+    let server = Server::start(api);
+    let slipway = Slipway::new();
+    let url = server.url();
+    slipway.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "right");
+    drop(server);
+    let ran = slipway.run(&["logout"]);
+    assert!(ran.code == 6 && ran.stderr.contains("logout --local"), "{ran:?}");
+    assert!(slipway.config().exists());
+    assert_eq!(slipway.run(&["logout", "--local"]).code, 0);
+    assert!(!slipway.config().exists());
+}
+
+#[test]
+fn a_kept_login_that_others_can_read_or_that_is_damaged_is_told() {
+    let server = Server::start(api);
+    let slipway = Slipway::new();
+    slipway.run_with_stdin(&["login", "--url", &server.url(), "--password-stdin"], "right");
+    fs::set_permissions(slipway.config(), fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = slipway.run(&["whoami"]);
+    assert!(ran.code == 0 && ran.stderr.contains("chmod 600"), "{ran:?}");
+    fs::write(slipway.config(), "{").unwrap();
+    let ran = slipway.run(&["whoami"]);
+    assert!(ran.code == 2 && ran.stderr.contains("log in again"), "{ran:?}");
+}
+
+#[test]
+fn where_the_token_comes_from_is_in_order() {
+    let server = Server::start(api);
+    let slipway = Slipway::new().env("SLIPWAY_URL", &server.url());
+    let file = |name: &str, token: &str| fs::write(slipway.home.path().join(name), token).unwrap();
+    file("a", "slw_a\n");
+    file("b", "slw_b\n");
+    file("empty", "\n");
+    let sent = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut command = slipway.command(&[&["whoami"], args].concat());
+        let ran: crate::common::Ran = command.envs(variables.iter().copied()).output().unwrap().into();
+        let token = server
+            .seen()
+            .pop()
+            .and_then(|seen| seen.header("authorization").map(str::to_owned));
+        (ran.code, token.unwrap_or_default(), ran.stderr)
+    };
+    assert_eq!(sent(&[("SLIPWAY_TOKEN", "slw_e")], &[]).1, "Bearer slw_e");
+    assert_eq!(sent(&[("SLIPWAY_TOKEN_FILE", "a")], &[]).1, "Bearer slw_a");
+    assert_eq!(
+        sent(&[("SLIPWAY_TOKEN", "slw_e")], &["--token-file", "b"]).1,
+        "Bearer slw_b"
+    );
+    let (code, _, stderr) = sent(&[("SLIPWAY_TOKEN", "slw_e"), ("SLIPWAY_TOKEN_FILE", "a")], &[]);
+    assert!(code == 2 && stderr.contains("are both set"), "{stderr}");
+    let (code, _, stderr) = sent(&[], &["--token-file", "empty"]);
+    assert!(code == 2 && stderr.contains("is empty"), "{stderr}");
+}

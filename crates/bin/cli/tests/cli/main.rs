@@ -1,0 +1,14 @@
+//! The binary as a person or a script meets it, against a scripted API on a real port.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails the test")]
+
+mod common;
+
+mod arguments;
+mod audit;
+mod commands;
+mod exits;
+mod flake;
+mod login;
+mod reference;
+mod watch;

@@ -1,0 +1,65 @@
+//! Help texts and docs/cli.md are what they are meant to be.
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::Slipway;
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/cli.md");
+    let page = slipway::reference::markdown();
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == page,
+        "docs/cli.md is behind the definitions; renew it: UPDATE_GENERATED=1 cargo test -p slipway"
+    );
+}
+
+#[test]
+fn help_reads_well() {
+    let slipway = Slipway::new();
+    for (name, args) in [
+        ("help", &["--help"][..]),
+        ("rollout_start_help", &["rollout", "start", "--help"]),
+        ("release_create_help", &["release", "create", "--help"]),
+    ] {
+        let ran = slipway.run(args);
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+        insta::assert_snapshot!(name, ran.stdout);
+    }
+}
+
+#[test]
+fn every_command_has_help_and_no_definition_is_wrong() {
+    fn walk(command: &clap::Command) {
+        assert!(command.get_about().is_some(), "{}", command.get_name());
+        for arg in command.get_arguments() {
+            assert!(
+                arg.get_help().is_some(),
+                "{} {}",
+                command.get_name(),
+                arg.get_id()
+            );
+        }
+        command.get_subcommands().for_each(walk);
+    }
+    slipway::command().debug_assert();
+    walk(&slipway::command());
+}
+
+#[test]
+fn completions_name_the_commands() {
+    let slipway = Slipway::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = slipway.run(&["completions", shell]);
+        assert_eq!(ran.code, 0);
+        assert!(
+            ran.stdout.contains("rollout") && ran.stdout.contains("expect-head"),
+            "{shell}"
+        );
+    }
+}

@@ -1,0 +1,251 @@
+//! Following a rollout: to every kind of end, through restarts of the API, on a terminal and in a log.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use crate::common::{AT, ROLLOUT, Ran, Slipway, rollout};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use slipway_client::testing::{Reply, Seen, Server};
+
+/// A rollout that the test moves on while it is watched.
+#[derive(Clone)]
+struct Stage(Arc<Mutex<(Value, Vec<Value>)>>);
+
+impl Stage {
+    fn new() -> Self {
+        let stage = Self(Arc::new(Mutex::new((Value::Null, Vec::new()))));
+        stage.set("rolling", None, ["verifying", "waiting"]);
+        stage.happens(None, "staging", "rolling", "all hosts are staged");
+        stage
+    }
+
+    fn set(&self, state: &str, reason: Option<&str>, steps: [&str; 2]) {
+        self.0.lock().unwrap().0 = rollout(state, reason, steps);
+    }
+
+    fn happens(&self, host: Option<&str>, from: &str, to: &str, cause: &str) {
+        let events = &mut self.0.lock().unwrap().1;
+        let step = host.map(|_| crate::common::TOKEN_ID);
+        events.push(json!({
+            "number": events.len() + 1, "at": AT, "actor": {"kind": "rules"}, "kind": "state", "environment": null,
+            "rollout": ROLLOUT, "step": step, "host": step, "from": from, "to": to, "cause": cause, "hash": "",
+            "host_name": host,
+        }));
+    }
+
+    fn reply(&self, seen: &Seen) -> Reply {
+        let stage = self.0.lock().unwrap();
+        if !seen.path.ends_with("/events") {
+            return Reply::json(200, &stage.0);
+        }
+        let after: usize = seen
+            .query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("after="))
+            .map_or(0, |after| after.parse().unwrap());
+        let news = &stage.1[after.min(stage.1.len())..];
+        let reply = Reply::json(200, &json!({ "items": news }));
+        let waits = news.is_empty() && seen.header("prefer").is_some();
+        reply.after(Duration::from_millis(if waits { 50 } else { 0 }))
+    }
+
+    fn serve(&self, port: u16) -> Server {
+        let stage = self.clone();
+        Server::start_on(port, move |seen| stage.reply(seen))
+    }
+}
+
+fn watch(slipway: &Slipway, args: &[&str]) -> Child {
+    slipway
+        .command(&[&["rollout", "watch", ROLLOUT], args].concat())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits until the server was asked for news.
+fn until_watched(server: &Server) {
+    for _ in 0..200 {
+        if server.seen().iter().any(|seen| seen.header("prefer").is_some()) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("nobody asked for news");
+}
+
+fn end(child: Child) -> Ran {
+    child.wait_with_output().unwrap().into()
+}
+
+#[test]
+fn every_end_has_its_exit_code_and_is_told_with_its_reason() {
+    for (state, steps, code) in [
+        ("succeeded", ["committed", "committed"], 0),
+        ("reverted", ["reverted", "skipped"], 10),
+        ("failed", ["stuck", "skipped"], 11),
+        ("aborted", ["reverted", "skipped"], 12),
+    ] {
+        let stage = Stage::new();
+        let server = stage.serve(0);
+        let slipway = Slipway::at(&server);
+        let child = watch(&slipway, &[]);
+        until_watched(&server);
+        stage.set(state, Some("so it was"), steps);
+        stage.happens(Some("web-1"), "verifying", steps[0], "said the\u{1b}[2J checks");
+        stage.happens(None, "rolling", state, "so it was");
+        let ran = end(child);
+        assert_eq!(ran.code, code, "{ran:?}");
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "2026-03-01T12:00:00Z rollout staging -> rolling: all hosts are staged",
+                &format!(
+                    "2026-03-01T12:00:00Z web-1 verifying -> {}: said the\u{fffd}[2J checks",
+                    steps[0]
+                ),
+                &format!("2026-03-01T12:00:00Z rollout rolling -> {state}: so it was"),
+                &format!("rollout {ROLLOUT} {state}: so it was"),
+            ]
+        );
+    }
+}
+
+#[test]
+fn an_api_that_restarts_is_waited_for_and_nothing_is_missed() {
+    let stage = Stage::new();
+    let server = stage.serve(0);
+    let slipway = Slipway::at(&server);
+    let port = server.port();
+    let child = watch(&slipway, &[]);
+    until_watched(&server);
+    drop(server);
+    std::thread::sleep(Duration::from_secs(3));
+    stage.set("succeeded", None, ["committed", "committed"]);
+    stage.happens(
+        Some("web-1"),
+        "verified",
+        "committed",
+        "while nobody could see it",
+    );
+    let _server = stage.serve(port);
+    let ran = end(child);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for said in [
+        "cannot reach http://127.0.0.1:",
+        "trying again",
+        "the API answers again",
+        "web-1 verified -> committed: while nobody could see it",
+    ] {
+        assert_eq!(ran.stdout.matches(said).count(), 1, "{said}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn with_json_the_document_is_alone_on_stdout() {
+    let stage = Stage::new();
+    stage.set("reverted", Some("checks failed"), ["reverted", "skipped"]);
+    let server = stage.serve(0);
+    let ran = end(watch(&Slipway::at(&server), &["--json"]));
+    assert_eq!(ran.code, 10);
+    let json: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(json["state"], "reverted");
+    assert!(ran.stderr.contains("staging -> rolling"), "{}", ran.stderr);
+}
+
+#[test]
+fn waiting_for_a_person_ends_the_watching_only_when_asked() {
+    for state in ["paused", "pending_approval"] {
+        let stage = Stage::new();
+        stage.set(state, None, ["committed", "waiting"]);
+        let server = stage.serve(0);
+        let ran = end(watch(&Slipway::at(&server), &["--until-paused"]));
+        assert_eq!(ran.code, 13, "{ran:?}");
+        assert!(ran.stdout.contains("next: slipway rollout "), "{}", ran.stdout);
+        let ran = end(watch(&Slipway::at(&server), &["--timeout", "1"]));
+        assert_eq!(ran.code, 14, "{ran:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_stops_the_watching_only() {
+    let stage = Stage::new();
+    let server = stage.serve(0);
+    let child = watch(&Slipway::at(&server), &[]);
+    until_watched(&server);
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
+    let ran = end(child);
+    assert_eq!(ran.code, 130);
+    assert!(
+        ran.stderr
+            .contains(&format!("to stop it: slipway rollout abort {ROLLOUT}")),
+        "{}",
+        ran.stderr
+    );
+    assert!(server.seen().iter().all(|seen| seen.method == "GET"));
+}
+
+#[test]
+fn a_wrong_id_or_address_ends_at_once() {
+    let server = Server::start(|_| Reply::problem(404, "not-found", "there is no such rollout"));
+    let slipway = Slipway::at(&server);
+    let ran = end(watch(&slipway, &[]));
+    assert!(
+        ran.code == 4 && ran.stderr.contains("there is no such rollout"),
+        "{ran:?}"
+    );
+    drop(server);
+    assert_eq!(end(watch(&slipway, &[])).code, 6);
+}
+
+#[test]
+fn on_a_terminal_there_are_bars_and_then_the_end() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let stage = Stage::new();
+    let server = stage.serve(0);
+    let slipway = Slipway::at(&server).env("TERM", "xterm");
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = File::options().read(true).write(true).open(name).unwrap();
+    let mut child = slipway
+        .command(&["rollout", "watch", ROLLOUT])
+        .stdout(terminal.try_clone().unwrap())
+        .stderr(terminal)
+        .spawn()
+        .unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        // The end of a terminal is an error, not an end of file.
+        let _ = File::from(master).read_to_end(&mut seen);
+        String::from_utf8_lossy(&seen).into_owned()
+    });
+    until_watched(&server);
+    std::thread::sleep(Duration::from_millis(300));
+    stage.set("succeeded", None, ["committed", "committed"]);
+    stage.happens(None, "rolling", "succeeded", "all 2 hosts run the release");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let seen = reader.join().unwrap();
+    for said in [
+        "prod [   ",
+        "] 0/2 committed  rolling",
+        "  canary  web-1  verifying",
+        "       1  web-2  waiting",
+        "rollout rolling -> succeeded: all 2 hosts run the release",
+    ] {
+        assert!(seen.contains(said), "{said}: {seen:?}");
+    }
+    assert!(
+        seen.trim_end().ends_with(&format!("rollout {ROLLOUT} succeeded")),
+        "{seen:?}"
+    );
+}
