@@ -252,7 +252,7 @@ impl From<StoreError> for ApiError {
                     "host" => "; `slipway host list` shows those that there are",
                     "environment" => "; `slipway env list` shows those that there are",
                     "release" => "; `slipway release list` shows those that there are",
-                    "rollout" => "; `slipway status` shows those that there are",
+                    "rollout" => "; `slipway rollout list` shows those that there are",
                     _ => "",
                 };
                 Self::NotFound(format!("{words}{list}"))

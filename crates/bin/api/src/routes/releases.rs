@@ -103,7 +103,7 @@ fn read_closures(
             wrong.push(FieldProblem {
                 field: field(host),
                 detail,
-            })
+            });
         };
         match (host.parse::<HostName>(), store_dir.parse(path)) {
             (Ok(name), Ok(closure)) => {

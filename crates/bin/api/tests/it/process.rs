@@ -263,6 +263,23 @@ async fn a_server_drains(pool: PgPool) {
             begin.elapsed(),
         )
     });
+    // Somebody who sends one request after the other loses none: the last answer says that it is the last.
+    let busy = std::thread::spawn(move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let mut buffer = [0; 2048];
+        loop {
+            stream
+                .write_all(b"GET /api/v1/monitoring/live HTTP/1.1\r\nhost: x\r\n\r\n")
+                .unwrap();
+            let count = stream.read(&mut buffer).unwrap();
+            let answer = String::from_utf8_lossy(&buffer[..count]).into_owned();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+            if answer.contains("connection: close") {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
     let mut idle = TcpStream::connect(address).unwrap();
     std::thread::sleep(Duration::from_millis(500));
     server.signal("-TERM");
@@ -275,6 +292,7 @@ async fn a_server_drains(pool: PgPool) {
         (503, true),
         "{head}"
     );
+    busy.join().unwrap();
     let ((status, body), took) = parked.join().unwrap();
     assert_eq!((status, &body["do"]), (200, &json!("idle")));
     assert!(took < Duration::from_secs(5), "{took:?}");
