@@ -112,11 +112,12 @@ impl Conductor<'_> {
             let worth_a_line =
                 step.state.is_settled() || matches!(step.state, StepState::Activating | StepState::Reverting);
             if known != Some(step.state) && worth_a_line {
+                // Why one host is left out is another host's reason, which was told already.
                 let reason = step
                     .reason
                     .as_deref()
-                    .map(|text| format!(": {text}"))
-                    .unwrap_or_default();
+                    .filter(|_| step.state != StepState::Skipped);
+                let reason = reason.map(|text| format!(": {text}")).unwrap_or_default();
                 self.timeline
                     .say(&format!("    {} {}{reason}", step.host, step.state));
             }

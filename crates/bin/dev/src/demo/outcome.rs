@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::timeline::short;
+
 /// One expectation and what became of it.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Outcome {
@@ -85,6 +87,7 @@ impl Summary {
             ok,
         } in &self.outcomes
         {
+            let seen = short(seen, 100);
             let mark = if *ok { "ok    " } else { "NOT OK" };
             let _ = writeln!(text, "{point}  {mark}  {expected:<width$}  {seen}");
         }

@@ -22,15 +22,20 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     let agent = host.agent();
     let prior = std::fs::read_link(host.live_link()).ok();
     let release = scene.conductor.register("v4", &scene.closures.v4).await?;
-    let mut killed_at = None;
+    let mut killed = false;
+    let mut slow = strategy(1, 1);
+    slow.bake_seconds = 3;
     let ended = scene
         .conductor
-        .roll_out("v4", release, strategy(1, 1), BOUND, async |rollout| {
-            let state = rollout.steps.first().map(|step| step.state);
-            if killed_at.is_none() && matches!(state, Some(StepState::Activating | StepState::Verifying)) {
+        .roll_out("v4", release, slow, BOUND, async |rollout| {
+            let verifying = rollout
+                .steps
+                .iter()
+                .any(|step| step.state == StepState::Verifying);
+            if !killed && verifying && host.ask("version").await.as_deref() == Some("v4") {
                 run.supervisor.kill(&agent).await?;
-                killed_at = state;
-                timeline.say(&format!("SIGKILL to {agent}"));
+                killed = true;
+                timeline.say(&format!("SIGKILL to {agent}: v4 runs, and is not committed"));
                 tokio::time::sleep(DEAD).await;
                 run.supervisor.start_again(&agent)?;
                 timeline.say(&format!("{agent} runs again"));
@@ -49,16 +54,17 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     let settled = live == profile && live.is_some();
     let on_release = live == release && version == "v4";
     let on_prior = live == prior && version == "v2";
-    let killed = killed_at.map_or_else(
-        || "never killed".to_owned(),
-        |state| format!("killed while {state}"),
-    );
+    let when = if killed {
+        "killed while v4 was verified"
+    } else {
+        "never killed"
+    };
     let seen = format!(
-        "{killed}; the rollout {}, the host answers {version}",
+        "{when}; {}, the host answers {version}",
         ended.rollout.summary.state
     );
     timeline.say(&seen);
-    let ok = killed_at.is_some() && settled && (on_release || on_prior);
+    let ok = killed && settled && (on_release || on_prior);
     scene
         .outcomes
         .check(6, "its host ends on the release or on its prior", ok, seen);

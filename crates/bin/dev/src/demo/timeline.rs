@@ -32,6 +32,7 @@ impl Timeline {
 
     /// Tells what just happened.
     pub(super) fn say(&self, text: &str) {
+        let text = short(text, 150);
         self.line(&format!("[{:5.1} s] {text}", self.elapsed().as_secs_f64()));
     }
 
@@ -62,5 +63,34 @@ impl Timeline {
             Some(bars) if bars.println(text).is_ok() => {}
             _ => say(text),
         }
+    }
+}
+
+/// Names closures without store and hash, and cuts what is longer than `most` characters.
+#[must_use]
+pub(super) fn short(text: &str, most: usize) -> String {
+    let word = |word: &str| {
+        let name = word
+            .rsplit_once("/store/")
+            .and_then(|(_, name)| name.split_once('-'));
+        name.map_or_else(|| word.to_owned(), |(_, name)| name.to_owned())
+    };
+    let text = text.split(' ').map(word).collect::<Vec<_>>().join(" ");
+    if text.chars().count() <= most {
+        return text;
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closures_are_named_and_long_text_is_cut() {
+        let text = "/x/run-1/store/026fjm8rp90zvflssiay7hv5p031wk6l-slipway-demo-web-1-v1 lacks a signature";
+        assert_eq!(short(text, 100), "slipway-demo-web-1-v1 lacks a signature");
+        assert_eq!(short("slipway-demo", 10), "slipway-d…");
+        assert_eq!(short("    web-1 committed", 100), "    web-1 committed");
     }
 }
