@@ -49,7 +49,7 @@ pub struct HostConfig {
     pub agent_exe: PathBuf,
     /// Variables that no other program gets to see: those with secrets.
     pub hidden_env: Vec<String>,
-    /// Variables that transient units are given; nothing secret, since anybody may read a unit's properties.
+    /// Variables that every program and transient unit is given; nothing secret, since anybody may read a unit's properties.
     pub unit_env: Vec<(String, String)>,
 }
 
@@ -61,6 +61,7 @@ impl HostConfig {
             command.env_remove(name);
         }
         command
+            .envs(self.unit_env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .current_dir("/")
             .process_group(0)

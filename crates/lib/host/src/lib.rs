@@ -21,8 +21,6 @@ pub mod clock;
 pub mod config;
 pub mod deadman;
 pub mod executor;
-#[cfg(any(test, feature = "fake"))]
-pub mod fake;
 pub mod host;
 pub mod job;
 pub mod journal;
@@ -30,6 +28,8 @@ pub mod machine;
 pub mod nix;
 pub mod process;
 pub mod runner;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 mod failpoint;
 mod files;

@@ -132,6 +132,7 @@ const CORRUPTED: &[&str] = &[
     "failed to read compressed data",
     "bad archive",
     "unexpected end-of-file",
+    "is incomplete",
     "corrupt",
     "size mismatch",
     "not look like a nix archive",
@@ -201,12 +202,23 @@ pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
     if any(NOT_FOUND) {
         return StageError::NotFound {
             closure,
-            tail: last_lines(output, 3),
+            tail: complaints(output),
         };
     }
     StageError::Other {
         closure,
-        tail: last_lines(output, 5),
+        tail: complaints(output),
+    }
+}
+
+/// The lines that say what is wrong, or the last ones where none does.
+fn complaints(output: &str) -> String {
+    let wrong = |line: &&str| line.contains("error") || line.contains("warning");
+    let lines: Vec<&str> = output.lines().filter(wrong).collect();
+    if lines.is_empty() {
+        last_lines(output, 5)
+    } else {
+        last_lines(&lines.join("\n"), 5)
     }
 }
 
