@@ -1,0 +1,70 @@
+{
+  description = "Slipway: from a Cargo workspace to a fleet in production";
+
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+    crane.url = "github:ipetkov/crane";
+    # With its own nixpkgs: see docs/decisions/0006-nix2container-nixpkgs.md.
+    nix2container.url = "github:nlewo/nix2container";
+    agenix = {
+      url = "github:ryantm/agenix";
+      inputs = {
+        nixpkgs.follows = "nixpkgs";
+        # Only its tests use them.
+        darwin.follows = "";
+        home-manager.follows = "";
+      };
+    };
+  };
+
+  outputs =
+    {
+      self,
+      nixpkgs,
+      crane,
+      nix2container,
+      agenix,
+    }:
+    let
+      inherit (nixpkgs) lib;
+      linux = [
+        "x86_64-linux"
+        "aarch64-linux"
+      ];
+      darwin = [
+        "x86_64-darwin"
+        "aarch64-darwin"
+      ];
+      slipwayLib = import ./nix/lib { inherit crane nix2container; };
+      project =
+        system:
+        import ./nix {
+          inherit self agenix;
+          inherit (slipwayLib) mkWorkspace;
+          pkgs = nixpkgs.legacyPackages.${system};
+        };
+      each = systems: output: lib.genAttrs systems (system: (project system).${output});
+    in
+    {
+      lib = slipwayLib;
+      # On darwin only what a person runs there.
+      packages = each linux "packages" // each darwin "commandLine";
+      apps = each linux "apps";
+      checks = each linux "checks";
+      devShells = each (linux ++ darwin) "devShells";
+      formatter = each (linux ++ darwin) "formatter";
+      overlays.default = import ./nix/overlay.nix {
+        packagesOf =
+          pkgs:
+          (import ./nix {
+            inherit self agenix pkgs;
+            inherit (slipwayLib) mkWorkspace;
+          }).packages;
+      };
+      templates.default = {
+        path = ./templates/default;
+        description = "An api and a worker on Slipway: packages, images and checks from one call";
+        welcomeText = "Run `git init && git add --all && nix develop`, then read README.md.";
+      };
+    };
+}

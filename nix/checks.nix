@@ -1,0 +1,63 @@
+# Checks of what is ours alone: Nix files, rendered copies, queries.
+{
+  pkgs,
+  workspace,
+  containers,
+}:
+let
+  inherit (pkgs) lib;
+  nixFiles = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.fileFilter (file: file.hasExt "nix") ../.;
+  };
+  scripts = lib.fileset.toSource {
+    root = ../.;
+    fileset = lib.fileset.unions [
+      ../dev
+      ../.ci/run
+      (lib.fileset.fileFilter (file: file.hasExt "sh") ../.)
+    ];
+  };
+  check =
+    name: inputs: script:
+    pkgs.runCommand "check-${name}" { nativeBuildInputs = inputs; } ''
+      ${script}
+      touch $out
+    '';
+  tests = import ./lib/tests;
+in
+{
+  nix-format = check "nix-format" [ pkgs.nixfmt ] ''
+    find ${nixFiles} -name '*.nix' -print0 | xargs -0 nixfmt --check
+  '';
+  nix-statix = check "nix-statix" [ pkgs.statix ] "statix check ${nixFiles}";
+  nix-deadnix = check "nix-deadnix" [ pkgs.deadnix ] "deadnix --fail ${nixFiles}";
+  # Evaluated here, so a failure shows at once; `./dev test` runs the same without nixpkgs.
+  nix-lib =
+    assert lib.assertMsg (tests == [ ]) "nix/lib: ${lib.concatStringsSep "\n" tests}";
+    check "nix-lib" [ ] "";
+  shell-scripts = check "shell-scripts" [ pkgs.shellcheck ] ''
+    find ${scripts} -type f -print0 | xargs -0 shellcheck
+  '';
+  compose = check "compose" [ pkgs.docker-compose ] ''
+    set -a; . ${../deploy/compose/example.env}; set +a
+    docker-compose --file ${containers.compose}/docker-compose.prod.yml config --quiet
+  '';
+  kubernetes = check "kubernetes" [ pkgs.kubectl-validate ] ''
+    kubectl-validate --version 1.31 ${containers.kubernetes}
+  '';
+  deploy-fresh = check "deploy-fresh" [ ] ''
+    diff -r ${containers.compose} ${../deploy/compose} && diff -r ${containers.kubernetes} ${../deploy/kubernetes} \
+      || { echo "deploy/ is not what nix/contract.nix gives; run: nix run .#render"; exit 1; }
+  '';
+  sqlx-fresh = workspace.checks.rust-nextest.overrideAttrs (old: {
+    pname = "sqlx-fresh";
+    nativeBuildInputs = old.nativeBuildInputs ++ [ pkgs.sqlx-cli ];
+    checkPhase = ''
+      runHook preCheck
+      cargo sqlx migrate run --source crates/lib/store/migrations
+      cargo sqlx prepare --workspace --check -- --all-targets --all-features
+      runHook postCheck
+    '';
+  });
+}

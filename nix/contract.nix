@@ -1,0 +1,98 @@
+# What everything that runs an api and a worker must agree on: the NixOS modules, the images, the compose file and the
+# Kubernetes manifests take their numbers from here. Ports and paths are those of crates/lib/settings and
+# crates/lib/wire; `./dev test` compares them. Only data.
+{
+  ports = {
+    # Public, at the proxy.
+    http = 80;
+    https = 443;
+    # Of the proxy inside its container, where it is not root.
+    proxyHttp = 8080;
+    proxyHttps = 8443;
+    proxyPing = 8081;
+    # The api behind the proxy.
+    api = 8000;
+    # Metrics stay inside: one listener a process.
+    apiMetrics = 9100;
+    workerMetrics = 9101;
+    agentMetrics = 9102;
+    postgres = 5432;
+    redis = 6379;
+  };
+
+  paths = {
+    health = "/api/v1/monitoring/health";
+    live = "/api/v1/monitoring/live";
+    ready = "/api/v1/monitoring/ready";
+    sync = "/api/v1/agent/sync";
+    monitoring = "/api/v1/monitoring/";
+    metrics = "/metrics";
+  };
+
+  # The check of a container's or a unit's health.
+  health = {
+    intervalSeconds = 30;
+    timeoutSeconds = 10;
+    retries = 3;
+    startSeconds = 40;
+  };
+
+  times = {
+    # Longest request, long polls included.
+    requestSeconds = 120;
+    # The api keeps idle connections this long; the proxy must give up first.
+    keepaliveSeconds = 5;
+    proxyKeepaliveSeconds = 4;
+    # An agent's sync is parked for at most this long, so the proxy waits longer.
+    longPollSeconds = 30;
+    proxyReadSeconds = 45;
+    connectSeconds = 2;
+    # Between SIGTERM and the end: what is under way may finish.
+    shutdownGraceSeconds = 30;
+    # After the grace a supervisor kills. More than the grace, or a drain would be cut.
+    killSeconds = 40;
+    migrateSeconds = 600;
+  };
+
+  # Of one process.
+  limits = {
+    cpus = 2;
+    memoryMiB = 2048;
+  };
+  reservations = {
+    cpus = 1;
+    memoryMiB = 1024;
+  };
+
+  replicas = {
+    api = 3;
+    apiMost = 10;
+    worker = 2;
+  };
+
+  redis = {
+    maxMemoryMiB = 256;
+    # Nothing in it is needed: it may forget anything at any time.
+    policy = "allkeys-lru";
+  };
+
+  # Connections: every replica's pool and overflow at once must fit, with room for people and backups.
+  database = {
+    name = "slipway";
+    user = "slipway";
+    poolSize = 20;
+    maxOverflow = 10;
+    maxConnections = 450;
+  };
+
+  # Larger than the api's own limit of 1 MiB: the api's refusal is a problem document, the proxy's is not.
+  proxy.bodyMiB = 4;
+
+  user = {
+    uid = 1000;
+    gid = 1000;
+    name = "slipway";
+  };
+
+  stopSignal = "SIGTERM";
+}

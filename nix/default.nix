@@ -1,0 +1,84 @@
+# Slipway's own outputs for one system: one call of mkWorkspace, and what is ours alone.
+{
+  self,
+  agenix,
+  mkWorkspace,
+  pkgs,
+}:
+let
+  inherit (pkgs) lib;
+  inherit (pkgs.stdenv.hostPlatform) system;
+  contract = import ./contract.nix;
+
+  workspace = mkWorkspace {
+    inherit pkgs;
+    src = ../.;
+    revision = self.rev or self.dirtyRev or null;
+    inherit (self) lastModified;
+    images = import ./images.nix { inherit contract; };
+    packageArgs = import ./package-args.nix;
+    services = [
+      "postgres"
+      "redis"
+    ];
+    testSources = [
+      ../.env.example
+      ../.env.production.example
+      ../docs
+    ];
+    # These start Nix, nginx and whole fleets; `./dev test` runs them outside the sandbox.
+    nextestArgs = "--filterset 'not package(slipway-dev)'";
+    shellInputs = [
+      pkgs.nginx
+      pkgs.nixfmt
+      pkgs.statix
+      pkgs.deadnix
+      agenix.packages.${system}.default
+    ];
+  };
+
+  containers = import ./containers { inherit pkgs; };
+  docs = import ./docs.nix { inherit pkgs workspace; };
+  formatter = pkgs.nixfmt-tree;
+
+  packages =
+    workspace.packages
+    // workspace.images
+    // {
+      default = workspace.packages.slipway;
+      images = pkgs.linkFarm "images" workspace.images;
+      inherit docs;
+      inherit (containers) compose kubernetes;
+    };
+
+  app = program: description: {
+    type = "app";
+    inherit program;
+    meta = { inherit description; };
+  };
+in
+{
+  inherit formatter packages;
+  commandLine = {
+    default = workspace.packages.slipway;
+    inherit (workspace.packages) slipway;
+  };
+  devShells.default = workspace.devShell;
+  apps = {
+    default = app (lib.getExe packages.slipway) "The command line";
+    dev = app "${packages.slipway-dev}/bin/slipway-dev" "Postgres, Redis, nginx, replicas and agents on this machine";
+    migrate = app "${pkgs.writeShellScript "slipway-migrate" ''
+      exec ${packages.slipway-api}/bin/slipway-api migrate "$@"
+    ''}" "Apply the migrations that the database of the settings lacks";
+    render = app (lib.getExe containers.render) "Write deploy/ anew from nix/contract.nix";
+  };
+  checks =
+    workspace.checks
+    // import ./checks.nix {
+      inherit
+        pkgs
+        workspace
+        containers
+        ;
+    };
+}
