@@ -50,6 +50,9 @@ pub use worker::{Applied, Lease};
 /// Beyond the server's own limits on statements and locks, so that it only ends what the server cannot.
 const CALL_LIMIT: Duration = Duration::from_secs(90);
 
+/// Begins a transaction whose queries all see the database as it is at one moment.
+const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+
 /// The database. Clones share one pool.
 #[derive(Debug, Clone)]
 pub struct Store {

@@ -5,8 +5,9 @@ use std::fmt;
 use std::time::Duration;
 
 use slipway_settings::DatabaseSettings;
+use sqlx::PgPool;
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::{ConnectOptions, Connection, PgPool};
+use sqlx::postgres::PgPoolOptions;
 use tracing::instrument;
 
 use crate::{Store, StoreError, bounded, connect};
@@ -128,9 +129,12 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<i64>, StoreError
         ("tcp_keepalives_idle", "20".to_owned()),
     ]);
     let limited = tokio::time::timeout(MIGRATE_LIMIT, async {
-        let mut connection = tokio::time::timeout(settings.acquire_timeout, options.connect())
-            .await
-            .map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))??;
+        // A pool, because it waits for a server that is about to come up.
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(settings.acquire_timeout)
+            .connect_lazy_with(options);
+        let mut connection = pool.acquire().await?;
         let applied = run(&mut connection, &MIGRATOR).await;
         // The lock goes with the connection, also when a migration failed.
         connection.close().await.ok();

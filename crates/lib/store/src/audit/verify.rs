@@ -6,7 +6,7 @@ use tracing::instrument;
 
 use super::read::EventRow;
 use super::{AuditKey, EventHead, EventRecord};
-use crate::{Store, StoreError, row};
+use crate::{ONE_MOMENT, Store, StoreError, row};
 
 /// Events read at once.
 const PAGE: i64 = 1000;
@@ -41,10 +41,7 @@ impl Store {
     /// end of the chain together with its head, is not found out here: compare the head with one noted down earlier.
     #[instrument(name = "db.event.verify", level = "debug", skip_all)]
     pub async fn verify_chain(&self, key: &AuditKey) -> Result<ChainReport, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            .execute(&mut *tx)
-            .await?;
+        let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
         let head = sqlx::query!("SELECT number, hash FROM event_head")
             .fetch_optional(&mut *tx)
             .await?;

@@ -8,12 +8,13 @@ use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, PrincipalName, ReleaseId, RolloutId,
     RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
 };
+use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
 use crate::fleet::offline_after;
-use crate::{Store, StoreError, bounded, page_limit, row};
+use crate::{ONE_MOMENT, Store, StoreError, bounded, page_limit, row};
 
 /// A rollout without its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -202,15 +203,17 @@ impl Store {
                 before: i64::MAX,
                 limit: 1,
             };
-            let summary = self.select_rollouts(wanted).await?.pop();
+            let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
+            let summary = select_rollouts(&mut tx, wanted).await?.pop();
             let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
-            let steps = self.select_steps(id).await?;
+            let steps = select_steps(&mut tx, id).await?;
             let pending = sqlx::query_scalar!(
                 "SELECT kind FROM rollout_commands WHERE rollout_id = $1 AND applied_at IS NULL ORDER BY seq",
                 id.as_uuid()
             )
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *tx)
             .await?;
+            tx.rollback().await?;
             let pending_commands: Result<_, _> = pending
                 .iter()
                 .map(|kind| row::named("command", kind, CommandKind::from_name))
@@ -246,7 +249,8 @@ impl Store {
                 before,
                 limit: page_limit(limit),
             };
-            self.select_rollouts(wanted).await
+            let mut connection = self.pool.acquire().await?;
+            select_rollouts(&mut connection, wanted).await
         })
         .await
     }
@@ -280,47 +284,47 @@ impl Store {
         })
         .await
     }
+}
 
-    async fn select_rollouts(&self, wanted: Wanted) -> Result<Vec<RolloutSummary>, StoreError> {
-        let rows = sqlx::query_as!(
-            RolloutRow,
-            r#"SELECT r.id, e.name AS environment, r.environment_id, r.release_id,
-                      r.strategy AS "strategy: Json<Strategy>", r.state, r.since, r.scope, r.reason,
-                      author.name AS author, approver.name AS "approver?", r.created_at, r.finished_at,
-                      (SELECT jsonb_object_agg(c.state, c.steps)
-                       FROM (SELECT s.state, count(*) AS steps FROM steps s
-                             WHERE s.rollout_id = r.id GROUP BY s.state) c)
-                          AS "counts: Json<BTreeMap<StepState, u32>>"
-               FROM rollouts r
-               JOIN environments e ON e.id = r.environment_id
-               JOIN principals author ON author.id = r.author_id
-               LEFT JOIN principals approver ON approver.id = r.approver_id
-               WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2)
-                 AND r.seq < $3
-               ORDER BY r.seq DESC LIMIT $4"#,
-            wanted.id.map(RolloutId::as_uuid),
-            wanted.environment.map(EnvironmentId::as_uuid),
-            wanted.before,
-            wanted.limit
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(RolloutSummary::try_from).collect()
-    }
+async fn select_rollouts(tx: &mut PgConnection, wanted: Wanted) -> Result<Vec<RolloutSummary>, StoreError> {
+    let rows = sqlx::query_as!(
+        RolloutRow,
+        r#"SELECT r.id, e.name AS environment, r.environment_id, r.release_id,
+                  r.strategy AS "strategy: Json<Strategy>", r.state, r.since, r.scope, r.reason,
+                  author.name AS author, approver.name AS "approver?", r.created_at, r.finished_at,
+                  (SELECT jsonb_object_agg(c.state, c.steps)
+                   FROM (SELECT s.state, count(*) AS steps FROM steps s
+                         WHERE s.rollout_id = r.id GROUP BY s.state) c)
+                      AS "counts: Json<BTreeMap<StepState, u32>>"
+           FROM rollouts r
+           JOIN environments e ON e.id = r.environment_id
+           JOIN principals author ON author.id = r.author_id
+           LEFT JOIN principals approver ON approver.id = r.approver_id
+           WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2)
+             AND r.seq < $3
+           ORDER BY r.seq DESC LIMIT $4"#,
+        wanted.id.map(RolloutId::as_uuid),
+        wanted.environment.map(EnvironmentId::as_uuid),
+        wanted.before,
+        wanted.limit
+    )
+    .fetch_all(tx)
+    .await?;
+    rows.into_iter().map(RolloutSummary::try_from).collect()
+}
 
-    async fn select_steps(&self, rollout: RolloutId) -> Result<Vec<StepInfo>, StoreError> {
-        let rows = sqlx::query_as!(
-            StepRow,
-            r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.attempt, s.failures, s.closure, s.prior,
-                      s.reason, coalesce(h.last_seen_at > now() - make_interval(secs => $2), false) AS "online!",
-                      h.last_seen_at, h.live, h.boot_default, h.report AS "report: Json<AttemptReport>"
-               FROM steps s JOIN hosts h ON h.id = s.host_id
-               WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
-            rollout.as_uuid(),
-            offline_after()
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(StepInfo::try_from).collect()
-    }
+async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<StepInfo>, StoreError> {
+    let rows = sqlx::query_as!(
+        StepRow,
+        r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.attempt, s.failures, s.closure, s.prior,
+                  s.reason, coalesce(h.last_seen_at > now() - make_interval(secs => $2), false) AS "online!",
+                  h.last_seen_at, h.live, h.boot_default, h.report AS "report: Json<AttemptReport>"
+           FROM steps s JOIN hosts h ON h.id = s.host_id
+           WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
+        rollout.as_uuid(),
+        offline_after()
+    )
+    .fetch_all(tx)
+    .await?;
+    rows.into_iter().map(StepInfo::try_from).collect()
 }

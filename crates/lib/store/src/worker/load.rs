@@ -12,7 +12,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::Lease;
-use crate::{Store, StoreError, bounded, row};
+use crate::{ONE_MOMENT, Store, StoreError, bounded, row};
 
 impl Store {
     /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment.
@@ -21,10 +21,7 @@ impl Store {
     #[instrument(name = "db.rollout.load", level = "debug", skip_all, fields(rollout = %lease.rollout))]
     pub async fn load_snapshot(&self, lease: &Lease) -> Result<(Snapshot, Timestamp), StoreError> {
         bounded(async {
-            let mut tx = self.pool.begin().await?;
-            sqlx::query!("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                .execute(&mut *tx)
-                .await?;
+            let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
             let (head, now) = load_rollout(&mut tx, lease).await?;
             let mut steps = load_steps(&mut tx, lease.rollout).await?;
             let fleet_size = sqlx::query_scalar!(

@@ -123,3 +123,58 @@ async fn what_refuses_the_login_is_unavailable_too(_: PgPoolOptions, connect: Pg
     let error = Store::connect(&wrong, "wrong").ping().await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn connections_are_named_counted_and_opened_when_needed(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let pool = options.connect_with(connect.clone()).await.unwrap();
+    let store = Store::connect(&settings(&connect, None), "slipway-named");
+    assert_eq!((store.pool_status().open, store.pool_status().limit), (0, 30));
+    store.ping().await.unwrap();
+    assert_eq!(store.pool_status().open, 1);
+    let named: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM pg_stat_activity
+         WHERE application_name = 'slipway-named' AND datname = current_database()",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!(named, 1);
+    store.close().await;
+    assert!(store.ping().await.unwrap_err().is_unavailable());
+}
+
+/// The limits of a session hold: here the one on locks.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_lock_that_nobody_gives_back_keeps_nobody_waiting_for_ever(
+    options: PgPoolOptions,
+    connect: PgConnectOptions,
+) {
+    let pool = options.connect_with(connect.clone()).await.unwrap();
+    let store = Store::connect(&settings(&connect, None), "waits");
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM event_head FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let began = std::time::Instant::now();
+    let key = audit_key();
+    let name = "ci".parse().unwrap();
+    let error = store
+        .create_principal(&name, Role::Viewer, &ada(&key))
+        .await
+        .unwrap_err();
+    let waited = began.elapsed().as_secs();
+    assert!(
+        error.is_unavailable() && (9..20).contains(&waited),
+        "{waited} s: {error:?}"
+    );
+    holder.rollback().await.unwrap();
+    store
+        .create_principal(&name, Role::Viewer, &ada(&key))
+        .await
+        .unwrap();
+    store.close().await;
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use slipway_domain::snapshot::{CommandKind, RevertScope};
 use slipway_domain::{Role, RolloutState, StepState};
 use slipway_store::schema::migrate;
-use slipway_store::{MIGRATOR, SchemaState, Store, StoreError};
+use slipway_store::{MIGRATOR, SchemaState, StoreError};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -159,15 +159,4 @@ async fn an_older_schema_is_pending(pool: PgPool) {
     .await;
     let state = store(&pool).schema_state().await.unwrap();
     assert_eq!(state, SchemaState::Pending(vec![last]));
-}
-
-/// Every session has the limits that it is meant to have.
-#[sqlx::test(migrations = false)]
-async fn sessions_are_limited(_: PgPoolOptions, connect: PgConnectOptions) {
-    let store = Store::connect(&settings(&connect, None), "slipway-test");
-    store.ping().await.unwrap();
-    assert_eq!(store.pool_status().limit, 30);
-    assert_eq!(store.pool_status().open, 1, "opened when needed and no sooner");
-    store.close().await;
-    assert!(store.ping().await.unwrap_err().is_unavailable());
 }
