@@ -10,12 +10,12 @@ let
     root = ../.;
     fileset = lib.fileset.fileFilter (file: file.hasExt "nix") ../.;
   };
+  # Shell that stands on its own; what is part of a derivation is tried out when that is built.
   scripts = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
       ../dev
       ../.ci/run
-      (lib.fileset.fileFilter (file: file.hasExt "sh") ../.)
     ];
   };
   check =

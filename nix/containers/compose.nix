@@ -27,7 +27,6 @@ let
     cap_drop = [ "ALL" ];
     security_opt = [ "no-new-privileges:true" ];
     stop_grace_period = seconds times.killSeconds;
-    pids_limit = 1024;
     logging = {
       driver = "json-file";
       options = {
@@ -41,6 +40,7 @@ let
     limits = {
       cpus = toString limits.cpus;
       memory = mebibytes limits.memoryMiB;
+      pids = 1024;
     };
     reservations = {
       cpus = toString reservations.cpus;
