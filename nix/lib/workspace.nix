@@ -12,12 +12,14 @@ let
     genericClosure
     head
     isAttrs
+    lessThan
     listToAttrs
     map
     match
     pathExists
     readDir
     readFile
+    sort
     ;
   paths = import ./paths.nix;
 
@@ -96,16 +98,18 @@ let
   # The folders of a crate and of all crates it is built from, in order.
   closure =
     root: manifests: folder:
-    map (item: item.key) (genericClosure {
-      startSet = [ { key = folder; } ];
-      operator =
-        { key }:
-        map (dependency: { key = dependency; }) (
-          localDependencies buildKinds root key (
-            manifests.${key} or (throw "${folder} needs ${key}, which is not a member of the workspace")
-          )
-        );
-    });
+    sort lessThan (
+      map (item: item.key) (genericClosure {
+        startSet = [ { key = folder; } ];
+        operator =
+          { key }:
+          map (dependency: { key = dependency; }) (
+            localDependencies buildKinds root key (
+              manifests.${key} or (throw "${folder} needs ${key}, which is not a member of the workspace")
+            )
+          );
+      })
+    );
 
   # Whether a crate names `dependency` as something that it is built from.
   dependsOn =

@@ -1,1 +1,39 @@
-[ ]
+# Tests of the pure functions: a list of what is wrong, which must be empty. Needs no nixpkgs:
+#   nix-instantiate --eval --strict nix/lib/tests
+let
+  inherit (builtins)
+    concatLists
+    concatMap
+    filter
+    map
+    toJSON
+    ;
+
+  # { name, got, want } -> a sentence if they differ.
+  verdict =
+    {
+      name,
+      got,
+      want,
+    }:
+    if got == want then [ ] else [ "${name}: got ${toJSON got}, want ${toJSON want}" ];
+
+  suites = [
+    ./workspace.nix
+    ./arguments.nix
+    ./yaml.nix
+    ./oci.nix
+    ./contract.nix
+    ./deploy.nix
+    ./lock.nix
+  ];
+
+  # A suite without cases would pass for ever.
+  run =
+    file:
+    let
+      cases = import file;
+    in
+    if cases == [ ] then [ "${toString file}: has no cases" ] else concatMap verdict cases;
+in
+concatLists (map run suites)

@@ -1,0 +1,66 @@
+# The contract says the same as the code: what the settings are by default, and which paths there are.
+let
+  contract = import ../../contract.nix;
+  text = builtins.readFile ../../../.env.example;
+  # NAME=value of .env.example, commented out or not.
+  setting =
+    name:
+    let
+      found = builtins.filter (part: builtins.isList part) (
+        builtins.split "(^|\n)(# )?${name}=([^\n]*)" text
+      );
+    in
+    if found == [ ] then null else builtins.elemAt (builtins.head found) 2;
+  same = name: value: {
+    name = "contract: ${name} of .env.example";
+    got = setting name;
+    want = toString value;
+  };
+  routes = builtins.readFile ../../../crates/lib/wire/src/route.rs;
+  route = path: {
+    name = "contract: ${path} is a route of the api";
+    got = builtins.length (builtins.split "\"${path}\"" routes) > 1;
+    want = true;
+  };
+in
+[
+  (same "API_PORT" contract.ports.api)
+  (same "API_REQUEST_TIMEOUT_SECONDS" contract.times.requestSeconds)
+  (same "API_KEEPALIVE_SECONDS" contract.times.keepaliveSeconds)
+  (same "API_SHUTDOWN_GRACE_SECONDS" contract.times.shutdownGraceSeconds)
+  (same "DATABASE_PORT" contract.ports.postgres)
+  (same "DATABASE_NAME" contract.database.name)
+  (same "DATABASE_USER" contract.database.user)
+  (same "DATABASE_POOL_SIZE" contract.database.poolSize)
+  (same "DATABASE_MAX_OVERFLOW" contract.database.maxOverflow)
+  (same "REDIS_PORT" contract.ports.redis)
+  (route contract.paths.health)
+  (route contract.paths.live)
+  (route contract.paths.ready)
+  (route contract.paths.sync)
+  {
+    name = "contract: the proxy gives up idle connections before the api does";
+    got = contract.times.proxyKeepaliveSeconds < contract.times.keepaliveSeconds;
+    want = true;
+  }
+  {
+    name = "contract: the proxy waits longer than a long poll";
+    got = contract.times.longPollSeconds < contract.times.proxyReadSeconds;
+    want = true;
+  }
+  {
+    name = "contract: nobody is killed while draining";
+    got = contract.times.shutdownGraceSeconds < contract.times.killSeconds;
+    want = true;
+  }
+  {
+    name = "contract: all pools fit the database";
+    got =
+      let
+        perProcess = contract.database.poolSize + contract.database.maxOverflow;
+        processes = contract.replicas.apiMost + contract.replicas.worker;
+      in
+      perProcess * processes < contract.database.maxConnections;
+    want = true;
+  }
+]
