@@ -1,0 +1,359 @@
+//! Whole attempts by a real agent process: good, bad, and told otherwise.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+use crate::{Rig, quick};
+use slipway_domain::{Phase, StepState};
+
+#[test]
+fn a_release_is_committed_and_its_successor_too() {
+    let mut rig = Rig::new();
+    let _agent = rig.agent();
+    let attempt = rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Committed);
+    let v2 = rig.v2.clone();
+    rig.assert_on(&v2, "v2");
+    rig.assert_boot_default_was_always_proven(Some(&v2));
+    assert_eq!(rig.log()[2..], ["test v2", "boot v2"]);
+    let report = rig.plane.report().expect("a report");
+    assert_eq!((report.attempt, report.prior), (attempt, Some(rig.v1.clone())));
+    rig.eventually("the watchdog is gone", |rig| rig.helpers().is_empty());
+
+    // A, B, A: v1 is activated again.
+    rig.plane.release(&rig.v1, quick());
+    rig.plane.reach(StepState::Committed);
+    rig.assert_on(&rig.v1, "v1");
+    assert_eq!(rig.count("test v1"), 2);
+
+    // And the same once more: an unchanged closure.
+    rig.plane.release(&rig.v1, quick());
+    rig.plane.reach(StepState::Committed);
+    rig.assert_on(&rig.v1, "v1");
+    // Both stay where a collection cannot take them.
+    rig.nix.collect_garbage();
+    rig.assert_on(&rig.v1, "v1");
+    assert!(rig.v2.as_path().exists());
+}
+
+#[test]
+fn a_sick_release_is_taken_back_by_the_agent_itself() {
+    let mut rig = Rig::new();
+    rig.sicken("v2");
+    let _agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Reverted);
+    let message = rig.plane.message();
+    assert!(
+        message.starts_with("check service: /bin/sh exited with status 1; went back to "),
+        "{message}"
+    );
+    let v1 = rig.v1.clone();
+    rig.assert_on(&v1, "v1");
+    assert_eq!(rig.count("boot v2") + rig.count("boot v1"), 1, "{:?}", rig.log());
+    rig.assert_boot_default_was_always_proven(None);
+}
+
+#[test]
+fn a_switch_that_fails_hangs_or_lies_is_taken_back_with_its_last_words() {
+    for (lines, said) in [
+        (
+            "echo cannot do this >&2; exit 4",
+            "exited with status 4: cannot do this",
+        ),
+        (
+            "echo so far; sleep 1000",
+            "did not end within 2 s and was killed: so far",
+        ),
+        ("kill -SEGV $$", "was killed by signal 11"),
+        ("exit 0", "but the live link names"),
+    ] {
+        let rig = Rig::new();
+        rig.knob("test", "v2", lines);
+        let _agent = rig.agent();
+        let mut strategy = quick();
+        strategy.limits.activate_seconds = 2;
+        rig.plane.release(&rig.v2, strategy);
+        rig.plane.reach(StepState::Reverted);
+        let message = rig.plane.message();
+        assert!(message.contains(said), "{message}");
+        rig.assert_on(&rig.v1, "v1");
+    }
+}
+
+#[test]
+fn an_unfit_closure_touches_nothing() {
+    let rig = Rig::new();
+    let _agent = rig.agent();
+    let no_script = rig.closure("v3", |spec| spec.script_mode = None);
+    let bad_checks = rig.closure("v4", |spec| spec.checks = Some("{}".to_owned()));
+    for (closure, said) in [
+        (&no_script, "bin/switch-to-configuration is missing"),
+        (&bad_checks, "checks.json is malformed: missing field `checks`"),
+    ] {
+        rig.plane.release(closure, quick());
+        rig.plane.reach(StepState::Reverted);
+        let message = rig.plane.message();
+        assert!(
+            message.starts_with(closure.as_str()) && message.contains(said),
+            "{message}"
+        );
+    }
+    rig.assert_on(&rig.v1, "v1");
+    assert_eq!(rig.log().len(), 2);
+}
+
+#[test]
+fn a_host_without_a_live_system_is_not_activated() {
+    let rig = Rig::new();
+    fs::remove_file(rig.host().join("live")).expect("the link is there");
+    let _agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Reverted);
+    let message = rig.plane.message();
+    assert!(message.contains("no live system to go back to"), "{message}");
+    assert_eq!(rig.count("test v2"), 0);
+}
+
+#[test]
+fn an_abort_while_the_switch_hangs_goes_back_at_once() {
+    let rig = Rig::new();
+    rig.knob("test", "v2", "sleep 1000");
+    let _agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.hear(Phase::Activating);
+    rig.eventually("the script runs", |rig| rig.count("test v2") == 1);
+    let began = Instant::now();
+    rig.plane.abort();
+    rig.plane.reach(StepState::Reverted);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    rig.assert_on(&rig.v1, "v1");
+    rig.eventually("the script is gone", |rig| rig.helpers().is_empty());
+}
+
+#[test]
+fn a_committed_attempt_is_taken_back_when_told() {
+    let rig = Rig::new();
+    let _agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Committed);
+    rig.plane.abort();
+    rig.plane.reach(StepState::Reverted);
+    rig.assert_on(&rig.v1, "v1");
+}
+
+/// deploy-rs goes one generation too far here.
+#[test]
+fn an_unchanged_closure_that_is_taken_back_stays() {
+    let rig = Rig::new();
+    let _agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Committed);
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Committed);
+    rig.plane.abort();
+    rig.plane.reach(StepState::Reverted);
+    rig.assert_on(&rig.v2, "v2");
+}
+
+#[test]
+fn a_stuck_host_says_so_goes_on_trying_and_mends() {
+    let rig = Rig::new();
+    rig.sicken("v2");
+    rig.knob("test", "v1", "echo no >&2; exit 1");
+    let _agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Stuck);
+    let message = rig.plane.message();
+    assert!(
+        message.contains("switch-to-configuration test of") && message.contains("exited with status 1: no"),
+        "{message}"
+    );
+    assert!(message.contains("check service"), "{message}");
+    rig.clear_knob("test", "v1");
+    rig.plane.reach(StepState::Reverted);
+    rig.assert_on(&rig.v1, "v1");
+}
+
+/// Invariant 5.
+#[test]
+fn losing_the_control_plane_reverts_nothing() {
+    let rig = Rig::new();
+    let agent = rig.agent();
+    rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
+    rig.plane.hear(Phase::Verified);
+    rig.plane.change(|state| state.refuse = Some(503));
+    std::thread::sleep(Duration::from_secs(8));
+    assert_eq!(rig.live().as_ref(), Some(&rig.v2));
+    // Also when the agent is started in the middle of the outage.
+    agent.kill();
+    let _agent = rig.agent();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(rig.live().as_ref(), Some(&rig.v2));
+    rig.plane.change(|state| state.refuse = None);
+    rig.plane.go_on();
+    rig.plane.reach(StepState::Committed);
+    rig.assert_on(&rig.v2, "v2");
+}
+
+#[test]
+fn a_token_that_is_refused_is_told_with_the_cure_and_never_shown() {
+    let rig = Rig::new();
+    rig.plane.change(|state| state.refuse = Some(401));
+    let mut agent = rig.agent();
+    rig.eventually("the log says it", |rig| {
+        rig.agent_log().contains("slipway host token")
+    });
+    assert!(agent.child.try_wait().expect("a child").is_none(), "it goes on");
+    assert!(!rig.agent_log().contains(crate::plane::TOKEN));
+}
+
+#[test]
+fn sigterm_leaves_an_activation_alone() {
+    let rig = Rig::new();
+    rig.knob("test", "v2", "sleep 2");
+    let mut agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.eventually("the script runs", |rig| rig.count("test v2") == 1);
+    let began = Instant::now();
+    agent.signal(rustix::process::Signal::TERM);
+    let status = agent.wait(Duration::from_secs(5));
+    assert!(status.success(), "{status}");
+    assert!(
+        began.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        began.elapsed()
+    );
+    rig.eventually("the switch ends", |rig| rig.live().as_ref() == Some(&rig.v2));
+    let _agent = rig.agent();
+    rig.plane.reach(StepState::Committed);
+    assert_eq!(rig.count("test v2"), 1);
+}
+
+#[test]
+fn a_second_agent_is_refused() {
+    let rig = Rig::new();
+    let _agent = rig.agent();
+    rig.eventually("it serves", |rig| !rig.plane.state().observations.is_empty());
+    let output = rig.output(&["run"]);
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("is another agent running?") && said.contains("agent.lock"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_person_can_take_an_uncommitted_attempt_back() {
+    let rig = Rig::new();
+    let _agent = rig.agent();
+    let attempt = rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
+    rig.plane.hear(Phase::Verified);
+    // With nothing but the host's own settings.
+    let mut command = rig.command(&["revert", &attempt.to_string()]);
+    for name in ["AGENT_API_URL", "AGENT_TOKEN", "AGENT_HOST"] {
+        command.env_remove(name);
+    }
+    let output = command.output().expect("it runs");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains(&format!("{} is back", rig.v1)), "{said}");
+    rig.plane.reach(StepState::Reverted);
+    rig.assert_on(&rig.v1, "v1");
+}
+
+#[test]
+fn status_tells_people_and_scripts() {
+    let rig = Rig::new();
+    let _agent = rig.agent();
+    let attempt = rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
+    rig.plane.hear(Phase::Verified);
+    let text = String::from_utf8(rig.output(&["status"]).stdout).expect("text");
+    assert!(text.contains(&format!("live          {}", rig.v2)), "{text}");
+    assert!(text.contains(&format!("boot default  {}", rig.v1)), "{text}");
+    assert!(text.contains("phase         verified"), "{text}");
+    let json: serde_json::Value =
+        serde_json::from_slice(&rig.output(&["status", "--json"]).stdout).expect("JSON");
+    assert_eq!(json["journal"]["current"]["id"], attempt.to_string());
+    assert_eq!(json["live"], rig.v2.to_string());
+    fs::write(rig.state_dir().join("journal.json"), "{").expect("writable");
+    let output = rig.output(&["status"]);
+    assert!(!output.status.success());
+    assert!(
+        String::from_utf8_lossy(&output.stdout).contains("the journal is damaged"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn config_shows_no_secret() {
+    let rig = Rig::new();
+    let output = rig.output(&["config"]);
+    assert!(output.status.success());
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("AGENT_HOST=web-1"), "{text}");
+    assert!(!text.contains(crate::plane::TOKEN), "{text}");
+}
+
+#[test]
+fn wrong_settings_are_told_all_at_once() {
+    let rig = Rig::new();
+    let output = rig
+        .command(&["run"])
+        .env("AGENT_HOST", "Not A Name")
+        .env("AGENT_KEEP_RELEASES", "0")
+        .env_remove("AGENT_TOKEN")
+        .output()
+        .expect("it runs");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    for name in ["AGENT_HOST", "AGENT_KEEP_RELEASES", "AGENT_TOKEN"] {
+        assert!(said.contains(name), "{name} is not in {said}");
+    }
+}
+
+/// Neither in a file of the agent nor on a command line nor in the environment of what it starts.
+#[test]
+fn the_token_is_nowhere() {
+    let rig = Rig::new();
+    rig.knob("test", "v2", "env > \"$host/env\"; sleep 1");
+    let agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.hear(Phase::Activating);
+    for helper in rig.helpers() {
+        let read = |file: &str| fs::read(format!("/proc/{}/{file}", helper.pid)).unwrap_or_default();
+        for file in ["cmdline", "environ"] {
+            let text = String::from_utf8_lossy(&read(file)).into_owned();
+            assert!(!text.contains("slw_"), "{file} of {}: {text}", helper.pid);
+        }
+    }
+    let cmdline = fs::read(format!("/proc/{}/cmdline", agent.child.id())).expect("a child");
+    assert!(!String::from_utf8_lossy(&cmdline).contains("slw_"));
+    rig.plane.reach(StepState::Committed);
+    let env = fs::read_to_string(rig.host().join("env")).expect("the script wrote it");
+    assert!(env.contains("AGENT_STATE_DIR=") && !env.contains("slw_"), "{env}");
+    assert!(!rig.agent_log().contains("slw_"));
+    let state = rig.state_dir();
+    assert_eq!(
+        fs::metadata(&state).expect("a folder").permissions().mode() & 0o777,
+        0o700
+    );
+    for entry in fs::read_dir(&state)
+        .expect("a folder")
+        .chain(fs::read_dir(state.join("jobs")).expect("a folder"))
+    {
+        let entry = entry.expect("an entry");
+        let meta = entry.metadata().expect("an entry");
+        assert_eq!(meta.permissions().mode() & 0o077, 0, "{}", entry.path().display());
+        if meta.is_file() {
+            let text = fs::read(entry.path()).expect("readable");
+            assert!(
+                !String::from_utf8_lossy(&text).contains("slw_"),
+                "{}",
+                entry.path().display()
+            );
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! A full disk under the state folder, real and small: a tmpfs in a mount namespace of the test's own.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use slipway_domain::{Phase, StepState};
+
+use crate::{Rig, quick};
+
+const INSIDE: &str = "SLIPWAY_TEST_IN_NAMESPACE";
+
+/// Runs the test `name` again in a mount namespace, as root there. True inside.
+fn in_namespace(name: &str) -> bool {
+    if std::env::var_os(INSIDE).is_some() {
+        return true;
+    }
+    let mut unshare = Command::new("unshare");
+    unshare.arg("--mount");
+    if !rustix::process::geteuid().is_root() {
+        unshare.arg("--map-root-user");
+    }
+    let output = unshare
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+/// A rig whose state folder is a disk of 2 MiB.
+fn rig() -> Rig {
+    let rig = Rig::new();
+    let state = rig.state_dir();
+    fs::create_dir_all(&state).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs"])
+        .arg(&state)
+        .status()
+        .unwrap();
+    assert!(mounted.success());
+    rig
+}
+
+/// Takes all the room there is.
+fn fill(dir: &Path) -> PathBuf {
+    let path = dir.join(format!("ballast-{}", fs::read_dir(dir).unwrap().count()));
+    let mut file = File::create(&path).unwrap();
+    while file.write_all(&[1; 4096]).is_ok() {}
+    path
+}
+
+#[test]
+fn a_full_disk_keeps_an_attempt_from_beginning() {
+    if !in_namespace("disk::a_full_disk_keeps_an_attempt_from_beginning") {
+        return;
+    }
+    let rig = rig();
+    let _agent = rig.agent();
+    rig.eventually("it serves", |rig| !rig.plane.state().observations.is_empty());
+    let ballast = fill(&rig.state_dir());
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Reverted);
+    let message = rig.plane.message();
+    assert!(
+        message.contains("the attempt was not begun: the disk under"),
+        "{message}"
+    );
+    assert!(message.contains("is full: free some space"), "{message}");
+    rig.assert_on(&rig.v1, "v1");
+    assert_eq!(rig.log().len(), 2);
+    // With room again, the next one goes through.
+    fs::remove_file(ballast).unwrap();
+    rig.plane.release(&rig.v2, quick());
+    rig.plane.reach(StepState::Committed);
+    rig.assert_on(&rig.v2, "v2");
+}
+
+#[test]
+fn a_disk_that_fills_between_staging_and_activating_costs_nothing() {
+    if !in_namespace("disk::a_disk_that_fills_between_staging_and_activating_costs_nothing") {
+        return;
+    }
+    let rig = rig();
+    let _agent = rig.agent();
+    rig.plane.release_until(&rig.v2, quick(), StepState::Staged);
+    rig.plane.hear(Phase::Staged);
+    // The reserve as well.
+    fs::remove_file(rig.state_dir().join("reserve")).unwrap();
+    fill(&rig.state_dir());
+    rig.plane.go_on();
+    rig.plane.reach(StepState::Reverted);
+    let message = rig.plane.message();
+    assert!(message.contains("the activation was not begun"), "{message}");
+    rig.assert_on(&rig.v1, "v1");
+    assert_eq!(rig.count("test v2"), 0);
+}
+
+#[test]
+fn a_disk_that_fills_while_verifying_stops_neither_commit_nor_revert() {
+    if !in_namespace("disk::a_disk_that_fills_while_verifying_stops_neither_commit_nor_revert") {
+        return;
+    }
+    for sick in [false, true] {
+        let rig = rig();
+        let _agent = rig.agent();
+        rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
+        rig.plane.hear(Phase::Verifying);
+        fill(&rig.state_dir());
+        if sick {
+            rig.sicken("v2");
+            rig.plane.reach(StepState::Reverted);
+            rig.assert_on(&rig.v1, "v1");
+            // Written down, from the reserve.
+            assert_eq!(rig.journal().unsettled_id(), None);
+        } else {
+            rig.plane.go_on();
+            rig.plane.reach(StepState::Committed);
+            rig.assert_on(&rig.v2, "v2");
+        }
+    }
+}
+
+/// Even the reserve is taken: nothing can be written any more.
+#[test]
+fn a_disk_without_a_byte_left_still_ends_on_the_prior() {
+    if !in_namespace("disk::a_disk_without_a_byte_left_still_ends_on_the_prior") {
+        return;
+    }
+    let mut rig = rig();
+    let agent = rig.agent();
+    rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
+    rig.plane.hear(Phase::Verified);
+    fs::remove_file(rig.state_dir().join("reserve")).unwrap();
+    let ballast = fill(&rig.state_dir());
+    // It cannot be committed, and says so.
+    rig.plane.go_on();
+    rig.eventually("the trouble is told", |rig| {
+        rig.plane.message().contains("cannot commit yet")
+    });
+    assert_eq!(rig.profile_target().as_ref(), Some(&rig.v1));
+    // It can be taken back.
+    rig.plane.abort();
+    rig.plane.reach(StepState::Reverted);
+    let v1 = rig.v1.clone();
+    rig.assert_on(&v1, "v1");
+    // An agent that starts on that disk comes to the same end.
+    agent.kill();
+    let _agent = rig.agent();
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    fs::remove_file(ballast).unwrap();
+    rig.eventually("it is written down", |rig| rig.journal().unsettled_id().is_none());
+    rig.assert_on(&v1, "v1");
+    rig.assert_boot_default_was_always_proven(None);
+}

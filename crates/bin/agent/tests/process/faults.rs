@@ -1,0 +1,227 @@
+//! SIGKILL at every step of an attempt. Whatever the step, the host ends on the release or on its own prior (invariant
+//! 2), and the boot default never names a closure that was not verified (invariant 3).
+
+use std::time::{Duration, Instant};
+
+use crate::{Rig, quick};
+use slipway_domain::{Phase, StepState};
+
+/// How an attempt ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    OnTheRelease,
+    OnThePrior,
+}
+
+/// Kills the agent at the place, starts it again, and looks how the host ends.
+fn kill_at(place: &str, prepare: impl FnOnce(&Rig), ends: Ends) {
+    let mut rig = Rig::new();
+    prepare(&rig);
+    rig.plane.release(&rig.v2, quick());
+    let agent = rig.agent_with(&[("SLIPWAY_FAILPOINT", place)]);
+    agent.died();
+    let _agent = rig.agent();
+    let v2 = rig.v2.clone();
+    match ends {
+        Ends::OnTheRelease => {
+            rig.plane.reach(StepState::Committed);
+            rig.assert_on(&v2, "v2");
+            assert_eq!(rig.count("test v2"), 1, "{:?}", rig.log());
+            rig.assert_boot_default_was_always_proven(Some(&v2));
+        }
+        Ends::OnThePrior => {
+            rig.plane.reach(StepState::Reverted);
+            let v1 = rig.v1.clone();
+            rig.assert_on(&v1, "v1");
+            rig.assert_boot_default_was_always_proven(None);
+        }
+    }
+    rig.eventually("everything is disarmed", |rig| rig.helpers().is_empty());
+    assert_eq!(rig.journal().unsettled_id(), None);
+}
+
+fn good(_: &Rig) {}
+
+fn sick(rig: &Rig) {
+    rig.sicken("v2");
+}
+
+macro_rules! invariants_2_and_3_hold_when_killed_at {
+    ($($name:ident: $place:literal, $prepare:expr => $ends:ident;)+) => {
+        $(#[test]
+        fn $name() {
+            kill_at($place, $prepare, Ends::$ends);
+        })+
+    };
+}
+
+invariants_2_and_3_hold_when_killed_at! {
+    invariants_2_and_3_killed_with_the_activation_written: "activating-written", good => OnThePrior;
+    invariants_2_and_3_killed_with_the_deadman_armed: "deadman-armed", good => OnThePrior;
+    invariants_2_and_3_killed_with_the_switch_started: "switch-started", good => OnTheRelease;
+    invariants_2_and_3_killed_with_the_switch_ended: "activated", good => OnTheRelease;
+    invariants_2_and_3_killed_with_verifying_written: "verifying-written", good => OnTheRelease;
+    invariants_2_and_3_killed_with_verified_written: "verified-written", good => OnTheRelease;
+    invariants_2_and_3_killed_with_committing_written: "committing-written", good => OnTheRelease;
+    invariants_2_and_3_killed_with_the_profile_moved: "profile-moved", good => OnTheRelease;
+    invariants_2_and_3_killed_with_the_boot_job_started: "job-started", good => OnTheRelease;
+    invariants_2_and_3_killed_with_the_boot_default_moved: "boot-moved", good => OnTheRelease;
+    invariants_2_and_3_killed_with_the_deadman_disarmed: "deadman-disarmed", good => OnTheRelease;
+    invariants_2_and_3_killed_with_committed_written: "committed-written", good => OnTheRelease;
+    invariants_2_and_3_killed_with_the_revert_begun: "reverting", sick => OnThePrior;
+    invariants_2_and_3_killed_with_the_revert_job_started: "job-started", sick => OnThePrior;
+    invariants_2_and_3_killed_with_the_prior_switched: "prior-switched", sick => OnThePrior;
+    invariants_2_and_3_killed_with_the_prior_back: "prior-back", sick => OnThePrior;
+    invariants_2_and_3_killed_with_reverted_written: "reverted-written", sick => OnThePrior;
+}
+
+/// A committed host that is told to go back is killed with the profile back and the boot loader not.
+#[test]
+fn invariant_2_killed_with_the_profile_of_a_committed_attempt_back() {
+    let rig = Rig::new();
+    rig.plane.release(&rig.v2, quick());
+    let agent = rig.agent();
+    rig.plane.reach(StepState::Committed);
+    agent.kill();
+    rig.plane.abort();
+    rig.agent_with(&[("SLIPWAY_FAILPOINT", "profile-back")]).died();
+    assert_eq!(rig.boot().as_ref(), Some(&rig.v2));
+    let _agent = rig.agent();
+    rig.plane.reach(StepState::Reverted);
+    rig.assert_on(&rig.v1, "v1");
+}
+
+/// Fifty kills at times that nobody chose, through good and bad releases.
+#[test]
+fn invariants_2_and_3_killed_again_and_again() {
+    let mut rig = Rig::new();
+    // Slow enough that the kills come in between.
+    for action in ["test", "boot"] {
+        for version in ["v1", "v2"] {
+            rig.knob(action, version, "sleep 0.3");
+        }
+    }
+    rig.plane.release(&rig.v2, quick());
+    let began = Instant::now();
+    let mut kills: u64 = 0;
+    while kills < 50 && began.elapsed() < Duration::from_secs(45) {
+        let agent = rig.agent();
+        std::thread::sleep(Duration::from_millis(30 + kills * 37 % 400));
+        agent.kill();
+        kills += 1;
+    }
+    let _agent = rig.agent();
+    let settled = |step| matches!(step, Some(StepState::Committed | StepState::Reverted));
+    rig.eventually("the end", |rig| settled(rig.plane.step()));
+    if rig.plane.step() == Some(StepState::Committed) {
+        let v2 = rig.v2.clone();
+        rig.assert_on(&v2, "v2");
+        rig.assert_boot_default_was_always_proven(Some(&v2));
+    } else {
+        let v1 = rig.v1.clone();
+        rig.assert_on(&v1, "v1");
+        rig.assert_boot_default_was_always_proven(None);
+    }
+    rig.eventually("everything is disarmed", |rig| rig.helpers().is_empty());
+}
+
+/// The agent stays dead: its dead-man puts the prior back by itself, in the middle of the switch and while verifying.
+#[test]
+fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
+    for phase in [Phase::Activating, Phase::Verified] {
+        let mut rig = Rig::new();
+        let mut strategy = quick();
+        strategy.limits.deadman_seconds = 5;
+        if phase == Phase::Activating {
+            rig.knob("test", "v2", "sleep 1000");
+        }
+        rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
+        let agent = rig.agent();
+        rig.plane.hear(phase);
+        agent.kill();
+        assert!(!rig.helpers().is_empty());
+        rig.eventually("the prior is back", |rig| {
+            rig.live().as_ref() == Some(&rig.v1) && rig.helpers().is_empty()
+        });
+        assert_eq!(rig.service_version(), "v1");
+        let v1 = rig.v1.clone();
+        rig.assert_boot_default_was_always_proven(None);
+        // The agent that comes back agrees, and says so.
+        let _agent = rig.agent();
+        rig.plane.reach(StepState::Reverted);
+        assert!(
+            rig.plane.message().contains("dead-man"),
+            "{}",
+            rig.plane.message()
+        );
+        rig.assert_on(&v1, "v1");
+    }
+}
+
+#[test]
+fn the_deadman_does_nothing_after_the_commit() {
+    let rig = Rig::new();
+    let mut strategy = quick();
+    strategy.limits.deadman_seconds = 6;
+    let attempt = rig.plane.release(&rig.v2, strategy);
+    let agent = rig.agent();
+    rig.plane.reach(StepState::Committed);
+    // The watchdog itself is gone.
+    rig.eventually("disarmed", |rig| rig.helpers().is_empty());
+    agent.kill();
+    // One that could not be disarmed would do this.
+    let output = rig.output(&["deadman", &attempt.to_string(), "0", "--prior", rig.v1.as_str()]);
+    assert!(output.status.success(), "{output:?}");
+    let output = rig.output(&["revert", &attempt.to_string()]);
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap_or_default();
+    assert!(said.contains("nothing to do: the attempt is committed"), "{said}");
+    std::thread::sleep(Duration::from_secs(6));
+    rig.assert_on(&rig.v2, "v2");
+}
+
+/// A boot id that is not the journal's is a reboot; the machine came up with its boot default.
+#[test]
+fn a_reboot_before_the_commit_ends_on_the_prior() {
+    let mut rig = Rig::new();
+    rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
+    let agent = rig.agent();
+    rig.plane.hear(Phase::Verified);
+    agent.kill();
+    // What a power cut leaves: no process, the journal, and the boot default live.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .expect("a runtime");
+    for process in rig.helpers() {
+        runtime.block_on(process.end(false));
+    }
+    let script = rig.v1.as_path().join("bin/switch-to-configuration");
+    assert!(
+        std::process::Command::new(script)
+            .arg("test")
+            .output()
+            .is_ok_and(|output| output.status.success())
+    );
+    let journal = rig.state_dir().join("journal.json");
+    let boot_id = rig.journal().current.expect("an attempt").boot_id;
+    let text = std::fs::read_to_string(&journal).expect("the journal");
+    std::fs::write(
+        &journal,
+        text.replace(&boot_id, "00000000-0000-0000-0000-000000000000"),
+    )
+    .expect("writable");
+    let tests_before = rig.count("test v1");
+    let _agent = rig.agent();
+    rig.plane.reach(StepState::Reverted);
+    assert!(
+        rig.plane.message().contains("rebooted"),
+        "{}",
+        rig.plane.message()
+    );
+    let v1 = rig.v1.clone();
+    rig.assert_on(&v1, "v1");
+    // It booted into the prior: nothing was to be switched.
+    assert_eq!(rig.count("test v1"), tests_before);
+    rig.assert_boot_default_was_always_proven(None);
+}

@@ -1,0 +1,32 @@
+//! A host with a real Nix, a real agent process on it, and a control plane that goes by the domain's own rules.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests, which show the agent's log when they fail"
+)]
+
+mod attempts;
+mod disk;
+mod faults;
+mod plane;
+mod rig;
+
+use rig::Rig;
+use slipway_domain::Strategy;
+
+/// Short waits; the dead-man is far away.
+fn quick() -> Strategy {
+    let mut strategy = Strategy {
+        bake_seconds: 1,
+        ..Strategy::default()
+    };
+    strategy.verify.passes = 2;
+    strategy.verify.interval_seconds = 1;
+    strategy.verify.timeout_seconds = 5;
+    strategy.limits.stage_seconds = 60;
+    strategy.limits.activate_seconds = 30;
+    strategy.limits.deadman_seconds = 300;
+    strategy.limits.revert_seconds = 30;
+    strategy
+}

@@ -1,0 +1,361 @@
+//! A host: real Nix store, profile, links, and a service that switching replaces.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use slipway_domain::StorePath;
+use slipway_host::journal::{Journal, JournalStore};
+use slipway_host::process::ProcessId;
+use slipway_host::testing::{ClosureSpec, NixRig};
+
+use crate::plane::{Plane, TOKEN};
+
+pub(crate) struct Rig {
+    pub(crate) nix: NixRig,
+    pub(crate) plane: Plane,
+    pub(crate) v1: StorePath,
+    pub(crate) v2: StorePath,
+    watcher: Option<Watcher>,
+}
+
+/// What the profile and the boot loader's link named, each change once.
+struct Watcher {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<(Instant, Option<StorePath>)>>,
+}
+
+impl Rig {
+    /// A host that runs and boots v1, with v2 in its store. Nobody reverts to anything but v1.
+    pub(crate) fn new() -> Self {
+        let nix = NixRig::new();
+        let plane = Plane::start();
+        let host = nix.dir().join("host");
+        let add = |version: &str| nix.add(&ClosureSpec::new(version, &host).write(nix.dir()));
+        let (v1, v2) = (add("v1"), add("v2"));
+        let mut rig = Self {
+            nix,
+            plane,
+            v1,
+            v2,
+            watcher: None,
+        };
+        rig.activate_by_hand();
+        rig.watcher = Some(rig.watch());
+        rig
+    }
+
+    fn activate_by_hand(&self) {
+        self.nix.run(
+            "nix-env",
+            [
+                "--profile",
+                self.profile().to_str().unwrap(),
+                "--set",
+                self.v1.as_str(),
+            ],
+        );
+        for action in ["test", "boot"] {
+            let script = self.v1.as_path().join("bin/switch-to-configuration");
+            assert!(
+                Command::new(script)
+                    .arg(action)
+                    .output()
+                    .unwrap()
+                    .status
+                    .success()
+            );
+        }
+    }
+
+    pub(crate) fn closure(&self, version: &str, change: impl FnOnce(&mut ClosureSpec)) -> StorePath {
+        let mut spec = ClosureSpec::new(version, &self.host());
+        change(&mut spec);
+        self.nix.add(&spec.write(self.nix.dir()))
+    }
+
+    pub(crate) fn host(&self) -> PathBuf {
+        self.nix.dir().join("host")
+    }
+
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.nix.dir().join("state")
+    }
+
+    pub(crate) fn profile(&self) -> PathBuf {
+        self.nix.dir().join("var/profiles/system")
+    }
+
+    /// Shell lines for a version's script to run first.
+    pub(crate) fn knob(&self, action: &str, version: &str, lines: &str) {
+        fs::write(self.host().join(format!("knob-{action}-{version}")), lines).unwrap();
+    }
+
+    pub(crate) fn clear_knob(&self, action: &str, version: &str) {
+        fs::remove_file(self.host().join(format!("knob-{action}-{version}"))).unwrap();
+    }
+
+    /// Makes a version's check fail.
+    pub(crate) fn sicken(&self, version: &str) {
+        fs::write(self.host().join(format!("sick-{version}")), "").unwrap();
+    }
+
+    pub(crate) fn live(&self) -> Option<StorePath> {
+        resolve(&self.host().join("live"))
+    }
+
+    pub(crate) fn boot(&self) -> Option<StorePath> {
+        resolve(&self.host().join("boot"))
+    }
+
+    pub(crate) fn profile_target(&self) -> Option<StorePath> {
+        resolve(&self.profile())
+    }
+
+    pub(crate) fn service_version(&self) -> String {
+        let version = fs::read_to_string(self.host().join("service.version")).unwrap();
+        assert!(
+            self.service().is_some_and(|service| service.is_alive()),
+            "the service is dead"
+        );
+        version.trim().to_owned()
+    }
+
+    fn service(&self) -> Option<ProcessId> {
+        let pid = fs::read_to_string(self.host().join("service.pid")).ok()?;
+        ProcessId::of(pid.trim().parse().ok()?)
+    }
+
+    /// What the scripts ran, such as `test v2`.
+    pub(crate) fn log(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.host().join("log")).unwrap();
+        log.lines().map(ToOwned::to_owned).collect()
+    }
+
+    pub(crate) fn count(&self, line: &str) -> usize {
+        self.log().iter().filter(|ran| *ran == line).count()
+    }
+
+    /// The host is all on this closure, and nothing of Slipway runs or waits but the agent.
+    pub(crate) fn assert_on(&self, closure: &StorePath, version: &str) {
+        assert_eq!(self.live().as_ref(), Some(closure), "live");
+        assert_eq!(self.profile_target().as_ref(), Some(closure), "profile");
+        assert_eq!(self.boot().as_ref(), Some(closure), "boot loader");
+        assert_eq!(self.service_version(), version);
+    }
+
+    pub(crate) fn journal(&self) -> Journal {
+        JournalStore::open(&self.state_dir()).unwrap().peek().unwrap()
+    }
+
+    /// The watchdog processes and jobs that still run.
+    pub(crate) fn helpers(&self) -> Vec<ProcessId> {
+        let Ok(entries) = fs::read_dir(self.state_dir().join("jobs")) else {
+            return Vec::new();
+        };
+        let files = entries.flatten().map(|entry| entry.path());
+        files
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|kind| kind == "claim" || kind == "child")
+            })
+            .filter_map(|path| {
+                serde_json::from_slice::<Option<ProcessId>>(&fs::read(path).ok()?)
+                    .ok()
+                    .flatten()
+            })
+            .filter(ProcessId::is_alive)
+            .collect()
+    }
+
+    /// Invariant 3: what the profile and the boot loader named while the test ran. Fails when either ever named a
+    /// closure that was neither v1 nor, once its commit was told, the release.
+    pub(crate) fn assert_boot_default_was_always_proven(&mut self, committed: Option<&StorePath>) {
+        let watcher = self.watcher.take().unwrap();
+        watcher.stop.store(true, Ordering::Relaxed);
+        let seen = watcher.thread.join().unwrap();
+        assert!(!seen.is_empty());
+        let commit_told = self.plane.commit_told();
+        for (at, target) in seen {
+            let proven = target.as_ref() == Some(&self.v1)
+                || (target.is_some()
+                    && target.as_ref() == committed
+                    && commit_told.is_some_and(|told| told <= at));
+            assert!(proven, "the boot default was {target:?}");
+        }
+    }
+
+    fn watch(&self) -> Watcher {
+        let stop = Arc::new(AtomicBool::new(false));
+        let links = [self.profile(), self.host().join("boot")];
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut seen: Vec<(Instant, Option<StorePath>)> = Vec::new();
+            while !stopped.load(Ordering::Relaxed) {
+                for link in &links {
+                    let target = resolve(link);
+                    if !seen.iter().any(|(_, before)| *before == target) {
+                        seen.push((Instant::now(), target));
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            seen
+        });
+        Watcher { stop, thread }
+    }
+
+    pub(crate) fn agent(&self) -> Agent {
+        self.agent_with(&[])
+    }
+
+    pub(crate) fn agent_with(&self, env: &[(&str, &str)]) -> Agent {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.nix.dir().join("agent.log"))
+            .unwrap();
+        let child = self
+            .command(&["run"])
+            .envs(env.iter().copied())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        Agent { child }
+    }
+
+    /// An agent's command line, with this host's settings and nothing else.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_slipway-agent"));
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let config = self.nix.host_config();
+        let text = |path: &Path| path.display().to_string();
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", path)
+            .envs(self.nix.env())
+            .env("APP_ENV", "test")
+            .env("AGENT_API_URL", format!("http://{}", self.plane.addr))
+            .env("AGENT_TOKEN", TOKEN)
+            .env("AGENT_HOST", "web-1")
+            .env("AGENT_RUNNER", "process")
+            .env("AGENT_STATE_DIR", text(&config.state_dir))
+            .env("AGENT_PROFILE", text(&config.profile))
+            .env("AGENT_LIVE_LINK", text(&config.live_link))
+            .env("AGENT_GCROOTS_DIR", text(&config.gcroots_dir))
+            .env("AGENT_STORE_DIR", config.store_dir.as_str())
+            .env("LOG_LEVEL", "debug")
+            .current_dir(self.nix.dir())
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    pub(crate) fn agent_log(&self) -> String {
+        fs::read_to_string(self.nix.dir().join("agent.log")).unwrap_or_default()
+    }
+
+    /// Waits until it holds.
+    pub(crate) fn eventually(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+        let until = Instant::now() + Duration::from_mins(1);
+        while !holds(self) {
+            assert!(
+                Instant::now() < until,
+                "{what} did not come; {:?}",
+                self.journal()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if let Some(watcher) = self.watcher.take() {
+            watcher.stop.store(true, Ordering::Relaxed);
+            let _ = watcher.thread.join();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        for process in self.helpers().into_iter().chain(self.service()) {
+            runtime.block_on(process.end(false));
+        }
+        if std::thread::panicking() {
+            let log = self.agent_log();
+            let from = log.len().saturating_sub(8000);
+            eprintln!("agent log:\n{}", String::from_utf8_lossy(&log.as_bytes()[from..]));
+        }
+    }
+}
+
+fn resolve(link: &Path) -> Option<StorePath> {
+    let mut path = link.to_owned();
+    loop {
+        let target = fs::read_link(&path).ok()?;
+        path = path.parent()?.join(target);
+        if let Ok(found) = path.to_str()?.parse() {
+            return Some(found);
+        }
+    }
+}
+
+/// A running agent; killed when dropped.
+pub(crate) struct Agent {
+    pub(crate) child: Child,
+}
+
+impl Agent {
+    /// As `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Waits until a failpoint has killed it.
+    pub(crate) fn died(mut self) {
+        let until = Instant::now() + Duration::from_mins(1);
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                assert_eq!(status.signal(), Some(9), "{status}");
+                return;
+            }
+            assert!(Instant::now() < until, "the agent did not come to the failpoint");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// The exit status, within the time.
+    pub(crate) fn wait(&mut self, bound: Duration) -> std::process::ExitStatus {
+        let until = Instant::now() + bound;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "the agent did not end within {bound:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
