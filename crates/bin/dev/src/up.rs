@@ -1,6 +1,7 @@
 //! `slipway-dev up`: the stack, left running.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Result;
 use secrecy::ExposeSecret as _;
@@ -11,7 +12,9 @@ use crate::nix::Signing;
 use crate::run::Run;
 use crate::say::{print, say};
 use crate::stack::binaries::Binaries;
+use crate::stack::hosts::Host;
 use crate::stack::{ENVIRONMENT, Stack};
+use crate::{nginx, postgres, redis};
 
 /// Versions that a person can roll out at once; the last one fails its checks.
 const VERSIONS: [(&str, u16); 3] = [("v1", 200), ("v2", 200), ("v3", 500)];
@@ -50,7 +53,34 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, jso
     } else {
         print(&text(&addresses, &stack));
     }
-    std::future::pending().await
+    watch(run, &stack).await
+}
+
+/// Tells when a process ends that should not; the others go on, as they would anywhere.
+async fn watch(run: &Run, stack: &Stack) -> Result<()> {
+    let plane = &stack.control_plane;
+    let servers = [postgres::NAME, redis::NAME, nginx::NAME].map(String::from);
+    let agents = stack.hosts.iter().map(Host::agent);
+    let mut watched: Vec<String> = plane
+        .replicas
+        .iter()
+        .chain(&plane.workers)
+        .cloned()
+        .chain(servers)
+        .chain(agents)
+        .collect();
+    loop {
+        for name in std::mem::take(&mut watched) {
+            match run.supervisor.ended(&name)? {
+                Some(status) => say(&format!(
+                    "{name} ended ({status}){}",
+                    run.supervisor.log_tail(&name)
+                )),
+                None => watched.push(name),
+            }
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn register_releases(run: &Run, checkout: &Path, stack: &Stack) -> Result<Vec<(String, String)>> {

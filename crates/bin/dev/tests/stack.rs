@@ -169,7 +169,7 @@ async fn a_closure_that_cannot_run_is_taken_back_with_its_reason_and_no_process_
         "switch-to-configuration",
         "checks.json",
         "checks.json",
-        "hash",
+        "corrupted",
     ];
     for (index, word) in (1..).zip(expectations) {
         let ended = rig.roll_out(&closures[index], impatient()).await;

@@ -9,7 +9,7 @@ use slipway_client::Client;
 use slipway_domain::{HostName, ReleaseId, StepState, Strategy};
 use slipway_wire::audit::EventQuery;
 use slipway_wire::release::{CreateRelease, Source};
-use slipway_wire::rollout::{CreateRollout, Rollout};
+use slipway_wire::rollout::{CreateRollout, Rollout, Step};
 
 use super::timeline::Timeline;
 use super::watcher::Verified;
@@ -36,6 +36,8 @@ pub(super) struct Followed {
     pub(super) most_out: usize,
     /// Hosts in the order in which they went out.
     pub(super) order: Vec<HostName>,
+    /// Whether no other host went out before every canary had committed.
+    pub(super) canary_alone: bool,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -74,6 +76,7 @@ impl Conductor<'_> {
         let bar = self.timeline.bar(name, rollout.steps.len());
         let (start, mut most_out, mut order) = (Instant::now(), 0, Vec::new());
         let mut states = BTreeMap::new();
+        let mut canary_alone = true;
         loop {
             self.tell(&rollout, &mut states);
             for step in rollout.steps.iter().filter(|step| step.state.is_out()) {
@@ -82,6 +85,7 @@ impl Conductor<'_> {
                 }
             }
             most_out = most_out.max(rollout.steps.iter().filter(|step| step.state.is_out()).count());
+            canary_alone &= !others_are_early(&rollout);
             bar.set_position(settled(&rollout));
             bar.set_message(under_way(&rollout));
             if rollout.summary.state.is_terminal() {
@@ -90,6 +94,7 @@ impl Conductor<'_> {
                     rollout,
                     most_out,
                     order,
+                    canary_alone,
                     took: start.elapsed(),
                 });
             }
@@ -156,6 +161,19 @@ impl Conductor<'_> {
             }
         }
     }
+}
+
+fn others_are_early(rollout: &Rollout) -> bool {
+    let canary = |step: &&Step| step.wave == 0;
+    let open = rollout
+        .steps
+        .iter()
+        .filter(canary)
+        .any(|step| step.state != StepState::Committed);
+    open && rollout
+        .steps
+        .iter()
+        .any(|step| !canary(&step) && step.state.is_out())
 }
 
 fn settled(rollout: &Rollout) -> u64 {

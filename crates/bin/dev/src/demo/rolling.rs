@@ -78,7 +78,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     scene.outcomes.check(
         4,
         "the canary goes first, alone",
-        canary.is_some() && second.order.first() == canary.as_ref(),
+        canary.is_some() && second.order.first() == canary.as_ref() && second.canary_alone,
         seen,
     );
     let seen = format!("{} at most", second.most_out);

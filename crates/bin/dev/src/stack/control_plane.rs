@@ -4,9 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use tokio::net::TcpStream;
 
 use super::binaries::Binaries;
 use super::{random_key, secret_file};
+use crate::ports::loopback;
 use crate::postgres::{Postgres, random_password};
 use crate::redis::Redis;
 use crate::run::Run;
@@ -116,6 +118,10 @@ impl ControlPlane {
         for (name, port) in plane.replicas.iter().zip(&plane.ports) {
             let direct = slipway_client::builder(&format!("http://127.0.0.1:{port}"))?.build()?;
             let ready = async || direct.ready().await.is_ok();
+            run.supervisor.wait_ready(name, START, ready).await?;
+        }
+        for (name, port) in &plane.metrics {
+            let ready = async || TcpStream::connect(loopback(*port)).await.is_ok();
             run.supervisor.wait_ready(name, START, ready).await?;
         }
         Ok(plane)
