@@ -157,15 +157,15 @@ fn complain(error: &SyncError, last: &mut Option<SyncError>, pause: Duration) {
     };
     let seconds = pause.as_secs();
     if told_already {
-        tracing::debug!(%message, seconds, "no answer from the control plane");
+        tracing::debug!(error = %message, seconds, "no answer from the control plane");
     } else if matches!(error, SyncError::Denied(_)) {
         tracing::error!(
-            %message,
+            error = %message,
             seconds,
             "the control plane does not accept this host's token: make a new one with `slipway host token` and put it where AGENT_TOKEN comes from; what runs here goes on"
         );
     } else {
-        tracing::warn!(%message, seconds, "no answer from the control plane; what runs here goes on");
+        tracing::warn!(error = %message, seconds, "no answer from the control plane; what runs here goes on");
     }
     *last = Some(error.clone());
 }

@@ -77,6 +77,7 @@ pub struct Executor<H, C> {
     journal: Journal,
     /// What was last read or written.
     on_disk: Option<Journal>,
+    /// Why the journal could not be read or written, until it can.
     trouble: Option<String>,
     /// The attempt that the control plane last asked about.
     asked: Option<AttemptId>,

@@ -138,6 +138,7 @@ fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
         rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
         let agent = rig.agent();
         rig.plane.hear(phase);
+        rig.eventually("the switch began", |rig| rig.count("test v2") == 1);
         agent.kill();
         assert!(!rig.helpers().is_empty());
         rig.eventually("the prior is back", |rig| {

@@ -250,9 +250,8 @@ fn follow(step: &mut Assignment, report: Option<&AttemptReport>, hold_at: Option
             (S::Verifying, P::Verified | P::Committed) => S::Verified,
             (S::Verified, P::Committed) => S::Committed,
             (S::Activating | S::Verifying | S::Verified, P::Reverting) => S::Reverting,
-            (S::Activating | S::Verifying | S::Verified | S::Reverting, P::Reverted | P::StageFailed) => {
-                S::Reverted
-            }
+            (S::Committed | S::Reverted, _) => return,
+            (_, P::Reverted | P::StageFailed) => S::Reverted,
             (S::Activating | S::Verifying | S::Verified | S::Reverting, P::Stuck) => S::Stuck,
             _ => return,
         };

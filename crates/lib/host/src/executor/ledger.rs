@@ -31,7 +31,6 @@ impl<H: Host, C: Clock> Executor<H, C> {
             self.journal.clone_from(&loaded.journal);
             self.on_disk = Some(loaded.journal);
         }
-        self.trouble.clone_from(&self.journal.lost);
         if self.on_disk.as_ref() != Some(&self.journal) {
             self.keep(&ledger);
         }
@@ -47,6 +46,9 @@ impl<H: Host, C: Clock> Executor<H, C> {
         self.publish();
         self.store.save(&self.journal)?;
         self.on_disk = Some(self.journal.clone());
+        if self.trouble.take().is_some() {
+            tracing::info!("the journal is kept again");
+        }
         Ok(())
     }
 
@@ -70,7 +72,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let view = View {
             report: self.journal.report(self.asked),
             unsettled: self.journal.unsettled_id(),
-            trouble: self.trouble.clone(),
+            trouble: self.trouble.clone().or_else(|| self.journal.lost.clone()),
         };
         self.view.send_if_modified(|old| {
             let changed = *old != view;
@@ -91,7 +93,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
     pub(super) fn fail_unbegun(&mut self, message: &str, ledger: &Ledger) {
         if let Some(current) = &mut self.journal.current {
             let message = one_line(message, MESSAGE_CHARS);
-            tracing::warn!(attempt = %current.id, closure = %current.closure, %message, "not activated");
+            tracing::warn!(attempt = %current.id, closure = %current.closure, why = %message, "not activated");
             current.phase = JournalPhase::StageFailed;
             current.message = Some(message);
             self.host.release_closure(current.id);

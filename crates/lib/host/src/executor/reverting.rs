@@ -68,7 +68,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         if let Some(current) = self.slot_mut(slot) {
             let because = current.reason.as_deref().unwrap_or("unknown");
             let message = one_line(&format!("{because}; went back to {prior}"), MESSAGE_CHARS);
-            tracing::info!(attempt = %current.id, %message, "reverted");
+            tracing::info!(attempt = %current.id, why = %message, "reverted");
             current.phase = JournalPhase::Reverted;
             current.message = Some(message);
         }
