@@ -119,7 +119,7 @@ pub(super) async fn whoami(context: &Context) -> Result<(), Failure> {
 
 fn who(whoami: &Whoami) -> String {
     match whoami {
-        Whoami::Principal { name, role } => format!("{name}, {role}"),
+        Whoami::Principal { name, role } => format!("{name}, role {role}"),
         Whoami::Host { name } => format!("the host {name}, which may only sync"),
     }
 }

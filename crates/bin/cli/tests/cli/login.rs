@@ -35,7 +35,7 @@ fn a_login_is_kept_for_its_owner_alone_and_used_by_the_next_command() {
     let ran = slipway.run_with_stdin(&args, "right\n");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(
-        ran.stdout.contains("as admin, admin") && !ran.stdout.contains("slw_"),
+        ran.stdout.contains("as admin, role admin") && !ran.stdout.contains("slw_"),
         "{}",
         ran.stdout
     );
@@ -56,7 +56,10 @@ fn a_login_is_kept_for_its_owner_alone_and_used_by_the_next_command() {
         .output()
         .unwrap()
         .into();
-    assert_eq!((ran.code, ran.stdout), (0, format!("admin, admin at {url}/\n")));
+    assert_eq!(
+        (ran.code, ran.stdout),
+        (0, format!("admin, role admin at {url}/\n"))
+    );
     let last = server.seen().pop().unwrap();
     assert_eq!(last.header("authorization"), Some("Bearer slw_made"));
 
