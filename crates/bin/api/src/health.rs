@@ -15,6 +15,8 @@ use tokio::time::{Instant, timeout};
 
 /// How long an answer of the database is good.
 const FRESH: Duration = Duration::from_secs(1);
+/// After this long without a word of any worker, nobody drives rollouts. Workers speak every 10 s.
+const WORKER_SILENCE_SECONDS: u32 = 30;
 /// The longest that the database may take to count as there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -24,7 +26,11 @@ pub struct Health(Mutex<Option<(Instant, Arc<Look>)>>);
 
 #[derive(Debug)]
 enum Look {
-    Answered(Duration),
+    Answered {
+        took: Duration,
+        /// Workers at work; unknown before the schema is there.
+        workers: Option<u32>,
+    },
     Away(String),
 }
 
@@ -36,7 +42,11 @@ impl Health {
         }
         let begin = Instant::now();
         let look = match timeout(PATIENCE, store.ping()).await {
-            Ok(Ok(())) => Look::Answered(begin.elapsed()),
+            Ok(Ok(())) => {
+                let took = begin.elapsed();
+                let workers = store.count_workers(WORKER_SILENCE_SECONDS).await.ok();
+                Look::Answered { took, workers }
+            }
             Ok(Err(error)) => Look::Away(error_chain(&error)),
             Err(_) => Look::Away(format!("no answer within {} s", PATIENCE.as_secs())),
         };
@@ -48,15 +58,16 @@ impl Health {
     /// Why the database cannot be used, if it cannot; for the log.
     pub(crate) async fn database_problem(&self, store: &Store) -> Option<String> {
         match &*self.look(store).await {
-            Look::Answered(_) => None,
+            Look::Answered { .. } => None,
             Look::Away(why) => Some(why.clone()),
         }
     }
 
     /// The whole, for everybody: no address, no secret, no cause.
     pub(crate) async fn report(&self, store: &Store, wake: &Wake) -> Shown {
-        let database = match &*self.look(store).await {
-            Look::Answered(took) => Dependency { latency_ms: Some(millis(*took)), ..well() },
+        let look = self.look(store).await;
+        let database = match &*look {
+            Look::Answered { took, .. } => Dependency { latency_ms: Some(millis(*took)), ..well() },
             Look::Away(_) => Dependency {
                 status: Status::Down,
                 detail: Some(
@@ -68,6 +79,13 @@ impl Health {
             },
         };
         let mut dependencies = BTreeMap::from([("database".to_owned(), database)]);
+        if let Look::Answered {
+            workers: Some(workers),
+            ..
+        } = &*look
+        {
+            dependencies.insert("workers".to_owned(), at_work(*workers));
+        }
         if let Some(redis) = redis(wake).await {
             dependencies.insert("redis".to_owned(), redis);
         }
@@ -81,6 +99,20 @@ impl Health {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             dependencies,
         }
+    }
+}
+
+fn at_work(workers: u32) -> Dependency {
+    if workers > 0 {
+        return well();
+    }
+    Dependency {
+        status: Status::Degraded,
+        detail: Some(format!(
+            "no worker was seen for {WORKER_SILENCE_SECONDS} s; rollouts and commands wait until one runs, and nothing \
+             is lost. Start slipway-worker, or look at its log"
+        )),
+        ..well()
     }
 }
 

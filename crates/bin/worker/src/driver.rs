@@ -11,6 +11,7 @@ use slipway_store::{Store, StoreError};
 use slipway_telemetry::error_chain;
 use slipway_wake::{Topic, Wake, WakeUp};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
@@ -26,6 +27,8 @@ const TICK: Duration = Duration::from_secs(1);
 const MOST_LEASES: u32 = 64;
 /// Rounds of one rollout before the others get their turn. Real ones are quiet after a handful.
 const MOST_ROUNDS: u32 = 100;
+/// How often a worker says that it is there, and counts rollouts.
+const PRESENCE: Duration = Duration::from_secs(10);
 
 /// Drives rollouts until it is told to stop.
 pub struct Driver {
@@ -70,11 +73,14 @@ impl Driver {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut wake_ups = self.wake.subscribe(Topic::Rollouts);
         let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut presence = tokio::time::interval(PRESENCE);
+        presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 _ = tick.tick() => self.claim().await,
+                _ = presence.tick() => self.show_presence().await,
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finish(done),
                 wake_up = wake_ups.recv() => match wake_up {
                     WakeUp::Rollout(rollout) => self.awaken(rollout).await,
@@ -92,6 +98,26 @@ impl Driver {
             if let Err(error) = self.store.release_lease(lease).await {
                 warn!(rollout_id = %lease.rollout, error = error_chain(&error), "lease not given back; it runs out by itself");
             }
+        }
+        if let Err(error) = self.store.forget_worker(&self.id).await {
+            warn!(error = error_chain(&error), "counts as there for a little longer");
+        }
+    }
+
+    /// For health checks and people; nothing is decided by it.
+    async fn show_presence(&self) {
+        let shown = async {
+            self.store
+                .note_worker(&self.id, env!("CARGO_PKG_VERSION"))
+                .await?;
+            gauges::rollouts(&self.store.count_rollouts().await?);
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = shown.await {
+            warn!(
+                error = error_chain(&error),
+                "cannot say that this worker is there"
+            );
         }
     }
 

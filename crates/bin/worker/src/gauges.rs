@@ -1,8 +1,10 @@
 //! What the worker counts.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
+use slipway_domain::RolloutState;
 use slipway_domain::decide::What;
 
 /// Names and meanings, for Prometheus.
@@ -10,7 +12,7 @@ pub fn describe() {
     metrics::describe_gauge!("slipway_leases", "Rollouts that this worker drives.");
     metrics::describe_gauge!(
         "slipway_rollouts",
-        "Rollouts by state, as of the last look; terminal ones of all time."
+        "Rollouts in each state, of all time, counted every 10 s."
     );
     metrics::describe_counter!(
         "slipway_transitions_total",
@@ -26,6 +28,13 @@ pub fn describe() {
 pub(crate) fn leases(held: usize) {
     #[expect(clippy::cast_precision_loss, reason = "at most 64")]
     gauge!("slipway_leases").set(held as f64);
+}
+
+/// Every state is counted, so that one that no rollout is in any more goes back to 0.
+pub(crate) fn rollouts(counts: &BTreeMap<RolloutState, u32>) {
+    for (state, count) in counts {
+        gauge!("slipway_rollouts", "state" => state.as_str()).set(*count);
+    }
 }
 
 pub(crate) fn round(took: Duration) {

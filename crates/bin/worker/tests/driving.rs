@@ -203,3 +203,17 @@ async fn two_workers_at_once_drive_many_rollouts_each_once(pool: PgPool) {
         assert!(rollout.steps.iter().all(|step| step.failures == 0));
     }
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_worker_is_seen_until_it_stops(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    assert_eq!(store.count_workers(30).await.unwrap(), 0);
+    let (worker, stop) = start_worker(&store, "one");
+    wait_until("the worker's word", PROMISED, async || {
+        (store.count_workers(30).await.unwrap() == 1).then_some(())
+    })
+    .await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!(store.count_workers(30).await.unwrap(), 0);
+}

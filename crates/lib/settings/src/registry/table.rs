@@ -48,8 +48,8 @@ pub static VARIABLES: &[Variable] = &[
         example: "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
         in_example: true,
         production: Some(""),
-        about: "Seals the event chain; the same in every replica. Changing it makes older events fail \
-                `slipway audit verify`. Make one with `openssl rand -hex 32`.",
+        about: "Seals the event chain; the same in every replica. Change it only while no process runs; \
+                `slipway audit verify` then counts older events as sealed with an earlier key. Make one with `openssl rand -hex 32`.",
         ..row("SECRET_KEY", Section::App, Kind::HexKey { digits: 64 }, PLANE)
     },
     Variable {
@@ -138,7 +138,7 @@ pub static VARIABLES: &[Variable] = &[
         ..row(
             "DATABASE_POOL_SIZE",
             Section::Database,
-            Kind::number(1, 1000, "connections"),
+            Kind::number(3, 1000, "connections"),
             PLANE,
         )
     },
@@ -204,11 +204,12 @@ pub static VARIABLES: &[Variable] = &[
     Variable {
         default: Some("10"),
         example: "10",
-        about: "The most connections that a process opens.",
+        about: "The most connections that a process of a stack opens. Slipway's own processes share one for commands \
+                and have one for each subscription, which is always within it.",
         ..row(
             "REDIS_POOL_SIZE",
             Section::Redis,
-            Kind::number(1, 1000, "connections"),
+            Kind::number(3, 1000, "connections"),
             PLANE,
         )
     },

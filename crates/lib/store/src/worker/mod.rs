@@ -6,6 +6,7 @@
 mod apply;
 mod lease;
 mod load;
+mod presence;
 
 pub use apply::Applied;
 pub use lease::Lease;
