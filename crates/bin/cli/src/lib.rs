@@ -8,7 +8,7 @@
 //! | [`context`], [`config`] | which API, with which token, and where `login` keeps them |
 //! | [`output`], [`table`], [`text`] | what is shown |
 //! | [`exit`], [`failure`] | exit codes and errors |
-//! | [`reference`] | docs/cli.md, made from the definitions above |
+//! | [`mod@reference`] | docs/cli.md, made from the definitions above |
 
 pub mod args;
 pub mod commands;
