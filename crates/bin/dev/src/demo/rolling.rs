@@ -87,6 +87,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         .check(4, "never more than two hosts are out", second.most_out <= 2, seen);
     for name in victims {
         scene.run.supervisor.start_again(&name)?;
+        scene.stack.control_plane.wait_ready(scene.run, &name).await?;
         scene.conductor.timeline.say(&format!("{name} runs again"));
     }
     Ok(())

@@ -49,12 +49,13 @@ impl Timeline {
             return ProgressBar::hidden();
         };
         let style = ProgressStyle::with_template("          {prefix:<12} [{bar:24}] {pos}/{len} {wide_msg}");
-        let bar = ProgressBar::new(u64::try_from(steps).unwrap_or_default());
+        // Added before anything is set: a bar of its own would draw itself where it stands, and stay there.
+        let bar = bars.add(ProgressBar::new(u64::try_from(steps).unwrap_or_default()));
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
         bar.set_prefix(name.to_owned());
-        bars.add(bar)
+        bar
     }
 
     fn line(&self, text: &str) {

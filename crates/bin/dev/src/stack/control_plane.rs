@@ -115,15 +115,28 @@ impl ControlPlane {
             plane.metrics.push((name.clone(), metrics));
             plane.workers.push(name);
         }
-        for (name, port) in plane.replicas.iter().zip(&plane.ports) {
+        for name in plane.replicas.iter().chain(&plane.workers) {
+            plane.wait_ready(run, name).await?;
+        }
+        Ok(plane)
+    }
+
+    /// Waits until a replica is ready to serve, or a worker's metrics listener is there.
+    pub async fn wait_ready(&self, run: &Run, name: &str) -> Result<()> {
+        if let Some((_, port)) = self
+            .replicas
+            .iter()
+            .zip(&self.ports)
+            .find(|(replica, _)| *replica == name)
+        {
             let direct = slipway_client::builder(&format!("http://127.0.0.1:{port}"))?.build()?;
             let ready = async || direct.ready().await.is_ok();
             run.supervisor.wait_ready(name, START, ready).await?;
         }
-        for (name, port) in &plane.metrics {
+        for (_, port) in self.metrics.iter().filter(|(process, _)| process == name) {
             let ready = async || TcpStream::connect(loopback(*port)).await.is_ok();
             run.supervisor.wait_ready(name, START, ready).await?;
         }
-        Ok(plane)
+        Ok(())
     }
 }
