@@ -1,0 +1,306 @@
+//! One attempt from fetching to its end, and attempts after one another.
+
+use std::time::Duration;
+
+use slipway_domain::agent::Verdict;
+use slipway_domain::{Instruction, Phase};
+use slipway_host::View;
+use slipway_host::testing::Fate;
+
+use super::rig::{Rig, closure};
+
+#[tokio::test(start_paused = true)]
+async fn a_good_closure_is_staged_activated_verified_and_committed() {
+    let mut rig = Rig::new();
+    let attempt = rig.stage("b");
+    rig.reach(attempt, Phase::Staged).await;
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+    rig.activate(attempt, "b");
+    let view = rig.reach(attempt, Phase::Verifying).await;
+    assert_eq!(view.unsettled, Some(attempt));
+    assert_eq!(view.report.unwrap().prior, Some(closure("a")));
+    assert_eq!(rig.host.state().armed.get(&attempt), Some(&closure("a")));
+    let view = rig.reach(attempt, Phase::Verified).await;
+    assert_eq!(view.report.unwrap().verdict, Some(Verdict::Pass));
+    // Invariant 3: the boot default is still the prior.
+    assert_eq!(rig.now(), Rig::on("b", "a"));
+    rig.told.send_replace(Instruction::Commit { attempt });
+    let view = rig.reach(attempt, Phase::Committed).await;
+    assert_eq!(view.unsettled, None);
+    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert!(rig.host.state().armed.is_empty());
+    let order: Vec<String> = rig.host.state().done.clone();
+    let order: Vec<&str> = order.iter().map(|done| done.split(' ').next().unwrap()).collect();
+    assert_eq!(order, ["arm", "test", "profile", "boot"]);
+}
+
+/// A commit begins with the word of the control plane, never without passing checks.
+#[tokio::test(start_paused = true)]
+async fn an_unverified_closure_is_never_committed() {
+    let mut rig = Rig::new();
+    rig.host.set_fate(
+        &closure("b"),
+        Fate {
+            then: Verdict::Unknown,
+            ..Fate::default()
+        },
+    );
+    let attempt = rig.stage("b");
+    rig.reach(attempt, Phase::Staged).await;
+    rig.activate(attempt, "b");
+    rig.reach(attempt, Phase::Verifying).await;
+    rig.told.send_replace(Instruction::Commit { attempt });
+    rig.reach(attempt, Phase::Reverted).await;
+    assert_eq!(rig.count("profile"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failing_checks_put_the_prior_back() {
+    let mut rig = Rig::new();
+    rig.host.set_fate(
+        &closure("b"),
+        Fate {
+            then: Verdict::Fail,
+            ..Fate::default()
+        },
+    );
+    let attempt = rig.stage("b");
+    rig.reach(attempt, Phase::Staged).await;
+    rig.activate(attempt, "b");
+    let view = rig.reach(attempt, Phase::Reverted).await;
+    let report = view.report.unwrap();
+    assert_eq!(report.verdict, Some(Verdict::Fail));
+    assert!(
+        report
+            .message
+            .as_ref()
+            .unwrap()
+            .starts_with("check web: answered 500; went back to /nix/store/"),
+        "{report:?}"
+    );
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert!(rig.host.state().armed.is_empty());
+    assert_eq!(rig.count("profile"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn checks_without_a_verdict_revert_nothing_before_the_deadman() {
+    let mut rig = Rig::new();
+    rig.host.set_fate(
+        &closure("b"),
+        Fate {
+            then: Verdict::Unknown,
+            ..Fate::default()
+        },
+    );
+    let attempt = rig.stage("b");
+    rig.reach(attempt, Phase::Staged).await;
+    rig.activate(attempt, "b");
+    let (view, ..) = rig.agent.as_mut().unwrap();
+    let unknown = |view: &View| {
+        view.report
+            .as_ref()
+            .is_some_and(|report| report.verdict == Some(Verdict::Unknown))
+    };
+    let report = view.wait_for(unknown).await.unwrap().report.clone().unwrap();
+    assert_eq!(report.phase, Phase::Verifying);
+    assert!(report.message.unwrap().contains("no descriptors"));
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert_eq!(rig.now(), Rig::on("b", "a"));
+    let view = rig.reach(attempt, Phase::Reverted).await;
+    assert!(
+        view.report
+            .unwrap()
+            .message
+            .unwrap()
+            .contains("dead-man's deadline")
+    );
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+}
+
+/// Invariant 5: nobody says anything any more; it serves until the dead-man's deadline.
+#[tokio::test(start_paused = true)]
+async fn losing_the_control_plane_reverts_nothing_before_the_deadman() {
+    let mut rig = Rig::new();
+    let attempt = rig.release("b", false).await;
+    rig.told.send_replace(Instruction::Idle);
+    tokio::time::sleep(Duration::from_secs(250)).await;
+    assert_eq!(rig.now(), Rig::on("b", "a"));
+    rig.reach(attempt, Phase::Reverted).await;
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_verified_closure_that_dies_is_taken_back_without_being_told() {
+    let mut rig = Rig::new();
+    let attempt = rig.release("b", false).await;
+    rig.host.set_fate(
+        &closure("b"),
+        Fate {
+            rounds: vec![Verdict::Fail, Verdict::Pass],
+            then: Verdict::Fail,
+            ..Fate::default()
+        },
+    );
+    rig.reach(attempt, Phase::Reverted).await;
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_fails_or_hangs_is_taken_back_with_the_reason() {
+    for (fate, said) in [
+        (
+            Fate {
+                test_exit: 4,
+                ..Fate::default()
+            },
+            "exited with status 4",
+        ),
+        (
+            Fate {
+                switch_seconds: 1000,
+                ..Fate::default()
+            },
+            "did not end within 30 s",
+        ),
+    ] {
+        let mut rig = Rig::new();
+        rig.host.set_fate(&closure("b"), fate);
+        let attempt = rig.stage("b");
+        rig.reach(attempt, Phase::Staged).await;
+        rig.activate(attempt, "b");
+        let view = rig.reach(attempt, Phase::Reverted).await;
+        let message = view.report.unwrap().message.unwrap();
+        assert!(message.contains(said), "{message}");
+        assert_eq!(rig.now(), Rig::on("a", "a"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_that_cannot_be_fetched_touches_nothing() {
+    let mut rig = Rig::new();
+    rig.host.set_fate(
+        &closure("b"),
+        Fate {
+            fetch_fails: Some("no such path".to_owned()),
+            ..Fate::default()
+        },
+    );
+    let attempt = rig.stage("b");
+    let view = rig.reach(attempt, Phase::StageFailed).await;
+    assert!(view.report.unwrap().message.unwrap().contains("no such path"));
+    // A late word to activate it changes nothing.
+    rig.activate(attempt, "b");
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert!(rig.host.state().done.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_live_means_no_activation() {
+    let mut rig = Rig::new();
+    rig.host.state().live = None;
+    let attempt = rig.stage("b");
+    rig.reach(attempt, Phase::Staged).await;
+    rig.activate(attempt, "b");
+    let view = rig.reach(attempt, Phase::StageFailed).await;
+    let report = view.report.unwrap();
+    assert!(report.message.unwrap().contains("activate one by hand first"));
+    assert_eq!((report.prior, view.unsettled), (None, None));
+    assert_eq!(rig.count("test"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_abort_works_in_every_phase() {
+    for phase in [
+        Phase::Staging,
+        Phase::Staged,
+        Phase::Activating,
+        Phase::Verifying,
+        Phase::Verified,
+        Phase::Committed,
+    ] {
+        let mut rig = Rig::new();
+        rig.host.set_fate(
+            &closure("b"),
+            Fate {
+                fetch_seconds: 20,
+                switch_seconds: 20,
+                ..Fate::default()
+            },
+        );
+        let attempt = rig.stage("b");
+        if phase != Phase::Staging {
+            rig.reach(attempt, Phase::Staged).await;
+        }
+        if !matches!(phase, Phase::Staging | Phase::Staged) {
+            rig.activate(attempt, "b");
+        }
+        if phase == Phase::Committed {
+            rig.reach(attempt, Phase::Verified).await;
+            rig.told.send_replace(Instruction::Commit { attempt });
+        }
+        rig.reach(attempt, phase).await;
+        rig.revert(attempt, Some("a"));
+        let before = tokio::time::Instant::now();
+        let view = rig.reach(attempt, Phase::Reverted).await;
+        assert!(before.elapsed() < Duration::from_secs(10), "{phase:?}");
+        assert_eq!(view.unsettled, None);
+        assert_eq!(rig.now(), Rig::on("a", "a"), "{phase:?}");
+        assert!(rig.host.state().armed.is_empty(), "{phase:?}");
+    }
+}
+
+/// Invariant 7, and comin's bug: a revert to what ran before is an activation like any other.
+#[tokio::test(start_paused = true)]
+async fn releasing_a_b_a_activates_a_again() {
+    let mut rig = Rig::new();
+    rig.release("b", true).await;
+    rig.release("a", true).await;
+    rig.release("b", true).await;
+    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.count("test"), 3);
+}
+
+/// deploy-rs' bug: an unchanged closure whose attempt is taken back went one generation too far.
+#[tokio::test(start_paused = true)]
+async fn reverting_an_unchanged_closure_stays_where_it_is() {
+    let mut rig = Rig::new();
+    rig.release("b", true).await;
+    let again = rig.release("b", true).await;
+    rig.revert(again, None);
+    rig.reach(again, Phase::Reverted).await;
+    assert_eq!(rig.now(), Rig::on("b", "b"));
+}
+
+/// deploy-rs' bug: what is left of an earlier attempt decided over the next one of the same closure.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_attempts_word_counts_for_nothing() {
+    let mut rig = Rig::new();
+    let first = rig.release("b", false).await;
+    rig.revert(first, None);
+    rig.reach(first, Phase::Reverted).await;
+    let second = rig.release("b", false).await;
+    // Late words about the first one.
+    rig.told.send_replace(Instruction::Commit { attempt: first });
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    rig.activate(first, "b");
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    assert_eq!(rig.now(), Rig::on("b", "a"));
+    rig.told.send_replace(Instruction::Commit { attempt: second });
+    rig.reach(second, Phase::Committed).await;
+    assert_eq!(rig.now(), Rig::on("b", "b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settled_attempt_is_not_begun_again_and_is_still_reported() {
+    let mut rig = Rig::new();
+    let first = rig.release("b", false).await;
+    rig.revert(first, None);
+    rig.reach(first, Phase::Reverted).await;
+    rig.release("c", true).await;
+    rig.activate(first, "b");
+    let view = rig.reach(first, Phase::Reverted).await;
+    assert_eq!(view.unsettled, None);
+    tokio::time::sleep(Duration::from_mins(1)).await;
+    assert_eq!(rig.now(), Rig::on("c", "c"));
+}

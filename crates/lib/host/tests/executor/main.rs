@@ -1,0 +1,8 @@
+//! The executor on a machine in memory, with time moved by the test.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod attempts;
+mod odd;
+mod recovery;
+mod rig;
