@@ -135,11 +135,12 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> 
         slowest_ms: report.slowest_ms,
         outcomes,
     };
+    timeline.end();
     if json {
-        say(&format!("\n{}", summary.table()));
+        say(&summary.table());
         print(&serde_json::to_string(&summary)?);
     } else {
-        print(&format!("\n{}", summary.table()));
+        print(&summary.table());
     }
     if !summary.ok {
         bail!("an outcome of the demo is not as it should be");

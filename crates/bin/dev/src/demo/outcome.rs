@@ -87,7 +87,8 @@ impl Summary {
             ok,
         } in &self.outcomes
         {
-            let seen = short(seen, 100);
+            // What went well is told in short, what did not in full.
+            let seen = short(seen, if *ok { 60 } else { 2000 });
             let mark = if *ok { "ok    " } else { "NOT OK" };
             let _ = writeln!(text, "{point}  {mark}  {expected:<width$}  {seen}");
         }

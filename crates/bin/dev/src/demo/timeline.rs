@@ -30,6 +30,11 @@ impl Timeline {
         self.line(&format!("\n{number}. {title}"));
     }
 
+    /// Ends the story; the summary follows.
+    pub(super) fn end(&self) {
+        self.line("\nSummary");
+    }
+
     /// Tells what just happened.
     pub(super) fn say(&self, text: &str) {
         let text = short(text, 150);
