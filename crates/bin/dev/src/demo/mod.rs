@@ -22,9 +22,9 @@ use crate::stack::binaries::Binaries;
 use closures::Closures;
 use conductor::Conductor;
 use outcome::{Outcomes, Summary};
-use probe::Probe;
+use probe::{Probe, Report};
 use timeline::Timeline;
-use watcher::{Verified, Watcher};
+use watcher::{Move, Verified, Watcher};
 
 /// How many hosts take part.
 const HOSTS: u16 = 6;
@@ -82,48 +82,8 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> 
     } = scene;
 
     let report = probe.report();
-    let seen = match &report.first_failure {
-        None => format!(
-            "{} requests, the slowest took {} ms",
-            report.total, report.slowest_ms
-        ),
-        Some(problem) => format!(
-            "{} of {} failed; the first: {problem}",
-            report.failed, report.total
-        ),
-    };
-    outcomes.check(
-        4,
-        "no request of the constant client fails",
-        report.failed == 0 && report.total > 100,
-        seen,
-    );
-    let moves = watcher.moves();
-    let wrong = watcher::unverified(&moves, &verified);
-    let seen = wrong.first().map_or_else(
-        || {
-            format!(
-                "{} moves of {} profiles, each after its verification",
-                moves.len(),
-                stack.hosts.len()
-            )
-        },
-        |first| {
-            format!(
-                "{} of {} moves; the first: {} to {}",
-                wrong.len(),
-                moves.len(),
-                first.host,
-                first.closure.display()
-            )
-        },
-    );
-    outcomes.check(
-        6,
-        "no profile ever points to an unverified closure",
-        wrong.is_empty() && !moves.is_empty(),
-        seen,
-    );
+    judge_requests(&report, &mut outcomes);
+    judge_profiles(&watcher.moves(), &verified, &mut outcomes);
 
     let outcomes = outcomes.sorted();
     let summary = Summary {
@@ -146,4 +106,33 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> 
         bail!("an outcome of the demo is not as it should be");
     }
     Ok(())
+}
+
+fn judge_requests(report: &Report, outcomes: &mut Outcomes) {
+    let seen = match &report.first_failure {
+        None => format!(
+            "{} requests, the slowest took {} ms",
+            report.total, report.slowest_ms
+        ),
+        Some(problem) => format!(
+            "{} of {} failed; the first: {problem}",
+            report.failed, report.total
+        ),
+    };
+    // A client that hardly asked has seen nothing.
+    let ok = report.failed == 0 && report.total > 100;
+    outcomes.check(4, "no request of the constant client fails", ok, seen);
+}
+
+fn judge_profiles(moves: &[Move], verified: &[Verified], outcomes: &mut Outcomes) {
+    let wrong = watcher::unverified(moves, verified);
+    let seen = wrong.first().map_or_else(
+        || format!("{} moves, each after its verification", moves.len()),
+        |first| {
+            let (count, all, closure) = (wrong.len(), moves.len(), first.closure.display());
+            format!("{count} of {all} moves; the first: {} to {closure}", first.host)
+        },
+    );
+    let ok = wrong.is_empty() && !moves.is_empty();
+    outcomes.check(6, "no profile ever points to an unverified closure", ok, seen);
 }
