@@ -1,0 +1,74 @@
+//! `worker run | healthcheck | config`
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sd_notify::NotifyState;
+use settings::Settings;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// How long the worker rests when there is nothing to do, or the database is away.
+const REST: Duration = Duration::from_secs(1);
+
+fn main() -> anyhow::Result<()> {
+    let settings = Settings::load()?;
+    match std::env::args().nth(1).as_deref() {
+        Some("run") => tokio::runtime::Runtime::new()?.block_on(run(settings)),
+        Some("healthcheck") => healthcheck(settings.metrics),
+        Some("config") => {
+            println!("{settings:#?}");
+            Ok(())
+        }
+        _ => bail!("usage: worker run | healthcheck | config"),
+    }
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let pool = jobs::connect(&settings)?;
+    if let Some(address) = settings.metrics {
+        let listener = TcpListener::bind(address)
+            .await
+            .with_context(|| format!("cannot listen on {address} (METRICS_HOST, METRICS_PORT)"))?;
+        tokio::spawn(serve_metrics(listener));
+    }
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    loop {
+        let rest = match jobs::do_one(&pool, str::to_uppercase).await {
+            Ok(true) => Duration::ZERO,
+            Ok(false) => REST,
+            Err(error) => {
+                eprintln!("worker: {error}");
+                REST
+            }
+        };
+        // Between two jobs, so that none is cut short.
+        tokio::select! {
+            () = tokio::time::sleep(rest) => {}
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+        }
+    }
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    Ok(())
+}
+
+/// Every answer is the same page: `up 1`.
+async fn serve_metrics(listener: TcpListener) {
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: 5\r\nconnection: close\r\n\r\nup 1\n";
+        let _ = stream.write_all(answer.as_bytes()).await;
+    }
+}
+
+/// Asks whether a worker holds the metrics listener.
+fn healthcheck(metrics: Option<SocketAddr>) -> anyhow::Result<()> {
+    let address = metrics.context("METRICS_PORT is not set, so there is nothing to ask; set it")?;
+    TcpStream::connect_timeout(&address, Duration::from_secs(3))
+        .with_context(|| format!("no worker listens on {address}"))?;
+    Ok(())
+}

@@ -1,0 +1,21 @@
+# The images: what is started, how it is asked whether it works, where it listens.
+{ contract }:
+{
+  image = {
+    bin = "api";
+    args = [ "serve" ];
+    healthcheck = [ "healthcheck" ];
+    ports = [ contract.ports.api ];
+    env.API_HOST = "0.0.0.0";
+  };
+  image-worker = {
+    bin = "worker";
+    args = [ "run" ];
+    healthcheck = [ "healthcheck" ];
+    ports = [ contract.ports.workerMetrics ];
+    env = {
+      METRICS_HOST = "0.0.0.0";
+      METRICS_PORT = toString contract.ports.workerMetrics;
+    };
+  };
+}
