@@ -102,7 +102,9 @@ fn unit_env(agent: &AgentSection, runner: RunnerKind) -> Vec<(String, String)> {
         ("AGENT_STATE_DIR", path(&agent.state_dir)),
         ("AGENT_STORE_DIR", path(&agent.store_dir)),
     ];
-    let passed = std::env::vars().filter(|(name, _)| PASSED.contains(&name.as_str()));
+    let passed = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| PASSED.contains(&name.as_str()));
     own.map(|(name, value)| (name.to_owned(), value))
         .into_iter()
         .chain(passed)

@@ -53,12 +53,20 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
     let machine = Arc::new(machine);
 
     let lifecycle = Lifecycle::start(GRACE)?;
-    let metrics = slipway_telemetry::install_metrics("slipway-agent")?;
+    let handle = slipway_telemetry::install_metrics("slipway-agent")?;
+    metrics::describe_counter!(
+        "slipway_agent_syncs_total",
+        "Requests to the control plane by outcome: ok, failed, denied."
+    );
+    metrics::describe_gauge!(
+        "slipway_agent_unsettled",
+        "1 while an attempt is begun and neither committed nor taken back."
+    );
     if let Some(addr) = settings.metrics.addr(None) {
         let listener = slipway_telemetry::bind_metrics(addr).await?;
         lifecycle.spawn(slipway_telemetry::serve_metrics(
             listener,
-            metrics,
+            handle,
             lifecycle.soft(),
         ));
     }

@@ -19,7 +19,7 @@ fn a_release_is_committed_and_its_successor_too() {
     assert_eq!(rig.log()[2..], ["test v2", "boot v2"]);
     let report = rig.plane.report().expect("a report");
     assert_eq!((report.attempt, report.prior), (attempt, Some(rig.v1.clone())));
-    rig.eventually("the watchdog is gone", |rig| rig.helpers().is_empty());
+    rig.eventually("the watchdog is gone", Rig::is_quiet);
 
     // A, B, A: v1 is activated again.
     rig.plane.release(&rig.v1, quick());
@@ -129,7 +129,28 @@ fn an_abort_while_the_switch_hangs_goes_back_at_once() {
     rig.plane.reach(StepState::Reverted);
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     rig.assert_on(&rig.v1, "v1");
-    rig.eventually("the script is gone", |rig| rig.helpers().is_empty());
+    rig.eventually("the script is gone", Rig::is_quiet);
+}
+
+#[test]
+fn a_switch_whose_supervisor_is_killed_is_taken_back() {
+    let rig = Rig::new();
+    rig.knob("test", "v2", "sleep 3");
+    let _agent = rig.agent();
+    rig.plane.release(&rig.v2, quick());
+    rig.eventually("the script runs", |rig| rig.count("test v2") == 1);
+    let claim = rig.state_dir().join("jobs").join(format!(
+        "activate-{}-1.claim",
+        rig.journal().current.expect("an attempt").id
+    ));
+    let supervisor: slipway_host::process::ProcessId =
+        serde_json::from_slice(&fs::read(claim).expect("a claim")).expect("a process");
+    let pid = rustix::process::Pid::from_raw(supervisor.pid).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+    rig.plane.reach(StepState::Reverted);
+    let message = rig.plane.message();
+    assert!(message.contains("was cut short"), "{message}");
+    rig.assert_on(&rig.v1, "v1");
 }
 
 #[test]

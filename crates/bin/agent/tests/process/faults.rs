@@ -36,7 +36,7 @@ fn kill_at(place: &str, prepare: impl FnOnce(&Rig), ends: Ends) {
             rig.assert_boot_default_was_always_proven(None);
         }
     }
-    rig.eventually("everything is disarmed", |rig| rig.helpers().is_empty());
+    rig.eventually("everything is disarmed", Rig::is_quiet);
     assert_eq!(rig.journal().unsettled_id(), None);
 }
 
@@ -122,7 +122,7 @@ fn invariants_2_and_3_killed_again_and_again() {
         rig.assert_on(&v1, "v1");
         rig.assert_boot_default_was_always_proven(None);
     }
-    rig.eventually("everything is disarmed", |rig| rig.helpers().is_empty());
+    rig.eventually("everything is disarmed", Rig::is_quiet);
 }
 
 /// The agent stays dead: its dead-man puts the prior back by itself, in the middle of the switch and while verifying.
@@ -140,9 +140,9 @@ fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
         rig.plane.hear(phase);
         rig.eventually("the switch began", |rig| rig.count("test v2") == 1);
         agent.kill();
-        assert!(!rig.helpers().is_empty());
+        assert!(!rig.is_quiet());
         rig.eventually("the prior is back", |rig| {
-            rig.live().as_ref() == Some(&rig.v1) && rig.helpers().is_empty()
+            rig.live().as_ref() == Some(&rig.v1) && rig.is_quiet()
         });
         assert_eq!(rig.service_version(), "v1");
         let v1 = rig.v1.clone();
@@ -168,7 +168,7 @@ fn the_deadman_does_nothing_after_the_commit() {
     let agent = rig.agent();
     rig.plane.reach(StepState::Committed);
     // The watchdog itself is gone.
-    rig.eventually("disarmed", |rig| rig.helpers().is_empty());
+    rig.eventually("disarmed", Rig::is_quiet);
     agent.kill();
     // One that could not be disarmed would do this.
     let output = rig.output(&["deadman", &attempt.to_string(), "0", "--prior", rig.v1.as_str()]);
@@ -190,13 +190,7 @@ fn a_reboot_before_the_commit_ends_on_the_prior() {
     rig.plane.hear(Phase::Verified);
     agent.kill();
     // What a power cut leaves: no process, the journal, and the boot default live.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .expect("a runtime");
-    for process in rig.helpers() {
-        runtime.block_on(process.end(false));
-    }
+    rig.end_helpers();
     let script = rig.v1.as_path().join("bin/switch-to-configuration");
     assert!(
         std::process::Command::new(script)

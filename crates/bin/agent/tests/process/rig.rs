@@ -173,6 +173,51 @@ impl Rig {
             .collect()
     }
 
+    /// Whether nothing of Slipway runs or waits but the agent.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.helpers().is_empty() && self.units().is_empty()
+    }
+
+    /// The transient units of this host's attempts.
+    fn units(&self) -> Vec<String> {
+        if runner() != "systemd" {
+            return Vec::new();
+        }
+        let output = Command::new("systemctl")
+            .args(["list-units", "--all", "--plain", "--no-legend", "slipway-*"])
+            .output()
+            .unwrap();
+        let ours: Vec<String> = match JournalStore::open(&self.state_dir()).unwrap().peek() {
+            Ok(journal) => {
+                let current = journal.current.iter().map(|attempt| attempt.id.to_string());
+                let past = journal.past.iter().map(|past| past.id.to_string());
+                current.chain(past).collect()
+            }
+            Err(_) => Vec::new(),
+        };
+        let units = String::from_utf8(output.stdout).unwrap();
+        let names = units.lines().filter_map(|line| line.split_whitespace().next());
+        names
+            .filter(|name| ours.iter().any(|attempt| name.contains(attempt)))
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    /// Ends what an agent left running, as a power cut would.
+    pub(crate) fn end_helpers(&self) {
+        let units = self.units();
+        if !units.is_empty() {
+            let _ = Command::new("systemctl").arg("stop").args(units).status();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        for process in self.helpers() {
+            runtime.block_on(process.end(true));
+        }
+    }
+
     /// Invariant 3: what the profile and the boot loader named while the test ran. Fails when either ever named a
     /// closure that was neither v1 nor, once its commit was told, the release.
     pub(crate) fn assert_boot_default_was_always_proven(&mut self, committed: Option<&StorePath>) {
@@ -244,7 +289,7 @@ impl Rig {
             .env("AGENT_API_URL", format!("http://{}", self.plane.addr))
             .env("AGENT_TOKEN", TOKEN)
             .env("AGENT_HOST", "web-1")
-            .env("AGENT_RUNNER", "process")
+            .env("AGENT_RUNNER", runner())
             .env("AGENT_STATE_DIR", text(&config.state_dir))
             .env("AGENT_PROFILE", text(&config.profile))
             .env("AGENT_LIVE_LINK", text(&config.live_link))
@@ -284,12 +329,10 @@ impl Drop for Rig {
             watcher.stop.store(true, Ordering::Relaxed);
             let _ = watcher.thread.join();
         }
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .build()
-            .unwrap();
-        for process in self.helpers().into_iter().chain(self.service()) {
-            runtime.block_on(process.end(false));
+        self.end_helpers();
+        if let Some(service) = self.service() {
+            let pid = rustix::process::Pid::from_raw(service.pid).unwrap();
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
         if std::thread::panicking() {
             let log = self.agent_log();
@@ -297,6 +340,12 @@ impl Drop for Rig {
             eprintln!("agent log:\n{}", String::from_utf8_lossy(&log.as_bytes()[from..]));
         }
     }
+}
+
+/// `SLIPWAY_TEST_RUNNER=systemd` has everything done by the machine's own systemd; that takes root.
+pub(crate) fn runner() -> String {
+    std::env::var_os("SLIPWAY_TEST_RUNNER")
+        .map_or_else(|| "process".to_owned(), |name| name.into_string().unwrap())
 }
 
 fn resolve(link: &Path) -> Option<StorePath> {

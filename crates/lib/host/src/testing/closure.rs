@@ -83,8 +83,14 @@ if [ -e "$host/knob-$1-@version@" ]; then . "$host/knob-$1-@version@"; fi
 case "$1" in
 test)
   if [ -e "$host/service.pid" ]; then kill "$(cat "$host/service.pid")" 2>/dev/null || true; fi
-  sleep 100000 </dev/null >/dev/null 2>&1 &
-  echo $! > "$host/service.pid"
+  if [ "${AGENT_RUNNER:-}" = systemd ]; then
+    # What stays in the script's own unit ends with it.
+    systemd-run --quiet --collect --unit="test-service-$$" sleep 100000
+    systemctl show --property=MainPID --value "test-service-$$" > "$host/service.pid"
+  else
+    sleep 100000 </dev/null >/dev/null 2>&1 &
+    echo $! > "$host/service.pid"
+  fi
   echo '@version@' > "$host/service.version"
   ln -sfn "$self" "$host/live.new"
   mv -T "$host/live.new" "$host/live"

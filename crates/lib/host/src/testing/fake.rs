@@ -96,6 +96,8 @@ pub struct State {
     pub fates: BTreeMap<StorePath, Fate>,
     /// The dead-men that are armed.
     pub armed: BTreeMap<AttemptId, StorePath>,
+    /// When those fire.
+    pub deadlines: BTreeMap<AttemptId, Instant>,
     /// Everything that was done, in order.
     pub done: Vec<String>,
     jobs: Vec<FakeJob>,
@@ -147,6 +149,7 @@ impl FakeHost {
         let default = state.boot_default.clone();
         state.live = default;
         state.armed.clear();
+        state.deadlines.clear();
         for job in &mut state.jobs {
             job.lost |= job.exit.is_none();
         }
@@ -254,16 +257,20 @@ impl Host for FakeHost {
         &self,
         attempt: AttemptId,
         prior: &StorePath,
-        _seconds: u32,
+        seconds: u32,
     ) -> impl Future<Output = Result<(), RunnerError>> + Send {
         let mut state = self.state();
         state.done.push(format!("arm {}", prior.base_name()));
         state.armed.insert(attempt, prior.clone());
+        let deadline = Instant::now() + Duration::from_secs(seconds.into());
+        state.deadlines.insert(attempt, deadline);
         std::future::ready(Ok(()))
     }
 
     fn disarm(&self, attempt: AttemptId) -> impl Future<Output = ()> + Send {
-        self.state().armed.remove(&attempt);
+        let mut state = self.state();
+        state.armed.remove(&attempt);
+        state.deadlines.remove(&attempt);
         std::future::ready(())
     }
 
