@@ -38,7 +38,7 @@ pub fn dead_runs(base: &Path) -> Result<Vec<Cleaned>> {
             .trim_start_matches(PREFIX)
             .trim_start_matches(DRAFT)
             .to_owned();
-        let processes = leftovers::end_all(&id, &folder, true);
+        let processes = leftovers::end_all(&id, &folder);
         remove_tree(&folder)?;
         cleaned.push(Cleaned { id, processes });
     }

@@ -15,19 +15,17 @@ const GONE: Duration = Duration::from_secs(5);
 
 /// Ends every process of run `id`, whose folder is `folder`; returns how many there were.
 ///
-/// Blocks for at most seven seconds; with `graceful` false the processes are killed at once.
+/// Blocks for at most seven seconds: they are asked to end, and killed after two.
 #[expect(
     clippy::must_use_candidate,
     reason = "the count is for messages; most callers want the effect"
 )]
-pub fn end_all(id: &str, folder: &Path, graceful: bool) -> usize {
+pub fn end_all(id: &str, folder: &Path) -> usize {
     let found = find(id, folder);
     if found.is_empty() {
         return 0;
     }
-    if graceful {
-        signal_until_gone(id, folder, Signal::TERM, GRACE);
-    }
+    signal_until_gone(id, folder, Signal::TERM, GRACE);
     signal_until_gone(id, folder, Signal::KILL, GONE);
     found.len()
 }
@@ -186,7 +184,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut ours = sleeper("aaaa1111");
         let mut other = sleeper("bbbb2222");
-        assert_eq!(end_all("aaaa1111", folder.path(), false), 1);
+        assert_eq!(end_all("aaaa1111", folder.path()), 1);
         assert!(!ours.wait().unwrap().success());
         assert!(
             other.try_wait().unwrap().is_none(),

@@ -106,6 +106,8 @@ impl Postgres {
             "unix_socket_directories=".to_owned(),
             "max_connections=300".to_owned(),
             "shared_buffers=128MB".to_owned(),
+            // Files in the run's folder: segments in /dev/shm would outlive a server that is killed.
+            "dynamic_shared_memory_type=mmap".to_owned(),
             "timezone=UTC".to_owned(),
             "logging_collector=off".to_owned(),
         ];
@@ -120,6 +122,8 @@ impl Postgres {
             .user(run.user.as_ref())
             // Fast shutdown: sessions end, nothing is lost. SIGTERM would wait for the clients.
             .stop_signal(Signal::INT)
+            // Killed, it would leave its shared memory to the machine; this way it ends as fast and does not.
+            .death_signal("QUIT")
             .layer(LAYER)
     }
 

@@ -55,7 +55,7 @@ impl Run {
     pub async fn close(mut self) -> Result<()> {
         self.supervisor.stop_all(STOP).await;
         self.closed = true;
-        leftovers::end_all(self.dir.id(), self.dir.path(), true);
+        leftovers::end_all(self.dir.id(), self.dir.path());
         remove_tree(self.dir.path())
     }
 
@@ -76,9 +76,10 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         if !self.closed {
-            // Not asked to stop: an error or a panic may have left them in any state. The marker is on all of
-            // them, so there is no need to know what was started.
-            leftovers::end_all(self.dir.id(), self.dir.path(), false);
+            // An error or a panic may have left them in any state. The marker is on all of them, so there is no
+            // need to know what was started.
+            self.supervisor.ask_all();
+            leftovers::end_all(self.dir.id(), self.dir.path());
             let _ = remove_tree(self.dir.path());
         }
     }

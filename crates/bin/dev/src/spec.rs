@@ -32,6 +32,8 @@ pub struct Spec {
     pub user: Option<ServiceUser>,
     /// What asks it to stop.
     pub stop_signal: Signal,
+    /// What the kernel sends it when we die without stopping it, by its name without `SIG`.
+    pub death_signal: &'static str,
     /// Higher layers are stopped first.
     pub layer: u8,
     /// Whether the whole environment of this process is handed on.
@@ -56,6 +58,7 @@ impl Spec {
             stdin: None,
             user: None,
             stop_signal: Signal::TERM,
+            death_signal: "KILL",
             layer: 0,
             inherit_all: false,
             foreground: false,
@@ -109,6 +112,13 @@ impl Spec {
         self
     }
 
+    /// Has the kernel send it `signal` instead of KILL when we die without stopping it.
+    #[must_use]
+    pub fn death_signal(mut self, signal: &'static str) -> Self {
+        self.death_signal = signal;
+        self
+    }
+
     /// Hands our whole environment on, as a build tool needs.
     #[must_use]
     pub fn inherit_all(mut self) -> Self {
@@ -141,7 +151,7 @@ impl Spec {
     /// process when we die, then becomes the program.
     pub fn command(&self, run: &RunDir) -> Result<Command> {
         let mut command = Command::new(programs::find("setpriv")?);
-        command.args(["--pdeathsig", "KILL"]);
+        command.args(["--pdeathsig", self.death_signal]);
         if let Some(user) = &self.user {
             command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string()]);
             command.args(["--clear-groups", "--no-new-privs"]);

@@ -192,6 +192,18 @@ impl Supervisor {
         }
     }
 
+    /// Asks every process to stop, without waiting.
+    pub fn ask_all(&self) {
+        let names: Vec<String> = self.table().keys().cloned().collect();
+        for name in names {
+            let signal = self
+                .table()
+                .get(&name)
+                .map_or(Signal::TERM, |running| running.spec.stop_signal);
+            let _ = self.signal(&name, signal);
+        }
+    }
+
     /// How the named process ended, if it has.
     pub fn ended(&self, name: &str) -> Result<Option<std::process::ExitStatus>> {
         let mut table = self.table();

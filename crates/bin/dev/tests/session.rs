@@ -76,6 +76,18 @@ impl Session {
         (0..2).all(|service| std::net::TcpStream::connect(("127.0.0.1", self.port(service))).is_ok())
     }
 
+    /// The id of Postgres' shared memory, from the seventh line of its pid file.
+    fn shared_memory(&self) -> String {
+        let file = std::fs::read_to_string(self.folder.join("postgres/data/postmaster.pid")).unwrap();
+        file.lines()
+            .nth(6)
+            .unwrap()
+            .split_whitespace()
+            .nth(1)
+            .unwrap()
+            .to_owned()
+    }
+
     fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
@@ -103,6 +115,14 @@ fn runs(base: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.to_str().unwrap().contains("/run-"))
         .collect()
+}
+
+/// Whether the machine still has the segment; the second column of the kernel's table is its id.
+fn has_shared_memory(id: &str) -> bool {
+    let table = std::fs::read_to_string("/proc/sysvipc/shm").unwrap();
+    table
+        .lines()
+        .any(|line| line.split_whitespace().nth(1) == Some(id))
 }
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
@@ -151,12 +171,18 @@ fn the_next_start_ends_what_a_killed_owner_left_and_leaves_a_living_run_alone() 
         .spawn()
         .unwrap();
 
+    let memory = killed.shared_memory();
+    assert!(has_shared_memory(&memory));
+
     killed.signal(Signal::KILL);
     assert_eq!(killed.end().1, Some(9));
     eventually("the kernel ends what the killed owner had started", || {
         leftovers::find(&id, &folder).len() == 1
     });
     assert!(folder.exists());
+    eventually("Postgres gives its shared memory back", || {
+        !has_shared_memory(&memory)
+    });
 
     let next = Session::start(&base);
     assert_eq!(
