@@ -79,6 +79,8 @@ in
         pkgs
         workspace
         containers
+        mkWorkspace
+        contract
         ;
     };
 }

@@ -8,6 +8,7 @@
   packages,
   images,
   contract,
+  hasDeny,
   services,
   testInputs,
   nextestArgs,
@@ -33,7 +34,6 @@ let
       }
     );
     rust-fmt = craneLib.cargoFmt (removeAttrs shared [ "cargoExtraArgs" ]);
-    rust-deny = craneLib.cargoDeny (removeAttrs shared [ "cargoExtraArgs" ]);
     rust-toml = craneLib.taploFmt (shared // { src = sources.toml; });
     rust-nextest = craneLib.cargoNextest (
       shared
@@ -78,9 +78,15 @@ let
         $json | tee $out
     '';
 
+  # Without its file cargo deny would refuse every licence.
+  denied = lib.optionalAttrs hasDeny {
+    rust-deny = craneLib.cargoDeny (removeAttrs shared [ "cargoExtraArgs" ]);
+  };
+
   prefixed =
     prefix: check: lib.mapAttrs' (name: value: lib.nameValuePair "${prefix}${name}" (check name value));
 in
 rust
+// denied
 // prefixed "package-" (_: package: package) packages
 // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (prefixed "" imageCheck images)

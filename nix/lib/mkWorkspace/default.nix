@@ -127,6 +127,7 @@ let
             nextestArgs
             ;
           inherit (result) packages images;
+          hasDeny = builtins.pathExists (src + "/deny.toml");
         };
         devShell = import ./shell.nix {
           inherit
