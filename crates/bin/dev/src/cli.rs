@@ -9,7 +9,7 @@ use crate::test::stages::Stage;
 
 /// Postgres, Redis, nginx, replicas and agents on one machine, for people and tests.
 #[derive(Debug, Parser)]
-#[command(name = "dev", version)]
+#[command(name = "dev", bin_name = "./dev", version)]
 pub struct Cli {
     /// The checkout to work on
     #[arg(long, global = true, default_value = ".", hide = true)]

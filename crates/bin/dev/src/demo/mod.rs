@@ -60,6 +60,7 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> 
 
     let probe = Probe::start(&stack.nginx, &stack.admin_token)?;
     let watcher = Watcher::start(&stack.hosts);
+    timeline.say("a client asks the api all the time from here on, and every profile is watched");
     let conductor = Conductor {
         api: &stack.api,
         timeline: &timeline,
