@@ -27,6 +27,7 @@ let
       ../dev
       ../.ci/run
       ../.github/scripts
+      ./measure.sh
     ];
   };
   check =

@@ -150,6 +150,8 @@ let
     })
     // {
       inherit config output;
+      # The uppermost layer; the others change with nixpkgs alone.
+      layer = link;
       maxMiB = image.maxMiB or 20;
     };
 in

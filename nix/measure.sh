@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# measure.sh rebuilds        what is built anew after a change, as a table (evaluation only, nothing is built)
+# measure.sh images          layers and sizes of the images, as a table
+# measure.sh reproducible    builds every package and image a second time and compares the bits
+# Run it in a checkout; it needs Nix with flakes, git and jq.
+set -euo pipefail
+
+system=$(nix eval --raw --impure --expr builtins.currentSystem)
+outputs='outputs: builtins.mapAttrs (name: output: output.layer.drvPath or output.drvPath)
+  (removeAttrs outputs [ "default" "images" ]) // { "all dependencies" = outputs.slipway.cargoArtifacts.drvPath; }'
+
+derivations() {
+  nix eval --json ".#packages.$system" --apply "$outputs"
+}
+
+# row WHAT COMMAND…: makes the change in a clone and says which outputs differ from $work/before.json.
+row() {
+  local what=$1
+  shift
+  git -C "$work/clone" reset --quiet --hard
+  git -C "$work/clone" clean --quiet --force -d
+  (cd "$work/clone" && "$@" && git add --all && derivations >"$work/after.json")
+  jq --raw-output --arg what "$what" --slurpfile before "$work/before.json" \
+    '. as $after | [keys[] | select($after[.] != $before[0][.])] | if . == [] then "nothing" else join(", ") end
+     | "| \($what) | \(.) |"' "$work/after.json"
+}
+
+append() { printf '%s\n' "$1" >>"$2"; }
+
+rebuilds() {
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  git clone --quiet . "$work/clone"
+  (cd "$work/clone" && derivations >"$work/before.json")
+  echo '| after a change of | is built anew |'
+  echo '|---|---|'
+  row 'README.md' append 'More words.' README.md
+  row 'docs/architecture.md' append 'More words.' docs/architecture.md
+  row 'a test of the api' append '// More.' crates/bin/api/tests/it/main.rs
+  row "the command line's source" append '// More.' crates/bin/cli/src/main.rs
+  row "the api's source" append '// More.' crates/bin/api/src/main.rs
+  row "the store's source" append '// More.' crates/lib/store/src/lib.rs
+  row "the domain's source" append '// More.' crates/lib/domain/src/lib.rs
+  row 'a query (.sqlx)' append '' "$(git ls-files .sqlx | head -n 1)"
+  row 'a NixOS module or the contract' append '# More.' nix/contract.nix
+  row 'a dependency (Cargo.lock)' sed -i '0,/^checksum = "./s//checksum = "0/' Cargo.lock
+}
+
+images() {
+  echo '| image | layer | MiB | holds |'
+  echo '|---|---|---|---|'
+  local image json
+  for image in $(nix eval --json ".#images.entries" --apply builtins.attrNames | jq --raw-output '.[]'); do
+    json=$(nix build --no-link --print-out-paths ".#$image")
+    jq --raw-output --arg image "$image" \
+      'def mib: . / 1048576 * 100 | round / 100;
+       (.layers[] | "| \($image) | \(.History.created_by) | \(.size | mib) | \([.paths[].path | .[44:]] | join(", ")) |"),
+       "| \($image) | all | \([.layers[].size] | add | mib) | |"' "$json"
+  done
+}
+
+reproducible() {
+  local output
+  for output in $(nix eval --json ".#packages.$system" --apply builtins.attrNames | jq --raw-output '.[]'); do
+    nix build --no-link ".#$output"
+    nix build --no-link --rebuild ".#$output"
+    echo "$output: the same bits"
+  done
+}
+
+case "${1:-}" in
+  rebuilds | images | reproducible) "$1" ;;
+  *)
+    sed -n '2,5s/^# //p' "$0" >&2
+    exit 2
+    ;;
+esac
