@@ -42,7 +42,8 @@ rebuilds() {
   row "the store's source" append '// More.' crates/lib/store/src/lib.rs
   row "the domain's source" append '// More.' crates/lib/domain/src/lib.rs
   row 'a query (.sqlx)' append '' "$(git ls-files .sqlx | head -n 1)"
-  row 'a NixOS module or the contract' append '# More.' nix/contract.nix
+  row 'a comment in nix/contract.nix' append '# More.' nix/contract.nix
+  row 'a port in nix/contract.nix' sed -i 's/api = 8000;/api = 8001;/' nix/contract.nix
   row 'a dependency (Cargo.lock)' sed -i '0,/^checksum = "./s//checksum = "0/' Cargo.lock
 }
 

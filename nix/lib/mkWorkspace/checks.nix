@@ -28,6 +28,7 @@ let
     rust-doc = craneLib.cargoDoc (
       shared
       // {
+        src = sources.documented;
         env = shared.env // {
           RUSTDOCFLAGS = "--deny warnings";
         };

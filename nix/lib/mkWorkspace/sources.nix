@@ -86,8 +86,18 @@ in
       : > ${lib.escapeShellArg file}
     '') files;
 
-  # Of lints and documentation, and of the dependencies' build, which keeps of it only what names dependencies.
+  # Of lints, and of the dependencies' build, which keeps of it only what names dependencies.
   whole = toSource whole;
+
+  # Of the documentation of the crates.
+  documented = toSource (
+    [
+      manifests
+      (existing ".sqlx")
+    ]
+    ++ map codeOf workspace.members
+    ++ extraSources
+  );
 
   # Of tests, which also read what they compare with.
   tested = toSource (whole ++ testSources);
