@@ -65,7 +65,7 @@ in
     done
   '';
   deploy-fresh = check "deploy-fresh" [ ] ''
-    diff -r ${containers.compose} ${../deploy/compose} && diff -r ${containers.kubernetes} ${../deploy/kubernetes} \
+    diff -r --exclude README.md ${containers.compose} ${../deploy/compose} && diff -r --exclude README.md ${containers.kubernetes} ${../deploy/kubernetes} \
       || { echo "deploy/ is not what nix/contract.nix gives; run: nix run .#render"; exit 1; }
   '';
   sqlx-fresh = workspace.checks.rust-nextest.overrideAttrs (old: {
