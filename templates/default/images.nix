@@ -5,8 +5,14 @@
     bin = "api";
     args = [ "serve" ];
     healthcheck = [ "healthcheck" ];
-    ports = [ contract.ports.api ];
-    env.API_HOST = "0.0.0.0";
+    ports = [
+      contract.ports.api
+      contract.ports.apiMetrics
+    ];
+    env = {
+      API_HOST = "0.0.0.0";
+      METRICS_PORT = toString contract.ports.apiMetrics;
+    };
   };
   image-worker = {
     bin = "worker";

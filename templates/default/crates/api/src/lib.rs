@@ -1,5 +1,7 @@
 //! The routes.
 
+use std::sync::atomic::Ordering;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -20,6 +22,7 @@ pub fn router(pool: PgPool) -> Router {
 
 async fn add_job(State(pool): State<PgPool>, text: String) -> Result<(StatusCode, Json<Value>), StatusCode> {
     let id = jobs::add(&pool, &text).await.map_err(failed)?;
+    metrics::JOBS.fetch_add(1, Ordering::Relaxed);
     Ok((StatusCode::ACCEPTED, Json(json!({ "id": id }))))
 }
 

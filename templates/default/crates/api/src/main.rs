@@ -51,6 +51,11 @@ async fn serve(settings: Settings, mut handed: ListenFd) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("cannot listen on {} (API_HOST, API_PORT)", settings.api))?,
     };
+    if let Some(address) = settings.metrics {
+        metrics::serve(address)
+            .await
+            .with_context(|| format!("cannot listen on {address} (METRICS_HOST, METRICS_PORT)"))?;
+    }
     eprintln!("api: listening on {}", listener.local_addr()?);
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

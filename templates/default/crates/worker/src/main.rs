@@ -1,13 +1,12 @@
 //! `worker run | healthcheck | config`
 
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sd_notify::NotifyState;
 use settings::Settings;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// How long the worker rests when there is nothing to do, or the database is away.
@@ -29,17 +28,19 @@ fn main() -> anyhow::Result<()> {
 async fn run(settings: Settings) -> anyhow::Result<()> {
     let pool = jobs::connect(&settings)?;
     if let Some(address) = settings.metrics {
-        let listener = TcpListener::bind(address)
+        metrics::serve(address)
             .await
             .with_context(|| format!("cannot listen on {address} (METRICS_HOST, METRICS_PORT)"))?;
-        tokio::spawn(serve_metrics(listener));
     }
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let _ = sd_notify::notify(&[NotifyState::Ready]);
     loop {
         let rest = match jobs::do_one(&pool, str::to_uppercase).await {
-            Ok(true) => Duration::ZERO,
+            Ok(true) => {
+                metrics::JOBS.fetch_add(1, Ordering::Relaxed);
+                Duration::ZERO
+            }
             Ok(false) => REST,
             Err(error) => {
                 eprintln!("worker: {error}");
@@ -55,14 +56,6 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     }
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     Ok(())
-}
-
-/// Every answer is the same page: `up 1`.
-async fn serve_metrics(listener: TcpListener) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        let answer = "HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4\r\ncontent-length: 5\r\nconnection: close\r\n\r\nup 1\n";
-        let _ = stream.write_all(answer.as_bytes()).await;
-    }
 }
 
 /// Asks whether a worker holds the metrics listener.
