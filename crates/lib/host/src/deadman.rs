@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub enum Woken {
     /// The deadline has come.
     Due,
-    /// The attempt is over.
+    /// The attempt is over, or the host's whole state is gone.
     Settled,
 }
 
@@ -45,6 +45,9 @@ pub async fn wait(
             return Ok(Woken::Due);
         }
         tokio::time::sleep(left.min(LOOK_EVERY)).await;
+        if !store.exists() {
+            return Ok(Woken::Settled);
+        }
         let over = store.peek().is_ok_and(|journal| match journal.know(attempt) {
             Known::Current(current) => !current.phase.is_unsettled(),
             Known::Past(_) => true,
@@ -53,5 +56,86 @@ pub async fn wait(
         if over {
             return Ok(Woken::Settled);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_domain::Timestamp;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::journal::{Attempt, Journal, JournalPhase};
+    use crate::testing::TokioClock;
+
+    struct Rig {
+        dir: tempfile::TempDir,
+        store: JournalStore,
+        jobs: JobFiles,
+        attempt: AttemptId,
+    }
+
+    fn rig() -> Rig {
+        let dir = tempfile::tempdir().unwrap();
+        Rig {
+            store: JournalStore::open(dir.path()).unwrap(),
+            jobs: JobFiles::open(dir.path()).unwrap(),
+            attempt: AttemptId::random(),
+            dir,
+        }
+    }
+
+    impl Rig {
+        fn write(&self, phase: JournalPhase) {
+            let closure = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap();
+            let now = Timestamp::UNIX_EPOCH;
+            let mut journal = Journal::default();
+            journal.begin(Attempt {
+                phase,
+                ..Attempt::new(self.attempt, closure, now, "boot")
+            });
+            self.store.save(&journal).unwrap();
+        }
+
+        async fn wait(&self) -> Result<Woken, SuperviseError> {
+            wait(&self.store, &self.jobs, &TokioClock::new(), self.attempt, 60).await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_waits_for_the_deadline_also_without_a_readable_journal() {
+        for text in [None, Some("damaged")] {
+            let rig = rig();
+            rig.write(JournalPhase::Verified);
+            if let Some(text) = text {
+                std::fs::write(rig.store.path(), text).unwrap();
+            }
+            let began = Instant::now();
+            assert_eq!(rig.wait().await.unwrap(), Woken::Due);
+            assert_eq!(began.elapsed(), Duration::from_mins(1));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_the_attempt_and_with_the_state_folder() {
+        let rig = rig();
+        rig.write(JournalPhase::Committed);
+        assert_eq!(rig.wait().await.unwrap(), Woken::Settled);
+        let rig = self::rig();
+        rig.write(JournalPhase::Verifying);
+        let gone = rig.dir.path().to_owned();
+        let (woken, ()) = tokio::join!(rig.wait(), async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            std::fs::remove_dir_all(&gone).unwrap();
+        });
+        assert_eq!(woken.unwrap(), Woken::Settled);
+        assert!(!gone.exists());
+    }
+
+    #[tokio::test]
+    async fn one_that_was_disarmed_before_it_came_up_does_nothing() {
+        let rig = rig();
+        rig.jobs.forbid(&format!("deadman-{}", rig.attempt));
+        assert!(matches!(rig.wait().await, Err(SuperviseError::Forbidden { .. })));
     }
 }

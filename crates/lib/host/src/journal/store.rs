@@ -83,6 +83,12 @@ impl JournalStore {
         self.dir.join("journal.json")
     }
 
+    /// Whether the state folder is still there.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.dir.is_dir()
+    }
+
     /// Waits for the journal's lock.
     pub async fn lock(&self) -> Result<StateLock, JournalError> {
         Ok(StateLock::take(&self.dir.join("journal.lock")).await?)
