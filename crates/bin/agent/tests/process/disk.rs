@@ -37,7 +37,7 @@ fn in_namespace(name: &str) -> bool {
 
 /// A rig whose state folder is a disk of 2 MiB.
 fn rig() -> Rig {
-    let rig = Rig::new();
+    let mut rig = Rig::new();
     let state = rig.state_dir();
     fs::create_dir_all(&state).unwrap();
     let mounted = Command::new("mount")
@@ -46,6 +46,7 @@ fn rig() -> Rig {
         .status()
         .unwrap();
     assert!(mounted.success());
+    rig.mounted = true;
     rig
 }
 

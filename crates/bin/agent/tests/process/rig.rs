@@ -21,6 +21,8 @@ pub(crate) struct Rig {
     pub(crate) plane: Plane,
     pub(crate) v1: StorePath,
     pub(crate) v2: StorePath,
+    /// Whether the state folder is a disk of its own.
+    pub(crate) mounted: bool,
     watcher: Option<Watcher>,
 }
 
@@ -43,6 +45,7 @@ impl Rig {
             plane,
             v1,
             v2,
+            mounted: false,
             watcher: None,
         };
         rig.activate_by_hand();
@@ -330,6 +333,12 @@ impl Drop for Rig {
             let _ = watcher.thread.join();
         }
         self.end_helpers();
+        if self.mounted {
+            let _ = Command::new("umount")
+                .arg("--lazy")
+                .arg(self.state_dir())
+                .status();
+        }
         if let Some(service) = self.service() {
             let pid = rustix::process::Pid::from_raw(service.pid).unwrap();
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
