@@ -5,11 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 
 mod agent;
+mod database;
 mod fleet;
 mod net;
 mod wait;
 
 pub use agent::ScriptedAgent;
+pub use database::{database_password, database_url};
 pub use fleet::{Fleet, FleetBuilder, closure};
 pub use net::free_port;
 pub use wait::wait_until;

@@ -7,7 +7,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::{AttemptId, Instruction};
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
 use slipway_store::{Applied, By, Lease, Store, StoreError};
-use slipway_testkit::{ScriptedAgent, audit_key, closure};
+use slipway_testkit::{ScriptedAgent, audit_key, closure, database_password};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
@@ -32,7 +32,7 @@ pub(crate) fn settings(options: &PgConnectOptions, port: Option<u16>) -> Databas
         port: port.unwrap_or(options.get_port()),
         name: options.get_database().unwrap().to_owned(),
         user: options.get_username().to_owned(),
-        password: None,
+        password: database_password(options).map(Into::into),
         ssl_mode: SslMode::Disable,
         ssl_root_cert: None,
         pool_size: 20,

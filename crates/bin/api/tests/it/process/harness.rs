@@ -21,14 +21,7 @@ pub(super) fn free_port() -> u16 {
 }
 
 pub(super) fn url(pool: &PgPool, port: Option<u16>) -> String {
-    let options = pool.connect_options();
-    format!(
-        "postgres://{}@{}:{}/{}",
-        options.get_username(),
-        options.get_host(),
-        port.unwrap_or(options.get_port()),
-        options.get_database().unwrap()
-    )
+    slipway_testkit::database_url(&pool.connect_options(), port).into()
 }
 
 /// Settings and a folder of their own, so that nothing of the tests' surroundings gets in.

@@ -1,0 +1,32 @@
+//! How tests reach their own database by other ways than sqlx's pool.
+
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+/// The URL of the database that these options lead to, through this port if given, with the password of
+/// `DATABASE_URL`, which the options keep to themselves.
+///
+/// # Panics
+/// When `DATABASE_URL` is not set or is no URL; then no test with a database has got as far as this.
+#[must_use]
+pub fn database_url(options: &PgConnectOptions, port: Option<u16>) -> Url {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what `sqlx::test` reads too; nothing is set"
+    )]
+    let url = std::env::var("DATABASE_URL").unwrap();
+    let mut url: Url = url.parse().unwrap();
+    url.set_host(Some(options.get_host())).unwrap();
+    url.set_port(Some(port.unwrap_or(options.get_port()))).unwrap();
+    url.set_path(options.get_database().unwrap());
+    url
+}
+
+/// The password in that URL, if it has one.
+///
+/// # Panics
+/// As [`database_url`].
+#[must_use]
+pub fn database_password(options: &PgConnectOptions) -> Option<String> {
+    database_url(options, None).password().map(ToOwned::to_owned)
+}
