@@ -9,6 +9,7 @@ use slipway_settings::{ApiSettings, Source};
 use slipway_store::{By, SchemaState, Store, StoreError};
 use slipway_telemetry::{Lifecycle, Shutdown, bind_metrics, error_chain, install_metrics, serve_metrics};
 use slipway_wake::Wake;
+use tokio::time::timeout;
 
 use crate::listen::Sockets;
 use crate::router::router;
@@ -18,6 +19,8 @@ use crate::{feed, server};
 const SERVICE: &str = "slipway-api";
 /// The wait between two tries to reach the database at the start.
 const CHECK_PAUSE: Duration = Duration::from_secs(1);
+/// How long the first look at the database may take before the sockets are opened all the same.
+const FIRST_LOOK: Duration = Duration::from_secs(2);
 /// How long tasks that were cut off may take to unwind.
 const UNWIND: Duration = Duration::from_secs(1);
 
@@ -57,6 +60,10 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
     let app = Shared::new(settings, store, wake, lifecycle.soft())
         .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;
     lifecycle.spawn(feed::run(app.clone(), lifecycle.soft()));
+    // While no socket is open a proxy sends requests, also POSTs, to another replica. An answer of 503 it would pass on.
+    if let Ok(Ok(SchemaState::Current)) = timeout(FIRST_LOOK, prepare(&app)).await {
+        app.phase.set_checked();
+    }
     let listeners = sockets.listen().context("the sockets cannot be used")?;
     server::spawn(
         listeners,

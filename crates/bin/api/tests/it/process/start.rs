@@ -1,6 +1,6 @@
 //! Starting: settings, schema, sockets.
 
-use super::harness::{PROGRAM, Server, Setup, exchange, text, url};
+use super::harness::{PROGRAM, Server, Setup, exchange, get, text, url};
 use crate::support::PASSWORD;
 use sqlx::PgPool;
 use std::net::TcpListener;
@@ -146,4 +146,14 @@ fn a_port_in_use_is_told() {
         "{told}"
     );
     assert!(told.contains("API_PORT"), "{told}");
+}
+
+/// A proxy passes a 503 on, while it sends what was refused at the door to another replica.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn its_first_answer_is_that_it_is_ready(pool: PgPool) {
+    let server = Setup::new(url(&pool, None)).serve();
+    let first = slipway_testkit::wait_until("an answer", Duration::from_secs(20), async || {
+        get(server.address(), "/api/v1/monitoring/ready")
+    });
+    assert_eq!(first.await.0, 200, "{}", server.log());
 }
