@@ -106,7 +106,7 @@ fn a_redis_password_in_the_place_of_the_user_is_hidden_too() {
 
 proptest! {
     #[test]
-    fn a_secret_is_never_shown(
+    fn invariant_10_a_secret_is_never_shown(
         name in secrets(),
         before in "[ -~]{0,12}",
         after in "[ -~]{0,12}",

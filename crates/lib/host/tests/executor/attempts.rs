@@ -120,7 +120,7 @@ async fn checks_without_a_verdict_revert_nothing_before_the_deadman() {
 
 /// Invariant 5: nobody says anything any more; it serves until the dead-man's deadline.
 #[tokio::test(start_paused = true)]
-async fn losing_the_control_plane_reverts_nothing_before_the_deadman() {
+async fn invariant_5_losing_the_control_plane_reverts_nothing_before_the_deadman() {
     let mut rig = Rig::new();
     let attempt = rig.release("b", false).await;
     rig.told.send_replace(Instruction::Idle);

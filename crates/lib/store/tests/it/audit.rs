@@ -107,7 +107,7 @@ async fn events_cannot_be_changed_by_accident(pool: PgPool) {
 
 /// Every column there is, so that a new one that no hash covers is found here.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_change_of_any_column_is_found(pool: PgPool) {
+async fn invariant_9_a_change_of_any_column_is_found(pool: PgPool) {
     let (store, key) = events(&pool).await;
     sql(
         &pool,

@@ -97,7 +97,7 @@ async fn metrics_are_on_a_listener_of_their_own(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn nothing_secret_is_logged(pool: PgPool) {
+async fn invariant_10_nothing_secret_is_logged(pool: PgPool) {
     let mut database = slipway_testkit::database_url(&pool.connect_options(), None);
     if database.password().is_none() {
         // A server that asks for none takes any.
