@@ -61,6 +61,8 @@
             inherit (slipwayLib) mkWorkspace;
           }).packages;
       };
+      nixosModules = import ./nix/modules.nix { inherit self; };
+      nixosConfigurations = import ./hosts { inherit self nixpkgs; };
       templates.default = {
         path = ./templates/default;
         description = "An api and a worker on Slipway: packages, images and checks from one call";

@@ -1,0 +1,7 @@
+# Everything; each line is of use alone as well.
+{
+  imports = [
+    ./packages.nix
+    ./stack
+  ];
+}

@@ -1,0 +1,8 @@
+# services.slipway.stacks.<name>: an api and a worker that keep the settings contract (docs/settings.md), with what they
+# need around them. One concern a file; each adds its options to the same submodule and maps over the enabled stacks.
+{
+  imports = [
+    ../packages.nix
+    ./options.nix
+  ];
+}

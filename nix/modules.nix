@@ -1,0 +1,28 @@
+# nixosModules: the files of modules/ with the flake's own packages for defaults.
+{ self }:
+let
+  packages = {
+    # One key, so that importing two of the modules imports this once.
+    key = "slipway#packages";
+    imports = [
+      (
+        { lib, pkgs, ... }:
+        {
+          services.slipway.packages = lib.mapAttrs (
+            _: lib.mkDefault
+          ) self.packages.${pkgs.stdenv.hostPlatform.system};
+        }
+      )
+    ];
+  };
+  withPackages = file: {
+    imports = [
+      packages
+      file
+    ];
+  };
+in
+builtins.mapAttrs (_: withPackages) {
+  default = ../modules;
+  stack = ../modules/stack;
+}
