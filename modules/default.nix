@@ -3,5 +3,7 @@
   imports = [
     ./packages.nix
     ./stack
+    ./control-plane.nix
+    ./agent.nix
   ];
 }

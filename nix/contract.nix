@@ -16,6 +16,8 @@
     apiMetrics = 9100;
     workerMetrics = 9101;
     agentMetrics = 9102;
+    # Of the first process of a stack under NixOS; each of the others has the next one.
+    stackMetrics = 9200;
     postgres = 5432;
     redis = 6379;
   };

@@ -25,4 +25,6 @@ in
 builtins.mapAttrs (_: withPackages) {
   default = ../modules;
   stack = ../modules/stack;
+  control-plane = ../modules/control-plane.nix;
+  agent = ../modules/agent.nix;
 }

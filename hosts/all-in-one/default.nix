@@ -1,5 +1,17 @@
 # One host with everything: the control plane, its database and cache, the proxy, and an agent that deploys the host itself.
 {
   networking.hostName = "all-in-one";
-  services.slipway.stacks.slipway = { };
+
+  services.slipway.controlPlane = {
+    enable = true;
+    domain = "deploy.example.com";
+    secretKeyFile = "/var/lib/secrets/slipway-secret-key";
+    adminPasswordFile = "/var/lib/secrets/slipway-admin-password";
+  };
+
+  services.slipway.agent = {
+    enable = true;
+    apiUrl = "https://deploy.example.com";
+    tokenFile = "/var/lib/secrets/slipway-agent-token";
+  };
 }

@@ -4,5 +4,11 @@
   imports = [
     ../packages.nix
     ./options.nix
+    ./processes.nix
+    ./services.nix
+    ./migrate.nix
+    ./roll.nix
+    ./facts.nix
+    ./assertions.nix
   ];
 }

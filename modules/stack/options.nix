@@ -11,7 +11,7 @@ let
   };
 
   stackOptions =
-    { name, config, ... }:
+    { name, ... }:
     {
       options = {
         enable = mkOption {
@@ -70,7 +70,6 @@ let
           description = "The units of the stack's processes.";
         };
       };
-      config.units = [ ];
     };
 in
 {

@@ -1,0 +1,57 @@
+# services.slipway.controlPlane: Slipway's own api and worker, as a stack named slipway.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.services.slipway.controlPlane;
+  inherit (config.services.slipway) packages;
+  contract = import ../nix/contract.nix;
+  externalPath = types.pathWith {
+    absolute = true;
+    inStore = false;
+  };
+in
+{
+  imports = [ ./stack ];
+
+  options.services.slipway.controlPlane = {
+    enable = lib.mkEnableOption "a Slipway control plane: the stack `slipway`, with its database, cache and proxy";
+    domain = mkOption {
+      type = types.str;
+      example = "deploy.example.com";
+      description = "The name under which agents and people reach it.";
+    };
+    secretKeyFile = mkOption {
+      type = externalPath;
+      example = "/run/agenix/slipway-secret-key";
+      description = ''
+        A file outside the Nix store with 64 hex digits or more (`openssl rand -hex 32`) that seal the event chain. The same
+        on every host of the control plane; keep a copy, since a chain cannot be verified without it.
+      '';
+    };
+    adminPasswordFile = mkOption {
+      type = externalPath;
+      example = "/run/agenix/slipway-admin-password";
+      description = "A file outside the Nix store with what the first `slipway login` asks for: 12 characters or more.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    services.slipway.stacks.slipway = {
+      api.package = lib.mkDefault packages.slipway-api;
+      worker.package = lib.mkDefault packages.slipway-worker;
+      secrets = {
+        SECRET_KEY = cfg.secretKeyFile;
+        ADMIN_PASSWORD = cfg.adminPasswordFile;
+      };
+      # A waiting agent's request is a long poll: the whole request must be allowed longer than it waits.
+      api.environment.API_REQUEST_TIMEOUT_SECONDS = lib.mkDefault (
+        toString contract.times.requestSeconds
+      );
+    };
+    environment.systemPackages = [ packages.slipway ];
+  };
+}

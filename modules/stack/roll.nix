@@ -1,0 +1,86 @@
+# <stack>-roll.service: brings the replicas to the generation's units, one after another (roll.sh). A switch restarts it
+# when any of them changed; its failure is the switch's.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+  namesOf = import ./names.nix { inherit lib; };
+  hardening = import ../../nix/lib/hardening.nix;
+
+  script = pkgs.writeShellApplication {
+    name = "slipway-roll";
+    runtimeInputs = [
+      config.systemd.package
+      pkgs.coreutils
+      pkgs.findutils
+      pkgs.gnugrep
+    ];
+    text = builtins.readFile ./roll.sh;
+  };
+
+  unit =
+    name: stack:
+    let
+      names = namesOf name stack;
+      file = service: config.systemd.units."${service}.service".unit;
+      line = role: service: "${role} ${service} ${file service}";
+      plan = pkgs.writeText "${name}-roll" (
+        lib.concatLines (
+          lib.optional stack.migrations.enable (line "migrate" names.migrate)
+          ++ map (line "api") names.api
+          ++ map (line "worker") names.worker
+        )
+      );
+      trials = lib.optional stack.api.trial "api" ++ lib.optional stack.worker.trial "worker";
+      # Ending and starting one of each, all one after another.
+      longest = role: stack.${role}.startSeconds + stack.${role}.stopSeconds;
+      bound =
+        stack.migrations.timeoutSeconds
+        + longest "api" * (stack.api.replicas + 1)
+        + longest "worker" * (stack.worker.replicas + 1);
+    in
+    {
+      description = "${name}: rolling restart";
+      wantedBy = [ names.target ];
+      # At boot there is nothing to do but to write down what runs.
+      after = map (service: "${service}.service") (names.api ++ names.worker);
+      partOf = [ names.target ];
+      stopIfChanged = false;
+      environment = {
+        ROLL_STACK = name;
+        ROLL_TRIALS = toString trials;
+        ROLL_SECRETS = toString (lib.attrValues stack.secrets);
+        ROLL_SOCKET_OWNER = "${stack.user}:${stack.api.socketGroup}";
+      };
+      unitConfig.StartLimitIntervalSec = 0;
+      serviceConfig =
+        hardening {
+          # It is root: it tells systemd what to do, reads every secret to see that it changed, and owns sockets anew.
+          capabilities = [
+            "CAP_DAC_READ_SEARCH"
+            "CAP_CHOWN"
+            "CAP_FOWNER"
+          ];
+          writable = [ "-/run/slipway/${name}" ];
+        }
+        // {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = "${lib.getExe script} ${plan}";
+          RuntimeDirectory = "slipway-roll/${name}";
+          RuntimeDirectoryMode = "0700";
+          # What it wrote down is for its next run.
+          RuntimeDirectoryPreserve = true;
+          TimeoutStartSec = bound;
+        };
+    };
+in
+{
+  systemd.services = lib.mapAttrs' (
+    name: stack: lib.nameValuePair (namesOf name stack).roll (unit name stack)
+  ) stacks;
+}
