@@ -9,6 +9,7 @@ mod access;
 mod fleet;
 mod release;
 mod rollout;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvCommand, HostCommand, StrategyArgs};
 pub use release::{CreateRelease, ReleaseCommand};
 pub use rollout::{Order, RolloutCommand, RolloutRef, WatchArgs};
+pub use verify::Verify;
 
 /// Roll releases out to hosts, watch them, and take them back.
 #[derive(Debug, Parser)]
@@ -75,6 +77,12 @@ pub enum Command {
         /// Only this environment
         environment: Option<EnvironmentName>,
     },
+    /// Check that all is well in production: endpoints, TLS, hosts, audit log and backups
+    ///
+    /// One line for each check with what was seen: ok, warn, fail or not checked, and the cure. Ends with 0 when all is
+    /// well or only warned of, 30 when something failed, 31 when something could not be checked. What needs no token is
+    /// checked without one. On a host, the stacks of that host are checked from the inside too.
+    Verify(Verify),
     /// Environments: groups of hosts with a strategy
     #[command(subcommand)]
     Env(EnvCommand),

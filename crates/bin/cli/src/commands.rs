@@ -11,6 +11,7 @@ mod rollout;
 mod secret;
 mod status;
 mod strategy;
+mod verify;
 
 use serde::Serialize;
 use slipway_wire::page::MAX_LIMIT;
@@ -33,6 +34,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
         Command::Logout { local } => login::logout(context, local).await?,
         Command::Whoami => login::whoami(context).await?,
         Command::Status { environment } => status::run(context, environment).await?,
+        Command::Verify(args) => return verify::run(context, args).await,
         Command::Env(command) => environment::run(context, command).await?,
         Command::Host(command) => host::run(context, command).await?,
         Command::Release(command) => release::run(context, command).await?,

@@ -143,14 +143,46 @@ impl Context {
         Ok(builder.token(token).build()?)
     }
 
+    /// The address that was typed, as such.
+    #[must_use]
+    pub fn typed_url(&self) -> Option<&str> {
+        self.global.url.as_deref()
+    }
+
+    /// A client without a token for an address of its own; trusts this CA file, or else the one that was given.
+    pub fn site(&self, url: &str, ca_file: Option<&Path>) -> Result<ClientBuilder, Failure> {
+        let builder = Self::begin(url)?;
+        let given = self.global.ca_file.as_deref().or(self.around.ca_file.as_deref());
+        match ca_file.or(given) {
+            Some(path) => Ok(builder.extra_ca_pem(files::read(path, "CA file")?)),
+            None => Ok(builder),
+        }
+    }
+
+    /// The same, with this address and CA file for an API that nothing else names.
+    #[must_use]
+    pub fn with_fallback(&self, url: &str, ca_file: Option<&Path>) -> Self {
+        let mut context = self.clone();
+        if context.around.url.is_none() && !matches!(self.stored(), Ok(Some(_))) {
+            context.global.url.get_or_insert_with(|| url.to_owned());
+            if context.global.ca_file.is_none() && context.around.ca_file.is_none() {
+                context.global.ca_file = ca_file.map(Path::to_owned);
+            }
+        }
+        context
+    }
+
+    fn begin(url: &str) -> Result<ClientBuilder, Failure> {
+        Ok(slipway_client::builder(url)?.user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION"))))
+    }
+
     fn target(&self, stored: Option<&Stored>) -> Result<(ClientBuilder, Option<PathBuf>), Failure> {
         let url = self.global.url.as_deref().or(self.around.url.as_deref());
         let Some(url) = url.or(stored.map(|stored| stored.url.as_str())) else {
             return Err(Failure::not_logged_in("no API address is known")
                 .help("run `slipway login --url https://…`, or set SLIPWAY_URL"));
         };
-        let mut builder =
-            slipway_client::builder(url)?.user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
+        let mut builder = Self::begin(url)?;
         let ca = self
             .global
             .ca_file

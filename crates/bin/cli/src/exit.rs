@@ -45,6 +45,10 @@ exits! {
     TimeUp = 14,
     /// `audit verify`: the chain of events is not whole.
     AuditBroken = 20,
+    /// `verify`: something failed.
+    VerifyFailed = 30,
+    /// `verify`: nothing failed, but something could not be checked.
+    NotVerified = 31,
     /// Stopped by Ctrl-C. A rollout that was watched goes on.
     Interrupted = 130,
     /// The reader of the output went away.

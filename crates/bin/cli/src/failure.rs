@@ -107,6 +107,18 @@ impl Failure {
         self
     }
 
+    /// What is wrong.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn cure(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+
     /// The exit code.
     #[must_use]
     pub fn exit(&self) -> Exit {

@@ -5,6 +5,7 @@
 //! | [`args`] | what can be typed |
 //! | [`commands`] | what it does |
 //! | [`watch`] | following a rollout |
+//! | [`verify`] | the checks of `slipway verify` |
 //! | [`context`], [`config`] | which API, with which token, and where `login` keeps them |
 //! | [`output`], [`table`], [`text`] | what is shown |
 //! | [`exit`], [`failure`] | exit codes and errors |
@@ -21,6 +22,7 @@ pub mod output;
 pub mod reference;
 pub mod table;
 pub mod text;
+pub mod verify;
 pub mod watch;
 
 pub use exit::Exit;

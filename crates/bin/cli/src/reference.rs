@@ -7,6 +7,52 @@ use clap::{Arg, ArgAction, Command};
 use crate::Exit;
 use crate::context::VARIABLES;
 
+/// What `slipway verify` reads and shows.
+const VERIFY: &str = r#"## What `slipway verify` checks
+
+| check | of | fails or warns |
+|---|---|---|
+| `certificate` | every address | untrusted, another name, expired, under 7 days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days are those of what in the chain ends first |
+| `tls versions` | every address | neither 1.3 nor 1.2; warns without 1.3 |
+| `live`, `ready`, `health` | every address | any other answer than it should be; warns when degraded |
+| `database`, `redis`, `workers`, … | every address | each dependency that the health report names |
+| `metrics closed` | every address | `/metrics` can be read from the outside |
+| `host` | every host of the control plane | offline, stuck, an attempt left unsettled, another system than the newest release that succeeded in its environment; warns while a rollout is under way, when the next boot would run something else, when the clock is over 30 s off |
+| `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
+| `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica, a metrics listener or a unit that is not there |
+| `backup dump`, `base`, `wal`, `offsite`, `drill` | every stack, or `--backup-url` | late, by the exporter's word; warns when there is none, when it never ran, or when the newest run failed |
+
+What cannot be found out is `not checked`, with the cure, and ends the command with 31. Warnings alone end it with 0.
+
+With `--json`, one document: `version` (1), `state` (the worst: `ok`, `warn`, `not_checked` or `fail`), `exit_code`, and
+`checks`, each with `check`, `of`, `state`, `seen` and `cure` (null when `ok`). Names of checks do not change; there may
+be more of them, and more fields.
+
+A host describes its stacks in `/etc/slipway/stacks/NAME.json`, which the NixOS modules write. Unknown fields are
+refused, so that no check is left out in silence:
+
+```json
+{
+  "version": 1,
+  "name": "shop",
+  "controlPlane": false,
+  "domain": "shop.example.com",
+  "url": "https://shop.example.com",
+  "caFile": null,
+  "api": {
+    "sockets": ["/run/slipway/shop/api-1.sock"],
+    "metrics": ["http://127.0.0.1:9100/metrics"]
+  },
+  "worker": { "metrics": ["http://127.0.0.1:9110/metrics"] },
+  "backup": { "statusUrl": "http://127.0.0.1:9103/status" },
+  "units": ["shop-api-1.service", "shop-worker-1.service"]
+}
+```
+
+`domain` and `url` are null without a proxy on the host, `backup` without backups; `controlPlane` and `caFile` may be left
+out. Hosts and the audit log are asked for when a stack is the control plane's, or when no stack is looked at.
+"#;
+
 /// The whole page.
 #[must_use]
 pub fn markdown() -> String {
@@ -15,7 +61,7 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "# The command line\n\n\
          <!-- Generated from crates/bin/cli; to renew it: UPDATE_GENERATED=1 cargo test -p slipway -->\n\n\
-         `slipway` registers releases, rolls them out, watches them and takes them back. Every command takes the global\n\
+         `slipway` registers releases, rolls them out, watches them, takes them back and verifies production. Every command takes the global\n\
          options, shows text for people, and with `--json` exactly one JSON document on stdout for programs. Errors go to\n\
          stderr: `error: …` with one line for every wrong field and `help: …` with the cure, or with `--json` a problem\n\
          document (RFC 9457) with `exit_code` and `help` besides. Times are in UTC.\n\n",
@@ -30,6 +76,8 @@ pub fn markdown() -> String {
     for (exit, meaning) in Exit::ALL {
         let _ = writeln!(page, "| {} | {} |", exit.code(), meaning.trim());
     }
+    page.push('\n');
+    page.push_str(VERIFY);
     page.push_str("\n## Commands\n");
     for command in root.get_subcommands() {
         section(&mut page, command);

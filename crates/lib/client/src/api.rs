@@ -18,7 +18,7 @@ use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery,
 use slipway_wire::route::{self, fill};
 use slipway_wire::{Instruction, Observation};
 
-use crate::client::Retry;
+use crate::client::{Fetched, Retry};
 use crate::{Client, ClientError};
 
 /// Checking a long chain takes the server a while.
@@ -224,6 +224,23 @@ impl Client {
     /// The API described in `OpenAPI`.
     pub async fn openapi(&self) -> Result<serde_json::Value, ClientError> {
         self.get(route::OPENAPI).await
+    }
+
+    /// Any path below the address, its `?` part too: the answer as it came. For what is none of the API's routes.
+    pub async fn fetch(&self, path_and_query: &str) -> Result<Fetched, ClientError> {
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        let request = self.request(Method::GET, path, None);
+        let request = if query.is_empty() {
+            request
+        } else {
+            let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
+            request.query(&pairs)
+        };
+        let answer = self.send(request, Retry::No).await?;
+        Ok(Fetched {
+            status: answer.status.as_u16(),
+            body: answer.body,
+        })
     }
 
     async fn probe(&self, path: &str) -> Result<(), ClientError> {

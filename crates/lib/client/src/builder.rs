@@ -50,6 +50,12 @@ impl ClientBuilder {
         &self.url
     }
 
+    /// The PEM certificates that are trusted besides the machine's own.
+    #[must_use]
+    pub fn ca_pem(&self) -> &[u8] {
+        &self.ca_pem
+    }
+
     /// Whether what is sent, the token too, can be read on the way: plain HTTP to another machine.
     #[must_use]
     pub fn is_readable_on_the_way(&self) -> bool {

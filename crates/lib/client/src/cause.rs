@@ -56,7 +56,7 @@ fn one(error: &(dyn Error + 'static)) -> Option<Cause> {
     }
 }
 
-fn tls(error: &rustls::Error) -> Cause {
+pub(crate) fn tls(error: &rustls::Error) -> Cause {
     match error {
         rustls::Error::InvalidCertificate(problem) => match problem {
             // A bad signature: by another CA of the same name, such as that of an earlier installation.

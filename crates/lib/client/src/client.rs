@@ -216,6 +216,15 @@ impl Client {
     }
 }
 
+/// An answer as it came, whatever its status.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
 impl Answer {
     fn is_json(&self) -> bool {
         self.headers

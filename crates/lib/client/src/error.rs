@@ -93,6 +93,12 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Why TLS failed.
+    #[must_use]
+    pub fn of_tls(error: &rustls::Error) -> Self {
+        crate::cause::tls(error)
+    }
+
     /// Whether it can pass by itself.
     #[must_use]
     pub const fn is_passing(self) -> bool {
@@ -102,7 +108,9 @@ impl Cause {
         )
     }
 
-    const fn help(self) -> &'static str {
+    /// What to do about it.
+    #[must_use]
+    pub const fn help(self) -> &'static str {
         match self {
             Self::Dns => "check the host's name in the address, and this machine's DNS",
             Self::Refused => "check the port in the address, and that the API runs",

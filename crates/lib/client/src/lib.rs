@@ -22,7 +22,7 @@ mod backoff;
 mod cause;
 
 pub use builder::{ClientBuilder, install_crypto_provider};
-pub use client::Client;
+pub use client::{Client, Fetched};
 pub use error::{Cause, ClientError};
 
 /// Begins a client for the API at this address, such as `https://slipway.example.com`.

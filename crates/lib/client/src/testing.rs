@@ -7,7 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -151,6 +151,12 @@ pub enum Certificate {
     WrongName,
     /// 127.0.0.1, but only until 1980.
     Expired,
+    /// 127.0.0.1, for this many days.
+    Days(u64),
+    /// 127.0.0.1, signed by itself: the CA of this server has nothing to do with it.
+    SelfSigned,
+    /// As good, by a server that speaks TLS 1.2 only.
+    OnlyTls12,
 }
 
 impl Server {
@@ -338,14 +344,26 @@ fn acceptor(kind: Certificate) -> (TlsAcceptor, String) {
         _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
     };
     let mut params = rcgen::CertificateParams::new(names).expect(made);
-    if let Certificate::Expired = kind {
-        params.not_after = rcgen::date_time_ymd(1980, 1, 1);
+    match kind {
+        Certificate::Expired => params.not_after = rcgen::date_time_ymd(1980, 1, 1),
+        Certificate::Days(days) => {
+            params.not_after = (SystemTime::now() + Duration::from_secs(days * 86400)).into();
+        }
+        _ => {}
     }
     let key = rcgen::KeyPair::generate().expect(made);
-    let certificate = params.signed_by(&key, &issuer).expect(made);
+    let certificate = match kind {
+        Certificate::SelfSigned => params.self_signed(&key),
+        _ => params.signed_by(&key, &issuer),
+    }
+    .expect(made);
 
     crate::install_crypto_provider();
-    let mut config = rustls::ServerConfig::builder()
+    let versions = match kind {
+        Certificate::OnlyTls12 => &[&rustls::version::TLS12][..],
+        _ => rustls::ALL_VERSIONS,
+    };
+    let mut config = rustls::ServerConfig::builder_with_protocol_versions(versions)
         .with_no_client_auth()
         .with_single_cert(
             vec![certificate.der().clone()],

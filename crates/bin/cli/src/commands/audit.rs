@@ -67,23 +67,34 @@ pub(super) fn line(event: &Event) -> String {
     clean(&line) + "\n"
 }
 
+/// Whether the log is whole, as both sides see it.
 #[derive(Serialize)]
-struct Verdict {
-    whole: bool,
-    events: i64,
-    head: String,
+pub(super) struct Verdict {
+    pub(super) whole: bool,
+    pub(super) events: i64,
+    pub(super) head: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     broken_at: Option<i64>,
-    problems: Vec<String>,
-    server: AuditReport,
+    pub(super) problems: Vec<String>,
+    pub(super) server: AuditReport,
 }
 
 async fn verify(context: &Context, expect_head: Option<String>) -> Result<Exit, Failure> {
-    let client = context.client()?;
+    let verdict = verdict(&context.client()?, expect_head.as_deref()).await?;
+    context.output.show(&verdict, || text(&verdict))?;
+    Ok(if verdict.whole {
+        Exit::Success
+    } else {
+        Exit::AuditBroken
+    })
+}
+
+/// Has the server check its log, and checks it anew here.
+pub(super) async fn verdict(client: &Client, expect_head: Option<&str>) -> Result<Verdict, Failure> {
     // First, so that events that come meanwhile are not missing from either side.
     let server = client.verify_audit().await?;
-    let chain = download(&client, &server, expect_head.as_deref()).await?;
-    let mut problems = chain.problems(&server, expect_head.as_deref());
+    let chain = download(client, &server, expect_head).await?;
+    let mut problems = chain.problems(&server, expect_head);
     if !server.whole {
         let what = server.problem.as_deref().unwrap_or("it does not say what");
         let at = server.broken_at.map(|number| format!(" at event {number}"));
@@ -92,19 +103,13 @@ async fn verify(context: &Context, expect_head: Option<String>) -> Result<Exit, 
             at.unwrap_or_default()
         ));
     }
-    let verdict = Verdict {
+    Ok(Verdict {
         whole: problems.is_empty(),
         events: chain.events,
         head: hex::encode(chain.head),
         broken_at: chain.broken.as_ref().map(|(number, _)| *number),
         problems,
         server,
-    };
-    context.output.show(&verdict, || text(&verdict))?;
-    Ok(if verdict.whole {
-        Exit::Success
-    } else {
-        Exit::AuditBroken
     })
 }
 

@@ -6,7 +6,7 @@ use slipway_client::testing::{Reply, Server};
 use slipway_domain::event::{Actor, GENESIS, NewEvent, chain_hash};
 
 /// A chain of `n` events as the API hands it out.
-fn chain(n: i64) -> Vec<Value> {
+pub(crate) fn chain(n: i64) -> Vec<Value> {
     let mut previous = GENESIS;
     (1..=n)
         .map(|number| {
@@ -25,7 +25,7 @@ fn chain(n: i64) -> Vec<Value> {
         .collect()
 }
 
-fn head(events: &[Value]) -> String {
+pub(crate) fn head(events: &[Value]) -> String {
     let last = events
         .last()
         .map(|event| event["hash"].as_str().unwrap().to_owned());

@@ -11,4 +11,5 @@ mod exits;
 mod flake;
 mod login;
 mod reference;
+mod verify;
 mod watch;

@@ -1,0 +1,23 @@
+//! Arguments of `slipway verify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What to check, and for how long.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Check this stack of this host; may be given several times. When left out: the API at --url if that is given, else
+    /// all stacks of this host, else the API of the last login
+    #[arg(long = "stack", value_name = "NAME")]
+    pub stacks: Vec<String>,
+    /// Where this host's stacks are described
+    #[arg(long, value_name = "FOLDER", default_value = "/etc/slipway/stacks")]
+    pub stacks_dir: PathBuf,
+    /// The status page of `slipway-backup exporter`; when left out, what the stack's description says
+    #[arg(long, value_name = "URL")]
+    pub backup_url: Option<String>,
+    /// Seconds that each check may take; all run at once
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub timeout: u64,
+}

@@ -1,0 +1,179 @@
+//! What every host runs, against the release that it should.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use slipway_client::{Client, ClientError};
+use slipway_domain::{Phase, RolloutState, StepState, StorePath};
+use slipway_wire::fleet::{Environment, Host, HostQuery};
+use slipway_wire::page::MAX_LIMIT;
+use slipway_wire::release::Release;
+use slipway_wire::rollout::RolloutQuery;
+
+use super::{Check, Line};
+use crate::Failure;
+use crate::text::ago;
+
+/// Clocks that are further apart than this break certificates and logs.
+const NOTABLE_SKEW_SECONDS: i64 = 30;
+/// A rollout that succeeded is looked for this many pages back.
+const PAGES: usize = 4;
+
+/// A line for every host that is not retired.
+pub async fn check(client: &Client, of: &str, now: DateTime<Utc>) -> Vec<Line> {
+    match look(client, of, now).await {
+        Ok(lines) => lines,
+        Err(error) => vec![Check::new("hosts", of).unknown_by(&Failure::from(error))],
+    }
+}
+
+async fn look(client: &Client, of: &str, now: DateTime<Utc>) -> Result<Vec<Line>, ClientError> {
+    let hosts = client.hosts(&HostQuery::default()).await?;
+    let mut hosts: Vec<Host> = hosts
+        .into_iter()
+        .filter(|host| host.retired_at.is_none())
+        .collect();
+    hosts.sort_by(|a, b| (&a.environment, &a.name).cmp(&(&b.environment, &b.name)));
+    if hosts.is_empty() {
+        return Ok(vec![Check::new("hosts", of).not_checked(
+            "no host is registered",
+            "slipway host create NAME --env ENV",
+        )]);
+    }
+    let mut releases = BTreeMap::new();
+    let mut environments = BTreeMap::new();
+    for environment in client.environments().await? {
+        let release = newest(client, &environment).await?;
+        releases.insert(environment.name.clone(), release);
+        environments.insert(environment.name.clone(), environment);
+    }
+    Ok(hosts
+        .iter()
+        .map(|host| {
+            let release = releases.get(&host.environment).and_then(Option::as_ref);
+            judge(host, environments.get(&host.environment), release, now)
+        })
+        .collect())
+}
+
+/// The release of the newest rollout that succeeded: what all its hosts committed.
+async fn newest(client: &Client, environment: &Environment) -> Result<Option<Release>, ClientError> {
+    let mut query = RolloutQuery {
+        environment: Some(environment.name.clone()),
+        after: None,
+        limit: Some(MAX_LIMIT),
+    };
+    for _ in 0..PAGES {
+        let page = client.rollouts(&query).await?;
+        let found = page
+            .items
+            .iter()
+            .find(|rollout| rollout.state == RolloutState::Succeeded);
+        if let Some(rollout) = found {
+            return client.release(rollout.release).await.map(Some);
+        }
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn judge(
+    host: &Host,
+    environment: Option<&Environment>,
+    release: Option<&Release>,
+    now: DateTime<Utc>,
+) -> Line {
+    let check = Check::new("host", host.name.as_str());
+    let env = &host.environment;
+    let agent = "on the host: systemctl status slipway-agent; slipway-agent status";
+    let open = environment.and_then(|environment| environment.open_rollout);
+    if !host.online {
+        return check.fail(
+            format!("offline, last seen {}", ago(now, host.last_seen_at)),
+            agent,
+        );
+    }
+    let stuck = host.report.as_ref().filter(|report| report.phase == Phase::Stuck);
+    if let Some(report) = stuck {
+        let why = report
+            .message
+            .as_deref()
+            .unwrap_or("the prior could not be put back");
+        return check.fail(format!("stuck: {why}"), agent);
+    }
+    if let Some(step) = host.step.as_ref().filter(|step| is_unsettled(step.state)) {
+        let seen = format!("an attempt is {} in rollout {}", step.state, step.rollout);
+        return if open == Some(step.rollout) {
+            check.warn(seen, format!("wait for its end: slipway rollout watch {env}"))
+        } else {
+            check.fail(format!("{seen}, which is over"), agent)
+        };
+    }
+    let Some(release) = release else {
+        return check.not_checked(
+            format!("no rollout has succeeded in {env} yet"),
+            format!("slipway rollout start {env} RELEASE --watch"),
+        );
+    };
+    let Some(wanted) = release.closures.get(&host.name) else {
+        return check.warn(
+            format!("release {} has nothing for it", release.id),
+            format!(
+                "slipway release create with {} in it, then slipway rollout start {env}",
+                host.name
+            ),
+        );
+    };
+    let Some(live) = &host.live else {
+        return check.fail("its agent sees no live system", agent);
+    };
+    if live != wanted {
+        let seen = format!(
+            "runs {}, release {} says {}",
+            live.short(),
+            release.id,
+            wanted.short()
+        );
+        return match open {
+            Some(id) => check.warn(
+                format!("{seen}; rollout {id} is under way"),
+                format!("wait for its end: slipway rollout watch {env}"),
+            ),
+            None => check.fail(
+                seen,
+                format!("slipway rollout start {env} {} --watch", release.id),
+            ),
+        };
+    }
+    let seen = format!("{} of release {}", live.short(), release.id);
+    if host.boot_default.as_ref() != Some(live) {
+        let boot = host.boot_default.as_ref().map(StorePath::short);
+        let boot = boot.unwrap_or_else(|| "something unknown".to_owned());
+        return check.warn(
+            format!("{seen}, but the next boot would run {boot}"),
+            format!("slipway rollout start {env} {} --watch", release.id),
+        );
+    }
+    match host.clock_skew_seconds {
+        Some(seconds) if seconds.abs() > NOTABLE_SKEW_SECONDS => check.warn(
+            format!("{seen}, but its clock is {seconds:+} s off"),
+            "set its clock: timedatectl timesync-status",
+        ),
+        _ => check.ok(seen),
+    }
+}
+
+/// Whether the step has touched its host and is neither committed nor taken back.
+const fn is_unsettled(state: StepState) -> bool {
+    matches!(
+        state,
+        StepState::Activating
+            | StepState::Verifying
+            | StepState::Verified
+            | StepState::Reverting
+            | StepState::Stuck
+    )
+}

@@ -1,0 +1,205 @@
+//! `/etc/slipway/stacks/<name>.json`: what a host says of its stacks. The NixOS modules write it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::{Failure, files};
+
+/// The one version there is.
+const VERSION: u32 = 1;
+
+/// One stack of this host. Unknown fields are refused: a check that is not made must not look like one that passed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stack {
+    /// Of this form: 1.
+    pub version: u32,
+    /// The stack's name, and the file's.
+    pub name: String,
+    /// Whether it is Slipway's own: only that one has hosts and an audit log.
+    #[serde(default)]
+    pub control_plane: bool,
+    /// The name that it serves; none without a proxy.
+    pub domain: Option<String>,
+    /// The address that clients use; none without a proxy.
+    pub url: Option<String>,
+    /// The PEM file of the CA that signed its certificate, when that is no public one.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+    /// Its api.
+    pub api: Api,
+    /// Its worker.
+    pub worker: Worker,
+    /// Its backup; none when it has none.
+    pub backup: Option<Backup>,
+    /// Units that must be active.
+    pub units: Vec<String>,
+}
+
+/// The api's replicas.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Api {
+    /// Their Unix sockets.
+    pub sockets: Vec<PathBuf>,
+    /// Their metrics' addresses.
+    pub metrics: Vec<String>,
+}
+
+/// The worker's replicas.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Worker {
+    /// Their metrics' addresses.
+    pub metrics: Vec<String>,
+}
+
+/// Where to ask about backups.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Backup {
+    /// The status page of `slipway-backup exporter`.
+    pub status_url: String,
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+impl Stack {
+    /// All stacks in the folder, by name; none when there is no such folder.
+    pub fn all(folder: &Path) -> Result<Vec<Self>, Failure> {
+        let mut names = Self::names(folder)?;
+        names.sort();
+        names.iter().map(|name| Self::load(folder, name)).collect()
+    }
+
+    /// The stack of this name.
+    pub fn named(folder: &Path, name: &str) -> Result<Self, Failure> {
+        let names = Self::names(folder)?;
+        if !names.iter().any(|known| known == name) {
+            let help = if names.is_empty() {
+                format!(
+                    "{} describes none; run it on a host with stacks, or leave --stack out",
+                    folder.display()
+                )
+            } else {
+                format!("there are: {}", names.join(", "))
+            };
+            return Err(Failure::usage(format!("this host has no stack `{name}`")).help(help));
+        }
+        Self::load(folder, name)
+    }
+
+    fn names(folder: &Path) -> Result<Vec<String>, Failure> {
+        let failed = |error: &io::Error| {
+            Failure::usage(format!("cannot read the folder {}: {error}", folder.display()))
+        };
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(failed(&error)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(|error| failed(&error))?.file_name();
+            let name = name.to_string_lossy();
+            names.extend(name.strip_suffix(".json").map(str::to_owned));
+        }
+        names.sort();
+        Ok(names)
+    }
+
+    fn load(folder: &Path, name: &str) -> Result<Self, Failure> {
+        let path = folder.join(format!("{name}.json"));
+        let text = files::read(&path, "description of a stack")?;
+        parse(&text, name).map_err(|problem| {
+            Failure::usage(format!(
+                "{} is no description of a stack: {problem}",
+                path.display()
+            ))
+            .help(
+                "the NixOS modules write it: switch the host to a system of the same version as this slipway",
+            )
+        })
+    }
+}
+
+fn parse(text: &str, name: &str) -> Result<Stack, String> {
+    let Versioned { version } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if version != VERSION {
+        return Err(format!(
+            "it has version {version}, and this slipway knows {VERSION}"
+        ));
+    }
+    let stack: Stack = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if stack.name != name {
+        return Err(format!(
+            "its name is `{}`, and the file's is `{name}`",
+            stack.name
+        ));
+    }
+    if let Some(path) = stack
+        .api
+        .sockets
+        .iter()
+        .chain(&stack.ca_file)
+        .find(|path| !path.is_absolute())
+    {
+        return Err(format!("`{}` is no absolute path", path.display()));
+    }
+    let urls = stack
+        .url
+        .iter()
+        .chain(&stack.api.metrics)
+        .chain(&stack.worker.metrics);
+    let status = stack.backup.iter().map(|backup| &backup.status_url);
+    for url in urls.chain(status) {
+        super::endpoints::split(url).map_err(|failure| failure.detail().to_owned())?;
+    }
+    Ok(stack)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{
+        "version": 1, "name": "shop", "domain": "shop.example.com", "url": "https://shop.example.com",
+        "api": {"sockets": ["/run/slipway/shop/api-1.sock"], "metrics": ["http://127.0.0.1:9100/metrics"]},
+        "worker": {"metrics": []}, "backup": {"statusUrl": "http://127.0.0.1:9103/status?stack=shop"},
+        "units": ["shop.target"]
+    }"#;
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let stack = parse(GOOD, "shop").unwrap();
+        assert!(!stack.control_plane && stack.ca_file.is_none());
+        for (from, to, said) in [
+            (
+                "\"version\": 1",
+                "\"version\": 2",
+                "version 2, and this slipway knows 1",
+            ),
+            ("\"version\": 1,", "", "missing field `version`"),
+            ("\"units\"", "\"unit\"", "unknown field `unit`"),
+            ("\"backup\"", "\"backups\"", "unknown field `backups`"),
+            ("\"/run/slipway", "\"run/slipway", "is no absolute path"),
+            (":9100/", ":99100/", "its port is not a number from 1 to 65535"),
+            ("https://shop", "https//shop", "it has no scheme"),
+            ("[\"shop.target\"]", "\"shop.target\"", "expected a sequence"),
+        ] {
+            let problem = parse(&GOOD.replacen(from, to, 1), "shop").unwrap_err();
+            assert!(problem.contains(said), "{problem}");
+        }
+        assert!(
+            parse(GOOD, "store")
+                .unwrap_err()
+                .contains("the file's is `store`")
+        );
+    }
+}

@@ -1,0 +1,291 @@
+//! The certificate of a site, checked here and not by what the client happens to accept.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    SupportedProtocolVersion,
+};
+use slipway_client::Cause;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::{Check, Line};
+use crate::text::instant;
+
+/// Fewer days than this are warned of: ACME renews with 30 left, so it has failed for a while.
+const WARN_DAYS: i64 = 21;
+/// Fewer days than this fail.
+const FAIL_DAYS: i64 = 7;
+/// The bisection looks this far.
+const HORIZON: Duration = Duration::from_hours(100 * 365 * 24);
+
+/// What is looked at.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// What the lines call it.
+    pub of: String,
+    /// The name, or the address.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// Trusted besides the machine's own.
+    pub ca_pem: Vec<u8>,
+}
+
+/// Why there was no handshake.
+enum Refused {
+    Tls(rustls::Error),
+    Io(io::Error),
+    TimedOut,
+}
+
+/// The certificate, and the versions of TLS.
+pub async fn check(target: Target, limit: Duration, now: DateTime<Utc>) -> Vec<Line> {
+    let certificate = Check::new("certificate", &target.of);
+    let versions = Check::new("tls versions", &target.of);
+    // An IPv6 address stands in brackets in a URL.
+    let host = target.host.trim_matches(['[', ']']).to_owned();
+    let Ok(name) = ServerName::try_from(host.clone()) else {
+        let what = format!("`{host}` can be in no certificate");
+        return vec![certificate.fail(what, "use a name or an address that a certificate can be for")];
+    };
+    let roots = match roots(&target.ca_pem) {
+        Ok(roots) => roots,
+        Err(line) => {
+            return vec![certificate.not_checked(
+                line,
+                "install the CA certificates of the distribution (ca-certificates), or name a CA file: --ca-file",
+            )];
+        }
+    };
+    let shake = |version| shake(&host, target.port, name.clone(), version, limit);
+    let (new, old) = tokio::join!(shake(&TLS13), shake(&TLS12));
+    let seen = match (&new, &old) {
+        (Ok(_), Ok(_)) => versions.ok("1.3 and 1.2"),
+        (Ok(_), Err(_)) => versions.ok("1.3; 1.2 is refused"),
+        (Err(_), Ok(_)) => versions.warn(
+            "1.2; 1.3 is refused",
+            "allow TLS 1.3 in the proxy: ssl_protocols TLSv1.2 TLSv1.3",
+        ),
+        (Err(_), Err(_)) => versions.fail(
+            "neither 1.3 nor 1.2 could be spoken",
+            "see the certificate above; the port must be the HTTPS one, with TLS 1.2 or 1.3",
+        ),
+    };
+    let chain = match (new, old) {
+        (Ok(chain), _) | (_, Ok(chain)) => chain,
+        (Err(refused), _) => return vec![refused.line(certificate), seen],
+    };
+    vec![judge(certificate, &chain, &name, roots, now), seen]
+}
+
+impl Refused {
+    fn line(self, check: Check) -> Line {
+        let cause = match self {
+            Self::TimedOut => Cause::TimedOut,
+            Self::Tls(error) => Cause::of_tls(&error),
+            Self::Io(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => Cause::Refused,
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Cause::NoRoute,
+                // The resolver's errors have no kind of their own.
+                _ if error.to_string().starts_with("failed to lookup") => Cause::Dns,
+                _ => Cause::Closed,
+            },
+        };
+        check.fail(format!("none was seen: {cause}"), cause.help())
+    }
+}
+
+/// The machine's own CAs, and those given.
+fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    roots.add_parsable_certificates(found.certs);
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| "the extra CA is no PEM certificate".to_owned())?;
+        roots
+            .add(certificate)
+            .map_err(|_| "the extra CA is no certificate".to_owned())?;
+    }
+    if roots.is_empty() {
+        return Err("this machine knows no CA".to_owned());
+    }
+    Ok(roots)
+}
+
+fn judge(
+    check: Check,
+    chain: &[CertificateDer<'static>],
+    name: &ServerName<'static>,
+    roots: RootCertStore,
+    now: DateTime<Utc>,
+) -> Line {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build() {
+        Ok(verifier) => verifier,
+        Err(error) => return check.not_checked(error.to_string(), "name a CA file: --ca-file"),
+    };
+    let Some((leaf, rest)) = chain.split_first() else {
+        return check.fail("the server sent none", Cause::Certificate.help());
+    };
+    let at = |time: u64| {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
+        verifier.verify_server_cert(leaf, rest, name, &[], time)
+    };
+    let today = u64::try_from(now.timestamp()).unwrap_or_default();
+    if let Err(error) = at(today) {
+        return refused(check, &error, now);
+    }
+    // The whole chain has an end: that of what in it ends first, which is not always the site's own certificate.
+    let (mut good, mut bad) = (today, today + HORIZON.as_secs());
+    if at(bad).is_ok() {
+        return check.ok("trusted for over 100 years");
+    }
+    while bad - good > 1 {
+        let middle = good + (bad - good) / 2;
+        if at(middle).is_ok() {
+            good = middle;
+        } else {
+            bad = middle;
+        }
+    }
+    let end = i64::try_from(good)
+        .ok()
+        .and_then(|end| DateTime::from_timestamp(end, 0));
+    let end = end.unwrap_or(DateTime::<Utc>::MAX_UTC);
+    let days = (end - now).num_days();
+    let seen = format!("trusted, {days} days left (until {})", instant(end));
+    let cure = "renew it: with ACME look at systemctl status 'acme-*'; a given one must be replaced and nginx reloaded";
+    match days {
+        ..FAIL_DAYS => check.fail(seen, cure),
+        FAIL_DAYS..WARN_DAYS => check.warn(seen, cure),
+        _ => check.ok(seen),
+    }
+}
+
+fn refused(check: Check, error: &rustls::Error, now: DateTime<Utc>) -> Line {
+    let cause = Cause::of_tls(error);
+    let when = |time: &UnixTime| {
+        let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        DateTime::from_timestamp(seconds, 0).unwrap_or(now)
+    };
+    let seen = match error {
+        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
+            let end = when(not_after);
+            format!("expired {} days ago ({})", (now - end).num_days(), instant(end))
+        }
+        rustls::Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+            format!("not valid before {}", instant(when(not_before)))
+        }
+        _ => cause.to_string(),
+    };
+    check.fail(seen, cause.help())
+}
+
+/// A handshake and nothing else: nothing is sent over the connection, so that any certificate may be looked at.
+async fn shake(
+    host: &str,
+    port: u16,
+    name: ServerName<'static>,
+    version: &'static SupportedProtocolVersion,
+    limit: Duration,
+) -> Result<Vec<CertificateDer<'static>>, Refused> {
+    let seen = Arc::new(Seen::new());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&seen.provider))
+        .with_protocol_versions(&[version])
+        .map_err(Refused::Tls)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::clone(&seen) as Arc<dyn ServerCertVerifier>)
+        .with_no_client_auth();
+    let connect = async {
+        let stream = TcpStream::connect((host, port)).await?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    };
+    match tokio::time::timeout(limit, connect).await {
+        Err(_) => Err(Refused::TimedOut),
+        Ok(Err(error)) => Err(match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(error) => Refused::Tls(rustls::Error::clone(error)),
+            None => Refused::Io(error),
+        }),
+        Ok(Ok(_)) => Ok(std::mem::take(
+            &mut *seen.chain.lock().unwrap_or_else(PoisonError::into_inner),
+        )),
+    }
+}
+
+/// Takes any certificate and keeps it: it is judged afterwards.
+#[derive(Debug)]
+struct Seen {
+    provider: Arc<CryptoProvider>,
+    chain: Mutex<Vec<CertificateDer<'static>>>,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self {
+            provider: Arc::new(ring::default_provider()),
+            chain: Mutex::new(Vec::new()),
+        }
+    }
+}
+
+impl ServerCertVerifier for Seen {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let chain = std::iter::once(end_entity).chain(intermediates);
+        let chain = chain.map(|der| der.clone().into_owned()).collect();
+        *self.chain.lock().unwrap_or_else(PoisonError::into_inner) = chain;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    // That the server has the certificate's key is proved in every handshake.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

@@ -1,0 +1,154 @@
+//! On a host: what its stacks' descriptions lead to.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use slipway_client::testing::{Certificate, Reply, Server};
+
+use super::{expect, well};
+use crate::common::{Ran, Slipway};
+
+/// A replica's socket that answers everybody with this.
+fn listen(path: &Path, answer: &'static str) {
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            // Read first, or the answer is lost to a reset.
+            let _ = stream.read(&mut [0; 1024]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+}
+
+/// A `systemctl` that says these words.
+fn systemctl(slipway: Slipway, script: &str) -> Slipway {
+    let bin = slipway.home.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    let file = bin.join("systemctl");
+    fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!(
+        "{}:{}",
+        bin.display(),
+        std::env::var_os("PATH").unwrap().to_string_lossy()
+    );
+    slipway.env("PATH", &path)
+}
+
+fn describe(slipway: &Slipway, name: &str, stack: &Value) {
+    let folder = slipway.home.path().join("stacks");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("{name}.json")), stack.to_string()).unwrap();
+}
+
+fn run(slipway: &Slipway, more: &[&str]) -> (Ran, Vec<Value>) {
+    let ran = slipway.run(&[&["verify", "--json", "--stacks-dir", "stacks"], more].concat());
+    let lines = ran.json()["checks"].as_array().unwrap().clone();
+    (ran, lines)
+}
+
+#[test]
+fn a_stack_is_looked_at_from_both_sides() {
+    let server = Server::start_tls(Certificate::Good, well);
+    let inner = Server::start(|seen| match seen.path.as_str() {
+        "/metrics" => Reply::text(200, "text/plain", "# HELP a b\n"),
+        _ => well(seen),
+    });
+    let slipway = systemctl(Slipway::new(), "echo active; echo active");
+    let home = slipway.home.path();
+    fs::write(home.join("ca.pem"), server.ca_pem()).unwrap();
+    listen(
+        &home.join("api-1.sock"),
+        "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+    );
+    listen(
+        &home.join("api-2.sock"),
+        "HTTP/1.1 503 Service Unavailable\r\n\r\n",
+    );
+    let metrics = format!("{}/metrics", inner.url());
+    let stack = json!({
+        "version": 1, "name": "slipway", "controlPlane": true, "domain": "localhost", "url": server.url(),
+        "caFile": home.join("ca.pem"),
+        "api": {"sockets": [home.join("api-1.sock"), home.join("api-2.sock"), home.join("api-3.sock")],
+                "metrics": [metrics]},
+        "worker": {"metrics": ["http://127.0.0.1:1/metrics"]},
+        "backup": {"statusUrl": format!("{}/status?stack=slipway", inner.url())},
+        "units": ["slipway-api-1.service", "slipway.target"],
+    });
+    describe(&slipway, "slipway", &stack);
+    let (ran, lines) = run(&slipway, &[]);
+    assert_eq!(ran.code, 30, "{ran:?}");
+    expect(&lines, "certificate", "ok", "trusted");
+    expect(&lines, "socket api-1", "ok", "live");
+    expect(&lines, "socket api-2", "fail", "answered 503");
+    expect(&lines, "socket api-3", "fail", "journalctl -u 'slipway-api-*'");
+    expect(&lines, "metrics api", "ok", &metrics);
+    expect(&lines, "metrics worker", "fail", "nothing listens there");
+    expect(&lines, "units", "ok", "2 active");
+    expect(&lines, "backup dump", "ok", "last 60m ago");
+    // The control plane's own host knows its address without a login; for the token there must be one.
+    expect(
+        &lines,
+        "hosts",
+        "not_checked",
+        &format!("not logged in to {}", server.url()),
+    );
+    assert_eq!(
+        inner
+            .seen()
+            .iter()
+            .filter(|seen| seen.query == "stack=slipway")
+            .count(),
+        1
+    );
+
+    let with_token = slipway.env("SLIPWAY_TOKEN", "slw_test");
+    expect(
+        &run(&with_token, &["--stack", "slipway"]).1,
+        "host",
+        "ok",
+        "of release",
+    );
+}
+
+#[test]
+fn a_team_s_own_stack_has_no_hosts_and_may_have_no_proxy() {
+    let slipway = systemctl(Slipway::new(), "echo active; echo failed; exit 3");
+    let stack = json!({
+        "version": 1, "name": "shop", "domain": null, "url": null, "api": {"sockets": [], "metrics": []},
+        "worker": {"metrics": []}, "backup": null, "units": ["shop.target", "shop-worker-1.service"],
+    });
+    describe(&slipway, "shop", &stack);
+    let (ran, lines) = run(&slipway, &[]);
+    expect(&lines, "units", "fail", "shop-worker-1.service is failed");
+    expect(
+        &lines,
+        "backup",
+        "warn",
+        "services.slipway.stacks.shop.backup.enable = true;",
+    );
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["check"] != "hosts" && line["check"] != "audit")
+    );
+    assert_eq!(ran.code, 30);
+}
+
+#[test]
+fn systemd_that_cannot_be_asked_is_no_good_news() {
+    let slipway = systemctl(Slipway::new(), "echo 'not booted with systemd' >&2; exit 1");
+    let stack = json!({
+        "version": 1, "name": "shop", "domain": null, "url": null, "api": {"sockets": [], "metrics": []},
+        "worker": {"metrics": []}, "backup": null, "units": ["shop.target"],
+    });
+    describe(&slipway, "shop", &stack);
+    let (ran, lines) = run(&slipway, &[]);
+    expect(&lines, "units", "not_checked", "where systemd runs");
+    assert_eq!(ran.code, 31);
+}
