@@ -1,4 +1,4 @@
-# What single crates need besides: completions of the command line, and what ./dev starts.
+# What single crates need besides: completions and man pages of the command line.
 pkgs: {
   slipway = {
     nativeBuildInputs = [ pkgs.installShellFiles ];
@@ -7,6 +7,8 @@ pkgs: {
         $out/bin/slipway completions $shell > slipway.$shell
       done
       installShellCompletion slipway.{bash,fish,zsh}
+      $out/bin/slipway man man
+      installManPage man/*
     '';
   };
 }

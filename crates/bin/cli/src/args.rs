@@ -111,4 +111,11 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Write a man page for each command into a folder
+    #[command(hide = true)]
+    Man {
+        /// Which folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }

@@ -6,6 +6,7 @@ mod environment;
 mod flake;
 mod host;
 mod login;
+mod man;
 mod release;
 mod rollout;
 mod secret;
@@ -47,6 +48,7 @@ pub async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
             clap_complete::generate(shell, &mut crate::command(), "slipway", &mut script);
             Output::stdout(&String::from_utf8_lossy(&script))?;
         }
+        Command::Man { folder } => man::write(&folder)?,
     }
     Ok(Exit::Success)
 }

@@ -79,7 +79,7 @@ pub fn markdown() -> String {
     page.push('\n');
     page.push_str(VERIFY);
     page.push_str("\n## Commands\n");
-    for command in root.get_subcommands() {
+    for command in root.get_subcommands().filter(|command| !command.is_hide_set()) {
         section(&mut page, command);
     }
     page

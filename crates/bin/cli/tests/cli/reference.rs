@@ -52,6 +52,39 @@ fn every_command_has_help_and_no_definition_is_wrong() {
 }
 
 #[test]
+fn every_command_has_a_man_page() {
+    fn pages(command: &clap::Command, name: &str, found: &mut Vec<String>) {
+        found.push(format!("{name}.1"));
+        for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+            pages(command, &format!("{name}-{}", command.get_name()), found);
+        }
+    }
+    let mut wanted = Vec::new();
+    pages(&slipway::command(), "slipway", &mut wanted);
+    wanted.sort();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("share/man");
+    let ran = Slipway::new().run(&["man", folder.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));
+    let entries = fs::read_dir(&folder).unwrap();
+    let mut found: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    found.sort();
+    assert_eq!(found, wanted);
+    let start = fs::read_to_string(folder.join("slipway-rollout-start.1")).unwrap();
+    assert!(start.contains(".TH slipway-rollout-start 1") && start.contains("strategy"));
+}
+
+#[test]
+fn man_pages_cannot_be_written_over_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let ran = Slipway::new().run(&["man", file.path().to_str().unwrap()]);
+    assert_ne!(ran.code, 0);
+    assert!(ran.stderr.contains("cannot write man pages to"), "{}", ran.stderr);
+}
+
+#[test]
 fn completions_name_the_commands() {
     let slipway = Slipway::new();
     for shell in ["bash", "zsh", "fish"] {
