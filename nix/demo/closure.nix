@@ -19,7 +19,18 @@ let
 
   script =
     builtins.replaceStrings
-      [ "@out@" "@host@" "@version@" "@address@" "@state@" "@run@" "@program@" "@tools@" "@health@" "@variant@" ]
+      [
+        "@out@"
+        "@host@"
+        "@version@"
+        "@address@"
+        "@state@"
+        "@run@"
+        "@program@"
+        "@tools@"
+        "@health@"
+        "@variant@"
+      ]
       [
         (builtins.placeholder "out")
         host
