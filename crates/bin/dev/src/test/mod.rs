@@ -2,5 +2,6 @@
 
 pub mod arrows;
 pub mod manifests;
+pub mod nix;
 pub mod sources;
 pub mod stages;

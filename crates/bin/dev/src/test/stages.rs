@@ -7,14 +7,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::nix::Nix;
 use crate::postgres::{Durability, Postgres};
 use crate::redis::Redis;
 use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
-use crate::test::{arrows, manifests, sources};
-use crate::{programs, sqlx};
+use crate::sqlx;
+use crate::test::{arrows, manifests, nix, sources};
 
 /// No stage may run for ever; a first build on two cores is the longest.
 const BOUND: Duration = Duration::from_hours(1);
@@ -27,12 +26,14 @@ pub enum Stage {
     Fmt,
     /// Who depends on whom, manifests, lengths of files
     Arrows,
-    /// Every .nix file parses
+    /// The flake: files parse, nix/lib keeps its tests, all outputs evaluate where inputs can be fetched
     Nix,
     /// cargo clippy, warnings denied
     Clippy,
     /// The committed .sqlx fits the queries and migrations
     Sqlx,
+    /// The workspace of templates/default: format, lints and tests
+    Template,
     /// Examples in the documentation
     Doc,
     /// All tests
@@ -41,12 +42,13 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order they run in.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Fmt,
         Self::Arrows,
         Self::Nix,
         Self::Clippy,
         Self::Sqlx,
+        Self::Template,
         Self::Doc,
         Self::Nextest,
     ];
@@ -58,6 +60,7 @@ impl Stage {
             Self::Nix => "nix",
             Self::Clippy => "clippy",
             Self::Sqlx => "sqlx",
+            Self::Template => "template",
             Self::Doc => "doc",
             Self::Nextest => "nextest",
         }
@@ -134,7 +137,7 @@ async fn perform(run: &Run, plan: &Plan, stage: Stage, servers: &mut Servers) ->
                 .await
         }
         Stage::Arrows => check_arrows(run, &plan.checkout).await,
-        Stage::Nix => check_nix(run, &plan.checkout).await,
+        Stage::Nix => nix::check(run, &plan.checkout).await,
         Stage::Clippy => {
             let spec = cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
             run.supervisor.run(spec.env("SQLX_OFFLINE", "true"), BOUND).await
@@ -142,6 +145,10 @@ async fn perform(run: &Run, plan: &Plan, stage: Stage, servers: &mut Servers) ->
         Stage::Sqlx => {
             let (postgres, _) = servers.start(run).await?;
             sqlx::run(run, postgres, &plan.checkout, sqlx::Action::Check).await
+        }
+        Stage::Template => {
+            let (postgres, _) = servers.start(run).await?;
+            check_template(run, postgres, &plan.checkout).await
         }
         Stage::Doc => {
             let spec = cargo(&["test", "--doc", "--workspace", "--quiet"]);
@@ -188,15 +195,31 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
     bail!("{} rules of the workspace are broken:{list}", found.len())
 }
 
-async fn check_nix(run: &Run, checkout: &Path) -> Result<()> {
-    let files = sources::files(checkout, &["nix"])?;
-    // A store of its own: parsing needs none, but Nix would create one at the root of the machine.
-    let nix = Nix::create(run).await?;
-    let spec = Spec::new("nix-parse", programs::find("nix-instantiate")?)
-        .args(["--parse"])
-        .args(files);
-    run.supervisor
-        .output(nix.with_build_env(spec), QUICK)
-        .await
-        .map(drop)
+/// What a team begins with must build and pass as our own crates do; with a target folder of its own, for its
+/// dependencies have other features than ours.
+async fn check_template(run: &Run, postgres: &Postgres, checkout: &Path) -> Result<()> {
+    let template = checkout.join("templates/default");
+    let target = checkout.join("target/template");
+    for args in [
+        &["fmt", "--all", "--check"][..],
+        &[
+            "clippy",
+            "--locked",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        &["test", "--locked", "--workspace", "--quiet"],
+    ] {
+        let spec = Spec::new(format!("template-{}", args[0]), "cargo")
+            .args(args)
+            .foreground()
+            .directory(&template)
+            .env("CARGO_TARGET_DIR", &target)
+            .env("DATABASE_URL", postgres.admin_url());
+        run.supervisor.run(spec, BOUND).await?;
+    }
+    Ok(())
 }
