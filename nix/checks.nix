@@ -20,14 +20,13 @@ let
     root = ../.;
     fileset = lib.fileset.fileFilter (file: file.hasExt "nix") ../.;
   };
-  # Shell that stands on its own; what is part of a derivation is tried out when that is built.
   scripts = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
       ../dev
       ../.ci/run
       ../.github/scripts
-      ./measure.sh
+      (lib.fileset.fileFilter (file: file.hasExt "sh") ../.)
     ];
   };
   check =
@@ -74,7 +73,7 @@ in
     checkPhase = ''
       runHook preCheck
       cargo sqlx migrate run --source crates/lib/store/migrations
-      cargo sqlx prepare --workspace --check -- --all-targets --all-features
+      cargo sqlx prepare --workspace --check -- --release --all-targets --all-features
       runHook postCheck
     '';
   });

@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154 # closure.nix gives the variables
 # Builder of closure.nix: puts its texts where an agent looks for them.
 set -eu
 mkdir -p "$out/bin" "$out/etc/slipway"

@@ -4,6 +4,8 @@
 #   boot    makes this closure the one that the next boot starts
 #   switch  both
 set -eu
+# closure.nix fills in what stands between @s.
+# shellcheck disable=SC2123
 PATH='@tools@'
 SLIPWAY_DEV_RUN='@run@'
 export PATH SLIPWAY_DEV_RUN
@@ -23,6 +25,7 @@ point() {
 
 # Each program is started without the lock's descriptor, or a service that outlives us would hold the lock.
 activate() {
+  # shellcheck disable=SC2194
   case '@variant@' in
     fails) die 'this closure is made to fail' ;;
     hangs) sleep 3600 9>&- ;;

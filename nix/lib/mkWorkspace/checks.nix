@@ -16,7 +16,7 @@
 let
   running = import ./services.nix { inherit lib pkgs services; };
   shared = built.shared // {
-    inherit (built) cargoArtifacts;
+    cargoArtifacts = built.checkArtifacts;
     src = sources.whole;
     doInstallCargoArtifacts = false;
   };

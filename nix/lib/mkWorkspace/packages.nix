@@ -21,7 +21,31 @@ let
     cargoExtraArgs = "--locked --workspace";
   };
 
-  cargoArtifacts = craneLib.buildDepsOnly (shared // { src = sources.whole; });
+  # What programs are linked with, and nothing else: who builds a program waits for no test library.
+  cargoArtifacts = craneLib.buildDepsOnly (
+    shared
+    // {
+      src = sources.whole;
+      buildPhaseCargoCommand = "cargoWithProfile build ${shared.cargoExtraArgs}";
+      doCheck = false;
+    }
+  );
+
+  # Put on top of them for the checks: the same seen by lints, and what only tests need.
+  checkArtifacts =
+    (craneLib.buildDepsOnly (
+      shared
+      // {
+        pname = "${common.pname}-checks";
+        src = sources.whole;
+        buildPhaseCargoCommand = ''
+          cargoWithProfile check ${shared.cargoExtraArgs} --all-targets
+          cargoWithProfile test ${shared.cargoExtraArgs} --no-run
+        '';
+        doCheck = false;
+      }
+    )).overrideAttrs
+      { inherit cargoArtifacts; };
 
   isWanted = crate: lib.any (bin: lib.elem bin wanted) crate.bins;
 
@@ -70,6 +94,11 @@ let
     );
 in
 {
-  inherit cargoArtifacts cargoVendorDir shared;
+  inherit
+    cargoArtifacts
+    checkArtifacts
+    cargoVendorDir
+    shared
+    ;
   packages = lib.mapAttrs (_: build) (lib.filterAttrs (_: isWanted) workspace.crates);
 }
