@@ -63,8 +63,8 @@ let
           capabilities = [
             "CAP_DAC_READ_SEARCH"
             "CAP_CHOWN"
-            "CAP_FOWNER"
           ];
+          systemCalls = [ "@chown" ];
           writable = [ "-/run/slipway/${name}" ];
         }
         // {

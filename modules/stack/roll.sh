@@ -5,99 +5,124 @@
 # alone exactly when it is the same run, or began after systemd loaded its units last.
 plan=$1
 state=$RUNTIME_DIRECTORY
-
-show() { systemctl show --value --property "$2" "$1"; }
+read -ra secret_files <<<"$ROLL_SECRETS"
 
 # Changed contents, not changed dates, roll: what decrypts secrets may write them anew on every switch.
 digest() {
-  # shellcheck disable=SC2086 # a list of paths without blanks
-  if [ -n "$ROLL_SECRETS" ]; then sha256sum -- $ROLL_SECRETS | sha256sum | cut -d ' ' -f 1; else echo none; fi
+  if [ "${#secret_files[@]}" -gt 0 ]; then sha256sum -- "${secret_files[@]}" | sha256sum | cut -d ' ' -f 1; else echo none; fi
 }
-
-record() { echo "$(show "$1" InvocationID) $2 $secrets" >"$state/$1"; }
 
 secrets_newer_than() {
-  # shellcheck disable=SC2086
-  [ -n "$ROLL_SECRETS" ] && [ -n "$(find -L $ROLL_SECRETS -newermt "$1")" ]
+  [ "${#secret_files[@]}" -gt 0 ] && [ -n "$(find -L "${secret_files[@]}" -newermt "$1")" ]
 }
 
-# Whether the unit must be started anew. Adopts one that is of the loaded unit without our doing.
+# What systemd says about a unit, into $active, $run, $started (of this boot, in microseconds) and $started_at (@seconds).
+look() {
+  local name value
+  active='' run='' started=0 started_at=@0
+  while IFS='=' read -r name value; do
+    case $name in
+      ActiveState) active=$value ;;
+      InvocationID) run=$value ;;
+      ExecMainStartTimestampMonotonic) started=$value ;;
+      ExecMainStartTimestamp) started_at=$value ;;
+    esac
+  done < <(systemctl show --timestamp=unix "$1" \
+    --property ActiveState,InvocationID,ExecMainStartTimestampMonotonic,ExecMainStartTimestamp)
+}
+
+record() {
+  look "$1"
+  echo "$run $2 $secrets" >"$state/$1"
+}
+
+# Whether the unit must be started anew. Adopts one that is of the loaded unit without our doing, as after boot.
 stale() {
-  local unit=$1 file=$2 invocation started
-  [ "$(show "$unit" ActiveState)" = active ] || return 0
-  invocation=$(show "$unit" InvocationID)
-  if [ "$(cat "$state/$unit" 2>/dev/null)" = "$invocation $file $secrets" ]; then return 1; fi
-  started=$(show "$unit" ExecMainStartTimestampMonotonic)
-  if [ "$started" -gt "$loaded" ] \
-    && ! grep -qs "^$invocation " "$state/$unit" \
-    && ! secrets_newer_than "$(systemctl show --timestamp=unix --value --property ExecMainStartTimestamp "$unit")"; then
+  local unit=$1 file=$2 known=
+  look "$unit"
+  [ "$active" = active ] || return 0
+  if [ -e "$state/$unit" ]; then known=$(<"$state/$unit"); fi
+  if [ "$known" = "$run $file $secrets" ]; then return 1; fi
+  if [ "${known%% *}" != "$run" ] && [ "$started" -gt "$loaded" ] && ! secrets_newer_than "$started_at"; then
     record "$unit" "$file"
     return 1
   fi
   return 0
 }
 
+give_up() {
+  local unit=$1
+  echo "$2; see: journalctl --unit $unit" >&2
+  systemctl status --no-pager --lines 5 "$unit" >&2 || true
+  echo "$loaded" >"$state/failed"
+  exit 1
+}
+
 restart() {
   local unit=$1 file=$2
   rm -f "$state/$unit"
-  if ! systemctl restart "$unit"; then
-    echo "$unit did not come up; see: journalctl --unit $unit" >&2
-    systemctl status --no-pager --lines 5 "$unit" >&2 || true
-    exit 1
-  fi
+  systemctl restart "$unit" || give_up "$unit" "$unit did not come up"
   record "$unit" "$file"
   echo "$unit is up to date"
 }
 
 # One more of the new unit, beside those that serve: what cannot start is found out before anything is stopped.
 try() {
-  local role=$1 unit=$ROLL_STACK-$1-trial.service
+  local role=$1 trial=$ROLL_STACK-$1-trial units
   case " $ROLL_TRIALS " in *" $role "*) ;; *) return 0 ;; esac
-  if ! systemctl restart "$unit"; then
-    echo "a new $role does not become ready, so no replica was touched; see: journalctl --unit $unit" >&2
-    systemctl status --no-pager --lines 5 "$unit" >&2 || true
-    systemctl stop "${unit%.service}.socket" 2>/dev/null || true
-    exit 1
+  units=("$trial.service")
+  if [ "$role" = api ]; then units+=("$trial.socket"); fi
+  if ! systemctl restart "$trial.service"; then
+    systemctl stop "${units[@]}"
+    give_up "$trial.service" "a new $role does not become ready, so no replica was touched"
   fi
-  systemctl stop "$unit"
-  systemctl stop "${unit%.service}.socket" 2>/dev/null || true
+  systemctl stop "${units[@]}"
   echo "the new $role becomes ready"
 }
 
 loaded=$(systemctl show --value --property UnitsLoadTimestampMonotonic)
 secrets=$(digest)
 
+# A switch first restarts this unit and then starts the target that wants it: once is enough to know.
+if [ "$(cat "$state/failed" 2>/dev/null)" = "$loaded" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
+  echo "it has just failed, and nothing has changed since" >&2
+  exit 1
+fi
+rm -f "$state/failed"
+
 while read -r role unit file; do
   if [ "$role" = migrate ] && stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi
 done <"$plan"
 
 for role in api worker; do
-  mapfile -t lines < <(grep "^$role " "$plan")
   todo=() replaced=
-  for line in "${lines[@]}"; do
-    read -r _ unit file <<<"$line"
-    if stale "$unit.service" "$file"; then
+  while read -r of unit file; do
+    if [ "$of" = "$role" ] && stale "$unit.service" "$file"; then
       todo+=("$unit.service $file")
-      if [ "$(show "$unit.service" ActiveState)" = active ]; then replaced=1; fi
+      if [ "$active" = active ]; then replaced=1; fi
     fi
-  done
+  done <"$plan"
   if [ -n "$replaced" ]; then try "$role"; fi
   for line in "${todo[@]}"; do
     read -r unit file <<<"$line"
     # systemd gives a socket that is open already no new owner.
-    socket=/run/slipway/$ROLL_STACK/${unit#"$ROLL_STACK-"}
-    socket=${socket%.service}.sock
+    socket=${unit#"$ROLL_STACK-"}
+    socket=/run/slipway/$ROLL_STACK/${socket%.service}.sock
     if [ -S "$socket" ]; then chown "$ROLL_SOCKET_OWNER" "$socket"; fi
     restart "$unit" "$file"
   done
 done
 
-# Replicas that the generation has no more; by now whoever spread the load knows that they go.
-systemctl list-units --all --plain --no-legend --full --type service,socket "$ROLL_STACK-*" | while read -r unit _; do
+# Replicas that the generation has no more. Last, so that who spreads the load has heard that they go.
+gone=()
+mapfile -t units < <(systemctl list-units --all --plain --no-legend --full --type service,socket "$ROLL_STACK-*" | cut -d ' ' -f 1)
+for unit in "${units[@]}"; do
   [[ $unit =~ ^"$ROLL_STACK"-(api|worker)-[0-9]+\.(service|socket)$ ]] || continue
-  if ! grep -q " ${unit%.*} " "$plan"; then
-    systemctl stop "$unit"
-    rm -f "$state/$unit"
-    echo "$unit is no more"
-  fi
+  grep -q " ${unit%.*} " "$plan" && continue
+  gone+=("$unit")
+  rm -f "$state/$unit"
 done
+if [ "${#gone[@]}" -gt 0 ]; then
+  systemctl stop "${gone[@]}"
+  echo "no more: ${gone[*]}"
+fi
