@@ -65,6 +65,8 @@ let
             "CAP_CHOWN"
           ];
           systemCalls = [ "@chown" ];
+          # `systemctl status` asks for the boot's id.
+          kernelFacts = true;
           writable = [ "-/run/slipway/${name}" ];
         }
         // {

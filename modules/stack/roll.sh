@@ -31,6 +31,11 @@ look() {
     --property ActiveState,InvocationID,ExecMainStartTimestampMonotonic,ExecMainStartTimestamp)
 }
 
+socket_of() {
+  local replica=${1%.*}
+  echo "/run/slipway/$ROLL_STACK/${replica#"$ROLL_STACK-"}.sock"
+}
+
 record() {
   look "$1"
   echo "$run $2 $secrets" >"$state/$1"
@@ -106,8 +111,7 @@ for role in api worker; do
   for line in "${todo[@]}"; do
     read -r unit file <<<"$line"
     # systemd gives a socket that is open already no new owner.
-    socket=${unit#"$ROLL_STACK-"}
-    socket=/run/slipway/$ROLL_STACK/${socket%.service}.sock
+    socket=$(socket_of "$unit")
     if [ -S "$socket" ]; then chown "$ROLL_SOCKET_OWNER" "$socket"; fi
     restart "$unit" "$file"
   done
@@ -124,5 +128,7 @@ for unit in "${units[@]}"; do
 done
 if [ "${#gone[@]}" -gt 0 ]; then
   systemctl stop "${gone[@]}"
+  # With the unit's file gone, systemd has forgotten to remove the socket.
+  for unit in "${gone[@]}"; do rm -f "$(socket_of "$unit")"; done
   echo "no more: ${gone[*]}"
 fi

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -78,15 +79,18 @@ pub(crate) async fn serve<S>(
             connection.as_mut().graceful_shutdown();
             tokio::time::timeout(LINGER, connection).await.ok()
         }
-        () = draining.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(FIRST_REQUEST, connection.as_mut()).await {
-                Ok(result) => Some(result),
-                Err(_) if activity.is_unused() => None,
+        () = draining.cancelled() => tokio::select! {
+            biased;
+            result = connection.as_mut() => Some(result),
+            // Not before: told while nothing was read yet, hyper closes the connection, and with it a request that is in
+            // the socket already.
+            () = activity.used() => {
+                connection.as_mut().graceful_shutdown();
                 // Bounded by the lifecycle, which knows the grace.
-                Err(_) => Some(connection.await),
+                Some(connection.await)
             }
-        }
+            () = tokio::time::sleep(FIRST_REQUEST) => None,
+        },
     };
     if let Some(Err(error)) = result {
         tracing::debug!(
@@ -101,6 +105,7 @@ pub(crate) async fn serve<S>(
 struct Activity {
     keepalive: Duration,
     state: Mutex<Doing>,
+    first_bytes: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -122,6 +127,7 @@ impl Activity {
             state: Mutex::new(Doing::Nothing {
                 since: Instant::now(),
             }),
+            first_bytes: Notify::new(),
         }
     }
 
@@ -141,6 +147,7 @@ impl Activity {
             },
             other => other,
         });
+        self.first_bytes.notify_one();
     }
 
     fn begin(self: &Arc<Self>) -> Busy {
@@ -148,8 +155,11 @@ impl Activity {
         Busy(Arc::clone(self))
     }
 
-    fn is_unused(&self) -> bool {
-        matches!(self.get(), Doing::Nothing { .. })
+    /// Waits until something was received.
+    async fn used(&self) {
+        while matches!(self.get(), Doing::Nothing { .. }) {
+            self.first_bytes.notified().await;
+        }
     }
 
     /// How long to wait before looking again; `None` when the time is over.
@@ -222,5 +232,59 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    fn connect(draining: &CancellationToken) -> DuplexStream {
+        let (client, server) = tokio::io::duplex(1024);
+        let router = Router::new().route("/", get(async || "hello"));
+        let keepalive = Duration::from_secs(5);
+        tokio::spawn(serve(server, Peer::Local, router, keepalive, draining.clone()));
+        client
+    }
+
+    async fn ask(client: &mut DuplexStream) -> String {
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_connection_made_just_before_the_stop_is_answered() {
+        let draining = CancellationToken::new();
+        draining.cancel();
+        // Nothing of it was read when the server learned that it stops.
+        let answer = ask(&mut connect(&draining)).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+        assert!(answer.contains("connection: close"), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_waits_for_its_first_request_is_answered() {
+        let draining = CancellationToken::new();
+        let mut client = connect(&draining);
+        tokio::task::yield_now().await;
+        draining.cancel();
+        tokio::time::sleep(FIRST_REQUEST / 10).await;
+        let answer = ask(&mut client).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_without_a_request_is_closed_when_the_server_stops() {
+        let draining = CancellationToken::new();
+        let mut client = connect(&draining);
+        draining.cancel();
+        let before = Instant::now();
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+        assert!(before.elapsed() <= FIRST_REQUEST * 2);
     }
 }
