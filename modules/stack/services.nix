@@ -120,10 +120,11 @@ let
             environment.METRICS_PORT = lib.last (lib.splitString ":" stack.metrics.addresses."${unit}.service");
             serviceConfig = {
               Restart = "always";
-              # 1 s after the first failure, a minute after the eighth in a row.
-              RestartSec = 1;
-              RestartSteps = 7;
-              RestartMaxDelaySec = 60;
+              # 0.1 s after the first failure, 15 s after the tenth. Not longer: systemd counts failures since the last
+              # start by hand or by a switch, however far apart, and who waits at the socket has the proxy's 45 s.
+              RestartSec = "100ms";
+              RestartSteps = 10;
+              RestartMaxDelaySec = 15;
             };
           }
         ];
