@@ -2,7 +2,10 @@
 { contract }:
 let
   inherit (contract) ports paths times;
-  seconds = number: "${toString number}s";
+  nginx = import ../lib/nginx.nix { inherit contract; };
+  inherit (nginx) seconds;
+  # The block's lines stand deeper than its first.
+  at = width: text: builtins.substring width (-1) (nginx.indent width text);
 in
 ''
   worker_processes auto;
@@ -10,9 +13,7 @@ in
   error_log stderr warn;
   events { worker_connections 8192; }
   http {
-      log_format json escape=json '{"time":"$time_iso8601","request_id":"$request_id","client":"$remote_addr",'
-          '"method":"$request_method","path":"$uri","status":$status,"seconds":$request_time,'
-          '"upstream":"$upstream_addr","upstream_status":"$upstream_status"}';
+      ${at 4 (nginx.logFormat "json")}
       access_log /dev/stdout json;
       client_body_temp_path /tmp/body;
       proxy_temp_path /tmp/proxy;
@@ -24,15 +25,13 @@ in
 
       # Replicas come and go: their addresses are asked for anew.
       resolver 127.0.0.11 valid=5s ipv6=off;
-      upstream api {
-          zone api 128k;
-          least_conn;
-          # A dead replica is asked again soon: a longer ban could take all of them out at once.
-          server api:${toString ports.api} resolve max_fails=1 fail_timeout=1s;
-          # Shorter than the api's own ${seconds times.keepaliveSeconds}, or a connection that is just closing would be used now and then.
-          keepalive 32;
-          keepalive_timeout ${seconds times.proxyKeepaliveSeconds};
-      }
+      ${at 4 (
+        nginx.upstream {
+          name = "api";
+          servers = [ "api:${toString ports.api}" ];
+          parameters = "resolve ";
+        }
+      )}
 
       server {
           listen ${toString ports.proxyHttp} default_server;
@@ -51,20 +50,11 @@ in
           http2 on;
           ssl_certificate /run/secrets/tls_certificate;
           ssl_certificate_key /run/secrets/tls_key;
-          ssl_protocols TLSv1.2 TLSv1.3;
-          ssl_session_cache shared:tls:10m;
-          ssl_session_tickets off;
+          ${at 8 nginx.tls}
           add_header Strict-Transport-Security "max-age=63072000" always;
           # Above the api's own limit: the api's refusal is a problem document, this one is not.
           client_max_body_size ${toString contract.proxy.bodyMiB}m;
-          proxy_http_version 1.1;
-          proxy_set_header Connection "";
-          proxy_set_header Host $http_host;
-          proxy_set_header X-Request-Id $request_id;
-          proxy_set_header X-Real-IP $remote_addr;
-          proxy_set_header X-Forwarded-For $remote_addr;
-          proxy_set_header X-Forwarded-Proto https;
-          proxy_connect_timeout ${seconds times.connectSeconds};
+          ${at 8 nginx.passing}
           # Above the ${seconds times.longPollSeconds} of a long poll.
           proxy_read_timeout ${seconds times.proxyReadSeconds};
           proxy_next_upstream error timeout http_502 http_503;

@@ -1,0 +1,100 @@
+# Parts of an nginx configuration that the modules and the compose file share, as text. Only builtins.
+{ contract }:
+let
+  inherit (builtins)
+    concatStringsSep
+    filter
+    isString
+    map
+    split
+    ;
+  inherit (contract) times;
+
+  seconds = number: "${toString number}s";
+  lines = concatStringsSep "\n";
+in
+{
+  inherit seconds;
+
+  # Every line of a text, indented; empty lines stay empty.
+  indent =
+    width: text:
+    let
+      space = concatStringsSep "" (builtins.genList (_: " ") width);
+    in
+    lines (map (line: if line == "" then "" else space + line) (filter isString (split "\n" text)));
+
+  # One object a line. Of the address only the path: a query may carry what must not be logged.
+  logFormat =
+    name:
+    lines [
+      "log_format ${name} escape=json '{\"time\":\"$time_iso8601\",\"request_id\":\"$request_id\",\"client\":\"$remote_addr\",'"
+      "    '\"method\":\"$request_method\",\"path\":\"$uri\",\"status\":$status,\"seconds\":$request_time,'"
+      "    '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\"}';"
+    ];
+
+  # `servers` are addresses as nginx has them, with `parameters` such as `resolve`.
+  upstream =
+    {
+      name,
+      servers,
+      parameters ? "",
+    }:
+    lines (
+      [
+        "upstream ${name} {"
+        "    zone ${name} 128k;"
+        "    least_conn;"
+        "    # A dead replica is asked again soon: a longer ban could take all of them out at once."
+      ]
+      ++ map (server: "    server ${server} ${parameters}max_fails=1 fail_timeout=1s;") servers
+      ++ [
+        "    # Shorter than the api's own ${seconds times.keepaliveSeconds}, or a connection that is just closing would be used now and then."
+        "    keepalive 32;"
+        "    keepalive_timeout ${seconds times.proxyKeepaliveSeconds};"
+        "}"
+      ]
+    );
+
+  # What a replica is told. Headers of the client that look like a proxy's are overwritten; `traceparent` passes.
+  passing = lines [
+    "proxy_http_version 1.1;"
+    "proxy_set_header Connection \"\";"
+    "proxy_set_header Host $http_host;"
+    "proxy_set_header X-Request-Id $request_id;"
+    "proxy_set_header X-Real-IP $remote_addr;"
+    "proxy_set_header X-Forwarded-For $remote_addr;"
+    "proxy_set_header X-Forwarded-Proto https;"
+    "proxy_connect_timeout ${seconds times.connectSeconds};"
+  ];
+
+  # What a server with TLS has. No parameters for finite-field Diffie-Hellman: all suites in use are of elliptic curves.
+  tls = lines [
+    "ssl_protocols TLSv1.2 TLSv1.3;"
+    "ssl_session_cache shared:tls:10m;"
+    "ssl_session_tickets off;"
+  ];
+
+  # An answer of the proxy's own as a problem document (RFC 9457), like those of the api.
+  problem =
+    {
+      status,
+      title,
+      detail,
+      headers ? [ ],
+    }:
+    lines (
+      [ "default_type application/problem+json;" ]
+      ++ headers
+      ++ [
+        "return ${toString status} '${
+          builtins.toJSON {
+            type = "about:blank";
+            inherit status title detail;
+          }
+        }';"
+      ]
+    );
+
+  inherit lines;
+}
