@@ -13,7 +13,7 @@ in
   error_log stderr warn;
   events { worker_connections 8192; }
   http {
-      ${at 4 (nginx.logFormat "json")}
+      ${at 4 (nginx.logFormat { name = "json"; })}
       access_log /dev/stdout json;
       client_body_temp_path /tmp/body;
       proxy_temp_path /tmp/proxy;
@@ -54,7 +54,7 @@ in
           add_header Strict-Transport-Security "max-age=63072000" always;
           # Above the api's own limit: the api's refusal is a problem document, this one is not.
           client_max_body_size ${toString contract.proxy.bodyMiB}m;
-          ${at 8 nginx.passing}
+          ${at 8 nginx.passing { }}
           # Above the ${seconds times.longPollSeconds} of a long poll.
           proxy_read_timeout ${seconds times.proxyReadSeconds};
           proxy_next_upstream error timeout http_502 http_503;

@@ -26,9 +26,12 @@ in
 
   # One object a line. Of the address only the path: a query may carry what must not be logged.
   logFormat =
-    name:
+    {
+      name,
+      requestId ? "$request_id",
+    }:
     lines [
-      "log_format ${name} escape=json '{\"time\":\"$time_iso8601\",\"request_id\":\"$request_id\",\"client\":\"$remote_addr\",'"
+      "log_format ${name} escape=json '{\"time\":\"$time_iso8601\",\"request_id\":\"${requestId}\",\"client\":\"$remote_addr\",'"
       "    '\"method\":\"$request_method\",\"path\":\"$uri\",\"status\":$status,\"seconds\":$request_time,'"
       "    '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\"}';"
     ];
@@ -57,22 +60,38 @@ in
     );
 
   # What a replica is told. Headers of the client that look like a proxy's are overwritten; `traceparent` passes.
-  passing = lines [
-    "proxy_http_version 1.1;"
-    "proxy_set_header Connection \"\";"
-    "proxy_set_header Host $http_host;"
-    "proxy_set_header X-Request-Id $request_id;"
-    "proxy_set_header X-Real-IP $remote_addr;"
-    "proxy_set_header X-Forwarded-For $remote_addr;"
-    "proxy_set_header X-Forwarded-Proto https;"
-    "proxy_connect_timeout ${seconds times.connectSeconds};"
-  ];
+  passing =
+    {
+      host ? "$http_host",
+      requestId ? "$request_id",
+    }:
+    lines [
+      "proxy_http_version 1.1;"
+      "proxy_set_header Connection \"\";"
+      "proxy_set_header Host ${host};"
+      "proxy_set_header X-Request-Id ${requestId};"
+      "proxy_set_header X-Real-IP $remote_addr;"
+      "proxy_set_header X-Forwarded-For $remote_addr;"
+      "proxy_set_header X-Forwarded-Proto https;"
+      "proxy_connect_timeout ${seconds times.connectSeconds};"
+    ];
 
   # What a server with TLS has. No parameters for finite-field Diffie-Hellman: all suites in use are of elliptic curves.
+  # No stapled OCSP answers either: the large authorities no longer give any.
   tls = lines [
     "ssl_protocols TLSv1.2 TLSv1.3;"
     "ssl_session_cache shared:tls:10m;"
     "ssl_session_tickets off;"
+  ];
+
+  # Suites of TLS 1.2, all with forward secrecy and authenticated encryption.
+  ciphers = builtins.concatStringsSep ":" [
+    "ECDHE-ECDSA-AES128-GCM-SHA256"
+    "ECDHE-RSA-AES128-GCM-SHA256"
+    "ECDHE-ECDSA-AES256-GCM-SHA384"
+    "ECDHE-RSA-AES256-GCM-SHA384"
+    "ECDHE-ECDSA-CHACHA20-POLY1305"
+    "ECDHE-RSA-CHACHA20-POLY1305"
   ];
 
   # An answer of the proxy's own as a problem document (RFC 9457), like those of the api.

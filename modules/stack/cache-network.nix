@@ -1,0 +1,209 @@
+# A stack's Redis across hosts: the one that has it listens with TLS, the others have a tunnel to it that looks like a
+# Redis of their own. Slipway's processes speak no TLS to Redis themselves, and a password must not cross a wire without.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  contract = import ../../nix/contract.nix;
+  externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
+  hardening = import ../../nix/lib/hardening.nix;
+  enabled = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+  serving = lib.filterAttrs (
+    _: stack: stack.cache.enable && stack.cache.network.listenAddress != null
+  ) enabled;
+  remote = lib.filterAttrs (_: stack: stack.cache.remote.address != null) enabled;
+  tunnel = name: "${name}-cache-tunnel";
+
+  pem =
+    whose: example: description:
+    mkOption {
+      type = types.nullOr externalPath;
+      default = null;
+      inherit example;
+      description = "A PEM file with ${whose} ${description}.";
+    };
+  authority = mkOption {
+    type = types.nullOr types.path;
+    default = null;
+    example = "/etc/slipway/fleet-ca.pem";
+    description = "A PEM file with the authority that the other end's certificate must come from.";
+  };
+  port = mkOption {
+    type = types.port;
+    default = contract.ports.redisTls;
+    example = 16379;
+    description = "The TCP port, for TLS only.";
+  };
+
+  networkOptions =
+    { name, config, ... }:
+    {
+      options.cache = {
+        network = {
+          inherit authority port;
+          listenAddress = mkOption {
+            type = types.nullOr types.str;
+            default = null;
+            example = "10.1.0.20";
+            description = ''
+              The private address where other hosts reach this Redis, over TLS and with a certificate of their own. Unset: it
+              has its socket only.
+            '';
+          };
+          certificate =
+            pem "this host's" "/run/agenix/db-certificate"
+              "certificate, readable by the user redis-NAME";
+          key = pem "that certificate's" "/run/agenix/db-key" "private key, readable by the user redis-NAME";
+        };
+        remote = {
+          inherit authority port;
+          address = mkOption {
+            type = types.nullOr types.str;
+            default = null;
+            example = "10.1.0.20";
+            description = "The host whose `cache.network` this host uses instead of a Redis of its own (`cache.enable = false`).";
+          };
+          name = mkOption {
+            type = types.str;
+            default = "";
+            example = "db.internal";
+            description = "The name that the other host's certificate must be for.";
+          };
+          certificate =
+            pem "this host's" "/run/agenix/app-certificate"
+              "certificate, which the other host asks for";
+          key = pem "that certificate's" "/run/agenix/app-key" "private key";
+        };
+      };
+      config = lib.mkIf (config.cache.remote.address != null) {
+        cache.socket = "/run/slipway-cache-tunnel/${name}/redis.sock";
+        environment.REDIS_HOST = config.cache.socket;
+        secrets.REDIS_PASSWORD = config.cache.passwordFile;
+        requires = [ "${tunnel name}.service" ];
+      };
+    };
+
+  configuration =
+    name: stack:
+    let
+      credential = what: "/run/credentials/${tunnel name}.service/${what}";
+    in
+    pkgs.writeText "${tunnel name}.conf" ''
+      foreground = quiet
+      debug = notice
+      pid =
+      [redis]
+      client = yes
+      accept = ${stack.cache.socket}
+      connect = ${stack.cache.remote.address}:${toString stack.cache.remote.port}
+      cert = ${credential "certificate"}
+      key = ${credential "key"}
+      CAfile = ${stack.cache.remote.authority}
+      verifyChain = yes
+      checkHost = ${stack.cache.remote.name}
+      sslVersionMin = TLSv1.2
+      TIMEOUTconnect = ${toString contract.times.connectSeconds}
+      TIMEOUTclose = 0
+    '';
+
+  tunnelUnit = name: stack: {
+    description = "${name}: tunnel to its Redis on ${stack.cache.remote.address}";
+    wantedBy = [ "multi-user.target" ];
+    after = [ "network.target" ];
+    unitConfig.StartLimitIntervalSec = 0;
+    serviceConfig = hardening { addresses = [ stack.cache.remote.address ]; } // {
+      ExecStartPre = "-${pkgs.coreutils}/bin/rm -f ${stack.cache.socket}";
+      ExecStart = "${lib.getExe pkgs.stunnel} ${configuration name stack}";
+      User = stack.user;
+      Group = stack.group;
+      LoadCredential = [
+        "certificate:${stack.cache.remote.certificate}"
+        "key:${stack.cache.remote.key}"
+      ];
+      RuntimeDirectory = "slipway-cache-tunnel/${name}";
+      RuntimeDirectoryMode = "0750";
+      Restart = "always";
+      RestartSec = 1;
+      MemoryMax = "128M";
+    };
+  };
+in
+{
+  options.services.slipway.stacks = mkOption {
+    type = types.attrsOf (types.submodule networkOptions);
+  };
+
+  config = {
+    assertions = lib.concatLists (
+      lib.mapAttrsToList (
+        name: stack:
+        let
+          option = what: "services.slipway.stacks.${name}.cache.${what}";
+          inherit (stack.cache) network remote;
+          complete = end: end.certificate != null && end.key != null && end.authority != null;
+        in
+        [
+          {
+            assertion = !(stack.cache.enable && remote.address != null);
+            message = "${option "enable"} and ${option "remote.address"} give this host two Redis instances: set ${option "enable"} = false, or leave the address out.";
+          }
+          {
+            assertion = network.listenAddress == null || complete network;
+            message = "${option "network.listenAddress"} is set without TLS: set ${option "network.certificate"}, key and authority as well.";
+          }
+          {
+            assertion =
+              network.listenAddress == null
+              || !(lib.elem network.listenAddress [
+                "0.0.0.0"
+                "::"
+                "*"
+              ]);
+            message = "${option "network.listenAddress"} is every address of this host: give its address in the private network.";
+          }
+          {
+            assertion =
+              network.listenAddress == null || !lib.hasPrefix "/run/slipway-cache/" stack.cache.passwordFile;
+            message = "${option "passwordFile"} is made on this host, so no other knows it: give all hosts of the stack one with the same content.";
+          }
+          {
+            assertion = remote.address == null || (complete remote && remote.name != "");
+            message = "${option "remote.address"} is set without TLS: set ${option "remote.name"}, certificate, key and authority as well.";
+          }
+          {
+            assertion = remote.address == null || !lib.hasPrefix "/run/slipway-cache/" stack.cache.passwordFile;
+            message = "${option "passwordFile"} is needed for ${option "remote.address"}: give the file with the password of the Redis there.";
+          }
+        ]
+      ) enabled
+    );
+
+    services.redis.servers = lib.mapAttrs (_: stack: {
+      bind = stack.cache.network.listenAddress;
+      settings = {
+        tls-port = stack.cache.network.port;
+        tls-cert-file = stack.cache.network.certificate;
+        tls-key-file = stack.cache.network.key;
+        tls-ca-cert-file = toString stack.cache.network.authority;
+        tls-auth-clients = true;
+        tls-protocols = "\"TLSv1.2 TLSv1.3\"";
+      };
+    }) serving;
+
+    systemd.services =
+      lib.mapAttrs' (name: stack: lib.nameValuePair (tunnel name) (tunnelUnit name stack)) remote
+      // lib.mapAttrs' (
+        name: _:
+        lib.nameValuePair "redis-${name}" {
+          wants = [ "network-online.target" ];
+          after = [ "network-online.target" ];
+          # Who may come is the firewall's to say (network.nix); of the rest each shows a certificate.
+          serviceConfig.IPAddressAllow = "any";
+        }
+      ) serving;
+  };
+}

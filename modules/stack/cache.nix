@@ -1,0 +1,208 @@
+# A Redis of the stack's own: on a socket, with a password, forgetting freely. Nothing in it is needed (docs/architecture.md).
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  contract = import ../../nix/contract.nix;
+  externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
+  stacks = lib.filterAttrs (
+    _: stack: stack.enable && stack.cache.enable
+  ) config.services.slipway.stacks;
+
+  unit = name: "redis-${name}";
+  made = name: "/run/slipway-cache/${name}/password";
+
+  cacheOptions =
+    { name, config, ... }:
+    let
+      inherit (config) cache;
+    in
+    {
+      options.cache = {
+        enable = mkOption {
+          type = types.bool;
+          default = true;
+          example = false;
+          description = ''
+            Whether this host runs a Redis for the stack. Without one (see also `cache.remote`) nothing is lost, but wake-ups
+            take up to 2 s.
+          '';
+        };
+        maxMemoryMiB = mkOption {
+          type = types.ints.positive;
+          default = contract.redis.maxMemoryMiB;
+          example = 1024;
+          description = "Memory in MiB that it fills before it forgets (maxmemory). It uses somewhat more in all.";
+        };
+        policy = mkOption {
+          type = types.enum [
+            "allkeys-lru"
+            "allkeys-lfu"
+            "allkeys-random"
+            "volatile-lru"
+            "volatile-lfu"
+            "volatile-ttl"
+            "noeviction"
+          ];
+          default = contract.redis.policy;
+          example = "allkeys-lfu";
+          description = "What it forgets when it is full (maxmemory-policy). With `noeviction` writes fail instead.";
+        };
+        passwordFile = mkOption {
+          type = externalPath;
+          default = made name;
+          defaultText = "/run/slipway-cache/NAME/password, made at random at every boot";
+          example = "/run/agenix/shop-redis";
+          description = ''
+            A file with the password, one word on one line, that both ends use. The default is made on the host itself and
+            never leaves it; give one when other hosts connect (`cache.network`).
+          '';
+        };
+        disabledCommands = mkOption {
+          type = types.listOf types.str;
+          default = [
+            "BGREWRITEAOF"
+            "BGSAVE"
+            "CONFIG"
+            "DEBUG"
+            "FAILOVER"
+            "FLUSHALL"
+            "KEYS"
+            "MIGRATE"
+            "MODULE"
+            "MONITOR"
+            "REPLICAOF"
+            "SAVE"
+            "SHUTDOWN"
+            "SLAVEOF"
+            "SWAPDB"
+          ];
+          example = [ "FLUSHALL" ];
+          description = ''
+            Commands that do not exist in this instance: those that would change or end it, copy it elsewhere, or stop it for
+            long. systemd stops it with a signal.
+          '';
+        };
+        socket = mkOption {
+          type = types.str;
+          internal = true;
+          readOnly = true;
+          description = "The path of the socket where this host's processes find the cache.";
+        };
+      };
+      config = lib.mkIf cache.enable {
+        cache.socket = "/run/${unit name}/redis.sock";
+        environment.REDIS_HOST = cache.socket;
+        secrets.REDIS_PASSWORD = cache.passwordFile;
+        requires = [
+          "${unit name}.service"
+        ]
+        ++ lib.optional (cache.passwordFile == made name) "${unit name}-password.service";
+      };
+    };
+
+  server = name: stack: {
+    enable = true;
+    # The socket alone; cache-network.nix adds a listener with TLS.
+    port = 0;
+    unixSocket = stack.cache.socket;
+    unixSocketPerm = 660;
+    save = [ ];
+    appendOnly = false;
+    # The journal has its standard output.
+    syslog = false;
+    logfile = "\"\"";
+    requirePassFile = stack.cache.passwordFile;
+    settings = {
+      maxmemory = "${toString stack.cache.maxMemoryMiB}mb";
+      maxmemory-policy = stack.cache.policy;
+      rename-command = map (command: "${command} \"\"") stack.cache.disabledCommands;
+    };
+  };
+
+  # The server takes the line as it is in the file: a blank or a quote would be another directive's argument.
+  usable = pkgs.writeShellScript "slipway-cache-password" ''
+    set -u
+    stack=$1 file=$2 option="services.slipway.stacks.$1.cache.passwordFile"
+    refuse() { echo "$option: $file $*" >&2; exit 1; }
+    [ -e "$file" ] || refuse "does not exist; put the password there (one word on one line), or leave the option out"
+    [ "$(wc -l < "$file")" -le 1 ] || refuse "has more than one line; put one word on one line there"
+    LC_ALL=C grep -Eqx '[!-~]{16,}' "$file" || refuse "is not one word of 16 or more printable characters; make one with: openssl rand -hex 32"
+    LC_ALL=C grep -q "[\"'#\\\\]" "$file" && refuse "has a quote, # or backslash, which Redis would misread; make one with: openssl rand -hex 32"
+    exit 0
+  '';
+in
+{
+  options.services.slipway.stacks = mkOption {
+    type = types.attrsOf (types.submodule cacheOptions);
+  };
+
+  config = lib.mkIf (stacks != { }) {
+    services.redis.servers = lib.mapAttrs server stacks;
+    # Redis asks for it, and without it a fork for a replica's copy can fail.
+    services.redis.vmOverCommit = lib.mkDefault true;
+
+    # Who is in the group may connect; the password is asked all the same.
+    users.users = lib.mkMerge (
+      lib.mapAttrsToList (name: stack: { ${stack.user}.extraGroups = [ (unit name) ]; }) stacks
+    );
+
+    systemd.services = lib.mkMerge (
+      lib.mapAttrsToList (
+        name: stack:
+        {
+          ${unit name} = {
+            after = lib.optional (stack.cache.passwordFile == made name) "${unit name}-password.service";
+            requires = lib.optional (stack.cache.passwordFile == made name) "${unit name}-password.service";
+            path = [
+              pkgs.coreutils
+              pkgs.gnugrep
+            ];
+            unitConfig.StartLimitIntervalSec = 0;
+            serviceConfig = {
+              ExecStartPre = lib.mkBefore [ "+${usable} ${name} ${stack.cache.passwordFile}" ];
+              Restart = lib.mkForce "always";
+              RestartSec = 1;
+              RestartSteps = 5;
+              RestartMaxDelaySec = 30;
+              # Beyond what nixpkgs' unit has. No address but its own machine's unless cache-network.nix adds some.
+              IPAddressDeny = "any";
+              ProtectProc = lib.mkDefault "invisible";
+              ProcSubset = lib.mkDefault "pid";
+              RemoveIPC = lib.mkDefault true;
+              DevicePolicy = lib.mkDefault "closed";
+              KeyringMode = lib.mkDefault "private";
+              # The limit of keys, and as much again for clients' buffers and fragmentation.
+              MemoryMax = "${toString (2 * stack.cache.maxMemoryMiB + 64)}M";
+            };
+          };
+        }
+        // lib.optionalAttrs (stack.cache.passwordFile == made name) {
+          "${unit name}-password" = {
+            description = "${name}: password of its Redis";
+            path = [
+              pkgs.coreutils
+              pkgs.openssl
+            ];
+            # A new one would be told to neither end that runs.
+            restartIfChanged = false;
+            serviceConfig = import ../../nix/lib/hardening.nix { capabilities = [ ]; } // {
+              Type = "oneshot";
+              RemainAfterExit = true;
+              RuntimeDirectory = "slipway-cache/${name}";
+              RuntimeDirectoryMode = "0700";
+              RuntimeDirectoryPreserve = true;
+            };
+            script = ''
+              [ -s ${made name} ] || { openssl rand -hex 32 > ${made name}.new && mv ${made name}.new ${made name}; }
+            '';
+          };
+        }
+      ) stacks
+    );
+  };
+}

@@ -1,0 +1,167 @@
+# nginx before a stack's replicas: TLS, limits, and nothing that the api does not have to see.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  contract = import ../../../nix/contract.nix;
+  nginx = import ../../../nix/lib/nginx.nix { inherit contract; };
+  serverOf = import ./server.nix { inherit lib; };
+  inherit (config.services.slipway) proxy;
+  inherit (config.services.nginx) user group;
+
+  stacks = lib.filterAttrs (
+    _: stack: stack.enable && stack.proxy.enable
+  ) config.services.slipway.stacks;
+  each = function: lib.mapAttrsToList (name: stack: function name stack.proxy) stacks;
+
+  everywhere = [ "0.0.0.0" ] ++ lib.optional config.networking.enableIPv6 "[::0]";
+  addressesOf = asked: if asked.listenAddresses == [ ] then everywhere else asked.listenAddresses;
+  addresses = lib.unique (lib.concatLists (each (_: addressesOf)));
+  quicAddresses = lib.unique (
+    lib.concatLists (each (_: asked: lib.optionals asked.http3 (addressesOf asked)))
+  );
+
+  # With several workers every one needs a socket of its own for UDP, which is said once an address.
+  listenQuic =
+    parameters: map (address: "listen ${address}:${toString contract.ports.https} quic${parameters};");
+
+  server = name: asked: {
+    serverName = asked.domain;
+    serverAliases = asked.aliases;
+    listenAddresses = addressesOf asked;
+    forceSSL = true;
+    # The method stays what it was.
+    redirectCode = 308;
+    enableACME = asked.tls.certificate == null;
+    sslCertificate = lib.mkIf (asked.tls.certificate != null) asked.tls.certificate;
+    sslCertificateKey = lib.mkIf (asked.tls.key != null) asked.tls.key;
+    extraConfig = (serverOf name asked).server {
+      listenQuic = lib.optionals asked.http3 (listenQuic "" (addressesOf asked));
+    };
+    inherit (serverOf name asked) locations;
+  };
+
+  ping = name: asked: {
+    serverName = "slipway-ping-${name}";
+    listen = [
+      {
+        addr = "127.0.0.1";
+        port = asked.pingPort;
+        ssl = false;
+      }
+    ];
+    locations = (serverOf name asked).ping;
+    extraConfig = "access_log off;";
+  };
+
+  # Names that nobody serves get no certificate and no answer.
+  unknown = {
+    serverName = "_";
+    default = true;
+    rejectSSL = true;
+    listenAddresses = addresses;
+    locations."/".return = "444";
+    extraConfig = nginx.lines (
+      listenQuic " reuseport default_server" quicAddresses ++ [ "access_log off;" ]
+    );
+  };
+
+  present = pkgs.writeShellScript "slipway-proxy-files" (
+    lib.concatStringsSep "\n" (
+      [ "missing=" ]
+      ++ lib.concatLists (
+        each (
+          name: asked:
+          lib.mapAttrsToList
+            (option: path: ''
+              [ -r ${lib.escapeShellArg path} ] || {
+                echo ${lib.escapeShellArg "services.slipway.stacks.${name}.proxy.${option}: the user ${user} cannot read ${path}; put the file there, readable by the group ${group}"} >&2
+                missing=1
+              }'')
+            (
+              lib.filterAttrs (_: path: path != null) {
+                "tls.certificate" = asked.tls.certificate;
+                "tls.key" = asked.tls.key;
+                "tls.clientAuthority" = asked.tls.clientAuthority;
+                "upstream.tls.authority" = asked.upstream.tls.authority;
+                "upstream.tls.certificate" = asked.upstream.tls.certificate;
+                "upstream.tls.key" = asked.upstream.tls.key;
+              }
+            )
+        )
+      )
+      ++ [ "[ -z \"$missing\" ]" ]
+    )
+  );
+in
+{
+  imports = [
+    ./options.nix
+    ./limits.nix
+    ./upstream.nix
+    ./assertions.nix
+    ./check.nix
+  ];
+
+  options.services.slipway.proxy.refuseUnknownNames = lib.mkOption {
+    type = lib.types.bool;
+    default = true;
+    example = false;
+    description = ''
+      Whether nginx refuses TLS handshakes for names that no server of this host has, and closes plain connections for
+      them without an answer. Switch it off on a host whose nginx has a default server of its own.
+    '';
+  };
+
+  config = lib.mkIf (stacks != { }) {
+    services.nginx = {
+      enable = true;
+      # A changed configuration is loaded without closing a socket; only another nginx is a restart.
+      enableReload = true;
+      serverTokens = lib.mkDefault false;
+      eventsConfig = lib.mkDefault "worker_connections 16384;";
+      # A long poll takes two connections. Workers of a configuration that is gone end after the longest of them.
+      appendConfig = ''
+        worker_processes auto;
+        worker_rlimit_nofile 65536;
+        worker_shutdown_timeout ${nginx.seconds (contract.times.requestSeconds + 10)};
+      '';
+      commonHttpConfig = lib.mkMerge (each (name: asked: (serverOf name asked).http));
+      virtualHosts = lib.mkMerge (
+        each (
+          name: asked: {
+            ${asked.domain} = server name asked;
+            "slipway-ping-${name}" = ping name asked;
+          }
+        )
+        ++ lib.optional proxy.refuseUnknownNames { slipway-unknown = unknown; }
+      );
+      preStart = "${present}";
+    };
+
+    systemd.services.nginx.serviceConfig.LogsDirectory = [ "nginx/stacks" ];
+    services.logrotate.settings = lib.mkMerge (
+      each (
+        name: asked:
+        lib.optionalAttrs asked.accessLog.enable {
+          "slipway-${name}" = {
+            files = [ "/var/log/nginx/stacks/${name}.json" ];
+            frequency = "daily";
+            maxsize = "1G";
+            rotate = asked.accessLog.days;
+            maxage = asked.accessLog.days;
+            su = "${user} ${group}";
+            missingok = true;
+            notifempty = true;
+            compress = true;
+            delaycompress = true;
+            postrotate = "[ ! -f /run/nginx/nginx.pid ] || kill -USR1 \"$(cat /run/nginx/nginx.pid)\"";
+          };
+        }
+      )
+    );
+  };
+}

@@ -1,0 +1,204 @@
+# What nginx is told for one stack, as text.
+{ lib }:
+let
+  contract = import ../../../nix/contract.nix;
+  nginx = import ../../../nix/lib/nginx.nix { inherit contract; };
+  inherit (nginx) lines seconds;
+  inherit (lib) optional optionals;
+in
+name: proxy:
+let
+  # Variables of nginx have no hyphen.
+  variable = what: "\$slipway_${what}_${lib.replaceStrings [ "-" "." ] [ "_" "_" ] name}";
+  zone = what: "slipway-${name}-${what}";
+  upstream = "slipway-${name}";
+
+  behind = proxy.trustedProxies != [ ];
+  requestId = if behind then variable "request_id" else "$request_id";
+  remote = lib.any (server: !lib.hasPrefix "unix:" server) proxy.upstream.servers;
+  pass = "proxy_pass ${if remote then "https" else "http"}://${upstream};";
+  quote = text: "\"${lib.escape [ "\\" "\"" ] text}\"";
+
+  limit = kind: what: "limit_req zone=${zone kind} burst=${toString what.burst} nodelay;";
+  rateZone =
+    kind: what:
+    "limit_req_zone ${variable "client"} zone=${zone kind}:10m rate=${toString what.perSecond}r/s;";
+
+  headers =
+    lib.filterAttrs (_: value: value != null) proxy.headers
+    // {
+      Strict-Transport-Security =
+        "max-age=${toString proxy.tls.hsts.maxAgeSeconds}"
+        + lib.optionalString proxy.tls.hsts.includeSubDomains "; includeSubDomains";
+    }
+    // lib.optionalAttrs proxy.http3 { Alt-Svc = "h3=\":443\"; ma=86400"; };
+
+  # A location with a header of its own has none of the server's, so it repeats them.
+  headerLines = lib.mapAttrsToList (
+    header: value: "add_header ${header} ${quote value} always;"
+  ) headers;
+
+  believeProxies = [
+    "# What a proxy before this one says of the client and the request."
+  ]
+  ++ map (address: "set_real_ip_from ${address};") proxy.trustedProxies
+  ++ [ "real_ip_header X-Real-IP;" ];
+
+  upstreamTls = [
+    "proxy_ssl_verify on;"
+    "proxy_ssl_verify_depth 2;"
+    "proxy_ssl_server_name on;"
+    "proxy_ssl_name ${proxy.upstream.tls.name};"
+    "proxy_ssl_trusted_certificate ${proxy.upstream.tls.authority};"
+    "proxy_ssl_protocols TLSv1.2 TLSv1.3;"
+  ]
+  ++ optionals (proxy.upstream.tls.certificate != null) [
+    "proxy_ssl_certificate ${proxy.upstream.tls.certificate};"
+    "proxy_ssl_certificate_key ${proxy.upstream.tls.key};"
+  ];
+
+  # The same location for every path.
+  each =
+    paths: match: location:
+    lib.listToAttrs (map (path: lib.nameValuePair (match path) location) paths);
+in
+{
+  # Beside the servers: where the api is, who counts as one client, how much one gets.
+  http = lines (
+    [
+      (nginx.upstream {
+        name = upstream;
+        inherit (proxy.upstream) servers;
+      })
+      "# An IPv6 client counts by its /64, which is what one of them gets."
+      "map $remote_addr ${variable "client"} {"
+      "    \"~^((?:[0-9a-f]{1,4}:){4})\" $1;"
+      "    default $binary_remote_addr;"
+      "}"
+      (rateZone "requests" proxy.limits.requests)
+      (rateZone "monitoring" proxy.limits.monitoring)
+      (rateZone "long-poll" proxy.limits.longPoll)
+      "limit_conn_zone ${variable "client"} zone=${zone "connections"}:10m;"
+    ]
+    ++ optionals behind (
+      [ "geo $realip_remote_addr ${variable "trusted"} {" ]
+      ++ map (address: "    ${address} 1;") proxy.trustedProxies
+      ++ [
+        "    default 0;"
+        "}"
+        "map ${variable "trusted"}:$http_x_request_id ${requestId} {"
+        "    \"~^1:([0-9a-f]{32})$\" $1;"
+        "    default $request_id;"
+        "}"
+      ]
+    )
+    ++ optional proxy.accessLog.enable (
+      nginx.logFormat {
+        name = "slipway-${name}";
+        inherit requestId;
+      }
+    )
+  );
+
+  # In the server itself. `listenQuic` are its listeners for HTTP/3.
+  server =
+    { listenQuic }:
+    lines (
+      listenQuic
+      ++ [
+        nginx.tls
+        "ssl_ciphers ${nginx.ciphers};"
+      ]
+      ++ optionals (proxy.tls.clientAuthority != null) [
+        "ssl_client_certificate ${proxy.tls.clientAuthority};"
+        "ssl_verify_client on;"
+      ]
+      ++ optionals behind believeProxies
+      ++ headerLines
+      ++ map (header: "proxy_hide_header ${header};") (lib.attrNames headers)
+      ++ [
+        "# Above the api's own limit, whose refusal says more."
+        "client_max_body_size ${toString proxy.limits.bodyMiB}m;"
+        "limit_req_status 429;"
+        "limit_conn_status 429;"
+        "# The access log has them."
+        "limit_req_log_level info;"
+        "limit_conn_log_level info;"
+        "limit_conn ${zone "connections"} ${toString proxy.limits.connectionsPerAddress};"
+        (nginx.passing {
+          host = "$host";
+          inherit requestId;
+        })
+      ]
+      ++ optionals remote upstreamTls
+      ++ [
+        "proxy_read_timeout ${seconds proxy.timeouts.readSeconds};"
+        "# A request whose connection breaks is asked of another replica, unless it was sent and is a POST or PATCH:"
+        "# those may have been carried out. Answers, also 503, are the client's to judge."
+        "proxy_next_upstream error timeout;"
+        "proxy_next_upstream_tries 3;"
+        "proxy_next_upstream_timeout 10s;"
+        "error_page 413 @slipway-413;"
+        "error_page 429 @slipway-429;"
+        "error_page 502 @slipway-502;"
+        "error_page 504 @slipway-504;"
+      ]
+      ++ optional proxy.accessLog.enable "access_log /var/log/nginx/stacks/${name}.json slipway-${name} buffer=64k flush=1s;"
+      ++ optional (proxy.extraConfig != "") proxy.extraConfig
+    );
+
+  locations =
+    each proxy.closedPaths (path: "~ ^${lib.escapeRegex path}(/|$)") { return = "404"; }
+    // each proxy.longPollPaths (path: "= ${path}") {
+      extraConfig = lines [
+        pass
+        (limit "long-poll" proxy.limits.longPoll)
+        "proxy_read_timeout ${seconds proxy.timeouts.longPollSeconds};"
+        "# It says what is and asks what to do: sending it twice is safe."
+        "proxy_next_upstream error timeout non_idempotent;"
+      ];
+    }
+    // {
+      "^~ ${contract.paths.monitoring}".extraConfig = lines [
+        pass
+        (limit "monitoring" proxy.limits.monitoring)
+      ];
+      "/".extraConfig = lines [
+        pass
+        (limit "requests" proxy.limits.requests)
+      ];
+      "@slipway-413".extraConfig = nginx.problem {
+        status = 413;
+        title = "Content Too Large";
+        detail = "a request may have at most ${toString proxy.limits.bodyMiB} MiB";
+      };
+      "@slipway-429".extraConfig = nginx.problem {
+        status = 429;
+        title = "Too Many Requests";
+        detail = "your address has sent too many requests; wait a second, then send fewer";
+        headers = headerLines ++ [ "add_header Retry-After 1 always;" ];
+      };
+      "@slipway-502".extraConfig = nginx.problem {
+        status = 502;
+        title = "Bad Gateway";
+        detail = "no replica of the service took the request; try again shortly";
+      };
+      "@slipway-504".extraConfig = nginx.problem {
+        status = 504;
+        title = "Gateway Timeout";
+        detail = "the service did not answer in time";
+      };
+    };
+
+  ping = {
+    "^~ ${contract.paths.monitoring}".extraConfig = lines (
+      [
+        pass
+        (nginx.passing { host = proxy.domain; })
+      ]
+      ++ optionals remote upstreamTls
+    );
+    "= /".return = "204";
+    "/".return = "404";
+  };
+}

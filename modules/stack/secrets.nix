@@ -1,0 +1,85 @@
+# <stack>-secrets.service: says what is wrong with a stack's secrets before a process fails over one without saying which.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  stacks = lib.filterAttrs (
+    _: stack: stack.enable && stack.secrets != { }
+  ) config.services.slipway.stacks;
+  hardening = import ../../nix/lib/hardening.nix;
+  namesOf = import ./names.nix { inherit lib; };
+
+  check = pkgs.writeShellApplication {
+    name = "slipway-check-secrets";
+    runtimeInputs = [ pkgs.coreutils ];
+    text = ''
+      # slipway-check-secrets STACK NAME FILE [NAME FILE]...
+      stack=$1 bad=
+      shift
+      while [ $# -gt 0 ]; do
+        option="services.slipway.stacks.$stack.secrets.$1" file=$2
+        refuse() { echo "$option: $file $*" >&2; bad=1; }
+        target=$(readlink -f "$file" || true)
+        if [ ! -e "$file" ]; then
+          refuse "does not exist; put the secret there or correct the option, then: systemctl start $stack-roll.service"
+        elif [ ! -f "$file" ]; then
+          refuse "is not a file; put the secret into a file and name that"
+        elif [ ! -s "$file" ]; then
+          refuse "is empty; write the secret into it"
+        elif [ "''${target#${builtins.storeDir}/}" != "$target" ]; then
+          refuse "leads into the Nix store, where everybody can read it; make a new secret and keep it outside"
+        elif [ $((0$(stat -L -c %a "$file") & 4)) -ne 0 ]; then
+          refuse "can be read by every user of this host; chmod o-r it, and make a new secret if others were there"
+        fi
+        shift 2
+      done
+      [ -z "$bad" ]
+    '';
+  };
+
+  unit =
+    name: stack:
+    let
+      names = namesOf name stack;
+      processes = map (process: "${process}.service") (
+        names.api ++ names.worker ++ lib.optional stack.migrations.enable names.migrate
+      );
+    in
+    {
+      description = "${name}: check of the secrets";
+      # They wait for it and go on without it: a process whose secret appears later comes up by itself.
+      wantedBy = processes;
+      before = processes ++ [ "${names.roll}.service" ];
+      # A roll does not begin with a secret amiss.
+      requiredBy = [ "${names.roll}.service" ];
+      after = stack.requires;
+      unitConfig.StartLimitIntervalSec = 0;
+      # Asked anew each time.
+      serviceConfig = hardening { capabilities = [ "CAP_DAC_READ_SEARCH" ]; } // {
+        # systemd reads secrets wherever they are, so this must see as much.
+        ProtectHome = "read-only";
+        PrivateTmp = false;
+        Type = "oneshot";
+        ExecStart = lib.escapeShellArgs (
+          [
+            (lib.getExe check)
+            name
+          ]
+          ++ lib.concatLists (
+            lib.mapAttrsToList (secret: path: [
+              secret
+              path
+            ]) stack.secrets
+          )
+        );
+      };
+    };
+in
+{
+  systemd.services = lib.mapAttrs' (
+    name: stack: lib.nameValuePair "${name}-secrets" (unit name stack)
+  ) stacks;
+}
