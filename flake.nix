@@ -61,7 +61,7 @@
             inherit (slipwayLib) mkWorkspace;
           }).packages;
       };
-      nixosModules = import ./nix/modules.nix { inherit self; };
+      nixosModules = import ./nix/modules.nix { inherit self agenix; };
       nixosConfigurations = import ./hosts { inherit self nixpkgs; };
       templates.default = {
         path = ./templates/default;

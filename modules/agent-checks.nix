@@ -112,7 +112,7 @@ let
     // lib.optionalAttrs (stack.proxy.enable or false) {
       "${name} is healthy" = {
         type = "http";
-        url = "http://127.0.0.1:${toString contract.ports.proxyPing}${contract.paths.health}";
+        url = "http://127.0.0.1:${toString stack.proxy.pingPort}${contract.paths.health}";
         timeoutSeconds = 10;
       };
     };

@@ -10,10 +10,7 @@ let
   cfg = config.services.slipway.agent;
   contract = import ../nix/contract.nix;
   hardening = import ../nix/lib/hardening.nix;
-  externalPath = types.pathWith {
-    absolute = true;
-    inStore = false;
-  };
+  externalPath = import ../nix/lib/external-path.nix { inherit lib; };
 in
 {
   imports = [

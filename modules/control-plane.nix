@@ -9,10 +9,7 @@ let
   cfg = config.services.slipway.controlPlane;
   inherit (config.services.slipway) packages;
   contract = import ../nix/contract.nix;
-  externalPath = types.pathWith {
-    absolute = true;
-    inStore = false;
-  };
+  externalPath = import ../nix/lib/external-path.nix { inherit lib; };
 in
 {
   imports = [ ./stack ];
@@ -43,6 +40,7 @@ in
     services.slipway.stacks.slipway = {
       api.package = lib.mkDefault packages.slipway-api;
       worker.package = lib.mkDefault packages.slipway-worker;
+      proxy.domain = lib.mkDefault cfg.domain;
       secrets = {
         SECRET_KEY = cfg.secretKeyFile;
         ADMIN_PASSWORD = cfg.adminPasswordFile;

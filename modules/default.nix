@@ -5,5 +5,6 @@
     ./stack
     ./control-plane.nix
     ./agent.nix
+    ./network.nix
   ];
 }

@@ -20,6 +20,8 @@
     stackMetrics = 9200;
     postgres = 5432;
     redis = 6379;
+    # Between hosts, with TLS only.
+    redisTls = 6380;
   };
 
   paths = {

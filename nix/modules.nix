@@ -1,5 +1,5 @@
 # nixosModules: the files of modules/ with the flake's own packages for defaults.
-{ self }:
+{ self, agenix }:
 let
   packages = {
     # One key, so that importing two of the modules imports this once.
@@ -27,4 +27,12 @@ builtins.mapAttrs (_: withPackages) {
   stack = ../modules/stack;
   control-plane = ../modules/control-plane.nix;
   agent = ../modules/agent.nix;
+  network = ../modules/network.nix;
+}
+// {
+  # Apart from `default`: other tools can give secrets as well.
+  agenix.imports = [
+    agenix.nixosModules.default
+    ../modules/agenix.nix
+  ];
 }

@@ -2,6 +2,12 @@
 {
   networking.hostName = "all-in-one";
 
+  # Terms of the authority that issues the certificate, and whom it writes to.
+  security.acme = {
+    acceptTerms = true;
+    defaults.email = "ops@example.com";
+  };
+
   services.slipway.controlPlane = {
     enable = true;
     domain = "deploy.example.com";

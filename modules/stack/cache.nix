@@ -90,7 +90,6 @@ let
         socket = mkOption {
           type = types.str;
           internal = true;
-          readOnly = true;
           description = "The path of the socket where this host's processes find the cache.";
         };
       };

@@ -10,5 +10,9 @@
     ./roll.nix
     ./facts.nix
     ./assertions.nix
+    ./secrets.nix
+    ./cache.nix
+    ./cache-network.nix
+    ./proxy
   ];
 }

@@ -17,7 +17,7 @@ let
       health_url = lib.mapNullable (domain: "https://${domain}${contract.paths.health}") domain;
       local_health_url =
         if proxy.enable then
-          "http://127.0.0.1:${toString contract.ports.proxyPing}${contract.paths.health}"
+          "http://127.0.0.1:${toString proxy.pingPort}${contract.paths.health}"
         else
           null;
       units =

@@ -5,10 +5,7 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
 
   # A path of this machine, never one of the Nix store, which every user can read.
-  externalPath = types.pathWith {
-    absolute = true;
-    inStore = false;
-  };
+  externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
 
   stackOptions =
     { name, ... }:

@@ -129,7 +129,7 @@ let
           role = "api";
           arguments = [ "serve" ];
           replicas = contract.replicas.api;
-          replicasType = types.ints.between 1 64;
+          replicasType = types.ints.between 0 64;
         };
         default = { };
         description = "The process that answers requests, on a Unix socket that systemd hands to it.";

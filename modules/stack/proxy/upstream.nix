@@ -1,8 +1,10 @@
 # Where the proxy finds the api: the sockets of this host's replicas, or other hosts over TLS.
-{ lib, ... }:
+{ config, lib, ... }:
 let
   inherit (lib) mkOption types;
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
+
+  nginxGroup = config.services.nginx.group;
 
   upstreamOptions =
     { config, ... }:
@@ -58,6 +60,10 @@ let
             an address can pretend to be any client.
           '';
         };
+      };
+      # nginx may connect.
+      config = lib.mkIf config.proxy.enable {
+        api.socketGroup = lib.mkDefault nginxGroup;
       };
     };
 in
