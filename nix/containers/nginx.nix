@@ -54,7 +54,7 @@ in
           add_header Strict-Transport-Security "max-age=63072000" always;
           # Above the api's own limit: the api's refusal is a problem document, this one is not.
           client_max_body_size ${toString contract.proxy.bodyMiB}m;
-          ${at 8 nginx.passing { }}
+          ${at 8 (nginx.passing { })}
           # Above the ${seconds times.longPollSeconds} of a long poll.
           proxy_read_timeout ${seconds times.proxyReadSeconds};
           proxy_next_upstream error timeout http_502 http_503;
