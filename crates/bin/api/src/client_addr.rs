@@ -4,45 +4,35 @@ use std::convert::Infallible;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use http::HeaderName;
 use http::request::Parts;
+use slipway_settings::TrustedProxies;
 
 use crate::listen::Peer;
 
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The client's address: the connection's, or what a proxy on this machine says in `X-Real-IP`.
+/// The client's address: the connection's, or what a trusted proxy says in `X-Real-IP`.
 ///
 /// Anybody else could write anything there. IPv6 clients count by their /64, which is what one of them gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClientAddr(Option<IpAddr>);
 
 impl ClientAddr {
-    fn of(parts: &Parts) -> Self {
-        let peer = parts.extensions.get::<Peer>().copied();
-        let (address, trusted) = match peer {
-            Some(Peer::Ip(address)) => (Some(address), address.is_loopback()),
+    /// Whose request this is, given the proxies that are believed.
+    pub(crate) fn of(request: &Request, trusted: &TrustedProxies) -> Self {
+        let (address, believed) = match request.extensions().get::<Peer>() {
+            Some(Peer::Ip(address)) => (Some(*address), trusted.contains(*address)),
             Some(Peer::Local) => (None, true),
             None => (None, false),
         };
         let told = || {
-            parts
-                .headers
-                .get(X_REAL_IP)?
-                .to_str()
-                .ok()?
-                .trim()
-                .parse::<IpAddr>()
-                .ok()
+            let value = request.headers().get(X_REAL_IP)?.to_str().ok()?;
+            value.trim().parse::<IpAddr>().ok()
         };
-        Self(
-            trusted
-                .then(told)
-                .flatten()
-                .or(address)
-                .map(|address| network(address.to_canonical())),
-        )
+        let told = believed.then(told).flatten();
+        Self(told.or(address).map(|address| network(address.to_canonical())))
     }
 }
 
@@ -65,40 +55,70 @@ impl fmt::Display for ClientAddr {
 impl<S: Send + Sync> FromRequestParts<S> for ClientAddr {
     type Rejection = Infallible;
 
+    /// What the outermost layer found.
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(parts))
+        Ok(parts.extensions.get().copied().unwrap_or(Self(None)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use slipway_settings::{ApiSection, Source};
+
     use super::*;
 
-    fn client(peer: Peer, told: Option<&str>) -> String {
-        let mut request = http::Request::builder();
+    fn trusting(networks: &[(&str, &str)]) -> TrustedProxies {
+        let source = Source::from_map(networks.iter().copied());
+        ApiSection::from_source(&source).unwrap().trusted_proxies
+    }
+
+    fn client(trusted: &TrustedProxies, peer: Peer, told: Option<&str>) -> String {
+        let mut request = http::Request::builder().extension(peer);
         if let Some(told) = told {
             request = request.header(X_REAL_IP, told);
         }
-        let (mut parts, ()) = request.body(()).unwrap().into_parts();
-        parts.extensions.insert(peer);
-        ClientAddr::of(&parts).to_string()
+        ClientAddr::of(&request.body(Body::empty()).unwrap(), trusted).to_string()
+    }
+
+    fn peer(text: &str) -> Peer {
+        Peer::Ip(text.parse().unwrap())
     }
 
     #[test]
-    fn only_a_proxy_on_this_machine_is_believed() {
-        let far = Peer::Ip("192.0.2.1".parse().unwrap());
-        let near = Peer::Ip("127.0.0.1".parse().unwrap());
-        assert_eq!(client(far, Some("198.51.100.7")), "192.0.2.1");
-        assert_eq!(client(near, Some("198.51.100.7")), "198.51.100.7");
+    fn only_a_proxy_on_this_machine_is_believed_when_nothing_is_said() {
+        let trusted = trusting(&[]);
+        let client = |peer, told| client(&trusted, peer, told);
+        assert_eq!(client(peer("192.0.2.1"), Some("198.51.100.7")), "192.0.2.1");
+        assert_eq!(client(peer("127.0.0.1"), Some("198.51.100.7")), "198.51.100.7");
+        assert_eq!(client(peer("::1"), Some("198.51.100.7")), "198.51.100.7");
         assert_eq!(client(Peer::Local, Some("198.51.100.7")), "198.51.100.7");
-        assert_eq!(client(near, Some("unknown")), "127.0.0.1");
+        assert_eq!(client(peer("127.0.0.1"), Some("unknown")), "127.0.0.1");
         assert_eq!(client(Peer::Local, None), "local");
     }
 
     #[test]
+    fn a_proxy_on_another_machine_is_believed_when_its_network_is_named() {
+        let trusted = trusting(&[("API_TRUSTED_PROXIES", "10.0.0.0/24")]);
+        let client = |peer, told| client(&trusted, peer, told);
+        assert_eq!(client(peer("10.0.0.9"), Some("198.51.100.7")), "198.51.100.7");
+        assert_eq!(
+            client(peer("::ffff:10.0.0.9"), Some("198.51.100.7")),
+            "198.51.100.7"
+        );
+        assert_eq!(client(peer("10.0.1.9"), Some("198.51.100.7")), "10.0.1.9");
+        // Named networks are all that there are.
+        assert_eq!(client(peer("127.0.0.1"), Some("198.51.100.7")), "127.0.0.1");
+        assert_eq!(client(Peer::Local, Some("198.51.100.7")), "198.51.100.7");
+    }
+
+    #[test]
     fn one_network_is_one_client() {
-        let peer = |text: &str| Peer::Ip(text.parse().unwrap());
-        assert_eq!(client(peer("2001:db8:1:2:3:4:5:6"), None), "2001:db8:1:2::");
-        assert_eq!(client(peer("::ffff:192.0.2.1"), None), "192.0.2.1");
+        let trusted = trusting(&[]);
+        assert_eq!(
+            client(&trusted, peer("2001:db8:1:2:3:4:5:6"), None),
+            "2001:db8:1:2::"
+        );
+        assert_eq!(client(&trusted, peer("::ffff:192.0.2.1"), None), "192.0.2.1");
     }
 }

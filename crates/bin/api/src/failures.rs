@@ -27,20 +27,26 @@ impl Failures {
     pub(crate) async fn failed(&self, client: &ClientAddr, error: ApiError) -> ApiError {
         metrics::counter!("slipway_authentication_failures_total").increment(1);
         let failures = self.wake.count_failure(&key(client), WINDOW_SECONDS).await;
-        if failures <= MOST {
+        if failures.count <= MOST {
             return error;
         }
-        tracing::warn!(%client, failures, "too many failed authentications");
-        ApiError::TooManyFailures(WINDOW_SECONDS.into())
+        tracing::warn!(%client, failures = failures.count, "too many failed authentications");
+        too_many(failures)
     }
 
     /// Refuses whoever is at the limit already, without counting.
     pub(crate) async fn refuse_if_over(&self, client: &ClientAddr) -> Result<()> {
-        if self.wake.failures(&key(client)).await >= MOST {
-            return Err(ApiError::TooManyFailures(WINDOW_SECONDS.into()));
+        let failures = self.wake.failures(&key(client)).await;
+        if failures.count >= MOST {
+            return Err(too_many(failures));
         }
         Ok(())
     }
+}
+
+/// At least a second, for the window that ends at this very moment.
+fn too_many(failures: slipway_wake::Failures) -> ApiError {
+    ApiError::TooManyFailures(failures.seconds_left.max(1).into())
 }
 
 fn key(client: &ClientAddr) -> String {

@@ -18,6 +18,7 @@ use slipway_telemetry::propagation::continue_trace;
 use slipway_wire::route;
 use tracing::{Instrument, Span, field};
 
+use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Cause};
 use crate::state::App;
 
@@ -68,6 +69,8 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     );
     continue_trace(&span, request.headers());
     request.extensions_mut().insert(id.clone());
+    let client = ClientAddr::of(&request, &app.trusted_proxies);
+    request.extensions_mut().insert(client);
     let counted = HttpRequest::begin(&method, route.clone());
     let draining = app.phase.draining();
     async move {

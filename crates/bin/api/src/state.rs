@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use slipway_domain::StoreDir;
-use slipway_settings::ApiSettings;
+use slipway_settings::{ApiSettings, TrustedProxies};
 use slipway_store::{AuditKey, Store};
 use slipway_wake::Wake;
 use tokio::sync::Mutex;
@@ -40,6 +40,7 @@ pub struct Shared {
     pub(crate) admin_password: SecretString,
     pub(crate) store_dir: StoreDir,
     pub(crate) request_timeout: Duration,
+    pub(crate) trusted_proxies: TrustedProxies,
     /// One check of the chain at a time.
     pub(crate) verifying: Mutex<()>,
 }
@@ -63,6 +64,7 @@ impl Shared {
             admin_password: settings.admin.password.clone(),
             store_dir,
             request_timeout: settings.api.request_timeout,
+            trusted_proxies: settings.api.trusted_proxies.clone(),
             verifying: Mutex::new(()),
             store,
             wake,

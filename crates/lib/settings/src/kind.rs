@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::Url;
 
-use crate::sections::{DatabaseUrl, RedisUrl, SecretKey, parse_sentinels};
+use crate::sections::{DatabaseUrl, RedisUrl, SecretKey, TrustedProxies, parse_sentinels};
 
 /// What is wrong with a value, and what to do. Never repeats the value, which may be secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub enum Kind {
     RedisUrl,
     /// A list of `host[:port]`.
     Sentinels,
+    /// A list of IP networks.
+    Networks,
     /// Log levels by target.
     LogLevels,
     /// A Sentry DSN.
@@ -92,6 +94,7 @@ impl Kind {
             Self::DatabaseUrl => "postgres://user:password@host:port/name".to_owned(),
             Self::RedisUrl => "redis://user:password@host:port/db or unix:///path?db=0".to_owned(),
             Self::Sentinels => "host:port, separated by commas".to_owned(),
+            Self::Networks => "IP networks, separated by commas, or `none`".to_owned(),
             Self::LogLevels => "info, or info,target=level".to_owned(),
             Self::SentryDsn => "https://key@host/project".to_owned(),
             Self::HexKey { digits } => format!("{digits} hex digits or more, an even number"),
@@ -132,6 +135,7 @@ impl Kind {
             Self::DatabaseUrl => DatabaseUrl::parse(value).map(drop),
             Self::RedisUrl => RedisUrl::parse(value).map(drop),
             Self::Sentinels => parse_sentinels(value).map(drop),
+            Self::Networks => TrustedProxies::parse(value).map(drop),
             Self::LogLevels => check_levels(value),
             Self::SentryDsn => check_dsn(value),
             Self::HexKey { digits } => check_hex(value, *digits),

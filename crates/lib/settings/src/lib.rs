@@ -42,6 +42,6 @@ pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
     AdminSettings, AgentSection, ApiSection, AppEnv, AppSettings, DatabaseHost, DatabaseSettings, LogFormat,
     LogSettings, MetricsSettings, OtelSettings, RedisServer, RedisSettings, Runner, SecretKey,
-    SentrySettings, SslMode,
+    SentrySettings, SslMode, TrustedProxies,
 };
 pub use source::{Origin, Source};

@@ -163,6 +163,12 @@ fn numbers_ports_and_addresses_have_bounds() {
     for (name, value, problem) in [
         ("API_PORT", "0", "is not a port; give a number from 1 to 65535"),
         ("API_PORT", "65536", "is not a port"),
+        (
+            "API_TRUSTED_PROXIES",
+            "127.0.0.1,10.0.0.9/24",
+            "has `10.0.0.9/24`, which is an address within a \
+             network; give the network 10.0.0.0/24, or the address alone: 10.0.0.9",
+        ),
         ("API_PORT", " 80", "is not a port"),
         ("API_HOST", "localhost", "is not an IP address; give 127.0.0.1"),
         ("API_THREADS", "0", "is out of range; give 1 to 512 threads"),

@@ -24,6 +24,7 @@ use slipway_settings::RedisSettings;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, instrument, warn};
 
+pub use limit::Failures;
 pub use message::{Topic, WakeUp};
 pub use subscribe::Subscription;
 
@@ -142,16 +143,17 @@ impl Wake {
         }
     }
 
-    /// Counts a failure under a key, such as an address, and gives how many there were within the window.
+    /// Counts a failure under a key, such as an address, and gives how many there were within the window and how long
+    /// that lasts yet.
     ///
     /// The window begins with the first failure. All replicas count together; while Redis is gone, each for itself.
     #[instrument(name = "wake.count_failure", level = "debug", skip_all)]
-    pub async fn count_failure(&self, key: &str, window_seconds: u32) -> u32 {
+    pub async fn count_failure(&self, key: &str, window_seconds: u32) -> Failures {
         let local = self.local.add(key, window_seconds, Instant::now());
         let counted = self
             .run(async |mut connection: MultiplexedConnection, prefix: &str| {
                 let name = failures_key(prefix, key);
-                let (count,): (u32,) = redis::pipe()
+                let (count, left): (u32, i64) = redis::pipe()
                     .atomic()
                     .cmd("SET")
                     .arg(&name)
@@ -162,24 +164,33 @@ impl Wake {
                     .ignore()
                     .cmd("INCR")
                     .arg(&name)
+                    .cmd("PTTL")
+                    .arg(&name)
                     .query_async(&mut connection)
                     .await?;
-                Ok(count)
+                Ok(remote(count, left))
             })
             .await;
-        local.max(counted.unwrap_or(0))
+        local.max(counted.unwrap_or_default())
     }
 
     /// How many failures there were under a key within its window.
     #[instrument(name = "wake.failures", level = "debug", skip_all)]
-    pub async fn failures(&self, key: &str) -> u32 {
+    pub async fn failures(&self, key: &str) -> Failures {
         let local = self.local.get(key, Instant::now());
         let counted = self
             .run(async |mut connection: MultiplexedConnection, prefix: &str| {
-                connection.get::<_, Option<u32>>(failures_key(prefix, key)).await
+                let name = failures_key(prefix, key);
+                let (count, left): (Option<u32>, i64) = redis::pipe()
+                    .atomic()
+                    .get(&name)
+                    .pttl(&name)
+                    .query_async(&mut connection)
+                    .await?;
+                Ok(remote(count.unwrap_or(0), left))
             })
             .await;
-        local.max(counted.ok().flatten().unwrap_or(0))
+        local.max(counted.unwrap_or_default())
     }
 
     /// Publishing is a help and no duty: what goes wrong is logged and forgotten.
@@ -222,6 +233,14 @@ impl Wake {
     }
 }
 
+/// A key without an end or without a value has a negative time to live.
+fn remote(count: u32, milliseconds_left: i64) -> Failures {
+    Failures::new(
+        count,
+        Duration::from_millis(u64::try_from(milliseconds_left).unwrap_or(0)),
+    )
+}
+
 fn failures_key(prefix: &str, key: &str) -> String {
     format!("{prefix}:failures:{key}")
 }
@@ -242,8 +261,8 @@ mod tests {
             is_send(wake.ping()).await,
             Err(WakeError::NotConfigured)
         ));
-        assert_eq!(is_send(wake.count_failure("a", 60)).await, 1);
-        assert_eq!(is_send(wake.failures("a")).await, 1);
+        assert_eq!(is_send(wake.count_failure("a", 60)).await.count, 1);
+        assert_eq!(is_send(wake.failures("a")).await.count, 1);
         let mut subscription = wake.subscribe(Topic::Hosts);
         assert!(
             timeout(Duration::from_millis(10), is_send(subscription.recv()))

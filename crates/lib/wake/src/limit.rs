@@ -15,6 +15,31 @@ struct Count {
     until: Instant,
 }
 
+/// How many failures there were within a window that is not over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Failures {
+    /// How many.
+    pub count: u32,
+    /// What is left of the window, in whole seconds and rounded up: after that it is over.
+    pub seconds_left: u32,
+}
+
+impl Failures {
+    pub(crate) fn new(count: u32, left: Duration) -> Self {
+        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Self {
+            count,
+            seconds_left: seconds,
+        }
+    }
+}
+
+impl Count {
+    fn at(self, now: Instant) -> Failures {
+        Failures::new(self.failures, self.until.saturating_duration_since(now))
+    }
+}
+
 /// Failures by key, each within a window of its own. Bounded: when full, the window that ends first is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct LocalCounts {
@@ -23,7 +48,7 @@ pub(crate) struct LocalCounts {
 
 impl LocalCounts {
     /// One more failure; gives how many there are.
-    pub(crate) fn add(&self, key: &str, window_seconds: u32, now: Instant) -> u32 {
+    pub(crate) fn add(&self, key: &str, window_seconds: u32, now: Instant) -> Failures {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let until = now + Duration::from_secs(window_seconds.max(1).into());
         if let Some(count) = counts.get_mut(key) {
@@ -31,22 +56,23 @@ impl LocalCounts {
                 *count = Count { failures: 0, until };
             }
             count.failures = count.failures.saturating_add(1);
-            return count.failures;
+            return count.at(now);
         }
         if counts.len() >= MOST_KEYS {
             make_room(&mut counts, now);
         }
-        counts.insert(key.to_owned(), Count { failures: 1, until });
-        1
+        let count = Count { failures: 1, until };
+        counts.insert(key.to_owned(), count);
+        count.at(now)
     }
 
     /// How many failures there are.
-    pub(crate) fn get(&self, key: &str, now: Instant) -> u32 {
+    pub(crate) fn get(&self, key: &str, now: Instant) -> Failures {
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts
             .get(key)
             .filter(|count| count.until > now)
-            .map_or(0, |count| count.failures)
+            .map_or(Failures::default(), |count| count.at(now))
     }
 }
 
@@ -78,13 +104,15 @@ mod tests {
     async fn a_window_begins_with_the_first_failure_and_ends() {
         let counts = LocalCounts::default();
         let begin = Instant::now();
-        assert_eq!(counts.get("a", begin), 0);
-        assert_eq!(counts.add("a", 60, begin), 1);
-        assert_eq!(counts.add("a", 60, begin + Duration::from_secs(59)), 2);
-        assert_eq!(counts.get("a", begin + Duration::from_secs(59)), 2);
-        assert_eq!(counts.get("b", begin), 0);
-        assert_eq!(counts.get("a", begin + Duration::from_mins(1)), 0);
-        assert_eq!(counts.add("a", 60, begin + Duration::from_mins(1)), 1);
+        let failures = |count, seconds_left| Failures { count, seconds_left };
+        let after = |milliseconds| begin + Duration::from_millis(milliseconds);
+        assert_eq!(counts.get("a", begin), failures(0, 0));
+        assert_eq!(counts.add("a", 60, begin), failures(1, 60));
+        assert_eq!(counts.add("a", 60, after(58_001)), failures(2, 2));
+        assert_eq!(counts.get("a", after(59_999)), failures(2, 1));
+        assert_eq!(counts.get("b", begin), failures(0, 0));
+        assert_eq!(counts.get("a", after(60_000)), failures(0, 0));
+        assert_eq!(counts.add("a", 60, after(60_000)), failures(1, 60));
     }
 
     #[tokio::test]

@@ -4,8 +4,10 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
 use slipway_api::auth::Access;
+use slipway_api::listen::Peer;
 use slipway_api::router::endpoints;
 use slipway_domain::Role;
+use slipway_wake::Wake;
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -145,13 +147,42 @@ async fn too_many_failures_are_refused_and_good_tokens_pass(pool: PgPool) {
     }
     let refused = whoami(&app, "Bearer nonsense").await.expect(429);
     assert_eq!(refused.kind(), "too-many-failures");
-    assert_eq!(refused.header("retry-after"), "60");
+    let left: u32 = refused.header("retry-after").parse().unwrap();
+    assert!((40..=60).contains(&left), "{left}");
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    let refused = whoami(&app, "Bearer nonsense").await.expect(429);
+    let later: u32 = refused.header("retry-after").parse().unwrap();
+    assert!(
+        later + 2 <= left,
+        "what is left of the minute: {left}, then {later}"
+    );
     whoami(&app, &format!("Bearer {}", app.admin)).await.expect(200);
     // A password can be guessed, so there the right one is refused too.
     let login = app
         .post(route::LOGIN, json!({ "name": "admin", "password": PASSWORD }))
         .await;
     assert_eq!(login.expect(429).kind(), "too-many-failures");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_named_proxy_tells_its_clients_apart_and_another_does_not(pool: PgPool) {
+    let settings = [("API_TRUSTED_PROXIES", "10.0.0.0/24")];
+    let app = TestApp::with(pool, Wake::none(), &settings).await;
+    let from = async |proxy: &str, client: &str| {
+        let request = Request::get(route::WHOAMI)
+            .extension(Peer::Ip(proxy.parse().unwrap()))
+            .header("x-real-ip", client)
+            .body(Body::empty());
+        app.send(request.unwrap()).await.status
+    };
+    for _ in 0..10 {
+        assert_eq!(from("10.0.0.9", "198.51.100.7").await, 401);
+        assert_eq!(from("10.0.1.9", "198.51.100.7").await, 401);
+    }
+    assert_eq!(from("10.0.0.9", "198.51.100.7").await, 429);
+    assert_eq!(from("10.0.0.9", "198.51.100.8").await, 401);
+    // Whoever is not named can make up any address, and counts as one.
+    assert_eq!(from("10.0.1.9", "198.51.100.8").await, 429);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -264,6 +264,14 @@ pub static VARIABLES: &[Variable] = &[
         )
     },
     Variable {
+        default: Some("127.0.0.0/8,::1"),
+        example: "10.0.0.0/24",
+        about: "Networks of the proxies whose `X-Real-IP` is believed when failed logins are counted by client. A proxy \
+                through a Unix socket always is. Without the networks of a proxy on another machine, all its clients \
+                count as one.",
+        ..row("API_TRUSTED_PROXIES", Section::Api, Kind::Networks, API)
+    },
+    Variable {
         example: "127.0.0.1",
         about: "The address of the metrics listener. Unset: `API_HOST` in the api, 127.0.0.1 elsewhere.",
         ..row("METRICS_HOST", Section::Metrics, Kind::Address, ALL)

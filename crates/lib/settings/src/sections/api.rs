@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::seconds;
+use super::{TrustedProxies, seconds};
 use crate::reader::{Check, Section};
 use crate::registry;
 
@@ -28,6 +28,14 @@ pub struct ApiSection {
     /// How long requests may go on after SIGTERM before they are cut.
     #[serde(rename = "shutdown_grace_seconds", deserialize_with = "seconds")]
     pub shutdown_grace: Duration,
+    /// Whose word is taken for the address of a client.
+    #[serde(deserialize_with = "proxies")]
+    pub trusted_proxies: TrustedProxies,
+}
+
+fn proxies<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TrustedProxies, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    TrustedProxies::parse(&text).map_err(|wrong| serde::de::Error::custom(wrong.problem))
 }
 
 impl ApiSection {

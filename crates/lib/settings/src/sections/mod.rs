@@ -9,6 +9,7 @@ mod database_url;
 mod log;
 mod metrics;
 mod otel;
+mod proxies;
 mod redis;
 mod redis_url;
 mod sentry;
@@ -21,6 +22,7 @@ pub use database::{DatabaseHost, DatabaseSettings, SslMode};
 pub use log::{LogFormat, LogSettings};
 pub use metrics::MetricsSettings;
 pub use otel::OtelSettings;
+pub use proxies::TrustedProxies;
 pub use redis::{RedisServer, RedisSettings};
 pub use sentry::SentrySettings;
 

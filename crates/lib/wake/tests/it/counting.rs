@@ -16,11 +16,15 @@ async fn replicas_count_together_and_stacks_apart() {
     for wake in [&one, &two, &other] {
         up(wake).await;
     }
-    assert_eq!(one.count_failure("10.0.0.1", 60).await, 1);
-    assert_eq!(two.count_failure("10.0.0.1", 60).await, 2);
-    assert_eq!(one.failures("10.0.0.1").await, 2);
-    assert_eq!(one.failures("10.0.0.2").await, 0);
-    assert_eq!(other.failures("10.0.0.1").await, 0);
+    assert_eq!(one.count_failure("10.0.0.1", 60).await.count, 1);
+    assert_eq!(two.count_failure("10.0.0.1", 60).await.count, 2);
+    let seen = one.failures("10.0.0.1").await;
+    assert!(
+        seen.count == 2 && (50..=60).contains(&seen.seconds_left),
+        "{seen:?}"
+    );
+    assert_eq!(one.failures("10.0.0.2").await.count, 0);
+    assert_eq!(other.failures("10.0.0.1").await.count, 0);
 }
 
 #[tokio::test]
@@ -29,15 +33,15 @@ async fn a_window_ends_by_itself() {
     let wake = redis.wake("a");
     up(&wake).await;
     for n in 1..=3 {
-        assert_eq!(wake.count_failure("key", 2).await, n);
+        assert_eq!(wake.count_failure("key", 2).await.count, n);
     }
     let ttl: i64 = redis.plain().await.ttl("slipway:a:0:failures:key").await.unwrap();
     assert!((1..=2).contains(&ttl), "no key stays for ever: {ttl}");
     wait_until("the window to end", SOON, async || {
-        (wake.failures("key").await == 0).then_some(())
+        (wake.failures("key").await.count == 0).then_some(())
     })
     .await;
-    assert_eq!(wake.count_failure("key", 2).await, 1);
+    assert_eq!(wake.count_failure("key", 2).await.count, 1);
 }
 
 #[tokio::test]
@@ -49,14 +53,14 @@ async fn a_process_counts_by_itself_when_redis_is_gone() {
     redis.kill();
     down(&wake).await;
     assert_eq!(
-        wake.count_failure("key", 60).await,
+        wake.count_failure("key", 60).await.count,
         2,
         "nobody gets off by taking Redis down"
     );
-    assert_eq!(wake.failures("key").await, 2);
+    assert_eq!(wake.failures("key").await.count, 2);
     let none = Wake::none();
-    assert_eq!(none.count_failure("key", 60).await, 1);
-    assert_eq!(none.failures("key").await, 1);
+    assert_eq!(none.count_failure("key", 60).await.count, 1);
+    assert_eq!(none.failures("key").await.count, 1);
 }
 
 #[tokio::test]
@@ -77,8 +81,8 @@ async fn a_full_server_still_carries_wake_ups_and_failures_are_still_counted() {
         assert!(n < 1000, "it never fills up");
     };
     assert!(full.contains("OOM") || full.contains("memory"), "{full}");
-    assert_eq!(wake.count_failure("key", 60).await, 1);
-    assert_eq!(wake.count_failure("key", 60).await, 2);
+    assert_eq!(wake.count_failure("key", 60).await.count, 1);
+    assert_eq!(wake.count_failure("key", 60).await.count, 2);
     let rollout = RolloutId::generate();
     up(&wake).await;
     wake.publish_rollout(rollout).await;
@@ -101,7 +105,7 @@ async fn a_server_that_evicts_makes_nobody_forget_its_own_count() {
             .unwrap();
     }
     let _: () = plain.del("slipway:a:0:failures:key").await.unwrap();
-    assert_eq!(wake.count_failure("key", 60).await, 6);
+    assert_eq!(wake.count_failure("key", 60).await.count, 6);
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert!(wake.is_up());
 }

@@ -18,7 +18,7 @@ async fn works(settings: &RedisSettings) {
     let rollout = RolloutId::generate();
     wake.publish_rollout(rollout).await;
     assert_eq!(next(&mut rollouts).await, WakeUp::Rollout(rollout));
-    assert_eq!(wake.count_failure("key", 60).await, 1);
+    assert_eq!(wake.count_failure("key", 60).await.count, 1);
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn a_password_opens_and_a_wrong_one_does_not() {
 async fn works_again(settings: &RedisSettings) {
     let wake = Wake::connect(Some(settings), "b");
     up(&wake).await;
-    assert_eq!(wake.count_failure("key", 60).await, 1);
+    assert_eq!(wake.count_failure("key", 60).await.count, 1);
 }
 
 #[tokio::test]
@@ -71,7 +71,7 @@ async fn databases_are_stacks_apart() {
     there.publish_rollout(RolloutId::generate()).await;
     silent(&mut rollouts).await;
     up(&here).await;
-    assert_eq!(here.failures("key").await, 0);
+    assert_eq!(here.failures("key").await.count, 0);
 }
 
 struct Sentinel(Child);
