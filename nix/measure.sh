@@ -2,15 +2,17 @@
 # measure.sh rebuilds        what is built anew after a change, as a table (evaluation only, nothing is built)
 # measure.sh images          layers and sizes of the images, as a table
 # measure.sh reproducible    builds every package and image a second time and compares the bits
-# Run it in a checkout; it needs Nix with flakes, git and jq.
+# measure.sh profiles        size and build time of the api under several release profiles; [TARGET] for another target
+# measure.sh static          size of the api as a static musl program, built by nixpkgs' pkgsStatic
+# Run it in a checkout; it needs Nix with flakes, git and jq; `profiles` needs cargo instead.
 set -euo pipefail
 
-system=$(nix eval --raw --impure --expr builtins.currentSystem)
+system() { nix eval --raw --impure --expr builtins.currentSystem; }
 outputs='outputs: builtins.mapAttrs (name: output: output.layer.drvPath or output.drvPath)
   (removeAttrs outputs [ "default" "images" ]) // { "all dependencies" = outputs.slipway.cargoArtifacts.drvPath; }'
 
 derivations() {
-  nix eval --json ".#packages.$system" --apply "$outputs"
+  nix eval --json ".#packages.$(system)" --apply "$outputs"
 }
 
 # row WHAT COMMAND…: makes the change in a clone and says which outputs differ from $work/before.json.
@@ -62,17 +64,52 @@ images() {
 
 reproducible() {
   local output
-  for output in $(nix eval --json ".#packages.$system" --apply builtins.attrNames | jq --raw-output '.[]'); do
+  for output in $(nix eval --json ".#packages.$(system)" --apply builtins.attrNames | jq --raw-output '.[]'); do
     nix build --no-link ".#$output"
     nix build --no-link --rebuild ".#$output"
     echo "$output: the same bits"
   done
 }
 
+mebibytes() { stat --format=%s "$1" | awk '{ printf "%.2f", $1 / 1048576 }'; }
+
+# Each compiles all dependencies from nothing. Processor minutes say more than minutes on a machine that does other things.
+profiles() {
+  local target=${1:-$(rustc --print host-tuple)} lto units folder seconds user system
+  folder=$(mktemp -d)
+  trap 'rm -rf "$folder"' EXIT
+  echo '| target | lto | codegen-units | MiB | minutes | processor minutes |'
+  echo '|---|---|---|---|---|---|'
+  while read -r lto units; do
+    rm -rf "${folder:?}/target"
+    TIMEFORMAT='%R %U %S'
+    { time CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_LTO=$lto CARGO_PROFILE_RELEASE_CODEGEN_UNITS=$units \
+      cargo build --quiet --release --locked --workspace --bin slipway-api --target "$target" --target-dir "$folder/target" \
+      </dev/null 2>"$folder/errors" || { cat "$folder/errors" >&2; exit 1; }; } 2>"$folder/times"
+    read -r seconds user system <"$folder/times"
+    awk -v head="| $target | $lto | $units | $(mebibytes "$folder/target/$target/release/slipway-api") |" \
+      -v seconds="$seconds" -v busy="$user $system" \
+      'BEGIN { split(busy, part, " "); printf "%s %.1f | %.1f |\n", head, seconds / 60, (part[1] + part[2]) / 60 }'
+  done <<'END'
+false 16
+false 1
+thin 1
+fat 1
+END
+}
+
+static() {
+  local path
+  path=$(nix build --no-link --print-out-paths --impure --expr "
+    let flake = builtins.getFlake \"git+file://$PWD\"; in
+    (flake.inputs.nixpkgs.legacyPackages.$(system).pkgsStatic.extend flake.overlays.default).slipway-api")
+  echo "static musl: $(mebibytes "$path/bin/slipway-api") MiB"
+}
+
 case "${1:-}" in
-  rebuilds | images | reproducible) "$1" ;;
+  rebuilds | images | reproducible | profiles | static) "$@" ;;
   *)
-    sed -n '2,5s/^# //p' "$0" >&2
+    sed -n '2,7s/^# //p' "$0" >&2
     exit 2
     ;;
 esac

@@ -233,7 +233,8 @@ in
       volumes = [ "postgres:/var/lib/postgresql/data" ];
       tmpfs = [
         "/tmp"
-        "/run/postgresql:uid=999,gid=999,mode=0770"
+        # By mode, not by owner: that is what both Docker and podman know. There is one user inside.
+        "/run/postgresql:mode=1777"
       ];
       shm_size = "256m";
       # A fast shutdown: waiting clients are told, nothing is lost.
@@ -266,7 +267,7 @@ in
       secrets = [ "redis_password" ];
       tmpfs = [
         "/tmp:mode=1777"
-        "/data:uid=999,gid=999,mode=0700"
+        "/data:mode=1777"
       ];
       healthcheck = health [
         "CMD-SHELL"
