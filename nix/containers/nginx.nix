@@ -24,7 +24,8 @@ in
       server_tokens off;
 
       # Replicas come and go: their addresses are asked for anew.
-      resolver 127.0.0.11 valid=5s ipv6=off;
+      resolver 127.0.0.11 valid=1s ipv6=off;
+      resolver_timeout 2s;
       ${at 4 (
         nginx.upstream {
           name = "api";

@@ -4,7 +4,6 @@ let
   inherit (builtins)
     concatLists
     concatMap
-    filter
     map
     toJSON
     ;
