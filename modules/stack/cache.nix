@@ -104,7 +104,7 @@ let
       };
     };
 
-  server = name: stack: {
+  server = _name: stack: {
     enable = true;
     # The socket alone; cache-network.nix adds a listener with TLS.
     port = 0;

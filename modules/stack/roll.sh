@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # slipway-roll PLAN: brings a stack's processes to the units that systemd has loaded, one after another.
 #
 # PLAN has a line for each: role, unit, the unit's file in the store. For each process that was brought up to date it is
