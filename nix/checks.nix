@@ -47,6 +47,13 @@ in
   nix-lib =
     assert lib.assertMsg (tests == [ ]) "nix/lib: ${lib.concatStringsSep "\n" tests}";
     check "nix-lib" [ ] "";
+  # Evaluated here as well.
+  eval =
+    let
+      wrong = import ../tests/eval { inherit pkgs; };
+    in
+    assert lib.assertMsg (wrong == [ ]) "tests/eval: ${lib.concatStringsSep "\n" wrong}";
+    check "eval" [ ] "";
   shell-scripts = check "shell-scripts" [ pkgs.shellcheck ] ''
     find ${scripts} -type f -print0 | xargs -0 shellcheck
   '';

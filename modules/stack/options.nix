@@ -78,13 +78,17 @@ in
 
   config = lib.mkIf (stacks != { }) {
     users = lib.mkMerge (
-      lib.mapAttrsToList (_: stack: {
-        users.${stack.user} = {
-          isSystemUser = true;
-          inherit (stack) group;
-        };
-        groups.${stack.group} = { };
-      }) stacks
+      # An assertion refuses root.
+      lib.mapAttrsToList (
+        _: stack:
+        lib.optionalAttrs (stack.user != "root") {
+          users.${stack.user} = {
+            isSystemUser = true;
+            inherit (stack) group;
+          };
+          groups.${stack.group} = { };
+        }
+      ) stacks
     );
   };
 }

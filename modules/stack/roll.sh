@@ -58,9 +58,10 @@ stale() {
 
 give_up() {
   local unit=$1
-  echo "$2; see: journalctl --unit $unit" >&2
+  local why="$2; see: journalctl --unit $unit"
+  echo "$why" >&2
   systemctl status --no-pager --lines 5 "$unit" >&2 || true
-  echo "$loaded" >"$state/failed"
+  printf '%s\n' "$loaded" "$why" >"$state/failed"
   exit 1
 }
 
@@ -90,11 +91,14 @@ loaded=$(systemctl show --value --property UnitsLoadTimestampMonotonic)
 secrets=$(digest)
 
 # A switch first restarts this unit and then starts the target that wants it: once is enough to know.
-if [ "$(cat "$state/failed" 2>/dev/null)" = "$loaded" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
-  echo "it has just failed, and nothing has changed since" >&2
-  exit 1
+if [ -e "$state/failed" ]; then
+  { read -r then && read -r why; } <"$state/failed"
+  if [ "$then" = "$loaded" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
+    echo "$why" >&2
+    exit 1
+  fi
+  rm -f "$state/failed"
 fi
-rm -f "$state/failed"
 
 while read -r role unit file; do
   if [ "$role" = migrate ] && stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi

@@ -1,0 +1,127 @@
+# The agent's unit, and the checks of the closure.
+{
+  host,
+  refused,
+  stack,
+  lib,
+  ...
+}:
+let
+  agent = options: {
+    services.slipway.agent = lib.mkMerge [
+      {
+        enable = true;
+        apiUrl = lib.mkDefault "https://deploy.example.com";
+        tokenFile = "/run/secrets/agent-token";
+      }
+      options
+    ];
+  };
+  config = host [
+    (stack { })
+    (agent { })
+  ];
+  unit = config.systemd.services.slipway-agent;
+  checks = (builtins.fromJSON config.environment.etc."slipway/checks.json".text).checks;
+  says = name: word: modules: {
+    inherit name;
+    got =
+      let
+        messages = refused modules;
+      in
+      if lib.length messages == 1 && lib.hasInfix word (lib.head messages) then "refused" else messages;
+    want = "refused";
+  };
+in
+[
+  {
+    name = "a stack brings its units as checks";
+    got = map (check: [
+      check.name
+      check.type
+      check.unit
+    ]) (lib.filter (check: check.name == "shop-worker-2.service") checks);
+    want = [
+      [
+        "shop-worker-2.service"
+        "systemd"
+        "shop-worker-2.service"
+      ]
+    ];
+  }
+  {
+    name = "a check says nothing that its type does not have";
+    got = lib.attrNames (lib.head checks);
+    want = [
+      "name"
+      "type"
+      "unit"
+    ];
+  }
+  {
+    name = "the host's name, the token as a credential, and no address of the store";
+    got = {
+      inherit (unit.environment) AGENT_HOST AGENT_API_URL AGENT_RUNNER;
+      inherit (unit.serviceConfig) LoadCredential Restart;
+      inherit (unit) stopIfChanged restartIfChanged;
+    };
+    want = {
+      AGENT_HOST = "host-1";
+      AGENT_API_URL = "https://deploy.example.com";
+      AGENT_RUNNER = "systemd";
+      LoadCredential = "AGENT_TOKEN:/run/secrets/agent-token";
+      Restart = "always";
+      stopIfChanged = false;
+      restartIfChanged = true;
+    };
+  }
+  {
+    name = "the agent is where a dead-man looks for it";
+    got = lib.elem config.services.slipway.agent.package config.environment.systemPackages;
+    want = true;
+  }
+  (says "a closure without checks" "services.slipway.agent.checks is empty" [ (agent { }) ])
+  (says "a token in the clear" "services.slipway.agent.apiUrl" [
+    (stack { })
+    (agent { apiUrl = "http://deploy.example.com"; })
+  ])
+  {
+    name = "plain http to this machine";
+    got =
+      map
+        (
+          apiUrl:
+          refused [
+            (stack { })
+            (agent { inherit apiUrl; })
+          ]
+        )
+        [
+          "http://127.0.0.1:8000"
+          "http://localhost"
+          "http://[::1]:8000/"
+        ];
+    want = [
+      [ ]
+      [ ]
+      [ ]
+    ];
+  }
+  (says "a check without what its type needs" ".checks.\"web\".url is not set" [
+    (agent { checks.web.type = "http"; })
+  ])
+  (says "a check with what its type does not have" ".checks.\"web\" sets unit" [
+    (agent {
+      checks.web = {
+        type = "tcp";
+        address = "127.0.0.1:80";
+        unit = "nginx.service";
+      };
+    })
+  ])
+  (says "a system that cannot be switched" "system.switch.enable" [
+    (stack { })
+    (agent { })
+    { system.switch.enable = false; }
+  ])
+]

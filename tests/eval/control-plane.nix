@@ -1,0 +1,35 @@
+# The control plane is a stack like any other.
+{ host, lib, ... }:
+let
+  config = host [
+    {
+      services.slipway.controlPlane = {
+        enable = true;
+        domain = "deploy.example.com";
+        secretKeyFile = "/run/secrets/key";
+        adminPasswordFile = "/run/secrets/password";
+      };
+    }
+  ];
+  api = config.systemd.services.slipway-api-1;
+in
+[
+  {
+    name = "its secrets are credentials";
+    got = api.serviceConfig.LoadCredential;
+    want = [
+      "ADMIN_PASSWORD:/run/secrets/password"
+      "SECRET_KEY:/run/secrets/key"
+    ];
+  }
+  {
+    name = "it runs in production";
+    got = api.environment.APP_ENV;
+    want = "production";
+  }
+  {
+    name = "the command line is at hand";
+    got = lib.elem config.services.slipway.packages.slipway config.environment.systemPackages;
+    want = true;
+  }
+]

@@ -1,0 +1,67 @@
+# What the modules make of options: a list of what is wrong, which must be empty. A suite is a file with a function to a
+# list of { name, got, want }; it gets
+#
+#   host MODULES      the configuration of a host with the modules and stand-ins for our packages
+#   refused MODULES   the messages of the assertions that fail on it
+#   stack OPTIONS     a module with the stack `shop`, which runs, with these options on top
+{ pkgs }:
+let
+  inherit (pkgs) lib;
+
+  suites = [
+    ./stack.nix
+    ./assertions.nix
+    ./agent.nix
+    ./control-plane.nix
+    ./environment.nix
+  ];
+
+  # With a name to run, and nothing inside: no test builds anything.
+  standIn = name: (pkgs.writeText name "") // { meta.mainProgram = name; };
+  base = {
+    imports = [
+      ../../modules
+      ../../hosts/placeholder.nix
+    ];
+    networking.hostName = "host-1";
+    documentation.enable = false;
+    services.slipway.packages = lib.genAttrs [
+      "slipway"
+      "slipway-agent"
+      "slipway-api"
+      "slipway-backup"
+      "slipway-worker"
+    ] standIn;
+  };
+  tools = rec {
+    inherit lib;
+    host = modules: (pkgs.nixos ([ base ] ++ modules)).config;
+    refused =
+      modules: map (failed: failed.message) (lib.filter (a: !a.assertion) (host modules).assertions);
+    stack = options: {
+      services.slipway.stacks.shop = lib.mkMerge [
+        {
+          api.package = standIn "shop";
+          worker.package = standIn "shop";
+        }
+        options
+      ];
+    };
+  };
+
+  verdict =
+    {
+      name,
+      got,
+      want,
+    }:
+    lib.optional (got != want) "${name}: got ${builtins.toJSON got}, want ${builtins.toJSON want}";
+  run =
+    suite:
+    let
+      cases = import suite tools;
+    in
+    # A suite without cases would pass for ever.
+    if cases == [ ] then [ "${toString suite}: has no cases" ] else lib.concatMap verdict cases;
+in
+lib.concatMap run suites

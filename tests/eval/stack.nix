@@ -1,0 +1,182 @@
+# What one stack becomes when nothing is said about it.
+{
+  host,
+  stack,
+  lib,
+  ...
+}:
+let
+  config = host [ (stack { }) ];
+  inherit (config.systemd) services sockets targets;
+  api = services.shop-api-1;
+  facts = builtins.fromJSON config.environment.etc."slipway/stacks/shop.json".text;
+  unitsOf =
+    config: role: lib.filter (lib.hasPrefix "shop-${role}-") (lib.attrNames config.systemd.services);
+  changed = host [ (stack { environment.GREETING = "hello"; }) ];
+  planOf = config: config.systemd.services.shop-roll.serviceConfig.ExecStart;
+in
+[
+  {
+    name = "three replicas of the api, and the trial";
+    got = unitsOf config "api";
+    want = [
+      "shop-api-1"
+      "shop-api-2"
+      "shop-api-3"
+      "shop-api-trial"
+    ];
+  }
+  {
+    name = "two workers, and the trial";
+    got = unitsOf config "worker";
+    want = [
+      "shop-worker-1"
+      "shop-worker-2"
+      "shop-worker-trial"
+    ];
+  }
+  {
+    name = "limits of a process";
+    got = {
+      inherit (api.serviceConfig)
+        CPUQuota
+        MemoryMax
+        MemoryHigh
+        TasksMax
+        LimitNOFILE
+        ;
+    };
+    want = {
+      CPUQuota = "200%";
+      MemoryMax = "2048M";
+      MemoryHigh = "1843M";
+      TasksMax = 512;
+      LimitNOFILE = 65536;
+    };
+  }
+  {
+    name = "a process is waited for, watched, given time to finish, and started again for ever";
+    got = {
+      inherit (api.serviceConfig)
+        Type
+        WatchdogSec
+        TimeoutStopSec
+        Restart
+        ;
+      inherit (api.unitConfig) StartLimitIntervalSec;
+    };
+    want = {
+      Type = "notify";
+      WatchdogSec = 30;
+      TimeoutStopSec = 40;
+      Restart = "always";
+      StartLimitIntervalSec = 0;
+    };
+  }
+  {
+    name = "a switch leaves replicas to the roll, also those that are no more";
+    got = [
+      api.restartIfChanged
+      api.unitConfig.X-StopOnRemoval
+      services.shop-migrate.restartIfChanged
+      services.shop-roll.restartIfChanged
+      services.shop-roll.stopIfChanged
+    ];
+    want = [
+      false
+      false
+      false
+      true
+      false
+    ];
+  }
+  {
+    name = "a changed replica changes the roll";
+    got = planOf config == planOf changed;
+    want = false;
+  }
+  {
+    name = "the command of each process";
+    got = map (unit: lib.last (lib.splitString "/" services.${unit}.serviceConfig.ExecStart)) [
+      "shop-api-1"
+      "shop-worker-1"
+      "shop-migrate"
+    ];
+    want = [
+      "shop serve"
+      "shop run"
+      "shop migrate"
+    ];
+  }
+  {
+    name = "sockets that only the stack's group may use";
+    got = {
+      inherit (sockets.shop-api-2.socketConfig)
+        ListenStream
+        SocketUser
+        SocketGroup
+        SocketMode
+        ;
+    };
+    want = {
+      ListenStream = "/run/slipway/shop/api-2.sock";
+      SocketUser = "shop";
+      SocketGroup = "shop";
+      SocketMode = "0660";
+    };
+  }
+  {
+    name = "nobody's trial is started by itself";
+    got = [
+      services.shop-api-trial.wantedBy
+      services.shop-worker-trial.wantedBy
+      sockets.shop-api-trial.wantedBy
+    ];
+    want = [
+      [ ]
+      [ ]
+      [ ]
+    ];
+  }
+  {
+    name = "another number of api replicas moves no worker's metrics";
+    got =
+      (host [ (stack { api.replicas = 7; }) ]).systemd.services.shop-worker-1.environment.METRICS_PORT;
+    want = services.shop-worker-1.environment.METRICS_PORT;
+  }
+  {
+    name = "the facts for `slipway verify`";
+    got = {
+      inherit (facts) name domain;
+      units = lib.take 1 facts.units;
+      metrics = lib.head facts.metrics;
+    };
+    want = {
+      name = "shop";
+      domain = null;
+      units = [ "shop-api-1.service" ];
+      metrics = {
+        unit = "shop-api-1.service";
+        address = "127.0.0.1:9200";
+        url = "http://127.0.0.1:9200/metrics";
+      };
+    };
+  }
+  {
+    name = "a stack that is switched off leaves nothing";
+    got = lib.filter (lib.hasPrefix "shop") (
+      lib.attrNames (host [ (stack { enable = false; }) ]).systemd.services
+    );
+    want = [ ];
+  }
+  {
+    name = "migrations can be left out";
+    got = (host [ (stack { migrations.enable = false; }) ]).systemd.services ? shop-migrate;
+    want = false;
+  }
+  {
+    name = "the stack begins with the machine";
+    got = targets.shop.wantedBy;
+    want = [ "multi-user.target" ];
+  }
+]
