@@ -92,8 +92,8 @@ secrets=$(digest)
 
 # A switch first restarts this unit and then starts the target that wants it: once is enough to know.
 if [ -e "$state/failed" ]; then
-  { read -r then && read -r why; } <"$state/failed"
-  if [ "$then" = "$loaded" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
+  { read -r since && read -r why; } <"$state/failed"
+  if [ "$since" = "$loaded" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
     echo "$why" >&2
     exit 1
   fi

@@ -1,5 +1,6 @@
 # Every contradiction in a stack is refused, by a message that names the option and the cure.
 {
+  host,
   refused,
   stack,
   lib,
@@ -109,7 +110,10 @@ in
     name = "a secret in the store is no path of a secret";
     got =
       (builtins.tryEval (
-        builtins.deepSeq (refused [ (stack { secrets.SECRET_KEY = "${./default.nix}"; }) ]) true
+        let
+          config = host [ (stack { secrets.SECRET_KEY = "${./default.nix}"; }) ];
+        in
+        builtins.deepSeq config.systemd.services.shop-api-1.serviceConfig.LoadCredential true
       )).success;
     want = false;
   }

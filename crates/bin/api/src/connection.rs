@@ -13,6 +13,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -46,14 +47,20 @@ pub(crate) async fn serve<S>(
 {
     let activity = Arc::new(Activity::new(keepalive));
     let service = {
-        let activity = Arc::clone(&activity);
+        let (activity, draining) = (Arc::clone(&activity), draining.clone());
         service_fn(move |mut request: hyper::Request<Incoming>| {
-            let (router, busy) = (router.clone(), activity.begin());
+            let (router, draining, busy) = (router.clone(), draining.clone(), activity.begin());
             request.extensions_mut().insert(peer);
             async move {
-                let response = router.oneshot(request.map(Body::new)).await;
+                let Ok(mut response) = router.oneshot(request.map(Body::new)).await;
                 drop(busy);
-                response.map_err(|never: Infallible| never)
+                // A proxy that keeps connections must not send another request on this one.
+                if draining.is_cancelled() {
+                    response
+                        .headers_mut()
+                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
             }
         })
     };
