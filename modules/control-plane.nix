@@ -8,7 +8,6 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.slipway.controlPlane;
   inherit (config.services.slipway) packages;
-  contract = import ../nix/contract.nix;
   externalPath = import ../nix/lib/external-path.nix { inherit lib; };
 in
 {
@@ -38,6 +37,7 @@ in
 
   config = lib.mkIf cfg.enable {
     services.slipway.stacks.slipway = {
+      controlPlane = true;
       api.package = lib.mkDefault packages.slipway-api;
       worker.package = lib.mkDefault packages.slipway-worker;
       proxy.domain = lib.mkDefault cfg.domain;
@@ -45,10 +45,6 @@ in
         SECRET_KEY = cfg.secretKeyFile;
         ADMIN_PASSWORD = cfg.adminPasswordFile;
       };
-      # A waiting agent's request is a long poll: the whole request must be allowed longer than it waits.
-      api.environment.API_REQUEST_TIMEOUT_SECONDS = lib.mkDefault (
-        toString contract.times.requestSeconds
-      );
     };
     environment.systemPackages = [ packages.slipway ];
   };

@@ -1,6 +1,7 @@
-# /etc/slipway/stacks/<name>.json: what `slipway verify` looks at when it runs on this host.
+# /etc/slipway/stacks/<name>.json: what `slipway verify` looks at when it runs on this host (docs/cli.md has the form).
 { config, lib, ... }:
 let
+  inherit (lib) mkOption types;
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   namesOf = import ./names.nix { inherit lib; };
   contract = import ../../nix/contract.nix;
@@ -9,35 +10,48 @@ let
     name: stack:
     let
       names = namesOf name stack;
-      proxy = stack.proxy or { enable = false; };
-      domain = if proxy.enable then proxy.domain else null;
+      inherit (stack) proxy;
+      served = proxy.enable && proxy.domain != null;
+      metrics = map (
+        unit: "http://${stack.metrics.addresses."${unit}.service"}${contract.paths.metrics}"
+      );
     in
     {
-      inherit name domain;
-      health_url = lib.mapNullable (domain: "https://${domain}${contract.paths.health}") domain;
-      local_health_url =
-        if proxy.enable then
-          "http://127.0.0.1:${toString proxy.pingPort}${contract.paths.health}"
+      version = 1;
+      inherit name;
+      inherit (stack) controlPlane;
+      domain = if served then proxy.domain else null;
+      url = if served then "https://${proxy.domain}" else null;
+      api = {
+        inherit (stack.api) sockets;
+        metrics = metrics names.api;
+      };
+      worker.metrics = metrics names.worker;
+      backup =
+        if stack.backup.enable or false then
+          { statusUrl = "http://127.0.0.1:${toString contract.ports.backupMetrics}/status"; }
         else
           null;
       units =
         stack.units
         ++ lib.optional stack.migrations.enable "${names.migrate}.service"
         ++ [ "${names.roll}.service" ];
-      inherit (stack.api) sockets;
-      metrics = lib.mapAttrsToList (unit: address: {
-        inherit unit address;
-        url = "http://${address}${contract.paths.metrics}";
-      }) stack.metrics.addresses;
-      backup_status_url =
-        if (stack.backup.enable or false) then
-          "http://127.0.0.1:${toString (contract.ports.backupMetrics or 9103)}/status"
-        else
-          null;
     };
 in
 {
-  environment.etc = lib.mapAttrs' (
+  options.services.slipway.stacks = mkOption {
+    type = types.attrsOf (
+      types.submodule {
+        options.controlPlane = mkOption {
+          type = types.bool;
+          default = false;
+          internal = true;
+          description = "Whether this is Slipway's own stack: only that one has hosts and an audit log to verify.";
+        };
+      }
+    );
+  };
+  config.environment.etc = lib.mapAttrs' (
     name: stack:
     lib.nameValuePair "slipway/stacks/${name}.json" { text = builtins.toJSON (facts name stack); }
   ) stacks;

@@ -4,7 +4,6 @@ let
   inherit (lib) mkOption types;
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
 
-  # A path of this machine, never one of the Nix store, which every user can read.
   externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
 
   stackOptions =

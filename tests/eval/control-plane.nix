@@ -9,6 +9,10 @@ let
         secretKeyFile = "/run/secrets/key";
         adminPasswordFile = "/run/secrets/password";
       };
+      security.acme = {
+        acceptTerms = true;
+        defaults.email = "ops@example.com";
+      };
     }
   ];
   api = config.systemd.services.slipway-api-1;
@@ -19,6 +23,7 @@ in
     got = api.serviceConfig.LoadCredential;
     want = [
       "ADMIN_PASSWORD:/run/secrets/password"
+      "REDIS_PASSWORD:/run/slipway-cache/slipway/password"
       "SECRET_KEY:/run/secrets/key"
     ];
   }

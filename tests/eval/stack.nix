@@ -146,20 +146,33 @@ in
   }
   {
     name = "the facts for `slipway verify`";
-    got = {
-      inherit (facts) name domain;
+    got = facts // {
       units = lib.take 1 facts.units;
-      metrics = lib.head facts.metrics;
     };
     want = {
+      version = 1;
       name = "shop";
+      controlPlane = false;
       domain = null;
-      units = [ "shop-api-1.service" ];
-      metrics = {
-        unit = "shop-api-1.service";
-        address = "127.0.0.1:9200";
-        url = "http://127.0.0.1:9200/metrics";
+      url = null;
+      api = {
+        sockets = map (n: "/run/slipway/shop/api-${n}.sock") [
+          "1"
+          "2"
+          "3"
+        ];
+        metrics = map (port: "http://127.0.0.1:${port}/metrics") [
+          "9200"
+          "9201"
+          "9202"
+        ];
       };
+      worker.metrics = [
+        "http://127.0.0.1:9264/metrics"
+        "http://127.0.0.1:9265/metrics"
+      ];
+      backup = null;
+      units = [ "shop-api-1.service" ];
     };
   }
   {
