@@ -148,7 +148,13 @@ in
       };
     };
 
-    # Key exchange and ciphers are OpenSSH's own choice, which is better kept up than a list here.
+    # What listens on the private address may be up before that is.
+    boot.kernel.sysctl = lib.mkIf (cfg.privateInterface != null) {
+      "net.ipv4.ip_nonlocal_bind" = true;
+      "net.ipv6.ip_nonlocal_bind" = true;
+    };
+
+    # Key exchange and ciphers are nixpkgs' choice, which is better kept up than a list here.
     services.openssh = lib.mkIf cfg.ssh.enable {
       enable = true;
       # The rules above open the port.

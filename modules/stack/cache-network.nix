@@ -18,13 +18,21 @@ let
   remote = lib.filterAttrs (_: stack: stack.cache.remote.address != null) enabled;
   tunnel = name: "${name}-cache-tunnel";
 
-  pem =
-    whose: example: description:
+  certificate =
+    whose:
+    mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = lib.literalExpression "./certificates/db.pem";
+      description = "A PEM file with the certificate of this host${whose}. It is not secret.";
+    };
+  key =
+    who:
     mkOption {
       type = types.nullOr externalPath;
       default = null;
-      inherit example;
-      description = "A PEM file with ${whose} ${description}.";
+      example = "/run/agenix/db-key";
+      description = "The PEM file with that certificate's private key, readable by ${who}.";
     };
   authority = mkOption {
     type = types.nullOr types.path;
@@ -186,9 +194,9 @@ in
       bind = stack.cache.network.listenAddress;
       settings = {
         tls-port = stack.cache.network.port;
-        tls-cert-file = stack.cache.network.certificate;
+        tls-cert-file = "${stack.cache.network.certificate}";
         tls-key-file = stack.cache.network.key;
-        tls-ca-cert-file = toString stack.cache.network.authority;
+        tls-ca-cert-file = "${stack.cache.network.authority}";
         tls-auth-clients = true;
         tls-protocols = "\"TLSv1.2 TLSv1.3\"";
       };
@@ -196,14 +204,9 @@ in
 
     systemd.services =
       lib.mapAttrs' (name: stack: lib.nameValuePair (tunnel name) (tunnelUnit name stack)) remote
+      # Who may come is the firewall's to say (network.nix); of the rest each shows a certificate.
       // lib.mapAttrs' (
-        name: _:
-        lib.nameValuePair "redis-${name}" {
-          wants = [ "network-online.target" ];
-          after = [ "network-online.target" ];
-          # Who may come is the firewall's to say (network.nix); of the rest each shows a certificate.
-          serviceConfig.IPAddressAllow = "any";
-        }
+        name: _: lib.nameValuePair "redis-${name}" { serviceConfig.IPAddressAllow = "any"; }
       ) serving;
   };
 }

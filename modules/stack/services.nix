@@ -180,13 +180,13 @@ let
             unitConfig.X-StopOnRemoval = false;
           }
         )
-        // lib.optionalAttrs stack.api.trial {
+        // lib.optionalAttrs (stack.api.trial && stack.api.replicas > 0) {
           ${names.trial "api"} = socket (names.trial "api");
         };
       services =
         lib.genAttrs names.api apiReplica
         // lib.genAttrs names.worker (replica "worker")
-        // lib.optionalAttrs stack.api.trial {
+        // lib.optionalAttrs (stack.api.trial && stack.api.replicas > 0) {
           ${names.trial "api"} = lib.mkMerge [
             (trial "api")
             {

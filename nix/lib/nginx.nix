@@ -42,15 +42,16 @@ in
       name,
       servers,
       parameters ? "",
+      # A dead replica is asked again soon: a longer ban could take all of them out at once.
+      failures ? "max_fails=1 fail_timeout=1s",
     }:
     lines (
       [
         "upstream ${name} {"
         "    zone ${name} 128k;"
         "    least_conn;"
-        "    # A dead replica is asked again soon: a longer ban could take all of them out at once."
       ]
-      ++ map (server: "    server ${server} ${parameters}max_fails=1 fail_timeout=1s;") servers
+      ++ map (server: "    server ${server} ${parameters}${failures};") servers
       ++ [
         "    # Shorter than the api's own ${seconds times.keepaliveSeconds}, or a connection that is just closing would be used now and then."
         "    keepalive 32;"

@@ -77,8 +77,8 @@ let
           name: asked:
           lib.mapAttrsToList
             (option: path: ''
-              [ -r ${lib.escapeShellArg path} ] || {
-                echo ${lib.escapeShellArg "services.slipway.stacks.${name}.proxy.${option}: the user ${user} cannot read ${path}; put the file there, readable by the group ${group}"} >&2
+              [ -r ${lib.escapeShellArg "${path}"} ] || {
+                echo ${lib.escapeShellArg "services.slipway.stacks.${name}.proxy.${option}: the user ${user} cannot read ${toString path}; put the file there, readable by the group ${group}"} >&2
                 missing=1
               }'')
             (

@@ -54,7 +54,7 @@ let
         };
         tls = {
           certificate = mkOption {
-            type = types.nullOr externalPath;
+            type = types.nullOr types.path;
             default = null;
             example = "/run/agenix/shop-certificate";
             description = ''

@@ -69,6 +69,8 @@ in
       (nginx.upstream {
         name = upstream;
         inherit (proxy.upstream) servers;
+        # A closed socket refuses at once, which costs less than being without any replica for a second.
+        failures = if remote then "max_fails=1 fail_timeout=1s" else "max_fails=0";
       })
       "# An IPv6 client counts by its /64, which is what one of them gets."
       "map $remote_addr ${variable "client"} {"

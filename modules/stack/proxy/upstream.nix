@@ -38,7 +38,7 @@ let
               description = "A PEM file with the authority that the other hosts' certificates must come from. Required likewise.";
             };
             certificate = mkOption {
-              type = types.nullOr externalPath;
+              type = types.nullOr types.path;
               default = null;
               example = "/run/agenix/edge-certificate";
               description = "A PEM file with the certificate that this host shows to the others, readable by the group nginx.";

@@ -1,0 +1,35 @@
+# What every host of the fleet has: its name, its private address, an agent, and its own key for TLS inside the fleet.
+{ config, lib, ... }:
+let
+  fleet = import ./fleet.nix;
+  name = lib.removePrefix "prod-" config.networking.hostName;
+in
+{
+  networking = {
+    interfaces.${fleet.interface}.ipv4.addresses = [
+      {
+        address = fleet.addresses.${name};
+        inherit (fleet) prefixLength;
+      }
+    ];
+    hosts = lib.mapAttrs' (
+      host: address: lib.nameValuePair address [ "${host}.internal" ]
+    ) fleet.addresses;
+  };
+
+  # Programs that are given the authority's path, such as in a database's address.
+  environment.etc."slipway/fleet-authority.pem".source = fleet.authority;
+
+  services.slipway = {
+    network.privateInterface = fleet.interface;
+    agent = {
+      enable = true;
+      apiUrl = "https://${fleet.domain}";
+      tokenFile = config.services.slipway.agenix.files.agent-token.path;
+    };
+    agenix.files.agent-token = {
+      file = ../../secrets/prod + "/${name}-agent-token.age";
+      restartUnits = [ "slipway-agent" ];
+    };
+  };
+}

@@ -1,0 +1,56 @@
+# The host with Postgres and Redis. Both listen on the private address, with TLS only: Postgres asks for the role's
+# password, Redis for a certificate of the fleet and its password.
+{ config, ... }:
+let
+  fleet = import ./fleet.nix;
+  secrets = ../../secrets/prod;
+  inherit (config.services.slipway.agenix) files;
+in
+{
+  imports = [ ./common.nix ];
+  networking.hostName = "prod-db";
+
+  services.slipway.stacks.slipway = {
+    api.replicas = 0;
+    worker.replicas = 0;
+    migrations.enable = false;
+    database = {
+      passwordFile = files.database-password.path;
+      network = {
+        enable = true;
+        listen = [ fleet.addresses.db ];
+        addresses = map (app: "${fleet.addresses.${app}}/32") fleet.apps;
+        tls = true;
+        certificateFile = fleet.certificates.db;
+        keyFile = files.db-key.path;
+      };
+    };
+    cache.network = {
+      listenAddress = fleet.addresses.db;
+      inherit (fleet) authority;
+      certificate = fleet.certificates.db;
+      key = files.db-key-redis.path;
+    };
+  };
+
+  services.slipway.network.privatePorts = [ 5432 ];
+  services.slipway.agenix = {
+    stacks.slipway.cachePassword = secrets + "/slipway-redis.age";
+    files = {
+      database-password = {
+        file = secrets + "/slipway-database-password.age";
+        restartUnits = [ "slipway-database" ];
+      };
+      db-key = {
+        file = secrets + "/db-key.age";
+        restartUnits = [ "postgresql" ];
+      };
+      # The same key for another user.
+      db-key-redis = {
+        file = secrets + "/db-key.age";
+        owner = "redis-slipway";
+        restartUnits = [ "redis-slipway" ];
+      };
+    };
+  };
+}
