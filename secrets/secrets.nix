@@ -7,7 +7,6 @@ let
 
   # Hosts: `ssh-keyscan -t ed25519 HOST`, or the key that was put on the machine before it was installed.
   hosts = {
-    all-in-one = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOGVoq6bIsiD7hL33134XrvdJwclnX1iA3QrNql44IEv";
     edge = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMviJJnrnHKuKQ/cvLSe2o8eY6qhk8KoLhEuflSJHE+h";
     app-1 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINkeAaFfg3GQYDItsNaMBBqA3emV6Khj4pi9Yf85yxWU";
     app-2 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0m9H0XxBVFQakHnjOQkoQ/VrgOaY50d78C8eerwcrh";
@@ -33,10 +32,6 @@ let
     ];
 in
 {
-  "all-in-one/slipway-secret-key.age" = readableBy [ "all-in-one" ];
-  "all-in-one/slipway-admin-password.age" = readableBy [ "all-in-one" ];
-  "all-in-one/agent-token.age" = readableBy [ "all-in-one" ];
-
   "prod/slipway-secret-key.age" = readableBy apps;
   "prod/slipway-admin-password.age" = readableBy apps;
   "prod/slipway-database-url.age" = readableBy apps;

@@ -62,10 +62,8 @@ let
               has its socket only.
             '';
           };
-          certificate =
-            pem "this host's" "/run/agenix/db-certificate"
-              "certificate, readable by the user redis-NAME";
-          key = pem "that certificate's" "/run/agenix/db-key" "private key, readable by the user redis-NAME";
+          certificate = certificate "";
+          key = key "the user redis-NAME";
         };
         remote = {
           inherit authority port;
@@ -81,10 +79,8 @@ let
             example = "db.internal";
             description = "The name that the other host's certificate must be for.";
           };
-          certificate =
-            pem "this host's" "/run/agenix/app-certificate"
-              "certificate, which the other host asks for";
-          key = pem "that certificate's" "/run/agenix/app-key" "private key";
+          certificate = certificate ", which the other one asks for";
+          key = key "root";
         };
       };
       config = lib.mkIf (config.cache.remote.address != null) {

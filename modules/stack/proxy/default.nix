@@ -12,8 +12,9 @@ let
   inherit (config.services.slipway) proxy;
   inherit (config.services.nginx) user group;
 
+  # One without a name is refused (assertions.nix).
   stacks = lib.filterAttrs (
-    _: stack: stack.enable && stack.proxy.enable
+    _: stack: stack.enable && stack.proxy.enable && stack.proxy.domain != null
   ) config.services.slipway.stacks;
   each = function: lib.mapAttrsToList (name: stack: function name stack.proxy) stacks;
 

@@ -1,0 +1,143 @@
+# The stack's Redis, on this host and across hosts.
+{
+  host,
+  refused,
+  stack,
+  lib,
+  ...
+}:
+let
+  at = "services.slipway.stacks.shop.cache";
+  config = host [ (stack { }) ];
+  redis = config.services.redis.servers.shop;
+  tls = {
+    certificate = "/etc/fleet/db.pem";
+    key = "/run/secrets/db-key";
+    authority = "/etc/fleet/authority.pem";
+  };
+  remote = tls // {
+    address = "10.1.0.20";
+    name = "db.internal";
+  };
+  says = name: words: cache: {
+    inherit name;
+    got =
+      let
+        messages = refused [ (stack { inherit cache; }) ];
+      in
+      if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
+        "refused"
+      else
+        messages;
+    want = "refused";
+  };
+  away = host [
+    (stack {
+      cache = {
+        enable = false;
+        passwordFile = "/run/secrets/redis";
+        inherit remote;
+      };
+    })
+  ];
+in
+[
+  {
+    name = "one of its own, on a socket, that keeps nothing";
+    got = {
+      inherit (redis)
+        port
+        save
+        appendOnly
+        unixSocket
+        requirePassFile
+        ;
+      inherit (redis.settings) maxmemory maxmemory-policy;
+    };
+    want = {
+      port = 0;
+      save = [ ];
+      appendOnly = false;
+      unixSocket = "/run/redis-shop/redis.sock";
+      requirePassFile = "/run/slipway-cache/shop/password";
+      maxmemory = "256mb";
+      maxmemory-policy = "allkeys-lru";
+    };
+  }
+  {
+    name = "both ends have the password, and only as a credential";
+    got = [
+      (lib.elem "REDIS_PASSWORD:/run/slipway-cache/shop/password" config.systemd.services.shop-api-1.serviceConfig.LoadCredential)
+      config.systemd.services.shop-api-1.environment.REDIS_HOST
+      (config.systemd.services.shop-api-1.environment ? REDIS_PASSWORD)
+    ];
+    want = [
+      true
+      "/run/redis-shop/redis.sock"
+      false
+    ];
+  }
+  {
+    name = "the stack's user may connect";
+    got = config.users.users.shop.extraGroups;
+    want = [ "redis-shop" ];
+  }
+  {
+    name = "no Redis where none is wanted";
+    got =
+      let
+        without = host [ (stack { cache.enable = false; }) ];
+      in
+      [
+        without.services.redis.servers
+        (without.systemd.services.shop-api-1.environment ? REDIS_HOST)
+      ];
+    want = [
+      { }
+      false
+    ];
+  }
+  {
+    name = "elsewhere: a tunnel in the place of its socket";
+    got = [
+      away.systemd.services.shop-api-1.environment.REDIS_HOST
+      (away.systemd.services ? shop-cache-tunnel)
+      away.systemd.services.shop-cache-tunnel.serviceConfig.IPAddressAllow
+      away.services.redis.servers
+    ];
+    want = [
+      "/run/slipway-cache-tunnel/shop/redis.sock"
+      true
+      [ "10.1.0.20" ]
+      { }
+    ];
+  }
+  (says "two at once" [ "${at}.enable = false" ] {
+    inherit remote;
+    passwordFile = "/run/secrets/redis";
+  })
+  (says "a listener without TLS" [ "${at}.network.certificate" "without TLS" ] {
+    network.listenAddress = "10.1.0.20";
+    passwordFile = "/run/secrets/redis";
+  })
+  (says "a listener for the world" [ "${at}.network.listenAddress" "private network" ] {
+    network = tls // {
+      listenAddress = "0.0.0.0";
+    };
+    passwordFile = "/run/secrets/redis";
+  })
+  (says "a password that only this host has" [ "${at}.passwordFile" "all hosts" ] {
+    network = tls // {
+      listenAddress = "10.1.0.20";
+    };
+  })
+  (says "a tunnel without certificates" [ "${at}.remote.name" "without TLS" ] {
+    enable = false;
+    remote.address = "10.1.0.20";
+    passwordFile = "/run/secrets/redis";
+  })
+  (says "a tunnel without the password" [ "${at}.passwordFile" "${at}.remote.address" ] {
+    enable = false;
+    inherit remote;
+  })
+]

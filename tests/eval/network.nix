@@ -1,0 +1,185 @@
+# What is open, and how one logs in.
+{
+  host,
+  refused,
+  stack,
+  lib,
+  ...
+}:
+let
+  served = stack { proxy.domain = "shop.example.com"; };
+  acme.security.acme = {
+    acceptTerms = true;
+    defaults.email = "ops@example.com";
+  };
+  config = host [
+    served
+    acme
+  ];
+  inherit (config.networking) firewall;
+  private.services.slipway.network = {
+    privateInterface = "ens10";
+    privatePorts = [ 5432 ];
+  };
+  says = name: words: modules: {
+    inherit name;
+    got =
+      let
+        messages = refused (
+          [
+            served
+            acme
+          ]
+          ++ modules
+        );
+      in
+      if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
+        "refused"
+      else
+        messages;
+    want = "refused";
+  };
+in
+[
+  {
+    name = "SSH, HTTP and HTTPS, nothing else";
+    got = {
+      tcp = lib.sort lib.lessThan firewall.allowedTCPPorts;
+      udp = firewall.allowedUDPPorts;
+      inherit (firewall) enable interfaces;
+      nftables = config.networking.nftables.enable;
+    };
+    want = {
+      tcp = [
+        22
+        80
+        443
+      ];
+      udp = [ 443 ];
+      enable = true;
+      interfaces = { };
+      nftables = true;
+    };
+  }
+  {
+    name = "only SSH where nothing is served";
+    got = (host [ (stack { }) ]).networking.firewall.allowedTCPPorts;
+    want = [ 22 ];
+  }
+  {
+    name = "a proxy on a private address opens its port there only";
+    got =
+      let
+        inherit
+          (host [
+            (stack {
+              proxy = {
+                domain = "shop.example.com";
+                listenAddresses = [ "10.1.0.11" ];
+              };
+            })
+            acme
+            private
+          ])
+          networking
+          ;
+      in
+      [
+        networking.firewall.allowedTCPPorts
+        networking.firewall.interfaces.ens10.allowedTCPPorts
+      ];
+    want = [
+      [ 22 ]
+      [
+        5432
+        443
+      ]
+    ];
+  }
+  {
+    name = "keys only";
+    got = {
+      inherit (config.services.openssh.settings)
+        PasswordAuthentication
+        KbdInteractiveAuthentication
+        PermitRootLogin
+        X11Forwarding
+        ;
+    };
+    want = {
+      PasswordAuthentication = false;
+      KbdInteractiveAuthentication = false;
+      PermitRootLogin = "prohibit-password";
+      X11Forwarding = false;
+    };
+  }
+  (says "Postgres for the world"
+    [ "networking.firewall.allowedTCPPorts" "5432 of Postgres" "privateInterface" ]
+    [
+      { networking.firewall.allowedTCPPorts = [ 5432 ]; }
+    ]
+  )
+  (says "metrics for the world"
+    [ "networking.firewall.allowedTCPPorts" "9200 of the metrics of shop-api-1" ]
+    [
+      { networking.firewall.allowedTCPPorts = [ 9200 ]; }
+    ]
+  )
+  (says "the backend in a range"
+    [ "port 6379 of Redis" ]
+    [
+      {
+        networking.firewall.allowedTCPPortRanges = [
+          {
+            from = 6000;
+            to = 7000;
+          }
+        ];
+      }
+    ]
+  )
+  (says "nearly everything"
+    [ "allowedTCPPortRanges" "1024 to 65535" ]
+    [
+      {
+        networking.firewall.allowedTCPPortRanges = [
+          {
+            from = 1024;
+            to = 65535;
+          }
+        ];
+      }
+    ]
+  )
+  (says "Postgres on another interface"
+    [ "networking.firewall.interfaces.ens3.allowedTCPPorts" ]
+    [
+      { networking.firewall.interfaces.ens3.allowedTCPPorts = [ 5432 ]; }
+    ]
+  )
+  (says "no firewall"
+    [ "networking.firewall.enable" "services.slipway.network.enable" ]
+    [
+      { networking.firewall.enable = false; }
+    ]
+  )
+  (says "private ports without an interface"
+    [ "services.slipway.network.privateInterface" ]
+    [
+      { services.slipway.network.privatePorts = [ 5432 ]; }
+    ]
+  )
+  (says "no way in"
+    [ "services.slipway.network.ssh.everywhere" ]
+    [
+      { services.slipway.network.ssh.everywhere = false; }
+    ]
+  )
+  (says "a private network where everything is open"
+    [ "trustedInterfaces" "ens10" ]
+    [
+      private
+      { networking.firewall.trustedInterfaces = [ "ens10" ]; }
+    ]
+  )
+]

@@ -1,0 +1,94 @@
+# What is compared with the files of this folder, by name.
+{
+  host,
+  stack,
+  lib,
+}:
+let
+  locations = lib.mapAttrsToList (
+    name: location:
+    "location ${name} {\n${
+      lib.optionalString (location.return != null) "return ${toString location.return};\n"
+    }${location.extraConfig}\n}"
+  );
+  server =
+    config: name:
+    let
+      vhost = config.services.nginx.virtualHosts.${name};
+    in
+    lib.concatStringsSep "\n" ([ "# ${name}" ] ++ locations vhost.locations ++ [ vhost.extraConfig ]);
+  nginx =
+    config: names:
+    lib.concatStringsSep "\n" ([ config.services.nginx.commonHttpConfig ] ++ map (server config) names)
+    + "\n";
+  redis =
+    config:
+    lib.concatLines (
+      lib.mapAttrsToList (
+        name: value: lib.concatMapStringsSep "\n" (one: "${name} ${toString one}") (lib.toList value)
+      ) (removeAttrs config.services.redis.servers.shop.settings [ "dir" ])
+    );
+
+  plain = host [ (stack { proxy.domain = "shop.example.com"; }) ];
+  fleet = host [
+    (stack {
+      api.replicas = 0;
+      proxy = {
+        domain = "shop.example.com";
+        upstream = {
+          servers = [
+            "10.1.0.11:443"
+            "10.1.0.12:443"
+          ];
+          tls = {
+            name = "app.internal";
+            authority = "/etc/fleet/authority.pem";
+            certificate = "/etc/fleet/edge.pem";
+            key = "/run/secrets/edge-key";
+          };
+        };
+      };
+    })
+  ];
+  behind = host [
+    (stack {
+      proxy = {
+        domain = "shop.example.com";
+        aliases = [ "app.internal" ];
+        listenAddresses = [ "10.1.0.11" ];
+        http3 = false;
+        trustedProxies = [ "10.1.0.10" ];
+        tls = {
+          certificate = "/etc/fleet/app-1.pem";
+          key = "/run/secrets/app-1-key";
+          clientAuthority = "/etc/fleet/authority.pem";
+        };
+      };
+    })
+  ];
+  networked = host [
+    (stack {
+      cache.passwordFile = "/run/secrets/redis";
+      cache.network = {
+        listenAddress = "10.1.0.20";
+        certificate = "/etc/fleet/db.pem";
+        key = "/run/secrets/db-key";
+        authority = "/etc/fleet/authority.pem";
+      };
+    })
+  ];
+in
+{
+  "nginx.conf" = nginx plain [
+    "shop.example.com"
+    "slipway-ping-shop"
+    "slipway-unknown"
+  ];
+  "nginx-edge.conf" = nginx fleet [ "shop.example.com" ];
+  "nginx-app.conf" = nginx behind [
+    "shop.example.com"
+    "slipway-unknown"
+  ];
+  "redis.conf" = redis plain;
+  "redis-network.conf" = redis networked;
+}
