@@ -15,7 +15,9 @@ let
   serving = lib.filterAttrs (
     _: stack: stack.cache.enable && stack.cache.network.listenAddress != null
   ) enabled;
-  remote = lib.filterAttrs (_: stack: stack.cache.remote.address != null) enabled;
+  remote = lib.filterAttrs (
+    _: stack: stack.cache.remote.address != null && !stack.cache.enable
+  ) enabled;
   tunnel = name: "${name}-cache-tunnel";
 
   certificate =
@@ -83,7 +85,7 @@ let
           key = key "root";
         };
       };
-      config = lib.mkIf (config.cache.remote.address != null) {
+      config = lib.mkIf (config.cache.remote.address != null && !config.cache.enable) {
         cache.socket = "/run/slipway-cache-tunnel/${name}/redis.sock";
         environment.REDIS_HOST = config.cache.socket;
         secrets.REDIS_PASSWORD = config.cache.passwordFile;

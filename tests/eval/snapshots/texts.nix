@@ -25,7 +25,7 @@ let
     config:
     lib.concatLines (
       lib.mapAttrsToList (
-        name: value: lib.concatMapStringsSep "\n" (one: "${name} ${toString one}") (lib.toList value)
+        name: value: lib.concatMapStringsSep "\n" (one: "${name} ${if builtins.isBool one then lib.boolToYesNo one else toString one}") (lib.toList value)
       ) (removeAttrs config.services.redis.servers.shop.settings [ "dir" ])
     );
 
