@@ -1,5 +1,5 @@
 # Configurations of other programs as the modules write them, compared with copies that were reviewed. A change that is
-# meant is written into snapshots/ by: tests/eval/update-snapshots
+# meant is written into snapshots/ as snapshots/default.nix says.
 {
   host,
   stack,

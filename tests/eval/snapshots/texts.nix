@@ -25,7 +25,10 @@ let
     config:
     lib.concatLines (
       lib.mapAttrsToList (
-        name: value: lib.concatMapStringsSep "\n" (one: "${name} ${if builtins.isBool one then lib.boolToYesNo one else toString one}") (lib.toList value)
+        name: value:
+        lib.concatMapStringsSep "\n" (
+          one: "${name} ${if builtins.isBool one then (if one then "yes" else "no") else toString one}"
+        ) (lib.toList value)
       ) (removeAttrs config.services.redis.servers.shop.settings [ "dir" ])
     );
 
