@@ -73,15 +73,20 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
 
     let (tell, told) = watch::channel(Instruction::Idle);
     let (mut executor, view) = Executor::new(Arc::clone(&machine), SystemClock, store, keep_releases, told);
-    executor.recall().await;
+    // Ready before the journal is read: a dead-man has it while its switch script restarts us and waits for this word.
+    lifecycle.ready();
     let stop = lifecycle.soft();
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => return Ok(()),
+        () = executor.recall() => {}
+    }
     let work = lifecycle.spawn(executor.run(stop.clone()));
     let link = Link { view, told: tell };
     lifecycle.spawn(async move {
         let observe = |view: &View| observe(&name, &machine, view);
         sync::run(&client, observe, link, stop).await;
     });
-    lifecycle.ready();
     info!(
         host = settings.agent.host,
         ?runner,

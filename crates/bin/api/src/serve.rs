@@ -61,7 +61,9 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
         .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;
     lifecycle.spawn(feed::run(app.clone(), lifecycle.soft()));
     // While no socket is open a proxy sends requests, also POSTs, to another replica. An answer of 503 it would pass on.
-    if let Ok(Ok(SchemaState::Current)) = timeout(FIRST_LOOK, prepare(&app)).await {
+    if let Ok(Ok(state)) = timeout(FIRST_LOOK, prepare(&app)).await
+        && state.is_usable()
+    {
         app.phase.set_checked();
     }
     let listeners = sockets.listen().context("the sockets cannot be used")?;
@@ -93,6 +95,10 @@ async fn begin(app: &App, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     loop {
         let error = match prepare(app).await {
             Ok(SchemaState::Current) => break,
+            Ok(state) if state.is_usable() => {
+                tracing::warn!("{state}");
+                break;
+            }
             Ok(other) => bail!("refusing to serve: {other}"),
             Err(error) if error.is_unavailable() => error,
             Err(error) => return Err(error).context("the database cannot be used"),
@@ -115,7 +121,7 @@ async fn begin(app: &App, lifecycle: &Lifecycle) -> anyhow::Result<()> {
 
 async fn prepare(app: &App) -> Result<SchemaState, StoreError> {
     let state = app.store.schema_state().await?;
-    if state == SchemaState::Current {
+    if state.is_usable() {
         app.store
             .ensure_admin(&By::new(Actor::Console, &app.audit_key))
             .await?;

@@ -67,6 +67,10 @@ async fn await_schema(store: &Store, lifecycle: &Lifecycle) -> anyhow::Result<bo
     loop {
         match store.schema_state().await {
             Ok(SchemaState::Current) => return Ok(true),
+            Ok(state) if state.is_usable() => {
+                warn!("{state}");
+                return Ok(true);
+            }
             Ok(state) => bail!("{state}"),
             Err(error @ StoreError::Unavailable(_)) => {
                 warn!(error = error_chain(&error), "the database is away; trying again");

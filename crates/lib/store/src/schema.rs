@@ -27,7 +27,11 @@ pub enum SchemaState {
     Current,
     /// These migrations are missing.
     Pending(Vec<i64>),
-    /// The database has migrations that this program does not know: it is older than the schema.
+    /// All that, and migrations of a later version. They only added, so this program runs on it; one that was gone back
+    /// to must.
+    Newer(Vec<i64>),
+    /// The database has migrations that this program does not know, and lacks some that it does: it belongs to another
+    /// line of versions.
     Unknown(Vec<i64>),
     /// This migration was begun and did not finish.
     Dirty(i64),
@@ -35,11 +39,25 @@ pub enum SchemaState {
     ChecksumMismatch(Vec<i64>),
 }
 
+impl SchemaState {
+    /// Whether this program can work on it.
+    #[must_use]
+    pub const fn is_usable(&self) -> bool {
+        matches!(self, Self::Current | Self::Newer(_))
+    }
+}
+
 impl fmt::Display for SchemaState {
     /// What is so, and what to do about it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Current => f.write_str("the schema is current"),
+            Self::Newer(versions) => write!(
+                f,
+                "the schema is newer than this program: it has {} migrations more (the newest is {})",
+                versions.len(),
+                versions.last().copied().unwrap_or_default()
+            ),
             Self::Pending(versions) => write!(
                 f,
                 "{} migrations are missing (the first is {}): run `slipway-api migrate`",
@@ -78,14 +96,18 @@ pub async fn schema_state(pool: &PgPool) -> Result<SchemaState, StoreError> {
 }
 
 /// As [`schema_state`], for any set of migrations.
-async fn read_state(pool: &PgPool, migrator: &Migrator) -> Result<SchemaState, StoreError> {
+async fn read_state<'c, E>(database: E, migrator: &Migrator) -> Result<SchemaState, StoreError>
+where
+    E: sqlx::Acquire<'c, Database = sqlx::Postgres>,
+{
+    let mut connection = database.acquire().await?;
     // The one table that is not there before the first migration, so no query on it can be checked at compile time.
     let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(pool)
+        .fetch_one(&mut *connection)
         .await?;
     let rows: Vec<(i64, bool, Vec<u8>)> = if there {
         sqlx::query_as("SELECT version, success, checksum FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(pool)
+            .fetch_all(&mut *connection)
             .await?
     } else {
         Vec::new()
@@ -108,16 +130,17 @@ async fn read_state(pool: &PgPool, migrator: &Migrator) -> Result<SchemaState, S
     }
     Ok(if !changed.is_empty() {
         SchemaState::ChecksumMismatch(changed)
-    } else if !unknown.is_empty() {
-        SchemaState::Unknown(unknown)
-    } else if known.is_empty() {
-        SchemaState::Current
     } else {
-        SchemaState::Pending(known.into_keys().collect())
+        match (unknown.is_empty(), known.is_empty()) {
+            (true, true) => SchemaState::Current,
+            (true, false) => SchemaState::Pending(known.into_keys().collect()),
+            (false, true) => SchemaState::Newer(unknown),
+            (false, false) => SchemaState::Unknown(unknown),
+        }
     })
 }
 
-/// Applies every missing migration and gives the versions applied.
+/// Applies every missing migration and gives the versions applied. On a newer schema there is nothing to do.
 ///
 /// One connection of its own, without a limit on statements. Only one migrator is at work at a time: the others wait
 /// for its advisory lock, at most a minute.
@@ -146,6 +169,9 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<i64>, StoreError
 }
 
 async fn run(connection: &mut sqlx::PgConnection, migrator: &Migrator) -> Result<Vec<i64>, StoreError> {
+    if let SchemaState::Newer(_) = read_state(&mut *connection, migrator).await? {
+        return Ok(Vec::new());
+    }
     let before = applied(connection).await?;
     migrator.run_direct(connection).await.map_err(explain)?;
     let mut after = applied(connection).await?;

@@ -10,6 +10,7 @@ mod attempts;
 mod disk;
 mod faults;
 mod plane;
+mod restart;
 mod rig;
 
 use rig::Rig;

@@ -108,7 +108,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
     pub(super) fn begin_revert(&mut self, slot: Slot, reason: &str, ledger: &Ledger) {
         let reason = one_line(reason, MESSAGE_CHARS);
         if let Some(attempt) = self.slot_mut(slot) {
-            tracing::warn!(attempt = %attempt.id, closure = %attempt.closure, prior = ?attempt.prior, %reason, "going back");
+            tracing::warn!(attempt = %attempt.id, closure = %attempt.closure, prior = attempt.prior.as_ref().map(tracing::field::display), %reason, "going back");
             attempt.phase = JournalPhase::Reverting;
             attempt.message = Some(reason.clone());
             attempt.reason = Some(reason);
