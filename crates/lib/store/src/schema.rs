@@ -128,15 +128,14 @@ where
             None => unknown.push(*version),
         }
     }
-    Ok(if !changed.is_empty() {
-        SchemaState::ChecksumMismatch(changed)
-    } else {
-        match (unknown.is_empty(), known.is_empty()) {
-            (true, true) => SchemaState::Current,
-            (true, false) => SchemaState::Pending(known.into_keys().collect()),
-            (false, true) => SchemaState::Newer(unknown),
-            (false, false) => SchemaState::Unknown(unknown),
-        }
+    if !changed.is_empty() {
+        return Ok(SchemaState::ChecksumMismatch(changed));
+    }
+    Ok(match (unknown.is_empty(), known.is_empty()) {
+        (true, true) => SchemaState::Current,
+        (true, false) => SchemaState::Pending(known.into_keys().collect()),
+        (false, true) => SchemaState::Newer(unknown),
+        (false, false) => SchemaState::Unknown(unknown),
     })
 }
 
