@@ -132,5 +132,6 @@ fn observe(name: &HostName, machine: &Machine, view: &View) -> Observation {
         boot_default: seen.boot_default,
         report: view.report.clone(),
         unsettled: view.unsettled,
+        journal_trouble: view.trouble.clone(),
     }
 }

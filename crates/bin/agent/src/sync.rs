@@ -236,6 +236,7 @@ mod tests {
             boot_default: None,
             report: view.report.clone(),
             unsettled: view.unsettled,
+            journal_trouble: view.trouble.clone(),
         };
         tokio::spawn(async move { run(&plane, observe, link, token).await });
         Rig {

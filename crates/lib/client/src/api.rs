@@ -12,7 +12,7 @@ use slipway_wire::fleet::{
     CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, UpdateEnvironment,
 };
 use slipway_wire::monitoring::Health;
-use slipway_wire::page::{Page, PageQuery};
+use slipway_wire::page::{MAX_LIMIT, Page, PageQuery};
 use slipway_wire::release::{CreateRelease, Release};
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
 use slipway_wire::route::{self, fill};
@@ -50,9 +50,17 @@ impl Client {
         self.delete(&fill(route::PRINCIPAL, name)).await
     }
 
-    /// Tokens without their secrets.
-    pub async fn tokens(&self) -> Result<Vec<Token>, ClientError> {
-        self.list(route::TOKENS).await
+    /// A page of tokens without their secrets, the newest first.
+    pub async fn tokens(&self, page: &PageQuery) -> Result<Page<Token>, ClientError> {
+        self.get_with(route::TOKENS, page, None).await
+    }
+
+    /// All tokens, page by page.
+    pub async fn all_tokens(&self) -> Result<Vec<Token>, ClientError> {
+        let (mut all, mut query) = (Vec::new(), PageQuery::default());
+        query.limit = Some(MAX_LIMIT);
+        while take(&mut all, self.tokens(&query).await?, &mut query.after) {}
+        Ok(all)
     }
 
     /// A new token; its secret is in the answer and never shown again.
@@ -94,10 +102,21 @@ impl Client {
         self.json(&path, self.send(request, Retry::NeverSent).await?)
     }
 
-    /// Hosts, of one environment or all.
-    pub async fn hosts(&self, query: &HostQuery) -> Result<Vec<Host>, ClientError> {
-        let page: Page<Host> = self.get_with(route::HOSTS, query, None).await?;
-        Ok(page.items)
+    /// A page of hosts, by name.
+    pub async fn hosts(&self, query: &HostQuery) -> Result<Page<Host>, ClientError> {
+        self.get_with(route::HOSTS, query, None).await
+    }
+
+    /// All hosts, of one environment or of all, page by page.
+    pub async fn all_hosts(&self, environment: Option<&EnvironmentName>) -> Result<Vec<Host>, ClientError> {
+        let mut all = Vec::new();
+        let mut query = HostQuery {
+            environment: environment.cloned(),
+            after: None,
+            limit: Some(MAX_LIMIT),
+        };
+        while take(&mut all, self.hosts(&query).await?, &mut query.after) {}
+        Ok(all)
     }
 
     /// A new host; its agent's token is in the answer and never shown again.
@@ -254,4 +273,13 @@ impl Client {
         let page: Page<T> = self.get(path).await?;
         Ok(page.items)
     }
+}
+
+/// Takes a page in; whether there is another one.
+fn take<T>(all: &mut Vec<T>, page: Page<T>, after: &mut Option<String>) -> bool {
+    all.extend(page.items);
+    // A server that hands out the same page again and again must not keep us here for ever.
+    let more = page.next.is_some() && page.next != *after;
+    *after = page.next;
+    more
 }

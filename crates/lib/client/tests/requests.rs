@@ -86,6 +86,7 @@ async fn methods_reach_their_routes() {
         .await;
     let query = HostQuery {
         environment: Some("prod".parse().unwrap()),
+        ..HostQuery::default()
     };
     let _ = client.hosts(&query).await;
     let _ = client.releases(&PageQuery::default()).await;
@@ -283,4 +284,41 @@ async fn a_server_that_says_it_is_down_is_an_answer() {
 fn a_client_does_not_show_its_token() {
     let server = Server::start(|_| Reply::empty(200));
     assert!(!format!("{:?}", client(&server)).contains("slw_"));
+}
+
+#[tokio::test]
+async fn all_hosts_are_asked_for_page_by_page() {
+    let server = Server::start(|seen| {
+        let host = |name: &str| {
+            serde_json::json!({
+                "name": name, "environment": "prod", "labels": {}, "online": true, "last_seen_at": null, "live": null,
+                "boot_default": null, "agent_version": null, "clock_skew_seconds": null, "report": null, "step": null,
+                "created_at": "2026-03-01T12:00:00Z", "retired_at": null,
+            })
+        };
+        Reply::json(
+            200,
+            &if seen.query.contains("after=web-1") {
+                serde_json::json!({"items": [host("web-2")]})
+            } else {
+                serde_json::json!({"items": [host("web-1")], "next": "web-1"})
+            },
+        )
+    });
+    let client = slipway_client::builder(&server.url()).unwrap().build().unwrap();
+    let environment = "prod".parse().unwrap();
+    let hosts = client.all_hosts(Some(&environment)).await.unwrap();
+    let names: Vec<_> = hosts.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(names, ["web-1", "web-2"]);
+    assert!(
+        server
+            .seen()
+            .iter()
+            .all(|seen| seen.query.contains("environment=prod&"))
+    );
+    // The same page for ever.
+    let stuck = Server::start(|_| Reply::json(200, &serde_json::json!({"items": [], "next": "web-1"})));
+    let client = slipway_client::builder(&stuck.url()).unwrap().build().unwrap();
+    assert!(client.all_hosts(None).await.unwrap().is_empty());
+    assert_eq!(stuck.seen().len(), 2);
 }

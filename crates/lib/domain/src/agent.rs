@@ -31,6 +31,9 @@ pub struct Observation {
     /// out. It can be another than the one reported on, such as a stuck one while the next closure is fetched.
     #[serde(default)]
     pub unsettled: Option<AttemptId>,
+    /// What is wrong with the agent's journal: it was damaged and is kept aside, or it cannot be written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub journal_trouble: Option<String>,
 }
 
 /// How far an agent is with one attempt.

@@ -287,6 +287,21 @@ mod tests {
                 "killed by signal 9",
             ),
             (
+                r#"["/bin/sh","-c","kill -TERM $$"]"#,
+                Verdict::Unknown,
+                "killed by signal 15",
+            ),
+            (
+                r#"["/bin/sh","-c","kill -SEGV $$"]"#,
+                Verdict::Fail,
+                "crashed: killed by signal 11",
+            ),
+            (
+                r#"["/bin/sh","-c","kill -ABRT $$"]"#,
+                Verdict::Fail,
+                "crashed: killed by signal 6",
+            ),
+            (
                 r#"["/bin/sh","-c","test -z \"$SECRET_OF_THE_TEST\""]"#,
                 Verdict::Pass,
                 "",

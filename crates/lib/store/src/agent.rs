@@ -58,18 +58,19 @@ impl Store {
         bounded(async {
             let row = sqlx::query!(
                 r#"WITH before AS (
-                       SELECT id, live, boot_default, report, unsettled, last_seen_at FROM hosts
+                       SELECT id, live, boot_default, report, unsettled, journal_trouble, last_seen_at FROM hosts
                        WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE),
                    compared AS (
                        SELECT id,
                               (live IS DISTINCT FROM $5 OR boot_default IS DISTINCT FROM $6
-                               OR report IS DISTINCT FROM $7 OR unsettled IS DISTINCT FROM $9) AS changed,
+                               OR report IS DISTINCT FROM $7 OR unsettled IS DISTINCT FROM $9
+                               OR journal_trouble IS DISTINCT FROM $10) AS changed,
                               coalesce(last_seen_at <= now() - make_interval(secs => $8), true) AS returned
                        FROM before),
                    recorded AS (
                        UPDATE hosts SET last_seen_at = now(), agent_version = $2,
                               clock_skew_seconds = $3 - floor(extract(epoch FROM now()))::bigint, boot_id = $4,
-                              live = $5, boot_default = $6, report = $7, unsettled = $9,
+                              live = $5, boot_default = $6, report = $7, unsettled = $9, journal_trouble = $10,
                               observed_at = CASE WHEN c.changed THEN now() ELSE observed_at END
                        FROM compared c WHERE hosts.id = c.id
                        RETURNING hosts.id, c.changed OR c.returned AS news)
@@ -88,7 +89,8 @@ impl Store {
                 seen.boot_default.as_ref().map(StorePath::as_str),
                 report.as_ref().map(Json) as _,
                 offline_after(),
-                seen.unsettled.map(AttemptId::as_uuid)
+                seen.unsettled.map(AttemptId::as_uuid),
+                seen.journal_trouble.as_deref().map(without_nul)
             )
             .fetch_optional(&self.pool)
             .await?

@@ -52,6 +52,7 @@ impl ScriptedAgent {
             boot_default: self.boot_default.clone(),
             report: self.report.clone(),
             unsettled: self.unsettled,
+            journal_trouble: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{EnvironmentName, HostName, RolloutId, StepState, StorePath, Strategy};
+use slipway_domain::{AttemptId, EnvironmentName, HostName, RolloutId, StepState, StorePath, Strategy};
 
 use crate::access::TokenCreated;
 
@@ -87,6 +87,12 @@ pub struct HostQuery {
     /// Only hosts of this environment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentName>,
+    /// `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// 1 to 500; 50 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }
 
 /// A machine with an agent.
@@ -113,6 +119,12 @@ pub struct Host {
     pub clock_skew_seconds: Option<i64>,
     /// What its agent is at, or was last.
     pub report: Option<AttemptReport>,
+    /// The attempt that its agent began and did not settle: the host is out.
+    #[serde(default)]
+    pub unsettled: Option<AttemptId>,
+    /// What is wrong with its agent's journal: it was damaged and is kept aside, or it cannot be written.
+    #[serde(default)]
+    pub journal_trouble: Option<String>,
     /// Its newest step.
     pub step: Option<HostStep>,
     /// When it was made.

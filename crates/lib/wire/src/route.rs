@@ -11,7 +11,7 @@ pub const WHOAMI: &str = "/api/v1/whoami";
 pub const PRINCIPALS: &str = "/api/v1/principals";
 /// `DELETE`: disables the principal and all its tokens.
 pub const PRINCIPAL: &str = "/api/v1/principals/{name}";
-/// `GET` (`Page<Token>`), `POST` (`CreateToken`, `TokenCreated`).
+/// `GET` (`PageQuery`, `Page<Token>`, the newest first), `POST` (`CreateToken`, `TokenCreated`).
 pub const TOKENS: &str = "/api/v1/tokens";
 /// `DELETE`: revokes the token.
 pub const TOKEN: &str = "/api/v1/tokens/{id}";
@@ -19,7 +19,7 @@ pub const TOKEN: &str = "/api/v1/tokens/{id}";
 pub const ENVIRONMENTS: &str = "/api/v1/environments";
 /// `GET` (`Environment`), `PATCH` (`UpdateEnvironment`, `Environment`).
 pub const ENVIRONMENT: &str = "/api/v1/environments/{name}";
-/// `GET` (`HostQuery`, `Page<Host>`, all at once), `POST` (`CreateHost`, `HostCreated`).
+/// `GET` (`HostQuery`, `Page<Host>`, by name), `POST` (`CreateHost`, `HostCreated`).
 pub const HOSTS: &str = "/api/v1/hosts";
 /// `GET` (`Host`); `DELETE` retires the host.
 pub const HOST: &str = "/api/v1/hosts/{name}";

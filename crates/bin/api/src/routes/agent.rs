@@ -79,6 +79,9 @@ fn trimmed(mut observation: Observation) -> Observation {
     {
         cut(message, MAX_MESSAGE);
     }
+    if let Some(trouble) = &mut observation.journal_trouble {
+        cut(trouble, MAX_MESSAGE);
+    }
     observation
 }
 

@@ -11,7 +11,7 @@ use slipway_wire::fleet::{CreateEnvironment, Environment as Shown, UpdateEnviron
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::strategy_problems;
+use super::{created, strategy_problems};
 use crate::auth::Principal;
 use crate::error::Result;
 use crate::extract::{JsonBody, PathParam};
@@ -80,7 +80,7 @@ pub(crate) async fn create(
         .store
         .create_environment(&new, &By::new(caller.actor(), &app.audit_key))
         .await?;
-    Ok((StatusCode::CREATED, Json(shown(made))))
+    Ok(created(shown(made)))
 }
 
 /// Show an environment

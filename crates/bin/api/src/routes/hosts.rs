@@ -14,9 +14,10 @@ use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
+use super::{created, cursor, page, token_created};
 use crate::auth::{self, Principal};
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, NoBody, PathParam, QueryParams};
+use crate::extract::{JsonBody, NoBody, PathParam, QueryParams, page_limit};
 use crate::state::App;
 
 /// Labels of a host.
@@ -37,6 +38,8 @@ fn shown(host: slipway_store::Host) -> Shown {
         agent_version: host.agent_version,
         clock_skew_seconds: host.clock_skew_seconds,
         report: host.report,
+        unsettled: host.unsettled,
+        journal_trouble: host.journal_trouble,
         step: host.step.map(|step| HostStep {
             rollout: step.rollout,
             state: step.state,
@@ -88,7 +91,7 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
 /// List hosts
 #[utoipa::path(
     get, path = route::HOSTS, operation_id = "list_hosts", tag = "fleet", params(HostQuery),
-    responses((status = 200, description = "All that are not retired, by name", body = Page<Shown>))
+    responses((status = 200, description = "A page of those that are not retired, by name", body = Page<Shown>))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
@@ -98,14 +101,13 @@ pub(crate) async fn list(
         Some(name) => Some(app.store.get_environment_by_name(&name).await?.id),
         None => None,
     };
-    let items = app
+    let limit = page_limit(query.limit)?;
+    let after = cursor::<HostName>(query.after.as_deref())?;
+    let found = app
         .store
-        .list_hosts(environment)
-        .await?
-        .into_iter()
-        .map(shown)
-        .collect();
-    Ok(Json(Page { items, next: None }))
+        .list_hosts_page(environment, after.as_ref(), limit + 1)
+        .await?;
+    Ok(Json(page(found, limit, |host| host.name.to_string(), shown)))
 }
 
 /// Make a host
@@ -135,18 +137,11 @@ pub(crate) async fn create(
         .store
         .create_host(&new, &By::new(caller.actor(), &app.audit_key))
         .await?;
-    let token = TokenCreated {
-        id: made.id,
+    let token = token_created(&made, token);
+    Ok(created(HostCreated {
+        host: shown(host),
         token,
-        expires_at: made.expires_at,
-    };
-    Ok((
-        StatusCode::CREATED,
-        Json(HostCreated {
-            host: shown(host),
-            token,
-        }),
-    ))
+    }))
 }
 
 /// Show a host
@@ -204,12 +199,5 @@ pub(crate) async fn new_token(
     let by = By::new(caller.actor(), &app.audit_key);
     let (token, hash) = auth::new_token()?;
     let made = app.store.replace_host_token(host.id, "agent", hash, &by).await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(TokenCreated {
-            id: made.id,
-            token,
-            expires_at: made.expires_at,
-        }),
-    ))
+    Ok(created(token_created(&made, token)))
 }

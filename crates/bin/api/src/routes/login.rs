@@ -10,6 +10,7 @@ use slipway_wire::Problem;
 use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
 use slipway_wire::route;
 
+use super::{created, token_created};
 use crate::auth::{self, Caller, Principal};
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
@@ -63,12 +64,7 @@ pub(crate) async fn login(
         .store
         .create_token(&new, &By::new(Actor::Principal(admin.name), &app.audit_key))
         .await?;
-    let created = TokenCreated {
-        id: made.id,
-        token,
-        expires_at: made.expires_at,
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+    Ok(created(token_created(&made, token)))
 }
 
 /// Who the token is

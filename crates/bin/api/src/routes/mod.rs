@@ -14,7 +14,10 @@ pub(crate) mod tokens;
 use std::fmt::Display;
 use std::str::FromStr;
 
+use axum::Json;
+use http::StatusCode;
 use slipway_domain::strategy::StrategyProblems;
+use slipway_wire::access::{TokenCreated, TokenSecret};
 use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 
@@ -60,5 +63,19 @@ fn page<T, W>(mut found: Vec<T>, limit: u32, id: impl Fn(&T) -> String, shown: i
     Page {
         items: found.into_iter().map(shown).collect(),
         next,
+    }
+}
+
+/// 201 with what was made: every `POST` that makes something is answered this way.
+fn created<T>(made: T) -> (StatusCode, Json<T>) {
+    (StatusCode::CREATED, Json(made))
+}
+
+/// A new token as it is shown, once.
+fn token_created(made: &slipway_store::Token, token: TokenSecret) -> TokenCreated {
+    TokenCreated {
+        id: made.id,
+        token,
+        expires_at: made.expires_at,
     }
 }

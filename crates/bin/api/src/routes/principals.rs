@@ -10,6 +10,7 @@ use slipway_wire::access::{CreatePrincipal, Principal as Shown};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
+use super::created;
 use crate::auth::Principal;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam};
@@ -58,7 +59,7 @@ pub(crate) async fn create(
         .store
         .create_principal(&request.name, request.role, &by)
         .await?;
-    Ok((StatusCode::CREATED, Json(shown(made))))
+    Ok(created(shown(made)))
 }
 
 /// Disable a principal

@@ -12,7 +12,7 @@ use slipway_wire::problem::FieldProblem;
 use slipway_wire::release::{CreateRelease, Release as Shown, Source};
 use slipway_wire::route;
 
-use super::{cursor, page};
+use super::{created, cursor, page};
 use crate::auth::Principal;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
@@ -89,7 +89,7 @@ pub(crate) async fn create(
         closures,
     };
     let made = app.store.create_release(&new, &app.audit_key).await?;
-    Ok((StatusCode::CREATED, Json(shown(made))))
+    Ok(created(shown(made)))
 }
 
 /// The closures, or all that is wrong with how they are written.

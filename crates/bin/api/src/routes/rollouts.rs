@@ -13,7 +13,7 @@ use slipway_wire::rollout::{
 };
 use slipway_wire::route;
 
-use super::{cursor, page, strategy_problems};
+use super::{created, cursor, page, strategy_problems};
 use crate::auth::Principal;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
@@ -124,7 +124,7 @@ pub(crate) async fn create(
     let id = app.store.create_rollout(&new, &app.audit_key).await?;
     tracing::info!(rollout_id = %id, environment = %environment.name, "a rollout begins");
     app.wake.publish_rollout(id).await;
-    Ok((StatusCode::CREATED, Json(shown(app.store.get_rollout(id).await?))))
+    Ok(created(shown(app.store.get_rollout(id).await?)))
 }
 
 /// Show a rollout

@@ -6,12 +6,13 @@ use http::StatusCode;
 use slipway_domain::{Role, TokenId};
 use slipway_store::{By, NewToken, TokenOwner};
 use slipway_wire::access::{CreateToken, Token as Shown, TokenCreated};
-use slipway_wire::page::Page;
+use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::route;
 
+use super::{created, cursor, page, token_created};
 use crate::auth::{self, Principal};
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, PathParam};
+use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
 use crate::state::App;
 use crate::text;
 
@@ -32,25 +33,23 @@ fn shown(token: slipway_store::Token) -> Shown {
     }
 }
 
-/// The tokens that the caller may see: an admin all of them, anybody else their own.
-async fn visible(app: &App, caller: &Principal) -> Result<Vec<slipway_store::Token>> {
-    let mut tokens = app.store.list_tokens().await?;
-    if caller.role < Role::Admin {
-        tokens.retain(|token| token.principal.as_ref() == Some(&caller.name));
-    }
-    Ok(tokens)
-}
-
 /// List tokens
 ///
 /// An admin sees all of them, anybody else their own. No secrets.
 #[utoipa::path(
-    get, path = route::TOKENS, operation_id = "list_tokens", tag = "access",
-    responses((status = 200, description = "Tokens, the newest first, revoked ones too", body = Page<Shown>))
+    get, path = route::TOKENS, operation_id = "list_tokens", tag = "access", params(PageQuery),
+    responses((status = 200, description = "A page, the newest first, revoked ones too", body = Page<Shown>))
 )]
-pub(crate) async fn list(State(app): State<App>, caller: Principal) -> Result<Json<Page<Shown>>> {
-    let items = visible(&app, &caller).await?.into_iter().map(shown).collect();
-    Ok(Json(Page { items, next: None }))
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Principal,
+    QueryParams(query): QueryParams<PageQuery>,
+) -> Result<Json<Page<Shown>>> {
+    let limit = page_limit(query.limit)?;
+    let after = cursor(query.after.as_deref())?;
+    let of = (caller.role < Role::Admin).then_some(caller.id);
+    let found = app.store.list_tokens(of, after, limit + 1).await?;
+    Ok(Json(page(found, limit, |token| token.id.to_string(), shown)))
 }
 
 /// Make a token
@@ -104,12 +103,7 @@ pub(crate) async fn create(
         .store
         .create_token(&new, &By::new(caller.actor(), &app.audit_key))
         .await?;
-    let created = TokenCreated {
-        id: made.id,
-        token,
-        expires_at: made.expires_at,
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+    Ok(created(token_created(&made, token)))
 }
 
 /// Revoke a token
@@ -125,7 +119,7 @@ pub(crate) async fn revoke(
     PathParam(id): PathParam<TokenId>,
 ) -> Result<StatusCode> {
     // Somebody else's token is not there for whoever may not see it.
-    if caller.role < Role::Admin && !visible(&app, &caller).await?.iter().any(|token| token.id == id) {
+    if caller.role < Role::Admin && !app.store.is_token_of(id, caller.id).await? {
         return Err(ApiError::no_such("token", id, "`slipway token list` shows yours"));
     }
     app.store

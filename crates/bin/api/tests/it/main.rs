@@ -10,6 +10,7 @@ mod document;
 mod events;
 mod fleet;
 mod http;
+mod pages;
 mod process;
 mod releases;
 mod rollouts;

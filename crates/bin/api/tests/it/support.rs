@@ -294,6 +294,7 @@ pub(crate) fn observation(host: &str) -> Value {
         boot_default: None,
         report: None,
         unsettled: None,
+        journal_trouble: None,
     };
     serde_json::to_value(observation).unwrap()
 }

@@ -30,7 +30,7 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
             output.show(&made, || made.text())
         }
         TokenCommand::List => {
-            let tokens = context.client()?.tokens().await?;
+            let tokens = context.client()?.all_tokens().await?;
             output.show(&List { items: &tokens }, || {
                 let now = (output.now)();
                 let mut table = Table::new(&["TOKEN", "WHOSE", "LABEL", "STATE", "USED", "EXPIRES"]);

@@ -1,8 +1,12 @@
 //! Releases from a flake, by the machine's own Nix.
 
 use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder};
 use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::process::{Output as ProcessOutput, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use slipway_domain::{HostName, StorePath};
@@ -66,10 +70,15 @@ pub(super) async fn build(
     let locked = metadata.locked_url.or(metadata.url);
     let locked = locked.unwrap_or_else(|| flake.to_owned());
     let hosts = nix.hosts(&locked, hosts).await?;
+    // Until all are built and copied: a garbage collection meanwhile must not take the first of them away.
+    let roots = Roots::create()?;
     let mut closures = BTreeMap::new();
     for (i, host) in hosts.iter().enumerate() {
         output.note(format_args!("[{}/{}] building {host}", i + 1, hosts.len()));
-        closures.insert(host.to_string(), nix.build(&locked, host).await?.to_string());
+        closures.insert(
+            host.to_string(),
+            nix.build(&locked, host, &roots).await?.to_string(),
+        );
     }
     if let Some(cache) = cache {
         output.note(format_args!(
@@ -113,6 +122,29 @@ fn without_parameters(cache: &str) -> &str {
     cache.split('?').next().unwrap_or(cache)
 }
 
+/// A folder of links that keep what was built from the garbage collector, for as long as this lives.
+struct Roots(PathBuf);
+
+impl Roots {
+    fn create() -> Result<Self, Failure> {
+        let folder = std::env::temp_dir();
+        let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let name = format!("slipway-release-{}-{}", std::process::id(), begun.as_nanos());
+        let folder = std::path::absolute(&folder).unwrap_or(folder).join(name);
+        // Others may write to the folder above, so it must be made here and now.
+        let made = DirBuilder::new().mode(0o700).create(&folder);
+        made.map_err(|error| Failure::io(format_args!("cannot make {}", folder.display()), &error))?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Roots {
+    fn drop(&mut self) {
+        // What is left are links: Nix forgets them when they lead nowhere.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
 struct Nix {
     output: Output,
 }
@@ -147,9 +179,18 @@ impl Nix {
             .help(format!("its nixosConfigurations are {}", names.join(", "))))
     }
 
-    async fn build(&self, flake: &str, host: &HostName) -> Result<StorePath, Failure> {
+    async fn build(&self, flake: &str, host: &HostName, roots: &Roots) -> Result<StorePath, Failure> {
         let attribute = format!("{flake}#nixosConfigurations.\"{host}\".config.system.build.toplevel");
-        let builds: Vec<Build> = self.json(&["build", "--no-link", "--json", &attribute]).await?;
+        let link = roots.0.join(host.as_str());
+        let link = link.to_str().ok_or_else(|| {
+            Failure::usage(format!(
+                "the folder for temporary files is {}, which is not UTF-8",
+                roots.0.display()
+            ))
+            .help("set TMPDIR to another")
+        })?;
+        let args = ["build", "--out-link", link, "--json", &attribute];
+        let builds: Vec<Build> = self.json(&args).await?;
         let path = builds
             .first()
             .and_then(|build| build.outputs.get("out")?.as_deref());

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
 use serde::Serialize;
-use slipway_wire::fleet::{CreateHost, Host, HostQuery};
+use slipway_wire::fleet::{CreateHost, Host};
 
 use super::List;
 use super::secret::{Made, Sink};
@@ -54,7 +54,7 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), F
             })
         }
         HostCommand::List { env } => {
-            let hosts = context.client()?.hosts(&HostQuery { environment: env }).await?;
+            let hosts = context.client()?.all_hosts(env.as_ref()).await?;
             output.show(&List { items: &hosts }, || {
                 let now = (output.now)();
                 let mut table = Table::new(&["HOST", "ENV", "STATE", "SEEN", "AGENT", "LABELS"]);
@@ -161,6 +161,15 @@ fn text(host: &Host) -> String {
     }
     if let Some(message) = host.report.as_ref().and_then(|report| report.message.as_deref()) {
         let _ = writeln!(text, "agent says    {}", clean(message));
+    }
+    if let Some(attempt) = host.unsettled {
+        let _ = writeln!(
+            text,
+            "unsettled     attempt {attempt} is neither committed nor taken back"
+        );
+    }
+    if let Some(trouble) = &host.journal_trouble {
+        let _ = writeln!(text, "journal       {}", clean(trouble));
     }
     text
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use slipway_domain::EnvironmentName;
-use slipway_wire::fleet::{Environment, Host, HostQuery};
+use slipway_wire::fleet::{Environment, Host};
 
 use crate::Failure;
 use crate::context::Context;
@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, environment: Option<EnvironmentName>)
         Some(name) => vec![client.environment(name).await?],
         None => client.environments().await?,
     };
-    let hosts = client.hosts(&HostQuery { environment }).await?;
+    let hosts = client.all_hosts(environment.as_ref()).await?;
     let fleet = Fleet { environments, hosts };
     context.output.show(&fleet, || text(&fleet, &context.output))
 }
@@ -129,6 +129,9 @@ fn notes(host: &Host) -> Vec<String> {
             host.name,
             seconds.abs()
         ));
+    }
+    if let Some(trouble) = &host.journal_trouble {
+        notes.push(format!("{}: its agent's journal: {}", host.name, clean(trouble)));
     }
     if let Some(step) = &host.step
         && let Some(reason) = &step.reason

@@ -49,8 +49,7 @@ pub(super) async fn run(context: &Context, args: Verify) -> Result<Exit, Failure
     }
     if let Some(url) = args.backup_url {
         endpoints::split(&url)?;
-        let of = url.clone();
-        checks.backup(&context, of, url);
+        checks.backup(&context, None, url);
     }
     if stacks.is_empty() || stacks.iter().any(|stack| stack.control_plane) || context.typed_url().is_some() {
         checks.control_plane(&context);
@@ -183,15 +182,15 @@ impl Checks {
         self.begin(Check::new("units", of), local::units(stack.clone()));
         match &stack.backup {
             _ if !own_backup => {}
-            Some(backup) => self.backup(context, of.clone(), backup.status_url.clone()),
+            Some(backup) => self.backup(context, Some(of.clone()), backup.status_url.clone()),
             None => self.line(backup::none(of)),
         }
         Ok(())
     }
 
-    fn backup(&mut self, context: &Context, of: String, url: String) {
-        let check = Check::new("backup", &of);
-        self.begin(check, backup::check(context.clone(), of, url, self.limit));
+    fn backup(&mut self, context: &Context, stack: Option<String>, url: String) {
+        let check = Check::new("backup", stack.as_ref().unwrap_or(&url));
+        self.begin(check, backup::check(context.clone(), stack, url, self.limit));
     }
 
     /// What takes a token.

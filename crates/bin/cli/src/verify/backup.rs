@@ -1,6 +1,5 @@
 //! The age of backups and drills, as `slipway-backup exporter` tells it.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -9,32 +8,48 @@ use serde::Deserialize;
 use super::{Check, Line, endpoints};
 use crate::Failure;
 use crate::context::Context;
-use crate::text::short_duration;
+use crate::text::{instant, short_duration};
 
-/// What there should be, with what it is for people and the option that switches it on.
+/// What there should be, with the option that switches it on.
 const KINDS: [(&str, &str); 5] = [
-    ("dump", "backup.dump.enable"),
-    ("base", "backup.pitr.enable"),
-    ("wal", "backup.pitr.enable"),
-    ("offsite", "backup.offsite"),
+    ("dump", "backup.enable"),
+    ("wal-base", "backup.pitr.enable"),
+    ("offsite", "backup.offsite.enable"),
+    ("verify", "backup.verify.enable"),
     ("drill", "backup.drill.enable"),
 ];
 
 /// The page. What it says besides is none of this command's business.
 #[derive(Debug, Deserialize)]
 struct Page {
-    version: u32,
-    kinds: BTreeMap<String, Kind>,
+    stacks: Vec<Status>,
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+struct Status {
+    stack: String,
+    kinds: Vec<Kind>,
+    archive: Option<Archive>,
+}
+
+#[derive(Debug, Deserialize)]
 struct Kind {
-    last_success: Option<DateTime<Utc>>,
-    age_seconds: Option<i64>,
+    kind: String,
+    failed: bool,
     late: bool,
-    late_after_seconds: i64,
-    last_error: Option<String>,
+    last_success: Option<DateTime<Utc>>,
+    age_seconds: Option<f64>,
+    late_after_seconds: f64,
+    error: Option<String>,
+    cure: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Archive {
+    ok: bool,
+    error: Option<String>,
+    cure: Option<String>,
+    lag_seconds: Option<f64>,
 }
 
 /// Nothing is known of backups from here.
@@ -55,69 +70,91 @@ pub fn none(of: &str) -> Line {
     )
 }
 
-/// A line for every kind.
-pub async fn check(context: Context, of: String, url: String, limit: Duration) -> Vec<Line> {
+/// A line for every kind: of this stack, or of all that the page knows.
+pub async fn check(context: Context, stack: Option<String>, url: String, limit: Duration) -> Vec<Line> {
     let asked = async {
         let (address, path) = endpoints::split(&url)?;
         let client = endpoints::client(context.site(&address, None)?, limit)?;
         let answer = client.fetch(&path).await?;
-        let page: Page = serde_json::from_slice(&answer.body).map_err(|error| {
+        serde_json::from_slice::<Page>(&answer.body).map_err(|error| {
             Failure::internal(format!(
                 "{url} answered {}, and no status: {error}",
                 answer.status
             ))
-        })?;
-        if page.version == 1 {
-            Ok(page)
-        } else {
-            Err(Failure::internal(format!(
-                "{url} has version {}, and this slipway knows 1",
-                page.version
-            )))
-        }
+        })
+    };
+    let of = stack.clone().unwrap_or_else(|| url.clone());
+    let unknown = |why: &str| {
+        vec![Check::new("backup", &of).not_checked(
+            why,
+            "look at the exporter: systemctl status slipway-backup-exporter",
+        )]
     };
     let page = match asked.await {
         Ok(page) => page,
-        Err(failure) => {
-            return vec![Check::new("backup", of).not_checked(
-                failure.detail(),
-                "look at the exporter: systemctl status slipway-backup-exporter",
-            )];
-        }
+        Err(failure) => return unknown(failure.detail()),
     };
-    KINDS
-        .iter()
-        .map(|(kind, option)| {
-            let check = Check::new(format!("backup {kind}"), &of);
-            match page.kinds.get(*kind) {
-                Some(found) => line(check, kind, found),
-                None => check.warn(
-                    "there is none",
-                    format!("switch it on: {option} of services.slipway.stacks.NAME"),
-                ),
-            }
-        })
-        .collect()
+    let wanted = |status: &&Status| stack.as_ref().is_none_or(|stack| *stack == status.stack);
+    let lines: Vec<Line> = page.stacks.iter().filter(wanted).flat_map(lines).collect();
+    if lines.is_empty() {
+        return unknown(&format!("{url} says nothing of it"));
+    }
+    lines
 }
 
-fn line(check: Check, name: &str, kind: &Kind) -> Line {
-    let age = |seconds| short_duration(TimeDelta::seconds(seconds));
+fn lines(status: &Status) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for (name, option) in KINDS {
+        let check = Check::new(format!("backup {name}"), &status.stack);
+        lines.push(match status.kinds.iter().find(|kind| kind.kind == name) {
+            Some(kind) => line(check, kind),
+            None => check.warn(
+                "there is none",
+                format!("services.slipway.stacks.{}.{option} = true;", status.stack),
+            ),
+        });
+    }
+    lines.extend(status.archive.as_ref().map(|archive| {
+        let check = Check::new("backup archive", &status.stack);
+        if archive.ok {
+            let lag = archive.lag_seconds.unwrap_or_default();
+            check.ok(format!("the oldest change waits for {}", age(lag)))
+        } else {
+            let cure = archive.cure.as_deref().unwrap_or("slipway-backup status");
+            let error = archive.error.as_deref();
+            check.fail(error.unwrap_or("changes are not archived"), cure)
+        }
+    }));
+    lines
+}
+
+fn line(check: Check, kind: &Kind) -> Line {
     let last = match (kind.last_success, kind.age_seconds) {
-        (Some(at), Some(seconds)) => format!("last {} ago ({})", age(seconds), crate::text::instant(at)),
-        (Some(at), None) => format!("last at {}", crate::text::instant(at)),
+        (Some(at), Some(seconds)) => format!("last {} ago ({})", age(seconds), instant(at)),
+        (Some(at), None) => format!("last at {}", instant(at)),
         (None, _) => "never succeeded".to_owned(),
     };
-    let error = kind.last_error.as_ref().map(|error| format!("; then: {error}"));
-    let seen = format!("{last}{}", error.clone().unwrap_or_default());
-    let cure = format!("slipway-backup status; journalctl -u 'slipway-backup-{name}*'");
-    if kind.late {
-        check.fail(
+    let error = kind.error.as_ref().map(|error| format!("; then: {error}"));
+    let seen = format!("{last}{}", error.unwrap_or_default());
+    let cure = kind.cure.as_deref().unwrap_or("slipway-backup status");
+    match (kind.failed, kind.late) {
+        (_, true) => check.fail(
             format!("{seen}; late after {}", age(kind.late_after_seconds)),
             cure,
-        )
-    } else if error.is_some() || kind.last_success.is_none() {
-        check.warn(seen, cure)
-    } else {
-        check.ok(seen)
+        ),
+        (true, false) => check.fail(seen, cure),
+        (false, false) if kind.last_success.is_none() => check.warn(
+            format!("{seen}, and need not have yet"),
+            "wait for its first run, or begin it: slipway-backup now",
+        ),
+        (false, false) => check.ok(seen),
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "whole seconds are enough for people"
+)]
+fn age(seconds: f64) -> String {
+    short_duration(TimeDelta::seconds(seconds as i64))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
 use slipway_domain::{Phase, RolloutState, StepState, StorePath};
-use slipway_wire::fleet::{Environment, Host, HostQuery};
+use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::page::MAX_LIMIT;
 use slipway_wire::release::Release;
 use slipway_wire::rollout::RolloutQuery;
@@ -28,7 +28,7 @@ pub async fn check(client: &Client, of: &str, now: DateTime<Utc>) -> Vec<Line> {
 }
 
 async fn look(client: &Client, of: &str, now: DateTime<Utc>) -> Result<Vec<Line>, ClientError> {
-    let hosts = client.hosts(&HostQuery::default()).await?;
+    let hosts = client.all_hosts(None).await?;
     let mut hosts: Vec<Host> = hosts
         .into_iter()
         .filter(|host| host.retired_at.is_none())
@@ -104,6 +104,9 @@ fn judge(
             .unwrap_or("the prior could not be put back");
         return check.fail(format!("stuck: {why}"), agent);
     }
+    if let Some(trouble) = &host.journal_trouble {
+        return check.fail(format!("its agent's journal: {trouble}"), agent);
+    }
     if let Some(step) = host.step.as_ref().filter(|step| is_unsettled(step.state)) {
         let seen = format!("an attempt is {} in rollout {}", step.state, step.rollout);
         return if open == Some(step.rollout) {
@@ -111,6 +114,12 @@ fn judge(
         } else {
             check.fail(format!("{seen}, which is over"), agent)
         };
+    }
+    if let Some(attempt) = host.unsettled {
+        return check.fail(
+            format!("attempt {attempt} is neither committed nor taken back"),
+            agent,
+        );
     }
     let Some(release) = release else {
         return check.not_checked(

@@ -1,6 +1,7 @@
 //! Releases from a flake, with the real Nix in a store of its own.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use crate::common::{AT, RELEASE, Slipway, whoami};
@@ -79,6 +80,52 @@ impl Bench {
             .find(|seen| seen.method == "POST")?;
         serde_json::from_str(&post.body).ok()
     }
+}
+
+#[test]
+fn a_garbage_collection_before_the_copy_takes_nothing_away() {
+    let bench = Bench::new();
+    let found = std::process::Command::new("sh")
+        .args(["-c", "command -v nix"])
+        .output()
+        .unwrap();
+    let nix = String::from_utf8(found.stdout).unwrap().trim().to_owned();
+    fs::create_dir(bench.at("bin")).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" copy \"*) {nix} --extra-experimental-features nix-command store gc >&2 ;; esac\n\
+         exec {nix} \"$@\"\n"
+    );
+    fs::write(bench.at("bin/nix"), script).unwrap();
+    fs::set_permissions(bench.at("bin/nix"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(bench.at("tmp")).unwrap();
+    let cache = format!("file://{}", bench.at("cache").display());
+    let path = format!(
+        "{}:{}",
+        bench.at("bin").display(),
+        std::env::var_os("PATH").unwrap().display()
+    );
+    let tmp = bench.at("tmp");
+    let slipway = bench
+        .slipway
+        .env("PATH", &path)
+        .env("TMPDIR", tmp.to_str().unwrap());
+    let args = [
+        "release",
+        "create",
+        "--flake",
+        "path:./flake",
+        "--host",
+        "web-1",
+        "--host",
+        "web-2",
+        "--cache",
+        &cache,
+    ];
+    let ran = slipway.run(&args);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stderr.contains("store paths deleted"), "{}", ran.stderr);
+    let left = fs::read_dir(slipway.home.path().join("tmp")).unwrap().count();
+    assert_eq!(left, 0, "no root stays");
 }
 
 #[test]

@@ -59,13 +59,19 @@ fn release(closure: &str) -> Value {
 }
 
 fn backups() -> Value {
-    let kind = json!({
-        "lastSuccess": AT, "ageSeconds": 3600, "late": false, "lateAfterSeconds": 108_000, "lastError": null,
-        "bytes": 7,
-    });
-    json!({"version": 1, "host": "db", "kinds": {
-        "dump": kind, "base": kind, "wal": kind, "offsite": kind, "drill": kind,
-    }})
+    let kinds: Vec<Value> = ["dump", "wal-base", "offsite", "verify", "drill"]
+        .iter()
+        .map(|kind| {
+            json!({
+                "kind": kind, "ok": true, "failed": false, "late": false, "last_success": AT, "age_seconds": 3600.4,
+                "late_after_seconds": 108_000.0, "size_bytes": 7, "error": null, "cure": null,
+            })
+        })
+        .collect();
+    let archive = json!({"ok": true, "lag_seconds": 4.2, "waiting_segments": 0, "error": null, "cure": null});
+    json!({"ok": true, "stacks": [
+        {"stack": "slipway", "ok": true, "checked_at": AT, "kinds": kinds, "archive": archive},
+    ]})
 }
 
 /// Runs it against the server, with the server's CA known.
@@ -128,6 +134,7 @@ fn a_site_that_is_well_is_0_with_a_line_for_everything() {
         ("metrics closed", "answers 404"),
         ("backup dump", "last 60m ago"),
         ("backup drill", "last 60m ago"),
+        ("backup archive", "waits for 4s"),
         ("host", "nixos-system-web of release"),
         ("audit", "3 events, head"),
     ] {
@@ -331,7 +338,7 @@ fn a_fleet_and_a_log_that_are_not_well_are_told_with_the_cure() {
 fn every_trouble_of_a_host_is_told() {
     let attempt = "6f1c2a3b4d5e6f708192a3b4c5d6e7f8";
     let step = |state: &str| json!({"rollout": ROLLOUT, "state": state, "closure": CLOSURE, "reason": null});
-    let cases: [(Value, bool, &str, &str); 7] = [
+    let cases: [(Value, bool, &str, &str); 9] = [
         (json!({"online": false}), false, "fail", "offline, last seen"),
         (
             json!({"report": {"attempt": attempt, "phase": "stuck", "prior": null, "verdict": null, "message": "no space left"}}),
@@ -347,6 +354,18 @@ fn every_trouble_of_a_host_is_told() {
         ),
         (json!({"step": step("verifying")}), false, "fail", "which is over"),
         (json!({"live": null}), false, "fail", "no live system"),
+        (
+            json!({"journal_trouble": "it was damaged"}),
+            false,
+            "fail",
+            "its agent's journal: it was damaged",
+        ),
+        (
+            json!({"unsettled": attempt}),
+            false,
+            "fail",
+            "neither committed nor taken back",
+        ),
         (
             json!({"boot_default": CLOSURE.replace("web", "old")}),
             false,
@@ -375,43 +394,55 @@ fn every_trouble_of_a_host_is_told() {
 
 #[test]
 fn late_failed_and_missing_backups_are_told() {
-    let with = |kind: &str, change: Value| {
+    let with = |place: usize, change: Value| {
         let mut page = backups();
-        page["kinds"][kind]
-            .as_object_mut()
-            .unwrap()
-            .extend(change.as_object().unwrap().clone());
-        page
+        let kind = page["stacks"][0]["kinds"][place].as_object_mut().unwrap();
+        kind.extend(change.as_object().unwrap().clone());
+        Reply::json(200, &page)
     };
     let mut missing = backups();
-    missing["kinds"].as_object_mut().unwrap().remove("drill");
-    let cases: [(Reply, &str, &str, &str); 7] = [
+    missing["stacks"][0]["kinds"].as_array_mut().unwrap().pop();
+    let mut stopped = backups();
+    stopped["stacks"][0]["archive"] = json!({"ok": false, "error": "no space left", "cure": "make room"});
+    let cases: [(Reply, &str, &str, &str); 9] = [
         (
-            Reply::json(200, &with("dump", json!({"late": true}))),
+            with(0, json!({"late": true, "cure": "run it"})),
             "backup dump",
             "fail",
-            "late after 30h",
+            "late after 30h; run it",
         ),
         (
-            Reply::json(200, &with("wal", json!({"lastError": "disk full"}))),
-            "backup wal",
-            "warn",
-            "then: disk full",
-        ),
-        (
-            Reply::json(
-                200,
-                &with("base", json!({"lastSuccess": null, "ageSeconds": null})),
+            with(
+                1,
+                json!({"failed": true, "error": "disk full", "cure": "make room"}),
             ),
-            "backup base",
+            "backup wal-base",
+            "fail",
+            "then: disk full; make room",
+        ),
+        (
+            with(2, json!({"last_success": null, "age_seconds": null})),
+            "backup offsite",
             "warn",
-            "never succeeded",
+            "never succeeded, and need not have yet",
         ),
         (
             Reply::json(200, &missing),
             "backup drill",
             "warn",
-            "there is none",
+            "slipway.backup.drill.enable = true;",
+        ),
+        (
+            Reply::json(200, &stopped),
+            "backup archive",
+            "fail",
+            "no space left; make room",
+        ),
+        (
+            Reply::json(200, &json!({"ok": true, "stacks": []})),
+            "backup",
+            "not_checked",
+            "says nothing of it",
         ),
         (
             Reply::text(500, "text/plain", "x"),
@@ -419,12 +450,7 @@ fn late_failed_and_missing_backups_are_told() {
             "not_checked",
             "answered 500",
         ),
-        (
-            Reply::json(200, &json!({"version": 2, "kinds": {}})),
-            "backup",
-            "not_checked",
-            "version 2",
-        ),
+        (Reply::empty(503), "backup", "not_checked", "answered 503"),
         (
             Reply::cut(),
             "backup",

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use slipway_client::{Cause, ClientError};
-use slipway_wire::fleet::HostQuery;
 use slipway_wire::monitoring::Status;
 
 use super::outcome::Outcomes;
@@ -49,7 +48,7 @@ pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Res
 
 /// The fleet is there, and nobody speaks with an api that he cannot verify.
 pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &mut Outcomes) -> Result<()> {
-    let hosts = stack.api.hosts(&HostQuery::default()).await?;
+    let hosts = stack.api.all_hosts(None).await?;
     let online = hosts.iter().filter(|host| host.online).count();
     timeline.say(&format!("{online} agents speak with the api through nginx"));
     outcomes.check(

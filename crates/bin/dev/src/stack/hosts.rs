@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use slipway_client::Client;
 use slipway_domain::HostName;
 use slipway_domain::Strategy;
-use slipway_wire::fleet::{CreateEnvironment, CreateHost, HostQuery};
+use slipway_wire::fleet::{CreateEnvironment, CreateHost};
 
 use super::{ENVIRONMENT, secret_file};
 use crate::fleet::{Member, Variant, tools_path};
@@ -213,11 +213,9 @@ pub fn strategy(canary: u32, batch: u32) -> Strategy {
 /// Waits until all hosts were heard of; an agent that ends instead is an error.
 pub async fn wait_online(run: &Run, api: &Client, fleet: &[Host]) -> Result<()> {
     let deadline = Instant::now() + ONLINE;
-    let query = HostQuery {
-        environment: Some(ENVIRONMENT.parse()?),
-    };
+    let environment = ENVIRONMENT.parse()?;
     loop {
-        let hosts = api.hosts(&query).await?;
+        let hosts = api.all_hosts(Some(&environment)).await?;
         let missing: Vec<&Host> = fleet
             .iter()
             .filter(|host| !hosts.iter().any(|known| known.name == host.name && known.online))

@@ -2,39 +2,40 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 /// A longer file has more than one concern.
 const MAX_LINES: usize = 500;
 
-/// Files below `root` with one of `extensions`, in a stable order; build results and hidden folders left out.
+/// Files of the checkout at `root` with one of `extensions`, in a stable order: what Git knows or would add.
+///
+/// Not by walking the folders: what a build, an editor or a worktree of somebody left behind is nobody's source.
 pub fn files(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    walk(root, extensions, &mut found)?;
-    found.sort();
-    Ok(found)
-}
-
-fn walk(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        // Links lead to build results or elsewhere in the checkout.
-        let kind = entry.file_type()?;
-        if kind.is_dir() && !name.starts_with('.') && name != "target" {
-            walk(&entry.path(), extensions, found)?;
-        } else if kind.is_file()
-            && extensions
-                .iter()
-                .any(|extension| has_extension(&entry.path(), extension))
-        {
-            found.push(entry.path());
-        }
+    let output = Command::new("git")
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root)
+        .output()
+        .context("cannot run git")?;
+    if !output.status.success() {
+        bail!(
+            "cannot list the files of {}: {}",
+            root.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
-    Ok(())
+    let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
+    let mut found: Vec<PathBuf> = names
+        .split_terminator('\0')
+        .map(|name| root.join(name))
+        .filter(|path| extensions.iter().any(|extension| has_extension(path, extension)))
+        // One that was removed and not yet staged is listed too; a link leads to another one of these.
+        .filter(|path| path.symlink_metadata().is_ok_and(|meta| meta.is_file()))
+        .collect();
+    found.sort();
+    found.dedup();
+    Ok(found)
 }
 
 fn has_extension(path: &Path, wanted: &str) -> bool {
@@ -62,16 +63,42 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_file_is_found_and_build_results_are_not_looked_at() {
+    fn a_long_file_is_found_where_git_knows_it_or_would_add_it() {
         let root = tempfile::tempdir().unwrap();
-        fs::create_dir_all(root.path().join("target")).unwrap();
-        fs::write(root.path().join("target/generated.rs"), "\n".repeat(900)).unwrap();
-        fs::write(root.path().join("good.rs"), "\n".repeat(500)).unwrap();
-        fs::write(root.path().join("long.nix"), "\n".repeat(501)).unwrap();
-        let found = too_long(root.path()).unwrap();
+        let git = |args: &[&str]| {
+            let status = Command::new("git").args(args).current_dir(root.path()).status();
+            assert!(status.unwrap().success(), "{args:?}");
+        };
+        git(&["init", "--quiet"]);
+        for folder in ["target", "notes", ".hidden"] {
+            fs::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        let write = |name: &str, lines| fs::write(root.path().join(name), "\n".repeat(lines)).unwrap();
+        fs::write(root.path().join(".gitignore"), "/target/\n/notes/\n").unwrap();
+        write("target/generated.rs", 900);
+        write("notes/old.rs", 900);
+        write("good.rs", 500);
+        write("new.nix", 501);
+        write(".hidden/tracked.sh", 502);
+        write("removed.sql", 600);
+        git(&["add", ".hidden", "removed.sql"]);
+        fs::remove_file(root.path().join("removed.sql")).unwrap();
         assert_eq!(
-            found,
-            ["long.nix has 501 lines: split it by concern (500 at most)"]
+            too_long(root.path()).unwrap(),
+            [
+                ".hidden/tracked.sh has 502 lines: split it by concern (500 at most)",
+                "new.nix has 501 lines: split it by concern (500 at most)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_no_checkout_is_told() {
+        let root = tempfile::tempdir().unwrap();
+        let error = too_long(root.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("cannot list the files of") && error.contains("git"),
+            "{error}"
         );
     }
 }

@@ -3,12 +3,26 @@
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use super::Finding;
 use crate::config::HostConfig;
 use crate::program::{self, Ran};
 use crate::text::last_lines;
 
-/// A program that cannot be started, or that something killed, is evidence of nothing.
+/// Signals that the kernel sends a program for what it did itself, and that of `abort`.
+const CRASHES: [Signal; 7] = [
+    Signal::ILL,
+    Signal::TRAP,
+    Signal::ABORT,
+    Signal::BUS,
+    Signal::FPE,
+    Signal::SEGV,
+    Signal::SYS,
+];
+
+/// A program that cannot be started, or that somebody else killed, such as the kernel for want of memory, is evidence
+/// of nothing. One that crashed is: the closure brought it.
 pub(super) async fn run(config: &HostConfig, command: &[String], bound: Duration) -> Finding {
     let Some((program, arguments)) = command.split_first() else {
         return Finding::unknown("no command");
@@ -26,7 +40,11 @@ pub(super) async fn run(config: &HostConfig, command: &[String], bound: Duration
     };
     let Some(code) = status.code() else {
         let signal = status.signal().unwrap_or_default();
-        return Finding::unknown(format!("{program} was killed by signal {signal}"));
+        return if CRASHES.iter().any(|crash| crash.as_raw() == signal) {
+            Finding::fail(format!("{program} crashed: killed by signal {signal}"))
+        } else {
+            Finding::unknown(format!("{program} was killed by signal {signal}"))
+        };
     };
     let said = last_lines(&output, 3);
     let colon = if said.is_empty() { "" } else { ": " };

@@ -9,7 +9,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::append;
-use crate::{By, Store, StoreError, bounded, row};
+use crate::{By, Store, StoreError, bounded, page_limit, row};
 
 /// The SHA-256 of a token, which is all that is kept of it.
 ///
@@ -303,10 +303,24 @@ impl Store {
         .await
     }
 
-    /// Every token, the newest first.
+    /// A page of tokens, the newest first: of one principal, or all, and those after this one.
     #[instrument(name = "db.token.list", level = "debug", skip_all)]
-    pub async fn list_tokens(&self) -> Result<Vec<Token>, StoreError> {
+    pub async fn list_tokens(
+        &self,
+        of: Option<PrincipalId>,
+        after: Option<TokenId>,
+        limit: u32,
+    ) -> Result<Vec<Token>, StoreError> {
         bounded(async {
+            let before = match after {
+                None => None,
+                Some(id) => Some(
+                    sqlx::query_scalar!("SELECT created_at FROM tokens WHERE id = $1", id.as_uuid())
+                        .fetch_optional(&self.pool)
+                        .await?
+                        .ok_or_else(|| StoreError::not_found("token", &id))?,
+                ),
+            };
             let rows = sqlx::query_as!(
                 TokenRow,
                 r#"SELECT t.id, p.name AS "principal?", h.name AS "host?", t.label, t.created_at, t.expires_at,
@@ -314,11 +328,33 @@ impl Store {
                    FROM tokens t
                    LEFT JOIN principals p ON p.id = t.principal_id
                    LEFT JOIN hosts h ON h.id = t.host_id
-                   ORDER BY t.created_at DESC, t.id DESC"#
+                   WHERE ($1::uuid IS NULL OR t.principal_id = $1)
+                     AND ($2::timestamptz IS NULL OR (t.created_at, t.id) < ($2, $3))
+                   ORDER BY t.created_at DESC, t.id DESC LIMIT $4"#,
+                of.map(PrincipalId::as_uuid),
+                before,
+                after.map(TokenId::as_uuid),
+                page_limit(limit)
             )
             .fetch_all(&self.pool)
             .await?;
             rows.into_iter().map(Token::try_from).collect()
+        })
+        .await
+    }
+
+    /// Whether the token is this principal's.
+    #[instrument(name = "db.token.is_of", level = "debug", skip_all, fields(%id))]
+    pub async fn is_token_of(&self, id: TokenId, principal: PrincipalId) -> Result<bool, StoreError> {
+        bounded(async {
+            let found = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT 1 FROM tokens WHERE id = $1 AND principal_id = $2) AS "found!""#,
+                id.as_uuid(),
+                principal.as_uuid()
+            )
+            .fetch_one(&self.pool)
+            .await?;
+            Ok(found)
         })
         .await
     }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::access::{insert_token, token_event};
 use crate::audit::append;
 use crate::error::OnConstraint;
-use crate::{By, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, row};
+use crate::{By, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, page_limit, row};
 
 /// A machine with an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +51,8 @@ pub struct Host {
     pub report: Option<AttemptReport>,
     /// The attempt that its agent began and did not settle: the host is out.
     pub unsettled: Option<AttemptId>,
+    /// What is wrong with its agent's journal.
+    pub journal_trouble: Option<String>,
     /// When what its agent sees last changed.
     pub observed_at: Option<Timestamp>,
     /// Its newest step.
@@ -100,6 +102,7 @@ struct HostRow {
     boot_default: Option<String>,
     report: Option<Json<AttemptReport>>,
     unsettled: Option<Uuid>,
+    journal_trouble: Option<String>,
     observed_at: Option<Timestamp>,
     step_rollout: Option<Uuid>,
     step_state: Option<String>,
@@ -137,6 +140,7 @@ impl TryFrom<HostRow> for Host {
             boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
             report: row.report.map(|report| report.0),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
+            journal_trouble: row.journal_trouble,
             observed_at: row.observed_at,
             step,
         })
@@ -149,6 +153,9 @@ struct Wanted<'a> {
     name: Option<&'a HostName>,
     environment: Option<EnvironmentId>,
     retired: bool,
+    after: Option<&'a HostName>,
+    /// All when not said.
+    limit: Option<u32>,
 }
 
 impl Store {
@@ -208,6 +215,7 @@ impl Store {
                 boot_default: None,
                 report: None,
                 unsettled: None,
+                journal_trouble: None,
                 observed_at: None,
                 step: None,
             };
@@ -239,6 +247,23 @@ impl Store {
     pub async fn list_hosts(&self, environment: Option<EnvironmentId>) -> Result<Vec<Host>, StoreError> {
         let wanted = Wanted {
             environment,
+            ..Wanted::default()
+        };
+        bounded(self.select_hosts(wanted)).await
+    }
+
+    /// A page of hosts that are not retired, by name: of one environment, or all, and those after this name.
+    #[instrument(name = "db.host.list_page", level = "debug", skip_all)]
+    pub async fn list_hosts_page(
+        &self,
+        environment: Option<EnvironmentId>,
+        after: Option<&HostName>,
+        limit: u32,
+    ) -> Result<Vec<Host>, StoreError> {
+        let wanted = Wanted {
+            environment,
+            after,
+            limit: Some(limit),
             ..Wanted::default()
         };
         bounded(self.select_hosts(wanted)).await
@@ -315,7 +340,7 @@ impl Store {
                       h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
                       coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
                       h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live, h.boot_default,
-                      h.report AS "report: Json<AttemptReport>", h.unsettled, h.observed_at,
+                      h.report AS "report: Json<AttemptReport>", h.unsettled, h.journal_trouble, h.observed_at,
                       s.rollout_id AS "step_rollout?", s.state AS "step_state?", s.closure AS "step_closure?",
                       s.reason AS "step_reason?"
                FROM hosts h
@@ -324,12 +349,14 @@ impl Store {
                    SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
                ) s ON true
                WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
-                 AND ($3 OR h.retired_at IS NULL)
-               ORDER BY h.name"#,
+                 AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
+               ORDER BY h.name LIMIT $6"#,
             wanted.name.map(HostName::as_str),
             wanted.environment.map(EnvironmentId::as_uuid),
             wanted.retired,
-            offline_after()
+            offline_after(),
+            wanted.after.map(HostName::as_str),
+            wanted.limit.map(page_limit)
         )
         .fetch_all(&self.pool)
         .await?;

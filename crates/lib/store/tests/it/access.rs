@@ -112,7 +112,7 @@ async fn a_token_is_good_until_it_is_not(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(find("slw_c").await, None, "disabled");
-    let listed = store.list_tokens().await.unwrap();
+    let listed = store.list_tokens(None, None, 100).await.unwrap();
     assert_eq!(listed.iter().filter(|token| token.principal.is_some()).count(), 3);
 }
 
@@ -157,7 +157,9 @@ async fn use_is_noted_once_a_minute(pool: PgPool) {
     let hash = TokenHash::of(&fleet.token(&fleet.host(0).0));
     let used = async || {
         fleet.store.find_token_by_hash(&hash).await.unwrap().unwrap();
-        fleet.store.list_tokens().await.unwrap()[0].last_used_at.unwrap()
+        fleet.store.list_tokens(None, None, 1).await.unwrap()[0]
+            .last_used_at
+            .unwrap()
     };
     let first = used().await;
     assert_eq!(used().await, first);

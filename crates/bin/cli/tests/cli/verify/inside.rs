@@ -77,7 +77,7 @@ fn a_stack_is_looked_at_from_both_sides() {
         "api": {"sockets": [home.join("api-1.sock"), home.join("api-2.sock"), home.join("api-3.sock")],
                 "metrics": [metrics]},
         "worker": {"metrics": ["http://127.0.0.1:1/metrics"]},
-        "backup": {"statusUrl": format!("{}/status?stack=slipway", inner.url())},
+        "backup": {"statusUrl": format!("{}/status", inner.url())},
         "units": ["slipway-api-1.service", "slipway.target"],
     });
     describe(&slipway, "slipway", &stack);
