@@ -83,7 +83,7 @@ async fn a_hosts_trouble_is_shown(pool: PgPool) {
     let token = app.fleet("prod", &["web-1"]).await.remove(0);
     let mut seen = observation("web-1");
     seen["journal_trouble"] = json!("the journal was damaged\0; it is kept aside");
-    seen["unsettled"] = json!("6f1c2a3b4d5e6f708192a3b4c5d6e7f8");
+    seen["unsettled"] = json!("6f1c2a3b-4d5e-6f70-8192-a3b4c5d6e7f8");
     app.call(http::Method::POST, route::AGENT_SYNC, &token, Some(seen.clone()))
         .await
         .expect(200);

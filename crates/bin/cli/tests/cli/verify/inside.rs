@@ -98,14 +98,6 @@ fn a_stack_is_looked_at_from_both_sides() {
         "not_checked",
         &format!("not logged in to {}", server.url()),
     );
-    assert_eq!(
-        inner
-            .seen()
-            .iter()
-            .filter(|seen| seen.query == "stack=slipway")
-            .count(),
-        1
-    );
 
     let with_token = slipway.env("SLIPWAY_TOKEN", "slw_test");
     expect(
