@@ -34,7 +34,8 @@ struct Status {
 
 #[derive(Debug, Deserialize)]
 struct Kind {
-    kind: String,
+    #[serde(rename = "kind")]
+    name: String,
     failed: bool,
     late: bool,
     last_success: Option<DateTime<Utc>>,
@@ -106,7 +107,7 @@ fn lines(status: &Status) -> Vec<Line> {
     let mut lines = Vec::new();
     for (name, option) in KINDS {
         let check = Check::new(format!("backup {name}"), &status.stack);
-        lines.push(match status.kinds.iter().find(|kind| kind.kind == name) {
+        lines.push(match status.kinds.iter().find(|kind| kind.name == name) {
             Some(kind) => line(check, kind),
             None => check.warn(
                 "there is none",
