@@ -35,7 +35,6 @@ in
       };
     };
     proxy = {
-      aliases = [ "app.internal" ];
       listenAddresses = [ fleet.addresses.${name} ];
       trustedProxies = [ fleet.addresses.edge ];
       http3 = false;

@@ -6,6 +6,7 @@ set -euo pipefail
 [ -e hosts/prod/fleet.nix ] || { echo "run it at the root of the repository" >&2; exit 1; }
 days=${1:-365}
 out=hosts/prod/certificates
+domain=$(nix eval --raw --file hosts/prod/fleet.nix domain)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 077
@@ -27,8 +28,8 @@ fi
 
 for host in edge app-1 app-2 db; do
   names=DNS:$host.internal
-  # Either app host answers for both.
-  case $host in app-*) names=$names,DNS:app.internal ;; esac
+  # App hosts answer in the edge host's name.
+  case $host in app-*) names=$names,DNS:$domain ;; esac
   new -keyout "$work/$host.key" -out "$out/$host.pem" -days "$days" -subj "/CN=$host.internal" \
     -CA "$out/authority.pem" -CAkey "$work/authority.key" \
     -addext "subjectAltName=$names" -addext basicConstraints=critical,CA:FALSE \

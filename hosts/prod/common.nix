@@ -17,8 +17,11 @@ in
     ) fleet.addresses;
   };
 
-  # Programs that are given the authority's path, such as in a database's address.
-  environment.etc."slipway/fleet-authority.pem".source = fleet.authority;
+  # For programs that are given a path, such as in a database's address.
+  environment.etc = {
+    "slipway/fleet-authority.pem".source = fleet.authority;
+    "slipway/fleet-certificate.pem".source = fleet.certificates.${name};
+  };
 
   services.slipway = {
     network.privateInterface = fleet.interface;

@@ -21,7 +21,7 @@ in
         listen = [ fleet.addresses.db ];
         addresses = map (app: "${fleet.addresses.${app}}/32") fleet.apps;
         tls = true;
-        certificateFile = fleet.certificates.db;
+        certificateFile = "/etc/slipway/fleet-certificate.pem";
         keyFile = files.db-key.path;
       };
     };

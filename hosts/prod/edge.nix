@@ -23,7 +23,6 @@ in
       upstream = {
         servers = map (app: "${fleet.addresses.${app}}:443") fleet.apps;
         tls = {
-          name = "app.internal";
           inherit (fleet) authority;
           certificate = fleet.certificates.edge;
         };

@@ -173,7 +173,7 @@ in
       };
     };
   }))
-  (says "hosts that nobody verifies" [ "${at}.upstream.tls.name" "${at}.upstream.tls.authority" ]
+  (says "hosts that nobody verifies" [ "${at}.upstream.tls.authority" ]
     (proxy {
       upstream.servers = [ "10.1.0.11:443" ];
     })

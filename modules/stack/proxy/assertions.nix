@@ -36,8 +36,8 @@ let
         message = "${option "upstream.servers"} has sockets and other hosts, but these are spoken to over TLS and those are not: give only one kind.";
       }
       {
-        assertion = !remote || (proxy.upstream.tls.name != null && proxy.upstream.tls.authority != null);
-        message = "${option "upstream.servers"} has other hosts, whose certificates must be verified: set ${option "upstream.tls.name"} and ${option "upstream.tls.authority"}.";
+        assertion = !remote || proxy.upstream.tls.authority != null;
+        message = "${option "upstream.servers"} has other hosts, whose certificates must be verified: set ${option "upstream.tls.authority"}.";
       }
       {
         assertion = (proxy.upstream.tls.certificate == null) == (proxy.upstream.tls.key == null);

@@ -70,33 +70,31 @@ let
     );
   };
 
-  present = pkgs.writeShellScript "slipway-proxy-files" (
-    lib.concatStringsSep "\n" (
-      [ "missing=" ]
-      ++ lib.concatLists (
-        each (
-          name: asked:
-          lib.mapAttrsToList
-            (option: path: ''
-              [ -r ${lib.escapeShellArg "${path}"} ] || {
-                echo ${lib.escapeShellArg "services.slipway.stacks.${name}.proxy.${option}: the user ${user} cannot read ${toString path}; put the file there, readable by the group ${group}"} >&2
-                missing=1
-              }'')
-            (
-              lib.filterAttrs (_: path: path != null) {
-                "tls.certificate" = asked.tls.certificate;
-                "tls.key" = asked.tls.key;
-                "tls.clientAuthority" = asked.tls.clientAuthority;
-                "upstream.tls.authority" = asked.upstream.tls.authority;
-                "upstream.tls.certificate" = asked.upstream.tls.certificate;
-                "upstream.tls.key" = asked.upstream.tls.key;
-              }
-            )
-        )
+  # In a file of its own: as a part of nginx' unit another path would restart nginx, where a reload is enough.
+  files = lib.concatLists (
+    each (
+      name: asked:
+      lib.mapAttrsToList (option: path: "services.slipway.stacks.${name}.proxy.${option} ${path}") (
+        lib.filterAttrs (_: path: path != null) {
+          "tls.certificate" = asked.tls.certificate;
+          "tls.key" = asked.tls.key;
+          "tls.clientAuthority" = asked.tls.clientAuthority;
+          "upstream.tls.authority" = asked.upstream.tls.authority;
+          "upstream.tls.certificate" = asked.upstream.tls.certificate;
+          "upstream.tls.key" = asked.upstream.tls.key;
+        }
       )
-      ++ [ "[ -z \"$missing\" ]" ]
     )
   );
+  present = pkgs.writeShellScript "slipway-proxy-files" ''
+    missing=
+    while read -r option path; do
+      [ -r "$path" ] && continue
+      echo "$option: the user ${user} cannot read $path; put the file there, readable by the group ${group}" >&2
+      missing=1
+    done < /etc/slipway/proxy-files
+    [ -z "$missing" ]
+  '';
 in
 {
   imports = [
@@ -143,6 +141,7 @@ in
       preStart = "${present}";
     };
 
+    environment.etc."slipway/proxy-files".text = lib.concatLines files;
     systemd.services.nginx.serviceConfig.LogsDirectory = [ "nginx/stacks" ];
     services.logrotate.settings = lib.mkMerge (
       each (

@@ -27,15 +27,19 @@ let
           tls = {
             name = mkOption {
               type = types.nullOr types.str;
-              default = null;
-              example = "app.internal";
-              description = "The name that the other hosts' certificates must be for. Required for addresses other than sockets.";
+              default = config.proxy.domain;
+              defaultText = lib.literalMD "`proxy.domain`";
+              example = "shop.internal";
+              description = ''
+                The name that the other hosts' certificates must be for. nginx there refuses requests (421) whose Host is
+                not the name of the handshake, so another name than `proxy.domain` is for other servers than nginx.
+              '';
             };
             authority = mkOption {
               type = types.nullOr types.path;
               default = null;
               example = "/etc/slipway/fleet-ca.pem";
-              description = "A PEM file with the authority that the other hosts' certificates must come from. Required likewise.";
+              description = "A PEM file with the authority that the other hosts' certificates must come from. Required for addresses other than sockets.";
             };
             certificate = mkOption {
               type = types.nullOr types.path;
