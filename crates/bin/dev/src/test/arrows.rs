@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 /// Direct arrows. A crate may also use what its arrows lead to: who has the store has the domain.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("slipway-domain", &[]),
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &[]),
@@ -43,6 +43,8 @@ const ARROWS: [(&str, &[&str]); 14] = [
         "slipway-agent",
         &["slipway-host", "slipway-client", "slipway-telemetry"],
     ),
+    // Works for any stack's database, so nothing of the control plane.
+    ("slipway-backup", &["slipway-telemetry"]),
     ("slipway", &["slipway-client"]),
     ("slipway-dev", &["slipway-client"]),
 ];
@@ -187,6 +189,7 @@ mod tests {
             "slipway-api",
             "slipway-worker",
             "slipway-agent",
+            "slipway-backup",
             "slipway",
             "slipway-dev",
         ];

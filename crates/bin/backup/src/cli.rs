@@ -1,0 +1,357 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::config::{self, Config};
+use crate::failure::{Failure, Result};
+use crate::kind::Kind;
+use crate::restore::{self, Wanted, time::Target};
+use crate::{clock, exporter, list, now, state, status, wal};
+
+/// Backs up a stack's database, proves that it restores, and restores it.
+///
+/// docs/backup-and-restore.md has the steps for each disaster.
+#[derive(Debug, Parser)]
+#[command(name = "slipway-backup", version)]
+struct Cli {
+    /// The configuration, where it is not /etc/slipway/backup/STACK.json
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The stack; not needed where there is one
+    #[arg(long, global = true, value_name = "NAME", conflicts_with = "config")]
+    stack: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say how the backups are; status 1 when one has failed or is late
+    Status {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make backups now
+    Now {
+        /// What to make
+        #[arg(long, default_value = "all")]
+        kind: What,
+        /// In this process, with its account, also where a unit could do it
+        #[arg(long)]
+        here: bool,
+    },
+    /// Say what there is to restore from
+    List {
+        /// As one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read everything that is kept and compare it with its checksums
+    Verify {
+        /// In this process, also where a unit could do it
+        #[arg(long)]
+        here: bool,
+    },
+    /// Restore the newest backup into a scratch server and compare it with what was recorded
+    Drill {
+        /// In this process, also where a unit could do it
+        #[arg(long)]
+        here: bool,
+    },
+    /// Bring something back, beside what runs
+    Restore(Restore),
+    /// Make the stanza of pgBackRest and a first base backup, unless they are there
+    Prepare,
+    /// Serve /metrics and /status on the loopback interface, for all stacks of the host
+    Exporter,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// A logical dump
+    Dump,
+    /// A base backup of the server's files
+    WalBase,
+    /// A copy at another place
+    Offsite,
+    /// Those three, in this order
+    All,
+}
+
+#[derive(Debug, Args)]
+#[group(id = "wanted", required = true, multiple = false, args = ["to", "dump", "offsite"])]
+struct Restore {
+    /// The whole server as it was at this moment (2026-11-22T23:45:33Z), or `latest`
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// The dump of this id, or `latest`
+    #[arg(long, value_name = "ID")]
+    dump: Option<String>,
+    /// The files of this off-site copy, or `latest`
+    #[arg(long, value_name = "SNAPSHOT")]
+    offsite: Option<String>,
+    /// A new folder (--to, --offsite) or a new database (--dump)
+    #[arg(long, value_name = "WHERE")]
+    into: Option<String>,
+    /// With --dump: put it in the live database's place, which is kept under another name
+    #[arg(long, requires = "dump", conflicts_with = "into")]
+    swap: bool,
+    /// With --to: in place of the stopped server's data folder, which is kept under another name
+    #[arg(long, requires = "to", conflicts_with = "into")]
+    replace: bool,
+    /// With --to: along this timeline: `current`, `latest` or a number
+    #[arg(long, requires = "to", value_name = "TIMELINE")]
+    timeline: Option<String>,
+    /// With --to: stop at the moment and stay read-only, instead of going on from there
+    #[arg(long, requires = "to")]
+    pause: bool,
+}
+
+/// Runs what the process's own command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    // One thread: a program dies with the thread that started it, and this one lives as long as the process.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(bounded(cli)),
+        Err(error) => Err(Failure::new(format!("cannot start: {error}"))),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => {
+            report(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Ends with everything it started when a signal says so.
+async fn bounded(cli: Cli) -> Result<ExitCode> {
+    let signals =
+        signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+    let (mut term, mut int) =
+        signals.map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
+    // The exporter has its own way to end.
+    if matches!(cli.command, Command::Exporter) {
+        return dispatch(cli).await;
+    }
+    tokio::select! {
+        result = dispatch(cli) => result,
+        _ = term.recv() => Err(Failure::new("stopped by SIGTERM; the next run cleans up")),
+        _ = int.recv() => Err(Failure::new("stopped by SIGINT; the next run cleans up")),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode> {
+    if matches!(cli.command, Command::Exporter) {
+        return serve(cli.config.as_deref()).await;
+    }
+    let config = Config::read(&config::find(cli.config.as_deref(), cli.stack.as_deref())?)?;
+    match cli.command {
+        Command::Status { json } => {
+            let status = status::collect(&config, clock::now()).await;
+            print(&if json {
+                pretty(&status)?
+            } else {
+                status::text(&status)
+            });
+            Ok(if status.ok {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        Command::List { json } => {
+            let listing = list::collect(&config).await;
+            print(&if json {
+                pretty(&listing)?
+            } else {
+                list::text(&listing)
+            });
+            Ok(if listing.problems.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            })
+        }
+        Command::Now { kind, here } => make(&config, kind, here).await,
+        Command::Verify { here } => one(&config, Kind::Verify, here).await,
+        Command::Drill { here } => one(&config, Kind::Drill, here).await,
+        Command::Prepare => {
+            let before = state::read(&config.state_dir, Kind::WalBase)?.last_run;
+            match wal::prepare(&config).await? {
+                Some(done) => say("wal-base", &done.detail),
+                None => say("wal-base", "the stanza and a base backup are there"),
+            }
+            if before.is_none() {
+                state::watched_since(&config.state_dir, clock::now());
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Restore(args) => {
+            let wanted = wanted(args)?;
+            become_postgres(&config, &wanted)?;
+            print(&(restore::run(&config, wanted).await? + "\n"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Exporter => Ok(ExitCode::SUCCESS),
+    }
+}
+
+async fn serve(file: Option<&Path>) -> Result<ExitCode> {
+    let files = match file {
+        Some(file) => vec![file.to_owned()],
+        None => config::all(Path::new(config::FOLDER))?,
+    };
+    let configs = files
+        .iter()
+        .map(|file| Config::read(file))
+        .collect::<Result<Vec<_>>>()?;
+    let served = async { exporter::run(configs.clone(), exporter::address(&configs)?).await };
+    served.await.map_err(|error| Failure::new(format!("{error:#}")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn make(config: &Config, what: What, here: bool) -> Result<ExitCode> {
+    let wanted = match what {
+        What::Dump => vec![Kind::Dump],
+        What::WalBase => vec![Kind::WalBase],
+        What::Offsite => vec![Kind::Offsite],
+        What::All => [Kind::Dump, Kind::WalBase, Kind::Offsite]
+            .into_iter()
+            .filter(|kind| config.times(*kind).is_some())
+            .collect(),
+    };
+    let mut code = ExitCode::SUCCESS;
+    // One that fails does not keep the others from being made.
+    for kind in wanted {
+        if let Err(failure) = one(config, kind, here).await {
+            report(&failure.during(kind));
+            code = ExitCode::FAILURE;
+        }
+    }
+    Ok(code)
+}
+
+async fn one(config: &Config, kind: Kind, here: bool) -> Result<ExitCode> {
+    let detail = if here {
+        now::here(config, kind).await?.detail
+    } else {
+        now::run(config, kind).await?
+    };
+    say(kind.name(), &detail);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn wanted(args: Restore) -> Result<Wanted> {
+    if let Some(id) = args.dump {
+        return Ok(Wanted::Dump {
+            id,
+            into: args.into,
+            swap: args.swap,
+        });
+    }
+    if let Some(snapshot) = args.offsite {
+        let into = args.into.map(PathBuf::from);
+        let into = into.ok_or_else(|| Failure::new("--offsite needs a folder").cure("say --into FOLDER"))?;
+        return Ok(Wanted::Offsite { snapshot, into });
+    }
+    let target = match args.to.as_deref() {
+        None | Some("latest") => Target::Latest,
+        Some(text) => Target::Time(restore::parse_time(text)?),
+    };
+    Ok(Wanted::Time {
+        target,
+        into: args.into.map(PathBuf::from),
+        replace: args.replace,
+        timeline: args.timeline,
+        pause: args.pause,
+    })
+}
+
+/// Postgres' own programs refuse root, and its superuser is known by its account: root goes on as that account.
+fn become_postgres(config: &Config, wanted: &Wanted) -> Result<()> {
+    let user = match (&config.postgres_user, wanted) {
+        (Some(user), Wanted::Dump { .. } | Wanted::Time { .. }) if rustix::process::geteuid().is_root() => {
+            user
+        }
+        _ => return Ok(()),
+    };
+    let program =
+        std::env::current_exe().map_err(|error| Failure::new(format!("cannot find myself: {error}")))?;
+    let mut words: Vec<OsString> = vec!["-u".into(), user.into(), "--".into(), program.into()];
+    words.extend(std::env::args_os().skip(1));
+    let error = std::process::Command::new("runuser").args(words).exec();
+    Err(Failure::new(format!("cannot become {user}: {error}")).cure("install util-linux, which has runuser"))
+}
+
+fn pretty<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map(|json| json + "\n")
+        .map_err(|error| Failure::new(error.to_string()))
+}
+
+fn say(kind: &str, detail: &str) {
+    print(&format!("{kind}: {detail}\n"));
+}
+
+/// To standard output, which may be a closed pipe.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where a person is told of a failure"
+)]
+fn report(failure: &Failure) {
+    eprintln!("slipway-backup: {failure}");
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        for line in [
+            "slipway-backup restore",
+            "slipway-backup restore --to latest --dump x",
+            "slipway-backup restore --dump x --replace",
+            "slipway-backup restore --to latest --swap",
+            "slipway-backup restore --to latest --replace --into /x",
+            "slipway-backup now --kind everything",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert!(parse("slipway-backup restore --dump latest --swap --stack shop").is_ok());
+        let Ok(Cli {
+            command: Command::Restore(args),
+            ..
+        }) = parse("slipway-backup restore --offsite latest")
+        else {
+            panic!("not understood");
+        };
+        assert!(wanted(args).unwrap_err().mentions("--offsite needs a folder"));
+    }
+}

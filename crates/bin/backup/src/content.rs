@@ -1,0 +1,144 @@
+//! What a database holds, table by table: rows and a checksum that does not depend on their order.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sqlx::postgres::PgConnection;
+
+use crate::database::asked;
+use crate::failure::Result;
+
+/// Tables that a dump carries: all but those of the server itself and of extensions.
+const TABLES: &str = "
+    SELECT format('%I.%I', n.nspname, c.relname)
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+      AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+      AND NOT EXISTS (SELECT FROM pg_depend d
+                      WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY 1";
+
+/// How values become text: the same in the server and in the scratch server.
+const AS_TEXT: [&str; 9] = [
+    "SET search_path = pg_catalog",
+    "SET TimeZone = 'UTC'",
+    "SET DateStyle = 'ISO, YMD'",
+    "SET IntervalStyle = 'postgres'",
+    "SET extra_float_digits = 1",
+    "SET bytea_output = 'hex'",
+    "SET statement_timeout = 0",
+    "SET idle_in_transaction_session_timeout = 0",
+    // Rows that a policy hides must be an error: they would be missing in silence.
+    "SET row_security = off",
+];
+
+/// One table's content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Table {
+    pub(crate) name: String,
+    pub(crate) rows: u64,
+    /// The sum of a 64-bit hash of every row's text.
+    pub(crate) checksum: String,
+}
+
+/// Sets the session up for [`read`]; before the transaction begins.
+pub(crate) async fn prepare(connection: &mut PgConnection) -> Result<()> {
+    for statement in AS_TEXT {
+        sqlx::query(statement)
+            .execute(&mut *connection)
+            .await
+            .map_err(asked("set the session up"))?;
+    }
+    Ok(())
+}
+
+/// Every table's rows and checksum, as the connection's transaction sees them.
+pub(crate) async fn read(connection: &mut PgConnection) -> Result<Vec<Table>> {
+    let names: Vec<String> = sqlx::query_scalar(TABLES)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(asked("list the tables"))?;
+    let mut tables = Vec::with_capacity(names.len());
+    for name in names {
+        let statement = format!(
+            "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text FROM ONLY {name} AS t"
+        );
+        let (rows, checksum): (i64, String) = sqlx::query_as(&statement)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(asked(&format!("read the table {name}")))?;
+        tables.push(Table {
+            name,
+            rows: u64::try_from(rows).unwrap_or_default(),
+            checksum,
+        });
+    }
+    Ok(tables)
+}
+
+/// Where the found content differs from the recorded one, in sentences.
+pub(crate) fn differences(recorded: &[Table], found: &[Table]) -> Vec<String> {
+    let mut others: BTreeMap<&str, &Table> = found.iter().map(|table| (table.name.as_str(), table)).collect();
+    let mut sentences = Vec::new();
+    for table in recorded {
+        match others.remove(table.name.as_str()) {
+            None => sentences.push(format!("{} is missing; it had {} rows", table.name, table.rows)),
+            Some(other) if other.rows != table.rows => sentences.push(format!(
+                "{} has {} rows instead of {}",
+                table.name, other.rows, table.rows
+            )),
+            Some(other) if other.checksum != table.checksum => {
+                sentences.push(format!(
+                    "{} has other content in its {} rows",
+                    table.name, table.rows
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    sentences.extend(
+        others
+            .values()
+            .map(|table| format!("{} was not there before", table.name)),
+    );
+    sentences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str, rows: u64, checksum: &str) -> Table {
+        Table {
+            name: name.to_owned(),
+            rows,
+            checksum: checksum.to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_difference_is_a_sentence() {
+        let recorded = [
+            table("a", 2, "5"),
+            table("b", 1, "1"),
+            table("c", 1, "1"),
+            table("d", 0, "0"),
+        ];
+        let found = [
+            table("a", 1, "5"),
+            table("b", 1, "2"),
+            table("d", 0, "0"),
+            table("e", 0, "0"),
+        ];
+        assert_eq!(
+            differences(&recorded, &found),
+            [
+                "a has 1 rows instead of 2",
+                "b has other content in its 1 rows",
+                "c is missing; it had 1 rows",
+                "e was not there before"
+            ]
+        );
+        assert!(differences(&recorded, &recorded).is_empty());
+    }
+}

@@ -1,0 +1,206 @@
+//! The proof that a backup is one: the newest dump restored into a server of its own and compared with what was
+//! recorded when it was made; and the archive replayed to its end.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sqlx::Connection as _;
+
+use crate::config::Config;
+use crate::content;
+use crate::dumps::{Dumps, Manifest};
+use crate::failure::{Failure, Result};
+use crate::files;
+use crate::lock;
+use crate::program::Program;
+use crate::restore::time;
+use crate::scratch::Scratch;
+use crate::state::Done;
+use crate::{verify, wal};
+
+const LOCK: &str = "drill";
+const WAIT: Duration = Duration::from_mins(10);
+const START: Duration = Duration::from_mins(5);
+/// The superuser of the scratch server.
+const USER: &str = "drill";
+const DATABASE: &str = "drill";
+
+/// Restores what there is, compares, and deletes the scratch servers.
+pub(crate) async fn run(config: &Config) -> Result<Done> {
+    let drill = config.need(config.drill.as_ref(), "drill", "drill.enable")?;
+    let _lock = lock::take(&config.state_dir, LOCK, WAIT).await?;
+    let folder = config.scratch_dir().join(LOCK);
+    // What a drill that was killed left.
+    files::remove(&folder)?;
+    let work = async {
+        let mut done = Done::default();
+        if config.dump.is_some() {
+            done = of_dump(config, folder.join("dump")).await?;
+        }
+        if config.wal.is_some() {
+            let replayed = of_archive(config, folder.join("wal")).await?;
+            done.detail = [done.detail, replayed]
+                .into_iter()
+                .filter(|text| !text.is_empty())
+                .collect::<Vec<_>>()
+                .join("; ");
+        }
+        Ok(done)
+    };
+    let result = tokio::time::timeout(drill.times.timeout, work)
+        .await
+        .unwrap_or_else(|_| {
+            let limit = crate::text::duration(drill.times.timeout);
+            Err(Failure::new(format!("the drill did not end within {limit}"))
+                .cure("allow it more time with backup.drill.timeoutSeconds, or more jobs"))
+        });
+    files::remove(&folder)?;
+    result
+}
+
+async fn of_dump(config: &Config, folder: PathBuf) -> Result<Done> {
+    let (Some(dump), Some(drill)) = (&config.dump, &config.drill) else {
+        return Ok(Done::default());
+    };
+    let dumps = Dumps::new(&dump.directory);
+    let manifest = newest(&dumps)?;
+    verify::dump(config, &dumps, &manifest).await?;
+    files::folder(&folder)?;
+    files::need_room(
+        &folder,
+        manifest.database_size + manifest.database_size / 2,
+        "the drill",
+    )?;
+    crate::database::check_program(config, "postgres", manifest.server_major).await?;
+    let scratch = Scratch::new(config, &folder, USER)?;
+    scratch.init(&manifest.locale).await?;
+    scratch.configure(false).await?;
+    let server = scratch.start(START).await?;
+    let compared = restore_and_compare(config, &dumps, &manifest, &scratch, drill.jobs).await;
+    server.abandon().await;
+    let rows = compared?;
+    Ok(Done {
+        detail: format!(
+            "dump {}: {} tables and {rows} rows as recorded",
+            manifest.id,
+            manifest.tables.len()
+        ),
+        size: Some(manifest.size),
+        subject: Some(manifest.id),
+    })
+}
+
+/// The newest dump, also when something speaks against it: that is what a drill is to say.
+fn newest(dumps: &Dumps) -> Result<Manifest> {
+    let (mut all, unreadable) = dumps.list()?;
+    match (all.pop(), unreadable.into_iter().next()) {
+        (Some(manifest), _) => Ok(manifest),
+        (None, Some(failure)) => Err(failure),
+        (None, None) => Err(Failure::new("there is no dump yet").cure("slipway-backup now --kind dump")),
+    }
+}
+
+async fn restore_and_compare(
+    config: &Config,
+    dumps: &Dumps,
+    manifest: &Manifest,
+    scratch: &Scratch,
+    jobs: u32,
+) -> Result<u64> {
+    let mut connection = scratch.way("postgres").connect().await?;
+    sqlx::query(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"))
+        .execute(&mut connection)
+        .await
+        .map_err(crate::database::asked("make the scratch database"))?;
+    let way = scratch.way(DATABASE);
+    Program::new(config.database.bin_dir.join("pg_restore"), drill_time(config))
+        .args([
+            "--exit-on-error",
+            "--no-owner",
+            "--no-privileges",
+            "--no-password",
+        ])
+        .arg(format!("--jobs={jobs}"))
+        .arg(format!("--dbname={DATABASE}"))
+        .arg(dumps.file(&manifest.id))
+        .envs(&way.environment)
+        .run()
+        .await
+        .map_err(|failure| {
+            failure
+                .during(format!("the dump {} does not restore", manifest.id))
+                .cure("an older dump may: slipway-backup restore --dump ID; make a new one and drill again")
+        })?;
+    let mut connection = way.connect().await?;
+    content::prepare(&mut connection).await?;
+    let found = content::read(&mut connection).await?;
+    let differences = content::differences(&manifest.tables, &found);
+    if differences.is_empty() {
+        return Ok(found.iter().map(|table| table.rows).sum());
+    }
+    let why = format!(
+        "the dump {} does not hold what was in the database when it was made",
+        manifest.id
+    );
+    dumps.condemn(manifest, &format!("a drill found: {}", differences.join("; ")))?;
+    Err(Failure::new(why).said(differences).cure(
+        "make a new dump at once and drill again; if it differs too, look at the disk (dmesg, smartctl) and at who \
+         writes to the folder of dumps",
+    ))
+}
+
+fn drill_time(config: &Config) -> Duration {
+    config.drill.as_ref().map_or(START, |drill| drill.times.timeout)
+}
+
+/// Restores the newest base backup, replays the archive to its end, and reads every table.
+async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
+    let Some(wal) = &config.wal else {
+        return Ok(String::new());
+    };
+    let stanza = wal::info(wal).await?;
+    let Some(base) = stanza.as_ref().and_then(|stanza| stanza.backup.last()) else {
+        return Err(Failure::new("there is no base backup yet").cure("slipway-backup now --kind wal-base"));
+    };
+    files::folder(&folder)?;
+    files::need_room(&folder, base.size() + base.size() / 5, "the drill")?;
+    let scratch = Scratch::new(
+        config,
+        &folder,
+        config.database.admin.as_deref().unwrap_or("postgres"),
+    )?;
+    time::files(
+        config,
+        wal,
+        &scratch.data(),
+        &time::Target::Latest,
+        drill_time(config),
+    )
+    .await?;
+    scratch.configure(false).await?;
+    let mut server = time::recover(&scratch, drill_time(config)).await?;
+    let read = async {
+        let mut connection = scratch.way(&config.database.name).connect().await?;
+        content::prepare(&mut connection).await?;
+        let tables = content::read(&mut connection).await;
+        let _ = connection.close().await;
+        tables
+    }
+    .await;
+    let ended = server.ended();
+    server.abandon().await;
+    let tables = read.map_err(|failure| {
+        if ended {
+            failure.said(scratch.log())
+        } else {
+            failure
+        }
+        .during("the recovered cluster cannot be read")
+    })?;
+    let rows: u64 = tables.iter().map(|table| table.rows).sum();
+    Ok(format!(
+        "base {} and its archive: {} tables and {rows} rows read",
+        base.label,
+        tables.len()
+    ))
+}

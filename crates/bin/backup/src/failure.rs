@@ -1,0 +1,111 @@
+//! What went wrong, what the program said about it, and what to do.
+
+use std::fmt;
+
+/// A failure as a person reads it, and as it is kept in the state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    what: String,
+    said: Vec<String>,
+    cure: Option<String>,
+    /// The status a program ended with, for callers that know its meaning.
+    status: Option<i32>,
+}
+
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure; the text says what could not be done.
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            said: Vec::new(),
+            cure: None,
+            status: None,
+        }
+    }
+
+    /// What to do about it. The cure that is nearest to the cause stays.
+    pub(crate) fn cure(mut self, cure: impl Into<String>) -> Self {
+        self.cure.get_or_insert_with(|| cure.into());
+        self
+    }
+
+    /// The last lines that a program said.
+    pub(crate) fn said(mut self, lines: Vec<String>) -> Self {
+        self.said = lines;
+        self
+    }
+
+    /// The status that a program ended with.
+    pub(crate) fn status(mut self, status: Option<i32>) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// What was being done when it failed.
+    pub(crate) fn during(mut self, what: impl fmt::Display) -> Self {
+        self.what = format!("{what}: {}", self.what);
+        self
+    }
+
+    /// The status that a program ended with, if that is what failed.
+    pub(crate) fn exit_status(&self) -> Option<i32> {
+        self.status
+    }
+
+    /// Whether the program said this.
+    pub(crate) fn mentions(&self, text: &str) -> bool {
+        self.what.contains(text) || self.said.iter().any(|line| line.contains(text))
+    }
+
+    /// What failed and what was said, in one line.
+    pub(crate) fn summary(&self) -> String {
+        let said = self.said.join(" | ");
+        if said.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}: {said}", self.what)
+        }
+    }
+
+    /// What to do.
+    pub(crate) fn remedy(&self) -> Option<&str> {
+        self.cure.as_deref()
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        for line in &self.said {
+            write!(f, "\n  {line}")?;
+        }
+        if let Some(cure) = &self.cure {
+            write!(f, "\ncure: {cure}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Says what could not be done to which path, and what to do about the usual reasons.
+pub(crate) fn io(doing: impl fmt::Display, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure {
+    move |error| {
+        let failure = Failure::new(format!("cannot {doing} {}: {error}", path.display()));
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => failure.cure(NO_ROOM),
+            std::io::ErrorKind::PermissionDenied => failure
+                .cure("run it as root or as the user of the backup's units; `ls -ld` shows who may enter the folder"),
+            std::io::ErrorKind::ReadOnlyFilesystem => {
+                failure.cure("mount the file system writable; `dmesg` says why it is not")
+            }
+            _ => failure,
+        }
+    }
+}
+
+/// The cure for a full disk.
+pub(crate) const NO_ROOM: &str = "free space on the file system of the backups (`df -h`), keep fewer days of dumps, or \
+                                  move backup.directory to a larger disk; the next run cleans up what this one left";

@@ -1,0 +1,55 @@
+//! Doing a kind of work now: here, or by the systemd unit that has the right account and the secrets.
+
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::failure::{Failure, Result};
+use crate::kind::Kind;
+use crate::program::Program;
+use crate::state::{self, Done};
+use crate::{drill, dump, offsite, verify, wal};
+
+/// Beyond the work's own bound: starting, waiting for a lock, recording.
+const AROUND: Duration = Duration::from_hours(2);
+
+/// Does it in this process, and records how it ended.
+pub(crate) async fn here(config: &Config, kind: Kind) -> Result<Done> {
+    state::recorded(&config.state_dir, kind, async {
+        match kind {
+            Kind::Dump => dump::make(config).await,
+            Kind::WalBase => wal::base(config).await,
+            Kind::Offsite => offsite::copy(config).await,
+            Kind::Verify => verify::run(config).await,
+            Kind::Drill => drill::run(config).await,
+        }
+    })
+    .await
+}
+
+/// Does it by its unit if it has one, else here.
+pub(crate) async fn run(config: &Config, kind: Kind) -> Result<String> {
+    let Some(unit) = config.units.get(&kind) else {
+        return here(config, kind).await.map(|done| done.detail);
+    };
+    let limit = config.times(kind).map_or(AROUND, |times| times.timeout + AROUND);
+    let started = Program::new("systemctl", limit).args(["start", unit]).run().await;
+    let record = state::read(&config.state_dir, kind)?;
+    match (
+        started,
+        record.last_run.and_then(|run| Some((run.error?, run.cure))),
+    ) {
+        (Ok(_), _) => Ok(record
+            .last_success
+            .map_or_else(|| "done".to_owned(), |success| success.detail)),
+        (Err(_), Some((error, cure))) => {
+            let failure = Failure::new(error);
+            Err(match cure {
+                Some(cure) => failure.cure(cure),
+                None => failure.cure(format!("journalctl -u {unit}")),
+            })
+        }
+        (Err(failure), None) => Err(failure
+            .during(format!("{unit} did not start"))
+            .cure(format!("run it as root; journalctl -u {unit}"))),
+    }
+}

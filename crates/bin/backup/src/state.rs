@@ -1,0 +1,200 @@
+//! How the last run of each kind ended: one small file a kind, so that a dead timer shows by the age of the last one.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{self, Time};
+use crate::failure::{Failure, Result, io};
+use crate::files;
+use crate::kind::Kind;
+
+/// What a run did.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Done {
+    /// For people, in one line.
+    pub(crate) detail: String,
+    pub(crate) size: Option<u64>,
+    /// The id of what was made or tried.
+    pub(crate) subject: Option<String>,
+}
+
+/// The last run and the last good one.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) last_run: Option<Run>,
+    pub(crate) last_success: Option<Success>,
+}
+
+/// A run, perhaps still under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) started: Time,
+    /// Not there while it runs, and when it was killed.
+    pub(crate) finished: Option<Time>,
+    pub(crate) error: Option<String>,
+    pub(crate) cure: Option<String>,
+}
+
+/// A run that did what it should.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Success {
+    pub(crate) finished: Time,
+    pub(crate) seconds: f64,
+    pub(crate) detail: String,
+    pub(crate) size: Option<u64>,
+    pub(crate) subject: Option<String>,
+}
+
+fn path(state: &Path, kind: Kind) -> PathBuf {
+    state.join("runs").join(format!("{kind}.json"))
+}
+
+/// Reads the record of a kind; an empty one when there is none yet.
+pub(crate) fn read(state: &Path, kind: Kind) -> Result<Record> {
+    let path = path(state, kind);
+    let bytes = match std::fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Record::default()),
+        other => other.map_err(io("read the record", &path))?,
+    };
+    serde_json::from_slice(&bytes).map_err(|error| {
+        Failure::new(format!("{} is no record: {error}", path.display()))
+            .cure("delete the file; the next run writes it anew")
+    })
+}
+
+fn write(state: &Path, kind: Kind, record: &Record) -> Result<()> {
+    files::folder(&state.join("runs"))?;
+    let json = serde_json::to_vec_pretty(record)
+        .map_err(|error| Failure::new(format!("cannot write the record: {error}")))?;
+    files::write(&path(state, kind), &json)
+}
+
+/// Does the work of a kind, and records its beginning and its end.
+pub(crate) async fn recorded(
+    state: &Path,
+    kind: Kind,
+    work: impl Future<Output = Result<Done>>,
+) -> Result<Done> {
+    let started = clock::now();
+    let before = read(state, kind).unwrap_or_default();
+    let run = Run {
+        started,
+        finished: None,
+        error: None,
+        cure: None,
+    };
+    // On a full disk the work itself may make room, so a record that cannot be written is no reason to stop.
+    let begun = write(
+        state,
+        kind,
+        &Record {
+            last_run: Some(run.clone()),
+            ..before.clone()
+        },
+    );
+    if let Err(failure) = begun {
+        tracing::warn!(
+            kind = kind.name(),
+            "cannot record the beginning: {}",
+            failure.summary()
+        );
+    }
+    let result = work.await;
+    let finished = clock::now();
+    let mut record = Record {
+        last_run: Some(Run {
+            finished: Some(finished),
+            error: result.as_ref().err().map(Failure::summary),
+            cure: result
+                .as_ref()
+                .err()
+                .and_then(Failure::remedy)
+                .map(ToOwned::to_owned),
+            ..run
+        }),
+        ..before
+    };
+    if let Ok(done) = &result {
+        record.last_success = Some(Success {
+            finished,
+            seconds: clock::age(started, finished).as_secs_f64(),
+            detail: done.detail.clone(),
+            size: done.size,
+            subject: done.subject.clone(),
+        });
+    }
+    match (result, write(state, kind, &record)) {
+        (Ok(_), Err(failure)) => Err(failure.during("the work is done and cannot be recorded")),
+        (result, _) => result,
+    }
+}
+
+/// When this state began to be watched: until a kind has been due once, its absence is no failure.
+pub(crate) fn watched_since(state: &Path, now: Time) -> Time {
+    let path = state.join("watched-since");
+    let read = std::fs::read_to_string(&path)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    read.unwrap_or_else(|| {
+        let _ = files::folder(state).and_then(|()| files::write(&path, now.to_rfc3339().as_bytes()));
+        now
+    })
+}
+
+/// The age of a success.
+pub(crate) fn age(record: &Record, now: Time) -> Option<Duration> {
+    record
+        .last_success
+        .as_ref()
+        .map(|success| clock::age(success.finished, now))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_failure_is_recorded_beside_the_last_success() {
+        let state = tempfile::tempdir().unwrap();
+        let done = Done {
+            detail: "fine".to_owned(),
+            size: Some(3),
+            subject: None,
+        };
+        recorded(state.path(), Kind::Dump, async { Ok(done) })
+            .await
+            .unwrap();
+        let failing = async { Err(Failure::new("no").said(vec!["why".to_owned()]).cure("do")) };
+        recorded(state.path(), Kind::Dump, failing).await.unwrap_err();
+        let record = read(state.path(), Kind::Dump).unwrap();
+        assert_eq!(record.last_success.unwrap().detail, "fine");
+        let run = record.last_run.unwrap();
+        assert_eq!(
+            (run.error.as_deref(), run.cure.as_deref()),
+            (Some("no: why"), Some("do"))
+        );
+        assert!(read(state.path(), Kind::Drill).unwrap().last_run.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_killed_has_no_end() {
+        let state = tempfile::tempdir().unwrap();
+        let hang = recorded(state.path(), Kind::Drill, std::future::pending());
+        let _ = tokio::time::timeout(Duration::from_millis(50), hang).await;
+        let run = read(state.path(), Kind::Drill).unwrap().last_run.unwrap();
+        assert!(run.finished.is_none());
+    }
+
+    #[test]
+    fn the_first_look_begins_the_watch() {
+        let state = tempfile::tempdir().unwrap();
+        let first: Time = "2026-11-22T12:00:00Z".parse().unwrap();
+        assert_eq!(watched_since(state.path(), first), first);
+        assert_eq!(
+            watched_since(state.path(), first + chrono::TimeDelta::days(3)),
+            first
+        );
+    }
+}

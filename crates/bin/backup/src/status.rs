@@ -1,0 +1,363 @@
+//! How the backups are, from the records and from the server, with a cure for all that is not well.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::clock::{self, Time};
+use crate::config::Config;
+use crate::kind::Kind;
+use crate::lock;
+use crate::state::{self, Record};
+use crate::{dump, wal};
+
+/// The whole stack's.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Status {
+    pub(crate) stack: String,
+    pub(crate) ok: bool,
+    pub(crate) checked_at: Time,
+    pub(crate) kinds: Vec<KindStatus>,
+    pub(crate) archive: Option<ArchiveStatus>,
+}
+
+/// One kind's.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct KindStatus {
+    pub(crate) kind: Kind,
+    pub(crate) ok: bool,
+    /// The last run failed, or was killed.
+    pub(crate) failed: bool,
+    /// The last success is older than it may be, or there is none though it was due.
+    pub(crate) late: bool,
+    pub(crate) last_success: Option<Time>,
+    pub(crate) age_seconds: Option<f64>,
+    pub(crate) late_after_seconds: f64,
+    pub(crate) duration_seconds: Option<f64>,
+    pub(crate) size_bytes: Option<u64>,
+    pub(crate) detail: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) cure: Option<String>,
+}
+
+/// The archive's.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct ArchiveStatus {
+    pub(crate) ok: bool,
+    #[serde(flatten)]
+    pub(crate) state: Option<wal::Archiving>,
+    pub(crate) error: Option<String>,
+    pub(crate) cure: Option<String>,
+}
+
+/// Looks at all of it. The server is asked, within a bound, only for its archive.
+pub(crate) async fn collect(config: &Config, now: Time) -> Status {
+    let since = state::watched_since(&config.state_dir, now);
+    let kinds: Vec<KindStatus> = Kind::ALL
+        .into_iter()
+        .filter_map(|kind| one(config, kind, since, now))
+        .collect();
+    let archive = match &config.wal {
+        Some(wal) => Some(archive(config, wal).await),
+        None => None,
+    };
+    Status {
+        stack: config.stack.clone(),
+        ok: kinds.iter().all(|kind| kind.ok) && archive.as_ref().is_none_or(|archive| archive.ok),
+        checked_at: now,
+        kinds,
+        archive,
+    }
+}
+
+fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<KindStatus> {
+    let expected = config.times(kind)?;
+    let (record, unreadable) = match state::read(&config.state_dir, kind) {
+        Ok(record) => (record, None),
+        Err(failure) => (Record::default(), Some(failure)),
+    };
+    let running = lock::is_held(&config.state_dir, lock_of(kind));
+    let run = record.last_run.as_ref();
+    let killed = run.is_some_and(|run| run.finished.is_none()) && !running;
+    let error = unreadable
+        .as_ref()
+        .map(crate::failure::Failure::summary)
+        .or_else(|| run.and_then(|run| run.error.clone()))
+        .or_else(|| {
+            killed.then(|| "the last run was cut short: it was killed, or the host went down".to_owned())
+        });
+    let age = state::age(&record, now);
+    let late = age.unwrap_or_else(|| clock::age(since, now)) > expected.late_after;
+    let failed = error.is_some();
+    let again = config.units.get(&kind).map_or_else(
+        || format!("slipway-backup now --kind {kind}"),
+        |unit| format!("systemctl start {unit}"),
+    );
+    let schedule = config
+        .units
+        .get(&kind)
+        .map(|unit| unit.replace(".service", ".timer"));
+    let cure = if failed {
+        let said = unreadable
+            .as_ref()
+            .and_then(|failure| failure.remedy().map(ToOwned::to_owned))
+            .or_else(|| run.and_then(|run| run.cure.clone()));
+        Some(said.map_or_else(
+            || format!("run it again: {again}"),
+            |cure| format!("{cure}; then: {again}"),
+        ))
+    } else if late {
+        let hint = schedule.map(|timer| format!("; see that its timer is on: systemctl list-timers {timer}"));
+        Some(format!("run it now: {again}{}", hint.unwrap_or_default()))
+    } else {
+        None
+    };
+    let success = record.last_success;
+    Some(KindStatus {
+        kind,
+        ok: !failed && !late,
+        failed,
+        late,
+        last_success: success.as_ref().map(|success| success.finished),
+        age_seconds: age.map(|age| age.as_secs_f64()),
+        late_after_seconds: expected.late_after.as_secs_f64(),
+        duration_seconds: success.as_ref().map(|success| success.seconds),
+        size_bytes: success.as_ref().and_then(|success| success.size),
+        detail: success.map(|success| success.detail),
+        error,
+        cure,
+    })
+}
+
+/// What a run of the kind holds while it works.
+fn lock_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Dump | Kind::Verify => dump::LOCK,
+        Kind::WalBase | Kind::Offsite => wal::LOCK,
+        Kind::Drill => "drill",
+    }
+}
+
+async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
+    match wal::archiving(config).await {
+        Ok(state) => {
+            let late = state.lag_seconds > wal.archive_late_after.as_secs_f64();
+            let error = if !state.enabled {
+                Some("the server does not archive: archive_mode is off".to_owned())
+            } else if late {
+                Some(format!(
+                    "{} finished segments of WAL wait for the archive, the oldest for {}",
+                    state.waiting_segments,
+                    crate::text::duration(std::time::Duration::from_secs_f64(state.lag_seconds))
+                ))
+            } else if state.failing {
+                Some("the last try to archive a segment failed".to_owned())
+            } else {
+                None
+            };
+            ArchiveStatus {
+                // One failed try is repeated by the server; it is trouble once it lasts.
+                ok: state.enabled && !late,
+                cure: error.is_some().then(|| {
+                    "the server's log says why: journalctl -u postgresql; usual causes are a full repository and a \
+                     stanza that does not fit (pgbackrest check)"
+                        .to_owned()
+                }),
+                state: Some(state),
+                error,
+            }
+        }
+        Err(failure) => ArchiveStatus {
+            ok: false,
+            state: None,
+            cure: failure.remedy().map(ToOwned::to_owned),
+            error: Some(failure.summary()),
+        },
+    }
+}
+
+/// For people.
+pub(crate) fn text(status: &Status) -> String {
+    let mut out = format!(
+        "stack {}: {}\n",
+        status.stack,
+        if status.ok { "all is well" } else { "NOT WELL" }
+    );
+    for kind in &status.kinds {
+        let word = match (kind.failed, kind.late, kind.last_success) {
+            (true, ..) => "FAILED",
+            (_, true, _) => "LATE",
+            (_, _, None) => "none yet",
+            _ => "ok",
+        };
+        let age = kind.age_seconds.map(|seconds| {
+            format!(
+                "last good {} ago",
+                crate::text::duration(std::time::Duration::from_secs_f64(seconds))
+            )
+        });
+        let _ = writeln!(
+            out,
+            "  {:9} {word:9} {}",
+            kind.kind.name(),
+            [age, kind.detail.clone()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(", ")
+        );
+        for (label, text) in [("error", &kind.error), ("cure", &kind.cure)] {
+            if let Some(text) = text {
+                let _ = writeln!(out, "            {label}: {text}");
+            }
+        }
+    }
+    if let Some(archive) = &status.archive {
+        let detail = archive.state.as_ref().map_or_else(String::new, |state| {
+            format!(
+                "{} segments wait, last archived {}",
+                state.waiting_segments,
+                state.last_archived.as_deref().unwrap_or("none")
+            )
+        });
+        let _ = writeln!(
+            out,
+            "  {:9} {:9} {detail}",
+            "archive",
+            if archive.ok { "ok" } else { "FAILED" }
+        );
+        for (label, text) in [("error", &archive.error), ("cure", &archive.cure)] {
+            if let Some(text) = text {
+                let _ = writeln!(out, "            {label}: {text}");
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use serde_json::json;
+
+    use super::*;
+    use crate::state::{Run, Success};
+
+    fn config(state: &std::path::Path) -> Config {
+        let times = json!({ "timeout_seconds": 60, "late_after_seconds": 90000 });
+        let config = json!({
+            "stack": "shop", "state_dir": state,
+            "database": { "name": "shop", "host": "/run/postgresql", "user": "u", "bin_dir": "/usr/bin" },
+            "dump": { "directory": "/d", "keep_days": 30, "times": times },
+            "units": { "dump": "shop-backup-dump.service" }
+        });
+        Config::parse(&config.to_string()).unwrap()
+    }
+
+    fn now() -> Time {
+        "2026-11-22T12:00:00Z".parse().unwrap()
+    }
+
+    fn record(state: &std::path::Path, record: &Record) {
+        std::fs::create_dir_all(state.join("runs")).unwrap();
+        std::fs::write(state.join("runs/dump.json"), serde_json::to_vec(record).unwrap()).unwrap();
+    }
+
+    fn success(hours_ago: i64) -> Success {
+        Success {
+            finished: now() - TimeDelta::hours(hours_ago),
+            seconds: 2.0,
+            detail: "fine".to_owned(),
+            size: Some(1),
+            subject: None,
+        }
+    }
+
+    async fn dump_status(state: &std::path::Path, at: Time) -> KindStatus {
+        collect(&config(state), at).await.kinds.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_dead_timer_shows_by_age_alone() {
+        let state = tempfile::tempdir().unwrap();
+        record(
+            state.path(),
+            &Record {
+                last_run: None,
+                last_success: Some(success(24)),
+            },
+        );
+        assert!(dump_status(state.path(), now()).await.ok);
+        let later = dump_status(state.path(), now() + TimeDelta::hours(2)).await;
+        assert!(later.late && !later.ok);
+        let cure = later.cure.unwrap();
+        assert!(
+            cure.contains("systemctl start shop-backup-dump.service") && cure.contains("list-timers"),
+            "{cure}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_never_ran_is_late_once_it_was_due() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(
+            dump_status(state.path(), now()).await.ok,
+            "a new host is given its time"
+        );
+        assert!(dump_status(state.path(), now() + TimeDelta::hours(26)).await.late);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_was_killed_is_a_failure() {
+        let state = tempfile::tempdir().unwrap();
+        let run = Run {
+            started: now(),
+            finished: None,
+            error: None,
+            cure: None,
+        };
+        record(
+            state.path(),
+            &Record {
+                last_run: Some(run),
+                last_success: Some(success(1)),
+            },
+        );
+        let status = dump_status(state.path(), now()).await;
+        assert!(status.failed && status.error.unwrap().contains("cut short"));
+        let _lock = lock::take(state.path(), dump::LOCK, std::time::Duration::ZERO)
+            .await
+            .unwrap();
+        assert!(
+            dump_status(state.path(), now()).await.ok,
+            "while it holds its lock it runs"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_text_names_error_and_cure() {
+        let state = tempfile::tempdir().unwrap();
+        let run = Run {
+            started: now(),
+            finished: Some(now()),
+            error: Some("no room".to_owned()),
+            cure: Some("free space".to_owned()),
+        };
+        record(
+            state.path(),
+            &Record {
+                last_run: Some(run),
+                last_success: None,
+            },
+        );
+        let text = text(&collect(&config(state.path()), now()).await);
+        assert!(
+            text.starts_with("stack shop: NOT WELL\n  dump      FAILED"),
+            "{text}"
+        );
+        assert!(
+            text.contains("error: no room") && text.contains("cure: free space; then: systemctl start"),
+            "{text}"
+        );
+    }
+}

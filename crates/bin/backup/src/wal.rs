@@ -1,0 +1,320 @@
+//! pgBackRest: the archive of the server's WAL and base backups of its files, for recovery to any moment between.
+
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::{self, Time};
+use crate::config::{Config, Wal};
+use crate::database::{Way, asked};
+use crate::failure::{Failure, Result};
+use crate::lock;
+use crate::program::Program;
+use crate::state::Done;
+
+/// Whoever changes or copies the repository holds this.
+pub(crate) const LOCK: &str = "repository";
+const WAIT: Duration = Duration::from_hours(1);
+/// Commands that only look.
+const QUICK: Duration = Duration::from_mins(2);
+/// A daily timer is never punctual to the second: a backup a little younger than a day counts as a day old.
+const SLACK: TimeDelta = TimeDelta::hours(2);
+
+/// What pgBackRest knows of one stanza.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Stanza {
+    pub(crate) name: String,
+    status: Status,
+    #[serde(default)]
+    pub(crate) backup: Vec<Backup>,
+    #[serde(default)]
+    pub(crate) archive: Vec<Archive>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Status {
+    code: u32,
+    message: String,
+}
+
+/// A base backup.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Backup {
+    pub(crate) label: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    timestamp: Span,
+    info: Info,
+    pub(crate) error: Option<bool>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Span {
+    stop: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Info {
+    size: u64,
+    repository: RepositorySize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct RepositorySize {
+    #[serde(default)]
+    delta: u64,
+}
+
+/// The segments that are there, of one system.
+#[derive(Debug, Clone, Deserialize, Serialize)]
+pub(crate) struct Archive {
+    pub(crate) id: String,
+    pub(crate) min: Option<String>,
+    pub(crate) max: Option<String>,
+}
+
+impl Backup {
+    /// From here on every moment can be restored.
+    pub(crate) fn finished(&self) -> Time {
+        Time::from_timestamp(self.timestamp.stop, 0).unwrap_or_default()
+    }
+
+    /// Bytes of the restored files.
+    pub(crate) fn size(&self) -> u64 {
+        self.info.size
+    }
+
+    /// Bytes that it added to the repository.
+    pub(crate) fn added(&self) -> u64 {
+        self.info.repository.delta
+    }
+}
+
+/// pgBackRest with its configuration, ready for a command.
+pub(crate) fn pgbackrest(wal: &Wal, limit: Duration, command: &str) -> Program {
+    Program::new("pgbackrest", limit)
+        .path_arg("--config=", &wal.config)
+        .arg(format!("--stanza={}", wal.stanza))
+        .args([
+            "--log-level-console=off",
+            "--log-level-stderr=warn",
+            "--log-timestamp=n",
+        ])
+        .arg(command)
+}
+
+/// The stanza, with its base backups oldest first. Nothing while it does not exist.
+pub(crate) async fn info(wal: &Wal) -> Result<Option<Stanza>> {
+    let said = pgbackrest(wal, QUICK, "info")
+        .args(["--output=json", "--log-level-file=off"])
+        .run()
+        .await
+        .map_err(|failure| failure.during("cannot read the repository of pgBackRest"))?;
+    let stanzas: Vec<Stanza> = serde_json::from_str(&said.stdout)
+        .map_err(|error| Failure::new(format!("pgbackrest info printed what is not understood: {error}")))?;
+    let Some(mut stanza) = stanzas.into_iter().find(|stanza| stanza.name == wal.stanza) else {
+        return Ok(None);
+    };
+    // 0: fine, 1: no such stanza, 2: no base backup yet. Others are damage.
+    match stanza.status.code {
+        0 | 2 => {
+            stanza.backup.sort_by_key(|backup| backup.timestamp.stop);
+            Ok(Some(stanza))
+        }
+        1 => Ok(None),
+        code => Err(Failure::new(format!(
+            "pgBackRest says of stanza {}: {} ({code})",
+            wal.stanza, stanza.status.message
+        ))
+        .cure("`pgbackrest info` and `pgbackrest check` say more; docs/backup-and-restore.md has the usual causes")),
+    }
+}
+
+/// Makes the stanza unless it is there, sees that archiving works, and makes a first base backup if there is none.
+pub(crate) async fn prepare(config: &Config) -> Result<Option<Done>> {
+    let wal = config.need(config.wal.as_ref(), "wal", "pitr.enable")?;
+    create_stanza(wal).await?;
+    let has_base = info(wal).await?.is_some_and(|stanza| !stanza.backup.is_empty());
+    if has_base {
+        return Ok(None);
+    }
+    base(config).await.map(Some)
+}
+
+async fn create_stanza(wal: &Wal) -> Result<()> {
+    pgbackrest(wal, QUICK, "stanza-create").run().await.map(drop).map_err(|failure| {
+        // 28 and 51: the repository belongs to another system or version.
+        let other = matches!(failure.exit_status(), Some(28 | 51)) || failure.mentions("stanza-upgrade");
+        let failure = failure.during("cannot make the stanza");
+        if other {
+            failure.cure(
+                "the repository holds the backups of another database cluster. To get that one back: \
+                 `slipway-backup restore --to latest --replace`. To go on with the new one and keep the old \
+                 backups: `pgbackrest stanza-upgrade` as the server's user",
+            )
+        } else {
+            failure.cure("see that the server runs with archive_mode on and that its user may write the repository")
+        }
+    })
+}
+
+/// Makes a base backup of the type that is due.
+pub(crate) async fn base(config: &Config) -> Result<Done> {
+    let wal = config.need(config.wal.as_ref(), "wal", "pitr.enable")?;
+    let _lock = lock::take(&config.state_dir, LOCK, WAIT).await?;
+    create_stanza(wal).await?;
+    // Forces a segment out and waits for it: a base backup without an archive behind it restores nothing.
+    pgbackrest(wal, QUICK, "check").run().await.map_err(|failure| {
+        failure
+            .during("the archive does not receive WAL")
+            .cure("the server's log says why archive_command fails: journalctl -u postgresql")
+    })?;
+    let before = info(wal).await?.map(|stanza| stanza.backup).unwrap_or_default();
+    let kind = due(wal, &before, clock::now());
+    pgbackrest(wal, wal.times.timeout, "backup")
+        .arg(format!("--type={kind}"))
+        .run()
+        .await
+        .map_err(|failure| failure.during(format!("cannot make a {kind} base backup")))?;
+    let newest = info(wal)
+        .await?
+        .and_then(|stanza| stanza.backup.into_iter().next_back());
+    let newest = newest.ok_or_else(|| Failure::new("pgBackRest made a base backup and does not list it"))?;
+    Ok(Done {
+        detail: format!(
+            "{} ({}): {} of {}",
+            newest.label,
+            newest.kind,
+            crate::text::size(newest.added()),
+            crate::text::size(newest.size())
+        ),
+        size: Some(newest.added()),
+        subject: Some(newest.label),
+    })
+}
+
+fn due(wal: &Wal, backups: &[Backup], now: Time) -> &'static str {
+    let young = |backup: &&Backup, days: u32| {
+        backup.error != Some(true) && now - backup.finished() < TimeDelta::days(days.into()) - SLACK
+    };
+    if !backups
+        .iter()
+        .any(|b| b.kind == "full" && young(&b, wal.full_every_days))
+    {
+        "full"
+    } else if backups
+        .iter()
+        .any(|b| b.kind != "incr" && young(&b, wal.diff_every_days))
+    {
+        "incr"
+    } else {
+        "diff"
+    }
+}
+
+/// How the archive keeps up with the server.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Archiving {
+    /// Seconds that the oldest finished segment has been waiting for the archive.
+    pub(crate) lag_seconds: f64,
+    pub(crate) waiting_segments: u64,
+    pub(crate) last_archived: Option<String>,
+    pub(crate) last_archived_at: Option<Time>,
+    /// Failures since the last success.
+    pub(crate) failing: bool,
+    pub(crate) enabled: bool,
+}
+
+/// Asks the server.
+pub(crate) async fn archiving(config: &Config) -> Result<Archiving> {
+    type Row = (bool, Option<String>, Option<Time>, bool, i64, f64);
+    let mut connection = Way::reader(config)?.connect().await?;
+    let (enabled, last_archived, last_archived_at, failing, waiting, lag): Row = sqlx::query_as(
+        "SELECT current_setting('archive_mode') <> 'off', a.last_archived_wal, a.last_archived_time,
+                coalesce(a.last_failed_time > coalesce(a.last_archived_time, '-infinity'), false),
+                r.waiting, r.lag
+         FROM pg_stat_archiver a,
+              (SELECT count(*) AS waiting,
+                      coalesce(extract(epoch FROM clock_timestamp() - min(modification)), 0)::float8 AS lag
+               FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready') r",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(asked("ask the server about its archive"))?;
+    Ok(Archiving {
+        lag_seconds: lag.max(0.0),
+        waiting_segments: u64::try_from(waiting).unwrap_or_default(),
+        last_archived,
+        last_archived_at,
+        failing,
+        enabled,
+    })
+}
+
+/// Checks every file of the repository against its checksum.
+pub(crate) async fn verify(wal: &Wal, limit: Duration, lock_path: &Path) -> Result<String> {
+    let said = pgbackrest(wal, limit, "verify")
+        .args(["--log-level-file=off", "--output=text"])
+        .path_arg("--lock-path=", lock_path)
+        .run()
+        .await
+        .map_err(|failure| {
+            failure.during("pgBackRest found damage in its repository").cure(
+                "make a new full base backup, and restore the repository's files from the off-site copy",
+            )
+        })?;
+    // An older pgBackRest ends with status 0 and says it in words.
+    let errors = |line: &&str| line.contains("status: error") || line.contains("invalid");
+    let bad: Vec<String> = said
+        .stdout
+        .lines()
+        .filter(errors)
+        .map(|line| line.trim().to_owned())
+        .collect();
+    if bad.is_empty() {
+        return Ok(format!("the repository of stanza {}", wal.stanza));
+    }
+    Err(Failure::new("pgBackRest found damage in its repository")
+        .said(bad)
+        .cure("make a new full base backup, and restore the repository's files from the off-site copy"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wal() -> Wal {
+        serde_json::from_value(serde_json::json!({
+            "config": "/etc/pgbackrest.conf", "stanza": "main", "full_every_days": 7, "diff_every_days": 1,
+            "archive_late_after_seconds": 300, "times": { "timeout_seconds": 60, "late_after_seconds": 90000 }
+        }))
+        .unwrap()
+    }
+
+    fn backup(kind: &str, hours_ago: i64) -> Backup {
+        serde_json::from_value(serde_json::json!({
+            "label": "x", "type": kind, "error": false,
+            "timestamp": { "start": 0, "stop": 1_800_000_000 - hours_ago * 3600 },
+            "info": { "size": 1, "delta": 1, "repository": { "delta": 1 } }
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_type_that_is_due_follows_from_what_is_there() {
+        let now = Time::from_timestamp(1_800_000_000, 0).unwrap();
+        let due = |backups: &[Backup]| due(&wal(), backups, now);
+        assert_eq!(due(&[]), "full");
+        assert_eq!(due(&[backup("full", 24)]), "diff");
+        assert_eq!(due(&[backup("full", 23)]), "diff", "a timer is never punctual");
+        assert_eq!(due(&[backup("full", 6)]), "incr");
+        assert_eq!(due(&[backup("full", 60), backup("diff", 6)]), "incr");
+        assert_eq!(
+            due(&[backup("full", 60), backup("diff", 30), backup("incr", 6)]),
+            "diff"
+        );
+        assert_eq!(due(&[backup("full", 24 * 7), backup("diff", 6)]), "full");
+    }
+}
