@@ -16,6 +16,7 @@
     apiMetrics = 9100;
     workerMetrics = 9101;
     agentMetrics = 9102;
+    backupMetrics = 9103;
     # Of the first process of a stack under NixOS; each of the others has the next one.
     stackMetrics = 9200;
     postgres = 5432;

@@ -14,5 +14,7 @@
     ./cache.nix
     ./cache-network.nix
     ./proxy
+    ./database
+    ./backup
   ];
 }

@@ -86,7 +86,7 @@ enum What {
 }
 
 #[derive(Debug, Args)]
-#[group(id = "wanted", required = true, multiple = false, args = ["to", "dump", "offsite"])]
+#[command(group(clap::ArgGroup::new("wanted").required(true).args(["to", "dump", "offsite"])))]
 struct Restore {
     /// The whole server as it was at this moment (2026-11-22T23:45:33Z), or `latest`
     #[arg(long, value_name = "TIME")]
@@ -101,16 +101,16 @@ struct Restore {
     #[arg(long, value_name = "WHERE")]
     into: Option<String>,
     /// With --dump: put it in the live database's place, which is kept under another name
-    #[arg(long, requires = "dump", conflicts_with = "into")]
+    #[arg(long, conflicts_with_all = ["into", "to", "offsite"])]
     swap: bool,
     /// With --to: in place of the stopped server's data folder, which is kept under another name
-    #[arg(long, requires = "to", conflicts_with = "into")]
+    #[arg(long, conflicts_with_all = ["into", "dump", "offsite"])]
     replace: bool,
     /// With --to: along this timeline: `current`, `latest` or a number
-    #[arg(long, requires = "to", value_name = "TIMELINE")]
+    #[arg(long, conflicts_with_all = ["dump", "offsite"], value_name = "TIMELINE")]
     timeline: Option<String>,
     /// With --to: stop at the moment and stay read-only, instead of going on from there
-    #[arg(long, requires = "to")]
+    #[arg(long, conflicts_with_all = ["dump", "offsite"])]
     pause: bool,
 }
 

@@ -158,7 +158,7 @@ async fn facts(connection: &mut PgConnection) -> Result<(u64, Locale)> {
     .fetch_one(connection)
     .await
     .map_err(asked("ask for the database's size and locale"))?;
-    let (size, encoding, provider, collate, ctype, locale_name) = row;
+    let (size, encoding, provider, collate, ctype, rules) = row;
     Ok((
         u64::try_from(size).unwrap_or_default(),
         Locale {
@@ -166,7 +166,7 @@ async fn facts(connection: &mut PgConnection) -> Result<(u64, Locale)> {
             provider,
             collate,
             ctype,
-            locale_name,
+            rules,
         },
     ))
 }

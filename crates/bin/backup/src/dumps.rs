@@ -39,8 +39,8 @@ pub(crate) struct Locale {
     pub(crate) provider: String,
     pub(crate) collate: String,
     pub(crate) ctype: String,
-    /// Of icu and builtin.
-    pub(crate) locale_name: Option<String>,
+    /// The name of the rules, with icu and builtin.
+    pub(crate) rules: Option<String>,
 }
 
 /// The folder.
@@ -214,7 +214,7 @@ mod tests {
                 provider: "libc".to_owned(),
                 collate: "C".to_owned(),
                 ctype: "C".to_owned(),
-                locale_name: None,
+                rules: None,
             },
             tables: Vec::new(),
             bad: None,

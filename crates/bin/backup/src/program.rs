@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::failure::{Failure, Result};
 use crate::secret::Hidden;
@@ -162,7 +162,7 @@ impl Program {
             (Said { stdout, stderr }, status)
         };
         let Ok((said, status)) = timeout(self.limit, work).await else {
-            group.end().await;
+            group.end(&mut child).await;
             return Err(Failure::new(format!(
                 "{} did not end within {} and was stopped",
                 self.name,
@@ -227,15 +227,11 @@ impl Running {
 struct Group(Option<Pid>);
 
 impl Group {
-    async fn end(&self) {
+    /// Asks all of it to end, and waits a little for the first of them.
+    async fn end(&self, child: &mut Child) {
         if let Some(pid) = self.0 {
             let _ = kill_process_group(pid, Signal::TERM);
-            for _ in 0..GRACE.as_millis() / 50 {
-                if rustix::process::test_kill_process_group(pid).is_err() {
-                    return;
-                }
-                sleep(Duration::from_millis(50)).await;
-            }
+            let _ = timeout(GRACE, child.wait()).await;
         }
     }
 }

@@ -102,7 +102,7 @@ impl Scratch {
                 "--lc-time=C",
             ])
             .path_arg("--pgdata=", &self.data());
-        match (locale.provider.as_str(), &locale.locale_name) {
+        match (locale.provider.as_str(), &locale.rules) {
             ("icu", Some(name)) => {
                 program = program
                     .arg("--locale-provider=icu")

@@ -113,12 +113,16 @@ async fn create(admin: &mut PgConnection, manifest: &Manifest, name: &str, live:
         literal(&locale.collate),
         literal(&locale.ctype)
     );
-    match (locale.provider.as_str(), &locale.locale_name) {
+    match (locale.provider.as_str(), &locale.rules) {
         ("icu", Some(icu)) => {
             let _ = write!(statement, " LOCALE_PROVIDER icu ICU_LOCALE {}", literal(icu));
         }
         ("builtin", Some(builtin)) => {
-            let _ = write!(statement, " LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", literal(builtin));
+            let _ = write!(
+                statement,
+                " LOCALE_PROVIDER builtin BUILTIN_LOCALE {}",
+                literal(builtin)
+            );
         }
         _ => {}
     }

@@ -1,0 +1,313 @@
+//! Dumps: made, kept, checked, drilled and restored.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, postgres_bin};
+
+/// Types whose text depends on the session, a policy, a partition, a generated column, a large field.
+const SHOP: &str = "
+    CREATE TABLE customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text, since timestamptz,
+                            score double precision, span interval, raw bytea,
+                            folded text GENERATED ALWAYS AS (lower(name)) STORED);
+    INSERT INTO customers (name, since, score, span, raw)
+      SELECT 'Ä customer ' || n, '2026-01-01 12:00+02'::timestamptz + n * interval '1 h', n / 3.0, n * interval '1 d',
+             decode(md5(n::text), 'hex')
+      FROM generate_series(1, 500) n;
+    CREATE TABLE orders (at date NOT NULL, total numeric) PARTITION BY RANGE (at);
+    CREATE TABLE orders_old PARTITION OF orders FOR VALUES FROM ('2020-01-01') TO ('2026-01-01');
+    CREATE TABLE orders_new PARTITION OF orders FOR VALUES FROM ('2026-01-01') TO ('2030-01-01');
+    INSERT INTO orders SELECT '2025-12-01'::date + n, n FROM generate_series(1, 100) n;
+    CREATE TABLE notes (id int, body text);
+    ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+    INSERT INTO notes SELECT n, repeat('x', 3000) FROM generate_series(1, 20) n;
+    CREATE SCHEMA \"Odd schema\"; CREATE TABLE \"Odd schema\".\"a \"\"table\"\"\" (x json);
+    INSERT INTO \"Odd schema\".\"a \"\"table\"\"\" VALUES ('{\"a\": 1}');";
+
+fn shop() -> Cluster {
+    let cluster = Cluster::start();
+    cluster.sql("shop", SHOP);
+    cluster
+}
+
+#[test]
+fn a_destroyed_database_comes_back_row_for_row() {
+    let cluster = shop();
+    let before = cluster.sql(
+        "shop",
+        "SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM customers t",
+    );
+    let said = cluster.good(&["now", "--kind", "dump"]);
+    assert!(said.contains("5 tables and 621 rows"), "{said}");
+
+    cluster.sql("postgres", "DROP DATABASE shop");
+    let said = cluster.good(&["restore", "--dump", "latest", "--into", "shop"]);
+    assert!(said.contains("5 tables and 621 rows, as recorded"), "{said}");
+    let after = cluster.sql(
+        "shop",
+        "SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM customers t",
+    );
+    assert_eq!(before, after);
+    assert!(cluster.status()["ok"].as_bool().unwrap(), "{}", cluster.status());
+}
+
+#[test]
+fn a_restore_goes_beside_and_swaps_only_when_told() {
+    let cluster = shop();
+    cluster.good(&["now", "--kind", "dump"]);
+    let id = cluster.dumps().remove(0);
+    cluster.sql("shop", "DELETE FROM customers WHERE id <= 100");
+
+    let said = cluster.bad(&["restore", "--dump", &id, "--into", "shop"]);
+    assert!(
+        said.contains("nothing is written over") && said.contains("--swap"),
+        "{said}"
+    );
+    let said = cluster.good(&["restore", "--dump", &id]);
+    let beside = format!("shop_restored_{}", id.to_lowercase());
+    assert!(
+        said.contains(&beside) && said.contains("ALTER DATABASE"),
+        "{said}"
+    );
+    assert_eq!(cluster.sql(&beside, "SELECT count(*) FROM customers"), "500");
+    assert_eq!(
+        cluster.sql("shop", "SELECT count(*) FROM customers"),
+        "400",
+        "the live one is as it was"
+    );
+
+    cluster.sql("postgres", &format!("DROP DATABASE {beside}"));
+    let said = cluster.good(&["restore", "--dump", &id, "--swap"]);
+    assert!(said.contains("is kept as shop_before_"), "{said}");
+    assert_eq!(cluster.sql("shop", "SELECT count(*) FROM customers"), "500");
+    let kept = cluster.sql(
+        "postgres",
+        "SELECT datname FROM pg_database WHERE datname LIKE 'shop_before_%'",
+    );
+    assert_eq!(cluster.sql(&kept, "SELECT count(*) FROM customers"), "400");
+}
+
+#[test]
+fn counts_and_checksums_are_of_the_dumps_own_snapshot() {
+    let cluster = shop();
+    // Rows come and go all the time; a count from another moment would differ.
+    let mut writer = cluster
+        .command(&postgres_bin().join("psql"))
+        .args(["-qX", "-U", "postgres", "-d", "shop", "-h"])
+        .arg(cluster.folder.path())
+        .arg("-c")
+        .arg("DO $$BEGIN LOOP INSERT INTO notes SELECT n, md5(random()::text) FROM generate_series(1, 50) n; COMMIT; DELETE FROM notes WHERE random() < 0.3; COMMIT; END LOOP; END$$")
+        .spawn()
+        .unwrap();
+    for _ in 0..3 {
+        cluster.good(&["now", "--kind", "dump"]);
+        cluster.good(&["drill"]);
+    }
+    writer.kill().unwrap();
+    writer.wait().unwrap();
+}
+
+#[test]
+fn a_drill_finds_a_corrupted_dump() {
+    let cluster = shop();
+    cluster.good(&["now", "--kind", "dump"]);
+    cluster.good(&["drill"]);
+    let id = cluster.dumps().remove(0);
+    let file = cluster.path("dumps").join(format!("{id}.dump"));
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x40;
+    std::fs::write(&file, &bytes).unwrap();
+
+    let said = cluster.bad(&["drill"]);
+    assert!(
+        said.contains("its SHA-256 has changed") && said.contains("cure: make a new dump"),
+        "{said}"
+    );
+    let drill = cluster.status_of("drill");
+    assert!(
+        drill["failed"].as_bool().unwrap() && drill["last_success"].is_string(),
+        "{drill}"
+    );
+    let said = cluster.bad(&["verify"]);
+    assert!(said.contains("its SHA-256 has changed"), "{said}");
+    assert!(cluster.bad(&["status"]).contains("NOT WELL"));
+    assert!(!cluster.path("state/scratch/drill").exists(), "nothing is left");
+    let said = cluster.bad(&["restore", "--dump", "latest"]);
+    assert!(said.contains("no complete dump `latest`"), "{said}");
+}
+
+#[test]
+fn a_drill_finds_a_missing_row() {
+    let cluster = shop();
+    cluster.good(&["now", "--kind", "dump"]);
+    let id = cluster.dumps().remove(0);
+    // A dump that restores well and lacks what was there: its manifest says one row more, its hash is right.
+    let path = cluster.path("dumps").join(format!("{id}.json"));
+    let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let tables = manifest["tables"].as_array_mut().unwrap();
+    let customers = tables
+        .iter_mut()
+        .find(|table| table["name"] == "public.customers")
+        .unwrap();
+    customers["rows"] = json!(501);
+    cluster.write(&format!("dumps/{id}.json"), &manifest.to_string());
+    let said = cluster.bad(&["drill"]);
+    assert!(
+        said.contains("public.customers has 500 rows instead of 501"),
+        "{said}"
+    );
+    assert!(
+        cluster.list()["dumps"][0]["bad"]
+            .as_str()
+            .unwrap()
+            .contains("a drill found")
+    );
+}
+
+#[test]
+fn a_run_that_is_killed_leaves_nothing_that_counts_as_a_dump() {
+    let cluster = shop();
+    cluster.sql(
+        "shop",
+        "CREATE TABLE bulk AS SELECT n, md5(n::text) FROM generate_series(1, 400000) n",
+    );
+    cluster.good(&["now", "--kind", "dump"]);
+    let mut killed = 0;
+    for wait in [150, 300, 600, 900] {
+        let mut run = cluster
+            .backup_command(&["now", "--kind", "dump"])
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        // The account's setpriv became the program, so this is the program itself.
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&run),
+            rustix::process::Signal::KILL,
+        )
+        .unwrap();
+        killed += usize::from(!run.wait().unwrap().success());
+    }
+    assert!(killed > 0, "none was killed in the middle");
+    // pg_dump dies with its parent.
+    let end = Instant::now() + Duration::from_secs(10);
+    while cluster.sql(
+        "shop",
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pg_dump'",
+    ) != "0"
+    {
+        assert!(Instant::now() < end, "pg_dump goes on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let whole = cluster.dumps().len();
+    cluster.good(&["verify"]);
+    cluster.good(&["now", "--kind", "dump"]);
+    assert_eq!(cluster.dumps().len(), whole + 1);
+    let files = std::fs::read_dir(cluster.path("dumps")).unwrap().count();
+    assert_eq!(files, 2 * (whole + 1), "leftovers are cleaned up");
+    cluster.good(&["drill"]);
+}
+
+#[test]
+fn only_one_dumps_at_a_time_and_old_ones_go() {
+    let cluster = shop();
+    cluster.good(&["now", "--kind", "dump"]);
+    let old = cluster.dumps().remove(0);
+    let path = cluster.path("dumps").join(format!("{old}.json"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut manifest: Value = serde_json::from_str(&text).unwrap();
+    for field in ["started", "finished"] {
+        manifest[field] = json!("2020-01-01T00:00:00Z");
+    }
+    cluster.write(&format!("dumps/{old}.json"), &manifest.to_string());
+
+    let runs: Vec<_> = (0..3)
+        .map(|_| {
+            cluster
+                .backup_command(&["now", "--kind", "dump"])
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    let dumps = cluster.dumps();
+    assert_eq!(dumps.len(), 3, "{dumps:?}");
+    assert!(!dumps.contains(&old));
+}
+
+#[test]
+fn another_versions_pg_dump_is_refused_before_it_begins() {
+    let mut cluster = shop();
+    let other = cluster.make_folder("other");
+    for program in ["pg_dump", "pg_restore", "postgres"] {
+        let script = format!("#!/bin/sh\necho '{program} (PostgreSQL) 12.4 (Debian 12.4-1)'\n");
+        let path = cluster.write(&format!("other/{program}"), &script);
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    }
+    cluster.config["database"]["bin_dir"] = json!(other);
+    let said = cluster.bad(&["now", "--kind", "dump"]);
+    assert!(
+        said.contains("is pg_dump (PostgreSQL) 12.4") && said.contains("database.package"),
+        "{said}"
+    );
+    assert!(cluster.dumps().is_empty());
+}
+
+#[test]
+fn a_full_disk_is_said_and_cleaned_up() {
+    let mut cluster = shop();
+    cluster.sql(
+        "shop",
+        "CREATE TABLE bulk AS SELECT n, md5(n::text) AS x FROM generate_series(1, 300000) n",
+    );
+    // A file system of its own needs root or a user namespace; unshare gives either.
+    let small = cluster.make_folder("small");
+    cluster.config["dump"]["directory"] = json!(small.join("dumps"));
+    let config = cluster.write("config.json", &cluster.config.to_string());
+    let script = format!(
+        "mount -t tmpfs -o size=6m,mode=0777 tmpfs {small}; mkdir -m 0777 {small}/dumps; \
+         head -c 4000000 /dev/zero > {small}/filler; \
+         {run} --config {config} now --kind dump; echo status $?; \
+         printf 'left:%s\\n' \"$(ls -A {small}/dumps)\"",
+        small = small.display(),
+        config = config.display(),
+        run = cluster.path("slipway-backup").display(),
+    );
+    let run = |early: bool| {
+        let mut command = cluster.command(std::path::Path::new("unshare"));
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+        let output = command.output().unwrap();
+        let said = crate::cluster::text(&output);
+        assert!(
+            said.contains("status 1") && said.contains("cure: free space"),
+            "{early}: {said}"
+        );
+        assert!(said.contains("left:\n"), "{early}: {said}");
+        said
+    };
+    let said = run(true);
+    assert!(said.contains("not enough room for a dump"), "{said}");
+    // With a small last dump in its place, the room seems enough, and pg_dump meets the end of the disk itself.
+    cluster.sql("shop", "TRUNCATE bulk");
+    let status = cluster.status_of("dump");
+    assert!(
+        status["failed"].as_bool().unwrap() && status["error"].as_str().unwrap().contains("not enough room")
+    );
+}
+
+#[test]
+fn a_server_that_is_away_is_named_with_its_cure() {
+    let mut cluster = shop();
+    cluster.halt(true);
+    let said = cluster.bad(&["now", "--kind", "dump"]);
+    assert!(
+        said.contains("cannot connect to shop on") && said.contains("systemctl status postgresql"),
+        "{said}"
+    );
+    cluster.boot();
+    cluster.good(&["now", "--kind", "dump"]);
+    assert!(cluster.status_of("dump")["ok"].as_bool().unwrap());
+}

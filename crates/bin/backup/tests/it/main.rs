@@ -1,0 +1,13 @@
+//! `slipway-backup` with real servers: Postgres, pgBackRest and restic of the distribution, private to each test.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a helper that fails must fail its test"
+)]
+
+mod cluster;
+mod dump;
+mod exporter;
+mod offsite;
+mod wal;

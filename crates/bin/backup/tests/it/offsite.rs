@@ -1,0 +1,140 @@
+//! Encrypted copies at another place.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cluster::Cluster;
+
+const PASSWORD: &str = "correct horse battery staple";
+
+fn copied() -> Cluster {
+    let mut cluster = Cluster::start();
+    cluster.sql(
+        "shop",
+        "CREATE TABLE events AS SELECT generate_series(1, 1000) AS n",
+    );
+    let password = cluster.write("password", &format!("{PASSWORD}\n"));
+    let flake = cluster.make_folder("flake");
+    std::fs::write(flake.join("flake.lock"), "{}").unwrap();
+    cluster.config["offsite"] = json!({
+        "repository": cluster.path("restic"), "password_file": { "path": password },
+        "paths": [cluster.path("dumps"), flake],
+        "keep": { "hourly": 0, "daily": 7, "weekly": 5, "monthly": 12 }, "read_percent": 100,
+        "times": { "timeout_seconds": 120, "late_after_seconds": 90000 }
+    });
+    cluster
+}
+
+#[test]
+fn a_lost_host_comes_back_from_the_copy() {
+    let cluster = copied();
+    cluster.good(&["now", "--kind", "all"]);
+    cluster.good(&["verify"]);
+    assert_eq!(cluster.list()["offsite"].as_array().unwrap().len(), 1);
+    let id = cluster.dumps().remove(0);
+    cluster.sql("postgres", "DROP DATABASE shop");
+    std::fs::remove_dir_all(cluster.path("dumps")).unwrap();
+
+    let into = cluster.path("back");
+    let said = cluster.good(&["restore", "--offsite", "latest", "--into", into.to_str().unwrap()]);
+    assert!(said.contains("each file under the path it had"), "{said}");
+    let back = into.join(cluster.path("dumps").strip_prefix("/").unwrap());
+    assert!(
+        into.join(cluster.path("flake/flake.lock").strip_prefix("/").unwrap())
+            .exists()
+    );
+    std::fs::rename(&back, cluster.path("dumps")).unwrap();
+    cluster.good(&["restore", "--dump", &id, "--into", "shop"]);
+    assert_eq!(cluster.sql("shop", "SELECT count(*) FROM events"), "1000");
+}
+
+#[test]
+fn a_wrong_password_is_said_without_repeating_it() {
+    let cluster = copied();
+    cluster.good(&["now", "--kind", "all"]);
+    cluster.write("password", "hunter2hunter2");
+    let said = cluster.bad(&["now", "--kind", "offsite"]);
+    assert!(
+        said.contains("another password than the repository was made with"),
+        "{said}"
+    );
+    let state = std::fs::read_to_string(cluster.path("state/runs/offsite.json")).unwrap();
+    for text in [said, state] {
+        assert!(!text.contains("hunter2") && !text.contains(PASSWORD), "{text}");
+    }
+}
+
+#[test]
+fn a_killed_copy_does_not_stand_in_the_way_of_the_next() {
+    let cluster = copied();
+    cluster.good(&["now", "--kind", "all"]);
+    // Much that cannot be compressed, and a slow line, so that there is a middle to be killed in.
+    let mut noise = vec![0_u8; 60 << 20];
+    let mut state = 1_u64;
+    for byte in &mut noise {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        *byte = state.to_be_bytes()[0];
+    }
+    std::fs::write(cluster.path("flake/noise"), noise).unwrap();
+    let mut run = cluster
+        .backup_command(&["now", "--kind", "offsite"])
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&run),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    let whole = run.wait().unwrap().success();
+    let status = cluster.status_of("offsite");
+    assert!(
+        whole || status["error"].as_str().unwrap().contains("cut short"),
+        "{status}"
+    );
+    cluster.good(&["now", "--kind", "offsite"]);
+    cluster.good(&["verify"]);
+    assert!(cluster.status_of("offsite")["ok"].as_bool().unwrap());
+}
+
+#[test]
+fn what_is_missing_or_unreadable_is_named() {
+    let mut cluster = copied();
+    let said = cluster.bad(&["restore", "--offsite", "latest"]);
+    assert!(said.contains("--offsite needs a folder"), "{said}");
+    cluster.config["offsite"]["paths"] = json!([cluster.path("dumps"), "/no/such/folder"]);
+    let said = cluster.bad(&["now", "--kind", "offsite"]);
+    assert!(
+        said.contains("/no/such/folder") && said.contains("take the path out"),
+        "{said}"
+    );
+    cluster.config["offsite"]["password_file"]["path"] = json!(cluster.path("nowhere"));
+    let said = cluster.bad(&["now", "--kind", "offsite"]);
+    assert!(said.contains("cannot read the secret"), "{said}");
+}
+
+#[test]
+fn a_copy_over_sftp_goes_through_the_options() {
+    // sftp without a network: the server's own program at the other end of a pipe.
+    let server = [
+        "/usr/lib/openssh/sftp-server",
+        "/usr/libexec/sftp-server",
+        "/usr/lib/ssh/sftp-server",
+    ];
+    let server = server.iter().find(|path| std::path::Path::new(path).exists());
+    let server = server.expect("no sftp-server here; ./dev installs openssh-sftp-server");
+    let mut cluster = copied();
+    let script = cluster.write("sftp.sh", &format!("#!/bin/sh\nexec {server}\n"));
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let repository = cluster.path("over-sftp");
+    cluster.config["offsite"]["repository"] =
+        json!(format!("sftp:backup@elsewhere:{}", repository.display()));
+    cluster.config["offsite"]["options"] = json!([format!("sftp.command={}", script.display())]);
+    cluster.good(&["now", "--kind", "all"]);
+    assert!(repository.join("config").exists());
+    cluster.good(&["verify"]);
+}

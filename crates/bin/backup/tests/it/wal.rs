@@ -1,0 +1,186 @@
+//! The archive and base backups: back to a moment between two transactions.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::cluster::Cluster;
+
+fn archived() -> Cluster {
+    archived_with("")
+}
+
+fn archived_with(options: &str) -> Cluster {
+    // The path of the configuration is known only once the folder is there; the server reads it at each segment.
+    let mut cluster = Cluster::start_with("archive_mode = on\narchive_timeout = 0\nwal_level = replica");
+    let root = cluster.folder.path().to_owned();
+    for name in ["repository", "log", "lock"] {
+        cluster.make_folder(name);
+    }
+    let root = root.display();
+    let config = cluster.write(
+        "pgbackrest.conf",
+        &format!(
+            "[global]\nrepo1-path={root}/repository\nrepo1-retention-full=2\nlog-path={root}/log\nlock-path={root}/lock\n\
+             start-fast=y\ncompress-type=lz4\n{options}\n[main]\npg1-path={root}/data\npg1-socket-path={root}\npg1-user=postgres\n"
+        ),
+    );
+    let command = format!(
+        "pgbackrest --config={} --stanza=main archive-push %p",
+        config.display()
+    );
+    cluster.sql(
+        "postgres",
+        &format!("ALTER SYSTEM SET archive_command = '{command}'"),
+    );
+    cluster.sql("postgres", "SELECT pg_reload_conf()");
+    cluster.config["wal"] = json!({
+        "config": config, "stanza": "main", "repository": format!("{root}/repository"),
+        "full_every_days": 7, "diff_every_days": 1, "archive_late_after_seconds": 60,
+        "times": { "timeout_seconds": 120, "late_after_seconds": 90000 }
+    });
+    cluster.sql(
+        "shop",
+        "CREATE TABLE events (n int, at timestamptz DEFAULT clock_timestamp())",
+    );
+    cluster
+}
+
+/// A moment after what is committed, and before what comes next.
+fn moment(cluster: &Cluster) -> String {
+    std::thread::sleep(Duration::from_millis(50));
+    let at = cluster.sql(
+        "shop",
+        "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+    );
+    std::thread::sleep(Duration::from_millis(50));
+    at
+}
+
+#[test]
+fn the_server_goes_back_to_a_moment_between_two_transactions() {
+    let mut cluster = archived();
+    let said = cluster.good(&["prepare"]);
+    assert!(said.contains("(full)"), "{said}");
+    assert!(
+        cluster.good(&["prepare"]).contains("are there"),
+        "again it does nothing"
+    );
+    cluster.sql("shop", "INSERT INTO events VALUES (1)");
+    // Base backups are finished to the second.
+    std::thread::sleep(Duration::from_secs(1));
+    let between = moment(&cluster);
+    cluster.sql("shop", "INSERT INTO events VALUES (2)");
+    cluster.sql("shop", "DROP TABLE events");
+
+    let into = cluster.path("beside");
+    let said = cluster.good(&["restore", "--to", &between, "--into", into.to_str().unwrap()]);
+    assert!(
+        said.contains("Nothing live was touched") && said.contains("pg_dump -h"),
+        "{said}"
+    );
+    let said = cluster.bad(&["restore", "--to", &between, "--replace"]);
+    assert!(said.contains("nothing is written over a running one"), "{said}");
+
+    cluster.halt(false);
+    std::fs::remove_dir_all(cluster.path("data/base")).unwrap();
+    let said = cluster.good(&["restore", "--to", &between, "--replace"]);
+    assert!(
+        said.contains("is kept as") && said.contains("systemctl start"),
+        "{said}"
+    );
+    cluster.boot();
+    assert_eq!(
+        cluster.sql("shop", "SELECT string_agg(n::text, ',') FROM events"),
+        "1"
+    );
+
+    // Life goes on, on a timeline of its own, and the first one can still be returned to.
+    cluster.sql("shop", "INSERT INTO events VALUES (3)");
+    cluster.good(&["now", "--kind", "wal-base"]);
+    assert_eq!(
+        cluster.sql("shop", "SELECT timeline_id FROM pg_control_checkpoint()"),
+        "2"
+    );
+    let into = cluster.path("latest");
+    cluster.good(&["restore", "--to", "latest", "--into", into.to_str().unwrap()]);
+    let old = cluster.path("old");
+    let old = old.to_str().unwrap();
+    cluster.good(&[
+        "restore",
+        "--to",
+        &between,
+        "--into",
+        old,
+        "--timeline",
+        "current",
+        "--pause",
+    ]);
+}
+
+#[test]
+fn moments_that_cannot_be_reached_are_refused_with_the_window() {
+    let cluster = archived();
+    let said = cluster.bad(&["restore", "--to", "latest"]);
+    assert!(said.contains("no base backup to begin from"), "{said}");
+    let said = cluster.bad(&["drill"]);
+    assert!(said.contains("there is no dump yet"), "{said}");
+    cluster.good(&["now", "--kind", "wal-base"]);
+    let said = cluster.bad(&["restore", "--to", "2020-01-01T00:00:00Z"]);
+    assert!(
+        said.contains("before the oldest base backup") && said.contains("from 20"),
+        "{said}"
+    );
+    let said = cluster.bad(&["restore", "--to", "2100-01-01T00:00:00Z"]);
+    assert!(said.contains("has not come yet"), "{said}");
+    let taken = cluster.make_folder("taken");
+    std::fs::write(taken.join("file"), "").unwrap();
+    let said = cluster.bad(&["restore", "--to", "latest", "--into", taken.to_str().unwrap()]);
+    assert!(said.contains("is not empty"), "{said}");
+}
+
+#[test]
+fn base_backups_follow_one_another_and_a_drill_replays_the_archive() {
+    let cluster = archived();
+    cluster.sql("shop", "INSERT INTO events SELECT generate_series(1, 1000)");
+    cluster.good(&["now", "--kind", "all"]);
+    let said = cluster.good(&["now", "--kind", "wal-base"]);
+    assert!(said.contains("(incr)"), "{said}");
+    let said = cluster.good(&["drill"]);
+    assert!(said.contains("1 tables and 1000 rows as recorded"), "{said}");
+    assert!(said.contains("1 tables and 1000 rows read"), "{said}");
+    cluster.good(&["verify"]);
+    let status = cluster.status();
+    assert!(status["ok"].as_bool().unwrap(), "{status}");
+    assert_eq!(status["archive"]["waiting_segments"], json!(0));
+}
+
+#[test]
+fn an_archive_that_fails_shows_in_the_status() {
+    let mut cluster = archived();
+    cluster.good(&["now", "--kind", "wal-base"]);
+    cluster.config["wal"]["archive_late_after_seconds"] = json!(1);
+    cluster.sql("postgres", "ALTER SYSTEM SET archive_command = 'false'");
+    cluster.sql("postgres", "SELECT pg_reload_conf()");
+    cluster.sql("shop", "INSERT INTO events VALUES (1)");
+    cluster.sql("postgres", "SELECT pg_switch_wal()");
+    std::thread::sleep(Duration::from_secs(3));
+    let status = cluster.status();
+    assert!(!status["ok"].as_bool().unwrap());
+    let archive = &status["archive"];
+    assert!(
+        archive["error"]
+            .as_str()
+            .unwrap()
+            .contains("wait for the archive"),
+        "{archive}"
+    );
+    assert!(
+        archive["cure"]
+            .as_str()
+            .unwrap()
+            .contains("journalctl -u postgresql"),
+        "{archive}"
+    );
+    assert!(archive["lag_seconds"].as_f64().unwrap() > 1.0, "{archive}");
+}

@@ -1,0 +1,63 @@
+# Who owns the backups, and the folders. Two accounts share them: `slipway-backup` reads the database through its role and
+# owns dumps, copies and drills; the server's own makes base backups, since only it may read the server's files.
+{
+  config,
+  lib,
+  ...
+}:
+let
+  backup = import ./lib.nix { inherit config lib; };
+  inherit (backup) stacks archived user;
+  foldersOf = name: stack: {
+    # Group and its inheritance: records and locks are both accounts'.
+    ${backup.folder name}.d = {
+      mode = "2770";
+      inherit user;
+      group = user;
+    };
+    ${backup.dumps name stack}.d = {
+      mode = "2750";
+      inherit user;
+      group = user;
+    };
+  };
+  ofArchive = stack: {
+    ${stack.backup.pitr.repository}.d = {
+      mode = "0750";
+      user = "postgres";
+      group = "postgres";
+    };
+    "/var/log/pgbackrest".d = {
+      mode = "0750";
+      user = "postgres";
+      group = "postgres";
+    };
+  };
+in
+{
+  config = lib.mkIf (stacks != { }) {
+    users.users.${user} = {
+      isSystemUser = true;
+      group = user;
+      # The archive's folder is the server's.
+      extraGroups = lib.optional (archived != { }) "postgres";
+      description = "Backups of Slipway's stacks";
+    };
+    users.groups.${user} = { };
+    # A restore by the server's account reads the dumps.
+    users.users.postgres = lib.mkIf config.services.postgresql.enable { extraGroups = [ user ]; };
+    systemd.tmpfiles.settings."10-slipway-backup" = lib.mkMerge (
+      [
+        {
+          "/var/lib/slipway-backup".d = {
+            mode = "0755";
+            user = "root";
+            group = "root";
+          };
+        }
+      ]
+      ++ lib.mapAttrsToList foldersOf stacks
+      ++ map ofArchive (lib.attrValues archived)
+    );
+  };
+}

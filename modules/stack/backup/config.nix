@@ -1,0 +1,124 @@
+# /etc/slipway/backup/<stack>.json, and `slipway-backup` on the PATH with the programs of the server's own version.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  backup = import ./lib.nix { inherit config lib; };
+  inherit (backup) stacks;
+  cfg = config.services.postgresql;
+  package = config.services.slipway.packages.slipway-backup;
+
+  programs =
+    stack: "${if stack.database.enable then cfg.finalPackage else stack.database.package}/bin";
+  secret = credential: path: { inherit credential path; };
+  optional = condition: value: if condition then value else null;
+  times = kind: {
+    timeout_seconds = kind.timeoutSeconds;
+    late_after_seconds = kind.lateAfterSeconds;
+  };
+
+  render =
+    name: stack:
+    let
+      inherit (stack) database;
+      inherit (stack.backup)
+        dump
+        pitr
+        offsite
+        verify
+        drill
+        ;
+    in
+    lib.filterAttrsRecursive (_: value: value != null) {
+      stack = name;
+      state_dir = backup.folder name;
+      postgres_user = optional database.enable "postgres";
+      database = {
+        inherit (database) name;
+        bin_dir = programs stack;
+      }
+      // (
+        if database.enable then
+          {
+            host = "/run/postgresql";
+            inherit (cfg.settings) port;
+            inherit (backup) user;
+            admin = "postgres";
+            data_dir = cfg.dataDir;
+            unit = "postgresql.service";
+          }
+        else
+          { url_file = secret "database-url" database.urlFile; }
+      );
+      dump = {
+        directory = backup.dumps name stack;
+        keep_days = dump.keepDays;
+        times = times dump;
+      };
+      wal = optional pitr.enable {
+        config = "/etc/pgbackrest/pgbackrest.conf";
+        inherit (backup) stanza;
+        inherit (pitr) repository;
+        full_every_days = pitr.fullEveryDays;
+        diff_every_days = pitr.diffEveryDays;
+        archive_late_after_seconds = pitr.archiveLateAfterSeconds;
+        times = times pitr;
+      };
+      offsite = optional offsite.enable {
+        inherit (offsite) repository;
+        repository_file = lib.mapNullable (secret "restic-repository") offsite.repositoryFile;
+        password_file = secret "restic-password" offsite.passwordFile;
+        environment_file = lib.mapNullable (secret "restic-environment") offsite.environmentFile;
+        options = offsite.extraOptions;
+        paths = map toString (
+          [ (backup.dumps name stack) ]
+          ++ lib.optional pitr.enable pitr.repository
+          ++ offsite.configuration
+          ++ offsite.paths
+        );
+        inherit (offsite) keep;
+        read_percent = offsite.readPercent;
+        times = times offsite;
+      };
+      verify = optional verify.enable (times verify);
+      drill = optional drill.enable {
+        inherit (drill) directory jobs;
+        times = times drill;
+      };
+      exporter.listen = "127.0.0.1:${toString stack.backup.exporter.port}";
+      units = lib.mapAttrs (kind: _: "${name}-backup-${kind}.service") (backup.kinds name stack);
+    };
+
+  # With everything that it drives, so that it works from any shell.
+  command = pkgs.writeShellScriptBin "slipway-backup" ''
+    export PATH=${lib.makeBinPath config.services.slipway.backupPrograms}:$PATH
+    exec ${package}/bin/slipway-backup "$@"
+  '';
+in
+{
+  options.services.slipway.backupPrograms = lib.mkOption {
+    type = lib.types.listOf lib.types.package;
+    internal = true;
+    readOnly = true;
+    default = [
+      pkgs.pgbackrest
+      pkgs.restic
+      pkgs.openssh
+      pkgs.util-linux
+      pkgs.coreutils
+      config.systemd.package
+    ];
+    description = "What slipway-backup drives, besides the programs of the server's own version.";
+  };
+
+  config = lib.mkIf (stacks != { }) {
+    environment.systemPackages = [ command ];
+    environment.etc = lib.mapAttrs' (
+      name: stack:
+      lib.nameValuePair "slipway/backup/${name}.json" { text = builtins.toJSON (render name stack); }
+    ) stacks;
+  };
+}

@@ -1,0 +1,14 @@
+# Backups of a stack's database: dumps, continuous archiving, copies elsewhere, and drills that prove them.
+# docs/backup-and-restore.md describes it for people.
+{
+  imports = [
+    ./options.nix
+    ./offsite-options.nix
+    ./account.nix
+    ./config.nix
+    ./pitr.nix
+    ./units.nix
+    ./exporter.nix
+    ./assertions.nix
+  ];
+}

@@ -1,0 +1,134 @@
+# The work on its schedule: one unit and one timer a kind, low in CPU and disk, each with no more than it needs.
+{ config, lib, ... }:
+let
+  backup = import ./lib.nix { inherit config lib; };
+  inherit (backup) stacks;
+  package = config.services.slipway.packages.slipway-backup;
+  hardening = import ../../../nix/lib/hardening.nix;
+
+  credentials =
+    stack:
+    let
+      inherit (stack.backup) offsite;
+      all = {
+        restic-repository = if offsite.enable then offsite.repositoryFile else null;
+        restic-password = if offsite.enable then offsite.passwordFile else null;
+        restic-environment = if offsite.enable then offsite.environmentFile else null;
+        database-url = if stack.database.enable then null else stack.database.urlFile;
+      };
+    in
+    lib.mapAttrsToList (name: path: "${name}:${path}") (lib.filterAttrs (_: path: path != null) all);
+
+  writable =
+    name: stack:
+    [
+      (backup.folder name)
+      (backup.dumps name stack)
+    ]
+    ++ lib.optional (stack.backup.drill.directory != null) stack.backup.drill.directory;
+
+  # Of every unit of a stack's backups.
+  common = name: stack: {
+    path = config.services.slipway.backupPrograms;
+    after = [ "network.target" ] ++ stack.requires;
+    wants = stack.requires;
+    # A backup under way goes on through a switch; the next one is the new generation's.
+    restartIfChanged = false;
+    unitConfig.RequiresMountsFor = writable name stack;
+  };
+
+  service =
+    name: stack: kind: work:
+    let
+      server = work.user == "postgres";
+      away =
+        (kind == "offsite" || kind == "verify") && stack.backup.offsite.enable || !stack.database.enable;
+    in
+    lib.recursiveUpdate (common name stack) {
+      description = "${name}: ${work.what}";
+      serviceConfig =
+        hardening {
+          # Copies and external servers may be anywhere; all else goes over the server's socket.
+          addresses = lib.optional away "any";
+          writable =
+            writable name stack
+            ++ lib.optionals server [
+              stack.backup.pitr.repository
+              "/var/log/pgbackrest"
+            ];
+          # A local repository of restic has to be written where it is.
+          # Postgres of a drill asks for the memory that it may use.
+          kernelFacts = kind == "drill";
+        }
+        // {
+          Type = "oneshot";
+          ExecStart = "${package}/bin/slipway-backup --stack ${name} ${work.command} --here";
+          User = work.user;
+          Group = work.user;
+          # Records and dumps are for both accounts of the backups, and for nobody else.
+          UMask = "0007";
+          SupplementaryGroups =
+            if server then [ backup.user ] else lib.optional stack.backup.pitr.enable "postgres";
+          LoadCredential = lib.optionals (kind != "wal-base") (credentials stack);
+          CacheDirectory = lib.mkIf away "slipway-backup/${name}-${kind}";
+          CacheDirectoryMode = "0700";
+          # The program bounds itself and says why; this is for a program that hangs.
+          TimeoutStartSec = work.timeoutSeconds + 3 * 60 * 60;
+          TimeoutStopSec = 30;
+          CPUWeight = 20;
+          IOWeight = 20;
+          Nice = 10;
+          IOSchedulingClass = "best-effort";
+          IOSchedulingPriority = 7;
+          TasksMax = 256;
+          # When memory runs out, a backup goes first.
+          OOMScoreAdjust = 500;
+        };
+    };
+
+  timer = name: _: kind: work: {
+    description = "${name}: ${work.what}, on its schedule";
+    wantedBy = [ "timers.target" ];
+    timerConfig = {
+      OnCalendar = work.schedule;
+      Persistent = true;
+      RandomizedDelaySec = "10min";
+      Unit = "${name}-backup-${kind}.service";
+    };
+  };
+
+  # At boot, so that the archive has its stanza and the first changes have a base.
+  prepare =
+    name: stack:
+    let
+      base = service name stack "wal-base" (backup.kinds name stack).wal-base;
+    in
+    lib.recursiveUpdate base {
+      description = "${name}: stanza and first base backup";
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = {
+        ExecStart = "${package}/bin/slipway-backup --stack ${name} prepare";
+        # The boot does not wait for a base backup; a server that is still recovering is tried again.
+        Type = "exec";
+        Restart = "on-failure";
+        RestartSec = 60;
+      };
+    };
+
+  each =
+    make:
+    lib.concatMapAttrs (
+      name: stack:
+      lib.mapAttrs' (kind: work: lib.nameValuePair "${name}-backup-${kind}" (make name stack kind work)) (
+        backup.kinds name stack
+      )
+    ) stacks;
+in
+{
+  systemd.services =
+    each service
+    // lib.mapAttrs' (
+      name: stack: lib.nameValuePair "${name}-backup-prepare" (prepare name stack)
+    ) backup.archived;
+  systemd.timers = each timer;
+}

@@ -1,0 +1,24 @@
+# What the files about the database share: the stacks with a server on this host, and that server.
+{ config, lib }:
+let
+  stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+  local = lib.filterAttrs (_: stack: stack.database.enable) stacks;
+  external = lib.filterAttrs (_: stack: stack.database.urlFile != null) stacks;
+  databases = lib.mapAttrsToList (_: stack: stack.database) local;
+in
+{
+  inherit
+    stacks
+    local
+    external
+    databases
+    ;
+  networked = lib.filterAttrs (_: stack: stack.database.network.enable) local;
+  # The folder of the server's socket.
+  socket = "/run/postgresql";
+  # 25.11 put a target around the server and what is set up in it.
+  units = [
+    "postgresql.service"
+  ]
+  ++ lib.optional (config.systemd.targets ? postgresql) "postgresql.target";
+}

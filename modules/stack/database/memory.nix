@@ -1,0 +1,68 @@
+# The server's share of memory: from database.memoryMiB, or from what the host has when it boots.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  database = import ./lib.nix { inherit config lib; };
+  inherit (database) databases;
+  given = lib.filter (memory: memory != null) (map (one: one.memoryMiB) databases);
+  derived = lib.length given < lib.length databases;
+  hardening = import ../../../nix/lib/hardening.nix;
+  connections = lib.foldl' lib.max 20 (map (one: one.maxConnections) databases);
+  size = import ./sizing.nix { inherit lib; };
+  file = "/run/slipway-database/memory.conf";
+
+  # The same numbers as sizing.nix, in the shell: the host's memory is not known before it runs.
+  script = pkgs.writeShellScript "slipway-database-memory" ''
+    set -eu
+    while read -r name value _; do
+      [ "$name" = MemTotal: ] && total=$((value / 1024)) && break
+    done < /proc/meminfo
+    memory=$((total / 2))
+    [ "$memory" -ge 128 ] || memory=128
+    buffers=$((memory / 4))
+    maintenance=$((memory / 16)); [ "$maintenance" -le 2048 ] || maintenance=2048; [ "$maintenance" -ge 16 ] || maintenance=16
+    work=$(((memory - buffers) * 1024 / (3 * ${toString connections}))); [ "$work" -ge 4096 ] || work=4096
+    printf "shared_buffers = '%dMB'\neffective_cache_size = '%dMB'\nmaintenance_work_mem = '%dMB'\nwork_mem = '%dkB'\n" \
+      "$buffers" $((memory * 3 / 4)) "$maintenance" "$work" > ${file}
+  '';
+in
+{
+  config = lib.mkIf (databases != [ ]) (
+    if derived then
+      {
+        assertions = [
+          {
+            assertion = given == [ ];
+            message = "services.slipway.stacks.*.database.memoryMiB is given for some stacks of this host and not for others; they share one server, so give it for all or for none.";
+          }
+        ];
+        services.postgresql.settings.include_if_exists = file;
+        systemd.services.slipway-database-memory = {
+          description = "Size Postgres from the host's memory";
+          before = [ "postgresql.service" ];
+          requiredBy = [ "postgresql.service" ];
+          serviceConfig = hardening { kernelFacts = true; } // {
+            Type = "oneshot";
+            RemainAfterExit = true;
+            ExecStart = script;
+            User = "postgres";
+            Group = "postgres";
+            RuntimeDirectory = "slipway-database";
+            RuntimeDirectoryPreserve = true;
+            UMask = "0022";
+          };
+        };
+      }
+    else
+      {
+        services.postgresql.settings = lib.mapAttrs (_: lib.mkDefault) (size {
+          memoryMiB = lib.foldl' (a: b: a + b) 0 given;
+          maxConnections = connections;
+        });
+      }
+  );
+}

@@ -1,0 +1,63 @@
+# The server: socket only unless a stack asks for the network, checksums on, statements counted.
+{ config, lib, ... }:
+let
+  database = import ./lib.nix { inherit config lib; };
+  inherit (database) databases;
+  inherit (lib.head databases) package;
+  major = lib.toInt (lib.versions.major package.version);
+in
+{
+  config = lib.mkIf (databases != [ ]) {
+    services.postgresql = {
+      enable = true;
+      package = lib.mkDefault package;
+      extensions = packages: lib.concatMap (one: one.extensions packages) databases;
+      initdbArgs = [
+        # A bad sector is an error of the query that meets it, not wrong data.
+        "--data-checksums"
+        "--encoding=UTF8"
+        "--no-locale"
+      ]
+      # Sorted by Postgres itself: a new libc never puts the order of an index out of date.
+      ++ lib.optionals (major >= 17) [
+        "--locale-provider=builtin"
+        "--builtin-locale=C.UTF-8"
+      ];
+      settings = lib.mkMerge (
+        [
+          {
+            max_connections = lib.foldl' lib.max 20 (map (one: one.maxConnections) databases);
+            shared_preload_libraries = [ "pg_stat_statements" ];
+            "pg_stat_statements.track" = "top";
+            track_io_timing = true;
+            # Plans of short queries gain nothing by it, and without it memory need never be writable and executable.
+            jit = "off";
+            wal_level = "replica";
+            wal_compression = "lz4";
+            checkpoint_timeout = "15min";
+            max_wal_size = "4GB";
+            # SSDs, which is what a database runs on; the default is a disk's of 2000.
+            random_page_cost = 1.1;
+            log_checkpoints = true;
+            log_lock_waits = true;
+            log_temp_files = 10240;
+            log_autovacuum_min_duration = "1s";
+            log_line_prefix = lib.mkForce "[%p] %q%u@%d ";
+            timezone = "UTC";
+            log_timezone = "UTC";
+            password_encryption = "scram-sha-256";
+            # A process that forgot its transaction holds back every vacuum.
+            idle_in_transaction_session_timeout = lib.mkDefault "10min";
+          }
+        ]
+        ++ map (one: lib.mapAttrs (_: lib.mkOverride 90) one.settings) databases
+      );
+    };
+    systemd.services.postgresql.serviceConfig = {
+      Restart = lib.mkDefault "always";
+      RestartSec = lib.mkDefault 2;
+      # When memory runs out, a process of the stack goes before the data's keeper.
+      OOMScoreAdjust = lib.mkDefault (-500);
+    };
+  };
+}

@@ -1,0 +1,49 @@
+# slipway-pg-upgrade: takes the data to the next major version, keeps the old ones, and refuses when in doubt.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  database = import ./lib.nix { inherit config lib; };
+  from = lib.findFirst (old: old != null) null (map (one: one.upgradeFrom) database.databases);
+  cfg = config.services.postgresql;
+  oldDir = "/var/lib/postgresql/${from.psqlSchema}";
+  # pg_upgrade loads the extensions' libraries of both.
+  withExtensions =
+    package:
+    package.withPackages (packages: lib.concatMap (one: one.extensions packages) database.databases);
+
+  script = pkgs.writeShellApplication {
+    name = "slipway-pg-upgrade";
+    runtimeInputs = [
+      pkgs.coreutils
+      pkgs.util-linux
+      config.systemd.package
+    ];
+    runtimeEnv = {
+      OLD_BIN = "${withExtensions from}/bin";
+      NEW_BIN = "${cfg.finalPackage}/bin";
+      OLD_DATA = oldDir;
+      NEW_DATA = cfg.dataDir;
+      OLD_MAJOR = from.psqlSchema;
+      NEW_MAJOR = cfg.package.psqlSchema;
+      INITDB_ARGS = lib.escapeShellArgs cfg.initdbArgs;
+      PRELOAD = "pg_stat_statements";
+    };
+    text = builtins.readFile ./upgrade.sh;
+  };
+in
+{
+  config = lib.mkIf (database.databases != [ ] && from != null) {
+    environment.systemPackages = [ script ];
+    # An empty cluster of the new version would start beside the old data and look like a loss of everything.
+    systemd.services.postgresql.preStart = lib.mkBefore ''
+      if [ ! -e ${cfg.dataDir}/PG_VERSION ] && [ -e ${oldDir}/PG_VERSION ]; then
+        echo "the data are still of Postgres ${from.psqlSchema}, in ${oldDir}: run slipway-pg-upgrade as root" >&2
+        exit 1
+      fi
+    '';
+  };
+}
