@@ -5,6 +5,7 @@ final: _prev: {
     slipway
     slipway-agent
     slipway-api
+    slipway-backup
     slipway-worker
     ;
 }

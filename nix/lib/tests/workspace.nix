@@ -147,6 +147,7 @@ in
       "slipway"
       "slipway-agent"
       "slipway-api"
+      "slipway-backup"
       "slipway-demo-service"
       "slipway-dev"
       "slipway-worker"

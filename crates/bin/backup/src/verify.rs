@@ -28,10 +28,9 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
         }
     }
     if let Some(wal) = &config.wal {
-        let lock_path = config.state_dir.join("locks");
         let verified = async {
             let _lock = lock::take(&config.state_dir, wal::LOCK, WAIT).await?;
-            wal::verify(wal, limit, &lock_path).await
+            wal::verify(wal, limit).await
         };
         verified
             .await

@@ -1,6 +1,5 @@
 //! pgBackRest: the archive of the server's WAL and base backups of its files, for recovery to any moment between.
 
-use std::path::Path;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -254,10 +253,9 @@ pub(crate) async fn archiving(config: &Config) -> Result<Archiving> {
 }
 
 /// Checks every file of the repository against its checksum.
-pub(crate) async fn verify(wal: &Wal, limit: Duration, lock_path: &Path) -> Result<String> {
+pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
     let said = pgbackrest(wal, limit, "verify")
         .args(["--log-level-file=off", "--output=text"])
-        .path_arg("--lock-path=", lock_path)
         .run()
         .await
         .map_err(|failure| {

@@ -14,6 +14,7 @@ use crate::config::{Config, Wal};
 use crate::database::{Way, asked};
 use crate::failure::{Failure, Result, io};
 use crate::files;
+use crate::program;
 use crate::restore::{hold_repository, need_empty};
 use crate::scratch::{Scratch, Server};
 use crate::wal::{self, Stanza, pgbackrest};
@@ -117,7 +118,9 @@ pub(crate) async fn replace(
     // Beside first: the old folder moves only when the new one is whole.
     let fresh = sibling(data, "restoring");
     files::remove(&fresh)?;
-    let more = options(target, timeline, if pause { "pause" } else { "promote" });
+    let mut more = options(target, timeline, if pause { "pause" } else { "promote" });
+    // pgBackRest would name the folder that it restored into, which is about to move.
+    more.push(format!("--recovery-option=restore_command={}", fetch(wal)));
     let start = std::time::Instant::now();
     if let Err(failure) = restore(wal, &fresh, target, more, &[], LIMIT).await {
         let _ = files::remove(&fresh);
@@ -145,6 +148,17 @@ pub(crate) async fn replace(
             ""
         },
     ))
+}
+
+/// What brings the server a segment from the archive, wherever its data folder is.
+fn fetch(wal: &Wal) -> String {
+    let program = program::find(Path::new("pgbackrest")).unwrap_or_else(|| PathBuf::from("pgbackrest"));
+    format!(
+        "{} --config={} --stanza={} archive-get %f \"%p\"",
+        program.display(),
+        wal.config.display(),
+        wal.stanza
+    )
 }
 
 fn sibling(data: &Path, suffix: &str) -> PathBuf {

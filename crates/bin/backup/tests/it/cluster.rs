@@ -171,7 +171,7 @@ impl Cluster {
             .spawn()
             .unwrap();
         self.server = Some(server);
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         loop {
             let asked = self.psql("postgres", "SELECT pg_is_in_recovery()");
             if asked.status.success() && asked.stdout == b"f\n" {
