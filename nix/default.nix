@@ -26,10 +26,13 @@ let
       ../.env.production.example
       ../docs
     ];
-    # These start Nix, nginx and whole fleets; `./dev test` runs them outside the sandbox.
-    nextestArgs = "--filterset 'not package(slipway-dev)'";
+    # These start Nix, nginx and whole fleets, or need namespaces and pgBackRest; `./dev test` runs them outside the sandbox.
+    nextestArgs = "--filterset 'not package(slipway-dev) and not (package(slipway-backup) and kind(test))'";
     shellInputs = [
       pkgs.nginx
+      pkgs.openssh
+      pkgs.pgbackrest
+      pkgs.restic
       pkgs.nixfmt
       pkgs.statix
       pkgs.deadnix

@@ -19,6 +19,8 @@ let
     ./network.nix
     ./secrets.nix
     ./snapshots.nix
+    ./database.nix
+    ./backup.nix
   ];
 
   tools = import ./tools.nix { inherit pkgs; };

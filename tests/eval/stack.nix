@@ -171,7 +171,7 @@ in
         "http://127.0.0.1:9264/metrics"
         "http://127.0.0.1:9265/metrics"
       ];
-      backup = null;
+      backup.statusUrl = "http://127.0.0.1:9103/status";
       units = [ "shop-api-1.service" ];
     };
   }

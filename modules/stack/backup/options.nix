@@ -1,6 +1,9 @@
 # What a stack asks of its backups on this host.
-{ lib, ... }:
+{ config, lib, ... }:
 let
+  # The host's stacks that share its server; the archive is one of theirs.
+  sharing = lib.attrNames (import ../database/lib.nix { inherit config lib; }).local;
+
   inherit (lib) mkOption types;
   contract = import ../../../nix/contract.nix;
   day = 24 * 60 * 60;
@@ -34,7 +37,7 @@ let
     };
 
   options =
-    { config, ... }:
+    { config, name, ... }:
     {
       options.backup = {
         enable = mkOption {
@@ -67,8 +70,8 @@ let
         pitr = {
           enable = mkOption {
             type = types.bool;
-            default = config.database.enable;
-            defaultText = lib.literalMD "`database.enable`";
+            default = config.database.enable && sharing != [ ] && lib.head sharing == name;
+            defaultText = lib.literalMD "`database.enable`, for the first of the host's stacks by name";
             example = false;
             description = ''
               Whether the server's changes are archived as they happen, so that it can go back to any second of

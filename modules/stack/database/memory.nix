@@ -31,38 +31,36 @@ let
   '';
 in
 {
-  config = lib.mkIf (databases != [ ]) (
-    if derived then
-      {
-        assertions = [
-          {
-            assertion = given == [ ];
-            message = "services.slipway.stacks.*.database.memoryMiB is given for some stacks of this host and not for others; they share one server, so give it for all or for none.";
-          }
-        ];
-        services.postgresql.settings.include_if_exists = file;
-        systemd.services.slipway-database-memory = {
-          description = "Size Postgres from the host's memory";
-          before = [ "postgresql.service" ];
-          requiredBy = [ "postgresql.service" ];
-          serviceConfig = hardening { kernelFacts = true; } // {
-            Type = "oneshot";
-            RemainAfterExit = true;
-            ExecStart = script;
-            User = "postgres";
-            Group = "postgres";
-            RuntimeDirectory = "slipway-database";
-            RuntimeDirectoryPreserve = true;
-            UMask = "0022";
-          };
+  config = lib.mkMerge [
+    (lib.mkIf derived {
+      assertions = [
+        {
+          assertion = given == [ ];
+          message = "services.slipway.stacks.*.database.memoryMiB is given for some stacks of this host and not for others; they share one server, so give it for all or for none.";
+        }
+      ];
+      services.postgresql.settings.include_if_exists = file;
+      systemd.services.slipway-database-memory = {
+        description = "Size Postgres from the host's memory";
+        before = [ "postgresql.service" ];
+        requiredBy = [ "postgresql.service" ];
+        serviceConfig = hardening { kernelFacts = true; } // {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart = script;
+          User = "postgres";
+          Group = "postgres";
+          RuntimeDirectory = "slipway-database";
+          RuntimeDirectoryPreserve = true;
+          UMask = "0022";
         };
-      }
-    else
-      {
-        services.postgresql.settings = lib.mapAttrs (_: lib.mkDefault) (size {
-          memoryMiB = lib.foldl' (a: b: a + b) 0 given;
-          maxConnections = connections;
-        });
-      }
-  );
+      };
+    })
+    (lib.mkIf (databases != [ ] && !derived) {
+      services.postgresql.settings = lib.mapAttrs (_: lib.mkDefault) (size {
+        memoryMiB = lib.foldl' (a: b: a + b) 0 given;
+        maxConnections = connections;
+      });
+    })
+  ];
 }

@@ -46,7 +46,7 @@ let
           description = "Extensions to install in the server, from the packages of its version. `CREATE EXTENSION` is the migrations' part.";
         };
         name = mkOption {
-          type = types.strMatching "[a-z_][a-z0-9_-]{0,30}";
+          type = types.strMatching "[A-Za-z_][A-Za-z0-9_-]{0,47}";
           default = name;
           defaultText = lib.literalMD "the stack's name";
           example = "shop";

@@ -10,7 +10,7 @@ in
   config = lib.mkIf (databases != [ ]) {
     services.postgresql = {
       enable = true;
-      package = lib.mkDefault package;
+      package = lib.mkOverride 900 package;
       extensions = packages: lib.concatMap (one: one.extensions packages) databases;
       initdbArgs = [
         # A bad sector is an error of the query that meets it, not wrong data.

@@ -1,6 +1,7 @@
 //! Encrypted copies at another place.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::json;
@@ -117,18 +118,24 @@ fn what_is_missing_or_unreadable_is_named() {
     assert!(said.contains("cannot read the secret"), "{said}");
 }
 
+/// Debian's, or the one of the ssh in PATH.
+fn sftp_server() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let ssh = std::env::split_paths(&path)
+        .map(|folder| folder.join("ssh"))
+        .find(|ssh| ssh.exists());
+    let beside = ssh.and_then(|ssh| Some(ssh.canonicalize().ok()?.parent()?.join("../libexec/sftp-server")));
+    std::iter::once(PathBuf::from("/usr/lib/openssh/sftp-server"))
+        .chain(beside)
+        .find(|server| server.exists())
+}
+
 #[test]
 fn a_copy_over_sftp_goes_through_the_options() {
     // sftp without a network: the server's own program at the other end of a pipe.
-    let server = [
-        "/usr/lib/openssh/sftp-server",
-        "/usr/libexec/sftp-server",
-        "/usr/lib/ssh/sftp-server",
-    ];
-    let server = server.iter().find(|path| std::path::Path::new(path).exists());
-    let server = server.expect("no sftp-server here; ./dev installs openssh-sftp-server");
+    let server = sftp_server().expect("no sftp-server here; ./dev installs it");
     let mut cluster = copied();
-    let script = cluster.write("sftp.sh", &format!("#!/bin/sh\nexec {server}\n"));
+    let script = cluster.write("sftp.sh", &format!("#!/bin/sh\nexec {}\n", server.display()));
     std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
     let repository = cluster.path("over-sftp");
     cluster.config["offsite"]["repository"] =
