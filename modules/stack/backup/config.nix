@@ -35,6 +35,7 @@ let
     lib.filterAttrsRecursive (_: value: value != null) {
       stack = name;
       state_dir = backup.folder name;
+      inherit (backup) user;
       postgres_user = optional database.enable "postgres";
       database = {
         inherit (database) name;
@@ -73,7 +74,8 @@ let
         password_file = secret "restic-password" offsite.passwordFile;
         environment_file = lib.mapNullable (secret "restic-environment") offsite.environmentFile;
         options = offsite.extraOptions;
-        paths = map toString (
+        # As text: a path of the flake is copied into the store, where the unit finds it.
+        paths = map (path: "${path}") (
           [ (backup.dumps name stack) ]
           ++ lib.optional pitr.enable pitr.repository
           ++ offsite.configuration

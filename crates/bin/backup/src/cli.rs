@@ -12,7 +12,7 @@ use crate::config::{self, Config};
 use crate::failure::{Failure, Result};
 use crate::kind::Kind;
 use crate::restore::{self, Wanted, time::Target};
-use crate::{clock, exporter, list, now, state, status, wal};
+use crate::{clock, exporter, list, now, status, wal};
 
 /// Backs up a stack's database, proves that it restores, and restores it.
 ///
@@ -160,6 +160,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
     let config = Config::read(&config::find(cli.config.as_deref(), cli.stack.as_deref())?)?;
     match cli.command {
         Command::Status { json } => {
+            become_user(config.user.as_ref())?;
             let status = status::collect(&config, clock::now()).await;
             print(&if json {
                 pretty(&status)?
@@ -189,19 +190,18 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Verify { here } => one(&config, Kind::Verify, here).await,
         Command::Drill { here } => one(&config, Kind::Drill, here).await,
         Command::Prepare => {
-            let before = state::read(&config.state_dir, Kind::WalBase)?.last_run;
-            match wal::prepare(&config).await? {
-                Some(done) => say("wal-base", &done.detail),
-                None => say("wal-base", "the stanza and a base backup are there"),
+            if wal::prepare(&config).await? {
+                say("wal-base", "the stanza and a base backup are there");
+                return Ok(ExitCode::SUCCESS);
             }
-            if before.is_none() {
-                state::watched_since(&config.state_dir, clock::now());
-            }
-            Ok(ExitCode::SUCCESS)
+            one(&config, Kind::WalBase, true).await
         }
         Command::Restore(args) => {
             let wanted = wanted(args)?;
-            become_postgres(&config, &wanted)?;
+            // A copy's password is for root's eyes.
+            if !matches!(wanted, Wanted::Offsite { .. }) {
+                become_user(config.postgres_user.as_ref())?;
+            }
             print(&(restore::run(&config, wanted).await? + "\n"));
             Ok(ExitCode::SUCCESS)
         }
@@ -280,13 +280,10 @@ fn wanted(args: Restore) -> Result<Wanted> {
     })
 }
 
-/// Postgres' own programs refuse root, and its superuser is known by its account: root goes on as that account.
-fn become_postgres(config: &Config, wanted: &Wanted) -> Result<()> {
-    let user = match (&config.postgres_user, wanted) {
-        (Some(user), Wanted::Dump { .. } | Wanted::Time { .. }) if rustix::process::geteuid().is_root() => {
-            user
-        }
-        _ => return Ok(()),
+/// The server knows its clients by their accounts, and Postgres' own programs refuse root: root goes on as `user`.
+fn become_user(user: Option<&String>) -> Result<()> {
+    let Some(user) = user.filter(|_| rustix::process::geteuid().is_root()) else {
+        return Ok(());
     };
     let program =
         std::env::current_exe().map_err(|error| Failure::new(format!("cannot find myself: {error}")))?;

@@ -32,6 +32,8 @@ pub(crate) struct Config {
     /// The systemd unit that does each kind of work as the right user, with its secrets.
     #[serde(default)]
     pub(crate) units: BTreeMap<Kind, String>,
+    /// The account of the backups' units; root becomes it to ask the server how it is.
+    pub(crate) user: Option<String>,
     /// The account that owns the server's files; root becomes it for restores.
     pub(crate) postgres_user: Option<String>,
 }

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -58,7 +59,7 @@ impl Program {
             .to_string_lossy()
             .into_owned();
         // Killed, this process takes its programs with it; the kernel sees to that through setpriv.
-        let mut command = match find(Path::new("setpriv")) {
+        let mut command = match setpriv() {
             Some(setpriv) => {
                 let mut command = Command::new(setpriv);
                 command.args(["--pdeathsig", "KILL", "--"]).arg(program);
@@ -269,6 +270,22 @@ async fn last_lines(stderr: Option<tokio::process::ChildStderr>, secrets: &[Hidd
         bytes.clear();
     }
     kept.into()
+}
+
+/// setpriv, where there is one and it may work: the sandbox of a unit forbids it, and there systemd ends what is left.
+fn setpriv() -> Option<&'static Path> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        let path = find(Path::new("setpriv"))?;
+        let tried = std::process::Command::new(&path)
+            .args(["--pdeathsig", "KILL", "--", "true"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        tried.is_ok_and(|status| status.success()).then_some(path)
+    });
+    found.as_deref()
 }
 
 /// Where a program is: in PATH, unless it is a path already.

@@ -131,15 +131,11 @@ pub(crate) async fn info(wal: &Wal) -> Result<Option<Stanza>> {
     }
 }
 
-/// Makes the stanza unless it is there, sees that archiving works, and makes a first base backup if there is none.
-pub(crate) async fn prepare(config: &Config) -> Result<Option<Done>> {
+/// Makes the stanza unless it is there, and says whether it has a base backup.
+pub(crate) async fn prepare(config: &Config) -> Result<bool> {
     let wal = config.need(config.wal.as_ref(), "wal", "pitr.enable")?;
     create_stanza(wal).await?;
-    let has_base = info(wal).await?.is_some_and(|stanza| !stanza.backup.is_empty());
-    if has_base {
-        return Ok(None);
-    }
-    base(config).await.map(Some)
+    Ok(info(wal).await?.is_some_and(|stanza| !stanza.backup.is_empty()))
 }
 
 async fn create_stanza(wal: &Wal) -> Result<()> {
