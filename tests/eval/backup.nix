@@ -20,7 +20,6 @@ let
   config = host [ full ];
   units = lib.filterAttrs (name: _: lib.hasPrefix "shop-backup-" name) config.systemd.services;
   json = fromJSON config.environment.etc."slipway/backup/shop.json".text;
-  text = name: lib.splitString "\n" (lib.trim config.environment.etc.${name}.text);
   says = name: words: backup: {
     inherit name;
     got =
@@ -124,36 +123,6 @@ in
     name = "every kind has its unit in the configuration";
     got = lib.attrValues json.units;
     want = map (name: "${name}.service") (lib.remove "shop-backup-prepare" (lib.attrNames units));
-  }
-  {
-    name = "pgbackrest.conf as reviewed";
-    got = text "pgbackrest/pgbackrest.conf";
-    want = lib.splitString "\n" (lib.trim (builtins.readFile ./snapshots/pgbackrest.conf));
-  }
-  {
-    name = "postgresql.conf as reviewed, where the module sets it";
-    got =
-      let
-        settings = lib.filterAttrs (
-          name: value: value != null && !lib.elem name paths
-        ) config.services.postgresql.settings;
-        # Files of the store, and NixOS' own.
-        paths = [
-          "hba_file"
-          "ident_file"
-          "archive_command"
-          "log_destination"
-          "port"
-        ];
-        show =
-          value:
-          if lib.isBool value then
-            lib.boolToString value
-          else
-            lib.concatStringsSep "," (map toString (lib.toList value));
-      in
-      lib.mapAttrsToList (name: value: "${name} = ${show value}") settings;
-    want = lib.splitString "\n" (lib.trim (builtins.readFile ./snapshots/postgresql.conf));
   }
   {
     name = "the server hands its segments to pgBackRest";

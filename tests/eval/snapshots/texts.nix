@@ -32,6 +32,46 @@ let
       ) (removeAttrs config.services.redis.servers.shop.settings [ "dir" ])
     );
 
+  # As the module sets it: without files of the store, and NixOS' own lines.
+  postgres =
+    config:
+    lib.concatLines (
+      lib.mapAttrsToList
+        (
+          name: value:
+          "${name} = ${
+            if lib.isBool value then
+              lib.boolToString value
+            else
+              lib.concatMapStringsSep "," toString (lib.toList value)
+          }"
+        )
+        (
+          removeAttrs (lib.filterAttrs (_: value: value != null) config.services.postgresql.settings) [
+            "archive_command"
+            "hba_file"
+            "ident_file"
+            "log_destination"
+            "port"
+          ]
+        )
+    );
+  database = host [
+    (stack {
+      database = {
+        memoryMiB = 4096;
+        passwordFile = "/run/secrets/shop-database";
+        network = {
+          enable = true;
+          listen = [ "10.1.0.20" ];
+          addresses = [ "10.1.0.0/24" ];
+          certificateFile = "/run/secrets/db.pem";
+          keyFile = "/run/secrets/db.key";
+        };
+      };
+    })
+  ];
+
   plain = host [ (stack { proxy.domain = "shop.example.com"; }) ];
   fleet = host [
     (stack {
@@ -92,6 +132,11 @@ in
     "shop.example.com"
     "slipway-unknown"
   ];
+  "postgresql.conf" = postgres plain;
+  "postgresql-network.conf" = postgres database;
+  "pg_hba.conf" = plain.services.postgresql.authentication;
+  "pg_hba-network.conf" = database.services.postgresql.authentication;
+  "pgbackrest.conf" = plain.environment.etc."pgbackrest/pgbackrest.conf".text;
   "redis.conf" = redis plain;
   "redis-network.conf" = redis networked;
 }
