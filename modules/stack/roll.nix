@@ -54,6 +54,7 @@ let
         ROLL_STACK = name;
         ROLL_TRIALS = toString trials;
         ROLL_SECRETS = toString (lib.attrValues stack.secrets);
+        ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");
         ROLL_SOCKET_OWNER = "${stack.user}:${stack.api.socketGroup}";
       };
       unitConfig.StartLimitIntervalSec = 0;

@@ -122,7 +122,8 @@ for role in api worker; do
   done
 done
 
-# Replicas that the generation has no more. Last, so that who spreads the load has heard that they go.
+# Replicas that the generation has no more. Last, and once the proxy knows that they go: a switch reloads it after this unit,
+# and it does not look for a live one for ever.
 gone=()
 mapfile -t units < <(systemctl list-units --all --plain --no-legend --full --type service,socket "$ROLL_STACK-*" | cut -d ' ' -f 1)
 for unit in "${units[@]}"; do
@@ -132,6 +133,12 @@ for unit in "${units[@]}"; do
   rm -f "$state/$unit"
 done
 if [ "${#gone[@]}" -gt 0 ]; then
+  read -ra reloads <<<"$ROLL_RELOADS"
+  if [ "${#reloads[@]}" -gt 0 ] && systemctl --quiet is-active "${reloads[@]}"; then
+    systemctl reload "${reloads[@]}" || echo "${reloads[*]}: not reloaded" >&2
+    # The reload is a signal; until its new workers accept, the old ones do.
+    sleep 1
+  fi
   systemctl stop "${gone[@]}"
   # With the unit's file gone, systemd has forgotten to remove the socket.
   for unit in "${gone[@]}"; do rm -f "$(socket_of "$unit")"; done
