@@ -11,7 +11,7 @@ let
   namesOf = import ./names.nix { inherit lib; };
   hardening = import ../../nix/lib/hardening.nix;
 
-  script = pkgs.writeShellApplication {
+  script = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "slipway-roll";
     runtimeInputs = [
       config.systemd.package

@@ -12,7 +12,7 @@ let
   hardening = import ../../nix/lib/hardening.nix;
   namesOf = import ./names.nix { inherit lib; };
 
-  check = pkgs.writeShellApplication {
+  check = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "slipway-check-secrets";
     runtimeInputs = [ pkgs.coreutils ];
     text = ''
