@@ -110,7 +110,7 @@ pub static VARIABLES: &[Variable] = &[
         default: Some("prefer"),
         example: "verify-full",
         about: "How the connection is protected, with libpq's names. `prefer` protects from nobody who can interfere; \
-                over a network use `verify-full`.",
+                over a network use `verify-full`. `verify-ca` checks the server's name as well, unlike libpq's.",
         ..row(
             "DATABASE_SSL_MODE",
             Section::Database,

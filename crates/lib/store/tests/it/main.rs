@@ -15,4 +15,5 @@ mod rollouts;
 mod schema;
 mod snapshot;
 mod support;
+mod tls;
 mod whole;
