@@ -67,13 +67,19 @@ pub(crate) async fn beside(
     let last = last_commit(&scratch).await;
     server.stop().await;
     let bin = config.database.bin_dir.display();
+    // Root reads this more often than the server's account does.
+    let run = config
+        .postgres_user
+        .as_ref()
+        .map(|user| format!("runuser -u {user} -- "))
+        .unwrap_or_default();
     let socket = scratch.socket();
     Ok(format!(
         "The cluster as of {target} is in {} (recovered in {}{}). Nothing live was touched.\n\
-         Start it:  {bin}/postgres {} &\n\
-         Look:      {bin}/psql -h {} -U {user} -d {}\n\
-         Take rows: {bin}/pg_dump -h {} -U {user} --data-only --table=TABLE {} | psql -d {}\n\
-         Stop it:   {bin}/pg_ctl -D {} stop\n\
+         Start it:  {run}{bin}/postgres {} &\n\
+         Look:      {run}{bin}/psql -h {} -U {user} -d {}\n\
+         Take rows: {run}{bin}/pg_dump -h {} -U {user} --data-only --table=TABLE {} | {run}psql -d {}\n\
+         Stop it:   {run}{bin}/pg_ctl -D {} stop\n\
          To put the whole server back to this moment instead: stop it{}, then\n  \
          slipway-backup restore --to {} --replace",
         into.display(),

@@ -9,5 +9,6 @@
 mod cluster;
 mod dump;
 mod exporter;
+mod measure;
 mod offsite;
 mod wal;

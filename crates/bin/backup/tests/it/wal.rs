@@ -7,12 +7,17 @@ use serde_json::json;
 use crate::cluster::Cluster;
 
 fn archived() -> Cluster {
-    archived_with("")
+    let mut cluster = Cluster::start_with("archive_mode = on\narchive_timeout = 0\nwal_level = replica");
+    archive(&mut cluster);
+    cluster.sql(
+        "shop",
+        "CREATE TABLE events (n int, at timestamptz DEFAULT clock_timestamp())",
+    );
+    cluster
 }
 
-fn archived_with(options: &str) -> Cluster {
-    // The path of the configuration is known only once the folder is there; the server reads it at each segment.
-    let mut cluster = Cluster::start_with("archive_mode = on\narchive_timeout = 0\nwal_level = replica");
+/// Turns the archive of a server on that was started with `archive_mode`: its folder is known only now.
+pub(crate) fn archive(cluster: &mut Cluster) {
     let root = cluster.folder.path().to_owned();
     for name in ["repository", "log", "lock"] {
         cluster.make_folder(name);
@@ -22,7 +27,8 @@ fn archived_with(options: &str) -> Cluster {
         "pgbackrest.conf",
         &format!(
             "[global]\nrepo1-path={root}/repository\nrepo1-retention-full=2\nlog-path={root}/log\nlock-path={root}/lock\n\
-             start-fast=y\ncompress-type=lz4\n{options}\n[main]\npg1-path={root}/data\npg1-socket-path={root}\npg1-user=postgres\n"
+             start-fast=y\ncompress-type=lz4\nprocess-max=2\n[main]\npg1-path={root}/data\npg1-socket-path={root}\n\
+             pg1-user=postgres\n"
         ),
     );
     let command = format!(
@@ -39,11 +45,6 @@ fn archived_with(options: &str) -> Cluster {
         "full_every_days": 7, "diff_every_days": 1, "archive_late_after_seconds": 60,
         "times": { "timeout_seconds": 120, "late_after_seconds": 90000 }
     });
-    cluster.sql(
-        "shop",
-        "CREATE TABLE events (n int, at timestamptz DEFAULT clock_timestamp())",
-    );
-    cluster
 }
 
 /// A moment after what is committed, and before what comes next.
