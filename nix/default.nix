@@ -85,5 +85,6 @@ in
         mkWorkspace
         contract
         ;
-    };
+    }
+    // lib.optionalAttrs (system == "x86_64-linux") (import ../tests/nixos { inherit pkgs self; });
 }

@@ -1,0 +1,35 @@
+# A host with the control plane's stack, its database and its backups, and a table `load` to look for.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  # Of the test alone.
+  secret = name: text: "${pkgs.writeText name text}";
+in
+{
+  services.slipway.stacks.slipway = {
+    api.package = config.services.slipway.packages.slipway-api;
+    worker.package = config.services.slipway.packages.slipway-worker;
+    proxy.enable = false;
+    secrets = {
+      SECRET_KEY = "/var/lib/secrets/key";
+      ADMIN_PASSWORD = "/var/lib/secrets/admin";
+    };
+    backup.offsite = {
+      repository = "/srv/restic";
+      passwordFile = "/var/lib/secrets/restic";
+    };
+  };
+  system.activationScripts.testSecrets.text = ''
+    install -d -m 0700 /var/lib/secrets
+    install -m 0600 ${secret "key" (lib.concatStrings (lib.replicate 8 "0123456789abcdef"))} /var/lib/secrets/key
+    install -m 0600 ${secret "admin" "correct-horse-battery"} /var/lib/secrets/admin
+    install -m 0600 ${secret "restic" "staple-battery-horse"} /var/lib/secrets/restic
+  '';
+  systemd.tmpfiles.rules = [ "d /srv/restic 0750 slipway-backup slipway-backup" ];
+  systemd.services.slipway-backup-offsite.serviceConfig.ReadWritePaths = [ "/srv/restic" ];
+  systemd.services.slipway-backup-verify.serviceConfig.ReadWritePaths = [ "/srv/restic" ];
+}
