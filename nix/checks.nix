@@ -3,6 +3,7 @@
   pkgs,
   workspace,
   containers,
+  options,
   mkWorkspace,
   contract,
 }:
@@ -74,6 +75,11 @@ in
     diff -r --exclude README.md ${containers.compose} ${../deploy/compose} && diff -r --exclude README.md ${containers.kubernetes} ${../deploy/kubernetes} \
       || { echo "deploy/ is not what nix/contract.nix gives; run: nix run .#render"; exit 1; }
   '';
+  # Evaluated here as well.
+  options-fresh =
+    assert lib.assertMsg options.fresh
+      "docs/options.md is not what modules/ declare; run: nix run .#render";
+    check "options-fresh" [ ] "";
   sqlx-fresh = workspace.checks.rust-nextest.overrideAttrs (old: {
     pname = "sqlx-fresh";
     nativeBuildInputs = old.nativeBuildInputs ++ [ pkgs.sqlx-cli ];

@@ -40,7 +40,14 @@ let
     ];
   };
 
-  containers = import ./containers { inherit pkgs; };
+  options = import ./options-doc.nix {
+    inherit pkgs;
+    modules = [
+      self.nixosModules.default
+      self.nixosModules.agenix
+    ];
+  };
+  containers = import ./containers { inherit pkgs options; };
   docs = import ./docs.nix { inherit pkgs workspace; };
   formatter = pkgs.nixfmt-tree;
 
@@ -51,6 +58,7 @@ let
       default = workspace.packages.slipway;
       images = pkgs.linkFarm "images" workspace.images;
       inherit docs;
+      options = options.rendered;
       inherit (containers) compose kubernetes;
     };
 
@@ -73,7 +81,7 @@ in
     migrate = app "${pkgs.writeShellScript "slipway-migrate" ''
       exec ${packages.slipway-api}/bin/slipway-api migrate "$@"
     ''}" "Apply the migrations that the database of the settings lacks";
-    render = app (lib.getExe containers.render) "Write deploy/ anew from nix/contract.nix";
+    render = app (lib.getExe containers.render) "Write deploy/ anew from nix/contract.nix, and docs/options.md from modules/";
   };
   checks =
     workspace.checks
@@ -82,6 +90,7 @@ in
         pkgs
         workspace
         containers
+        options
         mkWorkspace
         contract
         ;

@@ -1,5 +1,5 @@
 # packages.compose and packages.kubernetes, and the program that writes the committed copies.
-{ pkgs }:
+{ pkgs, options }:
 let
   inherit (pkgs) lib;
   files = import ./files.nix;
@@ -28,6 +28,7 @@ rec {
       done
       install -m 0644 ${compose}/* deploy/compose/
       install -m 0644 ${kubernetes}/* deploy/kubernetes/
+      install -m 0644 ${options.rendered} docs/options.md
     '';
   };
 }
