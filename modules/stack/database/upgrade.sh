@@ -31,7 +31,7 @@ work=$(mktemp -d /var/lib/postgresql/upgrade.XXXXXX)
 fresh=$work/data
 trap 'rm -rf "$work"' EXIT
 chown postgres:postgres "$work"
-cd "$work"
+cd "$work" || die "cannot enter $work"
 # Both must agree on checksums. Locales are taken from the old cluster.
 args=()
 eval "args=($INITDB_ARGS)"

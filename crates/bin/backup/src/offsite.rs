@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
 
 use crate::clock::Time;
 use crate::config::{Config, Offsite};
@@ -18,6 +19,8 @@ use crate::wal;
 const WAIT: Duration = Duration::from_hours(1);
 /// Commands that only look, over a slow line.
 const QUICK: Duration = Duration::from_mins(5);
+/// Between two tries for a repository that is locked.
+const LOCKED: Duration = Duration::from_secs(10);
 /// restic's own status for "some files could not be read".
 const INCOMPLETE: i32 = 3;
 
@@ -77,13 +80,6 @@ pub(crate) async fn copy(config: &Config) -> Result<Done> {
     // A base backup copied while it changes could be listed without its files.
     let _lock = lock::take(&config.state_dir, wal::LOCK, WAIT).await?;
     initialise(config).await?;
-    // Only locks whose holder is dead or that nobody has refreshed for half an hour.
-    restic(config, QUICK)?
-        .0
-        .arg("unlock")
-        .run()
-        .await
-        .map_err(|failure| explain(failure, "cannot unlock"))?;
     let summary = match backup(config).await {
         // A dump expired, or a segment was renamed, between the listing and the reading. The second look is whole.
         Err(failure) if failure.exit_status() == Some(INCOMPLETE) => {
@@ -92,13 +88,18 @@ pub(crate) async fn copy(config: &Config) -> Result<Done> {
         }
         other => other?,
     };
-    forget(config).await?;
+    let forgotten = forget(config).await?;
     Ok(Done {
         detail: format!(
-            "snapshot {}: {} new of {}",
+            "snapshot {}: {} new of {}{}",
             summary.snapshot_id.get(..8).unwrap_or(&summary.snapshot_id),
             crate::text::size(summary.data_added),
-            crate::text::size(summary.total_bytes_processed)
+            crate::text::size(summary.total_bytes_processed),
+            if forgotten {
+                ""
+            } else {
+                "; old ones stay until the repository's lock is gone"
+            }
         ),
         size: Some(summary.data_added),
         subject: Some(summary.snapshot_id),
@@ -161,32 +162,61 @@ async fn backup(config: &Config) -> Result<Summary> {
         .ok_or_else(|| Failure::new("restic ended well and printed no summary"))
 }
 
-async fn forget(config: &Config) -> Result<()> {
-    let (program, offsite) = restic(config, config.offsite.as_ref().map_or(QUICK, |o| o.times.timeout))?;
-    let keep = offsite.keep;
-    let mut program = program.args([
-        "forget",
-        "--prune",
-        "--group-by",
-        "host,tags",
-        "--tag",
-        &tag(config),
-    ]);
-    for (option, count) in [
-        ("--keep-hourly", keep.hourly),
-        ("--keep-daily", keep.daily),
-        ("--keep-weekly", keep.weekly),
-        ("--keep-monthly", keep.monthly),
-    ] {
-        if count > 0 {
-            program = program.args([option, &count.to_string()]);
+/// Forgets what is too old. False when another restic holds the repository: the copy is made, and the next run forgets.
+async fn forget(config: &Config) -> Result<bool> {
+    let make = || {
+        let (program, offsite) = restic(config, config.offsite.as_ref().map_or(QUICK, |o| o.times.timeout))?;
+        let keep = offsite.keep;
+        let program = program.args([
+            "forget",
+            "--prune",
+            "--group-by",
+            "host,tags",
+            "--tag",
+            &tag(config),
+        ]);
+        let kept = [
+            ("--keep-hourly", keep.hourly),
+            ("--keep-daily", keep.daily),
+            ("--keep-weekly", keep.weekly),
+            ("--keep-monthly", keep.monthly),
+        ];
+        Ok(kept
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .fold(program, |program, (option, count)| {
+                program.args([option, &count.to_string()])
+            }))
+    };
+    match unlocked(config, make).await {
+        Ok(()) => Ok(true),
+        Err(failure) if is_locked(&failure) => {
+            tracing::warn!("old copies are not forgotten: {}", failure.summary());
+            Ok(false)
+        }
+        Err(failure) => Err(explain(
+            failure,
+            "the copy is made, and old ones cannot be forgotten",
+        )),
+    }
+}
+
+fn is_locked(failure: &Failure) -> bool {
+    failure.mentions("already locked")
+}
+
+/// Runs what needs the repository for itself. A restic that was killed leaves a lock, which counts until restic sees
+/// that its process is gone; so the stale ones are removed and it is tried again, for a while.
+async fn unlocked(config: &Config, make: impl Fn() -> Result<Program>) -> Result<()> {
+    for last in [false, false, false, false, false, true] {
+        // Never those of a restic that lives, here or elsewhere.
+        restic(config, QUICK)?.0.arg("unlock").run().await?;
+        match make()?.run().await {
+            Err(failure) if is_locked(&failure) && !last => sleep(LOCKED).await,
+            other => return other.map(drop),
         }
     }
-    program
-        .run()
-        .await
-        .map(drop)
-        .map_err(|failure| explain(failure, "the copy is made, and old ones cannot be forgotten"))
+    Ok(())
 }
 
 /// The stack's copies, oldest first.
@@ -205,14 +235,16 @@ pub(crate) async fn snapshots(config: &Config) -> Result<Vec<Snapshot>> {
 
 /// Checks the repository's structure, and reads a part of its data.
 pub(crate) async fn check(config: &Config, limit: Duration) -> Result<String> {
-    let (program, offsite) = restic(config, limit)?;
-    let percent = offsite.read_percent;
-    let mut program = program.arg("check");
-    if percent > 0 {
-        program = program.arg(format!("--read-data-subset={percent}%"));
-    }
-    program
-        .run()
+    let percent = restic(config, limit)?.1.read_percent;
+    let make = || {
+        let program = restic(config, limit)?.0.arg("check");
+        Ok(if percent > 0 {
+            program.arg(format!("--read-data-subset={percent}%"))
+        } else {
+            program
+        })
+    };
+    unlocked(config, make)
         .await
         .map_err(|failure| explain(failure, "the off-site repository is damaged or cannot be read"))?;
     Ok(format!("the off-site repository, {percent} % of its data"))

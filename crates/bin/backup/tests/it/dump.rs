@@ -259,6 +259,8 @@ fn another_versions_pg_dump_is_refused_before_it_begins() {
 #[test]
 fn a_full_disk_is_said_and_cleaned_up() {
     let mut cluster = shop();
+    cluster.good(&["now", "--kind", "dump"]);
+    let usual = cluster.path("dumps");
     cluster.sql(
         "shop",
         "CREATE TABLE bulk AS SELECT n, md5(n::text) AS x FROM generate_series(1, 300000) n",
@@ -267,35 +269,41 @@ fn a_full_disk_is_said_and_cleaned_up() {
     let small = cluster.make_folder("small");
     cluster.config["dump"]["directory"] = json!(small.join("dumps"));
     let config = cluster.write("config.json", &cluster.config.to_string());
-    let script = format!(
-        "mount -t tmpfs -o size=6m,mode=0777 tmpfs {small}; mkdir -m 0777 {small}/dumps; \
-         head -c 4000000 /dev/zero > {small}/filler; \
-         {run} --config {config} now --kind dump; echo status $?; \
-         printf 'left:%s\\n' \"$(ls -A {small}/dumps)\"",
-        small = small.display(),
-        config = config.display(),
-        run = cluster.path("slipway-backup").display(),
-    );
-    let run = |early: bool| {
+    let run = |before: &str| {
+        let script = format!(
+            "mount -t tmpfs -o size=4m,mode=0777 tmpfs {small} && mkdir -m 0777 {small}/dumps && {before}; \
+             {run} --config {config} now --kind dump; echo status $?; \
+             printf 'left:%s\\n' \"$(ls -A {small}/dumps | wc -l)\"",
+            small = small.display(),
+            config = config.display(),
+            run = cluster.path("slipway-backup").display(),
+        );
         let mut command = cluster.command(std::path::Path::new("unshare"));
         command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
-        let output = command.output().unwrap();
-        let said = crate::cluster::text(&output);
-        assert!(
-            said.contains("status 1") && said.contains("cure: free space"),
-            "{early}: {said}"
-        );
-        assert!(said.contains("left:\n"), "{early}: {said}");
-        said
+        crate::cluster::text(&command.output().unwrap())
     };
-    let said = run(true);
-    assert!(said.contains("not enough room for a dump"), "{said}");
-    // With a small last dump in its place, the room seems enough, and pg_dump meets the end of the disk itself.
-    cluster.sql("shop", "TRUNCATE bulk");
+    let early = run("true");
+    assert!(
+        early.contains("not enough room for a dump") && early.contains("cure: free space"),
+        "{early}"
+    );
+    assert!(
+        early.contains("status 1") && early.contains("left:0\n"),
+        "{early}"
+    );
     let status = cluster.status_of("dump");
     assert!(
-        status["failed"].as_bool().unwrap() && status["error"].as_str().unwrap().contains("not enough room")
+        status["failed"].as_bool().unwrap() && status["last_success"].is_string(),
+        "{status}"
     );
+
+    // After the small dump of before the room seems enough, and pg_dump itself meets the end of the disk.
+    let late = run(&format!("cp {}/* {}/dumps/", usual.display(), small.display()));
+    assert!(
+        late.contains("pg_dump ended with status 1") && late.contains("cure: free space"),
+        "{late}"
+    );
+    assert!(late.contains("status 1") && late.contains("left:2\n"), "{late}");
 }
 
 #[test]
