@@ -103,7 +103,7 @@ in
         # The daemon writes the store; the agent need not.
         NIX_REMOTE = "daemon";
       }
-      // lib.optionalAttrs (cfg.caFile != null) { AGENT_CA_FILE = toString cfg.caFile; }
+      // lib.optionalAttrs (cfg.caFile != null) { AGENT_CA_FILE = "${cfg.caFile}"; }
       // lib.optionalAttrs (cfg.metricsPort != null) { METRICS_PORT = toString cfg.metricsPort; }
       // cfg.environment;
       # A host whose agent gave up could not be reached any more.

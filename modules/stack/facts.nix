@@ -35,7 +35,9 @@ let
       units =
         stack.units
         ++ lib.optional stack.migrations.enable "${names.migrate}.service"
-        ++ [ "${names.roll}.service" ];
+        ++ [ "${names.roll}.service" ]
+        ++ stack.requires
+        ++ lib.optional served "nginx.service";
     };
 in
 {

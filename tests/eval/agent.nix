@@ -76,6 +76,27 @@ in
     };
   }
   {
+    name = "an authority's file is part of the closure, and a path of the host stays one";
+    got =
+      map
+        (
+          caFile:
+          lib.hasPrefix builtins.storeDir
+            (host [
+              (stack { })
+              (agent { inherit caFile; })
+            ]).systemd.services.slipway-agent.environment.AGENT_CA_FILE
+        )
+        [
+          ./snapshots/redis.conf
+          "/etc/ssl/own-ca.pem"
+        ];
+    want = [
+      true
+      false
+    ];
+  }
+  {
     name = "the agent is where a dead-man looks for it";
     got = lib.elem config.services.slipway.agent.package config.environment.systemPackages;
     want = true;

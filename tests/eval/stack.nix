@@ -176,6 +176,19 @@ in
     };
   }
   {
+    name = "verify looks at what the processes need as well";
+    got = lib.intersectLists facts.units [
+      "postgresql.service"
+      "redis-shop.service"
+      "shop-roll.service"
+    ];
+    want = [
+      "postgresql.service"
+      "redis-shop.service"
+      "shop-roll.service"
+    ];
+  }
+  {
     name = "a stack that is switched off leaves nothing";
     got = lib.filter (lib.hasPrefix "shop") (
       lib.attrNames (host [ (stack { enable = false; }) ]).systemd.services
