@@ -14,4 +14,24 @@ let
 in
 {
   all-in-one = host [ ./all-in-one ];
+
+  # One fleet on a private network: see prod/fleet.nix.
+  prod-edge = host [
+    self.nixosModules.agenix
+    ./prod/edge.nix
+  ];
+  prod-app-1 = host [
+    self.nixosModules.agenix
+    ./prod/app.nix
+    { networking.hostName = "prod-app-1"; }
+  ];
+  prod-app-2 = host [
+    self.nixosModules.agenix
+    ./prod/app.nix
+    { networking.hostName = "prod-app-2"; }
+  ];
+  prod-db = host [
+    self.nixosModules.agenix
+    ./prod/db.nix
+  ];
 }

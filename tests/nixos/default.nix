@@ -18,7 +18,10 @@ let
       # One that hangs must not hang CI.
       globalTimeout = lib.mkDefault (15 * 60);
       defaults = {
-        imports = [ self.nixosModules.default ];
+        imports = [
+          self.nixosModules.default
+          self.nixosModules.agenix
+        ];
         documentation.enable = false;
         virtualisation.memorySize = 2048;
       };
