@@ -34,6 +34,18 @@ in
   };
 
   services.slipway.network.privatePorts = [ 5432 ];
+  # No process of the stack is here to judge a release by.
+  services.slipway.agent.checks = {
+    Postgres = {
+      type = "tcp";
+      address = "${fleet.addresses.db}:5432";
+    };
+    Redis = {
+      type = "systemd";
+      unit = "redis-slipway.service";
+    };
+  };
+
   services.slipway.agenix = {
     stacks.slipway.cachePassword = secrets + "/slipway-redis.age";
     files = {
