@@ -60,7 +60,7 @@ pub(crate) async fn beside(
     {
         let _lock = hold_repository(config).await?;
         let more = options(target, timeline, if pause { "pause" } else { "promote" });
-        restore(wal, &scratch.data(), target, more, &["--archive-mode=off"], LIMIT).await?;
+        restore(wal, &scratch.data(), target, more, &scratch.data(), LIMIT).await?;
     }
     scratch.configure(true).await?;
     let server = recover(&scratch, LIMIT).await?;
@@ -124,11 +124,9 @@ pub(crate) async fn replace(
     // Beside first: the old folder moves only when the new one is whole.
     let fresh = sibling(data, "restoring");
     files::remove(&fresh)?;
-    let mut more = options(target, timeline, if pause { "pause" } else { "promote" });
-    // pgBackRest would name the folder that it restored into, which is about to move.
-    more.push(format!("--recovery-option=restore_command={}", fetch(wal)));
+    let more = options(target, timeline, if pause { "pause" } else { "promote" });
     let start = std::time::Instant::now();
-    if let Err(failure) = restore(wal, &fresh, target, more, &[], LIMIT).await {
+    if let Err(failure) = restore(wal, &fresh, target, more, data, LIMIT).await {
         let _ = files::remove(&fresh);
         return Err(failure);
     }
@@ -156,14 +154,15 @@ pub(crate) async fn replace(
     ))
 }
 
-/// What brings the server a segment from the archive, wherever its data folder is.
-fn fetch(wal: &Wal) -> String {
+/// What brings a server whose data are in `home` a segment from the archive.
+fn fetch(wal: &Wal, home: &Path) -> String {
     let program = program::find(Path::new("pgbackrest")).unwrap_or_else(|| PathBuf::from("pgbackrest"));
     format!(
-        "{} --config={} --stanza={} archive-get %f \"%p\"",
+        "{} --config={} --stanza={} --pg1-path={} --log-level-file=off archive-get %f \"%p\"",
         program.display(),
         wal.config.display(),
-        wal.stanza
+        wal.stanza,
+        home.display()
     )
 }
 
@@ -217,15 +216,7 @@ pub(crate) async fn files(
     limit: Duration,
 ) -> Result<()> {
     let _lock = hold_repository(config).await?;
-    restore(
-        wal,
-        data,
-        target,
-        options(target, None, "promote"),
-        &["--archive-mode=off"],
-        limit,
-    )
-    .await
+    restore(wal, data, target, options(target, None, "promote"), data, limit).await
 }
 
 fn options(target: &Target, timeline: Option<&str>, action: &str) -> Vec<String> {
@@ -246,7 +237,7 @@ async fn restore(
     data: &Path,
     target: &Target,
     options: Vec<String>,
-    more: &[&str],
+    home: &Path,
     limit: Duration,
 ) -> Result<()> {
     let stanza = window(wal, target).await?;
@@ -255,14 +246,22 @@ async fn restore(
     let size = stanza.backup.last().map_or(0, wal::Backup::size);
     files::need_room(data, size + size / 10, "the restored cluster")?;
     // Locks and spool of its own: the account may be another than the server's.
-    let own = data.with_extension("pgbackrest");
+    let own = sibling(data, "pgbackrest");
     files::folder(&own)?;
     let restored = pgbackrest(wal, limit, "restore")
         .path_arg("--pg1-path=", data)
         .path_arg("--lock-path=", &own)
+        .path_arg("--spool-path=", &own)
         .arg("--log-level-file=off")
         .args(options)
-        .args(more)
+        // Its own command would name the folder and the spool of this run, which are not those of the recovery.
+        .arg(format!("--recovery-option=restore_command={}", fetch(wal, home)))
+        // Beside, nothing may reach the live server's archive; in its place, the archive goes on.
+        .arg(if home == data {
+            "--archive-mode=off"
+        } else {
+            "--archive-mode=preserve"
+        })
         .run()
         .await;
     let _ = files::remove(&own);
