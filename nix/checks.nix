@@ -86,7 +86,7 @@ in
     checkPhase = ''
       runHook preCheck
       cargo sqlx migrate run --source crates/lib/store/migrations
-      cargo sqlx prepare --workspace --check -- --release --all-targets --all-features
+      cargo sqlx prepare --workspace --check -- --all-targets --all-features
       runHook postCheck
     '';
   });

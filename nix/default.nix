@@ -16,6 +16,7 @@ let
     revision = self.rev or self.dirtyRev or null;
     inherit (self) lastModified;
     images = import ./images.nix { inherit contract; };
+    profile = "dist";
     packageArgs = import ./package-args.nix;
     services = [
       "postgres"

@@ -84,6 +84,10 @@ let
       is = "a set of texts: the environment of every cargo call";
       check = isTextSet;
     };
+    profile = {
+      is = "the name of the cargo profile that programs are built in, such as \"release\"";
+      check = isString;
+    };
     packageArgs = {
       is = "a function from pkgs to a set by crate name of what is added to its derivation";
       check = builtins.isFunction;
@@ -180,9 +184,14 @@ let
 
   # Mistakes of arguments that have the right kind: what they say of the workspace.
   meaning =
-    { programs, version }:
+    {
+      programs,
+      version,
+      profiles,
+    }:
     args:
     let
+      profile = args.profile or "release";
       bins = if args.bins or null == null then [ ] else args.bins;
       unknown = filter (bin: !elem bin programs) bins;
     in
@@ -191,13 +200,16 @@ let
     ) "`src` has no version: set `version` below [workspace.package] in its Cargo.toml"
     ++ when (programs == [ ]) "`src` has no programs: give a crate a src/main.rs"
     ++ map (bin: "`bins` names ${quote bin}, which no crate makes; there are ${list programs}") unknown
+    ++ when (
+      !elem profile profiles
+    ) "`profile` is ${quote profile}, which `src` has no section for; there are ${list profiles}"
     ++ imageProblems programs (args.images or { });
 in
 {
   # Mistakes that show before the workspace is read.
   shapeProblems = shape "" known required;
 
-  # `facts` = { programs, version } of the workspace.
+  # `facts` = { programs, version, profiles } of the workspace.
   meaningProblems = meaning;
 
   # The value if there are no problems; all problems at once otherwise.

@@ -15,7 +15,7 @@
 }:
 let
   running = import ./services.nix { inherit lib pkgs services; };
-  shared = built.shared // {
+  shared = built.sharedByChecks // {
     cargoArtifacts = built.checkArtifacts;
     src = sources.whole;
     doInstallCargoArtifacts = false;

@@ -12,6 +12,7 @@
 #     testInputs, shellInputs ? [ ]          programs for the tests, and for the shell
 #     nextestArgs ? ""     more arguments of `cargo nextest run`
 #     env ? { }            environment of every cargo call
+#     profile ? "release"  cargo's profile for the programs; checks are built in `dev`
 #     packageArgs ? _: { } pkgs -> { crate = what is added to its derivation; }
 #     auditable ? true     whether programs carry the list of their crates
 #     revision, lastModified   what image labels say of the commit
@@ -43,6 +44,7 @@ let
       shellInputs ? [ ],
       nextestArgs ? "",
       env ? { },
+      profile ? "release",
       packageArgs ? _: { },
       auditable ? null,
       revision ? null,
@@ -90,6 +92,7 @@ let
           ;
         # nixpkgs marks it broken where it cannot be had.
         auditable = if auditable == null then !(pkgs.cargo-auditable.meta.broken or false) else auditable;
+        inherit profile;
         wanted = if bins == null then programs else bins;
         extraArgs = packageArgs pkgs;
       };
@@ -142,6 +145,13 @@ let
         };
       };
     in
-    arguments.orThrow (arguments.meaningProblems { inherit programs version; } args) result;
+    arguments.orThrow (arguments.meaningProblems {
+      inherit programs version;
+      profiles = [
+        "dev"
+        "release"
+      ]
+      ++ builtins.attrNames (root.profile or { });
+    } args) result;
 in
 args: arguments.orThrow (arguments.shapeProblems args) (make args)

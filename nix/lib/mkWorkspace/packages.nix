@@ -8,6 +8,7 @@
   sources,
   common,
   auditable,
+  profile,
   wanted,
   extraArgs,
 }:
@@ -21,31 +22,35 @@ let
     cargoExtraArgs = "--locked --workspace";
   };
 
-  # What programs are linked with, and nothing else: who builds a program waits for no test library.
+  # What programs are linked with, once for all of them.
   cargoArtifacts = craneLib.buildDepsOnly (
     shared
     // {
       src = sources.whole;
+      env = shared.env // {
+        CARGO_PROFILE = profile;
+      };
       buildPhaseCargoCommand = "cargoWithProfile build ${shared.cargoExtraArgs}";
       doCheck = false;
     }
   );
 
-  # Put on top of them for the checks: the same seen by lints, and what only tests need.
-  checkArtifacts =
-    (craneLib.buildDepsOnly (
-      shared
-      // {
-        pname = "${common.pname}-checks";
-        src = sources.whole;
-        buildPhaseCargoCommand = ''
-          cargoWithProfile check ${shared.cargoExtraArgs} --all-targets
-          cargoWithProfile test ${shared.cargoExtraArgs} --no-run
-        '';
-        doCheck = false;
-      }
-    )).overrideAttrs
-      { inherit cargoArtifacts; };
+  # Lints and tests are built in `dev`: with overflow checks, and without optimising every test program at its link.
+  sharedByChecks = shared // {
+    env = shared.env // {
+      CARGO_PROFILE = "dev";
+    };
+  };
+
+  # What they stand on, once for all of them.
+  checkArtifacts = craneLib.buildDepsOnly (
+    sharedByChecks
+    // {
+      pname = "${common.pname}-checks";
+      src = sources.whole;
+      buildPhaseCargoCommand = "cargoWithProfile check ${shared.cargoExtraArgs} --all-targets";
+    }
+  );
 
   isWanted = crate: lib.any (bin: lib.elem bin wanted) crate.bins;
 
@@ -62,8 +67,11 @@ let
         inherit cargoArtifacts;
         pname = crate.name;
         src = sources.program crate;
+        env = shared.env // {
+          CARGO_PROFILE = profile;
+        };
         cargoBuildCommand =
-          if auditable then "cargo auditable build --release" else "cargoWithProfile build";
+          if auditable then "cargo auditable build --profile ${profile}" else "cargoWithProfile build";
         cargoBuildExtraArgs = flags;
         # Tests are a check of their own, with what they need running beside them.
         doCheck = false;
@@ -99,6 +107,7 @@ in
     checkArtifacts
     cargoVendorDir
     shared
+    sharedByChecks
     ;
   packages = lib.mapAttrs (_: build) (lib.filterAttrs (_: isWanted) workspace.crates);
 }

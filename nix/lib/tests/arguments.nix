@@ -10,6 +10,11 @@ let
       "worker"
     ];
     version = "1.0.0";
+    profiles = [
+      "dev"
+      "release"
+      "dist"
+    ];
   };
   shape = name: args: want: {
     name = "mkWorkspace: ${name}";
@@ -66,6 +71,10 @@ in
       ports = [ 70000 ];
     };
   } [ "`images.image.ports` is a list: give a list of TCP ports" ])
+  (meaning "a profile of the workspace" facts { profile = "dist"; } [ ])
+  (meaning "a profile that is not there" facts { profile = "small"; } [
+    "`profile` is `small`, which `src` has no section for; there are `dev`, `release`, `dist`"
+  ])
   (meaning "no version" (facts // { version = null; }) { } [
     "`src` has no version: set `version` below [workspace.package] in its Cargo.toml"
   ])
