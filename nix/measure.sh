@@ -75,17 +75,18 @@ mebibytes() { stat --format=%s "$1" | awk '{ printf "%.2f", $1 / 1048576 }'; }
 
 # Each compiles all dependencies from nothing. Processor minutes say more than minutes on a machine that does other things.
 profiles() {
-  local target=${1:-$(rustc --print host-tuple)} lto units folder seconds user system
+  local target=${1:-$(rustc --print host-tuple)} lto units folder status seconds user system
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
   echo '| target | lto | codegen-units | MiB | minutes | processor minutes |'
   echo '|---|---|---|---|---|---|'
   while read -r lto units; do
     rm -rf "${folder:?}/target"
-    TIMEFORMAT='%R %U %S'
+    TIMEFORMAT='%R %U %S' status=0
     { time CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_LTO=$lto CARGO_PROFILE_RELEASE_CODEGEN_UNITS=$units \
       cargo build --quiet --release --locked --workspace --bin slipway-api --target "$target" --target-dir "$folder/target" \
-      </dev/null 2>"$folder/errors" || { cat "$folder/errors" >&2; exit 1; }; } 2>"$folder/times"
+      </dev/null 2>"$folder/errors" || status=$?; } 2>"$folder/times"
+    [ "$status" = 0 ] || { cat "$folder/errors" >&2; exit "$status"; }
     read -r seconds user system <"$folder/times"
     awk -v head="| $target | $lto | $units | $(mebibytes "$folder/target/$target/release/slipway-api") |" \
       -v seconds="$seconds" -v busy="$user $system" \

@@ -25,7 +25,6 @@ in
 
       # Replicas come and go: their addresses are asked for anew.
       resolver 127.0.0.11 valid=1s ipv6=off;
-      resolver_timeout 2s;
       ${at 4 (
         nginx.upstream {
           name = "api";
