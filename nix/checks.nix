@@ -21,13 +21,14 @@ let
     root = ../.;
     fileset = lib.fileset.fileFilter (file: file.hasExt "nix") ../.;
   };
+  # The modules' shell is looked at where it becomes a program.
   scripts = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
       ../dev
       ../.ci/run
       ../.github/scripts
-      (lib.fileset.fileFilter (file: file.hasExt "sh") ../.)
+      (lib.fileset.fileFilter (file: file.hasExt "sh") ./.)
     ];
   };
   check =
@@ -42,7 +43,9 @@ in
   nix-format = check "nix-format" [ pkgs.nixfmt ] ''
     find ${nixFiles} -name '*.nix' -print0 | xargs -0 nixfmt --check
   '';
-  nix-statix = check "nix-statix" [ pkgs.statix ] "statix check ${nixFiles}";
+  nix-statix = check "nix-statix" [
+    pkgs.statix
+  ] "statix check --config ${../statix.toml} ${nixFiles}";
   nix-deadnix = check "nix-deadnix" [ pkgs.deadnix ] "deadnix --fail ${nixFiles}";
   # Evaluated here, so a failure shows at once; `./dev test` runs the same without nixpkgs.
   nix-lib =

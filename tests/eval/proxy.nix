@@ -103,7 +103,7 @@ in
   }
   {
     name = "metrics are closed";
-    got = (vhost.locations."~ ^/metrics(/|$)").return;
+    got = vhost.locations."~ ^/metrics(/|$)".return;
     want = "404";
   }
   {
@@ -173,11 +173,9 @@ in
       };
     };
   }))
-  (says "hosts that nobody verifies" [ "${at}.upstream.tls.authority" ]
-    (proxy {
-      upstream.servers = [ "10.1.0.11:443" ];
-    })
-  )
+  (says "hosts that nobody verifies" [ "${at}.upstream.tls.authority" ] (proxy {
+    upstream.servers = [ "10.1.0.11:443" ];
+  }))
   (says "a client certificate without its key" [ "${at}.upstream.tls.key" ] (proxy {
     upstream.tls.certificate = "/etc/edge.pem";
   }))
