@@ -1,5 +1,6 @@
 //! `slipway verify` against real TLS servers, sockets and bad news of every kind.
 
+mod backups;
 mod inside;
 
 use std::fs;
@@ -389,84 +390,6 @@ fn every_trouble_of_a_host_is_told() {
         });
         let (_, lines) = verify(&server, &[]);
         expect(&lines, "host", state, text);
-    }
-}
-
-#[test]
-fn late_failed_and_missing_backups_are_told() {
-    let with = |place: usize, change: Value| {
-        let mut page = backups();
-        let kind = page["stacks"][0]["kinds"][place].as_object_mut().unwrap();
-        kind.extend(change.as_object().unwrap().clone());
-        Reply::json(200, &page)
-    };
-    let mut missing = backups();
-    missing["stacks"][0]["kinds"].as_array_mut().unwrap().pop();
-    let mut stopped = backups();
-    stopped["stacks"][0]["archive"] = json!({"ok": false, "error": "no space left", "cure": "make room"});
-    let cases: [(Reply, &str, &str, &str); 9] = [
-        (
-            with(0, json!({"late": true, "cure": "run it"})),
-            "backup dump",
-            "fail",
-            "late after 30h; run it",
-        ),
-        (
-            with(
-                1,
-                json!({"failed": true, "error": "disk full", "cure": "make room"}),
-            ),
-            "backup wal-base",
-            "fail",
-            "then: disk full; make room",
-        ),
-        (
-            with(2, json!({"last_success": null, "age_seconds": null})),
-            "backup offsite",
-            "warn",
-            "never succeeded, and need not have yet",
-        ),
-        (
-            Reply::json(200, &missing),
-            "backup drill",
-            "warn",
-            "slipway.backup.drill.enable = true;",
-        ),
-        (
-            Reply::json(200, &stopped),
-            "backup archive",
-            "fail",
-            "no space left; make room",
-        ),
-        (
-            Reply::json(200, &json!({"ok": true, "stacks": []})),
-            "backup",
-            "not_checked",
-            "says nothing of it",
-        ),
-        (
-            Reply::text(500, "text/plain", "x"),
-            "backup",
-            "not_checked",
-            "answered 500",
-        ),
-        (Reply::empty(503), "backup", "not_checked", "answered 503"),
-        (
-            Reply::cut(),
-            "backup",
-            "not_checked",
-            "systemctl status slipway-backup-exporter",
-        ),
-    ];
-    for (reply, check, state, text) in cases {
-        let server = Server::start_tls(Certificate::Good, move |seen| {
-            if seen.path == "/status" {
-                reply.clone()
-            } else {
-                well(seen)
-            }
-        });
-        expect(&verify(&server, &[]).1, check, state, text);
     }
 }
 
