@@ -28,7 +28,7 @@ let
       ../dev
       ../.ci/run
       ../.github/scripts
-      (lib.fileset.fileFilter (file: file.hasExt "sh") ./.)
+      (lib.fileset.fileFilter (file: file.hasExt "sh") ../.)
     ];
   };
   check =

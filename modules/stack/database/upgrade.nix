@@ -15,7 +15,7 @@ let
     package:
     package.withPackages (packages: lib.concatMap (one: one.extensions packages) database.databases);
 
-  script = pkgs.writeShellApplication {
+  script = import ../../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "slipway-pg-upgrade";
     runtimeInputs = [
       pkgs.coreutils
