@@ -5,18 +5,24 @@
 mod common;
 
 use std::fs;
+use std::process::Command;
 
 use common::Base;
 use slipway_dev::run::Run;
 use slipway_dev::test::nix::check;
 
-/// What the stage says of a checkout that has nothing but tests of nix/lib, and is no git repository.
+/// What the stage says of a checkout that has nothing but tests of nix/lib, none of them added to git yet.
 async fn check_with(tests: &str) -> Result<(), String> {
     let base = Base::new();
     let checkout = tempfile::tempdir().unwrap();
     let folder = checkout.path().join("nix/lib/tests");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join("default.nix"), tests).unwrap();
+    let init = Command::new("git")
+        .args(["init", "--quiet"])
+        .current_dir(checkout.path())
+        .status();
+    assert!(init.unwrap().success());
     let run = Run::create(base.path()).unwrap();
     let outcome = check(&run, checkout.path()).await;
     run.close().await.unwrap();
