@@ -137,6 +137,19 @@ impl Server {
         }
         panic!("{path} is not {status}:\n{}", self.log());
     }
+
+    /// The log is written beside what the server answers, and may come after it.
+    #[track_caller]
+    pub(super) fn until_logged(&self, words: &str) {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(20) {
+            if self.log().contains(words) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("the log does not say `{words}`:\n{}", self.log());
+    }
 }
 
 impl Drop for Server {

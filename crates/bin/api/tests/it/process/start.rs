@@ -36,8 +36,7 @@ async fn a_schema_that_does_not_fit_is_refused_with_the_cure(pool: PgPool) {
     assert!(nothing.status.success(), "{nothing:?}");
     let server = newer.serve();
     server.until_ready();
-    let log = server.log();
-    assert!(log.contains("the schema is newer than this program"), "{log}");
+    server.until_logged("the schema is newer than this program");
     drop(server);
 
     // Newer, but without one that this program needs.
