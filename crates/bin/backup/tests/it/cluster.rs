@@ -285,6 +285,37 @@ impl Drop for Cluster {
     }
 }
 
+/// Turns the archive of a server on that was started with `archive_mode`: its folder is known only now.
+pub(crate) fn archive(cluster: &mut Cluster) {
+    let root = cluster.folder.path().to_owned();
+    for name in ["repository", "log", "lock"] {
+        cluster.make_folder(name);
+    }
+    let root = root.display();
+    let config = cluster.write(
+        "pgbackrest.conf",
+        &format!(
+            "[global]\nrepo1-path={root}/repository\nrepo1-retention-full=2\nlog-path={root}/log\nlock-path={root}/lock\n\
+             start-fast=y\ncompress-type=lz4\nprocess-max=2\n[main]\npg1-path={root}/data\npg1-socket-path={root}\n\
+             pg1-user=postgres\n"
+        ),
+    );
+    let command = format!(
+        "pgbackrest --config={} --stanza=main archive-push %p",
+        config.display()
+    );
+    cluster.sql(
+        "postgres",
+        &format!("ALTER SYSTEM SET archive_command = '{command}'"),
+    );
+    cluster.sql("postgres", "SELECT pg_reload_conf()");
+    cluster.config["wal"] = json!({
+        "config": config, "stanza": "main", "repository": format!("{root}/repository"),
+        "full_every_days": 7, "diff_every_days": 1, "archive_late_after_seconds": 60,
+        "times": { "timeout_seconds": 120, "late_after_seconds": 90000 }
+    });
+}
+
 /// What a program printed, for messages.
 pub(crate) fn text(output: &Output) -> String {
     format!(

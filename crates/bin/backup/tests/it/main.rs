@@ -9,6 +9,5 @@
 mod cluster;
 mod dump;
 mod exporter;
-mod measure;
 mod offsite;
 mod wal;

@@ -1,17 +1,25 @@
-//! How long it takes to come back, for docs/backup-and-restore.md:
-//! `cargo test -p slipway-backup --test it -- --ignored --nocapture measure`
+//! How long it takes to come back, for docs/backup-and-restore.md: `cargo bench -p slipway-backup`. It takes minutes, and 6 GB
+//! in /tmp.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "whoever starts it reads what it prints, and a step that fails must end it"
+)]
+
+#[expect(dead_code, reason = "shared with the tests, which use more of it")]
+#[path = "../tests/it/cluster.rs"]
+mod cluster;
 
 use std::time::Instant;
 
-use crate::cluster::{Cluster, postgres_bin};
-use crate::wal::archive;
+use cluster::{Cluster, archive, postgres_bin};
 
 /// Of pgbench; 64 are about 1 GB.
 const SCALE: &str = "64";
 
-#[test]
-#[ignore = "measures for minutes, and needs 6 GB in /tmp"]
-fn measure_recovery_times() {
+fn main() {
     let mut cluster = Cluster::start_with("archive_mode = on\nwal_level = replica\nmax_wal_size = 4GB");
     archive(&mut cluster);
     cluster.sql("postgres", "ALTER SYSTEM SET archive_command = 'true'");
@@ -23,7 +31,7 @@ fn measure_recovery_times() {
         .arg("shop")
         .output()
         .unwrap();
-    assert!(filled.status.success(), "{}", crate::cluster::text(&filled));
+    assert!(filled.status.success(), "{}", cluster::text(&filled));
     archive(&mut cluster);
     let size = cluster.sql("shop", "SELECT pg_size_pretty(pg_database_size('shop'))");
     println!(
