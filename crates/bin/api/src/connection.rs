@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use hyper::Request;
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
@@ -22,6 +23,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use crate::linger::Lingering;
 use crate::listen::Peer;
 
 /// The longest that a client may take to send a request's header.
@@ -48,11 +50,16 @@ pub(crate) async fn serve<S>(
     let activity = Arc::new(Activity::new(keepalive));
     let service = {
         let (activity, draining) = (Arc::clone(&activity), draining.clone());
-        service_fn(move |mut request: hyper::Request<Incoming>| {
+        service_fn(move |mut request: Request<Incoming>| {
             let (router, draining, busy) = (router.clone(), draining.clone(), activity.begin());
             request.extensions_mut().insert(peer);
+            let expects = request.headers().contains_key(header::EXPECT);
             async move {
-                let Ok(mut response) = router.oneshot(request.map(Body::new)).await;
+                let (head, body) = request.into_parts();
+                let body = Lingering::new(body);
+                let request = Request::from_parts(head, Body::new(body.clone()));
+                let Ok(mut response) = router.oneshot(request).await;
+                body.discard(expects).await;
                 drop(busy);
                 // A proxy that keeps connections must not send another request on this one.
                 if draining.is_cancelled() {
@@ -275,6 +282,31 @@ mod tests {
         let answer = ask(&mut connect(&draining)).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
         assert!(answer.contains("connection: close"), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_reaches_a_client_that_is_still_sending() {
+        let mut client = connect(&CancellationToken::new());
+        let body = vec![b' '; 1 << 20];
+        let header = format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n", body.len());
+        // Twice on one connection: nothing of the first body is taken for a request.
+        for _ in 0..2 {
+            client.write_all(header.as_bytes()).await.unwrap();
+            client.write_all(b"\r\n").await.unwrap();
+            client.write_all(&body).await.unwrap();
+            assert!(read_head(&mut client).await.starts_with("HTTP/1.1 405"));
+        }
+        client.write_all(header.as_bytes()).await.unwrap();
+        client.write_all(b"Expect: 100-continue\r\n\r\n").await.unwrap();
+        assert!(read_head(&mut client).await.starts_with("HTTP/1.1 405"));
+    }
+
+    async fn read_head(client: &mut DuplexStream) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(client.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
     }
 
     #[tokio::test]

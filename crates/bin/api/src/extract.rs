@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
@@ -18,9 +18,6 @@ use crate::error::{ApiError, MAX_BODY_BYTES, Result};
 
 /// The longest that a request may wait for news, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 30;
-/// Bytes of a body over the limit that are read and thrown away, so that a client that sends before it reads
-/// gets to see the answer and not a broken connection.
-const MAX_DISCARD_BYTES: usize = 32 * MAX_BODY_BYTES;
 
 /// A JSON body.
 #[derive(Debug)]
@@ -82,8 +79,7 @@ async fn read_body(request: Request) -> Result<Bytes> {
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
         .unwrap_or_default();
-    if announced > MAX_BODY_BYTES as u64 && request.headers().contains_key(EXPECT) {
-        // The client waits for a go-ahead before it sends anything.
+    if announced > MAX_BODY_BYTES as u64 {
         return Err(ApiError::TooLarge);
     }
     let mut body = request.into_body();
@@ -95,22 +91,11 @@ async fn read_body(request: Request) -> Result<Bytes> {
         })?;
         let Some(data) = frame.data_ref() else { continue };
         if kept.len() + data.len() > MAX_BODY_BYTES {
-            discard(body).await;
             return Err(ApiError::TooLarge);
         }
         kept.extend_from_slice(data);
     }
     Ok(kept.into())
-}
-
-async fn discard(mut body: Body) {
-    let mut left = MAX_DISCARD_BYTES;
-    while let Some(Ok(frame)) = body.frame().await {
-        left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
-        if left == 0 {
-            return;
-        }
-    }
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {

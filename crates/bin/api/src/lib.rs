@@ -25,6 +25,7 @@ pub mod failures;
 pub mod feed;
 pub mod health;
 mod healthcheck;
+mod linger;
 pub mod listen;
 mod observe;
 pub mod openapi;

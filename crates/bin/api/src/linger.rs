@@ -1,0 +1,153 @@
+//! Reads what a client still sends when its answer is known already.
+//!
+//! A request can be refused before its body has arrived: without a token, at a route that does not exist. A connection
+//! that is closed with bytes unread is reset, and the reset overtakes the answer ([RFC 9112, section 9.6]): the client
+//! sees a broken connection, and behind nginx a 502, in place of the refusal.
+//!
+//! [RFC 9112, section 9.6]: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Bytes;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Frame, SizeHint};
+use tokio::time::timeout;
+
+use crate::error::MAX_BODY_BYTES;
+
+/// The most that is read and thrown away, in bytes; who sends more may see a broken connection.
+const MAX_DISCARD_BYTES: usize = 32 * MAX_BODY_BYTES;
+/// The longest that a client may take to send it.
+const MAX_DISCARD_TIME: Duration = Duration::from_secs(10);
+
+/// A request's body that can still be read when its handler is done with it.
+#[derive(Debug)]
+pub(crate) struct Lingering<B>(Arc<Mutex<Read<B>>>);
+
+#[derive(Debug)]
+struct Read<B> {
+    body: B,
+    begun: bool,
+}
+
+impl<B> Clone for Lingering<B> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<B> Lingering<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    pub(crate) fn new(body: B) -> Self {
+        Self(Arc::new(Mutex::new(Read { body, begun: false })))
+    }
+
+    /// Reads on to the end, within bounds. A client that waits for a go-ahead (`Expect: 100-continue`) and got none sends
+    /// nothing that would have to be read.
+    pub(crate) async fn discard(mut self, expects: bool) {
+        if self.is_end_stream() || (expects && !self.lock().begun) {
+            return;
+        }
+        let rest = async {
+            let mut left = MAX_DISCARD_BYTES;
+            while left > 0
+                && let Some(Ok(frame)) = self.frame().await
+            {
+                left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            }
+        };
+        let _ = timeout(MAX_DISCARD_TIME, rest).await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Read<B>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<B> Body for Lingering<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let mut read = self.lock();
+        read.begun = true;
+        Pin::new(&mut read.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lock().body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.lock().body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// A body that goes on for ever, in frames of a MiB or not at all.
+    struct Endless {
+        frames: usize,
+        stalls: bool,
+    }
+
+    impl Body for Endless {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            if self.stalls {
+                return Poll::Pending;
+            }
+            self.frames += 1;
+            Poll::Ready(Some(Ok(Frame::data(vec![0; 1 << 20].into()))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_discarded_has_bounds() {
+        let body = Lingering::new(Endless {
+            frames: 0,
+            stalls: false,
+        });
+        body.clone().discard(false).await;
+        assert_eq!(body.lock().body.frames, MAX_DISCARD_BYTES >> 20);
+
+        let before = Instant::now();
+        Lingering::new(Endless {
+            frames: 0,
+            stalls: true,
+        })
+        .discard(false)
+        .await;
+        assert!(before.elapsed() >= MAX_DISCARD_TIME);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_go_ahead_gets_none() {
+        let body = Lingering::new(Full::new(Bytes::from_static(b"a body")));
+        body.clone().discard(true).await;
+        assert!(!body.is_end_stream(), "to read is to send the go-ahead");
+        body.clone().discard(false).await;
+        assert!(body.is_end_stream());
+    }
+}
