@@ -91,7 +91,7 @@ let
         times = times drill;
       };
       exporter.listen = "127.0.0.1:${toString stack.backup.exporter.port}";
-      units = lib.mapAttrs (kind: _: "${name}-backup-${kind}.service") (backup.kinds name stack);
+      units = lib.mapAttrs (kind: _: "${name}-backup-${kind}.service") (backup.kinds stack);
     };
 
   # With everything that it drives, so that it works from any shell.

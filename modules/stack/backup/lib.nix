@@ -4,7 +4,6 @@ let
   stacks = lib.filterAttrs (
     _: stack: stack.enable && stack.backup.enable
   ) config.services.slipway.stacks;
-  day = 24 * 60 * 60;
 in
 rec {
   inherit stacks;
@@ -20,69 +19,39 @@ rec {
 
   # The kinds of work that a stack's backups consist of: the schedule of each, its bounds and its account.
   kinds =
-    _: stack:
+    stack:
     let
-      inherit (stack.backup)
-        dump
-        pitr
-        offsite
-        verify
-        drill
-        ;
+      kind =
+        options: work:
+        {
+          enable = options.enable or true;
+          inherit (options) schedule timeoutSeconds lateAfterSeconds;
+          inherit user;
+        }
+        // work;
     in
-    lib.filterAttrs (_: kind: kind.enable) {
-      dump = {
-        enable = true;
+    lib.filterAttrs (_: work: work.enable) {
+      dump = kind stack.backup.dump {
         what = "dump";
         command = "now --kind dump";
-        inherit (dump) schedule timeoutSeconds lateAfterSeconds;
-        inherit user;
       };
-      wal-base = {
-        inherit (pitr)
-          enable
-          schedule
-          timeoutSeconds
-          lateAfterSeconds
-          ;
+      wal-base = kind stack.backup.pitr {
         what = "base backup";
         command = "now --kind wal-base";
         # Reads the server's own files.
         user = "postgres";
       };
-      offsite = {
-        inherit (offsite)
-          enable
-          schedule
-          timeoutSeconds
-          lateAfterSeconds
-          ;
+      offsite = kind stack.backup.offsite {
         what = "off-site copy";
         command = "now --kind offsite";
-        inherit user;
       };
-      verify = {
-        inherit (verify)
-          enable
-          schedule
-          timeoutSeconds
-          lateAfterSeconds
-          ;
+      verify = kind stack.backup.verify {
         what = "verification of what is kept";
         command = "verify";
-        inherit user;
       };
-      drill = {
-        inherit (drill)
-          enable
-          schedule
-          timeoutSeconds
-          lateAfterSeconds
-          ;
+      drill = kind stack.backup.drill {
         what = "restore drill";
         command = "drill";
-        inherit user;
       };
     };
-  inherit day;
 }

@@ -2,7 +2,7 @@
 { lib, ... }:
 let
   inherit (lib) mkOption types;
-  day = 24 * 60 * 60;
+  timed = import ./timed.nix { inherit lib; };
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
   keep =
     what: default:
@@ -66,24 +66,6 @@ let
           example = [ "/var/lib/shop/uploads" ];
           description = "More folders to copy, which `slipway-backup` must be able to read.";
         };
-        schedule = mkOption {
-          type = types.str;
-          default = "hourly";
-          example = "*-*-* 04:00:00";
-          description = "When a copy is made, as systemd's OnCalendar takes it. A lost site costs what came after the last one.";
-        };
-        timeoutSeconds = mkOption {
-          type = types.ints.between 60 (7 * day);
-          default = day;
-          example = 6 * 60 * 60;
-          description = "Seconds until a copy is ended and counts as failed. The first one takes longest.";
-        };
-        lateAfterSeconds = mkOption {
-          type = types.ints.between 60 (90 * day);
-          default = 6 * 60 * 60;
-          example = 36 * 60 * 60;
-          description = "Age in seconds from which the last copy counts as late.";
-        };
         readPercent = mkOption {
           type = types.ints.between 0 100;
           default = 5;
@@ -96,6 +78,14 @@ let
           weekly = keep "weekly" 8;
           monthly = keep "monthly" 12;
         };
+      }
+      // timed {
+        work = "a copy is made";
+        schedule = "hourly";
+        scheduleNote = "A lost site costs what came after the last one.";
+        timeoutSeconds = 24 * 60 * 60;
+        timeoutNote = "The first copy takes longest.";
+        lateAfterSeconds = 6 * 60 * 60;
       };
     };
 in

@@ -8,33 +8,7 @@ let
   contract = import ../../../nix/contract.nix;
   day = 24 * 60 * 60;
 
-  timed =
-    {
-      what,
-      schedule,
-      timeoutSeconds,
-      lateAfterSeconds,
-    }:
-    {
-      schedule = mkOption {
-        type = types.str;
-        default = schedule;
-        example = "*-*-* 01:30:00";
-        description = "When ${what}, as systemd's OnCalendar takes it, spread by up to 10 minutes. What the host slept through is done when it is back.";
-      };
-      timeoutSeconds = mkOption {
-        type = types.ints.between 60 (7 * day);
-        default = timeoutSeconds;
-        example = 6 * 60 * 60;
-        description = "Seconds until a run is ended and counts as failed.";
-      };
-      lateAfterSeconds = mkOption {
-        type = types.ints.between 60 (90 * day);
-        default = lateAfterSeconds;
-        example = 3 * day;
-        description = "Age in seconds from which the last good run counts as late, in `slipway-backup status` and in the metrics. More than the schedule's step and a run together.";
-      };
-    };
+  timed = import ./timed.nix { inherit lib; };
 
   options =
     { config, name, ... }:
@@ -62,7 +36,7 @@ let
           };
         }
         // timed {
-          what = "a dump is made";
+          work = "a dump is made";
           schedule = "*-*-* 02:15:00";
           timeoutSeconds = 4 * 60 * 60;
           lateAfterSeconds = 36 * 60 * 60;
@@ -130,7 +104,7 @@ let
           };
         }
         // timed {
-          what = "a base backup is made";
+          work = "a base backup is made";
           schedule = "*-*-* 03:30:00";
           timeoutSeconds = 12 * 60 * 60;
           lateAfterSeconds = 36 * 60 * 60;
@@ -144,7 +118,7 @@ let
           };
         }
         // timed {
-          what = "all is read";
+          work = "all is read";
           schedule = "Sat *-*-* 04:30:00";
           timeoutSeconds = 12 * 60 * 60;
           lateAfterSeconds = 8 * day;
@@ -170,7 +144,7 @@ let
           };
         }
         // timed {
-          what = "a drill is held";
+          work = "a drill is held";
           schedule = "Sun *-*-* 05:30:00";
           timeoutSeconds = 6 * 60 * 60;
           lateAfterSeconds = 8 * day;

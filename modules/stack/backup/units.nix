@@ -101,7 +101,7 @@ let
   prepare =
     name: stack:
     let
-      base = service name stack "wal-base" (backup.kinds name stack).wal-base;
+      base = service name stack "wal-base" (backup.kinds stack).wal-base;
     in
     lib.recursiveUpdate base {
       description = "${name}: stanza and first base backup";
@@ -120,7 +120,7 @@ let
     lib.concatMapAttrs (
       name: stack:
       lib.mapAttrs' (kind: work: lib.nameValuePair "${name}-backup-${kind}" (make name stack kind work)) (
-        backup.kinds name stack
+        backup.kinds stack
       )
     ) stacks;
 in

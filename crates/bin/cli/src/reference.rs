@@ -41,9 +41,9 @@ refused, so that no check is left out in silence:
   "caFile": null,
   "api": {
     "sockets": ["/run/slipway/shop/api-1.sock"],
-    "metrics": ["http://127.0.0.1:9100/metrics"]
+    "metrics": ["http://127.0.0.1:9200/metrics"]
   },
-  "worker": { "metrics": ["http://127.0.0.1:9110/metrics"] },
+  "worker": { "metrics": ["http://127.0.0.1:9264/metrics"] },
   "backup": { "statusUrl": "http://127.0.0.1:9103/status" },
   "units": ["shop-api-1.service", "shop-worker-1.service"]
 }
