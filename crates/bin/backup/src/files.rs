@@ -1,66 +1,40 @@
-//! Files that are whole or not there, whatever moment the power goes.
+//! Files and the room for them, with failures that name the file.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
+use slipway_durable::BY_UMASK;
+pub(crate) use slipway_durable::PARTIAL;
 
 use crate::failure::{Failure, Result, io};
 
-/// What unfinished files end in; whoever holds the lock may remove them.
-pub(crate) const PARTIAL: &str = ".partial";
-
-/// Where a file is written before it is renamed to `path`.
+/// Where a long file is written before [`commit`] gives it its name.
 pub(crate) fn partial(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(PARTIAL);
     PathBuf::from(name)
 }
 
-/// Puts `content` at `path`: a reader sees the old file or the new one, also after a power cut.
+/// Puts `content` at `path`, whole. Two accounts share the state: the umask says who may read it.
 pub(crate) fn write(path: &Path, content: &[u8]) -> Result<()> {
-    let temporary = partial(path);
-    let written = (|| {
-        let mut file = File::create(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()
-    })();
-    if let Err(error) = written {
-        let _ = fs::remove_file(&temporary);
-        return Err(io("write", &temporary)(error));
-    }
-    commit(&temporary, path)
+    slipway_durable::write(path, content, BY_UMASK).map_err(io("write", path))
 }
 
 /// Renames a finished file into place, durably.
 pub(crate) fn commit(from: &Path, to: &Path) -> Result<()> {
-    File::open(from)
-        .and_then(|file| file.sync_all())
-        .map_err(io("flush", from))?;
-    fs::rename(from, to).map_err(io("rename", from))?;
-    sync_folder(to)
+    slipway_durable::rename(from, to).map_err(io("rename", from))
 }
 
 /// Makes the names in the folder of `path` durable.
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(io("flush", folder))
+    slipway_durable::sync_parent(path).map_err(io("flush the folder of", path))
 }
 
 /// Removes a file or a folder with all that is in it; one that is not there is fine.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    let removed = match path.symlink_metadata() {
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path)(error)),
-        _ => Ok(()),
-    }
+    slipway_durable::remove(path).map_err(io("remove", path))
 }
 
 /// Makes a folder and those above it.
@@ -111,13 +85,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_written_file_is_whole_and_leaves_nothing_beside_it() {
+    fn a_file_is_digested_with_its_length() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state.json");
-        write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         let (hash, size) = digest(&path).unwrap();
         assert_eq!(size, 3);
         assert_eq!(

@@ -10,7 +10,6 @@ use slipway_domain::TokenId;
 use slipway_wire::access::TokenSecret;
 
 use crate::Failure;
-use crate::files::{PrivateFile, private_folder};
 
 /// The content of `config.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -66,13 +65,13 @@ pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, Failure> {
 
 /// A login about to be kept.
 #[derive(Debug)]
-pub struct Pending(PrivateFile, PathBuf);
+pub struct Pending(slipway_durable::Pending, PathBuf);
 
 /// Makes sure that a login can be kept, before there is one.
 pub fn prepare(path: &Path) -> Result<Pending, Failure> {
     let folder = path.parent().unwrap_or(Path::new("/"));
-    private_folder(folder)
-        .and_then(|()| PrivateFile::prepare(path))
+    slipway_durable::private_folder(folder)
+        .and_then(|()| slipway_durable::Pending::create(path, slipway_durable::PRIVATE))
         .map(|file| Pending(file, path.to_owned()))
         .map_err(|error| Failure::io(format_args!("cannot write {}", path.display()), &error))
 }
@@ -83,7 +82,7 @@ impl Pending {
         let json = serde_json::to_string_pretty(stored)
             .map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
         self.0
-            .commit(&(json + "\n"))
+            .commit((json + "\n").as_bytes())
             .map_err(|error| Failure::io(format_args!("cannot write {}", self.1.display()), &error))
     }
 }

@@ -32,7 +32,6 @@ pub mod runner;
 pub mod testing;
 
 mod failpoint;
-mod files;
 mod program;
 mod text;
 

@@ -226,7 +226,9 @@ impl Cluster {
 
     /// `slipway-backup` with this configuration, not yet started.
     pub(crate) fn backup_command(&self, arguments: &[&str]) -> Command {
-        let config = self.write("config.json", &self.config.to_string());
+        let config = self.path("config.json");
+        // One that runs already may be reading it.
+        slipway_durable::write(&config, self.config.to_string().as_bytes(), 0o644).unwrap();
         let mut command = self.command(&self.program);
         command.arg("--config").arg(config).args(arguments);
         command

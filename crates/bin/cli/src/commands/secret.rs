@@ -7,10 +7,9 @@ use slipway_domain::TokenId;
 use slipway_wire::access::{TokenCreated, TokenSecret};
 
 use crate::Failure;
-use crate::files::PrivateFile;
 
 /// Where a new token goes, made ready before there is one.
-pub(super) struct Sink(Option<(PrivateFile, PathBuf)>);
+pub(super) struct Sink(Option<(slipway_durable::Pending, PathBuf)>);
 
 /// A token that was made, as `--json` shows it.
 #[derive(Serialize)]
@@ -27,7 +26,7 @@ impl Sink {
     /// Prepares the file if one was asked for, so that a token is not made and then lost.
     pub(super) fn prepare(file: Option<&Path>) -> Result<Self, Failure> {
         let prepared = file.map(|path| {
-            PrivateFile::prepare(path)
+            slipway_durable::Pending::create(path, slipway_durable::PRIVATE)
                 .map(|file| (file, path.to_owned()))
                 .map_err(|error| {
                     Failure::usage(format!("cannot write the token to {}: {error}", path.display()))
@@ -46,13 +45,14 @@ impl Sink {
         let (token, token_file) = match self.0 {
             None => (Some(token), None),
             Some((file, path)) => {
-                file.commit(&format!("{}\n", token.expose())).map_err(|error| {
-                    Failure::internal(format!(
-                        "the token {id} was made but cannot be written to {}: {error}",
-                        path.display()
-                    ))
-                    .help("make another one")
-                })?;
+                file.commit(format!("{}\n", token.expose()).as_bytes())
+                    .map_err(|error| {
+                        Failure::internal(format!(
+                            "the token {id} was made but cannot be written to {}: {error}",
+                            path.display()
+                        ))
+                        .help("make another one")
+                    })?;
                 (None, Some(path))
             }
         };

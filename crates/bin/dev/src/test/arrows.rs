@@ -6,15 +6,16 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 /// Direct arrows. A crate may also use what its arrows lead to: who has the store has the domain.
-const ARROWS: [(&str, &[&str]); 15] = [
+const ARROWS: [(&str, &[&str]); 16] = [
     ("slipway-domain", &[]),
+    ("slipway-durable", &[]),
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &[]),
     ("slipway-telemetry", &["slipway-settings"]),
     ("slipway-store", &["slipway-domain", "slipway-settings"]),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
     ("slipway-client", &["slipway-wire"]),
-    ("slipway-host", &["slipway-domain"]),
+    ("slipway-host", &["slipway-domain", "slipway-durable"]),
     (
         "slipway-testkit",
         &[
@@ -44,8 +45,8 @@ const ARROWS: [(&str, &[&str]); 15] = [
         &["slipway-host", "slipway-client", "slipway-telemetry"],
     ),
     // Works for any stack's database, so nothing of the control plane.
-    ("slipway-backup", &["slipway-telemetry"]),
-    ("slipway", &["slipway-client"]),
+    ("slipway-backup", &["slipway-telemetry", "slipway-durable"]),
+    ("slipway", &["slipway-client", "slipway-durable"]),
     ("slipway-dev", &["slipway-client"]),
 ];
 

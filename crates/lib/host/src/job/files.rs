@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use slipway_domain::AttemptId;
 
 use super::{Exit, JobId, JobKind};
-use crate::files;
 use crate::process::ProcessId;
+use slipway_durable::PRIVATE;
 
 /// How a job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl JobFiles {
     /// The jobs of this state folder; makes the folder when it is not there.
     pub fn open(state_dir: &Path) -> io::Result<Self> {
         let dir = state_dir.join("jobs");
-        files::private_dir(&dir)?;
+        slipway_durable::private_folder(&dir)?;
         Ok(Self { dir })
     }
 
@@ -58,7 +58,7 @@ impl JobFiles {
     pub fn claim(&self, name: &str) -> io::Result<bool> {
         let own = ProcessId::own().ok_or_else(|| io::Error::other("cannot read /proc/self/stat"))?;
         let text = serde_json::to_vec(&own)?;
-        match files::create_exclusive(&self.file(name, "claim"), &text) {
+        match slipway_durable::write_new(&self.file(name, "claim"), &text, PRIVATE) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
             Err(error) => Err(error),
@@ -68,7 +68,7 @@ impl JobFiles {
     /// Makes sure that nothing is run under that name that was not begun by now.
     pub fn forbid(&self, name: &str) {
         if !self.file(name, "claim").exists() {
-            let _ = files::create_exclusive(&self.file(name, "claim"), b"null");
+            let _ = slipway_durable::write_new(&self.file(name, "claim"), b"null", PRIVATE);
         }
     }
 
@@ -88,7 +88,7 @@ impl JobFiles {
     pub fn note_child(&self, name: &str, pid: u32) {
         let child = i32::try_from(pid).ok().and_then(ProcessId::of);
         if let Some(text) = child.and_then(|child| serde_json::to_vec(&child).ok()) {
-            let _ = files::write_atomic(&self.file(name, "child"), &text);
+            let _ = slipway_durable::write(&self.file(name, "child"), &text, PRIVATE);
         }
     }
 
@@ -100,7 +100,7 @@ impl JobFiles {
 
     /// Writes how the job ended.
     pub fn record(&self, name: &str, exit: &Exit) -> io::Result<()> {
-        files::write_atomic(&self.file(name, "exit"), &serde_json::to_vec(exit)?)
+        slipway_durable::write(&self.file(name, "exit"), &serde_json::to_vec(exit)?, PRIVATE)
     }
 
     /// How the job stands.

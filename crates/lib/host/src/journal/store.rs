@@ -9,7 +9,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 
 use super::{Journal, LockError, StateLock};
-use crate::files;
+use slipway_durable::PRIVATE;
 
 /// The form that this agent writes. Others are kept aside, not guessed at.
 const VERSION: u32 = 1;
@@ -73,7 +73,7 @@ impl JournalStore {
     /// Opens the state folder; makes it, root-only, when it is not there.
     pub fn open(dir: &Path) -> Result<Self, JournalError> {
         let store = Self { dir: dir.to_owned() };
-        files::private_dir(dir).map_err(|error| store.error("make the state folder", error))?;
+        slipway_durable::private_folder(dir).map_err(|error| store.error("make the state folder", error))?;
         Ok(store)
     }
 
@@ -147,10 +147,10 @@ impl JournalStore {
         })
         .map_err(|error| self.error("write the journal", io::Error::other(error)))?;
         let path = self.path();
-        let written = match files::write_atomic(&path, &text) {
-            Err(error) if files::is_full(&error) && fs::remove_file(self.reserve_path()).is_ok() => {
+        let written = match slipway_durable::write(&path, &text, PRIVATE) {
+            Err(error) if is_full(&error) && fs::remove_file(self.reserve_path()).is_ok() => {
                 tracing::warn!(dir = %self.dir.display(), "the disk is full: the journal's reserve is used");
-                files::write_atomic(&path, &text)
+                slipway_durable::write(&path, &text, PRIVATE)
             }
             other => other,
         };
@@ -213,12 +213,20 @@ impl JournalStore {
 
     fn error(&self, what: &'static str, source: io::Error) -> JournalError {
         let dir = self.dir.clone();
-        if files::is_full(&source) {
+        if is_full(&source) {
             JournalError::Full { dir }
         } else {
             JournalError::Io { what, dir, source }
         }
     }
+}
+
+/// Whether the error says that there is no room: a full disk or a quota.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
 }
 
 fn parse(text: &[u8]) -> Result<Journal, String> {

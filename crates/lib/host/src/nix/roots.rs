@@ -12,7 +12,6 @@ use std::path::PathBuf;
 use slipway_domain::{AttemptId, StorePath};
 
 use crate::config::HostConfig;
-use crate::files;
 
 /// The agent's own folder of roots.
 #[derive(Debug, Clone)]
@@ -34,18 +33,18 @@ impl Roots {
     /// Protects the attempt's closure.
     pub(crate) fn add(&self, attempt: AttemptId, closure: &StorePath) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        files::link_atomic(&self.closure_link(attempt), closure.as_path())
+        slipway_durable::link(&self.closure_link(attempt), closure.as_path())
     }
 
     /// Protects the attempt's prior.
     pub(crate) fn add_prior(&self, attempt: AttemptId, prior: &StorePath) -> io::Result<()> {
         fs::create_dir_all(&self.dir)?;
-        files::link_atomic(&self.dir.join(format!("{attempt}-prior")), prior.as_path())
+        slipway_durable::link(&self.dir.join(format!("{attempt}-prior")), prior.as_path())
     }
 
     /// Protects the attempt's closure no more.
     pub(crate) fn drop_closure(&self, attempt: AttemptId) {
-        let _ = files::remove(&self.closure_link(attempt));
+        let _ = slipway_durable::remove(&self.closure_link(attempt));
     }
 
     /// Keeps one link, the newest, for each of the closures, and removes our other links.
@@ -75,7 +74,7 @@ impl Roots {
         for (_, link, target) in links.into_iter().rev() {
             let wanted = keep.iter().any(|closure| closure.as_path() == target);
             if !(wanted && kept.insert(target)) {
-                files::remove(&link)?;
+                slipway_durable::remove(&link)?;
             }
         }
         Ok(())

@@ -1,0 +1,152 @@
+//! Files that are whole or not there, whatever moment the power goes.
+//!
+//! A new file gets its content under another name beside its own, is flushed, renamed, and its folder is flushed: a reader
+//! sees the old content or the new, and what was said to be written is there after a power cut. A process that is killed
+//! can leave a file that ends in [`PARTIAL`]; it means nothing and may be removed.
+
+mod pending;
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
+
+pub use pending::{PARTIAL, Pending};
+
+/// The mode of a file for its owner alone.
+pub const PRIVATE: u32 = 0o600;
+/// The mode of a file for whomever the process's umask lets in.
+pub const BY_UMASK: u32 = 0o666;
+
+/// Puts a file in place whole, instead of one that may be there. The umask takes rights away from `mode`.
+pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    Pending::create(path, mode)?.commit(content)
+}
+
+/// Puts a file in place whole, unless one is there already: then it fails with `AlreadyExists`.
+pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
+    Pending::create(path, mode)?.commit_new(content)
+}
+
+/// Gives a finished file its name.
+pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    File::open(from)?.sync_all()?;
+    fs::rename(from, to)?;
+    sync_parent(to)
+}
+
+/// Makes `link` point to `target`, in one step also when it exists.
+pub fn link(link: &Path, target: &Path) -> io::Result<()> {
+    if fs::read_link(link).is_ok_and(|now| now == target) {
+        return Ok(());
+    }
+    let temporary = pending::beside(link)?;
+    let _ = fs::remove_file(&temporary);
+    symlink(target, &temporary)?;
+    fs::rename(&temporary, link)?;
+    sync_parent(link)
+}
+
+/// Removes a file, or a folder with all that is in it; one that is not there is no error.
+pub fn remove(path: &Path) -> io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Makes renames, links and removals in the folder of `path` last.
+pub fn sync_parent(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+/// Makes the folder for the owner alone (0700), and those above it; takes others' rights away from one that is there.
+///
+/// Fails when it belongs to somebody else: whoever owns it could swap the files in it.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let meta = fs::metadata(folder)?;
+    if meta.uid() != rustix::process::geteuid().as_raw() {
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "{} belongs to uid {}; give it to the user who runs this, or name another folder",
+                folder.display(),
+                meta.uid()
+            ),
+        ));
+    }
+    if meta.permissions().mode() & 0o077 != 0 {
+        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn files_and_folders_are_for_the_owner_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let private = dir.path().join("a/b");
+        fs::create_dir_all(&private).unwrap();
+        fs::set_permissions(&private, fs::Permissions::from_mode(0o755)).unwrap();
+        private_folder(&private).unwrap();
+        let file = private.join("f");
+        fs::write(&file, "old").unwrap();
+        write(&file, b"new", PRIVATE).unwrap();
+        assert_eq!((mode(&private), mode(&file)), (0o700, 0o600));
+    }
+
+    #[test]
+    fn a_written_file_is_whole_and_leaves_nothing_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.json");
+        write(&path, b"one", BY_UMASK).unwrap();
+        write(&path, b"two", BY_UMASK).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn exclusive_creation_has_one_winner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("claim");
+        write_new(&path, b"first", PRIVATE).unwrap();
+        let error = write_new(&path, b"second", PRIVATE).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_is_replaced_in_one_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("l");
+        link(&path, Path::new("/a")).unwrap();
+        link(&path, Path::new("/b")).unwrap();
+        assert_eq!(fs::read_link(&path).unwrap(), Path::new("/b"));
+    }
+
+    #[test]
+    fn what_is_removed_may_be_a_folder_or_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("f"), "").unwrap();
+        remove(&folder).unwrap();
+        remove(&folder).unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
