@@ -221,6 +221,7 @@ fn only_one_dumps_at_a_time_and_old_ones_go() {
         manifest[field] = json!("2020-01-01T00:00:00Z");
     }
     cluster.write(&format!("dumps/{old}.json"), &manifest.to_string());
+    assert!(cluster.list().to_string().contains("2020-01-01"));
 
     let runs: Vec<_> = (0..3)
         .map(|_| {
