@@ -148,6 +148,17 @@ in
     };
   }
   {
+    name = "a server that fails is started again for as long as it takes";
+    got = {
+      inherit (config.systemd.services.postgresql.serviceConfig) Restart;
+      inherit (config.systemd.services.postgresql.unitConfig) StartLimitIntervalSec;
+    };
+    want = {
+      Restart = "always";
+      StartLimitIntervalSec = 0;
+    };
+  }
+  {
     name = "a stack's own settings win";
     got =
       (host (with' {

@@ -1,10 +1,21 @@
 # The server: socket only unless a stack asks for the network, checksums on, statements counted.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
 let
   database = import ./lib.nix { inherit config lib; };
   inherit (database) databases;
   inherit (lib.head databases) package;
   major = lib.toInt (lib.versions.major package.version);
+
+  # Since 25.11 the server wants a target that requires it. So systemd starts one that failed again at once instead of
+  # after RestartSec, several times a second.
+  pause = pkgs.writeShellScript "slipway-database-pause" ''
+    [ "$SERVICE_RESULT" = success ] || exec ${pkgs.coreutils}/bin/sleep 2
+  '';
 in
 {
   config = lib.mkIf (databases != [ ]) {
@@ -53,11 +64,16 @@ in
         ++ map (one: lib.mapAttrs (_: lib.mkOverride 90) one.settings) databases
       );
     };
-    systemd.services.postgresql.serviceConfig = {
-      Restart = lib.mkDefault "always";
-      RestartSec = lib.mkDefault 2;
-      # When memory runs out, a process of the stack goes before the data's keeper.
-      OOMScoreAdjust = lib.mkDefault (-500);
+    systemd.services.postgresql = {
+      # NixOS allows five starts in ten minutes, those of switches and of people among them; then the server stays dead.
+      unitConfig.StartLimitIntervalSec = lib.mkForce 0;
+      serviceConfig = {
+        Restart = lib.mkDefault "always";
+        RestartSec = lib.mkDefault 2;
+        ExecStopPost = lib.mkIf (config.systemd.targets ? postgresql) [ "${pause}" ];
+        # When memory runs out, a process of the stack goes before the data's keeper.
+        OOMScoreAdjust = lib.mkDefault (-500);
+      };
     };
   };
 }
