@@ -31,6 +31,7 @@
         "x86_64-linux"
         "aarch64-linux"
       ];
+      # x86_64 as long as nixpkgs has it: 26.05 is the last that does.
       darwin = [
         "x86_64-darwin"
         "aarch64-darwin"

@@ -6,5 +6,5 @@
     device = "/dev/disk/by-label/nixos";
     fsType = "ext4";
   };
-  system.stateVersion = lib.mkDefault "25.05";
+  system.stateVersion = lib.mkDefault "26.05";
 }
