@@ -25,6 +25,8 @@ in
 
       # Replicas come and go: their addresses are asked for anew.
       resolver 127.0.0.11 valid=1s ipv6=off;
+      # Also how long nginx waits after a name server's failure before it asks again.
+      resolver_timeout 1s;
       ${at 4 (
         nginx.upstream {
           name = "api";
