@@ -35,6 +35,12 @@ in
         }
       )}
 
+      # Whether no replica has seen anything of the request: no connection was made.
+      map $upstream_connect_time $unsent {
+          default "";
+          "~^[-,: ]+$" 1;
+      }
+
       server {
           listen ${toString ports.proxyHttp} default_server;
           location / { return 308 https://$host$request_uri; }
@@ -62,6 +68,13 @@ in
           proxy_next_upstream error timeout http_502 http_503;
           proxy_next_upstream_tries 3;
           location / { proxy_pass http://api; }
+          # nginx gives a request up when the addresses change while it waits for one that is gone. It is tried once more,
+          # with those of now.
+          error_page 502 = @again;
+          location @again {
+              if ($unsent = "") { return 502; }
+              proxy_pass http://api;
+          }
           # A 503 here is an answer (a dependency is down), not a reason to ask another replica.
           location ${paths.monitoring} {
               proxy_pass http://api;
