@@ -34,6 +34,7 @@ let
       '';
     };
     cachePassword = one "shop-redis" "For `cache.passwordFile`. A changed one restarts the stack's Redis, or the tunnel to it, and rolls the replicas.";
+    databasePassword = one "shop-database" "For `database.passwordFile`. A changed one becomes the role's, and rolls the replicas.";
     tls.certificate = one "shop-certificate" "For `proxy.tls.certificate`. A changed one reloads nginx.";
     tls.key = one "shop-certificate-key" "For `proxy.tls.key`. A changed one reloads nginx.";
     upstreamTls.certificate = one "edge-certificate" "For `proxy.upstream.tls.certificate`. A changed one reloads nginx.";
@@ -117,6 +118,10 @@ let
             names.roll
           ];
         };
+        "${name}-database-password" = {
+          file = given.databasePassword;
+          restartUnits = [ names.roll ];
+        };
         "${name}-tls-certificate" = forNginx given.tls.certificate;
         "${name}-tls-key" = forNginx given.tls.key;
         "${name}-upstream-certificate" = forNginx given.upstreamTls.certificate;
@@ -128,6 +133,9 @@ let
   stackConfig = name: given: {
     secrets = lib.mapAttrs (secret: _: path "${name}-${secret}") given.secrets;
     cache = lib.mkIf (given.cachePassword != null) { passwordFile = path "${name}-cache-password"; };
+    database = lib.mkIf (given.databasePassword != null) {
+      passwordFile = path "${name}-database-password";
+    };
     proxy = {
       tls = {
         certificate = lib.mkIf (given.tls.certificate != null) (path "${name}-tls-certificate");

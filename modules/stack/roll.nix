@@ -28,9 +28,12 @@ let
       names = namesOf name stack;
       file = service: config.systemd.units."${service}.service".unit;
       line = role: service: "${role} ${service} ${file service}";
+      # The role's password changes with its file, like every other secret.
+      withPassword = stack.database.enable && stack.database.passwordFile != null;
       plan = pkgs.writeText "${name}-roll" (
         lib.concatLines (
-          lib.optional stack.migrations.enable (line "migrate" names.migrate)
+          lib.optional withPassword (line "database" "${name}-database")
+          ++ lib.optional stack.migrations.enable (line "migrate" names.migrate)
           ++ map (line "api") names.api
           ++ map (line "worker") names.worker
         )
@@ -53,7 +56,9 @@ let
       environment = {
         ROLL_STACK = name;
         ROLL_TRIALS = toString trials;
-        ROLL_SECRETS = toString (lib.attrValues stack.secrets);
+        ROLL_SECRETS = toString (
+          lib.unique (lib.attrValues stack.secrets ++ lib.optional withPassword stack.database.passwordFile)
+        );
         ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");
         ROLL_SOCKET_OWNER = "${stack.user}:${stack.api.socketGroup}";
       };

@@ -61,7 +61,7 @@ give_up() {
   local why="$2; see: journalctl --unit $unit"
   echo "$why" >&2
   systemctl status --no-pager --lines 5 "$unit" >&2 || true
-  printf '%s\n' "$loaded" "$why" >"$state/failed"
+  printf '%s\n' "$loaded $secrets" "$why" >"$state/failed"
   exit 1
 }
 
@@ -90,10 +90,11 @@ try() {
 loaded=$(systemctl show --value --property UnitsLoadTimestampMonotonic)
 secrets=$(digest)
 
-# A switch first restarts this unit and then starts the target that wants it: once is enough to know.
+# A switch first restarts this unit and then starts the target that wants it: once is enough to know, unless a secret was
+# mended in between.
 if [ -e "$state/failed" ]; then
   { read -r since && read -r why; } <"$state/failed"
-  if [ "$since" = "$loaded" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
+  if [ "$since" = "$loaded $secrets" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
     echo "$why" >&2
     exit 1
   fi
@@ -101,7 +102,8 @@ if [ -e "$state/failed" ]; then
 fi
 
 while read -r role unit file; do
-  if [ "$role" = migrate ] && stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi
+  case $role in database | migrate) ;; *) continue ;; esac
+  if stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi
 done <"$plan"
 
 for role in api worker; do

@@ -61,7 +61,8 @@ let
           example = "scram";
           description = ''
             How the role proves itself on the Unix socket: `peer`, by the account of the process, without a password; or
-            `scram`, by the password of `database.passwordFile`. Over the network it always is scram.
+            `scram`, by the password of `database.passwordFile`. Over the network it always is scram. Changing it on a stack
+            that runs interrupts it: until a replica is restarted, it cannot open connections.
           '';
         };
         passwordFile = mkOption {
@@ -70,7 +71,8 @@ let
           example = "/run/agenix/shop-database-password";
           description = ''
             A file outside the Nix store with the role's password, for `scram` and for hosts that connect over the network.
-            Changing it takes effect when `<stack>-database.service` runs again.
+            `<stack>-roll.service` gives the role a changed one and then restarts the replicas; until its turn, a replica
+            cannot open new connections.
           '';
         };
         urlFile = mkOption {

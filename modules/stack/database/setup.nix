@@ -8,6 +8,7 @@
 let
   database = import ./lib.nix { inherit config lib; };
   hardening = import ../../../nix/lib/hardening.nix;
+  namesOf = import ../names.nix { inherit lib; };
 
   # psql quotes what stands in variables; nothing is pasted into statements.
   statements = pkgs.writeText "slipway-database-setup.sql" ''
@@ -32,10 +33,16 @@ let
     GRANT pg_read_all_data, pg_monitor TO "slipway-backup";
     GRANT CONNECT ON DATABASE :"name" TO "slipway-backup";
   '';
-  # Over standard input, so that it is on no command line; logging is off, so that it is in no log.
-  passwordStatements = ''
+  # Over standard input, so that it is on no command line; nothing is logged or counted, so that it is in no log and not
+  # among the statements that pg_stat_statements shows.
+  passwordStatements = name: stack: ''
+    if [ -z "$(cat "$CREDENTIALS_DIRECTORY/password")" ]; then
+      echo "services.slipway.stacks.${name}.database.passwordFile: ${stack.database.passwordFile} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
+      exit 1
+    fi
     psql --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role="$role" <<SQL
     SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1;
+    SET pg_stat_statements.track = 'none';
     \set password \`cat "\$CREDENTIALS_DIRECTORY/password"\`
     ALTER ROLE :"role" PASSWORD :'password';
     SQL
@@ -45,7 +52,8 @@ let
     description = "${name}: role and database";
     after = database.units;
     requires = [ "postgresql.service" ];
-    # The server's start alone does not run it again; a new password or name does, through the unit's text.
+    # The server's start alone does not run it again; a new name does, through the unit's text, and a new password through
+    # the roll, before it restarts the processes that have it.
     wantedBy = [ "multi-user.target" ];
     path = [ config.services.postgresql.finalPackage ];
     script = ''
@@ -58,7 +66,7 @@ let
     + lib.optionalString (stack.backup.enable or false) ''
       psql --dbname=postgres --no-psqlrc --quiet --set=name="$name" --file=${backupStatements}
     ''
-    + lib.optionalString (stack.database.passwordFile != null) passwordStatements;
+    + lib.optionalString (stack.database.passwordFile != null) (passwordStatements name stack);
     serviceConfig = hardening { } // {
       Type = "oneshot";
       RemainAfterExit = true;
