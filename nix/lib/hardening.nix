@@ -33,7 +33,8 @@ in
 
   # Privileges.
   NoNewPrivileges = true;
-  CapabilityBoundingSet = if root then capabilities else "";
+  # An empty list would be no line at all, and leave every capability.
+  CapabilityBoundingSet = if root && capabilities != [ ] then capabilities else "";
   AmbientCapabilities = "";
   # Root inside such a namespace would not be root outside.
   PrivateUsers = !root;
