@@ -38,7 +38,9 @@ let
       pkgs.statix
       pkgs.deadnix
       agenix.packages.${system}.default
-    ];
+    ]
+    # `./dev test` has it judge the units that the modules make.
+    ++ lib.optional pkgs.stdenv.hostPlatform.isLinux pkgs.systemd;
   };
 
   options = import ./options-doc.nix {
@@ -48,7 +50,10 @@ let
       self.nixosModules.agenix
     ];
   };
-  containers = import ./containers { inherit pkgs options; };
+  containers = import ./containers {
+    inherit pkgs options;
+    snapshots = import ../tests/eval/snapshots { inherit pkgs; };
+  };
   docs = import ./docs.nix { inherit pkgs workspace; };
   formatter = pkgs.nixfmt-tree;
 
@@ -82,7 +87,7 @@ in
     migrate = app "${pkgs.writeShellScript "slipway-migrate" ''
       exec ${packages.slipway-api}/bin/slipway-api migrate "$@"
     ''}" "Apply the migrations that the database of the settings lacks";
-    render = app (lib.getExe containers.render) "Write deploy/ anew from nix/contract.nix, and docs/options.md from modules/";
+    render = app (lib.getExe containers.render) "Write what is committed as rendered anew: deploy/ from nix/contract.nix, docs/options.md and tests/eval/snapshots/ from modules/";
   };
   checks =
     workspace.checks

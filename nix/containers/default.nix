@@ -1,5 +1,9 @@
-# packages.compose and packages.kubernetes, and the program that writes the committed copies.
-{ pkgs, options }:
+# packages.compose and packages.kubernetes, and the program that writes these and all else that is committed as rendered.
+{
+  pkgs,
+  options,
+  snapshots,
+}:
 let
   inherit (pkgs) lib;
   files = import ./files.nix;
@@ -20,7 +24,10 @@ rec {
   kubernetes = folder "kubernetes";
   render = pkgs.writeShellApplication {
     name = "render";
-    runtimeInputs = [ pkgs.coreutils ];
+    runtimeInputs = [
+      pkgs.coreutils
+      pkgs.findutils
+    ];
     text = ''
       [ -e flake.nix ] || { echo "run it at the root of the checkout" >&2; exit 1; }
       for name in compose kubernetes; do
@@ -29,6 +36,8 @@ rec {
       install -m 0644 ${compose}/* deploy/compose/
       install -m 0644 ${kubernetes}/* deploy/kubernetes/
       install -m 0644 ${options.rendered} docs/options.md
+      find tests/eval/snapshots -type f ! -name '*.nix' -delete
+      cp -rL --no-preserve=mode ${snapshots}/. tests/eval/snapshots/
     '';
   };
 }

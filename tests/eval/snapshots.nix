@@ -1,5 +1,6 @@
 # Configurations of other programs as the modules write them, compared with copies that were reviewed. A change that is
-# meant is written into snapshots/ as snapshots/default.nix says.
+# meant is written into snapshots/ as snapshots/default.nix says. `./dev test` gives the same copies to those programs
+# (crates/bin/dev/tests/generated).
 {
   host,
   stack,
@@ -8,7 +9,11 @@
 }:
 let
   texts = import ./snapshots/texts.nix { inherit host stack lib; };
-  committed = lib.filter (lib.hasSuffix ".conf") (lib.attrNames (builtins.readDir ./snapshots));
+  relative = file: lib.removePrefix "./" (lib.path.removePrefix ./snapshots file);
+  committed = lib.filter (name: !lib.hasSuffix ".nix" name) (
+    map relative (lib.filesystem.listFilesRecursive ./snapshots)
+  );
+  known = lib.attrNames texts;
   lines = lib.splitString "\n";
   # The first line that differs says more than two whole files.
   difference =
@@ -23,13 +28,19 @@ let
 in
 [
   {
-    name = "every snapshot has a text";
-    got = committed;
-    want = lib.attrNames texts;
+    name = "every snapshot has a text, and every text a snapshot";
+    got = {
+      stray = lib.subtractLists known committed;
+      missing = lib.subtractLists committed known;
+    };
+    want = {
+      stray = [ ];
+      missing = [ ];
+    };
   }
 ]
 ++ map (name: {
   name = "${name} as reviewed";
   got = difference name;
   want = "same";
-}) committed
+}) (lib.intersectLists committed known)

@@ -1,10 +1,10 @@
-# The snapshots as they should be now: nix-build tests/eval/snapshots -I nixpkgs=flake:nixpkgs && cp result/* tests/eval/snapshots/
-{
-  pkgs ? import <nixpkgs> { },
-}:
+# The snapshots as they should be now; `nix run .#render` writes them over the committed ones, for `git diff` to show.
+{ pkgs }:
 let
   inherit (import ../tools.nix { inherit pkgs; }) host stack lib;
 in
 pkgs.linkFarm "snapshots" (
-  lib.mapAttrs pkgs.writeText (import ./texts.nix { inherit host stack lib; })
+  lib.mapAttrs (name: pkgs.writeText (baseNameOf name)) (
+    import ./texts.nix { inherit host stack lib; }
+  )
 )

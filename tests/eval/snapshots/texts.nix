@@ -1,22 +1,59 @@
-# What is compared with the files of this folder, by name.
+# What is compared with the files of this folder, by name. A file of the store is @NAME@, whatever its hash and version.
 {
   host,
   stack,
   lib,
 }:
 let
+  normalise =
+    text:
+    lib.concatMapStrings (
+      part: if lib.isList part then "@${(builtins.parseDrvName (lib.head part)).name}@" else part
+    ) (builtins.split "${builtins.storeDir}/[0-9a-z]{32}-([A-Za-z0-9._+-]+)" text);
+
   locations = lib.mapAttrsToList (
     name: location:
     "location ${name} {\n${
       lib.optionalString (location.return != null) "return ${toString location.return};\n"
     }${location.extraConfig}\n}"
   );
+  # The server with what the module says of it; the rest of nginx.conf is NixOS' own.
   server =
     config: name:
     let
       vhost = config.services.nginx.virtualHosts.${name};
+      listeners =
+        map (one: "listen ${one.addr}:${toString one.port};") vhost.listen
+        ++ map (
+          address: "listen ${address}:443 ssl${lib.optionalString vhost.default " default_server"};"
+        ) vhost.listenAddresses;
+      certificate =
+        if vhost.enableACME then
+          [
+            "ssl_certificate /var/lib/acme/${name}/fullchain.pem;"
+            "ssl_certificate_key /var/lib/acme/${name}/key.pem;"
+          ]
+        else if vhost.rejectSSL then
+          [ "ssl_reject_handshake on;" ]
+        else
+          lib.optionals (vhost.listen == [ ]) [
+            "ssl_certificate ${vhost.sslCertificate};"
+            "ssl_certificate_key ${vhost.sslCertificateKey};"
+          ];
     in
-    lib.concatStringsSep "\n" ([ "# ${name}" ] ++ locations vhost.locations ++ [ vhost.extraConfig ]);
+    lib.concatStringsSep "\n" (
+      [
+        "server {"
+        "server_name ${toString ([ vhost.serverName ] ++ vhost.serverAliases)};"
+      ]
+      ++ listeners
+      ++ certificate
+      ++ locations vhost.locations
+      ++ [
+        vhost.extraConfig
+        "}"
+      ]
+    );
   nginx =
     config: names:
     lib.concatStringsSep "\n" ([ config.services.nginx.commonHttpConfig ] ++ map (server config) names)
@@ -32,7 +69,7 @@ let
       ) (removeAttrs config.services.redis.servers.shop.settings [ "dir" ])
     );
 
-  # As the module sets it: without files of the store, and NixOS' own lines.
+  # As the module sets it, without NixOS' own lines.
   postgres =
     config:
     lib.concatLines (
@@ -42,13 +79,14 @@ let
           "${name} = ${
             if lib.isBool value then
               lib.boolToString value
+            else if lib.isInt value || lib.isFloat value then
+              toString value
             else
-              lib.concatMapStringsSep "," toString (lib.toList value)
+              "'${lib.concatStringsSep "," (map normalise (lib.toList value))}'"
           }"
         )
         (
           removeAttrs (lib.filterAttrs (_: value: value != null) config.services.postgresql.settings) [
-            "archive_command"
             "hba_file"
             "ident_file"
             "log_destination"
@@ -140,3 +178,13 @@ in
   "redis.conf" = redis plain;
   "redis-network.conf" = redis networked;
 }
+// lib.mapAttrs' (name: lib.nameValuePair "units/${name}") (
+  import ./units.nix {
+    inherit
+      host
+      stack
+      lib
+      normalise
+      ;
+  }
+)
