@@ -39,7 +39,11 @@ impl Certificates {
         let key = KeyPair::generate().context("cannot generate a key")?;
         let mut server = params(vec!["localhost".to_owned(), "127.0.0.1".to_owned()], "localhost")?;
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // The other as well, for servers that ask their clients for one.
+        server.extended_key_usages = vec![
+            ExtendedKeyUsagePurpose::ServerAuth,
+            ExtendedKeyUsagePurpose::ClientAuth,
+        ];
         server.use_authority_key_identifier_extension = true;
         let server_pem = server
             .signed_by(&key, &issuer)
