@@ -4,7 +4,8 @@
 # measure.sh reproducible    builds every package and image a second time and compares the bits
 # measure.sh profiles        size and build time of the api under several release profiles; [TARGET] for another target
 # measure.sh static          size of the api as a static musl program, built by nixpkgs' pkgsStatic
-# Run it in a checkout; it needs Nix with flakes, git and jq; `profiles` needs cargo instead.
+# measure.sh throughput API… processor time that each of several builds of the api needs for a request
+# Run it in a checkout; it needs Nix with flakes, git and jq; `profiles` needs cargo instead, `throughput` wrk.
 set -euo pipefail
 
 system() { nix eval --raw --impure --expr builtins.currentSystem; }
@@ -107,10 +108,44 @@ static() {
   echo "static musl: $(mebibytes "$path/bin/slipway-api") MiB"
 }
 
+# The api answers that it lives without a database. Five rounds in turn, so that what else the machine does meets all alike.
+throughput() {
+  local port=18080 url api pid before requests
+  url=http://127.0.0.1:$port/api/v1/monitoring/live
+  ticks() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+  for _ in 1 2 3 4 5; do
+    for api in "$@"; do
+      env -i DATABASE_URL=postgres://nobody@127.0.0.1:1/none SECRET_KEY="$(printf '7f%.0s' {1..32})" \
+        ADMIN_PASSWORD=of-this-measurement LOG_LEVEL=error API_PORT=$port "$api" serve &
+      pid=$!
+      curl --silent --fail --output /dev/null --retry 50 --retry-delay 1 --retry-connrefused "$url"
+      wrk -t1 -c32 -d1s "$url" >/dev/null
+      before=$(ticks "$pid")
+      requests=$(wrk -t1 -c32 -d5s "$url" | awk '/requests in/ { print $1 }')
+      echo "$api $(($(ticks "$pid") - before)) $requests $(awk '/VmHWM/ { print $2 }' "/proc/$pid/status")"
+      kill "$pid"
+      wait "$pid"
+    done
+  done | awk -v hertz="$(getconf CLK_TCK)" '
+    !($1 in rounds) { order[++count] = $1 }
+    { rounds[$1]++; cost[$1, rounds[$1]] = $2 / hertz / $3 * 1e6; if ($4 > memory[$1]) memory[$1] = $4 }
+    END {
+      print "| api | µs of processor time a request, median | of the first | MiB of memory at most |\n|---|---|---|---|"
+      for (i = 1; i <= count; i++) {
+        n = rounds[order[i]]
+        for (a = 1; a <= n; a++) for (b = a + 1; b <= n; b++)
+          if (cost[order[i], b] < cost[order[i], a]) { t = cost[order[i], a]; cost[order[i], a] = cost[order[i], b]; cost[order[i], b] = t }
+        median = cost[order[i], int((n + 1) / 2)]
+        if (i == 1) first = median
+        printf "| %s | %.1f | %.2f | %.1f |\n", order[i], median, median / first, memory[order[i]] / 1024
+      }
+    }'
+}
+
 case "${1:-}" in
-  rebuilds | images | reproducible | profiles | static) "$@" ;;
+  rebuilds | images | reproducible | profiles | static | throughput) "$@" ;;
   *)
-    sed -n '2,7s/^# //p' "$0" >&2
+    sed -n '2,8s/^# //p' "$0" >&2
     exit 2
     ;;
 esac

@@ -25,6 +25,8 @@ in
 
       # Replicas come and go: their addresses are asked for anew.
       resolver 127.0.0.11 valid=1s ipv6=off;
+      # Also how long nginx waits after a name server's failure before it asks again.
+      resolver_timeout 1s;
       ${at 4 (
         nginx.upstream {
           name = "api";
@@ -32,6 +34,12 @@ in
           parameters = "resolve ";
         }
       )}
+
+      # Whether no replica has seen anything of the request: no connection was made.
+      map $upstream_connect_time $unsent {
+          default "";
+          "~^[-,: ]+$" 1;
+      }
 
       server {
           listen ${toString ports.proxyHttp} default_server;
@@ -60,6 +68,13 @@ in
           proxy_next_upstream error timeout http_502 http_503;
           proxy_next_upstream_tries 3;
           location / { proxy_pass http://api; }
+          # nginx gives a request up when the addresses change while it waits for one that is gone. It is tried once more,
+          # with those of now.
+          error_page 502 = @again;
+          location @again {
+              if ($unsent = "") { return 502; }
+              proxy_pass http://api;
+          }
           # A 503 here is an answer (a dependency is down), not a reason to ask another replica.
           location ${paths.monitoring} {
               proxy_pass http://api;

@@ -270,7 +270,9 @@ impl From<StoreError> for ApiError {
             E::CommandRefused { .. } => Self::WrongState(words),
             E::SelfApproval => Self::Forbidden(words),
             E::Unstorable(_) => Self::Invalid(words, Vec::new()),
-            E::Unavailable(_) => Self::Unavailable(DATABASE_RETRY_SECONDS, Some(Box::new(error))),
+            E::Unavailable(_) | E::LoginRefused { .. } => {
+                Self::Unavailable(DATABASE_RETRY_SECONDS, Some(Box::new(error)))
+            }
             _ => Self::Internal(Box::new(error)),
         }
     }

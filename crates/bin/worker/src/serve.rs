@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use slipway_settings::{Source, WorkerSettings};
+use slipway_store::Store;
 use slipway_store::audit::AuditKey;
 use slipway_store::schema::SchemaState;
-use slipway_store::{Store, StoreError};
 use slipway_telemetry::{Lifecycle, Shutdown, error_chain};
 use slipway_wake::Wake;
 use slipway_worker::Driver;
@@ -72,7 +72,7 @@ async fn await_schema(store: &Store, lifecycle: &Lifecycle) -> anyhow::Result<bo
                 return Ok(true);
             }
             Ok(state) => bail!("{state}"),
-            Err(error @ StoreError::Unavailable(_)) => {
+            Err(error) if error.is_unavailable() => {
                 warn!(error = error_chain(&error), "the database is away; trying again");
                 lifecycle.status("waiting for the database");
             }

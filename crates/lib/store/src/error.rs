@@ -93,6 +93,15 @@ pub enum StoreError {
     /// try it again. Whether an interrupted write took place is not known.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The server answers and does not let this program in. Somebody may be setting it up: try it again.
+    #[error("the database refuses the login: {cure}")]
+    LoginRefused {
+        /// What is wrong, and what to do about it.
+        cure: &'static str,
+        /// The database's own words.
+        #[source]
+        source: sqlx::Error,
+    },
     /// Migrations could not be applied.
     #[error("the migrations could not be applied: {problem}")]
     Migrate {
@@ -130,7 +139,7 @@ impl StoreError {
     /// Whether trying again later may help.
     #[must_use]
     pub const fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::LoginRefused { .. })
     }
 }
 
@@ -155,6 +164,7 @@ impl From<sqlx::Error> for StoreError {
             },
             E::Database(database) => match kind_of(database.as_ref()) {
                 Kind::Unavailable => Self::Unavailable(error),
+                Kind::LoginRefused(cure) => Self::LoginRefused { cure, source: error },
                 Kind::Unstorable => Self::Unstorable(error),
                 Kind::Constraint(constraint) => Self::Conflict {
                     constraint,
@@ -169,6 +179,7 @@ impl From<sqlx::Error> for StoreError {
 
 enum Kind {
     Unavailable,
+    LoginRefused(&'static str),
     Unstorable,
     Constraint(String),
     Other,
@@ -178,11 +189,17 @@ enum Kind {
 fn kind_of(error: &dyn DatabaseError) -> Kind {
     let code = error.code().unwrap_or_default();
     match code.as_ref() {
-        // Serialization failure, deadlock, lock not available, statement cancelled, read-only standby, login refused,
-        // no such database (yet).
-        "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" | "28000" | "28P01" | "3D000" => {
-            Kind::Unavailable
-        }
+        // Serialization failure, deadlock, lock not available, statement cancelled, read-only standby.
+        "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" => Kind::Unavailable,
+        "28P01" => Kind::LoginRefused(
+            "the password of the DATABASE_ settings is not the role's; give the role that one, or correct the setting \
+             (NixOS does the first: systemctl restart STACK-database.service on the host with the database)",
+        ),
+        "28000" => Kind::LoginRefused(
+            "there is no such role, or it may not come in this way; make it, correct DATABASE_USER, or allow it in \
+             pg_hba.conf",
+        ),
+        "3D000" => Kind::LoginRefused("there is no such database; make it, or correct DATABASE_NAME"),
         "22021" | "22P05" => Kind::Unstorable,
         // Connection exception, insufficient resources, operator intervention, system error.
         code if ["08", "53", "57", "58"]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use slipway_domain::{PrincipalName, Role};
+use slipway_settings::DatabaseSettings;
 use slipway_store::{Store, StoreError};
 use slipway_testkit::{audit_key, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -113,15 +114,26 @@ async fn a_server_that_went_away_is_unavailable_and_comes_back(_: PgPoolOptions,
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn what_refuses_the_login_is_unavailable_too(_: PgPoolOptions, connect: PgConnectOptions) {
-    let mut wrong = settings(&connect, None);
-    wrong.name = "there-is-no-such-database".to_owned();
-    let error = Store::connect(&wrong, "wrong").ping().await.unwrap_err();
-    assert!(error.is_unavailable(), "{error:?}");
-    let mut wrong = settings(&connect, None);
-    wrong.user = "nobody-of-that-name".to_owned();
-    let error = Store::connect(&wrong, "wrong").ping().await.unwrap_err();
-    assert!(error.is_unavailable(), "{error:?}");
+async fn a_refused_login_is_unavailable_and_says_what_to_do(_: PgPoolOptions, connect: PgConnectOptions) {
+    let refused = async |change: &dyn Fn(&mut DatabaseSettings), cure: &str| {
+        let mut wrong = settings(&connect, None);
+        change(&mut wrong);
+        let error = Store::connect(&wrong, "wrong").ping().await.unwrap_err();
+        assert!(
+            error.is_unavailable() && error.to_string().contains(cure),
+            "{error:?}"
+        );
+    };
+    refused(
+        &|wrong| wrong.name = "there-is-no-such-database".to_owned(),
+        "DATABASE_NAME",
+    )
+    .await;
+    refused(
+        &|wrong| wrong.user = "nobody-of-that-name".to_owned(),
+        "DATABASE_USER",
+    )
+    .await;
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
