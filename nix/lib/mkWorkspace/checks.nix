@@ -29,6 +29,8 @@ let
       shared
       // {
         src = sources.documented;
+        # Says at once what is wrong in all crates.
+        cargoDocExtraArgs = "--no-deps --keep-going";
         env = shared.env // {
           RUSTDOCFLAGS = "--deny warnings";
         };

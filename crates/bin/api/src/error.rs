@@ -1,7 +1,7 @@
 //! One error type for every handler, and its one mapping to problem documents.
 //!
 //! A 4xx says what was wrong and what to do. A 5xx says the same every time; its cause goes to the log, once, where the
-//! response leaves the server ([`crate::observe`]).
+//! response leaves the server (`observe`).
 
 use std::error::Error;
 use std::fmt;

@@ -7,7 +7,7 @@
 //! | [`listen`], [`server`] | sockets, connections, the graceful end |
 //! | [`router`] | the table of routes with who may use them |
 //! | [`auth`], [`client_addr`], [`failures`] | who a request is from, and the limit on failed tries |
-//! | [`observe`](mod@observe) | request ids, log lines, metrics, headers |
+//! | `observe` | request ids, log lines, metrics, headers |
 //! | [`error`], [`extract`] | problem documents, and the extractors that give them |
 //! | [`parking`], [`feed`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |

@@ -19,7 +19,8 @@ use crate::gauges;
 
 /// How long a lease lasts without being renewed, in seconds.
 ///
-/// A rollout of a dead worker goes on after at most this and one [`TICK`]: well within the 30 s that are promised.
+/// A rollout of a dead worker goes on after at most this and the second until the next look: well within the 30 s that
+/// are promised.
 pub const LEASE_SECONDS: u32 = 10;
 /// How often leases are renewed, and rollouts looked at without a wake-up.
 const TICK: Duration = Duration::from_secs(1);

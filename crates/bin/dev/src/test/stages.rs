@@ -34,7 +34,7 @@ pub enum Stage {
     Sqlx,
     /// The workspace of templates/default: format, lints and tests
     Template,
-    /// Examples in the documentation
+    /// The documentation: no link leads nowhere, examples compile and run
     Doc,
     /// All tests
     Nextest,
@@ -151,8 +151,14 @@ async fn perform(run: &Run, plan: &Plan, stage: Stage, servers: &mut Servers) ->
             check_template(run, postgres, &plan.checkout).await
         }
         Stage::Doc => {
-            let spec = cargo(&["test", "--doc", "--workspace", "--quiet"]);
-            run.supervisor.run(spec.env("SQLX_OFFLINE", "true"), BOUND).await
+            let pages = cargo(&["doc", "--workspace", "--no-deps", "--keep-going", "--quiet"])
+                .env("SQLX_OFFLINE", "true")
+                .env("RUSTDOCFLAGS", "--deny warnings");
+            run.supervisor.run(pages, BOUND).await?;
+            let examples = cargo(&["test", "--doc", "--workspace", "--quiet"]);
+            run.supervisor
+                .run(examples.env("SQLX_OFFLINE", "true"), BOUND)
+                .await
         }
         Stage::Nextest => {
             let (postgres, redis) = servers.start(run).await?;
