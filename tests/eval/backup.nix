@@ -94,6 +94,42 @@ in
     ];
   }
   {
+    name = "a folder as the place of copies is writable where it is needed, and needs no network";
+    got =
+      let
+        inherit
+          (host [
+            (stack {
+              backup.offsite = {
+                repository = "/srv/restic";
+                passwordFile = "/run/secrets/restic-password";
+              };
+            })
+          ])
+          systemd
+          ;
+        its = lib.filterAttrs (name: _: lib.hasPrefix "shop-backup-" name) systemd.services;
+        having = holds: lib.attrNames (lib.filterAttrs (_: holds) its);
+      in
+      {
+        writing = having (unit: lib.elem "/srv/restic" unit.serviceConfig.ReadWritePaths);
+        mounted = having (unit: lib.elem "/srv/restic" unit.unitConfig.RequiresMountsFor);
+        cached = having (unit: unit.serviceConfig ? CacheDirectory);
+        networked = having (unit: !unit.serviceConfig.PrivateNetwork);
+        owner = systemd.tmpfiles.settings."10-slipway-backup"."/srv/restic".d.user;
+      };
+    want = rec {
+      writing = [
+        "shop-backup-offsite"
+        "shop-backup-verify"
+      ];
+      mounted = writing;
+      cached = writing;
+      networked = [ ];
+      owner = "slipway-backup";
+    };
+  }
+  {
     name = "secrets are credentials and paths";
     got = {
       credentials = units.shop-backup-offsite.serviceConfig.LoadCredential;

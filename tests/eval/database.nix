@@ -113,10 +113,11 @@ in
     got =
       let
         inherit
-          (host (with' {
+          ((host (with' {
             authentication = "scram";
             passwordFile = "/run/secrets/shop-database";
           })).systemd
+          )
           services
           ;
         parts = lib.splitString "ALTER ROLE :\"role\" PASSWORD" services.shop-database.script;

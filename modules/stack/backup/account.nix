@@ -8,19 +8,28 @@
 let
   backup = import ./lib.nix { inherit config lib; };
   inherit (backup) stacks archived user;
-  foldersOf = name: stack: {
-    # Group and its inheritance: records and locks are both accounts'.
-    ${backup.folder name}.d = {
-      mode = "2770";
-      inherit user;
-      group = user;
-    };
-    ${backup.dumps name stack}.d = {
-      mode = "2750";
-      inherit user;
-      group = user;
-    };
-  };
+  foldersOf =
+    name: stack:
+    {
+      # Group and its inheritance: records and locks are both accounts'.
+      ${backup.folder name}.d = {
+        mode = "2770";
+        inherit user;
+        group = user;
+      };
+      ${backup.dumps name stack}.d = {
+        mode = "2750";
+        inherit user;
+        group = user;
+      };
+    }
+    // lib.genAttrs (backup.copyFolder stack) (_: {
+      d = {
+        mode = "0700";
+        inherit user;
+        group = user;
+      };
+    });
   ofArchive = stack: {
     ${stack.backup.pitr.repository}.d = {
       mode = "0750";

@@ -13,6 +13,14 @@ rec {
   dumps =
     name: stack:
     if stack.backup.directory == null then "${folder name}/dumps" else stack.backup.directory;
+  # The folder of copies that go to one, such as another disk's: as a list, empty for every other place.
+  copyFolder =
+    stack:
+    let
+      inherit (stack.backup) offsite;
+      address = lib.removePrefix "local:" (toString offsite.repository);
+    in
+    lib.optional (offsite.enable && lib.hasPrefix "/" address) address;
   # One server a host has one archive.
   archived = lib.filterAttrs (_: stack: stack.backup.pitr.enable) stacks;
   stanza = "main";

@@ -28,7 +28,11 @@ let
           type = types.nullOr types.str;
           default = null;
           example = "s3:https://s3.example.com/backup-shop";
-          description = "restic's address of the repository: `s3:…`, `sftp:…`, `rest:https://…` or a folder. Nothing secret; made at the first copy if it is not there.";
+          description = ''
+            restic's address of the repository: `s3:…`, `sftp:…`, `rest:https://…` or a folder. Nothing secret; made at the
+            first copy if it is not there. A folder, by its absolute path, becomes the account `slipway-backup`'s, and the units
+            that copy and verify may write there; it protects as far as its disk is another one.
+          '';
         };
         repositoryFile = mkOption {
           type = types.nullOr externalPath;

@@ -27,6 +27,9 @@ let
     ]
     ++ lib.optional (stack.backup.drill.directory != null) stack.backup.drill.directory;
 
+  # What copies elsewhere, or reads the copies.
+  copies = stack: kind: stack.backup.offsite.enable && (kind == "offsite" || kind == "verify");
+
   # Of every unit of a stack's backups.
   common = name: stack: {
     path = config.services.slipway.backupPrograms;
@@ -34,29 +37,29 @@ let
     wants = stack.requires;
     # A backup under way goes on through a switch; the next one is the new generation's.
     restartIfChanged = false;
-    unitConfig.RequiresMountsFor = writable name stack;
   };
 
   service =
     name: stack: kind: work:
     let
       server = work.user == "postgres";
-      away =
-        (kind == "offsite" || kind == "verify") && stack.backup.offsite.enable || !stack.database.enable;
+      folder = lib.optionals (copies stack kind) (backup.copyFolder stack);
+      away = copies stack kind && folder == [ ] || !stack.database.enable;
     in
     lib.recursiveUpdate (common name stack) {
       description = "${name}: ${work.what}";
+      unitConfig.RequiresMountsFor = writable name stack ++ folder;
       serviceConfig =
         hardening {
           # Copies and external servers may be anywhere; all else goes over the server's socket.
           addresses = lib.optional away "any";
           writable =
             writable name stack
+            ++ folder
             ++ lib.optionals server [
               stack.backup.pitr.repository
               "/var/log/pgbackrest"
             ];
-          # A local repository of restic has to be written where it is.
           # Postgres of a drill asks for the memory that it may use.
           kernelFacts = kind == "drill";
         }
@@ -70,7 +73,7 @@ let
           SupplementaryGroups =
             if server then [ backup.user ] else lib.optional stack.backup.pitr.enable "postgres";
           LoadCredential = lib.optionals (kind != "wal-base") (credentials stack);
-          CacheDirectory = lib.mkIf away "slipway-backup/${name}-${kind}";
+          CacheDirectory = lib.mkIf (away || copies stack kind) "slipway-backup/${name}-${kind}";
           CacheDirectoryMode = "0700";
           # The program bounds itself and says why; this is for a program that hangs.
           TimeoutStartSec = work.timeoutSeconds + 3 * 60 * 60;

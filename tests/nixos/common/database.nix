@@ -29,7 +29,4 @@ in
     install -m 0600 ${secret "admin" "correct-horse-battery"} /var/lib/secrets/admin
     install -m 0600 ${secret "restic" "staple-battery-horse"} /var/lib/secrets/restic
   '';
-  systemd.tmpfiles.rules = [ "d /srv/restic 0750 slipway-backup slipway-backup" ];
-  systemd.services.slipway-backup-offsite.serviceConfig.ReadWritePaths = [ "/srv/restic" ];
-  systemd.services.slipway-backup-verify.serviceConfig.ReadWritePaths = [ "/srv/restic" ];
 }
