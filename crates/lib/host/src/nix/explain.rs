@@ -122,7 +122,7 @@ const FULL: &[&str] = &[
 const UNTRUSTED: &[&str] = &[
     "lacks a signature by a trusted key",
     "lacks a valid signature",
-    "is not signed by any of the keys",
+    "not signed by any of the keys",
     "because it lacks signatures",
 ];
 const CORRUPTED: &[&str] = &[
@@ -232,6 +232,10 @@ mod tests {
         for (said, meaning) in [
             (
                 "error: cannot add path '/nix/store/xyz-dep' because it lacks a signature by a trusted key",
+                "/nix/store/xyz-dep lacks a signature by a trusted key",
+            ),
+            (
+                "warning: ignoring substitute for '/nix/store/xyz-dep' from 'https://c', as it's not signed by any of the keys in 'trusted-public-keys'",
                 "/nix/store/xyz-dep lacks a signature by a trusted key",
             ),
             (
