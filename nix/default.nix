@@ -27,8 +27,18 @@ let
       ../.env.production.example
       ../docs
     ];
-    # These start Nix, nginx and whole fleets, or need namespaces and pgBackRest; `./dev test` runs them outside the sandbox.
-    nextestArgs = "--filterset 'not package(slipway-dev) and not (package(slipway-backup) and kind(test))'";
+    # Tests make flakes, and stores of their own.
+    testInputs = [
+      pkgs.gitMinimal
+      pkgs.nix
+    ];
+    # These start nginx and whole fleets, or need mounts of their own and pgBackRest; `./dev test` runs them outside the
+    # sandbox.
+    nextestArgs = lib.concatStringsSep " " [
+      "--no-fail-fast"
+      "--filterset 'not package(slipway-dev) and not (package(slipway-backup) and kind(test))"
+      "and not (package(slipway-agent) and test(/^disk::/))'"
+    ];
     shellInputs = [
       pkgs.nginx
       pkgs.openssh
@@ -37,10 +47,15 @@ let
       pkgs.nixfmt
       pkgs.statix
       pkgs.deadnix
+      pkgs.shellcheck
       agenix.packages.${system}.default
     ]
-    # `./dev test` has it judge the units that the modules make.
-    ++ lib.optional pkgs.stdenv.hostPlatform.isLinux pkgs.systemd;
+    ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
+      # `./dev` starts programs with its setpriv, flock and setsid.
+      pkgs.util-linux
+      # `./dev test` has it judge the units that the modules make.
+      pkgs.systemd
+    ];
   };
 
   options = import ./options-doc.nix {
