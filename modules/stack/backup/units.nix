@@ -31,7 +31,7 @@ let
   copies = stack: kind: stack.backup.offsite.enable && (kind == "offsite" || kind == "verify");
 
   # Of every unit of a stack's backups.
-  common = name: stack: {
+  common = stack: {
     path = config.services.slipway.backupPrograms;
     after = [ "network.target" ] ++ stack.requires;
     wants = stack.requires;
@@ -46,7 +46,7 @@ let
       folder = lib.optionals (copies stack kind) (backup.copyFolder stack);
       away = copies stack kind && folder == [ ] || !stack.database.enable;
     in
-    lib.recursiveUpdate (common name stack) {
+    lib.recursiveUpdate (common stack) {
       description = "${name}: ${work.what}";
       unitConfig.RequiresMountsFor = writable name stack ++ folder;
       serviceConfig =
