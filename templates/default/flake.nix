@@ -35,5 +35,13 @@
       devShells = each (system: {
         default = (workspace system).devShell;
       });
+      nixosConfigurations.web-1 = nixpkgs.lib.nixosSystem {
+        specialArgs = { inherit (workspace "x86_64-linux") packages; };
+        modules = [
+          slipway.nixosModules.default
+          ./hosts/hardware.nix
+          ./hosts/web-1.nix
+        ];
+      };
     };
 }

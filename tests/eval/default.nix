@@ -4,6 +4,7 @@
 #   host MODULES      the configuration of a host with the modules and stand-ins for our packages
 #   refused MODULES   the messages of the assertions that fail on it
 #   stack OPTIONS     a module with the stack `shop`, which runs, with these options on top
+#   standIn NAME      a package with a program of that name, and nothing inside
 { pkgs }:
 let
   inherit (pkgs) lib;
@@ -13,6 +14,7 @@ let
     ./assertions.nix
     ./agent.nix
     ./control-plane.nix
+    ./template.nix
     ./environment.nix
     ./proxy.nix
     ./cache.nix

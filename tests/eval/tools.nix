@@ -22,7 +22,7 @@ let
   };
 in
 rec {
-  inherit lib;
+  inherit lib standIn;
   host = modules: (pkgs.nixos ([ base ] ++ modules)).config;
   refused =
     modules: map (failed: failed.message) (lib.filter (a: !a.assertion) (host modules).assertions);

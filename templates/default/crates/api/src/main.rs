@@ -1,17 +1,21 @@
 //! `api serve | migrate | healthcheck | config`
 
+mod drain;
+
 use std::future::IntoFuture;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use axum::middleware::from_fn_with_state;
+use axum::serve::Listener;
 use listenfd::ListenFd;
-use sd_notify::NotifyState;
 use settings::Settings;
-use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_util::sync::CancellationToken;
+
+use crate::drain::Draining;
 
 fn main() -> anyhow::Result<()> {
     // Before the first thread: systemd hands its sockets over through the environment.
@@ -41,7 +45,17 @@ async fn migrate(settings: Settings) -> anyhow::Result<()> {
         .context("the database could not be migrated")
 }
 
+/// On the socket that systemd hands over, or else on one of its own.
 async fn serve(settings: Settings, mut handed: ListenFd) -> anyhow::Result<()> {
+    if let Ok(Some(socket)) = handed.take_unix_listener(0) {
+        socket.set_nonblocking(true)?;
+        return serve_on(
+            UnixListener::from_std(socket)?,
+            "a Unix socket of systemd",
+            settings,
+        )
+        .await;
+    }
     let listener = match handed.take_tcp_listener(0)? {
         Some(socket) => {
             socket.set_nonblocking(true)?;
@@ -51,28 +65,41 @@ async fn serve(settings: Settings, mut handed: ListenFd) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("cannot listen on {} (API_HOST, API_PORT)", settings.api))?,
     };
+    let address = listener.local_addr()?.to_string();
+    serve_on(listener, &address, settings).await
+}
+
+async fn serve_on<L>(listener: L, name: &str, settings: Settings) -> anyhow::Result<()>
+where
+    L: Listener<Addr: std::fmt::Debug>,
+{
     if let Some(address) = settings.metrics {
         metrics::serve(address)
             .await
             .with_context(|| format!("cannot listen on {address} (METRICS_HOST, METRICS_PORT)"))?;
     }
-    eprintln!("api: listening on {}", listener.local_addr()?);
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let (stop, stopped) = oneshot::channel();
-    let router = api::router(jobs::connect(&settings)?);
-    let server = axum::serve(listener, router).with_graceful_shutdown(async {
-        let _ = stopped.await;
+    let mut stop = service::Stop::new()?;
+    let stopped = CancellationToken::new();
+    let router =
+        api::router(jobs::connect(&settings)?).layer(from_fn_with_state(stopped.clone(), drain::close));
+    let listener = Draining {
+        listener,
+        stopped: stopped.clone(),
+    };
+    let idle = stopped.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        idle.cancelled().await;
+        tokio::time::sleep(drain::IDLE).await;
     });
     let mut server = std::pin::pin!(server.into_future());
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    eprintln!("api: listening on {name}");
+    service::ready();
     tokio::select! {
         ended = &mut server => return Ok(ended?),
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = stop.told() => {}
     }
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
-    let _ = stop.send(());
+    service::stopping();
+    stopped.cancel();
     // What is under way may finish, within bounds.
     match tokio::time::timeout(settings.shutdown_grace, server).await {
         Ok(ended) => Ok(ended?),

@@ -2,7 +2,11 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_api");
 
@@ -81,4 +85,105 @@ fn it_ends_well_when_told_to() {
             .success()
     );
     assert!(api.0.wait().unwrap().success());
+}
+
+/// As a unit of systemd with a socket and a watchdog starts it: the socket is the third file.
+struct Unit {
+    _api: Api,
+    socket: PathBuf,
+    notified: UnixDatagram,
+}
+
+impl Unit {
+    fn start(name: &str) -> Self {
+        let folder =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (socket, notify) = (folder.join("api.sock"), folder.join("notify"));
+        for left in [&socket, &notify] {
+            let _ = std::fs::remove_file(left);
+        }
+        let listener = UnixListener::bind(&socket).unwrap();
+        let notified = UnixDatagram::bind(&notify).unwrap();
+        notified.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let child = Command::new("sh")
+            .args([
+                "-c",
+                "LISTEN_PID=$$ WATCHDOG_PID=$$ exec \"$0\" serve 3<&0 </dev/null",
+                PROGRAM,
+            ])
+            .env("LISTEN_FDS", "1")
+            .env("WATCHDOG_USEC", "300000")
+            .env("NOTIFY_SOCKET", &notify)
+            .env("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none")
+            .stdin(Stdio::from(OwnedFd::from(listener)))
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            _api: Api(child, String::new()),
+            socket,
+            notified,
+        }
+    }
+
+    fn told(&self) -> String {
+        let mut message = [0; 256];
+        let length = self.notified.recv(&mut message).unwrap();
+        String::from_utf8_lossy(&message[..length]).trim().to_owned()
+    }
+
+    fn terminate(&self) {
+        let pid = self._api.0.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        while self.told() != "STOPPING=1" {}
+    }
+}
+
+/// One request on a connection that stays open; the answer's head.
+fn ask(stream: &mut UnixStream) -> String {
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    write!(stream, "GET /api/v1/monitoring/live HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).unwrap()
+}
+
+#[test]
+fn under_systemd_it_takes_the_socket_and_gives_signs_of_life() {
+    let unit = Unit::start("signs");
+    assert_eq!(unit.told(), "READY=1");
+    assert_eq!(unit.told(), "WATCHDOG=1");
+    assert_eq!(unit.told(), "WATCHDOG=1");
+    let mut stream = UnixStream::connect(&unit.socket).unwrap();
+    assert!(ask(&mut stream).starts_with("HTTP/1.1 204"));
+}
+
+#[test]
+fn a_stop_answers_on_open_connections_and_leaves_new_ones_to_the_next() {
+    let unit = Unit::start("stop");
+    assert_eq!(unit.told(), "READY=1");
+    let mut open = UnixStream::connect(&unit.socket).unwrap();
+    assert!(!ask(&mut open).contains("connection: close"));
+    unit.terminate();
+    let mut late = UnixStream::connect(&unit.socket).unwrap();
+    let answer = ask(&mut open);
+    assert!(
+        answer.starts_with("HTTP/1.1 204") && answer.contains("connection: close"),
+        "{answer}"
+    );
+
+    // It waits in the socket, which systemd keeps open; here it goes with the process.
+    late.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(late.read(&mut [0]).is_err());
 }

@@ -5,9 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sd_notify::NotifyState;
 use settings::Settings;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// How long the worker rests when there is nothing to do, or the database is away.
 const REST: Duration = Duration::from_secs(1);
@@ -32,9 +30,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
             .await
             .with_context(|| format!("cannot listen on {address} (METRICS_HOST, METRICS_PORT)"))?;
     }
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    let mut stop = service::Stop::new()?;
+    service::ready();
     loop {
         let rest = match jobs::do_one(&pool, str::to_uppercase).await {
             Ok(true) => {
@@ -50,11 +47,10 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         // Between two jobs, so that none is cut short.
         tokio::select! {
             () = tokio::time::sleep(rest) => {}
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
+            () = stop.told() => break,
         }
     }
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    service::stopping();
     Ok(())
 }
 

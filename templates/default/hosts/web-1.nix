@@ -1,0 +1,22 @@
+# One host with both programs, their database, its backups and the proxy. Every option: docs/options.md of Slipway.
+{ packages, ... }:
+{
+  networking.hostName = "web-1";
+
+  services.slipway.stacks.jobs = {
+    api.package = packages.api;
+    worker.package = packages.worker;
+    # Neither program uses one.
+    cache.enable = false;
+    proxy.domain = "jobs.example.com";
+  };
+
+  # Terms of the authority that issues the certificate, and whom it writes to.
+  security.acme = {
+    acceptTerms = true;
+    defaults.email = "ops@example.com";
+  };
+
+  # Without your key nobody gets in after the installation.
+  users.users.root.openssh.authorizedKeys.keys = [ ];
+}

@@ -1,0 +1,59 @@
+# The host that `nix flake init -t` gives: a team's own programs as a stack.
+{
+  host,
+  standIn,
+  lib,
+  ...
+}:
+let
+  config = host [
+    ../../templates/default/hosts/web-1.nix
+    {
+      networking.hostName = lib.mkForce "web-1";
+      _module.args.packages = lib.genAttrs [ "api" "worker" ] standIn;
+    }
+  ];
+  inherit (config.services.slipway.stacks) jobs;
+  # Without the store path, which is the stand-in's.
+  words = command: [ (baseNameOf (lib.head command)) ] ++ lib.tail command;
+in
+[
+  {
+    name = "nothing is refused";
+    got = map (failed: failed.message) (lib.filter (a: !a.assertion) config.assertions);
+    want = [ ];
+  }
+  {
+    name = "its programs are started as they are written";
+    got = map words [
+      jobs.api.command
+      jobs.worker.command
+      jobs.migrations.command
+    ];
+    want = [
+      [
+        "api"
+        "serve"
+      ]
+      [
+        "worker"
+        "run"
+      ]
+      [
+        "api"
+        "migrate"
+      ]
+    ];
+  }
+  {
+    name = "it has a database and no cache";
+    got = [
+      config.services.postgresql.enable
+      config.services.redis.servers
+    ];
+    want = [
+      true
+      { }
+    ];
+  }
+]
