@@ -46,6 +46,5 @@ in
         ADMIN_PASSWORD = cfg.adminPasswordFile;
       };
     };
-    environment.systemPackages = [ packages.slipway ];
   };
 }

@@ -53,8 +53,11 @@ in
       }
     );
   };
-  config.environment.etc = lib.mapAttrs' (
-    name: stack:
-    lib.nameValuePair "slipway/stacks/${name}.json" { text = builtins.toJSON (facts name stack); }
-  ) stacks;
+  config.environment = lib.mkIf (stacks != { }) {
+    etc = lib.mapAttrs' (
+      name: stack:
+      lib.nameValuePair "slipway/stacks/${name}.json" { text = builtins.toJSON (facts name stack); }
+    ) stacks;
+    systemPackages = [ config.services.slipway.packages.slipway ];
+  };
 }

@@ -32,9 +32,4 @@ in
     got = api.environment.APP_ENV;
     want = "production";
   }
-  {
-    name = "the command line is at hand";
-    got = lib.elem config.services.slipway.packages.slipway config.environment.systemPackages;
-    want = true;
-  }
 ]

@@ -56,4 +56,9 @@ in
       { }
     ];
   }
+  {
+    name = "the command line is at hand, for slipway verify";
+    got = lib.elem config.services.slipway.packages.slipway config.environment.systemPackages;
+    want = true;
+  }
 ]

@@ -20,7 +20,7 @@ pub async fn socket(stack: String, path: PathBuf, limit: Duration) -> Line {
     let check = Check::new(named("socket", &path), &stack);
     let cure = format!("journalctl -u '{stack}-api-*'; the socket's unit must be active too");
     match tokio::time::timeout(limit, ask(&path)).await {
-        Ok(Ok(200)) => check.ok("live"),
+        Ok(Ok(200..=299)) => check.ok("live"),
         Ok(Ok(status)) => check.fail(format!("{} answered {status}", route::LIVE), cure),
         Ok(Err(error)) if error.kind() == io::ErrorKind::PermissionDenied => {
             check.not_checked("this user may not connect to it", "run it as root")
