@@ -202,4 +202,9 @@ in
       })
     ]
   ))
+  {
+    name = "nginx is started again for as long as it takes";
+    got = (host (proxy { })).systemd.services.nginx.startLimitIntervalSec;
+    want = 0;
+  }
 ]

@@ -142,7 +142,11 @@ in
     };
 
     environment.etc."slipway/proxy-files".text = lib.concatLines files;
-    systemd.services.nginx.serviceConfig.LogsDirectory = [ "nginx/stacks" ];
+    systemd.services.nginx = {
+      serviceConfig.LogsDirectory = [ "nginx/stacks" ];
+      # A certificate that comes late is found then, and not after somebody has looked why nginx is down.
+      startLimitIntervalSec = lib.mkForce 0;
+    };
     services.logrotate.settings = lib.mkMerge (
       each (
         name: asked:
