@@ -43,6 +43,7 @@ let
       pkgs.nginx
       pkgs.openssh
       pkgs.pgbackrest
+      pkgs.rclone
       pkgs.restic
       pkgs.nixfmt
       pkgs.statix

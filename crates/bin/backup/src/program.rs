@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::failure::{Failure, Result};
@@ -46,7 +47,6 @@ pub(crate) struct Program {
 #[derive(Debug)]
 pub(crate) struct Said {
     pub(crate) stdout: String,
-    pub(crate) stderr: Vec<String>,
 }
 
 impl Program {
@@ -149,7 +149,8 @@ impl Program {
         let (mut child, group) = self.spawn()?;
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
-        let secrets = std::mem::take(&mut self.secrets);
+        // Beside the rest: what was said is of use above all when the time is over.
+        let words = tokio::spawn(last_lines(stderr, std::mem::take(&mut self.secrets)));
         let work = async {
             let read_out = async {
                 let mut text = Vec::new();
@@ -158,25 +159,28 @@ impl Program {
                 }
                 String::from_utf8_lossy(&text).into_owned()
             };
-            let read_err = last_lines(stderr, &secrets);
-            let (stdout, stderr, status) = tokio::join!(read_out, read_err, child.wait());
-            (Said { stdout, stderr }, status)
+            tokio::join!(read_out, child.wait())
         };
-        let Ok((said, status)) = timeout(self.limit, work).await else {
+        let Ok((stdout, status)) = timeout(self.limit, work).await else {
             group.end(&mut child).await;
+            drop(group);
             return Err(Failure::new(format!(
                 "{} did not end within {} and was stopped",
                 self.name,
                 crate::text::duration(self.limit)
             ))
-            .cure("look what it waits for (disk, network, a lock in the database), or allow it more time"));
+            .said(said_by(words).await)
+            .cure(
+                "look what it waits for (a server that does not answer, the disk, a lock in the database), or allow it \
+                 more time",
+            ));
         };
         let status =
             status.map_err(|error| Failure::new(format!("cannot wait for {}: {error}", self.name)))?;
         if status.success() {
-            return Ok(said);
+            return Ok(Said { stdout });
         }
-        Err(self.failed(status, said.stderr))
+        Err(self.failed(status, said_by(words).await))
     }
 
     fn failed(&self, status: ExitStatus, stderr: Vec<String>) -> Failure {
@@ -245,7 +249,16 @@ impl Drop for Group {
     }
 }
 
-async fn last_lines(stderr: Option<tokio::process::ChildStderr>, secrets: &[Hidden]) -> Vec<String> {
+/// What a program that has ended said. A child of its that lives on may hold its stderr open; that is not waited for.
+async fn said_by(words: JoinHandle<Vec<String>>) -> Vec<String> {
+    timeout(GRACE, words)
+        .await
+        .ok()
+        .and_then(std::result::Result::ok)
+        .unwrap_or_default()
+}
+
+async fn last_lines(stderr: Option<tokio::process::ChildStderr>, secrets: Vec<Hidden>) -> Vec<String> {
     let mut kept = std::collections::VecDeque::new();
     let Some(stderr) = stderr else {
         return Vec::new();
@@ -329,10 +342,14 @@ mod tests {
     async fn a_program_that_hangs_is_ended_with_its_children() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("child");
-        let script = format!("sleep 300 & echo $! > {}; wait", file.display());
+        let script = format!(
+            "echo nobody answers >&2; sleep 300 & echo $! > {}; wait",
+            file.display()
+        );
         let start = std::time::Instant::now();
         let failure = shell(&script, Duration::from_secs(1)).run().await.unwrap_err();
         assert!(failure.mentions("did not end within 1.0 s"), "{failure}");
+        assert!(failure.mentions("nobody answers"), "{failure}");
         assert!(start.elapsed() < Duration::from_secs(8));
         let child = std::fs::read_to_string(&file).unwrap();
         let status = format!("/proc/{}/stat", child.trim());

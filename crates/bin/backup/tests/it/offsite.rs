@@ -1,8 +1,10 @@
 //! Encrypted copies at another place.
 
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -144,4 +146,69 @@ fn a_copy_over_sftp_goes_through_the_options() {
     cluster.good(&["now", "--kind", "all"]);
     assert!(repository.join("config").exists());
     cluster.good(&["verify"]);
+}
+
+/// A REST server as restic speaks to it, with a user and a password.
+struct RestServer(Child, String);
+
+impl RestServer {
+    fn start(folder: &Path) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|free| free.local_addr())
+            .unwrap()
+            .to_string();
+        let child = Command::new("rclone")
+            .args(["serve", "restic", "--addr", &address])
+            .args(["--user", "backup", "--pass", PASSWORD])
+            .arg(folder)
+            .env("RCLONE_CONFIG", "/dev/null")
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("no rclone here; ./dev installs it");
+        let end = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&address).is_err() {
+            assert!(Instant::now() < end, "rclone does not listen");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Self(child, address)
+    }
+
+    fn repository(&self, password: &str) -> String {
+        let password = password.replace(' ', "%20");
+        format!("rest:http://backup:{password}@{}/shop", self.1)
+    }
+}
+
+impl Drop for RestServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_copy_over_rest_has_its_address_and_password_from_a_file() {
+    let mut cluster = copied();
+    let server = RestServer::start(&cluster.make_folder("over-rest"));
+    let address = cluster.write("address", &server.repository(PASSWORD));
+    let offsite = cluster.config["offsite"].as_object_mut().unwrap();
+    offsite.remove("repository");
+    offsite.insert("repository_file".to_owned(), json!({ "path": address }));
+    cluster.good(&["now", "--kind", "all"]);
+    assert!(cluster.path("over-rest/shop/config").exists());
+    cluster.good(&["verify"]);
+    assert_eq!(cluster.list()["offsite"].as_array().unwrap().len(), 1);
+    let into = cluster.path("back");
+    cluster.good(&["restore", "--offsite", "latest", "--into", into.to_str().unwrap()]);
+    let dump = format!("dumps/{}.dump", cluster.dumps().remove(0));
+    let back = into.join(cluster.path(&dump).strip_prefix("/").unwrap());
+    assert_eq!(
+        std::fs::read(back).unwrap(),
+        std::fs::read(cluster.path(&dump)).unwrap()
+    );
+
+    cluster.write("address", &server.repository("hunter2hunter2"));
+    let said = cluster.bad(&["now", "--kind", "offsite"]);
+    assert!(said.contains("401") && said.contains("keys are valid"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
 }
