@@ -66,7 +66,7 @@
       nixosConfigurations = import ./hosts { inherit self nixpkgs; };
       templates.default = {
         path = ./templates/default;
-        description = "An api and a worker on Slipway: packages, images and checks from one call";
+        description = "An api and a worker on Slipway: packages, images, checks and a host";
         welcomeText = "Run `git init && git add --all && nix develop`, then read README.md.";
       };
     };
