@@ -207,4 +207,9 @@ in
     got = (host (proxy { })).systemd.services.nginx.startLimitIntervalSec;
     want = 0;
   }
+  {
+    name = "logrotate looks for the logs once nginx has its folder";
+    got = (host (proxy { })).systemd.services.logrotate-checkconf.after;
+    want = [ "nginx.service" ];
+  }
 ]

@@ -142,10 +142,14 @@ in
     };
 
     environment.etc."slipway/proxy-files".text = lib.concatLines files;
-    systemd.services.nginx = {
-      serviceConfig.LogsDirectory = [ "nginx/stacks" ];
-      # A certificate that comes late is found then, and not after somebody has looked why nginx is down.
-      startLimitIntervalSec = lib.mkForce 0;
+    systemd.services = {
+      nginx = {
+        serviceConfig.LogsDirectory = [ "nginx/stacks" ];
+        # A certificate that comes late is found then, and not after somebody has looked why nginx is down.
+        startLimitIntervalSec = lib.mkForce 0;
+      };
+      # It looks for the logs as nginx' user, and fails while systemd is about to give that user the folder.
+      logrotate-checkconf = lib.mkIf config.services.logrotate.enable { after = [ "nginx.service" ]; };
     };
     services.logrotate.settings = lib.mkMerge (
       each (
