@@ -13,7 +13,7 @@ in
   services.slipway.stacks.slipway = {
     api.package = config.services.slipway.packages.slipway-api;
     worker.package = config.services.slipway.packages.slipway-worker;
-    proxy.enable = false;
+    proxy.enable = lib.mkDefault false;
     secrets = {
       SECRET_KEY = "/var/lib/secrets/key";
       ADMIN_PASSWORD = "/var/lib/secrets/admin";
@@ -25,7 +25,7 @@ in
   };
   system.activationScripts.testSecrets.text = ''
     install -d -m 0700 /var/lib/secrets
-    install -m 0600 ${secret "key" (lib.concatStrings (lib.replicate 8 "0123456789abcdef"))} /var/lib/secrets/key
+    install -m 0600 ${secret "key" (builtins.hashString "sha256" "for tests alone")} /var/lib/secrets/key
     install -m 0600 ${secret "admin" "correct-horse-battery"} /var/lib/secrets/admin
     install -m 0600 ${secret "restic" "staple-battery-horse"} /var/lib/secrets/restic
   '';
