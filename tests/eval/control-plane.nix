@@ -1,5 +1,5 @@
 # The control plane is a stack like any other.
-{ host, lib, ... }:
+{ host, ... }:
 let
   config = host [
     {
