@@ -10,14 +10,20 @@
 
     machine.succeed("systemctl stop postgresql.service")
     machine.wait_until_fails(ready, timeout=60)
-    said = machine.fail("slipway-backup now --kind dump 2>&1")
+    # Not through its unit, which would bring Postgres up.
+    said = machine.fail("runuser -u slipway-backup -- slipway-backup --stack slipway now --kind dump --here 2>&1")
     t.assertIn("cure:", said)
     machine.succeed("systemctl start postgresql.service")
     machine.wait_until_succeeds(ready, timeout=60)
 
+    killed = machine.succeed("systemctl show --property MainPID --value postgresql.service").strip()
     machine.succeed("systemctl kill --signal=KILL postgresql.service")
+    machine.wait_until_succeeds(
+        f"systemctl is-active postgresql.service && [ $(systemctl show -P MainPID postgresql.service) != {killed} ]",
+        timeout=60,
+    )
+    machine.wait_until_succeeds("slipway-backup now --kind dump", timeout=60)
     machine.wait_until_succeeds(ready, timeout=60)
-    machine.succeed("slipway-backup now --kind dump")
     t.assertEqual(machine.succeed("systemctl show --property MainPID --value slipway-api-1.service"), api)
   '';
 }
