@@ -17,7 +17,11 @@ esac
 [ -e "$OLD_DATA/PG_VERSION" ] || die "$OLD_DATA holds no cluster; is database.upgradeFrom the version that ran last?"
 [ "$(cat "$OLD_DATA/PG_VERSION")" = "$OLD_MAJOR" ] || die "$OLD_DATA is of version $(cat "$OLD_DATA/PG_VERSION"), not $OLD_MAJOR"
 [ ! -e "$NEW_DATA/PG_VERSION" ] || die "$NEW_DATA holds a cluster already, and nothing is written over; if it is of no use, move it away"
-if systemctl is-active --quiet postgresql.service; then die "stop the server first: systemctl stop postgresql.service"; fi
+# One that fails and is tried again is `activating`; it could come up in the middle.
+case $(systemctl is-active postgresql.service || true) in
+  inactive | failed | unknown) ;;
+  *) die "stop the server first: systemctl stop postgresql.service" ;;
+esac
 [ ! -e "$OLD_DATA/postmaster.pid" ] || die "$OLD_DATA/postmaster.pid is there: a server runs on the old data, or it did not shut down cleanly; start and stop it once with the old version"
 
 control() { as_postgres "$OLD_BIN/pg_controldata" "$OLD_DATA" | sed -n "s/^$1: *//p"; }
@@ -64,7 +68,7 @@ mv "$fresh" "$NEW_DATA"
 cat <<TEXT
 The data are of version $NEW_MAJOR, in $NEW_DATA. The old ones are in $OLD_DATA as they were.
 Next:
-  systemctl start postgresql.service
+  switch to the new system if that is still to be done, else: systemctl start postgresql.service
   runuser -u postgres -- $NEW_BIN/vacuumdb --all --analyze-in-stages
   runuser -u postgres -- pgbackrest --stanza=main stanza-upgrade     (where PITR is on)
   slipway-backup now --kind all
