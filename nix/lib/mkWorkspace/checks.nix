@@ -29,8 +29,9 @@ let
       shared
       // {
         src = sources.documented;
-        # Says at once what is wrong in all crates.
-        cargoDocExtraArgs = "--no-deps --keep-going";
+        # Says at once what is wrong in all crates. One crate after another: the search index depends on which comes first.
+        cargoDocExtraArgs = "--no-deps --keep-going --jobs 1";
+        preBuild = "cargoWithProfile check ${shared.cargoExtraArgs}";
         env = shared.env // {
           RUSTDOCFLAGS = "--deny warnings";
         };
