@@ -192,8 +192,8 @@ fn kind_of(error: &dyn DatabaseError) -> Kind {
         // Serialization failure, deadlock, lock not available, statement cancelled, read-only standby.
         "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" => Kind::Unavailable,
         "28P01" => Kind::LoginRefused(
-            "the password of the DATABASE_ settings is not the role's; give the role that one, or correct the setting \
-             (NixOS does the first: systemctl restart STACK-database.service on the host with the database)",
+            "there is no role DATABASE_USER with the password of the DATABASE_ settings; correct them, or give the role \
+             that password (NixOS does that: systemctl restart STACK-database.service on the host with the database)",
         ),
         "28000" => Kind::LoginRefused(
             "there is no such role, or it may not come in this way; make it, correct DATABASE_USER, or allow it in \
