@@ -98,8 +98,8 @@ where
         ended = &mut server => return Ok(ended?),
         () = stop.told() => {}
     }
-    service::stopping();
     stopped.cancel();
+    service::stopping();
     // What is under way may finish, within bounds.
     match tokio::time::timeout(settings.shutdown_grace, server).await {
         Ok(ended) => Ok(ended?),
