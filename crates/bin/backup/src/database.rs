@@ -213,13 +213,13 @@ pub(crate) async fn server_version(connection: &mut PgConnection) -> Result<(Str
 pub(crate) async fn check_program(config: &Config, program: &str, major: u32) -> Result<()> {
     let path = config.database.bin_dir.join(program);
     let said = Program::new(&path, QUICK).arg("--version").run().await?;
-    if parse_major(&said.stdout) == Some(major) {
+    if parse_major(&said) == Some(major) {
         return Ok(());
     }
     Err(Failure::new(format!(
         "{} is {}, and the server is version {major}: a dump must be made by the server's own version",
         path.display(),
-        said.stdout.trim()
+        said.trim()
     ))
     .cure(
         "set database.package to the server's major version; in the configuration it is `database.bin_dir`",

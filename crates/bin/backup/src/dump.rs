@@ -129,11 +129,7 @@ pub(crate) async fn read_back(
         .run()
         .await
         .map_err(|failure| failure.during(format!("{} is no readable dump", file.display())))?;
-    let found = said
-        .stdout
-        .lines()
-        .filter(|line| line.contains(" TABLE DATA "))
-        .count();
+    let found = said.lines().filter(|line| line.contains(" TABLE DATA ")).count();
     if found >= tables {
         return Ok(());
     }

@@ -155,8 +155,7 @@ async fn backup(config: &Config) -> Result<Summary> {
         .run()
         .await
         .map_err(|failure| explain(failure, "cannot copy to the off-site repository"))?;
-    said.stdout
-        .lines()
+    said.lines()
         .filter_map(|line| serde_json::from_str::<Summary>(line).ok())
         .find(|line| line.message_type == "summary")
         .ok_or_else(|| Failure::new("restic ended well and printed no summary"))
@@ -227,7 +226,7 @@ pub(crate) async fn snapshots(config: &Config) -> Result<Vec<Snapshot>> {
         .run()
         .await
         .map_err(|failure| explain(failure, "cannot list the off-site copies"))?;
-    let mut snapshots: Vec<Snapshot> = serde_json::from_str(said.stdout.trim())
+    let mut snapshots: Vec<Snapshot> = serde_json::from_str(said.trim())
         .map_err(|error| Failure::new(format!("restic printed what is not understood: {error}")))?;
     snapshots.sort_by_key(|snapshot| snapshot.time);
     Ok(snapshots)

@@ -43,12 +43,6 @@ pub(crate) struct Program {
     secrets: Vec<Hidden>,
 }
 
-/// What a program left.
-#[derive(Debug)]
-pub(crate) struct Said {
-    pub(crate) stdout: String,
-}
-
 impl Program {
     /// A program by its path or by its name in PATH.
     pub(crate) fn new(program: impl AsRef<Path>, limit: Duration) -> Self {
@@ -144,8 +138,8 @@ impl Program {
         Ok((child, group))
     }
 
-    /// Runs it to its end; a failure when the status is not 0 or the time is over.
-    pub(crate) async fn run(mut self) -> Result<Said> {
+    /// Runs it to its end: what it printed, or a failure when the status is not 0 or the time is over.
+    pub(crate) async fn run(mut self) -> Result<String> {
         let (mut child, group) = self.spawn()?;
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
@@ -178,7 +172,7 @@ impl Program {
         let status =
             status.map_err(|error| Failure::new(format!("cannot wait for {}: {error}", self.name)))?;
         if status.success() {
-            return Ok(Said { stdout });
+            return Ok(stdout);
         }
         Err(self.failed(status, said_by(words).await))
     }
@@ -367,8 +361,8 @@ mod tests {
     #[tokio::test]
     async fn what_could_lead_elsewhere_is_not_passed_on() {
         let said = shell("env", Duration::from_secs(9)).run().await.unwrap();
-        assert!(said.stdout.contains("PATH="));
-        assert!(!said.stdout.contains("CARGO"), "{}", said.stdout);
+        assert!(said.contains("PATH="));
+        assert!(!said.contains("CARGO"), "{}", said);
     }
 
     #[tokio::test]

@@ -166,7 +166,7 @@ impl Scratch {
             let (_, setting) = FROM_CONTROL.iter().find(|(label, _)| *label == name.trim())?;
             Some(format!("{setting} = {}", value.trim()))
         };
-        Ok(said.stdout.lines().filter_map(setting).collect())
+        Ok(said.lines().filter_map(setting).collect())
     }
 
     /// What starts it, in words for a person too. The command line wins over what the data folder brings along.

@@ -111,7 +111,7 @@ pub(crate) async fn info(wal: &Wal) -> Result<Option<Stanza>> {
         .run()
         .await
         .map_err(|failure| failure.during("cannot read the repository of pgBackRest"))?;
-    let stanzas: Vec<Stanza> = serde_json::from_str(&said.stdout)
+    let stanzas: Vec<Stanza> = serde_json::from_str(&said)
         .map_err(|error| Failure::new(format!("pgbackrest info printed what is not understood: {error}")))?;
     let Some(mut stanza) = stanzas.into_iter().find(|stanza| stanza.name == wal.stanza) else {
         return Ok(None);
@@ -262,7 +262,6 @@ pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
     // An older pgBackRest ends with status 0 and says it in words.
     let errors = |line: &&str| line.contains("status: error") || line.contains("invalid");
     let bad: Vec<String> = said
-        .stdout
         .lines()
         .filter(errors)
         .map(|line| line.trim().to_owned())

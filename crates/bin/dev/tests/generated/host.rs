@@ -48,8 +48,14 @@ impl Host {
             rest = &path[1..];
         }
         moved.push_str(rest);
-        store_paths(&moved).into_iter().fold(moved.clone(), |text, name| {
-            text.replace(&format!("@{name}@"), &format!("{root}/store/{name}"))
+        self.stored(&moved)
+    }
+
+    /// The text with every `@NAME@` of the store below [`Self::root`].
+    pub(crate) fn stored(&self, text: &str) -> String {
+        store_paths(text).into_iter().fold(text.to_owned(), |text, name| {
+            let path = self.at(&format!("/store/{name}"));
+            text.replace(&format!("@{name}@"), &path.display().to_string())
         })
     }
 

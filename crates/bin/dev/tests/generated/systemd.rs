@@ -218,13 +218,7 @@ fn put(host: &Host, from: &Path, to: &Path) {
             fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
         }
     }
-    let moved = store_paths(&text).into_iter().fold(text, |text, name| {
-        text.replace(
-            &format!("@{name}@"),
-            &host.at(&format!("/store/{name}")).display().to_string(),
-        )
-    });
-    fs::write(to, moved).unwrap();
+    fs::write(to, host.stored(&text)).unwrap();
 }
 
 /// The version of the systemd that judges.
