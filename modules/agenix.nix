@@ -4,6 +4,7 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
@@ -11,6 +12,8 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.slipway.agenix;
   nginx = config.services.nginx;
+  withStacks = options.services.slipway ? stacks;
+  stacks = lib.optionalAttrs withStacks config.services.slipway.stacks;
   namesOf = import ./stack/names.nix { inherit lib; };
 
   ageFile = types.nullOr types.path;
@@ -72,7 +75,9 @@ let
           type = types.listOf types.str;
           default = [ ];
           example = [ "slipway-agent" ];
-          description = "Services, without their suffix, that a switch restarts when the encrypted file has other contents.";
+          # Units go by both names in systemd, and services here by the short one.
+          apply = map (lib.removeSuffix ".service");
+          description = "Services that a switch restarts when the encrypted file has other contents; `.service` may be left out.";
         };
         path = mkOption {
           type = types.str;
@@ -88,9 +93,9 @@ let
   ofStack =
     name: given:
     let
-      names = namesOf name config.services.slipway.stacks.${name};
+      names = namesOf name stacks.${name};
       redis =
-        if config.services.slipway.stacks.${name}.cache.remote.address == null then
+        if stacks.${name}.cache.remote.address == null then
           "redis-${name}"
         else
           "${name}-cache-tunnel";
@@ -128,6 +133,13 @@ let
         "${name}-upstream-key" = forNginx given.upstreamTls.key;
       }
     );
+
+  # Stacks that are there; the others are refused below.
+  known = lib.filterAttrs (name: _: stacks.${name}.enable or false) cfg.stacks;
+  unknown = lib.attrNames (removeAttrs cfg.stacks (lib.attrNames known));
+  wrongUnits = lib.filter (unit: builtins.match ".*\\.(socket|timer|target|path|mount)" unit != null) (
+    lib.concatMap (item: item.restartUnits) (lib.attrValues cfg.files)
+  );
 
   path = name: config.services.slipway.agenix.files.${name}.path;
   stackConfig = name: given: {
@@ -178,9 +190,9 @@ in
 
   config = {
     services.slipway = {
-      stacks = lib.mapAttrs stackConfig cfg.stacks;
-      agenix.files = lib.mkMerge (lib.mapAttrsToList ofStack cfg.stacks);
-    };
+      agenix.files = lib.mkMerge (lib.mapAttrsToList ofStack known);
+    }
+    // lib.optionalAttrs withStacks { stacks = lib.mapAttrs stackConfig cfg.stacks; };
 
     age.secrets = lib.mapAttrs (_: item: {
       inherit (item)
@@ -205,10 +217,12 @@ in
 
     assertions = [
       {
-        assertion = lib.all (name: config.services.slipway.stacks.${name}.enable or false) (
-          lib.attrNames cfg.stacks
-        );
-        message = "services.slipway.agenix.stacks has ${lib.concatStringsSep ", " (lib.attrNames cfg.stacks)}, and not each is a stack of this host: add it to services.slipway.stacks, or remove it.";
+        assertion = unknown == [ ];
+        message = "services.slipway.agenix.stacks has ${toString unknown}, which is no stack of this host: add it to services.slipway.stacks (it needs nixosModules.stack), or remove it.";
+      }
+      {
+        assertion = wrongUnits == [ ];
+        message = "services.slipway.agenix.files.*.restartUnits has ${toString wrongUnits}, which is no service: name the service that uses the file.";
       }
     ];
 

@@ -1,11 +1,21 @@
 # The host towards the network: what is open, and how one logs in.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   contract = import ../nix/contract.nix;
   cfg = config.services.slipway.network;
   inherit (config.networking) firewall;
-  stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+  withStacks = options.services.slipway ? stacks;
+  stacks = lib.optionalAttrs withStacks (
+    lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks
+  );
+  # Alone this file is imported for the sake of what it does; with the others, only hosts with a stack get it.
+  active = cfg.enable && (stacks != { } || !withStacks);
   proxied = lib.filterAttrs (_: stack: stack.proxy.enable) stacks;
 
   # Proxies that listen on private addresses alone are not for the world.
@@ -17,9 +27,10 @@ let
     ${toString contract.ports.postgres} = "Postgres";
     ${toString contract.ports.redis} = "Redis";
     ${toString contract.ports.redisTls} = "Redis";
-    ${toString contract.ports.api} = "the api";
-    ${toString contract.ports.proxyPing} = "the proxy's local listener";
   }
+  // lib.mapAttrs' (
+    _: stack: lib.nameValuePair (toString stack.proxy.pingPort) "the proxy's local listener"
+  ) proxied
   // lib.mapAttrs' (
     unit: address: lib.nameValuePair (lib.last (lib.splitString ":" address)) "the metrics of ${unit}"
   ) (lib.mergeAttrsList (lib.mapAttrsToList (_: stack: stack.metrics.addresses) stacks))
@@ -27,25 +38,40 @@ let
     lib.filterAttrs (_: server: server.enable && server.port != 0) config.services.redis.servers
   );
 
-  opened =
-    rules:
-    map toString rules.allowedTCPPorts
-    ++ lib.concatMap (range: map toString (lib.range range.from range.to)) (
-      lib.filter (range: range.to - range.from < 4096) rules.allowedTCPPortRanges
-    );
-  wide = rules: lib.filter (range: range.to - range.from >= 4096) rules.allowedTCPPortRanges;
+  within = range: port: range.from <= lib.toInt port && lib.toInt port <= range.to;
+  cure = "let hosts of the stack come in over services.slipway.network.privateInterface, and name other private networks in services.slipway.network.otherPrivateInterfaces";
 
   # The rules of one option path, checked.
   closed =
     option: rules:
     map (port: {
       assertion = false;
-      message = "${option}.allowedTCPPorts opens port ${port} of ${backend.${port}} to everybody: remove it, and let hosts of the stack come in over services.slipway.network.privateInterface.";
-    }) (lib.filter (port: backend ? ${port}) (lib.unique (opened rules)))
-    ++ map (range: {
-      assertion = false;
-      message = "${option}.allowedTCPPortRanges opens ${toString range.from} to ${toString range.to}, the backend's ports among them: open single ports.";
-    }) (wide rules);
+      message = "${option}.allowedTCPPorts opens port ${port} of ${backend.${port}} to everybody: remove it; ${cure}.";
+    }) (lib.filter (port: backend ? ${port}) (map toString (lib.unique rules.allowedTCPPorts)))
+    ++ lib.concatMap (
+      range:
+      let
+        ports = lib.filter (within range) (lib.attrNames backend);
+      in
+      lib.optional (ports != [ ]) {
+        assertion = false;
+        message = "${option}.allowedTCPPortRanges opens ${toString range.from} to ${toString range.to} to everybody, and among them ${
+          lib.concatMapStringsSep ", " (port: "port ${port} of ${backend.${port}}") (lib.take 3 ports)
+        }: open single ports or a range beside; ${cure}.";
+      }
+    ) rules.allowedTCPPortRanges;
+
+  privateInterfaces =
+    lib.optional (cfg.privateInterface != null) cfg.privateInterface ++ cfg.otherPrivateInterfaces;
+  trusted = lib.intersectLists privateInterfaces firewall.trustedInterfaces;
+
+  # Ways to tell the SSH server whom to let in; a file in somebody's home cannot be seen from here.
+  keyed =
+    lib.any (user: user.openssh.authorizedKeys.keys ++ user.openssh.authorizedKeys.keyFiles != [ ]) (
+      lib.attrValues config.users.users
+    )
+    || config.services.openssh.authorizedKeysCommand != "none"
+    || config.services.openssh.settings ? TrustedUserCAKeys;
 in
 {
   options.services.slipway.network = {
@@ -54,8 +80,9 @@ in
       default = true;
       example = false;
       description = ''
-        Whether this host gets the firewall (nftables: SSH, HTTP and HTTPS come in, nothing else) and the SSH server with
-        keys only. Switch it off on a host whose network is set up elsewhere; the backend's ports are then yours to close.
+        Whether this host gets the firewall (SSH, HTTP and HTTPS come in, nothing else) and the SSH server with keys only.
+        It is nftables' unless Docker, which needs iptables, is on; ports that Docker publishes go past it. Switch it off on
+        a host whose network is set up elsewhere; the backend's ports are then yours to close.
       '';
     };
     ssh = {
@@ -81,6 +108,16 @@ in
         crosses it is encrypted all the same.
       '';
     };
+    otherPrivateInterfaces = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "wg0" ];
+      description = ''
+        Interfaces of further private networks, such as a VPN's. Nothing is opened there by itself:
+        `networking.firewall.interfaces.<name>` does it, and only there and on `privateInterface` may it open the backend's
+        ports.
+      '';
+    };
     privatePorts = mkOption {
       type = types.listOf types.port;
       default = [ ];
@@ -89,13 +126,13 @@ in
     };
   };
 
-  config = lib.mkIf (cfg.enable && stacks != { }) {
+  config = lib.mkIf active {
     assertions =
       closed "networking.firewall" firewall
       ++ lib.concatLists (
         lib.mapAttrsToList (
           name: rules:
-          lib.optionals (name != cfg.privateInterface && name != "lo") (
+          lib.optionals (!(lib.elem name ([ "lo" ] ++ privateInterfaces))) (
             closed "networking.firewall.interfaces.${name}" rules
           )
         ) firewall.interfaces
@@ -114,14 +151,20 @@ in
           message = "services.slipway.network.ssh.everywhere is off and there is no other way in: set services.slipway.network.privateInterface, or ssh.enable = false.";
         }
         {
-          assertion =
-            cfg.privateInterface == null || !(lib.elem cfg.privateInterface firewall.trustedInterfaces);
-          message = "networking.firewall.trustedInterfaces has the private interface ${toString cfg.privateInterface}, which opens every port on it: remove it there; services.slipway.network.privatePorts opens single ones.";
+          assertion = trusted == [ ];
+          message = "networking.firewall.trustedInterfaces has the private interface ${toString trusted}, which opens every port on it: remove it there; services.slipway.network.privatePorts opens single ones.";
+        }
+        {
+          assertion = lib.length (lib.unique privateInterfaces) == lib.length privateInterfaces;
+          message = "services.slipway.network.otherPrivateInterfaces names an interface twice, or the one of privateInterface: name each once.";
         }
       ];
 
+    warnings = lib.optional (cfg.ssh.enable && !keyed) "No user of ${config.networking.hostName} has an SSH key, and services.slipway.network takes no passwords: set users.users.root.openssh.authorizedKeys.keys, or services.slipway.network.ssh.enable = false if nobody is to log in.";
+
     networking = {
-      nftables.enable = true;
+      # Docker writes its own rules with iptables.
+      nftables.enable = lib.mkDefault (!config.virtualisation.docker.enable);
       firewall = {
         enable = lib.mkDefault true;
         allowedTCPPorts =

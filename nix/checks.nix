@@ -1,6 +1,7 @@
 # Checks of what is ours alone: Nix files, rendered copies, queries.
 {
   pkgs,
+  agenix,
   workspace,
   containers,
   options,
@@ -54,7 +55,7 @@ in
   # Evaluated here as well.
   eval =
     let
-      wrong = import ../tests/eval { inherit pkgs; };
+      wrong = import ../tests/eval { inherit pkgs agenix; };
     in
     assert lib.assertMsg (wrong == [ ]) "tests/eval: ${lib.concatStringsSep "\n" wrong}";
     check "eval" [ ] "";

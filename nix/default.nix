@@ -110,6 +110,7 @@ in
     // import ./checks.nix {
       inherit
         pkgs
+        agenix
         workspace
         containers
         options

@@ -5,6 +5,7 @@ let
     # One key, so that importing two of the modules imports this once.
     key = "slipway#packages";
     imports = [
+      ../modules/packages.nix
       (
         { lib, pkgs, ... }:
         {

@@ -157,6 +157,144 @@ in
       { networking.firewall.interfaces.ens3.allowedTCPPorts = [ 5432 ]; }
     ]
   )
+  {
+    name = "ports that nothing of the backend has may be opened, single and in ranges";
+    got = refused [
+      served
+      acme
+      {
+        networking.firewall = {
+          allowedTCPPorts = [ 8000 ];
+          allowedTCPPortRanges = [
+            {
+              from = 49152;
+              to = 65535;
+            }
+          ];
+        };
+      }
+    ];
+    want = [ ];
+  }
+  (says "metrics in a range"
+    [ "networking.firewall.allowedTCPPortRanges" "9000 to 9300" "9200 of the metrics of shop-api-1" ]
+    [
+      {
+        networking.firewall.allowedTCPPortRanges = [
+          {
+            from = 9000;
+            to = 9300;
+          }
+        ];
+      }
+    ]
+  )
+  {
+    name = "a second private network may have the backend's ports too";
+    got = refused [
+      served
+      acme
+      private
+      {
+        services.slipway.network.otherPrivateInterfaces = [ "wg0" ];
+        networking.firewall.interfaces.wg0.allowedTCPPorts = [ 5432 ];
+      }
+    ];
+    want = [ ];
+  }
+  (says "a private network that is named twice"
+    [ "services.slipway.network.otherPrivateInterfaces" "twice" ]
+    [
+      private
+      { services.slipway.network.otherPrivateInterfaces = [ "ens10" ]; }
+    ]
+  )
+  {
+    name = "a host with Docker has iptables, which Docker needs, and any host may choose";
+    got =
+      map
+        (
+          more:
+          (host [
+            served
+            acme
+            more
+          ]).networking.nftables.enable
+        )
+        [
+          { }
+          { virtualisation.docker.enable = true; }
+          { networking.nftables.enable = false; }
+        ];
+    want = [
+      true
+      false
+      false
+    ];
+  }
+  {
+    name = "who could not log in is warned";
+    got =
+      map
+        (
+          more:
+          lib.any (lib.hasInfix "users.users.root.openssh.authorizedKeys.keys") (host [
+            served
+            acme
+            more
+          ]).warnings
+        )
+        [
+          { }
+          { users.users.root.openssh.authorizedKeys.keys = [ ]; }
+          { users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA" ]; }
+          { users.users.root.openssh.authorizedKeys.keyFiles = [ ./network.nix ]; }
+          {
+            users.users.ops = {
+              isNormalUser = true;
+              openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA" ];
+            };
+          }
+          { services.slipway.network.ssh.enable = false; }
+        ];
+    want = [
+      true
+      true
+      false
+      false
+      false
+      false
+    ];
+  }
+  {
+    name = "slipway verify looks at the firewall that there is";
+    got =
+      map
+        (
+          more:
+          lib.filter (unit: lib.hasSuffix "tables.service" unit || unit == "firewall.service")
+            (builtins.fromJSON
+              (host [
+                served
+                acme
+                more
+              ]).environment.etc."slipway/stacks/shop.json".text
+            ).units
+        )
+        [
+          { }
+          { virtualisation.docker.enable = true; }
+          {
+            networking.firewall.enable = false;
+            services.slipway.network.enable = false;
+          }
+        ];
+    want = [
+      [ "nftables.service" ]
+      [ "firewall.service" ]
+      [ ]
+    ];
+  }
   (says "no firewall"
     [ "networking.firewall.enable" "services.slipway.network.enable" ]
     [

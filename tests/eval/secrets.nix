@@ -1,7 +1,9 @@
 # Secrets: only files of the host, each looked at before it is used.
 {
   host,
+  plain,
   stack,
+  nixosModules,
   lib,
   ...
 }:
@@ -9,6 +11,19 @@ let
   externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
   config = host [ (stack { secrets.SECRET_KEY = "/run/secrets/key"; }) ];
   check = config.systemd.services.shop-secrets;
+  agenix =
+    options:
+    plain [
+      nixosModules.agenix
+      {
+        age.identityPaths = [ "/etc/ssh/ssh_host_ed25519_key" ];
+        services.slipway.agenix = options;
+      }
+    ];
+  token = {
+    file = ../../secrets/prod/edge-agent-token.age;
+    restartUnits = [ "thing" ];
+  };
 in
 [
   {
@@ -80,6 +95,41 @@ in
     want = [
       true
       true
+    ];
+  }
+  {
+    name = "a unit that a secret restarts goes by its name with and without the suffix";
+    got =
+      map
+        (
+          restartUnits:
+          lib.attrNames (
+            lib.filterAttrs (name: service: lib.hasPrefix "thing" name && service.restartTriggers != [ ])
+              (agenix { files.token = token // { inherit restartUnits; }; }).systemd.services
+          )
+        )
+        [
+          [ "thing" ]
+          [ "thing.service" ]
+        ];
+    want = [
+      [ "thing" ]
+      [ "thing" ]
+    ];
+  }
+  {
+    name = "a unit that is no service, and a stack that is not there, are refused by name";
+    got = map (failed: failed.message) (
+      lib.filter (a: !a.assertion) (agenix {
+        files.token = token // {
+          restartUnits = [ "thing.socket" ];
+        };
+        stacks.shop.secrets.SECRET_KEY = ../../secrets/prod/slipway-secret-key.age;
+      }).assertions
+    );
+    want = [
+      "services.slipway.agenix.stacks has shop, which is no stack of this host: add it to services.slipway.stacks (it needs nixosModules.stack), or remove it."
+      "services.slipway.agenix.files.*.restartUnits has thing.socket, which is no service: name the service that uses the file."
     ];
   }
 ]

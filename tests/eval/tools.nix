@@ -1,28 +1,47 @@
 # What suites and snapshots share: hosts with the modules, and stand-ins for our packages.
-{ pkgs }:
+{
+  pkgs,
+  agenix ? null,
+}:
 let
   inherit (pkgs) lib;
 
   # With a name to run, and nothing inside: no test builds anything.
   standIn = name: (pkgs.writeText name "") // { meta.mainProgram = name; };
-  base = {
-    imports = [
-      ../../modules
-      ../../hosts/placeholder.nix
-    ];
+  packages = lib.genAttrs [
+    "slipway"
+    "slipway-agent"
+    "slipway-api"
+    "slipway-backup"
+    "slipway-worker"
+  ] standIn;
+  bare = {
+    imports = [ ../../hosts/placeholder.nix ];
     networking.hostName = "host-1";
     documentation.enable = false;
-    services.slipway.packages = lib.genAttrs [
-      "slipway"
-      "slipway-agent"
-      "slipway-api"
-      "slipway-backup"
-      "slipway-worker"
-    ] standIn;
+  };
+  base = {
+    imports = [
+      bare
+      ../../modules
+    ];
+    services.slipway = { inherit packages; };
   };
 in
 rec {
-  inherit lib standIn;
+  inherit
+    agenix
+    lib
+    pkgs
+    standIn
+    ;
+  # As the flake exports them, around the stand-ins.
+  nixosModules = import ../../nix/modules.nix {
+    self.packages.${pkgs.stdenv.hostPlatform.system} = packages;
+    inherit agenix;
+  };
+  # With nothing of ours but what is given.
+  plain = modules: (pkgs.nixos ([ bare ] ++ modules)).config;
   host = modules: (pkgs.nixos ([ base ] ++ modules)).config;
   refused =
     modules: map (failed: failed.message) (lib.filter (a: !a.assertion) (host modules).assertions);

@@ -1,0 +1,71 @@
+# Every module that the flake exports is of use alone: beside nothing else of ours a host evaluates with it, before
+# anything of it is enabled and after.
+{
+  plain,
+  nixosModules,
+  standIn,
+  lib,
+  ...
+}:
+let
+  builds = modules: lib.hasSuffix ".drv" (plain modules).system.build.toplevel.drvPath;
+  acme.security.acme = {
+    acceptTerms = true;
+    defaults.email = "ops@example.com";
+  };
+  shop.services.slipway.stacks.shop = {
+    api.package = standIn "shop";
+    worker.package = standIn "shop";
+  };
+  used = {
+    default = shop;
+    stack = shop;
+    control-plane = {
+      imports = [ acme ];
+      services.slipway.controlPlane = {
+        enable = true;
+        domain = "deploy.example.com";
+        secretKeyFile = "/run/secrets/key";
+        adminPasswordFile = "/run/secrets/password";
+      };
+    };
+    agent.services.slipway.agent = {
+      enable = true;
+      apiUrl = "https://deploy.example.com";
+      tokenFile = "/run/secrets/agent-token";
+      checks.reachable = {
+        type = "tcp";
+        address = "127.0.0.1:22";
+      };
+    };
+    network.services.slipway.network.privateInterface = "ens10";
+    agenix = {
+      age.identityPaths = [ "/etc/ssh/ssh_host_ed25519_key" ];
+      services.slipway.agenix.files.token.file = ../../secrets/prod/edge-agent-token.age;
+    };
+  };
+in
+[
+  {
+    name = "each exported module is used here";
+    got = lib.attrNames used;
+    want = lib.attrNames nixosModules;
+  }
+]
+++ lib.concatLists (
+  lib.mapAttrsToList (name: module: [
+    {
+      name = "nixosModules.${name} evaluates alone";
+      got = builds [ module ];
+      want = true;
+    }
+    {
+      name = "nixosModules.${name} works alone";
+      got = builds [
+        module
+        used.${name}
+      ];
+      want = true;
+    }
+  ]) nixosModules
+)
