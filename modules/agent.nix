@@ -15,6 +15,7 @@ in
 {
   imports = [
     ./packages.nix
+    ./store.nix
     ./agent-checks.nix
   ];
 
@@ -63,7 +64,6 @@ in
     metricsPort = mkOption {
       type = types.nullOr types.port;
       default = contract.ports.agentMetrics;
-      defaultText = lib.literalExpression "contract.ports.agentMetrics";
       example = null;
       description = "The port of the agent's metrics on 127.0.0.1; null: none.";
     };

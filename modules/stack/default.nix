@@ -3,6 +3,7 @@
 {
   imports = [
     ../packages.nix
+    ../store.nix
     ./options.nix
     ./processes.nix
     ./services.nix

@@ -1,0 +1,75 @@
+# The host's Nix store: what may stay in it, what the boot menu keeps, and who may add to it. A rollout brings one more
+# closure to every host each time; nothing else would ever take one away.
+{
+  config,
+  lib,
+  options,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.services.slipway.store;
+  has = name: test: options.services.slipway ? ${name} && test config.services.slipway.${name};
+  # On every host that has something of ours.
+  used =
+    has "stacks" (stacks: lib.any (stack: stack.enable) (lib.attrValues stacks))
+    || has "agent" (agent: agent.enable);
+in
+{
+  options.services.slipway.store = {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Whether the store of a host with a stack or an agent is kept from filling the disk: garbage is collected, and the boot
+        menu is kept short. What runs, what would boot and what the agent protects (`agent.keepReleases`) always stays.
+      '';
+    };
+    keepDays = mkOption {
+      type = types.ints.between 1 3650;
+      default = 30;
+      example = 7;
+      description = "Days that earlier generations of the system stay, once a week looked at.";
+    };
+    bootEntries = mkOption {
+      type = types.ints.between 2 100;
+      default = 10;
+      example = 5;
+      description = "Generations in the boot menu at most. Each kernel of theirs takes room in /boot.";
+    };
+    allowedUsers = mkOption {
+      type = types.listOf types.str;
+      default = [
+        "root"
+        "@wheel"
+      ];
+      example = [
+        "root"
+        "@wheel"
+        "build"
+      ];
+      description = ''
+        Users and groups (`@`) that may ask the Nix daemon for anything. Everybody else, users of stacks among them, can add
+        nothing to the store.
+      '';
+    };
+  };
+
+  config = lib.mkIf (cfg.enable && used) {
+    nix = {
+      gc = {
+        automatic = lib.mkDefault true;
+        dates = lib.mkDefault "weekly";
+        randomizedDelaySec = lib.mkDefault "1h";
+        options = lib.mkDefault "--delete-older-than ${toString cfg.keepDays}d";
+      };
+      settings.allowed-users = lib.mkDefault cfg.allowedUsers;
+    };
+    boot.loader = {
+      grub.configurationLimit = lib.mkDefault cfg.bootEntries;
+      systemd-boot.configurationLimit = lib.mkDefault cfg.bootEntries;
+      generic-extlinux-compatible.configurationLimit = lib.mkDefault cfg.bootEntries;
+    };
+  };
+}
