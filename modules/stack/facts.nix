@@ -5,6 +5,7 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   namesOf = import ./names.nix { inherit lib; };
   contract = import ../../nix/contract.nix;
+  inherit (config.networking) firewall nftables;
 
   facts =
     name: stack:
@@ -29,7 +30,7 @@ let
       worker.metrics = metrics names.worker;
       backup =
         if stack.backup.enable or false then
-          { statusUrl = "http://127.0.0.1:${toString contract.ports.backupMetrics}/status"; }
+          { statusUrl = "http://127.0.0.1:${toString stack.backup.exporter.port}/status"; }
         else
           null;
       units =
@@ -37,7 +38,8 @@ let
         ++ lib.optional stack.migrations.enable "${names.migrate}.service"
         ++ [ "${names.roll}.service" ]
         ++ stack.requires
-        ++ lib.optional served "nginx.service";
+        ++ lib.optional served "nginx.service"
+        ++ lib.optional firewall.enable (if nftables.enable then "nftables.service" else "firewall.service");
     };
 in
 {
