@@ -55,7 +55,7 @@ let
         passwordFile = mkOption {
           type = externalPath;
           default = made name;
-          defaultText = "/run/slipway-cache/NAME/password, made at random at every boot";
+          defaultText = lib.literalMD "`/run/slipway-cache/NAME/password`, made at random at every boot";
           example = "/run/agenix/shop-redis";
           description = ''
             A file with the password, one word on one line, that both ends use. The default is made on the host itself and

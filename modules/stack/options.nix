@@ -33,6 +33,7 @@ let
         environment = mkOption {
           type = types.attrsOf types.str;
           default = { };
+          defaultText = lib.literalMD "`APP_ENV`, and what tells the processes where database and cache are";
           example = {
             LOG_LEVEL = "info,shop=debug";
           };
@@ -44,6 +45,7 @@ let
         secrets = mkOption {
           type = types.attrsOf externalPath;
           default = { };
+          defaultText = lib.literalMD "those that database and cache need, such as `REDIS_PASSWORD`";
           example = {
             SECRET_KEY = "/run/agenix/shop-secret-key";
           };

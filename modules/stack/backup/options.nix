@@ -152,7 +152,6 @@ let
         exporter.port = mkOption {
           type = types.port;
           default = contract.ports.backupMetrics;
-          defaultText = lib.literalExpression "contract.ports.backupMetrics";
           example = 9203;
           description = "The port of /metrics and /status on 127.0.0.1. One exporter serves all stacks of a host.";
         };

@@ -87,7 +87,6 @@ let
         maxConnections = mkOption {
           type = types.ints.between 20 10000;
           default = contract.database.maxConnections;
-          defaultText = lib.literalExpression "contract.database.maxConnections";
           example = 200;
           description = ''
             Connections of the server at most. Every process may open its pool and its overflow (30 with the defaults); people

@@ -76,7 +76,7 @@ let
         type = types.ints.positive;
         default = contract.times.proxyReadSeconds;
         example = 75;
-        description = "The same for `proxy.longPollPaths`: more than a long poll lasts (${toString contract.times.longPollSeconds} s of an agent's).";
+        description = "Seconds without a byte from the api after which a request for one of `proxy.longPollPaths` is answered with 504. More than a long poll lasts (${toString contract.times.longPollSeconds} s of an agent's).";
       };
     };
   };

@@ -5,6 +5,14 @@ let
   contract = import ../../../nix/contract.nix;
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
 
+  # What suits an api: set one by one, so that a stack that changes one keeps the others.
+  headers = {
+    X-Content-Type-Options = "nosniff";
+    X-Frame-Options = "DENY";
+    Referrer-Policy = "no-referrer";
+    Content-Security-Policy = "default-src 'none'; frame-ancestors 'none'";
+  };
+
   proxyOptions =
     { config, ... }:
     {
@@ -98,6 +106,7 @@ let
         headers = mkOption {
           type = types.attrsOf (types.nullOr types.str);
           default = { };
+          defaultText = lib.literalExpression (lib.generators.toPretty { } headers);
           example = {
             Content-Security-Policy = "default-src 'self'";
             X-Frame-Options = null;
@@ -140,12 +149,7 @@ let
           };
         };
       };
-      config.proxy.headers = lib.mapAttrs (_: lib.mkDefault) {
-        X-Content-Type-Options = "nosniff";
-        X-Frame-Options = "DENY";
-        Referrer-Policy = "no-referrer";
-        Content-Security-Policy = "default-src 'none'; frame-ancestors 'none'";
-      };
+      config.proxy.headers = lib.mapAttrs (_: lib.mkDefault) headers;
     };
 in
 {
