@@ -2,10 +2,12 @@
 # list of { name, got, want }; it gets
 #
 #   host MODULES      the configuration of a host with the modules and stand-ins for our packages
+#   plain MODULES     the same without our modules
+#   nixosModules      what the flake exports
 #   refused MODULES   the messages of the assertions that fail on it
 #   stack OPTIONS     a module with the stack `shop`, which runs, with these options on top
 #   standIn NAME      a package with a program of that name, and nothing inside
-{ pkgs }:
+{ pkgs, agenix }:
 let
   inherit (pkgs) lib;
 
@@ -23,9 +25,13 @@ let
     ./snapshots.nix
     ./database.nix
     ./backup.nix
+    ./store.nix
+    ./options.nix
+    ./modules.nix
+    ./docs.nix
   ];
 
-  tools = import ./tools.nix { inherit pkgs; };
+  tools = import ./tools.nix { inherit pkgs agenix; };
 
   verdict =
     {

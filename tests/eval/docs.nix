@@ -1,0 +1,207 @@
+# What the pages show in Nix holds: docs/production.md's files make a flake whose hosts evaluate after every step, and
+# every other snippet is a module that a host takes.
+{
+  host,
+  agenix,
+  nixosModules,
+  standIn,
+  pkgs,
+  lib,
+  ...
+}:
+let
+  pages = import ./pages.nix { inherit lib; };
+  page = ../../docs/production.md;
+  commands = builtins.readFile page;
+  files = pages.files page;
+
+  # Files that the page's commands make, and what stands for each here.
+  made =
+    path:
+    if lib.hasSuffix ".age" path then
+      ../../secrets/prod/slipway-secret-key.age
+    else if lib.hasSuffix ".pub" path then
+      builtins.toFile "key.pub" "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMviJJnrnHKuKQ/cvLSe2o8eY6qhk8KoLhEuflSJHE+h\n"
+    else
+      throw "docs/production.md: ${path} is used, and nothing makes it";
+
+  # A flake of the files with these names; `more` are imports that the page has one add to hosts/web-1/default.nix.
+  flake =
+    { outputs, more }:
+    let
+      place =
+        path:
+        if path == "hosts/hardware/\${name}.nix" then
+          toString ../../hosts/placeholder.nix
+        else if lib.hasPrefix "hosts/prod/" path then
+          "${../..}/${path}"
+        else if files ? ${path} then
+          written path
+        else if files ? "${path}/default.nix" then
+          written "${path}/default.nix"
+        else if lib.hasInfix (baseNameOf path) commands then
+          toString (made path)
+        else
+          throw "docs/production.md: ${path} is used, and no step makes it";
+      written = path: "${builtins.toFile (baseNameOf path) (pages.resolved place path (text path))}";
+      text =
+        path:
+        if path == "hosts/web-1/default.nix" then
+          let
+            with' = lib.replaceStrings [ "./secrets.nix" ] [ "./secrets.nix ${lib.concatStringsSep " " more}" ];
+          in
+          with' files.${path}
+        else if path == "flake.nix" then
+          outputs files.${path}
+        else
+          files.${path};
+    in
+    (import (written "flake.nix")).outputs {
+      self.outPath = toString ../..;
+      nixpkgs = {
+        legacyPackages.${pkgs.stdenv.hostPlatform.system} = pkgs;
+        lib = lib // {
+          nixosSystem = import "${pkgs.path}/nixos/lib/eval-config.nix";
+        };
+      };
+      slipway = {
+        inherit nixosModules;
+        packages.${pkgs.stdenv.hostPlatform.system}.slipway = standIn "slipway";
+        inputs = { inherit agenix; };
+      };
+      # Its layouts are its own to check; here they may be anything.
+      disko.nixosModules.disko.options.disko.devices = lib.mkOption { type = lib.types.anything; };
+    };
+
+  built = config: lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
+  afterStep =
+    name: more:
+    let
+      inherit
+        ((flake {
+          outputs = text: text;
+          inherit more;
+        }).nixosConfigurations.web-1
+        )
+        config
+        ;
+    in
+    {
+      name = "docs/production.md: the host evaluates ${name}";
+      got = {
+        builds = built config;
+        enabled = lib.sort lib.lessThan (
+          lib.filter (unit: config.systemd.services ? ${unit}) [
+            "slipway-agent"
+            "slipway-backup-offsite"
+          ]
+        );
+        inherit (config) warnings;
+      };
+      want = {
+        builds = true;
+        enabled =
+          lib.optional (lib.elem "./agent.nix" more) "slipway-agent"
+          ++ lib.optional (lib.elem "./backup.nix" more) "slipway-backup-offsite";
+        # Until step 11 it is warned of what that step mends.
+        warnings = if lib.elem "./backup.nix" more then [ ] else config.warnings;
+      };
+    };
+
+  fleet =
+    (flake {
+      more = [ ];
+      outputs = lib.replaceStrings [ "nixosConfigurations.web-1 = host \"web-1\" ./hosts/web-1;" ] [
+        "nixosConfigurations = ${files."flake.nix: nixosConfigurations"};"
+      ];
+    }).nixosConfigurations;
+
+  # Pages whose blocks are modules of a host, with what the text around them takes as given.
+  modules = {
+    "README.md" = { };
+    "docs/agent.md" = { };
+    "docs/backup-and-restore.md".services.slipway.stacks.shop = {
+      api.package = standIn "shop";
+      worker.package = standIn "shop";
+    };
+    "deploy/compose/README.md" = { };
+    "deploy/kubernetes/README.md" = { };
+    "docs/api.md" = { };
+    "docs/architecture.md" = { };
+    "docs/build.md" = { };
+    "docs/database.md" = { };
+    "docs/rollouts.md" = { };
+    "docs/settings.md" = { };
+    "hosts/README.md" = { };
+    "secrets/README.md" = { };
+    "templates/default/README.md" = { };
+  };
+  ofPage =
+    name: given:
+    lib.imap1 (number: block: {
+      name = "${name}: Nix block ${toString number} evaluates";
+      got =
+        let
+          config = host [
+            (import (builtins.toFile "snippet.nix" block.text))
+            given
+            {
+              _module.args = {
+                self.outPath = toString ../..;
+                packages = lib.genAttrs [ "shop-api" "shop-worker" ] standIn;
+              };
+            }
+          ];
+        in
+        map (failed: failed.message) (lib.filter (a: !a.assertion) config.assertions);
+      want = [ ];
+    }) (pages.blocks (../.. + "/${name}"));
+  rules = import (
+    builtins.toFile "secrets.nix" (
+      pages.resolved (
+        path: if lib.hasInfix (baseNameOf path) commands then toString (made path) else throw path
+      ) "secrets/secrets.nix" files."secrets/secrets.nix"
+    )
+  );
+  fleetRules = import (
+    builtins.toFile "secrets.nix" "let hosts = { db = null; }; readableBy = _: { }; in ${files."secrets/secrets.nix: more files"}"
+  );
+  # Every secret that a step encrypts, in the folder of the rules.
+  encrypted = lib.unique (
+    map lib.head (
+      lib.filter lib.isList (builtins.split "agenix -e ([a-z-]+\\.age)" commands)
+    )
+  );
+in
+[
+  (afterStep "when it is installed" [ ])
+  (afterStep "with its agent" [ "./agent.nix" ])
+  (afterStep "with its backups" [
+    "./agent.nix"
+    "./backup.nix"
+  ])
+  {
+    name = "docs/production.md: the shell evaluates";
+    got = lib.hasSuffix ".drv" (flake {
+      outputs = text: text;
+      more = [ ];
+    }).devShells.${pkgs.stdenv.hostPlatform.system}.default.drvPath;
+    want = true;
+  }
+  {
+    name = "docs/production.md: the hosts of the fleet evaluate";
+    got = lib.mapAttrs (_: { config, ... }: built config) fleet;
+    want = lib.genAttrs [ "prod-app-1" "prod-app-2" "prod-db" "prod-edge" ] (_: true);
+  }
+  {
+    name = "docs/production.md: every secret that is encrypted has a rule, and every rule a secret";
+    got = lib.sort lib.lessThan encrypted;
+    want = lib.attrNames rules;
+  }
+  {
+    name = "docs/production.md: the fleet's further secrets are of the first part";
+    got = lib.subtractLists (lib.attrNames rules) (lib.attrNames fleetRules);
+    want = [ ];
+  }
+]
+++ lib.concatLists (lib.mapAttrsToList ofPage modules)
