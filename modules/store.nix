@@ -30,7 +30,7 @@ in
       type = types.ints.between 1 3650;
       default = 30;
       example = 7;
-      description = "Days that earlier generations of the system stay, once a week looked at.";
+      description = "Days that earlier generations of the system stay. They are looked at once a week.";
     };
     bootEntries = mkOption {
       type = types.ints.between 2 100;

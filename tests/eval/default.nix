@@ -25,6 +25,7 @@ let
     ./snapshots.nix
     ./database.nix
     ./backup.nix
+    ./facts.nix
     ./store.nix
     ./options.nix
     ./modules.nix

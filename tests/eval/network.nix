@@ -266,35 +266,6 @@ in
       false
     ];
   }
-  {
-    name = "slipway verify looks at the firewall that there is";
-    got =
-      map
-        (
-          more:
-          lib.filter (unit: lib.hasSuffix "tables.service" unit || unit == "firewall.service")
-            (builtins.fromJSON
-              (host [
-                served
-                acme
-                more
-              ]).environment.etc."slipway/stacks/shop.json".text
-            ).units
-        )
-        [
-          { }
-          { virtualisation.docker.enable = true; }
-          {
-            networking.firewall.enable = false;
-            services.slipway.network.enable = false;
-          }
-        ];
-    want = [
-      [ "nftables.service" ]
-      [ "firewall.service" ]
-      [ ]
-    ];
-  }
   (says "no firewall"
     [ "networking.firewall.enable" "services.slipway.network.enable" ]
     [

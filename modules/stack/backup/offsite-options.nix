@@ -56,7 +56,10 @@ let
           type = types.listOf types.str;
           default = [ ];
           example = [ "sftp.args='-i /run/agenix/backup-key -o StrictHostKeyChecking=yes'" ];
-          description = "restic's extended options (`-o`). Nothing secret.";
+          description = ''
+            restic's extended options (`-o`). Nothing secret. A key of SSH must be readable by the account `slipway-backup`, and
+            the server's own key stand in `programs.ssh.knownHosts`.
+          '';
         };
         configuration = mkOption {
           type = types.listOf types.path;
