@@ -38,7 +38,7 @@ let
       example = 16384;
       description = ''
         File descriptors of one replica (LimitNOFILE). Every connection takes one; Slipway's api lets waiting agents have
-        half of them and answers 503 beyond that.
+        three eighths of them and answers 503 beyond that.
       '';
     };
   };

@@ -34,13 +34,19 @@ impl Failures {
         too_many(failures)
     }
 
-    /// Refuses whoever is at the limit already, without counting.
-    pub(crate) async fn refuse_if_over(&self, client: &ClientAddr) -> Result<()> {
-        let failures = self.wake.failures(&key(client)).await;
-        if failures.count >= MOST {
+    /// Counts an attempt before it is known to fail, so that a burst of them gets no more tries than one after the
+    /// other. Refuses beyond the limit; [`Failures::succeeded`] takes it back.
+    pub(crate) async fn attempt(&self, client: &ClientAddr) -> Result<()> {
+        let failures = self.wake.count_failure(&key(client), WINDOW_SECONDS).await;
+        if failures.count > MOST {
             return Err(too_many(failures));
         }
         Ok(())
+    }
+
+    /// The attempt was none that failed.
+    pub(crate) async fn succeeded(&self, client: &ClientAddr) {
+        self.wake.take_back_failure(&key(client), WINDOW_SECONDS).await;
     }
 }
 

@@ -1,12 +1,13 @@
-//! Where parked requests hear of news: wake-ups through Redis, and looks at the database.
+//! Where parked requests hear of news: wake-ups through Redis say when to look, and looks at the database say what.
 
 use std::time::Duration;
 
+use slipway_domain::HostId;
 use slipway_store::StoreError;
 use slipway_telemetry::error_chain;
 use slipway_wake::{Topic, WakeUp};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::state::App;
@@ -17,6 +18,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const LOOK_ANYWAY: Duration = Duration::from_secs(10);
 /// How often the newest event is looked up while somebody waits for one.
 const EVENTS_LOOK: Duration = Duration::from_secs(1);
+/// The least time between two looks for it, however often somebody hurries.
+const EVENTS_PACE: Duration = Duration::from_millis(50);
 
 /// News of events: the number of the newest that was seen.
 #[derive(Debug, Default)]
@@ -58,40 +61,47 @@ async fn watch_hosts(app: &App) {
         tokio::select! {
             wake_up = wake_ups.recv() => match wake_up {
                 WakeUp::Hosts(hosts) => {
-                    for (host, assignment) in &hosts {
-                        app.parking.deliver(*host, Some(assignment));
-                    }
+                    app.parking.wake(&hosts);
                     app.feed.hurry();
                 }
-                WakeUp::Reconnected => {
-                    look(app).await;
-                    looked = Instant::now();
-                }
-                WakeUp::Rollout(_) => {}
+                WakeUp::Reconnected => app.parking.wake_all(),
+                WakeUp::Rollouts(_) => {}
             },
+            () = app.parking.woken() => look(app).await,
             () = sleep_until(next) => {
                 if looked.elapsed() >= pause {
-                    look(app).await;
                     looked = Instant::now();
+                    app.parking.wake_all();
                 }
             }
         }
     }
 }
 
-/// One look for every parked host.
+/// One look for every parked host that was woken.
+///
+/// Afterwards it rests for as long as it took, and whoever is woken meanwhile is looked up together: the more there is to
+/// look up, the more of it goes into one query, and no flood of messages takes more than half of one connection.
 async fn look(app: &App) {
-    let hosts = app.parking.hosts();
-    if hosts.is_empty() {
+    let places = app.parking.take_woken();
+    if places.is_empty() {
         return;
     }
+    let began = Instant::now();
+    let hosts: Vec<HostId> = places.iter().map(|place| place.host).collect();
     match app.store.assignments_for(&hosts).await {
         Ok(found) => {
-            for (host, (assignment, _)) in &found {
-                app.parking.deliver(*host, Some(assignment));
+            for place in places {
+                let assignment = found.get(&place.host).map(|(assignment, _)| assignment);
+                app.parking.deliver(place, assignment);
             }
+            sleep(began.elapsed()).await;
         }
-        Err(error) => complain(&error, "cannot look for news of parked hosts"),
+        Err(error) => {
+            complain(&error, "cannot look for news of parked hosts");
+            sleep(LOOK).await;
+            app.parking.wake(&hosts.into_iter().collect());
+        }
     }
 }
 
@@ -108,6 +118,7 @@ async fn watch_events(app: &App) {
             }
             Err(error) => complain(&error, "cannot look for new events"),
         }
+        sleep(EVENTS_PACE).await;
         // Early when something may have happened; at the latest after the pause.
         let _ = timeout(EVENTS_LOOK, app.feed.hurry.notified()).await;
     }

@@ -1,17 +1,26 @@
-//! Agents that wait for an instruction.
+//! Requests that wait: agents for an instruction, people for events.
 //!
-//! A sync without news is parked here until something concerns its host: a wake-up through Redis, which carries the
-//! host's assignment, or the look that is taken every 2 s for all parked hosts in one query ([`crate::feed`]).
+//! A sync without news is parked here until its host is woken: by a wake-up through Redis, which names it, or by the look
+//! that is taken every 2 s for all parked hosts ([`crate::feed`]). Whoever was woken is looked up in the database, all of
+//! them in one query, and answered when there is something to do.
 //!
-//! No news is missed: a sync is parked before its host's assignment is read for the last time, so whatever changes
-//! after that read finds it here.
+//! No news is missed and none is older than what its request knows. A sync is parked before its host's assignment is read
+//! the first time, so whatever changes after that read finds it here; and it is looked up only after that read.
+//!
+//! Hosts and people have places of their own, and no principal gets more than its share: nobody can keep agents waiting by
+//! watching.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use slipway_domain::agent::{Assignment, AttemptReport, instruct};
-use slipway_domain::{HostId, Instruction};
-use tokio::sync::oneshot;
+use slipway_domain::{HostId, Instruction, PrincipalId};
+use tokio::sync::{Notify, oneshot};
+
+/// One of so many places is for people, the others are for hosts.
+const PEOPLE_SHARE: usize = 4;
+/// The most places of one principal. Each costs a query at every event.
+const PRINCIPAL_PLACES: usize = 16;
 
 /// Why a parked sync is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +43,18 @@ pub struct Parking(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    most: usize,
+    most_hosts: usize,
+    most_people: usize,
     state: Mutex<State>,
+    /// Somebody is to be looked up.
+    woken: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
     hosts: HashMap<HostId, Slot>,
     /// Requests that wait for something else, such as for events.
-    others: usize,
+    people: HashMap<PrincipalId, usize>,
     next: u64,
     draining: bool,
 }
@@ -52,15 +64,30 @@ struct Slot {
     number: u64,
     report: Option<AttemptReport>,
     news: oneshot::Sender<News>,
+    /// It has read its host's assignment, found nothing to do, and waits.
+    waits: bool,
+    /// Its host is to be looked up.
+    woken: bool,
+}
+
+/// A parked sync that is looked up. By the time of the answer a newer one may have its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Its host.
+    pub host: HostId,
+    number: u64,
 }
 
 impl Parking {
     /// Room for `most` waiting requests.
     #[must_use]
     pub fn new(most: usize) -> Self {
+        let most_people = (most / PEOPLE_SHARE).max(1);
         let parking = Self(Arc::new(Inner {
-            most,
+            most_hosts: most.saturating_sub(most_people).max(1),
+            most_people,
             state: Mutex::default(),
+            woken: Notify::new(),
         }));
         // There from the start, and not from the first request on.
         parking.state().show();
@@ -86,12 +113,19 @@ impl Parking {
             });
         }
         let replaces = state.hosts.contains_key(&host);
-        if !replaces && state.waiting() >= self.0.most {
+        if !replaces && state.hosts.len() >= self.0.most_hosts {
             return Err(Full);
         }
         state.next += 1;
         let number = state.next;
-        if let Some(older) = state.hosts.insert(host, Slot { number, report, news }) {
+        let slot = Slot {
+            number,
+            report,
+            news,
+            waits: false,
+            woken: false,
+        };
+        if let Some(older) = state.hosts.insert(host, slot) {
             let _ = older.news.send(News::Replaced);
         }
         state.show();
@@ -103,28 +137,87 @@ impl Parking {
         })
     }
 
-    /// Room for a request that waits for something else than an instruction.
-    pub fn reserve(&self) -> Result<Reserved, Full> {
+    /// Room for a principal's request that waits for something else than an instruction.
+    pub fn reserve(&self, principal: PrincipalId) -> Result<Reserved, Full> {
+        let most_own = PRINCIPAL_PLACES.min((self.0.most_people / 2).max(1));
         let mut state = self.state();
-        if state.waiting() >= self.0.most {
+        let all: usize = state.people.values().sum();
+        let own = state.people.get(&principal).copied().unwrap_or_default();
+        if all >= self.0.most_people || own >= most_own {
             return Err(Full);
         }
-        state.others += 1;
+        state.people.insert(principal, own + 1);
         state.show();
-        Ok(Reserved(self.clone()))
+        Ok(Reserved {
+            parking: self.clone(),
+            principal,
+        })
+    }
+
+    /// These hosts may have news. Those that are not parked here are passed over.
+    pub fn wake(&self, hosts: &HashSet<HostId>) {
+        let mut state = self.state();
+        // The smaller side: a message may name more hosts than are parked, and the other way round.
+        if hosts.len() < state.hosts.len() {
+            for host in hosts {
+                if let Some(slot) = state.hosts.get_mut(host) {
+                    slot.woken = true;
+                }
+            }
+        } else {
+            for (host, slot) in &mut state.hosts {
+                slot.woken |= hosts.contains(host);
+            }
+        }
+        drop(state);
+        self.0.woken.notify_one();
+    }
+
+    /// Every parked host may have news.
+    pub fn wake_all(&self) {
+        self.state().hosts.values_mut().for_each(|slot| slot.woken = true);
+        self.0.woken.notify_one();
+    }
+
+    /// Waits until somebody may be there to be looked up.
+    pub async fn woken(&self) {
+        self.0.woken.notified().await;
+    }
+
+    /// Everybody who is to be looked up now. Look after this, and not before.
+    #[must_use]
+    pub fn take_woken(&self) -> Vec<Place> {
+        let mut state = self.state();
+        let woken = state
+            .hosts
+            .iter_mut()
+            .filter(|(_, slot)| slot.woken && slot.waits);
+        woken
+            .map(|(host, slot)| {
+                slot.woken = false;
+                Place {
+                    host: *host,
+                    number: slot.number,
+                }
+            })
+            .collect()
     }
 
     /// Tells a parked sync what its host's assignment is now; it is answered when there is something to do.
-    pub fn deliver(&self, host: HostId, assignment: Option<&Assignment>) {
+    pub fn deliver(&self, place: Place, assignment: Option<&Assignment>) {
         let mut state = self.state();
-        let Some(slot) = state.hosts.get(&host) else {
+        let Some(slot) = state
+            .hosts
+            .get(&place.host)
+            .filter(|slot| slot.number == place.number)
+        else {
             return;
         };
         let instruction = instruct(assignment, slot.report.as_ref());
         if instruction == Instruction::Idle {
             return;
         }
-        if let Some(slot) = state.hosts.remove(&host) {
+        if let Some(slot) = state.hosts.remove(&place.host) {
             let _ = slot.news.send(News::Instruct(instruction));
         }
         state.show();
@@ -148,16 +241,13 @@ impl Parking {
 }
 
 impl State {
-    fn waiting(&self) -> usize {
-        self.hosts.len() + self.others
-    }
-
     fn show(&self) {
+        let waiting = self.hosts.len() + self.people.values().sum::<usize>();
         #[expect(
             clippy::cast_precision_loss,
             reason = "a count of connections is far below 2^52"
         )]
-        metrics::gauge!("slipway_parked_requests").set(self.waiting() as f64);
+        metrics::gauge!("slipway_parked_requests").set(waiting as f64);
     }
 }
 
@@ -171,15 +261,23 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Waits for news.
+    /// Waits for news. Call it once the host's assignment was read: from here on it is looked up.
     pub async fn news(&mut self) -> News {
+        self.begin_to_wait();
         // The sender is dropped only after it was used, or with the whole process.
         (&mut self.wait).await.unwrap_or(News::Draining)
     }
 
-    /// News that is there already.
-    pub fn news_now(&mut self) -> Option<News> {
-        self.wait.try_recv().ok()
+    fn begin_to_wait(&self) {
+        let mut state = self.parking.state();
+        let own = state.hosts.get_mut(&self.host);
+        if let Some(slot) = own.filter(|slot| Some(slot.number) == self.number) {
+            slot.waits = true;
+            // Woken while it read: what it read may be older.
+            if slot.woken {
+                self.parking.0.woken.notify_one();
+            }
+        }
     }
 }
 
@@ -195,12 +293,20 @@ impl Drop for Parked {
 
 /// A place for a request that waits for something else.
 #[derive(Debug)]
-pub struct Reserved(Parking);
+pub struct Reserved {
+    parking: Parking,
+    principal: PrincipalId,
+}
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        let mut state = self.0.state();
-        state.others -= 1;
+        let mut state = self.parking.state();
+        if let Some(own) = state.people.get_mut(&self.principal) {
+            *own -= 1;
+            if *own == 0 {
+                state.people.remove(&self.principal);
+            }
+        }
         state.show();
     }
 }
@@ -217,6 +323,7 @@ pub fn most_parked() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use slipway_domain::{AttemptId, StepState, Strategy};
 
     use super::*;
@@ -231,71 +338,138 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn news_answers_its_host_and_no_other() {
+    fn told(parked: &mut Parked) -> Option<News> {
+        parked.news().now_or_never()
+    }
+
+    /// The host's place once it waits and was woken.
+    fn woken(parking: &Parking, host: HostId) -> Place {
+        parking.wake(&HashSet::from([host]));
+        let places = parking.take_woken();
+        assert_eq!(places.len(), 1);
+        places[0]
+    }
+
+    #[test]
+    fn news_answers_its_host_and_no_other() {
         let parking = Parking::new(10);
         let (one, two) = (HostId::generate(), HostId::generate());
         let mut parked = parking.park(one, None).unwrap();
         let mut other = parking.park(two, None).unwrap();
-        parking.deliver(one, Some(&staging()));
+        assert_eq!((told(&mut parked), told(&mut other)), (None, None));
+        parking.deliver(woken(&parking, one), Some(&staging()));
         assert!(matches!(
-            parked.news().await,
-            News::Instruct(Instruction::Stage { .. })
+            told(&mut parked),
+            Some(News::Instruct(Instruction::Stage { .. }))
         ));
-        assert_eq!(other.news_now(), None);
+        assert_eq!(told(&mut other), None);
         assert_eq!(parking.hosts(), [two]);
     }
 
-    #[tokio::test]
-    async fn an_assignment_without_anything_to_do_wakes_nobody() {
+    #[test]
+    fn whoever_is_woken_while_it_reads_is_looked_up_when_it_has_read() {
         let parking = Parking::new(10);
         let host = HostId::generate();
         let mut parked = parking.park(host, None).unwrap();
-        parking.deliver(host, None);
+        parking.wake(&HashSet::from([host]));
+        assert!(parking.woken().now_or_never().is_some());
+        assert_eq!(parking.take_woken(), [], "its own read is not done");
+        assert_eq!(told(&mut parked), None);
+        assert!(parking.woken().now_or_never().is_some());
+        assert_eq!(parking.take_woken().len(), 1);
+        assert_eq!(parking.take_woken(), [], "once is enough");
+    }
+
+    #[test]
+    fn what_was_looked_up_for_an_older_sync_is_not_told_to_a_newer_one() {
+        let parking = Parking::new(10);
+        let host = HostId::generate();
+        let mut older = parking.park(host, None).unwrap();
+        assert_eq!(told(&mut older), None);
+        let place = woken(&parking, host);
+        let mut newer = parking.park(host, None).unwrap();
+        assert_eq!(told(&mut older), Some(News::Replaced));
+        parking.deliver(place, Some(&staging()));
+        assert_eq!(told(&mut newer), None);
+    }
+
+    #[test]
+    fn strangers_in_a_message_wake_nobody() {
+        let parking = Parking::new(10);
+        let mut parked = parking.park(HostId::generate(), None).unwrap();
+        assert_eq!(told(&mut parked), None);
+        for strangers in [1, 100] {
+            parking.wake(&(0..strangers).map(|_| HostId::generate()).collect());
+            assert_eq!(parking.take_woken(), []);
+        }
+    }
+
+    #[test]
+    fn an_assignment_without_anything_to_do_answers_nobody() {
+        let parking = Parking::new(10);
+        let host = HostId::generate();
+        let mut parked = parking.park(host, None).unwrap();
+        assert_eq!(told(&mut parked), None);
+        let place = woken(&parking, host);
+        parking.deliver(place, None);
         parking.deliver(
-            host,
+            place,
             Some(&Assignment {
                 state: StepState::Committed,
                 ..staging()
             }),
         );
-        assert_eq!(parked.news_now(), None);
+        assert_eq!(told(&mut parked), None);
     }
 
-    #[tokio::test]
-    async fn a_newer_sync_takes_the_place_of_the_older() {
+    #[test]
+    fn a_newer_sync_takes_the_place_of_the_older() {
         let parking = Parking::new(1);
         let host = HostId::generate();
         let mut older = parking.park(host, None).unwrap();
         let mut newer = parking.park(host, None).unwrap();
-        assert_eq!(older.news().await, News::Replaced);
+        assert_eq!(told(&mut older), Some(News::Replaced));
         drop(older);
-        parking.deliver(host, Some(&staging()));
-        assert!(matches!(newer.news().await, News::Instruct(_)));
+        assert_eq!(told(&mut newer), None);
+        parking.deliver(woken(&parking, host), Some(&staging()));
+        assert!(matches!(told(&mut newer), Some(News::Instruct(_))));
     }
 
     #[test]
-    fn there_is_no_room_beyond_the_limit() {
-        let parking = Parking::new(2);
-        let first = parking.park(HostId::generate(), None).unwrap();
-        let second = parking.reserve().unwrap();
-        assert_eq!(parking.park(HostId::generate(), None).unwrap_err(), Full);
-        assert_eq!(parking.reserve().unwrap_err(), Full);
-        drop(first);
-        let third = parking.park(HostId::generate(), None).unwrap();
-        drop(second);
-        assert!(parking.reserve().is_ok());
-        drop(third);
+    fn whoever_watches_takes_no_place_of_a_host() {
+        let parking = Parking::new(8);
+        let people: Vec<_> = (0..10)
+            .map(|_| parking.reserve(PrincipalId::generate()))
+            .collect();
+        assert_eq!(people.iter().filter(|place| place.is_ok()).count(), 2);
+        let hosts: Vec<_> = (0..10).map(|_| parking.park(HostId::generate(), None)).collect();
+        assert_eq!(hosts.iter().filter(|parked| parked.is_ok()).count(), 6);
+        drop(people);
+        assert!(parking.reserve(PrincipalId::generate()).is_ok());
+        drop(hosts);
         assert!(parking.hosts().is_empty());
     }
 
-    #[tokio::test]
-    async fn a_drain_answers_everybody_and_stays() {
-        let parking = Parking::new(2);
+    #[test]
+    fn nobody_gets_more_places_than_their_share() {
+        let parking = Parking::new(1000);
+        let (greedy, other) = (PrincipalId::generate(), PrincipalId::generate());
+        let mut own: Vec<_> = (0..PRINCIPAL_PLACES)
+            .map(|_| parking.reserve(greedy).unwrap())
+            .collect();
+        assert_eq!(parking.reserve(greedy).unwrap_err(), Full);
+        assert!(parking.reserve(other).is_ok());
+        own.pop();
+        assert!(parking.reserve(greedy).is_ok());
+    }
+
+    #[test]
+    fn a_drain_answers_everybody_and_stays() {
+        let parking = Parking::new(8);
         let mut before = parking.park(HostId::generate(), None).unwrap();
         parking.drain();
-        assert_eq!(before.news().await, News::Draining);
+        assert_eq!(told(&mut before), Some(News::Draining));
         let mut after = parking.park(HostId::generate(), None).unwrap();
-        assert_eq!(after.news().await, News::Draining);
+        assert_eq!(told(&mut after), Some(News::Draining));
     }
 }

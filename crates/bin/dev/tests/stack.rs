@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use common::Base;
+use common::intruder::Intruder;
+use serde_json::json;
 use slipway_dev::fleet::{Member, Variant};
 use slipway_dev::nix::Signing;
 use slipway_dev::run::Run;
@@ -14,7 +16,7 @@ use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::stack::hosts::strategy;
 use slipway_dev::stack::{ENVIRONMENT, Stack};
 use slipway_dev::{postgres, redis};
-use slipway_domain::{RolloutState, Strategy};
+use slipway_domain::{AttemptId, RolloutState, Strategy};
 use slipway_wire::monitoring::Status;
 use slipway_wire::problem::kind;
 use slipway_wire::release::{CreateRelease, Source};
@@ -197,6 +199,107 @@ async fn a_closure_that_cannot_run_is_taken_back_with_its_reason_and_no_process_
     }
     let report = rig.stack.api.verify_audit().await.unwrap();
     assert!(report.whole && report.events > 0, "{report:?}");
+    rig.run.close().await.unwrap();
+}
+
+/// What is told comes from the database: with Redis' password one can wake agents, and nothing else.
+#[tokio::test]
+async fn messages_through_redis_change_nothing_on_a_host() {
+    let rig = Rig::new(1).await;
+    let closures = rig
+        .publish(&[
+            ("v1", Variant::Works),
+            ("v2", Variant::Works),
+            ("never", Variant::Works),
+        ])
+        .await;
+    let mut intruder = Intruder::enter(&rig.stack.redis);
+    let first = rig.roll_out(&closures[0], strategy(0, 1)).await;
+    assert_eq!(
+        first.summary.state,
+        RolloutState::Succeeded,
+        "{}",
+        reasons(&first)
+    );
+    let heard = intruder.messages();
+    let named = |(channel, message): &(String, String)| {
+        let message: serde_json::Value = serde_json::from_str(message).ok()?;
+        let host = message["hosts"][0].as_str()?.to_owned();
+        Some((channel.clone(), host))
+    };
+    let (channel, host) = heard.iter().find_map(named).expect("hosts are named");
+    for (_, message) in &heard {
+        assert!(
+            !message.contains("/store/"),
+            "a message names nobody's closure: {message}"
+        );
+    }
+
+    // Forged: as an earlier program would have obeyed it, about a new attempt and about the one that is over.
+    let (elsewhere, _) = channel.rsplit_once(':').unwrap();
+    let events = rig.stack.api.verify_audit().await.unwrap().events;
+    let attempts = [AttemptId::random(), first.steps[0].attempt.unwrap()];
+    for (state, closure) in [
+        ("staging", &closures[2][0]),
+        ("activating", &closures[2][0]),
+        ("verified", &closures[0][0]),
+        ("reverting", &closures[0][0]),
+        ("stuck", &closures[0][0]),
+    ] {
+        for attempt in attempts {
+            let assignment = json!({ "state": state, "attempt": attempt, "closure": closure,
+                "prior": closures[2][0], "strategy": strategy(0, 1) });
+            let forged = json!({ "hosts": [[host, assignment]] }).to_string();
+            intruder.publish(&channel, &forged);
+            intruder.publish(&format!("{elsewhere}:hosts"), &forged);
+            let stretched = json!({ "hosts": [host], "assignment": assignment }).to_string();
+            intruder.publish(&channel, &stretched);
+        }
+    }
+    // Garbled.
+    for garbage in [
+        "",
+        "{",
+        "null",
+        "[]",
+        r#"{"hosts":{}}"#,
+        r#"{"hosts":["web-1"]}"#,
+        "\u{0}",
+    ] {
+        intruder.publish(&channel, garbage);
+    }
+    intruder.publish(&channel, &format!(r#"{{"hosts":[{}]}}"#, " ".repeat(2 << 20)));
+    // Replayed, all of it and more than once: what was said during the first rollout.
+    for _ in 0..3 {
+        for (channel, message) in &heard {
+            intruder.publish(channel, message);
+        }
+    }
+    assert_eq!(rig.stack.api.verify_audit().await.unwrap().events, events);
+
+    // The agent goes on as if nothing had been said, and so do wake-ups, also with late ones among them.
+    let second = rig.start(&closures[1], strategy(0, 1)).await;
+    for (channel, message) in &heard {
+        intruder.publish(channel, message);
+    }
+    let second = rig.finish(second).await;
+    assert_eq!(
+        second.summary.state,
+        RolloutState::Succeeded,
+        "{}",
+        reasons(&second)
+    );
+    assert_eq!(rig.versions().await, ["v2"]);
+    assert!(
+        !closures[2][0].exists(),
+        "nothing was fetched that nobody rolled out"
+    );
+    let journal = rig.stack.hosts[0].folder.join("agent");
+    let forged = format!("{}", attempts[0]);
+    for entry in std::fs::read_dir(journal).unwrap().flatten() {
+        let text = std::fs::read_to_string(entry.path()).unwrap_or_default();
+        assert!(!text.contains(&forged), "{text}");
+    }
     rig.run.close().await.unwrap();
 }
 

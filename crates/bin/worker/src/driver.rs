@@ -1,6 +1,6 @@
 //! The loop: claim, drive, and again at a wake-up or after a second.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use slipway_domain::decide::{What, decide};
@@ -84,7 +84,7 @@ impl Driver {
                 _ = presence.tick() => self.show_presence().await,
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finish(done),
                 wake_up = wake_ups.recv() => match wake_up {
-                    WakeUp::Rollout(rollout) => self.awaken(rollout).await,
+                    WakeUp::Rollouts(rollouts) => self.awaken(&rollouts).await,
                     WakeUp::Reconnected => self.claim().await,
                     WakeUp::Hosts(_) => {}
                 },
@@ -146,11 +146,18 @@ impl Driver {
         }
     }
 
-    /// News of one rollout: drives it if it is held, and looks for free leases if it is not.
-    async fn awaken(&mut self, rollout: RolloutId) {
-        match self.held.get(&rollout).cloned() {
-            Some(lease) => self.drive(lease),
-            None => self.claim().await,
+    /// News of rollouts: drives those that are held, and looks once for free leases if some are not.
+    async fn awaken(&mut self, rollouts: &HashSet<RolloutId>) {
+        let leases: Vec<Lease> = rollouts
+            .iter()
+            .filter_map(|rollout| self.held.get(rollout).cloned())
+            .collect();
+        let elsewhere = leases.len() < rollouts.len();
+        for lease in leases {
+            self.drive(lease);
+        }
+        if elsewhere {
+            self.claim().await;
         }
     }
 

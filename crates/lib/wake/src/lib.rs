@@ -4,10 +4,12 @@
 //! time. Nothing here waits for it: [`Wake::connect`] returns at once, connections are made in the background and made
 //! again for ever, and every operation ends within half a second.
 //!
-//! Messages carry what changed, so that thousands of parked requests can be answered without a query each. They are
-//! signals and no truth: a message that cannot be read is dropped and logged.
+//! Nothing here is believed further than it must be. Messages name whom they concern and never what to do: whoever hears
+//! one reads the database, so a forged, late or repeated one changes nothing. A counter counts as far as this program can
+//! have set it.
 
 mod connection;
+mod inbox;
 mod limit;
 mod message;
 mod server;
@@ -18,7 +20,6 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncCommands, RedisError};
-use slipway_domain::agent::Assignment;
 use slipway_domain::{HostId, RolloutId};
 use slipway_settings::RedisSettings;
 use tokio::time::{Instant, timeout};
@@ -128,9 +129,9 @@ impl Wake {
             .await;
     }
 
-    /// Wakes the requests of these hosts that are parked at any api replica, with what is asked of each now.
+    /// Wakes the requests of these hosts that are parked at any api replica: each is asked for something else now.
     #[instrument(name = "wake.publish_hosts", level = "debug", skip_all, fields(hosts = hosts.len()))]
-    pub async fn publish_hosts(&self, hosts: &[(HostId, Assignment)]) {
+    pub async fn publish_hosts(&self, hosts: &[HostId]) {
         self.publish(Topic::Hosts, message::encode_hosts(hosts)).await;
     }
 
@@ -150,47 +151,61 @@ impl Wake {
     #[instrument(name = "wake.count_failure", level = "debug", skip_all)]
     pub async fn count_failure(&self, key: &str, window_seconds: u32) -> Failures {
         let local = self.local.add(key, window_seconds, Instant::now());
-        let counted = self
+        match self.change_count("INCR", key, window_seconds).await {
+            Ok((count, left)) => {
+                if let Some(counted) = Failures::believed(count, left, window_seconds) {
+                    return local.max(counted);
+                }
+                warn!("a counter in Redis lasts longer than any of ours does; it counts for nothing");
+            }
+            Err(WakeError::Refused(error)) if !error.is_io_error() => {
+                warn!(%error, "a counter in Redis cannot be counted on; it counts for nothing");
+            }
+            Err(_) => return local,
+        }
+        // It would be in the way for as long as somebody chose.
+        let _ = self
             .run(async |mut connection: MultiplexedConnection, prefix: &str| {
-                let name = failures_key(prefix, key);
-                let (count, left): (u32, i64) = redis::pipe()
-                    .atomic()
-                    .cmd("SET")
-                    .arg(&name)
-                    .arg(0)
-                    .arg("EX")
-                    .arg(window_seconds.max(1))
-                    .arg("NX")
-                    .ignore()
-                    .cmd("INCR")
-                    .arg(&name)
-                    .cmd("PTTL")
-                    .arg(&name)
-                    .query_async(&mut connection)
-                    .await?;
-                Ok(remote(count, left))
+                connection.del::<_, ()>(failures_key(prefix, key)).await
             })
             .await;
-        local.max(counted.unwrap_or_default())
+        local
     }
 
-    /// How many failures there were under a key within its window.
-    #[instrument(name = "wake.failures", level = "debug", skip_all)]
-    pub async fn failures(&self, key: &str) -> Failures {
-        let local = self.local.get(key, Instant::now());
-        let counted = self
-            .run(async |mut connection: MultiplexedConnection, prefix: &str| {
-                let name = failures_key(prefix, key);
-                let (count, left): (Option<u32>, i64) = redis::pipe()
-                    .atomic()
-                    .get(&name)
-                    .pttl(&name)
-                    .query_async(&mut connection)
-                    .await?;
-                Ok(remote(count.unwrap_or(0), left))
-            })
-            .await;
-        local.max(counted.unwrap_or_default())
+    /// Takes back what [`Wake::count_failure`] counted, because it was none.
+    #[instrument(name = "wake.take_back_failure", level = "debug", skip_all)]
+    pub async fn take_back_failure(&self, key: &str, window_seconds: u32) {
+        self.local.take_back(key, Instant::now());
+        // Not taken back is counted as failed, for what is left of the window.
+        let _ = self.change_count("DECR", key, window_seconds).await;
+    }
+
+    /// Changes a counter, made if it is not there, and gives it with the milliseconds that it lasts yet.
+    async fn change_count(
+        &self,
+        command: &str,
+        key: &str,
+        window_seconds: u32,
+    ) -> Result<(i64, i64), WakeError> {
+        self.run(async |mut connection: MultiplexedConnection, prefix: &str| {
+            let name = failures_key(prefix, key);
+            redis::pipe()
+                .atomic()
+                .cmd("SET")
+                .arg(&name)
+                .arg(0)
+                .arg("EX")
+                .arg(window_seconds.max(1))
+                .arg("NX")
+                .ignore()
+                .cmd(command)
+                .arg(&name)
+                .cmd("PTTL")
+                .arg(&name)
+                .query_async(&mut connection)
+                .await
+        })
+        .await
     }
 
     /// Publishing is a help and no duty: what goes wrong is logged and forgotten.
@@ -233,14 +248,6 @@ impl Wake {
     }
 }
 
-/// A key without an end or without a value has a negative time to live.
-fn remote(count: u32, milliseconds_left: i64) -> Failures {
-    Failures::new(
-        count,
-        Duration::from_millis(u64::try_from(milliseconds_left).unwrap_or(0)),
-    )
-}
-
 fn failures_key(prefix: &str, key: &str) -> String {
     format!("{prefix}:failures:{key}")
 }
@@ -262,7 +269,8 @@ mod tests {
             Err(WakeError::NotConfigured)
         ));
         assert_eq!(is_send(wake.count_failure("a", 60)).await.count, 1);
-        assert_eq!(is_send(wake.failures("a")).await.count, 1);
+        is_send(wake.take_back_failure("a", 60)).await;
+        assert_eq!(is_send(wake.count_failure("a", 60)).await.count, 1);
         let mut subscription = wake.subscribe(Topic::Hosts);
         assert!(
             timeout(Duration::from_millis(10), is_send(subscription.recv()))

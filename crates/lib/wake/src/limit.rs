@@ -32,6 +32,15 @@ impl Failures {
             seconds_left: seconds,
         }
     }
+
+    /// What another process counted, as far as one of ours can have: it ends, and no later than a window from now.
+    ///
+    /// Redis is not the truth. A counter that somebody set by hand must not lock people out for longer than a window.
+    pub(crate) fn believed(count: i64, milliseconds_left: i64, window_seconds: u32) -> Option<Self> {
+        let left = Duration::from_millis(u64::try_from(milliseconds_left).ok()?);
+        let count = u32::try_from(count.max(0)).unwrap_or(u32::MAX);
+        (left <= Duration::from_secs(window_seconds.max(1).into())).then(|| Self::new(count, left))
+    }
 }
 
 impl Count {
@@ -66,13 +75,12 @@ impl LocalCounts {
         count.at(now)
     }
 
-    /// How many failures there are.
-    pub(crate) fn get(&self, key: &str, now: Instant) -> Failures {
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts
-            .get(key)
-            .filter(|count| count.until > now)
-            .map_or(Failures::default(), |count| count.at(now))
+    /// One failure less: it was none.
+    pub(crate) fn take_back(&self, key: &str, now: Instant) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(key).filter(|count| count.until > now) {
+            count.failures = count.failures.saturating_sub(1);
+        }
     }
 }
 
@@ -106,13 +114,39 @@ mod tests {
         let begin = Instant::now();
         let failures = |count, seconds_left| Failures { count, seconds_left };
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
-        assert_eq!(counts.get("a", begin), failures(0, 0));
         assert_eq!(counts.add("a", 60, begin), failures(1, 60));
         assert_eq!(counts.add("a", 60, after(58_001)), failures(2, 2));
-        assert_eq!(counts.get("a", after(59_999)), failures(2, 1));
-        assert_eq!(counts.get("b", begin), failures(0, 0));
-        assert_eq!(counts.get("a", after(60_000)), failures(0, 0));
+        assert_eq!(counts.add("b", 60, after(58_001)), failures(1, 60));
         assert_eq!(counts.add("a", 60, after(60_000)), failures(1, 60));
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_back_was_never_counted() {
+        let counts = LocalCounts::default();
+        let begin = Instant::now();
+        counts.take_back("a", begin);
+        assert_eq!(counts.add("a", 60, begin).count, 1);
+        assert_eq!(counts.add("a", 60, begin).count, 2);
+        counts.take_back("a", begin);
+        assert_eq!(counts.add("a", 60, begin).count, 2);
+    }
+
+    #[test]
+    fn a_counter_is_believed_as_far_as_it_can_be_ours() {
+        let believed = |count, left| Failures::believed(count, left, 60);
+        assert_eq!(
+            believed(3, 59_001),
+            Some(Failures {
+                count: 3,
+                seconds_left: 60
+            })
+        );
+        assert_eq!(believed(i64::MAX, 60_000).unwrap().count, u32::MAX);
+        assert_eq!(believed(-5, 1).unwrap().count, 0);
+        // Without an end, without a value, and for longer than a window.
+        for left in [-1, -2, 60_001, i64::MAX] {
+            assert_eq!(believed(3, left), None, "{left}");
+        }
     }
 
     #[tokio::test]

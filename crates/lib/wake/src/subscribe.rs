@@ -1,24 +1,26 @@
 //! A subscription that outlives its connections.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use redis::RedisError;
 use redis::aio::{PubSubSink, PubSubStream};
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio::time::{interval, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use crate::OPERATION_LIMIT;
 use crate::connection::Backoff;
+use crate::inbox::Inbox;
 use crate::message::{self, WakeUp};
 use crate::server::Server;
 
-/// Wake-ups that wait for a slow reader. Beyond it they are dropped, and the reader is told so.
-const BUFFER: usize = 1024;
+/// The least time between two wake-ups of a reader. What is heard meanwhile comes together, so that nobody is made to
+/// look at the database more often.
+const PACE: Duration = Duration::from_millis(20);
+/// How often it is said that messages were dropped. Whoever sends garbage must not fill the log.
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 /// A connection without a message is tried this often.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
 /// The longest that subscribing takes.
@@ -27,51 +29,40 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// The wake-ups of one topic. Dropping it ends the subscription.
 #[derive(Debug)]
 pub struct Subscription {
-    wake_ups: mpsc::Receiver<WakeUp>,
-    missed: Arc<AtomicBool>,
-    /// Keeps the channel open where nobody ever sends.
-    _silent: Option<mpsc::Sender<WakeUp>>,
+    inbox: Arc<Inbox>,
+    next: Instant,
     reader: Option<AbortHandle>,
 }
 
 impl Subscription {
     pub(crate) fn open(server: Server, channel: String) -> Self {
-        let (send, wake_ups) = mpsc::channel(BUFFER);
-        let missed = Arc::new(AtomicBool::new(false));
+        let inbox = Arc::new(Inbox::default());
         let reader = Reader {
             server,
             channel,
-            send,
-            missed: Arc::clone(&missed),
+            inbox: Arc::clone(&inbox),
         };
         Self {
-            wake_ups,
-            missed,
-            _silent: None,
+            inbox,
+            next: Instant::now(),
             reader: Some(tokio::spawn(reader.read_for_ever()).abort_handle()),
         }
     }
 
     pub(crate) fn never() -> Self {
-        let (send, wake_ups) = mpsc::channel(1);
         Self {
-            wake_ups,
-            missed: Arc::default(),
-            _silent: Some(send),
+            inbox: Arc::default(),
+            next: Instant::now(),
             reader: None,
         }
     }
 
     /// The next wake-up. Waits for ever while Redis is gone or not set up. May be cancelled without losing any.
     pub async fn recv(&mut self) -> WakeUp {
-        if self.missed.swap(false, Ordering::Relaxed) {
-            return WakeUp::Reconnected;
-        }
-        match self.wake_ups.recv().await {
-            Some(wake_up) => wake_up,
-            // The reader ends only with the runtime.
-            None => std::future::pending().await,
-        }
+        sleep_until(self.next).await;
+        let wake_up = self.inbox.take().await;
+        self.next = Instant::now() + PACE;
+        wake_up
     }
 }
 
@@ -87,8 +78,7 @@ impl Drop for Subscription {
 struct Reader {
     server: Server,
     channel: String,
-    send: mpsc::Sender<WakeUp>,
-    missed: Arc<AtomicBool>,
+    inbox: Arc<Inbox>,
 }
 
 impl Reader {
@@ -99,7 +89,7 @@ impl Reader {
             match timeout(CONNECT_LIMIT, self.subscribe()).await {
                 Ok(Ok((sink, stream))) => {
                     backoff = Backoff::new();
-                    self.hand_on(WakeUp::Reconnected);
+                    self.inbox.add(WakeUp::Reconnected);
                     self.read(sink, stream).await;
                     debug!("lost the subscription");
                 }
@@ -120,16 +110,19 @@ impl Reader {
     async fn read(&self, mut sink: PubSubSink, mut stream: PubSubStream) {
         let mut check = interval(CHECK_EVERY);
         check.tick().await;
+        let mut complained: Option<Instant> = None;
         loop {
             tokio::select! {
                 message = stream.next() => {
                     let Some(message) = message else { return };
                     match message::decode(message.get_payload_bytes()) {
-                        Ok(wake_up) => self.hand_on(wake_up),
-                        Err(error) => {
+                        Ok(wake_up) => self.inbox.add(wake_up),
+                        Err(error) if complained.is_none_or(|at| at.elapsed() > COMPLAIN_EVERY) => {
+                            complained = Some(Instant::now());
                             let source = std::error::Error::source(&error).map(ToString::to_string);
-                            warn!(%error, source, "dropped a wake-up");
+                            warn!(%error, source, "dropped a message; others like it are not told of for a minute");
                         }
+                        Err(_) => {}
                     }
                 }
                 _ = check.tick() => {
@@ -140,13 +133,6 @@ impl Reader {
                     }
                 }
             }
-        }
-    }
-
-    /// Never waits: behind the connection is a buffer without a bound, and it must stay empty.
-    fn hand_on(&self, wake_up: WakeUp) {
-        if self.send.try_send(wake_up).is_err() {
-            self.missed.store(true, Ordering::Relaxed);
         }
     }
 }

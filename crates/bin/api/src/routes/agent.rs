@@ -12,8 +12,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, Wait};
-use crate::parking::{Full, News, Parked};
+use crate::parking::{Full, News};
 use crate::state::App;
+use crate::text::cut;
 
 /// Characters of an agent's words that are kept.
 const MAX_MESSAGE: usize = 4000;
@@ -65,11 +66,6 @@ fn require_own(name: &HostName, observation: &Observation) -> Result<()> {
 
 /// Agents report what scripts printed; a page of that is enough.
 fn trimmed(mut observation: Observation) -> Observation {
-    let cut = |text: &mut String, most: usize| {
-        if let Some((end, _)) = text.char_indices().nth(most) {
-            text.truncate(end);
-        }
-    };
     cut(&mut observation.agent_version, MAX_ID);
     cut(&mut observation.boot_id, MAX_ID);
     if let Some(message) = observation
@@ -86,7 +82,7 @@ fn trimmed(mut observation: Observation) -> Observation {
 }
 
 async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait) -> Result<Instruction> {
-    // Parked before the assignment is read: whatever changes after that read is delivered here.
+    // Parked before the assignment is read: whoever is woken after that read is looked up.
     let deadline = wait.duration().map(|wait| Instant::now() + wait);
     let parked = deadline.map(|_| app.parking.park(host, observation.report.clone()));
     let recorded = app.store.record_observation(host, &observation).await?;
@@ -103,32 +99,11 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
         return Ok(Instruction::Idle);
     };
     match parked {
-        Ok(parked) => wait_for_news(app, host, &observation, parked, deadline).await,
+        Ok(mut parked) => Ok(match timeout_at(deadline, parked.news()).await {
+            Ok(News::Instruct(instruction)) => instruction,
+            Ok(News::Replaced | News::Draining) | Err(_) => Instruction::Idle,
+        }),
         // The observation is kept, and there is nothing to do: the agent loses nothing by coming back later.
         Err(Full) => Err(ApiError::crowded()),
     }
-}
-
-async fn wait_for_news(
-    app: &App,
-    host: HostId,
-    observation: &Observation,
-    mut parked: Parked,
-    deadline: Instant,
-) -> Result<Instruction> {
-    match parked.news_now() {
-        None => {}
-        Some(News::Replaced | News::Draining) => return Ok(Instruction::Idle),
-        // News from before the read was done may be older than what was read.
-        Some(News::Instruct(_)) => {
-            let found = app.store.assignments_for(&[host]).await?;
-            let assignment = found.get(&host).map(|(assignment, _)| assignment);
-            // Idle for once is no loss: the agent asks again at once.
-            return Ok(instruct(assignment, observation.report.as_ref()));
-        }
-    }
-    Ok(match timeout_at(deadline, parked.news()).await {
-        Ok(News::Instruct(instruction)) => instruction,
-        Ok(News::Replaced | News::Draining) | Err(_) => Instruction::Idle,
-    })
 }

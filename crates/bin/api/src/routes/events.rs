@@ -11,6 +11,7 @@ use slipway_wire::route;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use crate::auth::Principal;
 use crate::error::{ApiError, Result};
 use crate::extract::{PathParam, QueryParams, Wait, page_limit};
 use crate::parking::Full;
@@ -39,11 +40,12 @@ fn shown(event: EventRecord) -> Event {
 )]
 pub(crate) async fn of_rollout(
     State(app): State<App>,
+    caller: Principal,
     PathParam(id): PathParam<RolloutId>,
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {
-    answer(&app, Some(id), &query, wait).await
+    answer(&app, &caller, Some(id), &query, wait).await
 }
 
 /// List all events
@@ -59,13 +61,20 @@ pub(crate) async fn of_rollout(
 )]
 pub(crate) async fn all(
     State(app): State<App>,
+    caller: Principal,
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {
-    answer(&app, None, &query, wait).await
+    answer(&app, &caller, None, &query, wait).await
 }
 
-async fn answer(app: &App, rollout: Option<RolloutId>, query: &EventQuery, wait: Wait) -> Result<Response> {
+async fn answer(
+    app: &App,
+    caller: &Principal,
+    rollout: Option<RolloutId>,
+    query: &EventQuery,
+    wait: Wait,
+) -> Result<Response> {
     let limit = page_limit(query.limit)?;
     let after = query.after.unwrap_or_default();
     if after < 0 {
@@ -84,6 +93,10 @@ async fn answer(app: &App, rollout: Option<RolloutId>, query: &EventQuery, wait:
             app.store.get_rollout(rollout).await?;
         }
         if let Some(wait) = wait.duration() {
+            let _place = app
+                .parking
+                .reserve(caller.id)
+                .map_err(|Full| ApiError::crowded())?;
             items = wait_and_read(app, rollout, after, limit, news, Instant::now() + wait).await?;
         }
     }
@@ -115,7 +128,6 @@ async fn wait_and_read(
     mut news: watch::Receiver<i64>,
     deadline: Instant,
 ) -> Result<Vec<EventRecord>> {
-    let _place = app.parking.reserve().map_err(|Full| ApiError::crowded())?;
     let draining = app.phase.draining();
     app.feed.hurry();
     loop {

@@ -34,16 +34,6 @@ async fn begin_staging(app: &TestApp, host: HostId) -> String {
     attempt.to_string()
 }
 
-/// What the worker does after that.
-async fn wake(app: &TestApp, host: HostId) {
-    let found = app.app.store.assignments_for(&[host]).await.unwrap();
-    let wake_ups: Vec<_> = found
-        .into_iter()
-        .map(|(host, (assignment, _))| (host, assignment))
-        .collect();
-    app.app.wake.publish_hosts(&wake_ups).await;
-}
-
 async fn until_parked(app: &TestApp, hosts: usize) {
     for _ in 0..200 {
         if app.app.parking.hosts().len() == hosts {
@@ -138,7 +128,7 @@ async fn a_parked_agent_is_woken_through_redis(pool: PgPool) {
         async {
             until_parked(&app, 1).await;
             let attempt = begin_staging(&app, host).await;
-            wake(&app, host).await;
+            app.app.wake.publish_hosts(&[host]).await;
             attempt
         }
     );

@@ -5,6 +5,8 @@
     reason = "each test program uses a part of it"
 )]
 
+pub(crate) mod intruder;
+
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

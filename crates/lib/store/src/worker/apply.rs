@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use slipway_domain::agent::Assignment;
 use slipway_domain::decide::{Change, What};
 use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::{CommandKind, RevertScope};
 use slipway_domain::{
-    AttemptId, CommandId, EnvironmentId, HostId, RolloutState, StepId, StepState, StorePath, Strategy,
+    AttemptId, CommandId, EnvironmentId, HostId, RolloutState, StepId, StepState, StorePath,
 };
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -24,9 +22,8 @@ use crate::{AuditKey, Store, StoreError, bounded, row};
 pub struct Applied {
     /// Where the rollout stands now.
     pub state: RolloutState,
-    /// The hosts whose steps changed, with what is asked of them now: for the wake-up. Hosts that a newer rollout has
-    /// a step for are left out.
-    pub hosts: Vec<(HostId, Assignment)>,
+    /// The hosts whose steps changed: for the wake-up.
+    pub hosts: Vec<HostId>,
 }
 
 impl Store {
@@ -52,12 +49,11 @@ impl Store {
             draft.write_rollout(&mut tx).await?;
             draft.write_steps(&mut tx).await?;
             draft.write_commands(&mut tx).await?;
-            let hosts = draft.assignments(&mut tx).await?;
             append(&mut tx, key, &draft.events).await?;
             tx.commit().await?;
             Ok(Applied {
                 state: draft.rollout.state,
-                hosts,
+                hosts: draft.steps.values().map(|step| step.host).collect(),
             })
         })
         .await
@@ -310,35 +306,6 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(())
-    }
-
-    /// What is asked now of the hosts whose steps changed, where no newer rollout has a say.
-    async fn assignments(&self, tx: &mut PgConnection) -> Result<Vec<(HostId, Assignment)>, StoreError> {
-        let ids: Vec<Uuid> = self.steps.keys().map(|id| id.as_uuid()).collect();
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = sqlx::query!(
-            r#"SELECT s.host_id, s.state, s.attempt, s.closure, s.prior, r.strategy AS "strategy: Json<Strategy>"
-               FROM steps s JOIN rollouts r ON r.id = s.rollout_id
-               WHERE s.id = ANY($1)
-                 AND NOT EXISTS (SELECT FROM steps newer WHERE newer.host_id = s.host_id AND newer.seq > s.seq)"#,
-            &ids
-        )
-        .fetch_all(tx)
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                let assignment = Assignment {
-                    state: row::parse("step state", &row.state)?,
-                    attempt: row.attempt.map(AttemptId::from_uuid),
-                    closure: row::parse("store path", &row.closure)?,
-                    prior: row::parse_opt("store path", row.prior.as_deref())?,
-                    strategy: row.strategy.0,
-                };
-                Ok((HostId::from_uuid(row.host_id), assignment))
-            })
-            .collect()
     }
 }
 

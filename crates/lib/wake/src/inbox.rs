@@ -1,0 +1,107 @@
+//! Wake-ups between two looks of their reader: each host and each rollout once, however often it was named.
+
+use std::collections::HashSet;
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use slipway_domain::{HostId, RolloutId};
+use tokio::sync::Notify;
+
+use crate::message::WakeUp;
+
+/// Ids that wait for a slow reader. Beyond it they are forgotten, and the reader is told to look for itself.
+const MOST_IDS: usize = 20_000;
+
+/// What was heard and not read yet. Whoever floods it with messages costs no more than one look after the other.
+#[derive(Debug, Default)]
+pub(crate) struct Inbox {
+    heard: Mutex<Heard>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    rollouts: HashSet<RolloutId>,
+    hosts: HashSet<HostId>,
+    missed: bool,
+}
+
+impl Inbox {
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        // Every change below is whole before anything can panic.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never waits: behind the connection is a buffer without a bound, and it must stay empty.
+    pub(crate) fn add(&self, wake_up: WakeUp) {
+        let mut heard = self.heard();
+        match wake_up {
+            // Whoever looks for everything need not be told of anything.
+            _ if heard.missed => {}
+            WakeUp::Rollouts(ids) => heard.rollouts.extend(ids),
+            WakeUp::Hosts(ids) => heard.hosts.extend(ids),
+            WakeUp::Reconnected => heard.missed = true,
+        }
+        if heard.missed || heard.rollouts.len() + heard.hosts.len() > MOST_IDS {
+            *heard = Heard {
+                missed: true,
+                ..Heard::default()
+            };
+        }
+        drop(heard);
+        self.news.notify_one();
+    }
+
+    /// All that was heard. May be cancelled without losing any.
+    pub(crate) async fn take(&self) -> WakeUp {
+        loop {
+            let news = self.news.notified();
+            if let Some(wake_up) = self.heard().take() {
+                return wake_up;
+            }
+            news.await;
+        }
+    }
+}
+
+impl Heard {
+    fn take(&mut self) -> Option<WakeUp> {
+        if mem::take(&mut self.missed) {
+            Some(WakeUp::Reconnected)
+        } else if !self.rollouts.is_empty() {
+            Some(WakeUp::Rollouts(mem::take(&mut self.rollouts)))
+        } else if !self.hosts.is_empty() {
+            Some(WakeUp::Hosts(mem::take(&mut self.hosts)))
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_named_a_thousand_times_is_read_once() {
+        let inbox = Inbox::default();
+        let host = HostId::generate();
+        for _ in 0..1000 {
+            inbox.add(WakeUp::Hosts(HashSet::from([host])));
+        }
+        assert_eq!(inbox.take().await, WakeUp::Hosts(HashSet::from([host])));
+        assert_eq!(inbox.heard().take(), None);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_missed_some_is_told_to_look_for_itself() {
+        let inbox = Inbox::default();
+        for _ in 0..=MOST_IDS {
+            inbox.add(WakeUp::Rollouts(HashSet::from([RolloutId::generate()])));
+        }
+        assert_eq!(inbox.take().await, WakeUp::Reconnected);
+        let later = RolloutId::generate();
+        inbox.add(WakeUp::Rollouts(HashSet::from([later])));
+        assert_eq!(inbox.take().await, WakeUp::Rollouts(HashSet::from([later])));
+    }
+}
