@@ -15,6 +15,7 @@ use slipway_wire::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use slipway_wire::problem::FieldProblem;
 
 use crate::error::{ApiError, MAX_BODY_BYTES, Result};
+use crate::json::Strict;
 
 /// The longest that a request may wait for news, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 30;
@@ -106,14 +107,15 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         ));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         if !inner.is_data() {
             return ApiError::Malformed(format!("the body is not JSON: {inner}"), Vec::new());
         }
-        // `.` is the whole body.
-        if path == "." {
+        // A key that could not be read has no name: `?`. `.` is the whole body.
+        let path = path.strip_suffix(".?").unwrap_or(&path).to_owned();
+        if path == "." || path == "?" {
             return ApiError::Malformed(format!("the body is not of the right form: {inner}"), Vec::new());
         }
         let field = FieldProblem {

@@ -8,7 +8,7 @@
 //! | [`router`] | the table of routes with who may use them |
 //! | [`auth`], [`client_addr`], [`failures`] | who a request is from, and the limit on failed tries |
 //! | `observe` | request ids, log lines, metrics, headers |
-//! | [`error`], [`extract`] | problem documents, and the extractors that give them |
+//! | [`error`], [`extract`], `json` | problem documents, the extractors that give them, and JSON read strictly |
 //! | [`parking`], [`feed`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |
 //! | `routes` | the handlers, one file a resource |
@@ -25,6 +25,7 @@ pub mod failures;
 pub mod feed;
 pub mod health;
 mod healthcheck;
+mod json;
 mod linger;
 pub mod listen;
 mod observe;
