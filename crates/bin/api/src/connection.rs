@@ -1,12 +1,13 @@
 //! One connection: HTTP/1.1 with a bound on idling, on slow headers and on slow readers.
 //!
-//! hyper has one clock for both an idle connection and a slow header. Here each has its own, so that a long keep-alive
-//! does not let a client dribble a header for as long.
+//! hyper has one clock for both an idle connection and a slow header, and none for a client that does not read its answer.
+//! Here each has its own: a long keep-alive does not let a client dribble a header for as long, and a short one does not
+//! cut off an answer that is still on its way.
 
 use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -25,15 +26,21 @@ use tower::ServiceExt;
 
 use crate::linger::Lingering;
 use crate::listen::Peer;
+use crate::observe::MAX_HEADER_BYTES;
 
 /// The longest that a client may take to send a request's header.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a connection that is to be closed may take to finish writing.
-const LINGER: Duration = Duration::from_secs(10);
+/// The longest that a client may take no byte of its answer. However slow it reads, it gets the whole as long as it reads.
+const SEND_TIMEOUT: Duration = Duration::from_mins(1);
+/// How often an idle connection is looked at: it may have begun a header, which has less time than idling.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How often a connection is looked at whose request is being answered: thousands of agents wait at once.
+const LOOK_AGAIN_AT_REQUEST: Duration = Duration::from_secs(5);
 /// How long a new connection may take to begin its first request when the server stops.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
-/// The most that a request's header may be, in bytes; hyper answers 431 beyond it.
-const MAX_HEADER_BYTES: usize = 32 * 1024;
+/// What hyper may read ahead, in bytes: it answers 431 by itself to a longer header, though not to every one.
+/// [`limit_header`](crate::observe::limit_header) refuses the others.
+const MAX_READ_BYTES: usize = MAX_HEADER_BYTES;
 /// The most fields in a request's header.
 const MAX_HEADER_FIELDS: usize = 100;
 
@@ -78,20 +85,30 @@ pub(crate) async fn serve<S>(
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_buf_size(MAX_HEADER_BYTES)
+        .max_buf_size(MAX_READ_BYTES)
         .max_headers(MAX_HEADER_FIELDS)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
-    let expired = async {
+    let overdue = async || {
         while let Some(wait) = activity.time_left() {
             tokio::time::sleep(wait).await;
         }
     };
     let result = tokio::select! {
         result = connection.as_mut() => Some(result),
-        () = expired => {
-            connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(LINGER, connection).await.ok()
+        () = overdue() => {
+            // Whoever dribbles a header or does not read is cut off. Whoever is idle may begin a request at this very
+            // moment, which is answered.
+            if activity.restart_idle() {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    biased;
+                    result = connection => Some(result),
+                    () = overdue() => None,
+                }
+            } else {
+                None
+            }
         }
         () = draining.cancelled() => tokio::select! {
             biased;
@@ -114,12 +131,19 @@ pub(crate) async fn serve<S>(
     }
 }
 
-/// What a connection is doing.
+/// What a connection is doing, in both directions.
 #[derive(Debug)]
 struct Activity {
     keepalive: Duration,
-    state: Mutex<Doing>,
+    state: Mutex<State>,
     first_bytes: Notify,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct State {
+    doing: Doing,
+    /// Since when the client took nothing of what is being sent to it, while something is.
+    sending: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -136,58 +160,98 @@ enum Doing {
 
 impl Activity {
     fn new(keepalive: Duration) -> Self {
+        let doing = Doing::Nothing {
+            since: Instant::now(),
+        };
         Self {
             keepalive,
-            state: Mutex::new(Doing::Nothing {
-                since: Instant::now(),
-            }),
+            state: Mutex::new(State { doing, sending: None }),
             first_bytes: Notify::new(),
         }
     }
 
-    fn set(&self, next: impl FnOnce(Doing) -> Doing) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state = next(*state);
-    }
-
-    fn get(&self) -> Doing {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn received(&self) {
-        self.set(|doing| match doing {
-            Doing::Nothing { .. } | Doing::Idle { .. } => Doing::Header {
+        let mut state = self.state();
+        if let Doing::Nothing { .. } | Doing::Idle { .. } = state.doing {
+            state.doing = Doing::Header {
                 since: Instant::now(),
-            },
-            other => other,
-        });
+            };
+        }
+        drop(state);
         self.first_bytes.notify_one();
     }
 
     fn begin(self: &Arc<Self>) -> Busy {
-        self.set(|_| Doing::Request);
+        self.state().doing = Doing::Request;
         Busy(Arc::clone(self))
+    }
+
+    fn answered(&self) {
+        self.state().doing = Doing::Idle {
+            since: Instant::now(),
+        };
+    }
+
+    /// Something is to be sent, and the client may have taken some of it.
+    fn sends(&self, taken: bool) {
+        let mut state = self.state();
+        if taken || state.sending.is_none() {
+            state.sending = Some(Instant::now());
+        }
+    }
+
+    /// All that was to be sent is with the kernel.
+    fn sent(&self) {
+        let mut state = self.state();
+        if state.sending.take().is_some() {
+            let since = Instant::now();
+            // Only now can the client be waited for.
+            state.doing = match state.doing {
+                Doing::Idle { .. } => Doing::Idle { since },
+                Doing::Header { .. } => Doing::Header { since },
+                other => other,
+            };
+        }
     }
 
     /// Waits until something was received.
     async fn used(&self) {
-        while matches!(self.get(), Doing::Nothing { .. }) {
+        while matches!(self.state().doing, Doing::Nothing { .. }) {
             self.first_bytes.notified().await;
         }
     }
 
+    /// Begins the time of an idle connection anew; false when it is not idle.
+    fn restart_idle(&self) -> bool {
+        let mut state = self.state();
+        let idle =
+            matches!(state.doing, Doing::Nothing { .. } | Doing::Idle { .. }) && state.sending.is_none();
+        if idle {
+            state.doing = Doing::Idle {
+                since: Instant::now(),
+            };
+        }
+        idle
+    }
+
     /// How long to wait before looking again; `None` when the time is over.
     fn time_left(&self) -> Option<Duration> {
-        let (since, bound) = match self.get() {
-            Doing::Nothing { since } | Doing::Idle { since } => (since, self.keepalive),
-            Doing::Header { since } => (since, HEADER_TIMEOUT),
-            Doing::Request => (Instant::now(), HEADER_TIMEOUT),
+        let state = *self.state();
+        let (since, bound) = match (state.sending, state.doing) {
+            (Some(since), _) => (since, SEND_TIMEOUT),
+            (None, Doing::Nothing { since } | Doing::Idle { since }) => (since, self.keepalive),
+            (None, Doing::Header { since }) => (since, HEADER_TIMEOUT),
+            (None, Doing::Request) => return Some(LOOK_AGAIN_AT_REQUEST),
         };
         let left = bound
             .checked_sub(since.elapsed())
             .filter(|left| !left.is_zero())?;
-        // An idle connection may begin a header, which has less time.
-        Some(left.min(HEADER_TIMEOUT))
+        // What it does may change meanwhile, and have less time.
+        Some(left.min(LOOK_AGAIN))
     }
 }
 
@@ -196,13 +260,11 @@ struct Busy(Arc<Activity>);
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.set(|_| Doing::Idle {
-            since: Instant::now(),
-        });
+        self.0.answered();
     }
 }
 
-/// A stream that tells when something arrives.
+/// A stream that tells when something arrives, and how well the client takes what is sent.
 struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,
@@ -223,13 +285,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
+impl<S> Watched<S> {
+    /// Notes how a write went.
+    fn wrote(&self, result: &Poll<io::Result<usize>>) {
+        self.activity
+            .sends(matches!(result, Poll::Ready(Ok(taken)) if *taken > 0));
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(&result);
+        result
     }
 
+    /// hyper flushes once it has written all that it has.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let result = Pin::new(&mut self.stream).poll_flush(cx);
+        if result.is_ready() {
+            self.activity.sent();
+        }
+        result
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -241,7 +318,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(&result);
+        result
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -256,10 +335,20 @@ mod tests {
 
     use super::*;
 
+    /// The length of the large answer.
+    const LARGE: usize = 1 << 20;
+
     fn connect(draining: &CancellationToken) -> DuplexStream {
+        connect_with(draining, Duration::from_secs(5))
+    }
+
+    fn connect_with(draining: &CancellationToken, keepalive: Duration) -> DuplexStream {
         let (client, server) = tokio::io::duplex(1024);
-        let router = Router::new().route("/", get(async || "hello"));
-        let keepalive = Duration::from_secs(5);
+        let wait = async || tokio::time::sleep(Duration::from_secs(30)).await;
+        let router = Router::new()
+            .route("/", get(async || "hello"))
+            .route("/large", get(async || "x".repeat(LARGE)))
+            .route("/wait", get(wait));
         tokio::spawn(serve(server, Peer::Local, router, keepalive, draining.clone()));
         client
     }
@@ -328,5 +417,131 @@ mod tests {
         let before = Instant::now();
         assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
         assert!(before.elapsed() <= FIRST_REQUEST * 2);
+    }
+
+    /// How long it takes until the server closes the connection.
+    async fn closed_after(client: &mut DuplexStream) -> Duration {
+        let before = Instant::now();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        before.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_large_answer_reaches_a_reader_that_is_slow() {
+        let mut client = connect(&CancellationToken::new());
+        let before = Instant::now();
+        client
+            .write_all(b"GET /large HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let (mut answer, mut chunk) = (Vec::new(), [0; 4096]);
+        loop {
+            let read = client.read(&mut chunk).await.unwrap();
+            if read == 0 {
+                break;
+            }
+            answer.extend_from_slice(&chunk[..read]);
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        let head = answer.windows(4).position(|end| end == b"\r\n\r\n").unwrap();
+        assert_eq!(answer.len() - head - 4, LARGE);
+        assert!(
+            before.elapsed() > Duration::from_mins(2),
+            "{:?}",
+            before.elapsed()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_cut_off() {
+        let draining = CancellationToken::new();
+        let (mut client, server) = tokio::io::duplex(1024);
+        let router = Router::new().route("/large", get(async || "x".repeat(LARGE)));
+        let serving = serve(server, Peer::Local, router, Duration::from_secs(5), draining);
+        let before = Instant::now();
+        client
+            .write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        serving.await;
+        let took = before.elapsed();
+        assert!(
+            (SEND_TIMEOUT..SEND_TIMEOUT + 2 * LOOK_AGAIN).contains(&took),
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dribbled_header_lives_no_longer_than_ten_seconds() {
+        // After a request too: the second header has no more time than the first.
+        for (keepalive_seconds, request) in [(5, false), (5, true), (75, false), (75, true)] {
+            let keepalive = Duration::from_secs(keepalive_seconds);
+            let mut client = connect_with(&CancellationToken::new(), keepalive);
+            if request {
+                client
+                    .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    .await
+                    .unwrap();
+                read_head(&mut client).await;
+                client.read_exact(&mut [0; 5]).await.unwrap();
+            }
+            let before = Instant::now();
+            client.write_all(b"GET / HTTP/1.1\r\nX: ").await.unwrap();
+            let (mut read, mut write) = tokio::io::split(client);
+            let dribble = tokio::spawn(async move {
+                while write.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(300)).await;
+                }
+            });
+            let mut rest = Vec::new();
+            read.read_to_end(&mut rest).await.unwrap();
+            let took = before.elapsed();
+            dribble.abort();
+            assert!(rest.is_empty(), "{}", String::from_utf8_lossy(&rest));
+            assert!(
+                (HEADER_TIMEOUT..HEADER_TIMEOUT + 2 * LOOK_AGAIN).contains(&took),
+                "{took:?}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_in_its_time() {
+        let mut client = connect(&CancellationToken::new());
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        read_head(&mut client).await;
+        client.read_exact(&mut [0; 5]).await.unwrap();
+        let took = closed_after(&mut client).await;
+        let keepalive = Duration::from_secs(5);
+        assert!(
+            (keepalive..keepalive + 2 * LOOK_AGAIN).contains(&took),
+            "{took:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_comes_as_the_idle_time_ends_is_answered() {
+        // Both at the same instant, and a request that takes longer than any bound on a connection that is to be closed.
+        for late_millis in [4990, 4999, 5000] {
+            let mut client = connect(&CancellationToken::new());
+            tokio::time::sleep(Duration::from_millis(late_millis)).await;
+            if client
+                .write_all(b"GET /wait HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                .await
+                .is_err()
+            {
+                continue;
+            }
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(
+                answer.is_empty() && late_millis == 5000 || answer.starts_with("HTTP/1.1 200"),
+                "{late_millis}: {answer:?}"
+            );
+        }
     }
 }

@@ -23,6 +23,8 @@ use crate::error::{ApiError, Cause};
 use crate::state::App;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The most that a request's header may be, in bytes.
+pub(crate) const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// The route of a request that no route matches, in metrics and in the log.
 const NO_ROUTE: &str = "none";
 
@@ -139,6 +141,27 @@ fn known(method: &Method) -> &str {
     } else {
         "other"
     }
+}
+
+/// Refuses a request whose header is longer than is said. Those that hyper lets pass came in one piece.
+pub(crate) async fn limit_header(request: Request, next: Next) -> Response {
+    if header_bytes(&request) > MAX_HEADER_BYTES {
+        return ApiError::HeaderTooLarge.into_response();
+    }
+    next.run(request).await
+}
+
+/// The length of a request's header as it was sent, but for spaces that do not count.
+fn header_bytes(request: &Request) -> usize {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
+    let line = request.method().as_str().len() + target + " HTTP/1.1\r\n ".len();
+    let fields = request.headers().iter();
+    fields.fold(line, |sum, (name, value)| {
+        sum + name.as_str().len() + ": \r\n".len() + value.len()
+    })
 }
 
 /// Cuts a request off at the server's limit. Long polls end before it by themselves.

@@ -4,7 +4,7 @@
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use slipway_domain::Role::{Admin, Deployer, Viewer};
@@ -117,6 +117,7 @@ fn surround(router: Router<App>, app: &App) -> Router<App> {
         .fallback(no_route)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed })
         .layer(from_fn_with_state(app.clone(), observe::limit_time))
+        .layer(from_fn(observe::limit_header))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn_with_state(app.clone(), observe::observe))
 }

@@ -30,16 +30,35 @@ async fn idle_and_dribbling_connections_are_closed(pool: PgPool) {
         "{:?}",
         begin.elapsed()
     );
-    // A header over the limit is refused and not gathered for ever.
-    let mut large = TcpStream::connect(server.address()).unwrap();
-    let header = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(100_000));
-    let _ = large.write_all(header.as_bytes());
-    let mut answer = String::new();
-    let _ = large.read_to_string(&mut answer);
-    assert!(
-        answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
-        "{answer}"
-    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_header_over_the_limit_is_refused_and_one_below_it_is_not(pool: PgPool) {
+    let server = Setup::new(url(&pool, None)).serve();
+    server.until_ready();
+    let send = |bytes: usize, fields: usize| {
+        let fields = format!("x: {}\r\n", "x".repeat(bytes / fields)).repeat(fields);
+        let header = format!("GET /api/v1/monitoring/live HTTP/1.1\r\nconnection: close\r\n{fields}\r\n");
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        let _ = stream.write_all(header.as_bytes());
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    };
+    for (bytes, fields) in [(32_000, 1), (31_000, 90)] {
+        let answer = send(bytes, fields);
+        assert!(
+            answer.starts_with("HTTP/1.1 200"),
+            "{bytes} in {fields}: {answer}"
+        );
+    }
+    for (bytes, fields) in [(32_768, 1), (48_700, 1), (40_000, 90), (100_000, 1)] {
+        let answer = send(bytes, fields);
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 431"),
+            "{bytes} in {fields}: {answer}"
+        );
+    }
     server.until("/api/v1/monitoring/live", 200);
 }
 
