@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_store::Store;
+use slipway_store::{Store, StoreError};
 use slipway_telemetry::error_chain;
 use slipway_wake::Wake;
 use slipway_wire::monitoring::{Dependency, Health as Shown, Status};
@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 const FRESH: Duration = Duration::from_secs(1);
 /// After this long without a word of any worker, nobody drives rollouts. Workers speak every 10 s.
 const WORKER_SILENCE_SECONDS: u32 = 30;
-/// The longest that the database may take to count as there.
+/// The longest that the database may take with all that is asked of it, to count as there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the last look found.
@@ -31,7 +31,27 @@ enum Look {
         /// Workers at work; unknown before the schema is there.
         workers: Option<u32>,
     },
+    ReadOnly,
     Away(String),
+}
+
+impl Look {
+    async fn take(store: &Store) -> Self {
+        let begin = Instant::now();
+        let asked = async {
+            let writes = store.takes_writes().await?;
+            let took = begin.elapsed();
+            // Nothing of this is known before the schema is there, and the database is none the worse for it.
+            let workers = store.count_workers(WORKER_SILENCE_SECONDS).await.ok();
+            Ok::<_, StoreError>((writes, took, workers))
+        };
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok((true, took, workers))) => Self::Answered { took, workers },
+            Ok(Ok((false, ..))) => Self::ReadOnly,
+            Ok(Err(error)) => Self::Away(error_chain(&error)),
+            Err(_) => Self::Away(format!("no answer within {} s", PATIENCE.as_secs())),
+        }
+    }
 }
 
 impl Health {
@@ -40,17 +60,7 @@ impl Health {
         if let Some((_, look)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             return Arc::clone(look);
         }
-        let begin = Instant::now();
-        let look = match timeout(PATIENCE, store.ping()).await {
-            Ok(Ok(())) => {
-                let took = begin.elapsed();
-                let workers = store.count_workers(WORKER_SILENCE_SECONDS).await.ok();
-                Look::Answered { took, workers }
-            }
-            Ok(Err(error)) => Look::Away(error_chain(&error)),
-            Err(_) => Look::Away(format!("no answer within {} s", PATIENCE.as_secs())),
-        };
-        let look = Arc::new(look);
+        let look = Arc::new(Look::take(store).await);
         *last = Some((Instant::now(), Arc::clone(&look)));
         look
     }
@@ -59,6 +69,7 @@ impl Health {
     pub(crate) async fn database_problem(&self, store: &Store) -> Option<String> {
         match &*self.look(store).await {
             Look::Answered { .. } => None,
+            Look::ReadOnly => Some("the database takes no writes".to_owned()),
             Look::Away(why) => Some(why.clone()),
         }
     }
@@ -68,6 +79,16 @@ impl Health {
         let look = self.look(store).await;
         let database = match &*look {
             Look::Answered { took, .. } => Dependency { latency_ms: Some(millis(*took)), ..well() },
+            Look::ReadOnly => Dependency {
+                status: Status::Down,
+                detail: Some(
+                    "the database answers and takes no writes: it is a standby, or set read-only; nothing is lost: hosts \
+                     go on with what they run. Let the DATABASE_ settings name the primary, or set \
+                     default_transaction_read_only off"
+                        .to_owned(),
+                ),
+                ..well()
+            },
             Look::Away(_) => Dependency {
                 status: Status::Down,
                 detail: Some(

@@ -70,6 +70,59 @@ async fn the_database_may_go_and_come(pool: PgPool) {
     );
 }
 
+/// Sets the database read-only or not, for every connection from now on, and ends those that there are.
+async fn set_read_only(pool: &PgPool, read_only: &str) {
+    let name = pool.connect_options().get_database().unwrap().to_owned();
+    let change = format!("ALTER DATABASE \"{name}\" SET default_transaction_read_only = {read_only}");
+    let mut admin = pool.acquire().await.unwrap();
+    for statement in [
+        "SET default_transaction_read_only = off",
+        &change,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    ] {
+        sqlx::raw_sql(statement).execute(&mut *admin).await.unwrap();
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_database_that_takes_no_writes_shows(pool: PgPool) {
+    let server = Setup::new(url(&pool, None)).serve();
+    server.until_ready();
+    set_read_only(&pool, "on").await;
+    server.until("/api/v1/monitoring/ready", 503);
+    let (status, health) = get(server.address(), "/api/v1/monitoring/health").unwrap();
+    assert!(status == 503 && health.contains("takes no writes"), "{health}");
+    set_read_only(&pool, "off").await;
+    server.until_ready();
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn health_is_answered_while_a_query_of_it_hangs(pool: PgPool) {
+    let server = Setup::new(url(&pool, None)).serve();
+    server.until_ready();
+    let mut holder = pool.begin().await.unwrap();
+    // The database answers to a ping all the while.
+    sqlx::query("LOCK TABLE workers IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    // An answer of the database is good for a second.
+    server.until("/api/v1/monitoring/ready", 503);
+    for path in ["/api/v1/monitoring/ready", "/api/v1/monitoring/health"] {
+        let begin = std::time::Instant::now();
+        assert_eq!(get(server.address(), path).unwrap().0, 503);
+        // The lock is waited for at most 10 s, and a statement 30 s.
+        assert!(
+            begin.elapsed() < Duration::from_secs(8),
+            "{path}: {:?}",
+            begin.elapsed()
+        );
+    }
+    holder.rollback().await.unwrap();
+    server.until_ready();
+}
+
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn redis_may_be_gone_from_the_start(pool: PgPool) {
     let server = Setup::new(url(&pool, None))
