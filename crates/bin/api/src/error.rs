@@ -4,7 +4,7 @@
 //! response leaves the server (`observe`).
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use slipway_store::StoreError;
 use slipway_telemetry::error_chain;
 use slipway_wire::Problem;
 use slipway_wire::problem::{FieldProblem, MEDIA_TYPE, TYPE_PREFIX, kind};
+
+use crate::observe::MAX_HEADER_BYTES;
+use crate::text::shorten;
 
 /// What handlers return.
 pub type Result<T, E = ApiError> = std::result::Result<T, E>;
@@ -47,6 +50,8 @@ pub enum ApiError {
     Timeout(Duration),
     /// 413.
     TooLarge,
+    /// 431.
+    HeaderTooLarge,
     /// 415.
     MediaType,
     /// 429: try again after so many seconds.
@@ -68,6 +73,12 @@ pub(crate) struct Cause(pub(crate) Arc<ApiError>);
 const DATABASE_RETRY_SECONDS: u64 = 2;
 /// The limit on bodies: many times the largest release.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Characters of a detail, and of a field's name: what a client sent wrong is repeated so far and no further.
+const MAX_DETAIL: usize = 500;
+const MAX_FIELD: usize = 120;
+/// Fields that are told of in one answer.
+const MAX_FIELDS: usize = 100;
 
 impl ApiError {
     /// 422 about one field.
@@ -129,6 +140,11 @@ impl ApiError {
             ),
             Self::Timeout(_) => (S::REQUEST_TIMEOUT, kind::TIMEOUT, "The request took too long"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, kind::TOO_LARGE, "The body is too large"),
+            Self::HeaderTooLarge => (
+                S::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                kind::HEADER_TOO_LARGE,
+                "The header is too large",
+            ),
             Self::MediaType => (
                 S::UNSUPPORTED_MEDIA_TYPE,
                 kind::MEDIA_TYPE,
@@ -180,6 +196,9 @@ impl ApiError {
                 )
             }
             Self::TooLarge => format!("send at most {MAX_BODY_BYTES} bytes"),
+            Self::HeaderTooLarge => {
+                format!("send at most {MAX_HEADER_BYTES} bytes of header, target included")
+            }
             Self::MediaType => "send JSON, with `Content-Type: application/json`".to_owned(),
             Self::TooManyFailures(seconds) => format!(
                 "too many authentications failed from this address; try again in {seconds} s, with a token that works"
@@ -196,16 +215,30 @@ impl ApiError {
     pub fn problem(&self, request_id: Option<String>) -> Problem {
         let (status, kind, title) = self.class();
         let fields = match self {
-            Self::Malformed(_, fields) | Self::Invalid(_, fields) => fields.clone(),
-            _ => Vec::new(),
+            Self::Malformed(_, fields) | Self::Invalid(_, fields) => fields.as_slice(),
+            _ => &[],
         };
+        let mut detail = self.detail();
+        shorten(&mut detail, MAX_DETAIL);
+        if fields.len() > MAX_FIELDS {
+            let _ = write!(
+                detail,
+                " (the first {MAX_FIELDS} of {} fields are told)",
+                fields.len()
+            );
+        }
+        let fields = fields.iter().take(MAX_FIELDS).cloned().map(|mut problem| {
+            shorten(&mut problem.field, MAX_FIELD);
+            shorten(&mut problem.detail, MAX_DETAIL);
+            problem
+        });
         Problem {
             kind: format!("{TYPE_PREFIX}{kind}"),
             title: title.to_owned(),
             status: status.as_u16(),
-            detail: self.detail(),
+            detail,
             request_id,
-            fields,
+            fields: fields.collect(),
         }
     }
 
@@ -233,7 +266,7 @@ impl ApiError {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
             }
             // What is left of the body cannot be told from the next request.
-            Self::Timeout(_) | Self::TooLarge => {
+            Self::Timeout(_) | Self::TooLarge | Self::HeaderTooLarge => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
@@ -268,7 +301,8 @@ impl From<StoreError> for ApiError {
             E::NoHosts { .. } => Self::field("release", words),
             E::EnvironmentBusy { .. } | E::HostBusy { .. } => Self::EnvironmentBusy(words),
             E::CommandRefused { .. } => Self::WrongState(words),
-            E::SelfApproval => Self::Forbidden(words),
+            E::SelfApproval | E::RelatedApproval { .. } | E::ActorDisabled { .. } => Self::Forbidden(words),
+            E::TokenEnded => Self::Unauthenticated,
             E::Unstorable(_) => Self::Invalid(words, Vec::new()),
             E::Unavailable(_) | E::LoginRefused { .. } => {
                 Self::Unavailable(DATABASE_RETRY_SECONDS, Some(Box::new(error)))

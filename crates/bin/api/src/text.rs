@@ -7,6 +7,22 @@ pub(crate) const LABEL: usize = 100;
 /// Characters in a reason or a message.
 pub(crate) const MESSAGE: usize = 2000;
 
+/// Cuts a text off after so many characters.
+pub(crate) fn cut(text: &mut String, most: usize) {
+    if let Some((end, _)) = text.char_indices().nth(most) {
+        text.truncate(end);
+    }
+}
+
+/// Cuts a text off after so many characters, and shows that something is missing.
+pub(crate) fn shorten(text: &mut String, most: usize) {
+    let whole = text.len();
+    cut(text, most);
+    if text.len() < whole {
+        text.push('…');
+    }
+}
+
 /// Checks a text that must be there.
 pub(crate) fn check(field: &str, text: &str, most: usize) -> Result<()> {
     if text.trim().is_empty() {

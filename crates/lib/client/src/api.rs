@@ -13,7 +13,7 @@ use slipway_wire::fleet::{
 };
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{MAX_LIMIT, Page, PageQuery};
-use slipway_wire::release::{CreateRelease, Release};
+use slipway_wire::release::{CreateRelease, Release, ReleaseSummary};
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
 use slipway_wire::route::{self, fill};
 use slipway_wire::{Instruction, Observation};
@@ -141,7 +141,7 @@ impl Client {
     }
 
     /// A page of releases, the newest first.
-    pub async fn releases(&self, page: &PageQuery) -> Result<Page<Release>, ClientError> {
+    pub async fn releases(&self, page: &PageQuery) -> Result<Page<ReleaseSummary>, ClientError> {
         self.get_with(route::RELEASES, page, None).await
     }
 

@@ -32,6 +32,27 @@ pub struct Release {
     pub closures: BTreeMap<HostName, StorePath>,
 }
 
+/// A release in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseSummary {
+    /// Its id.
+    pub id: ReleaseId,
+    /// The flake reference that was built.
+    pub flake_ref: Option<String>,
+    /// The commit.
+    pub rev: Option<String>,
+    /// The hash of the source tree.
+    pub nar_hash: Option<String>,
+    /// What it is, for people.
+    pub message: Option<String>,
+    /// Who registered it.
+    pub author: PrincipalName,
+    /// When.
+    pub created_at: Timestamp,
+    /// How many hosts it has a closure for.
+    pub hosts: u32,
+}
+
 /// A release to be registered.
 #[derive(Debug, Clone)]
 pub struct NewRelease {
@@ -88,14 +109,15 @@ impl Store {
                     .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
             let id = ReleaseId::generate();
             let created_at = sqlx::query_scalar!(
-                "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id)
-                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING created_at",
+                "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id, host_count)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING created_at",
                 id.as_uuid(),
                 new.flake_ref,
                 new.rev,
                 new.nar_hash,
                 new.message,
-                new.author.as_uuid()
+                new.author.as_uuid(),
+                i64::try_from(hosts.len()).unwrap_or(i64::MAX)
             )
             .fetch_one(&mut *tx)
             .await?;
@@ -143,19 +165,19 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?
             .ok_or_else(|| StoreError::not_found("release", &id))?;
-            let closures = self.closures_of(&[row.id]).await?.remove(&row.id);
-            row.with(closures.unwrap_or_default())
+            let closures = self.closures_of(row.id).await?;
+            row.with(closures)
         })
         .await
     }
 
-    /// Releases with their closures, the newest first; `after` is the last of the page before.
+    /// Releases without their closures, the newest first; `after` is the last of the page before.
     #[instrument(name = "db.release.list", level = "debug", skip_all)]
     pub async fn list_releases(
         &self,
         after: Option<ReleaseId>,
         limit: u32,
-    ) -> Result<Vec<Release>, StoreError> {
+    ) -> Result<Vec<ReleaseSummary>, StoreError> {
         bounded(async {
             let before = match after {
                 None => i64::MAX,
@@ -164,22 +186,30 @@ impl Store {
                     .await?
                     .ok_or_else(|| StoreError::not_found("release", &id))?,
             };
-            let rows = sqlx::query_as!(
-                ReleaseRow,
-                "SELECT r.id, r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS author, r.created_at
-                 FROM releases r JOIN principals p ON p.id = r.author_id
-                 WHERE r.seq < $1 ORDER BY r.seq DESC LIMIT $2",
+            // Releases of earlier programs were not counted when they were made.
+            let rows = sqlx::query!(
+                r#"SELECT r.id, r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS author, r.created_at,
+                          coalesce(r.host_count,
+                                   (SELECT count(*) FROM release_closures c WHERE c.release_id = r.id)) AS "hosts!"
+                   FROM releases r JOIN principals p ON p.id = r.author_id
+                   WHERE r.seq < $1 ORDER BY r.seq DESC LIMIT $2"#,
                 before,
                 page_limit(limit)
             )
             .fetch_all(&self.pool)
             .await?;
-            let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-            let mut closures = self.closures_of(&ids).await?;
             rows.into_iter()
                 .map(|row| {
-                    let own = closures.remove(&row.id).unwrap_or_default();
-                    row.with(own)
+                    Ok(ReleaseSummary {
+                        id: ReleaseId::from_uuid(row.id),
+                        flake_ref: row.flake_ref,
+                        rev: row.rev,
+                        nar_hash: row.nar_hash,
+                        message: row.message,
+                        author: row::parse("principal name", &row.author)?,
+                        created_at: row.created_at,
+                        hosts: row::count("number of hosts", row.hosts)?,
+                    })
                 })
                 .collect()
         })
@@ -207,26 +237,22 @@ impl Store {
         .await
     }
 
-    async fn closures_of(
-        &self,
-        releases: &[Uuid],
-    ) -> Result<BTreeMap<Uuid, BTreeMap<HostName, StorePath>>, StoreError> {
+    async fn closures_of(&self, release: Uuid) -> Result<BTreeMap<HostName, StorePath>, StoreError> {
         let rows = sqlx::query!(
-            "SELECT c.release_id, h.name, c.closure FROM release_closures c JOIN hosts h ON h.id = c.host_id
-             WHERE c.release_id = ANY($1)",
-            releases
+            "SELECT h.name, c.closure FROM release_closures c JOIN hosts h ON h.id = c.host_id
+             WHERE c.release_id = $1",
+            release
         )
         .fetch_all(&self.pool)
         .await?;
-        let mut all: BTreeMap<Uuid, BTreeMap<HostName, StorePath>> = BTreeMap::new();
-        for row in rows {
-            let (name, closure) = (
-                row::parse("host name", &row.name)?,
-                row::parse("store path", &row.closure)?,
-            );
-            all.entry(row.release_id).or_default().insert(name, closure);
-        }
-        Ok(all)
+        rows.iter()
+            .map(|row| {
+                Ok((
+                    row::parse("host name", &row.name)?,
+                    row::parse("store path", &row.closure)?,
+                ))
+            })
+            .collect()
     }
 }
 

@@ -71,6 +71,8 @@ pub mod kind {
     pub const TIMEOUT: &str = "timeout";
     /// 413: the body is over the limit.
     pub const TOO_LARGE: &str = "body-too-large";
+    /// 431: the request's header is over the limit.
+    pub const HEADER_TOO_LARGE: &str = "header-too-large";
     /// 415: the body is not `application/json`.
     pub const MEDIA_TYPE: &str = "unsupported-media-type";
     /// 429: too many failed logins from this address; see `Retry-After`.

@@ -39,6 +39,36 @@ pub struct CreateRelease {
     pub message: Option<String>,
 }
 
+/// A release in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseSummary {
+    /// Its id.
+    pub id: ReleaseId,
+    /// How many hosts it has a closure for.
+    #[serde(default)]
+    pub hosts: u32,
+    /// Always empty: `GET /releases/{id}` has them. Earlier clients cannot do without the field.
+    #[serde(default)]
+    pub closures: BTreeMap<HostName, StorePath>,
+    /// Where the closures came from.
+    pub source: Source,
+    /// What it is, for people.
+    pub message: Option<String>,
+    /// Who registered it.
+    pub author: PrincipalName,
+    /// When.
+    pub created_at: DateTime<Utc>,
+}
+
+impl ReleaseSummary {
+    /// How many hosts it has a closure for, also as an earlier server tells it.
+    #[must_use]
+    pub fn host_count(&self) -> usize {
+        self.closures.len().max(self.hosts as usize)
+    }
+}
+
 /// An immutable map from host to closure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

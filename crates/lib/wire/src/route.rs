@@ -25,7 +25,7 @@ pub const HOSTS: &str = "/api/v1/hosts";
 pub const HOST: &str = "/api/v1/hosts/{name}";
 /// `POST` (`{}`, `TokenCreated`): a new token for the host; the old ones are revoked.
 pub const HOST_TOKEN: &str = "/api/v1/hosts/{name}/token";
-/// `GET` (`PageQuery`, `Page<Release>`, the newest first), `POST` (`CreateRelease`, `Release`).
+/// `GET` (`PageQuery`, `Page<ReleaseSummary>`, the newest first), `POST` (`CreateRelease`, `Release`).
 pub const RELEASES: &str = "/api/v1/releases";
 /// `GET` (`Release`).
 pub const RELEASE: &str = "/api/v1/releases/{id}";

@@ -19,7 +19,10 @@ use crate::auth::{self, Principal};
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, NoBody, PathParam, QueryParams, page_limit};
 use crate::state::App;
+use crate::text;
 
+/// Characters of an agent's words in a list.
+const MAX_BRIEF: usize = 200;
 /// Labels of a host.
 const MAX_LABELS: usize = 32;
 /// Characters in a label's name and in its value.
@@ -49,6 +52,20 @@ fn shown(host: slipway_store::Host) -> Shown {
         created_at: host.created_at,
         retired_at: host.retired_at,
     }
+}
+
+/// A host in a list: what its agent and its step say is cut short, and whole where one host is shown.
+fn brief(host: slipway_store::Host) -> Shown {
+    let mut host = shown(host);
+    let message = host.report.as_mut().and_then(|report| report.message.as_mut());
+    let reason = host.step.as_mut().and_then(|step| step.reason.as_mut());
+    for text in [message, reason, host.journal_trouble.as_mut()]
+        .into_iter()
+        .flatten()
+    {
+        text::shorten(text, MAX_BRIEF);
+    }
+    host
 }
 
 fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
@@ -89,6 +106,8 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
 }
 
 /// List hosts
+///
+/// Long words of agents are cut short; `GET /hosts/{name}` has them whole.
 #[utoipa::path(
     get, path = route::HOSTS, operation_id = "list_hosts", tag = "fleet", params(HostQuery),
     responses((status = 200, description = "A page of those that are not retired, by name", body = Page<Shown>))
@@ -107,7 +126,7 @@ pub(crate) async fn list(
         .store
         .list_hosts_page(environment, after.as_ref(), limit + 1)
         .await?;
-    Ok(Json(page(found, limit, |host| host.name.to_string(), shown)))
+    Ok(Json(page(found, limit, |host| host.name.to_string(), brief)))
 }
 
 /// Make a host

@@ -9,7 +9,7 @@ use slipway_domain::{HostName, ReleaseId, StoreDir, StorePath};
 use slipway_store::NewRelease;
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::problem::FieldProblem;
-use slipway_wire::release::{CreateRelease, Release as Shown, Source};
+use slipway_wire::release::{CreateRelease, Release as Shown, ReleaseSummary, Source};
 use slipway_wire::route;
 
 use super::{created, cursor, page};
@@ -34,19 +34,40 @@ fn shown(release: slipway_store::Release) -> Shown {
     }
 }
 
+fn summary(release: slipway_store::ReleaseSummary) -> ReleaseSummary {
+    ReleaseSummary {
+        id: release.id,
+        hosts: release.hosts,
+        closures: BTreeMap::new(),
+        source: Source {
+            flake_ref: release.flake_ref,
+            rev: release.rev,
+            nar_hash: release.nar_hash,
+        },
+        message: release.message,
+        author: release.author,
+        created_at: release.created_at,
+    }
+}
+
 /// List releases
 #[utoipa::path(
     get, path = route::RELEASES, operation_id = "list_releases", tag = "releases", params(PageQuery),
-    responses((status = 200, description = "A page, the newest first", body = Page<Shown>))
+    responses((status = 200, description = "A page, the newest first", body = Page<ReleaseSummary>))
 )]
 pub(crate) async fn list(
     State(app): State<App>,
     QueryParams(query): QueryParams<PageQuery>,
-) -> Result<Json<Page<Shown>>> {
+) -> Result<Json<Page<ReleaseSummary>>> {
     let limit = page_limit(query.limit)?;
     let after = cursor(query.after.as_deref())?;
     let found = app.store.list_releases(after, limit + 1).await?;
-    Ok(Json(page(found, limit, |release| release.id.to_string(), shown)))
+    Ok(Json(page(
+        found,
+        limit,
+        |release| release.id.to_string(),
+        summary,
+    )))
 }
 
 /// Register a release
@@ -134,17 +155,9 @@ async fn refusal(
     given: &BTreeMap<String, String>,
     mut wrong: Vec<FieldProblem>,
 ) -> Result<ApiError> {
-    let known: BTreeSet<HostName> = app
-        .store
-        .list_hosts(None)
-        .await?
-        .into_iter()
-        .map(|host| host.name)
-        .collect();
-    let unknown = given
-        .keys()
-        .filter_map(|host| host.parse::<HostName>().ok())
-        .filter(|name| !known.contains(name));
+    let named: Vec<HostName> = given.keys().filter_map(|host| host.parse().ok()).collect();
+    let known = app.store.find_known_hosts(&named).await?;
+    let unknown = named.iter().filter(|name| !known.contains(name));
     wrong.extend(unknown.map(|name| FieldProblem {
         field: field(name.as_str()),
         detail: format!(

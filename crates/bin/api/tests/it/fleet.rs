@@ -194,3 +194,19 @@ async fn a_clock_that_is_an_hour_off_is_shown_and_no_trouble(pool: PgPool) {
     );
     assert_eq!(host["online"], true);
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn long_words_of_agents_are_cut_short_in_a_list(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.fleet("prod", &["web-1"]).await.remove(0);
+    let mut seen = observation("web-1");
+    seen["journal_trouble"] = json!("ä".repeat(3000));
+    app.call(Method::POST, route::AGENT_SYNC, &token, Some(seen))
+        .await
+        .expect(200);
+    let list = app.get(route::HOSTS).await.expect(200).body;
+    let short = list["items"][0]["journal_trouble"].as_str().unwrap().to_owned();
+    assert_eq!(short, format!("{}…", "ä".repeat(200)));
+    let whole = app.get(&route::fill(route::HOST, "web-1")).await.body;
+    assert_eq!(whole["journal_trouble"].as_str().unwrap().chars().count(), 3000);
+}

@@ -170,3 +170,98 @@ async fn nothing_but_monitoring_is_served_before_the_schema_was_checked(pool: Pg
         .await
         .expect(503);
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_array_is_no_object_and_a_key_is_there_once(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let json = Some("application/json");
+    for (body, field, said) in [
+        (
+            r#"{"name": "prod", "strategy": [1, "25%"]}"#,
+            "strategy",
+            "invalid type: sequence",
+        ),
+        (
+            r#"{"name": "prod", "strategy": {"verify": [3, 5, 120]}}"#,
+            "strategy.verify",
+            "invalid type: sequence",
+        ),
+        (
+            r#"{"name": "prod", "strategy": {"retries": 1, "retries": 2}}"#,
+            "strategy",
+            "`retries` is there twice",
+        ),
+    ] {
+        let answer = post(&app, json, Body::from(body)).await.expect(400);
+        assert!(answer.field(field).contains(said), "{body}: {:#}", answer.body);
+    }
+    let twice = post(&app, json, Body::from(r#"{"name": "prod", "name": "test"}"#))
+        .await
+        .expect(400);
+    assert!(
+        twice.detail().contains("`name` is there twice"),
+        "{}",
+        twice.detail()
+    );
+    let release = format!(
+        r#"{{"closures": {{"web-1": "{0}", "web-1": "{0}"}}}}"#,
+        crate::support::closure("web-1")
+    );
+    let request = Request::post(route::RELEASES)
+        .header("authorization", format!("Bearer {}", app.admin))
+        .header("content-type", "application/json")
+        .body(Body::from(release));
+    let answer = app.send(request.unwrap()).await.expect(400);
+    assert!(
+        answer.field("closures").contains("`web-1` is there twice"),
+        "{:#}",
+        answer.body
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_was_wrong_is_repeated_so_far_and_no_further(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let long = "\u{1}\"".repeat(50_000);
+    let many: serde_json::Map<_, _> = (0..10_000)
+        .map(|n| (format!("Web {n} {}", "x".repeat(60)), json!("\\nowhere")))
+        .collect();
+    for (path, body) in [
+        (route::ENVIRONMENTS, json!({ "name": long })),
+        (route::ENVIRONMENTS, json!({ "name": "prod", long.clone(): 1 })),
+        (
+            route::ENVIRONMENTS,
+            json!({ "name": "prod", "strategy": { "batch": long } }),
+        ),
+        (route::RELEASES, json!({ "closures": many })),
+        (route::RELEASES, json!({ "closures": { long.clone(): long } })),
+        (
+            route::HOSTS,
+            json!({ "name": "web-1", "environment": "prod", "labels": { long.clone(): "x" } }),
+        ),
+        (route::TOKENS, json!({ "label": "x", "principal": long })),
+    ] {
+        let answer = app.post(path, body).await;
+        assert!([400, 422].contains(&answer.status), "{path}: {}", answer.status);
+        let size = answer.body.to_string().len();
+        assert!(size < 100_000, "{path}: {size} bytes");
+    }
+    let answer = app
+        .post(route::RELEASES, json!({ "closures": many }))
+        .await
+        .expect(422);
+    assert_eq!(answer.body["fields"].as_array().unwrap().len(), 100);
+    assert!(
+        answer.detail().contains("10000 of 10000 closures"),
+        "{}",
+        answer.detail()
+    );
+    assert!(
+        answer.detail().contains("the first 100 of 20000 fields are told"),
+        "{}",
+        answer.detail()
+    );
+    let target = format!("{}?after={}", route::HOSTS, "x".repeat(20_000));
+    let size = app.get(&target).await.expect(400).body.to_string().len();
+    assert!(size < 5000, "{size}");
+}

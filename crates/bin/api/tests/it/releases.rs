@@ -127,3 +127,33 @@ async fn releases_are_listed_page_by_page(pool: PgPool) {
     let malformed = app.get(&route::fill(route::RELEASE, "latest")).await.expect(400);
     assert!(malformed.field("id").contains("`latest` is not a release id"));
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_list_of_releases_counts_hosts_and_does_not_name_their_closures(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let hosts: Vec<String> = (0..200).map(|n| format!("web-{n}")).collect();
+    let hosts: Vec<&str> = hosts.iter().map(String::as_str).collect();
+    app.fleet("prod", &hosts).await;
+    for _ in 0..3 {
+        app.release(&hosts).await;
+    }
+    // An earlier program does not count.
+    sqlx::query("UPDATE releases SET host_count = NULL WHERE seq = 2")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    let list = app.get(route::RELEASES).await.expect(200).body;
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), 3);
+    for item in items {
+        assert_eq!(
+            (&item["hosts"], &item["closures"]),
+            (&json!(200), &json!({})),
+            "{item:#}"
+        );
+    }
+    assert!(list.to_string().len() < 3000);
+    let one = route::fill(route::RELEASE, items[0]["id"].as_str().unwrap());
+    let one = app.get(&one).await.expect(200).body;
+    assert_eq!(one["closures"].as_object().unwrap().len(), 200);
+}

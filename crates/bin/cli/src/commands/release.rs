@@ -45,7 +45,7 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
                         release.id.to_string().into(),
                         ago(now, Some(release.created_at)).into(),
                         release.author.as_str().into(),
-                        release.closures.len().to_string().into(),
+                        release.host_count().to_string().into(),
                         Cell::maybe(rev.map(|rev| rev.chars().take(10).collect::<String>())),
                         Cell::maybe(release.message.as_ref()),
                     ]);
