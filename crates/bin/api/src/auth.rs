@@ -8,7 +8,7 @@ use http::header::AUTHORIZATION;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
 use slipway_domain::event::Actor;
-use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role};
+use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
 use slipway_store::{Authenticated, TokenHash};
 use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
 use subtle::ConstantTimeEq;
@@ -76,6 +76,10 @@ pub struct Principal {
     pub name: PrincipalName,
     /// What it may do.
     pub role: Role,
+    /// The token that it shows.
+    pub token: TokenId,
+    /// When that token ends.
+    pub token_ends_at: Option<Timestamp>,
 }
 
 impl Principal {
@@ -125,7 +129,13 @@ async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Re
         return Err(app.failures.failed(client, ApiError::Unauthenticated).await);
     };
     Ok(match found.who {
-        Authenticated::Principal { id, name, role } => Caller::Principal(Principal { id, name, role }),
+        Authenticated::Principal { id, name, role } => Caller::Principal(Principal {
+            id,
+            name,
+            role,
+            token: found.token,
+            token_ends_at: found.expires_at,
+        }),
         Authenticated::Host { id, name } => Caller::Host { id, name },
     })
 }

@@ -1,7 +1,7 @@
 //! What can go wrong, in the words of the caller rather than of SQL.
 
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentName, HostName, RolloutId, RolloutState};
+use slipway_domain::{EnvironmentName, HostName, PrincipalName, RolloutId, RolloutState};
 use sqlx::error::DatabaseError;
 
 /// Why a call to the store failed.
@@ -65,6 +65,29 @@ pub enum StoreError {
     /// Somebody tried to approve a rollout of their own.
     #[error("whoever started a rollout cannot approve it; ask somebody else")]
     SelfApproval,
+    /// The approver may be in the author's own hand.
+    #[error(
+        "`{approver}` cannot approve what `{author}` started: one of them made the other, or a token of it, so both may be \
+         one person. Ask somebody else, or let an admin permit it: slipway env set {environment} \
+         --related-approval-allowed true"
+    )]
+    RelatedApproval {
+        /// Who started the rollout.
+        author: PrincipalName,
+        /// Who would approve it.
+        approver: PrincipalName,
+        /// Where.
+        environment: EnvironmentName,
+    },
+    /// The token that another is to be made with was revoked or has expired meanwhile.
+    #[error("the token that asks for another is no longer good")]
+    TokenEnded,
+    /// Whoever asks may no longer do so.
+    #[error("`{name}` was disabled meanwhile")]
+    ActorDisabled {
+        /// Who.
+        name: PrincipalName,
+    },
     /// The lease is somebody else's by now, or the states are no longer those the changes start from.
     /// Nothing was written: load the snapshot again.
     #[error("the lease on rollout {rollout} is stale: {detail}")]

@@ -39,8 +39,8 @@ pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, 
 pub use agent::Recorded;
 pub use audit::{AuditKey, By, ChainReport, EventRecord};
 pub use error::StoreError;
-pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost};
-pub use releases::{NewRelease, Release};
+pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost, Permits};
+pub use releases::{NewRelease, Release, ReleaseSummary};
 pub use rollouts::{NewRollout, RolloutDetail, RolloutSummary, StepInfo};
 pub use schema::{MIGRATOR, SchemaState};
 pub use worker::{Applied, Lease};
@@ -91,6 +91,19 @@ impl Store {
     #[instrument(name = "db.ping", level = "debug", skip_all)]
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.now().await.map(drop)
+    }
+
+    /// Whether the database takes writes. A standby answers and takes none, and so does one that was set read-only.
+    #[instrument(name = "db.takes_writes", level = "debug", skip_all)]
+    pub async fn takes_writes(&self) -> Result<bool, StoreError> {
+        bounded(async {
+            Ok(sqlx::query_scalar!(
+                r#"SELECT current_setting('transaction_read_only') = 'off' AND NOT pg_is_in_recovery() AS "writes!""#
+            )
+            .fetch_one(&self.pool)
+            .await?)
+        })
+        .await
     }
 
     /// The control plane's instant.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipway_domain::event::Actor;
 use slipway_domain::{HostId, HostName, ReleaseId, Role, RolloutId, StorePath, Strategy, plan};
 use slipway_store::{
-    AuditKey, By, Environment, NewEnvironment, NewHost, NewRelease, NewRollout, Principal, Store, TokenHash,
+    AuditKey, By, Environment, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal, Store,
+    TokenHash,
 };
 
 use crate::audit_key;
@@ -63,6 +64,7 @@ impl FleetBuilder {
             name: self.environment.parse().unwrap(),
             strategy: self.strategy.clone(),
             approval_required: self.approval_required,
+            permits: Permits::default(),
         };
         let environment = store.create_environment(&environment, &by).await.unwrap();
         let mut hosts = BTreeMap::new();

@@ -47,6 +47,10 @@ pub struct LoginRequest {
     /// What the token is for, such as the machine's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
+    /// The token to make, in place of one of `admin` that is good for 30 days. It is made with the password and not with
+    /// a token, so it ends and is revoked with none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<CreateToken>,
 }
 
 impl fmt::Debug for LoginRequest {
@@ -79,7 +83,8 @@ pub struct CreateToken {
     pub principal: Option<PrincipalName>,
     /// What it is for.
     pub label: String,
-    /// Days until it stops working, 1 to 3650; for ever when left out.
+    /// Days until it stops working, 1 to 3650. When left out it works for ever, or as long as the token that asks: a token
+    /// ends with the one that it was made with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_days: Option<u32>,
 }

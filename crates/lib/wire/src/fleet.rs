@@ -22,6 +22,12 @@ pub struct CreateEnvironment {
     /// Whether somebody other than a rollout's author must approve it.
     #[serde(default)]
     pub approval_required: bool,
+    /// Whether a rollout may bring another strategy than the environment's, also when no admin starts it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_strategy_allowed: bool,
+    /// Whether a principal may approve a rollout of one that it made, or that made it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub related_approval_allowed: bool,
 }
 
 /// `PATCH /environments/{name}`: what is left out stays as it is.
@@ -35,6 +41,12 @@ pub struct UpdateEnvironment {
     /// Whether somebody other than a rollout's author must approve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval_required: Option<bool>,
+    /// Whether a rollout may bring another strategy than the environment's, also when no admin starts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_strategy_allowed: Option<bool>,
+    /// Whether a principal may approve a rollout of one that it made, or that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub related_approval_allowed: Option<bool>,
 }
 
 /// A named group of hosts.
@@ -47,6 +59,12 @@ pub struct Environment {
     pub strategy: Strategy,
     /// Whether somebody other than a rollout's author must approve it.
     pub approval_required: bool,
+    /// Whether a rollout may bring another strategy than the environment's, also when no admin starts it.
+    #[serde(default)]
+    pub own_strategy_allowed: bool,
+    /// Whether a principal may approve a rollout of one that it made, or that made it.
+    #[serde(default)]
+    pub related_approval_allowed: bool,
     /// Hosts that are not retired.
     pub hosts: u32,
     /// The rollout under way.

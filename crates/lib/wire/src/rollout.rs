@@ -17,7 +17,8 @@ pub struct CreateRollout {
     pub environment: EnvironmentName,
     /// What. Its hosts of the environment take part; the environment's other hosts are left alone.
     pub release: ReleaseId,
-    /// How; the environment's own strategy when left out.
+    /// How; the environment's own strategy when left out. Another one takes the role `admin`, unless the environment
+    /// allows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
 }

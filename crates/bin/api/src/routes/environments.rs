@@ -5,7 +5,7 @@ use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::strategy::Canary;
 use slipway_domain::{EnvironmentName, Strategy};
-use slipway_store::{By, EnvironmentChange, NewEnvironment};
+use slipway_store::{By, EnvironmentChange, NewEnvironment, Permits};
 use slipway_wire::Problem;
 use slipway_wire::fleet::{CreateEnvironment, Environment as Shown, UpdateEnvironment};
 use slipway_wire::page::Page;
@@ -22,6 +22,8 @@ fn shown(environment: slipway_store::Environment) -> Shown {
         name: environment.name,
         strategy: environment.strategy,
         approval_required: environment.approval_required,
+        own_strategy_allowed: environment.permits.own_strategy,
+        related_approval_allowed: environment.permits.related_approval,
         hosts: environment.hosts,
         open_rollout: environment.open_rollout,
         created_at: environment.created_at,
@@ -75,6 +77,10 @@ pub(crate) async fn create(
         name: request.name,
         strategy: request.strategy,
         approval_required: request.approval_required,
+        permits: Permits {
+            own_strategy: request.own_strategy_allowed,
+            related_approval: request.related_approval_allowed,
+        },
     };
     let made = app
         .store
@@ -118,6 +124,8 @@ pub(crate) async fn update(
     let change = EnvironmentChange {
         strategy: request.strategy,
         approval_required: request.approval_required,
+        own_strategy_allowed: request.own_strategy_allowed,
+        related_approval_allowed: request.related_approval_allowed,
     };
     let by = By::new(caller.actor(), &app.audit_key);
     Ok(Json(shown(

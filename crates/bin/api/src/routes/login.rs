@@ -5,12 +5,12 @@ use axum::extract::State;
 use http::StatusCode;
 use secrecy::ExposeSecret;
 use slipway_domain::event::Actor;
-use slipway_store::{By, NewToken, TokenOwner};
+use slipway_store::By;
 use slipway_wire::Problem;
 use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
 use slipway_wire::route;
 
-use super::{created, token_created};
+use super::{created, tokens};
 use crate::auth::{self, Caller, Principal};
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
@@ -21,12 +21,13 @@ use crate::text;
 /// The one principal with a password.
 pub(crate) const ADMIN: &str = "admin";
 /// How long the token of a login is good.
-const LOGIN_SECONDS: u32 = 30 * 24 * 3600;
+const LOGIN_DAYS: u32 = 30;
 
 /// Log in
 ///
-/// Exchanges the admin's password for a token that is good for 30 days. After 10 failed authentications within a minute
-/// an address gets 429, also with the right password, until the minute is over.
+/// Exchanges the admin's password for a token that is good for 30 days, or for the token that is asked for. After 10
+/// failed authentications within a minute an address gets 429, also with the right password, until the minute is over; so
+/// do more than 10 tries at the same moment.
 #[utoipa::path(
     post, path = route::LOGIN, operation_id = "login", tag = "access", request_body = LoginRequest,
     responses(
@@ -41,30 +42,34 @@ pub(crate) async fn login(
 ) -> Result<(StatusCode, Json<TokenCreated>)> {
     app.phase.require_checked()?;
     text::check_opt("label", request.label.as_deref(), text::LABEL)?;
+    request.token.as_ref().map_or(Ok(()), tokens::check)?;
     // Unlike a token, a password can be guessed: beyond the limit even the right one is refused.
-    app.failures.refuse_if_over(&client).await?;
+    app.failures.attempt(&client).await?;
     let right = auth::same_secret(&request.password, app.admin_password.expose_secret());
     if request.name.as_str() != ADMIN || !right {
-        return Err(app.failures.failed(&client, ApiError::WrongPassword).await);
+        metrics::counter!("slipway_authentication_failures_total").increment(1);
+        return Err(ApiError::WrongPassword);
     }
+    app.failures.succeeded(&client).await;
     let admin = app.store.get_principal_by_name(&request.name).await?;
     if admin.disabled_at.is_some() {
         return Err(ApiError::Forbidden(
             "the principal `admin` is disabled".to_owned(),
         ));
     }
-    let (token, hash) = auth::new_token()?;
-    let new = NewToken {
-        owner: TokenOwner::Principal(admin.id),
-        label: request.label.unwrap_or_else(|| "login".to_owned()),
-        hash,
-        expires_in_seconds: Some(LOGIN_SECONDS),
+    let by = By::new(Actor::Principal(admin.name), &app.audit_key);
+    let (owner, label, days) = if let Some(wish) = request.token {
+        let owner = match &wish.principal {
+            Some(name) => tokens::find_owner(&app, name).await?,
+            None => admin.id,
+        };
+        (owner, wish.label, wish.expires_in_days)
+    } else {
+        let label = request.label.unwrap_or_else(|| "login".to_owned());
+        (admin.id, label, Some(LOGIN_DAYS))
     };
-    let made = app
-        .store
-        .create_token(&new, &By::new(Actor::Principal(admin.name), &app.audit_key))
-        .await?;
-    Ok(created(token_created(&made, token)))
+    let made = tokens::make(&app, owner, label, days, None, &by).await?;
+    Ok(created(made))
 }
 
 /// Who the token is

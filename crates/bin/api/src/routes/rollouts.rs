@@ -82,7 +82,8 @@ pub(crate) async fn list(
 /// Start a rollout
 ///
 /// To the hosts of the environment that the release has a closure for. It begins by itself, or once somebody other than
-/// its author approved it where the environment asks for that.
+/// its author approved it where the environment asks for that. Another strategy than the environment's takes the role
+/// `admin`, unless the environment allows it.
 #[utoipa::path(
     post, path = route::ROLLOUTS, operation_id = "create_rollout", tag = "rollouts", request_body = CreateRollout,
     responses(
@@ -112,7 +113,21 @@ pub(crate) async fn create(
         }
         .into());
     }
-    let strategy = request.strategy.unwrap_or(environment.strategy);
+    let strategy = match request.strategy {
+        Some(own) if own != environment.strategy => {
+            if caller.role < Role::Admin && !environment.permits.own_strategy {
+                return Err(ApiError::Forbidden(format!(
+                    "another strategy than that of environment `{name}` takes the role admin; `{}` is {}. Leave it out, or \
+                     let an admin allow it: slipway env set {name} --own-strategy-allowed true",
+                    caller.name,
+                    caller.role,
+                    name = environment.name
+                )));
+            }
+            own
+        }
+        _ => environment.strategy,
+    };
     strategy.check(&fleet).map_err(strategy_problems)?;
     let new = NewRollout {
         environment: environment.id,
@@ -139,7 +154,8 @@ pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<Rollout
 /// Approve, pause, resume, revert or abort a rollout
 ///
 /// The worker carries it out; events tell when, and what came of it. Approving takes the role `approver`, and somebody
-/// other than the author.
+/// other than the author: neither one that the author made or gave a token, nor one that made the author, unless the
+/// environment allows it.
 #[utoipa::path(
     post, path = route::ROLLOUT_COMMANDS, operation_id = "command_rollout", tag = "rollouts", request_body = CreateCommand,
     params(("id" = RolloutId, Path, description = "Its id")),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use slipway_domain::{Role, TokenId};
+use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp, TokenId};
 use slipway_store::{By, NewToken, TokenOwner};
 use slipway_wire::access::{CreateToken, Token as Shown, TokenCreated};
 use slipway_wire::page::{Page, PageQuery};
@@ -54,7 +54,8 @@ pub(crate) async fn list(
 
 /// Make a token
 ///
-/// For oneself, or with the role `admin` for any principal.
+/// For oneself, or with the role `admin` for any principal. It ends with the token that asks for it and is revoked with
+/// it; `POST /login` makes one that is not bound to another.
 #[utoipa::path(
     post, path = route::TOKENS, operation_id = "create_token", tag = "access", request_body = CreateToken,
     responses((status = 201, description = "The token, shown now and never again", body = TokenCreated))
@@ -64,6 +65,34 @@ pub(crate) async fn create(
     caller: Principal,
     JsonBody(request): JsonBody<CreateToken>,
 ) -> Result<(StatusCode, Json<TokenCreated>)> {
+    check(&request)?;
+    require_within(&request, caller.token_ends_at, app.store.now().await?)?;
+    let owner = match request.principal {
+        Some(name) if name != caller.name => {
+            if caller.role < Role::Admin {
+                return Err(ApiError::Forbidden(format!(
+                    "a token for somebody else takes the role admin; `{}` is {}",
+                    caller.name, caller.role
+                )));
+            }
+            find_owner(&app, &name).await?
+        }
+        _ => caller.id,
+    };
+    let by = By::new(caller.actor(), &app.audit_key);
+    let made = make(
+        &app,
+        owner,
+        request.label,
+        request.expires_in_days,
+        Some(caller.token),
+        &by,
+    );
+    Ok(created(made.await?))
+}
+
+/// What can be said of a wish for a token by itself.
+pub(crate) fn check(request: &CreateToken) -> Result<()> {
     text::check("label", &request.label, text::LABEL)?;
     if let Some(days) = request
         .expires_in_days
@@ -73,42 +102,65 @@ pub(crate) async fn create(
             format!("{days} is out of range; use 1 to {MAX_DAYS}, or leave it out for a token without end");
         return Err(ApiError::field("expires_in_days", detail));
     }
-    let owner = match request.principal {
-        Some(name) if name != caller.name => {
-            if caller.role < Role::Admin {
-                return Err(ApiError::Forbidden(format!(
-                    "a token for somebody else takes the role admin; `{}` is {}",
-                    caller.name, caller.role
-                )));
-            }
-            let principal = app.store.get_principal_by_name(&name).await?;
-            if principal.disabled_at.is_some() {
-                return Err(ApiError::field(
-                    "principal",
-                    format!("`{name}` is disabled; make another principal"),
-                ));
-            }
-            principal.id
-        }
-        _ => caller.id,
+    Ok(())
+}
+
+/// A token that ends makes none that outlives it.
+fn require_within(request: &CreateToken, end: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    let (Some(days), Some(end)) = (request.expires_in_days, end) else {
+        return Ok(());
     };
+    let left = (end - now).num_days();
+    if i64::from(days) <= left {
+        return Ok(());
+    }
+    Err(ApiError::field(
+        "expires_in_days",
+        format!(
+            "{days} days are more than the {left} that are left of the token that asks, and a token ends with the one that \
+             it was made with; leave it out to end with it, or make one that is bound to none with the admin's password: \
+             slipway token create --with-password"
+        ),
+    ))
+}
+
+/// Somebody who can have a token.
+pub(crate) async fn find_owner(app: &App, name: &PrincipalName) -> Result<PrincipalId> {
+    let principal = app.store.get_principal_by_name(name).await?;
+    if principal.disabled_at.is_some() {
+        return Err(ApiError::field(
+            "principal",
+            format!("`{name}` is disabled; make another principal"),
+        ));
+    }
+    Ok(principal.id)
+}
+
+/// Makes a token, bound to its parent if it has one.
+pub(crate) async fn make(
+    app: &App,
+    owner: PrincipalId,
+    label: String,
+    expires_in_days: Option<u32>,
+    parent: Option<TokenId>,
+    by: &By<'_>,
+) -> Result<TokenCreated> {
     let (token, hash) = auth::new_token()?;
     let new = NewToken {
         owner: TokenOwner::Principal(owner),
-        label: request.label,
+        label,
         hash,
-        expires_in_seconds: request.expires_in_days.map(|days| days * DAY_SECONDS),
+        expires_in_seconds: expires_in_days.map(|days| days * DAY_SECONDS),
+        parent,
     };
-    let made = app
-        .store
-        .create_token(&new, &By::new(caller.actor(), &app.audit_key))
-        .await?;
-    Ok(created(token_created(&made, token)))
+    let made = app.store.create_token(&new, by).await?;
+    Ok(token_created(&made, token))
 }
 
 /// Revoke a token
 ///
-/// One's own, or with the role `admin` any. It is refused from the next request on.
+/// One's own, or with the role `admin` any. It is refused from the next request on, and with it every token that was made
+/// with it.
 #[utoipa::path(
     delete, path = route::TOKEN, operation_id = "revoke_token", tag = "access", params(("id" = TokenId, Path, description = "Its id, not its secret")),
     responses((status = 204, description = "It is revoked, or was already"))

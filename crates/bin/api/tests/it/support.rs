@@ -143,6 +143,7 @@ impl TestApp {
             label: "test".to_owned(),
             hash: TokenHash::of(&token),
             expires_in_seconds: None,
+            parent: None,
         };
         self.app
             .store

@@ -33,16 +33,24 @@ pub enum TokenCommand {
         /// Whose; your own when left out
         #[arg(long, value_name = "NAME")]
         principal: Option<PrincipalName>,
-        /// Days until it stops working; for ever when left out
+        /// Days until it stops working; when left out, as long as your own token
+        ///
+        /// A token ends with the one that it was made with, and is revoked with it; see --with-password.
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
         expires_in_days: Option<u32>,
+        /// Make it with the admin's password and not with your token: it ends and is revoked by itself alone
+        #[arg(long)]
+        with_password: bool,
+        /// Read that password from stdin and do not ask for it
+        #[arg(long, requires = "with_password")]
+        password_stdin: bool,
         /// Write the token to this file (0600) and do not show it
         #[arg(long, value_name = "FILE")]
         token_out: Option<PathBuf>,
     },
     /// List tokens, without their secrets
     List,
-    /// Revoke a token, at once
+    /// Revoke a token and all that were made with it, at once
     Revoke {
         /// The token's id, as `slipway token list` shows it
         id: TokenId,
@@ -62,7 +70,7 @@ pub enum PrincipalCommand {
     },
     /// List principals
     List,
-    /// Disable a principal and all its tokens, at once
+    /// Disable a principal, all its tokens and all that were made with them, at once
     Disable {
         /// Its name
         name: PrincipalName,

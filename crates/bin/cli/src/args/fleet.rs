@@ -30,6 +30,12 @@ pub enum EnvCommand {
         /// Rollouts wait for the approval of somebody other than their author
         #[arg(long)]
         approval_required: bool,
+        /// Rollouts may bring a strategy of their own, also those of others than admins
+        #[arg(long)]
+        own_strategy_allowed: bool,
+        /// A principal may approve a rollout of one that it made, or that made it
+        #[arg(long)]
+        related_approval_allowed: bool,
     },
     /// List environments
     List,
@@ -48,6 +54,12 @@ pub enum EnvCommand {
         /// Whether rollouts wait for the approval of somebody other than their author
         #[arg(long, value_name = "true|false")]
         approval_required: Option<bool>,
+        /// Whether rollouts may bring a strategy of their own, also those of others than admins
+        #[arg(long, value_name = "true|false")]
+        own_strategy_allowed: Option<bool>,
+        /// Whether a principal may approve a rollout of one that it made, or that made it
+        #[arg(long, value_name = "true|false")]
+        related_approval_allowed: Option<bool>,
     },
 }
 

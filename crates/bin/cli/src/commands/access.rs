@@ -2,8 +2,8 @@
 
 use slipway_wire::access::{CreatePrincipal, CreateToken};
 
-use super::List;
 use super::secret::Sink;
+use super::{List, login};
 use crate::Failure;
 use crate::args::{PrincipalCommand, TokenCommand};
 use crate::context::Context;
@@ -17,16 +17,22 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
             label,
             principal,
             expires_in_days,
+            with_password,
+            password_stdin,
             token_out,
         } => {
-            let client = context.client()?;
             let sink = Sink::prepare(token_out.as_deref())?;
             let create = CreateToken {
                 principal,
                 label,
                 expires_in_days,
             };
-            let made = sink.take(client.create_token(&create).await?)?;
+            let made = if with_password {
+                login::token(context, create, password_stdin).await?
+            } else {
+                context.client()?.create_token(&create).await?
+            };
+            let made = sink.take(made)?;
             output.show(&made, || made.text())
         }
         TokenCommand::List => {

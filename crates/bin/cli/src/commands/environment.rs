@@ -17,12 +17,16 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Fa
             name,
             strategy: args,
             approval_required,
+            own_strategy_allowed,
+            related_approval_allowed,
         } => {
             let strategy = strategy::build(&args, Strategy::default())?;
             let create = CreateEnvironment {
                 name,
                 strategy,
                 approval_required,
+                own_strategy_allowed,
+                related_approval_allowed,
             };
             let made = context.client()?.create_environment(&create).await?;
             output.show(&made, || {
@@ -58,10 +62,14 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Fa
             name,
             strategy: args,
             approval_required,
+            own_strategy_allowed,
+            related_approval_allowed,
         } => {
-            if !strategy::is_given(&args) && approval_required.is_none() {
-                return Err(Failure::usage("there is nothing to change")
-                    .help("give --strategy, --set or --approval-required"));
+            let rules = [approval_required, own_strategy_allowed, related_approval_allowed];
+            if !strategy::is_given(&args) && rules.iter().all(Option::is_none) {
+                return Err(Failure::usage("there is nothing to change").help(
+                    "give --strategy, --set, --approval-required, --own-strategy-allowed or --related-approval-allowed",
+                ));
             }
             let client = context.client()?;
             let base = if strategy::changes_the_old(&args) {
@@ -75,6 +83,8 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Fa
             let change = UpdateEnvironment {
                 strategy,
                 approval_required,
+                own_strategy_allowed,
+                related_approval_allowed,
             };
             let environment = client.update_environment(&name, &change).await?;
             output.show(&environment, || text(&environment))
@@ -90,15 +100,29 @@ fn approval(environment: &Environment) -> &'static str {
     }
 }
 
+/// What it permits beyond its rules.
+fn permits(environment: &Environment) -> &'static str {
+    match (
+        environment.own_strategy_allowed,
+        environment.related_approval_allowed,
+    ) {
+        (false, false) => "nothing besides",
+        (true, false) => "a strategy of a rollout's own",
+        (false, true) => "approval by a related principal",
+        (true, true) => "a strategy of a rollout's own, approval by a related principal",
+    }
+}
+
 fn text(environment: &Environment) -> String {
     let rollout = environment
         .open_rollout
         .map_or("none".to_owned(), |id| id.to_string());
     format!(
-        "environment        {}\nhosts              {}\napproval           {}\nrollout under way  {rollout}\nmade               {}\nstrategy\n{}",
+        "environment        {}\nhosts              {}\napproval           {}\npermits            {}\nrollout under way  {rollout}\nmade               {}\nstrategy\n{}",
         environment.name,
         count(environment.hosts as usize, "host"),
         approval(environment),
+        permits(environment),
         instant(environment.created_at),
         strategy::text(&environment.strategy, "  "),
     )

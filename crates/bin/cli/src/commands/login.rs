@@ -5,7 +5,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
-use slipway_wire::access::{LoginRequest, TOKEN_PREFIX, TokenCreated, TokenSecret, Whoami};
+use slipway_domain::PrincipalName;
+use slipway_wire::access::{CreateToken, LoginRequest, TOKEN_PREFIX, TokenCreated, TokenSecret, Whoami};
 use slipway_wire::problem::kind;
 
 use crate::args::Login;
@@ -33,11 +34,12 @@ pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure
     let (token, token_id) = if login.token_stdin {
         (token_from_stdin()?, None)
     } else {
-        let password = password(&login, &url)?;
+        let password = password(&login.name, login.password_stdin, &url)?;
         let request = LoginRequest {
             name: login.name,
             password: password.expose_secret().to_owned(),
             label: Some(login.label.unwrap_or_else(machine_label)),
+            token: None,
         };
         let TokenCreated {
             id,
@@ -70,6 +72,26 @@ pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure
             path.display()
         )
     })
+}
+
+/// A token that is made with the admin's password.
+pub(super) async fn token(
+    context: &Context,
+    create: CreateToken,
+    password_stdin: bool,
+) -> Result<TokenCreated, Failure> {
+    let (builder, _) = context.anonymous()?;
+    let name: PrincipalName = "admin"
+        .parse()
+        .map_err(|error| Failure::internal(format!("{error}")))?;
+    let password = password(&name, password_stdin, builder.url().as_ref())?;
+    let request = LoginRequest {
+        name,
+        password: password.expose_secret().to_owned(),
+        label: None,
+        token: Some(create),
+    };
+    builder.build()?.login(&request).await.map_err(explain)
 }
 
 pub(super) async fn logout(context: &Context, local: bool) -> Result<(), Failure> {
@@ -124,8 +146,8 @@ fn who(whoami: &Whoami) -> String {
     }
 }
 
-fn password(login: &Login, url: &str) -> Result<SecretString, Failure> {
-    let password = if login.password_stdin {
+fn password(name: &PrincipalName, from_stdin: bool, url: &str) -> Result<SecretString, Failure> {
+    let password = if from_stdin {
         let mut line = String::new();
         io::stdin()
             .lock()
@@ -134,7 +156,7 @@ fn password(login: &Login, url: &str) -> Result<SecretString, Failure> {
             .map_err(|error| Failure::io("cannot read the password from stdin", &error))?;
         line.trim_end_matches(['\r', '\n']).to_owned()
     } else if io::stdin().is_terminal() {
-        rpassword::prompt_password(format!("Password of {} at {url}: ", login.name))
+        rpassword::prompt_password(format!("Password of {name} at {url}: "))
             .map_err(|error| Failure::io("cannot read the password", &error))?
     } else {
         return Err(Failure::usage("there is no terminal to ask for the password on")

@@ -150,6 +150,36 @@ fn a_hosts_token_is_shown_once_or_written_for_its_owner_alone() {
 }
 
 #[test]
+fn what_an_environment_permits_is_said_only_when_it_is_asked_for() {
+    let server = Server::start(|_| Reply::json(200, &environment()));
+    let slipway = Slipway::at(&server);
+    slipway.run(&["env", "create", "prod"]);
+    let sent = body(&server.seen().pop().unwrap());
+    // An earlier server knows neither field.
+    assert!(
+        sent.get("own_strategy_allowed").is_none() && sent.get("related_approval_allowed").is_none(),
+        "{sent:#}"
+    );
+    let ran = slipway.run(&[
+        "env",
+        "set",
+        "prod",
+        "--own-strategy-allowed",
+        "true",
+        "--related-approval-allowed",
+        "false",
+    ]);
+    assert!(
+        ran.code == 0 && ran.stdout.contains("permits            nothing besides"),
+        "{ran:?}"
+    );
+    assert_eq!(
+        body(&server.seen().pop().unwrap()),
+        json!({"own_strategy_allowed": true, "related_approval_allowed": false})
+    );
+}
+
+#[test]
 fn a_release_is_registered_from_closures() {
     let release = json!({
         "id": RELEASE, "closures": {"web-1": CLOSURE}, "source": {}, "message": "v2", "author": "ci", "created_at": AT,

@@ -75,6 +75,33 @@ fn a_login_is_kept_for_its_owner_alone_and_used_by_the_next_command() {
 }
 
 #[test]
+fn a_token_that_outlives_a_login_is_made_with_the_password() {
+    let server = Server::start(api);
+    let slipway = Slipway::at(&server);
+    let args = [
+        "token",
+        "create",
+        "--principal",
+        "ci",
+        "--label",
+        "deploy",
+        "--with-password",
+        "--password-stdin",
+    ];
+    let ran = slipway.run_with_stdin(&args, "right\n");
+    assert!(ran.code == 0 && ran.stdout.contains("slw_made"), "{ran:?}");
+    let sent = server.seen().pop().unwrap();
+    assert_eq!(
+        (sent.line().as_str(), sent.header("authorization")),
+        ("POST /api/v1/login", None)
+    );
+    let sent: Value = serde_json::from_str(&sent.body).unwrap();
+    assert_eq!(sent["token"], json!({"principal": "ci", "label": "deploy"}));
+    let ran = slipway.run_with_stdin(&args, "wrong\n");
+    assert!(ran.code == 3 && ran.stderr.contains("ADMIN_PASSWORD"), "{ran:?}");
+}
+
+#[test]
 fn a_wrong_password_keeps_nothing() {
     let server = Server::start(api);
     let slipway = Slipway::new();

@@ -177,6 +177,8 @@ pub async fn create_environment(api: &Client) -> Result<()> {
         name: ENVIRONMENT.parse()?,
         strategy: strategy(1, 2),
         approval_required: false,
+        own_strategy_allowed: false,
+        related_approval_allowed: false,
     };
     api.create_environment(&environment)
         .await

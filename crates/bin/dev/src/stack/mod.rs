@@ -116,6 +116,7 @@ async fn log_in(nginx: &Nginx, password: &str) -> Result<SecretString> {
         name: "admin".parse()?,
         password: password.to_owned(),
         label: Some("slipway-dev".to_owned()),
+        token: None,
     };
     let created = client(nginx, None)?
         .login(&login)

@@ -1,9 +1,11 @@
 //! Principals: people and machines with a role.
 
 use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp};
+use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
+use super::tokens::revoke;
 use crate::audit::append;
 use crate::error::OnConstraint;
 use crate::{By, Store, StoreError, bounded, row};
@@ -72,11 +74,13 @@ impl Store {
             let mut tx = self.pool.begin().await?;
             let row = sqlx::query_as!(
                 PrincipalRow,
-                "INSERT INTO principals (id, name, role) VALUES ($1, $2, $3)
+                "INSERT INTO principals (id, name, role, made_by)
+                 VALUES ($1, $2, $3, (SELECT id FROM principals WHERE name = $4))
                  RETURNING id, name, role, created_at, disabled_at",
                 PrincipalId::generate().as_uuid(),
                 name.as_str(),
-                role.as_str()
+                role.as_str(),
+                by.principal().map(PrincipalName::as_str)
             )
             .fetch_one(&mut *tx)
             .await
@@ -134,32 +138,77 @@ impl Store {
             .ok_or_else(|| StoreError::not_found("principal", name))
     }
 
-    /// Refuses all tokens of a principal from now on. Doing it again changes nothing.
+    /// Refuses all tokens of a principal from now on, with all that was made with them. Doing it again changes nothing.
+    ///
+    /// Fails with [`StoreError::ActorDisabled`] when whoever asks is no admin any more: of two that disable each other at
+    /// once, one stays.
     #[instrument(name = "db.principal.disable", level = "debug", skip_all, fields(%name))]
     pub async fn disable_principal(&self, name: &PrincipalName, by: &By<'_>) -> Result<(), StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
-            let was = sqlx::query_scalar!(
-                "SELECT disabled_at FROM principals WHERE name = $1 FOR NO KEY UPDATE",
+            // All of them and in one order, so that one waits for the other.
+            let admins = sqlx::query_scalar!(
+                "SELECT name FROM principals WHERE role = 'admin' AND disabled_at IS NULL
+                 ORDER BY id FOR NO KEY UPDATE"
+            )
+            .fetch_all(&mut *tx)
+            .await?;
+            if let Some(actor) = by.principal()
+                && !admins.iter().any(|admin| admin == actor.as_str())
+            {
+                return Err(StoreError::ActorDisabled { name: actor.clone() });
+            }
+            let principal = sqlx::query!(
+                "SELECT id, disabled_at FROM principals WHERE name = $1 FOR NO KEY UPDATE",
                 name.as_str()
             )
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| StoreError::not_found("principal", name))?;
-            if was.is_some() {
+            if principal.disabled_at.is_some() {
                 return Ok(());
             }
             sqlx::query!(
-                "UPDATE principals SET disabled_at = now() WHERE name = $1",
-                name.as_str()
+                "UPDATE principals SET disabled_at = now() WHERE id = $1",
+                principal.id
             )
             .execute(&mut *tx)
             .await?;
-            let event = by.event("principal.disabled", format!("{name} may no longer use the API"));
-            append(&mut tx, by.key, &[event]).await?;
+            let own = sqlx::query_scalar!("SELECT id FROM tokens WHERE principal_id = $1", principal.id)
+                .fetch_all(&mut *tx)
+                .await?;
+            let mut events =
+                vec![by.event("principal.disabled", format!("{name} may no longer use the API"))];
+            events.extend(revoke(&mut tx, &own, by).await?);
+            append(&mut tx, by.key, &events).await?;
             tx.commit().await?;
             Ok(())
         })
         .await
+    }
+
+    /// Whether one of two principals made the other, or a token of it, directly or by others that it made: then both may
+    /// be in one hand.
+    #[instrument(name = "db.principal.related", level = "debug", skip_all)]
+    pub(crate) async fn are_related(
+        tx: &mut PgConnection,
+        one: PrincipalId,
+        other: PrincipalId,
+    ) -> Result<bool, StoreError> {
+        let found = sqlx::query_scalar!(
+            r#"WITH RECURSIVE made AS (
+                   SELECT id AS owner, made_by AS maker FROM principals WHERE made_by IS NOT NULL
+                   UNION SELECT principal_id, made_by FROM tokens WHERE principal_id <> made_by),
+               makers AS (
+                   SELECT owner, maker FROM made WHERE owner IN ($1, $2)
+                   UNION SELECT m.owner, made.maker FROM makers m JOIN made ON made.owner = m.maker)
+               SELECT EXISTS (
+                   SELECT FROM makers WHERE (owner, maker) IN (($1, $2), ($2, $1))) AS "found!""#,
+            one.as_uuid(),
+            other.as_uuid()
+        )
+        .fetch_one(tx)
+        .await?;
+        Ok(found)
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
+use slipway_domain::event::NewEvent;
 use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -50,8 +51,10 @@ pub struct NewToken {
     pub label: String,
     /// Its hash.
     pub hash: TokenHash,
-    /// Refused after this long; `None` is never.
+    /// Refused after this long; `None` is never, or with its parent.
     pub expires_in_seconds: Option<u32>,
+    /// The token that it is made with: it ends and is revoked with that one.
+    pub parent: Option<TokenId>,
 }
 
 /// What is known of a token.
@@ -136,7 +139,15 @@ impl TryFrom<TokenRow> for Token {
 }
 
 /// Stores a token within a transaction; the event is the caller's.
-pub(crate) async fn insert_token(tx: &mut PgConnection, new: &NewToken) -> Result<Token, StoreError> {
+pub(crate) async fn insert_token(
+    tx: &mut PgConnection,
+    new: &NewToken,
+    by: &By<'_>,
+) -> Result<Token, StoreError> {
+    let end = match new.parent {
+        Some(parent) => lock_parent(&mut *tx, parent).await?,
+        None => None,
+    };
     let (principal, host) = match new.owner {
         TokenOwner::Principal(id) => (Some(id.as_uuid()), None),
         TokenOwner::Host(id) => (None, Some(id.as_uuid())),
@@ -144,8 +155,9 @@ pub(crate) async fn insert_token(tx: &mut PgConnection, new: &NewToken) -> Resul
     sqlx::query_as!(
         TokenRow,
         r#"WITH t AS (
-               INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at)
-               VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))
+               INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at, parent_id, made_by)
+               VALUES ($1, $2, $3, $4, $5, least(now() + make_interval(secs => $6), $7), $8,
+                       (SELECT id FROM principals WHERE name = $9))
                RETURNING *)
            SELECT t.id, p.name AS "principal?", h.name AS "host?", t.label, t.created_at, t.expires_at,
                   t.last_used_at, t.revoked_at
@@ -155,11 +167,26 @@ pub(crate) async fn insert_token(tx: &mut PgConnection, new: &NewToken) -> Resul
         host,
         new.label,
         new.hash.0.as_slice(),
-        new.expires_in_seconds.map(f64::from)
+        new.expires_in_seconds.map(f64::from),
+        end,
+        new.parent.map(TokenId::as_uuid),
+        by.principal().map(PrincipalName::as_str)
     )
     .fetch_one(tx)
     .await?
     .try_into()
+}
+
+/// Keeps a token from being revoked until the transaction is over, and gives its end.
+async fn lock_parent(tx: &mut PgConnection, parent: TokenId) -> Result<Option<Timestamp>, StoreError> {
+    sqlx::query_scalar!(
+        "SELECT expires_at FROM tokens
+         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) FOR SHARE",
+        parent.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?
+    .ok_or(StoreError::TokenEnded)
 }
 
 impl Store {
@@ -168,7 +195,7 @@ impl Store {
     pub async fn create_token(&self, new: &NewToken, by: &By<'_>) -> Result<Token, StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
-            let token = insert_token(&mut tx, new).await?;
+            let token = insert_token(&mut tx, new, by).await?;
             append(
                 &mut tx,
                 by.key,
@@ -237,27 +264,17 @@ impl Store {
         .await
     }
 
-    /// Refuses a token from now on. Doing it again changes nothing.
+    /// Refuses a token from now on, with all that was made with it. Doing it again changes nothing.
     #[instrument(name = "db.token.revoke", level = "debug", skip_all, fields(%id))]
     pub async fn revoke_token(&self, id: TokenId, by: &By<'_>) -> Result<(), StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
-            let row = sqlx::query!(
-                "SELECT revoked_at, label, host_id FROM tokens WHERE id = $1 FOR NO KEY UPDATE",
-                id.as_uuid()
-            )
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or_else(|| StoreError::not_found("token", &id))?;
-            if row.revoked_at.is_some() {
-                return Ok(());
-            }
-            sqlx::query!("UPDATE tokens SET revoked_at = now() WHERE id = $1", id.as_uuid())
-                .execute(&mut *tx)
-                .await?;
-            let mut event = by.event("token.revoked", format!("token {id} ({})", row.label));
-            event.host = row.host_id.map(HostId::from_uuid);
-            append(&mut tx, by.key, &[event]).await?;
+            sqlx::query_scalar!("SELECT id FROM tokens WHERE id = $1", id.as_uuid())
+                .fetch_optional(&mut *tx)
+                .await?
+                .ok_or_else(|| StoreError::not_found("token", &id))?;
+            let events = revoke(&mut tx, &[id.as_uuid()], by).await?;
+            append(&mut tx, by.key, &events).await?;
             tx.commit().await?;
             Ok(())
         })
@@ -275,13 +292,22 @@ impl Store {
     ) -> Result<Token, StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
+            // Two at once would not see each other's token, and both would stay good.
+            sqlx::query_scalar!(
+                "SELECT id FROM hosts WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE",
+                host.as_uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("host", &host))?;
             let new = NewToken {
                 owner: TokenOwner::Host(host),
                 label: label.to_owned(),
                 hash,
                 expires_in_seconds: None,
+                parent: None,
             };
-            let token = insert_token(&mut tx, &new).await?;
+            let token = insert_token(&mut tx, &new, by).await?;
             let revoked = sqlx::query_scalar!(
                 "UPDATE tokens SET revoked_at = now()
                  WHERE host_id = $1 AND id <> $2 AND revoked_at IS NULL RETURNING id",
@@ -304,6 +330,8 @@ impl Store {
     }
 
     /// A page of tokens, the newest first: of one principal, or all, and those after this one.
+    ///
+    /// Somebody else's token is not there, as one that never was.
     #[instrument(name = "db.token.list", level = "debug", skip_all)]
     pub async fn list_tokens(
         &self,
@@ -315,10 +343,15 @@ impl Store {
             let before = match after {
                 None => None,
                 Some(id) => Some(
-                    sqlx::query_scalar!("SELECT created_at FROM tokens WHERE id = $1", id.as_uuid())
-                        .fetch_optional(&self.pool)
-                        .await?
-                        .ok_or_else(|| StoreError::not_found("token", &id))?,
+                    sqlx::query_scalar!(
+                        "SELECT created_at FROM tokens
+                         WHERE id = $1 AND ($2::uuid IS NULL OR principal_id = $2)",
+                        id.as_uuid(),
+                        of.map(PrincipalId::as_uuid)
+                    )
+                    .fetch_optional(&self.pool)
+                    .await?
+                    .ok_or_else(|| StoreError::not_found("token", &id))?,
                 ),
             };
             let rows = sqlx::query_as!(
@@ -360,12 +393,46 @@ impl Store {
     }
 }
 
-pub(crate) fn token_event(
+/// Refuses these tokens and all that were made with them, directly or not. Gives an event for each.
+pub(crate) async fn revoke(
+    tx: &mut PgConnection,
+    tokens: &[Uuid],
     by: &By<'_>,
-    kind: &str,
-    token: &Token,
-    owner: TokenOwner,
-) -> slipway_domain::event::NewEvent {
+) -> Result<Vec<NewEvent>, StoreError> {
+    let mut events = Vec::new();
+    loop {
+        let revoked = sqlx::query!(
+            r#"WITH RECURSIVE doomed AS (
+                   SELECT id FROM tokens WHERE id = ANY($1)
+                   UNION SELECT t.id FROM tokens t JOIN doomed d ON t.parent_id = d.id),
+               locked AS (
+                   SELECT id FROM tokens WHERE id IN (SELECT id FROM doomed) AND revoked_at IS NULL
+                   ORDER BY id FOR NO KEY UPDATE)
+               UPDATE tokens SET revoked_at = now() FROM locked WHERE tokens.id = locked.id
+               RETURNING tokens.id, label, host_id, parent_id"#,
+            tokens
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        // Again: while it waited for a token, another may have been made with it. Not after that.
+        if revoked.is_empty() {
+            return Ok(events);
+        }
+        events.extend(revoked.into_iter().map(|token| {
+            let with = match token.parent_id.filter(|_| !tokens.contains(&token.id)) {
+                Some(parent) => format!(", made with {}", TokenId::from_uuid(parent)),
+                None => String::new(),
+            };
+            let cause = format!("token {} ({}){with}", TokenId::from_uuid(token.id), token.label);
+            NewEvent {
+                host: token.host_id.map(HostId::from_uuid),
+                ..by.event("token.revoked", cause)
+            }
+        }));
+    }
+}
+
+pub(crate) fn token_event(by: &By<'_>, kind: &str, token: &Token, owner: TokenOwner) -> NewEvent {
     let name = match (&token.principal, &token.host) {
         (Some(name), _) => name.to_string(),
         (_, Some(name)) => name.to_string(),

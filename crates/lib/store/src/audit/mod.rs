@@ -9,7 +9,7 @@ mod read;
 mod verify;
 
 use slipway_domain::event::{Actor, EventHash, NewEvent};
-use slipway_domain::{HostName, Timestamp};
+use slipway_domain::{HostName, PrincipalName, Timestamp};
 
 pub(crate) use append::append;
 pub use key::AuditKey;
@@ -29,6 +29,14 @@ impl<'a> By<'a> {
     #[must_use]
     pub const fn new(actor: Actor, key: &'a AuditKey) -> Self {
         Self { actor, key }
+    }
+
+    /// The principal that does it, if it is one.
+    pub(crate) const fn principal(&self) -> Option<&PrincipalName> {
+        match &self.actor {
+            Actor::Principal(name) => Some(name),
+            _ => None,
+        }
     }
 
     pub(crate) fn event(&self, kind: &str, cause: impl Into<String>) -> NewEvent {

@@ -20,6 +20,8 @@ pub struct Environment {
     pub strategy: Strategy,
     /// Whether a rollout waits for somebody other than its author.
     pub approval_required: bool,
+    /// What it permits besides.
+    pub permits: Permits,
     /// Hosts in it that are not retired.
     pub hosts: u32,
     /// Its open rollout.
@@ -37,6 +39,8 @@ pub struct NewEnvironment {
     pub strategy: Strategy,
     /// Whether a rollout waits for somebody other than its author.
     pub approval_required: bool,
+    /// What it permits besides.
+    pub permits: Permits,
 }
 
 /// What is to change of an environment; rollouts under way keep what they began with.
@@ -46,6 +50,19 @@ pub struct EnvironmentChange {
     pub strategy: Option<Strategy>,
     /// The new approval rule.
     pub approval_required: Option<bool>,
+    /// Whether rollouts may bring a strategy of their own.
+    pub own_strategy_allowed: Option<bool>,
+    /// Whether related principals may approve each other's rollouts.
+    pub related_approval_allowed: Option<bool>,
+}
+
+/// What an environment permits beyond its rules; nothing unless somebody says so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Permits {
+    /// Rollouts may bring a strategy of their own, also those of others than admins.
+    pub own_strategy: bool,
+    /// A principal may approve a rollout of one that it made, or that made it.
+    pub related_approval: bool,
 }
 
 struct EnvironmentRow {
@@ -53,6 +70,8 @@ struct EnvironmentRow {
     name: String,
     strategy: Json<Strategy>,
     approval_required: bool,
+    own_strategy_allowed: bool,
+    related_approval_allowed: bool,
     hosts: i64,
     open_rollout: Option<Uuid>,
     created_at: Timestamp,
@@ -67,6 +86,10 @@ impl TryFrom<EnvironmentRow> for Environment {
             name: row::parse("environment name", &row.name)?,
             strategy: row.strategy.0,
             approval_required: row.approval_required,
+            permits: Permits {
+                own_strategy: row.own_strategy_allowed,
+                related_approval: row.related_approval_allowed,
+            },
             hosts: row::count("number of hosts", row.hosts)?,
             open_rollout: row.open_rollout.map(RolloutId::from_uuid),
             created_at: row.created_at,
@@ -86,12 +109,15 @@ impl Store {
             let mut tx = self.pool.begin().await?;
             let id = EnvironmentId::generate();
             let created_at = sqlx::query_scalar!(
-                "INSERT INTO environments (id, name, strategy, approval_required) VALUES ($1, $2, $3, $4)
-                 RETURNING created_at",
+                "INSERT INTO environments
+                     (id, name, strategy, approval_required, own_strategy_allowed, related_approval_allowed)
+                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING created_at",
                 id.as_uuid(),
                 new.name.as_str(),
                 Json(&new.strategy) as _,
-                new.approval_required
+                new.approval_required,
+                new.permits.own_strategy,
+                new.permits.related_approval
             )
             .fetch_one(&mut *tx)
             .await
@@ -108,6 +134,7 @@ impl Store {
                 name: new.name.clone(),
                 strategy: new.strategy.clone(),
                 approval_required: new.approval_required,
+                permits: new.permits,
                 hosts: 0,
                 open_rollout: None,
                 created_at,
@@ -150,11 +177,15 @@ impl Store {
             let mut tx = self.pool.begin().await?;
             let id = sqlx::query_scalar!(
                 "UPDATE environments SET strategy = coalesce($2, strategy),
-                        approval_required = coalesce($3, approval_required)
+                        approval_required = coalesce($3, approval_required),
+                        own_strategy_allowed = coalesce($4, own_strategy_allowed),
+                        related_approval_allowed = coalesce($5, related_approval_allowed)
                  WHERE name = $1 RETURNING id",
                 name.as_str(),
                 change.strategy.as_ref().map(Json) as _,
-                change.approval_required
+                change.approval_required,
+                change.own_strategy_allowed,
+                change.related_approval_allowed
             )
             .fetch_optional(&mut *tx)
             .await?
@@ -175,6 +206,7 @@ impl Store {
         let rows = sqlx::query_as!(
             EnvironmentRow,
             r#"SELECT e.id, e.name, e.strategy AS "strategy: Json<Strategy>", e.approval_required,
+                      e.own_strategy_allowed, e.related_approval_allowed,
                       (SELECT count(*) FROM hosts h WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!",
                       (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS open_rollout,
                       e.created_at
@@ -196,7 +228,15 @@ fn describe(change: &EnvironmentChange) -> String {
         let needed = if required { "needs" } else { "needs no" };
         format!("a rollout {needed} approval")
     });
-    let parts: Vec<String> = [strategy, approval].into_iter().flatten().collect();
+    let permit = |allowed: Option<bool>, what: &str| {
+        allowed.map(|allowed| format!("{what} {}", if allowed { "is allowed" } else { "is not allowed" }))
+    };
+    let own = permit(change.own_strategy_allowed, "a strategy of a rollout's own");
+    let related = permit(
+        change.related_approval_allowed,
+        "an approval by a related principal",
+    );
+    let parts: Vec<String> = [strategy, approval, own, related].into_iter().flatten().collect();
     if parts.is_empty() {
         "nothing".to_owned()
     } else {

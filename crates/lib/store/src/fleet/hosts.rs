@@ -1,6 +1,6 @@
 //! Hosts: machines with an agent.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::{
@@ -190,8 +190,9 @@ impl Store {
                 label: "agent".to_owned(),
                 hash: new.token,
                 expires_in_seconds: None,
+                parent: None,
             };
-            let token = insert_token(&mut tx, &token).await?;
+            let token = insert_token(&mut tx, &token, by).await?;
             let environment_id = EnvironmentId::from_uuid(environment);
             let mut event = by.event("host.created", format!("{} joins {}", new.name, new.environment));
             (event.environment, event.host) = (Some(environment_id), Some(id));
@@ -267,6 +268,22 @@ impl Store {
             ..Wanted::default()
         };
         bounded(self.select_hosts(wanted)).await
+    }
+
+    /// Those of these hosts that exist and are not retired.
+    #[instrument(name = "db.host.find_known", level = "debug", skip_all, fields(names = names.len()))]
+    pub async fn find_known_hosts(&self, names: &[HostName]) -> Result<BTreeSet<HostName>, StoreError> {
+        let names: Vec<&str> = names.iter().map(HostName::as_str).collect();
+        bounded(async {
+            let known = sqlx::query_scalar!(
+                "SELECT name FROM hosts WHERE name = ANY($1) AND retired_at IS NULL",
+                &names as _
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            known.iter().map(|name| row::parse("host name", name)).collect()
+        })
+        .await
     }
 
     /// Takes a host out of the fleet for ever: its tokens are refused from now on, and its name stays taken.

@@ -3,6 +3,6 @@
 mod environments;
 mod hosts;
 
-pub use environments::{Environment, EnvironmentChange, NewEnvironment};
+pub use environments::{Environment, EnvironmentChange, NewEnvironment, Permits};
 pub(crate) use hosts::offline_after;
 pub use hosts::{Host, HostStep, NewHost};

@@ -32,8 +32,9 @@ pub struct CommandInfo {
 impl Store {
     /// Writes a command down for the worker; wake it afterwards.
     ///
-    /// Refused at once when the rollout is in no state to take it, or when somebody approves a rollout of their own.
-    /// The worker checks both again when it takes the command.
+    /// Refused at once when the rollout is in no state to take it, or when somebody approves a rollout of their own; the
+    /// worker checks both again when it takes the command. Refused too when author and approver may be one person, unless
+    /// the environment permits that.
     #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(%rollout, kind = kind.as_str()))]
     pub async fn request_command(
         &self,
@@ -46,7 +47,12 @@ impl Store {
         bounded(async {
             let mut tx = self.pool.begin().await?;
             let row = sqlx::query!(
-                "SELECT state, author_id, environment_id FROM rollouts WHERE id = $1 FOR NO KEY UPDATE",
+                "SELECT r.state, r.author_id, a.name AS author, r.environment_id, e.name AS environment,
+                        e.related_approval_allowed
+                 FROM rollouts r
+                 JOIN environments e ON e.id = r.environment_id
+                 JOIN principals a ON a.id = r.author_id
+                 WHERE r.id = $1 FOR NO KEY UPDATE OF r",
                 rollout.as_uuid()
             )
             .fetch_optional(&mut *tx)
@@ -59,10 +65,21 @@ impl Store {
             if kind == CommandKind::Approve && row.author_id == principal.as_uuid() {
                 return Err(StoreError::SelfApproval);
             }
+            let author = PrincipalId::from_uuid(row.author_id);
             let name = sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", principal.as_uuid())
                 .fetch_optional(&mut *tx)
                 .await?
                 .ok_or_else(|| StoreError::not_found("principal", &principal))?;
+            if kind == CommandKind::Approve
+                && !row.related_approval_allowed
+                && Self::are_related(&mut tx, author, principal).await?
+            {
+                return Err(StoreError::RelatedApproval {
+                    author: row::parse("principal name", &row.author)?,
+                    approver: row::parse("principal name", &name)?,
+                    environment: row::parse("environment name", &row.environment)?,
+                });
+            }
             let id = CommandId::generate();
             sqlx::query!(
                 "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason)

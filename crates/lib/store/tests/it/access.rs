@@ -1,7 +1,8 @@
 //! Principals and tokens.
 
-use slipway_domain::{Role, TokenId};
-use slipway_store::{Authenticated, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_domain::event::Actor;
+use slipway_domain::{PrincipalId, PrincipalName, Role, TokenId};
+use slipway_store::{AuditKey, Authenticated, By, NewToken, Store, StoreError, TokenHash, TokenOwner};
 use slipway_testkit::audit_key;
 use sqlx::PgPool;
 
@@ -16,7 +17,10 @@ async fn the_first_admin_is_made_once(pool: PgPool) {
     let all = store.list_principals().await.unwrap();
     assert_eq!(all.len(), 1);
     assert_eq!((all[0].name.as_str(), all[0].role), ("admin", Role::Admin));
-    store.disable_principal(&all[0].name, &by).await.unwrap();
+    store
+        .disable_principal(&all[0].name, &console(&key))
+        .await
+        .unwrap();
     assert!(store.ensure_admin(&by).await.unwrap().disabled_at.is_some());
     assert_eq!(store.event_head().await.unwrap().number, 2);
 }
@@ -39,7 +43,7 @@ async fn a_name_is_taken_once(pool: PgPool) {
         "the principal name `ci` is taken; choose another"
     );
     let error = store
-        .disable_principal(&"cd".parse().unwrap(), &ada(&key))
+        .disable_principal(&"cd".parse().unwrap(), &console(&key))
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "there is no principal `cd`");
@@ -56,7 +60,17 @@ fn token(owner: TokenOwner, secret: &str, expires_in_seconds: Option<u32>) -> Ne
         label: "laptop".to_owned(),
         hash: TokenHash::of(secret),
         expires_in_seconds,
+        parent: None,
     }
+}
+
+/// Somebody at the server's console, who is no principal.
+fn console(key: &AuditKey) -> By<'_> {
+    By::new(Actor::Console, key)
+}
+
+fn principal<'a>(name: &str, key: &'a AuditKey) -> By<'a> {
+    By::new(Actor::Principal(name.parse().unwrap()), key)
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -108,7 +122,7 @@ async fn a_token_is_good_until_it_is_not(pool: PgPool) {
     assert_eq!(error.to_string(), format!("there is no token `{nobody}`"));
 
     store
-        .disable_principal(&fleet.author.name, &ada(key))
+        .disable_principal(&fleet.author.name, &console(key))
         .await
         .unwrap();
     assert_eq!(find("slw_c").await, None, "disabled");
@@ -187,4 +201,187 @@ async fn no_secret_is_in_the_database_or_in_a_debug_output(pool: PgPool) {
     .await
     .unwrap();
     assert_eq!(found, 0);
+}
+
+/// A token that is made with another.
+async fn child(
+    store: &Store,
+    key: &AuditKey,
+    owner: PrincipalId,
+    secret: &str,
+    parent: TokenId,
+    seconds: Option<u32>,
+) -> Result<slipway_store::Token, StoreError> {
+    let new = NewToken {
+        parent: Some(parent),
+        ..token(TokenOwner::Principal(owner), secret, seconds)
+    };
+    store.create_token(&new, &ada(key)).await
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_token_ends_and_is_revoked_with_the_one_it_was_made_with(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, key) = (&fleet.store, &fleet.key);
+    let (ada_id, grace) = (fleet.author.id, fleet.approver.id);
+    let good = async |secret: &str| {
+        store
+            .find_token_by_hash(&TokenHash::of(secret))
+            .await
+            .unwrap()
+            .is_some()
+    };
+    let root = store
+        .create_token(
+            &token(TokenOwner::Principal(ada_id), "slw_root", Some(3600)),
+            &ada(key),
+        )
+        .await
+        .unwrap();
+    let one = child(store, key, ada_id, "slw_one", root.id, None).await.unwrap();
+    assert_eq!(one.expires_at, root.expires_at, "it ends with its parent");
+    let two = child(store, key, grace, "slw_two", one.id, Some(7200))
+        .await
+        .unwrap();
+    assert_eq!(
+        two.expires_at, root.expires_at,
+        "and so does what is made with it"
+    );
+    let short = child(store, key, ada_id, "slw_short", root.id, Some(60))
+        .await
+        .unwrap();
+    assert!(short.expires_at < root.expires_at);
+    let apart = token(TokenOwner::Principal(ada_id), "slw_apart", None);
+    store.create_token(&apart, &ada(key)).await.unwrap();
+
+    let before = store.event_head().await.unwrap().number;
+    store.revoke_token(root.id, &ada(key)).await.unwrap();
+    for secret in ["slw_root", "slw_one", "slw_two", "slw_short"] {
+        assert!(!good(secret).await, "{secret}");
+    }
+    assert!(good("slw_apart").await);
+    let told = store.list_all_events(before, 100).await.unwrap();
+    assert!(told.len() == 4 && told.iter().all(|event| event.event.kind == "token.revoked"));
+    let with = |id: TokenId| format!("made with {id}");
+    let causes: Vec<&str> = told.iter().map(|event| event.event.cause.as_str()).collect();
+    assert!(
+        causes.iter().any(|cause| cause.ends_with(&with(one.id))),
+        "{causes:?}"
+    );
+
+    let late = child(store, key, ada_id, "slw_late", root.id, None)
+        .await
+        .unwrap_err();
+    assert!(matches!(late, StoreError::TokenEnded), "{late}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn disabling_a_principal_ends_what_was_made_with_its_tokens(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, key) = (&fleet.store, &fleet.key);
+    let new = token(TokenOwner::Principal(fleet.author.id), "slw_a", None);
+    let own = store.create_token(&new, &ada(key)).await.unwrap();
+    child(store, key, fleet.approver.id, "slw_b", own.id, None)
+        .await
+        .unwrap();
+    store
+        .disable_principal(&fleet.author.name, &console(key))
+        .await
+        .unwrap();
+    for secret in ["slw_a", "slw_b"] {
+        let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+        assert_eq!(found, None, "{secret}");
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_token_is_made_with_one_that_is_being_revoked(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, key) = (&fleet.store, &fleet.key);
+    let owner = fleet.author.id;
+    for round in 0..20 {
+        let root = format!("slw_root_{round}");
+        let root = store
+            .create_token(&token(TokenOwner::Principal(owner), &root, None), &ada(key))
+            .await
+            .unwrap();
+        let secrets: Vec<String> = (0..4).map(|n| format!("slw_{round}_{n}")).collect();
+        let making = secrets
+            .iter()
+            .map(|secret| child(store, key, owner, secret, root.id, None));
+        let by = ada(key);
+        let (_, revoked) = tokio::join!(
+            futures_util::future::join_all(making),
+            store.revoke_token(root.id, &by)
+        );
+        revoked.unwrap();
+        for secret in &secrets {
+            let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+            assert_eq!(found, None, "{secret} outlives what it was made with");
+        }
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn of_two_admins_that_disable_each_other_at_once_one_stays(pool: PgPool) {
+    let (store, key) = (store(&pool), audit_key());
+    for round in 0..20 {
+        let names: [PrincipalName; 2] = ["a", "b"].map(|name| format!("{name}-{round}").parse().unwrap());
+        for name in &names {
+            store
+                .create_principal(name, Role::Admin, &console(&key))
+                .await
+                .unwrap();
+        }
+        let (one, two) = (
+            principal(names[0].as_str(), &key),
+            principal(names[1].as_str(), &key),
+        );
+        let (first, second) = tokio::join!(
+            store.disable_principal(&names[1], &one),
+            store.disable_principal(&names[0], &two)
+        );
+        let refused = [first, second].into_iter().filter_map(Result::err);
+        let refused: Vec<String> = refused.map(|error| error.to_string()).collect();
+        assert!(
+            matches!(&refused[..], [words] if words.ends_with("was disabled meanwhile")),
+            "{refused:?}"
+        );
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn of_two_renewals_of_a_hosts_token_at_once_one_stays(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, key) = (&fleet.store, &fleet.key);
+    let (_, id) = fleet.host(0);
+    for round in 0..20 {
+        let secrets = ["a", "b"].map(|name| format!("slw_{round}_{name}"));
+        let by = ada(key);
+        let renew = |secret: &str| store.replace_host_token(id, "agent", TokenHash::of(secret), &by);
+        let (one, two) = tokio::join!(renew(&secrets[0]), renew(&secrets[1]));
+        one.and(two).unwrap();
+        let mut good = 0;
+        for secret in &secrets {
+            let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+            good += u32::from(found.is_some());
+        }
+        assert_eq!(good, 1);
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn somebody_elses_token_is_no_place_in_a_list(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, key) = (&fleet.store, &fleet.key);
+    let others = token(TokenOwner::Principal(fleet.approver.id), "slw_a", None);
+    let others = store.create_token(&others, &ada(key)).await.unwrap().id;
+    let nobodys = TokenId::generate();
+    for id in [others, nobodys] {
+        let error = store
+            .list_tokens(Some(fleet.author.id), Some(id), 10)
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), format!("there is no token `{id}`"));
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use slipway_domain::Strategy;
-use slipway_store::{EnvironmentChange, NewEnvironment, NewHost, StoreError, TokenHash};
+use slipway_store::{EnvironmentChange, NewEnvironment, NewHost, Permits, StoreError, TokenHash};
 use slipway_testkit::{ScriptedAgent, audit_key};
 use sqlx::PgPool;
 
@@ -16,6 +16,7 @@ async fn an_environment_is_made_changed_and_listed(pool: PgPool) {
         name: "prod".parse().unwrap(),
         strategy: Strategy::default(),
         approval_required: false,
+        permits: Permits::default(),
     };
     let made = store.create_environment(&new, &ada(&key)).await.unwrap();
     assert_eq!(store.get_environment_by_name(&new.name).await.unwrap(), made);
@@ -45,7 +46,7 @@ async fn an_environment_is_made_changed_and_listed(pool: PgPool) {
     };
     let change = EnvironmentChange {
         strategy: Some(strategy.clone()),
-        approval_required: None,
+        ..EnvironmentChange::default()
     };
     let changed = store
         .update_environment(&new.name, &change, &ada(&key))
@@ -56,14 +57,20 @@ async fn an_environment_is_made_changed_and_listed(pool: PgPool) {
         (strategy.clone(), false)
     );
     let change = EnvironmentChange {
-        strategy: None,
         approval_required: Some(true),
+        own_strategy_allowed: Some(true),
+        ..EnvironmentChange::default()
     };
     let changed = store
         .update_environment(&new.name, &change, &ada(&key))
         .await
         .unwrap();
     assert_eq!((changed.strategy, changed.approval_required), (strategy, true));
+    let permits = Permits {
+        own_strategy: true,
+        ..Permits::default()
+    };
+    assert_eq!(changed.permits, permits);
 
     let stage = "stage".parse().unwrap();
     assert!(store.find_environment_by_name(&stage).await.unwrap().is_none());
