@@ -38,9 +38,7 @@ fn run(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
 }
 
 async fn migrate(settings: Settings) -> anyhow::Result<()> {
-    let pool = jobs::connect(&settings)?;
-    jobs::MIGRATOR
-        .run(&pool)
+    jobs::migrate(&settings)
         .await
         .context("the database could not be migrated")
 }

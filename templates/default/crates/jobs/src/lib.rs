@@ -1,18 +1,66 @@
 //! The database: its migrations and its queries.
 
+use std::time::Duration;
+
 use settings::Settings;
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
 
 /// What `api migrate` applies. Only add to it: an older program may run on a newer schema.
-pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+pub static MIGRATOR: Migrator = sqlx::migrate!();
+
+/// How long `connect` and `migrate` wait for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A pool that connects when it is first used, so that a process starts while the database is away.
 pub fn connect(settings: &Settings) -> Result<PgPool, sqlx::Error> {
     PgPoolOptions::new()
         .max_connections(settings.database_pool_size)
-        .acquire_timeout(std::time::Duration::from_secs(5))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy(settings.database_url.expose())
+}
+
+/// Applies the migrations that the database lacks, over a connection of its own.
+pub async fn migrate(settings: &Settings) -> Result<(), MigrateError> {
+    let options: PgConnectOptions = settings.database_url.expose().parse()?;
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(options.options([
+            // Another migration that holds the lock is waited for this long.
+            ("lock_timeout", "60s"),
+            // The server ends a migration whose program was killed. Else it would hold the lock until it is done.
+            ("client_connection_check_interval", "5s"),
+        ]));
+    let mut connection = pool.acquire().await?;
+    let applied = apply(&MIGRATOR, &mut connection).await;
+    // The lock goes with the connection, also when a migration failed.
+    connection.close().await.ok();
+    applied
+}
+
+/// Applies what the database lacks of `migrator`.
+///
+/// A database that has all of it and more was migrated by a newer program. There is nothing to do: a host that goes
+/// back after a failed release runs this program on that schema.
+pub async fn apply(migrator: &Migrator, connection: &mut PgConnection) -> Result<(), MigrateError> {
+    connection.ensure_migrations_table().await?;
+    let unfinished = connection.dirty_version().await?.is_some();
+    let applied = connection.list_applied_migrations().await?;
+    let complete = migrator.iter().all(|ours| {
+        applied
+            .iter()
+            .any(|theirs| theirs.version == ours.version && theirs.checksum == ours.checksum)
+    });
+    let newer = applied
+        .iter()
+        .any(|theirs| !migrator.version_exists(theirs.version));
+    if complete && newer && !unfinished {
+        return Ok(());
+    }
+    // It names the migration that is unknown, changed or unfinished.
+    migrator.run_direct(connection).await
 }
 
 /// Writes a job down and says its number.

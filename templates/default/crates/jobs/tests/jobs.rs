@@ -1,6 +1,25 @@
 //! Against a real Postgres: DATABASE_URL names a server on which databases may be created.
 
+use std::borrow::Cow;
+
 use sqlx::PgPool;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// The migrations of the release after this one.
+fn next_release() -> Migrator {
+    let mut migrations = jobs::MIGRATOR.migrations.to_vec();
+    migrations.push(Migration::new(
+        99_990_101_000_000,
+        Cow::Borrowed("add jobs priority"),
+        MigrationType::Simple,
+        Cow::Borrowed("ALTER TABLE jobs ADD COLUMN priority integer"),
+        false,
+    ));
+    Migrator {
+        migrations: Cow::Owned(migrations),
+        ..Migrator::DEFAULT
+    }
+}
 
 #[sqlx::test(migrator = "jobs::MIGRATOR")]
 async fn a_job_is_done_once(pool: PgPool) {
@@ -25,4 +44,35 @@ async fn two_workers_take_different_jobs(pool: PgPool) {
     held.rollback().await.unwrap();
     assert_eq!(jobs::result(&pool, second).await.unwrap().as_deref(), Some("B"));
     assert_eq!(jobs::result(&pool, first).await.unwrap(), None);
+}
+
+#[sqlx::test(migrator = "jobs::MIGRATOR")]
+async fn a_program_that_is_gone_back_to_leaves_the_newer_schema_and_works_on_it(pool: PgPool) {
+    let mut connection = pool.acquire().await.unwrap();
+    jobs::apply(&next_release(), &mut connection).await.unwrap();
+    jobs::apply(&jobs::MIGRATOR, &mut connection).await.unwrap();
+    let id = jobs::add(&pool, "hello").await.unwrap();
+    assert!(jobs::do_one(&pool, str::to_uppercase).await.unwrap());
+    assert_eq!(jobs::result(&pool, id).await.unwrap().as_deref(), Some("HELLO"));
+}
+
+#[sqlx::test(migrator = "jobs::MIGRATOR")]
+async fn a_database_of_another_line_of_versions_is_refused(pool: PgPool) {
+    let mut connection = pool.acquire().await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET version = version + 1")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    jobs::apply(&jobs::MIGRATOR, &mut connection).await.unwrap_err();
+}
+
+#[sqlx::test(migrator = "jobs::MIGRATOR")]
+async fn a_newer_schema_with_a_changed_migration_is_refused(pool: PgPool) {
+    let mut connection = pool.acquire().await.unwrap();
+    jobs::apply(&next_release(), &mut connection).await.unwrap();
+    sqlx::query("UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version < 99990101000000")
+        .execute(&mut *connection)
+        .await
+        .unwrap();
+    jobs::apply(&jobs::MIGRATOR, &mut connection).await.unwrap_err();
 }
