@@ -104,20 +104,18 @@ http {{
         proxy_set_header X-Forwarded-For $remote_addr;
         proxy_set_header X-Forwarded-Proto https;
         proxy_connect_timeout 2s;
-        # Above the 30 s of a long poll.
-        proxy_read_timeout 45s;
-        proxy_next_upstream error timeout http_502 http_503;
+        # Above the api's own limit of 120 s, whose answer says more.
+        proxy_read_timeout 125s;
+        # Answers, also 503, are the client's to judge: when a dependency is down, every replica gives that one.
+        proxy_next_upstream error timeout;
         proxy_next_upstream_tries 3;
         location / {{ proxy_pass http://api; }}
-        # A 503 here is an answer (a dependency is down), not a reason to take the replica out.
-        location /api/v1/monitoring/ {{
-            proxy_pass http://api;
-            proxy_next_upstream error timeout http_502;
-        }}
         # A sync says what is and asks what to do: sending it twice is safe.
         location = /api/v1/agent/sync {{
             proxy_pass http://api;
-            proxy_next_upstream error timeout http_502 http_503 non_idempotent;
+            # Above the 30 s of a long poll.
+            proxy_read_timeout 45s;
+            proxy_next_upstream error timeout non_idempotent;
         }}
     }}"#,
             certificate = certificate.display(),

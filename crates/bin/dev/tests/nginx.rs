@@ -117,6 +117,33 @@ async fn a_dead_replica_costs_no_request() {
 }
 
 #[tokio::test]
+async fn a_503_is_an_answer_and_takes_no_replica_out() {
+    let base = Base::new();
+    let run = Run::create(base.path()).unwrap();
+    let ports: Vec<u16> = (0..2).map(|_| run.ports.reserve().unwrap()).collect();
+    let cache = run.dir.folder("cache", run.user.as_ref()).unwrap();
+    let (_first, first) = upstream(ports[0], 503);
+    let (_second, second) = upstream(ports[1], 503);
+    let nginx = Nginx::start(&run, &ports, &cache).await.unwrap();
+    let client = client(&nginx.ca);
+    let paths = ["/api/v1/hosts", "/api/v1/monitoring/live"];
+    for path in paths.iter().cycle().take(40) {
+        let answer = client
+            .get(format!("{}{path}", nginx.api_url()))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 503, "{path}");
+    }
+    assert_eq!(
+        first.load(Ordering::SeqCst) + second.load(Ordering::SeqCst),
+        40,
+        "an answer was asked for again"
+    );
+    run.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn only_a_sync_is_sent_again_when_it_may_have_arrived() {
     let base = Base::new();
     let run = Run::create(base.path()).unwrap();
