@@ -48,6 +48,8 @@
     # The api keeps idle connections this long; the proxy must give up first.
     keepaliveSeconds = 5;
     proxyKeepaliveSeconds = 4;
+    # Above the longest request: the api's own answer says more.
+    proxyRequestSeconds = 125;
     # An agent's sync is parked for at most this long, so the proxy waits longer.
     longPollSeconds = 30;
     proxyReadSeconds = 45;
@@ -57,6 +59,8 @@
     # After the grace a supervisor kills. More than the grace, or a drain would be cut.
     killSeconds = 40;
     migrateSeconds = 600;
+    # What a switch does besides a stack's rolling restart.
+    switchSeconds = 120;
   };
 
   # Of one process.
@@ -90,8 +94,24 @@
     maxConnections = 450;
   };
 
-  # Larger than the api's own limit of 1 MiB: the api's refusal is a problem document, the proxy's is not.
-  proxy.bodyMiB = 4;
+  proxy = {
+    # Larger than the api's own limit of 1 MiB: the api's refusal is a problem document, the proxy's is not.
+    bodyMiB = 4;
+    # Of one address: requests that may be under way at once, and how many a second, with how many beyond that at once.
+    connectionsPerAddress = 2048;
+    requests = {
+      perSecond = 50;
+      burst = 200;
+    };
+    monitoring = {
+      perSecond = 10;
+      burst = 50;
+    };
+    longPoll = {
+      perSecond = 100;
+      burst = 1000;
+    };
+  };
 
   user = {
     uid = 1000;

@@ -20,6 +20,8 @@ let
 
   secret = name: "/run/secrets/${name}";
 
+  backendSubnet = "\${SLIPWAY_BACKEND_SUBNET:-172.29.240.0/24}";
+
   # What every container has: nothing it does not need, bounds, and a restart unless a person stopped it.
   common = {
     restart = "unless-stopped";
@@ -95,8 +97,12 @@ in
 
   networks = {
     frontend = { };
-    # Nothing in it reaches the outside, or is reached from there.
-    backend.internal = true;
+    backend = {
+      # Nothing in it reaches the outside, or is reached from there.
+      internal = true;
+      # Named, so that the api knows the proxy by it.
+      ipam.config = [ { subnet = backendSubnet; } ];
+    };
   };
 
   volumes.postgres = { };
@@ -158,6 +164,8 @@ in
         API_REQUEST_TIMEOUT_SECONDS = toString times.requestSeconds;
         API_KEEPALIVE_SECONDS = toString times.keepaliveSeconds;
         API_SHUTDOWN_GRACE_SECONDS = toString times.shutdownGraceSeconds;
+        # Only the proxy is asked from outside; what it says of its clients is believed.
+        API_TRUSTED_PROXIES = backendSubnet;
         METRICS_PORT = toString ports.apiMetrics;
       };
       secrets = [

@@ -5,6 +5,7 @@ let
   inherit (contract)
     paths
     ports
+    proxy
     replicas
     times
     ;
@@ -210,9 +211,17 @@ in
         inherit namespace;
         labels = labels "slipway";
         annotations = {
-          "nginx.ingress.kubernetes.io/proxy-body-size" = "${toString contract.proxy.bodyMiB}m";
+          "nginx.ingress.kubernetes.io/proxy-body-size" = "${toString proxy.bodyMiB}m";
           "nginx.ingress.kubernetes.io/proxy-connect-timeout" = toString times.connectSeconds;
-          "nginx.ingress.kubernetes.io/proxy-read-timeout" = toString times.proxyReadSeconds;
+          "nginx.ingress.kubernetes.io/proxy-read-timeout" = toString times.proxyRequestSeconds;
+          # By address; agents behind one NAT share theirs.
+          "nginx.ingress.kubernetes.io/limit-rps" = toString proxy.longPoll.perSecond;
+          "nginx.ingress.kubernetes.io/limit-burst-multiplier" = toString (
+            proxy.longPoll.burst / proxy.longPoll.perSecond
+          );
+          "nginx.ingress.kubernetes.io/limit-connections" = toString proxy.connectionsPerAddress;
+          # A replica whose connection breaks; a 503 is an answer.
+          "nginx.ingress.kubernetes.io/proxy-next-upstream" = "error timeout";
           "nginx.ingress.kubernetes.io/ssl-redirect" = "true";
         };
       };
@@ -281,7 +290,11 @@ in
       policyTypes = [ "Egress" ];
       egress = [
         {
-          to = [ (inNamespace "kube-system") ];
+          # A name server in the cluster, or NodeLocal DNSCache on the node at its usual address.
+          to = [
+            (inNamespace "kube-system")
+            { ipBlock.cidr = "169.254.20.10/32"; }
+          ];
           ports = [
             (tcp 53)
             {

@@ -4,6 +4,9 @@ let
   inherit (contract) ports paths times;
   nginx = import ../lib/nginx.nix { inherit contract; };
   inherit (nginx) seconds;
+  limits = contract.proxy;
+  zone = name: what: "limit_req_zone $client zone=${name}:10m rate=${toString what.perSecond}r/s;";
+  limit = name: what: "limit_req zone=${name} burst=${toString what.burst} nodelay;";
   # The block's lines stand deeper than its first.
   at = width: text: builtins.substring width (-1) (nginx.indent width text);
 in
@@ -35,6 +38,13 @@ in
         }
       )}
 
+      # An IPv6 client counts by its /64, which is what one of them gets.
+      ${at 4 (nginx.client "$client")}
+      ${zone "requests" limits.requests}
+      ${zone "monitoring" limits.monitoring}
+      ${zone "long-poll" limits.longPoll}
+      limit_conn_zone $client zone=connections:10m;
+
       # Whether no replica has seen anything of the request: no connection was made.
       map $upstream_connect_time $unsent {
           default "";
@@ -63,11 +73,34 @@ in
           # Above the api's own limit: the api's refusal is a problem document, this one is not.
           client_max_body_size ${toString contract.proxy.bodyMiB}m;
           ${at 8 (nginx.passing { })}
-          # Above the ${seconds times.longPollSeconds} of a long poll.
-          proxy_read_timeout ${seconds times.proxyReadSeconds};
-          proxy_next_upstream error timeout http_502 http_503;
+          proxy_read_timeout ${seconds times.proxyRequestSeconds};
+          # Answers, also 503, are the client's to judge: when a dependency is down, every replica gives that one.
+          proxy_next_upstream error timeout;
           proxy_next_upstream_tries 3;
-          location / { proxy_pass http://api; }
+          limit_req_status 429;
+          limit_conn_status 429;
+          # The access log has them.
+          limit_req_log_level info;
+          limit_conn_log_level info;
+          limit_conn connections ${toString limits.connectionsPerAddress};
+          error_page 429 @too-many;
+          location @too-many {
+              ${at 12 (
+                nginx.problem {
+                  status = 429;
+                  title = "Too Many Requests";
+                  detail = "your address has sent too many requests; wait a second, then send fewer";
+                  headers = [
+                    "add_header Strict-Transport-Security \"max-age=63072000\" always;"
+                    "add_header Retry-After 1 always;"
+                  ];
+                }
+              )}
+          }
+          location / {
+              proxy_pass http://api;
+              ${limit "requests" limits.requests}
+          }
           # nginx gives a request up when the addresses change while it waits for one that is gone. It is tried once more,
           # with those of now.
           error_page 502 = @again;
@@ -75,15 +108,17 @@ in
               if ($unsent = "") { return 502; }
               proxy_pass http://api;
           }
-          # A 503 here is an answer (a dependency is down), not a reason to ask another replica.
           location ${paths.monitoring} {
               proxy_pass http://api;
-              proxy_next_upstream error timeout http_502;
+              ${limit "monitoring" limits.monitoring}
           }
           # A sync says what is and asks what to do: sending it twice is safe.
           location = ${paths.sync} {
               proxy_pass http://api;
-              proxy_next_upstream error timeout http_502 http_503 non_idempotent;
+              ${limit "long-poll" limits.longPoll}
+              # Above the ${seconds times.longPollSeconds} that it lasts.
+              proxy_read_timeout ${seconds times.proxyReadSeconds};
+              proxy_next_upstream error timeout non_idempotent;
           }
       }
   }

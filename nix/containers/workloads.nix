@@ -197,6 +197,14 @@ in
         API_REQUEST_TIMEOUT_SECONDS = toString times.requestSeconds;
         API_KEEPALIVE_SECONDS = toString times.keepaliveSeconds;
         API_SHUTDOWN_GRACE_SECONDS = toString times.shutdownGraceSeconds;
+        # Wherever the ingress controller's pods are: of all pods the network policy lets only those in.
+        API_TRUSTED_PROXIES = builtins.concatStringsSep "," [
+          "10.0.0.0/8"
+          "100.64.0.0/10"
+          "172.16.0.0/12"
+          "192.168.0.0/16"
+          "fc00::/7"
+        ];
         METRICS_PORT = toString ports.apiMetrics;
       };
       ports = [

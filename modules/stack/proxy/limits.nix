@@ -38,22 +38,13 @@ let
       };
       connectionsPerAddress = mkOption {
         type = types.ints.positive;
-        default = 2048;
+        default = contract.proxy.connectionsPerAddress;
         example = 200;
         description = "Requests of one address that may be under way at once, long polls included; beyond it 429.";
       };
-      requests = rate "for the api" {
-        perSecond = 50;
-        burst = 200;
-      };
-      monitoring = rate "for the health paths" {
-        perSecond = 10;
-        burst = 50;
-      };
-      longPoll = rate "for the long-poll paths" {
-        perSecond = 100;
-        burst = 1000;
-      };
+      requests = rate "for the api" contract.proxy.requests;
+      monitoring = rate "for the health paths" contract.proxy.monitoring;
+      longPoll = rate "for the long-poll paths" contract.proxy.longPoll;
     };
     longPollPaths = mkOption {
       type = types.listOf types.str;
@@ -67,8 +58,7 @@ let
     timeouts = {
       readSeconds = mkOption {
         type = types.ints.positive;
-        # Above the api's own, whose answer says more.
-        default = contract.times.requestSeconds + 5;
+        default = contract.times.proxyRequestSeconds;
         example = 30;
         description = "Seconds without a byte from the api after which a request is answered with 504. Above the api's own limit.";
       };
