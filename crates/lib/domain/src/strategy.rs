@@ -126,7 +126,9 @@ impl Default for Limits {
             stage_seconds: 1800,
             activate_seconds: 300,
             deadman_seconds: 1800,
-            revert_seconds: 600,
+            // A closure with a stack says how long its switch may take, migrations included. With the modules' defaults
+            // that is 1280 s, and the agent takes it for either way.
+            revert_seconds: 1500,
             offline_seconds: 3600,
             person_seconds: 7 * 24 * 3600,
         }

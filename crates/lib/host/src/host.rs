@@ -48,6 +48,9 @@ pub trait Host: Send + Sync + 'static {
     /// Whether a closure can be switched to.
     fn check_switch(&self, closure: &StorePath) -> Result<(), StageError>;
 
+    /// How long a switch to the closure may take by its own account; `None` when it says nothing.
+    fn switch_seconds(&self, closure: &StorePath) -> Option<u32>;
+
     /// Protects the attempt's prior.
     fn protect_prior(&self, attempt: AttemptId, prior: &StorePath) -> io::Result<()>;
 

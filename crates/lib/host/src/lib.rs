@@ -16,6 +16,7 @@
 //! | [`clock`], [`config`] | time, and where things are |
 
 pub mod boot_id;
+mod bound;
 pub mod checks;
 pub mod clock;
 pub mod config;

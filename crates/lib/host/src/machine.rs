@@ -10,6 +10,7 @@ use std::time::Duration;
 use slipway_domain::{AttemptId, StorePath};
 
 use crate::boot_id::boot_id;
+use crate::bound;
 use crate::checks::{self, Finding, Round};
 use crate::config::HostConfig;
 use crate::host::{Host, Seen};
@@ -85,7 +86,16 @@ impl Host for Machine {
     fn check_fit(&self, closure: &StorePath) -> Result<(), StageError> {
         self.check_switch(closure)?;
         checks::load(closure)?;
+        bound::load(closure)?;
         Ok(())
+    }
+
+    fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {
+        // Of the release it is known to be readable; of a prior that is not, the strategy's own bound is left.
+        bound::load(closure).unwrap_or_else(|error| {
+            tracing::warn!(%closure, %error, "the closure's own bound is not known");
+            None
+        })
     }
 
     fn check_switch(&self, closure: &StorePath) -> Result<(), StageError> {

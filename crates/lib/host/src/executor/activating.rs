@@ -11,6 +11,23 @@ use crate::job::{Job, JobId, JobKind, JobState};
 
 use super::{Executor, JournalPhase, Ledger, Pace, Slot, WATCH_EVERY, chain};
 
+/// How long the switch script gets: what the strategy allows, or what the closure says that its parts may take. Ended
+/// before, it would leave a migration at work while the prior comes back. `Err` when the dead-man would come in between.
+fn time_for_switch(plan: &ActivationPlan, said: Option<u32>) -> Result<u32, String> {
+    let allowed = plan.activate_seconds;
+    let Some(said) = said.filter(|said| *said > allowed) else {
+        return Ok(allowed);
+    };
+    let needed = u64::from(said) + u64::from(plan.verify.timeout_seconds) + u64::from(plan.bake_seconds);
+    if needed < u64::from(plan.deadman_seconds) {
+        return Ok(said);
+    }
+    Err(format!(
+        "the switch may take {said} s as the closure says, and with its checks {needed} s, but the dead-man comes after {} s: give the strategy limits.deadman_seconds of more than {needed}, or the stack less time for its migrations",
+        plan.deadman_seconds
+    ))
+}
+
 impl<H: Host, C: Clock> Executor<H, C> {
     /// Records the prior, arms the dead-man, starts the switch script; in that order, each made sure of before the next.
     pub(super) async fn activate(&mut self, plan: ActivationPlan, ledger: &Ledger) -> Pace {
@@ -51,6 +68,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             .check_switch(&prior)
             .map_err(|error| format!("there is no way back to the prior: {}", chain(&error)))?;
         self.host.check_fit(&closure).map_err(|error| chain(&error))?;
+        let seconds = time_for_switch(&plan, self.host.switch_seconds(&closure))?;
         self.host.protect_prior(attempt, &prior).map_err(|error| {
             format!("cannot protect the prior {prior} from the garbage collector: {error}")
         })?;
@@ -60,7 +78,6 @@ impl<H: Host, C: Clock> Executor<H, C> {
         current.prior = Some(prior.clone());
         current.boot_id = seen.boot_id;
         current.deadline = Some(now.after_seconds(plan.deadman_seconds));
-        let seconds = plan.activate_seconds;
         let deadman_seconds = plan.deadman_seconds;
         current.plan = Some(plan);
         tracing::info!(%attempt, %closure, %prior, "activating");

@@ -160,7 +160,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let seconds = attempt
             .revert_seconds
             .or_else(|| attempt.plan.as_ref().map(|plan| plan.activate_seconds))
-            .unwrap_or(DEFAULT_SECONDS);
+            .unwrap_or(DEFAULT_SECONDS)
+            .max(self.host.switch_seconds(closure).unwrap_or(0));
         let timeout = Duration::from_secs(seconds.into());
         let newest = self.host.newest_job(kind, attempt.id);
         let running = newest.filter(|id| self.host.job_state(*id) == JobState::Running);

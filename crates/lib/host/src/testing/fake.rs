@@ -59,6 +59,8 @@ pub struct Fate {
     pub fetch_fails: Option<String>,
     /// Switching takes this long.
     pub switch_seconds: u64,
+    /// How long switching may take, as the closure says.
+    pub says_seconds: Option<u32>,
     /// The exit status of `switch-to-configuration test`.
     pub test_exit: i32,
     /// The exit status of `switch-to-configuration boot`.
@@ -75,6 +77,7 @@ impl Default for Fate {
             fetch_seconds: 1,
             fetch_fails: None,
             switch_seconds: 1,
+            says_seconds: None,
             test_exit: 0,
             boot_exit: 0,
             rounds: Vec::new(),
@@ -245,6 +248,11 @@ impl Host for FakeHost {
 
     fn check_switch(&self, _closure: &StorePath) -> Result<(), StageError> {
         Ok(())
+    }
+
+    fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {
+        let state = self.state();
+        state.fates.get(closure).and_then(|fate| fate.says_seconds)
     }
 
     fn protect_prior(&self, _attempt: AttemptId, _prior: &StorePath) -> io::Result<()> {

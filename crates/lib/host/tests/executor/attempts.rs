@@ -176,6 +176,42 @@ async fn a_switch_that_fails_or_hangs_is_taken_back_with_the_reason() {
     }
 }
 
+/// As a NixOS system with a stack says it: the longest of its migrations and replicas.
+#[tokio::test(start_paused = true)]
+async fn a_switch_gets_the_time_that_its_closure_says_there_and_back() {
+    let mut rig = Rig::new();
+    for name in ["a", "b"] {
+        let slow = Fate {
+            switch_seconds: 80,
+            says_seconds: Some(100),
+            ..Fate::default()
+        };
+        rig.host.set_fate(&closure(name), slow);
+    }
+    let attempt = rig.release("b", false).await;
+    rig.revert(attempt, Some("a"));
+    rig.reach(attempt, Phase::Reverted).await;
+    assert_eq!(rig.count("test"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_may_outlast_the_deadman_is_not_begun() {
+    let mut rig = Rig::new();
+    let slow = Fate {
+        says_seconds: Some(5000),
+        ..Fate::default()
+    };
+    rig.host.set_fate(&closure("b"), slow);
+    let attempt = rig.stage("b");
+    rig.reach(attempt, Phase::Staged).await;
+    rig.activate(attempt, "b");
+    let view = rig.reach(attempt, Phase::StageFailed).await;
+    let message = view.report.unwrap().message.unwrap();
+    assert!(message.contains("limits.deadman_seconds of more than"), "{message}");
+    assert_eq!(rig.count("test"), 0);
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_closure_that_cannot_be_fetched_touches_nothing() {
     let mut rig = Rig::new();

@@ -1,0 +1,83 @@
+//! `etc/slipway/activation.json`: how long a switch to the closure may take, by its own account.
+//!
+//! A stack's migrations and replicas have bounds of their own. A switch script that is ended before them leaves a migration
+//! that runs on in the database.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use serde::Deserialize;
+use slipway_domain::StorePath;
+
+use crate::checks::ManifestError;
+
+/// Where it is in a closure. One without it takes what the strategy allows.
+const FILE: &str = "etc/slipway/activation.json";
+/// A file larger than this is none of ours.
+const MAX_BYTES: u64 = 4096;
+/// A week: the longest that a strategy can ask for, too.
+const MAX_SECONDS: u32 = 7 * 24 * 3600;
+
+/// Later versions may say more.
+#[derive(Deserialize)]
+struct Activation {
+    seconds: u32,
+}
+
+/// What the closure says, in seconds.
+pub fn load(closure: &StorePath) -> Result<Option<u32>, ManifestError> {
+    let path = closure.as_path().join(FILE);
+    let file = path.display().to_string();
+    let opened = match File::open(&path) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(ManifestError::Io { file, source }),
+    };
+    let mut text = Vec::new();
+    if let Err(source) = opened.take(MAX_BYTES).read_to_end(&mut text) {
+        return Err(ManifestError::Io { file, source });
+    }
+    let problem = match serde_json::from_slice::<Activation>(&text) {
+        Ok(Activation {
+            seconds: seconds @ 1..=MAX_SECONDS,
+        }) => return Ok(Some(seconds)),
+        Ok(Activation { seconds }) => format!("seconds is {seconds}; use 1 to {MAX_SECONDS}"),
+        Err(error) => error.to_string(),
+    };
+    Err(ManifestError::Malformed { file, problem })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: Option<&str>) -> Result<Option<u32>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let closure = folder.path().join("0123456789abcdfghijklmnpqrsvwxyz-system");
+        std::fs::create_dir_all(closure.join("etc/slipway")).unwrap();
+        if let Some(text) = text {
+            std::fs::write(closure.join(FILE), text).unwrap();
+        }
+        let closure: StorePath = closure.to_str().unwrap().parse().unwrap();
+        load(&closure).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_closure_says_how_long_its_switch_may_take_or_nothing() {
+        assert_eq!(of(None), Ok(None));
+        assert_eq!(of(Some(r#"{"seconds":1280}"#)), Ok(Some(1280)));
+        assert_eq!(of(Some(r#"{"seconds":1280,"later":true}"#)), Ok(Some(1280)));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_the_file_and_the_cure() {
+        for (text, cure) in [
+            (r#"{"seconds":0}"#, "use 1 to 604800"),
+            (r#"{"seconds":604801}"#, "use 1 to 604800"),
+            ("{}", "missing field `seconds`"),
+        ] {
+            let error = of(Some(text)).unwrap_err();
+            assert!(error.contains(FILE) && error.contains(cure), "{error}");
+        }
+    }
+}
