@@ -39,12 +39,6 @@ let
         )
       );
       trials = lib.optional stack.api.trial "api" ++ lib.optional stack.worker.trial "worker";
-      # Ending and starting one of each, all one after another.
-      longest = role: stack.${role}.startSeconds + stack.${role}.stopSeconds;
-      bound =
-        stack.migrations.timeoutSeconds
-        + longest "api" * (stack.api.replicas + 1)
-        + longest "worker" * (stack.worker.replicas + 1);
     in
     {
       description = "${name}: rolling restart";
@@ -83,11 +77,20 @@ let
           RuntimeDirectoryMode = "0700";
           # What it wrote down is for its next run.
           RuntimeDirectoryPreserve = true;
-          TimeoutStartSec = bound;
+          TimeoutStartSec = stack.rollSeconds;
+          # systemd reads secrets wherever they are, so this must see as much.
+          ProtectHome = "read-only";
+          PrivateTmp = false;
+          # EX_TEMPFAIL: nothing has run well since boot, so what is missing may still come.
+          RestartForceExitStatus = 75;
+          RestartSec = 2;
+          RestartSteps = 5;
+          RestartMaxDelaySec = 30;
         };
     };
 in
 {
+  imports = [ ./bounds.nix ];
   systemd.services = lib.mapAttrs' (
     name: stack: lib.nameValuePair (namesOf name stack).roll (unit name stack)
   ) stacks;

@@ -56,13 +56,23 @@ stale() {
   return 0
 }
 
-give_up() {
+explain() {
   local unit=$1
   local why="$2; see: journalctl --unit $unit"
   echo "$why" >&2
   systemctl status --no-pager --lines 5 "$unit" >&2 || true
-  printf '%s\n' "$loaded $secrets" "$why" >"$state/failed"
-  exit 1
+  if [ -e "$state/rolled" ]; then printf '%s\n' "$loaded $secrets" "$why" >"$state/failed"; fi
+}
+
+# Since boot there was no good run: what is missing, such as a database on another host, may still come. systemd tries this
+# status again (roll.nix).
+leave() {
+  if [ -e "$state/rolled" ]; then exit 1; else exit 75; fi
+}
+
+give_up() {
+  explain "$@"
+  leave
 }
 
 restart() {
@@ -73,6 +83,39 @@ restart() {
   echo "$unit is up to date"
 }
 
+# What runs already is waited for: when it is killed, the server goes on with its statement, and its lock keeps the next
+# migration out. It ends at a bound of its own (TimeoutStartSec).
+await() {
+  while look "$1" && [ "$active" = activating ]; do sleep 0.5; done
+}
+
+# Whether a process of the stack must be started anew.
+any_stale() {
+  local role unit file
+  while read -r role unit file; do
+    case $role in api | worker) if stale "$unit.service" "$file"; then return 0; fi ;; esac
+  done <"$plan"
+  return 1
+}
+
+# Going back while the database is away: the processes that run are those to go back to, and the last migrations that
+# succeeded are theirs, so nothing is lacking.
+migrate() {
+  local unit=$1 file=$2 applied=
+  rm -f "$state/$unit"
+  if [ -e "$state/migrated" ]; then applied=$(<"$state/migrated"); fi
+  if systemctl restart "$unit"; then
+    record "$unit" "$file"
+    echo "$file" >"$state/migrated"
+    echo "$unit is up to date"
+  elif [ "$applied" = "$file" ] && ! any_stale; then
+    systemctl reset-failed "$unit"
+    echo "$unit failed, and is not needed: it succeeded before, and no process changes" >&2
+  else
+    give_up "$unit" "$unit did not come up"
+  fi
+}
+
 # One more of the new unit, beside those that serve: what cannot start is found out before anything is stopped.
 try() {
   local role=$1 trial=$ROLL_STACK-$1-trial units
@@ -81,7 +124,10 @@ try() {
   if [ "$role" = api ]; then units+=("$trial.socket"); fi
   if ! systemctl restart "$trial.service"; then
     systemctl stop "${units[@]}"
-    give_up "$trial.service" "a new $role does not become ready, so no replica was touched"
+    explain "$trial.service" "a new $role does not become ready, so no replica was touched"
+    # The failure is this unit's from here on: nobody would start a trial again to be rid of it.
+    systemctl reset-failed "$trial.service"
+    leave
   fi
   systemctl stop "${units[@]}"
   echo "the new $role becomes ready"
@@ -102,8 +148,16 @@ if [ -e "$state/failed" ]; then
 fi
 
 while read -r role unit file; do
-  case $role in database | migrate) ;; *) continue ;; esac
-  if stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi
+  case $role in
+    database)
+      await "$unit.service"
+      if stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi
+      ;;
+    migrate)
+      await "$unit.service"
+      if stale "$unit.service" "$file"; then migrate "$unit.service" "$file"; else echo "$file" >"$state/migrated"; fi
+      ;;
+  esac
 done <"$plan"
 
 for role in api worker; do
@@ -146,3 +200,4 @@ if [ "${#gone[@]}" -gt 0 ]; then
   for unit in "${gone[@]}"; do rm -f "$(socket_of "$unit")"; done
   echo "no more: ${gone[*]}"
 fi
+touch "$state/rolled"

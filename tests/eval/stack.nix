@@ -96,6 +96,79 @@ in
     want = false;
   }
   {
+    name = "a roll is given longer than the migrations and replicas that it waits for";
+    got =
+      let
+        inherit (config.services.slipway.stacks.shop) rollSeconds;
+        migrate = services.shop-migrate.serviceConfig.TimeoutStartSec;
+      in
+      [
+        (rollSeconds - migrate)
+        services.shop-roll.serviceConfig.TimeoutStartSec
+      ];
+    want = [
+      ((40 + 40) * (3 + 1) + (40 + 40) * (2 + 1))
+      1160
+    ];
+  }
+  {
+    name = "a switch is given longer than the longest roll, and says so in the system";
+    got =
+      let
+        two = host [
+          (stack { migrations.timeoutSeconds = 3600; })
+          {
+            services.slipway.stacks.post = {
+              inherit (config.services.slipway.stacks.shop) api worker;
+              metrics.firstPort = 9400;
+            };
+          }
+        ];
+      in
+      map (config: builtins.fromJSON config.environment.etc."slipway/activation.json".text) [
+        config
+        two
+      ];
+    want = [
+      { seconds = 1280; }
+      { seconds = 4280; }
+    ];
+  }
+  {
+    name = "a migration whose program was killed ends in the server as well";
+    got = config.services.postgresql.settings.client_connection_check_interval;
+    want = "5s";
+  }
+  {
+    name = "a roll that cannot be at boot is tried again";
+    got = services.shop-roll.serviceConfig.RestartForceExitStatus;
+    want = 75;
+  }
+  {
+    name = "the roll sees every secret that systemd gives to the processes";
+    got = {
+      inherit (services.shop-roll.serviceConfig) ProtectHome PrivateTmp;
+    };
+    want = {
+      inherit (services.shop-secrets.serviceConfig) ProtectHome PrivateTmp;
+    };
+  }
+  {
+    name = "a database that only the secret names can be reached";
+    got = map (
+      unit: (host [ (stack { database.urlFile = "/run/secrets/url"; }) ]).systemd.services.${unit}.serviceConfig ? IPAddressDeny
+    ) [
+      "shop-api-1"
+      "shop-worker-1"
+      "shop-migrate"
+    ];
+    want = [
+      false
+      false
+      false
+    ];
+  }
+  {
     name = "the command of each process";
     got = map (unit: lib.last (lib.splitString "/" services.${unit}.serviceConfig.ExecStart)) [
       "shop-api-1"

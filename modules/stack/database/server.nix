@@ -59,6 +59,8 @@ in
             password_encryption = "scram-sha-256";
             # A process that forgot its transaction holds back every vacuum.
             idle_in_transaction_session_timeout = lib.mkDefault "10min";
+            # A statement whose client is gone ends then, and its locks with it.
+            client_connection_check_interval = lib.mkDefault "5s";
           }
         ]
         ++ map (one: lib.mapAttrs (_: lib.mkOverride 90) one.settings) databases

@@ -1,0 +1,40 @@
+# How long a switch may take, from the inside out: each bound is longer than what it waits for. docs/decisions/0040 has
+# the rule.
+{ config, lib, ... }:
+let
+  inherit (lib) mkOption types;
+  contract = import ../../nix/contract.nix;
+  stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+
+  rollOptions =
+    { config, ... }:
+    {
+      options.rollSeconds = mkOption {
+        type = types.ints.positive;
+        internal = true;
+        readOnly = true;
+        description = "Seconds until a rolling restart that has not ended is ended.";
+      };
+      config.rollSeconds =
+        let
+          # Ending and starting one of each, all one after another, and the trial.
+          all =
+            role: (config.${role}.startSeconds + config.${role}.stopSeconds) * (config.${role}.replicas + 1);
+        in
+        (if config.migrations.enable then config.migrations.timeoutSeconds else 0) + all "api" + all "worker";
+    };
+in
+{
+  options.services.slipway.stacks = mkOption {
+    type = types.attrsOf (types.submodule rollOptions);
+  };
+
+  # Read by the agent, of the closure that it switches to and of the one that it goes back to. Stacks roll at the same time.
+  config.environment.etc = lib.mkIf (stacks != { }) {
+    "slipway/activation.json".text = builtins.toJSON {
+      seconds =
+        contract.times.switchSeconds
+        + lib.foldl' lib.max 0 (lib.mapAttrsToList (_: stack: stack.rollSeconds) stacks);
+    };
+  };
+}
