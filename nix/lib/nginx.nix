@@ -60,6 +60,17 @@ in
       ]
     );
 
+  # Clients as limits count them: by address, of IPv6 by the /64 that one client gets. By the bytes: as text a /64 has many
+  # forms, such as 2001:db8::1.
+  client =
+    variable:
+    lines [
+      "map $binary_remote_addr ${variable} {"
+      "    \"~(?s)^(.{8}).{8}$\" $1;"
+      "    default $binary_remote_addr;"
+      "}"
+    ];
+
   # What a replica is told. Headers of the client that look like a proxy's are overwritten; `traceparent` passes.
   passing =
     {

@@ -55,7 +55,7 @@ in
         80
         443
       ];
-      udp = [ 443 ];
+      udp = [ ];
       enable = true;
       interfaces = { };
       nftables = true;

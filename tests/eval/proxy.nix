@@ -52,6 +52,26 @@ let
   config = host (proxy { });
   vhost = config.services.nginx.virtualHosts."shop.example.com";
   has = text: lib.hasInfix text vhost.extraConfig;
+  serverOf = config: name: config.services.nginx.virtualHosts.${name}.extraConfig;
+  quick = host (proxy {
+    http3 = true;
+  });
+  # All of what is nginx' own to say, as one text.
+  nginxOf =
+    modules:
+    let
+      inherit ((host modules).services) nginx;
+    in
+    lib.concatLines (
+      [ nginx.appendConfig ] ++ lib.mapAttrsToList (_: server: server.extraConfig) nginx.virtualHosts
+    );
+  closedOf =
+    config:
+    lib.attrNames (
+      lib.filterAttrs (
+        _: location: location.return == "404"
+      ) config.services.nginx.virtualHosts."shop.example.com".locations
+    );
 in
 [
   {
@@ -78,22 +98,61 @@ in
     ];
   }
   {
-    name = "HTTP/3 where it is wanted";
-    got = [
-      (has "quic;")
-      (has "Alt-Svc")
-      (lib.hasInfix "quic"
-        (host (proxy {
-          http3 = false;
-        })).services.nginx.virtualHosts."shop.example.com".extraConfig
-      )
-      config.networking.firewall.allowedUDPPorts
+    name = "HTTP/3 where it is wanted, and nowhere else";
+    got = map (text: map (part: lib.hasInfix part text) [ "quic" "Alt-Svc" ]) [
+      vhost.extraConfig
+      (serverOf quick "shop.example.com")
     ];
     want = [
-      true
-      true
-      false
+      [
+        false
+        false
+      ]
+      [
+        true
+        true
+      ]
+    ];
+  }
+  {
+    name = "the firewall lets UDP through where HTTP/3 is wanted";
+    got = [
+      config.networking.firewall.allowedUDPPorts
+      quick.networking.firewall.allowedUDPPorts
+    ];
+    want = [
+      [ ]
       [ 443 ]
+    ];
+  }
+  {
+    name = "every address for HTTP/3 has one listener with reuseport, whoever has the other names";
+    got =
+      map
+        (
+          refuseUnknownNames:
+          lib.count (lib.hasInfix "quic reuseport") (
+            lib.splitString "\n" (nginxOf (
+              proxy { http3 = true; }
+              ++ [
+                (second {
+                  proxy = {
+                    http3 = true;
+                    pingPort = 8082;
+                  };
+                })
+                { services.slipway.proxy = { inherit refuseUnknownNames; }; }
+              ]
+            ))
+          )
+        )
+        [
+          true
+          false
+        ];
+    want = [
+      2
+      2
     ];
   }
   {
@@ -103,8 +162,119 @@ in
   }
   {
     name = "metrics are closed";
-    got = vhost.locations."~ ^/metrics(/|$)".return;
-    want = "404";
+    got = closedOf config;
+    want = [
+      "= /metrics"
+      "^~ /metrics/"
+    ];
+  }
+  {
+    name = "a closed path below an open one is closed, and no long poll opens it again";
+    got =
+      let
+        closed = host (proxy {
+          closedPaths = [
+            "/api/v1/monitoring/internal/"
+            "/api/v1/agent"
+            "/wait"
+          ];
+          longPollPaths = [
+            "/api/v1/agent/sync"
+            "/wait"
+          ];
+        });
+      in
+      [
+        (closedOf closed)
+        (closed.services.nginx.virtualHosts."shop.example.com".locations ? "= /api/v1/agent/sync")
+      ];
+    want = [
+      [
+        "= /api/v1/agent"
+        "= /api/v1/monitoring/internal"
+        "= /wait"
+        "^~ /api/v1/agent/"
+        "^~ /api/v1/monitoring/internal/"
+        "^~ /wait/"
+      ]
+      false
+    ];
+  }
+  {
+    name = "between hosts, a host without a live replica is passed over";
+    got =
+      let
+        edge = host (proxy {
+          upstream = {
+            servers = [ "10.1.0.11:443" ];
+            tls.authority = "/etc/ca.pem";
+          };
+        });
+        ask = edge.services.nginx.virtualHosts;
+      in
+      map (lib.hasInfix "proxy_next_upstream error timeout http_502 http_504") [
+        ask."shop.example.com".extraConfig
+        ask."shop.example.com".locations."= /api/v1/agent/sync".extraConfig
+        ask.slipway-ping-shop.locations."^~ /api/v1/monitoring/".extraConfig
+      ];
+    want = [
+      true
+      true
+      true
+    ];
+  }
+  {
+    name = "what the host says of nginx' processes wins, and nothing is said twice";
+    got =
+      let
+        text = nginxOf (
+          proxy { } ++ [ { services.nginx.appendConfig = "pcre_jit on;worker_processes 3;"; } ]
+        );
+        times = part: lib.length (lib.splitString part text) - 1;
+      in
+      map times [
+        "worker_processes"
+        "worker_processes 3;"
+        "worker_rlimit_nofile"
+        "worker_shutdown_timeout"
+      ];
+    want = [
+      1
+      1
+      1
+      1
+    ];
+  }
+  {
+    name = "an authority that is away fails no switch";
+    got =
+      let
+        unit =
+          if lib.versionAtLeast lib.trivial.release "25.11" then
+            "acme-order-renew-shop.example.com"
+          else
+            "acme-shop.example.com";
+      in
+      config.systemd.services.${unit}.serviceConfig.SuccessExitStatus;
+    want = [
+      10
+      11
+    ];
+  }
+  {
+    name = "nginx comes back as soon as the replicas do";
+    got = config.systemd.services.nginx.serviceConfig.RestartSec;
+    want = config.systemd.services.shop-api-1.serviceConfig.RestartSec;
+  }
+  {
+    name = "access logs are kept by days, however many files a day makes";
+    got = {
+      inherit (config.services.logrotate.settings.slipway-shop) maxage rotate;
+    };
+    want = {
+      maxage = 14;
+      rotate = 14 * 24;
+    };
   }
   {
     name = "a header is dropped with null and kept otherwise";
@@ -188,9 +358,31 @@ in
   (says "long polls cut" [ "${at}.timeouts.longPollSeconds" "30 s" ] (proxy {
     timeouts.longPollSeconds = 20;
   }))
-  (says "two local listeners on one port" [ "proxy.pingPort 8081" "post and shop" ] (
-    proxy { } ++ [ (second { }) ]
-  ))
+  (says "two local listeners on one port"
+    [
+      "stacks.post.proxy.pingPort (8081)"
+      "stacks.shop.proxy.pingPort (8081)"
+    ]
+    (proxy { } ++ [ (second { }) ])
+  )
+  (says "a local listener on the agent's port"
+    [
+      "${at}.pingPort (9102)"
+      "services.slipway.agent.metricsPort (9102)"
+    ]
+    (
+      proxy { pingPort = 9102; }
+      ++ [
+        {
+          services.slipway.agent = {
+            enable = true;
+            apiUrl = "https://deploy.example.com";
+            tokenFile = "/run/agenix/token";
+          };
+        }
+      ]
+    )
+  )
   (says "one name twice" [ "shop.example.com is served by" ] (
     proxy { }
     ++ [

@@ -76,10 +76,6 @@ in
   assertions =
     lib.concatLists (lib.mapAttrsToList ofStack stacks)
     ++ unique (
-      port: who:
-      "proxy.pingPort ${port} of the stacks ${who} is the same: set services.slipway.stacks.<name>.proxy.pingPort of one to a free port."
-    ) (entriesOf (proxy: [ (toString proxy.pingPort) ]))
-    ++ unique (
       domain: who:
       "The name ${domain} is served by ${who}: give services.slipway.stacks.<name>.proxy.domain and aliases a name only once."
     ) (entriesOf (proxy: lib.optional (proxy.domain != null) proxy.domain ++ proxy.aliases));

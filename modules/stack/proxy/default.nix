@@ -25,9 +25,25 @@ let
     lib.concatLists (each (_: asked: lib.optionals asked.http3 (addressesOf asked)))
   );
 
-  # With several workers every one needs a socket of its own for UDP, which is said once an address.
   listenQuic =
     parameters: map (address: "listen ${address}:${toString contract.ports.https} quic${parameters};");
+  # With several workers every one needs a socket of its own for UDP, which is said once an address: by the server for
+  # unknown names, or by the first stack that listens there.
+  speaker =
+    address:
+    lib.head (
+      lib.attrNames (
+        lib.filterAttrs (_: stack: stack.proxy.http3 && lib.elem address (addressesOf stack.proxy)) stacks
+      )
+    );
+  quicOf =
+    name: asked:
+    lib.concatMap (
+      address:
+      listenQuic (lib.optionalString (!proxy.refuseUnknownNames && speaker address == name) " reuseport") [
+        address
+      ]
+    ) (lib.optionals asked.http3 (addressesOf asked));
 
   server = name: asked: {
     serverName = asked.domain;
@@ -40,7 +56,7 @@ let
     sslCertificate = lib.mkIf (asked.tls.certificate != null) asked.tls.certificate;
     sslCertificateKey = lib.mkIf (asked.tls.key != null) asked.tls.key;
     extraConfig = (serverOf name asked).server {
-      listenQuic = lib.optionals asked.http3 (listenQuic "" (addressesOf asked));
+      listenQuic = quicOf name asked;
     };
     inherit (serverOf name asked) locations;
   };
@@ -103,6 +119,8 @@ in
     ./upstream.nix
     ./assertions.nix
     ./check.nix
+    ./processes.nix
+    ./certificates.nix
   ];
 
   options.services.slipway.proxy.refuseUnknownNames = lib.mkOption {
@@ -122,12 +140,6 @@ in
       enableReload = true;
       serverTokens = lib.mkDefault false;
       eventsConfig = lib.mkDefault "worker_connections 16384;";
-      # A long poll takes two connections. Workers of a configuration that is gone end after the longest of them.
-      appendConfig = ''
-        worker_processes auto;
-        worker_rlimit_nofile 65536;
-        worker_shutdown_timeout ${nginx.seconds (contract.times.requestSeconds + 10)};
-      '';
       commonHttpConfig = lib.mkMerge (each (name: asked: (serverOf name asked).http));
       virtualHosts = lib.mkMerge (
         each (
@@ -144,7 +156,13 @@ in
     environment.etc."slipway/proxy-files".text = lib.concatLines files;
     systemd.services = {
       nginx = {
-        serviceConfig.LogsDirectory = [ "nginx/stacks" ];
+        serviceConfig = {
+          LogsDirectory = [ "nginx/stacks" ];
+          # As soon again as the replicas, and later from one failure to the next. NixOS waits 10 s each time.
+          RestartSec = lib.mkForce "100ms";
+          RestartSteps = 10;
+          RestartMaxDelaySec = 15;
+        };
         # A certificate that comes late is found then, and not after somebody has looked why nginx is down.
         startLimitIntervalSec = lib.mkForce 0;
       };
@@ -159,7 +177,8 @@ in
             files = [ "/var/log/nginx/stacks/${name}.json" ];
             frequency = "daily";
             maxsize = "1G";
-            rotate = asked.accessLog.days;
+            # The days count, not the files: with `maxsize` there may be one for every run of the timer, which is hourly.
+            rotate = 24 * asked.accessLog.days;
             maxage = asked.accessLog.days;
             su = "${user} ${group}";
             missingok = true;

@@ -53,11 +53,11 @@ let
         };
         http3 = mkOption {
           type = types.bool;
-          default = true;
-          example = false;
+          default = false;
+          example = true;
           description = ''
-            Whether to offer HTTP/3 (UDP). A client that cannot reach it stays with HTTP/2; a reload of nginx may end its
-            HTTP/3 connections, which clients open anew.
+            Whether to offer HTTP/3 (UDP). After a reload of nginx, as every switch that changes its configuration brings, most
+            new HTTP/3 connections fail for as long as old workers live. Clients then go on with HTTP/2, some after a wait.
           '';
         };
         tls = {
@@ -67,7 +67,8 @@ let
             example = "/run/agenix/shop-certificate";
             description = ''
               A PEM file with the certificate and its chain, readable by the group nginx. Unset: the certificate is issued
-              and renewed over ACME for `proxy.domain`, which must then resolve to this host, with port 80 reachable.
+              and renewed over ACME for `proxy.domain`, which must then resolve to this host, with port 80 reachable. An
+              authority that is away fails no switch: the certificate that is there stays, and it is asked again daily.
             '';
           };
           key = mkOption {

@@ -16,6 +16,8 @@ let
   behind = proxy.trustedProxies != [ ];
   requestId = if behind then variable "request_id" else "$request_id";
   remote = lib.any (server: !lib.hasPrefix "unix:" server) proxy.upstream.servers;
+  # What takes a replica out for a moment, and asks another one.
+  broken = "error timeout" + lib.optionalString remote " http_502 http_504";
   pass = "proxy_pass ${if remote then "https" else "http"}://${upstream};";
   quote = text: "\"${lib.escape [ "\\" "\"" ] text}\"";
 
@@ -57,10 +59,22 @@ let
     "proxy_ssl_certificate_key ${proxy.upstream.tls.key};"
   ];
 
-  # The same location for every path.
-  each =
-    paths: match: location:
-    lib.listToAttrs (map (path: lib.nameValuePair (match path) location) paths);
+  # A path and all below it. No regular expression: nginx would look at that after `^~` locations, and not at all when
+  # one of them matches.
+  closed =
+    path:
+    let
+      folder = lib.removeSuffix "/" path;
+    in
+    {
+      "= ${folder}".return = "404";
+      "^~ ${folder}/".return = "404";
+    };
+  isClosed =
+    path:
+    lib.any (
+      above: path == above || lib.hasPrefix (lib.removeSuffix "/" above + "/") path
+    ) proxy.closedPaths;
 in
 {
   # Beside the servers: where the api is, who counts as one client, how much one gets.
@@ -73,10 +87,7 @@ in
         failures = if remote then "max_fails=1 fail_timeout=1s" else "max_fails=0";
       })
       "# An IPv6 client counts by its /64, which is what one of them gets."
-      "map $remote_addr ${variable "client"} {"
-      "    \"~^((?:[0-9a-f]{1,4}:){4})\" $1;"
-      "    default $binary_remote_addr;"
-      "}"
+      (nginx.client (variable "client"))
       (rateZone "requests" proxy.limits.requests)
       (rateZone "monitoring" proxy.limits.monitoring)
       (rateZone "long-poll" proxy.limits.longPoll)
@@ -137,7 +148,10 @@ in
         "proxy_read_timeout ${seconds proxy.timeouts.readSeconds};"
         "# A request whose connection breaks is asked of another replica, unless it was sent and is a POST or PATCH:"
         "# those may have been carried out. Answers, also 503, are the client's to judge."
-        "proxy_next_upstream error timeout;"
+      ]
+      ++ optional remote "# 502 and 504 are another proxy's word that its host has no replica that answers."
+      ++ [
+        "proxy_next_upstream ${broken};"
         "proxy_next_upstream_tries 3;"
         "proxy_next_upstream_timeout 10s;"
         "error_page 413 @slipway-413;"
@@ -150,16 +164,20 @@ in
     );
 
   locations =
-    each proxy.closedPaths (path: "~ ^${lib.escapeRegex path}(/|$)") { return = "404"; }
-    // each proxy.longPollPaths (path: "= ${path}") {
-      extraConfig = lines [
-        pass
-        (limit "long-poll" proxy.limits.longPoll)
-        "proxy_read_timeout ${seconds proxy.timeouts.longPollSeconds};"
-        "# It says what is and asks what to do: sending it twice is safe."
-        "proxy_next_upstream error timeout non_idempotent;"
-      ];
-    }
+    lib.listToAttrs (
+      map (
+        path:
+        lib.nameValuePair "= ${path}" {
+          extraConfig = lines [
+            pass
+            (limit "long-poll" proxy.limits.longPoll)
+            "proxy_read_timeout ${seconds proxy.timeouts.longPollSeconds};"
+            "# It says what is and asks what to do: sending it twice is safe."
+            "proxy_next_upstream ${broken} non_idempotent;"
+          ];
+        }
+      ) (lib.filter (path: !isClosed path) proxy.longPollPaths)
+    )
     // {
       "^~ ${contract.paths.monitoring}".extraConfig = lines [
         pass
@@ -190,13 +208,16 @@ in
         title = "Gateway Timeout";
         detail = "the service did not answer in time";
       };
-    };
+    }
+    # Last, so that nothing above opens one again.
+    // lib.mergeAttrsList (map closed proxy.closedPaths);
 
   ping = {
     "^~ ${contract.paths.monitoring}".extraConfig = lines (
       [
         pass
         (nginx.passing { host = proxy.domain; })
+        "proxy_next_upstream ${broken};"
       ]
       ++ optionals remote upstreamTls
     );

@@ -116,6 +116,7 @@ let
       api.replicas = 0;
       proxy = {
         domain = "shop.example.com";
+        http3 = true;
         upstream = {
           servers = [
             "10.1.0.11:443"

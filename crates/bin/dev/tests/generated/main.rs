@@ -9,5 +9,6 @@ mod common;
 mod host;
 mod nginx;
 mod postgres;
+mod proxying;
 mod redis;
 mod systemd;

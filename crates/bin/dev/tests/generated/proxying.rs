@@ -1,0 +1,126 @@
+//! What nginx does with the lines that the modules write, asked over the loopback.
+
+use std::time::Duration;
+
+use slipway_dev::ports::loopback;
+use slipway_dev::programs;
+use slipway_dev::spec::Spec;
+use tokio::net::TcpStream;
+
+use crate::common::client;
+use crate::host::{Host, snapshot};
+
+const START: Duration = Duration::from_secs(15);
+const EDGE: &str = "nginx-edge.conf";
+
+/// The lines of a snapshot from the one that begins with `first` to the next `}` alone.
+fn block(name: &str, first: &str) -> String {
+    let text = snapshot(name);
+    let from = text.find(first).unwrap_or_else(|| panic!("{name} has no {first}"));
+    let block = &text[from..];
+    block[..block.find("\n}").unwrap() + 3].to_owned()
+}
+
+/// The one directive of the server that begins with `name`.
+fn directive(file: &str, name: &str) -> String {
+    let text = snapshot(file);
+    let server = text.find("ssl_protocols").unwrap();
+    let line = text[server..].lines().find(|line| line.starts_with(name));
+    line.unwrap_or_else(|| panic!("{file} has no {name}")).to_owned()
+}
+
+/// nginx with `http` inside its block of that name, once it accepts on `port`.
+async fn serve(host: &Host, http: &str, port: u16) {
+    let folder = host.folder("/nginx");
+    let dir = folder.display();
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+        .map(|kind| format!("{kind}_temp_path {dir}/{kind};\n"))
+        .concat();
+    let text = format!(
+        "daemon off;\npid {dir}/nginx.pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temporary}{http}}}\n"
+    );
+    let config = host.write("/nginx/nginx.conf", &text);
+    let nginx = Spec::new("nginx", programs::find("nginx").unwrap())
+        .args(["-p".as_ref(), folder.as_os_str(), "-e".as_ref(), "stderr".as_ref()])
+        .args(["-c".as_ref(), config.as_os_str()])
+        .directory(&folder)
+        .user(host.run.user.as_ref());
+    host.run.supervisor.spawn(nginx).unwrap();
+    let ready = async || TcpStream::connect(loopback(port)).await.is_ok();
+    host.run.supervisor.wait_ready("nginx", START, ready).await.unwrap();
+}
+
+#[tokio::test]
+async fn ipv6_clients_count_by_their_64_however_it_is_written() {
+    let host = Host::new();
+    let port = host.run.ports.reserve().unwrap();
+    let map = block("nginx.conf", "map $binary_remote_addr");
+    let http = format!(
+        "{map}limit_req_zone $slipway_client_shop zone=shop:1m rate=1r/m;
+        server {{
+            listen 127.0.0.1:{port};
+            set_real_ip_from 127.0.0.1;
+            limit_req zone=shop;
+            limit_req_status 429;
+            location / {{ try_files /none =204; }}
+        }}\n"
+    );
+    serve(&host, &http, port).await;
+    let client = reqwest::Client::new();
+    for (address, status) in [
+        ("2001:db8::1", 204),
+        ("2001:db8::2", 429),
+        ("2001:db8:0:0:ffff::3", 429),
+        ("2001:db8:0:1::1", 204),
+        ("2001:db8:0:1:2:3:4:5", 429),
+        // Bytes that end a line or a text.
+        ("2001:db8:a00:a::1", 204),
+        ("2001:db8:a00:a:1::", 429),
+        ("192.0.2.1", 204),
+        ("192.0.2.2", 204),
+        ("192.0.2.1", 429),
+    ] {
+        let asked = client
+            .get(format!("http://127.0.0.1:{port}/"))
+            .header("X-Real-IP", address);
+        assert_eq!(asked.send().await.unwrap().status(), status, "{address}");
+    }
+}
+
+/// 502 is the word of that host's own proxy. It comes at once, which makes the dead host the least busy one.
+#[tokio::test]
+async fn a_host_without_a_live_replica_draws_no_traffic() {
+    let host = Host::new();
+    let (edge, dead, live) = (
+        host.run.ports.reserve().unwrap(),
+        host.run.ports.reserve().unwrap(),
+        host.run.ports.reserve().unwrap(),
+    );
+    let made = host.certify(&[], &[], &[]);
+    let tls = format!(
+        "ssl_certificate \"{}\"; ssl_certificate_key \"{}\";",
+        made.certificate.display(),
+        made.key.display()
+    );
+    let upstream = block(EDGE, "upstream slipway-shop")
+        .replace("10.1.0.11:443", &format!("127.0.0.1:{dead}"))
+        .replace("10.1.0.12:443", &format!("127.0.0.1:{live}"));
+    let again = directive(EDGE, "proxy_next_upstream ");
+    let http = format!(
+        "{upstream}
+        server {{ listen 127.0.0.1:{dead} ssl; {tls} location / {{ return 502; }} }}
+        server {{ listen 127.0.0.1:{live} ssl; {tls} location / {{ return 200 here; }} }}
+        server {{
+            listen 127.0.0.1:{edge} ssl;
+            {tls}
+            {again}
+            location / {{ proxy_pass https://slipway-shop; }}
+        }}\n"
+    );
+    serve(&host, &http, edge).await;
+    let client = client(&made.ca);
+    for round in 0..200 {
+        let answer = client.get(format!("https://localhost:{edge}/")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "request {round}");
+    }
+}
