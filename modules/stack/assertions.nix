@@ -4,21 +4,6 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   contract = import ../../nix/contract.nix;
 
-  # Ports of one stack's metrics: 64 for each role.
-  portsPerStack = 128;
-  metricsOverlap =
-    name: stack:
-    lib.attrNames (
-      lib.filterAttrs (
-        other:
-        { metrics, ... }:
-        other > name
-        &&
-          lib.max (metrics.firstPort - stack.metrics.firstPort) (stack.metrics.firstPort - metrics.firstPort)
-          < portsPerStack
-      ) stacks
-    );
-
   seconds = text: builtins.match "[0-9]{1,5}" text != null;
 
   perStack =
@@ -38,18 +23,11 @@ let
       grace =
         (stack.environment // stack.api.environment).API_SHUTDOWN_GRACE_SECONDS
           or (toString contract.times.shutdownGraceSeconds);
-      others = metricsOverlap name stack;
     in
     [
       {
         assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null;
         message = "${option}: the name becomes part of units, users and paths; take up to 24 lower-case letters, digits and `-`, a letter first.";
-      }
-      {
-        assertion = others == [ ];
-        message = "${option}.metrics.firstPort and that of ${toString others} are less than ${toString portsPerStack} apart; set one of them to another port, such as ${
-          toString (stack.metrics.firstPort + portsPerStack)
-        }.";
       }
       {
         assertion = stack.user != "root";

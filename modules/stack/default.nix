@@ -11,6 +11,7 @@
     ./roll.nix
     ./facts.nix
     ./assertions.nix
+    ./ports.nix
     ./secrets.nix
     ./cache.nix
     ./cache-network.nix

@@ -50,8 +50,8 @@ in
   )
   (says "metrics ports that overlap"
     [
-      "services.slipway.stacks.post.metrics.firstPort"
-      "shop"
+      "services.slipway.stacks.post.metrics.firstPort (9200 to 9327)"
+      "services.slipway.stacks.shop.metrics.firstPort"
       "9328"
     ]
     [
@@ -66,6 +66,21 @@ in
         }
       )
     ]
+  )
+  (says "metrics of a stack over the backups'"
+    [
+      "${at}.metrics.firstPort (9100 to 9227)"
+      "${at}.backup.exporter.port (9103)"
+      "9228"
+    ]
+    [ (stack { metrics.firstPort = 9100; }) ]
+  )
+  (says "metrics of a stack over the database's port"
+    [
+      "${at}.metrics.firstPort (5400 to 5527)"
+      "services.postgresql.settings.port (5432)"
+    ]
+    [ (stack { metrics.firstPort = 5400; }) ]
   )
   (says "root" [ "${at}.user" ] [ (stack { user = "root"; }) ])
   (says "less time to stop than to drain"

@@ -1,0 +1,74 @@
+# What listens on 127.0.0.1 of this host, by the option that says where: no two may want the same port.
+{ config, lib, ... }:
+let
+  contract = import ../../nix/contract.nix;
+  stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+  agent = config.services.slipway.agent or { enable = false; };
+  each = test: listener: lib.mapAttrsToList listener (lib.filterAttrs (_: test) stacks);
+  served = stack: stack.proxy.enable && stack.proxy.domain != null;
+  backedUp = stack: stack.backup.enable or false;
+
+  listeners =
+    each (_: true) (
+      name: stack: {
+        option = "services.slipway.stacks.${name}.metrics.firstPort";
+        first = stack.metrics.firstPort;
+        # 64 for each role.
+        count = 128;
+      }
+    )
+    ++ each served (
+      name: stack: {
+        option = "services.slipway.stacks.${name}.proxy.pingPort";
+        first = stack.proxy.pingPort;
+      }
+    )
+    ++ lib.optionals (lib.any served (lib.attrValues stacks)) [
+      {
+        option = "the proxy's port for HTTP";
+        first = contract.ports.http;
+      }
+      {
+        option = "the proxy's port for HTTPS";
+        first = contract.ports.https;
+      }
+    ]
+    ++ lib.optional (agent.enable && agent.metricsPort != null) {
+      option = "services.slipway.agent.metricsPort";
+      first = agent.metricsPort;
+    }
+    # One exporter for all stacks of the host.
+    ++ lib.take 1 (
+      each backedUp (
+        name: stack: {
+          option = "services.slipway.stacks.${name}.backup.exporter.port";
+          first = stack.backup.exporter.port;
+        }
+      )
+    )
+    ++ lib.optional config.services.postgresql.enable {
+      option = "services.postgresql.settings.port";
+      first = config.services.postgresql.settings.port;
+    };
+
+  end = listener: listener.first + (listener.count or 1);
+  shown =
+    listener:
+    "${listener.option} (${toString listener.first}"
+    + lib.optionalString (listener ? count) " to ${toString (end listener - 1)}"
+    + ")";
+  pairs = lib.concatLists (
+    lib.imap0 (n: one: map (other: { inherit one other; }) (lib.drop (n + 1) listeners)) listeners
+  );
+in
+{
+  assertions = map (
+    { one, other }:
+    {
+      assertion = end one <= other.first || end other <= one.first;
+      message = "${shown one} and ${shown other} want the same port of 127.0.0.1: set one of them to a port that is free, such as ${
+        toString (lib.foldl' lib.max 0 (map end listeners))
+      }.";
+    }
+  ) pairs;
+}
