@@ -188,14 +188,16 @@ let
       };
       allowedAddresses = mkOption {
         type = types.listOf types.str;
-        default = [ "localhost" ];
+        default = if config.database.urlFile != null then [ "any" ] else [ "localhost" ];
+        defaultText = lib.literalMD "`[ \"localhost\" ]`, and `[ \"any\" ]` where `database.urlFile` is set";
         example = [
           "localhost"
           "10.0.0.0/24"
         ];
         description = ''
           What the processes may talk to over the network, as systemd's IPAddressAllow takes it: addresses, networks,
-          `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`.
+          `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`. The server that
+          `database.urlFile` names is not known when the system is built: list it and the name servers to narrow this down.
         '';
       };
     };
