@@ -39,6 +39,7 @@
         specialArgs = { inherit (workspace "x86_64-linux") packages; };
         modules = [
           slipway.nixosModules.default
+          slipway.nixosModules.agenix
           ./hosts/hardware.nix
           ./hosts/web-1.nix
         ];

@@ -10,6 +10,7 @@
       contract.ports.apiMetrics
     ];
     env = {
+      APP_ENV = "production";
       API_HOST = "0.0.0.0";
       METRICS_PORT = toString contract.ports.apiMetrics;
     };
@@ -20,6 +21,7 @@
     healthcheck = [ "healthcheck" ];
     ports = [ contract.ports.workerMetrics ];
     env = {
+      APP_ENV = "production";
       METRICS_HOST = "0.0.0.0";
       METRICS_PORT = toString contract.ports.workerMetrics;
     };
