@@ -14,6 +14,7 @@ let
     name:
     pkgs.testers.runNixOSTest {
       imports = [ (./. + "/${name}.nix") ];
+      _module.args = { inherit self; };
       inherit name;
       # One that hangs must not hang CI.
       globalTimeout = lib.mkDefault (15 * 60);

@@ -14,6 +14,7 @@
       services.slipway.stacks.shop = app {
         proxy = {
           domain = "shop.example.com";
+          http3 = true;
           limits.requests = {
             perSecond = 5;
             burst = 5;
