@@ -49,6 +49,11 @@ in
     want = true;
   }
   {
+    name = "contract: the proxy waits longer than the longest request";
+    got = contract.times.requestSeconds < contract.times.proxyRequestSeconds;
+    want = true;
+  }
+  {
     name = "contract: nobody is killed while draining";
     got = contract.times.shutdownGraceSeconds < contract.times.killSeconds;
     want = true;

@@ -25,7 +25,7 @@ struct Activation {
 }
 
 /// What the closure says, in seconds.
-pub fn load(closure: &StorePath) -> Result<Option<u32>, ManifestError> {
+pub(crate) fn load(closure: &StorePath) -> Result<Option<u32>, ManifestError> {
     let path = closure.as_path().join(FILE);
     let file = path.display().to_string();
     let opened = match File::open(&path) {

@@ -16,7 +16,9 @@ const EDGE: &str = "nginx-edge.conf";
 /// The lines of a snapshot from the one that begins with `first` to the next `}` alone.
 fn block(name: &str, first: &str) -> String {
     let text = snapshot(name);
-    let from = text.find(first).unwrap_or_else(|| panic!("{name} has no {first}"));
+    let from = text
+        .find(first)
+        .unwrap_or_else(|| panic!("{name} has no {first}"));
     let block = &text[from..];
     block[..block.find("\n}").unwrap() + 3].to_owned()
 }
@@ -41,13 +43,22 @@ async fn serve(host: &Host, http: &str, port: u16) {
     );
     let config = host.write("/nginx/nginx.conf", &text);
     let nginx = Spec::new("nginx", programs::find("nginx").unwrap())
-        .args(["-p".as_ref(), folder.as_os_str(), "-e".as_ref(), "stderr".as_ref()])
+        .args([
+            "-p".as_ref(),
+            folder.as_os_str(),
+            "-e".as_ref(),
+            "stderr".as_ref(),
+        ])
         .args(["-c".as_ref(), config.as_os_str()])
         .directory(&folder)
         .user(host.run.user.as_ref());
     host.run.supervisor.spawn(nginx).unwrap();
     let ready = async || TcpStream::connect(loopback(port)).await.is_ok();
-    host.run.supervisor.wait_ready("nginx", START, ready).await.unwrap();
+    host.run
+        .supervisor
+        .wait_ready("nginx", START, ready)
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -66,7 +77,7 @@ async fn ipv6_clients_count_by_their_64_however_it_is_written() {
         }}\n"
     );
     serve(&host, &http, port).await;
-    let client = reqwest::Client::new();
+    let client = client(&host.certify(&[], &[], &[]).ca);
     for (address, status) in [
         ("2001:db8::1", 204),
         ("2001:db8::2", 429),
@@ -120,7 +131,11 @@ async fn a_host_without_a_live_replica_draws_no_traffic() {
     serve(&host, &http, edge).await;
     let client = client(&made.ca);
     for round in 0..200 {
-        let answer = client.get(format!("https://localhost:{edge}/")).send().await.unwrap();
+        let answer = client
+            .get(format!("https://localhost:{edge}/"))
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 200, "request {round}");
     }
 }

@@ -207,7 +207,10 @@ async fn a_switch_that_may_outlast_the_deadman_is_not_begun() {
     rig.activate(attempt, "b");
     let view = rig.reach(attempt, Phase::StageFailed).await;
     let message = view.report.unwrap().message.unwrap();
-    assert!(message.contains("limits.deadman_seconds of more than"), "{message}");
+    assert!(
+        message.contains("limits.deadman_seconds of more than"),
+        "{message}"
+    );
     assert_eq!(rig.count("test"), 0);
     assert_eq!(rig.now(), Rig::on("a", "a"));
 }
