@@ -56,7 +56,7 @@ let
           default = false;
           example = true;
           description = ''
-            Whether to offer HTTP/3 (UDP). After a reload of nginx, as every switch that changes its configuration brings, most
+            Whether to offer HTTP/3 (UDP). After a reload of nginx, as every switch that changes its configuration brings, many
             new HTTP/3 connections fail for as long as old workers live. Clients then go on with HTTP/2, some after a wait.
           '';
         };
