@@ -149,6 +149,8 @@ pub async fn migrate(settings: &DatabaseSettings) -> Result<Vec<i64>, StoreError
         ("statement_timeout", "0".to_owned()),
         ("lock_timeout", LOCK_TIMEOUT_MS.to_string()),
         ("tcp_keepalives_idle", "20".to_owned()),
+        // A migration whose program was killed ends then, and lets go of its locks.
+        ("client_connection_check_interval", "5s".to_owned()),
     ]);
     let limited = tokio::time::timeout(MIGRATE_LIMIT, async {
         // A pool, because it waits for a server that is about to come up.
