@@ -18,7 +18,7 @@ use crate::tls::Certificates;
 pub const NAME: &str = "nginx";
 /// Above the api (1): clients are cut off before what serves them.
 const LAYER: u8 = 2;
-const START: Duration = Duration::from_secs(15);
+const START: Duration = Duration::from_mins(1);
 
 /// A running proxy.
 #[derive(Debug)]

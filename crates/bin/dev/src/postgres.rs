@@ -16,8 +16,8 @@ pub const NAME: &str = "postgres";
 /// Databases and caches are stopped last.
 const LAYER: u8 = 0;
 /// initdb writes some 40 MB; a busy disk takes its time.
-const INIT: Duration = Duration::from_mins(1);
-const START: Duration = Duration::from_secs(30);
+const INIT: Duration = Duration::from_mins(3);
+const START: Duration = Duration::from_mins(2);
 
 /// What a run wants of its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -16,8 +16,8 @@ use crate::spec::Spec;
 /// How the process is called in the run.
 pub const NAME: &str = "redis";
 const LAYER: u8 = 0;
-const START: Duration = Duration::from_secs(15);
-const ANSWER: Duration = Duration::from_secs(2);
+const START: Duration = Duration::from_mins(1);
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// A running server.
 #[derive(Debug)]

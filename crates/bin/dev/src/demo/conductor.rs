@@ -1,18 +1,19 @@
 //! Registering releases, starting rollouts and following them to their end.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use slipway_client::Client;
-use slipway_domain::{HostName, ReleaseId, StepState, Strategy};
-use slipway_wire::audit::EventQuery;
+use slipway_domain::{HostName, ReleaseId, RolloutId, StepState, Strategy};
+use slipway_wire::audit::{Event, EventQuery};
+use slipway_wire::page::MAX_LIMIT;
 use slipway_wire::release::{CreateRelease, Source};
-use slipway_wire::rollout::{CreateRollout, Rollout, Step};
+use slipway_wire::rollout::{CreateRollout, Rollout};
 
+use super::story::Story;
 use super::timeline::Timeline;
-use super::watcher::Verified;
 use crate::stack::ENVIRONMENT;
 
 /// How often a rollout is looked at.
@@ -32,12 +33,8 @@ pub(super) struct Conductor<'a> {
 pub(super) struct Followed {
     /// As it ended.
     pub(super) rollout: Rollout,
-    /// The most hosts that were out at once.
-    pub(super) most_out: usize,
-    /// Hosts in the order in which they went out.
-    pub(super) order: Vec<HostName>,
-    /// Whether no other host went out before every canary had committed.
-    pub(super) canary_alone: bool,
+    /// What happened on the way.
+    pub(super) story: Story,
     /// How long it took.
     pub(super) took: Duration,
 }
@@ -74,28 +71,20 @@ impl Conductor<'_> {
         let rollout = self.api.create_rollout(&request).await;
         let mut rollout = rollout.with_context(|| format!("cannot roll {name} out"))?;
         let bar = self.timeline.bar(name, rollout.steps.len());
-        let (start, mut most_out, mut order) = (Instant::now(), 0, Vec::new());
+        let start = Instant::now();
         let mut states = BTreeMap::new();
-        let mut canary_alone = true;
         loop {
             self.tell(&rollout, &mut states);
-            for step in rollout.steps.iter().filter(|step| step.state.is_out()) {
-                if !order.contains(&step.host) {
-                    order.push(step.host.clone());
-                }
-            }
-            most_out = most_out.max(rollout.steps.iter().filter(|step| step.state.is_out()).count());
-            canary_alone &= !others_are_early(&rollout);
             bar.set_position(settled(&rollout));
             bar.set_message(under_way(&rollout));
             if rollout.summary.state.is_terminal() {
                 bar.finish_and_clear();
+                let took = start.elapsed();
+                let events = self.events(rollout.summary.id).await?;
                 return Ok(Followed {
+                    story: Story::of(&rollout, &events),
                     rollout,
-                    most_out,
-                    order,
-                    canary_alone,
-                    took: start.elapsed(),
+                    took,
                 });
             }
             meanwhile(&rollout).await?;
@@ -129,51 +118,20 @@ impl Conductor<'_> {
         }
     }
 
-    /// What the control plane noted as verified in a rollout, from its events.
-    pub(super) async fn verified(&self, rollout: &Rollout) -> Result<Vec<Verified>> {
-        let closures: BTreeMap<&str, &Path> = rollout
-            .steps
-            .iter()
-            .map(|step| (step.host.as_str(), step.closure.as_path()))
-            .collect();
-        let mut found = Vec::new();
-        let mut query = EventQuery {
-            after: None,
-            limit: Some(500),
-        };
+    async fn events(&self, id: RolloutId) -> Result<Vec<Event>> {
+        let mut events: Vec<Event> = Vec::new();
         loop {
-            let page = self.api.rollout_events(rollout.summary.id, &query, None).await?;
-            let Some(last) = page.items.last() else {
-                return Ok(found);
+            let query = EventQuery {
+                after: events.last().map(|event| event.number),
+                limit: Some(MAX_LIMIT),
             };
-            query.after = Some(last.number);
-            for event in page.items {
-                if event.event.to.as_deref() == Some(StepState::Verified.as_str())
-                    && let Some(host) = event.host_name
-                    && let Some(closure) = closures.get(host.as_str())
-                {
-                    found.push(Verified {
-                        closure: closure.to_path_buf(),
-                        host,
-                        at: event.at,
-                    });
-                }
+            let page = self.api.rollout_events(id, &query, None).await?.items;
+            if page.is_empty() {
+                return Ok(events);
             }
+            events.extend(page);
         }
     }
-}
-
-fn others_are_early(rollout: &Rollout) -> bool {
-    let canary = |step: &&Step| step.wave == 0;
-    let open = rollout
-        .steps
-        .iter()
-        .filter(canary)
-        .any(|step| step.state != StepState::Committed);
-    open && rollout
-        .steps
-        .iter()
-        .any(|step| !canary(&step) && step.state.is_out())
 }
 
 fn settled(rollout: &Rollout) -> u64 {

@@ -1,16 +1,12 @@
 //! Point 5: a release that fails its checks goes back by itself; then A, B, A.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::time::Duration;
-
 use anyhow::Result;
 use slipway_domain::{HostName, RolloutState, StepState};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use super::{Scene, rolling};
+use super::{ROLLOUT, Scene, eventually, rolling};
 use crate::stack::hosts::strategy;
-
-const BOUND: Duration = Duration::from_secs(90);
 
 /// What a host runs: the live link and the service's process.
 type Running = BTreeMap<HostName, (Option<PathBuf>, Option<String>)>;
@@ -24,10 +20,10 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     let v3 = scene.conductor.register("v3", &scene.closures.v3).await?;
     // A shorter time for the checks than the others have: this one uses it up.
     let mut hasty = strategy(1, 2);
-    hasty.verify.timeout_seconds = 6;
+    hasty.verify.timeout_seconds = 10;
     let third = scene
         .conductor
-        .roll_out("v3", v3, hasty, BOUND, async |_| Ok(()))
+        .roll_out("v3", v3, hasty, ROLLOUT, async |_| Ok(()))
         .await?;
     let after = running(scene).await;
     let summary = &third.rollout.summary;
@@ -53,7 +49,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         .iter()
         .find(|host| Some(&host.name) == canary.as_ref());
     let answer = match back {
-        Some(host) => host.ask("version").await.unwrap_or_default(),
+        Some(host) => super::version(host, "v2").await,
         None => String::new(),
     };
     let state = third
@@ -71,7 +67,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         .filter(|(host, was)| Some(*host) != canary.as_ref() && after.get(*host) != Some(*was))
         .map(|(host, _)| host.as_str())
         .collect();
-    let alone = touched.is_empty() && third.order.len() == 1;
+    let alone = touched.is_empty() && third.story.order.len() == 1;
     let seen = if alone {
         "same processes, same closures".to_owned()
     } else {
@@ -93,7 +89,7 @@ async fn back_and_forth(scene: &mut Scene<'_>) -> Result<()> {
             .await?;
         let done = scene
             .conductor
-            .roll_out(name, release, strategy(0, all), BOUND, async |_| Ok(()))
+            .roll_out(name, release, strategy(0, all), ROLLOUT, async |_| Ok(()))
             .await?;
         rolling::note(
             scene,
@@ -102,7 +98,7 @@ async fn back_and_forth(scene: &mut Scene<'_>) -> Result<()> {
             &done,
             name,
         )
-        .await?;
+        .await;
         looks.push(running(scene).await);
     }
     let replaced = |host: &HostName| {
@@ -135,7 +131,8 @@ async fn running(scene: &Scene<'_>) -> Running {
     let mut running = Running::new();
     for host in &scene.stack.hosts {
         let link = std::fs::read_link(host.live_link()).ok();
-        running.insert(host.name.clone(), (link, host.ask("pid").await));
+        let pid = eventually(async || host.ask("pid").await, Option::is_some).await;
+        running.insert(host.name.clone(), (link, pid));
     }
     running
 }

@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use slipway_client::{Cause, ClientError};
-use slipway_wire::monitoring::Status;
+use slipway_wire::monitoring::{Health, Status};
 
+use super::eventually;
 use super::outcome::Outcomes;
 use super::probe;
 use super::timeline::Timeline;
@@ -11,7 +12,9 @@ use crate::stack::Stack;
 
 /// The servers are as the issue wants them.
 pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Result<()> {
-    let health = stack.api.health().await?;
+    // A worker may be ready before its first row is in the database.
+    let is_well = |health: &Result<Health, _>| matches!(health, Ok(health) if health.status == Status::Ok);
+    let health = eventually(async || stack.api.health().await, is_well).await?;
     let parts: Vec<String> = health
         .dependencies
         .iter()
@@ -48,8 +51,11 @@ pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Res
 
 /// The fleet is there, and nobody speaks with an api that he cannot verify.
 pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &mut Outcomes) -> Result<()> {
-    let hosts = stack.api.all_hosts(None).await?;
-    let online = hosts.iter().filter(|host| host.online).count();
+    let count = async || {
+        let hosts = stack.api.all_hosts(None).await?;
+        Ok::<_, ClientError>(hosts.iter().filter(|host| host.online).count())
+    };
+    let online = eventually(count, |online| matches!(online, Ok(n) if *n == stack.hosts.len())).await?;
     timeline.say(&format!("{online} agents speak with the api through nginx"));
     outcomes.check(
         2,
@@ -59,7 +65,9 @@ pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &m
     );
 
     let stranger = slipway_client::builder(&stack.nginx.api_url())?.build()?;
-    let refused = stranger.live().await;
+    // What passes by itself, such as a slow handshake, says nothing of the certificate.
+    let is_settled = |refused: &Result<(), ClientError>| !matches!(refused, Err(ClientError::Unreachable { cause, .. }) if cause.is_passing());
+    let refused = eventually(async || stranger.live().await, is_settled).await;
     let seen = match &refused {
         Ok(()) => "it was accepted".to_owned(),
         Err(error) => error.summary(),

@@ -8,10 +8,12 @@ mod outcome;
 mod probe;
 mod recovery;
 mod rolling;
+mod story;
 mod timeline;
 mod watcher;
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
@@ -19,6 +21,7 @@ use crate::run::Run;
 use crate::say::{print, say};
 use crate::stack::Stack;
 use crate::stack::binaries::Binaries;
+use crate::stack::hosts::Host;
 use closures::Closures;
 use conductor::Conductor;
 use outcome::{Outcomes, Summary};
@@ -28,6 +31,12 @@ use watcher::{Move, Verified, Watcher};
 
 /// How many hosts take part.
 const HOSTS: u16 = 6;
+/// The longest that an outcome may take to be as it should be: a busy machine is slow, not wrong.
+const SETTLE: Duration = Duration::from_mins(1);
+/// The longest that a rollout of the demo may take.
+const ROLLOUT: Duration = Duration::from_mins(5);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What the points share.
 struct Scene<'a> {
@@ -107,6 +116,24 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> 
         bail!("an outcome of the demo is not as it should be");
     }
     Ok(())
+}
+
+/// The version that a host's service answers with, once that is `wanted`, or at the end of [`SETTLE`].
+async fn version(host: &Host, wanted: &str) -> String {
+    let look = async || host.ask("version").await.unwrap_or_default();
+    eventually(look, |version| version == wanted).await
+}
+
+/// What is seen as soon as it is as it should be, or at the end of [`SETTLE`].
+async fn eventually<T>(mut look: impl AsyncFnMut() -> T, good: impl Fn(&T) -> bool) -> T {
+    let start = Instant::now();
+    loop {
+        let seen = look().await;
+        if good(&seen) || start.elapsed() > SETTLE {
+            return seen;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 fn judge_requests(report: &Report, outcomes: &mut Outcomes) {

@@ -5,10 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use slipway_domain::StepState;
 
-use super::Scene;
+use super::{ROLLOUT, Scene, eventually};
 use crate::stack::hosts::strategy;
 
-const BOUND: Duration = Duration::from_mins(1);
 /// How long the agent stays dead.
 const DEAD: Duration = Duration::from_secs(1);
 
@@ -24,10 +23,11 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     let release = scene.conductor.register("v4", &scene.closures.v4).await?;
     let mut killed = false;
     let mut slow = strategy(1, 1);
-    slow.bake_seconds = 3;
+    // Long enough for a slow machine to see the host on its way, and to kill its agent there.
+    slow.bake_seconds = 8;
     let ended = scene
         .conductor
-        .roll_out("v4", release, slow, BOUND, async |rollout| {
+        .roll_out("v4", release, slow, ROLLOUT, async |rollout| {
             let verifying = rollout
                 .steps
                 .iter()
@@ -43,17 +43,18 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
             Ok(())
         })
         .await?;
-    scene
-        .verified
-        .extend(scene.conductor.verified(&ended.rollout).await?);
+    scene.verified.extend(ended.story.verified);
 
-    let live = std::fs::read_link(host.live_link()).ok();
-    let profile = host.profile_target();
-    let version = host.ask("version").await.unwrap_or_default();
     let release = scene.closures.v4.first().map(|(_, path)| path.clone());
-    let settled = live == profile && live.is_some();
-    let on_release = live == release && version == "v4";
-    let on_prior = live == prior && version == "v2";
+    let look = async || {
+        let live = std::fs::read_link(host.live_link()).ok();
+        let version = host.ask("version").await.unwrap_or_default();
+        let settled = live == host.profile_target() && live.is_some();
+        let on_release = live == release && version == "v4";
+        let on_prior = live == prior && version == "v2";
+        (version, settled && (on_release || on_prior))
+    };
+    let (version, at_home) = eventually(look, |(_, at_home)| *at_home).await;
     let when = if killed {
         "killed while v4 was verified"
     } else {
@@ -64,7 +65,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         ended.rollout.summary.state
     );
     timeline.say(&seen);
-    let ok = killed && settled && (on_release || on_prior);
+    let ok = killed && at_home;
     scene
         .outcomes
         .check(6, "its host ends on the release or on its prior", ok, seen);

@@ -1,16 +1,12 @@
 //! Points 3 and 4: the first release, one that nobody signed, and a rollout whose processes are killed.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use slipway_domain::{RolloutState, StepState};
 use slipway_wire::rollout::Rollout;
 
-use super::Scene;
 use super::conductor::Followed;
+use super::{ROLLOUT, Scene};
 use crate::stack::hosts::strategy;
-
-const BOUND: Duration = Duration::from_secs(90);
 
 pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     refuse_unsigned(scene).await?;
@@ -22,9 +18,9 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     let v1 = scene.conductor.register("v1", &scene.closures.v1).await?;
     let first = scene
         .conductor
-        .roll_out("v1", v1, strategy(0, all), BOUND, async |_| Ok(()))
+        .roll_out("v1", v1, strategy(0, all), ROLLOUT, async |_| Ok(()))
         .await?;
-    note(scene, 4, "release v1 succeeds on every host", &first, "v1").await?;
+    note(scene, 4, "release v1 succeeds on every host", &first, "v1").await;
     let fetched = scene.closures.v1.iter().filter(|(_, path)| path.exists()).count();
     scene.outcomes.check(
         3,
@@ -41,7 +37,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     let mut killed = None;
     let second = scene
         .conductor
-        .roll_out("v2", v2, strategy(1, 2), BOUND, async |rollout| {
+        .roll_out("v2", v2, strategy(1, 2), ROLLOUT, async |rollout| {
             if killed.is_none() && second_wave_is_out(rollout) {
                 killed = Some(kill_two(scene, rollout).await?);
             }
@@ -62,7 +58,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         survived,
         seen,
     );
-    note(scene, 4, "release v2 succeeds on every host", &second, "v2").await?;
+    note(scene, 4, "release v2 succeeds on every host", &second, "v2").await;
     let canary = second
         .rollout
         .steps
@@ -70,6 +66,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         .find(|step| step.wave == 0)
         .map(|step| step.host.clone());
     let seen = second
+        .story
         .order
         .iter()
         .map(slipway_domain::HostName::as_str)
@@ -78,13 +75,16 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     scene.outcomes.check(
         4,
         "the canary goes first, alone",
-        canary.is_some() && second.order.first() == canary.as_ref() && second.canary_alone,
+        canary.is_some() && second.story.order.first() == canary.as_ref() && second.story.canary_alone,
         seen,
     );
-    let seen = format!("{} at most", second.most_out);
-    scene
-        .outcomes
-        .check(4, "never more than two hosts are out", second.most_out <= 2, seen);
+    let seen = format!("{} at most", second.story.most_out);
+    scene.outcomes.check(
+        4,
+        "never more than two hosts are out",
+        second.story.most_out <= 2,
+        seen,
+    );
     for name in victims {
         scene.run.supervisor.start_again(&name)?;
         scene.stack.control_plane.wait_ready(scene.run, &name).await?;
@@ -100,10 +100,10 @@ pub(super) async fn note(
     expected: &str,
     followed: &Followed,
     version: &str,
-) -> Result<()> {
+) {
     let mut answers = 0;
     for host in &scene.stack.hosts {
-        answers += usize::from(host.ask("version").await.as_deref() == Some(version));
+        answers += usize::from(super::version(host, version).await == version);
     }
     let state = followed.rollout.summary.state;
     let ok = state == RolloutState::Succeeded && answers == scene.stack.hosts.len();
@@ -119,10 +119,7 @@ pub(super) async fn note(
     );
     scene.conductor.timeline.say(&seen);
     scene.outcomes.check(point, expected, ok, seen);
-    scene
-        .verified
-        .extend(scene.conductor.verified(&followed.rollout).await?);
-    Ok(())
+    scene.verified.extend(followed.story.verified.iter().cloned());
 }
 
 async fn refuse_unsigned(scene: &mut Scene<'_>) -> Result<()> {
@@ -136,7 +133,7 @@ async fn refuse_unsigned(scene: &mut Scene<'_>) -> Result<()> {
         .await?;
     let ended = scene
         .conductor
-        .roll_out("unsigned", release, strategy(0, 1), BOUND, async |_| Ok(()))
+        .roll_out("unsigned", release, strategy(0, 1), ROLLOUT, async |_| Ok(()))
         .await?;
     let state = ended.rollout.summary.state;
     let reasons: Vec<&str> = ended
@@ -147,7 +144,7 @@ async fn refuse_unsigned(scene: &mut Scene<'_>) -> Result<()> {
         .collect();
     let reason = reasons.join("; ");
     let running = match scene.stack.hosts.first() {
-        Some(host) => host.ask("version").await.unwrap_or_default(),
+        Some(host) => super::version(host, "v0").await,
         None => String::new(),
     };
     let refused = state.is_terminal()

@@ -20,7 +20,7 @@ const REPLICAS: usize = 3;
 const WORKERS: usize = 2;
 /// Above the database (0), below the proxy (2).
 const LAYER: u8 = 1;
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_mins(2);
 
 /// Files with secrets; no process gets one on its command line or in its environment.
 #[derive(Debug)]

@@ -19,8 +19,8 @@ use crate::spec::Spec;
 
 /// Above the proxy (2): an agent that stops first leaves no errors about lost connections.
 const LAYER: u8 = 3;
-const ONLINE: Duration = Duration::from_secs(30);
-const INSTALL: Duration = Duration::from_secs(30);
+const ONLINE: Duration = Duration::from_mins(2);
+const INSTALL: Duration = Duration::from_mins(2);
 
 /// One host.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ impl Host {
         let client = reqwest::Client::builder()
             .no_proxy()
             .tls_certs_only([])
-            .timeout(Duration::from_secs(2));
+            .timeout(Duration::from_secs(5));
         let url = format!("http://127.0.0.1:{}/{what}", self.port);
         let answer = client.build().ok()?.get(url).send().await.ok()?;
         Some(
@@ -198,14 +198,14 @@ pub fn strategy(canary: u32, batch: u32) -> Strategy {
         verify: Verify {
             passes: 2,
             interval_seconds: 1,
-            timeout_seconds: 15,
+            timeout_seconds: 60,
         },
         on_failure: OnFailure::RevertRollout,
         limits: Limits {
-            stage_seconds: 60,
-            activate_seconds: 30,
-            deadman_seconds: 120,
-            revert_seconds: 60,
+            stage_seconds: 120,
+            activate_seconds: 60,
+            deadman_seconds: 240,
+            revert_seconds: 120,
             ..Limits::default()
         },
         ..Strategy::default()
