@@ -23,6 +23,9 @@ pub enum TelemetryError {
     /// [`crate::install_metrics`] was called twice, or somebody else has set a recorder.
     #[error("metrics are already set up in this process; call slipway_telemetry::install_metrics once")]
     Recorder(#[source] metrics_exporter_prometheus::BuildError),
+    /// The thread that keeps the recorder small could not be started.
+    #[error("cannot start a thread for metrics; raise the limit on tasks (TasksMax, pids) of the process")]
+    Upkeep(#[source] io::Error),
     /// The metrics listener's address is not to be had.
     #[error("cannot listen on {addr} for metrics; change METRICS_PORT or METRICS_HOST")]
     MetricsListener {

@@ -1,5 +1,6 @@
 //! The recorder, and the golden signals of HTTP: traffic, errors, latency and saturation.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
@@ -17,6 +18,8 @@ pub const HTTP_REQUESTS_IN_FLIGHT: &str = "http_requests_in_flight";
 /// Always 1; `service` and `version` say what runs.
 pub const BUILD_INFO: &str = "build_info";
 
+/// How often recorded durations are folded into buckets.
+const UPKEEP: Duration = Duration::from_secs(5);
 /// What counts a request that was cut before its answer: the client was gone, or the process stopped.
 const STATUS_CUT: &str = "499";
 /// Seconds; from a cached answer to a long poll at the request's time limit.
@@ -35,21 +38,29 @@ impl MetricsHandle {
         process::record();
         self.0.render()
     }
-
-    /// Folds recorded durations into buckets; without it, or a scrape, they pile up.
-    pub(crate) fn upkeep(&self) {
-        self.0.run_upkeep();
-    }
 }
 
 /// Installs the recorder of the whole process. To be called once, before anything is recorded.
 ///
-/// Every histogram whose name ends in `_seconds` has buckets from 5 ms to 120 s.
+/// Every histogram whose name ends in `_seconds` has buckets from 5 ms to 120 s. Recorded durations would pile up until
+/// somebody scrapes them, so a thread folds them into their buckets, whether there is a listener or not.
 pub fn install_metrics(service: &'static str) -> Result<MetricsHandle, TelemetryError> {
     let handle = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(TelemetryError::Recorder)?;
+    let own = handle.clone();
+    let upkeep = move || {
+        loop {
+            thread::sleep(UPKEEP);
+            own.run_upkeep();
+        }
+    };
+    // It ends with the process: there is nothing to wait for.
+    thread::Builder::new()
+        .name("metrics-upkeep".to_owned())
+        .spawn(upkeep)
+        .map_err(TelemetryError::Upkeep)?;
     describe_counter!(HTTP_REQUESTS_TOTAL, "Requests answered.");
     describe_histogram!(
         HTTP_REQUEST_DURATION_SECONDS,

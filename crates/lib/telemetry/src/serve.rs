@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,8 +23,6 @@ use crate::{MetricsHandle, TelemetryError};
 const MOST_CONNECTIONS: usize = 32;
 /// The longest a client may take over the head of a request, or between two.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(75);
-/// How often recorded durations are folded into buckets.
-const UPKEEP: Duration = Duration::from_secs(5);
 /// The wait after a failed accept, usually for a free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long answers may go on after the stop.
@@ -38,17 +36,12 @@ pub async fn bind_metrics(addr: SocketAddr) -> Result<TcpListener, TelemetryErro
 }
 
 /// Answers `GET /metrics` until `stop`; every other path is 404.
-///
-/// Also keeps the recorder tidy: a process without a listener must scrape [`MetricsHandle::render`] now and then itself.
 pub async fn serve_metrics(listener: TcpListener, handle: MetricsHandle, stop: CancellationToken) {
     let free = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let connections = TaskTracker::new();
-    let mut upkeep = interval(UPKEEP);
-    upkeep.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
-            _ = upkeep.tick() => handle.upkeep(),
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     // Beyond the limit the connection is closed at once, which is an answer too.
