@@ -10,6 +10,9 @@ use serde::Deserialize;
 use crate::failure::{Failure, Result, io};
 use crate::kind::Kind;
 
+/// The longest time that a setting may give, in seconds: a year.
+const MOST_SECONDS: u64 = 366 * 24 * 3600;
+
 /// Where the module puts one file a stack.
 pub(crate) const FOLDER: &str = "/etc/slipway/backup";
 
@@ -170,8 +173,14 @@ impl Default for Exporter {
     }
 }
 
+/// Instants and durations are added up later, which must not overflow.
 fn seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Duration, D::Error> {
-    u64::deserialize(deserializer).map(Duration::from_secs)
+    let seconds = u64::deserialize(deserializer)?;
+    if seconds <= MOST_SECONDS {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let problem = format!("{seconds} s is more than a year; give at most {MOST_SECONDS}");
+    Err(serde::de::Error::custom(problem))
 }
 
 impl Config {

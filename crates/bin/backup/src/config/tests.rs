@@ -42,6 +42,11 @@ fn every_mistake_names_its_field() {
         ("/dump/keep_day", json!(1), "`dump.keep_day`: unknown field"),
         ("/dump/keep_days", json!(0), "`dump.keep_days` is 0"),
         (
+            "/dump/times",
+            json!({ "timeout_seconds": u64::MAX, "late_after_seconds": 1 }),
+            "is more than a year",
+        ),
+        (
             "/state_dir",
             json!("state"),
             "`state_dir` is not an absolute path",

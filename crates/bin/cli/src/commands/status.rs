@@ -13,7 +13,7 @@ use crate::table::{Cell, Table, Tone, step_state};
 use crate::text::{ago, clean, count};
 
 /// Clocks that are further apart than this break certificates and logs.
-const NOTABLE_SKEW_SECONDS: i64 = 30;
+const NOTABLE_SKEW_SECONDS: u64 = 30;
 
 #[derive(Serialize)]
 struct Fleet {
@@ -114,7 +114,7 @@ pub(super) fn skew_text(host: &Host) -> String {
 
 fn skew(host: &Host) -> Cell {
     let tone = match host.clock_skew_seconds {
-        Some(seconds) if seconds.abs() > NOTABLE_SKEW_SECONDS => Tone::Bad,
+        Some(seconds) if seconds.unsigned_abs() > NOTABLE_SKEW_SECONDS => Tone::Bad,
         _ => Tone::Plain,
     };
     Cell::new(skew_text(host), tone)
@@ -122,12 +122,15 @@ fn skew(host: &Host) -> Cell {
 
 fn notes(host: &Host) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Some(seconds) = host.clock_skew_seconds.filter(|s| s.abs() > NOTABLE_SKEW_SECONDS) {
+    if let Some(seconds) = host
+        .clock_skew_seconds
+        .filter(|s| s.unsigned_abs() > NOTABLE_SKEW_SECONDS)
+    {
         let way = if seconds > 0 { "ahead" } else { "behind" };
         notes.push(format!(
             "{}: its clock is {} s {way}; set it",
             host.name,
-            seconds.abs()
+            seconds.unsigned_abs()
         ));
     }
     if let Some(trouble) = &host.journal_trouble {

@@ -10,6 +10,9 @@ use crate::Failure;
 use crate::context::Context;
 use crate::text::{instant, short_duration};
 
+/// A thousand years: more than any number that makes sense.
+const LONGEST_AGE_SECONDS: f64 = 1000.0 * 365.0 * 24.0 * 3600.0;
+
 /// What there should be, with the option that switches it on.
 const KINDS: [(&str, &str); 5] = [
     ("dump", "backup.enable"),
@@ -157,5 +160,6 @@ fn line(check: Check, kind: &Kind) -> Line {
     reason = "whole seconds are enough for people"
 )]
 fn age(seconds: f64) -> String {
-    short_duration(TimeDelta::seconds(seconds as i64))
+    // Another program wrote the number: no age of a backup is outside of this.
+    short_duration(TimeDelta::seconds(seconds.clamp(0.0, LONGEST_AGE_SECONDS) as i64))
 }

@@ -15,7 +15,7 @@ use crate::Failure;
 use crate::text::ago;
 
 /// Clocks that are further apart than this break certificates and logs.
-const NOTABLE_SKEW_SECONDS: i64 = 30;
+const NOTABLE_SKEW_SECONDS: u64 = 30;
 /// A rollout that succeeded is looked for this many pages back.
 const PAGES: usize = 4;
 
@@ -167,7 +167,7 @@ fn judge(
         );
     }
     match host.clock_skew_seconds {
-        Some(seconds) if seconds.abs() > NOTABLE_SKEW_SECONDS => check.warn(
+        Some(seconds) if seconds.unsigned_abs() > NOTABLE_SKEW_SECONDS => check.warn(
             format!("{seen}, but its clock is {seconds:+} s off"),
             "set its clock: timedatectl timesync-status",
         ),
