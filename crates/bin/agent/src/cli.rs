@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use slipway_domain::{AttemptId, StorePath};
 use slipway_settings::{AgentSettings, Process, Source};
+use slipway_text::scrub;
 
 use crate::{local, revert, run, status, supervise};
 
@@ -72,7 +73,8 @@ pub(crate) struct Supervise {
 }
 
 fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
-    text.parse().map(Duration::from_secs)
+    text.parse::<u32>()
+        .map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 /// Runs what the process's own command line says.
@@ -116,10 +118,10 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// To standard output, which may be a closed pipe.
+/// To standard output, which may be a closed pipe. Of several lines, with nothing hidden in them.
 pub(crate) fn print(text: &str) {
     use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(scrub(text).as_bytes());
 }
 
 /// Once, at the boundary, with every cause.
@@ -128,7 +130,7 @@ pub(crate) fn print(text: &str) {
     reason = "logging may not be set up yet, and a person reads this"
 )]
 fn report(error: &anyhow::Error) {
-    eprintln!("slipway-agent: {error:#}");
+    eprintln!("slipway-agent: {}", scrub(&format!("{error:#}")));
 }
 
 #[cfg(test)]

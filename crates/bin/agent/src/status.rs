@@ -7,6 +7,7 @@ use serde::Serialize;
 use slipway_domain::StorePath;
 use slipway_host::{Host, Journal, JournalStore, Machine};
 use slipway_settings::AgentSettings;
+use slipway_text::{clean, escape_json};
 
 use crate::cli::print;
 use crate::local;
@@ -45,7 +46,7 @@ pub(crate) fn status(settings: &AgentSettings, json: bool) -> anyhow::Result<Exi
         trouble,
     };
     let text = if json {
-        serde_json::to_string(&status)? + "\n"
+        escape_json(&serde_json::to_string(&status)?).into_owned() + "\n"
     } else {
         lines(&status)?
     };
@@ -81,7 +82,7 @@ fn lines(status: &Status) -> anyhow::Result<String> {
             current.updated_at.format("%Y-%m-%d %H:%M:%S UTC")
         )?;
         if let Some(message) = &current.message {
-            writeln!(text, "message       {message}")?;
+            writeln!(text, "message       {}", clean(message))?;
         }
     } else {
         writeln!(text, "attempt       none")?;
@@ -94,7 +95,7 @@ fn lines(status: &Status) -> anyhow::Result<String> {
         writeln!(text, "stuck         {} (prior {})", stuck.id, path(&stuck.prior))?;
     }
     for trouble in &status.trouble {
-        writeln!(text, "trouble       {trouble}")?;
+        writeln!(text, "trouble       {}", clean(trouble))?;
     }
     Ok(text)
 }

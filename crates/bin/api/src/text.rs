@@ -1,11 +1,33 @@
-//! Free text that people write: bounded, so that lists and logs stay readable.
+//! Free text that people write: bounded, so that lists and logs stay readable, and with nothing hidden in it.
+
+use slipway_text::{Lines, find_hidden};
+use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
 
 use crate::error::{ApiError, Result};
 
-/// Characters in a label.
-pub(crate) const LABEL: usize = 100;
-/// Characters in a reason or a message.
-pub(crate) const MESSAGE: usize = 2000;
+/// How long a text may be, and of how many lines.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    /// Characters.
+    most: usize,
+    lines: Lines,
+}
+
+/// What names something.
+pub(crate) const LABEL: Bound = Bound {
+    most: LABEL_CHARS,
+    lines: Lines::One,
+};
+/// A reference to sources.
+pub(crate) const REFERENCE: Bound = Bound {
+    most: MESSAGE_CHARS,
+    lines: Lines::One,
+};
+/// A reason or a message.
+pub(crate) const MESSAGE: Bound = Bound {
+    most: MESSAGE_CHARS,
+    lines: Lines::Many,
+};
 
 /// Cuts a text off after so many characters.
 pub(crate) fn cut(text: &mut String, most: usize) {
@@ -24,27 +46,36 @@ pub(crate) fn shorten(text: &mut String, most: usize) {
 }
 
 /// Checks a text that must be there.
-pub(crate) fn check(field: &str, text: &str, most: usize) -> Result<()> {
+pub(crate) fn check(field: &str, text: &str, bound: Bound) -> Result<()> {
     if text.trim().is_empty() {
         return Err(ApiError::field(
             field,
             "it is empty; write something, or leave the field out if it is optional",
         ));
     }
-    let count = text.chars().count();
+    let (count, most) = (text.chars().count(), bound.most);
     if count > most {
         return Err(ApiError::field(
             field,
             format!("it has {count} characters; use at most {most}"),
         ));
     }
-    if text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(ApiError::field(field, "it has a control character; leave it out"));
+    match hidden(text, bound.lines) {
+        Some(problem) => Err(ApiError::field(field, problem)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Checks a text that may be left out.
-pub(crate) fn check_opt(field: &str, text: Option<&str>, most: usize) -> Result<()> {
-    text.map_or(Ok(()), |text| check(field, text, most))
+pub(crate) fn check_opt(field: &str, text: Option<&str>, bound: Bound) -> Result<()> {
+    text.map_or(Ok(()), |text| check(field, text, bound))
+}
+
+/// What to say of a text with a character that may not be stored.
+pub(crate) fn hidden(text: &str, lines: Lines) -> Option<String> {
+    let found = find_hidden(text, lines)?;
+    Some(format!(
+        "it has the hidden character U+{:04X}; leave it out",
+        u32::from(found)
+    ))
 }

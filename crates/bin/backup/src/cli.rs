@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use slipway_text::{escape_json, scrub};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config};
@@ -295,7 +296,7 @@ fn become_user(user: Option<&String>) -> Result<()> {
 
 fn pretty<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string_pretty(value)
-        .map(|json| json + "\n")
+        .map(|json| escape_json(&json).into_owned() + "\n")
         .map_err(|error| Failure::new(error.to_string()))
 }
 
@@ -303,10 +304,10 @@ fn say(kind: &str, detail: &str) {
     print(&format!("{kind}: {detail}\n"));
 }
 
-/// To standard output, which may be a closed pipe.
+/// To standard output, which may be a closed pipe. Of several lines, with nothing hidden in them.
 fn print(text: &str) {
     use std::io::Write as _;
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().write_all(scrub(text).as_bytes());
 }
 
 #[expect(
@@ -314,7 +315,7 @@ fn print(text: &str) {
     reason = "the one place where a person is told of a failure"
 )]
 fn report(failure: &Failure) {
-    eprintln!("slipway-backup: {failure}");
+    eprintln!("slipway-backup: {}", scrub(&failure.to_string()));
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
-//! Words for people: one line, bounded, without control characters.
+//! Words for people: one line, bounded, without hidden characters.
 
 /// The longest message that leaves the host, in characters.
 pub(crate) const MESSAGE_CHARS: usize = 1500;
 
-/// The text on one line: control characters become spaces, and the middle goes when it is too long.
+/// The text on one line: hidden characters become spaces, and the middle goes when it is too long.
 pub(crate) fn one_line(text: &str, most: usize) -> String {
     let line: String = text
-        .split(|c: char| c.is_control() || c.is_whitespace())
+        .split(|c: char| slipway_text::is_hidden(c) || c.is_whitespace())
         .filter(|word| !word.is_empty())
         .collect::<Vec<_>>()
         .join(" ");

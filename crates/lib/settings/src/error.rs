@@ -49,14 +49,14 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// Control characters escaped and the length bounded, so that a strange value cannot forge or flood log lines.
+/// Hidden characters escaped and the length bounded, so that a strange value cannot forge or flood log lines.
 fn one_line(text: &str) -> String {
     const MOST: usize = 300;
     let mut line: String = text
         .chars()
         .take(MOST)
         .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
+            let escaped = slipway_text::is_hidden(c).then(|| c.escape_default());
             let plain = escaped.is_none().then_some(c);
             escaped.into_iter().flatten().chain(plain)
         })

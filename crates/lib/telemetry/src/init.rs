@@ -17,6 +17,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::fields::FieldsLayer;
 use crate::json::JsonLayer;
+use crate::pretty::Shown;
 use crate::sentry::SentryLayer;
 use crate::{TelemetryError, otlp, sentry};
 
@@ -101,7 +102,7 @@ where
     let lines = match log.format {
         LogFormat::Json => JsonLayer::new(service, writer).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer()
-            .with_writer(writer)
+            .with_writer(Shown(writer))
             .with_ansi(colours())
             // It would report on stderr that stderr cannot be written, and panic over that.
             .log_internal_errors(false)

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use serde_json::{Map, Value};
+use slipway_text::escape_json;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
@@ -64,7 +65,7 @@ where
             };
             line.insert(name, value);
         }
-        let mut text = Value::Object(line).to_string();
+        let mut text = escape_json(&Value::Object(line).to_string()).into_owned();
         text.push('\n');
         // Written at once, so that lines of several threads do not mix. Nobody is left to be told of a failure: the
         // reader of the log is gone, and the process has better things to do than to end for it.

@@ -39,6 +39,7 @@ mod lifecycle;
 mod metrics;
 mod notify;
 mod otlp;
+mod pretty;
 mod process;
 pub mod propagation;
 mod sentry;

@@ -11,6 +11,7 @@
 //! | [`audit`] | events and the head of their chain |
 //! | [`monitoring`] | health |
 //! | [`page`] | pages of long lists |
+//! | [`limits`] | what requests are bounded by |
 //!
 //! Requests refuse unknown fields, so that a typing error is told and not passed over. Instants are RFC 3339 in UTC,
 //! durations whole seconds with the unit in the name.
@@ -18,6 +19,7 @@
 pub mod access;
 pub mod audit;
 pub mod fleet;
+pub mod limits;
 pub mod monitoring;
 pub mod page;
 pub mod problem;

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use slipway_domain::agent::instruct;
 use slipway_domain::{HostId, HostName, Instruction, Observation};
+use slipway_text::scrub;
 use slipway_wire::Problem;
 use slipway_wire::route;
 use tokio::time::{Instant, timeout_at};
@@ -66,17 +67,22 @@ fn require_own(name: &HostName, observation: &Observation) -> Result<()> {
 
 /// Agents report what scripts printed; a page of that is enough.
 fn trimmed(mut observation: Observation) -> Observation {
-    cut(&mut observation.agent_version, MAX_ID);
-    cut(&mut observation.boot_id, MAX_ID);
+    let keep = |text: &mut String, most: usize| {
+        cut(text, most);
+        // A report is never refused over a word in it.
+        *text = scrub(text);
+    };
+    keep(&mut observation.agent_version, MAX_ID);
+    keep(&mut observation.boot_id, MAX_ID);
     if let Some(message) = observation
         .report
         .as_mut()
         .and_then(|report| report.message.as_mut())
     {
-        cut(message, MAX_MESSAGE);
+        keep(message, MAX_MESSAGE);
     }
     if let Some(trouble) = &mut observation.journal_trouble {
-        cut(trouble, MAX_MESSAGE);
+        keep(trouble, MAX_MESSAGE);
     }
     observation
 }

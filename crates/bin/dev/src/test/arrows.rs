@@ -6,11 +6,12 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 /// Direct arrows. A crate may also use what its arrows lead to: who has the store has the domain.
-const ARROWS: [(&str, &[&str]); 16] = [
-    ("slipway-domain", &[]),
+const ARROWS: [(&str, &[&str]); 17] = [
+    ("slipway-text", &[]),
+    ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
     ("slipway-wire", &["slipway-domain"]),
-    ("slipway-settings", &[]),
+    ("slipway-settings", &["slipway-text"]),
     ("slipway-telemetry", &["slipway-settings"]),
     ("slipway-store", &["slipway-domain", "slipway-settings"]),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),

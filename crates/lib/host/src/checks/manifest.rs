@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use slipway_domain::StorePath;
+use slipway_text::{Lines, find_hidden};
 
 /// Where it is in a closure.
 const FILE: &str = "etc/slipway/checks.json";
@@ -133,7 +134,7 @@ impl Written {
     fn check(self) -> Result<Check, String> {
         let name = self.name;
         let about = |problem: &str| format!("check `{name}`: {problem}");
-        if name.is_empty() || name.len() > 100 || name.chars().any(char::is_control) {
+        if name.is_empty() || name.len() > 100 || find_hidden(&name, Lines::One).is_some() {
             return Err(about("give it a name of 1 to 100 characters"));
         }
         let given = [

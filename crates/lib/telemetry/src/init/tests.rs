@@ -66,6 +66,24 @@ fn lines(level: &str, format: LogFormat, work: impl FnOnce()) -> Lines {
 }
 
 #[test]
+fn no_line_shows_a_hidden_character() {
+    for format in [LogFormat::Json, LogFormat::Pretty] {
+        let written = lines("info", format, || {
+            let _span = info_span!("job", host = "a\u{202e}b").entered();
+            info!(seen = "x\u{9b}31m\u{7f}\u{2028}", "done\u{200b}");
+        });
+        let text = written.text();
+        let hidden = text.trim_end().chars().find(|c| slipway_text::is_hidden(*c));
+        assert_eq!(hidden, None, "{format:?}: {text:?}");
+    }
+    let [line] = lines("info", LogFormat::Json, || info!("a\u{9b}b"))
+        .json()
+        .try_into()
+        .unwrap();
+    assert_eq!(line["message"], "a\u{9b}b", "escaped, and still the same value");
+}
+
+#[test]
 fn a_line_carries_the_fields_of_every_span_around_it() {
     let lines = lines("info", LogFormat::Json, || {
         let outer = info_span!("http.request", request_id = "r-1", status = tracing::field::Empty);

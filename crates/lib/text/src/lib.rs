@@ -1,0 +1,203 @@
+//! What text of others may hold, and how it is shown. Every program goes by these two rules.
+//!
+//! A person, a host or a build wrote the text. A terminal, a log or a browser shows it to somebody else, who must see
+//! what is there. So a text may hold no character that draws nothing, steers the terminal or turns the line around:
+//! [`is_hidden`] says which those are.
+//!
+//! | who | does |
+//! |---|---|
+//! | the api, with what people write | refuses it: [`find_hidden`] |
+//! | the api, with what agents report | keeps the report and replaces the character: [`scrub`] |
+//! | the CLI, with what a person gives it to send | makes plain text of it: [`plain`] |
+//! | whatever prints lines for people | replaces the character: [`clean`] |
+//! | whatever prints JSON | escapes the character, so that the value stays the same: [`escape_json`] |
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// What stands where a hidden character was.
+pub const REPLACEMENT: char = '\u{fffd}';
+
+/// Whether the character draws nothing of its own, or changes how its neighbours are shown.
+///
+/// These are Unicode's categories Cc, Cf, Zl and Zp, the fillers that look like a space, and what is no character at
+/// all. Variation selectors after emoji are no harm and stay.
+#[must_use]
+pub const fn is_hidden(c: char) -> bool {
+    matches!(c,
+        // Controls, DEL and C1: an eight-bit terminal takes U+009B for the start of a command.
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
+        // Soft hyphen, combining grapheme joiner, signs of Arabic and Syriac numbers.
+        | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
+        | '\u{890}'..='\u{891}' | '\u{8e2}'
+        // Hangul and Khmer fillers, Mongolian separators.
+        | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
+        // Zero-width spaces and joiners, directions, line and paragraph separators, invisible operators.
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        // Byte order mark, interlinear annotations, noncharacters.
+        | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}'..='\u{ffff}'
+        // Kaithi, Egyptian, shorthand and musical format characters.
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}'
+        // Tags and the selectors beside them, private planes.
+        | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+}
+
+/// Whether a text may have several lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lines {
+    /// Only one.
+    One,
+    /// Several, parted by line feeds.
+    Many,
+}
+
+/// The first character that a stored text may not hold.
+#[must_use]
+pub fn find_hidden(text: &str, lines: Lines) -> Option<char> {
+    text.chars()
+        .find(|c| is_hidden(*c) && !(*c == '\n' && lines == Lines::Many))
+}
+
+/// A report's text as it may be stored: hidden characters are replaced, line feeds stay, and tabs become spaces.
+#[must_use]
+pub fn scrub(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' => '\n',
+            '\t' => ' ',
+            c if is_hidden(c) => REPLACEMENT,
+            c => c,
+        })
+        .collect()
+}
+
+/// A person's text, made fit to be stored: line ends become line feeds, tabs spaces, and hidden characters go.
+///
+/// Blanks at the end go too, such as the line feed that an editor leaves.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let text = text
+        .replace("\r\n", "\n")
+        .replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    let plain: String = text
+        .chars()
+        .map(|c| if c == '\t' { ' ' } else { c })
+        .filter(|c| *c == '\n' || !is_hidden(*c))
+        .collect();
+    plain.trim_end().to_owned()
+}
+
+/// The text on one line as it may be shown: line feeds and tabs become spaces, hidden characters are replaced.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\t' => ' ',
+            c if is_hidden(c) => REPLACEMENT,
+            c => c,
+        })
+        .collect()
+}
+
+/// A JSON document with its hidden characters escaped; its meaning stays the same.
+///
+/// JSON lets most of them stand as they are, and serializers use that. Outside of strings no JSON has any of them but
+/// line feeds and tabs, which stay.
+#[must_use]
+pub fn escape_json(json: &str) -> Cow<'_, str> {
+    let is_escaped = |c: char| !c.is_ascii_control() && is_hidden(c) || c == '\u{7f}';
+    if !json.contains(is_escaped) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if is_escaped(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string cannot fail.
+                let _ = write!(escaped, "\\u{unit:04x}");
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One of each kind.
+    const HIDDEN: [char; 16] = [
+        '\u{1b}',
+        '\u{7f}',
+        '\u{85}',
+        '\u{9b}',
+        '\u{ad}',
+        '\u{61c}',
+        '\u{200b}',
+        '\u{200d}',
+        '\u{200e}',
+        '\u{2028}',
+        '\u{2029}',
+        '\u{202e}',
+        '\u{2066}',
+        '\u{feff}',
+        '\u{3164}',
+        '\u{e0041}',
+    ];
+
+    #[test]
+    fn no_hidden_character_may_be_stored() {
+        for c in HIDDEN {
+            assert_eq!(find_hidden(&format!("a{c}b"), Lines::Many), Some(c), "{c:?}");
+        }
+        assert_eq!(find_hidden("Grüße, 世界 ✨⚠\u{fe0f} é\u{301}", Lines::One), None);
+        assert_eq!(find_hidden("a\nb", Lines::Many), None);
+        assert_eq!(find_hidden("a\nb", Lines::One), Some('\n'));
+        assert_eq!(find_hidden("a\tb\r\n", Lines::Many), Some('\t'));
+    }
+
+    #[test]
+    fn what_is_made_fit_may_be_stored() {
+        let text: String = HIDDEN
+            .iter()
+            .flat_map(|c| ['a', *c])
+            .chain("\r\n\t".chars())
+            .collect();
+        for fit in [scrub(&text), plain(&text)] {
+            assert_eq!(find_hidden(&fit, Lines::Many), None, "{fit:?}");
+        }
+        assert_eq!(find_hidden(&clean(&text), Lines::One), None);
+        assert_eq!(
+            plain("Fix\tit\r\n\r\nbecause\rof\u{200b} that\n"),
+            "Fix it\n\nbecause\nof that"
+        );
+    }
+
+    #[test]
+    fn what_comes_from_elsewhere_cannot_steer_the_terminal() {
+        let cleaned = clean("ok\u{1b}[2Jgone\r\n\u{9b}1m \u{202e}txt ä");
+        assert_eq!(cleaned, "ok\u{fffd}[2Jgone\u{fffd} \u{fffd}1m \u{fffd}txt ä");
+    }
+
+    #[test]
+    fn escaped_json_shows_nothing_hidden_and_means_the_same() {
+        let json = format!(
+            "{{\n\t\"a\": \"{}ä\"\n}}",
+            &HIDDEN[1..].iter().collect::<String>()
+        );
+        let escaped = escape_json(&json);
+        assert!(
+            !escaped.chars().any(|c| is_hidden(c) && !c.is_ascii_whitespace()),
+            "{escaped}"
+        );
+        assert_eq!(
+            escaped,
+            "{\n\t\"a\": \"\\u007f\\u0085\\u009b\\u00ad\\u061c\\u200b\\u200d\\u200e\\u2028\\u2029\\u202e\\u2066\
+             \\ufeff\\u3164\\udb40\\udc41ä\"\n}"
+        );
+        assert!(matches!(escape_json("{\"a\": 1}"), Cow::Borrowed(_)));
+    }
+}

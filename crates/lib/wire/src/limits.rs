@@ -1,0 +1,6 @@
+//! What requests are bounded by, for those who send them and those who take them.
+
+/// Characters of what names something: a label, a commit, a hash.
+pub const LABEL_CHARS: usize = 100;
+/// Characters of a message, a reason, or a reference to sources.
+pub const MESSAGE_CHARS: usize = 2000;
