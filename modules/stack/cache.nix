@@ -175,6 +175,8 @@ in
               RemoveIPC = lib.mkDefault true;
               DevicePolicy = lib.mkDefault "closed";
               KeyringMode = lib.mkDefault "private";
+              # A dump would hold the password.
+              LimitCORE = lib.mkDefault 0;
               # The limit of keys, and as much again for clients' buffers and fragmentation.
               MemoryMax = "${toString (2 * stack.cache.maxMemoryMiB + 64)}M";
             };

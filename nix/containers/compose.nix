@@ -28,6 +28,8 @@ let
     read_only = true;
     cap_drop = [ "ALL" ];
     security_opt = [ "no-new-privileges:true" ];
+    # A dump would hold every secret of the process.
+    ulimits.core = 0;
     stop_grace_period = seconds times.killSeconds;
     logging = {
       driver = "json-file";

@@ -44,6 +44,8 @@ in
   RestrictRealtime = true;
   RestrictNamespaces = true;
   KeyringMode = "private";
+  # A dump would hold every secret of the process.
+  LimitCORE = 0;
 
   # The kernel and the rest of the machine.
   ProtectKernelTunables = true;

@@ -75,6 +75,8 @@ in
         ExecStopPost = lib.mkIf (config.systemd.targets ? postgresql) [ "${pause}" ];
         # When memory runs out, a process of the stack goes before the data's keeper.
         OOMScoreAdjust = lib.mkDefault (-500);
+        # A dump would hold rows and passwords.
+        LimitCORE = lib.mkDefault 0;
       };
     };
   };

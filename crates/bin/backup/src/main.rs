@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    slipway_settings::forbid_core_dumps();
     slipway_backup::cli::main()
 }

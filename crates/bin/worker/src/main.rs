@@ -28,6 +28,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    slipway_settings::forbid_core_dumps();
     let cli = Cli::parse();
     match run(&cli.command) {
         Ok(()) => ExitCode::SUCCESS,

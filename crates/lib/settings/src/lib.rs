@@ -17,6 +17,7 @@
 //! [`registry`] is the one table of every variable: names, bounds, defaults and words. What is wrong is reported all at
 //! once, each line with variable, value (redacted if secret), problem and cure.
 
+mod core_dump;
 mod describe;
 mod dotenv;
 mod error;
@@ -33,6 +34,7 @@ mod sections;
 mod source;
 mod suggest;
 
+pub use core_dump::forbid_core_dumps;
 pub use describe::describe;
 pub use error::{SettingsError, SettingsErrors};
 pub use kind::Kind;

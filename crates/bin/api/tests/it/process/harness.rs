@@ -93,6 +93,10 @@ impl Server {
         ([127, 0, 0, 1], self.setup.port).into()
     }
 
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(self.setup.log()).unwrap_or_default()
     }

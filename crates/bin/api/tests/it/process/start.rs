@@ -57,6 +57,22 @@ async fn a_schema_that_does_not_fit_is_refused_with_the_cure(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_core_of_a_process_holds_its_secrets(pool: PgPool) {
+    let server = Setup::new(url(&pool, None)).serve();
+    server.until_ready();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", server.pid())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    let most: Vec<&str> = line["Max core file size".len()..]
+        .split_whitespace()
+        .take(2)
+        .collect();
+    assert!(most.iter().all(|most| ["0", "1"].contains(most)), "{line}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn sockets_come_from_systemd(pool: PgPool) {
     let setup = Setup::new(url(&pool, None));
     let socket = setup.dir.path().join("api.sock");
