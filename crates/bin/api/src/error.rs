@@ -40,7 +40,7 @@ pub enum ApiError {
     NotFound(String),
     /// 405.
     MethodNotAllowed,
-    /// 409: the name is taken.
+    /// 409: it does not fit what is there, such as a name that is taken.
     Conflict(String),
     /// 409: another rollout is under way.
     EnvironmentBusy(String),
@@ -127,7 +127,7 @@ impl ApiError {
                 kind::METHOD_NOT_ALLOWED,
                 "The route does not take this method",
             ),
-            Self::Conflict(_) => (S::CONFLICT, kind::CONFLICT, "It is there already"),
+            Self::Conflict(_) => (S::CONFLICT, kind::CONFLICT, "It does not fit what is there"),
             Self::EnvironmentBusy(_) => (
                 S::CONFLICT,
                 kind::ENVIRONMENT_BUSY,
@@ -286,11 +286,17 @@ impl From<StoreError> for ApiError {
                     "environment" => "; `slipway env list` shows those that there are",
                     "release" => "; `slipway release list` shows those that there are",
                     "rollout" => "; `slipway rollout list` shows those that there are",
+                    "draft" => ", or it was sealed, or forgotten after a day; begin another",
                     _ => "",
                 };
                 Self::NotFound(format!("{words}{list}"))
             }
-            E::NameTaken { .. } => Self::Conflict(words),
+            E::NameTaken { .. }
+            | E::NameOfRetired { .. }
+            | E::Retired { .. }
+            | E::NotRetired { .. }
+            | E::EnvironmentInUse { .. }
+            | E::DraftIncomplete { .. } => Self::Conflict(words),
             E::UnknownHosts { names, problem } => {
                 let field = |name: &HostName| FieldProblem {
                     field: format!("closures.{name}"),

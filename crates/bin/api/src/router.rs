@@ -15,7 +15,7 @@ use crate::auth::{Access, guard};
 use crate::error::ApiError;
 use crate::observe;
 use crate::routes::{
-    agent, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens,
+    agent, drafts, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens,
 };
 use crate::state::App;
 
@@ -77,13 +77,19 @@ pub fn endpoints() -> Vec<Endpoint> {
         post(route::ENVIRONMENTS, Role(Admin), environments::create),
         get(route::ENVIRONMENT, Role(Viewer), environments::get),
         patch(route::ENVIRONMENT, Role(Admin), environments::update),
+        delete(route::ENVIRONMENT, Role(Admin), environments::delete),
         get(route::HOSTS, Role(Viewer), hosts::list),
         post(route::HOSTS, Role(Admin), hosts::create),
         get(route::HOST, Role(Viewer), hosts::get),
+        patch(route::HOST, Role(Admin), hosts::update),
         delete(route::HOST, Role(Admin), hosts::retire),
+        post(route::HOST_RESTORE, Role(Admin), hosts::restore),
         post(route::HOST_TOKEN, Role(Admin), hosts::new_token),
         get(route::RELEASES, Role(Viewer), releases::list),
         post(route::RELEASES, Role(Deployer), releases::create),
+        post(route::DRAFTS, Role(Deployer), drafts::create),
+        post(route::DRAFT_CLOSURES, Role(Deployer), drafts::add),
+        post(route::DRAFT_SEAL, Role(Deployer), drafts::seal),
         get(route::RELEASE, Role(Viewer), releases::get),
         get(route::ROLLOUTS, Role(Viewer), rollouts::list),
         post(route::ROLLOUTS, Role(Deployer), rollouts::create),

@@ -1,7 +1,7 @@
 //! What can go wrong, in the words of the caller rather than of SQL.
 
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentName, HostName, PrincipalName, RolloutId, RolloutState};
+use slipway_domain::{EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, Timestamp};
 use sqlx::error::DatabaseError;
 
 /// Why a call to the store failed.
@@ -23,6 +23,52 @@ pub enum StoreError {
         what: &'static str,
         /// The name.
         name: String,
+    },
+    /// The name is that of a host that was retired.
+    #[error(
+        "the host name `{host}` is that of a host that was retired on {}; take it back with `slipway host restore {host}`, \
+         or choose another name",
+        .retired_at.format("%Y-%m-%d")
+    )]
+    NameOfRetired {
+        /// The name.
+        host: HostName,
+        /// Since when.
+        retired_at: Timestamp,
+    },
+    /// The host was retired.
+    #[error("host `{host}` is retired; take it back with `slipway host restore {host}`")]
+    Retired {
+        /// The host.
+        host: HostName,
+    },
+    /// The host was not retired, so it cannot be taken back.
+    #[error("host `{host}` is not retired; a new token for it is made by `slipway host token {host}`")]
+    NotRetired {
+        /// The host.
+        host: HostName,
+    },
+    /// The environment cannot go while it has hosts.
+    #[error(
+        "environment `{environment}` has {hosts} hosts; move them (`slipway host move`) or retire them first"
+    )]
+    EnvironmentInUse {
+        /// The environment.
+        environment: EnvironmentName,
+        /// How many.
+        hosts: i64,
+    },
+    /// The draft holds another number of hosts than it was to be sealed with.
+    #[error(
+        "the draft {draft} holds {found} hosts and was to be sealed with {expected}; send the missing pages again"
+    )]
+    DraftIncomplete {
+        /// The draft.
+        draft: ReleaseId,
+        /// How many it holds.
+        found: i64,
+        /// How many it should hold.
+        expected: i64,
     },
     /// Hosts that do not exist, were retired, or do not belong there.
     #[error("{problem}: {}", join(.names))]
@@ -221,6 +267,11 @@ fn kind_of(error: &dyn DatabaseError) -> Kind {
         "28000" => Kind::LoginRefused(
             "there is no such role, or it may not come in this way; make it, correct DATABASE_USER, or allow it in \
              pg_hba.conf",
+        ),
+        // Postgres says it of garbage, a pooler of what it does not pass on.
+        "08P01" => Kind::LoginRefused(
+            "what is in front of the database refuses how the program begins; for PgBouncer, set \
+             ignore_startup_parameters = extra_float_digits, options (see docs/database.md)",
         ),
         "3D000" => Kind::LoginRefused("there is no such database; make it, or correct DATABASE_NAME"),
         "22021" | "22P05" => Kind::Unstorable,

@@ -1,5 +1,7 @@
 //! Releases: immutable maps from host to closure.
 
+mod drafts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::Actor;
@@ -101,53 +103,9 @@ impl Store {
     pub async fn create_release(&self, new: &NewRelease, key: &AuditKey) -> Result<Release, StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
-            let hosts = known_hosts(&mut tx, new).await?;
-            let author =
-                sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", new.author.as_uuid())
-                    .fetch_optional(&mut *tx)
-                    .await?
-                    .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
-            let id = ReleaseId::generate();
-            let created_at = sqlx::query_scalar!(
-                "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id, host_count)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING created_at",
-                id.as_uuid(),
-                new.flake_ref,
-                new.rev,
-                new.nar_hash,
-                new.message,
-                new.author.as_uuid(),
-                i64::try_from(hosts.len()).unwrap_or(i64::MAX)
-            )
-            .fetch_one(&mut *tx)
-            .await?;
-            let closures: Vec<&str> = new.closures.values().map(StorePath::as_str).collect();
-            sqlx::query!(
-                "INSERT INTO release_closures (release_id, host_id, closure)
-                 SELECT $1, host_id, closure FROM unnest($2::uuid[], $3::text[]) AS c (host_id, closure)",
-                id.as_uuid(),
-                &hosts,
-                &closures as _
-            )
-            .execute(&mut *tx)
-            .await?;
-            let by = By::new(Actor::Principal(row::parse("principal name", &author)?), key);
-            let event = by.event(
-                "release.created",
-                format!("release {id} for {} hosts", hosts.len()),
-            );
-            append(&mut tx, key, &[event]).await?;
+            let release = insert(&mut tx, ReleaseId::generate(), new, key).await?;
             tx.commit().await?;
-            let row = ReleaseRow {
-                id: id.as_uuid(),
-                flake_ref: new.flake_ref.clone(),
-                rev: new.rev.clone(),
-                nar_hash: new.nar_hash.clone(),
-                message: new.message.clone(),
-                author,
-                created_at,
-            };
-            row.with(new.closures.clone())
+            Ok(release)
         })
         .await
     }
@@ -256,9 +214,65 @@ impl Store {
     }
 }
 
+/// The one place where a release comes to be: with all its closures and its event, in one transaction.
+async fn insert(
+    tx: &mut PgConnection,
+    id: ReleaseId,
+    new: &NewRelease,
+    key: &AuditKey,
+) -> Result<Release, StoreError> {
+    let hosts = known_hosts(tx, &new.closures).await?;
+    let author = sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", new.author.as_uuid())
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
+    let created_at = sqlx::query_scalar!(
+        "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id, host_count)
+         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING created_at",
+        id.as_uuid(),
+        new.flake_ref,
+        new.rev,
+        new.nar_hash,
+        new.message,
+        new.author.as_uuid(),
+        i64::try_from(hosts.len()).unwrap_or(i64::MAX)
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let closures: Vec<&str> = new.closures.values().map(StorePath::as_str).collect();
+    sqlx::query!(
+        "INSERT INTO release_closures (release_id, host_id, closure)
+         SELECT $1, host_id, closure FROM unnest($2::uuid[], $3::text[]) AS c (host_id, closure)",
+        id.as_uuid(),
+        &hosts,
+        &closures as _
+    )
+    .execute(&mut *tx)
+    .await?;
+    let by = By::new(Actor::Principal(row::parse("principal name", &author)?), key);
+    let event = by.event(
+        "release.created",
+        format!("release {id} for {} hosts", hosts.len()),
+    );
+    append(tx, key, &[event]).await?;
+    let row = ReleaseRow {
+        id: id.as_uuid(),
+        flake_ref: new.flake_ref.clone(),
+        rev: new.rev.clone(),
+        nar_hash: new.nar_hash.clone(),
+        message: new.message.clone(),
+        author,
+        created_at,
+    };
+    row.with(new.closures.clone())
+}
+
 /// The ids of the hosts that a release names, in the order of their names.
-async fn known_hosts(tx: &mut PgConnection, new: &NewRelease) -> Result<Vec<Uuid>, StoreError> {
-    let names: Vec<&str> = new.closures.keys().map(HostName::as_str).collect();
+async fn known_hosts(
+    tx: &mut PgConnection,
+    closures: &BTreeMap<HostName, StorePath>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let names: Vec<&str> = closures.keys().map(HostName::as_str).collect();
     let rows = sqlx::query!(
         "SELECT id, name FROM hosts WHERE name = ANY($1) AND retired_at IS NULL ORDER BY name FOR KEY SHARE",
         &names as _
@@ -266,8 +280,7 @@ async fn known_hosts(tx: &mut PgConnection, new: &NewRelease) -> Result<Vec<Uuid
     .fetch_all(tx)
     .await?;
     let found: BTreeSet<&str> = rows.iter().map(|row| row.name.as_str()).collect();
-    let unknown: Vec<HostName> = new
-        .closures
+    let unknown: Vec<HostName> = closures
         .keys()
         .filter(|name| !found.contains(name.as_str()))
         .cloned()

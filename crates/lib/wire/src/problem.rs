@@ -61,7 +61,7 @@ pub mod kind {
     pub const NOT_FOUND: &str = "not-found";
     /// 405.
     pub const METHOD_NOT_ALLOWED: &str = "method-not-allowed";
-    /// 409: the name is taken.
+    /// 409: it does not fit what is there, such as a name that is taken.
     pub const CONFLICT: &str = "conflict";
     /// 409: another rollout of the environment is under way.
     pub const ENVIRONMENT_BUSY: &str = "environment-busy";

@@ -69,6 +69,47 @@ impl ReleaseSummary {
     }
 }
 
+/// `POST /drafts`: a release whose closures come page by page.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateDraft {
+    /// Where the closures came from.
+    #[serde(default)]
+    pub source: Source,
+    /// What it is, for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// `POST /drafts/{id}/closures`: a page of closures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DraftPage {
+    /// What each host is to run; at least one host. A page that is sent again changes nothing.
+    pub closures: BTreeMap<String, String>,
+}
+
+/// `POST /drafts/{id}/seal`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SealDraft {
+    /// How many hosts the draft must hold, so that a page that was lost is told.
+    pub hosts: u32,
+}
+
+/// A release that is still being written. It is nothing that can be rolled out, and nobody but its author sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Draft {
+    /// Its id, and the release's once it is sealed.
+    pub id: ReleaseId,
+    /// Hosts in it so far.
+    pub hosts: u32,
+}
+
 /// An immutable map from host to closure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -3,6 +3,8 @@
 //! Every list is a [`Page`](crate::page::Page), those that are never long too: then it has no `next`. Making something is
 //! answered 201, a `DELETE` 204 without a body, a command 202.
 
+/// What every path begins with.
+pub const PREFIX: &str = "/api/v1";
 /// `POST` (`LoginRequest`, `TokenCreated`): the admin's password for a token.
 pub const LOGIN: &str = "/api/v1/login";
 /// `GET` (`Whoami`): who the token is.
@@ -17,16 +19,24 @@ pub const TOKENS: &str = "/api/v1/tokens";
 pub const TOKEN: &str = "/api/v1/tokens/{id}";
 /// `GET` (`Page<Environment>`), `POST` (`CreateEnvironment`, `Environment`).
 pub const ENVIRONMENTS: &str = "/api/v1/environments";
-/// `GET` (`Environment`), `PATCH` (`UpdateEnvironment`, `Environment`).
+/// `GET` (`Environment`), `PATCH` (`UpdateEnvironment`, `Environment`); `DELETE` deletes one without hosts.
 pub const ENVIRONMENT: &str = "/api/v1/environments/{name}";
 /// `GET` (`HostQuery`, `Page<Host>`, by name), `POST` (`CreateHost`, `HostCreated`).
 pub const HOSTS: &str = "/api/v1/hosts";
-/// `GET` (`Host`); `DELETE` retires the host.
+/// `GET` (`Host`), `PATCH` (`UpdateHost`, `Host`); `DELETE` retires the host.
 pub const HOST: &str = "/api/v1/hosts/{name}";
+/// `POST` (`RestoreHost`, `HostCreated`): takes a retired host back, with a new token.
+pub const HOST_RESTORE: &str = "/api/v1/hosts/{name}/restore";
 /// `POST` (`{}`, `TokenCreated`): a new token for the host; the old ones are revoked.
 pub const HOST_TOKEN: &str = "/api/v1/hosts/{name}/token";
 /// `GET` (`PageQuery`, `Page<ReleaseSummary>`, the newest first), `POST` (`CreateRelease`, `Release`).
 pub const RELEASES: &str = "/api/v1/releases";
+/// `POST` (`CreateDraft`, `Draft`): begins a release that is too long for one request.
+pub const DRAFTS: &str = "/api/v1/drafts";
+/// `POST` (`DraftPage`, `Draft`): writes closures into a draft.
+pub const DRAFT_CLOSURES: &str = "/api/v1/drafts/{id}/closures";
+/// `POST` (`SealDraft`, `Release`): makes a release of a draft.
+pub const DRAFT_SEAL: &str = "/api/v1/drafts/{id}/seal";
 /// `GET` (`Release`).
 pub const RELEASE: &str = "/api/v1/releases/{id}";
 /// `GET` (`RolloutQuery`, `Page<RolloutSummary>`, the newest first), `POST` (`CreateRollout`, `Rollout`).
@@ -63,6 +73,19 @@ pub fn fill(route: &str, value: impl std::fmt::Display) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn every_path_begins_with_the_prefix() {
+        for path in [
+            super::LOGIN,
+            super::HOST_TOKEN,
+            super::AGENT_SYNC,
+            super::LIVE,
+            super::OPENAPI,
+        ] {
+            assert!(path.starts_with(super::PREFIX), "{path}");
+        }
+    }
+
     #[test]
     fn a_parameter_is_filled_in_where_it_stands() {
         assert_eq!(super::fill(super::ROLLOUT_EVENTS, 7), "/api/v1/rollouts/7/events");

@@ -102,6 +102,28 @@ pub(crate) async fn get(
     Ok(Json(shown(app.store.get_environment_by_name(&name).await?)))
 }
 
+/// Delete an environment
+///
+/// One without hosts. Its rollouts and events stay, and making one of this name brings it back with them.
+#[utoipa::path(
+    delete, path = route::ENVIRONMENT, operation_id = "delete_environment", tag = "fleet",
+    params(("name" = EnvironmentName, Path, description = "Its name")),
+    responses(
+        (status = 204, description = "It is deleted"),
+        (status = 409, description = "It has hosts", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn delete(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(name): PathParam<EnvironmentName>,
+) -> Result<StatusCode> {
+    app.store
+        .delete_environment(&name, &By::new(caller.actor(), &app.audit_key))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// Change an environment
 ///
 /// What is left out stays as it is. A strategy is taken whole: what it leaves out gets the defaults. Rollouts under way

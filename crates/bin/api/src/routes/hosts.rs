@@ -6,10 +6,13 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::HostName;
-use slipway_store::{By, NewHost};
+use slipway_store::{By, NewHost, StoreError};
+use slipway_text::Lines;
 use slipway_wire::Problem;
 use slipway_wire::access::TokenCreated;
-use slipway_wire::fleet::{CreateHost, Host as Shown, HostCreated, HostQuery, HostStep};
+use slipway_wire::fleet::{
+    CreateHost, Host as Shown, HostCreated, HostQuery, HostStep, RestoreHost, UpdateHost,
+};
 use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
@@ -24,10 +27,10 @@ use crate::text;
 /// Characters of an agent's words in a list.
 const MAX_BRIEF: usize = 200;
 /// Labels of a host.
-const MAX_LABELS: usize = 32;
+pub(crate) const MAX_LABELS: usize = 32;
 /// Characters in a label's name and in its value.
-const MAX_LABEL_NAME: usize = 63;
-const MAX_LABEL_VALUE: usize = 255;
+pub(crate) const MAX_LABEL_NAME: usize = 63;
+pub(crate) const MAX_LABEL_VALUE: usize = 255;
 
 fn shown(host: slipway_store::Host) -> Shown {
     Shown {
@@ -88,10 +91,7 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
             );
             let field = format!("labels.{}", name.chars().take(80).collect::<String>());
             fields.push(FieldProblem { field, detail });
-        } else if value.chars().count() > MAX_LABEL_VALUE || value.chars().any(char::is_control) {
-            let detail = format!(
-                "a label's value is at most {MAX_LABEL_VALUE} characters, none of them a control one"
-            );
+        } else if let Some(detail) = value_problem(value) {
             fields.push(FieldProblem {
                 field: format!("labels.{name}"),
                 detail,
@@ -103,6 +103,13 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
     } else {
         Err(ApiError::Invalid("the labels cannot be used".to_owned(), fields))
     }
+}
+
+fn value_problem(value: &str) -> Option<String> {
+    if value.chars().count() > MAX_LABEL_VALUE {
+        return Some(format!("a label's value is at most {MAX_LABEL_VALUE} characters"));
+    }
+    text::hidden(value, Lines::One)
 }
 
 /// List hosts
@@ -174,7 +181,7 @@ pub(crate) async fn get(State(app): State<App>, PathParam(name): PathParam<HostN
 
 /// Retire a host
 ///
-/// For ever: its tokens are refused from now on and its name stays taken. Not while a rollout is at it.
+/// Its tokens are refused from now on and its name stays taken; restoring takes it back. Not while a rollout is at it.
 #[utoipa::path(
     delete, path = route::HOST, operation_id = "retire_host", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses(
@@ -191,6 +198,63 @@ pub(crate) async fn retire(
         .retire_host(&name, &By::new(caller.actor(), &app.audit_key))
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Change a host
+///
+/// Moves it to another environment, with its token and its history. Not while a rollout is at it.
+#[utoipa::path(
+    patch, path = route::HOST, operation_id = "update_host", tag = "fleet", request_body = UpdateHost,
+    params(("name" = HostName, Path, description = "Its name")),
+    responses(
+        (status = 200, description = "The host as it is now", body = Shown),
+        (status = 409, description = "It is retired, or part of an open rollout", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn update(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(name): PathParam<HostName>,
+    JsonBody(request): JsonBody<UpdateHost>,
+) -> Result<Json<Shown>> {
+    let host = match request.environment {
+        Some(to) => {
+            let by = By::new(caller.actor(), &app.audit_key);
+            app.store.move_host(&name, &to, &by).await?
+        }
+        None => app.store.get_host_by_name(&name).await?,
+    };
+    Ok(Json(shown(host)))
+}
+
+/// Take a retired host back
+///
+/// Answers with a new token for its agent; earlier ones stay refused. What was seen of it before is forgotten.
+#[utoipa::path(
+    post, path = route::HOST_RESTORE, operation_id = "restore_host", tag = "fleet", request_body = RestoreHost,
+    params(("name" = HostName, Path, description = "Its name")),
+    responses(
+        (status = 201, description = "The host, and its token, shown now and never again", body = HostCreated),
+        (status = 409, description = "The host is not retired", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn restore(
+    State(app): State<App>,
+    caller: Principal,
+    PathParam(name): PathParam<HostName>,
+    JsonBody(request): JsonBody<RestoreHost>,
+) -> Result<(StatusCode, Json<HostCreated>)> {
+    let by = By::new(caller.actor(), &app.audit_key);
+    let (token, hash) = auth::new_token()?;
+    let (host, made) = app
+        .store
+        .restore_host(&name, request.environment.as_ref(), hash, &by)
+        .await?;
+    let token = token_created(&made, token);
+    Ok(created(HostCreated {
+        host: shown(host),
+        token,
+    }))
 }
 
 /// Give a host a new token
@@ -211,9 +275,7 @@ pub(crate) async fn new_token(
 ) -> Result<(StatusCode, Json<TokenCreated>)> {
     let host = app.store.get_host_by_name(&name).await?;
     if host.retired_at.is_some() {
-        return Err(ApiError::Conflict(format!(
-            "host `{name}` is retired and needs no token; make another host"
-        )));
+        return Err(StoreError::Retired { host: name }.into());
     }
     let by = By::new(caller.actor(), &app.audit_key);
     let (token, hash) = auth::new_token()?;

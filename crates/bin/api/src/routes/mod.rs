@@ -1,6 +1,7 @@
 //! The handlers, one file a resource.
 
 pub(crate) mod agent;
+pub(crate) mod drafts;
 pub(crate) mod environments;
 pub(crate) mod events;
 pub(crate) mod hosts;

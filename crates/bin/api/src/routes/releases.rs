@@ -19,7 +19,7 @@ use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
 use crate::state::App;
 use crate::text;
 
-fn shown(release: slipway_store::Release) -> Shown {
+pub(super) fn shown(release: slipway_store::Release) -> Shown {
     Shown {
         id: release.id,
         closures: release.closures,
@@ -73,7 +73,8 @@ pub(crate) async fn list(
 /// Register a release
 ///
 /// All wrong host names and paths are told at once. The closures need not be built yet: whether a host can fetch its
-/// own is found out when a rollout stages it, before anything is activated.
+/// own is found out when a rollout stages it, before anything is activated. A release that is too long for one request is
+/// written as a draft.
 #[utoipa::path(
     post, path = route::RELEASES, operation_id = "create_release", tag = "releases", request_body = CreateRelease,
     responses((status = 201, description = "The release", body = Shown))
@@ -83,24 +84,8 @@ pub(crate) async fn create(
     caller: Principal,
     JsonBody(request): JsonBody<CreateRelease>,
 ) -> Result<(StatusCode, Json<Shown>)> {
-    text::check_opt("message", request.message.as_deref(), text::MESSAGE)?;
-    text::check_opt(
-        "source.flake_ref",
-        request.source.flake_ref.as_deref(),
-        text::MESSAGE,
-    )?;
-    text::check_opt("source.rev", request.source.rev.as_deref(), text::LABEL)?;
-    text::check_opt("source.nar_hash", request.source.nar_hash.as_deref(), text::LABEL)?;
-    if request.closures.is_empty() {
-        return Err(ApiError::field(
-            "closures",
-            "it is empty; name at least one host and its closure",
-        ));
-    }
-    let closures = match read_closures(&request.closures, &app.store_dir) {
-        Ok(closures) => closures,
-        Err(wrong) => return Err(refusal(&app, &request.closures, wrong).await?),
-    };
+    check_words(request.message.as_deref(), &request.source)?;
+    let closures = require_closures(&app, &request.closures).await?;
     let new = NewRelease {
         flake_ref: request.source.flake_ref,
         rev: request.source.rev,
@@ -111,6 +96,31 @@ pub(crate) async fn create(
     };
     let made = app.store.create_release(&new, &app.audit_key).await?;
     Ok(created(shown(made)))
+}
+
+/// Checks what a release says of itself.
+pub(super) fn check_words(message: Option<&str>, source: &Source) -> Result<()> {
+    text::check_opt("message", message, text::MESSAGE)?;
+    text::check_opt("source.flake_ref", source.flake_ref.as_deref(), text::REFERENCE)?;
+    text::check_opt("source.rev", source.rev.as_deref(), text::LABEL)?;
+    text::check_opt("source.nar_hash", source.nar_hash.as_deref(), text::LABEL)
+}
+
+/// The closures of a request. Everything that is wrong with them is told at once.
+pub(super) async fn require_closures(
+    app: &App,
+    given: &BTreeMap<String, String>,
+) -> Result<BTreeMap<HostName, StorePath>> {
+    if given.is_empty() {
+        return Err(ApiError::field(
+            "closures",
+            "it is empty; name at least one host and its closure",
+        ));
+    }
+    match read_closures(given, &app.store_dir) {
+        Ok(closures) => Ok(closures),
+        Err(wrong) => Err(refusal(app, given, wrong).await?),
+    }
 }
 
 /// The closures, or all that is wrong with how they are written.

@@ -17,7 +17,7 @@ use crate::state::App;
 use crate::text;
 
 /// Days that a token may be good.
-const MAX_DAYS: u32 = 3650;
+pub(crate) const MAX_DAYS: u32 = 3650;
 const DAY_SECONDS: u32 = 24 * 3600;
 
 fn shown(token: slipway_store::Token) -> Shown {

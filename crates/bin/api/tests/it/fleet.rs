@@ -1,7 +1,7 @@
 //! Environments and hosts.
 
 use axum::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -131,13 +131,55 @@ async fn a_host_comes_with_a_token_that_is_shown_once(pool: PgPool) {
         .await
         .expect(409);
     assert!(
-        again.detail().contains("the host name `web-1` is taken"),
+        again.detail().contains("is that of a host that was retired on")
+            && again.detail().contains("slipway host restore web-1"),
         "{}",
         again.detail()
     );
     app.post(&route::fill(route::HOST_TOKEN, "web-1"), json!({}))
         .await
         .expect(409);
+
+    let restore = route::fill(route::HOST_RESTORE, "web-1");
+    let back = app.post(&restore, json!({})).await.expect(201).body;
+    assert_eq!(back["host"]["retired_at"], Value::Null);
+    let third = back["token"]["token"].as_str().unwrap();
+    app.call(Method::GET, route::WHOAMI, second, None)
+        .await
+        .expect(401);
+    app.call(Method::GET, route::WHOAMI, third, None)
+        .await
+        .expect(200);
+    app.post(&restore, json!({})).await.expect(409);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_moves_and_an_empty_environment_goes(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    app.fleet("stage", &[]).await;
+    let (host, prod) = (
+        route::fill(route::HOST, "web-1"),
+        route::fill(route::ENVIRONMENT, "prod"),
+    );
+    let in_use = app
+        .call(Method::DELETE, &prod, &app.admin, None)
+        .await
+        .expect(409);
+    assert!(in_use.detail().contains("has 1 hosts"), "{}", in_use.detail());
+    let patch = |body: Value| app.call(Method::PATCH, &host, &app.admin, Some(body));
+    let moved = patch(json!({ "environment": "stage" })).await.expect(200).body;
+    assert_eq!(moved["environment"], "stage");
+    assert_eq!(patch(json!({})).await.expect(200).body["environment"], "stage");
+    patch(json!({ "environment": "nowhere" })).await.expect(404);
+    app.call(Method::DELETE, &prod, &app.admin, None)
+        .await
+        .expect(204);
+    app.get(&prod).await.expect(404);
+    app.post(route::ENVIRONMENTS, json!({ "name": "prod" }))
+        .await
+        .expect(201);
+    app.get(&prod).await.expect(200);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -166,7 +208,7 @@ async fn a_bad_host_is_refused_with_the_cure(pool: PgPool) {
     let labels = json!({ "name": "web-2", "environment": "prod", "labels": { "": "x", "zone": "a\nb" } });
     let labels = app.post(route::HOSTS, labels).await.expect(422);
     assert!(labels.field("labels.").contains("1 to 63"));
-    assert!(labels.field("labels.zone").contains("at most 255"));
+    assert!(labels.field("labels.zone").contains("U+000A"));
     let unknown = app.get(&route::fill(route::HOST, "web-9")).await.expect(404);
     assert!(unknown.detail().contains("no host `web-9`") && unknown.detail().contains("slipway host list"));
     let query = app.get("/api/v1/hosts?enviroment=prod").await.expect(400);

@@ -1,6 +1,6 @@
 //! Releases.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -156,4 +156,104 @@ async fn a_list_of_releases_counts_hosts_and_does_not_name_their_closures(pool: 
     let one = route::fill(route::RELEASE, items[0]["id"].as_str().unwrap());
     let one = app.get(&one).await.expect(200).body;
     assert_eq!(one["closures"].as_object().unwrap().len(), 200);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_text_with_something_hidden_is_stored(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.fleet("prod", &["web-1"]).await.remove(0);
+    let closures = json!({ "web-1": closure("web-1") });
+    let hidden = [
+        "\u{1b}", "\t", "\u{7f}", "\u{9b}", "\u{200b}", "\u{202e}", "\u{2028}", "\u{2066}", "\u{feff}",
+    ];
+    for hidden in hidden {
+        let text = format!("a{hidden}b");
+        let said = format!("U+{:04X}", u32::from(hidden.chars().next().unwrap()));
+        let release = |field: &str| match field {
+            "message" => json!({ "closures": closures, "message": text }),
+            _ => json!({ "closures": closures, "source": { field: text } }),
+        };
+        for field in ["message", "flake_ref", "rev", "nar_hash"] {
+            let answer = app.post(route::RELEASES, release(field)).await.expect(422);
+            assert!(answer.detail().contains(&said), "{field}: {}", answer.detail());
+        }
+        let label = app
+            .post(route::TOKENS, json!({ "label": text }))
+            .await
+            .expect(422);
+        assert!(label.field("label").contains(&said));
+        let host = json!({ "name": "web-2", "environment": "prod", "labels": { "zone": text } });
+        let host = app.post(route::HOSTS, host).await.expect(422);
+        assert!(host.field("labels.zone").contains(&said));
+    }
+    // Several lines only where there is room for them.
+    let message = json!({ "closures": closures, "message": "Fix it\n\nGrüße, 世界 ✨" });
+    app.post(route::RELEASES, message).await.expect(201);
+    app.post(route::TOKENS, json!({ "label": "a\nb" }))
+        .await
+        .expect(422);
+
+    // What a host reports is kept, without what was hidden.
+    let mut seen = crate::support::observation("web-1");
+    seen["journal_trouble"] = json!("lost\u{202e}\u{9b} it\nall");
+    seen["agent_version"] = json!("1.0\u{200b}");
+    app.call(axum::http::Method::POST, route::AGENT_SYNC, &token, Some(seen))
+        .await
+        .expect(200);
+    let host = app.get(&route::fill(route::HOST, "web-1")).await.expect(200).body;
+    assert_eq!(host["journal_trouble"], "lost\u{fffd}\u{fffd} it\nall");
+    assert_eq!(host["agent_version"], "1.0\u{fffd}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_release_of_ten_thousand_hosts_is_written_page_by_page(pool: PgPool) {
+    const HOSTS: usize = 10_000;
+    let app = TestApp::new(pool.clone()).await;
+    app.fleet("prod", &[]).await;
+    let sql = "INSERT INTO hosts (id, environment_id, name)
+               SELECT gen_random_uuid(), e.id, 'web-' || n FROM environments e, generate_series(1, $1) n";
+    let count = i64::try_from(HOSTS).unwrap();
+    sqlx::query(sql).bind(count).execute(&pool).await.unwrap();
+    let names: Vec<String> = (1..=HOSTS).map(|n| format!("web-{n}")).collect();
+    let page = |names: &[String]| -> Value {
+        // As long as the names of real systems.
+        let path = |name: &str| format!("{}-26.05.20261128.0c5r1m2n3p4q5s6v7w8x9y0z", closure(name));
+        let entries = names.iter().map(|name| (name.clone(), Value::from(path(name))));
+        json!({ "closures": Value::Object(entries.collect()) })
+    };
+    // In one piece it does not fit.
+    app.post(route::RELEASES, page(&names)).await.expect(413);
+
+    let draft = app
+        .post(route::DRAFTS, json!({ "message": "many" }))
+        .await
+        .expect(201)
+        .body;
+    let id = draft["id"].as_str().unwrap();
+    let (add, seal) = (
+        route::fill(route::DRAFT_CLOSURES, id),
+        route::fill(route::DRAFT_SEAL, id),
+    );
+    let pages: Vec<&[String]> = names.chunks(1000).collect();
+    let (last, first) = pages.split_last().unwrap();
+    for names in first {
+        app.post(&add, page(names)).await.expect(201);
+    }
+    let early = app.post(&seal, json!({ "hosts": HOSTS })).await.expect(409);
+    assert!(early.detail().contains("holds 9000 hosts"), "{}", early.detail());
+    app.get(&route::fill(route::RELEASE, id)).await.expect(404);
+    let unknown = app
+        .post(&add, json!({ "closures": { "db-1": closure("db-1") } }))
+        .await
+        .expect(422);
+    unknown.field("closures.db-1");
+
+    assert_eq!(app.post(&add, page(last)).await.expect(201).body["hosts"], HOSTS);
+    let release = app.post(&seal, json!({ "hosts": HOSTS })).await.expect(201).body;
+    assert_eq!(release["id"], *id);
+    assert_eq!(release["closures"].as_object().unwrap().len(), HOSTS);
+    app.post(&add, page(last)).await.expect(404);
+    let rollout = json!({ "environment": "prod", "release": id });
+    let rollout = app.post(route::ROLLOUTS, rollout).await.expect(201).body;
+    assert_eq!(rollout["steps"].as_array().unwrap().len(), HOSTS);
 }

@@ -5,4 +5,4 @@ mod tokens;
 
 pub use principals::Principal;
 pub use tokens::{Authenticated, AuthenticatedToken, NewToken, Token, TokenHash, TokenOwner};
-pub(crate) use tokens::{insert_token, token_event};
+pub(crate) use tokens::{insert_token, revoke_host_tokens, token_event};

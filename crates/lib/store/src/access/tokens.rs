@@ -308,20 +308,9 @@ impl Store {
                 parent: None,
             };
             let token = insert_token(&mut tx, &new, by).await?;
-            let revoked = sqlx::query_scalar!(
-                "UPDATE tokens SET revoked_at = now()
-                 WHERE host_id = $1 AND id <> $2 AND revoked_at IS NULL RETURNING id",
-                host.as_uuid(),
-                token.id.as_uuid()
-            )
-            .fetch_all(&mut *tx)
-            .await?;
             let mut events = vec![token_event(by, "token.created", &token, new.owner)];
-            events.extend(revoked.iter().map(|id| {
-                let mut event = by.event("token.revoked", format!("token {id}: replaced by {}", token.id));
-                event.host = Some(host);
-                event
-            }));
+            let why = format!("replaced by {}", token.id);
+            events.extend(revoke_host_tokens(&mut tx, host, Some(token.id), &why, by).await?);
             append(&mut tx, by.key, &events).await?;
             tx.commit().await?;
             Ok(token)
@@ -430,6 +419,30 @@ pub(crate) async fn revoke(
             }
         }));
     }
+}
+
+/// Refuses every token of a host from now on, but for one; gives the events that say so.
+pub(crate) async fn revoke_host_tokens(
+    tx: &mut PgConnection,
+    host: HostId,
+    but: Option<TokenId>,
+    why: &str,
+    by: &By<'_>,
+) -> Result<Vec<NewEvent>, StoreError> {
+    let revoked = sqlx::query_scalar!(
+        "UPDATE tokens SET revoked_at = now()
+         WHERE host_id = $1 AND id IS DISTINCT FROM $2 AND revoked_at IS NULL RETURNING id",
+        host.as_uuid(),
+        but.map(TokenId::as_uuid)
+    )
+    .fetch_all(tx)
+    .await?;
+    let event = |id: &Uuid| {
+        let mut event = by.event("token.revoked", format!("token {id}: {why}"));
+        event.host = Some(host);
+        event
+    };
+    Ok(revoked.iter().map(event).collect())
 }
 
 pub(crate) fn token_event(by: &By<'_>, kind: &str, token: &Token, owner: TokenOwner) -> NewEvent {

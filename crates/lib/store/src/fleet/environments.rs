@@ -1,12 +1,12 @@
 //! Environments: named groups of hosts with a default strategy and an approval rule.
 
 use slipway_domain::{EnvironmentId, EnvironmentName, RolloutId, Strategy, Timestamp};
+use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::append;
-use crate::error::OnConstraint;
 use crate::{By, Store, StoreError, bounded, row};
 
 /// A named group of hosts.
@@ -98,7 +98,7 @@ impl TryFrom<EnvironmentRow> for Environment {
 }
 
 impl Store {
-    /// Makes an environment.
+    /// Makes an environment. One of this name that was deleted comes back, with its history.
     #[instrument(name = "db.environment.create", level = "debug", skip_all, fields(name = %new.name))]
     pub async fn create_environment(
         &self,
@@ -107,25 +107,32 @@ impl Store {
     ) -> Result<Environment, StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
-            let id = EnvironmentId::generate();
-            let created_at = sqlx::query_scalar!(
-                "INSERT INTO environments
+            // What conflicts and is not deleted is left alone, and then there is no row.
+            let made = sqlx::query!(
+                "INSERT INTO environments AS e
                      (id, name, strategy, approval_required, own_strategy_allowed, related_approval_allowed)
-                 VALUES ($1, $2, $3, $4, $5, $6) RETURNING created_at",
-                id.as_uuid(),
+                 VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (name) DO UPDATE SET strategy = excluded.strategy,
+                     approval_required = excluded.approval_required,
+                     own_strategy_allowed = excluded.own_strategy_allowed,
+                     related_approval_allowed = excluded.related_approval_allowed, deleted_at = NULL
+                 WHERE e.deleted_at IS NOT NULL
+                 RETURNING id, created_at",
+                EnvironmentId::generate().as_uuid(),
                 new.name.as_str(),
                 Json(&new.strategy) as _,
                 new.approval_required,
                 new.permits.own_strategy,
                 new.permits.related_approval
             )
-            .fetch_one(&mut *tx)
-            .await
-            .on_constraint("environments_name_key", || StoreError::NameTaken {
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::NameTaken {
                 what: "environment",
                 name: new.name.to_string(),
             })?;
-            let mut event = by.event("environment.created", format!("{} is new", new.name));
+            let (id, created_at) = (EnvironmentId::from_uuid(made.id), made.created_at);
+            let mut event = by.event("environment.created", format!("{} is made", new.name));
             event.environment = Some(id);
             append(&mut tx, by.key, &[event]).await?;
             tx.commit().await?;
@@ -180,7 +187,7 @@ impl Store {
                         approval_required = coalesce($3, approval_required),
                         own_strategy_allowed = coalesce($4, own_strategy_allowed),
                         related_approval_allowed = coalesce($5, related_approval_allowed)
-                 WHERE name = $1 RETURNING id",
+                 WHERE name = $1 AND deleted_at IS NULL RETURNING id",
                 name.as_str(),
                 change.strategy.as_ref().map(Json) as _,
                 change.approval_required,
@@ -199,6 +206,43 @@ impl Store {
         .await
     }
 
+    /// Deletes an environment that has no hosts. Its rollouts and events stay.
+    #[instrument(name = "db.environment.delete", level = "debug", skip_all, fields(%name))]
+    pub async fn delete_environment(&self, name: &EnvironmentName, by: &By<'_>) -> Result<(), StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            // The full lock: no host can come into it meanwhile.
+            let id = sqlx::query_scalar!(
+                "SELECT id FROM environments WHERE name = $1 AND deleted_at IS NULL FOR UPDATE",
+                name.as_str()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("environment", name))?;
+            let hosts = sqlx::query_scalar!(
+                r#"SELECT count(*) AS "hosts!" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL"#,
+                id
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+            if hosts > 0 {
+                return Err(StoreError::EnvironmentInUse {
+                    environment: name.clone(),
+                    hosts,
+                });
+            }
+            sqlx::query!("UPDATE environments SET deleted_at = now() WHERE id = $1", id)
+                .execute(&mut *tx)
+                .await?;
+            let mut event = by.event("environment.deleted", format!("{name} is deleted"));
+            event.environment = Some(EnvironmentId::from_uuid(id));
+            append(&mut tx, by.key, &[event]).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn select_environments(
         &self,
         name: Option<&EnvironmentName>,
@@ -210,13 +254,27 @@ impl Store {
                       (SELECT count(*) FROM hosts h WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!",
                       (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS open_rollout,
                       e.created_at
-               FROM environments e WHERE $1::text IS NULL OR e.name = $1 ORDER BY e.name"#,
+               FROM environments e WHERE ($1::text IS NULL OR e.name = $1) AND e.deleted_at IS NULL ORDER BY e.name"#,
             name.map(EnvironmentName::as_str)
         )
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(Environment::try_from).collect()
     }
+}
+
+/// The id of an environment that cannot be deleted until the transaction is over.
+pub(super) async fn hold_environment(
+    tx: &mut PgConnection,
+    name: &EnvironmentName,
+) -> Result<Uuid, StoreError> {
+    sqlx::query_scalar!(
+        "SELECT id FROM environments WHERE name = $1 AND deleted_at IS NULL FOR KEY SHARE",
+        name.as_str()
+    )
+    .fetch_optional(tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("environment", name))
 }
 
 fn describe(change: &EnvironmentChange) -> String {

@@ -7,10 +7,12 @@ use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, OFFLINE_AFTER_SECONDS, RolloutId, StepState,
     StorePath, Timestamp,
 };
+use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
+use super::environments::hold_environment;
 use crate::access::{insert_token, token_event};
 use crate::audit::append;
 use crate::error::OnConstraint;
@@ -164,13 +166,8 @@ impl Store {
     pub async fn create_host(&self, new: &NewHost, by: &By<'_>) -> Result<(Host, Token), StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
-            let environment = sqlx::query_scalar!(
-                "SELECT id FROM environments WHERE name = $1",
-                new.environment.as_str()
-            )
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or_else(|| StoreError::not_found("environment", &new.environment))?;
+            let environment = hold_environment(&mut tx, &new.environment).await?;
+            refuse_retired_name(&mut tx, &new.name).await?;
             let id = HostId::generate();
             let created_at = sqlx::query_scalar!(
                 "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4) RETURNING created_at",
@@ -286,50 +283,6 @@ impl Store {
         .await
     }
 
-    /// Takes a host out of the fleet for ever: its tokens are refused from now on, and its name stays taken.
-    ///
-    /// Refused while it is part of an open rollout. Doing it again changes nothing.
-    #[instrument(name = "db.host.retire", level = "debug", skip_all, fields(%name))]
-    pub async fn retire_host(&self, name: &HostName, by: &By<'_>) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            // The full lock: nobody can add a step for the host meanwhile.
-            let host = sqlx::query!(
-                "SELECT id, environment_id, retired_at FROM hosts WHERE name = $1 FOR UPDATE",
-                name.as_str()
-            )
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or_else(|| StoreError::not_found("host", name))?;
-            if host.retired_at.is_some() {
-                return Ok(());
-            }
-            let busy = sqlx::query_scalar!(
-                "SELECT r.id FROM rollouts r JOIN steps s ON s.rollout_id = r.id
-                 WHERE s.host_id = $1 AND r.finished_at IS NULL",
-                host.id
-            )
-            .fetch_optional(&mut *tx)
-            .await?;
-            if let Some(rollout) = busy {
-                return Err(StoreError::HostBusy {
-                    host: name.clone(),
-                    rollout: RolloutId::from_uuid(rollout),
-                });
-            }
-            sqlx::query!("UPDATE hosts SET retired_at = now() WHERE id = $1", host.id)
-                .execute(&mut *tx)
-                .await?;
-            let mut event = by.event("host.retired", format!("{name} leaves the fleet"));
-            event.environment = Some(EnvironmentId::from_uuid(host.environment_id));
-            event.host = Some(HostId::from_uuid(host.id));
-            append(&mut tx, by.key, &[event]).await?;
-            tx.commit().await?;
-            Ok(())
-        })
-        .await
-    }
-
     /// How many hosts are not retired, and how many of them are online: for metrics.
     #[instrument(name = "db.host.count", level = "debug", skip_all)]
     pub async fn count_hosts(&self) -> Result<(u32, u32), StoreError> {
@@ -378,6 +331,23 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(Host::try_from).collect()
+    }
+}
+
+/// The name of a retired host is taken for good, which whoever chooses it cannot see in any list.
+async fn refuse_retired_name(tx: &mut PgConnection, name: &HostName) -> Result<(), StoreError> {
+    let retired = sqlx::query_scalar!(
+        r#"SELECT retired_at AS "retired_at!" FROM hosts WHERE name = $1 AND retired_at IS NOT NULL"#,
+        name.as_str()
+    )
+    .fetch_optional(tx)
+    .await?;
+    match retired {
+        Some(retired_at) => Err(StoreError::NameOfRetired {
+            host: name.clone(),
+            retired_at,
+        }),
+        None => Ok(()),
     }
 }
 

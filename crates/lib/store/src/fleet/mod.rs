@@ -2,6 +2,7 @@
 
 mod environments;
 mod hosts;
+mod membership;
 
 pub use environments::{Environment, EnvironmentChange, NewEnvironment, Permits};
 pub(crate) use hosts::offline_after;

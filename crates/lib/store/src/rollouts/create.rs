@@ -98,7 +98,7 @@ struct Locked {
 /// Only one rollout is made at a time in an environment, so that their order is the order of their numbers.
 async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<Locked, StoreError> {
     let row = sqlx::query!(
-        "SELECT name, approval_required FROM environments WHERE id = $1 FOR NO KEY UPDATE",
+        "SELECT name, approval_required FROM environments WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
         id.as_uuid()
     )
     .fetch_optional(&mut *tx)

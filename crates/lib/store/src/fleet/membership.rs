@@ -1,0 +1,199 @@
+//! Hosts that leave the fleet, come back, or change their environment.
+
+use slipway_domain::event::NewEvent;
+use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, RolloutId};
+use sqlx::PgConnection;
+use tracing::instrument;
+use uuid::Uuid;
+
+use super::environments::hold_environment;
+use crate::access::{insert_token, revoke_host_tokens, token_event};
+use crate::audit::append;
+use crate::{By, Host, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, row};
+
+/// A host whose row is locked: nobody can add a step for it meanwhile.
+struct Locked {
+    id: HostId,
+    environment: Uuid,
+    environment_name: String,
+    is_retired: bool,
+}
+
+impl Store {
+    /// Takes a host out of the fleet: its tokens are refused from now on. Its name stays taken, so that the history of
+    /// one host is never another's; [`restore_host`](Self::restore_host) takes it back.
+    ///
+    /// Refused while it is part of an open rollout. Doing it again changes nothing.
+    #[instrument(name = "db.host.retire", level = "debug", skip_all, fields(%name))]
+    pub async fn retire_host(&self, name: &HostName, by: &By<'_>) -> Result<(), StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let host = lock(&mut tx, name).await?;
+            if host.is_retired {
+                return Ok(());
+            }
+            require_idle(&mut tx, name, host.id).await?;
+            sqlx::query!(
+                "UPDATE hosts SET retired_at = now() WHERE id = $1",
+                host.id.as_uuid()
+            )
+            .execute(&mut *tx)
+            .await?;
+            let event = about(
+                by,
+                "host.retired",
+                host.id,
+                host.environment,
+                format!("{name} leaves the fleet"),
+            );
+            append(&mut tx, by.key, &[event]).await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Takes a retired host back, into this environment or else its old one, with a new token.
+    ///
+    /// What was seen of it before says nothing of the machine that comes back, so it is forgotten.
+    #[instrument(name = "db.host.restore", level = "debug", skip_all, fields(%name))]
+    pub async fn restore_host(
+        &self,
+        name: &HostName,
+        environment: Option<&EnvironmentName>,
+        token: TokenHash,
+        by: &By<'_>,
+    ) -> Result<(Host, Token), StoreError> {
+        let token = bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let host = lock(&mut tx, name).await?;
+            if !host.is_retired {
+                return Err(StoreError::NotRetired { host: name.clone() });
+            }
+            let into = match environment {
+                Some(environment) => environment.clone(),
+                None => row::parse("environment name", &host.environment_name)?,
+            };
+            let environment = hold_environment(&mut tx, &into).await?;
+            sqlx::query!(
+                "UPDATE hosts SET retired_at = NULL, environment_id = $2, last_seen_at = NULL, agent_version = NULL,
+                        clock_skew_seconds = NULL, boot_id = NULL, live = NULL, boot_default = NULL, report = NULL,
+                        unsettled = NULL, journal_trouble = NULL, observed_at = NULL
+                 WHERE id = $1",
+                host.id.as_uuid(),
+                environment
+            )
+            .execute(&mut *tx)
+            .await?;
+            // An attempt of the machine that left, such as one that is stuck, is none of the machine that comes back.
+            sqlx::query!(
+                "UPDATE steps SET attempt = NULL WHERE id = (
+                     SELECT id FROM steps WHERE host_id = $1 ORDER BY seq DESC LIMIT 1)",
+                host.id.as_uuid()
+            )
+            .execute(&mut *tx)
+            .await?;
+            let cause = format!("{name} comes back into {into}");
+            let mut events = vec![about(by, "host.restored", host.id, environment, cause)];
+            events.extend(revoke_host_tokens(&mut tx, host.id, None, "the host comes back", by).await?);
+            let owner = TokenOwner::Host(host.id);
+            let new = NewToken {
+                owner,
+                label: "agent".to_owned(),
+                hash: token,
+                expires_in_seconds: None,
+                parent: None,
+            };
+            let token = insert_token(&mut tx, &new, by).await?;
+            events.push(token_event(by, "token.created", &token, owner));
+            append(&mut tx, by.key, &events).await?;
+            tx.commit().await?;
+            Ok(token)
+        })
+        .await?;
+        Ok((self.get_host_by_name(name).await?, token))
+    }
+
+    /// Moves a host to another environment. Its token and its history stay.
+    ///
+    /// Refused while it is part of an open rollout, and for a retired host. A host that is there already stays.
+    #[instrument(name = "db.host.move", level = "debug", skip_all, fields(%name, %to))]
+    pub async fn move_host(
+        &self,
+        name: &HostName,
+        to: &EnvironmentName,
+        by: &By<'_>,
+    ) -> Result<Host, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let host = lock(&mut tx, name).await?;
+            let environment = hold_environment(&mut tx, to).await?;
+            if host.is_retired {
+                return Err(StoreError::Retired { host: name.clone() });
+            }
+            if host.environment == environment {
+                return Ok(());
+            }
+            require_idle(&mut tx, name, host.id).await?;
+            sqlx::query!(
+                "UPDATE hosts SET environment_id = $2 WHERE id = $1",
+                host.id.as_uuid(),
+                environment
+            )
+            .execute(&mut *tx)
+            .await?;
+            let cause = format!("{name} moves from {} to {to}", host.environment_name);
+            append(
+                &mut tx,
+                by.key,
+                &[about(by, "host.moved", host.id, environment, cause)],
+            )
+            .await?;
+            tx.commit().await?;
+            Ok(())
+        })
+        .await?;
+        self.get_host_by_name(name).await
+    }
+}
+
+async fn lock(tx: &mut PgConnection, name: &HostName) -> Result<Locked, StoreError> {
+    let host = sqlx::query!(
+        r#"SELECT h.id, h.environment_id, e.name AS environment, h.retired_at IS NOT NULL AS "is_retired!"
+           FROM hosts h JOIN environments e ON e.id = h.environment_id WHERE h.name = $1 FOR UPDATE OF h"#,
+        name.as_str()
+    )
+    .fetch_optional(tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("host", name))?;
+    Ok(Locked {
+        id: HostId::from_uuid(host.id),
+        environment: host.environment_id,
+        environment_name: host.environment,
+        is_retired: host.is_retired,
+    })
+}
+
+async fn require_idle(tx: &mut PgConnection, name: &HostName, host: HostId) -> Result<(), StoreError> {
+    let busy = sqlx::query_scalar!(
+        "SELECT r.id FROM rollouts r JOIN steps s ON s.rollout_id = r.id
+         WHERE s.host_id = $1 AND r.finished_at IS NULL",
+        host.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?;
+    match busy {
+        Some(rollout) => Err(StoreError::HostBusy {
+            host: name.clone(),
+            rollout: RolloutId::from_uuid(rollout),
+        }),
+        None => Ok(()),
+    }
+}
+
+fn about(by: &By<'_>, kind: &str, host: HostId, environment: Uuid, cause: String) -> NewEvent {
+    let mut event = by.event(kind, cause);
+    event.environment = Some(EnvironmentId::from_uuid(environment));
+    event.host = Some(host);
+    event
+}

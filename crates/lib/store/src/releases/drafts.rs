@@ -1,0 +1,173 @@
+//! Releases that are too long for one request: written page by page, then sealed. Only a sealed one is a release.
+
+use std::collections::BTreeMap;
+
+use slipway_domain::{HostName, PrincipalId, ReleaseId, StorePath};
+use sqlx::PgConnection;
+use tracing::instrument;
+
+use super::{NewRelease, Release, known_hosts};
+use crate::{AuditKey, Store, StoreError, bounded, row};
+
+/// Unsealed drafts of one principal. One more, and the oldest goes.
+const MOST_DRAFTS: i64 = 10;
+/// A draft older than this is forgotten.
+const KEPT_HOURS: i32 = 24;
+
+impl Store {
+    /// Begins a draft: `new` without closures. What its author left unsealed for long makes room.
+    #[instrument(name = "db.draft.create", level = "debug", skip_all)]
+    pub async fn create_draft(&self, new: &NewRelease) -> Result<ReleaseId, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            // One after another, so that none of them miscounts.
+            sqlx::query_scalar!(
+                "SELECT id FROM principals WHERE id = $1 FOR NO KEY UPDATE",
+                new.author.as_uuid()
+            )
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
+            sqlx::query!(
+                "DELETE FROM release_drafts WHERE created_at < now() - make_interval(hours => $2) OR id IN (
+                     SELECT id FROM release_drafts WHERE author_id = $1 ORDER BY created_at DESC, id DESC OFFSET $3)",
+                new.author.as_uuid(),
+                KEPT_HOURS,
+                MOST_DRAFTS - 1
+            )
+            .execute(&mut *tx)
+            .await?;
+            let id = ReleaseId::generate();
+            sqlx::query!(
+                "INSERT INTO release_drafts (id, flake_ref, rev, nar_hash, message, author_id)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                id.as_uuid(),
+                new.flake_ref,
+                new.rev,
+                new.nar_hash,
+                new.message,
+                new.author.as_uuid()
+            )
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            Ok(id)
+        })
+        .await
+    }
+
+    /// Writes a page of closures into a draft of this author, and gives the number of hosts in it. A page that is sent
+    /// again changes nothing; another closure for a host takes the place of the one before.
+    #[instrument(name = "db.draft.add", level = "debug", skip_all, fields(%draft))]
+    pub async fn add_to_draft(
+        &self,
+        draft: ReleaseId,
+        author: PrincipalId,
+        closures: &BTreeMap<HostName, StorePath>,
+    ) -> Result<i64, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            lock(&mut tx, draft, author).await?;
+            let hosts = known_hosts(&mut tx, closures).await?;
+            let paths: Vec<&str> = closures.values().map(StorePath::as_str).collect();
+            sqlx::query!(
+                "INSERT INTO release_draft_closures (draft_id, host_id, closure)
+                 SELECT $1, host_id, closure FROM unnest($2::uuid[], $3::text[]) AS c (host_id, closure)
+                 ON CONFLICT (draft_id, host_id) DO UPDATE SET closure = excluded.closure",
+                draft.as_uuid(),
+                &hosts,
+                &paths as _
+            )
+            .execute(&mut *tx)
+            .await?;
+            let count = count(&mut tx, draft).await?;
+            tx.commit().await?;
+            Ok(count)
+        })
+        .await
+    }
+
+    /// Makes a release of a draft, which is gone then. It must hold exactly so many hosts: a page that was lost is told.
+    #[instrument(name = "db.draft.seal", level = "debug", skip_all, fields(%draft))]
+    pub async fn seal_draft(
+        &self,
+        draft: ReleaseId,
+        author: PrincipalId,
+        hosts: i64,
+        key: &AuditKey,
+    ) -> Result<Release, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let about = lock(&mut tx, draft, author).await?;
+            let found = count(&mut tx, draft).await?;
+            if found != hosts {
+                return Err(StoreError::DraftIncomplete {
+                    draft,
+                    found,
+                    expected: hosts,
+                });
+            }
+            let new = NewRelease {
+                closures: closures(&mut tx, draft).await?,
+                ..about
+            };
+            sqlx::query!("DELETE FROM release_drafts WHERE id = $1", draft.as_uuid())
+                .execute(&mut *tx)
+                .await?;
+            let release = super::insert(&mut tx, draft, &new, key).await?;
+            tx.commit().await?;
+            Ok(release)
+        })
+        .await
+    }
+}
+
+/// What the draft says of itself. One of somebody else is none that can be seen.
+async fn lock(
+    tx: &mut PgConnection,
+    draft: ReleaseId,
+    author: PrincipalId,
+) -> Result<NewRelease, StoreError> {
+    let row = sqlx::query!(
+        "SELECT flake_ref, rev, nar_hash, message FROM release_drafts WHERE id = $1 AND author_id = $2 FOR UPDATE",
+        draft.as_uuid(),
+        author.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("draft", &draft))?;
+    Ok(NewRelease {
+        flake_ref: row.flake_ref,
+        rev: row.rev,
+        nar_hash: row.nar_hash,
+        message: row.message,
+        author,
+        closures: BTreeMap::new(),
+    })
+}
+
+async fn count(tx: &mut PgConnection, draft: ReleaseId) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM release_draft_closures WHERE draft_id = $1"#,
+        draft.as_uuid()
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(count)
+}
+
+async fn closures(
+    tx: &mut PgConnection,
+    draft: ReleaseId,
+) -> Result<BTreeMap<HostName, StorePath>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT h.name, c.closure FROM release_draft_closures c JOIN hosts h ON h.id = c.host_id
+         WHERE c.draft_id = $1",
+        draft.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    let read =
+        |name: &str, closure: &str| Ok((row::parse("host name", name)?, row::parse("store path", closure)?));
+    rows.iter().map(|row| read(&row.name, &row.closure)).collect()
+}

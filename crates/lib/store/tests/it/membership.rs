@@ -1,0 +1,191 @@
+//! Hosts that come back or move, and environments that go.
+
+use std::collections::BTreeMap;
+
+use slipway_domain::{EnvironmentName, Strategy};
+use slipway_store::{NewEnvironment, NewHost, StoreError, TokenHash};
+use slipway_testkit::ScriptedAgent;
+use sqlx::PgPool;
+
+use crate::support::{Fleet, ada, claim, settle, sql, store};
+
+fn environment(name: &str) -> NewEnvironment {
+    NewEnvironment {
+        name: name.parse().unwrap(),
+        strategy: Strategy::default(),
+        approval_required: false,
+    }
+}
+
+fn host(name: &str, environment: &str) -> NewHost {
+    NewHost {
+        name: name.parse().unwrap(),
+        environment: environment.parse().unwrap(),
+        labels: BTreeMap::new(),
+        token: TokenHash::of("slw_new"),
+    }
+}
+
+async fn kinds(pool: &PgPool) -> Vec<String> {
+    let sql = "SELECT kind FROM events ORDER BY number DESC LIMIT 4";
+    let mut kinds: Vec<String> = sqlx::query_scalar(sql).fetch_all(pool).await.unwrap();
+    kinds.reverse();
+    kinds
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, by) = (&fleet.store, ada(&fleet.key));
+    let (name, id) = fleet.host(0);
+    let hash = TokenHash::of("slw_old");
+    store.replace_host_token(id, "agent", hash, &by).await.unwrap();
+    ScriptedAgent::new(id, name.clone(), None).sync(store).await;
+    // A step that was stuck when the machine was given up.
+    fleet.rollout(1).await;
+    sql(
+        &pool,
+        "UPDATE steps SET state = 'stuck', attempt = gen_random_uuid()",
+    )
+    .await;
+    sql(&pool, "UPDATE rollouts SET state = 'failed', finished_at = now()").await;
+    let error = store.restore_host(&name, None, hash, &by).await.unwrap_err();
+    assert!(error.to_string().contains("is not retired"), "{error}");
+
+    store.retire_host(&name, &by).await.unwrap();
+    let taken = store
+        .create_host(&host(name.as_str(), "prod"), &by)
+        .await
+        .unwrap_err();
+    assert!(
+        taken
+            .to_string()
+            .contains("is that of a host that was retired on 20")
+            && taken.to_string().contains("slipway host restore prod-0"),
+        "{taken}"
+    );
+    let moved = store
+        .move_host(&name, &fleet.environment.name, &by)
+        .await
+        .unwrap_err();
+    assert!(matches!(moved, StoreError::Retired { .. }), "{moved}");
+
+    let fresh = TokenHash::of("slw_fresh");
+    let (back, token) = store.restore_host(&name, None, fresh, &by).await.unwrap();
+    assert_eq!((back.id, back.retired_at, back.online), (id, None, false));
+    assert_eq!((back.last_seen_at, back.boot_id, back.live), (None, None, None));
+    assert!(
+        store.find_token_by_hash(&hash).await.unwrap().is_none(),
+        "its old token stays refused"
+    );
+    assert_eq!(
+        store.find_token_by_hash(&fresh).await.unwrap().unwrap().token,
+        token.id
+    );
+    let (assignment, _) = store.assignments_for(&[id]).await.unwrap().remove(&id).unwrap();
+    assert_eq!(
+        assignment.attempt, None,
+        "the machine that comes back knows nothing of that attempt"
+    );
+    assert_eq!(
+        kinds(&pool).await,
+        ["host.retired", "host.restored", "token.revoked", "token.created"]
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_moves_only_while_no_rollout_is_at_it(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let (store, by) = (&fleet.store, ada(&fleet.key));
+    let stage: EnvironmentName = "stage".parse().unwrap();
+    store
+        .create_environment(&environment("stage"), &by)
+        .await
+        .unwrap();
+    let (name, id) = fleet.host(0);
+    let error = store
+        .move_host(&name, &"nowhere".parse().unwrap(), &by)
+        .await
+        .unwrap_err();
+    assert_eq!(error.to_string(), "there is no environment `nowhere`");
+
+    fleet.rollout(1).await;
+    let error = store.move_host(&name, &stage, &by).await.unwrap_err();
+    assert!(matches!(error, StoreError::HostBusy { .. }), "{error}");
+    settle(store, &claim(store, "w").await).await.unwrap();
+
+    let moved = store.move_host(&name, &stage, &by).await.unwrap();
+    assert_eq!((moved.id, &moved.environment), (id, &stage));
+    let head = store.event_head().await.unwrap();
+    store.move_host(&name, &stage, &by).await.unwrap();
+    assert_eq!(
+        store.event_head().await.unwrap(),
+        head,
+        "a host that is there already stays"
+    );
+    assert_eq!(kinds(&pool).await.pop().as_deref(), Some("host.moved"));
+    let left = store.list_hosts(Some(fleet.environment.id)).await.unwrap();
+    assert_eq!(
+        left.into_iter().map(|host| host.name).collect::<Vec<_>>(),
+        [fleet.host(1).0]
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_environment_goes_when_it_is_empty_and_comes_back_with_its_history(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, by) = (&fleet.store, ada(&fleet.key));
+    let (prod, name) = (fleet.environment.name.clone(), fleet.host(0).0);
+    let rollout = fleet.rollout(1).await;
+    settle(store, &claim(store, "w").await).await.unwrap();
+    let error = store.delete_environment(&prod, &by).await.unwrap_err();
+    assert!(error.to_string().contains("has 1 hosts; move them"), "{error}");
+
+    store.retire_host(&name, &by).await.unwrap();
+    store.delete_environment(&prod, &by).await.unwrap();
+    assert!(store.list_environments().await.unwrap().is_empty());
+    let gone = format!("there is no environment `{prod}`");
+    for error in [
+        store.delete_environment(&prod, &by).await.unwrap_err(),
+        store.get_environment_by_name(&prod).await.unwrap_err(),
+        store.create_host(&host("web-1", "prod"), &by).await.unwrap_err(),
+        store
+            .restore_host(&name, None, TokenHash::of("slw_x"), &by)
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.to_string(), gone);
+    }
+    assert_eq!(
+        store.get_rollout(rollout).await.unwrap().summary.environment,
+        prod
+    );
+
+    let again = store.create_environment(&environment("prod"), &by).await.unwrap();
+    assert_eq!(again.id, fleet.environment.id);
+    assert_eq!(
+        kinds(&pool).await[2..],
+        ["environment.deleted", "environment.created"]
+    );
+    store.create_host(&host("web-1", "prod"), &by).await.unwrap();
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_host_comes_into_an_environment_that_goes(pool: PgPool) {
+    let fleet = Fleet::of(0).seed(&store(&pool)).await;
+    let (store, by) = (&fleet.store, ada(&fleet.key));
+    for round in 0..20 {
+        let name = format!("env-{round}");
+        store.create_environment(&environment(&name), &by).await.unwrap();
+        let new = NewHost {
+            token: TokenHash::of(&format!("slw_{round}")),
+            ..host(&format!("web-{round}"), &name)
+        };
+        let environment: EnvironmentName = name.parse().unwrap();
+        let (made, deleted) = tokio::join!(
+            store.create_host(&new, &by),
+            store.delete_environment(&environment, &by)
+        );
+        assert_ne!(made.is_ok(), deleted.is_ok(), "{made:?} {deleted:?}");
+    }
+}
