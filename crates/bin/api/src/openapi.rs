@@ -1,5 +1,7 @@
 //! The `OpenAPI` document, made from the handlers and completed from the table of routes.
 
+mod bounds;
+
 use std::sync::LazyLock;
 
 use slipway_wire::problem::MEDIA_TYPE;
@@ -11,7 +13,7 @@ use utoipa::{Modify, OpenApi as _};
 use crate::auth::Access;
 use crate::router::{Endpoint, endpoints};
 use crate::routes::{
-    agent, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens,
+    agent, drafts, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens,
 };
 
 /// The document as JSON, as it is served and as it stands in `docs/openapi.json`.
@@ -40,9 +42,11 @@ pub fn document() -> OpenApi {
         login::login, login::whoami,
         principals::list, principals::create, principals::disable,
         tokens::list, tokens::create, tokens::revoke,
-        environments::list, environments::create, environments::get, environments::update,
-        hosts::list, hosts::create, hosts::get, hosts::retire, hosts::new_token,
+        environments::list, environments::create, environments::get, environments::update, environments::delete,
+        hosts::list, hosts::create, hosts::get, hosts::update, hosts::retire, hosts::restore,
+        hosts::new_token,
         releases::list, releases::create, releases::get,
+        drafts::create, drafts::add, drafts::seal,
         rollouts::list, rollouts::create, rollouts::get, rollouts::command,
         events::of_rollout, events::all, events::verify,
         agent::sync,
@@ -112,9 +116,11 @@ impl Modify for FromTable {
             components = components.response(*name, problem(description));
         }
         document.components = Some(components.build());
+        bounds::describe(document);
         for endpoint in endpoints() {
             if let Some(operation) = operation(document, &endpoint) {
                 complete(operation, &endpoint);
+                bounds::of_parameters(operation);
             }
         }
     }
@@ -165,10 +171,10 @@ fn complete(operation: &mut Operation, endpoint: &Endpoint) {
     if endpoint.access != Access::Open {
         operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
     }
-    // The answers of the monitoring routes are their own.
+    // The answers of the monitoring routes are their own, but for those that every route gives.
     let monitoring = endpoint.access == Access::Open && endpoint.method == http::Method::GET;
     for (status, name, _) in SHARED {
-        if monitoring || !applies(status, endpoint, operation) {
+        if monitoring && !["408", "500"].contains(status) || !applies(status, endpoint, operation) {
             continue;
         }
         let shared = Ref::from_response_name(*name);
@@ -182,7 +188,8 @@ fn complete(operation: &mut Operation, endpoint: &Endpoint) {
 
 fn applies(status: &str, endpoint: &Endpoint, operation: &Operation) -> bool {
     let token = endpoint.access != Access::Open;
-    let body = operation.request_body.is_some();
+    // Also of a route that asks for nothing: what is sent there is read all the same.
+    let body = [http::Method::POST, http::Method::PATCH].contains(&endpoint.method);
     let parameters = operation
         .parameters
         .as_ref()

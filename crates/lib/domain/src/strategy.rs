@@ -5,7 +5,7 @@
 mod check;
 mod share;
 
-pub use check::{StrategyProblem, StrategyProblems};
+pub use check::{MAX_RETRIES, MAX_SECONDS, StrategyProblem, StrategyProblems};
 pub use share::{Canary, Share};
 
 use serde::{Deserialize, Serialize};

@@ -7,9 +7,9 @@ use super::{Canary, Share, Strategy};
 use crate::HostName;
 
 /// The longest wait a strategy may ask for, in seconds: 30 days.
-const MAX_SECONDS: u32 = 30 * 24 * 3600;
+pub const MAX_SECONDS: u32 = 30 * 24 * 3600;
 /// More tries than this would hide a broken host.
-const MAX_RETRIES: u32 = 10;
+pub const MAX_RETRIES: u32 = 10;
 
 /// One thing that is wrong with a strategy.
 #[derive(Debug, Clone, PartialEq, Eq)]

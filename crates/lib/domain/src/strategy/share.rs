@@ -94,6 +94,7 @@ impl utoipa::PartialSchema for Share {
                 ObjectBuilder::new()
                     .schema_type(Type::Integer)
                     .minimum(Some(1))
+                    .maximum(Some(u32::MAX as usize))
                     .examples([2]),
             )
             .item(

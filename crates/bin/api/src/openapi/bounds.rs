@@ -1,0 +1,139 @@
+//! What requests are bounded by, put into the document from the constants that the handlers check against.
+
+use slipway_domain::strategy::{MAX_RETRIES, MAX_SECONDS};
+use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
+use slipway_wire::page::MAX_LIMIT;
+use utoipa::Number;
+use utoipa::openapi::path::{Operation, Parameter};
+use utoipa::openapi::schema::{AdditionalProperties, SchemaType, Type};
+use utoipa::openapi::{Object, ObjectBuilder, OpenApi, Ref, RefOr, Schema};
+
+use crate::routes::hosts::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
+use crate::routes::tokens::MAX_DAYS;
+
+/// Characters of a cursor: the longest is a host's name.
+const CURSOR_CHARS: usize = 63;
+/// A store path: a folder, 32 characters of Nix' base 32, and a name.
+const STORE_PATH: &str = r"^(/[^/]+)+/[0-9a-df-np-sv-z]{32}-[0-9a-zA-Z+._?=-]{1,211}$";
+
+/// The bound of a field.
+enum Bound {
+    /// Characters, at least one.
+    Chars(usize),
+    /// Whole numbers from and to.
+    Range(u32, u32),
+}
+
+use Bound::{Chars, Range};
+
+const BOUNDS: &[(&str, &str, Bound)] = &[
+    ("Source", "flake_ref", Chars(MESSAGE_CHARS)),
+    ("Source", "rev", Chars(LABEL_CHARS)),
+    ("Source", "nar_hash", Chars(LABEL_CHARS)),
+    ("CreateRelease", "message", Chars(MESSAGE_CHARS)),
+    ("CreateDraft", "message", Chars(MESSAGE_CHARS)),
+    ("SealDraft", "hosts", Range(1, u32::MAX)),
+    ("CreateCommand", "reason", Chars(MESSAGE_CHARS)),
+    ("CreateToken", "label", Chars(LABEL_CHARS)),
+    ("CreateToken", "expires_in_days", Range(1, MAX_DAYS)),
+    ("LoginRequest", "label", Chars(LABEL_CHARS)),
+    ("Strategy", "bake_seconds", Range(0, MAX_SECONDS)),
+    ("Strategy", "retries", Range(0, MAX_RETRIES)),
+    // More would never fit between the interval and the limit.
+    ("Verify", "passes", Range(1, MAX_SECONDS + 1)),
+    ("Verify", "interval_seconds", Range(1, MAX_SECONDS)),
+    ("Verify", "timeout_seconds", Range(1, MAX_SECONDS)),
+    ("Limits", "stage_seconds", Range(1, MAX_SECONDS)),
+    ("Limits", "activate_seconds", Range(1, MAX_SECONDS)),
+    ("Limits", "deadman_seconds", Range(1, MAX_SECONDS)),
+    ("Limits", "revert_seconds", Range(1, MAX_SECONDS)),
+    ("Limits", "offline_seconds", Range(1, MAX_SECONDS)),
+    ("Limits", "person_seconds", Range(1, MAX_SECONDS)),
+];
+
+/// Puts all of them into the document.
+pub(super) fn describe(document: &mut OpenApi) {
+    for (schema, field, bound) in BOUNDS {
+        if let Some(object) = property(document, schema, field) {
+            set(object, bound);
+        }
+    }
+    for schema in ["CreateRelease", "DraftPage"] {
+        if let Some(closures) = property(document, schema, "closures") {
+            closures.min_properties = Some(1);
+            closures.property_names = Some(Box::new(Schema::Object(text(|name| {
+                name.pattern = Some(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$".to_owned());
+            }))));
+            let path = Ref::from_schema_name("StorePath");
+            closures.additional_properties = Some(Box::new(AdditionalProperties::RefOr(path.into())));
+        }
+    }
+    if let Some(labels) = property(document, "CreateHost", "labels") {
+        labels.max_properties = Some(MAX_LABELS);
+        labels.property_names = Some(Box::new(Schema::Object(text(|name| {
+            name.pattern = Some(format!("^[0-9A-Za-z._/-]{{1,{MAX_LABEL_NAME}}}$"));
+        }))));
+        let value = text(|value| value.max_length = Some(MAX_LABEL_VALUE));
+        labels.additional_properties = Some(Box::new(AdditionalProperties::RefOr(value.into())));
+    }
+    if let Some(RefOr::T(Schema::Object(path))) = schemas(document).and_then(|all| all.get_mut("StorePath")) {
+        path.pattern = Some(STORE_PATH.to_owned());
+    }
+}
+
+/// The bounds of an operation's parameters.
+pub(super) fn of_parameters(operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        let Parameter {
+            name,
+            schema: Some(RefOr::T(Schema::Object(object))),
+            ..
+        } = parameter
+        else {
+            continue;
+        };
+        match (name.as_str(), &object.schema_type) {
+            ("limit", _) => set(object, &Range(1, MAX_LIMIT)),
+            ("after", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
+            ("after", _) => object.max_length = Some(CURSOR_CHARS),
+            _ => {}
+        }
+    }
+}
+
+fn set(object: &mut Object, bound: &Bound) {
+    match bound {
+        Chars(most) => {
+            object.min_length = Some(1);
+            object.max_length = Some(*most);
+        }
+        Range(least, most) => {
+            object.minimum = Some(Number::UInt(*least as usize));
+            object.maximum = Some(Number::UInt(*most as usize));
+            // `int32` would end half way.
+            object.format = None;
+        }
+    }
+}
+
+fn text(with: impl FnOnce(&mut Object)) -> Object {
+    let mut object = ObjectBuilder::new().schema_type(Type::String).build();
+    with(&mut object);
+    object
+}
+
+type Schemas = std::collections::BTreeMap<String, RefOr<Schema>>;
+
+fn schemas(document: &mut OpenApi) -> Option<&mut Schemas> {
+    Some(&mut document.components.as_mut()?.schemas)
+}
+
+fn property<'a>(document: &'a mut OpenApi, schema: &str, field: &str) -> Option<&'a mut Object> {
+    let RefOr::T(Schema::Object(object)) = schemas(document)?.get_mut(schema)? else {
+        return None;
+    };
+    match object.properties.get_mut(field)? {
+        RefOr::T(Schema::Object(property)) => Some(property),
+        _ => None,
+    }
+}
