@@ -131,6 +131,7 @@ impl Context {
         let complete = given.is_some() && (self.global.url.is_some() || self.around.url.is_some());
         let stored = if complete { None } else { self.stored()? };
         let (builder, _) = self.target(stored.as_ref())?;
+        refuse_readable(&builder, "your token")?;
         let kept = stored
             .filter(|stored| is_same(&stored.url, &builder))
             .map(|stored| SecretString::from(stored.token.expose()));
@@ -195,12 +196,6 @@ impl Context {
         if let Some(path) = &ca {
             builder = builder.extra_ca_pem(files::read(path, "CA file")?);
         }
-        if builder.is_readable_on_the_way() {
-            self.output.warn(format_args!(
-                "{} is plain HTTP: your token can be read on the way; use https",
-                builder.url()
-            ));
-        }
         Ok((builder, ca.map(|path| absolute(&path))))
     }
 
@@ -217,6 +212,18 @@ impl Context {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// No secret goes where everybody on the way can read it.
+pub fn refuse_readable(builder: &ClientBuilder, secret: &str) -> Result<(), Failure> {
+    if !builder.is_readable_on_the_way() {
+        return Ok(());
+    }
+    let url = builder.url();
+    Err(Failure::usage(format!(
+        "{url} is plain HTTP: {secret} could be read on the way, so nothing was sent"
+    ))
+    .help("use https; without it, make a tunnel (ssh -L 8000:127.0.0.1:8000 HOST) and use http://127.0.0.1:8000"))
 }
 
 /// Whether the address is the builder's: a token is never sent anywhere but to the API that gave it.

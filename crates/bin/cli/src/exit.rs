@@ -49,10 +49,14 @@ exits! {
     VerifyFailed = 30,
     /// `verify`: nothing failed, but something could not be checked.
     NotVerified = 31,
+    /// Stopped because the terminal went away (SIGHUP). A rollout that was watched goes on.
+    HungUp = 129,
     /// Stopped by Ctrl-C. A rollout that was watched goes on.
     Interrupted = 130,
     /// The reader of the output went away.
     PipeClosed = 141,
+    /// Stopped by SIGTERM. A rollout that was watched goes on.
+    Terminated = 143,
 }
 
 impl Exit {

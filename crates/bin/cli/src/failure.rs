@@ -5,7 +5,9 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 use slipway_client::ClientError;
+use slipway_text::{escape_json, scrub};
 use slipway_wire::problem::{FieldProblem, TYPE_PREFIX, kind};
+use slipway_wire::route;
 
 use crate::Exit;
 use crate::text::clean;
@@ -65,6 +67,11 @@ impl Failure {
         Self::new(Exit::Denied, kind::UNAUTHENTICATED, "Not logged in", detail)
     }
 
+    /// The token may not do this, as found out on this side.
+    pub fn denied(detail: impl Into<String>) -> Self {
+        Self::new(Exit::Denied, kind::FORBIDDEN, "Not allowed", detail)
+    }
+
     /// No such thing, as found out on this side.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(Exit::NotFound, kind::NOT_FOUND, "Not found", detail)
@@ -81,6 +88,17 @@ impl Failure {
     /// Something unexpected.
     pub fn internal(detail: impl Into<String>) -> Self {
         Self::new(Exit::Internal, "cli-failed", "Failed", detail)
+    }
+
+    /// A signal stopped the command before it was done.
+    #[must_use]
+    pub fn stopped(exit: Exit) -> Self {
+        let why = match exit {
+            Exit::Interrupted => "by Ctrl-C",
+            Exit::HungUp => "because the terminal went away",
+            _ => "by SIGTERM",
+        };
+        Self::new(exit, "cli-stopped", "Stopped", format!("stopped {why}"))
     }
 
     /// Adds what to do about it.
@@ -132,7 +150,7 @@ impl Failure {
             return self.0.exit;
         }
         let text = if json {
-            serde_json::to_string(&self).unwrap_or_default() + "\n"
+            escape_json(&serde_json::to_string(&self).unwrap_or_default()).into_owned() + "\n"
         } else {
             self.to_text()
         };
@@ -150,7 +168,7 @@ impl Failure {
             let _ = writeln!(text, "  request id: {}", clean(id));
         }
         if let Some(help) = &self.0.help {
-            let _ = writeln!(text, "help: {help}");
+            let _ = writeln!(text, "help: {}", scrub(help));
         }
         text
     }
@@ -193,12 +211,40 @@ impl From<ClientError> for Failure {
             ClientError::Unreachable { .. } => {
                 Self::new(Exit::Unavailable, "cli-unreachable", "Unreachable", summary).maybe_help(help)
             }
+            ClientError::Unsure { path, error } => Self::from(*error).help(format!(
+                "it may have been done all the same; look before you ask for it again: {}",
+                look(&path)
+            )),
             ClientError::BadUrl { .. }
             | ClientError::BadToken
             | ClientError::BadCa
             | ClientError::BadSetup { .. } => Self::usage(summary).maybe_help(help),
             _ => Self::internal(summary).maybe_help(help),
         }
+    }
+}
+
+/// The command that shows whether a request to this path was carried out.
+fn look(path: &str) -> String {
+    let parts: Vec<&str> = path
+        .trim_start_matches(route::PREFIX)
+        .split('/')
+        .skip(1)
+        .collect();
+    match parts[..] {
+        ["rollouts", id, ..] => format!("slipway rollout show {id}"),
+        ["rollouts"] => "slipway rollout list".to_owned(),
+        ["releases" | "drafts", ..] => "slipway release list".to_owned(),
+        ["hosts", name, "token"] => {
+            format!(
+                "slipway host show {name}; if its agent is refused, make another: slipway host token {name}"
+            )
+        }
+        ["hosts", name, ..] => format!("slipway host show {name}"),
+        ["hosts"] => "slipway host list".to_owned(),
+        ["environments", ..] => "slipway env list".to_owned(),
+        ["principals", ..] => "slipway principal list".to_owned(),
+        _ => "slipway token list, and revoke a token that you do not have".to_owned(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! | [`verify`] | the checks of `slipway verify` |
 //! | [`context`], [`config`] | which API, with which token, and where `login` keeps them |
 //! | [`output`], [`table`], [`text`] | what is shown |
-//! | [`exit`], [`failure`] | exit codes and errors |
+//! | [`exit`], [`failure`], [`stop`] | exit codes, errors, and signals |
 //! | [`mod@reference`] | docs/cli.md, made from the definitions above |
 
 pub mod args;
@@ -20,6 +20,7 @@ pub mod failure;
 pub mod files;
 pub mod output;
 pub mod reference;
+pub mod stop;
 pub mod table;
 pub mod text;
 pub mod verify;

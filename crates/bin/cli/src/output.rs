@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use slipway_text::{escape_json, scrub};
 
 use crate::Failure;
 
@@ -28,7 +29,7 @@ impl Output {
             let mut json = serde_json::to_string_pretty(value)
                 .map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
             json.push('\n');
-            Self::stdout(&json)
+            Self::stdout(&escape_json(&json))
         } else {
             Self::stdout(&text())
         }
@@ -47,7 +48,7 @@ impl Output {
     pub fn note(&self, text: impl Display) {
         if !self.json {
             // A note that cannot be written changes nothing about the outcome.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "{}", scrub(&text.to_string()));
         }
     }
 

@@ -2,22 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The text without anything that could steer a terminal: it may come from a host or another person.
-#[must_use]
-pub fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\n' | '\t' => ' ',
-            c if c.is_control() || is_format(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
+pub use slipway_text::clean;
 
-/// Marks that turn the direction of writing around, so that a line reads as something else.
-const fn is_format(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
+/// Characters of a free text in a list.
+pub const LIST_TEXT_CHARS: usize = 72;
 
 /// `2026-03-01 12:00:00Z`.
 #[must_use]
@@ -52,6 +40,18 @@ pub fn ago(now: DateTime<Utc>, at: Option<DateTime<Utc>>) -> String {
     )
 }
 
+/// The first line, at most so many characters of it; `…` stands for what is left out.
+#[must_use]
+pub fn brief(text: &str, most: usize) -> String {
+    let text = text.trim();
+    let line = text.lines().next().unwrap_or_default();
+    if line.len() == text.len() && line.chars().count() <= most {
+        return line.to_owned();
+    }
+    let kept: String = line.chars().take(most.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
 /// `1 host`, `2 hosts`.
 #[must_use]
 pub fn count(n: usize, one: &str) -> String {
@@ -64,9 +64,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_comes_from_elsewhere_cannot_steer_the_terminal() {
-        let cleaned = clean("ok\u{1b}[2Jgone\r\n\u{9b}1m \u{202e}txt ä");
-        assert_eq!(cleaned, "ok\u{fffd}[2Jgone\u{fffd} \u{fffd}1m \u{fffd}txt ä");
+    fn a_long_text_is_brief_in_a_list() {
+        assert_eq!(brief("Fix it", 10), "Fix it");
+        assert_eq!(brief("Fix it\n\nBecause", 10), "Fix it…");
+        assert_eq!(brief("Fix it for good", 10), "Fix it fo…");
+        assert_eq!(brief("äöü", 3), "äöü");
     }
 
     #[test]

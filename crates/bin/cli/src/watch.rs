@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::args::WatchArgs;
 use crate::output::Output;
 use crate::text::clean;
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, stop};
 
 /// How long the server is asked to wait for news.
 const POLL: Duration = Duration::from_secs(25);
@@ -102,14 +102,14 @@ pub async fn watch(
     let outcome = tokio::select! {
         outcome = follower.follow(&mut view) => outcome,
         () = time_up => Ok(Exit::TimeUp),
-        _ = tokio::signal::ctrl_c() => Ok(Exit::Interrupted),
+        exit = stop::asked() => Ok(exit),
     };
     let last = follower.last;
     // Takes the bars away before anything else is shown.
     drop(view);
     let exit = outcome?;
     match (exit, last) {
-        (Exit::Interrupted, _) => {
+        (Exit::Interrupted | Exit::Terminated | Exit::HungUp, _) => {
             output.note(format_args!(
                 "stopped watching; the rollout goes on\nto stop it: slipway rollout abort {id}"
             ));

@@ -9,11 +9,14 @@ use slipway_wire::access::{
 };
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, UpdateEnvironment,
+    CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, RestoreHost, UpdateEnvironment,
+    UpdateHost,
 };
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{MAX_LIMIT, Page, PageQuery};
-use slipway_wire::release::{CreateRelease, Release, ReleaseSummary};
+use slipway_wire::release::{
+    CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
+};
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
 use slipway_wire::route::{self, fill};
 use slipway_wire::{Instruction, Observation};
@@ -21,6 +24,8 @@ use slipway_wire::{Instruction, Observation};
 use crate::client::{Fetched, Retry};
 use crate::{Client, ClientError};
 
+/// Closures a request: far below the server's limit on bodies, however long the names are.
+const PAGE_CLOSURES: usize = 1000;
 /// Checking a long chain takes the server a while.
 const VERIFY_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -97,9 +102,13 @@ impl Client {
         name: &EnvironmentName,
         change: &UpdateEnvironment,
     ) -> Result<Environment, ClientError> {
-        let path = fill(route::ENVIRONMENT, name);
-        let request = self.request(Method::PATCH, &path, None).json(change);
-        self.json(&path, self.send(request, Retry::NeverSent).await?)
+        self.change(Method::PATCH, &fill(route::ENVIRONMENT, name), change)
+            .await
+    }
+
+    /// Deletes an environment that has no hosts.
+    pub async fn delete_environment(&self, name: &EnvironmentName) -> Result<(), ClientError> {
+        self.delete(&fill(route::ENVIRONMENT, name)).await
     }
 
     /// A page of hosts, by name.
@@ -134,6 +143,20 @@ impl Client {
         self.delete(&fill(route::HOST, name)).await
     }
 
+    /// Changes a host.
+    pub async fn update_host(&self, name: &HostName, change: &UpdateHost) -> Result<Host, ClientError> {
+        self.change(Method::PATCH, &fill(route::HOST, name), change).await
+    }
+
+    /// Takes a retired host back; its agent's new token is in the answer and never shown again.
+    pub async fn restore_host(
+        &self,
+        name: &HostName,
+        restore: &RestoreHost,
+    ) -> Result<HostCreated, ClientError> {
+        self.post(&fill(route::HOST_RESTORE, name), restore).await
+    }
+
     /// A new token for a host's agent; its old ones are revoked.
     pub async fn new_host_token(&self, name: &HostName) -> Result<TokenCreated, ClientError> {
         self.post(&fill(route::HOST_TOKEN, name), &serde_json::json!({}))
@@ -145,9 +168,31 @@ impl Client {
         self.get_with(route::RELEASES, page, None).await
     }
 
-    /// A new release.
+    /// A new release. One of many hosts is written page by page and is there once all of it is.
     pub async fn create_release(&self, release: &CreateRelease) -> Result<Release, ClientError> {
-        self.post(route::RELEASES, release).await
+        if release.closures.len() <= PAGE_CLOSURES {
+            return self.post(route::RELEASES, release).await;
+        }
+        let draft = CreateDraft {
+            source: release.source.clone(),
+            message: release.message.clone(),
+        };
+        let draft: Draft = self.post(route::DRAFTS, &draft).await?;
+        let all: Vec<_> = release.closures.iter().collect();
+        for page in all.chunks(PAGE_CLOSURES) {
+            let closures = page.iter().map(|(host, path)| ((*host).clone(), (*path).clone()));
+            let page = DraftPage {
+                closures: closures.collect(),
+            };
+            let path = fill(route::DRAFT_CLOSURES, draft.id);
+            let request = self.request(Method::POST, &path, None).json(&page);
+            // The same page twice changes nothing.
+            let _: Draft = self.json(&path, self.send(request, Retry::Always).await?)?;
+        }
+        let seal = SealDraft {
+            hosts: u32::try_from(all.len()).unwrap_or(u32::MAX),
+        };
+        self.post(&fill(route::DRAFT_SEAL, draft.id), &seal).await
     }
 
     /// One release.

@@ -3,9 +3,11 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, redirect};
 use secrecy::{ExposeSecret, SecretString};
+use slipway_wire::route;
 use url::{Host, Url};
 
 use crate::{Client, ClientError};
@@ -125,14 +127,27 @@ impl ClientBuilder {
         } else {
             http.tls_certs_merge(extra)
         };
+        let mut proxy = None;
         if is_loopback(&self.url) {
             http = http.no_proxy();
+        } else {
+            proxy = proxy_of(&self.url);
         }
         let http = http.build().map_err(|error| ClientError::BadSetup {
             source: error.without_url(),
         })?;
-        Ok(Client::new(http, self.url, self.request_timeout))
+        Ok(Client::new(http, self.url, self.request_timeout, proxy))
     }
+}
+
+/// The proxy that the environment names for this address, without its password.
+fn proxy_of(url: &Url) -> Option<String> {
+    let uri: http::Uri = url.as_str().parse().ok()?;
+    let proxy = Matcher::from_env().intercept(&uri)?;
+    let scheme = proxy.uri().scheme_str().unwrap_or("http");
+    let host = proxy.uri().host()?;
+    let port = proxy.uri().port().map(|port| format!(":{port}"));
+    Some(format!("{scheme}://{host}{}", port.unwrap_or_default()))
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
@@ -167,7 +182,10 @@ fn parse_url(text: &str) -> Result<Url, ClientError> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(bad("it has a `?` or `#` part"));
     }
-    let path = url.path().trim_end_matches('/').to_owned();
+    // Every route begins with the last part, so whoever copies an address from the docs may have it.
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix(route::PREFIX).unwrap_or(path);
+    let path = path.trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
 }
@@ -216,6 +234,23 @@ mod tests {
         let url = |text| crate::builder(text).unwrap().url().to_string();
         assert_eq!(url(" https://a.example/ "), "https://a.example/");
         assert_eq!(url("https://a.example/slipway/"), "https://a.example/slipway");
+    }
+
+    #[test]
+    fn an_address_with_the_routes_beginning_is_the_same_address() {
+        let url = |text| crate::builder(text).unwrap().url().to_string();
+        for text in [
+            "https://a.example/api/v1",
+            "https://a.example/api/v1/",
+            "https://a.example//",
+        ] {
+            assert_eq!(url(text), "https://a.example/", "{text}");
+        }
+        assert_eq!(
+            url("https://a.example/slipway/api/v1"),
+            "https://a.example/slipway"
+        );
+        assert_eq!(url("https://a.example/other/v1"), "https://a.example/other/v1");
     }
 
     #[test]

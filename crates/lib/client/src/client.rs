@@ -21,6 +21,8 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     request_timeout: Duration,
+    /// The proxy on the way, if there is one.
+    proxy: Option<String>,
 }
 
 /// An answer that was read to its end.
@@ -42,11 +44,17 @@ pub(crate) enum Retry {
 }
 
 impl Client {
-    pub(crate) const fn new(http: reqwest::Client, base: Url, request_timeout: Duration) -> Self {
+    pub(crate) const fn new(
+        http: reqwest::Client,
+        base: Url,
+        request_timeout: Duration,
+        proxy: Option<String>,
+    ) -> Self {
         Self {
             http,
             base,
             request_timeout,
+            proxy,
         }
     }
 
@@ -87,14 +95,30 @@ impl Client {
         path: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<T, ClientError> {
-        let request = self.request(Method::POST, path, None).json(body);
-        self.json(path, self.send(request, Retry::NeverSent).await?)
+        self.change(Method::POST, path, body).await
+    }
+
+    /// Sends what changes something. A failure that leaves open whether it did is [`ClientError::Unsure`].
+    pub(crate) async fn change<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, ClientError> {
+        let request = self.request(method, path, None).json(body);
+        let answer = self.send(request, Retry::NeverSent).await;
+        answer
+            .and_then(|answer| self.json(path, answer))
+            .map_err(|error| error.of_change(path))
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientError> {
         let request = self.request(Method::DELETE, path, None);
-        let answer = self.send(request, Retry::NeverSent).await?;
-        self.success(path, answer).map(drop)
+        let answer = self.send(request, Retry::NeverSent).await;
+        answer
+            .and_then(|answer| self.success(path, answer))
+            .map(drop)
+            .map_err(|error| error.of_change(path))
     }
 
     /// Sends it, again where that is safe and can help. Any answer with a status is a success here, but for those of
@@ -140,6 +164,7 @@ impl Client {
                 url: self.shown(),
                 cause: Cause::Proxy(status.as_u16()),
                 never_sent: false,
+                proxy: None,
                 retry_after: retry_after(&answer.headers),
                 source: None,
             });
@@ -202,10 +227,14 @@ impl Client {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> ClientError {
+        let cause = cause::of(&error);
+        // What fails before there is a connection fails at the proxy, unless TLS with the API had begun already.
+        let at_proxy = error.is_connect() && cause.is_passing();
         ClientError::Unreachable {
             url: self.shown(),
-            cause: cause::of(&error),
+            cause,
             never_sent: error.is_connect(),
+            proxy: self.proxy.clone().filter(|_| at_proxy),
             retry_after: None,
             source: Some(error.without_url()),
         }

@@ -28,10 +28,19 @@ pub enum ClientError {
         cause: Cause,
         /// Whether the request certainly never arrived.
         never_sent: bool,
+        /// The proxy on the way, if it is what failed.
+        proxy: Option<String>,
         /// When it is worth asking again, if a proxy said so.
         retry_after: Option<Duration>,
         /// The error below.
         source: Option<reqwest::Error>,
+    },
+    /// A request that changes something failed, and may have done it all the same.
+    Unsure {
+        /// Its path.
+        path: String,
+        /// How it failed.
+        error: Box<Self>,
     },
     /// Something answered, but not as the API would.
     BadAnswer {
@@ -165,7 +174,20 @@ impl ClientError {
                     problem.detail.clone()
                 }
             }
+            Self::Unreachable {
+                url,
+                cause: Cause::Other | Cause::Closed,
+                proxy: Some(proxy),
+                ..
+            } => format!("cannot reach {url}: the proxy {proxy} on the way does not connect to it"),
+            Self::Unreachable {
+                url,
+                cause,
+                proxy: Some(proxy),
+                ..
+            } => format!("cannot reach {url}: the proxy {proxy} on the way cannot be reached: {cause}"),
             Self::Unreachable { url, cause, .. } => format!("cannot reach {url}: {cause}"),
+            Self::Unsure { error, .. } => error.summary(),
             Self::BadAnswer { url, status, detail } => {
                 format!("{url} answered {status}, but not as the Slipway API does: {detail}")
             }
@@ -185,7 +207,11 @@ impl ClientError {
                 kind::UNAVAILABLE | kind::TIMEOUT => "try again in a moment",
                 _ => return None,
             },
+            Self::Unreachable { proxy: Some(_), .. } => {
+                "check the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names, or name the API's host in NO_PROXY"
+            }
             Self::Unreachable { cause, .. } => cause.help(),
+            Self::Unsure { .. } => "it may have been done all the same: look before you ask for it again",
             Self::BadAnswer { .. } => {
                 "check that the address is the API's, and that client and server are of one version"
             }
@@ -206,7 +232,26 @@ impl ClientError {
         match self {
             Self::Problem { problem, .. } => matches!(problem.status, 408 | 429 | 500 | 502..=504),
             Self::Unreachable { cause, .. } => cause.is_passing(),
+            Self::Unsure { error, .. } => error.is_retryable(),
             _ => false,
+        }
+    }
+
+    /// The same error as that of a request that changes something.
+    pub(crate) fn of_change(self, path: &str) -> Self {
+        let is_open = match &self {
+            Self::Unreachable { never_sent, .. } => !never_sent,
+            // The server's limit, a database that went away in the middle, or a proxy that lost its server.
+            Self::Problem { problem, .. } => matches!(problem.status, 408 | 500..),
+            Self::BadAnswer { status, .. } => !matches!(status, 300..500),
+            _ => false,
+        };
+        if !is_open {
+            return self;
+        }
+        Self::Unsure {
+            path: path.to_owned(),
+            error: Box::new(self),
         }
     }
 
@@ -215,6 +260,7 @@ impl ClientError {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Problem { retry_after, .. } | Self::Unreachable { retry_after, .. } => *retry_after,
+            Self::Unsure { error, .. } => error.retry_after(),
             _ => None,
         }
     }
@@ -225,7 +271,7 @@ impl ClientError {
         match self {
             Self::Unreachable { never_sent, .. } => *never_sent,
             Self::BadUrl { .. } | Self::BadToken | Self::BadCa | Self::BadSetup { .. } => true,
-            Self::Problem { .. } | Self::BadAnswer { .. } => false,
+            Self::Problem { .. } | Self::Unsure { .. } | Self::BadAnswer { .. } => false,
         }
     }
 
@@ -234,6 +280,7 @@ impl ClientError {
     pub fn problem(&self) -> Option<&Problem> {
         match self {
             Self::Problem { problem, .. } => Some(problem),
+            Self::Unsure { error, .. } => error.problem(),
             _ => None,
         }
     }
@@ -248,7 +295,7 @@ impl ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.summary())?;
-        if let Self::Problem { problem, .. } = self {
+        if let Some(problem) = self.problem() {
             for field in &problem.fields {
                 write!(f, "; {}: {}", field.field, field.detail)?;
             }
@@ -270,6 +317,7 @@ impl std::error::Error for ClientError {
                 source: Some(source), ..
             }
             | Self::BadSetup { source } => Some(source),
+            Self::Unsure { error, .. } => error.source(),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@
     reason = "a test ends where something is not as it must be"
 )]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use slipway_client::testing::{Reply, Seen, Server};
@@ -16,6 +16,7 @@ use slipway_wire::audit::EventQuery;
 use slipway_wire::fleet::HostQuery;
 use slipway_wire::page::PageQuery;
 use slipway_wire::problem::kind;
+use slipway_wire::release::{CreateRelease, Source};
 use slipway_wire::rollout::RolloutQuery;
 
 const ID: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
@@ -284,6 +285,52 @@ async fn a_server_that_says_it_is_down_is_an_answer() {
 fn a_client_does_not_show_its_token() {
     let server = Server::start(|_| Reply::empty(200));
     assert!(!format!("{:?}", client(&server)).contains("slw_"));
+}
+
+#[tokio::test]
+async fn a_long_release_is_written_page_by_page_and_a_lost_page_again() {
+    const DRAFT: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
+    let lost = AtomicBool::new(false);
+    let server = Server::start(move |seen| match seen.path.rsplit('/').next() {
+        Some("closures") if !lost.swap(true, Ordering::Relaxed) => Reply::cut(),
+        Some("seal") => Reply::json(
+            201,
+            &serde_json::json!({
+                "id": DRAFT, "closures": {}, "source": {}, "message": null, "author": "ci",
+                "created_at": "2026-03-01T12:00:00Z",
+            }),
+        ),
+        _ => Reply::json(201, &serde_json::json!({"id": DRAFT, "hosts": 0})),
+    });
+    let release = |hosts: usize| CreateRelease {
+        closures: (0..hosts).map(|n| (format!("web-{n}"), "x".to_owned())).collect(),
+        source: Source::default(),
+        message: Some("many".to_owned()),
+    };
+    client(&server).create_release(&release(2500)).await.unwrap();
+    let seen: Vec<_> = server
+        .seen()
+        .into_iter()
+        .map(|seen| (seen.path, seen.body))
+        .collect();
+    let pages: Vec<usize> = seen
+        .iter()
+        .filter(|(path, _)| path.ends_with("/closures"))
+        .map(|(_, body)| {
+            let page: serde_json::Value = serde_json::from_str(body).unwrap();
+            page["closures"].as_object().unwrap().len()
+        })
+        .collect();
+    assert_eq!(
+        pages,
+        [1000, 1000, 1000, 500],
+        "the first page was lost and sent again"
+    );
+    let (path, body) = seen.last().unwrap();
+    assert_eq!(
+        (path.as_str(), body.as_str()),
+        (&*format!("/api/v1/drafts/{DRAFT}/seal"), r#"{"hosts":2500}"#)
+    );
 }
 
 #[tokio::test]

@@ -39,6 +39,16 @@ pub enum EnvCommand {
     },
     /// List environments
     List,
+    /// Delete an environment that has no hosts; its rollouts and events stay
+    ///
+    /// Making an environment of this name brings it back with them.
+    Delete {
+        /// Its name
+        name: EnvironmentName,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Show an environment
     Show {
         /// Its name
@@ -99,7 +109,28 @@ pub enum HostCommand {
         #[arg(long, value_name = "FILE")]
         token_out: Option<PathBuf>,
     },
+    /// Move a host to another environment; its token and its history stay
+    Move {
+        /// Its name
+        name: HostName,
+        /// The environment it moves to
+        #[arg(long, value_name = "ENV")]
+        env: EnvironmentName,
+    },
+    /// Take a retired host back; its agent's new token is shown once
+    Restore {
+        /// Its name
+        name: HostName,
+        /// The environment it comes back into; the one that it left when left out
+        #[arg(long, value_name = "ENV")]
+        env: Option<EnvironmentName>,
+        /// Write the agent's token to this file (0600) and do not show it
+        #[arg(long, value_name = "FILE")]
+        token_out: Option<PathBuf>,
+    },
     /// Retire a host: it takes part in no rollout any more, and its token is revoked
+    ///
+    /// Its name stays taken. `slipway host restore` takes it back.
     Retire {
         /// Its name
         name: HostName,

@@ -34,8 +34,8 @@ pub struct WatchArgs {
     /// Stop watching, with exit code 13, when the rollout waits for a person: paused, or for its approval
     #[arg(long)]
     pub until_paused: bool,
-    /// Stop watching, with exit code 14, after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    /// Stop watching, with exit code 14, after this many seconds; at most 30 days
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=30 * 24 * 3600))]
     pub timeout: Option<u64>,
 }
 
@@ -83,11 +83,15 @@ pub enum RolloutCommand {
         rollout: RolloutRef,
     },
     /// Let a rollout begin that waits for approval; not by its author
-    Approve(Order),
+    ///
+    /// By its id only: whoever approves has looked at this very rollout, and an environment may have another one by now.
+    Approve(Seen),
     /// Begin nothing new; hosts under way finish
     Pause(Order),
     /// Go on after a pause; hosts that failed are tried again
-    Resume(Order),
+    ///
+    /// By its id only, as approving.
+    Resume(Seen),
     /// Put every host that was touched back to what it ran before
     Revert(Order),
     /// Stop: put hosts under way back, and leave those that are done
@@ -100,6 +104,35 @@ pub enum RolloutCommand {
         #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
         after: i64,
     },
+}
+
+/// An order that lets a rollout touch hosts: to one that was looked at.
+#[derive(Debug, Args)]
+pub struct Seen {
+    /// The rollout's id
+    #[arg(value_parser = rollout_id)]
+    pub rollout: RolloutId,
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+impl From<Seen> for Order {
+    fn from(seen: Seen) -> Self {
+        Self {
+            rollout: RolloutRef::Id(seen.rollout),
+            reason: seen.reason,
+        }
+    }
+}
+
+fn rollout_id(text: &str) -> Result<RolloutId, String> {
+    text.parse().map_err(|_| match text.parse::<EnvironmentName>() {
+        Ok(environment) => {
+            format!("give the id of a rollout that you have looked at: slipway rollout show {environment}")
+        }
+        Err(_) => "give a rollout's id".to_owned(),
+    })
 }
 
 /// An order to a rollout.

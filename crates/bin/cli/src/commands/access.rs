@@ -1,5 +1,6 @@
 //! Tokens and principals.
 
+use slipway_text::plain;
 use slipway_wire::access::{CreatePrincipal, CreateToken};
 
 use super::secret::Sink;
@@ -7,6 +8,7 @@ use super::{List, login};
 use crate::Failure;
 use crate::args::{PrincipalCommand, TokenCommand};
 use crate::context::Context;
+use crate::stop;
 use crate::table::{Cell, Table, Tone};
 use crate::text::{ago, instant, maybe_instant};
 
@@ -21,18 +23,24 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
             password_stdin,
             token_out,
         } => {
+            // The question first: a signal that comes while it waits leaves nothing behind.
+            let password = with_password
+                .then(|| login::admin_password(context, password_stdin))
+                .transpose()?;
             let sink = Sink::prepare(token_out.as_deref())?;
             let create = CreateToken {
                 principal,
-                label,
+                label: plain(&label),
                 expires_in_days,
             };
-            let made = if with_password {
-                login::token(context, create, password_stdin).await?
-            } else {
-                context.client()?.create_token(&create).await?
-            };
-            let made = sink.take(made)?;
+            let made = stop::or_stop(async {
+                let made = match password {
+                    Some(password) => login::token(context, create, password).await?,
+                    None => context.client()?.create_token(&create).await?,
+                };
+                sink.take(made)
+            })
+            .await?;
             output.show(&made, || made.text())
         }
         TokenCommand::List => {

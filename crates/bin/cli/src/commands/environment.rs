@@ -3,6 +3,7 @@
 use slipway_domain::Strategy;
 use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 
+use super::host::confirm;
 use super::{List, strategy};
 use crate::Failure;
 use crate::args::EnvCommand;
@@ -57,6 +58,16 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Fa
         EnvCommand::Show { name } => {
             let environment = context.client()?.environment(&name).await?;
             output.show(&environment, || text(&environment))
+        }
+        EnvCommand::Delete { name, yes } => {
+            let client = context.client()?;
+            if !yes {
+                confirm(&format!("Delete the environment {name}?"))?;
+            }
+            client.delete_environment(&name).await?;
+            output.show(&serde_json::json!({"deleted": name}), || {
+                format!("deleted the environment {name}\n")
+            })
         }
         EnvCommand::Set {
             name,

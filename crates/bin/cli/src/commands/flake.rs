@@ -1,6 +1,6 @@
 //! Releases from a flake, by the machine's own Nix.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirBuilder};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -21,6 +21,16 @@ use crate::text::count;
 pub(super) struct Built {
     pub(super) closures: BTreeMap<String, String>,
     pub(super) source: Source,
+}
+
+/// What is to be built.
+pub(super) struct Wanted<'a> {
+    pub(super) flake: &'a str,
+    /// All of the flake's hosts when it is empty.
+    pub(super) hosts: &'a [HostName],
+    /// The hosts that the API knows.
+    pub(super) known: &'a BTreeSet<HostName>,
+    pub(super) cache: Option<&'a str>,
 }
 
 /// The part of `nix flake metadata --json` that matters.
@@ -57,19 +67,16 @@ pub(super) fn check(flake: &str, cache: Option<&str>) -> Result<(), Failure> {
 }
 
 /// Builds the hosts' systems, and copies them to the cache if there is one.
-pub(super) async fn build(
-    output: Output,
-    flake: &str,
-    hosts: &[HostName],
-    cache: Option<&str>,
-) -> Result<Built, Failure> {
+pub(super) async fn build(output: Output, wanted: &Wanted<'_>) -> Result<Built, Failure> {
     let nix = Nix { output };
+    let Wanted { flake, cache, .. } = *wanted;
 
     let metadata: Metadata = nix.json(&["flake", "metadata", "--json", flake]).await?;
     // From here on the locked reference: what is built is what is recorded, whatever is committed meanwhile.
     let locked = metadata.locked_url.or(metadata.url);
     let locked = locked.unwrap_or_else(|| flake.to_owned());
-    let hosts = nix.hosts(&locked, hosts).await?;
+    let hosts = nix.hosts(&locked, wanted.hosts).await?;
+    require_known(&hosts, wanted.known)?;
     // Until all are built and copied: a garbage collection meanwhile must not take the first of them away.
     let roots = Roots::create()?;
     let mut closures = BTreeMap::new();
@@ -105,6 +112,19 @@ pub(super) async fn build(
             nar_hash: metadata.locked.nar_hash,
         },
     })
+}
+
+/// A release names hosts that the API knows, or it is refused.
+fn require_known(hosts: &[HostName], known: &BTreeSet<HostName>) -> Result<(), Failure> {
+    let mut unknown = hosts.iter().filter(|host| !known.contains(*host)).peekable();
+    if unknown.peek().is_none() {
+        return Ok(());
+    }
+    let failure = Failure::usage("the API does not know every host of the release; nothing was built");
+    let failure = unknown.fold(failure, |failure, host| {
+        failure.field(host.as_str(), "there is no such host, or it was retired")
+    });
+    Err(failure.help("make it (slipway host create), or pick the hosts of the release with --host"))
 }
 
 /// An argument that Nix would take for an option is none of the user's.

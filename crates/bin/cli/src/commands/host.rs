@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
 use serde::Serialize;
-use slipway_wire::fleet::{CreateHost, Host};
+use slipway_wire::fleet::{CreateHost, Host, RestoreHost, UpdateHost};
 
 use super::List;
 use super::secret::{Made, Sink};
@@ -13,6 +13,8 @@ use super::status;
 use crate::Failure;
 use crate::args::HostCommand;
 use crate::context::Context;
+use crate::output::Output;
+use crate::stop;
 use crate::table::{Cell, Table};
 use crate::text::{ago, clean, instant, maybe_instant};
 
@@ -38,19 +40,31 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), F
                 environment: env,
                 labels: unique(labels)?,
             };
-            let created = client.create_host(&create).await?;
-            let (host, token) = (created.host, sink.take(created.token)?);
-            let shown = Created {
-                host: &host,
-                token: &token,
+            let (host, token) = stop::or_stop(async {
+                let created = client.create_host(&create).await?;
+                Ok((created.host, sink.take(created.token)?))
+            })
+            .await?;
+            show_created(&output, "made the host", &host, &token)
+        }
+        HostCommand::Restore { name, env, token_out } => {
+            let client = context.client()?;
+            let sink = Sink::prepare(token_out.as_deref())?;
+            let restore = RestoreHost { environment: env };
+            let (host, token) = stop::or_stop(async {
+                let restored = client.restore_host(&name, &restore).await?;
+                Ok((restored.host, sink.take(restored.token)?))
+            })
+            .await?;
+            show_created(&output, "took the host back:", &host, &token)
+        }
+        HostCommand::Move { name, env } => {
+            let change = UpdateHost {
+                environment: Some(env),
             };
-            output.show(&shown, || {
-                format!(
-                    "made the host {} in {}\n{}next: on that host, put the token where AGENT_TOKEN_FILE points and start slipway-agent\n",
-                    host.name,
-                    host.environment,
-                    token.text()
-                )
+            let host = context.client()?.update_host(&name, &change).await?;
+            output.show(&host, || {
+                format!("the host {} is in {} now\n", host.name, host.environment)
             })
         }
         HostCommand::List { env } => {
@@ -82,7 +96,7 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), F
         HostCommand::Token { name, token_out } => {
             let client = context.client()?;
             let sink = Sink::prepare(token_out.as_deref())?;
-            let token = sink.take(client.new_host_token(&name).await?)?;
+            let token = stop::or_stop(async { sink.take(client.new_host_token(&name).await?) }).await?;
             output.show(&token, || {
                 format!("{}The host's earlier tokens are revoked.\n", token.text())
             })
@@ -94,10 +108,21 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), F
             }
             client.retire_host(&name).await?;
             output.show(&serde_json::json!({"retired": name}), || {
-                format!("retired the host {name}\n")
+                format!("retired the host {name}\nto take it back: slipway host restore {name}\n")
             })
         }
     }
+}
+
+fn show_created(output: &Output, what: &str, host: &Host, token: &Made) -> Result<(), Failure> {
+    output.show(&Created { host, token }, || {
+        format!(
+            "{what} {} in {}\n{}next: on that host, put the token where AGENT_TOKEN_FILE points and start slipway-agent\n",
+            host.name,
+            host.environment,
+            token.text()
+        )
+    })
 }
 
 fn unique(labels: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
@@ -112,7 +137,7 @@ fn unique(labels: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Fai
     Ok(map)
 }
 
-fn confirm(question: &str) -> Result<(), Failure> {
+pub(super) fn confirm(question: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage("there is no terminal to ask on").help("add --yes if you are sure"));
     }

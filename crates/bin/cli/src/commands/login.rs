@@ -2,52 +2,77 @@
 
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
+use slipway_client::ClientBuilder;
 use slipway_domain::PrincipalName;
+use slipway_text::plain;
 use slipway_wire::access::{CreateToken, LoginRequest, TOKEN_PREFIX, TokenCreated, TokenSecret, Whoami};
 use slipway_wire::problem::kind;
 
 use crate::args::Login;
 use crate::config::{self, Stored};
-use crate::context::Context;
+use crate::context::{Context, refuse_readable};
 use crate::text::{clean, instant};
-use crate::{Exit, Failure};
+use crate::{Exit, Failure, stop};
 
 #[derive(Serialize)]
 struct LoggedIn<'a> {
     url: &'a str,
     whoami: &'a Whoami,
-    config_file: &'a std::path::Path,
+    config_file: &'a Path,
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
 pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure> {
     let (builder, ca_file) = context.anonymous()?;
-    let url = builder.url().to_string();
+    refuse_readable(&builder, "your password or token")?;
     let path = context.config_path()?;
-    let pending = config::prepare(&path)?;
-
-    let mut expires_at = None;
-    let (token, token_id) = if login.token_stdin {
-        (token_from_stdin()?, None)
+    // The questions first: a signal that comes while they wait leaves nothing behind.
+    let secret = if login.token_stdin {
+        Secret::Token(token_from_stdin()?)
     } else {
-        let password = password(&login.name, login.password_stdin, &url)?;
-        let request = LoginRequest {
-            name: login.name,
-            password: password.expose_secret().to_owned(),
-            label: Some(login.label.unwrap_or_else(machine_label)),
-            token: None,
-        };
-        let TokenCreated {
-            id,
-            token,
-            expires_at: until,
-        } = builder.clone().build()?.login(&request).await.map_err(explain)?;
-        expires_at = until;
-        (SecretString::from(token.expose()), Some(id))
+        Secret::Password(password(&login.name, login.password_stdin, builder.url().as_str())?)
+    };
+    stop::or_stop(log_in(context, login, builder, ca_file, &path, secret)).await
+}
+
+enum Secret {
+    Password(SecretString),
+    Token(SecretString),
+}
+
+async fn log_in(
+    context: &Context,
+    login: Login,
+    builder: ClientBuilder,
+    ca_file: Option<PathBuf>,
+    path: &Path,
+    secret: Secret,
+) -> Result<(), Failure> {
+    let url = builder.url().to_string();
+    let pending = config::prepare(path)?;
+    let mut expires_at = None;
+    let (token, token_id) = match secret {
+        Secret::Token(token) => (token, None),
+        Secret::Password(password) => {
+            let request = LoginRequest {
+                name: login.name,
+                password: password.expose_secret().to_owned(),
+                label: Some(login.label.map_or_else(machine_label, |label| plain(&label))),
+                token: None,
+            };
+            let TokenCreated {
+                id,
+                token,
+                expires_at: until,
+            } = builder.clone().build()?.login(&request).await.map_err(explain)?;
+            expires_at = until;
+            (SecretString::from(token.expose()), Some(id))
+        }
     };
     let whoami = builder.token(token.clone()).build()?.whoami().await?;
     pending.save(&Stored {
@@ -60,7 +85,7 @@ pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure
     let shown = LoggedIn {
         url: &url,
         whoami: &whoami,
-        config_file: &path,
+        config_file: path,
         expires_at,
     };
     context.output.show(&shown, || {
@@ -78,20 +103,29 @@ pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure
 pub(super) async fn token(
     context: &Context,
     create: CreateToken,
-    password_stdin: bool,
+    password: SecretString,
 ) -> Result<TokenCreated, Failure> {
     let (builder, _) = context.anonymous()?;
-    let name: PrincipalName = "admin"
-        .parse()
-        .map_err(|error| Failure::internal(format!("{error}")))?;
-    let password = password(&name, password_stdin, builder.url().as_ref())?;
     let request = LoginRequest {
-        name,
+        name: admin()?,
         password: password.expose_secret().to_owned(),
         label: None,
         token: Some(create),
     };
     builder.build()?.login(&request).await.map_err(explain)
+}
+
+/// Asks for the admin's password.
+pub(super) fn admin_password(context: &Context, from_stdin: bool) -> Result<SecretString, Failure> {
+    let (builder, _) = context.anonymous()?;
+    refuse_readable(&builder, "the password")?;
+    password(&admin()?, from_stdin, builder.url().as_str())
+}
+
+fn admin() -> Result<PrincipalName, Failure> {
+    "admin"
+        .parse()
+        .map_err(|error| Failure::internal(format!("{error}")))
 }
 
 pub(super) async fn logout(context: &Context, local: bool) -> Result<(), Failure> {

@@ -3,16 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use slipway_domain::{HostName, StorePath};
+use slipway_domain::{HostName, Role, StorePath};
+use slipway_text::plain;
+use slipway_wire::access::Whoami;
+use slipway_wire::limits::MESSAGE_CHARS;
 use slipway_wire::page::PageQuery;
 use slipway_wire::release::{CreateRelease, Release, Source};
 
 use super::{List, flake, page_size};
-use crate::Failure;
 use crate::args::{self, ReleaseCommand};
 use crate::context::Context;
 use crate::table::{Cell, Table};
-use crate::text::{ago, clean, count, instant};
+use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, count, instant};
+use crate::{Failure, stop};
 
 pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<(), Failure> {
     let output = context.output;
@@ -47,7 +50,12 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
                         release.author.as_str().into(),
                         release.host_count().to_string().into(),
                         Cell::maybe(rev.map(|rev| rev.chars().take(10).collect::<String>())),
-                        Cell::maybe(release.message.as_ref()),
+                        Cell::maybe(
+                            release
+                                .message
+                                .as_deref()
+                                .map(|text| brief(text, LIST_TEXT_CHARS)),
+                        ),
                     ]);
                 }
                 table.render(output.colour, "no releases; register one: slipway release create")
@@ -64,20 +72,33 @@ async fn register(context: &Context, create: args::CreateRelease) -> Result<(), 
     if let Some(flake) = &create.flake {
         flake::check(flake, create.cache.as_deref())?;
     }
+    let message = create.message.as_deref().map(message).transpose()?;
     let client = context.client()?;
     let (closures, source) = match &create.flake {
         None => (closures(&create.closures)?, Source::default()),
         Some(flake) => {
-            // A token that is no good is told before a build that may take an hour, not after it.
-            client.whoami().await?;
-            let built = flake::build(context.output, flake, &create.hosts, create.cache.as_deref()).await?;
+            // What the API would refuse is told before a build that may take an hour, not after it.
+            may_register(&client.whoami().await?)?;
+            let known = client
+                .all_hosts(None)
+                .await?
+                .into_iter()
+                .map(|host| host.name)
+                .collect();
+            let wanted = flake::Wanted {
+                flake,
+                hosts: &create.hosts,
+                known: &known,
+                cache: create.cache.as_deref(),
+            };
+            let built = stop::or_stop(flake::build(context.output, &wanted)).await?;
             (built.closures, built.source)
         }
     };
     let request = CreateRelease {
         closures,
         source,
-        message: create.message,
+        message,
     };
     let release = client.create_release(&request).await?;
     context.output.show(&release, || {
@@ -87,6 +108,31 @@ async fn register(context: &Context, create: args::CreateRelease) -> Result<(), 
             id = release.id
         )
     })
+}
+
+/// The message as it can be registered: a commit's message has line ends and tabs of its own.
+fn message(text: &str) -> Result<String, Failure> {
+    let message = plain(text);
+    let count = message.chars().count();
+    if message.trim().is_empty() {
+        return Err(Failure::usage("--message is empty").help("write something, or leave it out"));
+    }
+    if count > MESSAGE_CHARS {
+        let problem = format!("--message has {count} characters, and {MESSAGE_CHARS} are the most");
+        return Err(Failure::usage(problem).help("give the commit's first line: git log -1 --format=%s"));
+    }
+    Ok(message)
+}
+
+fn may_register(whoami: &Whoami) -> Result<(), Failure> {
+    let problem = match whoami {
+        Whoami::Principal { role, .. } if *role >= Role::Deployer => return Ok(()),
+        Whoami::Principal { name, role } => {
+            format!("registering a release takes the role deployer; the token is of `{name}`, who is {role}")
+        }
+        Whoami::Host { name } => format!("the token is of the host `{name}`, which may only sync"),
+    };
+    Err(Failure::denied(problem).help("log in as somebody who may; nothing was built"))
 }
 
 /// Reads `HOST=PATH` arguments. Everything that is wrong is told at once.
@@ -145,6 +191,22 @@ mod tests {
     use super::*;
 
     const HASH: &str = "0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d";
+
+    #[test]
+    fn a_commits_message_is_made_fit_and_a_long_one_told() {
+        assert_eq!(
+            message("Fix\tit\r\n\r\nSee \u{200b}above\n").unwrap(),
+            "Fix it\n\nSee above"
+        );
+        assert!(message(" \r\n").is_err());
+        assert!(message(&"ä".repeat(MESSAGE_CHARS)).is_ok());
+        assert!(
+            message(&"ä".repeat(MESSAGE_CHARS + 1))
+                .unwrap_err()
+                .detail()
+                .contains("2001 characters")
+        );
+    }
 
     #[test]
     fn all_wrong_closures_are_told_at_once() {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use slipway_client::Client;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutId, Strategy};
+use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::MAX_LIMIT;
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
@@ -14,7 +15,7 @@ use crate::args::{Order, RolloutCommand, RolloutRef};
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, rollout_state, step_state};
-use crate::text::{ago, clean, instant, maybe_instant, short_duration};
+use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, instant, maybe_instant, short_duration};
 use crate::{Exit, Failure, watch};
 
 pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Exit, Failure> {
@@ -72,9 +73,9 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             let rollout = client.rollout(id).await?;
             output.show(&rollout, || text(&rollout, &output))?;
         }
-        RolloutCommand::Approve(order) => give(&client, &output, order, CommandKind::Approve).await?,
+        RolloutCommand::Approve(seen) => give(&client, &output, seen.into(), CommandKind::Approve).await?,
         RolloutCommand::Pause(order) => give(&client, &output, order, CommandKind::Pause).await?,
-        RolloutCommand::Resume(order) => give(&client, &output, order, CommandKind::Resume).await?,
+        RolloutCommand::Resume(seen) => give(&client, &output, seen.into(), CommandKind::Resume).await?,
         RolloutCommand::Revert(order) => give(&client, &output, order, CommandKind::Revert).await?,
         RolloutCommand::Abort(order) => give(&client, &output, order, CommandKind::Abort).await?,
         RolloutCommand::Events { rollout, after } => {
@@ -128,7 +129,7 @@ async fn give(client: &Client, output: &Output, order: Order, command: CommandKi
     let id = resolve(client, &order.rollout, Which::Open).await?;
     let request = CreateCommand {
         command,
-        reason: order.reason,
+        reason: order.reason.as_deref().map(plain),
     };
     let rollout = client.command_rollout(id, &request).await?;
     output.show(&rollout, || {
@@ -195,7 +196,12 @@ fn list_text(rollouts: &[RolloutSummary], output: &Output) -> String {
             ago(now, Some(rollout.created_at)).into(),
             Cell::maybe(took),
             rollout.author.as_str().into(),
-            Cell::maybe(rollout.reason.as_ref()),
+            Cell::maybe(
+                rollout
+                    .reason
+                    .as_deref()
+                    .map(|reason| brief(reason, LIST_TEXT_CHARS)),
+            ),
         ]);
     }
     table.render(

@@ -27,6 +27,15 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
             &["rollout", "watch", ROLLOUT, "--timeout", "0"],
             "0 is not in 1..",
         ),
+        (
+            &["rollout", "watch", ROLLOUT, "--timeout", "18446744073709551615"],
+            "is not in 1..=2592000",
+        ),
+        (
+            &["rollout", "approve", "prod"],
+            "give the id of a rollout that you have looked at: slipway rollout show prod",
+        ),
+        (&["rollout", "resume", "prod"], "slipway rollout show prod"),
         (&["release", "create"], "--closure <HOST=PATH>|--flake <REF>"),
         (
             &["release", "create", "--closure", &closure, "--flake", "."],

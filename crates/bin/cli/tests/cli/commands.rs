@@ -62,6 +62,70 @@ fn status_as_json_is_one_document() {
 }
 
 #[test]
+fn a_host_comes_back_or_moves_and_an_environment_goes() {
+    let server = Server::start(|seen| match seen.line().as_str() {
+        "POST /api/v1/hosts/web-1/restore" => {
+            Reply::json(201, &json!({"host": host("web-1"), "token": token()}))
+        }
+        "PATCH /api/v1/hosts/web-1" => Reply::json(200, &host("web-1")),
+        _ => Reply::empty(204),
+    });
+    let slipway = Slipway::at(&server);
+    let file = slipway.home.path().join("token");
+    let args = [
+        "host",
+        "restore",
+        "web-1",
+        "--env",
+        "prod",
+        "--token-out",
+        file.to_str().unwrap(),
+    ];
+    let ran = slipway.run(&args);
+    assert!(
+        ran.stdout.starts_with("took the host back: web-1 in prod\n"),
+        "{ran:?}"
+    );
+    assert_eq!(fs::read_to_string(&file).unwrap(), "slw_made\n");
+    assert_eq!(
+        body(&server.seen().pop().unwrap()),
+        json!({"environment": "prod"})
+    );
+
+    let ran = slipway.run(&["host", "move", "web-1", "--env", "prod"]);
+    assert_eq!(ran.stdout, "the host web-1 is in prod now\n");
+    assert_eq!(
+        body(&server.seen().pop().unwrap()),
+        json!({"environment": "prod"})
+    );
+
+    let count = server.seen().len();
+    let ran = slipway.run(&["env", "delete", "old"]);
+    assert!(ran.code == 2 && ran.stderr.contains("--yes"), "{ran:?}");
+    assert_eq!(server.seen().len(), count, "nothing is sent unasked");
+    let ran = slipway.run(&["env", "delete", "old", "--yes"]);
+    assert_eq!(ran.stdout, "deleted the environment old\n");
+    assert_eq!(
+        server.seen().pop().unwrap().line(),
+        "DELETE /api/v1/environments/old"
+    );
+}
+
+#[test]
+fn a_list_of_releases_shows_the_first_line_of_a_message() {
+    let server = Server::start(|_| {
+        let message = format!("Fix it\n\n{}", "because ".repeat(200));
+        list(&json!([{
+            "id": RELEASE, "author": "ci", "created_at": AT, "message": message, "closures": {"web-1": CLOSURE},
+            "source": {},
+        }]))
+    });
+    let ran = Slipway::at(&server).run(&["release", "list"]);
+    let line = ran.stdout.lines().nth(1).unwrap();
+    assert!(line.ends_with("Fix it…"), "{line}");
+}
+
+#[test]
 fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
     let server = Server::start(|seen| match seen.method.as_str() {
         "POST" => Reply::json(201, &rollout("staging", None, ["waiting", "waiting"])),
@@ -241,8 +305,14 @@ fn an_order_by_environment_is_for_the_rollout_under_way() {
         _ => Reply::json(202, &rollout("rolling", None, ["verifying", "waiting"])),
     });
     let slipway = Slipway::at(&server);
-    for order in ["approve", "pause", "resume", "revert", "abort"] {
-        let ran = slipway.run(&["rollout", order, "prod", "--reason", "because"]);
+    for (order, of) in [
+        ("approve", ROLLOUT),
+        ("pause", "prod"),
+        ("resume", ROLLOUT),
+        ("revert", "prod"),
+        ("abort", "prod"),
+    ] {
+        let ran = slipway.run(&["rollout", order, of, "--reason", "because"]);
         assert!(
             ran.stdout
                 .starts_with(&format!("asked the rollout {ROLLOUT} to {order}")),

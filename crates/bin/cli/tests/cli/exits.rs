@@ -1,9 +1,10 @@
 //! Exit codes, and errors as text and as JSON.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::common::{Slipway, environment, host, whoami};
+use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway, environment, host, whoami};
 use serde_json::json;
 use slipway_client::testing::{Certificate, Reply, Server};
 use slipway_wire::problem::kind;
@@ -45,6 +46,116 @@ fn what_the_api_refuses_has_its_exit_code() {
 }
 
 #[test]
+fn a_lost_answer_says_what_may_have_happened_and_how_to_look() {
+    let lost: [fn() -> Reply; 4] = [
+        Reply::cut,
+        || Reply::text(502, "text/html", "<h1>Bad Gateway</h1>"),
+        || Reply::problem(503, kind::UNAVAILABLE, "the database is away").header("retry-after", "2"),
+        || Reply::problem(408, kind::TIMEOUT, "it took too long"),
+    ];
+    for reply in lost {
+        let server = Server::start(move |_| reply());
+        let slipway = Slipway::at(&server);
+        for (args, look) in [
+            (&["rollout", "start", "prod", RELEASE][..], "slipway rollout list"),
+            (
+                &["release", "create", "--closure", &format!("web-1={CLOSURE}")],
+                "slipway release list",
+            ),
+            (&["host", "create", "web-1", "--env", "prod"], "slipway host list"),
+            (
+                &["rollout", "abort", ROLLOUT],
+                &format!("slipway rollout show {ROLLOUT}"),
+            ),
+            (
+                &["env", "set", "prod", "--approval-required", "true"],
+                "slipway env list",
+            ),
+        ] {
+            let ran = slipway.run(args);
+            assert_eq!(ran.code, 6, "{ran:?}");
+            let said =
+                format!("it may have been done all the same; look before you ask for it again: {look}");
+            assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+        }
+        // What changes nothing has nothing to look for.
+        let ran = slipway.run(&["whoami"]);
+        assert!(!ran.stderr.contains("all the same"), "{}", ran.stderr);
+    }
+    // Nothing was sent where nobody listens.
+    let port = Server::start(|_| Reply::empty(200)).port();
+    let slipway = Slipway::new()
+        .env("SLIPWAY_URL", &format!("http://127.0.0.1:{port}"))
+        .env("SLIPWAY_TOKEN", "slw_test");
+    let ran = slipway.run(&["rollout", "abort", ROLLOUT]);
+    assert!(!ran.stderr.contains("all the same"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_dead_proxy_is_blamed_and_not_the_api() {
+    let dead = Server::start(|_| Reply::empty(200)).port();
+    // One that lets nobody through.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    for (proxy, said) in [
+        (
+            format!("http://me:secret@127.0.0.1:{dead}"),
+            "cannot be reached: nothing listens there",
+        ),
+        (closed, "does not connect to it"),
+    ] {
+        let slipway = Slipway::new()
+            .env("SLIPWAY_URL", "https://slipway.invalid")
+            .env("SLIPWAY_TOKEN", "slw_test")
+            .env("HTTPS_PROXY", &proxy);
+        let ran = slipway.run(&["whoami"]);
+        assert_eq!(ran.code, 6, "{ran:?}");
+        assert!(
+            ran.stderr.contains("the proxy http://127.0.0.1:") && ran.stderr.contains(said),
+            "{}",
+            ran.stderr
+        );
+        assert!(
+            ran.stderr.contains("NO_PROXY") && !ran.stderr.contains("secret"),
+            "{}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn json_shows_nothing_hidden_and_keeps_the_value() {
+    let hidden = "web\u{9b}31m\u{7f}\u{202e}\u{200b}\u{2028}1";
+    let server = Server::start(move |seen| match seen.line().as_str() {
+        "GET /api/v1/hosts/web-1" => {
+            let mut host = host("web-1");
+            host["labels"]["rack"] = json!(hidden);
+            Reply::json(200, &host)
+        }
+        _ => Reply::problem(422, kind::INVALID, hidden),
+    });
+    let slipway = Slipway::at(&server);
+    let ran = slipway.run(&["host", "show", "web-1", "--json"]);
+    assert_eq!(ran.json()["labels"]["rack"], hidden);
+    let failed = slipway.run(&["env", "show", "prod", "--json"]);
+    assert_eq!(failed.problem()["detail"], hidden);
+    for shown in [
+        &ran.stdout,
+        &failed.stderr,
+        &slipway.run(&["env", "show", "prod"]).stderr,
+    ] {
+        let found = shown.chars().find(|c| slipway_text::is_hidden(*c) && *c != '\n');
+        assert_eq!(found, None, "{shown:?}");
+    }
+}
+
+#[test]
 fn wrong_fields_are_listed_one_a_line() {
     let server = Server::start(|_| {
         let problem = json!({
@@ -57,7 +168,7 @@ fn wrong_fields_are_listed_one_a_line() {
         });
         Reply::text(422, "application/problem+json", problem.to_string())
     });
-    let ran = Slipway::at(&server).run(&["rollout", "start", "prod", crate::common::RELEASE]);
+    let ran = Slipway::at(&server).run(&["rollout", "start", "prod", RELEASE]);
     assert_eq!(ran.code, 5);
     assert_eq!(
         ran.stderr,

@@ -3,8 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use crate::common::{AT, RELEASE, Slipway, whoami};
+use crate::common::{AT, RELEASE, Ran, Slipway, host, whoami};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use slipway_client::testing::{Reply, Server};
 
@@ -22,6 +25,7 @@ const FLAKE: &str = r#"{
     nixosConfigurations = {
       web-1 = host "web-1" "echo web-1 > $out";
       web-2 = host "web-2" "echo web-2 > $out";
+      slow = host "slow" "exec /bin/sleep 1000";
       broken = host "broken" "echo this machine is broken >&2; exit 1";
     };
   };
@@ -36,8 +40,13 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let server = Server::start(|seen| {
-            if seen.method == "GET" {
-                return Reply::json(200, &whoami());
+            match seen.line().as_str() {
+                "GET /api/v1/whoami" => return Reply::json(200, &whoami()),
+                "GET /api/v1/hosts" => {
+                    let hosts = ["broken", "slow", "web-1", "web-2"].map(host);
+                    return Reply::json(200, &json!({ "items": hosts }));
+                }
+                _ => {}
             }
             let sent: Value = serde_json::from_str(&seen.body).unwrap();
             let release = json!({
@@ -171,6 +180,124 @@ fn chosen_hosts_are_built_copied_and_registered_with_their_source() {
 }
 
 #[test]
+fn what_the_api_would_refuse_is_told_before_anything_is_built() {
+    let bench = Bench::new();
+    let create = ["release", "create", "--flake", "path:./flake", "--host", "web-1"];
+    let long = "x".repeat(2001);
+    for (message, said) in [
+        (long.as_str(), "--message has 2001 characters"),
+        (" \n", "--message is empty"),
+    ] {
+        let ran = bench
+            .slipway
+            .run(&[&create[..], &["--message", message]].concat());
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    // A host of the flake that the API does not know.
+    let flake = fs::read_to_string(bench.at("flake/flake.nix")).unwrap();
+    fs::write(bench.at("flake/flake.nix"), flake.replace("web-2 =", "web-9 =")).unwrap();
+    let ran = bench
+        .slipway
+        .run(&["release", "create", "--flake", "path:./flake", "--host", "web-9"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.stderr.contains("web-9: there is no such host") && !ran.stderr.contains("building"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(bench.posted(), None);
+}
+
+#[test]
+fn a_viewer_is_told_before_anything_is_built() {
+    let server = Server::start(|_| {
+        Reply::json(
+            200,
+            &json!({"kind": "principal", "name": "eve", "role": "viewer"}),
+        )
+    });
+    let ran = Slipway::at(&server).run(&["release", "create", "--flake", "path:./flake"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("takes the role deployer"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_commits_message_is_registered_as_plain_text() {
+    let bench = Bench::new();
+    let message = "Fix\tit\r\n\r\nSee above\n";
+    let args = [
+        "release",
+        "create",
+        "--flake",
+        "path:./flake",
+        "--host",
+        "web-1",
+        "--message",
+        message,
+    ];
+    let ran = bench.slipway.run(&args);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(bench.posted().unwrap()["message"], "Fix it\n\nSee above");
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_build_leaves_no_root() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let bench = Bench::new();
+        fs::create_dir(bench.at("tmp")).unwrap();
+        let args = [
+            "release",
+            "create",
+            "--flake",
+            "path:./flake",
+            "--host",
+            "web-1",
+            "--host",
+            "slow",
+        ];
+        let child = bench
+            .slipway
+            .command(&args)
+            .env("TMPDIR", bench.at("tmp"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let roots = || {
+            let folders = fs::read_dir(bench.at("tmp")).unwrap().flatten();
+            folders
+                .filter(|folder| {
+                    folder
+                        .file_name()
+                        .to_string_lossy()
+                        .starts_with("slipway-release-")
+                })
+                .count()
+        };
+        let begun = Instant::now();
+        // A link of the first host: the second is being built.
+        let is_building = || {
+            let folders = fs::read_dir(bench.at("tmp")).unwrap().flatten();
+            folders
+                .into_iter()
+                .any(|folder| folder.path().join("web-1").is_symlink())
+        };
+        while !is_building() {
+            assert!(begun.elapsed() < Duration::from_mins(2), "nothing is built");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+        let ran: Ran = child.wait_with_output().unwrap().into();
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.stderr.contains("error: stopped"), "{}", ran.stderr);
+        assert_eq!(roots(), 0, "no root stays");
+        assert_eq!(bench.posted(), None);
+    }
+}
+
+#[test]
 fn a_build_that_fails_registers_nothing() {
     let bench = Bench::new();
     // Without --host all are built, and one of them is broken.
@@ -206,7 +333,7 @@ fn hosts_and_flakes_that_are_not_there_are_named() {
             .contains("--host db-1: there is no such nixosConfiguration")
             && ran
                 .stderr
-                .contains("help: its nixosConfigurations are broken, web-1, web-2"),
+                .contains("help: its nixosConfigurations are broken, slow, web-1, web-2"),
         "{}",
         ran.stderr
     );
@@ -222,7 +349,7 @@ fn hosts_and_flakes_that_are_not_there_are_named() {
 fn a_machine_without_nix_is_told_what_else_there_is() {
     let bench = Bench::new();
     let args = ["release", "create", "--flake", "path:./flake"];
-    let ran: crate::common::Ran = bench
+    let ran: Ran = bench
         .slipway
         .command(&args)
         .env("PATH", "")

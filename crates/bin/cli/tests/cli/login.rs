@@ -102,6 +102,34 @@ fn a_token_that_outlives_a_login_is_made_with_the_password() {
 }
 
 #[test]
+fn no_secret_is_sent_over_plain_http() {
+    // A name that leads nowhere: whoever tried to send something would say that it cannot reach it.
+    let url = "http://slipway.invalid";
+    for (args, stdin) in [
+        (&["login", "--url", url, "--password-stdin"][..], "right\n"),
+        (&["login", "--url", url, "--token-stdin"], "slw_made\n"),
+    ] {
+        let slipway = Slipway::new();
+        let ran = slipway.run_with_stdin(args, stdin);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(
+            ran.stderr.contains("plain HTTP") && ran.stderr.contains("nothing was sent"),
+            "{}",
+            ran.stderr
+        );
+        assert!(!slipway.config().exists());
+    }
+    let slipway = Slipway::new()
+        .env("SLIPWAY_URL", url)
+        .env("SLIPWAY_TOKEN", "slw_test");
+    let ran = slipway.run(&["whoami"]);
+    assert!(
+        ran.code == 2 && ran.stderr.contains("your token could be read"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn a_wrong_password_keeps_nothing() {
     let server = Server::start(api);
     let slipway = Slipway::new();
