@@ -1,5 +1,6 @@
 //! Releases.
 
+use axum::http::Method;
 use serde_json::{Value, json};
 use slipway_wire::route;
 use sqlx::PgPool;
@@ -197,7 +198,7 @@ async fn no_text_with_something_hidden_is_stored(pool: PgPool) {
     let mut seen = crate::support::observation("web-1");
     seen["journal_trouble"] = json!("lost\u{202e}\u{9b} it\nall");
     seen["agent_version"] = json!("1.0\u{200b}");
-    app.call(axum::http::Method::POST, route::AGENT_SYNC, &token, Some(seen))
+    app.call(Method::POST, route::AGENT_SYNC, &token, Some(seen))
         .await
         .expect(200);
     let host = app.get(&route::fill(route::HOST, "web-1")).await.expect(200).body;

@@ -27,15 +27,6 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
             &["rollout", "watch", ROLLOUT, "--timeout", "0"],
             "0 is not in 1..",
         ),
-        (
-            &["rollout", "watch", ROLLOUT, "--timeout", "18446744073709551615"],
-            "is not in 1..=2592000",
-        ),
-        (
-            &["rollout", "approve", "prod"],
-            "give the id of a rollout that you have looked at: slipway rollout show prod",
-        ),
-        (&["rollout", "resume", "prod"], "slipway rollout show prod"),
         (&["release", "create"], "--closure <HOST=PATH>|--flake <REF>"),
         (
             &["release", "create", "--closure", &closure, "--flake", "."],
@@ -110,6 +101,31 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
         assert_eq!(ran.stdout, "");
     }
     assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
+fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
+    let server = Server::start(|_| Reply::empty(500));
+    let slipway = Slipway::at(&server);
+    for (args, said) in [
+        (
+            &["rollout", "watch", ROLLOUT, "--timeout", "18446744073709551615"][..],
+            "is not in 1..=2592000",
+        ),
+        (
+            &["rollout", "approve", "prod"],
+            "give the id of a rollout that you have looked at: slipway rollout show prod",
+        ),
+        (&["rollout", "resume", "prod"], "slipway rollout show prod"),
+    ] {
+        let ran = slipway.run(args);
+        assert!(
+            ran.code == 2 && ran.stderr.contains(said),
+            "{args:?}: {}",
+            ran.stderr
+        );
+    }
+    assert!(server.seen().is_empty());
 }
 
 #[test]
