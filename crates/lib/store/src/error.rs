@@ -1,7 +1,9 @@
 //! What can go wrong, in the words of the caller rather than of SQL.
 
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, Timestamp};
+use slipway_domain::{
+    EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, Timestamp,
+};
 use sqlx::error::DatabaseError;
 
 /// Why a call to the store failed.

@@ -35,7 +35,11 @@ pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure
     let secret = if login.token_stdin {
         Secret::Token(token_from_stdin()?)
     } else {
-        Secret::Password(password(&login.name, login.password_stdin, builder.url().as_str())?)
+        Secret::Password(password(
+            &login.name,
+            login.password_stdin,
+            builder.url().as_str(),
+        )?)
     };
     stop::or_stop(log_in(context, login, builder, ca_file, &path, secret)).await
 }
