@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use slipway_domain::{EnvironmentName, Strategy};
-use slipway_store::{NewEnvironment, NewHost, StoreError, TokenHash};
+use slipway_store::{NewEnvironment, NewHost, Permits, StoreError, TokenHash};
 use slipway_testkit::ScriptedAgent;
 use sqlx::PgPool;
 
@@ -14,6 +14,7 @@ fn environment(name: &str) -> NewEnvironment {
         name: name.parse().unwrap(),
         strategy: Strategy::default(),
         approval_required: false,
+        permits: Permits::default(),
     }
 }
 
