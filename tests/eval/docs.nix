@@ -34,7 +34,7 @@ let
         if path == "hosts/hardware/\${name}.nix" then
           toString ../../hosts/placeholder.nix
         else if lib.hasPrefix "hosts/prod/" path then
-          "${../..}/${path}"
+          "${toString ../..}/${path}"
         else if files ? ${path} then
           written path
         else if files ? "${path}/default.nix" then
@@ -47,16 +47,14 @@ let
       text =
         path:
         if path == "hosts/web-1/default.nix" then
-          let
-            with' = lib.replaceStrings [ "./secrets.nix" ] [ "./secrets.nix ${lib.concatStringsSep " " more}" ];
-          in
-          with' files.${path}
+          lib.replaceStrings [ "./secrets.nix" ] [ "./secrets.nix ${toString more}" ] files.${path}
         else if path == "flake.nix" then
           outputs files.${path}
         else
           files.${path};
     in
-    (import (written "flake.nix")).outputs {
+    { inherit written; }
+    // (import (written "flake.nix")).outputs {
       self.outPath = toString ../..;
       nixpkgs = {
         legacyPackages.${pkgs.stdenv.hostPlatform.system} = pkgs;
@@ -108,13 +106,14 @@ let
       };
     };
 
-  fleet =
-    (flake {
-      more = [ ];
-      outputs = lib.replaceStrings [ "nixosConfigurations.web-1 = host \"web-1\" ./hosts/web-1;" ] [
-        "nixosConfigurations = ${files."flake.nix: nixosConfigurations"};"
-      ];
-    }).nixosConfigurations;
+  several = flake {
+    more = [ ];
+    outputs = lib.replaceStrings [ "nixosConfigurations.web-1 = host \"web-1\" ./hosts/web-1;" ] [
+      "nixosConfigurations = ${files."flake.nix: nixosConfigurations"};"
+    ];
+  };
+  fleet = several.nixosConfigurations;
+  backedUp = fleet.prod-db.extendModules { modules = [ (several.written "hosts/web-1/backup.nix") ]; };
 
   # Pages whose blocks are modules of a host, with what the text around them takes as given.
   modules = {
@@ -156,6 +155,7 @@ let
         map (failed: failed.message) (lib.filter (a: !a.assertion) config.assertions);
       want = [ ];
     }) (pages.blocks (../.. + "/${name}"));
+
   rules = import (
     builtins.toFile "secrets.nix" (
       pages.resolved (
@@ -168,9 +168,7 @@ let
   );
   # Every secret that a step encrypts, in the folder of the rules.
   encrypted = lib.unique (
-    map lib.head (
-      lib.filter lib.isList (builtins.split "agenix -e ([a-z-]+\\.age)" commands)
-    )
+    map lib.head (lib.filter lib.isList (builtins.split "agenix -e ([a-z-]+\\.age)" commands))
   );
 in
 [
@@ -192,6 +190,17 @@ in
     name = "docs/production.md: the hosts of the fleet evaluate";
     got = lib.mapAttrs (_: { config, ... }: built config) fleet;
     want = lib.genAttrs [ "prod-app-1" "prod-app-2" "prod-db" "prod-edge" ] (_: true);
+  }
+  {
+    name = "docs/production.md: the database's host evaluates with its backups";
+    got = {
+      builds = built backedUp.config;
+      copies = backedUp.config.systemd.services ? slipway-backup-offsite;
+    };
+    want = {
+      builds = true;
+      copies = true;
+    };
   }
   {
     name = "docs/production.md: every secret that is encrypted has a rule, and every rule a secret";

@@ -19,7 +19,7 @@ const VERIFY: &str = r#"## What `slipway verify` checks
 | `metrics closed` | every address | `/metrics` can be read from the outside |
 | `host` | every host of the control plane | offline, stuck, an attempt left unsettled, another system than the newest release that succeeded in its environment; warns while a rollout is under way, when the next boot would run something else, when the clock is over 30 s off |
 | `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
-| `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica, a metrics listener or a unit that is not there |
+| `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
 | `backup dump`, `wal-base`, `offsite`, `verify`, `drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, by the word of `slipway-backup exporter`; warns when there is none, or none yet |
 
 What cannot be found out is `not checked`, with the cure, and ends the command with 31. Warnings alone end it with 0.

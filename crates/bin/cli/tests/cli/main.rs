@@ -10,6 +10,7 @@ mod commands;
 mod exits;
 mod flake;
 mod login;
+mod pages;
 mod reference;
 mod verify;
 mod watch;

@@ -49,18 +49,23 @@ impl Host {
             })
             .await
             .with_context(|| format!("cannot register the host {name}"))?;
+        Self::registered(run, nix, created.host.name, created.token.token.expose())
+    }
+
+    /// Makes the folders of a host that is registered already, with its agent's token.
+    pub fn registered(run: &Run, nix: &Nix, name: HostName, token: &str) -> Result<Self> {
         let folder = run.dir.folder(&format!("hosts/{name}"), None)?;
-        let token_file = secret_file(&folder, "token", created.token.token.expose())?;
-        let profiles = nix.state.join("profiles").join(&name);
+        let token_file = secret_file(&folder, "token", token)?;
+        let profiles = nix.state.join("profiles").join(name.as_str());
         std::fs::create_dir_all(&profiles)?;
         for part in ["system", "home"] {
             run.dir.folder(&format!("hosts/{name}/{part}"), None)?;
         }
         Ok(Self {
-            name: created.host.name,
             port: run.ports.reserve()?,
             profile: profiles.join("system"),
-            gcroots: nix.state.join("gcroots/slipway").join(&name),
+            gcroots: nix.state.join("gcroots/slipway").join(name.as_str()),
+            name,
             folder,
             token_file,
         })
