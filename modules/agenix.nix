@@ -137,9 +137,9 @@ let
   # Stacks that are there; the others are refused below.
   known = lib.filterAttrs (name: _: stacks.${name}.enable or false) cfg.stacks;
   unknown = lib.attrNames (removeAttrs cfg.stacks (lib.attrNames known));
-  wrongUnits = lib.filter (unit: builtins.match ".*\\.(socket|timer|target|path|mount)" unit != null) (
-    lib.concatMap (item: item.restartUnits) (lib.attrValues cfg.files)
-  );
+  wrongUnits = lib.filter (
+    unit: builtins.match ".*\\.(socket|timer|target|path|mount)" unit != null
+  ) (lib.concatMap (item: item.restartUnits) (lib.attrValues cfg.files));
 
   path = name: config.services.slipway.agenix.files.${name}.path;
   stackConfig = name: given: {

@@ -39,7 +39,9 @@ let
         ++ [ "${names.roll}.service" ]
         ++ stack.requires
         ++ lib.optional served "nginx.service"
-        ++ lib.optional firewall.enable (if nftables.enable then "nftables.service" else "firewall.service");
+        ++ lib.optional firewall.enable (
+          if nftables.enable then "nftables.service" else "firewall.service"
+        );
     };
 in
 {
