@@ -352,6 +352,42 @@ async fn the_way_to_production_works_as_it_is_written() {
 }
 
 #[test]
+fn every_nix_block_of_the_pages_parses() {
+    let mut seen = 0;
+    for page in [
+        "README.md",
+        "docs/agent.md",
+        "docs/backup-and-restore.md",
+        "docs/production.md",
+    ] {
+        let text = fs::read_to_string(checkout().join(page)).unwrap();
+        for block in blocks(&text, "nix") {
+            seen += 1;
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("block.nix");
+            // A part of a file, as its first line says, has names from around it.
+            let part = block.lines().next().is_some_and(|line| line.contains(".nix: "));
+            let around = if part {
+                "{ host, hosts, readableBy }:\n"
+            } else {
+                ""
+            };
+            fs::write(&file, format!("{around}{block}")).unwrap();
+            let parse = Command::new(programs::find("nix-instantiate").unwrap())
+                .arg("--parse")
+                .arg(&file)
+                .env("NIX_STORE_DIR", folder.path().join("store"))
+                .env("NIX_STATE_DIR", folder.path().join("state"))
+                .env("NIX_REMOTE", "local")
+                .output()
+                .unwrap();
+            assert!(parse.status.success(), "{page}:\n{block}\n{}", said(&parse));
+        }
+    }
+    assert!(seen > 12, "only {seen} blocks were found");
+}
+
+#[test]
 fn blocks_lose_the_indentation_of_their_list_and_nothing_else() {
     let page = "1. One.\n\n   ```sh\n   a \\\n     b\n\n   c\n   ```\n   ```nix\n   d\n   ```\n";
     assert_eq!(blocks(page, "sh"), ["a \\\n  b\n\nc\n"]);
