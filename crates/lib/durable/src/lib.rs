@@ -66,24 +66,48 @@ pub fn sync_parent(path: &Path) -> io::Result<()> {
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Makes the folder and those above it. What is written into it later lasts only if all of these do, so each is flushed
+/// into the folder above it. The umask takes rights away from `mode`.
+pub fn folder(path: &Path, mode: u32) -> io::Result<()> {
+    make_folders(path, mode, sync_parent)
+}
+
+fn make_folders(path: &Path, mode: u32, mut sync: impl FnMut(&Path) -> io::Result<()>) -> io::Result<()> {
+    let named = |folder: &&Path| !folder.as_os_str().is_empty();
+    let missing: Vec<&Path> = path
+        .ancestors()
+        .take_while(named)
+        .take_while(|folder| !folder.is_dir())
+        .collect();
+    for folder in missing.into_iter().rev() {
+        match DirBuilder::new().mode(mode).create(folder) {
+            // Somebody else makes it at this moment.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+            other => other?,
+        }
+        sync(folder)?;
+    }
+    Ok(())
+}
+
 /// Makes the folder for the owner alone (0700), and those above it; takes others' rights away from one that is there.
 ///
 /// Fails when it belongs to somebody else: whoever owns it could swap the files in it.
-pub fn private_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let meta = fs::metadata(folder)?;
+pub fn private_folder(path: &Path) -> io::Result<()> {
+    folder(path, 0o700)?;
+    let meta = fs::metadata(path)?;
     if meta.uid() != rustix::process::geteuid().as_raw() {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             format!(
                 "{} belongs to uid {}; give it to the user who runs this, or name another folder",
-                folder.display(),
+                path.display(),
                 meta.uid()
             ),
         ));
     }
     if meta.permissions().mode() & 0o077 != 0 {
-        fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
     }
     Ok(())
 }
@@ -107,6 +131,26 @@ mod tests {
         fs::write(&file, "old").unwrap();
         write(&file, b"new", PRIVATE).unwrap();
         assert_eq!((mode(&private), mode(&file)), (0o700, 0o600));
+    }
+
+    #[test]
+    fn every_new_folder_is_flushed_into_the_one_above_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut flushed = Vec::new();
+        let deep = dir.path().join("a/b/c");
+        for _ in 0..2 {
+            make_folders(&deep, 0o750, |folder| {
+                assert!(folder.is_dir(), "flushed before it is there");
+                flushed.push(folder.to_owned());
+                Ok(())
+            })
+            .unwrap();
+        }
+        assert_eq!(flushed, ["a", "a/b", "a/b/c"].map(|name| dir.path().join(name)));
+        assert_eq!(mode(&deep) & 0o700, 0o700);
+        folder(&dir.path().join("d/e"), 0o755).unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        folder(&dir.path().join("file/below"), 0o755).unwrap_err();
     }
 
     #[test]
