@@ -13,7 +13,7 @@ use crate::config::{self, Config};
 use crate::failure::{Failure, Result};
 use crate::kind::Kind;
 use crate::restore::{self, Wanted, time::Target};
-use crate::{clock, exporter, list, now, status, wal};
+use crate::{clock, exporter, files, list, now, status, wal};
 
 /// Backs up a stack's database, proves that it restores, and restores it.
 ///
@@ -159,6 +159,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         return serve(cli.config.as_deref()).await;
     }
     let config = Config::read(&config::find(cli.config.as_deref(), cli.stack.as_deref())?)?;
+    files::share_like(&config.state_dir);
     match cli.command {
         Command::Status { json } => {
             become_user(config.user.as_ref())?;

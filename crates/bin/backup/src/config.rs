@@ -384,6 +384,20 @@ impl Config {
         })
     }
 
+    /// The archive's section. It is an option of the host, which names the one stack whose backups have it.
+    pub(crate) fn wal(&self) -> Result<&Wal> {
+        self.wal.as_ref().ok_or_else(|| {
+            Failure::new(format!(
+                "the backups of the stack `{}` have no `wal` in their configuration",
+                self.stack
+            ))
+            .cure(
+                "the archive is the whole server's: `slipway-backup --stack NAME` with the stack that \
+                 services.slipway.database.archive.stack names, or turn on services.slipway.database.archive.enable",
+            )
+        })
+    }
+
     /// Where drills and restores put servers of their own.
     pub(crate) fn scratch_dir(&self) -> PathBuf {
         self.drill

@@ -1,12 +1,14 @@
 //! What a database holds, table by table: rows and a checksum that does not depend on their order.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
+use tokio::time::timeout;
 
 use crate::database::asked;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// Tables that a dump carries: all but those of the server itself and of extensions.
 const TABLES: &str = "
@@ -18,15 +20,19 @@ const TABLES: &str = "
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1";
 
+/// How long a table is waited for that a migration holds, unless all of the work may take less.
+const LOCK_WAIT: Duration = Duration::from_mins(10);
+/// The server ends a statement that is over its time; this is for one that has vanished.
+const VANISHED: Duration = Duration::from_mins(1);
+
 /// How values become text: the same in the server and in the scratch server.
-const AS_TEXT: [&str; 9] = [
+const AS_TEXT: [&str; 8] = [
     "SET search_path = pg_catalog",
     "SET TimeZone = 'UTC'",
     "SET DateStyle = 'ISO, YMD'",
     "SET IntervalStyle = 'postgres'",
     "SET extra_float_digits = 1",
     "SET bytea_output = 'hex'",
-    "SET statement_timeout = 0",
     "SET idle_in_transaction_session_timeout = 0",
     // Rows that a policy hides must be an error: they would be missing in silence.
     "SET row_security = off",
@@ -41,9 +47,18 @@ pub(crate) struct Table {
     pub(crate) checksum: String,
 }
 
-/// Sets the session up for [`read`]; before the transaction begins.
-pub(crate) async fn prepare(connection: &mut PgConnection) -> Result<()> {
-    for statement in AS_TEXT {
+/// How long a table is waited for, of work that may take `limit`.
+pub(crate) fn lock_wait(limit: Duration) -> Duration {
+    LOCK_WAIT.min(limit)
+}
+
+/// Sets the session up for [`read`], of which no statement may take longer than `limit`; before the transaction begins.
+pub(crate) async fn prepare(connection: &mut PgConnection, limit: Duration) -> Result<()> {
+    let bounds = [
+        format!("SET statement_timeout = '{}s'", limit.as_secs()),
+        format!("SET lock_timeout = '{}s'", lock_wait(limit).as_secs()),
+    ];
+    for statement in AS_TEXT.into_iter().chain(bounds.iter().map(String::as_str)) {
         sqlx::query(statement)
             .execute(&mut *connection)
             .await
@@ -52,8 +67,22 @@ pub(crate) async fn prepare(connection: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// Every table's rows and checksum, as the connection's transaction sees them.
-pub(crate) async fn read(connection: &mut PgConnection) -> Result<Vec<Table>> {
+/// Every table's rows and checksum, as the connection's transaction sees them, all within `limit`.
+pub(crate) async fn read(connection: &mut PgConnection, limit: Duration) -> Result<Vec<Table>> {
+    timeout(limit + VANISHED, read_all(connection))
+        .await
+        .unwrap_or_else(|_| {
+            Err(Failure::new(format!(
+                "the tables were not read within {}",
+                crate::text::duration(limit)
+            ))
+            .cure(
+                "see that the server answers and what it is busy with (pg_stat_activity), or allow more time",
+            ))
+        })
+}
+
+async fn read_all(connection: &mut PgConnection) -> Result<Vec<Table>> {
     let names: Vec<String> = sqlx::query_scalar(TABLES)
         .fetch_all(&mut *connection)
         .await

@@ -4,7 +4,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions as _, Connection as _};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _};
 use tokio::time::timeout;
 use url::Url;
 
@@ -15,6 +15,9 @@ use crate::secret::Hidden;
 
 /// A server that does not answer within this is away.
 const CONNECT: Duration = Duration::from_secs(15);
+/// Of every session: nothing but [`content::read`](crate::content::read) takes long, and that sets bounds of its own.
+const BOUNDS: &str =
+    "SET statement_timeout = '5min'; SET lock_timeout = '1min'; SET idle_session_timeout = 0";
 /// Programs that only print their version.
 const QUICK: Duration = Duration::from_secs(30);
 
@@ -142,7 +145,11 @@ impl Way {
 
     /// A connection, within a bound.
     pub(crate) async fn connect(&self) -> Result<PgConnection> {
-        let connecting = PgConnection::connect_with(&self.options);
+        let connecting = async {
+            let mut connection = PgConnection::connect_with(&self.options).await?;
+            connection.execute(BOUNDS).await?;
+            Ok::<_, sqlx::Error>(connection)
+        };
         let cure =
             "see that the server runs (`systemctl status postgresql`) and that this account may connect";
         match timeout(CONNECT, connecting).await {
@@ -174,6 +181,11 @@ pub(crate) fn asked(what: &str) -> impl FnOnce(sqlx::Error) -> Failure {
                 "the role may not do this: backups need pg_read_all_data, pg_monitor and BYPASSRLS, restores a \
                  role that may create databases",
             ),
+            Some("55P03") => failure.cure(
+                "another session holds a lock on it for too long, such as a migration: SELECT * FROM pg_locks WHERE NOT \
+                 granted; end it, or wait for its end and try again",
+            ),
+            Some("57014") => failure.cure("the server took too long for it: see what it is busy with (pg_stat_activity), then try again"),
             _ => failure,
         }
     }
@@ -222,7 +234,8 @@ pub(crate) async fn check_program(config: &Config, program: &str, major: u32) ->
         said.trim()
     ))
     .cure(
-        "set database.package to the server's major version; in the configuration it is `database.bin_dir`",
+        "set services.slipway.database.package to the server's major version (a stack's database.package where the server is \
+         elsewhere); in the configuration it is `database.bin_dir`",
     ))
 }
 

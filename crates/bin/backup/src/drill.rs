@@ -8,7 +8,7 @@ use sqlx::Connection as _;
 
 use crate::config::Config;
 use crate::content;
-use crate::dumps::{Dumps, Manifest};
+use crate::dumps::{DRILL_FOUND, Dumps, Manifest};
 use crate::failure::{Failure, Result};
 use crate::files;
 use crate::lock;
@@ -64,7 +64,8 @@ async fn of_dump(config: &Config, folder: PathBuf) -> Result<Done> {
     };
     let dumps = Dumps::new(&dump.directory);
     let manifest = newest(&dumps)?;
-    verify::dump(config, &dumps, &manifest).await?;
+    // What an earlier drill found is looked for again.
+    let _ = verify::dump(config, &dumps, &manifest).await?;
     files::folder(&folder)?;
     files::need_room(
         &folder,
@@ -127,13 +128,23 @@ async fn restore_and_compare(
         .run()
         .await
         .map_err(|failure| {
-            failure
-                .during(format!("the dump {} does not restore", manifest.id))
-                .cure("an older dump may: slipway-backup restore --dump ID; make a new one and drill again")
+            if failure.is_verdict() {
+                failure
+                    .during(format!("the dump {} does not restore", manifest.id))
+                    .cure(
+                        "an older dump may: slipway-backup restore --dump ID; make a new one and drill again",
+                    )
+            } else {
+                failure.during(format!(
+                    "the dump {} could not be restored for the drill",
+                    manifest.id
+                ))
+            }
         })?;
     let mut connection = way.connect().await?;
-    content::prepare(&mut connection).await?;
-    let found = content::read(&mut connection).await?;
+    let limit = drill_time(config);
+    content::prepare(&mut connection, limit).await?;
+    let found = content::read(&mut connection, limit).await?;
     let differences = content::differences(&manifest.tables, &found);
     if differences.is_empty() {
         return Ok(found.iter().map(|table| table.rows).sum());
@@ -142,7 +153,7 @@ async fn restore_and_compare(
         "the dump {} does not hold what was in the database when it was made",
         manifest.id
     );
-    dumps.condemn(manifest, &format!("a drill found: {}", differences.join("; ")))?;
+    dumps.condemn(manifest, &format!("{DRILL_FOUND}{}", differences.join("; ")))?;
     Err(Failure::new(why).said(differences).cure(
         "make a new dump at once and drill again; if it differs too, look at the disk (dmesg, smartctl) and at who \
          writes to the folder of dumps",
@@ -181,8 +192,8 @@ async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
     let mut server = time::recover(&scratch, drill_time(config)).await?;
     let read = async {
         let mut connection = scratch.way(&config.database.name).connect().await?;
-        content::prepare(&mut connection).await?;
-        let tables = content::read(&mut connection).await;
+        content::prepare(&mut connection, drill_time(config)).await?;
+        let tables = content::read(&mut connection, drill_time(config)).await;
         let _ = connection.close().await;
         tables
     }

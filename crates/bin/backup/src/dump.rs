@@ -10,7 +10,7 @@ use crate::config::{Config, Dump};
 use crate::content;
 use crate::database::{Way, asked, check_program, server_version};
 use crate::dumps::{Dumps, Locale, Manifest};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::files;
 use crate::lock;
 use crate::program::Program;
@@ -18,8 +18,6 @@ use crate::state::Done;
 
 /// Dumps are short beside the time between them: who finds one under way waits this long for it.
 const WAIT: Duration = Duration::from_mins(10);
-/// How long `pg_dump` waits for a table that a migration holds.
-const LOCK_WAIT: &str = "--lock-wait-timeout=10min";
 const DAY: u64 = 24 * 60 * 60;
 
 pub(crate) const LOCK: &str = "dump";
@@ -75,7 +73,7 @@ async fn write(config: &Config, dump: &Dump, dumps: &Dumps) -> Result<Manifest> 
         .map_or(database_size, |last| last.size + last.size / 5);
     files::need_room(&dump.directory, expected, "a dump")?;
 
-    content::prepare(&mut connection).await?;
+    content::prepare(&mut connection, dump.times.timeout).await?;
     let mut transaction = connection
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await
@@ -86,13 +84,20 @@ async fn write(config: &Config, dump: &Dump, dumps: &Dumps) -> Result<Manifest> 
         .map_err(asked("export a snapshot"))?;
     let temporary = files::partial(&dumps.file(&id));
     let program = Program::new(config.database.bin_dir.join("pg_dump"), dump.times.timeout)
-        .args(["--format=custom", "--no-password", LOCK_WAIT])
+        .args(["--format=custom", "--no-password"])
+        .arg(format!(
+            "--lock-wait-timeout={}s",
+            content::lock_wait(dump.times.timeout).as_secs()
+        ))
         .arg(format!("--snapshot={snapshot}"))
         .path_arg("--file=", &temporary)
         .envs(&way.environment);
-    let (said, tables) = tokio::join!(program.run(), content::read(&mut transaction));
-    said.map_err(|failure| failure.during(format!("cannot dump {}", way.shown)))?;
-    let tables = tables?;
+    let dumped = async {
+        let said = program.run().await;
+        said.map_err(|failure| failure.during(format!("cannot dump {}", way.shown)))
+    };
+    // The first that fails ends the other.
+    let (_, tables) = tokio::try_join!(dumped, content::read(&mut transaction, dump.times.timeout))?;
     drop(transaction);
 
     read_back(config, &temporary, dump.times.timeout, tables.len()).await?;
@@ -128,12 +133,19 @@ pub(crate) async fn read_back(
         .arg(file)
         .run()
         .await
-        .map_err(|failure| failure.during(format!("{} is no readable dump", file.display())))?;
+        .map_err(|failure| {
+            let name = file.display();
+            if failure.is_verdict() {
+                failure.during(format!("{name} is no readable dump"))
+            } else {
+                failure.during(format!("{name} could not be read back"))
+            }
+        })?;
     let found = said.lines().filter(|line| line.contains(" TABLE DATA ")).count();
     if found >= tables {
         return Ok(());
     }
-    Err(crate::failure::Failure::new(format!(
+    Err(Failure::new(format!(
         "{} has the data of {found} tables, and the database has {tables}",
         file.display()
     ))

@@ -43,6 +43,14 @@ pub(crate) struct Locale {
     pub(crate) rules: Option<String>,
 }
 
+/// What a drill's verdict begins with. It is about the content, which no look at the file can prove wrong.
+pub(crate) const DRILL_FOUND: &str = "a drill found: ";
+
+/// Whether a mark on a dump is a drill's.
+pub(crate) fn is_of_a_drill(why: &str) -> bool {
+    why.starts_with(DRILL_FOUND)
+}
+
 /// The folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Dumps(PathBuf);
@@ -129,6 +137,14 @@ impl Dumps {
     pub(crate) fn condemn(&self, manifest: &Manifest, why: &str) -> Result<()> {
         self.record(&Manifest {
             bad: Some(why.to_owned()),
+            ..manifest.clone()
+        })
+    }
+
+    /// Takes that back.
+    pub(crate) fn acquit(&self, manifest: &Manifest) -> Result<()> {
+        self.record(&Manifest {
+            bad: None,
             ..manifest.clone()
         })
     }

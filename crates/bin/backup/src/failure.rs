@@ -54,6 +54,12 @@ impl Failure {
         self.status
     }
 
+    /// Whether a program ran to its own end and said no. One that is missing, was killed or ran out of time has said
+    /// nothing about what it looked at.
+    pub(crate) fn is_verdict(&self) -> bool {
+        self.status.is_some()
+    }
+
     /// Whether the program said this.
     pub(crate) fn mentions(&self, text: &str) -> bool {
         self.what.contains(text) || self.said.iter().any(|line| line.contains(text))

@@ -2,13 +2,24 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{CWD, Mode, RenameFlags};
+use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 use slipway_durable::BY_UMASK;
 pub(crate) use slipway_durable::PARTIAL;
 
 use crate::failure::{Failure, Result, io};
+
+/// From here on what is made is for those whom `folder` is for, whatever the umask of the shell that started us: two
+/// accounts share the state, and root restores into it.
+pub(crate) fn share_like(folder: &Path) {
+    if let Ok(meta) = fs::metadata(folder) {
+        rustix::process::umask(Mode::from_raw_mode(!meta.permissions().mode() & 0o777));
+    }
+}
 
 /// Where a long file is written before [`commit`] gives it its name.
 pub(crate) fn partial(path: &Path) -> PathBuf {
@@ -39,7 +50,23 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 
 /// Makes a folder and those above it.
 pub(crate) fn folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(io("make the folder", path))
+    slipway_durable::folder(path, 0o777).map_err(io("make the folder", path))
+}
+
+/// Gives two names on one file system to each other's folders, in one step.
+pub(crate) fn exchange(one: &Path, other: &Path) -> Result<()> {
+    match rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Ok(()) => {}
+        // A file system that cannot do it in one step, such as NFS.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let aside = partial(one);
+            fs::rename(other, &aside).map_err(io("rename", other))?;
+            fs::rename(one, other).map_err(io("rename", one))?;
+            fs::rename(&aside, one).map_err(io("rename", &aside))?;
+        }
+        Err(errno) => return Err(io("exchange with its restored copy", other)(errno.into())),
+    }
+    sync_folder(other)
 }
 
 /// SHA-256 of a file and its length.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::config::Config;
 use crate::failure::{Failure, Result};
 use crate::kind::Kind;
@@ -14,7 +16,8 @@ const AROUND: Duration = Duration::from_hours(2);
 
 /// Does it in this process, and records how it ended.
 pub(crate) async fn here(config: &Config, kind: Kind) -> Result<Done> {
-    state::recorded(&config.state_dir, kind, async {
+    // On the heap: it holds what all five hold.
+    let work = Box::pin(async {
         match kind {
             Kind::Dump => dump::make(config).await,
             Kind::WalBase => wal::base(config).await,
@@ -22,8 +25,21 @@ pub(crate) async fn here(config: &Config, kind: Kind) -> Result<Done> {
             Kind::Verify => verify::run(config).await,
             Kind::Drill => drill::run(config).await,
         }
-    })
-    .await
+    });
+    // Every program and statement has its own bound, and says more; this is for what none of them covers.
+    let limit = bound(config, kind);
+    let bounded = async {
+        timeout(limit, work).await.unwrap_or_else(|_| {
+            let limit = crate::text::duration(limit);
+            Err(Failure::new(format!("{kind} did not end within {limit}"))
+                .cure("see whether the server, the disk or the other place answers at all"))
+        })
+    };
+    state::recorded(&config.state_dir, kind, bounded).await
+}
+
+fn bound(config: &Config, kind: Kind) -> Duration {
+    config.times(kind).map_or(AROUND, |times| times.timeout + AROUND)
 }
 
 /// Does it by its unit if it has one, else here.
@@ -31,8 +47,11 @@ pub(crate) async fn run(config: &Config, kind: Kind) -> Result<String> {
     let Some(unit) = config.units.get(&kind) else {
         return here(config, kind).await.map(|done| done.detail);
     };
-    let limit = config.times(kind).map_or(AROUND, |times| times.timeout + AROUND);
-    let started = Program::new("systemctl", limit).args(["start", unit]).run().await;
+    // The unit's own bound is longer by the wait for another run.
+    let started = Program::new("systemctl", bound(config, kind) + AROUND)
+        .args(["start", unit])
+        .run()
+        .await;
     let record = state::read(&config.state_dir, kind)?;
     match (
         started,

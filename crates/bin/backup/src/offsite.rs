@@ -17,12 +17,19 @@ use crate::wal;
 
 /// A base backup may be under way.
 const WAIT: Duration = Duration::from_hours(1);
+/// Held by whoever needs the off-site repository for itself: a check keeps copies out for as long as it reads.
+const LOCK: &str = "offsite";
+/// Copies and checks wait so long for one another.
+const LOCK_WAIT: Duration = Duration::from_hours(4);
 /// Commands that only look, over a slow line.
 const QUICK: Duration = Duration::from_mins(5);
 /// Between two tries for a repository that is locked.
 const LOCKED: Duration = Duration::from_secs(10);
+const TRIES: u32 = 6;
 /// restic's own status for "some files could not be read".
 const INCOMPLETE: i32 = 3;
+/// restic's own status for "the repository is locked", since 0.17; before that only words.
+const IS_LOCKED: i32 = 11;
 
 /// A copy.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -77,6 +84,7 @@ fn tag(config: &Config) -> String {
 
 /// Copies, then forgets what is too old.
 pub(crate) async fn copy(config: &Config) -> Result<Done> {
+    let _check = lock::take(&config.state_dir, LOCK, LOCK_WAIT).await?;
     // A base backup copied while it changes could be listed without its files.
     let _lock = lock::take(&config.state_dir, wal::LOCK, WAIT).await?;
     initialise(config).await?;
@@ -131,7 +139,7 @@ async fn initialise(config: &Config) -> Result<()> {
 }
 
 async fn backup(config: &Config) -> Result<Summary> {
-    let (program, offsite) = restic(config, config.offsite.as_ref().map_or(QUICK, |o| o.times.timeout))?;
+    let offsite = config.need(config.offsite.as_ref(), "offsite", "offsite.enable")?;
     let missing: Vec<String> = offsite
         .paths
         .iter()
@@ -147,12 +155,15 @@ async fn backup(config: &Config) -> Result<Summary> {
             "make a first backup (slipway-backup now --kind all), or take the path out of backup.offsite",
         ));
     }
-    let said = program
-        .args(["backup", "--json", "--exclude-caches", "--tag", &tag(config)])
-        .arg(format!("--exclude=*{}", files::PARTIAL))
-        .arg("--")
-        .args(&offsite.paths)
-        .run()
+    let make = || {
+        let program = restic(config, offsite.times.timeout)?.0;
+        Ok(program
+            .args(["backup", "--json", "--exclude-caches", "--tag", &tag(config)])
+            .arg(format!("--exclude=*{}", files::PARTIAL))
+            .arg("--")
+            .args(&offsite.paths))
+    };
+    let said = unlocked(config, make)
         .await
         .map_err(|failure| explain(failure, "cannot copy to the off-site repository"))?;
     said.lines()
@@ -188,7 +199,7 @@ async fn forget(config: &Config) -> Result<bool> {
             }))
     };
     match unlocked(config, make).await {
-        Ok(()) => Ok(true),
+        Ok(_) => Ok(true),
         Err(failure) if is_locked(&failure) => {
             tracing::warn!("old copies are not forgotten: {}", failure.summary());
             Ok(false)
@@ -201,21 +212,23 @@ async fn forget(config: &Config) -> Result<bool> {
 }
 
 fn is_locked(failure: &Failure) -> bool {
-    failure.mentions("already locked")
+    failure.exit_status() == Some(IS_LOCKED) || failure.mentions("already locked")
 }
 
-/// Runs what needs the repository for itself. A restic that was killed leaves a lock, which counts until restic sees
-/// that its process is gone; so the stale ones are removed and it is tried again, for a while.
-async fn unlocked(config: &Config, make: impl Fn() -> Result<Program>) -> Result<()> {
-    for last in [false, false, false, false, false, true] {
+/// Runs a command that takes a lock in the repository, as all do that are not told `--no-lock`. A restic that was killed
+/// leaves a lock, which counts until restic sees that its process is gone; so the stale ones are removed first, and what
+/// is locked all the same is tried again, for a while.
+async fn unlocked(config: &Config, make: impl Fn() -> Result<Program>) -> Result<String> {
+    let mut tries = 0;
+    loop {
         // Never those of a restic that lives, here or elsewhere.
         restic(config, QUICK)?.0.arg("unlock").run().await?;
+        tries += 1;
         match make()?.run().await {
-            Err(failure) if is_locked(&failure) && !last => sleep(LOCKED).await,
-            other => return other.map(drop),
+            Err(failure) if is_locked(&failure) && tries < TRIES => sleep(LOCKED).await,
+            other => return other,
         }
     }
-    Ok(())
 }
 
 /// The stack's copies, oldest first.
@@ -234,6 +247,7 @@ pub(crate) async fn snapshots(config: &Config) -> Result<Vec<Snapshot>> {
 
 /// Checks the repository's structure, and reads a part of its data.
 pub(crate) async fn check(config: &Config, limit: Duration) -> Result<String> {
+    let _lock = lock::take(&config.state_dir, LOCK, LOCK_WAIT).await?;
     let percent = restic(config, limit)?.1.read_percent;
     let make = || {
         let program = restic(config, limit)?.0.arg("check");
@@ -243,9 +257,14 @@ pub(crate) async fn check(config: &Config, limit: Duration) -> Result<String> {
             program
         })
     };
-    unlocked(config, make)
-        .await
-        .map_err(|failure| explain(failure, "the off-site repository is damaged or cannot be read"))?;
+    unlocked(config, make).await.map_err(|failure| {
+        let what = if failure.is_verdict() {
+            "the off-site repository is damaged or cannot be read"
+        } else {
+            "the off-site repository could not be checked"
+        };
+        explain(failure, what)
+    })?;
     Ok(format!("the off-site repository, {percent} % of its data"))
 }
 
@@ -274,7 +293,7 @@ pub(crate) async fn restore(config: &Config, snapshot: &str, into: &Path) -> Res
 fn explain(failure: Failure, what: &str) -> Failure {
     let cure = if failure.mentions("wrong password") || failure.mentions("no key found") {
         "offsite.passwordFile holds another password than the repository was made with"
-    } else if failure.mentions("already locked") {
+    } else if is_locked(&failure) {
         "another restic works in the repository; `restic unlock` removes the lock of one that is dead"
     } else if failure.mentions("no matching ID found") || failure.mentions("no snapshot") {
         "`slipway-backup list` shows the snapshots that are there"

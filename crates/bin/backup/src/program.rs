@@ -38,6 +38,7 @@ const PASSED_ON: [&str; 9] = [
 #[derive(Debug)]
 pub(crate) struct Program {
     name: String,
+    path: PathBuf,
     command: Command,
     limit: Duration,
     secrets: Vec<Hidden>,
@@ -76,6 +77,7 @@ impl Program {
             .kill_on_drop(true);
         Self {
             name,
+            path: program.to_owned(),
             command,
             limit,
             secrets: Vec::new(),
@@ -123,12 +125,24 @@ impl Program {
     }
 
     fn spawn(&mut self) -> Result<(Child, Group)> {
-        let child = self.command.spawn().map_err(|error| {
-            Failure::new(format!("cannot start {}: {error}", self.name)).cure(format!(
+        let cannot = |why: &dyn std::fmt::Display| {
+            Failure::new(format!("cannot start {}: {why}", self.name)).cure(format!(
                 "install {}; on NixOS the module puts it on the PATH of the units and of the wrapper",
                 self.name
             ))
-        })?;
+        };
+        // setpriv would say it with a status of its own, which would pass for the program's.
+        let Some(path) = find(&self.path) else {
+            return Err(cannot(&format!("{} is not there", self.path.display())));
+        };
+        if let Err(errno) = rustix::fs::access(&path, rustix::fs::Access::EXEC_OK) {
+            return Err(cannot(&format!(
+                "{}: {}",
+                path.display(),
+                std::io::Error::from(errno)
+            )));
+        }
+        let child = self.command.spawn().map_err(|error| cannot(&error))?;
         let group = Group(
             child
                 .id()
@@ -371,6 +385,23 @@ mod tests {
             .run()
             .await
             .unwrap_err();
-        assert!(missing.to_string().contains("program"), "{missing}");
+        assert!(missing.mentions("cannot start program"), "{missing}");
+        assert!(missing.remedy().unwrap().contains("install program"), "{missing}");
+    }
+
+    #[tokio::test]
+    async fn only_a_program_that_ran_to_its_end_gives_a_verdict() {
+        let limit = Duration::from_secs(30);
+        assert!(shell("exit 1", limit).run().await.unwrap_err().is_verdict());
+        let killed = shell("kill -KILL $$", limit).run().await.unwrap_err();
+        let late = shell("sleep 60", Duration::from_millis(100))
+            .run()
+            .await
+            .unwrap_err();
+        let missing = Program::new("/no/such/program", limit).run().await.unwrap_err();
+        let closed = Program::new("/etc/passwd", limit).run().await.unwrap_err();
+        for failure in [killed, late, missing, closed] {
+            assert!(!failure.is_verdict(), "{failure}");
+        }
     }
 }

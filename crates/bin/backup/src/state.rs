@@ -1,4 +1,5 @@
 //! How the last run of each kind ended: one small file a kind, so that a dead timer shows by the age of the last one.
+//! Runs of one kind come one after another, so that none writes over what another has recorded.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,6 +10,10 @@ use crate::clock::{self, Time};
 use crate::failure::{Failure, Result, io};
 use crate::files;
 use crate::kind::Kind;
+use crate::lock;
+
+/// A second run waits so long for the first.
+const WAIT: Duration = Duration::from_hours(1);
 
 /// What a run did.
 #[derive(Debug, Clone, Default)]
@@ -71,12 +76,33 @@ fn write(state: &Path, kind: Kind, record: &Record) -> Result<()> {
     files::write(&path(state, kind), &json)
 }
 
-/// Does the work of a kind, and records its beginning and its end.
+/// What a run of the kind holds from its first record to its last: whether it runs is whether this is held.
+fn run_lock(kind: Kind) -> String {
+    format!("run-{kind}")
+}
+
+/// Whether a run of the kind is under way.
+pub(crate) fn is_running(state: &Path, kind: Kind) -> bool {
+    lock::is_held(state, &run_lock(kind))
+}
+
+/// Does the work of a kind, and records its beginning and its end. One that waits in vain for another run records nothing:
+/// how that one ends is what counts.
 pub(crate) async fn recorded(
     state: &Path,
     kind: Kind,
     work: impl Future<Output = Result<Done>>,
 ) -> Result<Done> {
+    recorded_within(state, kind, WAIT, work).await
+}
+
+async fn recorded_within(
+    state: &Path,
+    kind: Kind,
+    wait: Duration,
+    work: impl Future<Output = Result<Done>>,
+) -> Result<Done> {
+    let _lock = lock::take(state, &run_lock(kind), wait).await?;
     let started = clock::now();
     let before = read(state, kind).unwrap_or_default();
     let run = Run {
@@ -131,6 +157,14 @@ pub(crate) async fn recorded(
     }
 }
 
+/// Records that a run of the kind could not even begin its work.
+pub(crate) async fn refused(state: &Path, kind: Kind, failure: Failure) -> Failure {
+    match recorded(state, kind, async { Err(failure) }).await {
+        Ok(_) => Failure::new("a failure was recorded as a success"),
+        Err(failure) => failure,
+    }
+}
+
 /// When this state began to be watched: until a kind has been due once, its absence is no failure.
 pub(crate) fn watched_since(state: &Path, now: Time) -> Time {
     let path = state.join("watched-since");
@@ -176,6 +210,65 @@ mod tests {
             (Some("no: why"), Some("do"))
         );
         assert!(read(state.path(), Kind::Drill).unwrap().last_run.is_none());
+    }
+
+    #[tokio::test]
+    async fn of_two_runs_at_once_neither_takes_back_what_the_other_recorded() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path();
+        let (go, gone) = tokio::sync::oneshot::channel();
+        let slow = recorded(state, Kind::Dump, async {
+            gone.await.unwrap();
+            Err(Failure::new("the first fails late"))
+        });
+        let quick = async {
+            let work = recorded(state, Kind::Dump, async {
+                Ok(Done {
+                    detail: "the second is good".to_owned(),
+                    ..Done::default()
+                })
+            });
+            tokio::pin!(work);
+            // Both are under way before the first one ends.
+            assert!(
+                tokio::time::timeout(Duration::from_millis(300), &mut work)
+                    .await
+                    .is_err()
+            );
+            go.send(()).unwrap();
+            work.await
+        };
+        let (slow, quick) = tokio::join!(slow, quick);
+        slow.unwrap_err();
+        quick.unwrap();
+        let record = read(state, Kind::Dump).unwrap();
+        assert_eq!(record.last_success.unwrap().detail, "the second is good");
+        assert!(record.last_run.unwrap().error.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waits_in_vain_says_nothing_of_the_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path();
+        let (go, gone) = tokio::sync::oneshot::channel();
+        let first = recorded(state, Kind::Dump, async {
+            gone.await.unwrap();
+            Ok(Done::default())
+        });
+        let second = async {
+            let failure = recorded_within(state, Kind::Dump, Duration::ZERO, async { Ok(Done::default()) })
+                .await
+                .unwrap_err();
+            assert!(
+                failure.mentions("another run holds the lock `run-dump`"),
+                "{failure}"
+            );
+            assert!(is_running(state, Kind::Dump) && !is_running(state, Kind::Verify));
+            go.send(()).unwrap();
+        };
+        tokio::join!(first, second).0.unwrap();
+        assert!(read(state, Kind::Dump).unwrap().last_run.unwrap().error.is_none());
+        assert!(!is_running(state, Kind::Dump));
     }
 
     #[tokio::test]

@@ -1,15 +1,19 @@
 //! How the backups are, from the records and from the server, with a cure for all that is not well.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::clock::{self, Time};
 use crate::config::Config;
+use crate::failure::Failure;
 use crate::kind::Kind;
-use crate::lock;
 use crate::state::{self, Record};
-use crate::{dump, wal};
+use crate::wal;
+
+/// A server that takes longer to say how its archive is counts as away.
+const ASKING: Duration = Duration::from_secs(30);
 
 /// The whole stack's.
 #[derive(Debug, Clone, Serialize)]
@@ -76,12 +80,12 @@ fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<KindStatus
         Ok(record) => (record, None),
         Err(failure) => (Record::default(), Some(failure)),
     };
-    let running = lock::is_held(&config.state_dir, lock_of(kind));
+    let running = state::is_running(&config.state_dir, kind);
     let run = record.last_run.as_ref();
     let killed = run.is_some_and(|run| run.finished.is_none()) && !running;
     let error = unreadable
         .as_ref()
-        .map(crate::failure::Failure::summary)
+        .map(Failure::summary)
         .or_else(|| run.and_then(|run| run.error.clone()))
         .or_else(|| {
             killed.then(|| "the last run was cut short: it was killed, or the host went down".to_owned())
@@ -129,17 +133,25 @@ fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<KindStatus
     })
 }
 
-/// What a run of the kind holds while it works.
-fn lock_of(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Dump | Kind::Verify => dump::LOCK,
-        Kind::WalBase | Kind::Offsite => wal::LOCK,
-        Kind::Drill => "drill",
-    }
-}
-
 async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
-    match wal::archiving(config).await {
+    let asked = tokio::time::timeout(ASKING, wal::archiving(config));
+    let vanished = || {
+        Err(Failure::new(format!(
+            "the server did not say how its archive is within {}",
+            crate::text::duration(ASKING)
+        ))
+        .cure("see what the server is busy with: systemctl status postgresql"))
+    };
+    match asked.await.unwrap_or_else(|_| vanished()) {
+        Ok(state) if wal::is_foreign(wal, &state).is_some() => {
+            let failure = wal::is_foreign(wal, &state);
+            ArchiveStatus {
+                ok: false,
+                state: Some(state),
+                error: failure.as_ref().map(Failure::summary),
+                cure: failure.and_then(|failure| failure.remedy().map(ToOwned::to_owned)),
+            }
+        }
         Ok(state) => {
             let late = state.lag_seconds > wal.archive_late_after.as_secs_f64();
             let error = if !state.enabled {
@@ -148,7 +160,7 @@ async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
                 Some(format!(
                     "{} finished segments of WAL wait for the archive, the oldest for {}",
                     state.waiting_segments,
-                    crate::text::duration(std::time::Duration::from_secs_f64(state.lag_seconds))
+                    crate::text::duration(Duration::from_secs_f64(state.lag_seconds))
                 ))
             } else if state.failing {
                 Some("the last try to archive a segment failed".to_owned())
@@ -193,7 +205,7 @@ pub(crate) fn text(status: &Status) -> String {
         let age = kind.age_seconds.map(|seconds| {
             format!(
                 "last good {} ago",
-                crate::text::duration(std::time::Duration::from_secs_f64(seconds))
+                crate::text::duration(Duration::from_secs_f64(seconds))
             )
         });
         let _ = writeln!(
@@ -325,7 +337,7 @@ mod tests {
         );
         let status = dump_status(state.path(), now()).await;
         assert!(status.failed && status.error.unwrap().contains("cut short"));
-        let _lock = lock::take(state.path(), dump::LOCK, std::time::Duration::ZERO)
+        let _lock = crate::lock::take(state.path(), "run-dump", Duration::ZERO)
             .await
             .unwrap();
         assert!(

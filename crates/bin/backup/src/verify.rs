@@ -1,9 +1,11 @@
 //! Everything that is kept can be read.
 
+use std::path::Path;
+
 use crate::config::Config;
 use crate::dump;
-use crate::dumps::{Dumps, Manifest};
-use crate::failure::{Failure, Result};
+use crate::dumps::{self, Dumps, Manifest};
+use crate::failure::{Failure, Result, io};
 use crate::files;
 use crate::lock;
 use crate::state::Done;
@@ -30,6 +32,7 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
     if let Some(wal) = &config.wal {
         let verified = async {
             let _lock = lock::take(&config.state_dir, wal::LOCK, WAIT).await?;
+            wal::need_own(config, wal).await?;
             wal::verify(wal, limit).await
         };
         verified
@@ -66,49 +69,85 @@ async fn all_dumps(config: &Config) -> Result<(usize, Vec<Failure>)> {
     let (kept, mut wrong) = dumps.list()?;
     let mut good = 0;
     for manifest in &kept {
-        match (dump(config, &dumps, manifest).await, &manifest.bad) {
-            (Err(failure), _) => wrong.push(failure),
-            (Ok(()), Some(why)) => wrong.push(
+        match dump(config, &dumps, manifest).await {
+            Err(failure) => wrong.push(failure),
+            Ok(None) => good += 1,
+            Ok(Some(why)) => wrong.push(
                 Failure::new(format!("the dump {} is marked bad: {why}", manifest.id))
                     .cure("once a newer one has passed a drill, delete its two files in the folder of dumps"),
             ),
-            (Ok(()), None) => good += 1,
         }
     }
     Ok((good, wrong))
 }
 
-/// One dump: its size and checksum, and its table of contents. What is found wrong is noted in its manifest.
-pub(crate) async fn dump(config: &Config, dumps: &Dumps, manifest: &Manifest) -> Result<()> {
+/// One dump: its file, and its table of contents. Returns what a drill has found against it.
+///
+/// Only what the file itself shows is noted in its manifest. A program that is missing or was killed says nothing about a
+/// dump, and a file that is whole again, as after a restore of the copy, counts again.
+pub(crate) async fn dump(config: &Config, dumps: &Dumps, manifest: &Manifest) -> Result<Option<String>> {
     let limit = config.dump.as_ref().map_or(WAIT, |dump| dump.times.timeout);
     let file = dumps.file(&manifest.id);
-    let found = if file.exists() {
-        let (sha256, size) = files::digest(&file)?;
-        if size != manifest.size {
-            Err(Failure::new(format!(
-                "{} has {size} bytes instead of {}",
-                file.display(),
-                manifest.size
-            )))
-        } else if sha256 != manifest.sha256 {
-            Err(Failure::new(format!(
-                "{} is not what was written: its SHA-256 has changed",
-                file.display()
-            )))
-        } else {
-            dump::read_back(config, &file, limit, manifest.tables.len()).await
+    if let Some(why) = damage(&file, manifest)? {
+        if let Err(failure) = dumps.condemn(manifest, &why) {
+            tracing::warn!(id = manifest.id, "cannot mark the dump: {}", failure.summary());
         }
-    } else {
-        Err(Failure::new(format!(
-            "{} is gone, and its manifest is there",
-            file.display()
-        )))
-    };
-    found.map_err(|failure| {
-        let _ = dumps.condemn(manifest, &failure.summary());
-        failure.cure(
+        return Err(Failure::new(why).cure(
             "make a new dump at once (slipway-backup now --kind dump); the off-site copy has the file as it was: \
              slipway-backup restore --offsite latest --into FOLDER",
-        )
+        ));
+    }
+    dump::read_back(config, &file, limit, manifest.tables.len())
+        .await
+        .map_err(|failure| {
+            failure
+                .during(format!(
+                    "the dump {} has the checksum that it was written with, and could not be listed",
+                    manifest.id
+                ))
+                .cure("mend what keeps pg_restore from its work, then: slipway-backup verify")
+        })?;
+    match &manifest.bad {
+        Some(why) if dumps::is_of_a_drill(why) => Ok(Some(why.clone())),
+        Some(_) => {
+            // Whoever may only read the dumps goes on all the same.
+            if let Err(failure) = dumps.acquit(manifest) {
+                tracing::warn!(
+                    id = manifest.id,
+                    "cannot take the mark off the dump: {}",
+                    failure.summary()
+                );
+            }
+            Ok(None)
+        }
+        None => Ok(None),
+    }
+}
+
+/// What is wrong with the file of a dump, if it can be read at all.
+fn damage(file: &Path, manifest: &Manifest) -> Result<Option<String>> {
+    match file.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Ok(Some(format!(
+                "{} is gone, and its manifest is there",
+                file.display()
+            )));
+        }
+        other => other.map_err(io("look at", file))?,
+    };
+    let (sha256, size) = files::digest(file)?;
+    Ok(if size != manifest.size {
+        Some(format!(
+            "{} has {size} bytes instead of {}",
+            file.display(),
+            manifest.size
+        ))
+    } else if sha256 != manifest.sha256 {
+        Some(format!(
+            "{} is not what was written: its SHA-256 has changed",
+            file.display()
+        ))
+    } else {
+        None
     })
 }

@@ -9,15 +9,20 @@ use crate::clock::{self, Time};
 use crate::config::{Config, Wal};
 use crate::database::{Way, asked};
 use crate::failure::{Failure, Result};
+use crate::kind::Kind;
 use crate::lock;
 use crate::program::Program;
-use crate::state::Done;
+use crate::state::{self, Done};
 
 /// Whoever changes or copies the repository holds this.
 pub(crate) const LOCK: &str = "repository";
 const WAIT: Duration = Duration::from_hours(1);
 /// Commands that only look.
 const QUICK: Duration = Duration::from_mins(2);
+/// What to do about a repository of another cluster.
+const FOREIGN: &str = "the repository holds the backups of another database cluster. To get that one back, stop the server \
+                       and: slipway-backup restore --to latest --replace. To go on with the new one and keep the old \
+                       backups: `pgbackrest --stanza=main stanza-upgrade` as the server's user, then slipway-backup now";
 /// A daily timer is never punctual to the second: a backup a little younger than a day counts as a day old.
 const SLACK: TimeDelta = TimeDelta::hours(2);
 
@@ -131,10 +136,18 @@ pub(crate) async fn info(wal: &Wal) -> Result<Option<Stanza>> {
     }
 }
 
-/// Makes the stanza unless it is there, and says whether it has a base backup.
+/// Makes the stanza unless it is there, and says whether it has a base backup. A repository that does not fit is recorded
+/// as a base backup that failed, for nobody reads the log of a unit that goes on trying.
 pub(crate) async fn prepare(config: &Config) -> Result<bool> {
-    let wal = config.need(config.wal.as_ref(), "wal", "pitr.enable")?;
-    create_stanza(wal).await?;
+    let wal = config.wal()?;
+    if let Err(failure) = create_stanza(wal).await {
+        // A server that is not up yet is tried again, and is no failure.
+        return Err(if failure.remedy() == Some(FOREIGN) {
+            state::refused(&config.state_dir, Kind::WalBase, failure).await
+        } else {
+            failure
+        });
+    }
     Ok(info(wal).await?.is_some_and(|stanza| !stanza.backup.is_empty()))
 }
 
@@ -144,20 +157,50 @@ async fn create_stanza(wal: &Wal) -> Result<()> {
         let other = matches!(failure.exit_status(), Some(28 | 51)) || failure.mentions("stanza-upgrade");
         let failure = failure.during("cannot make the stanza");
         if other {
-            failure.cure(
-                "the repository holds the backups of another database cluster. To get that one back: \
-                 `slipway-backup restore --to latest --replace`. To go on with the new one and keep the old \
-                 backups: `pgbackrest stanza-upgrade` as the server's user",
-            )
+            failure.cure(FOREIGN)
         } else {
             failure.cure("see that the server runs with archive_mode on and that its user may write the repository")
         }
     })
 }
 
+/// Fails when the archive is another cluster's than the server's. One that cannot be asked has that said elsewhere.
+pub(crate) async fn need_own(config: &Config, wal: &Wal) -> Result<()> {
+    match archiving(config).await {
+        Ok(state) => is_foreign(wal, &state).map_or(Ok(()), Err),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What is wrong when the archive is another cluster's than the server's: an empty cluster that came up in place of a lost
+/// one has all that was kept beside it, and nothing of its own.
+pub(crate) fn is_foreign(wal: &Wal, server: &Archiving) -> Option<Failure> {
+    let archive = archived_system(wal)?;
+    (archive != server.system).then(|| {
+        Failure::new(format!(
+            "the archive is of another database cluster ({archive}) than the server's ({}): nothing of this server is kept",
+            server.system
+        ))
+        .cure(FOREIGN)
+    })
+}
+
+/// The cluster that the archive is of, as its own file says. Nothing where that is elsewhere or encrypted.
+fn archived_system(wal: &Wal) -> Option<String> {
+    let file = wal
+        .repository
+        .as_ref()?
+        .join("archive")
+        .join(&wal.stanza)
+        .join("archive.info");
+    let text = std::fs::read_to_string(file).ok()?;
+    let system = text.lines().find_map(|line| line.strip_prefix("db-system-id="))?;
+    Some(system.trim().to_owned())
+}
+
 /// Makes a base backup of the type that is due.
 pub(crate) async fn base(config: &Config) -> Result<Done> {
-    let wal = config.need(config.wal.as_ref(), "wal", "pitr.enable")?;
+    let wal = config.wal()?;
     let _lock = lock::take(&config.state_dir, LOCK, WAIT).await?;
     create_stanza(wal).await?;
     // Forces a segment out and waits for it: a base backup without an archive behind it restores nothing.
@@ -220,16 +263,19 @@ pub(crate) struct Archiving {
     /// Failures since the last success.
     pub(crate) failing: bool,
     pub(crate) enabled: bool,
+    /// Which database cluster the server's is; not for the page.
+    #[serde(skip)]
+    pub(crate) system: String,
 }
 
 /// Asks the server.
 pub(crate) async fn archiving(config: &Config) -> Result<Archiving> {
-    type Row = (bool, Option<String>, Option<Time>, bool, i64, f64);
+    type Row = (bool, Option<String>, Option<Time>, bool, i64, f64, String);
     let mut connection = Way::reader(config)?.connect().await?;
-    let (enabled, last_archived, last_archived_at, failing, waiting, lag): Row = sqlx::query_as(
+    let (enabled, last_archived, last_archived_at, failing, waiting, lag, system): Row = sqlx::query_as(
         "SELECT current_setting('archive_mode') <> 'off', a.last_archived_wal, a.last_archived_time,
                 coalesce(a.last_failed_time > coalesce(a.last_archived_time, '-infinity'), false),
-                r.waiting, r.lag
+                r.waiting, r.lag, (SELECT system_identifier::text FROM pg_control_system())
          FROM pg_stat_archiver a,
               (SELECT count(*) AS waiting,
                       coalesce(extract(epoch FROM clock_timestamp() - min(modification)), 0)::float8 AS lag
@@ -245,8 +291,12 @@ pub(crate) async fn archiving(config: &Config) -> Result<Archiving> {
         last_archived_at,
         failing,
         enabled,
+        system,
     })
 }
+
+const DAMAGED: &str = "pgBackRest found damage in its repository";
+const AGAIN: &str = "make a new full base backup, and restore the repository's files from the off-site copy";
 
 /// Checks every file of the repository against its checksum.
 pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
@@ -255,9 +305,11 @@ pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
         .run()
         .await
         .map_err(|failure| {
-            failure.during("pgBackRest found damage in its repository").cure(
-                "make a new full base backup, and restore the repository's files from the off-site copy",
-            )
+            if failure.is_verdict() {
+                failure.during(DAMAGED).cure(AGAIN)
+            } else {
+                failure.during("the repository of pgBackRest could not be verified")
+            }
         })?;
     // An older pgBackRest ends with status 0 and says it in words.
     let errors = |line: &&str| line.contains("status: error") || line.contains("invalid");
@@ -269,9 +321,7 @@ pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
     if bad.is_empty() {
         return Ok(format!("the repository of stanza {}", wal.stanza));
     }
-    Err(Failure::new("pgBackRest found damage in its repository")
-        .said(bad)
-        .cure("make a new full base backup, and restore the repository's files from the off-site copy"))
+    Err(Failure::new(DAMAGED).said(bad).cure(AGAIN))
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
+use tokio::time::sleep;
 
 use crate::clock;
 use crate::config::Config;
@@ -19,6 +21,10 @@ const MAINTENANCE: &str = "postgres";
 const LIMIT: Duration = Duration::from_hours(24);
 /// A name in Postgres has at most 63 bytes.
 const LONGEST_NAME: usize = 63;
+/// What a database is called until it is whole: one that a killed restore leaves is taken for nothing else.
+const UNFINISHED: &str = "_unfinished";
+/// Between two looks for sessions that are to end.
+const PAUSE: Duration = Duration::from_millis(200);
 
 pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: bool) -> Result<String> {
     let section = config.need(config.dump.as_ref(), "dump", "dump.enable")?;
@@ -27,6 +33,12 @@ pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: b
     let live = &config.database.name;
     let name = into.unwrap_or_else(|| default_name(live, &manifest.id));
     let mut admin = Way::admin(config, MAINTENANCE)?.connect().await?;
+    if swap && !exists(&mut admin, live).await? {
+        return Err(Failure::new(format!(
+            "the database {live} is not there, so nothing can be swapped"
+        ))
+        .cure(format!("slipway-backup restore --dump {id} --into {live}")));
+    }
     if exists(&mut admin, &name).await? {
         let cure = if name == *live {
             "to put the dump in its place, keeping the old one under another name, say --swap and no --into"
@@ -37,32 +49,41 @@ pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: b
             Failure::new(format!("the database {name} exists, and nothing is written over")).cure(cure),
         );
     }
-    verify::dump(config, &dumps, &manifest).await?;
+    if let Some(why) = verify::dump(config, &dumps, &manifest).await? {
+        tracing::warn!(id = manifest.id, "the dump is marked bad: {why}");
+    }
     let (_, major) = server_version(&mut admin).await?;
     check_program(config, "pg_restore", major).await?;
 
     let start = std::time::Instant::now();
-    create(&mut admin, &manifest, &name, live).await?;
-    let rows = match fill(config, &dumps, &manifest, &name, &mut admin).await {
+    take_turn(&mut admin).await?;
+    let draft = suffixed(&name, UNFINISHED);
+    // Of a restore that was killed: who lives has the turn.
+    drop_database(&mut admin, &draft).await?;
+    create(&mut admin, &manifest, &draft, live).await?;
+    let rows = match fill(config, &dumps, &manifest, &draft, &mut admin).await {
         Ok(rows) => rows,
         Err(failure) => {
-            // Half a database would be taken for a whole one.
-            let _ = sqlx::query(&format!("DROP DATABASE IF EXISTS {}", quoted(&name)))
-                .execute(&mut admin)
-                .await;
+            let _ = drop_database(&mut admin, &draft).await;
             return Err(failure);
         }
     };
+    let kept = if swap {
+        Some(swap_in(config, &mut admin, &draft, &name, live).await?)
+    } else {
+        rename(&mut admin, &draft, &name).await?;
+        None
+    };
+    let place = if swap { live } else { &name };
     let done = format!(
-        "Dump {} is in the database {name}: {} tables and {rows} rows, as recorded when it was made ({}).",
+        "Dump {} is in the database {place}: {} tables and {rows} rows, as recorded when it was made ({}).",
         manifest.id,
         manifest.tables.len(),
         crate::text::duration(start.elapsed())
     );
-    if swap {
-        let kept = swap_in(&mut admin, &name, live).await?;
+    if let Some(kept) = kept {
         return Ok(format!(
-            "{done}\nIt now is {live}; what was live is kept as {kept}. Drop it when you are sure."
+            "{done}\nWhat was live is kept as {kept}. Drop it when you are sure."
         ));
     }
     if name == *live {
@@ -71,21 +92,62 @@ pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: b
     Ok(format!(
         "{done}\nNothing live was touched. Look into it:     psql -d {name}\n\
          To take single rows from it: pg_dump --data-only --table=TABLE {name} | psql -d {live}\n\
-         To put it in the live one's place, as the server's superuser (sessions are ended, the old one is kept):\n  \
-         ALTER DATABASE {live} ALLOW_CONNECTIONS false;\n  \
-         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{live}';\n  \
-         ALTER DATABASE {live} RENAME TO {live}_before;\n  \
-         ALTER DATABASE {name} RENAME TO {live};\n\
-         or restore and swap in one go: slipway-backup restore --dump {} --swap",
+         To put the dump in the live one's place (sessions are ended, the old one is kept):\n  \
+         slipway-backup restore --dump {} --swap",
         manifest.id
     ))
 }
 
 fn default_name(live: &str, id: &str) -> String {
-    let suffix = format!("_restored_{}", id.to_lowercase().replace('-', "_"));
-    let room = LONGEST_NAME.saturating_sub(suffix.len());
-    let stem: String = live.chars().take(room).collect();
-    stem + &suffix
+    suffixed(
+        live,
+        &format!("_restored_{}", id.to_lowercase().replace('-', "_")),
+    )
+}
+
+/// The name with something behind it, shortened to what Postgres takes: longer ones it would cut, and meet another's.
+fn suffixed(stem: &str, suffix: &str) -> String {
+    let mut room = LONGEST_NAME.saturating_sub(suffix.len()).min(stem.len());
+    while !stem.is_char_boundary(room) {
+        room -= 1;
+    }
+    format!("{}{suffix}", &stem[..room])
+}
+
+/// One restore at a time in a server. The turn ends with the session, so also with a process that is killed.
+async fn take_turn(admin: &mut PgConnection) -> Result<()> {
+    let free: bool =
+        sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('slipway-backup'), hashtext('restore'))")
+            .fetch_one(admin)
+            .await
+            .map_err(asked("take the turn to restore"))?;
+    if free {
+        return Ok(());
+    }
+    Err(
+        Failure::new("another restore of a dump is under way in this server")
+            .cure("wait for its end, then try again"),
+    )
+}
+
+async fn drop_database(admin: &mut PgConnection, name: &str) -> Result<()> {
+    sqlx::query(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name)))
+        .execute(admin)
+        .await
+        .map(drop)
+        .map_err(asked(&format!("drop the unfinished database {name}")))
+}
+
+async fn rename(admin: &mut PgConnection, from: &str, to: &str) -> Result<()> {
+    sqlx::query(&format!(
+        "ALTER DATABASE {} RENAME TO {}",
+        quoted(from),
+        quoted(to)
+    ))
+    .execute(admin)
+    .await
+    .map(drop)
+    .map_err(asked(&format!("rename the database {from}")))
 }
 
 async fn exists(admin: &mut PgConnection, name: &str) -> Result<bool> {
@@ -156,14 +218,20 @@ async fn fill(
         program = program.args(["--no-owner", "--no-privileges"]);
     }
     program.arg(dumps.file(&manifest.id)).run().await.map_err(|failure| {
-        failure.during(format!("the dump {} does not restore", manifest.id)).cure(
-            "roles and extensions that the dump names must be in the server first; on NixOS the stack's module makes \
-             them",
-        )
+        if failure.is_verdict() {
+            failure.during(format!("the dump {} does not restore", manifest.id)).cure(
+                "roles and extensions that the dump names must be in the server first; on NixOS the stack's module \
+                 makes them",
+            )
+        } else {
+            failure.during(format!("the dump {} could not be restored", manifest.id))
+        }
     })?;
     let mut connection = way.connect().await?;
-    content::prepare(&mut connection).await?;
-    let found = content::read(&mut connection).await?;
+    content::prepare(&mut connection, LIMIT).await?;
+    let found = content::read(&mut connection, LIMIT).await?;
+    // A database with a session in it cannot be renamed.
+    let _ = connection.close().await;
     let differences = content::differences(&manifest.tables, &found);
     if differences.is_empty() {
         return Ok(found.iter().map(|table| table.rows).sum());
@@ -176,44 +244,55 @@ async fn fill(
     .cure("restore an older one: `slipway-backup list`"))
 }
 
-/// Renames the live database away and the restored one into its place. Returns the old one's new name.
-async fn swap_in(admin: &mut PgConnection, restored: &str, live: &str) -> Result<String> {
-    let stamp = clock::now().format("_before_%Y%m%dt%H%M%Sz").to_string();
-    let stem: String = live.chars().take(LONGEST_NAME - stamp.len()).collect();
-    let kept = stem + &stamp;
-    let (live, restored, old) = (quoted(live), quoted(restored), quoted(&kept));
-    let close = format!("ALTER DATABASE {live} ALLOW_CONNECTIONS false");
-    let end = format!(
-        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = {}",
-        literal(live.trim_matches('"'))
-    );
-    let mut result = Ok(());
-    for statement in [
-        close,
-        end,
-        format!("ALTER DATABASE {live} RENAME TO {old}"),
-        format!("ALTER DATABASE {restored} RENAME TO {live}"),
-    ] {
-        result = sqlx::query(&statement)
-            .execute(&mut *admin)
+/// Puts the restored database in the live one's place, all of it or nothing. Returns the old one's new name.
+///
+/// The first rename holds the database against new sessions until the transaction ends, while another connection ends those
+/// that are there. So nothing has to be closed beforehand that a killed process would leave closed.
+async fn swap_in(
+    config: &Config,
+    admin: &mut PgConnection,
+    draft: &str,
+    name: &str,
+    live: &str,
+) -> Result<String> {
+    let kept = suffixed(live, &clock::now().format("_before_%Y%m%dt%H%M%Sz").to_string());
+    let mut other = Way::admin(config, MAINTENANCE)?.connect().await?;
+    let swapped = async {
+        let mut transaction = admin
+            .begin()
             .await
-            .map(drop)
-            .map_err(asked("swap the databases"));
-        if result.is_err() {
-            break;
-        }
-    }
-    for name in [&live, &old] {
-        // Whichever is the old one by now: it may be looked into again.
-        let _ = sqlx::query(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
-            .execute(&mut *admin)
+            .map_err(asked("begin to swap the databases"))?;
+        rename(&mut transaction, live, &kept).await?;
+        rename(&mut transaction, draft, live).await?;
+        transaction.commit().await.map_err(asked("swap the databases"))
+    };
+    let result = tokio::select! {
+        result = swapped => result,
+        failure = end_sessions(&mut other, live) => Err(failure),
+    };
+    let Err(failure) = result else {
+        return Ok(kept);
+    };
+    // It is whole, and took long: it stays for another try.
+    let _ = rename(admin, draft, name).await;
+    Err(failure.cure(format!(
+        "nothing was swapped, and the restored database is {name}. End what holds {live} (pg_stat_activity, \
+         pg_prepared_xacts), drop {name} and try again"
+    )))
+}
+
+/// Ends the sessions of a database, and those that come, until it is dropped.
+async fn end_sessions(other: &mut PgConnection, database: &str) -> Failure {
+    loop {
+        let ended = sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+            .bind(database)
+            .execute(&mut *other)
             .await;
+        if let Err(error) = ended {
+            return asked("end the sessions of the live database")(error);
+        }
+        sleep(PAUSE).await;
     }
-    result.map(|()| kept).map_err(|failure| {
-        failure.cure(format!(
-            "the restored database is {restored}; rename by hand once no session is left"
-        ))
-    })
 }
 
 fn quoted(name: &str) -> String {
@@ -238,6 +317,7 @@ mod tests {
             default_name(&"x".repeat(63), "20261122T234533Z").len(),
             LONGEST_NAME
         );
+        assert_eq!(suffixed(&"ü".repeat(40), "_x"), format!("{}_x", "ü".repeat(30)));
         assert_eq!(quoted("a\"b"), "\"a\"\"b\"");
         assert_eq!(literal("a'b"), "'a''b'");
     }

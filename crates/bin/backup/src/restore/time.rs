@@ -50,7 +50,7 @@ pub(crate) async fn beside(
     timeline: Option<&str>,
     pause: bool,
 ) -> Result<String> {
-    let wal = config.need(config.wal.as_ref(), "wal", "pitr.enable")?;
+    let wal = config.wal()?;
     need_empty(into)?;
     // Before anything is written: a folder whose socket would be too long is refused here.
     let user = config.database.admin.as_deref().unwrap_or("postgres");
@@ -110,7 +110,7 @@ pub(crate) async fn replace(
     timeline: Option<&str>,
     pause: bool,
 ) -> Result<String> {
-    let wal = config.need(config.wal.as_ref(), "wal", "pitr.enable")?;
+    let wal = config.wal()?;
     let data = config.database.data_dir.as_ref().ok_or_else(|| {
         Failure::new("the server's data folder is not known")
             .cure("set `database.data_dir` in the configuration")
@@ -121,9 +121,10 @@ pub(crate) async fn replace(
     let size = stanza.backup.last().map_or(0, wal::Backup::size);
     let parent = data.parent().unwrap_or(data);
     files::need_room(parent, size + size / 10, "the restored cluster")?;
-    // Beside first: the old folder moves only when the new one is whole.
+    // Beside first: a killed restore leaves half a cluster under this name and no other.
     let fresh = sibling(data, "restoring");
     files::remove(&fresh)?;
+    keep_what_a_killed_one_left(data)?;
     let more = options(target, timeline, if pause { "pause" } else { "promote" });
     let start = std::time::Instant::now();
     if let Err(failure) = restore(wal, &fresh, target, more, data, LIMIT).await {
@@ -131,27 +132,62 @@ pub(crate) async fn replace(
         return Err(failure);
     }
     need_stopped(config, data).await?;
-    let kept = sibling(data, &clock::now().format("before-%Y%m%dT%H%M%SZ").to_string());
-    if data.exists() {
-        fs::rename(data, &kept).map_err(io("move away", data))?;
-    }
-    fs::rename(&fresh, data).map_err(io("move into place", &fresh))?;
-    files::sync_folder(data)?;
+    let kept = put_in_place(&fresh, data)?;
     let unit = config.database.unit.as_deref().unwrap_or("postgresql.service");
     Ok(format!(
-        "The base backup is in {} ({}); what was there is kept as {}.\n\
+        "The base backup is in {} ({}); {}.\n\
          Next: systemctl start {unit}   It replays the archive up to {target} before it answers; `journalctl -fu {unit}`\n\
          shows how far it is.{}\n\
          Then: slipway-backup now --kind all   so that backups follow the new timeline at once.",
         data.display(),
         crate::text::duration(start.elapsed()),
-        kept.display(),
+        kept.map_or_else(
+            || "nothing was there before".to_owned(),
+            |kept| format!("what was there is kept as {}", kept.display())
+        ),
         if pause {
             " It pauses there: SELECT pg_wal_replay_resume() lets it go on as the live server."
         } else {
             ""
         },
     ))
+}
+
+/// The name of a whole cluster on its way: the restored one, or the one that it has just been exchanged for.
+fn whole(data: &Path) -> PathBuf {
+    sibling(data, "restored")
+}
+
+/// Exchanges the restored folder with the live one, whose name leads to a whole cluster at every moment: an absent one would
+/// make the next start begin an empty cluster. Returns the old one's new name.
+fn put_in_place(fresh: &Path, data: &Path) -> Result<Option<PathBuf>> {
+    if !data.exists() {
+        files::commit(fresh, data)?;
+        return Ok(None);
+    }
+    let whole = whole(data);
+    files::commit(fresh, &whole)?;
+    files::exchange(&whole, data)?;
+    let kept = sibling(data, &clock::now().format("before-%Y%m%dT%H%M%SZ").to_string());
+    files::commit(&whole, &kept)?;
+    Ok(Some(kept))
+}
+
+/// A run that was killed between the exchange and its end has left the old cluster, or the restored one before it.
+fn keep_what_a_killed_one_left(data: &Path) -> Result<()> {
+    let whole = whole(data);
+    if whole.exists() {
+        let kept = sibling(
+            data,
+            &clock::now().format("interrupted-%Y%m%dT%H%M%SZ").to_string(),
+        );
+        files::commit(&whole, &kept)?;
+        tracing::warn!(
+            "a restore that was cut short has left a cluster, which is kept as {}",
+            kept.display()
+        );
+    }
+    Ok(())
 }
 
 /// What brings a server whose data are in `home` a segment from the archive.
@@ -389,6 +425,43 @@ mod tests {
         );
         assert_eq!(word(&time), "2026-11-22T23:45:33.123456Z");
         assert_eq!(options(&Target::Latest, None, "promote"), ["--type=default"]);
+    }
+
+    #[test]
+    fn at_no_step_of_a_replacement_is_a_cluster_gone_or_the_live_name_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, fresh) = (folder.path().join("17"), folder.path().join("17.restoring"));
+        let make = |path: &Path, content: &str| {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("PG_VERSION"), content).unwrap();
+        };
+        let held = || -> Vec<String> {
+            let mut all: Vec<String> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|entry| fs::read_to_string(entry.unwrap().path().join("PG_VERSION")).unwrap())
+                .collect();
+            all.sort();
+            all
+        };
+        let live = || fs::read_to_string(data.join("PG_VERSION")).unwrap();
+        make(&data, "old");
+        // Killed behind the exchange: the old one has the name of the restored one.
+        make(&whole(&data), "new");
+        files::exchange(&whole(&data), &data).unwrap();
+        assert_eq!(live(), "new");
+        keep_what_a_killed_one_left(&data).unwrap();
+        assert_eq!(held(), ["new", "old"]);
+
+        make(&fresh, "newest");
+        let kept = put_in_place(&fresh, &data).unwrap().unwrap();
+        assert_eq!(live(), "newest");
+        assert_eq!(fs::read_to_string(kept.join("PG_VERSION")).unwrap(), "new");
+        assert_eq!(held(), ["new", "newest", "old"]);
+
+        fs::remove_dir_all(&data).unwrap();
+        make(&fresh, "after a lost disk");
+        assert!(put_in_place(&fresh, &data).unwrap().is_none());
+        assert_eq!(live(), "after a lost disk");
     }
 
     #[test]

@@ -83,8 +83,17 @@ impl Cluster {
         for name in ["state", "dumps"] {
             cluster.make_folder(name);
         }
+        cluster.initialise(settings);
+        cluster.boot();
+        cluster.sql("postgres", "CREATE DATABASE shop");
+        cluster
+    }
+
+    /// Makes a new, empty cluster in the server's data folder.
+    pub(crate) fn initialise(&self, settings: &str) {
+        let root = self.folder.path();
         let data = root.join("data");
-        let initialised = cluster
+        let initialised = self
             .command(&postgres_bin().join("initdb"))
             .args([
                 "-A",
@@ -108,9 +117,6 @@ impl Cluster {
         let path = data.join("postgresql.conf");
         let before = std::fs::read_to_string(&path).unwrap();
         std::fs::write(&path, before + &conf).unwrap();
-        cluster.boot();
-        cluster.sql("postgres", "CREATE DATABASE shop");
-        cluster
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

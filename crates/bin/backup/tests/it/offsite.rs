@@ -104,6 +104,58 @@ fn a_killed_copy_does_not_stand_in_the_way_of_the_next() {
     assert!(cluster.status_of("offsite")["ok"].as_bool().unwrap());
 }
 
+/// A restic that was killed while it held the repository for itself: its lock is there, and nobody is behind it.
+fn leave_an_exclusive_lock(cluster: &Cluster) {
+    let locks = || std::fs::read_dir(cluster.path("restic/locks")).unwrap().count();
+    for _ in 0..20 {
+        let mut check = cluster
+            .command(Path::new("restic"))
+            .args(["check", "--no-cache"])
+            .env("RESTIC_REPOSITORY", cluster.path("restic"))
+            .env("RESTIC_PASSWORD", PASSWORD)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while locks() == 0 && check.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        let _ = check.kill();
+        check.wait().unwrap();
+        if locks() > 0 {
+            return;
+        }
+    }
+    panic!("restic check was never killed while it held its lock");
+}
+
+#[test]
+fn a_lock_whose_holder_was_killed_stops_neither_copies_nor_checks() {
+    let cluster = copied();
+    cluster.good(&["now", "--kind", "all"]);
+    leave_an_exclusive_lock(&cluster);
+    cluster.good(&["now", "--kind", "offsite"]);
+    leave_an_exclusive_lock(&cluster);
+    cluster.good(&["verify"]);
+    assert!(cluster.status()["ok"].as_bool().unwrap(), "{}", cluster.status());
+}
+
+#[test]
+fn copies_wait_for_a_check_of_the_same_host() {
+    let cluster = copied();
+    cluster.good(&["now", "--kind", "all"]);
+    let runs: Vec<_> = [["verify", "--here"].as_slice(), &["now", "--kind", "offsite"]]
+        .into_iter()
+        .cycle()
+        .take(4)
+        .map(|arguments| cluster.backup_command(arguments).spawn().unwrap())
+        .collect();
+    for mut run in runs {
+        assert!(run.wait().unwrap().success());
+    }
+    assert!(cluster.status()["ok"].as_bool().unwrap(), "{}", cluster.status());
+}
+
 #[test]
 fn what_is_missing_or_unreadable_is_named() {
     let mut cluster = copied();

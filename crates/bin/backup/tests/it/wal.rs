@@ -6,8 +6,10 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, archive};
 
+const SETTINGS: &str = "archive_mode = on\narchive_timeout = 0\nwal_level = replica";
+
 fn archived() -> Cluster {
-    let mut cluster = Cluster::start_with("archive_mode = on\narchive_timeout = 0\nwal_level = replica");
+    let mut cluster = Cluster::start_with(SETTINGS);
     archive(&mut cluster);
     cluster.sql(
         "shop",
@@ -153,4 +155,76 @@ fn an_archive_that_fails_shows_in_the_status() {
         "{archive}"
     );
     assert!(archive["lag_seconds"].as_f64().unwrap() > 1.0, "{archive}");
+}
+
+#[test]
+fn an_empty_cluster_beside_anothers_archive_is_not_well() {
+    let mut cluster = archived();
+    cluster.good(&["now", "--kind", "all"]);
+    assert!(cluster.status()["ok"].as_bool().unwrap(), "{}", cluster.status());
+    cluster.halt(true);
+    std::fs::rename(cluster.path("data"), cluster.path("lost")).unwrap();
+    cluster.initialise(SETTINGS);
+    cluster.boot();
+    cluster.sql("postgres", "CREATE DATABASE shop");
+
+    let said = cluster.bad(&["verify"]);
+    assert!(
+        said.contains("the archive is of another database cluster")
+            && said.contains("restore --to latest --replace"),
+        "{said}"
+    );
+    let status = cluster.status();
+    assert!(!status["ok"].as_bool().unwrap() && !status["archive"]["ok"].as_bool().unwrap());
+    assert!(
+        status["archive"]["error"]
+            .as_str()
+            .unwrap()
+            .contains("nothing of this server is kept"),
+        "{status}"
+    );
+    // What runs at boot says so as well, to those who do not read its log.
+    cluster.bad(&["prepare"]);
+    let base = cluster.status_of("wal-base");
+    assert!(
+        base["failed"].as_bool().unwrap() && base["cure"].as_str().unwrap().contains("stanza-upgrade"),
+        "{base}"
+    );
+
+    cluster.halt(true);
+    let said = cluster.good(&["restore", "--to", "latest", "--replace"]);
+    assert!(said.contains("what was there is kept as"), "{said}");
+    cluster.boot();
+    cluster.good(&["now", "--kind", "all"]);
+    cluster.good(&["verify"]);
+    assert!(cluster.status()["ok"].as_bool().unwrap(), "{}", cluster.status());
+}
+
+#[test]
+fn a_replacement_that_is_killed_never_leaves_the_server_without_its_cluster() {
+    let mut cluster = archived();
+    cluster.good(&["now", "--kind", "wal-base"]);
+    cluster.sql("shop", "INSERT INTO events VALUES (1)");
+    cluster.sql("postgres", "SELECT pg_switch_wal()");
+    cluster.halt(true);
+    for pause in [0, 20, 50, 100, 200, 400, 800] {
+        let mut run = cluster
+            .backup_command(&["restore", "--to", "latest", "--replace"])
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(pause));
+        let _ = rustix::process::kill_process(
+            rustix::process::Pid::from_child(&run),
+            rustix::process::Signal::KILL,
+        );
+        run.wait().unwrap();
+        assert!(
+            cluster.path("data/global/pg_control").exists(),
+            "killed after {pause} ms, no cluster is there"
+        );
+    }
+    cluster.good(&["restore", "--to", "latest", "--replace"]);
+    assert!(!cluster.path("data.restoring").exists() && !cluster.path("data.restored").exists());
+    cluster.boot();
+    assert_eq!(cluster.sql("shop", "SELECT count(*) FROM events"), "1");
 }
