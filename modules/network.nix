@@ -22,6 +22,11 @@ let
   public = lib.filterAttrs (_: stack: stack.proxy.listenAddresses == [ ]) proxied;
   http3 = lib.any (stack: stack.proxy.http3) (lib.attrValues public);
 
+  # Whose database is for other hosts as well.
+  networked = lib.filterAttrs (
+    _: stack: stack.database.enable && stack.database.network.enable
+  ) stacks;
+
   # Ports that the world must not reach, by what listens there.
   backend = {
     ${toString contract.ports.postgres} = "Postgres";
@@ -179,6 +184,7 @@ in
             cfg.privatePorts
             ++ lib.optionals (cfg.ssh.enable && !cfg.ssh.everywhere) config.services.openssh.ports
             ++ lib.optional (public != proxied) contract.ports.https
+            ++ lib.optional (networked != { }) config.services.postgresql.settings.port
             ++ lib.concatLists (
               lib.mapAttrsToList (
                 _: stack: lib.optional (stack.cache.network.listenAddress != null) stack.cache.network.port

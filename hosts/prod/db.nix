@@ -18,11 +18,8 @@ in
       passwordFile = files.database-password.path;
       network = {
         enable = true;
-        listen = [ fleet.addresses.db ];
         addresses = map (app: "${fleet.addresses.${app}}/32") fleet.apps;
         tls = true;
-        certificateFile = "/etc/slipway/fleet-certificate.pem";
-        keyFile = files.db-key.path;
       };
     };
     cache.network = {
@@ -33,7 +30,11 @@ in
     };
   };
 
-  services.slipway.network.privatePorts = [ 5432 ];
+  services.slipway.database.network = {
+    listen = [ fleet.addresses.db ];
+    certificateFile = "/etc/slipway/fleet-certificate.pem";
+    keyFile = files.db-key.path;
+  };
   # No process of the stack is here to judge a release by.
   services.slipway.agent.checks = {
     Postgres = {
@@ -55,7 +56,7 @@ in
       };
       db-key = {
         file = secrets + "/db-key.age";
-        restartUnits = [ "postgresql" ];
+        restartUnits = [ "slipway-database-certificate" ];
       };
       # The same key for another user.
       db-key-redis = {

@@ -4,6 +4,7 @@ let
   inherit (lib) mkOption types;
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
 
+  reserved = import ./reserved.nix;
   externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
 
   stackOptions =
@@ -79,10 +80,10 @@ in
 
   config = lib.mkIf (stacks != { }) {
     users = lib.mkMerge (
-      # An assertion refuses root.
+      # Assertions refuse those that are somebody else's.
       lib.mapAttrsToList (
         _: stack:
-        lib.optionalAttrs (stack.user != "root") {
+        lib.optionalAttrs (!lib.elem stack.user reserved.users) {
           users.${stack.user} = {
             isSystemUser = true;
             inherit (stack) group;

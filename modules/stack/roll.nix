@@ -51,7 +51,15 @@ let
         ROLL_STACK = name;
         ROLL_TRIALS = toString trials;
         ROLL_SECRETS = toString (
-          lib.unique (lib.attrValues stack.secrets ++ lib.optional withPassword stack.database.passwordFile)
+          lib.unique (
+            lib.attrValues stack.secrets
+            ++ lib.optionals withPassword (
+              lib.filter (file: file != null) [
+                stack.database.passwordFile
+                stack.database.secondPasswordFile
+              ]
+            )
+          )
         );
         ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");
         ROLL_SOCKET_OWNER = "${stack.user}:${stack.api.socketGroup}";

@@ -20,11 +20,60 @@ let
   config = host [ full ];
   units = lib.filterAttrs (name: _: lib.hasPrefix "shop-backup-" name) config.systemd.services;
   json = fromJSON config.environment.etc."slipway/backup/shop.json".text;
-  says = name: words: backup: {
+  # By its name it comes before the other.
+  another =
+    { config, ... }:
+    {
+      services.slipway.stacks.app = {
+        inherit (config.services.slipway.stacks.shop) api worker;
+        metrics.firstPort = 9400;
+        proxy.enable = false;
+        database.extensions = _: [ ];
+      };
+    };
+  # What a stack and the server are made of: units, and files below /etc. The lines of who may connect are of all stacks.
+  filesOf =
+    config:
+    let
+      named = lib.filterAttrs (
+        name: _:
+        lib.hasPrefix "shop" name
+        || lib.hasPrefix "redis-shop" name
+        || lib.hasPrefix "postgresql" name
+        || lib.hasPrefix "slipway-database" name
+      );
+      etc = lib.filterAttrs (
+        name: _: lib.hasInfix "shop" name || lib.hasPrefix "pgbackrest/" name
+      ) config.environment.etc;
+    in
+    lib.mapAttrs (_: unit: forget config unit.text) (named config.systemd.units)
+    // lib.mapAttrs (_: file: forget config (toString file.text)) etc
+    // {
+      "postgresql.conf" = forget config (
+        builtins.toJSON (removeAttrs config.services.postgresql.settings [ "hba_file" ])
+      );
+      tmpfiles = builtins.toJSON (
+        lib.filterAttrs (name: _: !lib.hasInfix "/app" name) config.systemd.tmpfiles.settings."10-slipway-backup"
+      );
+    };
+  # The server's start script has its configuration's name, which is made of everything.
+  forget =
+    config: text:
+    builtins.unsafeDiscardStringContext (
+      lib.concatStringsSep "\n" (
+        lib.filter (line: builtins.match "(ExecStartPre|X-Re[a-z]+-Triggers)=.*" line == null) (
+          lib.splitString "\n" text
+        )
+      )
+    );
+  says =
+    name: words: backup:
+    saysOn name words { } [ (stack { inherit backup; }) ];
+  saysOn = name: words: archive: modules: {
     inherit name;
     got =
       let
-        messages = refused [ (stack { inherit backup; }) ];
+        messages = refused (modules ++ [ { services.slipway.database = { inherit archive; }; } ]);
       in
       if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
         "refused"
@@ -219,18 +268,137 @@ in
       repository = "rest:https://user:hunter2@backup.example.com/shop";
     };
   })
-  (says "differential backups that never come" [ "${at}.pitr.diffEveryDays" ] {
-    pitr.diffEveryDays = 8;
+  (says "a folder below /home" [ "${at}.directory" "/srv/backup" ] { directory = "/home/backup/shop"; })
+  (says "a drill below /home" [ "${at}.drill.directory" "/srv/backup" ] {
+    drill.directory = "/home/scratch";
   })
-  {
-    name = "an archive for a server elsewhere is refused";
-    got = lib.any (lib.hasInfix "${at}.pitr.enable needs the server on this host") (refused [
+  (says "copies into a home" [ "${at}.offsite.repository" "/srv/backup" ] {
+    offsite = offsite // {
+      repository = "/root/restic";
+    };
+  })
+  (says "uploads that cannot be read" [ "${at}.offsite.paths" "/root" ] {
+    offsite = offsite // {
+      paths = [ "/root/uploads" ];
+    };
+  })
+  (says "the archive by its old name" [
+    "${at}.pitr"
+    "services.slipway.database.archive"
+  ] { pitr.keepDays = 8; })
+  (saysOn "differential backups that never come" [ "services.slipway.database.archive.diffEveryDays" ] {
+    diffEveryDays = 8;
+  } [ (stack { }) ])
+  (saysOn "an archive below /home" [ "services.slipway.database.archive.repository" "/srv/backup" ] {
+    repository = "/home/archive";
+  } [ (stack { }) ])
+  (saysOn "an archive for a server elsewhere"
+    [ "services.slipway.database.archive.stack" "where the server runs" ]
+    { enable = true; }
+    [
       (stack {
         database.urlFile = "/run/secrets/url";
         backup.enable = true;
-        backup.pitr.enable = true;
       })
-    ]);
+    ]
+  )
+  (saysOn "an archive of nobody's" [ "services.slipway.database.archive.stack" "name one of: shop" ] {
+    stack = "post";
+  } [ (stack { }) ])
+  (saysOn "two stacks and nobody named for their one archive"
+    [
+      "services.slipway.database.archive.stack"
+      "app shop"
+    ]
+    { }
+    [
+      (stack { })
+      another
+    ]
+  )
+  {
+    name = "what is copied from a home can be read, by what copies";
+    got =
+      let
+        its =
+          (host [
+            (stack {
+              backup.offsite = offsite // {
+                paths = [ "/home/shop/uploads" ];
+              };
+            })
+          ]).systemd.services;
+      in
+      [
+        its.shop-backup-offsite.serviceConfig.ProtectHome
+        its.shop-backup-dump.serviceConfig.ProtectHome
+      ];
+    want = [
+      "read-only"
+      true
+    ];
+  }
+  {
+    name = "another stack changes no file of a stack that is there, nor of the server's archive";
+    got =
+      let
+        archive.services.slipway.database.archive.stack = "shop";
+        alone = filesOf (host [
+          (stack { })
+          archive
+        ]);
+        beside = filesOf (host [
+          (stack { })
+          archive
+          another
+        ]);
+      in
+      {
+        changed = lib.filter (name: alone.${name} != beside.${name} or null) (lib.attrNames alone);
+        refused = refused [
+          (stack { })
+          archive
+          another
+        ];
+        looked = lib.length (lib.attrNames alone) > 20;
+      };
+    want = {
+      changed = [ ];
+      refused = [ ];
+      looked = true;
+    };
+  }
+  {
+    name = "the build has systemd read every schedule";
+    got =
+      let
+        test = lib.findFirst (check: check.name == "backup-schedules-test") null config.system.checks;
+      in
+      map (words: lib.hasInfix words test.buildCommand) [
+        "services.slipway.stacks.shop.backup.offsite.schedule hourly"
+        "services.slipway.database.archive.schedule '*-*-* 03:30:00'"
+      ];
+    want = [
+      true
+      true
+    ];
+  }
+  {
+    name = "both accounts can take the locks, whoever made them";
+    got = {
+      inherit (config.systemd.tmpfiles.settings."10-slipway-backup"."/var/lib/slipway-backup/shop/locks".d) mode group;
+      files =
+        config.systemd.tmpfiles.settings."10-slipway-backup"."/var/lib/slipway-backup/shop/locks/*".z.mode;
+    };
+    want = {
+      mode = "2770";
+      group = "slipway-backup";
+      files = "0660";
+    };
+  }
+  {
+    name = "no empty cluster is begun beside an archive";
+    got = lib.hasInfix "/var/lib/pgbackrest/archive/main/archive.info" config.systemd.services.postgresql.preStart;
     want = true;
   }
 ]

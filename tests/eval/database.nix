@@ -9,15 +9,19 @@
 let
   at = "services.slipway.stacks.shop.database";
   with' = database: [ (stack { inherit database; }) ];
-  config = host (with' {
-    memoryMiB = 4096;
-  });
+  # The host's server, beside the stack.
+  server' = database: { services.slipway.database = database; };
+  config = host [
+    (stack { })
+    (server' { memoryMiB = 4096; })
+  ];
   server = config.services.postgresql;
-  says = name: words: database: {
+  says = name: words: database: saysOn name words [ (server' listening) ] database;
+  saysOn = name: words: modules: database: {
     inherit name;
     got =
       let
-        messages = refused (with' database);
+        messages = refused (with' database ++ modules);
       in
       if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
         "refused"
@@ -29,13 +33,22 @@ let
     passwordFile = "/run/secrets/shop-database";
     network = {
       enable = true;
-      listen = [ "10.0.0.5" ];
       addresses = [ "10.0.0.0/24" ];
-      certificateFile = "/run/secrets/db.pem";
-      keyFile = "/run/secrets/db.key";
     };
   };
-  networked = host (with' network);
+  listening.network = {
+    listen = [ "10.0.0.5" ];
+    certificateFile = "/run/secrets/db.pem";
+    keyFile = "/run/secrets/db.key";
+  };
+  networked = host (
+    with' network
+    ++ [
+      (server' listening)
+      { services.slipway.network.privateInterface = "ens10"; }
+    ]
+  );
+  hba = config: lib.splitString "\n" (lib.trim config.services.postgresql.authentication);
   away = host (with' {
     urlFile = "/run/secrets/url";
   });
@@ -43,36 +56,203 @@ let
 in
 [
   {
-    name = "nothing but the Unix socket, and nobody but those who are named";
+    name = "nothing but the Unix socket, and to a stack's database nobody but those who are named";
     got = {
       inherit (server.settings) listen_addresses;
-      hba = lib.splitString "\n" (lib.trim server.authentication);
+      hba = lib.take 10 (hba config);
     };
     want = {
       listen_addresses = "";
       hba = [
+        "# Generated file; do not edit!"
         "local all postgres peer map=postgres"
         ''local "shop" "shop" peer''
         ''local all "slipway-backup" peer''
+        ''local "shop" all reject''
+        ''host "shop" all all reject''
+        ''local all "shop" reject''
+        ''host all "shop" all reject''
+        ''local all "shop_2" reject''
+        ''host all "shop_2" all reject''
       ];
+    };
+  }
+  {
+    name = "a host's own databases keep their lines and their addresses";
+    got =
+      let
+        its = host [
+          (stack { })
+          {
+            services.postgresql = {
+              enableTCPIP = true;
+              authentication = "host wiki wiki 10.2.0.0/24 scram-sha-256";
+            };
+          }
+        ];
+        lines = hba its;
+        at = line: lib.lists.findFirstIndex (one: one == line) null lines;
+      in
+      {
+        inherit (its.services.postgresql.settings) listen_addresses;
+        behind = at "host wiki wiki 10.2.0.0/24 scram-sha-256" > at ''host "shop" all all reject'';
+        nixos = lib.any (lib.hasPrefix "local all all ") lines;
+      };
+    want = {
+      listen_addresses = "*";
+      behind = true;
+      nixos = true;
     };
   }
   {
     name = "over the network only encrypted, with a password, from the addresses that are named";
     got = {
       inherit (networked.services.postgresql.settings) listen_addresses ssl ssl_key_file;
-      line = lib.last (lib.splitString "\n" (lib.trim networked.services.postgresql.authentication));
-      credentials = networked.systemd.services.postgresql.serviceConfig.LoadCredential;
+      lines = lib.filter (lib.hasPrefix "hostssl") (hba networked);
+      credentials = networked.systemd.services.slipway-database-certificate.serviceConfig.LoadCredential;
+      watched = networked.systemd.paths.slipway-database-certificate.pathConfig.PathChanged;
     };
     want = {
       listen_addresses = "10.0.0.5";
       ssl = true;
-      ssl_key_file = "/run/credentials/postgresql.service/key";
-      line = ''hostssl "shop" "shop" 10.0.0.0/24 scram-sha-256'';
+      ssl_key_file = "/run/slipway-database-certificate/key.pem";
+      lines = [ ''hostssl "shop" "shop" 10.0.0.0/24 scram-sha-256'' ];
       credentials = [
         "certificate:/run/secrets/db.pem"
         "key:/run/secrets/db.key"
       ];
+      watched = [
+        "/run/secrets/db.pem"
+        "/run/secrets/db.key"
+      ];
+    };
+  }
+  {
+    name = "the network's port is open on the private interface, whatever it is";
+    got =
+      map
+        (
+          settings:
+          let
+            inherit
+              (host (
+                with' network
+                ++ [
+                  (server' listening)
+                  {
+                    services.slipway.network.privateInterface = "ens10";
+                    services.postgresql = { inherit settings; };
+                  }
+                ]
+              ))
+              networking
+              ;
+          in
+          [
+            networking.firewall.interfaces.ens10.allowedTCPPorts
+            networking.firewall.allowedTCPPorts
+          ]
+        )
+        [
+          { }
+          { port = 5433; }
+        ];
+    want = [
+      [
+        [ 5432 ]
+        [ 22 ]
+      ]
+      [
+        [ 5433 ]
+        [ 22 ]
+      ]
+    ];
+  }
+  {
+    name = "another port is where setup, processes and backups look for the server";
+    got =
+      let
+        its = host [
+          (stack { })
+          { services.postgresql.settings.port = 5433; }
+        ];
+      in
+      {
+        setup = its.systemd.services.shop-database.environment.PGPORT;
+        processes = its.services.slipway.stacks.shop.environment.DATABASE_PORT;
+        backup = (builtins.fromJSON (
+          builtins.unsafeDiscardStringContext its.environment.etc."slipway/backup/shop.json".text
+        )).database.port;
+      };
+    want = {
+      setup = "5433";
+      processes = "5433";
+      backup = 5433;
+    };
+  }
+  {
+    name = "a server of another major version is begun with what that version knows";
+    got =
+      map
+        (
+          package:
+          lib.elem "--locale-provider=builtin"
+            (host [
+              (stack { })
+              (
+                { pkgs, ... }:
+                {
+                  services.postgresql.package = pkgs.${package};
+                }
+              )
+            ]).services.postgresql.initdbArgs
+        )
+        [
+          "postgresql_16"
+          "postgresql_17"
+        ];
+    want = [
+      false
+      true
+    ];
+  }
+  {
+    name = "a server that recovers is not ended midway, and its setup waits for it and comes with it";
+    got = {
+      inherit (config.systemd.services.postgresql.serviceConfig) TimeoutStartSec TimeoutStopSec;
+      setup = {
+        inherit (config.systemd.services.shop-database) wantedBy;
+        inherit (config.systemd.services.shop-database.serviceConfig) TimeoutStartSec Restart;
+      };
+    };
+    want = {
+      TimeoutStartSec = "infinity";
+      TimeoutStopSec = "10min";
+      setup = {
+        wantedBy = [
+          "multi-user.target"
+          "postgresql.service"
+        ];
+        TimeoutStartSec = "infinity";
+        Restart = "on-failure";
+      };
+    };
+  }
+  {
+    name = "a second login comes in wherever the first one does, and only while it has a password";
+    got = {
+      lines = lib.filter (lib.hasInfix "\"shop_2\" 10.") (
+        hba (
+          host (
+            with' (network // { secondPasswordFile = "/run/secrets/shop-second"; }) ++ [ (server' listening) ]
+          )
+        )
+      );
+      none = lib.filter (lib.hasInfix "\"shop_2\" 10.") (hba networked);
+    };
+    want = {
+      lines = [ ''hostssl "shop" "shop_2" 10.0.0.0/24 scram-sha-256'' ];
+      none = [ ];
     };
   }
   {
@@ -168,7 +348,7 @@ in
     got = {
       inherit (server.settings) shared_buffers;
       looks = config.systemd.services ? slipway-database-memory;
-      derived = (host (with' { })).systemd.services ? slipway-database-memory;
+      derived = (host [ (stack { }) ]).systemd.services ? slipway-database-memory;
     };
     want = {
       shared_buffers = "1024MB";
@@ -188,11 +368,12 @@ in
     };
   }
   {
-    name = "a stack's own settings win";
+    name = "the host's own settings win";
     got =
-      (host (with' {
-        settings.random_page_cost = 2.5;
-      })).services.postgresql.settings.random_page_cost;
+      (host [
+        (stack { })
+        (server' { settings.random_page_cost = 2.5; })
+      ]).services.postgresql.settings.random_page_cost;
     want = 2.5;
   }
   (says "two servers" [ "${at}.enable" "${at}.urlFile" ] {
@@ -205,9 +386,11 @@ in
   (says "the network without a password" [ "${at}.network.enable" "${at}.passwordFile" ] (
     network // { passwordFile = null; }
   ))
-  (says "a listener on nothing" [ "${at}.network.listen" "private address" ] (
-    lib.recursiveUpdate network { network.listen = [ ]; }
-  ))
+  (saysOn "a listener on nothing"
+    [ "${at}.network.enable" "services.slipway.database.network.listen" "private address" ]
+    [ (server' (lib.recursiveUpdate listening { network.listen = [ ]; })) ]
+    network
+  )
   (says "a network that nobody may use" [ "${at}.network.addresses" ] (
     lib.recursiveUpdate network { network.addresses = [ ]; }
   ))
@@ -220,7 +403,32 @@ in
       network.addresses = [ "0.0.0.0/0" ];
     }
   ))
-  (says "TLS without a certificate" [ "${at}.network.tls" "certificateFile" ] (
-    lib.recursiveUpdate network { network.certificateFile = null; }
-  ))
+  (saysOn "TLS without a certificate"
+    [ "${at}.network.tls" "services.slipway.database.network.certificateFile" ]
+    [ (server' (lib.recursiveUpdate listening { network.certificateFile = null; })) ]
+    network
+  )
+  (says "the server's own database" [ "${at}.name" "postgres" ] { name = "postgres"; })
+  (says "a second login without a first" [ "${at}.secondPasswordFile" "${at}.passwordFile" ] {
+    secondPasswordFile = "/run/secrets/shop-second";
+  })
+  (says "what became the host's, by its old name"
+    [ "${at}.memoryMiB" "set services.slipway.database.memoryMiB" ]
+    { memoryMiB = 4096; }
+  )
 ]
+++
+  map
+    (user: {
+      name = "${user} as a stack's user";
+      got = lib.any (lib.hasInfix "services.slipway.stacks.shop.user") (refused [
+        (stack { inherit user; })
+      ]);
+      want = true;
+    })
+    [
+      "postgres"
+      "slipway-backup"
+      "pg_monitor"
+      "Shop"
+    ]

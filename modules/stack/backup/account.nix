@@ -7,22 +7,27 @@
 }:
 let
   backup = import ./lib.nix { inherit config lib; };
-  inherit (backup) stacks archived user;
+  inherit (backup) stacks archived archive user;
+  shared = mode: {
+    inherit mode user;
+    group = user;
+  };
   foldersOf =
     name: stack:
     {
       # Group and its inheritance: records and locks are both accounts'.
-      ${backup.folder name}.d = {
-        mode = "2770";
-        inherit user;
-        group = user;
-      };
+      ${backup.folder name}.d = shared "2770";
       ${backup.dumps name stack}.d = {
         mode = "2750";
         inherit user;
         group = user;
       };
     }
+    # Made by either account, and by root in a restore by hand; whatever its umask was, both go on.
+    // lib.concatMapAttrs (_: made: {
+      "${backup.folder name}/${made}".d = shared "2770";
+      "${backup.folder name}/${made}/*".z = shared "0660";
+    }) (lib.genAttrs [ "locks" "runs" ] lib.id)
     // lib.genAttrs (backup.copyFolder stack) (_: {
       d = {
         mode = "0700";
@@ -30,8 +35,8 @@ let
         group = user;
       };
     });
-  ofArchive = stack: {
-    ${stack.backup.pitr.repository}.d = {
+  ofArchive = {
+    ${toString archive.repository}.d = {
       mode = "0750";
       user = "postgres";
       group = "postgres";
@@ -66,7 +71,7 @@ in
         }
       ]
       ++ lib.mapAttrsToList foldersOf stacks
-      ++ map ofArchive (lib.attrValues archived)
+      ++ lib.optional (archived != { }) ofArchive
     );
   };
 }

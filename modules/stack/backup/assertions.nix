@@ -2,27 +2,35 @@
 { config, lib, ... }:
 let
   backup = import ./lib.nix { inherit config lib; };
-  inherit (backup) stacks archived;
+  inherit (backup)
+    stacks
+    archived
+    archive
+    sharing
+    ;
   ports = lib.unique (map (stack: stack.backup.exporter.port) (lib.attrValues stacks));
+
+  notAtHome = option: path: {
+    assertion = path == null || !backup.isHome (toString path);
+    message = "${option} is ${toString path}, and the units of backups and of Postgres see no homes; take a folder elsewhere, such as below /srv/backup.";
+  };
 
   perStack =
     name: stack:
     let
       option = "services.slipway.stacks.${name}.backup";
-      inherit (stack.backup) offsite pitr;
+      inherit (stack.backup) offsite drill directory;
+      # Written by units that see no homes.
+      written = {
+        "${option}.directory" = directory;
+        "${option}.drill.directory" = drill.directory;
+        "${option}.offsite.repository" = lib.head (backup.copyFolder stack ++ [ null ]);
+      };
     in
     [
       {
         assertion = stack.database.enable || stack.database.urlFile != null;
         message = "${option}.enable is set and there is no database: enable database, give database.urlFile, or turn the backup off.";
-      }
-      {
-        assertion = !pitr.enable || stack.database.enable;
-        message = "${option}.pitr.enable needs the server on this host; turn it off, and archive where the server of database.urlFile runs.";
-      }
-      {
-        assertion = !pitr.enable || pitr.diffEveryDays <= pitr.fullEveryDays;
-        message = "${option}.pitr.diffEveryDays is above fullEveryDays, so no differential backup would ever be made; lower it.";
       }
       {
         assertion = !(offsite.repository != null && offsite.repositoryFile != null);
@@ -42,21 +50,42 @@ let
           || builtins.match "[a-z0-9+]+:(https?://)?[^/@]+:[^/@]+@.*" offsite.repository == null;
         message = "${option}.offsite.repository has a password in it, which every user of the host could read; put the address into a file and name it with repositoryFile.";
       }
-    ];
+      {
+        assertion = !lib.any (lib.hasPrefix "/root") (map toString offsite.paths);
+        message = "${option}.offsite.paths has a folder below /root, which the account of the backups cannot enter; move it, such as to /srv.";
+      }
+    ]
+    ++ lib.mapAttrsToList notAtHome written;
 in
 {
   assertions = lib.concatLists (lib.mapAttrsToList perStack stacks) ++ [
     {
-      assertion = lib.length (lib.attrNames archived) <= 1;
-      message = "services.slipway.stacks.*.backup.pitr.enable is set for ${toString (lib.attrNames archived)}, which share one server with one archive; leave it on for one of them: it covers all.";
+      assertion = !archive.enable || archive.stack != null;
+      message = "services.slipway.database.archive.stack is not set, and ${
+        if sharing == { } then
+          "no stack with a database on this host is backed up: archive where the server runs, or set archive.enable = false"
+        else
+          "the server is shared by ${toString (lib.attrNames sharing)}: name the one whose backups have the archive in them (before there was this option, it was ${lib.head (lib.attrNames sharing)})"
+      }.";
     }
+    {
+      assertion = !archive.enable || archive.stack == null || sharing ? ${archive.stack};
+      message = "services.slipway.database.archive.stack is ${toString archive.stack}, which has no database on this host or no backup; name one of: ${toString (lib.attrNames sharing)}.";
+    }
+    {
+      assertion = archive.diffEveryDays <= archive.fullEveryDays;
+      message = "services.slipway.database.archive.diffEveryDays is above fullEveryDays, so no differential backup would ever be made; lower it.";
+    }
+    (notAtHome "services.slipway.database.archive.repository" (
+      if archived == { } then null else archive.repository
+    ))
     {
       assertion = lib.length ports <= 1;
       message = "services.slipway.stacks.*.backup.exporter.port differs between the stacks of this host, which share one exporter; give the same port everywhere.";
     }
     {
       assertion = archived == { } || !(config.services.pgbackrest.enable or false);
-      message = "services.pgbackrest.enable and services.slipway.stacks.*.backup.pitr.enable both write pgBackRest's configuration; turn one of them off.";
+      message = "services.pgbackrest.enable and services.slipway.database.archive.enable both write pgBackRest's configuration; turn one of them off.";
     }
   ];
   warnings = lib.mapAttrsToList (

@@ -7,7 +7,7 @@
 }:
 let
   backup = import ./lib.nix { inherit config lib; };
-  inherit (backup) stacks;
+  inherit (backup) stacks archived archive;
   cfg = config.services.postgresql;
   package = config.services.slipway.packages.slipway-backup;
 
@@ -26,7 +26,6 @@ let
       inherit (stack) database;
       inherit (stack.backup)
         dump
-        pitr
         offsite
         verify
         drill
@@ -59,14 +58,14 @@ let
         keep_days = dump.keepDays;
         times = times dump;
       };
-      wal = optional pitr.enable {
+      wal = optional (archived ? ${name}) {
         config = "/etc/pgbackrest/pgbackrest.conf";
         inherit (backup) stanza;
-        inherit (pitr) repository;
-        full_every_days = pitr.fullEveryDays;
-        diff_every_days = pitr.diffEveryDays;
-        archive_late_after_seconds = pitr.archiveLateAfterSeconds;
-        times = times pitr;
+        inherit (archive) repository;
+        full_every_days = archive.fullEveryDays;
+        diff_every_days = archive.diffEveryDays;
+        archive_late_after_seconds = archive.archiveLateAfterSeconds;
+        times = times archive;
       };
       offsite = optional offsite.enable {
         inherit (offsite) repository;
@@ -77,7 +76,7 @@ let
         # As text: a path of the flake is copied into the store, where the unit finds it.
         paths = map (path: "${path}") (
           [ (backup.dumps name stack) ]
-          ++ lib.optional pitr.enable pitr.repository
+          ++ lib.optional (archived ? ${name}) archive.repository
           ++ offsite.configuration
           ++ offsite.paths
         );
@@ -91,7 +90,7 @@ let
         times = times drill;
       };
       exporter.listen = "127.0.0.1:${toString stack.backup.exporter.port}";
-      units = lib.mapAttrs (kind: _: "${name}-backup-${kind}.service") (backup.kinds stack);
+      units = lib.mapAttrs (kind: _: "${name}-backup-${kind}.service") (backup.kinds name stack);
     };
 
   # With everything that it drives, so that it works from any shell.

@@ -3,11 +3,13 @@
 {
   imports = [
     ./options.nix
+    ./archive-options.nix
     ./offsite-options.nix
     ./account.nix
     ./config.nix
-    ./pitr.nix
+    ./archive.nix
     ./units.nix
+    ./check.nix
     ./exporter.nix
     ./assertions.nix
   ];

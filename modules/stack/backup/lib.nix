@@ -21,13 +21,24 @@ rec {
       address = lib.removePrefix "local:" (toString offsite.repository);
     in
     lib.optional (offsite.enable && lib.hasPrefix "/" address) address;
-  # One server a host has one archive.
-  archived = lib.filterAttrs (_: stack: stack.backup.pitr.enable) stacks;
+  # Those whose database is in the host's own server.
+  sharing = lib.filterAttrs (_: stack: stack.database.enable) stacks;
+  # One server a host has one archive, and one stack has that in its backups.
+  inherit (config.services.slipway.database) archive;
+  archived = lib.filterAttrs (name: _: archive.enable && archive.stack == name) sharing;
   stanza = "main";
+  # What the units of backups cannot see: their sandbox hides homes.
+  isHome =
+    path:
+    lib.any (home: path == home || lib.hasPrefix "${home}/" path) [
+      "/home"
+      "/root"
+      "/run/user"
+    ];
 
   # The kinds of work that a stack's backups consist of: the schedule of each, its bounds and its account.
   kinds =
-    stack:
+    name: stack:
     let
       kind =
         options: work:
@@ -43,7 +54,7 @@ rec {
         what = "dump";
         command = "now --kind dump";
       };
-      wal-base = kind stack.backup.pitr {
+      wal-base = kind (archive // { enable = archived ? ${name}; }) {
         what = "base backup";
         command = "now --kind wal-base";
         # Reads the server's own files.

@@ -2,7 +2,7 @@
 { config, lib, ... }:
 let
   backup = import ./lib.nix { inherit config lib; };
-  inherit (backup) stacks;
+  inherit (backup) stacks archived archive;
   package = config.services.slipway.packages.slipway-backup;
   hardening = import ../../../nix/lib/hardening.nix;
 
@@ -45,6 +45,7 @@ let
       server = work.user == "postgres";
       folder = lib.optionals (copies stack kind) (backup.copyFolder stack);
       away = copies stack kind && folder == [ ] || !stack.database.enable;
+      copied = map toString (stack.backup.offsite.paths ++ stack.backup.offsite.configuration);
     in
     lib.recursiveUpdate (common stack) {
       description = "${name}: ${work.what}";
@@ -57,11 +58,14 @@ let
             writable name stack
             ++ folder
             ++ lib.optionals server [
-              stack.backup.pitr.repository
+              archive.repository
               "/var/log/pgbackrest"
             ];
           # Postgres of a drill asks for the memory that it may use.
           kernelFacts = kind == "drill";
+        }
+        // lib.optionalAttrs (kind == "offsite" && lib.any backup.isHome copied) {
+          ProtectHome = "read-only";
         }
         // {
           Type = "oneshot";
@@ -71,7 +75,7 @@ let
           # Records and dumps are for both accounts of the backups, and for nobody else.
           UMask = "0007";
           SupplementaryGroups =
-            if server then [ backup.user ] else lib.optional stack.backup.pitr.enable "postgres";
+            if server then [ backup.user ] else lib.optional (archived ? ${name}) "postgres";
           LoadCredential = lib.optionals (kind != "wal-base") (credentials stack);
           CacheDirectory = lib.mkIf (away || copies stack kind) "slipway-backup/${name}-${kind}";
           CacheDirectoryMode = "0700";
@@ -104,7 +108,7 @@ let
   prepare =
     name: stack:
     let
-      base = service name stack "wal-base" (backup.kinds stack).wal-base;
+      base = service name stack "wal-base" (backup.kinds name stack).wal-base;
     in
     lib.recursiveUpdate base {
       description = "${name}: stanza and first base backup";
@@ -123,7 +127,7 @@ let
     lib.concatMapAttrs (
       name: stack:
       lib.mapAttrs' (kind: work: lib.nameValuePair "${name}-backup-${kind}" (make name stack kind work)) (
-        backup.kinds stack
+        backup.kinds name stack
       )
     ) stacks;
 in

@@ -2,7 +2,8 @@
 { config, lib, ... }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) stacks local databases;
+  inherit (database) stacks local server;
+  moved = import ../moved.nix { inherit lib; };
 
   everywhere = address: lib.hasSuffix "/0" address || address == "all";
   duplicates = lib.attrNames (
@@ -10,7 +11,9 @@ let
       lib.groupBy (name: local.${name}.database.name) (lib.attrNames local)
     )
   );
-  packages = lib.unique (map (one: one.package.outPath) databases);
+  reserved = import ../reserved.nix;
+  plain = name: builtins.match "[a-z_][a-z0-9_-]{0,30}" name != null && !lib.hasPrefix "pg_" name;
+  samePackage = stack: stack.database.package.outPath == server.package.outPath;
 
   perStack =
     name: stack:
@@ -22,6 +25,26 @@ let
       {
         assertion = !(db.enable && db.urlFile != null);
         message = "${option}.enable and ${option}.urlFile are both set, so it is not clear which server is meant; leave one out.";
+      }
+      {
+        assertion = !lib.elem stack.user (lib.remove "root" reserved.users);
+        message = "services.slipway.stacks.${name}.user is ${stack.user}, an account that may do more than a stack: as postgres its processes would be the database's superuser; take a user of the stack's own.";
+      }
+      {
+        assertion = plain stack.user;
+        message = "services.slipway.stacks.${name}.user (${stack.user}) is no name of an account and a role; take up to 31 lower-case letters, digits, `_` and `-`, a letter first, and not `pg_`.";
+      }
+      {
+        assertion = !(db.enable && lib.elem db.name reserved.databases);
+        message = "${option}.name is ${db.name}, a database of the server itself; take another name.";
+      }
+      {
+        assertion = !db.enable || samePackage stack;
+        message = "${option}.package is not the one of the server on this host; set services.slipway.database.package, and leave this one to stacks whose server is elsewhere.";
+      }
+      {
+        assertion = db.secondPasswordFile == null || db.passwordFile != null;
+        message = "${option}.secondPasswordFile is set and ${option}.passwordFile is not, so there is no first login to change; set both.";
       }
       {
         assertion = !(db.enable && db.authentication == "scram" && db.passwordFile == null);
@@ -38,8 +61,8 @@ let
         message = "${option}.network.enable needs ${option}.passwordFile: over the network the role proves itself by a password.";
       }
       {
-        assertion = db.network.listen != [ ];
-        message = "${option}.network.listen is empty, so nothing would listen; name this host's private address.";
+        assertion = server.network.listen != [ ];
+        message = "${option}.network.enable is set and services.slipway.database.network.listen is empty, so nothing would listen; name this host's private address there.";
       }
       {
         assertion = db.network.addresses != [ ];
@@ -56,20 +79,31 @@ let
         message = "${option}.network.addresses lets the whole Internet in and ${option}.network.tls is off: passwords and data would travel in the clear; turn tls on, or name private networks.";
       }
       {
-        assertion = !db.network.tls || (db.network.certificateFile != null && db.network.keyFile != null);
-        message = "${option}.network.tls needs ${option}.network.certificateFile and keyFile; give both, or set tls = false on a network that is encrypted itself.";
+        assertion =
+          !db.network.tls || (server.network.certificateFile != null && server.network.keyFile != null);
+        message = "${option}.network.tls needs services.slipway.database.network.certificateFile and keyFile; give both, or set tls = false on a network that is encrypted itself.";
       }
     ];
 in
 {
-  assertions = lib.concatLists (lib.mapAttrsToList perStack stacks) ++ [
-    {
-      assertion = duplicates == [ ];
-      message = "services.slipway.stacks.*.database.name is ${toString duplicates} for more than one stack; give each stack a database of its own.";
-    }
-    {
-      assertion = lib.length packages <= 1;
-      message = "services.slipway.stacks.*.database.package differs between the stacks of this host, which share one server; name the same package in all.";
-    }
-  ];
+  options.services.slipway.stacks = lib.mkOption {
+    type = lib.types.attrsOf (lib.types.submodule { inherit (moved) options; });
+  };
+
+  config.assertions =
+    lib.concatLists (lib.mapAttrsToList perStack stacks)
+    ++ moved.assertions stacks
+    ++ [
+      {
+        assertion = duplicates == [ ];
+        message = "services.slipway.stacks.*.database.name is ${toString duplicates} for more than one stack; give each stack a database of its own.";
+      }
+      {
+        assertion =
+          lib.intersectLists (map (stack: stack.user) (lib.attrValues local)) (
+            map database.secondLogin (lib.attrValues local)
+          ) == [ ];
+        message = "services.slipway.stacks.*.user: the second login of one stack (its user with _2 behind) is another stack's role; give that one another user.";
+      }
+    ];
 }

@@ -1,8 +1,10 @@
 # The stacks' Postgres: one server a host, a role and a database a stack.
 {
   imports = [
+    ./host-options.nix
     ./options.nix
     ./network.nix
+    ./certificate.nix
     ./server.nix
     ./memory.nix
     ./setup.nix

@@ -14,8 +14,12 @@ in
     databases
     ;
   networked = lib.filterAttrs (_: stack: stack.database.network.enable) local;
-  # The folder of the server's socket.
+  server = config.services.slipway.database;
+  # The folder of the server's socket, and the port that is in the socket's name.
   socket = "/run/postgresql";
+  inherit (config.services.postgresql.settings) port;
+  # The stack's logins: the role itself, and a second one that is the role in all but its password.
+  secondLogin = stack: "${stack.user}_2";
   # 25.11 put a target around the server and what is set up in it.
   units = [
     "postgresql.service"

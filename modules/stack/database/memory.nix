@@ -1,4 +1,4 @@
-# The server's share of memory: from database.memoryMiB, or from what the host has when it boots.
+# The server's share of memory: from services.slipway.database.memoryMiB, or from what the host has when it boots.
 {
   config,
   lib,
@@ -7,11 +7,10 @@
 }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) databases;
-  given = lib.filter (memory: memory != null) (map (one: one.memoryMiB) databases);
-  derived = lib.length given < lib.length databases;
+  inherit (database) databases server;
+  here = databases != [ ];
   hardening = import ../../../nix/lib/hardening.nix;
-  connections = lib.foldl' lib.max 20 (map (one: one.maxConnections) databases);
+  connections = server.maxConnections;
   size = import ./sizing.nix { inherit lib; };
   file = "/run/slipway-database/memory.conf";
 
@@ -32,13 +31,7 @@ let
 in
 {
   config = lib.mkMerge [
-    (lib.mkIf derived {
-      assertions = [
-        {
-          assertion = given == [ ];
-          message = "services.slipway.stacks.*.database.memoryMiB is given for some stacks of this host and not for others; they share one server, so give it for all or for none.";
-        }
-      ];
+    (lib.mkIf (here && server.memoryMiB == null) {
       services.postgresql.settings.include_if_exists = file;
       systemd.services.slipway-database-memory = {
         description = "Size Postgres from the host's memory";
@@ -56,9 +49,9 @@ in
         };
       };
     })
-    (lib.mkIf (databases != [ ] && !derived) {
+    (lib.mkIf (here && server.memoryMiB != null) {
       services.postgresql.settings = lib.mapAttrs (_: lib.mkDefault) (size {
-        memoryMiB = lib.foldl' (a: b: a + b) 0 given;
+        inherit (server) memoryMiB;
         maxConnections = connections;
       });
     })

@@ -1,64 +1,84 @@
-# Who may connect, and over what. The file that results is all there is: NixOS' own lines would let anybody try a password.
+# Who may connect, and over what. The lines for the stacks come first and leave nothing of them to the lines behind: NixOS'
+# own would let anybody try a password. What the host has besides, with databases and lines of its own, stays as it is.
 { config, lib, ... }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) local networked;
+  inherit (database) local networked server;
   anyTls = lib.any (stack: stack.database.network.tls) (lib.attrValues networked);
-  # One certificate a server.
-  tls = lib.head (
-    lib.filter (network: network.tls) (map (stack: stack.database.network) (lib.attrValues networked))
-  );
-  listen = lib.unique (
-    lib.concatMap (stack: stack.database.network.listen) (lib.attrValues networked)
-  );
-  credentials = "/run/credentials/postgresql.service";
+  certificate = import ./certificate-files.nix;
 
   quote = name: ''"${name}"'';
+  backedUp = lib.any (stack: stack.backup.enable or false) (lib.attrValues local);
   localLine =
     stack:
     "local ${quote stack.database.name} ${quote stack.user} ${
       if stack.database.authentication == "peer" then "peer" else "scram-sha-256"
     }";
+  logins =
+    stack:
+    [ stack.user ]
+    ++ lib.optional (stack.database.secondPasswordFile != null) (database.secondLogin stack);
   networkLines =
     stack:
     let
       inherit (stack.database) network;
     in
-    map (
+    lib.concatMap (
       address:
-      "${
-        if network.tls then "hostssl" else "hostnossl"
-      } ${quote stack.database.name} ${quote stack.user} ${address} scram-sha-256"
+      map (
+        login:
+        "${
+          if network.tls then "hostssl" else "hostnossl"
+        } ${quote stack.database.name} ${quote login} ${address} scram-sha-256"
+      ) (logins stack)
     ) network.addresses;
+
+  # Nobody else gets to a stack's database, and a stack's login to no other.
+  closed =
+    let
+      refused = what: [
+        "local ${what} reject"
+        "host ${what} all reject"
+      ];
+      roles = lib.concatMap (stack: [
+        stack.user
+        (database.secondLogin stack)
+      ]) (lib.attrValues local);
+    in
+    lib.concatMap (stack: refused "${quote stack.database.name} all") (lib.attrValues local)
+    ++ lib.concatMap (role: refused "all ${quote role}") (
+      lib.unique (roles ++ lib.optional backedUp "slipway-backup")
+    );
+
   lines = [
     # The server's own account is its superuser.
     "local all postgres peer map=postgres"
   ]
   ++ map localLine (lib.attrValues local)
-  ++ lib.optional (lib.any (stack: stack.backup.enable or false) (
-    lib.attrValues local
-  )) ''local all "slipway-backup" peer''
-  ++ lib.concatMap networkLines (lib.attrValues networked);
+  ++ lib.optional backedUp ''local all "slipway-backup" peer''
+  ++ lib.concatMap networkLines (lib.attrValues networked)
+  ++ closed;
 in
 {
   config = lib.mkIf (local != { }) {
     services.postgresql = {
-      authentication = lib.mkForce (lib.concatLines lines);
+      # Before those of the host, and those before NixOS' own.
+      authentication = lib.mkOrder 600 (lib.concatLines lines);
       settings = {
-        listen_addresses = lib.mkForce (lib.concatStringsSep "," listen);
+        # Before NixOS' own value, and behind what somebody forces. enableTCPIP is the host's word for all addresses.
+        listen_addresses = lib.mkOverride 90 (
+          if config.services.postgresql.enableTCPIP then
+            "*"
+          else
+            lib.concatStringsSep "," (lib.optionals (networked != { }) server.network.listen)
+        );
       }
       // lib.optionalAttrs anyTls {
         ssl = true;
-        ssl_cert_file = "${credentials}/certificate";
-        ssl_key_file = "${credentials}/key";
+        ssl_cert_file = certificate.certificate;
+        ssl_key_file = certificate.key;
         ssl_min_protocol_version = "TLSv1.2";
       };
-    };
-    systemd.services.postgresql = lib.mkIf anyTls {
-      serviceConfig.LoadCredential = [
-        "certificate:${toString tls.certificateFile}"
-        "key:${toString tls.keyFile}"
-      ];
     };
   };
 }

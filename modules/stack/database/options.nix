@@ -1,14 +1,10 @@
 # What a stack asks of its database.
-{
-  config,
-  lib,
-  pkgs,
-  ...
-}:
+{ config, lib, ... }:
 let
   inherit (lib) mkOption types;
   server = import ./lib.nix { inherit config lib; };
   contract = import ../../../nix/contract.nix;
+  host = config;
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
 
   options =
@@ -30,12 +26,12 @@ let
         };
         package = mkOption {
           type = types.package;
-          default = pkgs.postgresql_17;
-          defaultText = lib.literalExpression "pkgs.postgresql_17";
+          default = host.services.slipway.database.package;
+          defaultText = lib.literalExpression "config.services.slipway.database.package";
           example = lib.literalExpression "pkgs.postgresql_18";
           description = ''
-            The server, and the programs that dump and restore. All stacks of a host name the same one. Another major version
-            does not read the data of the old one: see `database.upgradeFrom`.
+            The programs that dump and restore, of the server's major version. For a server elsewhere (`database.urlFile`);
+            that of this host is `services.slipway.database.package`.
           '';
         };
         extensions = mkOption {
@@ -72,7 +68,17 @@ let
           description = ''
             A file outside the Nix store with the role's password, for `scram` and for hosts that connect over the network.
             `<stack>-roll.service` gives the role a changed one and then restarts the replicas; until its turn, a replica
-            cannot open new connections.
+            cannot open new connections. With processes on other hosts use `secondPasswordFile` to change it.
+          '';
+        };
+        secondPasswordFile = mkOption {
+          type = types.nullOr externalPath;
+          default = null;
+          example = "/run/agenix/shop-database-second-password";
+          description = ''
+            A file outside the Nix store with the password of a second login, `USER_2`, which is the role in all but its
+            password. With two of them a password is changed while every host has one that works: docs/backup-and-restore.md
+            has the steps. Null: the second login is shut.
           '';
         };
         urlFile = mkOption {
@@ -84,61 +90,16 @@ let
             elsewhere. The processes get it as the secret DATABASE_URL.
           '';
         };
-        maxConnections = mkOption {
-          type = types.ints.between 20 10000;
-          default = contract.database.maxConnections;
-          example = 200;
-          description = ''
-            Connections of the server at most. Every process may open its pool and its overflow (30 with the defaults); people
-            and backups need some as well. The largest number among the host's stacks counts.
-          '';
-        };
-        memoryMiB = mkOption {
-          type = types.nullOr (types.ints.between 128 4194304);
-          default = null;
-          example = 4096;
-          description = ''
-            Memory in MiB that the server is sized for; those of the host's stacks add up. Null: half of what the host has,
-            looked up when the host boots. docs/backup-and-restore.md has the formula. This sets buffers and limits of
-            queries; it is no hard limit of the process.
-          '';
-        };
-        settings = mkOption {
-          type = types.attrsOf (
-            types.oneOf [
-              types.bool
-              types.int
-              types.float
-              types.str
-            ]
-          );
-          default = { };
-          example = {
-            log_min_duration_statement = 500;
-          };
-          description = "More settings of the server (postgresql.conf). They win over what this module sets.";
-        };
-        upgradeFrom = mkOption {
-          type = types.nullOr types.package;
-          default = null;
-          example = lib.literalExpression "pkgs.postgresql_16";
-          description = ''
-            The package of the major version that the data still has. Puts `slipway-pg-upgrade` on the PATH, which takes the
-            data to `database.package` and keeps the old ones. Null once that is done.
-          '';
-        };
         network = {
           enable = mkOption {
             type = types.bool;
             default = false;
             example = true;
-            description = "Whether the server listens on the network, for the stack's processes on other hosts.";
-          };
-          listen = mkOption {
-            type = types.listOf types.str;
-            default = [ ];
-            example = [ "10.0.0.5" ];
-            description = "The host's own addresses to listen on. Name the private one; opening the firewall is modules/network.nix's part.";
+            description = ''
+              Whether the server listens on the network, for the stack's processes on other hosts: on
+              `services.slipway.database.network.listen`. Its port is opened on `services.slipway.network.privateInterface`,
+              and nowhere else.
+            '';
           };
           addresses = mkOption {
             type = types.listOf types.str;
@@ -150,19 +111,7 @@ let
             type = types.bool;
             default = true;
             example = false;
-            description = "Whether connections must be encrypted. False is for networks that are encrypted themselves, such as WireGuard.";
-          };
-          certificateFile = mkOption {
-            type = types.nullOr externalPath;
-            default = null;
-            example = "/var/lib/acme/db.example.com/fullchain.pem";
-            description = "The server's certificate chain, PEM. Read when the server starts.";
-          };
-          keyFile = mkOption {
-            type = types.nullOr externalPath;
-            default = null;
-            example = "/var/lib/acme/db.example.com/key.pem";
-            description = "The certificate's key, PEM, readable by root. The server gets it as a systemd credential.";
+            description = "Whether connections must be encrypted, with `services.slipway.database.network.certificateFile`. False is for networks that are encrypted themselves, such as WireGuard.";
           };
         };
       };
@@ -174,6 +123,10 @@ let
             DATABASE_HOST = server.socket;
             DATABASE_NAME = db.name;
             DATABASE_USER = config.user;
+          }
+          # The socket's name has the port in it.
+          // lib.optionalAttrs (server.port != contract.ports.postgres) {
+            DATABASE_PORT = toString server.port;
           };
         })
         (lib.mkIf (db.enable && db.authentication == "scram" && db.passwordFile != null) {

@@ -7,9 +7,10 @@
 }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) databases;
-  inherit (lib.head databases) package;
-  major = lib.toInt (lib.versions.major package.version);
+  inherit (database) databases server;
+  cfg = config.services.postgresql;
+  # Of the server that runs, whoever chose it.
+  major = lib.toInt (lib.versions.major cfg.package.version);
 
   # Since 25.11 the server wants a target that requires it. So systemd starts one that failed again at once instead of
   # after RestartSec, several times a second.
@@ -21,7 +22,7 @@ in
   config = lib.mkIf (databases != [ ]) {
     services.postgresql = {
       enable = true;
-      package = lib.mkOverride 900 package;
+      package = lib.mkOverride 900 server.package;
       extensions = packages: lib.concatMap (one: one.extensions packages) databases;
       initdbArgs = [
         # A bad sector is an error of the query that meets it, not wrong data.
@@ -34,42 +35,44 @@ in
         "--locale-provider=builtin"
         "--builtin-locale=C.UTF-8"
       ];
-      settings = lib.mkMerge (
-        [
-          {
-            max_connections = lib.foldl' lib.max 20 (map (one: one.maxConnections) databases);
-            shared_preload_libraries = [ "pg_stat_statements" ];
-            "pg_stat_statements.track" = "top";
-            track_io_timing = true;
-            # Plans of short queries gain nothing by it, and without it memory need never be writable and executable.
-            jit = "off";
-            wal_level = "replica";
-            wal_compression = "lz4";
-            checkpoint_timeout = "15min";
-            max_wal_size = "4GB";
-            # SSDs, which is what a database runs on; the default is a disk's of 2000.
-            random_page_cost = 1.1;
-            log_checkpoints = true;
-            log_lock_waits = true;
-            log_temp_files = 10240;
-            log_autovacuum_min_duration = "1s";
-            log_line_prefix = lib.mkForce "[%p] %q%u@%d ";
-            timezone = "UTC";
-            log_timezone = "UTC";
-            password_encryption = "scram-sha-256";
-            # A process that forgot its transaction holds back every vacuum.
-            idle_in_transaction_session_timeout = lib.mkDefault "10min";
-            # A statement whose client is gone ends then, and its locks with it.
-            client_connection_check_interval = lib.mkDefault "5s";
-          }
-        ]
-        ++ map (one: lib.mapAttrs (_: lib.mkOverride 90) one.settings) databases
-      );
+      settings = lib.mkMerge [
+        {
+          max_connections = server.maxConnections;
+          shared_preload_libraries = [ "pg_stat_statements" ];
+          "pg_stat_statements.track" = "top";
+          track_io_timing = true;
+          # Plans of short queries gain nothing by it, and without it memory need never be writable and executable.
+          jit = "off";
+          wal_level = "replica";
+          wal_compression = "lz4";
+          checkpoint_timeout = "15min";
+          max_wal_size = "4GB";
+          # SSDs, which is what a database runs on; the default is a disk's of 2000.
+          random_page_cost = 1.1;
+          log_checkpoints = true;
+          log_lock_waits = true;
+          log_temp_files = 10240;
+          log_autovacuum_min_duration = "1s";
+          log_line_prefix = lib.mkForce "[%p] %q%u@%d ";
+          timezone = "UTC";
+          log_timezone = "UTC";
+          password_encryption = "scram-sha-256";
+          # A process that forgot its transaction holds back every vacuum.
+          idle_in_transaction_session_timeout = lib.mkDefault "10min";
+          # A statement whose client is gone ends then, and its locks with it.
+          client_connection_check_interval = lib.mkDefault "5s";
+        }
+        (lib.mapAttrs (_: lib.mkOverride 90) server.settings)
+      ];
     };
     systemd.services.postgresql = {
       # NixOS allows five starts in ten minutes, those of switches and of people among them; then the server stays dead.
       unitConfig.StartLimitIntervalSec = lib.mkForce 0;
       serviceConfig = {
+        # Replaying what was written before a crash, or an archive, takes as long as it takes; ended midway it begins anew.
+        TimeoutStartSec = "infinity";
+        # The checkpoint at the end writes what is in memory; ended midway, the next start replays it.
+        TimeoutStopSec = "10min";
         Restart = lib.mkDefault "always";
         RestartSec = lib.mkDefault 2;
         ExecStopPost = lib.mkIf (config.systemd.targets ? postgresql) [ "${pause}" ];

@@ -35,47 +35,88 @@ let
   '';
   # Over standard input, so that it is on no command line; nothing is logged or counted, so that it is in no log and not
   # among the statements that pg_stat_statements shows.
-  passwordStatements = name: stack: ''
-    if [ -z "$(cat "$CREDENTIALS_DIRECTORY/password")" ]; then
-      echo "services.slipway.stacks.${name}.database.passwordFile: ${stack.database.passwordFile} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
+  passwordStatements = name: stack: option: login: ''
+    if [ -z "$(cat "$CREDENTIALS_DIRECTORY/${option}")" ]; then
+      echo "services.slipway.stacks.${name}.database.${option}: ${stack.database.${option}} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
       exit 1
     fi
-    psql --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role="$role" <<SQL
+    psql --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role=${login} <<SQL
     SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1;
     SET pg_stat_statements.track = 'none';
-    \set password \`cat "\$CREDENTIALS_DIRECTORY/password"\`
+    \set password \`cat "\$CREDENTIALS_DIRECTORY/${option}"\`
     ALTER ROLE :"role" PASSWORD :'password';
     SQL
   '';
+  # What it makes is the role's, as is what it may do: it only proves itself by another password.
+  secondStatements = pkgs.writeText "slipway-second-login.sql" ''
+    \set ON_ERROR_STOP on
+    SELECT format('CREATE ROLE %I', :'second')
+      WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'second') \gexec
+    GRANT :"role" TO :"second";
+    ALTER ROLE :"second" LOGIN;
+    ALTER ROLE :"second" SET role = :'role';
+  '';
+  noSecondStatements = pkgs.writeText "slipway-no-second-login.sql" ''
+    \set ON_ERROR_STOP on
+    SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', :'second')
+      WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = :'second' AND rolcanlogin) \gexec
+  '';
+  # The options with a password of this stack.
+  passwords =
+    stack:
+    lib.filter (option: stack.database.${option} != null) [
+      "passwordFile"
+      "secondPasswordFile"
+    ];
 
   unit = name: stack: {
     description = "${name}: role and database";
     after = database.units;
     requires = [ "postgresql.service" ];
-    # The server's start alone does not run it again; a new name does, through the unit's text, and a new password through
-    # the roll, before it restarts the processes that have it.
-    wantedBy = [ "multi-user.target" ];
+    # With the server, which takes it along when it is stopped; besides, a new name does it, through the unit's text, and a
+    # new password through the roll, before it restarts the processes that have it.
+    wantedBy = [
+      "multi-user.target"
+      "postgresql.service"
+    ];
     path = [ config.services.postgresql.finalPackage ];
+    environment.PGPORT = toString database.port;
+    unitConfig.StartLimitIntervalSec = 0;
     script = ''
       set -eu
       role=${lib.escapeShellArg stack.user} name=${lib.escapeShellArg stack.database.name}
+      second=${lib.escapeShellArg (database.secondLogin stack)}
       # After a restore the server replays its archive before it takes changes.
-      until [ "$(psql --dbname=postgres --no-psqlrc -tAc 'SELECT pg_is_in_recovery()' 2>/dev/null)" = f ]; do sleep 1; done
+      tries=0
+      until answer=$(psql --dbname=postgres --no-psqlrc -tAc 'SELECT pg_is_in_recovery()' 2>&1) && [ "$answer" = f ]; do
+        [ $((tries % 60)) != 0 ] || echo "waiting for the server on port $PGPORT: ''${answer/#t/it replays its archive}"
+        tries=$((tries + 1))
+        sleep 1
+      done
       psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=name="$name" --file=${statements}
     ''
     + lib.optionalString (stack.backup.enable or false) ''
       psql --dbname=postgres --no-psqlrc --quiet --set=name="$name" --file=${backupStatements}
     ''
-    + lib.optionalString (stack.database.passwordFile != null) (passwordStatements name stack);
+    + ''
+      psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=second="$second" --file=${
+        if stack.database.secondPasswordFile == null then noSecondStatements else secondStatements
+      }
+    ''
+    + lib.concatMapStrings (
+      option:
+      passwordStatements name stack option (if option == "passwordFile" then ''"$role"'' else ''"$second"'')
+    ) (passwords stack);
     serviceConfig = hardening { } // {
       Type = "oneshot";
       RemainAfterExit = true;
       User = "postgres";
       Group = "postgres";
-      LoadCredential = lib.optional (
-        stack.database.passwordFile != null
-      ) "password:${stack.database.passwordFile}";
-      TimeoutStartSec = "1h";
+      LoadCredential = map (option: "${option}:${stack.database.${option}}") (passwords stack);
+      # It waits for a recovery, which takes as long as it takes, and is tried again when the server goes away meanwhile.
+      TimeoutStartSec = "infinity";
+      Restart = "on-failure";
+      RestartSec = 5;
     };
   };
 in

@@ -7,7 +7,7 @@
 }:
 let
   database = import ./lib.nix { inherit config lib; };
-  from = lib.findFirst (old: old != null) null (map (one: one.upgradeFrom) database.databases);
+  from = database.server.upgradeFrom;
   cfg = config.services.postgresql;
   oldDir = "/var/lib/postgresql/${from.psqlSchema}";
   # pg_upgrade loads the extensions' libraries of both.

@@ -13,8 +13,8 @@ case "${1-}" in
   *) die "usage: slipway-pg-upgrade [--go]; without --go nothing is changed" ;;
 esac
 [ "$(id -u)" = 0 ] || die "run it as root"
-[ "$OLD_MAJOR" -lt "$NEW_MAJOR" ] || die "database.upgradeFrom ($OLD_MAJOR) is not older than database.package ($NEW_MAJOR)"
-[ -e "$OLD_DATA/PG_VERSION" ] || die "$OLD_DATA holds no cluster; is database.upgradeFrom the version that ran last?"
+[ "$OLD_MAJOR" -lt "$NEW_MAJOR" ] || die "services.slipway.database.upgradeFrom ($OLD_MAJOR) is not older than its package ($NEW_MAJOR)"
+[ -e "$OLD_DATA/PG_VERSION" ] || die "$OLD_DATA holds no cluster; is services.slipway.database.upgradeFrom the version that ran last?"
 [ "$(cat "$OLD_DATA/PG_VERSION")" = "$OLD_MAJOR" ] || die "$OLD_DATA is of version $(cat "$OLD_DATA/PG_VERSION"), not $OLD_MAJOR"
 [ ! -e "$NEW_DATA/PG_VERSION" ] || die "$NEW_DATA holds a cluster already, and nothing is written over; if it is of no use, move it away"
 # One that fails and is tried again is `activating`; it could come up in the middle.
@@ -72,5 +72,5 @@ Next:
   runuser -u postgres -- $NEW_BIN/vacuumdb --all --analyze-in-stages
   runuser -u postgres -- pgbackrest --stanza=main stanza-upgrade     (where PITR is on)
   slipway-backup now --kind all
-  set database.upgradeFrom to null; delete $OLD_DATA when you are sure
+  set services.slipway.database.upgradeFrom to null; delete $OLD_DATA when you are sure
 TEXT

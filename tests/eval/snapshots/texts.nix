@@ -97,17 +97,23 @@ let
   database = host [
     (stack {
       database = {
-        memoryMiB = 4096;
         passwordFile = "/run/secrets/shop-database";
         network = {
           enable = true;
-          listen = [ "10.1.0.20" ];
           addresses = [ "10.1.0.0/24" ];
+        };
+      };
+    })
+    {
+      services.slipway.database = {
+        memoryMiB = 4096;
+        network = {
+          listen = [ "10.1.0.20" ];
           certificateFile = "/run/secrets/db.pem";
           keyFile = "/run/secrets/db.key";
         };
       };
-    })
+    }
   ];
 
   plain = host [ (stack { proxy.domain = "shop.example.com"; }) ];

@@ -13,14 +13,15 @@ use crate::text::{instant, short_duration};
 /// A thousand years: more than any number that makes sense.
 const LONGEST_AGE_SECONDS: f64 = 1000.0 * 365.0 * 24.0 * 3600.0;
 
-/// What there should be, with the option that switches it on.
-const KINDS: [(&str, &str); 5] = [
+/// What there should be of every stack, with the option that switches it on.
+const KINDS: [(&str, &str); 4] = [
     ("dump", "backup.enable"),
-    ("wal-base", "backup.pitr.enable"),
     ("offsite", "backup.offsite.enable"),
     ("verify", "backup.verify.enable"),
     ("drill", "backup.drill.enable"),
 ];
+/// What there should be once a host: the archive is the server's, and one stack's backups have it.
+const BASE: (&str, &str) = ("wal-base", "services.slipway.database.archive.enable");
 
 /// The page. What it says besides is none of this command's business.
 #[derive(Debug, Deserialize)]
@@ -99,23 +100,29 @@ pub async fn check(context: Context, stack: Option<String>, url: String, limit: 
         Err(failure) => return unknown(failure.detail()),
     };
     let wanted = |status: &&Status| stack.as_ref().is_none_or(|stack| *stack == status.stack);
-    let lines: Vec<Line> = page.stacks.iter().filter(wanted).flat_map(lines).collect();
+    let base = |status: &Status| status.kinds.iter().any(|kind| kind.name == BASE.0);
+    let elsewhere = page.stacks.iter().any(base);
+    let of_one = |status| lines(status, elsewhere && !base(status));
+    let lines: Vec<Line> = page.stacks.iter().filter(wanted).flat_map(of_one).collect();
     if lines.is_empty() {
         return unknown(&format!("{url} says nothing of it"));
     }
     lines
 }
 
-fn lines(status: &Status) -> Vec<Line> {
+/// Another stack's backups have the archive, or these should.
+fn lines(status: &Status, archived_elsewhere: bool) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (name, option) in KINDS {
+    let wanted = KINDS.map(|(name, option)| {
+        let option = format!("services.slipway.stacks.{}.{option}", status.stack);
+        (name, option)
+    });
+    let base = (BASE.0, BASE.1.to_owned());
+    for (name, option) in wanted.into_iter().chain((!archived_elsewhere).then_some(base)) {
         let check = Check::new(format!("backup {name}"), &status.stack);
         lines.push(match status.kinds.iter().find(|kind| kind.name == name) {
             Some(kind) => line(check, kind),
-            None => check.warn(
-                "there is none",
-                format!("services.slipway.stacks.{}.{option} = true;", status.stack),
-            ),
+            None => check.warn("there is none", format!("{option} = true;")),
         });
     }
     lines.extend(status.archive.as_ref().map(|archive| {

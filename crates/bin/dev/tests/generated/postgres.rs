@@ -34,8 +34,8 @@ impl Server {
         host.folder("/var/lib/pgbackrest");
         host.folder("/var/log/pgbackrest");
         host.certify(
-            &["/run/credentials/postgresql.service/certificate"],
-            &["/run/credentials/postgresql.service/key"],
+            &["/run/slipway-database-certificate/certificate.pem"],
+            &["/run/slipway-database-certificate/key.pem"],
             &["/etc/fleet/authority.pem"],
         );
         // As the unit before it would write it.
@@ -172,8 +172,9 @@ async fn the_server_is_reached_over_its_socket_by_its_accounts_alone() {
     for (role, told) in [
         ("slipway-backup", "Peer authentication failed"),
         // It may come to its own database, not to this one.
-        ("shop", "no pg_hba.conf entry"),
-        ("other", "no pg_hba.conf entry"),
+        ("shop", "pg_hba.conf rejects connection"),
+        // Of the host's own, by NixOS' own lines.
+        ("other", "Peer authentication failed"),
     ] {
         let refused = server.query(role, "SELECT 1").await.unwrap_err();
         assert!(refused.contains(told), "{role}: {refused}");
@@ -195,6 +196,7 @@ async fn other_hosts_come_with_tls_and_a_password() {
     let hba = hba
         .replace("10.1.0.0/24", "127.0.0.1/32")
         .replace("hostssl \"shop\"", "hostssl \"postgres\"");
+    assert!(hba.contains("host \"shop\" all all reject"));
     let server = Server::start(&settings, &hba).await.unwrap();
     server.understands_everything().await;
     assert_eq!(server.ask("SHOW shared_buffers").await, "1GB");

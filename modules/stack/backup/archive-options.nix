@@ -1,0 +1,89 @@
+# services.slipway.database.archive: the changes of the host's server, all its databases. It belongs to the host and to no
+# stack, so that another stack moves neither its place nor how long it is kept.
+{ config, lib, ... }:
+let
+  inherit (lib) mkOption types;
+  day = 24 * 60 * 60;
+  timed = import ./timed.nix { inherit lib; };
+  backedUp = lib.attrNames (import ./lib.nix { inherit config lib; }).sharing;
+in
+{
+  options.services.slipway.database.archive = {
+    enable = mkOption {
+      type = types.bool;
+      default = backedUp != [ ];
+      defaultText = lib.literalMD "whether a stack with a database on this host is backed up";
+      example = false;
+      description = ''
+        Whether the server's changes are archived as they happen, so that it can go back to any second of `keepDays`. It is
+        the whole server's, all its databases.
+      '';
+    };
+    stack = mkOption {
+      type = types.nullOr types.str;
+      default = if lib.length backedUp == 1 then lib.head backedUp else null;
+      defaultText = lib.literalMD "the only stack that is backed up here";
+      example = "shop";
+      description = ''
+        The stack whose backups have the archive in them: its copies take it along, its verification and drill look at it, and
+        `slipway-backup --stack NAME` restores from it. Where several stacks are backed up here, it must be named.
+      '';
+    };
+    repository = mkOption {
+      type = types.path;
+      default = "/var/lib/pgbackrest";
+      example = "/srv/backup/pgbackrest";
+      description = "The folder of base backups and archive. Best on another disk than the database; it needs about the database's size times three.";
+    };
+    keepDays = mkOption {
+      type = types.ints.between 1 3650;
+      default = 30;
+      example = 14;
+      description = "Days that can be gone back. pgBackRest keeps the full backup before that, too.";
+    };
+    fullEveryDays = mkOption {
+      type = types.ints.between 1 365;
+      default = 7;
+      example = 14;
+      description = "Days between full base backups; between them only what changed since.";
+    };
+    diffEveryDays = mkOption {
+      type = types.ints.between 1 365;
+      default = 1;
+      example = 1;
+      description = "Days between differential base backups; runs between them are incremental.";
+    };
+    archiveTimeoutSeconds = mkOption {
+      type = types.ints.between 10 3600;
+      default = 60;
+      example = 300;
+      description = "Seconds after which a segment with changes is archived though it is not full: what a lost disk can cost at most.";
+    };
+    archiveLateAfterSeconds = mkOption {
+      type = types.ints.between 10 day;
+      default = 300;
+      example = 900;
+      description = "Seconds that a finished segment may wait for the archive before status and metrics say so.";
+    };
+    processes = mkOption {
+      type = types.ints.between 1 64;
+      default = 2;
+      example = 4;
+      description = "Processes that compress and copy at one time, in a base backup and in a restore.";
+    };
+    settings = mkOption {
+      type = types.attrsOf types.str;
+      default = { };
+      example = {
+        repo1-bundle = "y";
+      };
+      description = "More lines of pgBackRest's section [global]. They win over what this module sets. Nothing secret: the file is readable by every user.";
+    };
+  }
+  // timed {
+    work = "a base backup is made";
+    schedule = "*-*-* 03:30:00";
+    timeoutSeconds = 12 * 60 * 60;
+    lateAfterSeconds = 36 * 60 * 60;
+  };
+}

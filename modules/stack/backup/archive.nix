@@ -1,0 +1,75 @@
+# Continuous archiving with pgBackRest: the server hands over each finished segment of its WAL.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  backup = import ./lib.nix { inherit config lib; };
+  inherit (backup) archived archive stanza;
+  cfg = config.services.postgresql;
+  # One of the server's own major versions, where its data would be.
+  others = dirOf cfg.dataDir;
+
+  lines = lib.mapAttrsToList (key: value: "${key}=${value}");
+  global = {
+    repo1-path = toString archive.repository;
+    # Whole backups are kept for so long that every second of the days before can be restored.
+    repo1-retention-full-type = "time";
+    repo1-retention-full = toString archive.keepDays;
+    # Many small files of a young database become few.
+    repo1-bundle = "y";
+    compress-type = "lz4";
+    process-max = toString archive.processes;
+    # The server's and the backups' units each have a /tmp of their own, so not there.
+    lock-path = "${toString archive.repository}/lock";
+    log-path = "/var/log/pgbackrest";
+    log-level-file = "warn";
+    # A base backup begins at once instead of with the next checkpoint.
+    start-fast = "y";
+    archive-timeout = "60";
+  }
+  // archive.settings;
+in
+{
+  config = lib.mkIf (archived != { }) {
+    environment.etc."pgbackrest/pgbackrest.conf".text = lib.concatLines (
+      [ "[global]" ]
+      ++ lines global
+      ++ [
+        ""
+        "[${stanza}]"
+        "pg1-path=${cfg.dataDir}"
+        "pg1-port=${toString cfg.settings.port}"
+        "pg1-socket-path=/run/postgresql"
+        "pg1-user=postgres"
+      ]
+    );
+    environment.systemPackages = [ pkgs.pgbackrest ];
+    services.postgresql.settings = {
+      archive_mode = "on";
+      archive_command = "${lib.getExe pkgs.pgbackrest} --stanza=${stanza} archive-push %p";
+      archive_timeout = archive.archiveTimeoutSeconds;
+    };
+    systemd.services.postgresql = {
+      # An empty cluster would come up beside what was kept of the lost one, and look like a new host.
+      preStart = lib.mkBefore ''
+        if [ ! -e ${cfg.dataDir}/PG_VERSION ] && [ -e ${toString archive.repository}/archive/${stanza}/archive.info ]; then
+          echo "there is no cluster in ${cfg.dataDir}, and ${toString archive.repository} holds the archive of one: an empty cluster is not begun beside it" >&2
+          for path in ${others}/*/PG_VERSION; do
+            [ ! -e "$path" ] || echo "a cluster is in ''${path%/PG_VERSION}" >&2
+          done
+          echo "to bring it back: slipway-backup restore --to latest --replace; to begin anew: move ${toString archive.repository} away" >&2
+          exit 1
+        fi
+      '';
+      # On another disk, it is there before the server looks.
+      unitConfig.RequiresMountsFor = [ archive.repository ];
+      serviceConfig.ReadWritePaths = [
+        archive.repository
+        "/var/log/pgbackrest"
+      ];
+    };
+  };
+}

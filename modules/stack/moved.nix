@@ -1,0 +1,45 @@
+# Options of a stack that became the host's: who still sets one is told where it went.
+#
+#   moved.option                        stands in the old place
+#   moved.assertions config             says so, by name
+{ lib }:
+let
+  # Below services.slipway.stacks.<name>, and where it is now.
+  places = {
+    "database.maxConnections" = "services.slipway.database.maxConnections";
+    "database.memoryMiB" = "services.slipway.database.memoryMiB";
+    "database.settings" = "services.slipway.database.settings";
+    "database.upgradeFrom" = "services.slipway.database.upgradeFrom";
+    "database.network.listen" = "services.slipway.database.network.listen";
+    "database.network.certificateFile" = "services.slipway.database.network.certificateFile";
+    "database.network.keyFile" = "services.slipway.database.network.keyFile";
+    "backup.pitr" = "services.slipway.database.archive";
+  };
+  pathOf = lib.splitString ".";
+in
+{
+  options = lib.foldl' lib.recursiveUpdate { } (
+    lib.mapAttrsToList (
+      old: new:
+      lib.setAttrByPath (pathOf old) (
+        lib.mkOption {
+          type = lib.types.nullOr lib.types.raw;
+          default = null;
+          visible = false;
+          description = "Now `${new}`.";
+        }
+      )
+    ) places
+  );
+  assertions =
+    stacks:
+    lib.concatLists (
+      lib.mapAttrsToList (
+        name: stack:
+        lib.mapAttrsToList (old: new: {
+          assertion = lib.getAttrFromPath (pathOf old) stack == null;
+          message = "services.slipway.stacks.${name}.${old} is of the host's server, which its stacks share; set ${new} instead.";
+        }) places
+      ) stacks
+    );
+}
