@@ -268,7 +268,10 @@ pub(crate) fn redis(pool: &PgPool) -> Wake {
     let url = std::env::var_os("REDIS_URL").expect("REDIS_URL names the Redis of the tests");
     let source = Source::from_map([("REDIS_URL", url.into_string().unwrap())]);
     let settings = RedisSettings::from_source(&source).unwrap();
-    Wake::connect(settings.as_ref(), pool.connect_options().get_database().unwrap())
+    // The database's name is the same at every run, and counters outlive a run.
+    let database = pool.connect_options();
+    let namespace = format!("{}-{}", database.get_database().unwrap(), std::process::id());
+    Wake::connect(settings.as_ref(), &namespace)
 }
 
 pub(crate) fn key() -> AuditKey {
