@@ -7,6 +7,7 @@
 pub mod backoff;
 pub mod cli;
 mod local;
+mod plane;
 mod revert;
 mod run;
 mod status;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use slipway_client::Client;
 use slipway_domain::{HostName, Instruction, Observation};
 use slipway_host::{Clock, Executor, Host, JournalStore, Machine, SystemClock, View};
 use slipway_settings::{AgentSettings, Source};
@@ -13,6 +12,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::local;
+use crate::plane::Plane;
 use crate::sync::{self, Link};
 
 /// After SIGTERM. Nothing needs finishing: what was begun goes on without us and is found again.
@@ -36,7 +36,7 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
         warn!("{warning}");
     }
     let name: HostName = settings.agent.host.parse().context("AGENT_HOST cannot be used")?;
-    let client = client(&settings)?;
+    let plane = Plane::new(source, settings.clone())?;
     let config = local::host_config(&settings)?;
     if !config
         .gcroots_dir
@@ -83,9 +83,10 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
     }
     let work = lifecycle.spawn(executor.run(stop.clone()));
     let link = Link { view, told: tell };
+    let outdated = plane.outdated();
     lifecycle.spawn(async move {
         let observe = |view: &View| observe(&name, &machine, view);
-        sync::run(&client, observe, link, stop).await;
+        sync::run(&plane, observe, link, stop).await;
     });
     info!(
         host = settings.agent.host,
@@ -95,26 +96,13 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
     );
 
     // Without the executor there is nothing left to serve; started again, we finish what it was at.
-    let ended = work.await;
+    let ended = tokio::select! {
+        ended = work => ended,
+        () = outdated.cancelled() => Ok(()),
+    };
     lifecycle.stop();
     lifecycle.finished().await;
     ended.context("the executor failed")
-}
-
-fn client(settings: &AgentSettings) -> anyhow::Result<Client> {
-    let agent = &settings.agent;
-    let mut builder = slipway_client::builder(agent.api_url.as_str())?
-        .token(agent.token.clone())
-        .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = &agent.ca_file {
-        let pem =
-            std::fs::read(path).with_context(|| format!("cannot read AGENT_CA_FILE={}", path.display()))?;
-        builder = builder.extra_ca_pem(pem);
-    }
-    if builder.is_readable_on_the_way() {
-        warn!(url = %builder.url(), "the token travels unencrypted; use https");
-    }
-    Ok(builder.build()?)
 }
 
 fn observe(name: &HostName, machine: &Machine, view: &View) -> Observation {

@@ -12,6 +12,7 @@ mod faults;
 mod plane;
 mod restart;
 mod rig;
+mod token;
 
 use rig::Rig;
 use slipway_domain::Strategy;

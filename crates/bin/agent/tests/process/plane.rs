@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) hold_at: Option<StepState>,
     /// Every request is answered with this status.
     pub(crate) refuse: Option<u16>,
+    /// The one token that is accepted; [`TOKEN`] where there is none.
+    pub(crate) token: Option<String>,
 }
 
 struct Shared {
@@ -79,6 +81,22 @@ impl Plane {
     pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
         change(&mut self.state());
         self.shared.news.notify_waiters();
+    }
+
+    /// Goes on with a step that another control plane had brought so far: nothing of it was ever told to this agent.
+    pub(crate) fn take_over(&self, closure: &StorePath, prior: &StorePath, state: StepState) -> AttemptId {
+        let attempt = AttemptId::random();
+        self.change(|now| {
+            now.hold_at = None;
+            now.assignment = Some(Assignment {
+                state,
+                attempt: Some(attempt),
+                closure: closure.clone(),
+                prior: Some(prior.clone()),
+                strategy: Strategy::default(),
+            });
+        });
+        attempt
     }
 
     /// Begins a step for the host.
@@ -188,7 +206,10 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let token = request.headers().get("authorization").cloned();
     assert_eq!(request.uri().path(), "/api/v1/agent/sync");
-    assert_eq!(token.unwrap(), format!("Bearer {TOKEN}"));
+    let accepted = shared.state.lock().unwrap().token.clone();
+    if token.unwrap() != format!("Bearer {}", accepted.as_deref().unwrap_or(TOKEN)) {
+        return Ok(refusal(401));
+    }
     let prefer = request
         .headers()
         .get("prefer")
@@ -217,8 +238,7 @@ async fn answer(
 fn decide(shared: &Shared, observation: &Observation) -> Option<Response<Full<Bytes>>> {
     let mut state = shared.state.lock().unwrap();
     if let Some(status) = state.refuse {
-        let problem = serde_json::json!({"type": "about:blank", "title": "refused", "status": status, "detail": "refused"});
-        return Some(json(status, &problem));
+        return Some(refusal(status));
     }
     let hold_at = state.hold_at;
     if let Some(step) = &mut state.assignment {
@@ -261,6 +281,12 @@ fn follow(step: &mut Assignment, report: Option<&AttemptReport>, hold_at: Option
         }
         step.state = next;
     }
+}
+
+fn refusal(status: u16) -> Response<Full<Bytes>> {
+    let problem =
+        serde_json::json!({"type": "about:blank", "title": "refused", "status": status, "detail": "refused"});
+    json(status, &problem)
 }
 
 fn json(status: u16, body: &impl serde::Serialize) -> Response<Full<Bytes>> {

@@ -156,6 +156,21 @@ impl Rig {
         JournalStore::open(&self.state_dir()).unwrap().peek().unwrap()
     }
 
+    /// Changes the journal as an agent that stopped at another moment would have left it.
+    pub(crate) fn edit_journal(&self, change: impl FnOnce(&mut Journal)) {
+        let store = JournalStore::open(&self.state_dir()).unwrap();
+        let mut journal = store.peek().unwrap();
+        change(&mut journal);
+        store.save(&journal).unwrap();
+    }
+
+    /// The process that supervises the switch script of the attempt under way.
+    pub(crate) fn supervisor(&self) -> ProcessId {
+        let attempt = self.journal().current.unwrap().id;
+        let claim = self.state_dir().join(format!("jobs/activate-{attempt}-1.claim"));
+        serde_json::from_slice(&fs::read(claim).unwrap()).unwrap()
+    }
+
     /// The watchdog processes and jobs that still run.
     pub(crate) fn helpers(&self) -> Vec<ProcessId> {
         let Ok(entries) = fs::read_dir(self.state_dir().join("jobs")) else {
@@ -263,17 +278,18 @@ impl Rig {
     }
 
     pub(crate) fn agent_with(&self, env: &[(&str, &str)]) -> Agent {
+        let mut command = self.command(&["run"]);
+        command.envs(env.iter().copied());
+        self.spawn(command)
+    }
+
+    pub(crate) fn spawn(&self, mut command: Command) -> Agent {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.nix.dir().join("agent.log"))
             .unwrap();
-        let child = self
-            .command(&["run"])
-            .envs(env.iter().copied())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let child = command.stderr(log).spawn().unwrap();
         Agent { child }
     }
 

@@ -1,0 +1,134 @@
+//! The control plane, by a client whose token may be replaced while the agent runs.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use slipway_client::{Client, ClientBuilder};
+use slipway_domain::{Instruction, Observation};
+use slipway_settings::{AgentSettings, ExposeSecret, Origin, Source};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::sync::{ControlPlane, SyncError};
+
+/// Asks the control plane. When the token is not accepted, it is read anew from where it came from.
+pub(crate) struct Plane {
+    link: Mutex<Link>,
+    /// Cancelled when only a new start of the process brings a new token.
+    outdated: CancellationToken,
+}
+
+struct Link {
+    client: Client,
+    settings: AgentSettings,
+    /// systemd copies credentials when it starts a service, and never again.
+    fixed: bool,
+    /// Whether this process has seen the token accepted, or waited since it was not.
+    may_end: bool,
+}
+
+impl Plane {
+    pub(crate) fn new(source: &Source, settings: AgentSettings) -> anyhow::Result<Self> {
+        let builder = builder(&settings)?;
+        if builder.is_readable_on_the_way() {
+            warn!(url = %builder.url(), "the token travels unencrypted; use https");
+        }
+        Ok(Self {
+            link: Mutex::new(Link {
+                client: builder.build()?,
+                settings,
+                fixed: is_credential(source.origin("AGENT_TOKEN").as_ref()),
+                may_end: false,
+            }),
+            outdated: CancellationToken::new(),
+        })
+    }
+
+    /// Comes when the process must be started anew to get the host's token.
+    pub(crate) fn outdated(&self) -> CancellationToken {
+        self.outdated.clone()
+    }
+
+    fn link(&self) -> MutexGuard<'_, Link> {
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn client(&self) -> Client {
+        self.link().client.clone()
+    }
+
+    /// The client with another token, if there is another one now.
+    fn renewed(&self) -> Option<Client> {
+        let fresh = Source::load(Path::new(".")).and_then(|source| AgentSettings::from_source(&source));
+        let fresh = match fresh {
+            Ok(fresh) => fresh,
+            Err(error) => {
+                warn!(%error, "the host's token cannot be read anew");
+                return None;
+            }
+        };
+        let mut link = self.link();
+        let (old, new) = (&link.settings.agent.token, &fresh.agent.token);
+        if old.expose_secret() == new.expose_secret() {
+            if link.fixed && std::mem::replace(&mut link.may_end, true) {
+                info!("ends, to be started with the credential as it is now");
+                self.outdated.cancel();
+            }
+            return None;
+        }
+        // Everything else stays as it was when the process began.
+        let mut settings = link.settings.clone();
+        settings.agent.token = new.clone();
+        let client = match builder(&settings).and_then(|builder| Ok(builder.build()?)) {
+            Ok(client) => client,
+            Err(error) => {
+                warn!(error = %format!("{error:#}"), "no client with the new token");
+                return None;
+            }
+        };
+        info!("the host's token was replaced");
+        link.settings = settings;
+        link.client = client.clone();
+        Some(client)
+    }
+}
+
+impl ControlPlane for Plane {
+    async fn sync(&self, observation: &Observation, wait: Duration) -> Result<Instruction, SyncError> {
+        let mut answer = ControlPlane::sync(&self.client(), observation, wait).await;
+        if matches!(answer, Err(SyncError::Denied(_)))
+            && let Some(client) = self.renewed()
+        {
+            answer = ControlPlane::sync(&client, observation, wait).await;
+        }
+        if answer.is_ok() {
+            self.link().may_end = true;
+        }
+        answer
+    }
+}
+
+fn is_credential(origin: Option<&Origin>) -> bool {
+    match origin {
+        Some(Origin::Credential) => true,
+        Some(Origin::File(path)) => {
+            std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|folder| path.starts_with(folder))
+        }
+        _ => false,
+    }
+}
+
+fn builder(settings: &AgentSettings) -> anyhow::Result<ClientBuilder> {
+    let agent = &settings.agent;
+    let mut builder = slipway_client::builder(agent.api_url.as_str())?
+        .token(agent.token.clone())
+        .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = &agent.ca_file {
+        let pem =
+            std::fs::read(path).with_context(|| format!("cannot read AGENT_CA_FILE={}", path.display()))?;
+        builder = builder.extra_ca_pem(pem);
+    }
+    Ok(builder)
+}
