@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use slipway_domain::Instruction;
@@ -14,6 +15,9 @@ use tokio::sync::watch;
 
 use crate::cli::{Revert, print};
 use crate::local;
+
+/// Between two runs of a dead-man that could not put the prior back.
+const AGAIN_AFTER: Duration = Duration::from_secs(15);
 
 /// Puts the prior back, unless the attempt was committed or is over. Fails when it cannot.
 pub(crate) fn revert(settings: &AgentSettings, asked: &Revert) -> anyhow::Result<ExitCode> {
@@ -40,7 +44,19 @@ pub(crate) fn deadman(settings: &AgentSettings, asked: &Revert, seconds: u32) ->
             Err(error) => return Err(error.into()),
         }
         let reason = format!("the dead-man's deadline of {seconds} s came without a commit");
-        fire(settings, asked, &reason).await
+        // A timer of systemd starts its unit again; we are what there is. Whatever keeps the prior away may pass.
+        loop {
+            match fire(settings, asked, &reason).await {
+                Ok(ExitCode::SUCCESS) => return Ok(ExitCode::SUCCESS),
+                Ok(_) => {}
+                Err(error) => tracing::error!(error = %format!("{error:#}"), "the dead-man could not act"),
+            }
+            // A host that is gone as a whole has nothing to go back to.
+            if !store.exists() {
+                return Ok(ExitCode::FAILURE);
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
     })
 }
 
@@ -52,7 +68,7 @@ async fn fire(settings: &AgentSettings, asked: &Revert, reason: &str) -> anyhow:
     let (_nobody, told) = watch::channel(Instruction::Idle);
     let (executor, _) = Executor::new(machine, SystemClock, store, keep_releases, told);
     let attempt = asked.attempt;
-    let fired = executor.fire(attempt, asked.prior.clone(), reason).await?;
+    let fired = executor.fire(attempt, asked.prior.clone(), reason).await;
     let (said, code) = match fired {
         Fired::Reverted(prior) => (format!("{prior} is back"), ExitCode::SUCCESS),
         Fired::Settled(phase) => (

@@ -14,7 +14,9 @@ use slipway_domain::agent::Verdict;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use manifest::{Check, CheckKind, Manifest, ManifestError, load};
+pub use manifest::{Check, CheckKind, Manifest, ManifestError};
+pub(crate) use manifest::{FILE, load};
+pub(crate) use unit::failed_units;
 
 use crate::config::HostConfig;
 use crate::text::one_line;
@@ -153,9 +155,7 @@ async fn one(config: &HostConfig, check: &Check) -> Finding {
             .await
             .unwrap_or_else(|_| Finding::fail(format!("connect to {address}: {}", late()))),
         CheckKind::Command { command, .. } => command::run(config, command, bound).await,
-        CheckKind::Systemd { unit } => timeout(bound, unit::look(config, unit))
-            .await
-            .unwrap_or_else(|_| Finding::unknown(format!("systemctl: {}", late()))),
+        CheckKind::Systemd { unit } => unit::look(config, unit, bound).await,
     }
 }
 

@@ -54,6 +54,11 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
+    /// The link that names what this boot began with; NixOS has it beside the live one.
+    pub(crate) fn booted_link(&self) -> PathBuf {
+        self.live_link.with_file_name("booted-system")
+    }
+
     /// A program that dies with the agent, sees no secret and reads no terminal.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{AttemptId, Instruction};
+use slipway_domain::{AttemptId, Instruction, StorePath};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +29,7 @@ use judge::Streak;
 use ledger::Ledger;
 
 use crate::clock::{BootMs, Clock};
+use crate::door::{Refusal, Runnable};
 use crate::host::Host;
 use crate::journal::{Attempt, Journal, JournalPhase, JournalStore};
 
@@ -81,6 +82,8 @@ pub struct Executor<H, C> {
     trouble: Option<String>,
     /// The attempt that the control plane last asked about.
     asked: Option<AttemptId>,
+    /// The current attempt's closure, once it was let through the door.
+    admitted: Option<Runnable>,
     streak: Streak,
     next_round: BootMs,
     revert_tries: u32,
@@ -109,6 +112,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             on_disk: None,
             trouble: None,
             asked: None,
+            admitted: None,
             streak: Streak::default(),
             next_round: BootMs(0),
             revert_tries: 0,
@@ -172,7 +176,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         };
         match current.phase {
             JournalPhase::Staging => self.stage(ledger).await,
-            JournalPhase::Activating => self.watch_activation(&ledger),
+            JournalPhase::Activating => self.watch_activation(&ledger).await,
             JournalPhase::Verifying | JournalPhase::Verified => self.verify(ledger).await,
             JournalPhase::Committing => self.commit(&ledger).await,
             JournalPhase::Reverting | JournalPhase::Stuck => self.revert(Slot::Current, &ledger).await,
@@ -203,6 +207,16 @@ impl<H: Host, C: Clock> Executor<H, C> {
             Slot::Current => self.journal.current.as_mut(),
             Slot::Unsettled => self.journal.unsettled.as_mut(),
         }
+    }
+
+    /// Lets the closure of an attempt that was begun through the door, once.
+    async fn admit_begun(&mut self, closure: &StorePath) -> Result<Runnable, Refusal> {
+        if let Some(admitted) = self.admitted.as_ref().filter(|known| known.path() == closure) {
+            return Ok(admitted.clone());
+        }
+        let runnable = self.host.admit_known(closure, &self.journal).await?;
+        self.admitted = Some(runnable.clone());
+        Ok(runnable)
     }
 
     /// Drops what protects closures that nobody goes to any more. Only at rest.

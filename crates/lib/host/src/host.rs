@@ -8,7 +8,9 @@ use std::time::Duration;
 use slipway_domain::{AttemptId, StorePath};
 
 use crate::checks::Round;
+use crate::door::{Refusal, Runnable};
 use crate::job::{Exit, Job, JobId, JobKind, JobState};
+use crate::journal::Journal;
 use crate::nix::{ProfileError, StageError};
 use crate::runner::RunnerError;
 
@@ -42,11 +44,21 @@ pub trait Host: Send + Sync + 'static {
         bound: Duration,
     ) -> impl Future<Output = Result<(), StageError>> + Send;
 
-    /// Whether a fetched closure can be switched to and checked.
-    fn check_fit(&self, closure: &StorePath) -> Result<(), StageError>;
+    /// The door for what is released: the whole closure is signed by keys that this host trusts, and it can be switched to
+    /// and checked.
+    fn admit_release(
+        &self,
+        closure: &StorePath,
+        bound: Duration,
+    ) -> impl Future<Output = Result<Runnable, StageError>> + Send;
 
-    /// Whether a closure can be switched to.
-    fn check_switch(&self, closure: &StorePath) -> Result<(), StageError>;
+    /// The door for what this host knows by itself: its journal, what runs, booted or would boot, and the generations of
+    /// its profile.
+    fn admit_known(
+        &self,
+        path: &StorePath,
+        journal: &Journal,
+    ) -> impl Future<Output = Result<Runnable, Refusal>> + Send;
 
     /// How long a switch to the closure may take by its own account; `None` when it says nothing.
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32>;
@@ -61,7 +73,7 @@ pub trait Host: Send + Sync + 'static {
     fn arm(
         &self,
         attempt: AttemptId,
-        prior: &StorePath,
+        prior: &Runnable,
         seconds: u32,
     ) -> impl Future<Output = Result<(), RunnerError>> + Send;
 
@@ -84,10 +96,13 @@ pub trait Host: Send + Sync + 'static {
     fn stop(&self, id: JobId) -> impl Future<Output = ()> + Send;
 
     /// Makes the closure what the profile names.
-    fn set_profile(&self, closure: &StorePath) -> impl Future<Output = Result<(), ProfileError>> + Send;
+    fn set_profile(&self, closure: &Runnable) -> impl Future<Output = Result<(), ProfileError>> + Send;
 
     /// Carries out all the closure's checks once.
-    fn round(&self, closure: &StorePath) -> impl Future<Output = Round> + Send;
+    fn round(&self, closure: &Runnable) -> impl Future<Output = Round> + Send;
+
+    /// The units that have failed or fail again and again; `None` where nobody can say.
+    fn failed_units(&self) -> impl Future<Output = Option<BTreeSet<String>>> + Send;
 
     /// Protects these closures and no others, and forgets the jobs of all attempts but these.
     fn tidy(&self, closures: &BTreeSet<StorePath>, attempts: &BTreeSet<AttemptId>);

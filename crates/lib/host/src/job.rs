@@ -14,8 +14,9 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_domain::{AttemptId, StorePath};
+use slipway_domain::AttemptId;
 
+use crate::door::Runnable;
 pub use files::{JobFiles, JobState};
 pub use supervise::{SuperviseError, Supervised, supervise};
 
@@ -80,7 +81,7 @@ pub struct Job {
     /// Its name.
     pub id: JobId,
     /// The closure whose switch script runs.
-    pub closure: StorePath,
+    pub closure: Runnable,
     /// The longest run; then the script and its process group are killed.
     pub timeout: Duration,
 }
@@ -128,6 +129,13 @@ impl Exit {
     #[must_use]
     pub const fn is_success(&self) -> bool {
         matches!(self.end, End::Exited(0))
+    }
+
+    /// Whether the script did what it was asked, and found units failed when it had: NixOS' scripts then end with 4. It
+    /// counts all that are failed, whenever and why ever they did.
+    #[must_use]
+    pub const fn is_with_failed_units(&self) -> bool {
+        matches!(self.end, End::Exited(4))
     }
 }
 

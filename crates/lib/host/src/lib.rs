@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`executor`] | stage, activate, verify, commit, revert, and recovery |
+//! | [`door`] | what may be run at all |
 //! | [`journal`] | the agent's memory on disk, its lock and its reserve of room |
 //! | [`job`] | runs of a switch script that outlive the agent |
 //! | [`deadman`] | the watchdog that puts the prior back when nobody else does |
@@ -21,6 +22,7 @@ pub mod checks;
 pub mod clock;
 pub mod config;
 pub mod deadman;
+pub mod door;
 pub mod executor;
 pub mod host;
 pub mod job;
@@ -34,10 +36,12 @@ pub mod testing;
 
 mod failpoint;
 mod program;
+mod seal;
 mod text;
 
 pub use clock::{Clock, SystemClock};
 pub use config::{HostConfig, RunnerKind};
+pub use door::Runnable;
 pub use executor::{Executor, Fired, View};
 pub use host::{Host, Seen};
 pub use journal::{Journal, JournalPhase, JournalStore};

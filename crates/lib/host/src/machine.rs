@@ -1,9 +1,7 @@
 //! The real thing: Nix and systemd, or Nix and processes.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,8 +11,10 @@ use crate::boot_id::boot_id;
 use crate::bound;
 use crate::checks::{self, Finding, Round};
 use crate::config::HostConfig;
+use crate::door::{self, Refusal, Runnable};
 use crate::host::{Host, Seen};
 use crate::job::{Exit, Job, JobId, JobKind, JobState};
+use crate::journal::Journal;
 use crate::nix::{self, ProfileError, Roots, StageError};
 use crate::runner::{Runner, RunnerError};
 
@@ -54,10 +54,7 @@ impl Host for Machine {
         };
         let live = look(&self.config.live_link);
         let boot_default = look(&self.config.profile);
-        let booted = nix::resolve(
-            &self.config,
-            &self.config.live_link.with_file_name("booted-system"),
-        );
+        let booted = nix::resolve(&self.config, &self.config.booted_link());
         Seen {
             live,
             boot_default,
@@ -74,20 +71,26 @@ impl Host for Machine {
         bound: Duration,
     ) -> Result<(), StageError> {
         self.config.store_dir.check(closure.clone())?;
-        self.roots
-            .add(attempt, closure)
-            .map_err(|source| StageError::Root {
-                closure: closure.clone(),
-                source,
-            })?;
-        nix::realise(&self.config, closure, bound).await
+        let root = self.roots.add(attempt, closure);
+        let root = root.map_err(|source| StageError::Root {
+            closure: closure.clone(),
+            source,
+        })?;
+        nix::realise(&self.config, closure, &root, bound).await
     }
 
-    fn check_fit(&self, closure: &StorePath) -> Result<(), StageError> {
-        self.check_switch(closure)?;
-        checks::load(closure)?;
+    async fn admit_release(&self, closure: &StorePath, within: Duration) -> Result<Runnable, StageError> {
+        self.config.store_dir.check(closure.clone())?;
+        let signed = nix::check_signed(&self.config, closure, within).await?;
+        let runnable = door::admit_signed(&self.config, closure, signed)?;
+        checks::load(&runnable)?;
+        door::check_inside(&self.config, &closure.as_path().join(checks::FILE))?;
         bound::load(closure)?;
-        Ok(())
+        Ok(runnable)
+    }
+
+    async fn admit_known(&self, path: &StorePath, journal: &Journal) -> Result<Runnable, Refusal> {
+        door::admit_known(&self.config, path, journal).await
     }
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {
@@ -98,23 +101,6 @@ impl Host for Machine {
         })
     }
 
-    fn check_switch(&self, closure: &StorePath) -> Result<(), StageError> {
-        let script = closure.as_path().join("bin/switch-to-configuration");
-        let unfit = |problem: String| {
-            Err(StageError::NoSwitchScript {
-                file: script.display().to_string(),
-                problem,
-            })
-        };
-        match fs::metadata(&script) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => unfit("is missing".to_owned()),
-            Err(error) => unfit(format!("cannot be looked at ({error})")),
-            Ok(meta) if !meta.is_file() => unfit("is not a file".to_owned()),
-            Ok(meta) if meta.permissions().mode() & 0o111 == 0 => unfit("is not executable".to_owned()),
-            Ok(_) => Ok(()),
-        }
-    }
-
     fn protect_prior(&self, attempt: AttemptId, prior: &StorePath) -> io::Result<()> {
         self.roots.add_prior(attempt, prior)
     }
@@ -123,7 +109,7 @@ impl Host for Machine {
         self.roots.drop_closure(attempt);
     }
 
-    async fn arm(&self, attempt: AttemptId, prior: &StorePath, seconds: u32) -> Result<(), RunnerError> {
+    async fn arm(&self, attempt: AttemptId, prior: &Runnable, seconds: u32) -> Result<(), RunnerError> {
         self.runner.arm(attempt, prior, seconds).await
     }
 
@@ -151,16 +137,20 @@ impl Host for Machine {
         self.runner.stop(id).await;
     }
 
-    async fn set_profile(&self, closure: &StorePath) -> Result<(), ProfileError> {
+    async fn set_profile(&self, closure: &Runnable) -> Result<(), ProfileError> {
         nix::set_profile(&self.config, closure).await
     }
 
-    async fn round(&self, closure: &StorePath) -> Round {
+    async fn round(&self, closure: &Runnable) -> Round {
         match checks::load(closure) {
             Ok(manifest) => checks::round(&self.config, &manifest).await,
             // It could be read when it was staged, and the store does not change: the trouble is ours.
             Err(error) => Round::of([("all".to_owned(), Finding::unknown(error.to_string()))]),
         }
+    }
+
+    async fn failed_units(&self) -> Option<BTreeSet<String>> {
+        checks::failed_units(&self.config).await
     }
 
     fn tidy(&self, closures: &BTreeSet<StorePath>, attempts: &BTreeSet<AttemptId>) {

@@ -1,22 +1,42 @@
 //! Nix, by its programs: fetching, profiles and garbage collector roots.
 
 mod explain;
+mod info;
 mod roots;
+mod signature;
+mod trust;
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_domain::StorePath;
 
 pub use explain::StageError;
 pub(crate) use roots::Roots;
+pub(crate) use trust::{Signed, check_signed};
 
 use crate::config::HostConfig;
+use crate::door::Runnable;
 use crate::program::{self, Ran};
 use crate::text::last_lines;
 
 /// Moving a profile is a rename; only a database lock can make it wait.
 const PROFILE_WITHIN: Duration = Duration::from_mins(2);
+
+/// A look into Nix's database; only its lock can make it wait.
+const VALIDITY_WITHIN: Duration = Duration::from_mins(1);
+
+/// What was looked up before counts for nothing: a closure that was asked for too early must be found once it is there,
+/// and one that was signed late must be seen to be. Nix would remember the one for an hour, the other for a month.
+const FRESH: [&str; 6] = [
+    "--option",
+    "narinfo-cache-negative-ttl",
+    "0",
+    "--option",
+    "narinfo-cache-positive-ttl",
+    "0",
+];
 
 /// A profile could not be moved.
 #[derive(Debug, thiserror::Error)]
@@ -27,27 +47,20 @@ pub struct ProfileError {
     problem: String,
 }
 
-/// Fetches the closure. Nix's own trusted keys decide whether it may come in. Nothing is ever built here.
+/// Fetches the closure, and makes `root` keep it from the garbage collector before Nix itself lets go of it. Nix's own
+/// trusted keys decide whether it may come in. Nothing is ever built here.
 pub(crate) async fn realise(
     config: &HostConfig,
     closure: &StorePath,
+    root: &Path,
     bound: Duration,
 ) -> Result<(), StageError> {
-    let arguments = [
-        "--realise",
-        closure.as_str(),
-        "--max-jobs",
-        "0",
-        "--option",
-        "builders",
-        "",
-        // A closure that was asked for too early must be found once it is there.
-        "--option",
-        "narinfo-cache-negative-ttl",
-        "0",
-    ];
     let mut command = config.command("nix-store");
-    command.args(arguments);
+    command
+        .args(["--realise", closure.as_str(), "--add-root"])
+        .arg(root)
+        .args(["--max-jobs", "0", "--option", "builders", ""])
+        .args(FRESH);
     let (ran, output) = program::run(command, bound).await;
     match ran {
         Ran::Ended(status) if status.success() => Ok(()),
@@ -62,7 +75,8 @@ pub(crate) async fn realise(
 }
 
 /// Makes the closure what the profile names.
-pub(crate) async fn set_profile(config: &HostConfig, closure: &StorePath) -> Result<(), ProfileError> {
+pub(crate) async fn set_profile(config: &HostConfig, closure: &Runnable) -> Result<(), ProfileError> {
+    let closure = closure.path();
     let profile = config.profile.display().to_string();
     let mut command = config.command("nix-env");
     command.args(["--profile", &profile, "--set", closure.as_str()]);
@@ -82,6 +96,60 @@ pub(crate) async fn set_profile(config: &HostConfig, closure: &StorePath) -> Res
         closure: closure.clone(),
         problem,
     })
+}
+
+/// Whether a path is in the store by the word of Nix's database, not of its folder.
+#[derive(Debug)]
+pub(crate) enum Validity {
+    /// It is.
+    Valid,
+    /// It is not.
+    Invalid(String),
+    /// The database cannot be asked.
+    NoAnswer(String),
+}
+
+pub(crate) async fn validity(config: &HostConfig, path: &StorePath) -> Validity {
+    let mut command = config.command("nix-store");
+    command.args(["--check-validity", path.as_str()]);
+    let (ran, output) = program::run(command, VALIDITY_WITHIN).await;
+    match ran {
+        Ran::Ended(status) if status.success() => Validity::Valid,
+        Ran::Ended(_) if output.contains("is not valid") => Validity::Invalid(last_lines(&output, 3)),
+        Ran::Ended(_) => Validity::NoAnswer(last_lines(&output, 3)),
+        Ran::NotStarted(error) => Validity::NoAnswer(format!("cannot run nix-store: {error}")),
+        Ran::TimedOut => Validity::NoAnswer(format!("nothing within {} s", VALIDITY_WITHIN.as_secs())),
+    }
+}
+
+/// The systems that this host runs, booted, would boot, or has among its profile's generations. Root alone makes those
+/// links.
+pub(crate) fn known_systems(config: &HostConfig) -> BTreeSet<StorePath> {
+    let fixed = [
+        config.live_link.clone(),
+        config.booted_link(),
+        config.profile.clone(),
+    ];
+    let generations = || -> Option<Vec<PathBuf>> {
+        let prefix = format!("{}-", config.profile.file_name()?.to_str()?);
+        let entries = std::fs::read_dir(config.profile.parent()?).ok()?;
+        let is_generation = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str());
+            name.and_then(|name| name.strip_prefix(&prefix)?.strip_suffix("-link"))
+                .is_some_and(|number| number.parse::<u64>().is_ok())
+        };
+        Some(
+            entries
+                .flatten()
+                .map(|entry| entry.path())
+                .filter(is_generation)
+                .collect(),
+        )
+    };
+    let links = fixed.into_iter().chain(generations().unwrap_or_default());
+    links
+        .filter_map(|link| resolve(config, &link).ok().flatten())
+        .collect()
 }
 
 /// What a link names in the store, through any number of links between; `None` when there is nothing.

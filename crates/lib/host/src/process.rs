@@ -7,6 +7,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use crate::boot_id::boot_id;
+use crate::clock::BootMs;
 
 /// How long a process may take to end after SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -47,6 +48,14 @@ impl ProcessId {
         self.boot_id == boot_id()
             && stat(self.pid)
                 .is_some_and(|stat| stat.start_time == self.start_time && !matches!(stat.state, 'Z' | 'X'))
+    }
+
+    /// When it began, by the kernel's boot clock.
+    #[must_use]
+    pub const fn began(&self) -> BootMs {
+        /// What the kernel calls a clock tick towards programs, on every machine that Nix knows.
+        const MS_PER_TICK: u64 = 10;
+        BootMs(self.start_time.saturating_mul(MS_PER_TICK))
     }
 
     /// Sends the signal to this process and to no other.
@@ -147,6 +156,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::clock::{Clock, SystemClock};
 
     #[tokio::test]
     async fn a_process_is_ended_and_a_stranger_is_not() {
@@ -172,7 +182,12 @@ mod tests {
     }
 
     #[test]
-    fn this_process_runs() {
-        assert!(ProcessId::own().unwrap().is_alive());
+    fn this_process_runs_since_a_moment_ago() {
+        let own = ProcessId::own().unwrap();
+        assert!(own.is_alive());
+        let age = own.began().left(SystemClock.boot());
+        assert_eq!(age, Duration::ZERO, "it began in the past");
+        let since = SystemClock.boot().left(own.began());
+        assert!(since < Duration::from_hours(1), "{since:?}");
     }
 }

@@ -7,12 +7,13 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use slipway_domain::{AttemptId, StorePath};
+use slipway_domain::AttemptId;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
 use crate::config::{HostConfig, RunnerKind};
-use crate::job::{End, Exit, Job, JobFiles, JobId, JobState};
+use crate::door::Runnable;
+use crate::job::{End, Exit, Job, JobFiles, JobId};
 use crate::program::{self, Ran};
 
 /// How long something that was started may take to lay its claim.
@@ -88,9 +89,13 @@ impl Runner {
         self.wait_for_claim(&name, child).await
     }
 
-    /// Runs the script here and now, where a job cannot be had: it needs no room on the disk, and dies with the agent.
+    /// Runs the script here and now, where a job cannot be had, without a byte written. Under systemd it is in a unit of
+    /// its own even so, since it may restart the agent; as a process it dies with the agent.
     pub(crate) async fn run_attached(&self, job: &Job) -> Exit {
-        let mut command = self.config.command(switch_script(&job.closure));
+        if self.config.runner == RunnerKind::Systemd {
+            return systemd::run_to_its_end(&self.config, job).await;
+        }
+        let mut command = self.config.command(job.closure.switch_script());
         command.arg(job.id.kind.action());
         let (ran, tail) = program::run(command, job.timeout).await;
         let end = match ran {
@@ -107,7 +112,7 @@ impl Runner {
     pub(crate) async fn stop(&self, id: JobId) {
         let name = id.to_string();
         self.jobs.forbid(&name);
-        if self.jobs.state(&name) != JobState::Running {
+        if !self.jobs.state(&name).is_running() {
             return;
         }
         if self.config.runner == RunnerKind::Systemd {
@@ -130,7 +135,7 @@ impl Runner {
     pub(crate) async fn arm(
         &self,
         attempt: AttemptId,
-        prior: &StorePath,
+        prior: &Runnable,
         seconds: u32,
     ) -> Result<(), RunnerError> {
         match self.config.runner {
@@ -185,10 +190,6 @@ impl Runner {
     }
 }
 
-fn switch_script(closure: &StorePath) -> String {
-    format!("{closure}/bin/switch-to-configuration")
-}
-
 /// What follows `slipway-agent` on a job's command line.
 fn supervise_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
     let mut line = vec!["supervise".to_owned()];
@@ -204,7 +205,7 @@ fn supervise_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
         "--seconds".to_owned(),
         job.timeout.as_secs().max(1).to_string(),
         "--".to_owned(),
-        switch_script(&job.closure),
+        job.closure.switch_script().display().to_string(),
         job.id.kind.action().to_owned(),
     ]);
     line

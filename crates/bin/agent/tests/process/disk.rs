@@ -58,6 +58,111 @@ fn fill(dir: &Path) -> PathBuf {
     path
 }
 
+/// From now on nothing can be written to the state folder.
+fn make_read_only(rig: &mut Rig) {
+    let state = rig.state_dir();
+    for arguments in [["--bind"].as_slice(), &["-o", "remount,bind,ro"]] {
+        let mounted = Command::new("mount")
+            .args(arguments)
+            .arg(&state)
+            .args((arguments == ["--bind"]).then_some(&state))
+            .status()
+            .unwrap();
+        assert!(mounted.success());
+    }
+    rig.mounted = true;
+    let refused = fs::write(state.join("x"), "").unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+}
+
+/// The way back needs no byte written: by the agent's own evidence, when told to, and by one that starts on such a disk.
+#[test]
+fn a_read_only_state_folder_keeps_no_agent_from_going_back() {
+    if !in_namespace("disk::a_read_only_state_folder_keeps_no_agent_from_going_back") {
+        return;
+    }
+    for way in ["sick", "told", "started there"] {
+        let mut rig = Rig::new();
+        let mut agent = rig.agent();
+        rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
+        rig.plane.hear(Phase::Verified);
+        make_read_only(&mut rig);
+        match way {
+            "sick" => rig.sicken("v2"),
+            "told" => rig.plane.abort(),
+            _ => {
+                agent.kill();
+                rig.sicken("v2");
+                agent = rig.agent();
+            }
+        }
+        rig.plane.reach(StepState::Reverted);
+        assert_eq!(rig.live().as_ref(), Some(&rig.v1), "{way}");
+        rig.assert_on(&rig.v1, "v1");
+        let trouble = rig
+            .plane
+            .state()
+            .observations
+            .last()
+            .unwrap()
+            .journal_trouble
+            .clone();
+        assert!(
+            trouble.is_some_and(|trouble| trouble.contains("Read-only")),
+            "{way}"
+        );
+        drop(agent);
+    }
+}
+
+#[test]
+fn a_read_only_state_folder_keeps_no_deadman_from_going_back() {
+    if !in_namespace("disk::a_read_only_state_folder_keeps_no_deadman_from_going_back") {
+        return;
+    }
+    let mut rig = Rig::new();
+    let mut strategy = quick();
+    strategy.limits.deadman_seconds = 6;
+    rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
+    let agent = rig.agent();
+    rig.plane.hear(Phase::Verified);
+    make_read_only(&mut rig);
+    agent.kill();
+    rig.eventually("the prior is back", |rig| {
+        rig.live().as_ref() == Some(&rig.v1) && rig.is_quiet()
+    });
+    rig.assert_on(&rig.v1, "v1");
+}
+
+/// A journal that is damaged on a read-only disk: a running agent goes by its memory, a dead-man by its command line.
+#[test]
+fn a_damaged_journal_on_a_read_only_disk_keeps_nobody_from_going_back() {
+    if !in_namespace("disk::a_damaged_journal_on_a_read_only_disk_keeps_nobody_from_going_back") {
+        return;
+    }
+    for agent_lives in [true, false] {
+        let mut rig = Rig::new();
+        let mut strategy = quick();
+        strategy.limits.deadman_seconds = if agent_lives { 300 } else { 6 };
+        rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
+        let agent = rig.agent();
+        rig.plane.hear(Phase::Verified);
+        if !agent_lives {
+            agent.signal(rustix::process::Signal::STOP);
+        }
+        fs::write(rig.state_dir().join("journal.json"), "{").unwrap();
+        make_read_only(&mut rig);
+        if agent_lives {
+            rig.plane.abort();
+            rig.plane.reach(StepState::Reverted);
+        } else {
+            agent.kill();
+            rig.eventually("the prior is back", |rig| rig.live().as_ref() == Some(&rig.v1));
+        }
+        rig.assert_on(&rig.v1, "v1");
+    }
+}
+
 #[test]
 fn a_full_disk_keeps_an_attempt_from_beginning() {
     if !in_namespace("disk::a_full_disk_keeps_an_attempt_from_beginning") {

@@ -198,14 +198,9 @@ fn a_reboot_before_the_commit_ends_on_the_prior() {
             .output()
             .is_ok_and(|output| output.status.success())
     );
-    let journal = rig.state_dir().join("journal.json");
-    let boot_id = rig.journal().current.expect("an attempt").boot_id;
-    let text = std::fs::read_to_string(&journal).expect("the journal");
-    std::fs::write(
-        &journal,
-        text.replace(&boot_id, "00000000-0000-0000-0000-000000000000"),
-    )
-    .expect("writable");
+    rig.edit_journal(|journal| {
+        journal.current.as_mut().unwrap().boot_id = "00000000-0000-0000-0000-000000000000".to_owned();
+    });
     let tests_before = rig.count("test v1");
     let _agent = rig.agent();
     rig.plane.reach(StepState::Reverted);
@@ -219,4 +214,77 @@ fn a_reboot_before_the_commit_ends_on_the_prior() {
     // It booted into the prior: nothing was to be switched.
     assert_eq!(rig.count("test v1"), tests_before);
     rig.assert_boot_default_was_always_proven(None);
+}
+
+/// The supervisor bounds the script; when it is killed, the agent does.
+#[test]
+fn a_switch_script_whose_supervisor_was_killed_keeps_its_bound() {
+    let rig = Rig::new();
+    rig.knob("test", "v2", "sleep 1000");
+    let mut strategy = quick();
+    strategy.limits.activate_seconds = 3;
+    rig.plane.release(&rig.v2, strategy);
+    let _agent = rig.agent();
+    rig.eventually("the switch began", |rig| rig.count("test v2") == 1);
+    let supervisor = rustix::process::Pid::from_raw(rig.supervisor().pid).unwrap();
+    rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+    rig.plane.reach(StepState::Reverted);
+    let message = rig.plane.message();
+    assert!(
+        message.contains("lost its supervisor and did not end within 3 s"),
+        "{message}"
+    );
+    rig.assert_on(&rig.v1, "v1");
+    rig.eventually("the script is gone", Rig::is_quiet);
+}
+
+/// The same for the way back.
+#[test]
+fn a_revert_script_whose_supervisor_was_killed_keeps_its_bound() {
+    let rig = Rig::new();
+    rig.sicken("v2");
+    rig.knob("test", "v1", "sleep 1000");
+    let mut strategy = quick();
+    strategy.limits.revert_seconds = 3;
+    strategy.limits.activate_seconds = 3;
+    rig.plane.release(&rig.v2, strategy);
+    let _agent = rig.agent();
+    rig.eventually("going back began", |rig| rig.count("test v1") == 2);
+    rig.clear_knob("test", "v1");
+    let attempt = rig.journal().current.unwrap().id;
+    let claim = rig.state_dir().join(format!("jobs/revert-{attempt}-1.claim"));
+    let supervisor: slipway_host::process::ProcessId =
+        serde_json::from_slice(&std::fs::read(claim).unwrap()).unwrap();
+    let supervisor = rustix::process::Pid::from_raw(supervisor.pid).unwrap();
+    rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
+    // The second try; it comes after the bound of the first, not a minute later.
+    rig.plane.reach(StepState::Reverted);
+    rig.assert_on(&rig.v1, "v1");
+}
+
+/// The dead-man is tried again until it has worked.
+#[test]
+fn a_deadman_that_could_not_act_tries_again() {
+    let rig = Rig::new();
+    let mut strategy = quick();
+    strategy.limits.deadman_seconds = 4;
+    rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
+    let agent = rig.agent();
+    rig.plane.hear(Phase::Verified);
+    agent.kill();
+    let (lock, away) = (rig.state_dir().join("journal.lock"), rig.state_dir().join("away"));
+    std::fs::rename(&lock, &away).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let attempt = rig.journal().current.unwrap().id;
+    let log = rig.state_dir().join(format!("jobs/deadman-{attempt}.log"));
+    rig.eventually("it fails", |_| {
+        std::fs::read_to_string(&log).is_ok_and(|log| log.contains("cannot lock"))
+    });
+    assert_eq!(rig.live().as_ref(), Some(&rig.v2));
+    std::fs::remove_dir(&lock).unwrap();
+    std::fs::rename(&away, &lock).unwrap();
+    rig.eventually("the prior is back", |rig| {
+        rig.live().as_ref() == Some(&rig.v1) && rig.is_quiet()
+    });
+    rig.assert_on(&rig.v1, "v1");
 }

@@ -8,11 +8,13 @@
 
 mod attempts;
 mod disk;
+mod door;
 mod faults;
 mod plane;
 mod restart;
 mod rig;
 mod token;
+mod units;
 
 use rig::Rig;
 use slipway_domain::Strategy;

@@ -6,11 +6,12 @@ use std::io::{self, Read};
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use slipway_domain::StorePath;
 use slipway_text::{Lines, find_hidden};
 
+use crate::door::Runnable;
+
 /// Where it is in a closure.
-const FILE: &str = "etc/slipway/checks.json";
+pub(crate) const FILE: &str = "etc/slipway/checks.json";
 /// A file larger than this is none of ours.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// All checks of a round run at once.
@@ -259,8 +260,8 @@ fn check_url(url: &str) -> Result<(), String> {
 }
 
 /// Reads a closure's checks.
-pub fn load(closure: &StorePath) -> Result<Manifest, ManifestError> {
-    let path = closure.as_path().join(FILE);
+pub(crate) fn load(closure: &Runnable) -> Result<Manifest, ManifestError> {
+    let path = closure.path().as_path().join(FILE);
     let file = path.display().to_string();
     let opened = match File::open(&path) {
         Ok(opened) => opened,

@@ -1,31 +1,71 @@
-//! `systemd`: whether a unit is active.
+//! `systemd`: whether a unit is active, and which have failed.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::Finding;
 use crate::config::HostConfig;
+use crate::program::{self, Answer, Ran};
 use crate::text::last_lines;
 
 /// A systemd that cannot be asked is evidence of nothing; a unit that is not there is evidence.
-pub(super) async fn look(config: &HostConfig, unit: &str) -> Finding {
-    let asked = config
-        .command("systemctl")
-        .args([
-            "--no-pager",
-            "show",
-            "--property=LoadState,ActiveState,SubState,Result",
-            "--",
-            unit,
-        ])
-        .output()
-        .await;
-    let output = match asked {
-        Ok(output) if output.status.success() => output,
-        Ok(output) => {
-            let said = last_lines(&String::from_utf8_lossy(&output.stderr), 2);
+pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Finding {
+    let mut command = config.command("systemctl");
+    command.args([
+        "--no-pager",
+        "show",
+        "--property=LoadState,ActiveState,SubState,Result",
+        "--",
+        unit,
+    ]);
+    let Answer {
+        ran,
+        said,
+        complaints,
+    } = program::ask(command, bound).await;
+    match ran {
+        Ran::Ended(status) if status.success() => {}
+        Ran::Ended(_) => {
+            let said = last_lines(&complaints, 2);
             return Finding::unknown(format!("systemctl cannot be asked: {said}"));
         }
-        Err(error) => return Finding::unknown(format!("cannot run systemctl: {error}")),
-    };
-    judge(unit, &String::from_utf8_lossy(&output.stdout))
+        Ran::NotStarted(error) => return Finding::unknown(format!("cannot run systemctl: {error}")),
+        Ran::TimedOut => {
+            return Finding::unknown(format!("systemctl: no answer within {} s", bound.as_secs()));
+        }
+    }
+    judge(unit, &String::from_utf8_lossy(&said))
+}
+
+/// How long systemd may take to list its units.
+const LIST_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a switch script counts as failed: units that failed, and services that systemd starts again and again.
+pub(crate) async fn failed_units(config: &HostConfig) -> Option<BTreeSet<String>> {
+    let mut command = config.command("systemctl");
+    command.args([
+        "--no-pager",
+        "list-units",
+        "--all",
+        "--plain",
+        "--no-legend",
+        "--state=failed,auto-restart",
+    ]);
+    let Answer {
+        ran,
+        said,
+        complaints,
+    } = program::ask(command, LIST_WITHIN).await;
+    if !ran.is_success() {
+        tracing::debug!(said = %last_lines(&complaints, 2), "systemd does not say which units failed");
+        return None;
+    }
+    let said = String::from_utf8_lossy(&said);
+    Some(said.lines().filter_map(first_word).collect())
+}
+
+fn first_word(line: &str) -> Option<String> {
+    line.split_whitespace().next().map(ToOwned::to_owned)
 }
 
 fn judge(unit: &str, shown: &str) -> Finding {

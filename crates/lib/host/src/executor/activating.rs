@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
+use slipway_domain::StorePath;
 use slipway_domain::agent::ActivationPlan;
 
 use crate::clock::Clock;
+use crate::door::Runnable;
 use crate::failpoint::failpoint;
-use crate::host::Host;
-use crate::job::{Job, JobId, JobKind, JobState};
+use crate::host::{Host, Seen};
+use crate::job::{Exit, Job, JobId, JobKind, JobState};
 
-use super::{Executor, JournalPhase, Ledger, Pace, Slot, WATCH_EVERY, chain};
+use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot, WATCH_EVERY, chain};
+
+/// Checking the signatures of a closure that was fetched before, with a look into the caches for what is missing.
+const ADMIT_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long the switch script gets: what the strategy allows, or what the closure says that its parts may take. Ended
 /// before, it would leave a migration at work while the prior comes back. `Err` when the dead-man would come in between.
@@ -51,36 +56,35 @@ impl<H: Host, C: Clock> Executor<H, C> {
             .unsettled
             .as_ref()
             .and_then(|stuck| stuck.prior.clone());
-        let Some(current) = &mut self.journal.current else {
+        let Some(current) = &self.journal.current else {
             return Ok(());
         };
         let (attempt, closure) = (current.id, current.closure.clone());
-        // What is live while a stuck attempt is about may be half of one thing and half of another.
-        let Some(prior) = inherited.or(seen.live) else {
-            let trouble = seen
-                .trouble
-                .unwrap_or_else(|| "the live link does not exist".to_owned());
-            return Err(format!(
-                "no live system to go back to ({trouble}): activate one by hand first, so that AGENT_LIVE_LINK names it"
-            ));
-        };
-        self.host
-            .check_switch(&prior)
-            .map_err(|error| format!("there is no way back to the prior: {}", chain(&error)))?;
-        self.host.check_fit(&closure).map_err(|error| chain(&error))?;
+        let prior = self.prior_of_next(inherited, seen.live, seen.trouble).await?;
+        let release = self.host.admit_release(&closure, ADMIT_WITHIN).await;
+        let release = release.map_err(|error| chain(&error))?;
         let seconds = time_for_switch(&plan, self.host.switch_seconds(&closure))?;
-        self.host.protect_prior(attempt, &prior).map_err(|error| {
-            format!("cannot protect the prior {prior} from the garbage collector: {error}")
+        let failed_before = self.host.failed_units().await;
+        let Some(current) = &mut self.journal.current else {
+            return Ok(());
+        };
+        self.host.protect_prior(attempt, prior.path()).map_err(|error| {
+            format!(
+                "cannot protect the prior {} from the garbage collector: {error}",
+                prior.path()
+            )
         })?;
 
         // The journal names the prior before anything is done that would need it.
         current.phase = JournalPhase::Activating;
-        current.prior = Some(prior.clone());
+        current.prior = Some(prior.path().clone());
+        current.own_prior = true;
+        current.failed_before = failed_before;
         current.boot_id = seen.boot_id;
         current.deadline = Some(now.after_seconds(plan.deadman_seconds));
         let deadman_seconds = plan.deadman_seconds;
         current.plan = Some(plan);
-        tracing::info!(%attempt, %closure, %prior, "activating");
+        tracing::info!(%attempt, %closure, prior = %prior.path(), "activating");
         let written = self.store.reserve().and_then(|()| self.save(ledger));
         if let Err(error) = written {
             return Err(format!("the activation was not begun: {}", chain(&error)));
@@ -105,9 +109,10 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 attempt,
                 serial: 1,
             },
-            closure,
+            closure: release.clone(),
             timeout: Duration::from_secs(seconds.into()),
         };
+        self.admitted = Some(release);
         if let Err(error) = self.host.start(&job).await {
             // It may have been started all the same.
             let reason = format!("the switch script could not be started: {}", chain(&error));
@@ -117,8 +122,33 @@ impl<H: Host, C: Clock> Executor<H, C> {
         Ok(())
     }
 
+    /// What the next activation would go back to.
+    async fn prior_of_next(
+        &self,
+        inherited: Option<StorePath>,
+        live: Option<StorePath>,
+        trouble: Option<String>,
+    ) -> Result<Runnable, String> {
+        // What is live while a stuck attempt is about may be half of one thing and half of another; not where its prior
+        // was refused at the door, for then nothing of it was ever run.
+        if let Some(prior) = inherited {
+            match self.host.admit_known(&prior, &self.journal).await {
+                Ok(prior) => return Ok(prior),
+                Err(error) => tracing::warn!(%prior, why = %chain(&error), "not taken for the prior"),
+            }
+        }
+        let Some(live) = live else {
+            let trouble = trouble.unwrap_or_else(|| "the live link does not exist".to_owned());
+            return Err(format!(
+                "no live system to go back to ({trouble}): activate one by hand first, so that AGENT_LIVE_LINK names it"
+            ));
+        };
+        let prior = self.host.admit_known(&live, &self.journal).await;
+        prior.map_err(|error| format!("there is no way back to the prior: {}", chain(&error)))
+    }
+
     /// Looks whether the switch script has ended, whoever started it.
-    pub(super) fn watch_activation(&mut self, ledger: &Ledger) -> Pace {
+    pub(super) async fn watch_activation(&mut self, ledger: &Ledger) -> Pace {
         let Some(attempt) = self.journal.current.clone() else {
             return Pace::Now;
         };
@@ -127,6 +157,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let job = self.host.newest_job(JobKind::Activate, attempt.id);
         let state = job.map_or(JobState::Absent, |id| self.host.job_state(id));
         let short = attempt.closure.short();
+        let said = Duration::from_secs(self.host.switch_seconds(&attempt.closure).unwrap_or(0).into());
+        let bound = attempt.activation_bound().max(said);
         let trouble = match state {
             _ if seen.boot_id != attempt.boot_id => {
                 format!("the host was rebooted while {short} was activated")
@@ -134,10 +166,16 @@ impl<H: Host, C: Clock> Executor<H, C> {
             _ if attempt.deadline.is_none_or(|deadline| deadline <= now) => {
                 format!("{short} was not activated before the dead-man's deadline")
             }
-            JobState::Running => return Pace::After(WATCH_EVERY),
+            state if state.ends(bound).is_some_and(|end| end <= now) => {
+                format!(
+                    "switch-to-configuration test of {short} lost its supervisor and did not end within {} s",
+                    bound.as_secs()
+                )
+            }
+            JobState::Running | JobState::Orphaned(_) => return Pace::After(WATCH_EVERY),
             JobState::Absent => format!("the agent was stopped before it could activate {short}"),
             JobState::Lost => format!("the activation of {short} was cut short"),
-            JobState::Ended(exit) if !exit.is_success() => {
+            JobState::Ended(exit) if !self.did_its_work(&exit, &attempt, &seen).await => {
                 format!("switch-to-configuration test of {short} {exit}")
             }
             JobState::Ended(exit) if seen.live.as_ref() != Some(&attempt.closure) => {
@@ -166,5 +204,21 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
         self.begin_revert(Slot::Current, &trouble, ledger);
         Pace::Now
+    }
+
+    /// Whether the switch script succeeded, or has nothing to complain of but units that had failed before.
+    async fn did_its_work(&self, exit: &Exit, attempt: &Attempt, seen: &Seen) -> bool {
+        if exit.is_success() {
+            return true;
+        }
+        if !exit.is_with_failed_units() || seen.live.as_ref() != Some(&attempt.closure) {
+            return false;
+        }
+        let (Some(before), Some(failed)) = (&attempt.failed_before, self.host.failed_units().await) else {
+            return false;
+        };
+        let new: Vec<&String> = failed.difference(before).collect();
+        tracing::warn!(attempt = %attempt.id, ?before, ?new, "the switch script found failed units");
+        new.is_empty()
     }
 }

@@ -80,10 +80,11 @@ impl<H: Host, C: Clock> Executor<H, C> {
         None
     }
 
-    async fn move_boot_default(&self, attempt: &Attempt) -> Result<(), String> {
-        let closure = &attempt.closure;
+    async fn move_boot_default(&mut self, attempt: &Attempt) -> Result<(), String> {
+        let closure = self.admit_begun(&attempt.closure).await;
+        let closure = closure.map_err(|error| chain(&error))?;
         self.host
-            .set_profile(closure)
+            .set_profile(&closure)
             .await
             .map_err(|error| chain(&error))?;
         failpoint("profile-moved");
@@ -93,9 +94,11 @@ impl<H: Host, C: Clock> Executor<H, C> {
         {
             return Ok(());
         }
-        let what = format!("switch-to-configuration boot of {}", closure.short());
-        self.run_job(JobKind::Commit, attempt, closure)
-            .await
-            .map_err(|why| format!("{what} {why}"))
+        let what = format!("switch-to-configuration boot of {}", closure.path().short());
+        match self.run_job(JobKind::Commit, attempt, &closure).await {
+            Ok(exit) if exit.is_success() => Ok(()),
+            Ok(exit) => Err(format!("{what} {exit}")),
+            Err(why) => Err(format!("{what} {why}")),
+        }
     }
 }

@@ -4,11 +4,11 @@ use slipway_domain::{AttemptId, StorePath};
 
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::journal::{JournalError, Known};
+use crate::journal::Known;
 
-use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot};
+use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot, TROUBLE_PAUSE, chain};
 
-/// Tries before it gives up: with the pauses between, about half an hour.
+/// Tries of one run: with the pauses between, about half an hour. A dead-man is run again until it has worked.
 const TRIES: u32 = 12;
 
 /// What came of it.
@@ -28,18 +28,21 @@ impl<H: Host, C: Clock> Executor<H, C> {
     /// Puts the attempt's prior back unless it was committed, is being committed, or is over.
     ///
     /// `prior` counts only when the journal was lost and everything else bears it out.
-    pub async fn fire(
-        mut self,
-        attempt: AttemptId,
-        prior: Option<StorePath>,
-        reason: &str,
-    ) -> Result<Fired, JournalError> {
+    pub async fn fire(mut self, attempt: AttemptId, prior: Option<StorePath>, reason: &str) -> Fired {
         let mut last = String::new();
         for _ in 0..TRIES {
-            let ledger = self.open().await?;
+            let ledger = match self.open().await {
+                Ok(ledger) => ledger,
+                Err(error) => {
+                    self.note_trouble(&error);
+                    last = chain(&error);
+                    tokio::time::sleep(TROUBLE_PAUSE).await;
+                    continue;
+                }
+            };
             let slot = match self.claim_revert(attempt, prior.as_ref(), reason, &ledger) {
                 Ok(slot) => slot,
-                Err(nothing) => return Ok(nothing),
+                Err(nothing) => return nothing,
             };
             let pace = self.revert(slot, &ledger).await;
             let (phase, back_on, message) = match self.journal.know(attempt) {
@@ -47,10 +50,10 @@ impl<H: Host, C: Clock> Executor<H, C> {
                     (after.phase, after.prior.clone(), after.message.clone())
                 }
                 Known::Past(after) => (after.phase, after.prior.clone(), after.message.clone()),
-                Known::Unknown => return Ok(Fired::Unknown),
+                Known::Unknown => return Fired::Unknown,
             };
             if let (JournalPhase::Reverted, Some(prior)) = (phase, back_on) {
-                return Ok(Fired::Reverted(prior));
+                return Fired::Reverted(prior);
             }
             last = message.unwrap_or_default();
             drop(ledger);
@@ -59,7 +62,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 tokio::time::sleep(self.next_revert.left(now)).await;
             }
         }
-        Ok(Fired::Stuck(last))
+        Fired::Stuck(last)
     }
 
     fn claim_revert(

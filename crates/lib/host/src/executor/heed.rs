@@ -184,14 +184,15 @@ impl<H: Host, C: Clock> Executor<H, C> {
             }
             Known::Past(past) if !matches!(past.phase, JournalPhase::Committed | JournalPhase::Stuck) => None,
             Known::Past(past) => {
-                let past = past.clone();
+                let mut recorded = Attempt::new(attempt, past.closure.clone(), self.clock.wall(), "");
+                recorded.own_prior = past.vouches() && past.prior.is_some();
+                recorded.prior = past.prior.clone().or_else(|| prior.cloned());
                 match self.make_way(attempt, ledger) {
                     Way::Free => {}
                     Way::Begun => return Some(Pace::Now),
                     Way::Busy => return None,
                 }
-                let prior = past.prior.or_else(|| prior.cloned());
-                self.revert_recorded(attempt, past.closure, prior, timeout_seconds, ledger);
+                self.revert_recorded(recorded, timeout_seconds, ledger);
                 Some(Pace::Now)
             }
             Known::Unknown => {
@@ -206,7 +207,9 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 };
                 if let Some(prior) = prior.filter(away) {
                     let closure = seen.live.unwrap_or_else(|| prior.clone());
-                    self.revert_recorded(attempt, closure, Some(prior.clone()), timeout_seconds, ledger);
+                    let mut recorded = Attempt::new(attempt, closure, self.clock.wall(), "");
+                    recorded.prior = Some(prior.clone());
+                    self.revert_recorded(recorded, timeout_seconds, ledger);
                 } else {
                     let closure = seen.live.or(seen.boot_default).or_else(|| prior.cloned())?;
                     let next = Attempt::new(attempt, closure, self.clock.wall(), &seen.boot_id);
@@ -218,21 +221,13 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
     }
 
-    /// Takes back an attempt that is not the current one, or was never known here, from what is recorded elsewhere.
-    fn revert_recorded(
-        &mut self,
-        attempt: AttemptId,
-        closure: StorePath,
-        prior: Option<StorePath>,
-        timeout_seconds: u32,
-        ledger: &Ledger,
-    ) {
-        let boot_id = self.host.observe().boot_id;
-        let mut next = Attempt::new(attempt, closure, self.clock.wall(), &boot_id);
-        next.prior = prior;
-        next.profile_moved = true;
-        forget(&mut self.journal, attempt);
-        self.journal.begin(next);
+    /// Takes back an attempt that is not the current one, or was never known here. Whether its prior may be run is for the
+    /// door to say.
+    fn revert_recorded(&mut self, mut recorded: Attempt, timeout_seconds: u32, ledger: &Ledger) {
+        recorded.boot_id = self.host.observe().boot_id;
+        recorded.profile_moved = true;
+        forget(&mut self.journal, recorded.id);
+        self.journal.begin(recorded);
         self.bound_revert(timeout_seconds, ledger);
         self.begin_revert(Slot::Current, "told to by the control plane", ledger);
     }

@@ -20,10 +20,15 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let mut loaded = self.store.load()?;
         let ledger = Ledger { _lock: lock };
         if let Some(damage) = loaded.damage.take() {
-            tracing::error!(%damage, "the journal was damaged");
-            // A journal that is damaged while we run is written anew from memory: nothing is lost.
+            if self.trouble.is_none() {
+                tracing::error!(%damage, "the journal was damaged");
+            }
+            // A journal that is damaged while we run is written anew from memory: nothing is lost. Where it cannot be
+            // written, memory is what there is to go by.
             if let Some(known) = self.on_disk.clone() {
-                self.store.save(&self.journal)?;
+                if let Err(error) = self.store.save(&self.journal) {
+                    self.note_trouble(&error);
+                }
                 loaded.journal = known;
             }
         }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use slipway_domain::StorePath;
+use slipway_domain::agent::Verdict;
 
 use crate::clock::Clock;
+use crate::door::{Refusal, Runnable};
 use crate::failpoint::failpoint;
 use crate::host::{Host, Seen};
-use crate::job::{Job, JobId, JobKind, JobState};
+use crate::job::{End, Exit, Job, JobId, JobKind, JobState};
 use crate::journal::Attempt;
 use crate::text::{MESSAGE_CHARS, one_line};
 
@@ -22,6 +24,12 @@ const MAX_PAUSE: Duration = Duration::from_mins(5);
 /// A job's own bound is kept by its supervisor; this much later it is stopped from here.
 const SLACK: Duration = Duration::from_mins(1);
 
+/// A prior that is back, and what is to be said about that.
+struct Back {
+    prior: StorePath,
+    remark: String,
+}
+
 impl<H: Host, C: Clock> Executor<H, C> {
     /// One try. Holds the lock, so that the dead-man does not try at the same time.
     pub(super) async fn revert(&mut self, slot: Slot, ledger: &Ledger) -> Pace {
@@ -35,10 +43,10 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
         failpoint("reverting");
         match self.put_back(&attempt).await {
-            Ok(prior) => {
+            Ok(back) => {
                 self.host.disarm(attempt.id).await;
                 failpoint("prior-back");
-                self.settle_reverted(slot, &prior, ledger);
+                self.settle_reverted(slot, &back, ledger);
                 Pace::Now
             }
             Err(why) => {
@@ -64,10 +72,11 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
     }
 
-    fn settle_reverted(&mut self, slot: Slot, prior: &StorePath, ledger: &Ledger) {
+    fn settle_reverted(&mut self, slot: Slot, back: &Back, ledger: &Ledger) {
         if let Some(current) = self.slot_mut(slot) {
             let because = current.reason.as_deref().unwrap_or("unknown");
-            let message = one_line(&format!("{because}; went back to {prior}"), MESSAGE_CHARS);
+            let Back { prior, remark } = back;
+            let message = one_line(&format!("{because}; went back to {prior}{remark}"), MESSAGE_CHARS);
             tracing::info!(attempt = %current.id, why = %message, "reverted");
             current.phase = JournalPhase::Reverted;
             current.message = Some(message);
@@ -85,7 +94,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         self.tidy();
     }
 
-    async fn put_back(&self, attempt: &Attempt) -> Result<StorePath, String> {
+    async fn put_back(&self, attempt: &Attempt) -> Result<Back, String> {
         // Nothing of the attempt may run on, or begin late, while the prior comes back.
         for kind in [JobKind::Activate, JobKind::Commit] {
             let first = JobId {
@@ -100,34 +109,41 @@ impl<H: Host, C: Clock> Executor<H, C> {
             .prior
             .clone()
             .ok_or("no prior is recorded; switch the host to a good system by hand")?;
-        if self.host.check_switch(&prior).is_err() {
-            let bound = Duration::from_secs(attempt.revert_seconds.unwrap_or(DEFAULT_SECONDS).into());
-            let fetched = self.host.fetch(attempt.id, &prior, bound).await;
-            fetched.map_err(|error| chain(&error))?;
-            self.host.check_switch(&prior).map_err(|error| chain(&error))?;
-        }
+        let prior = self.admit_prior(attempt, &prior).await?;
         let seen = self.host.observe();
         let untried = self.host.newest_job(JobKind::Revert, attempt.id).is_none();
-        let booted_into_it = untried && seen.boot_id != attempt.boot_id && seen.live.as_ref() == Some(&prior);
+        let booted_into_it =
+            untried && seen.boot_id != attempt.boot_id && seen.live.as_ref() == Some(prior.path());
+        let mut remark = String::new();
         if !booted_into_it {
-            self.run_job(JobKind::Revert, attempt, &prior)
-                .await
-                .map_err(|why| format!("switch-to-configuration test of {} {why}", prior.short()))?;
+            let what = format!("switch-to-configuration test of {}", prior.path().short());
+            let exit = self.run_job(JobKind::Revert, attempt, &prior).await;
+            let exit = exit.map_err(|why| format!("{what} {why}"))?;
+            if !exit.is_success() {
+                self.bear_out(attempt, &prior, &exit)
+                    .await
+                    .map_err(|but| format!("{what} {exit}{but}"))?;
+                remark = format!(", which is live and healthy, though {what} {exit}");
+            }
         }
         failpoint("prior-switched");
-        if self.boot_default_moved(attempt, &prior, &seen) {
+        if self.boot_default_moved(attempt, prior.path(), &seen) {
             self.host
                 .set_profile(&prior)
                 .await
                 .map_err(|error| chain(&error))?;
             failpoint("profile-back");
-            self.run_job(JobKind::RevertBoot, attempt, &prior)
-                .await
-                .map_err(|why| format!("switch-to-configuration boot of {} {why}", prior.short()))?;
+            let what = format!("switch-to-configuration boot of {}", prior.path().short());
+            match self.run_job(JobKind::RevertBoot, attempt, &prior).await {
+                Ok(exit) if exit.is_success() => {}
+                Ok(exit) => return Err(format!("{what} {exit}")),
+                Err(why) => return Err(format!("{what} {why}")),
+            }
         }
         let seen = self.host.observe();
+        let prior = prior.path().clone();
         if seen.live.as_ref() == Some(&prior) {
-            Ok(prior)
+            Ok(Back { prior, remark })
         } else {
             let live = seen
                 .live
@@ -136,6 +152,61 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 "the switch to {} ended well, but the live link names {live}",
                 prior.short()
             ))
+        }
+    }
+
+    /// Lets the prior through the door; fetches it first where it is gone.
+    async fn admit_prior(&self, attempt: &Attempt, prior: &StorePath) -> Result<Runnable, String> {
+        let gone = match self.host.admit_known(prior, &self.journal).await {
+            Ok(prior) => return Ok(prior),
+            Err(refusal @ (Refusal::NotValid { .. } | Refusal::Unfit(_))) => refusal,
+            Err(refusal) => return Err(chain(&refusal)),
+        };
+        let bound = Duration::from_secs(attempt.revert_seconds.unwrap_or(DEFAULT_SECONDS).into());
+        let fetched = self.host.fetch(attempt.id, prior, bound).await;
+        fetched.map_err(|error| format!("{}; {}", chain(&gone), chain(&error)))?;
+        let admitted = self.host.admit_known(prior, &self.journal).await;
+        admitted.map_err(|refusal| chain(&refusal))
+    }
+
+    /// Whether the prior is back although its switch script complained: it is live, and its own checks pass. `Err` ends
+    /// the sentence that begins with the complaint.
+    ///
+    /// A script that found failed units did all else that it was asked. Any other complaint may be mended by another try.
+    async fn bear_out(&self, attempt: &Attempt, prior: &Runnable, exit: &Exit) -> Result<(), String> {
+        let last_try = self.revert_tries + 1 >= TRIES_UNTIL_STUCK;
+        let ended = matches!(exit.end, End::Exited(_));
+        let live = self.host.observe().live;
+        if !ended || !(exit.is_with_failed_units() || last_try) || live.as_ref() != Some(prior.path()) {
+            return Err(String::new());
+        }
+        let verify = attempt
+            .plan
+            .as_ref()
+            .map(|plan| plan.verify.clone())
+            .unwrap_or_default();
+        let until = self.clock.boot().after_seconds(verify.timeout_seconds);
+        let mut passes = 0;
+        loop {
+            let round = self.host.round(prior).await;
+            passes = if round.verdict == Verdict::Pass {
+                passes + 1
+            } else {
+                0
+            };
+            if passes >= verify.passes.max(1) {
+                return Ok(());
+            }
+            let over = self.clock.boot() >= until;
+            match round.verdict {
+                // A first system that somebody made by hand may carry no checks. Units that fail on the prior as well
+                // say nothing of the way back.
+                Verdict::Unknown if over && exit.is_with_failed_units() => return Ok(()),
+                Verdict::Pass => {}
+                _ if over => return Err(format!("; {}", round.detail)),
+                _ => {}
+            }
+            tokio::time::sleep(Duration::from_secs(verify.interval_seconds.into())).await;
         }
     }
 
@@ -155,16 +226,16 @@ impl<H: Host, C: Clock> Executor<H, C> {
         &self,
         kind: JobKind,
         attempt: &Attempt,
-        closure: &StorePath,
-    ) -> Result<(), String> {
+        closure: &Runnable,
+    ) -> Result<Exit, String> {
         let seconds = attempt
             .revert_seconds
             .or_else(|| attempt.plan.as_ref().map(|plan| plan.activate_seconds))
             .unwrap_or(DEFAULT_SECONDS)
-            .max(self.host.switch_seconds(closure).unwrap_or(0));
+            .max(self.host.switch_seconds(closure.path()).unwrap_or(0));
         let timeout = Duration::from_secs(seconds.into());
         let newest = self.host.newest_job(kind, attempt.id);
-        let running = newest.filter(|id| self.host.job_state(*id) == JobState::Running);
+        let running = newest.filter(|id| self.host.job_state(*id).is_running());
         let id = if let Some(id) = running {
             id
         } else {
@@ -189,12 +260,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 // A full disk must not keep the prior away.
                 tracing::warn!(%why, job = %id, "run without a supervisor");
                 self.host.stop(id).await;
-                let exit = self.host.run_attached(&job).await;
-                return if exit.is_success() {
-                    Ok(())
-                } else {
-                    Err(exit.to_string())
-                };
+                return Ok(self.host.run_attached(&job).await);
             }
             failpoint("job-started");
             id
@@ -202,14 +268,13 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let until = self.clock.boot().after(timeout + SLACK);
         loop {
             match self.host.job_state(id) {
-                JobState::Ended(exit) if exit.is_success() => return Ok(()),
-                JobState::Ended(exit) => return Err(exit.to_string()),
+                JobState::Ended(exit) => return Ok(exit),
                 JobState::Absent | JobState::Lost => return Err("was cut short".to_owned()),
-                JobState::Running if self.clock.boot() >= until => {
+                state if self.clock.boot() >= state.ends(timeout).unwrap_or(until) => {
                     self.host.stop(id).await;
                     return Err(format!("did not end within {seconds} s"));
                 }
-                JobState::Running => tokio::time::sleep(WATCH_EVERY / 2).await,
+                _ => tokio::time::sleep(WATCH_EVERY / 2).await,
             }
         }
     }

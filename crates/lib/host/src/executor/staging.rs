@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use slipway_domain::{AttemptId, Instruction};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::host::Host;
@@ -26,8 +27,10 @@ impl<H: Host, C: Clock> Executor<H, C> {
         };
         let host = self.host.clone();
         let work = async {
+            let began = Instant::now();
             host.fetch(attempt.id, &attempt.closure, bound).await?;
-            host.check_fit(&attempt.closure)
+            let left = bound.saturating_sub(began.elapsed());
+            host.admit_release(&attempt.closure, left).await
         };
         tokio::pin!(work);
         let result = loop {
@@ -51,7 +54,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             return Pace::Now;
         }
         match result {
-            Ok(()) => {
+            Ok(_runnable) => {
                 tracing::info!(attempt = %attempt.id, closure = %attempt.closure, "fetched");
                 if let Some(current) = &mut self.journal.current {
                     current.phase = JournalPhase::Staged;

@@ -4,13 +4,14 @@ use slipway_domain::agent::Verdict;
 
 use crate::checks::Round;
 use crate::clock::Clock;
+use crate::door::Runnable;
 use crate::failpoint::failpoint;
 use crate::host::Host;
 use crate::journal::Attempt;
 
 use super::judge::{Judgement, Progress};
 use super::staging::interrupts;
-use super::{Executor, JournalPhase, Ledger, Pace, Slot, TROUBLE_PAUSE, news};
+use super::{Executor, JournalPhase, Ledger, Pace, Slot, TROUBLE_PAUSE, chain, news};
 
 impl<H: Host, C: Clock> Executor<H, C> {
     /// One round of checks, without holding the lock, and what follows from it.
@@ -27,10 +28,17 @@ impl<H: Host, C: Clock> Executor<H, C> {
             let until_deadline = attempt.deadline.unwrap_or(now).left(now);
             return Pace::After(self.next_round.left(now).min(until_deadline));
         }
+        let closure = match self.admit_begun(&attempt.closure).await {
+            Ok(closure) => closure,
+            Err(error) => {
+                self.begin_revert(Slot::Current, &chain(&error), &ledger);
+                return Pace::Now;
+            }
+        };
         self.publish();
         drop(ledger);
         let host = self.host.clone();
-        let Some(round) = self.interruptible_round(&*host, &attempt).await else {
+        let Some(round) = self.interruptible_round(&*host, &attempt, &closure).await else {
             return Pace::Now;
         };
         let ledger = match self.open().await {
@@ -73,10 +81,15 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 
     /// `None` when an instruction or the deadline comes first.
-    async fn interruptible_round(&mut self, host: &H, attempt: &Attempt) -> Option<Round> {
+    async fn interruptible_round(
+        &mut self,
+        host: &H,
+        attempt: &Attempt,
+        closure: &Runnable,
+    ) -> Option<Round> {
         let now = self.clock.boot();
         let until_deadline = attempt.deadline.unwrap_or(now).left(now);
-        let round = host.round(&attempt.closure);
+        let round = host.round(closure);
         let deadline = tokio::time::sleep(until_deadline);
         tokio::pin!(round, deadline);
         loop {

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use slipway_domain::AttemptId;
 
 use super::{Exit, JobId, JobKind};
+use crate::clock::BootMs;
 use crate::process::ProcessId;
+use crate::seal::{seal, unseal};
 use slipway_durable::PRIVATE;
 
 /// How a job stands.
@@ -18,10 +21,29 @@ pub enum JobState {
     Absent,
     /// It runs.
     Running,
+    /// The script runs and its supervisor is gone, so that nobody bounds it any more. Since when it runs.
+    Orphaned(BootMs),
     /// It is over.
     Ended(Exit),
     /// It was begun and is gone without a word: killed, or cut off by a power cut.
     Lost,
+}
+
+impl JobState {
+    /// Whether the script runs, whoever looks after it.
+    #[must_use]
+    pub const fn is_running(&self) -> bool {
+        matches!(self, Self::Running | Self::Orphaned(_))
+    }
+
+    /// When an orphan with this bound must have ended; nothing for a job whose supervisor sees to it.
+    #[must_use]
+    pub fn ends(&self, bound: Duration) -> Option<BootMs> {
+        match self {
+            Self::Orphaned(since) => Some(since.after(bound)),
+            _ => None,
+        }
+    }
 }
 
 /// The folder with the jobs' files.
@@ -34,7 +56,11 @@ impl JobFiles {
     /// The jobs of this state folder; makes the folder when it is not there.
     pub fn open(state_dir: &Path) -> io::Result<Self> {
         let dir = state_dir.join("jobs");
-        slipway_durable::private_folder(&dir)?;
+        match slipway_durable::private_folder(&dir) {
+            // Nothing can be noted there; going back takes no note.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {}
+            made => made?,
+        }
         Ok(Self { dir })
     }
 
@@ -100,25 +126,32 @@ impl JobFiles {
 
     /// Writes how the job ended.
     pub fn record(&self, name: &str, exit: &Exit) -> io::Result<()> {
-        slipway_durable::write(&self.file(name, "exit"), &serde_json::to_vec(exit)?, PRIVATE)
+        slipway_durable::write(&self.file(name, "exit"), &seal(exit)?, PRIVATE)
     }
 
     /// How the job stands.
     #[must_use]
     pub fn state(&self, name: &str) -> JobState {
-        let exit = || read_json::<Exit>(&self.file(name, "exit"));
+        // A damaged record is none: then the job counts as lost, and what it was for is taken back.
+        let exit = || unseal::<Exit>(&fs::read(self.file(name, "exit")).ok()?).ok();
         if let Some(exit) = exit() {
             return JobState::Ended(exit);
         }
-        let runs = |id: Option<ProcessId>| id.is_some_and(|id| id.is_alive());
-        if runs(self.claimant(name)) || runs(self.child(name)) {
+        if self
+            .claimant(name)
+            .is_some_and(|supervisor| supervisor.is_alive())
+        {
             return JobState::Running;
         }
+        let child = self.child(name).filter(ProcessId::is_alive);
         // It may have ended between the two looks.
         match exit() {
             Some(exit) => JobState::Ended(exit),
-            None if self.claimant(name).is_some() => JobState::Lost,
-            None => JobState::Absent,
+            None => match child {
+                Some(child) => JobState::Orphaned(child.began()),
+                None if self.claimant(name).is_some() => JobState::Lost,
+                None => JobState::Absent,
+            },
         }
     }
 
@@ -196,6 +229,29 @@ mod tests {
             tail: String::new(),
         };
         jobs.record("a", &exit).unwrap();
+        assert_eq!(jobs.state("a"), JobState::Ended(exit));
+    }
+
+    #[test]
+    fn no_flipped_bit_of_an_exit_record_is_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let jobs = JobFiles::open(dir.path()).unwrap();
+        jobs.forbid("a");
+        let exit = Exit {
+            end: End::Exited(4),
+            tail: "oh".to_owned(),
+        };
+        jobs.record("a", &exit).unwrap();
+        let path = dir.path().join("jobs/a.exit");
+        let text = fs::read(&path).unwrap();
+        for bit in 0..text.len() * 8 {
+            let mut flipped = text.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, flipped).unwrap();
+            assert_eq!(jobs.state("a"), JobState::Absent, "bit {bit}");
+        }
+        // Supervisors from before wrote no checksum.
+        fs::write(&path, serde_json::to_vec(&exit).unwrap()).unwrap();
         assert_eq!(jobs.state("a"), JobState::Ended(exit));
     }
 

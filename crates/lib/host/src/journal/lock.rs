@@ -19,7 +19,7 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The file cannot be opened or locked.
-    #[error("cannot lock {}; the state folder must be on a local file system that the agent may write to", path.display())]
+    #[error("cannot lock {}; the state folder must be on a local file system", path.display())]
     Io {
         /// The lock file.
         path: PathBuf,
@@ -41,13 +41,7 @@ impl StateLock {
             path: path.to_owned(),
             source,
         };
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(io)?;
+        let file = open(path).map_err(io)?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _file: file }),
             Err(TryLockError::WouldBlock) => Err(LockError::Taken {
@@ -65,6 +59,22 @@ impl StateLock {
                 other => return other,
             }
         }
+    }
+}
+
+/// A read-only disk has a lock as well: the file where there is one, else its folder. Nothing is written to either.
+fn open(path: &Path) -> io::Result<File> {
+    let writable = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path);
+    match writable {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            File::open(path).or_else(|_| File::open(path.parent().unwrap_or(path)))
+        }
+        other => other,
     }
 }
 

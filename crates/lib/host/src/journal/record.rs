@@ -1,5 +1,8 @@
 //! What the journal holds.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::{ActivationPlan, AttemptReport, Verdict};
 use slipway_domain::{AttemptId, Phase, StorePath, Timestamp};
@@ -88,6 +91,12 @@ pub struct Attempt {
     pub phase: JournalPhase,
     /// What was live when the activation began. The one thing that a revert goes to.
     pub prior: Option<StorePath>,
+    /// Whether this host recorded the prior itself, as what was live when the activation began; not somebody's word.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub own_prior: bool,
+    /// The units that had failed before the activation began; `None` where nobody could say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_before: Option<BTreeSet<String>>,
     /// The bounds, once told to activate.
     pub plan: Option<ActivationPlan>,
     /// When it was begun, for people.
@@ -140,6 +149,8 @@ impl Attempt {
             closure,
             phase: JournalPhase::Staging,
             prior: None,
+            own_prior: false,
+            failed_before: None,
             plan: None,
             begun_at: now,
             updated_at: now,
@@ -156,6 +167,20 @@ impl Attempt {
             reason: None,
             message: None,
         }
+    }
+
+    /// The longest run of its switch script; none where it was never told to activate.
+    #[must_use]
+    pub fn activation_bound(&self) -> Duration {
+        let seconds = self.plan.as_ref().map_or(0, |plan| plan.activate_seconds);
+        Duration::from_secs(seconds.into())
+    }
+
+    /// Whether its prior is this host's own word. Only an activation begins with a plan, also in a journal from before
+    /// this was noted.
+    #[must_use]
+    pub const fn vouches(&self) -> bool {
+        self.own_prior || self.plan.is_some()
     }
 
     /// What the control plane is told of it.
@@ -182,6 +207,9 @@ pub struct Past {
     pub phase: JournalPhase,
     /// What it went, or would go, back to.
     pub prior: Option<StorePath>,
+    /// Whether this host recorded the prior itself.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub own_prior: bool,
     /// When it was last written.
     pub at: Timestamp,
     /// The checks' last word.
@@ -195,6 +223,7 @@ impl From<Attempt> for Past {
     fn from(attempt: Attempt) -> Self {
         Self {
             id: attempt.id,
+            own_prior: attempt.vouches(),
             closure: attempt.closure,
             phase: attempt.phase,
             prior: attempt.prior,
@@ -206,6 +235,13 @@ impl From<Attempt> for Past {
 }
 
 impl Past {
+    /// Whether its prior is this host's own word. Only an activation ends with a commit, also in a journal from before
+    /// this was noted.
+    #[must_use]
+    pub fn vouches(&self) -> bool {
+        self.own_prior || self.phase == JournalPhase::Committed
+    }
+
     /// What the control plane is told of it.
     #[must_use]
     pub fn report(&self) -> AttemptReport {
@@ -285,6 +321,19 @@ impl Journal {
         current.or(self.unsettled.as_ref()).map(|attempt| attempt.id)
     }
 
+    /// Whether this host ran or recorded the closure itself, by this journal: as the release of an activation that was
+    /// begun, or as its prior.
+    #[must_use]
+    pub fn vouches_for(&self, path: &StorePath) -> bool {
+        let begun = self.current.iter().chain(&self.unsettled);
+        begun.filter(|attempt| attempt.vouches()).any(|attempt| {
+            attempt.prior.as_ref() == Some(path) || (attempt.plan.is_some() && attempt.closure == *path)
+        }) || self.past.iter().filter(|past| past.vouches()).any(|past| {
+            past.prior.as_ref() == Some(path)
+                || (past.phase == JournalPhase::Committed && past.closure == *path)
+        })
+    }
+
     /// Puts a new attempt in the current one's place. A stuck one is kept aside; any other must be settled.
     pub fn begin(&mut self, attempt: Attempt) {
         if let Some(old) = self.current.replace(attempt) {
@@ -317,6 +366,11 @@ impl Journal {
         }
         kept
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[cfg(test)]
@@ -358,6 +412,33 @@ mod tests {
         assert!(matches!(journal.know(ids[40]), Known::Past(_)));
         assert_eq!(journal.report(Some(ids[40])).unwrap().attempt, ids[40]);
         assert_eq!(journal.report(None).unwrap().attempt, ids[49]);
+    }
+
+    #[test]
+    fn a_prior_that_somebody_else_named_is_not_vouched_for() {
+        let prior: StorePath = format!("/nix/store/{:032}-prior", 9).parse().unwrap();
+        let told = Attempt {
+            prior: Some(prior.clone()),
+            ..attempt(1, JournalPhase::Stuck)
+        };
+        let own = Attempt {
+            own_prior: true,
+            ..told.clone()
+        };
+        for (attempt, known) in [(told, false), (own, true)] {
+            let mut journal = Journal::default();
+            journal.begin(attempt.clone());
+            assert_eq!(journal.vouches_for(&prior), known);
+            // What was live then is not vouched for by that.
+            assert!(!journal.vouches_for(&attempt.closure));
+            journal.archive(attempt);
+            journal.current = None;
+            assert_eq!(journal.vouches_for(&prior), known);
+        }
+        let mut journal = Journal::default();
+        let committed = attempt(2, JournalPhase::Committed);
+        journal.archive(committed.clone());
+        assert!(journal.vouches_for(&committed.closure));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 
 use super::{Journal, LockError, StateLock};
+use crate::seal::{seal, unseal};
 use slipway_durable::PRIVATE;
 
 /// The form that this agent writes. Others are kept aside, not guessed at.
@@ -141,7 +142,7 @@ impl JournalStore {
     ///
     /// The caller holds the lock.
     pub fn save(&self, journal: &Journal) -> Result<(), JournalError> {
-        let text = serde_json::to_vec_pretty(&OnDisk {
+        let text = seal(&OnDisk {
             version: VERSION,
             journal,
         })
@@ -198,17 +199,24 @@ impl JournalStore {
             .map(|n| self.dir.join(format!("journal.corrupt-{n}")))
             .find(|aside| !aside.exists())
             .unwrap_or_else(|| self.dir.join("journal.corrupt"));
-        let damage = format!("{problem}; it is kept as {}", aside.display());
-        let journal = Journal {
-            lost: Some(damage.clone()),
-            ..Journal::default()
-        };
-        fs::hard_link(&path, &aside).map_err(|error| self.error("put a damaged journal aside", error))?;
-        self.save(&journal)?;
-        Ok(Loaded {
-            journal,
+        let lost = |damage: String| Loaded {
+            journal: Journal {
+                lost: Some(damage.clone()),
+                ..Journal::default()
+            },
             damage: Some(damage),
-        })
+        };
+        match fs::hard_link(&path, &aside) {
+            Ok(()) => {}
+            // It stays in its place until the disk can be written again: whoever must go back need not wait for that.
+            Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+                return Ok(lost(format!("{problem}; it stays as {}", path.display())));
+            }
+            Err(error) => return Err(self.error("put a damaged journal aside", error)),
+        }
+        let loaded = lost(format!("{problem}; it is kept as {}", aside.display()));
+        self.save(&loaded.journal)?;
+        Ok(loaded)
     }
 
     fn error(&self, what: &'static str, source: io::Error) -> JournalError {
@@ -238,7 +246,7 @@ fn parse(text: &[u8]) -> Result<Journal, String> {
             version.version
         ));
     }
-    serde_json::from_slice::<OnDisk<Journal>>(text)
+    unseal::<OnDisk<Journal>>(text)
         .map(|on_disk| on_disk.journal)
         .map_err(|error| format!("the journal is damaged: {error}"))
 }
@@ -283,7 +291,53 @@ mod tests {
         store.save(&journal).unwrap();
         let text = fs::read_to_string(store.path()).unwrap();
         fs::write(store.path(), text.replacen('{', "{\"novelty\": [1],", 1)).unwrap();
+        assert!(store.load().unwrap().damage.is_some());
+        let mut later: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        later.retain(|name, _| name != "checksum" && name != "sealed");
+        later.insert("novelty".to_owned(), 1.into());
+        fs::write(store.path(), seal(&later).unwrap()).unwrap();
         assert_eq!(store.load().unwrap().journal, journal);
+    }
+
+    /// As the agent of release 880fbcd wrote it.
+    #[test]
+    fn a_journal_from_before_there_were_checksums_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = JournalStore::open(dir.path()).unwrap();
+        let journal = journal();
+        let on_disk = OnDisk {
+            version: VERSION,
+            journal: &journal,
+        };
+        fs::write(store.path(), serde_json::to_vec_pretty(&on_disk).unwrap()).unwrap();
+        assert_eq!(store.load().unwrap().journal, journal);
+    }
+
+    /// Agents from before read what this one writes: a prior's dead-man may be one.
+    #[test]
+    fn an_agent_from_before_there_were_checksums_reads_a_journal_with_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = JournalStore::open(dir.path()).unwrap();
+        let journal = journal();
+        store.save(&journal).unwrap();
+        let text = fs::read(store.path()).unwrap();
+        // What release 880fbcd did.
+        assert_eq!(serde_json::from_slice::<VersionOnly>(&text).unwrap().version, 1);
+        let read: OnDisk<Journal> = serde_json::from_slice(&text).unwrap();
+        assert_eq!(read.journal, journal);
+    }
+
+    #[test]
+    fn no_flipped_bit_of_the_journal_is_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = JournalStore::open(dir.path()).unwrap();
+        store.save(&journal()).unwrap();
+        let text = fs::read(store.path()).unwrap();
+        for bit in 0..text.len() * 8 {
+            let mut flipped = text.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(parse(&flipped).is_err(), "bit {bit} of byte {}", bit / 8);
+        }
     }
 
     #[test]

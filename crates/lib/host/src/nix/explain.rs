@@ -5,6 +5,7 @@ use std::io;
 use slipway_domain::{StorePath, StorePathError};
 
 use crate::checks::ManifestError;
+use crate::door::Unfit;
 use crate::text::{last_lines, one_line};
 
 /// Why a closure is not on the host, or is but cannot be used. Nothing was touched.
@@ -13,9 +14,9 @@ pub enum StageError {
     /// It belongs to another store.
     #[error(transparent)]
     OtherStore(#[from] StorePathError),
-    /// The signature.
+    /// The signature in the cache. A second copy would change nothing there: the cache has the path already.
     #[error(
-        "{path} lacks a signature by a trusted key: sign it with a key whose public half is in the host's trusted-public-keys (nix store sign -k KEY --recursive {closure}), then copy it to the cache again; nix said: {tail}"
+        "{path} lacks a signature by a trusted key: sign it in the cache with a key whose public half is in the host's trusted-public-keys (`nix store sign --store CACHE --key-file KEY --recursive {closure}`), then release it again; nix said: {tail}"
     )]
     Untrusted {
         /// The closure.
@@ -25,11 +26,39 @@ pub enum StageError {
         /// Nix's words.
         tail: String,
     },
-    /// The cache's copy is damaged.
+    /// The signature of what is in the host's store already.
     #[error(
-        "the cache's copy of {closure} is corrupted, or a part of it is: delete the damaged .nar there and copy the closure to the cache again; nix said: {tail}"
+        "{path} lacks a signature by a trusted key, as do {unsigned} of the {all} paths of {closure} in this host's store: sign it in the cache with a key whose public half is in the host's trusted-public-keys (`nix store sign --store CACHE --key-file KEY --recursive {closure}`); where the host built it itself, with other content than the cache has, fetch it anew there (`nix store repair {path}`); then release it again"
+    )]
+    Unsigned {
+        /// The closure.
+        closure: StorePath,
+        /// The closure or a part of it.
+        path: String,
+        /// How many parts lack one.
+        unsigned: usize,
+        /// How many parts there are.
+        all: usize,
+    },
+    /// The cache's copy is damaged. A second copy would change nothing there, nor would the lack of the archive alone.
+    #[error(
+        "the cache's copy of {path}, or of another part of {closure}, is corrupted: delete {narinfo} in the cache and the archive that its URL line names, then copy the path there again and sign it (`nix copy --to CACHE {path}`, `nix store sign --store CACHE --key-file KEY {path}`), and release it again; nix said: {tail}"
     )]
     Corrupted {
+        /// The closure.
+        closure: StorePath,
+        /// The part that was being fetched.
+        path: String,
+        /// The file in the cache that describes it.
+        narinfo: String,
+        /// Nix's words.
+        tail: String,
+    },
+    /// It was there, and was not any more.
+    #[error(
+        "{closure}, or a part of it, vanished while it was fetched: a garbage collection took it; release it again, it is fetched anew; nix said: {tail}"
+    )]
+    Vanished {
         /// The closure.
         closure: StorePath,
         /// Nix's words.
@@ -47,7 +76,7 @@ pub enum StageError {
     },
     /// No cache has it.
     #[error(
-        "{closure}, or a part of it, is in none of the host's binary caches: copy it there (nix copy --to CACHE {closure}); nix said: {tail}"
+        "{closure}, or a part of it, is in none of the host's binary caches: copy it there (`nix copy --to CACHE {closure}`) and release it again; nix said: {tail}"
     )]
     NotFound {
         /// The closure.
@@ -69,7 +98,7 @@ pub enum StageError {
     },
     /// No room.
     #[error(
-        "the disk is full: {closure} cannot be fetched; free some space (nix-collect-garbage); nix said: {tail}"
+        "the disk is full: {closure} cannot be fetched; free some space (`nix-collect-garbage`) and release it again; nix said: {tail}"
     )]
     Full {
         /// The closure.
@@ -100,15 +129,8 @@ pub enum StageError {
         source: io::Error,
     },
     /// It cannot be switched to.
-    #[error(
-        "{file} {problem}: a closure for Slipway needs an executable one that takes test, boot and switch (a NixOS toplevel has it)"
-    )]
-    NoSwitchScript {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        problem: String,
-    },
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// It cannot be checked.
     #[error(transparent)]
     Checks(#[from] ManifestError),
@@ -188,9 +210,14 @@ pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
         return StageError::Untrusted { closure, path, tail };
     }
     if any(CORRUPTED) {
+        let tail = telling(CORRUPTED);
+        let path = damaged(&closure, output, &tail);
+        let base = path.rsplit('/').next().unwrap_or_default();
         return StageError::Corrupted {
             closure,
-            tail: telling(CORRUPTED),
+            narinfo: format!("{}.narinfo", base.split('-').next().unwrap_or_default()),
+            path,
+            tail,
         };
     }
     if any(UNREACHABLE) {
@@ -209,6 +236,18 @@ pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
         closure,
         tail: complaints(output),
     }
+}
+
+/// The path that was being fetched: the one that the complaint names, or the last that Nix began with.
+fn damaged(closure: &StorePath, output: &str, tail: &str) -> String {
+    let mut begun = output.lines().filter(|line| line.contains("copying path"));
+    let quoted = |line: &str| {
+        let words = line.split('\'').skip(1).step_by(2);
+        let mut paths = words.filter(|word| word.starts_with(closure.store_dir()));
+        paths.next().map(ToOwned::to_owned)
+    };
+    let named = quoted(tail).or_else(|| begun.next_back().and_then(quoted));
+    named.unwrap_or_else(|| closure.to_string())
 }
 
 /// The lines that say what is wrong, or the last ones where none does.

@@ -1,8 +1,9 @@
 //! Links that keep closures from the garbage collector.
 //!
-//! A link in Nix's `gcroots` folder that leads straight into the store is a root. One to a path that is not there yet
-//! counts for nothing until Nix has registered the path, and from that very moment protects it: so it is made before
-//! the fetch, and there is no instant in which a finished closure could be collected.
+//! A link in Nix's `gcroots` folder that leads straight into the store is a root. A collection that is under way has read
+//! the roots already, and does not see one that is made now, nor one whose path was not there yet. So the link is made
+//! before the fetch, for collections that begin later, and once more by the program that fetches, which tells a
+//! collection under way of it before it lets go of the path.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -30,10 +31,12 @@ impl Roots {
         self.dir.join(attempt.to_string())
     }
 
-    /// Protects the attempt's closure.
-    pub(crate) fn add(&self, attempt: AttemptId, closure: &StorePath) -> io::Result<()> {
+    /// Protects the attempt's closure. Gives the link.
+    pub(crate) fn add(&self, attempt: AttemptId, closure: &StorePath) -> io::Result<PathBuf> {
         fs::create_dir_all(&self.dir)?;
-        slipway_durable::link(&self.closure_link(attempt), closure.as_path())
+        let link = self.closure_link(attempt);
+        slipway_durable::link(&link, closure.as_path())?;
+        Ok(link)
     }
 
     /// Protects the attempt's prior.

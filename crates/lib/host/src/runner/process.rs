@@ -5,11 +5,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use slipway_domain::{AttemptId, StorePath};
+use slipway_domain::AttemptId;
 use tokio::process::Child;
 
 use super::RunnerError;
 use crate::config::HostConfig;
+use crate::door::Runnable;
 
 /// Our own program, also when its file was replaced or removed since we started.
 const OWN_EXE: &str = "/proc/self/exe";
@@ -45,12 +46,12 @@ pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Re
 }
 
 /// What follows `slipway-agent` on the watchdog's command line.
-pub(super) fn deadman_arguments(attempt: AttemptId, prior: &StorePath, seconds: u32) -> Vec<String> {
+pub(super) fn deadman_arguments(attempt: AttemptId, prior: &Runnable, seconds: u32) -> Vec<String> {
     vec![
         "deadman".to_owned(),
         attempt.to_string(),
         seconds.to_string(),
         "--prior".to_owned(),
-        prior.to_string(),
+        prior.path().to_string(),
     ]
 }

@@ -4,12 +4,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use slipway_domain::{AttemptId, StorePath};
-use tokio::time::timeout;
+use slipway_domain::AttemptId;
 
 use super::{RunnerError, deadman};
 use crate::config::HostConfig;
-use crate::job::Job;
+use crate::door::{Runnable, check_inside};
+use crate::job::{End, Exit, Job};
+use crate::program::{self, Ran};
 use crate::text::last_lines;
 
 /// How long systemd may take to answer.
@@ -33,18 +34,19 @@ pub(super) async fn start_job(
 pub(super) async fn arm(
     config: &HostConfig,
     attempt: AttemptId,
-    prior: &StorePath,
+    prior: &Runnable,
     seconds: u32,
 ) -> Result<(), RunnerError> {
-    let exe = prior_agent(prior).unwrap_or_else(|| config.agent_exe.clone());
+    let exe = prior_agent(config, prior).unwrap_or_else(|| config.agent_exe.clone());
     systemd_run(config, &deadman_arguments(config, &exe, attempt, prior, seconds)).await
 }
 
 /// The prior's own agent: it was there before the new closure and owes it nothing.
-fn prior_agent(prior: &StorePath) -> Option<PathBuf> {
-    let exe = prior.as_path().join("sw/bin/slipway-agent");
+fn prior_agent(config: &HostConfig, prior: &Runnable) -> Option<PathBuf> {
+    let exe = prior.path().as_path().join("sw/bin/slipway-agent");
     let meta = std::fs::metadata(&exe).ok()?;
-    (meta.is_file() && meta.permissions().mode() & 0o111 != 0).then_some(exe)
+    let executable = meta.is_file() && meta.permissions().mode() & 0o111 != 0;
+    (executable && check_inside(config, &exe).is_ok()).then_some(exe)
 }
 
 fn common(config: &HostConfig, unit: &str, description: &str) -> Vec<String> {
@@ -68,14 +70,17 @@ fn common(config: &HostConfig, unit: &str, description: &str) -> Vec<String> {
     line
 }
 
-fn job_arguments(config: &HostConfig, job: &Job, arguments: &[String]) -> Vec<String> {
-    let about = format!(
+fn about(job: &Job) -> String {
+    format!(
         "Slipway: {} {} for attempt {}",
-        job.closure,
+        job.closure.path(),
         job.id.kind.action(),
         job.id.attempt
-    );
-    let mut line = common(config, &unit(&job.id.to_string()), &about);
+    )
+}
+
+fn job_arguments(config: &HostConfig, job: &Job, arguments: &[String]) -> Vec<String> {
+    let mut line = common(config, &unit(&job.id.to_string()), &about(job));
     let most = job.timeout.as_secs() + SLACK_SECONDS;
     line.push(format!("--property=RuntimeMaxSec={most}"));
     line.push("--".to_owned());
@@ -88,21 +93,23 @@ fn deadman_arguments(
     config: &HostConfig,
     exe: &Path,
     attempt: AttemptId,
-    prior: &StorePath,
+    prior: &Runnable,
     seconds: u32,
 ) -> Vec<String> {
     let about = format!("Slipway: the dead-man of attempt {attempt}");
     let mut line = common(config, &unit(&deadman(attempt)), &about);
     line.push(format!("--on-active={seconds}s"));
     line.push("--timer-property=AccuracySec=1s".to_owned());
-    line.push("--property=Restart=on-abnormal".to_owned());
-    line.push("--property=RestartSec=5".to_owned());
+    // Until it has worked, whatever kept it from it: a disk, a lock, a script that failed.
+    line.push("--property=Restart=on-failure".to_owned());
+    line.push("--property=RestartSec=15".to_owned());
+    line.push("--property=StartLimitIntervalSec=0".to_owned());
     line.push("--".to_owned());
     line.push(exe.display().to_string());
     line.push("revert".to_owned());
     line.push(attempt.to_string());
     line.push("--prior".to_owned());
-    line.push(prior.to_string());
+    line.push(prior.path().to_string());
     line
 }
 
@@ -112,37 +119,75 @@ async fn systemd_run(config: &HostConfig, arguments: &[String]) -> Result<(), Ru
         program: program.to_owned(),
         output,
     };
-    let running = config.command(program).args(arguments).output();
-    match timeout(ANSWER_WITHIN, running).await {
-        Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => Err(refused(last_lines(&String::from_utf8_lossy(&output.stderr), 3))),
-        Ok(Err(source)) => Err(RunnerError::Spawn {
+    let mut command = config.command(program);
+    command.args(arguments);
+    let (ran, output) = program::run(command, ANSWER_WITHIN).await;
+    match ran {
+        Ran::Ended(status) if status.success() => Ok(()),
+        Ran::Ended(_) => Err(refused(last_lines(&output, 3))),
+        Ran::NotStarted(source) => Err(RunnerError::Spawn {
             program: program.to_owned(),
             source,
         }),
-        Err(_) => Err(refused(format!(
+        Ran::TimedOut => Err(refused(format!(
             "no answer from systemd within {} s",
             ANSWER_WITHIN.as_secs()
         ))),
     }
 }
 
-/// Stops a unit; one that is not there is as good as stopped.
-pub(super) async fn stop(config: &HostConfig, unit: &str) {
-    let running = config
-        .command("systemctl")
-        .args(["--quiet", "--no-ask-password", "stop", unit])
-        .output();
-    match timeout(ANSWER_WITHIN, running).await {
-        Ok(Ok(output)) if output.status.success() => {}
-        Ok(Ok(output)) => {
-            let said = String::from_utf8_lossy(&output.stderr);
-            if !said.contains("not loaded") {
-                tracing::warn!(unit, said = %last_lines(&said, 3), "systemctl stop failed");
+/// Runs the switch script itself as a unit and waits for its end. Its output is in the unit's log.
+pub(super) async fn run_to_its_end(config: &HostConfig, job: &Job) -> Exit {
+    let name = direct_unit(job);
+    let mut command = config.command("systemd-run");
+    command.args(direct_arguments(config, job));
+    let (ran, said) = program::run(command, job.timeout + Duration::from_secs(SLACK_SECONDS)).await;
+    let end = match ran {
+        // systemd-run ends as the unit's program did.
+        Ran::Ended(status) => End::of(status),
+        Ran::NotStarted(error) => End::NotStarted(format!("systemd-run: {error}")),
+        Ran::TimedOut => {
+            stop(config, &format!("{name}.service")).await;
+            End::TimedOut {
+                seconds: job.timeout.as_secs(),
             }
         }
-        Ok(Err(error)) => tracing::warn!(unit, %error, "cannot run systemctl"),
-        Err(_) => tracing::warn!(unit, "no answer from systemd to a stop"),
+    };
+    let tail = match &end {
+        End::Exited(0) => String::new(),
+        _ => format!("{} (journalctl --unit {name})", last_lines(&said, 2)),
+    };
+    Exit { end, tail }
+}
+
+fn direct_unit(job: &Job) -> String {
+    format!("{}-direct", unit(&job.id.to_string()))
+}
+
+fn direct_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
+    let mut line = common(config, &direct_unit(job), &about(job));
+    line.push("--wait".to_owned());
+    line.push(format!(
+        "--property=RuntimeMaxSec={}",
+        job.timeout.as_secs().max(1)
+    ));
+    line.push("--".to_owned());
+    line.push(job.closure.switch_script().display().to_string());
+    line.push(job.id.kind.action().to_owned());
+    line
+}
+
+/// Stops a unit; one that is not there is as good as stopped.
+pub(super) async fn stop(config: &HostConfig, unit: &str) {
+    let mut command = config.command("systemctl");
+    command.args(["--quiet", "--no-ask-password", "stop", unit]);
+    let (ran, said) = program::run(command, ANSWER_WITHIN).await;
+    match ran {
+        Ran::Ended(status) if status.success() => {}
+        Ran::Ended(_) if said.contains("not loaded") => {}
+        Ran::Ended(_) => tracing::warn!(unit, said = %last_lines(&said, 3), "systemctl stop failed"),
+        Ran::NotStarted(error) => tracing::warn!(unit, %error, "cannot run systemctl"),
+        Ran::TimedOut => tracing::warn!(unit, "no answer from systemd to a stop"),
     }
 }
 
@@ -170,10 +215,9 @@ mod tests {
         }
     }
 
-    fn closure() -> StorePath {
-        "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos"
-            .parse()
-            .unwrap()
+    fn closure() -> Runnable {
+        let path = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos";
+        Runnable::unchecked(path.parse().unwrap())
     }
 
     #[test]
@@ -202,6 +246,15 @@ mod tests {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
         assert!(!text.contains("TOKEN"), "{text}");
+        let text = direct_arguments(&config(), &job).join(" ");
+        for part in [
+            "--unit=slipway-activate-5a0c9c3e-8f1d-4f57-9a43-7d9f7d3f2b11-1-direct ",
+            "--wait ",
+            "--property=RuntimeMaxSec=300 ",
+            "-- /nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos/bin/switch-to-configuration test",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
     }
 
     #[test]
@@ -218,8 +271,10 @@ mod tests {
             "--timer-property=AccuracySec=1s ",
             &format!(
                 "-- /nix/store/prior/sw/bin/slipway-agent revert {attempt} --prior {}",
-                closure()
+                closure().path()
             ),
+            "--property=Restart=on-failure ",
+            "--property=StartLimitIntervalSec=0 ",
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
@@ -227,6 +282,6 @@ mod tests {
 
     #[test]
     fn a_prior_without_an_agent_leaves_it_to_ours() {
-        assert_eq!(prior_agent(&closure()), None);
+        assert_eq!(prior_agent(&config(), &closure()), None);
     }
 }

@@ -12,8 +12,10 @@ use tokio::time::{Instant, sleep};
 
 use crate::checks::{Finding, Round};
 use crate::clock::{BootMs, Clock};
+use crate::door::{Refusal, Runnable};
 use crate::host::{Host, Seen};
 use crate::job::{End, Exit, Job, JobId, JobKind, JobState};
+use crate::journal::Journal;
 use crate::nix::{ProfileError, StageError};
 use crate::runner::RunnerError;
 
@@ -63,6 +65,8 @@ pub struct Fate {
     pub says_seconds: Option<u32>,
     /// The exit status of `switch-to-configuration test`.
     pub test_exit: i32,
+    /// Units that have failed once it is switched to.
+    pub fails_units: Vec<&'static str>,
     /// The exit status of `switch-to-configuration boot`.
     pub boot_exit: i32,
     /// What the checks say, one round each.
@@ -79,6 +83,7 @@ impl Default for Fate {
             switch_seconds: 1,
             says_seconds: None,
             test_exit: 0,
+            fails_units: Vec::new(),
             boot_exit: 0,
             rounds: Vec::new(),
             then: Verdict::Pass,
@@ -101,6 +106,10 @@ pub struct State {
     pub armed: BTreeMap<AttemptId, StorePath>,
     /// When those fire.
     pub deadlines: BTreeMap<AttemptId, Instant>,
+    /// What the profile named, now and before.
+    pub generations: BTreeSet<StorePath>,
+    /// The units that have failed; `None` where there is nobody to ask.
+    pub failed_units: Option<BTreeSet<String>>,
     /// Everything that was done, in order.
     pub done: Vec<String>,
     jobs: Vec<FakeJob>,
@@ -128,6 +137,7 @@ impl FakeHost {
         let state = State {
             live: Some(closure.clone()),
             boot_default: Some(closure.clone()),
+            generations: BTreeSet::from([closure.clone()]),
             ..State::default()
         };
         Self {
@@ -170,6 +180,7 @@ impl FakeHost {
             jobs,
             live,
             fates,
+            failed_units,
             done,
             ..
         } = state;
@@ -177,7 +188,8 @@ impl FakeHost {
             .iter_mut()
             .filter(|job| job.exit.is_none() && !job.lost && job.ends <= now)
         {
-            let fate = fates.get(&job.job.closure).cloned().unwrap_or_default();
+            let closure = job.job.closure.path();
+            let fate = fates.get(closure).cloned().unwrap_or_default();
             let test = job.job.id.kind.action() == "test";
             let code = if test { fate.test_exit } else { fate.boot_exit };
             let timed_out = Duration::from_secs(fate.switch_seconds) > job.job.timeout;
@@ -188,14 +200,14 @@ impl FakeHost {
             } else {
                 End::Exited(code)
             };
-            if test && end == End::Exited(0) {
-                *live = Some(job.job.closure.clone());
+            // With 4 it says that all is done, and that units have failed.
+            if test && matches!(end, End::Exited(0 | 4)) {
+                *live = Some(closure.clone());
+                if let Some(failed) = failed_units {
+                    failed.extend(fate.fails_units.iter().map(|&unit| unit.to_owned()));
+                }
             }
-            done.push(format!(
-                "{} {}",
-                job.job.id.kind.action(),
-                job.job.closure.base_name()
-            ));
+            done.push(format!("{} {}", job.job.id.kind.action(), closure.base_name()));
             job.exit = Some(Exit {
                 end,
                 tail: String::new(),
@@ -242,12 +254,24 @@ impl Host for FakeHost {
         }
     }
 
-    fn check_fit(&self, _closure: &StorePath) -> Result<(), StageError> {
-        Ok(())
+    async fn admit_release(&self, closure: &StorePath, _bound: Duration) -> Result<Runnable, StageError> {
+        Ok(Runnable::unchecked(closure.clone()))
     }
 
-    fn check_switch(&self, _closure: &StorePath) -> Result<(), StageError> {
-        Ok(())
+    async fn admit_known(&self, path: &StorePath, journal: &Journal) -> Result<Runnable, Refusal> {
+        let state = self.state();
+        let here = state
+            .live
+            .iter()
+            .chain(&state.boot_default)
+            .chain(&state.generations);
+        if here.into_iter().any(|known| known == path) || journal.vouches_for(path) {
+            return Ok(Runnable::unchecked(path.clone()));
+        }
+        Err(Refusal::Stranger {
+            path: path.clone(),
+            profile: "/profile".into(),
+        })
     }
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {
@@ -264,12 +288,13 @@ impl Host for FakeHost {
     fn arm(
         &self,
         attempt: AttemptId,
-        prior: &StorePath,
+        prior: &Runnable,
         seconds: u32,
     ) -> impl Future<Output = Result<(), RunnerError>> + Send {
         let mut state = self.state();
+        let prior = prior.path().clone();
         state.done.push(format!("arm {}", prior.base_name()));
-        state.armed.insert(attempt, prior.clone());
+        state.armed.insert(attempt, prior);
         let deadline = Instant::now() + Duration::from_secs(seconds.into());
         state.deadlines.insert(attempt, deadline);
         std::future::ready(Ok(()))
@@ -284,7 +309,7 @@ impl Host for FakeHost {
 
     fn start(&self, job: &Job) -> impl Future<Output = Result<(), RunnerError>> + Send {
         let mut state = self.state();
-        let fate = state.fates.get(&job.closure).cloned().unwrap_or_default();
+        let fate = state.fates.get(job.closure.path()).cloned().unwrap_or_default();
         let takes = Duration::from_secs(fate.switch_seconds).min(job.timeout);
         state.jobs.push(FakeJob {
             job: job.clone(),
@@ -333,16 +358,18 @@ impl Host for FakeHost {
         std::future::ready(())
     }
 
-    fn set_profile(&self, closure: &StorePath) -> impl Future<Output = Result<(), ProfileError>> + Send {
+    fn set_profile(&self, closure: &Runnable) -> impl Future<Output = Result<(), ProfileError>> + Send {
         let mut state = self.state();
+        let closure = closure.path().clone();
         state.done.push(format!("profile {}", closure.base_name()));
-        state.boot_default = Some(closure.clone());
+        state.generations.insert(closure.clone());
+        state.boot_default = Some(closure);
         std::future::ready(Ok(()))
     }
 
-    fn round(&self, closure: &StorePath) -> impl Future<Output = Round> + Send {
+    fn round(&self, closure: &Runnable) -> impl Future<Output = Round> + Send {
         let mut state = self.state();
-        let verdict = match state.fates.get_mut(closure) {
+        let verdict = match state.fates.get_mut(closure.path()) {
             Some(fate) if !fate.rounds.is_empty() => fate.rounds.remove(0),
             Some(fate) => fate.then,
             None => Verdict::Pass,
@@ -353,6 +380,10 @@ impl Host for FakeHost {
             Verdict::Unknown => Finding::unknown("no descriptors"),
         };
         std::future::ready(Round::of([("web".to_owned(), finding)]))
+    }
+
+    async fn failed_units(&self) -> Option<BTreeSet<String>> {
+        self.state().failed_units.clone()
     }
 
     fn tidy(&self, closures: &BTreeSet<StorePath>, _attempts: &BTreeSet<AttemptId>) {

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use slipway_domain::{StoreDir, StorePath};
 use tempfile::TempDir;
@@ -12,14 +12,15 @@ use crate::config::{HostConfig, RunnerKind};
 
 /// Builds by copying: what it makes is input-addressed, so that its signatures count.
 const COPY: &str = r#"
-{ name, source, path }:
+{ name, source, path, part ? "", remark ? "" }:
 derivation {
   inherit name;
   system = builtins.currentSystem;
   builder = "/bin/sh";
   PATH = path;
   src = builtins.path { path = source; name = "source"; };
-  args = [ "-c" "cp -r $src $out" ];
+  part = if part == "" then "" else builtins.storePath part;
+  args = [ "-c" "cp -r $src $out; ${remark}" ];
 }
 "#;
 
@@ -36,10 +37,12 @@ pub struct Key {
 #[derive(Debug)]
 pub struct NixRig {
     dir: TempDir,
+    /// What signs whatever is put into the store as an operator would have it.
+    own_key: Option<Key>,
 }
 
 impl NixRig {
-    /// An empty store that trusts nobody and knows no cache.
+    /// An empty store that trusts the rig's own key alone and knows no cache.
     ///
     /// # Panics
     /// Without a folder for temporary files.
@@ -53,7 +56,9 @@ impl NixRig {
             fs::create_dir(dir.path().join(name)).expect("a new folder");
         }
         fs::write(dir.path().join("copy.nix"), COPY).expect("a new file");
-        let rig = Self { dir };
+        let mut rig = Self { dir, own_key: None };
+        rig.configure("", "");
+        rig.own_key = Some(rig.key("rig-1"));
         rig.configure("", "");
         rig
     }
@@ -109,14 +114,15 @@ impl NixRig {
         .collect()
     }
 
-    /// Sets the caches and the trusted keys, and forgets what was looked up before.
+    /// Sets the caches and the keys that are trusted besides the rig's own, and forgets what was looked up before.
     ///
     /// # Panics
     /// When the file cannot be written.
     pub fn configure(&self, substituters: &str, trusted_keys: &str) {
+        let own_key = self.own_key.as_ref().map_or("", |key| &key.public);
         let text = format!(
             "sandbox = false\nbuild-users-group =\nexperimental-features = nix-command\n\
-             substituters = {substituters}\ntrusted-public-keys = {trusted_keys}\n\
+             substituters = {substituters}\ntrusted-public-keys = {own_key} {trusted_keys}\n\
              download-attempts = 1\nconnect-timeout = 2\n"
         );
         fs::write(self.dir.path().join("conf/nix.conf"), text).expect("the configuration is writable");
@@ -128,14 +134,10 @@ impl NixRig {
     /// # Panics
     /// When it fails.
     pub fn run(&self, program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> String {
-        let output = Command::new(program)
-            .args(arguments)
-            .envs(self.env())
-            .current_dir(self.dir.path())
-            .output()
-            .unwrap_or_else(|error| {
-                panic!("cannot run {program}: {error}; install Nix (apt-get install nix-bin)")
-            });
+        let output = self
+            .spawn(program, arguments)
+            .wait_with_output()
+            .expect("our own child");
         assert!(
             output.status.success(),
             "{program} failed: {}",
@@ -145,39 +147,96 @@ impl NixRig {
         text.lines().last().unwrap_or_default().to_owned()
     }
 
+    /// Starts a Nix program.
+    ///
+    /// # Panics
+    /// Without Nix.
+    pub fn spawn(&self, program: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Child {
+        Command::new(program)
+            .args(arguments)
+            .envs(self.env())
+            .current_dir(self.dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| {
+                panic!("cannot run {program}: {error}; install Nix (apt-get install nix-bin)")
+            })
+    }
+
     fn parse(&self, path: &str) -> StorePath {
         self.store_dir().parse(path).expect("Nix prints store paths")
     }
 
-    /// Puts a folder into the store by its content. Such paths need no signature.
+    /// Puts a folder into the store by its content, signed with the rig's own key.
     #[must_use]
     pub fn add(&self, folder: &Path) -> StorePath {
+        let path = self.add_unsigned(folder);
+        if let Some(key) = &self.own_key {
+            self.sign(&path, key);
+        }
+        path
+    }
+
+    /// Signs a closure in the store.
+    pub fn sign(&self, closure: &StorePath, key: &Key) {
+        let secret = key.secret.display().to_string();
+        self.run(
+            "nix",
+            [
+                "store",
+                "sign",
+                "--key-file",
+                &secret,
+                "--recursive",
+                closure.as_str(),
+            ],
+        );
+    }
+
+    /// Puts a folder into the store by its content, as any user may. Nix takes such a path from a cache unsigned.
+    #[must_use]
+    pub fn add_unsigned(&self, folder: &Path) -> StorePath {
         self.parse(&self.run("nix-store", [OsStr::new("--add"), folder.as_os_str()]))
     }
 
     /// Builds a folder into the store. Such paths need a signature to come in from a cache.
     #[must_use]
     pub fn build(&self, folder: &Path) -> StorePath {
+        self.build_from(folder, None, "")
+    }
+
+    /// As [`NixRig::build`], with other content each time.
+    #[must_use]
+    pub fn build_anyhow(&self, folder: &Path) -> StorePath {
+        self.build_from(folder, None, "chmod u+w $out; date +%N > $out/built-at")
+    }
+
+    /// As [`NixRig::build`], from a folder that names another path of the store.
+    #[must_use]
+    pub fn build_with(&self, folder: &Path, part: &StorePath) -> StorePath {
+        self.build_from(folder, Some(part), "")
+    }
+
+    fn build_from(&self, folder: &Path, part: Option<&StorePath>, remark: &str) -> StorePath {
         let name = folder
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let arguments: [&OsStr; 12] = [
-            "--no-out-link".as_ref(),
-            "copy.nix".as_ref(),
-            "--argstr".as_ref(),
-            "name".as_ref(),
-            name.as_ref(),
-            "--argstr".as_ref(),
-            "source".as_ref(),
-            folder.as_ref(),
-            "--argstr".as_ref(),
-            "path".as_ref(),
-            &path,
-            "--quiet".as_ref(),
-        ];
+        let mut arguments: Vec<&OsStr> =
+            vec!["--no-out-link".as_ref(), "copy.nix".as_ref(), "--quiet".as_ref()];
+        let part = part.map_or("", StorePath::as_str);
+        for (argument, value) in [
+            ("name", OsStr::new(&name)),
+            ("source", folder.as_ref()),
+            ("path", &path),
+            ("part", part.as_ref()),
+            ("remark", remark.as_ref()),
+        ] {
+            arguments.extend(["--argstr".as_ref(), argument.as_ref(), value]);
+        }
         self.parse(&self.run("nix-build", arguments))
     }
 
@@ -203,12 +262,19 @@ impl NixRig {
 
     /// Copies a path to a cache in a folder of the rig, signed by the key if there is one, and takes it out of the
     /// store. Gives the cache's folder.
+    #[must_use]
     pub fn move_to_cache(&self, name: &str, path: &StorePath, key: Option<&Key>) -> PathBuf {
+        let cache = self.copy_to_cache(name, path, key);
+        self.forget(path);
+        cache
+    }
+
+    /// Copies a path to a cache in a folder of the rig, signed by the key if there is one. Gives the cache's folder.
+    pub fn copy_to_cache(&self, name: &str, path: &StorePath, key: Option<&Key>) -> PathBuf {
         let cache = self.dir.path().join(name);
         let secret = key.map_or_else(String::new, |key| format!("?secret-key={}", key.secret.display()));
         let url = format!("file://{}{secret}", cache.display());
         self.run("nix", ["copy", "--to", &url, path.as_str()]);
-        self.forget(path);
         cache
     }
 

@@ -343,3 +343,62 @@ async fn a_settled_attempt_is_not_begun_again_and_is_still_reported() {
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(rig.now(), Rig::on("c", "c"));
 }
+
+fn with_failed(rig: &Rig, before: &[&str]) {
+    let before = before.iter().map(|&unit| unit.to_owned());
+    rig.host.state().failed_units = Some(before.collect());
+}
+
+fn failing(unit: &'static str) -> Fate {
+    Fate {
+        test_exit: 4,
+        fails_units: vec![unit],
+        ..Fate::default()
+    }
+}
+
+/// NixOS' script ends with 4 whenever a unit is failed, also when it was so before.
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_had_failed_before_does_not_count_against_a_release() {
+    let mut rig = Rig::new();
+    with_failed(&rig, &["acme-x.service"]);
+    rig.host.set_fate(&closure("b"), failing("acme-x.service"));
+    rig.release("b", true).await;
+    assert_eq!(rig.now(), Rig::on("b", "b"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_unit_that_fails_with_the_release_counts_and_leaves_nobody_stuck() {
+    let mut rig = Rig::new();
+    with_failed(&rig, &["other.service"]);
+    for name in ["a", "b"] {
+        rig.host.set_fate(&closure(name), failing("acme-x.service"));
+    }
+    let attempt = rig.stage("b");
+    rig.reach(attempt, Phase::Staged).await;
+    rig.activate(attempt, "b");
+    let view = rig.reach(attempt, Phase::Reverted).await;
+    let message = view.report.unwrap().message.unwrap();
+    assert!(message.contains("exited with status 4"), "{message}");
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.count("test"), 2);
+}
+
+/// The prior's own checks decide: failed units are no excuse for a prior that does not serve.
+#[tokio::test(start_paused = true)]
+async fn a_prior_with_failed_units_is_back_once_its_checks_pass() {
+    let mut rig = Rig::new();
+    let attempt = rig.release("b", false).await;
+    let sick = Fate {
+        then: Verdict::Fail,
+        ..failing("web.service")
+    };
+    rig.host.set_fate(&closure("a"), sick);
+    rig.revert(attempt, None);
+    let view = rig.reach(attempt, Phase::Stuck).await;
+    let message = view.report.unwrap().message.unwrap();
+    assert!(message.contains("check web: answered 500"), "{message}");
+    rig.host.set_fate(&closure("a"), failing("web.service"));
+    rig.reach(attempt, Phase::Reverted).await;
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+}

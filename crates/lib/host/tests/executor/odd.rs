@@ -144,3 +144,34 @@ async fn a_live_closure_that_no_journal_knows_of_is_taken_back() {
     rig.reach(attempt, Phase::Reverted).await;
     assert_eq!(rig.now(), Rig::on("a", "a"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_prior_that_only_the_control_plane_knows_is_not_run() {
+    let mut rig = Rig::new();
+    let unknown = AttemptId::random();
+    rig.revert(unknown, Some("x"));
+    let view = rig.reach(unknown, Phase::Stuck).await;
+    let message = view.report.unwrap().message.unwrap();
+    assert!(message.contains("knows no such system"), "{message}");
+    tokio::time::sleep(Duration::from_mins(30)).await;
+    assert!(rig.host.state().done.is_empty());
+    // It stands in nobody's way, and its prior is not inherited.
+    let attempt = rig.release("b", true).await;
+    rig.revert(attempt, Some("x"));
+    rig.reach(attempt, Phase::Reverted).await;
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+}
+
+/// A committed attempt's prior stays this host's own word when it is taken back, also after a restart.
+#[tokio::test(start_paused = true)]
+async fn a_recorded_prior_is_gone_back_to_without_the_profiles_word() {
+    let mut rig = Rig::new();
+    let first = rig.release("b", true).await;
+    rig.release("c", true).await;
+    rig.host.state().generations.clear();
+    rig.kill().await;
+    rig.start();
+    rig.revert(first, None);
+    rig.reach(first, Phase::Reverted).await;
+    assert_eq!(rig.now(), Rig::on("a", "a"));
+}

@@ -1,0 +1,156 @@
+//! What Nix tells of itself and of paths, as JSON.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::process::Command;
+
+use crate::config::HostConfig;
+use crate::program::{self, Answer, Ran};
+use crate::text::last_lines;
+
+/// A path as the database has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct PathInfo {
+    /// Nix from 2.19 on has it as the key.
+    #[serde(default)]
+    pub(super) path: String,
+    pub(super) nar_hash: String,
+    pub(super) nar_size: u64,
+    pub(super) references: Vec<String>,
+    #[serde(default)]
+    pub(super) signatures: Vec<String>,
+}
+
+/// A list until Nix 2.18, a map since; a path that is not there is null in it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Infos {
+    List(Vec<PathInfo>),
+    Map(BTreeMap<String, Option<PathInfo>>),
+}
+
+/// The part of Nix's settings that signatures are checked by.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct NixConfig {
+    trusted_public_keys: Setting,
+    substituters: Setting,
+}
+
+#[derive(Debug, Deserialize)]
+struct Setting {
+    value: Vec<String>,
+}
+
+impl NixConfig {
+    pub(super) fn trusted_public_keys(&self) -> &[String] {
+        &self.trusted_public_keys.value
+    }
+
+    pub(super) fn substituters(&self) -> &[String] {
+        &self.substituters.value
+    }
+}
+
+/// Nix did not answer, or not in a form that we know.
+#[derive(Debug)]
+pub(super) enum Silence {
+    /// It could not be started.
+    NotStarted(std::io::Error),
+    /// It took too long.
+    TimedOut,
+    /// It failed, in these words.
+    Failed(String),
+}
+
+/// Every path of the closure.
+pub(super) async fn closure(
+    config: &HostConfig,
+    path: &str,
+    bound: Duration,
+) -> Result<Vec<PathInfo>, Silence> {
+    path_infos(config, &["--recursive", path], bound).await
+}
+
+/// These paths alone.
+pub(super) async fn each(
+    config: &HostConfig,
+    paths: &[String],
+    bound: Duration,
+) -> Result<Vec<PathInfo>, Silence> {
+    path_infos(config, paths, bound).await
+}
+
+async fn path_infos(
+    config: &HostConfig,
+    arguments: &[impl AsRef<OsStr>],
+    bound: Duration,
+) -> Result<Vec<PathInfo>, Silence> {
+    let mut command = nix(config);
+    command.args(["path-info", "--json", "--sigs"]).args(arguments);
+    match answer(command, bound).await? {
+        Infos::List(list) => Ok(list),
+        Infos::Map(map) => map
+            .into_iter()
+            .map(|(path, info)| match info {
+                Some(info) => Ok(PathInfo { path, ..info }),
+                None => Err(Silence::Failed(format!("path '{path}' is not valid"))),
+            })
+            .collect(),
+    }
+}
+
+/// Nix's settings as they are in force here.
+pub(super) async fn config(config: &HostConfig, bound: Duration) -> Result<NixConfig, Silence> {
+    let mut command = nix(config);
+    command.args(["show-config", "--json"]);
+    answer(command, bound).await
+}
+
+/// The new command line of Nix, which a host's own settings may leave switched off.
+pub(super) fn nix(config: &HostConfig) -> Command {
+    let mut command = config.command("nix");
+    command.args(["--extra-experimental-features", "nix-command"]);
+    command
+}
+
+async fn answer<T: DeserializeOwned>(command: Command, bound: Duration) -> Result<T, Silence> {
+    let Answer {
+        ran,
+        said,
+        complaints,
+    } = program::ask(command, bound).await;
+    match ran {
+        Ran::Ended(status) if status.success() => serde_json::from_slice(&said)
+            .map_err(|error| Silence::Failed(format!("its answer is not understood: {error}"))),
+        Ran::Ended(_) => Err(Silence::Failed(last_lines(&complaints, 3))),
+        Ran::NotStarted(error) => Err(Silence::NotStarted(error)),
+        Ran::TimedOut => Err(Silence::TimedOut),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_read_as_a_list_and_as_a_map() {
+        let body =
+            r#""narHash":"sha256-x","narSize":9,"references":[],"ca":"fixed:r:sha256:x","ultimate":true"#;
+        let list = format!(r#"[{{"path":"/nix/store/a",{body}}}]"#);
+        let map = format!(r#"{{"/nix/store/a":{{{body}}},"/nix/store/b":null}}"#);
+        let Ok(Infos::List(list)) = serde_json::from_str(&list) else {
+            panic!("no list");
+        };
+        assert_eq!((list[0].path.as_str(), list[0].nar_size), ("/nix/store/a", 9));
+        let Ok(Infos::Map(map)) = serde_json::from_str(&map) else {
+            panic!("no map");
+        };
+        assert!(map["/nix/store/a"].is_some() && map["/nix/store/b"].is_none());
+    }
+}
