@@ -225,7 +225,9 @@ fn a_switch_script_whose_supervisor_was_killed_keeps_its_bound() {
     strategy.limits.activate_seconds = 3;
     rig.plane.release(&rig.v2, strategy);
     let _agent = rig.agent();
-    rig.eventually("the switch began", |rig| rig.count("test v2") == 1);
+    rig.eventually("the switch began and is noted", |rig| {
+        rig.count("test v2") == 1 && rig.has_noted_child("activate")
+    });
     let supervisor = rustix::process::Pid::from_raw(rig.supervisor().pid).unwrap();
     rustix::process::kill_process(supervisor, rustix::process::Signal::KILL).unwrap();
     rig.plane.reach(StepState::Reverted);
@@ -249,7 +251,9 @@ fn a_revert_script_whose_supervisor_was_killed_keeps_its_bound() {
     strategy.limits.activate_seconds = 3;
     rig.plane.release(&rig.v2, strategy);
     let _agent = rig.agent();
-    rig.eventually("going back began", |rig| rig.count("test v1") == 2);
+    rig.eventually("going back began and is noted", |rig| {
+        rig.count("test v1") == 2 && rig.has_noted_child("revert")
+    });
     rig.clear_knob("test", "v1");
     let attempt = rig.journal().current.unwrap().id;
     let claim = rig.state_dir().join(format!("jobs/revert-{attempt}-1.claim"));

@@ -164,6 +164,13 @@ impl Rig {
         store.save(&journal).unwrap();
     }
 
+    /// Whether the supervisor of the first such job has noted its script's own process.
+    pub(crate) fn has_noted_child(&self, kind: &str) -> bool {
+        let attempt = self.journal().current.unwrap().id;
+        let child = self.state_dir().join(format!("jobs/{kind}-{attempt}-1.child"));
+        child.exists()
+    }
+
     /// The process that supervises the switch script of the attempt under way.
     pub(crate) fn supervisor(&self) -> ProcessId {
         let attempt = self.journal().current.unwrap().id;
