@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use slipway_domain::{HostName, Instruction, Observation};
+use slipway_host::boot_id;
 use slipway_host::{Clock, Executor, Host, JournalStore, Machine, SystemClock, View};
 use slipway_settings::{AgentSettings, Source};
 use slipway_telemetry::Lifecycle;
@@ -116,6 +117,7 @@ fn observe(name: &HostName, machine: &Machine, view: &View) -> Observation {
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock: SystemClock.wall(),
         boot_id: seen.boot_id,
+        counter: boot_id::counter(),
         live: seen.live,
         boot_default: seen.boot_default,
         report: view.report.clone(),

@@ -232,6 +232,7 @@ mod tests {
             agent_version: "0".to_owned(),
             clock: Timestamp::UNIX_EPOCH,
             boot_id: String::new(),
+            counter: None,
             live: None,
             boot_default: None,
             report: view.report.clone(),

@@ -46,6 +46,10 @@ pub enum ApiError {
     EnvironmentBusy(String),
     /// 409: the rollout's state does not take the command.
     WrongState(String),
+    /// 409: an observation that is not news.
+    OldObservation(String),
+    /// 409: two machines speak for one host.
+    TwoLives(String),
     /// 408.
     Timeout(Duration),
     /// 413.
@@ -138,6 +142,12 @@ impl ApiError {
                 kind::WRONG_STATE,
                 "The rollout's state does not take this command",
             ),
+            Self::OldObservation(_) => (
+                S::CONFLICT,
+                kind::OLD_OBSERVATION,
+                "Something newer of the host is known",
+            ),
+            Self::TwoLives(_) => (S::CONFLICT, kind::TWO_LIVES, "Two machines use one host's token"),
             Self::Timeout(_) => (S::REQUEST_TIMEOUT, kind::TIMEOUT, "The request took too long"),
             Self::TooLarge => (S::PAYLOAD_TOO_LARGE, kind::TOO_LARGE, "The body is too large"),
             Self::HeaderTooLarge => (
@@ -178,7 +188,9 @@ impl ApiError {
             | Self::NotFound(detail)
             | Self::Conflict(detail)
             | Self::EnvironmentBusy(detail)
-            | Self::WrongState(detail) => detail.clone(),
+            | Self::WrongState(detail)
+            | Self::OldObservation(detail)
+            | Self::TwoLives(detail) => detail.clone(),
             Self::Unauthenticated => "the token is missing, malformed, unknown, revoked or expired; send \
                 `Authorization: Bearer slw_…` with a token from `slipway login`, `slipway token create` or \
                 `slipway host create`"
@@ -309,6 +321,8 @@ impl From<StoreError> for ApiError {
             E::CommandRefused { .. } => Self::WrongState(words),
             E::SelfApproval | E::RelatedApproval { .. } | E::ActorDisabled { .. } => Self::Forbidden(words),
             E::TokenEnded => Self::Unauthenticated,
+            E::OldObservation { .. } => Self::OldObservation(words),
+            E::TwoLives { .. } => Self::TwoLives(words),
             E::Unstorable(_) => Self::Invalid(words, Vec::new()),
             E::Unavailable(_) | E::LoginRefused { .. } => {
                 Self::Unavailable(DATABASE_RETRY_SECONDS, Some(Box::new(error)))

@@ -32,7 +32,7 @@ fn client(server: &Server) -> Client {
 
 fn observation() -> Observation {
     serde_json::from_value(serde_json::json!({
-        "host": "web-1", "agent_version": "0.1.0", "clock": "2026-03-01T12:00:00Z", "boot_id": "b",
+        "host": "web-1", "agent_version": "0.1.0", "clock": "2026-03-01T12:00:00Z", "boot_id": "b", "counter": 5,
         "live": null, "boot_default": null, "report": null, "unsettled": null,
     }))
     .unwrap()

@@ -21,6 +21,10 @@ pub struct Observation {
     pub clock: Timestamp,
     /// The kernel's boot id: changes with every boot.
     pub boot_id: String,
+    /// Microseconds since that boot, more at every observation: what is older than what is known is refused. Left out
+    /// by agents of release 0.1.0 and where the boot id is not known; then nothing can be called old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counter: Option<u64>,
     /// What runs: the target of `/run/current-system`.
     pub live: Option<StorePath>,
     /// What the next boot would run: the target of the system profile.

@@ -7,13 +7,14 @@
 
 mod commands;
 mod ending;
+mod pause;
 mod staging;
 mod steps;
 mod waves;
 
 use crate::event::Actor;
 use crate::snapshot::{RevertScope, Snapshot, Step};
-use crate::{AttemptId, CommandId, RolloutState, StepId, StepState, StorePath, Timestamp};
+use crate::{AttemptId, CommandId, HostName, RolloutState, StepId, StepState, StorePath, Timestamp};
 
 /// One change, with who and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub enum What {
         to: RolloutState,
         /// Which hosts go back, when it becomes `reverting`.
         scope: Option<RevertScope>,
+        /// It becomes `paused` for want of a verdict.
+        awaits_verdict: bool,
     },
     /// Which hosts go back, while it is `reverting` already.
     Scope(RevertScope),
@@ -95,7 +98,7 @@ pub fn decide(snapshot: &Snapshot, now: Timestamp, attempt_id: &mut dyn FnMut() 
         RolloutState::PendingApproval => round.bound_approval(),
         RolloutState::Staging => round.stage(attempt_id),
         RolloutState::Rolling => round.roll(attempt_id),
-        RolloutState::Paused => round.bound_pause(),
+        RolloutState::Paused => round.stay_paused(),
         RolloutState::Reverting => round.go_back(),
         RolloutState::Succeeded | RolloutState::Reverted | RolloutState::Aborted | RolloutState::Failed => {}
     }
@@ -119,22 +122,23 @@ impl Round<'_> {
     }
 
     fn rollout(&mut self, to: RolloutState, cause: impl Into<String>) {
-        let from = self.snapshot.rollout.state;
-        self.push(
-            What::Rollout {
-                from,
-                to,
-                scope: None,
-            },
-            Actor::Rules,
-            cause,
-        );
+        let what = What::Rollout {
+            from: self.snapshot.rollout.state,
+            to,
+            scope: None,
+            awaits_verdict: false,
+        };
+        self.push(what, Actor::Rules, cause);
     }
 
     fn revert_rollout(&mut self, scope: RevertScope, cause: impl Into<String>) {
-        let (from, to) = (self.snapshot.rollout.state, RolloutState::Reverting);
-        let scope = Some(scope);
-        self.push(What::Rollout { from, to, scope }, Actor::Rules, cause);
+        let what = What::Rollout {
+            from: self.snapshot.rollout.state,
+            to: RolloutState::Reverting,
+            scope: Some(scope),
+            awaits_verdict: false,
+        };
+        self.push(what, Actor::Rules, cause);
     }
 
     fn step(&mut self, step: &Step, to: StepState, actor: Actor, cause: impl Into<String>) {
@@ -160,8 +164,11 @@ impl Round<'_> {
     }
 
     /// Hosts of the environment that are out now because of rollouts.
-    fn out_now(&self) -> usize {
-        self.snapshot.out_elsewhere + self.snapshot.steps.iter().filter(|step| step.is_out()).count()
+    fn out_now(&self) -> Vec<&str> {
+        let steps = self.snapshot.steps.iter().filter(|step| step.is_out());
+        let here = steps.map(|step| step.name.as_str());
+        let elsewhere = self.snapshot.out_elsewhere.iter().map(HostName::as_str);
+        here.chain(elsewhere).collect()
     }
 
     /// How many more may go out.
@@ -170,7 +177,7 @@ impl Round<'_> {
             .rollout
             .strategy
             .max_out(self.snapshot.fleet_size)
-            .saturating_sub(self.out_now())
+            .saturating_sub(self.out_now().len())
     }
 
     /// Whether a step that failed will be tried again by itself.

@@ -9,6 +9,7 @@
 //! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
 //! | [`state`] | the two state machines and which changes they allow |
 //! | [`agent`] | what an agent reports and what it is told: [`agent::instruct`] |
+//! | [`lives`] | whether an observation is news, and of the one machine that the host is |
 //! | [`snapshot`] | everything a decision looks at |
 //! | [`decide`] | [`decide::decide`]: snapshot and instant in, changes out |
 //! | [`plan`] | which host goes in which wave |
@@ -19,6 +20,7 @@ pub mod agent;
 pub mod decide;
 pub mod event;
 pub mod id;
+pub mod lives;
 pub mod name;
 pub mod plan;
 pub mod role;

@@ -7,12 +7,22 @@ use crate::strategy::{Canary, Strategy};
 
 /// The waves of a rollout over these hosts: number 0 is the canary (empty when there is none), then batches by name.
 ///
+/// Where the strategy gives a number of canaries, hosts that are online are taken before others: one that is not can
+/// prove nothing.
+///
 /// Every host is in exactly one wave. Names that are no hosts of the fleet are passed over:
 /// [`Strategy::check`] has refused them before.
 #[must_use]
-pub fn waves(strategy: &Strategy, fleet: &BTreeSet<HostName>) -> Vec<Vec<HostName>> {
+pub fn waves(
+    strategy: &Strategy,
+    fleet: &BTreeSet<HostName>,
+    online: &BTreeSet<HostName>,
+) -> Vec<Vec<HostName>> {
     let canary: Vec<HostName> = match &strategy.canary {
-        Canary::Number(n) => fleet.iter().take(*n as usize).cloned().collect(),
+        Canary::Number(n) => {
+            let (first, last): (Vec<_>, Vec<_>) = fleet.iter().partition(|name| online.contains(*name));
+            first.into_iter().chain(last).take(*n as usize).cloned().collect()
+        }
         Canary::Hosts(names) => fleet
             .iter()
             .filter(|name| names.contains(name))
@@ -42,7 +52,9 @@ mod tests {
     }
 
     fn shape(strategy: &Strategy) -> String {
-        let waves = waves(strategy, &fleet());
+        let offline = "a".parse().unwrap();
+        let online = fleet().into_iter().filter(|name| *name != offline).collect();
+        let waves = waves(strategy, &fleet(), &online);
         let text: Vec<String> = waves
             .iter()
             .map(|wave| wave.iter().map(HostName::as_str).collect::<String>())
@@ -59,12 +71,17 @@ mod tests {
                 ..Strategy::default()
             })
         };
-        assert_eq!(by(Canary::Number(1), Share::Number(2)), "a|bc|de|f");
+        assert_eq!(by(Canary::Number(1), Share::Number(2)), "b|ac|de|f");
         assert_eq!(by(Canary::Number(0), Share::Number(4)), "|abcd|ef");
         assert_eq!(
             by(Canary::Hosts(vec!["d".parse().unwrap()]), Share::Percent(50)),
             "d|abc|ef"
         );
-        assert_eq!(by(Canary::Number(6), Share::Number(1)), "abcdef");
+        assert_eq!(by(Canary::Number(6), Share::Number(1)), "bcdefa");
+        assert_eq!(
+            by(Canary::Hosts(vec!["a".parse().unwrap()]), Share::Number(5)),
+            "a|bcdef",
+            "a name is a name"
+        );
     }
 }

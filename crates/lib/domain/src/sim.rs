@@ -100,8 +100,9 @@ impl World {
 
     /// Begins the next rollout once the one before is over: of version `version` on every host.
     pub fn begin_rollout(&mut self, strategy: &Strategy, version: u32) {
+        self.out_at_start = self.out();
         for host in &mut self.hosts {
-            host.version = version;
+            host.expect(version);
         }
         self.control
             .begin_rollout(strategy, &self.hosts, version, self.now);
@@ -218,21 +219,44 @@ impl World {
                 self.out()
             ));
         }
+        let steps = snapshot.steps.iter();
+        let canaries = steps.clone().filter(|step| step.wave == 0).count();
+        let under_way = steps.clone().filter(|step| step.state.is_in_flight()).count();
+        let proved = steps.clone().any(|step| step.state == StepState::Committed);
+        if canaries > 0 && !proved && under_way > canaries {
+            return Err(format!(
+                "{under_way} hosts are activated and no canary has proved the release"
+            ));
+        }
         for host in &self.hosts {
             host.check()?;
         }
         self.control.check()
     }
 
-    /// Everything works again: everybody is reachable, agents and one worker go on until the rollout is over.
+    /// Everything works again: everybody is reachable and mended, agents and one worker go on until the rollout is over
+    /// and no host is out.
     ///
     /// Returns the simulated seconds that took, or the state it was still in after `bound` of them.
     pub fn settle(&mut self, bound: u32) -> Result<u32, RolloutState> {
+        for host in &mut self.hosts {
+            host.mends = true;
+        }
+        self.go_on(bound, |world| world.out() == 0)
+    }
+
+    /// Everybody is reachable, agents and one worker go on until the rollout is over. Hosts that are stuck stay so.
+    ///
+    /// Returns as [`World::settle`] does.
+    pub fn finish(&mut self, bound: u32) -> Result<u32, RolloutState> {
+        self.go_on(bound, |_| true)
+    }
+
+    fn go_on(&mut self, bound: u32, is_enough: impl Fn(&Self) -> bool) -> Result<u32, RolloutState> {
         let begin = self.now;
         self.happen(Happening::Claim(0));
         for host in &mut self.hosts {
             host.online = true;
-            host.mends = true;
         }
         loop {
             self.happen(Happening::Turns);
@@ -241,13 +265,12 @@ impl World {
                 panic!("{broken}");
             }
             let seconds = u32::try_from((self.now - begin).num_seconds()).unwrap_or(u32::MAX);
-            let snapshot = self.control.snapshot();
-            let over = snapshot.rollout.state.is_terminal() && !self.hosts.iter().any(SimHost::is_out);
-            if over {
+            let state = self.control.snapshot().rollout.state;
+            if state.is_terminal() && is_enough(self) {
                 return Ok(seconds);
             }
             if seconds > bound {
-                return Err(snapshot.rollout.state);
+                return Err(state);
             }
             self.pass(10);
         }
@@ -256,6 +279,19 @@ impl World {
     /// What must hold once the rollout is over and every host was heard of.
     pub fn check_end(&self) -> Result<(), String> {
         let snapshot: Snapshot = self.control.snapshot();
+        let committed = snapshot
+            .steps
+            .iter()
+            .any(|step| step.state == StepState::Committed);
+        match snapshot.rollout.state {
+            RolloutState::Succeeded if !committed => {
+                return Err("the rollout succeeded and no host runs the release".to_owned());
+            }
+            RolloutState::Reverted if committed => {
+                return Err("the rollout went back and a host runs the release".to_owned());
+            }
+            _ => {}
+        }
         for (step, host) in snapshot.steps.iter().zip(&self.hosts) {
             let want: &StorePath = match step.state {
                 StepState::Committed => &step.closure,

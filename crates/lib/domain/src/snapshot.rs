@@ -2,6 +2,7 @@
 
 use crate::agent::{AttemptReport, Verdict};
 use crate::event::Actor;
+use crate::lives::Doubt;
 use crate::{
     AttemptId, CommandId, HostId, HostName, OFFLINE_AFTER_SECONDS, Phase, PrincipalId, RolloutId,
     RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
@@ -16,8 +17,8 @@ pub struct Snapshot {
     pub steps: Vec<Step>,
     /// Hosts in the environment, also those without a step.
     pub fleet_size: usize,
-    /// Hosts of the environment without a step here for which [`Seen::is_left_out`] holds.
-    pub out_elsewhere: usize,
+    /// Hosts of the environment without a step here for which [`Seen::is_left_out`] holds, by name.
+    pub out_elsewhere: Vec<HostName>,
     /// Operators' commands that were not carried out yet, the oldest first.
     pub commands: Vec<Command>,
 }
@@ -39,6 +40,8 @@ pub struct Rollout {
     pub scope: Option<RevertScope>,
     /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
+    /// While `paused`: for want of a verdict, so that it goes on by itself once there is one.
+    pub awaits_verdict: bool,
 }
 
 /// Which hosts go back.
@@ -84,6 +87,8 @@ pub struct Step {
     pub state: StepState,
     /// Since when.
     pub since: Timestamp,
+    /// Since when the newest activation may have begun; `None` before the first.
+    pub activated: Option<Timestamp>,
     /// The attempt under way or last made.
     pub attempt: Option<AttemptId>,
     /// How often it came to `reverted` or `stuck` since the rollout began or was last resumed.
@@ -103,8 +108,12 @@ pub struct Step {
 /// A host as its agent last saw it.
 #[derive(Debug, Clone, Default)]
 pub struct Seen {
-    /// When the control plane last heard of it.
+    /// When it last was connected.
     pub at: Option<Timestamp>,
+    /// When its agent last said what it sees. Being connected says nothing of what runs.
+    pub heard: Option<Timestamp>,
+    /// Why what its agent says does not count for now.
+    pub doubt: Option<Doubt>,
     /// What ran.
     pub live: Option<StorePath>,
     /// What the next boot would have run.
@@ -199,26 +208,31 @@ impl Seen {
 }
 
 impl Seen {
-    /// Whether an earlier rollout left the host out of service, given its newest step of those rollouts.
+    /// Whether an earlier rollout left the host out of service, given the newest step of those rollouts that touched it.
     ///
-    /// It is out while its agent says that an attempt is not settled. Where the step says so and the host was not
-    /// heard of since, it counts as out too: nobody knows better.
+    /// It is out while its agent says that an attempt is not settled. Where the step says so and the agent said nothing
+    /// since that counts, it is out too: nobody knows better.
     #[must_use]
     pub fn is_left_out(&self, newest: Option<(StepState, Timestamp)>) -> bool {
-        let unheard =
-            newest.is_some_and(|(state, since)| state.is_out() && self.at.is_none_or(|at| at <= since));
+        let unheard = newest.is_some_and(|(state, since)| state.is_out() && !self.was_heard_after(since));
         self.unsettled.is_some() || unheard
+    }
+
+    /// Whether its agent said what it sees after this instant, so that it counts.
+    #[must_use]
+    pub fn was_heard_after(&self, instant: Timestamp) -> bool {
+        self.doubt.is_none() && self.heard.is_some_and(|heard| heard > instant)
     }
 }
 
 impl Step {
-    /// The agent's report on this step's own attempt.
+    /// The agent's report on this step's own attempt, if what it says counts.
     #[must_use]
     pub fn report(&self) -> Option<&AttemptReport> {
         self.seen
             .report
             .as_ref()
-            .filter(|report| Some(report.attempt) == self.attempt)
+            .filter(|report| self.seen.doubt.is_none() && Some(report.attempt) == self.attempt)
     }
 
     /// The phase in that report.
@@ -244,15 +258,11 @@ impl Step {
                 .is_some_and(|report| report.verdict == Some(Verdict::Unknown))
     }
 
-    /// Whether the host counts as out because of rollouts.
+    /// Whether the host counts as out because of rollouts: this one, or one before that left it so, as long as this one
+    /// has not touched it, however its step here ended.
     #[must_use]
     pub const fn is_out(&self) -> bool {
-        self.state.is_out()
-            || (self.out_before
-                && matches!(
-                    self.state,
-                    StepState::Waiting | StepState::Staging | StepState::Staged
-                ))
+        self.state.is_out() || (self.out_before && !self.was_touched())
     }
 
     /// Whether more than the given number of seconds have passed in this state.
@@ -261,11 +271,17 @@ impl Step {
         (now - self.since).num_seconds() >= i64::from(seconds)
     }
 
-    /// Whether the host runs the release's closure already and would boot it.
+    /// Whether the host has been offline for so many seconds of its wait in this state.
     #[must_use]
-    pub fn is_there_already(&self) -> bool {
-        self.seen.live.as_ref() == Some(&self.closure)
-            && self.seen.boot_default.as_ref() == Some(&self.closure)
+    pub fn is_offline_for(&self, seconds: u32, now: Timestamp) -> bool {
+        let from = self.seen.at.map_or(self.since, |at| at.max(self.since));
+        (now - from).num_seconds() >= i64::from(seconds)
+    }
+
+    /// Whether its activation has been under way for so many seconds, in whichever state it is by now.
+    #[must_use]
+    pub fn is_active_for(&self, seconds: u32, now: Timestamp) -> bool {
+        (now - self.activated.unwrap_or(self.since)).num_seconds() >= i64::from(seconds)
     }
 
     /// Whether the host was, or may have been, activated in this rollout at any time.

@@ -64,13 +64,13 @@ states! {
         Paused = "paused",
         /// Hosts go back to their priors.
         Reverting = "reverting",
-        /// Every host that was not skipped runs the release.
+        /// Every host that was not skipped runs the release, and at least one does.
         Succeeded = "succeeded",
         /// Every host that was touched runs its prior again.
         Reverted = "reverted",
         /// Stopped by a person: hosts under way went back, hosts already committed stayed.
         Aborted = "aborted",
-        /// Over, with at least one host that failed.
+        /// Over, with at least one host that failed, or with none that runs the release.
         Failed = "failed",
     }
 }
@@ -144,6 +144,12 @@ impl StepState {
         matches!(self, Self::Activating | Self::Verifying | Self::Verified)
     }
 
+    /// Whether the host is being activated or put back just now.
+    #[must_use]
+    pub const fn is_under_way(self) -> bool {
+        self.is_in_flight() || matches!(self, Self::Reverting)
+    }
+
     /// Whether the host counts as out because of the rollout.
     ///
     /// A verified host serves, but until it has committed its agent may still go back on its own evidence or at the
@@ -158,7 +164,7 @@ impl StepState {
     pub const fn may_become(self, to: Self) -> bool {
         use StepState as S;
         match self {
-            S::Waiting => matches!(to, S::Staging | S::Committed | S::Reverted | S::Skipped),
+            S::Waiting => matches!(to, S::Staging | S::Reverted | S::Skipped),
             S::Staging => matches!(to, S::Staged | S::Waiting | S::Reverted | S::Skipped),
             S::Staged => matches!(to, S::Activating | S::Waiting | S::Reverted | S::Skipped),
             S::Activating => matches!(to, S::Verifying | S::Reverting | S::Reverted | S::Stuck),

@@ -1,7 +1,10 @@
 //! What must always hold, over random fleets, failures, timings and operators' commands. Numbers are those of the
 //! design's list.
 
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
+use slipway_domain::decide::{Change, What};
 use slipway_domain::sim::{Fate, Happening, World};
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Limits, Offline, OnFailure, Share, Strategy, Verify};
@@ -127,6 +130,24 @@ fn bound(strategy: &Strategy, hosts: usize) -> u32 {
     attempt * (strategy.retries + 2) * hosts * 2 + 2 * limits.person_seconds
 }
 
+/// Whether a host was stuck when the rollout came to its end.
+fn was_stuck_at_the_end(written: &[Change]) -> bool {
+    let mut stuck = BTreeSet::new();
+    for change in written {
+        match &change.what {
+            What::Step { step, to, .. } if *to == StepState::Stuck => {
+                stuck.insert(*step);
+            }
+            What::Step { step, .. } => {
+                stuck.remove(step);
+            }
+            What::Rollout { to, .. } if to.is_terminal() => break,
+            _ => {}
+        }
+    }
+    !stuck.is_empty()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, max_shrink_iters: 4000, ..ProptestConfig::default() })]
 
@@ -158,15 +179,60 @@ proptest! {
         for what in story {
             world.happen(what);
         }
-        let was_over = world.control.snapshot().rollout.state.is_terminal();
+        let before = world.control.snapshot().rollout.state;
         world.happen(Happening::Command(CommandKind::Abort));
         // No person is waited for any more: what remains is the bounds of attempts under way.
         let limit = LIMITS.deadman_seconds + 2 * LIMITS.revert_seconds + LIMITS.offline_seconds + 4 * 60;
         prop_assert!(world.settle(limit).is_ok());
         let end = world.control.snapshot().rollout.state;
-        prop_assert!(was_over || matches!(end, RolloutState::Aborted | RolloutState::Failed | RolloutState::Reverted
-            | RolloutState::Succeeded), "{end}");
+        let expected = match before {
+            over if over.is_terminal() => over,
+            _ if was_stuck_at_the_end(&world.control.written) => RolloutState::Failed,
+            _ => RolloutState::Aborted,
+        };
+        prop_assert_eq!(end, expected);
         world.check_end().map_err(TestCaseError::fail)?;
+    }
+
+    #[test]
+    fn invariant_1_counts_hosts_that_earlier_rollouts_left_out(
+        (strategy, fates, _) in worlds(),
+        stuck in 1..3_usize,
+        (next, next_fates) in (1..10_usize).prop_flat_map(strategies).prop_flat_map(|next| {
+            (Just(next), proptest::collection::vec(fates(), 10))
+        }),
+        places in 1..3_u32,
+        away in proptest::collection::vec(any::<bool>(), 3),
+        story in proptest::collection::vec(happenings(), 0..60),
+        next_story in proptest::collection::vec(happenings(), 0..150),
+    ) {
+        let mut world = World::new(&strategy, &fates, stuck.min(fates.len()));
+        for what in story {
+            world.happen(what);
+        }
+        // Hosts that are stuck stay so: nobody mends them between the two.
+        if let Err(state) = world.finish(bound(&strategy, fates.len())) {
+            return Err(TestCaseError::fail(format!("invariant 6: the first is still {state}")));
+        }
+        for (host, fate) in world.hosts.iter_mut().zip(&next_fates) {
+            host.set_fate(*fate);
+        }
+        for (i, away) in away.into_iter().enumerate() {
+            world.happen(Happening::Reach(i, !away));
+        }
+        world.happen(Happening::Pass(60));
+        world.happen(Happening::Turns);
+        let next = Strategy { max_unavailable: Share::Number(places), ..next };
+        world.begin_rollout(&next, 2);
+        for what in next_story {
+            world.happen(what);
+            if let Err(broken) = world.check() {
+                return Err(TestCaseError::fail(format!("after {what:?}: {broken}")));
+            }
+        }
+        if let Err(state) = world.finish(bound(&next, fates.len())) {
+            return Err(TestCaseError::fail(format!("invariant 6: the second is still {state}")));
+        }
     }
 }
 
@@ -247,4 +313,50 @@ fn a_thousand_hosts_in_batches_of_fifty() {
     let mut world = World::new(&strategy, &vec![Fate::Good; 1000], 0);
     world.settle(20_000).unwrap();
     assert_eq!(world.control.snapshot().rollout.state, RolloutState::Succeeded);
+}
+
+#[test]
+fn invariant_1_a_stuck_host_that_is_skipped_keeps_its_place() {
+    let strategy = Strategy {
+        canary: Canary::Number(0),
+        batch: Share::Number(4),
+        max_unavailable: Share::Number(1),
+        limits: LIMITS,
+        ..Strategy::default()
+    };
+    let mut world = World::new(&strategy, &[Fate::Good; 4], 1);
+    world.happen(Happening::Reach(0, false));
+    world.happen(Happening::Pass(60));
+    for _ in 0..10 {
+        world.happen(Happening::Turns);
+        world.happen(Happening::Drive);
+        world.check().unwrap();
+    }
+    let rollout = world.control.snapshot().rollout;
+    assert_eq!(rollout.state, RolloutState::Paused);
+    assert!(rollout.reason.unwrap().contains("host-0000"));
+    assert!(world.hosts.iter().all(|host| host.activations == 0));
+}
+
+#[test]
+fn an_offline_canary_is_replaced_and_nobody_else_goes_before_it_is_through() {
+    let strategy = Strategy {
+        batch: Share::Number(5),
+        max_unavailable: Share::Number(5),
+        limits: LIMITS,
+        ..Strategy::default()
+    };
+    let mut fates = vec![Fate::Good; 5];
+    fates[1] = Fate::FailsChecks;
+    let mut world = World::new(&strategy, &fates, 0);
+    world.happen(Happening::Reach(0, false));
+    world.happen(Happening::Pass(60));
+    for _ in 0..20 {
+        world.happen(Happening::Turns);
+        world.happen(Happening::Drive);
+        world.check().unwrap();
+    }
+    assert_eq!(world.control.snapshot().rollout.state, RolloutState::Reverted);
+    let activations: Vec<u32> = world.hosts.iter().map(|host| host.activations).collect();
+    assert_eq!(activations, [0, 1, 0, 0, 0]);
 }

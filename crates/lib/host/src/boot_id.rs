@@ -1,7 +1,14 @@
-//! Which boot this is.
+//! Which boot this is, and how far it is.
 
 use std::fs;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Stands for a boot that has no name.
+const UNKNOWN: &str = "unknown";
 
 /// The kernel's boot id: changes with every boot. `unknown` where `/proc` cannot be read, which equals itself.
 #[must_use]
@@ -10,7 +17,44 @@ pub fn boot_id() -> String {
     BOOT_ID
         .get_or_init(|| {
             fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .map_or_else(|_| "unknown".to_owned(), |id| id.trim().to_owned())
+                .map_or_else(|_| UNKNOWN.to_owned(), |id| id.trim().to_owned())
         })
         .clone()
+}
+
+/// Microseconds since the boot, counting time spent asleep, and more than it gave before. So it grows over restarts of
+/// the agent with nothing written down.
+///
+/// `None` where the boot is not known: the next one would begin anew under the same name.
+#[must_use]
+pub fn counter() -> Option<u64> {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    if boot_id() == UNKNOWN {
+        return None;
+    }
+    let time = clock_gettime(ClockId::Boottime);
+    let now = Duration::try_from(time).unwrap_or_default().as_micros();
+    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let after = |last: u64| now.max(last.saturating_add(1));
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(after(last)));
+    Some(after(last.unwrap_or_else(|last| last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_count_is_more_than_the_one_before() {
+        let counts: Vec<u64> = (0..1000).filter_map(|_| counter()).collect();
+        assert_eq!(counts.len(), 1000);
+        assert!(counts.windows(2).all(|pair| pair[0] < pair[1]));
+        let uptime = fs::read_to_string("/proc/uptime").unwrap();
+        let seconds: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+        let counted = Duration::from_micros(counts[999]).as_secs_f64();
+        assert!(
+            (seconds - counted).abs() < 60.0,
+            "{seconds} s up, {counted} s counted"
+        );
+    }
 }

@@ -1,8 +1,11 @@
 //! What the api does for agents: at every sync, and while syncs are parked.
 
+mod lives;
+
 use std::collections::HashMap;
 
 use slipway_domain::agent::{Assignment, AttemptReport};
+use slipway_domain::lives::{Doubt, counter};
 use slipway_domain::{AttemptId, HostId, Observation, RolloutId, StorePath, Strategy};
 use sqlx::types::Json;
 use tracing::instrument;
@@ -11,10 +14,15 @@ use uuid::Uuid;
 use crate::fleet::offline_after;
 use crate::{Store, StoreError, bounded, row};
 
+pub(crate) use lives::quiet_after;
+
+/// How often an observation is judged anew because another one of its host came between.
+const MOST_JUDGEMENTS: u32 = 3;
+
 /// What was made of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// The host's newest step, for [`slipway_domain::agent::instruct`].
+    /// The host's newest step, for [`slipway_domain::agent::instruct`]; none while it is in doubt which machine it is.
     pub assignment: Option<Assignment>,
     /// The rollout of that step.
     pub rollout: Option<RolloutId>,
@@ -47,71 +55,104 @@ impl AssignmentRow {
 }
 
 impl Store {
-    /// Keeps what an agent sees and gives its host's newest step, in one statement.
+    /// Keeps what an agent sees and gives its host's newest step, in one statement if it is plain news.
+    ///
+    /// Fails with [`StoreError::OldObservation`] when something newer of the host is known, and with
+    /// [`StoreError::TwoLives`] when another machine has spoken for the host meanwhile. Then nothing of it was kept.
     ///
     /// The clock that the agent sent is only compared with the database's. Text that the database cannot hold is
     /// mended rather than refused, so that no message of a switch script can keep a host from reporting.
     #[instrument(name = "db.agent.record", level = "debug", skip_all, fields(%host))]
     pub async fn record_observation(&self, host: HostId, seen: &Observation) -> Result<Recorded, StoreError> {
-        let report = seen.report.as_ref().map(storable);
-        let clock = seen.clock.timestamp();
+        let (boot_id, counter) = (without_nul(&seen.boot_id), counter(seen.counter));
         bounded(async {
-            let row = sqlx::query!(
-                r#"WITH before AS (
-                       SELECT id, live, boot_default, report, unsettled, journal_trouble, last_seen_at FROM hosts
-                       WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE),
-                   compared AS (
-                       SELECT id,
-                              (live IS DISTINCT FROM $5 OR boot_default IS DISTINCT FROM $6
-                               OR report IS DISTINCT FROM $7 OR unsettled IS DISTINCT FROM $9
-                               OR journal_trouble IS DISTINCT FROM $10) AS changed,
-                              coalesce(last_seen_at <= now() - make_interval(secs => $8), true) AS returned
-                       FROM before),
-                   recorded AS (
-                       UPDATE hosts SET last_seen_at = now(), agent_version = $2,
-                              clock_skew_seconds = $3 - floor(extract(epoch FROM now()))::bigint, boot_id = $4,
-                              live = $5, boot_default = $6, report = $7, unsettled = $9, journal_trouble = $10,
-                              observed_at = CASE WHEN c.changed THEN now() ELSE observed_at END
-                       FROM compared c WHERE hosts.id = c.id
-                       RETURNING hosts.id, c.changed OR c.returned AS news)
-                   SELECT h.news AS "news!", s.rollout_id AS "rollout_id?", s.state AS "state?", s.attempt,
-                          s.closure AS "closure?", s.prior, r.strategy AS "strategy?: Json<Strategy>"
-                   FROM recorded h
-                   LEFT JOIN LATERAL (
-                       SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
-                   ) s ON true
-                   LEFT JOIN rollouts r ON r.id = s.rollout_id"#,
-                host.as_uuid(),
-                without_nul(&seen.agent_version),
-                clock,
-                without_nul(&seen.boot_id),
-                seen.live.as_ref().map(StorePath::as_str),
-                seen.boot_default.as_ref().map(StorePath::as_str),
-                report.as_ref().map(Json) as _,
-                offline_after(),
-                seen.unsettled.map(AttemptId::as_uuid),
-                seen.journal_trouble.as_deref().map(without_nul)
-            )
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or_else(|| StoreError::not_found("host", &host))?;
-            let assignment = AssignmentRow {
-                state: row.state,
-                attempt: row.attempt,
-                closure: row.closure,
-                prior: row.prior,
-                strategy: row.strategy,
-            };
-            Ok(Recorded {
-                assignment: assignment.read()?,
-                rollout: row.rollout_id.map(RolloutId::from_uuid),
-                news: row.news,
+            for _ in 0..MOST_JUDGEMENTS {
+                if let Some(recorded) = self.record_news(host, seen, &boot_id, counter).await? {
+                    return Ok(recorded);
+                }
+                self.judge_boot(host, &boot_id, counter).await?;
+            }
+            Err(StoreError::OldObservation {
+                host: seen.host.clone(),
             })
         })
         .await
     }
 
-    /// The newest step and the last report of each of these hosts, in one query. Hosts without a step are left out.
+    /// `None` when it is not newer than what is known of the host's current boot, or not of that boot. However long the
+    /// statement was on its way: it compares in the very moment in which it writes.
+    async fn record_news(
+        &self,
+        host: HostId,
+        seen: &Observation,
+        boot_id: &str,
+        counter: Option<i64>,
+    ) -> Result<Option<Recorded>, StoreError> {
+        let report = seen.report.as_ref().map(storable);
+        let row = sqlx::query!(
+            r#"WITH before AS (
+                   SELECT id, live, boot_default, report, unsettled, journal_trouble, last_seen_at FROM hosts
+                   WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE),
+               compared AS (
+                   SELECT id,
+                          (live IS DISTINCT FROM $5 OR boot_default IS DISTINCT FROM $6
+                           OR report IS DISTINCT FROM $7 OR unsettled IS DISTINCT FROM $9
+                           OR journal_trouble IS DISTINCT FROM $10) AS changed,
+                          coalesce(last_seen_at <= now() - make_interval(secs => $8), true) AS returned
+                   FROM before),
+               recorded AS (
+                   UPDATE hosts SET last_seen_at = now(), heard_at = now(), agent_version = $2,
+                          clock_skew_seconds = $3 - floor(extract(epoch FROM now()))::bigint, boot_id = $4,
+                          counted_boot_id = $4, boot_counter = greatest(boot_counter, $11::bigint),
+                          booted_at = least(booted_at, now() - $11::bigint * interval '1 microsecond'),
+                          live = $5, boot_default = $6, report = $7, unsettled = $9, journal_trouble = $10,
+                          observed_at = CASE WHEN c.changed THEN now() ELSE observed_at END
+                   FROM compared c
+                   WHERE hosts.id = c.id AND coalesce(hosts.counted_boot_id = $4, true)
+                     AND coalesce($11::bigint > hosts.boot_counter, true)
+                   RETURNING hosts.id, c.changed OR c.returned AS news, second_life_at, boot_replaced_at)
+               SELECT h.news AS "news!", h.second_life_at, h.boot_replaced_at, now() AS "now!",
+                      s.rollout_id AS "rollout_id?", s.state AS "state?", s.attempt,
+                      s.closure AS "closure?", s.prior, r.strategy AS "strategy?: Json<Strategy>"
+               FROM recorded h
+               LEFT JOIN LATERAL (
+                   SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
+               ) s ON true
+               LEFT JOIN rollouts r ON r.id = s.rollout_id"#,
+            host.as_uuid(),
+            without_nul(&seen.agent_version),
+            seen.clock.timestamp(),
+            boot_id,
+            seen.live.as_ref().map(StorePath::as_str),
+            seen.boot_default.as_ref().map(StorePath::as_str),
+            report.as_ref().map(Json) as _,
+            offline_after(),
+            seen.unsettled.map(AttemptId::as_uuid),
+            seen.journal_trouble.as_deref().map(without_nul),
+            counter
+        )
+        .fetch_optional(&self.pool)
+        .await?;
+        let Some(row) = row else {
+            return Ok(None);
+        };
+        let doubt = Doubt::of(row.second_life_at, row.boot_replaced_at, row.now);
+        let assignment = AssignmentRow {
+            state: row.state,
+            attempt: row.attempt,
+            closure: row.closure,
+            prior: row.prior,
+            strategy: row.strategy,
+        };
+        Ok(Some(Recorded {
+            assignment: assignment.read()?.filter(|_| doubt.is_none()),
+            rollout: row.rollout_id.map(RolloutId::from_uuid),
+            news: row.news,
+        }))
+    }
+
+    /// The newest step and the last report of each of these hosts, in one query. Hosts without a step are left out, and
+    /// those of which it is in doubt which machine they are.
     #[instrument(name = "db.agent.assignments", level = "debug", skip_all, fields(hosts = hosts.len()))]
     pub async fn assignments_for(
         &self,
@@ -121,7 +162,7 @@ impl Store {
         bounded(async {
             let rows = sqlx::query!(
                 r#"SELECT h.id, h.report AS "report: Json<AttemptReport>", s.state, s.attempt, s.closure, s.prior,
-                          r.strategy AS "strategy: Json<Strategy>"
+                          r.strategy AS "strategy: Json<Strategy>", h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (
                        SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -134,6 +175,9 @@ impl Store {
             .await?;
             let mut all = HashMap::with_capacity(rows.len());
             for row in rows {
+                if Doubt::of(row.second_life_at, row.boot_replaced_at, row.now).is_some() {
+                    continue;
+                }
                 let assignment = AssignmentRow {
                     state: Some(row.state),
                     attempt: row.attempt,
@@ -151,7 +195,8 @@ impl Store {
         .await
     }
 
-    /// Notes that these hosts are still connected, while their requests are parked.
+    /// Notes that these hosts are still connected, while their requests are parked. It is no observation: it says
+    /// nothing of what runs.
     ///
     /// A host whose row somebody else is writing is passed over: it is being heard of right then.
     #[instrument(name = "db.agent.touch", level = "debug", skip_all, fields(hosts = hosts.len()))]

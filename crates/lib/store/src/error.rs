@@ -136,6 +136,21 @@ pub enum StoreError {
         /// Who.
         name: PrincipalName,
     },
+    /// An observation that is not newer than what is known of the host.
+    #[error(
+        "this observation of host `{host}` is older than what is known of it, so it was not kept; an agent has nothing to \
+         do about one that was only late. If it goes on, the machine was put back to a snapshot with its memory: reboot it"
+    )]
+    OldObservation {
+        /// The host.
+        host: HostName,
+    },
+    /// Another machine has spoken for the host since this one's boot was replaced.
+    #[error("host `{host}`: {}", slipway_domain::lives::Doubt::TwoLives.words())]
+    TwoLives {
+        /// The host.
+        host: HostName,
+    },
     /// The lease is somebody else's by now, or the states are no longer those the changes start from.
     /// Nothing was written: load the snapshot again.
     #[error("the lease on rollout {rollout} is stale: {detail}")]

@@ -19,6 +19,10 @@ pub struct ScriptedAgent {
     pub report: Option<AttemptReport>,
     /// The attempt it began and did not settle.
     pub unsettled: Option<AttemptId>,
+    /// Which boot of its machine it is.
+    pub boot_id: String,
+    /// Microseconds since that boot, one more at every [`ScriptedAgent::sync`]; `None` as an agent of release 0.1.0.
+    pub counter: Option<u64>,
     /// Whether its checks fail, so that it goes back by itself.
     pub failing: bool,
     staged: Option<StorePath>,
@@ -35,6 +39,8 @@ impl ScriptedAgent {
             live,
             report: None,
             unsettled: None,
+            boot_id: "b0075eed".to_owned(),
+            counter: Some(0),
             failing: false,
             staged: None,
         }
@@ -47,7 +53,8 @@ impl ScriptedAgent {
             host: self.name.clone(),
             agent_version: "test".to_owned(),
             clock,
-            boot_id: "b0075eed".to_owned(),
+            boot_id: self.boot_id.clone(),
+            counter: self.counter,
             live: self.live.clone(),
             boot_default: self.boot_default.clone(),
             report: self.report.clone(),
@@ -61,6 +68,7 @@ impl ScriptedAgent {
     /// # Panics
     /// When the database refuses.
     pub async fn sync(&mut self, store: &Store) -> (Recorded, Instruction) {
+        self.counter = self.counter.map(|counter| counter + 1);
         let now = store.now().await.unwrap();
         let recorded = store
             .record_observation(self.id, &self.observation(now))

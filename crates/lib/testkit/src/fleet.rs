@@ -193,7 +193,7 @@ impl Fleet {
             environment: self.environment.id,
             release,
             strategy: self.strategy.clone(),
-            waves: plan::waves(&self.strategy, &names),
+            waves: plan::waves(&self.strategy, &names, &names),
             author: self.author.id,
         }
     }

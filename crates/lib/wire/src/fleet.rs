@@ -163,6 +163,12 @@ pub struct Host {
     /// What is wrong with its agent's journal: it was damaged and is kept aside, or it cannot be written.
     #[serde(default)]
     pub journal_trouble: Option<String>,
+    /// What else is wrong: two machines use its token, so that nothing that they say counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// What cannot be told of it, because its agent is of release 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
     /// Its newest step.
     pub step: Option<HostStep>,
     /// When it was made.

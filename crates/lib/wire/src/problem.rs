@@ -67,6 +67,10 @@ pub mod kind {
     pub const ENVIRONMENT_BUSY: &str = "environment-busy";
     /// 409: the rollout's state does not take this command.
     pub const WRONG_STATE: &str = "wrong-state";
+    /// 409: an agent's observation is older than what is known of its host.
+    pub const OLD_OBSERVATION: &str = "old-observation";
+    /// 409: two machines use one host's token.
+    pub const TWO_LIVES: &str = "two-lives";
     /// 408: the request took longer than the server's limit.
     pub const TIMEOUT: &str = "timeout";
     /// 413: the body is over the limit.

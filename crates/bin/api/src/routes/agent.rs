@@ -31,6 +31,7 @@ const MAX_ID: usize = 100;
     params(("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an instruction", example = "wait=30")),
     responses(
         (status = 200, description = "What to do", body = Instruction, headers(("Preference-Applied" = String, description = "The wait that was granted"))),
+        (status = 409, description = "Something newer of the host is known, or another machine uses its token", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "The database is away, or too many requests wait already", body = Problem, content_type = "application/problem+json"),
     )
 )]

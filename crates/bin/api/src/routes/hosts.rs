@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::HostName;
+use slipway_domain::lives::Doubt;
 use slipway_store::{By, NewHost, StoreError};
 use slipway_text::Lines;
 use slipway_wire::Problem;
@@ -32,8 +33,15 @@ pub(crate) const MAX_LABELS: usize = 32;
 pub(crate) const MAX_LABEL_NAME: usize = 63;
 pub(crate) const MAX_LABEL_VALUE: usize = 255;
 
+/// What is not known of a host whose agent sends no counter.
+const UNCOUNTED: &str =
+    "its agent does not count what it says, so late words pass for news; update the agent";
+
 fn shown(host: slipway_store::Host) -> Shown {
+    let uncounted = host.agent_version.is_some() && !host.counts;
     Shown {
+        trouble: host.two_lives.then(|| Doubt::TwoLives.words().to_owned()),
+        unknown: uncounted.then(|| UNCOUNTED.to_owned()),
         name: host.name,
         environment: host.environment,
         labels: host.labels,

@@ -129,10 +129,11 @@ pub(crate) async fn create(
         _ => environment.strategy,
     };
     strategy.check(&fleet).map_err(strategy_problems)?;
+    let online = app.store.list_online_hosts(environment.id).await?;
     let new = NewRollout {
         environment: environment.id,
         release: release.id,
-        waves: plan::waves(&strategy, &fleet),
+        waves: plan::waves(&strategy, &fleet, &online),
         strategy,
         author: caller.id,
     };

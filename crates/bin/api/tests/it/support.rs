@@ -294,6 +294,7 @@ pub(crate) fn observation(host: &str) -> Value {
         agent_version: "1.0.0".to_owned(),
         clock: "2026-01-01T00:00:00Z".parse().unwrap(),
         boot_id: "b".to_owned(),
+        counter: None,
         live: None,
         boot_default: None,
         report: None,

@@ -196,5 +196,11 @@ fn text(host: &Host) -> String {
     if let Some(trouble) = &host.journal_trouble {
         let _ = writeln!(text, "journal       {}", clean(trouble));
     }
+    if let Some(trouble) = &host.trouble {
+        let _ = writeln!(text, "trouble       {}", clean(trouble));
+    }
+    if let Some(unknown) = &host.unknown {
+        let _ = writeln!(text, "not known     {}", clean(unknown));
+    }
     text
 }

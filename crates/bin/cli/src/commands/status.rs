@@ -93,16 +93,21 @@ fn boot_default(host: &Host) -> Cell {
 
 /// Whether the host is there, as a cell.
 pub(super) fn presence(host: &Host) -> Cell {
-    let tone = if host.online { Tone::Good } else { Tone::Bad };
+    let tone = if host.online && host.trouble.is_none() {
+        Tone::Good
+    } else {
+        Tone::Bad
+    };
     Cell::new(presence_text(host), tone)
 }
 
 /// Whether the host is there.
 pub(super) fn presence_text(host: &Host) -> &'static str {
-    match (host.retired_at, host.online) {
-        (Some(_), _) => "retired",
-        (None, true) => "online",
-        (None, false) => "offline",
+    match (host.retired_at, &host.trouble, host.online) {
+        (Some(_), _, _) => "retired",
+        (None, Some(_), _) => "in trouble",
+        (None, None, true) => "online",
+        (None, None, false) => "offline",
     }
 }
 
@@ -132,6 +137,9 @@ fn notes(host: &Host) -> Vec<String> {
             host.name,
             seconds.unsigned_abs()
         ));
+    }
+    if let Some(trouble) = &host.trouble {
+        notes.push(format!("{}: {}", host.name, clean(trouble)));
     }
     if let Some(trouble) = &host.journal_trouble {
         notes.push(format!("{}: its agent's journal: {}", host.name, clean(trouble)));

@@ -104,6 +104,9 @@ fn judge(
             .unwrap_or("the prior could not be put back");
         return check.fail(format!("stuck: {why}"), agent);
     }
+    if let Some(trouble) = &host.trouble {
+        return check.fail(trouble.as_str(), format!("slipway host show {}", host.name));
+    }
     if let Some(trouble) = &host.journal_trouble {
         return check.fail(format!("its agent's journal: {trouble}"), agent);
     }

@@ -74,6 +74,7 @@ impl Round<'_> {
                 from: state,
                 to,
                 scope,
+                awaits_verdict: false,
             },
             actor.clone(),
             cause.clone(),

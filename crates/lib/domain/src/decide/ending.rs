@@ -54,7 +54,10 @@ impl Round<'_> {
     fn give_up(&mut self, left: &[&Step]) {
         let limit = self.snapshot.rollout.strategy.limits.offline_seconds;
         let cause = if self.free_slots() == 0 {
-            "stuck hosts leave no place to put them back".to_owned()
+            format!(
+                "{} are out and leave no place to put them back",
+                self.out_now().join(", ")
+            )
         } else if self.waited_in_vain(limit) {
             format!("offline for {limit} s")
         } else {
@@ -113,17 +116,7 @@ impl Round<'_> {
         }
     }
 
-    pub(super) fn bound_pause(&mut self) {
-        let limit = self.snapshot.rollout.strategy.limits.person_seconds;
-        if self.in_this_state_for(limit) {
-            self.revert_rollout(
-                RevertScope::InFlight,
-                format!("nobody resumed it within {limit} s"),
-            );
-        }
-    }
-
-    fn in_this_state_for(&self, limit: u32) -> bool {
+    pub(super) fn in_this_state_for(&self, limit: u32) -> bool {
         (self.now - self.snapshot.rollout.since).num_seconds() >= i64::from(limit)
     }
 }

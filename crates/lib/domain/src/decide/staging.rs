@@ -8,7 +8,7 @@ use crate::{AttemptId, RolloutState, StepState};
 
 impl Round<'_> {
     pub(super) fn stage(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
-        if self.stop_for_failures() {
+        if self.stop_for_doubt() || self.stop_for_failures() {
             return;
         }
         self.begin_staging(attempt_id);
@@ -33,10 +33,6 @@ impl Round<'_> {
                     self.step(step, StepState::Waiting, Actor::Rules, cause);
                 }
                 StepState::Waiting if !step.seen.is_online(self.now) => self.handle_offline(step),
-                StepState::Waiting if step.is_there_already() => {
-                    let cause = "the host runs the release already";
-                    self.step(step, StepState::Committed, super::steps::host(step), cause);
-                }
                 StepState::Waiting => self.begin_attempt(step, attempt_id(), "fetch the closure"),
                 _ => {}
             }
@@ -50,7 +46,7 @@ impl Round<'_> {
         match strategy.offline {
             Offline::Skip => self.step(step, StepState::Skipped, rules, "offline when its turn came"),
             Offline::Fail => self.step(step, StepState::Reverted, rules, "offline when its turn came"),
-            Offline::Wait if step.overdue(strategy.limits.offline_seconds, self.now) => {
+            Offline::Wait if step.is_offline_for(strategy.limits.offline_seconds, self.now) => {
                 let cause = format!("offline for {} s", strategy.limits.offline_seconds);
                 self.step(step, StepState::Reverted, rules, cause);
             }
@@ -88,7 +84,9 @@ impl Round<'_> {
             self.rollout(RolloutState::Paused, why);
             return true;
         }
-        if !self.failed().any(|step| step.wave == 0) {
+        let on_trial = self.is_on_trial();
+        let is_canary = |step: &Step| step.wave == 0 || (on_trial && step.was_touched());
+        if !self.failed().any(is_canary) {
             return false;
         }
         if self
@@ -104,7 +102,7 @@ impl Round<'_> {
         true
     }
 
-    fn fail_unbegun(&mut self, why: String) {
+    pub(super) fn fail_unbegun(&mut self, why: String) {
         self.skip_unbegun(&Actor::Rules, &why);
         self.rollout(RolloutState::Failed, why);
     }

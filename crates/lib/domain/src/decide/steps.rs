@@ -131,9 +131,11 @@ impl Round<'_> {
                 let said = step.said("the prior could not be put back");
                 self.step(step, StepState::Stuck, host(step), said);
             }
-            _ if step.overdue(deadman.saturating_add(GRACE_SECONDS), self.now) => {
-                let cause =
-                    format!("no word of success within {deadman} s; its dead-man puts the prior back");
+            _ if step.is_active_for(deadman.saturating_add(GRACE_SECONDS), self.now) => {
+                let cause = format!(
+                    "no word of success within {deadman} s{}; its dead-man puts the prior back",
+                    doubt(step)
+                );
                 self.step(step, StepState::Reverting, Actor::Rules, cause);
             }
             _ => {}
@@ -157,8 +159,10 @@ impl Round<'_> {
             _ => {
                 let limit = self.snapshot.rollout.strategy.limits.revert_seconds;
                 if step.overdue(limit.saturating_add(GRACE_SECONDS), self.now) {
-                    let cause =
-                        format!("not known to be back on its prior within {limit} s; first: {reason}");
+                    let cause = format!(
+                        "not known to be back on its prior within {limit} s{}; first: {reason}",
+                        doubt(step)
+                    );
                     self.step(step, StepState::Stuck, Actor::Rules, cause);
                 }
             }
@@ -182,12 +186,20 @@ impl Round<'_> {
 /// step came into its state.
 fn is_on_prior(step: &Step) -> bool {
     step.report().is_none()
-        && step.seen.at.is_some_and(|at| at > step.since)
+        && step.seen.was_heard_after(step.since)
         && step.prior.is_some()
         && step.seen.live == step.prior
         && step.seen.boot_default == step.prior
 }
 
-pub(super) fn host(step: &Step) -> Actor {
+/// Why the agent's word does not count, to be added to a cause.
+fn doubt(step: &Step) -> String {
+    step.seen
+        .doubt
+        .map(|doubt| format!(" ({})", doubt.words()))
+        .unwrap_or_default()
+}
+
+fn host(step: &Step) -> Actor {
     Actor::Host(step.name.to_string())
 }

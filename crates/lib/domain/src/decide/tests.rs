@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
+use crate::lives::Doubt;
 use crate::snapshot::{Command, CommandKind, Rollout, Seen};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{CommandId, HostId, Phase, PrincipalId, RolloutId};
@@ -26,6 +27,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         wave: u32::try_from(i).unwrap(),
         state: *state,
         since: now() - TimeDelta::seconds(10),
+        activated: None,
         attempt: Some(AttemptId::random()),
         failures: u32::from(matches!(state, StepState::Reverted | StepState::Stuck)),
         closure: path("new"),
@@ -33,6 +35,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         reason: None,
         seen: Seen {
             at: Some(now()),
+            heard: Some(now()),
             live: Some(path(if *state == StepState::Stuck { "new" } else { "old" })),
             boot_default: Some(path("old")),
             ..Seen::default()
@@ -51,10 +54,11 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
             author: PrincipalId::from_uuid(uuid::Uuid::from_u128(1)),
             scope: (state == RolloutState::Reverting).then_some(RevertScope::All),
             reason: None,
+            awaits_verdict: false,
         },
         fleet_size: steps.len(),
         steps: steps.iter().enumerate().map(step).collect(),
-        out_elsewhere: 0,
+        out_elsewhere: Vec::new(),
         commands: Vec::new(),
     }
 }
@@ -80,6 +84,13 @@ fn round(snapshot: &Snapshot) -> Vec<String> {
             What::Command { refused, .. } => refused.map(|why| format!("refused:{why}")),
         })
         .collect()
+}
+
+/// The cause of a round's only change.
+fn cause(snapshot: &Snapshot) -> String {
+    let mut changes = decide(snapshot, now(), &mut AttemptId::random);
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    changes.remove(0).cause
 }
 
 fn report(step: &mut Step, phase: Phase, verdict: Option<Verdict>) {
@@ -158,16 +169,11 @@ fn an_author_cannot_approve() {
 }
 
 #[test]
-fn a_host_that_would_boot_the_release_but_does_not_run_it_takes_part() {
-    let mut s = snapshot(
-        RolloutState::Staging,
-        &[StepState::Waiting, StepState::Waiting, StepState::Waiting],
-    );
+fn a_host_that_runs_the_release_already_is_checked_like_every_other() {
+    let mut s = snapshot(RolloutState::Staging, &[StepState::Waiting, StepState::Waiting]);
     s.steps[0].seen.live = Some(path("new"));
-    s.steps[1].seen.boot_default = Some(path("new"));
-    s.steps[2].seen.live = Some(path("new"));
-    s.steps[2].seen.boot_default = Some(path("new"));
-    assert_eq!(round(&s), ["web-0:staging", "web-1:staging", "web-2:committed"]);
+    s.steps[0].seen.boot_default = Some(path("new"));
+    assert_eq!(round(&s), ["web-0:staging", "web-1:staging"]);
 }
 
 #[test]
@@ -187,8 +193,9 @@ fn a_host_that_was_out_before_takes_nobodys_place() {
 #[test]
 fn earlier_stuck_hosts_that_hold_every_place_pause_the_rollout() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Staged]);
-    s.out_elsewhere = 1;
+    s.out_elsewhere = vec!["db-1".parse().unwrap()];
     assert_eq!(round(&s), ["rollout:paused"]);
+    assert!(cause(&s).contains("db-1"), "{}", cause(&s));
 }
 
 #[test]
@@ -261,6 +268,155 @@ fn an_offline_host_is_skipped_waited_for_or_failed() {
 }
 
 #[test]
+fn an_offline_host_is_waited_for_from_its_last_word_on() {
+    let mut s = snapshot(RolloutState::Rolling, &[StepState::Staged]);
+    s.rollout.strategy.offline = Offline::Wait;
+    s.steps[0].since = now() - TimeDelta::hours(10);
+    s.steps[0].seen.at = Some(now() - TimeDelta::seconds(60));
+    assert!(round(&s).is_empty(), "its turn came just as it left");
+    s.steps[0].seen.at = Some(now() - TimeDelta::seconds(3600));
+    assert_eq!(round(&s)[0], "web-0:reverted");
+}
+
+#[test]
+fn nothing_goes_to_a_batch_before_a_canary_was_verified() {
+    use StepState as S;
+    let mut s = snapshot(
+        RolloutState::Rolling,
+        &[S::Skipped, S::Staged, S::Staged, S::Staged],
+    );
+    s.rollout.strategy.max_unavailable = Share::Number(4);
+    for step in &mut s.steps[1..] {
+        step.wave = 1;
+    }
+    assert_eq!(round(&s), ["web-1:activating"], "one stands in for the canary");
+    s.steps[1].state = S::Verified;
+    assert!(round(&s).is_empty(), "it is not through yet");
+    s.steps[1].state = S::Committed;
+    assert_eq!(round(&s), ["web-2:activating", "web-3:activating"]);
+
+    s.steps[1].state = S::Reverted;
+    s.steps[1].failures = 1;
+    s.steps[1].prior = Some(path("old"));
+    s.rollout.strategy.on_failure = OnFailure::RevertHost;
+    assert_eq!(
+        round(&s),
+        ["web-2:skipped", "web-3:skipped", "rollout:failed"],
+        "what stands in for a canary fails like one"
+    );
+}
+
+#[test]
+fn no_other_host_stands_in_for_a_canary_that_was_named() {
+    use StepState as S;
+    let mut s = snapshot(RolloutState::Rolling, &[S::Skipped, S::Staged]);
+    s.rollout.strategy.canary = crate::strategy::Canary::Hosts(vec!["web-0".parse().unwrap()]);
+    assert_eq!(round(&s), ["web-1:skipped", "rollout:failed"]);
+}
+
+#[test]
+fn a_rollout_that_updated_no_host_has_not_succeeded() {
+    use StepState as S;
+    let s = snapshot(RolloutState::Rolling, &[S::Skipped, S::Skipped]);
+    assert_eq!(round(&s), ["rollout:failed"]);
+    let s = snapshot(RolloutState::Rolling, &[S::Committed, S::Skipped]);
+    assert_eq!(round(&s), ["rollout:succeeded"]);
+}
+
+#[test]
+fn a_pause_for_want_of_a_verdict_ends_with_the_hosts_own_way_back() {
+    let mut s = snapshot(RolloutState::Rolling, &[StepState::Verifying]);
+    report(&mut s.steps[0], Phase::Verifying, Some(Verdict::Unknown));
+    let changes = decide(&s, now(), &mut AttemptId::random);
+    assert!(
+        matches!(
+            changes[..],
+            [Change {
+                what: What::Rollout {
+                    awaits_verdict: true,
+                    ..
+                },
+                ..
+            }]
+        ),
+        "{changes:?}"
+    );
+    s.rollout.state = RolloutState::Paused;
+    s.rollout.awaits_verdict = true;
+    assert!(round(&s).is_empty());
+    report(&mut s.steps[0], Phase::Reverting, Some(Verdict::Unknown));
+    assert_eq!(round(&s), ["web-0:reverting"]);
+    s.steps[0].state = StepState::Reverting;
+    assert_eq!(round(&s), ["rollout:staging"]);
+    s.rollout.awaits_verdict = false;
+    assert!(round(&s).is_empty(), "what a person paused waits for a person");
+}
+
+#[test]
+fn the_word_of_a_host_with_two_lives_counts_for_nothing_and_everybody_is_told() {
+    for phase in [Phase::Verified, Phase::Committed, Phase::Reverted, Phase::Stuck] {
+        let mut s = snapshot(RolloutState::Rolling, &[StepState::Verified]);
+        report(&mut s.steps[0], phase, Some(Verdict::Pass));
+        s.steps[0].seen.doubt = Some(Doubt::NewBoot);
+        assert!(round(&s).is_empty(), "{phase:?}");
+        s.steps[0].seen.doubt = Some(Doubt::TwoLives);
+        assert_eq!(round(&s), ["rollout:paused"], "{phase:?}");
+        let said = cause(&s);
+        assert!(said.starts_with("web-0: two machines"), "{said}");
+    }
+    let mut s = snapshot(RolloutState::Reverting, &[StepState::Reverting]);
+    s.steps[0].attempt = None;
+    s.steps[0].prior = Some(path("old"));
+    s.steps[0].seen.doubt = Some(Doubt::TwoLives);
+    assert!(round(&s).is_empty(), "being seen on its prior is a word too");
+    s.steps[0].since = now() - TimeDelta::seconds(660);
+    assert_eq!(round(&s), ["web-0:stuck"], "every wait has a bound");
+}
+
+#[test]
+fn a_connection_is_no_word() {
+    let mut s = snapshot(RolloutState::Reverting, &[StepState::Reverting]);
+    s.steps[0].prior = Some(path("old"));
+    s.steps[0].seen.heard = Some(now() - TimeDelta::seconds(20));
+    assert!(
+        round(&s).is_empty(),
+        "it is connected, and was last heard before the step went back"
+    );
+    s.steps[0].seen.heard = Some(now());
+    assert_eq!(round(&s)[0], "web-0:reverted");
+    let mut seen = Seen {
+        at: Some(now()),
+        ..Seen::default()
+    };
+    let stuck = Some((StepState::Stuck, now() - TimeDelta::seconds(60)));
+    assert!(seen.is_left_out(stuck));
+    seen.heard = Some(now());
+    assert!(!seen.is_left_out(stuck));
+    seen.doubt = Some(Doubt::NewBoot);
+    assert!(seen.is_left_out(stuck));
+}
+
+#[test]
+fn a_host_that_was_out_before_keeps_its_place_however_its_step_ends() {
+    use StepState as S;
+    for state in [S::Skipped, S::Reverted] {
+        let mut s = snapshot(RolloutState::Rolling, &[state, S::Staged]);
+        s.rollout.strategy.on_failure = OnFailure::RevertHost;
+        s.rollout.strategy.canary = crate::strategy::Canary::Number(0);
+        s.steps[0].wave = 1;
+        s.steps[0].out_before = true;
+        assert_eq!(round(&s), ["rollout:paused"], "{state}");
+        assert!(cause(&s).contains("web-0"), "{}", cause(&s));
+        s.steps[0].prior = Some(path("old"));
+        assert_eq!(
+            round(&s),
+            ["web-1:activating"],
+            "{state}: it was touched here and is back"
+        );
+    }
+}
+
+#[test]
 fn silence_is_no_failure_before_the_dead_mans_deadline() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Verified]);
     s.steps[0].seen.at = Some(now() - TimeDelta::seconds(1000));
@@ -268,6 +424,13 @@ fn silence_is_no_failure_before_the_dead_mans_deadline() {
     assert!(round(&s).is_empty());
     s.steps[0].since = now() - TimeDelta::seconds(1800 + 60);
     assert_eq!(round(&s), ["web-0:reverting"]);
+    s.steps[0].since = now() - TimeDelta::seconds(10);
+    s.steps[0].activated = Some(now() - TimeDelta::seconds(1800 + 60));
+    assert_eq!(
+        round(&s),
+        ["web-0:reverting"],
+        "the bound holds over all states of an activation"
+    );
 }
 
 #[test]

@@ -3,20 +3,12 @@
 use super::Round;
 use crate::event::Actor;
 use crate::snapshot::Step;
+use crate::strategy::Canary;
 use crate::{AttemptId, RolloutState, StepState};
 
 impl Round<'_> {
     pub(super) fn roll(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
-        if let Some(step) = self.snapshot.steps.iter().find(|step| step.is_inconclusive()) {
-            let why = format!(
-                "{}: {}",
-                step.name,
-                step.said("its checks can come to no verdict")
-            );
-            self.rollout(RolloutState::Paused, why);
-            return;
-        }
-        if self.stop_for_failures() {
+        if self.stop_for_doubt() || self.stop_for_failures() {
             return;
         }
         self.begin_staging(attempt_id);
@@ -24,7 +16,8 @@ impl Round<'_> {
             return;
         }
         match self.current_wave() {
-            Some(wave) => self.begin_wave(wave),
+            Some(wave) if wave > 0 && self.is_on_trial() => self.begin_trial(wave),
+            Some(wave) => self.begin_wave(wave, usize::MAX),
             None => self.conclude(),
         }
     }
@@ -40,7 +33,37 @@ impl Round<'_> {
             .min()
     }
 
-    fn begin_wave(&mut self, wave: u32) {
+    /// Whether there are to be canaries and no host has proved the release yet.
+    pub(super) fn is_on_trial(&self) -> bool {
+        let steps = &self.snapshot.steps;
+        steps.iter().any(|step| step.wave == 0)
+            && !steps.iter().any(|step| step.state == StepState::Committed)
+    }
+
+    /// Every canary was left out. Where the strategy gives their number, others stand in for them; where it names
+    /// them, no other host will do.
+    fn begin_trial(&mut self, wave: u32) {
+        match &self.snapshot.rollout.strategy.canary {
+            Canary::Number(number) => {
+                let under_way = self
+                    .snapshot
+                    .steps
+                    .iter()
+                    .filter(|step| step.state.is_under_way());
+                let places = (*number as usize).saturating_sub(under_way.count());
+                self.begin_wave(wave, places);
+            }
+            Canary::Hosts(_) => {
+                let left_out = self.first_left_out().unwrap_or_default();
+                self.fail_unbegun(format!(
+                    "no canary was verified: {left_out}; name others, or roll out again when it is back"
+                ));
+            }
+        }
+    }
+
+    /// Activates hosts of a wave: as many as may be out, and no more than so many.
+    fn begin_wave(&mut self, wave: u32, mut places: usize) {
         let snapshot = self.snapshot;
         let mut slots = self.free_slots();
         for step in snapshot
@@ -50,36 +73,36 @@ impl Round<'_> {
         {
             if !step.seen.is_online(self.now) {
                 self.handle_offline(step);
-            } else if step.out_before {
-                // It is out already: activating it takes nobody else's place, and may mend it.
-                self.step(
-                    step,
-                    StepState::Activating,
-                    Actor::Rules,
-                    format!("wave {wave}; it was out already"),
-                );
-            } else if slots > 0 {
-                slots -= 1;
-                self.step(step, StepState::Activating, Actor::Rules, format!("wave {wave}"));
+                continue;
             }
+            // One that is out already takes nobody else's place, and being activated may mend it.
+            if places == 0 || (slots == 0 && !step.out_before) {
+                continue;
+            }
+            places -= 1;
+            let cause = if step.out_before {
+                format!("wave {wave}; it was out already")
+            } else {
+                slots -= 1;
+                format!("wave {wave}")
+            };
+            self.step(step, StepState::Activating, Actor::Rules, cause);
         }
         self.stop_if_blocked(wave);
     }
 
     /// Hosts that earlier rollouts left stuck can take every place, and no wait for them would end by itself.
     fn stop_if_blocked(&mut self, wave: u32) {
-        let idle = self.changes.is_empty()
-            && !self.snapshot.steps.iter().any(|step| {
-                !matches!(step.state, StepState::Waiting | StepState::Staged) && !step.state.is_settled()
-            });
+        let idle =
+            self.changes.is_empty() && !self.snapshot.steps.iter().any(|step| step.state.is_under_way());
         let online = |step: &Step| {
             step.wave == wave && step.state == StepState::Staged && step.seen.is_online(self.now)
         };
         if idle && self.free_slots() == 0 && self.snapshot.steps.iter().any(online) {
-            let out = self.out_now();
+            let out = self.out_now().join(", ");
             self.rollout(
                 RolloutState::Paused,
-                format!("{out} hosts are still out because of earlier rollouts, and no more may be; mend them and resume"),
+                format!("still out because of earlier rollouts, and no more hosts may be: {out}; mend them and resume"),
             );
         }
     }
@@ -101,10 +124,29 @@ impl Round<'_> {
                 .count()
         };
         let (committed, skipped) = (count(StepState::Committed), count(StepState::Skipped));
+        if committed == 0 {
+            let left_out = self.first_left_out().unwrap_or_default();
+            self.rollout(
+                RolloutState::Failed,
+                format!("no host runs the release: {skipped} were skipped; first {left_out}"),
+            );
+            return;
+        }
         let cause = match skipped {
             0 => format!("all {committed} hosts run the release"),
             _ => format!("{committed} hosts run the release, {skipped} were skipped"),
         };
         self.rollout(RolloutState::Succeeded, cause);
+    }
+
+    /// The first host that was left out, in words.
+    fn first_left_out(&self) -> Option<String> {
+        let mut steps = self.snapshot.steps.iter();
+        let step = steps.find(|step| step.state == StepState::Skipped)?;
+        Some(format!(
+            "{}: {}",
+            step.name,
+            step.reason.as_deref().unwrap_or("skipped")
+        ))
     }
 }

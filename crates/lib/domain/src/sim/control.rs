@@ -33,12 +33,13 @@ impl Control {
             author: PrincipalId::from_uuid(uuid::Uuid::nil()),
             scope: None,
             reason: None,
+            awaits_verdict: false,
         };
         let snapshot = Snapshot {
             rollout,
             steps: Vec::new(),
             fleet_size: hosts.len(),
-            out_elsewhere: 0,
+            out_elsewhere: Vec::new(),
             commands: Vec::new(),
         };
         Self {
@@ -61,7 +62,8 @@ impl Control {
         assert!(self.snapshot.rollout.state.is_terminal(), "one rollout at a time");
         let version = if version == 0 { 1 } else { version };
         let names: BTreeSet<_> = hosts.iter().map(|host| host.name.clone()).collect();
-        let waves = waves(strategy, &names);
+        let online = hosts.iter().filter(|host| host.online);
+        let waves = waves(strategy, &names, &online.map(|host| host.name.clone()).collect());
         let wave_of = |name| waves.iter().position(|wave| wave.contains(name)).unwrap_or(0);
         let old: Vec<Step> = std::mem::take(&mut self.snapshot.steps);
         self.snapshot.rollout = Rollout {
@@ -70,10 +72,11 @@ impl Control {
             strategy: strategy.clone(),
             scope: None,
             reason: None,
+            awaits_verdict: false,
             ..self.snapshot.rollout.clone()
         };
         for (i, host) in hosts.iter().enumerate() {
-            if let Some(step) = old.get(i) {
+            if let Some(step) = old.get(i).filter(|step| step.was_touched()) {
                 self.earlier[i] = Some((step.state, step.since));
             }
             self.snapshot.steps.push(Step {
@@ -83,6 +86,7 @@ impl Control {
                 wave: u32::try_from(wave_of(&host.name)).unwrap_or(u32::MAX),
                 state: StepState::Waiting,
                 since: now,
+                activated: None,
                 attempt: None,
                 failures: 0,
                 closure: host.target(version),
@@ -110,6 +114,8 @@ impl Control {
     pub(super) fn observe(&mut self, i: usize, host: &SimHost, now: Timestamp) {
         self.snapshot.steps[i].seen = Seen {
             at: Some(now),
+            heard: Some(now),
+            doubt: None,
             live: Some(host.live.clone()),
             boot_default: Some(host.boot.clone()),
             report: host.report(),
@@ -172,7 +178,12 @@ impl Control {
     fn apply_one(&mut self, change: &Change, now: Timestamp) {
         let rollout = &mut self.snapshot.rollout;
         match &change.what {
-            What::Rollout { to, scope, .. } => {
+            What::Rollout {
+                to,
+                scope,
+                awaits_verdict,
+                ..
+            } => {
                 if !rollout.state.may_become(*to) {
                     self.broken = Some(format!("a rollout became {to} after {}", rollout.state));
                 }
@@ -180,6 +191,7 @@ impl Control {
                 rollout.since = now;
                 rollout.reason = Some(change.cause.clone());
                 rollout.scope = scope.or(rollout.scope);
+                rollout.awaits_verdict = *awaits_verdict;
             }
             What::Scope(scope) => rollout.scope = Some(*scope),
             What::Step {
@@ -197,6 +209,9 @@ impl Control {
                 };
                 step.state = *to;
                 step.since = now;
+                if *to == StepState::Activating {
+                    step.activated = Some(now);
+                }
                 step.attempt = attempt.or(step.attempt);
                 step.failures += u32::from(matches!(to, StepState::Reverted | StepState::Stuck));
                 if *reset_failures {

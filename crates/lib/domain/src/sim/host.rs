@@ -57,7 +57,7 @@ pub struct SimHost {
     pub before: StorePath,
     /// Whether it can be reached.
     pub online: bool,
-    /// Whether reverting works from now on.
+    /// Whether somebody has mended it, so that reverting works from now on.
     pub mends: bool,
     /// An answer on its way.
     pub inbox: Option<Instruction>,
@@ -67,6 +67,8 @@ pub struct SimHost {
     pub activations: u32,
     index: usize,
     fate: Fate,
+    /// An earlier rollout left it stuck, and it does not mend by itself.
+    broken: bool,
     journal: Option<Journal>,
     staging: Option<AttemptReport>,
     settled: BTreeSet<AttemptId>,
@@ -105,6 +107,7 @@ impl SimHost {
             activations: 0,
             index,
             fate,
+            broken: stuck,
             journal: stuck.then_some(old),
             staging: None,
             settled: BTreeSet::new(),
@@ -202,7 +205,8 @@ impl SimHost {
             };
             return;
         }
-        let (fate, mends) = (self.fate, self.mends);
+        let fails = (self.broken || self.fate == Fate::FailsRevert) && !self.mends;
+        let fate = self.fate;
         let Some(journal) = self.journal.as_mut() else {
             return;
         };
@@ -225,7 +229,7 @@ impl SimHost {
                     self.proven.insert(journal.closure.clone());
                 }
             },
-            Phase::Reverting | Phase::Stuck if fate == Fate::FailsRevert && !mends => {
+            Phase::Reverting | Phase::Stuck if fails => {
                 journal.phase = Phase::Stuck;
             }
             Phase::Reverting | Phase::Stuck => self.go_back(),
@@ -294,6 +298,20 @@ impl SimHost {
                 self.name, self.boot
             ))
         }
+    }
+
+    /// A rollout of another version begins, which this becomes of.
+    pub(super) fn expect(&mut self, version: u32) {
+        self.version = version;
+        self.before = match &self.journal {
+            Some(journal) if journal.is_unsettled() => journal.prior.clone(),
+            _ => self.live.clone(),
+        };
+    }
+
+    /// What becomes of closures from now on.
+    pub const fn set_fate(&mut self, fate: Fate) {
+        self.fate = fate;
     }
 
     /// The closure of the newest rollout for this host.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::environments::hold_environment;
 use crate::access::{insert_token, token_event};
+use crate::agent::quiet_after;
 use crate::audit::append;
 use crate::error::OnConstraint;
 use crate::{By, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, page_limit, row};
@@ -55,6 +56,10 @@ pub struct Host {
     pub unsettled: Option<AttemptId>,
     /// What is wrong with its agent's journal.
     pub journal_trouble: Option<String>,
+    /// Whether two machines were heard of lately that use its token.
+    pub two_lives: bool,
+    /// Whether its agent counts its observations.
+    pub counts: bool,
     /// When what its agent sees last changed.
     pub observed_at: Option<Timestamp>,
     /// Its newest step.
@@ -105,6 +110,8 @@ struct HostRow {
     report: Option<Json<AttemptReport>>,
     unsettled: Option<Uuid>,
     journal_trouble: Option<String>,
+    two_lives: bool,
+    counts: bool,
     observed_at: Option<Timestamp>,
     step_rollout: Option<Uuid>,
     step_state: Option<String>,
@@ -143,6 +150,8 @@ impl TryFrom<HostRow> for Host {
             report: row.report.map(|report| report.0),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
             journal_trouble: row.journal_trouble,
+            two_lives: row.two_lives,
+            counts: row.counts,
             observed_at: row.observed_at,
             step,
         })
@@ -214,6 +223,8 @@ impl Store {
                 report: None,
                 unsettled: None,
                 journal_trouble: None,
+                two_lives: false,
+                counts: false,
                 observed_at: None,
                 step: None,
             };
@@ -283,6 +294,26 @@ impl Store {
         .await
     }
 
+    /// The hosts of an environment that are online.
+    #[instrument(name = "db.host.list_online", level = "debug", skip_all)]
+    pub async fn list_online_hosts(
+        &self,
+        environment: EnvironmentId,
+    ) -> Result<BTreeSet<HostName>, StoreError> {
+        bounded(async {
+            let names = sqlx::query_scalar!(
+                "SELECT name FROM hosts WHERE environment_id = $1 AND retired_at IS NULL
+                   AND last_seen_at > now() - make_interval(secs => $2)",
+                environment.as_uuid(),
+                offline_after()
+            )
+            .fetch_all(&self.pool)
+            .await?;
+            names.iter().map(|name| row::parse("host name", name)).collect()
+        })
+        .await
+    }
+
     /// How many hosts are not retired, and how many of them are online: for metrics.
     #[instrument(name = "db.host.count", level = "debug", skip_all)]
     pub async fn count_hosts(&self) -> Result<(u32, u32), StoreError> {
@@ -311,6 +342,8 @@ impl Store {
                       coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
                       h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live, h.boot_default,
                       h.report AS "report: Json<AttemptReport>", h.unsettled, h.journal_trouble, h.observed_at,
+                      coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
+                      h.boot_counter IS NOT NULL AS "counts!",
                       s.rollout_id AS "step_rollout?", s.state AS "step_state?", s.closure AS "step_closure?",
                       s.reason AS "step_reason?"
                FROM hosts h
@@ -326,7 +359,8 @@ impl Store {
             wanted.retired,
             offline_after(),
             wanted.after.map(HostName::as_str),
-            wanted.limit.map(page_limit)
+            wanted.limit.map(page_limit),
+            quiet_after()
         )
         .fetch_all(&self.pool)
         .await?;

@@ -74,6 +74,8 @@ struct RolloutDraft {
     state: RolloutState,
     scope: Option<RevertScope>,
     reason: Option<String>,
+    /// It is paused for want of a verdict.
+    awaits_verdict: bool,
     /// It has another state, and so a new instant from which it counts.
     state_changed: bool,
     /// It has to be written at all.
@@ -128,6 +130,7 @@ impl<'a> Draft<'a> {
                     .map(|scope| row::named("scope", scope, RevertScope::from_name))
                     .transpose()?,
                 reason: locked.reason,
+                awaits_verdict: false,
                 state_changed: false,
                 changed: false,
             },
@@ -143,7 +146,15 @@ impl<'a> Draft<'a> {
         event.environment = Some(self.environment);
         event.rollout = Some(self.lease.rollout);
         match &change.what {
-            What::Rollout { from, to, scope } => self.take_rollout(*from, *to, *scope, &mut event)?,
+            What::Rollout {
+                from,
+                to,
+                scope,
+                awaits_verdict,
+            } => {
+                self.take_rollout(*from, *to, *scope, &mut event)?;
+                self.rollout.awaits_verdict = *awaits_verdict;
+            }
             What::Scope(scope) => self.take_scope(*scope, &mut event)?,
             What::Step {
                 step,
@@ -232,6 +243,7 @@ impl<'a> Draft<'a> {
         sqlx::query!(
             "UPDATE rollouts SET state = $2, scope = $3, reason = $4,
                     since = CASE WHEN $5 THEN now() ELSE since END,
+                    awaits_verdict_since = CASE WHEN $7 THEN now() WHEN NOT $5 THEN awaits_verdict_since END,
                     finished_at = CASE WHEN $6 THEN coalesce(finished_at, now()) END
              WHERE id = $1",
             self.lease.rollout.as_uuid(),
@@ -239,7 +251,8 @@ impl<'a> Draft<'a> {
             self.rollout.scope.map(RevertScope::as_str),
             self.rollout.reason,
             self.rollout.state_changed,
-            self.rollout.state.is_terminal()
+            self.rollout.state.is_terminal(),
+            self.rollout.awaits_verdict
         )
         .execute(tx)
         .await?;
@@ -266,7 +279,8 @@ impl<'a> Draft<'a> {
         let changed: Vec<bool> = steps.iter().map(|(_, step)| step.state_changed).collect();
         sqlx::query!(
             "UPDATE steps SET state = n.state, attempt = n.attempt, failures = n.failures, prior = n.prior,
-                    reason = n.reason, since = CASE WHEN n.changed THEN now() ELSE since END
+                    reason = n.reason, since = CASE WHEN n.changed THEN now() ELSE since END,
+                    activated_at = CASE WHEN n.changed AND n.state = 'activating' THEN now() ELSE activated_at END
              FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::boolean[])
                   AS n (id, state, attempt, failures, prior, reason, changed)
              WHERE steps.id = n.id",

@@ -6,6 +6,9 @@ use tracing::instrument;
 
 use crate::{Store, StoreError, bounded};
 
+/// How much longer a rollout that waits for a person waits for its turn, in seconds.
+const STAND_BACK_SECONDS: f64 = 10.0;
+
 /// The right to drive a rollout, until it runs out or somebody else takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -27,7 +30,9 @@ impl Lease {
 }
 
 impl Store {
-    /// Takes or renews leases on rollouts that have something to do, the oldest first.
+    /// Takes or renews leases on rollouts that have something to do: first those that a person asked something of, then
+    /// those whose last turn is longest ago. One that waits for a person stands back for a while, so that thousands of
+    /// these do not slow down the others.
     ///
     /// Those are open ones, and ones that are over but have commands to refuse or a stuck host that is back on its
     /// prior. Only free, run out and own leases are taken. `worker_id` must belong to this run of this process alone:
@@ -50,20 +55,26 @@ impl Store {
                      WHERE s.state = 'stuck' AND (
                          (h.report ->> 'attempt' = s.attempt::text AND h.report ->> 'phase' = 'reverted')
                          OR (h.report ->> 'attempt' IS DISTINCT FROM s.attempt::text
-                             AND h.live = s.prior AND h.boot_default = s.prior AND h.last_seen_at > s.since))),
+                             AND h.live = s.prior AND h.boot_default = s.prior AND h.heard_at > s.since))),
                  free AS (
                      SELECT r.id, r.lease_owner FROM rollouts r
                      WHERE r.id IN (SELECT id FROM due)
                        AND (r.lease_owner IS NULL OR r.lease_owner = $1 OR r.lease_expires_at <= now())
-                     ORDER BY r.seq LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
+                     ORDER BY NOT EXISTS (SELECT FROM rollout_commands c
+                                          WHERE c.rollout_id = r.id AND c.applied_at IS NULL),
+                              r.driven_at + CASE WHEN r.state IN ('pending_approval', 'paused')
+                                                 THEN make_interval(secs => $4) ELSE interval '0' END NULLS FIRST,
+                              r.seq
+                     LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)
                  UPDATE rollouts r
-                 SET lease_epoch = r.lease_epoch + CASE WHEN free.lease_owner = $1 THEN 0 ELSE 1 END,
+                 SET driven_at = now(), lease_epoch = r.lease_epoch + CASE WHEN free.lease_owner = $1 THEN 0 ELSE 1 END,
                      lease_owner = $1, lease_expires_at = now() + make_interval(secs => $2)
                  FROM free WHERE r.id = free.id
                  RETURNING r.id, r.lease_epoch",
                 worker_id,
                 f64::from(lease_seconds),
-                i64::from(limit)
+                i64::from(limit),
+                STAND_BACK_SECONDS
             )
             .fetch_all(&self.pool)
             .await?;

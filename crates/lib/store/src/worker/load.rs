@@ -1,11 +1,14 @@
 //! The snapshot that a decision looks at.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::event::Actor;
+use slipway_domain::lives::Doubt;
 use slipway_domain::snapshot::{Command, CommandKind, RevertScope, Rollout, Seen, Snapshot, Step};
-use slipway_domain::{AttemptId, CommandId, HostId, PrincipalId, RolloutId, StepId, Strategy, Timestamp};
+use slipway_domain::{
+    AttemptId, CommandId, HostId, HostName, PrincipalId, RolloutId, StepId, Strategy, Timestamp,
+};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
@@ -23,25 +26,24 @@ impl Store {
         bounded(async {
             let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
             let (head, now) = load_rollout(&mut tx, lease).await?;
-            let mut steps = load_steps(&mut tx, lease.rollout).await?;
+            let mut steps = load_steps(&mut tx, lease.rollout, now).await?;
             let fleet_size = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "hosts!" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL"#,
                 head.environment
             )
             .fetch_one(&mut *tx)
             .await?;
-            let left_out = load_left_out(&mut tx, &head).await?;
+            let mut left_out = load_left_out(&mut tx, &head, now).await?;
             let commands = load_commands(&mut tx, lease.rollout).await?;
             tx.rollback().await?;
             for step in &mut steps {
-                step.out_before = left_out.contains(&step.host);
+                step.out_before = left_out.remove(&step.host).is_some();
             }
-            let out_here = steps.iter().filter(|step| step.out_before).count();
             let snapshot = Snapshot {
                 rollout: head.rollout,
                 steps,
                 fleet_size: row::count("number of hosts", fleet_size)? as usize,
-                out_elsewhere: left_out.len() - out_here,
+                out_elsewhere: left_out.into_values().collect(),
                 commands,
             };
             Ok((snapshot, now))
@@ -59,7 +61,7 @@ struct Head {
 async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Timestamp), StoreError> {
     let row = sqlx::query!(
         r#"SELECT seq, environment_id, strategy AS "strategy: Json<Strategy>", state, since, scope, reason,
-                  author_id, lease_epoch, now() AS "now!"
+                  author_id, lease_epoch, coalesce(awaits_verdict_since = since, false) AS "awaits_verdict!", now() AS "now!"
            FROM rollouts WHERE id = $1"#,
         lease.rollout.as_uuid()
     )
@@ -80,6 +82,7 @@ async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Tim
             .map(|scope| row::named("scope", scope, RevertScope::from_name))
             .transpose()?,
         reason: row.reason,
+        awaits_verdict: row.awaits_verdict,
     };
     let head = Head {
         rollout,
@@ -89,10 +92,15 @@ async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Tim
     Ok((head, row.now))
 }
 
-async fn load_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Step>, StoreError> {
+async fn load_steps(
+    tx: &mut PgConnection,
+    rollout: RolloutId,
+    now: Timestamp,
+) -> Result<Vec<Step>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.attempt, s.failures, s.closure, s.prior,
-                  s.reason, h.last_seen_at, h.live, h.boot_default, h.report AS "report: Json<AttemptReport>",
+        r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.activated_at, s.attempt, s.failures, s.closure,
+                  s.prior, s.reason, h.last_seen_at, h.heard_at, h.second_life_at, h.boot_replaced_at, h.live,
+                  h.boot_default, h.report AS "report: Json<AttemptReport>",
                   h.unsettled
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
@@ -109,6 +117,7 @@ async fn load_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Ste
                 wave: row::count("wave", row.wave)?,
                 state: row::parse("step state", &row.state)?,
                 since: row.since,
+                activated: row.activated_at,
                 attempt: row.attempt.map(AttemptId::from_uuid),
                 failures: row::count("number of failures", row.failures)?,
                 closure: row::parse("store path", &row.closure)?,
@@ -116,6 +125,8 @@ async fn load_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Ste
                 reason: row.reason,
                 seen: Seen {
                     at: row.last_seen_at,
+                    heard: row.heard_at,
+                    doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, now),
                     live: row::parse_opt("store path", row.live.as_deref())?,
                     boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
                     report: row.report.map(|report| report.0),
@@ -129,17 +140,22 @@ async fn load_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Ste
 
 /// Hosts of the environment that an earlier rollout left out of service, by [`Seen::is_left_out`].
 ///
-/// The newest earlier step that touched the host decides: one that was never activated says nothing about the host,
-/// such as when it was skipped because the host was still offline.
-async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<HashSet<HostId>, StoreError> {
+/// The newest earlier step that touched the host decides, by [`Step::was_touched`]: one that was never activated says
+/// nothing about the host, such as when it was skipped because the host was still offline.
+async fn load_left_out(
+    tx: &mut PgConnection,
+    head: &Head,
+    now: Timestamp,
+) -> Result<BTreeMap<HostId, HostName>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT h.id, h.last_seen_at, h.unsettled, s.state AS "state?", s.since AS "since?"
+        r#"SELECT h.id, h.name, h.heard_at, h.second_life_at, h.boot_replaced_at, h.unsettled,
+                  s.state AS "state?", s.since AS "since?"
            FROM hosts h
            LEFT JOIN LATERAL (
                SELECT s.state, s.since FROM steps s JOIN rollouts r ON r.id = s.rollout_id
                WHERE s.host_id = h.id AND r.seq < $2
-                 AND s.state NOT IN ('waiting', 'staging', 'staged', 'skipped')
-                 AND (s.state <> 'reverted' OR s.prior IS NOT NULL)
+                 AND (s.prior IS NOT NULL
+                      OR s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck'))
                ORDER BY s.seq DESC LIMIT 1
            ) s ON true
            WHERE h.environment_id = $1 AND h.retired_at IS NULL
@@ -150,17 +166,18 @@ async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<HashSet<Hos
     )
     .fetch_all(tx)
     .await?;
-    let mut left_out = HashSet::new();
+    let mut left_out = BTreeMap::new();
     for row in rows {
         let seen = Seen {
-            at: row.last_seen_at,
+            heard: row.heard_at,
+            doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, now),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
             ..Seen::default()
         };
         let state = row.state.as_deref();
         let state = state.map(|state| row::parse("step state", state)).transpose()?;
         if seen.is_left_out(state.zip(row.since)) {
-            left_out.insert(HostId::from_uuid(row.id));
+            left_out.insert(HostId::from_uuid(row.id), row::parse("host name", &row.name)?);
         }
     }
     Ok(left_out)

@@ -74,7 +74,12 @@ fn step(step: StepId, from: StepState, to: StepState) -> What {
 }
 
 fn rollout(from: RolloutState, to: RolloutState, scope: Option<RevertScope>) -> What {
-    What::Rollout { from, to, scope }
+    What::Rollout {
+        from,
+        to,
+        scope,
+        awaits_verdict: false,
+    }
 }
 
 use RolloutState as R;
@@ -306,4 +311,59 @@ async fn a_whole_fleet_changes_in_one_go(pool: PgPool) {
     assert_eq!(counts, [(S::Staging, 1000), (S::Skipped, 1)].into());
     let report = fleet.store.verify_chain(&fleet.key).await.unwrap();
     assert_eq!((report.broken, report.events > 1001), (None, true));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_pause_for_want_of_a_verdict_is_known_until_the_state_changes(pool: PgPool) {
+    let bench = Bench::new(&pool).await;
+    let awaits = async || {
+        let (snapshot, _) = bench.fleet.store.load_snapshot(&bench.lease).await.unwrap();
+        snapshot.rollout.awaits_verdict
+    };
+    let pause = |awaits_verdict| What::Rollout {
+        from: RolloutState::Staging,
+        to: RolloutState::Paused,
+        scope: None,
+        awaits_verdict,
+    };
+    for awaited in [true, false] {
+        bench.apply(vec![pause(awaited)]).await.unwrap();
+        assert_eq!(awaits().await, awaited);
+        bench
+            .apply(vec![rollout(RolloutState::Paused, RolloutState::Staging, None)])
+            .await
+            .unwrap();
+        assert!(!awaits().await);
+    }
+    // A program of release 0.1.0 knows nothing of it: what it pauses waits for a person.
+    bench.apply(vec![pause(true)]).await.unwrap();
+    sql(
+        &pool,
+        "UPDATE rollouts SET state = 'paused', since = now() + interval '1 second'",
+    )
+    .await;
+    assert!(!awaits().await);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_activation_is_counted_from_its_beginning(pool: PgPool) {
+    let bench = Bench::new(&pool).await;
+    let activated = async || {
+        let (snapshot, _) = bench.fleet.store.load_snapshot(&bench.lease).await.unwrap();
+        snapshot.steps[0].activated
+    };
+    let id = bench.steps().await[0].id;
+    let states = [
+        StepState::Waiting,
+        StepState::Staging,
+        StepState::Staged,
+        StepState::Activating,
+        StepState::Verifying,
+    ];
+    for pair in states.windows(2) {
+        assert_eq!(activated().await.is_some(), pair[0] == StepState::Activating);
+        bench.apply(vec![step(id, pair[0], pair[1])]).await.unwrap();
+    }
+    let step = bench.steps().await.remove(0);
+    assert!(activated().await.unwrap() < step.since);
 }

@@ -1,10 +1,11 @@
 //! Leases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use slipway_domain::RolloutId;
 use slipway_domain::decide::{Change, What};
 use slipway_domain::event::Actor;
+use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutState, StepState};
 use slipway_store::{Lease, Store, StoreError};
 use sqlx::PgPool;
@@ -18,6 +19,7 @@ fn pause() -> Change {
             from: RolloutState::Staging,
             to: RolloutState::Paused,
             scope: None,
+            awaits_verdict: false,
         },
         actor: Actor::Rules,
         cause: "a test".to_owned(),
@@ -198,7 +200,7 @@ async fn a_rollout_that_is_over_is_taken_up_for_a_host_that_mended(pool: PgPool)
     sql(&pool, "UPDATE rollouts SET state = 'failed'").await;
     assert!(none().await, "nothing was heard of the host");
     let report = async |phase: &str, attempt: uuid::Uuid| {
-        sqlx::query("UPDATE hosts SET last_seen_at = now(), report = $1")
+        sqlx::query("UPDATE hosts SET last_seen_at = now(), heard_at = now(), report = $1")
             .bind(serde_json::json!({"attempt": attempt, "phase": phase}))
             .execute(&pool)
             .await
@@ -235,4 +237,58 @@ async fn a_rollout_that_is_over_is_taken_up_for_a_host_that_mended(pool: PgPool)
         StepState::Reverted
     );
     assert!(none().await);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn rollouts_that_wait_for_people_keep_no_other_from_its_turn(pool: PgPool) {
+    let store = store(&pool);
+    let mut waiting = Vec::new();
+    for n in 0..5 {
+        let fleet = Fleet::of(1).environment(&format!("env-{n}")).approval_required();
+        let fleet = fleet.seed(&store).await;
+        waiting.push(fleet.rollout(1).await);
+    }
+    let turn = async |most: u32| -> Vec<RolloutId> {
+        let leases = store.claim_rollouts("w", SECONDS, most).await.unwrap();
+        leases.iter().map(|lease| lease.rollout).collect()
+    };
+    assert_eq!(turn(3).await.len(), 3);
+    assert_eq!(turn(3).await.len(), 3);
+
+    let fleet = Fleet::of(1).environment("busy").seed(&store).await;
+    let busy = fleet.rollout(1).await;
+    for _ in 0..5 {
+        sql(
+            &pool,
+            "UPDATE rollouts SET driven_at = now() WHERE state = 'pending_approval'",
+        )
+        .await;
+        assert!(turn(1).await.contains(&busy), "the others stand back");
+    }
+    // What a person asks for comes before everything else.
+    let aborted = waiting[4];
+    store
+        .request_command(aborted, CommandKind::Abort, fleet.approver.id, None, &fleet.key)
+        .await
+        .unwrap();
+    let leases = store.claim_rollouts("w", SECONDS, 1).await.unwrap();
+    assert_eq!(leases[0].rollout, aborted);
+    settle(&store, &leases[0]).await.unwrap();
+    let state = store.get_rollout(aborted).await.unwrap().summary.state;
+    assert_eq!(state, RolloutState::Aborted);
+
+    // Each gets its turn in the end, whatever else there is to do.
+    sql(
+        &pool,
+        "UPDATE rollouts SET driven_at = driven_at - interval '1 minute'",
+    )
+    .await;
+    let mut seen: HashSet<RolloutId> = HashSet::new();
+    for _ in 0..3 {
+        seen.extend(turn(2).await);
+    }
+    assert!(
+        waiting[..4].iter().all(|rollout| seen.contains(rollout)),
+        "{seen:?}"
+    );
 }

@@ -9,6 +9,7 @@ mod audit;
 mod fleet;
 mod gate;
 mod lease;
+mod lives;
 mod membership;
 mod releases;
 mod resilience;

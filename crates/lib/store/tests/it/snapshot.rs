@@ -89,7 +89,8 @@ async fn leave(fleet: &Fleet, pool: &PgPool, version: u32, states: &[(usize, Ste
     for (n, state) in states {
         sqlx::query(
             "UPDATE steps SET state = $1, since = now() - interval '1 minute', attempt = gen_random_uuid(),
-                    prior = closure WHERE rollout_id = $2 AND host_id = $3",
+                    prior = CASE WHEN $1 <> 'skipped' THEN closure END
+             WHERE rollout_id = $2 AND host_id = $3",
         )
         .bind(state.as_str())
         .bind(id.as_uuid())
@@ -106,13 +107,13 @@ async fn leave(fleet: &Fleet, pool: &PgPool, version: u32, states: &[(usize, Ste
 }
 
 /// Which hosts of the open rollout count as out before it, and how many others.
-async fn out(fleet: &Fleet) -> (Vec<String>, usize) {
+async fn out(fleet: &Fleet) -> (Vec<String>, Vec<String>) {
     let lease = claim(&fleet.store, "w").await;
     let (snapshot, _) = fleet.store.load_snapshot(&lease).await.unwrap();
     let before = snapshot.steps.iter().filter(|step| step.out_before);
     (
         before.map(|step| step.name.to_string()).collect(),
-        snapshot.out_elsewhere,
+        snapshot.out_elsewhere.iter().map(ToString::to_string).collect(),
     )
 }
 
@@ -140,13 +141,26 @@ async fn hosts_that_an_earlier_rollout_left_out_count(pool: PgPool) {
     let mut plan = fleet.plan(fleet.release(3).await);
     plan.waves = vec![vec![fleet.host(0).0, fleet.host(2).0, fleet.host(3).0]];
     fleet.store.create_rollout(&plan, &fleet.key).await.unwrap();
-    assert_eq!(out(&fleet).await, (vec!["prod-0".to_owned()], 1));
+    assert_eq!(
+        out(&fleet).await,
+        (vec!["prod-0".to_owned()], vec!["prod-1".to_owned()])
+    );
+    // Being connected says nothing of what runs.
+    fleet
+        .store
+        .touch_seen(&[fleet.host(0).1, fleet.host(1).1])
+        .await
+        .unwrap();
+    assert_eq!(
+        out(&fleet).await,
+        (vec!["prod-0".to_owned()], vec!["prod-1".to_owned()])
+    );
 
     // Heard of since, and nothing is unsettled: it is back in service.
     let (name, id) = fleet.host(1);
     let mut agent = ScriptedAgent::new(id, name.clone(), None);
     agent.sync(&fleet.store).await;
-    assert_eq!(out(&fleet).await, (vec!["prod-0".to_owned()], 0));
+    assert_eq!(out(&fleet).await, (vec!["prod-0".to_owned()], vec![]));
     // Its own agent says that it is out, whatever the steps say.
     agent.unsettled = Some(slipway_domain::AttemptId::random());
     agent.sync(&fleet.store).await;
@@ -156,8 +170,14 @@ async fn hosts_that_an_earlier_rollout_left_out_count(pool: PgPool) {
     committed.sync(&fleet.store).await;
     assert_eq!(
         out(&fleet).await,
-        (vec!["prod-0".to_owned(), "prod-2".to_owned()], 1)
+        (
+            vec!["prod-0".to_owned(), "prod-2".to_owned()],
+            vec!["prod-1".to_owned()]
+        )
     );
     sql(&pool, "UPDATE hosts SET retired_at = now() WHERE name = 'prod-1'").await;
-    assert_eq!(out(&fleet).await.1, 0, "a retired host is none of the fleet");
+    assert!(
+        out(&fleet).await.1.is_empty(),
+        "a retired host is none of the fleet"
+    );
 }
