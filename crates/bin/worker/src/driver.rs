@@ -10,21 +10,22 @@ use slipway_store::worker::Lease;
 use slipway_store::{Store, StoreError};
 use slipway_telemetry::error_chain;
 use slipway_wake::{Topic, Wake, WakeUp};
-use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::gauges;
+use crate::tasks::{Done, Tasks};
 
 /// How long a lease lasts without being renewed, in seconds.
 ///
 /// A rollout of a dead worker goes on after at most this and the second until the next look: well within the 30 s that
 /// are promised.
 pub const LEASE_SECONDS: u32 = 10;
+const LEASE: Duration = Duration::from_secs(LEASE_SECONDS as u64);
 /// How often leases are renewed, and rollouts looked at without a wake-up.
 const TICK: Duration = Duration::from_secs(1);
-/// Rollouts one worker drives at a time; others take the rest.
+/// Rollouts one worker takes up at a tick. Where there are more, they take turns, and other workers take theirs.
 const MOST_LEASES: u32 = 64;
 /// Rounds of one rollout before the others get their turn. Real ones are quiet after a handful.
 const MOST_ROUNDS: u32 = 100;
@@ -37,10 +38,9 @@ pub struct Driver {
     wake: Wake,
     key: AuditKey,
     id: String,
-    /// Rollouts being driven now; true when there was news since.
-    busy: HashMap<RolloutId, bool>,
-    tasks: JoinSet<(Lease, Outcome)>,
-    held: HashMap<RolloutId, Lease>,
+    tasks: Tasks<Outcome>,
+    /// Leases, and when each was taken or renewed.
+    held: HashMap<RolloutId, (Lease, Instant)>,
 }
 
 /// How driving a rollout ended.
@@ -64,8 +64,7 @@ impl Driver {
             wake,
             key,
             id,
-            busy: HashMap::new(),
-            tasks: JoinSet::new(),
+            tasks: Tasks::new(),
             held: HashMap::new(),
         }
     }
@@ -80,9 +79,12 @@ impl Driver {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = tick.tick() => self.claim().await,
+                _ = tick.tick() => {
+                    self.claim().await;
+                    self.note_second_lives().await;
+                }
                 _ = presence.tick() => self.show_presence().await,
-                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => self.finish(done),
+                Some(done) = self.tasks.next(), if !self.tasks.is_empty() => self.finish(&done),
                 wake_up = wake_ups.recv() => match wake_up {
                     WakeUp::Rollouts(rollouts) => self.awaken(&rollouts).await,
                     WakeUp::Reconnected => self.claim().await,
@@ -90,12 +92,12 @@ impl Driver {
                 },
             }
         }
-        while let Some(done) = self.tasks.join_next().await {
-            if let Ok((lease, Outcome::Lost)) = done {
-                self.held.remove(&lease.rollout);
+        while let Some(done) = self.tasks.next().await {
+            if let Some(Outcome::Lost) = done.outcome {
+                self.held.remove(&done.rollout);
             }
         }
-        for lease in self.held.values() {
+        for (lease, _) in self.held.values() {
             if let Err(error) = self.store.release_lease(lease).await {
                 warn!(rollout_id = %lease.rollout, error = error_chain(&error), "lease not given back; it runs out by itself");
             }
@@ -122,8 +124,9 @@ impl Driver {
         }
     }
 
-    /// Renews the leases held, takes free ones, and drives every rollout held.
+    /// Renews leases, takes free ones, and drives every rollout of these.
     async fn claim(&mut self) {
+        let began = Instant::now();
         let leases = match self
             .store
             .claim_rollouts(&self.id, LEASE_SECONDS, MOST_LEASES)
@@ -135,14 +138,30 @@ impl Driver {
                 return;
             }
         };
-        let held: HashMap<_, _> = leases.into_iter().map(|lease| (lease.rollout, lease)).collect();
-        for rollout in held.keys().filter(|rollout| !self.held.contains_key(rollout)) {
-            info!(rollout_id = %rollout, "took the lease");
-        }
-        gauges::leases(held.len());
-        self.held = held;
-        for lease in self.held.values().cloned().collect::<Vec<_>>() {
+        // Those whose turn it was not are held until they run out.
+        self.held.retain(|_, (_, since)| since.elapsed() < LEASE);
+        for lease in leases {
+            let before = self.held.insert(lease.rollout, (lease.clone(), began));
+            if before.is_none_or(|(before, _)| before.epoch != lease.epoch) {
+                info!(rollout_id = %lease.rollout, "took the lease");
+            }
             self.drive(lease);
+        }
+        gauges::leases(self.held.len());
+    }
+
+    /// Second machines under one token are an event, whether or not a rollout is under way.
+    async fn note_second_lives(&self) {
+        match self.store.note_second_lives(&self.key).await {
+            Ok(hosts) => {
+                for host in hosts {
+                    warn!(%host, "two machines use this host's token; nothing that they say counts");
+                }
+            }
+            Err(error) => warn!(
+                error = error_chain(&error),
+                "cannot look for second machines; trying again"
+            ),
         }
     }
 
@@ -150,7 +169,9 @@ impl Driver {
     async fn awaken(&mut self, rollouts: &HashSet<RolloutId>) {
         let leases: Vec<Lease> = rollouts
             .iter()
-            .filter_map(|rollout| self.held.get(rollout).cloned())
+            .filter_map(|rollout| self.held.get(rollout))
+            .filter(|(_, since)| since.elapsed() < LEASE)
+            .map(|(lease, _)| lease.clone())
             .collect();
         let elsewhere = leases.len() < rollouts.len();
         for lease in leases {
@@ -162,43 +183,28 @@ impl Driver {
     }
 
     fn drive(&mut self, lease: Lease) {
-        if let Some(news) = self.busy.get_mut(&lease.rollout) {
-            *news = true;
-            return;
-        }
-        self.busy.insert(lease.rollout, false);
         let (store, wake, key) = (self.store.clone(), self.wake.clone(), self.key.clone());
         let span = info_span!("drive", rollout_id = %lease.rollout, epoch = lease.epoch);
-        self.tasks.spawn(
-            async move {
-                let outcome = drive(&store, &wake, &key, &lease).await;
-                (lease, outcome)
-            }
-            .instrument(span),
+        let rollout = lease.rollout;
+        self.tasks.drive(
+            rollout,
+            async move { drive(&store, &wake, &key, &lease).await }.instrument(span),
         );
     }
 
-    fn finish(&mut self, done: Result<(Lease, Outcome), tokio::task::JoinError>) {
-        let (lease, outcome) = match done {
-            Ok(done) => done,
-            Err(error) => {
-                // A panic has been logged where it happened. Whose task it was is not known, so all may be driven again.
-                warn!(
-                    error = error_chain(&error),
-                    "driving a rollout broke off; trying again"
-                );
-                self.busy.clear();
-                return;
+    fn finish(&mut self, done: &Done<Outcome>) {
+        let again = match done.outcome {
+            Some(Outcome::Lost) => {
+                self.held.remove(&done.rollout);
+                false
             }
+            Some(Outcome::Unfinished) => true,
+            Some(Outcome::Quiet) => done.news,
+            // The next tick tries again.
+            Some(Outcome::Failed) | None => false,
         };
-        let news = self.busy.remove(&lease.rollout).unwrap_or(false);
-        match outcome {
-            Outcome::Lost => {
-                self.held.remove(&lease.rollout);
-            }
-            Outcome::Unfinished => self.drive(lease),
-            Outcome::Quiet if news => self.drive(lease),
-            Outcome::Quiet | Outcome::Failed => {}
+        if let Some((lease, _)) = self.held.get(&done.rollout).filter(|_| again) {
+            self.drive(lease.clone());
         }
     }
 }

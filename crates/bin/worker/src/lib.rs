@@ -2,6 +2,7 @@
 
 mod driver;
 mod gauges;
+mod tasks;
 
 pub use driver::{Driver, LEASE_SECONDS};
 pub use gauges::describe as describe_metrics;

@@ -4,11 +4,12 @@
 
 use std::time::{Duration, Instant};
 
+use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::Share;
 use slipway_domain::{RolloutId, RolloutState, StepState, Strategy};
 use slipway_store::Store;
-use slipway_testkit::{Fleet, ScriptedAgent, audit_key, closure, wait_until};
-use slipway_wake::Wake;
+use slipway_testkit::{Fleet, Redis, ScriptedAgent, audit_key, closure, wait_until};
+use slipway_wake::{Topic, Wake, WakeUp};
 use slipway_worker::Driver;
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
@@ -17,10 +18,22 @@ use tokio_util::sync::CancellationToken;
 /// What the design promises after the death of a process.
 const PROMISED: Duration = Duration::from_secs(30);
 
+/// A worker that has only its own clock to wake it.
 fn start_worker(store: &Store, id: &str) -> (JoinHandle<()>, CancellationToken) {
+    start_worker_with(store, Wake::none(), id)
+}
+
+fn start_worker_with(store: &Store, wake: Wake, id: &str) -> (JoinHandle<()>, CancellationToken) {
     let stop = CancellationToken::new();
-    let driver = Driver::new(store.clone(), Wake::none(), audit_key(), id.to_owned());
+    let driver = Driver::new(store.clone(), wake, audit_key(), id.to_owned());
     (tokio::spawn(driver.run(stop.clone())), stop)
+}
+
+/// Redis, once it answers.
+async fn connect(redis: &Redis) -> Wake {
+    let wake = Wake::connect(Some(&redis.settings()), "test");
+    wait_until("Redis", PROMISED, async || wake.ping().await.ok()).await;
+    wake
 }
 
 fn agents(fleet: &Fleet) -> Vec<ScriptedAgent> {
@@ -216,4 +229,114 @@ async fn a_worker_is_seen_until_it_stops(pool: PgPool) {
     stop.cancel();
     worker.await.unwrap();
     assert_eq!(store.count_workers(30).await.unwrap(), 0);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_worker_with_a_real_redis_wakes_hosts_and_needs_none(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let mut redis = Redis::start();
+    let wake = connect(&redis).await;
+    let mut woken = wake.subscribe(Topic::Hosts);
+    let fleet = Fleet::of(3).strategy(batches_of_two()).seed(&store).await;
+    let mut agents = agents(&fleet);
+    sync_all(&mut agents, &store).await;
+    let (_worker, _stop) = start_worker_with(&store, connect(&redis).await, "one");
+
+    // News of a rollout that is not there is no news.
+    wake.publish_rollout(RolloutId::generate()).await;
+    let rollout = fleet.rollout(1).await;
+    wake.publish_rollout(rollout).await;
+    let told = async { while !matches!(woken.recv().await, WakeUp::Hosts(_)) {} };
+    tokio::time::timeout(PROMISED, told)
+        .await
+        .expect("no host is woken");
+
+    redis.kill();
+    assert_eq!(
+        finish(&store, &mut agents, rollout).await,
+        RolloutState::Succeeded
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn two_workers_that_hear_of_everything_twice_drive_a_rollout_once(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let redis = Redis::start();
+    let wake = connect(&redis).await;
+    let fleet = Fleet::of(4).strategy(batches_of_two()).seed(&store).await;
+    let mut agents = agents(&fleet);
+    sync_all(&mut agents, &store).await;
+    let (_first, _a) = start_worker_with(&store, connect(&redis).await, "first");
+    let (_second, _b) = start_worker_with(&store, connect(&redis).await, "second");
+    let rollout = fleet.rollout(1).await;
+    let ended = wait_until("the rollout's end", 2 * PROMISED, async || {
+        for agent in &mut agents {
+            agent.sync(&store).await;
+            wake.publish_rollout(rollout).await;
+            wake.publish_rollout(rollout).await;
+        }
+        Some(state(&store, rollout).await).filter(|state| state.is_terminal())
+    })
+    .await;
+    assert_eq!(ended, RolloutState::Succeeded);
+    let rollout = store.get_rollout(rollout).await.unwrap();
+    assert!(rollout.steps.iter().all(|step| step.failures == 0));
+    let report = store.verify_chain(&audit_key()).await.unwrap();
+    assert!(report.broken.is_none(), "{report:?}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_second_machine_under_one_token_is_an_event_without_any_rollout(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let fleet = Fleet::of(1).seed(&store).await;
+    let mut agents = agents(&fleet);
+    agents[0].counter = Some(1_000_000_000);
+    sync_all(&mut agents, &store).await;
+    let mut clone = agents[0].clone();
+    "c10ne".clone_into(&mut clone.boot_id);
+    clone.counter = Some(500_000_000);
+    clone.sync(&store).await;
+    agents[0].counter = Some(1_000_000_100);
+    let now = store.now().await.unwrap();
+    let word = agents[0].observation(now);
+    store.record_observation(agents[0].id, &word).await.unwrap_err();
+
+    let (_worker, _stop) = start_worker(&store, "one");
+    wait_until("the event", PROMISED, async || {
+        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM events WHERE kind = 'host.two_lives'")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+        (events == 1).then_some(())
+    })
+    .await;
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn rollouts_that_wait_for_people_starve_no_other_and_each_can_be_aborted(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let mut waiting = Vec::new();
+    // More than a worker takes up at once.
+    for n in 0..70 {
+        let fleet = Fleet::of(1).environment(&format!("wait-{n}")).approval_required();
+        waiting.push(fleet.seed(&store).await.rollout(1).await);
+    }
+    let fleet = Fleet::of(3).strategy(batches_of_two()).seed(&store).await;
+    let mut agents = agents(&fleet);
+    sync_all(&mut agents, &store).await;
+    let (_worker, _stop) = start_worker(&store, "one");
+    let rollout = fleet.rollout(1).await;
+    assert_eq!(
+        finish(&store, &mut agents, rollout).await,
+        RolloutState::Succeeded
+    );
+    let last = waiting[69];
+    store
+        .request_command(last, CommandKind::Abort, fleet.approver.id, None, &fleet.key)
+        .await
+        .unwrap();
+    wait_until("the abort", PROMISED, async || {
+        (state(&store, last).await == RolloutState::Aborted).then_some(())
+    })
+    .await;
 }

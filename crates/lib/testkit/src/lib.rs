@@ -8,12 +8,14 @@ mod agent;
 mod database;
 mod fleet;
 mod net;
+mod redis;
 mod wait;
 
 pub use agent::ScriptedAgent;
 pub use database::{database_password, database_url};
 pub use fleet::{Fleet, FleetBuilder, closure};
 pub use net::free_port;
+pub use redis::Redis;
 pub use wait::wait_until;
 
 use slipway_store::{AuditKey, Store};
