@@ -217,3 +217,36 @@ async fn an_agent_that_goes_away_leaves_its_place(pool: PgPool) {
     }
     until_parked(&app, 0).await;
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn old_news_and_a_second_machine_are_refused_by_name_and_shown(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.fleet("prod", &["web-1"]).await.remove(0);
+    let seen = |boot: &str, counter: u64| {
+        let mut seen = observation("web-1");
+        seen["boot_id"] = json!(boot);
+        seen["counter"] = json!(counter);
+        seen
+    };
+    sync(&app, &token, &seen("first", 2_000_000_000), None)
+        .await
+        .expect(200);
+    let old = sync(&app, &token, &seen("first", 1_000_000_000), None).await;
+    assert_eq!(old.kind(), "old-observation");
+    assert!(old.detail().contains("`web-1` is older"), "{}", old.detail());
+    let old = old.expect(409);
+    assert_eq!(old.header("content-type"), "application/problem+json");
+
+    // A machine that was booted after the first one, which lives.
+    sync(&app, &token, &seen("second", 1_000_000_000), None)
+        .await
+        .expect(200);
+    let two = sync(&app, &token, &seen("first", 2_000_000_001), None).await;
+    assert_eq!(two.kind(), "two-lives");
+    let two = two.expect(409);
+    assert!(two.detail().contains("slipway host token"), "{}", two.detail());
+    let host = app.get("/api/v1/hosts/web-1").await.expect(200);
+    let trouble = host.body["trouble"].as_str().unwrap();
+    assert!(two.detail().ends_with(trouble), "{trouble}");
+    assert_eq!(host.body["unknown"], Value::Null);
+}

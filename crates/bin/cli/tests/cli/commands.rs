@@ -55,6 +55,37 @@ fn status_shows_what_needs_a_look() {
 }
 
 #[test]
+fn a_host_in_trouble_is_seen_in_every_list_and_what_is_not_known_is_said() {
+    let server = Server::start(|seen| {
+        let mut host = host("web-1");
+        host["trouble"] = json!("two machines use this host's token");
+        host["unknown"] = json!("its agent does not count");
+        match seen.line().as_str() {
+            "GET /api/v1/environments" => list(&json!([environment()])),
+            "GET /api/v1/hosts" => list(&json!([host])),
+            "GET /api/v1/hosts/web-1" => Reply::json(200, &host),
+            _ => Reply::empty(500),
+        }
+    });
+    for (command, said) in [
+        (&["status"][..], "! web-1: two machines use this host's token"),
+        (&["status"], "web-1  in trouble"),
+        (&["host", "list"], "in trouble"),
+        (
+            &["host", "show", "web-1"],
+            "trouble       two machines use this host's token",
+        ),
+        (
+            &["host", "show", "web-1"],
+            "not known     its agent does not count",
+        ),
+    ] {
+        let ran = Slipway::at(&server).run(command);
+        assert!(ran.stdout.contains(said), "{ran:?}");
+    }
+}
+
+#[test]
 fn status_as_json_is_one_document() {
     let json = Slipway::at(&fleet()).run(&["status", "--json"]).json();
     assert_eq!(json["environments"][0]["name"], "prod");

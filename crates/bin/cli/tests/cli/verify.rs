@@ -339,7 +339,13 @@ fn a_fleet_and_a_log_that_are_not_well_are_told_with_the_cure() {
 fn every_trouble_of_a_host_is_told() {
     let attempt = "6f1c2a3b4d5e6f708192a3b4c5d6e7f8";
     let step = |state: &str| json!({"rollout": ROLLOUT, "state": state, "closure": CLOSURE, "reason": null});
-    let cases: [(Value, bool, &str, &str); 9] = [
+    let cases: [(Value, bool, &str, &str); 10] = [
+        (
+            json!({"trouble": "two machines use its token"}),
+            false,
+            "fail",
+            "two machines use its token",
+        ),
         (json!({"online": false}), false, "fail", "offline, last seen"),
         (
             json!({"report": {"attempt": attempt, "phase": "stuck", "prior": null, "verdict": null, "message": "no space left"}}),
