@@ -369,7 +369,8 @@ fn the_word_of_a_host_with_two_lives_counts_for_nothing_and_everybody_is_told() 
     s.steps[0].prior = Some(path("old"));
     s.steps[0].seen.doubt = Some(Doubt::TwoLives);
     assert!(round(&s).is_empty(), "being seen on its prior is a word too");
-    s.steps[0].since = now() - TimeDelta::seconds(660);
+    let bound = i64::from(s.rollout.strategy.limits.revert_seconds) + 60;
+    s.steps[0].since = now() - TimeDelta::seconds(bound);
     assert_eq!(round(&s), ["web-0:stuck"], "every wait has a bound");
 }
 
