@@ -135,11 +135,14 @@ impl Bench {
                 "RELEASE",
                 r#""$(grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' "$BENCH/printed" | tail -n 1)""#,
             );
-        let path = std::env::var("PATH").unwrap();
         let spec = Spec::new("page", "timeout")
-            .args([BOUND_SECONDS, "bash", "-c", &format!("set -euo pipefail\n{text}")])
+            .args([
+                BOUND_SECONDS,
+                "bash",
+                "-c",
+                &format!("set -euo pipefail\nPATH=$BENCH/bin:$PATH\n{text}"),
+            ])
             .directory(self.at("flake"))
-            .env("PATH", format!("{}:{path}", self.at("bin").display()))
             .env("HOME", self.at("home"))
             .env("BENCH", self.at(""))
             .env("CHECKOUT", checkout())
