@@ -1,9 +1,11 @@
 //! How a rollout goes about its hosts.
 //!
-//! Every field has a default, so `{}` is a valid strategy. Durations are whole seconds.
+//! Every field has a default, so `{}` is a valid strategy. Durations are whole seconds. Unknown fields are passed over
+//! here, for these types are stored and received; [`strict`] reads what people send.
 
 mod check;
 mod share;
+pub mod strict;
 
 pub use check::{MAX_RETRIES, MAX_SECONDS, StrategyProblem, StrategyProblems};
 pub use share::{Canary, Share};
@@ -12,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 /// A rollout's strategy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Strategy {
     /// Hosts that go first, alone: a number of hosts, or their names. 0 is no canary.
@@ -37,7 +39,7 @@ pub struct Strategy {
 
 /// How the checks that a closure carries are run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verify {
     /// Passes of all checks in a row that make the host healthy.
@@ -76,7 +78,7 @@ pub enum Offline {
 
 /// The bounds of every wait.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Limits {
     /// Fetching a closure.

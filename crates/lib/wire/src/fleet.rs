@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::AttemptReport;
+use slipway_domain::strategy::strict;
 use slipway_domain::{AttemptId, EnvironmentName, HostName, RolloutId, StepState, StorePath, Strategy};
 
 use crate::access::TokenCreated;
@@ -17,7 +18,7 @@ pub struct CreateEnvironment {
     /// Its name.
     pub name: EnvironmentName,
     /// The strategy of rollouts that bring none.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict::deserialize")]
     pub strategy: Strategy,
     /// Whether somebody other than a rollout's author must approve it.
     #[serde(default)]
@@ -36,7 +37,11 @@ pub struct CreateEnvironment {
 #[serde(deny_unknown_fields)]
 pub struct UpdateEnvironment {
     /// The strategy of rollouts that bring none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::deserialize_opt",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub strategy: Option<Strategy>,
     /// Whether somebody other than a rollout's author must approve it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

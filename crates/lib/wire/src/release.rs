@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use slipway_domain::{HostName, PrincipalName, ReleaseId, StorePath};
 
 /// Where a release's closures came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Source {
     /// The flake reference that was built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,11 +31,24 @@ pub struct CreateRelease {
     /// Text here and not a parsed path, so that every wrong one can be told at once.
     pub closures: BTreeMap<String, String>,
     /// Where the closures came from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_source")]
     pub source: Source,
     /// What it is, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// A source as people send it. A release shows one too, which may come from a newer program.
+#[derive(Deserialize)]
+#[serde(remote = "Source", deny_unknown_fields, default = "Source::default")]
+struct StrictSource {
+    flake_ref: Option<String>,
+    rev: Option<String>,
+    nar_hash: Option<String>,
+}
+
+fn strict_source<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Source, D::Error> {
+    StrictSource::deserialize(deserializer)
 }
 
 /// A release in a list.

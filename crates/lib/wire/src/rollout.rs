@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use slipway_domain::snapshot::CommandKind;
+use slipway_domain::strategy::strict;
 use slipway_domain::{
     AttemptId, EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, StepState,
     StorePath, Strategy,
@@ -19,7 +20,11 @@ pub struct CreateRollout {
     pub release: ReleaseId,
     /// How; the environment's own strategy when left out. Another one takes the role `admin`, unless the environment
     /// allows it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "strict::deserialize_opt",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub strategy: Option<Strategy>,
 }
 

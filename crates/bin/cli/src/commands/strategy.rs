@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 use slipway_domain::Strategy;
+use slipway_domain::strategy::strict::Written;
 
 use crate::args::StrategyArgs;
 use crate::{Failure, files};
@@ -30,7 +31,9 @@ pub(super) fn build(args: &StrategyArgs, base: Strategy) -> Result<Strategy, Fai
             let parsed = if text.trim_start().starts_with('[') {
                 Err("it is a list".to_owned())
             } else {
-                serde_json::from_str(&text).map_err(|error| error.to_string())
+                serde_json::from_str(&text)
+                    .map(|Written(strategy)| strategy)
+                    .map_err(|error| error.to_string())
             };
             parsed.map_err(|error| {
                 Failure::usage(format!("{} is not a strategy: {error}", path.display()))
