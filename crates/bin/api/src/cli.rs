@@ -34,7 +34,8 @@ enum Command {
     Serve,
     /// Apply the migrations that the database lacks
     ///
-    /// Needs only the DATABASE_ settings. Safe to run by several at once: they take turns.
+    /// Needs only the DATABASE_ settings. Safe to run by several at once: they take turns. With `DATABASE_PROCESS_ROLE`
+    /// it also gives that role what api and worker need, and no more.
     Migrate,
     /// Ask a running server whether it is live: exit status 0 or 1, within 3 seconds
     Healthcheck {
@@ -124,15 +125,21 @@ fn migrate(source: &Source) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let applied = runtime
+    let done = runtime
         .block_on(schema::migrate(&settings.database))
         .context("the database could not be migrated")?;
-    if applied.is_empty() {
-        return print("the schema is current, nothing was applied\n");
+    if done.applied.is_empty() {
+        print("the schema is current, nothing was applied\n")?;
     }
-    applied
-        .iter()
-        .try_for_each(|version| print(&format!("applied {version}\n")))
+    for version in &done.applied {
+        print(&format!("applied {version}\n"))?;
+    }
+    print(&match done.process_role {
+        Some(role) => format!("the role {role} may add to the audit log and cannot change it\n"),
+        None => "api and worker come as the role that owns the tables, so they could change the audit log; \
+                 give migrations a role of their own: docs/database.md, \"Two roles\"\n"
+            .to_owned(),
+    })
 }
 
 fn config(source: &Source) -> anyhow::Result<()> {

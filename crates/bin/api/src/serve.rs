@@ -112,11 +112,21 @@ async fn begin(app: &App, lifecycle: &Lifecycle) -> anyhow::Result<()> {
             () = tokio::time::sleep(CHECK_PAUSE) => {}
         }
     }
+    warn_of_one_role(app).await;
     app.phase.set_checked();
     lifecycle.ready();
     lifecycle.status("serving");
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "ready");
     Ok(())
+}
+
+/// An installation with one role works, and its audit log is worth less than it could be.
+async fn warn_of_one_role(app: &App) {
+    if let Ok(true) = app.store.can_change_events().await {
+        tracing::warn!(
+            "the database's role could change the audit log; give migrations a role of their own: docs/database.md"
+        );
+    }
 }
 
 async fn prepare(app: &App) -> Result<SchemaState, StoreError> {

@@ -60,7 +60,7 @@ impl Shared {
             phase: Phase::new(draining),
             failures: Failures::new(wake.clone()),
             health: Health::default(),
-            audit_key: AuditKey::new(&settings.app.secret_key),
+            audit_key: AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys),
             admin_password: settings.admin.password.clone(),
             store_dir,
             request_timeout: settings.api.request_timeout,

@@ -107,13 +107,15 @@ impl Driver {
         }
     }
 
-    /// For health checks and people; nothing is decided by it.
+    /// For health checks and people; nothing is decided by it. Live systems that changed without a rollout are noted
+    /// here too, where the api did not come to it.
     async fn show_presence(&self) {
         let shown = async {
             self.store
                 .note_worker(&self.id, env!("CARGO_PKG_VERSION"))
                 .await?;
             gauges::rollouts(&self.store.count_rollouts().await?);
+            self.store.note_drift(None, &self.key).await?;
             Ok::<_, StoreError>(())
         };
         if let Err(error) = shown.await {
@@ -233,7 +235,7 @@ async fn drive(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) -> Out
 }
 
 async fn one_round(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) -> Result<bool, StoreError> {
-    let (snapshot, now) = store.load_snapshot(lease).await?;
+    let (snapshot, now) = store.load_snapshot(lease, key).await?;
     let changes = decide(&snapshot, now, &mut AttemptId::random);
     if changes.is_empty() {
         return Ok(false);

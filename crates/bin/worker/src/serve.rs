@@ -48,7 +48,7 @@ async fn run_async(source: &Source, settings: WorkerSettings) -> anyhow::Result<
     let driver = Driver::new(
         store.clone(),
         wake,
-        AuditKey::new(&settings.app.secret_key),
+        AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys),
         id.clone(),
     );
     lifecycle.spawn(driver.run(lifecycle.soft()));

@@ -95,6 +95,7 @@ pub fn decide(snapshot: &Snapshot, now: Timestamp, attempt_id: &mut dyn FnMut() 
         return round.changes;
     }
     match snapshot.rollout.state {
+        RolloutState::Staging | RolloutState::Rolling if round.stop_if_swapped() => {}
         RolloutState::PendingApproval => round.bound_approval(),
         RolloutState::Staging => round.stage(attempt_id),
         RolloutState::Rolling => round.roll(attempt_id),
@@ -161,6 +162,16 @@ impl Round<'_> {
             reset_failures: false,
         };
         self.push(what, Actor::Rules, cause);
+    }
+
+    /// Stops a rollout that is no longer what was started or approved. True when it does.
+    fn stop_if_swapped(&mut self) -> bool {
+        let swapped = self.snapshot.swapped.clone();
+        let stops = swapped.is_some();
+        if let Some(why) = swapped {
+            self.rollout(RolloutState::Paused, why);
+        }
+        stops
     }
 
     /// Hosts of the environment that are out now because of rollouts.

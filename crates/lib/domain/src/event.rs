@@ -4,8 +4,9 @@
 //! hash being wrong. `slipway audit verify` computes the chain anew from what it downloads.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
+use crate::digest::{self, Digest};
 use crate::{EnvironmentId, HostId, PrincipalName, RolloutId, StepId, Timestamp};
 
 /// Who changed something.
@@ -85,6 +86,25 @@ impl NewEvent {
             to: None,
             cause: cause.into(),
         }
+    }
+
+    /// The event with the digest of what it decides at the end of its cause.
+    #[must_use]
+    pub fn deciding(mut self, digest: &Digest) -> Self {
+        self.cause = digest::append(&self.cause, digest);
+        self
+    }
+
+    /// The digest of what it decides. An event of a release before digests has none.
+    #[must_use]
+    pub fn digest(&self) -> Option<Digest> {
+        digest::split(&self.cause).1
+    }
+
+    /// Its cause without the digest, for people.
+    #[must_use]
+    pub fn told(&self) -> &str {
+        digest::split(&self.cause).0
     }
 }
 

@@ -13,11 +13,12 @@
 //! | [`snapshot`] | everything a decision looks at |
 //! | [`decide`] | [`decide::decide`]: snapshot and instant in, changes out |
 //! | [`plan`] | which host goes in which wave |
-//! | [`event`] | the audit log's entries and their hash chain |
+//! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
 //! | [`role`] | who may do what |
 
 pub mod agent;
 pub mod decide;
+pub mod digest;
 pub mod event;
 pub mod id;
 pub mod lives;

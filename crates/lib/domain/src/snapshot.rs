@@ -21,6 +21,8 @@ pub struct Snapshot {
     pub out_elsewhere: Vec<HostName>,
     /// Operators' commands that were not carried out yet, the oldest first.
     pub commands: Vec<Command>,
+    /// What is no longer as the audit log says it was decided: nothing new is begun then.
+    pub swapped: Option<String>,
 }
 
 /// The rollout itself.
@@ -137,6 +139,8 @@ pub struct Command {
     pub actor: Actor,
     /// Why, in the operator's own words.
     pub reason: Option<String>,
+    /// No event says that anybody asked for it: it was written into the database by hand.
+    pub forged: bool,
 }
 
 /// What an operator can ask for.

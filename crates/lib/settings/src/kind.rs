@@ -67,6 +67,11 @@ pub enum Kind {
         /// The least number of digits.
         digits: usize,
     },
+    /// Hex keys of at least so many digits each, separated by commas.
+    HexKeys {
+        /// The least number of digits of each.
+        digits: usize,
+    },
     /// A Slipway token.
     Token,
 }
@@ -98,6 +103,7 @@ impl Kind {
             Self::LogLevels => "info, or info,target=level".to_owned(),
             Self::SentryDsn => "https://key@host/project".to_owned(),
             Self::HexKey { digits } => format!("{digits} hex digits or more, an even number"),
+            Self::HexKeys { digits } => format!("keys of {digits} hex digits or more, separated by commas"),
             Self::Token => "slw_ and 64 hex digits".to_owned(),
         }
     }
@@ -139,6 +145,9 @@ impl Kind {
             Self::LogLevels => check_levels(value),
             Self::SentryDsn => check_dsn(value),
             Self::HexKey { digits } => check_hex(value, *digits),
+            Self::HexKeys { digits } => value
+                .split(',')
+                .try_for_each(|key| check_hex(key.trim(), *digits)),
             Self::Token => match value.strip_prefix("slw_") {
                 Some(rest) if rest.len() == 64 && is_hex(rest) => Ok(()),
                 _ => Err(Wrong::new(

@@ -163,6 +163,9 @@ pub enum StoreError {
     /// A change that the state machines do not allow. Nothing was written.
     #[error("not an allowed change: {0}")]
     IllegalChange(String),
+    /// A row is not what the audit log says was decided, or the log cannot be trusted.
+    #[error("{0}: somebody changed the database by hand; `slipway audit verify` says more")]
+    Tampered(String),
     /// Some other rule of the database was broken.
     #[error("the database refused it: {constraint}")]
     Conflict {
@@ -187,6 +190,14 @@ pub enum StoreError {
         /// The database's own words.
         #[source]
         source: sqlx::Error,
+    },
+    /// The role of the processes cannot be given its rights.
+    #[error("the role `{role}` {problem}")]
+    Role {
+        /// The role.
+        role: String,
+        /// What is wrong with it, and what to do.
+        problem: String,
     },
     /// Migrations could not be applied.
     #[error("the migrations could not be applied: {problem}")]

@@ -22,6 +22,7 @@ pub mod audit;
 mod connect;
 mod error;
 pub mod fleet;
+mod grants;
 pub mod releases;
 pub mod rollouts;
 mod row;
@@ -42,7 +43,7 @@ pub use error::StoreError;
 pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost, Permits};
 pub use releases::{NewRelease, Release, ReleaseSummary};
 pub use rollouts::{NewRollout, RolloutDetail, RolloutSummary, StepInfo};
-pub use schema::{MIGRATOR, SchemaState};
+pub use schema::{MIGRATOR, Migrated, SchemaState};
 pub use worker::{Applied, Lease};
 
 /// The longest that any function of this crate takes, whatever the network or the server does.
@@ -115,6 +116,12 @@ impl Store {
                 .await?)
         })
         .await
+    }
+
+    /// Whether the role that this store comes as could change the audit log, as in an installation with one role.
+    #[instrument(name = "db.can_change_events", level = "debug", skip_all)]
+    pub async fn can_change_events(&self) -> Result<bool, StoreError> {
+        bounded(async { grants::can_change_events(&mut *self.pool.acquire().await?).await }).await
     }
 
     /// How many connections the pool has now.

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::append;
+use crate::audit::{append, digests, kind};
 use crate::{AuditKey, By, Store, StoreError, bounded, page_limit, row};
 
 /// A release.
@@ -250,10 +250,9 @@ async fn insert(
     .execute(&mut *tx)
     .await?;
     let by = By::new(Actor::Principal(row::parse("principal name", &author)?), key);
-    let event = by.event(
-        "release.created",
-        format!("release {id} for {} hosts", hosts.len()),
-    );
+    let cause = format!("release {id} for {} hosts", hosts.len());
+    let digest = digests::release(tx, id).await?;
+    let event = by.event(kind::RELEASE_CREATED, cause).deciding(&digest);
     append(tx, key, &[event]).await?;
     let row = ReleaseRow {
         id: id.as_uuid(),

@@ -40,16 +40,22 @@ pub struct EventQuery {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AuditReport {
-    /// Whether every hash and every seal is right.
+    /// Whether every hash and every seal is right, and everything is as the events decided.
     pub whole: bool,
     /// How many events were checked.
     pub events: i64,
     /// The newest event's hash, 64 hex digits: note it down, and a cut-off end shows too.
     pub head: String,
-    /// The first event that is wrong.
+    /// The first event that is wrong; none when there should be one.
     pub broken_at: Option<i64>,
     /// What is wrong with it.
     pub problem: Option<String>,
-    /// Events sealed with an earlier `SECRET_KEY`: their hashes were checked, their seals could not be.
+    /// Always 0: a seal that cannot be checked is broken. For programs of the release before, which read it.
     pub unsealed: i64,
+    /// Events sealed with a key of `SECRET_KEY_EARLIER`.
+    #[serde(default)]
+    pub sealed_earlier: i64,
+    /// Things whose event is of a release before digests: only that they were made is proved, not how they look.
+    #[serde(default)]
+    pub undigested: i64,
 }

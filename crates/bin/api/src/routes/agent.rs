@@ -93,6 +93,15 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
     let deadline = wait.duration().map(|wait| Instant::now() + wait);
     let parked = deadline.map(|_| app.parking.park(host, observation.report.clone()));
     let recorded = app.store.record_observation(host, &observation).await?;
+    if recorded.news {
+        // What fails here is found by a worker.
+        if let Err(error) = app.store.note_drift(Some(host), &app.audit_key).await {
+            tracing::warn!(
+                error = slipway_telemetry::error_chain(&error),
+                "cannot note whether a live system changed"
+            );
+        }
+    }
     if recorded.news
         && let Some(rollout) = recorded.rollout
     {

@@ -145,9 +145,10 @@ async fn wait_and_read(
     }
 }
 
-/// Check the chain of events
+/// Check the log
 ///
-/// Computes every hash anew and checks every seal. One check at a time; it reads the whole log.
+/// Computes every hash anew, checks every seal, and compares what the events decided with what the database holds:
+/// closures, strategies, approvals, roles, owners of tokens. One check at a time; it reads the whole log.
 #[utoipa::path(
     get, path = route::AUDIT_VERIFY, operation_id = "verify_events", tag = "events",
     responses((status = 200, description = "What was found; `whole` is the verdict", body = AuditReport))
@@ -159,8 +160,10 @@ pub(crate) async fn verify(State(app): State<App>) -> Result<Json<AuditReport>> 
         whole: report.broken.is_none(),
         events: report.events,
         head: hex::encode(report.head),
-        broken_at: report.broken.as_ref().map(|broken| broken.number),
+        broken_at: report.broken.as_ref().and_then(|broken| broken.number),
         problem: report.broken.map(|broken| broken.problem),
-        unsealed: report.unsealed,
+        unsealed: 0,
+        sealed_earlier: report.sealed_earlier,
+        undigested: report.undigested,
     }))
 }

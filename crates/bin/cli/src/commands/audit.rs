@@ -121,14 +121,22 @@ fn text(verdict: &Verdict) -> String {
     if verdict.whole {
         let _ = writeln!(
             text,
-            "the log is whole: {} events, computed anew on this machine, seals checked by the server",
+            "the log is whole: {} events, computed anew on this machine; seals, and what the events decided, checked by \
+             the server",
             verdict.events
         );
-        if verdict.server.unsealed > 0 {
+        let (earlier, undigested) = (verdict.server.sealed_earlier, verdict.server.undigested);
+        if earlier > 0 {
             let _ = writeln!(
                 text,
-                "{} events were sealed with an earlier SECRET_KEY: their seals could not be checked",
-                verdict.server.unsealed
+                "{earlier} events were sealed with a key of SECRET_KEY_EARLIER"
+            );
+        }
+        if undigested > 0 {
+            let _ = writeln!(
+                text,
+                "{undigested} releases, rollouts and the like are of a release before digests: that they were made is \
+                 proved, not how they look"
             );
         }
         let _ = writeln!(

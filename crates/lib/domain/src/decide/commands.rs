@@ -45,12 +45,20 @@ impl Round<'_> {
 
     fn refusal(&self, command: &Command) -> Option<String> {
         let rollout = &self.snapshot.rollout;
+        if command.forged {
+            return Some("no event says that anybody asked for this".to_owned());
+        }
         if !command.kind.fits(rollout.state) {
             return Some(format!(
                 "a rollout that is {} cannot take `{}`",
                 rollout.state,
                 command.kind.as_str()
             ));
+        }
+        if matches!(command.kind, CommandKind::Approve | CommandKind::Resume)
+            && let Some(why) = &self.snapshot.swapped
+        {
+            return Some(why.clone());
         }
         (command.kind == CommandKind::Approve && command.by == rollout.author)
             .then(|| "whoever started a rollout cannot approve it; ask somebody else".to_owned())

@@ -60,6 +60,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         steps: steps.iter().enumerate().map(step).collect(),
         out_elsewhere: Vec::new(),
         commands: Vec::new(),
+        swapped: None,
     }
 }
 
@@ -111,6 +112,7 @@ fn command(snapshot: &mut Snapshot, kind: CommandKind, by: u128) {
         by: PrincipalId::from_uuid(uuid::Uuid::from_u128(by)),
         actor: Actor::Rules,
         reason: None,
+        forged: false,
     });
 }
 

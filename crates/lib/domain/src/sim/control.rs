@@ -41,6 +41,7 @@ impl Control {
             fleet_size: hosts.len(),
             out_elsewhere: Vec::new(),
             commands: Vec::new(),
+            swapped: None,
         };
         Self {
             snapshot,
@@ -141,6 +142,7 @@ impl Control {
             by: PrincipalId::from_uuid(uuid::Uuid::from_u128(7)),
             actor: Actor::Rules,
             reason: None,
+            forged: false,
         });
     }
 

@@ -49,8 +49,20 @@ pub static VARIABLES: &[Variable] = &[
         in_example: true,
         production: Some(""),
         about: "Seals the event chain; the same in every replica. Change it only while no process runs; \
-                `slipway audit verify` then counts older events as sealed with an earlier key. Make one with `openssl rand -hex 32`.",
+                keep the old one in `SECRET_KEY_EARLIER`, or the events before it no longer verify. \
+                Make one with `openssl rand -hex 32`.",
         ..row("SECRET_KEY", Section::App, Kind::HexKey { digits: 64 }, PLANE)
+    },
+    Variable {
+        secret: true,
+        example: "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100",
+        about: "Keys that `SECRET_KEY` was before, the oldest first. They check the seals of older events and seal nothing.",
+        ..row(
+            "SECRET_KEY_EARLIER",
+            Section::App,
+            Kind::HexKeys { digits: 64 },
+            PLANE,
+        )
     },
     Variable {
         default: Some("/nix/store"),
@@ -105,6 +117,13 @@ pub static VARIABLES: &[Variable] = &[
         about: "The role's password. Not needed with peer authentication over the socket; required in production \
                 over TCP.",
         ..row("DATABASE_PASSWORD", Section::Database, Kind::Text, PLANE)
+    },
+    Variable {
+        example: "slipway",
+        about: "For `slipway-api migrate` alone: the role that api and worker log in as, when migrations come as another one, \
+                which owns the tables. It may then add events and read them, and cannot change or remove one. \
+                docs/database.md has more.",
+        ..row("DATABASE_PROCESS_ROLE", Section::Database, Kind::Text, API)
     },
     Variable {
         default: Some("prefer"),

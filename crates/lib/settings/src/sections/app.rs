@@ -98,6 +98,8 @@ pub struct AppSettings {
     pub env: AppEnv,
     /// The key that seals events; the same in every replica.
     pub secret_key: SecretKey,
+    /// The keys before it, the oldest first: they check older seals.
+    pub earlier_keys: Vec<SecretKey>,
     /// The hosts' Nix store folder: closures outside it are refused.
     pub store_dir: PathBuf,
 }
@@ -106,6 +108,7 @@ pub struct AppSettings {
 pub(crate) struct Raw {
     app_env: AppEnv,
     secret_key: SecretString,
+    secret_key_earlier: Option<SecretString>,
     store_dir: PathBuf,
 }
 
@@ -122,9 +125,16 @@ impl Section for AppSettings {
             );
             return None;
         };
+        let earlier = raw.secret_key_earlier.as_ref().map(ExposeSecret::expose_secret);
+        let earlier: Option<Vec<SecretKey>> = earlier
+            .into_iter()
+            .flat_map(|keys| keys.split(','))
+            .map(|key| SecretKey::from_hex(key.trim()))
+            .collect();
         Some(Self {
             env: raw.app_env,
             secret_key,
+            earlier_keys: earlier?,
             store_dir: raw.store_dir,
         })
     }

@@ -86,6 +86,8 @@ pub struct DatabaseSettings {
     pub user: String,
     /// The role's password; `None` with peer or trust authentication.
     pub password: Option<SecretString>,
+    /// The role of api and worker, when it is another: `slipway-api migrate` gives it what they need and no more.
+    pub process_role: Option<String>,
     /// How the connection is protected.
     pub ssl_mode: SslMode,
     /// A PEM file of authorities to trust instead of the system's; only with a verifying mode.
@@ -114,6 +116,7 @@ pub(crate) struct Raw {
     name: String,
     user: String,
     password: Option<SecretString>,
+    process_role: Option<String>,
     ssl_mode: SslMode,
     ssl_root_cert: Option<PathBuf>,
     pool_size: u32,
@@ -172,6 +175,7 @@ impl Section for DatabaseSettings {
             name: raw.name,
             user: raw.user,
             password: raw.password,
+            process_role: raw.process_role,
             ssl_mode: raw.ssl_mode,
             ssl_root_cert: raw.ssl_root_cert,
             pool_size: raw.pool_size,

@@ -6,7 +6,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::tokens::revoke;
-use crate::audit::append;
+use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
 use crate::{By, Store, StoreError, bounded, row};
 
@@ -88,7 +88,12 @@ impl Store {
                 what: "principal",
                 name: name.to_string(),
             })?;
-            let event = by.event("principal.created", format!("{name} is a new {role}"));
+            let id = PrincipalId::from_uuid(row.id);
+            let made = digests::principals(&mut tx, Some(id)).await?.pop();
+            let made = made.ok_or_else(|| StoreError::not_found("principal", name))?;
+            let event = by
+                .event(kind::PRINCIPAL_CREATED, made.told)
+                .deciding(&made.digest);
             append(&mut tx, by.key, &[event]).await?;
             tx.commit().await?;
             row.try_into()
@@ -177,8 +182,10 @@ impl Store {
             let own = sqlx::query_scalar!("SELECT id FROM tokens WHERE principal_id = $1", principal.id)
                 .fetch_all(&mut *tx)
                 .await?;
-            let mut events =
-                vec![by.event("principal.disabled", format!("{name} may no longer use the API"))];
+            let mut events = vec![by.event(
+                kind::PRINCIPAL_DISABLED,
+                format!("{name} may no longer use the API"),
+            )];
             events.extend(revoke(&mut tx, &own, by).await?);
             append(&mut tx, by.key, &events).await?;
             tx.commit().await?;

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::append;
+use crate::audit::{append, digests, kind};
 use crate::{By, Store, StoreError, bounded, page_limit, row};
 
 /// The SHA-256 of a token, which is all that is kept of it.
@@ -196,12 +196,8 @@ impl Store {
         bounded(async {
             let mut tx = self.pool.begin().await?;
             let token = insert_token(&mut tx, new, by).await?;
-            append(
-                &mut tx,
-                by.key,
-                &[token_event(by, "token.created", &token, new.owner)],
-            )
-            .await?;
+            let made = token_event(&mut tx, by, &token, new.owner).await?;
+            append(&mut tx, by.key, &[made]).await?;
             tx.commit().await?;
             Ok(token)
         })
@@ -308,7 +304,7 @@ impl Store {
                 parent: None,
             };
             let token = insert_token(&mut tx, &new, by).await?;
-            let mut events = vec![token_event(by, "token.created", &token, new.owner)];
+            let mut events = vec![token_event(&mut tx, by, &token, new.owner).await?];
             let why = format!("replaced by {}", token.id);
             events.extend(revoke_host_tokens(&mut tx, host, Some(token.id), &why, by).await?);
             append(&mut tx, by.key, &events).await?;
@@ -415,7 +411,7 @@ pub(crate) async fn revoke(
             let cause = format!("token {} ({}){with}", TokenId::from_uuid(token.id), token.label);
             NewEvent {
                 host: token.host_id.map(HostId::from_uuid),
-                ..by.event("token.revoked", cause)
+                ..by.event(kind::TOKEN_REVOKED, cause)
             }
         }));
     }
@@ -438,22 +434,26 @@ pub(crate) async fn revoke_host_tokens(
     .fetch_all(tx)
     .await?;
     let event = |id: &Uuid| {
-        let mut event = by.event("token.revoked", format!("token {id}: {why}"));
+        let mut event = by.event(kind::TOKEN_REVOKED, format!("token {id}: {why}"));
         event.host = Some(host);
         event
     };
     Ok(revoked.iter().map(event).collect())
 }
 
-pub(crate) fn token_event(by: &By<'_>, kind: &str, token: &Token, owner: TokenOwner) -> NewEvent {
-    let name = match (&token.principal, &token.host) {
-        (Some(name), _) => name.to_string(),
-        (_, Some(name)) => name.to_string(),
-        _ => String::new(),
-    };
-    let mut event = by.event(kind, format!("token {} of {name} ({})", token.id, token.label));
+/// The event of a new token, with the digest of whose it is.
+pub(crate) async fn token_event(
+    tx: &mut PgConnection,
+    by: &By<'_>,
+    token: &Token,
+    owner: TokenOwner,
+) -> Result<NewEvent, StoreError> {
+    let made = digests::tokens(tx, digests::Tokens::One(token.id)).await?.pop();
+    let made = made.ok_or_else(|| StoreError::not_found("token", &token.id))?;
+    let cause = format!("{}{})", made.told, token.label);
+    let mut event = by.event(kind::TOKEN_CREATED, cause).deciding(&made.digest);
     if let TokenOwner::Host(host) = owner {
         event.host = Some(host);
     }
-    event
+    Ok(event)
 }

@@ -1,4 +1,4 @@
-//! The key that seals events.
+//! The keys that seal events.
 
 use std::fmt;
 
@@ -12,23 +12,96 @@ use slipway_settings::SecretKey;
 const LABEL: &[u8] = b"slipway event seal\0";
 
 /// Seals event hashes, so that somebody who can write to the database but does not have `SECRET_KEY` cannot compute a
-/// chain anew.
+/// chain anew. Knows the keys before it too, which seal nothing any more.
 #[derive(Clone)]
 pub struct AuditKey {
+    current: Key,
+    /// The oldest first.
+    earlier: Vec<Key>,
+}
+
+#[derive(Clone)]
+struct Key {
     secret: SecretSlice<u8>,
     fingerprint: String,
 }
 
+/// Why a seal proves nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadSeal {
+    /// It names a key that nobody named.
+    UnknownKey,
+    /// It is not the seal of the key that it names.
+    Wrong,
+}
+
 impl AuditKey {
-    /// The key from the settings.
+    /// The key from the settings, with the keys before it, the oldest first.
     #[must_use]
-    pub fn new(secret: &SecretKey) -> Self {
-        Self::from_bytes(secret.expose())
+    pub fn new(secret: &SecretKey, earlier: &[SecretKey]) -> Self {
+        let earlier = earlier.iter().map(|key| Key::new(key.expose())).collect();
+        Self {
+            current: Key::new(secret.expose()),
+            earlier,
+        }
     }
 
-    /// A key from its bytes.
+    /// A key from its bytes, with none before it.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self {
+            current: Key::new(bytes),
+            earlier: Vec::new(),
+        }
+    }
+
+    /// The key that takes this one's place.
+    #[must_use]
+    pub fn followed_by(mut self, bytes: &[u8]) -> Self {
+        self.earlier.push(self.current);
+        self.current = Key::new(bytes);
+        self
+    }
+
+    /// Names the key without giving it away: the first 8 hex digits of its SHA-256.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        &self.current.fingerprint
+    }
+
+    /// The seal of an event's hash.
+    #[must_use]
+    pub fn seal(&self, hash: &EventHash) -> [u8; 32] {
+        self.current.mac(hash).finalize().into_bytes().into()
+    }
+
+    /// Whether the seal is this key's; takes the same time for any wrong one.
+    #[must_use]
+    pub fn is_seal(&self, hash: &EventHash, seal: &[u8]) -> bool {
+        self.current.is_seal(hash, seal)
+    }
+
+    /// Checks a seal with the key that it names, and says which one that is: 0 is the oldest, and this key the last.
+    pub(crate) fn check(&self, fingerprint: &str, hash: &EventHash, seal: &[u8]) -> Result<usize, BadSeal> {
+        let mut keys = self.earlier.iter().chain([&self.current]).enumerate();
+        let (place, key) = keys
+            .find(|(_, key)| key.fingerprint == fingerprint)
+            .ok_or(BadSeal::UnknownKey)?;
+        if key.is_seal(hash, seal) {
+            Ok(place)
+        } else {
+            Err(BadSeal::Wrong)
+        }
+    }
+
+    /// How many keys there were before.
+    pub(crate) const fn earlier(&self) -> usize {
+        self.earlier.len()
+    }
+}
+
+impl Key {
+    fn new(bytes: &[u8]) -> Self {
         let mut fingerprint = hex::encode(Sha256::digest(bytes));
         fingerprint.truncate(8);
         Self {
@@ -37,21 +110,7 @@ impl AuditKey {
         }
     }
 
-    /// Names the key without giving it away: the first 8 hex digits of its SHA-256.
-    #[must_use]
-    pub fn fingerprint(&self) -> &str {
-        &self.fingerprint
-    }
-
-    /// The seal of an event's hash.
-    #[must_use]
-    pub fn seal(&self, hash: &EventHash) -> [u8; 32] {
-        self.mac(hash).finalize().into_bytes().into()
-    }
-
-    /// Whether the seal is this key's; takes the same time for any wrong one.
-    #[must_use]
-    pub fn is_seal(&self, hash: &EventHash, seal: &[u8]) -> bool {
+    fn is_seal(&self, hash: &EventHash, seal: &[u8]) -> bool {
         self.mac(hash).verify_slice(seal).is_ok()
     }
 
@@ -66,6 +125,6 @@ impl AuditKey {
 
 impl fmt::Debug for AuditKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AuditKey({})", self.fingerprint)
+        write!(f, "AuditKey({})", self.current.fingerprint)
     }
 }

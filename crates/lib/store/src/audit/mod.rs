@@ -4,8 +4,13 @@
 //! transaction, so that two writers can never wait for each other in a circle.
 
 mod append;
+mod decided;
+pub(crate) mod digests;
+pub(crate) mod gate;
 mod key;
+pub(crate) mod kind;
 mod read;
+pub(crate) mod sealed;
 mod verify;
 
 use slipway_domain::event::{Actor, EventHash, NewEvent};

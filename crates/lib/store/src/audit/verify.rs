@@ -1,9 +1,11 @@
-//! Checking the whole chain.
+//! Checking the whole log: the chain, and the rows that its events decided.
 
 use slipway_domain::event::{EventHash, GENESIS, chain_hash};
 use sqlx::PgConnection;
 use tracing::instrument;
 
+use super::decided::Decisions;
+use super::key::BadSeal;
 use super::read::EventRow;
 use super::{AuditKey, EventHead, EventRecord};
 use crate::{ONE_MOMENT, Store, StoreError, row};
@@ -18,27 +20,31 @@ pub struct ChainReport {
     pub events: i64,
     /// The hash of the last of them.
     pub head: EventHash,
-    /// Events among them that were sealed with an earlier key, so that only their hashes could be checked.
-    pub unsealed: i64,
-    /// The first thing that is wrong; `None` when the chain is whole.
+    /// Events among them that were sealed with a key of before, which was named.
+    pub sealed_earlier: i64,
+    /// Things whose event is of a release before digests: only that they were made is proved, not how they look.
+    pub undigested: i64,
+    /// The first thing that is wrong; `None` when the log is whole and everything is as it says.
     pub broken: Option<Broken>,
 }
 
-/// The first thing that is wrong with a chain.
+/// The first thing that is wrong with a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
-    /// The number of the event.
-    pub number: i64,
+    /// The number of the event; none when there should be one.
+    pub number: Option<i64>,
     /// What is wrong with it, for people.
     pub problem: String,
 }
 
 impl Store {
-    /// Computes the chain anew from the first event to the newest, in pages, and checks every seal.
+    /// Computes the chain anew from the first event to the newest, in pages, checks every seal, and compares what the
+    /// events decided with the rows as they are.
     ///
-    /// All pages are of one instant, so that events appended meanwhile do not matter. Events sealed with another key
-    /// may only stand before the first one sealed with this key. Somebody with the key, or somebody who cuts off the
-    /// end of the chain together with its head, is not found out here: compare the head with one noted down earlier.
+    /// All of it is of one instant, so that events appended meanwhile do not matter. A seal of a key that nobody named
+    /// proves nothing and counts as broken, and so does a key of before that comes back. Somebody with the key, or
+    /// somebody who cuts off the end of the chain together with its head, is not found out here: compare the head with
+    /// one noted down earlier.
     #[instrument(name = "db.event.verify", level = "debug", skip_all)]
     pub async fn verify_chain(&self, key: &AuditKey) -> Result<ChainReport, StoreError> {
         let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
@@ -59,8 +65,14 @@ impl Store {
             let last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             let broken = page.into_iter().find_map(|row| check.event(row).err());
             if broken.is_some() || last {
+                let decisions = std::mem::take(&mut check.decisions);
+                let mut report = check.conclude(broken, head);
+                if report.broken.is_none() {
+                    let verdict = decisions.compare(&mut tx).await?;
+                    (report.undigested, report.broken) = (verdict.undigested, verdict.broken);
+                }
                 tx.rollback().await?;
-                return Ok(check.conclude(broken, head));
+                return Ok(report);
             }
         }
     }
@@ -84,17 +96,22 @@ struct Check<'a> {
     key: &'a AuditKey,
     seen: i64,
     hash: EventHash,
-    unsealed: i64,
+    /// The place of the key of the event before.
+    generation: usize,
+    sealed_earlier: i64,
+    decisions: Decisions,
 }
 
 impl<'a> Check<'a> {
-    const fn new(key: &'a AuditKey) -> Self {
+    fn new(key: &'a AuditKey) -> Self {
         Self {
             key,
             // Below 1, so that an event smuggled in before the first is read too.
             seen: i64::MIN,
             hash: GENESIS,
-            unsealed: 0,
+            generation: 0,
+            sealed_earlier: 0,
+            decisions: Decisions::default(),
         }
     }
 
@@ -104,7 +121,12 @@ impl<'a> Check<'a> {
 
     fn event(&mut self, row: EventRow) -> Result<(), Broken> {
         let expected = self.count() + 1;
-        let broken = |number, problem: String| Err(Broken { number, problem });
+        let broken = |number, problem: String| {
+            Err(Broken {
+                number: Some(number),
+                problem,
+            })
+        };
         if row.number != expected {
             return broken(
                 expected,
@@ -126,24 +148,29 @@ impl<'a> Check<'a> {
                     .to_owned(),
             );
         }
-        if record.seal_key == self.key.fingerprint() {
-            if !self.key.is_seal(&hash, &record.seal) {
-                return broken(
-                    expected,
-                    "its seal was not made with the control plane's key".to_owned(),
-                );
+        let named: String = record.seal_key.chars().take(16).collect();
+        match self.key.check(&record.seal_key, &hash, &record.seal) {
+            Err(BadSeal::Wrong) => {
+                let problem = "its seal was not made with the control plane's key";
+                return broken(expected, problem.to_owned());
             }
-        } else if self.unsealed < self.count() {
-            return broken(
-                expected,
-                format!(
-                    "it was sealed with another key ({}) than the event before it",
-                    record.seal_key.chars().take(16).collect::<String>()
-                ),
-            );
-        } else {
-            self.unsealed += 1;
+            Err(BadSeal::UnknownKey) => {
+                let problem = format!(
+                    "it is sealed with a key ({named}) that nobody named; if SECRET_KEY was changed, put the one before \
+                     into SECRET_KEY_EARLIER"
+                );
+                return broken(expected, problem);
+            }
+            Ok(generation) if generation < self.generation => {
+                let problem = format!("it is sealed with a key ({named}) of before the event before it");
+                return broken(expected, problem);
+            }
+            Ok(generation) => {
+                self.generation = generation;
+                self.sealed_earlier += i64::from(generation < self.key.earlier());
+            }
         }
+        self.decisions.note(record.number, &record.event);
         self.hash = hash;
         self.seen = expected;
         Ok(())
@@ -164,14 +191,15 @@ impl<'a> Check<'a> {
                 Some(_) => return None,
             };
             Some(Broken {
-                number: count + 1,
+                number: Some(count + 1),
                 problem,
             })
         };
         ChainReport {
             events: count,
             head: self.hash,
-            unsealed: self.unsealed,
+            sealed_earlier: self.sealed_earlier,
+            undigested: 0,
             broken: broken.or_else(end),
         }
     }

@@ -1,12 +1,13 @@
 //! Environments: named groups of hosts with a default strategy and an approval rule.
 
+use slipway_domain::event::NewEvent;
 use slipway_domain::{EnvironmentId, EnvironmentName, RolloutId, Strategy, Timestamp};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::append;
+use crate::audit::{append, digests, kind};
 use crate::{By, Store, StoreError, bounded, row};
 
 /// A named group of hosts.
@@ -132,9 +133,8 @@ impl Store {
                 name: new.name.to_string(),
             })?;
             let (id, created_at) = (EnvironmentId::from_uuid(made.id), made.created_at);
-            let mut event = by.event("environment.created", format!("{} is made", new.name));
-            event.environment = Some(id);
-            append(&mut tx, by.key, &[event]).await?;
+            let event = by.event(kind::ENVIRONMENT_CREATED, format!("{} is made", new.name));
+            append_rules(&mut tx, by, id, event).await?;
             tx.commit().await?;
             Ok(Environment {
                 id,
@@ -197,9 +197,8 @@ impl Store {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| StoreError::not_found("environment", name))?;
-            let mut event = by.event("environment.changed", describe(change));
-            event.environment = Some(EnvironmentId::from_uuid(id));
-            append(&mut tx, by.key, &[event]).await?;
+            let event = by.event(kind::ENVIRONMENT_CHANGED, describe(change));
+            append_rules(&mut tx, by, EnvironmentId::from_uuid(id), event).await?;
             tx.commit().await?;
             self.get_environment_by_name(name).await
         })
@@ -275,6 +274,19 @@ pub(super) async fn hold_environment(
     .fetch_optional(tx)
     .await?
     .ok_or_else(|| StoreError::not_found("environment", name))
+}
+
+/// Writes an event with the digest of the environment's rules as they are now.
+async fn append_rules(
+    tx: &mut PgConnection,
+    by: &By<'_>,
+    id: EnvironmentId,
+    mut event: NewEvent,
+) -> Result<(), StoreError> {
+    let rules = digests::environments(tx, Some(id)).await?.pop();
+    let rules = rules.ok_or_else(|| StoreError::not_found("environment", &id))?;
+    event.environment = Some(id);
+    append(tx, by.key, &[event.deciding(&rules.digest)]).await
 }
 
 fn describe(change: &EnvironmentChange) -> String {

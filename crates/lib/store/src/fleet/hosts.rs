@@ -202,7 +202,7 @@ impl Store {
             let environment_id = EnvironmentId::from_uuid(environment);
             let mut event = by.event("host.created", format!("{} joins {}", new.name, new.environment));
             (event.environment, event.host) = (Some(environment_id), Some(id));
-            let made = token_event(by, "token.created", &token, TokenOwner::Host(id));
+            let made = token_event(&mut tx, by, &token, TokenOwner::Host(id)).await?;
             append(&mut tx, by.key, &[event, made]).await?;
             tx.commit().await?;
             let host = Host {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::environments::hold_environment;
 use crate::access::{insert_token, revoke_host_tokens, token_event};
-use crate::audit::append;
+use crate::audit::{append, kind};
 use crate::{By, Host, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, row};
 
 /// A host whose row is locked: nobody can add a step for it meanwhile.
@@ -41,7 +41,7 @@ impl Store {
             .await?;
             let event = about(
                 by,
-                "host.retired",
+                kind::HOST_RETIRED,
                 host.id,
                 host.environment,
                 format!("{name} leaves the fleet"),
@@ -78,7 +78,8 @@ impl Store {
             sqlx::query!(
                 "UPDATE hosts SET retired_at = NULL, environment_id = $2, last_seen_at = NULL, agent_version = NULL,
                         clock_skew_seconds = NULL, boot_id = NULL, live = NULL, boot_default = NULL, report = NULL,
-                        unsettled = NULL, journal_trouble = NULL, observed_at = NULL
+                        unsettled = NULL, journal_trouble = NULL, observed_at = NULL,
+                        audited_live = NULL
                  WHERE id = $1",
                 host.id.as_uuid(),
                 environment
@@ -105,7 +106,7 @@ impl Store {
                 parent: None,
             };
             let token = insert_token(&mut tx, &new, by).await?;
-            events.push(token_event(by, "token.created", &token, owner));
+            events.push(token_event(&mut tx, by, &token, owner).await?);
             append(&mut tx, by.key, &events).await?;
             tx.commit().await?;
             Ok(token)

@@ -1,5 +1,6 @@
 //! Environments and their hosts.
 
+mod drift;
 mod environments;
 mod hosts;
 mod membership;

@@ -7,7 +7,8 @@ use slipway_domain::{
 };
 use tracing::instrument;
 
-use crate::audit::append;
+use crate::audit::digests::{self, CommandRow};
+use crate::audit::{append, gate, kind as event_kind};
 use crate::{AuditKey, Store, StoreError, bounded, row};
 
 /// A command and what became of it.
@@ -34,7 +35,7 @@ impl Store {
     ///
     /// Refused at once when the rollout is in no state to take it, or when somebody approves a rollout of their own; the
     /// worker checks both again when it takes the command. Refused too when author and approver may be one person, unless
-    /// the environment permits that.
+    /// the environment permits that. An approval is of the plan as it is in the audit log, and of nothing else.
     #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(%rollout, kind = kind.as_str()))]
     pub async fn request_command(
         &self,
@@ -80,7 +81,21 @@ impl Store {
                     environment: row::parse("environment name", &row.environment)?,
                 });
             }
-            let id = CommandId::generate();
+            let plan = match kind {
+                CommandKind::Approve => {
+                    gate::principal(&mut tx, key, principal).await?;
+                    gate::plan(&mut tx, key, rollout).await?
+                }
+                _ => digests::plan(&mut tx, rollout).await?,
+            };
+            let command = CommandRow {
+                id: CommandId::generate(),
+                rollout,
+                kind: kind.as_str().to_owned(),
+                principal,
+                reason: reason.map(ToOwned::to_owned),
+            };
+            let id = command.id;
             sqlx::query!(
                 "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason)
                  VALUES ($1, $2, $3, $4, $5)",
@@ -92,17 +107,13 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            let cause = match reason {
-                Some(reason) => format!("{}: {reason}", kind.as_str()),
-                None => kind.as_str().to_owned(),
-            };
             let actor = Actor::Principal(row::parse("principal name", &name)?);
             let event = NewEvent {
                 environment: Some(EnvironmentId::from_uuid(row.environment_id)),
                 rollout: Some(rollout),
-                ..NewEvent::new(actor, "command.requested", cause)
+                ..NewEvent::new(actor, event_kind::COMMAND_REQUESTED, command.told())
             };
-            append(&mut tx, key, &[event]).await?;
+            append(&mut tx, key, &[event.deciding(&command.digest(&plan))]).await?;
             tx.commit().await?;
             Ok(id)
         })

@@ -12,7 +12,7 @@ use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::append;
+use crate::audit::{append, digests, gate, kind};
 use crate::error::OnConstraint;
 use crate::{AuditKey, Store, StoreError, bounded, row};
 
@@ -35,12 +35,14 @@ impl Store {
     /// Makes a rollout with its steps. It waits for an approval if the environment asks for one.
     ///
     /// Fails with [`StoreError::EnvironmentBusy`] when one is open there already, and with every host of the waves that
-    /// is not in the environment, was retired, or has no closure in the release.
+    /// is not in the environment, was retired, or has no closure in the release. Fails with [`StoreError::Tampered`] when
+    /// the environment, the release or the author's role is not what the audit log says.
     #[instrument(name = "db.rollout.create", level = "debug", skip_all, fields(release = %new.release))]
     pub async fn create_rollout(&self, new: &NewRollout, key: &AuditKey) -> Result<RolloutId, StoreError> {
         bounded(async {
             let mut tx = self.pool.begin().await?;
             let environment = lock_environment(&mut tx, new.environment).await?;
+            gate::environment(&mut tx, key, new.environment).await?;
             if new.waves.iter().all(Vec::is_empty) {
                 return Err(StoreError::NoHosts {
                     environment: environment.name,
@@ -72,6 +74,8 @@ impl Store {
             .on_constraint("rollouts_release_id_fkey", || {
                 StoreError::not_found("release", &new.release)
             })?;
+            gate::principal(&mut tx, key, new.author).await?;
+            gate::release(&mut tx, key, new.release).await?;
             let steps = insert_steps(&mut tx, id, new, &environment.name).await?;
             let actor = Actor::Principal(row::parse("principal name", &author)?);
             let waves = new.waves.iter().filter(|wave| !wave.is_empty()).count();
@@ -80,9 +84,10 @@ impl Store {
                 environment: Some(new.environment),
                 rollout: Some(id),
                 to: Some(state.to_string()),
-                ..NewEvent::new(actor, "rollout.created", cause)
+                ..NewEvent::new(actor, kind::ROLLOUT_CREATED, cause)
             };
-            append(&mut tx, key, &[event]).await?;
+            let plan = digests::plan(&mut tx, id).await?;
+            append(&mut tx, key, &[event.deciding(&plan)]).await?;
             tx.commit().await?;
             Ok(id)
         })

@@ -15,14 +15,20 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::Lease;
-use crate::{ONE_MOMENT, Store, StoreError, bounded, row};
+use crate::audit::gate;
+use crate::{AuditKey, ONE_MOMENT, Store, StoreError, bounded, row};
 
 impl Store {
-    /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment.
+    /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment. What does not fit
+    /// the audit log is in [`Snapshot::swapped`] and [`Command::forged`].
     ///
     /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now.
     #[instrument(name = "db.rollout.load", level = "debug", skip_all, fields(rollout = %lease.rollout))]
-    pub async fn load_snapshot(&self, lease: &Lease) -> Result<(Snapshot, Timestamp), StoreError> {
+    pub async fn load_snapshot(
+        &self,
+        lease: &Lease,
+        key: &AuditKey,
+    ) -> Result<(Snapshot, Timestamp), StoreError> {
         bounded(async {
             let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
             let (head, now) = load_rollout(&mut tx, lease).await?;
@@ -34,7 +40,11 @@ impl Store {
             .fetch_one(&mut *tx)
             .await?;
             let mut left_out = load_left_out(&mut tx, &head, now).await?;
-            let commands = load_commands(&mut tx, lease.rollout).await?;
+            let look = gate::rollout(&mut tx, key, lease.rollout, head.rollout.state).await?;
+            let mut commands = load_commands(&mut tx, lease.rollout).await?;
+            for command in &mut commands {
+                command.forged = look.forged.contains(&command.id);
+            }
             tx.rollback().await?;
             for step in &mut steps {
                 step.out_before = left_out.remove(&step.host).is_some();
@@ -45,6 +55,7 @@ impl Store {
                 fleet_size: row::count("number of hosts", fleet_size)? as usize,
                 out_elsewhere: left_out.into_values().collect(),
                 commands,
+                swapped: look.swapped,
             };
             Ok((snapshot, now))
         })
@@ -200,6 +211,7 @@ async fn load_commands(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<
                 by: PrincipalId::from_uuid(row.principal_id),
                 actor: Actor::Principal(row::parse("principal name", &row.principal)?),
                 reason: row.reason,
+                forged: false,
             })
         })
         .collect()

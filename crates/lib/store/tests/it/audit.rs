@@ -21,14 +21,16 @@ async fn events(pool: &PgPool) -> (Store, AuditKey) {
 /// The number of the first event that is wrong, and why.
 async fn broken(store: &Store, key: &AuditKey) -> Option<(i64, String)> {
     let report = store.verify_chain(key).await.unwrap();
-    report.broken.map(|broken| (broken.number, broken.problem))
+    report
+        .broken
+        .map(|broken| (broken.number.unwrap(), broken.problem))
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn the_empty_chain_is_whole(pool: PgPool) {
     let report = store(&pool).verify_chain(&audit_key()).await.unwrap();
     assert_eq!(
-        (report.events, report.head, report.unsealed, report.broken),
+        (report.events, report.head, report.sealed_earlier, report.broken),
         (0, GENESIS, 0, None)
     );
 }
@@ -263,30 +265,48 @@ async fn a_chain_computed_anew_lacks_the_seals(pool: PgPool) {
     forge(5, thief.fingerprint()).await;
     let (number, why) = broken(&store, &key).await.unwrap();
     assert_eq!(number, 5, "{why}");
-    assert!(why.contains("sealed with another key"), "{why}");
+    assert!(why.contains("that nobody named"), "{why}");
+    // Also when all of it is of the invented key, and the control plane has gone on above it.
     forge(1, thief.fingerprint()).await;
-    let report = store.verify_chain(&key).await.unwrap();
-    assert_eq!(
-        report.unsealed, report.events,
-        "nothing is sealed with our key any more, and it says so"
-    );
+    let (number, why) = broken(&store, &key).await.unwrap();
+    assert_eq!(number, 1, "{why}");
+    assert!(why.contains("SECRET_KEY_EARLIER"), "{why}");
+    let name = "late".parse().unwrap();
+    store
+        .create_principal(&name, Role::Viewer, &ada(&key))
+        .await
+        .unwrap();
+    assert_eq!(broken(&store, &key).await.unwrap().0, 1);
 }
 
-/// A change of `SECRET_KEY`: what was sealed before is checked by its hashes.
+/// A change of `SECRET_KEY`: what was sealed before is checked with the key that the operator names.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn events_sealed_with_an_earlier_key_are_counted(pool: PgPool) {
-    let (store, _) = events(&pool).await;
-    let new = AuditKey::from_bytes(&[8; 32]);
+async fn events_sealed_with_an_earlier_key_are_checked_with_it(pool: PgPool) {
+    let (store, old) = events(&pool).await;
     let before = store.event_head().await.unwrap().number;
+    let new = old.clone().followed_by(&[8; 32]);
+    let name = "ci".parse().unwrap();
     store
-        .create_principal(&"ci".parse().unwrap(), Role::Viewer, &ada(&new))
+        .create_principal(&name, Role::Viewer, &ada(&new))
         .await
         .unwrap();
     let report = store.verify_chain(&new).await.unwrap();
     assert_eq!(
-        (report.events, report.unsealed, report.broken),
+        (report.events, report.sealed_earlier, report.broken),
         (before + 1, before, None)
     );
+    // Whoever has only the new key cannot tell.
+    let alone = AuditKey::from_bytes(&[8; 32]);
+    assert_eq!(broken(&store, &alone).await.unwrap().0, 1);
+    // A key of before that comes back, as one that leaked would.
+    let late = "late".parse().unwrap();
+    store
+        .create_principal(&late, Role::Viewer, &ada(&old))
+        .await
+        .unwrap();
+    let (number, why) = broken(&store, &new).await.unwrap();
+    assert_eq!(number, before + 2);
+    assert!(why.contains("of before the event before it"), "{why}");
 }
 
 #[test]

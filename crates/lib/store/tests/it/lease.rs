@@ -8,6 +8,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutState, StepState};
 use slipway_store::{Lease, Store, StoreError};
+use slipway_testkit::audit_key;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -76,7 +77,7 @@ async fn a_stale_lease_writes_nothing(pool: PgPool) {
     let error = store.apply(&old, &[pause()], &fleet.key).await.unwrap_err();
     assert!(error.to_string().contains("epoch 2 now, 1 here"), "{error}");
     assert!(matches!(
-        store.load_snapshot(&old).await,
+        store.load_snapshot(&old, &audit_key()).await,
         Err(StoreError::StaleLease { .. })
     ));
     let guessed = Lease {

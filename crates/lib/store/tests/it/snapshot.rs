@@ -2,7 +2,7 @@
 
 use slipway_domain::snapshot::{CommandKind, RevertScope};
 use slipway_domain::{RolloutState, StepState, Strategy};
-use slipway_testkit::{ScriptedAgent, closure};
+use slipway_testkit::{ScriptedAgent, audit_key, closure};
 use sqlx::PgPool;
 
 use StepState as S;
@@ -29,7 +29,10 @@ async fn a_snapshot_is_the_rollout_as_it_stands(pool: PgPool) {
             .await
             .unwrap();
     }
-    let (snapshot, now) = store.load_snapshot(&claim(store, "w").await).await.unwrap();
+    let (snapshot, now) = store
+        .load_snapshot(&claim(store, "w").await, &audit_key())
+        .await
+        .unwrap();
     assert!((store.now().await.unwrap() - now).num_seconds() < 5);
     assert_eq!(
         (snapshot.rollout.id, snapshot.rollout.state),
@@ -77,7 +80,10 @@ async fn a_snapshot_is_the_rollout_as_it_stands(pool: PgPool) {
         "UPDATE rollouts SET state = 'reverting', scope = 'in_flight', reason = 'told to'",
     )
     .await;
-    let (snapshot, _) = store.load_snapshot(&claim(store, "w").await).await.unwrap();
+    let (snapshot, _) = store
+        .load_snapshot(&claim(store, "w").await, &audit_key())
+        .await
+        .unwrap();
     assert_eq!(snapshot.fleet_size, 3);
     assert_eq!(snapshot.rollout.scope, Some(RevertScope::InFlight));
     assert_eq!(snapshot.rollout.reason.as_deref(), Some("told to"));
@@ -109,7 +115,7 @@ async fn leave(fleet: &Fleet, pool: &PgPool, version: u32, states: &[(usize, Ste
 /// Which hosts of the open rollout count as out before it, and how many others.
 async fn out(fleet: &Fleet) -> (Vec<String>, Vec<String>) {
     let lease = claim(&fleet.store, "w").await;
-    let (snapshot, _) = fleet.store.load_snapshot(&lease).await.unwrap();
+    let (snapshot, _) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
     let before = snapshot.steps.iter().filter(|step| step.out_before);
     (
         before.map(|step| step.name.to_string()).collect(),

@@ -1,0 +1,307 @@
+//! What the events decided, against the rows as they are now: the second half of checking the log.
+
+use std::collections::{HashMap, HashSet};
+
+use slipway_domain::digest::Digest;
+use slipway_domain::event::{Actor, NewEvent};
+use slipway_domain::{CommandId, PrincipalId, ReleaseId, RolloutId, RolloutState};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::digests::{self, CommandRow, Decided, Tokens};
+use super::{Broken, kind};
+use crate::StoreError;
+
+/// The newest decision on each thing, gathered event by event.
+#[derive(Default)]
+pub(super) struct Decisions {
+    environments: HashMap<Uuid, Said>,
+    principals: HashMap<String, Said>,
+    disabled: HashSet<String>,
+    tokens: HashMap<Uuid, Said>,
+    revoked: HashSet<Uuid>,
+    hosts: HashMap<Uuid, HostSaid>,
+    releases: HashMap<Uuid, Said>,
+    rollouts: HashMap<Uuid, Said>,
+    /// Rollouts that began by waiting for an approval.
+    waited: HashSet<Uuid>,
+    asked: HashSet<Digest>,
+    asked_before: HashSet<(Uuid, String, String)>,
+}
+
+/// What an event said.
+struct Said {
+    number: i64,
+    told: String,
+    digest: Option<Digest>,
+}
+
+struct HostSaid {
+    number: i64,
+    environment: Option<Uuid>,
+    retired: bool,
+}
+
+impl Decisions {
+    /// Takes an event whose place in the chain was checked.
+    pub(super) fn note(&mut self, number: i64, event: &NewEvent) {
+        let told = event.told();
+        let said = || Said {
+            number,
+            told: told.to_owned(),
+            digest: event.digest(),
+        };
+        match event.kind.as_str() {
+            kind::ENVIRONMENT_CREATED | kind::ENVIRONMENT_CHANGED => {
+                if let Some(id) = event.environment {
+                    self.environments.insert(id.as_uuid(), said());
+                }
+            }
+            kind::PRINCIPAL_CREATED => {
+                self.principals.insert(first_word(told), said());
+            }
+            kind::PRINCIPAL_DISABLED => {
+                self.disabled.insert(first_word(told));
+            }
+            kind::TOKEN_CREATED => {
+                if let Some(id) = second_word(told) {
+                    self.tokens.insert(id, said());
+                }
+            }
+            kind::TOKEN_REVOKED => self.revoked.extend(second_word(told)),
+            kind::RELEASE_CREATED => {
+                if let Some(id) = second_word(told) {
+                    self.releases.insert(id, said());
+                }
+            }
+            kind::ROLLOUT_CREATED => {
+                if let Some(id) = event.rollout {
+                    self.rollouts.insert(id.as_uuid(), said());
+                    if event.to.as_deref() == Some(RolloutState::PendingApproval.as_str()) {
+                        self.waited.insert(id.as_uuid());
+                    }
+                }
+            }
+            kind::COMMAND_REQUESTED => match (event.digest(), event.rollout, &event.actor) {
+                (Some(digest), ..) => {
+                    self.asked.insert(digest);
+                }
+                (None, Some(rollout), Actor::Principal(name)) => {
+                    let what = (rollout.as_uuid(), name.to_string(), told.to_owned());
+                    self.asked_before.insert(what);
+                }
+                _ => {}
+            },
+            kind if kind.starts_with("host.") => self.note_host(number, kind, event),
+            _ => {}
+        }
+    }
+
+    /// A host is where the newest event puts it that names an environment.
+    fn note_host(&mut self, number: i64, kind: &str, event: &NewEvent) {
+        let Some(id) = event.host else { return };
+        let said = self.hosts.entry(id.as_uuid()).or_insert(HostSaid {
+            number,
+            environment: None,
+            retired: false,
+        });
+        if let Some(environment) = event.environment {
+            said.number = number;
+            said.environment = Some(environment.as_uuid());
+            said.retired = kind == kind::HOST_RETIRED;
+        }
+    }
+
+    /// The first row that is not what was decided.
+    pub(super) async fn compare(&self, tx: &mut PgConnection) -> Result<Verdict, StoreError> {
+        let mut verdict = Verdict::default();
+        self.compare_environments(tx, &mut verdict).await?;
+        self.compare_access(tx, &mut verdict).await?;
+        self.compare_hosts(tx, &mut verdict).await?;
+        for id in sqlx::query_scalar!("SELECT id FROM releases ORDER BY seq")
+            .fetch_all(&mut *tx)
+            .await?
+        {
+            let digest = digests::release(tx, ReleaseId::from_uuid(id)).await?;
+            verdict.compare(&format!("release {id}"), self.releases.get(&id), digest);
+        }
+        self.compare_rollouts(tx, &mut verdict).await?;
+        Ok(verdict)
+    }
+
+    async fn compare_environments(
+        &self,
+        tx: &mut PgConnection,
+        verdict: &mut Verdict,
+    ) -> Result<(), StoreError> {
+        for now in digests::environments(tx, None).await? {
+            let said = self.environments.get(&now.id);
+            verdict.compare(&format!("environment {}", now.id), said, now.digest);
+        }
+        Ok(())
+    }
+
+    async fn compare_access(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+        for now in digests::principals(tx, None).await? {
+            let name = first_word(&now.told);
+            let what = format!("principal {name}");
+            let said = self.principals.get(&name);
+            verdict.compare_told(&what, said, &now);
+            if self.disabled.contains(&name) && !now.over {
+                verdict.wrong(None, format!("{what} was disabled, and is not any more"));
+            }
+        }
+        for now in digests::tokens(tx, Tokens::All).await? {
+            let what = format!("token {}", now.id);
+            verdict.compare_told(&what, self.tokens.get(&now.id), &now);
+            if self.revoked.contains(&now.id) && !now.over {
+                verdict.wrong(None, format!("{what} was revoked, and is not any more"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_hosts(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+        let rows = sqlx::query!("SELECT id, name, environment_id, retired_at FROM hosts")
+            .fetch_all(tx)
+            .await?;
+        for row in rows {
+            let Some(said) = self.hosts.get(&row.id) else {
+                verdict.wrong(None, format!("no event says how host {} came to be", row.name));
+                continue;
+            };
+            if said.environment != Some(row.environment_id) {
+                let problem = format!(
+                    "host {} is in another environment than the event put it",
+                    row.name
+                );
+                verdict.wrong(Some(said.number), problem);
+            }
+            if said.retired && row.retired_at.is_none() {
+                let problem = format!("host {} was retired, and is not any more", row.name);
+                verdict.wrong(Some(said.number), problem);
+            }
+        }
+        Ok(())
+    }
+
+    async fn compare_rollouts(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+        let rollouts = sqlx::query!("SELECT id, state, approver_id FROM rollouts ORDER BY seq")
+            .fetch_all(&mut *tx)
+            .await?;
+        for row in rollouts {
+            let plan = digests::plan(tx, RolloutId::from_uuid(row.id)).await?;
+            let said = self.rollouts.get(&row.id);
+            verdict.compare(&format!("the plan of rollout {}", row.id), said, plan);
+            let unapproved = [
+                RolloutState::PendingApproval.as_str(),
+                RolloutState::Aborted.as_str(),
+            ];
+            let approved = self
+                .compare_commands(tx, row.id, &plan, row.approver_id, verdict)
+                .await?;
+            if !approved && self.waited.contains(&row.id) && !unapproved.contains(&row.state.as_str()) {
+                let problem = format!("rollout {} waited for an approval, and nobody gave it", row.id);
+                verdict.wrong(said.map(|said| said.number), problem);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what was asked of a rollout, and says whether its approver approved it.
+    async fn compare_commands(
+        &self,
+        tx: &mut PgConnection,
+        rollout: Uuid,
+        plan: &Digest,
+        approver: Option<Uuid>,
+        verdict: &mut Verdict,
+    ) -> Result<bool, StoreError> {
+        let rows = sqlx::query!(
+            "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.refused
+             FROM rollout_commands c JOIN principals p ON p.id = c.principal_id WHERE c.rollout_id = $1",
+            rollout
+        )
+        .fetch_all(tx)
+        .await?;
+        let mut given = false;
+        for row in rows {
+            let command = CommandRow {
+                id: CommandId::from_uuid(row.id),
+                rollout: RolloutId::from_uuid(rollout),
+                kind: row.kind,
+                principal: PrincipalId::from_uuid(row.principal_id),
+                reason: row.reason,
+            };
+            let words = (rollout, row.principal.clone(), command.told());
+            // The worker refuses one that nobody asked for, and leaves it there.
+            if !self.asked.contains(&command.digest(plan))
+                && !self.asked_before.contains(&words)
+                && row.refused.is_none()
+            {
+                let (by, kind) = (&row.principal, &command.kind);
+                verdict.wrong(
+                    None,
+                    format!("no event says that {by} asked to {kind} rollout {rollout}"),
+                );
+            }
+            given |= command.is_approval()
+                && row.refused.is_none()
+                && approver == Some(command.principal.as_uuid());
+        }
+        if approver.is_some() && !given {
+            let problem = format!("rollout {rollout} names somebody who never approved it");
+            verdict.wrong(None, problem);
+        }
+        Ok(given)
+    }
+}
+
+/// What the comparison came to.
+#[derive(Default)]
+pub(super) struct Verdict {
+    /// Rows whose event is of a release before digests.
+    pub(super) undigested: i64,
+    /// The first row that is not what was decided.
+    pub(super) broken: Option<Broken>,
+}
+
+impl Verdict {
+    fn wrong(&mut self, number: Option<i64>, problem: String) {
+        self.broken.get_or_insert(Broken { number, problem });
+    }
+
+    fn compare(&mut self, what: &str, said: Option<&Said>, now: Digest) {
+        let Some(said) = said else {
+            return self.wrong(None, format!("no event says how {what} came to be"));
+        };
+        match said.digest {
+            None => self.undigested += 1,
+            Some(digest) if digest == now => {}
+            Some(_) => self.wrong(
+                Some(said.number),
+                format!("{what} is not what this event decided: somebody changed the database by hand"),
+            ),
+        }
+    }
+
+    /// As [`Self::compare`], where an event without a digest says something too.
+    fn compare_told(&mut self, what: &str, said: Option<&Said>, now: &Decided) {
+        self.compare(what, said, now.digest);
+        if let Some(said) = said
+            && !said.told.starts_with(&now.told)
+        {
+            let problem = format!("{what} is not what this event decided: it says `{}`", said.told);
+            self.wrong(Some(said.number), problem);
+        }
+    }
+}
+
+fn first_word(text: &str) -> String {
+    text.split(' ').next().unwrap_or_default().to_owned()
+}
+
+/// The id after the first word, up to a space or a colon.
+fn second_word(text: &str) -> Option<Uuid> {
+    text.split([' ', ':']).nth(1)?.parse().ok()
+}

@@ -1,0 +1,230 @@
+//! Digests of rows as they are stored: the event of a decision carries one, and it is computed anew to compare.
+//!
+//! What is in a digest never changes its name or its place, for older events carry it. A new column goes to the end with
+//! [`Digester::field_opt`], and is left out while it has its default.
+
+use slipway_domain::digest::{Digest, Digester};
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId, TokenId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::StoreError;
+
+/// A row's digest, with what else its event says of it.
+pub(crate) struct Decided {
+    /// The row's id.
+    pub(crate) id: Uuid,
+    /// What its event must say, as far as an event without a digest says it too.
+    pub(crate) told: String,
+    /// Its digest.
+    pub(crate) digest: Digest,
+    /// Whether it was taken out of use: disabled or revoked.
+    pub(crate) over: bool,
+}
+
+/// A release with its closures, in the order of its hosts' ids, in whatever order they came.
+pub(crate) async fn release(tx: &mut PgConnection, id: ReleaseId) -> Result<Digest, StoreError> {
+    let row = sqlx::query!(
+        "SELECT flake_ref, rev, nar_hash, message, author_id FROM releases WHERE id = $1",
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("release", &id))?;
+    let mut digester = Digester::new("release");
+    digester
+        .field("id", id)
+        .field("author", row.author_id)
+        .field_opt("flake_ref", row.flake_ref)
+        .field_opt("rev", row.rev)
+        .field_opt("nar_hash", row.nar_hash)
+        .field_opt("message", row.message);
+    let closures = sqlx::query!(
+        "SELECT host_id, closure FROM release_closures WHERE release_id = $1 ORDER BY host_id",
+        id.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    for row in closures {
+        digester.field("host", row.host_id).field("closure", row.closure);
+    }
+    Ok(digester.finish())
+}
+
+/// What a rollout is to do: its strategy, and the wave and the closure of every host.
+pub(crate) async fn plan(tx: &mut PgConnection, id: RolloutId) -> Result<Digest, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT environment_id, release_id, author_id, strategy::text AS "strategy!" FROM rollouts WHERE id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("rollout", &id))?;
+    let mut digester = Digester::new("plan");
+    digester
+        .field("rollout", id)
+        .field("environment", row.environment_id)
+        .field("release", row.release_id)
+        .field("author", row.author_id)
+        .field("strategy", row.strategy);
+    let steps = sqlx::query!(
+        "SELECT id, host_id, wave, closure FROM steps WHERE rollout_id = $1 ORDER BY host_id",
+        id.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    for step in steps {
+        digester
+            .field("step", step.id)
+            .field("host", step.host_id)
+            .field("wave", step.wave)
+            .field("closure", step.closure);
+    }
+    Ok(digester.finish())
+}
+
+/// Environments: this one, or all.
+pub(crate) async fn environments(
+    tx: &mut PgConnection,
+    only: Option<EnvironmentId>,
+) -> Result<Vec<Decided>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, name, strategy::text AS "strategy!", approval_required, own_strategy_allowed,
+                  related_approval_allowed
+           FROM environments WHERE $1::uuid IS NULL OR id = $1"#,
+        only.map(EnvironmentId::as_uuid)
+    )
+    .fetch_all(tx)
+    .await?;
+    let decided = rows.into_iter().map(|row| {
+        let mut digester = Digester::new("environment");
+        digester
+            .field("id", row.id)
+            .field("name", &row.name)
+            .field("strategy", row.strategy)
+            .field("approval_required", row.approval_required)
+            .field_opt("own_strategy_allowed", row.own_strategy_allowed.then_some(true))
+            .field_opt(
+                "related_approval_allowed",
+                row.related_approval_allowed.then_some(true),
+            );
+        Decided {
+            id: row.id,
+            told: String::new(),
+            digest: digester.finish(),
+            over: false,
+        }
+    });
+    Ok(decided.collect())
+}
+
+/// Principals: this one, or all.
+pub(crate) async fn principals(
+    tx: &mut PgConnection,
+    only: Option<PrincipalId>,
+) -> Result<Vec<Decided>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT id, name, role, made_by, disabled_at FROM principals WHERE $1::uuid IS NULL OR id = $1",
+        only.map(PrincipalId::as_uuid)
+    )
+    .fetch_all(tx)
+    .await?;
+    let decided = rows.into_iter().map(|row| {
+        let mut digester = Digester::new("principal");
+        digester
+            .field("id", row.id)
+            .field("name", &row.name)
+            .field("role", &row.role)
+            .field_opt("made_by", row.made_by);
+        Decided {
+            id: row.id,
+            told: format!("{} is a new {}", row.name, row.role),
+            digest: digester.finish(),
+            over: row.disabled_at.is_some(),
+        }
+    });
+    Ok(decided.collect())
+}
+
+/// Which tokens are wanted.
+#[derive(Clone, Copy)]
+pub(crate) enum Tokens {
+    One(TokenId),
+    /// Those of a principal that were not revoked.
+    Of(PrincipalId),
+    All,
+}
+
+/// Tokens with their owners.
+pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<Decided>, StoreError> {
+    let (one, of) = match wanted {
+        Tokens::One(id) => (Some(id.as_uuid()), None),
+        Tokens::Of(id) => (None, Some(id.as_uuid())),
+        Tokens::All => (None, None),
+    };
+    let rows = sqlx::query!(
+        r#"SELECT t.id, t.principal_id, t.host_id, coalesce(p.name, h.name) AS "owner!", t.label, t.sha256,
+                  t.expires_at, t.parent_id, t.made_by, t.revoked_at
+           FROM tokens t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id
+           WHERE ($1::uuid IS NULL OR t.id = $1)
+             AND ($2::uuid IS NULL OR t.principal_id = $2 AND t.revoked_at IS NULL)"#,
+        one,
+        of
+    )
+    .fetch_all(tx)
+    .await?;
+    let decided = rows.into_iter().map(|row| {
+        let mut digester = Digester::new("token");
+        digester
+            .field("id", row.id)
+            .field_opt("principal", row.principal_id)
+            .field_opt("host", row.host_id)
+            .field("sha256", hex::encode(row.sha256))
+            .field_opt("expires_at", row.expires_at.map(|at| at.timestamp_micros()))
+            .field_opt("parent", row.parent_id)
+            .field_opt("made_by", row.made_by);
+        Decided {
+            id: row.id,
+            told: format!("token {} of {} (", row.id, row.owner),
+            digest: digester.finish(),
+            over: row.revoked_at.is_some(),
+        }
+    });
+    Ok(decided.collect())
+}
+
+/// What a person asked of a rollout; for an approval with the plan that was approved.
+pub(crate) struct CommandRow {
+    pub(crate) id: CommandId,
+    pub(crate) rollout: RolloutId,
+    pub(crate) kind: String,
+    pub(crate) principal: PrincipalId,
+    pub(crate) reason: Option<String>,
+}
+
+impl CommandRow {
+    pub(crate) fn is_approval(&self) -> bool {
+        self.kind == CommandKind::Approve.as_str()
+    }
+
+    pub(crate) fn digest(&self, plan: &Digest) -> Digest {
+        let mut digester = Digester::new("command");
+        digester
+            .field("id", self.id)
+            .field("rollout", self.rollout)
+            .field("kind", &self.kind)
+            .field("principal", self.principal)
+            .field_opt("reason", self.reason.as_deref())
+            .field_opt("plan", self.is_approval().then_some(plan));
+        digester.finish()
+    }
+
+    /// What its event says, with a digest or without one.
+    pub(crate) fn told(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.kind),
+            None => self.kind.clone(),
+        }
+    }
+}

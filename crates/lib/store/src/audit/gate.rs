@@ -1,0 +1,217 @@
+//! The last look before something that was decided is carried out: rows are compared with the events that decided them.
+//!
+//! Whoever can write to the database but lacks the key can change a row; the event that says what was decided they cannot.
+//! `slipway audit verify` finds such a change some time. Here it is found before a host is told anything.
+
+use slipway_domain::digest::Digest;
+use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState};
+use sqlx::PgConnection;
+
+use super::digests::{self, CommandRow, Tokens};
+use super::sealed::{self, Sealed};
+use super::{AuditKey, kind};
+use crate::{StoreError, row};
+
+/// Fails unless the environment's rules are those of its newest event.
+pub(crate) async fn environment(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: EnvironmentId,
+) -> Result<(), StoreError> {
+    let now = digests::environments(tx, Some(id)).await?.pop();
+    let now = now.ok_or_else(|| StoreError::not_found("environment", &id))?;
+    let event = sealed::of_environment(tx, key, id, &kind::ENVIRONMENT).await?;
+    compare(&format!("environment {id}"), event.as_ref(), now.digest)
+}
+
+/// Fails unless the release's closures are those that were registered.
+pub(crate) async fn release(tx: &mut PgConnection, key: &AuditKey, id: ReleaseId) -> Result<(), StoreError> {
+    let now = digests::release(tx, id).await?;
+    let event = sealed::by_cause(tx, key, kind::RELEASE_CREATED, &format!("release {id} ")).await?;
+    compare(&format!("release {id}"), event.as_ref(), now)
+}
+
+/// Fails unless the principal has the role that it was given, and its tokens were given to it.
+pub(crate) async fn principal(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: PrincipalId,
+) -> Result<(), StoreError> {
+    let now = digests::principals(tx, Some(id)).await?.pop();
+    let now = now.ok_or_else(|| StoreError::not_found("principal", &id))?;
+    let event = sealed::by_cause(tx, key, kind::PRINCIPAL_CREATED, &now.told).await?;
+    compare(&format!("the role of principal {id}"), event.as_ref(), now.digest)?;
+    for token in digests::tokens(tx, Tokens::Of(id)).await? {
+        let event = sealed::by_cause(tx, key, kind::TOKEN_CREATED, &token.told).await?;
+        compare(
+            &format!("the owner of token {}", token.id),
+            event.as_ref(),
+            token.digest,
+        )?;
+    }
+    Ok(())
+}
+
+/// The rollout's plan. Fails unless it is what was started.
+pub(crate) async fn plan(tx: &mut PgConnection, key: &AuditKey, id: RolloutId) -> Result<Digest, StoreError> {
+    let plan = digests::plan(tx, id).await?;
+    started(tx, key, id, plan).await?;
+    Ok(plan)
+}
+
+/// What a look at a rollout and the log found.
+pub(crate) struct Look {
+    /// What is not as it was decided.
+    pub(crate) swapped: Option<String>,
+    /// Commands that wait and that nobody gave.
+    pub(crate) forged: Vec<CommandId>,
+}
+
+/// Compares a rollout with the log: its plan, its commands and, where one was needed, its approval.
+pub(crate) async fn rollout(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: RolloutId,
+    state: RolloutState,
+) -> Result<Look, StoreError> {
+    let plan = digests::plan(tx, id).await?;
+    let asked = match sealed::of_rollout(tx, key, id, kind::COMMAND_REQUESTED).await {
+        Ok(asked) => asked,
+        // Then none of them counts.
+        Err(StoreError::Tampered(_)) => Vec::new(),
+        Err(error) => return Err(error),
+    };
+    let given = commands(tx, id).await?;
+    let real = |given: &Given| asked.iter().any(|event| says(event, given, &plan));
+    let forged = given
+        .iter()
+        .filter(|given| given.end == End::Waits && !real(given))
+        .map(|given| given.command.id)
+        .collect();
+    let approval = given
+        .iter()
+        .find(|given| given.end == End::Taken && given.command.is_approval() && real(given));
+    let decided = async {
+        let waited = started(&mut *tx, key, id, plan).await?;
+        if waited && state != RolloutState::PendingApproval {
+            return approved(tx, key, id, approval).await;
+        }
+        Ok(())
+    };
+    let swapped = match decided.await {
+        Ok(()) => None,
+        Err(error @ StoreError::Tampered(_)) => Some(error.to_string()),
+        Err(error) => return Err(error),
+    };
+    Ok(Look { swapped, forged })
+}
+
+/// Fails unless this plan was started; says whether the rollout had to wait for an approval.
+async fn started(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: RolloutId,
+    plan: Digest,
+) -> Result<bool, StoreError> {
+    let event = sealed::of_rollout(tx, key, id, kind::ROLLOUT_CREATED)
+        .await?
+        .pop();
+    let what = format!("the strategy or a closure of rollout {id}");
+    compare(&what, event.as_ref(), plan)?;
+    Ok(event.is_some_and(|event| event.event.to.as_deref() == Some(RolloutState::PendingApproval.as_str())))
+}
+
+/// Fails unless somebody who may approve did, and did not start it.
+async fn approved(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: RolloutId,
+    approval: Option<&Given>,
+) -> Result<(), StoreError> {
+    let refuse = |why: &str| Err(StoreError::Tampered(format!("rollout {id} {why}")));
+    let Some(Given { command, .. }) = approval else {
+        return refuse("waited for an approval, and nobody gave it");
+    };
+    principal(tx, key, command.principal).await?;
+    let row = sqlx::query!(
+        "SELECT p.role, r.author_id FROM rollouts r, principals p WHERE r.id = $1 AND p.id = $2",
+        id.as_uuid(),
+        command.principal.as_uuid()
+    )
+    .fetch_one(tx)
+    .await?;
+    if row.author_id == command.principal.as_uuid() {
+        return refuse("was approved by its own author");
+    }
+    if row::parse::<Role>("role", &row.role)? < Role::Approver {
+        return refuse("was approved by somebody who may not");
+    }
+    Ok(())
+}
+
+/// Whether the event is the one of this command. One of a release before digests is taken by its words.
+fn says(event: &Sealed, given: &Given, plan: &Digest) -> bool {
+    let event = &event.event;
+    let digest = given.command.digest(plan);
+    event.actor.name() == given.by
+        && event.told() == given.command.told()
+        && event.digest().is_none_or(|said| said == digest)
+}
+
+/// A command that somebody gave, or that somebody wrote into the database.
+struct Given {
+    command: CommandRow,
+    by: String,
+    end: End,
+}
+
+#[derive(PartialEq, Eq)]
+enum End {
+    Waits,
+    Taken,
+    Refused,
+}
+
+/// Every command of a rollout.
+async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<Given>, StoreError> {
+    let rows = sqlx::query!(
+        "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.applied_at, c.refused
+         FROM rollout_commands c JOIN principals p ON p.id = c.principal_id WHERE c.rollout_id = $1 ORDER BY c.seq",
+        id.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    let commands = rows.into_iter().map(|row| Given {
+        command: CommandRow {
+            id: CommandId::from_uuid(row.id),
+            rollout: id,
+            kind: row.kind,
+            principal: PrincipalId::from_uuid(row.principal_id),
+            reason: row.reason,
+        },
+        by: row.principal,
+        end: match (row.applied_at, row.refused) {
+            (None, _) => End::Waits,
+            (Some(_), None) => End::Taken,
+            (Some(_), Some(_)) => End::Refused,
+        },
+    });
+    Ok(commands.collect())
+}
+
+/// Fails when there is no event at all, or one with another digest. One of a release before digests proves no more than
+/// that the row is real.
+fn compare(what: &str, event: Option<&Sealed>, now: Digest) -> Result<(), StoreError> {
+    let Some(event) = event else {
+        return Err(StoreError::Tampered(format!(
+            "no event says how {what} came to be"
+        )));
+    };
+    match event.event.digest() {
+        Some(digest) if digest != now => Err(StoreError::Tampered(format!(
+            "{what} is not what event {} decided",
+            event.number
+        ))),
+        _ => Ok(()),
+    }
+}

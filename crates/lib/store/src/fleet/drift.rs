@@ -1,0 +1,101 @@
+//! Live systems that change while no rollout asks for it: by hand on the host, or by somebody who broke in.
+//!
+//! What the audit log knows of is in a column of its own, next to what the agent sees. So nothing is lost when a process
+//! dies between an observation and its event: whoever looks next finds the difference.
+
+use slipway_domain::HostId;
+use slipway_domain::event::{Actor, NewEvent};
+use sqlx::PgConnection;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::audit::{append, kind};
+use crate::{AuditKey, Store, StoreError, bounded};
+
+/// Hosts that one look takes; the next one takes more.
+const AT_ONCE: i64 = 500;
+
+impl Store {
+    /// Writes an event for each host whose live system changed without a rollout: of this host, or all. Gives how many.
+    ///
+    /// Cheap when nothing changed. The first system that is ever seen of a host is no change.
+    #[instrument(name = "db.host.note_drift", level = "debug", skip_all)]
+    pub async fn note_drift(&self, host: Option<HostId>, key: &AuditKey) -> Result<usize, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let changed = lock_changed(&mut tx, host).await?;
+            if changed.is_empty() {
+                return Ok(0);
+            }
+            let mut events = Vec::new();
+            for host in &changed {
+                if host.audited.is_some() && !host.explained {
+                    events.push(host.event());
+                }
+            }
+            let ids: Vec<Uuid> = changed.iter().map(|host| host.id.as_uuid()).collect();
+            sqlx::query!("UPDATE hosts SET audited_live = live WHERE id = ANY($1)", &ids)
+                .execute(&mut *tx)
+                .await?;
+            append(&mut tx, key, &events).await?;
+            tx.commit().await?;
+            Ok(events.len())
+        })
+        .await
+    }
+}
+
+/// A host whose live system is not the one that the audit log knows of.
+struct Changed {
+    id: HostId,
+    name: String,
+    audited: Option<String>,
+    live: Option<String>,
+    explained: bool,
+}
+
+impl Changed {
+    /// Without an environment: an event of a host that names one puts the host there.
+    fn event(&self) -> NewEvent {
+        let cause = "the live system changed, and no rollout asked for it";
+        NewEvent {
+            host: Some(self.id),
+            from: self.audited.clone(),
+            to: self.live.clone(),
+            ..NewEvent::new(Actor::Host(self.name.clone()), kind::HOST_LIVE, cause)
+        }
+    }
+}
+
+/// A change is a rollout's when a step of the host is under way, and what runs is the step's closure or its prior. It
+/// still is when the step has come to its end meanwhile, if the change was seen before that.
+async fn lock_changed(tx: &mut PgConnection, host: Option<HostId>) -> Result<Vec<Changed>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT h.id, h.name, h.audited_live, h.live,
+                  EXISTS (
+                      SELECT FROM steps s
+                      WHERE s.host_id = h.id AND (
+                          (s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck')
+                           AND h.live IN (s.closure, s.prior,
+                                          CASE WHEN h.report ->> 'attempt' = s.attempt::text THEN h.report ->> 'prior' END))
+                          OR (s.state = 'committed' AND h.live = s.closure AND h.observed_at <= s.since)
+                          OR (s.state = 'reverted' AND h.live = s.prior AND h.observed_at <= s.since))
+                  ) AS "explained!"
+           FROM hosts h
+           WHERE h.live IS DISTINCT FROM h.audited_live AND h.live IS NOT NULL AND h.retired_at IS NULL
+             AND ($1::uuid IS NULL OR h.id = $1)
+           ORDER BY h.id LIMIT $2 FOR NO KEY UPDATE OF h SKIP LOCKED"#,
+        host.map(HostId::as_uuid),
+        AT_ONCE
+    )
+    .fetch_all(tx)
+    .await?;
+    let changed = rows.into_iter().map(|row| Changed {
+        id: HostId::from_uuid(row.id),
+        name: row.name,
+        audited: row.audited_live,
+        live: row.live,
+        explained: row.explained,
+    });
+    Ok(changed.collect())
+}

@@ -1,0 +1,362 @@
+//! What was decided cannot be swapped by hand: `verify` finds it, and no host is told anything of it.
+
+use std::fmt::Write as _;
+
+use slipway_domain::RolloutState;
+use slipway_domain::event::Actor;
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::strategy::{Canary, Share};
+use slipway_domain::{RolloutId, Strategy};
+use slipway_store::{By, NewToken, StoreError, TokenHash, TokenOwner};
+use sqlx::PgPool;
+
+use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
+
+/// A fleet whose environment asks for an approval, with tokens for both people and a rollout that waits.
+async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
+    let fleet = Fleet::of(3).approval_required().seed(&store(pool)).await;
+    for (n, person) in [&fleet.author, &fleet.approver].into_iter().enumerate() {
+        let token = NewToken {
+            owner: TokenOwner::Principal(person.id),
+            label: "laptop".to_owned(),
+            hash: TokenHash::of(&format!("slw_{n}")),
+            parent: None,
+            expires_in_seconds: None,
+        };
+        fleet
+            .store
+            .create_token(&token, &By::new(Actor::Console, &fleet.key))
+            .await
+            .unwrap();
+    }
+    let rollout = fleet.rollout(1).await;
+    (fleet, rollout)
+}
+
+async fn approve(fleet: &Fleet, rollout: RolloutId) -> Result<(), StoreError> {
+    fleet
+        .store
+        .request_command(
+            rollout,
+            CommandKind::Approve,
+            fleet.approver.id,
+            Some("looks good"),
+            &fleet.key,
+        )
+        .await
+        .map(drop)
+}
+
+async fn state(fleet: &Fleet, rollout: RolloutId) -> (RolloutState, String) {
+    let summary = fleet.store.get_rollout(rollout).await.unwrap().summary;
+    (summary.state, summary.reason.unwrap_or_default())
+}
+
+/// Every row that an event decides, swapped by somebody with full rights and without the key.
+const SWAPS: [(&str, &str); 13] = [
+    ("UPDATE release_closures SET closure = replace(closure, 'system', 'evil')", "release "),
+    ("UPDATE releases SET author_id = (SELECT id FROM principals WHERE name = 'grace')", "release "),
+    ("UPDATE steps SET closure = replace(closure, 'system', 'evil')", "plan of rollout"),
+    ("UPDATE steps SET wave = 0", "plan of rollout"),
+    ("UPDATE rollouts SET strategy = strategy || '{\"retries\": 9}'", "plan of rollout"),
+    ("UPDATE environments SET strategy = strategy || '{\"retries\": 9}'", "environment "),
+    ("UPDATE environments SET approval_required = false", "environment "),
+    ("UPDATE principals SET role = 'admin' WHERE name = 'ada'", "principal ada"),
+    (
+        "INSERT INTO principals (id, name, role) VALUES (gen_random_uuid(), 'mallory', 'admin')",
+        "no event says how principal mallory",
+    ),
+    (
+        "UPDATE tokens SET principal_id = (SELECT id FROM principals WHERE name = 'grace')
+         WHERE principal_id = (SELECT id FROM principals WHERE name = 'ada')",
+        "token ",
+    ),
+    ("UPDATE tokens SET sha256 = sha256('guess') WHERE label = 'laptop' AND id = (SELECT min(id::text)::uuid FROM tokens WHERE label = 'laptop')", "token "),
+    (
+        "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id)
+         SELECT gen_random_uuid(), r.id, 'approve', p.id FROM rollouts r, principals p WHERE p.name = 'grace'",
+        "no event says that grace asked to approve",
+    ),
+    ("UPDATE rollouts SET state = 'staging'", "waited for an approval"),
+];
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPool) {
+    let (fleet, _) = waiting(&pool).await;
+    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap();
+    let whole = verify().await;
+    assert_eq!((whole.broken, whole.undigested), (None, 0));
+    let tables = [
+        "releases",
+        "release_closures",
+        "rollouts",
+        "steps",
+        "environments",
+        "principals",
+        "tokens",
+        "rollout_commands",
+    ];
+    for table in tables {
+        sql(&pool, &format!("CREATE TABLE kept_{table} AS TABLE {table}")).await;
+    }
+    for (swap, found) in SWAPS {
+        assert!(sql(&pool, swap).await > 0, "{swap} changes nothing");
+        let broken = verify()
+            .await
+            .broken
+            .unwrap_or_else(|| panic!("{swap} was not found"));
+        assert!(broken.problem.contains(found), "{swap}: {}", broken.problem);
+        // Back to what was, whatever the foreign keys would say in between.
+        let mut restore = String::new();
+        for table in tables {
+            let _ = write!(
+                restore,
+                "DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE kept_{table};"
+            );
+        }
+        sql(
+            &pool,
+            &format!(
+                "SET session_replication_role = replica; {restore} SET session_replication_role = origin"
+            ),
+        )
+        .await;
+        assert_eq!(verify().await.broken, None, "after {swap}");
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool) {
+    let (fleet, rollout) = waiting(&pool).await;
+    let by = By::new(Actor::Console, &fleet.key);
+    fleet
+        .store
+        .request_command(rollout, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .await
+        .unwrap();
+    settle(&fleet.store, &claim(&fleet.store, "w").await)
+        .await
+        .unwrap();
+    let token = fleet
+        .store
+        .list_tokens(Some(fleet.author.id), None, 1)
+        .await
+        .unwrap();
+    fleet.store.revoke_token(token[0].id, &by).await.unwrap();
+    fleet.store.retire_host(&fleet.host(0).0, &by).await.unwrap();
+    fleet
+        .store
+        .disable_principal(&fleet.author.name, &by)
+        .await
+        .unwrap();
+    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
+    assert_eq!(verify().await, None);
+    for (table, column, found) in [
+        ("tokens", "revoked_at", "was revoked, and is not any more"),
+        ("hosts", "retired_at", "was retired, and is not any more"),
+        ("principals", "disabled_at", "was disabled, and is not any more"),
+    ] {
+        sql(&pool, &format!("UPDATE {table} SET {column} = NULL")).await;
+        let broken = verify().await.unwrap_or_else(|| panic!("{table} was not found"));
+        assert!(broken.problem.contains(found), "{table}: {}", broken.problem);
+        sql(
+            &pool,
+            &format!("UPDATE {table} SET {column} = now() WHERE {column} IS NULL"),
+        )
+        .await;
+        assert_eq!(verify().await, None, "{table}");
+    }
+    sql(
+        &pool,
+        "INSERT INTO environments (id, name) VALUES (gen_random_uuid(), 'lax')",
+    )
+    .await;
+    sql(
+        &pool,
+        "UPDATE hosts SET environment_id = (SELECT id FROM environments WHERE name = 'lax')",
+    )
+    .await;
+    assert!(verify().await.is_some());
+}
+
+/// Between approval and staging nothing can be swapped unnoticed: the rollout stops, and an event says for what.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_that_was_swapped_after_its_approval_stops_with_an_event(pool: PgPool) {
+    for (swap, found) in [
+        (
+            "UPDATE steps SET closure = replace(closure, 'system', 'evil') WHERE wave = 0",
+            "strategy or a closure",
+        ),
+        (
+            "UPDATE rollouts SET strategy = strategy || '{\"max_unavailable\": 3}'",
+            "strategy or a closure",
+        ),
+        (
+            "UPDATE rollout_commands SET principal_id = (SELECT id FROM principals WHERE name = 'ada')",
+            "nobody gave it",
+        ),
+        (
+            "UPDATE principals SET role = 'viewer' WHERE name = 'grace'",
+            "principal",
+        ),
+        (
+            "UPDATE tokens SET sha256 = sha256('guess') WHERE label = 'laptop' AND principal_id = (SELECT id FROM principals WHERE name = 'grace')",
+            "owner of token",
+        ),
+    ] {
+        sql(&pool, "TRUNCATE rollout_commands, steps, rollouts, release_closures, releases, tokens, hosts, principals, environments; ALTER TABLE events DISABLE TRIGGER USER; DELETE FROM events; ALTER TABLE events ENABLE TRIGGER USER; UPDATE event_head SET number = 0, hash = decode(repeat('00', 32), 'hex')").await;
+        let (fleet, rollout) = waiting(&pool).await;
+        let mut agents = agents(&fleet);
+        for agent in &mut agents {
+            agent.sync(&fleet.store).await;
+        }
+        approve(&fleet, rollout).await.unwrap();
+        let lease = claim(&fleet.store, "w").await;
+        let (snapshot, now) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
+        assert_eq!(snapshot.swapped, None);
+        let changes = slipway_domain::decide::decide(&snapshot, now, &mut slipway_domain::AttemptId::random);
+        fleet.store.apply(&lease, &changes, &fleet.key).await.unwrap();
+        assert_eq!(state(&fleet, rollout).await.0, RolloutState::Staging);
+        assert!(sql(&pool, swap).await > 0);
+        settle(&fleet.store, &lease).await.unwrap();
+        let (stopped, why) = state(&fleet, rollout).await;
+        assert_eq!(stopped, RolloutState::Paused, "{swap}: {why}");
+        assert!(why.contains(found), "{swap}: {why}");
+        let events = fleet.store.list_events(rollout, 0, 1000).await.unwrap();
+        assert!(events.iter().any(|event| event.event.to.as_deref() == Some("paused") && event.event.cause.contains(found)));
+        let steps = fleet.store.get_rollout(rollout).await.unwrap().steps;
+        assert!(
+            steps.iter().all(|step| step.attempt.is_none()),
+            "{swap}: a host was told something"
+        );
+        // Going on takes the rollout being what was approved; giving it up does not.
+        let ask = async |kind| {
+            fleet
+                .store
+                .request_command(rollout, kind, fleet.author.id, None, &fleet.key)
+                .await
+                .unwrap();
+            settle(&fleet.store, &lease).await.unwrap();
+        };
+        ask(CommandKind::Resume).await;
+        assert_eq!(state(&fleet, rollout).await.0, RolloutState::Paused, "{swap}");
+        ask(CommandKind::Abort).await;
+        assert_eq!(state(&fleet, rollout).await.0, RolloutState::Aborted, "{swap}");
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_command_that_nobody_gave_is_refused(pool: PgPool) {
+    let (fleet, rollout) = waiting(&pool).await;
+    let forge = async |kind: &str| {
+        let insert = format!(
+            "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id)
+             SELECT gen_random_uuid(), r.id, '{kind}', p.id FROM rollouts r, principals p WHERE p.name = 'grace'"
+        );
+        sql(&pool, &insert).await;
+    };
+    let lease = claim(&fleet.store, "w").await;
+    for kind in ["approve", "abort"] {
+        forge(kind).await;
+        settle(&fleet.store, &lease).await.unwrap();
+        assert_eq!(
+            state(&fleet, rollout).await.0,
+            RolloutState::PendingApproval,
+            "{kind}"
+        );
+    }
+    let commands = fleet.store.list_commands(rollout).await.unwrap();
+    let refused: Vec<_> = commands
+        .iter()
+        .filter_map(|command| command.refused.as_deref())
+        .collect();
+    assert_eq!(refused, ["no event says that anybody asked for this"; 2]);
+}
+
+/// Without an approval, by the state alone.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_approval_that_was_left_out_stops_the_rollout(pool: PgPool) {
+    let (fleet, rollout) = waiting(&pool).await;
+    sql(&pool, "UPDATE rollouts SET state = 'staging'").await;
+    settle(&fleet.store, &claim(&fleet.store, "w").await)
+        .await
+        .unwrap();
+    let (stopped, why) = state(&fleet, rollout).await;
+    assert_eq!(stopped, RolloutState::Paused);
+    assert!(
+        why.contains("waited for an approval, and nobody gave it"),
+        "{why}"
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_is_not_started_on_rules_or_closures_that_were_swapped(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let release = fleet.release(1).await;
+    for (swap, back) in [
+        (
+            "UPDATE environments SET strategy = '{\"retries\": 9}'",
+            "UPDATE environments SET strategy = s FROM kept",
+        ),
+        (
+            "UPDATE release_closures SET closure = replace(closure, 'system', 'evil')",
+            "UPDATE release_closures SET closure = replace(closure, 'evil', 'system')",
+        ),
+        (
+            "UPDATE principals SET role = 'admin' WHERE name = 'ada'",
+            "UPDATE principals SET role = 'deployer' WHERE name = 'ada'",
+        ),
+    ] {
+        sql(
+            &pool,
+            "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT strategy AS s FROM environments",
+        )
+        .await;
+        sql(&pool, swap).await;
+        let refused = fleet.store.create_rollout(&fleet.plan(release), &fleet.key).await;
+        assert!(
+            matches!(refused, Err(StoreError::Tampered(_))),
+            "{swap}: {refused:?}"
+        );
+        sql(&pool, back).await;
+    }
+    fleet
+        .store
+        .create_rollout(&fleet.plan(release), &fleet.key)
+        .await
+        .unwrap();
+}
+
+/// Rows and events of the release before digests: what is known of them is checked, and they are counted.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_a_release_before_digests_wrote_goes_on(pool: PgPool) {
+    let strategy = Strategy {
+        canary: Canary::Number(1),
+        batch: Share::Number(2),
+        ..Strategy::default()
+    };
+    let fleet = Fleet::of(3)
+        .strategy(strategy)
+        .approval_required()
+        .seed(&store(&pool))
+        .await;
+    let rollout = fleet.rollout(1).await;
+    approve(&fleet, rollout).await.unwrap();
+    crate::support::strip_digests(&pool, &fleet.key).await;
+    let report = fleet.store.verify_chain(&fleet.key).await.unwrap();
+    assert_eq!(report.broken, None);
+    assert!(report.undigested > 0);
+    let mut agents = agents(&fleet);
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    assert_eq!(state(&fleet, rollout).await.0, RolloutState::Succeeded);
+    // Of a role even the words of then say enough.
+    sql(&pool, "UPDATE principals SET role = 'admin' WHERE name = 'ada'").await;
+    let broken = fleet
+        .store
+        .verify_chain(&fleet.key)
+        .await
+        .unwrap()
+        .broken
+        .unwrap();
+    assert!(broken.problem.contains("principal ada"), "{}", broken.problem);
+}
