@@ -28,6 +28,15 @@ in
         on every host of the control plane; keep a copy, since a chain cannot be verified without it.
       '';
     };
+    earlierSecretKeysFile = mkOption {
+      type = types.nullOr externalPath;
+      default = null;
+      example = "/run/agenix/slipway-earlier-secret-keys";
+      description = ''
+        A file outside the Nix store with the keys that `secretKeyFile` held before, the oldest first, separated by commas.
+        They check the seals of older events; without them the audit log counts as broken after a change of the key.
+      '';
+    };
     adminPasswordFile = mkOption {
       type = externalPath;
       example = "/run/agenix/slipway-admin-password";
@@ -38,12 +47,17 @@ in
   config = lib.mkIf cfg.enable {
     services.slipway.stacks.slipway = {
       controlPlane = true;
+      # Whoever has the processes' role can add to the audit log and cannot change it.
+      database.owner.role = lib.mkDefault "slipway-owner";
       api.package = lib.mkDefault packages.slipway-api;
       worker.package = lib.mkDefault packages.slipway-worker;
       proxy.domain = lib.mkDefault cfg.domain;
       secrets = {
         SECRET_KEY = cfg.secretKeyFile;
         ADMIN_PASSWORD = cfg.adminPasswordFile;
+      }
+      // lib.optionalAttrs (cfg.earlierSecretKeysFile != null) {
+        SECRET_KEY_EARLIER = cfg.earlierSecretKeysFile;
       };
     };
   };

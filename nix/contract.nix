@@ -88,7 +88,10 @@
   # Connections: every replica's pool and overflow at once must fit, with room for people and backups.
   database = {
     name = "slipway";
+    # Of api and worker; it cannot change the audit log.
     user = "slipway";
+    # Of migrations; it owns the tables.
+    owner = "slipway-owner";
     poolSize = 20;
     maxOverflow = 10;
     maxConnections = 450;

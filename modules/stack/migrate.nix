@@ -12,7 +12,7 @@ let
     after = [ "network.target" ] ++ stack.requires;
     wants = stack.requires;
     partOf = [ (namesOf name stack).target ];
-    environment = stack.environment // stack.api.environment;
+    environment = stack.environment // stack.api.environment // stack.migrations.environment;
     # The switch would run them beside the roll; the roll runs them before it.
     restartIfChanged = false;
     # Every replica that starts asks for them until they have succeeded once.
@@ -21,9 +21,11 @@ let
       Type = "oneshot";
       RemainAfterExit = true;
       ExecStart = lib.escapeShellArgs stack.migrations.command;
-      User = stack.user;
+      User = stack.migrations.user;
       Group = stack.group;
-      LoadCredential = lib.mapAttrsToList (secret: path: "${secret}:${path}") stack.secrets;
+      LoadCredential = lib.mapAttrsToList (secret: path: "${secret}:${path}") (
+        stack.secrets // stack.migrations.secrets
+      );
       TimeoutStartSec = stack.migrations.timeoutSeconds;
       MemoryMax = "${toString stack.api.limits.memoryMiB}M";
       TasksMax = stack.api.limits.tasks;

@@ -81,16 +81,19 @@ in
   config = lib.mkIf (stacks != { }) {
     users = lib.mkMerge (
       # Assertions refuse those that are somebody else's.
-      lib.mapAttrsToList (
-        _: stack:
-        lib.optionalAttrs (!lib.elem stack.user reserved.users) {
-          users.${stack.user} = {
-            isSystemUser = true;
-            inherit (stack) group;
-          };
-          groups.${stack.group} = { };
-        }
-      ) stacks
+      lib.concatMap (
+        stack:
+        map (
+          user:
+          lib.optionalAttrs (!lib.elem user reserved.users) {
+            users.${user} = {
+              isSystemUser = true;
+              inherit (stack) group;
+            };
+            groups.${stack.group} = { };
+          }
+        ) (lib.unique [ stack.user stack.migrations.user ])
+      ) (lib.attrValues stacks)
     );
   };
 }

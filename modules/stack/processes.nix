@@ -3,6 +3,7 @@
 let
   inherit (lib) mkOption types;
   contract = import ../../nix/contract.nix;
+  externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
 
   limits = {
     cpus = mkOption {
@@ -169,6 +170,25 @@ let
             The program that brings the database's schema up to date. It must do nothing when there is nothing to do, and
             the generation before must be able to run on what it leaves.
           '';
+        };
+        user = mkOption {
+          type = types.str;
+          default = config.user;
+          defaultText = lib.literalMD "`user`";
+          example = "shop-owner";
+          description = "The system user that migrations run as. `database.owner.role` sets it.";
+        };
+        environment = mkOption {
+          type = types.attrsOf types.str;
+          default = { };
+          example.LOG_LEVEL = "debug";
+          description = "Environment variables of migrations alone; they win over those of the api. Nothing secret.";
+        };
+        secrets = mkOption {
+          type = types.attrsOf externalPath;
+          default = { };
+          example.DATABASE_URL = "/run/agenix/shop-database-owner-url";
+          description = "Secrets of migrations alone; they win over those of the stack. No other process gets them.";
         };
         timeoutSeconds = mkOption {
           type = types.ints.positive;

@@ -28,8 +28,15 @@ let
       names = namesOf name stack;
       file = service: config.systemd.units."${service}.service".unit;
       line = role: service: "${role} ${service} ${file service}";
-      # The role's password changes with its file, like every other secret.
-      withPassword = stack.database.enable && stack.database.passwordFile != null;
+      # A role's password changes with its file, like every other secret.
+      passwords = lib.optionals stack.database.enable (
+        lib.filter (file: file != null) [
+          stack.database.passwordFile
+          stack.database.secondPasswordFile
+          stack.database.owner.passwordFile
+        ]
+      );
+      withPassword = passwords != [ ];
       plan = pkgs.writeText "${name}-roll" (
         lib.concatLines (
           lib.optional withPassword (line "database" "${name}-database")
@@ -52,13 +59,7 @@ let
         ROLL_TRIALS = toString trials;
         ROLL_SECRETS = toString (
           lib.unique (
-            lib.attrValues stack.secrets
-            ++ lib.optionals withPassword (
-              lib.filter (file: file != null) [
-                stack.database.passwordFile
-                stack.database.secondPasswordFile
-              ]
-            )
+            lib.attrValues stack.secrets ++ lib.attrValues stack.migrations.secrets ++ passwords
           )
         );
         ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");

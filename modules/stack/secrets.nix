@@ -20,7 +20,7 @@ let
       stack=$1 bad=
       shift
       while [ $# -gt 0 ]; do
-        option="services.slipway.stacks.$stack.secrets.$1" file=$2
+        option="services.slipway.stacks.$stack.$1" file=$2
         refuse() { echo "$option: $file $*" >&2; bad=1; }
         target=$(readlink -f "$file" || true)
         if [ ! -e "$file" ]; then
@@ -70,9 +70,13 @@ let
           ]
           ++ lib.concatLists (
             lib.mapAttrsToList (secret: path: [
-              secret
+              "secrets.${secret}"
               path
             ]) stack.secrets
+            ++ lib.mapAttrsToList (secret: path: [
+              "migrations.secrets.${secret}"
+              path
+            ]) stack.migrations.secrets
           )
         );
       };

@@ -72,11 +72,11 @@ let
     DATABASE_HOST = "postgres";
     DATABASE_PORT = toString ports.postgres;
     DATABASE_NAME = database.name;
-    DATABASE_USER = database.user;
-    DATABASE_PASSWORD_FILE = secret "database_password";
     LOG_FORMAT = "json";
   };
   settings = databaseSettings // {
+    DATABASE_USER = database.user;
+    DATABASE_PASSWORD_FILE = secret "database_password";
     DATABASE_POOL_SIZE = toString database.poolSize;
     DATABASE_MAX_OVERFLOW = toString database.maxOverflow;
     REDIS_HOST = "redis";
@@ -117,6 +117,7 @@ in
       })
       [
         "admin_password"
+        "database_owner_password"
         "database_password"
         "redis_password"
         "secret_key"
@@ -216,8 +217,12 @@ in
       image = image "SLIPWAY_API_IMAGE" "registry.example.org/slipway-api";
       command = [ "migrate" ];
       restart = "on-failure:5";
-      environment = databaseSettings;
-      secrets = [ "database_password" ];
+      environment = databaseSettings // {
+        DATABASE_USER = database.owner;
+        DATABASE_PASSWORD_FILE = secret "database_owner_password";
+        DATABASE_PROCESS_ROLE = database.user;
+      };
+      secrets = [ "database_owner_password" ];
       depends_on.postgres.condition = "service_healthy";
       healthcheck.disable = true;
       deploy = { inherit resources; };
@@ -235,12 +240,20 @@ in
       ];
       environment = {
         POSTGRES_DB = database.name;
-        POSTGRES_USER = database.user;
-        POSTGRES_PASSWORD_FILE = secret "database_password";
+        # The image's superuser; nobody but migrations comes as it.
+        POSTGRES_USER = database.owner;
+        POSTGRES_PASSWORD_FILE = secret "database_owner_password";
         POSTGRES_INITDB_ARGS = "--data-checksums --auth-host=scram-sha-256";
       };
-      secrets = [ "database_password" ];
-      volumes = [ "postgres:/var/lib/postgresql/data" ];
+      secrets = [
+        "database_owner_password"
+        "database_password"
+      ];
+      volumes = [
+        "postgres:/var/lib/postgresql/data"
+        # Run once, when the volume is empty.
+        "./roles.sh:/docker-entrypoint-initdb.d/roles.sh:ro"
+      ];
       tmpfs = [
         "/tmp"
         # By mode, not by owner: that is what both Docker and podman know. There is one user inside.
@@ -252,7 +265,7 @@ in
       healthcheck = health [
         "CMD"
         "pg_isready"
-        "--username=${database.user}"
+        "--username=${database.owner}"
         "--dbname=${database.name}"
       ];
       deploy = { inherit resources; };

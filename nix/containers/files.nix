@@ -18,6 +18,7 @@ in
   "compose/docker-compose.prod.yml" =
     header + yaml.document (import ./compose.nix { inherit contract; });
   "compose/nginx.conf" = header + import ./nginx.nix { inherit contract; };
+  "compose/roles.sh" = header + import ./roles.nix { inherit contract; };
   "compose/example.env" = header + example;
 }
 // builtins.listToAttrs (

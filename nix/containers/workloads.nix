@@ -19,7 +19,7 @@ let
   labels = selector;
 
   # Each secret is a file that only the process's group reads.
-  secretFiles = names: {
+  secretFiles = names: keyOf: {
     volumes = [
       {
         name = "secrets";
@@ -28,7 +28,7 @@ let
           # 0440
           defaultMode = 288;
           items = map (name: {
-            key = name;
+            key = keyOf.${name} or name;
             path = name;
           }) names;
         };
@@ -59,10 +59,12 @@ let
       name,
       secrets,
       container,
+      # The key of a secret that is another than its variable.
+      keyOf ? { },
       spec ? { },
     }:
     let
-      files = secretFiles secrets;
+      files = secretFiles secrets keyOf;
     in
     {
       metadata.labels = labels name // {
@@ -172,10 +174,16 @@ in
   migrate = pod {
     name = "slipway-migrate";
     secrets = [ "DATABASE_PASSWORD" ];
+    keyOf.DATABASE_PASSWORD = "DATABASE_OWNER_PASSWORD";
     spec.restartPolicy = "OnFailure";
     container = {
       image = "slipway-api";
       args = [ "migrate" ];
+      # They win over those of the ConfigMap.
+      env = variables {
+        DATABASE_USER = database.owner;
+        DATABASE_PROCESS_ROLE = database.user;
+      };
     };
   };
 

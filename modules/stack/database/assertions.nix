@@ -51,6 +51,23 @@ let
         message = "${option}.authentication is scram and ${option}.passwordFile is not set; name a file outside the Nix store, or take peer.";
       }
       {
+        assertion = !lib.elem db.owner.role [
+          "postgres"
+          "slipway-backup"
+          stack.user
+        ];
+        message = "${option}.owner.role is ${toString db.owner.role}, which is a role with other rights; take a name of its own, such as ${stack.user}-owner, or leave it out.";
+      }
+      {
+        assertion =
+          !(db.enable && db.owner.role != null && db.authentication == "scram" && db.owner.passwordFile == null);
+        message = "${option}.authentication is scram and ${option}.owner.passwordFile is not set; name a file outside the Nix store, or take peer.";
+      }
+      {
+        assertion = db.owner.urlFile == null || (!db.enable && db.urlFile != null);
+        message = "${option}.owner.urlFile is for a server elsewhere, beside ${option}.urlFile; for the one on this host name ${option}.owner.role.";
+      }
+      {
         assertion = !db.network.enable || db.enable;
         message = "${option}.network.enable is set and ${option}.enable is not: there is no server here to listen; set it on the host that has the database.";
       }

@@ -9,15 +9,20 @@ let
 
   quote = name: ''"${name}"'';
   backedUp = lib.any (stack: stack.backup.enable or false) (lib.attrValues local);
-  localLine =
+  owner = stack: lib.optional (stack.database.owner.role != null) stack.database.owner.role;
+  localLines =
     stack:
-    "local ${quote stack.database.name} ${quote stack.user} ${
-      if stack.database.authentication == "peer" then "peer" else "scram-sha-256"
-    }";
+    map (
+      role:
+      "local ${quote stack.database.name} ${quote role} ${
+        if stack.database.authentication == "peer" then "peer" else "scram-sha-256"
+      }"
+    ) ([ stack.user ] ++ owner stack);
   logins =
     stack:
     [ stack.user ]
-    ++ lib.optional (stack.database.secondPasswordFile != null) (database.secondLogin stack);
+    ++ lib.optional (stack.database.secondPasswordFile != null) (database.secondLogin stack)
+    ++ lib.optionals (stack.database.owner.passwordFile != null) (owner stack);
   networkLines =
     stack:
     let
@@ -43,7 +48,7 @@ let
       roles = lib.concatMap (stack: [
         stack.user
         (database.secondLogin stack)
-      ]) (lib.attrValues local);
+      ] ++ owner stack) (lib.attrValues local);
     in
     lib.concatMap (stack: refused "${quote stack.database.name} all") (lib.attrValues local)
     ++ lib.concatMap (role: refused "all ${quote role}") (
@@ -54,7 +59,7 @@ let
     # The server's own account is its superuser.
     "local all postgres peer map=postgres"
   ]
-  ++ map localLine (lib.attrValues local)
+  ++ lib.concatMap localLines (lib.attrValues local)
   ++ lib.optional backedUp ''local all "slipway-backup" peer''
   ++ lib.concatMap networkLines (lib.attrValues networked)
   ++ closed;

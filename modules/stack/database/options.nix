@@ -90,6 +90,34 @@ let
             elsewhere. The processes get it as the secret DATABASE_URL.
           '';
         };
+        owner = {
+          role = mkOption {
+            type = types.nullOr (types.strMatching "[a-z_][a-z0-9_-]{0,30}");
+            default = null;
+            example = "shop-owner";
+            description = ''
+              A role of its own that owns the tables and that migrations run as, with a system user of that name. The
+              processes' role then may do what migrations grant it; they find its name in DATABASE_PROCESS_ROLE. Tables that
+              are there already change hands, and the processes keep reading and writing them until the next migration says
+              otherwise. Null: the stack's own role owns everything.
+            '';
+          };
+          passwordFile = mkOption {
+            type = types.nullOr externalPath;
+            default = null;
+            example = "/run/agenix/shop-database-owner-password";
+            description = "A file outside the Nix store with that role's password, for `scram` and for hosts that migrate over the network.";
+          };
+          urlFile = mkOption {
+            type = types.nullOr externalPath;
+            default = null;
+            example = "/run/agenix/shop-database-owner-url";
+            description = ''
+              Beside `database.urlFile`, the connection of the role that owns the tables. Migrations get it as DATABASE_URL, and
+              the stack's user as DATABASE_PROCESS_ROLE; `migrations.environment` may name another.
+            '';
+          };
+        };
         network = {
           enable = mkOption {
             type = types.bool;
@@ -133,6 +161,25 @@ let
           secrets.DATABASE_PASSWORD = db.passwordFile;
         })
         (lib.mkIf (!db.enable && db.urlFile != null) { secrets.DATABASE_URL = db.urlFile; })
+        # Migrations come as another role than the processes.
+        (lib.mkIf (db.enable && db.owner.role != null) {
+          migrations = {
+            user = db.owner.role;
+            environment = {
+              DATABASE_USER = db.owner.role;
+              DATABASE_PROCESS_ROLE = lib.mkDefault config.user;
+            };
+            secrets = lib.mkIf (db.authentication == "scram" && db.owner.passwordFile != null) {
+              DATABASE_PASSWORD = db.owner.passwordFile;
+            };
+          };
+        })
+        (lib.mkIf (!db.enable && db.owner.urlFile != null) {
+          migrations = {
+            environment.DATABASE_PROCESS_ROLE = lib.mkDefault config.user;
+            secrets.DATABASE_URL = db.owner.urlFile;
+          };
+        })
       ];
     };
 in

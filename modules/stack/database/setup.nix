@@ -13,15 +13,21 @@ let
   # psql quotes what stands in variables; nothing is pasted into statements.
   statements = pkgs.writeText "slipway-database-setup.sql" ''
     \set ON_ERROR_STOP on
-    SELECT format('CREATE ROLE %I LOGIN', :'role')
-      WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \gexec
-    SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'role')
+    SELECT DISTINCT format('CREATE ROLE %I LOGIN', wanted) FROM (VALUES (:'role'), (:'owner')) AS roles (wanted)
+      WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) \gexec
+    SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'owner')
       WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
-    SELECT format('ALTER DATABASE %I OWNER TO %I', :'name', :'role')
+    SELECT format('ALTER DATABASE %I OWNER TO %I', :'name', :'owner')
       WHERE NOT EXISTS (SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
-                        WHERE d.datname = :'name' AND r.rolname = :'role') \gexec
+                        WHERE d.datname = :'name' AND r.rolname = :'owner') \gexec
     REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
+    GRANT CONNECT ON DATABASE :"name" TO :"role";
     \connect :"name"
+    -- The processes' role owned the tables before. Both in one transaction: processes that run lose nothing in between,
+    -- and the next migration takes away what they do not need.
+    SELECT format('REASSIGN OWNED BY %I TO %I; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %1$I; '
+                  'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %1$I', :'role', :'owner')
+      WHERE :'role' <> :'owner' AND EXISTS (SELECT FROM pg_class WHERE pg_get_userbyid(relowner) = :'role') \gexec
     CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
   '';
   # Reads everything, changes nothing; BYPASSRLS, or rows behind a policy would be missing from a dump.
@@ -35,15 +41,15 @@ let
   '';
   # Over standard input, so that it is on no command line; nothing is logged or counted, so that it is in no log and not
   # among the statements that pg_stat_statements shows.
-  passwordStatements = name: stack: option: login: ''
-    if [ -z "$(cat "$CREDENTIALS_DIRECTORY/${option}")" ]; then
-      echo "services.slipway.stacks.${name}.database.${option}: ${stack.database.${option}} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
+  passwordStatements = name: stack: credential: option: file: login: ''
+    if [ -z "$(cat "$CREDENTIALS_DIRECTORY/${credential}")" ]; then
+      echo "services.slipway.stacks.${name}.database.${option}: ${file} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
       exit 1
     fi
     psql --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role=${login} <<SQL
     SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1;
     SET pg_stat_statements.track = 'none';
-    \set password \`cat "\$CREDENTIALS_DIRECTORY/${option}"\`
+    \set password \`cat "\$CREDENTIALS_DIRECTORY/${credential}"\`
     ALTER ROLE :"role" PASSWORD :'password';
     SQL
   '';
@@ -86,6 +92,11 @@ let
       set -eu
       role=${lib.escapeShellArg stack.user} name=${lib.escapeShellArg stack.database.name}
       second=${lib.escapeShellArg (database.secondLogin stack)}
+      owner=${
+        lib.escapeShellArg (
+          if stack.database.owner.role == null then stack.user else stack.database.owner.role
+        )
+      }
       # After a restore the server replays its archive before it takes changes.
       tries=0
       until answer=$(psql --dbname=postgres --no-psqlrc -tAc 'SELECT pg_is_in_recovery()' 2>&1) && [ "$answer" = f ]; do
@@ -93,7 +104,7 @@ let
         tries=$((tries + 1))
         sleep 1
       done
-      psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=name="$name" --file=${statements}
+      psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=owner="$owner" --set=name="$name" --file=${statements}
     ''
     + lib.optionalString (stack.backup.enable or false) ''
       psql --dbname=postgres --no-psqlrc --quiet --set=name="$name" --file=${backupStatements}
@@ -105,14 +116,24 @@ let
     ''
     + lib.concatMapStrings (
       option:
-      passwordStatements name stack option (if option == "passwordFile" then ''"$role"'' else ''"$second"'')
-    ) (passwords stack);
+      passwordStatements name stack option option stack.database.${option} (
+        if option == "passwordFile" then ''"$role"'' else ''"$second"''
+      )
+    ) (passwords stack)
+    + lib.optionalString (stack.database.owner.passwordFile != null) (
+      passwordStatements name stack "owner-password" "owner.passwordFile" stack.database.owner.passwordFile
+        ''"$owner"''
+    );
     serviceConfig = hardening { } // {
       Type = "oneshot";
       RemainAfterExit = true;
       User = "postgres";
       Group = "postgres";
-      LoadCredential = map (option: "${option}:${stack.database.${option}}") (passwords stack);
+      LoadCredential =
+        map (option: "${option}:${stack.database.${option}}") (passwords stack)
+        ++ lib.optional (
+          stack.database.owner.passwordFile != null
+        ) "owner-password:${stack.database.owner.passwordFile}";
       # It waits for a recovery, which takes as long as it takes, and is tried again when the server goes away meanwhile.
       TimeoutStartSec = "infinity";
       Restart = "on-failure";

@@ -13,6 +13,10 @@ use crate::spec::Spec;
 
 /// How the process is called in the run.
 pub const NAME: &str = "postgres";
+/// The role that migrates and owns the tables.
+const OWNER: &str = "slipway-owner";
+/// The role of api and worker, which may only do what migrations grant it.
+pub const PROCESS_ROLE: &str = "slipway";
 /// Databases and caches are stopped last.
 const LAYER: u8 = 0;
 /// initdb writes some 40 MB; a busy disk takes its time.
@@ -35,20 +39,23 @@ pub struct Postgres {
     pub port: u16,
     /// The superuser's password, the role `postgres`.
     pub admin_password: String,
-    /// The password of the role `slipway`, which owns the database `slipway`.
+    /// The password of the role `slipway`, which api and worker come as.
     pub password: String,
+    /// The password of the role `slipway-owner`, which owns the database `slipway` and migrates it.
+    pub owner_password: String,
     bin: PathBuf,
     password_file: PathBuf,
 }
 
 impl Postgres {
-    /// Creates a cluster with the role and the database, and starts it.
+    /// Creates a cluster with the roles and the database, and starts it.
     pub async fn start(run: &Run, durability: Durability) -> Result<Self> {
         let bin = programs::postgres_bin()?;
         let user = run.user.as_ref();
         let folder = run.dir.folder("postgres", user)?;
         let data = folder.join("data");
         let (admin_password, password) = (random_password()?, random_password()?);
+        let owner_password = random_password()?;
         let secret = folder.join("admin-password");
         write_private(&secret, &admin_password, user)?;
         let init = Spec::new("initdb", bin.join("initdb"))
@@ -72,13 +79,15 @@ impl Postgres {
             .args([&data, &PathBuf::from("postgres")])
             .directory(&folder)
             .stdin(format!(
-                "CREATE ROLE slipway LOGIN PASSWORD '{password}';\n\nCREATE DATABASE slipway OWNER slipway;\n\n"
+                "CREATE ROLE {PROCESS_ROLE} LOGIN PASSWORD '{password}';\n\n\
+                 CREATE ROLE \"{OWNER}\" LOGIN PASSWORD '{owner_password}';\n\n\
+                 CREATE DATABASE slipway OWNER \"{OWNER}\";\n\n"
             ))
             .user(user);
         run.supervisor
             .run(setup, INIT)
             .await
-            .context("cannot create the role slipway")?;
+            .context("cannot create the roles")?;
 
         let port = run.ports.reserve()?;
         let password_file = run.dir.path().join("home/.pgpass");
@@ -89,6 +98,7 @@ impl Postgres {
             port,
             admin_password,
             password,
+            owner_password,
             bin,
             password_file,
         };
@@ -127,13 +137,34 @@ impl Postgres {
             .layer(LAYER)
     }
 
+    /// The URL of the role that owns the database `slipway`.
+    #[must_use]
+    pub fn owner_url(&self) -> String {
+        self.owner_url_of("slipway")
+    }
+
+    /// As [`Self::owner_url`], for another database.
+    #[must_use]
+    pub fn owner_url_of(&self, database: &str) -> String {
+        format!(
+            "postgres://{OWNER}:{}@127.0.0.1:{}/{database}",
+            self.owner_password, self.port
+        )
+    }
+
+    /// As [`Self::url`], for another database.
+    #[must_use]
+    pub fn url_of(&self, database: &str) -> String {
+        format!(
+            "postgres://{PROCESS_ROLE}:{}@127.0.0.1:{}/{database}",
+            self.password, self.port
+        )
+    }
+
     /// The URL of the role `slipway` and its database.
     #[must_use]
     pub fn url(&self) -> String {
-        format!(
-            "postgres://slipway:{}@127.0.0.1:{}/slipway",
-            self.password, self.port
-        )
+        self.url_of("slipway")
     }
 
     /// The superuser's URL, for test runs that create a database a test.
@@ -215,7 +246,7 @@ mod tests {
         let owner = "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'slipway'";
         assert_eq!(
             postgres.query("postgres", "postgres", owner).await.unwrap(),
-            "slipway"
+            OWNER
         );
 
         std::fs::write(

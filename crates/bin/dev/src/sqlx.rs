@@ -24,7 +24,7 @@ pub enum Action {
 
 /// Migrates an empty database and holds every query of the workspace against it.
 pub async fn run(run: &Run, postgres: &Postgres, checkout: &Path, action: Action) -> Result<()> {
-    let url = postgres.url();
+    let url = postgres.owner_url();
     let cargo = |name: &str, args: &[&str]| {
         let spec = Spec::new(name, "cargo")
             .args(args)

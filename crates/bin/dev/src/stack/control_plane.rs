@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::binaries::Binaries;
 use super::{random_key, secret_file};
 use crate::ports::loopback;
-use crate::postgres::{Postgres, random_password};
+use crate::postgres::{PROCESS_ROLE, Postgres, random_password};
 use crate::redis::Redis;
 use crate::run::Run;
 use crate::spec::Spec;
@@ -28,6 +28,8 @@ pub struct Secrets {
     /// What the admin logs in with.
     pub admin_password: String,
     variables: Vec<(&'static str, String)>,
+    /// What migrations come with; no other process gets it.
+    owner_url: String,
 }
 
 impl Secrets {
@@ -53,6 +55,7 @@ impl Secrets {
         Ok(Self {
             admin_password,
             variables,
+            owner_url: secret_file(&folder, "database-owner-url", &postgres.owner_url())?,
         })
     }
 }
@@ -83,7 +86,12 @@ impl ControlPlane {
                 .env("DATABASE_POOL_SIZE", "10")
                 .layer(LAYER)
         };
-        let migrate = spec("migrate", &binaries.api, "migrate");
+        let migrate = Spec::new("migrate", &binaries.api)
+            .args(["migrate"])
+            .env("DATABASE_URL_FILE", &secrets.owner_url)
+            .env("DATABASE_PROCESS_ROLE", PROCESS_ROLE)
+            .env("APP_ENV", "production")
+            .layer(LAYER);
         run.supervisor
             .run(migrate, START)
             .await
