@@ -53,6 +53,7 @@ async fn run(cli: Cli) -> Result<()> {
         Command::Test { only, nextest } => {
             let plan = stages::Plan {
                 checkout,
+                target: target_folder(&program).to_owned(),
                 only,
                 nextest,
             };

@@ -1,6 +1,7 @@
 //! `slipway-dev test`: everything that CI runs, in stages; the first failure ends it.
 
 pub mod arrows;
+pub mod last_release;
 pub mod manifests;
 pub mod nix;
 pub mod sources;

@@ -13,7 +13,7 @@ use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
 use crate::sqlx;
-use crate::test::{arrows, manifests, nix, sources};
+use crate::test::{arrows, last_release, manifests, nix, sources};
 
 /// No stage may run for ever; a first build on two cores is the longest.
 const BOUND: Duration = Duration::from_hours(1);
@@ -36,13 +36,15 @@ pub enum Stage {
     Template,
     /// The documentation: no link leads nowhere, examples compile and run
     Doc,
+    /// The programs of the last release run on the new schema, with rows that the new programs wrote
+    LastRelease,
     /// All tests
     Nextest,
 }
 
 impl Stage {
     /// All of them, in the order they run in.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Fmt,
         Self::Arrows,
         Self::Nix,
@@ -50,6 +52,7 @@ impl Stage {
         Self::Sqlx,
         Self::Template,
         Self::Doc,
+        Self::LastRelease,
         Self::Nextest,
     ];
 
@@ -62,6 +65,7 @@ impl Stage {
             Self::Sqlx => "sqlx",
             Self::Template => "template",
             Self::Doc => "doc",
+            Self::LastRelease => "last-release",
             Self::Nextest => "nextest",
         }
     }
@@ -72,6 +76,8 @@ impl Stage {
 pub struct Plan {
     /// The checkout.
     pub checkout: PathBuf,
+    /// Where cargo builds it.
+    pub target: PathBuf,
     /// Only these stages; all if empty.
     pub only: Vec<Stage>,
     /// Handed on to the test runner.
@@ -159,6 +165,12 @@ async fn perform(run: &Run, plan: &Plan, stage: Stage, servers: &mut Servers) ->
             run.supervisor
                 .run(examples.env("SQLX_OFFLINE", "true"), BOUND)
                 .await
+        }
+        Stage::LastRelease => {
+            let (postgres, _) = servers.start(run).await?;
+            let build = cargo(&["build", "--workspace", "--bins"]).env("SQLX_OFFLINE", "true");
+            run.supervisor.run(build, BOUND).await?;
+            last_release::check(run, postgres, &plan.checkout, &plan.target).await
         }
         Stage::Nextest => {
             let (postgres, redis) = servers.start(run).await?;
