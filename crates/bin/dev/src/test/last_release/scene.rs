@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::json;
 use slipway_client::Client;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{EnvironmentName, Role, RolloutId, RolloutState, Strategy};
@@ -72,19 +73,15 @@ struct Scene {
 impl Scene {
     /// Environments, people and hosts.
     async fn set(plane: &Plane, password: &str) -> Result<Self> {
-        let login = LoginRequest {
-            name: "admin".parse()?,
-            password: password.to_owned(),
-            label: None,
-        };
+        let login: LoginRequest = serde_json::from_value(json!({"name": "admin", "password": password}))?;
         let admin = plane.client(None)?.login(&login).await?.token.expose().to_owned();
         let client = plane.client(Some(&admin))?;
         for (name, approval_required) in [("prod", false), ("careful", true)] {
-            let environment = CreateEnvironment {
-                name: name.parse()?,
-                strategy: strategy()?,
-                approval_required,
-            };
+            let environment: CreateEnvironment = serde_json::from_value(json!({
+                "name": name, "strategy": strategy()?, "approval_required": approval_required,
+                // The admin makes the approver here, and starts what it approves.
+                "related_approval_allowed": true,
+            }))?;
             client.create_environment(&environment).await?;
         }
         let approver = CreatePrincipal {
@@ -220,7 +217,7 @@ impl Scene {
 
 /// Every field that the last release knows, none with its default.
 fn strategy() -> Result<Strategy> {
-    let strategy = serde_json::json!({
+    let strategy = json!({
         "canary": ["web-1"], "batch": 1, "max_unavailable": "50%", "bake_seconds": 1,
         "verify": {"passes": 2, "interval_seconds": 1, "timeout_seconds": 30},
         "on_failure": "pause", "offline": "wait", "retries": 1,
