@@ -87,7 +87,7 @@ impl ReleaseSummary {
 #[serde(deny_unknown_fields)]
 pub struct CreateDraft {
     /// Where the closures came from.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_source")]
     pub source: Source,
     /// What it is, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,12 +21,15 @@ use slipway_wire::access::{
 };
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, UpdateEnvironment,
+    CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, RestoreHost, UpdateEnvironment,
+    UpdateHost,
 };
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::problem::Problem;
-use slipway_wire::release::{CreateRelease, Release, ReleaseSummary};
+use slipway_wire::release::{
+    CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
+};
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
 
 /// Every release's file with its SHA-256.
@@ -46,28 +49,34 @@ fn reader<T: DeserializeOwned + Serialize>(value: Value) -> Result<Value, serde_
 }
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, Reader); 13] = [
+const SENT: [(&str, Reader); 18] = [
     ("CreateCommand", reader::<CreateCommand>),
+    ("CreateDraft", reader::<CreateDraft>),
     ("CreateEnvironment", reader::<CreateEnvironment>),
     ("CreateHost", reader::<CreateHost>),
     ("CreatePrincipal", reader::<CreatePrincipal>),
     ("CreateRelease", reader::<CreateRelease>),
     ("CreateRollout", reader::<CreateRollout>),
     ("CreateToken", reader::<CreateToken>),
+    ("DraftPage", reader::<DraftPage>),
     ("EventQuery", reader::<EventQuery>),
     ("HostQuery", reader::<HostQuery>),
     ("LoginRequest", reader::<LoginRequest>),
     ("PageQuery", reader::<PageQuery>),
+    ("RestoreHost", reader::<RestoreHost>),
     ("RolloutQuery", reader::<RolloutQuery>),
+    ("SealDraft", reader::<SealDraft>),
     ("UpdateEnvironment", reader::<UpdateEnvironment>),
+    ("UpdateHost", reader::<UpdateHost>),
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, Reader); 29] = [
+const RECEIVED: [(&str, Reader); 30] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
     ("CommandKind", reader::<CommandKind>),
+    ("Draft", reader::<Draft>),
     ("Environment", reader::<Environment>),
     ("Event", reader::<Event>),
     ("Health", reader::<Health>),
