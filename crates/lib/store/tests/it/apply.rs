@@ -327,7 +327,12 @@ async fn a_whole_fleet_changes_in_one_go(pool: PgPool) {
 async fn a_pause_for_want_of_a_verdict_is_known_until_the_state_changes(pool: PgPool) {
     let bench = Bench::new(&pool).await;
     let awaits = async || {
-        let (snapshot, _) = bench.fleet.store.load_snapshot(&bench.lease).await.unwrap();
+        let (snapshot, _) = bench
+            .fleet
+            .store
+            .load_snapshot(&bench.lease, &bench.fleet.key)
+            .await
+            .unwrap();
         snapshot.rollout.awaits_verdict
     };
     let pause = |awaits_verdict| What::Rollout {
@@ -359,7 +364,12 @@ async fn a_pause_for_want_of_a_verdict_is_known_until_the_state_changes(pool: Pg
 async fn an_activation_is_counted_from_its_beginning(pool: PgPool) {
     let bench = Bench::new(&pool).await;
     let activated = async || {
-        let (snapshot, _) = bench.fleet.store.load_snapshot(&bench.lease).await.unwrap();
+        let (snapshot, _) = bench
+            .fleet
+            .store
+            .load_snapshot(&bench.lease, &bench.fleet.key)
+            .await
+            .unwrap();
         snapshot.steps[0].activated
     };
     let id = bench.steps().await[0].id;

@@ -204,7 +204,7 @@ async fn a_rollout_that_was_swapped_after_its_approval_stops_with_an_event(pool:
             "owner of token",
         ),
     ] {
-        sql(&pool, "TRUNCATE release_draft_closures, release_drafts, rollout_commands, steps, rollouts, release_closures, releases, tokens, hosts, principals, environments; ALTER TABLE events DISABLE TRIGGER USER; DELETE FROM events; ALTER TABLE events ENABLE TRIGGER USER; UPDATE event_head SET number = 0, hash = decode(repeat('00', 32), 'hex')").await;
+        sql(&pool, "TRUNCATE hosts, principals, environments CASCADE; ALTER TABLE events DISABLE TRIGGER USER; DELETE FROM events; ALTER TABLE events ENABLE TRIGGER USER; UPDATE event_head SET number = 0, hash = decode(repeat('00', 32), 'hex')").await;
         let (fleet, rollout) = waiting(&pool).await;
         let mut agents = agents(&fleet);
         for agent in &mut agents {
