@@ -14,7 +14,7 @@ const TABLES: [(&str, &str); 16] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
-    ("host_boots", "SELECT, INSERT, UPDATE, DELETE"),
+    ("host_boots", "SELECT, INSERT, UPDATE"),
     ("tokens", "SELECT, INSERT, UPDATE"),
     ("releases", "SELECT, INSERT"),
     ("release_closures", "SELECT, INSERT"),
