@@ -4,11 +4,11 @@
 //! Here each has its own: a long keep-alive does not let a client dribble a header for as long, and a short one does not
 //! cut off an answer that is still on its way.
 
+mod activity;
+
 use std::convert::Infallible;
-use std::io;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -18,24 +18,15 @@ use hyper::body::Incoming;
 use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use self::activity::{Activity, Watched};
 use crate::linger::Lingering;
 use crate::listen::Peer;
 use crate::observe::MAX_HEADER_BYTES;
 
-/// The longest that a client may take to send a request's header.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest that a client may take no byte of its answer. However slow it reads, it gets the whole as long as it reads.
-const SEND_TIMEOUT: Duration = Duration::from_mins(1);
-/// How often an idle connection is looked at: it may have begun a header, which has less time than idling.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How often a connection is looked at whose request is being answered: thousands of agents wait at once.
-const LOOK_AGAIN_AT_REQUEST: Duration = Duration::from_secs(5);
 /// How long a new connection may take to begin its first request when the server stops.
 const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// What hyper may read ahead, in bytes: it answers 431 by itself to a longer header, though not to every one.
@@ -78,10 +69,7 @@ pub(crate) async fn serve<S>(
             }
         })
     };
-    let io = TokioIo::new(Watched {
-        stream,
-        activity: Arc::clone(&activity),
-    });
+    let io = TokioIo::new(Watched::new(stream, Arc::clone(&activity)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
@@ -131,208 +119,14 @@ pub(crate) async fn serve<S>(
     }
 }
 
-/// What a connection is doing, in both directions.
-#[derive(Debug)]
-struct Activity {
-    keepalive: Duration,
-    state: Mutex<State>,
-    first_bytes: Notify,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct State {
-    doing: Doing,
-    /// Since when the client took nothing of what is being sent to it, while something is.
-    sending: Option<Instant>,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Doing {
-    /// Nothing was ever received.
-    Nothing { since: Instant },
-    /// Between two requests.
-    Idle { since: Instant },
-    /// A header began to arrive.
-    Header { since: Instant },
-    /// A request is being answered.
-    Request,
-}
-
-impl Activity {
-    fn new(keepalive: Duration) -> Self {
-        let doing = Doing::Nothing {
-            since: Instant::now(),
-        };
-        Self {
-            keepalive,
-            state: Mutex::new(State { doing, sending: None }),
-            first_bytes: Notify::new(),
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn received(&self) {
-        let mut state = self.state();
-        if let Doing::Nothing { .. } | Doing::Idle { .. } = state.doing {
-            state.doing = Doing::Header {
-                since: Instant::now(),
-            };
-        }
-        drop(state);
-        self.first_bytes.notify_one();
-    }
-
-    fn begin(self: &Arc<Self>) -> Busy {
-        self.state().doing = Doing::Request;
-        Busy(Arc::clone(self))
-    }
-
-    fn answered(&self) {
-        self.state().doing = Doing::Idle {
-            since: Instant::now(),
-        };
-    }
-
-    /// Something is to be sent, and the client may have taken some of it.
-    fn sends(&self, taken: bool) {
-        let mut state = self.state();
-        if taken || state.sending.is_none() {
-            state.sending = Some(Instant::now());
-        }
-    }
-
-    /// All that was to be sent is with the kernel.
-    fn sent(&self) {
-        let mut state = self.state();
-        if state.sending.take().is_some() {
-            let since = Instant::now();
-            // Only now can the client be waited for.
-            state.doing = match state.doing {
-                Doing::Idle { .. } => Doing::Idle { since },
-                Doing::Header { .. } => Doing::Header { since },
-                other => other,
-            };
-        }
-    }
-
-    /// Waits until something was received.
-    async fn used(&self) {
-        while matches!(self.state().doing, Doing::Nothing { .. }) {
-            self.first_bytes.notified().await;
-        }
-    }
-
-    /// Begins the time of an idle connection anew; false when it is not idle.
-    fn restart_idle(&self) -> bool {
-        let mut state = self.state();
-        let idle =
-            matches!(state.doing, Doing::Nothing { .. } | Doing::Idle { .. }) && state.sending.is_none();
-        if idle {
-            state.doing = Doing::Idle {
-                since: Instant::now(),
-            };
-        }
-        idle
-    }
-
-    /// How long to wait before looking again; `None` when the time is over.
-    fn time_left(&self) -> Option<Duration> {
-        let state = *self.state();
-        let (since, bound) = match (state.sending, state.doing) {
-            (Some(since), _) => (since, SEND_TIMEOUT),
-            (None, Doing::Nothing { since } | Doing::Idle { since }) => (since, self.keepalive),
-            (None, Doing::Header { since }) => (since, HEADER_TIMEOUT),
-            (None, Doing::Request) => return Some(LOOK_AGAIN_AT_REQUEST),
-        };
-        let left = bound
-            .checked_sub(since.elapsed())
-            .filter(|left| !left.is_zero())?;
-        // What it does may change meanwhile, and have less time.
-        Some(left.min(LOOK_AGAIN))
-    }
-}
-
-/// A request under way; also over when its client goes away.
-struct Busy(Arc<Activity>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.answered();
-    }
-}
-
-/// A stream that tells when something arrives, and how well the client takes what is sent.
-struct Watched<S> {
-    stream: S,
-    activity: Arc<Activity>,
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.received();
-        }
-        result
-    }
-}
-
-impl<S> Watched<S> {
-    /// Notes how a write went.
-    fn wrote(&self, result: &Poll<io::Result<usize>>) {
-        self.activity
-            .sends(matches!(result, Poll::Ready(Ok(taken)) if *taken > 0));
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.wrote(&result);
-        result
-    }
-
-    /// hyper flushes once it has written all that it has.
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let result = Pin::new(&mut self.stream).poll_flush(cx);
-        if result.is_ready() {
-            self.activity.sent();
-        }
-        result
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.wrote(&result);
-        result
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+    use tokio::time::Instant;
+
+    use super::activity::{HEADER_TIMEOUT, LOOK_AGAIN, SEND_TIMEOUT};
     use super::*;
 
     /// The length of the large answer.

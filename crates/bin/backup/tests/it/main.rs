@@ -9,5 +9,6 @@
 mod cluster;
 mod dump;
 mod exporter;
+mod kills;
 mod offsite;
 mod wal;
