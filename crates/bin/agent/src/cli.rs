@@ -47,6 +47,9 @@ enum Command {
     /// Run a switch script, bound it, and record how it ended.
     #[command(hide = true)]
     Supervise(Supervise),
+    /// Wait for the supervisor's word, then become the switch script.
+    #[command(hide = true)]
+    Gate(Gate),
 }
 
 #[derive(Debug, Args)]
@@ -68,6 +71,12 @@ pub(crate) struct Supervise {
     pub(crate) seconds: Duration,
     #[arg(long)]
     pub(crate) echo: bool,
+    #[arg(last = true, required = true)]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Gate {
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<String>,
 }
@@ -115,6 +124,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Revert(revert) => revert::revert(&local::settings()?, &revert),
         Command::Deadman { revert, seconds } => revert::deadman(&local::settings()?, &revert, seconds),
         Command::Supervise(job) => supervise::supervise(job),
+        Command::Gate(script) => Ok(supervise::gate(script)),
     }
 }
 

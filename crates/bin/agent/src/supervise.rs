@@ -1,10 +1,10 @@
-//! `supervise`: the process around a switch script.
+//! `supervise`: the process around a switch script; and `gate`: the script's own process, before it is the script.
 
 use std::process::ExitCode;
 
-use slipway_host::job::{Supervised, supervise as run};
+use slipway_host::job::{Supervised, gate_command, supervise as run, wait_at_gate};
 
-use crate::cli::Supervise;
+use crate::cli::{Gate, Supervise};
 
 /// Succeeds when the script did.
 pub(crate) fn supervise(asked: Supervise) -> anyhow::Result<ExitCode> {
@@ -14,6 +14,7 @@ pub(crate) fn supervise(asked: Supervise) -> anyhow::Result<ExitCode> {
         bound: asked.seconds,
         program: command.next().unwrap_or_default().into(),
         arguments: command.collect(),
+        gate: gate_command,
         echo: asked.echo,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -25,4 +26,14 @@ pub(crate) fn supervise(asked: Supervise) -> anyhow::Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Returns only when the script was not begun. Its supervisor was told why, or is gone.
+pub(crate) fn gate(asked: Gate) -> ExitCode {
+    let mut command = asked.command.into_iter();
+    let program = command.next().unwrap_or_default();
+    let arguments: Vec<String> = command.collect();
+    match wait_at_gate(program.as_ref(), &arguments) {
+        Err(_told) => ExitCode::FAILURE,
+    }
 }

@@ -1,11 +1,12 @@
 //! Runs of a switch script that outlive the agent.
 //!
 //! A job is `slipway-agent supervise`, started away from the agent (a transient unit or a session of its own). It leaves
-//! three files, so that whoever comes later knows how it stands: a *claim* with its pid before anything runs, a *log*,
-//! and an *exit* record. Exactly one process can lay the claim: an agent that finds none lays it itself, and then
+//! four files, so that whoever comes later knows how it stands: a *claim* with its pid before anything runs, the
+//! script's own process (*child*) before that runs the script, a *log*, and an *exit* record. Exactly one process can lay the claim: an agent that finds none lays it itself, and then
 //! nothing will ever run under that name.
 
 mod files;
+mod gate;
 mod supervise;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use slipway_domain::AttemptId;
 
 use crate::door::Runnable;
 pub use files::{JobFiles, JobState};
+pub use gate::{gate_command, wait_at_gate};
 pub use supervise::{SuperviseError, Supervised, supervise};
 
 /// What a job is for.

@@ -118,9 +118,12 @@ impl Runner {
         if self.config.runner == RunnerKind::Systemd {
             systemd::stop(&self.config, &format!("{}.service", systemd::unit(&name))).await;
         }
-        if let Some(child) = self.jobs.child(&name) {
-            child.end(true).await;
-        }
+        let end_script = async || {
+            if let Some(script) = self.jobs.child(&name) {
+                script.end(true).await;
+            }
+        };
+        end_script().await;
         if let Some(supervisor) = self.jobs.claimant(&name) {
             // It only has the exit record left to write.
             let until = Instant::now() + Duration::from_secs(2);
@@ -129,6 +132,8 @@ impl Runner {
             }
             supervisor.end(false).await;
         }
+        // One that was noted meanwhile. No script runs from now on that is not noted.
+        end_script().await;
     }
 
     /// Sets the dead-man's timer going, and returns once it certainly runs.

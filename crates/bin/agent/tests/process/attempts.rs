@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::{Rig, quick};
 use slipway_domain::{Phase, StepState};
+use slipway_host::job::{Exit, JobFiles, JobState};
 
 #[test]
 fn a_release_is_committed_and_its_successor_too() {
@@ -139,18 +140,49 @@ fn a_switch_whose_supervisor_is_killed_is_taken_back() {
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
     rig.eventually("the script runs", |rig| rig.count("test v2") == 1);
-    let claim = rig.state_dir().join("jobs").join(format!(
-        "activate-{}-1.claim",
-        rig.journal().current.expect("an attempt").id
-    ));
-    let supervisor: slipway_host::process::ProcessId =
-        serde_json::from_slice(&fs::read(claim).expect("a claim")).expect("a process");
-    let pid = rustix::process::Pid::from_raw(supervisor.pid).expect("a pid");
-    rustix::process::kill_process(pid, rustix::process::Signal::KILL).expect("it runs");
+    rig.kill_supervisor("activate");
     rig.plane.reach(StepState::Reverted);
     let message = rig.plane.message();
     assert!(message.contains("was cut short"), "{message}");
     rig.assert_on(&rig.v1, "v1");
+}
+
+/// Ends a script under supervision, and gives how it ended.
+fn supervised(rig: &Rig, script: &[&str]) -> Exit {
+    let state = rig.state_dir();
+    let options = ["supervise", "--name", "job", "--seconds", "60", "--state-dir"];
+    let arguments = [&options, [state.to_str().unwrap(), "--"].as_slice(), script].concat();
+    let _ = rig.output(&arguments);
+    match JobFiles::open(&state).unwrap().state("job") {
+        JobState::Ended(exit) => exit,
+        state => panic!("{state:?}"),
+    }
+}
+
+#[test]
+fn a_script_that_cannot_be_started_is_told() {
+    let exit = supervised(&Rig::new(), &["/no/such", "test"]);
+    assert_eq!(
+        exit.to_string(),
+        "could not be started: /no/such: No such file or directory (os error 2)"
+    );
+}
+
+/// The gate's channel is a socket; what we hold open ourselves comes from whoever started the test.
+#[test]
+fn a_script_gets_no_input_and_not_the_gates_channel() {
+    let script = "readlink /proc/$$/fd/0; for fd in /proc/$$/fd/*; do readlink $fd; done; true";
+    let exit = supervised(&Rig::new(), &["/bin/sh", "-c", script]);
+    assert!(exit.is_success(), "{exit}");
+    let open: Vec<&str> = exit.tail.lines().collect();
+    assert_eq!(open[0], "/dev/null");
+    let own = fs::read_dir("/proc/self/fd").unwrap().flatten();
+    let own: Vec<_> = own.filter_map(|fd| fs::read_link(fd.path()).ok()).collect();
+    let mut sockets = open.iter().filter(|file| file.starts_with("socket:"));
+    assert!(
+        sockets.all(|file| own.iter().any(|ours| ours.as_os_str() == *file)),
+        "{open:?}"
+    );
 }
 
 #[test]

@@ -164,18 +164,17 @@ impl Rig {
         store.save(&journal).unwrap();
     }
 
-    /// Whether the supervisor of the first such job has noted its script's own process.
-    pub(crate) fn has_noted_child(&self, kind: &str) -> bool {
-        let attempt = self.journal().current.unwrap().id;
-        let child = self.state_dir().join(format!("jobs/{kind}-{attempt}-1.child"));
-        child.exists()
+    /// The process that supervises the first such job of the attempt under way.
+    pub(crate) fn supervisor(&self, kind: &str) -> Option<ProcessId> {
+        let attempt = self.journal().current?.id;
+        let claim = self.state_dir().join(format!("jobs/{kind}-{attempt}-1.claim"));
+        serde_json::from_slice(&fs::read(claim).ok()?).unwrap()
     }
 
-    /// The process that supervises the switch script of the attempt under way.
-    pub(crate) fn supervisor(&self) -> ProcessId {
-        let attempt = self.journal().current.unwrap().id;
-        let claim = self.state_dir().join(format!("jobs/activate-{attempt}-1.claim"));
-        serde_json::from_slice(&fs::read(claim).unwrap()).unwrap()
+    /// As `kill -9` of that process.
+    pub(crate) fn kill_supervisor(&self, kind: &str) {
+        let pid = rustix::process::Pid::from_raw(self.supervisor(kind).unwrap().pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 
     /// The watchdog processes and jobs that still run.

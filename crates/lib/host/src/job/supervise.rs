@@ -4,14 +4,15 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use super::gate::Gate;
 use super::{End, Exit, JobFiles};
+use crate::failpoint::failpoint;
 use crate::process::ProcessId;
 use crate::text::Tail;
 
@@ -52,6 +53,8 @@ pub struct Supervised {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<String>,
+    /// What, with the program and its arguments behind it, calls [`wait_at_gate`](super::wait_at_gate).
+    pub gate: fn() -> Command,
     /// Whether its output goes to ours as well.
     pub echo: bool,
 }
@@ -78,13 +81,13 @@ pub async fn supervise(state_dir: &Path, job: &Supervised) -> Result<Exit, Super
 async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
     let Supervised {
         name,
-        bound,
         program,
         arguments,
-        echo,
+        gate,
+        ..
     } = job;
     let not_started = |error: io::Error| Exit {
-        end: End::NotStarted(format!("{}: {error}", program.display())),
+        end: not_started(program, &error),
         tail: String::new(),
     };
     let (output, input) = match io::pipe() {
@@ -96,10 +99,15 @@ async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
         Ok(inputs) => inputs,
         Err(error) => return not_started(error),
     };
-    let spawned = Command::new(program)
+    let (opener, stdin) = match Gate::new() {
+        Ok(ends) => ends,
+        Err(error) => return not_started(error),
+    };
+    let spawned = gate()
+        .arg(program)
         .args(arguments)
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(out)
         .stderr(err)
         .process_group(0)
@@ -108,11 +116,14 @@ async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
         Ok(child) => child,
         Err(error) => return not_started(error),
     };
+    failpoint("gate-started");
     if let Some(pid) = child.id() {
+        // Without room for the note the script runs all the same: a full disk must not keep the prior away.
         jobs.note_child(name, pid);
     }
+    failpoint("script-noted");
     let output = tokio::net::unix::pipe::Receiver::from_owned_fd(output.into());
-    let mut sink = Sink::new(jobs.log(name), *echo);
+    let mut sink = Sink::new(jobs.log(name), job.echo);
     let end = {
         let copy = async {
             match output {
@@ -121,7 +132,7 @@ async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
             }
         };
         let wait = async {
-            let end = wait(&mut child, *bound).await;
+            let end = wait(&mut child, opener, job).await;
             tokio::time::sleep(DRAIN).await;
             end
         };
@@ -139,18 +150,26 @@ async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
     }
 }
 
-async fn wait(child: &mut Child, bound: Duration) -> End {
+fn not_started(program: &Path, error: &io::Error) -> End {
+    End::NotStarted(format!("{}: {error}", program.display()))
+}
+
+async fn wait(child: &mut Child, gate: Gate, job: &Supervised) -> End {
     let leader = child.id().and_then(|pid| ProcessId::of(i32::try_from(pid).ok()?));
-    match timeout(bound, child.wait()).await {
+    let run = async {
+        gate.open().await?;
+        child.wait().await
+    };
+    match timeout(job.bound, run).await {
         Ok(Ok(status)) => End::of(status),
-        Ok(Err(error)) => End::NotStarted(error.to_string()),
+        Ok(Err(error)) => not_started(&job.program, &error),
         Err(_) => {
             if let Some(leader) = leader {
                 leader.end(true).await;
             }
             let _ = child.wait().await;
             End::TimedOut {
-                seconds: bound.as_secs(),
+                seconds: job.bound.as_secs(),
             }
         }
     }
@@ -215,7 +234,6 @@ fn open(path: &Path) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::JobState;
     use super::*;
 
     fn job(program: &str, arguments: &[&str], bound: Duration) -> Supervised {
@@ -224,8 +242,16 @@ mod tests {
             bound,
             program: program.into(),
             arguments: arguments.iter().map(|&word| word.to_owned()).collect(),
+            gate: shell_gate,
             echo: false,
         }
+    }
+
+    /// The program of these tests is no agent's.
+    fn shell_gate() -> Command {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", r#"read -r word && exec "$@" </dev/null"#, "gate"]);
+        command
     }
 
     async fn run_script(script: &str, bound: Duration) -> (tempfile::TempDir, Exit) {
@@ -260,18 +286,6 @@ mod tests {
         let service = ProcessId::of(exit.tail.trim().parse().unwrap()).unwrap();
         assert!(service.is_alive());
         service.end(false).await;
-    }
-
-    #[tokio::test]
-    async fn a_missing_script_is_told() {
-        let dir = tempfile::tempdir().unwrap();
-        let jobs = JobFiles::open(dir.path()).unwrap();
-        let exit = run(&jobs, &job("/no/such", &[], Duration::from_secs(1))).await;
-        assert!(
-            exit.to_string().starts_with("could not be started: /no/such"),
-            "{exit}"
-        );
-        assert_eq!(jobs.state("job"), JobState::Absent);
     }
 
     #[tokio::test]
