@@ -60,14 +60,17 @@ pub(super) async fn programs(run: &Run, checkout: &Path, target: &Path) -> Resul
     Ok(Programs::in_folder(&kept))
 }
 
-/// A tarball has no history, and a shallow clone not enough of it.
+/// A tarball has no history, and a shallow clone not enough of it: the remote may still give the one commit.
 async fn look_for(run: &Run, checkout: &Path, commit: &str) -> Result<()> {
+    let git = |args: &[&str]| {
+        let spec = Spec::new("last-release-git", "git").args(args);
+        run.supervisor.run(spec.inherit_all().directory(checkout), QUICK)
+    };
     let object = format!("{commit}^{{commit}}");
-    let git = Spec::new("last-release-git", "git")
-        .args(["cat-file", "-e", &object])
-        .inherit_all()
-        .directory(checkout);
-    run.supervisor.run(git, QUICK).await.with_context(|| {
+    if git(&["cat-file", "-e", &object]).await.is_ok() {
+        return Ok(());
+    }
+    git(&["fetch", "--quiet", "origin", commit]).await.with_context(|| {
         format!(
             "the last release, {commit}, is not in this checkout: in a shallow clone run `git fetch --unshallow` (in CI give \
              actions/checkout `fetch-depth: 0`), and instead of a tarball take a clone"
@@ -157,6 +160,25 @@ mod tests {
                 "{error}"
             );
         }
+        run.close().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_shallow_clone_gets_the_release_from_its_remote() {
+        let base = tempfile::tempdir().unwrap();
+        let run = Run::create(base.path()).unwrap();
+        let clone = base.path().join("clone");
+        let script = "git init --quiet origin; cd origin; git config user.name a; git config user.email a@example.com
+            git commit --quiet --allow-empty -m one; git rev-parse HEAD; git commit --quiet --allow-empty -m two
+            git clone --quiet --depth 1 file://$PWD ../clone";
+        let made = std::process::Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(base.path())
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        let commit = String::from_utf8(made.stdout).unwrap();
+        look_for(&run, &clone, commit.trim()).await.unwrap();
         run.close().await.unwrap();
     }
 }
