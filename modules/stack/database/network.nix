@@ -45,10 +45,14 @@ let
         "local ${what} reject"
         "host ${what} all reject"
       ];
-      roles = lib.concatMap (stack: [
-        stack.user
-        (database.secondLogin stack)
-      ] ++ owner stack) (lib.attrValues local);
+      roles = lib.concatMap (
+        stack:
+        [
+          stack.user
+          (database.secondLogin stack)
+        ]
+        ++ owner stack
+      ) (lib.attrValues local);
     in
     lib.concatMap (stack: refused "${quote stack.database.name} all") (lib.attrValues local)
     ++ lib.concatMap (role: refused "all ${quote role}") (
