@@ -7,7 +7,7 @@
 }:
 let
   stacks = lib.filterAttrs (
-    _: stack: stack.enable && stack.secrets != { }
+    _: stack: stack.enable && stack.secrets // stack.migrations.secrets != { }
   ) config.services.slipway.stacks;
   hardening = import ../../nix/lib/hardening.nix;
   namesOf = import ./names.nix { inherit lib; };
