@@ -49,6 +49,14 @@ let
     ]
   );
   hba = config: lib.splitString "\n" (lib.trim config.services.postgresql.authentication);
+  owned = host (with' {
+    authentication = "scram";
+    passwordFile = "/run/secrets/shop";
+    owner = {
+      role = "shop-owner";
+      passwordFile = "/run/secrets/shop-owner";
+    };
+  });
   away = host (with' {
     urlFile = "/run/secrets/url";
   });
@@ -232,10 +240,62 @@ in
         wantedBy = [
           "multi-user.target"
           "postgresql.service"
+          "shop.target"
         ];
         TimeoutStartSec = "infinity";
         Restart = "on-failure";
       };
+    };
+  }
+  {
+    name = "a stack that starts after a restore finds its database's owner and rights set right";
+    got = {
+      inherit (config.systemd.services.shop-database) partOf;
+      target = lib.elem "shop.target" config.systemd.services.shop-database.wantedBy;
+      first = lib.elem "shop-database.service" config.systemd.services.shop-api-1.after;
+    };
+    want = {
+      partOf = [ "shop.target" ];
+      target = true;
+      first = true;
+    };
+  }
+  {
+    name = "migrations come as the role that owns the tables, and no process does";
+    got = {
+      lines = lib.filter (lib.hasInfix ''"shop-owner"'') (hba owned);
+      migrate = {
+        inherit (owned.systemd.services.shop-migrate.serviceConfig) User LoadCredential;
+        inherit (owned.systemd.services.shop-migrate.environment) DATABASE_USER DATABASE_PROCESS_ROLE;
+      };
+      api = {
+        inherit (owned.systemd.services.shop-api-1.serviceConfig) User;
+        inherit (owned.systemd.services.shop-api-1.environment) DATABASE_USER;
+        owner = lib.any (lib.hasInfix "owner") owned.systemd.services.shop-api-1.serviceConfig.LoadCredential;
+      };
+      account = owned.users.users.shop-owner.isSystemUser;
+    };
+    want = {
+      lines = [
+        ''local "shop" "shop-owner" scram-sha-256''
+        ''local all "shop-owner" reject''
+        ''host all "shop-owner" all reject''
+      ];
+      migrate = {
+        User = "shop-owner";
+        LoadCredential = [
+          "DATABASE_PASSWORD:/run/secrets/shop-owner"
+          "REDIS_PASSWORD:/run/slipway-cache/shop/password"
+        ];
+        DATABASE_USER = "shop-owner";
+        DATABASE_PROCESS_ROLE = "shop";
+      };
+      api = {
+        User = "shop";
+        DATABASE_USER = "shop";
+        owner = false;
+      };
+      account = true;
     };
   }
   {

@@ -80,11 +80,14 @@ let
     after = database.units;
     requires = [ "postgresql.service" ];
     # With the server, which takes it along when it is stopped; besides, a new name does it, through the unit's text, and a
-    # new password through the roll, before it restarts the processes that have it.
+    # new password through the roll, before it restarts the processes that have it. And with the stack, which is stopped
+    # while a dump is restored: the database is a new one then, and who owns it and may connect is said again.
     wantedBy = [
       "multi-user.target"
       "postgresql.service"
+      (namesOf name stack).target
     ];
+    partOf = [ (namesOf name stack).target ];
     path = [ config.services.postgresql.finalPackage ];
     environment.PGPORT = toString database.port;
     unitConfig.StartLimitIntervalSec = 0;
