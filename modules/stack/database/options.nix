@@ -46,7 +46,7 @@ let
           default = name;
           defaultText = lib.literalMD "the stack's name";
           example = "shop";
-          description = "The database. It belongs to the role of the stack's user, and nobody else may connect to it.";
+          description = "The database. It belongs to `database.owner.role`, or else to the role of the stack's user. Nobody else may connect to it.";
         };
         authentication = mkOption {
           type = types.enum [
