@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::append;
+use crate::audit::{append, kind};
 use crate::{AuditKey, Store, StoreError, bounded, row};
 
 /// A host whose boots are compared, under its lock.
@@ -71,7 +71,7 @@ impl Store {
                 events.push(NewEvent {
                     environment: Some(EnvironmentId::from_uuid(row.environment_id)),
                     host: Some(HostId::from_uuid(row.id)),
-                    ..NewEvent::new(Actor::Host(name.to_string()), "host.two_lives", cause)
+                    ..NewEvent::new(Actor::Host(name.to_string()), kind::HOST_TWO_LIVES, cause)
                 });
                 names.push(name);
             }

@@ -36,9 +36,10 @@ struct Said {
     digest: Option<Digest>,
 }
 
+/// Where a host is, as its newest event that decides this said.
 struct HostSaid {
     number: i64,
-    environment: Option<Uuid>,
+    environment: Uuid,
     retired: bool,
 }
 
@@ -92,23 +93,18 @@ impl Decisions {
                 }
                 _ => {}
             },
-            kind if kind.starts_with("host.") => self.note_host(number, kind, event),
+            // Others only name the environment that the row had when they were written.
+            kind::HOST_CREATED | kind::HOST_RESTORED | kind::HOST_MOVED | kind::HOST_RETIRED => {
+                if let (Some(id), Some(environment)) = (event.host, event.environment) {
+                    let said = HostSaid {
+                        number,
+                        environment: environment.as_uuid(),
+                        retired: event.kind == kind::HOST_RETIRED,
+                    };
+                    self.hosts.insert(id.as_uuid(), said);
+                }
+            }
             _ => {}
-        }
-    }
-
-    /// A host is where the newest event puts it that names an environment.
-    fn note_host(&mut self, number: i64, kind: &str, event: &NewEvent) {
-        let Some(id) = event.host else { return };
-        let said = self.hosts.entry(id.as_uuid()).or_insert(HostSaid {
-            number,
-            environment: None,
-            retired: false,
-        });
-        if let Some(environment) = event.environment {
-            said.number = number;
-            said.environment = Some(environment.as_uuid());
-            said.retired = kind == kind::HOST_RETIRED;
         }
     }
 
@@ -170,7 +166,7 @@ impl Decisions {
                 verdict.wrong(None, format!("no event says how host {} came to be", row.name));
                 continue;
             };
-            if said.environment != Some(row.environment_id) {
+            if said.environment != row.environment_id {
                 let problem = format!(
                     "host {} is in another environment than the event put it",
                     row.name

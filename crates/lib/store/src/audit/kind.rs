@@ -1,4 +1,4 @@
-//! Kinds of events that decide something, so that whoever writes one and whoever compares it mean the same.
+//! Kinds of events, so that whoever writes one and whoever compares it mean the same.
 
 /// The rules of an environment, the newest of which counts.
 pub(crate) const ENVIRONMENT: [&str; 2] = [ENVIRONMENT_CREATED, ENVIRONMENT_CHANGED];
@@ -14,10 +14,18 @@ pub(crate) const PRINCIPAL_DISABLED: &str = "principal.disabled";
 pub(crate) const TOKEN_CREATED: &str = "token.created";
 /// The end of a token.
 pub(crate) const TOKEN_REVOKED: &str = "token.revoked";
-/// The end of a host. Every `host.` event that names an environment says that the host is there.
+/// A new host in its environment.
+pub(crate) const HOST_CREATED: &str = "host.created";
+/// A retired host that came back, into this environment.
+pub(crate) const HOST_RESTORED: &str = "host.restored";
+/// Another environment for a host.
+pub(crate) const HOST_MOVED: &str = "host.moved";
+/// The end of a host.
 pub(crate) const HOST_RETIRED: &str = "host.retired";
-/// A live system that changed without a rollout.
+/// A live system that changed without a rollout. It is noted and decides nothing.
 pub(crate) const HOST_LIVE: &str = "host.live";
+/// Two machines that use one host's token. It is noted and decides nothing.
+pub(crate) const HOST_TWO_LIVES: &str = "host.two_lives";
 /// A release with all its closures.
 pub(crate) const RELEASE_CREATED: &str = "release.created";
 /// A rollout with its plan.

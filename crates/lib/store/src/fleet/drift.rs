@@ -55,7 +55,6 @@ struct Changed {
 }
 
 impl Changed {
-    /// Without an environment: an event of a host that names one puts the host there.
     fn event(&self) -> NewEvent {
         let cause = "the live system changed, and no rollout asked for it";
         NewEvent {

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::environments::hold_environment;
 use crate::access::{insert_token, token_event};
 use crate::agent::quiet_after;
-use crate::audit::append;
+use crate::audit::{append, kind};
 use crate::error::OnConstraint;
 use crate::{By, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, page_limit, row};
 
@@ -200,7 +200,7 @@ impl Store {
             };
             let token = insert_token(&mut tx, &token, by).await?;
             let environment_id = EnvironmentId::from_uuid(environment);
-            let mut event = by.event("host.created", format!("{} joins {}", new.name, new.environment));
+            let mut event = by.event(kind::HOST_CREATED, format!("{} joins {}", new.name, new.environment));
             (event.environment, event.host) = (Some(environment_id), Some(id));
             let made = token_event(&mut tx, by, &token, TokenOwner::Host(id)).await?;
             append(&mut tx, by.key, &[event, made]).await?;

@@ -95,7 +95,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             let cause = format!("{name} comes back into {into}");
-            let mut events = vec![about(by, "host.restored", host.id, environment, cause)];
+            let mut events = vec![about(by, kind::HOST_RESTORED, host.id, environment, cause)];
             events.extend(revoke_host_tokens(&mut tx, host.id, None, "the host comes back", by).await?);
             let owner = TokenOwner::Host(host.id);
             let new = NewToken {
@@ -147,7 +147,7 @@ impl Store {
             append(
                 &mut tx,
                 by.key,
-                &[about(by, "host.moved", host.id, environment, cause)],
+                &[about(by, kind::HOST_MOVED, host.id, environment, cause)],
             )
             .await?;
             tx.commit().await?;

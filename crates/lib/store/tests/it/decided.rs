@@ -7,7 +7,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share};
 use slipway_domain::{RolloutId, Strategy};
-use slipway_store::{By, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_store::{By, NewEnvironment, NewToken, Permits, StoreError, TokenHash, TokenOwner};
 use sqlx::PgPool;
 
 use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
@@ -177,6 +177,35 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
     )
     .await;
     assert!(verify().await.is_some());
+}
+
+/// What a worker notes of a host is sealed, and puts the host nowhere.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_that_was_moved_by_hand_is_found_whatever_is_noted_of_it_afterwards(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let lax = NewEnvironment {
+        name: "lax".parse().unwrap(),
+        strategy: Strategy::default(),
+        approval_required: false,
+        permits: Permits::default(),
+    };
+    let by = By::new(Actor::Console, &fleet.key);
+    fleet.store.create_environment(&lax, &by).await.unwrap();
+    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
+    assert_eq!(verify().await, None);
+    sql(
+        &pool,
+        "UPDATE hosts SET second_life_noted = false, environment_id = (SELECT id FROM environments WHERE name = 'lax')",
+    )
+    .await;
+    let noted = fleet.store.note_second_lives(&fleet.key).await.unwrap();
+    assert_eq!(noted, [fleet.host(0).0]);
+    let broken = verify().await.expect("the move was not found");
+    assert!(
+        broken.problem.contains("is in another environment"),
+        "{}",
+        broken.problem
+    );
 }
 
 /// Between approval and staging nothing can be swapped unnoticed: the rollout stops, and an event says for what.
