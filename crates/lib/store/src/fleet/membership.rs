@@ -78,8 +78,9 @@ impl Store {
             sqlx::query!(
                 "UPDATE hosts SET retired_at = NULL, environment_id = $2, last_seen_at = NULL, agent_version = NULL,
                         clock_skew_seconds = NULL, boot_id = NULL, live = NULL, boot_default = NULL, report = NULL,
-                        unsettled = NULL, journal_trouble = NULL, observed_at = NULL,
-                        audited_live = NULL
+                        unsettled = NULL, journal_trouble = NULL, observed_at = NULL, audited_live = NULL,
+                        heard_at = NULL, counted_boot_id = NULL, boot_counter = NULL, booted_at = NULL,
+                        boot_replaced_at = NULL, second_life_at = NULL
                  WHERE id = $1",
                 host.id.as_uuid(),
                 environment

@@ -41,7 +41,15 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
     let (name, id) = fleet.host(0);
     let hash = TokenHash::of("slw_old");
     store.replace_host_token(id, "agent", hash, &by).await.unwrap();
-    ScriptedAgent::new(id, name.clone(), None).sync(store).await;
+    let mut machine = ScriptedAgent::new(id, name.clone(), None);
+    machine.sync(store).await;
+    // A second machine takes the first one's place, and both are heard.
+    let mut other = machine.clone();
+    "0ther".clone_into(&mut other.boot_id);
+    other.sync(store).await;
+    machine.counter = Some(1_000_000_000);
+    let word = machine.observation(store.now().await.unwrap());
+    store.record_observation(id, &word).await.unwrap_err();
     // A step that was stuck when the machine was given up.
     fleet.rollout(1).await;
     sql(
@@ -75,6 +83,7 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
     let (back, token) = store.restore_host(&name, None, fresh, &by).await.unwrap();
     assert_eq!((back.id, back.retired_at, back.online), (id, None, false));
     assert_eq!((back.last_seen_at, back.boot_id, back.live), (None, None, None));
+    assert_eq!((back.two_lives, back.counts), (false, false));
     assert!(
         store.find_token_by_hash(&hash).await.unwrap().is_none(),
         "its old token stays refused"
@@ -91,6 +100,11 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
     assert_eq!(
         kinds(&pool).await,
         ["host.retired", "host.restored", "token.revoked", "token.created"]
+    );
+    let heard = machine.sync(store).await.0;
+    assert!(
+        heard.assignment.is_some(),
+        "nothing is in doubt of the machine that comes back"
     );
 }
 
