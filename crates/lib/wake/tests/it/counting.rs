@@ -7,12 +7,12 @@ use slipway_domain::RolloutId;
 use slipway_testkit::wait_until;
 use slipway_wake::{Topic, Wake, WakeUp};
 
-use crate::server::{Redis, SOON, down, next, up};
+use crate::server::{Redis, SOON, connect, down, next, plain, up};
 
 #[tokio::test]
 async fn replicas_count_together_and_stacks_apart() {
     let redis = Redis::start(&[]);
-    let (one, two, other) = (redis.wake("a"), redis.wake("a"), redis.wake("b"));
+    let (one, two, other) = (connect(&redis, "a"), connect(&redis, "a"), connect(&redis, "b"));
     for wake in [&one, &two, &other] {
         up(wake).await;
     }
@@ -30,7 +30,7 @@ async fn replicas_count_together_and_stacks_apart() {
 #[tokio::test]
 async fn what_one_replica_takes_back_no_other_counts() {
     let redis = Redis::start(&[]);
-    let (one, two) = (redis.wake("a"), redis.wake("a"));
+    let (one, two) = (connect(&redis, "a"), connect(&redis, "a"));
     for wake in [&one, &two] {
         up(wake).await;
     }
@@ -39,7 +39,7 @@ async fn what_one_replica_takes_back_no_other_counts() {
         one.take_back_failure("key", 60).await;
     }
     assert_eq!(two.count_failure("key", 60).await.count, 1);
-    let ttl: i64 = redis.plain().await.ttl("slipway:a:0:failures:key").await.unwrap();
+    let ttl: i64 = plain(&redis).await.ttl("slipway:a:0:failures:key").await.unwrap();
     assert!((1..=60).contains(&ttl), "no key stays for ever: {ttl}");
 }
 
@@ -47,9 +47,9 @@ async fn what_one_replica_takes_back_no_other_counts() {
 #[tokio::test]
 async fn a_counter_set_by_hand_locks_nobody_out_for_longer_than_a_window() {
     let redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     up(&wake).await;
-    let mut plain = redis.plain().await;
+    let mut plain = plain(&redis).await;
     let name = "slipway:a:0:failures:key";
     let forged: [&[&str]; 6] = [
         &["SET", name, "4000000000"],
@@ -84,12 +84,12 @@ async fn a_counter_set_by_hand_locks_nobody_out_for_longer_than_a_window() {
 #[tokio::test]
 async fn a_window_ends_by_itself() {
     let redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     up(&wake).await;
     for n in 1..=3 {
         assert_eq!(wake.count_failure("key", 2).await.count, n);
     }
-    let ttl: i64 = redis.plain().await.ttl("slipway:a:0:failures:key").await.unwrap();
+    let ttl: i64 = plain(&redis).await.ttl("slipway:a:0:failures:key").await.unwrap();
     assert!((1..=2).contains(&ttl), "no key stays for ever: {ttl}");
     tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_eq!(wake.count_failure("key", 2).await.count, 1);
@@ -98,7 +98,7 @@ async fn a_window_ends_by_itself() {
 #[tokio::test]
 async fn a_process_counts_by_itself_when_redis_is_gone() {
     let mut redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     up(&wake).await;
     wake.count_failure("key", 60).await;
     redis.kill();
@@ -115,11 +115,11 @@ async fn a_process_counts_by_itself_when_redis_is_gone() {
 #[tokio::test]
 async fn a_full_server_still_carries_wake_ups_and_failures_are_still_counted() {
     let redis = Redis::start(&["--maxmemory", "2mb", "--maxmemory-policy", "noeviction"]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
     up(&wake).await;
-    let mut plain = redis.plain().await;
+    let mut plain = plain(&redis).await;
     let mut n = 0;
     let full = loop {
         n += 1;
@@ -141,12 +141,12 @@ async fn a_full_server_still_carries_wake_ups_and_failures_are_still_counted() {
 #[tokio::test]
 async fn a_server_that_evicts_makes_nobody_forget_its_own_count() {
     let redis = Redis::start(&["--maxmemory", "2mb", "--maxmemory-policy", "allkeys-lru"]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     up(&wake).await;
     for _ in 0..5 {
         wake.count_failure("key", 60).await;
     }
-    let mut plain = redis.plain().await;
+    let mut plain = plain(&redis).await;
     for n in 0..400 {
         let _: () = plain
             .set(format!("filler-{n}"), vec![b'x'; 20_000])

@@ -6,7 +6,7 @@ use redis::AsyncCommands;
 use slipway_domain::{HostId, RolloutId};
 use slipway_wake::{Topic, WakeUp};
 
-use crate::server::{Redis, next, silent, up};
+use crate::server::{Redis, connect, next, plain, silent, up};
 
 fn hosts(count: usize) -> Vec<HostId> {
     (0..count).map(|_| HostId::generate()).collect()
@@ -15,7 +15,7 @@ fn hosts(count: usize) -> Vec<HostId> {
 #[tokio::test]
 async fn a_wake_up_reaches_every_subscriber_of_its_topic_and_stack() {
     let redis = Redis::start(&[]);
-    let (one, two, other) = (redis.wake("a"), redis.wake("a"), redis.wake("b"));
+    let (one, two, other) = (connect(&redis, "a"), connect(&redis, "a"), connect(&redis, "b"));
     let mut rollouts = [one.subscribe(Topic::Rollouts), two.subscribe(Topic::Rollouts)];
     let mut parked = one.subscribe(Topic::Hosts);
     let mut elsewhere = other.subscribe(Topic::Rollouts);
@@ -43,7 +43,7 @@ async fn a_wake_up_reaches_every_subscriber_of_its_topic_and_stack() {
 #[tokio::test]
 async fn a_whole_fleet_arrives() {
     let redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     let mut parked = wake.subscribe(Topic::Hosts);
     assert_eq!(next(&mut parked).await, WakeUp::Reconnected);
     up(&wake).await;
@@ -62,10 +62,10 @@ async fn a_whole_fleet_arrives() {
 #[tokio::test]
 async fn what_is_no_wake_up_is_dropped() {
     let redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     let mut parked = wake.subscribe(Topic::Hosts);
     assert_eq!(next(&mut parked).await, WakeUp::Reconnected);
-    let mut plain = redis.plain().await;
+    let mut plain = plain(&redis).await;
     let instruction = format!(
         r#"{{"hosts":[["{}",{{"state":"staging"}}]]}}"#,
         HostId::generate()
@@ -98,7 +98,7 @@ async fn what_is_no_wake_up_is_dropped() {
 #[tokio::test]
 async fn a_flood_of_wake_ups_is_read_in_a_few() {
     let redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
     up(&wake).await;

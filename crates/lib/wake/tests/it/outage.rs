@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use slipway_domain::RolloutId;
 use slipway_wake::{Topic, Wake, WakeError, WakeUp};
 
-use crate::server::{Redis, down, next, up};
+use crate::server::{Redis, connect, down, next, up};
 
 /// Half a second and what a busy machine adds.
 const BOUND: Duration = Duration::from_millis(1500);
@@ -26,7 +26,7 @@ async fn bounded(wake: &Wake) {
 #[tokio::test]
 async fn a_server_that_restarts_is_found_again() {
     let mut redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
     up(&wake).await;
@@ -55,7 +55,7 @@ async fn a_server_that_restarts_is_found_again() {
 async fn a_server_that_is_gone_from_the_start_keeps_nobody_waiting() {
     let mut redis = Redis::stopped(&[]);
     let began = Instant::now();
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert!(
         began.elapsed() < Duration::from_millis(100),
@@ -76,7 +76,7 @@ async fn a_server_that_is_gone_from_the_start_keeps_nobody_waiting() {
 #[tokio::test]
 async fn a_server_that_hangs_keeps_nobody_waiting() {
     let redis = Redis::start(&[]);
-    let wake = redis.wake("a");
+    let wake = connect(&redis, "a");
     up(&wake).await;
     redis.signal("STOP");
     bounded(&wake).await;

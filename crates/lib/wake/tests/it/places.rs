@@ -8,7 +8,7 @@ use slipway_settings::{RedisServer, RedisSettings, SecretString};
 use slipway_testkit::free_port;
 use slipway_wake::{Topic, Wake, WakeUp};
 
-use crate::server::{Redis, next, silent, up};
+use crate::server::{Redis, connect, next, silent, up};
 
 async fn works(settings: &RedisSettings) {
     let wake = Wake::connect(Some(settings), "a");
@@ -64,7 +64,7 @@ async fn databases_are_stacks_apart() {
         ..redis.settings()
     };
     works(&settings).await;
-    let (here, there) = (redis.wake("a"), Wake::connect(Some(&settings), "a"));
+    let (here, there) = (connect(&redis, "a"), Wake::connect(Some(&settings), "a"));
     let mut rollouts = here.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
     up(&there).await;
@@ -87,16 +87,16 @@ impl Drop for Sentinel {
 async fn sentinels_know_where_the_server_is() {
     let redis = Redis::start(&["--requirepass", "secret"]);
     let port = free_port();
-    let file = redis.folder.path().join("sentinel.conf");
+    let file = redis.folder().join("sentinel.conf");
     let text = format!(
         "port {port}\nbind 127.0.0.1\nsentinel monitor main 127.0.0.1 {} 1\nsentinel auth-pass main secret\n",
-        redis.port
+        redis.port()
     );
     std::fs::write(&file, text).unwrap();
     let child = Command::new("redis-server")
         .arg(&file)
         .arg("--sentinel")
-        .current_dir(redis.folder.path())
+        .current_dir(redis.folder())
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
