@@ -5,6 +5,4 @@ ALTER TABLE tokens
     ADD COLUMN parent_id uuid REFERENCES tokens (id),
     ADD COLUMN made_by uuid REFERENCES principals (id);
 
-CREATE INDEX tokens_parent_idx ON tokens (parent_id) WHERE parent_id IS NOT NULL;
-
 ALTER TABLE principals ADD COLUMN made_by uuid REFERENCES principals (id);

@@ -10,9 +10,6 @@ ALTER TABLE hosts
     ADD COLUMN second_life_at timestamptz,
     ADD COLUMN second_life_noted boolean NOT NULL DEFAULT true;
 
--- Second lives for which there is no event yet.
-CREATE INDEX hosts_second_life_idx ON hosts (id) WHERE NOT second_life_noted;
-
 -- Boots that another one has replaced: one that goes on counting belongs to a second machine. A row a reboot.
 CREATE TABLE host_boots (
     host_id uuid NOT NULL REFERENCES hosts (id) ON DELETE CASCADE,
