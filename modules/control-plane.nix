@@ -8,6 +8,7 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.slipway.controlPlane;
   inherit (config.services.slipway) packages;
+  contract = import ../nix/contract.nix;
   externalPath = import ../nix/lib/external-path.nix { inherit lib; };
 in
 {
@@ -48,7 +49,7 @@ in
     services.slipway.stacks.slipway = {
       controlPlane = true;
       # Whoever has the processes' role can add to the audit log and cannot change it.
-      database.owner.role = lib.mkDefault "slipway-owner";
+      database.owner.role = lib.mkDefault contract.database.owner;
       api.package = lib.mkDefault packages.slipway-api;
       worker.package = lib.mkDefault packages.slipway-worker;
       proxy.domain = lib.mkDefault cfg.domain;

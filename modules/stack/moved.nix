@@ -1,7 +1,7 @@
 # Options of a stack that became the host's: who still sets one is told where it went.
 #
-#   moved.option                        stands in the old place
-#   moved.assertions config             says so, by name
+#   moved.options                       stand in the old places
+#   moved.assertions stacks             say so, by name
 { lib }:
 let
   # Below services.slipway.stacks.<name>, and where it is now.

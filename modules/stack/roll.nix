@@ -8,6 +8,7 @@
 }:
 let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+  database = import ./database/lib.nix { inherit config lib; };
   namesOf = import ./names.nix { inherit lib; };
   hardening = import ../../nix/lib/hardening.nix;
 
@@ -29,13 +30,7 @@ let
       file = service: config.systemd.units."${service}.service".unit;
       line = role: service: "${role} ${service} ${file service}";
       # A role's password changes with its file, like every other secret.
-      passwords = lib.optionals stack.database.enable (
-        lib.filter (file: file != null) [
-          stack.database.passwordFile
-          stack.database.secondPasswordFile
-          stack.database.owner.passwordFile
-        ]
-      );
+      passwords = lib.optionals stack.database.enable (map (one: one.file) (database.passwords stack));
       withPassword = passwords != [ ];
       plan = pkgs.writeText "${name}-roll" (
         lib.concatLines (

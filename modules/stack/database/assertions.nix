@@ -51,11 +51,7 @@ let
         message = "${option}.authentication is scram and ${option}.passwordFile is not set; name a file outside the Nix store, or take peer.";
       }
       {
-        assertion = !lib.elem db.owner.role [
-          "postgres"
-          "slipway-backup"
-          stack.user
-        ];
+        assertion = !lib.elem db.owner.role (reserved.users ++ [ stack.user ]);
         message = "${option}.owner.role is ${toString db.owner.role}, which is a role with other rights; take a name of its own, such as ${stack.user}-owner, or leave it out.";
       }
       {
@@ -118,9 +114,12 @@ in
       {
         assertion =
           lib.intersectLists (map (stack: stack.user) (lib.attrValues local)) (
-            map database.secondLogin (lib.attrValues local)
+            lib.concatMap (stack: [
+              (database.secondLogin stack)
+              stack.database.owner.role
+            ]) (lib.attrValues local)
           ) == [ ];
-        message = "services.slipway.stacks.*.user: the second login of one stack (its user with _2 behind) is another stack's role; give that one another user.";
+        message = "services.slipway.stacks.*.user: the second login of one stack (its user with _2 behind) or its database.owner.role is another stack's role; give that one another user.";
       }
     ];
 }

@@ -20,6 +20,33 @@ in
   inherit (config.services.postgresql.settings) port;
   # The stack's logins: the role itself, and a second one that is the role in all but its password.
   secondLogin = stack: "${stack.user}_2";
+  # The passwords that this host gives to roles: by which option, as which credential, and to which login, a word of the
+  # shell in setup.nix.
+  passwords =
+    stack:
+    let
+      db = stack.database;
+    in
+    lib.filter (one: one.file != null) [
+      {
+        option = "passwordFile";
+        credential = "password";
+        file = db.passwordFile;
+        login = ''"$role"'';
+      }
+      {
+        option = "secondPasswordFile";
+        credential = "second-password";
+        file = db.secondPasswordFile;
+        login = ''"$second"'';
+      }
+      {
+        option = "owner.passwordFile";
+        credential = "owner-password";
+        file = db.owner.passwordFile;
+        login = ''"$owner"'';
+      }
+    ];
   # 25.11 put a target around the server and what is set up in it.
   units = [
     "postgresql.service"

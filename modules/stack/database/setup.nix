@@ -41,15 +41,15 @@ let
   '';
   # Over standard input, so that it is on no command line; nothing is logged or counted, so that it is in no log and not
   # among the statements that pg_stat_statements shows.
-  passwordStatements = name: stack: credential: option: file: login: ''
-    if [ -z "$(cat "$CREDENTIALS_DIRECTORY/${credential}")" ]; then
-      echo "services.slipway.stacks.${name}.database.${option}: ${file} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
+  passwordStatements = name: stack: one: ''
+    if [ -z "$(cat "$CREDENTIALS_DIRECTORY/${one.credential}")" ]; then
+      echo "services.slipway.stacks.${name}.database.${one.option}: ${one.file} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
       exit 1
     fi
-    psql --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role=${login} <<SQL
+    psql --dbname=postgres --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --set=role=${one.login} <<SQL
     SET log_statement = 'none'; SET log_min_error_statement = 'panic'; SET log_min_duration_statement = -1;
     SET pg_stat_statements.track = 'none';
-    \set password \`cat "\$CREDENTIALS_DIRECTORY/${credential}"\`
+    \set password \`cat "\$CREDENTIALS_DIRECTORY/${one.credential}"\`
     ALTER ROLE :"role" PASSWORD :'password';
     SQL
   '';
@@ -67,14 +67,6 @@ let
     SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', :'second')
       WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = :'second' AND rolcanlogin) \gexec
   '';
-  # The options with a password of this stack.
-  passwords =
-    stack:
-    lib.filter (option: stack.database.${option} != null) [
-      "passwordFile"
-      "secondPasswordFile"
-    ];
-
   unit = name: stack: {
     description = "${name}: role and database";
     after = database.units;
@@ -117,26 +109,13 @@ let
         if stack.database.secondPasswordFile == null then noSecondStatements else secondStatements
       }
     ''
-    + lib.concatMapStrings (
-      option:
-      passwordStatements name stack option option stack.database.${option} (
-        if option == "passwordFile" then ''"$role"'' else ''"$second"''
-      )
-    ) (passwords stack)
-    + lib.optionalString (stack.database.owner.passwordFile != null) (
-      passwordStatements name stack "owner-password" "owner.passwordFile" stack.database.owner.passwordFile
-        ''"$owner"''
-    );
+    + lib.concatMapStrings (passwordStatements name stack) (database.passwords stack);
     serviceConfig = hardening { } // {
       Type = "oneshot";
       RemainAfterExit = true;
       User = "postgres";
       Group = "postgres";
-      LoadCredential =
-        map (option: "${option}:${stack.database.${option}}") (passwords stack)
-        ++ lib.optional (
-          stack.database.owner.passwordFile != null
-        ) "owner-password:${stack.database.owner.passwordFile}";
+      LoadCredential = map (one: "${one.credential}:${one.file}") (database.passwords stack);
       # It waits for a recovery, which takes as long as it takes, and is tried again when the server goes away meanwhile.
       TimeoutStartSec = "infinity";
       Restart = "on-failure";

@@ -70,7 +70,7 @@ The data are of version $NEW_MAJOR, in $NEW_DATA. The old ones are in $OLD_DATA 
 Next:
   switch to the new system if that is still to be done, else: systemctl start postgresql.service
   runuser -u postgres -- $NEW_BIN/vacuumdb --all --analyze-in-stages
-  runuser -u postgres -- pgbackrest --stanza=main stanza-upgrade     (where PITR is on)
+  runuser -u postgres -- pgbackrest --stanza=main stanza-upgrade     (where the archive is on)
   slipway-backup now --kind all
   set services.slipway.database.upgradeFrom to null; delete $OLD_DATA when you are sure
 TEXT
