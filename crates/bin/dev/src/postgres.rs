@@ -14,7 +14,7 @@ use crate::spec::Spec;
 /// How the process is called in the run.
 pub const NAME: &str = "postgres";
 /// The role that migrates and owns the tables.
-const OWNER: &str = "slipway-owner";
+pub const OWNER: &str = "slipway-owner";
 /// The role of api and worker, which may only do what migrations grant it.
 pub const PROCESS_ROLE: &str = "slipway";
 /// Databases and caches are stopped last.

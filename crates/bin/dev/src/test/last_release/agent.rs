@@ -52,11 +52,11 @@ impl Agent {
             .with_context(|| format!("the sync of {} is not answered", self.name))?;
         match told {
             Instruction::Idle => {}
-            Instruction::Stage { attempt, .. } => self.report = report(attempt, "staged", Value::Null),
+            Instruction::Stage { attempt, .. } => self.report = report(attempt, "staged", &Value::Null),
             Instruction::Activate { attempt, closure, .. } => {
                 let prior = std::mem::replace(&mut self.live, closure);
                 self.unsettled = json!(attempt);
-                self.report = report(attempt, "verified", json!(prior));
+                self.report = report(attempt, "verified", &json!(prior));
             }
             Instruction::Commit { .. } => {
                 self.boot_default = self.live.clone();
@@ -68,7 +68,7 @@ impl Agent {
                 self.live = own.or(prior).unwrap_or_else(|| self.live.clone());
                 self.boot_default = self.live.clone();
                 self.unsettled = Value::Null;
-                self.report = report(attempt, "reverted", json!(self.live));
+                self.report = report(attempt, "reverted", &json!(self.live));
             }
         }
         Ok(())
@@ -90,7 +90,7 @@ impl Agent {
     }
 }
 
-fn report(attempt: slipway_domain::AttemptId, phase: &str, prior: Value) -> Value {
+fn report(attempt: slipway_domain::AttemptId, phase: &str, prior: &Value) -> Value {
     let verdict = if phase == "verified" {
         json!("pass")
     } else {

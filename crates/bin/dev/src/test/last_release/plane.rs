@@ -7,14 +7,14 @@ use anyhow::{Context as _, Result};
 use secrecy::SecretString;
 use slipway_client::Client;
 
-use crate::postgres::{PROCESS_ROLE, Postgres, random_password};
+use crate::postgres::{OWNER, PROCESS_ROLE, Postgres, random_password};
 use crate::run::Run;
 use crate::run_dir::write_private;
 use crate::spec::Spec;
 
-/// What the programs are called.
+/// The program that serves and migrates.
 pub(super) const API: &str = "slipway-api";
-/// What the programs are called.
+/// The program that drives rollouts.
 pub(super) const WORKER: &str = "slipway-worker";
 const START: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ impl Place {
     /// Makes the database `last_release` with its two roles' ways to it.
     pub(super) async fn create(run: &Run, postgres: &Postgres) -> Result<Self> {
         const DATABASE: &str = "last_release";
-        let create = format!("CREATE DATABASE {DATABASE} OWNER \"slipway-owner\"");
+        let create = format!("CREATE DATABASE {DATABASE} OWNER \"{OWNER}\"");
         postgres.query("postgres", "postgres", &create).await?;
         let folder = run.dir.folder("last-release", None)?;
         let admin_password = random_password()?;
@@ -95,16 +95,16 @@ pub(super) struct Plane {
 
 impl Plane {
     /// Starts both and waits until the api is ready.
-    pub(super) async fn start(run: &Run, name: &str, place: &Place, programs: &Programs) -> Result<Self> {
+    pub(super) async fn start(run: &Run, name: &str, shared: &Place, programs: &Programs) -> Result<Self> {
         let port = run.ports.reserve()?;
         let names = vec![format!("{name}-api"), format!("{name}-worker")];
-        let api = place
+        let api = shared
             .spec(&names[0], &programs.api, "serve")
             .env("API_HOST", "127.0.0.1")
             .env("API_PORT", port.to_string());
         run.supervisor.spawn(api)?;
         run.supervisor
-            .spawn(place.spec(&names[1], &programs.worker, "run"))?;
+            .spawn(shared.spec(&names[1], &programs.worker, "run"))?;
         let plane = Self { names, port };
         let anybody = plane.client(None)?;
         let ready = async || anybody.ready().await.is_ok();

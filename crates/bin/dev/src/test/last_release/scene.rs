@@ -26,16 +26,16 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Plays it all.
 pub(super) async fn play(run: &Run, postgres: &Postgres, new: &Programs, old: &Programs) -> Result<()> {
-    let place = Place::create(run, postgres).await?;
-    place.migrate(run, "new", new).await?;
-    let plane = Plane::start(run, "new", &place, new).await?;
-    let mut scene = Scene::set(&plane, &place.admin_password).await?;
+    let shared = Place::create(run, postgres).await?;
+    shared.migrate(run, "new", new).await?;
+    let plane = Plane::start(run, "new", &shared, new).await?;
+    let mut scene = Scene::set(&plane, &shared.admin_password).await?;
     scene.leave_everything_open(&plane).await?;
     plane.stop(run).await;
 
     // Going back: `migrate` runs first then, too, and has nothing to do.
-    place.migrate(run, "old", old).await?;
-    let plane = Plane::start(run, "old", &place, old).await?;
+    shared.migrate(run, "old", old).await?;
+    let plane = Plane::start(run, "old", &shared, old).await?;
     scene
         .read_everything(&plane)
         .await
@@ -46,7 +46,7 @@ pub(super) async fn play(run: &Run, postgres: &Postgres, new: &Programs, old: &P
         .context("the last release cannot go on with it")?;
     plane.stop(run).await;
 
-    let plane = Plane::start(run, "again", &place, new).await?;
+    let plane = Plane::start(run, "again", &shared, new).await?;
     scene
         .read_everything(&plane)
         .await
