@@ -1,8 +1,10 @@
 //! Who may use the API: principals and tokens.
 
 mod principals;
+mod revoke;
 mod tokens;
 
 pub use principals::Principal;
+pub(crate) use revoke::revoke_host_tokens;
+pub(crate) use tokens::insert_host_token;
 pub use tokens::{Authenticated, AuthenticatedToken, NewToken, Token, TokenHash, TokenOwner};
-pub(crate) use tokens::{insert_token, revoke_host_tokens, token_event};

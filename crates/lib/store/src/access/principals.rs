@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::tokens::revoke;
+use super::revoke::revoke;
 use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
 use crate::{By, Store, StoreError, bounded, row};

@@ -7,17 +7,12 @@ use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, OFFLINE_AFTER_SECONDS, RolloutId, StepState,
     StorePath, Timestamp,
 };
-use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
-use super::environments::hold_environment;
-use crate::access::{insert_token, token_event};
 use crate::agent::quiet_after;
-use crate::audit::{append, kind};
-use crate::error::OnConstraint;
-use crate::{By, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, page_limit, row};
+use crate::{Store, StoreError, TokenHash, bounded, page_limit, row};
 
 /// A machine with an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +85,40 @@ pub struct NewHost {
     pub labels: BTreeMap<String, String>,
     /// The hash of its agent's first token.
     pub token: TokenHash,
+}
+
+impl Host {
+    /// A host that was just made, of which nothing was seen yet.
+    pub(super) fn unseen(
+        id: HostId,
+        new: &NewHost,
+        environment_id: EnvironmentId,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            name: new.name.clone(),
+            environment: new.environment.clone(),
+            environment_id,
+            labels: new.labels.clone(),
+            created_at,
+            retired_at: None,
+            online: false,
+            last_seen_at: None,
+            agent_version: None,
+            clock_skew_seconds: None,
+            boot_id: None,
+            live: None,
+            boot_default: None,
+            report: None,
+            unsettled: None,
+            journal_trouble: None,
+            two_lives: false,
+            counts: false,
+            observed_at: None,
+            step: None,
+        }
+    }
 }
 
 struct HostRow {
@@ -170,69 +199,6 @@ struct Wanted<'a> {
 }
 
 impl Store {
-    /// Makes a host together with its agent's first token.
-    #[instrument(name = "db.host.create", level = "debug", skip_all, fields(name = %new.name))]
-    pub async fn create_host(&self, new: &NewHost, by: &By<'_>) -> Result<(Host, Token), StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let environment = hold_environment(&mut tx, &new.environment).await?;
-            refuse_retired_name(&mut tx, &new.name).await?;
-            let id = HostId::generate();
-            let created_at = sqlx::query_scalar!(
-                "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4) RETURNING created_at",
-                id.as_uuid(),
-                environment,
-                new.name.as_str(),
-                Json(&new.labels) as _
-            )
-            .fetch_one(&mut *tx)
-            .await
-            .on_constraint("hosts_name_key", || StoreError::NameTaken {
-                what: "host",
-                name: new.name.to_string(),
-            })?;
-            let token = NewToken {
-                owner: TokenOwner::Host(id),
-                label: "agent".to_owned(),
-                hash: new.token,
-                expires_in_seconds: None,
-                parent: None,
-            };
-            let token = insert_token(&mut tx, &token, by).await?;
-            let environment_id = EnvironmentId::from_uuid(environment);
-            let mut event = by.event(kind::HOST_CREATED, format!("{} joins {}", new.name, new.environment));
-            (event.environment, event.host) = (Some(environment_id), Some(id));
-            let made = token_event(&mut tx, by, &token, TokenOwner::Host(id)).await?;
-            append(&mut tx, by.key, &[event, made]).await?;
-            tx.commit().await?;
-            let host = Host {
-                id,
-                name: new.name.clone(),
-                environment: new.environment.clone(),
-                environment_id,
-                labels: new.labels.clone(),
-                created_at,
-                retired_at: None,
-                online: false,
-                last_seen_at: None,
-                agent_version: None,
-                clock_skew_seconds: None,
-                boot_id: None,
-                live: None,
-                boot_default: None,
-                report: None,
-                unsettled: None,
-                journal_trouble: None,
-                two_lives: false,
-                counts: false,
-                observed_at: None,
-                step: None,
-            };
-            Ok((host, token))
-        })
-        .await
-    }
-
     /// The host of this name, retired or not.
     #[instrument(name = "db.host.find", level = "debug", skip_all, fields(%name))]
     pub async fn find_host_by_name(&self, name: &HostName) -> Result<Option<Host>, StoreError> {
@@ -365,23 +331,6 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(Host::try_from).collect()
-    }
-}
-
-/// The name of a retired host is taken for good, which whoever chooses it cannot see in any list.
-async fn refuse_retired_name(tx: &mut PgConnection, name: &HostName) -> Result<(), StoreError> {
-    let retired = sqlx::query_scalar!(
-        r#"SELECT retired_at AS "retired_at!" FROM hosts WHERE name = $1 AND retired_at IS NOT NULL"#,
-        name.as_str()
-    )
-    .fetch_optional(tx)
-    .await?;
-    match retired {
-        Some(retired_at) => Err(StoreError::NameOfRetired {
-            host: name.clone(),
-            retired_at,
-        }),
-        None => Ok(()),
     }
 }
 

@@ -1,15 +1,20 @@
-//! Hosts that leave the fleet, come back, or change their environment.
+//! Hosts that join the fleet, leave it, come back, or change their environment.
 
 use slipway_domain::event::NewEvent;
 use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, RolloutId};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
 use super::environments::hold_environment;
-use crate::access::{insert_token, revoke_host_tokens, token_event};
+use crate::access::{insert_host_token, revoke_host_tokens};
 use crate::audit::{append, kind};
-use crate::{By, Host, NewToken, Store, StoreError, Token, TokenHash, TokenOwner, bounded, row};
+use crate::error::OnConstraint;
+use crate::{By, Host, NewHost, Store, StoreError, Token, TokenHash, bounded, row};
+
+/// What a host's first token is called.
+const FIRST_LABEL: &str = "agent";
 
 /// A host whose row is locked: nobody can add a step for it meanwhile.
 struct Locked {
@@ -20,6 +25,38 @@ struct Locked {
 }
 
 impl Store {
+    /// Makes a host together with its agent's first token.
+    #[instrument(name = "db.host.create", level = "debug", skip_all, fields(name = %new.name))]
+    pub async fn create_host(&self, new: &NewHost, by: &By<'_>) -> Result<(Host, Token), StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let environment = hold_environment(&mut tx, &new.environment).await?;
+            refuse_retired_name(&mut tx, &new.name).await?;
+            let id = HostId::generate();
+            let created_at = sqlx::query_scalar!(
+                "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4) RETURNING created_at",
+                id.as_uuid(),
+                environment,
+                new.name.as_str(),
+                Json(&new.labels) as _
+            )
+            .fetch_one(&mut *tx)
+            .await
+            .on_constraint("hosts_name_key", || StoreError::NameTaken {
+                what: "host",
+                name: new.name.to_string(),
+            })?;
+            let (token, made) = insert_host_token(&mut tx, id, FIRST_LABEL, new.token, by).await?;
+            let cause = format!("{} joins {}", new.name, new.environment);
+            let event = about(by, kind::HOST_CREATED, id, environment, cause);
+            append(&mut tx, by.key, &[event, made]).await?;
+            tx.commit().await?;
+            let host = Host::unseen(id, new, EnvironmentId::from_uuid(environment), created_at);
+            Ok((host, token))
+        })
+        .await
+    }
+
     /// Takes a host out of the fleet: its tokens are refused from now on. Its name stays taken, so that the history of
     /// one host is never another's; [`restore_host`](Self::restore_host) takes it back.
     ///
@@ -98,16 +135,8 @@ impl Store {
             let cause = format!("{name} comes back into {into}");
             let mut events = vec![about(by, kind::HOST_RESTORED, host.id, environment, cause)];
             events.extend(revoke_host_tokens(&mut tx, host.id, None, "the host comes back", by).await?);
-            let owner = TokenOwner::Host(host.id);
-            let new = NewToken {
-                owner,
-                label: "agent".to_owned(),
-                hash: token,
-                expires_in_seconds: None,
-                parent: None,
-            };
-            let token = insert_token(&mut tx, &new, by).await?;
-            events.push(token_event(&mut tx, by, &token, owner).await?);
+            let (token, made) = insert_host_token(&mut tx, host.id, FIRST_LABEL, token, by).await?;
+            events.push(made);
             append(&mut tx, by.key, &events).await?;
             tx.commit().await?;
             Ok(token)
@@ -156,6 +185,23 @@ impl Store {
         })
         .await?;
         self.get_host_by_name(name).await
+    }
+}
+
+/// The name of a retired host is taken for good, which whoever chooses it cannot see in any list.
+async fn refuse_retired_name(tx: &mut PgConnection, name: &HostName) -> Result<(), StoreError> {
+    let retired = sqlx::query_scalar!(
+        r#"SELECT retired_at AS "retired_at!" FROM hosts WHERE name = $1 AND retired_at IS NOT NULL"#,
+        name.as_str()
+    )
+    .fetch_optional(tx)
+    .await?;
+    match retired {
+        Some(retired_at) => Err(StoreError::NameOfRetired {
+            host: name.clone(),
+            retired_at,
+        }),
+        None => Ok(()),
     }
 }
 
