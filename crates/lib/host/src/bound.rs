@@ -8,6 +8,7 @@ use std::io::{self, Read};
 
 use serde::Deserialize;
 use slipway_domain::StorePath;
+use slipway_domain::strategy::MAX_SECONDS;
 
 use crate::checks::ManifestError;
 
@@ -15,8 +16,6 @@ use crate::checks::ManifestError;
 const FILE: &str = "etc/slipway/activation.json";
 /// A file larger than this is none of ours.
 const MAX_BYTES: u64 = 4096;
-/// A week: the longest that a strategy can ask for, too.
-const MAX_SECONDS: u32 = 7 * 24 * 3600;
 
 /// Later versions may say more.
 #[derive(Deserialize)]
@@ -72,8 +71,8 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_the_file_and_the_cure() {
         for (text, cure) in [
-            (r#"{"seconds":0}"#, "use 1 to 604800"),
-            (r#"{"seconds":604801}"#, "use 1 to 604800"),
+            (r#"{"seconds":0}"#, "use 1 to 2592000"),
+            (r#"{"seconds":2592001}"#, "use 1 to 2592000"),
             ("{}", "missing field `seconds`"),
         ] {
             let error = of(Some(text)).unwrap_err();

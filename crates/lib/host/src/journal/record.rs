@@ -92,7 +92,7 @@ pub struct Attempt {
     /// What was live when the activation began. The one thing that a revert goes to.
     pub prior: Option<StorePath>,
     /// Whether this host recorded the prior itself, as what was live when the activation began; not somebody's word.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_prior: bool,
     /// The units that had failed before the activation began; `None` where nobody could say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,7 +208,7 @@ pub struct Past {
     /// What it went, or would go, back to.
     pub prior: Option<StorePath>,
     /// Whether this host recorded the prior itself.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_prior: bool,
     /// When it was last written.
     pub at: Timestamp,
@@ -366,11 +366,6 @@ impl Journal {
         }
         kept
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 #[cfg(test)]
