@@ -25,7 +25,7 @@ impl Failures {
 
     /// Counts a failure, and gives the error to answer: `error`, or that there were too many.
     pub(crate) async fn failed(&self, client: &ClientAddr, error: ApiError) -> ApiError {
-        metrics::counter!("slipway_authentication_failures_total").increment(1);
+        show();
         let failures = self.wake.count_failure(&key(client), WINDOW_SECONDS).await;
         if failures.count <= MOST {
             return error;
@@ -48,6 +48,11 @@ impl Failures {
     pub(crate) async fn succeeded(&self, client: &ClientAddr) {
         self.wake.take_back_failure(&key(client), WINDOW_SECONDS).await;
     }
+}
+
+/// Shows a failed authentication in the metrics.
+pub(crate) fn show() {
+    metrics::counter!("slipway_authentication_failures_total").increment(1);
 }
 
 /// At least a second, for the window that ends at this very moment.

@@ -15,6 +15,7 @@ use crate::auth::{self, Caller, Principal};
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
 use crate::extract::JsonBody;
+use crate::failures;
 use crate::state::App;
 use crate::text;
 
@@ -47,7 +48,7 @@ pub(crate) async fn login(
     app.failures.attempt(&client).await?;
     let right = auth::same_secret(&request.password, app.admin_password.expose_secret());
     if request.name.as_str() != ADMIN || !right {
-        metrics::counter!("slipway_authentication_failures_total").increment(1);
+        failures::show();
         return Err(ApiError::WrongPassword);
     }
     app.failures.succeeded(&client).await;
