@@ -6,6 +6,8 @@ pub use slipway_text::clean;
 
 /// Characters of a free text in a list.
 pub const LIST_TEXT_CHARS: usize = 72;
+/// Clocks that are further apart than this break certificates and logs.
+pub const NOTABLE_SKEW_SECONDS: u64 = 30;
 
 /// `2026-03-01 12:00:00Z`.
 #[must_use]

@@ -10,10 +10,7 @@ use crate::Failure;
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, Tone, step_state};
-use crate::text::{ago, clean, count};
-
-/// Clocks that are further apart than this break certificates and logs.
-const NOTABLE_SKEW_SECONDS: u64 = 30;
+use crate::text::{NOTABLE_SKEW_SECONDS, ago, clean, count};
 
 #[derive(Serialize)]
 struct Fleet {

@@ -12,10 +12,8 @@ use slipway_wire::rollout::RolloutQuery;
 
 use super::{Check, Line};
 use crate::Failure;
-use crate::text::ago;
+use crate::text::{NOTABLE_SKEW_SECONDS, ago};
 
-/// Clocks that are further apart than this break certificates and logs.
-const NOTABLE_SKEW_SECONDS: u64 = 30;
 /// A rollout that succeeded is looked for this many pages back.
 const PAGES: usize = 4;
 
