@@ -7,7 +7,7 @@ use std::process::Command;
 
 use slipway_domain::{Phase, StepState};
 
-use crate::{Rig, quick};
+use crate::{LATE, Rig, quick};
 
 const INSIDE: &str = "SLIPWAY_TEST_IN_NAMESPACE";
 
@@ -122,7 +122,7 @@ fn a_read_only_state_folder_keeps_no_deadman_from_going_back() {
     }
     let mut rig = Rig::new();
     let mut strategy = quick();
-    strategy.limits.deadman_seconds = 6;
+    strategy.limits.deadman_seconds = LATE;
     rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
     let agent = rig.agent();
     rig.plane.hear(Phase::Verified);
@@ -143,7 +143,7 @@ fn a_damaged_journal_on_a_read_only_disk_keeps_nobody_from_going_back() {
     for agent_lives in [true, false] {
         let mut rig = Rig::new();
         let mut strategy = quick();
-        strategy.limits.deadman_seconds = if agent_lives { 300 } else { 6 };
+        strategy.limits.deadman_seconds = if agent_lives { 300 } else { LATE };
         rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
         let agent = rig.agent();
         rig.plane.hear(Phase::Verified);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{Rig, quick};
+use crate::{LATE, Rig, quick};
 use slipway_domain::{Phase, StepState};
 
 /// How an attempt ends.
@@ -131,7 +131,7 @@ fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
     for phase in [Phase::Activating, Phase::Verified] {
         let mut rig = Rig::new();
         let mut strategy = quick();
-        strategy.limits.deadman_seconds = 5;
+        strategy.limits.deadman_seconds = LATE;
         if phase == Phase::Activating {
             rig.knob("test", "v2", "sleep 1000");
         }
@@ -162,9 +162,7 @@ fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
 #[test]
 fn the_deadman_does_nothing_after_the_commit() {
     let rig = Rig::new();
-    let mut strategy = quick();
-    strategy.limits.deadman_seconds = 6;
-    let attempt = rig.plane.release(&rig.v2, strategy);
+    let attempt = rig.plane.release(&rig.v2, quick());
     let agent = rig.agent();
     rig.plane.reach(StepState::Committed);
     // The watchdog itself is gone.
@@ -177,7 +175,6 @@ fn the_deadman_does_nothing_after_the_commit() {
     assert!(output.status.success(), "{output:?}");
     let said = String::from_utf8(output.stdout).unwrap_or_default();
     assert!(said.contains("nothing to do: the attempt is committed"), "{said}");
-    std::thread::sleep(Duration::from_secs(6));
     rig.assert_on(&rig.v2, "v2");
 }
 
@@ -285,11 +282,9 @@ fn a_script_whose_supervisor_is_killed_before_it_is_noted_never_runs() {
 fn a_deadman_that_could_not_act_tries_again() {
     let rig = Rig::new();
     let mut strategy = quick();
-    strategy.limits.deadman_seconds = 4;
-    rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
-    let agent = rig.agent();
-    rig.plane.hear(Phase::Verified);
-    agent.kill();
+    strategy.limits.deadman_seconds = 10;
+    rig.plane.release(&rig.v2, strategy);
+    rig.agent_with(&[("SLIPWAY_FAILPOINT", "switch-started")]).died();
     let (lock, away) = (rig.state_dir().join("journal.lock"), rig.state_dir().join("away"));
     std::fs::rename(&lock, &away).unwrap();
     std::fs::create_dir(&lock).unwrap();
@@ -298,7 +293,7 @@ fn a_deadman_that_could_not_act_tries_again() {
     rig.eventually("it fails", |_| {
         std::fs::read_to_string(&log).is_ok_and(|log| log.contains("cannot lock"))
     });
-    assert_eq!(rig.live().as_ref(), Some(&rig.v2));
+    rig.eventually("the switch ends", |rig| rig.live().as_ref() == Some(&rig.v2));
     std::fs::remove_dir(&lock).unwrap();
     std::fs::rename(&away, &lock).unwrap();
     rig.eventually("the prior is back", |rig| {

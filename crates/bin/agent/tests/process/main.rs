@@ -19,6 +19,9 @@ mod units;
 use rig::Rig;
 use slipway_domain::Strategy;
 
+/// A dead-man's deadline in seconds that a test waits for, and that comes after the checks have passed on a busy machine.
+const LATE: u32 = 20;
+
 /// Short waits; the dead-man is far away.
 fn quick() -> Strategy {
     let mut strategy = Strategy {
