@@ -7,8 +7,13 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::host::Host;
+use crate::nix::StageError;
 
 use super::{Executor, JournalPhase, Ledger, Pace, TROUBLE_PAUSE, chain, news};
+
+/// A garbage collection takes what it had chosen before the closure got its root. It leaves alone what comes in after
+/// that, so the second fetch stays, unless another collection did the same meanwhile.
+const MOST_FETCHES: u32 = 3;
 
 impl<H: Host, C: Clock> Executor<H, C> {
     /// Fetches without holding the lock. Begun again after a restart, as far as Nix has not got already.
@@ -28,9 +33,18 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let host = self.host.clone();
         let work = async {
             let began = Instant::now();
-            host.fetch(attempt.id, &attempt.closure, bound).await?;
-            let left = bound.saturating_sub(began.elapsed());
-            host.admit_release(&attempt.closure, left).await
+            let left = || bound.saturating_sub(began.elapsed());
+            let mut fetches = 0;
+            loop {
+                fetches += 1;
+                host.fetch(attempt.id, &attempt.closure, left()).await?;
+                match host.admit_release(&attempt.closure, left()).await {
+                    Err(StageError::Vanished { .. }) if fetches < MOST_FETCHES => {
+                        tracing::warn!(attempt = %attempt.id, closure = %attempt.closure, "a collection took it, fetching again");
+                    }
+                    admitted => return admitted,
+                }
+            }
         };
         tokio::pin!(work);
         let result = loop {

@@ -4,6 +4,10 @@
 //! the roots already, and does not see one that is made now, nor one whose path was not there yet. So the link is made
 //! before the fetch, for collections that begin later, and once more by the program that fetches, which tells a
 //! collection under way of it before it lets go of the path.
+//!
+//! No root helps where a part lay in the store as garbage: a collection chooses what it deletes first and deletes then,
+//! and most releases of Nix do not look between the two whether somebody asked for it. So a closure that was fetched is
+//! checked, and fetched again when it is gone.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -59,6 +59,8 @@ pub struct Fate {
     pub fetch_seconds: u64,
     /// Why it cannot be fetched.
     pub fetch_fails: Option<String>,
+    /// So many times a garbage collection takes it once it was fetched.
+    pub vanishes: u32,
     /// Switching takes this long.
     pub switch_seconds: u64,
     /// How long switching may take, as the closure says.
@@ -80,6 +82,7 @@ impl Default for Fate {
         Self {
             fetch_seconds: 1,
             fetch_fails: None,
+            vanishes: 0,
             switch_seconds: 1,
             says_seconds: None,
             test_exit: 0,
@@ -255,6 +258,15 @@ impl Host for FakeHost {
     }
 
     async fn admit_release(&self, closure: &StorePath, _bound: Duration) -> Result<Runnable, StageError> {
+        if let Some(fate) = self.state().fates.get_mut(closure)
+            && fate.vanishes > 0
+        {
+            fate.vanishes -= 1;
+            return Err(StageError::Vanished {
+                closure: closure.clone(),
+                tail: String::new(),
+            });
+        }
         Ok(Runnable::unchecked(closure.clone()))
     }
 

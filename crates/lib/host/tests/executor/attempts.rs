@@ -234,6 +234,24 @@ async fn a_closure_that_cannot_be_fetched_touches_nothing() {
     assert!(rig.host.state().done.is_empty());
 }
 
+/// A collection that had chosen it before it got its root.
+#[tokio::test(start_paused = true)]
+async fn a_closure_that_a_collection_takes_is_fetched_again() {
+    for (vanishes, phase) in [(1, Phase::Staged), (1000, Phase::StageFailed)] {
+        let mut rig = Rig::new();
+        rig.host.set_fate(
+            &closure("b"),
+            Fate {
+                vanishes,
+                ..Fate::default()
+            },
+        );
+        let attempt = rig.stage("b");
+        rig.reach(attempt, phase).await;
+        assert!(rig.host.state().done.is_empty());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_live_means_no_activation() {
     let mut rig = Rig::new();
