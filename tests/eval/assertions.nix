@@ -21,6 +21,8 @@ let
     want = "refused";
   };
   at = "services.slipway.stacks.shop";
+  # Whose backups have the server's archive, which several stacks share.
+  archived.services.slipway.database.archive.stack = "shop";
 in
 [
   {
@@ -35,6 +37,7 @@ in
     ]
     [
       (stack { })
+      archived
       (
         { config, ... }:
         {
@@ -56,6 +59,7 @@ in
     ]
     [
       (stack { })
+      archived
       (
         { config, ... }:
         {
