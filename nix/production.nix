@@ -75,8 +75,11 @@ pkgs.runCommand "check-production"
       openssl verify -CAfile hosts/prod/certificates/authority.pem "hosts/prod/certificates/$host.pem"
     done
     (cd secrets && opens prod/slipway-database-url.age "../extra/app-1/etc/ssh/ssh_host_ed25519_key" && grep -q verify-full "$NIX_BUILD_TOP/clear")
-    (cd secrets && opens prod/slipway-database-password.age "../extra/db/etc/ssh/ssh_host_ed25519_key")
-    ! age --decrypt --identity extra/app-1/etc/ssh/ssh_host_ed25519_key secrets/prod/slipway-database-password.age \
-      || { echo "an app host can open the database's password"; exit 1; }
+    (cd secrets && opens prod/slipway-database-owner-url.age "../extra/app-1/etc/ssh/ssh_host_ed25519_key" && grep -q slipway-owner: "$NIX_BUILD_TOP/clear")
+    for file in slipway-database-password slipway-database-owner-password; do
+      (cd secrets && opens "prod/$file.age" "../extra/db/etc/ssh/ssh_host_ed25519_key")
+      ! age --decrypt --identity extra/app-1/etc/ssh/ssh_host_ed25519_key "secrets/prod/$file.age" \
+        || { echo "an app host can open $file"; exit 1; }
+    done
     touch $out
   ''

@@ -36,6 +36,9 @@ in
   "prod/slipway-admin-password.age" = readableBy apps;
   "prod/slipway-database-url.age" = readableBy apps;
   "prod/slipway-database-password.age" = readableBy [ "db" ];
+  # Of the role that migrates, and owns the tables.
+  "prod/slipway-database-owner-url.age" = readableBy apps;
+  "prod/slipway-database-owner-password.age" = readableBy [ "db" ];
   "prod/slipway-redis.age" = readableBy (apps ++ [ "db" ]);
   # Of the fleet's own authority: for people only.
   "prod/authority-key.age" = readableBy [ ];

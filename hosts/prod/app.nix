@@ -22,7 +22,10 @@ in
       "localhost"
       fleet.addresses.db
     ];
-    database.urlFile = config.services.slipway.agenix.files.database-url.path;
+    database = {
+      urlFile = config.services.slipway.agenix.files.database-url.path;
+      owner.urlFile = config.services.slipway.agenix.files.database-owner-url.path;
+    };
     cache = {
       enable = false;
       # A tunnel, because wake-ups must reach the replicas of all hosts, and the api speaks no TLS to Redis.
@@ -57,6 +60,10 @@ in
     files = {
       database-url = {
         file = secrets + "/slipway-database-url.age";
+        restartUnits = [ "slipway-roll" ];
+      };
+      database-owner-url = {
+        file = secrets + "/slipway-database-owner-url.age";
         restartUnits = [ "slipway-roll" ];
       };
       slipway-tls-key.restartUnits = [ "slipway-cache-tunnel" ];

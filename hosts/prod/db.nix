@@ -16,6 +16,10 @@ in
     migrations.enable = false;
     database = {
       passwordFile = files.database-password.path;
+      owner = {
+        role = "slipway-owner";
+        passwordFile = files.database-owner-password.path;
+      };
       network = {
         enable = true;
         addresses = map (app: "${fleet.addresses.${app}}/32") fleet.apps;
@@ -52,6 +56,10 @@ in
     files = {
       database-password = {
         file = secrets + "/slipway-database-password.age";
+        restartUnits = [ "slipway-database" ];
+      };
+      database-owner-password = {
+        file = secrets + "/slipway-database-owner-password.age";
         restartUnits = [ "slipway-database" ];
       };
       db-key = {
