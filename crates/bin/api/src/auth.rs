@@ -9,7 +9,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 use slipway_domain::event::Actor;
 use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
-use slipway_store::{Authenticated, TokenHash};
+use slipway_store::{Authenticated, AuthenticatedToken, StoreError, TokenHash};
 use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
 use subtle::ConstantTimeEq;
 
@@ -115,14 +115,15 @@ pub(crate) async fn guard(
     next.run(request).await
 }
 
-/// Looks the token up, every time: revoking one works at once.
+/// Looks the token up, every time: revoking one works at once. What the database says of it counts only if the audit log
+/// says so too.
 ///
 /// Failures are counted by client address, and beyond the limit answered 429. A good token passes all the same, so that
 /// one bad client does not lock out everybody behind its address; nobody guesses 256 bits.
 async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Result<Caller> {
     app.phase.require_checked()?;
     let found = match bearer(headers) {
-        Some(token) => app.store.find_token_by_hash(&TokenHash::of(token)).await?,
+        Some(token) => find(app, &TokenHash::of(token)).await?,
         None => None,
     };
     let Some(found) = found else {
@@ -138,6 +139,24 @@ async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Re
         }),
         Authenticated::Host { id, name } => Caller::Host { id, name },
     })
+}
+
+/// Whose token it is. One that somebody put into the database by hand is nobody's.
+async fn find(app: &App, hash: &TokenHash) -> Result<Option<AuthenticatedToken>> {
+    let Some(found) = app.store.find_token_by_hash(hash).await? else {
+        return Ok(None);
+    };
+    match app.store.prove_caller(&found, hash, &app.audit_key).await {
+        Ok(()) => Ok(Some(found)),
+        Err(error @ StoreError::Tampered(_)) => {
+            tracing::error!(
+                error = slipway_telemetry::error_chain(&error),
+                "a token was refused that the audit log does not know so"
+            );
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The token of `Authorization: Bearer slw_<64 hex digits>`, if it has the form of one.

@@ -95,6 +95,30 @@ async fn whoami(app: &TestApp, authorization: &str) -> Answer {
     app.send(request.unwrap()).await
 }
 
+/// Whoever can write to the database could otherwise have the api decide something and seal it, and put the row back.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_role_that_was_written_into_the_database_opens_nothing(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.principal("eve", Role::Viewer).await;
+    let list = async || {
+        app.call(Method::GET, route::PRINCIPALS, &token, None)
+            .await
+            .status
+    };
+    let become_ = async |role: &str| {
+        sqlx::query("UPDATE principals SET role = $1 WHERE name = 'eve'")
+            .bind(role)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+    };
+    assert_eq!(list().await, 403);
+    become_("admin").await;
+    assert_eq!(list().await, 401);
+    become_("viewer").await;
+    assert_eq!(list().await, 403);
+}
+
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn every_bad_token_gets_the_same_answer(pool: PgPool) {
     let app = TestApp::new(pool).await;

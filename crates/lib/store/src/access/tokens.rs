@@ -9,8 +9,8 @@ use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::{append, digests, kind};
-use crate::{By, Store, StoreError, bounded, page_limit, row};
+use crate::audit::{append, digests, gate, kind};
+use crate::{AuditKey, By, ONE_MOMENT, Store, StoreError, bounded, page_limit, row};
 
 /// The SHA-256 of a token, which is all that is kept of it.
 ///
@@ -272,6 +272,48 @@ impl Store {
                 who,
                 expires_at: row.expires_at,
             }))
+        })
+        .await
+    }
+
+    /// Fails with [`StoreError::Tampered`] unless the audit log says that this token was given to this principal, that it
+    /// has this role, and that neither was taken out of use.
+    ///
+    /// Whoever can write to the database could otherwise give themselves a token for a moment, have something decided
+    /// with it that is sealed then, and put the rows back.
+    #[instrument(name = "db.token.prove", level = "debug", skip_all, fields(token = %found.token))]
+    pub async fn prove_caller(
+        &self,
+        found: &AuthenticatedToken,
+        hash: &TokenHash,
+        key: &AuditKey,
+    ) -> Result<(), StoreError> {
+        let Authenticated::Principal { id, role, .. } = &found.who else {
+            return Ok(());
+        };
+        bounded(async {
+            let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
+            gate::caller(&mut tx, key, *id, found.token).await?;
+            // What was proved is what was found, and was not put there in between.
+            let same = sqlx::query_scalar!(
+                r#"SELECT EXISTS (
+                       SELECT FROM tokens t JOIN principals p ON p.id = t.principal_id
+                       WHERE t.id = $1 AND t.sha256 = $2 AND p.id = $3 AND p.role = $4) AS "same!""#,
+                found.token.as_uuid(),
+                hash.0.as_slice(),
+                id.as_uuid(),
+                role.as_str()
+            )
+            .fetch_one(&mut *tx)
+            .await?;
+            tx.rollback().await?;
+            if same {
+                return Ok(());
+            }
+            Err(StoreError::Tampered(format!(
+                "token {} changed while it was looked at",
+                found.token
+            )))
         })
         .await
     }

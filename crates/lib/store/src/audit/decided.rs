@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use slipway_domain::digest::Digest;
 use slipway_domain::event::{Actor, NewEvent};
-use slipway_domain::{CommandId, PrincipalId, ReleaseId, RolloutId, RolloutState};
+use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId, RolloutState};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use crate::StoreError;
 #[derive(Default)]
 pub(super) struct Decisions {
     environments: HashMap<Uuid, Said>,
+    deleted: HashSet<Uuid>,
     principals: HashMap<String, Said>,
     disabled: HashSet<String>,
     tokens: HashMap<Uuid, Said>,
@@ -56,8 +57,10 @@ impl Decisions {
             kind::ENVIRONMENT_CREATED | kind::ENVIRONMENT_CHANGED => {
                 if let Some(id) = event.environment {
                     self.environments.insert(id.as_uuid(), said());
+                    self.deleted.remove(&id.as_uuid());
                 }
             }
+            kind::ENVIRONMENT_DELETED => self.deleted.extend(event.environment.map(EnvironmentId::as_uuid)),
             kind::PRINCIPAL_CREATED => {
                 self.principals.insert(first_word(told), said());
             }
@@ -132,7 +135,9 @@ impl Decisions {
     ) -> Result<(), StoreError> {
         for now in digests::environments(tx, None).await? {
             let said = self.environments.get(&now.id);
-            verdict.compare(&format!("environment {}", now.id), said, now.digest);
+            let what = format!("environment {}", now.id);
+            verdict.compare(&what, said, now.digest);
+            verdict.compare_end(&what, "deleted", self.deleted.contains(&now.id), now.over);
         }
         Ok(())
     }
@@ -143,16 +148,12 @@ impl Decisions {
             let what = format!("principal {name}");
             let said = self.principals.get(&name);
             verdict.compare_told(&what, said, &now);
-            if self.disabled.contains(&name) && !now.over {
-                verdict.wrong(None, format!("{what} was disabled, and is not any more"));
-            }
+            verdict.compare_end(&what, "disabled", self.disabled.contains(&name), now.over);
         }
         for now in digests::tokens(tx, Tokens::All).await? {
             let what = format!("token {}", now.id);
             verdict.compare_told(&what, self.tokens.get(&now.id), &now);
-            if self.revoked.contains(&now.id) && !now.over {
-                verdict.wrong(None, format!("{what} was revoked, and is not any more"));
-            }
+            verdict.compare_end(&what, "revoked", self.revoked.contains(&now.id), now.over);
         }
         Ok(())
     }
@@ -173,10 +174,8 @@ impl Decisions {
                 );
                 verdict.wrong(Some(said.number), problem);
             }
-            if said.retired && row.retired_at.is_none() {
-                let problem = format!("host {} was retired, and is not any more", row.name);
-                verdict.wrong(Some(said.number), problem);
-            }
+            let what = format!("host {}", row.name);
+            verdict.compare_end(&what, "retired", said.retired, row.retired_at.is_some());
         }
         Ok(())
     }
@@ -265,6 +264,15 @@ pub(super) struct Verdict {
 impl Verdict {
     fn wrong(&mut self, number: Option<i64>, problem: String) {
         self.broken.get_or_insert(Broken { number, problem });
+    }
+
+    /// Whether something was taken out of use, by the events and by its row.
+    fn compare_end(&mut self, what: &str, end: &str, said: bool, now: bool) {
+        match (said, now) {
+            (true, false) => self.wrong(None, format!("{what} was {end}, and is not any more")),
+            (false, true) => self.wrong(None, format!("{what} is {end}, and no event says so")),
+            _ => {}
+        }
     }
 
     fn compare(&mut self, what: &str, said: Option<&Said>, now: Digest) {

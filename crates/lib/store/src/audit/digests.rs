@@ -19,7 +19,7 @@ pub(crate) struct Decided {
     pub(crate) told: String,
     /// Its digest.
     pub(crate) digest: Digest,
-    /// Whether it was taken out of use: disabled or revoked.
+    /// Whether it was taken out of use: deleted, disabled or revoked.
     pub(crate) over: bool,
 }
 
@@ -91,7 +91,7 @@ pub(crate) async fn environments(
 ) -> Result<Vec<Decided>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT id, name, strategy::text AS "strategy!", approval_required, own_strategy_allowed,
-                  related_approval_allowed
+                  related_approval_allowed, deleted_at
            FROM environments WHERE $1::uuid IS NULL OR id = $1"#,
         only.map(EnvironmentId::as_uuid)
     )
@@ -113,7 +113,7 @@ pub(crate) async fn environments(
             id: row.id,
             told: String::new(),
             digest: digester.finish(),
-            over: false,
+            over: row.deleted_at.is_some(),
         }
     });
     Ok(decided.collect())

@@ -4,10 +4,12 @@
 //! `slipway audit verify` finds such a change some time. Here it is found before a host is told anything.
 
 use slipway_domain::digest::Digest;
-use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState};
+use slipway_domain::{
+    CommandId, EnvironmentId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState, TokenId,
+};
 use sqlx::PgConnection;
 
-use super::digests::{self, CommandRow, Tokens};
+use super::digests::{self, CommandRow, Decided, Tokens};
 use super::sealed::{self, Sealed};
 use super::{AuditKey, kind};
 use crate::{StoreError, row};
@@ -37,19 +39,48 @@ pub(crate) async fn principal(
     key: &AuditKey,
     id: PrincipalId,
 ) -> Result<(), StoreError> {
+    role(tx, key, id).await?;
+    for now in digests::tokens(tx, Tokens::Of(id)).await? {
+        token(tx, key, &now).await?;
+    }
+    Ok(())
+}
+
+/// Fails unless this token was given to this principal, and neither was taken out of use.
+pub(crate) async fn caller(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: PrincipalId,
+    shown: TokenId,
+) -> Result<(), StoreError> {
+    role(tx, key, id).await?;
+    let now = digests::tokens(tx, Tokens::One(shown)).await?.pop();
+    token(
+        tx,
+        key,
+        &now.ok_or_else(|| StoreError::not_found("token", &shown))?,
+    )
+    .await
+}
+
+/// Fails unless the principal has the role that it was given. One that was disabled must still be.
+async fn role(tx: &mut PgConnection, key: &AuditKey, id: PrincipalId) -> Result<(), StoreError> {
     let now = digests::principals(tx, Some(id)).await?.pop();
     let now = now.ok_or_else(|| StoreError::not_found("principal", &id))?;
     let event = sealed::by_cause(tx, key, kind::PRINCIPAL_CREATED, &now.told).await?;
     compare(&format!("the role of principal {id}"), event.as_ref(), now.digest)?;
-    for token in digests::tokens(tx, Tokens::Of(id)).await? {
-        let event = sealed::by_cause(tx, key, kind::TOKEN_CREATED, &token.told).await?;
-        compare(
-            &format!("the owner of token {}", token.id),
-            event.as_ref(),
-            token.digest,
-        )?;
-    }
-    Ok(())
+    let name = now.told.split(' ').next().unwrap_or_default();
+    let end = sealed::by_cause(tx, key, kind::PRINCIPAL_DISABLED, &format!("{name} ")).await?;
+    still_over(&format!("principal {name}"), end.as_ref(), now.over)
+}
+
+/// Fails unless the token was given to its owner. One that was revoked must still be.
+async fn token(tx: &mut PgConnection, key: &AuditKey, now: &Decided) -> Result<(), StoreError> {
+    let id = now.id;
+    let event = sealed::by_cause(tx, key, kind::TOKEN_CREATED, &now.told).await?;
+    compare(&format!("the owner of token {id}"), event.as_ref(), now.digest)?;
+    let end = sealed::by_cause(tx, key, kind::TOKEN_REVOKED, &format!("token {id}")).await?;
+    still_over(&format!("token {id}"), end.as_ref(), now.over)
 }
 
 /// The rollout's plan. Fails unless it is what was started.
@@ -197,6 +228,17 @@ async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<Given>, St
         },
     });
     Ok(commands.collect())
+}
+
+/// Fails when an event took something out of use that is in use.
+fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), StoreError> {
+    match end {
+        Some(end) if !is_over => Err(StoreError::Tampered(format!(
+            "{what} was taken out of use by event {}, and is not any more",
+            end.number
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// Fails when there is no event at all, or one with another digest. One of a release before digests proves no more than

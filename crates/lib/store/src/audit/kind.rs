@@ -6,6 +6,8 @@ pub(crate) const ENVIRONMENT: [&str; 2] = [ENVIRONMENT_CREATED, ENVIRONMENT_CHAN
 pub(crate) const ENVIRONMENT_CREATED: &str = "environment.created";
 /// New rules of an environment.
 pub(crate) const ENVIRONMENT_CHANGED: &str = "environment.changed";
+/// The end of an environment.
+pub(crate) const ENVIRONMENT_DELETED: &str = "environment.deleted";
 /// A new principal with its role.
 pub(crate) const PRINCIPAL_CREATED: &str = "principal.created";
 /// The end of a principal.

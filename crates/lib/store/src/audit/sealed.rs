@@ -7,6 +7,7 @@ use slipway_domain::event::{EventHash, GENESIS, NewEvent, chain_hash};
 use slipway_domain::{EnvironmentId, RolloutId};
 use sqlx::PgConnection;
 
+use super::key::BadSeal;
 use super::read::EventRow;
 use super::{AuditKey, EventRecord};
 use crate::{StoreError, row};
@@ -92,8 +93,15 @@ async fn prove(
         let record = EventRecord::try_from(row).map_err(|error| fails(&error.to_string()))?;
         let before = hash_before(tx, number).await?;
         let hash = chain_hash(&before, number, record.at, &record.event);
-        if key.check(&record.seal_key, &hash, &record.seal).is_err() {
-            return Err(fails("its seal does not fit it"));
+        match key.check(&record.seal_key, &hash, &record.seal) {
+            Ok(_) => {}
+            Err(BadSeal::Wrong) => return Err(fails("its seal does not fit it")),
+            Err(BadSeal::UnknownKey) => {
+                return Err(fails(
+                    "it is sealed with a key that nobody named; if SECRET_KEY was changed, put the one before into \
+                     SECRET_KEY_EARLIER",
+                ));
+            }
         }
         proved.push(Sealed {
             number,

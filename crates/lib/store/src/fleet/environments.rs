@@ -233,7 +233,7 @@ impl Store {
             sqlx::query!("UPDATE environments SET deleted_at = now() WHERE id = $1", id)
                 .execute(&mut *tx)
                 .await?;
-            let mut event = by.event("environment.deleted", format!("{name} is deleted"));
+            let mut event = by.event(kind::ENVIRONMENT_DELETED, format!("{name} is deleted"));
             event.environment = Some(EnvironmentId::from_uuid(id));
             append(&mut tx, by.key, &[event]).await?;
             tx.commit().await?;

@@ -156,14 +156,15 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
         ("hosts", "retired_at", "was retired, and is not any more"),
         ("principals", "disabled_at", "was disabled, and is not any more"),
     ] {
-        sql(&pool, &format!("UPDATE {table} SET {column} = NULL")).await;
+        let undo = format!(
+            "CREATE TABLE kept AS SELECT id, {column} AS ended FROM {table}; UPDATE {table} SET {column} = NULL"
+        );
+        sql(&pool, &undo).await;
         let broken = verify().await.unwrap_or_else(|| panic!("{table} was not found"));
         assert!(broken.problem.contains(found), "{table}: {}", broken.problem);
-        sql(
-            &pool,
-            &format!("UPDATE {table} SET {column} = now() WHERE {column} IS NULL"),
-        )
-        .await;
+        let put_back =
+            format!("UPDATE {table} t SET {column} = k.ended FROM kept k WHERE k.id = t.id; DROP TABLE kept");
+        sql(&pool, &put_back).await;
         assert_eq!(verify().await, None, "{table}");
     }
     sql(
@@ -205,6 +206,107 @@ async fn a_host_that_was_moved_by_hand_is_found_whatever_is_noted_of_it_afterwar
         broken.problem.contains("is in another environment"),
         "{}",
         broken.problem
+    );
+}
+
+/// The other way round: what is over, and no event ended it.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_was_ended_by_hand_is_found(pool: PgPool) {
+    let (fleet, _) = waiting(&pool).await;
+    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
+    for (table, column, found) in [
+        ("tokens", "revoked_at", "is revoked, and no event says so"),
+        ("hosts", "retired_at", "is retired, and no event says so"),
+        ("principals", "disabled_at", "is disabled, and no event says so"),
+        ("environments", "deleted_at", "is deleted, and no event says so"),
+    ] {
+        sql(&pool, &format!("UPDATE {table} SET {column} = now()")).await;
+        let broken = verify().await.unwrap_or_else(|| panic!("{table} was not found"));
+        assert!(broken.problem.contains(found), "{table}: {}", broken.problem);
+        sql(&pool, &format!("UPDATE {table} SET {column} = NULL")).await;
+        assert_eq!(verify().await, None, "{table}");
+    }
+}
+
+/// Somebody gives themselves a token for a moment, has something decided with it, and puts the rows back.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_token_is_nobodys_unless_the_audit_log_gave_it(pool: PgPool) {
+    let (fleet, _) = waiting(&pool).await;
+    let by = By::new(Actor::Console, &fleet.key);
+    let hash = TokenHash::of("slw_0");
+    let prove = async |hash: &TokenHash| {
+        let found = fleet.store.find_token_by_hash(hash).await.unwrap().unwrap();
+        fleet.store.prove_caller(&found, hash, &fleet.key).await
+    };
+    prove(&hash).await.unwrap();
+    sql(
+        &pool,
+        "CREATE TABLE kept_tokens AS TABLE tokens; CREATE TABLE kept_principals AS TABLE principals",
+    )
+    .await;
+    let put_back = async || {
+        sql(
+            &pool,
+            "DELETE FROM tokens WHERE id NOT IN (SELECT id FROM kept_tokens);
+             UPDATE tokens t SET sha256 = k.sha256, principal_id = k.principal_id, expires_at = k.expires_at,
+                    revoked_at = k.revoked_at FROM kept_tokens k WHERE t.id = k.id;
+             UPDATE principals p SET role = k.role, disabled_at = k.disabled_at FROM kept_principals k WHERE p.id = k.id",
+        )
+        .await;
+    };
+    let guess = TokenHash::of("slw_guess");
+    for (swap, shown) in [
+        ("UPDATE principals SET role = 'admin' WHERE name = 'ada'", &hash),
+        (
+            "UPDATE tokens SET principal_id = (SELECT id FROM principals WHERE name = 'grace') WHERE sha256 = sha256('slw_0')",
+            &hash,
+        ),
+        (
+            "UPDATE tokens SET sha256 = sha256('slw_guess') WHERE sha256 = sha256('slw_1')",
+            &guess,
+        ),
+        (
+            "INSERT INTO tokens (id, principal_id, label, sha256)
+             SELECT gen_random_uuid(), id, 'mine', sha256('slw_guess') FROM principals WHERE name = 'grace'",
+            &guess,
+        ),
+    ] {
+        assert!(sql(&pool, swap).await > 0, "{swap} changes nothing");
+        let proved = prove(shown).await;
+        assert!(
+            matches!(proved, Err(StoreError::Tampered(_))),
+            "{swap}: {proved:?}"
+        );
+        put_back().await;
+        prove(&hash).await.unwrap();
+    }
+
+    let token = fleet
+        .store
+        .list_tokens(Some(fleet.author.id), None, 1)
+        .await
+        .unwrap();
+    fleet.store.revoke_token(token[0].id, &by).await.unwrap();
+    sql(&pool, "UPDATE tokens SET revoked_at = NULL").await;
+    let proved = prove(&hash).await;
+    assert!(
+        matches!(proved, Err(StoreError::Tampered(_))),
+        "revoked: {proved:?}"
+    );
+    fleet
+        .store
+        .disable_principal(&fleet.approver.name, &by)
+        .await
+        .unwrap();
+    sql(
+        &pool,
+        "UPDATE principals SET disabled_at = NULL; UPDATE tokens SET revoked_at = NULL",
+    )
+    .await;
+    let proved = prove(&TokenHash::of("slw_1")).await;
+    assert!(
+        matches!(proved, Err(StoreError::Tampered(_))),
+        "disabled: {proved:?}"
     );
 }
 
