@@ -1,8 +1,10 @@
 //! Where parked requests hear of news: wake-ups through Redis say when to look, and looks at the database say what.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use slipway_domain::HostId;
+use slipway_domain::agent::Assignment;
 use slipway_store::StoreError;
 use slipway_telemetry::error_chain;
 use slipway_wake::{Topic, WakeUp};
@@ -89,11 +91,10 @@ async fn look(app: &App) {
     }
     let began = Instant::now();
     let hosts: Vec<HostId> = places.iter().map(|place| place.host).collect();
-    match app.store.assignments_for(&hosts).await {
+    match find_assignments(app, &hosts).await {
         Ok(found) => {
             for place in places {
-                let assignment = found.get(&place.host).map(|(assignment, _)| assignment);
-                app.parking.deliver(place, assignment);
+                app.parking.deliver(place, found.get(&place.host));
             }
             sleep(began.elapsed()).await;
         }
@@ -103,6 +104,21 @@ async fn look(app: &App) {
             app.parking.wake(&hosts.into_iter().collect());
         }
     }
+}
+
+/// What these hosts may be told: what a worker decided, by the audit log.
+async fn find_assignments(app: &App, hosts: &[HostId]) -> Result<HashMap<HostId, Assignment>, StoreError> {
+    let assigned = app.store.assignments_for(hosts).await?;
+    let steps = assigned
+        .iter()
+        .map(|(host, assigned)| (*host, assigned.step.clone()))
+        .collect();
+    let proved = app.store.prove_steps(steps, &app.audit_key).await?;
+    let proved = assigned
+        .into_iter()
+        .filter(|(host, _)| proved.contains(host))
+        .map(|(host, assigned)| (host, assigned.assignment));
+    Ok(proved.collect())
 }
 
 async fn watch_events(app: &App) {

@@ -2,32 +2,68 @@
 
 mod lives;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use slipway_domain::agent::{Assignment, AttemptReport};
+use slipway_domain::digest::Digest;
 use slipway_domain::lives::{Doubt, counter};
-use slipway_domain::{AttemptId, HostId, Observation, RolloutId, StorePath, Strategy};
+use slipway_domain::{AttemptId, HostId, Observation, RolloutId, StepState, StorePath};
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
+use crate::audit::digests::Told;
+use crate::audit::gate;
 use crate::fleet::offline_after;
-use crate::{Store, StoreError, bounded, row};
+use crate::{AuditKey, Store, StoreError, bounded, row};
 
 pub(crate) use lives::quiet_after;
 
 /// How often an observation is judged anew because another one of its host came between.
 const MOST_JUDGEMENTS: u32 = 3;
 
+/// A host's newest step, as far as it says what the host is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// Where it stands.
+    pub(crate) state: StepState,
+    /// Of all that an instruction is made of.
+    pub(crate) digest: Digest,
+}
+
+impl Step {
+    /// Whether there is something that a host in this state may be told.
+    const fn tells(&self) -> bool {
+        use StepState::{Activating, Reverting, Staging, Stuck, Verified, Verifying};
+        matches!(
+            self.state,
+            Staging | Activating | Verifying | Verified | Reverting | Stuck
+        )
+    }
+}
+
 /// What was made of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The host's newest step, for [`slipway_domain::agent::instruct`]; none while it is in doubt which machine it is.
     pub assignment: Option<Assignment>,
+    /// That step, for [`Store::prove_steps`].
+    pub step: Option<Step>,
     /// The rollout of that step.
     pub rollout: Option<RolloutId>,
     /// Whether the worker should look: the report, what runs or what boots changed, or the host was offline before.
     pub news: bool,
+}
+
+/// What a host is to do, and what it last said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assigned {
+    /// Its newest step, for [`slipway_domain::agent::instruct`].
+    pub assignment: Assignment,
+    /// That step, for [`Store::prove_steps`].
+    pub step: Step,
+    /// Its last report.
+    pub report: Option<AttemptReport>,
 }
 
 /// The columns of a step that make an assignment; all null where a host has no step.
@@ -36,21 +72,36 @@ struct AssignmentRow {
     attempt: Option<Uuid>,
     closure: Option<String>,
     prior: Option<String>,
-    strategy: Option<Json<Strategy>>,
+    strategy: Option<String>,
 }
 
 impl AssignmentRow {
-    fn read(self) -> Result<Option<Assignment>, StoreError> {
+    fn read(self, host: HostId) -> Result<Option<(Assignment, Step)>, StoreError> {
         let (Some(state), Some(closure), Some(strategy)) = (self.state, self.closure, self.strategy) else {
             return Ok(None);
         };
-        Ok(Some(Assignment {
+        let told = Told {
+            host: host.as_uuid(),
+            state: &state,
+            attempt: self.attempt,
+            closure: &closure,
+            strategy: &strategy,
+        };
+        let step = Step {
             state: row::parse("step state", &state)?,
+            digest: told.digest(),
+        };
+        let assignment = Assignment {
+            state: step.state,
             attempt: self.attempt.map(AttemptId::from_uuid),
             closure: row::parse("store path", &closure)?,
             prior: row::parse_opt("store path", self.prior.as_deref())?,
-            strategy: strategy.0,
-        }))
+            strategy: serde_json::from_str(&strategy).map_err(|error| StoreError::Corrupt {
+                what: "strategy",
+                detail: error.to_string(),
+            })?,
+        };
+        Ok(Some((assignment, step)))
     }
 }
 
@@ -113,7 +164,7 @@ impl Store {
                    RETURNING hosts.id, c.changed OR c.returned AS news, second_life_at, boot_replaced_at)
                SELECT h.news AS "news!", h.second_life_at, h.boot_replaced_at, now() AS "now!",
                       s.rollout_id AS "rollout_id?", s.state AS "state?", s.attempt,
-                      s.closure AS "closure?", s.prior, r.strategy AS "strategy?: Json<Strategy>"
+                      s.closure AS "closure?", s.prior, r.strategy::text AS strategy
                FROM recorded h
                LEFT JOIN LATERAL (
                    SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -144,8 +195,10 @@ impl Store {
             prior: row.prior,
             strategy: row.strategy,
         };
+        let (assignment, step) = assignment.read(host)?.filter(|_| doubt.is_none()).unzip();
         Ok(Some(Recorded {
-            assignment: assignment.read()?.filter(|_| doubt.is_none()),
+            assignment,
+            step,
             rollout: row.rollout_id.map(RolloutId::from_uuid),
             news: row.news,
         }))
@@ -154,15 +207,12 @@ impl Store {
     /// The newest step and the last report of each of these hosts, in one query. Hosts without a step are left out, and
     /// those of which it is in doubt which machine they are.
     #[instrument(name = "db.agent.assignments", level = "debug", skip_all, fields(hosts = hosts.len()))]
-    pub async fn assignments_for(
-        &self,
-        hosts: &[HostId],
-    ) -> Result<HashMap<HostId, (Assignment, Option<AttemptReport>)>, StoreError> {
+    pub async fn assignments_for(&self, hosts: &[HostId]) -> Result<HashMap<HostId, Assigned>, StoreError> {
         let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();
         bounded(async {
             let rows = sqlx::query!(
                 r#"SELECT h.id, h.report AS "report: Json<AttemptReport>", s.state, s.attempt, s.closure, s.prior,
-                          r.strategy AS "strategy: Json<Strategy>", h.second_life_at, h.boot_replaced_at, now() AS "now!"
+                          r.strategy::text AS "strategy!", h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (
                        SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -185,12 +235,39 @@ impl Store {
                     prior: row.prior,
                     strategy: Some(row.strategy),
                 };
-                if let Some(assignment) = assignment.read()? {
+                let host = HostId::from_uuid(row.id);
+                if let Some((assignment, step)) = assignment.read(host)? {
                     let report = row.report.map(|report| report.0);
-                    all.insert(HostId::from_uuid(row.id), (assignment, report));
+                    let assigned = Assigned {
+                        assignment,
+                        step,
+                        report,
+                    };
+                    all.insert(host, assigned);
                 }
             }
             Ok(all)
+        })
+        .await
+    }
+
+    /// Those of these hosts whose steps are what a worker decided, by the audit log. Only they may be told anything.
+    ///
+    /// Whoever can write to the database could otherwise swap a closure after the worker's last look, or drive a step by
+    /// hand. A step that moves on between the two looks is not proved either; its news come next.
+    #[instrument(name = "db.agent.prove", level = "debug", skip_all, fields(hosts = steps.len()))]
+    pub async fn prove_steps(
+        &self,
+        mut steps: HashMap<HostId, Step>,
+        key: &AuditKey,
+    ) -> Result<HashSet<HostId>, StoreError> {
+        steps.retain(|_, step| step.tells());
+        if steps.is_empty() {
+            return Ok(HashSet::new());
+        }
+        bounded(async {
+            let mut connection = self.pool.acquire().await?;
+            gate::told(&mut connection, key, &steps).await
         })
         .await
     }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use slipway_domain::agent::instruct;
 use slipway_domain::{HostId, HostName, Instruction, Observation};
+use slipway_store::Step;
 use slipway_text::scrub;
 use slipway_wire::Problem;
 use slipway_wire::route;
@@ -88,6 +89,21 @@ fn trimmed(mut observation: Observation) -> Observation {
     observation
 }
 
+/// Whether the host's step is what a worker decided. If not, somebody changed the database by hand, or the step has just
+/// moved on; either way there is nothing to tell yet.
+async fn is_proved(app: &App, host: HostId, step: Option<Step>) -> Result<bool> {
+    let steps = step.map(|step| (host, step)).into_iter().collect();
+    let is_proved = app
+        .store
+        .prove_steps(steps, &app.audit_key)
+        .await?
+        .contains(&host);
+    if !is_proved {
+        tracing::warn!(%host, "the host's step is not what its newest event says; the host is told nothing for now");
+    }
+    Ok(is_proved)
+}
+
 async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait) -> Result<Instruction> {
     // Parked before the assignment is read: whoever is woken after that read is looked up.
     let deadline = wait.duration().map(|wait| Instant::now() + wait);
@@ -108,7 +124,7 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
         app.wake.publish_rollout(rollout).await;
     }
     let instruction = instruct(recorded.assignment.as_ref(), observation.report.as_ref());
-    if instruction != Instruction::Idle {
+    if instruction != Instruction::Idle && is_proved(app, host, recorded.step).await? {
         return Ok(instruction);
     }
     let (Some(deadline), Some(parked)) = (deadline, parked) else {

@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use slipway_api::router::router;
 use slipway_api::state::{App, Shared};
-use slipway_domain::event::Actor;
-use slipway_domain::{HostId, Observation, PrincipalName, Role};
+use slipway_domain::event::{Actor, NewEvent, chain_hash};
+use slipway_domain::{HostId, Observation, PrincipalName, Role, RolloutId, StepId, Timestamp};
 use slipway_settings::{ApiSettings, RedisSettings, Source};
 use slipway_store::{AuditKey, By, NewToken, Store, TokenHash, TokenOwner};
 use slipway_wake::Wake;
@@ -18,6 +18,7 @@ use slipway_wire::route;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
+use uuid::Uuid;
 
 pub(crate) const SECRET_KEY: &str = "7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f";
 pub(crate) const PASSWORD: &str = "correct horse";
@@ -231,6 +232,60 @@ impl TestApp {
             .await
             .expect(201);
         made.body["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Brings every step, or those of a host, to this state as a worker does: with an attempt, and a sealed event of each.
+    pub(crate) async fn bring_steps(&self, host: Option<HostId>, state: &str) {
+        let mut tx = self.pool.begin().await.unwrap();
+        let steps: Vec<(Uuid, Uuid, Uuid)> = sqlx::query_as(
+            "UPDATE steps SET state = $1, attempt = coalesce(attempt, gen_random_uuid())
+             WHERE $2::uuid IS NULL OR host_id = $2 RETURNING id, host_id, rollout_id",
+        )
+        .bind(state)
+        .bind(host.map(HostId::as_uuid))
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap();
+        let (mut number, hash, now): (i64, Vec<u8>, Timestamp) =
+            sqlx::query_as("SELECT number, hash, now() FROM event_head FOR UPDATE")
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
+        let mut hash = hash.try_into().unwrap();
+        for (step, host, rollout) in steps {
+            let event = NewEvent {
+                rollout: Some(RolloutId::from_uuid(rollout)),
+                step: Some(StepId::from_uuid(step)),
+                host: Some(HostId::from_uuid(host)),
+                to: Some(state.to_owned()),
+                ..NewEvent::new(Actor::Rules, "step.state", "a test")
+            };
+            number += 1;
+            hash = chain_hash(&hash, number, now, &event);
+            sqlx::query(
+                "INSERT INTO events (number, at, actor_kind, actor_name, kind, rollout_id, step_id, host_id, to_state,
+                                     cause, hash, seal, seal_key)
+                 VALUES ($1, now(), 'rules', '', 'step.state', $2, $3, $4, $5, 'a test', $6, $7, $8)",
+            )
+            .bind(number)
+            .bind(rollout)
+            .bind(step)
+            .bind(host)
+            .bind(state)
+            .bind(hash.as_slice())
+            .bind(key().seal(&hash).as_slice())
+            .bind(key().fingerprint())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        }
+        sqlx::query("UPDATE event_head SET number = $1, hash = $2")
+            .bind(number)
+            .bind(hash.as_slice())
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
     }
 
     pub(crate) async fn host_id(&self, name: &str) -> HostId {

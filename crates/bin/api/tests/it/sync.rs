@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
-use slipway_domain::{AttemptId, HostId};
+use slipway_domain::HostId;
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -24,14 +24,33 @@ async fn sync(app: &TestApp, token: &str, observation: &Value, prefer: Option<&s
 
 /// What the worker does when it begins an attempt. Gives the attempt.
 async fn begin_staging(app: &TestApp, host: HostId) -> String {
-    let attempt = AttemptId::random().as_uuid();
-    sqlx::query("UPDATE steps SET state = 'staging', attempt = $2 WHERE host_id = $1")
+    app.bring_steps(Some(host), "staging").await;
+    sqlx::query_scalar("SELECT attempt::text FROM steps WHERE host_id = $1")
         .bind(host.as_uuid())
-        .bind(attempt)
-        .execute(&app.pool)
+        .fetch_one(&app.pool)
         .await
-        .unwrap();
-    attempt.to_string()
+        .unwrap()
+}
+
+/// Whoever can write to the database could otherwise have hosts do things without a rollout and its approval.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_step_that_was_driven_by_hand_tells_its_host_nothing(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.fleet("prod", &["web-1"]).await.remove(0);
+    app.rollout("prod", &["web-1"]).await;
+    for state in ["staging", "activating", "reverting"] {
+        sqlx::query("UPDATE steps SET state = $1, attempt = gen_random_uuid()")
+            .bind(state)
+            .execute(&app.pool)
+            .await
+            .unwrap();
+        for prefer in [None, Some("wait=1")] {
+            let told = sync(&app, &token, &observation("web-1"), prefer)
+                .await
+                .expect(200);
+            assert_eq!(told.body, json!({ "do": "idle" }), "{state}");
+        }
+    }
 }
 
 async fn until_parked(app: &TestApp, hosts: usize) {

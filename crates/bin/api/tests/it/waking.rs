@@ -58,13 +58,6 @@ async fn fleet(app: &TestApp, more: i32) -> Vec<HostId> {
     ids.await.unwrap().into_iter().map(HostId::from_uuid).collect()
 }
 
-async fn begin_staging(app: &TestApp) {
-    sqlx::query("UPDATE steps SET state = 'staging', attempt = gen_random_uuid()")
-        .execute(&app.pool)
-        .await
-        .unwrap();
-}
-
 /// Parks all of them, wakes them, and gives what each was told.
 async fn told(app: &TestApp, hosts: &[HostId], wake: impl AsyncFnOnce()) -> Vec<News> {
     let parked = hosts
@@ -73,7 +66,7 @@ async fn told(app: &TestApp, hosts: &[HostId], wake: impl AsyncFnOnce()) -> Vec<
     let waiting = join_all(parked.map(|mut parked| async move { parked.news().await }));
     // In this order: each waits by the time that there is news.
     let (told, ()) = tokio::join!(waiting, async {
-        begin_staging(app).await;
+        app.bring_steps(None, "staging").await;
         wake().await;
     });
     told
@@ -138,11 +131,8 @@ async fn an_answer_is_what_the_database_says_when_the_message_comes(pool: PgPool
     let mut parked = app.app.parking.park(hosts[0], None).unwrap();
     // The message is late: what it was sent for is over, and something else is asked for.
     app.app.parking.wake(&HashSet::from([hosts[0]]));
-    begin_staging(&app).await;
-    sqlx::query("UPDATE steps SET state = 'reverting'")
-        .execute(&app.pool)
-        .await
-        .unwrap();
+    app.bring_steps(None, "staging").await;
+    app.bring_steps(None, "reverting").await;
     let news = parked.news().await;
     assert!(
         matches!(news, News::Instruct(Instruction::Revert { .. })),

@@ -10,6 +10,10 @@ use uuid::Uuid;
 use crate::audit::{append, kind};
 use crate::{AuditKey, Store, StoreError, bounded, row};
 
+/// Boots of a host within an hour that are believed and remembered. With more of them it is not one machine that works,
+/// and whoever has its token could fill the database.
+const MOST_BOOTS_AN_HOUR: i64 = 60;
+
 /// A host whose boots are compared, under its lock.
 struct Locked {
     id: Uuid,
@@ -35,7 +39,10 @@ impl Store {
             return Err(StoreError::not_found("host", &host));
         };
         let replaced = find_replaced(&mut tx, &locked, boot_id).await?;
-        let word = lives::judge(&locked.current, replaced.as_ref(), boot_id, counter, locked.now);
+        let mut word = lives::judge(&locked.current, replaced.as_ref(), boot_id, counter, locked.now);
+        if word == Word::NewBoot && count_recent_boots(&mut tx, &locked).await? >= MOST_BOOTS_AN_HOUR {
+            word = Word::SecondLife;
+        }
         let refused = match word {
             Word::News => return Ok(()),
             Word::Old => return Err(StoreError::OldObservation { host: locked.name }),
@@ -127,6 +134,16 @@ async fn find_replaced(
         began: row.booted_at,
         heard: row.heard_at,
     }))
+}
+
+async fn count_recent_boots(tx: &mut PgConnection, host: &Locked) -> Result<i64, StoreError> {
+    let count = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM host_boots WHERE host_id = $1 AND heard_at > now() - interval '1 hour'"#,
+        host.id
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(count)
 }
 
 /// Makes this the boot that is heard of, and remembers the one before.

@@ -5,7 +5,7 @@
 
 use slipway_domain::digest::{Digest, Digester};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId, TokenId};
+use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId, StepState, TokenId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -192,6 +192,33 @@ pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<
         }
     });
     Ok(decided.collect())
+}
+
+/// What a host is told by its step.
+pub(crate) struct Told<'a> {
+    pub(crate) host: Uuid,
+    pub(crate) state: &'a str,
+    pub(crate) attempt: Option<Uuid>,
+    pub(crate) closure: &'a str,
+    /// As it is stored.
+    pub(crate) strategy: &'a str,
+}
+
+impl Told<'_> {
+    /// Going back and keeping what is there must work however the plan was changed, so that is no part of them.
+    pub(crate) fn digest(&self) -> Digest {
+        let goes_on = [StepState::Staging, StepState::Activating, StepState::Verifying]
+            .iter()
+            .any(|state| state.as_str() == self.state);
+        let mut digester = Digester::new("step");
+        digester
+            .field("host", self.host)
+            .field("state", self.state)
+            .field_opt("attempt", self.attempt)
+            .field_opt("closure", goes_on.then_some(self.closure))
+            .field_opt("strategy", goes_on.then_some(self.strategy));
+        digester.finish()
+    }
 }
 
 /// What a person asked of a rollout; for an approval with the plan that was approved.

@@ -3,15 +3,18 @@
 //! Whoever can write to the database but lacks the key can change a row; the event that says what was decided they cannot.
 //! `slipway audit verify` finds such a change some time. Here it is found before a host is told anything.
 
+use std::collections::{HashMap, HashSet};
+
 use slipway_domain::digest::Digest;
 use slipway_domain::{
-    CommandId, EnvironmentId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState, TokenId,
+    CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState, TokenId,
 };
 use sqlx::PgConnection;
 
 use super::digests::{self, CommandRow, Decided, Tokens};
 use super::sealed::{self, Sealed};
 use super::{AuditKey, kind};
+use crate::agent::Step;
 use crate::{StoreError, row};
 
 /// Fails unless the environment's rules are those of its newest event.
@@ -88,6 +91,25 @@ pub(crate) async fn plan(tx: &mut PgConnection, key: &AuditKey, id: RolloutId) -
     let plan = digests::plan(tx, id).await?;
     started(tx, key, id, plan).await?;
     Ok(plan)
+}
+
+/// Those of these hosts that may be told what their steps say, given the digest of it. A host's newest event decides; one
+/// of a release before digests proves its step's state alone.
+pub(crate) async fn told(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    steps: &HashMap<HostId, Step>,
+) -> Result<HashSet<HostId>, StoreError> {
+    let hosts: Vec<_> = steps.keys().copied().map(HostId::as_uuid).collect();
+    let events = sealed::of_steps(tx, key, &hosts).await?;
+    let proved = events.into_iter().filter_map(|Sealed { event, .. }| {
+        let host = event.host?;
+        let step = steps.get(&host)?;
+        let same_state = event.to.as_deref() == Some(step.state.as_str());
+        let same = event.digest().is_none_or(|digest| digest == step.digest);
+        (same_state && same).then_some(host)
+    });
+    Ok(proved.collect())
 }
 
 /// What a look at a rollout and the log found.

@@ -32,5 +32,7 @@ pub(crate) const HOST_TWO_LIVES: &str = "host.two_lives";
 pub(crate) const RELEASE_CREATED: &str = "release.created";
 /// A rollout with its plan.
 pub(crate) const ROLLOUT_CREATED: &str = "rollout.created";
+/// A step's new state, with what its host is told by it.
+pub(crate) const STEP_STATE: &str = "step.state";
 /// What a person asked of a rollout.
 pub(crate) const COMMAND_REQUESTED: &str = "command.requested";

@@ -3,9 +3,12 @@
 //! An event is proved by the hash of the one before it, its own content and its seal. Nobody without the key can make a
 //! seal for other content, whatever else of the chain they changed.
 
-use slipway_domain::event::{EventHash, GENESIS, NewEvent, chain_hash};
+use std::collections::HashMap;
+
+use slipway_domain::event::{GENESIS, NewEvent, chain_hash};
 use slipway_domain::{EnvironmentId, RolloutId};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::key::BadSeal;
 use super::read::EventRow;
@@ -75,6 +78,30 @@ pub(crate) async fn by_cause(
     Ok(prove(tx, key, rows).await?.pop())
 }
 
+/// The newest event of each of these hosts by which a step of it came to its state. Those that cannot be proved are left
+/// out.
+pub(crate) async fn of_steps(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    hosts: &[Uuid],
+) -> Result<Vec<Sealed>, StoreError> {
+    let rows = sqlx::query_as!(
+        EventRow,
+        r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id, e.host_id,
+                  NULL AS "host_name?", e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key
+           FROM unnest($1::uuid[]) AS h (id)
+           CROSS JOIN LATERAL (
+               SELECT * FROM events WHERE host_id = h.id AND kind = 'step.state' ORDER BY number DESC LIMIT 1
+           ) e"#,
+        hosts
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let before = hashes_before(tx, &rows).await?;
+    let proved = rows.into_iter().map(|row| prove_one(key, row, &before));
+    Ok(proved.filter_map(Result::ok).collect())
+}
+
 /// An event that was proved.
 pub(crate) struct Sealed {
     pub(crate) number: i64,
@@ -86,38 +113,44 @@ async fn prove(
     key: &AuditKey,
     rows: Vec<EventRow>,
 ) -> Result<Vec<Sealed>, StoreError> {
-    let mut proved = Vec::with_capacity(rows.len());
-    for row in rows {
-        let number = row.number;
-        let fails = |why: &str| StoreError::Tampered(format!("event {number} cannot be trusted: {why}"));
-        let record = EventRecord::try_from(row).map_err(|error| fails(&error.to_string()))?;
-        let before = hash_before(tx, number).await?;
-        let hash = chain_hash(&before, number, record.at, &record.event);
-        match key.check(&record.seal_key, &hash, &record.seal) {
-            Ok(_) => {}
-            Err(BadSeal::Wrong) => return Err(fails("its seal does not fit it")),
-            Err(BadSeal::UnknownKey) => {
-                return Err(fails(
-                    "it is sealed with a key that nobody named; if SECRET_KEY was changed, put the one before into \
-                     SECRET_KEY_EARLIER",
-                ));
-            }
-        }
-        proved.push(Sealed {
-            number,
-            event: record.event,
-        });
-    }
-    Ok(proved)
+    let before = hashes_before(tx, &rows).await?;
+    rows.into_iter().map(|row| prove_one(key, row, &before)).collect()
 }
 
-async fn hash_before(tx: &mut PgConnection, number: i64) -> Result<EventHash, StoreError> {
-    if number == 1 {
-        return Ok(GENESIS);
+fn prove_one(key: &AuditKey, row: EventRow, before: &HashMap<i64, Vec<u8>>) -> Result<Sealed, StoreError> {
+    let number = row.number;
+    let fails = |why: &str| StoreError::Tampered(format!("event {number} cannot be trusted: {why}"));
+    let record = EventRecord::try_from(row).map_err(|error| fails(&error.to_string()))?;
+    let before = match before.get(&(number - 1)) {
+        Some(hash) => row::hash("event hash", hash.clone())?,
+        None if number == 1 => GENESIS,
+        None => return Err(StoreError::Tampered(format!("event {} is missing", number - 1))),
+    };
+    let hash = chain_hash(&before, number, record.at, &record.event);
+    match key.check(&record.seal_key, &hash, &record.seal) {
+        Ok(_) => {}
+        Err(BadSeal::Wrong) => return Err(fails("its seal does not fit it")),
+        Err(BadSeal::UnknownKey) => {
+            return Err(fails(
+                "it is sealed with a key that nobody named; if SECRET_KEY was changed, put the one before into \
+                     SECRET_KEY_EARLIER",
+            ));
+        }
     }
-    let hash = sqlx::query_scalar!("SELECT hash FROM events WHERE number = $1", number - 1)
-        .fetch_optional(tx)
-        .await?
-        .ok_or_else(|| StoreError::Tampered(format!("event {} is missing", number - 1)))?;
-    row::hash("event hash", hash)
+    Ok(Sealed {
+        number,
+        event: record.event,
+    })
+}
+
+/// The hashes of the events before these, by their numbers.
+async fn hashes_before(
+    tx: &mut PgConnection,
+    rows: &[EventRow],
+) -> Result<HashMap<i64, Vec<u8>>, StoreError> {
+    let numbers: Vec<i64> = rows.iter().map(|row| row.number - 1).collect();
+    let found = sqlx::query!("SELECT number, hash FROM events WHERE number = ANY($1)", &numbers)
+        .fetch_all(tx)
+        .await?;
+    Ok(found.into_iter().map(|row| (row.number, row.hash)).collect())
 }

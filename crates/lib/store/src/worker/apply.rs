@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use super::Lease;
 use super::lease::lock;
-use crate::audit::append;
+use crate::audit::digests::Told;
+use crate::audit::{append, gate, kind};
 use crate::{AuditKey, Store, StoreError, bounded, row};
 
 /// What was written.
@@ -31,7 +32,8 @@ impl Store {
     ///
     /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now, or when a state is no longer the
     /// one that its change starts from, and with [`StoreError::IllegalChange`] when the state machines do not allow a
-    /// change. Then nothing was written.
+    /// change. Fails with [`StoreError::Tampered`] when a host would be told something else than what was started. Then
+    /// nothing was written.
     #[instrument(name = "db.rollout.apply", level = "debug", skip_all,
                  fields(rollout = %lease.rollout, changes = changes.len()))]
     pub async fn apply(
@@ -43,6 +45,10 @@ impl Store {
         bounded(async {
             let mut tx = self.pool.begin().await?;
             let mut draft = Draft::load(&mut tx, lease, changes).await?;
+            // Again, now that the rows are locked: they may have been changed since the snapshot. Going back needs no plan.
+            if changes.iter().any(goes_on) {
+                gate::plan(&mut tx, key, lease.rollout).await?;
+            }
             for change in changes {
                 draft.take(change)?;
             }
@@ -64,6 +70,7 @@ impl Store {
 struct Draft<'a> {
     lease: &'a Lease,
     environment: EnvironmentId,
+    strategy: String,
     rollout: RolloutDraft,
     steps: HashMap<StepId, StepDraft>,
     commands: Vec<(CommandId, Option<String>)>,
@@ -89,6 +96,7 @@ struct StepDraft {
     failures: i32,
     prior: Option<StorePath>,
     reason: Option<String>,
+    closure: String,
     state_changed: bool,
 }
 
@@ -100,8 +108,8 @@ impl<'a> Draft<'a> {
             .filter_map(|change| step_of(&change.what))
             .collect();
         let rows = sqlx::query!(
-            "SELECT id, host_id, state, attempt, failures, prior, reason FROM steps
-             WHERE rollout_id = $1 AND id = ANY($2)",
+            "SELECT id, host_id, state, attempt, failures, prior, reason, closure FROM steps
+             WHERE rollout_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
             lease.rollout.as_uuid(),
             &wanted
         )
@@ -116,6 +124,7 @@ impl<'a> Draft<'a> {
                 failures: row.failures,
                 prior: row::parse_opt("store path", row.prior.as_deref())?,
                 reason: row.reason,
+                closure: row.closure,
                 state_changed: false,
             };
             steps.insert(StepId::from_uuid(row.id), draft);
@@ -124,6 +133,7 @@ impl<'a> Draft<'a> {
         Ok(Self {
             lease,
             environment: EnvironmentId::from_uuid(locked.environment_id),
+            strategy: locked.strategy,
             rollout: RolloutDraft {
                 state: row::parse("rollout state", &locked.state)?,
                 scope: scope
@@ -164,16 +174,17 @@ impl<'a> Draft<'a> {
                 reset_failures,
             } => {
                 let lease = self.lease;
-                let draft = self.step(*step)?;
+                let draft = find(&mut self.steps, *step)?;
                 if draft.state != *from {
                     return Err(lease.stale(format!("step {step} is {}, not {from}", draft.state)));
                 }
                 draft.become_(*to, *attempt, *reset_failures, &change.cause)?;
                 (event.step, event.host) = (Some(*step), Some(draft.host));
                 (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
+                event = event.deciding(&draft.told(&self.strategy).digest());
             }
             What::Prior { step, prior } => {
-                let draft = self.step(*step)?;
+                let draft = find(&mut self.steps, *step)?;
                 draft.prior = Some(prior.clone());
                 (event.step, event.host) = (Some(*step), Some(draft.host));
                 event.to = Some(prior.to_string());
@@ -228,12 +239,6 @@ impl<'a> Draft<'a> {
         self.rollout.scope = Some(scope);
         self.rollout.changed = true;
         Ok(())
-    }
-
-    fn step(&mut self, step: StepId) -> Result<&mut StepDraft, StoreError> {
-        self.steps
-            .get_mut(&step)
-            .ok_or_else(|| StoreError::not_found("step of this rollout", &step))
     }
 
     async fn write_rollout(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
@@ -323,7 +328,24 @@ impl<'a> Draft<'a> {
     }
 }
 
+fn find(steps: &mut HashMap<StepId, StepDraft>, step: StepId) -> Result<&mut StepDraft, StoreError> {
+    steps
+        .get_mut(&step)
+        .ok_or_else(|| StoreError::not_found("step of this rollout", &step))
+}
+
 impl StepDraft {
+    /// What the host is told by it as it is now.
+    fn told<'a>(&'a self, strategy: &'a str) -> Told<'a> {
+        Told {
+            host: self.host.as_uuid(),
+            state: self.state.as_str(),
+            attempt: self.attempt.map(AttemptId::as_uuid),
+            closure: &self.closure,
+            strategy,
+        }
+    }
+
     fn become_(
         &mut self,
         to: StepState,
@@ -357,11 +379,22 @@ impl StepDraft {
     }
 }
 
+/// Whether a host will be told of its closure by it.
+const fn goes_on(change: &Change) -> bool {
+    matches!(
+        change.what,
+        What::Step {
+            to: StepState::Staging | StepState::Activating,
+            ..
+        }
+    )
+}
+
 fn kind_of(what: &What) -> &'static str {
     match what {
         What::Rollout { .. } => "rollout.state",
         What::Scope(_) => "rollout.scope",
-        What::Step { .. } => "step.state",
+        What::Step { .. } => kind::STEP_STATE,
         What::Prior { .. } => "step.prior",
         What::Command { refused: None, .. } => "command.taken",
         What::Command { refused: Some(_), .. } => "command.refused",

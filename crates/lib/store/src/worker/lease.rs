@@ -137,13 +137,15 @@ pub(super) struct Locked {
     pub(super) scope: Option<String>,
     pub(super) reason: Option<String>,
     pub(super) environment_id: uuid::Uuid,
+    /// As it is stored.
+    pub(super) strategy: String,
 }
 
 /// Locks the rollout and checks that the lease still holds. The lock keeps others from taking the lease until commit.
 pub(super) async fn lock(tx: &mut PgConnection, lease: &Lease) -> Result<Locked, StoreError> {
     let row = sqlx::query!(
-        "SELECT state, scope, reason, environment_id, lease_epoch, lease_owner FROM rollouts WHERE id = $1
-         FOR NO KEY UPDATE",
+        r#"SELECT state, scope, reason, environment_id, lease_epoch, lease_owner, strategy::text AS "strategy!"
+           FROM rollouts WHERE id = $1 FOR NO KEY UPDATE"#,
         lease.rollout.as_uuid()
     )
     .fetch_optional(tx)
@@ -160,5 +162,6 @@ pub(super) async fn lock(tx: &mut PgConnection, lease: &Lease) -> Result<Locked,
         scope: row.scope,
         reason: row.reason,
         environment_id: row.environment_id,
+        strategy: row.strategy,
     })
 }

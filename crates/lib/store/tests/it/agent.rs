@@ -179,17 +179,17 @@ async fn the_newest_step_is_the_assignment(pool: PgPool) {
     let ids = [fleet.host(0).1, fleet.host(1).1, HostId::generate()];
     let all = store.assignments_for(&ids).await.unwrap();
     assert_eq!(all.len(), 2);
-    let (assignment, report) = &all[&ids[0]];
+    let (assignment, report) = (&all[&ids[0]].assignment, &all[&ids[0]].report);
     assert_eq!((assignment.state, report), (StepState::Staging, &None));
     assert!(assignment.attempt.is_some());
     assert_eq!(assignment.closure, closure("prod-0", 1));
-    assert_eq!(all[&ids[1]].0.state, StepState::Skipped);
+    assert_eq!(all[&ids[1]].assignment.state, StepState::Skipped);
 
     let recorded = agent.sync(store).await.0;
     assert_eq!(recorded.assignment.as_ref(), Some(assignment));
     agent.sync(store).await;
     let all = store.assignments_for(&ids[..1]).await.unwrap();
-    assert_eq!(all[&ids[0]].1, agent.report);
+    assert_eq!(all[&ids[0]].report, agent.report);
     assert!(store.assignments_for(&[]).await.unwrap().is_empty());
 
     sql(&pool, "UPDATE rollouts SET state = 'failed', finished_at = now()").await;

@@ -8,7 +8,7 @@ use slipway_store::{Applied, Lease, StepInfo, StoreError};
 use slipway_testkit::closure;
 use sqlx::PgPool;
 
-use crate::support::{Fleet, claim, sql, store};
+use crate::support::{Fleet, claim, sql, store, strip_digests};
 
 struct Bench {
     fleet: Fleet,
@@ -304,10 +304,11 @@ async fn a_whole_fleet_changes_in_one_go(pool: PgPool) {
          FROM rollouts r, hosts h WHERE h.name LIKE 'bulk-%'",
     )
     .await;
+    // Without digests the log says nothing against the steps that were written by hand.
+    strip_digests(&pool, &fleet.key).await;
     let lease = claim(&fleet.store, "w").await;
-    let (mut snapshot, now) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
-    // No event tells of the hosts that were written by hand.
-    assert!(snapshot.swapped.take().is_some());
+    let (snapshot, now) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
+    assert_eq!(snapshot.swapped, None);
     let changes = slipway_domain::decide::decide(&snapshot, now, &mut AttemptId::random);
     let applied = fleet.store.apply(&lease, &changes, &fleet.key).await.unwrap();
     assert_eq!(applied.hosts.len(), 1001);

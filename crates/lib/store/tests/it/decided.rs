@@ -376,6 +376,78 @@ async fn a_rollout_that_was_swapped_after_its_approval_stops_with_an_event(pool:
     }
 }
 
+/// After the worker's look, and before the host asks.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_is_told_nothing_that_was_swapped_since_the_worker_looked(pool: PgPool) {
+    let (fleet, rollout) = waiting(&pool).await;
+    let store = &fleet.store;
+    let mut agents = agents(&fleet);
+    for agent in &mut agents {
+        agent.sync(store).await;
+    }
+    let hosts: Vec<_> = fleet.hosts.iter().map(|(_, id)| *id).collect();
+    let proved = async || {
+        let assigned = store.assignments_for(&hosts).await.unwrap();
+        let steps = assigned.into_iter().map(|(host, assigned)| (host, assigned.step));
+        store
+            .prove_steps(steps.collect(), &fleet.key)
+            .await
+            .unwrap()
+            .len()
+    };
+    // By hand, and without anybody's approval.
+    let drive = "UPDATE steps SET state = 'staging', attempt = gen_random_uuid()";
+    sql(&pool, drive).await;
+    assert_eq!(proved().await, 0, "{drive}");
+    sql(&pool, "UPDATE steps SET state = 'waiting', attempt = NULL").await;
+
+    approve(&fleet, rollout).await.unwrap();
+    settle(store, &claim(store, "w").await).await.unwrap();
+    assert_eq!(proved().await, hosts.len());
+    sql(
+        &pool,
+        "CREATE TABLE kept AS SELECT s.id, s.state, s.attempt, s.closure, s.host_id, r.strategy
+         FROM steps s JOIN rollouts r ON r.id = s.rollout_id",
+    )
+    .await;
+    for swap in [
+        "UPDATE steps SET closure = replace(closure, 'system', 'evil')",
+        "UPDATE steps SET state = 'activating'",
+        "UPDATE steps SET attempt = gen_random_uuid()",
+        "UPDATE rollouts SET strategy = strategy || '{\"bake_seconds\": 0}'",
+    ] {
+        assert!(sql(&pool, swap).await > 0);
+        assert_eq!(proved().await, 0, "{swap}");
+        sql(
+            &pool,
+            "UPDATE steps s SET state = k.state, attempt = k.attempt, closure = k.closure FROM kept k WHERE k.id = s.id;
+             UPDATE rollouts SET strategy = (SELECT strategy FROM kept LIMIT 1)",
+        )
+        .await;
+        assert_eq!(proved().await, hosts.len(), "after {swap}");
+    }
+}
+
+/// Between the worker's look and its writing.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_closure_that_was_swapped_since_the_snapshot_is_not_sealed(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    fleet.rollout(1).await;
+    for agent in &mut agents(&fleet) {
+        agent.sync(&fleet.store).await;
+    }
+    let lease = claim(&fleet.store, "w").await;
+    let (snapshot, now) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
+    let changes = slipway_domain::decide::decide(&snapshot, now, &mut slipway_domain::AttemptId::random);
+    sql(
+        &pool,
+        "UPDATE steps SET closure = replace(closure, 'system', 'evil')",
+    )
+    .await;
+    let applied = fleet.store.apply(&lease, &changes, &fleet.key).await;
+    assert!(matches!(applied, Err(StoreError::Tampered(_))), "{applied:?}");
+}
+
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_command_that_nobody_gave_is_refused(pool: PgPool) {
     let (fleet, rollout) = waiting(&pool).await;

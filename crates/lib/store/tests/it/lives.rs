@@ -347,3 +347,39 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
     agent.sync(&fleet.store).await;
     assert!(fleet.store.get_host_by_name(&agent.name).await.unwrap().online);
 }
+
+/// Whoever has a host's token could otherwise fill the database with boots.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_that_boots_without_end_is_trouble_and_is_not_remembered_without_end(pool: PgPool) {
+    let mut bench = Bench::verified(&pool).await;
+    let mut refused = 0;
+    for boot in 0..80 {
+        bench.agent.boot_id = format!("boot-{boot}");
+        let seen = bench.observation().await;
+        match bench.post(&seen).await {
+            Ok(()) => assert_eq!(refused, 0, "boot {boot}"),
+            Err(StoreError::TwoLives { .. }) => refused += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(refused, 20);
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM host_boots")
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 60);
+    bench.settle().await;
+    assert_eq!(
+        bench.step().await.state,
+        StepState::Verified,
+        "nothing is committed"
+    );
+    // An hour later a boot counts as ever.
+    sql(
+        &pool,
+        "UPDATE host_boots SET heard_at = heard_at - interval '61 minutes'",
+    )
+    .await;
+    let seen = bench.observation().await;
+    bench.post(&seen).await.unwrap();
+}

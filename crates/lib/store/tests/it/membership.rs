@@ -92,7 +92,13 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
         store.find_token_by_hash(&fresh).await.unwrap().unwrap().token,
         token.id
     );
-    let (assignment, _) = store.assignments_for(&[id]).await.unwrap().remove(&id).unwrap();
+    let assignment = store
+        .assignments_for(&[id])
+        .await
+        .unwrap()
+        .remove(&id)
+        .unwrap()
+        .assignment;
     assert_eq!(
         assignment.attempt, None,
         "the machine that comes back knows nothing of that attempt"
