@@ -21,7 +21,7 @@ pub const REPLACEMENT: char = '\u{fffd}';
 /// Whether the character draws nothing of its own, or changes how its neighbours are shown.
 ///
 /// These are Unicode's categories Cc, Cf, Zl and Zp, the fillers that look like a space, and what is no character at
-/// all. Variation selectors after emoji are no harm and stay.
+/// all. Variation selectors after emoji are no harm and stay, and so do icons of the private plane that fonts draw.
 #[must_use]
 pub const fn is_hidden(c: char) -> bool {
     matches!(c,
@@ -30,6 +30,8 @@ pub const fn is_hidden(c: char) -> bool {
         // Soft hyphen, combining grapheme joiner, signs of Arabic and Syriac numbers.
         | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}'
         | '\u{890}'..='\u{891}' | '\u{8e2}'
+        // Braille without dots, the empty note head, the Khitan filler.
+        | '\u{2800}' | '\u{1d159}' | '\u{16fe4}'
         // Hangul and Khmer fillers, Mongolian separators.
         | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{3164}' | '\u{ffa0}'
         // Zero-width spaces and joiners, directions, line and paragraph separators, invisible operators.
@@ -41,6 +43,8 @@ pub const fn is_hidden(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}'
         // Tags and the selectors beside them, private planes.
         | '\u{e0000}'..='\u{e0fff}' | '\u{f0000}'..='\u{10ffff}')
+        // The last two of every plane are noncharacters.
+        || c as u32 & 0xfffe == 0xfffe
 }
 
 /// Whether a text may have several lines.
@@ -129,7 +133,7 @@ mod tests {
     use super::*;
 
     /// One of each kind.
-    const HIDDEN: [char; 16] = [
+    const HIDDEN: [char; 20] = [
         '\u{1b}',
         '\u{7f}',
         '\u{85}',
@@ -146,6 +150,10 @@ mod tests {
         '\u{feff}',
         '\u{3164}',
         '\u{e0041}',
+        '\u{2800}',
+        '\u{16fe4}',
+        '\u{1d159}',
+        '\u{3fffe}',
     ];
 
     #[test]
@@ -196,7 +204,7 @@ mod tests {
         assert_eq!(
             escaped,
             "{\n\t\"a\": \"\\u007f\\u0085\\u009b\\u00ad\\u061c\\u200b\\u200d\\u200e\\u2028\\u2029\\u202e\\u2066\
-             \\ufeff\\u3164\\udb40\\udc41ä\"\n}"
+             \\ufeff\\u3164\\udb40\\udc41\\u2800\\ud81b\\udfe4\\ud834\\udd59\\ud8bf\\udffeä\"\n}"
         );
         assert!(matches!(escape_json("{\"a\": 1}"), Cow::Borrowed(_)));
     }
