@@ -104,12 +104,12 @@ async fn a_changed_event_is_found_out(pool: PgPool) {
         .execute(&app.pool)
         .await
         .unwrap();
-    sqlx::query("UPDATE events SET cause = 'nothing' WHERE number = 2")
+    sqlx::query("UPDATE events SET cause = 'nothing' WHERE number = 3")
         .execute(&app.pool)
         .await
         .unwrap();
     let bad = app.get(route::AUDIT_VERIFY).await.expect(200).body;
-    assert_eq!((&bad["whole"], &bad["broken_at"]), (&json!(false), &json!(2)));
+    assert_eq!((&bad["whole"], &bad["broken_at"]), (&json!(false), &json!(3)));
     assert!(
         bad["problem"].as_str().unwrap().contains("was changed"),
         "{bad:#}"
