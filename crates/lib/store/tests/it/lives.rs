@@ -352,6 +352,7 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_host_that_boots_without_end_is_trouble_and_is_not_remembered_without_end(pool: PgPool) {
     let mut bench = Bench::verified(&pool).await;
+    bench.settle().await;
     let mut refused = 0;
     for boot in 0..80 {
         bench.agent.boot_id = format!("boot-{boot}");
