@@ -13,6 +13,10 @@ use crate::host::{Host, snapshots, store_paths};
 /// says so and goes on without.
 const NEWER: [(&str, u32); 2] = [("RestartSteps", 254), ("RestartMaxDelaySec", 254)];
 
+/// Lines that an older systemd takes for a reason to refuse the unit, each with the first version that takes them
+/// (<https://github.com/systemd/systemd/pull/31149>). Our hosts have a newer one.
+const REFUSED: [(&str, u32); 1] = [("RestartForceExitStatus=", 256)];
+
 /// Services of NixOS that ours add to or ask for.
 const FOREIGN: [&str; 3] = ["nginx.service", "postgresql.service", "redis-shop.service"];
 
@@ -218,6 +222,12 @@ fn put(host: &Host, from: &Path, to: &Path) {
             fs::set_permissions(file, fs::Permissions::from_mode(0o755)).unwrap();
         }
     }
+    let version = version();
+    let refused = |line: &str| {
+        let too_new = |(key, since): &(&str, u32)| *since > version && line.starts_with(key);
+        REFUSED.iter().any(too_new)
+    };
+    let text: String = text.split_inclusive('\n').filter(|line| !refused(line)).collect();
     fs::write(to, host.stored(&text)).unwrap();
 }
 
