@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
 
 /// A fleet whose environment asks for an approval, with tokens for both people and a rollout that waits.
-async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
+pub(crate) async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
     let fleet = Fleet::of(3).approval_required().seed(&store(pool)).await;
     for (n, person) in [&fleet.author, &fleet.approver].into_iter().enumerate() {
         let token = NewToken {
@@ -33,7 +33,7 @@ async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
     (fleet, rollout)
 }
 
-async fn approve(fleet: &Fleet, rollout: RolloutId) -> Result<(), StoreError> {
+pub(crate) async fn approve(fleet: &Fleet, rollout: RolloutId) -> Result<(), StoreError> {
     fleet
         .store
         .request_command(
@@ -47,7 +47,7 @@ async fn approve(fleet: &Fleet, rollout: RolloutId) -> Result<(), StoreError> {
         .map(drop)
 }
 
-async fn state(fleet: &Fleet, rollout: RolloutId) -> (RolloutState, String) {
+pub(crate) async fn state(fleet: &Fleet, rollout: RolloutId) -> (RolloutState, String) {
     let summary = fleet.store.get_rollout(rollout).await.unwrap().summary;
     (summary.state, summary.reason.unwrap_or_default())
 }
@@ -308,226 +308,6 @@ async fn a_token_is_nobodys_unless_the_audit_log_gave_it(pool: PgPool) {
         matches!(proved, Err(StoreError::Tampered(_))),
         "disabled: {proved:?}"
     );
-}
-
-/// Between approval and staging nothing can be swapped unnoticed: the rollout stops, and an event says for what.
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_rollout_that_was_swapped_after_its_approval_stops_with_an_event(pool: PgPool) {
-    for (swap, found) in [
-        (
-            "UPDATE steps SET closure = replace(closure, 'system', 'evil') WHERE wave = 0",
-            "strategy or a closure",
-        ),
-        (
-            "UPDATE rollouts SET strategy = strategy || '{\"max_unavailable\": 3}'",
-            "strategy or a closure",
-        ),
-        (
-            "UPDATE rollout_commands SET principal_id = (SELECT id FROM principals WHERE name = 'ada')",
-            "nobody gave it",
-        ),
-        (
-            "UPDATE principals SET role = 'viewer' WHERE name = 'grace'",
-            "principal",
-        ),
-        (
-            "UPDATE tokens SET sha256 = sha256('guess') WHERE label = 'laptop' AND principal_id = (SELECT id FROM principals WHERE name = 'grace')",
-            "owner of token",
-        ),
-    ] {
-        sql(&pool, "TRUNCATE hosts, principals, environments CASCADE; ALTER TABLE events DISABLE TRIGGER USER; DELETE FROM events; ALTER TABLE events ENABLE TRIGGER USER; UPDATE event_head SET number = 0, hash = decode(repeat('00', 32), 'hex')").await;
-        let (fleet, rollout) = waiting(&pool).await;
-        let mut agents = agents(&fleet);
-        for agent in &mut agents {
-            agent.sync(&fleet.store).await;
-        }
-        approve(&fleet, rollout).await.unwrap();
-        let lease = claim(&fleet.store, "w").await;
-        let (snapshot, now) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
-        assert_eq!(snapshot.swapped, None);
-        let changes = slipway_domain::decide::decide(&snapshot, now, &mut slipway_domain::AttemptId::random);
-        fleet.store.apply(&lease, &changes, &fleet.key).await.unwrap();
-        assert_eq!(state(&fleet, rollout).await.0, RolloutState::Staging);
-        assert!(sql(&pool, swap).await > 0);
-        settle(&fleet.store, &lease).await.unwrap();
-        let (stopped, why) = state(&fleet, rollout).await;
-        assert_eq!(stopped, RolloutState::Paused, "{swap}: {why}");
-        assert!(why.contains(found), "{swap}: {why}");
-        let events = fleet.store.list_events(rollout, 0, 1000).await.unwrap();
-        assert!(events.iter().any(|event| event.event.to.as_deref() == Some("paused") && event.event.cause.contains(found)));
-        let steps = fleet.store.get_rollout(rollout).await.unwrap().steps;
-        assert!(
-            steps.iter().all(|step| step.attempt.is_none()),
-            "{swap}: a host was told something"
-        );
-        // Going on takes the rollout being what was approved; giving it up does not.
-        let ask = async |kind| {
-            fleet
-                .store
-                .request_command(rollout, kind, fleet.author.id, None, &fleet.key)
-                .await
-                .unwrap();
-            settle(&fleet.store, &lease).await.unwrap();
-        };
-        ask(CommandKind::Resume).await;
-        assert_eq!(state(&fleet, rollout).await.0, RolloutState::Paused, "{swap}");
-        ask(CommandKind::Abort).await;
-        assert_eq!(state(&fleet, rollout).await.0, RolloutState::Aborted, "{swap}");
-    }
-}
-
-/// After the worker's look, and before the host asks.
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_host_is_told_nothing_that_was_swapped_since_the_worker_looked(pool: PgPool) {
-    let (fleet, rollout) = waiting(&pool).await;
-    let store = &fleet.store;
-    let mut agents = agents(&fleet);
-    for agent in &mut agents {
-        agent.sync(store).await;
-    }
-    let hosts: Vec<_> = fleet.hosts.iter().map(|(_, id)| *id).collect();
-    let proved = async || {
-        let assigned = store.assignments_for(&hosts).await.unwrap();
-        let steps = assigned.into_iter().map(|(host, assigned)| (host, assigned.step));
-        store
-            .prove_steps(steps.collect(), &fleet.key)
-            .await
-            .unwrap()
-            .len()
-    };
-    // By hand, and without anybody's approval.
-    let drive = "UPDATE steps SET state = 'staging', attempt = gen_random_uuid()";
-    sql(&pool, drive).await;
-    assert_eq!(proved().await, 0, "{drive}");
-    sql(&pool, "UPDATE steps SET state = 'waiting', attempt = NULL").await;
-
-    approve(&fleet, rollout).await.unwrap();
-    settle(store, &claim(store, "w").await).await.unwrap();
-    assert_eq!(proved().await, hosts.len());
-    sql(
-        &pool,
-        "CREATE TABLE kept AS SELECT s.id, s.state, s.attempt, s.closure, s.host_id, r.strategy
-         FROM steps s JOIN rollouts r ON r.id = s.rollout_id",
-    )
-    .await;
-    for swap in [
-        "UPDATE steps SET closure = replace(closure, 'system', 'evil')",
-        "UPDATE steps SET state = 'activating'",
-        "UPDATE steps SET attempt = gen_random_uuid()",
-        "UPDATE rollouts SET strategy = strategy || '{\"bake_seconds\": 0}'",
-    ] {
-        assert!(sql(&pool, swap).await > 0);
-        assert_eq!(proved().await, 0, "{swap}");
-        sql(
-            &pool,
-            "UPDATE steps s SET state = k.state, attempt = k.attempt, closure = k.closure FROM kept k WHERE k.id = s.id;
-             UPDATE rollouts SET strategy = (SELECT strategy FROM kept LIMIT 1)",
-        )
-        .await;
-        assert_eq!(proved().await, hosts.len(), "after {swap}");
-    }
-}
-
-/// Between the worker's look and its writing.
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_closure_that_was_swapped_since_the_snapshot_is_not_sealed(pool: PgPool) {
-    let fleet = Fleet::of(2).seed(&store(&pool)).await;
-    fleet.rollout(1).await;
-    for agent in &mut agents(&fleet) {
-        agent.sync(&fleet.store).await;
-    }
-    let lease = claim(&fleet.store, "w").await;
-    let (snapshot, now) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
-    let changes = slipway_domain::decide::decide(&snapshot, now, &mut slipway_domain::AttemptId::random);
-    sql(
-        &pool,
-        "UPDATE steps SET closure = replace(closure, 'system', 'evil')",
-    )
-    .await;
-    let applied = fleet.store.apply(&lease, &changes, &fleet.key).await;
-    assert!(matches!(applied, Err(StoreError::Tampered(_))), "{applied:?}");
-}
-
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_command_that_nobody_gave_is_refused(pool: PgPool) {
-    let (fleet, rollout) = waiting(&pool).await;
-    let forge = async |kind: &str| {
-        let insert = format!(
-            "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id)
-             SELECT gen_random_uuid(), r.id, '{kind}', p.id FROM rollouts r, principals p WHERE p.name = 'grace'"
-        );
-        sql(&pool, &insert).await;
-    };
-    let lease = claim(&fleet.store, "w").await;
-    for kind in ["approve", "abort"] {
-        forge(kind).await;
-        settle(&fleet.store, &lease).await.unwrap();
-        assert_eq!(
-            state(&fleet, rollout).await.0,
-            RolloutState::PendingApproval,
-            "{kind}"
-        );
-    }
-    let commands = fleet.store.list_commands(rollout).await.unwrap();
-    let refused: Vec<_> = commands
-        .iter()
-        .filter_map(|command| command.refused.as_deref())
-        .collect();
-    assert_eq!(refused, ["no event says that anybody asked for this"; 2]);
-}
-
-/// Without an approval, by the state alone.
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn an_approval_that_was_left_out_stops_the_rollout(pool: PgPool) {
-    let (fleet, rollout) = waiting(&pool).await;
-    sql(&pool, "UPDATE rollouts SET state = 'staging'").await;
-    settle(&fleet.store, &claim(&fleet.store, "w").await)
-        .await
-        .unwrap();
-    let (stopped, why) = state(&fleet, rollout).await;
-    assert_eq!(stopped, RolloutState::Paused);
-    assert!(
-        why.contains("waited for an approval, and nobody gave it"),
-        "{why}"
-    );
-}
-
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_rollout_is_not_started_on_rules_or_closures_that_were_swapped(pool: PgPool) {
-    let fleet = Fleet::of(2).seed(&store(&pool)).await;
-    let release = fleet.release(1).await;
-    for (swap, back) in [
-        (
-            "UPDATE environments SET strategy = '{\"retries\": 9}'",
-            "UPDATE environments SET strategy = s FROM kept",
-        ),
-        (
-            "UPDATE release_closures SET closure = replace(closure, 'system', 'evil')",
-            "UPDATE release_closures SET closure = replace(closure, 'evil', 'system')",
-        ),
-        (
-            "UPDATE principals SET role = 'admin' WHERE name = 'ada'",
-            "UPDATE principals SET role = 'deployer' WHERE name = 'ada'",
-        ),
-    ] {
-        sql(
-            &pool,
-            "DROP TABLE IF EXISTS kept; CREATE TABLE kept AS SELECT strategy AS s FROM environments",
-        )
-        .await;
-        sql(&pool, swap).await;
-        let refused = fleet.store.create_rollout(&fleet.plan(release), &fleet.key).await;
-        assert!(
-            matches!(refused, Err(StoreError::Tampered(_))),
-            "{swap}: {refused:?}"
-        );
-        sql(&pool, back).await;
-    }
-    fleet
-        .store
-        .create_rollout(&fleet.plan(release), &fleet.key)
-        .await
-        .unwrap();
 }
 
 /// Rows and events of the release before digests: what is known of them is checked, and they are counted.

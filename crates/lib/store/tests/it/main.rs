@@ -20,5 +20,6 @@ mod rollouts;
 mod schema;
 mod snapshot;
 mod support;
+mod swapped;
 mod tls;
 mod whole;
