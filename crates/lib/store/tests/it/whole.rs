@@ -134,7 +134,7 @@ async fn workers_that_fight_for_a_rollout_finish_it(options: PgPoolOptions, conn
             .is_empty()
             .then_some(())
     };
-    wait_until("the rollout to be over", Duration::from_mins(1), open).await;
+    wait_until("the rollout to be over", Duration::from_mins(4), open).await;
     let mut stale = 0;
     for worker in workers {
         stale += worker.await.unwrap();
