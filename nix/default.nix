@@ -40,8 +40,11 @@ let
       "and not (package(slipway-agent) and test(/^disk::/))'"
     ];
     shellInputs = [
+      pkgs.curl
+      pkgs.gitMinimal
       pkgs.nginx
       pkgs.openssh
+      pkgs.openssl
       pkgs.pgbackrest
       pkgs.rclone
       pkgs.restic
