@@ -2,9 +2,7 @@
 # argument and the cure. Only builtins.
 let
   inherit (builtins)
-    attrNames
     concatLists
-    concatMap
     concatStringsSep
     elem
     filter
@@ -14,15 +12,17 @@ let
     isPath
     isString
     map
-    typeOf
     ;
-
-  quote = name: "`${name}`";
-  list = names: concatStringsSep ", " (map quote names);
-  when = condition: sentence: if condition then [ sentence ] else [ ];
-  isText = value: isString value || value == null;
-  isListOf = check: value: isList value && builtins.all check value;
-  isTextSet = value: isAttrs value && builtins.all isString (builtins.attrValues value);
+  inherit (import ./problems.nix)
+    isListOf
+    isText
+    isTextSet
+    list
+    quote
+    shape
+    when
+    ;
+  inherit (import ./image-arguments.nix) imageProblems;
 
   # name -> what it must be, in words, and the check of it.
   known = {
@@ -113,74 +113,6 @@ let
     "pkgs"
     "src"
   ];
-
-  knownOfImage = {
-    bin = {
-      is = "the name of a program";
-      check = isString;
-    };
-    name = {
-      is = "the image's name in the registry";
-      check = isString;
-    };
-    args = {
-      is = "a list of texts: what the program is started with";
-      check = isListOf isString;
-    };
-    healthcheck = {
-      is = "a list of texts: what the program is started with to ask whether it works, or null";
-      check = value: value == null || isListOf isString value;
-    };
-    ports = {
-      is = "a list of TCP ports";
-      check = isListOf (port: isInt port && port > 0 && port < 65536);
-    };
-    env = {
-      is = "a set of texts; secrets come at run time, as files";
-      check = isTextSet;
-    };
-    labels = {
-      is = "a set of texts";
-      check = isTextSet;
-    };
-    maxMiB = {
-      is = "a number: the check fails when the unpacked image is larger";
-      check = isInt;
-    };
-  };
-
-  # Mistakes in the names and kinds of `given`.
-  shape =
-    prefix: known: required: given:
-    map (name: "${quote (prefix + name)} is missing: give ${known.${name}.is}") (
-      filter (name: !given ? ${name}) required
-    )
-    ++ concatMap (
-      name:
-      if !known ? ${name} then
-        [ "${quote (prefix + name)} is not known here; there are ${list (attrNames known)}" ]
-      else
-        when (
-          !known.${name}.check given.${name}
-        ) "${quote (prefix + name)} is a ${typeOf given.${name}}: give ${known.${name}.is}"
-    ) (attrNames given);
-
-  imageProblems =
-    programs: images:
-    concatMap (
-      name:
-      let
-        image = images.${name};
-        prefix = "images.${name}.";
-      in
-      if !isAttrs image then
-        [ "${quote "images.${name}"} is a ${typeOf image}: give a set such as `{ bin = \"api\"; }`" ]
-      else
-        shape prefix knownOfImage [ "bin" ] image
-        ++
-          when (isString (image.bin or null) && !elem image.bin programs)
-            "${quote (prefix + "bin")} is ${quote image.bin}, which no crate makes; there are ${list programs}"
-    ) (attrNames images);
 
   # Mistakes of arguments that have the right kind: what they say of the workspace.
   meaning =
