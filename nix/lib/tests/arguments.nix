@@ -5,11 +5,27 @@ let
     src = ./.;
   };
   facts = {
-    programs = [
+    base = ./.;
+    selection = {
+      makers = {
+        api = [ "api" ];
+        worker = [ "worker" ];
+      };
+      lacking.ctl = [ "cli" ];
+      crateNames = [
+        "api"
+        "core"
+        "worker"
+      ];
+      unknownFeatures = [ ];
+    };
+    packageNames = [
       "api"
       "worker"
     ];
-    version = "1.0.0";
+    packageArgs = { };
+    lock = { };
+    registries."registry+https://github.com/rust-lang/crates.io-index" = { };
     profiles = [
       "dev"
       "release"
@@ -33,10 +49,11 @@ in
     "`pkgs` is missing: give a nixpkgs package set, such as `nixpkgs.legacyPackages.x86_64-linux`"
   ])
   (shape "src as text" (good // { src = "/x"; }) [
-    (
-      "`src` is a string: give a path, such as `./.`; `self` and strings cannot be filtered, so every edit would "
-      + "rebuild everything"
-    )
+    "`src` is a string: give a path such as `./.`, a flake's input, or a filtered source; a text cannot be filtered"
+  ])
+  (shape "src as a flake's input" (good // { src.outPath = "/x"; }) [ ])
+  (shape "a folder that leads out of src" (good // { cargoRoot = "a/../.."; }) [
+    "`cargoRoot` is a string: give the folder of the workspace's Cargo.toml below `src` as text, such as \"backend\""
   ])
   {
     name = "mkWorkspace: a misspelt argument is named, with those there are";
@@ -54,7 +71,7 @@ in
     images.image.bin = "api";
   } [ ])
   (meaning "a program that is not there" facts { bins = [ "apii" ]; } [
-    "`bins` names `apii`, which no crate makes; there are `api`, `worker`"
+    "`bins` names `apii`, which no crate makes; there are `api`, `worker`, `ctl`"
   ])
   (meaning "an image of a program that is not there" facts { images.image.bin = "x"; } [
     "`images.image.bin` is `x`, which no crate makes; there are `api`, `worker`"
@@ -75,9 +92,75 @@ in
   (meaning "a profile that is not there" facts { profile = "small"; } [
     "`profile` is `small`, which `src` has no section for; there are `dev`, `release`, `dist`"
   ])
-  (meaning "no version" (facts // { version = null; }) { } [
-    "`src` has no version: set `version` below [workspace.package] in its Cargo.toml"
+  (meaning "a program whose features are off" facts { bins = [ "ctl" ]; } [
+    "`bins` names `ctl`, which needs the features `cli`: set `features` to them"
   ])
+  (meaning "a crate that is not there" facts
+    {
+      crates = [
+        "core"
+        "cor"
+      ];
+    }
+    [
+      "`crates` names `cor`, which is no crate here; there are `api`, `core`, `worker`"
+    ]
+  )
+  (meaning "a feature of no crate" (
+    facts
+    // {
+      selection = facts.selection // {
+        unknownFeatures = [ "tsl" ];
+      };
+    }
+  ) { } [ "`features` names `tsl`, which no crate has" ])
+  (meaning "arguments of a package that is not there" (facts // { packageArgs.apii = { }; }) { } [
+    "`packageArgs` names `apii`, which is no crate that makes a package; there are `api`, `worker`"
+  ])
+  (meaning "arguments of packages that are no set" (facts // { packageArgs = [ ]; }) { } [
+    "`packageArgs` gives a list: give a set by name of crate"
+  ])
+  (meaning "sources that are no paths" facts { extraSources = [ "proto" ]; } [
+    "`extraSources` holds a string, `proto`: give a path without quotes, such as `./templates`"
+  ])
+  (meaning "sources that are not there" facts { testSources = [ ./nothing ]; } [
+    "`testSources` names `${toString ./nothing}`, which is not there: mend the path, or `git add` it, for a flake sees only such files"
+  ])
+  (meaning "sources outside of src" facts { extraSources.api = [ ../oci.nix ]; } [
+    "`extraSources.api` names `${toString ../oci.nix}`, which is outside of `src`: give `src` the folder that holds both, and `cargoRoot`"
+  ])
+  (meaning "sources of a crate that is not there" facts { extraSources.apii = [ ]; } [
+    "`extraSources` names `apii`, which is no crate here; there are `api`, `core`, `worker`"
+  ])
+  (meaning "a registry that is not known"
+    (
+      facts
+      // {
+        lock.package = [
+          { source = "registry+https://corp.example/index"; }
+          { source = "registry+https://github.com/rust-lang/crates.io-index"; }
+          { source = "git+https://example.org/x#1"; }
+          { name = "api"; }
+        ];
+      }
+    )
+    { }
+    [
+      "Cargo.lock takes crates from `registry+https://corp.example/index`, which is not known: set `craneLib = lib: lib.appendCrateRegistries [ (lib.registryFromSparse { … }) ];`"
+    ]
+  )
+  (meaning "several mistakes" facts
+    {
+      bins = [ "x" ];
+      profile = "small";
+      images.image.bin = "y";
+    }
+    [
+      "`bins` names `x`, which no crate makes; there are `api`, `worker`, `ctl`"
+      "`profile` is `small`, which `src` has no section for; there are `dev`, `release`, `dist`"
+      "`images.image.bin` is `y`, which no crate makes; there are `api`, `worker`"
+    ]
+  )
   {
     name = "mkWorkspace: all problems are thrown at once";
     got = (builtins.tryEval (arguments.orThrow [ "a" "b" ] true)).success;

@@ -1,161 +1,331 @@
+# That the reader agrees with cargo is tested by crates/bin/dev/tests/workspaces.rs. Here is what cargo does not say: what is
+# built together, which files a build reads, what stands for code that is not there, and which mistakes are named.
 let
-  cargo = import ../workspace.nix;
-  paths = import ../paths.nix;
-  ours = cargo.read ../../..;
+  cargo = import ../cargo/workspace.nix;
+  code = import ../cargo/code.nix;
+  glob = import ../cargo/glob.nix;
+  paths = import ../cargo/paths.nix;
+  selections = import ../cargo/selection.nix;
+  skeletons = import ../cargo/skeleton.nix;
+  toml = import ../cargo/toml.nix;
+  views = import ../cargo/view.nix;
 
-  root = fromTOML ''
-    [workspace.package]
-    version = "1.2.3"
-    [workspace.dependencies]
-    base = { path = "crates/base" }
-    renamed = { path = "./crates/other", package = "other" }
-    serde = "1"
-  '';
-  manifests = builtins.mapAttrs (_: fromTOML) {
-    "crates/app" = ''
-      package = { name = "app", version.workspace = true }
-      dependencies = { middle = { path = "../middle" }, serde.workspace = true }
-      dev-dependencies = { kit = { path = "../kit" } }
+  package =
+    name: more:
+    ''
+      [package]
+      name = "${name}"
+      version = "1.2.3"
+      edition = "2021"
+    ''
+    + more;
+
+  files = {
+    "Cargo.toml" = ''
+      [workspace]
+      members = ["crates/*"]
+      resolver = "2"
+      [workspace.dependencies]
+      base = { path = "crates/base", version = "1.2" }
+      serde = "1"
+      [patch.crates-io]
+      cfg-if = { path = "patches/cfg-if" }
     '';
-    "crates/middle" = ''
-      package = { name = "middle", version = "9.9.9" }
-      [target.'cfg(unix)'.dependencies]
+    "crates/app/Cargo.toml" = package "app" ''
+      [dependencies]
       base.workspace = true
+      serde = { workspace = true, features = ["derive"] }
+      [dev-dependencies]
+      kit = { path = "../kit" }
+      [features]
+      tls = []
+      [[bin]]
+      name = "app"
+      [[bin]]
+      name = "admin"
+      path = "src/admin.rs"
+      required-features = ["tls"]
+      [[example]]
+      name = "shown"
+    '';
+    "crates/app/src/main.rs" = "const TEXT: &str = include_str!(\"../../../words/list.txt\");";
+    "crates/app/src/admin.rs" =
+      "#![doc = include_str!(\"../README.md\")] // reads \"../\" and \"../../nothing\"";
+    "crates/app/README.md" = "";
+    "crates/app/CHANGELOG.md" = "";
+    "crates/app/proto/a.proto" = "";
+    "crates/app/examples/shown.rs" = "";
+    "crates/app/tests/t.rs" = "const DATA: &str = include_str!(\"../../../data/rows.csv\");";
+    "crates/app/.hidden" = "";
+    "crates/app/.sqlx/q.json" = "";
+    "crates/base/Cargo.toml" = package "base" "links = \"z\"\n[lib]\ncrate-type = [\"cdylib\"]";
+    "crates/base/src/lib.rs" = "";
+    "crates/base/build.rs" = "";
+    "crates/kit/Cargo.toml" = package "kit" "";
+    "crates/kit/src/main.rs" = "";
+    "crates/macros/Cargo.toml" = package "macros" ''
+      [lib]
+      proc-macro = true
       [build-dependencies]
-      renamed.workspace = true
+      cc = "1"
     '';
-    "crates/base" = ''package = { name = "base" }'';
-    "crates/other" = ''
-      package = { name = "other" }
-      dependencies = { sqlx = "0.8" }
-    '';
+    "crates/macros/src/lib.rs" = "";
+    "crates/twin/Cargo.toml" = package "twin" "";
+    "crates/twin/src/bin/kit.rs" = "";
+    "patches/cfg-if/Cargo.toml" = package "cfg-if" "";
+    "patches/cfg-if/src/lib.rs" = "";
+    "words/list.txt" = "";
+    "data/rows.csv" = "";
   };
-  noFiles = {
-    mainFile = false;
-    binFiles = [ ];
+  view = views.ofSet files;
+  workspace = cargo.read view ".";
+  lookAt =
+    withTests: folder:
+    code.of {
+      inherit view withTests;
+      folders = builtins.attrNames workspace.crates;
+      crate = workspace.crates.${folder};
+    };
+  select = more: selections.of ({ inherit workspace; } // more);
+
+  lock = ''
+    version = 4
+    [[package]]
+    name = "app"
+    version = "1.2.3"
+    dependencies = ["base", "serde"]
+    [[package]]
+    name = "serde"
+    version = "1.0.0"
+    source = "registry+x"
+  '';
+  skeleton = builtins.mapAttrs (_: text: text) (skeletons.whole workspace lock);
+  manifest = folder: fromTOML skeleton."${folder}/Cargo.toml";
+  standIn = folder: fromTOML (skeletons.some workspace [ folder ])."${folder}/Cargo.toml";
+
+  problemsOf = files: (cargo.read (views.ofSet files) ".").problems;
+  same = name: got: want: {
+    name = "workspace: ${name}";
+    inherit got want;
   };
-  bins = name: text: files: want: {
-    name = "workspace: programs of ${name}";
-    got = cargo.binsOf (fromTOML text) (noFiles // files);
-    inherit want;
-  };
-  closureOf = cargo.closure root manifests;
 in
 [
-  {
-    name = "paths: join";
-    got = paths.join "crates/bin/api" "../../lib/./store";
-    want = "crates/lib/store";
-  }
-  {
-    name = "paths: out of the workspace";
-    got = builtins.tryEval (builtins.stringLength (paths.join "crates" "../../x"));
-    want = {
-      success = false;
-      value = false;
-    };
-  }
-  {
-    name = "workspace: member patterns";
-    got =
-      builtins.concatMap
-        (cargo.expand (_: [
-          "a"
-          "b"
-        ]))
-        [
-          "crates/*"
-          "tool"
-        ];
-    want = [
-      "crates/a"
-      "crates/b"
-      "tool"
-    ];
-  }
-  {
-    name = "workspace: a pattern that is not understood";
-    got = (builtins.tryEval (builtins.length (cargo.expand (_: [ ]) "crates/**/x"))).success;
-    want = false;
-  }
-  (bins "a library" ''package.name = "x"'' { } [ ])
-  (bins "src/main.rs" ''package.name = "x"'' { mainFile = true; } [ "x" ])
-  (bins "src/bin" ''package.name = "x"''
-    {
-      mainFile = true;
-      binFiles = [ "y" ];
-    }
+  (same "a path is joined" (paths.join "crates/bin/api" "../../lib/./store") "crates/lib/store")
+  (same "a path that leads out" (paths.join "crates" "../../x") null)
+  (same "an absolute path" (paths.join "crates" "/x") null)
+  (same "a folder is within itself and not within its namesake"
     [
-      "x"
-      "y"
+      (paths.within "a" "a")
+      (paths.within "a" "a/b")
+      (paths.within "a" "ab")
+    ]
+    [ true true false ]
+  )
+  (same "signs of a pattern"
+    (map (glob.fits "x[a-c]?.y*") [
+      "xb1.y"
+      "xb1.yz"
+      "xd1.y"
+      "xb1zy"
+    ])
+    [
+      true
+      true
+      false
+      false
     ]
   )
-  (bins "a renamed main" ''
-    package.name = "x"
-    bin = [{ name = "z", path = "src/main.rs" }]
-  '' { mainFile = true; } [ "z" ])
-  (bins "autobins = false" ''package = { name = "x", autobins = false }'' {
-    mainFile = true;
-    binFiles = [ "y" ];
-  } [ ])
-  {
-    name = "workspace: what a crate is built from, without what its tests need";
-    got = closureOf "crates/app";
-    want = [
+
+  (same "what is written as TOML is read again"
+    (fromTOML (
+      toml.write {
+        text = "a \"b\" \\ \n";
+        list = [
+          1
+          { deep.er = true; }
+        ];
+        nothing = null;
+      }
+    ))
+    {
+      text = "a \"b\" \\ \n";
+      list = [
+        1
+        { deep.er = true; }
+      ];
+    }
+  )
+
+  (same "a crate is built from what it names, patched crates and not from what its tests need"
+    (cargo.closure workspace [ "crates/app" ])
+    [
       "crates/app"
       "crates/base"
-      "crates/middle"
-      "crates/other"
-    ];
-  }
-  {
-    name = "workspace: a crate outside is named";
-    got =
-      (builtins.tryEval (
-        builtins.length (cargo.closure root (removeAttrs manifests [ "crates/middle" ]) "crates/app")
-      )).success;
-    want = false;
-  }
-  {
-    name = "workspace: dependsOn";
-    got = map (folder: cargo.dependsOn "sqlx" manifests.${folder}) [
-      "crates/app"
-      "crates/other"
-    ];
-    want = [
-      false
-      true
-    ];
-  }
-  {
-    name = "workspace: inherited fields";
-    got = map (folder: cargo.field "version" root manifests.${folder}) [
-      "crates/app"
-      "crates/middle"
-      "crates/base"
-    ];
-    want = [
-      "1.2.3"
-      "9.9.9"
-      null
-    ];
-  }
-  {
-    name = "workspace: our programs";
-    got = builtins.concatMap (crate: crate.bins) (builtins.attrValues ours.crates);
-    want = [
-      "slipway"
-      "slipway-agent"
-      "slipway-api"
-      "slipway-backup"
-      "slipway-demo-service"
-      "slipway-dev"
-      "slipway-worker"
-    ];
-  }
-  {
-    name = "workspace: the agent is not built from the store";
-    got = builtins.elem "crates/lib/store" (cargo.closure ours.root ours.manifests "crates/bin/agent");
-    want = false;
-  }
+      "patches/cfg-if"
+    ]
+  )
+  (same "prose, tests and hidden files are left out but where the code names them"
+    (lookAt false "crates/app").without
+    [
+      "crates/app/.hidden"
+      "crates/app/CHANGELOG.md"
+      "crates/app/examples"
+      "crates/app/tests"
+    ]
+  )
+  (same "files outside of a crate are found by the literals that lead to them"
+    (lookAt false "crates/app").outside
+    [ "words/list.txt" ]
+  )
+  (same "tests read what they name" (lookAt true "crates/app").outside [
+    "data/rows.csv"
+    "words/list.txt"
+  ])
+  (same "a declared target whose file is left out gets a stub" (code.stubsOf {
+    crate = workspace.crates."crates/app";
+    inherit ((lookAt false "crates/app")) without;
+  }) [ "crates/app/examples/shown.rs" ])
+
+  (same "a stand-in says nothing of code, builds or versions" (manifest "crates/base") {
+    package = {
+      name = "base";
+      version = "0.0.0";
+      edition = "2021";
+      build = false;
+      autobins = false;
+      autoexamples = false;
+      autotests = false;
+      autobenches = false;
+    };
+    lib = {
+      name = "skeleton_base";
+      path = "skeleton.rs";
+      crate-type = [ "cdylib" ];
+    };
+  })
+  (same "a stand-in of macros is one"
+    [
+      (manifest "crates/macros").lib.proc-macro
+      (manifest "crates/macros").package.build
+    ]
+    [ true "skeleton-build.rs" ]
+  )
+  (same "the stand-in of the root keeps what is resolved"
+    (builtins.attrNames (fromTOML skeleton."Cargo.toml").workspace)
+    [
+      "dependencies"
+      "members"
+      "resolver"
+    ]
+  )
+  (same "no version of a path dependency stays"
+    (fromTOML skeleton."Cargo.toml").workspace.dependencies.base
+    {
+      path = "crates/base";
+    }
+  )
+  (same "the lock names members without their version"
+    (map (entry: entry.version) (fromTOML skeleton."Cargo.lock").package)
+    [
+      "0.0.0"
+      "1.0.0"
+    ]
+  )
+  (same "a patched crate keeps its version" (manifest "patches/cfg-if").package.version "1.2.3")
+  (same "beside code, a stand-in has its version" (standIn "crates/base").package.version "1.2.3")
+  (same "a lock that tells crates apart by version stays as it is" (skeletons.isPlain workspace {
+    package = [ { dependencies = [ "app 1.2.3" ]; } ];
+  }) false)
+  (same "an edit of code, a comment or a new program changes no stand-in" (skeletons.whole (cargo.read
+    (views.ofSet (
+      files
+      // {
+        "crates/app/Cargo.toml" = "# A comment.\n" + files."crates/app/Cargo.toml";
+        "crates/app/src/main.rs" = "fn main() {}";
+        "crates/app/src/bin/new.rs" = "fn main() {}";
+      }
+    ))
+    "."
+  ) lock) skeleton)
+
+  (same "programs that need a feature are left out without it" (select { }).builds.app.programs [
+    "app"
+  ])
+  (same "and built with it" (select { features = [ "tls" ]; }).builds.app.programs [
+    "app"
+    "admin"
+  ])
+  (same "and with it for this crate" (select { features = [ "app/tls" ]; }).builds.app.flags
+    "--workspace --features app/tls"
+  )
+  (same "what a program lacks" (select { }).lacking.admin [ "tls" ])
+  (same "two crates with one program are built apart"
+    (map (name: (select { }).builds.${name}.flags) [
+      "kit"
+      "twin"
+    ])
+    [
+      "--package kit"
+      "--package twin"
+    ]
+  )
+  (same "a library that others load is built apart" (select { }).builds.base.targets "--lib")
+  (same "crates whose features must not be united"
+    (select { unifyFeatures = false; }).builds.app.flags
+    "--package app"
+  )
+  (same "some crates"
+    (select {
+      crates = [
+        "app"
+        "kit"
+      ];
+    }).flags
+    "--package app --package kit"
+  )
+  (same "a crate that was not chosen is there, with its own features"
+    (select { crates = [ "app" ]; }).builds.kit.flags
+    "--package kit"
+  )
+  (same "features of no crate"
+    (select {
+      features = [
+        "tls"
+        "tsl"
+        "app/no"
+      ];
+    }).unknownFeatures
+    [ "tsl" ]
+  )
+
+  (same "no manifest" (problemsOf { "x/y" = ""; }) [
+    "`src` has no Cargo.toml: give the folder of a Cargo workspace, and `git add` its files, for a flake sees only those"
+  ])
+  (same "a workspace in a folder below" (problemsOf { "backend/Cargo.toml" = package "x" ""; }) [
+    "`src` has no Cargo.toml: set `cargoRoot` to the workspace's folder, such as \"backend\""
+  ])
+  (same "a dependency outside of src"
+    (problemsOf {
+      "Cargo.toml" = package "x" "[dependencies]\ny = { path = \"../y\" }";
+      "src/lib.rs" = "";
+    })
+    [
+      "Cargo.toml names `../y`, which is outside of `src`: give `src` the folder that holds both, and `cargoRoot`, the workspace's folder in it"
+    ]
+  )
+  (same "a member and a dependency that are not there"
+    (problemsOf {
+      "Cargo.toml" = "[workspace]\nmembers = [\"a\", \"b\"]";
+      "a/Cargo.toml" = package "a" "[dependencies]\nc = { path = \"../c\" }";
+    })
+    [
+      "`members` in Cargo.toml names `b`, and `b` has no Cargo.toml: mend the path, or `git add` the folder"
+      "a/Cargo.toml names `../c`, and `c` has no Cargo.toml: mend the path, or `git add` the folder"
+    ]
+  )
+  (same "two members of one name" (problemsOf {
+    "Cargo.toml" = "[workspace]\nmembers = [\"a\", \"b\"]";
+    "a/Cargo.toml" = package "x" "";
+    "b/Cargo.toml" = package "x" "";
+  }) [ "the members `a` and `b` have one name, `x`: give each its own" ])
 ]

@@ -1,0 +1,258 @@
+//! Nix reads a workspace as cargo does: the reader of nix/lib/cargo, and `cargo metadata`, on every project of
+//! tests/workspaces.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde::Deserialize;
+
+fn checkout() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../..")
+        .canonicalize()
+        .unwrap()
+}
+
+/// What either of the two says of a crate.
+#[derive(Debug, PartialEq, Eq)]
+struct Crate {
+    name: String,
+    version: String,
+    edition: String,
+    targets: BTreeSet<(String, String, String, Vec<String>)>,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Workspace {
+    members: BTreeSet<String>,
+    defaults: BTreeSet<String>,
+    /// By folder.
+    crates: BTreeMap<String, Crate>,
+}
+
+/// nix/lib/tests/metadata.nix.
+mod nix {
+    use super::{BTreeMap, Command, Deserialize, checkout};
+
+    #[derive(Deserialize)]
+    pub(crate) struct Found {
+        pub(crate) problems: Vec<String>,
+        #[serde(default)]
+        pub(crate) members: Vec<String>,
+        #[serde(default)]
+        pub(crate) defaults: Vec<String>,
+        #[serde(default)]
+        pub(crate) packages: Vec<Package>,
+    }
+
+    #[derive(Deserialize)]
+    pub(crate) struct Package {
+        pub(crate) folder: String,
+        pub(crate) name: String,
+        pub(crate) version: String,
+        pub(crate) edition: String,
+        pub(crate) targets: Vec<Target>,
+    }
+
+    #[derive(Deserialize)]
+    pub(crate) struct Target {
+        pub(crate) kind: String,
+        pub(crate) name: String,
+        pub(crate) path: String,
+        pub(crate) required: Vec<String>,
+    }
+
+    pub(crate) fn read() -> BTreeMap<String, Found> {
+        let output = Command::new("nix-instantiate")
+            .args(["--eval", "--strict", "--json", "--attr", "all"])
+            .arg(checkout().join("nix/lib/tests/metadata.nix"))
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+/// `cargo metadata`, format 1.
+mod cargo {
+    use super::{Command, Deserialize, Path};
+
+    #[derive(Deserialize)]
+    pub(crate) struct Metadata {
+        pub(crate) packages: Vec<Package>,
+        pub(crate) workspace_members: Vec<String>,
+        pub(crate) workspace_default_members: Vec<String>,
+    }
+
+    #[derive(Deserialize)]
+    pub(crate) struct Package {
+        pub(crate) id: String,
+        pub(crate) name: String,
+        pub(crate) version: String,
+        pub(crate) edition: String,
+        /// `None` for what lies in the checkout.
+        pub(crate) source: Option<String>,
+        pub(crate) manifest_path: String,
+        pub(crate) targets: Vec<Target>,
+    }
+
+    #[derive(Deserialize)]
+    pub(crate) struct Target {
+        pub(crate) kind: Vec<String>,
+        pub(crate) name: String,
+        pub(crate) src_path: String,
+        #[serde(default, rename = "required-features")]
+        pub(crate) required_features: Vec<String>,
+    }
+
+    pub(crate) fn metadata(folder: &Path, more: &[&str]) -> Result<Metadata, String> {
+        let output = Command::new("cargo")
+            .args(["metadata", "--format-version", "1", "--offline"])
+            .args(more)
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    }
+}
+
+fn of_nix(found: nix::Found) -> Workspace {
+    Workspace {
+        members: found.members.into_iter().collect(),
+        defaults: found.defaults.into_iter().collect(),
+        crates: found
+            .packages
+            .into_iter()
+            .map(|package| {
+                let targets = package
+                    .targets
+                    .into_iter()
+                    .map(|it| (it.kind, it.name, it.path, it.required))
+                    .collect();
+                let value = Crate {
+                    name: package.name,
+                    version: package.version,
+                    edition: package.edition,
+                    targets,
+                };
+                (package.folder, value)
+            })
+            .collect(),
+    }
+}
+
+fn of_cargo(root: &Path, metadata: cargo::Metadata) -> Workspace {
+    let relative = |path: &str| {
+        let path = Path::new(path).strip_prefix(root).unwrap();
+        let text = path.to_str().unwrap();
+        if text.is_empty() {
+            ".".to_owned()
+        } else {
+            text.to_owned()
+        }
+    };
+    let folder_of = |package: &cargo::Package| {
+        relative(
+            Path::new(&package.manifest_path)
+                .parent()
+                .unwrap()
+                .to_str()
+                .unwrap(),
+        )
+    };
+    let named = |ids: &[String]| {
+        metadata
+            .packages
+            .iter()
+            .filter(|package| ids.contains(&package.id))
+            .map(folder_of)
+            .collect()
+    };
+    Workspace {
+        members: named(&metadata.workspace_members),
+        defaults: named(&metadata.workspace_default_members),
+        crates: metadata
+            .packages
+            .iter()
+            .filter(|package| package.source.is_none())
+            .map(|package| {
+                let folder = Path::new(&package.manifest_path).parent().unwrap();
+                let targets = package
+                    .targets
+                    .iter()
+                    .flat_map(|target| {
+                        let path = Path::new(&target.src_path).strip_prefix(folder).unwrap();
+                        let path = path.to_str().unwrap().to_owned();
+                        target.kind.iter().map(move |kind| {
+                            // cargo has a name of its own for these, which nobody chooses.
+                            let name = if kind == "custom-build" {
+                                "build-script".to_owned()
+                            } else {
+                                target.name.clone()
+                            };
+                            (kind.clone(), name, path.clone(), target.required_features.clone())
+                        })
+                    })
+                    .collect();
+                let value = Crate {
+                    name: package.name.clone(),
+                    version: package.version.clone(),
+                    edition: package.edition.clone(),
+                    targets,
+                };
+                (folder_of(package), value)
+            })
+            .collect(),
+    }
+}
+
+/// Where only the members can be compared: these need a registry, or have no lock.
+const MEMBERS_ALONE: [&str; 2] = ["alt-registry", "no-lock"];
+
+#[test]
+fn nix_reads_every_workspace_as_cargo_does() {
+    let all = nix::read();
+    assert!(all.len() > 50, "only {} workspaces were found", all.len());
+    for (name, found) in all {
+        assert_eq!(found.problems, Vec::<String>::new(), "{name}");
+        let folder = checkout().join("tests/workspaces").join(&name);
+        let more: &[&str] = if MEMBERS_ALONE.contains(&name.as_str()) {
+            &["--no-deps"]
+        } else {
+            &["--locked"]
+        };
+        let metadata = cargo::metadata(&folder, more).unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert_eq!(of_nix(found), of_cargo(&folder, metadata), "{name}");
+    }
+}
+
+#[test]
+fn nix_reads_this_workspace_as_cargo_does() {
+    let metadata = cargo::metadata(&checkout(), &["--no-deps"]).unwrap();
+    let wanted = of_cargo(&checkout(), metadata);
+    let expression = format!(
+        "(import {0}/nix/lib/tests/metadata.nix).show {0}",
+        checkout().display()
+    );
+    let output = Command::new("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "--expr", &expression])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let found: nix::Found = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(of_nix(found), wanted);
+}

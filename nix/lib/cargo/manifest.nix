@@ -1,0 +1,134 @@
+# What a parsed Cargo.toml says: fields that it inherits, the crates that it depends on, its features. Only builtins.
+let
+  inherit (builtins)
+    attrNames
+    attrValues
+    concatMap
+    elem
+    filter
+    genericClosure
+    isAttrs
+    isString
+    ;
+  paths = import ./paths.nix;
+
+  # Both spellings are cargo's.
+  kinds = {
+    normal = [ "dependencies" ];
+    build = [
+      "build-dependencies"
+      "build_dependencies"
+    ];
+    dev = [
+      "dev-dependencies"
+      "dev_dependencies"
+    ];
+  };
+  all = kinds.normal ++ kinds.build ++ kinds.dev;
+  # What a program is made of; tests alone need dev-dependencies.
+  buildKinds = kinds.normal ++ kinds.build;
+
+  # The manifest's tables that name dependencies, those of single platforms included.
+  tablesOf =
+    wanted: manifest:
+    concatMap (table: map (kind: table.${kind} or { }) wanted) (
+      [ manifest ] ++ attrValues (manifest.target or { })
+    );
+
+  # { name, spec } of each dependency; an inherited one is what the workspace's root says.
+  dependenciesOf =
+    wanted: root: manifest:
+    let
+      shared = root.workspace.dependencies or { };
+      complete =
+        name: spec:
+        if isAttrs spec && spec.workspace or false then
+          let
+            said = shared.${name} or { };
+          in
+          (if isString said then { version = said; } else said)
+          // removeAttrs spec [ "workspace" ]
+          // {
+            inherited = true;
+          }
+        else if isString spec then
+          { version = spec; }
+        else
+          spec;
+    in
+    concatMap (
+      table:
+      map (name: {
+        inherit name;
+        spec = complete name table.${name};
+      }) (attrNames table)
+    ) (tablesOf wanted manifest);
+in
+rec {
+  inherit
+    all
+    buildKinds
+    dependenciesOf
+    kinds
+    tablesOf
+    ;
+
+  # Folders that the manifest in `folder` names by `path`: [ { name, path, folder } ], folder null when it is outside.
+  # An inherited path is seen from the workspace's root.
+  localsOf =
+    wanted: rootFolder: root: folder: manifest:
+    map (
+      { name, spec }:
+      {
+        inherit name;
+        inherit (spec) path;
+        folder = paths.join (if spec.inherited or false then rootFolder else folder) spec.path;
+      }
+    ) (filter ({ spec, ... }: isAttrs spec && spec ? path) (dependenciesOf wanted root manifest));
+
+  # What [patch] and [replace] of the root name by path.
+  patchesOf =
+    rootFolder: root:
+    concatMap (
+      table:
+      concatMap (
+        name:
+        let
+          spec = table.${name};
+        in
+        if isAttrs spec && spec ? path then
+          [
+            {
+              inherit name;
+              inherit (spec) path;
+              folder = paths.join rootFolder spec.path;
+            }
+          ]
+        else
+          [ ]
+      ) (attrNames table)
+    ) (attrValues (root.patch or { }) ++ [ (root.replace or { }) ]);
+
+  # Whether the manifest names `dependency` as something that it is built from.
+  dependsOn =
+    dependency: manifest: builtins.any (table: table ? ${dependency}) (tablesOf buildKinds manifest);
+
+  # A field of [package], from [workspace.package] where it says so; null when it is not there.
+  field =
+    name: root: manifest:
+    let
+      own = manifest.package.${name} or null;
+    in
+    if isAttrs own && own.workspace or false then root.workspace.package.${name} or null else own;
+
+  # The features that are on when `wanted` are asked for, of this crate alone.
+  featuresOn =
+    manifest: wanted:
+    map (item: item.key) (genericClosure {
+      startSet = map (key: { inherit key; }) wanted;
+      operator = { key }: map (key: { inherit key; }) (manifest.features.${key} or [ ]);
+    });
+
+  # Whether a target is built when these features are on.
+  isOn = on: target: builtins.all (feature: elem feature on) (target.required-features or [ ]);
+}

@@ -1,0 +1,201 @@
+# What is built of a workspace: which crates are compiled together, with which features, and which programs come of each.
+# cargo unites the features of the crates that one call names, so crates that are compiled together share dependencies.
+# Only builtins.
+let
+  inherit (builtins)
+    any
+    attrNames
+    attrValues
+    concatMap
+    concatStringsSep
+    elem
+    filter
+    groupBy
+    head
+    length
+    listToAttrs
+    map
+    match
+    ;
+  manifests = import ./manifest.nix;
+  targets = import ./targets.nix;
+
+  hasDocTests =
+    crate:
+    crate.targets.lib.doctest or true
+    && any (
+      type:
+      elem type [
+        "lib"
+        "rlib"
+        "dylib"
+        "proc-macro"
+      ]
+    ) crate.crateTypes;
+
+  # A word for a shell.
+  quoted = word: if match "[A-Za-z0-9_,./@+=-]+" word != null then word else "'${word}'";
+in
+{
+  of =
+    {
+      workspace,
+      # Names of crates; null for what cargo works on by itself, "all" for every member.
+      crates ? null,
+      features ? [ ],
+      noDefaultFeatures ? false,
+      # Whether crates are compiled together at all.
+      unifyFeatures ? true,
+      # Names of the programs that are wanted; null for all.
+      bins ? null,
+    }:
+    let
+      members = map (folder: workspace.crates.${folder}) workspace.members;
+      byName = listToAttrs (
+        map (crate: {
+          inherit (crate) name;
+          value = crate;
+        }) members
+      );
+      chosen =
+        if crates == "all" then
+          workspace.members
+        else if crates == null then
+          workspace.defaults
+        else
+          map (name: byName.${name}.folder) (filter (name: byName ? ${name}) crates);
+
+      # "api/tls" names the crate `api`, or a dependency of crates that are selected.
+      crateOf = feature: match "([^/]+)/(.+)" feature;
+      hasFeature =
+        feature: crate:
+        let
+          parts = crateOf feature;
+          dependencies = concatMap attrNames (manifests.tablesOf manifests.buildKinds crate.manifest);
+        in
+        if parts == null then
+          crate.manifest.features or { } ? ${feature} || elem feature dependencies || feature == "default"
+        else if byName ? ${head parts} then
+          crate.name == head parts
+        else
+          elem (head parts) dependencies;
+      featuresFor = crates: filter (feature: any (hasFeature feature) crates) features;
+
+      isOn =
+        crate:
+        manifests.isOn (
+          manifests.featuresOn crate.manifest (
+            (if noDefaultFeatures then [ ] else [ "default" ])
+            ++ map (
+              feature:
+              let
+                parts = crateOf feature;
+              in
+              if parts != null && head parts == crate.name then builtins.elemAt parts 1 else feature
+            ) (featuresFor [ crate ])
+          )
+        );
+
+      # The flags of cargo for a group of crates.
+      flagsOf =
+        folders:
+        let
+          group = map (folder: workspace.crates.${folder}) folders;
+          on = featuresFor group;
+        in
+        concatStringsSep " " (
+          (
+            if length folders == length workspace.members then
+              [ "--workspace" ]
+            else
+              map (crate: "--package ${quoted crate.name}") group
+          )
+          ++ (if noDefaultFeatures then [ "--no-default-features" ] else [ ])
+          ++ (if on == [ ] then [ ] else [ "--features ${quoted (concatStringsSep "," on)}" ])
+        );
+
+      programsOf =
+        crate:
+        map (bin: bin.name) (
+          filter (
+            bin: if bins == null then isOn crate bin else elem bin.name bins && isOn crate bin
+          ) crate.targets.bins
+        );
+      makers = groupBy (item: item.name) (
+        concatMap (
+          crate:
+          map (bin: {
+            inherit (bin) name;
+            crate = crate.name;
+          }) (filter (isOn crate) crate.targets.bins)
+        ) members
+      );
+      # cargo would build both, and put one over the other.
+      hasTwin = crate: any (name: length makers.${name} > 1) (programsOf crate);
+      isAlone =
+        crate:
+        !unifyFeatures || !elem crate.folder chosen || hasTwin crate || targets.isLoaded crate.crateTypes;
+
+      build =
+        crate:
+        let
+          programs = programsOf crate;
+          alone = isAlone crate;
+          isLoaded = bins == null && targets.isLoaded crate.crateTypes;
+          group = if alone then [ crate.folder ] else chosen;
+        in
+        {
+          inherit
+            alone
+            crate
+            isLoaded
+            programs
+            ;
+          flags = flagsOf group;
+          targets = concatStringsSep " " (
+            (if isLoaded then [ "--lib" ] else [ ]) ++ map (name: "--bin ${quoted name}") programs
+          );
+        };
+      builds = filter (it: it.programs != [ ] || it.isLoaded) (map build members);
+    in
+    {
+      inherit chosen;
+      flags = flagsOf chosen;
+      # Of checks: a call of cargo for each.
+      checkFlags =
+        if unifyFeatures then [ (flagsOf chosen) ] else map (folder: flagsOf [ folder ]) chosen;
+      # The same, of those that have a library whose examples in comments are tests.
+      docTestFlags =
+        let
+          withLibrary = filter (folder: hasDocTests workspace.crates.${folder}) chosen;
+        in
+        if withLibrary == [ ] then
+          [ ]
+        else if unifyFeatures then
+          [ (flagsOf chosen) ]
+        else
+          map (folder: flagsOf [ folder ]) withLibrary;
+      # One for each crate that makes something to run or to load.
+      builds = listToAttrs (
+        map (it: {
+          inherit (it.crate) name;
+          value = it;
+        }) builds
+      );
+      # name -> [ crates ] of each program, wanted or not.
+      makers = builtins.mapAttrs (_: items: map (item: item.crate) items) makers;
+      # name -> features that it lacks.
+      lacking = listToAttrs (
+        concatMap (
+          crate:
+          map (bin: {
+            inherit (bin) name;
+            value = bin.required-features;
+          }) (filter (bin: !isOn crate bin) crate.targets.bins)
+        ) members
+      );
+      crateNames = attrNames byName;
+      # Features that no crate has.
+      unknownFeatures = filter (feature: !any (hasFeature feature) (attrValues byName)) features;
+    };
+}

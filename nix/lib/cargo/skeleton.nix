@@ -1,0 +1,215 @@
+# Stands for crates whose code is not there: manifests that say what cargo resolves and compiles besides the crates
+# themselves, and an empty library for each. Programs and lints of a crate never change it, nor do comments and
+# descriptions, so what is compiled from it stays. Only builtins.
+let
+  inherit (builtins)
+    any
+    concatMap
+    elem
+    filter
+    fromTOML
+    intersectAttrs
+    isAttrs
+    listToAttrs
+    map
+    mapAttrs
+    match
+    replaceStrings
+    ;
+  manifests = import ./manifest.nix;
+  paths = import ./paths.nix;
+  toml = import ./toml.nix;
+
+  only =
+    names: set:
+    intersectAttrs (listToAttrs (
+      map (name: {
+        inherit name;
+        value = null;
+      }) names
+    )) set;
+
+  # The version of a path dependency says nothing that its folder does not.
+  specs = mapAttrs (
+    _: spec: if isAttrs spec && spec ? path then removeAttrs spec [ "version" ] else spec
+  );
+
+  dependencyTables =
+    kinds: manifest:
+    let
+      here = table: mapAttrs (_: specs) (only kinds table);
+    in
+    here manifest
+    // (if manifest ? target then { target = mapAttrs (_: here) manifest.target; } else { });
+
+  libraryFile = "skeleton.rs";
+  buildFile = "skeleton-build.rs";
+
+  # A library without std compiles for every platform; what is linked needs std.
+  libraryText =
+    types:
+    if
+      any (
+        type:
+        !elem type [
+          "lib"
+          "rlib"
+        ]
+      ) types
+    then
+      ""
+    else
+      "#![no_std]\n";
+
+  crateManifest =
+    version: crate:
+    let
+      inherit (crate) manifest;
+      buildDependencies = concatMap builtins.attrNames (
+        manifests.tablesOf manifests.kinds.build manifest
+      );
+    in
+    dependencyTables (if crate.isMember then manifests.all else manifests.buildKinds) manifest
+    // only [ "cargo-features" "features" ] manifest
+    // {
+      package = {
+        inherit (crate) edition name;
+        inherit version;
+        build = if buildDependencies == [ ] then false else buildFile;
+        autobins = false;
+        autoexamples = false;
+        autotests = false;
+        autobenches = false;
+      }
+      // only [ "resolver" ] manifest.package
+      // (
+        if !crate.isMember || !manifest.package ? workspace then
+          { }
+        else
+          { inherit (manifest.package) workspace; }
+      );
+      lib = {
+        # No name of a crate can be in the way of it.
+        name = "skeleton_${replaceStrings [ "-" ] [ "_" ] crate.name}";
+        path = libraryFile;
+      }
+      // (
+        if crate.crateTypes == [ "proc-macro" ] then
+          { proc-macro = true; }
+        else if crate.crateTypes == [ ] then
+          { }
+        else
+          { crate-type = crate.crateTypes; }
+      );
+    };
+
+  # What holds for the whole workspace.
+  settings = only [
+    "cargo-features"
+    "patch"
+    "profile"
+    "replace"
+  ];
+  # Without what only crates inherit whose code is there.
+  resolution =
+    root:
+    settings root
+    // (
+      if root ? workspace then
+        {
+          workspace =
+            only [ "default-members" "exclude" "members" "resolver" ] root.workspace
+            // (
+              if root.workspace ? dependencies then { dependencies = specs root.workspace.dependencies; } else { }
+            );
+        }
+      else
+        { }
+    );
+
+  filesOf = version: crate: {
+    ${libraryFile} = libraryText crate.crateTypes;
+    ${buildFile} = "fn main() {}\n";
+  };
+in
+rec {
+  # A lock names crates of the workspace by version only when a name is not enough.
+  isPlain =
+    workspace: lock:
+    let
+      names = map (folder: workspace.crates.${folder}.name) workspace.members;
+      spoken = concatMap (entry: entry.dependencies or [ ]) (lock.package or [ ]);
+    in
+    !any (
+      name:
+      any (
+        said:
+        match ".* .*" said != null
+        && builtins.substring 0 (builtins.stringLength name + 1) said == "${name} "
+      ) spoken
+    ) names;
+
+  # All crates stand-ins: path -> text. Members have the version 0.0.0, so that a release compiles no dependency again.
+  whole =
+    workspace: lockText:
+    let
+      lock = fromTOML lockText;
+      plain = isPlain workspace lock;
+      versionOf =
+        folder: if plain && elem folder zeroed then "0.0.0" else workspace.crates.${folder}.version;
+      zeroed = filter (folder: !elem folder workspace.patched) workspace.members;
+      zeroedNames = map (folder: workspace.crates.${folder}.name) zeroed;
+      lockFile =
+        if plain then
+          toml.write (
+            lock
+            // {
+              package = map (
+                entry:
+                if !entry ? source && elem entry.name zeroedNames then entry // { version = "0.0.0"; } else entry
+              ) (lock.package or [ ]);
+            }
+          )
+        else
+          lockText;
+    in
+    standIns workspace versionOf (resolution workspace.root) (builtins.attrNames workspace.crates)
+    // (
+      if workspace.crates ? ${workspace.at} then
+        { }
+      else
+        { ${paths.join workspace.at "Cargo.toml"} = toml.write (resolution workspace.root); }
+    )
+    // {
+      ${paths.join workspace.at "Cargo.lock"} = lockFile;
+    };
+
+  # Stand-ins of some crates, with their own versions: to lie beside the code of the others.
+  some =
+    workspace:
+    standIns workspace (folder: workspace.crates.${folder}.version) (
+      settings workspace.root // only [ "workspace" ] workspace.root
+    );
+
+  standIns =
+    workspace: versionOf: rootTables: folders:
+    builtins.foldl' (all: more: all // more) { } (
+      map (
+        folder:
+        let
+          crate = workspace.crates.${folder};
+          files = filesOf (versionOf folder) crate // {
+            "Cargo.toml" = toml.write (
+              crateManifest (versionOf folder) crate // (if folder == workspace.at then rootTables else { })
+            );
+          };
+        in
+        listToAttrs (
+          map (name: {
+            name = paths.join folder name;
+            value = files.${name};
+          }) (builtins.attrNames files)
+        )
+      ) folders
+    );
+}

@@ -1,0 +1,6 @@
+#
+# build w.packages.api
+mk:
+mk {
+  src = ./.;
+}

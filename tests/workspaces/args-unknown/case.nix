@@ -1,0 +1,11 @@
+#
+# build w.packages.api
+mk:
+mk {
+  src = ./.;
+  packageArgs = pkgs: {
+    apii = {
+      FOO = "1";
+    };
+  };
+}

@@ -1,0 +1,9 @@
+#
+# build w.checks.img
+mk:
+mk {
+  src = ./.;
+  images.img = {
+    bin = "aptly";
+  };
+}

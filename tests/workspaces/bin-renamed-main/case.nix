@@ -1,0 +1,6 @@
+#
+# build (builtins.attrValues w.packages)
+mk:
+mk {
+  src = ./.;
+}

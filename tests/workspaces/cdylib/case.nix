@@ -1,0 +1,6 @@
+#
+# build w.packages.ffi
+mk:
+mk {
+  src = ./.;
+}

@@ -1,0 +1,6 @@
+# stands for crate-level .sqlx
+# build w.packages.api
+mk:
+mk {
+  src = ./.;
+}

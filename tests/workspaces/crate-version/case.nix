@@ -1,0 +1,9 @@
+#
+# build [ w.packages.api w.images.img ]
+mk:
+mk {
+  src = ./.;
+  images.img = {
+    bin = "api";
+  };
+}

@@ -1,0 +1,7 @@
+#
+# build w.packages.api
+mk:
+mk {
+  src = ./.;
+  extraSources = [ ./nothing ];
+}

@@ -1,0 +1,6 @@
+#
+# build w.checks.rust-fmt
+mk:
+mk {
+  src = ./.;
+}

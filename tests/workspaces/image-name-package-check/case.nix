@@ -1,0 +1,9 @@
+#
+# build w.checks.rust-fmt
+mk:
+mk {
+  src = ./.;
+  images.rust-fmt = {
+    bin = "api";
+  };
+}

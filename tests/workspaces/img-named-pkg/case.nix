@@ -1,0 +1,9 @@
+#
+# build (w.packages // w.images).api
+mk:
+mk {
+  src = ./.;
+  images.api = {
+    bin = "api";
+  };
+}

@@ -1,0 +1,6 @@
+#
+# build w.checks.rust-clippy
+mk:
+mk {
+  src = ./.;
+}

@@ -1,0 +1,6 @@
+#
+# build [ w.packages.a w.packages.b ]
+mk:
+mk {
+  src = ./.;
+}

@@ -1,0 +1,9 @@
+#
+# build w.images.img
+mk:
+mk {
+  src = ./.;
+  images.img = {
+    bin = "api";
+  };
+}

@@ -1,0 +1,12 @@
+#
+# build w.images.a
+mk:
+mk {
+  src = ./.;
+  images.a = {
+    bins = [
+      "api"
+      "mig"
+    ];
+  };
+}
