@@ -2,16 +2,25 @@
 # argument and the cure. Only builtins.
 let
   inherit (builtins)
+    all
+    attrNames
+    attrValues
     concatLists
+    concatMap
     concatStringsSep
     elem
     filter
     isAttrs
+    isBool
+    isFunction
     isInt
     isList
     isPath
     isString
     map
+    match
+    pathExists
+    typeOf
     ;
   inherit (import ./problems.nix)
     isListOf
@@ -24,6 +33,18 @@ let
     ;
   inherit (import ./image-arguments.nix) imageProblems;
 
+  servicesText = "a list out of `postgres` and `redis`";
+  isServices = isListOf (
+    service:
+    elem service [
+      "postgres"
+      "redis"
+    ]
+  );
+  packageList = {
+    check = isList;
+  };
+
   # name -> what it must be, in words, and the check of it.
   known = {
     pkgs = {
@@ -31,54 +52,92 @@ let
       check = value: isAttrs value && value ? stdenv;
     };
     src = {
-      is = "a path, such as `./.`; `self` and strings cannot be filtered, so every edit would rebuild everything";
-      check = isPath;
+      is = "a path such as `./.`, a flake's input, or a filtered source; a text cannot be filtered";
+      check = value: isPath value || isAttrs value && (value ? outPath || value ? origSrc);
+    };
+    cargoRoot = {
+      is = "the folder of the workspace's Cargo.toml below `src` as text, such as \"backend\"";
+      check = value: isString value && match "/.*|(.*/)?[.][.](/.*)?" value == null;
+    };
+    crates = {
+      is = "a list of names of crates, \"all\" for every member, or null for those that `cargo build` builds";
+      check = value: value == null || value == "all" || isListOf isString value;
     };
     bins = {
       is = "a list of the names of programs, or null for all";
       check = value: value == null || isListOf isString value;
     };
+    features = {
+      is = "a list of features, such as [ \"tls\" \"api/metrics\" ]";
+      check = isListOf isString;
+    };
+    noDefaultFeatures = {
+      is = "true or false: whether default features are off";
+      check = isBool;
+    };
+    unifyFeatures = {
+      is = "true or false: whether crates are compiled together, with the features of all of them";
+      check = isBool;
+    };
+    toolchain = {
+      is = "a package with cargo and rustc, or a function from pkgs to one, such as `p: p.rust-bin.fromRustupToolchainFile ./rust-toolchain.toml`";
+      check = value: value == null || isFunction value || isAttrs value;
+    };
+    craneLib = {
+      is = "a crane library, or a function from ours to one, such as `lib: lib.appendCrateRegistries [ … ]`";
+      check = value: value == null || isFunction value || isAttrs value;
+    };
+    outputHashes = {
+      is = "a set from the `source` of git dependencies in Cargo.lock to their hashes";
+      check = isTextSet;
+    };
     images = {
       is = "a set of images: `{ image = { bin = \"api\"; args = [ \"serve\" ]; }; }`";
       check = isAttrs;
     };
-    extraSources = {
-      is = "a list of paths below `src` that compiling reads, such as `./templates`";
+    exclude = {
+      is = "a list of paths below `src` that no build reads, such as `[ ./frontend ]`";
       check = isList;
+    };
+    extraSources = {
+      is = "a list of paths below `src` that compiling reads, such as `[ ./templates ]`, or a set of such lists by name of crate";
+      check = value: isList value || isAttrs value && all isList (attrValues value);
     };
     testSources = {
       is = "a list of paths below `src` that only tests read";
       check = isList;
     };
     services = {
-      is = "a list out of `postgres` and `redis`, which run beside the tests";
-      check = isListOf (
-        service:
-        elem service [
-          "postgres"
-          "redis"
-        ]
-      );
+      is = "${servicesText}, which run beside the tests";
+      check = isServices;
     };
-    nativeBuildInputs = {
+    compileServices = {
+      is = "${servicesText}, which run beside every compilation";
+      check = isServices;
+    };
+    compileSetup = {
+      is = "text: shell that runs before each compilation, such as `sqlx migrate run`";
+      check = isString;
+    };
+    nativeBuildInputs = packageList // {
       is = "a list of packages that run while building, such as `[ pkgs.pkg-config ]`";
-      check = isList;
     };
-    buildInputs = {
+    buildInputs = packageList // {
       is = "a list of libraries to link with, such as `[ pkgs.openssl ]`";
-      check = isList;
     };
-    testInputs = {
+    testInputs = packageList // {
       is = "a list of packages whose programs the tests start";
-      check = isList;
+    };
+    shellInputs = packageList // {
+      is = "a list of packages for the development shell";
     };
     nextestArgs = {
       is = "text: what `cargo nextest run` is given besides, such as a filter";
       check = isString;
     };
-    shellInputs = {
-      is = "a list of packages for the development shell";
-      check = isList;
+    clippyArgs = {
+      is = "text: what clippy is given after `--`, such as \"--deny warnings\"";
+      check = isString;
     };
     env = {
       is = "a set of texts: the environment of every cargo call";
@@ -90,11 +149,19 @@ let
     };
     packageArgs = {
       is = "a function from pkgs to a set by crate name of what is added to its derivation";
-      check = builtins.isFunction;
+      check = value: isFunction value || isAttrs value;
     };
     auditable = {
       is = "true or false: whether programs carry the list of their crates for `cargo audit bin`";
-      check = value: value == null || builtins.isBool value;
+      check = value: value == null || isBool value;
+    };
+    toolchainReferences = {
+      is = "true or false: whether programs may hold paths of the compiler";
+      check = isBool;
+    };
+    version = {
+      is = "the version of programs and images as text, or null for that of each crate";
+      check = isText;
     };
     revision = {
       is = "the commit as text, such as `self.rev or self.dirtyRev or null`";
@@ -114,35 +181,113 @@ let
     "src"
   ];
 
+  unknownNames =
+    argument: known: names:
+    map (
+      name: "${quote argument} names ${quote name}, which is no crate here; there are ${list known}"
+    ) (filter (name: !elem name known) names);
+
+  # `base`: the path of `src`.
+  pathProblems =
+    base: argument: paths:
+    concatMap (
+      path:
+      if !isPath path then
+        [
+          "${quote argument} holds a ${typeOf path}, ${
+            quote (if isString path then path else "…")
+          }: give a path without quotes, such as `./templates`"
+        ]
+      else if !pathExists path then
+        [
+          "${quote argument} names ${quote (toString path)}, which is not there: mend the path, or `git add` it, for a flake sees only such files"
+        ]
+      else if
+        builtins.substring 0 (builtins.stringLength (toString base)) (toString path) != toString base
+      then
+        [
+          "${quote argument} names ${quote (toString path)}, which is outside of `src`: give `src` the folder that holds both, and `cargoRoot`"
+        ]
+      else
+        [ ]
+    ) paths;
+
   # Mistakes of arguments that have the right kind: what they say of the workspace.
   meaning =
     {
-      programs,
-      version,
+      base,
+      selection,
       profiles,
+      # Names of the crates that make something, and what `packageArgs` gives.
+      packageNames,
+      packageArgs,
+      lock,
+      registries,
     }:
     args:
     let
       profile = args.profile or "release";
       bins = if args.bins or null == null then [ ] else args.bins;
-      unknown = filter (bin: !elem bin programs) bins;
+      programs = attrNames selection.makers;
+      crates = if isList (args.crates or null) then args.crates else [ ];
+      extra = args.extraSources or [ ];
+      strangers = filter (
+        source: match "(registry|sparse)[+].*" source != null && !registries ? ${source}
+      ) (attrNames (builtins.groupBy (entry: entry.source or "") (lock.package or [ ])));
     in
-    when (
-      version == null
-    ) "`src` has no version: set `version` below [workspace.package] in its Cargo.toml"
-    ++ when (programs == [ ]) "`src` has no programs: give a crate a src/main.rs"
-    ++ map (bin: "`bins` names ${quote bin}, which no crate makes; there are ${list programs}") unknown
+    unknownNames "crates" selection.crateNames crates
+    ++ concatMap (
+      bin:
+      if selection.lacking ? ${bin} && !elem bin programs then
+        [
+          "`bins` names ${quote bin}, which needs the features ${list selection.lacking.${bin}}: set `features` to them"
+        ]
+      else
+        when (!elem bin programs)
+          "`bins` names ${quote bin}, which no crate makes; there are ${
+            list (programs ++ attrNames selection.lacking)
+          }"
+    ) bins
+    ++ map (feature: "`features` names ${quote feature}, which no crate has") selection.unknownFeatures
     ++ when (
       !elem profile profiles
     ) "`profile` is ${quote profile}, which `src` has no section for; there are ${list profiles}"
+    ++ when (
+      !isAttrs packageArgs
+    ) "`packageArgs` gives a ${typeOf packageArgs}: give a set by name of crate"
+    ++ (
+      if isAttrs packageArgs then
+        map (
+          name:
+          "`packageArgs` names ${quote name}, which is no crate that makes a package; there are ${list packageNames}"
+        ) (filter (name: !elem name packageNames) (attrNames packageArgs))
+      else
+        [ ]
+    )
+    ++ (
+      if isList extra then
+        pathProblems base "extraSources" extra
+      else
+        unknownNames "extraSources" selection.crateNames (attrNames extra)
+        ++ concatMap (name: pathProblems base "extraSources.${name}" extra.${name}) (attrNames extra)
+    )
+    ++ pathProblems base "testSources" (args.testSources or [ ])
+    ++ pathProblems base "exclude" (filter pathExists (args.exclude or [ ]))
+    ++ map (
+      source:
+      "Cargo.lock takes crates from ${quote source}, which is not known: set `craneLib = lib: lib.appendCrateRegistries [ (lib.registryFromSparse { … }) ];`"
+    ) strangers
     ++ imageProblems programs (args.images or { });
 in
 {
   # Mistakes that show before the workspace is read.
   shapeProblems = shape "" known required;
 
-  # `facts` = { programs, version, profiles } of the workspace.
   meaningProblems = meaning;
+
+  noLock =
+    at:
+    "`src` has no ${at}: run `cargo generate-lockfile`, and `git add` it, for a flake sees only such files";
 
   # The value if there are no problems; all problems at once otherwise.
   orThrow =

@@ -4,65 +4,125 @@
   pkgs,
   craneLib,
   sources,
+  selection,
   built,
   packages,
   images,
   contract,
+  fmtArgs,
   hasDeny,
+  hasTaplo,
   services,
+  compileServices,
   testInputs,
   nextestArgs,
+  clippyArgs,
 }:
 let
   running = import ./services.nix { inherit lib pkgs services; };
   imageCheck = import ./image-check.nix { inherit pkgs contract; };
-  shared = built.sharedByChecks // {
-    cargoArtifacts = built.checkArtifacts;
-    src = sources.whole;
-    doInstallCargoArtifacts = false;
-  };
+  # What is built for another kind of machine is not run here.
+  canRun = pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform;
+
+  shared =
+    built.sharedByChecks
+    // sources.whole
+    // {
+      doInstallCargoArtifacts = false;
+      preBuild = compileServices.start;
+      postBuild = compileServices.stop;
+      nativeBuildInputs = built.sharedByChecks.nativeBuildInputs ++ compileServices.inputs;
+    };
+  # Formatters compile nothing and need no dependency.
+  formatting = removeAttrs shared [
+    "cargoExtraArgs"
+    "preBuild"
+    "postBuild"
+  ];
+
+  # A cargo call for each set of crates that is compiled together.
+  each = allFlags: command: lib.concatMapStrings (flags: command flags + "\n") allFlags;
+  cargo =
+    suffix: args:
+    craneLib.mkCargoDerivation (
+      removeAttrs shared [ "cargoExtraArgs" ]
+      // {
+        cargoArtifacts = built.checkArtifacts;
+        pnameSuffix = "-${suffix}";
+      }
+      // args
+    );
 
   rust = {
-    rust-clippy = craneLib.cargoClippy (
-      shared // { cargoClippyExtraArgs = "--all-targets -- --deny warnings"; }
-    );
-    rust-doc = craneLib.cargoDoc (
-      shared
+    rust-clippy = cargo "clippy" {
+      buildPhaseCargoCommand = each selection.checkFlags (
+        flags: "cargoWithProfile clippy --locked ${flags} --all-targets -- ${clippyArgs}"
+      );
+      nativeBuildInputs = shared.nativeBuildInputs ++ [ (built.tool "clippy") ];
+    };
+    rust-doc = cargo "doc" (
+      sources.documented
       // {
-        src = sources.documented;
         # Says at once what is wrong in all crates. One crate after another: the search index depends on which comes first.
-        cargoDocExtraArgs = "--no-deps --keep-going --jobs 1";
-        preBuild = "cargoWithProfile check ${shared.cargoExtraArgs}";
+        buildPhaseCargoCommand = each selection.checkFlags (
+          flags:
+          "cargoWithProfile check --locked ${flags}\n"
+          + "cargoWithProfile doc --locked ${flags} --no-deps --keep-going --jobs 1"
+        );
+        installPhaseCommand = ''
+          mkdir -p $out/share
+          cp -r "''${CARGO_TARGET_DIR:-target}"/''${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}doc $out/share/doc
+        '';
         env = shared.env // {
           RUSTDOCFLAGS = "--deny warnings";
         };
       }
     );
-    rust-fmt = craneLib.cargoFmt (removeAttrs shared [ "cargoExtraArgs" ]);
-    rust-toml = craneLib.taploFmt (shared // { src = sources.toml; });
-    rust-nextest = craneLib.cargoNextest (
-      shared
-      // {
-        src = sources.tested;
-        cargoNextestExtraArgs = nextestArgs;
-        nativeBuildInputs = shared.nativeBuildInputs ++ running.inputs ++ testInputs;
-        preCheck = running.start;
-        postCheck = running.stop;
-        # Tests listen on the loopback.
-        __darwinAllowLocalNetworking = true;
-      }
-    );
-  };
-
-  # Without its file cargo deny would refuse every licence.
-  denied = lib.optionalAttrs hasDeny {
-    rust-deny = craneLib.cargoDeny (removeAttrs shared [ "cargoExtraArgs" ]);
-  };
+    rust-fmt = craneLib.cargoFmt (formatting // { cargoExtraArgs = fmtArgs; });
+  }
+  # Without its file cargo deny would refuse every licence, and taplo would have its own taste.
+  // lib.optionalAttrs hasDeny { rust-deny = craneLib.cargoDeny formatting; }
+  // lib.optionalAttrs hasTaplo { rust-toml = craneLib.taploFmt (formatting // sources.toml); }
+  // lib.optionalAttrs canRun (
+    {
+      rust-nextest = cargo "nextest" (
+        sources.tested
+        // {
+          doCheck = true;
+          buildPhaseCargoCommand = "cargo nextest --version";
+          # A workspace without tests is no mistake.
+          checkPhaseCargoCommand = each selection.checkFlags (
+            flags:
+            "cargo nextest run --no-tests=pass --cargo-profile $CARGO_PROFILE --locked ${flags} ${nextestArgs}"
+          );
+          nativeBuildInputs =
+            shared.nativeBuildInputs ++ running.inputs ++ testInputs ++ [ pkgs.cargo-nextest ];
+          preCheck = running.start;
+          postCheck = running.stop;
+          # Tests listen on the loopback.
+          __darwinAllowLocalNetworking = true;
+        }
+      );
+    }
+    // lib.optionalAttrs (selection.docTestFlags != [ ]) {
+      rust-doctest = cargo "doctest" (
+        sources.tested
+        // {
+          buildPhaseCargoCommand = each selection.docTestFlags (
+            flags: "cargoWithProfile test --locked ${flags} --doc"
+          );
+          nativeBuildInputs = shared.nativeBuildInputs ++ running.inputs ++ testInputs;
+          preBuild = shared.preBuild + running.start;
+          postBuild = running.stop + shared.postBuild;
+          __darwinAllowLocalNetworking = true;
+        }
+      );
+    }
+  );
 
   prefixed =
     prefix: check: lib.mapAttrs' (name: value: lib.nameValuePair "${prefix}${name}" (check name value));
 in
 rust
-// denied
 // prefixed "package-" (_: package: package) packages
 // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (prefixed "" imageCheck images)

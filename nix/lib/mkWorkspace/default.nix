@@ -1,112 +1,180 @@
-# lib.mkWorkspace: packages, images, checks and a shell for a Cargo workspace.
+# lib.mkWorkspace: packages, images, checks and a shell for any Cargo project. docs/build.md says what each argument does;
+# arguments.nix says what it must be.
 #
-#   mkWorkspace {
-#     pkgs                 nixpkgs for the system that the programs run on
-#     src                  the workspace's folder, as a path: ./.
-#     bins ? all           names of the programs to package
-#     images ? { }         { image = { bin, args, healthcheck, ports, env, labels, name, maxMiB }; }
-#     extraSources ? [ ]   paths that compiling reads, besides src, build.rs, migrations and templates of each crate
-#     testSources ? [ ]    paths that only tests read
-#     services ? [ ]       "postgres", "redis": run beside the tests, which find DATABASE_URL and REDIS_URL
-#     nativeBuildInputs, buildInputs ? [ ]   tools and libraries of the build; libraries end slim images
-#     testInputs, shellInputs ? [ ]          programs for the tests, and for the shell
-#     nextestArgs ? ""     more arguments of `cargo nextest run`
-#     env ? { }            environment of every cargo call
-#     profile ? "release"  cargo's profile for the programs; checks are built in `dev`
-#     packageArgs ? _: { } pkgs -> { crate = what is added to its derivation; }
-#     auditable ? true     whether programs carry the list of their crates
-#     revision, lastModified   what image labels say of the commit
-#     source ? `repository` of [workspace.package]
-#   }
-#   => { packages, images, checks, devShell, cargoArtifacts, version }
+# => {
+#   packages         by name of crate: each that makes programs, or a library that other languages load
+#   images           those asked for (Linux only)
+#   checks           cargo's, and one for each package and image
+#   devShell
+#   cargoArtifacts   the compiled dependencies
+#   version          that of the workspace, or of its root crate; null when it has none
+# }
 #
-# `packages` has one entry for each crate that makes programs, `images` those asked for (Linux only), `checks` cargo's
-# checks and one for each package and image. The workspace's version is [workspace.package] version.
 # All mistakes in the arguments are reported at once, each with its cure.
 { crane, nix2container }:
 let
   arguments = import ./arguments.nix;
-  cargo = import ../workspace.nix;
+  cargo = import ../cargo/workspace.nix;
   contract = import ../../contract.nix;
+  paths = import ../cargo/paths.nix;
+  selections = import ../cargo/selection.nix;
+  views = import ../cargo/view.nix;
 
   make =
     {
       pkgs,
       src,
+      cargoRoot ? ".",
+      crates ? null,
       bins ? null,
+      features ? [ ],
+      noDefaultFeatures ? false,
+      unifyFeatures ? true,
+      toolchain ? null,
+      craneLib ? null,
+      outputHashes ? { },
       images ? { },
+      exclude ? [ ],
       extraSources ? [ ],
       testSources ? [ ],
       services ? [ ],
+      compileServices ? [ ],
+      compileSetup ? "",
       nativeBuildInputs ? [ ],
       buildInputs ? [ ],
       testInputs ? [ ],
       shellInputs ? [ ],
       nextestArgs ? "",
+      clippyArgs ? "--deny warnings",
       env ? { },
       profile ? "release",
       packageArgs ? _: { },
       auditable ? null,
+      toolchainReferences ? false,
+      version ? null,
       revision ? null,
       lastModified ? 0,
       source ? null,
     }@args:
     let
       inherit (pkgs) lib;
-      craneLib = crane.mkLib pkgs;
-      workspace = cargo.read src;
+
+      crane' =
+        let
+          plain = crane.mkLib pkgs;
+          withToolchain = if toolchain == null then plain else plain.overrideToolchain toolchain;
+        in
+        if craneLib == null then
+          withToolchain
+        else if lib.isFunction craneLib then
+          craneLib withToolchain
+        else
+          craneLib;
+
+      source' = import ./source.nix { inherit lib src; };
+      view = views.ofFolder source'.path;
+      at = paths.join "." cargoRoot;
+      read = cargo.read view at;
+      workspace =
+        if version == null then
+          read
+        else
+          read // { crates = lib.mapAttrs (_: crate: crate // { inherit version; }) read.crates; };
       inherit (workspace) root;
-      version = root.workspace.package.version or root.package.version or null;
-      programs = lib.concatMap (crate: crate.bins) (lib.attrValues workspace.crates);
+
+      lockPath = paths.join at "Cargo.lock";
+      hasLock = view.isFile lockPath;
+      lockText = view.read lockPath;
+      lock = fromTOML lockText;
+
+      selection = selections.of {
+        inherit
+          bins
+          crates
+          features
+          noDefaultFeatures
+          unifyFeatures
+          workspace
+          ;
+      };
+      extraArgs = if lib.isFunction packageArgs then packageArgs pkgs else packageArgs;
 
       sources = import ./sources.nix {
         inherit
-          lib
-          src
-          workspace
-          cargo
+          exclude
           extraSources
+          lib
+          lockText
+          pkgs
           testSources
+          view
           ;
+        # The text of manifests is what it was; only what packages are called may differ.
+        workspace = read;
+        source = source';
       };
 
+      compiling = import ./services.nix {
+        inherit lib pkgs;
+        services = compileServices;
+      };
+
+      rootCrate = workspace.crates.${at} or null;
+      ownVersion =
+        if version != null then
+          version
+        else if rootCrate != null then
+          rootCrate.version
+        else
+          root.workspace.package.version or null;
+
       common = {
-        pname = root.workspace.metadata.crane.name or "workspace";
-        inherit version nativeBuildInputs buildInputs;
+        pname = root.workspace.metadata.crane.name or rootCrate.name or "workspace";
+        version = if ownVersion == null then "0.0.0" else ownVersion;
+        inherit buildInputs;
+        nativeBuildInputs = nativeBuildInputs ++ [
+          (pkgs.buildPackages.makeSetupHook { name = "mkworkspace-cures"; } ./cures.sh)
+        ];
         strictDeps = true;
-        env = {
-          SQLX_OFFLINE = "true";
-        }
-        // env;
+        env = lib.optionalAttrs (!lib.elem "postgres" compileServices) { SQLX_OFFLINE = "true"; } // env;
       };
 
       built = import ./packages.nix {
         inherit
+          common
+          extraArgs
           lib
           pkgs
-          craneLib
-          workspace
-          cargo
+          profile
+          selection
           sources
-          common
+          toolchainReferences
           ;
+        craneLib = crane';
+        cargoVendorDir = crane'.vendorMultipleCargoDeps {
+          cargoConfigs = map (file: source'.path + "/${file}") sources.configs;
+          cargoLockParsedList = [ lock ];
+          inherit outputHashes;
+        };
+        compileServices = {
+          inherit (compiling) inputs stop;
+          start = lib.optionalString (compileServices != [ ]) compiling.start + compileSetup;
+        };
         # nixpkgs marks it broken where it cannot be had.
-        auditable = if auditable == null then !(pkgs.cargo-auditable.meta.broken or false) else auditable;
-        inherit profile;
-        wanted = if bins == null then programs else bins;
-        extraArgs = packageArgs pkgs;
+        auditable =
+          if auditable == null then !(pkgs.buildPackages.cargo-auditable.meta.broken or false) else auditable;
       };
 
       made = import ./images.nix {
         inherit
+          contract
+          lastModified
           lib
           pkgs
-          contract
-          version
           revision
-          lastModified
+          source
           ;
-        source = if source == null then root.workspace.package.repository or null else source;
+        version = common.version;
         nix2container = nix2container.packages.${pkgs.stdenv.buildPlatform.system}.nix2container;
         inherit (built) packages;
         licenses = root.workspace.package.license or null;
@@ -114,44 +182,91 @@ let
       };
 
       result = {
-        inherit version;
+        version = ownVersion;
         inherit (built) packages cargoArtifacts;
         images = lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (made.images images);
         checks = import ./checks.nix {
           inherit
-            lib
-            pkgs
-            craneLib
-            sources
             built
+            clippyArgs
             contract
-            services
-            testInputs
+            lib
             nextestArgs
+            pkgs
+            selection
+            services
+            sources
+            testInputs
             ;
+          craneLib = crane';
+          inherit (built) compileServices;
           inherit (result) packages images;
-          hasDeny = builtins.pathExists (src + "/deny.toml");
+          fmtArgs =
+            if crates == null then
+              ""
+            else if crates == "all" then
+              "--all"
+            else
+              lib.concatMapStringsSep " " (name: "--package ${lib.escapeShellArg name}") crates;
+          hasDeny = view.isFile (paths.join at "deny.toml");
+          hasTaplo = lib.any (name: view.isFile (paths.join at name)) [
+            ".taplo.toml"
+            "taplo.toml"
+          ];
         };
         devShell = import ./shell.nix {
           inherit
+            common
             lib
             pkgs
-            craneLib
-            common
             services
-            testInputs
             shellInputs
+            testInputs
             ;
+          craneLib = crane';
         };
       };
+
+      # What is wrong with the files comes first: without them the rest cannot be judged.
+      problems =
+        let
+          ofFiles =
+            read.problems
+            ++ lib.optional (!hasLock && view.isFile (paths.join at "Cargo.toml")) (arguments.noLock lockPath);
+        in
+        if ofFiles != [ ] then
+          ofFiles
+        else
+          arguments.meaningProblems {
+            base = source'.path;
+            inherit lock selection;
+            packageArgs = extraArgs;
+            packageNames = lib.attrNames selection.builds;
+            registries = crane'.crateRegistries;
+            profiles = [
+              "dev"
+              "release"
+            ]
+            ++ lib.attrNames (root.profile or { });
+          } args;
     in
-    arguments.orThrow (arguments.meaningProblems {
-      inherit programs version;
-      profiles = [
-        "dev"
-        "release"
-      ]
-      ++ builtins.attrNames (root.profile or { });
-    } args) result;
+    {
+      inherit problems result;
+    };
 in
-args: arguments.orThrow (arguments.shapeProblems args) (make args)
+{
+  mkWorkspace =
+    args:
+    let
+      made = make args;
+    in
+    arguments.orThrow (arguments.shapeProblems args) (arguments.orThrow made.problems made.result);
+
+  # The mistakes alone, for tests: what is thrown cannot be looked at.
+  problemsOf =
+    args:
+    let
+      shape = arguments.shapeProblems args;
+    in
+    if shape != [ ] then shape else (make args).problems;
+}

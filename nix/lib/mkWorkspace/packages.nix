@@ -1,42 +1,52 @@
-# The programs: one derivation a crate, all on the same compiled dependencies.
+# The programs: one derivation a crate, all that are compiled together on the same compiled dependencies.
 {
   lib,
   pkgs,
   craneLib,
-  workspace,
-  cargo,
+  selection,
   sources,
   common,
+  cargoVendorDir,
   auditable,
   profile,
-  wanted,
+  compileServices,
+  toolchainReferences,
   extraArgs,
 }:
 let
-  cargoVendorDir = craneLib.vendorCargoDeps { src = sources.whole; };
+  # crane's scope has the compiler only when a toolchain was given.
+  tool = name: craneLib.${name} or pkgs.buildPackages.${name};
 
-  # `--workspace` also when one program is built: features are those of the whole workspace then, and the compiled
-  # dependencies fit every program and every check.
   shared = common // {
     inherit cargoVendorDir;
-    cargoExtraArgs = "--locked --workspace";
   };
-
-  # What programs are linked with, once for all of them.
-  cargoArtifacts = craneLib.buildDepsOnly (
-    shared
+  inProfile =
+    args:
+    args
     // {
-      src = sources.whole;
-      env = shared.env // {
+      env = args.env // {
         CARGO_PROFILE = profile;
       };
-      buildPhaseCargoCommand = "cargoWithProfile build ${shared.cargoExtraArgs}";
-      doCheck = false;
-    }
-  );
+    };
+
+  # What programs are linked with, once for all that are compiled with the same flags.
+  dependencies =
+    pname: flags:
+    craneLib.buildDepsOnly (
+      inProfile shared
+      // {
+        inherit pname;
+        dummySrc = sources.skeleton.src;
+        inherit (sources.skeleton) sourceRoot;
+        buildPhaseCargoCommand = "cargoWithProfile build --locked ${flags}";
+        doCheck = false;
+      }
+    );
+  cargoArtifacts = dependencies common.pname selection.flags;
 
   # Lints and tests are built in `dev`: with overflow checks, and without optimising every test program at its link.
   sharedByChecks = shared // {
+    cargoExtraArgs = "--locked ${selection.flags}";
     env = shared.env // {
       CARGO_PROFILE = "dev";
     };
@@ -47,57 +57,91 @@ let
     sharedByChecks
     // {
       pname = "${common.pname}-checks";
-      src = sources.whole;
-      buildPhaseCargoCommand = "cargoWithProfile check ${shared.cargoExtraArgs} --all-targets";
+      dummySrc = sources.skeleton.src;
+      inherit (sources.skeleton) sourceRoot;
+      buildPhaseCargoCommand = "cargoWithProfile check --locked ${selection.flags} --all-targets";
     }
   );
 
-  isWanted = crate: lib.any (bin: lib.elem bin wanted) crate.bins;
+  compiler = lib.unique (
+    lib.filter (it: it != null) [
+      (tool "cargo")
+      (tool "rustc")
+      ((tool "rustc").unwrapped or null)
+    ]
+  );
 
   build =
-    crate:
+    {
+      crate,
+      programs,
+      alone,
+      isLoaded,
+      flags,
+      targets,
+    }:
     let
-      bins = lib.intersectLists wanted crate.bins;
-      flags = lib.concatMapStringsSep " " (bin: "--bin ${lib.escapeShellArg bin}") bins;
       more = extraArgs.${crate.name} or { };
+      found = sources.program [ crate.folder ];
+      joined = name: shared.${name} ++ more.${name} or [ ];
+      mainProgram =
+        crate.manifest.package.default-run
+          or (if lib.elem crate.name programs then crate.name else lib.head programs);
     in
     craneLib.buildPackage (
-      shared
+      inProfile shared
       // {
-        inherit cargoArtifacts;
         pname = crate.name;
-        src = sources.program crate;
-        env = shared.env // {
-          CARGO_PROFILE = profile;
-        };
+        inherit (crate) version;
+        inherit (found) src sourceRoot;
+        cargoArtifacts = if alone then dependencies crate.name flags else cargoArtifacts;
+        cargoExtraArgs = "--locked ${flags}";
         cargoBuildCommand =
           if auditable then "cargo auditable build --profile ${profile}" else "cargoWithProfile build";
-        cargoBuildExtraArgs = flags;
+        cargoBuildExtraArgs = targets;
         # Tests are a check of their own, with what they need running beside them.
         doCheck = false;
         # Panic messages hold paths; crane takes them out, and this says so if it ever fails to.
-        disallowedReferences = [
-          pkgs.cargo
-          pkgs.rustc
-          pkgs.rustc.unwrapped
-          cargoVendorDir
-        ];
-        passthru = {
-          inherit crate;
-        };
-        meta = {
-          mainProgram = if lib.elem crate.name bins then crate.name else lib.head bins;
-          description = cargo.field "description" workspace.root crate.manifest;
-          platforms = lib.platforms.unix;
-        };
+        disallowedReferences = [ cargoVendorDir ] ++ lib.optionals (!toolchainReferences) compiler;
+        slipwayCompiler = lib.optionals (!toolchainReferences) (map toString compiler);
       }
-      // more
+      // removeAttrs more [
+        "env"
+        "passthru"
+        "meta"
+      ]
       // {
-        postPatch = sources.stubsFor crate + more.postPatch or "";
+        env = (inProfile shared).env // more.env or { };
+        passthru = {
+          crate = {
+            inherit (crate)
+              description
+              folder
+              license
+              name
+              repository
+              version
+              ;
+            bins = programs;
+          };
+        }
+        // more.passthru or { };
+        meta = {
+          inherit (crate) description;
+          platforms = lib.platforms.unix;
+        }
+        // lib.optionalAttrs (programs != [ ]) {
+          mainProgram = if lib.elem mainProgram programs then mainProgram else lib.head programs;
+        }
+        // more.meta or { };
+        postUnpack = found.postUnpack + more.postUnpack or "";
+        preBuild = compileServices.start + more.preBuild or "";
+        postBuild = compileServices.stop + more.postBuild or "";
         nativeBuildInputs =
-          shared.nativeBuildInputs
-          ++ lib.optional auditable pkgs.cargo-auditable
-          ++ more.nativeBuildInputs or [ ];
+          joined "nativeBuildInputs"
+          ++ compileServices.inputs
+          ++ lib.optional auditable pkgs.buildPackages.cargo-auditable;
+        buildInputs = joined "buildInputs";
       }
     );
 in
@@ -108,6 +152,8 @@ in
     cargoVendorDir
     shared
     sharedByChecks
+    compileServices
+    tool
     ;
-  packages = lib.mapAttrs (_: build) (lib.filterAttrs (_: isWanted) workspace.crates);
+  packages = lib.mapAttrs (_: build) selection.builds;
 }

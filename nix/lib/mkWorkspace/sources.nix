@@ -1,110 +1,253 @@
 # Which files each derivation reads, so that an edit elsewhere rebuilds nothing.
 {
   lib,
-  src,
+  pkgs,
+  source,
+  view,
   workspace,
-  cargo,
+  lockText,
+  exclude,
   extraSources,
   testSources,
 }:
 let
   inherit (lib) fileset;
-  at = path: src + "/${path}";
-  existing = path: fileset.maybeMissing (at path);
+  code = import ../cargo/code.nix;
+  cargo = import ../cargo/workspace.nix;
+  manifests = import ../cargo/manifest.nix;
+  paths = import ../cargo/paths.nix;
+  skeletons = import ../cargo/skeleton.nix;
 
-  # All manifests are always there: cargo resolves the whole workspace, and `--locked` must find nothing changed.
-  manifests = fileset.unions (
-    [
-      (at "Cargo.toml")
-      (at "Cargo.lock")
-      (existing ".cargo/config.toml")
-    ]
-    ++ map (folder: at "${folder}/Cargo.toml") workspace.members
+  inherit (workspace) at;
+  folders = lib.attrNames workspace.crates;
+  path = relative: if relative == "." then source.path else source.path + "/${relative}";
+  # What is not there adds nothing.
+  existing = relative: fileset.maybeMissing (path relative);
+  atRoot = name: existing (paths.join at name);
+
+  # Everything, for what follows symbolic links.
+  everything = fileset.difference (path ".") (
+    fileset.unions (
+      map (
+        name:
+        fileset.unions [
+          (existing name)
+          (atRoot name)
+        ]
+      ) code.made
+    )
   );
 
-  # What compiling a crate reads. Tests, benches, examples and prose are not part of it.
-  codeOf =
-    folder:
-    fileset.unions (
-      map (part: existing "${folder}/${part}") [
-        "src"
-        "build.rs"
-        "migrations"
-        "templates"
-      ]
-    );
+  partsOf =
+    withTests: folder:
+    let
+      crate = workspace.crates.${folder};
+      found = code.of {
+        inherit
+          view
+          folders
+          crate
+          withTests
+          ;
+      };
+      files = fileset.difference (path folder) (fileset.unions (map existing found.without));
+    in
+    {
+      stubs =
+        if withTests || found.hasLinks then
+          [ ]
+        else
+          code.stubsOf {
+            inherit crate;
+            inherit (found) without;
+          };
+      fileset =
+        if found.hasLinks then everything else fileset.unions ([ files ] ++ map path found.outside);
+    };
+  # Each crate is looked at once.
+  programParts = lib.genAttrs folders (partsOf false);
+  checkParts = lib.genAttrs folders (partsOf true);
 
-  everythingOf =
-    folder: fileset.difference (at folder) (fileset.fileFilter (file: file.hasExt "md") (at folder));
+  # cargo reads the configuration of each folder above the one that it is called in.
+  above = folder: [ folder ] ++ lib.optionals (folder != ".") (above (paths.parent folder));
+  configFiles = lib.concatMap (folder: [
+    (paths.join folder ".cargo/config.toml")
+    (paths.join folder ".cargo/config")
+  ]) (above at);
+  configs = lib.filter view.isFile configFiles;
+  # Crates that the repository holds in place of a registry.
+  vendored = lib.filter (folder: folder != null) (
+    lib.concatMap (
+      file:
+      let
+        config = fromTOML (view.read file);
+        base = paths.parent (paths.parent file);
+      in
+      map (paths.join base) (
+        lib.concatMap (entry: lib.optional (entry ? directory) entry.directory) (
+          lib.attrValues (config.source or { })
+        )
+        ++ config.paths or [ ]
+      )
+    ) configs
+  );
+  configuration = fileset.unions (
+    map (folder: existing (paths.join folder ".cargo")) (above at) ++ map existing vendored
+  );
 
-  closureOf = crate: cargo.closure workspace.root workspace.manifests crate.folder;
+  rootManifest = fileset.unions (
+    [
+      (path (paths.join at "Cargo.lock"))
+      configuration
+    ]
+    ++ lib.optional (!workspace.crates ? ${at}) (path (paths.join at "Cargo.toml"))
+    ++ map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots
+  );
 
   # The descriptions of queries concern only what has queries.
   queriesOf =
-    folders:
-    lib.optional (lib.any (folder: cargo.dependsOn "sqlx" workspace.manifests.${folder}) folders) (
-      existing ".sqlx"
-    );
+    used:
+    lib.optional (lib.any (
+      folder: manifests.dependsOn "sqlx" workspace.crates.${folder}.manifest
+    ) used) (atRoot ".sqlx");
+
+  extraOf =
+    used:
+    if lib.isList extraSources then
+      extraSources
+    else
+      lib.concatMap (folder: extraSources.${workspace.crates.${folder}.name} or [ ]) used;
 
   toSource =
     parts:
     fileset.toSource {
-      root = src;
-      fileset = fileset.unions parts;
+      root = source.path;
+      fileset = source.limit (
+        fileset.difference (fileset.unions parts) (fileset.unions (map fileset.maybeMissing exclude))
+      );
     };
 
-  whole = [
-    manifests
-    (existing ".sqlx")
-    (existing ".config/nextest.toml")
-    (existing "clippy.toml")
-    (existing "rustfmt.toml")
-    (existing "deny.toml")
-  ]
-  ++ map everythingOf workspace.members
-  ++ extraSources;
+  # path -> text as a folder. Its name is the folder's in which sources are unpacked: compiled dependencies fit only there.
+  written =
+    files: extra:
+    pkgs.buildPackages.runCommandLocal "source" { } (
+      ''
+        mkdir -p $out
+      ''
+      + lib.concatStrings (
+        lib.mapAttrsToList (name: text: ''
+          mkdir -p ${lib.escapeShellArg "${placeholder "out"}/${dirOf name}"}
+          cp ${builtins.toFile "file" text} ${lib.escapeShellArg "${placeholder "out"}/${name}"}
+        '') files
+      )
+      + extra
+    );
+
+  copy = from: ''
+    cp -r --no-preserve=mode ${from}/. "$NIX_BUILD_TOP/source"
+  '';
+
+  # A source, and what is laid into it once it is unpacked: stand-ins of the crates that are not in it.
+  laidOut =
+    parts: used:
+    let
+      left = lib.subtractLists used folders;
+      standIns = skeletons.some workspace left // stubs;
+      stubs = lib.listToAttrs (
+        map (file: lib.nameValuePair file "fn main() {}\n") (
+          lib.concatMap (folder: programParts.${folder}.stubs) used
+        )
+      );
+    in
+    {
+      src = toSource parts;
+      sourceRoot = paths.join "source" at;
+      postUnpack = lib.optionalString (standIns != { }) (
+        ''
+          chmod -R u+w "$NIX_BUILD_TOP/source"
+        ''
+        + copy (written standIns "")
+      );
+    };
+
+  settings = map atRoot [
+    ".clippy.toml"
+    ".config"
+    ".rustfmt.toml"
+    ".sqlx"
+    ".taplo.toml"
+    "clippy.toml"
+    "deny.toml"
+    "rustfmt.toml"
+    "taplo.toml"
+  ];
+
+  closureOf = used: cargo.closure workspace used;
+  allExtra =
+    if lib.isList extraSources then extraSources else lib.concatLists (lib.attrValues extraSources);
 in
 {
-  # Of one crate's programs: its code and that of the crates it is built from.
+  inherit configs;
+
+  # Of programs of the given crates: their code and that of the crates they are built from.
   program =
-    crate:
+    crateFolders:
     let
-      folders = closureOf crate;
+      used = closureOf crateFolders;
     in
-    toSource ([ manifests ] ++ queriesOf folders ++ map codeOf folders ++ extraSources);
+    laidOut (
+      [ rootManifest ]
+      ++ queriesOf used
+      ++ map (folder: programParts.${folder}.fileset) used
+      ++ extraOf used
+    ) used;
 
-  # Shell that writes empty files for the crates whose code was left out: cargo wants their targets to be there.
-  stubsFor =
-    crate:
-    let
-      folders = closureOf crate;
-      left = lib.filter (other: !lib.elem other.folder folders) (lib.attrValues workspace.crates);
-      files = lib.concatMap (other: map (stub: "${other.folder}/${stub}") other.stubs) left;
-    in
-    lib.concatMapStrings (file: ''
-      mkdir -p ${lib.escapeShellArg (dirOf file)}
-      : > ${lib.escapeShellArg file}
-    '') files;
+  # Of all dependencies: no code at all.
+  skeleton = {
+    src = written (skeletons.whole workspace lockText) ''
+      cp -r --no-preserve=mode ${
+        fileset.toSource {
+          root = source.path;
+          fileset = fileset.unions [
+            configuration
+            (fileset.unions (map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots))
+          ];
+        }
+      }/. $out
+    '';
+    sourceRoot = paths.join "source" at;
+  };
 
-  # Of lints, and of the dependencies' build, which keeps of it only what names dependencies.
-  whole = toSource whole;
+  # Of lints: everything that belongs to the crates.
+  whole = laidOut (
+    [ rootManifest ] ++ settings ++ map (folder: checkParts.${folder}.fileset) folders ++ allExtra
+  ) folders;
 
   # Of the documentation of the crates.
-  documented = toSource (
+  documented = laidOut (
     [
-      manifests
-      (existing ".sqlx")
+      rootManifest
+      (atRoot ".sqlx")
     ]
-    ++ map codeOf workspace.members
-    ++ extraSources
-  );
+    ++ map (folder: programParts.${folder}.fileset) folders
+    ++ allExtra
+  ) folders;
 
   # Of tests, which also read what they compare with.
-  tested = toSource (whole ++ testSources);
+  tested = laidOut (
+    [ rootManifest ]
+    ++ settings
+    ++ map (folder: checkParts.${folder}.fileset) folders
+    ++ allExtra
+    ++ testSources
+  ) folders;
 
   # Of the check of all TOML files.
-  toml = toSource [
-    (fileset.fileFilter (file: file.hasExt "toml") src)
-    manifests
-  ];
+  toml = {
+    src = toSource [
+      (fileset.fileFilter (file: file.hasExt "toml") source.path)
+      rootManifest
+    ];
+    sourceRoot = paths.join "source" at;
+  };
 }
