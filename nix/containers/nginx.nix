@@ -5,6 +5,8 @@ let
   nginx = import ../lib/nginx.nix { inherit contract; };
   inherit (nginx) seconds;
   limits = contract.proxy;
+  servers = [ "api:${toString ports.api}" ];
+  parameters = "resolve ";
   zone = name: what: "limit_req_zone $client zone=${name}:10m rate=${toString what.perSecond}r/s;";
   limit = name: what: "limit_req zone=${name} burst=${toString what.burst} nodelay;";
   # The block's lines stand deeper than its first.
@@ -33,8 +35,14 @@ in
       ${at 4 (
         nginx.upstream {
           name = "api";
-          servers = [ "api:${toString ports.api}" ];
-          parameters = "resolve ";
+          inherit servers parameters;
+        }
+      )}
+      ${at 4 (
+        nginx.upstream {
+          name = "api-ready";
+          inherit servers parameters;
+          failures = "max_fails=0";
         }
       )}
 
@@ -110,6 +118,10 @@ in
           }
           location ${paths.monitoring} {
               proxy_pass http://api;
+              ${limit "monitoring" limits.monitoring}
+          }
+          location = ${paths.ready} {
+              ${at 12 (nginx.ready { upstream = "http://api-ready"; })}
               ${limit "monitoring" limits.monitoring}
           }
           # A sync says what is and asks what to do: sending it twice is safe.

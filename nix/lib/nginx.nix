@@ -60,6 +60,20 @@ in
       ]
     );
 
+  # For the path that says whether the service takes requests: one replica that does is enough. The one that stops says
+  # 503 and is passed over. Its upstream takes no replica out for that, or an outage of the database would take out all.
+  ready =
+    {
+      upstream,
+      broken ? "error timeout",
+    }:
+    lines [
+      "proxy_pass ${upstream};"
+      "# A replica that stops says 503: the next one is asked. The last answer stands."
+      "proxy_next_upstream ${broken} http_503;"
+      "proxy_next_upstream_tries 0;"
+    ];
+
   # Clients as limits count them: by address, of IPv6 by the /64 that one client gets. By the bytes: as text a /64 has many
   # forms, such as 2001:db8::1.
   client =

@@ -174,6 +174,7 @@ in
       let
         closed = host (proxy {
           closedPaths = [
+            "/api/v1/monitoring/ready"
             "/api/v1/monitoring/internal/"
             "/api/v1/agent"
             "/wait"
@@ -192,9 +193,11 @@ in
       [
         "= /api/v1/agent"
         "= /api/v1/monitoring/internal"
+        "= /api/v1/monitoring/ready"
         "= /wait"
         "^~ /api/v1/agent/"
         "^~ /api/v1/monitoring/internal/"
+        "^~ /api/v1/monitoring/ready/"
         "^~ /wait/"
       ]
       false
@@ -215,9 +218,13 @@ in
       map (lib.hasInfix "proxy_next_upstream error timeout http_502 http_504") [
         ask."shop.example.com".extraConfig
         ask."shop.example.com".locations."= /api/v1/agent/sync".extraConfig
+        ask."shop.example.com".locations."= /api/v1/monitoring/ready".extraConfig
         ask.slipway-ping-shop.locations."^~ /api/v1/monitoring/".extraConfig
+        ask.slipway-ping-shop.locations."= /api/v1/monitoring/ready".extraConfig
       ];
     want = [
+      true
+      true
       true
       true
       true

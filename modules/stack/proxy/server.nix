@@ -18,7 +18,14 @@ let
   remote = lib.any (server: !lib.hasPrefix "unix:" server) proxy.upstream.servers;
   # What takes a replica out for a moment, and asks another one.
   broken = "error timeout" + lib.optionalString remote " http_502 http_504";
-  pass = "proxy_pass ${if remote then "https" else "http"}://${upstream};";
+  at = name: "${if remote then "https" else "http"}://${name}";
+  pass = "proxy_pass ${at upstream};";
+  # Sockets are never taken out.
+  readyUpstream = if remote then "${upstream}-ready" else upstream;
+  ready = nginx.ready {
+    upstream = at readyUpstream;
+    inherit broken;
+  };
   quote = text: "\"${lib.escape [ "\\" "\"" ] text}\"";
 
   limit = kind: what: "limit_req zone=${zone kind} burst=${toString what.burst} nodelay;";
@@ -86,6 +93,15 @@ in
         # A closed socket refuses at once, which costs less than being without any replica for a second.
         failures = if remote then "max_fails=1 fail_timeout=1s" else "max_fails=0";
       })
+    ]
+    ++ optional remote (
+      nginx.upstream {
+        name = readyUpstream;
+        inherit (proxy.upstream) servers;
+        failures = "max_fails=0";
+      }
+    )
+    ++ [
       "# An IPv6 client counts by its /64, which is what one of them gets."
       (nginx.client (variable "client"))
       (rateZone "requests" proxy.limits.requests)
@@ -178,6 +194,12 @@ in
         }
       ) (lib.filter (path: !isClosed path) proxy.longPollPaths)
     )
+    // lib.optionalAttrs (!isClosed contract.paths.ready) {
+      "= ${contract.paths.ready}".extraConfig = lines [
+        ready
+        (limit "monitoring" proxy.limits.monitoring)
+      ];
+    }
     // {
       "^~ ${contract.paths.monitoring}".extraConfig = lines [
         pass
@@ -213,6 +235,13 @@ in
     // lib.mergeAttrsList (map closed proxy.closedPaths);
 
   ping = {
+    "= ${contract.paths.ready}".extraConfig = lines (
+      [
+        ready
+        (nginx.passing { host = proxy.domain; })
+      ]
+      ++ optionals remote upstreamTls
+    );
     "^~ ${contract.paths.monitoring}".extraConfig = lines (
       [
         pass

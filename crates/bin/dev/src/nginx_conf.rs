@@ -46,31 +46,35 @@ http {{
     scgi_temp_path "{dir}/scgi";
     default_type application/octet-stream;
     server_tokens off;
-{upstream}
+{upstreams}
 {api}
 {cache}
 }}
 "#,
-            upstream = self.upstream(),
+            upstreams = self.upstreams(),
             api = self.api_server(),
             cache = self.cache_server(),
         )
     }
 
-    fn upstream(&self) -> String {
-        let mut text = String::from(
-            "    upstream api {\n\
+    fn upstreams(&self) -> String {
+        // A dead replica refuses at once and the next one answers; it is asked again a second later, so
+        // that one back from the dead is used. A longer ban could take all replicas out at once.
+        let mut text = self.upstream("api", "max_fails=1 fail_timeout=1s");
+        // For the path that says whether the service takes requests.
+        text.push_str(&self.upstream("api-ready", "max_fails=0"));
+        text
+    }
+
+    fn upstream(&self, name: &str, failures: &str) -> String {
+        let mut text = format!(
+            "    upstream {name} {{\n\
              \x20       # Shared by the workers, so that least_conn counts all connections.\n\
-             \x20       zone api 128k;\n\
+             \x20       zone {name} 128k;\n\
              \x20       least_conn;\n",
         );
         for port in self.replicas {
-            // A dead replica refuses at once and the next one answers; it is asked again a second later, so
-            // that one back from the dead is used. A longer ban could take all replicas out at once.
-            let _ = writeln!(
-                text,
-                "        server 127.0.0.1:{port} max_fails=1 fail_timeout=1s;"
-            );
+            let _ = writeln!(text, "        server 127.0.0.1:{port} {failures};");
         }
         // Shorter than the api's own 5 s, or nginx would now and then use a connection that is just closing.
         text.push_str("        keepalive 32;\n        keepalive_timeout 4s;\n    }\n");
@@ -110,6 +114,12 @@ http {{
         proxy_next_upstream error timeout;
         proxy_next_upstream_tries 3;
         location / {{ proxy_pass http://api; }}
+        # A replica that stops says 503: the next one is asked. The last answer stands, and takes no replica out.
+        location = /api/v1/monitoring/ready {{
+            proxy_pass http://api-ready;
+            proxy_next_upstream error timeout http_503;
+            proxy_next_upstream_tries 0;
+        }}
         # A sync says what is and asks what to do: sending it twice is safe.
         location = /api/v1/agent/sync {{
             proxy_pass http://api;

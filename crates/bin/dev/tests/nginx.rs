@@ -143,6 +143,38 @@ async fn a_503_is_an_answer_and_takes_no_replica_out() {
     run.close().await.unwrap();
 }
 
+/// A replica that stops is live and not ready. The proxy's own readiness is that of the others.
+#[tokio::test]
+async fn whether_the_service_is_ready_is_asked_of_a_replica_that_is() {
+    let base = Base::new();
+    let run = Run::create(base.path()).unwrap();
+    let ports: Vec<u16> = (0..2).map(|_| run.ports.reserve().unwrap()).collect();
+    let cache = run.dir.folder("cache", run.user.as_ref()).unwrap();
+    let (_stopping, asked) = upstream(ports[0], 503);
+    let (serving, _) = upstream(ports[1], 200);
+    let nginx = Nginx::start(&run, &ports, &cache).await.unwrap();
+    let client = client(&nginx.ca);
+    let get = async |path: &str| {
+        let answer = client.get(format!("{}{path}", nginx.api_url())).send().await;
+        answer.unwrap().status()
+    };
+    for round in 0..40 {
+        assert_eq!(get("/api/v1/monitoring/ready").await, 200, "request {round}");
+    }
+    assert!(asked.load(Ordering::SeqCst) > 0, "the other was never asked");
+    serving.abort();
+    assert!(serving.await.unwrap_err().is_cancelled());
+    let (_stopping_too, _) = upstream(ports[1], 503);
+    for path in ["/api/v1/monitoring/ready", "/api/v1/hosts"]
+        .iter()
+        .cycle()
+        .take(40)
+    {
+        assert_eq!(get(path).await, 503, "{path}: no replica is taken out");
+    }
+    run.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn only_a_sync_is_sent_again_when_it_may_have_arrived() {
     let base = Base::new();

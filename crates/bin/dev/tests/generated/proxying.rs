@@ -1,5 +1,7 @@
 //! What nginx does with the lines that the modules write, asked over the loopback.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use slipway_dev::ports::loopback;
@@ -13,14 +15,35 @@ use crate::host::{Host, snapshot};
 const START: Duration = Duration::from_secs(15);
 const EDGE: &str = "nginx-edge.conf";
 
-/// The lines of a snapshot from the one that begins with `first` to the next `}` alone.
-fn block(name: &str, first: &str) -> String {
-    let text = snapshot(name);
+/// The lines of a configuration from the one that begins with `first` to the next `}` alone.
+fn block(text: &str, first: &str) -> String {
     let from = text
         .find(first)
-        .unwrap_or_else(|| panic!("{name} has no {first}"));
+        .unwrap_or_else(|| panic!("there is no {first} in {text}"));
     let block = &text[from..];
     block[..block.find("\n}").unwrap() + 3].to_owned()
+}
+
+/// The upstream of that name, with servers of our own.
+fn upstream(text: &str, name: &str, ports: &[u16]) -> String {
+    let block = block(text, &format!("upstream {name} {{"));
+    let is_server = |line: &&str| line.trim_start().starts_with("server ");
+    let told = block.lines().find(is_server).unwrap();
+    let failures = &told[told.find("max_fails").unwrap()..];
+    let ours = ports
+        .iter()
+        .map(|port| format!("server 127.0.0.1:{port} {failures}"));
+    let kept = block.lines().filter(|line| !is_server(line) && *line != "}");
+    let lines: Vec<String> = kept.map(ToOwned::to_owned).chain(ours).collect();
+    format!("{}\n}}\n", lines.join("\n"))
+}
+
+/// The compose file's configuration, as flat as the modules'.
+fn compose() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../deploy/compose/nginx.conf");
+    let text = fs::read_to_string(file).unwrap();
+    let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
+    lines.join("\n")
 }
 
 /// The one directive of the server that begins with `name`.
@@ -65,7 +88,7 @@ async fn serve(host: &Host, http: &str, port: u16) {
 async fn ipv6_clients_count_by_their_64_however_it_is_written() {
     let host = Host::new();
     let port = host.run.ports.reserve().unwrap();
-    let map = block("nginx.conf", "map $binary_remote_addr");
+    let map = block(&snapshot("nginx.conf"), "map $binary_remote_addr");
     let http = format!(
         "{map}limit_req_zone $slipway_client_shop zone=shop:1m rate=1r/m;
         server {{
@@ -113,7 +136,7 @@ async fn a_host_without_a_live_replica_draws_no_traffic() {
         made.certificate.display(),
         made.key.display()
     );
-    let upstream = block(EDGE, "upstream slipway-shop")
+    let upstream = block(&snapshot(EDGE), "upstream slipway-shop {")
         .replace("10.1.0.11:443", &format!("127.0.0.1:{dead}"))
         .replace("10.1.0.12:443", &format!("127.0.0.1:{live}"));
     let again = directive(EDGE, "proxy_next_upstream ");
@@ -137,5 +160,63 @@ async fn a_host_without_a_live_replica_draws_no_traffic() {
             .await
             .unwrap();
         assert_eq!(answer.status(), 200, "request {round}");
+    }
+}
+
+/// A replica that stops says that it is not ready. Each proxy asks another one, and takes none out for the answer.
+#[tokio::test]
+async fn whether_the_service_is_ready_is_asked_of_a_replica_that_is() {
+    for (name, text, upstreams) in [
+        ("nginx.conf", snapshot("nginx.conf"), &["slipway-shop"][..]),
+        (EDGE, snapshot(EDGE), &["slipway-shop", "slipway-shop-ready"]),
+        ("compose", compose(), &["api", "api-ready"]),
+    ] {
+        let host = Host::new();
+        let port = || host.run.ports.reserve().unwrap();
+        let (proxy, stopping, other) = (port(), port(), port());
+        let made = host.certify(&[], &[], &[]);
+        let tls = format!(
+            "ssl_certificate \"{}\"; ssl_certificate_key \"{}\";",
+            made.certificate.display(),
+            made.key.display()
+        );
+        let ready = block(&text, "location = /api/v1/monitoring/ready");
+        let (scheme, ssl) = if ready.contains("https://") {
+            ("https", "ssl")
+        } else {
+            ("http", "")
+        };
+        let replicas: String = upstreams
+            .iter()
+            .map(|name| upstream(&text, name, &[stopping, other]))
+            .collect();
+        let map = block(&text, "map $binary_remote_addr");
+        let zones: String = text
+            .lines()
+            .filter(|line| line.starts_with("limit_req_zone"))
+            .collect();
+        let api = upstreams[0];
+        let http = format!(
+            "{replicas}{map}{zones}{tls}
+            server {{ listen 127.0.0.1:{stopping} {ssl}; return 503; }}
+            server {{ listen 127.0.0.1:{other} {ssl}; if ($http_x_down) {{ return 503; }} return 200 here; }}
+            server {{
+                listen 127.0.0.1:{proxy};
+                location / {{ proxy_pass {scheme}://{api}; }}
+                {ready}
+            }}\n"
+        );
+        serve(&host, &http, proxy).await;
+        let client = client(&made.ca);
+        let get = |path: &str| client.get(format!("http://127.0.0.1:{proxy}{path}"));
+        for round in 0..20 {
+            let answer = get("/api/v1/monitoring/ready").send().await.unwrap();
+            assert_eq!(answer.status(), 200, "{name}: request {round}");
+        }
+        // With none ready, that is the answer. Other questions have all replicas as before.
+        for path in ["/api/v1/monitoring/ready", "/"].iter().cycle().take(20) {
+            let answer = get(path).header("X-Down", "1").send().await.unwrap();
+            assert_eq!(answer.status(), 503, "{name}: {path}");
+        }
     }
 }
