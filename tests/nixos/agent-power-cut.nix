@@ -30,7 +30,7 @@
           settled()
 
       with subtest("the power goes while the next one is verified"):
-          status, said = start("later", ["bake_seconds=600"])
+          status, said = start("later", ["bake_seconds=300"])
           t.assertEqual(status, 0, said)
           machine.wait_until_succeeds("slipway-agent status --json | jq -e '.journal.current.phase == \"verifying\"'", timeout=120)
           t.assertEqual((live(), boot_default()), (closures["later"], closures["next"]))
