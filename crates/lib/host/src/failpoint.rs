@@ -11,3 +11,15 @@ pub(crate) fn failpoint(name: &str) {
 
 #[cfg(not(feature = "failpoints"))]
 pub(crate) const fn failpoint(_name: &str) {}
+
+/// The variable for a unit of ours, which inherits none.
+#[cfg(feature = "failpoints")]
+pub(crate) fn inherited() -> Option<String> {
+    let asked = std::env::var_os("SLIPWAY_FAILPOINT")?;
+    Some(format!("--setenv=SLIPWAY_FAILPOINT={}", asked.display()))
+}
+
+#[cfg(not(feature = "failpoints"))]
+pub(crate) const fn inherited() -> Option<String> {
+    None
+}

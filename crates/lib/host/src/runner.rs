@@ -3,6 +3,8 @@
 mod process;
 mod systemd;
 
+pub(crate) use systemd::is_of_an_attempt;
+
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;

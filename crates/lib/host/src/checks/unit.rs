@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Finding;
 use crate::config::HostConfig;
 use crate::program::{self, Answer, Ran};
+use crate::runner::is_of_an_attempt;
 use crate::text::last_lines;
 
 /// A systemd that cannot be asked is evidence of nothing; a unit that is not there is evidence.
@@ -40,7 +41,8 @@ pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Fi
 /// How long systemd may take to list its units.
 const LIST_WITHIN: Duration = Duration::from_secs(30);
 
-/// What a switch script counts as failed: units that failed, and services that systemd starts again and again.
+/// What a switch script counts as failed: units that failed, and services that systemd starts again and again. Without
+/// those of attempts: the job that ran the script has failed as it did, until systemd forgets it.
 pub(crate) async fn failed_units(config: &HostConfig) -> Option<BTreeSet<String>> {
     let mut command = config.command("systemctl");
     command.args([
@@ -61,7 +63,8 @@ pub(crate) async fn failed_units(config: &HostConfig) -> Option<BTreeSet<String>
         return None;
     }
     let said = String::from_utf8_lossy(&said);
-    Some(said.lines().filter_map(first_word).collect())
+    let units = said.lines().filter_map(first_word);
+    Some(units.filter(|unit| !is_of_an_attempt(unit)).collect())
 }
 
 fn first_word(line: &str) -> Option<String> {

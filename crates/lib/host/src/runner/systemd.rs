@@ -9,7 +9,8 @@ use slipway_domain::AttemptId;
 use super::{RunnerError, deadman};
 use crate::config::HostConfig;
 use crate::door::{Runnable, check_inside};
-use crate::job::{End, Exit, Job};
+use crate::failpoint;
+use crate::job::{End, Exit, Job, JobKind};
 use crate::program::{self, Ran};
 use crate::text::last_lines;
 
@@ -17,10 +18,25 @@ use crate::text::last_lines;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The supervisor kills a script that hangs; this much later systemd kills the supervisor.
 const SLACK_SECONDS: u64 = 30;
+/// Of an attempt's id.
+const UUID_CHARS: usize = 36;
 
 /// The unit's name, without its kind.
 pub(super) fn unit(name: &str) -> String {
     format!("slipway-{name}")
+}
+
+/// Whether the unit is the job or the dead-man of an attempt.
+pub(crate) fn is_of_an_attempt(unit: &str) -> bool {
+    let kinds = JobKind::ALL.map(JobKind::as_str).into_iter().chain(["deadman"]);
+    kinds
+        .filter_map(|kind| {
+            unit.strip_prefix("slipway-")?
+                .strip_prefix(kind)?
+                .strip_prefix('-')
+        })
+        .filter_map(|rest| rest.get(..UUID_CHARS))
+        .any(|attempt| attempt.parse::<AttemptId>().is_ok())
 }
 
 pub(super) async fn start_job(
@@ -67,6 +83,7 @@ fn common(config: &HostConfig, unit: &str, description: &str) -> Vec<String> {
             .iter()
             .map(|(name, value)| format!("--setenv={name}={value}")),
     );
+    line.extend(failpoint::inherited());
     line
 }
 
@@ -198,7 +215,7 @@ mod tests {
     use super::super::supervise_arguments;
     use super::*;
     use crate::config::RunnerKind;
-    use crate::job::{JobId, JobKind};
+    use crate::job::JobId;
 
     fn config() -> HostConfig {
         HostConfig {
@@ -277,6 +294,28 @@ mod tests {
             "--property=StartLimitIntervalSec=0 ",
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn units_of_attempts_are_told_from_those_of_a_stack_named_slipway() {
+        let attempt = AttemptId::random();
+        for unit in [
+            unit(&deadman(attempt)) + ".service",
+            format!("slipway-activate-{attempt}-1.service"),
+            format!("slipway-revert-boot-{attempt}-12.service"),
+            format!("slipway-revert-{attempt}-1-direct.service"),
+        ] {
+            assert!(is_of_an_attempt(&unit), "{unit}");
+        }
+        for unit in [
+            "slipway-roll.service",
+            "slipway-api-1.service",
+            "slipway-revert-notes-of-the-team-and-some-more-words.service",
+            "slipway-agent.service",
+            "nginx.service",
+        ] {
+            assert!(!is_of_an_attempt(unit), "{unit}");
         }
     }
 
