@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use slipway_domain::StorePath;
+use slipway_domain::{AttemptId, StorePath};
 use slipway_host::journal::{Journal, JournalStore};
 use slipway_host::process::ProcessId;
 use slipway_host::testing::{ClosureSpec, NixRig};
@@ -175,6 +175,19 @@ impl Rig {
     pub(crate) fn kill_supervisor(&self, kind: &str) {
         let pid = rustix::process::Pid::from_raw(self.supervisor(kind).unwrap().pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    /// What the attempt's dead-man wrote.
+    pub(crate) fn deadman_said(&self, attempt: AttemptId) -> String {
+        if runner() != "systemd" {
+            let log = self.state_dir().join(format!("jobs/deadman-{attempt}.log"));
+            return fs::read_to_string(log).unwrap_or_default();
+        }
+        let output = Command::new("journalctl")
+            .args(["--output=cat", "--unit", &format!("slipway-deadman-{attempt}")])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// The watchdog processes and jobs that still run.

@@ -1,59 +1,102 @@
-//! Units that fail for reasons of their own. systemd's part is played by a program of the test: the machine that tests run
-//! on need not have one.
+//! Units that fail for reasons of their own. Where no systemd runs the agent's jobs, its part is played by a program of
+//! the test: the machine that tests run on need not have one.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use slipway_domain::StepState;
 
-use crate::rig::Agent;
+use crate::rig::{Agent, runner};
 use crate::{Rig, quick};
 
-/// A host whose `systemctl` lists the units in the file `failed` as failed.
-fn agent(rig: &Rig) -> Agent {
-    let folder = rig.nix.dir().join("programs");
-    fs::create_dir(&folder).unwrap();
-    let program = folder.join("systemctl");
-    let list = rig.host().join("failed");
-    fs::write(&list, "").unwrap();
-    fs::write(&program, format!("#!/bin/sh\ncat {}\n", list.display())).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    let path = std::env::var_os("PATH")
-        .unwrap_or_default()
-        .into_string()
-        .unwrap();
-    rig.agent_with(&[("PATH", &format!("{}:{path}", folder.display()))])
+/// The failed units of one host.
+struct Units {
+    /// With a systemd of the machine's own, what fails for one test fails for all.
+    alone: Option<File>,
+    ours: String,
 }
 
-/// Lines of a script that does its work, and ends as NixOS' does where units are failed.
-fn fail_units(rig: &Rig, version: &str, units: &[&str]) {
-    let lines: Vec<String> = units
-        .iter()
-        .map(|unit| format!("{unit} loaded failed failed It\\n"))
-        .collect();
-    let list = lines.concat();
-    let failed = rig.host().join("failed");
-    rig.knob(
-        "test",
-        version,
-        &format!(
-            "trap 'printf \"{list}\" > {}; echo warning: the following units failed: {} >&2; exit 4' EXIT",
-            failed.display(),
-            units.join(", ")
-        ),
-    );
+impl Units {
+    fn new(rig: &Rig) -> Self {
+        let ours = rig.nix.dir().file_name().unwrap().to_string_lossy();
+        let ours = ours.to_lowercase();
+        let alone = (runner() == "systemd").then(|| {
+            let lock = File::create(std::env::temp_dir().join("slipway-test-units.lock")).unwrap();
+            lock.lock().unwrap();
+            lock
+        });
+        Self { alone, ours }
+    }
+
+    fn name(&self, unit: &str) -> String {
+        format!("{unit}-{}.service", self.ours)
+    }
+
+    /// A host whose systemd lists those units as failed that did.
+    fn agent(&self, rig: &Rig) -> Agent {
+        if self.alone.is_some() {
+            return rig.agent();
+        }
+        let folder = rig.nix.dir().join("programs");
+        fs::create_dir(&folder).unwrap();
+        let program = folder.join("systemctl");
+        let list = rig.host().join("failed");
+        fs::write(&list, "").unwrap();
+        fs::write(&program, format!("#!/bin/sh\ncat {}\n", list.display())).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let path = std::env::var_os("PATH")
+            .unwrap_or_default()
+            .into_string()
+            .unwrap();
+        rig.agent_with(&[("PATH", &format!("{}:{path}", folder.display()))])
+    }
+
+    /// Shell lines after which the unit has failed.
+    fn fail(&self, rig: &Rig, unit: &str) -> String {
+        let unit = self.name(unit);
+        if self.alone.is_some() {
+            return format!(
+                "systemctl reset-failed {unit} 2>/dev/null || true
+                 systemd-run --quiet --wait --unit={unit} false || true"
+            );
+        }
+        let list = rig.host().join("failed");
+        format!("echo {unit} loaded failed failed It > {}", list.display())
+    }
+
+    /// A script that does its work, and ends as NixOS' does where a unit is failed.
+    fn fail_with(&self, rig: &Rig, version: &str, unit: &str) {
+        let lines = self.fail(rig, unit);
+        let name = self.name(unit);
+        rig.knob(
+            "test",
+            version,
+            &format!("ends() {{\n{lines}\necho warning: the following units failed: {name} >&2\nexit 4\n}}\ntrap ends EXIT"),
+        );
+    }
+}
+
+impl Drop for Units {
+    fn drop(&mut self) {
+        if self.alone.is_some() {
+            let _ = Command::new("systemctl")
+                .args(["reset-failed", &format!("*-{}.service", self.ours)])
+                .status();
+        }
+    }
 }
 
 #[test]
 fn units_that_had_failed_before_do_not_count_against_a_release() {
     let rig = Rig::new();
-    let _agent = agent(&rig);
-    fs::write(
-        rig.host().join("failed"),
-        "acme-x.service loaded failed failed It\n",
-    )
-    .unwrap();
-    fail_units(&rig, "v2", &["acme-x.service"]);
+    let units = Units::new(&rig);
+    let _agent = units.agent(&rig);
+    let failed = Command::new("sh")
+        .args(["-c", &units.fail(&rig, "acme")])
+        .status();
+    assert!(failed.unwrap().success());
+    units.fail_with(&rig, "v2", "acme");
     rig.plane.release(&rig.v2, quick());
     rig.plane.reach(StepState::Committed);
     rig.assert_on(&rig.v2, "v2");
@@ -63,9 +106,10 @@ fn units_that_had_failed_before_do_not_count_against_a_release() {
 #[test]
 fn a_unit_that_fails_on_the_prior_too_leaves_nobody_stuck() {
     let rig = Rig::new();
-    let _agent = agent(&rig);
+    let units = Units::new(&rig);
+    let _agent = units.agent(&rig);
     for version in ["v1", "v2"] {
-        fail_units(&rig, version, &["acme-x.service"]);
+        units.fail_with(&rig, version, "acme");
     }
     rig.plane.release(&rig.v2, quick());
     rig.plane.reach(StepState::Reverted);
@@ -80,10 +124,11 @@ fn a_unit_that_fails_on_the_prior_too_leaves_nobody_stuck() {
 #[test]
 fn a_prior_with_failed_units_and_failing_checks_is_stuck() {
     let rig = Rig::new();
-    let _agent = agent(&rig);
+    let units = Units::new(&rig);
+    let _agent = units.agent(&rig);
     rig.sicken("v2");
     rig.sicken("v1");
-    fail_units(&rig, "v1", &["web.service"]);
+    units.fail_with(&rig, "v1", "web");
     rig.plane.release(&rig.v2, quick());
     rig.plane.reach(StepState::Stuck);
     let message = rig.plane.message();
@@ -99,7 +144,8 @@ fn a_prior_with_failed_units_and_failing_checks_is_stuck() {
 #[test]
 fn a_live_and_healthy_prior_whose_script_fails_is_reverted() {
     let rig = Rig::new();
-    let _agent = agent(&rig);
+    let units = Units::new(&rig);
+    let _agent = units.agent(&rig);
     rig.sicken("v2");
     rig.knob("test", "v1", "trap 'exit 2' EXIT");
     rig.plane.release(&rig.v2, quick());
