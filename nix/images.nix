@@ -8,6 +8,7 @@ in
     bin = "slipway-api";
     args = [ "serve" ];
     healthcheck = [ "healthcheck" ];
+    maxMiB = 20;
     ports = [
       ports.api
       ports.apiMetrics
@@ -23,6 +24,7 @@ in
     bin = "slipway-worker";
     args = [ "run" ];
     healthcheck = [ "healthcheck" ];
+    maxMiB = 20;
     ports = [ ports.workerMetrics ];
     env = {
       APP_ENV = "production";

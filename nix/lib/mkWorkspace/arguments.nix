@@ -31,7 +31,7 @@ let
     shape
     when
     ;
-  inherit (import ./image-arguments.nix) imageProblems;
+  inherit (import ./image-arguments.nix) imageNameProblems imageProblems;
 
   servicesText = "a list out of `postgres` and `redis`";
   isServices = isListOf (
@@ -218,8 +218,9 @@ let
       base,
       selection,
       profiles,
-      # Names of the crates that make something, and what `packageArgs` gives.
+      # Names of the crates that make something, of the checks but those of images, and what `packageArgs` gives.
       packageNames,
+      checkNames,
       packageArgs,
       lock,
       registries,
@@ -231,6 +232,7 @@ let
       programs = attrNames selection.makers;
       crates = if isList (args.crates or null) then args.crates else [ ];
       extra = args.extraSources or [ ];
+      images = args.images or { };
       strangers = filter (
         source: match "(registry|sparse)[+].*" source != null && !registries ? ${source}
       ) (attrNames (builtins.groupBy (entry: entry.source or "") (lock.package or [ ])));
@@ -277,7 +279,14 @@ let
       source:
       "Cargo.lock takes crates from ${quote source}, which is not known: set `craneLib = lib: lib.appendCrateRegistries [ (lib.registryFromSparse { … }) ];`"
     ) strangers
-    ++ imageProblems programs (args.images or { });
+    ++ imageProblems {
+      inherit (selection) lacking makers;
+      bins = args.bins or null;
+    } images
+    ++ imageNameProblems {
+      packages = packageNames;
+      checks = checkNames;
+    } images;
 in
 {
   # Mistakes that show before the workspace is read.

@@ -8,7 +8,6 @@
   built,
   packages,
   images,
-  contract,
   fmtArgs,
   hasDeny,
   hasTaplo,
@@ -20,7 +19,7 @@
 }:
 let
   running = import ./services.nix { inherit lib pkgs services; };
-  imageCheck = import ./image-check.nix { inherit pkgs contract; };
+  imageCheck = import ./image-check.nix { inherit lib pkgs; };
   # What is built for another kind of machine is not run here.
   canRun = pkgs.stdenv.buildPlatform.canExecute pkgs.stdenv.hostPlatform;
 

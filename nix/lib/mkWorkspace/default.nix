@@ -174,22 +174,19 @@ let
           revision
           source
           ;
-        version = common.version;
-        nix2container = nix2container.packages.${pkgs.stdenv.buildPlatform.system}.nix2container;
+        nix2container = import ../nix2container {
+          inherit nix2container;
+          inherit (pkgs.stdenv.buildPlatform) system;
+        };
         inherit (built) packages;
-        licenses = root.workspace.package.license or null;
-        slim = buildInputs == [ ];
       };
 
-      result = {
-        version = ownVersion;
-        inherit (built) packages cargoArtifacts;
-        images = lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (made.images images);
-        checks = import ./checks.nix {
+      checksWith =
+        images:
+        import ./checks.nix {
           inherit
             built
             clippyArgs
-            contract
             lib
             nextestArgs
             pkgs
@@ -200,7 +197,8 @@ let
             ;
           craneLib = crane';
           inherit (built) compileServices;
-          inherit (result) packages images;
+          inherit (built) packages;
+          inherit images;
           fmtArgs =
             if crates == null then
               ""
@@ -214,6 +212,12 @@ let
             "taplo.toml"
           ];
         };
+
+      result = {
+        version = ownVersion;
+        inherit (built) packages cargoArtifacts;
+        images = lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (made.images images);
+        checks = checksWith result.images;
         devShell = import ./shell.nix {
           inherit
             common
@@ -242,6 +246,7 @@ let
             inherit lock selection;
             packageArgs = extraArgs;
             packageNames = lib.attrNames selection.builds;
+            checkNames = lib.attrNames (checksWith { });
             registries = crane'.crateRegistries;
             profiles = [
               "dev"

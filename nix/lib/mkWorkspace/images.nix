@@ -1,161 +1,173 @@
-# Images of single programs: a layer for the C library, one for certificates and time zones, one for the program.
+# Images of programs: a layer for the C library, one for certificates and time zones, one for `contents` if there are
+# any, one for the programs. What changes more often lies above what changes less often.
 {
   lib,
   pkgs,
   nix2container,
   contract,
   packages,
-  version,
   revision,
   lastModified,
   source,
-  licenses,
-  slim,
 }:
 let
   oci = import ../oci.nix;
-  inherit (pkgs) stdenv;
-  isGlibc = stdenv.hostPlatform.isGnu && !stdenv.hostPlatform.isStatic;
-  inherit (stdenv.cc) libc;
-  unwind = lib.getLib (stdenv.cc.cc.libgcc or stdenv.cc.cc);
-
-  # The files of the C library that a Rust program loads, without locales, converters and their 30 MB.
-  libcRuntime =
-    pkgs.runCommand "libc-runtime"
-      {
-        nativeBuildInputs = [ pkgs.removeReferencesTo ];
-        disallowedReferences = [
-          libc
-          unwind
-        ];
-      }
-      ''
-        mkdir -p $out/lib
-        for name in ld-linux\*.so.\* libc.so.6 libm.so.6 libdl.so.2 libpthread.so.0 librt.so.1 libresolv.so.2; do
-          cp -L ${lib.getLib libc}/lib/$name $out/lib/
-        done
-        cp -L ${unwind}/lib/libgcc_s.so.1 $out/lib/
-        chmod -R u+w $out/lib
-        remove-references-to -t ${lib.getLib libc} -t ${unwind} $out/lib/*
-        chmod -R a-w $out/lib
-      '';
-
-  # The program alone, linked to the files above.
-  slimmed =
-    package: bin:
-    pkgs.runCommand "${bin}-${version}-slim"
-      {
-        nativeBuildInputs = [
-          pkgs.patchelf
-          pkgs.removeReferencesTo
-        ];
-        disallowedReferences = [ package ];
-        disallowedRequisites = [ libc ];
-        meta.mainProgram = bin;
-      }
-      ''
-        install -D -m 0755 ${package}/bin/${bin} $out/bin/${bin}
-        loader=$(basename "$(patchelf --print-interpreter $out/bin/${bin})")
-        patchelf --set-interpreter ${libcRuntime}/lib/$loader --set-rpath ${libcRuntime}/lib $out/bin/${bin}
-        remove-references-to -t ${lib.getLib libc} -t ${unwind} $out/bin/${bin}
-        ${lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
-          # Fails when the program needs a library that is not there.
-          ${libcRuntime}/lib/$loader --list $out/bin/${bin}
-        ''}
-      '';
+  contents = import ./image-contents.nix { inherit lib pkgs contract; };
+  programs = import ./image-programs.nix { inherit lib pkgs; };
+  inherit (pkgs.stdenv) hostPlatform;
+  inherit (pkgs.buildPackages) cacert runCommand tzdata;
 
   # What programs look for outside the store. Names and hosts are looked up as on any Linux machine.
-  root = pkgs.runCommand "image-root" { } ''
-    mkdir -p $out/etc/ssl/certs $out/usr/share
-    cp -L ${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt $out/etc/ssl/certs/ca-certificates.crt
-    cp -rL ${pkgs.tzdata}/share/zoneinfo $out/usr/share/zoneinfo
-    chmod -R u+w $out/usr/share/zoneinfo
-    rm -rf $out/usr/share/zoneinfo/{posix,right}
-    echo 'hosts: files dns' > $out/etc/nsswitch.conf
-    echo '${contract.user.name}:x:${toString contract.user.uid}:${toString contract.user.gid}::/:/nonexistent' > $out/etc/passwd
-    echo '${contract.user.name}:x:${toString contract.user.gid}:' > $out/etc/group
-  '';
+  rootWith =
+    hasTmp:
+    let
+      accounts = contents.accounts contract.user;
+    in
+    runCommand "image-root" { } ''
+      mkdir -p $out/etc/ssl/certs $out/usr/share ${lib.optionalString hasTmp "$out/tmp"}
+      cp -L ${cacert}/etc/ssl/certs/ca-bundle.crt $out/etc/ssl/certs/ca-certificates.crt
+      cp -rL ${tzdata}/share/zoneinfo $out/usr/share/zoneinfo
+      chmod -R u+w $out/usr/share/zoneinfo
+      rm -rf $out/usr/share/zoneinfo/{posix,right}
+      echo 'hosts: files dns' > $out/etc/nsswitch.conf
+      echo '${accounts.passwd}' > $out/etc/passwd
+      echo '${accounts.group}' > $out/etc/group
+    '';
 
-  useSlim = isGlibc && slim;
-
-  layers =
-    lib.optional useSlim (
-      nix2container.buildLayer {
-        deps = [ libcRuntime ];
-        metadata.created_by = "C library";
-      }
-    )
-    ++ lib.optional (isGlibc && !slim) (
-      nix2container.buildLayer {
-        deps = [
-          libc
-          unwind
-        ];
-        metadata.created_by = "C library";
-      }
-    )
+  layer =
+    created_by: lower: args:
+    lower
     ++ [
-      (nix2container.buildLayer {
-        copyToRoot = root;
-        metadata.created_by = "certificates and time zones";
-      })
+      (nix2container.buildLayer (
+        {
+          layers = lower;
+          metadata = { inherit created_by; };
+        }
+        // args
+      ))
     ];
 
-  packageOf =
-    bin: lib.findFirst (package: lib.elem bin package.crate.bins) null (lib.attrValues packages);
-
   build =
-    output: image:
+    image:
     let
-      inherit (image) bin;
-      package = packageOf bin;
+      bins = image.bins or [ image.bin ];
+      makerOf =
+        bin:
+        let
+          makers = lib.filter (package: lib.elem bin package.crate.bins) (lib.attrValues packages);
+        in
+        lib.findFirst (package: package.crate.name == image.crate or null) (lib.head makers) makers;
+      makers = lib.unique (map makerOf bins);
+      # The image says of itself what the crate of its first program says.
+      main = lib.head makers;
+
+      isSlim = lib.all programs.isSlim makers;
       # A path that does not change with every build, for health checks that are written down elsewhere.
-      program = "/bin/${bin}";
-      link = pkgs.runCommand "${bin}-${version}-link" { } ''
+      pathOf = bin: "/bin/${bin}";
+      # Without the version: nix2container takes the store path for a pattern, in which a `+` means something else.
+      link = runCommand "${lib.head bins}-link" { } ''
         mkdir -p $out/bin
-        ln -s ${if useSlim then slimmed package bin else package}/bin/${bin} $out/bin/${bin}
+        ${lib.concatMapStrings (
+          bin:
+          "ln -s ${
+            if isSlim then programs.slimmed (makerOf bin) bin else makerOf bin
+          }/bin/${bin} $out/bin/${bin}\n"
+        ) bins}
       '';
+
+      user = contents.userOf image;
+      more = contents.of {
+        inherit image user;
+        programs = map pathOf bins;
+      };
+
+      ofLibraries =
+        if isSlim then
+          layer "C library" [ ] { deps = [ programs.libcRuntime ]; }
+        else if hostPlatform.isStatic then
+          [ ]
+        else
+          let
+            needed = programs.neededBy makers;
+          in
+          layer "C library and others" [ ] {
+            deps = [ needed ];
+            ignore = needed;
+          };
+      hasTmp = contents.hasTmp image;
+      root = rootWith hasTmp;
+      ofData = layer "certificates and time zones" ofLibraries {
+        copyToRoot = root;
+        perms = lib.optionals hasTmp (contents.tmpPerms root);
+      };
+      layers =
+        if more == null then
+          ofData
+        else
+          layer "contents" ofData {
+            copyToRoot = more.tree;
+            inherit (more) perms;
+          };
+
+      entrypoint =
+        let
+          given = image.entrypoint or [ (lib.head bins) ];
+          first = lib.head given;
+        in
+        [ (if lib.elem first bins then pathOf first else first) ] ++ lib.tail given;
+
       config = oci.config {
-        inherit contract program;
+        inherit contract entrypoint user;
+        # Of several programs, and behind one that starts another, the one to ask is the one that runs.
+        program =
+          if lib.elem (lib.head entrypoint) (map pathOf bins) then
+            lib.head entrypoint
+          else
+            pathOf (lib.head bins);
         args = image.args or [ ];
         test = image.healthcheck or null;
         ports = image.ports or [ ];
+        workingDir = image.workingDir or "/";
+        stopSignal = image.stopSignal or contract.stopSignal;
         env = {
           SSL_CERT_FILE = "/etc/ssl/certs/ca-certificates.crt";
         }
         // image.env or { };
         labels =
           oci.labels {
-            title = image.name or bin;
-            inherit
-              version
-              lastModified
-              licenses
-              source
-              revision
-              ;
-            description = package.meta.description or null;
+            title = baseNameOf (image.name or (lib.head bins));
+            inherit (main) version;
+            inherit lastModified revision;
+            inherit (main.crate) description;
+            licenses = main.crate.license;
+            source = if source == null then main.crate.repository else source;
           }
           // image.labels or { };
       };
+
+      arch = hostPlatform.go.GOARCH;
     in
     (nix2container.buildImage {
-      inherit config layers;
+      inherit arch config layers;
       copyToRoot = link;
-      name = image.name or bin;
-      tag = version;
-      arch = stdenv.hostPlatform.go.GOARCH;
+      name = image.name or (oci.nameOf (lib.head bins));
+      tag = image.tag or (oci.tagOf main.version);
       created = oci.rfc3339 lastModified;
-      meta.description = "Image of ${bin}";
+      meta.description = "Image of ${lib.concatStringsSep " and " bins}";
     })
     // {
-      inherit config output;
-      # The uppermost layer; the others change with nixpkgs alone.
+      inherit
+        arch
+        bins
+        config
+        ;
+      # The uppermost layer; the others change with nixpkgs and `contents` alone.
       layer = link;
-      maxMiB = image.maxMiB or 20;
+      files = contents.wanted image;
+      allow = image.allow or [ ];
+      maxMiB = image.maxMiB or null;
     };
 in
 {
-  inherit root libcRuntime;
-  images = lib.mapAttrs build;
+  images = lib.mapAttrs (_: build);
 }

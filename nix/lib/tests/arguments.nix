@@ -23,6 +23,7 @@ let
       "api"
       "worker"
     ];
+    checkNames = [ "rust-fmt" ];
     packageArgs = { };
     lock = { };
     registries."registry+https://github.com/rust-lang/crates.io-index" = { };
@@ -74,20 +75,11 @@ in
     "`bins` names `apii`, which no crate makes; there are `api`, `worker`, `ctl`"
   ])
   (meaning "an image of a program that is not there" facts { images.image.bin = "x"; } [
-    "`images.image.bin` is `x`, which no crate makes; there are `api`, `worker`"
+    "`images.image.bin` names `x`, which no crate makes; there are `api`, `worker`"
   ])
-  (meaning "an image without a program" facts { images.image = { }; } [
-    "`images.image.bin` is missing: give the name of a program"
+  (meaning "an image with the name of a check" facts { images.rust-fmt.bin = "api"; } [
+    "`images.rust-fmt` has the name of the check `rust-fmt` and would take its place: call the image `images.rust-fmt-image`"
   ])
-  (meaning "an image that is text" facts { images.image = "api"; } [
-    "`images.image` is a string: give a set such as `{ bin = \"api\"; }`"
-  ])
-  (meaning "a port out of range" facts {
-    images.image = {
-      bin = "api";
-      ports = [ 70000 ];
-    };
-  } [ "`images.image.ports` is a list: give a list of TCP ports" ])
   (meaning "a profile of the workspace" facts { profile = "dist"; } [ ])
   (meaning "a profile that is not there" facts { profile = "small"; } [
     "`profile` is `small`, which `src` has no section for; there are `dev`, `release`, `dist`"
@@ -158,7 +150,7 @@ in
     [
       "`bins` names `x`, which no crate makes; there are `api`, `worker`, `ctl`"
       "`profile` is `small`, which `src` has no section for; there are `dev`, `release`, `dist`"
-      "`images.image.bin` is `y`, which no crate makes; there are `api`, `worker`"
+      "`images.image.bin` names `y`, which no crate makes; there are `api`, `worker`"
     ]
   )
   {

@@ -20,6 +20,7 @@ let
   suites = [
     ./workspace.nix
     ./arguments.nix
+    ./image-arguments.nix
     ./yaml.nix
     ./oci.nix
     ./contract.nix

@@ -14,7 +14,10 @@ let
       B = "2";
       A = "1";
     };
-    ports = [ 8000 ];
+    ports = [
+      8000
+      "53/udp"
+    ];
     labels = { };
     test = [ "healthcheck" ];
   };
@@ -36,7 +39,10 @@ in
         "A=1"
         "B=2"
       ];
-      ExposedPorts."8000/tcp" = { };
+      ExposedPorts = {
+        "8000/tcp" = { };
+        "53/udp" = { };
+      };
       Labels = { };
       StopSignal = "SIGTERM";
       WorkingDir = "/";
@@ -67,5 +73,108 @@ in
       "org.opencontainers.image.title" = "api";
       "org.opencontainers.image.version" = "1.2.3";
     };
+  }
+  {
+    name = "oci: names that registries take";
+    got = builtins.filter (name: !oci.isName name) [
+      "api"
+      "a/b-c/d__e.f"
+      "ghcr.io/acme/api"
+      "localhost/api"
+      "registry:5000/api"
+      "[::1]:5000/api"
+    ];
+    want = [ ];
+  }
+  {
+    name = "oci: names that registries do not take";
+    got = builtins.filter oci.isName [
+      ""
+      "Api"
+      "acme/Api"
+      "/api"
+      "api/"
+      "a//b"
+      "a___b"
+      "_a"
+      "a_"
+      "api:1.0"
+      "a b"
+    ];
+    want = [ ];
+  }
+  {
+    name = "oci: a version as a tag, and tags that are none";
+    got = [
+      (oci.tagOf "1.0.0-rc.1+build.5")
+      (map oci.isTag [
+        "1.0.0-rc.1-build.5"
+        "1.0+x"
+        ""
+        "-a"
+        (toString (builtins.genList (_: 0) 65))
+      ])
+    ];
+    want = [
+      "1.0.0-rc.1-build.5"
+      [
+        true
+        false
+        false
+        false
+        false
+      ]
+    ];
+  }
+  {
+    name = "oci: the name of a program's image";
+    got = oci.nameOf "MyApp";
+    want = "myapp";
+  }
+  {
+    name = "oci: what else an image starts with, and as whom";
+    got =
+      let
+        config = oci.config {
+          inherit contract;
+          program = "/bin/api";
+          entrypoint = [
+            "/bin/init"
+            "/bin/api"
+          ];
+          test = [ "ping" ];
+          args = [ ];
+          env = { };
+          ports = [ ];
+          labels = { };
+          user = {
+            uid = 7;
+            gid = 8;
+          };
+          workingDir = "/data";
+          stopSignal = "SIGINT";
+        };
+      in
+      [
+        config.Entrypoint
+        config.Healthcheck.Test
+        config.StopSignal
+        config.User
+        config.WorkingDir
+      ];
+    want = [
+      [
+        "/bin/init"
+        "/bin/api"
+      ]
+      [
+        "CMD"
+        "/bin/api"
+        "ping"
+      ]
+      "SIGINT"
+      "7:8"
+      "/data"
+    ];
   }
 ]
