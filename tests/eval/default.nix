@@ -17,6 +17,7 @@ let
     ./agent.nix
     ./control-plane.nix
     ./template.nix
+    ./images.nix
     ./environment.nix
     ./proxy.nix
     ./cache.nix

@@ -100,7 +100,7 @@ let
         copyToRoot = root;
         perms = lib.optionals hasTmp (contents.tmpPerms root);
       };
-      layers =
+      ofContents =
         if more == null then
           ofData
         else
@@ -108,6 +108,7 @@ let
             copyToRoot = more.tree;
             inherit (more) perms;
           };
+      layers = layer "program" ofContents { copyToRoot = link; };
 
       entrypoint =
         let
@@ -149,7 +150,6 @@ let
     in
     (nix2container.buildImage {
       inherit arch config layers;
-      copyToRoot = link;
       name = image.name or (oci.nameOf (lib.head bins));
       tag = image.tag or (oci.tagOf main.version);
       created = oci.rfc3339 lastModified;
