@@ -59,6 +59,7 @@ in
     in
     assert lib.assertMsg (wrong == [ ]) "tests/eval: ${lib.concatStringsSep "\n" wrong}";
     check "eval" [ ] "";
+  image-check = import ../tests/images { inherit pkgs; };
   require-ci = import ./require-ci.nix { inherit pkgs; };
   production = import ./production.nix { inherit pkgs agenix; };
   shell-scripts = check "shell-scripts" [ pkgs.shellcheck ] ''

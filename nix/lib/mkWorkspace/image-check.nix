@@ -108,12 +108,12 @@ runCommand "check-${name}" { nativeBuildInputs = [ jq ]; } ''
       lib.concatMapStringsSep " -o " (stranger: "-name ${escapeShellArg stranger}") forbidden
     } \) \) > found 2> /dev/null || true
     while read -r found; do
-      grep -qxF "$(storePath "$(readlink -f "$found")")" own || fail "holds $found: no shell, package manager or setuid
-  program belongs into it, unless images.${name}.allow names it"
+      grep -qxF "$(storePath "$(readlink -f "$found")")" own \
+        || fail "holds $found: no shell, package manager or setuid file belongs into it (images.${name}.allow)"
     done < found
   done < paths
   found=$(jq -r '[.layers[].paths[].options.perms[]?.mode // "" | select(test("^0*[2-7][0-7]{3}$"))] | join(" ")' $json)
-  [ -z "$found" ] || fail "has a file with the mode $found: no setuid program belongs into it"
+  [ -z "$found" ] || fail "has a file with the mode $found: no setuid file belongs into it"
 
   while read -r path; do
     read -r mode && read -r owner
