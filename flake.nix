@@ -41,7 +41,7 @@
         system:
         import ./nix {
           inherit self agenix;
-          inherit (slipwayLib) mkWorkspace;
+          inherit (slipwayLib) mkWorkspace workspaceProblems;
           pkgs = nixpkgs.legacyPackages.${system};
         };
       each = systems: output: lib.genAttrs systems (system: (project system).${output});
@@ -59,7 +59,7 @@
           pkgs:
           (import ./nix {
             inherit self agenix pkgs;
-            inherit (slipwayLib) mkWorkspace;
+            inherit (slipwayLib) mkWorkspace workspaceProblems;
           }).packages;
       };
       nixosModules = import ./nix/modules.nix { inherit self agenix; };

@@ -6,6 +6,7 @@
   containers,
   options,
   mkWorkspace,
+  workspaceProblems,
   contract,
 }:
 let
@@ -55,7 +56,14 @@ in
   # Evaluated here as well.
   eval =
     let
-      wrong = import ../tests/eval { inherit pkgs agenix; };
+      wrong = import ../tests/eval {
+        inherit
+          pkgs
+          agenix
+          mkWorkspace
+          workspaceProblems
+          ;
+      };
     in
     assert lib.assertMsg (wrong == [ ]) "tests/eval: ${lib.concatStringsSep "\n" wrong}";
     check "eval" [ ] "";

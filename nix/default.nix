@@ -3,6 +3,7 @@
   self,
   agenix,
   mkWorkspace,
+  workspaceProblems,
   pkgs,
 }:
 let
@@ -118,6 +119,7 @@ in
         containers
         options
         mkWorkspace
+        workspaceProblems
         contract
         ;
     }

@@ -1,7 +1,7 @@
 # What the flake gives as `lib`.
 { crane, nix2container }:
 {
-  mkWorkspace = (import ./mkWorkspace { inherit crane nix2container; }).mkWorkspace;
+  inherit (import ./mkWorkspace { inherit crane nix2container; }) mkWorkspace workspaceProblems;
   contract = import ../contract.nix;
   oci = import ./oci.nix;
   yaml = import ./yaml.nix;

@@ -6,8 +6,14 @@
 #   nixosModules      what the flake exports
 #   refused MODULES   the messages of the assertions that fail on it
 #   stack OPTIONS     a module with the stack `shop`, which runs, with these options on top
+#   mkWorkspace       of the flake's lib; `workspaceProblems` gives the mistakes that it throws
 #   standIn NAME      a package with a program of that name, and nothing inside
-{ pkgs, agenix }:
+{
+  pkgs,
+  agenix,
+  mkWorkspace,
+  workspaceProblems,
+}:
 let
   inherit (pkgs) lib;
 
@@ -31,9 +37,12 @@ let
     ./options.nix
     ./modules.nix
     ./docs.nix
+    ./workspaces.nix
   ];
 
-  tools = import ./tools.nix { inherit pkgs agenix; };
+  tools = import ./tools.nix { inherit pkgs agenix; } // {
+    inherit mkWorkspace workspaceProblems;
+  };
 
   verdict =
     {

@@ -268,7 +268,7 @@ in
     arguments.orThrow (arguments.shapeProblems args) (arguments.orThrow made.problems made.result);
 
   # The mistakes alone, for tests: what is thrown cannot be looked at.
-  problemsOf =
+  workspaceProblems =
     args:
     let
       shape = arguments.shapeProblems args;

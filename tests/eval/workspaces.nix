@@ -1,0 +1,113 @@
+# Every project of tests/workspaces as mkWorkspace takes it: refused with the argument and the cure, or evaluated whole.
+# `nix build` of them is for a machine of one's own; crates/bin/dev/tests/workspaces.rs compares how they are read.
+{
+  pkgs,
+  mkWorkspace,
+  workspaceProblems,
+  ...
+}:
+let
+  inherit (pkgs) lib;
+  root = ../workspaces;
+  names = lib.filter (name: lib.pathExists (root + "/${name}/case.nix")) (
+    lib.attrNames (lib.filterAttrs (_: type: type == "directory") (builtins.readDir root))
+  );
+
+  argsOf = name: { inherit pkgs; } // import (root + "/${name}/case.nix") (args: args);
+  problemsOf = name: workspaceProblems (argsOf name);
+  made = lib.genAttrs names (name: mkWorkspace (argsOf name));
+
+  # name -> what the mistake must name.
+  refused = {
+    alt-registry = "`registry[+]https://corp[.]example/index`.*set `craneLib";
+    args-unknown = "`packageArgs` names `apii`.*`api`";
+    extra-missing = "`extraSources` names `.*nothing`.*git add";
+    image-name-package-check = ".*`images[.]rust-fmt`.*check.*";
+    img-named-pkg = ".*`images[.]api`.*package.*";
+    no-lock = ".*no Cargo.lock: run `cargo generate-lockfile`, and `git add` it.*";
+    src-string = "`src` is a string: give a path.*";
+  };
+  accepted = lib.subtractLists (lib.attrNames refused) names;
+
+  whole = name: {
+    name = "workspaces: ${name} is built";
+    got =
+      problemsOf name == [ ]
+      && lib.all (output: lib.isString output.drvPath) (
+        lib.attrValues made.${name}.packages
+        ++ lib.attrValues (lib.filterAttrs (check: _: lib.hasPrefix "rust-" check) made.${name}.checks)
+      );
+    want = true;
+  };
+  mistake = name: {
+    name = "workspaces: ${name} is refused in one sentence that names the argument";
+    got = map (problem: builtins.match ".*${refused.${name}}.*" problem != null) (problemsOf name);
+    want = [ true ];
+  };
+
+  programs = name: lib.mapAttrs (_: package: package.crate.bins) made.${name}.packages;
+  same = name: got: want: {
+    name = "workspaces: ${name}";
+    inherit got want;
+  };
+  environment = name: made.${name}.packages.api.drvAttrs;
+in
+map whole accepted
+++ map mistake (lib.attrNames refused)
+++ [
+  (same "a program with a path of its own is no second one" (programs "bin-path-in-srcbin") {
+    api = [ "api-ctl" ];
+  })
+  (same "a renamed program" (programs "bin-renamed-main") { api-crate = [ "api" ]; })
+  (same "an old edition finds no programs by itself" (programs "ed2015-autobins") {
+    api = [ "api" ];
+  })
+  (same "a program behind a feature is left out" (programs "required-features") { api = [ "api" ]; })
+  (same "programs of one name are built apart" (programs "same-bin") {
+    a = [ "serve" ];
+    b = [ "serve" ];
+  })
+  (same "a library that others load is a package" (lib.attrNames made.cdylib.packages) [
+    "api"
+    "ffi"
+  ])
+  (same "libraries have checks and no package" (lib.attrNames made.lib-only.packages) [ ])
+  (same "a package has its crate's version" made.crate-version.packages.api.version "1.4.0")
+  (same "a workspace without a version" made.no-version.packages.api.version "0.1.0")
+  (same "environment of one package is added to that of all"
+    [
+      (environment "args-env").FOO
+      (environment "args-env").SQLX_OFFLINE
+      (environment "args-env").CARGO_PROFILE
+    ]
+    [ "1" "true" "dist" ]
+  )
+  (same "one version for all"
+    (mkWorkspace (argsOf "crate-version" // { version = "9.0.0"; })).packages.api.version
+    "9.0.0"
+  )
+  (same "a toolchain of one's own compiles" (
+    let
+      other = pkgs.writeShellScriptBin "cargo" "";
+      package = (mkWorkspace (argsOf "no-version" // { toolchain = _: other; })).packages.api;
+    in
+    lib.elem other package.drvAttrs.nativeBuildInputs
+  ) true)
+  (same "a filtered source is read through its filter" (
+    let
+      src = lib.cleanSourceWith {
+        src = root + "/auto-member";
+        filter = path: _: baseNameOf path != "lib.rs";
+      };
+      package = (mkWorkspace { inherit pkgs src; }).packages.api;
+    in
+    builtins.pathExists "${package.src}/inner/Cargo.toml"
+    && !builtins.pathExists "${package.src}/inner/src/lib.rs"
+  ) true)
+  (same "a folder of a flake's input" ((mkWorkspace {
+    inherit pkgs;
+    src.outPath = root;
+    cargoRoot = "auto-member";
+  }).packages.api.sourceRoot
+  ) "source/auto-member")
+]
