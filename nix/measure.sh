@@ -29,6 +29,12 @@ row() {
 }
 
 append() { printf '%s\n' "$1" >>"$2"; }
+program() { mkdir -p "$(dirname "$1")" && append 'fn main() {}' "$1"; }
+# As `cargo release` does it: in the manifest and in the lock.
+next_version() {
+  sed -i '0,/^version = ".*"/s//version = "9.9.9"/' Cargo.toml
+  sed -i '/^name = "slipway/{n;s/^version = ".*"/version = "9.9.9"/}' Cargo.lock
+}
 
 rebuilds() {
   work=$(mktemp -d)
@@ -44,6 +50,10 @@ rebuilds() {
   row "the api's source" append '// More.' crates/bin/api/src/main.rs
   row "the store's source" append '// More.' crates/lib/store/src/lib.rs
   row "the domain's source" append '// More.' crates/lib/domain/src/lib.rs
+  row "a comment in the api's Cargo.toml" append '# More.' crates/bin/api/Cargo.toml
+  row "a description in the api's Cargo.toml" sed -i 's/^description = ".*"/description = "Another one."/' crates/bin/api/Cargo.toml
+  row 'a new program of the api' program crates/bin/api/src/bin/more.rs
+  row 'the version of the workspace' next_version
   row 'a query (.sqlx)' append '' "$(git ls-files .sqlx | head -n 1)"
   row 'a comment in nix/contract.nix' append '# More.' nix/contract.nix
   row 'a port in nix/contract.nix' sed -i 's/api = 8000;/api = 8001;/' nix/contract.nix
