@@ -45,7 +45,7 @@ let
     check = isList;
   };
 
-  # name -> what it must be, in words, and the check of it.
+  # name -> what it must be, in words, what it is by itself, and the check of it.
   known = {
     pkgs = {
       is = "a nixpkgs package set, such as `nixpkgs.legacyPackages.x86_64-linux`";
@@ -56,122 +56,153 @@ let
       check = value: isPath value || isAttrs value && (value ? outPath || value ? origSrc);
     };
     cargoRoot = {
+      default = "\".\"";
       is = "the folder of the workspace's Cargo.toml below `src` as text, such as \"backend\"";
       check = value: isString value && match "/.*|(.*/)?[.][.](/.*)?" value == null;
     };
     crates = {
+      default = "null";
       is = "a list of names of crates, \"all\" for every member, or null for those that `cargo build` builds";
       check = value: value == null || value == "all" || isListOf isString value;
     };
     bins = {
+      default = "null";
       is = "a list of the names of programs, or null for all";
       check = value: value == null || isListOf isString value;
     };
     features = {
+      default = "[ ]";
       is = "a list of features, such as [ \"tls\" \"api/metrics\" ]";
       check = isListOf isString;
     };
     noDefaultFeatures = {
+      default = "false";
       is = "true or false: whether default features are off";
       check = isBool;
     };
     unifyFeatures = {
+      default = "true";
       is = "true or false: whether crates are compiled together, with the features of all of them";
       check = isBool;
     };
     toolchain = {
+      default = "null";
       is = "a package with cargo and rustc, or a function from pkgs to one, such as `p: p.rust-bin.fromRustupToolchainFile ./rust-toolchain.toml`";
       check = value: value == null || isFunction value || isAttrs value;
     };
     craneLib = {
+      default = "null";
       is = "a crane library, or a function from ours to one, such as `lib: lib.appendCrateRegistries [ … ]`";
       check = value: value == null || isFunction value || isAttrs value;
     };
     outputHashes = {
+      default = "{ }";
       is = "a set from the `source` of git dependencies in Cargo.lock to their hashes";
       check = isTextSet;
     };
     images = {
+      default = "{ }";
       is = "a set of images: `{ image = { bin = \"api\"; args = [ \"serve\" ]; }; }`";
       check = isAttrs;
     };
     exclude = {
+      default = "[ ]";
       is = "a list of paths below `src` that no build reads, such as `[ ./frontend ]`";
       check = isList;
     };
     extraSources = {
+      default = "[ ]";
       is = "a list of paths below `src` that compiling reads, such as `[ ./templates ]`, or a set of such lists by name of crate";
       check = value: isList value || isAttrs value && all isList (attrValues value);
     };
     testSources = {
+      default = "[ ]";
       is = "a list of paths below `src` that only tests read";
       check = isList;
     };
     services = {
+      default = "[ ]";
       is = "${servicesText}, which run beside the tests";
       check = isServices;
     };
     compileServices = {
+      default = "[ ]";
       is = "${servicesText}, which run beside every compilation";
       check = isServices;
     };
     compileSetup = {
+      default = "\"\"";
       is = "text: shell that runs before each compilation, such as `sqlx migrate run`";
       check = isString;
     };
     nativeBuildInputs = packageList // {
+      default = "[ ]";
       is = "a list of packages that run while building, such as `[ pkgs.pkg-config ]`";
     };
     buildInputs = packageList // {
+      default = "[ ]";
       is = "a list of libraries to link with, such as `[ pkgs.openssl ]`";
     };
     testInputs = packageList // {
+      default = "[ ]";
       is = "a list of packages whose programs the tests start";
     };
     shellInputs = packageList // {
+      default = "[ ]";
       is = "a list of packages for the development shell";
     };
     nextestArgs = {
+      default = "\"\"";
       is = "text: what `cargo nextest run` is given besides, such as a filter";
       check = isString;
     };
     clippyArgs = {
+      default = "\"--deny warnings\"";
       is = "text: what clippy is given after `--`, such as \"--deny warnings\"";
       check = isString;
     };
     env = {
+      default = "{ }";
       is = "a set of texts: the environment of every cargo call";
       check = isTextSet;
     };
     profile = {
+      default = "\"release\"";
       is = "the name of the cargo profile that programs are built in, such as \"release\"";
       check = isString;
     };
     packageArgs = {
+      default = "_: { }";
       is = "a function from pkgs to a set by crate name of what is added to its derivation";
       check = value: isFunction value || isAttrs value;
     };
     auditable = {
+      default = "null";
       is = "true or false: whether programs carry the list of their crates for `cargo audit bin`";
       check = value: value == null || isBool value;
     };
     toolchainReferences = {
+      default = "false";
       is = "true or false: whether programs may hold paths of the compiler";
       check = isBool;
     };
     version = {
+      default = "null";
       is = "the version of programs and images as text, or null for that of each crate";
       check = isText;
     };
     revision = {
+      default = "null";
       is = "the commit as text, such as `self.rev or self.dirtyRev or null`";
       check = isText;
     };
     lastModified = {
+      default = "0";
       is = "the commit's time in seconds, such as `self.lastModified`";
       check = isInt;
     };
     source = {
+      default = "null";
       is = "the repository's address as text, or null";
       check = isText;
     };
@@ -289,6 +320,16 @@ let
     } images;
 in
 {
+  # What docs/workspaces.md says of the arguments.
+  table = concatStringsSep "\n" (
+    map (
+      name:
+      "| `${name}` | ${builtins.replaceStrings [ "|" ] [ "\\|" ] known.${name}.is} | ${
+        if known.${name} ? default then quote known.${name}.default else "must be given"
+      } |"
+    ) (attrNames known)
+  );
+
   # Mistakes that show before the workspace is read.
   shapeProblems = shape "" known required;
 

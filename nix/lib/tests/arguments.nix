@@ -158,4 +158,13 @@ in
     got = (builtins.tryEval (arguments.orThrow [ "a" "b" ] true)).success;
     want = false;
   }
+  {
+    name = "mkWorkspace: docs/workspaces.md has the table of the arguments; write it anew with nix eval of `table` in arguments.nix";
+    got =
+      let
+        page = builtins.readFile ../../../docs/workspaces.md;
+      in
+      builtins.replaceStrings [ arguments.table ] [ "" ] page != page;
+    want = true;
+  }
 ]
