@@ -71,7 +71,8 @@ runCommand "check-${name}" { nativeBuildInputs = [ jq ]; } ''
 
   jq -r '.layers[].paths[].path' $json | sort -u > paths
   # Those that lie at the root, the uppermost first.
-  jq -r '[.layers[].paths[] | select(.path as $path | .options.rewrite.regex // "^$" | . as $regex | $path | test($regex)) | .path] | reverse[]' $json > roots
+  jq -r '[.layers[].paths[] | select(.path as $path | .options.rewrite.regex // "^$" | . as $regex | $path | test($regex)).path]
+    | reverse[]' $json > roots
   # Where a path of the image comes from.
   origin() {
     case $1 in ${builtins.storeDir}/*) echo "$1"; return ;; esac

@@ -87,6 +87,7 @@ let
         else
           [ ! -e "$out$2" ] || fail "$2 is given twice, the second time by $1"
           cp --no-preserve=ownership "$1" "$out$2"
+          [ "$3" = - ] || chmod "$3" "$out$2"
         fi
         chmod -R u+w "$out$2"
       }
