@@ -1,6 +1,17 @@
 # What mkWorkspace makes of `images`, with stand-ins for programs and for nix2container: what it is told is looked at.
-{ lib, pkgs, ... }:
+{
+  lib,
+  mkWorkspace,
+  pkgs,
+  ...
+}:
 let
+  # The images of a project of tests/workspaces.
+  imagesOf =
+    name:
+    (import (../workspaces + "/${name}/case.nix") (args: mkWorkspace ({ inherit pkgs; } // args)))
+    .images;
+
   contract = import ../../nix/contract.nix;
 
   program =
@@ -339,6 +350,44 @@ in
           gid = 0;
         }
       ]
+    ];
+  }
+  {
+    name = "projects have images with their crates' versions as tags, without the `+`";
+    got = map (name: (imagesOf name).img.imageTag) [
+      "crate-version"
+      "version-plus"
+    ];
+    want = [
+      "1.4.0"
+      "1.2.3-build5"
+    ];
+  }
+  {
+    name = "a single crate says its licence, repository and description";
+    got = removeAttrs (imagesOf "single-license").img.config.Labels [
+      "org.opencontainers.image.created"
+    ];
+    want = {
+      "org.opencontainers.image.description" = "d";
+      "org.opencontainers.image.licenses" = "MIT";
+      "org.opencontainers.image.source" = "https://example.org/x";
+      "org.opencontainers.image.title" = "api";
+      "org.opencontainers.image.version" = "1.0.0";
+    };
+  }
+  {
+    name = "an image holds the programs of two crates, and another listens on UDP";
+    got = [
+      (imagesOf "two-crates-one-image").a.bins
+      (imagesOf "ports-udp").img.config.ExposedPorts
+    ];
+    want = [
+      [
+        "api"
+        "mig"
+      ]
+      { "53/udp" = { }; }
     ];
   }
 ]
