@@ -10,6 +10,12 @@ let
     ;
   inherit (stdenv.cc) libc;
   unwind = lib.getLib (stdenv.cc.cc.libgcc or stdenv.cc.cc);
+  # Libraries of the compiler that a crate with C++ in it needs.
+  compiler = lib.getLib stdenv.cc.cc;
+  compilerLibraries =
+    compiler
+    + lib.optionalString (stdenv.buildPlatform != stdenv.hostPlatform) "/${stdenv.hostPlatform.config}"
+    + "/lib";
 
   # The files of the C library that a Rust program loads, without locales, converters and their 30 MB.
   libcRuntime =
@@ -60,19 +66,29 @@ in
         # A static program has no loader.
         if loader=$(patchelf --print-interpreter $out/bin/${bin}); then
           loader=$(basename "$loader")
+          rpath=${libcRuntime}/lib
           for name in $(patchelf --print-needed $out/bin/${bin}); do
-            [ -e ${libcRuntime}/lib/$name ] || {
+            if [ -e ${libcRuntime}/lib/$name ]; then
+              continue
+            elif [ -e ${compilerLibraries}/$name ]; then
+              mkdir -p $out/lib
+              cp -L ${compilerLibraries}/$name $out/lib/
+              chmod u+w $out/lib/$name
+              patchelf --set-rpath ${libcRuntime}/lib:$out/lib $out/lib/$name
+              remove-references-to -t ${lib.getLib libc} -t ${unwind} -t ${compiler} $out/lib/$name
+              rpath=${libcRuntime}/lib:$out/lib
+            else
               echo "${bin} loads $name, which is not of the C library: name its package in \`buildInputs\`" >&2
               exit 1
-            }
+            fi
           done
-          patchelf --set-interpreter ${libcRuntime}/lib/$loader --set-rpath ${libcRuntime}/lib $out/bin/${bin}
+          patchelf --set-interpreter ${libcRuntime}/lib/$loader --set-rpath $rpath $out/bin/${bin}
           ${lib.optionalString (stdenv.buildPlatform.canExecute stdenv.hostPlatform) ''
             # Fails when the program needs a newer C library.
             ${libcRuntime}/lib/$loader --list $out/bin/${bin}
           ''}
         fi
-        remove-references-to -t ${lib.getLib libc} -t ${unwind} $out/bin/${bin}
+        remove-references-to -t ${lib.getLib libc} -t ${unwind} -t ${compiler} $out/bin/${bin}
       '';
 
   # What packages need besides themselves, as a file that names it: it stays as it is while their code changes.
