@@ -4,7 +4,6 @@ let
     attrNames
     concatMap
     elem
-    elemAt
     filter
     head
     isAttrs
@@ -18,6 +17,7 @@ let
     typeOf
     ;
   inherit (import ./problems.nix)
+    isId
     isListOf
     isTextSet
     list
@@ -29,7 +29,6 @@ let
   oci = import ../oci.nix;
 
   unique = names: attrNames (builtins.groupBy (name: name) names);
-  isId = value: isInt value && value >= 0 && value < 4294967295;
 
   # name -> what it must be, in words, and the check of it.
   known = {

@@ -10,9 +10,7 @@ let
     filter
     groupBy
     hasContext
-    head
     isAttrs
-    isInt
     isPath
     isString
     length
@@ -21,13 +19,17 @@ let
     pathExists
     typeOf
     ;
-  inherit (import ./problems.nix) quote shape when;
+  inherit (import ./problems.nix)
+    isId
+    quote
+    shape
+    when
+    ;
 
   # A package, a filtered source, or a text that leads into one.
   isBuilt = value: isAttrs value && value ? outPath || isString value && hasContext value;
   # Where a link leads shows when the image is built.
   typeAt = path: (builtins.readDir (dirOf path)).${baseNameOf path} or "directory";
-  isId = value: isInt value && value >= 0 && value < 4294967295;
   isMode = value: isString value && match "[01]?[0-7]{3}" value != null;
   isPlace =
     value:

@@ -9,7 +9,7 @@ let
 
   isSet = item: lib.isAttrs item && !item ? outPath;
   # Of a package files are linked: what it says of its own place stays true. Folders are copied.
-  isPackage = item: lib.isDerivation item;
+  isPackage = lib.isDerivation;
 
   # Without the folder's own name, so that what is built is the same wherever the checkout lies.
   stored =

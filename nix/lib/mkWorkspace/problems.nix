@@ -7,6 +7,7 @@ let
     concatStringsSep
     filter
     isAttrs
+    isInt
     isList
     isString
     map
@@ -18,6 +19,8 @@ rec {
   list = names: concatStringsSep ", " (map quote names);
   when = condition: sentence: if condition then [ sentence ] else [ ];
 
+  # A user or a group; the last number means none.
+  isId = value: isInt value && value >= 0 && value < 4294967295;
   isText = value: isString value || value == null;
   isListOf = check: value: isList value && builtins.all check value;
   isTextSet = value: isAttrs value && builtins.all isString (attrValues value);
