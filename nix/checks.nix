@@ -98,6 +98,7 @@ in
   sqlx-fresh = workspace.checks.rust-nextest.overrideAttrs (old: {
     pname = "sqlx-fresh";
     nativeBuildInputs = old.nativeBuildInputs ++ [ pkgs.sqlx-cli ];
+    buildPhase = "true";
     checkPhase = ''
       runHook preCheck
       cargo sqlx migrate run --source crates/lib/store/migrations

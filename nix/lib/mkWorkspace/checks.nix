@@ -52,6 +52,24 @@ let
       // args
     );
 
+  # Compiled in one phase, with what compiling needs beside it, and run in the next, with what tests need.
+  tests =
+    suffix: allFlags: command: more:
+    cargo suffix (
+      sources.tested
+      // {
+        doCheck = true;
+        buildPhaseCargoCommand = each allFlags (flags: "${command flags} --no-run");
+        checkPhaseCargoCommand = each allFlags (flags: "${command flags} ${more}");
+        nativeBuildInputs =
+          shared.nativeBuildInputs ++ running.inputs ++ testInputs ++ [ pkgs.buildPackages.cargo-nextest ];
+        preCheck = running.start;
+        postCheck = running.stop;
+        # Tests listen on the loopback.
+        __darwinAllowLocalNetworking = true;
+      }
+    );
+
   rust = {
     rust-clippy = cargo "clippy" {
       buildPhaseCargoCommand = each selection.checkFlags (
@@ -84,38 +102,15 @@ let
   // lib.optionalAttrs hasTaplo { rust-toml = craneLib.taploFmt (formatting // sources.toml); }
   // lib.optionalAttrs canRun (
     {
-      rust-nextest = cargo "nextest" (
-        sources.tested
-        // {
-          doCheck = true;
-          buildPhaseCargoCommand = "cargo nextest --version";
-          # A workspace without tests is no mistake.
-          checkPhaseCargoCommand = each selection.checkFlags (
-            flags:
-            "cargo nextest run --no-tests=pass --cargo-profile $CARGO_PROFILE --locked ${flags} ${nextestArgs}"
-          );
-          nativeBuildInputs =
-            shared.nativeBuildInputs ++ running.inputs ++ testInputs ++ [ pkgs.cargo-nextest ];
-          preCheck = running.start;
-          postCheck = running.stop;
-          # Tests listen on the loopback.
-          __darwinAllowLocalNetworking = true;
-        }
-      );
+      rust-nextest = tests "nextest" selection.checkFlags (
+        # A workspace without tests is no mistake.
+        flags: "cargo nextest run --no-tests=pass --cargo-profile $CARGO_PROFILE --locked ${flags}"
+      ) nextestArgs;
     }
     // lib.optionalAttrs (selection.docTestFlags != [ ]) {
-      rust-doctest = cargo "doctest" (
-        sources.tested
-        // {
-          buildPhaseCargoCommand = each selection.docTestFlags (
-            flags: "cargoWithProfile test --locked ${flags} --doc"
-          );
-          nativeBuildInputs = shared.nativeBuildInputs ++ running.inputs ++ testInputs;
-          preBuild = shared.preBuild + running.start;
-          postBuild = running.stop + shared.postBuild;
-          __darwinAllowLocalNetworking = true;
-        }
-      );
+      rust-doctest = tests "doctest" selection.docTestFlags (
+        flags: "cargoWithProfile test --doc --locked ${flags}"
+      ) "";
     }
   );
 

@@ -115,7 +115,8 @@ let
       };
 
       compiling = import ./services.nix {
-        inherit lib pkgs;
+        inherit lib;
+        pkgs = pkgs.buildPackages;
         services = compileServices;
       };
 
