@@ -9,9 +9,12 @@ let
     filter
     head
     isList
+    length
     match
     replaceStrings
     split
+    stringLength
+    substring
     ;
   paths = import ./paths.nix;
 
@@ -33,15 +36,42 @@ let
 
   isProse =
     name:
-    match "([.].*|.*[.](md|nix)|(LICEN[CS]E|COPYING|NOTICE|AUTHORS|CHANGELOG|README).*|flake[.]lock|docs?|book|result.*)" name
+    match "([.].*|.*[.](md|nix)|(LICEN[CS]E|COPYING|NOTICE|AUTHORS|CHANGELOG|README).*|flake[.]lock|result(-.*)?)" name
     != null;
-  # Hidden, and read by the build all the same.
+  proseFolders = [
+    "book"
+    "doc"
+    "docs"
+  ];
+  # Hidden, and read all the same: by builds, and by lints and tests besides.
   isRead =
-    name:
-    elem name [
-      ".cargo"
-      ".sqlx"
+    withTests: name:
+    elem name (
+      [
+        ".cargo"
+        ".sqlx"
+      ]
+      ++ (
+        if withTests then
+          [
+            ".clippy.toml"
+            ".config"
+            ".rustfmt.toml"
+          ]
+        else
+          [ ]
+      )
+    );
+  # Whether a text names something as a part of a path.
+  names' =
+    text: name:
+    any (contains text) [
+      "\"${name}\""
+      "\"${name}/"
+      "/${name}/"
+      "/${name}\""
     ];
+  known = filter (path: path != null);
 in
 rec {
   inherit made;
@@ -76,33 +106,38 @@ rec {
     view: folder: path: text:
     let
       literals = concatMap (part: if isList part then [ (head part) ] else [ ]) (
-        split "\"/?([.][.]/[^\"\n{}]*)\"" text
+        split "\"([^\"\n{}]*[.][.]/[^\"\n{}]*)\"" text
       );
-      leadsOut =
-        target:
-        target != null
-        && target != "."
-        && !paths.within folder target
-        && !paths.within target folder
-        && (view.isFile target || view.isFolder target);
+      # Without what stands for the crate's folder, such as "$CARGO_MANIFEST_DIR/".
+      upwards = literal: substring (stringLength (head (split "[.][.]/" literal))) (-1) literal;
     in
-    if contains text "\"../" || contains text "\"/../" then
-      filter leadsOut (
+    if contains text "../" then
+      filter (leadsOut view folder) (
         concatMap (literal: [
-          (paths.join (paths.parent path) literal)
-          (paths.join folder literal)
+          (paths.join (paths.parent path) (upwards literal))
+          (paths.join folder (upwards literal))
         ]) literals
       )
     else
       [ ];
+
+  leadsOut =
+    view: folder: target:
+    target != null
+    && target != "."
+    && !elem (head (paths.segments target)) made
+    && !paths.within folder target
+    && !paths.within target folder
+    && (view.isFile target || view.isFolder target);
 
   # => { without, outside, hasLinks }: paths in the crate's folder that compiling does not read, paths outside that it does,
   # and whether a symbolic link is among what it reads. `withTests`: as tests and lints see it.
   of =
     {
       view,
-      # Folders of all crates.
+      # Folders of all crates, and of the workspace.
       folders,
+      at,
       crate,
       withTests ? false,
     }:
@@ -112,10 +147,6 @@ rec {
       entries = view.entries folder;
       names = attrNames entries;
 
-      # What cannot be left out, whatever it is called.
-      declared = map (target: head (paths.segments target.path)) (
-        targets.bins ++ (if targets.lib == null then [ ] else [ targets.lib ])
-      );
       buildFiles =
         if targets.build == null then
           [ ]
@@ -123,44 +154,72 @@ rec {
           targets.build
         else
           [ targets.build ];
+      # What cannot be left out, whatever it is called.
+      declared =
+        map (target: target.path) (targets.bins ++ (if targets.lib == null then [ ] else [ targets.lib ]))
+        ++ buildFiles;
       isNeeded =
-        name: elem name (declared ++ map (file: head (paths.segments file)) buildFiles ++ [ "Cargo.toml" ]);
+        name: name == "Cargo.toml" || elem name (map (file: head (paths.segments file)) declared);
+      # Beside a main file, any folder may be a module.
+      isFlat = any (file: length (paths.segments file) == 1 && !elem file buildFiles) declared;
 
-      isTests = name: !withTests && elem name testFolders;
-      doubtful = filter (name: !isNeeded name && !isRead name && (isTests name || isProse name)) names;
+      isDoubtful =
+        name:
+        isProse name
+        ||
+          !isFlat
+          && entries.${name} == "directory"
+          && (elem name proseFolders || !withTests && elem name testFolders);
+      doubtful = filter (name: !isNeeded name && !isRead withTests name && isDoubtful name) names;
 
-      skipAlways = path: name: elem path nested || elem name made;
-      files = filesOf view (
-        path: name: skipAlways path name || (paths.parent path == folder && elem name doubtful)
-      ) folder;
+      # A module may be called as what cargo makes is, but at the top.
+      isTop = path: paths.parent path == folder;
+      skipAlways = path: name: elem path nested || isTop path && elem name made;
+      files = filesOf view (path: name: skipAlways path name || isTop path && elem name doubtful) folder;
       code = map (file: file // { text = view.read file.path; }) (
-        filter (file: match ".*[.]rs" file.path != null) files
+        filter (file: file.type == "regular" && match ".*[.]rs" file.path != null) files
       );
       text = concatStringsSep "\n" (map (file: file.text) code);
 
       # A folder is meant only where it stands as a part of a path.
-      isMentioned =
-        name:
-        if elem name testFolders || entries.${name} == "directory" then
-          any (contains text) [
-            "\"${name}\""
-            "\"${name}/"
-            "/${name}/"
-            "/${name}\""
-          ]
-        else
-          contains text name;
+      isMentioned = name: if entries.${name} == "directory" then names' text name else contains text name;
       left = filter (name: !isMentioned name) doubtful;
+
+      # Build scripts also put paths together: what they name of the workspace's or the repository's top is read.
+      buildText = concatStringsSep "\n" (
+        map view.read (filter view.isFile (known (map (paths.join folder) buildFiles)))
+      );
+      aroundBuild = filter (path: leadsOut view folder path && !any (paths.within path) folders) (
+        concatMap
+          (
+            top:
+            map (paths.join top) (
+              filter (name: !elem name made && names' buildText name) (attrNames (view.entries top))
+            )
+          )
+          (
+            if buildText == "" then
+              [ ]
+            else
+              [
+                "."
+                at
+              ]
+          )
+      );
       # Of what was doubtful and is read.
       more = filesOf view (
-        path: name:
-        skipAlways path name || (paths.parent path == folder && !elem name doubtful || elem name left)
+        path: name: skipAlways path name || isTop path && (!elem name doubtful || elem name left)
       ) folder;
     in
     {
       without = nested ++ map (paths.join folder) (left ++ filter (name: elem name made) names);
       outside = builtins.attrNames (
-        builtins.groupBy (it: it) (concatMap (file: beyond view folder file.path file.text) code)
+        builtins.groupBy (it: it) (
+          concatMap (file: beyond view folder file.path file.text) code
+          ++ filter (leadsOut view folder) (map (paths.join folder) declared)
+          ++ aroundBuild
+        )
       );
       hasLinks = any (file: file.type == "symlink") (files ++ more) || isLink view folder;
     };

@@ -44,6 +44,7 @@ let
       crate = workspace.crates.${folder};
       found = code.of {
         inherit
+          at
           view
           folders
           crate

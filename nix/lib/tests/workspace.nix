@@ -83,8 +83,47 @@ let
     withTests: folder:
     code.of {
       inherit view withTests;
+      inherit (workspace) at;
       folders = builtins.attrNames workspace.crates;
       crate = workspace.crates.${folder};
+    };
+  oddFiles = {
+    "Cargo.toml" = "[workspace]\nmembers = [\"crates/odd\", \"crates/flat\"]";
+    "VERSION" = "";
+    "LICENSE" = "";
+    ".git/HEAD" = "";
+    "proto/a.proto" = "";
+    "web/dist/index.html" = "";
+    "crates/shared/main.rs" = "";
+    "crates/odd/Cargo.toml" = package "odd" ''
+      [[bin]]
+      name = "odd"
+      path = "../shared/main.rs"
+    '';
+    "crates/odd/build.rs" =
+      "let root = Path::new(\"..\").join(\"..\"); root.join(\"VERSION\"); root.join(\"proto/a.proto\"); \"../../.git/HEAD\"";
+    "crates/odd/src/lib.rs" = "#[folder = \"$CARGO_MANIFEST_DIR/../../web/dist\"] struct Assets;";
+    "crates/odd/src/target/mod.rs" = "";
+    "crates/odd/result.rs" = "";
+    "crates/odd/result-1/x" = "";
+    "crates/odd/target/debug" = "";
+    "crates/flat/Cargo.toml" = package "flat" "[lib]\npath = \"lib.rs\"";
+    "crates/flat/lib.rs" = "mod tests; mod docs;";
+    "crates/flat/tests/mod.rs" = "";
+    "crates/flat/docs/mod.rs" = "";
+    "crates/flat/README.md" = "";
+  };
+  odd =
+    folder:
+    let
+      oddView = views.ofSet oddFiles;
+      read = cargo.read oddView ".";
+    in
+    code.of {
+      view = oddView;
+      inherit (read) at;
+      folders = builtins.attrNames read.crates;
+      crate = read.crates.${folder};
     };
   select = more: selections.of ({ inherit workspace; } // more);
 
@@ -180,6 +219,19 @@ in
   (same "tests read what they name" (lookAt true "crates/app").outside [
     "data/rows.csv"
     "words/list.txt"
+  ])
+  (same "what a build script and a macro put together is read" (odd "crates/odd").outside [
+    "VERSION"
+    "crates/shared/main.rs"
+    "proto"
+    "web/dist"
+  ])
+  (same "names that cargo and Nix make are modules elsewhere" (odd "crates/odd").without [
+    "crates/odd/result-1"
+    "crates/odd/target"
+  ])
+  (same "beside a main file any folder may be a module" (odd "crates/flat").without [
+    "crates/flat/README.md"
   ])
   (same "a declared target whose file is left out gets a stub" (code.stubsOf {
     crate = workspace.crates."crates/app";
