@@ -29,7 +29,9 @@ let
   # A package, a filtered source, or a text that leads into one.
   isBuilt = value: isAttrs value && value ? outPath || isString value && hasContext value;
   # Where a link leads shows when the image is built.
-  typeAt = path: (builtins.readDir (dirOf path)).${baseNameOf path} or "directory";
+  # The older way looks into the folder above, which a flake may not do for its own.
+  typeAt =
+    builtins.readFileType or (path: (builtins.readDir (dirOf path)).${baseNameOf path} or "directory");
   isMode = value: isString value && match "[01]?[0-7]{3}" value != null;
   isPlace =
     value:
