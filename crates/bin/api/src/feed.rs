@@ -110,15 +110,10 @@ async fn look(app: &App) {
 async fn find_assignments(app: &App, hosts: &[HostId]) -> Result<HashMap<HostId, Assignment>, StoreError> {
     let assigned = app.store.assignments_for(hosts).await?;
     let steps = assigned
-        .iter()
-        .map(|(host, assigned)| (*host, assigned.step.clone()))
-        .collect();
-    let proved = app.store.prove_steps(steps, &app.audit_key).await?;
-    let proved = assigned
         .into_iter()
-        .filter(|(host, _)| proved.contains(host))
-        .map(|(host, assigned)| (host, assigned.assignment));
-    Ok(proved.collect())
+        .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)))
+        .collect();
+    app.store.prove_steps(steps, &app.audit_key).await
 }
 
 async fn watch_events(app: &App) {

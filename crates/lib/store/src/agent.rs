@@ -2,12 +2,12 @@
 
 mod lives;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use slipway_domain::agent::{Assignment, AttemptReport};
 use slipway_domain::digest::Digest;
 use slipway_domain::lives::{Doubt, counter};
-use slipway_domain::{AttemptId, HostId, Observation, RolloutId, StepState, StorePath};
+use slipway_domain::{AttemptId, HostId, Observation, RolloutId, StepId, StepState, StorePath};
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
@@ -25,6 +25,8 @@ const MOST_JUDGEMENTS: u32 = 3;
 /// A host's newest step, as far as it says what the host is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
+    /// Its id.
+    pub(crate) id: StepId,
     /// Where it stands.
     pub(crate) state: StepState,
     /// Of all that an instruction is made of.
@@ -68,6 +70,7 @@ pub struct Assigned {
 
 /// The columns of a step that make an assignment; all null where a host has no step.
 struct AssignmentRow {
+    id: Option<Uuid>,
     state: Option<String>,
     attempt: Option<Uuid>,
     closure: Option<String>,
@@ -77,7 +80,9 @@ struct AssignmentRow {
 
 impl AssignmentRow {
     fn read(self, host: HostId) -> Result<Option<(Assignment, Step)>, StoreError> {
-        let (Some(state), Some(closure), Some(strategy)) = (self.state, self.closure, self.strategy) else {
+        let (Some(id), Some(state), Some(closure), Some(strategy)) =
+            (self.id, self.state, self.closure, self.strategy)
+        else {
             return Ok(None);
         };
         let told = Told {
@@ -88,6 +93,7 @@ impl AssignmentRow {
             strategy: &strategy,
         };
         let step = Step {
+            id: StepId::from_uuid(id),
             state: row::parse("step state", &state)?,
             digest: told.digest(),
         };
@@ -163,7 +169,7 @@ impl Store {
                      AND coalesce($11::bigint > hosts.boot_counter, true)
                    RETURNING hosts.id, c.changed OR c.returned AS news, second_life_at, boot_replaced_at)
                SELECT h.news AS "news!", h.second_life_at, h.boot_replaced_at, now() AS "now!",
-                      s.rollout_id AS "rollout_id?", s.state AS "state?", s.attempt,
+                      s.rollout_id AS "rollout_id?", s.id AS "step_id?", s.state AS "state?", s.attempt,
                       s.closure AS "closure?", s.prior, r.strategy::text AS strategy
                FROM recorded h
                LEFT JOIN LATERAL (
@@ -189,6 +195,7 @@ impl Store {
         };
         let doubt = Doubt::of(row.second_life_at, row.boot_replaced_at, row.now);
         let assignment = AssignmentRow {
+            id: row.step_id,
             state: row.state,
             attempt: row.attempt,
             closure: row.closure,
@@ -211,7 +218,7 @@ impl Store {
         let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();
         bounded(async {
             let rows = sqlx::query!(
-                r#"SELECT h.id, h.report AS "report: Json<AttemptReport>", s.state, s.attempt, s.closure, s.prior,
+                r#"SELECT h.id, h.report AS "report: Json<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
                           r.strategy::text AS "strategy!", h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (
@@ -229,6 +236,7 @@ impl Store {
                     continue;
                 }
                 let assignment = AssignmentRow {
+                    id: Some(row.step_id),
                     state: Some(row.state),
                     attempt: row.attempt,
                     closure: Some(row.closure),
@@ -251,23 +259,23 @@ impl Store {
         .await
     }
 
-    /// Those of these hosts whose steps are what a worker decided, by the audit log. Only they may be told anything.
+    /// Of these steps those that are what a worker decided, by the audit log. Nothing else may be told.
     ///
     /// Whoever can write to the database could otherwise swap a closure after the worker's last look, or drive a step by
     /// hand. A step that moves on between the two looks is not proved either; its news come next.
     #[instrument(name = "db.agent.prove", level = "debug", skip_all, fields(hosts = steps.len()))]
     pub async fn prove_steps(
         &self,
-        mut steps: HashMap<HostId, Step>,
+        mut steps: HashMap<HostId, (Assignment, Step)>,
         key: &AuditKey,
-    ) -> Result<HashSet<HostId>, StoreError> {
-        steps.retain(|_, step| step.tells());
+    ) -> Result<HashMap<HostId, Assignment>, StoreError> {
+        steps.retain(|_, (_, step)| step.tells());
         if steps.is_empty() {
-            return Ok(HashSet::new());
+            return Ok(HashMap::new());
         }
         bounded(async {
             let mut connection = self.pool.acquire().await?;
-            gate::told(&mut connection, key, &steps).await
+            gate::told(&mut connection, key, steps).await
         })
         .await
     }

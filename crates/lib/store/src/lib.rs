@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use slipway_domain::Timestamp;
 use slipway_settings::DatabaseSettings;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tracing::instrument;
 
 pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, TokenHash, TokenOwner};
@@ -137,6 +137,30 @@ impl Store {
     /// Closes every connection once it is idle. Whoever asks for one afterwards gets [`StoreError::Unavailable`].
     pub async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+impl Store {
+    /// Runs one call in a transaction: all of it is kept, or nothing.
+    ///
+    /// A transaction that is only dropped is rolled back once its connection is back in the pool, and holds its locks until
+    /// then: whoever is refused and looks again at once would find them. So it is rolled back before the answer.
+    async fn transaction<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        bounded(async {
+            let mut tx = self.pool.begin().await?;
+            let done = work(&mut tx).await;
+            if done.is_ok() {
+                tx.commit().await?;
+            } else if let Err(error) = tx.rollback().await {
+                // Then its connection is gone, and the server rolls it back.
+                tracing::debug!(%error, "cannot roll a refused transaction back");
+            }
+            done
+        })
+        .await
     }
 }
 

@@ -101,10 +101,8 @@ impl Store {
     /// Registers a release. Fails with every host that does not exist or was retired.
     #[instrument(name = "db.release.create", level = "debug", skip_all)]
     pub async fn create_release(&self, new: &NewRelease, key: &AuditKey) -> Result<Release, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let release = insert(&mut tx, ReleaseId::generate(), new, key).await?;
-            tx.commit().await?;
+        self.transaction(async |tx| {
+            let release = insert(tx, ReleaseId::generate(), new, key).await?;
             Ok(release)
         })
         .await

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use slipway_domain::agent::instruct;
+use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::{HostId, HostName, Instruction, Observation};
 use slipway_store::Step;
 use slipway_text::scrub;
@@ -89,19 +89,15 @@ fn trimmed(mut observation: Observation) -> Observation {
     observation
 }
 
-/// Whether the host's step is what a worker decided. If not, somebody changed the database by hand, or the step has just
-/// moved on; either way there is nothing to tell yet.
-async fn is_proved(app: &App, host: HostId, step: Option<Step>) -> Result<bool> {
+/// What the host may be told of its step: what a worker decided. If that is nothing, somebody changed the database by hand,
+/// or the step has just moved on; either way there is nothing to tell yet.
+async fn proved(app: &App, host: HostId, step: Option<(Assignment, Step)>) -> Result<Option<Assignment>> {
     let steps = step.map(|step| (host, step)).into_iter().collect();
-    let is_proved = app
-        .store
-        .prove_steps(steps, &app.audit_key)
-        .await?
-        .contains(&host);
-    if !is_proved {
+    let proved = app.store.prove_steps(steps, &app.audit_key).await?.remove(&host);
+    if proved.is_none() {
         tracing::warn!(%host, "the host's step is not what its newest event says; the host is told nothing for now");
     }
-    Ok(is_proved)
+    Ok(proved)
 }
 
 async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait) -> Result<Instruction> {
@@ -124,8 +120,11 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
         app.wake.publish_rollout(rollout).await;
     }
     let instruction = instruct(recorded.assignment.as_ref(), observation.report.as_ref());
-    if instruction != Instruction::Idle && is_proved(app, host, recorded.step).await? {
-        return Ok(instruction);
+    if instruction != Instruction::Idle {
+        let proved = proved(app, host, recorded.assignment.zip(recorded.step)).await?;
+        if proved.is_some() {
+            return Ok(instruct(proved.as_ref(), observation.report.as_ref()));
+        }
     }
     let (Some(deadline), Some(parked)) = (deadline, parked) else {
         return Ok(Instruction::Idle);

@@ -1,7 +1,6 @@
 //! Principals: people and machines with a role.
 
 use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp};
-use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -70,8 +69,7 @@ impl Store {
         role: Role,
         by: &By<'_>,
     ) -> Result<Principal, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             let row = sqlx::query_as!(
                 PrincipalRow,
                 "INSERT INTO principals (id, name, role, made_by)
@@ -89,13 +87,12 @@ impl Store {
                 name: name.to_string(),
             })?;
             let id = PrincipalId::from_uuid(row.id);
-            let made = digests::principals(&mut tx, Some(id)).await?.pop();
+            let made = digests::principals(tx, Some(id)).await?.pop();
             let made = made.ok_or_else(|| StoreError::not_found("principal", name))?;
             let event = by
                 .event(kind::PRINCIPAL_CREATED, made.told)
                 .deciding(&made.digest);
-            append(&mut tx, by.key, &[event]).await?;
-            tx.commit().await?;
+            append(tx, by.key, &[event]).await?;
             row.try_into()
         })
         .await
@@ -149,8 +146,7 @@ impl Store {
     /// once, one stays.
     #[instrument(name = "db.principal.disable", level = "debug", skip_all, fields(%name))]
     pub async fn disable_principal(&self, name: &PrincipalName, by: &By<'_>) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             // All of them and in one order, so that one waits for the other.
             let admins = sqlx::query_scalar!(
                 "SELECT name FROM principals WHERE role = 'admin' AND disabled_at IS NULL
@@ -186,36 +182,10 @@ impl Store {
                 kind::PRINCIPAL_DISABLED,
                 format!("{name} may no longer use the API"),
             )];
-            events.extend(revoke(&mut tx, &own, by).await?);
-            append(&mut tx, by.key, &events).await?;
-            tx.commit().await?;
+            events.extend(revoke(tx, &own, by).await?);
+            append(tx, by.key, &events).await?;
             Ok(())
         })
         .await
-    }
-
-    /// Whether one of two principals made the other, or a token of it, directly or by others that it made: then both may
-    /// be in one hand.
-    #[instrument(name = "db.principal.related", level = "debug", skip_all)]
-    pub(crate) async fn are_related(
-        tx: &mut PgConnection,
-        one: PrincipalId,
-        other: PrincipalId,
-    ) -> Result<bool, StoreError> {
-        let found = sqlx::query_scalar!(
-            r#"WITH RECURSIVE made AS (
-                   SELECT id AS owner, made_by AS maker FROM principals WHERE made_by IS NOT NULL
-                   UNION SELECT principal_id, made_by FROM tokens WHERE principal_id <> made_by),
-               makers AS (
-                   SELECT owner, maker FROM made WHERE owner IN ($1, $2)
-                   UNION SELECT m.owner, made.maker FROM makers m JOIN made ON made.owner = m.maker)
-               SELECT EXISTS (
-                   SELECT FROM makers WHERE (owner, maker) IN (($1, $2), ($2, $1))) AS "found!""#,
-            one.as_uuid(),
-            other.as_uuid()
-        )
-        .fetch_one(tx)
-        .await?;
-        Ok(found)
     }
 }

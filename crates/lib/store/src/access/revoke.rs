@@ -8,21 +8,19 @@ use uuid::Uuid;
 
 use super::tokens::insert_host_token;
 use crate::audit::{append, kind};
-use crate::{By, Store, StoreError, Token, TokenHash, bounded};
+use crate::{By, Store, StoreError, Token, TokenHash};
 
 impl Store {
     /// Refuses a token from now on, with all that was made with it. Doing it again changes nothing.
     #[instrument(name = "db.token.revoke", level = "debug", skip_all, fields(%id))]
     pub async fn revoke_token(&self, id: TokenId, by: &By<'_>) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             sqlx::query_scalar!("SELECT id FROM tokens WHERE id = $1", id.as_uuid())
                 .fetch_optional(&mut *tx)
                 .await?
                 .ok_or_else(|| StoreError::not_found("token", &id))?;
-            let events = revoke(&mut tx, &[id.as_uuid()], by).await?;
-            append(&mut tx, by.key, &events).await?;
-            tx.commit().await?;
+            let events = revoke(tx, &[id.as_uuid()], by).await?;
+            append(tx, by.key, &events).await?;
             Ok(())
         })
         .await
@@ -37,8 +35,7 @@ impl Store {
         hash: TokenHash,
         by: &By<'_>,
     ) -> Result<Token, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             // Two at once would not see each other's token, and both would stay good.
             sqlx::query_scalar!(
                 "SELECT id FROM hosts WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE",
@@ -47,12 +44,11 @@ impl Store {
             .fetch_optional(&mut *tx)
             .await?
             .ok_or_else(|| StoreError::not_found("host", &host))?;
-            let (token, made) = insert_host_token(&mut tx, host, label, hash, by).await?;
+            let (token, made) = insert_host_token(tx, host, label, hash, by).await?;
             let mut events = vec![made];
             let why = format!("replaced by {}", token.id);
-            events.extend(revoke_host_tokens(&mut tx, host, Some(token.id), &why, by).await?);
-            append(&mut tx, by.key, &events).await?;
-            tx.commit().await?;
+            events.extend(revoke_host_tokens(tx, host, Some(token.id), &why, by).await?);
+            append(tx, by.key, &events).await?;
             Ok(token)
         })
         .await

@@ -9,8 +9,8 @@ use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
-use crate::audit::{append, digests, gate, kind};
-use crate::{AuditKey, By, ONE_MOMENT, Store, StoreError, bounded, page_limit, row};
+use crate::audit::{append, caller, digests, kind};
+use crate::{AuditKey, By, Store, StoreError, bounded, page_limit, row};
 
 /// The SHA-256 of a token, which is all that is kept of it.
 ///
@@ -24,6 +24,11 @@ impl TokenHash {
     #[must_use]
     pub fn of(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Whether it is the one that is stored like this.
+    pub(crate) fn is(&self, stored: &[u8]) -> bool {
+        self.0 == stored
     }
 }
 
@@ -209,12 +214,10 @@ impl Store {
     /// Stores a token's hash.
     #[instrument(name = "db.token.create", level = "debug", skip_all)]
     pub async fn create_token(&self, new: &NewToken, by: &By<'_>) -> Result<Token, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let token = insert_token(&mut tx, new, by).await?;
-            let made = token_event(&mut tx, by, &token, new.owner).await?;
-            append(&mut tx, by.key, &[made]).await?;
-            tx.commit().await?;
+        self.transaction(async |tx| {
+            let token = insert_token(tx, new, by).await?;
+            let made = token_event(tx, by, &token, new.owner).await?;
+            append(tx, by.key, &[made]).await?;
             Ok(token)
         })
         .await
@@ -288,32 +291,13 @@ impl Store {
         hash: &TokenHash,
         key: &AuditKey,
     ) -> Result<(), StoreError> {
-        let Authenticated::Principal { id, role, .. } = &found.who else {
+        let Authenticated::Principal { id, name, role } = &found.who else {
             return Ok(());
         };
         bounded(async {
-            let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
-            gate::caller(&mut tx, key, *id, found.token).await?;
-            // What was proved is what was found, and was not put there in between.
-            let same = sqlx::query_scalar!(
-                r#"SELECT EXISTS (
-                       SELECT FROM tokens t JOIN principals p ON p.id = t.principal_id
-                       WHERE t.id = $1 AND t.sha256 = $2 AND p.id = $3 AND p.role = $4) AS "same!""#,
-                found.token.as_uuid(),
-                hash.0.as_slice(),
-                id.as_uuid(),
-                role.as_str()
-            )
-            .fetch_one(&mut *tx)
-            .await?;
-            tx.rollback().await?;
-            if same {
-                return Ok(());
-            }
-            Err(StoreError::Tampered(format!(
-                "token {} changed while it was looked at",
-                found.token
-            )))
+            let mut connection = self.pool.acquire().await?;
+            let who = (*id, name.as_str(), role.as_str());
+            caller::prove(&mut connection, key, found, who, hash).await
         })
         .await
     }

@@ -8,7 +8,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::{append, kind};
-use crate::{AuditKey, Store, StoreError, bounded, row};
+use crate::{AuditKey, Store, StoreError, row};
 
 /// Boots of a host within an hour that are believed and remembered. With more of them it is not one machine that works,
 /// and whoever has its token could fill the database.
@@ -33,37 +33,38 @@ impl Store {
         boot_id: &str,
         counter: Option<i64>,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
-        // The lock first and alone: what is read after it has seen whatever the lock was waited for.
-        let Some(locked) = lock(&mut tx, host).await? else {
-            return Err(StoreError::not_found("host", &host));
-        };
-        let replaced = find_replaced(&mut tx, &locked, boot_id).await?;
-        let mut word = lives::judge(&locked.current, replaced.as_ref(), boot_id, counter, locked.now);
-        if word == Word::NewBoot && count_recent_boots(&mut tx, &locked).await? >= MOST_BOOTS_AN_HOUR {
-            word = Word::SecondLife;
-        }
-        let refused = match word {
-            Word::News => return Ok(()),
-            Word::Old => return Err(StoreError::OldObservation { host: locked.name }),
-            Word::NewBoot | Word::Back => {
-                replace(&mut tx, &locked, boot_id, replaced.as_ref()).await?;
-                None
-            }
-            Word::SecondLife => {
-                note(&mut tx, &locked, boot_id, counter).await?;
-                Some(StoreError::TwoLives { host: locked.name })
-            }
-        };
-        tx.commit().await?;
+        let refused = self
+            .transaction(async |tx| {
+                // The lock first and alone: what is read after it has seen whatever the lock was waited for.
+                let Some(locked) = lock(tx, host).await? else {
+                    return Err(StoreError::not_found("host", &host));
+                };
+                let replaced = find_replaced(tx, &locked, boot_id).await?;
+                let mut word = lives::judge(&locked.current, replaced.as_ref(), boot_id, counter, locked.now);
+                if word == Word::NewBoot && count_recent_boots(tx, &locked).await? >= MOST_BOOTS_AN_HOUR {
+                    word = Word::SecondLife;
+                }
+                Ok(match word {
+                    Word::News => None,
+                    Word::Old => return Err(StoreError::OldObservation { host: locked.name }),
+                    Word::NewBoot | Word::Back => {
+                        replace(tx, &locked, boot_id, replaced.as_ref()).await?;
+                        None
+                    }
+                    Word::SecondLife => {
+                        note(tx, &locked, boot_id, counter).await?;
+                        Some(StoreError::TwoLives { host: locked.name })
+                    }
+                })
+            })
+            .await?;
         refused.map_or(Ok(()), Err)
     }
 
     /// Writes an event for every second life that has none yet. Gives the hosts.
     #[instrument(name = "db.agent.note_second_lives", level = "debug", skip_all)]
     pub async fn note_second_lives(&self, key: &AuditKey) -> Result<Vec<HostName>, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             let rows = sqlx::query!(
                 "UPDATE hosts SET second_life_noted = true WHERE NOT second_life_noted
                  RETURNING id, name, environment_id"
@@ -83,8 +84,7 @@ impl Store {
                 names.push(name);
             }
             if !events.is_empty() {
-                append(&mut tx, key, &events).await?;
-                tx.commit().await?;
+                append(tx, key, &events).await?;
             }
             Ok(names)
         })

@@ -1,6 +1,8 @@
 //! What the events decided, against the rows as they are now: the second half of checking the log.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
+use std::hash::Hash;
 
 use slipway_domain::digest::Digest;
 use slipway_domain::event::{Actor, NewEvent};
@@ -22,6 +24,8 @@ pub(super) struct Decisions {
     tokens: HashMap<Uuid, Said>,
     revoked: HashSet<Uuid>,
     hosts: HashMap<Uuid, HostSaid>,
+    /// What was recorded as the prior of a step, and by which event.
+    priors: HashMap<Uuid, (i64, Option<String>)>,
     releases: HashMap<Uuid, Said>,
     rollouts: HashMap<Uuid, Said>,
     /// Rollouts that began by waiting for an approval.
@@ -37,9 +41,9 @@ struct Said {
     digest: Option<Digest>,
 }
 
-/// Where a host is, as its newest event that decides this said.
+/// Where a host is, as its newest event that decides this said, and what it is called.
 struct HostSaid {
-    number: i64,
+    said: Said,
     environment: Uuid,
     retired: bool,
 }
@@ -99,12 +103,21 @@ impl Decisions {
             // Others only name the environment that the row had when they were written.
             kind::HOST_CREATED | kind::HOST_RESTORED | kind::HOST_MOVED | kind::HOST_RETIRED => {
                 if let (Some(id), Some(environment)) = (event.host, event.environment) {
+                    let before = self.hosts.remove(&id.as_uuid());
+                    let mut said = said();
+                    // A program of the release before retires hosts without a word on what they are called.
+                    said.digest = said.digest.or(before.and_then(|before| before.said.digest));
                     let said = HostSaid {
-                        number,
+                        said,
                         environment: environment.as_uuid(),
                         retired: event.kind == kind::HOST_RETIRED,
                     };
                     self.hosts.insert(id.as_uuid(), said);
+                }
+            }
+            kind::STEP_PRIOR => {
+                if let Some(step) = event.step {
+                    self.priors.insert(step.as_uuid(), (number, event.to.clone()));
                 }
             }
             _ => {}
@@ -117,14 +130,16 @@ impl Decisions {
         self.compare_environments(tx, &mut verdict).await?;
         self.compare_access(tx, &mut verdict).await?;
         self.compare_hosts(tx, &mut verdict).await?;
-        for id in sqlx::query_scalar!("SELECT id FROM releases ORDER BY seq")
+        let releases = sqlx::query_scalar!("SELECT id FROM releases ORDER BY seq")
             .fetch_all(&mut *tx)
-            .await?
-        {
+            .await?;
+        verdict.require("release", &self.releases, &releases);
+        for id in releases {
             let digest = digests::release(tx, ReleaseId::from_uuid(id)).await?;
             verdict.compare(&format!("release {id}"), self.releases.get(&id), digest);
         }
         self.compare_rollouts(tx, &mut verdict).await?;
+        self.compare_priors(tx, &mut verdict).await?;
         Ok(verdict)
     }
 
@@ -133,7 +148,9 @@ impl Decisions {
         tx: &mut PgConnection,
         verdict: &mut Verdict,
     ) -> Result<(), StoreError> {
-        for now in digests::environments(tx, None).await? {
+        let all = digests::environments(tx, None).await?;
+        verdict.require("environment", &self.environments, all.iter().map(|now| &now.id));
+        for now in all {
             let said = self.environments.get(&now.id);
             let what = format!("environment {}", now.id);
             verdict.compare(&what, said, now.digest);
@@ -143,14 +160,18 @@ impl Decisions {
     }
 
     async fn compare_access(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
-        for now in digests::principals(tx, None).await? {
-            let name = first_word(&now.told);
+        let all = digests::principals(tx, None).await?;
+        let names: Vec<String> = all.iter().map(|now| first_word(&now.told)).collect();
+        verdict.require("principal", &self.principals, &names);
+        for (now, name) in all.into_iter().zip(names) {
             let what = format!("principal {name}");
             let said = self.principals.get(&name);
             verdict.compare_told(&what, said, &now);
             verdict.compare_end(&what, "disabled", self.disabled.contains(&name), now.over);
         }
-        for now in digests::tokens(tx, Tokens::All).await? {
+        let all = digests::tokens(tx, Tokens::All).await?;
+        verdict.require("token", &self.tokens, all.iter().map(|now| &now.id));
+        for now in all {
             let what = format!("token {}", now.id);
             verdict.compare_told(&what, self.tokens.get(&now.id), &now);
             verdict.compare_end(&what, "revoked", self.revoked.contains(&now.id), now.over);
@@ -159,23 +180,33 @@ impl Decisions {
     }
 
     async fn compare_hosts(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
-        let rows = sqlx::query!("SELECT id, name, environment_id, retired_at FROM hosts")
+        let all = digests::hosts(tx, None).await?;
+        let said = self.hosts.iter().map(|(id, here)| (id, &here.said));
+        verdict.require("host", said, all.iter().map(|now| &now.id));
+        for now in all {
+            let what = format!("host {}", now.name);
+            let here = self.hosts.get(&now.id);
+            verdict.compare(&what, here.map(|here| &here.said), now.digest);
+            let Some(here) = here else { continue };
+            if here.environment != now.environment {
+                let problem = format!("{what} is in another environment than the event put it");
+                verdict.wrong(Some(here.said.number), problem);
+            }
+            verdict.compare_end(&what, "retired", here.retired, now.over);
+        }
+        Ok(())
+    }
+
+    async fn compare_priors(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+        let rows = sqlx::query!("SELECT id, prior FROM steps ORDER BY seq")
             .fetch_all(tx)
             .await?;
         for row in rows {
-            let Some(said) = self.hosts.get(&row.id) else {
-                verdict.wrong(None, format!("no event says how host {} came to be", row.name));
-                continue;
-            };
-            if said.environment != row.environment_id {
-                let problem = format!(
-                    "host {} is in another environment than the event put it",
-                    row.name
-                );
-                verdict.wrong(Some(said.number), problem);
+            let (number, recorded) = self.priors.get(&row.id).cloned().unzip();
+            if recorded.flatten() != row.prior {
+                let problem = format!("the prior of step {} is not what was recorded", row.id);
+                verdict.wrong(number, problem);
             }
-            let what = format!("host {}", row.name);
-            verdict.compare_end(&what, "retired", said.retired, row.retired_at.is_some());
         }
         Ok(())
     }
@@ -184,6 +215,7 @@ impl Decisions {
         let rollouts = sqlx::query!("SELECT id, state, approver_id FROM rollouts ORDER BY seq")
             .fetch_all(&mut *tx)
             .await?;
+        verdict.require("rollout", &self.rollouts, rollouts.iter().map(|row| &row.id));
         for row in rollouts {
             let plan = digests::plan(tx, RolloutId::from_uuid(row.id)).await?;
             let said = self.rollouts.get(&row.id);
@@ -272,6 +304,23 @@ impl Verdict {
             (true, false) => self.wrong(None, format!("{what} was {end}, and is not any more")),
             (false, true) => self.wrong(None, format!("{what} is {end}, and no event says so")),
             _ => {}
+        }
+    }
+
+    /// Nothing that an event made is ever removed.
+    fn require<'a, Id: Display + Hash + Eq + 'a>(
+        &mut self,
+        what: &str,
+        made: impl IntoIterator<Item = (&'a Id, &'a Said)>,
+        here: impl IntoIterator<Item = &'a Id>,
+    ) {
+        let here: HashSet<&Id> = here.into_iter().collect();
+        let gone = made.into_iter().filter(|(id, _)| !here.contains(id));
+        if let Some((id, said)) = gone.min_by_key(|(_, said)| said.number) {
+            self.wrong(
+                Some(said.number),
+                format!("{what} {id}, which this event made, is gone"),
+            );
         }
     }
 

@@ -5,7 +5,9 @@
 
 use slipway_domain::digest::{Digest, Digester};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId, StepState, TokenId};
+use slipway_domain::{
+    CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId, StepState, Timestamp, TokenId,
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -124,27 +126,40 @@ pub(crate) async fn principals(
     tx: &mut PgConnection,
     only: Option<PrincipalId>,
 ) -> Result<Vec<Decided>, StoreError> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        PrincipalRow,
         "SELECT id, name, role, made_by, disabled_at FROM principals WHERE $1::uuid IS NULL OR id = $1",
         only.map(PrincipalId::as_uuid)
     )
     .fetch_all(tx)
     .await?;
-    let decided = rows.into_iter().map(|row| {
+    Ok(rows.into_iter().map(PrincipalRow::decided).collect())
+}
+
+/// What is decided of a principal, as it is stored.
+pub(super) struct PrincipalRow {
+    pub(super) id: Uuid,
+    pub(super) name: String,
+    pub(super) role: String,
+    pub(super) made_by: Option<Uuid>,
+    pub(super) disabled_at: Option<Timestamp>,
+}
+
+impl PrincipalRow {
+    pub(super) fn decided(self) -> Decided {
         let mut digester = Digester::new("principal");
         digester
-            .field("id", row.id)
-            .field("name", &row.name)
-            .field("role", &row.role)
-            .field_opt("made_by", row.made_by);
+            .field("id", self.id)
+            .field("name", &self.name)
+            .field("role", &self.role)
+            .field_opt("made_by", self.made_by);
         Decided {
-            id: row.id,
-            told: format!("{} is a new {}", row.name, row.role),
+            id: self.id,
+            told: format!("{} is a new {}", self.name, self.role),
             digest: digester.finish(),
-            over: row.disabled_at.is_some(),
+            over: self.disabled_at.is_some(),
         }
-    });
-    Ok(decided.collect())
+    }
 }
 
 /// Which tokens are wanted.
@@ -163,9 +178,10 @@ pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<
         Tokens::Of(id) => (None, Some(id.as_uuid())),
         Tokens::All => (None, None),
     };
-    let rows = sqlx::query!(
-        r#"SELECT t.id, t.principal_id, t.host_id, coalesce(p.name, h.name) AS "owner!", t.label, t.sha256,
-                  t.expires_at, t.parent_id, t.made_by, t.revoked_at
+    let rows = sqlx::query_as!(
+        TokenRow,
+        r#"SELECT t.id, t.principal_id, t.host_id, coalesce(p.name, h.name, '') AS "owner!", t.sha256, t.expires_at,
+                  t.parent_id, t.made_by, t.revoked_at
            FROM tokens t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id
            WHERE ($1::uuid IS NULL OR t.id = $1)
              AND ($2::uuid IS NULL OR t.principal_id = $2 AND t.revoked_at IS NULL)"#,
@@ -174,24 +190,78 @@ pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<
     )
     .fetch_all(tx)
     .await?;
-    let decided = rows.into_iter().map(|row| {
+    Ok(rows.into_iter().map(TokenRow::decided).collect())
+}
+
+/// What is decided of a token, as it is stored.
+pub(super) struct TokenRow {
+    pub(super) id: Uuid,
+    pub(super) principal_id: Option<Uuid>,
+    pub(super) host_id: Option<Uuid>,
+    /// The name of its principal or host.
+    pub(super) owner: String,
+    pub(super) sha256: Vec<u8>,
+    pub(super) expires_at: Option<Timestamp>,
+    pub(super) parent_id: Option<Uuid>,
+    pub(super) made_by: Option<Uuid>,
+    pub(super) revoked_at: Option<Timestamp>,
+}
+
+impl TokenRow {
+    pub(super) fn decided(self) -> Decided {
         let mut digester = Digester::new("token");
         digester
-            .field("id", row.id)
-            .field_opt("principal", row.principal_id)
-            .field_opt("host", row.host_id)
-            .field("sha256", hex::encode(row.sha256))
-            .field_opt("expires_at", row.expires_at.map(|at| at.timestamp_micros()))
-            .field_opt("parent", row.parent_id)
-            .field_opt("made_by", row.made_by);
+            .field("id", self.id)
+            .field_opt("principal", self.principal_id)
+            .field_opt("host", self.host_id)
+            .field("sha256", hex::encode(self.sha256))
+            .field_opt("expires_at", self.expires_at.map(|at| at.timestamp_micros()))
+            .field_opt("parent", self.parent_id)
+            .field_opt("made_by", self.made_by);
         Decided {
-            id: row.id,
-            told: format!("token {} of {} (", row.id, row.owner),
+            id: self.id,
+            told: format!("token {} of {} (", self.id, self.owner),
             digest: digester.finish(),
-            over: row.revoked_at.is_some(),
+            over: self.revoked_at.is_some(),
+        }
+    }
+}
+
+/// A host as it was put into the fleet. What is seen of it is no decision.
+pub(crate) struct HostNow {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) environment: Uuid,
+    /// Of its name and its labels; where it is and whether it was retired its events say themselves.
+    pub(crate) digest: Digest,
+    /// Whether it was retired.
+    pub(crate) over: bool,
+}
+
+/// Hosts: these, or all.
+pub(crate) async fn hosts(tx: &mut PgConnection, only: Option<&[Uuid]>) -> Result<Vec<HostNow>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT id, name, environment_id, nullif(labels, '{}')::text AS labels, retired_at
+           FROM hosts WHERE $1::uuid[] IS NULL OR id = ANY($1) ORDER BY id"#,
+        only
+    )
+    .fetch_all(tx)
+    .await?;
+    let hosts = rows.into_iter().map(|row| {
+        let mut digester = Digester::new("host");
+        digester
+            .field("id", row.id)
+            .field("name", &row.name)
+            .field_opt("labels", row.labels);
+        HostNow {
+            id: row.id,
+            name: row.name,
+            environment: row.environment_id,
+            digest: digester.finish(),
+            over: row.retired_at.is_some(),
         }
     });
-    Ok(decided.collect())
+    Ok(hosts.collect())
 }
 
 /// What a host is told by its step.

@@ -5,19 +5,31 @@
 
 use std::collections::{HashMap, HashSet};
 
+use slipway_domain::agent::Assignment;
 use slipway_domain::digest::Digest;
 use slipway_domain::{
-    CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState, TokenId,
+    CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState, StepId,
+    StepState, StorePath,
 };
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::digests::{self, CommandRow, Decided, Tokens};
 use super::sealed::{self, Sealed};
-use super::{AuditKey, kind};
+use super::{AuditKey, kind, related};
 use crate::agent::Step;
 use crate::{StoreError, row};
 
-/// Fails unless the environment's rules are those of its newest event.
+/// States of a step whose host may run something else than its prior.
+const OUT: [StepState; 5] = [
+    StepState::Activating,
+    StepState::Verifying,
+    StepState::Verified,
+    StepState::Reverting,
+    StepState::Stuck,
+];
+
+/// Fails unless the environment's rules are those of its newest event, and it was not deleted.
 pub(crate) async fn environment(
     tx: &mut PgConnection,
     key: &AuditKey,
@@ -25,8 +37,41 @@ pub(crate) async fn environment(
 ) -> Result<(), StoreError> {
     let now = digests::environments(tx, Some(id)).await?.pop();
     let now = now.ok_or_else(|| StoreError::not_found("environment", &id))?;
-    let event = sealed::of_environment(tx, key, id, &kind::ENVIRONMENT).await?;
-    compare(&format!("environment {id}"), event.as_ref(), now.digest)
+    let what = format!("environment {id}");
+    match sealed::of_environment(tx, key, id, &kind::ENVIRONMENT).await? {
+        Some(event) if event.event.kind == kind::ENVIRONMENT_DELETED => {
+            still_over(&what, Some(&event), now.over)
+        }
+        event => compare(&what, event.as_ref(), now.digest),
+    }
+}
+
+/// Fails unless these hosts were put into the environment, under their names and with their labels, and not retired.
+pub(crate) async fn hosts(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    environment: EnvironmentId,
+    hosts: &[Uuid],
+) -> Result<(), StoreError> {
+    let events = sealed::of_hosts(tx, key, hosts).await?;
+    let events: HashMap<Uuid, Sealed> = events
+        .into_iter()
+        .filter_map(|event| Some((event.event.host?.as_uuid(), event)))
+        .collect();
+    for now in digests::hosts(tx, Some(hosts)).await? {
+        let what = format!("host {}", now.name);
+        let event = events.get(&now.id);
+        compare(&what, event, now.digest)?;
+        let Some(Sealed { number, event }) = event else {
+            continue;
+        };
+        if event.kind == kind::HOST_RETIRED || event.environment != Some(environment) {
+            return Err(StoreError::Tampered(format!(
+                "{what} is not where event {number} put it"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Fails unless the release's closures are those that were registered.
@@ -49,25 +94,8 @@ pub(crate) async fn principal(
     Ok(())
 }
 
-/// Fails unless this token was given to this principal, and neither was taken out of use.
-pub(crate) async fn caller(
-    tx: &mut PgConnection,
-    key: &AuditKey,
-    id: PrincipalId,
-    shown: TokenId,
-) -> Result<(), StoreError> {
-    role(tx, key, id).await?;
-    let now = digests::tokens(tx, Tokens::One(shown)).await?.pop();
-    token(
-        tx,
-        key,
-        &now.ok_or_else(|| StoreError::not_found("token", &shown))?,
-    )
-    .await
-}
-
 /// Fails unless the principal has the role that it was given. One that was disabled must still be.
-async fn role(tx: &mut PgConnection, key: &AuditKey, id: PrincipalId) -> Result<(), StoreError> {
+pub(super) async fn role(tx: &mut PgConnection, key: &AuditKey, id: PrincipalId) -> Result<(), StoreError> {
     let now = digests::principals(tx, Some(id)).await?.pop();
     let now = now.ok_or_else(|| StoreError::not_found("principal", &id))?;
     let event = sealed::by_cause(tx, key, kind::PRINCIPAL_CREATED, &now.told).await?;
@@ -93,23 +121,41 @@ pub(crate) async fn plan(tx: &mut PgConnection, key: &AuditKey, id: RolloutId) -
     Ok(plan)
 }
 
-/// Those of these hosts that may be told what their steps say, given the digest of it. A host's newest event decides; one
-/// of a release before digests proves its step's state alone.
+/// What of this these hosts may be told: a host's newest event decides, with the digest of it. One of a release before
+/// digests proves its step's state alone.
+///
+/// A prior that no event recorded is left out. Going back must work all the same: the agent's own journal goes before it.
 pub(crate) async fn told(
     tx: &mut PgConnection,
     key: &AuditKey,
-    steps: &HashMap<HostId, Step>,
-) -> Result<HashSet<HostId>, StoreError> {
+    steps: HashMap<HostId, (Assignment, Step)>,
+) -> Result<HashMap<HostId, Assignment>, StoreError> {
     let hosts: Vec<_> = steps.keys().copied().map(HostId::as_uuid).collect();
     let events = sealed::of_steps(tx, key, &hosts).await?;
-    let proved = events.into_iter().filter_map(|Sealed { event, .. }| {
-        let host = event.host?;
-        let step = steps.get(&host)?;
-        let same_state = event.to.as_deref() == Some(step.state.as_str());
-        let same = event.digest().is_none_or(|digest| digest == step.digest);
-        (same_state && same).then_some(host)
-    });
-    Ok(proved.collect())
+    let proved: HashSet<HostId> = events
+        .into_iter()
+        .filter_map(|Sealed { event, .. }| {
+            let host = event.host?;
+            let (_, step) = steps.get(&host)?;
+            let same_state = event.to.as_deref() == Some(step.state.as_str());
+            let same = event.digest().is_none_or(|digest| digest == step.digest);
+            (same_state && same).then_some(host)
+        })
+        .collect();
+    let with_prior: Vec<Uuid> = steps
+        .values()
+        .filter(|(assignment, _)| assignment.prior.is_some())
+        .map(|(_, step)| step.id.as_uuid())
+        .collect();
+    let recorded = recorded_priors(tx, key, &with_prior).await?;
+    let told = steps.into_iter().filter(|(host, _)| proved.contains(host));
+    Ok(told
+        .map(|(host, (mut assignment, step))| {
+            let recorded = recorded.get(&step.id);
+            assignment.prior = assignment.prior.filter(|prior| Some(prior) == recorded);
+            (host, assignment)
+        })
+        .collect())
 }
 
 /// What a look at a rollout and the log found.
@@ -118,6 +164,8 @@ pub(crate) struct Look {
     pub(crate) swapped: Option<String>,
     /// Commands that wait and that nobody gave.
     pub(crate) forged: Vec<CommandId>,
+    /// The priors of hosts that are out, as they were recorded: going back rests on these and not on the rows.
+    pub(crate) priors: HashMap<StepId, StorePath>,
 }
 
 /// Compares a rollout with the log: its plan, its commands and, where one was needed, its approval.
@@ -144,7 +192,9 @@ pub(crate) async fn rollout(
     let approval = given
         .iter()
         .find(|given| given.end == End::Taken && given.command.is_approval() && real(given));
+    let (priors, as_recorded) = priors(tx, key, id).await?;
     let decided = async {
+        as_recorded?;
         let waited = started(&mut *tx, key, id, plan).await?;
         if waited && state != RolloutState::PendingApproval {
             return approved(tx, key, id, approval).await;
@@ -156,7 +206,54 @@ pub(crate) async fn rollout(
         Err(error @ StoreError::Tampered(_)) => Some(error.to_string()),
         Err(error) => return Err(error),
     };
-    Ok(Look { swapped, forged })
+    Ok(Look {
+        swapped,
+        forged,
+        priors,
+    })
+}
+
+/// The recorded priors of a rollout's hosts that are out, and whether their rows say the same.
+async fn priors(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: RolloutId,
+) -> Result<(HashMap<StepId, StorePath>, Result<(), StoreError>), StoreError> {
+    let out: Vec<&str> = OUT.iter().map(|state| state.as_str()).collect();
+    let rows = sqlx::query!(
+        "SELECT id, prior FROM steps WHERE rollout_id = $1 AND state = ANY($2)",
+        id.as_uuid(),
+        &out as _
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let steps: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let recorded = recorded_priors(tx, key, &steps).await?;
+    let swapped = rows.iter().find(|row| {
+        let recorded = recorded.get(&StepId::from_uuid(row.id));
+        recorded.map(StorePath::as_str) != row.prior.as_deref()
+    });
+    let as_recorded = swapped.map_or(Ok(()), |row| {
+        let problem = format!("the prior of step {} is not what its event recorded", row.id);
+        Err(StoreError::Tampered(problem))
+    });
+    Ok((recorded, as_recorded))
+}
+
+/// What events recorded as the priors of these steps.
+async fn recorded_priors(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    steps: &[Uuid],
+) -> Result<HashMap<StepId, StorePath>, StoreError> {
+    if steps.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let events = sealed::of_priors(tx, key, steps).await?;
+    let priors = events
+        .into_iter()
+        .filter_map(|Sealed { event, .. }| Some((event.step?, event.to?.parse().ok()?)));
+    Ok(priors.collect())
 }
 
 /// Fails unless this plan was started; says whether the rollout had to wait for an approval.
@@ -174,7 +271,9 @@ async fn started(
     Ok(event.is_some_and(|event| event.event.to.as_deref() == Some(RolloutState::PendingApproval.as_str())))
 }
 
-/// Fails unless somebody who may approve did, and did not start it.
+/// Fails unless somebody who may approve did, and did not start it, neither themselves nor by a principal of their own.
+///
+/// The environment's rule counts as it is now: what it does not permit any more goes no further.
 async fn approved(
     tx: &mut PgConnection,
     key: &AuditKey,
@@ -187,17 +286,27 @@ async fn approved(
     };
     principal(tx, key, command.principal).await?;
     let row = sqlx::query!(
-        "SELECT p.role, r.author_id FROM rollouts r, principals p WHERE r.id = $1 AND p.id = $2",
+        "SELECT p.role, r.author_id, r.environment_id, e.related_approval_allowed
+         FROM rollouts r JOIN environments e ON e.id = r.environment_id, principals p
+         WHERE r.id = $1 AND p.id = $2",
         id.as_uuid(),
         command.principal.as_uuid()
     )
-    .fetch_one(tx)
+    .fetch_one(&mut *tx)
     .await?;
     if row.author_id == command.principal.as_uuid() {
         return refuse("was approved by its own author");
     }
     if row::parse::<Role>("role", &row.role)? < Role::Approver {
         return refuse("was approved by somebody who may not");
+    }
+    if related::are_related(tx, key, PrincipalId::from_uuid(row.author_id), command.principal).await? {
+        environment(tx, key, EnvironmentId::from_uuid(row.environment_id)).await?;
+        if !row.related_approval_allowed {
+            return refuse(
+                "was approved by a principal related to its author, which the environment does not permit",
+            );
+        }
     }
     Ok(())
 }
@@ -253,7 +362,7 @@ async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<Given>, St
 }
 
 /// Fails when an event took something out of use that is in use.
-fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), StoreError> {
+pub(super) fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), StoreError> {
     match end {
         Some(end) if !is_over => Err(StoreError::Tampered(format!(
             "{what} was taken out of use by event {}, and is not any more",
@@ -265,7 +374,7 @@ fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), Sto
 
 /// Fails when there is no event at all, or one with another digest. One of a release before digests proves no more than
 /// that the row is real.
-fn compare(what: &str, event: Option<&Sealed>, now: Digest) -> Result<(), StoreError> {
+pub(super) fn compare(what: &str, event: Option<&Sealed>, now: Digest) -> Result<(), StoreError> {
     let Some(event) = event else {
         return Err(StoreError::Tampered(format!(
             "no event says how {what} came to be"

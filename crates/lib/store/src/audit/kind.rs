@@ -1,7 +1,7 @@
 //! Kinds of events, so that whoever writes one and whoever compares it mean the same.
 
-/// The rules of an environment, the newest of which counts.
-pub(crate) const ENVIRONMENT: [&str; 2] = [ENVIRONMENT_CREATED, ENVIRONMENT_CHANGED];
+/// The rules of an environment and its end, the newest of which counts.
+pub(crate) const ENVIRONMENT: [&str; 3] = [ENVIRONMENT_CREATED, ENVIRONMENT_CHANGED, ENVIRONMENT_DELETED];
 /// A new environment.
 pub(crate) const ENVIRONMENT_CREATED: &str = "environment.created";
 /// New rules of an environment.
@@ -34,5 +34,7 @@ pub(crate) const RELEASE_CREATED: &str = "release.created";
 pub(crate) const ROLLOUT_CREATED: &str = "rollout.created";
 /// A step's new state, with what its host is told by it.
 pub(crate) const STEP_STATE: &str = "step.state";
+/// What ran on a step's host before it, and is to run again when it goes back.
+pub(crate) const STEP_PRIOR: &str = "step.prior";
 /// What a person asked of a rollout.
 pub(crate) const COMMAND_REQUESTED: &str = "command.requested";

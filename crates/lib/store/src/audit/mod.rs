@@ -4,12 +4,14 @@
 //! transaction, so that two writers can never wait for each other in a circle.
 
 mod append;
+pub(crate) mod caller;
 mod decided;
 pub(crate) mod digests;
 pub(crate) mod gate;
 mod key;
 pub(crate) mod kind;
 mod read;
+pub(crate) mod related;
 pub(crate) mod sealed;
 mod verify;
 

@@ -78,6 +78,27 @@ pub(crate) async fn by_cause(
     Ok(prove(tx, key, rows).await?.pop())
 }
 
+/// Every event of a token that was made for this principal by another one.
+pub(crate) async fn of_tokens_made_for(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    owner: &str,
+) -> Result<Vec<Sealed>, StoreError> {
+    let rows = sqlx::query_as!(
+        EventRow,
+        r#"SELECT number, at, actor_kind, actor_name, kind, environment_id, rollout_id, step_id, host_id,
+                  NULL AS "host_name?", from_state, to_state, cause, hash, seal, seal_key
+           FROM events
+           WHERE kind = 'token.created' AND host_id IS NULL AND actor_name <> split_part(cause, ' ', 4)
+             AND split_part(cause, ' ', 4) = $1 AND actor_kind = 'principal'
+           ORDER BY number"#,
+        owner
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    prove(tx, key, rows).await
+}
+
 /// The newest event of each of these hosts by which a step of it came to its state. Those that cannot be proved are left
 /// out.
 pub(crate) async fn of_steps(
@@ -102,6 +123,52 @@ pub(crate) async fn of_steps(
     Ok(proved.filter_map(Result::ok).collect())
 }
 
+/// The newest event of each of these hosts that put it where it is, or took it out of the fleet.
+pub(crate) async fn of_hosts(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    hosts: &[Uuid],
+) -> Result<Vec<Sealed>, StoreError> {
+    let rows = sqlx::query_as!(
+        EventRow,
+        r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id, e.host_id,
+                  NULL AS "host_name?", e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key
+           FROM unnest($1::uuid[]) AS h (id)
+           CROSS JOIN LATERAL (
+               SELECT * FROM events
+               WHERE host_id = h.id AND kind IN ('host.created', 'host.restored', 'host.moved', 'host.retired')
+               ORDER BY number DESC LIMIT 1
+           ) e"#,
+        hosts
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    prove(tx, key, rows).await
+}
+
+/// The event of each of these steps that recorded its prior. Those that cannot be proved are left out.
+pub(crate) async fn of_priors(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    steps: &[Uuid],
+) -> Result<Vec<Sealed>, StoreError> {
+    let rows = sqlx::query_as!(
+        EventRow,
+        r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id, e.host_id,
+                  NULL AS "host_name?", e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key
+           FROM unnest($1::uuid[]) AS s (id)
+           CROSS JOIN LATERAL (
+               SELECT * FROM events WHERE step_id = s.id AND kind = 'step.prior' ORDER BY number DESC LIMIT 1
+           ) e"#,
+        steps
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let before = hashes_before(tx, &rows).await?;
+    let proved = rows.into_iter().map(|row| prove_one(key, row, &before));
+    Ok(proved.filter_map(Result::ok).collect())
+}
+
 /// An event that was proved.
 pub(crate) struct Sealed {
     pub(crate) number: i64,
@@ -118,11 +185,21 @@ async fn prove(
 }
 
 fn prove_one(key: &AuditKey, row: EventRow, before: &HashMap<i64, Vec<u8>>) -> Result<Sealed, StoreError> {
+    let hash = before.get(&(row.number - 1)).cloned();
+    prove_after(key, row, hash)
+}
+
+/// Proves an event that comes after the one with this hash.
+pub(super) fn prove_after(
+    key: &AuditKey,
+    row: EventRow,
+    before: Option<Vec<u8>>,
+) -> Result<Sealed, StoreError> {
     let number = row.number;
     let fails = |why: &str| StoreError::Tampered(format!("event {number} cannot be trusted: {why}"));
     let record = EventRecord::try_from(row).map_err(|error| fails(&error.to_string()))?;
-    let before = match before.get(&(number - 1)) {
-        Some(hash) => row::hash("event hash", hash.clone())?,
+    let before = match before {
+        Some(hash) => row::hash("event hash", hash)?,
         None if number == 1 => GENESIS,
         None => return Err(StoreError::Tampered(format!("event {} is missing", number - 1))),
     };

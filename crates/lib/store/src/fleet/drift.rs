@@ -10,7 +10,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::{append, kind};
-use crate::{AuditKey, Store, StoreError, bounded};
+use crate::{AuditKey, Store, StoreError};
 
 /// Hosts that one look takes; the next one takes more.
 const AT_ONCE: i64 = 500;
@@ -21,9 +21,8 @@ impl Store {
     /// Cheap when nothing changed. The first system that is ever seen of a host is no change.
     #[instrument(name = "db.host.note_drift", level = "debug", skip_all)]
     pub async fn note_drift(&self, host: Option<HostId>, key: &AuditKey) -> Result<usize, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let changed = lock_changed(&mut tx, host).await?;
+        self.transaction(async |tx| {
+            let changed = lock_changed(tx, host).await?;
             if changed.is_empty() {
                 return Ok(0);
             }
@@ -37,8 +36,7 @@ impl Store {
             sqlx::query!("UPDATE hosts SET audited_live = live WHERE id = ANY($1)", &ids)
                 .execute(&mut *tx)
                 .await?;
-            append(&mut tx, key, &events).await?;
-            tx.commit().await?;
+            append(tx, key, &events).await?;
             Ok(events.len())
         })
         .await

@@ -2,8 +2,8 @@
 
 use slipway_domain::event::NewEvent;
 use slipway_domain::{EnvironmentId, EnvironmentName, RolloutId, Strategy, Timestamp};
-use sqlx::PgConnection;
 use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -44,7 +44,8 @@ pub struct NewEnvironment {
     pub permits: Permits,
 }
 
-/// What is to change of an environment; rollouts under way keep what they began with.
+/// What is to change of an environment. Rollouts under way keep what they began with, but for an approval that is not
+/// permitted any more.
 #[derive(Debug, Clone, Default)]
 pub struct EnvironmentChange {
     /// The new default strategy.
@@ -106,8 +107,7 @@ impl Store {
         new: &NewEnvironment,
         by: &By<'_>,
     ) -> Result<Environment, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             // What conflicts and is not deleted is left alone, and then there is no row.
             let made = sqlx::query!(
                 "INSERT INTO environments AS e
@@ -134,8 +134,7 @@ impl Store {
             })?;
             let (id, created_at) = (EnvironmentId::from_uuid(made.id), made.created_at);
             let event = by.event(kind::ENVIRONMENT_CREATED, format!("{} is made", new.name));
-            append_rules(&mut tx, by, id, event).await?;
-            tx.commit().await?;
+            append_rules(tx, by, id, event).await?;
             Ok(Environment {
                 id,
                 name: new.name.clone(),
@@ -156,7 +155,7 @@ impl Store {
         &self,
         name: &EnvironmentName,
     ) -> Result<Option<Environment>, StoreError> {
-        Ok(bounded(self.select_environments(Some(name))).await?.pop())
+        Ok(bounded(select_environments(&self.pool, Some(name))).await?.pop())
     }
 
     /// The environment of this name.
@@ -169,7 +168,7 @@ impl Store {
     /// Every environment, by name.
     #[instrument(name = "db.environment.list", level = "debug", skip_all)]
     pub async fn list_environments(&self) -> Result<Vec<Environment>, StoreError> {
-        bounded(self.select_environments(None)).await
+        bounded(select_environments(&self.pool, None)).await
     }
 
     /// Changes the defaults of an environment and gives it as it is then.
@@ -180,8 +179,7 @@ impl Store {
         change: &EnvironmentChange,
         by: &By<'_>,
     ) -> Result<Environment, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             let id = sqlx::query_scalar!(
                 "UPDATE environments SET strategy = coalesce($2, strategy),
                         approval_required = coalesce($3, approval_required),
@@ -198,9 +196,10 @@ impl Store {
             .await?
             .ok_or_else(|| StoreError::not_found("environment", name))?;
             let event = by.event(kind::ENVIRONMENT_CHANGED, describe(change));
-            append_rules(&mut tx, by, EnvironmentId::from_uuid(id), event).await?;
-            tx.commit().await?;
-            self.get_environment_by_name(name).await
+            let now = select_environments(&mut *tx, Some(name)).await?.pop();
+            let now = now.ok_or_else(|| StoreError::not_found("environment", name))?;
+            append_rules(tx, by, EnvironmentId::from_uuid(id), event).await?;
+            Ok(now)
         })
         .await
     }
@@ -208,8 +207,7 @@ impl Store {
     /// Deletes an environment that has no hosts. Its rollouts and events stay.
     #[instrument(name = "db.environment.delete", level = "debug", skip_all, fields(%name))]
     pub async fn delete_environment(&self, name: &EnvironmentName, by: &By<'_>) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             // The full lock: no host can come into it meanwhile.
             let id = sqlx::query_scalar!(
                 "SELECT id FROM environments WHERE name = $1 AND deleted_at IS NULL FOR UPDATE",
@@ -235,31 +233,30 @@ impl Store {
                 .await?;
             let mut event = by.event(kind::ENVIRONMENT_DELETED, format!("{name} is deleted"));
             event.environment = Some(EnvironmentId::from_uuid(id));
-            append(&mut tx, by.key, &[event]).await?;
-            tx.commit().await?;
+            append(tx, by.key, &[event]).await?;
             Ok(())
         })
         .await
     }
+}
 
-    async fn select_environments(
-        &self,
-        name: Option<&EnvironmentName>,
-    ) -> Result<Vec<Environment>, StoreError> {
-        let rows = sqlx::query_as!(
-            EnvironmentRow,
-            r#"SELECT e.id, e.name, e.strategy AS "strategy: Json<Strategy>", e.approval_required,
-                      e.own_strategy_allowed, e.related_approval_allowed,
-                      (SELECT count(*) FROM hosts h WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!",
-                      (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS open_rollout,
-                      e.created_at
-               FROM environments e WHERE ($1::text IS NULL OR e.name = $1) AND e.deleted_at IS NULL ORDER BY e.name"#,
-            name.map(EnvironmentName::as_str)
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(Environment::try_from).collect()
-    }
+async fn select_environments(
+    executor: impl PgExecutor<'_>,
+    name: Option<&EnvironmentName>,
+) -> Result<Vec<Environment>, StoreError> {
+    let rows = sqlx::query_as!(
+        EnvironmentRow,
+        r#"SELECT e.id, e.name, e.strategy AS "strategy: Json<Strategy>", e.approval_required,
+                  e.own_strategy_allowed, e.related_approval_allowed,
+                  (SELECT count(*) FROM hosts h WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!",
+                  (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS open_rollout,
+                  e.created_at
+           FROM environments e WHERE ($1::text IS NULL OR e.name = $1) AND e.deleted_at IS NULL ORDER BY e.name"#,
+        name.map(EnvironmentName::as_str)
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter().map(Environment::try_from).collect()
 }
 
 /// The id of an environment that cannot be deleted until the transaction is over.

@@ -8,6 +8,7 @@ use slipway_domain::{
     StorePath, Timestamp,
 };
 use sqlx::types::Json;
+use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -207,7 +208,7 @@ impl Store {
             retired: true,
             ..Wanted::default()
         };
-        Ok(bounded(self.select_hosts(wanted)).await?.pop())
+        Ok(bounded(select_hosts(&self.pool, wanted)).await?.pop())
     }
 
     /// The host of this name, retired or not.
@@ -224,7 +225,7 @@ impl Store {
             environment,
             ..Wanted::default()
         };
-        bounded(self.select_hosts(wanted)).await
+        bounded(select_hosts(&self.pool, wanted)).await
     }
 
     /// A page of hosts that are not retired, by name: of one environment, or all, and those after this name.
@@ -241,7 +242,7 @@ impl Store {
             limit: Some(limit),
             ..Wanted::default()
         };
-        bounded(self.select_hosts(wanted)).await
+        bounded(select_hosts(&self.pool, wanted)).await
     }
 
     /// Those of these hosts that exist and are not retired.
@@ -299,39 +300,50 @@ impl Store {
         })
         .await
     }
+}
 
-    async fn select_hosts(&self, wanted: Wanted<'_>) -> Result<Vec<Host>, StoreError> {
-        let rows = sqlx::query_as!(
-            HostRow,
-            r#"SELECT h.id, h.name, e.name AS environment, h.environment_id,
-                      h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
-                      coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
-                      h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live, h.boot_default,
-                      h.report AS "report: Json<AttemptReport>", h.unsettled, h.journal_trouble, h.observed_at,
-                      coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
-                      h.boot_counter IS NOT NULL AS "counts!",
-                      s.rollout_id AS "step_rollout?", s.state AS "step_state?", s.closure AS "step_closure?",
-                      s.reason AS "step_reason?"
-               FROM hosts h
-               JOIN environments e ON e.id = h.environment_id
-               LEFT JOIN LATERAL (
-                   SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
-               ) s ON true
-               WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
-                 AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
-               ORDER BY h.name LIMIT $6"#,
-            wanted.name.map(HostName::as_str),
-            wanted.environment.map(EnvironmentId::as_uuid),
-            wanted.retired,
-            offline_after(),
-            wanted.after.map(HostName::as_str),
-            wanted.limit.map(page_limit),
-            quiet_after()
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(Host::try_from).collect()
-    }
+/// The host of this name as a transaction leaves it: what it answers must not take another read once it is committed.
+pub(super) async fn host_within(tx: &mut PgConnection, name: &HostName) -> Result<Host, StoreError> {
+    let wanted = Wanted {
+        name: Some(name),
+        retired: true,
+        ..Wanted::default()
+    };
+    let host = select_hosts(tx, wanted).await?.pop();
+    host.ok_or_else(|| StoreError::not_found("host", name))
+}
+
+async fn select_hosts(executor: impl PgExecutor<'_>, wanted: Wanted<'_>) -> Result<Vec<Host>, StoreError> {
+    let rows = sqlx::query_as!(
+        HostRow,
+        r#"SELECT h.id, h.name, e.name AS environment, h.environment_id,
+                  h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
+                  coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
+                  h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live, h.boot_default,
+                  h.report AS "report: Json<AttemptReport>", h.unsettled, h.journal_trouble, h.observed_at,
+                  coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
+                  h.boot_counter IS NOT NULL AS "counts!",
+                  s.rollout_id AS "step_rollout?", s.state AS "step_state?", s.closure AS "step_closure?",
+                  s.reason AS "step_reason?"
+           FROM hosts h
+           JOIN environments e ON e.id = h.environment_id
+           LEFT JOIN LATERAL (
+               SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
+           ) s ON true
+           WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
+             AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
+           ORDER BY h.name LIMIT $6"#,
+        wanted.name.map(HostName::as_str),
+        wanted.environment.map(EnvironmentId::as_uuid),
+        wanted.retired,
+        offline_after(),
+        wanted.after.map(HostName::as_str),
+        wanted.limit.map(page_limit),
+        quiet_after()
+    )
+    .fetch_all(executor)
+    .await?;
+    rows.into_iter().map(Host::try_from).collect()
 }
 
 /// [`OFFLINE_AFTER_SECONDS`] as `make_interval` wants it.

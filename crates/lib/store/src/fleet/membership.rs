@@ -8,10 +8,11 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use super::environments::hold_environment;
+use super::hosts::host_within;
 use crate::access::{insert_host_token, revoke_host_tokens};
-use crate::audit::{append, kind};
+use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
-use crate::{By, Host, NewHost, Store, StoreError, Token, TokenHash, bounded, row};
+use crate::{By, Host, NewHost, Store, StoreError, Token, TokenHash, row};
 
 /// What a host's first token is called.
 const FIRST_LABEL: &str = "agent";
@@ -28,10 +29,9 @@ impl Store {
     /// Makes a host together with its agent's first token.
     #[instrument(name = "db.host.create", level = "debug", skip_all, fields(name = %new.name))]
     pub async fn create_host(&self, new: &NewHost, by: &By<'_>) -> Result<(Host, Token), StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let environment = hold_environment(&mut tx, &new.environment).await?;
-            refuse_retired_name(&mut tx, &new.name).await?;
+        self.transaction(async |tx| {
+            let environment = hold_environment(tx, &new.environment).await?;
+            refuse_retired_name(tx, &new.name).await?;
             let id = HostId::generate();
             let created_at = sqlx::query_scalar!(
                 "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4) RETURNING created_at",
@@ -46,11 +46,10 @@ impl Store {
                 what: "host",
                 name: new.name.to_string(),
             })?;
-            let (token, made) = insert_host_token(&mut tx, id, FIRST_LABEL, new.token, by).await?;
+            let (token, made) = insert_host_token(tx, id, FIRST_LABEL, new.token, by).await?;
             let cause = format!("{} joins {}", new.name, new.environment);
-            let event = about(by, kind::HOST_CREATED, id, environment, cause);
-            append(&mut tx, by.key, &[event, made]).await?;
-            tx.commit().await?;
+            let event = about(tx, by, kind::HOST_CREATED, id, environment, cause).await?;
+            append(tx, by.key, &[event, made]).await?;
             let host = Host::unseen(id, new, EnvironmentId::from_uuid(environment), created_at);
             Ok((host, token))
         })
@@ -63,28 +62,21 @@ impl Store {
     /// Refused while it is part of an open rollout. Doing it again changes nothing.
     #[instrument(name = "db.host.retire", level = "debug", skip_all, fields(%name))]
     pub async fn retire_host(&self, name: &HostName, by: &By<'_>) -> Result<(), StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let host = lock(&mut tx, name).await?;
+        self.transaction(async |tx| {
+            let host = lock(tx, name).await?;
             if host.is_retired {
                 return Ok(());
             }
-            require_idle(&mut tx, name, host.id).await?;
+            require_idle(tx, name, host.id).await?;
             sqlx::query!(
                 "UPDATE hosts SET retired_at = now() WHERE id = $1",
                 host.id.as_uuid()
             )
             .execute(&mut *tx)
             .await?;
-            let event = about(
-                by,
-                kind::HOST_RETIRED,
-                host.id,
-                host.environment,
-                format!("{name} leaves the fleet"),
-            );
-            append(&mut tx, by.key, &[event]).await?;
-            tx.commit().await?;
+            let cause = format!("{name} leaves the fleet");
+            let event = about(tx, by, kind::HOST_RETIRED, host.id, host.environment, cause).await?;
+            append(tx, by.key, &[event]).await?;
             Ok(())
         })
         .await
@@ -101,9 +93,8 @@ impl Store {
         token: TokenHash,
         by: &By<'_>,
     ) -> Result<(Host, Token), StoreError> {
-        let token = bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let host = lock(&mut tx, name).await?;
+        self.transaction(async |tx| {
+            let host = lock(tx, name).await?;
             if !host.is_retired {
                 return Err(StoreError::NotRetired { host: name.clone() });
             }
@@ -111,7 +102,7 @@ impl Store {
                 Some(environment) => environment.clone(),
                 None => row::parse("environment name", &host.environment_name)?,
             };
-            let environment = hold_environment(&mut tx, &into).await?;
+            let environment = hold_environment(tx, &into).await?;
             sqlx::query!(
                 "UPDATE hosts SET retired_at = NULL, environment_id = $2, last_seen_at = NULL, agent_version = NULL,
                         clock_skew_seconds = NULL, boot_id = NULL, live = NULL, boot_default = NULL, report = NULL,
@@ -133,16 +124,15 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             let cause = format!("{name} comes back into {into}");
-            let mut events = vec![about(by, kind::HOST_RESTORED, host.id, environment, cause)];
-            events.extend(revoke_host_tokens(&mut tx, host.id, None, "the host comes back", by).await?);
-            let (token, made) = insert_host_token(&mut tx, host.id, FIRST_LABEL, token, by).await?;
+            let mut events = vec![about(tx, by, kind::HOST_RESTORED, host.id, environment, cause).await?];
+            events.extend(revoke_host_tokens(tx, host.id, None, "the host comes back", by).await?);
+            let (token, made) = insert_host_token(tx, host.id, FIRST_LABEL, token, by).await?;
             events.push(made);
-            append(&mut tx, by.key, &events).await?;
-            tx.commit().await?;
-            Ok(token)
+            let restored = host_within(tx, name).await?;
+            append(tx, by.key, &events).await?;
+            Ok((restored, token))
         })
-        .await?;
-        Ok((self.get_host_by_name(name).await?, token))
+        .await
     }
 
     /// Moves a host to another environment. Its token and its history stay.
@@ -155,17 +145,16 @@ impl Store {
         to: &EnvironmentName,
         by: &By<'_>,
     ) -> Result<Host, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let host = lock(&mut tx, name).await?;
-            let environment = hold_environment(&mut tx, to).await?;
+        self.transaction(async |tx| {
+            let host = lock(tx, name).await?;
+            let environment = hold_environment(tx, to).await?;
             if host.is_retired {
                 return Err(StoreError::Retired { host: name.clone() });
             }
             if host.environment == environment {
-                return Ok(());
+                return host_within(tx, name).await;
             }
-            require_idle(&mut tx, name, host.id).await?;
+            require_idle(tx, name, host.id).await?;
             sqlx::query!(
                 "UPDATE hosts SET environment_id = $2 WHERE id = $1",
                 host.id.as_uuid(),
@@ -174,17 +163,12 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             let cause = format!("{name} moves from {} to {to}", host.environment_name);
-            append(
-                &mut tx,
-                by.key,
-                &[about(by, kind::HOST_MOVED, host.id, environment, cause)],
-            )
-            .await?;
-            tx.commit().await?;
-            Ok(())
+            let event = about(tx, by, kind::HOST_MOVED, host.id, environment, cause).await?;
+            let moved = host_within(tx, name).await?;
+            append(tx, by.key, &[event]).await?;
+            Ok(moved)
         })
-        .await?;
-        self.get_host_by_name(name).await
+        .await
     }
 }
 
@@ -239,9 +223,19 @@ async fn require_idle(tx: &mut PgConnection, name: &HostName, host: HostId) -> R
     }
 }
 
-fn about(by: &By<'_>, kind: &str, host: HostId, environment: Uuid, cause: String) -> NewEvent {
-    let mut event = by.event(kind, cause);
+/// The event of a host's place in the fleet, with the digest of what the host is called.
+async fn about(
+    tx: &mut PgConnection,
+    by: &By<'_>,
+    kind: &str,
+    host: HostId,
+    environment: Uuid,
+    cause: String,
+) -> Result<NewEvent, StoreError> {
+    let now = digests::hosts(tx, Some(&[host.as_uuid()])).await?.pop();
+    let now = now.ok_or_else(|| StoreError::not_found("host", &host))?;
+    let mut event = by.event(kind, cause).deciding(&now.digest);
     event.environment = Some(EnvironmentId::from_uuid(environment));
     event.host = Some(host);
-    event
+    Ok(event)
 }

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 
 use super::{NewRelease, Release, known_hosts};
-use crate::{AuditKey, Store, StoreError, bounded, row};
+use crate::{AuditKey, Store, StoreError, row};
 
 /// Unsealed drafts of one principal. One more, and the oldest goes.
 const MOST_DRAFTS: i64 = 10;
@@ -18,8 +18,7 @@ impl Store {
     /// Begins a draft: `new` without closures. What its author left unsealed for long makes room.
     #[instrument(name = "db.draft.create", level = "debug", skip_all)]
     pub async fn create_draft(&self, new: &NewRelease) -> Result<ReleaseId, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             // One after another, so that none of them miscounts.
             sqlx::query_scalar!(
                 "SELECT id FROM principals WHERE id = $1 FOR NO KEY UPDATE",
@@ -50,7 +49,6 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            tx.commit().await?;
             Ok(id)
         })
         .await
@@ -65,10 +63,9 @@ impl Store {
         author: PrincipalId,
         closures: &BTreeMap<HostName, StorePath>,
     ) -> Result<i64, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            lock(&mut tx, draft, author).await?;
-            let hosts = known_hosts(&mut tx, closures).await?;
+        self.transaction(async |tx| {
+            lock(tx, draft, author).await?;
+            let hosts = known_hosts(tx, closures).await?;
             let paths: Vec<&str> = closures.values().map(StorePath::as_str).collect();
             sqlx::query!(
                 "INSERT INTO release_draft_closures (draft_id, host_id, closure)
@@ -80,8 +77,7 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            let count = count(&mut tx, draft).await?;
-            tx.commit().await?;
+            let count = count(tx, draft).await?;
             Ok(count)
         })
         .await
@@ -96,10 +92,9 @@ impl Store {
         hosts: i64,
         key: &AuditKey,
     ) -> Result<Release, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let about = lock(&mut tx, draft, author).await?;
-            let found = count(&mut tx, draft).await?;
+        self.transaction(async |tx| {
+            let about = lock(tx, draft, author).await?;
+            let found = count(tx, draft).await?;
             if found != hosts {
                 return Err(StoreError::DraftIncomplete {
                     draft,
@@ -108,14 +103,13 @@ impl Store {
                 });
             }
             let new = NewRelease {
-                closures: closures(&mut tx, draft).await?,
+                closures: closures(tx, draft).await?,
                 ..about
             };
             sqlx::query!("DELETE FROM release_drafts WHERE id = $1", draft.as_uuid())
                 .execute(&mut *tx)
                 .await?;
-            let release = super::insert(&mut tx, draft, &new, key).await?;
-            tx.commit().await?;
+            let release = super::insert(tx, draft, &new, key).await?;
             Ok(release)
         })
         .await

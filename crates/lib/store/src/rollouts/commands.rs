@@ -8,7 +8,7 @@ use slipway_domain::{
 use tracing::instrument;
 
 use crate::audit::digests::{self, CommandRow};
-use crate::audit::{append, gate, kind as event_kind};
+use crate::audit::{append, gate, kind as event_kind, related};
 use crate::{AuditKey, Store, StoreError, bounded, row};
 
 /// A command and what became of it.
@@ -45,8 +45,7 @@ impl Store {
         reason: Option<&str>,
         key: &AuditKey,
     ) -> Result<CommandId, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
+        self.transaction(async |tx| {
             let row = sqlx::query!(
                 "SELECT r.state, r.author_id, a.name AS author, r.environment_id, e.name AS environment,
                         e.related_approval_allowed
@@ -73,7 +72,7 @@ impl Store {
                 .ok_or_else(|| StoreError::not_found("principal", &principal))?;
             if kind == CommandKind::Approve
                 && !row.related_approval_allowed
-                && Self::are_related(&mut tx, author, principal).await?
+                && related::are_related(tx, key, author, principal).await?
             {
                 return Err(StoreError::RelatedApproval {
                     author: row::parse("principal name", &row.author)?,
@@ -83,10 +82,10 @@ impl Store {
             }
             let plan = match kind {
                 CommandKind::Approve => {
-                    gate::principal(&mut tx, key, principal).await?;
-                    gate::plan(&mut tx, key, rollout).await?
+                    gate::principal(tx, key, principal).await?;
+                    gate::plan(tx, key, rollout).await?
                 }
-                _ => digests::plan(&mut tx, rollout).await?,
+                _ => digests::plan(tx, rollout).await?,
             };
             let command = CommandRow {
                 id: CommandId::generate(),
@@ -113,8 +112,7 @@ impl Store {
                 rollout: Some(rollout),
                 ..NewEvent::new(actor, event_kind::COMMAND_REQUESTED, command.told())
             };
-            append(&mut tx, key, &[event.deciding(&command.digest(&plan))]).await?;
-            tx.commit().await?;
+            append(tx, key, &[event.deciding(&command.digest(&plan))]).await?;
             Ok(id)
         })
         .await

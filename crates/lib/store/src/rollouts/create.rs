@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::audit::{append, digests, gate, kind};
 use crate::error::OnConstraint;
-use crate::{AuditKey, Store, StoreError, bounded, row};
+use crate::{AuditKey, Store, StoreError, row};
 
 /// A rollout to be made. The caller has checked the strategy and planned the waves.
 #[derive(Debug, Clone)]
@@ -36,13 +36,12 @@ impl Store {
     ///
     /// Fails with [`StoreError::EnvironmentBusy`] when one is open there already, and with every host of the waves that
     /// is not in the environment, was retired, or has no closure in the release. Fails with [`StoreError::Tampered`] when
-    /// the environment, the release or the author's role is not what the audit log says.
+    /// the environment, a host, the release or the author's role is not what the audit log says.
     #[instrument(name = "db.rollout.create", level = "debug", skip_all, fields(release = %new.release))]
     pub async fn create_rollout(&self, new: &NewRollout, key: &AuditKey) -> Result<RolloutId, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let environment = lock_environment(&mut tx, new.environment).await?;
-            gate::environment(&mut tx, key, new.environment).await?;
+        self.transaction(async |tx| {
+            let environment = lock_environment(tx, new.environment).await?;
+            gate::environment(tx, key, new.environment).await?;
             if new.waves.iter().all(Vec::is_empty) {
                 return Err(StoreError::NoHosts {
                     environment: environment.name,
@@ -74,9 +73,9 @@ impl Store {
             .on_constraint("rollouts_release_id_fkey", || {
                 StoreError::not_found("release", &new.release)
             })?;
-            gate::principal(&mut tx, key, new.author).await?;
-            gate::release(&mut tx, key, new.release).await?;
-            let steps = insert_steps(&mut tx, id, new, &environment.name).await?;
+            gate::principal(tx, key, new.author).await?;
+            gate::release(tx, key, new.release).await?;
+            let steps = insert_steps(tx, key, id, new, &environment.name).await?;
             let actor = Actor::Principal(row::parse("principal name", &author)?);
             let waves = new.waves.iter().filter(|wave| !wave.is_empty()).count();
             let cause = format!("release {} to {steps} hosts in {waves} waves", new.release);
@@ -86,9 +85,8 @@ impl Store {
                 to: Some(state.to_string()),
                 ..NewEvent::new(actor, kind::ROLLOUT_CREATED, cause)
             };
-            let plan = digests::plan(&mut tx, id).await?;
-            append(&mut tx, key, &[event.deciding(&plan)]).await?;
-            tx.commit().await?;
+            let plan = digests::plan(tx, id).await?;
+            append(tx, key, &[event.deciding(&plan)]).await?;
             Ok(id)
         })
         .await
@@ -130,6 +128,7 @@ async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<Lo
 
 async fn insert_steps(
     tx: &mut PgConnection,
+    key: &AuditKey,
     rollout: RolloutId,
     new: &NewRollout,
     environment: &EnvironmentName,
@@ -166,6 +165,7 @@ async fn insert_steps(
     }
     let ids: Vec<Uuid> = hosts.iter().map(|_| StepId::generate().as_uuid()).collect();
     let host_ids: Vec<Uuid> = hosts.iter().map(|host| host.id).collect();
+    gate::hosts(tx, key, new.environment, &host_ids).await?;
     let in_waves: Vec<i32> = hosts
         .iter()
         .map(|host| waves.get(host.name.as_str()).copied().unwrap_or_default())

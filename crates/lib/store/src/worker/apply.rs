@@ -16,7 +16,7 @@ use super::Lease;
 use super::lease::lock;
 use crate::audit::digests::Told;
 use crate::audit::{append, gate, kind};
-use crate::{AuditKey, Store, StoreError, bounded, row};
+use crate::{AuditKey, Store, StoreError, row};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,21 +42,19 @@ impl Store {
         changes: &[Change],
         key: &AuditKey,
     ) -> Result<Applied, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let mut draft = Draft::load(&mut tx, lease, changes).await?;
+        self.transaction(async |tx| {
+            let mut draft = Draft::load(tx, lease, changes).await?;
             // Again, now that the rows are locked: they may have been changed since the snapshot. Going back needs no plan.
             if changes.iter().any(goes_on) {
-                gate::plan(&mut tx, key, lease.rollout).await?;
+                gate::plan(tx, key, lease.rollout).await?;
             }
             for change in changes {
                 draft.take(change)?;
             }
-            draft.write_rollout(&mut tx).await?;
-            draft.write_steps(&mut tx).await?;
-            draft.write_commands(&mut tx).await?;
-            append(&mut tx, key, &draft.events).await?;
-            tx.commit().await?;
+            draft.write_rollout(tx).await?;
+            draft.write_steps(tx).await?;
+            draft.write_commands(tx).await?;
+            append(tx, key, &draft.events).await?;
             Ok(Applied {
                 state: draft.rollout.state,
                 hosts: draft.steps.values().map(|step| step.host).collect(),
@@ -395,7 +393,7 @@ fn kind_of(what: &What) -> &'static str {
         What::Rollout { .. } => "rollout.state",
         What::Scope(_) => "rollout.scope",
         What::Step { .. } => kind::STEP_STATE,
-        What::Prior { .. } => "step.prior",
+        What::Prior { .. } => kind::STEP_PRIOR,
         What::Command { refused: None, .. } => "command.taken",
         What::Command { refused: Some(_), .. } => "command.refused",
     }

@@ -48,6 +48,10 @@ impl Store {
             tx.rollback().await?;
             for step in &mut steps {
                 step.out_before = left_out.remove(&step.host).is_some();
+                // Where it is not what the event says, the rollout goes no further; going back takes the event's.
+                if let Some(recorded) = look.priors.get(&step.id) {
+                    step.prior = Some(recorded.clone());
+                }
             }
             let snapshot = Snapshot {
                 rollout: head.rollout,

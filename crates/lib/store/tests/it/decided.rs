@@ -9,6 +9,7 @@ use slipway_domain::strategy::{Canary, Share};
 use slipway_domain::{RolloutId, Strategy};
 use slipway_store::{By, NewEnvironment, NewToken, Permits, StoreError, TokenHash, TokenOwner};
 use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
 
@@ -53,7 +54,7 @@ pub(crate) async fn state(fleet: &Fleet, rollout: RolloutId) -> (RolloutState, S
 }
 
 /// Every row that an event decides, swapped by somebody with full rights and without the key.
-const SWAPS: [(&str, &str); 13] = [
+const SWAPS: [(&str, &str); 20] = [
     ("UPDATE release_closures SET closure = replace(closure, 'system', 'evil')", "release "),
     ("UPDATE releases SET author_id = (SELECT id FROM principals WHERE name = 'grace')", "release "),
     ("UPDATE steps SET closure = replace(closure, 'system', 'evil')", "plan of rollout"),
@@ -78,6 +79,13 @@ const SWAPS: [(&str, &str); 13] = [
         "no event says that grace asked to approve",
     ),
     ("UPDATE rollouts SET state = 'staging'", "waited for an approval"),
+    ("UPDATE hosts SET labels = '{\"rack\": \"b\"}' WHERE name = 'prod-0'", "host prod-0"),
+    ("UPDATE hosts SET name = 'prod-9' WHERE name = 'prod-0'", "of prod-0 (agent)"),
+    ("UPDATE steps SET prior = replace(closure, 'system', 'evil')", "the prior of step"),
+    ("DELETE FROM rollouts", "rollout "),
+    ("DELETE FROM tokens WHERE label = 'laptop'", "token "),
+    ("DELETE FROM release_closures; DELETE FROM releases", "release "),
+    ("DELETE FROM hosts WHERE name = 'prod-0'", "of prod-0 (agent)"),
 ];
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -95,12 +103,16 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
         "principals",
         "tokens",
         "rollout_commands",
+        "hosts",
     ];
     for table in tables {
         sql(&pool, &format!("CREATE TABLE kept_{table} AS TABLE {table}")).await;
     }
     for (swap, found) in SWAPS {
-        assert!(sql(&pool, swap).await > 0, "{swap} changes nothing");
+        // Whoever owns the tables is kept back by no foreign key.
+        let swapped =
+            format!("SET session_replication_role = replica; {swap}; SET session_replication_role = origin");
+        assert!(sql(&pool, &swapped).await > 0, "{swap} changes nothing");
         let broken = verify()
             .await
             .broken
@@ -308,6 +320,24 @@ async fn a_token_is_nobodys_unless_the_audit_log_gave_it(pool: PgPool) {
         matches!(proved, Err(StoreError::Tampered(_))),
         "disabled: {proved:?}"
     );
+}
+
+/// It is made for every request of a person.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_proof_of_a_caller_is_one_statement(options: PgPoolOptions, connect: PgConnectOptions) {
+    let pool = options.max_connections(1).connect_with(connect).await.unwrap();
+    let (fleet, _) = waiting(&pool).await;
+    let hash = TokenHash::of("slw_0");
+    let found = fleet.store.find_token_by_hash(&hash).await.unwrap().unwrap();
+    let executed = async || -> i64 {
+        let executed =
+            "SELECT coalesce(sum(generic_plans + custom_plans), 0)::bigint FROM pg_prepared_statements
+                        WHERE statement NOT LIKE '%pg_prepared_statements%'";
+        sqlx::query_scalar(executed).fetch_one(&pool).await.unwrap()
+    };
+    let before = executed().await;
+    fleet.store.prove_caller(&found, &hash, &fleet.key).await.unwrap();
+    assert_eq!(executed().await - before, 1);
 }
 
 /// Rows and events of the release before digests: what is known of them is checked, and they are counted.

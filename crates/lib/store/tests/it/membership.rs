@@ -210,3 +210,39 @@ async fn no_host_comes_into_an_environment_that_goes(pool: PgPool) {
         assert_ne!(made.is_ok(), deleted.is_ok(), "{made:?} {deleted:?}");
     }
 }
+
+/// The token is shown once: whoever loses the answer has none, and the old ones are revoked.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_new_token_is_answered_whatever_happens_to_the_row_after_the_commit(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let by = ada(&fleet.key);
+    let (name, _) = fleet.host(0);
+    fleet
+        .store
+        .create_environment(&environment("other"), &by)
+        .await
+        .unwrap();
+    fleet.store.retire_host(&name, &by).await.unwrap();
+    // Somebody writes what no read of the host survives, at the very moment of the commit.
+    let trigger = "CREATE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                       UPDATE hosts SET live = 'no path' WHERE id = new.id; RETURN NULL; END $$;
+                   CREATE CONSTRAINT TRIGGER spoil AFTER UPDATE OF environment_id ON hosts
+                       DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION spoil()";
+    sql(&pool, trigger).await;
+    let hash = TokenHash::of("slw_back");
+    let (host, _) = fleet.store.restore_host(&name, None, hash, &by).await.unwrap();
+    assert_eq!((host.name, host.retired_at), (name.clone(), None));
+    assert!(fleet.store.find_token_by_hash(&hash).await.unwrap().is_some());
+    assert!(
+        fleet.store.get_host_by_name(&name).await.is_err(),
+        "the test spoils nothing"
+    );
+
+    sql(&pool, "UPDATE hosts SET live = NULL").await;
+    let moved = fleet
+        .store
+        .move_host(&name, &"other".parse().unwrap(), &by)
+        .await
+        .unwrap();
+    assert_eq!(moved.environment.as_str(), "other");
+}

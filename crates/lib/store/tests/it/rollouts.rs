@@ -266,3 +266,26 @@ async fn a_late_command_is_refused_by_the_worker(pool: PgPool) {
     assert_eq!(refused.as_deref(), Some("the rollout is over (aborted)"));
     assert!(ada(&fleet.key).actor.name() == "ada");
 }
+
+/// A claim passes over what is locked, so a worker that looks right after a refusal would find nothing.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_refused_command_has_let_go_of_its_rollout_when_it_answers(pool: PgPool) {
+    let fleet = Fleet::of(1).approval_required().seed(&store(&pool)).await;
+    let rollout = fleet.rollout(1).await;
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        connections.push(pool.acquire().await.unwrap());
+    }
+    // Idle ones, so that who looks next does not have to wait for the one of the refusal.
+    drop(connections);
+    for _ in 0..20 {
+        let asked =
+            fleet
+                .store
+                .request_command(rollout, CommandKind::Approve, fleet.author.id, None, &fleet.key);
+        assert!(matches!(asked.await, Err(StoreError::SelfApproval)));
+        let held = "SELECT count(*) FROM (SELECT FROM rollouts FOR UPDATE SKIP LOCKED) AS free";
+        let free: i64 = sqlx::query_scalar(held).fetch_one(&pool).await.unwrap();
+        assert_eq!(free, 1);
+    }
+}

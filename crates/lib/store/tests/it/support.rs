@@ -1,6 +1,6 @@
 //! What several tests share.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slipway_domain::decide::decide;
 use slipway_domain::event::Actor;
@@ -10,7 +10,6 @@ use slipway_store::{Applied, By, Lease, Store, StoreError};
 use slipway_testkit::{ScriptedAgent, audit_key, closure, database_password};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
-use tokio::time::sleep;
 
 pub(crate) use slipway_testkit::{Fleet, store};
 
@@ -44,20 +43,10 @@ pub(crate) fn settings(options: &PgConnectOptions, port: Option<u16>) -> Databas
 }
 
 /// The one lease that there is to take.
-///
-/// A refused command lets go of its rollout only once its connection is back in the pool, and a claim passes over
-/// what is locked: so this looks again.
 pub(crate) async fn claim(store: &Store, worker: &str) -> Lease {
-    let end = Instant::now() + Duration::from_secs(10);
-    loop {
-        let mut leases = store.claim_rollouts(worker, SECONDS, 10).await.unwrap();
-        assert!(leases.len() <= 1, "{leases:?}");
-        if let Some(lease) = leases.pop() {
-            return lease;
-        }
-        assert!(Instant::now() < end, "there is no rollout to claim");
-        sleep(Duration::from_millis(20)).await;
-    }
+    let mut leases = store.claim_rollouts(worker, SECONDS, 10).await.unwrap();
+    assert!(leases.len() <= 1, "{leases:?}");
+    leases.pop().expect("there is no rollout to claim")
 }
 
 /// Decides and applies until there is nothing more to decide.

@@ -1,8 +1,9 @@
 //! What is swapped by hand on the way from an approval to a host stops there.
 
-use slipway_domain::RolloutState;
+use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_store::StoreError;
+use slipway_domain::{RolloutState, StepState, Strategy};
+use slipway_store::{By, NewEnvironment, NewRollout, Permits, StoreError};
 use sqlx::PgPool;
 
 use crate::decided::{approve, state, waiting};
@@ -86,7 +87,9 @@ async fn a_host_is_told_nothing_that_was_swapped_since_the_worker_looked(pool: P
     let hosts: Vec<_> = fleet.hosts.values().copied().collect();
     let proved = async || {
         let assigned = store.assignments_for(&hosts).await.unwrap();
-        let steps = assigned.into_iter().map(|(host, assigned)| (host, assigned.step));
+        let steps = assigned
+            .into_iter()
+            .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)));
         store
             .prove_steps(steps.collect(), &fleet.key)
             .await
@@ -124,6 +127,54 @@ async fn a_host_is_told_nothing_that_was_swapped_since_the_worker_looked(pool: P
         .await;
         assert_eq!(proved().await, hosts.len(), "after {swap}");
     }
+}
+
+/// What ran before is what a host goes back to, so it is worth as much as a closure.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_prior_that_was_swapped_stops_the_rollout_and_is_told_to_nobody(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let rollout = fleet.rollout(1).await;
+    let (_, host) = fleet.host(0);
+    let lease = claim(&fleet.store, "w").await;
+    let mut agents = agents(&fleet);
+    let prior = agents[0].live.clone();
+    let step = async || fleet.store.get_rollout(rollout).await.unwrap().steps.remove(0);
+    while step().await.prior.is_none() {
+        agents[0].sync(&fleet.store).await;
+        settle(&fleet.store, &lease).await.unwrap();
+    }
+    assert_eq!(step().await.prior, prior);
+    sql(&pool, "UPDATE steps SET prior = replace(prior, 'system', 'evil')").await;
+
+    let (snapshot, _) = fleet.store.load_snapshot(&lease, &fleet.key).await.unwrap();
+    assert_eq!(snapshot.steps[0].prior, prior, "going back rests on the row");
+    settle(&fleet.store, &lease).await.unwrap();
+    let (stopped, why) = state(&fleet, rollout).await;
+    assert_eq!(stopped, RolloutState::Paused);
+    assert!(why.contains("the prior of step"), "{why}");
+
+    fleet
+        .store
+        .request_command(rollout, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .await
+        .unwrap();
+    settle(&fleet.store, &lease).await.unwrap();
+    assert_eq!(step().await.state, StepState::Reverting);
+    let told = async || {
+        let assigned = fleet.store.assignments_for(&[host]).await.unwrap();
+        let steps = assigned
+            .into_iter()
+            .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)));
+        let mut told = fleet
+            .store
+            .prove_steps(steps.collect(), &fleet.key)
+            .await
+            .unwrap();
+        told.remove(&host).expect("going back is told all the same").prior
+    };
+    assert_eq!(told().await, None);
+    sql(&pool, "UPDATE steps SET prior = replace(prior, 'evil', 'system')").await;
+    assert_eq!(told().await, prior);
 }
 
 /// Between the worker's look and its writing.
@@ -207,6 +258,10 @@ async fn a_rollout_is_not_started_on_rules_or_closures_that_were_swapped(pool: P
             "UPDATE principals SET role = 'admin' WHERE name = 'ada'",
             "UPDATE principals SET role = 'deployer' WHERE name = 'ada'",
         ),
+        (
+            "UPDATE hosts SET labels = '{\"rack\": \"b\"}'",
+            "UPDATE hosts SET labels = '{}'",
+        ),
     ] {
         sql(
             &pool,
@@ -226,4 +281,46 @@ async fn a_rollout_is_not_started_on_rules_or_closures_that_were_swapped(pool: P
         .create_rollout(&fleet.plan(release), &fleet.key)
         .await
         .unwrap();
+}
+
+/// A host in another environment is under other rules: it may need no approval there.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_rollout_takes_a_host_that_was_moved_by_hand_or_an_environment_that_was_deleted(pool: PgPool) {
+    let fleet = Fleet::of(1).approval_required().seed(&store(&pool)).await;
+    let by = By::new(Actor::Console, &fleet.key);
+    let lax = NewEnvironment {
+        name: "lax".parse().unwrap(),
+        strategy: Strategy::default(),
+        approval_required: false,
+        permits: Permits::default(),
+    };
+    let lax = fleet.store.create_environment(&lax, &by).await.unwrap();
+    let release = fleet.release(1).await;
+    let refused = async || {
+        let plan = NewRollout {
+            environment: lax.id,
+            ..fleet.plan(release)
+        };
+        match fleet.store.create_rollout(&plan, &fleet.key).await {
+            Err(StoreError::Tampered(why)) => why,
+            other => panic!("{other:?}"),
+        }
+    };
+    sql(
+        &pool,
+        "UPDATE hosts SET environment_id = (SELECT id FROM environments WHERE name = 'lax')",
+    )
+    .await;
+    let why = refused().await;
+    assert!(why.contains("host prod-0 is not where event"), "{why}");
+
+    sql(&pool, "UPDATE hosts SET retired_at = now()").await;
+    fleet.store.delete_environment(&lax.name, &by).await.unwrap();
+    sql(
+        &pool,
+        "UPDATE hosts SET retired_at = NULL; UPDATE environments SET deleted_at = NULL",
+    )
+    .await;
+    let why = refused().await;
+    assert!(why.contains("was taken out of use by event"), "{why}");
 }

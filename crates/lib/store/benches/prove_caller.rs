@@ -1,0 +1,80 @@
+//! What the proof of a caller costs, for docs/database.md: `cargo bench -p slipway-store` with `DATABASE_URL` of a superuser.
+//! It takes a minute, in a database of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "whoever starts it reads what it prints, and a step that fails must end it"
+)]
+
+use std::time::Instant;
+
+use slipway_domain::event::Actor;
+use slipway_store::{By, MIGRATOR, NewToken, Store, TokenHash, TokenOwner};
+use slipway_testkit::{Fleet, store};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection};
+
+const DATABASE: &str = "slipway_bench_prove_caller";
+/// Tokens among which one is looked for, each with its event.
+const TOKENS: usize = 2_000;
+const ROUNDS: u32 = 2_000;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what `sqlx::test` reads too; nothing is set"
+    )]
+    let server: PgConnectOptions = std::env::var("DATABASE_URL").unwrap().parse().unwrap();
+    let mut owner = PgConnection::connect_with(&server).await.unwrap();
+    let again = format!("DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE}");
+    for statement in again.split("; ") {
+        sqlx::raw_sql(statement).execute(&mut owner).await.unwrap();
+    }
+    let pool = PgPoolOptions::new()
+        .connect_with(server.database(DATABASE))
+        .await
+        .unwrap();
+    MIGRATOR.run(&pool).await.unwrap();
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    for n in 0..TOKENS {
+        let token = NewToken {
+            owner: TokenOwner::Principal(fleet.author.id),
+            label: "bench".to_owned(),
+            hash: TokenHash::of(&format!("slw_{n}")),
+            expires_in_seconds: None,
+            parent: None,
+        };
+        let by = By::new(Actor::Console, &fleet.key);
+        fleet.store.create_token(&token, &by).await.unwrap();
+    }
+    sqlx::raw_sql("ANALYZE").execute(&pool).await.unwrap();
+    let hash = TokenHash::of("slw_1000");
+    let find = time(&fleet.store, async |store| {
+        store.find_token_by_hash(&hash).await.unwrap().unwrap();
+    });
+    println!("find: {:.0} us", find.await);
+    let found = fleet.store.find_token_by_hash(&hash).await.unwrap().unwrap();
+    let prove = time(&fleet.store, async |store| {
+        store.prove_caller(&found, &hash, &fleet.key).await.unwrap();
+    });
+    println!("prove: {:.0} us", prove.await);
+    pool.close().await;
+    sqlx::raw_sql(&format!("DROP DATABASE {DATABASE}"))
+        .execute(&mut owner)
+        .await
+        .unwrap();
+}
+
+/// Microseconds that one takes, after some that warm up.
+async fn time(store: &Store, work: impl AsyncFn(&Store)) -> f64 {
+    for _ in 0..100 {
+        work(store).await;
+    }
+    let start = Instant::now();
+    for _ in 0..ROUNDS {
+        work(store).await;
+    }
+    start.elapsed().as_secs_f64() * 1e6 / f64::from(ROUNDS)
+}

@@ -1,0 +1,65 @@
+//! Who may be in whose hand, by what the events say and not by columns that somebody could empty for a moment.
+
+use std::collections::HashSet;
+
+use slipway_domain::PrincipalId;
+use sqlx::PgConnection;
+
+use super::{AuditKey, gate, sealed};
+use crate::StoreError;
+
+/// Whether one of two principals made the other, or a token of it, directly or by others that it made: then both may be
+/// in one hand.
+pub(crate) async fn are_related(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    one: PrincipalId,
+    other: PrincipalId,
+) -> Result<bool, StoreError> {
+    Ok(makers(tx, key, one).await?.contains(&other) || makers(tx, key, other).await?.contains(&one))
+}
+
+/// Everybody who has a hand in a principal.
+async fn makers(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    of: PrincipalId,
+) -> Result<HashSet<PrincipalId>, StoreError> {
+    let mut found = HashSet::new();
+    let mut open = vec![of];
+    while let Some(id) = open.pop() {
+        for maker in direct_makers(tx, key, id).await? {
+            if found.insert(maker) {
+                open.push(maker);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Who made a principal, and who made tokens of it. What a release before digests wrote names nobody.
+async fn direct_makers(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    of: PrincipalId,
+) -> Result<Vec<PrincipalId>, StoreError> {
+    // The digest of a principal's event covers who made it.
+    gate::role(tx, key, of).await?;
+    let principal = sqlx::query!("SELECT name, made_by FROM principals WHERE id = $1", of.as_uuid())
+        .fetch_one(&mut *tx)
+        .await?;
+    let tokens = sealed::of_tokens_made_for(tx, key, &principal.name).await?;
+    let by: Vec<&str> = tokens
+        .iter()
+        .filter(|made| made.event.digest().is_some())
+        .map(|made| made.event.actor.name())
+        .collect();
+    let makers = sqlx::query_scalar!(
+        "SELECT id FROM principals WHERE id = $1 OR name = ANY($2)",
+        principal.made_by,
+        &by as _
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(makers.into_iter().map(PrincipalId::from_uuid).collect())
+}

@@ -1,0 +1,121 @@
+//! An approval by somebody related to the author counts only where the environment permits it, and as long as it does.
+
+use slipway_domain::event::Actor;
+use slipway_domain::snapshot::CommandKind;
+use slipway_domain::{PrincipalId, Role, RolloutId, RolloutState};
+use slipway_store::{By, EnvironmentChange, NewToken, StoreError, TokenHash, TokenOwner};
+use sqlx::PgPool;
+
+use crate::decided::state;
+use crate::support::{Fleet, ada, agents, claim, settle, sql, store};
+
+async fn permit(fleet: &Fleet, allowed: bool) {
+    let change = EnvironmentChange {
+        related_approval_allowed: Some(allowed),
+        ..EnvironmentChange::default()
+    };
+    let by = By::new(Actor::Console, &fleet.key);
+    fleet
+        .store
+        .update_environment(&fleet.environment.name, &change, &by)
+        .await
+        .unwrap();
+}
+
+/// An approver that ada, who starts rollouts, made herself.
+async fn puppet(fleet: &Fleet) -> PrincipalId {
+    let name = "puppet".parse().unwrap();
+    let puppet = fleet
+        .store
+        .create_principal(&name, Role::Approver, &ada(&fleet.key))
+        .await
+        .unwrap();
+    puppet.id
+}
+
+async fn approve(fleet: &Fleet, rollout: RolloutId, who: PrincipalId) -> Result<(), StoreError> {
+    let kind = CommandKind::Approve;
+    let asked = fleet.store.request_command(rollout, kind, who, None, &fleet.key);
+    asked.await.map(drop)
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_approval_by_a_related_principal_stages_nothing_where_that_is_not_permitted(pool: PgPool) {
+    for permitted in [true, false] {
+        let environment = if permitted { "open" } else { "strict" };
+        let fleet = Fleet::of(2)
+            .environment(environment)
+            .approval_required()
+            .seed(&store(&pool))
+            .await;
+        let who = match fleet
+            .store
+            .find_principal_by_name(&"puppet".parse().unwrap())
+            .await
+            .unwrap()
+        {
+            Some(puppet) => puppet.id,
+            None => puppet(&fleet).await,
+        };
+        for agent in &mut agents(&fleet) {
+            agent.sync(&fleet.store).await;
+        }
+        let rollout = fleet.rollout(1).await;
+        permit(&fleet, true).await;
+        approve(&fleet, rollout, who).await.unwrap();
+        permit(&fleet, permitted).await;
+        settle(&fleet.store, &claim(&fleet.store, environment).await)
+            .await
+            .unwrap();
+        let (now, why) = state(&fleet, rollout).await;
+        if permitted {
+            assert_eq!(now, RolloutState::Staging, "{why}");
+            continue;
+        }
+        assert_eq!(now, RolloutState::Paused, "{why}");
+        assert!(why.contains("by a principal related to its author"), "{why}");
+        let steps = fleet.store.get_rollout(rollout).await.unwrap().steps;
+        assert!(
+            steps.iter().all(|step| step.attempt.is_none()),
+            "a host was told something"
+        );
+    }
+}
+
+/// Whatever is done to the columns for the moment in which the approval is taken.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
+    let fleet = Fleet::of(1).approval_required().seed(&store(&pool)).await;
+    let who = puppet(&fleet).await;
+    let rollout = fleet.rollout(1).await;
+    let refused = approve(&fleet, rollout, who).await;
+    assert!(
+        matches!(refused, Err(StoreError::RelatedApproval { .. })),
+        "{refused:?}"
+    );
+    sql(&pool, "UPDATE principals SET made_by = NULL").await;
+    let refused = approve(&fleet, rollout, who).await;
+    assert!(matches!(refused, Err(StoreError::Tampered(_))), "{refused:?}");
+
+    // grace was made by nobody, and has a token that ada made for her.
+    let token = NewToken {
+        owner: TokenOwner::Principal(fleet.approver.id),
+        label: "shared".to_owned(),
+        hash: TokenHash::of("slw_shared"),
+        expires_in_seconds: None,
+        parent: None,
+    };
+    fleet.store.create_token(&token, &ada(&fleet.key)).await.unwrap();
+    for hide in [
+        "SELECT",
+        "UPDATE tokens SET made_by = NULL, revoked_at = now()",
+        "DELETE FROM tokens",
+    ] {
+        sql(&pool, hide).await;
+        let refused = approve(&fleet, rollout, fleet.approver.id).await;
+        assert!(
+            matches!(refused, Err(StoreError::RelatedApproval { .. })),
+            "{hide}: {refused:?}"
+        );
+    }
+}
