@@ -28,8 +28,9 @@ async fn main() {
     )]
     let server: PgConnectOptions = std::env::var("DATABASE_URL").unwrap().parse().unwrap();
     let mut owner = PgConnection::connect_with(&server).await.unwrap();
-    let again = format!("DROP DATABASE IF EXISTS {DATABASE}; CREATE DATABASE {DATABASE}");
-    for statement in again.split("; ") {
+    let drop = format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)");
+    let create = format!("CREATE DATABASE {DATABASE}");
+    for statement in [&drop, &create] {
         sqlx::raw_sql(statement).execute(&mut owner).await.unwrap();
     }
     let pool = PgPoolOptions::new()
