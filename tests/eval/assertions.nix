@@ -86,7 +86,30 @@ in
     ]
     [ (stack { metrics.firstPort = 5400; }) ]
   )
-  (says "root" [ "${at}.user" ] [ (stack { user = "root"; }) ])
+  (says "migrations as root"
+    [
+      "${at}.migrations.user is root"
+      "take a user of the stack's own"
+    ]
+    [ (stack { migrations.user = "root"; }) ]
+  )
+  (says "migrations as the database's superuser"
+    [ "${at}.migrations.user is postgres" ]
+    [ (stack { migrations.user = "postgres"; }) ]
+  )
+  (says "migrations as the account of the backups"
+    [ "${at}.migrations.user is slipway-backup" ]
+    [ (stack { migrations.user = "slipway-backup"; }) ]
+  )
+  (says "root"
+    [ "${at}.user" ]
+    [
+      (stack {
+        user = "root";
+        migrations.user = "shop";
+      })
+    ]
+  )
   (says "less time to stop than to drain"
     [
       "${at}.api.stopSeconds (20)"
