@@ -21,7 +21,8 @@ let
   logins =
     stack:
     [ stack.user ]
-    ++ lib.optional (stack.database.secondPasswordFile != null) (database.secondLogin stack)
+    # Also while it is shut: one line more or less starts the server anew, in the middle of a rotation.
+    ++ lib.optional (stack.database.passwordFile != null) (database.secondLogin stack)
     ++ lib.optionals (stack.database.owner.passwordFile != null) (owner stack);
   networkLines =
     stack:
