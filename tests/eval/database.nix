@@ -124,7 +124,10 @@ in
       listen_addresses = "10.0.0.5";
       ssl = true;
       ssl_key_file = "/run/slipway-database-certificate/key.pem";
-      lines = [ ''hostssl "shop" "shop" 10.0.0.0/24 scram-sha-256'' ];
+      lines = [
+        ''hostssl "shop" "shop" 10.0.0.0/24 scram-sha-256''
+        ''hostssl "shop" "shop_2" 10.0.0.0/24 scram-sha-256''
+      ];
       credentials = [
         "certificate:/run/secrets/db.pem"
         "key:/run/secrets/db.key"
