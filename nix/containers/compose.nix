@@ -251,7 +251,7 @@ in
       ];
       volumes = [
         "postgres:/var/lib/postgresql/data"
-        # Run once, when the volume is empty.
+        # Run by itself when the volume is empty.
         "./roles.sh:/docker-entrypoint-initdb.d/roles.sh:ro"
       ];
       tmpfs = [

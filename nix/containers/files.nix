@@ -6,6 +6,8 @@ let
   kubernetes = import ./kubernetes.nix { inherit contract; };
 
   example = ''
+    # So that `docker compose` in this folder needs no --file.
+    COMPOSE_FILE=docker-compose.prod.yml
     # Images by digest: the compose file does not start without. deploy/compose/README.md says how to get them.
     SLIPWAY_API_IMAGE=registry.example.org/slipway-api@sha256:0000000000000000000000000000000000000000000000000000000000000000
     SLIPWAY_WORKER_IMAGE=registry.example.org/slipway-worker@sha256:0000000000000000000000000000000000000000000000000000000000000000

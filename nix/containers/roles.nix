@@ -1,11 +1,34 @@
-# The role of api and worker in a new cluster, as a script that the image of Postgres runs. Only builtins.
+# The two roles of the database, as a script in the container of Postgres. Only builtins.
 { contract }:
 let
-  inherit (contract.database) user;
+  inherit (contract.database) owner user;
 in
 ''
-  psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --username="$POSTGRES_USER" --dbname="$POSTGRES_DB" <<'SQL'
+  # The image of Postgres runs this in a new volume. In a volume that has one role people run it: see README.md.
+  set -e
+  as() { psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$POSTGRES_DB" --username="$@"; }
+  if ! as ${owner} --command="" 2>/dev/null; then
+    # There `${user}` made the cluster and can never be less than a superuser. So it takes the owner's name, and a new
+    # `${user}` comes in its place. No role can rename itself: a third one does it.
+    as ${user} <<'SQL'
+  SET client_min_messages = warning;
+  DROP ROLE IF EXISTS renames;
+  CREATE ROLE renames LOGIN SUPERUSER;
+  SQL
+    as renames --single-transaction <<'SQL'
   \set password `cat /run/secrets/database_password`
+  ALTER ROLE "${user}" RENAME TO "${owner}";
   CREATE ROLE "${user}" LOGIN PASSWORD :'password';
+  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "${user}";
+  SQL
+  fi
+  as ${owner} <<'SQL'
+  \set owner_password `cat /run/secrets/database_owner_password`
+  \set password `cat /run/secrets/database_password`
+  SET client_min_messages = warning;
+  DROP ROLE IF EXISTS renames;
+  SELECT 'CREATE ROLE "${user}" LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '${user}') \gexec
+  ALTER ROLE "${user}" PASSWORD :'password';
+  ALTER ROLE "${owner}" PASSWORD :'owner_password';
   SQL
 ''

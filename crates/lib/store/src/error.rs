@@ -290,7 +290,8 @@ fn kind_of(error: &dyn DatabaseError) -> Kind {
         "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" => Kind::Unavailable,
         "28P01" => Kind::LoginRefused(
             "there is no role DATABASE_USER with the password of the DATABASE_ settings; correct them, or give the role \
-             that password (NixOS does that: systemctl restart STACK-database.service on the host with the database)",
+             that password (NixOS does that: systemctl restart STACK-database.service on the host with the database; for \
+             Docker Compose see deploy/compose/README.md)",
         ),
         "28000" => Kind::LoginRefused(
             "there is no such role, or it may not come in this way; make it, correct DATABASE_USER, or allow it in \
