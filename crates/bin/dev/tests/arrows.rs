@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use slipway_dev::test::{arrows, manifests, sources};
+use slipway_dev::test::{arrows, manifests, pages, sources};
 
 fn checkout() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."))
@@ -24,4 +24,9 @@ fn this_checkout_has_only_the_arrows_of_the_design() {
         assert_eq!(manifests::violations(&package.manifest_path, &text), [""; 0]);
     }
     assert_eq!(sources::too_long(checkout()).unwrap(), [""; 0]);
+}
+
+#[test]
+fn every_link_of_this_checkout_leads_somewhere_and_every_decision_stands_in_the_index() {
+    assert_eq!(pages::violations(checkout()).unwrap(), [""; 0]);
 }

@@ -4,5 +4,6 @@ pub mod arrows;
 pub mod last_release;
 pub mod manifests;
 pub mod nix;
+pub mod pages;
 pub mod sources;
 pub mod stages;

@@ -1,0 +1,182 @@
+//! The Markdown pages: links lead somewhere, and the index of decisions is whole.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use crate::test::sources;
+
+const DECISIONS: &str = "docs/decisions";
+
+/// What is wrong with the pages of the checkout at `root`, as sentences.
+pub fn violations(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for file in sources::files(root, &["md"])? {
+        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        let folder = file.parent().unwrap_or(root);
+        let page = read(&file)?;
+        for target in links(&page) {
+            let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+            let other = if path.is_empty() {
+                file.clone()
+            } else {
+                folder.join(path)
+            };
+            if !other.exists() {
+                found.push(format!(
+                    "{name}: the link to {target} leads nowhere; correct its path"
+                ));
+            } else if !heading.is_empty()
+                && has_headings(&other)
+                && !headings(&read(&other)?).contains(heading)
+            {
+                found.push(format!(
+                    "{name}: {path} has no heading `{heading}`; correct the link"
+                ));
+            }
+        }
+    }
+    found.extend(without_a_line(root)?);
+    Ok(found)
+}
+
+/// Decisions that the index does not name by number, file and title.
+fn without_a_line(root: &Path) -> Result<Vec<String>> {
+    let index = format!("{DECISIONS}/README.md");
+    let lines = read(&root.join(&index))?;
+    let mut found = Vec::new();
+    for file in sources::files(root, &["md"])? {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        if !file.starts_with(root.join(DECISIONS)) || name == "README.md" {
+            continue;
+        }
+        let page = read(&file)?;
+        let title = page.lines().next().unwrap_or_default();
+        let number = title.strip_prefix("# ").and_then(|title| title.split_once(". "));
+        let Some((number, _)) = number.filter(|(number, _)| name.starts_with(&format!("{number:0>4}-")))
+        else {
+            found.push(format!(
+                "{DECISIONS}/{name}: begin with `# NUMBER. Title`, with the number of the file's name"
+            ));
+            continue;
+        };
+        let line = format!("| [{number}]({name}) | ");
+        if lines.lines().filter(|text| text.starts_with(&line)).count() != 1 {
+            found.push(format!(
+                "{index}: give {name} one line, `{line}title | in short |`"
+            ));
+        }
+    }
+    Ok(found)
+}
+
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+fn has_headings(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "md")
+}
+
+/// Lines outside of blocks of code.
+fn prose(page: &str) -> impl Iterator<Item = &str> {
+    let mut code = false;
+    page.lines().filter(move |line| {
+        let fence = line.trim_start().starts_with("```");
+        code ^= fence;
+        !code && !fence
+    })
+}
+
+/// Targets of links that stay within the checkout.
+fn links(page: &str) -> Vec<&str> {
+    prose(page)
+        .flat_map(|line| line.split("](").skip(1))
+        .filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
+        .filter(|target| !target.contains(':') && !target.contains(' '))
+        .collect()
+}
+
+/// Headings as GitHub names them in links.
+fn headings(page: &str) -> BTreeSet<String> {
+    prose(page)
+        .filter_map(|line| {
+            line.trim_start_matches('#')
+                .strip_prefix(' ')
+                .filter(|_| line.starts_with('#'))
+        })
+        .map(|title| {
+            let kept = title.trim().to_lowercase();
+            let kept = kept
+                .chars()
+                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn checkout(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let git = Command::new("git")
+            .args(["init", "--quiet"])
+            .current_dir(root.path())
+            .status();
+        assert!(git.unwrap().success());
+        for (name, text) in files {
+            let file = root.path().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        root
+    }
+
+    #[test]
+    fn a_link_to_no_page_and_one_to_no_heading_are_told() {
+        let root = checkout(&[
+            ("docs/decisions/README.md", "# Decisions\n"),
+            (
+                "docs/a.md",
+                "# A\n\n## Two roles, one `log`\n\n```\n# [no](heading.md)\n```\n",
+            ),
+            (
+                "README.md",
+                "[1](docs/a.md#two-roles-one-log) [2](docs/b.md) [3](docs/a.md#heading) [4](https://x.example/y.md) [5](docs)",
+            ),
+        ]);
+        assert_eq!(
+            violations(root.path()).unwrap(),
+            [
+                "README.md: the link to docs/b.md leads nowhere; correct its path",
+                "README.md: docs/a.md has no heading `heading`; correct the link",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_decision_that_the_index_does_not_name_is_told() {
+        let root = checkout(&[
+            (
+                "docs/decisions/README.md",
+                "| [1](0001-first.md) | First | one |\n[2](0002-second.md)\n",
+            ),
+            ("docs/decisions/0001-first.md", "# 1. First\n"),
+            ("docs/decisions/0002-second.md", "# 2. Second\n"),
+            ("docs/decisions/0003-third.md", "# 4. Third\n"),
+        ]);
+        assert_eq!(
+            violations(root.path()).unwrap(),
+            [
+                "docs/decisions/README.md: give 0002-second.md one line, `| [2](0002-second.md) | title | in short |`",
+                "docs/decisions/0003-third.md: begin with `# NUMBER. Title`, with the number of the file's name",
+            ]
+        );
+    }
+}
