@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use slipway_domain::{AttemptId, StorePath};
 use slipway_settings::{AgentSettings, Process, Source};
+use slipway_telemetry::failure_text;
 use slipway_text::scrub;
 
 use crate::{local, revert, run, status, supervise};
@@ -140,7 +141,7 @@ pub(crate) fn print(text: &str) {
     reason = "logging may not be set up yet, and a person reads this"
 )]
 fn report(error: &anyhow::Error) {
-    eprintln!("slipway-agent: {}", scrub(&format!("{error:#}")));
+    eprintln!("{}", scrub(&failure_text("slipway-agent", error.as_ref())));
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use slipway_client::{Client, ClientBuilder};
 use slipway_domain::{Instruction, Observation};
 use slipway_settings::{AgentSettings, ExposeSecret, Origin, Source};
+use slipway_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -84,7 +85,10 @@ impl Plane {
         let client = match builder(&settings).and_then(|builder| Ok(builder.build()?)) {
             Ok(client) => client,
             Err(error) => {
-                warn!(error = %format!("{error:#}"), "no client with the new token");
+                warn!(
+                    error = error_chain(error.as_ref()),
+                    "no client with the new token"
+                );
                 return None;
             }
         };
@@ -128,6 +132,12 @@ fn builder(settings: &AgentSettings) -> anyhow::Result<ClientBuilder> {
     if let Some(path) = &agent.ca_file {
         let pem =
             std::fs::read(path).with_context(|| format!("cannot read AGENT_CA_FILE={}", path.display()))?;
+        if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+            bail!(
+                "AGENT_CA_FILE={} holds no PEM certificate; name a file with one or more -----BEGIN CERTIFICATE----- blocks",
+                path.display()
+            );
+        }
         builder = builder.extra_ca_pem(pem);
     }
     Ok(builder)

@@ -11,6 +11,7 @@ use slipway_host::deadman::{self, Woken};
 use slipway_host::job::{JobFiles, SuperviseError};
 use slipway_host::{Executor, Fired, JournalStore, Machine, SystemClock};
 use slipway_settings::AgentSettings;
+use slipway_telemetry::error_chain;
 use tokio::sync::watch;
 
 use crate::cli::{Revert, print};
@@ -49,7 +50,9 @@ pub(crate) fn deadman(settings: &AgentSettings, asked: &Revert, seconds: u32) ->
             match fire(settings, asked, &reason).await {
                 Ok(ExitCode::SUCCESS) => return Ok(ExitCode::SUCCESS),
                 Ok(_) => {}
-                Err(error) => tracing::error!(error = %format!("{error:#}"), "the dead-man could not act"),
+                Err(error) => {
+                    tracing::error!(error = error_chain(error.as_ref()), "the dead-man could not act");
+                }
             }
             // A host that is gone as a whole has nothing to go back to.
             if !store.exists() {

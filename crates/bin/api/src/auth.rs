@@ -40,9 +40,11 @@ impl Access {
         match (self, caller) {
             (Self::Open | Self::Token, _) | (Self::Host, Caller::Host { .. }) => Ok(()),
             (Self::Role(least), Caller::Principal(Principal { role, .. })) if *role >= least => Ok(()),
-            (Self::Role(least), Caller::Principal(Principal { name, role, .. })) => Err(ApiError::Forbidden(
-                format!("this takes the role {least}; the token is of `{name}`, who is {role}"),
-            )),
+            (Self::Role(least), Caller::Principal(Principal { name, role, .. })) => {
+                Err(ApiError::Forbidden(format!(
+                    "this takes the role {least}; the token is of `{name}`, who is {role}. Ask an admin for a token with that role"
+                )))
+            }
             (Self::Role(_), Caller::Host { name, .. }) => Err(ApiError::Forbidden(format!(
                 "the token is of host `{name}`; hosts' tokens can do nothing but sync; use a principal's"
             ))),

@@ -5,11 +5,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
 use listenfd::ListenFd;
 use slipway_settings::{ApiSection, ApiSettings, MigrateSettings, Process, SettingsErrors, Source};
-use slipway_store::schema;
+use slipway_store::{StoreError, schema};
+use slipway_telemetry::failure_text;
 
 use crate::{healthcheck, openapi, serve};
 
@@ -70,17 +70,11 @@ pub fn run(cli: &Cli) -> ExitCode {
 }
 
 fn report(error: &anyhow::Error) -> std::io::Result<()> {
-    let mut stderr = std::io::stderr().lock();
-    match error.downcast_ref::<SettingsErrors>() {
-        Some(errors) => {
-            writeln!(stderr, "slipway-api: the settings cannot be used:")?;
-            for error in errors.errors() {
-                writeln!(stderr, "  {error}")?;
-            }
-            Ok(())
-        }
-        None => writeln!(stderr, "slipway-api: {error:#}"),
-    }
+    writeln!(
+        std::io::stderr(),
+        "{}",
+        failure_text("slipway-api", error.as_ref())
+    )
 }
 
 fn execute(cli: &Cli, handed: ListenFd) -> anyhow::Result<()> {
@@ -127,7 +121,16 @@ fn migrate(source: &Source) -> anyhow::Result<()> {
         .build()?;
     let done = runtime
         .block_on(schema::migrate(&settings.database))
-        .context("the database could not be migrated")?;
+        .map_err(|error| {
+            let at = match error {
+                StoreError::Unavailable(_) => format!(
+                    "; it is looked for at {}: check that it runs, and the DATABASE_ settings",
+                    settings.database.address()
+                ),
+                _ => String::new(),
+            };
+            anyhow::Error::new(error).context(format!("the database could not be migrated{at}"))
+        })?;
     if done.applied.is_empty() {
         print("the schema is current, nothing was applied\n")?;
     }

@@ -298,6 +298,8 @@ impl From<StoreError> for ApiError {
                     "environment" => "; `slipway env list` shows those that there are",
                     "release" => "; `slipway release list` shows those that there are",
                     "rollout" => "; `slipway rollout list` shows those that there are",
+                    "principal" => "; `slipway principal list` shows those that there are",
+                    "token" => "; `slipway token list` shows those that there are",
                     "draft" => ", or it was sealed, or forgotten after a day; begin another",
                     _ => "",
                 };

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use slipway_telemetry::error_chain;
 use slipway_text::{escape_json, scrub};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -221,7 +222,9 @@ async fn serve(file: Option<&Path>) -> Result<ExitCode> {
         .map(|file| Config::read(file))
         .collect::<Result<Vec<_>>>()?;
     let served = async { exporter::run(configs.clone(), exporter::address(&configs)?).await };
-    served.await.map_err(|error| Failure::new(format!("{error:#}")))?;
+    served
+        .await
+        .map_err(|error| Failure::new(error_chain(error.as_ref())))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -413,13 +413,23 @@ pub(crate) fn find(file: Option<&Path>, stack: Option<&str>) -> Result<PathBuf> 
         return Ok(file.to_owned());
     }
     if let Some(stack) = stack {
-        return Ok(Path::new(FOLDER).join(format!("{stack}.json")));
+        let file = Path::new(FOLDER).join(format!("{stack}.json"));
+        if !file.exists() {
+            return Err(Failure::new(format!(
+                "no stack `{stack}` is backed up here: {} is not there",
+                file.display()
+            ))
+            .cure(format!(
+                "`ls {FOLDER}` shows the stacks; run it on the stack's host, or say --config FILE"
+            )));
+        }
+        return Ok(file);
     }
     let all = all(Path::new(FOLDER))?;
     match all.as_slice() {
         [one] => Ok(one.clone()),
         [] => Err(Failure::new(format!("{FOLDER} has no configuration"))
-            .cure("turn on backup.enable of a stack, or say --config FILE")),
+            .cure("run it on a host with a stack's database and backup.enable, or say --config FILE")),
         several => {
             let names: Vec<_> = several
                 .iter()
@@ -435,7 +445,10 @@ pub(crate) fn find(file: Option<&Path>, stack: Option<&str>) -> Result<PathBuf> 
 
 /// Every configuration in a folder, by name.
 pub(crate) fn all(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(io("look for configurations in", folder))?;
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(io("look for configurations in", folder))?,
+    };
     let mut found: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))

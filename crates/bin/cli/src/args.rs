@@ -7,6 +7,7 @@
 
 mod access;
 mod fleet;
+mod number;
 mod release;
 mod rollout;
 mod verify;

@@ -155,7 +155,7 @@ impl Context {
         let builder = Self::begin(url)?;
         let given = self.global.ca_file.as_deref().or(self.around.ca_file.as_deref());
         match ca_file.or(given) {
-            Some(path) => Ok(builder.extra_ca_pem(files::read(path, "CA file")?)),
+            Some(path) => Ok(builder.extra_ca_pem(files::read_ca(path)?)),
             None => Ok(builder),
         }
     }
@@ -194,7 +194,7 @@ impl Context {
             stored.ca_file.clone()
         });
         if let Some(path) = &ca {
-            builder = builder.extra_ca_pem(files::read(path, "CA file")?);
+            builder = builder.extra_ca_pem(files::read_ca(path)?);
         }
         Ok((builder, ca.map(|path| absolute(&path))))
     }

@@ -161,7 +161,9 @@ impl Failure {
 
     fn to_text(&self) -> String {
         let mut text = format!("error: {}\n", clean(&self.0.detail));
-        for field in &self.0.fields {
+        // The API's detail names the one thing that is wrong in the same words.
+        let told = |field: &&FieldProblem| self.0.detail.ends_with(&field.detail);
+        for field in self.0.fields.iter().filter(|field| !told(field)) {
             let _ = writeln!(text, "  {}: {}", clean(&field.field), clean(&field.detail));
         }
         if let Some(id) = &self.0.request_id {
@@ -189,11 +191,8 @@ impl From<ClientError> for Failure {
                 };
                 let help = match (problem.short_kind(), retry_after) {
                     (kind::UNAUTHENTICATED, _) => {
-                        Some("log in again: slipway login, or renew SLIPWAY_TOKEN".to_owned())
+                        Some("log in again with `slipway login`, or renew the token in SLIPWAY_TOKEN or the token file".to_owned())
                     }
-                    (kind::FORBIDDEN, _) => Some(
-                        "`slipway whoami` shows your role; ask an admin for one that may do this".to_owned(),
-                    ),
                     (_, Some(wait)) => Some(format!("try again in {} s", wait.as_secs())),
                     _ => help,
                 };

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use slipway_settings::{Process, Source, WorkerSettings};
+use slipway_telemetry::failure_text;
 
 mod healthcheck;
 mod serve;
@@ -61,5 +62,5 @@ fn print_config(source: &Source) -> anyhow::Result<()> {
     reason = "logging may not be set up yet, and a person reads this"
 )]
 fn report(error: &anyhow::Error) {
-    eprintln!("slipway-worker: {error:#}");
+    eprintln!("{}", failure_text("slipway-worker", error.as_ref()));
 }

@@ -212,6 +212,9 @@ impl ClientError {
             }
             Self::Unreachable { cause, .. } => cause.help(),
             Self::Unsure { .. } => "it may have been done all the same: look before you ask for it again",
+            Self::BadAnswer { url, .. } if url.starts_with("http:") => {
+                "check that the address is the API's; where the server speaks TLS, the address begins with https://"
+            }
             Self::BadAnswer { .. } => {
                 "check that the address is the API's, and that client and server are of one version"
             }

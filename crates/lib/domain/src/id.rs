@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 /// Text that is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not a {kind} id: give a UUID such as 0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10")]
+#[error("`{value}` is no {kind} id: give a UUID such as 0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10")]
 pub struct IdError {
     kind: &'static str,
     value: String,
@@ -97,10 +97,7 @@ mod tests {
     #[test]
     fn an_error_names_the_input_and_its_kind() {
         let error = "web-1".parse::<HostId>().unwrap_err();
-        assert!(
-            error.to_string().starts_with("`web-1` is not a host id"),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("`web-1` is no host id"), "{error}");
     }
 
     #[test]

@@ -251,13 +251,16 @@ async fn news(told: &mut watch::Receiver<Instruction>) {
     }
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line; a cause that the text already ends with is left out.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
         source = cause.source();
     }
     crate::text::one_line(&text, crate::text::MESSAGE_CHARS)

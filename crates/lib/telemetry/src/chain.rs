@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use slipway_settings::SettingsErrors;
+
 /// The error and its sources, joined by `: `, for logging a failure once, where it is handled.
 ///
 /// A source that the text already ends with is left out: not every library keeps its Display free of its source.
@@ -16,6 +18,20 @@ pub fn error_chain(error: &(dyn Error + 'static)) -> String {
             text.push_str(&words);
         }
         source = cause.source();
+    }
+    text
+}
+
+/// What `program` says when it cannot go on: of wrong settings each on a line of its own, of anything else its causes.
+#[must_use]
+pub fn failure_text(program: &str, error: &(dyn Error + 'static)) -> String {
+    let Some(errors) = error.downcast_ref::<SettingsErrors>() else {
+        return format!("{program}: {}", error_chain(error));
+    };
+    let mut text = format!("{program}: the settings cannot be used:");
+    for error in errors.errors() {
+        text.push_str("\n  ");
+        text.push_str(&error.to_string());
     }
     text
 }
@@ -41,5 +57,23 @@ mod tests {
             "cannot write the journal: step 3 failed: disk full"
         );
         assert_eq!(error_chain(&io::Error::other("alone")), "alone");
+    }
+
+    #[test]
+    fn every_wrong_setting_has_a_line_in_what_a_program_says() {
+        let source = slipway_settings::Source::from_map([("API_PORT", "0"), ("API_THREADS", "0")]);
+        let errors = slipway_settings::ApiSection::from_source(&source).unwrap_err();
+        let text = failure_text("slipway-api", &errors);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "slipway-api: the settings cannot be used:");
+        assert!(
+            lines[1].starts_with("  API_PORT=0") && lines[2].starts_with("  API_THREADS=0"),
+            "{text}"
+        );
+        assert_eq!(lines.len(), 3);
+        assert_eq!(
+            failure_text("slipway-api", &io::Error::other("alone")),
+            "slipway-api: alone"
+        );
     }
 }

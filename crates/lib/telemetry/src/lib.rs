@@ -45,7 +45,7 @@ pub mod propagation;
 mod sentry;
 mod serve;
 
-pub use chain::error_chain;
+pub use chain::{error_chain, failure_text};
 pub use error::TelemetryError;
 pub use init::{Guard, init};
 pub use lifecycle::{Lifecycle, Shutdown};

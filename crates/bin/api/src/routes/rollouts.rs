@@ -174,7 +174,7 @@ pub(crate) async fn command(
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
     if request.command == CommandKind::Approve && caller.role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
-            "approving takes the role approver; the token is of `{}`, who is {}",
+            "approving takes the role approver; the token is of `{}`, who is {}. Ask somebody with that role",
             caller.name, caller.role
         )));
     }

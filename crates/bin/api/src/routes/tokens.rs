@@ -71,7 +71,7 @@ pub(crate) async fn create(
         Some(name) if name != caller.name => {
             if caller.role < Role::Admin {
                 return Err(ApiError::Forbidden(format!(
-                    "a token for somebody else takes the role admin; `{}` is {}",
+                    "a token for somebody else takes the role admin; `{}` is {}. Ask an admin",
                     caller.name, caller.role
                 )));
             }

@@ -126,7 +126,7 @@ async fn releases_are_listed_page_by_page(pool: PgPool) {
             .contains("slipway release list")
     );
     let malformed = app.get(&route::fill(route::RELEASE, "latest")).await.expect(400);
-    assert!(malformed.field("id").contains("`latest` is not a release id"));
+    assert!(malformed.field("id").contains("`latest` is no release id"));
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

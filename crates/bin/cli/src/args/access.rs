@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use slipway_domain::{PrincipalName, Role, TokenId};
 
+use super::number::{at_least, number};
+
 /// Log in.
 #[derive(Debug, Args)]
 pub struct Login {
@@ -36,7 +38,7 @@ pub enum TokenCommand {
         /// Days until it stops working; when left out, as long as your own token
         ///
         /// A token ends with the one that it was made with, and is revoked with it; see --with-password.
-        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = number(1_u32, 3650))]
         expires_in_days: Option<u32>,
         /// Make it with the admin's password and not with your token: it ends and is revoked by itself alone
         #[arg(long)]
@@ -92,10 +94,10 @@ pub enum AuditCommand {
     /// List events, the oldest first
     Events {
         /// Only events after this number
-        #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
+        #[arg(long, default_value_t = 0, value_name = "NUMBER", allow_negative_numbers = true, value_parser = at_least(0_i64))]
         after: i64,
         /// At most this many
-        #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 50, value_name = "N", allow_negative_numbers = true, value_parser = at_least(1_u32))]
         limit: u32,
     },
 }

@@ -3,6 +3,8 @@
 use clap::{ArgGroup, Args, Subcommand};
 use slipway_domain::{HostName, ReleaseId};
 
+use super::number::at_least;
+
 /// Releases.
 #[derive(Debug, Subcommand)]
 pub enum ReleaseCommand {
@@ -13,7 +15,7 @@ pub enum ReleaseCommand {
     /// List releases, the newest first
     List {
         /// At most this many
-        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 20, value_name = "N", allow_negative_numbers = true, value_parser = at_least(1_u32))]
         limit: u32,
     },
     /// Show a release

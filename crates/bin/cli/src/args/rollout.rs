@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use slipway_domain::{EnvironmentName, ReleaseId, RolloutId};
 
 use super::StrategyArgs;
+use super::number::{at_least, number};
 
 /// A rollout by its id, or by its environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub struct WatchArgs {
     #[arg(long)]
     pub until_paused: bool,
     /// Stop watching, with exit code 14, after this many seconds; at most 30 days
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=30 * 24 * 3600))]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = number(1_u64, 30 * 24 * 3600))]
     pub timeout: Option<u64>,
 }
 
@@ -74,7 +75,7 @@ pub enum RolloutCommand {
         #[arg(long, value_name = "ENV")]
         env: Option<EnvironmentName>,
         /// At most this many
-        #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        #[arg(long, default_value_t = 20, value_name = "N", allow_negative_numbers = true, value_parser = at_least(1_u32))]
         limit: u32,
     },
     /// Show a rollout and every host's part of it
@@ -101,7 +102,7 @@ pub enum RolloutCommand {
         /// The rollout's id, or an environment for its rollout under way or its newest
         rollout: RolloutRef,
         /// Only events after this number
-        #[arg(long, default_value_t = 0, value_name = "NUMBER", value_parser = clap::value_parser!(i64).range(0..))]
+        #[arg(long, default_value_t = 0, value_name = "NUMBER", allow_negative_numbers = true, value_parser = at_least(0_i64))]
         after: i64,
     },
 }

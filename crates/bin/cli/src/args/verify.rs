@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::number::number;
+
 /// What to check, and for how long.
 #[derive(Debug, Args)]
 pub struct Verify {
@@ -18,6 +20,6 @@ pub struct Verify {
     #[arg(long, value_name = "URL")]
     pub backup_url: Option<String>,
     /// Seconds that each check may take; all run at once
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, allow_negative_numbers = true, value_parser = number(1_u64, 600))]
     pub timeout: u64,
 }

@@ -14,7 +14,7 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
             &["rollout", "show", "Prod!"][..],
             "a rollout's id, or the name of an environment",
         ),
-        (&["rollout", "start", "prod", "v2"], "`v2` is not a release id"),
+        (&["rollout", "start", "prod", "v2"], "`v2` is no release id"),
         (
             &["rollout", "start", "prod", RELEASE, "--timeout", "5"],
             "help: add --watch",
@@ -25,7 +25,23 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
         ),
         (
             &["rollout", "watch", ROLLOUT, "--timeout", "0"],
-            "0 is not in 1..",
+            "give a whole number from 1 to 2592000",
+        ),
+        (
+            &["rollout", "watch", ROLLOUT, "--timeout", "soon"],
+            "give a whole number from 1 to 2592000",
+        ),
+        (
+            &["verify", "--timeout", "-1"],
+            "give a whole number from 1 to 600",
+        ),
+        (
+            &["release", "list", "--limit", "0"],
+            "give a whole number, 1 or more",
+        ),
+        (
+            &["audit", "events", "--after", "first"],
+            "give a whole number, 0 or more",
         ),
         (&["release", "create"], "--closure <HOST=PATH>|--flake <REF>"),
         (
@@ -75,7 +91,7 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
         ),
         (
             &["token", "create", "--label", "x", "--expires-in-days", "0"],
-            "0 is not in 1..=3650",
+            "give a whole number from 1 to 3650",
         ),
         (
             &["audit", "verify", "--expect-head", "abc"],
@@ -110,7 +126,7 @@ fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
     for (args, said) in [
         (
             &["rollout", "watch", ROLLOUT, "--timeout", "18446744073709551615"][..],
-            "is not in 1..=2592000",
+            "give a whole number from 1 to 2592000",
         ),
         (
             &["rollout", "approve", "prod"],
@@ -125,6 +141,25 @@ fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
             ran.stderr
         );
     }
+    assert!(server.seen().is_empty());
+}
+
+#[test]
+fn a_ca_file_without_a_certificate_is_told_by_its_name() {
+    let server = Server::start(|_| Reply::empty(500));
+    let slipway = Slipway::at(&server);
+    std::fs::write(
+        slipway.home.path().join("key.pem"),
+        "-----BEGIN PRIVATE KEY-----\n",
+    )
+    .unwrap();
+    let ran = slipway.run(&["status", "--ca-file", "key.pem"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert_eq!(
+        ran.stderr,
+        "error: the CA file key.pem holds no PEM certificate\n\
+         help: name a file with one or more -----BEGIN CERTIFICATE----- blocks\n"
+    );
     assert!(server.seen().is_empty());
 }
 

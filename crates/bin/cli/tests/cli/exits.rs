@@ -180,6 +180,28 @@ fn wrong_fields_are_listed_one_a_line() {
 }
 
 #[test]
+fn a_refusal_is_told_once_and_no_cure_is_added_that_does_not_help() {
+    let detail = "the strategy cannot be used: max_unavailable: 0 is too few; use 1 or more";
+    let server = Server::start(move |request| {
+        let status = if request.method == "GET" { 403 } else { 422 };
+        let problem = json!({
+            "type": format!("urn:slipway:problem:{}", if status == 403 { "forbidden" } else { "invalid-request" }),
+            "title": "No", "status": status, "detail": if status == 403 { "ask somebody else" } else { detail },
+            "fields": if status == 403 { json!([]) } else {
+                json!([{"field": "strategy.max_unavailable", "detail": "max_unavailable: 0 is too few; use 1 or more"}])
+            },
+        });
+        Reply::text(status, "application/problem+json", problem.to_string())
+    });
+    let slipway = Slipway::at(&server);
+    let ran = slipway.run(&["rollout", "start", "prod", RELEASE]);
+    assert_eq!(ran.stderr, format!("error: {detail}\n"));
+    // A role is not all that may be missing: what the API says is the cure.
+    let ran = slipway.run(&["env", "show", "prod"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (3, "error: ask somebody else\n"));
+}
+
+#[test]
 fn an_api_that_is_not_there_is_6_with_address_and_cure() {
     let server = Server::start(|_| Reply::empty(500));
     let slipway = Slipway::at(&server);

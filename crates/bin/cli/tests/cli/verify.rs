@@ -441,7 +441,7 @@ fn wrong_arguments_and_files_are_2() {
     fs::create_dir(&stacks).unwrap();
     fs::write(stacks.join("shop.json"), "{\"version\": 3}").unwrap();
     for (args, code, text) in [
-        (&["--timeout", "0"][..], 2, "0 is not in 1..=600"),
+        (&["--timeout", "0"][..], 2, "give a whole number from 1 to 600"),
         (&["--stack", "none"], 2, "this host has no stack `none`"),
         (
             &["--stack", "shop", "--stacks-dir", "stacks"],

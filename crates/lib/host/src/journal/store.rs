@@ -28,6 +28,17 @@ pub enum JournalError {
         /// The state folder.
         dir: PathBuf,
     },
+    /// Not for this user.
+    #[error("cannot {what} in {}: run it as root, or correct AGENT_STATE_DIR", dir.display())]
+    Denied {
+        /// What was being done.
+        what: &'static str,
+        /// The state folder.
+        dir: PathBuf,
+        /// The error below.
+        #[source]
+        source: io::Error,
+    },
     /// Anything else.
     #[error("cannot {what} in {}", dir.display())]
     Io {
@@ -223,6 +234,8 @@ impl JournalStore {
         let dir = self.dir.clone();
         if is_full(&source) {
             JournalError::Full { dir }
+        } else if source.kind() == io::ErrorKind::PermissionDenied {
+            JournalError::Denied { what, dir, source }
         } else {
             JournalError::Io { what, dir, source }
         }

@@ -106,6 +106,16 @@ impl DatabaseSettings {
     pub fn max_connections(&self) -> u32 {
         self.pool_size.saturating_add(self.max_overflow)
     }
+
+    /// Where the server is looked for, for people: `db.internal:5432`, or a socket's path.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match &self.host {
+            DatabaseHost::Tcp(host) if host.contains(':') => format!("[{host}]:{}", self.port),
+            DatabaseHost::Tcp(host) => format!("{host}:{}", self.port),
+            DatabaseHost::Socket(folder) => format!("{}/.s.PGSQL.{}", folder.display(), self.port),
+        }
+    }
 }
 
 #[derive(Deserialize)]
