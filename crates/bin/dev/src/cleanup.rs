@@ -1,6 +1,7 @@
 //! Putting right what a run left behind whose owner was killed before it could.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use anyhow::Result;
 use crate::leftovers;
 use crate::run_dir::{DRAFT, PREFIX, lock_file, remove_tree};
 
-/// A draft younger than this may be one whose owner is about to lock it.
-const DRAFT_AGE: Duration = Duration::from_mins(1);
+/// A folder without a lock that is younger than this may be one whose owner is about to lock it, or is removing it.
+const LOCKLESS_AGE: Duration = Duration::from_mins(1);
 
 /// One dead run that was cleaned up.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,23 +54,29 @@ fn run_folders(base: &Path) -> Vec<PathBuf> {
         .filter(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            name.starts_with(PREFIX) || (name.starts_with(DRAFT) && is_old(entry))
+            name.starts_with(PREFIX) || (name.starts_with(DRAFT) && is_old(&entry.path()))
         })
         .map(|entry| entry.path())
         .collect()
 }
 
-fn is_old(entry: &fs::DirEntry) -> bool {
-    let age = entry
-        .metadata()
+fn is_old(folder: &Path) -> bool {
+    let age = fs::metadata(folder)
         .and_then(|meta| meta.modified())
         .map(|time| time.elapsed().unwrap_or_default());
-    age.is_ok_and(|age| age > DRAFT_AGE)
+    age.is_ok_and(|age| age > LOCKLESS_AGE)
 }
 
 /// Holding the lock while cleaning keeps a second start from cleaning the same run.
+///
+/// An owner that was killed while it removed its run may have removed the lock before the rest.
 fn lock_of_dead(folder: &Path) -> Option<File> {
-    let file = File::open(lock_file(folder)).ok()?;
+    let lock = lock_file(folder);
+    let file = match File::open(&lock) {
+        Err(error) if error.kind() == ErrorKind::NotFound && is_old(folder) => File::create_new(&lock),
+        file => file,
+    };
+    let file = file.ok()?;
     match file.try_lock() {
         Ok(()) => Some(file),
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => None,
@@ -96,5 +103,19 @@ mod tests {
             }]
         );
         assert!(living.path().exists() && !dead_path.exists());
+    }
+
+    #[test]
+    fn a_run_whose_owner_was_killed_while_it_removed_the_run_is_removed() {
+        let base = tempfile::tempdir().unwrap();
+        let run = RunDir::create(base.path(), None).unwrap();
+        let (id, path) = (run.id().to_owned(), run.path().to_owned());
+        drop(run);
+        fs::remove_file(lock_file(&path)).unwrap();
+        assert_eq!(dead_runs(base.path()).unwrap(), [], "its owner may be at it");
+        let earlier = std::time::SystemTime::now() - 2 * LOCKLESS_AGE;
+        File::open(&path).unwrap().set_modified(earlier).unwrap();
+        assert_eq!(dead_runs(base.path()).unwrap(), [Cleaned { id, processes: 0 }]);
+        assert!(!path.exists());
     }
 }
