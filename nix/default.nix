@@ -32,6 +32,8 @@ let
     testInputs = [
       pkgs.gitMinimal
       pkgs.nix
+      # The store's tests go through it.
+      pkgs.pgbouncer
     ];
     # These start nginx and whole fleets, or need mounts of their own and pgBackRest; `./dev test` runs them outside the
     # sandbox.
@@ -47,6 +49,7 @@ let
       pkgs.openssh
       pkgs.openssl
       pkgs.pgbackrest
+      pkgs.pgbouncer
       pkgs.rclone
       pkgs.restic
       pkgs.nixfmt

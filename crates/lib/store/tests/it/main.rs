@@ -13,6 +13,7 @@ mod gate;
 mod lease;
 mod lives;
 mod membership;
+mod pgbouncer;
 mod related;
 mod releases;
 mod resilience;
