@@ -151,7 +151,7 @@ fn of_nix(found: nix::Found) -> Workspace {
     }
 }
 
-fn of_cargo(root: &Path, metadata: cargo::Metadata) -> Workspace {
+fn of_cargo(root: &Path, metadata: &cargo::Metadata) -> Workspace {
     let relative = |path: &str| {
         let path = Path::new(path).strip_prefix(root).unwrap();
         let text = path.to_str().unwrap();
@@ -232,14 +232,14 @@ fn nix_reads_every_workspace_as_cargo_does() {
             &["--locked"]
         };
         let metadata = cargo::metadata(&folder, more).unwrap_or_else(|why| panic!("{name}: {why}"));
-        assert_eq!(of_nix(found), of_cargo(&folder, metadata), "{name}");
+        assert_eq!(of_nix(found), of_cargo(&folder, &metadata), "{name}");
     }
 }
 
 #[test]
 fn nix_reads_this_workspace_as_cargo_does() {
     let metadata = cargo::metadata(&checkout(), &["--no-deps"]).unwrap();
-    let wanted = of_cargo(&checkout(), metadata);
+    let wanted = of_cargo(&checkout(), &metadata);
     let expression = format!(
         "(import {0}/nix/lib/tests/metadata.nix).show {0}",
         checkout().display()
