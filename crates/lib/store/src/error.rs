@@ -208,6 +208,20 @@ pub enum StoreError {
         #[source]
         source: Box<sqlx::migrate::MigrateError>,
     },
+    /// Other transactions, or another migrator, held what the migrations need for as long as it is waited for.
+    #[error(
+        "the migrations could not be applied: for {seconds} s another transaction held a table that they change, or \
+         another migrator was at work. Find it with `SELECT pid, application_name, xact_start, query FROM \
+         pg_stat_activity ORDER BY xact_start`, wait until it is over or end it, and run the migrations again; what was \
+         applied stays"
+    )]
+    LocksHeld {
+        /// For how long.
+        seconds: u64,
+        /// The last try.
+        #[source]
+        source: Box<StoreError>,
+    },
     /// The database holds something that this program did not write.
     #[error("the database holds a {what} that cannot be read: {detail}")]
     Corrupt {

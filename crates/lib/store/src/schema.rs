@@ -1,24 +1,20 @@
 //! The migrations, and whether a database has them.
 
+mod migrate;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
-use slipway_settings::DatabaseSettings;
 use sqlx::PgPool;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::postgres::PgPoolOptions;
+use sqlx::migrate::Migrator;
 use tracing::instrument;
 
-use crate::{Store, StoreError, bounded, connect, grants};
+use crate::{Store, StoreError, bounded};
+
+pub use migrate::{Migrated, Patience, migrate, migrate_with};
 
 /// Every migration, in the order of their versions. Files are only ever added.
 pub static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
-
-/// How long a migration waits for another one, or for a lock, in milliseconds.
-const LOCK_TIMEOUT_MS: u32 = 60_000;
-/// How long all migrations together may take.
-const MIGRATE_LIMIT: Duration = Duration::from_hours(1);
 
 /// Whether a database has the schema that this program was built for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,139 +133,4 @@ where
         (false, true) => SchemaState::Newer(unknown),
         (false, false) => SchemaState::Unknown(unknown),
     })
-}
-
-/// What [`migrate`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Migrated {
-    /// The versions that were applied.
-    pub applied: Vec<i64>,
-    /// The role that the processes come as, which may do what they need and no more; none in an installation with one
-    /// role, where they could change the audit log.
-    pub process_role: Option<String>,
-}
-
-/// Applies every missing migration, and gives the processes' role its rights if there is one. On a newer schema there is
-/// nothing to do.
-///
-/// One connection of its own, without a limit on statements. Only one migrator is at work at a time: the others wait
-/// for its advisory lock, at most a minute.
-#[instrument(name = "db.schema.migrate", level = "debug", skip_all)]
-pub async fn migrate(settings: &DatabaseSettings) -> Result<Migrated, StoreError> {
-    let options = connect::options(settings, "slipway-migrate").options([
-        ("statement_timeout", "0".to_owned()),
-        ("lock_timeout", LOCK_TIMEOUT_MS.to_string()),
-        ("tcp_keepalives_idle", "20".to_owned()),
-        // A migration whose program was killed ends then, and lets go of its locks.
-        ("client_connection_check_interval", "5s".to_owned()),
-    ]);
-    let limited = tokio::time::timeout(MIGRATE_LIMIT, async {
-        // A pool, because it waits for a server that is about to come up.
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(settings.acquire_timeout)
-            .connect_lazy_with(options);
-        let mut connection = pool.acquire().await?;
-        let done = run(&mut connection, &MIGRATOR, settings.process_role.as_deref()).await;
-        // The lock goes with the connection, also when a migration failed.
-        connection.close().await.ok();
-        done
-    });
-    limited
-        .await
-        .map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))?
-}
-
-async fn run(
-    connection: &mut sqlx::PgConnection,
-    migrator: &Migrator,
-    process_role: Option<&str>,
-) -> Result<Migrated, StoreError> {
-    let applied = match read_state(&mut *connection, migrator).await? {
-        // What a newer program granted stays: it knows of more tables.
-        SchemaState::Newer(_) => Vec::new(),
-        // Also as a role that may not change the schema: then a host that is up to date already goes on.
-        SchemaState::Current => {
-            grant(connection, process_role).await?;
-            Vec::new()
-        }
-        _ => {
-            let applied = apply(connection, migrator).await?;
-            grant(connection, process_role).await?;
-            applied
-        }
-    };
-    Ok(Migrated {
-        applied,
-        process_role: match process_role {
-            None if !grants::can_change_events(connection).await? => Some(current_role(connection).await?),
-            role => role.map(ToOwned::to_owned),
-        },
-    })
-}
-
-async fn grant(connection: &mut sqlx::PgConnection, role: Option<&str>) -> Result<(), StoreError> {
-    match role {
-        Some(role) => grants::grant(connection, role).await,
-        None => Ok(()),
-    }
-}
-
-async fn apply(connection: &mut sqlx::PgConnection, migrator: &Migrator) -> Result<Vec<i64>, StoreError> {
-    let may: bool = sqlx::query_scalar("SELECT has_schema_privilege(current_schema(), 'CREATE')")
-        .fetch_one(&mut *connection)
-        .await?;
-    if !may {
-        return Err(StoreError::Role {
-            role: current_role(connection).await?,
-            problem: "may not change the schema; migrate as the role that owns the tables".to_owned(),
-        });
-    }
-    let before = applied(connection).await?;
-    migrator.run_direct(connection).await.map_err(explain)?;
-    let mut after = applied(connection).await?;
-    after.retain(|version| !before.contains(version));
-    Ok(after)
-}
-
-async fn current_role(connection: &mut sqlx::PgConnection) -> Result<String, StoreError> {
-    Ok(sqlx::query_scalar("SELECT current_user::text")
-        .fetch_one(connection)
-        .await?)
-}
-
-async fn applied(connection: &mut sqlx::PgConnection) -> Result<Vec<i64>, StoreError> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await?;
-    if !there {
-        return Ok(Vec::new());
-    }
-    Ok(
-        sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version")
-            .fetch_all(connection)
-            .await?,
-    )
-}
-
-fn explain(error: MigrateError) -> StoreError {
-    let problem = match &error {
-        MigrateError::VersionMissing(version) => SchemaState::Unknown(vec![*version]).to_string(),
-        MigrateError::VersionMismatch(version) => SchemaState::ChecksumMismatch(vec![*version]).to_string(),
-        MigrateError::Dirty(version) => SchemaState::Dirty(*version).to_string(),
-        MigrateError::Execute(_) => {
-            let seconds = LOCK_TIMEOUT_MS / 1000;
-            format!(
-                "the database refused, or another migration held the lock for {seconds} s; see the cause and run it again"
-            )
-        }
-        MigrateError::ExecuteMigration(_, version) => {
-            format!("migration {version} failed and was undone; see the cause")
-        }
-        _ => "see the cause".to_owned(),
-    };
-    StoreError::Migrate {
-        problem,
-        source: Box::new(error),
-    }
 }

@@ -1,10 +1,11 @@
 //! Migrations, and what the schema says of states.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use slipway_domain::snapshot::{CommandKind, RevertScope};
 use slipway_domain::{Role, RolloutState, StepState};
-use slipway_store::schema::migrate;
+use slipway_store::schema::{Patience, migrate, migrate_with};
 use slipway_store::{MIGRATOR, SchemaState, StoreError};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -183,4 +184,96 @@ async fn an_older_schema_is_pending(pool: PgPool) {
     .await;
     let state = store(&pool).schema_state().await.unwrap();
     assert_eq!(state, SchemaState::Pending(vec![last]));
+}
+
+/// A database to which everything was applied but the last change of `hosts`, which waits for whoever uses that table.
+async fn before_a_change_of_hosts(pool: &PgPool) {
+    let last = MIGRATOR
+        .iter()
+        .filter(|migration| migration.sql.contains("ALTER TABLE hosts"))
+        .last()
+        .unwrap();
+    let earlier = sqlx::migrate::Migrator {
+        migrations: MIGRATOR
+            .iter()
+            .filter(|migration| migration.version < last.version)
+            .cloned()
+            .collect::<Vec<_>>()
+            .into(),
+        ..sqlx::migrate::Migrator::DEFAULT
+    };
+    earlier.run(pool).await.unwrap();
+}
+
+/// Until the migrator waits for a lock.
+async fn wait_until_it_waits(pool: &PgPool) {
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                 AND application_name = 'slipway-migrate' AND wait_event_type = 'Lock')";
+    let begun = Instant::now();
+    while !sqlx::query_scalar::<_, bool>(waits)
+        .fetch_one(pool)
+        .await
+        .unwrap()
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60), "it never waits");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgPool) {
+    before_a_change_of_hosts(&pool).await;
+    let mut open = pool.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM hosts")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    let settings = settings(&pool.connect_options(), None);
+    let (done, ()) = tokio::join!(migrate(&settings), async {
+        wait_until_it_waits(&pool).await;
+        let mut reader = pool.acquire().await.unwrap();
+        // A process's own limit.
+        sqlx::query("SET lock_timeout = '10s'")
+            .execute(&mut *reader)
+            .await
+            .unwrap();
+        for _ in 0..3 {
+            // Behind the migration, until that steps back.
+            sqlx::query("SELECT count(*) FROM hosts")
+                .execute(&mut *reader)
+                .await
+                .expect("a reader goes on");
+            wait_until_it_waits(&pool).await;
+        }
+        open.rollback().await.unwrap();
+    });
+    let done = done.unwrap();
+    assert!(!done.applied.is_empty());
+    assert_eq!(store(&pool).schema_state().await.unwrap(), SchemaState::Current);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_transaction_that_never_ends_is_named_as_what_is_in_the_way(pool: PgPool) {
+    before_a_change_of_hosts(&pool).await;
+    let mut open = pool.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM hosts")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    let patience = Patience {
+        one_wait: Duration::from_millis(200),
+        pause: Duration::from_millis(100),
+        all_waits: Duration::from_secs(1),
+    };
+    let error = migrate_with(&settings(&pool.connect_options(), None), patience)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::LocksHeld { .. }), "{error:?}");
+    assert!(error.to_string().contains("pg_stat_activity"), "{error}");
+    assert!(matches!(
+        store(&pool).schema_state().await.unwrap(),
+        SchemaState::Pending(_)
+    ));
+    open.rollback().await.unwrap();
+    migrate(&settings(&pool.connect_options(), None)).await.unwrap();
 }
