@@ -16,6 +16,7 @@
 //! A library so that tests can drive the very router that is served.
 
 pub mod auth;
+mod checks;
 pub mod cli;
 pub mod client_addr;
 mod connection;

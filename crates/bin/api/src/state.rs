@@ -8,9 +8,9 @@ use slipway_domain::StoreDir;
 use slipway_settings::{ApiSettings, TrustedProxies};
 use slipway_store::{AuditKey, Store};
 use slipway_wake::Wake;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::Checks;
 use crate::error::BoxError;
 use crate::failures::Failures;
 use crate::feed::Feed;
@@ -41,8 +41,7 @@ pub struct Shared {
     pub(crate) store_dir: StoreDir,
     pub(crate) request_timeout: Duration,
     pub(crate) trusted_proxies: TrustedProxies,
-    /// One check of the chain at a time.
-    pub(crate) verifying: Mutex<()>,
+    pub(crate) checks: Checks,
 }
 
 impl Shared {
@@ -65,7 +64,7 @@ impl Shared {
             store_dir,
             request_timeout: settings.api.request_timeout,
             trusted_proxies: settings.api.trusted_proxies.clone(),
-            verifying: Mutex::new(()),
+            checks: Checks::default(),
             store,
             wake,
         }))

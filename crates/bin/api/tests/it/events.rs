@@ -5,10 +5,12 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
+use slipway_domain::Role;
 use slipway_wire::route;
 use sqlx::PgPool;
+use tower::ServiceExt;
 
-use crate::support::{Answer, TestApp};
+use crate::support::{Answer, TestApp, answer};
 
 async fn waiting(app: &TestApp, path: &str, wait: u32) -> Answer {
     let request = Request::get(path)
@@ -114,4 +116,41 @@ async fn a_changed_event_is_found_out(pool: PgPool) {
         bad["problem"].as_str().unwrap().contains("was changed"),
         "{bad:#}"
     );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn checks_of_the_log_do_not_queue_without_bound(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let greedy = app.principal("greedy", Role::Viewer).await;
+    // The first check waits for it, with its turn.
+    let mut held = app.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE event_head")
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let ask = |token: &str| {
+        let (router, token) = (app.router.clone(), token.to_owned());
+        tokio::spawn(async move {
+            let request = Request::get(route::AUDIT_VERIFY)
+                .header("authorization", format!("Bearer {token}"))
+                .body(Body::empty());
+            answer(router.oneshot(request.unwrap()).await.unwrap()).await
+        })
+    };
+    let mut waiting: Vec<_> = (0..40).map(|_| ask(&greedy)).collect();
+    let mut sent_away = 0;
+    while sent_away < 40 - 1 - 16 {
+        let (ended, at, _) = futures_util::future::select_all(&mut waiting).await;
+        drop(waiting.remove(at));
+        let ended = ended.unwrap().expect(503);
+        assert!(ended.header("retry-after").parse::<u64>().unwrap() >= 2);
+        assert!(ended.detail().contains("Retry-After"), "{}", ended.detail());
+        sent_away += 1;
+    }
+    // Somebody else's is not.
+    waiting.push(ask(&app.admin));
+    held.rollback().await.unwrap();
+    for check in waiting {
+        assert_eq!(check.await.unwrap().expect(200).body["whole"], json!(true));
+    }
 }
