@@ -1,6 +1,6 @@
 //! The database: its migrations and its queries.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use settings::Settings;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
@@ -12,6 +12,12 @@ pub static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// How long `connect` and `migrate` wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a migration waits for a lock at once. Everybody who comes after it waits as long, readers too.
+const LOCK_TIMEOUT: &str = "2s";
+/// Between two such waits, for those who came after it.
+const LOCK_PAUSE: Duration = Duration::from_secs(3);
+/// All waits together: longer than a dump, and shorter than the modules give to migrations.
+const LOCK_PATIENCE: Duration = Duration::from_secs(300);
 
 /// A pool that connects when it is first used, so that a process starts while the database is away.
 pub fn connect(settings: &Settings) -> Result<PgPool, sqlx::Error> {
@@ -28,16 +34,43 @@ pub async fn migrate(settings: &Settings) -> Result<(), MigrateError> {
         .max_connections(1)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .connect_lazy_with(options.options([
-            // Another migration that holds the lock is waited for this long.
-            ("lock_timeout", "60s"),
+            ("lock_timeout", LOCK_TIMEOUT),
             // The server ends a migration whose program was killed. Else it would hold the lock until it is done.
             ("client_connection_check_interval", "5s"),
         ]));
     let mut connection = pool.acquire().await?;
-    let applied = apply(&MIGRATOR, &mut connection).await;
+    let applied = apply_patiently(&MIGRATOR, &mut connection, LOCK_PAUSE, LOCK_PATIENCE).await;
     // The lock goes with the connection, also when a migration failed.
     connection.close().await.ok();
     applied
+}
+
+/// As [`apply`], again and again while another transaction holds what a migration needs, or another migrator is at work.
+/// In between the others go on. What was applied stays.
+pub async fn apply_patiently(
+    migrator: &Migrator,
+    connection: &mut PgConnection,
+    pause: Duration,
+    patience: Duration,
+) -> Result<(), MigrateError> {
+    let begun = Instant::now();
+    loop {
+        match apply(migrator, connection).await {
+            Err(error) if is_locked(&error) && begun.elapsed() + pause < patience => {
+                tokio::time::sleep(pause).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// Whether a lock was not to be had in time, or two transactions waited for each other.
+fn is_locked(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("55P03" | "40P01"))
 }
 
 /// Applies what the database lacks of `migrator`.

@@ -1,6 +1,7 @@
 //! Against a real Postgres: DATABASE_URL names a server on which databases may be created.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
@@ -75,4 +76,58 @@ async fn a_newer_schema_with_a_changed_migration_is_refused(pool: PgPool) {
         .await
         .unwrap();
     jobs::apply(&jobs::MIGRATOR, &mut connection).await.unwrap_err();
+}
+
+#[sqlx::test(migrator = "jobs::MIGRATOR")]
+async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgPool) {
+    let mut open = pool.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM jobs")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    let mut migrating = pool.acquire().await.unwrap();
+    sqlx::query("SET lock_timeout = '1s'")
+        .execute(&mut *migrating)
+        .await
+        .unwrap();
+    let (pause, patience) = (Duration::from_secs(1), Duration::from_secs(120));
+    let next = next_release();
+    let (done, ()) = tokio::join!(
+        jobs::apply_patiently(&next, &mut migrating, pause, patience),
+        async {
+            let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                         AND wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE jobs%')";
+            for _ in 0..2 {
+                while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                // Behind the migration, until that steps back.
+                jobs::add(&pool, "meanwhile").await.unwrap();
+            }
+            open.rollback().await.unwrap();
+        }
+    );
+    done.unwrap();
+    assert_eq!(jobs::result(&pool, 1).await.unwrap(), None);
+    sqlx::query("SELECT priority FROM jobs")
+        .execute(&pool)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test(migrator = "jobs::MIGRATOR")]
+async fn a_transaction_that_never_ends_ends_the_wait_of_a_migration(pool: PgPool) {
+    let mut open = pool.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM jobs")
+        .execute(&mut *open)
+        .await
+        .unwrap();
+    let mut migrating = pool.acquire().await.unwrap();
+    sqlx::query("SET lock_timeout = '100ms'")
+        .execute(&mut *migrating)
+        .await
+        .unwrap();
+    let (pause, patience) = (Duration::from_millis(100), Duration::from_secs(1));
+    let refused = jobs::apply_patiently(&next_release(), &mut migrating, pause, patience).await;
+    assert!(refused.unwrap_err().to_string().contains("while executing migration"));
 }
