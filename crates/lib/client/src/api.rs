@@ -192,7 +192,27 @@ impl Client {
         let seal = SealDraft {
             hosts: u32::try_from(all.len()).unwrap_or(u32::MAX),
         };
-        self.post(&fill(route::DRAFT_SEAL, draft.id), &seal).await
+        let path = fill(route::DRAFT_SEAL, draft.id);
+        let made: Release = self.post(&path, &seal).await?;
+        let sent = release
+            .closures
+            .iter()
+            .map(|(host, closure)| (host.as_str(), closure.as_str()));
+        // No event covers a draft, so whoever can write to the database could change it between two pages.
+        if made
+            .closures
+            .iter()
+            .map(|(host, closure)| (host.as_str(), closure.as_str()))
+            .ne(sent)
+        {
+            let detail = format!(
+                "release {} holds other closures than were sent: somebody changed the database by hand. Do not roll it \
+                 out; see `slipway audit verify`, and release again",
+                made.id
+            );
+            return Err(self.bad_answer(&path, StatusCode::CREATED, detail));
+        }
+        Ok(made)
     }
 
     /// One release.

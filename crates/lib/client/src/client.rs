@@ -218,7 +218,7 @@ impl Client {
             .map_err(|error| self.bad_answer(path, answer.status, error.to_string()))
     }
 
-    fn bad_answer(&self, path: &str, status: StatusCode, detail: String) -> ClientError {
+    pub(crate) fn bad_answer(&self, path: &str, status: StatusCode, detail: String) -> ClientError {
         ClientError::BadAnswer {
             url: format!("{}{path}", self.shown()),
             status: status.as_u16(),

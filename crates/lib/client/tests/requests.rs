@@ -5,6 +5,7 @@
     reason = "a test ends where something is not as it must be"
 )]
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -287,27 +288,52 @@ fn a_client_does_not_show_its_token() {
     assert!(!format!("{:?}", client(&server)).contains("slw_"));
 }
 
-#[tokio::test]
-async fn a_long_release_is_written_page_by_page_and_a_lost_page_again() {
-    const DRAFT: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
+const DRAFT: &str = ID;
+const CLOSURE: &str = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos-system-web";
+
+/// Keeps drafts, and loses the first page; what it seals is what was sent, with `changed` in place of one host's closure.
+fn drafts(changed: Option<&'static str>) -> Server {
     let lost = AtomicBool::new(false);
-    let server = Server::start(move |seen| match seen.path.rsplit('/').next() {
+    let kept = Mutex::new(serde_json::Map::new());
+    Server::start(move |seen| match seen.path.rsplit('/').next() {
         Some("closures") if !lost.swap(true, Ordering::Relaxed) => Reply::cut(),
-        Some("seal") => Reply::json(
-            201,
-            &serde_json::json!({
-                "id": DRAFT, "closures": {}, "source": {}, "message": null, "author": "ci",
+        Some("closures") => {
+            let page: serde_json::Value = serde_json::from_str(&seen.body).unwrap();
+            kept.lock()
+                .unwrap()
+                .extend(page["closures"].as_object().unwrap().clone());
+            Reply::json(201, &serde_json::json!({"id": DRAFT, "hosts": 0}))
+        }
+        Some("seal") => {
+            let mut closures = kept.lock().unwrap().clone();
+            if let Some(changed) = changed {
+                closures["web-7"] = changed.into();
+            }
+            let release = serde_json::json!({
+                "id": DRAFT, "closures": closures, "source": {}, "message": null, "author": "ci",
                 "created_at": "2026-03-01T12:00:00Z",
-            }),
-        ),
+            });
+            Reply::json(201, &release)
+        }
         _ => Reply::json(201, &serde_json::json!({"id": DRAFT, "hosts": 0})),
-    });
-    let release = |hosts: usize| CreateRelease {
-        closures: (0..hosts).map(|n| (format!("web-{n}"), "x".to_owned())).collect(),
+    })
+}
+
+fn long_release(hosts: usize) -> CreateRelease {
+    CreateRelease {
+        closures: (0..hosts)
+            .map(|n| (format!("web-{n}"), CLOSURE.to_owned()))
+            .collect(),
         source: Source::default(),
         message: Some("many".to_owned()),
-    };
-    client(&server).create_release(&release(2500)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_long_release_is_written_page_by_page_and_a_lost_page_again() {
+    let server = drafts(None);
+    let made = client(&server).create_release(&long_release(2500)).await.unwrap();
+    assert_eq!(made.closures.len(), 2500);
     let seen: Vec<_> = server
         .seen()
         .into_iter()
@@ -330,6 +356,21 @@ async fn a_long_release_is_written_page_by_page_and_a_lost_page_again() {
     assert_eq!(
         (path.as_str(), body.as_str()),
         (&*format!("/api/v1/drafts/{DRAFT}/seal"), r#"{"hosts":2500}"#)
+    );
+}
+
+#[tokio::test]
+async fn a_draft_that_was_changed_in_the_database_is_told_when_it_is_sealed() {
+    let server = drafts(Some("/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-another"));
+    let error = client(&server)
+        .create_release(&long_release(1001))
+        .await
+        .unwrap_err();
+    let told = error.to_string();
+    assert!(matches!(error, ClientError::BadAnswer { .. }), "{told}");
+    assert!(
+        told.contains(DRAFT) && told.contains("other closures than were sent"),
+        "{told}"
     );
 }
 
