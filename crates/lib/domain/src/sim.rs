@@ -13,6 +13,7 @@ use chrono::TimeDelta;
 
 use crate::agent::instruct;
 use crate::decide::{Change, decide};
+use crate::lives::Doubt;
 use crate::snapshot::{CommandKind, Snapshot};
 use crate::{AttemptId, RolloutState, StepState, StorePath, Strategy, Timestamp};
 
@@ -59,6 +60,10 @@ pub enum Happening {
     Reboot(usize),
     /// A host cannot be reached, or again.
     Reach(usize, bool),
+    /// A second machine uses a host's token, or no longer.
+    Doubt(usize, bool),
+    /// A host gets a new disk.
+    Forget(usize),
     /// A worker takes the lease.
     Claim(usize),
     /// A worker reads and decides.
@@ -120,6 +125,8 @@ impl World {
             Happening::Restart(i) => self.hosts[i % hosts].restart(),
             Happening::Reboot(i) => self.hosts[i % hosts].reboot(),
             Happening::Reach(i, online) => self.hosts[i % hosts].online = online,
+            Happening::Doubt(i, doubted) => self.hosts[i % hosts].doubt = doubted.then_some(Doubt::TwoLives),
+            Happening::Forget(i) => self.hosts[i % hosts].forget(),
             Happening::Claim(i) => {
                 let count = self.workers.len();
                 self.workers[i % count].epoch = Some(self.control.claim());
@@ -146,8 +153,8 @@ impl World {
             return;
         }
         self.control.observe(i, host, self.now);
-        let assignment = self.control.assignment(i);
-        host.inbox = Some(instruct(Some(&assignment), host.report().as_ref()));
+        let assignment = Some(self.control.assignment(i)).filter(|_| host.doubt.is_none());
+        host.inbox = Some(instruct(assignment.as_ref(), host.report().as_ref()));
     }
 
     fn decide(&mut self, i: usize) {
@@ -245,7 +252,7 @@ impl World {
         self.go_on(bound, |world| world.out() == 0)
     }
 
-    /// Everybody is reachable, agents and one worker go on until the rollout is over. Hosts that are stuck stay so.
+    /// Everybody is reachable and alone, agents and one worker go on until the rollout is over. Hosts that are stuck stay so.
     ///
     /// Returns as [`World::settle`] does.
     pub fn finish(&mut self, bound: u32) -> Result<u32, RolloutState> {
@@ -257,6 +264,7 @@ impl World {
         self.happen(Happening::Claim(0));
         for host in &mut self.hosts {
             host.online = true;
+            host.doubt = None;
         }
         loop {
             self.happen(Happening::Turns);

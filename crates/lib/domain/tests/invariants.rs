@@ -103,6 +103,16 @@ fn happenings() -> impl PropStrategy<Value = Happening> {
     ]
 }
 
+/// As [`happenings`], and machines that are copied or get a new disk.
+fn machines() -> impl PropStrategy<Value = Happening> {
+    let host = 0..12_usize;
+    prop_oneof![
+        40 => happenings(),
+        1 => (host.clone(), any::<bool>()).prop_map(|(h, doubted)| Happening::Doubt(h, doubted)),
+        1 => host.prop_map(Happening::Forget),
+    ]
+}
+
 fn worlds() -> impl PropStrategy<Value = (Strategy, Vec<Fate>, usize)> {
     proptest::collection::vec(fates(), 1..10)
         .prop_flat_map(|fates| {
@@ -167,6 +177,24 @@ proptest! {
         match world.settle(bound) {
             Ok(_) => world.check_end().map_err(TestCaseError::fail)?,
             Err(state) => return Err(TestCaseError::fail(format!("invariant 6: still {state} after {bound} s"))),
+        }
+    }
+
+    #[test]
+    fn invariants_1_3_6_hold_when_machines_are_copied_or_replaced(
+        (strategy, fates, stuck) in worlds(),
+        story in proptest::collection::vec(machines(), 0..400),
+    ) {
+        let mut world = World::new(&strategy, &fates, stuck);
+        for what in story {
+            world.happen(what);
+            if let Err(broken) = world.check() {
+                return Err(TestCaseError::fail(format!("after {what:?}: {broken}")));
+            }
+        }
+        let bound = bound(&strategy, fates.len());
+        if let Err(state) = world.settle(bound) {
+            return Err(TestCaseError::fail(format!("invariant 6: still {state} after {bound} s")));
         }
     }
 

@@ -116,7 +116,7 @@ impl Control {
         self.snapshot.steps[i].seen = Seen {
             at: Some(now),
             heard: Some(now),
-            doubt: None,
+            doubt: host.doubt,
             live: Some(host.live.clone()),
             boot_default: Some(host.boot.clone()),
             report: host.report(),

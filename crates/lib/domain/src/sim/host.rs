@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use crate::agent::{AttemptReport, Instruction, Verdict};
+use crate::lives::Doubt;
 use crate::{AttemptId, HostName, Phase, StorePath, Timestamp};
 
 /// What becomes of the new closure on a host.
@@ -57,6 +58,8 @@ pub struct SimHost {
     pub before: StorePath,
     /// Whether it can be reached.
     pub online: bool,
+    /// What there is to doubt about its word, such as another machine with its token; then it is told nothing.
+    pub doubt: Option<Doubt>,
     /// Whether somebody has mended it, so that reverting works from now on.
     pub mends: bool,
     /// An answer on its way.
@@ -101,6 +104,7 @@ impl SimHost {
             boot: first.clone(),
             before: first.clone(),
             online: true,
+            doubt: None,
             mends: false,
             inbox: None,
             version: 1,
@@ -287,6 +291,15 @@ impl SimHost {
         {
             journal.phase = Phase::Reverting;
         }
+    }
+
+    /// It is installed anew with the closure that it ran at first, and knows of nothing that was before.
+    pub(super) fn forget(&mut self) {
+        let first = closure(self.index, u32::from(self.fate == Fate::There));
+        self.proven.insert(first.clone());
+        (self.live, self.boot) = (first.clone(), first);
+        (self.inbox, self.journal, self.staging) = (None, None, None);
+        self.settled.clear();
     }
 
     pub(super) fn check(&self) -> Result<(), String> {
