@@ -29,12 +29,11 @@ impl Checks {
         check: impl Future<Output = Result<ChainReport>>,
     ) -> Result<ChainReport> {
         let asked = self.begun.load(Ordering::SeqCst);
-        let mut latest = match self.latest.try_lock() {
-            Ok(latest) => latest,
-            Err(_) => {
-                let _place = parking.reserve(caller).map_err(|Full| ApiError::crowded())?;
-                self.latest.lock().await
-            }
+        let mut latest = if let Ok(latest) = self.latest.try_lock() {
+            latest
+        } else {
+            let _place = parking.reserve(caller).map_err(|Full| ApiError::crowded())?;
+            self.latest.lock().await
         };
         // One that was under way when this one was asked for may have read before an event that it is about.
         if let Some((number, report)) = &*latest
