@@ -75,6 +75,8 @@ pub(crate) struct Cause(pub(crate) Arc<ApiError>);
 
 /// Seconds until another try when the database is away.
 const DATABASE_RETRY_SECONDS: u64 = 2;
+/// Seconds until another try when this version cannot read what the database holds.
+const UNREADABLE_RETRY_SECONDS: u64 = 30;
 /// The limit on bodies: many times the largest release.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
@@ -329,6 +331,8 @@ impl From<StoreError> for ApiError {
             E::Unavailable(_) | E::LoginRefused { .. } => {
                 Self::Unavailable(DATABASE_RETRY_SECONDS, Some(Box::new(error)))
             }
+            // Most likely a newer version wrote it, and is or will be there to answer.
+            E::Corrupt { .. } => Self::Unavailable(UNREADABLE_RETRY_SECONDS, Some(Box::new(error))),
             _ => Self::Internal(Box::new(error)),
         }
     }
