@@ -15,6 +15,8 @@ mod dumps;
 mod exporter;
 mod failure;
 mod files;
+#[cfg(test)]
+mod fixtures;
 mod kind;
 mod list;
 mod lock;

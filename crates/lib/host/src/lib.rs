@@ -35,6 +35,8 @@ pub mod runner;
 pub mod testing;
 
 mod failpoint;
+#[cfg(test)]
+mod fixtures;
 mod program;
 mod seal;
 mod text;
