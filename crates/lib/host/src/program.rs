@@ -21,6 +21,10 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// How long output is read on after the program ended: what it left running may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(100);
 
+/// How long a program that was killed is waited for: one that hangs in the kernel, on a disk that does not answer, dies
+/// when that does.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
 /// How a program ended.
 #[derive(Debug)]
 pub(crate) enum Ran {
@@ -158,12 +162,22 @@ impl Running {
                 if let Some(leader) = leader {
                     leader.end(true).await;
                 }
-                let _ = self.child.wait().await;
+                wait_for_killed(self.child.wait()).await;
                 Ran::TimedOut
             }
         };
         self.group = None;
         ran
+    }
+}
+
+/// Waits for the end of a program that was killed, but not for ever. One that is left is reaped when it ends.
+pub(crate) async fn wait_for_killed(end: impl Future<Output = io::Result<ExitStatus>>) {
+    if timeout(LAST_WAIT, end).await.is_err() {
+        tracing::warn!(
+            seconds = LAST_WAIT.as_secs(),
+            "a killed program has not ended; it hangs in the kernel"
+        );
     }
 }
 
@@ -213,6 +227,12 @@ mod tests {
             }
         };
         timeout(Duration::from_mins(1), wait).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_killed_program_that_hangs_in_the_kernel_is_waited_for_within_a_bound() {
+        let bounded = timeout(LAST_WAIT * 2, wait_for_killed(std::future::pending()));
+        bounded.await.expect("it is waited for without end");
     }
 
     #[tokio::test]

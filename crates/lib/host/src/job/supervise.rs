@@ -14,6 +14,7 @@ use super::gate::Gate;
 use super::{End, Exit, JobFiles};
 use crate::failpoint::failpoint;
 use crate::process::ProcessId;
+use crate::program;
 use crate::text::Tail;
 
 /// A log that grows beyond this is begun anew, with the one before kept beside it.
@@ -167,7 +168,7 @@ async fn wait(child: &mut Child, gate: Gate, job: &Supervised) -> End {
             if let Some(leader) = leader {
                 leader.end(true).await;
             }
-            let _ = child.wait().await;
+            program::wait_for_killed(child.wait()).await;
             End::TimedOut {
                 seconds: job.bound.as_secs(),
             }
