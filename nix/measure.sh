@@ -5,6 +5,7 @@
 # measure.sh profiles        size and build time of the api under several release profiles; [TARGET] for another target
 # measure.sh static          size of the api as a static musl program, built by nixpkgs' pkgsStatic
 # measure.sh throughput API… processor time that each of several builds of the api needs for a request
+# measure.sh project DIR [ARGS] builds any Cargo project, given what has to be set, such as 'buildInputs = [ pkgs.zlib ];'
 # Run it in a checkout; it needs Nix with flakes, git and jq; `profiles` needs cargo instead, `throughput` wrk.
 set -euo pipefail
 
@@ -152,10 +153,49 @@ throughput() {
     }'
 }
 
+# project DIR [ARGUMENTS]: a row of what building the checkout of any Cargo project takes, from nothing. Processor seconds say
+# more than seconds on a machine that does other things; they are known where Nix builds without its daemon.
+project() {
+  local folder arguments=${2:-} nixpkgs facts
+  folder=$(realpath "$1")
+  nixpkgs=$(nix flake archive --json --dry-run . | jq --raw-output .inputs.nixpkgs.path)
+  facts=$(nix eval --json --impure .#lib.mkWorkspace --apply "make: let
+    pkgs = (builtins.getFlake \"path:$nixpkgs\").legacyPackages.\${builtins.currentSystem};
+    made = make ({ inherit pkgs; src = /. + \"$folder\"; } // { $arguments });
+    outputs = if made.packages == { } then [ made.checks.rust-clippy ] else builtins.attrValues made.packages;
+    paths = list: pkgs.lib.unique (map (it: it.drvPath) list);
+  in {
+    vendored = paths (map (it: it.cargoVendorDir) outputs);
+    dependencies = paths (map (it: it.cargoArtifacts) outputs);
+    programs = paths outputs;
+  }")
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  realise() {
+    jq --raw-output ".$1[]" <<<"$facts" | xargs nix-store --realise >"$work/paths" 2>"$work/log" \
+      || { cat "$work/log" >&2; exit 1; }
+  }
+  timed() {
+    local TIMEFORMAT='%0R %0U %0S'
+    { time realise "$1" 2>"$work/errors"; } 2>"$work/times" || { cat "$work/errors" >&2; exit 1; }
+    if grep --quiet '^building ' "$work/log"; then
+      awk '{ printf " %d (%d) |", $1, $2 + $3 }' "$work/times"
+    else
+      printf ' already built |'
+    fi
+  }
+  realise vendored
+  printf '| %s %s | %s |' "$(basename "$folder")" "$(git -C "$folder" log -1 --format=%h)" "${arguments:-nothing}"
+  timed dependencies
+  timed programs
+  xargs du --apparent-size --dereference --bytes --summarize --total <"$work/paths" \
+    | awk 'END { printf " %.1f |\n", $1 / 1048576 }'
+}
+
 case "${1:-}" in
-  rebuilds | images | reproducible | profiles | static | throughput) "$@" ;;
+  rebuilds | images | reproducible | profiles | static | throughput | project) "$@" ;;
   *)
-    sed -n '2,8s/^# //p' "$0" >&2
+    sed -n '2,9s/^# //p' "$0" >&2
     exit 2
     ;;
 esac

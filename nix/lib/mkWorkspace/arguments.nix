@@ -60,6 +60,14 @@ let
       is = "the folder of the workspace's Cargo.toml below `src` as text, such as \"backend\"";
       check = value: isString value && match "/.*|(.*/)?[.][.](/.*)?" value == null;
     };
+    cargoLock = {
+      is = "the path of a Cargo.lock for a `src` that has none, such as `./Cargo.lock`";
+      check = value: value == null || isPath value;
+    };
+    cargoVendorDir = {
+      is = "a folder of vendored crates as a path or a package, such as `craneLib.vendorCargoDeps { … }`, or null";
+      check = value: value == null || isPath value || isAttrs value;
+    };
     crates = {
       default = "null";
       is = "a list of names of crates, \"all\" for every member, or null for those that `cargo build` builds";
@@ -337,7 +345,7 @@ in
 
   noLock =
     at:
-    "`src` has no ${at}: run `cargo generate-lockfile`, and `git add` it, for a flake sees only such files";
+    "`src` has no ${at}: run `cargo generate-lockfile`, and `git add` it, for a flake sees only such files; or set `cargoLock` to one";
 
   # The value if there are no problems; all problems at once otherwise.
   orThrow =

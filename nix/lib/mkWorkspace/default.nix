@@ -16,6 +16,7 @@ let
   arguments = import ./arguments.nix;
   cargo = import ../cargo/workspace.nix;
   contract = import ../../contract.nix;
+  lockfile = import ../cargo/lockfile.nix;
   paths = import ../cargo/paths.nix;
   selections = import ../cargo/selection.nix;
   views = import ../cargo/view.nix;
@@ -25,6 +26,8 @@ let
       pkgs,
       src,
       cargoRoot ? ".",
+      cargoLock ? null,
+      cargoVendorDir ? null,
       crates ? null,
       bins ? null,
       features ? [ ],
@@ -83,9 +86,9 @@ let
       inherit (workspace) root;
 
       lockPath = paths.join at "Cargo.lock";
-      hasLock = view.isFile lockPath;
-      lockText = view.read lockPath;
-      lock = fromTOML lockText;
+      hasLock = cargoLock != null || view.isFile lockPath;
+      lockText = if cargoLock == null then view.read lockPath else lib.readFile cargoLock;
+      lock = lockfile.parse lockText;
 
       selection = selections.of {
         inherit
@@ -101,6 +104,7 @@ let
 
       sources = import ./sources.nix {
         inherit
+          cargoLock
           exclude
           extraSources
           lib
@@ -152,11 +156,15 @@ let
           toolchainReferences
           ;
         craneLib = crane';
-        cargoVendorDir = crane'.vendorMultipleCargoDeps {
-          cargoConfigs = map (file: source'.path + "/${file}") sources.configs;
-          cargoLockParsedList = [ lock ];
-          inherit outputHashes;
-        };
+        cargoVendorDir =
+          if cargoVendorDir != null then
+            cargoVendorDir
+          else
+            crane'.vendorMultipleCargoDeps {
+              cargoConfigs = map (file: source'.path + "/${file}") sources.configs;
+              cargoLockParsedList = [ lock ];
+              inherit outputHashes;
+            };
         compileServices = {
           inherit (compiling) inputs stop;
           start = lib.optionalString (compileServices != [ ]) compiling.start + compileSetup;

@@ -6,6 +6,7 @@
   view,
   workspace,
   lockText,
+  cargoLock,
   exclude,
   extraSources,
   testSources,
@@ -98,7 +99,7 @@ let
 
   rootManifest = fileset.unions (
     [
-      (path (paths.join at "Cargo.lock"))
+      (atRoot "Cargo.lock")
       configuration
     ]
     ++ lib.optional (!workspace.crates ? ${at}) (path (paths.join at "Cargo.toml"))
@@ -148,12 +149,14 @@ let
     cp -r --no-preserve=mode ${from}/. "$NIX_BUILD_TOP/source"
   '';
 
+  givenLock = lib.optionalAttrs (cargoLock != null) { ${paths.join at "Cargo.lock"} = lockText; };
+
   # A source, and what is laid into it once it is unpacked: stand-ins of the crates that are not in it.
   laidOut =
     parts: used:
     let
       left = lib.subtractLists used folders;
-      standIns = skeletons.some workspace left // stubs;
+      standIns = skeletons.some workspace left // stubs // givenLock;
       stubs = lib.listToAttrs (
         map (file: lib.nameValuePair file "fn main() {}\n") (
           lib.concatMap (folder: programParts.${folder}.stubs) used

@@ -4,6 +4,7 @@ let
   cargo = import ../cargo/workspace.nix;
   code = import ../cargo/code.nix;
   glob = import ../cargo/glob.nix;
+  lockfile = import ../cargo/lockfile.nix;
   paths = import ../cargo/paths.nix;
   selections = import ../cargo/selection.nix;
   skeletons = import ../cargo/skeleton.nix;
@@ -348,6 +349,32 @@ in
       ];
     }).unknownFeatures
     [ "tsl" ]
+  )
+
+  (same "a lock of the first version has its checksums apart"
+    (map (entry: entry.checksum or null)
+      (lockfile.parse ''
+        [[package]]
+        name = "xsv"
+        version = "0.13.0"
+        [[package]]
+        name = "memchr"
+        version = "2.0.1"
+        source = "registry+x"
+        [[package]]
+        name = "hub"
+        version = "1.0.0"
+        source = "git+y"
+        [metadata]
+        "checksum memchr 2.0.1 (registry+x)" = "c1c6"
+        "checksum hub 1.0.0 (git+y)" = "<none>"
+      '').package
+    )
+    [
+      null
+      "c1c6"
+      null
+    ]
   )
 
   (same "no manifest" (problemsOf { "x/y" = ""; }) [
