@@ -4,8 +4,10 @@
 
 # slipwayCuresOf FILE: the cures of what stands in FILE, a line each.
 slipwayCuresOf() {
-  local line found path
-  # matches REGEX: the first match's groups in `found`, one a line.
+  local line path base=${NIX_BUILD_TOP:-}/source
+  # cargo may work in a folder below `src`.
+  case $PWD/ in "$base"/*) ;; *) base=$PWD ;; esac
+  # each REGEX: what matches, once each.
   each() {
     grep --extended-regexp --only-matching -- "$1" "$log" | sort --unique | head -n 20 || true
   }
@@ -13,24 +15,29 @@ slipwayCuresOf() {
 
   while read -r line; do
     path=${line#*\`}
-    path=$(realpath --canonicalize-missing --no-symlinks --relative-to="$PWD" -- "${path%%\`*}")
+    path=$(realpath --canonicalize-missing --no-symlinks --relative-to="$base" -- "${path%%\`*}")
     echo "the code reads $path, which is not among the files of this build: set \`extraSources = [ ./${path#./} ];\` (and \`git add\` it)"
   done < <(each "couldn't read \`[^\`]+\`")
   while read -r line; do
     path=${line#*\"}
+    # What the system says of a file is not its name.
+    [[ $path != 'No such file'* ]] || continue
     echo "${path%%\"*} was not found: if it is a file of the repository, set \`extraSources = [ ./its-path ];\`"
   done < <(each '(No such file or directory|NotFound)[^"]{0,40}"[^"]+"|(reading|opening|open|read) "[^"]+"[^"]{0,80}(No such file|NotFound)')
   if grep --quiet --extended-regexp 'code: 2, kind: NotFound|No such file or directory \(os error 2\)' "$log" \
     && grep --quiet --fixed-strings 'failed to run custom build command' "$log"; then
-    echo "a build script reads a file that is not among the files of this build: set \`extraSources = [ ./path/of/the/file ];\`"
+    echo "a build script reads a file or starts a program that is not there: set \`extraSources = [ ./path/of/the/file ];\`, or add the program's package to \`nativeBuildInputs\`"
   fi
   if grep --quiet --extended-regexp 'No such file or directory \(os error 2\)|kind: NotFound' "$log" \
     && grep --quiet --extended-regexp 'test run failed|tests? failed|FAIL \[' "$log"; then
     echo "a test reads a file that is not among the files of this build: set \`testSources = [ ./path/of/the/file ];\`"
   fi
   while read -r line; do
-    echo "$line: the file was left out; set \`extraSources\` to it"
-  done < <(each "can't find \`[^\`]+\` (bin|example|test|bench)[^.]*")
+    echo "$line: it is not among the files of this build: set \`extraSources\` to it (and \`git add\` it)"
+  done < <(each "can't find (\`[^\`]+\` (bin|example|test|bench) at path|(bin|example|test|bench) \`[^\`]+\` at path|\`[^\`]+\` (bin|example|test|bench) at) \`[^\`]+\`")
+  while read -r line; do
+    echo "$line: its file is not among the files of this build: \`git add\` it; if \`exclude\` names it, take it out; if a program writes it, run that in \`compileSetup\`"
+  done < <(each 'file not found for module `[^`]+`')
   while read -r line; do
     path=${line#*\`}
     echo "\`${path%%\`*}\` is not set while compiling: set \`env.${path%%\`*} = \"…\";\`"
@@ -43,7 +50,7 @@ slipwayCuresOf() {
     echo "the linker that .cargo/config.toml asks for is not there: set \`nativeBuildInputs = [ pkgs.mold ];\` or \`[ pkgs.lld ]\`"
   fi
   while read -r line; do
-    echo "$line is not there: add the library to \`buildInputs\`"
+    echo "the linker finds no library \`${line#*-l}\`: add its package to \`buildInputs\`"
   done < <(each '(cannot find|unable to find library) -l[A-Za-z0-9_.+-]+')
   while read -r line; do
     path=${line#*\`}
@@ -65,13 +72,14 @@ slipwayCuresOf() {
     echo "sqlx has no description of a query: run \`cargo sqlx prepare\` and \`git add .sqlx\`, or set \`compileServices = [ \"postgres\" ];\`"
   fi
   if grep --quiet --extended-regexp 'requires rustc [0-9]|is not supported by the following packages?|requires the Cargo feature|feature `[^`]+` is required' "$log" \
-    || grep --quiet --extended-regexp 'may not be used on the stable release channel|the option `Z` is only accepted on the nightly' "$log"; then
+    || grep --quiet --extended-regexp 'may not be used on the stable release channel|`-?Z` (flag )?is only accepted on the nightly|requires a nightly version of Cargo' "$log" \
+    || grep --quiet --extended-regexp 'this version of Cargo is older than|this version of Cargo does not understand this lock file' "$log"; then
     echo "the project needs another Rust: set \`toolchain\`, such as rust-overlay's \`p: p.rust-bin.fromRustupToolchainFile ./rust-toolchain.toml\`"
   fi
   if grep --quiet --fixed-strings 'compile_error!' "$log"; then
     echo "if features exclude each other, do not unite those of several crates: set \`unifyFeatures = false;\`, or choose with \`features\` and \`noDefaultFeatures\`"
   fi
-  if grep --quiet --extended-regexp 'lock file .* needs to be updated|cannot update the lock file' "$log"; then
+  if grep --quiet --extended-regexp 'lock file [^`]* needs to be updated|cannot update the lock file' "$log"; then
     echo "Cargo.lock does not fit the manifests: run \`cargo update --workspace\` and \`git add Cargo.lock\`"
   fi
   while read -r line; do

@@ -1,0 +1,134 @@
+//! What compilers print when a build lacks something leads to the argument of mkWorkspace that cures it. Each file of
+//! tests/cures is what a real compiler printed.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const NEWER: &str = "the project needs another Rust: set `toolchain`";
+
+/// Name of the sample, and how a line of the cures begins.
+const CURES: &[(&str, &str)] = &[
+    (
+        "build-script",
+        "a build script reads a file or starts a program that is not there: set `extraSources",
+    ),
+    (
+        "compile-error",
+        "if features exclude each other, do not unite those of several crates: set `unifyFeatures = false;`",
+    ),
+    (
+        "example-file",
+        "can't find `demo` example at `examples/demo.rs`: it is not among the files of this build: set `extraSources`",
+    ),
+    (
+        "include",
+        "the code reads backend/templates/page.html, which is not among the files of this build: set `extraSources = [ ./backend/templates/page.html ];`",
+    ),
+    (
+        "library",
+        "the linker finds no library `sodium-that-is-not`: add its package to `buildInputs`",
+    ),
+    (
+        "linker",
+        "the linker no-clang-here is not there: add its package to `nativeBuildInputs`",
+    ),
+    (
+        "linker-of-config",
+        "the linker that .cargo/config.toml asks for is not there: set `nativeBuildInputs = [ pkgs.mold ];`",
+    ),
+    (
+        "module",
+        "file not found for module `generated`: its file is not among the files of this build: `git add` it",
+    ),
+    ("newer-edition", NEWER),
+    ("newer-lock", NEWER),
+    ("newer-rust", NEWER),
+    ("nightly-cargo", NEWER),
+    ("nightly-feature", NEWER),
+    ("nightly-flag", NEWER),
+    (
+        "old-lock",
+        "Cargo.lock does not fit the manifests: run `cargo update --workspace`",
+    ),
+    (
+        "program-file",
+        "can't find bin `tool` at path `/build/source/tools/tool.rs`: it is not among the files of this build: set `extraSources`",
+    ),
+    (
+        "static-library",
+        "the linker finds no library `foo`: add its package to `buildInputs`",
+    ),
+    (
+        "target",
+        "the target thumbv6m-none-eabi is not in this toolchain: set `toolchain`",
+    ),
+    (
+        "test-file",
+        "a test reads a file that is not among the files of this build: set `testSources",
+    ),
+    (
+        "variable",
+        "`GIT_HASH` is not set while compiling: set `env.GIT_HASH = \"…\";`",
+    ),
+];
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap()
+}
+
+/// The lines that the hook prints of what stands in `log`, in the folder `backend` of a source.
+fn cures_of(log: &Path) -> Vec<String> {
+    let build = tempfile::tempdir().unwrap();
+    let folder = build.path().join("source/backend");
+    std::fs::create_dir_all(&folder).unwrap();
+    let output = Command::new("bash")
+        .args(["-euc", "source \"$0\"; slipwayCuresOf \"$1\""])
+        .arg(here().join("../../../nix/lib/mkWorkspace/cures.sh"))
+        .arg(log)
+        .env("NIX_BUILD_TOP", build.path())
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.is_empty(), "{errors}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_a_compiler_lacks_leads_to_its_cure() {
+    for (name, cure) in CURES {
+        let lines = cures_of(&here().join(format!("tests/cures/{name}.txt")));
+        assert!(
+            lines.iter().any(|line| line.starts_with(cure)),
+            "{name}: {lines:#?} do not hold {cure:?}"
+        );
+        // More than two guesses are no help.
+        assert!(lines.len() <= 2, "{name}: {lines:#?}");
+    }
+}
+
+#[test]
+fn every_sample_has_its_cure() {
+    let files: BTreeSet<String> = std::fs::read_dir(here().join("tests/cures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    let named = CURES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(files, named);
+}
+
+#[test]
+fn a_mistake_in_the_code_has_no_cure_here() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(
+        log.path(),
+        "error[E0308]: mismatched types\n --> src/main.rs:1:24\nerror: could not compile `app` (bin \"app\")\n",
+    )
+    .unwrap();
+    assert_eq!(cures_of(log.path()), Vec::<String>::new());
+}
