@@ -61,11 +61,13 @@ let
       check = value: isString value && match "/.*|(.*/)?[.][.](/.*)?" value == null;
     };
     cargoLock = {
-      is = "the path of a Cargo.lock for a `src` that has none, such as `./Cargo.lock`";
+      default = "null";
+      is = "the path of a Cargo.lock for a `src` that has none, such as `./locks/Cargo.lock`";
       check = value: value == null || isPath value;
     };
     cargoVendorDir = {
-      is = "a folder of vendored crates as a path or a package, such as `craneLib.vendorCargoDeps { … }`, or null";
+      default = "null";
+      is = "a folder of vendored crates as a path or a package, such as crane's `vendorCargoDeps` gives";
       check = value: value == null || isPath value || isAttrs value;
     };
     crates = {

@@ -217,7 +217,7 @@ fn of_cargo(root: &Path, metadata: &cargo::Metadata) -> Workspace {
 }
 
 /// Where only the members can be compared: these need a registry, or have no lock.
-const MEMBERS_ALONE: [&str; 3] = ["alt-registry", "compile-services", "no-lock"];
+const MEMBERS_ALONE: [&str; 4] = ["alt-registry", "compile-services", "given-lock", "no-lock"];
 
 #[test]
 fn nix_reads_every_workspace_as_cargo_does() {
