@@ -177,7 +177,7 @@ project() {
   }
   timed() {
     local TIMEFORMAT='%0R %0U %0S'
-    { time realise "$1" 2>"$work/errors"; } 2>"$work/times" || { cat "$work/errors" >&2; exit 1; }
+    { time (realise "$1") 2>"$work/errors"; } 2>"$work/times" || { cat "$work/errors" >&2; exit 1; }
     if grep --quiet '^building ' "$work/log"; then
       awk '{ printf " %d (%d) |", $1, $2 + $3 }' "$work/times"
     else
@@ -188,8 +188,7 @@ project() {
   printf '| %s %s | %s |' "$(basename "$folder")" "$(git -C "$folder" log -1 --format=%h)" "${arguments:-nothing}"
   timed dependencies
   timed programs
-  xargs du --apparent-size --dereference --bytes --summarize --total <"$work/paths" \
-    | awk 'END { printf " %.1f |\n", $1 / 1048576 }'
+  xargs nix-store --query --size <"$work/paths" | awk '{ bytes += $1 } END { printf " %.1f |\n", bytes / 1048576 }'
 }
 
 case "${1:-}" in

@@ -209,7 +209,7 @@ in
   # Of all dependencies: no code at all.
   skeleton = {
     src = written (skeletons.whole workspace lockText) ''
-      cp -r --no-preserve=mode ${
+      cp -r ${
         fileset.toSource {
           root = source.path;
           fileset = fileset.unions [
@@ -218,6 +218,8 @@ in
           ];
         }
       }/. $out
+      # The configuration may name programs beside it, which stay executable.
+      chmod -R u+w $out
     '';
     sourceRoot = paths.join "source" at;
   };

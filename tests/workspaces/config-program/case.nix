@@ -1,0 +1,6 @@
+# cargo's configuration names a program that lies beside it.
+# build w.packages.api
+mk:
+mk {
+  src = ./.;
+}
