@@ -86,6 +86,10 @@ map whole accepted
     (mkWorkspace (argsOf "crate-version" // { version = "9.0.0"; })).packages.api.version
     "9.0.0"
   )
+  (same "a new version compiles no dependency again"
+    (mkWorkspace (argsOf "crate-version" // { version = "9.0.0"; })).cargoArtifacts.drvPath
+    made.crate-version.cargoArtifacts.drvPath
+  )
   (same "a toolchain of one's own compiles" (
     let
       other = pkgs.writeShellScriptBin "cargo" "";

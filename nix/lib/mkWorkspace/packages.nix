@@ -29,15 +29,21 @@ let
       };
     };
 
+  # Of no version, for the name of a derivation is part of it: a release compiles no dependency again.
+  onlyDependencies = {
+    version = "0.0.0";
+    dummySrc = sources.skeleton.src;
+    inherit (sources.skeleton) sourceRoot;
+  };
+
   # What programs are linked with, once for all that are compiled with the same flags.
   dependencies =
     pname: flags:
     craneLib.buildDepsOnly (
       inProfile shared
+      // onlyDependencies
       // {
         inherit pname;
-        dummySrc = sources.skeleton.src;
-        inherit (sources.skeleton) sourceRoot;
         buildPhaseCargoCommand = "cargoWithProfile build --locked ${flags}";
         doCheck = false;
       }
@@ -55,10 +61,9 @@ let
   # What they stand on, once for all of them.
   checkArtifacts = craneLib.buildDepsOnly (
     sharedByChecks
+    // onlyDependencies
     // {
       pname = "${common.pname}-checks";
-      dummySrc = sources.skeleton.src;
-      inherit (sources.skeleton) sourceRoot;
       buildPhaseCargoCommand = "cargoWithProfile check --locked ${selection.flags} --all-targets";
     }
   );
