@@ -181,8 +181,25 @@ rec {
       );
       text = concatStringsSep "\n" (map (file: file.text) code);
 
-      # A folder is meant only where it stands as a part of a path.
-      isMentioned = name: if entries.${name} == "directory" then names' text name else contains text name;
+      # A file is meant where a literal ends with its name, a folder where it stands as a part of a path: a font's
+      # "OPEN-SANS-LICENSE.txt" is no word of the licence.
+      isMentioned =
+        name:
+        any (contains text) (
+          [
+            "\"${name}\""
+            "/${name}\""
+          ]
+          ++ (
+            if elem name testFolders || entries.${name} != "regular" then
+              [
+                "\"${name}/"
+                "/${name}/"
+              ]
+            else
+              [ ]
+          )
+        );
       left = filter (name: !isMentioned name) doubtful;
 
       # Build scripts also put paths together: what they name of the workspace's or the repository's top is read.

@@ -103,7 +103,11 @@ let
     '';
     "crates/odd/build.rs" =
       "let root = Path::new(\"..\").join(\"..\"); root.join(\"VERSION\"); root.join(\"proto/a.proto\"); \"../../.git/HEAD\"";
-    "crates/odd/src/lib.rs" = "#[folder = \"$CARGO_MANIFEST_DIR/../../web/dist\"] struct Assets;";
+    "crates/odd/src/lib.rs" =
+      "#[folder = \"$CARGO_MANIFEST_DIR/../../web/dist\"] struct Assets; include_str!(\"OPEN-LICENSE\"); // NOTICE";
+    "crates/odd/LICENSE" = "";
+    "crates/odd/NOTICE" = "";
+    "crates/odd/src/OPEN-LICENSE" = "";
     "crates/odd/src/target/mod.rs" = "";
     "crates/odd/result.rs" = "";
     "crates/odd/result-1/x" = "";
@@ -227,10 +231,15 @@ in
     "proto"
     "web/dist"
   ])
-  (same "names that cargo and Nix make are modules elsewhere" (odd "crates/odd").without [
-    "crates/odd/result-1"
-    "crates/odd/target"
-  ])
+  (same "names that cargo and Nix make are modules elsewhere, and prose is read where a literal ends with its name"
+    (odd "crates/odd").without
+    [
+      "crates/odd/LICENSE"
+      "crates/odd/NOTICE"
+      "crates/odd/result-1"
+      "crates/odd/target"
+    ]
+  )
   (same "beside a main file any folder may be a module" (odd "crates/flat").without [
     "crates/flat/README.md"
   ])
