@@ -177,7 +177,7 @@ project() {
   }
   timed() {
     local TIMEFORMAT='%0R %0U %0S'
-    { time (realise "$1") 2>"$work/errors"; } 2>"$work/times" || { cat "$work/errors" >&2; exit 1; }
+    { time { (realise "$1") 2>"$work/errors"; }; } 2>"$work/times" || { cat "$work/errors" >&2; exit 1; }
     if grep --quiet '^building ' "$work/log"; then
       awk '{ printf " %d (%d) |", $1, $2 + $3 }' "$work/times"
     else

@@ -82,6 +82,8 @@ let
         autobenches = false;
       }
       // only [ "resolver" ] manifest.package
+      # A compiler that is too old says so before it has compiled all dependencies.
+      // (if crate.rustVersion == null then { } else { rust-version = crate.rustVersion; })
       // (
         if !crate.isMember || !manifest.package ? workspace then
           { }

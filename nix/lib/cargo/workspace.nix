@@ -136,6 +136,7 @@ in
           description = field "description";
           license = field "license";
           repository = field "repository";
+          rustVersion = field "rust-version";
           rootFolder = rootFolderOf folder;
           isMember = isMember folder;
           targets = found;

@@ -265,6 +265,9 @@ let
       packageArgs,
       lock,
       registries,
+      # Crates that are certainly compiled, and the compiler's version, or null.
+      compiled,
+      rustVersion,
     }:
     args:
     let
@@ -274,11 +277,26 @@ let
       crates = if isList (args.crates or null) then args.crates else [ ];
       extra = args.extraSources or [ ];
       images = args.images or { };
+      # By the version that they need.
+      tooNew = builtins.groupBy (crate: crate.rustVersion) (
+        filter (
+          crate:
+          rustVersion != null
+          && crate.rustVersion != null
+          && builtins.compareVersions crate.rustVersion rustVersion > 0
+        ) compiled
+      );
       strangers = filter (
         source: match "(registry|sparse)[+].*" source != null && !registries ? ${source}
       ) (attrNames (builtins.groupBy (entry: entry.source or "") (lock.package or [ ])));
     in
     unknownNames "crates" selection.crateNames crates
+    ++ map (
+      needed:
+      "Rust ${needed} is what ${
+        list (map (crate: crate.name) tooNew.${needed})
+      } asks for, and the compiler is ${rustVersion}: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
+    ) (attrNames tooNew)
     ++ concatMap (
       bin:
       if selection.lacking ? ${bin} && !elem bin programs then

@@ -74,6 +74,13 @@ let
         else
           craneLib;
 
+      # Where it can be known: a toolchain may come without.
+      rustVersion =
+        let
+          version = lib.getVersion (crane'.rustc or pkgs.buildPackages.rustc);
+        in
+        if builtins.match "[0-9]+[.][0-9].*" version == null then null else version;
+
       source' = import ./source.nix { inherit lib src; };
       view = views.ofFolder source'.path;
       at = paths.join "." cargoRoot;
@@ -252,7 +259,8 @@ let
         else
           arguments.meaningProblems {
             base = source'.path;
-            inherit lock selection;
+            inherit lock rustVersion selection;
+            compiled = map (folder: workspace.crates.${folder}) selection.chosen;
             packageArgs = extraArgs;
             packageNames = lib.attrNames selection.builds;
             checkNames = lib.attrNames (checksWith { });

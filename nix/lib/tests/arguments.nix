@@ -26,6 +26,17 @@ let
     checkNames = [ "rust-fmt" ];
     packageArgs = { };
     lock = { };
+    rustVersion = "1.95.0";
+    compiled = [
+      {
+        name = "api";
+        rustVersion = "1.95";
+      }
+      {
+        name = "core";
+        rustVersion = null;
+      }
+    ];
     registries."registry+https://github.com/rust-lang/crates.io-index" = { };
     profiles = [
       "dev"
@@ -71,6 +82,11 @@ in
     bins = [ "api" ];
     images.image.bin = "api";
   } [ ])
+  (meaning "a compiler that is too old" (facts // { rustVersion = "1.94.1"; }) { } [
+    "Rust 1.95 is what `api` asks for, and the compiler is 1.94.1: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
+  ])
+  (meaning "a nightly compiler" (facts // { rustVersion = "1.95.0-nightly-2026-01-01"; }) { } [ ])
+  (meaning "a compiler of no known version" (facts // { rustVersion = null; }) { } [ ])
   (meaning "a program that is not there" facts { bins = [ "apii" ]; } [
     "`bins` names `apii`, which no crate makes; there are `api`, `worker`, `ctl`"
   ])

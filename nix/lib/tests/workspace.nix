@@ -59,7 +59,7 @@ let
     "crates/app/tests/t.rs" = "const DATA: &str = include_str!(\"../../../data/rows.csv\");";
     "crates/app/.hidden" = "";
     "crates/app/.sqlx/q.json" = "";
-    "crates/base/Cargo.toml" = package "base" "links = \"z\"\n[lib]\ncrate-type = [\"cdylib\"]";
+    "crates/base/Cargo.toml" = package "base" "links = \"z\"\nrust-version = \"1.80\"\n[lib]\ncrate-type = [\"cdylib\"]";
     "crates/base/src/lib.rs" = "";
     "crates/base/build.rs" = "";
     "crates/kit/Cargo.toml" = package "kit" "";
@@ -258,6 +258,7 @@ in
       autoexamples = false;
       autotests = false;
       autobenches = false;
+      rust-version = "1.80";
     };
     lib = {
       name = "skeleton_base";
