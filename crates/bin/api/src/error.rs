@@ -205,7 +205,8 @@ impl ApiError {
             Self::MethodNotAllowed => "the `Allow` header names the methods that the route takes".to_owned(),
             Self::Timeout(limit) => {
                 format!(
-                    "it was not done within {} s; send less at once, or look whether the network is slow",
+                    "it took longer than {} s, and may be done all the same: look before you send it again; send less at once, or \
+                     look whether the network is slow",
                     limit.as_secs()
                 )
             }

@@ -74,6 +74,10 @@ async fn write(config: &Config, dump: &Dump, dumps: &Dumps) -> Result<Manifest> 
     files::need_room(&dump.directory, expected, "a dump")?;
 
     content::prepare(&mut connection, dump.times.timeout).await?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the connection is this dump's own and is closed after it"
+    )]
     let mut transaction = connection
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await

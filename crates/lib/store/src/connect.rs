@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
-use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions, Executor, Row};
+use tracing::{error, info};
 
 /// An idle connection is closed after this long, so that load peaks do not hold connections for ever.
 const IDLE: Duration = Duration::from_mins(5);
@@ -53,13 +54,99 @@ pub(crate) fn options(settings: &DatabaseSettings, application: &str) -> PgConne
     options.disable_statement_logging()
 }
 
+/// Whether no transaction is open: within one, its beginning and that of a statement are two instants.
+const CLEAN: &str = "SELECT transaction_timestamp() = statement_timestamp()";
+
 /// A pool that opens connections when they are needed, up to pool size and overflow.
+///
+/// Before it hands one on, it asks whether the connection lives and is as a new one, in one go.
 pub(crate) fn pool(settings: &DatabaseSettings, application: &str) -> PgPool {
     PgPoolOptions::new()
         .min_connections(0)
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| Box::pin(async { Ok(is_fit(connection).await) }))
         .max_connections(settings.max_connections())
         .acquire_timeout(settings.acquire_timeout)
         .idle_timeout(IDLE)
         .max_lifetime(LIFETIME)
         .connect_lazy_with(options(settings, application).options(SESSION))
+}
+
+async fn is_fit(connection: &mut PgConnection) -> bool {
+    let asked = connection.fetch_one(CLEAN).await;
+    match asked.and_then(|row| row.try_get(0)) {
+        Ok(true) => true,
+        // Nothing here leaves one open. It must not cost what the next caller writes if something does all the same.
+        Ok(false) => {
+            error!("closed a connection to the database that somebody had left in an open transaction");
+            false
+        }
+        Err(error) => {
+            info!(%error, "closed a connection to the database that was no good any more");
+            false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use sqlx::Connection;
+
+    use super::*;
+
+    /// The settings that lead to a test's own database, for one connection.
+    fn settings(connect: &PgConnectOptions) -> DatabaseSettings {
+        DatabaseSettings {
+            host: DatabaseHost::Tcp(connect.get_host().to_owned()),
+            port: connect.get_port(),
+            name: connect.get_database().unwrap().to_owned(),
+            user: connect.get_username().to_owned(),
+            password: slipway_testkit::database_password(connect).map(SecretString::from),
+            process_role: None,
+            ssl_mode: SslMode::Disable,
+            ssl_root_cert: None,
+            pool_size: 1,
+            max_overflow: 0,
+            acquire_timeout: Duration::from_secs(30),
+        }
+    }
+
+    #[sqlx::test]
+    async fn a_connection_in_an_open_transaction_is_handed_to_nobody(
+        _: PgPoolOptions,
+        connect: PgConnectOptions,
+    ) {
+        let pool = pool(&settings(&connect), "left-open");
+        let mut other = PgConnection::connect_with(&connect).await.unwrap();
+        other.execute("CREATE TABLE kept (n int)").await.unwrap();
+        for (n, leave) in ["BEGIN", "BEGIN; SAVEPOINT one", "SELECT 1"]
+            .into_iter()
+            .enumerate()
+        {
+            pool.execute(leave).await.unwrap();
+            let written = pool.execute("INSERT INTO kept VALUES (1)").await.unwrap();
+            let kept = other.fetch_all("SELECT FROM kept").await.unwrap().len();
+            assert_eq!((written.rows_affected(), kept), (1, n + 1), "{leave}");
+        }
+        // One in which a statement failed, too.
+        let broken = pool.execute("BEGIN; SELECT 1 / 0").await;
+        assert!(broken.is_err());
+        pool.execute("INSERT INTO kept VALUES (1)").await.unwrap();
+        assert_eq!(other.fetch_all("SELECT FROM kept").await.unwrap().len(), 4);
+        assert_eq!(pool.size(), 1);
+    }
+
+    #[sqlx::test]
+    async fn a_connection_that_is_as_new_is_used_again(_: PgPoolOptions, connect: PgConnectOptions) {
+        let pool = pool(&settings(&connect), "used-again");
+        let mut before: Option<i32> = None;
+        for _ in 0..20 {
+            let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()")
+                .fetch_one(&pool)
+                .await
+                .unwrap();
+            assert_eq!(*before.get_or_insert(pid), pid);
+        }
+    }
 }

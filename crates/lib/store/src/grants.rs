@@ -35,6 +35,10 @@ const LOCK: i64 = 0x736c_6970_7761_7901;
 /// Lets `role` do what the processes do, and nothing else.
 pub(crate) async fn grant(connection: &mut PgConnection, role: &str) -> Result<(), StoreError> {
     check(connection, role).await?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the connection is the migration's own and is closed after it"
+    )]
     let mut tx = connection.begin().await?;
     sqlx::query("SELECT pg_advisory_xact_lock($1)")
         .bind(LOCK)

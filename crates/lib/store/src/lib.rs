@@ -27,13 +27,14 @@ pub mod releases;
 pub mod rollouts;
 mod row;
 pub mod schema;
+mod transaction;
 pub mod worker;
 
 use std::time::Duration;
 
 use slipway_domain::Timestamp;
 use slipway_settings::DatabaseSettings;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tracing::instrument;
 
 pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, TokenHash, TokenOwner};
@@ -50,9 +51,6 @@ pub use worker::{Applied, Lease};
 ///
 /// Beyond the server's own limits on statements and locks, so that it only ends what the server cannot.
 const CALL_LIMIT: Duration = Duration::from_secs(90);
-
-/// Begins a transaction whose queries all see the database as it is at one moment.
-const ONE_MOMENT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
 
 /// The database. Clones share one pool.
 #[derive(Debug, Clone)]
@@ -140,31 +138,8 @@ impl Store {
     }
 }
 
-impl Store {
-    /// Runs one call in a transaction: all of it is kept, or nothing.
-    ///
-    /// A transaction that is only dropped is rolled back once its connection is back in the pool, and holds its locks until
-    /// then: whoever is refused and looks again at once would find them. So it is rolled back before the answer.
-    async fn transaction<T>(
-        &self,
-        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
-    ) -> Result<T, StoreError> {
-        bounded(async {
-            let mut tx = self.pool.begin().await?;
-            let done = work(&mut tx).await;
-            if done.is_ok() {
-                tx.commit().await?;
-            } else if let Err(error) = tx.rollback().await {
-                // Then its connection is gone, and the server rolls it back.
-                tracing::debug!(%error, "cannot roll a refused transaction back");
-            }
-            done
-        })
-        .await
-    }
-}
-
-/// Runs one call with a bound on its time. A transaction that is cut off here is rolled back by the server.
+/// Runs one call with a bound on its time. A transaction that is cut off here is rolled back, unless its commit is under
+/// way: then nobody knows.
 async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     match tokio::time::timeout(CALL_LIMIT, call).await {
         Ok(result) => result,

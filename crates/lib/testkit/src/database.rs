@@ -1,6 +1,7 @@
 //! How tests reach their own database by other ways than sqlx's pool.
 
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{PgPool, Postgres, Transaction};
 use url::Url;
 
 /// The URL of the database that these options lead to, through this port if given, with the password of
@@ -29,4 +30,13 @@ pub fn database_url(options: &PgConnectOptions, port: Option<u16>) -> Url {
 #[must_use]
 pub fn database_password(options: &PgConnectOptions) -> Option<String> {
     database_url(options, None).password().map(ToOwned::to_owned)
+}
+
+/// A transaction of the test's own.
+///
+/// # Panics
+/// When the database does not let it begin.
+pub async fn begin(pool: &PgPool) -> Transaction<'static, Postgres> {
+    #[expect(clippy::disallowed_methods, reason = "no test goes away while it waits")]
+    pool.begin().await.unwrap()
 }

@@ -12,7 +12,7 @@ mod redis;
 mod wait;
 
 pub use agent::ScriptedAgent;
-pub use database::{database_password, database_url};
+pub use database::{begin, database_password, database_url};
 pub use fleet::{Fleet, FleetBuilder, closure};
 pub use net::free_port;
 pub use redis::Redis;

@@ -123,7 +123,7 @@ async fn checks_of_the_log_do_not_queue_without_bound(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let greedy = app.principal("greedy", Role::Viewer).await;
     // The first check waits for it, with its turn.
-    let mut held = app.pool.begin().await.unwrap();
+    let mut held = slipway_testkit::begin(&app.pool).await;
     sqlx::query("LOCK TABLE event_head")
         .execute(&mut *held)
         .await

@@ -3,5 +3,6 @@
 mod connections;
 mod dependencies;
 mod harness;
+mod leavers;
 mod start;
 mod stop;

@@ -236,7 +236,7 @@ impl TestApp {
 
     /// Brings every step, or those of a host, to this state as a worker does: with an attempt, and a sealed event of each.
     pub(crate) async fn bring_steps(&self, host: Option<HostId>, state: &str) {
-        let mut tx = self.pool.begin().await.unwrap();
+        let mut tx = slipway_testkit::begin(&self.pool).await;
         let steps: Vec<(Uuid, Uuid, Uuid)> = sqlx::query_as(
             "UPDATE steps SET state = $1, attempt = coalesce(attempt, gen_random_uuid())
              WHERE $2::uuid IS NULL OR host_id = $2 RETURNING id, host_id, rollout_id",

@@ -257,22 +257,36 @@ async fn swap_in(
 ) -> Result<String> {
     let kept = suffixed(live, &clock::now().format("_before_%Y%m%dt%H%M%Sz").to_string());
     let mut other = Way::admin(config, MAINTENANCE)?.connect().await?;
-    let swapped = async {
-        let mut transaction = admin
-            .begin()
-            .await
-            .map_err(asked("begin to swap the databases"))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the connection is this restore's own, and nothing ends the wait but the server"
+    )]
+    let mut transaction = admin
+        .begin()
+        .await
+        .map_err(asked("begin to swap the databases"))?;
+    let renamed = async {
         rename(&mut transaction, live, &kept).await?;
-        rename(&mut transaction, draft, live).await?;
-        transaction.commit().await.map_err(asked("swap the databases"))
+        rename(&mut transaction, draft, live).await
     };
-    let result = tokio::select! {
-        result = swapped => result,
+    let renamed = tokio::select! {
+        result = renamed => result,
         failure = end_sessions(&mut other, live) => Err(failure),
     };
-    let Err(failure) = result else {
+    let swapped = match renamed {
+        Ok(()) => transaction.commit().await.map_err(asked("swap the databases")),
+        Err(failure) => {
+            drop(transaction);
+            Err(failure)
+        }
+    };
+    let Err(failure) = swapped else {
         return Ok(kept);
     };
+    // The answer to a commit can be lost on its way.
+    if exists(&mut other, &kept).await.unwrap_or(false) {
+        return Ok(kept);
+    }
     // It is whole, and took long: it stays for another try.
     let _ = rename(admin, draft, name).await;
     Err(failure.cure(format!(

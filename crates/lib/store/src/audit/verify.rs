@@ -8,7 +8,7 @@ use super::decided::Decisions;
 use super::key::BadSeal;
 use super::read::EventRow;
 use super::{AuditKey, EventHead, EventRecord};
-use crate::{ONE_MOMENT, Store, StoreError, row};
+use crate::{Store, StoreError, row};
 
 /// Events read at once.
 const PAGE: i64 = 1000;
@@ -47,7 +47,7 @@ impl Store {
     /// one noted down earlier.
     #[instrument(name = "db.event.verify", level = "debug", skip_all)]
     pub async fn verify_chain(&self, key: &AuditKey) -> Result<ChainReport, StoreError> {
-        let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
+        let mut tx = self.begin_one_moment().await?;
         let head = sqlx::query!("SELECT number, hash FROM event_head")
             .fetch_optional(&mut *tx)
             .await?;

@@ -14,7 +14,7 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::fleet::offline_after;
-use crate::{ONE_MOMENT, Store, StoreError, bounded, page_limit, row};
+use crate::{Store, StoreError, bounded, page_limit, row};
 
 /// A rollout without its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -203,7 +203,7 @@ impl Store {
                 before: i64::MAX,
                 limit: 1,
             };
-            let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
+            let mut tx = self.begin_one_moment().await?;
             let summary = select_rollouts(&mut tx, wanted).await?.pop();
             let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
             let steps = select_steps(&mut tx, id).await?;

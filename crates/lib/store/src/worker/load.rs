@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::Lease;
 use crate::audit::gate;
-use crate::{AuditKey, ONE_MOMENT, Store, StoreError, bounded, row};
+use crate::{AuditKey, Store, StoreError, bounded, row};
 
 impl Store {
     /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment. What does not fit
@@ -30,7 +30,7 @@ impl Store {
         key: &AuditKey,
     ) -> Result<(Snapshot, Timestamp), StoreError> {
         bounded(async {
-            let mut tx = self.pool.begin_with(ONE_MOMENT).await?;
+            let mut tx = self.begin_one_moment().await?;
             let (head, now) = load_rollout(&mut tx, lease).await?;
             let mut steps = load_steps(&mut tx, lease.rollout, now).await?;
             let fleet_size = sqlx::query_scalar!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::{AttemptId, HostId, Phase, StepState};
-use slipway_testkit::{ScriptedAgent, closure};
+use slipway_testkit::{ScriptedAgent, begin, closure};
 use sqlx::PgPool;
 
 use crate::support::{Fleet, ada, claim, settle, sql, store};
@@ -212,7 +212,7 @@ async fn parked_hosts_stay_online(pool: PgPool) {
 
     // A row that somebody holds is passed over and not waited for.
     sql(&pool, "UPDATE hosts SET last_seen_at = NULL").await;
-    let mut holder = pool.begin().await.unwrap();
+    let mut holder = begin(&pool).await;
     sqlx::query("SELECT FROM hosts WHERE name = 'prod-0' FOR UPDATE")
         .execute(&mut *holder)
         .await

@@ -8,7 +8,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutState, StepState};
 use slipway_store::{Lease, Store, StoreError};
-use slipway_testkit::audit_key;
+use slipway_testkit::{audit_key, begin};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -107,7 +107,7 @@ async fn nobody_takes_a_lease_while_a_write_under_it_is_under_way(pool: PgPool) 
     fleet.rollout(1).await;
     let lease = claim(&fleet.store, "a").await;
     fleet.store.renew_lease(&lease, 0).await.unwrap();
-    let mut writer = pool.begin().await.unwrap();
+    let mut writer = begin(&pool).await;
     sqlx::query("SELECT FROM rollouts FOR NO KEY UPDATE")
         .execute(&mut *writer)
         .await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use slipway_domain::agent::{AttemptReport, Verdict};
 use slipway_domain::{AttemptId, Observation, Phase, RolloutState, StepState};
 use slipway_store::{Lease, StepInfo, StoreError};
-use slipway_testkit::{ScriptedAgent, closure, wait_until};
+use slipway_testkit::{ScriptedAgent, begin, closure, wait_until};
 use sqlx::PgPool;
 
 use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
@@ -116,7 +116,7 @@ async fn an_update_that_stalls_and_lands_after_a_newer_one_changes_nothing(pool:
     let newer = bench.observation().await;
 
     // The newer one is written and not committed; the older one waits for the row.
-    let mut holder = pool.begin().await.unwrap();
+    let mut holder = begin(&pool).await;
     let counter = i64::try_from(newer.counter.unwrap()).unwrap();
     sqlx::query("UPDATE hosts SET boot_counter = $1, live = $2 WHERE name = 'prod-0'")
         .bind(counter)

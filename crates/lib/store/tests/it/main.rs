@@ -11,6 +11,7 @@ mod drift;
 mod fleet;
 mod gate;
 mod lease;
+mod left;
 mod lives;
 mod membership;
 mod pgbouncer;

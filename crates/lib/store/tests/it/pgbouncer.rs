@@ -108,7 +108,9 @@ async fn a_rollout_runs_to_its_end_behind_pgbouncer_in_session_mode(pool: PgPool
     let bouncer = PgBouncer::start(&options, "session", 100, IGNORED).await;
     let store = Store::connect(&bouncer.settings(&options), "test");
     // As the api does at its start, and as `migrate` does.
-    slipway_store::schema::migrate(&bouncer.settings(&options)).await.unwrap();
+    slipway_store::schema::migrate(&bouncer.settings(&options))
+        .await
+        .unwrap();
     let fleet = Fleet::of(3).seed(&store).await;
     fleet.rollout(1).await;
     let mut agents = agents(&fleet);

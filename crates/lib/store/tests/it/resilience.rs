@@ -7,7 +7,7 @@ use std::time::Duration;
 use slipway_domain::{PrincipalName, Role};
 use slipway_settings::DatabaseSettings;
 use slipway_store::{Store, StoreError};
-use slipway_testkit::{audit_key, wait_until};
+use slipway_testkit::{audit_key, begin, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::gate::Gate;
@@ -166,7 +166,7 @@ async fn a_lock_that_nobody_gives_back_keeps_nobody_waiting_for_ever(
 ) {
     let pool = options.connect_with(connect.clone()).await.unwrap();
     let store = Store::connect(&settings(&connect, None), "waits");
-    let mut holder = pool.begin().await.unwrap();
+    let mut holder = begin(&pool).await;
     sqlx::query("SELECT FROM event_head FOR UPDATE")
         .execute(&mut *holder)
         .await

@@ -222,7 +222,7 @@ async fn wait_until_it_waits(pool: &PgPool) {
 #[sqlx::test(migrations = false)]
 async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgPool) {
     before_a_change_of_hosts(&pool).await;
-    let mut open = pool.begin().await.unwrap();
+    let mut open = slipway_testkit::begin(&pool).await;
     sqlx::query("SELECT count(*) FROM hosts")
         .execute(&mut *open)
         .await
@@ -254,7 +254,7 @@ async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgP
 #[sqlx::test(migrations = false)]
 async fn a_transaction_that_never_ends_is_named_as_what_is_in_the_way(pool: PgPool) {
     before_a_change_of_hosts(&pool).await;
-    let mut open = pool.begin().await.unwrap();
+    let mut open = slipway_testkit::begin(&pool).await;
     sqlx::query("SELECT count(*) FROM hosts")
         .execute(&mut *open)
         .await

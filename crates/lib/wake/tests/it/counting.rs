@@ -1,7 +1,9 @@
 //! Counting failures, with a Redis that helps and one that does not.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::poll;
 use redis::AsyncCommands;
 use slipway_domain::RolloutId;
 use slipway_testkit::wait_until;
@@ -79,6 +81,28 @@ async fn a_counter_set_by_hand_locks_nobody_out_for_longer_than_a_window() {
         (wake.count_failure("key", 60).await.count < 1000).then_some(())
     })
     .await;
+}
+
+/// All callers share one connection: an answer that nobody waits for any more must not be taken for the next one's.
+#[tokio::test]
+async fn whoever_leaves_before_the_answer_gives_nobody_else_a_wrong_one() {
+    let redis = Redis::start(&[]);
+    let wake = connect(&redis, "a");
+    up(&wake).await;
+    for n in 1..=200_u32 {
+        {
+            let mut leaver = pin!(wake.count_failure("leaver", 600));
+            // Each time it gets further: it has not sent its request, or has sent it and not read the answer.
+            for _ in 0..n % 8 {
+                if poll!(leaver.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        assert_eq!(wake.count_failure("stayer", 600).await.count, n);
+        wake.ping().await.unwrap();
+    }
 }
 
 #[tokio::test]

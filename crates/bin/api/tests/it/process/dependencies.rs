@@ -101,7 +101,7 @@ async fn a_database_that_takes_no_writes_shows(pool: PgPool) {
 async fn health_is_answered_while_a_query_of_it_hangs(pool: PgPool) {
     let server = Setup::new(url(&pool, None)).serve();
     server.until_ready();
-    let mut holder = pool.begin().await.unwrap();
+    let mut holder = slipway_testkit::begin(&pool).await;
     // The database answers to a ping all the while.
     sqlx::query("LOCK TABLE workers IN ACCESS EXCLUSIVE MODE")
         .execute(&mut *holder)
