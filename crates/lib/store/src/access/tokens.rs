@@ -165,6 +165,9 @@ pub(crate) async fn insert_host_token(
 
 /// Stores a token within a transaction; the event is the caller's.
 async fn insert_token(tx: &mut PgConnection, new: &NewToken, by: &By<'_>) -> Result<Token, StoreError> {
+    if let Some(maker) = by.principal() {
+        lock_maker(&mut *tx, maker).await?;
+    }
     let end = match new.parent {
         Some(parent) => lock_parent(&mut *tx, parent).await?,
         None => None,
@@ -196,6 +199,22 @@ async fn insert_token(tx: &mut PgConnection, new: &NewToken, by: &By<'_>) -> Res
     .fetch_one(tx)
     .await?
     .try_into()
+}
+
+/// Keeps a principal from being disabled until the transaction is over: what it makes with a token of the last moment would
+/// not be revoked with it. Taken before the locks on tokens, as whoever disables it does.
+async fn lock_maker(tx: &mut PgConnection, maker: &PrincipalName) -> Result<(), StoreError> {
+    let disabled = sqlx::query_scalar!(
+        "SELECT disabled_at FROM principals WHERE name = $1 FOR SHARE",
+        maker.as_str()
+    )
+    .fetch_optional(tx)
+    .await?
+    .flatten();
+    if disabled.is_some() {
+        return Err(StoreError::ActorDisabled { name: maker.clone() });
+    }
+    Ok(())
 }
 
 /// Keeps a token from being revoked until the transaction is over, and gives its end.

@@ -385,3 +385,61 @@ async fn somebody_elses_token_is_no_place_in_a_list(pool: PgPool) {
         assert_eq!(error.to_string(), format!("there is no token `{id}`"));
     }
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn nothing_that_is_made_while_a_principal_is_disabled_outlives_it(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let (store, key) = (&fleet.store, &fleet.key);
+    let (rogue, name) = (fleet.author.id, fleet.author.name.clone());
+    let puppet = fleet.approver.id;
+    let first = store
+        .create_token(
+            &token(TokenOwner::Principal(rogue), "slw_first", None),
+            &console(key),
+        )
+        .await
+        .unwrap();
+    // Whoever disables it stops here, after it has read which tokens there are.
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("SELECT id FROM tokens WHERE id = $1 FOR UPDATE")
+        .bind(first.id.as_uuid())
+        .execute(&mut *held)
+        .await
+        .unwrap();
+    let by = console(key);
+    let (disabled, made) = tokio::join!(store.disable_principal(&name, &by), async {
+        let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+                     AND wait_event_type = 'Lock' AND query LIKE '%doomed%')";
+        while !sqlx::query_scalar::<_, bool>(waits)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+        {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        // Somebody else gives it one more token, and with that it makes one for another principal.
+        let second = store
+            .create_token(
+                &token(TokenOwner::Principal(rogue), "slw_second", None),
+                &console(key),
+            )
+            .await
+            .unwrap();
+        let rogue = By::new(Actor::Principal(name.clone()), key);
+        let new = NewToken {
+            parent: Some(second.id),
+            ..token(TokenOwner::Principal(puppet), "slw_third", None)
+        };
+        let (made, ()) = tokio::join!(store.create_token(&new, &rogue), async {
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            held.rollback().await.unwrap();
+        });
+        made.map(drop)
+    });
+    disabled.unwrap();
+    assert!(matches!(made, Err(StoreError::ActorDisabled { .. })), "{made:?}");
+    for secret in ["slw_first", "slw_second", "slw_third"] {
+        let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+        assert_eq!(found, None, "{secret}");
+    }
+}
