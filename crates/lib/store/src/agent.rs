@@ -9,13 +9,14 @@ use slipway_domain::digest::Digest;
 use slipway_domain::lives::{Doubt, counter};
 use slipway_domain::{AttemptId, HostId, Observation, RolloutId, StepId, StepState, StorePath};
 use sqlx::types::Json;
-use tracing::instrument;
+use tracing::{instrument, warn};
 use uuid::Uuid;
 
 use crate::audit::digests::Told;
 use crate::audit::gate;
 use crate::fleet::offline_after;
-use crate::{AuditKey, Store, StoreError, bounded, row};
+use crate::row::{self, Known};
+use crate::{AuditKey, Store, StoreError, bounded};
 
 pub(crate) use lives::quiet_after;
 
@@ -79,7 +80,15 @@ struct AssignmentRow {
 }
 
 impl AssignmentRow {
-    fn read(self, host: HostId) -> Result<Option<(Assignment, Step)>, StoreError> {
+    /// A host whose step a newer program wrote is told nothing, and that keeps no other from its news.
+    fn read(self, host: HostId) -> Option<(Assignment, Step)> {
+        self.try_read(host).unwrap_or_else(|error| {
+            warn!(%host, %error, "this host is told nothing");
+            None
+        })
+    }
+
+    fn try_read(self, host: HostId) -> Result<Option<(Assignment, Step)>, StoreError> {
         let (Some(id), Some(state), Some(closure), Some(strategy)) =
             (self.id, self.state, self.closure, self.strategy)
         else {
@@ -202,7 +211,7 @@ impl Store {
             prior: row.prior,
             strategy: row.strategy,
         };
-        let (assignment, step) = assignment.read(host)?.filter(|_| doubt.is_none()).unzip();
+        let (assignment, step) = assignment.read(host).filter(|_| doubt.is_none()).unzip();
         Ok(Some(Recorded {
             assignment,
             step,
@@ -218,7 +227,7 @@ impl Store {
         let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();
         bounded(async {
             let rows = sqlx::query!(
-                r#"SELECT h.id, h.report AS "report: Json<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
+                r#"SELECT h.id, h.report AS "report: Known<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
                           r.strategy::text AS "strategy!", h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (
@@ -244,8 +253,8 @@ impl Store {
                     strategy: Some(row.strategy),
                 };
                 let host = HostId::from_uuid(row.id);
-                if let Some((assignment, step)) = assignment.read(host)? {
-                    let report = row.report.map(|report| report.0);
+                if let Some((assignment, step)) = assignment.read(host) {
+                    let report = row.report.and_then(Known::into_option);
                     let assigned = Assigned {
                         assignment,
                         step,

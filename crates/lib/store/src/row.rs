@@ -3,6 +3,13 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use serde::de::DeserializeOwned;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgTypeInfo, PgValueRef};
+use sqlx::types::Json;
+use sqlx::{Decode, Postgres, Type};
+use tracing::warn;
+
 use crate::StoreError;
 
 /// Reads a text column that this program wrote.
@@ -47,6 +54,39 @@ where
         what,
         detail: format!("{number} is out of range"),
     })
+}
+
+/// A JSON column of one row among many. What a newer program wrote in a form of its own is read as nothing, so that it
+/// does not keep the other rows from being read.
+#[derive(Debug)]
+pub(crate) struct Known<T>(Option<T>);
+
+impl<T> Known<T> {
+    /// What it says, if this program knows it.
+    pub(crate) fn into_option(self) -> Option<T> {
+        self.0
+    }
+}
+
+impl<T> Type<Postgres> for Known<T> {
+    fn type_info() -> PgTypeInfo {
+        <Json<serde_json::Value> as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(info: &PgTypeInfo) -> bool {
+        <Json<serde_json::Value> as Type<Postgres>>::compatible(info)
+    }
+}
+
+impl<'r, T: DeserializeOwned> Decode<'r, Postgres> for Known<T> {
+    fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        let Json(value) = Json::<serde_json::Value>::decode(value)?;
+        let known = serde_json::from_value(value);
+        if let Err(error) = &known {
+            warn!(%error, "passed over what a newer program wrote");
+        }
+        Ok(Self(known.ok()))
+    }
 }
 
 /// Reads a hash column.

@@ -86,10 +86,10 @@ impl Future for Beginning {
     type Output = Begun;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Begun> {
-        let Some(begin) = &mut self.0 else {
+        let Some(under_way) = &mut self.0 else {
             return Poll::Pending;
         };
-        let begun = ready!(begin.as_mut().poll(context));
+        let begun = ready!(under_way.as_mut().poll(context));
         self.0 = None;
         Poll::Ready(begun)
     }
@@ -97,8 +97,8 @@ impl Future for Beginning {
 
 impl Drop for Beginning {
     fn drop(&mut self) {
-        if let Some(begin) = self.0.take() {
-            tokio::spawn(begin.instrument(Span::current()));
+        if let Some(under_way) = self.0.take() {
+            tokio::spawn(under_way.instrument(Span::current()));
         }
     }
 }

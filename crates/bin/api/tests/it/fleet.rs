@@ -2,6 +2,7 @@
 
 use axum::http::Method;
 use serde_json::{Value, json};
+use slipway_domain::Role;
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -251,4 +252,59 @@ async fn long_words_of_agents_are_cut_short_in_a_list(pool: PgPool) {
     assert_eq!(short, format!("{}…", "ä".repeat(200)));
     let whole = app.get(&route::fill(route::HOST, "web-1")).await.body;
     assert_eq!(whole["journal_trouble"].as_str().unwrap().chars().count(), 3000);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn rows_of_a_newer_program_are_no_failure_of_the_server(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    let tokens = app.fleet("prod", &["web-1", "web-2"]).await;
+    let rollout = app.rollout("prod", &["web-1", "web-2"]).await;
+    app.principal("later", Role::Viewer).await;
+    let get = async |path: &str| {
+        let answer = app.get(path).await;
+        assert!([200, 503].contains(&answer.status), "{path}: {:#}", answer.body);
+        if answer.status == 503 {
+            assert_eq!(answer.header("retry-after"), "30", "{path}");
+        }
+    };
+    for newer in [
+        "ALTER TABLE steps DROP CONSTRAINT steps_state_check; UPDATE steps SET state = 'rebooting'",
+        "UPDATE hosts SET report = jsonb_build_object('attempt', gen_random_uuid(), 'phase', 'rebooting')",
+        "UPDATE rollouts SET strategy = jsonb_set(strategy, '{on_failure}', '\"ask\"')",
+        "UPDATE environments SET strategy = jsonb_set(strategy, '{offline}', '\"wake\"')",
+        "ALTER TABLE rollouts DROP CONSTRAINT rollouts_state_check; UPDATE rollouts SET state = 'previewed'",
+        "ALTER TABLE principals DROP CONSTRAINT principals_role_check;
+         UPDATE principals SET role = 'auditor' WHERE name = 'later'",
+        "ALTER TABLE events DROP CONSTRAINT events_actor_check; ALTER TABLE events DISABLE TRIGGER USER;
+         UPDATE events SET actor_kind = 'schedule', actor_name = 'nightly' WHERE kind = 'environment.created'",
+    ] {
+        sqlx::raw_sql(newer).execute(&pool).await.unwrap();
+        for list in [
+            route::HOSTS,
+            route::ENVIRONMENTS,
+            route::ROLLOUTS,
+            route::RELEASES,
+            route::PRINCIPALS,
+            route::TOKENS,
+            route::EVENTS,
+            route::AUDIT_VERIFY,
+            route::HEALTH,
+        ] {
+            get(list).await;
+        }
+        get(&route::fill(route::ROLLOUT, &rollout)).await;
+        get(&route::fill(route::ROLLOUT_EVENTS, &rollout)).await;
+        get(&route::fill(route::HOST, "web-1")).await;
+        get(&route::fill(route::ENVIRONMENT, "prod")).await;
+        let sync = app
+            .call(
+                Method::POST,
+                route::AGENT_SYNC,
+                &tokens[0],
+                Some(observation("web-1")),
+            )
+            .await;
+        let idle = serde_json::to_value(slipway_domain::Instruction::Idle).unwrap();
+        assert_eq!(sync.expect(200).body, idle);
+    }
 }

@@ -13,7 +13,8 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::agent::quiet_after;
-use crate::{Store, StoreError, TokenHash, bounded, page_limit, row};
+use crate::row::{self, Known};
+use crate::{Store, StoreError, TokenHash, bounded, page_limit};
 
 /// A machine with an agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +138,7 @@ struct HostRow {
     boot_id: Option<String>,
     live: Option<String>,
     boot_default: Option<String>,
-    report: Option<Json<AttemptReport>>,
+    report: Option<Known<AttemptReport>>,
     unsettled: Option<Uuid>,
     journal_trouble: Option<String>,
     two_lives: bool,
@@ -177,7 +178,7 @@ impl TryFrom<HostRow> for Host {
             boot_id: row.boot_id,
             live: row::parse_opt("store path", row.live.as_deref())?,
             boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-            report: row.report.map(|report| report.0),
+            report: row.report.and_then(Known::into_option),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
             journal_trouble: row.journal_trouble,
             two_lives: row.two_lives,
@@ -320,7 +321,7 @@ async fn select_hosts(executor: impl PgExecutor<'_>, wanted: Wanted<'_>) -> Resu
                   h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
                   coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
                   h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live, h.boot_default,
-                  h.report AS "report: Json<AttemptReport>", h.unsettled, h.journal_trouble, h.observed_at,
+                  h.report AS "report: Known<AttemptReport>", h.unsettled, h.journal_trouble, h.observed_at,
                   coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
                   h.boot_counter IS NOT NULL AS "counts!",
                   s.rollout_id AS "step_rollout?", s.state AS "step_state?", s.closure AS "step_closure?",

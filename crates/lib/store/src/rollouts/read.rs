@@ -14,7 +14,8 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::fleet::offline_after;
-use crate::{Store, StoreError, bounded, page_limit, row};
+use crate::row::{self, Known};
+use crate::{Store, StoreError, bounded, page_limit};
 
 /// A rollout without its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +157,7 @@ struct StepRow {
     last_seen_at: Option<Timestamp>,
     live: Option<String>,
     boot_default: Option<String>,
-    report: Option<Json<AttemptReport>>,
+    report: Option<Known<AttemptReport>>,
 }
 
 impl TryFrom<StepRow> for StepInfo {
@@ -179,7 +180,7 @@ impl TryFrom<StepRow> for StepInfo {
             last_seen_at: row.last_seen_at,
             live: row::parse_opt("store path", row.live.as_deref())?,
             boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-            report: row.report.map(|report| report.0),
+            report: row.report.and_then(Known::into_option),
         })
     }
 }
@@ -277,8 +278,10 @@ impl Store {
                 .fetch_all(&self.pool)
                 .await?;
             for row in rows {
-                let state = row::parse("rollout state", &row.state)?;
-                counts.insert(state, row::count("number of rollouts", row.count)?);
+                // One that only a newer program knows is not among those that are shown.
+                if let Ok(state) = row.state.parse() {
+                    counts.insert(state, row::count("number of rollouts", row.count)?);
+                }
             }
             Ok(counts)
         })
@@ -318,7 +321,7 @@ async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<S
         StepRow,
         r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.attempt, s.failures, s.closure, s.prior,
                   s.reason, coalesce(h.last_seen_at > now() - make_interval(secs => $2), false) AS "online!",
-                  h.last_seen_at, h.live, h.boot_default, h.report AS "report: Json<AttemptReport>"
+                  h.last_seen_at, h.live, h.boot_default, h.report AS "report: Known<AttemptReport>"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
         rollout.as_uuid(),

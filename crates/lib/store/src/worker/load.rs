@@ -7,7 +7,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::lives::Doubt;
 use slipway_domain::snapshot::{Command, CommandKind, RevertScope, Rollout, Seen, Snapshot, Step};
 use slipway_domain::{
-    AttemptId, CommandId, HostId, HostName, PrincipalId, RolloutId, StepId, Strategy, Timestamp,
+    AttemptId, CommandId, HostId, HostName, PrincipalId, RolloutId, StepId, StepState, Strategy, Timestamp,
 };
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -16,7 +16,8 @@ use uuid::Uuid;
 
 use super::Lease;
 use crate::audit::gate;
-use crate::{AuditKey, Store, StoreError, bounded, row};
+use crate::row::{self, Known};
+use crate::{AuditKey, Store, StoreError, bounded};
 
 impl Store {
     /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment. What does not fit
@@ -70,12 +71,11 @@ impl Store {
 struct Head {
     rollout: Rollout,
     environment: Uuid,
-    seq: i64,
 }
 
 async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Timestamp), StoreError> {
     let row = sqlx::query!(
-        r#"SELECT seq, environment_id, strategy AS "strategy: Json<Strategy>", state, since, scope, reason,
+        r#"SELECT environment_id, strategy AS "strategy: Json<Strategy>", state, since, scope, reason,
                   author_id, lease_epoch, coalesce(awaits_verdict_since = since, false) AS "awaits_verdict!", now() AS "now!"
            FROM rollouts WHERE id = $1"#,
         lease.rollout.as_uuid()
@@ -102,7 +102,6 @@ async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Tim
     let head = Head {
         rollout,
         environment: row.environment_id,
-        seq: row.seq,
     };
     Ok((head, row.now))
 }
@@ -115,7 +114,7 @@ async fn load_steps(
     let rows = sqlx::query!(
         r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.activated_at, s.attempt, s.failures, s.closure,
                   s.prior, s.reason, h.last_seen_at, h.heard_at, h.second_life_at, h.boot_replaced_at, h.live,
-                  h.boot_default, h.report AS "report: Json<AttemptReport>",
+                  h.boot_default, h.report AS "report: Known<AttemptReport>",
                   h.unsettled
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
@@ -144,7 +143,7 @@ async fn load_steps(
                     doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, now),
                     live: row::parse_opt("store path", row.live.as_deref())?,
                     boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-                    report: row.report.map(|report| report.0),
+                    report: row.report.and_then(Known::into_option),
                     unsettled: row.unsettled.map(AttemptId::from_uuid),
                 },
                 out_before: false,
@@ -153,9 +152,10 @@ async fn load_steps(
         .collect()
 }
 
-/// Hosts of the environment that an earlier rollout left out of service, by [`Seen::is_left_out`].
+/// Hosts of the environment that another rollout left out of service, by [`Seen::is_left_out`]: an earlier one, or one of
+/// another environment that the host came from meanwhile.
 ///
-/// The newest earlier step that touched the host decides, by [`Step::was_touched`]: one that was never activated says
+/// The newest such step that touched the host decides, by [`Step::was_touched`]: one that was never activated says
 /// nothing about the host, such as when it was skipped because the host was still offline.
 async fn load_left_out(
     tx: &mut PgConnection,
@@ -167,8 +167,8 @@ async fn load_left_out(
                   s.state AS "state?", s.since AS "since?"
            FROM hosts h
            LEFT JOIN LATERAL (
-               SELECT s.state, s.since FROM steps s JOIN rollouts r ON r.id = s.rollout_id
-               WHERE s.host_id = h.id AND r.seq < $2
+               SELECT s.state, s.since FROM steps s
+               WHERE s.host_id = h.id AND s.rollout_id <> $2
                  AND (s.prior IS NOT NULL
                       OR s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck'))
                ORDER BY s.seq DESC LIMIT 1
@@ -177,7 +177,7 @@ async fn load_left_out(
              AND (h.unsettled IS NOT NULL
                   OR s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck'))"#,
         head.environment,
-        head.seq
+        head.rollout.id.as_uuid()
     )
     .fetch_all(tx)
     .await?;
@@ -189,9 +189,9 @@ async fn load_left_out(
             unsettled: row.unsettled.map(AttemptId::from_uuid),
             ..Seen::default()
         };
-        let state = row.state.as_deref();
-        let state = state.map(|state| row::parse("step state", state)).transpose()?;
-        if seen.is_left_out(state.zip(row.since)) {
+        let state = row.state.as_deref().map(str::parse::<StepState>).transpose();
+        // In a state that only a newer program knows it may be anywhere.
+        if state.map_or(true, |state| seen.is_left_out(state.zip(row.since))) {
             left_out.insert(HostId::from_uuid(row.id), row::parse("host name", &row.name)?);
         }
     }

@@ -225,3 +225,72 @@ async fn parked_hosts_stay_online(pool: PgPool) {
     assert_eq!(online().await, 2);
     holder.rollback().await.unwrap();
 }
+
+/// A newer program may know states, phases and settings that this one does not.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_a_newer_program_wrote_of_one_host_keeps_no_other_from_its_news(pool: PgPool) {
+    let fleet = Fleet::of(3).seed(&store(&pool)).await;
+    let store = &fleet.store;
+    let mut agents: Vec<_> = (0..3).map(|n| agent(&fleet, n)).collect();
+    for agent in &mut agents {
+        agent.sync(store).await;
+    }
+    fleet.rollout(1).await;
+    settle(store, &claim(store, "w").await).await.unwrap();
+    let newer = format!(
+        "ALTER TABLE steps DROP CONSTRAINT steps_state_check;
+         UPDATE steps SET state = 'rebooting' WHERE host_id = '{}';
+         UPDATE hosts SET report = jsonb_build_object('attempt', gen_random_uuid(), 'phase', 'rebooting') WHERE id = '{}'",
+        agents[0].id, agents[1].id
+    );
+    sql(&pool, &newer).await;
+
+    let hosts: Vec<HostId> = agents.iter().map(|agent| agent.id).collect();
+    let found = store.assignments_for(&hosts).await.unwrap();
+    assert_eq!(found.len(), 2, "all but the first");
+    assert_eq!(found[&hosts[1]].report, None);
+    assert_eq!(found[&hosts[2]].assignment.state, StepState::Staging);
+
+    let (recorded, told) = agents[0].sync(store).await;
+    assert_eq!(
+        (recorded.assignment, told),
+        (None, slipway_domain::Instruction::Idle)
+    );
+    assert!(agents[2].sync(store).await.0.assignment.is_some());
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_report_of_a_newer_program_stops_no_rollout(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let store = &fleet.store;
+    for n in 0..2 {
+        agent(&fleet, n).sync(store).await;
+    }
+    let rollout = fleet.rollout(1).await;
+    sql(
+        &pool,
+        "UPDATE hosts SET report = jsonb_build_object('attempt', gen_random_uuid(), 'phase', 'rebooting')",
+    )
+    .await;
+    settle(store, &claim(store, "w").await).await.unwrap();
+    let steps = store.get_rollout(rollout).await.unwrap().steps;
+    assert!(
+        steps.iter().all(|step| step.state == StepState::Staging),
+        "{steps:?}"
+    );
+    assert_eq!(
+        store.get_host_by_name(&fleet.host(0).0).await.unwrap().report,
+        None
+    );
+    sql(
+        &pool,
+        "ALTER TABLE rollouts DROP CONSTRAINT rollouts_state_check; UPDATE rollouts SET state = 'previewed'",
+    )
+    .await;
+    let counts = store.count_rollouts().await.unwrap();
+    assert_eq!(
+        counts.values().sum::<u32>(),
+        0,
+        "what is not known is not counted"
+    );
+}

@@ -187,3 +187,20 @@ async fn hosts_that_an_earlier_rollout_left_out_count(pool: PgPool) {
         "a retired host is none of the fleet"
     );
 }
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_that_comes_from_another_environment_while_a_rollout_is_open_counts(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let elsewhere = Fleet::of(1).environment("dev").seed(&fleet.store).await;
+    fleet.rollout(1).await;
+    // A later rollout leaves it out of service, and nothing was heard of it since.
+    leave(&elsewhere, &pool, 1, &[(0, S::Stuck)]).await;
+    assert_eq!(out(&fleet).await, (vec![], vec![]));
+    let (name, prod) = (elsewhere.host(0).0, &fleet.environment.name);
+    fleet
+        .store
+        .move_host(&name, prod, &ada(&fleet.key))
+        .await
+        .unwrap();
+    assert_eq!(out(&fleet).await, (vec![], vec!["dev-0".to_owned()]));
+}
