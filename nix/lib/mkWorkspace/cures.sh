@@ -76,6 +76,9 @@ slipwayCuresOf() {
     || grep --quiet --extended-regexp 'this version of Cargo is older than|this version of Cargo does not understand this lock file' "$log"; then
     echo "the project needs another Rust: set \`toolchain\`, such as rust-overlay's \`p: p.rust-bin.fromRustupToolchainFile ./rust-toolchain.toml\`"
   fi
+  if grep --quiet --fixed-strings 'rust-lang.github.io/rust-clippy' "$log"; then
+    echo "clippy refuses what \`clippyArgs\` denies: mend the code, or set \`clippyArgs = \"\";\` to be told only"
+  fi
   if grep --quiet --fixed-strings 'compile_error!' "$log"; then
     echo "if features exclude each other, do not unite those of several crates: set \`unifyFeatures = false;\`, or choose with \`features\` and \`noDefaultFeatures\`"
   fi

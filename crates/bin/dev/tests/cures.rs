@@ -32,6 +32,10 @@ const CURES: &[(&str, &str)] = &[
         "the linker finds no library `sodium-that-is-not`: add its package to `buildInputs`",
     ),
     (
+        "lint",
+        "clippy refuses what `clippyArgs` denies: mend the code, or set `clippyArgs = \"\";`",
+    ),
+    (
         "linker",
         "the linker no-clang-here is not there: add its package to `nativeBuildInputs`",
     ),
@@ -60,6 +64,10 @@ const CURES: &[(&str, &str)] = &[
     (
         "static-library",
         "the linker finds no library `foo`: add its package to `buildInputs`",
+    ),
+    (
+        "system-library",
+        "the library openssl is not there: add its package to `buildInputs`, and `pkgs.pkg-config` to `nativeBuildInputs`",
     ),
     (
         "target",
