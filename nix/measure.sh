@@ -5,7 +5,7 @@
 # measure.sh profiles        size and build time of the api under several release profiles; [TARGET] for another target
 # measure.sh static          size of the api as a static musl program, built by nixpkgs' pkgsStatic
 # measure.sh throughput API… processor time that each of several builds of the api needs for a request
-# measure.sh project DIR [ARGS] builds any Cargo project, given what has to be set, such as 'buildInputs = [ pkgs.zlib ];'
+# measure.sh project DIR ARG builds any Cargo project; ARG is what has to be set, such as 'buildInputs = [ pkgs.zlib ];'
 # Run it in a checkout; it needs Nix with flakes, git and jq; `profiles` needs cargo instead, `throughput` wrk.
 set -euo pipefail
 
@@ -163,7 +163,7 @@ project() {
     pkgs = (builtins.getFlake \"path:$nixpkgs\").legacyPackages.\${builtins.currentSystem};
     made = make ({ inherit pkgs; src = /. + \"$folder\"; } // { $arguments });
     outputs = if made.packages == { } then [ made.checks.rust-clippy ] else builtins.attrValues made.packages;
-    paths = list: pkgs.lib.unique (map (it: it.drvPath) list);
+    paths = list: pkgs.lib.unique (pkgs.lib.concatMap (it: pkgs.lib.optional (it ? drvPath) it.drvPath) list);
   in {
     vendored = paths (map (it: it.cargoVendorDir) outputs);
     dependencies = paths (map (it: it.cargoArtifacts) outputs);
@@ -172,7 +172,7 @@ project() {
   work=$(mktemp -d)
   trap 'rm -rf "$work"' EXIT
   realise() {
-    jq --raw-output ".$1[]" <<<"$facts" | xargs nix-store --realise >"$work/paths" 2>"$work/log" \
+    jq --raw-output ".$1[]" <<<"$facts" | xargs --no-run-if-empty nix-store --realise >"$work/paths" 2>"$work/log" \
       || { cat "$work/log" >&2; exit 1; }
   }
   timed() {
