@@ -69,7 +69,7 @@ impl PgBouncer {
             .spawn()
             .expect("no pgbouncer here; ./dev installs it");
         let mut bouncer = Self { port, child, folder };
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             let log = std::fs::read_to_string(bouncer.folder.path().join("log")).unwrap();
             assert!(bouncer.child.try_wait().unwrap().is_none(), "it ended: {log}");
