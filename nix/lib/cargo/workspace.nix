@@ -169,7 +169,28 @@ in
 
       outer = if root ? workspace then null else rootAbove at;
       outerExcludes = covers (known (map (paths.join outer) ((parse outer).workspace.exclude or [ ]))) at;
-      below = filter (name: has (paths.join at name)) (attrNames (view.entries at));
+      # Folders that may have been meant, as deep as repositories keep them.
+      below =
+        depth: folder:
+        concatMap (
+          name:
+          let
+            path = paths.join folder name;
+          in
+          if builtins.match "[.].*|target|node_modules" name != null then
+            [ ]
+          else if has path then
+            [ path ]
+          else if depth > 1 then
+            below (depth - 1) path
+          else
+            [ ]
+        ) (attrNames (view.entries folder));
+      meant =
+        let
+          found = below 3 at;
+        in
+        builtins.genList (builtins.elemAt found) (if length found > 5 then 5 else length found);
       names = groupBy (folder: (parse folder).package.name or "") members;
     in
     if !has at then
@@ -178,11 +199,11 @@ in
           (
             "`src` has no ${manifestIn at}: "
             + (
-              if below == [ ] then
+              if meant == [ ] then
                 "give the folder of a Cargo workspace, and `git add` its files, for a flake sees only those"
               else
                 "set `cargoRoot` to the workspace's folder, such as ${
-                  concatStringsSep " or " (map (name: "\"${paths.join at name}\"") below)
+                  concatStringsSep " or " (map (folder: "\"${folder}\"") meant)
                 }"
             )
           )

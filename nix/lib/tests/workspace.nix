@@ -393,6 +393,16 @@ in
   (same "a workspace in a folder below" (problemsOf { "backend/Cargo.toml" = package "x" ""; }) [
     "`src` has no Cargo.toml: set `cargoRoot` to the workspace's folder, such as \"backend\""
   ])
+  (same "workspaces in folders further below"
+    (problemsOf {
+      "docs/x" = "";
+      "rust/tool/Cargo.toml" = package "tool" "";
+      "rust/uefi/Cargo.toml" = package "uefi" "";
+    })
+    [
+      "`src` has no Cargo.toml: set `cargoRoot` to the workspace's folder, such as \"rust/tool\" or \"rust/uefi\""
+    ]
+  )
   (same "a dependency outside of src"
     (problemsOf {
       "Cargo.toml" = package "x" "[dependencies]\ny = { path = \"../y\" }";
