@@ -127,7 +127,6 @@ let
     "deploy/kubernetes/README.md" = { };
     "docs/api.md" = { };
     "docs/architecture.md" = { };
-    "docs/build.md" = { };
     "docs/database.md" = { };
     "docs/rollouts.md" = { };
     "docs/settings.md" = { };

@@ -50,6 +50,13 @@ let
     name = "workspaces: ${name}";
     inherit got want;
   };
+  # A page's block as a file; one that is a part of a set gets the rest around it.
+  block =
+    page: number: opening:
+    builtins.toFile "snippet.nix" (
+      opening + (lib.elemAt (pages.blocks page) number).text + lib.optionalString (opening != "") "}"
+    );
+  pages = import ./pages.nix { inherit lib; };
   environment = name: made.${name}.packages.api.drvAttrs;
 in
 map whole accepted
@@ -114,4 +121,27 @@ map whole accepted
     cargoRoot = "auto-member";
   }).packages.api.sourceRoot
   ) "source/auto-member")
+  # What the pages show.
+  (same "docs/workspaces.md: its flake evaluates"
+    (lib.attrNames (
+      (import (block ../../docs/workspaces.md 0 "")).outputs {
+        self = { };
+        nixpkgs.legacyPackages.x86_64-linux = pkgs;
+        slipway.lib.mkWorkspace = args: mkWorkspace (args // { src = root + "/single-license"; });
+      }
+    ))
+    [
+      "checks"
+      "devShells"
+      "packages"
+    ]
+  )
+  (same "docs/workspaces.md: needs of one crate are taken"
+    (mkWorkspace (argsOf "no-version" // import (block ../../docs/workspaces.md 1 "{")))
+    .packages.api.drvAttrs.BUILD_LABEL
+    "release"
+  )
+  (same "docs/build.md: contents of an image evaluate" (lib.length
+    (import (block ../../docs/build.md 0 "pkgs: {") pkgs).contents
+  ) 5)
 ]
