@@ -3,8 +3,15 @@
 use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway};
 use slipway_client::testing::{Reply, Server};
 
+fn assert_told_and_nothing_sent(slipway: &Slipway, args: &[&str], said: &str) {
+    let ran = slipway.run(args);
+    assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+    assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+    assert_eq!(ran.stdout, "");
+}
+
 #[test]
-fn wrong_arguments_are_told_and_nothing_is_sent() {
+fn wrong_arguments_about_rollouts_and_releases_are_told_and_nothing_is_sent() {
     let server = Server::start(|_| Reply::empty(500));
     let slipway = Slipway::at(&server);
     let closure = format!("web-1={CLOSURE}");
@@ -63,8 +70,19 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
             "`--expr` is neither a reference nor a URL",
         ),
         (&["release", "create", "--flake", ".#web"], "has a `#` part"),
+    ] {
+        assert_told_and_nothing_sent(&slipway, args, said);
+    }
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
+fn wrong_arguments_about_hosts_people_and_access_are_told_and_nothing_is_sent() {
+    let server = Server::start(|_| Reply::empty(500));
+    let slipway = Slipway::at(&server);
+    for (args, said) in [
         (
-            &["host", "create", "Web", "--env", "prod"],
+            &["host", "create", "Web", "--env", "prod"][..],
             "`Web` is not a valid host name",
         ),
         (
@@ -111,10 +129,7 @@ fn wrong_arguments_are_told_and_nothing_is_sent() {
         ),
         (&["status", "--token", "slw_x"], "unexpected argument '--token'"),
     ] {
-        let ran = slipway.run(args);
-        assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
-        assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
-        assert_eq!(ran.stdout, "");
+        assert_told_and_nothing_sent(&slipway, args, said);
     }
     assert_eq!(server.seen().len(), 0);
 }
