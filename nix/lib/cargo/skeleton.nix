@@ -112,6 +112,7 @@ let
     "profile"
     "replace"
   ];
+  full = root: settings root // only [ "workspace" ] root;
   # Without what only crates inherit whose code is there.
   resolution =
     root:
@@ -151,12 +152,40 @@ rec {
       ) spoken
     ) names;
 
-  # All crates stand-ins: path -> text. Members have the version 0.0.0, so that a release compiles no dependency again.
+  # Folders of patched crates that crates of a registry are compiled from, with what those need themselves: a stand-in is not
+  # enough for them, their code must be there.
+  compiledByRegistry =
+    workspace: lock:
+    let
+      spoken = concatMap (entry: if entry ? source then entry.dependencies or [ ] else [ ]) (
+        lock.package or [ ]
+      );
+      isSpoken =
+        folder:
+        let
+          inherit (workspace.crates.${folder}) name;
+        in
+        any (
+          said:
+          said == name || builtins.substring 0 (builtins.stringLength name + 1) said == "${name} "
+        ) spoken;
+    in
+    map (item: item.key) (
+      builtins.genericClosure {
+        startSet = map (key: { inherit key; }) (filter isSpoken workspace.patched);
+        operator = { key }: map (key: { inherit key; }) workspace.crates.${key}.needs;
+      }
+    );
+
+  # All crates stand-ins but these: path -> text. Members have the version 0.0.0, so that a release compiles no dependency again.
   whole =
     workspace: lockText:
     let
       lock = fromTOML lockText;
-      plain = isPlain workspace lock;
+      withCode = compiledByRegistry workspace lock;
+      # Code has its manifest with it, which asks for the versions that there are.
+      plain = withCode == [ ] && isPlain workspace lock;
+      tables = (if withCode == [ ] then resolution else full) workspace.root;
       versionOf =
         folder: if plain && elem folder zeroed then "0.0.0" else workspace.crates.${folder}.version;
       zeroed = filter (folder: !elem folder workspace.patched) workspace.members;
@@ -175,12 +204,14 @@ rec {
         else
           lockText;
     in
-    standIns workspace versionOf (resolution workspace.root) (builtins.attrNames workspace.crates)
+    standIns workspace versionOf tables (
+      filter (folder: !elem folder withCode) (builtins.attrNames workspace.crates)
+    )
     // (
       if workspace.crates ? ${workspace.at} then
         { }
       else
-        { ${paths.join workspace.at "Cargo.toml"} = toml.write (resolution workspace.root); }
+        { ${paths.join workspace.at "Cargo.toml"} = toml.write tables; }
     )
     // {
       ${paths.join workspace.at "Cargo.lock"} = lockFile;
@@ -189,9 +220,7 @@ rec {
   # Stand-ins of some crates, with their own versions: to lie beside the code of the others.
   some =
     workspace:
-    standIns workspace (folder: workspace.crates.${folder}.version) (
-      settings workspace.root // only [ "workspace" ] workspace.root
-    );
+    standIns workspace (folder: workspace.crates.${folder}.version) (full workspace.root);
 
   standIns =
     workspace: versionOf: rootTables: folders:

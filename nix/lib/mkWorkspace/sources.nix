@@ -151,17 +151,21 @@ let
 
   givenLock = lib.optionalAttrs (cargoLock != null) { ${paths.join at "Cargo.lock"} = lockText; };
 
+  stubsOf =
+    used:
+    lib.listToAttrs (
+      map (file: lib.nameValuePair file "fn main() {}\n") (
+        lib.concatMap (folder: programParts.${folder}.stubs) used
+      )
+    );
+  withCode = skeletons.compiledByRegistry workspace (fromTOML lockText);
+
   # A source, and what is laid into it once it is unpacked: stand-ins of the crates that are not in it.
   laidOut =
     parts: used:
     let
       left = lib.subtractLists used folders;
-      standIns = skeletons.some workspace left // stubs // givenLock;
-      stubs = lib.listToAttrs (
-        map (file: lib.nameValuePair file "fn main() {}\n") (
-          lib.concatMap (folder: programParts.${folder}.stubs) used
-        )
-      );
+      standIns = skeletons.some workspace left // stubsOf used // givenLock;
     in
     {
       src = toSource parts;
@@ -206,15 +210,16 @@ in
       ++ extraOf used
     ) used;
 
-  # Of all dependencies: no code at all.
+  # Of all dependencies: no code at all, but for crates that take the place of a registry's.
   skeleton = {
-    src = written (skeletons.whole workspace lockText) ''
+    src = written (skeletons.whole workspace lockText // stubsOf withCode) ''
       cp -r ${
         fileset.toSource {
           root = source.path;
           fileset = fileset.unions [
             configuration
             (fileset.unions (map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots))
+            (fileset.unions (map (folder: programParts.${folder}.fileset) withCode))
           ];
         }
       }/. $out

@@ -295,6 +295,23 @@ in
     ]
   )
   (same "a patched crate keeps its version" (manifest "patches/cfg-if").package.version "1.2.3")
+  (same "a patched crate that a registry's crate is compiled from is no stand-in"
+    (
+      let
+        made = skeletons.whole workspace (
+          lock + "dependencies = [\"cfg-if 1.2.3\"]"
+        );
+      in
+      [
+        (made ? "patches/cfg-if/Cargo.toml")
+        (fromTOML made."crates/base/Cargo.toml").package.version
+      ]
+    )
+    [
+      false
+      "1.2.3"
+    ]
+  )
   (same "beside code, a stand-in has its version" (standIn "crates/base").package.version "1.2.3")
   (same "a lock that tells crates apart by version stays as it is" (skeletons.isPlain workspace {
     package = [ { dependencies = [ "app 1.2.3" ]; } ];
