@@ -95,10 +95,7 @@ let
     let
       names = namesOf name stacks.${name};
       redis =
-        if stacks.${name}.cache.remote.address == null then
-          "redis-${name}"
-        else
-          "${name}-cache-tunnel";
+        if stacks.${name}.cache.remote.address == null then "redis-${name}" else "${name}-cache-tunnel";
       forNginx = file: {
         inherit file;
         inherit (nginx) group;

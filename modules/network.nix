@@ -165,7 +165,9 @@ in
         }
       ];
 
-    warnings = lib.optional (cfg.ssh.enable && !keyed) "No user of ${config.networking.hostName} has an SSH key, and services.slipway.network takes no passwords: set users.users.root.openssh.authorizedKeys.keys, or services.slipway.network.ssh.enable = false if nobody is to log in.";
+    warnings =
+      lib.optional (cfg.ssh.enable && !keyed)
+        "No user of ${config.networking.hostName} has an SSH key, and services.slipway.network takes no passwords: set users.users.root.openssh.authorizedKeys.keys, or services.slipway.network.ssh.enable = false if nobody is to log in.";
 
     networking = {
       # Docker writes its own rules with iptables.

@@ -21,7 +21,9 @@ let
           all =
             role: (config.${role}.startSeconds + config.${role}.stopSeconds) * (config.${role}.replicas + 1);
         in
-        (if config.migrations.enable then config.migrations.timeoutSeconds else 0) + all "api" + all "worker";
+        (if config.migrations.enable then config.migrations.timeoutSeconds else 0)
+        + all "api"
+        + all "worker";
     };
 in
 {

@@ -83,16 +83,23 @@ in
       # Assertions refuse those that are somebody else's.
       lib.concatMap (
         stack:
-        map (
-          user:
-          lib.optionalAttrs (!lib.elem user reserved.users) {
-            users.${user} = {
-              isSystemUser = true;
-              inherit (stack) group;
-            };
-            groups.${stack.group} = { };
-          }
-        ) (lib.unique [ stack.user stack.migrations.user ])
+        map
+          (
+            user:
+            lib.optionalAttrs (!lib.elem user reserved.users) {
+              users.${user} = {
+                isSystemUser = true;
+                inherit (stack) group;
+              };
+              groups.${stack.group} = { };
+            }
+          )
+          (
+            lib.unique [
+              stack.user
+              stack.migrations.user
+            ]
+          )
       ) (lib.attrValues stacks)
     );
   };

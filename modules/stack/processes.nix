@@ -123,105 +123,107 @@ let
       }
     );
 
-  stackOptions = { config, ... }: {
-    options = {
-      api = mkOption {
-        type = process {
-          role = "api";
-          arguments = [ "serve" ];
-          replicas = contract.replicas.api;
-          replicasType = types.ints.between 0 64;
+  stackOptions =
+    { config, ... }:
+    {
+      options = {
+        api = mkOption {
+          type = process {
+            role = "api";
+            arguments = [ "serve" ];
+            replicas = contract.replicas.api;
+            replicasType = types.ints.between 0 64;
+          };
+          default = { };
+          description = "The process that answers requests, on a Unix socket that systemd hands to it.";
         };
-        default = { };
-        description = "The process that answers requests, on a Unix socket that systemd hands to it.";
-      };
-      worker = mkOption {
-        type = process {
-          role = "worker";
-          arguments = [ "run" ];
-          replicas = contract.replicas.worker;
-          replicasType = types.ints.between 0 64;
+        worker = mkOption {
+          type = process {
+            role = "worker";
+            arguments = [ "run" ];
+            replicas = contract.replicas.worker;
+            replicasType = types.ints.between 0 64;
+          };
+          default = { };
+          description = "The process that works in the background.";
         };
-        default = { };
-        description = "The process that works in the background.";
-      };
-      migrations = {
-        enable = mkOption {
-          type = types.bool;
-          default = true;
-          example = false;
+        migrations = {
+          enable = mkOption {
+            type = types.bool;
+            default = true;
+            example = false;
+            description = ''
+              Whether to run `migrations.command` before replicas are restarted, at boot and whenever it has changed. When it
+              fails, no replica is touched and the switch fails.
+            '';
+          };
+          command = mkOption {
+            type = types.listOf types.str;
+            default = [
+              (lib.getExe config.api.package)
+              "migrate"
+            ];
+            defaultText = lib.literalMD "the api's main program with `migrate`";
+            example = [
+              "/nix/store/…-shop/bin/shop"
+              "migrate"
+            ];
+            description = ''
+              The program that brings the database's schema up to date. It must do nothing when there is nothing to do, and
+              the generation before must be able to run on what it leaves.
+            '';
+          };
+          user = mkOption {
+            type = types.str;
+            default = config.user;
+            defaultText = lib.literalMD "`user`";
+            example = "shop-owner";
+            description = "The system user that migrations run as. `database.owner.role` sets it.";
+          };
+          environment = mkOption {
+            type = types.attrsOf types.str;
+            default = { };
+            example.LOG_LEVEL = "debug";
+            description = "Environment variables of migrations alone; they win over those of the api. Nothing secret.";
+          };
+          secrets = mkOption {
+            type = types.attrsOf externalPath;
+            default = { };
+            example.DATABASE_URL = "/run/agenix/shop-database-owner-url";
+            description = "Secrets of migrations alone; they win over those of the stack. No other process gets them.";
+          };
+          timeoutSeconds = mkOption {
+            type = types.ints.positive;
+            default = contract.times.migrateSeconds;
+            example = 3600;
+            description = "Seconds until migrations that have not ended are ended, and the switch fails.";
+          };
+        };
+        metrics.firstPort = mkOption {
+          type = types.port;
+          default = contract.ports.stackMetrics;
+          example = 9400;
           description = ''
-            Whether to run `migrations.command` before replicas are restarted, at boot and whenever it has changed. When it
-            fails, no replica is touched and the switch fails.
+            The port of the first api replica's metrics on 127.0.0.1. The others follow; the workers' begin 64 ports later, so
+            that another number of replicas moves nobody. Two stacks on a host need 128 ports between them.
           '';
         };
-        command = mkOption {
+        allowedAddresses = mkOption {
           type = types.listOf types.str;
-          default = [
-            (lib.getExe config.api.package)
-            "migrate"
-          ];
-          defaultText = lib.literalMD "the api's main program with `migrate`";
+          default = if config.database.urlFile != null then [ "any" ] else [ "localhost" ];
+          defaultText = lib.literalMD "`[ \"localhost\" ]`, and `[ \"any\" ]` where `database.urlFile` is set";
           example = [
-            "/nix/store/…-shop/bin/shop"
-            "migrate"
+            "localhost"
+            "10.0.0.0/24"
           ];
           description = ''
-            The program that brings the database's schema up to date. It must do nothing when there is nothing to do, and
-            the generation before must be able to run on what it leaves.
+            What the processes may talk to over the network, as systemd's IPAddressAllow takes it: addresses, networks,
+            `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`. The server that
+            `database.urlFile` names is not known when the system is built: list it and the name servers to narrow this down.
           '';
         };
-        user = mkOption {
-          type = types.str;
-          default = config.user;
-          defaultText = lib.literalMD "`user`";
-          example = "shop-owner";
-          description = "The system user that migrations run as. `database.owner.role` sets it.";
-        };
-        environment = mkOption {
-          type = types.attrsOf types.str;
-          default = { };
-          example.LOG_LEVEL = "debug";
-          description = "Environment variables of migrations alone; they win over those of the api. Nothing secret.";
-        };
-        secrets = mkOption {
-          type = types.attrsOf externalPath;
-          default = { };
-          example.DATABASE_URL = "/run/agenix/shop-database-owner-url";
-          description = "Secrets of migrations alone; they win over those of the stack. No other process gets them.";
-        };
-        timeoutSeconds = mkOption {
-          type = types.ints.positive;
-          default = contract.times.migrateSeconds;
-          example = 3600;
-          description = "Seconds until migrations that have not ended are ended, and the switch fails.";
-        };
-      };
-      metrics.firstPort = mkOption {
-        type = types.port;
-        default = contract.ports.stackMetrics;
-        example = 9400;
-        description = ''
-          The port of the first api replica's metrics on 127.0.0.1. The others follow; the workers' begin 64 ports later, so
-          that another number of replicas moves nobody. Two stacks on a host need 128 ports between them.
-        '';
-      };
-      allowedAddresses = mkOption {
-        type = types.listOf types.str;
-        default = if config.database.urlFile != null then [ "any" ] else [ "localhost" ];
-        defaultText = lib.literalMD "`[ \"localhost\" ]`, and `[ \"any\" ]` where `database.urlFile` is set";
-        example = [
-          "localhost"
-          "10.0.0.0/24"
-        ];
-        description = ''
-          What the processes may talk to over the network, as systemd's IPAddressAllow takes it: addresses, networks,
-          `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`. The server that
-          `database.urlFile` names is not known when the system is built: list it and the name servers to narrow this down.
-        '';
       };
     };
-  };
 in
 {
   options.services.slipway.stacks = mkOption {

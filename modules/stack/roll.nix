@@ -53,9 +53,7 @@ let
         ROLL_STACK = name;
         ROLL_TRIALS = toString trials;
         ROLL_SECRETS = toString (
-          lib.unique (
-            lib.attrValues stack.secrets ++ lib.attrValues stack.migrations.secrets ++ passwords
-          )
+          lib.unique (lib.attrValues stack.secrets ++ lib.attrValues stack.migrations.secrets ++ passwords)
         );
         ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");
         ROLL_SOCKET_OWNER = "${stack.user}:${stack.api.socketGroup}";

@@ -53,7 +53,9 @@ let
         builtins.toJSON (removeAttrs config.services.postgresql.settings [ "hba_file" ])
       );
       tmpfiles = builtins.toJSON (
-        lib.filterAttrs (name: _: !lib.hasInfix "/app" name) config.systemd.tmpfiles.settings."10-slipway-backup"
+        lib.filterAttrs (
+          name: _: !lib.hasInfix "/app" name
+        ) config.systemd.tmpfiles.settings."10-slipway-backup"
       );
     };
   # The server's start script has its configuration's name, which is made of everything.
@@ -268,7 +270,9 @@ in
       repository = "rest:https://user:hunter2@backup.example.com/shop";
     };
   })
-  (says "a folder below /home" [ "${at}.directory" "/srv/backup" ] { directory = "/home/backup/shop"; })
+  (says "a folder below /home" [ "${at}.directory" "/srv/backup" ] {
+    directory = "/home/backup/shop";
+  })
   (says "a drill below /home" [ "${at}.drill.directory" "/srv/backup" ] {
     drill.directory = "/home/scratch";
   })
@@ -286,9 +290,12 @@ in
     "${at}.pitr"
     "services.slipway.database.archive"
   ] { pitr.keepDays = 8; })
-  (saysOn "differential backups that never come" [ "services.slipway.database.archive.diffEveryDays" ] {
-    diffEveryDays = 8;
-  } [ (stack { }) ])
+  (saysOn "differential backups that never come" [ "services.slipway.database.archive.diffEveryDays" ]
+    {
+      diffEveryDays = 8;
+    }
+    [ (stack { }) ]
+  )
   (saysOn "an archive below /home" [ "services.slipway.database.archive.repository" "/srv/backup" ] {
     repository = "/home/archive";
   } [ (stack { }) ])
@@ -386,7 +393,11 @@ in
   {
     name = "both accounts can take the locks, whoever made them";
     got = {
-      inherit (config.systemd.tmpfiles.settings."10-slipway-backup"."/var/lib/slipway-backup/shop/locks".d) mode group;
+      inherit
+        (config.systemd.tmpfiles.settings."10-slipway-backup"."/var/lib/slipway-backup/shop/locks".d)
+        mode
+        group
+        ;
       files =
         config.systemd.tmpfiles.settings."10-slipway-backup"."/var/lib/slipway-backup/shop/locks/*".z.mode;
     };

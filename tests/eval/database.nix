@@ -16,7 +16,9 @@ let
     (server' { memoryMiB = 4096; })
   ];
   server = config.services.postgresql;
-  says = name: words: database: saysOn name words [ (server' listening) ] database;
+  says =
+    name: words: database:
+    saysOn name words [ (server' listening) ] database;
   saysOn = name: words: modules: database: {
     inherit name;
     got =
@@ -191,9 +193,10 @@ in
       {
         setup = its.systemd.services.shop-database.environment.PGPORT;
         processes = its.services.slipway.stacks.shop.environment.DATABASE_PORT;
-        backup = (builtins.fromJSON (
-          builtins.unsafeDiscardStringContext its.environment.etc."slipway/backup/shop.json".text
-        )).database.port;
+        backup =
+          (builtins.fromJSON (
+            builtins.unsafeDiscardStringContext its.environment.etc."slipway/backup/shop.json".text
+          )).database.port;
       };
     want = {
       setup = "5433";
@@ -476,10 +479,10 @@ in
   (says "a second login without a first" [ "${at}.secondPasswordFile" "${at}.passwordFile" ] {
     secondPasswordFile = "/run/secrets/shop-second";
   })
-  (says "what became the host's, by its old name"
-    [ "${at}.memoryMiB" "set services.slipway.database.memoryMiB" ]
-    { memoryMiB = 4096; }
-  )
+  (says "what became the host's, by its old name" [
+    "${at}.memoryMiB"
+    "set services.slipway.database.memoryMiB"
+  ] { memoryMiB = 4096; })
 ]
 ++
   map

@@ -53,7 +53,9 @@ let
         else
           files.${path};
     in
-    { inherit written; }
+    {
+      inherit written;
+    }
     // (import (written "flake.nix")).outputs {
       self.outPath = toString ../..;
       nixpkgs = {
@@ -108,12 +110,17 @@ let
 
   several = flake {
     more = [ ];
-    outputs = lib.replaceStrings [ "nixosConfigurations.web-1 = host \"web-1\" ./hosts/web-1;" ] [
-      "nixosConfigurations = ${files."flake.nix: nixosConfigurations"};"
-    ];
+    outputs =
+      lib.replaceStrings
+        [ "nixosConfigurations.web-1 = host \"web-1\" ./hosts/web-1;" ]
+        [
+          "nixosConfigurations = ${files."flake.nix: nixosConfigurations"};"
+        ];
   };
   fleet = several.nixosConfigurations;
-  backedUp = fleet.prod-db.extendModules { modules = [ (several.written "hosts/web-1/backup.nix") ]; };
+  backedUp = fleet.prod-db.extendModules {
+    modules = [ (several.written "hosts/web-1/backup.nix") ];
+  };
 
   # Pages whose blocks are modules of a host, with what the text around them takes as given.
   modules = {
@@ -163,7 +170,9 @@ let
     )
   );
   fleetRules = import (
-    builtins.toFile "secrets.nix" "let hosts = { db = null; }; readableBy = _: { }; in ${files."secrets/secrets.nix: more files"}"
+    builtins.toFile "secrets.nix" "let hosts = { db = null; }; readableBy = _: { }; in ${
+      files."secrets/secrets.nix: more files"
+    }"
   );
   # Every secret that a step encrypts, in the folder of the rules.
   encrypted = lib.unique (
@@ -179,10 +188,12 @@ in
   ])
   {
     name = "docs/production.md: the shell evaluates";
-    got = lib.hasSuffix ".drv" (flake {
-      outputs = text: text;
-      more = [ ];
-    }).devShells.${pkgs.stdenv.hostPlatform.system}.default.drvPath;
+    got =
+      lib.hasSuffix ".drv"
+        (flake {
+          outputs = text: text;
+          more = [ ];
+        }).devShells.${pkgs.stdenv.hostPlatform.system}.default.drvPath;
     want = true;
   }
   {

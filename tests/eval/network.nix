@@ -238,11 +238,12 @@ in
       map
         (
           more:
-          lib.any (lib.hasInfix "users.users.root.openssh.authorizedKeys.keys") (host [
-            served
-            acme
-            more
-          ]).warnings
+          lib.any (lib.hasInfix "users.users.root.openssh.authorizedKeys.keys")
+            (host [
+              served
+              acme
+              more
+            ]).warnings
         )
         [
           { }

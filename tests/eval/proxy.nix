@@ -99,10 +99,19 @@ in
   }
   {
     name = "HTTP/3 where it is wanted, and nowhere else";
-    got = map (text: map (part: lib.hasInfix part text) [ "quic" "Alt-Svc" ]) [
-      vhost.extraConfig
-      (serverOf quick "shop.example.com")
-    ];
+    got =
+      map
+        (
+          text:
+          map (part: lib.hasInfix part text) [
+            "quic"
+            "Alt-Svc"
+          ]
+        )
+        [
+          vhost.extraConfig
+          (serverOf quick "shop.example.com")
+        ];
     want = [
       [
         false
@@ -132,18 +141,20 @@ in
         (
           refuseUnknownNames:
           lib.count (lib.hasInfix "quic reuseport") (
-            lib.splitString "\n" (nginxOf (
-              proxy { http3 = true; }
-              ++ [
-                (second {
-                  proxy = {
-                    http3 = true;
-                    pingPort = 8082;
-                  };
-                })
-                { services.slipway.proxy = { inherit refuseUnknownNames; }; }
-              ]
-            ))
+            lib.splitString "\n" (
+              nginxOf (
+                proxy { http3 = true; }
+                ++ [
+                  (second {
+                    proxy = {
+                      http3 = true;
+                      pingPort = 8082;
+                    };
+                  })
+                  { services.slipway.proxy = { inherit refuseUnknownNames; }; }
+                ]
+              )
+            )
           )
         )
         [
@@ -365,13 +376,10 @@ in
   (says "long polls cut" [ "${at}.timeouts.longPollSeconds" "30 s" ] (proxy {
     timeouts.longPollSeconds = 20;
   }))
-  (says "two local listeners on one port"
-    [
-      "stacks.post.proxy.pingPort (8081)"
-      "stacks.shop.proxy.pingPort (8081)"
-    ]
-    (proxy { } ++ [ (second { }) ])
-  )
+  (says "two local listeners on one port" [
+    "stacks.post.proxy.pingPort (8081)"
+    "stacks.shop.proxy.pingPort (8081)"
+  ] (proxy { } ++ [ (second { }) ]))
   (says "a local listener on the agent's port"
     [
       "${at}.pingPort (9102)"

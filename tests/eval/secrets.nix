@@ -105,7 +105,11 @@ in
           restartUnits:
           lib.attrNames (
             lib.filterAttrs (name: service: lib.hasPrefix "thing" name && service.restartTriggers != [ ])
-              (agenix { files.token = token // { inherit restartUnits; }; }).systemd.services
+              (agenix {
+                files.token = token // {
+                  inherit restartUnits;
+                };
+              }).systemd.services
           )
         )
         [
@@ -120,12 +124,13 @@ in
   {
     name = "a unit that is no service, and a stack that is not there, are refused by name";
     got = map (failed: failed.message) (
-      lib.filter (a: !a.assertion) (agenix {
-        files.token = token // {
-          restartUnits = [ "thing.socket" ];
-        };
-        stacks.shop.secrets.SECRET_KEY = ../../secrets/prod/slipway-secret-key.age;
-      }).assertions
+      lib.filter (a: !a.assertion)
+        (agenix {
+          files.token = token // {
+            restartUnits = [ "thing.socket" ];
+          };
+          stacks.shop.secrets.SECRET_KEY = ../../secrets/prod/slipway-secret-key.age;
+        }).assertions
     );
     want = [
       "services.slipway.agenix.stacks has shop, which is no stack of this host: add it to services.slipway.stacks (it needs nixosModules.stack), or remove it."

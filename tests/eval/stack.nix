@@ -155,13 +155,18 @@ in
   }
   {
     name = "a database that only the secret names can be reached";
-    got = map (
-      unit: (host [ (stack { database.urlFile = "/run/secrets/url"; }) ]).systemd.services.${unit}.serviceConfig ? IPAddressDeny
-    ) [
-      "shop-api-1"
-      "shop-worker-1"
-      "shop-migrate"
-    ];
+    got =
+      map
+        (
+          unit:
+          (host [ (stack { database.urlFile = "/run/secrets/url"; }) ]).systemd.services.${unit}.serviceConfig
+          ? IPAddressDeny
+        )
+        [
+          "shop-api-1"
+          "shop-worker-1"
+          "shop-migrate"
+        ];
     want = [
       false
       false

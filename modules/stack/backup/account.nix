@@ -7,7 +7,12 @@
 }:
 let
   backup = import ./lib.nix { inherit config lib; };
-  inherit (backup) stacks archived archive user;
+  inherit (backup)
+    stacks
+    archived
+    archive
+    user
+    ;
   shared = mode: {
     inherit mode user;
     group = user;

@@ -60,7 +60,9 @@ let
       }
       {
         assertion =
-          !(db.enable && db.owner.role != null && db.authentication == "scram" && db.owner.passwordFile == null);
+          !(
+            db.enable && db.owner.role != null && db.authentication == "scram" && db.owner.passwordFile == null
+          );
         message = "${option}.authentication is scram and ${option}.owner.passwordFile is not set; name a file outside the Nix store, or take peer.";
       }
       {

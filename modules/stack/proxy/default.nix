@@ -40,9 +40,10 @@ let
     name: asked:
     lib.concatMap (
       address:
-      listenQuic (lib.optionalString (!proxy.refuseUnknownNames && speaker address == name) " reuseport") [
-        address
-      ]
+      listenQuic (lib.optionalString (!proxy.refuseUnknownNames && speaker address == name) " reuseport")
+        [
+          address
+        ]
     ) (lib.optionals asked.http3 (addressesOf asked));
 
   server = name: asked: {

@@ -15,7 +15,9 @@ let
     worker_shutdown_timeout = nginx.seconds (contract.times.requestSeconds + 10);
   };
   # nginx refuses a directive that comes twice.
-  lacks = text: directive: _: builtins.match "(.*[;{}[:space:]])?${directive}[[:space:]].*" text == null;
+  lacks =
+    text: directive: _:
+    builtins.match "(.*[;{}[:space:]])?${directive}[[:space:]].*" text == null;
 in
 {
   # What the host says itself wins, so this looks at all that was said.

@@ -166,8 +166,7 @@ rec {
           inherit (workspace.crates.${folder}) name;
         in
         any (
-          said:
-          said == name || builtins.substring 0 (builtins.stringLength name + 1) said == "${name} "
+          said: said == name || builtins.substring 0 (builtins.stringLength name + 1) said == "${name} "
         ) spoken;
     in
     map (item: item.key) (
@@ -219,8 +218,7 @@ rec {
 
   # Stand-ins of some crates, with their own versions: to lie beside the code of the others.
   some =
-    workspace:
-    standIns workspace (folder: workspace.crates.${folder}.version) (full workspace.root);
+    workspace: standIns workspace (folder: workspace.crates.${folder}.version) (full workspace.root);
 
   standIns =
     workspace: versionOf: rootTables: folders:

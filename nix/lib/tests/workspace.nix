@@ -59,7 +59,8 @@ let
     "crates/app/tests/t.rs" = "const DATA: &str = include_str!(\"../../../data/rows.csv\");";
     "crates/app/.hidden" = "";
     "crates/app/.sqlx/q.json" = "";
-    "crates/base/Cargo.toml" = package "base" "links = \"z\"\nrust-version = \"1.80\"\n[lib]\ncrate-type = [\"cdylib\"]";
+    "crates/base/Cargo.toml" =
+      package "base" "links = \"z\"\nrust-version = \"1.80\"\n[lib]\ncrate-type = [\"cdylib\"]";
     "crates/base/src/lib.rs" = "";
     "crates/base/build.rs" = "";
     "crates/kit/Cargo.toml" = package "kit" "";
@@ -231,7 +232,8 @@ in
     "proto"
     "web/dist"
   ])
-  (same "names that cargo and Nix make are modules elsewhere, and prose is read where a literal ends with its name"
+  (same
+    "names that cargo and Nix make are modules elsewhere, and prose is read where a literal ends with its name"
     (odd "crates/odd").without
     [
       "crates/odd/LICENSE"
@@ -298,9 +300,7 @@ in
   (same "a patched crate that a registry's crate is compiled from is no stand-in"
     (
       let
-        made = skeletons.whole workspace (
-          lock + "dependencies = [\"cfg-if 1.2.3\"]"
-        );
+        made = skeletons.whole workspace (lock + "dependencies = [\"cfg-if 1.2.3\"]");
       in
       [
         (made ? "patches/cfg-if/Cargo.toml")
