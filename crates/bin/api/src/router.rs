@@ -205,6 +205,6 @@ mod tests {
         let (parts, problem) = ask("/slow").await;
         assert_eq!(parts.status, 408);
         assert_eq!(problem.short_kind(), "timeout");
-        assert!(problem.detail.contains("within 1 s"), "{}", problem.detail);
+        assert!(problem.detail.contains("longer than 1 s"), "{}", problem.detail);
     }
 }
