@@ -254,7 +254,8 @@ async fn a_release_of_ten_thousand_hosts_is_written_page_by_page(pool: PgPool) {
     assert_eq!(release["id"], *id);
     assert_eq!(release["closures"].as_object().unwrap().len(), HOSTS);
     app.post(&add, page(last)).await.expect(404);
+    // These hosts were written into the database by hand, so none of them is rolled out to.
     let rollout = json!({ "environment": "prod", "release": id });
-    let rollout = app.post(route::ROLLOUTS, rollout).await.expect(201).body;
-    assert_eq!(rollout["steps"].as_array().unwrap().len(), HOSTS);
+    let refused = app.post(route::ROLLOUTS, rollout).await.expect(409);
+    assert!(refused.detail().contains("no event says how host"), "{}", refused.detail());
 }
