@@ -257,5 +257,9 @@ async fn a_release_of_ten_thousand_hosts_is_written_page_by_page(pool: PgPool) {
     // These hosts were written into the database by hand, so none of them is rolled out to.
     let rollout = json!({ "environment": "prod", "release": id });
     let refused = app.post(route::ROLLOUTS, rollout).await.expect(409);
-    assert!(refused.detail().contains("no event says how host"), "{}", refused.detail());
+    assert!(
+        refused.detail().contains("no event says how host"),
+        "{}",
+        refused.detail()
+    );
 }
