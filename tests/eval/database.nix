@@ -4,6 +4,7 @@
   refused,
   stack,
   lib,
+  pkgs,
   ...
 }:
 let
@@ -213,12 +214,7 @@ in
           lib.elem "--locale-provider=builtin"
             (host [
               (stack { })
-              (
-                { pkgs, ... }:
-                {
-                  services.postgresql.package = pkgs.${package};
-                }
-              )
+              { services.postgresql.package = pkgs.${package}; }
             ]).services.postgresql.initdbArgs
         )
         [
