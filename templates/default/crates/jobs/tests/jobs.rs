@@ -98,7 +98,11 @@ async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgP
             let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
                          AND wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE jobs%')";
             for _ in 0..2 {
-                while !sqlx::query_scalar::<_, bool>(waits).fetch_one(&pool).await.unwrap() {
+                while !sqlx::query_scalar::<_, bool>(waits)
+                    .fetch_one(&pool)
+                    .await
+                    .unwrap()
+                {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 // Behind the migration, until that steps back.
@@ -129,5 +133,10 @@ async fn a_transaction_that_never_ends_ends_the_wait_of_a_migration(pool: PgPool
         .unwrap();
     let (pause, patience) = (Duration::from_millis(100), Duration::from_secs(1));
     let refused = jobs::apply_patiently(&next_release(), &mut migrating, pause, patience).await;
-    assert!(refused.unwrap_err().to_string().contains("while executing migration"));
+    assert!(
+        refused
+            .unwrap_err()
+            .to_string()
+            .contains("while executing migration")
+    );
 }
