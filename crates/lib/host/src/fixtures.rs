@@ -1,70 +1,28 @@
-//! The forms that the exit record of a job had in each release, read by this version. A file of a release is never changed: programs of that release write
-//! so. New forms go into `next.json`; a release gives that its commit's name and a line in [`FILES`].
+//! The exit records of jobs as each release wrote them, read by this version.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use slipway_fixtures::{Fixture, Reader, assert_kept, assert_tolerant, assert_unchanged, reader};
 
 use crate::job::Exit;
 
-/// Every file with its SHA-256.
-const FILES: [(&str, &str, &str); 1] = [(
-    "880fbcd.json",
-    include_str!("../fixtures/880fbcd.json"),
-    "540efa00d2bcfc70d28ef51d0244787c4f1ef314d1ed46a842408544f8a39d6d",
-)];
+const FIXTURES: [Fixture; 1] = [Fixture {
+    file: "880fbcd.json",
+    text: include_str!("../fixtures/880fbcd.json"),
+    sum: Some("540efa00d2bcfc70d28ef51d0244787c4f1ef314d1ed46a842408544f8a39d6d"),
+}];
 
-/// Reads a value as a type of this version and writes it anew.
-fn again<T: DeserializeOwned + Serialize>(value: Value) -> Result<Value, serde_json::Error> {
-    serde_json::to_value(serde_json::from_value::<T>(value)?)
-}
-
-fn read(name: &str, value: Value) -> Result<Value, serde_json::Error> {
-    match name {
-        "Exit" => again::<Exit>(value),
-        _ => panic!("{name} has a fixture and no reader"),
-    }
-}
+const READERS: [(&str, Reader); 1] = [("Exit", reader::<Exit>)];
 
 #[test]
 fn no_fixture_of_a_release_was_changed() {
-    for (name, text, sum) in FILES {
-        assert_eq!(
-            hex::encode(Sha256::digest(text)),
-            sum,
-            "{name} was changed; put the new form into next.json"
-        );
-    }
+    assert_unchanged(&FIXTURES);
 }
 
 #[test]
-fn every_fixture_is_read_and_written_the_same() {
-    for (file, text, _) in FILES {
-        let types: BTreeMap<String, Vec<Value>> = serde_json::from_str(text).unwrap();
-        for (name, value) in types
-            .iter()
-            .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
-        {
-            let written =
-                read(name, value.clone()).unwrap_or_else(|error| panic!("{file} {name} {value}: {error}"));
-            assert_eq!(&written, value, "{file} {name}");
-        }
-    }
+fn every_fixture_is_read_and_nothing_known_is_lost() {
+    assert_kept(&FIXTURES, &READERS);
 }
 
 #[test]
 fn an_unknown_field_of_a_newer_program_is_passed_over() {
-    for (file, text, _) in FILES {
-        let types: BTreeMap<String, Vec<Value>> = serde_json::from_str(text).unwrap();
-        for (name, mut value) in types
-            .into_iter()
-            .flat_map(|(name, values)| values.into_iter().map(move |value| (name.clone(), value)))
-        {
-            value["of_a_later_release"] = json!({"a": [1]});
-            read(&name, value).unwrap_or_else(|error| panic!("{file} {name}: {error}"));
-        }
-    }
+    assert_tolerant(&FIXTURES, &READERS);
 }

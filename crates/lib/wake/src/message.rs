@@ -89,43 +89,39 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<WakeUp, MalformedMessage> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::Value;
-    use sha2::{Digest, Sha256};
+    use slipway_fixtures::{Fixture, assert_kept, assert_unchanged, reader};
 
     use super::*;
 
-    /// The forms of messages in each release, with the SHA-256 of the file: replicas of two releases run side by side during
-    /// an update. A file of a release is never changed; `next.json` may be until it is one.
-    const FIXTURES: [(&str, Option<&str>); 2] = [
-        (
-            include_str!("../fixtures/880fbcd.json"),
-            Some("50b68530cb8fc515653bfb9a4f1e772418bf110bd6a650078edbfc6e1745a907"),
-        ),
-        (include_str!("../fixtures/next.json"), None),
+    /// Replicas of two releases run side by side during an update.
+    const FIXTURES: [Fixture; 2] = [
+        Fixture {
+            file: "880fbcd.json",
+            text: include_str!("../fixtures/880fbcd.json"),
+            sum: Some("50b68530cb8fc515653bfb9a4f1e772418bf110bd6a650078edbfc6e1745a907"),
+        },
+        Fixture {
+            file: "next.json",
+            text: include_str!("../fixtures/next.json"),
+            sum: None,
+        },
     ];
+
+    /// The hosts of a message are a set, in any order.
+    fn read_sorted(value: Value) -> Result<Value, serde_json::Error> {
+        decode(value.to_string().as_bytes()).unwrap();
+        let mut written = reader::<Message>(value)?;
+        if let Some(hosts) = written.get_mut("hosts").and_then(Value::as_array_mut) {
+            hosts.sort_by_key(ToString::to_string);
+        }
+        Ok(written)
+    }
 
     #[test]
     fn messages_of_every_release_are_read_and_written_the_same() {
-        for (text, sum) in FIXTURES {
-            let found = hex::encode(Sha256::digest(text));
-            assert!(
-                sum.is_none_or(|sum| sum == found),
-                "a fixture of a release was changed"
-            );
-            let fixtures: BTreeMap<String, Vec<Value>> = serde_json::from_str(text).unwrap();
-            for value in &fixtures["Message"] {
-                let message: Message = serde_json::from_value(value.clone()).unwrap();
-                let mut written = serde_json::to_value(&message).unwrap();
-                // The hosts of a message are a set, in any order.
-                if let Some(hosts) = written.get_mut("hosts").and_then(Value::as_array_mut) {
-                    hosts.sort_by_key(ToString::to_string);
-                }
-                assert_eq!(&written, value);
-                decode(value.to_string().as_bytes()).unwrap();
-            }
-        }
+        assert_unchanged(&FIXTURES);
+        assert_kept(&FIXTURES, &[("Message", read_sorted)]);
     }
 
     #[test]

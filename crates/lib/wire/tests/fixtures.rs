@@ -1,21 +1,18 @@
-//! The forms that types had in each release, read by this version. A file here is never changed: programs of that release
-//! write so, and rows of it are in databases. New forms go into `next.json`; a release gives that its commit's name and a
-//! line in [`FILES`].
+//! What is sent and stored as each release wrote it, read by this version. New forms go into `next.json`.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use slipway_domain::agent::{Assignment, AttemptReport, Verdict};
 use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{Instruction, Observation, Phase, Role, RolloutState, StepState, Strategy};
+use slipway_fixtures::{
+    Fixture, Reader, assert_kept, assert_strict, assert_tolerant, assert_unchanged, reader, values,
+};
 use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, Whoami,
 };
@@ -32,21 +29,18 @@ use slipway_wire::release::{
 };
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
 
-/// Every release's file with its SHA-256.
-const FILES: [(&str, &str); 1] = [(
-    "880fbcd.json",
-    "3afb183dab2ca4718aa5e1c49b56c7b89fabe5f97765adee577775f4883ab585",
-)];
-
-/// What the next release will have first; it may change until then.
-const NEXT: &str = "next.json";
-
-/// Reads a value as a type of this version and writes it anew.
-type Reader = fn(Value) -> Result<Value, serde_json::Error>;
-
-fn reader<T: DeserializeOwned + Serialize>(value: Value) -> Result<Value, serde_json::Error> {
-    serde_json::to_value(serde_json::from_value::<T>(value)?)
-}
+const FIXTURES: [Fixture; 2] = [
+    Fixture {
+        file: "880fbcd.json",
+        text: include_str!("fixtures/880fbcd.json"),
+        sum: Some("3afb183dab2ca4718aa5e1c49b56c7b89fabe5f97765adee577775f4883ab585"),
+    },
+    Fixture {
+        file: "next.json",
+        text: include_str!("fixtures/next.json"),
+        sum: None,
+    },
+];
 
 /// What people send: an unknown field is a typing error.
 const SENT: [(&str, Reader); 18] = [
@@ -125,132 +119,37 @@ const PARTS: [(&str, &str); 17] = [
     ("Written", "CreateRollout"),
 ];
 
-fn folder() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
-}
-
-fn fixtures() -> Vec<BTreeMap<String, Vec<Value>>> {
-    let read = |name| serde_json::from_str(&fs::read_to_string(folder().join(name)).unwrap()).unwrap();
-    let names = FILES.iter().map(|(name, _)| *name);
-    names.chain([NEXT]).map(read).collect()
-}
-
-fn all() -> impl Iterator<Item = (String, Value)> {
-    let of_one =
-        |(name, values): (String, Vec<Value>)| values.into_iter().map(move |value| (name.clone(), value));
-    fixtures().into_iter().flatten().flat_map(of_one)
-}
-
-fn find(name: &str) -> Reader {
-    let found = SENT.iter().chain(&RECEIVED).find(|(known, _)| *known == name);
-    found
-        .unwrap_or_else(|| panic!("{name} has a fixture and no reader"))
-        .1
-}
-
 #[test]
 fn no_fixture_of_a_release_was_changed_or_is_missing() {
-    let there: BTreeSet<String> = fs::read_dir(folder())
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let there: BTreeSet<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let known = FILES.iter().map(|(name, _)| *name).chain([NEXT]);
-    let known: BTreeSet<String> = known.map(ToOwned::to_owned).collect();
+    let known: BTreeSet<String> = FIXTURES.iter().map(|fixture| fixture.file.to_owned()).collect();
     assert_eq!(there, known, "every file is listed with its SHA-256");
-    for (name, sum) in FILES {
-        let bytes = fs::read(folder().join(name)).unwrap();
-        assert_eq!(
-            hex::encode(Sha256::digest(bytes)),
-            sum,
-            "{name} was changed: programs of that release still write so; put the new form into a file of its own"
-        );
-    }
+    assert_unchanged(&FIXTURES);
 }
 
-/// Nothing that is known may be lost on the way, so the written value holds all that was read.
 #[test]
 fn every_fixture_is_read_and_nothing_known_is_lost() {
-    for (name, value) in all() {
-        let written = find(&name)(value.clone()).unwrap_or_else(|error| panic!("{name} {value}: {error}"));
-        assert_holds(&name, &written, &value);
-    }
-}
-
-fn assert_holds(at: &str, written: &Value, read: &Value) {
-    match (written, read) {
-        (Value::Object(written), Value::Object(read)) => {
-            for (field, value) in read {
-                let place = format!("{at}.{field}");
-                match written.get(field) {
-                    Some(there) => assert_holds(&place, there, value),
-                    // Left out where it says nothing.
-                    None => assert!(value.is_null(), "{place} is lost"),
-                }
-            }
-        }
-        (Value::Array(written), Value::Array(read)) => {
-            assert_eq!(written.len(), read.len(), "{at}");
-            for (written, read) in written.iter().zip(read) {
-                assert_holds(at, written, read);
-            }
-        }
-        _ => assert_eq!(written, read, "{at}"),
-    }
+    assert_kept(&FIXTURES, &[&SENT[..], &RECEIVED].concat());
 }
 
 #[test]
 fn an_unknown_field_of_a_newer_program_is_passed_over_at_every_depth() {
-    for (name, value) in all().filter(|(name, _)| RECEIVED.iter().any(|(known, _)| known == name)) {
-        for changed in with_unknown_field(&value) {
-            find(&name)(changed.clone()).unwrap_or_else(|error| panic!("{name} {changed}: {error}"));
-        }
-    }
+    assert_tolerant(&FIXTURES, &RECEIVED);
 }
 
 #[test]
 fn an_unknown_field_of_a_person_is_refused_at_every_depth() {
-    for (name, value) in all().filter(|(name, _)| SENT.iter().any(|(known, _)| known == name)) {
-        for changed in with_unknown_field(&value) {
-            assert!(find(&name)(changed.clone()).is_err(), "{name} takes {changed}");
-        }
-    }
-}
-
-/// The value with one unknown field, once for each object in it. Maps whose keys are names take any key.
-fn with_unknown_field(value: &Value) -> Vec<Value> {
-    const MAPS: [&str; 3] = ["labels", "closures", "dependencies"];
-    let mut all = Vec::new();
-    match value {
-        Value::Object(fields) => {
-            let mut more = fields.clone();
-            more.insert("of_a_later_release".to_owned(), json!({"a": [1]}));
-            all.push(Value::Object(more));
-            for (field, inner) in fields.iter().filter(|(field, _)| !MAPS.contains(&field.as_str())) {
-                for inner in with_unknown_field(inner) {
-                    let mut more = fields.clone();
-                    more.insert(field.clone(), inner);
-                    all.push(Value::Object(more));
-                }
-            }
-        }
-        Value::Array(items) => {
-            for (place, item) in items.iter().enumerate() {
-                for item in with_unknown_field(item) {
-                    let mut more = items.clone();
-                    more[place] = item;
-                    all.push(Value::Array(more));
-                }
-            }
-        }
-        _ => {}
-    }
-    all
+    assert_strict(&FIXTURES, &SENT);
 }
 
 /// Finds types by their source, so that a new one without a fixture is found here.
 #[test]
 fn every_type_that_is_stored_or_sent_has_a_fixture() {
-    let with_fixture: BTreeSet<String> = all().map(|(name, _)| name).collect();
+    let with_fixture: BTreeSet<String> = values(&FIXTURES).into_iter().map(|(name, _)| name).collect();
     for (part, whole) in PARTS {
         assert!(
             with_fixture.contains(whole),
@@ -269,7 +168,7 @@ fn every_type_that_is_stored_or_sent_has_a_fixture() {
         .collect();
     assert!(
         lacking.is_empty(),
-        "no fixture holds these; add them to {NEXT}: {lacking:?}"
+        "no fixture holds these; add them to next.json: {lacking:?}"
     );
 }
 

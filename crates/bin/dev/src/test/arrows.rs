@@ -6,10 +6,11 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
 /// Direct arrows. A crate may also use what its arrows lead to: who has the store has the domain.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
+    ("slipway-fixtures", &[]),
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &["slipway-text"]),
     ("slipway-telemetry", &["slipway-settings"]),
@@ -52,7 +53,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
 ];
 
 /// What only tests may use.
-const TEST_ONLY: &str = "slipway-testkit";
+const TEST_ONLY: [&str; 2] = ["slipway-fixtures", "slipway-testkit"];
 
 /// The part of `cargo metadata` that matters here.
 #[derive(Debug, Deserialize)]
@@ -125,8 +126,11 @@ pub fn violations(metadata: &Metadata) -> Vec<String> {
 
 fn is_test_help(other: &str, name: &str, table: &BTreeMap<&str, &[&str]>) -> bool {
     // A crate may take itself with a test feature on, and whatever the test kit leads to.
-    let mut help = BTreeSet::from([TEST_ONLY, name]);
-    reach(TEST_ONLY, table, &mut help);
+    let mut help = BTreeSet::from([name]);
+    for helper in TEST_ONLY {
+        help.insert(helper);
+        reach(helper, table, &mut help);
+    }
     help.contains(other)
 }
 
@@ -209,8 +213,10 @@ mod tests {
 
     #[test]
     fn tests_may_use_the_test_kit() {
-        assert_eq!(check("slipway-agent", TEST_ONLY, Some("dev")), [""; 0]);
-        assert_eq!(check("slipway-agent", TEST_ONLY, None).len(), 1);
+        for helper in TEST_ONLY {
+            assert_eq!(check("slipway-agent", helper, Some("dev")), [""; 0]);
+            assert_eq!(check("slipway-agent", helper, None).len(), 1);
+        }
     }
 
     #[test]
