@@ -103,7 +103,7 @@ pub struct Step {
     pub reason: Option<String>,
     /// The host as last seen.
     pub seen: Seen,
-    /// Whether an earlier rollout left the host out of service: [`Seen::is_left_out`] of its newest earlier step.
+    /// Whether another rollout left the host out of service: [`Seen::is_left_out`] of its newest step there.
     pub out_before: bool,
 }
 
@@ -212,7 +212,7 @@ impl Seen {
 }
 
 impl Seen {
-    /// Whether an earlier rollout left the host out of service, given the newest step of those rollouts that touched it.
+    /// Whether another rollout left the host out of service, given the newest step of those rollouts that touched it.
     ///
     /// It is out while its agent says that an attempt is not settled. Where the step says so and the agent said nothing
     /// since that counts, it is out too: nobody knows better.

@@ -80,7 +80,8 @@ struct AssignmentRow {
 }
 
 impl AssignmentRow {
-    /// A host whose step a newer program wrote is told nothing, and that keeps no other from its news.
+    /// A host whose step cannot be read is told nothing, and keeps no other from its news. Most likely a newer program
+    /// wrote it.
     fn read(self, host: HostId) -> Option<(Assignment, Step)> {
         self.try_read(host).unwrap_or_else(|error| {
             warn!(%host, %error, "this host is told nothing");
@@ -94,16 +95,17 @@ impl AssignmentRow {
         else {
             return Ok(None);
         };
+        let state = row::parse("step state", &state)?;
         let told = Told {
             host: host.as_uuid(),
-            state: &state,
+            state,
             attempt: self.attempt,
             closure: &closure,
             strategy: &strategy,
         };
         let step = Step {
             id: StepId::from_uuid(id),
-            state: row::parse("step state", &state)?,
+            state,
             digest: told.digest(),
         };
         let assignment = Assignment {

@@ -88,7 +88,9 @@ impl Store {
             })?;
             let id = PrincipalId::from_uuid(row.id);
             let made = digests::principals(tx, Some(id)).await?.pop();
-            let made = made.ok_or_else(|| StoreError::not_found("principal", name))?;
+            let made = made
+                .ok_or_else(|| StoreError::not_found("principal", name))?
+                .decided();
             let event = by
                 .event(kind::PRINCIPAL_CREATED, made.told)
                 .deciding(&made.digest);

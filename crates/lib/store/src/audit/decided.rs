@@ -161,13 +161,11 @@ impl Decisions {
 
     async fn compare_access(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
         let all = digests::principals(tx, None).await?;
-        let names: Vec<String> = all.iter().map(|now| first_word(&now.told)).collect();
-        verdict.require("principal", &self.principals, &names);
-        for (now, name) in all.into_iter().zip(names) {
-            let what = format!("principal {name}");
-            let said = self.principals.get(&name);
-            verdict.compare_told(&what, said, &now);
-            verdict.compare_end(&what, "disabled", self.disabled.contains(&name), now.over);
+        verdict.require("principal", &self.principals, all.iter().map(|row| &row.name));
+        for row in all {
+            let (what, now) = (format!("principal {}", row.name), row.decided());
+            verdict.compare_told(&what, self.principals.get(&row.name), &now);
+            verdict.compare_end(&what, "disabled", self.disabled.contains(&row.name), now.over);
         }
         let all = digests::tokens(tx, Tokens::All).await?;
         verdict.require("token", &self.tokens, all.iter().map(|now| &now.id));

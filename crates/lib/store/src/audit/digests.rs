@@ -125,7 +125,7 @@ pub(crate) async fn environments(
 pub(crate) async fn principals(
     tx: &mut PgConnection,
     only: Option<PrincipalId>,
-) -> Result<Vec<Decided>, StoreError> {
+) -> Result<Vec<PrincipalRow>, StoreError> {
     let rows = sqlx::query_as!(
         PrincipalRow,
         "SELECT id, name, role, made_by, disabled_at FROM principals WHERE $1::uuid IS NULL OR id = $1",
@@ -133,11 +133,11 @@ pub(crate) async fn principals(
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(PrincipalRow::decided).collect())
+    Ok(rows)
 }
 
 /// What is decided of a principal, as it is stored.
-pub(super) struct PrincipalRow {
+pub(crate) struct PrincipalRow {
     pub(super) id: Uuid,
     pub(super) name: String,
     pub(super) role: String,
@@ -146,7 +146,7 @@ pub(super) struct PrincipalRow {
 }
 
 impl PrincipalRow {
-    pub(super) fn decided(self) -> Decided {
+    pub(crate) fn decided(&self) -> Decided {
         let mut digester = Digester::new("principal");
         digester
             .field("id", self.id)
@@ -166,7 +166,7 @@ impl PrincipalRow {
 #[derive(Clone, Copy)]
 pub(crate) enum Tokens {
     One(TokenId),
-    /// Those of a principal that were not revoked.
+    /// Those of a principal that work.
     Of(PrincipalId),
     All,
 }
@@ -184,7 +184,8 @@ pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<
                   t.parent_id, t.made_by, t.revoked_at
            FROM tokens t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id
            WHERE ($1::uuid IS NULL OR t.id = $1)
-             AND ($2::uuid IS NULL OR t.principal_id = $2 AND t.revoked_at IS NULL)"#,
+             AND ($2::uuid IS NULL OR t.principal_id = $2 AND t.revoked_at IS NULL
+                  AND (t.expires_at IS NULL OR t.expires_at > now()))"#,
         one,
         of
     )
@@ -267,7 +268,7 @@ pub(crate) async fn hosts(tx: &mut PgConnection, only: Option<&[Uuid]>) -> Resul
 /// What a host is told by its step.
 pub(crate) struct Told<'a> {
     pub(crate) host: Uuid,
-    pub(crate) state: &'a str,
+    pub(crate) state: StepState,
     pub(crate) attempt: Option<Uuid>,
     pub(crate) closure: &'a str,
     /// As it is stored.
@@ -275,11 +276,18 @@ pub(crate) struct Told<'a> {
 }
 
 impl Told<'_> {
-    /// Going back and keeping what is there must work however the plan was changed, so that is no part of them.
+    /// Whether a host may be told the closure in this state: in `verifying` too, for it may have lost its journal.
+    ///
+    /// Going back and keeping what is there must work however the plan was changed, so it is no part of them.
+    pub(crate) const fn rests_on_plan(state: StepState) -> bool {
+        matches!(
+            state,
+            StepState::Staging | StepState::Activating | StepState::Verifying
+        )
+    }
+
     pub(crate) fn digest(&self) -> Digest {
-        let goes_on = [StepState::Staging, StepState::Activating, StepState::Verifying]
-            .iter()
-            .any(|state| state.as_str() == self.state);
+        let goes_on = Self::rests_on_plan(self.state);
         let mut digester = Digester::new("step");
         digester
             .field("host", self.host)

@@ -14,20 +14,11 @@ use slipway_domain::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::digests::{self, CommandRow, Decided, Tokens};
+use super::digests::{self, CommandRow, Decided, PrincipalRow, Tokens};
 use super::sealed::{self, Sealed};
 use super::{AuditKey, kind, related};
 use crate::agent::Step;
 use crate::{StoreError, row};
-
-/// States of a step whose host may run something else than its prior.
-const OUT: [StepState; 5] = [
-    StepState::Activating,
-    StepState::Verifying,
-    StepState::Verified,
-    StepState::Reverting,
-    StepState::Stuck,
-];
 
 /// Fails unless the environment's rules are those of its newest event, and it was not deleted.
 pub(crate) async fn environment(
@@ -94,15 +85,21 @@ pub(crate) async fn principal(
     Ok(())
 }
 
-/// Fails unless the principal has the role that it was given. One that was disabled must still be.
-pub(super) async fn role(tx: &mut PgConnection, key: &AuditKey, id: PrincipalId) -> Result<(), StoreError> {
-    let now = digests::principals(tx, Some(id)).await?.pop();
-    let now = now.ok_or_else(|| StoreError::not_found("principal", &id))?;
+/// The principal, with the role that it was given. One that was disabled must still be.
+pub(super) async fn role(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    id: PrincipalId,
+) -> Result<PrincipalRow, StoreError> {
+    let row = digests::principals(tx, Some(id)).await?.pop();
+    let row = row.ok_or_else(|| StoreError::not_found("principal", &id))?;
+    let now = row.decided();
     let event = sealed::by_cause(tx, key, kind::PRINCIPAL_CREATED, &now.told).await?;
     compare(&format!("the role of principal {id}"), event.as_ref(), now.digest)?;
-    let name = now.told.split(' ').next().unwrap_or_default();
+    let name = &row.name;
     let end = sealed::by_cause(tx, key, kind::PRINCIPAL_DISABLED, &format!("{name} ")).await?;
-    still_over(&format!("principal {name}"), end.as_ref(), now.over)
+    still_over(&format!("principal {name}"), end.as_ref(), now.over)?;
+    Ok(row)
 }
 
 /// Fails unless the token was given to its owner. One that was revoked must still be.
@@ -137,9 +134,10 @@ pub(crate) async fn told(
         .filter_map(|Sealed { event, .. }| {
             let host = event.host?;
             let (_, step) = steps.get(&host)?;
+            let same_step = event.step == Some(step.id);
             let same_state = event.to.as_deref() == Some(step.state.as_str());
             let same = event.digest().is_none_or(|digest| digest == step.digest);
-            (same_state && same).then_some(host)
+            (same_step && same_state && same).then_some(host)
         })
         .collect();
     let with_prior: Vec<Uuid> = steps
@@ -219,7 +217,11 @@ async fn priors(
     key: &AuditKey,
     id: RolloutId,
 ) -> Result<(HashMap<StepId, StorePath>, Result<(), StoreError>), StoreError> {
-    let out: Vec<&str> = OUT.iter().map(|state| state.as_str()).collect();
+    let out: Vec<&str> = StepState::ALL
+        .iter()
+        .filter(|state| state.is_out())
+        .map(|state| state.as_str())
+        .collect();
     let rows = sqlx::query!(
         "SELECT id, prior FROM steps WHERE rollout_id = $1 AND state = ANY($2)",
         id.as_uuid(),

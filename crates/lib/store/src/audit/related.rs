@@ -44,22 +44,29 @@ async fn direct_makers(
     of: PrincipalId,
 ) -> Result<Vec<PrincipalId>, StoreError> {
     // The digest of a principal's event covers who made it.
-    gate::role(tx, key, of).await?;
-    let principal = sqlx::query!("SELECT name, made_by FROM principals WHERE id = $1", of.as_uuid())
-        .fetch_one(&mut *tx)
-        .await?;
+    let principal = gate::role(tx, key, of).await?;
     let tokens = sealed::of_tokens_made_for(tx, key, &principal.name).await?;
     let by: Vec<&str> = tokens
         .iter()
         .filter(|made| made.event.digest().is_some())
         .map(|made| made.event.actor.name())
         .collect();
-    let makers = sqlx::query_scalar!(
-        "SELECT id FROM principals WHERE id = $1 OR name = ANY($2)",
+    let makers = sqlx::query!(
+        "SELECT id, name FROM principals WHERE id = $1 OR name = ANY($2)",
         principal.made_by,
         &by as _
     )
     .fetch_all(tx)
     .await?;
-    Ok(makers.into_iter().map(PrincipalId::from_uuid).collect())
+    // Nothing deletes or renames a principal.
+    if let Some(gone) = by.iter().find(|name| makers.iter().all(|row| row.name != **name)) {
+        return Err(StoreError::Tampered(format!(
+            "principal {gone}, who made a token of {}, is not there",
+            principal.name
+        )));
+    }
+    Ok(makers
+        .into_iter()
+        .map(|row| PrincipalId::from_uuid(row.id))
+        .collect())
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use slipway_domain::event::{GENESIS, NewEvent, chain_hash};
 use slipway_domain::{EnvironmentId, RolloutId};
 use sqlx::PgConnection;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::key::BadSeal;
@@ -118,9 +119,7 @@ pub(crate) async fn of_steps(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let before = hashes_before(tx, &rows).await?;
-    let proved = rows.into_iter().map(|row| prove_one(key, row, &before));
-    Ok(proved.filter_map(Result::ok).collect())
+    prove_those_that_fit(tx, key, rows).await
 }
 
 /// The newest event of each of these hosts that put it where it is, or took it out of the fleet.
@@ -164,9 +163,7 @@ pub(crate) async fn of_priors(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let before = hashes_before(tx, &rows).await?;
-    let proved = rows.into_iter().map(|row| prove_one(key, row, &before));
-    Ok(proved.filter_map(Result::ok).collect())
+    prove_those_that_fit(tx, key, rows).await
 }
 
 /// An event that was proved.
@@ -182,6 +179,22 @@ async fn prove(
 ) -> Result<Vec<Sealed>, StoreError> {
     let before = hashes_before(tx, &rows).await?;
     rows.into_iter().map(|row| prove_one(key, row, &before)).collect()
+}
+
+/// Those of these events that can be proved. Of the others the log says why not, and the hosts are told nothing by them.
+async fn prove_those_that_fit(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    rows: Vec<EventRow>,
+) -> Result<Vec<Sealed>, StoreError> {
+    let before = hashes_before(tx, &rows).await?;
+    let proved = rows.into_iter().map(|row| prove_one(key, row, &before));
+    Ok(proved
+        .filter_map(|one| {
+            one.inspect_err(|error| warn!(%error, "a host is told nothing by this event"))
+                .ok()
+        })
+        .collect())
 }
 
 fn prove_one(key: &AuditKey, row: EventRow, before: &HashMap<i64, Vec<u8>>) -> Result<Sealed, StoreError> {
@@ -225,6 +238,9 @@ async fn hashes_before(
     tx: &mut PgConnection,
     rows: &[EventRow],
 ) -> Result<HashMap<i64, Vec<u8>>, StoreError> {
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
     let numbers: Vec<i64> = rows.iter().map(|row| row.number - 1).collect();
     let found = sqlx::query!("SELECT number, hash FROM events WHERE number = ANY($1)", &numbers)
         .fetch_all(tx)

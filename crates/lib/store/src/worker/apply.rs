@@ -32,8 +32,8 @@ impl Store {
     ///
     /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now, or when a state is no longer the
     /// one that its change starts from, and with [`StoreError::IllegalChange`] when the state machines do not allow a
-    /// change. Fails with [`StoreError::Tampered`] when a host would be told something else than what was started. Then
-    /// nothing was written.
+    /// change. Fails with [`StoreError::Tampered`] when a host would be sent something else than what was started. Then
+    /// nothing was written. What hosts report is written also then, and nothing that was swapped is sealed with it.
     #[instrument(name = "db.rollout.apply", level = "debug", skip_all,
                  fields(rollout = %lease.rollout, changes = changes.len()))]
     pub async fn apply(
@@ -45,8 +45,15 @@ impl Store {
         self.transaction(async |tx| {
             let mut draft = Draft::load(tx, lease, changes).await?;
             // Again, now that the rows are locked: they may have been changed since the snapshot. Going back needs no plan.
-            if changes.iter().any(goes_on) {
-                gate::plan(tx, key, lease.rollout).await?;
+            if changes.iter().any(rests_on_plan) {
+                match gate::plan(tx, key, lease.rollout).await {
+                    Ok(_) => {}
+                    // What a host reports is written all the same, and its event makes no closure a decision.
+                    Err(StoreError::Tampered(_)) if !changes.iter().any(sends_closure) => {
+                        draft.as_started = false
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             for change in changes {
                 draft.take(change)?;
@@ -69,6 +76,8 @@ struct Draft<'a> {
     lease: &'a Lease,
     environment: EnvironmentId,
     strategy: String,
+    /// The plan is the one that was started, as far as a change rests on it.
+    as_started: bool,
     rollout: RolloutDraft,
     steps: HashMap<StepId, StepDraft>,
     commands: Vec<(CommandId, Option<String>)>,
@@ -132,6 +141,7 @@ impl<'a> Draft<'a> {
             lease,
             environment: EnvironmentId::from_uuid(locked.environment_id),
             strategy: locked.strategy,
+            as_started: true,
             rollout: RolloutDraft {
                 state: row::parse("rollout state", &locked.state)?,
                 scope: scope
@@ -179,7 +189,7 @@ impl<'a> Draft<'a> {
                 draft.become_(*to, *attempt, *reset_failures, &change.cause)?;
                 (event.step, event.host) = (Some(*step), Some(draft.host));
                 (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
-                event = event.deciding(&draft.told(&self.strategy).digest());
+                event = event.deciding(&draft.told(&self.strategy, self.as_started).digest());
             }
             What::Prior { step, prior } => {
                 let draft = find(&mut self.steps, *step)?;
@@ -333,13 +343,13 @@ fn find(steps: &mut HashMap<StepId, StepDraft>, step: StepId) -> Result<&mut Ste
 }
 
 impl StepDraft {
-    /// What the host is told by it as it is now.
-    fn told<'a>(&'a self, strategy: &'a str) -> Told<'a> {
+    /// What the host is told by it as it is now: no closure that is not the one that was started.
+    fn told<'a>(&'a self, strategy: &'a str, as_started: bool) -> Told<'a> {
         Told {
             host: self.host.as_uuid(),
-            state: self.state.as_str(),
+            state: self.state,
             attempt: self.attempt.map(AttemptId::as_uuid),
-            closure: &self.closure,
+            closure: if as_started { &self.closure } else { "" },
             strategy,
         }
     }
@@ -377,8 +387,13 @@ impl StepDraft {
     }
 }
 
-/// Whether a host will be told of its closure by it.
-const fn goes_on(change: &Change) -> bool {
+/// Whether the event of it covers the closure.
+const fn rests_on_plan(change: &Change) -> bool {
+    matches!(change.what, What::Step { to, .. } if Told::rests_on_plan(to))
+}
+
+/// Whether it is the worker who sends the host on with it, and not the host that reports.
+const fn sends_closure(change: &Change) -> bool {
     matches!(
         change.what,
         What::Step {

@@ -152,8 +152,8 @@ async fn load_steps(
         .collect()
 }
 
-/// Hosts of the environment that another rollout left out of service, by [`Seen::is_left_out`]: an earlier one, or one of
-/// another environment that the host came from meanwhile.
+/// Hosts of the environment that any other rollout left out of service, by [`Seen::is_left_out`]. A host may have come from
+/// another environment meanwhile.
 ///
 /// The newest such step that touched the host decides, by [`Step::was_touched`]: one that was never activated says
 /// nothing about the host, such as when it was skipped because the host was still offline.

@@ -97,7 +97,36 @@ async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
     let refused = approve(&fleet, rollout, who).await;
     assert!(matches!(refused, Err(StoreError::Tampered(_))), "{refused:?}");
 
-    // grace was made by nobody, and has a token that ada made for her.
+    sql(
+        &pool,
+        "UPDATE principals SET made_by = (SELECT id FROM principals WHERE name = 'ada') WHERE name = 'puppet'",
+    )
+    .await;
+
+    // grace was made by nobody, and has a token that puppet made for her.
+    let by = By::new(Actor::Principal("puppet".parse().unwrap()), &fleet.key);
+    let lent = NewToken {
+        owner: TokenOwner::Principal(fleet.approver.id),
+        label: "lent".to_owned(),
+        hash: TokenHash::of("slw_lent"),
+        expires_in_seconds: None,
+        parent: None,
+    };
+    fleet.store.create_token(&lent, &by).await.unwrap();
+    sql(
+        &pool,
+        "UPDATE principals SET name = 'nobody' WHERE name = 'puppet'",
+    )
+    .await;
+    let refused = approve(&fleet, rollout, fleet.approver.id).await;
+    assert!(matches!(refused, Err(StoreError::Tampered(_))), "{refused:?}");
+    sql(
+        &pool,
+        "UPDATE principals SET name = 'puppet' WHERE name = 'nobody'",
+    )
+    .await;
+
+    // So does one that ada made for her.
     let token = NewToken {
         owner: TokenOwner::Principal(fleet.approver.id),
         label: "shared".to_owned(),

@@ -2,7 +2,7 @@
 
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{RolloutState, StepState, Strategy};
+use slipway_domain::{Phase, RolloutState, StepState, Strategy};
 use slipway_store::{By, NewEnvironment, NewRollout, Permits, StoreError};
 use sqlx::PgPool;
 
@@ -195,6 +195,44 @@ async fn a_closure_that_was_swapped_since_the_snapshot_is_not_sealed(pool: PgPoo
     .await;
     let applied = fleet.store.apply(&lease, &changes, &fleet.key).await;
     assert!(matches!(applied, Err(StoreError::Tampered(_))), "{applied:?}");
+}
+
+/// What a host reports is written also while the plan is swapped; its event makes the swapped closure no decision.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_closure_that_was_swapped_while_hosts_activate_is_not_sealed_by_their_reports(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let rollout = fleet.rollout(1).await;
+    let (_, host) = fleet.host(0);
+    let lease = claim(&fleet.store, "w").await;
+    let mut agents = agents(&fleet);
+    let step = async || fleet.store.get_rollout(rollout).await.unwrap().steps.remove(0);
+    while step().await.state != StepState::Activating {
+        agents[0].sync(&fleet.store).await;
+        settle(&fleet.store, &lease).await.unwrap();
+    }
+    sql(
+        &pool,
+        "UPDATE steps SET closure = replace(closure, 'system', 'evil')",
+    )
+    .await;
+    let prior = agents[0].live.clone();
+    let report = agents[0].report.as_mut().unwrap();
+    (report.phase, report.prior) = (Phase::Verifying, prior);
+    agents[0].sync(&fleet.store).await;
+    settle(&fleet.store, &lease).await.unwrap();
+    assert_eq!(step().await.state, StepState::Verifying, "the report is written");
+    let (stopped, why) = state(&fleet, rollout).await;
+    assert_eq!(stopped, RolloutState::Paused, "{why}");
+    let assigned = fleet.store.assignments_for(&[host]).await.unwrap();
+    let steps = assigned
+        .into_iter()
+        .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)));
+    let told = fleet
+        .store
+        .prove_steps(steps.collect(), &fleet.key)
+        .await
+        .unwrap();
+    assert_eq!(told.len(), 0, "a host that lost its journal would be told it");
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
