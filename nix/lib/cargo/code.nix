@@ -9,6 +9,7 @@ let
     filter
     head
     isList
+    isString
     length
     match
     replaceStrings
@@ -105,9 +106,17 @@ rec {
   beyond =
     view: folder: path: text:
     let
-      literals = concatMap (part: if isList part then [ (head part) ] else [ ]) (
-        split "\"([^\"\n{}]*[.][.]/[^\"\n{}]*)\"" text
-      );
+      # Cut at every quote: an expression for whole literals overflows the stack on a long line.
+      literals = filter (
+        part:
+        isString part
+        && contains part "../"
+        && !any (contains part) [
+          "\n"
+          "{"
+          "}"
+        ]
+      ) (split "\"" text);
       # Without what stands for the crate's folder, such as "$CARGO_MANIFEST_DIR/".
       upwards = literal: substring (stringLength (head (split "[.][.]/" literal))) (-1) literal;
     in
@@ -117,6 +126,21 @@ rec {
           (paths.join (paths.parent path) (upwards literal))
           (paths.join folder (upwards literal))
         ]) literals
+      )
+    else
+      [ ];
+
+  # What code outside of the crate leads to: the modules beside it, and what its literals name.
+  besides =
+    view: folder: path:
+    if view.isFile path && match ".*[.]rs" path != null then
+      let
+        text = view.read path;
+        inner = substring 0 (stringLength path - 3) path;
+      in
+      filter (leadsOut view folder) (
+        (if match "(.*/)?(mod|main|lib)[.]rs" path != null then [ (paths.parent path) ] else [ inner ])
+        ++ beyond view folder path text
       )
     else
       [ ];
@@ -157,7 +181,13 @@ rec {
       # What cannot be left out, whatever it is called.
       declared =
         map (target: target.path) (targets.bins ++ (if targets.lib == null then [ ] else [ targets.lib ]))
-        ++ buildFiles;
+        ++ buildFiles
+        ++ (
+          if withTests then
+            map (target: target.path) (targets.examples ++ targets.tests ++ targets.benches)
+          else
+            [ ]
+        );
       isNeeded =
         name: name == "Cargo.toml" || elem name (map (file: head (paths.segments file)) declared);
       # Beside a main file, any folder may be a module.
@@ -174,7 +204,9 @@ rec {
 
       # A module may be called as what cargo makes is, but at the top.
       isTop = path: paths.parent path == folder;
-      skipAlways = path: name: elem path nested || isTop path && elem name made;
+      isMade =
+        path: name: isTop path && elem name made && !(isFlat && view.isFile (paths.join path "mod.rs"));
+      skipAlways = path: name: elem path nested || isMade path name;
       files = filesOf view (path: name: skipAlways path name || isTop path && elem name doubtful) folder;
       code = map (file: file // { text = view.read file.path; }) (
         filter (file: file.type == "regular" && match ".*[.]rs" file.path != null) files
@@ -228,17 +260,34 @@ rec {
       more = filesOf view (
         path: name: skipAlways path name || isTop path && (!elem name doubtful || elem name left)
       ) folder;
-    in
-    {
-      without = nested ++ map (paths.join folder) (left ++ filter (name: elem name made) names);
       outside = builtins.attrNames (
         builtins.groupBy (it: it) (
-          concatMap (file: beyond view folder file.path file.text) code
-          ++ filter (leadsOut view folder) (map (paths.join folder) declared)
-          ++ aroundBuild
+          map (item: item.key) (
+            builtins.genericClosure {
+              startSet = map (key: { inherit key; }) (
+                concatMap (file: beyond view folder file.path file.text) code
+                ++ filter (leadsOut view folder) (map (paths.join folder) declared)
+                ++ aroundBuild
+              );
+              operator = { key }: map (key: { inherit key; }) (besides view folder key);
+            }
+          )
         )
       );
-      hasLinks = any (file: file.type == "symlink") (files ++ more) || isLink view folder;
+    in
+    {
+      without =
+        nested
+        ++ map (paths.join folder) (left ++ filter (name: isMade (paths.join folder name) name) names);
+      inherit outside;
+      hasLinks =
+        any (file: file.type == "symlink") (files ++ more)
+        || isLink view folder
+        || any (
+          path:
+          isLink view path
+          || any (file: file.type == "symlink") (filesOf view (path: _: elem path folders) path)
+        ) outside;
     };
 
   isLink =

@@ -57,9 +57,16 @@ let
         if isString part then
           replaceStrings [ "*" "?" ] [ ".*" "." ] (escape part)
         else
-          "["
-          + (if substring 0 1 (head part) == "!" then "^" + substring 1 (-1) (head part) else head part)
-          + "]";
+          let
+            first = substring 0 1 (head part);
+            rest = substring 1 (-1) (head part);
+          in
+          if first == "!" then
+            "[^${rest}]"
+          else if first == "^" then
+            (if rest == "" then "\\^" else "[${rest}^]")
+          else
+            "[${head part}]";
     in
     builtins.concatStringsSep "" (map piece (split "\\[(!?[]]?[^]]*)]" pattern));
 
@@ -77,14 +84,12 @@ let
       && view.isFolder (paths.join folder name)
     ) (attrNames entries);
 
-  # All folders below, hidden ones and links left out.
+  # All folders below; links are not followed.
   deep =
     view: folder:
     [ folder ]
     ++ concatMap (name: deep view (paths.join folder name)) (
-      filter (name: (view.entries folder).${name} == "directory" && substring 0 1 name != ".") (
-        below view folder
-      )
+      filter (name: (view.entries folder).${name} == "directory") (below view folder)
     );
 
   walk =
@@ -127,12 +132,12 @@ in
   expand =
     view: base: pattern:
     if isPattern pattern then
-      unique (walk view base (split' pattern))
+      let
+        found = unique (walk view base (split' pattern));
+        plain = paths.join base pattern;
+      in
+      # As cargo does for a folder that is really called so.
+      if found == [ ] && plain != null && view.isFolder plain then [ plain ] else found
     else
       [ (paths.join base pattern) ];
-
-  # Whether a name fits a pattern of one name.
-  fits =
-    pattern: name:
-    length (split' pattern) == 1 && match (regex (elemAt (split' pattern) 0)) name != null;
 }

@@ -109,9 +109,12 @@ rec {
       ) (attrNames table)
     ) (attrValues (root.patch or { }) ++ [ (root.replace or { }) ]);
 
-  # Whether the manifest names `dependency` as something that it is built from.
+  # Whether the manifest names `dependency` as something that it is built from, under whatever name.
   dependsOn =
-    dependency: manifest: builtins.any (table: table ? ${dependency}) (tablesOf buildKinds manifest);
+    dependency: root: manifest:
+    builtins.any ({ name, spec }: spec.package or name == dependency) (
+      dependenciesOf buildKinds root manifest
+    );
 
   # A field of [package], from [workspace.package] where it says so; null when it is not there.
   field =
@@ -126,7 +129,15 @@ rec {
     manifest: wanted:
     map (item: item.key) (genericClosure {
       startSet = map (key: { inherit key; }) wanted;
-      operator = { key }: map (key: { inherit key; }) (manifest.features.${key} or [ ]);
+      # "serde/derive" also turns on the feature `serde` that an optional dependency is.
+      operator =
+        { key }:
+        let
+          dependency = builtins.match "([^/?]+)/.*" key;
+        in
+        map (key: { inherit key; }) (
+          manifest.features.${key} or [ ] ++ (if dependency == null then [ ] else dependency)
+        );
     });
 
   # Whether a target is built when these features are on.

@@ -18,6 +18,7 @@ let
     match
     ;
   manifests = import ./manifest.nix;
+  paths = import ./paths.nix;
   targets = import ./targets.nix;
 
   hasDocTests =
@@ -40,6 +41,8 @@ in
   of =
     {
       workspace,
+      # Names of the crates that Cargo.lock takes from elsewhere.
+      lockNames ? [ ],
       # Names of crates; null for what cargo works on by itself, "all" for every member.
       crates ? null,
       features ? [ ],
@@ -81,6 +84,26 @@ in
           elem (head parts) dependencies;
       featuresFor = crates: filter (feature: any (hasFeature feature) crates) features;
 
+      # What crates that are compiled with it ask of it.
+      askedOf =
+        crate:
+        if !unifyFeatures || !elem crate.folder chosen then
+          [ ]
+        else
+          concatMap (
+            folder:
+            concatMap (
+              { spec, ... }:
+              if
+                spec ? path
+                && !(spec.optional or false)
+                && paths.join (if spec.inherited or false then workspace.at else folder) spec.path == crate.folder
+              then
+                spec.features or [ ]
+              else
+                [ ]
+            ) (manifests.dependenciesOf manifests.buildKinds workspace.root workspace.crates.${folder}.manifest)
+          ) chosen;
       isOn =
         crate:
         manifests.isOn (
@@ -93,9 +116,18 @@ in
               in
               if parts != null && head parts == crate.name then builtins.elemAt parts 1 else feature
             ) (featuresFor [ crate ])
+            ++ askedOf crate
           )
         );
 
+      # A name that other crates have too is not enough.
+      specOf =
+        crate:
+        if length (filter (name: name == crate.name) allNames) > 1 then
+          "${crate.name}@${crate.version}"
+        else
+          crate.name;
+      allNames = map (crate: crate.name) (attrValues workspace.crates) ++ lockNames;
       # The flags of cargo for a group of crates.
       flagsOf =
         folders:
@@ -108,7 +140,7 @@ in
             if length folders == length workspace.members then
               [ "--workspace" ]
             else
-              map (crate: "--package ${quoted crate.name}") group
+              map (crate: "--package ${quoted (specOf crate)}") group
           )
           ++ (if noDefaultFeatures then [ "--no-default-features" ] else [ ])
           ++ (if on == [ ] then [ ] else [ "--features ${quoted (concatStringsSep "," on)}" ])

@@ -10,6 +10,7 @@ let
     fromTOML
     intersectAttrs
     isAttrs
+    length
     listToAttrs
     map
     mapAttrs
@@ -69,7 +70,7 @@ let
         manifests.tablesOf manifests.kinds.build manifest
       );
     in
-    dependencyTables (if crate.isMember then manifests.all else manifests.buildKinds) manifest
+    dependencyTables manifests.all manifest
     // only [ "cargo-features" "features" ] manifest
     // {
       package = {
@@ -81,15 +82,9 @@ let
         autotests = false;
         autobenches = false;
       }
-      // only [ "resolver" ] manifest.package
+      // only [ "resolver" "workspace" ] manifest.package
       # A compiler that is too old says so before it has compiled all dependencies.
-      // (if crate.rustVersion == null then { } else { rust-version = crate.rustVersion; })
-      // (
-        if !crate.isMember || !manifest.package ? workspace then
-          { }
-        else
-          { inherit (manifest.package) workspace; }
-      );
+      // (if crate.rustVersion == null then { } else { rust-version = crate.rustVersion; });
       lib = {
         # No name of a crate can be in the way of it.
         name = "skeleton_${replaceStrings [ "-" ] [ "_" ] crate.name}";
@@ -143,7 +138,10 @@ rec {
       names = map (folder: workspace.crates.${folder}.name) workspace.members;
       spoken = concatMap (entry: entry.dependencies or [ ]) (lock.package or [ ]);
     in
-    !any (
+    !lock ? root
+    # cargo is told such a crate by its version.
+    && !any (name: length (filter (entry: entry.name or "" == name) (lock.package or [ ])) > 1) names
+    && !any (
       name:
       any (
         said:
@@ -229,7 +227,8 @@ rec {
           crate = workspace.crates.${folder};
           files = filesOf (versionOf folder) crate // {
             "Cargo.toml" = toml.write (
-              crateManifest (versionOf folder) crate // (if folder == workspace.at then rootTables else { })
+              crateManifest (versionOf folder) crate
+              // (if folder == workspace.at then rootTables else only [ "workspace" ] crate.manifest)
             );
           };
         in

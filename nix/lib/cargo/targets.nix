@@ -50,7 +50,7 @@ let
   plain = path: builtins.concatStringsSep "/" (paths.segments path);
 in
 {
-  # `rootManifest` is for the inherited edition. => { lib, bins, examples, tests, benches, build }, each target { name, path }
+  # `edition` is its own or the inherited one. => { lib, bins, examples, tests, benches, build }, each target { name, path }
   # with what the manifest says of it; `lib` and `build` are null when there is none. Paths are seen from the crate.
   of =
     {

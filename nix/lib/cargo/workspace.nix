@@ -36,6 +36,22 @@ let
     );
   known = filter (folder: folder != null);
   or' = fallback: value: if value == null then fallback else value;
+  # Nix reads no dates; cargo's own fields have none, [package.metadata] may.
+  withoutDates =
+    text:
+    let
+      line =
+        it:
+        let
+          parts = builtins.match "([^\"'#]*=[[:space:]]*)([0-9]{4}-[0-9]{2}-[0-9]{2}[^]#,}]*)(.*)" it;
+          part = builtins.elemAt parts;
+        in
+        if parts == null then it else "${part 0}\"${part 1}\"${part 2}";
+    in
+    if length (builtins.split "[0-9]{4}-[0-9]{2}-[0-9]{2}" text) == 1 then
+      text
+    else
+      concatStringsSep "\n" (map line (filter builtins.isString (builtins.split "\n" text)));
   said = folder: if folder == "." then "`src`" else "`${folder}`";
 in
 {
@@ -46,7 +62,16 @@ in
     let
       manifestIn = folder: paths.join folder "Cargo.toml";
       has = folder: folder != null && view.isFile (manifestIn folder);
-      parse = folder: fromTOML (view.read (manifestIn folder));
+      parse =
+        folder:
+        let
+          manifest = fromTOML (withoutDates (view.read (manifestIn folder)));
+        in
+        # The old name of the table.
+        if manifest ? project && !manifest ? package then
+          manifest // { package = manifest.project; }
+        else
+          manifest;
       present = filter has;
 
       root = parse at;
@@ -106,7 +131,26 @@ in
         manifests.localsOf (
           if isMember folder then manifests.all else manifests.buildKinds
         ) (rootFolderOf folder) (rootManifestOf folder) folder (parse folder);
-      patches = manifests.patchesOf at root;
+      # cargo's configuration may patch as well, seen from the folder that holds .cargo.
+      above = folder: [ folder ] ++ (if folder == "." then [ ] else above (paths.parent folder));
+      configPatches =
+        folder:
+        concatMap
+          (
+            name:
+            let
+              file = paths.join folder ".cargo/${name}";
+            in
+            if view.isFile file then
+              manifests.patchesOf folder { patch = (fromTOML (view.read file)).patch or { }; }
+            else
+              [ ]
+          )
+          [
+            "config"
+            "config.toml"
+          ];
+      patches = manifests.patchesOf at root ++ concatMap configPatches (above at);
 
       # Everything that is compiled from `src`.
       folders = reach (members ++ present (map (patch: patch.folder) patches)) (

@@ -31,6 +31,7 @@ let
     shape
     when
     ;
+  inherit (import ../cargo/paths.nix) within;
   inherit (import ./image-arguments.nix) imageNameProblems imageProblems;
 
   servicesText = "a list out of `postgres` and `redis`";
@@ -243,9 +244,7 @@ let
         [
           "${quote argument} names ${quote (toString path)}, which is not there: mend the path, or `git add` it, for a flake sees only such files"
         ]
-      else if
-        builtins.substring 0 (builtins.stringLength (toString base)) (toString path) != toString base
-      then
+      else if !within (toString base) (toString path) then
         [
           "${quote argument} names ${quote (toString path)}, which is outside of `src`: give `src` the folder that holds both, and `cargoRoot`"
         ]

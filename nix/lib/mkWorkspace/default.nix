@@ -97,16 +97,27 @@ let
       lockText = if cargoLock == null then view.read lockPath else lib.readFile cargoLock;
       lock = lockfile.parse lockText;
 
-      selection = selections.of {
-        inherit
-          bins
-          crates
-          features
-          noDefaultFeatures
-          unifyFeatures
-          workspace
-          ;
-      };
+      selection =
+        let
+          selected = selections.of {
+            inherit
+              bins
+              crates
+              features
+              noDefaultFeatures
+              unifyFeatures
+              ;
+            # cargo knows crates by the versions that they have, whatever packages are called.
+            workspace = read;
+            lockNames = map (entry: entry.name) (lib.filter (entry: entry ? source) (lock.package or [ ]));
+          };
+        in
+        selected
+        // {
+          builds = lib.mapAttrs (
+            _: build: build // { crate = workspace.crates.${build.crate.folder}; }
+          ) selected.builds;
+        };
       extraArgs = if lib.isFunction packageArgs then packageArgs pkgs else packageArgs;
 
       sources = import ./sources.nix {

@@ -110,7 +110,7 @@ let
   queriesOf =
     used:
     lib.optional (lib.any (
-      folder: manifests.dependsOn "sqlx" workspace.crates.${folder}.manifest
+      folder: manifests.dependsOn "sqlx" workspace.root workspace.crates.${folder}.manifest
     ) used) (atRoot ".sqlx");
 
   extraOf =

@@ -9,6 +9,8 @@ let
     readDir
     ;
   cargo = import ../cargo/workspace.nix;
+  paths = import ../cargo/paths.nix;
+  skeletons = import ../cargo/skeleton.nix;
   view = import ../cargo/view.nix;
   root = ../../../tests/workspaces;
 
@@ -41,17 +43,24 @@ let
         ]
     );
 
+  # The workspace is at the top, or in the folder `w` beside what it needs.
   show =
     folder:
     let
-      found = cargo.read (view.ofFolder folder) ".";
+      files = view.ofFolder folder;
+      at = if files.isFile "Cargo.toml" then "." else "w";
+      lock = paths.join at "Cargo.lock";
+      found = cargo.read files at;
     in
     if found.problems != [ ] then
       { inherit (found) problems; }
     else
       {
         problems = [ ];
-        inherit (found) members defaults;
+        inherit at;
+        inherit (found) defaults members otherRoots;
+        # What dependencies are compiled from.
+        skeleton = if files.isFile lock then skeletons.whole found (files.read lock) else { };
         packages = map (crate: {
           inherit (crate)
             edition

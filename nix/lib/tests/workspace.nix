@@ -144,7 +144,7 @@ let
     version = "1.0.0"
     source = "registry+x"
   '';
-  skeleton = builtins.mapAttrs (_: text: text) (skeletons.whole workspace lock);
+  skeleton = skeletons.whole workspace lock;
   manifest = folder: fromTOML skeleton."${folder}/Cargo.toml";
   standIn = folder: fromTOML (skeletons.some workspace [ folder ])."${folder}/Cargo.toml";
 
@@ -167,20 +167,32 @@ in
     [ true true false ]
   )
   (same "signs of a pattern"
-    (map (glob.fits "x[a-c]?.y*") [
-      "xb1.y"
-      "xb1.yz"
-      "xd1.y"
-      "xb1zy"
-    ])
+    (map
+      (glob.expand (views.ofSet {
+        "xb1.y/f" = "";
+        "xb1.yz/f" = "";
+        "xd1.y/f" = "";
+        "xb1zy/f" = "";
+        "deep/.hidden/x/f" = "";
+        "x[1]/f" = "";
+      }) ".")
+      [
+        "x[a-c]?.y*"
+        "deep/**/x"
+        "x[1]"
+        "x[^b]1zy"
+      ]
+    )
     [
-      true
-      true
-      false
-      false
+      [
+        "xb1.y"
+        "xb1.yz"
+      ]
+      [ "deep/.hidden/x" ]
+      [ "x[1]" ]
+      [ "xb1zy" ]
     ]
   )
-
   (same "what is written as TOML is read again"
     (fromTOML (
       toml.write {
@@ -228,6 +240,7 @@ in
   ])
   (same "what a build script and a macro put together is read" (odd "crates/odd").outside [
     "VERSION"
+    "crates/shared"
     "crates/shared/main.rs"
     "proto"
     "web/dist"

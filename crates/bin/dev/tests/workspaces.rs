@@ -46,6 +46,15 @@ mod nix {
         pub(crate) defaults: Vec<String>,
         #[serde(default)]
         pub(crate) packages: Vec<Package>,
+        /// The folder of the workspace.
+        #[serde(default)]
+        pub(crate) at: String,
+        /// Roots that only give what others inherit.
+        #[serde(default, rename = "otherRoots")]
+        pub(crate) other_roots: Vec<String>,
+        /// Path -> text of what stands for the crates.
+        #[serde(default)]
+        pub(crate) skeleton: BTreeMap<String, String>,
     }
 
     #[derive(Deserialize)]
@@ -126,41 +135,48 @@ mod cargo {
     }
 }
 
+/// A path without `.` and `..`, as text; `.` for nothing.
+fn plain(path: &Path) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.iter().map(|part| part.to_str().unwrap()) {
+        match part {
+            "." => {}
+            ".." => drop(parts.pop().unwrap()),
+            _ => parts.push(part),
+        }
+    }
+    if parts.is_empty() {
+        ".".to_owned()
+    } else {
+        parts.join("/")
+    }
+}
+
 fn of_nix(found: nix::Found) -> Workspace {
+    let read = |package: nix::Package| {
+        let folder = PathBuf::from(&package.folder);
+        let targets = package
+            .targets
+            .into_iter()
+            .map(|it| (it.kind, it.name, plain(&folder.join(it.path)), it.required))
+            .collect();
+        let value = Crate {
+            name: package.name,
+            version: package.version,
+            edition: package.edition,
+            targets,
+        };
+        (package.folder, value)
+    };
     Workspace {
         members: found.members.into_iter().collect(),
         defaults: found.defaults.into_iter().collect(),
-        crates: found
-            .packages
-            .into_iter()
-            .map(|package| {
-                let targets = package
-                    .targets
-                    .into_iter()
-                    .map(|it| (it.kind, it.name, it.path, it.required))
-                    .collect();
-                let value = Crate {
-                    name: package.name,
-                    version: package.version,
-                    edition: package.edition,
-                    targets,
-                };
-                (package.folder, value)
-            })
-            .collect(),
+        crates: found.packages.into_iter().map(read).collect(),
     }
 }
 
 fn of_cargo(root: &Path, metadata: &cargo::Metadata) -> Workspace {
-    let relative = |path: &str| {
-        let path = Path::new(path).strip_prefix(root).unwrap();
-        let text = path.to_str().unwrap();
-        if text.is_empty() {
-            ".".to_owned()
-        } else {
-            text.to_owned()
-        }
-    };
+    let relative = |path: &str| plain(Path::new(path).strip_prefix(root).unwrap());
     let folder_of = |package: &cargo::Package| {
         relative(
             Path::new(&package.manifest_path)
@@ -171,48 +187,48 @@ fn of_cargo(root: &Path, metadata: &cargo::Metadata) -> Workspace {
         )
     };
     let named = |ids: &[String]| {
-        metadata
-            .packages
-            .iter()
+        let packages = metadata.packages.iter();
+        packages
             .filter(|package| ids.contains(&package.id))
             .map(folder_of)
             .collect()
     };
+    let of_kind = |target: &cargo::Target, kind: &String| {
+        // cargo has a name of its own for these, which nobody chooses.
+        let name = if kind == "custom-build" {
+            "build-script"
+        } else {
+            &target.name
+        };
+        let path = relative(&target.src_path);
+        (
+            kind.clone(),
+            name.to_owned(),
+            path,
+            target.required_features.clone(),
+        )
+    };
+    let read = |package: &cargo::Package| {
+        let kinds = |target| {
+            let target: &cargo::Target = target;
+            target.kind.iter().map(|kind| of_kind(target, kind))
+        };
+        let value = Crate {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            edition: package.edition.clone(),
+            targets: package.targets.iter().flat_map(kinds).collect(),
+        };
+        (folder_of(package), value)
+    };
+    let local = metadata
+        .packages
+        .iter()
+        .filter(|package| package.source.is_none());
     Workspace {
         members: named(&metadata.workspace_members),
         defaults: named(&metadata.workspace_default_members),
-        crates: metadata
-            .packages
-            .iter()
-            .filter(|package| package.source.is_none())
-            .map(|package| {
-                let folder = Path::new(&package.manifest_path).parent().unwrap();
-                let targets = package
-                    .targets
-                    .iter()
-                    .flat_map(|target| {
-                        let path = Path::new(&target.src_path).strip_prefix(folder).unwrap();
-                        let path = path.to_str().unwrap().to_owned();
-                        target.kind.iter().map(move |kind| {
-                            // cargo has a name of its own for these, which nobody chooses.
-                            let name = if kind == "custom-build" {
-                                "build-script".to_owned()
-                            } else {
-                                target.name.clone()
-                            };
-                            (kind.clone(), name, path.clone(), target.required_features.clone())
-                        })
-                    })
-                    .collect();
-                let value = Crate {
-                    name: package.name.clone(),
-                    version: package.version.clone(),
-                    edition: package.edition.clone(),
-                    targets,
-                };
-                (folder_of(package), value)
-            })
-            .collect(),
+        crates: local.map(read).collect(),
     }
 }
 
@@ -231,8 +247,52 @@ fn nix_reads_every_workspace_as_cargo_does() {
         } else {
             &["--locked"]
         };
-        let metadata = cargo::metadata(&folder, more).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let metadata =
+            cargo::metadata(&folder.join(&found.at), more).unwrap_or_else(|why| panic!("{name}: {why}"));
         assert_eq!(of_nix(found), of_cargo(&folder, &metadata), "{name}");
+    }
+}
+
+/// Dependencies are compiled from stand-ins of the crates. cargo must resolve those as it does the crates.
+#[test]
+fn cargo_takes_the_stand_ins_of_every_workspace() {
+    for (name, found) in nix::read() {
+        if MEMBERS_ALONE.contains(&name.as_str()) {
+            continue;
+        }
+        let here = checkout().join("tests/workspaces").join(&name);
+        let there = tempfile::tempdir().unwrap();
+        let copy = |path: &str| {
+            let to = there.path().join(path);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let copied = Command::new("cp")
+                .arg("-r")
+                .arg(here.join(path))
+                .arg(to)
+                .status()
+                .unwrap();
+            assert!(copied.success(), "{name}: {path}");
+        };
+        for (path, text) in &found.skeleton {
+            let to = there.path().join(path);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::write(to, text).unwrap();
+        }
+        if here.join(&found.at).join(".cargo").exists() {
+            copy(&plain(&Path::new(&found.at).join(".cargo")));
+        }
+        for root in &found.other_roots {
+            copy(&format!("{root}/Cargo.toml"));
+        }
+        // What crates of a registry are compiled from comes with its code.
+        for package in &found.packages {
+            let manifest = plain(&Path::new(&package.folder).join("Cargo.toml"));
+            if !found.skeleton.contains_key(&manifest) {
+                copy(&package.folder);
+            }
+        }
+        cargo::metadata(&there.path().join(&found.at), &["--locked"])
+            .unwrap_or_else(|why| panic!("{name}: {why}"));
     }
 }
 

@@ -50,7 +50,7 @@ impl Store {
                     Ok(_) => {}
                     // What a host reports is written all the same, and its event makes no closure a decision.
                     Err(StoreError::Tampered(_)) if !changes.iter().any(sends_closure) => {
-                        draft.as_started = false
+                        draft.as_started = false;
                     }
                     Err(error) => return Err(error),
                 }
