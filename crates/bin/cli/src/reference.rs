@@ -10,23 +10,24 @@ use crate::context::VARIABLES;
 /// What `slipway verify` reads and shows.
 const VERIFY: &str = r#"## What `slipway verify` checks
 
-| check | of | fails or warns |
-|---|---|---|
-| `certificate` | every address | untrusted, another name, expired, under 7 days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days are those of what in the chain ends first |
-| `tls versions` | every address | neither 1.3 nor 1.2; warns without 1.3 |
-| `live`, `ready`, `health` | every address | any other answer than it should be; warns when degraded |
-| `database`, `redis`, `workers`, … | every address | each dependency that the health report names |
-| `metrics closed` | every address | `/metrics` can be read from the outside |
-| `host` | every host of the control plane | offline, stuck, an attempt left unsettled, another system than the newest release that succeeded in its environment; warns while a rollout is under way, when the next boot would run something else, when the clock is over 30 s off |
-| `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
-| `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
-| `backup dump`, `wal-base`, `offsite`, `verify`, `drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, by the word of `slipway-backup exporter`; warns when there is none, or none yet |
+| check | of | fails or warns | |---|---|---| | `certificate` | every address | untrusted, another name, expired, under 7
+days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days are those
+of what in the chain ends first | | `tls versions` | every address | neither 1.3 nor 1.2; warns without 1.3 | | `live`,
+`ready`, `health` | every address | a wrong answer; warns when degraded | | `database`, `redis`, `workers`, … | every address
+| each dependency that the health report names | | `metrics closed` | every address | `/metrics` can be read from the outside
+| | `host` | every host of the control plane | the host is offline or stuck, or an attempt is unsettled, or the system is not
+the newest release that succeeded in its environment. It warns during a rollout, if the next boot would run something else,
+and if the clock is over 30 s off | | `audit` | the control plane | the chain of events is not whole, as with `slipway audit
+verify` | | `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that
+does not answer, a unit that is not active; the firewall is one of them | | `backup dump`, `wal-base`, `offsite`, `verify`,
+`drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, as `slipway-backup exporter`
+reports; warns when there is none, or none yet |
 
-What cannot be found out is `not checked`, with the cure, and ends the command with 31. Warnings alone end it with 0.
+A check that cannot be made is `not checked`, with the cure, and the command ends with 31. Warnings alone end it with 0.
 
-With `--json`, one document: `version` (1), `state` (the worst: `ok`, `warn`, `not_checked` or `fail`), `exit_code`, and
-`checks`, each with `check`, `of`, `state`, `seen` and `cure` (null when `ok`). Names of checks do not change; there may
-be more of them, and more fields.
+With `--json` the document has `version` (1), `state` (the worst: `ok`, `warn`, `not_checked` or `fail`), `exit_code` and
+`checks`. Each check has `check`, `of`, `state`, `seen` and `cure` (null when `ok`). Names of checks do not change; later
+versions may have more checks and fields.
 
 A host describes its stacks in `/etc/slipway/stacks/NAME.json`, which the NixOS modules write. Unknown fields are
 refused, so that no check is left out in silence:
@@ -50,7 +51,7 @@ refused, so that no check is left out in silence:
 ```
 
 `domain` and `url` are null without a proxy on the host, `backup` without backups; `controlPlane` and `caFile` may be left
-out. Hosts and the audit log are asked for when a stack is the control plane's, or when no stack is looked at.
+out. The command checks hosts and the audit log if a stack is the control plane's, or if it checks no stack.
 "#;
 
 /// The whole page.
@@ -61,10 +62,10 @@ pub fn markdown() -> String {
     let mut page = String::from(
         "# The command line\n\n\
          <!-- Generated from crates/bin/cli; to renew it: UPDATE_GENERATED=1 cargo test -p slipway -->\n\n\
-         `slipway` registers releases, rolls them out, watches them, takes them back and verifies production. Every command takes the global\n\
-         options, shows text for people, and with `--json` exactly one JSON document on stdout for programs. Errors go to\n\
-         stderr: `error: …` with one line for every wrong field and `help: …` with the cure, or with `--json` a problem\n\
-         document (RFC 9457) with `exit_code` and `help` besides. Times are in UTC.\n\n",
+         Use `slipway` to register releases, roll them out, watch them, revert them and verify production. Every command takes\n\
+         the global options and shows text for people. With `--json` it prints exactly one JSON document on stdout for\n\
+         programs. Errors go to stderr: `error: …` with one line for every wrong field, and `help: …` with the cure. With\n\
+         `--json` an error is a problem document (RFC 9457) that also has `exit_code` and `help`. Times are in UTC.\n\n",
     );
     page.push_str("## Global options\n\n");
     options(&mut page, &root, true);

@@ -2,6 +2,7 @@
 
 pub mod arrows;
 pub mod last_release;
+pub mod layout;
 pub mod manifests;
 pub mod nix;
 pub mod pages;

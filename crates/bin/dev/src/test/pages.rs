@@ -1,4 +1,4 @@
-//! The Markdown pages: links lead somewhere, and the index of decisions is whole.
+//! The Markdown pages: links and paths of crates lead somewhere, and the index of decisions is whole.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,6 +35,11 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
                 found.push(format!(
                     "{name}: {path} has no heading `{heading}`; correct the link"
                 ));
+            }
+        }
+        for path in crate_paths(&page) {
+            if !root.join(path).exists() && !folder.join(path).exists() {
+                found.push(format!("{name}: there is no `{path}`; correct the path"));
             }
         }
     }
@@ -99,6 +104,14 @@ fn links(page: &str) -> Vec<&str> {
         .collect()
 }
 
+/// Files and folders of crates that a page names in back-ticks. One with `*`, `{` or `…` is a form.
+fn crate_paths(page: &str) -> Vec<&str> {
+    prose(page)
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|span| span.starts_with("crates/") && !span.contains([' ', '*', '{', '<', '…']))
+        .collect()
+}
+
 /// Headings as GitHub names them in links.
 fn headings(page: &str) -> BTreeSet<String> {
     prose(page)
@@ -156,6 +169,27 @@ mod tests {
             [
                 "README.md: the link to docs/b.md leads nowhere; correct its path",
                 "README.md: docs/a.md has no heading `heading`; correct the link",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_path_of_a_crate_that_is_not_there_is_told() {
+        let root = checkout(&[
+            ("docs/decisions/README.md", "# Decisions\n"),
+            ("crates/lib/a/src/lib.rs", ""),
+            ("template/crates/b/Cargo.toml", ""),
+            ("template/README.md", "`crates/b` and `crates/c`\n"),
+            (
+                "README.md",
+                "`crates/lib/a`, `crates/lib/a/src/lib.rs`, `crates/lib/{a,b}`, `crates/lib/a/src/gone.rs`\n",
+            ),
+        ]);
+        assert_eq!(
+            violations(root.path()).unwrap(),
+            [
+                "README.md: there is no `crates/lib/a/src/gone.rs`; correct the path",
+                "template/README.md: there is no `crates/c`; correct the path",
             ]
         );
     }

@@ -13,7 +13,7 @@ use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
 use crate::sqlx;
-use crate::test::{arrows, last_release, manifests, nix, pages, sources};
+use crate::test::{arrows, last_release, layout, manifests, nix, pages, sources};
 
 /// No stage may run for ever; a first build on two cores is the longest.
 const BOUND: Duration = Duration::from_hours(1);
@@ -204,6 +204,7 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
     }
     found.extend(sources::too_long(checkout)?);
     found.extend(pages::violations(checkout)?);
+    found.extend(layout::violations(checkout, &metadata)?);
     if found.is_empty() {
         return Ok(());
     }
