@@ -6,6 +6,7 @@ let
     concatMap
     concatStringsSep
     elem
+    elemAt
     filter
     head
     isList
@@ -63,15 +64,20 @@ let
           [ ]
       )
     );
-  # Whether a text names something as a part of a path.
-  names' =
+  # Whether a text ends a path with this name, and whether it goes on below it.
+  endsWith =
     text: name:
     any (contains text) [
       "\"${name}\""
-      "\"${name}/"
-      "/${name}/"
       "/${name}\""
     ];
+  goesBelow =
+    text: name:
+    any (contains text) [
+      "\"${name}/"
+      "/${name}/"
+    ];
+  names' = text: name: endsWith text name || goesBelow text name;
   known = filter (path: path != null);
 in
 rec {
@@ -107,18 +113,16 @@ rec {
     view: folder: path: text:
     let
       # Cut at every quote: an expression for whole literals overflows the stack on a long line.
-      literals = filter (
-        part:
-        isString part
-        && contains part "../"
-        && !any (contains part) [
-          "\n"
-          "{"
-          "}"
-        ]
-      ) (split "\"" text);
-      # Without what stands for the crate's folder, such as "$CARGO_MANIFEST_DIR/".
-      upwards = literal: substring (stringLength (head (split "[.][.]/" literal))) (-1) literal;
+      literals = filter (part: isString part && contains part "../" && !contains part "\n") (
+        split "\"" text
+      );
+      # Without what stands for the crate's folder, such as "$CARGO_MANIFEST_DIR/", and the folder alone of "../data/{}.txt".
+      upwards =
+        literal:
+        let
+          named = split "[{]" (substring (stringLength (head (split "[.][.]/" literal))) (-1) literal);
+        in
+        if length named == 1 then head named else paths.parent "${head named}_";
     in
     if contains text "../" then
       filter (leadsOut view folder) (
@@ -140,7 +144,26 @@ rec {
       in
       filter (leadsOut view folder) (
         (if match "(.*/)?(mod|main|lib)[.]rs" path != null then [ (paths.parent path) ] else [ inner ])
+        # A file that #[path] names has its modules beside it, whatever it is called.
+        ++ concatMap (
+          part:
+          if isString part then
+            [ ]
+          else
+            map (paths.join (paths.parent path)) [
+              "${elemAt part 1}.rs"
+              (elemAt part 1)
+            ]
+        ) (split "mod[[:space:]]+(r#)?([A-Za-z0-9_]+)[[:space:]]*;" text)
         ++ beyond view folder path text
+        # What it includes lies beside it as well.
+        ++ filter (file: file != null && view.isFile file) (
+          map (paths.join (paths.parent path)) (
+            filter (part: isString part && stringLength part < 200 && match "[^\n]+" part != null) (
+              split "\"" text
+            )
+          )
+        )
       )
     else
       [ ];
@@ -217,37 +240,32 @@ rec {
       # "OPEN-SANS-LICENSE.txt" is no word of the licence.
       isMentioned =
         name:
-        any (contains text) (
-          [
-            "\"${name}\""
-            "/${name}\""
-          ]
-          ++ (
-            if elem name testFolders || entries.${name} != "regular" then
-              [
-                "\"${name}/"
-                "/${name}/"
-              ]
-            else
-              [ ]
-          )
-        );
+        endsWith text name
+        || (elem name testFolders || entries.${name} != "regular") && goesBelow text name;
       left = filter (name: !isMentioned name) doubtful;
 
-      # Build scripts also put paths together: what they name of the workspace's or the repository's top is read.
-      buildText = concatStringsSep "\n" (
+      # Paths are put together by build scripts, and where ".." is a part of its own: what the same file names of the
+      # workspace's or the repository's top is read.
+      joinedText = concatStringsSep "\n" (
         map view.read (filter view.isFile (known (map (paths.join folder) buildFiles)))
+        ++ filter (
+          it:
+          any (contains it) [
+            "\"..\""
+            "/..\""
+          ]
+        ) (map (file: file.text) code)
       );
-      aroundBuild = filter (path: leadsOut view folder path && !any (paths.within path) folders) (
+      joined = filter (path: leadsOut view folder path && !any (paths.within path) folders) (
         concatMap
           (
             top:
             map (paths.join top) (
-              filter (name: !elem name made && names' buildText name) (attrNames (view.entries top))
+              filter (name: !elem name made && names' joinedText name) (attrNames (view.entries top))
             )
           )
           (
-            if buildText == "" then
+            if joinedText == "" then
               [ ]
             else
               [
@@ -267,7 +285,7 @@ rec {
               startSet = map (key: { inherit key; }) (
                 concatMap (file: beyond view folder file.path file.text) code
                 ++ filter (leadsOut view folder) (map (paths.join folder) declared)
-                ++ aroundBuild
+                ++ joined
               );
               operator = { key }: map (key: { inherit key; }) (besides view folder key);
             }

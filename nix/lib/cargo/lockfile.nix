@@ -1,13 +1,14 @@
 # Cargo.lock as its newest version says things. Only builtins.
 let
-  inherit (builtins) fromTOML isString map;
+  inherit (builtins) isString map;
+  toml = import ./toml.nix;
 in
 {
   # The first version has the checksums of all crates in a table of its own.
   parse =
     text:
     let
-      lock = fromTOML text;
+      lock = toml.readPlain "Cargo.lock" text;
       checksums = lock.metadata or { };
       complete =
         entry:

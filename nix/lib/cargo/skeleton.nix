@@ -7,7 +7,6 @@ let
     concatMap
     elem
     filter
-    fromTOML
     intersectAttrs
     isAttrs
     length
@@ -178,7 +177,7 @@ rec {
   whole =
     workspace: lockText:
     let
-      lock = fromTOML lockText;
+      lock = toml.readPlain "Cargo.lock" lockText;
       withCode = compiledByRegistry workspace lock;
       # Code has its manifest with it, which asks for the versions that there are.
       plain = withCode == [ ] && isPlain workspace lock;

@@ -2,6 +2,7 @@
 # Only builtins.
 let
   inherit (builtins)
+    addErrorContext
     pathExists
     readDir
     readFile
@@ -45,7 +46,12 @@ in
       exists = path: pathExists (at path);
       # Only a text may end in /., which asks where a link leads.
       leadsToFolder = path: pathExists (toString (at path) + "/.");
-      read = path: readFile (at path);
+      # This cannot be caught either: a file with a NUL byte is no text to Nix.
+      read =
+        path:
+        addErrorContext "${path} of `src` cannot be read: if it holds a NUL byte, name it in `extraSources`, and it is taken unread" (
+          readFile (at path)
+        );
     };
 
   # Of a set: { "crates/api/Cargo.toml" = "[package]…"; }.

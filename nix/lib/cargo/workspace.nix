@@ -9,7 +9,6 @@ let
     concatStringsSep
     elem
     filter
-    fromTOML
     genericClosure
     groupBy
     head
@@ -19,10 +18,12 @@ let
     map
     sort
     ;
+  configuration = import ./config.nix;
   glob = import ./glob.nix;
   manifests = import ./manifest.nix;
   paths = import ./paths.nix;
   targets = import ./targets.nix;
+  toml = import ./toml.nix;
 
   unique = list: attrNames (groupBy (it: it) list);
   # All folders that `start` leads to, in order.
@@ -36,27 +37,11 @@ let
     );
   known = filter (folder: folder != null);
   or' = fallback: value: if value == null then fallback else value;
-  # Nix reads no dates; cargo's own fields have none, [package.metadata] may.
-  withoutDates =
-    text:
-    let
-      line =
-        it:
-        let
-          parts = builtins.match "([^\"'#]*=[[:space:]]*)([0-9]{4}-[0-9]{2}-[0-9]{2}[^]#,}]*)(.*)" it;
-          part = builtins.elemAt parts;
-        in
-        if parts == null then it else "${part 0}\"${part 1}\"${part 2}";
-    in
-    if length (builtins.split "[0-9]{4}-[0-9]{2}-[0-9]{2}" text) == 1 then
-      text
-    else
-      concatStringsSep "\n" (map line (filter builtins.isString (builtins.split "\n" text)));
   said = folder: if folder == "." then "`src`" else "`${folder}`";
 in
 {
   # `view` shows the files of `src`; `at` is the folder of the workspace's Cargo.toml in it.
-  # => { root, at, crates (by folder), members, defaults, patched, otherRoots, problems }
+  # => { root, at, configs, crates (by folder), members, defaults, patched, otherRoots, problems }
   read =
     view: at:
     let
@@ -65,7 +50,7 @@ in
       parse =
         folder:
         let
-          manifest = fromTOML (withoutDates (view.read (manifestIn folder)));
+          manifest = toml.read (manifestIn folder) (view.read (manifestIn folder));
         in
         # The old name of the table.
         if manifest ? project && !manifest ? package then
@@ -131,26 +116,17 @@ in
         manifests.localsOf (
           if isMember folder then manifests.all else manifests.buildKinds
         ) (rootFolderOf folder) (rootManifestOf folder) folder (parse folder);
-      # cargo's configuration may patch as well, seen from the folder that holds .cargo.
-      above = folder: [ folder ] ++ (if folder == "." then [ ] else above (paths.parent folder));
-      configPatches =
-        folder:
-        concatMap
-          (
-            name:
-            let
-              file = paths.join folder ".cargo/${name}";
-            in
-            if view.isFile file then
-              manifests.patchesOf folder { patch = (fromTOML (view.read file)).patch or { }; }
-            else
-              [ ]
-          )
-          [
-            "config"
-            "config.toml"
-          ];
-      patches = manifests.patchesOf at root ++ concatMap configPatches (above at);
+      configs = configuration.read view at;
+      # cargo's configuration may patch as well.
+      patches =
+        manifests.patchesOf at root
+        ++ concatMap (
+          config:
+          if config.base == null then
+            [ ]
+          else
+            manifests.patchesOf config.base { patch = config.tables.patch or { }; }
+        ) configs;
 
       # Everything that is compiled from `src`.
       folders = reach (members ++ present (map (patch: patch.folder) patches)) (
@@ -257,6 +233,7 @@ in
       {
         inherit
           at
+          configs
           crates
           members
           root

@@ -172,6 +172,11 @@ let
       is = "text: what clippy is given after `--`, such as \"--deny warnings\"";
       check = isString;
     };
+    dependencySources = {
+      default = "[ ]";
+      is = "a list of paths below `src` that compiling dependencies reads, such as `[ ./scripts/cc ]`";
+      check = isList;
+    };
     env = {
       default = "{ }";
       is = "a set of texts: the environment of every cargo call";
@@ -331,7 +336,10 @@ let
         unknownNames "extraSources" selection.crateNames (attrNames extra)
         ++ concatMap (name: pathProblems base "extraSources.${name}" extra.${name}) (attrNames extra)
     )
-    ++ pathProblems base "testSources" (args.testSources or [ ])
+    ++ concatMap (argument: pathProblems base argument (args.${argument} or [ ])) [
+      "dependencySources"
+      "testSources"
+    ]
     ++ pathProblems base "exclude" (filter pathExists (args.exclude or [ ]))
     ++ map (
       source:

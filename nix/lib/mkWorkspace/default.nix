@@ -15,10 +15,12 @@
 let
   arguments = import ./arguments.nix;
   cargo = import ../cargo/workspace.nix;
+  configuration = import ../cargo/config.nix;
   contract = import ../../contract.nix;
   lockfile = import ../cargo/lockfile.nix;
   paths = import ../cargo/paths.nix;
   selections = import ../cargo/selection.nix;
+  toml = import ../cargo/toml.nix;
   views = import ../cargo/view.nix;
 
   make =
@@ -28,6 +30,7 @@ let
       cargoRoot ? ".",
       cargoLock ? null,
       cargoVendorDir ? null,
+      dependencySources ? [ ],
       crates ? null,
       bins ? null,
       features ? [ ],
@@ -96,6 +99,10 @@ let
       hasLock = cargoLock != null || view.isFile lockPath;
       lockText = if cargoLock == null then view.read lockPath else lib.readFile cargoLock;
       lock = lockfile.parse lockText;
+      # Without the crates that the repository holds.
+      fetched = lock // {
+        package = lib.filter (entry: !configuration.isHeld read.configs entry) lock.package;
+      };
 
       selection =
         let
@@ -109,7 +116,7 @@ let
               ;
             # cargo knows crates by the versions that they have, whatever packages are called.
             workspace = read;
-            lockNames = map (entry: entry.name) (lib.filter (entry: entry ? source) (lock.package or [ ]));
+            lockNames = map (entry: entry.name) (lib.filter (entry: entry ? source) lock.package);
           };
         in
         selected
@@ -123,9 +130,11 @@ let
       sources = import ./sources.nix {
         inherit
           cargoLock
+          dependencySources
           exclude
           extraSources
           lib
+          lock
           lockText
           pkgs
           testSources
@@ -179,8 +188,11 @@ let
             cargoVendorDir
           else
             crane'.vendorMultipleCargoDeps {
-              cargoConfigs = map (file: source'.path + "/${file}") sources.configs;
-              cargoLockParsedList = [ lock ];
+              # Read here, for crane would not read all that cargo does.
+              cargoConfigs = map (
+                config: builtins.toFile "config.toml" (toml.write { registries = config.tables.registries or { }; })
+              ) read.configs;
+              cargoLockParsedList = [ fetched ];
               inherit outputHashes;
             };
         compileServices = {
@@ -270,7 +282,8 @@ let
         else
           arguments.meaningProblems {
             base = source'.path;
-            inherit lock rustVersion selection;
+            inherit rustVersion selection;
+            lock = fetched;
             compiled = map (folder: workspace.crates.${folder}) selection.chosen;
             packageArgs = extraArgs;
             packageNames = lib.attrNames selection.builds;

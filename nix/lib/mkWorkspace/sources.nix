@@ -5,8 +5,10 @@
   source,
   view,
   workspace,
+  lock,
   lockText,
   cargoLock,
+  dependencySources,
   exclude,
   extraSources,
   testSources,
@@ -15,6 +17,7 @@ let
   inherit (lib) fileset;
   code = import ../cargo/code.nix;
   cargo = import ../cargo/workspace.nix;
+  configuration = import ../cargo/config.nix;
   manifests = import ../cargo/manifest.nix;
   paths = import ../cargo/paths.nix;
   skeletons = import ../cargo/skeleton.nix;
@@ -39,6 +42,16 @@ let
     )
   );
 
+  # Files that are taken, or left out, whatever they say: one may hold what Nix cannot read.
+  codeView =
+    let
+      relative = file: lib.removePrefix "${toString source.path}/" (toString file);
+      taken = map relative (allExtra ++ testSources ++ dependencySources);
+      left = map relative exclude;
+      isUnread = file: lib.elem file taken || lib.any (folder: paths.within folder file) left;
+    in
+    view // { read = file: if isUnread file then "" else view.read file; };
+
   partsOf =
     withTests: folder:
     let
@@ -46,11 +59,11 @@ let
       found = code.of {
         inherit
           at
-          view
           folders
           crate
           withTests
           ;
+        view = codeView;
       };
       files = fileset.difference (path folder) (fileset.unions (map existing found.without));
     in
@@ -70,37 +83,23 @@ let
   programParts = lib.genAttrs folders (partsOf false);
   checkParts = lib.genAttrs folders (partsOf true);
 
-  # cargo reads the configuration of each folder above the one that it is called in.
+  # What every build reads. cargo reads the configuration of each folder above the one that it is called in.
   above = folder: [ folder ] ++ lib.optionals (folder != ".") (above (paths.parent folder));
-  configFiles = lib.concatMap (folder: [
-    (paths.join folder ".cargo/config.toml")
-    (paths.join folder ".cargo/config")
-  ]) (above at);
-  configs = lib.filter view.isFile configFiles;
-  # Crates that the repository holds in place of a registry.
-  vendored = lib.filter (folder: folder != null) (
-    lib.concatMap (
-      file:
-      let
-        config = fromTOML (view.read file);
-        base = paths.parent (paths.parent file);
-      in
-      map (paths.join base) (
-        lib.concatMap (entry: lib.optional (entry ? directory) entry.directory) (
-          lib.attrValues (config.source or { })
-        )
-        ++ config.paths or [ ]
-      )
-    ) configs
-  );
-  configuration = fileset.unions (
-    map (folder: existing (paths.join folder ".cargo")) (above at) ++ map existing vendored
+  always = fileset.unions (
+    map (folder: existing (paths.join folder ".cargo")) (above at)
+    ++ map existing (
+      configuration.named {
+        inherit at folders view;
+        inherit (workspace) configs;
+      }
+    )
+    ++ dependencySources
   );
 
   rootManifest = fileset.unions (
     [
       (atRoot "Cargo.lock")
-      configuration
+      always
     ]
     ++ lib.optional (!workspace.crates ? ${at}) (path (paths.join at "Cargo.toml"))
     ++ map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots
@@ -115,7 +114,9 @@ let
 
   extraOf =
     used:
-    if lib.isList extraSources then
+    if used == [ ] then
+      [ ]
+    else if lib.isList extraSources then
       extraSources
     else
       lib.concatMap (folder: extraSources.${workspace.crates.${folder}.name} or [ ]) used;
@@ -158,7 +159,7 @@ let
         lib.concatMap (folder: programParts.${folder}.stubs) used
       )
     );
-  withCode = skeletons.compiledByRegistry workspace (fromTOML lockText);
+  withCode = skeletons.compiledByRegistry workspace lock;
 
   # A source, and what is laid into it once it is unpacked: stand-ins of the crates that are not in it.
   laidOut =
@@ -195,8 +196,6 @@ let
     if lib.isList extraSources then extraSources else lib.concatLists (lib.attrValues extraSources);
 in
 {
-  inherit configs;
-
   # Of programs of the given crates: their code and that of the crates they are built from.
   program =
     crateFolders:
@@ -217,9 +216,10 @@ in
         fileset.toSource {
           root = source.path;
           fileset = fileset.unions [
-            configuration
+            always
             (fileset.unions (map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots))
             (fileset.unions (map (folder: programParts.${folder}.fileset) withCode))
+            (fileset.unions (extraOf withCode))
           ];
         }
       }/. $out

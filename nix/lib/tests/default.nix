@@ -19,6 +19,7 @@ let
 
   suites = [
     ./workspace.nix
+    ./toml.nix
     ./arguments.nix
     ./image-arguments.nix
     ./yaml.nix

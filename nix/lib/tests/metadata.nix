@@ -9,6 +9,7 @@ let
     readDir
     ;
   cargo = import ../cargo/workspace.nix;
+  configuration = import ../cargo/config.nix;
   paths = import ../cargo/paths.nix;
   skeletons = import ../cargo/skeleton.nix;
   view = import ../cargo/view.nix;
@@ -59,6 +60,11 @@ let
         problems = [ ];
         inherit at;
         inherit (found) defaults members otherRoots;
+        named = configuration.named {
+          view = files;
+          inherit (found) at configs;
+          folders = attrNames found.crates;
+        };
         # What dependencies are compiled from.
         skeleton = if files.isFile lock then skeletons.whole found (files.read lock) else { };
         packages = map (crate: {

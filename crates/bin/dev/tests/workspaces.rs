@@ -52,6 +52,9 @@ mod nix {
         /// Roots that only give what others inherit.
         #[serde(default, rename = "otherRoots")]
         pub(crate) other_roots: Vec<String>,
+        /// What cargo's configuration is made of and names.
+        #[serde(default)]
+        pub(crate) named: Vec<String>,
         /// Path -> text of what stands for the crates.
         #[serde(default)]
         pub(crate) skeleton: BTreeMap<String, String>,
@@ -278,8 +281,8 @@ fn cargo_takes_the_stand_ins_of_every_workspace() {
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
             std::fs::write(to, text).unwrap();
         }
-        if here.join(&found.at).join(".cargo").exists() {
-            copy(&plain(&Path::new(&found.at).join(".cargo")));
+        for path in &found.named {
+            copy(path);
         }
         for root in &found.other_roots {
             copy(&format!("{root}/Cargo.toml"));

@@ -1,0 +1,90 @@
+# Nix reads what cargo does. That cargo takes these is shown by tests/workspaces/read-toml-new and `cargo metadata`.
+let
+  toml = import ../cargo/toml.nix;
+  case = name: text: want: {
+    name = "toml: ${name}";
+    got = toml.read "Cargo.toml" text;
+    inherit want;
+  };
+in
+[
+  (case "inline tables over lines, with comments and a last comma"
+    ''
+      x = {
+        a = 1, # } , "
+        b = [ 1,
+          2,
+          # c
+        ],
+        c = { d = 'x}\', },
+      }
+      y = {
+      }
+      z = [ { a = 1 },
+        { b = 2 }, ]
+    ''
+    {
+      x = {
+        a = 1;
+        b = [
+          1
+          2
+        ];
+        c.d = "x}\\";
+      };
+      y = { };
+      z = [
+        { a = 1; }
+        { b = 2; }
+      ];
+    }
+  )
+  (case "escapes, in texts that have them"
+    "a = \"\\x41 \\\\x \\\" {\"\nb = '\\e\\x'\nc = '''\n{ \\x ,\n''''\nd = \"\"\"\\\n  a \"\"q\"\" \\x41\"\"\"\"\n\"\" = \"\"\ne=''\n"
+    {
+      "" = "";
+      a = "A \\x \" {";
+      b = "\\e\\x";
+      c = "{ \\x ,\n'";
+      d = "a \"\"q\"\" A\"";
+      e = "";
+    }
+  )
+  (case "dates and times are texts, and names that look so stay"
+    ''
+      a = 2020-01-01 10:20:30.5+01:00 # x
+      b = [ 2020-01-01, 10:20 ]
+      c = {d = 2020-01-01T10:10Z , e = 10:20:30}
+      2020-01-01 = 1
+      [x.2020-01-01]
+      [2021-01-01]
+      k = "2020-01-01"
+      q = """"""
+    ''
+    {
+      a = "2020-01-01 10:20:30.5+01:00";
+      b = [
+        "2020-01-01"
+        "10:20"
+      ];
+      c = {
+        d = "2020-01-01T10:10Z";
+        e = "10:20:30";
+      };
+      "2020-01-01" = 1;
+      x."2020-01-01" = { };
+      "2021-01-01" = {
+        k = "2020-01-01";
+        q = "";
+      };
+    }
+  )
+  (case "ends of lines as Windows writes them"
+    "a = 1 # it's {\r\nb = { c = 1,\r\n }\r\n[x]\r\ny = [ # '\r\n 1,\r\n]\r\n"
+    {
+      a = 1;
+      b.c = 1;
+      x.y = [ 1 ];
+    }
+  )
+]

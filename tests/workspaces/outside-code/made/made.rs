@@ -1,0 +1,1 @@
+const MADE: u8 = 1;

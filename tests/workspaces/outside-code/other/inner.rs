@@ -1,0 +1,3 @@
+pub fn byte() -> u8 {
+    include_bytes!("byte.dat")[0]
+}

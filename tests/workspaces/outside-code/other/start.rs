@@ -1,0 +1,5 @@
+mod inner;
+
+pub fn first() -> u8 {
+    inner::byte()
+}

@@ -1,0 +1,4 @@
+#[cfg(feature = "loud")]
+pub fn hello() -> &'static str {
+    "HELLO"
+}
