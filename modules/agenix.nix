@@ -1,6 +1,6 @@
-# agenix as the giver of secrets: each encrypted file becomes the file that an option of Slipway asks for, with the owner
-# it needs, and a changed one restarts exactly what uses it. Another tool is another file like this: the options take any
-# path. Needs agenix's own module besides.
+# Secrets from agenix: each encrypted file becomes the file that an option of Slipway needs, with the right owner. A
+# changed file restarts only the units that use it. Another tool needs another module like this one, since the options
+# take any path. This module also needs agenix's own module.
 {
   config,
   lib,
@@ -54,10 +54,8 @@ let
           description = "The encrypted file.";
         };
         owner = mkOption {
-          type = types.str;
-          default = "root";
-          example = "postgres";
-          description = "The user who may read the decrypted file. Units with LoadCredential need none but root.";
+          type = types.str; default = "root"; example = "postgres"; description = "The user who may read the
+          decrypted file. Units with LoadCredential only need root.";
         };
         group = mkOption {
           type = types.str;
@@ -66,18 +64,16 @@ let
           description = "The group of the decrypted file.";
         };
         mode = mkOption {
-          type = types.strMatching "0[0-7]{2}0";
-          default = "0400";
-          example = "0440";
-          description = "The mode of the decrypted file. Others than owner and group never get anything.";
+          type = types.strMatching "0[0-7]{2}0"; default = "0400"; example = "0440"; description = "The
+          mode of the decrypted file. Users other than owner and group never get any access.";
         };
         restartUnits = mkOption {
           type = types.listOf types.str;
           default = [ ];
           example = [ "slipway-agent" ];
-          # Units go by both names in systemd, and services here by the short one.
-          apply = map (lib.removeSuffix ".service");
-          description = "Services that a switch restarts when the encrypted file has other contents; `.service` may be left out.";
+          # systemd knows a service with and without `.service`; names here are without it.
+          apply = map (lib.removeSuffix ".service"); description = "Services that a switch restarts when the encrypted file's
+          content has changed; `.service` may be left out.";
         };
         path = mkOption {
           type = types.str;
@@ -89,7 +85,7 @@ let
       };
     };
 
-  # { stack, what, file, … } for everything that stacks are given.
+  # { stack, what, file, … } for each file of a stack.
   ofStack =
     name: given:
     let
@@ -100,7 +96,7 @@ let
         inherit file;
         inherit (nginx) group;
         mode = "0440";
-        # It is what reloads nginx.
+        # This service reloads nginx.
         restartUnits = [ "nginx-config-reload" ];
       };
     in
@@ -131,7 +127,7 @@ let
       }
     );
 
-  # Stacks that are there; the others are refused below.
+  # Stacks that exist; the others are refused below.
   known = lib.filterAttrs (name: _: stacks.${name}.enable or false) cfg.stacks;
   unknown = lib.attrNames (removeAttrs cfg.stacks (lib.attrNames known));
   wrongUnits = lib.filter (
@@ -200,7 +196,7 @@ in
         ;
     }) cfg.files;
 
-    # By contents, not by path: that changes with every commit of the flake.
+    # By content: the path changes with every commit of the flake.
     systemd.services = lib.mkMerge (
       lib.concatLists (
         lib.mapAttrsToList (

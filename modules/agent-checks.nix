@@ -1,4 +1,4 @@
-# services.slipway.agent.checks: /etc/slipway/checks.json of the closure, by which the agent judges it once it is live.
+# services.slipway.agent.checks: the closure's /etc/slipway/checks.json. The agent runs these checks once it is live.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -10,11 +10,8 @@ let
     {
       options = {
         name = mkOption {
-          type = types.str;
-          default = name;
-          defaultText = lib.literalMD "the attribute's name";
-          example = "shop over http";
-          description = "What people call the check; unique.";
+          type = types.str; default = name; defaultText = lib.literalMD "the attribute's name";
+          example = "shop over http"; description = "The check's name, for people; unique.";
         };
         type = mkOption {
           type = types.enum [
@@ -22,9 +19,8 @@ let
             "tcp"
             "command"
             "systemd"
-          ];
-          example = "http";
-          description = "What is done: GET `url`, connect to `address`, run `command`, or ask whether `unit` is active.";
+          ]; example = "http"; description = "What the check does: GET `url`, connect to `address`, run `command`, or ask
+          whether `unit` is active.";
         };
         url = mkOption {
           type = types.nullOr (types.strMatching "http://.+");
@@ -33,10 +29,8 @@ let
           description = "For type `http`: an address on this machine, without TLS.";
         };
         expectStatus = mkOption {
-          type = types.nullOr (types.ints.between 100 599);
-          default = null;
-          example = 204;
-          description = "For type `http`: the one status that passes; null is 200.";
+          type = types.nullOr (types.ints.between 100 599); default = null; example = 204;
+          description = "For type `http`: the status that passes; null means 200.";
         };
         address = mkOption {
           type = types.nullOr types.str;
@@ -57,15 +51,13 @@ let
           description = "For type `systemd`: the unit, with its suffix.";
         };
         timeoutSeconds = mkOption {
-          type = types.nullOr (types.ints.between 1 300);
-          default = null;
-          example = 10;
-          description = "Seconds until the check counts as failed; null is 5, and 30 for commands.";
+          type = types.nullOr (types.ints.between 1 300); default = null; example = 10; description
+          = "Seconds until the check counts as failed; null means 5, and 30 for commands.";
         };
       };
     };
 
-  # The option that each type needs, and those that it may have.
+  # For each type the option that it needs, and those that it may have.
   needs = {
     http = "url";
     tcp = "address";
@@ -128,8 +120,8 @@ in
       };
     };
     description = ''
-      What must hold on this host for a release to stay, by name. Every stack of the host brings its own: its units and its
-      health behind the proxy. A system needs at least one.
+      Checks by name that must pass on this host for a release to stay. Every stack of the host adds its own: its units and
+      its health behind the proxy. A system needs at least one check.
     '';
   };
 

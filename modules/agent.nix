@@ -1,5 +1,5 @@
-# services.slipway.agent: the program that fetches, activates, checks, and commits or takes back what the control plane
-# says (docs/agent.md).
+# services.slipway.agent: the program that fetches, activates and checks releases of the control plane, and commits or
+# reverts them (docs/agent.md).
 {
   config,
   lib,
@@ -27,7 +27,7 @@ in
       defaultText = lib.literalMD "the flake's `slipway-agent`";
       example = lib.literalExpression "inputs.slipway.packages.\${system}.slipway-agent";
       description = ''
-        The agent. It is in the system's path too: an attempt's dead-man runs the one of the system that it goes back to.
+        The agent. It is also in the system's path, since a dead-man runs the agent of the prior.
       '';
     };
     apiUrl = mkOption {
@@ -50,28 +50,20 @@ in
       '';
     };
     caFile = mkOption {
-      type = types.nullOr types.path;
-      default = null;
-      example = "/etc/ssl/own-ca.pem";
-      description = "A PEM file with a root certificate to trust besides the system's; null: none.";
+      type = types.nullOr types.path; default = null; example = "/etc/ssl/own-ca.pem"; description =
+      "A PEM file with a root certificate to trust in addition to the system's; null means none.";
     };
     keepReleases = mkOption {
-      type = types.ints.between 1 100;
-      default = 3;
-      example = 10;
-      description = "Committed releases that stay protected from garbage collection, besides what runs and what would boot.";
+      type = types.ints.between 1 100; default = 3; example = 10; description = "Committed releases that stay protected from
+      garbage collection, besides the live system and the boot default.";
     };
     metricsPort = mkOption {
-      type = types.nullOr types.port;
-      default = contract.ports.agentMetrics;
-      example = null;
-      description = "The port of the agent's metrics on 127.0.0.1; null: none.";
+      type = types.nullOr types.port; default = contract.ports.agentMetrics; example = null;
+      description = "The port of the agent's metrics on 127.0.0.1; null means none.";
     };
     environment = mkOption {
-      type = types.attrsOf types.str;
-      default = { };
-      example.LOG_LEVEL = "info,slipway_host=debug";
-      description = "More of the agent's settings (docs/settings.md). Nothing secret.";
+      type = types.attrsOf types.str; default = { }; example.LOG_LEVEL = "info,slipway_host=debug";
+      description = "More settings of the agent (docs/settings.md). Put no secrets here.";
     };
   };
 
@@ -86,9 +78,9 @@ in
         "network-online.target"
         "nix-daemon.socket"
       ];
-      # An activation goes on in a unit of its own, and the agent that follows finds it in the journal. So the new
-      # generation's agent is the one that has to reach the control plane before the generation is committed: one that
-      # cannot is taken back by the dead-man. Restarted, not stopped before: a switch that dies leaves an agent behind.
+      # An activation goes on in a separate unit, and the new agent finds it in the journal. So the new generation's
+      # agent must reach the control plane before the commit. If it cannot, the dead-man puts the prior back. The agent
+      # is restarted and not stopped first, so that a failed switch leaves an agent running.
       stopIfChanged = false;
       path = [
         config.nix.package
@@ -100,20 +92,20 @@ in
         AGENT_HOST = cfg.host;
         AGENT_RUNNER = "systemd";
         AGENT_KEEP_RELEASES = toString cfg.keepReleases;
-        # The daemon writes the store; the agent need not.
+        # The daemon writes the store, so the agent needs no access.
         NIX_REMOTE = "daemon";
       }
       // lib.optionalAttrs (cfg.caFile != null) { AGENT_CA_FILE = "${cfg.caFile}"; }
       // lib.optionalAttrs (cfg.metricsPort != null) { METRICS_PORT = toString cfg.metricsPort; }
       // cfg.environment;
-      # A host whose agent gave up could not be reached any more.
+      # Without its agent, nobody could reach the host any more.
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig =
         hardening {
-          # The control plane may be anywhere, and so may what a check asks.
+          # The control plane and the targets of checks may have any address.
           addresses = [ "any" ];
-          # Root, for the system's profile and for systemd. The others let a check of type `command` read what it looks
-          # at and run as another user.
+          # Root, for the system's profile and for systemd. The other capabilities let a check of type `command` read
+          # files and run as another user.
           capabilities = [
             "CAP_DAC_OVERRIDE"
             "CAP_DAC_READ_SEARCH"
@@ -125,13 +117,13 @@ in
           ];
           # Profiles and garbage collector roots.
           writable = [ "/nix/var/nix" ];
-          # setuid() and its like for such checks, and the limits that a login sets.
+          # setuid() and similar calls for such checks, and the limits that a login sets.
           systemCalls = [
             "@setuid"
             "@chown"
             "@resources"
           ];
-          # It tells its own switch scripts from strangers by their pids.
+          # It recognizes its own switch scripts by their pids.
           otherProcesses = true;
         }
         // {
@@ -148,7 +140,7 @@ in
           TimeoutStopSec = 15;
           MemoryMax = "512M";
           TasksMax = 256;
-          # When memory runs out, this is what gets the host out of it.
+          # When memory runs out, the agent can still bring the host back.
           OOMScoreAdjust = -500;
         };
     };

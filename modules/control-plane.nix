@@ -17,9 +17,8 @@ in
   options.services.slipway.controlPlane = {
     enable = lib.mkEnableOption "a Slipway control plane: the stack `slipway`, with its database, cache and proxy";
     domain = mkOption {
-      type = types.str;
-      example = "deploy.example.com";
-      description = "The name under which agents and people reach it.";
+      type = types.str; example = "deploy.example.com"; description = "The domain name of the
+      control plane, for agents and people.";
     };
     secretKeyFile = mkOption {
       type = externalPath;
@@ -39,16 +38,15 @@ in
       '';
     };
     adminPasswordFile = mkOption {
-      type = externalPath;
-      example = "/run/agenix/slipway-admin-password";
-      description = "A file outside the Nix store with what the first `slipway login` asks for: 12 characters or more.";
+      type = externalPath; example = "/run/agenix/slipway-admin-password"; description = "A file outside the Nix store
+      with the password for the first `slipway login`: 12 characters or more.";
     };
   };
 
   config = lib.mkIf cfg.enable {
     services.slipway.stacks.slipway = {
       controlPlane = true;
-      # Whoever has the processes' role can add to the audit log and cannot change it.
+      # The processes' role can add to the audit log but cannot change it.
       database.owner.role = lib.mkDefault contract.database.owner;
       api.package = lib.mkDefault packages.slipway-api;
       worker.package = lib.mkDefault packages.slipway-worker;

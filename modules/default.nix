@@ -1,4 +1,4 @@
-# Everything; each line is of use alone as well.
+# All modules; each also works alone.
 {
   imports = [
     ./packages.nix

@@ -1,4 +1,4 @@
-# The host towards the network: what is open, and how one logs in.
+# The host's network: open ports, and how people log in.
 {
   config,
   lib,
@@ -14,20 +14,20 @@ let
   stacks = lib.optionalAttrs withStacks (
     lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks
   );
-  # Alone this file is imported for the sake of what it does; with the others, only hosts with a stack get it.
+  # If this module is imported alone, it is on; with the others, only hosts with a stack get it.
   active = cfg.enable && (stacks != { } || !withStacks);
   proxied = lib.filterAttrs (_: stack: stack.proxy.enable) stacks;
 
-  # Proxies that listen on private addresses alone are not for the world.
+  # Proxies that listen only on private addresses are not public.
   public = lib.filterAttrs (_: stack: stack.proxy.listenAddresses == [ ]) proxied;
   http3 = lib.any (stack: stack.proxy.http3) (lib.attrValues public);
 
-  # Whose database is for other hosts as well.
+  # Stacks whose database also serves other hosts.
   networked = lib.filterAttrs (
     _: stack: stack.database.enable && stack.database.network.enable
   ) stacks;
 
-  # Ports that the world must not reach, by what listens there.
+  # Ports that must not be public, with their service.
   backend = {
     ${toString contract.ports.postgres} = "Postgres";
     ${toString contract.ports.redis} = "Redis";
@@ -70,7 +70,7 @@ let
     lib.optional (cfg.privateInterface != null) cfg.privateInterface ++ cfg.otherPrivateInterfaces;
   trusted = lib.intersectLists privateInterfaces firewall.trustedInterfaces;
 
-  # Ways to tell the SSH server whom to let in; a file in somebody's home cannot be seen from here.
+  # Ways to give people SSH access; files in their homes cannot be seen from here.
   keyed =
     lib.any (user: user.openssh.authorizedKeys.keys ++ user.openssh.authorizedKeys.keyFiles != [ ]) (
       lib.attrValues config.users.users
@@ -85,23 +85,19 @@ in
       default = true;
       example = false;
       description = ''
-        Whether this host gets the firewall (SSH, HTTP and HTTPS come in, nothing else) and the SSH server with keys only.
-        It is nftables' unless Docker, which needs iptables, is on; ports that Docker publishes go past it. Switch it off on
-        a host whose network is set up elsewhere; the backend's ports are then yours to close.
+        Whether this host gets the firewall, which lets only SSH, HTTP and HTTPS in, and an SSH server with keys only. It
+        uses nftables, or iptables if Docker is on, which needs that; it does not cover ports that Docker publishes.
+        Switch this off on a host whose network is set up elsewhere. You must then close the backend's ports yourself.
       '';
     };
     ssh = {
       enable = mkOption {
-        type = types.bool;
-        default = true;
-        example = false;
-        description = "Whether to run an SSH server. Without one only the console and the agent reach the host.";
+        type = types.bool; default = true; example = false; description = "Whether to run an SSH server. Without
+        it, only the console and the agent can reach the host.";
       };
       everywhere = mkOption {
-        type = types.bool;
-        default = true;
-        example = false;
-        description = "Whether SSH is open to the world; else only on `privateInterface`.";
+        type = types.bool; default = true; example = false; description = "Whether SSH is open to
+        the world; otherwise only on `privateInterface`.";
       };
     };
     privateInterface = mkOption {
@@ -109,8 +105,8 @@ in
       default = null;
       example = "ens10";
       description = ''
-        The interface of the network that the stack's hosts share. The ports of `privatePorts` come in over it alone. What
-        crosses it is encrypted all the same.
+        The interface of the network that the stack's hosts share. The ports of `privatePorts` are open only there. The
+        traffic is still encrypted.
       '';
     };
     otherPrivateInterfaces = mkOption {
@@ -118,16 +114,14 @@ in
       default = [ ];
       example = [ "wg0" ];
       description = ''
-        Interfaces of further private networks, such as a VPN's. Nothing is opened there by itself:
-        `networking.firewall.interfaces.<name>` does it, and only there and on `privateInterface` may it open the backend's
+        Interfaces of further private networks, such as a VPN's. No port is open there by default; open one with
+        `networking.firewall.interfaces.<name>`. Only there and on `privateInterface` may that option open the backend's
         ports.
       '';
     };
     privatePorts = mkOption {
-      type = types.listOf types.port;
-      default = [ ];
-      example = [ 5432 ];
-      description = "TCP ports that come in over `privateInterface`, besides those that the stack's own options need.";
+      type = types.listOf types.port; default = [ ]; example = [ 5432 ]; description = "TCP ports to open on
+      `privateInterface`, besides those that the stack's own options need.";
     };
   };
 
@@ -193,19 +187,19 @@ in
               ) stacks
             );
         };
-        # Who scans learns nothing, and the journal is not filled by it.
+        # A scan learns nothing and does not fill the journal.
         logRefusedConnections = lib.mkDefault false;
         rejectPackets = lib.mkDefault false;
       };
     };
 
-    # What listens on the private address may be up before that is.
+    # A service may start before the private address is there.
     boot.kernel.sysctl = lib.mkIf (cfg.privateInterface != null) {
       "net.ipv4.ip_nonlocal_bind" = true;
       "net.ipv6.ip_nonlocal_bind" = true;
     };
 
-    # Key exchange and ciphers are nixpkgs' choice, which is better kept up than a list here.
+    # nixpkgs chooses key exchange and ciphers, and keeps them up to date.
     services.openssh = lib.mkIf cfg.ssh.enable {
       enable = true;
       # The rules above open the port.

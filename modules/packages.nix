@@ -1,4 +1,4 @@
-# The programs that the modules run by default. The flake's modules fill this in with its own packages.
+# The default programs of the modules. The flake's modules set them to its own packages.
 { lib, ... }:
 {
   options.services.slipway.packages = lib.mkOption {

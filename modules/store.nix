@@ -1,5 +1,5 @@
-# The host's Nix store: what may stay in it, what the boot menu keeps, and who may add to it. A rollout brings one more
-# closure to every host each time; nothing else would ever take one away.
+# The host's Nix store: what stays in it, what the boot menu keeps, and who may add to it. Each rollout brings one more
+# closure to every host, and only this module removes old ones.
 {
   config,
   lib,
@@ -10,7 +10,7 @@ let
   inherit (lib) mkOption types;
   cfg = config.services.slipway.store;
   has = name: test: options.services.slipway ? ${name} && test config.services.slipway.${name};
-  # On every host that has something of ours.
+  # On every host with a stack or an agent.
   used =
     has "stacks" (stacks: lib.any (stack: stack.enable) (lib.attrValues stacks))
     || has "agent" (agent: agent.enable);
@@ -27,16 +27,12 @@ in
       '';
     };
     keepDays = mkOption {
-      type = types.ints.between 1 3650;
-      default = 30;
-      example = 7;
-      description = "Days that earlier generations of the system stay. They are looked at once a week.";
+      type = types.ints.between 1 3650; default = 30; example = 7; description = "Days that earlier
+      generations of the system stay. A weekly run deletes older ones.";
     };
     bootEntries = mkOption {
-      type = types.ints.between 2 100;
-      default = 10;
-      example = 5;
-      description = "Generations in the boot menu at most. Each kernel of theirs takes room in /boot.";
+      type = types.ints.between 2 100; default = 10; example = 5; description = "The most generations
+      in the boot menu. Each different kernel takes room in /boot.";
     };
     allowedUsers = mkOption {
       type = types.listOf types.str;

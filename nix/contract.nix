@@ -1,6 +1,6 @@
-# What everything that runs an api and a worker must agree on: the NixOS modules, the images, the compose file and the
-# Kubernetes manifests take their numbers from here. Ports and paths are those of crates/lib/settings and
-# crates/lib/wire; `./dev test` compares them. Only data.
+# Numbers that everything with an api and a worker shares: the NixOS modules, the images, the compose file and the
+# Kubernetes manifests. Ports and paths are those of crates/lib/settings and crates/lib/wire; `./dev test` compares
+# them. Only data.
 {
   ports = {
     # Public, at the proxy.
@@ -48,22 +48,22 @@
     # The api keeps idle connections this long; the proxy must give up first.
     keepaliveSeconds = 5;
     proxyKeepaliveSeconds = 4;
-    # Above the longest request: the api's own answer says more.
+    # Longer than the longest request, so that clients get the api's own answer, which says more.
     proxyRequestSeconds = 125;
     # An agent's sync is parked for at most this long, so the proxy waits longer.
     longPollSeconds = 30;
     proxyReadSeconds = 45;
     connectSeconds = 2;
-    # Between SIGTERM and the end: what is under way may finish.
+    # Between SIGTERM and the end: running requests may finish.
     shutdownGraceSeconds = 30;
     # After the grace a supervisor kills. More than the grace, or a drain would be cut.
     killSeconds = 40;
     migrateSeconds = 600;
-    # What a switch does besides a stack's rolling restart.
+    # For a switch's other work, besides a stack's rolling restart.
     switchSeconds = 120;
   };
 
-  # Of one process.
+  # Per process.
   limits = {
     cpus = 2;
     memoryMiB = 2048;
@@ -81,7 +81,7 @@
 
   redis = {
     maxMemoryMiB = 256;
-    # Nothing in it is needed: it may forget anything at any time.
+    # It may drop any data at any time, since nothing in it is needed.
     policy = "allkeys-lru";
   };
 
@@ -100,7 +100,7 @@
   proxy = {
     # Larger than the api's own limit of 1 MiB: the api's refusal is a problem document, the proxy's is not.
     bodyMiB = 4;
-    # Of one address: requests that may be under way at once, and how many a second, with how many beyond that at once.
+    # Per address: concurrent requests, requests a second, and how many more may come at once.
     connectionsPerAddress = 2048;
     requests = {
       perSecond = 50;

@@ -1,5 +1,5 @@
-# A host with replicas of api and worker. Requests come from the edge host alone, and the database and the cache are on
-# another host: all of it over TLS with certificates at both ends.
+# A host with replicas of api and worker. Requests come only from the edge host, and the database and the cache are on
+# another host. All connections use TLS with certificates at both ends.
 { config, lib, ... }:
 let
   fleet = import ./fleet.nix;

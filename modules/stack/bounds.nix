@@ -1,5 +1,5 @@
-# How long a switch may take, from the inside out: each bound is longer than what it waits for. docs/decisions/0040 has
-# the rule.
+# How long a switch may take: each time limit is longer than the one that it waits for. docs/decisions/0040 has the
+# rule.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -17,7 +17,7 @@ let
       };
       config.rollSeconds =
         let
-          # Ending and starting one of each, all one after another, and the trial.
+          # Stopping and starting every process one after another, and the trial.
           all =
             role: (config.${role}.startSeconds + config.${role}.stopSeconds) * (config.${role}.replicas + 1);
         in
@@ -31,7 +31,7 @@ in
     type = types.attrsOf (types.submodule rollOptions);
   };
 
-  # Read by the agent, of the closure that it switches to and of the one that it goes back to. Stacks roll at the same time.
+  # The agent reads it from the new closure and from the prior. Stacks roll at the same time.
   config.environment.etc = lib.mkIf (stacks != { }) {
     "slipway/activation.json".text = builtins.toJSON {
       seconds =

@@ -1,4 +1,5 @@
-# A Redis of the stack's own: on a socket, with a password, forgetting freely. Nothing in it is needed (docs/architecture.md).
+# The stack's own Redis: on a socket, with a password, and it may drop any data. Nothing in it is needed
+# (docs/architecture.md).
 {
   config,
   lib,
@@ -47,10 +48,8 @@ let
             "volatile-lfu"
             "volatile-ttl"
             "noeviction"
-          ];
-          default = contract.redis.policy;
-          example = "allkeys-lfu";
-          description = "What it forgets when it is full (maxmemory-policy). With `noeviction` writes fail instead.";
+          ]; default = contract.redis.policy; example = "allkeys-lfu"; description = "Which data it drops when it is
+          full (maxmemory-policy). With `noeviction` writes fail instead.";
         };
         passwordFile = mkOption {
           type = externalPath;
@@ -123,7 +122,7 @@ let
     };
   };
 
-  # The server takes the line as it is in the file: a blank or a quote would be another directive's argument.
+  # The server reads the raw line of the file: a blank or a quote would end the password.
   usable = pkgs.writeShellScript "slipway-cache-password" ''
     set -u
     stack=$1 file=$2 option="services.slipway.stacks.$1.cache.passwordFile"
@@ -145,7 +144,7 @@ in
     # Redis asks for it, and without it a fork for a replica's copy can fail.
     services.redis.vmOverCommit = lib.mkDefault true;
 
-    # Who is in the group may connect; the password is asked all the same.
+    # Members of the group may connect, but still need the password.
     users.users = lib.mkMerge (
       lib.mapAttrsToList (name: stack: { ${stack.user}.extraGroups = [ (unit name) ]; }) stacks
     );
@@ -168,7 +167,7 @@ in
               RestartSec = 1;
               RestartSteps = 5;
               RestartMaxDelaySec = 30;
-              # Beyond what nixpkgs' unit has. No address but its own machine's unless cache-network.nix adds some.
+              # In addition to nixpkgs' unit. Only this machine's addresses, unless cache-network.nix adds some.
               IPAddressDeny = "any";
               ProtectProc = lib.mkDefault "invisible";
               ProcSubset = lib.mkDefault "pid";
@@ -189,7 +188,7 @@ in
               pkgs.coreutils
               pkgs.openssl
             ];
-            # A new one would be told to neither end that runs.
+            # Neither running end would learn of a new password.
             restartIfChanged = false;
             serviceConfig = import ../../nix/lib/hardening.nix { capabilities = [ ]; } // {
               Type = "oneshot";

@@ -1,4 +1,4 @@
-# /etc/slipway/stacks/<name>.json: what `slipway verify` looks at when it runs on this host (docs/cli.md has the form).
+# /etc/slipway/stacks/<name>.json: what `slipway verify` checks on this host (docs/cli.md has the form).
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;

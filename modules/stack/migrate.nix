@@ -15,7 +15,7 @@ let
     environment = stack.environment // stack.api.environment // stack.migrations.environment;
     # The switch would run them beside the roll; the roll runs them before it.
     restartIfChanged = false;
-    # Every replica that starts asks for them until they have succeeded once.
+    # Every starting replica requests them until they have succeeded once.
     unitConfig.StartLimitIntervalSec = 0;
     serviceConfig = hardening { addresses = stack.allowedAddresses; } // {
       Type = "oneshot";

@@ -1,4 +1,5 @@
-# Options of a stack that became the host's: who still sets one is told where it went.
+# Options of a stack that became options of the host: setting an old one gives an error with the new
+# name.
 #
 #   moved.options                       stand in the old places
 #   moved.assertions stacks             say so, by name

@@ -1,4 +1,4 @@
-# What a stack is: whose it is, what it is told, which secrets it gets. Programs and replicas are in processes.nix.
+# General options of a stack: its account, environment and secrets. Programs and replicas are in processes.nix.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -80,7 +80,7 @@ in
 
   config = lib.mkIf (stacks != { }) {
     users = lib.mkMerge (
-      # Assertions refuse those that are somebody else's.
+      # Assertions refuse accounts that belong to others.
       lib.concatMap (
         stack:
         map

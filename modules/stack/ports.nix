@@ -1,4 +1,5 @@
-# What listens on 127.0.0.1 of this host, by the option that says where: no two may want the same port.
+# Listeners on 127.0.0.1 of this host, by the option that sets their port: no two may have the same
+# port.
 { config, lib, ... }:
 let
   contract = import ../../nix/contract.nix;

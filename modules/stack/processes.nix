@@ -23,8 +23,8 @@ let
       default = null;
       example = 400;
       description = ''
-        Memory of one replica in MiB beyond which it is slowed down and its caches are taken (MemoryHigh), so that it
-        reaches `memoryMiB` late or never. null: nine tenths of `memoryMiB`.
+        Memory of one replica in MiB beyond which the kernel slows it down and takes its caches (MemoryHigh). So it
+        reaches `memoryMiB` late or never. Null means nine tenths of `memoryMiB`.
       '';
     };
     tasks = mkOption {
@@ -96,10 +96,8 @@ let
             '';
           };
           startSeconds = mkOption {
-            type = types.ints.positive;
-            default = contract.health.startSeconds;
-            example = 120;
-            description = "Seconds until a started ${role} must say that it is ready (TimeoutStartSec); else it is ended.";
+            type = types.ints.positive; default = contract.health.startSeconds; example = 120; description = "Seconds
+            within which a started ${role} must say that it is ready (TimeoutStartSec); otherwise it is ended.";
           };
           stopSeconds = mkOption {
             type = types.ints.positive;
@@ -115,8 +113,8 @@ let
             default = 30;
             example = 0;
             description = ''
-              Seconds without a sign of life (WATCHDOG=1) after which a ${role} is ended and started again. 0: it is not
-              watched.
+              Seconds without a sign of life (WATCHDOG=1) after which the ${role} is ended and started again. 0 switches
+              this off.
             '';
           };
         };

@@ -1,5 +1,5 @@
-# <stack>-roll.service: brings the replicas to the generation's units, one after another (roll.sh). A switch restarts it
-# when any of them changed; its failure is the switch's.
+# <stack>-roll.service: restarts the replicas with the generation's units, one after another (roll.sh). A switch
+# restarts it when any of them changed; if it fails, the switch fails.
 {
   config,
   lib,
@@ -45,7 +45,7 @@ let
     {
       description = "${name}: rolling restart";
       wantedBy = [ names.target ];
-      # At boot there is nothing to do but to write down what runs.
+      # At boot it only records what runs.
       after = map (service: "${service}.service") (names.api ++ names.worker);
       partOf = [ names.target ];
       stopIfChanged = false;
@@ -61,7 +61,7 @@ let
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig =
         hardening {
-          # It is root: it tells systemd what to do, reads every secret to see that it changed, and owns sockets anew.
+          # It is root: it instructs systemd, reads every secret to notice changes, and sets the owners of sockets.
           capabilities = [
             "CAP_DAC_READ_SEARCH"
             "CAP_CHOWN"
@@ -77,13 +77,13 @@ let
           ExecStart = "${lib.getExe script} ${plan}";
           RuntimeDirectory = "slipway-roll/${name}";
           RuntimeDirectoryMode = "0700";
-          # What it wrote down is for its next run.
+          # Its next run reads this record.
           RuntimeDirectoryPreserve = true;
           TimeoutStartSec = stack.rollSeconds;
-          # systemd reads secrets wherever they are, so this must see as much.
+          # systemd can read secrets in any folder, so this unit must too.
           ProtectHome = "read-only";
           PrivateTmp = false;
-          # EX_TEMPFAIL: nothing has run well since boot, so what is missing may still come.
+          # EX_TEMPFAIL: nothing has succeeded since boot, so a missing file may still appear.
           RestartForceExitStatus = 75;
           RestartSec = 2;
           RestartSteps = 5;

@@ -1,4 +1,4 @@
-# <stack>-secrets.service: says what is wrong with a stack's secrets before a process fails over one without saying which.
+# <stack>-secrets.service: names a wrong secret of a stack before a process fails because of it.
 {
   config,
   lib,
@@ -50,16 +50,17 @@ let
     in
     {
       description = "${name}: check of the secrets";
-      # They wait for it and go on without it: a process whose secret appears later comes up by itself.
+      # They wait for it but start even if it fails: a process whose secret appears later starts by
+      # itself.
       wantedBy = processes;
       before = processes ++ [ "${names.roll}.service" ];
-      # A roll does not begin with a secret amiss.
+      # A roll does not begin with a wrong secret.
       requiredBy = [ "${names.roll}.service" ];
       after = stack.requires;
       unitConfig.StartLimitIntervalSec = 0;
-      # Asked anew each time.
+      # The unit runs again each time.
       serviceConfig = hardening { capabilities = [ "CAP_DAC_READ_SEARCH" ]; } // {
-        # systemd reads secrets wherever they are, so this must see as much.
+        # systemd can read secrets in any folder, so this unit must too.
         ProtectHome = "read-only";
         PrivateTmp = false;
         Type = "oneshot";

@@ -1,4 +1,5 @@
-# The units of api and worker: sockets that stay open, replicas that a switch leaves alone. roll.nix restarts them.
+# The units of api and worker: sockets that stay open, and replicas that a switch does not restart. roll.nix
+# restarts them.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -6,7 +7,7 @@ let
   hardening = import ../../nix/lib/hardening.nix;
   namesOf = import ./names.nix { inherit lib; };
 
-  # Workers' metrics begin this much after the api's: as many as a stack may have replicas.
+  # Workers' metrics ports begin this much after the api's: the most replicas that a stack may have.
   workerOffset = 64;
 
   stackOptions =
@@ -61,7 +62,7 @@ let
     let
       names = namesOf name stack;
 
-      # What replicas and the trial instance of a role have in common.
+      # Common to the replicas and the trial instance of a role.
       process =
         role:
         let
@@ -77,7 +78,7 @@ let
           }
           // stack.environment
           // program.environment;
-          # With traffic on its socket systemd starts it whatever became of it; there is no count after which it stays dead.
+          # Traffic on its socket always starts it again; no number of failures keeps it dead.
           unitConfig.StartLimitIntervalSec = 0;
           serviceConfig =
             hardening {
@@ -85,7 +86,7 @@ let
               addresses = stack.allowedAddresses;
               # The metric process_start_time_seconds needs /proc/stat.
               kernelFacts = true;
-              # The api reads its limit on descriptors, which is this call in @resources.
+              # The api reads its limit on descriptors with a call of @resources.
               systemCalls = [ "prlimit64" ];
             }
             // {
@@ -120,8 +121,8 @@ let
             environment.METRICS_PORT = lib.last (lib.splitString ":" stack.metrics.addresses."${unit}.service");
             serviceConfig = {
               Restart = "always";
-              # 0.1 s after the first failure, 15 s after the tenth. Not longer: systemd counts failures since the last
-              # start by hand or by a switch, however far apart, and who waits at the socket has the proxy's 45 s.
+              # 0.1 s after the first failure, 15 s after the tenth. A longer pause would do harm: systemd counts all
+              # failures since the last start by hand or by a switch. A request at the socket waits 45 s at the proxy.
               RestartSec = "100ms";
               RestartSteps = 10;
               RestartMaxDelaySec = 15;
@@ -134,13 +135,13 @@ let
         lib.mkMerge [
           (replica "api" unit)
           {
-            # Started by hand it must not end up without its socket.
+            # After a start by hand it must still have its socket.
             requires = [ "${unit}.socket" ];
             after = [ "${unit}.socket" ];
           }
         ];
 
-      # One more of the generation to come; only the roll unit starts it. Settings say no port for its metrics.
+      # One more process of the new generation; only the roll unit starts it. It has no metrics port.
       trial =
         role:
         lib.mkMerge [
@@ -162,7 +163,7 @@ let
           SocketGroup = stack.api.socketGroup;
           SocketMode = "0660";
           RemoveOnStop = true;
-          # However often its service fails, the socket stays: who connects waits.
+          # The socket stays however often its service fails: new connections wait.
           TriggerLimitIntervalSec = 0;
         };
       };

@@ -1,5 +1,5 @@
-# The type of a secret's path: a file of the running host, never one of the Nix store, which every user can read.
-# The description is what a wrong value's error shows, so it says the cure.
+# The type of a secret's path: a file of the running host, never in the Nix store, which every user can read. The
+# error of a wrong value shows the description, so the description says the cure.
 { lib }:
 let
   inherit (lib) types;
@@ -12,6 +12,6 @@ in
 types.addCheck outside (value: builtins.isString value)
 // {
   description =
-    "path of a file on the running host, as text, outside the Nix store and the flake "
-    + "(put the secret on the host with modules/agenix.nix or another tool and give its path there, such as \"/run/agenix/name\")";
+    "path on the host, as text, outside the Nix store and the flake "
+    + "(such as \"/run/agenix/name\", from modules/agenix.nix or another tool)";
 }

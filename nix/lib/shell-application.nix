@@ -1,5 +1,5 @@
-# writeShellApplication for what a host runs, without shellcheck in the host's build: checks.shell-scripts reads the sources,
-# and a system should not need a Haskell program to be built.
+# writeShellApplication for a host's scripts, without shellcheck in the host's build. checks.shell-scripts checks the
+# sources, so building a system needs no Haskell program.
 { pkgs }:
 arguments:
 pkgs.writeShellApplication (

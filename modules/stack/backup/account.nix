@@ -1,5 +1,5 @@
-# Who owns the backups, and the folders. Two accounts share them: `slipway-backup` reads the database through its role and
-# owns dumps, copies and drills; the server's own makes base backups, since only it may read the server's files.
+# Who owns the backups, and the folders. Two accounts share them. `slipway-backup` reads the database through its role and
+# owns dumps, copies and drills. The server's own account makes base backups, since only it may read the server's files.
 {
   config,
   lib,

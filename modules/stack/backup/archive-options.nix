@@ -1,5 +1,5 @@
-# services.slipway.database.archive: the changes of the host's server, all its databases. It belongs to the host and to no
-# stack, so that another stack moves neither its place nor how long it is kept.
+# services.slipway.database.archive: the changes of the host's server, with all its databases. It belongs to the host and
+# to no stack, so another stack changes neither its place nor its age.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -15,8 +15,8 @@ in
       defaultText = lib.literalMD "whether a stack with a database on this host is backed up";
       example = false;
       description = ''
-        Whether the server's changes are archived as they happen, so that it can go back to any second of `keepDays`. It is
-        the whole server's, all its databases.
+        Whether the server's changes are archived continuously, so that it can go back to any second of `keepDays`. The
+        archive covers the whole server with all its databases.
       '';
     };
     stack = mkOption {
@@ -25,8 +25,8 @@ in
       defaultText = lib.literalMD "the only stack that is backed up here";
       example = "shop";
       description = ''
-        The stack whose backups have the archive in them: its copies take it along, its verification and drill look at it, and
-        `slipway-backup --stack NAME` restores from it. Where several stacks are backed up here, it must be named.
+        The stack whose backups include the archive. Its copies contain the archive, its verification and drill check it, and
+        `slipway-backup --stack NAME` restores from it. You must name it if several stacks have backups here.
       '';
     };
     repository = mkOption {
@@ -54,10 +54,8 @@ in
       description = "Days between differential base backups; runs between them are incremental.";
     };
     archiveTimeoutSeconds = mkOption {
-      type = types.ints.between 10 3600;
-      default = 60;
-      example = 300;
-      description = "Seconds after which a segment with changes is archived though it is not full: what a lost disk can cost at most.";
+      type = types.ints.between 10 3600; default = 60; example = 300; description = "Seconds after which a segment with
+      changes is archived even if it is not full. This is the most that a lost disk can cost.";
     };
     archiveLateAfterSeconds = mkOption {
       type = types.ints.between 10 day;

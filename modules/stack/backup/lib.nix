@@ -1,4 +1,4 @@
-# What the files about backups share.
+# Shared by the files about backups.
 { config, lib }:
 let
   stacks = lib.filterAttrs (
@@ -13,7 +13,7 @@ rec {
   dumps =
     name: stack:
     if stack.backup.directory == null then "${folder name}/dumps" else stack.backup.directory;
-  # The folder of copies that go to one, such as another disk's: as a list, empty for every other place.
+  # The folder of the copies if they go to one, such as another disk's, as a list; otherwise empty.
   copyFolder =
     stack:
     let
@@ -23,11 +23,11 @@ rec {
     lib.optional (offsite.enable && lib.hasPrefix "/" address) address;
   # Those whose database is in the host's own server.
   sharing = lib.filterAttrs (_: stack: stack.database.enable) stacks;
-  # One server a host has one archive, and one stack has that in its backups.
+  # A host's server has one archive, and one stack has it in its backups.
   inherit (config.services.slipway.database) archive;
   archived = lib.filterAttrs (name: _: archive.enable && archive.stack == name) sharing;
   stanza = "main";
-  # What the units of backups cannot see: their sandbox hides homes.
+  # Folders that the units of backups cannot see: their sandbox hides homes.
   isHome =
     path:
     lib.any (home: path == home || lib.hasPrefix "${home}/" path) [

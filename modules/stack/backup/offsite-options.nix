@@ -29,9 +29,10 @@ let
           default = null;
           example = "s3:https://s3.example.com/backup-shop";
           description = ''
-            restic's address of the repository: `s3:…`, `sftp:…`, `rest:https://…` or a folder. Nothing secret; made at the
-            first copy if it is not there. A folder, by its absolute path, becomes the account `slipway-backup`'s, and the units
-            that copy and verify may write there; it protects as far as its disk is another one.
+            restic's address of the repository: `s3:…`, `sftp:…`, `rest:https://…` or a folder. Put no secrets here. The
+            first copy creates the repository if it is missing. A folder, by its absolute path, gets the owner
+            `slipway-backup`, and the units that copy and verify may write there. It must be on another disk to protect
+            anything.
           '';
         };
         repositoryFile = mkOption {

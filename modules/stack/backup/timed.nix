@@ -1,11 +1,11 @@
-# The options of work that runs by the clock.
+# The options of scheduled work.
 { lib }:
 let
   inherit (lib) mkOption types;
   day = 24 * 60 * 60;
 in
 {
-  # What is done, the schedule and the bounds that hold where none are set; the notes say what is special about them.
+  # The work, its default schedule and its default bounds; the notes add what is special about them.
   work,
   schedule,
   timeoutSeconds,
@@ -18,10 +18,8 @@ let
 in
 {
   schedule = mkOption {
-    type = types.str;
-    default = schedule;
-    example = "*-*-* 01:30:00";
-    description = noted "When ${work}, as systemd's OnCalendar takes it, spread by up to 10 minutes. What the host slept through is done when it is back." scheduleNote;
+    type = types.str; default = schedule; example = "*-*-* 01:30:00"; description = noted "When ${work}, as systemd's
+    OnCalendar takes it, delayed at random by up to 10 minutes. A missed run starts when the host is back." scheduleNote;
   };
   timeoutSeconds = mkOption {
     type = types.ints.between 60 (7 * day);

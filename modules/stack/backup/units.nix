@@ -1,4 +1,5 @@
-# The work on its schedule: one unit and one timer a kind, low in CPU and disk, each with no more than it needs.
+# The scheduled work: one unit and one timer a kind, with low CPU and disk priority and only the rights that it
+# needs.
 { config, lib, ... }:
 let
   backup = import ./lib.nix { inherit config lib; };
@@ -27,15 +28,15 @@ let
     ]
     ++ lib.optional (stack.backup.drill.directory != null) stack.backup.drill.directory;
 
-  # What copies elsewhere, or reads the copies.
+  # Kinds that copy elsewhere, or read the copies.
   copies = stack: kind: stack.backup.offsite.enable && (kind == "offsite" || kind == "verify");
 
-  # Of every unit of a stack's backups.
+  # Common to all units of a stack's backups.
   common = stack: {
     path = config.services.slipway.backupPrograms;
     after = [ "network.target" ] ++ stack.requires;
     wants = stack.requires;
-    # A backup under way goes on through a switch; the next one is the new generation's.
+    # A running backup goes on during a switch; the next one uses the new generation.
     restartIfChanged = false;
   };
 
@@ -52,7 +53,8 @@ let
       unitConfig.RequiresMountsFor = writable name stack ++ folder;
       serviceConfig =
         hardening {
-          # Copies and external servers may be anywhere; all else goes over the server's socket.
+          # Copies and external servers may have any address; everything else uses the server's
+          # socket.
           addresses = lib.optional away "any";
           writable =
             writable name stack
@@ -88,7 +90,7 @@ let
           IOSchedulingClass = "best-effort";
           IOSchedulingPriority = 7;
           TasksMax = 256;
-          # When memory runs out, a backup goes first.
+          # When memory runs out, the kernel kills a backup first.
           OOMScoreAdjust = 500;
         };
     };

@@ -1,5 +1,5 @@
-# slipway-database-certificate.service: gives the server its certificate, at its start and whenever the files change, as
-# after a renewal by ACME. The server reads it anew without a restart.
+# slipway-database-certificate.service: gives the server its certificate, at its start and when the files change, as
+# after a renewal by ACME. The server loads it without a restart.
 {
   config,
   lib,
@@ -22,7 +22,8 @@ let
     ];
     text = ''
       given=$CREDENTIALS_DIRECTORY
-      # Two files are not renewed in one step: a pair that does not fit is never given on.
+      # The two files do not change in one step: the unit never passes on a pair that does not
+      # match.
       if ! cmp --silent <(openssl x509 -in "$given/certificate" -noout -pubkey) <(openssl pkey -in "$given/key" -pubout); then
         echo "services.slipway.database.network: ${toString certificateFile} is not of the key ${toString keyFile}; the server keeps the one that it has" >&2
         exit 1
@@ -32,7 +33,7 @@ let
       done
       mv ${files.key}.new ${files.key}
       mv ${files.certificate}.new ${files.certificate}
-      # One that is still to come up reads it then.
+      # A server that is not up yet reads it at its start.
       psql --dbname=postgres --no-psqlrc --quiet -tAc 'SELECT pg_reload_conf()' > /dev/null 2>&1 || true
     '';
   };
@@ -57,7 +58,7 @@ in
         RuntimeDirectory = baseNameOf files.folder;
         RuntimeDirectoryMode = "0700";
         RuntimeDirectoryPreserve = true;
-        # The other file of a pair is a moment late, or a mount is.
+        # The other file of the pair, or a mount, may be a moment late.
         Restart = "on-failure";
         RestartSec = 5;
         TimeoutStartSec = 60;

@@ -1,5 +1,5 @@
-# services.slipway.database: the host's Postgres. Its stacks share it, so what is one for all of them is said here, once,
-# and no stack's coming or going changes it.
+# services.slipway.database: the host's Postgres. Its stacks share it, so the common options are here. Adding or removing
+# a stack changes none of them.
 { lib, pkgs, ... }:
 let
   inherit (lib) mkOption types;
@@ -14,8 +14,8 @@ in
       defaultText = lib.literalExpression "pkgs.postgresql_17";
       example = lib.literalExpression "pkgs.postgresql_18";
       description = ''
-        The server, and the programs that dump and restore. Another major version does not read the data of the old one:
-        see `upgradeFrom`. What `services.postgresql.package` says goes before it.
+        The server, and the programs that dump and restore. Another major version cannot read the old version's data:
+        see `upgradeFrom`. `services.postgresql.package` overrides this.
       '';
     };
     upgradeFrom = mkOption {
@@ -23,8 +23,8 @@ in
       default = null;
       example = lib.literalExpression "pkgs.postgresql_16";
       description = ''
-        The package of the major version that the data still has. Puts `slipway-pg-upgrade` on the PATH, which takes the
-        data to `package` and keeps the old ones. Null once that is done.
+        The package of the data's present major version. It puts `slipway-pg-upgrade` on the PATH, which upgrades the
+        data to `package` and keeps the old data. Set it to null afterwards.
       '';
     };
     maxConnections = mkOption {
@@ -32,8 +32,8 @@ in
       default = contract.database.maxConnections;
       example = 900;
       description = ''
-        Connections of the server at most. Every process of every stack may open its pool and its overflow (30 with the
-        defaults); people and backups need some as well.
+        The most connections of the server. Every process of every stack may open its pool and its overflow (30 with
+        the defaults); people and backups also need some.
       '';
     };
     memoryMiB = mkOption {
@@ -41,9 +41,8 @@ in
       default = null;
       example = 4096;
       description = ''
-        Memory in MiB that the server is sized for. Null: half of what the host has, looked up when the host boots.
-        docs/backup-and-restore.md has the formula. This sets buffers and limits of queries; it is no hard limit of the
-        process.
+        Memory in MiB for the server. Null means half of the host's memory, read at boot. docs/backup-and-restore.md
+        has the formula. This sets buffers and limits of queries; it is not a hard limit of the process.
       '';
     };
     settings = mkOption {
@@ -78,10 +77,8 @@ in
         '';
       };
       keyFile = mkOption {
-        type = types.nullOr externalPath;
-        default = null;
-        example = "/var/lib/acme/db.example.com/key.pem";
-        description = "The certificate's key, PEM, readable by root. It is given on to the server's account alone.";
+        type = types.nullOr externalPath; default = null; example = "/var/lib/acme/db.example.com/key.pem";
+        description = "The certificate's key, PEM, readable by root. Only the server's account gets it.";
       };
     };
   };

@@ -1,4 +1,4 @@
-# What the files about the database share: the stacks with a server on this host, and that server.
+# Shared by the files about the database: the stacks with a server on this host, and that server.
 { config, lib }:
 let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
@@ -18,10 +18,9 @@ in
   # The folder of the server's socket, and the port that is in the socket's name.
   socket = "/run/postgresql";
   inherit (config.services.postgresql.settings) port;
-  # The stack's logins: the role itself, and a second one that is the role in all but its password.
+  # The stack's logins: the role itself, and a second one that differs only in its password.
   secondLogin = stack: "${stack.user}_2";
-  # The passwords that this host gives to roles: by which option, as which credential, and to which login, a word of the
-  # shell in setup.nix.
+  # The passwords of roles: the option, the name of the credential, and the login as a word of the shell in setup.nix.
   passwords =
     stack:
     let
@@ -47,7 +46,7 @@ in
         login = ''"$owner"'';
       }
     ];
-  # 25.11 put a target around the server and what is set up in it.
+  # NixOS 25.11 added a target around the server and its setup.
   units = [
     "postgresql.service"
   ]

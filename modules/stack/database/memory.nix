@@ -14,7 +14,7 @@ let
   size = import ./sizing.nix { inherit lib; };
   file = "/run/slipway-database/memory.conf";
 
-  # The same numbers as sizing.nix, in the shell: the host's memory is not known before it runs.
+  # The same numbers as sizing.nix, in the shell, since only the running host knows its memory.
   script = pkgs.writeShellScript "slipway-database-memory" ''
     set -eu
     while read -r name value _; do

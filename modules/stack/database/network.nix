@@ -1,5 +1,5 @@
-# Who may connect, and over what. The lines for the stacks come first and leave nothing of them to the lines behind: NixOS'
-# own would let anybody try a password. What the host has besides, with databases and lines of its own, stays as it is.
+# Who may connect, and how. The lines for the stacks come first and cover all of their databases and logins: NixOS' own
+# later lines would let anybody try a password. The host's other databases and their lines stay unchanged.
 { config, lib, ... }:
 let
   database = import ./lib.nix { inherit config lib; };
@@ -21,7 +21,8 @@ let
   logins =
     stack:
     [ stack.user ]
-    # Also while it is shut: one line more or less starts the server anew, in the middle of a rotation.
+    # Also while it is shut: adding or removing a line would restart the server in the middle of a
+    # rotation.
     ++ lib.optional (stack.database.passwordFile != null) (database.secondLogin stack)
     ++ lib.optionals (stack.database.owner.passwordFile != null) (owner stack);
   networkLines =
@@ -39,7 +40,7 @@ let
       ) (logins stack)
     ) network.addresses;
 
-  # Nobody else gets to a stack's database, and a stack's login to no other.
+  # Nobody else can reach a stack's database, and a stack's login can reach no other.
   closed =
     let
       refused = what: [
@@ -72,10 +73,10 @@ in
 {
   config = lib.mkIf (local != { }) {
     services.postgresql = {
-      # Before those of the host, and those before NixOS' own.
+      # Before the host's own lines, which come before NixOS' own.
       authentication = lib.mkOrder 600 (lib.concatLines lines);
       settings = {
-        # Before NixOS' own value, and behind what somebody forces. enableTCPIP is the host's word for all addresses.
+        # Stronger than NixOS' own value, weaker than mkForce. enableTCPIP makes the host listen on all addresses.
         listen_addresses = lib.mkOverride 90 (
           if config.services.postgresql.enableTCPIP then
             "*"

@@ -1,4 +1,4 @@
-# What a stack asks of its database.
+# A stack's options of its database.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -20,8 +20,8 @@ let
           defaultText = lib.literalMD "true unless `database.urlFile` names a server elsewhere";
           example = false;
           description = ''
-            Whether the stack's database is in a Postgres on this host. The server is one a host: stacks share it, each with
-            a role and a database of its own.
+            Whether the stack's database is in a Postgres on this host. A host has one server, which its stacks share; each
+            has its own role and database.
           '';
         };
         package = mkOption {
@@ -30,16 +30,14 @@ let
           defaultText = lib.literalExpression "config.services.slipway.database.package";
           example = lib.literalExpression "pkgs.postgresql_18";
           description = ''
-            The programs that dump and restore, of the server's major version. For a server elsewhere (`database.urlFile`);
-            that of this host is `services.slipway.database.package`.
+            The programs that dump and restore, of the server's major version. This is for a server elsewhere
+            (`database.urlFile`); for this host's server set `services.slipway.database.package`.
           '';
         };
         extensions = mkOption {
-          type = types.functionTo (types.listOf types.package);
-          default = _: [ ];
-          defaultText = lib.literalExpression "_: [ ]";
-          example = lib.literalExpression "packages: [ packages.pgvector ]";
-          description = "Extensions to install in the server, from the packages of its version. `CREATE EXTENSION` is the migrations' part.";
+          type = types.functionTo (types.listOf types.package); default = _: [ ]; defaultText = lib.literalExpression "_: [
+          ]"; example = lib.literalExpression "packages: [ packages.pgvector ]"; description = "Extensions to install in the
+          server, from the packages of its version. Migrations run `CREATE EXTENSION`.";
         };
         name = mkOption {
           type = types.strMatching "[A-Za-z_][A-Za-z0-9_-]{0,47}";
@@ -56,9 +54,9 @@ let
           default = "peer";
           example = "scram";
           description = ''
-            How the role proves itself on the Unix socket: `peer`, by the account of the process, without a password; or
-            `scram`, by the password of `database.passwordFile`. Over the network it always is scram. Changing it on a stack
-            that runs interrupts it: until a replica is restarted, it cannot open connections.
+            How the role logs in on the Unix socket. `peer` uses the account of the process, without a password. `scram`
+            uses the password of `database.passwordFile`. Over the network it is always scram. A change interrupts a running
+            stack: a replica cannot open connections until it is restarted.
           '';
         };
         passwordFile = mkOption {
@@ -67,8 +65,8 @@ let
           example = "/run/agenix/shop-database-password";
           description = ''
             A file outside the Nix store with the role's password, for `scram` and for hosts that connect over the network.
-            `<stack>-roll.service` gives the role a changed one and then restarts the replicas; until its turn, a replica
-            cannot open new connections. With processes on other hosts use `secondPasswordFile` to change it.
+            `<stack>-roll.service` sets a changed password for the role and then restarts the replicas; before its restart,
+            a replica cannot open new connections. With processes on other hosts use `secondPasswordFile` to change it.
           '';
         };
         secondPasswordFile = mkOption {
@@ -76,9 +74,9 @@ let
           default = null;
           example = "/run/agenix/shop-database-second-password";
           description = ''
-            A file outside the Nix store with the password of a second login, `USER_2`, which is the role in all but its
-            password. With two of them a password is changed while every host has one that works: docs/backup-and-restore.md
-            has the steps. Null: the second login is shut.
+            A file outside the Nix store with the password of a second login, `USER_2`, which differs from the role only in
+            its password. With two logins every host has a working password during a change: docs/backup-and-restore.md has
+            the steps. Null: the second login is shut.
           '';
         };
         urlFile = mkOption {
@@ -96,10 +94,10 @@ let
             default = null;
             example = "shop-owner";
             description = ''
-              A role of its own that owns the tables and that migrations run as, with a system user of that name. The
-              processes' role then may do what migrations grant it; they find its name in DATABASE_PROCESS_ROLE. Tables that
-              are there already change hands, and the processes keep reading and writing them until the next migration says
-              otherwise. Null: the stack's own role owns everything.
+              A separate role that owns the tables and runs migrations, with a system user of that name. The processes' role
+              then has the rights that migrations grant it; they find its name in DATABASE_PROCESS_ROLE. Existing tables get
+              the new owner, and the processes can still read and write them until the next migration changes that. Null:
+              the stack's own role owns everything.
             '';
           };
           passwordFile = mkOption {
@@ -130,10 +128,8 @@ let
             '';
           };
           addresses = mkOption {
-            type = types.listOf types.str;
-            default = [ ];
-            example = [ "10.0.0.0/24" ];
-            description = "Networks, in CIDR form, from which the stack's role may connect. Nobody else gets as far as a password.";
+            type = types.listOf types.str; default = [ ]; example = [ "10.0.0.0/24" ]; description = "Networks, in CIDR form,
+            from which the stack's role may connect. The server refuses others before it asks for a password.";
           };
           tls = mkOption {
             type = types.bool;
@@ -161,7 +157,7 @@ let
           secrets.DATABASE_PASSWORD = db.passwordFile;
         })
         (lib.mkIf (!db.enable && db.urlFile != null) { secrets.DATABASE_URL = db.urlFile; })
-        # Migrations come as another role than the processes.
+        # Migrations use another role than the processes.
         (lib.mkIf (db.enable && db.owner.role != null) {
           migrations = {
             user = db.owner.role;
@@ -184,7 +180,7 @@ let
     };
 in
 {
-  # Replicas and failover will come as `database.replicas` and `database.failover` beside these: nothing here says
-  # "primary", wal_level stays replica, and the processes find the server through DATABASE_HOST alone.
+  # Replicas and failover will come as `database.replicas` and `database.failover` beside these. So nothing here
+  # says "primary", wal_level stays replica, and the processes find the server only through DATABASE_HOST.
   options.services.slipway.stacks = mkOption { type = types.attrsOf (types.submodule options); };
 }

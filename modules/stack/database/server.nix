@@ -9,7 +9,7 @@ let
   database = import ./lib.nix { inherit config lib; };
   inherit (database) databases server;
   cfg = config.services.postgresql;
-  # Of the server that runs, whoever chose it.
+  # The version of the running server, wherever it was chosen.
   major = lib.toInt (lib.versions.major cfg.package.version);
 
   # Since 25.11 the server wants a target that requires it. So systemd starts one that failed again at once instead of
@@ -47,7 +47,7 @@ in
           wal_compression = "lz4";
           checkpoint_timeout = "15min";
           max_wal_size = "4GB";
-          # SSDs, which is what a database runs on; the default is a disk's of 2000.
+          # For SSDs; the default suits a hard disk of the year 2000.
           random_page_cost = 1.1;
           log_checkpoints = true;
           log_lock_waits = true;
@@ -59,24 +59,24 @@ in
           password_encryption = "scram-sha-256";
           # A process that forgot its transaction holds back every vacuum.
           idle_in_transaction_session_timeout = lib.mkDefault "10min";
-          # A statement whose client is gone ends then, and its locks with it.
+          # A statement without a client ends, and its locks with it.
           client_connection_check_interval = lib.mkDefault "5s";
         }
         (lib.mapAttrs (_: lib.mkOverride 90) server.settings)
       ];
     };
     systemd.services.postgresql = {
-      # NixOS allows five starts in ten minutes, those of switches and of people among them; then the server stays dead.
+      # NixOS allows five starts in ten minutes, including those of switches and people; then the server stays down.
       unitConfig.StartLimitIntervalSec = lib.mkForce 0;
       serviceConfig = {
-        # Replaying what was written before a crash, or an archive, takes as long as it takes; ended midway it begins anew.
+        # The replay after a crash, or of an archive, has no bound; if it is killed, it starts again.
         TimeoutStartSec = "infinity";
         # The checkpoint at the end writes what is in memory; ended midway, the next start replays it.
         TimeoutStopSec = "10min";
         Restart = lib.mkDefault "always";
         RestartSec = lib.mkDefault 2;
         ExecStopPost = lib.mkIf (config.systemd.targets ? postgresql) [ "${pause}" ];
-        # When memory runs out, a process of the stack goes before the data's keeper.
+        # When memory runs out, the kernel kills a process of the stack before the database.
         OOMScoreAdjust = lib.mkDefault (-500);
         # A dump would hold rows and passwords.
         LimitCORE = lib.mkDefault 0;

@@ -39,8 +39,8 @@ let
     GRANT pg_read_all_data, pg_monitor TO "slipway-backup";
     GRANT CONNECT ON DATABASE :"name" TO "slipway-backup";
   '';
-  # Over standard input, so that it is on no command line; nothing is logged or counted, so that it is in no log and not
-  # among the statements that pg_stat_statements shows.
+  # Over standard input, so that the password is on no command line. Logging and counting are off, so that it is neither
+  # in a log nor in pg_stat_statements.
   passwordStatements = name: stack: one: ''
     if [ -z "$(cat "$CREDENTIALS_DIRECTORY/${one.credential}")" ]; then
       echo "services.slipway.stacks.${name}.database.${one.option}: ${one.file} is empty; write the role's password into it, then: systemctl restart ${(namesOf name stack).roll}.service" >&2
@@ -53,7 +53,8 @@ let
     ALTER ROLE :"role" PASSWORD :'password';
     SQL
   '';
-  # What it makes is the role's, as is what it may do: it only proves itself by another password.
+  # Everything that it creates belongs to the role, and it has the role's rights: only its password
+  # differs.
   secondStatements = pkgs.writeText "slipway-second-login.sql" ''
     \set ON_ERROR_STOP on
     SELECT format('CREATE ROLE %I', :'second')
@@ -71,9 +72,9 @@ let
     description = "${name}: role and database";
     after = database.units;
     requires = [ "postgresql.service" ];
-    # With the server, which takes it along when it is stopped; besides, a new name does it, through the unit's text, and a
-    # new password through the roll, before it restarts the processes that have it. And with the stack, which is stopped
-    # while a dump is restored: the database is a new one then, and who owns it and may connect is said again.
+    # It starts and stops with the server. A new name also restarts it, since it changes the unit's text. For a new
+    # password the roll restarts it, before the processes with that password. It starts with the stack too, which is
+    # stopped while a dump is restored: owner and rights of the new database are then set again.
     wantedBy = [
       "multi-user.target"
       "postgresql.service"
@@ -92,7 +93,7 @@ let
           if stack.database.owner.role == null then stack.user else stack.database.owner.role
         )
       }
-      # After a restore the server replays its archive before it takes changes.
+      # After a restore the server replays its archive before it accepts changes.
       tries=0
       until answer=$(psql --dbname=postgres --no-psqlrc -tAc 'SELECT pg_is_in_recovery()' 2>&1) && [ "$answer" = f ]; do
         [ $((tries % 60)) != 0 ] || echo "waiting for the server on port $PGPORT: ''${answer/#t/it replays its archive}"
@@ -116,7 +117,7 @@ let
       User = "postgres";
       Group = "postgres";
       LoadCredential = map (one: "${one.credential}:${one.file}") (database.passwords stack);
-      # It waits for a recovery, which takes as long as it takes, and is tried again when the server goes away meanwhile.
+      # It waits for a recovery of any length, and tries again if the server goes away meanwhile.
       TimeoutStartSec = "infinity";
       Restart = "on-failure";
       RestartSec = 5;

@@ -1,4 +1,5 @@
-# slipway-pg-upgrade: takes the data to the next major version, keeps the old ones, and refuses when in doubt.
+# slipway-pg-upgrade: upgrades the data to the next major version, keeps the old data, and refuses when in
+# doubt.
 {
   config,
   lib,
@@ -38,7 +39,8 @@ in
 {
   config = lib.mkIf (database.databases != [ ] && from != null) {
     environment.systemPackages = [ script ];
-    # An empty cluster of the new version would start beside the old data and look like a loss of everything.
+    # Otherwise an empty cluster of the new version would start beside the old data, and all data would seem
+    # lost.
     systemd.services.postgresql.preStart = lib.mkBefore ''
       if [ ! -e ${cfg.dataDir}/PG_VERSION ] && [ -e ${oldDir}/PG_VERSION ]; then
         echo "the data are still of Postgres ${from.psqlSchema}, in ${oldDir}: run slipway-pg-upgrade as root" >&2

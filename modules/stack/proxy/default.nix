@@ -27,8 +27,8 @@ let
 
   listenQuic =
     parameters: map (address: "listen ${address}:${toString contract.ports.https} quic${parameters};");
-  # With several workers every one needs a socket of its own for UDP, which is said once an address: by the server for
-  # unknown names, or by the first stack that listens there.
+  # With several workers each needs its own UDP socket. nginx wants this option once per address: in the server for
+  # unknown names, or in the first stack that listens there.
   speaker =
     address:
     lib.head (

@@ -16,8 +16,8 @@ let
         default = perSecond;
         example = 10 * perSecond;
         description = ''
-          Requests a second from one address ${what}. What is beyond it and beyond `burst` is answered with 429 and
-          Retry-After. Hosts behind one NAT share an address.
+          Requests a second from one address ${what}. Requests beyond it and beyond `burst` are answered with 429
+          and Retry-After. Hosts behind one NAT share an address.
         '';
       };
       burst = mkOption {
@@ -51,8 +51,9 @@ let
       default = [ contract.paths.sync ];
       example = [ "/api/v1/wait" ];
       description = ''
-        Exact paths whose requests are held open until something happens. They have limits of their own and are, whatever
-        their method, asked of another replica when one breaks: only for requests that are safe to send twice.
+        Exact paths whose requests stay open until something happens. They have separate limits. If a replica breaks,
+        nginx sends such a request to another one, whatever its method. So list only requests that are safe to send
+        twice.
       '';
     };
     timeouts = {

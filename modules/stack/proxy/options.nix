@@ -1,4 +1,4 @@
-# What the proxy of a stack is asked for: names, certificates, where it listens.
+# Options of a stack's proxy: names, certificates, addresses.
 { lib, ... }:
 let
   inherit (lib) mkOption types;

@@ -1,4 +1,4 @@
-# Where the proxy finds the api: the sockets of this host's replicas, or other hosts over TLS.
+# The proxy's upstream: the sockets of this host's replicas, or other hosts over TLS.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;

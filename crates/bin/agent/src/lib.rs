@@ -1,8 +1,10 @@
-//! One host's agent: asks the control plane what to do, and has the executor of `slipway-host` do it.
+//! The agent of one host: it asks the control plane what to do, and lets the executor of `slipway-host` do
+//! it. Only the program `slipway-agent` uses this crate. It must never decide by itself what the host should
+//! run, and never use the store or Redis.
 //!
-//! Two parts work side by side. The [`sync`] loop posts what the host looks like and takes the answer; the executor acts.
-//! They share two values and nothing else: the newest instruction, and the newest view. Losing the control plane stops
-//! the one and not the other.
+//! Two parts work side by side. The [`sync`] loop posts observations and receives instructions; the executor acts. They
+//! share only two values: the newest instruction, and the newest view. Without the control plane the loop waits, and the
+//! executor goes on.
 
 pub mod backoff;
 pub mod cli;

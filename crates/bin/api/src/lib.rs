@@ -1,4 +1,6 @@
-//! The HTTP API of the release control plane.
+//! The HTTP API of the release control plane, for agents and people. The program `slipway-api` uses this
+//! crate, and tests start its server in their own process. It must never change the state of a rollout or a
+//! step: only a worker does.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,7 +1,9 @@
-//! Backs up a stack's database, proves that it restores, and restores it.
+//! Backs up a stack's database, proves that the backups restore, and restores them. Only the program
+//! `slipway-backup` uses this crate. It works for any stack, so it must never use the control plane's crates.
+//! It must never overwrite or delete a live database without an explicit option.
 //!
-//! The work is done by `pg_dump`, pgBackRest and restic; this crate decides when and how they run, bounds them in time,
-//! records how they ended and says what to do when they fail. docs/backup-and-restore.md describes it for people.
+//! `pg_dump`, pgBackRest and restic do the work. This crate decides when and how they run and bounds their time. It
+//! records how they ended, and says what to do when they fail. docs/backup-and-restore.md describes it for people.
 
 pub mod cli;
 

@@ -1,4 +1,5 @@
-//! `slipway`, the command line of Slipway.
+//! `slipway`, the command line for people and CI. Only the program of that name uses this crate. It must
+//! never show a token or a password except where the user asks for it, and never talk to the database.
 //!
 //! | module | what it holds |
 //! |---|---|

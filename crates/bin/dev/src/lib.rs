@@ -1,7 +1,9 @@
-//! Postgres, Redis, nginx, api replicas, workers and agents on one machine.
+//! Postgres, Redis, nginx, api replicas, workers and agents on one machine. The script `./dev` and the tests
+//! of the whole system use this crate; no other crate may. It must never touch anything on the machine that
+//! it did not start or create.
 //!
-//! Everything a run starts lives in one private folder and carries one marker in its environment, so that
-//! whatever way the run ends, what it started can be told from everything else on the machine and ended.
+//! Everything that a run starts lives in one private folder and carries one marker in its environment. So a
+//! later run can recognize and end what a killed run left behind.
 
 pub mod cleanup;
 pub mod cli;

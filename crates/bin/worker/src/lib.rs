@@ -1,4 +1,6 @@
-//! The worker's loop, apart from the process around it, so that tests can run several against one database.
+//! The worker: it drives rollouts. The program `slipway-worker` uses this crate, and tests run several
+//! workers against one database. It must never write without a lease, and never decide by itself:
+//! `slipway_domain::decide` does.
 
 mod driver;
 mod gauges;

@@ -1,4 +1,5 @@
-//! Typed HTTP client of the Slipway API, used by the agent and the command line.
+//! The typed HTTP client of the Slipway API. The agent, the command line and `./dev` use it. It must never
+//! follow a redirect, since a token must not travel to another address, and never show a token.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -8,8 +9,7 @@
 //! | [`error`] | what can go wrong, in words for people, and whether trying again can help |
 //! | `testing` | with the feature of that name: a scripted API for tests |
 //!
-//! Every request has a time limit, no redirect is followed (a token must not travel to another address), and nothing
-//! but a GET is sent twice unless it certainly never arrived.
+//! Every request has a time limit. The client repeats a request other than GET only if it certainly never arrived.
 
 pub mod api;
 pub mod builder;

@@ -1,7 +1,8 @@
 //! The core of Slipway: ids, states, the strategy and the pure function that decides a rollout's next changes.
+//! Most other crates use it. It must never do I/O, wait, read a clock or draw a random number: instants and
+//! attempt ids are arguments.
 //!
-//! Nothing here does I/O, waits, reads a clock or draws a random number: instants and attempt ids are arguments.
-//! So the worker, the property tests and the simulator run the very same code.
+//! So the worker, the property tests and the simulator run the same code.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,8 +1,9 @@
-//! Files that are whole or not there, whatever moment the power goes.
+//! Files that are complete or absent, even after a power cut. The agent, the backups and the command line use
+//! it for every file that must last. It must never leave a half-written file under the final name.
 //!
-//! A new file gets its content under another name beside its own, is flushed, renamed, and its folder is flushed: a reader
-//! sees the old content or the new, and what was said to be written is there after a power cut. A process that is killed
-//! can leave a file that ends in [`PARTIAL`]; it means nothing and may be removed.
+//! A new file first gets its content under another name in the same folder. It is flushed and renamed, and then the folder
+//! is flushed. So a reader sees the old content or the new, and a finished write survives a power cut. A killed process
+//! can leave a file that ends in [`PARTIAL`]; you may delete it.
 
 mod pending;
 

@@ -1,8 +1,9 @@
-//! What an agent does to a machine.
+//! What an agent does to a machine. The agent uses this crate, and tests use it with a fake machine. It must
+//! never run a closure that has not passed [`door`], and never act before the journal says so.
 //!
-//! [`Host`] is the machine in small steps, [`Machine`] the real one (Nix with systemd, or with plain processes), and
-//! [`Executor`] the one thing that takes those steps: it carries out instructions, writes the [`journal`] before it acts,
-//! and finishes after a crash what the journal says was begun.
+//! [`Host`] is the machine in small steps; [`Machine`] is the real one (Nix with systemd, or with plain processes). Only
+//! [`Executor`] takes those steps. It carries out instructions and writes the [`journal`] before it acts. After a crash
+//! it finishes what the journal says.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,4 +1,5 @@
-//! The environment as typed, validated and redacted settings.
+//! The environment as typed, validated and redacted settings. Every process uses this crate. It must never
+//! show a secret in an error, a log or `Debug`.
 //!
 //! A process reads its settings once, at its start, and passes the structs on:
 //!

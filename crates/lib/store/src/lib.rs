@@ -1,7 +1,8 @@
-//! All SQL of Slipway and its migrations.
+//! All SQL of Slipway and its migrations. The api and the worker use this crate. It must never decide what
+//! happens to a rollout: it stores what `slipway_domain` decided.
 //!
-//! Postgres is the truth of the control plane and its only clock: every function that needs an instant takes the
-//! database's `now()` inside its own transaction. Lookups named `find_*` give an `Option`, those named `get_*` fail with
+//! Postgres is the truth of the control plane and its only clock. A function that needs an instant takes the database's
+//! `now()` inside its own transaction. Lookups named `find_*` give an `Option`, those named `get_*` fail with
 //! [`StoreError::NotFound`].
 //!
 //! | module | what it holds |

@@ -1,7 +1,8 @@
-//! Tracing, metrics, OTLP, signals and `sd_notify` for every process.
+//! Tracing, metrics, OTLP, signals and `sd_notify`. Every process that serves uses this crate. It must never
+//! write a secret into a log, a trace or a report, and never stop a process because a log cannot be written.
 //!
-//! A process does, in this order: [`init`] (keep the [`Guard`] until the end of `main`), [`install_metrics`],
-//! [`Lifecycle::start`], [`bind_metrics`] and [`serve_metrics`] when a metrics listener is wanted, its own work, and
+//! A process first calls [`init`] (keep the [`Guard`] until the end of `main`), [`install_metrics`] and
+//! [`Lifecycle::start`]. For a metrics listener it then calls [`bind_metrics`] and [`serve_metrics`]. It calls
 //! [`Lifecycle::ready`] once it can serve. It ends by waiting for [`Lifecycle::finished`] and dropping the guard.
 //!
 //! ```no_run

@@ -1,6 +1,7 @@
-//! Databases, clocks and fleets for tests. A dev-dependency only.
+//! Databases, fleets and agents for tests. Crates use it only as a dev-dependency. It must never be part of a
+//! program.
 //!
-//! Everything here panics when something is not as a test expects: that is how a test fails.
+//! Everything here panics if something is not as a test expects, so that the test fails.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 

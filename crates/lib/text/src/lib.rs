@@ -1,8 +1,10 @@
-//! What text of others may hold, and how it is shown. Every program goes by these two rules.
+//! Rules for text from others: which characters it may have, and how to show it. Every program uses this
+//! crate before it stores or shows such a text. It must never let a hidden character through to a terminal, a
+//! log or a browser.
 //!
-//! A person, a host or a build wrote the text. A terminal, a log or a browser shows it to somebody else, who must see
-//! what is there. So a text may hold no character that draws nothing, steers the terminal or turns the line around:
-//! [`is_hidden`] says which those are.
+//! A person, a host or a build wrote the text, and somebody else must see all of it. So a text must not have
+//! characters that are invisible, control the terminal or change the direction of the line. [`is_hidden`] recognizes
+//! them.
 //!
 //! | who | does |
 //! |---|---|

@@ -1,11 +1,12 @@
-//! Wake-ups through Redis: they make the control plane quick, and losing them loses nothing.
+//! Wake-ups through Redis, which make the control plane quick. The api and the worker use this crate. It must
+//! never carry an instruction, and no caller may depend on a wake-up: losing them loses nothing.
 //!
-//! Whoever waits for a wake-up also looks for itself now and then, so Redis may be empty, full, evicting or gone at any
-//! time. Nothing here waits for it: [`Wake::connect`] returns at once, connections are made in the background and made
-//! again for ever, and every operation ends within half a second.
+//! A reader of wake-ups also queries the database at intervals, so Redis may be empty, full, evicting or gone at any
+//! time. No caller waits for Redis. [`Wake::connect`] returns at once and connects in the background, again and again.
+//! Every operation ends within half a second.
 //!
-//! Nothing here is believed further than it must be. Messages name whom they concern and never what to do: whoever hears
-//! one reads the database, so a forged, late or repeated one changes nothing. A counter counts as far as this program can
+//! This crate trusts Redis as little as possible. A message names hosts or rollouts and never says what to do. Its reader
+//! reads the database, so a forged, late or repeated message changes nothing. A counter only counts if this program can
 //! have set it.
 
 mod connection;
