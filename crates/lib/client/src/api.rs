@@ -198,7 +198,7 @@ impl Client {
             .closures
             .iter()
             .map(|(host, closure)| (host.as_str(), closure.as_str()));
-        // No event covers a draft, so whoever can write to the database could change it between two pages.
+        // No event covers a draft, so somebody with the database could change it between two pages.
         if made
             .closures
             .iter()
@@ -246,7 +246,7 @@ impl Client {
         self.get_with(&fill(route::ROLLOUT_EVENTS, id), query, wait).await
     }
 
-    /// Approves, pauses, resumes, reverts or aborts. The answer is the rollout as it stands; events tell what came of it.
+    /// Approves, pauses, resumes, reverts or aborts. The answer is the rollout's present state; events tell the result.
     pub async fn command_rollout(
         &self,
         id: RolloutId,
@@ -270,7 +270,7 @@ impl Client {
     /// Reports what an agent sees and gets its next instruction. With `wait`, the server waits that long (whole
     /// seconds) for one that is not `idle`.
     ///
-    /// Sent once: an agent has a loop of its own, and what it sees may have changed by the next try.
+    /// Sent once: an agent has its own loop, and its observation may have changed by the next try.
     pub async fn agent_sync(
         &self,
         observation: &Observation,
@@ -281,7 +281,7 @@ impl Client {
         self.json(path, self.send(request, Retry::No).await?)
     }
 
-    /// How well the API and what it depends on are. A server that is down and says so is an answer, not an error.
+    /// The health of the API and its dependencies. A server that says that it is down is an answer, not an error.
     pub async fn health(&self) -> Result<Health, ClientError> {
         let path = route::HEALTH;
         let answer = self
@@ -310,7 +310,8 @@ impl Client {
         self.get(route::OPENAPI).await
     }
 
-    /// Any path below the address, its `?` part too: the answer as it came. For what is none of the API's routes.
+    /// Gets any path below the address, with its `?` part, and returns the raw answer. For paths that are not
+    /// routes of the API.
     pub async fn fetch(&self, path_and_query: &str) -> Result<Fetched, ClientError> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         let request = self.request(Method::GET, path, None);
@@ -343,7 +344,7 @@ impl Client {
 /// Takes a page in; whether there is another one.
 fn take<T>(all: &mut Vec<T>, page: Page<T>, after: &mut Option<String>) -> bool {
     all.extend(page.items);
-    // A server that hands out the same page again and again must not keep us here for ever.
+    // A server that repeats the same page must not keep us here for ever.
     let more = page.next.is_some() && page.next != *after;
     *after = page.next;
     more

@@ -10,8 +10,8 @@ const LONGEST: Duration = Duration::from_secs(3);
 
 /// The wait before retry number `retry` (from 0): a random part of a time that doubles, at least half of it.
 ///
-/// `random` is any number; its value is the jitter, so that many clients do not come back at the same instant.
-/// What the other side asked for goes before it, up to a bound.
+/// `random` is any number and gives the jitter, so that many clients do not return at the same instant. A wait
+/// that the server asked for takes its place, up to a bound.
 pub(crate) fn delay(retry: u32, asked: Option<Duration>, random: u32) -> Duration {
     let whole = FIRST.saturating_mul(1 << retry.min(16)).min(LONGEST);
     let half = whole / 2;

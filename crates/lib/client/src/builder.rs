@@ -19,7 +19,7 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Installs ring as the process's TLS provider. Does nothing when there is one already.
 pub fn install_crypto_provider() {
-    // The error means that another one is installed, which serves as well.
+    // The error means that another provider is installed, which works as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -58,7 +58,7 @@ impl ClientBuilder {
         &self.ca_pem
     }
 
-    /// Whether what is sent, the token too, can be read on the way: plain HTTP to another machine.
+    /// Whether others can read the requests with the token: plain HTTP to another machine.
     #[must_use]
     pub fn is_readable_on_the_way(&self) -> bool {
         self.url.scheme() == "http" && !is_loopback(&self.url)
@@ -92,7 +92,7 @@ impl ClientBuilder {
         self
     }
 
-    /// What to call oneself, such as `slipway-agent/0.1.0`.
+    /// The user agent, such as `slipway-agent/0.1.0`.
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
         self.user_agent = name.into();
@@ -117,7 +117,7 @@ impl ClientBuilder {
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(15))
-            // A connection that died in silence is noticed while an answer is waited for.
+            // Notices a dead connection while waiting for an answer.
             .http2_keep_alive_interval(Duration::from_secs(10))
             .http2_keep_alive_timeout(Duration::from_secs(5));
         let extra = certificates(&self.ca_pem)?;
@@ -161,7 +161,7 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
 }
 
 fn parse_url(text: &str) -> Result<Url, ClientError> {
-    // A URL may hold a password, so what is shown of a bad one stops before an `@`.
+    // A URL may contain a password, so the error shows a bad one only up to an `@`.
     let bad = |problem: &'static str| ClientError::BadUrl {
         value: shown(text),
         problem,
@@ -182,7 +182,7 @@ fn parse_url(text: &str) -> Result<Url, ClientError> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(bad("it has a `?` or `#` part"));
     }
-    // Every route begins with the last part, so whoever copies an address from the docs may have it.
+    // Every route begins with this part, so an address copied from the docs may have it.
     let path = url.path().trim_end_matches('/');
     let path = path.strip_suffix(route::PREFIX).unwrap_or(path);
     let path = path.trim_end_matches('/').to_owned();

@@ -16,13 +16,13 @@ pub(crate) fn of(error: &reqwest::Error) -> Cause {
         if let Some(cause) = one(error) {
             found = Some(cause);
         }
-        // The resolver's error has no type of its own to look for.
+        // The resolver's error has no type to match.
         dns |= error.to_string().starts_with("dns error");
         next = error.source();
     }
     match found {
         _ if dns => Cause::Dns,
-        // Which of the two limits it was is known only to the error at the top.
+        // Only the outermost error knows which of the two limits it was.
         None | Some(Cause::TimedOut) if error.is_timeout() && error.is_connect() => Cause::ConnectTimedOut,
         None | Some(Cause::TimedOut) if error.is_timeout() => Cause::TimedOut,
         Some(cause) => cause,
@@ -37,7 +37,7 @@ fn one(error: &(dyn Error + 'static)) -> Option<Cause> {
     }
     let error = error.downcast_ref::<io::Error>()?;
     if let Some(inner) = error.get_ref() {
-        // `source` of an io::Error passes over the error that it holds.
+        // `source` of an io::Error skips the error inside it.
         if let Some(cause) = one(inner) {
             return Some(cause);
         }

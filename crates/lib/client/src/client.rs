@@ -39,7 +39,7 @@ pub(crate) enum Retry {
     Always,
     /// Only when it certainly never arrived.
     NeverSent,
-    /// Not here: the caller has a loop of its own.
+    /// Never here: the caller has its own loop.
     No,
 }
 
@@ -98,7 +98,8 @@ impl Client {
         self.change(Method::POST, path, body).await
     }
 
-    /// Sends what changes something. A failure that leaves open whether it did is [`ClientError::Unsure`].
+    /// Sends a request that changes something. If it fails and may have taken effect, the error is
+    /// [`ClientError::Unsure`].
     pub(crate) async fn change<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -121,8 +122,8 @@ impl Client {
             .map_err(|error| error.of_change(path))
     }
 
-    /// Sends it, again where that is safe and can help. Any answer with a status is a success here, but for those of
-    /// a proxy that has no API behind it.
+    /// Sends the request, and repeats it if that is safe and can help. Any answer with a status counts as a success
+    /// here, except those of a proxy without an API behind it.
     pub(crate) async fn send(&self, request: RequestBuilder, retry: Retry) -> Result<Answer, ClientError> {
         let mut tries = 0;
         loop {
@@ -187,7 +188,7 @@ impl Client {
         Ok(body)
     }
 
-    /// The answer if its status is a success, the error that it stands for if not.
+    /// The answer if its status is a success, or else its error.
     pub(crate) fn success(&self, path: &str, answer: Answer) -> Result<Answer, ClientError> {
         if answer.status.is_success() {
             return Ok(answer);
@@ -228,7 +229,7 @@ impl Client {
 
     fn unreachable(&self, error: reqwest::Error) -> ClientError {
         let cause = cause::of(&error);
-        // What fails before there is a connection fails at the proxy, unless TLS with the API had begun already.
+        // A failure before there is a connection is the proxy's, unless TLS with the API had begun.
         let at_proxy = error.is_connect() && cause.is_passing();
         ClientError::Unreachable {
             url: self.shown(),
@@ -270,7 +271,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// Only spreads waits, so a machine without a random source gets along with none.
+/// It only spreads waits, so a machine without a random source can do without.
 fn random() -> u32 {
     getrandom::u32().unwrap_or_default()
 }

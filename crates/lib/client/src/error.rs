@@ -13,7 +13,7 @@ use slipway_wire::problem::kind;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The API answered that it will not.
+    /// The API refused.
     Problem {
         /// Its answer.
         problem: Box<Problem>,
@@ -35,7 +35,7 @@ pub enum ClientError {
         /// The error below.
         source: Option<reqwest::Error>,
     },
-    /// A request that changes something failed, and may have done it all the same.
+    /// A request that changes something failed, but may have taken effect.
     Unsure {
         /// Its path.
         path: String,
@@ -79,13 +79,13 @@ pub enum Cause {
     Refused,
     /// There is no way to the address.
     NoRoute,
-    /// The connection was not there in time.
+    /// Connecting took too long.
     ConnectTimedOut,
-    /// The answer was not there in time.
+    /// The answer took too long.
     TimedOut,
     /// The connection was cut.
     Closed,
-    /// The certificate is signed by nobody that this machine knows.
+    /// This machine does not know the certificate's issuer.
     UnknownCa,
     /// The certificate is for another name.
     WrongName,
@@ -227,7 +227,7 @@ impl ClientError {
         })
     }
 
-    /// Whether the same request may well succeed later, with nobody changing anything.
+    /// Whether the same request may succeed later without any change.
     ///
     /// It says nothing about whether the request took effect; see [`never_sent`](Self::never_sent).
     #[must_use]

@@ -1,6 +1,6 @@
 //! A scripted API on a real port, with or without TLS, for tests.
 //!
-//! It runs in a thread of its own, so that tests of whole processes can use it too, and ends when it is dropped.
+//! It runs in a separate thread, so that tests of whole processes can use it too, and ends when it is dropped.
 
 use std::convert::Infallible;
 use std::io;
@@ -153,9 +153,9 @@ pub enum Certificate {
     Expired,
     /// 127.0.0.1, for this many days.
     Days(u64),
-    /// 127.0.0.1, signed by itself: the CA of this server has nothing to do with it.
+    /// 127.0.0.1, self-signed: the CA of this server did not sign it.
     SelfSigned,
-    /// As good, by a server that speaks TLS 1.2 only.
+    /// A good certificate, from a server that only speaks TLS 1.2.
     OnlyTls12,
 }
 
@@ -282,7 +282,7 @@ async fn serve(
 ) {
     let service = service_fn(move |request| answer(request, Arc::clone(&script), Arc::clone(&seen)));
     let io = TokioIo::new(stream);
-    // How a connection ended is what the client has to tell.
+    // The client reports how the connection ended.
     let _ = if http2 {
         hyper::server::conn::http2::Builder::new(TokioExecutor::new())
             .serve_connection(io, service)

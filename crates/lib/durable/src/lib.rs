@@ -16,15 +16,15 @@ pub use pending::{PARTIAL, Pending};
 
 /// The mode of a file for its owner alone.
 pub const PRIVATE: u32 = 0o600;
-/// The mode of a file for whomever the process's umask lets in.
+/// The mode of a file whose readers the process's umask decides.
 pub const BY_UMASK: u32 = 0o666;
 
-/// Puts a file in place whole, instead of one that may be there. The umask takes rights away from `mode`.
+/// Writes a complete file, and replaces one that may be there. The umask takes rights away from `mode`.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     Pending::create(path, mode)?.commit(content)
 }
 
-/// Puts a file in place whole, unless one is there already: then it fails with `AlreadyExists`.
+/// Writes a complete file. Fails with `AlreadyExists` if there is one already.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     Pending::create(path, mode)?.commit_new(content)
 }
@@ -48,7 +48,7 @@ pub fn link(link: &Path, target: &Path) -> io::Result<()> {
     sync_parent(link)
 }
 
-/// Removes a file, or a folder with all that is in it; one that is not there is no error.
+/// Removes a file, or a folder with its content. A missing one is no error.
 pub fn remove(path: &Path) -> io::Result<()> {
     let removed = match path.symlink_metadata() {
         Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
@@ -61,14 +61,14 @@ pub fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes renames, links and removals in the folder of `path` last.
+/// Flushes the folder of `path`, so that its renames, links and removals survive a power cut.
 pub fn sync_parent(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Makes the folder and those above it. What is written into it later lasts only if all of these do, so each is flushed
-/// into the folder above it. The umask takes rights away from `mode`.
+/// Makes the folder and its parents. Later files in it last only if all of these folders do, so each parent is flushed.
+/// The umask takes rights away from `mode`.
 pub fn folder(path: &Path, mode: u32) -> io::Result<()> {
     make_folders(path, mode, sync_parent)
 }
@@ -82,7 +82,7 @@ fn make_folders(path: &Path, mode: u32, mut sync: impl FnMut(&Path) -> io::Resul
         .collect();
     for folder in missing.into_iter().rev() {
         match DirBuilder::new().mode(mode).create(folder) {
-            // Somebody else makes it at this moment.
+            // Another process made it at this moment.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
             other => other?,
         }
@@ -91,9 +91,9 @@ fn make_folders(path: &Path, mode: u32, mut sync: impl FnMut(&Path) -> io::Resul
     Ok(())
 }
 
-/// Makes the folder for the owner alone (0700), and those above it; takes others' rights away from one that is there.
+/// Makes the folder for the owner only (0700), and its parents. Takes others' rights away from an existing one.
 ///
-/// Fails when it belongs to somebody else: whoever owns it could swap the files in it.
+/// Fails if it belongs to somebody else: the owner could swap the files in it.
 pub fn private_folder(path: &Path) -> io::Result<()> {
     folder(path, 0o700)?;
     let meta = fs::metadata(path)?;

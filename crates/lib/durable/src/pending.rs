@@ -1,4 +1,4 @@
-//! A file that is about to be there.
+//! A file in the making.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 /// What the names of unfinished files end in.
 pub const PARTIAL: &str = ".partial";
 
-/// A file that will be there whole, or not at all.
+/// A file that will be complete or absent.
 ///
-/// Made before its content exists, so that what is known only once, such as a new token, is not lost because of a
-/// missing folder.
+/// Create it before its content exists. Then a missing folder cannot lose content that is known only once, such
+/// as a new token.
 #[derive(Debug)]
 pub struct Pending {
     target: PathBuf,
@@ -29,7 +29,7 @@ impl Pending {
             ));
         }
         let temporary = beside(target)?;
-        // Left by a process of the same number that was killed.
+        // A killed process with the same number left it.
         let _ = fs::remove_file(&temporary);
         let file = OpenOptions::new()
             .write(true)
@@ -70,7 +70,7 @@ impl Drop for Pending {
     }
 }
 
-/// Beside the file, and of this process alone: two may write at once.
+/// Beside the file and named after this process, since two may write at once.
 pub(crate) fn beside(path: &Path) -> io::Result<PathBuf> {
     let name = path
         .file_name()

@@ -1,10 +1,10 @@
-//! An agent that does as it is told, at once and without a machine.
+//! An agent that obeys at once and without a machine.
 
 use slipway_domain::agent::{AttemptReport, Verdict, instruct};
 use slipway_domain::{AttemptId, HostId, HostName, Instruction, Observation, Phase, StorePath, Timestamp};
 use slipway_store::{Recorded, Store};
 
-/// A model of one host and its agent. It obeys instructions in one go; its fields may be set to tell another story.
+/// A model of one host and its agent. It carries out an instruction at once; tests may set its fields.
 #[derive(Debug, Clone)]
 pub struct ScriptedAgent {
     /// The host's id.
@@ -63,7 +63,7 @@ impl ScriptedAgent {
         }
     }
 
-    /// Posts what it sees to the store, and does what it is told. Gives what it was told.
+    /// Posts its observation to the store and carries out the instruction. Returns the instruction.
     ///
     /// # Panics
     /// When the database refuses.
@@ -79,7 +79,7 @@ impl ScriptedAgent {
         (recorded, told)
     }
 
-    /// Does what it is told; the outcome shows in its next report.
+    /// Carries out an instruction; its next report shows the outcome.
     pub fn obey(&mut self, told: &Instruction) {
         match told {
             Instruction::Idle => {}

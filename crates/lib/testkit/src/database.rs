@@ -1,14 +1,13 @@
-//! How tests reach their own database by other ways than sqlx's pool.
+//! Connections of tests to their own database without sqlx's pool.
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres, Transaction};
 use url::Url;
 
-/// The URL of the database that these options lead to, through this port if given, with the password of
-/// `DATABASE_URL`, which the options keep to themselves.
+/// The URL of these options' database, through this port if given. The password comes from `DATABASE_URL`,
+/// since the options do not give it away.
 ///
-/// # Panics
-/// When `DATABASE_URL` is not set or is no URL; then no test with a database has got as far as this.
+/// # Panics When `DATABASE_URL` is not set or is not a URL; then no test with a database gets this far.
 #[must_use]
 pub fn database_url(options: &PgConnectOptions, port: Option<u16>) -> Url {
     #[expect(
@@ -32,7 +31,7 @@ pub fn database_password(options: &PgConnectOptions) -> Option<String> {
     database_url(options, None).password().map(ToOwned::to_owned)
 }
 
-/// A transaction of the test's own.
+/// A transaction for the test itself.
 ///
 /// # Panics
 /// When the database does not let it begin.

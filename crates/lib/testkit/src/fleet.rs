@@ -120,9 +120,9 @@ pub struct Fleet {
     pub environment: Environment,
     /// Its hosts.
     pub hosts: BTreeMap<HostName, HostId>,
-    /// Who registers releases and starts rollouts: a deployer named `ada`.
+    /// The deployer `ada`, who registers releases and starts rollouts.
     pub author: Principal,
-    /// Who approves them: an approver named `grace`.
+    /// The approver `grace`.
     pub approver: Principal,
     strategy: Strategy,
 }
@@ -185,7 +185,7 @@ impl Fleet {
         self.store.create_release(&new, &self.key).await.unwrap().id
     }
 
-    /// A rollout of a release to every host, as it would be made.
+    /// A new rollout of a release to every host.
     #[must_use]
     pub fn plan(&self, release: ReleaseId) -> NewRollout {
         let names: BTreeSet<HostName> = self.hosts.keys().cloned().collect();

@@ -17,13 +17,13 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// What stands where a hidden character was.
+/// The replacement of a hidden character.
 pub const REPLACEMENT: char = '\u{fffd}';
 
-/// Whether the character draws nothing of its own, or changes how its neighbours are shown.
+/// Whether the character is invisible, or changes how its neighbours look.
 ///
-/// These are Unicode's categories Cc, Cf, Zl and Zp, the fillers that look like a space, and what is no character at
-/// all. Variation selectors after emoji are no harm and stay, and so do icons of the private plane that fonts draw.
+/// These are Unicode's categories Cc, Cf, Zl and Zp, the fillers that look like a space, and noncharacters.
+/// Variation selectors after emoji do no harm and stay. Icons of the private plane, which fonts draw, stay too.
 #[must_use]
 pub const fn is_hidden(c: char) -> bool {
     matches!(c,
@@ -58,14 +58,14 @@ pub enum Lines {
     Many,
 }
 
-/// The first character that a stored text may not hold.
+/// The first character that a stored text must not have.
 #[must_use]
 pub fn find_hidden(text: &str, lines: Lines) -> Option<char> {
     text.chars()
         .find(|c| is_hidden(*c) && !(*c == '\n' && lines == Lines::Many))
 }
 
-/// A report's text as it may be stored: hidden characters are replaced, line feeds stay, and tabs become spaces.
+/// A report's text for the database: hidden characters are replaced, line feeds stay, and tabs become spaces.
 #[must_use]
 pub fn scrub(text: &str) -> String {
     text.chars()
@@ -78,7 +78,8 @@ pub fn scrub(text: &str) -> String {
         .collect()
 }
 
-/// A person's text, made fit to be stored: line ends become line feeds, tabs spaces, and hidden characters go.
+/// A person's text for the database: line ends become line feeds, tabs become spaces, and hidden characters
+/// are removed.
 ///
 /// Blanks at the end go too, such as the line feed that an editor leaves.
 #[must_use]
@@ -94,7 +95,7 @@ pub fn plain(text: &str) -> String {
     plain.trim_end().to_owned()
 }
 
-/// The text on one line as it may be shown: line feeds and tabs become spaces, hidden characters are replaced.
+/// The text on one line for display: line feeds and tabs become spaces, hidden characters are replaced.
 #[must_use]
 pub fn clean(text: &str) -> String {
     text.chars()
@@ -108,8 +109,8 @@ pub fn clean(text: &str) -> String {
 
 /// A JSON document with its hidden characters escaped; its meaning stays the same.
 ///
-/// JSON lets most of them stand as they are, and serializers use that. Outside of strings no JSON has any of them but
-/// line feeds and tabs, which stay.
+/// JSON allows most of them unescaped, and serializers use that. Outside of strings JSON only has line feeds and
+/// tabs, which stay.
 #[must_use]
 pub fn escape_json(json: &str) -> Cow<'_, str> {
     let is_escaped = |c: char| !c.is_ascii_control() && is_hidden(c) || c == '\u{7f}';

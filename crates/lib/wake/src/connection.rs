@@ -1,4 +1,4 @@
-//! The connection for commands: one, shared, watched over in the background.
+//! The connection for commands: one shared connection, watched in the background.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use crate::OPERATION_LIMIT;
 use crate::server::Server;
 
-/// The connection is tried this often while nobody complains.
+/// How often the connection is tested while nobody complains.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// The longest that making a connection takes, name lookup and sentinels included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -62,7 +62,7 @@ impl Link {
         self.current.borrow().clone()
     }
 
-    /// Somebody had trouble with the connection: look at it now.
+    /// Tests the connection now, since somebody had trouble with it.
     pub(crate) fn suspect(&self) {
         self.suspect.notify_one();
     }
@@ -120,7 +120,7 @@ async fn connect(server: &Server) -> Result<MultiplexedConnection, String> {
     }
 }
 
-/// Returns when the connection is no good any more, with why.
+/// Returns the reason once the connection has failed.
 async fn watch_over(connection: &mut MultiplexedConnection, suspect: &Notify) -> String {
     loop {
         // Whether it is time or somebody complains: look.

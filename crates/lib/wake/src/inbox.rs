@@ -1,4 +1,4 @@
-//! Wake-ups between two looks of their reader: each host and each rollout once, however often it was named.
+//! Wake-ups between two reads: each host and each rollout once, however often messages named it.
 
 use std::collections::HashSet;
 use std::mem;
@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 
 use crate::message::WakeUp;
 
-/// Ids that wait for a slow reader. Beyond it they are forgotten, and the reader is told to look for itself.
+/// The most ids that wait for a slow reader. Beyond it they are dropped, and the reader is told to query the
+/// database.
 const MOST_IDS: usize = 20_000;
 
-/// What was heard and not read yet. Whoever floods it with messages costs no more than one look after the other.
+/// Unread wake-ups. A flood of messages costs only one query after another.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     heard: Mutex<Heard>,
@@ -32,11 +33,11 @@ impl Inbox {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Never waits: behind the connection is a buffer without a bound, and it must stay empty.
+    /// Never waits: the connection has an unbounded buffer, which must stay empty.
     pub(crate) fn add(&self, wake_up: WakeUp) {
         let mut heard = self.heard();
         match wake_up {
-            // Whoever looks for everything need not be told of anything.
+            // A reader that will query everything needs no ids.
             _ if heard.missed => {}
             WakeUp::Rollouts(ids) => heard.rollouts.extend(ids),
             WakeUp::Hosts(ids) => heard.hosts.extend(ids),
@@ -52,7 +53,7 @@ impl Inbox {
         self.news.notify_one();
     }
 
-    /// All that was heard. May be cancelled without losing any.
+    /// All unread wake-ups. Cancelling loses none.
     pub(crate) async fn take(&self) -> WakeUp {
         loop {
             let news = self.news.notified();

@@ -55,7 +55,7 @@ pub enum WakeError {
     Refused(#[source] RedisError),
 }
 
-/// The carrier of wake-ups. Clones share their connections.
+/// Sends and receives wake-ups. Clones share their connections.
 #[derive(Debug, Clone)]
 pub struct Wake {
     remote: Option<Arc<Remote>>,
@@ -70,11 +70,11 @@ struct Remote {
 }
 
 impl Wake {
-    /// Connects in the background, again and again for as long as this lives. Without settings it does nothing, and all
-    /// goes on without wake-ups.
+    /// Connects in the background, again and again while this value lives. Without settings it does nothing, and
+    /// callers work without wake-ups.
     ///
-    /// `namespace` keeps stacks that share one Redis apart: every process of a stack gives the same one, such as the
-    /// name of its Postgres database. Must be called within a tokio runtime.
+    /// `namespace` separates stacks that share one Redis. Every process of a stack uses the same one, such as the
+    /// name of its Postgres database. Call it within a tokio runtime.
     #[must_use]
     pub fn connect(settings: Option<&RedisSettings>, namespace: &str) -> Self {
         let remote = settings.map(|settings| {
@@ -106,7 +106,7 @@ impl Wake {
         self.remote.is_some()
     }
 
-    /// Whether there is a connection to Redis just now, as far as anybody knows.
+    /// Whether there is a connection to Redis now, as far as known.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.remote
@@ -130,7 +130,7 @@ impl Wake {
             .await;
     }
 
-    /// Wakes the requests of these hosts that are parked at any api replica: each is asked for something else now.
+    /// Wakes the parked requests of these hosts at every api replica: each has a new instruction.
     #[instrument(name = "wake.publish_hosts", level = "debug", skip_all, fields(hosts = hosts.len()))]
     pub async fn publish_hosts(&self, hosts: &[HostId]) {
         self.publish(Topic::Hosts, message::encode_hosts(hosts)).await;
@@ -145,10 +145,10 @@ impl Wake {
         }
     }
 
-    /// Counts a failure under a key, such as an address, and gives how many there were within the window and how long
-    /// that lasts yet.
+    /// Counts a failure under a key, such as an address. Returns the count within the window and the rest of the
+    /// window.
     ///
-    /// The window begins with the first failure. All replicas count together; while Redis is gone, each for itself.
+    /// The window begins with the first failure. All replicas count together; without Redis each counts for itself.
     #[instrument(name = "wake.count_failure", level = "debug", skip_all)]
     pub async fn count_failure(&self, key: &str, window_seconds: u32) -> Failures {
         let local = self.local.add(key, window_seconds, Instant::now());
@@ -164,7 +164,7 @@ impl Wake {
             }
             Err(_) => return local,
         }
-        // It would be in the way for as long as somebody chose.
+        // It would stay for as long as somebody chose.
         let _ = self
             .run(async |mut connection: MultiplexedConnection, prefix: &str| {
                 connection.del::<_, ()>(failures_key(prefix, key)).await
@@ -173,15 +173,15 @@ impl Wake {
         local
     }
 
-    /// Takes back what [`Wake::count_failure`] counted, because it was none.
+    /// Undoes one [`Wake::count_failure`], because the try succeeded.
     #[instrument(name = "wake.take_back_failure", level = "debug", skip_all)]
     pub async fn take_back_failure(&self, key: &str, window_seconds: u32) {
         self.local.take_back(key, Instant::now());
-        // Not taken back is counted as failed, for what is left of the window.
+        // If this fails, the try counts as a failure for the rest of the window.
         let _ = self.change_count("DECR", key, window_seconds).await;
     }
 
-    /// Changes a counter, made if it is not there, and gives it with the milliseconds that it lasts yet.
+    /// Changes a counter, and creates a missing one. Returns its value and the milliseconds until it ends.
     async fn change_count(
         &self,
         command: &str,
@@ -209,7 +209,7 @@ impl Wake {
         .await
     }
 
-    /// Publishing is a help and no duty: what goes wrong is logged and forgotten.
+    /// Publishing only helps, so errors are logged and otherwise ignored.
     async fn publish(&self, topic: Topic, messages: Vec<Vec<u8>>) {
         for message in messages {
             let sent = self
@@ -222,7 +222,7 @@ impl Wake {
             match sent {
                 Ok(()) => {}
                 Err(WakeError::NotConfigured) => return,
-                // The link says once when it goes down; saying it again at every wake-up would drown the log.
+                // The link logs once when it goes down; a line for every wake-up would flood the log.
                 Err(WakeError::Down) => return debug!("no wake-up: Redis cannot be reached"),
                 Err(error) => return warn!(error = %error, "no wake-up"),
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Keys counted at once. Whoever makes up keys must not fill the memory.
+/// The most keys that are counted at once, so that invented keys cannot fill the memory.
 const MOST_KEYS: usize = 10_000;
 
 #[derive(Debug, Clone, Copy)]
@@ -15,12 +15,12 @@ struct Count {
     until: Instant,
 }
 
-/// How many failures there were within a window that is not over.
+/// The failures within the present window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Failures {
     /// How many.
     pub count: u32,
-    /// What is left of the window, in whole seconds and rounded up: after that it is over.
+    /// The rest of the window in whole seconds, rounded up.
     pub seconds_left: u32,
 }
 
@@ -33,7 +33,7 @@ impl Failures {
         }
     }
 
-    /// What another process counted, as far as one of ours can have: it ends, and no later than a window from now.
+    /// Another process's counter, if one of our processes can have set it: it ends within a window from now.
     ///
     /// Redis is not the truth. A counter that somebody set by hand must not lock people out for longer than a window.
     pub(crate) fn believed(count: i64, milliseconds_left: i64, window_seconds: u32) -> Option<Self> {
@@ -56,7 +56,7 @@ pub(crate) struct LocalCounts {
 }
 
 impl LocalCounts {
-    /// One more failure; gives how many there are.
+    /// Adds a failure and returns the count.
     pub(crate) fn add(&self, key: &str, window_seconds: u32, now: Instant) -> Failures {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let until = now + Duration::from_secs(window_seconds.max(1).into());
@@ -75,7 +75,7 @@ impl LocalCounts {
         count.at(now)
     }
 
-    /// One failure less: it was none.
+    /// Removes a failure that was none.
     pub(crate) fn take_back(&self, key: &str, now: Instant) {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = counts.get_mut(key).filter(|count| count.until > now) {

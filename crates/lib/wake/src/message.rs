@@ -1,4 +1,4 @@
-//! What a wake-up says: whom it concerns, and nothing of what is asked.
+//! The content of a wake-up: the hosts or rollouts that it concerns, and no instruction.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use slipway_domain::{HostId, RolloutId};
 
 /// Hosts in one message, so that it stays well below [`MOST_BYTES`].
 const MOST_HOSTS: usize = 10_000;
-/// A longer message is none of ours and is not read.
+/// A longer message is not ours and is not read.
 const MOST_BYTES: usize = 1024 * 1024;
 
 /// What wake-ups are about.
@@ -15,12 +15,12 @@ const MOST_BYTES: usize = 1024 * 1024;
 pub enum Topic {
     /// For workers: a rollout has news.
     Rollouts,
-    /// For api replicas: hosts are asked for something else now.
+    /// For api replicas: hosts have a new instruction.
     Hosts,
 }
 
 impl Topic {
-    /// Earlier programs send instructions on `hosts`; what names hosts has a channel of its own.
+    /// Earlier programs send instructions on `hosts`, so names of hosts use a separate channel.
     pub(crate) fn channel(self, prefix: &str) -> String {
         match self {
             Self::Rollouts => format!("{prefix}:rollouts"),
@@ -34,9 +34,9 @@ impl Topic {
 pub enum WakeUp {
     /// These rollouts have news.
     Rollouts(HashSet<RolloutId>),
-    /// These hosts are asked for something else now.
+    /// These hosts have a new instruction.
     Hosts(HashSet<HostId>),
-    /// Wake-ups may have been missed: look for yourself.
+    /// Wake-ups may have been missed: query the database.
     Reconnected,
 }
 
@@ -60,7 +60,7 @@ pub(crate) fn encode_rollout(rollout: RolloutId) -> Vec<u8> {
     encode(&Message::Rollout(rollout))
 }
 
-/// As many messages as it takes to keep each of them small.
+/// Splits ids into several small messages.
 pub(crate) fn encode_hosts(hosts: &[HostId]) -> Vec<Vec<u8>> {
     hosts
         .chunks(MOST_HOSTS)

@@ -20,7 +20,7 @@ impl Server {
         Self(settings.clone())
     }
 
-    /// A client for the server, or for the one that the sentinels name the master just now.
+    /// A client for the server, or for the present master according to the sentinels.
     pub(crate) async fn client(&self) -> Result<Client, RedisError> {
         let settings = &self.0;
         match &settings.server {

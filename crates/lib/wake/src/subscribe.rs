@@ -16,10 +16,10 @@ use crate::inbox::Inbox;
 use crate::message::{self, WakeUp};
 use crate::server::Server;
 
-/// The least time between two wake-ups of a reader. What is heard meanwhile comes together, so that nobody is made to
-/// look at the database more often.
+/// The least time between two wake-ups of a reader. Wake-ups in between arrive together, so that nobody has to query
+/// the database more often.
 const PACE: Duration = Duration::from_millis(20);
-/// How often it is said that messages were dropped. Whoever sends garbage must not fill the log.
+/// How often dropped messages are logged, so that garbage cannot fill the log.
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 /// A connection without a message is tried this often.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ impl Reader {
     async fn read_for_ever(self) {
         let mut backoff = Backoff::new();
         loop {
-            // The link for commands says in the log when Redis goes and comes; this need not say it again.
+            // The link for commands already logs when Redis goes and comes.
             match timeout(CONNECT_LIMIT, self.subscribe()).await {
                 Ok(Ok((sink, stream))) => {
                     backoff = Backoff::new();
@@ -126,7 +126,7 @@ impl Reader {
                     }
                 }
                 _ = check.tick() => {
-                    // A connection whose other end vanished says nothing by itself.
+                    // A connection does not report by itself that the other end vanished.
                     let answer = timeout(4 * OPERATION_LIMIT, sink.ping::<redis::Value>()).await;
                     if !matches!(answer, Ok(Ok(_))) {
                         return;

@@ -45,7 +45,7 @@ async fn what_one_replica_takes_back_no_other_counts() {
     assert!((1..=60).contains(&ttl), "no key stays for ever: {ttl}");
 }
 
-/// Whoever has Redis' password writes what they like: at worst people wait for the rest of one window.
+/// Somebody with Redis' password can write anything: at worst people wait for the rest of one window.
 #[tokio::test]
 async fn a_counter_set_by_hand_locks_nobody_out_for_longer_than_a_window() {
     let redis = Redis::start(&[]);
