@@ -22,8 +22,8 @@ in
       default = true;
       example = false;
       description = ''
-        Whether the store of a host with a stack or an agent is kept from filling the disk: garbage is collected, and the boot
-        menu is kept short. What runs, what would boot and what the agent protects (`agent.keepReleases`) always stays.
+        Whether a host with a stack or an agent collects garbage and keeps the boot menu short, so that its disk does not
+        fill. The live system, the boot default and the releases that the agent protects (`agent.keepReleases`) always stay.
       '';
     };
     keepDays = mkOption {
