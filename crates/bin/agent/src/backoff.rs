@@ -8,7 +8,7 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(15);
 /// The longest that a server may ask for.
 const LONGEST_ASKED: Duration = Duration::from_mins(5);
-/// Where the token is not accepted: somebody must act, and may take their time.
+/// For a refused token: a person must act, which may take long.
 pub const DENIED: Duration = Duration::from_mins(1);
 
 /// The pause after the `tries`-th failure in a row, counted from 0. `random` spreads agents that failed at once: the

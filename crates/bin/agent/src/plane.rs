@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::sync::{ControlPlane, SyncError};
 
-/// Asks the control plane. When the token is not accepted, it is read anew from where it came from.
+/// Asks the control plane. Reads the token again from its place when the control plane refuses it.
 pub(crate) struct Plane {
     link: Mutex<Link>,
     /// Cancelled when only a new start of the process brings a new token.
@@ -47,7 +47,7 @@ impl Plane {
         })
     }
 
-    /// Comes when the process must be started anew to get the host's token.
+    /// Cancelled when the process must restart to get the host's token.
     pub(crate) fn outdated(&self) -> CancellationToken {
         self.outdated.clone()
     }

@@ -1,4 +1,4 @@
-//! Posts what the host looks like, and hands on what it is told.
+//! Posts observations, and passes on the instructions.
 
 use std::future::Future;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::backoff;
 
 /// How long the control plane may keep a request waiting for news.
 pub const WAIT: Duration = Duration::from_secs(30);
-/// Between two requests without news of ours, whatever the answers.
+/// The least time between two requests without news from this host.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 /// Somebody to ask.
@@ -63,15 +63,15 @@ impl ControlPlane for Client {
 /// What the loop shares with the executor.
 #[derive(Debug)]
 pub struct Link {
-    /// What the executor lets us see.
+    /// The executor's present view.
     pub view: watch::Receiver<View>,
-    /// What it is told.
+    /// The newest instruction for the executor.
     pub told: watch::Sender<Instruction>,
 }
 
 /// Syncs until stopped. A change of the view ends the request under way and posts at once.
 ///
-/// Errors end nothing: the executor goes on with what it is at, and reverts nothing because of them.
+/// Errors end nothing: the executor goes on with its work, and never reverts because of them.
 pub async fn run(
     plane: &impl ControlPlane,
     observe: impl Fn(&View) -> Observation,
@@ -111,7 +111,7 @@ pub async fn run(
                 let pause = pause_after(&error, failures);
                 failures = failures.saturating_add(1);
                 complain(&error, &mut complaint, pause);
-                // Posting news into an outage does not end it.
+                // News during an outage does not shorten the wait.
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = sleep(pause) => continue,
@@ -126,7 +126,7 @@ pub async fn run(
     }
 }
 
-/// For ever when the executor is gone: the process ends then.
+/// Waits for ever when the executor is gone: the process ends then.
 async fn changed(view: &mut watch::Receiver<View>) {
     if view.changed().await.is_err() {
         std::future::pending::<()>().await;
@@ -141,7 +141,7 @@ fn pause_after(error: &SyncError, failures: u32) -> Duration {
     }
 }
 
-/// Once for each kind of trouble, so that an outage does not fill the log.
+/// Logs each kind of trouble once, so that an outage does not fill the log.
 fn complain(error: &SyncError, last: &mut Option<SyncError>, pause: Duration) {
     let (outcome, message) = match error {
         SyncError::Denied(message) => ("denied", message),

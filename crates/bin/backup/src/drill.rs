@@ -1,5 +1,5 @@
-//! The proof that a backup is one: the newest dump restored into a server of its own and compared with what was
-//! recorded when it was made; and the archive replayed to its end.
+//! The proof that backups restore. A drill restores the newest dump into a separate server and compares it with
+//! its manifest. It also replays the archive to its end.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -91,7 +91,7 @@ async fn of_dump(config: &Config, folder: PathBuf) -> Result<Done> {
     })
 }
 
-/// The newest dump, also when something speaks against it: that is what a drill is to say.
+/// The newest dump, even if it seems bad: the drill must judge it.
 fn newest(dumps: &Dumps) -> Result<Manifest> {
     let (mut all, unreadable) = dumps.list()?;
     match (all.pop(), unreadable.into_iter().next()) {

@@ -54,8 +54,8 @@ impl Failure {
         self.status
     }
 
-    /// Whether a program ran to its own end and said no. One that is missing, was killed or ran out of time has said
-    /// nothing about what it looked at.
+    /// Whether a program ran to its end and said no. A program that is missing, was killed or took too long has
+    /// proved nothing.
     pub(crate) fn is_verdict(&self) -> bool {
         self.status.is_some()
     }

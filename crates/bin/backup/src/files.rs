@@ -13,8 +13,8 @@ pub(crate) use slipway_durable::PARTIAL;
 
 use crate::failure::{Failure, Result, io};
 
-/// From here on what is made is for those whom `folder` is for, whatever the umask of the shell that started us: two
-/// accounts share the state, and root restores into it.
+/// Later files get the access rights of `folder`, whatever umask the shell had. Two accounts share the state, and
+/// root restores into it.
 pub(crate) fn share_like(folder: &Path) {
     if let Ok(meta) = fs::metadata(folder) {
         rustix::process::umask(Mode::from_raw_mode(!meta.permissions().mode() & 0o777));

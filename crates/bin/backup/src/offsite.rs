@@ -215,9 +215,9 @@ fn is_locked(failure: &Failure) -> bool {
     failure.exit_status() == Some(IS_LOCKED) || failure.mentions("already locked")
 }
 
-/// Runs a command that takes a lock in the repository, as all do that are not told `--no-lock`. A restic that was killed
-/// leaves a lock, which counts until restic sees that its process is gone; so the stale ones are removed first, and what
-/// is locked all the same is tried again, for a while.
+/// Runs a command that takes a lock in the repository, as all do that are not told `--no-lock`. A killed restic leaves a
+/// lock, which counts until restic sees that its process is gone. So stale locks are removed first. If the repository is
+/// still locked, this tries again for a while.
 async fn unlocked(config: &Config, make: impl Fn() -> Result<Program>) -> Result<String> {
     let mut tries = 0;
     loop {

@@ -1,5 +1,5 @@
-//! How the last run of each kind ended: one small file a kind, so that a dead timer shows by the age of the last one.
-//! Runs of one kind come one after another, so that none writes over what another has recorded.
+//! How the last run of each kind ended, in one small file a kind. The age of the last run reveals a dead timer. Runs
+//! of one kind come one after another, so that none writes over what another has recorded.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

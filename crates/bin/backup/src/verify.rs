@@ -83,8 +83,8 @@ async fn all_dumps(config: &Config) -> Result<(usize, Vec<Failure>)> {
 
 /// One dump: its file, and its table of contents. Returns what a drill has found against it.
 ///
-/// Only what the file itself shows is noted in its manifest. A program that is missing or was killed says nothing about a
-/// dump, and a file that is whole again, as after a restore of the copy, counts again.
+/// Only what the file itself shows is noted in its manifest. A program that is missing or was killed proves nothing about
+/// a dump. A file that is whole again, as after a restore of the copy, counts again.
 pub(crate) async fn dump(config: &Config, dumps: &Dumps, manifest: &Manifest) -> Result<Option<String>> {
     let limit = config.dump.as_ref().map_or(WAIT, |dump| dump.times.timeout);
     let file = dumps.file(&manifest.id);
@@ -110,7 +110,7 @@ pub(crate) async fn dump(config: &Config, dumps: &Dumps, manifest: &Manifest) ->
     match &manifest.bad {
         Some(why) if dumps::is_of_a_drill(why) => Ok(Some(why.clone())),
         Some(_) => {
-            // Whoever may only read the dumps goes on all the same.
+            // An account that can only read the dumps goes on.
             if let Err(failure) = dumps.acquit(manifest) {
                 tracing::warn!(
                     id = manifest.id,

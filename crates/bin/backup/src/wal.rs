@@ -14,7 +14,7 @@ use crate::lock;
 use crate::program::Program;
 use crate::state::{self, Done};
 
-/// Whoever changes or copies the repository holds this.
+/// Held while the repository is changed or copied.
 pub(crate) const LOCK: &str = "repository";
 const WAIT: Duration = Duration::from_hours(1);
 /// Commands that only look.
@@ -137,7 +137,7 @@ pub(crate) async fn info(wal: &Wal) -> Result<Option<Stanza>> {
 }
 
 /// Makes the stanza unless it is there, and says whether it has a base backup. A repository that does not fit is recorded
-/// as a base backup that failed, for nobody reads the log of a unit that goes on trying.
+/// as a failed base backup, since nobody reads the log of a unit that keeps trying.
 pub(crate) async fn prepare(config: &Config) -> Result<bool> {
     let wal = config.wal()?;
     if let Err(failure) = create_stanza(wal).await {
@@ -172,8 +172,8 @@ pub(crate) async fn need_own(config: &Config, wal: &Wal) -> Result<()> {
     }
 }
 
-/// What is wrong when the archive is another cluster's than the server's: an empty cluster that came up in place of a lost
-/// one has all that was kept beside it, and nothing of its own.
+/// The error if the archive belongs to another cluster than the server's. An empty cluster that started in place of a lost
+/// one finds the old archive.
 pub(crate) fn is_foreign(wal: &Wal, server: &Archiving) -> Option<Failure> {
     let archive = archived_system(wal)?;
     (archive != server.system).then(|| {

@@ -1,4 +1,4 @@
-//! Putting right what a run left behind whose owner was killed before it could.
+//! Cleans up after a run whose owner was killed.
 
 use std::fs::{self, File, TryLockError};
 use std::io::ErrorKind;
@@ -10,7 +10,7 @@ use anyhow::Result;
 use crate::leftovers;
 use crate::run_dir::{DRAFT, PREFIX, lock_file, remove_tree};
 
-/// A folder without a lock that is younger than this may be one whose owner is about to lock it, or is removing it.
+/// The owner of a younger folder without a lock may be about to lock or remove it.
 const LOCKLESS_AGE: Duration = Duration::from_mins(1);
 
 /// One dead run that was cleaned up.

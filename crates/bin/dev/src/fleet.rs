@@ -50,7 +50,7 @@ pub struct Member {
     pub variant: Variant,
 }
 
-/// The folders of the few tools that builder and script need: with Nix, each is in one of its own.
+/// The folders of the few tools that builder and script need. With Nix each tool has a separate folder.
 #[must_use]
 pub fn tools_path() -> String {
     let mut folders: Vec<String> = Vec::new();

@@ -16,7 +16,7 @@ use crate::tls::Certificates;
 
 /// How the process is called in the run.
 pub const NAME: &str = "nginx";
-/// Above the api (1): clients are cut off before what serves them.
+/// Above the api (1): nginx stops first.
 const LAYER: u8 = 2;
 const START: Duration = Duration::from_mins(1);
 

@@ -58,8 +58,8 @@ http {{
     }
 
     fn upstreams(&self) -> String {
-        // A dead replica refuses at once and the next one answers; it is asked again a second later, so
-        // that one back from the dead is used. A longer ban could take all replicas out at once.
+        // A dead replica refuses at once and the next one answers. nginx asks it again a second later, so
+        // that a restarted replica is used. A longer ban could take all replicas out at once.
         let mut text = self.upstream("api", "max_fails=1 fail_timeout=1s");
         // For the path that says whether the service takes requests.
         text.push_str(&self.upstream("api-ready", "max_fails=0"));

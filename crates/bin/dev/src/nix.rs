@@ -111,7 +111,7 @@ impl Nix {
             .context("cannot fill the binary cache")
     }
 
-    /// Deletes everything that was built, so that what an agent runs it has fetched.
+    /// Deletes everything that was built, so that agents must fetch it.
     pub async fn forget_built(&self, run: &Run, paths: &[PathBuf]) -> Result<()> {
         let spec = Spec::new("nix-gc", programs::find("nix-store")?).args(["--gc", "--quiet"]);
         run.supervisor

@@ -9,9 +9,9 @@ use rustix::net::{AddressFamily, SocketAddrV4, SocketType, bind, getsockname, so
 
 /// Reservations of one run.
 ///
-/// Each is a socket that is bound with `SO_REUSEADDR` and never listens: a server that sets the same option,
-/// as all of ours do, may bind beside it and listen, while the kernel gives the port to nobody who asks for
-/// any free one. So a killed replica finds its port free when it comes back.
+/// Each is a socket that is bound with `SO_REUSEADDR` and never listens. A server with the same option, as
+/// all of ours, can bind and listen beside it. The kernel gives the port to nobody who asks for a free one.
+/// So a killed replica finds its port free when it restarts.
 #[derive(Debug, Default)]
 pub struct Ports {
     held: Mutex<Vec<OwnedFd>>,

@@ -39,7 +39,7 @@ pub struct Postgres {
     pub port: u16,
     /// The superuser's password, the role `postgres`.
     pub admin_password: String,
-    /// The password of the role `slipway`, which api and worker come as.
+    /// The password of the role `slipway`, which api and worker use.
     pub password: String,
     /// The password of the role `slipway-owner`, which owns the database `slipway` and migrates it.
     pub owner_password: String,
@@ -73,7 +73,7 @@ impl Postgres {
             .run(init, INIT)
             .await
             .context("cannot create a Postgres cluster")?;
-        // Single-user mode: needs no client, and no moment at which the server runs without its role.
+        // Single-user mode needs no client, and the server never runs without its roles.
         let setup = Spec::new("postgres-setup", bin.join("postgres"))
             .args(["--single", "-j", "-D"])
             .args([&data, &PathBuf::from("postgres")])
@@ -132,7 +132,7 @@ impl Postgres {
             .user(run.user.as_ref())
             // Fast shutdown: sessions end, nothing is lost. SIGTERM would wait for the clients.
             .stop_signal(Signal::INT)
-            // Killed, it would leave its shared memory to the machine; this way it ends as fast and does not.
+            // SIGKILL would leave its shared memory behind; this ends it as fast and does not.
             .death_signal("QUIT")
             .layer(LAYER)
     }

@@ -1,4 +1,4 @@
-//! Where the programs are that the distribution installed.
+//! Finds programs of the distribution.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};

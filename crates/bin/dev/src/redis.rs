@@ -50,7 +50,7 @@ impl Redis {
         Ok(server)
     }
 
-    /// The password stands here and not on the command line, which every user of the machine can read.
+    /// The password is in this file and not on the command line, which every user of the machine can read.
     fn config(&self, folder: &str) -> String {
         format!(
             "bind 127.0.0.1\nport {}\nprotected-mode yes\nrequirepass {}\nmaxmemory 256mb\n\

@@ -1,4 +1,4 @@
-//! One run from its first process to its last: whatever way it ends, nothing of it stays.
+//! One run, from its first process to its last. However it ends, nothing of it stays.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -85,8 +85,8 @@ impl Drop for Run {
     }
 }
 
-/// Where runs go: below the checkout's target folder, unless Postgres' account cannot get there or the path
-/// has characters that a Nix store's path may not have.
+/// The folder of runs: below the checkout's target folder. If Postgres' account cannot reach it, or a Nix
+/// store cannot have its path, a temporary folder.
 #[must_use]
 pub fn base_folder(target: &Path) -> PathBuf {
     let user = rustix::process::geteuid();

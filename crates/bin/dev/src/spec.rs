@@ -11,8 +11,8 @@ use crate::programs;
 use crate::run_dir::{MARKER, RunDir};
 use crate::service_user::ServiceUser;
 
-/// Variables that every process may see. All else is left out, so that what a person happens to have
-/// exported, `DATABASE_URL` say, does not reach the run.
+/// Variables that every process may see. All others are left out, so that a person's exported `DATABASE_URL`,
+/// for example, does not reach the run.
 const INHERITED: [&str; 6] = ["PATH", "LANG", "LC_ALL", "LOCALE_ARCHIVE", "TZ", "RUST_BACKTRACE"];
 
 /// A process to start.
@@ -32,7 +32,7 @@ pub struct Spec {
     pub user: Option<ServiceUser>,
     /// What asks it to stop.
     pub stop_signal: Signal,
-    /// What the kernel sends it when we die without stopping it, by its name without `SIG`.
+    /// The signal that the kernel sends it when we die without stopping it, without `SIG`.
     pub death_signal: &'static str,
     /// Higher layers are stopped first.
     pub layer: u8,
@@ -147,8 +147,8 @@ impl Spec {
         self
     }
 
-    /// The command as the system gets it: `setpriv` drops rights where asked and has the kernel kill the
-    /// process when we die, then becomes the program.
+    /// The real command: `setpriv` drops rights if asked, makes the kernel kill the process when we die, and
+    /// then becomes the program.
     pub fn command(&self, run: &RunDir) -> Result<Command> {
         let mut command = Command::new(programs::find("setpriv")?);
         command.args(["--pdeathsig", self.death_signal]);

@@ -49,8 +49,8 @@ impl Supervisor {
 
     /// Starts a process in a process group of its own; returns its process id.
     ///
-    /// The kernel kills the process when the thread that called this ends, so call it from one that lives as
-    /// long as the run: the runtime has one thread only.
+    /// The kernel kills the process when the calling thread ends. So call it from a thread that lives as long
+    /// as the run: the runtime has only one.
     pub fn spawn(&self, spec: Spec) -> Result<u32> {
         let log = File::options()
             .create(true)

@@ -1,9 +1,9 @@
-//! docs/production.md, run as it is written: its files are written, its commands go to a real control plane, a real
-//! agent and a real Nix, in its order.
+//! Runs docs/production.md: it writes the files of the page, and runs its commands in their order. The control
+//! plane, the agent and Nix are real.
 //!
 //! Programs that need a machine to install, a host's systemd or nixpkgs are stand-ins that note how they were called.
-//! `agenix` is one of them too, which keeps files as they are; the flake's check `production` runs these steps with the
-//! real one, and tests/eval/docs.nix evaluates the files with NixOS.
+//! `agenix` is one of them too; it does not encrypt. The flake's check `production` runs these steps with the real
+//! agenix, and tests/eval/docs.nix evaluates the files with NixOS.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 

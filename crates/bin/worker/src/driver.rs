@@ -19,13 +19,14 @@ use crate::tasks::{Done, Tasks};
 
 /// How long a lease lasts without being renewed, in seconds.
 ///
-/// A rollout of a dead worker goes on after at most this and the second until the next look: well within the 30 s that
-/// are promised.
+/// A dead worker's rollout goes on after at most this time plus the second until the next tick. That is well within
+/// the promised 30 s.
 pub const LEASE_SECONDS: u32 = 10;
 const LEASE: Duration = Duration::from_secs(LEASE_SECONDS as u64);
 /// How often leases are renewed, and rollouts looked at without a wake-up.
 const TICK: Duration = Duration::from_secs(1);
-/// Rollouts one worker takes up at a tick. Where there are more, they take turns, and other workers take theirs.
+/// The most rollouts that one worker claims at a tick. If there are more, they take turns, and other workers
+/// claim some.
 const MOST_LEASES: u32 = 64;
 /// Rounds of one rollout before the others get their turn. Real ones are quiet after a handful.
 const MOST_ROUNDS: u32 = 100;
@@ -107,8 +108,8 @@ impl Driver {
         }
     }
 
-    /// For health checks and people; nothing is decided by it. Live systems that changed without a rollout are noted
-    /// here too, where the api did not come to it.
+    /// For health checks and people; no decision depends on it. It also records live systems that changed without a
+    /// rollout, if the api did not.
     async fn show_presence(&self) {
         let shown = async {
             self.store

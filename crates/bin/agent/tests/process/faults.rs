@@ -1,5 +1,5 @@
-//! SIGKILL at every step of an attempt. Whatever the step, the host ends on the release or on its own prior (invariant
-//! 2), and the boot default never names a closure that was not verified (invariant 3).
+//! SIGKILL at every step of an attempt. After every fault the host ends on the release or on its own prior (invariant
+//! 2). The boot default never names a closure that was not verified (invariant 3).
 
 use std::time::{Duration, Instant};
 
@@ -255,7 +255,7 @@ fn a_revert_script_whose_supervisor_was_killed_keeps_its_bound() {
     rig.assert_on(&rig.v1, "v1");
 }
 
-/// Whoever comes later finds a script by the note of its process. None runs that is not noted.
+/// A later process finds a script by the note of its process. No script runs without such a note.
 #[test]
 fn a_script_whose_supervisor_is_killed_before_it_is_noted_never_runs() {
     for place in ["gate-started", "script-noted"] {

@@ -8,8 +8,8 @@ use rustix::process::Signal;
 
 use crate::Rig;
 
-/// A dead-man holds the journal while its script restarts the agent's unit and waits for the word that it is ready:
-/// each would wait for the other.
+/// A dead-man holds the journal while its script restarts the agent's unit and waits until it is ready. Each could
+/// wait for the other.
 #[test]
 fn an_agent_is_ready_and_can_be_stopped_while_a_deadman_holds_the_journal() {
     let rig = Rig::new();

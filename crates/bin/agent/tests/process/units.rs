@@ -1,5 +1,5 @@
-//! Units that fail for reasons of their own. Where no systemd runs the agent's jobs, its part is played by a program of
-//! the test: the machine that tests run on need not have one.
+//! Units that fail for reasons of their own. A program of the test plays systemd's part, since the machine that runs
+//! the tests may have no systemd.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;

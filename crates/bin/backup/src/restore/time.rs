@@ -153,13 +153,13 @@ pub(crate) async fn replace(
     ))
 }
 
-/// The name of a whole cluster on its way: the restored one, or the one that it has just been exchanged for.
+/// The name of the other cluster: the restored one before the exchange, the old one after it.
 fn whole(data: &Path) -> PathBuf {
     sibling(data, "restored")
 }
 
-/// Exchanges the restored folder with the live one, whose name leads to a whole cluster at every moment: an absent one would
-/// make the next start begin an empty cluster. Returns the old one's new name.
+/// Exchanges the restored folder with the live one. The live name leads to a whole cluster at every moment, since without
+/// one the next start would begin an empty cluster. Returns the old one's new name.
 fn put_in_place(fresh: &Path, data: &Path) -> Result<Option<PathBuf>> {
     if !data.exists() {
         files::commit(fresh, data)?;

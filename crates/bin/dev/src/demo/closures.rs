@@ -1,4 +1,4 @@
-//! Point 3: the closures, and that a host has none of them before it fetched it.
+//! Point 3: the closures. A host has none of them before it fetches it.
 
 use std::path::{Path, PathBuf};
 

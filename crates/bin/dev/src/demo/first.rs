@@ -1,4 +1,4 @@
-//! Points 1 and 2: what runs, and who may speak with it.
+//! Points 1 and 2: the processes, and who may talk to them.
 
 use anyhow::Result;
 use slipway_client::{Cause, ClientError};
@@ -49,7 +49,7 @@ pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Res
     Ok(())
 }
 
-/// The fleet is there, and nobody speaks with an api that he cannot verify.
+/// The fleet is there, and nobody talks to an api that they cannot verify.
 pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &mut Outcomes) -> Result<()> {
     let count = async || {
         let hosts = stack.api.all_hosts(None).await?;
@@ -65,7 +65,7 @@ pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &m
     );
 
     let stranger = slipway_client::builder(&stack.nginx.api_url())?.build()?;
-    // What passes by itself, such as a slow handshake, says nothing of the certificate.
+    // A passing trouble, such as a slow handshake, says nothing about the certificate.
     let is_settled = |refused: &Result<(), ClientError>| !matches!(refused, Err(ClientError::Unreachable { cause, .. }) if cause.is_passing());
     let refused = eventually(async || stranger.live().await, is_settled).await;
     let seen = match &refused {

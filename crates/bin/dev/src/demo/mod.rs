@@ -1,4 +1,4 @@
-//! `slipway-dev demo`: the main job, with everything that may go wrong made to.
+//! `slipway-dev demo`: the main job, with every kind of fault provoked.
 
 mod closures;
 mod conductor;
@@ -31,7 +31,7 @@ use watcher::{Move, Verified, Watcher};
 
 /// How many hosts take part.
 const HOSTS: u16 = 6;
-/// The longest that an outcome may take to be as it should be: a busy machine is slow, not wrong.
+/// The longest wait for an expected outcome: a busy machine is slow, not wrong.
 const SETTLE: Duration = Duration::from_mins(1);
 /// The longest that a rollout of the demo may take.
 const ROLLOUT: Duration = Duration::from_mins(5);
@@ -124,7 +124,7 @@ async fn version(host: &Host, wanted: &str) -> String {
     eventually(look, |version| version == wanted).await
 }
 
-/// What is seen as soon as it is as it should be, or at the end of [`SETTLE`].
+/// The value once it is as expected, or at the end of [`SETTLE`].
 async fn eventually<T>(mut look: impl AsyncFnMut() -> T, good: impl Fn(&T) -> bool) -> T {
     let start = Instant::now();
     loop {
@@ -147,7 +147,7 @@ fn judge_requests(report: &Report, outcomes: &mut Outcomes) {
             report.failed, report.total
         ),
     };
-    // A client that hardly asked has seen nothing.
+    // A client with few requests proves nothing.
     let ok = report.failed == 0 && report.total > 100;
     outcomes.check(4, "no request of the constant client fails", ok, seen);
 }

@@ -112,7 +112,7 @@ impl Counts {
     }
 }
 
-/// Tries nothing twice, so that what it does not see, nobody saw.
+/// Never tries twice, so that it sees every failure.
 fn patient_client(nginx: &Nginx) -> Result<Client> {
     slipway_client::install_crypto_provider();
     let pem = std::fs::read(&nginx.ca).context("cannot read the run's authority")?;

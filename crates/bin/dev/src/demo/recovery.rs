@@ -23,7 +23,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     let release = scene.conductor.register("v4", &scene.closures.v4).await?;
     let mut killed = false;
     let mut slow = strategy(1, 1);
-    // Long enough for a slow machine to see the host on its way, and to kill its agent there.
+    // Long enough for a slow machine to see the host verifying, and to kill its agent then.
     slow.bake_seconds = 8;
     let ended = scene
         .conductor

@@ -1,4 +1,4 @@
-//! What happened in a rollout, told from its events: a look now and then would miss what is short.
+//! What happened in a rollout, from its events: polling would miss short states.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

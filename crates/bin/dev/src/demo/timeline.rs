@@ -54,7 +54,7 @@ impl Timeline {
             return ProgressBar::hidden();
         };
         let style = ProgressStyle::with_template("          {prefix:<12} [{bar:24}] {pos}/{len} {wide_msg}");
-        // Added before anything is set: a bar of its own would draw itself where it stands, and stay there.
+        // Added before anything is set: a bar outside of the set would draw itself and stay there.
         let bar = bars.add(ProgressBar::new(u64::try_from(steps).unwrap_or_default()));
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));

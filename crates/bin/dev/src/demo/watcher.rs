@@ -1,4 +1,4 @@
-//! Looks at every host's profile all the time: it may only ever point to what was verified on that host.
+//! Watches every host's profile: it must only ever point to a closure that was verified on that host.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,7 +47,7 @@ impl Watcher {
     pub(super) fn start(hosts: &[Host]) -> Self {
         let moves = Arc::new(Mutex::new(Vec::new()));
         let (seen, hosts) = (Arc::clone(&moves), hosts.to_vec());
-        // What was installed on them is where they begin, not a move.
+        // The installed system is the start, not a move.
         let begin = hosts
             .iter()
             .filter_map(|host| Some((host.name.clone(), host.profile_target()?)));

@@ -28,7 +28,7 @@ pub struct Secrets {
     /// What the admin logs in with.
     pub admin_password: String,
     variables: Vec<(&'static str, String)>,
-    /// What migrations come with; no other process gets it.
+    /// The environment of migrations; no other process gets it.
     owner_url: String,
 }
 
@@ -60,7 +60,7 @@ impl Secrets {
     }
 }
 
-/// What runs between the proxy and the database.
+/// The processes between the proxy and the database.
 #[derive(Debug)]
 pub struct ControlPlane {
     /// Ports of the replicas, for the proxy.

@@ -98,9 +98,10 @@ impl Host {
             .env("AGENT_LIVE_LINK", self.live_link())
             .env("AGENT_GCROOTS_DIR", &self.gcroots)
             .env("AGENT_STORE_DIR", &nix.store)
-            // Nix keeps a database of what caches have in it, which six at once would fight over.
+            // Nix keeps a database of the caches' content there, and six hosts at once would block each
+            // other.
             .env("HOME", self.folder.join("home"))
-            // One machine plays six: its own systemd, if it has one, knows nothing of them.
+            // One machine plays six hosts: its systemd, if it has one, does not know them.
             .env("AGENT_RUNNER", "process")
             .envs(nix.agent_env())
             .layer(LAYER)

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 
-/// Direct arrows. A crate may also use what its arrows lead to: who has the store has the domain.
+/// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
+/// domain.
 const ARROWS: [(&str, &[&str]); 18] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
@@ -125,7 +126,7 @@ pub fn violations(metadata: &Metadata) -> Vec<String> {
 }
 
 fn is_test_help(other: &str, name: &str, table: &BTreeMap<&str, &[&str]>) -> bool {
-    // A crate may take itself with a test feature on, and whatever the test kit leads to.
+    // A crate may use itself with a test feature, and everything that the test kit leads to.
     let mut help = BTreeSet::from([name]);
     for helper in TEST_ONLY {
         help.insert(helper);

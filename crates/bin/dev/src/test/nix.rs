@@ -1,4 +1,4 @@
-//! The flake, as far as this machine can look at it.
+//! The checks of the flake that this machine can run.
 
 use std::path::Path;
 use std::time::Duration;
@@ -56,7 +56,7 @@ fn passed(output: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether the flake's inputs can be fetched, tried with the one that is smallest.
+/// Whether the flake's inputs can be fetched: tries the smallest one.
 async fn reachable(run: &Run, checkout: &Path) -> Result<()> {
     if !Path::new(STORE).is_dir() {
         bail!("this machine has no {STORE}");

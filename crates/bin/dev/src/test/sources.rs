@@ -11,7 +11,7 @@ const MAX_LINES: usize = 500;
 
 /// Files of the checkout at `root` with one of `extensions`, in a stable order: what Git knows or would add.
 ///
-/// Not by walking the folders: what a build, an editor or a worktree of somebody left behind is nobody's source.
+/// Not by walking the folders: leftovers of builds, editors and worktrees are not sources.
 pub fn files(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
     let output = Command::new("git")
         .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
@@ -30,7 +30,7 @@ pub fn files(root: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>> {
         .split_terminator('\0')
         .map(|name| root.join(name))
         .filter(|path| extensions.iter().any(|extension| has_extension(path, extension)))
-        // One that was removed and not yet staged is listed too; a link leads to another one of these.
+        // Git also lists removed files that are not staged yet, and links to other files.
         .filter(|path| path.symlink_metadata().is_ok_and(|meta| meta.is_file()))
         .collect();
     found.sort();

@@ -215,7 +215,7 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
     bail!("{} rules of the workspace are broken:{list}", found.len())
 }
 
-/// What a team begins with must build and pass as our own crates do; with a target folder of its own, for its
+/// The template must build and pass as our own crates do. It has a separate target folder, since its
 /// dependencies have other features than ours.
 async fn check_template(run: &Run, postgres: &Postgres, checkout: &Path) -> Result<()> {
     let template = checkout.join("templates/default");

@@ -89,8 +89,8 @@ fn check(text: &str) -> Output {
         .unwrap()
 }
 
-/// The text with a free port of the loopback for each address that it listens on, and without listeners for QUIC where
-/// nginx was built without it: Debian 12 has 1.22, QUIC came with 1.25.
+/// The text with a free loopback port in place of each address. It has no QUIC listeners if nginx was built without
+/// QUIC: Debian 12 has 1.22, QUIC came with 1.25.
 fn listening_here(host: &Host, text: &str, quic: bool) -> String {
     let mut ports: BTreeMap<String, u16> = BTreeMap::new();
     let mut lines = Vec::new();

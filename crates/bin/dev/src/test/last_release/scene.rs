@@ -1,5 +1,5 @@
-//! What is played: the programs of this checkout write rows of every kind, those of the last release go on with them, and
-//! those of this checkout with theirs.
+//! The scenario: the programs of this checkout write rows of every kind. Those of the last release go on with these rows,
+//! and then those of this checkout again.
 
 use std::time::{Duration, Instant};
 
