@@ -21,7 +21,7 @@ use crate::state::App;
 /// Random bytes in a token.
 const TOKEN_BYTES: usize = 32;
 
-/// Who may use a route. There is no default: a route is not there without it.
+/// Who may use a route. There is no default: no route exists without this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// Everybody, without a token.
@@ -35,7 +35,7 @@ pub enum Access {
 }
 
 impl Access {
-    /// Whether this caller may pass; the error says what it would take.
+    /// Whether this caller may pass; the error says which role is needed.
     pub fn permit(self, caller: &Caller) -> Result<()> {
         match (self, caller) {
             (Self::Open | Self::Token, _) | (Self::Host, Caller::Host { .. }) => Ok(()),
@@ -143,7 +143,7 @@ async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Re
     })
 }
 
-/// Whose token it is. One that somebody put into the database by hand is nobody's.
+/// The token's owner. A token that somebody put into the database by hand has none.
 async fn find(app: &App, hash: &TokenHash) -> Result<Option<AuthenticatedToken>> {
     let Some(found) = app.store.find_token_by_hash(hash).await? else {
         return Ok(None);
@@ -182,7 +182,7 @@ pub(crate) fn new_token() -> Result<(TokenSecret, TokenHash)> {
     Ok((TokenSecret::new(token), hash))
 }
 
-/// Whether two secrets are the same, in a time that tells nothing about either but that it was compared.
+/// Whether two secrets are equal, in a time that does not depend on their content.
 pub(crate) fn same_secret(one: &str, other: &str) -> bool {
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     digest(one).as_slice().ct_eq(digest(other).as_slice()).into()

@@ -1,4 +1,4 @@
-//! Checks of the whole audit log: one at a time, and whoever asks meanwhile shares the next.
+//! Checks of the whole audit log: one at a time. Requests during a check share the next one.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,9 +19,9 @@ pub(crate) struct Checks {
 }
 
 impl Checks {
-    /// What a check says that begins no earlier than now: one of its own, or the next of whoever waits too.
+    /// The result of a check that begins now or later: a new one, or the next one that others wait for too.
     ///
-    /// Whoever must wait takes one of the places for people, so that nobody can queue without bound.
+    /// A waiting request takes one of the places for people, so that the queue is bounded.
     pub(crate) async fn run(
         &self,
         parking: &Parking,
@@ -35,7 +35,7 @@ impl Checks {
             let _place = parking.reserve(caller).map_err(|Full| ApiError::crowded())?;
             self.latest.lock().await
         };
-        // One that was under way when this one was asked for may have read before an event that it is about.
+        // A check that was running before this request may have missed the newest events.
         if let Some((number, report)) = &*latest
             && *number > asked
         {

@@ -20,7 +20,7 @@ const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 pub struct ClientAddr(Option<IpAddr>);
 
 impl ClientAddr {
-    /// Whose request this is, given the proxies that are believed.
+    /// The client's address, given the trusted proxies.
     pub(crate) fn of(request: &Request, trusted: &TrustedProxies) -> Self {
         let (address, believed) = match request.extensions().get::<Peer>() {
             Some(Peer::Ip(address)) => (Some(*address), trusted.contains(*address)),

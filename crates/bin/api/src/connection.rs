@@ -1,8 +1,8 @@
 //! One connection: HTTP/1.1 with a bound on idling, on slow headers and on slow readers.
 //!
 //! hyper has one clock for both an idle connection and a slow header, and none for a client that does not read its answer.
-//! Here each has its own: a long keep-alive does not let a client dribble a header for as long, and a short one does not
-//! cut off an answer that is still on its way.
+//! Here each has a separate clock. A long keep-alive does not allow a slow header of the same length. A short one does not
+//! cut off an answer that is still being sent.
 
 mod activity;
 
@@ -85,8 +85,8 @@ pub(crate) async fn serve<S>(
     let result = tokio::select! {
         result = connection.as_mut() => Some(result),
         () = overdue() => {
-            // Whoever dribbles a header or does not read is cut off. Whoever is idle may begin a request at this very
-            // moment, which is answered.
+            // A client with a slow header or without reading is cut off. An idle client may begin a request at this
+            // very moment, which is answered.
             if activity.restart_idle() {
                 connection.as_mut().graceful_shutdown();
                 tokio::select! {
@@ -161,7 +161,7 @@ mod tests {
     async fn a_connection_made_just_before_the_stop_is_answered() {
         let draining = CancellationToken::new();
         draining.cancel();
-        // Nothing of it was read when the server learned that it stops.
+        // The server had read nothing of it when it was told to stop.
         let answer = ask(&mut connect(&draining)).await;
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
         assert!(answer.contains("connection: close"), "{answer:?}");

@@ -30,7 +30,7 @@ pub enum ApiError {
     Malformed(String, Vec<FieldProblem>),
     /// 422: of the right form, but not possible.
     Invalid(String, Vec<FieldProblem>),
-    /// 401. Says the same whatever was wrong with the token, so that nothing can be learned from it.
+    /// 401. The same text for every wrong token, so that it reveals nothing.
     Unauthenticated,
     /// 401 at the login.
     WrongPassword,
@@ -40,7 +40,7 @@ pub enum ApiError {
     NotFound(String),
     /// 405.
     MethodNotAllowed,
-    /// 409: it does not fit what is there, such as a name that is taken.
+    /// 409: it conflicts with the present state, such as a name that is taken.
     Conflict(String),
     /// 409: another rollout is under way.
     EnvironmentBusy(String),
@@ -105,7 +105,7 @@ impl ApiError {
     /// back at once.
     pub(crate) fn crowded() -> Self {
         let mut byte = [0];
-        // Without randomness everybody comes back at the same time, which is no harm either.
+        // Without randomness all come back at the same time, which does no harm either.
         let _ = getrandom::fill(&mut byte);
         Self::Unavailable(
             2 + u64::from(byte[0] % 8),
@@ -280,7 +280,7 @@ impl ApiError {
             Self::TooManyFailures(seconds) | Self::Unavailable(seconds, _) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
             }
-            // What is left of the body cannot be told from the next request.
+            // The rest of the body would be read as the next request.
             Self::Timeout(_) | Self::TooLarge | Self::HeaderTooLarge => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -332,7 +332,7 @@ impl From<StoreError> for ApiError {
             E::Unavailable(_) | E::LoginRefused { .. } => {
                 Self::Unavailable(DATABASE_RETRY_SECONDS, Some(Box::new(error)))
             }
-            // Most likely a newer version wrote it, and is or will be there to answer.
+            // Most likely a newer version wrote it, which can or will soon answer.
             E::Corrupt { .. } => Self::Unavailable(UNREADABLE_RETRY_SECONDS, Some(Box::new(error))),
             _ => Self::Internal(Box::new(error)),
         }

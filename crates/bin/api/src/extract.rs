@@ -193,7 +193,7 @@ pub fn page_limit(limit: Option<u32>) -> Result<u32> {
 
 /// How long the client would wait for news: `Prefer: wait=N` (RFC 7240), at most [`MAX_WAIT_SECONDS`].
 ///
-/// What cannot be understood is passed over, as the RFC asks for.
+/// An unknown preference is ignored, as the RFC demands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wait(pub Option<u64>);
 

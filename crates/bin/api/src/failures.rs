@@ -7,7 +7,7 @@ use slipway_wake::Wake;
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
 
-/// Failures within a window that are answered as what they are; what comes after them is answered 429.
+/// Failures within a window that get their own answer; later ones get 429.
 pub const MOST: u32 = 10;
 /// How long failures count.
 const WINDOW_SECONDS: u32 = 60;
@@ -55,7 +55,7 @@ pub(crate) fn show() {
     metrics::counter!("slipway_authentication_failures_total").increment(1);
 }
 
-/// At least a second, for the window that ends at this very moment.
+/// At least a second, even if the window ends at this very moment.
 fn too_many(failures: slipway_wake::Failures) -> ApiError {
     ApiError::TooManyFailures(failures.seconds_left.max(1).into())
 }

@@ -1,6 +1,6 @@
 //! How well the process and what it depends on are.
 //!
-//! Anybody may ask, so the database is asked at most once a second, whoever asks how often.
+//! Anybody may ask, so the database is queried at most once a second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Look {
         let asked = async {
             let writes = store.takes_writes().await?;
             let took = begin.elapsed();
-            // Nothing of this is known before the schema is there, and the database is none the worse for it.
+            // Nothing of this is known before the schema is there, which is no fault of the database.
             let workers = store.count_workers(WORKER_SILENCE_SECONDS).await.ok();
             Ok::<_, StoreError>((writes, took, workers))
         };
@@ -74,7 +74,7 @@ impl Health {
         }
     }
 
-    /// The whole, for everybody: no address, no secret, no cause.
+    /// The overall state, which anybody may see: no address, no secret, no cause.
     pub(crate) async fn report(&self, store: &Store, wake: &Wake) -> Shown {
         let look = self.look(store).await;
         let database = match &*look {

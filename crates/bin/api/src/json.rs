@@ -1,7 +1,7 @@
 //! JSON as people mean it.
 //!
-//! serde takes an array for a struct, field by field in their order, and of a key that is in a map twice it keeps the
-//! last. Nobody means either. Here both are errors, while the bytes are read and without a copy of them.
+//! serde accepts an array for a struct, field by field. Of a repeated key in a map it keeps the last. Nobody means
+//! either. Here both are errors, found while the bytes are read and without a copy.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,7 +11,7 @@ use serde::de::{
     Visitor,
 };
 
-/// Reads as the deserializer in it does, and takes only objects for structs and no key twice.
+/// Reads as its inner deserializer, but accepts only objects for structs and no key twice.
 pub(crate) struct Strict<D>(pub(crate) D);
 
 macro_rules! forward {
@@ -66,7 +66,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<D> {
     }
 }
 
-/// Hands on what is read, and whatever is within it strictly too.
+/// Passes values on, and reads everything inside them strictly too.
 struct Inner<T>(T);
 
 macro_rules! hand_on {

@@ -1,8 +1,8 @@
-//! Reads what a client still sends when its answer is known already.
+//! Reads the rest of a request whose answer is known already.
 //!
-//! A request can be refused before its body has arrived: without a token, at a route that does not exist. A connection
-//! that is closed with bytes unread is reset, and the reset overtakes the answer ([RFC 9112, section 9.6]): the client
-//! sees a broken connection, and behind nginx a 502, in place of the refusal.
+//! A request can be refused before its body has arrived: without a token, at a route that does not exist. Closing a
+//! connection with unread bytes resets it, and the reset overtakes the answer ([RFC 9112, section 9.6]). The client
+//! then sees a broken connection instead of the refusal, and a 502 behind nginx.
 //!
 //! [RFC 9112, section 9.6]: https://www.rfc-editor.org/rfc/rfc9112#section-9.6
 
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::error::MAX_BODY_BYTES;
 
-/// The most that is read and thrown away, in bytes; who sends more may see a broken connection.
+/// The most bytes that are read and dropped; a client that sends more may see a broken connection.
 const MAX_DISCARD_BYTES: usize = 32 * MAX_BODY_BYTES;
 /// The longest that a client may take to send it.
 const MAX_DISCARD_TIME: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Where the server listens: on what systemd hands over, or on `API_HOST:API_PORT`.
+//! The server's sockets: those that systemd passes on, or `API_HOST:API_PORT`.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -37,7 +37,7 @@ pub enum Stream {
 
 /// Sockets that are open but belong to no runtime yet.
 ///
-/// What systemd hands over is taken before the first thread starts: it comes through the environment.
+/// Systemd's sockets are taken before the first thread starts, since they come through the environment.
 #[derive(Debug)]
 pub struct Sockets(Vec<Socket>);
 

@@ -1,5 +1,5 @@
-//! What surrounds every request: its id, its span, its line in the log, its metrics, the headers of every answer, and
-//! the last touch on problem documents.
+//! The layers around every request: id, span, log line, metrics, headers of the answer, and the last fields of
+//! problem documents.
 
 use std::any::Any;
 use std::time::Duration;
@@ -116,7 +116,7 @@ fn decorate(headers: &mut HeaderMap, id: &RequestId) {
     );
 }
 
-/// One line a request. What machines ask for all day is `debug` while it goes well.
+/// One line per request. Successful routine requests of machines are logged at `debug`.
 fn log(route: &str, status: u16, took: Duration, error: Option<&ApiError>) {
     let latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     let routine = [route::AGENT_SYNC, route::HEALTH, route::LIVE, route::READY].contains(&route);
@@ -164,7 +164,7 @@ fn header_bytes(request: &Request) -> usize {
     })
 }
 
-/// Cuts a request off at the server's limit. Long polls end before it by themselves.
+/// Ends a request at the server's time limit. Long polls end earlier by themselves.
 pub(crate) async fn limit_time(State(app): State<App>, request: Request, next: Next) -> Response {
     let limit = app.request_timeout;
     match tokio::time::timeout(limit, next.run(request)).await {

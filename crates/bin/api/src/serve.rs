@@ -60,7 +60,8 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
     let app = Shared::new(settings, store, wake, lifecycle.soft())
         .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;
     lifecycle.spawn(feed::run(app.clone(), lifecycle.soft()));
-    // While no socket is open a proxy sends requests, also POSTs, to another replica. An answer of 503 it would pass on.
+    // While no socket is open, a proxy sends requests, also POSTs, to another replica. It would pass a 503 on to the
+    // client.
     if let Ok(Ok(state)) = timeout(FIRST_LOOK, prepare(&app)).await
         && state.is_usable()
     {
@@ -120,7 +121,7 @@ async fn begin(app: &App, lifecycle: &Lifecycle) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An installation with one role works, and its audit log is worth less than it could be.
+/// An installation with one role works, but its audit log proves less.
 async fn warn_of_one_role(app: &App) {
     if let Ok(true) = app.store.can_change_events().await {
         tracing::warn!(

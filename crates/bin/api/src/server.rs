@@ -1,4 +1,4 @@
-//! The server: accepts connections until the process is to stop, and lets what is under way finish.
+//! The server: accepts connections until the process must stop, and lets running requests finish.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use tokio_util::sync::CancellationToken;
 use crate::connection;
 use crate::listen::{Listener, Peer, Stream};
 
-/// How long a stopping server goes on accepting while it says that it is not ready, so that whoever balances the load
-/// can look elsewhere first.
+/// How long a stopping server still accepts connections while it reports that it is not ready. So a load balancer can
+/// choose another server first.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// The wait after a failed accept, usually for a free file descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts connections on all listeners. Returns at once; the lifecycle waits for what it began.
 ///
-/// At the soft token the server goes on for half a second (a tenth of `grace` if that is less), then closes its
-/// listeners and idle connections; requests under way are answered, until the hard token.
+/// After the soft token the server goes on for half a second (a tenth of `grace` if that is less). Then it
+/// closes its listeners and idle connections. It answers running requests until the hard token.
 pub fn spawn(
     listeners: Vec<Listener>,
     router: &Router,
@@ -71,7 +71,7 @@ impl Acceptor {
                 }
             }
         }
-        // Closing the listener would cut off whoever is in its queue already.
+        // Closing the listener would cut off the connections in its queue.
         while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
             self.serve(stream, peer);
         }

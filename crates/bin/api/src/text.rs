@@ -1,4 +1,4 @@
-//! Free text that people write: bounded, so that lists and logs stay readable, and with nothing hidden in it.
+//! Free text from people: bounded, so that lists and logs stay readable, and without hidden characters.
 
 use slipway_text::{Lines, find_hidden};
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};

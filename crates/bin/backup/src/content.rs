@@ -105,7 +105,7 @@ async fn read_all(connection: &mut PgConnection) -> Result<Vec<Table>> {
     Ok(tables)
 }
 
-/// Where the found content differs from the recorded one, in sentences.
+/// The differences between the found and the recorded content, as sentences.
 pub(crate) fn differences(recorded: &[Table], found: &[Table]) -> Vec<String> {
     let mut others: BTreeMap<&str, &Table> = found.iter().map(|table| (table.name.as_str(), table)).collect();
     let mut sentences = Vec::new();

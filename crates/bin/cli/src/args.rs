@@ -1,4 +1,4 @@
-//! What can be typed. The doc comments here are the help texts and docs/cli.md.
+//! The command line's arguments. The doc comments here are the help texts and docs/cli.md.
 
 #![expect(
     clippy::doc_markdown,

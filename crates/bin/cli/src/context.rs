@@ -150,7 +150,8 @@ impl Context {
         self.global.url.as_deref()
     }
 
-    /// A client without a token for an address of its own; trusts this CA file, or else the one that was given.
+    /// A client without a token for another address. It trusts this CA file, or else the one of the command
+    /// line.
     pub fn site(&self, url: &str, ca_file: Option<&Path>) -> Result<ClientBuilder, Failure> {
         let builder = Self::begin(url)?;
         let given = self.global.ca_file.as_deref().or(self.around.ca_file.as_deref());

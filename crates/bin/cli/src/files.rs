@@ -32,7 +32,7 @@ pub fn read(path: &Path, what: &str) -> Result<String, Failure> {
     }
 }
 
-/// Reads a file of CA certificates. What is wrong inside of one is told where the client is made.
+/// Reads a file of CA certificates. Building the client reports errors in its content.
 pub fn read_ca(path: &Path) -> Result<String, Failure> {
     let pem = read(path, "CA file")?;
     if !pem.contains("-----BEGIN CERTIFICATE-----") {

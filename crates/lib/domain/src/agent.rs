@@ -1,7 +1,7 @@
-//! What an agent reports, and what it is told.
+//! Reports of agents, and instructions for them.
 //!
-//! The agent posts what it sees and gets one instruction back. [`instruct`] derives the instruction from the host's
-//! newest step and the report alone, so a lost message costs nothing: the next one leads to the same answer.
+//! The agent posts an observation and gets one instruction back. [`instruct`] derives the instruction only from the
+//! host's newest step and the report. So a lost message costs nothing: the next one leads to the same answer.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,9 +1,9 @@
 //! The decision: what changes next, given a snapshot and an instant.
 //!
 //! [`decide`] is one round. The worker writes what it says in one transaction and asks again until nothing changes.
-//! Operators' commands come first and alone, then steps follow what their agents report, then the rollout follows its
-//! steps, and only then does something new begin. A round is right whatever happened before it: it compares what is
-//! wanted with what is, and remembers nothing.
+//! An operator's command comes first and alone. Then steps follow their agents' reports, then the rollout follows its
+//! steps, and only then something new begins. A round does not depend on earlier rounds: it compares the wanted state
+//! with the present one.
 
 mod commands;
 mod ending;
@@ -164,7 +164,7 @@ impl Round<'_> {
         self.push(what, Actor::Rules, cause);
     }
 
-    /// Stops a rollout that is no longer what was started or approved. True when it does.
+    /// Stops a rollout that differs from what was started or approved. True if it stopped the rollout.
     fn stop_if_swapped(&mut self) -> bool {
         let swapped = self.snapshot.swapped.clone();
         let stops = swapped.is_some();
@@ -196,7 +196,7 @@ impl Round<'_> {
         step.failures <= self.snapshot.rollout.strategy.retries
     }
 
-    /// Steps that failed for good: nothing but a person gets them going again.
+    /// Steps that failed finally: only a person can start them again.
     fn failed(&self) -> impl Iterator<Item = &Step> {
         self.snapshot.steps.iter().filter(|step| match step.state {
             StepState::Stuck => true,

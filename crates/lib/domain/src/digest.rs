@@ -1,7 +1,7 @@
-//! Digests of what events decide, so that what was decided cannot be swapped for something else afterwards.
+//! Digests of decisions in events, so that nobody can swap the decided rows afterwards.
 //!
-//! A digest covers rows as they are stored, field by field. It stands at the end of its event's cause, where the event's
-//! own hash and seal cover it and where a program of an earlier release, which knows no digests, reads plain text.
+//! A digest covers rows as they are stored, field by field. It is at the end of its event's cause, so the event's hash
+//! and seal cover it. A program of a release before digests reads it as plain text.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -47,7 +47,7 @@ impl FromStr for Digest {
 
 /// Computes a digest. Each field has its name and its length before it, so that no two contents have the same bytes.
 ///
-/// Fields are added one after another: a list of any length, such as the hosts of a release, need not be in memory.
+/// Fields are added one after another, so a long list, such as the hosts of a release, need not be in memory.
 #[derive(Debug, Clone)]
 pub struct Digester(Sha256);
 

@@ -1,17 +1,16 @@
-//! Whether an observation is news, and whether it comes from the one machine that the host is.
+//! Whether an observation is new, and whether it comes from the host's only machine.
 //!
-//! An observation carries the boot id of its machine and a counter that grows within a boot. So what is older than what
-//! is known can be told, and so can a second machine that uses the same token: a boot that another one has replaced is
-//! over, and what is over does not go on counting.
+//! An observation carries the boot id of its machine and a counter that grows within a boot. So an old observation can
+//! be recognized, and also a second machine with the same token: a replaced boot is over, so its counter must not grow.
 
 use chrono::TimeDelta;
 
 use crate::{OFFLINE_AFTER_SECONDS, Timestamp};
 
-/// A boot that replaced another is believed after this many seconds: a machine that still lived would have been heard.
+/// A new boot counts after this many seconds: a machine that still runs would have reported by then.
 pub const SETTLE_SECONDS: i64 = OFFLINE_AFTER_SECONDS;
 
-/// Two lives at once are over once only one of them was heard of for this many seconds.
+/// Two lives end once only one of them has reported for this many seconds.
 ///
 /// Longer than an agent that is refused waits before it asks again.
 pub const QUIET_SECONDS: i64 = 300;
@@ -47,9 +46,9 @@ pub enum Word {
     NewBoot,
     /// Older than what is known: late, or sent again.
     Old,
-    /// The word of a boot that was replaced by one that still speaks: two machines use one token.
+    /// The report of a replaced boot while the newer one still reports: two machines use one token.
     SecondLife,
-    /// The word of a boot that was replaced by one that has fallen silent.
+    /// The report of a replaced boot after the newer one fell silent.
     Back,
 }
 
@@ -88,7 +87,7 @@ fn is_later(counter: Option<i64>, known: Option<i64>) -> bool {
     counter.zip(known).is_none_or(|(counter, known)| counter > known)
 }
 
-/// Whether it was sent before the current boot began. Then it was only long on its way.
+/// Whether it was sent before the current boot began. Then it was only delayed.
 fn was_sent_before(own: &Life, counter: Option<i64>, current: &Life) -> bool {
     let sent = own
         .began
@@ -102,7 +101,7 @@ fn was_sent_before(own: &Life, counter: Option<i64>, current: &Life) -> bool {
 pub enum Doubt {
     /// Two machines use its token.
     TwoLives,
-    /// It was just booted, and it is not certain yet that the boot before is over.
+    /// It has just booted, and the previous boot may still run.
     NewBoot,
 }
 

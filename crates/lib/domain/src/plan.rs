@@ -7,8 +7,7 @@ use crate::strategy::{Canary, Strategy};
 
 /// The waves of a rollout over these hosts: number 0 is the canary (empty when there is none), then batches by name.
 ///
-/// Where the strategy gives a number of canaries, hosts that are online are taken before others: one that is not can
-/// prove nothing.
+/// If the strategy gives a number of canaries, online hosts come first: an offline one can prove nothing.
 ///
 /// Every host is in exactly one wave. Names that are no hosts of the fleet are passed over:
 /// [`Strategy::check`] has refused them before.

@@ -74,7 +74,7 @@ pub enum Happening {
     Turn(usize),
     /// A whole turn of every agent.
     Turns,
-    /// Whoever holds the lease decides and writes until nothing changes.
+    /// The holder of the lease decides and writes until nothing changes.
     Drive,
     /// An operator's command.
     Command(CommandKind),

@@ -152,8 +152,8 @@ impl StepState {
 
     /// Whether the host counts as out because of the rollout.
     ///
-    /// A verified host serves, but until it has committed its agent may still go back on its own evidence or at the
-    /// dead-man's deadline, so it keeps its place.
+    /// A verified host serves, but it counts as out until it has committed. Its agent may still go back on its own
+    /// evidence or at the dead-man's deadline.
     #[must_use]
     pub const fn is_out(self) -> bool {
         self.is_in_flight() || matches!(self, Self::Reverting | Self::Stuck)

@@ -130,7 +130,7 @@ pub enum StoreError {
     /// The token that another is to be made with was revoked or has expired meanwhile.
     #[error("the token that asks for another is no longer good")]
     TokenEnded,
-    /// Whoever asks may no longer do so.
+    /// The caller no longer has the right.
     #[error("`{name}` was disabled meanwhile")]
     ActorDisabled {
         /// Who.

@@ -93,7 +93,8 @@ impl Store {
         self.now().await.map(drop)
     }
 
-    /// Whether the database takes writes. A standby answers and takes none, and so does one that was set read-only.
+    /// Whether the database accepts writes. A standby answers but accepts none, and neither does a read-only
+    /// database.
     #[instrument(name = "db.takes_writes", level = "debug", skip_all)]
     pub async fn takes_writes(&self) -> Result<bool, StoreError> {
         bounded(async {
@@ -133,7 +134,7 @@ impl Store {
         }
     }
 
-    /// Closes every connection once it is idle. Whoever asks for one afterwards gets [`StoreError::Unavailable`].
+    /// Closes every connection once it is idle. Later calls get [`StoreError::Unavailable`].
     pub async fn close(&self) {
         self.pool.close().await;
     }

@@ -56,8 +56,8 @@ where
     })
 }
 
-/// A JSON column of one row among many. What a newer program wrote in a form of its own is read as nothing, so that it
-/// does not keep the other rows from being read.
+/// A JSON column of one row among many. A value in an unknown format of a newer program is read as nothing, so that
+/// the other rows can still be read.
 #[derive(Debug)]
 pub(crate) struct Known<T>(Option<T>);
 

@@ -23,8 +23,8 @@ type Begun = sqlx::Result<Transaction<'static, Postgres>>;
 impl Store {
     /// Runs one call in a transaction: all of it is kept, or nothing.
     ///
-    /// A transaction that is only dropped is rolled back once its connection is back in the pool, and holds its locks until
-    /// then: whoever is refused and looks again at once would find them. So it is rolled back before the answer.
+    /// A dropped transaction is only rolled back once its connection is back in the pool, and holds its locks until then. A
+    /// caller that tries again at once would meet these locks. So it is rolled back before the answer.
     pub(crate) async fn transaction<T>(
         &self,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, StoreError>,
@@ -59,7 +59,7 @@ impl Store {
     ) -> Result<Transaction<'static, Postgres>, StoreError> {
         let limit = self.pool.options().get_acquire_timeout();
         let begun = timeout(limit, async {
-            // Whoever goes away while they wait for a connection leaves the queue.
+            // A caller that goes away while it waits for a connection leaves the queue.
             let connection = self.pool.acquire().await?;
             Beginning::on(connection, statement).await
         });

@@ -67,8 +67,8 @@ where
         }
         let mut text = escape_json(&Value::Object(line).to_string()).into_owned();
         text.push('\n');
-        // Written at once, so that lines of several threads do not mix. Nobody is left to be told of a failure: the
-        // reader of the log is gone, and the process has better things to do than to end for it.
+        // Written at once, so that lines of several threads do not mix. Nobody is left to read an error, since the
+        // reader of the log is gone. The process must not end for that.
         let _ = self
             .writer
             .make_writer_for(event.metadata())

@@ -21,7 +21,7 @@ pub(crate) fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled().filter(|period| !period.is_zero())
 }
 
-/// Gives a sign of life twice a period, for as long as the runtime gets to run this, which is what it proves.
+/// Sends a sign of life twice a period. This proves that the runtime still runs tasks.
 pub(crate) async fn ping(period: Duration, stop: CancellationToken) {
     let mut ticks = interval((period / 2).max(Duration::from_millis(1)));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

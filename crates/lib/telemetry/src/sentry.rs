@@ -40,8 +40,8 @@ pub(crate) fn client(
     options.environment = Some(settings.env.as_str().into());
     options.server_name = hostname().map(Into::into);
     options.shutdown_timeout = SHUTDOWN_TIMEOUT;
-    // Set here, and the client made directly, because `sentry::init` takes more from the environment than our settings
-    // allow: SSL_VERIFY would switch the check of certificates off.
+    // The client is made directly, because `sentry::init` reads more from the environment than our settings allow.
+    // SSL_VERIFY, for example, would switch off the check of certificates.
     options.transport = Some(Arc::new(sentry::transports::DefaultTransportFactory));
     Ok(Some(Arc::new(Client::with_options(options))))
 }

@@ -83,8 +83,8 @@ pub struct CreateToken {
     pub principal: Option<PrincipalName>,
     /// What it is for.
     pub label: String,
-    /// Days until it stops working, 1 to 3650. When left out it works for ever, or as long as the token that asks: a token
-    /// ends with the one that it was made with.
+    /// Days until it stops working, 1 to 3650. By default it works for ever, or as long as the token that asks. A token
+    /// ends with the token that created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_days: Option<u32>,
 }

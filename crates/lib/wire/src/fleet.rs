@@ -107,7 +107,7 @@ pub struct UpdateHost {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RestoreHost {
-    /// The environment it comes back into; the one that it left when left out.
+    /// The environment that it returns to; by default the one that it left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentName>,
 }

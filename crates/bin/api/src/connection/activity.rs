@@ -1,4 +1,4 @@
-//! What a connection is doing, and how long it may go on doing it.
+//! The activity of a connection, and the time that each may take.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 /// The longest that a client may take to send a request's header.
 pub(super) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// The longest that a client may take no byte of its answer. However slow it reads, it gets the whole as long as it reads.
+/// The longest that a client may read no byte of its answer. A slow client gets the whole answer while it keeps reading.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_mins(1);
 /// How often an idle connection is looked at: it may have begun a header, which has less time than idling.
 pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);

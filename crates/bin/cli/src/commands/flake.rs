@@ -72,7 +72,7 @@ pub(super) async fn build(output: Output, wanted: &Wanted<'_>) -> Result<Built, 
     let Wanted { flake, cache, .. } = *wanted;
 
     let metadata: Metadata = nix.json(&["flake", "metadata", "--json", flake]).await?;
-    // From here on the locked reference: what is built is what is recorded, whatever is committed meanwhile.
+    // From here on the locked reference is used, so a commit meanwhile does not change the build.
     let locked = metadata.locked_url.or(metadata.url);
     let locked = locked.unwrap_or_else(|| flake.to_owned());
     let hosts = nix.hosts(&locked, wanted.hosts).await?;

@@ -7,7 +7,7 @@ use crate::strategy::OnFailure;
 use crate::{RolloutState, StepState};
 
 impl Round<'_> {
-    /// Takes the oldest command; the next one is for the next round, which sees what this one changed.
+    /// Takes the oldest command. The next round takes the next one, and sees this one's changes.
     pub(super) fn follow_commands(&mut self) {
         let Some(command) = self.snapshot.commands.first() else {
             return;
@@ -95,8 +95,8 @@ impl Round<'_> {
         }
     }
 
-    /// Resuming is the operator's word that a stuck host can be put back now, and, after a pause for failures, that
-    /// the failed hosts are mended.
+    /// By resuming, the operator says that a stuck host can go back now. After a pause for failures it also says
+    /// that the failed hosts are repaired.
     fn retry_failed(&mut self, actor: &Actor, cause: &str) {
         let retry = self.snapshot.rollout.strategy.on_failure == OnFailure::Pause;
         for step in &self.snapshot.steps {
@@ -116,7 +116,7 @@ impl Round<'_> {
         }
     }
 
-    /// Leaves out every host that nothing was asked of beyond fetching.
+    /// Skips every host that was at most asked to fetch.
     pub(super) fn skip_unbegun(&mut self, actor: &Actor, cause: &str) {
         let snapshot = self.snapshot;
         for step in &snapshot.steps {

@@ -6,7 +6,7 @@ use crate::snapshot::{RevertScope, Step};
 use crate::{RolloutState, StepState};
 
 impl Round<'_> {
-    /// Puts hosts back, never more of them out at once than may be, until the rollout is over.
+    /// Puts hosts back, within `max_unavailable`, until the rollout is over.
     pub(super) fn go_back(&mut self) {
         let snapshot = self.snapshot;
         let why = snapshot
@@ -49,8 +49,8 @@ impl Round<'_> {
             && self.snapshot.rollout.scope != Some(RevertScope::InFlight)
     }
 
-    /// Committed hosts are left and none can be put back now: stuck hosts hold every place, which nothing ends but a
-    /// person, or they are offline, which is waited for.
+    /// Committed hosts are left, and none can go back now. If stuck hosts hold every place, only a person can help.
+    /// If the hosts are offline, the rollout waits for them.
     fn give_up(&mut self, left: &[&Step]) {
         let limit = self.snapshot.rollout.strategy.limits.offline_seconds;
         let cause = if self.free_slots() == 0 {
@@ -71,7 +71,7 @@ impl Round<'_> {
         self.rollout(RolloutState::Failed, cause);
     }
 
-    /// Nothing has moved for so long: neither the rollout nor a step.
+    /// Whether neither the rollout nor a step has changed for so long.
     fn waited_in_vain(&self, seconds: u32) -> bool {
         let last = self
             .snapshot

@@ -7,7 +7,7 @@ use crate::lives::Doubt;
 use crate::snapshot::{RevertScope, Step};
 
 impl Round<'_> {
-    /// Pauses for a host of which nobody can say how it is. True when the rollout goes no further by itself.
+    /// Pauses for a host without a verdict. True if the rollout goes no further by itself.
     pub(super) fn stop_for_doubt(&mut self) -> bool {
         let snapshot = self.snapshot;
         let in_doubt = |step: &&Step| !step.state.is_settled() && step.seen.doubt == Some(Doubt::TwoLives);
@@ -32,8 +32,8 @@ impl Round<'_> {
         true
     }
 
-    /// A pause for want of a verdict is over once there is one, or once the host is on its way back; then the strategy
-    /// says what follows. Every other pause waits for a person, and not for ever.
+    /// A pause for a missing verdict ends once there is one, or once the host goes back; then the strategy decides.
+    /// Every other pause waits for a person, for a bounded time.
     pub(super) fn stay_paused(&mut self) {
         let rollout = &self.snapshot.rollout;
         let limit = rollout.strategy.limits.person_seconds;

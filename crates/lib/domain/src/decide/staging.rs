@@ -18,7 +18,7 @@ impl Round<'_> {
         }
     }
 
-    /// Asks every waiting host to fetch, and takes failed ones with tries left back to waiting.
+    /// Asks every waiting host to fetch, and lets failed ones with tries left wait again.
     pub(super) fn begin_staging(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
         let snapshot = self.snapshot;
         for step in &snapshot.steps {
@@ -39,7 +39,7 @@ impl Round<'_> {
         }
     }
 
-    /// What the strategy says of a host that is offline when its turn comes.
+    /// Applies the strategy to a host that is offline in its turn.
     pub(super) fn handle_offline(&mut self, step: &Step) {
         let rules = Actor::Rules;
         let strategy = &self.snapshot.rollout.strategy;
@@ -78,7 +78,7 @@ impl Round<'_> {
         true
     }
 
-    /// A stuck host or a failed canary stops the rollout even where single hosts may fail.
+    /// A stuck host or a failed canary stops the rollout even if single hosts may fail.
     fn stop_for_canary(&mut self, why: String) -> bool {
         if self.failed().any(|step| step.state == StepState::Stuck) {
             self.rollout(RolloutState::Paused, why);

@@ -1,11 +1,11 @@
-//! Steps follow what their agents report, and the bounds of their waits.
+//! Steps follow their agents' reports and the bounds of their waits.
 
 use super::{Round, What};
 use crate::event::Actor;
 use crate::snapshot::Step;
 use crate::{Phase, StepState, StorePath};
 
-/// How long after a bound of the agent's own the control plane waits for the agent's word, in seconds.
+/// How long the control plane waits for the agent's report after the agent's own bound, in seconds.
 ///
 /// One long poll (30 s), and as much again for an agent that was just restarted.
 const GRACE_SECONDS: u32 = 60;
@@ -34,7 +34,7 @@ impl Round<'_> {
         }
     }
 
-    /// A rollout that is over still learns that a stuck host mended.
+    /// A finished rollout still learns that a stuck host is back.
     pub(super) fn mend(&mut self) {
         let snapshot = self.snapshot;
         for step in snapshot
@@ -182,8 +182,8 @@ impl Round<'_> {
     }
 }
 
-/// Whether a host whose agent knows nothing of the attempt, such as after a new disk, was seen on its prior since the
-/// step came into its state.
+/// Whether a host was seen on its prior since the step came into its state. This is for agents that do not know the
+/// attempt, such as after a new disk.
 fn is_on_prior(step: &Step) -> bool {
     step.report().is_none()
         && step.seen.was_heard_after(step.since)
@@ -192,7 +192,7 @@ fn is_on_prior(step: &Step) -> bool {
         && step.seen.boot_default == step.prior
 }
 
-/// Why the agent's word does not count, to be added to a cause.
+/// The reason why the agent's report does not count, for a cause.
 fn doubt(step: &Step) -> String {
     step.seen
         .doubt

@@ -22,7 +22,7 @@ impl Round<'_> {
         }
     }
 
-    /// The first wave with a host that is not through.
+    /// The first wave with an unfinished host.
     fn current_wave(&self) -> Option<u32> {
         let through = |step: &&Step| !step.state.is_settled();
         self.snapshot
@@ -40,8 +40,8 @@ impl Round<'_> {
             && !steps.iter().any(|step| step.state == StepState::Committed)
     }
 
-    /// Every canary was left out. Where the strategy gives their number, others stand in for them; where it names
-    /// them, no other host will do.
+    /// All canaries were skipped. If the strategy gives their number, others replace them; if it names them, no
+    /// other host can.
     fn begin_trial(&mut self, wave: u32) {
         match &self.snapshot.rollout.strategy.canary {
             Canary::Number(number) => {
@@ -62,7 +62,7 @@ impl Round<'_> {
         }
     }
 
-    /// Activates hosts of a wave: as many as may be out, and no more than so many.
+    /// Activates hosts of a wave, within `max_unavailable` and `places`.
     fn begin_wave(&mut self, wave: u32, mut places: usize) {
         let snapshot = self.snapshot;
         let mut slots = self.free_slots();
@@ -75,7 +75,7 @@ impl Round<'_> {
                 self.handle_offline(step);
                 continue;
             }
-            // One that is out already takes nobody else's place, and being activated may mend it.
+            // A host that is out already takes no further place, and the activation may repair it.
             if places == 0 || (slots == 0 && !step.out_before) {
                 continue;
             }
@@ -91,7 +91,7 @@ impl Round<'_> {
         self.stop_if_blocked(wave);
     }
 
-    /// Hosts that earlier rollouts left stuck can take every place, and no wait for them would end by itself.
+    /// Hosts that earlier rollouts left stuck can take every place, and waiting for them would never end.
     fn stop_if_blocked(&mut self, wave: u32) {
         let idle =
             self.changes.is_empty() && !self.snapshot.steps.iter().any(|step| step.state.is_under_way());

@@ -1,4 +1,4 @@
-//! The check of a strategy against the fleet it is for. All problems are told at once.
+//! The check of a strategy against its fleet. It reports all problems at once.
 
 use std::collections::BTreeSet;
 use std::fmt;

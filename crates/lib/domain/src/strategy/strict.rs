@@ -1,7 +1,7 @@
-//! Strategies as people send them: a field that there is not is a typing error, and is told.
+//! Strategies from people: an unknown field is a typing error and is refused.
 //!
-//! [`Strategy`] itself passes over fields that it does not know: what is stored or received may come from a newer
-//! program, and an older one must go on with the part that it knows. The compiler keeps the fields here the same.
+//! [`Strategy`] itself ignores unknown fields. Stored or received data may come from a newer program, and an
+//! older one must go on with the fields that it knows. The compiler keeps the fields here the same.
 
 use serde::{Deserialize, Deserializer};
 

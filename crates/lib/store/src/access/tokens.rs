@@ -1,4 +1,4 @@
-//! Tokens: what a request shows to prove who it is from. Only their hashes are here.
+//! Tokens, which prove who sends a request. Only their hashes are here.
 
 use std::fmt;
 
@@ -14,8 +14,8 @@ use crate::{AuditKey, By, Store, StoreError, bounded, page_limit, row};
 
 /// The SHA-256 of a token, which is all that is kept of it.
 ///
-/// Tokens have 256 random bits, so a plain hash gives nothing away, and finding one by its hash leaks no more by its
-/// timing than what the hash of a guess has in common with a stored one.
+/// Tokens have 256 random bits, so a plain hash gives nothing away. The timing of a lookup only reveals how much of
+/// a guess's hash equals a stored one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TokenHash([u8; 32]);
 
@@ -201,8 +201,8 @@ async fn insert_token(tx: &mut PgConnection, new: &NewToken, by: &By<'_>) -> Res
     .try_into()
 }
 
-/// Keeps a principal from being disabled until the transaction is over: what it makes with a token of the last moment would
-/// not be revoked with it. Taken before the locks on tokens, as whoever disables it does.
+/// Prevents disabling a principal until the transaction is over: a token that it creates meanwhile would not be revoked
+/// with it. Taken before the locks on tokens, in the same order as disabling takes them.
 async fn lock_maker(tx: &mut PgConnection, maker: &PrincipalName) -> Result<(), StoreError> {
     let disabled = sqlx::query_scalar!(
         "SELECT disabled_at FROM principals WHERE name = $1 FOR SHARE",
@@ -298,8 +298,8 @@ impl Store {
         .await
     }
 
-    /// Fails with [`StoreError::Tampered`] unless the audit log says that this token was given to this principal, that it
-    /// has this role, and that neither was taken out of use.
+    /// Fails with [`StoreError::Tampered`] unless the audit log gave this token to this principal with this role. Neither
+    /// may have been taken out of use.
     ///
     /// Whoever can write to the database could otherwise give themselves a token for a moment, have something decided
     /// with it that is sealed then, and put the rows back.
@@ -323,7 +323,7 @@ impl Store {
 
     /// A page of tokens, the newest first: of one principal, or all, and those after this one.
     ///
-    /// Somebody else's token is not there, as one that never was.
+    /// Somebody else's token is not found, like one that never existed.
     #[instrument(name = "db.token.list", level = "debug", skip_all)]
     pub async fn list_tokens(
         &self,

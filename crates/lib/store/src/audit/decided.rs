@@ -1,4 +1,4 @@
-//! What the events decided, against the rows as they are now: the second half of checking the log.
+//! Compares the decisions of the events with the present rows: the second half of checking the log.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -105,7 +105,7 @@ impl Decisions {
                 if let (Some(id), Some(environment)) = (event.host, event.environment) {
                     let before = self.hosts.remove(&id.as_uuid());
                     let mut said = said();
-                    // A program of the release before retires hosts without a word on what they are called.
+                    // A program of the previous release retires hosts without recording their names.
                     said.digest = said.digest.or(before.and_then(|before| before.said.digest));
                     let said = HostSaid {
                         said,

@@ -1,4 +1,5 @@
-//! Digests of rows as they are stored: the event of a decision carries one, and it is computed anew to compare.
+//! Digests of rows as they are stored. The event of a decision carries one, and a check computes it again to
+//! compare.
 //!
 //! What is in a digest never changes its name or its place, for older events carry it. A new column goes to the end with
 //! [`Digester::field_opt`], and is left out while it has its default.
@@ -278,7 +279,8 @@ pub(crate) struct Told<'a> {
 impl Told<'_> {
     /// Whether a host may be told the closure in this state: in `verifying` too, for it may have lost its journal.
     ///
-    /// Going back and keeping what is there must work however the plan was changed, so it is no part of them.
+    /// Going back and staying must work even after the plan was changed, so digests of those states do not
+    /// cover it.
     pub(crate) const fn rests_on_plan(state: StepState) -> bool {
         matches!(
             state,

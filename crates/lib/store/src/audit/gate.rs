@@ -1,7 +1,7 @@
-//! The last look before something that was decided is carried out: rows are compared with the events that decided them.
+//! The last check before a decision is carried out: it compares rows with the events that decided them.
 //!
-//! Whoever can write to the database but lacks the key can change a row; the event that says what was decided they cannot.
-//! `slipway audit verify` finds such a change some time. Here it is found before a host is told anything.
+//! Somebody with the database but without the key can change a row, but not the event that decided it. `slipway audit
+//! verify` finds such a change later. This check finds it before a host gets an instruction.
 
 use std::collections::{HashMap, HashSet};
 
@@ -111,7 +111,7 @@ async fn token(tx: &mut PgConnection, key: &AuditKey, now: &Decided) -> Result<(
     still_over(&format!("token {id}"), end.as_ref(), now.over)
 }
 
-/// The rollout's plan. Fails unless it is what was started.
+/// The rollout's plan. Fails unless it equals the plan that was started.
 pub(crate) async fn plan(tx: &mut PgConnection, key: &AuditKey, id: RolloutId) -> Result<Digest, StoreError> {
     let plan = digests::plan(tx, id).await?;
     started(tx, key, id, plan).await?;
@@ -275,7 +275,7 @@ async fn started(
 
 /// Fails unless somebody who may approve did, and did not start it, neither themselves nor by a principal of their own.
 ///
-/// The environment's rule counts as it is now: what it does not permit any more goes no further.
+/// The environment's present rule counts: a rollout that it no longer permits stops.
 async fn approved(
     tx: &mut PgConnection,
     key: &AuditKey,
@@ -322,7 +322,7 @@ fn says(event: &Sealed, given: &Given, plan: &Digest) -> bool {
         && event.digest().is_none_or(|said| said == digest)
 }
 
-/// A command that somebody gave, or that somebody wrote into the database.
+/// A command of an operator, or one that somebody wrote into the database.
 struct Given {
     command: CommandRow,
     by: String,

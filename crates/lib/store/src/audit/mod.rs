@@ -1,7 +1,7 @@
 //! The event chain: appending to it, reading it, and checking it.
 //!
-//! There is one chain for the whole control plane. Whoever appends locks its head row, and does so last in the
-//! transaction, so that two writers can never wait for each other in a circle.
+//! There is one chain for the whole control plane. To append, a transaction locks the head row as its last
+//! lock. So two writers can never wait for each other in a circle.
 
 mod append;
 pub(crate) mod caller;
@@ -22,7 +22,7 @@ pub(crate) use append::append;
 pub use key::AuditKey;
 pub use verify::{Broken, ChainReport};
 
-/// Who does something, and the key that seals the event of it.
+/// The actor of a change, and the key that seals its event.
 #[derive(Debug, Clone)]
 pub struct By<'a> {
     /// Who.

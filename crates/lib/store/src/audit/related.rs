@@ -1,4 +1,4 @@
-//! Who may be in whose hand, by what the events say and not by columns that somebody could empty for a moment.
+//! Which principals are related, according to the events. Somebody could empty columns for a moment.
 
 use std::collections::HashSet;
 
@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 use super::{AuditKey, gate, sealed};
 use crate::StoreError;
 
-/// Whether one of two principals made the other, or a token of it, directly or by others that it made: then both may be
-/// in one hand.
+/// Whether one of two principals created the other or one of its tokens, directly or through others. Then one person
+/// may control both.
 pub(crate) async fn are_related(
     tx: &mut PgConnection,
     key: &AuditKey,

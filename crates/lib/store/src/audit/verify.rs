@@ -38,13 +38,12 @@ pub struct Broken {
 }
 
 impl Store {
-    /// Computes the chain anew from the first event to the newest, in pages, checks every seal, and compares what the
-    /// events decided with the rows as they are.
+    /// Computes the chain again from the first event to the newest, in pages. Checks every seal, and compares the
+    /// decisions of the events with the present rows.
     ///
     /// All of it is of one instant, so that events appended meanwhile do not matter. A seal of a key that nobody named
-    /// proves nothing and counts as broken, and so does a key of before that comes back. Somebody with the key, or
-    /// somebody who cuts off the end of the chain together with its head, is not found out here: compare the head with
-    /// one noted down earlier.
+    /// proves nothing and counts as broken, and so does a key of before that comes back. This cannot detect somebody
+    /// with the key, or a cut-off end together with its head: compare the head with one that you noted earlier.
     #[instrument(name = "db.event.verify", level = "debug", skip_all)]
     pub async fn verify_chain(&self, key: &AuditKey) -> Result<ChainReport, StoreError> {
         let mut tx = self.begin_one_moment().await?;

@@ -43,7 +43,7 @@ impl Store {
     }
 }
 
-/// A host whose live system is not the one that the audit log knows of.
+/// A host whose live system differs from the audit log.
 struct Changed {
     id: HostId,
     name: String,

@@ -33,9 +33,9 @@ pub struct CommandInfo {
 impl Store {
     /// Writes a command down for the worker; wake it afterwards.
     ///
-    /// Refused at once when the rollout is in no state to take it, or when somebody approves a rollout of their own; the
-    /// worker checks both again when it takes the command. Refused too when author and approver may be one person, unless
-    /// the environment permits that. An approval is of the plan as it is in the audit log, and of nothing else.
+    /// Refuses a command that the rollout's state does not allow, and an approval of one's own rollout. The worker checks
+    /// both again when it takes the command. Refused too when author and approver may be one person, unless the
+    /// environment permits that. An approval is of the plan as it is in the audit log, and of nothing else.
     #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(%rollout, kind = kind.as_str()))]
     pub async fn request_command(
         &self,

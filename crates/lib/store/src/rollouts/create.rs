@@ -34,9 +34,9 @@ pub struct NewRollout {
 impl Store {
     /// Makes a rollout with its steps. It waits for an approval if the environment asks for one.
     ///
-    /// Fails with [`StoreError::EnvironmentBusy`] when one is open there already, and with every host of the waves that
-    /// is not in the environment, was retired, or has no closure in the release. Fails with [`StoreError::Tampered`] when
-    /// the environment, a host, the release or the author's role is not what the audit log says.
+    /// Fails with [`StoreError::EnvironmentBusy`] if one is open there already. Fails with all hosts of the waves that
+    /// are not in the environment, are retired, or have no closure in the release. Fails with [`StoreError::Tampered`]
+    /// when the environment, a host, the release or the author's role is not what the audit log says.
     #[instrument(name = "db.rollout.create", level = "debug", skip_all, fields(release = %new.release))]
     pub async fn create_rollout(&self, new: &NewRollout, key: &AuditKey) -> Result<RolloutId, StoreError> {
         self.transaction(async |tx| {

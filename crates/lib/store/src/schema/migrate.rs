@@ -47,8 +47,8 @@ impl Default for Patience {
 pub struct Migrated {
     /// The versions that were applied.
     pub applied: Vec<i64>,
-    /// The role that the processes come as, which may do what they need and no more; none in an installation with one
-    /// role, where they could change the audit log.
+    /// The role of the processes, with only the rights that they need. None in an installation with one role, where
+    /// they could change the audit log.
     pub process_role: Option<String>,
 }
 

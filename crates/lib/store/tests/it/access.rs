@@ -399,7 +399,7 @@ async fn nothing_that_is_made_while_a_principal_is_disabled_outlives_it(pool: Pg
         )
         .await
         .unwrap();
-    // Whoever disables it stops here, after it has read which tokens there are.
+    // The disabling transaction stops here, after it has read the tokens.
     let mut held = slipway_testkit::begin(&pool).await;
     sqlx::query("SELECT id FROM tokens WHERE id = $1 FOR UPDATE")
         .bind(first.id.as_uuid())

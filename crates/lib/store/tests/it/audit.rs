@@ -295,7 +295,7 @@ async fn events_sealed_with_an_earlier_key_are_checked_with_it(pool: PgPool) {
         (report.events, report.sealed_earlier, report.broken),
         (before + 1, before, None)
     );
-    // Whoever has only the new key cannot tell.
+    // The new key alone cannot prove it.
     let alone = AuditKey::from_bytes(&[8; 32]);
     assert_eq!(broken(&store, &alone).await.unwrap().0, 1);
     // A key of before that comes back, as one that leaked would.

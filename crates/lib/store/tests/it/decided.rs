@@ -109,7 +109,7 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
         sql(&pool, &format!("CREATE TABLE kept_{table} AS TABLE {table}")).await;
     }
     for (swap, found) in SWAPS {
-        // Whoever owns the tables is kept back by no foreign key.
+        // No foreign key stops the owner of the tables.
         let swapped =
             format!("SET session_replication_role = replica; {swap}; SET session_replication_role = origin");
         assert!(sql(&pool, &swapped).await > 0, "{swap} changes nothing");

@@ -348,7 +348,7 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
     assert!(fleet.store.get_host_by_name(&agent.name).await.unwrap().online);
 }
 
-/// Whoever has a host's token could otherwise fill the database with boots.
+/// Somebody with a host's token could otherwise fill the database with boots.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_host_that_boots_without_end_is_trouble_and_is_not_remembered_without_end(pool: PgPool) {
     let mut bench = Bench::verified(&pool).await;

@@ -129,7 +129,7 @@ async fn a_host_is_told_nothing_that_was_swapped_since_the_worker_looked(pool: P
     }
 }
 
-/// What ran before is what a host goes back to, so it is worth as much as a closure.
+/// A host goes back to its prior, so the prior needs the same protection as a closure.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_prior_that_was_swapped_stops_the_rollout_and_is_told_to_nobody(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
