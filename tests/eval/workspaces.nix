@@ -121,6 +121,18 @@ map whole accepted
     cargoRoot = "auto-member";
   }).packages.api.sourceRoot
   ) "source/auto-member")
+  (same "descriptions of queries are read under their old name"
+    (builtins.pathExists "${made.old-sqlx.packages.api.src}/sqlx-data.json")
+    true
+  )
+  (same "files of other crates are read"
+    [
+      (builtins.pathExists "${made.other-crates-files.packages.top.src}/part/words.txt")
+      (builtins.pathExists "${made.other-crates-files.packages.tool.src}/crates/names.txt")
+      (builtins.pathExists "${made.other-crates-files.packages.tool.src}/part/src")
+    ]
+    [ true true false ]
+  )
   # What the pages show.
   (same "docs/workspaces.md: its flake evaluates"
     (lib.attrNames (

@@ -40,6 +40,12 @@ let
     name:
     match "([.].*|.*[.](md|nix)|(LICEN[CS]E|COPYING|NOTICE|AUTHORS|CHANGELOG|README).*|flake[.]lock|result(-.*)?)" name
     != null;
+  settingsOfMacros = [
+    "Tauri.toml"
+    "askama.toml"
+    "tauri.conf.json"
+    "tauri.conf.json5"
+  ];
   proseFolders = [
     "book"
     "doc"
@@ -110,7 +116,7 @@ rec {
   # What literals such as "../../proto/a.proto" in a file lead to outside of its crate: of include_str!, of build scripts,
   # of #[path]. Folders above the crate are not meant by them.
   beyond =
-    view: folder: path: text:
+    view: nested: folder: path: text:
     let
       # Cut at every quote: an expression for whole literals overflows the stack on a long line.
       literals = filter (part: isString part && contains part "../" && !contains part "\n") (
@@ -125,7 +131,7 @@ rec {
         if length named == 1 then head named else paths.parent "${head named}_";
     in
     if contains text "../" then
-      filter (leadsOut view folder) (
+      filter (leadsOut view nested folder) (
         concatMap (literal: [
           (paths.join (paths.parent path) (upwards literal))
           (paths.join folder (upwards literal))
@@ -136,13 +142,13 @@ rec {
 
   # What code outside of the crate leads to: the modules beside it, and what its literals name.
   besides =
-    view: folder: path:
+    view: nested: folder: path:
     if view.isFile path && match ".*[.]rs" path != null then
       let
         text = view.read path;
         inner = substring 0 (stringLength path - 3) path;
       in
-      filter (leadsOut view folder) (
+      filter (leadsOut view nested folder) (
         (if match "(.*/)?(mod|main|lib)[.]rs" path != null then [ (paths.parent path) ] else [ inner ])
         # A file that #[path] names has its modules beside it, whatever it is called.
         ++ concatMap (
@@ -155,7 +161,7 @@ rec {
               (elemAt part 1)
             ]
         ) (split "mod[[:space:]]+(r#)?([A-Za-z0-9_]+)[[:space:]]*;" text)
-        ++ beyond view folder path text
+        ++ beyond view nested folder path text
         # What it includes lies beside it as well.
         ++ filter (file: file != null && view.isFile file) (
           map (paths.join (paths.parent path)) (
@@ -168,12 +174,13 @@ rec {
     else
       [ ];
 
+  # A crate inside the folder is not part of the crate.
   leadsOut =
-    view: folder: target:
+    view: nested: folder: target:
     target != null
     && target != "."
     && !elem (head (paths.segments target)) made
-    && !paths.within folder target
+    && (!paths.within folder target || any (inner: paths.within inner target) nested)
     && !paths.within target folder
     && (view.isFile target || view.isFolder target);
 
@@ -244,8 +251,8 @@ rec {
         || (elem name testFolders || entries.${name} != "regular") && goesBelow text name;
       left = filter (name: !isMentioned name) doubtful;
 
-      # Paths are put together by build scripts, and where ".." is a part of its own: what the same file names of the
-      # workspace's or the repository's top is read.
+      # Paths are put together by build scripts, and where ".." is a part of its own: what the same file names of a folder above
+      # is read. Of a folder that holds crates it is what the file names in it.
       joinedText = concatStringsSep "\n" (
         map view.read (filter view.isFile (known (map (paths.join folder) buildFiles)))
         ++ filter (
@@ -256,24 +263,29 @@ rec {
           ]
         ) (map (file: file.text) code)
       );
-      joined = filter (path: leadsOut view folder path && !any (paths.within path) folders) (
-        concatMap
-          (
-            top:
-            map (paths.join top) (
-              filter (name: !elem name made && names' joinedText name) (attrNames (view.entries top))
-            )
-          )
-          (
-            if joinedText == "" then
-              [ ]
-            else
-              [
-                "."
-                at
-              ]
-          )
-      );
+      namedIn =
+        top:
+        concatMap (
+          name:
+          let
+            path = paths.join top name;
+          in
+          if path == folder || elem name made || !names' joinedText name then
+            [ ]
+          else if any (paths.within path) folders then
+            namedIn path
+          else
+            [ path ]
+        ) (attrNames (view.entries top));
+      above = path: if path == "." then [ ] else [ (paths.parent path) ] ++ above (paths.parent path);
+      joined =
+        if joinedText == "" then
+          [ ]
+        else
+          filter (leadsOut view nested folder) (concatMap namedIn ([ at ] ++ above folder));
+
+      # Macros have settings beside the manifest, and those name folders.
+      settings = filter view.isFile (map (paths.join folder) settingsOfMacros);
       # Of what was doubtful and is read.
       more = filesOf view (
         path: name: skipAlways path name || isTop path && (!elem name doubtful || elem name left)
@@ -283,11 +295,12 @@ rec {
           map (item: item.key) (
             builtins.genericClosure {
               startSet = map (key: { inherit key; }) (
-                concatMap (file: beyond view folder file.path file.text) code
-                ++ filter (leadsOut view folder) (map (paths.join folder) declared)
+                concatMap (file: beyond view nested folder file.path file.text) code
+                ++ concatMap (file: beyond view nested folder file (view.read file)) settings
+                ++ filter (leadsOut view nested folder) (map (paths.join folder) declared)
                 ++ joined
               );
-              operator = { key }: map (key: { inherit key; }) (besides view folder key);
+              operator = { key }: map (key: { inherit key; }) (besides view nested folder key);
             }
           )
         )

@@ -90,8 +90,25 @@ let
       crate = workspace.crates.${folder};
     };
   oddFiles = {
-    "Cargo.toml" = "[workspace]\nmembers = [\"crates/odd\", \"crates/flat\"]";
+    "Cargo.toml" =
+      "[workspace]\nmembers = [\"crates/odd\", \"crates/flat\", \"crates/parts\", \"app/desktop\"]";
     "VERSION" = "";
+    "app/desktop/Cargo.toml" = package "desktop" "";
+    "app/desktop/src/main.rs" = "";
+    "app/desktop/tauri.conf.json" = "{ \"build\": { \"frontendDist\": \"../dist\" } }";
+    "app/dist/index.html" = "";
+    "crates/flat/schema/a.json" = "";
+    "crates/parts/Cargo.toml" = package "parts" "";
+    "crates/parts/build.rs" = ''
+      let above = Path::new(&env::var("CARGO_MANIFEST_DIR")?).parent()?;
+      let files = [above.join("words.json"), above.join("flat").join("schema/a.json")];
+      compile_protos("../../proto/a.proto");
+      cc::Build::new().file("../../native/src/a.c");
+    '';
+    "crates/parts/src/lib.rs" = "";
+    "crates/words.json" = "";
+    "native/src/a.c" = "";
+    "native/src/a.h" = "";
     "LICENSE" = "";
     ".git/HEAD" = "";
     "proto/a.proto" = "";
@@ -119,14 +136,24 @@ let
     "crates/flat/docs/mod.rs" = "";
     "crates/flat/README.md" = "";
   };
-  odd =
-    folder:
+  rootFiles = {
+    "Cargo.toml" = package "top" "[workspace]\nmembers = [\"part\"]";
+    "build.rs" = "read(\"part/schema/a.json\")";
+    "src/lib.rs" = "include_str!(\"../part/words.txt\")";
+    "part/Cargo.toml" = package "part" "";
+    "part/src/lib.rs" = "";
+    "part/schema/a.json" = "";
+    "part/words.txt" = "";
+  };
+  odd = codeOf oddFiles;
+  codeOf =
+    files: folder:
     let
-      oddView = views.ofSet oddFiles;
-      read = cargo.read oddView ".";
+      view = views.ofSet files;
+      read = cargo.read view ".";
     in
     code.of {
-      view = oddView;
+      inherit view;
       inherit (read) at;
       folders = builtins.attrNames read.crates;
       crate = read.crates.${folder};
@@ -245,6 +272,22 @@ in
     "proto"
     "web/dist"
   ])
+  (same "a build script reads what it names of the folders above, and of other crates' folders"
+    (odd "crates/parts").outside
+    [
+      "crates/flat/schema"
+      "crates/words.json"
+      "native"
+      "native/src/a.c"
+      "proto"
+      "proto/a.proto"
+    ]
+  )
+  (same "what the root's crate names of a crate inside it is read" (codeOf rootFiles ".").outside [
+    "part/schema"
+    "part/words.txt"
+  ])
+  (same "what the settings of macros name is read" (odd "app/desktop").outside [ "app/dist" ])
   (same
     "names that cargo and Nix make are modules elsewhere, and prose is read where a literal ends with its name"
     (odd "crates/odd").without

@@ -1,0 +1,3 @@
+fn main() {
+    println!("{} {}", env!("SCHEMA"), include_str!("../part/words.txt"));
+}
