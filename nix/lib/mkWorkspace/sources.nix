@@ -105,12 +105,16 @@ let
     ++ map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots
   );
 
-  # The descriptions of queries concern only what has queries.
+  # The descriptions of queries, under their names since sqlx 0.7 and before, concern only what has queries.
+  queries = map atRoot [
+    ".sqlx"
+    "sqlx-data.json"
+  ];
   queriesOf =
     used:
-    lib.optional (lib.any (
+    lib.optionals (lib.any (
       folder: manifests.dependsOn "sqlx" workspace.root workspace.crates.${folder}.manifest
-    ) used) (atRoot ".sqlx");
+    ) used) queries;
 
   extraOf =
     used:
@@ -183,7 +187,6 @@ let
     ".clippy.toml"
     ".config"
     ".rustfmt.toml"
-    ".sqlx"
     ".taplo.toml"
     "clippy.toml"
     "deny.toml"
@@ -231,23 +234,23 @@ in
 
   # Of lints: everything that belongs to the crates.
   whole = laidOut (
-    [ rootManifest ] ++ settings ++ map (folder: checkParts.${folder}.fileset) folders ++ allExtra
+    [ rootManifest ]
+    ++ settings
+    ++ queries
+    ++ map (folder: checkParts.${folder}.fileset) folders
+    ++ allExtra
   ) folders;
 
   # Of the documentation of the crates.
   documented = laidOut (
-    [
-      rootManifest
-      (atRoot ".sqlx")
-    ]
-    ++ map (folder: programParts.${folder}.fileset) folders
-    ++ allExtra
+    [ rootManifest ] ++ queries ++ map (folder: programParts.${folder}.fileset) folders ++ allExtra
   ) folders;
 
   # Of tests, which also read what they compare with.
   tested = laidOut (
     [ rootManifest ]
     ++ settings
+    ++ queries
     ++ map (folder: checkParts.${folder}.fileset) folders
     ++ allExtra
     ++ testSources
