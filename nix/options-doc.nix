@@ -4,7 +4,7 @@
 let
   inherit (pkgs) lib;
 
-  system = import "${pkgs.path}/nixos/lib/eval-config.nix" {
+  system = import (pkgs.path + "/nixos/lib/eval-config.nix") {
     inherit (pkgs.stdenv.hostPlatform) system;
     inherit modules;
   };

@@ -61,7 +61,7 @@ let
       nixpkgs = {
         legacyPackages.${pkgs.stdenv.hostPlatform.system} = pkgs;
         lib = lib // {
-          nixosSystem = import "${pkgs.path}/nixos/lib/eval-config.nix";
+          nixosSystem = import (pkgs.path + "/nixos/lib/eval-config.nix");
         };
       };
       slipway = {

@@ -10,7 +10,7 @@
   ...
 }:
 let
-  system = import "${pkgs.path}/nixos/lib/eval-config.nix" {
+  system = import (pkgs.path + "/nixos/lib/eval-config.nix") {
     inherit (pkgs.stdenv.hostPlatform) system;
     modules = [
       nixosModules.default
