@@ -104,6 +104,52 @@ map whole accepted
     in
     lib.elem other package.drvAttrs.nativeBuildInputs
   ) true)
+  (same "whose sources of std the shell takes, or none"
+    (map (more: (mkWorkspace (argsOf "no-version" // more)).devShell.drvAttrs ? RUST_SRC_PATH) [
+      { }
+      { toolchain = p: p.writeShellScriptBin "rustc" ""; }
+    ])
+    [
+      true
+      false
+    ]
+  )
+  (same "benches that need nightly are not linted, and others are"
+    (lib.findFirst (lib.hasInfix "cargoWithProfile clippy") null (
+      lib.splitString "\n" made.bench-nightly.checks.rust-clippy.drvAttrs.buildPhase
+    ))
+    "cargoWithProfile clippy --locked --workspace --lib --bins --examples --tests --bench plain -- --deny warnings"
+  )
+  (same "dependencies are compiled with what cargo's configuration names, and with what was asked for"
+    (map
+      (
+        file:
+        map (made: builtins.pathExists "${made.src}/${file}") [
+          made.config-named-files.cargoArtifacts
+          made.config-named-files.packages.api
+        ]
+      )
+      [
+        "settings/more.toml"
+        "tools/common.sh"
+        "data/other.txt"
+      ]
+    )
+    [
+      [
+        true
+        true
+      ]
+      [
+        true
+        true
+      ]
+      [
+        false
+        false
+      ]
+    ]
+  )
   (same "a filtered source is read through its filter" (
     let
       src = lib.cleanSourceWith {

@@ -89,6 +89,9 @@ in
 rec {
   inherit made;
 
+  # Whether a file asks for what only a nightly compiler has.
+  needsNightly = text: contains text "#![feature(";
+
   # All files below a crate's folder but those of crates inside it: [ { path, type } ].
   filesOf =
     view: skip: folder:

@@ -75,6 +75,8 @@ let
   cratesIo = "registry+https://github.com/rust-lang/crates.io-index";
 in
 {
+  inherit decoded;
+
   # => [ { file, base, tables } ], base the folder that its paths are seen from, or null when that is outside.
   read =
     view: at:

@@ -51,6 +51,8 @@ in
       unifyFeatures ? true,
       # Names of the programs that are wanted; null for all.
       bins ? null,
+      # crate -> target -> whether only a nightly compiler takes it.
+      needsNightly ? _: _: false,
     }:
     let
       members = map (folder: workspace.crates.${folder}) workspace.members;
@@ -168,6 +170,31 @@ in
         crate:
         !unifyFeatures || !elem crate.folder chosen || hasTwin crate || targets.isLoaded crate.crateTypes;
 
+      checkGroups = if unifyFeatures then [ chosen ] else map (folder: [ folder ]) chosen;
+      # All targets, but for benches that need a nightly compiler: `cargo test` leaves those alone.
+      lintedIn =
+        folders:
+        let
+          group = map (folder: workspace.crates.${folder}) folders;
+          benches = concatMap (
+            crate:
+            map (bench: {
+              inherit (bench) name;
+              nightly = needsNightly crate bench;
+            }) (filter (isOn crate) crate.targets.benches)
+          ) group;
+          namesOf = nightly: map (bench: bench.name) (filter (bench: bench.nightly == nightly) benches);
+          left = namesOf true;
+        in
+        if left == [ ] then
+          "--all-targets"
+        else
+          concatStringsSep " " (
+            (if any (crate: crate.targets.lib != null) group then [ "--lib" ] else [ ])
+            ++ [ "--bins --examples --tests" ]
+            ++ map (name: "--bench ${quoted name}") (filter (name: !elem name left) (namesOf false))
+          );
+
       build =
         crate:
         let
@@ -194,8 +221,9 @@ in
       inherit chosen;
       flags = flagsOf chosen;
       # Of checks: a call of cargo for each.
-      checkFlags =
-        if unifyFeatures then [ (flagsOf chosen) ] else map (folder: flagsOf [ folder ]) chosen;
+      checkFlags = map flagsOf checkGroups;
+      # Of lints: the same, with what they look at.
+      lintFlags = map (folders: "${flagsOf folders} ${lintedIn folders}") checkGroups;
       # The same, of those that have a library whose examples in comments are tests.
       docTestFlags =
         let

@@ -31,6 +31,7 @@ let
     shape
     when
     ;
+  inherit (import ../cargo/config.nix) decoded;
   inherit (import ../cargo/paths.nix) within;
   inherit (import ./image-arguments.nix) imageNameProblems imageProblems;
 
@@ -290,9 +291,11 @@ let
           && builtins.compareVersions crate.rustVersion rustVersion > 0
         ) compiled
       );
+      fetchedFrom = attrNames (builtins.groupBy (entry: entry.source or "") lock.package);
       strangers = filter (
         source: match "(registry|sparse)[+].*" source != null && !registries ? ${source}
-      ) (attrNames (builtins.groupBy (entry: entry.source or "") (lock.package or [ ])));
+      ) fetchedFrom;
+      gitSources = map decoded (filter (source: match "git[+].*" source != null) fetchedFrom);
     in
     unknownNames "crates" selection.crateNames crates
     ++ map (
@@ -345,6 +348,10 @@ let
       source:
       "Cargo.lock takes crates from ${quote source}, which is not known: set `craneLib = lib: lib.appendCrateRegistries [ (lib.registryFromSparse { … }) ];`"
     ) strangers
+    ++ map (
+      source:
+      "`outputHashes` names ${quote source}, and no crate in Cargo.lock has that `source`; there are ${list gitSources}"
+    ) (filter (source: !elem (decoded source) gitSources) (attrNames (args.outputHashes or { })))
     ++ imageProblems {
       inherit (selection) lacking makers;
       bins = args.bins or null;
@@ -369,6 +376,10 @@ in
   shapeProblems = shape "" known required;
 
   meaningProblems = meaning;
+
+  notFetched =
+    name: source:
+    "the crate `${name}` comes from ${source} and cannot be fetched: try `git ls-remote` on it; where evaluation has no network or no key for it, set `outputHashes.\"${source}\" = \"sha256-…\"`, and it is fetched while building; or run `cargo vendor` and `git add` what it writes";
 
   noLock =
     at:

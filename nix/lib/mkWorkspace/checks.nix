@@ -72,8 +72,8 @@ let
 
   rust = {
     rust-clippy = cargo "clippy" {
-      buildPhaseCargoCommand = each selection.checkFlags (
-        flags: "cargoWithProfile clippy --locked ${flags} --all-targets -- ${clippyArgs}"
+      buildPhaseCargoCommand = each selection.lintFlags (
+        flags: "cargoWithProfile clippy --locked ${flags} -- ${clippyArgs}"
       );
       nativeBuildInputs = shared.nativeBuildInputs ++ [ (built.tool "clippy") ];
     };

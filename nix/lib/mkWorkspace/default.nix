@@ -114,6 +114,7 @@ let
               noDefaultFeatures
               unifyFeatures
               ;
+            inherit (sources) needsNightly;
             # cargo knows crates by the versions that they have, whatever packages are called.
             workspace = read;
             lockNames = map (entry: entry.name) (lib.filter (entry: entry ? source) lock.package);
@@ -144,6 +145,15 @@ let
         workspace = read;
         source = source';
       };
+
+      # What git says while evaluating names neither the crate nor what helps, and cannot be caught.
+      gitErrors =
+        packages: checkout:
+        let
+          inherit (lib.head packages) name source;
+          told = builtins.addErrorContext (arguments.notFetched name source);
+        in
+        told (checkout // { outPath = told checkout.outPath; });
 
       compiling = import ./services.nix {
         inherit lib;
@@ -193,7 +203,10 @@ let
                 config: builtins.toFile "config.toml" (toml.write { registries = config.tables.registries or { }; })
               ) read.configs;
               cargoLockParsedList = [ fetched ];
-              inherit outputHashes;
+              outputHashes = lib.mapAttrs' (
+                source: lib.nameValuePair (configuration.decoded source)
+              ) outputHashes;
+              overrideVendorGitCheckout = gitErrors;
             };
         compileServices = {
           inherit (compiling) inputs stop;

@@ -34,6 +34,8 @@ let
     version = "0.0.0";
     dummySrc = sources.skeleton.src;
     inherit (sources.skeleton) sourceRoot;
+    # What the hook of cures names.
+    slipwaySources = "dependencySources";
   };
 
   # What programs are linked with, once for all that are compiled with the same flags.

@@ -199,6 +199,14 @@ let
     if lib.isList extraSources then extraSources else lib.concatLists (lib.attrValues extraSources);
 in
 {
+  # crate -> target -> whether only a nightly compiler takes it.
+  needsNightly =
+    crate: target:
+    let
+      file = paths.join crate.folder target.path;
+    in
+    file != null && view.isFile file && code.needsNightly (codeView.read file);
+
   # Of programs of the given crates: their code and that of the crates they are built from.
   program =
     crateFolders:

@@ -25,7 +25,7 @@ let
     ];
     checkNames = [ "rust-fmt" ];
     packageArgs = { };
-    lock = { };
+    lock.package = [ ];
     rustVersion = "1.95.0";
     compiled = [
       {
@@ -155,6 +155,23 @@ in
     { }
     [
       "Cargo.lock takes crates from `registry+https://corp.example/index`, which is not known: set `craneLib = lib: lib.appendCrateRegistries [ (lib.registryFromSparse { … }) ];`"
+    ]
+  )
+  (meaning "hashes of git dependencies, one as Cargo.lock writes it and one of no crate"
+    (
+      facts
+      // {
+        lock.package = [ { source = "git+https://example.org/x?branch=a%2Fb#1"; } ];
+      }
+    )
+    {
+      outputHashes = {
+        "git+https://example.org/x?branch=a%2Fb#1" = "";
+        "git+https://example.org/x" = "";
+      };
+    }
+    [
+      "`outputHashes` names `git+https://example.org/x`, and no crate in Cargo.lock has that `source`; there are `git+https://example.org/x?branch=a/b#1`"
     ]
   )
   (meaning "several mistakes" facts

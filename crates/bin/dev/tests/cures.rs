@@ -44,6 +44,10 @@ const CURES: &[(&str, &str)] = &[
         "the linker that .cargo/config.toml asks for is not there: set `nativeBuildInputs = [ pkgs.mold ];`",
     ),
     (
+        "macro-file",
+        "a macro reads a file that is not there: set `extraSources = [ ./path/of/the/file ];`",
+    ),
+    (
         "module",
         "file not found for module `generated`: its file is not among the files of this build: `git add` it",
     ),
@@ -89,6 +93,10 @@ fn here() -> PathBuf {
 
 /// The lines that the hook prints of what stands in `log`, in the folder `backend` of a source.
 fn cures_of(log: &Path) -> Vec<String> {
+    cures_in(log, &[])
+}
+
+fn cures_in(log: &Path, environment: &[(&str, &str)]) -> Vec<String> {
     let build = tempfile::tempdir().unwrap();
     let folder = build.path().join("source/backend");
     std::fs::create_dir_all(&folder).unwrap();
@@ -97,6 +105,7 @@ fn cures_of(log: &Path) -> Vec<String> {
         .arg(here().join("../../../nix/lib/mkWorkspace/cures.sh"))
         .arg(log)
         .env("NIX_BUILD_TOP", build.path())
+        .envs(environment.iter().copied())
         .current_dir(folder)
         .output()
         .unwrap();
@@ -128,6 +137,18 @@ fn every_sample_has_its_cure() {
         .collect();
     let named = CURES.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(files, named);
+}
+
+#[test]
+fn files_that_dependencies_lack_have_an_argument_of_their_own() {
+    let log = here().join("tests/cures/include.txt");
+    let lines = cures_in(&log, &[("slipwaySources", "dependencySources")]);
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("set `dependencySources = ")),
+        "{lines:#?}"
+    );
 }
 
 #[test]

@@ -35,7 +35,9 @@ struct Workspace {
 
 /// nix/lib/tests/metadata.nix.
 mod nix {
-    use super::{BTreeMap, Command, Deserialize, checkout};
+    use serde::de::DeserializeOwned;
+
+    use super::{BTreeMap, Command, Deserialize, Path, checkout};
 
     #[derive(Deserialize)]
     pub(crate) struct Found {
@@ -77,18 +79,29 @@ mod nix {
         pub(crate) required: Vec<String>,
     }
 
-    pub(crate) fn read() -> BTreeMap<String, Found> {
+    /// What an expression gives, or what Nix says of it.
+    pub(crate) fn evaluate<T: DeserializeOwned>(expression: &str) -> Result<T, String> {
         let output = Command::new("nix-instantiate")
-            .args(["--eval", "--strict", "--json", "--attr", "all"])
-            .arg(checkout().join("nix/lib/tests/metadata.nix"))
+            .args(["--eval", "--strict", "--json", "--show-trace", "--expr"])
+            .arg(expression)
             .output()
             .unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        serde_json::from_slice(&output.stdout).unwrap()
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    }
+
+    fn metadata() -> String {
+        format!("(import {}/nix/lib/tests/metadata.nix)", checkout().display())
+    }
+
+    pub(crate) fn read() -> BTreeMap<String, Found> {
+        evaluate(&format!("{}.all", metadata())).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    pub(crate) fn show(folder: &Path) -> Result<Found, String> {
+        evaluate(&format!("{}.show {}", metadata(), folder.display()))
     }
 }
 
@@ -303,19 +316,36 @@ fn cargo_takes_the_stand_ins_of_every_workspace() {
 fn nix_reads_this_workspace_as_cargo_does() {
     let metadata = cargo::metadata(&checkout(), &["--no-deps"]).unwrap();
     let wanted = of_cargo(&checkout(), &metadata);
-    let expression = format!(
-        "(import {0}/nix/lib/tests/metadata.nix).show {0}",
-        checkout().display()
-    );
-    let output = Command::new("nix-instantiate")
-        .args(["--eval", "--strict", "--json", "--expr", &expression])
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let found: nix::Found = serde_json::from_slice(&output.stdout).unwrap();
+    let found = nix::show(&checkout()).unwrap_or_else(|why| panic!("{why}"));
     assert_eq!(of_nix(found), wanted);
+}
+
+/// Nix cannot catch that a file is no TOML, or no text. What it says then must name the file and the cure.
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let package = "[package]\nname = \"x\"\nversion = \"0.1.0\"\n";
+    let cases = [
+        ("Cargo.toml", "[package", "Cargo.toml is no TOML: mend it"),
+        ("Cargo.lock", "<<<<<<< HEAD\n", "Cargo.lock is no TOML: mend it"),
+        (
+            ".cargo/config.toml",
+            "a = \"",
+            ".cargo/config.toml is no TOML: mend it",
+        ),
+        (
+            "Cargo.toml",
+            "# \0",
+            "Cargo.toml of `src` cannot be read: if it holds a NUL byte, name it in `extraSources`",
+        ),
+    ];
+    for (path, text, said) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".cargo")).unwrap();
+        std::fs::write(folder.path().join("Cargo.toml"), package).unwrap();
+        std::fs::write(folder.path().join(path), text).unwrap();
+        let Err(why) = nix::show(folder.path()) else {
+            panic!("{path} was read");
+        };
+        assert!(why.contains(said), "{path}: {why}");
+    }
 }

@@ -1,2 +1,4 @@
 #!/bin/sh
-exec cc "$@"
+set -eu
+. "$(dirname "$0")/common.sh"
+exec "$compiler" "$@"

@@ -1,0 +1,2 @@
+#![feature(test)]
+extern crate test;

@@ -1,0 +1,4 @@
+#[test]
+fn one() {
+    assert_eq!(api::one(), 1);
+}
