@@ -82,8 +82,8 @@ async fn watch_hosts(app: &App) {
 
 /// One look for every parked host that was woken.
 ///
-/// Afterwards it rests for as long as it took, and whoever is woken meanwhile is looked up together: the more there is to
-/// look up, the more of it goes into one query, and no flood of messages takes more than half of one connection.
+/// Afterwards it rests for as long as the query took, and then looks up all hosts that were woken meanwhile. So a larger
+/// load only makes larger queries, and a flood of messages takes at most half of one connection.
 async fn look(app: &App) {
     let places = app.parking.take_woken();
     if places.is_empty() {

@@ -1,11 +1,11 @@
 //! Requests that wait: agents for an instruction, people for events.
 //!
-//! A sync without news is parked here until its host is woken: by a wake-up through Redis, which names it, or by the look
-//! that is taken every 2 s for all parked hosts ([`crate::feed`]). Whoever was woken is looked up in the database, all of
-//! them in one query, and answered when there is something to do.
+//! A sync without news is parked here until its host is woken. A wake-up through Redis names the host, or the periodic
+//! query for all parked hosts finds it ([`crate::feed`]). All woken hosts are looked up in one query, and those with an
+//! instruction are answered.
 //!
-//! No news is missed and none is older than what its request knows. A sync is parked before its host's assignment is read
-//! the first time, so whatever changes after that read finds it here; and it is looked up only after that read.
+//! A request misses no news, and gets none that is older than what it has read. It is parked before its host's assignment
+//! is read the first time, so it sees every later change. It is looked up only after that read.
 //!
 //! Hosts and people have places of their own, and no principal gets more than its share: nobody can keep agents waiting by
 //! watching.
@@ -311,8 +311,8 @@ impl Drop for Reserved {
     }
 }
 
-/// How many requests may wait: half of the files that the process may have open, so that the other half is there for
-/// health, operators and the database.
+/// How many requests may wait: half of the process's limit on open files. The other half is for health, operators
+/// and the database.
 #[must_use]
 pub fn most_parked() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;

@@ -1,7 +1,7 @@
 //! Whether an observation is new, and whether it comes from the host's only machine.
 //!
 //! An observation carries the boot id of its machine and a counter that grows within a boot. So an old observation can
-//! be recognized, and also a second machine with the same token: a replaced boot is over, so its counter must not grow.
+//! be recognized, and also a second machine with the same token. A replaced boot is over, so its counter must not grow.
 
 use chrono::TimeDelta;
 

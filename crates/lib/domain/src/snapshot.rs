@@ -214,15 +214,15 @@ impl Seen {
 impl Seen {
     /// Whether another rollout left the host out of service, given the newest step of those rollouts that touched it.
     ///
-    /// It is out while its agent says that an attempt is not settled. Where the step says so and the agent said nothing
-    /// since that counts, it is out too: nobody knows better.
+    /// It is out while its agent says that an attempt is not settled. No news since an unfinished step: the host counts
+    /// as out too.
     #[must_use]
     pub fn is_left_out(&self, newest: Option<(StepState, Timestamp)>) -> bool {
         let unheard = newest.is_some_and(|(state, since)| state.is_out() && !self.was_heard_after(since));
         self.unsettled.is_some() || unheard
     }
 
-    /// Whether its agent said what it sees after this instant, so that it counts.
+    /// Whether an observation of its agent counts that came after this instant.
     #[must_use]
     pub fn was_heard_after(&self, instant: Timestamp) -> bool {
         self.doubt.is_none() && self.heard.is_some_and(|heard| heard > instant)
@@ -262,8 +262,8 @@ impl Step {
                 .is_some_and(|report| report.verdict == Some(Verdict::Unknown))
     }
 
-    /// Whether the host counts as out because of rollouts: this one, or one before that left it so, as long as this one
-    /// has not touched it, however its step here ended.
+    /// Whether the host counts as out because of this rollout or an earlier one. An earlier one counts until this
+    /// rollout touches the host, however its step here ended.
     #[must_use]
     pub const fn is_out(&self) -> bool {
         self.state.is_out() || (self.out_before && !self.was_touched())

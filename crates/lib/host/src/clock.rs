@@ -34,7 +34,7 @@ impl BootMs {
     }
 }
 
-/// Where the time comes from. Wall time is shown, never compared on the host; boot time bounds every wait.
+/// The source of time. The host only shows wall time and never compares it; boot time bounds every wait.
 pub trait Clock: Send + Sync {
     /// The time of day.
     fn wall(&self) -> Timestamp;

@@ -1,9 +1,9 @@
 //! The one door to everything that runs as root.
 //!
-//! A path is a word; a [`Runnable`] is a closure that was let through, and only those can be switched to, checked, made
-//! the boot default or have their agent run as a dead-man. There are two ways in. A *release* is let in by its
-//! signatures: see [`Host::admit_release`]. What *this host knows* is let in because it ran here, or would boot, by
-//! nobody's word but the host's own: see [`Host::admit_known`]. docs/decisions/0010 says why.
+//! A path is only a name; a [`Runnable`] is a closure that passed the checks here. Only a `Runnable` can be switched
+//! to, checked, made the boot default or have its agent run as a dead-man. There are two ways in. A *release* is let in
+//! by its signatures: see [`Host::admit_release`]. What *this host knows* is let in because it ran here, or would boot,
+//! by nobody's word but the host's own: see [`Host::admit_known`]. docs/decisions/0010 says why.
 //!
 //! [`Host::admit_release`]: crate::Host::admit_release
 //! [`Host::admit_known`]: crate::Host::admit_known

@@ -1,9 +1,9 @@
-//! The one thing that acts on the machine.
+//! The only part that acts on the machine.
 //!
 //! Level-triggered: every step reads the journal under its lock, looks at the machine and at the newest instruction, and
-//! does one bounded piece of work. So a start after a crash is nothing special, and neither is a dead-man that acted
-//! meanwhile. What each write of the journal comes before is told where it is made; when a write fails on a full disk,
-//! an attempt is not begun and not committed, but always verified and taken back.
+//! does one bounded piece of work. So a start after a crash needs no special code, nor does a dead-man that acted
+//! meanwhile. Each journal write says which action waits for it. If a write fails on a full disk, an attempt does not
+//! begin and does not commit, but it is still verified and reverted.
 
 mod activating;
 mod committing;

@@ -1,9 +1,9 @@
 //! Runs of a switch script that outlive the agent.
 //!
-//! A job is `slipway-agent supervise`, started away from the agent (a transient unit or a session of its own). It leaves
-//! four files, so that whoever comes later knows how it stands: a *claim* with its pid before anything runs, the
-//! script's own process (*child*) before that runs the script, a *log*, and an *exit* record. Exactly one process can lay the claim: an agent that finds none lays it itself, and then
-//! nothing will ever run under that name.
+//! A job is `slipway-agent supervise`, started apart from the agent (in a transient unit or a separate session). It leaves
+//! four files, from which later processes learn its state. It writes a *claim* with its pid before anything runs. It notes
+//! the script's process (*child*) before that process runs the script. A *log* and an *exit* record follow. Only one process
+//! can write the claim. An agent that finds none writes it itself, and then nothing can ever run under that name.
 
 mod files;
 mod gate;
@@ -60,7 +60,7 @@ impl JobKind {
     }
 }
 
-/// A job's name: what for, for which attempt, the how-manieth try.
+/// A job's name: its kind, the attempt and the number of the try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct JobId {
     /// What for.

@@ -27,8 +27,8 @@ const PROFILE_WITHIN: Duration = Duration::from_mins(2);
 /// A look into Nix's database; only its lock can make it wait.
 const VALIDITY_WITHIN: Duration = Duration::from_mins(1);
 
-/// What was looked up before counts for nothing: a closure that was asked for too early must be found once it is there,
-/// and one that was signed late must be seen to be. Nix would remember the one for an hour, the other for a month.
+/// Earlier lookups do not count. A closure that was requested too early must be found later, and a late signature must
+/// be seen. Nix would remember the one for an hour, the other for a month.
 const FRESH: [&str; 6] = [
     "--option",
     "narinfo-cache-negative-ttl",

@@ -21,8 +21,8 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 /// How long output is read on after the program ended: what it left running may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(100);
 
-/// How long a program that was killed is waited for: one that hangs in the kernel, on a disk that does not answer, dies
-/// when that does.
+/// How long to wait for a killed program. A program that hangs in the kernel, on a disk without an answer, only dies
+/// when the disk answers.
 const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// How a program ended.

@@ -91,8 +91,8 @@ impl Runner {
         self.wait_for_claim(&name, child).await
     }
 
-    /// Runs the script here and now, where a job cannot be had, without a byte written. Under systemd it is in a unit of
-    /// its own even so, since it may restart the agent; as a process it dies with the agent.
+    /// Runs the script here and now, where a job cannot be had, without a byte written. Under systemd it still has a
+    /// separate unit, since it may restart the agent. As a process it dies with the agent.
     pub(crate) async fn run_attached(&self, job: &Job) -> Exit {
         if self.config.runner == RunnerKind::Systemd {
             return systemd::run_to_its_end(&self.config, job).await;

@@ -270,9 +270,10 @@ impl Store {
         .await
     }
 
-    /// Of these steps those that are what a worker decided, by the audit log. Nothing else may be told.
+    /// Those of these steps that a worker decided, according to the audit log. Hosts must not hear of any
+    /// other.
     ///
-    /// Whoever can write to the database could otherwise swap a closure after the worker's last look, or drive a step by
+    /// Somebody with the database could otherwise swap a closure after the worker's last check, or change a step by
     /// hand. A step that moves on between the two looks is not proved either; its news come next.
     #[instrument(name = "db.agent.prove", level = "debug", skip_all, fields(hosts = steps.len()))]
     pub async fn prove_steps(

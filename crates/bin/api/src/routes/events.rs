@@ -148,8 +148,8 @@ async fn wait_and_read(
 /// Check the log
 ///
 /// Computes every hash anew, checks every seal, and compares what the events decided with what the database holds:
-/// closures, strategies, approvals, roles, owners of tokens. It reads the whole log, so one check runs at a time: whoever
-/// asks meanwhile gets the answer of the next, and beyond 16 of one principal 503.
+/// closures, strategies, approvals, roles, owners of tokens. It reads the whole log, so one check runs at a time.
+/// Requests during a check get the answer of the next one, and beyond 16 of one principal 503.
 #[utoipa::path(
     get, path = route::AUDIT_VERIFY, operation_id = "verify_events", tag = "events",
     responses((status = 200, description = "What was found; `whole` is the verdict", body = AuditReport))

@@ -27,7 +27,7 @@ const LOGIN_DAYS: u32 = 30;
 /// Log in
 ///
 /// Exchanges the admin's password for a token that is good for 30 days, or for the token that is asked for. After 10
-/// failed authentications within a minute an address gets 429, also with the right password, until the minute is over; so
+/// failed authentications within a minute an address gets 429 until the minute is over, even with the right password. So
 /// do more than 10 tries at the same moment.
 #[utoipa::path(
     post, path = route::LOGIN, operation_id = "login", tag = "access", request_body = LoginRequest,

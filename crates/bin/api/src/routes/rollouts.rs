@@ -155,8 +155,8 @@ pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<Rollout
 /// Approve, pause, resume, revert or abort a rollout
 ///
 /// The worker carries it out; events tell when, and what came of it. Approving takes the role `approver`, and somebody
-/// other than the author: neither one that the author made or gave a token, nor one that made the author, unless the
-/// environment allows it.
+/// other than the author. Unless the environment allows it, author and approver must not be related: neither created
+/// the other or gave it a token.
 #[utoipa::path(
     post, path = route::ROLLOUT_COMMANDS, operation_id = "command_rollout", tag = "rollouts", request_body = CreateCommand,
     params(("id" = RolloutId, Path, description = "Its id")),

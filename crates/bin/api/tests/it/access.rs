@@ -95,7 +95,7 @@ async fn whoami(app: &TestApp, authorization: &str) -> Answer {
     app.send(request.unwrap()).await
 }
 
-/// Whoever can write to the database could otherwise have the api decide something and seal it, and put the row back.
+/// Somebody with the database could otherwise make the api decide and seal something, and then restore the row.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_role_that_was_written_into_the_database_opens_nothing(pool: PgPool) {
     let app = TestApp::new(pool).await;
@@ -205,7 +205,7 @@ async fn a_named_proxy_tells_its_clients_apart_and_another_does_not(pool: PgPool
     }
     assert_eq!(from("10.0.0.9", "198.51.100.7").await, 429);
     assert_eq!(from("10.0.0.9", "198.51.100.8").await, 401);
-    // Whoever is not named can make up any address, and counts as one.
+    // An unknown proxy can invent any address, so its clients count as one.
     assert_eq!(from("10.0.1.9", "198.51.100.8").await, 429);
 }
 

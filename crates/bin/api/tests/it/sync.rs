@@ -32,7 +32,7 @@ async fn begin_staging(app: &TestApp, host: HostId) -> String {
         .unwrap()
 }
 
-/// Whoever can write to the database could otherwise have hosts do things without a rollout and its approval.
+/// Somebody with the database could otherwise make hosts act without a rollout and its approval.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_step_that_was_driven_by_hand_tells_its_host_nothing(pool: PgPool) {
     let app = TestApp::new(pool).await;

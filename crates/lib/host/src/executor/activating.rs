@@ -129,8 +129,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
         live: Option<StorePath>,
         trouble: Option<String>,
     ) -> Result<Runnable, String> {
-        // What is live while a stuck attempt is about may be half of one thing and half of another; not where its prior
-        // was refused at the door, for then nothing of it was ever run.
+        // During a stuck attempt the live system may be half of one closure and half of another. This is not so if the
+        // door refused its prior, since then nothing of it ever ran.
         if let Some(prior) = inherited {
             match self.host.admit_known(&prior, &self.journal).await {
                 Ok(prior) => return Ok(prior),

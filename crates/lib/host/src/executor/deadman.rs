@@ -83,7 +83,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             Known::Past(past) => Err(Fired::Settled(past.phase)),
             Known::Unknown => {
                 let seen = self.host.observe();
-                // Only a commit moves the boot default. Where the journal was lost, a boot default that is the prior
+                // Only a commit moves the boot default. If the journal was lost, a boot default that is the prior
                 // beside another live system says that the attempt was under way.
                 let orphan = self.journal.lost.is_some()
                     && self.journal.unsettled_id().is_none()

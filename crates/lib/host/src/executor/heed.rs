@@ -1,4 +1,4 @@
-//! What an instruction changes in the journal. What is told twice, or too late, changes nothing.
+//! The journal's changes by an instruction. A repeated or late instruction changes nothing.
 
 use slipway_domain::{AttemptId, Instruction, StorePath};
 
@@ -114,8 +114,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
         let seen = self.host.observe();
         let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &seen.boot_id);
-        // Only a commit moves the boot default: a live closure that is not the boot default was never committed, and
-        // the boot default is what ran before it.
+        // Only a commit moves the boot default. So a live closure that is not the boot default was never committed,
+        // and the boot default ran before it.
         let orphan = seen.live.as_ref() == Some(closure)
             && seen
                 .boot_default

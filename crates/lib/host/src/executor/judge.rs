@@ -1,12 +1,12 @@
-//! When rounds of checks add up to a verdict.
+//! Turns rounds of checks into a verdict.
 //!
 //! - `passes` passing rounds in a row make a closure healthy; then it bakes.
 //! - Once `timeout_seconds` are over, the first failing round ends it. A round that could not be carried out never does.
 //! - While it bakes, and afterwards until the commit, `passes` failing rounds without a passing one between end it: one
 //!   lost probe is not an outage.
-//! - Baking ends well with `passes` passing rounds in a row at its end; if they do not come within another
+//! - Baking succeeds with `passes` passing rounds in a row at its end. If they do not come within another
 //!   `timeout_seconds`, the first failing round ends it.
-//! - What none of this ends, the dead-man's deadline does.
+//! - The dead-man's deadline ends everything else.
 
 use slipway_domain::AttemptId;
 use slipway_domain::agent::{ActivationPlan, Verdict};

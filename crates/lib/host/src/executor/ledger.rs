@@ -7,7 +7,7 @@ use crate::text::{MESSAGE_CHARS, one_line};
 
 use super::{Attempt, Executor, JournalPhase, Slot, View, chain};
 
-/// Proof that the journal's lock is held and that what is in memory is what is on disk, or newer.
+/// Proof that the journal's lock is held, and that the memory is as new as the disk or newer.
 #[derive(Debug)]
 pub(super) struct Ledger {
     _lock: StateLock,
@@ -108,8 +108,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
 
     /// Decides that an attempt goes back. The work is the next step's.
     ///
-    /// Going on when this cannot be written is safe: whoever reads the older phase later finds the prior live, or the
-    /// closure live and the deadline past, and goes back too.
+    /// Going on without this write is safe. A later reader of the older phase finds the prior live, or the closure
+    /// live after the deadline, and goes back too.
     pub(super) fn begin_revert(&mut self, slot: Slot, reason: &str, ledger: &Ledger) {
         let reason = one_line(reason, MESSAGE_CHARS);
         if let Some(attempt) = self.slot_mut(slot) {

@@ -1,4 +1,4 @@
-//! Going back to the recorded prior, as often as it takes.
+//! Puts the recorded prior back, and tries until it works.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::text::{MESSAGE_CHARS, one_line};
 
 use super::{Executor, JournalPhase, Ledger, Pace, REST, Slot, WATCH_EVERY, chain};
 
-/// Failed tries before it is called stuck: one may have met something that was just going on.
+/// Failed tries before the attempt counts as stuck: a single one may have met a passing problem.
 const TRIES_UNTIL_STUCK: u32 = 2;
 /// The bound of one run where nobody gave one, in seconds.
 const DEFAULT_SECONDS: u32 = 600;
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_mins(5);
-/// A job's own bound is kept by its supervisor; this much later it is stopped from here.
+/// A job's supervisor keeps its time limit; this much later the job is stopped from here.
 const SLACK: Duration = Duration::from_mins(1);
 
 /// A prior that is back, and what is to be said about that.

@@ -1,4 +1,4 @@
-//! Checking, until told to commit or until there is evidence against the closure.
+//! Runs checks until the commit, or until there is evidence against the closure.
 
 use slipway_domain::agent::Verdict;
 
@@ -54,7 +54,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         Pace::Now
     }
 
-    /// Why there is nothing left to check.
+    /// The reason why there is nothing left to check.
     fn lost_ground(&self, attempt: &Attempt) -> Option<String> {
         let seen = self.host.observe();
         let short = attempt.closure.short();

@@ -1,9 +1,9 @@
 //! The gate that a script waits behind until its process is noted.
 //!
-//! Whoever looks for a script whose supervisor was killed goes by the note of its process. The note takes the process's
-//! number, so the process must be there before the note, and the script must not run before it. The supervisor therefore
-//! starts its own program as a *gate*, which waits for the word and then becomes the script. When the supervisor dies
-//! before it gave the word, the gate ends and the script never runs.
+//! The note of its process leads to a script whose supervisor was killed. The note takes the process's number, so the
+//! process must be there before the note, and the script must not run before it. The supervisor therefore starts its own
+//! program as a *gate*, which waits for the word and then becomes the script. When the supervisor dies before it gave
+//! the word, the gate ends and the script never runs.
 
 use std::convert::Infallible;
 use std::io::{self, Read, Write};

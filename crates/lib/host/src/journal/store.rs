@@ -111,8 +111,8 @@ impl JournalStore {
         Ok(StateLock::try_take(&self.dir.join("agent.lock"))?)
     }
 
-    /// Reads the journal. A damaged one is renamed to `journal.corrupt-N` and told of, never passed over: the journal
-    /// that is handed back then says so in `lost` until an attempt is committed.
+    /// Reads the journal. A damaged journal is renamed to `journal.corrupt-N` and reported. The returned journal says
+    /// so in `lost` until an attempt is committed.
     ///
     /// The caller holds the lock.
     pub fn load(&self) -> Result<Loaded, JournalError> {

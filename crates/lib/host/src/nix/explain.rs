@@ -238,7 +238,7 @@ pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
     }
 }
 
-/// The path that was being fetched: the one that the complaint names, or the last that Nix began with.
+/// The path of the failed fetch: the path in the error, or the last one that Nix began.
 fn damaged(closure: &StorePath, output: &str, tail: &str) -> String {
     let mut begun = output.lines().filter(|line| line.contains("copying path"));
     let quoted = |line: &str| {

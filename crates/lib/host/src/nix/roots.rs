@@ -1,12 +1,12 @@
 //! Links that keep closures from the garbage collector.
 //!
-//! A link in Nix's `gcroots` folder that leads straight into the store is a root. A collection that is under way has read
-//! the roots already, and does not see one that is made now, nor one whose path was not there yet. So the link is made
-//! before the fetch, for collections that begin later, and once more by the program that fetches, which tells a
-//! collection under way of it before it lets go of the path.
+//! A link in Nix's `gcroots` folder that leads straight into the store is a root. A running collection has already read
+//! the roots. It does not see a new root, nor a root whose path was not there yet. So the link is made before the fetch,
+//! for later collections. The fetching program makes it once more, and tells a running collection before it releases the
+//! path.
 //!
-//! No root helps where a part lay in the store as garbage: a collection chooses what it deletes first and deletes then,
-//! and most releases of Nix do not look between the two whether somebody asked for it. So a closure that was fetched is
+//! No root helps a part that was garbage in the store. A collection first chooses what to delete and then deletes it.
+//! Most releases of Nix do not check in between whether somebody needs it now. So a closure that was fetched is
 //! checked, and fetched again when it is gone.
 
 use std::collections::BTreeSet;

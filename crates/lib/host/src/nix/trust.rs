@@ -21,8 +21,8 @@ pub(crate) struct Signed(());
 
 /// Checks every path of a closure that is in the store.
 ///
-/// Where a part was here before, built or added by somebody on this host, its signature may still be in the caches:
-/// it counts when it is for the very same content.
+/// A part may have been built or added on this host. Its signature may still be in the caches, and counts if it is
+/// for exactly the same content.
 pub(crate) async fn check_signed(
     config: &HostConfig,
     closure: &StorePath,

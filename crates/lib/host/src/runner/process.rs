@@ -15,8 +15,8 @@ use crate::door::Runnable;
 /// Our own program, also when its file was replaced or removed since we started.
 const OWN_EXE: &str = "/proc/self/exe";
 
-/// Starts this agent's program with the arguments. The new process leaves our session by itself, before it does anything
-/// else, and we are not there to be waited for: tokio reaps it while we live, init afterwards.
+/// Starts this agent's program with the arguments. The new process first leaves our session by itself. It does not
+/// depend on us: tokio reaps it while we live, init afterwards.
 pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Result<Child, RunnerError> {
     let output = || {
         OpenOptions::new()

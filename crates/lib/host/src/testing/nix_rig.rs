@@ -260,8 +260,8 @@ impl NixRig {
         }
     }
 
-    /// Copies a path to a cache in a folder of the rig, signed by the key if there is one, and takes it out of the
-    /// store. Gives the cache's folder.
+    /// Copies a path to a cache in a folder of the rig and removes it from the store. It is signed if there is a
+    /// key. Gives the cache's folder.
     #[must_use]
     pub fn move_to_cache(&self, name: &str, path: &StorePath, key: Option<&Key>) -> PathBuf {
         let cache = self.copy_to_cache(name, path, key);

@@ -338,8 +338,8 @@ async fn tidying_keeps_one_root_for_each_wanted_closure() {
     assert_eq!(there, [false, true, true]);
 }
 
-/// Collections that had read the roots before the fetch began. Nix tells them of the path and its root; should one take it
-/// all the same, the check before the activation says so, and what is fetched again stays.
+/// Collections that had read the roots before the fetch began. Nix tells them of the path and its root. If one still
+/// deletes it, the check before the activation says so, and a second fetch stays.
 #[tokio::test]
 async fn a_collection_under_way_takes_nothing_in_silence() {
     let rig = Rig::new();

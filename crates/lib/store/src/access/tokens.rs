@@ -301,8 +301,8 @@ impl Store {
     /// Fails with [`StoreError::Tampered`] unless the audit log gave this token to this principal with this role. Neither
     /// may have been taken out of use.
     ///
-    /// Whoever can write to the database could otherwise give themselves a token for a moment, have something decided
-    /// with it that is sealed then, and put the rows back.
+    /// Somebody with the database could otherwise insert a token for a moment, make a decision with it that is then
+    /// sealed, and restore the rows.
     #[instrument(name = "db.token.prove", level = "debug", skip_all, fields(token = %found.token))]
     pub async fn prove_caller(
         &self,

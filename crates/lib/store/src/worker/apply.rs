@@ -30,10 +30,11 @@ pub struct Applied {
 impl Store {
     /// Writes what [`slipway_domain::decide::decide`] said, with one event for every change, all or nothing.
     ///
-    /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now, or when a state is no longer the
-    /// one that its change starts from, and with [`StoreError::IllegalChange`] when the state machines do not allow a
-    /// change. Fails with [`StoreError::Tampered`] when a host would be sent something else than what was started. Then
-    /// nothing was written. What hosts report is written also then, and nothing that was swapped is sealed with it.
+    /// Fails with [`StoreError::StaleLease`] if another worker has the lease, or if a state has changed since the
+    /// snapshot. Fails with [`StoreError::IllegalChange`] if the state machines do not allow a change. Fails with
+    /// [`StoreError::Tampered`] if a host would get another closure than the one that was started. Then it writes
+    /// nothing. Changes that only record hosts' reports are written even after tampering, without sealing a
+    /// swapped row.
     #[instrument(name = "db.rollout.apply", level = "debug", skip_all,
                  fields(rollout = %lease.rollout, changes = changes.len()))]
     pub async fn apply(

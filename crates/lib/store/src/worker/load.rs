@@ -155,8 +155,8 @@ async fn load_steps(
 /// Hosts of the environment that any other rollout left out of service, by [`Seen::is_left_out`]. A host may have come from
 /// another environment meanwhile.
 ///
-/// The newest such step that touched the host decides, by [`Step::was_touched`]: one that was never activated says
-/// nothing about the host, such as when it was skipped because the host was still offline.
+/// The newest such step that touched the host decides, by [`Step::was_touched`]. A step that was never activated
+/// proves nothing about the host, such as one that was skipped because the host was offline.
 async fn load_left_out(
     tx: &mut PgConnection,
     head: &Head,
