@@ -1,4 +1,5 @@
-//! What a database holds, table by table: rows and a checksum that does not depend on their order.
+//! The content of a database, table by table: the number of rows and a checksum that does not depend on their
+//! order.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,9 +21,9 @@ const TABLES: &str = "
                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
     ORDER BY 1";
 
-/// How long a table is waited for that a migration holds, unless all of the work may take less.
+/// How long to wait for a table that a migration holds, unless the whole work may take less.
 const LOCK_WAIT: Duration = Duration::from_mins(10);
-/// The server ends a statement that is over its time; this is for one that has vanished.
+/// The server ends a statement that takes too long; this limit is for a vanished server.
 const VANISHED: Duration = Duration::from_mins(1);
 
 /// How values become text: the same in the server and in the scratch server.
@@ -34,7 +35,7 @@ const AS_TEXT: [&str; 8] = [
     "SET extra_float_digits = 1",
     "SET bytea_output = 'hex'",
     "SET idle_in_transaction_session_timeout = 0",
-    // Rows that a policy hides must be an error: they would be missing in silence.
+    // Rows that a policy hides must be an error, or they would be missing silently.
     "SET row_security = off",
 ];
 

@@ -16,7 +16,7 @@ use crate::lock;
 use crate::program::Program;
 use crate::state::Done;
 
-/// Dumps are short beside the time between them: who finds one under way waits this long for it.
+/// Dumps are short compared with the time between them: a second run waits this long for the first.
 const WAIT: Duration = Duration::from_mins(10);
 const DAY: u64 = 24 * 60 * 60;
 
@@ -34,7 +34,7 @@ pub(crate) async fn make(config: &Config) -> Result<Done> {
     }
     let made = write(config, dump, &dumps).await;
     if made.is_err() {
-        // The disk may be full: what is half done goes before anything is recorded.
+        // The disk may be full, so unfinished files are deleted before anything is recorded.
         let _ = dumps.clean();
     }
     let manifest = made?;

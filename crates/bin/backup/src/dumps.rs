@@ -10,7 +10,7 @@ use crate::content::Table;
 use crate::failure::{Failure, Result, io};
 use crate::files;
 
-/// What is known of a dump; written last, so that a dump with it is a complete one.
+/// The data about a dump; written last, so that only complete dumps have it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Manifest {
     pub(crate) id: String,
@@ -43,7 +43,7 @@ pub(crate) struct Locale {
     pub(crate) rules: Option<String>,
 }
 
-/// What a drill's verdict begins with. It is about the content, which no look at the file can prove wrong.
+/// The beginning of a drill's verdict. It is about the content, which a check of the file cannot refute.
 pub(crate) const DRILL_FOUND: &str = "a drill found: ";
 
 /// Whether a mark on a dump is a drill's.
@@ -109,7 +109,7 @@ impl Dumps {
         Ok((dumps, unreadable))
     }
 
-    /// The dump called `id`; `latest` is the newest one that nothing speaks against.
+    /// The dump called `id`; `latest` is the newest one that is not marked bad.
     pub(crate) fn get(&self, id: &str) -> Result<Manifest> {
         let (dumps, _) = self.list()?;
         let found = if id == "latest" {
@@ -149,7 +149,8 @@ impl Dumps {
         })
     }
 
-    /// Removes what runs that were cut short left. Only for the holder of the lock. Returns how many files.
+    /// Removes leftovers of runs that were cut short. Only for the holder of the lock. Returns the number of
+    /// files.
     pub(crate) fn clean(&self) -> Result<usize> {
         let mut removed = 0;
         for name in self.names()? {

@@ -1,4 +1,5 @@
-//! `/metrics` for Prometheus and `/status` as JSON, both worked out anew at every request: a dead timer shows.
+//! `/metrics` for Prometheus and `/status` as JSON. Every request computes both again, so that a dead timer
+//! shows.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

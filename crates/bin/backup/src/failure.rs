@@ -25,7 +25,7 @@ impl Failure {
         }
     }
 
-    /// What to do about it. The cure that is nearest to the cause stays.
+    /// Adds the cure. The cure nearest to the cause stays.
     pub(crate) fn cure(mut self, cure: impl Into<String>) -> Self {
         self.cure.get_or_insert_with(|| cure.into());
         self

@@ -44,7 +44,7 @@ pub(crate) struct Base {
     pub(crate) added: u64,
 }
 
-/// Looks everywhere; a place that cannot be looked at is a problem beside the others' lists.
+/// Lists all places; an unreadable place is a problem beside the other lists.
 pub(crate) async fn collect(config: &Config) -> Listing {
     let mut listing = Listing {
         stack: config.stack.clone(),

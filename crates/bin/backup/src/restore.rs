@@ -1,4 +1,4 @@
-//! Bringing things back. Nothing that runs is written over without an explicit word, and nothing is deleted.
+//! Restores. A restore overwrites nothing that runs without an explicit option, and deletes nothing.
 
 pub(crate) mod dump;
 pub(crate) mod time;

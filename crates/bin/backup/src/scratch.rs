@@ -1,4 +1,4 @@
-//! A Postgres of our own, on a Unix socket in a private folder: for drills, and to look into what was restored.
+//! A separate Postgres on a Unix socket in a private folder, for drills and for inspecting restored data.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -182,7 +182,7 @@ impl Scratch {
             format!("unix_socket_directories={}", self.socket().display()),
             "-c".to_owned(),
             "port=5432".to_owned(),
-            // Nothing that happens in here may reach the archive of the real server.
+            // Nothing in this server may reach the archive of the real server.
             "-c".to_owned(),
             "archive_mode=off".to_owned(),
             "-c".to_owned(),

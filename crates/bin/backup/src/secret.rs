@@ -1,4 +1,4 @@
-//! Secrets: read where they are needed, handed on in the environment of one program, and kept out of what is printed.
+//! Secrets: read when needed, passed on in the environment of one program, and removed from output.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ impl Hidden {
         &self.0
     }
 
-    /// The text without this secret in it. Short values would tear holes into words, and protect nothing.
+    /// The text without this secret. Short values are kept: cutting them would damage words and protect
+    /// nothing.
     pub(crate) fn scrub(&self, text: &str) -> String {
         if self.0.len() < 4 {
             return text.to_owned();

@@ -111,7 +111,7 @@ async fn recorded_within(
         error: None,
         cure: None,
     };
-    // On a full disk the work itself may make room, so a record that cannot be written is no reason to stop.
+    // On a full disk the work itself may free space, so a record that cannot be written does not stop it.
     let begun = write(
         state,
         kind,

@@ -1,4 +1,4 @@
-//! How the backups are, from the records and from the server, with a cure for all that is not well.
+//! The state of the backups, from the records and the server, with a cure for every problem.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(crate) struct ArchiveStatus {
     pub(crate) cure: Option<String>,
 }
 
-/// Looks at all of it. The server is asked, within a bound, only for its archive.
+/// Collects the whole state. It only asks the server about its archive, within a time limit.
 pub(crate) async fn collect(config: &Config, now: Time) -> Status {
     let since = state::watched_since(&config.state_dir, now);
     let kinds: Vec<KindStatus> = Kind::ALL

@@ -67,7 +67,7 @@ pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, Failure> {
 #[derive(Debug)]
 pub struct Pending(slipway_durable::Pending, PathBuf);
 
-/// Makes sure that a login can be kept, before there is one.
+/// Checks before a login that its result can be stored.
 pub fn prepare(path: &Path) -> Result<Pending, Failure> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     slipway_durable::private_folder(folder)
@@ -77,7 +77,7 @@ pub fn prepare(path: &Path) -> Result<Pending, Failure> {
 }
 
 impl Pending {
-    /// Keeps it: 0600 in a folder that is 0700, whole or not at all.
+    /// Stores it with 0600 in a folder with 0700, complete or not at all.
     pub fn save(self, stored: &Stored) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(stored)
             .map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;

@@ -127,7 +127,7 @@ impl Context {
     /// A client with the token in force.
     pub fn client(&self) -> Result<Client, Failure> {
         let given = self.given_token()?;
-        // With all of it given from outside, a login that was kept is none of this command's business.
+        // If everything is given from outside, the command ignores a stored login.
         let complete = given.is_some() && (self.global.url.is_some() || self.around.url.is_some());
         let stored = if complete { None } else { self.stored()? };
         let (builder, _) = self.target(stored.as_ref())?;
@@ -227,7 +227,7 @@ pub fn refuse_readable(builder: &ClientBuilder, secret: &str) -> Result<(), Fail
     .help("use https; without it, make a tunnel (ssh -L 8000:127.0.0.1:8000 HOST) and use http://127.0.0.1:8000"))
 }
 
-/// Whether the address is the builder's: a token is never sent anywhere but to the API that gave it.
+/// Whether the address is the builder's: a token only ever goes to the API that gave it.
 fn is_same(url: &str, builder: &ClientBuilder) -> bool {
     slipway_client::builder(url).is_ok_and(|other| other.url() == builder.url())
 }

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
             } else {
                 Exit::Success
             };
-            // Nothing is left to tell anybody when this cannot be written.
+            // If this cannot be written, there is no other way to report it.
             let _ = error.print();
             return exit.into();
         }

@@ -4,7 +4,7 @@ use slipway_domain::{RolloutState, StepState};
 
 use crate::text::clean;
 
-/// How a cell is meant. Only its colour says so, never that alone.
+/// The meaning of a cell. Its colour shows it, in addition to the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// Nothing to say.

@@ -1,4 +1,4 @@
-//! The checks of `slipway verify`. Each gives lines; none ends the command.
+//! The checks of `slipway verify`. Each returns lines; none ends the command.
 //!
 //! | module | what it looks at |
 //! |---|---|
@@ -145,7 +145,7 @@ impl Report {
     #[must_use]
     pub fn new(checks: Vec<Line>) -> Self {
         let worst = checks.iter().map(|line| line.state).max();
-        // That nothing was looked at is no proof that all is well.
+        // Without any check, nothing is proved.
         let state = worst.unwrap_or(State::NotChecked);
         Self {
             version: 1,

@@ -210,7 +210,7 @@ impl Follower<'_> {
         }
     }
 
-    /// Hands an answer on; waits when trying again can help, and says so once.
+    /// Returns an answer; if another try can help, waits and says so once.
     async fn settle<T>(
         &mut self,
         view: &mut View,
@@ -235,7 +235,7 @@ impl Follower<'_> {
                 *tries += 1;
                 Ok(None)
             }
-            // Before the first answer it may be the wrong address as well: say it and end.
+            // Before the first answer the address may be wrong, so report the error and end.
             Err(error) => Err(error.into()),
         }
     }

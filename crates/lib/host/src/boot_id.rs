@@ -10,7 +10,8 @@ use rustix::time::{ClockId, clock_gettime};
 /// Stands for a boot that has no name.
 const UNKNOWN: &str = "unknown";
 
-/// The kernel's boot id: changes with every boot. `unknown` where `/proc` cannot be read, which equals itself.
+/// The kernel's boot id, which changes with every boot. `unknown` if `/proc` cannot be read; two unknown ids
+/// are equal.
 #[must_use]
 pub fn boot_id() -> String {
     static BOOT_ID: OnceLock<String> = OnceLock::new();
@@ -25,7 +26,7 @@ pub fn boot_id() -> String {
 /// Microseconds since the boot, counting time spent asleep, and more than it gave before. So it grows over restarts of
 /// the agent with nothing written down.
 ///
-/// `None` where the boot is not known: the next one would begin anew under the same name.
+/// `None` if the boot is not known: the counter of the next boot would start again under the same id.
 #[must_use]
 pub fn counter() -> Option<u64> {
     static LAST: AtomicU64 = AtomicU64::new(0);

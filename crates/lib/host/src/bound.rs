@@ -1,4 +1,4 @@
-//! `etc/slipway/activation.json`: how long a switch to the closure may take, by its own account.
+//! `etc/slipway/activation.json`: the closure's own limit for the time of a switch to it.
 //!
 //! A stack's migrations and replicas have bounds of their own. A switch script that is ended before them leaves a migration
 //! that runs on in the database.
@@ -12,7 +12,7 @@ use slipway_domain::strategy::MAX_SECONDS;
 
 use crate::checks::ManifestError;
 
-/// Where it is in a closure. One without it takes what the strategy allows.
+/// Its path in a closure. For a closure without it the strategy's limit holds.
 const FILE: &str = "etc/slipway/activation.json";
 /// A file larger than this is none of ours.
 const MAX_BYTES: u64 = 4096;

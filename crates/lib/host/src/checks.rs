@@ -1,4 +1,4 @@
-//! The checks that a closure carries in `etc/slipway/checks.json`, and what one round of them says.
+//! The checks of a closure in `etc/slipway/checks.json`, and the result of one round.
 //!
 //! A check passes, fails or could not be carried out. Only a failure is evidence against the closure.
 
@@ -111,7 +111,7 @@ impl Round {
     }
 }
 
-/// Carries all checks out at once. Takes as long as the slowest check's own bound at most.
+/// Runs all checks at once. Takes at most as long as the slowest check's time limit.
 pub(crate) async fn round(config: &HostConfig, manifest: &Manifest) -> Round {
     let mut running = JoinSet::new();
     for (index, check) in manifest.checks.iter().enumerate() {

@@ -8,7 +8,7 @@ use slipway_domain::Timestamp;
 
 /// An instant in milliseconds since the machine's boot, counting time spent asleep (`CLOCK_BOOTTIME`).
 ///
-/// It means nothing after a reboot, so whoever stores one stores the boot id beside it.
+/// It means nothing after a reboot, so it is always stored together with the boot id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BootMs(pub u64);

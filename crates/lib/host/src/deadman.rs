@@ -1,4 +1,4 @@
-//! The watchdog process: waits for the deadline, away from the agent.
+//! The watchdog process, which waits for the deadline apart from the agent.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub enum Woken {
     Settled,
 }
 
-/// Leaves the session, lays the claim that tells the agent that it is armed, and waits.
+/// Leaves the session, writes the claim that tells the agent that it is armed, and waits.
 ///
 /// Ends early when the journal says that the attempt is over, so that a watchdog that could not be disarmed does not
 /// stay. A journal that cannot be read keeps it waiting.

@@ -1,9 +1,9 @@
 //! The one door to everything that runs as root.
 //!
 //! A path is only a name; a [`Runnable`] is a closure that passed the checks here. Only a `Runnable` can be switched
-//! to, checked, made the boot default or have its agent run as a dead-man. There are two ways in. A *release* is let in
-//! by its signatures: see [`Host::admit_release`]. What *this host knows* is let in because it ran here, or would boot,
-//! by nobody's word but the host's own: see [`Host::admit_known`]. docs/decisions/0010 says why.
+//! to, checked, made the boot default or have its agent run as a dead-man. There are two ways to pass. A *release*
+//! passes by its signatures: see [`Host::admit_release`]. A *system that this host knows* passes because it ran here or
+//! would boot, according to the host alone: see [`Host::admit_known`]. docs/decisions/0010 says why.
 //!
 //! [`Host::admit_release`]: crate::Host::admit_release
 //! [`Host::admit_known`]: crate::Host::admit_known
@@ -95,7 +95,7 @@ pub enum Unfit {
         /// What is wrong with it.
         problem: String,
     },
-    /// A file of the closure is a link to what anybody may change.
+    /// A file of the closure is a link to a file that others may change.
     #[error("{file} leads to {target}, outside the store: put the file itself into the closure")]
     Outside {
         /// The file.
@@ -105,7 +105,7 @@ pub enum Unfit {
     },
 }
 
-/// Lets a closure in by its signatures, which the caller has had checked.
+/// Lets a closure pass by its signatures, which the caller has checked.
 pub(crate) fn admit_signed(
     config: &HostConfig,
     closure: &StorePath,
@@ -133,7 +133,7 @@ pub(crate) async fn admit_known(
     match nix::validity(config, &path).await {
         Validity::Valid => {}
         Validity::Invalid(tail) => return Err(Refusal::NotValid { path, tail }),
-        // It was let in when the journal recorded it, and a root has held it since. The way back must not hang on a
+        // It passed when the journal recorded it, and a root has kept it since. Going back must not depend on a
         // database that a read-only disk keeps shut.
         Validity::NoAnswer(tail) if recorded => {
             tracing::warn!(%path, %tail, "Nix cannot be asked; the journal's word is taken");
@@ -166,7 +166,8 @@ fn check_switch(config: &HostConfig, closure: &StorePath) -> Result<(), Unfit> {
     check_inside(config, &script)
 }
 
-/// Whether a file of the store is in the store with all links followed: what is outside, others may change.
+/// Whether a file of the store is still in the store after all links are followed: others may change files
+/// outside.
 pub(crate) fn check_inside(config: &HostConfig, file: &Path) -> Result<(), Unfit> {
     let unreadable = |error: io::Error| Unfit::NoSwitchScript {
         file: file.display().to_string(),

@@ -33,7 +33,7 @@ use crate::door::{Refusal, Runnable};
 use crate::host::Host;
 use crate::journal::{Attempt, Journal, JournalPhase, JournalStore};
 
-/// How often a machine at rest is looked at: a dead-man or a person may have changed the journal.
+/// How often an idle executor checks the machine: a dead-man or a person may have changed the journal.
 const REST: Duration = Duration::from_secs(2);
 /// How often something under way is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(100);
@@ -45,7 +45,7 @@ const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 pub struct View {
     /// What the control plane is to be told of an attempt.
     pub report: Option<AttemptReport>,
-    /// The attempt that was begun and is neither committed nor taken back.
+    /// The attempt that has begun and is neither committed nor reverted.
     pub unsettled: Option<AttemptId>,
     /// What is wrong with the state folder.
     pub trouble: Option<String>,
@@ -131,7 +131,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         self.publish();
     }
 
-    /// Works until told to stop. What must outlive the agent does: stopping touches neither activation nor dead-man.
+    /// Works until it is told to stop. Stopping does not touch an activation or a dead-man, which outlive the agent.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
             let pace = tokio::select! {
@@ -209,7 +209,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
     }
 
-    /// Lets the closure of an attempt that was begun through the door, once.
+    /// Lets the closure of a begun attempt pass the door, once.
     async fn admit_begun(&mut self, closure: &StorePath) -> Result<Runnable, Refusal> {
         if let Some(admitted) = self.admitted.as_ref().filter(|known| known.path() == closure) {
             return Ok(admitted.clone());
@@ -219,9 +219,9 @@ impl<H: Host, C: Clock> Executor<H, C> {
         Ok(runnable)
     }
 
-    /// Drops what protects closures that nobody goes to any more. Only at rest.
+    /// Drops roots of closures that nobody needs any more. Only while idle.
     fn tidy(&self) {
-        // A journal that was lost may have named closures that we know nothing of.
+        // A lost journal may have named closures that we do not know.
         if self.journal.lost.is_some() {
             return;
         }
@@ -244,7 +244,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 }
 
-/// Waits for the next instruction; for ever when nobody is left to give one.
+/// Waits for the next instruction, or for ever if nobody can give one any more.
 async fn news(told: &mut watch::Receiver<Instruction>) {
     if told.changed().await.is_err() {
         std::future::pending::<()>().await;

@@ -44,8 +44,7 @@ pub trait Host: Send + Sync + 'static {
         bound: Duration,
     ) -> impl Future<Output = Result<(), StageError>> + Send;
 
-    /// The door for what is released: the whole closure is signed by keys that this host trusts, and it can be switched to
-    /// and checked.
+    /// The door for releases: keys that this host trusts signed the whole closure, and it can be switched to and checked.
     fn admit_release(
         &self,
         closure: &StorePath,
@@ -60,7 +59,7 @@ pub trait Host: Send + Sync + 'static {
         journal: &Journal,
     ) -> impl Future<Output = Result<Runnable, Refusal>> + Send;
 
-    /// How long a switch to the closure may take by its own account; `None` when it says nothing.
+    /// The closure's own limit for a switch to it; `None` if it has none.
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32>;
 
     /// Protects the attempt's prior.
@@ -83,7 +82,7 @@ pub trait Host: Send + Sync + 'static {
     /// Starts a job; it certainly runs, or is over, when this returns.
     fn start(&self, job: &Job) -> impl Future<Output = Result<(), RunnerError>> + Send;
 
-    /// Runs a job's script here and now, where it cannot be had as a job: it dies with the agent.
+    /// Runs a job's script directly, if it cannot run as a job: it dies with the agent.
     fn run_attached(&self, job: &Job) -> impl Future<Output = Exit> + Send;
 
     /// How a job stands.
@@ -101,7 +100,7 @@ pub trait Host: Send + Sync + 'static {
     /// Carries out all the closure's checks once.
     fn round(&self, closure: &Runnable) -> impl Future<Output = Round> + Send;
 
-    /// The units that have failed or fail again and again; `None` where nobody can say.
+    /// The units that have failed or fail again and again; `None` if unknown.
     fn failed_units(&self) -> impl Future<Output = Option<BTreeSet<String>>> + Send;
 
     /// Protects these closures and no others, and forgets the jobs of all attempts but these.

@@ -1,7 +1,7 @@
-//! The agent's memory: what was begun on this machine, written down before it is begun.
+//! The agent's memory: each action is recorded here before it begins.
 //!
 //! One file, replaced as a whole. Fields are only ever added, so that the agent of the prior closure can read what the
-//! agent of the new one wrote. A file that cannot be read is kept beside, never overwritten and never passed over.
+//! agent of the new one wrote. An unreadable file is kept under another name; it is never overwritten or ignored.
 
 mod lock;
 mod record;

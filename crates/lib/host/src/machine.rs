@@ -144,7 +144,7 @@ impl Host for Machine {
     async fn round(&self, closure: &Runnable) -> Round {
         match checks::load(closure) {
             Ok(manifest) => checks::round(&self.config, &manifest).await,
-            // It could be read when it was staged, and the store does not change: the trouble is ours.
+            // It was readable when it was staged, and the store does not change, so this is our own error.
             Err(error) => Round::of([("all".to_owned(), Finding::unknown(error.to_string()))]),
         }
     }

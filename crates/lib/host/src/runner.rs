@@ -1,4 +1,4 @@
-//! Starts what must outlive the agent: jobs and the dead-man.
+//! Starts jobs and the dead-man, which must outlive the agent.
 
 mod process;
 mod systemd;
@@ -18,7 +18,7 @@ use crate::door::Runnable;
 use crate::job::{End, Exit, Job, JobFiles, JobId};
 use crate::program::{self, Ran};
 
-/// How long something that was started may take to lay its claim.
+/// How long a started job may take to write its claim.
 const CLAIM_WITHIN: Duration = Duration::from_secs(15);
 /// How often the claim is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

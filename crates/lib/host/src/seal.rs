@@ -1,7 +1,7 @@
-//! JSON with a checksum over its own bytes, so that a flipped bit is seen and not believed.
+//! JSON with a checksum over its own bytes, so that a flipped bit is noticed.
 //!
-//! Two fields are added: a checksum, and a word at the end that there is one. A bit can hide one of them and not both.
-//! Agents from before pass over both, and what they wrote has neither and is read as it is.
+//! It has two more fields: a checksum, and a mark at the end that there is one. A single bit cannot hide both. Older
+//! agents ignore both fields, and their files, which have neither, can still be read.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

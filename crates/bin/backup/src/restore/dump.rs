@@ -1,4 +1,5 @@
-//! A dump into a database of its own, compared with what was recorded, and on request put in the live one's place.
+//! Restores a dump into a separate database and compares it with its manifest. On request it replaces the live
+//! one.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -21,7 +22,7 @@ const MAINTENANCE: &str = "postgres";
 const LIMIT: Duration = Duration::from_hours(24);
 /// A name in Postgres has at most 63 bytes.
 const LONGEST_NAME: usize = 63;
-/// What a database is called until it is whole: one that a killed restore leaves is taken for nothing else.
+/// The suffix of a database's name until it is complete, so that a killed restore's leftover is recognized.
 const UNFINISHED: &str = "_unfinished";
 /// Between two looks for sessions that are to end.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -295,7 +296,7 @@ async fn swap_in(
     )))
 }
 
-/// Ends the sessions of a database, and those that come, until it is dropped.
+/// Ends the sessions of a database, also new ones, until it is dropped.
 async fn end_sessions(other: &mut PgConnection, database: &str) -> Failure {
     loop {
         let ended = sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")

@@ -42,7 +42,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Restores into a new folder and recovers there, without a word to the live server's archive.
+/// Restores into a new folder and recovers there, without touching the live server's archive.
 pub(crate) async fn beside(
     config: &Config,
     target: &Target,
@@ -52,7 +52,7 @@ pub(crate) async fn beside(
 ) -> Result<String> {
     let wal = config.wal()?;
     need_empty(into)?;
-    // Before anything is written: a folder whose socket would be too long is refused here.
+    // Before anything is written, this refuses a folder whose socket path would be too long.
     let user = config.database.admin.as_deref().unwrap_or("postgres");
     let scratch = Scratch::new(config, into, user)?;
     let start = std::time::Instant::now();

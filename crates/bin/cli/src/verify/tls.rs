@@ -1,4 +1,4 @@
-//! The certificate of a site, checked here and not by what the client happens to accept.
+//! The check of a site's certificate, independent of what the client accepts.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -254,7 +254,7 @@ impl ServerCertVerifier for Seen {
         Ok(ServerCertVerified::assertion())
     }
 
-    // That the server has the certificate's key is proved in every handshake.
+    // Every handshake proves that the server has the certificate's key.
     fn verify_tls12_signature(
         &self,
         message: &[u8],

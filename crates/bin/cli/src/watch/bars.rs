@@ -108,7 +108,7 @@ impl Bars {
         line.shown = shown.text;
     }
 
-    /// Clocks that are apart must not make a time that is not there.
+    /// Different clocks must not lead to a negative time.
     fn age(&self, since: DateTime<Utc>) -> Duration {
         ((self.now)() - since).to_std().unwrap_or_default()
     }

@@ -10,7 +10,7 @@ use crate::config::HostConfig;
 use crate::program::{self, Ran};
 use crate::text::last_lines;
 
-/// Signals that the kernel sends a program for what it did itself, and that of `abort`.
+/// Signals for a program's own fault, and that of `abort`.
 const CRASHES: [Signal; 7] = [
     Signal::ILL,
     Signal::TRAP,
@@ -21,8 +21,8 @@ const CRASHES: [Signal; 7] = [
     Signal::SYS,
 ];
 
-/// A program that cannot be started, or that somebody else killed, such as the kernel for want of memory, is evidence
-/// of nothing. One that crashed is: the closure brought it.
+/// A program that cannot be started, or that was killed from outside, such as by the kernel for lack of memory,
+/// proves nothing. A crash counts against the closure, which brought the program.
 pub(super) async fn run(config: &HostConfig, command: &[String], bound: Duration) -> Finding {
     let Some((program, arguments)) = command.split_first() else {
         return Finding::unknown("no command");

@@ -1,4 +1,4 @@
-//! `etc/slipway/checks.json`: read once the closure is on the host, refused there if anything about it is odd.
+//! `etc/slipway/checks.json`: read once the closure is on the host, and refused if anything in it is wrong.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -100,7 +100,7 @@ pub enum CheckKind {
     },
 }
 
-/// One check as written: every field there is, so that the error for a wrong one can name the type it belongs to.
+/// One check as written, with the fields of all types, so that the error for a wrong field can name its type.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

@@ -9,7 +9,7 @@ use crate::program::{self, Answer, Ran};
 use crate::runner::is_of_an_attempt;
 use crate::text::last_lines;
 
-/// A systemd that cannot be asked is evidence of nothing; a unit that is not there is evidence.
+/// If systemd cannot be asked, that proves nothing; a missing unit counts against the closure.
 pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Finding {
     let mut command = config.command("systemctl");
     command.args([

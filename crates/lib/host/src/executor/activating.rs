@@ -1,4 +1,4 @@
-//! Activating: from here on the machine is touched, and there is always a way back.
+//! Activating: this changes the machine, and there is always a way back.
 
 use std::time::Duration;
 
@@ -34,7 +34,8 @@ fn time_for_switch(plan: &ActivationPlan, said: Option<u32>) -> Result<u32, Stri
 }
 
 impl<H: Host, C: Clock> Executor<H, C> {
-    /// Records the prior, arms the dead-man, starts the switch script; in that order, each made sure of before the next.
+    /// Records the prior, arms the dead-man and starts the switch script, in this order. Each is certain before the
+    /// next.
     pub(super) async fn activate(&mut self, plan: ActivationPlan, ledger: &Ledger) -> Pace {
         if let Err(why) = self.begin_activation(plan, ledger).await {
             if let Some(current) = &mut self.journal.current {
@@ -75,7 +76,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             )
         })?;
 
-        // The journal names the prior before anything is done that would need it.
+        // The journal names the prior before any action that may need it.
         current.phase = JournalPhase::Activating;
         current.prior = Some(prior.path().clone());
         current.own_prior = true;
@@ -206,7 +207,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         Pace::Now
     }
 
-    /// Whether the switch script succeeded, or has nothing to complain of but units that had failed before.
+    /// Whether the switch script succeeded, or only complained about units that had failed before.
     async fn did_its_work(&self, exit: &Exit, attempt: &Attempt, seen: &Seen) -> bool {
         if exit.is_success() {
             return true;

@@ -1,4 +1,4 @@
-//! Committing: the one place that moves the profile and the boot default forward.
+//! Committing: the only place that moves the profile and the boot default forward.
 
 use crate::clock::Clock;
 use crate::failpoint::failpoint;
@@ -60,7 +60,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         Pace::After(REST)
     }
 
-    /// Written before the profile moves: from here on the dead-man keeps still and a restart goes forward.
+    /// Written before the profile moves: from here on the dead-man does nothing and a restart goes forward.
     fn begin_commit(&mut self, ledger: &Ledger) -> Option<Pace> {
         let before = self.journal.current.clone();
         if let Some(current) = &mut self.journal.current {

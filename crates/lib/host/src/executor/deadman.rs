@@ -1,4 +1,4 @@
-//! What the dead-man does when its time has come, and a person with `slipway-agent revert`.
+//! The revert of the dead-man at its deadline, and of a person with `slipway-agent revert`.
 
 use slipway_domain::{AttemptId, StorePath};
 
@@ -18,7 +18,7 @@ pub enum Fired {
     Reverted(StorePath),
     /// Nothing was done: the attempt is over, or stays.
     Settled(JournalPhase),
-    /// Nothing was done: the journal knows no such attempt.
+    /// Nothing was done: the journal does not know the attempt.
     Unknown,
     /// The prior could not be put back.
     Stuck(String),
@@ -27,7 +27,7 @@ pub enum Fired {
 impl<H: Host, C: Clock> Executor<H, C> {
     /// Puts the attempt's prior back unless it was committed, is being committed, or is over.
     ///
-    /// `prior` counts only when the journal was lost and everything else bears it out.
+    /// `prior` counts only if the journal was lost and everything else confirms it.
     pub async fn fire(mut self, attempt: AttemptId, prior: Option<StorePath>, reason: &str) -> Fired {
         let mut last = String::new();
         for _ in 0..TRIES {

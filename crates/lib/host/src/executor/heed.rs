@@ -12,9 +12,9 @@ use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot, chain};
 enum Way {
     /// Now.
     Free,
-    /// Once the current one is taken back, which was begun.
+    /// Once the current one, whose revert has begun, is reverted.
     Begun,
-    /// Once the current one has ended by itself, in one way or the other.
+    /// Once the current one has ended by itself.
     Busy,
 }
 
@@ -75,7 +75,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         next.stage_by = Some(self.clock.boot().after_seconds(timeout_seconds));
         tracing::info!(%attempt, %closure, "fetching");
         self.journal.begin(next);
-        // Room for every later write is made sure of before the attempt is begun.
+        // Space for every later write is reserved before the attempt begins.
         let written = self.store.reserve().and_then(|()| self.save(ledger));
         if let Err(error) = written {
             self.fail_unbegun(&format!("the attempt was not begun: {}", chain(&error)), ledger);
@@ -105,7 +105,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
     }
 
-    /// Told to activate what was never staged here: the journal is lost or belongs to a new disk.
+    /// An instruction to activate a closure that was never staged here: the journal is lost or the disk is
+    /// new.
     fn refuse_unknown(&mut self, attempt: AttemptId, closure: &StorePath, ledger: &Ledger) -> Option<Pace> {
         match self.make_way(attempt, ledger) {
             Way::Free => {}
@@ -169,7 +170,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 }
             },
             Known::Unsettled(_) => {
-                // The attempt that was staged over it is not wanted any more.
+                // The newly staged attempt is no longer wanted.
                 match self.make_way(attempt, ledger) {
                     Way::Free => {}
                     Way::Begun => return Some(Pace::Now),

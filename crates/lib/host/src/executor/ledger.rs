@@ -14,7 +14,7 @@ pub(super) struct Ledger {
 }
 
 impl<H: Host, C: Clock> Executor<H, C> {
-    /// Waits for the lock and takes over what somebody else wrote meanwhile.
+    /// Waits for the lock and reads changes of others.
     pub(super) async fn open(&mut self) -> Result<Ledger, JournalError> {
         let lock = self.store.lock().await?;
         let mut loaded = self.store.load()?;
@@ -42,7 +42,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         Ok(ledger)
     }
 
-    /// Writes the journal. On an error nothing that depends on it may be done.
+    /// Writes the journal. After an error no action that depends on it may follow.
     pub(super) fn save(&mut self, _ledger: &Ledger) -> Result<(), JournalError> {
         let now = self.clock.wall();
         if let Some(current) = &mut self.journal.current {
@@ -57,7 +57,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         Ok(())
     }
 
-    /// Writes the journal where going on without is safe: the machine itself then tells the next reader as much.
+    /// Writes the journal if the next step is safe without: the machine itself tells the next reader the same.
     pub(super) fn keep(&mut self, ledger: &Ledger) {
         if let Err(error) = self.save(ledger) {
             self.note_trouble(&error);
@@ -106,7 +106,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         self.keep(ledger);
     }
 
-    /// Decides that an attempt goes back. The work is the next step's.
+    /// Decides that an attempt goes back. The next step does the work.
     ///
     /// Going on without this write is safe. A later reader of the older phase finds the prior live, or the closure
     /// live after the deadline, and goes back too.

@@ -24,7 +24,7 @@ const MAX_PAUSE: Duration = Duration::from_mins(5);
 /// A job's supervisor keeps its time limit; this much later the job is stopped from here.
 const SLACK: Duration = Duration::from_mins(1);
 
-/// A prior that is back, and what is to be said about that.
+/// A prior that is back, and a remark about it.
 struct Back {
     prior: StorePath,
     remark: String,
@@ -95,7 +95,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 
     async fn put_back(&self, attempt: &Attempt) -> Result<Back, String> {
-        // Nothing of the attempt may run on, or begin late, while the prior comes back.
+        // No part of the attempt may run or start while the prior comes back.
         for kind in [JobKind::Activate, JobKind::Commit] {
             let first = JobId {
                 kind,
@@ -155,7 +155,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
     }
 
-    /// Lets the prior through the door; fetches it first where it is gone.
+    /// Lets the prior pass the door; fetches it first if it is gone.
     async fn admit_prior(&self, attempt: &Attempt, prior: &StorePath) -> Result<Runnable, String> {
         let gone = match self.host.admit_known(prior, &self.journal).await {
             Ok(prior) => return Ok(prior),
@@ -172,7 +172,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
     /// Whether the prior is back although its switch script complained: it is live, and its own checks pass. `Err` ends
     /// the sentence that begins with the complaint.
     ///
-    /// A script that found failed units did all else that it was asked. Any other complaint may be mended by another try.
+    /// A script that found failed units did all its other work. After any other error another try may help.
     async fn bear_out(&self, attempt: &Attempt, prior: &Runnable, exit: &Exit) -> Result<(), String> {
         let last_try = self.revert_tries + 1 >= TRIES_UNTIL_STUCK;
         let ended = matches!(exit.end, End::Exited(_));

@@ -1,4 +1,4 @@
-//! Fetching. Nothing of the machine is touched but its store.
+//! Fetching. It only changes the machine's store.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use super::{Executor, JournalPhase, Ledger, Pace, TROUBLE_PAUSE, chain, news};
 const MOST_FETCHES: u32 = 3;
 
 impl<H: Host, C: Clock> Executor<H, C> {
-    /// Fetches without holding the lock. Begun again after a restart, as far as Nix has not got already.
+    /// Fetches without holding the lock. After a restart it only fetches the missing parts.
     pub(super) async fn stage(&mut self, ledger: Ledger) -> Pace {
         let Some(attempt) = self.journal.current.clone() else {
             return Pace::Now;
@@ -82,7 +82,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 }
 
-/// Whether work on this attempt is to be left for the instruction.
+/// Whether the instruction interrupts work on this attempt.
 pub(super) fn interrupts(told: &Instruction, attempt: AttemptId) -> bool {
     match told {
         Instruction::Idle => false,

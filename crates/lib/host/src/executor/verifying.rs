@@ -80,7 +80,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         None
     }
 
-    /// `None` when an instruction or the deadline comes first.
+    /// `None` if an instruction or the deadline comes first.
     async fn interruptible_round(
         &mut self,
         host: &H,

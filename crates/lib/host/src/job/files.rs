@@ -25,7 +25,7 @@ pub enum JobState {
     Orphaned(BootMs),
     /// It is over.
     Ended(Exit),
-    /// It was begun and is gone without a word: killed, or cut off by a power cut.
+    /// It began and vanished without a record: killed, or ended by a power cut.
     Lost,
 }
 
@@ -80,7 +80,7 @@ impl JobFiles {
         self.file(name, "log")
     }
 
-    /// Lays the claim to a name: true for exactly one caller, ever.
+    /// Claims a name: true for exactly one caller, ever.
     pub fn claim(&self, name: &str) -> io::Result<bool> {
         let own = ProcessId::own().ok_or_else(|| io::Error::other("cannot read /proc/self/stat"))?;
         let text = serde_json::to_vec(&own)?;
@@ -132,7 +132,7 @@ impl JobFiles {
     /// How the job stands.
     #[must_use]
     pub fn state(&self, name: &str) -> JobState {
-        // A damaged record is none: then the job counts as lost, and what it was for is taken back.
+        // A damaged record does not count: the job is lost, and its attempt goes back.
         let exit = || unseal::<Exit>(&fs::read(self.file(name, "exit")).ok()?).ok();
         if let Some(exit) = exit() {
             return JobState::Ended(exit);

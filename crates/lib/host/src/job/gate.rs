@@ -1,4 +1,4 @@
-//! The gate that a script waits behind until its process is noted.
+//! A script waits behind this gate until its process is noted.
 //!
 //! The note of its process leads to a script whose supervisor was killed. The note takes the process's number, so the
 //! process must be there before the note, and the script must not run before it. The supervisor therefore starts its own

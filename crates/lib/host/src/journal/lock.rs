@@ -51,7 +51,7 @@ impl StateLock {
         }
     }
 
-    /// Waits for the lock, as long as it takes: whoever holds it is bounded.
+    /// Waits for the lock without a limit, since every holder has one.
     pub async fn take(path: &Path) -> Result<Self, LockError> {
         loop {
             match Self::try_take(path) {

@@ -15,7 +15,8 @@ const PAST_ATTEMPTS: usize = 32;
 /// Characters of a settled attempt's message that are kept.
 const PAST_MESSAGE_CHARS: usize = 300;
 
-/// How far an attempt is. One phase more than the control plane knows: a commit that was begun is finished.
+/// The phase of an attempt. It has one phase more than the control plane's: a begun commit, which is always
+/// finished.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JournalPhase {
@@ -61,7 +62,7 @@ impl JournalPhase {
         }
     }
 
-    /// Whether an activation was begun that is neither committed nor taken back.
+    /// Whether an activation has begun and is neither committed nor reverted.
     #[must_use]
     pub const fn is_unsettled(self) -> bool {
         matches!(self, Self::Committing | Self::Reverting | Self::Stuck) || self.is_unproven()
@@ -89,7 +90,7 @@ pub struct Attempt {
     pub closure: StorePath,
     /// How far it is.
     pub phase: JournalPhase,
-    /// What was live when the activation began. The one thing that a revert goes to.
+    /// The live system when the activation began. A revert only goes to this one.
     pub prior: Option<StorePath>,
     /// Whether this host recorded the prior itself, as what was live when the activation began; not somebody's word.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -266,7 +267,7 @@ pub struct Journal {
     /// Attempts before the current one, the newest last.
     #[serde(default)]
     pub past: Vec<Past>,
-    /// Why an earlier journal could not be read, and where it is kept; until a commit brings firm ground again.
+    /// Why an earlier journal could not be read, and where it is kept; until the next commit.
     #[serde(default)]
     pub lost: Option<String>,
 }
@@ -300,7 +301,7 @@ impl Journal {
             .map_or(Known::Unknown, Known::Past)
     }
 
-    /// What the control plane is told: of the attempt that it asks about if that one is known, else of the current one.
+    /// The report for the control plane: about the attempt that it asked for, if known, or else the current one.
     #[must_use]
     pub fn report(&self, asked: Option<AttemptId>) -> Option<AttemptReport> {
         let asked = asked.map_or(Known::Unknown, |id| self.know(id));
@@ -311,7 +312,7 @@ impl Journal {
         }
     }
 
-    /// The attempt that was begun and is neither committed nor taken back: until it is, the host is out.
+    /// The attempt that has begun and is neither committed nor reverted; meanwhile the host is out.
     #[must_use]
     pub fn unsettled_id(&self) -> Option<AttemptId> {
         let current = self

@@ -1,8 +1,8 @@
 //! Nix's signatures: Ed25519 over a path's fingerprint, by keys with names.
 //!
-//! Nix itself takes a content-addressed path for signed, whoever added it, and one that it built for trusted, whoever
-//! asked for the build. On a host where users may do both, neither says anything of a release; so the signatures are
-//! checked here.
+//! Nix itself treats a content-addressed path as signed, and a path that it built as trusted, whoever added or
+//! requested it. On a host where users may do both, neither says anything of a release; so the signatures are checked
+//! here.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Whether a whole closure is signed by keys that the host trusts, whatever brought its parts here.
+//! Whether trusted keys have signed a whole closure, however its parts came here.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -69,7 +69,7 @@ fn not_signed(parts: &[PathInfo], keys: &[TrustedKey]) -> Vec<String> {
     paths.into_iter().cloned().collect()
 }
 
-/// Takes over what a cache has of signatures for these paths. Nix takes none that is for other content.
+/// Copies a cache's signatures for these paths. Nix takes none for other content.
 async fn copy_signatures(config: &HostConfig, cache: &str, paths: &[String], bound: Duration) {
     // The agent may have no home where Nix could remember what it looked up.
     let home = config.state_dir.join("cache");

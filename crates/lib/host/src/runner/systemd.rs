@@ -57,7 +57,7 @@ pub(super) async fn arm(
     systemd_run(config, &deadman_arguments(config, &exe, attempt, prior, seconds)).await
 }
 
-/// The prior's own agent: it was there before the new closure and owes it nothing.
+/// The prior's own agent: it does not depend on the new closure.
 fn prior_agent(config: &HostConfig, prior: &Runnable) -> Option<PathBuf> {
     let exe = prior.path().as_path().join("sw/bin/slipway-agent");
     let meta = std::fs::metadata(&exe).ok()?;
@@ -117,7 +117,7 @@ fn deadman_arguments(
     let mut line = common(config, &unit(&deadman(attempt)), &about);
     line.push(format!("--on-active={seconds}s"));
     line.push("--timer-property=AccuracySec=1s".to_owned());
-    // Until it has worked, whatever kept it from it: a disk, a lock, a script that failed.
+    // Until it succeeds, whatever the trouble: a disk, a lock, a failed script.
     line.push("--property=Restart=on-failure".to_owned());
     line.push("--property=RestartSec=15".to_owned());
     line.push("--property=StartLimitIntervalSec=0".to_owned());
