@@ -1,4 +1,4 @@
-# Stands where a real host has its hardware-configuration.nix or disko layout: enough to evaluate, not to install.
+# Takes the place of a real host's hardware-configuration.nix or disko layout: enough to evaluate, not to install.
 { lib, ... }:
 {
   boot.loader.grub.device = lib.mkDefault "nodev";

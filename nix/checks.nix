@@ -23,7 +23,7 @@ let
     root = ../.;
     fileset = lib.fileset.fileFilter (file: file.hasExt "nix") ../.;
   };
-  # The modules' shell is looked at where it becomes a program.
+  # The modules' shell scripts are checked where they become programs.
   scripts = lib.fileset.toSource {
     root = ../.;
     fileset = lib.fileset.unions [
@@ -77,7 +77,7 @@ in
     set -a; . ${../deploy/compose/example.env}; set +a
     docker-compose --file ${containers.compose}/docker-compose.prod.yml config --quiet
   '';
-  # What is Kubernetes' own; the schema of a ServiceMonitor belongs to an operator.
+  # Only Kubernetes' own kinds; the schema of a ServiceMonitor belongs to an operator.
   kubernetes = check "kubernetes" [ pkgs.kubernetes-validate ] ''
     for file in ${containers.kubernetes}/*.yaml; do
       case $file in

@@ -28,7 +28,7 @@ let
       ../.env.production.example
       ../docs
     ];
-    # Tests make flakes, and stores of their own.
+    # Tests create flakes and stores.
     testInputs = [
       pkgs.gitMinimal
       pkgs.nix

@@ -1,4 +1,4 @@
-# What single crates need besides: completions and man pages of the command line.
+# Extra arguments of single crates: completions and man pages of the command line.
 pkgs: {
   slipway = {
     nativeBuildInputs = [ pkgs.installShellFiles ];

@@ -65,7 +65,7 @@ pkgs.runCommand "check-production"
     done
     sed -i "s|operators = \[.*\];|operators = [ \"$(cut -d ' ' -f 1,2 < "$HOME/.ssh/id_ed25519.pub")\" ];|" secrets/secrets.nix
     block nix '2. **Keys.**' '3. **Secrets.**' | sed 's|^{$|// {|' > more.nix
-    # Beside what the file has, as the page says.
+    # In addition to the file's own content, as the page says.
     head -n -1 secrets/secrets.nix > rules.nix && printf '// ofHost "db"\n' >> rules.nix && cat more.nix >> rules.nix
     mv rules.nix secrets/secrets.nix
     rm -f secrets/*.age

@@ -1,4 +1,5 @@
-# What every host of the fleet has: its name, its private address, an agent, and its own key for TLS inside the fleet.
+# Common to every host of the fleet: its name, its private address, an agent, and its own key for TLS inside the
+# fleet.
 { config, lib, ... }:
 let
   fleet = import ./fleet.nix;

@@ -12,7 +12,7 @@ in
   };
 
   services.slipway.stacks.slipway = {
-    # Nothing of the stack runs here but the proxy.
+    # Only the stack's proxy runs here.
     api.replicas = 0;
     worker.replicas = 0;
     migrations.enable = false;

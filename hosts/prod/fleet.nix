@@ -1,4 +1,4 @@
-# What the hosts of this fleet know of each other: put your own names and addresses here. Only data.
+# The common data of this fleet's hosts: put your own names and addresses here. Only data.
 {
   domain = "deploy.example.com";
   # The network that the hosts share, and their interface in it.

@@ -1,4 +1,4 @@
-# The stack's Redis, on this host and across hosts.
+# The stack's Redis, on one host and across hosts.
 {
   host,
   refused,

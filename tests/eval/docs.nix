@@ -1,5 +1,5 @@
-# What the pages show in Nix holds: docs/production.md's files make a flake whose hosts evaluate after every step, and
-# every other snippet is a module that a host takes.
+# The Nix code of the pages works. docs/production.md's files make a flake whose hosts evaluate after every step, and
+# every other snippet is a module for a host.
 {
   host,
   agenix,
@@ -103,7 +103,7 @@ let
         enabled =
           lib.optional (lib.elem "./agent.nix" more) "slipway-agent"
           ++ lib.optional (lib.elem "./backup.nix" more) "slipway-backup-offsite";
-        # Until step 11 it is warned of what that step mends.
+        # Until step 11 there is a warning, which that step removes.
         warnings = if lib.elem "./backup.nix" more then [ ] else config.warnings;
       };
     };

@@ -1,4 +1,4 @@
-# What any user of the host can read of a unit holds no secret and nothing of the store.
+# The parts of a unit that any user of the host can read contain no secret and no store path.
 {
   host,
   stack,

@@ -1,4 +1,4 @@
-# What a host tells `slipway verify` of its stacks is what runs there.
+# A host's description of its stacks for `slipway verify` matches its units.
 {
   host,
   stack,

@@ -1,4 +1,5 @@
-# What mkWorkspace makes of `images`, with stand-ins for programs and for nix2container: what it is told is looked at.
+# The result of `images` in mkWorkspace, with stand-ins for programs and for nix2container: the tests check its
+# arguments.
 {
   lib,
   mkWorkspace,

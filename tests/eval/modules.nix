@@ -1,5 +1,5 @@
-# Every module that the flake exports is of use alone: beside nothing else of ours a host evaluates with it, before
-# anything of it is enabled and after.
+# Every exported module works alone: a host evaluates with it and nothing else of ours, before anything is enabled
+# and after.
 {
   plain,
   nixosModules,

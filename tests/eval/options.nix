@@ -1,5 +1,5 @@
-# docs/options.md is true of a host: a default that it shows is what is set there, an example is of the option's type, and
-# each description stands by itself.
+# docs/options.md is right for a host: a shown default is set there, an example has the option's type, and each
+# description is complete.
 {
   agenix,
   host,

@@ -1,4 +1,4 @@
-# The proxy: what it refuses, and what nginx gets.
+# The proxy: its assertions, and nginx's configuration.
 {
   host,
   refused,

@@ -1,4 +1,4 @@
-# Secrets: only files of the host, each looked at before it is used.
+# Secrets: only files of the host, each checked before its use.
 {
   host,
   plain,

@@ -1,4 +1,4 @@
-# What one stack becomes when nothing is said about it.
+# The result of a stack with default options.
 {
   host,
   stack,

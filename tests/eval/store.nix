@@ -1,4 +1,4 @@
-# No host fills its disk with what it ran before, and none of its stacks' users adds to the store.
+# No host fills its disk with old systems, and no user of its stacks can add to the store.
 {
   host,
   stack,

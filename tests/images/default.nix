@@ -1,4 +1,4 @@
-# The check of an image, on images that are right and on such that are not: what is written of them here is what
+# The check of an image, tried on right and wrong images. Their descriptions here have the form that
 # nix2container writes.
 { pkgs }:
 let

@@ -11,7 +11,7 @@
     proxy.domain = "jobs.example.com";
   };
 
-  # Terms of the authority that issues the certificate, and whom it writes to.
+  # The terms of the certificate's issuer, and your address for its messages.
   security.acme = {
     acceptTerms = true;
     defaults.email = "ops@example.com";

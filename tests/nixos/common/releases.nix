@@ -1,5 +1,5 @@
-# A host that deploys itself, and systems to roll out: one that works, one whose api does not start, one that starts and is
-# not healthy.
+# A host that deploys itself, and systems to roll out: one that works, one whose api does not start, and one that is not
+# healthy.
 { lib, pkgs, ... }:
 {
   imports = [ ./agent.nix ];
