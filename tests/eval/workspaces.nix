@@ -70,6 +70,19 @@ map whole accepted
     api = [ "api" ];
   })
   (same "a program behind a feature is left out" (programs "required-features") { api = [ "api" ]; })
+  (same "features that crates turn on in each other" (programs "read-features-of-others") {
+    a = [ "a" ];
+    b = [ "b" ];
+    c = [
+      "c-chain"
+      "c-optional"
+      "c-renamed"
+    ];
+    d = [
+      "d-one"
+      "d-three"
+    ];
+  })
   (same "programs of one name are built apart" (programs "same-bin") {
     a = [ "serve" ];
     b = [ "serve" ];

@@ -4,9 +4,7 @@ let
     attrNames
     attrValues
     concatMap
-    elem
     filter
-    genericClosure
     isAttrs
     isString
     ;
@@ -35,6 +33,8 @@ let
       [ manifest ] ++ attrValues (manifest.target or { })
     );
 
+  hasDefault = spec: spec.default-features or spec.default_features or true;
+
   # { name, spec } of each dependency; an inherited one is what the workspace's root says.
   dependenciesOf =
     wanted: root: manifest:
@@ -50,6 +50,9 @@ let
           // removeAttrs spec [ "workspace" ]
           // {
             inherited = true;
+            # Features add up, and default ones can only be turned on.
+            features = said.features or [ ] ++ spec.features or [ ];
+            default-features = hasDefault said || (spec.default-features or spec.default_features or false);
           }
         else if isString spec then
           { version = spec; }
@@ -69,6 +72,7 @@ rec {
     all
     buildKinds
     dependenciesOf
+    hasDefault
     kinds
     tablesOf
     ;
@@ -123,23 +127,4 @@ rec {
       own = manifest.package.${name} or null;
     in
     if isAttrs own && own.workspace or false then root.workspace.package.${name} or null else own;
-
-  # The features that are on when `wanted` are asked for, of this crate alone.
-  featuresOn =
-    manifest: wanted:
-    map (item: item.key) (genericClosure {
-      startSet = map (key: { inherit key; }) wanted;
-      # "serde/derive" also turns on the feature `serde` that an optional dependency is.
-      operator =
-        { key }:
-        let
-          dependency = builtins.match "([^/?]+)/.*" key;
-        in
-        map (key: { inherit key; }) (
-          manifest.features.${key} or [ ] ++ (if dependency == null then [ ] else dependency)
-        );
-    });
-
-  # Whether a target is built when these features are on.
-  isOn = on: target: builtins.all (feature: elem feature on) (target.required-features or [ ]);
 }

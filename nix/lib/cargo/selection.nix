@@ -18,7 +18,7 @@ let
     match
     ;
   manifests = import ./manifest.nix;
-  paths = import ./paths.nix;
+  resolution = import ./features.nix;
   targets = import ./targets.nix;
 
   hasDocTests =
@@ -86,41 +86,32 @@ in
           elem (head parts) dependencies;
       featuresFor = crates: filter (feature: any (hasFeature feature) crates) features;
 
-      # What crates that are compiled with it ask of it.
-      askedOf =
-        crate:
-        if !unifyFeatures || !elem crate.folder chosen then
-          [ ]
-        else
-          concatMap (
+      # folder -> feature -> whether it is on when these crates are compiled together.
+      onIn =
+        folders:
+        resolution.of {
+          inherit folders workspace;
+          asked =
             folder:
-            concatMap (
-              { spec, ... }:
-              if
-                spec ? path
-                && !(spec.optional or false)
-                && paths.join (if spec.inherited or false then workspace.at else folder) spec.path == crate.folder
-              then
-                spec.features or [ ]
-              else
-                [ ]
-            ) (manifests.dependenciesOf manifests.buildKinds workspace.root workspace.crates.${folder}.manifest)
-          ) chosen;
-      isOn =
-        crate:
-        manifests.isOn (
-          manifests.featuresOn crate.manifest (
-            (if noDefaultFeatures then [ ] else [ "default" ])
-            ++ map (
-              feature:
-              let
-                parts = crateOf feature;
-              in
-              if parts != null && head parts == crate.name then builtins.elemAt parts 1 else feature
-            ) (featuresFor [ crate ])
-            ++ askedOf crate
-          )
-        );
+            let
+              crate = workspace.crates.${folder};
+              forCrate =
+                feature:
+                let
+                  parts = crateOf feature;
+                in
+                if parts != null && head parts == crate.name then builtins.elemAt parts 1 else feature;
+            in
+            (if noDefaultFeatures then [ ] else [ "default" ]) ++ map forCrate (featuresFor [ crate ]);
+        };
+      together = onIn chosen;
+      isTogether = crate: unifyFeatures && elem crate.folder chosen;
+      # As they are with the others, which says whether the crate is compiled with them.
+      isOnAtFirst = crate: isIn (if isTogether crate then together else onIn [ crate.folder ]) crate;
+      isOn = crate: isIn (if isAlone crate then onIn [ crate.folder ] else together) crate;
+      isIn =
+        on: crate: target:
+        builtins.all (on crate.folder) (target.required-features or [ ]);
 
       # A name that other crates have too is not enough.
       specOf =
@@ -149,11 +140,9 @@ in
         );
 
       programsOf =
-        crate:
+        isOn: crate:
         map (bin: bin.name) (
-          filter (
-            bin: if bins == null then isOn crate bin else elem bin.name bins && isOn crate bin
-          ) crate.targets.bins
+          filter (bin: (bins == null || elem bin.name bins) && isOn crate bin) crate.targets.bins
         );
       makers = groupBy (item: item.name) (
         concatMap (
@@ -161,14 +150,12 @@ in
           map (bin: {
             inherit (bin) name;
             crate = crate.name;
-          }) (filter (isOn crate) crate.targets.bins)
+          }) (filter (isOnAtFirst crate) crate.targets.bins)
         ) members
       );
       # cargo would build both, and put one over the other.
-      hasTwin = crate: any (name: length makers.${name} > 1) (programsOf crate);
-      isAlone =
-        crate:
-        !unifyFeatures || !elem crate.folder chosen || hasTwin crate || targets.isLoaded crate.crateTypes;
+      hasTwin = crate: any (name: length makers.${name} > 1) (programsOf isOnAtFirst crate);
+      isAlone = crate: !isTogether crate || hasTwin crate || targets.isLoaded crate.crateTypes;
 
       checkGroups = if unifyFeatures then [ chosen ] else map (folder: [ folder ]) chosen;
       # All targets, but for benches that need a nightly compiler: `cargo test` leaves those alone.
@@ -181,7 +168,7 @@ in
             map (bench: {
               inherit (bench) name;
               nightly = needsNightly crate bench;
-            }) (filter (isOn crate) crate.targets.benches)
+            }) (filter (isIn (onIn folders) crate) crate.targets.benches)
           ) group;
           namesOf = nightly: map (bench: bench.name) (filter (bench: bench.nightly == nightly) benches);
           left = namesOf true;
@@ -198,7 +185,7 @@ in
       build =
         crate:
         let
-          programs = programsOf crate;
+          programs = programsOf isOn crate;
           alone = isAlone crate;
           isLoaded = bins == null && targets.isLoaded crate.crateTypes;
           group = if alone then [ crate.folder ] else chosen;

@@ -83,20 +83,38 @@ let
   programParts = lib.genAttrs folders (partsOf false);
   checkParts = lib.genAttrs folders (partsOf true);
 
+  # Files that a symbolic link leads to are laid in as texts: where the link leads cannot be read.
+  linked = lib.genAttrs (lib.filter (code.isLink view) (
+    lib.filter view.isFile (
+      [
+        (paths.join at "Cargo.lock")
+        (paths.join at "Cargo.toml")
+      ]
+      ++ map (config: config.file) workspace.configs
+    )
+  )) view.read;
+  links = lib.filter (file: view.typeOf file == "symlink") (
+    lib.concatMap above (lib.attrNames linked)
+  );
+  withoutLinks =
+    parts: fileset.difference (fileset.unions parts) (fileset.unions (map existing links));
+
   # What every build reads. cargo reads the configuration of each folder above the one that it is called in.
   above = folder: [ folder ] ++ lib.optionals (folder != ".") (above (paths.parent folder));
-  always = fileset.unions (
+  always = withoutLinks (
     map (folder: existing (paths.join folder ".cargo")) (above at)
     ++ map existing (
-      configuration.named {
-        inherit at folders view;
-        inherit (workspace) configs;
-      }
+      lib.filter (file: !linked ? ${file}) (
+        configuration.named {
+          inherit at folders view;
+          inherit (workspace) configs;
+        }
+      )
     )
     ++ dependencySources
   );
 
-  rootManifest = fileset.unions (
+  rootManifest = withoutLinks (
     [
       (atRoot "Cargo.lock")
       always
@@ -170,7 +188,7 @@ let
     parts: used:
     let
       left = lib.subtractLists used folders;
-      standIns = skeletons.some workspace left // stubsOf used // givenLock;
+      standIns = skeletons.some workspace left // stubsOf used // linked // givenLock;
     in
     {
       src = toSource parts;
@@ -222,7 +240,7 @@ in
 
   # Of all dependencies: no code at all, but for crates that take the place of a registry's.
   skeleton = {
-    src = written (skeletons.whole workspace lockText // stubsOf withCode) ''
+    src = written (linked // skeletons.whole workspace lockText // stubsOf withCode) ''
       cp -r ${
         fileset.toSource {
           root = source.path;

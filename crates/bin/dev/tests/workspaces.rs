@@ -282,7 +282,7 @@ fn cargo_takes_the_stand_ins_of_every_workspace() {
             let to = there.path().join(path);
             std::fs::create_dir_all(to.parent().unwrap()).unwrap();
             let copied = Command::new("cp")
-                .arg("-r")
+                .arg("-rL")
                 .arg(here.join(path))
                 .arg(to)
                 .status()
