@@ -19,6 +19,7 @@ let
     substring
     ;
   paths = import ./paths.nix;
+  unique = import ../unique.nix;
 
   contains = text: part: replaceStrings [ part ] [ "" ] text != text;
 
@@ -293,19 +294,17 @@ rec {
       more = filesOf view (
         path: name: skipAlways path name || isTop path && (!elem name doubtful || elem name left)
       ) folder;
-      outside = builtins.attrNames (
-        builtins.groupBy (it: it) (
-          map (item: item.key) (
-            builtins.genericClosure {
-              startSet = map (key: { inherit key; }) (
-                concatMap (file: beyond view nested folder file.path file.text) code
-                ++ concatMap (file: beyond view nested folder file (view.read file)) settings
-                ++ filter (leadsOut view nested folder) (map (paths.join folder) declared)
-                ++ joined
-              );
-              operator = { key }: map (key: { inherit key; }) (besides view nested folder key);
-            }
-          )
+      outside = unique (
+        map (item: item.key) (
+          builtins.genericClosure {
+            startSet = map (key: { inherit key; }) (
+              concatMap (file: beyond view nested folder file.path file.text) code
+              ++ concatMap (file: beyond view nested folder file (view.read file)) settings
+              ++ filter (leadsOut view nested folder) (map (paths.join folder) declared)
+              ++ joined
+            );
+            operator = { key }: map (key: { inherit key; }) (besides view nested folder key);
+          }
         )
       );
     in

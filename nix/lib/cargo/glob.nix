@@ -113,16 +113,7 @@ let
         in
         if next != null && view.isFolder next then walk view next rest else [ ];
 
-  unique =
-    list:
-    attrNames (
-      builtins.listToAttrs (
-        map (name: {
-          inherit name;
-          value = null;
-        }) list
-      )
-    );
+  unique = import ../unique.nix;
   split' = pattern: filter (part: isString part && part != "" && part != ".") (split "/" pattern);
 in
 {

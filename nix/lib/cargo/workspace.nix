@@ -25,7 +25,7 @@ let
   targets = import ./targets.nix;
   toml = import ./toml.nix;
 
-  unique = list: attrNames (groupBy (it: it) list);
+  unique = import ../unique.nix;
   # All folders that `start` leads to, in order.
   reach =
     start: next:

@@ -6,13 +6,11 @@
   sources,
   selection,
   built,
-  packages,
   images,
   fmtArgs,
   hasDeny,
   hasTaplo,
   services,
-  compileServices,
   testInputs,
   nextestArgs,
   clippyArgs,
@@ -28,9 +26,9 @@ let
     // sources.whole
     // {
       doInstallCargoArtifacts = false;
-      preBuild = compileServices.start;
-      postBuild = compileServices.stop;
-      nativeBuildInputs = built.sharedByChecks.nativeBuildInputs ++ compileServices.inputs;
+      preBuild = built.compileServices.start;
+      postBuild = built.compileServices.stop;
+      nativeBuildInputs = built.sharedByChecks.nativeBuildInputs ++ built.compileServices.inputs;
     };
   # Formatters compile nothing and need no dependency.
   formatting = removeAttrs shared [
@@ -118,5 +116,5 @@ let
     prefix: check: lib.mapAttrs' (name: value: lib.nameValuePair "${prefix}${name}" (check name value));
 in
 rust
-// prefixed "package-" (_: package: package) packages
+// prefixed "package-" (_: package: package) built.packages
 // lib.optionalAttrs pkgs.stdenv.hostPlatform.isLinux (prefixed "" imageCheck images)

@@ -248,8 +248,6 @@ let
             testInputs
             ;
           craneLib = crane';
-          inherit (built) compileServices;
-          inherit (built) packages;
           inherit images;
           fmtArgs =
             if crates == null then

@@ -28,7 +28,7 @@ let
   contentProblems = import ./image-contents-arguments.nix;
   oci = import ../oci.nix;
 
-  unique = names: attrNames (builtins.groupBy (name: name) names);
+  unique = import ../unique.nix;
 
   # name -> what it must be, in words, and the check of it.
   known = {

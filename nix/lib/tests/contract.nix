@@ -16,12 +16,15 @@ let
     got = setting name;
     want = toString value;
   };
-  routes = builtins.readFile ../../../crates/lib/wire/src/route.rs;
-  route = path: {
-    name = "contract: ${path} is a route of the api";
-    got = builtins.length (builtins.split "\"${path}\"" routes) > 1;
+  holds = name: got: {
+    name = "contract: ${name}";
+    inherit got;
     want = true;
   };
+  routes = builtins.readFile ../../../crates/lib/wire/src/route.rs;
+  route =
+    path:
+    holds "${path} is a route of the api" (builtins.length (builtins.split "\"${path}\"" routes) > 1);
 in
 [
   (same "API_PORT" contract.ports.api)
@@ -38,34 +41,23 @@ in
   (route contract.paths.live)
   (route contract.paths.ready)
   (route contract.paths.sync)
-  {
-    name = "contract: the proxy gives up idle connections before the api does";
-    got = contract.times.proxyKeepaliveSeconds < contract.times.keepaliveSeconds;
-    want = true;
-  }
-  {
-    name = "contract: the proxy waits longer than a long poll";
-    got = contract.times.longPollSeconds < contract.times.proxyReadSeconds;
-    want = true;
-  }
-  {
-    name = "contract: the proxy waits longer than the longest request";
-    got = contract.times.requestSeconds < contract.times.proxyRequestSeconds;
-    want = true;
-  }
-  {
-    name = "contract: nobody is killed while draining";
-    got = contract.times.shutdownGraceSeconds < contract.times.killSeconds;
-    want = true;
-  }
-  {
-    name = "contract: all pools fit the database";
-    got =
-      let
-        perProcess = contract.database.poolSize + contract.database.maxOverflow;
-        processes = contract.replicas.apiMost + contract.replicas.worker;
-      in
-      perProcess * processes < contract.database.maxConnections;
-    want = true;
-  }
+  (holds "the proxy gives up idle connections before the api does" (
+    contract.times.proxyKeepaliveSeconds < contract.times.keepaliveSeconds
+  ))
+  (holds "the proxy waits longer than a long poll" (
+    contract.times.longPollSeconds < contract.times.proxyReadSeconds
+  ))
+  (holds "the proxy waits longer than the longest request" (
+    contract.times.requestSeconds < contract.times.proxyRequestSeconds
+  ))
+  (holds "nobody is killed while draining" (
+    contract.times.shutdownGraceSeconds < contract.times.killSeconds
+  ))
+  (holds "all pools fit the database" (
+    let
+      perProcess = contract.database.poolSize + contract.database.maxOverflow;
+      processes = contract.replicas.apiMost + contract.replicas.worker;
+    in
+    perProcess * processes < contract.database.maxConnections
+  ))
 ]

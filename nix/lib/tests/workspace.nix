@@ -81,14 +81,19 @@ let
   };
   view = views.ofSet files;
   workspace = cargo.read view ".";
-  lookAt =
-    withTests: folder:
+  lookIn =
+    files: withTests: folder:
+    let
+      view = views.ofSet files;
+      read = cargo.read view ".";
+    in
     code.of {
       inherit view withTests;
-      inherit (workspace) at;
-      folders = builtins.attrNames workspace.crates;
-      crate = workspace.crates.${folder};
+      inherit (read) at;
+      folders = builtins.attrNames read.crates;
+      crate = read.crates.${folder};
     };
+  lookAt = lookIn files;
   oddFiles = {
     "Cargo.toml" =
       "[workspace]\nmembers = [\"crates/odd\", \"crates/flat\", \"crates/parts\", \"app/desktop\"]";
@@ -146,18 +151,7 @@ let
     "part/words.txt" = "";
   };
   odd = codeOf oddFiles;
-  codeOf =
-    files: folder:
-    let
-      view = views.ofSet files;
-      read = cargo.read view ".";
-    in
-    code.of {
-      inherit view;
-      inherit (read) at;
-      folders = builtins.attrNames read.crates;
-      crate = read.crates.${folder};
-    };
+  codeOf = files: lookIn files false;
   select = more: selections.of ({ inherit workspace; } // more);
 
   lock = ''
