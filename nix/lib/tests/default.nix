@@ -20,6 +20,7 @@ let
   suites = [
     ./workspace.nix
     ./toml.nix
+    ./config.nix
     ./arguments.nix
     ./image-arguments.nix
     ./yaml.nix

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgPool, Postgres, Transaction};
 
 /// The migrations of the release after this one.
 fn next_release() -> Migrator {
@@ -78,18 +79,28 @@ async fn a_newer_schema_with_a_changed_migration_is_refused(pool: PgPool) {
     jobs::apply(&jobs::MIGRATOR, &mut connection).await.unwrap_err();
 }
 
-#[sqlx::test(migrator = "jobs::MIGRATOR")]
-async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgPool) {
+/// A transaction that has read the jobs, and a connection that gives up waiting for it.
+async fn in_the_way(
+    pool: &PgPool,
+    patience: &str,
+) -> (Transaction<'static, Postgres>, PoolConnection<Postgres>) {
     let mut open = pool.begin().await.unwrap();
     sqlx::query("SELECT count(*) FROM jobs")
         .execute(&mut *open)
         .await
         .unwrap();
     let mut migrating = pool.acquire().await.unwrap();
-    sqlx::query("SET lock_timeout = '1s'")
+    sqlx::query("SELECT set_config('lock_timeout', $1, false)")
+        .bind(patience)
         .execute(&mut *migrating)
         .await
         .unwrap();
+    (open, migrating)
+}
+
+#[sqlx::test(migrator = "jobs::MIGRATOR")]
+async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgPool) {
+    let (open, mut migrating) = in_the_way(&pool, "1s").await;
     let (pause, patience) = (Duration::from_secs(1), Duration::from_secs(120));
     let next = next_release();
     let (done, ()) = tokio::join!(
@@ -121,16 +132,7 @@ async fn readers_go_on_while_a_migration_waits_for_an_open_transaction(pool: PgP
 
 #[sqlx::test(migrator = "jobs::MIGRATOR")]
 async fn a_transaction_that_never_ends_ends_the_wait_of_a_migration(pool: PgPool) {
-    let mut open = pool.begin().await.unwrap();
-    sqlx::query("SELECT count(*) FROM jobs")
-        .execute(&mut *open)
-        .await
-        .unwrap();
-    let mut migrating = pool.acquire().await.unwrap();
-    sqlx::query("SET lock_timeout = '100ms'")
-        .execute(&mut *migrating)
-        .await
-        .unwrap();
+    let (_open, mut migrating) = in_the_way(&pool, "100ms").await;
     let (pause, patience) = (Duration::from_millis(100), Duration::from_secs(1));
     let refused = jobs::apply_patiently(&next_release(), &mut migrating, pause, patience).await;
     assert!(
