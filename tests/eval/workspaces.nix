@@ -133,6 +133,16 @@ map whole accepted
     ))
     "cargoWithProfile clippy --locked --workspace --lib --bins --examples --tests --bench plain -- --deny warnings"
   )
+  (same "programs that cargo's configuration names can be started"
+    (map (made: lib.hasInfix "source/tools/wrapper.sh" made.drvAttrs.postUnpack) [
+      made.config-named-files.cargoArtifacts
+      made.config-named-files.packages.api
+    ])
+    [
+      true
+      true
+    ]
+  )
   (same "dependencies are compiled with what cargo's configuration names, and with what was asked for"
     (map
       (

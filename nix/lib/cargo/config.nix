@@ -22,6 +22,7 @@ let
     ;
   paths = import ./paths.nix;
   toml = import ./toml.nix;
+  unique = import ../unique.nix;
 
   asList = it: if isList it then it else [ it ];
   textsIn =
@@ -143,7 +144,7 @@ in
         ++ filter isMeant (map (join base) texts ++ map (paths.join at) texts)
         ++ filter (path: path != null) (map (join base) (foldersOf tables));
     in
-    concatMap of configs;
+    unique (concatMap of configs);
 
   # Whether a crate of Cargo.lock is one that the repository holds, by a source in the place of its own.
   isHeld =

@@ -33,7 +33,7 @@ let
   onlyDependencies = {
     version = "0.0.0";
     dummySrc = sources.skeleton.src;
-    inherit (sources.skeleton) sourceRoot;
+    inherit (sources.skeleton) postUnpack sourceRoot;
     # What the hook of cures names.
     slipwaySources = "dependencySources";
   };

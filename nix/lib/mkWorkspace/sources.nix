@@ -101,17 +101,27 @@ let
 
   # What every build reads. cargo reads the configuration of each folder above the one that it is called in.
   above = folder: [ folder ] ++ lib.optionals (folder != ".") (above (paths.parent folder));
+  named = lib.filter (file: !linked ? ${file}) (
+    configuration.named {
+      inherit at folders view;
+      inherit (workspace) configs;
+    }
+  );
   always = withoutLinks (
     map (folder: existing (paths.join folder ".cargo")) (above at)
-    ++ map existing (
-      lib.filter (file: !linked ? ${file}) (
-        configuration.named {
-          inherit at folders view;
-          inherit (workspace) configs;
-        }
-      )
-    )
+    ++ map existing named
     ++ dependencySources
+  );
+  # Linkers and the like are started as they are, and a build has no /usr/bin/env.
+  startable = lib.subtractLists (map (config: config.file) workspace.configs) (
+    lib.filter view.isFile named
+  );
+  makeStartable = lib.optionalString (startable != [ ]) (
+    "patchShebangs --build"
+    + lib.concatMapStrings (
+      file: " \"$NIX_BUILD_TOP\"/${lib.escapeShellArg "source/${file}"}"
+    ) startable
+    + "\n"
   );
 
   rootManifest = withoutLinks (
@@ -193,11 +203,12 @@ let
     {
       src = toSource parts;
       sourceRoot = paths.join "source" at;
-      postUnpack = lib.optionalString (standIns != { }) (
+      postUnpack = lib.optionalString (standIns != { } || startable != [ ]) (
         ''
           chmod -R u+w "$NIX_BUILD_TOP/source"
         ''
-        + copy (written standIns "")
+        + lib.optionalString (standIns != { }) (copy (written standIns ""))
+        + makeStartable
       );
     };
 
@@ -256,6 +267,7 @@ in
       chmod -R u+w $out
     '';
     sourceRoot = paths.join "source" at;
+    postUnpack = makeStartable;
   };
 
   # Of lints: everything that belongs to the crates.

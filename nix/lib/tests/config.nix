@@ -70,15 +70,11 @@ in
     "settings/more.toml"
   ])
   (case "what it names, and no folder of a crate, no output and no alias"
-    (builtins.attrNames (
-      builtins.groupBy (it: it) (
-        config.named {
-          inherit configs view;
-          at = "w";
-          folders = [ "w/api" ];
-        }
-      )
-    ))
+    (config.named {
+      inherit configs view;
+      at = "w";
+      folders = [ "w/api" ];
+    })
     [
       ".cargo/config"
       "registry"
