@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# certificates.sh [DAYS]: makes the fleet's authority and a certificate for each of its hosts, in the repository's root.
-# Certificates go to hosts/prod/certificates, keys encrypted to secrets/prod. The authority's key is encrypted as well,
-# for the operators only; without it (the first time) a new authority is made. Needs openssl and agenix.
+# certificates.sh [DAYS]: creates the fleet's certificate authority and a certificate for each host. Run it in the
+# repository's root. Certificates go to hosts/prod/certificates, keys encrypted to secrets/prod. The authority's key is
+# encrypted as well, for the operators only; without it (the first time) a new authority is made. Needs openssl and
+# agenix.
 set -euo pipefail
 [ -e hosts/prod/fleet.nix ] || { echo "run it at the root of the repository" >&2; exit 1; }
 days=${1:-365}
@@ -11,7 +12,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 umask 077
 
-# The folder of secrets.nix, where agenix finds to whom a file is for.
+# The folder of secrets.nix, where agenix finds the readers of a file.
 encrypt() { (cd secrets && agenix -e "prod/$1.age" < "$work/$2"); }
 
 new() { openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "$@" 2> "$work/log" || { cat "$work/log" >&2; exit 1; }; }

@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# slipway-roll PLAN: brings a stack's processes to the units that systemd has loaded, one after another.
+# slipway-roll PLAN: restarts a stack's processes with the units that systemd has loaded, one after another.
 #
-# PLAN has a line for each: role, unit, the unit's file in the store. For each process that was brought up to date it is
-# written down in $RUNTIME_DIRECTORY which run (InvocationID) was of which unit and which secrets. So a process is left
-# alone exactly when it is the same run, or began after systemd loaded its units last.
+# PLAN has a line for each: role, unit, the unit's file in the store. For each updated process $RUNTIME_DIRECTORY
+# records its run (InvocationID), its unit and its secrets. So a process is not restarted if it is the same run, or
+# began after systemd last loaded its units.
 plan=$1
 state=$RUNTIME_DIRECTORY
 read -ra secret_files <<<"$ROLL_SECRETS"
 
-# Changed contents, not changed dates, roll: what decrypts secrets may write them anew on every switch.
+# Changed contents count, not changed dates: a decrypting tool may write the files again at every switch.
 digest() {
   if [ "${#secret_files[@]}" -gt 0 ]; then sha256sum -- "${secret_files[@]}" | sha256sum | cut -d ' ' -f 1; else echo none; fi
 }
@@ -42,7 +42,7 @@ record() {
   echo "$run $2 $secrets" >"$state/$1"
 }
 
-# Whether the unit must be started anew. Adopts one that is of the loaded unit without our doing, as after boot.
+# Whether the unit must restart. Accepts a process that already has the loaded unit, as after boot.
 stale() {
   local unit=$1 file=$2 known=
   look "$unit"
@@ -64,8 +64,8 @@ explain() {
   if [ -e "$state/rolled" ]; then printf '%s\n' "$loaded $secrets" "$why" >"$state/failed"; fi
 }
 
-# Since boot there was no good run: what is missing, such as a database on another host, may still come. systemd tries this
-# status again (roll.nix).
+# No run has succeeded since boot: something missing, such as a database on another host, may still appear. systemd repeats
+# the unit after this status (roll.nix).
 leave() {
   if [ -e "$state/rolled" ]; then exit 1; else exit 75; fi
 }
@@ -83,13 +83,13 @@ restart() {
   echo "$unit is up to date"
 }
 
-# What runs already is waited for: when it is killed, the server goes on with its statement, and its lock keeps the next
-# migration out. It ends at a bound of its own (TimeoutStartSec).
+# Waits for a running migration. If it were killed, the server would go on with its statement, and its lock would block
+# the next migration. It has its own time limit (TimeoutStartSec).
 await() {
   while look "$1" && [ "$active" = activating ]; do sleep 0.5; done
 }
 
-# Whether a process of the stack must be started anew.
+# Whether a process of the stack must restart.
 any_stale() {
   local role unit file
   while read -r role unit file; do
@@ -98,8 +98,8 @@ any_stale() {
   return 1
 }
 
-# Going back while the database is away: the processes that run are those to go back to, and the last migrations that
-# succeeded are theirs, so nothing is lacking.
+# Going back while the database is away: the running processes are already the old ones, and the last successful
+# migrations are theirs. So nothing is missing.
 migrate() {
   local unit=$1 file=$2 applied=
   rm -f "$state/$unit"
@@ -116,7 +116,7 @@ migrate() {
   fi
 }
 
-# One more of the new unit, beside those that serve: what cannot start is found out before anything is stopped.
+# Starts one more process of the new unit beside the serving ones, so that a failing start shows before any stop.
 try() {
   local role=$1 trial=$ROLL_STACK-$1-trial units
   case " $ROLL_TRIALS " in *" $role "*) ;; *) return 0 ;; esac
@@ -125,7 +125,7 @@ try() {
   if ! systemctl restart "$trial.service"; then
     systemctl stop "${units[@]}"
     explain "$trial.service" "a new $role does not become ready, so no replica was touched"
-    # The failure is this unit's from here on: nobody would start a trial again to be rid of it.
+    # This unit now reports the failure: nobody would start the trial again to clear it.
     systemctl reset-failed "$trial.service"
     leave
   fi
@@ -136,8 +136,8 @@ try() {
 loaded=$(systemctl show --value --property UnitsLoadTimestampMonotonic)
 secrets=$(digest)
 
-# A switch first restarts this unit and then starts the target that wants it: once is enough to know, unless a secret was
-# mended in between.
+# A switch first restarts this unit and then starts the target that wants it. One run is enough, unless a secret was
+# corrected in between.
 if [ -e "$state/failed" ]; then
   { read -r since && read -r why; } <"$state/failed"
   if [ "$since" = "$loaded $secrets" ] && [ -n "$(find "$state/failed" -newermt '15 seconds ago')" ]; then
@@ -171,15 +171,15 @@ for role in api worker; do
   if [ -n "$replaced" ]; then try "$role"; fi
   for line in "${todo[@]}"; do
     read -r unit file <<<"$line"
-    # systemd gives a socket that is open already no new owner.
+    # systemd does not change the owner of an open socket.
     socket=$(socket_of "$unit")
     if [ -S "$socket" ]; then chown "$ROLL_SOCKET_OWNER" "$socket"; fi
     restart "$unit" "$file"
   done
 done
 
-# Replicas that the generation has no more. Last, and once the proxy knows that they go: a switch reloads it after this unit,
-# and it does not look for a live one for ever.
+# Stops replicas that the generation no longer has. This is the last step, since the proxy must know first. A switch reloads
+# the proxy after this unit, and the proxy only retries for a limited time.
 gone=()
 mapfile -t units < <(systemctl list-units --all --plain --no-legend --full --type service,socket "$ROLL_STACK-*" | cut -d ' ' -f 1)
 for unit in "${units[@]}"; do
@@ -192,7 +192,7 @@ if [ "${#gone[@]}" -gt 0 ]; then
   read -ra reloads <<<"$ROLL_RELOADS"
   if [ "${#reloads[@]}" -gt 0 ] && systemctl --quiet is-active "${reloads[@]}"; then
     systemctl reload "${reloads[@]}" || echo "${reloads[*]}: not reloaded" >&2
-    # The reload is a signal; until its new workers accept, the old ones do.
+    # The reload is a signal; the old workers accept connections until the new ones do.
     sleep 1
   fi
   systemctl stop "${gone[@]}"

@@ -1,10 +1,10 @@
 #!/bin/sh
-# What the script of this name in a NixOS system does, in small: one host, one service.
+# A small version of the script of this name in a NixOS system: one host, one service.
 #   test    replaces the running service and moves the live link; a reboot would undo it
 #   boot    makes this closure the one that the next boot starts
 #   switch  both
 set -eu
-# closure.nix fills in what stands between @s.
+# closure.nix replaces the names between @s.
 # shellcheck disable=SC2123
 PATH='@tools@'
 SLIPWAY_DEV_RUN='@run@'

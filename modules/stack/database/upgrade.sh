@@ -17,7 +17,7 @@ esac
 [ -e "$OLD_DATA/PG_VERSION" ] || die "$OLD_DATA holds no cluster; is services.slipway.database.upgradeFrom the version that ran last?"
 [ "$(cat "$OLD_DATA/PG_VERSION")" = "$OLD_MAJOR" ] || die "$OLD_DATA is of version $(cat "$OLD_DATA/PG_VERSION"), not $OLD_MAJOR"
 [ ! -e "$NEW_DATA/PG_VERSION" ] || die "$NEW_DATA holds a cluster already, and nothing is written over; if it is of no use, move it away"
-# One that fails and is tried again is `activating`; it could come up in the middle.
+# A failed server that systemd tries again is `activating`; it could start in the middle.
 case $(systemctl is-active postgresql.service || true) in
   inactive | failed | unknown) ;;
   *) die "stop the server first: systemctl stop postgresql.service" ;;

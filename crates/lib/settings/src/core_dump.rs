@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The size of a dump, in bytes. Nothing is written for 0; for 1 the kernel does not even begin a dump, while with 0 it
-/// hands all of the memory to the program that `core_pattern` may name.
+/// The size of a dump, in bytes. With 0 nothing is written, but the kernel passes the whole memory to a program in
+/// `core_pattern`. With 1 it does not begin a dump.
 const LARGEST: u64 = 1;
 
 /// Forbids core dumps of this process and of what it starts. To be called before any secret is read.

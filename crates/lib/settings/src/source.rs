@@ -146,8 +146,8 @@ impl Source {
         Self::resolve(env, &layers, Vec::new())
     }
 
-    /// What is odd but no error: names in the process environment that look like settings and are none (platforms
-    /// inject such names), secret files that anybody can read. To be logged once at the start; never shows a value.
+    /// Oddities that are no errors. Platforms inject names into the environment that look like settings but are
+    /// none. Anybody can read a secret's file. To be logged once at the start; never shows a value.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -258,8 +258,8 @@ impl Source {
         }
     }
 
-    /// Names that begin like a setting and are none: mistakes in a file that is ours, oddities in the environment,
-    /// where platforms put names of their own (`API_PORT_8000_TCP` is a Kubernetes service link).
+    /// Names that begin like a setting but are none. In our files they are mistakes. In the environment they are
+    /// oddities, since platforms put other names there (`API_PORT_8000_TCP` is a Kubernetes service link).
     fn find_unknown(&mut self, layers: &[Layer]) {
         let mut told = BTreeSet::new();
         for layer in layers {

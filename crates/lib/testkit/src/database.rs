@@ -7,7 +7,8 @@ use url::Url;
 /// The URL of these options' database, through this port if given. The password comes from `DATABASE_URL`,
 /// since the options do not give it away.
 ///
-/// # Panics When `DATABASE_URL` is not set or is not a URL; then no test with a database gets this far.
+/// # Panics
+/// When `DATABASE_URL` is not set or is not a URL; then no test with a database gets this far.
 #[must_use]
 pub fn database_url(options: &PgConnectOptions, port: Option<u16>) -> Url {
     #[expect(

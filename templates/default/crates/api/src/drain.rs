@@ -1,8 +1,8 @@
-//! Stopping without a request lost.
+//! Stops without losing a request.
 //!
-//! systemd holds the socket: what arrives after the stop waits there for the next process. What must not happen is that a
-//! connection is closed just as the proxy sends a request on it. So no new connection is taken any more, each answer says
-//! that its connection closes, and only what stayed idle for a while is closed from this side.
+//! systemd holds the socket: later connections wait there for the next process. A connection must not be closed just when
+//! the proxy sends a request on it. So the process accepts no new connections, and each answer says that its connection
+//! closes. It only closes connections that stayed idle for a while.
 
 use std::io;
 use std::time::Duration;
