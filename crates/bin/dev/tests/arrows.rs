@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use slipway_dev::test::{arrows, layout, manifests, pages, sources};
+use slipway_dev::test::{arrows, layout, manifests, pages, sentences, sources};
 
 fn checkout() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../.."))
@@ -45,4 +45,9 @@ fn the_layout_of_the_pages_is_as_generated() {
         std::fs::write(&page, layout::renewed(&text, &metadata()).unwrap()).unwrap();
     }
     assert_eq!(layout::violations(checkout(), &metadata()).unwrap(), [""; 0]);
+}
+
+#[test]
+fn no_sentence_of_this_checkout_is_too_long() {
+    assert_eq!(sentences::violations(checkout()).unwrap(), [""; 0]);
 }

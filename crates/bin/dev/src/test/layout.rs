@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
 use crate::test::arrows::Metadata;
+use crate::test::sources;
 
 /// The page with the graph.
 pub const PAGE: &str = "docs/architecture.md";
@@ -22,8 +22,8 @@ pub fn violations(root: &Path, metadata: &Metadata) -> Result<Vec<String>> {
     let root = &root
         .canonicalize()
         .with_context(|| format!("cannot find {}", root.display()))?;
-    let page = read(root, PAGE)?;
-    let mut found = without_a_row(&read(root, "README.md")?, root, metadata);
+    let page = sources::text(&root.join(PAGE))?;
+    let mut found = without_a_row(&sources::text(&root.join("README.md"))?, root, metadata);
     if page != renewed(&page, metadata)? {
         found.push(format!(
             "{PAGE}: the graph differs from the manifests; run UPDATE_GENERATED=1 cargo nextest run generated"
@@ -42,10 +42,6 @@ fn without_a_row(readme: &str, root: &Path, metadata: &Metadata) -> Vec<String> 
         .filter(|folder| !readme.contains(&format!("\n| `{folder}` | ")))
         .map(|folder| format!("README.md: give `{folder}` a row in the table of folders"))
         .collect()
-}
-
-fn read(root: &Path, name: &str) -> Result<String> {
-    fs::read_to_string(root.join(name)).with_context(|| format!("cannot read {name}"))
 }
 
 /// `page` with the graph of `metadata` in place of the one between the marks.

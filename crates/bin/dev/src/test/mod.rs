@@ -6,5 +6,6 @@ pub mod layout;
 pub mod manifests;
 pub mod nix;
 pub mod pages;
+pub mod sentences;
 pub mod sources;
 pub mod stages;

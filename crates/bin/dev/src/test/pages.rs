@@ -1,10 +1,9 @@
 //! The Markdown pages: links and paths of crates lead somewhere, and the index of decisions is whole.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::test::sources;
 
@@ -16,7 +15,7 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
     for file in sources::files(root, &["md"])? {
         let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         let folder = file.parent().unwrap_or(root);
-        let page = read(&file)?;
+        let page = sources::text(&file)?;
         for target in links(&page) {
             let (path, heading) = target.split_once('#').unwrap_or((target, ""));
             let other = if path.is_empty() {
@@ -30,7 +29,7 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
                 ));
             } else if !heading.is_empty()
                 && has_headings(&other)
-                && !headings(&read(&other)?).contains(heading)
+                && !headings(&sources::text(&other)?).contains(heading)
             {
                 found.push(format!(
                     "{name}: {path} has no heading `{heading}`; correct the link"
@@ -50,14 +49,14 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
 /// Decisions that the index does not name by number, file and title.
 fn without_a_line(root: &Path) -> Result<Vec<String>> {
     let index = format!("{DECISIONS}/README.md");
-    let lines = read(&root.join(&index))?;
+    let lines = sources::text(&root.join(&index))?;
     let mut found = Vec::new();
     for file in sources::files(root, &["md"])? {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         if !file.starts_with(root.join(DECISIONS)) || name == "README.md" {
             continue;
         }
-        let page = read(&file)?;
+        let page = sources::text(&file)?;
         let title = page.lines().next().unwrap_or_default();
         let number = title.strip_prefix("# ").and_then(|title| title.split_once(". "));
         let Some((number, _)) = number.filter(|(number, _)| name.starts_with(&format!("{number:0>4}-")))
@@ -75,10 +74,6 @@ fn without_a_line(root: &Path) -> Result<Vec<String>> {
         }
     }
     Ok(found)
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
 fn has_headings(file: &Path) -> bool {
@@ -132,6 +127,7 @@ fn headings(page: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::process::Command;
 
     use super::*;

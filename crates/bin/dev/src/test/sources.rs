@@ -42,12 +42,17 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
     path.extension().is_some_and(|extension| extension == wanted)
 }
 
+/// The text of a file. A fixture may be in another encoding than UTF-8, and is read all the same.
+pub fn text(file: &Path) -> Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Source files of more than 500 lines, as sentences.
 pub fn too_long(root: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for file in files(root, &["rs", "nix", "sql", "sh"])? {
-        let lines = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-        let lines = lines.lines().count();
+        let lines = text(&file)?.lines().count();
         if lines > MAX_LINES {
             let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
             found.push(format!(
@@ -81,6 +86,7 @@ mod tests {
         write("new.nix", 501);
         write(".hidden/tracked.sh", 502);
         write("removed.sql", 600);
+        fs::write(root.path().join("latin.rs"), b"// caf\xe9\n").unwrap();
         git(&["add", ".hidden", "removed.sql"]);
         fs::remove_file(root.path().join("removed.sql")).unwrap();
         assert_eq!(

@@ -13,7 +13,7 @@ use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
 use crate::sqlx;
-use crate::test::{arrows, last_release, layout, manifests, nix, pages, sources};
+use crate::test::{arrows, last_release, layout, manifests, nix, pages, sentences, sources};
 
 /// No stage may run for ever; a first build on two cores is the longest.
 const BOUND: Duration = Duration::from_hours(1);
@@ -24,7 +24,7 @@ const QUICK: Duration = Duration::from_mins(2);
 pub enum Stage {
     /// cargo fmt
     Fmt,
-    /// Who depends on whom, manifests, lengths of files, links of pages, the index of decisions
+    /// Who depends on whom, manifests, lengths of files and sentences, links of pages, the index of decisions
     Arrows,
     /// The flake: files parse, nix/lib keeps its tests, all outputs evaluate where inputs can be fetched
     Nix,
@@ -205,6 +205,7 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
     found.extend(sources::too_long(checkout)?);
     found.extend(pages::violations(checkout)?);
     found.extend(layout::violations(checkout, &metadata)?);
+    found.extend(sentences::violations(checkout)?);
     if found.is_empty() {
         return Ok(());
     }

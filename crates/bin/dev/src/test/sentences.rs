@@ -1,0 +1,262 @@
+//! Sentences of pages and comments: one of more than 25 words is hard to read, so this names it with its place.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::test::sources;
+
+/// A longer sentence says more than one thing.
+const MOST_WORDS: usize = 25;
+
+/// Words whose full stop ends no sentence.
+const ABBREVIATIONS: [&str; 5] = ["e.g.", "i.e.", "etc.", "vs.", "no."];
+
+/// What is wrong with the pages and the comments of Rust code in the checkout at `root`, as sentences.
+///
+/// docs/options.md and docs/cli.md are made from the texts of options and commands, so these are checked as well.
+pub fn violations(root: &Path) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for file in sources::files(root, &["md", "rs"])? {
+        let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+        let mut text = sources::text(&file)?;
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            text = comments(&text);
+        }
+        for long in too_long(&text) {
+            found.push(format!(
+                "{name}:{}: a sentence of {} words, {MOST_WORDS} at most; split it: {}",
+                long.line, long.words, long.text
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// The comments of Rust code as Markdown, each on the line that it has in the code.
+fn comments(code: &str) -> String {
+    let text = |line: &str| {
+        let comment = ["//!", "///", "//"]
+            .iter()
+            .find_map(|mark| line.trim_start().strip_prefix(mark));
+        format!("{}\n", comment.unwrap_or_default())
+    };
+    code.lines().map(text).collect()
+}
+
+/// One sentence with too many words.
+#[derive(Debug, PartialEq, Eq)]
+struct Long {
+    line: usize,
+    words: usize,
+    text: String,
+}
+
+/// Sentences of Markdown with too many words.
+fn too_long(page: &str) -> Vec<Long> {
+    let mut found = Vec::new();
+    for block in blocks(page) {
+        let mut sentence = Vec::new();
+        for word in words(&block) {
+            let ends = ends_a_sentence(&word.text);
+            sentence.push(word);
+            if ends {
+                found.extend(judge(&sentence));
+                sentence.clear();
+            }
+        }
+        found.extend(judge(&sentence));
+    }
+    found
+}
+
+fn judge(sentence: &[Word]) -> Option<Long> {
+    let words = sentence
+        .iter()
+        .filter(|word| word.text.contains(char::is_alphanumeric))
+        .count();
+    let text: Vec<&str> = sentence.iter().map(|word| word.text.as_str()).collect();
+    (words > MOST_WORDS).then(|| Long {
+        line: sentence[0].line,
+        words,
+        text: text.join(" "),
+    })
+}
+
+fn ends_a_sentence(word: &str) -> bool {
+    let bare = word.trim_end_matches([')', ']', '"', '\'', '*', '_']);
+    let begin = bare.trim_start_matches(['(', '[', '"', '\'', '*', '_']);
+    bare.ends_with(['.', '!', '?']) && !ABBREVIATIONS.contains(&begin.to_lowercase().as_str())
+}
+
+/// A line of a paragraph, or a cell of a table, with its number.
+type Line = (usize, String);
+
+/// Paragraphs, headings, items of lists and cells of tables: no sentence goes from one into the next.
+fn blocks(page: &str) -> Vec<Vec<Line>> {
+    let mut blocks = vec![Vec::new()];
+    let mut fence = None;
+    for (number, line) in (1..).zip(page.lines()) {
+        let line = line.trim_start_matches([' ', '\t', '>']).trim_end();
+        let mark = ["```", "~~~"].into_iter().find(|mark| line.starts_with(mark));
+        if fence.is_some() || mark.is_some() {
+            fence = if fence == mark { None } else { fence.or(mark) };
+            blocks.push(Vec::new());
+        } else if let Some(row) = line.strip_prefix('|') {
+            let cells = row.split('|').map(|cell| vec![(number, cell.to_owned())]);
+            blocks.extend(cells.chain([Vec::new()]));
+        } else {
+            let item = item_text(line);
+            if line.is_empty() || line.starts_with('#') || item.is_some() {
+                blocks.push(Vec::new());
+            }
+            if let Some(block) = blocks.last_mut() {
+                block.push((number, item.unwrap_or(line).to_owned()));
+            }
+            if line.starts_with('#') {
+                blocks.push(Vec::new());
+            }
+        }
+    }
+    blocks
+}
+
+/// What follows the mark of a list's item.
+fn item_text(line: &str) -> Option<&str> {
+    let (mark, rest) = line.split_once(' ')?;
+    // A longer number is the end of a sentence that a line broke: "answers\n503. Then".
+    let number = mark.strip_suffix('.').filter(|number| number.len() <= 2);
+    let counted = number.is_some_and(|number| number.parse::<u8>().is_ok());
+    (matches!(mark, "-" | "*" | "+") || counted).then_some(rest)
+}
+
+#[derive(Debug, Default)]
+struct Word {
+    line: usize,
+    text: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Span {
+    Text,
+    Code,
+    Target,
+}
+
+/// The words of a block as a reader sees them: a link is its text, a span of code is one word.
+fn words(block: &[Line]) -> Vec<Word> {
+    let mut found = Vec::new();
+    let mut word = Word::default();
+    let mut span = Span::Text;
+    for (line, text) in block {
+        let mut before = ' ';
+        for char in text.chars().chain([' ']) {
+            match (span, char) {
+                (Span::Target, ')') => span = Span::Text,
+                (Span::Target, _) | (Span::Text, '[' | ']') => {}
+                (Span::Text, '(') if before == ']' => span = Span::Target,
+                (Span::Text, _) if char.is_whitespace() => {
+                    if !word.text.is_empty() {
+                        found.push(std::mem::take(&mut word));
+                    }
+                }
+                _ => {
+                    if word.text.is_empty() {
+                        word.line = *line;
+                    }
+                    word.text.push(char);
+                    if char == '`' {
+                        span = if span == Span::Code {
+                            Span::Text
+                        } else {
+                            Span::Code
+                        };
+                    }
+                }
+            }
+            before = char;
+        }
+    }
+    if !word.text.is_empty() {
+        found.push(word);
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `count` words, the last one with a full stop.
+    fn sentence(count: usize) -> String {
+        let mut words = vec!["word"; count];
+        words[count - 1] = "end.";
+        words.join(" ")
+    }
+
+    #[test]
+    fn a_sentence_of_26_words_is_told_with_its_line_and_one_of_25_is_not() {
+        let page = format!("# A title\n\nShort. {}\n{}\n", sentence(25), sentence(26));
+        let found = too_long(&page);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!((found[0].line, found[0].words), (4, 26));
+        assert_eq!(found[0].text, sentence(26));
+    }
+
+    #[test]
+    fn a_sentence_goes_on_over_lines_and_ends_with_its_block() {
+        let half = ["word"; 13].join(" ");
+        assert_eq!(too_long(&format!("{half}\n{half}\n")).len(), 1);
+        for between in [
+            "\n\n",
+            "\n- ",
+            "\n2. ",
+            "\n# ",
+            ".\n",
+            "?) ",
+            " | ",
+            "\n```\n",
+            "\n> x\n\n",
+        ] {
+            let page = format!("| {half}{between}{half}\n");
+            let page = if between == " | " {
+                page
+            } else {
+                page.replace("| ", "")
+            };
+            assert_eq!(too_long(&page), [], "{page}");
+        }
+        assert_eq!(
+            too_long(&format!("{half}\n503. {half}, {half}\n")).len(),
+            1,
+            "503. is no mark of a list"
+        );
+    }
+
+    #[test]
+    fn comments_of_code_are_prose_and_code_is_not() {
+        let words = ["word"; 26].join(" ");
+        let code = format!("//! {words}\nlet {words};\n    /// {words}\n    // {words}\n");
+        let lines: Vec<usize> = too_long(&comments(&code)).iter().map(|long| long.line).collect();
+        assert_eq!(lines, [1, 3]);
+        assert_eq!(
+            too_long(&comments(&code))[1].words,
+            52,
+            "two lines of comments are one text"
+        );
+    }
+
+    #[test]
+    fn code_and_targets_of_links_are_not_prose() {
+        let code = format!("```sh\n{}\n```\n~~~\n{0}\n~~~\n", ["word"; 30].join(" "));
+        assert_eq!(too_long(&code), []);
+        let span = format!("A `{}` is one word.", ["word"; 30].join(" "));
+        assert_eq!(too_long(&span), []);
+        let link = format!("See [this page](a page {}).", ["word"; 30].join(" "));
+        assert_eq!(too_long(&link), []);
+        let abbreviated = format!("{}, e.g. {}", ["word"; 13].join(" "), ["word"; 13].join(" "));
+        assert_eq!(too_long(&abbreviated).len(), 1);
+        let marks = format!("{} - / & {}.", ["word"; 12].join(" "), ["word"; 13].join(" "));
+        assert_eq!(too_long(&marks), [], "marks are no words");
+    }
+}
