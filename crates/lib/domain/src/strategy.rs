@@ -1,4 +1,4 @@
-//! How a rollout goes about its hosts.
+//! How a rollout treats its hosts.
 //!
 //! Every field has a default, so `{}` is a valid strategy. Durations are whole seconds. Unknown fields are passed over
 //! here, for these types are stored and received; [`strict`] reads what people send.

@@ -59,7 +59,7 @@ const CLEAN: &str = "SELECT transaction_timestamp() = statement_timestamp()";
 
 /// A pool that opens connections when they are needed, up to pool size and overflow.
 ///
-/// Before it hands one on, it asks whether the connection lives and is as a new one, in one go.
+/// Before it passes one on, one query checks that the connection is alive and clean.
 pub(crate) fn pool(settings: &DatabaseSettings, application: &str) -> PgPool {
     PgPoolOptions::new()
         .min_connections(0)
@@ -76,7 +76,7 @@ async fn is_fit(connection: &mut PgConnection) -> bool {
     let asked = connection.fetch_one(CLEAN).await;
     match asked.and_then(|row| row.try_get(0)) {
         Ok(true) => true,
-        // Nothing here leaves one open. It must not cost what the next caller writes if something does all the same.
+        // No code here leaves one open. If it still happens, the next caller's write must not be lost.
         Ok(false) => {
             error!("closed a connection to the database that somebody had left in an open transaction");
             false

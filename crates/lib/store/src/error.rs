@@ -1,4 +1,4 @@
-//! What can go wrong, in the words of the caller rather than of SQL.
+//! Errors in terms of the caller and not of SQL.
 
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
@@ -60,7 +60,7 @@ pub enum StoreError {
         /// How many.
         hosts: i64,
     },
-    /// The draft holds another number of hosts than it was to be sealed with.
+    /// The draft has another number of hosts than the seal says.
     #[error(
         "the draft {draft} holds {found} hosts and was to be sealed with {expected}; send the missing pages again"
     )]
@@ -102,7 +102,7 @@ pub enum StoreError {
         /// The rollout.
         rollout: RolloutId,
     },
-    /// The rollout is in no state to take the command.
+    /// The rollout's state does not allow the command.
     #[error("a rollout that is {state} cannot take `{}`", .kind.as_str())]
     CommandRefused {
         /// The command.
@@ -110,10 +110,10 @@ pub enum StoreError {
         /// Where the rollout stands.
         state: RolloutState,
     },
-    /// Somebody tried to approve a rollout of their own.
+    /// Somebody tried to approve their own rollout.
     #[error("whoever started a rollout cannot approve it; ask somebody else")]
     SelfApproval,
-    /// The approver may be in the author's own hand.
+    /// Author and approver are related principals.
     #[error(
         "`{approver}` cannot approve what `{author}` started: one of them made the other, or a token of it, so both may be \
          one person. Ask somebody else, or let an admin permit it: slipway env set {environment} \
@@ -127,7 +127,7 @@ pub enum StoreError {
         /// Where.
         environment: EnvironmentName,
     },
-    /// The token that another is to be made with was revoked or has expired meanwhile.
+    /// The parent token was revoked or has expired meanwhile.
     #[error("the token that asks for another is no longer good")]
     TokenEnded,
     /// The caller no longer has the right.
@@ -136,7 +136,7 @@ pub enum StoreError {
         /// Who.
         name: PrincipalName,
     },
-    /// An observation that is not newer than what is known of the host.
+    /// The observation is not newer than the last one of the host.
     #[error(
         "this observation of host `{host}` is older than what is known of it, so it was not kept; an agent has nothing to \
          do about one that was only late. If it goes on, the machine was put back to a snapshot with its memory: reboot it"
@@ -145,7 +145,7 @@ pub enum StoreError {
         /// The host.
         host: HostName,
     },
-    /// Another machine has spoken for the host since this one's boot was replaced.
+    /// Another machine has reported for the host since this boot was replaced.
     #[error("host `{host}`: {}", slipway_domain::lives::Doubt::TwoLives.words())]
     TwoLives {
         /// The host.
@@ -163,7 +163,7 @@ pub enum StoreError {
     /// A change that the state machines do not allow. Nothing was written.
     #[error("not an allowed change: {0}")]
     IllegalChange(String),
-    /// A row is not what the audit log says was decided, or the log cannot be trusted.
+    /// A row differs from the decision in the audit log, or the log cannot be trusted.
     #[error("{0}: somebody changed the database by hand; `slipway audit verify` says more")]
     Tampered(String),
     /// Some other rule of the database was broken.
@@ -182,7 +182,7 @@ pub enum StoreError {
     /// try it again. Whether an interrupted write took place is not known.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
-    /// The server answers and does not let this program in. Somebody may be setting it up: try it again.
+    /// The server answers but refuses the login. Somebody may be setting it up: try again.
     #[error("the database refuses the login: {cure}")]
     LoginRefused {
         /// What is wrong, and what to do about it.
@@ -208,7 +208,7 @@ pub enum StoreError {
         #[source]
         source: Box<sqlx::migrate::MigrateError>,
     },
-    /// Other transactions, or another migrator, held what the migrations need for as long as it is waited for.
+    /// Other transactions or another migrator held the migrations' locks for the whole wait.
     #[error(
         "the migrations could not be applied: for {seconds} s another transaction held a table that they change, or \
          another migrator was at work. Find it with `SELECT pid, application_name, xact_start, query FROM \
@@ -332,7 +332,7 @@ fn kind_of(error: &dyn DatabaseError) -> Kind {
     }
 }
 
-/// Gives a broken rule of the database its meaning.
+/// Translates a violated constraint.
 pub(crate) trait OnConstraint<T> {
     /// `meaning` when the constraint of this name was broken.
     fn on_constraint(self, name: &str, meaning: impl FnOnce() -> StoreError) -> Result<T, StoreError>;

@@ -1,7 +1,7 @@
-//! What the processes' role may do, where migrations have a role of their own.
+//! The rights of the processes' role, if migrations have a separate role.
 //!
-//! The migrations' role owns the tables. The processes' role may add events and read them; it can neither change nor
-//! remove one, nor turn off what refuses that. A table that is not in the list here, it cannot use at all.
+//! The migrations' role owns the tables. The processes' role may add and read events. It can neither change nor
+//! remove one, nor switch off the protection. It cannot use a table that is not in this list.
 
 use std::fmt::Write as _;
 
@@ -29,7 +29,7 @@ const TABLES: [(&str, &str); 16] = [
     ("_sqlx_migrations", "SELECT"),
 ];
 
-/// Keeps two migrators from granting at once: Postgres refuses the later of two that change one table's rights.
+/// Prevents two migrators from granting at once: Postgres refuses the second change of a table's rights.
 const LOCK: i64 = 0x736c_6970_7761_7901;
 
 /// Lets `role` do what the processes do, and nothing else.

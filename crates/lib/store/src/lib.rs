@@ -50,7 +50,8 @@ pub use worker::{Applied, Lease};
 
 /// The longest that any function of this crate takes, whatever the network or the server does.
 ///
-/// Beyond the server's own limits on statements and locks, so that it only ends what the server cannot.
+/// Longer than the server's own limits on statements and locks, so that it only ends calls that the server
+/// cannot.
 const CALL_LIMIT: Duration = Duration::from_secs(90);
 
 /// The database. Clones share one pool.
@@ -118,7 +119,7 @@ impl Store {
         .await
     }
 
-    /// Whether the role that this store comes as could change the audit log, as in an installation with one role.
+    /// Whether this store's role could change the audit log, as in an installation with one role.
     #[instrument(name = "db.can_change_events", level = "debug", skip_all)]
     pub async fn can_change_events(&self) -> Result<bool, StoreError> {
         bounded(async { grants::can_change_events(&mut *self.pool.acquire().await?).await }).await

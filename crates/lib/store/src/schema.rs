@@ -23,15 +23,14 @@ pub enum SchemaState {
     Current,
     /// These migrations are missing.
     Pending(Vec<i64>),
-    /// All that, and migrations of a later version. They only added, so this program runs on it; one that was gone back
-    /// to must.
+    /// All of them, and migrations of a later version. Migrations only add, so an older program still runs.
     Newer(Vec<i64>),
     /// The database has migrations that this program does not know, and lacks some that it does: it belongs to another
     /// line of versions.
     Unknown(Vec<i64>),
     /// This migration was begun and did not finish.
     Dirty(i64),
-    /// These migrations were applied with another content than this program has.
+    /// These migrations were applied with other content than this program's.
     ChecksumMismatch(Vec<i64>),
 }
 

@@ -1,4 +1,4 @@
-//! How every transaction begins: whole, also when its caller goes away meanwhile.
+//! The only way to begin a transaction, even if its caller goes away meanwhile.
 //!
 //! A caller may be dropped at any moment: a client hangs up, a limit on time is over. sqlx forgets a `BEGIN` whose answer
 //! nobody waits for, and its pool then hands the connection on inside an open transaction. What the next caller writes on

@@ -1,7 +1,7 @@
-//! Live systems that change while no rollout asks for it: by hand on the host, or by somebody who broke in.
+//! Live systems that change without a rollout: by hand on the host, or by an intruder.
 //!
-//! What the audit log knows of is in a column of its own, next to what the agent sees. So nothing is lost when a process
-//! dies between an observation and its event: whoever looks next finds the difference.
+//! The system in the audit log has a separate column beside the observed one. So nothing is lost if a process dies
+//! between an observation and its event: the next check finds the difference.
 
 use slipway_domain::HostId;
 use slipway_domain::event::{Actor, NewEvent};
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::audit::{append, kind};
 use crate::{AuditKey, Store, StoreError};
 
-/// Hosts that one look takes; the next one takes more.
+/// The most hosts in one check; the next check takes more.
 const AT_ONCE: i64 = 500;
 
 impl Store {

@@ -58,12 +58,12 @@ pub struct EnvironmentChange {
     pub related_approval_allowed: Option<bool>,
 }
 
-/// What an environment permits beyond its rules; nothing unless somebody says so.
+/// Further permissions of an environment; off by default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Permits {
-    /// Rollouts may bring a strategy of their own, also those of others than admins.
+    /// Rollouts may have their own strategy, even if no admin starts them.
     pub own_strategy: bool,
-    /// A principal may approve a rollout of one that it made, or that made it.
+    /// A principal may approve the rollout of a related principal.
     pub related_approval: bool,
 }
 
@@ -108,7 +108,7 @@ impl Store {
         by: &By<'_>,
     ) -> Result<Environment, StoreError> {
         self.transaction(async |tx| {
-            // What conflicts and is not deleted is left alone, and then there is no row.
+            // A conflict with an environment that is not deleted changes nothing and returns no row.
             let made = sqlx::query!(
                 "INSERT INTO environments AS e
                      (id, name, strategy, approval_required, own_strategy_allowed, related_approval_allowed)
@@ -208,7 +208,7 @@ impl Store {
     #[instrument(name = "db.environment.delete", level = "debug", skip_all, fields(%name))]
     pub async fn delete_environment(&self, name: &EnvironmentName, by: &By<'_>) -> Result<(), StoreError> {
         self.transaction(async |tx| {
-            // The full lock: no host can come into it meanwhile.
+            // The full lock, so that no host can join it meanwhile.
             let id = sqlx::query_scalar!(
                 "SELECT id FROM environments WHERE name = $1 AND deleted_at IS NULL FOR UPDATE",
                 name.as_str()

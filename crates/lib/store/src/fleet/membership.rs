@@ -84,7 +84,7 @@ impl Store {
 
     /// Takes a retired host back, into this environment or else its old one, with a new token.
     ///
-    /// What was seen of it before says nothing of the machine that comes back, so it is forgotten.
+    /// Earlier observations say nothing about the returning machine, so they are deleted.
     #[instrument(name = "db.host.restore", level = "debug", skip_all, fields(%name))]
     pub async fn restore_host(
         &self,
@@ -115,7 +115,7 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            // An attempt of the machine that left, such as one that is stuck, is none of the machine that comes back.
+            // An attempt of the old machine, such as a stuck one, does not belong to the returning machine.
             sqlx::query!(
                 "UPDATE steps SET attempt = NULL WHERE id = (
                      SELECT id FROM steps WHERE host_id = $1 ORDER BY seq DESC LIMIT 1)",
@@ -172,7 +172,7 @@ impl Store {
     }
 }
 
-/// The name of a retired host is taken for good, which whoever chooses it cannot see in any list.
+/// A retired host keeps its name for ever, although no list shows it.
 async fn refuse_retired_name(tx: &mut PgConnection, name: &HostName) -> Result<(), StoreError> {
     let retired = sqlx::query_scalar!(
         r#"SELECT retired_at AS "retired_at!" FROM hosts WHERE name = $1 AND retired_at IS NOT NULL"#,

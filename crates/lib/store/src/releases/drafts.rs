@@ -9,17 +9,17 @@ use tracing::instrument;
 use super::{NewRelease, Release, known_hosts};
 use crate::{AuditKey, Store, StoreError, row};
 
-/// Unsealed drafts of one principal. One more, and the oldest goes.
+/// The most unsealed drafts of one principal. A further one replaces the oldest.
 const MOST_DRAFTS: i64 = 10;
 /// A draft older than this is forgotten.
 const KEPT_HOURS: i32 = 24;
 
 impl Store {
-    /// Begins a draft: `new` without closures. What its author left unsealed for long makes room.
+    /// Begins a draft: `new` without closures. Deletes the author's old unsealed drafts.
     #[instrument(name = "db.draft.create", level = "debug", skip_all)]
     pub async fn create_draft(&self, new: &NewRelease) -> Result<ReleaseId, StoreError> {
         self.transaction(async |tx| {
-            // One after another, so that none of them miscounts.
+            // One at a time, so that the count is right.
             sqlx::query_scalar!(
                 "SELECT id FROM principals WHERE id = $1 FOR NO KEY UPDATE",
                 new.author.as_uuid()
@@ -83,7 +83,7 @@ impl Store {
         .await
     }
 
-    /// Makes a release of a draft, which is gone then. It must hold exactly so many hosts: a page that was lost is told.
+    /// Turns a draft into a release. It must have exactly this number of hosts, so that a lost page is noticed.
     #[instrument(name = "db.draft.seal", level = "debug", skip_all, fields(%draft))]
     pub async fn seal_draft(
         &self,
@@ -116,7 +116,7 @@ impl Store {
     }
 }
 
-/// What the draft says of itself. One of somebody else is none that can be seen.
+/// The draft's own data. Somebody else's draft is not visible.
 async fn lock(
     tx: &mut PgConnection,
     draft: ReleaseId,

@@ -1,4 +1,4 @@
-//! What operators ask of a rollout. The worker carries it out.
+//! Operators' commands for a rollout. The worker carries them out.
 
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::snapshot::CommandKind;
@@ -34,8 +34,8 @@ impl Store {
     /// Writes a command down for the worker; wake it afterwards.
     ///
     /// Refuses a command that the rollout's state does not allow, and an approval of one's own rollout. The worker checks
-    /// both again when it takes the command. Refused too when author and approver may be one person, unless the
-    /// environment permits that. An approval is of the plan as it is in the audit log, and of nothing else.
+    /// both again when it takes the command. Refuses it too if author and approver may be one person, unless the
+    /// environment permits that. An approval only covers the plan in the audit log.
     #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(%rollout, kind = kind.as_str()))]
     pub async fn request_command(
         &self,

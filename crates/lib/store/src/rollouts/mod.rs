@@ -1,4 +1,5 @@
-//! Rollouts as the api sees them: made, read, and asked for something. Only the worker changes their states.
+//! Rollouts for the api, which creates them, reads them and adds commands. Only the worker changes their
+//! states.
 
 mod commands;
 mod create;

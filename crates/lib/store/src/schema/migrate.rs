@@ -1,7 +1,7 @@
-//! Applying migrations, without standing in the way of the programs that run meanwhile.
+//! Applies migrations without blocking the running programs.
 //!
-//! A statement that waits for a lock on a table makes everybody wait who comes after it, readers too. So a migration
-//! waits for one only briefly, steps back, lets the others through and tries again.
+//! A statement that waits for a lock on a table blocks all later ones, readers too. So a migration waits only
+//! briefly, lets the others through and tries again.
 
 use std::error::Error;
 use std::time::Duration;
@@ -23,9 +23,9 @@ const MIGRATE_LIMIT: Duration = Duration::from_hours(1);
 /// How long a migration waits for others: for another migrator, and for transactions that hold what it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// One wait. All who come after it wait as long, so it is far below their own limit of 10 s.
+    /// One wait. All later statements wait as long, so it is far below their own limit of 10 s.
     pub one_wait: Duration,
-    /// Between two waits, for those who came after it.
+    /// The pause between two waits, for the other statements.
     pub pause: Duration,
     /// All waits for the same thing, pauses included.
     pub all_waits: Duration,
@@ -68,11 +68,11 @@ pub async fn migrate_with(settings: &DatabaseSettings, patience: Patience) -> Re
         ("statement_timeout", "0".to_owned()),
         ("lock_timeout", patience.one_wait.as_millis().to_string()),
         ("tcp_keepalives_idle", "20".to_owned()),
-        // A migration whose program was killed ends then, and lets go of its locks.
+        // Ends a migration whose program was killed, and releases its locks.
         ("client_connection_check_interval", "5s".to_owned()),
     ]);
     let limited = timeout(MIGRATE_LIMIT, async {
-        // A pool, because it waits for a server that is about to come up.
+        // A pool, because it waits for a starting server.
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(settings.acquire_timeout)
@@ -124,7 +124,7 @@ async fn run_patiently(
     }
 }
 
-/// Whether a lock was not to be had (`lock_not_available`), or two transactions waited for each other
+/// Whether a lock was not available (`lock_not_available`), or two transactions waited for each other
 /// (`deadlock_detected`).
 fn waited_for_a_lock(error: &StoreError) -> bool {
     let mut source: Option<&(dyn Error + 'static)> = Some(error);
@@ -141,14 +141,14 @@ fn waited_for_a_lock(error: &StoreError) -> bool {
     false
 }
 
-/// Applies what is missing, grants, and gives the role that the processes come as.
+/// Applies missing migrations, grants rights, and returns the processes' role.
 async fn run(
     connection: &mut PgConnection,
     migrator: &Migrator,
     process_role: Option<&str>,
 ) -> Result<Option<String>, StoreError> {
     match read_state(&mut *connection, migrator).await? {
-        // What a newer program granted stays: it knows of more tables.
+        // Rights that a newer program granted stay, since it knows more tables.
         SchemaState::Newer(_) => {}
         // Also as a role that may not change the schema: then a host that is up to date already goes on.
         SchemaState::Current => grant(connection, process_role).await?,
