@@ -76,9 +76,12 @@ slipwayCuresOf() {
   if says '(Unable to find libclang|couldn.t find any valid shared libraries matching: .*libclang)'; then
     echo "bindgen looks for libclang: set \`nativeBuildInputs = [ pkgs.rustPlatform.bindgenHook ];\`"
   fi
-  if says 'set `DATABASE_URL` to use query macros|no cached data for this query'; then
+  if says '`DATABASE_URL` (to|must be set to) use query macros|`DATABASE_URL` must be set, or|no cached data for this query|failed to find data for query'; then
     echo "sqlx has no description of a query: run \`cargo sqlx prepare\` and \`git add .sqlx\`, or set \`compileServices = [ \"postgres\" ];\`"
   fi
+  while read -r line; do
+    echo "the database of the build has no table ${line#*relation }: let \`compileSetup\` make the schema, such as by \`sqlx migrate run\`, and name its files in \`extraSources\` if they lie outside of the crate"
+  done < <(each 'error returned from database: relation "[^"]+"')
   if says 'requires rustc [0-9]|is not supported by the following packages?|requires the Cargo feature|feature `[^`]+` is required' \
     || says 'may not be used on the stable release channel|`-?Z` (flag )?is only accepted on the nightly|requires a nightly version of Cargo' \
     || says 'this version of Cargo is older than|this version of Cargo does not understand this lock file'; then

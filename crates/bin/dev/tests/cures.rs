@@ -66,6 +66,14 @@ const CURES: &[(&str, &str)] = &[
         "can't find bin `tool` at path `/build/source/tools/tool.rs`: it is not among the files of this build: set `extraSources`",
     ),
     (
+        "query-without-database",
+        "sqlx has no description of a query: run `cargo sqlx prepare` and `git add .sqlx`, or set `compileServices",
+    ),
+    (
+        "query-without-table",
+        "the database of the build has no table \"article\": let `compileSetup` make the schema",
+    ),
+    (
         "static-library",
         "the linker finds no library `foo`: add its package to `buildInputs`",
     ),
