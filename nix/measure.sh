@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# measure.sh rebuilds        what is built anew after a change, as a table (evaluation only, nothing is built)
+# measure.sh rebuilds        what is built again after a change, as a table (evaluation only, nothing is built)
 # measure.sh images          layers and sizes of the images, as a table
 # measure.sh reproducible    builds every package and image a second time and compares the bits
 # measure.sh profiles        size and build time of the api under several release profiles; [TARGET] for another target

@@ -1,4 +1,4 @@
-//! Compiles the crate anew when a migration is added: the macro that embeds them cannot say so itself.
+//! Compiles the crate again when a migration is added: the macro that embeds them cannot say so itself.
 
 fn main() {
     println!("cargo:rerun-if-changed=migrations");

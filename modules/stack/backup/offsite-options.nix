@@ -66,7 +66,7 @@ let
           type = types.listOf types.path;
           default = [ ];
           example = lib.literalExpression "[ self ]";
-          description = "The host's configuration to copy along: the flake's source with its lock and the secrets' ciphertext, so that a lost host can be built anew.";
+          description = "The host's configuration to copy along: the flake's source with its lock and the secrets' ciphertext, so that a lost host can be built again.";
         };
         paths = mkOption {
           type = types.listOf types.path;

@@ -154,7 +154,7 @@ impl Parking {
         })
     }
 
-    /// These hosts may have news. Those that are not parked here are passed over.
+    /// These hosts may have news. Those that are not parked here are ignored.
     pub fn wake(&self, hosts: &HashSet<HostId>) {
         let mut state = self.state();
         // The smaller side: a message may name more hosts than are parked, and the other way round.

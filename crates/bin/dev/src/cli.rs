@@ -49,7 +49,7 @@ pub enum Command {
     },
     /// Start Postgres and Redis alone, until Ctrl-C
     Services,
-    /// Write the committed .sqlx anew, or check it
+    /// Write the committed .sqlx again, or check it
     Sqlx {
         /// What to do
         #[arg(value_enum, default_value = "check")]

@@ -16,7 +16,7 @@ const MIGRATIONS: &str = "crates/lib/store/migrations";
 /// What to do with `.sqlx`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Action {
-    /// Write it anew
+    /// Write it again
     Prepare,
     /// Fail when it is not what `prepare` would write
     Check,

@@ -38,7 +38,7 @@ pub enum What {
         to: RolloutState,
         /// Which hosts go back, when it becomes `reverting`.
         scope: Option<RevertScope>,
-        /// It becomes `paused` for want of a verdict.
+        /// It becomes `paused` for lack of a verdict.
         awaits_verdict: bool,
     },
     /// Which hosts go back, while it is `reverting` already.

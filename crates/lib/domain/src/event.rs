@@ -1,7 +1,7 @@
 //! The audit log: every change of state with its actor, instant and cause, in a hash chain.
 //!
 //! An event's hash covers the hash before it, so that no event can be changed, left out or moved without every later
-//! hash being wrong. `slipway audit verify` computes the chain anew from what it downloads.
+//! hash being wrong. `slipway audit verify` computes the chain again from what it downloads.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};

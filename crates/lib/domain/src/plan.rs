@@ -9,7 +9,7 @@ use crate::strategy::{Canary, Strategy};
 ///
 /// If the strategy gives a number of canaries, online hosts come first: an offline one can prove nothing.
 ///
-/// Every host is in exactly one wave. Names that are no hosts of the fleet are passed over:
+/// Every host is in exactly one wave. Names that are no hosts of the fleet are ignored:
 /// [`Strategy::check`] has refused them before.
 #[must_use]
 pub fn waves(

@@ -42,7 +42,7 @@ pub struct Rollout {
     pub scope: Option<RevertScope>,
     /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
-    /// While `paused`: for want of a verdict, so that it goes on by itself once there is one.
+    /// While `paused`: for lack of a verdict, so that it goes on by itself once there is one.
     pub awaits_verdict: bool,
 }
 

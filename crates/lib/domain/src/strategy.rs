@@ -1,6 +1,6 @@
 //! How a rollout treats its hosts.
 //!
-//! Every field has a default, so `{}` is a valid strategy. Durations are whole seconds. Unknown fields are passed over
+//! Every field has a default, so `{}` is a valid strategy. Durations are whole seconds. Unknown fields are ignored
 //! here, for these types are stored and received; [`strict`] reads what people send.
 
 mod check;

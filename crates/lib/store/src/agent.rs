@@ -20,7 +20,7 @@ use crate::{AuditKey, Store, StoreError, bounded};
 
 pub(crate) use lives::quiet_after;
 
-/// How often an observation is judged anew because another one of its host came between.
+/// How often an observation is judged again because another one of its host came between.
 const MOST_JUDGEMENTS: u32 = 3;
 
 /// A host's newest step, as far as it says what the host is told.
@@ -295,7 +295,7 @@ impl Store {
     /// Notes that these hosts are still connected, while their requests are parked. It is no observation: it says
     /// nothing of what runs.
     ///
-    /// A host whose row somebody else is writing is passed over: it is being heard of right then.
+    /// A host whose row somebody else is writing is ignored: it is being heard of right then.
     #[instrument(name = "db.agent.touch", level = "debug", skip_all, fields(hosts = hosts.len()))]
     pub async fn touch_seen(&self, hosts: &[HostId]) -> Result<(), StoreError> {
         let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();

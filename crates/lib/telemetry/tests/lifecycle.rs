@@ -38,7 +38,7 @@ impl Running {
         Self { child, said }
     }
 
-    /// Waits for the line; everything before it is passed over.
+    /// Waits for the line; everything before it is ignored.
     #[track_caller]
     fn hear(&self, line: &str) {
         let until = Instant::now() + SOON;

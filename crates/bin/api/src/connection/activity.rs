@@ -112,7 +112,7 @@ impl Activity {
         }
     }
 
-    /// Begins the time of an idle connection anew; false when it is not idle.
+    /// Begins the time of an idle connection again; false when it is not idle.
     pub(super) fn restart_idle(&self) -> bool {
         let mut state = self.state();
         let idle =

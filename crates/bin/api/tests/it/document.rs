@@ -146,7 +146,7 @@ fn every_value_of_a_request_has_a_bound_in_the_document() {
             unbounded(&document, body, endpoint.path, &mut found);
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
-            // What is not understood of a preference is passed over, as its RFC says.
+            // What is not understood of a preference is ignored, as its RFC says.
             if parameter["in"] != "header" {
                 unbounded(&document, &parameter["schema"], endpoint.path, &mut found);
             }

@@ -37,7 +37,7 @@ pub enum TokenCommand {
         principal: Option<PrincipalName>,
         /// Days until it stops working; when left out, as long as your own token
         ///
-        /// A token ends with the one that it was made with, and is revoked with it; see --with-password.
+        /// A token ends with the token that created it, and is revoked with it; see --with-password.
         #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = number(1_u32, 3650))]
         expires_in_days: Option<u32>,
         /// Make it with the admin's password and not with your token: it ends and is revoked by itself alone
@@ -72,7 +72,7 @@ pub enum PrincipalCommand {
     },
     /// List principals
     List,
-    /// Disable a principal, all its tokens and all that were made with them, at once
+    /// Disable a principal, all its tokens and all tokens created with them, at once
     Disable {
         /// Its name
         name: PrincipalName,
@@ -84,7 +84,7 @@ pub enum PrincipalCommand {
 pub enum AuditCommand {
     /// Check that no event was changed, left out or moved
     ///
-    /// Downloads every event and computes the hash chain anew on this machine; then has the server check its seals.
+    /// Downloads every event and computes the hash chain again on this machine; then has the server check its seals.
     /// Note the head that it prints: with --expect-head, a cut-off end shows too.
     Verify {
         /// A head that was printed earlier; it must still be in the chain

@@ -30,10 +30,10 @@ pub enum EnvCommand {
         /// Rollouts wait for the approval of somebody other than their author
         #[arg(long)]
         approval_required: bool,
-        /// Rollouts may bring a strategy of their own, also those of others than admins
+        /// Rollouts may have their own strategy, even if no admin starts them
         #[arg(long)]
         own_strategy_allowed: bool,
-        /// A principal may approve a rollout of one that it made, or that made it
+        /// A principal may approve the rollout of one that it created, or that created it
         #[arg(long)]
         related_approval_allowed: bool,
     },
@@ -54,7 +54,7 @@ pub enum EnvCommand {
         /// Its name
         name: EnvironmentName,
     },
-    /// Change an environment; rollouts under way keep what they began with
+    /// Change an environment; running rollouts keep the rules that they began with
     Set {
         /// Its name
         name: EnvironmentName,
@@ -64,10 +64,10 @@ pub enum EnvCommand {
         /// Whether rollouts wait for the approval of somebody other than their author
         #[arg(long, value_name = "true|false")]
         approval_required: Option<bool>,
-        /// Whether rollouts may bring a strategy of their own, also those of others than admins
+        /// Whether rollouts may have their own strategy, even if no admin starts them
         #[arg(long, value_name = "true|false")]
         own_strategy_allowed: Option<bool>,
-        /// Whether a principal may approve a rollout of one that it made, or that made it
+        /// Whether a principal may approve the rollout of one that it created, or that created it
         #[arg(long, value_name = "true|false")]
         related_approval_allowed: Option<bool>,
     },
@@ -121,7 +121,7 @@ pub enum HostCommand {
     Restore {
         /// Its name
         name: HostName,
-        /// The environment it comes back into; the one that it left when left out
+        /// The environment that it returns to; by default the one that it left
         #[arg(long, value_name = "ENV")]
         env: Option<EnvironmentName>,
         /// Write the agent's token to this file (0600) and do not show it

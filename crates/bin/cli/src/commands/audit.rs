@@ -89,7 +89,7 @@ async fn verify(context: &Context, expect_head: Option<String>) -> Result<Exit, 
     })
 }
 
-/// Has the server check its log, and checks it anew here.
+/// Has the server check its log, and checks it again here.
 pub(super) async fn verdict(client: &Client, expect_head: Option<&str>) -> Result<Verdict, Failure> {
     // First, so that events that come meanwhile are not missing from either side.
     let server = client.verify_audit().await?;

@@ -293,7 +293,7 @@ impl SimHost {
         }
     }
 
-    /// It is installed anew with the closure that it ran at first, and knows of nothing that was before.
+    /// It is installed again with the closure that it ran at first, and knows of nothing that was before.
     pub(super) fn forget(&mut self) {
         let first = closure(self.index, u32::from(self.fate == Fate::There));
         self.proven.insert(first.clone());

@@ -14,7 +14,7 @@ use slipway_domain::agent::{ActivationPlan, Verdict};
 use crate::checks::Round;
 use crate::clock::BootMs;
 
-/// Rounds in a row, of one attempt. Not written down: after a restart they are counted anew.
+/// Rounds in a row, of one attempt. Not written down: after a restart they are counted again.
 #[derive(Debug, Default)]
 pub(super) struct Streak {
     attempt: Option<AttemptId>,

@@ -23,7 +23,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             if self.trouble.is_none() {
                 tracing::error!(%damage, "the journal was damaged");
             }
-            // A journal that is damaged while we run is written anew from memory: nothing is lost. Where it cannot be
+            // A journal that is damaged while we run is written again from memory: nothing is lost. Where it cannot be
             // written, memory is what there is to go by.
             if let Some(known) = self.on_disk.clone() {
                 if let Err(error) = self.store.save(&self.journal) {

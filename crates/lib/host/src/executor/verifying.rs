@@ -154,7 +154,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let changed =
             self.on_disk.as_ref().and_then(|disk| disk.current.as_ref()) != self.journal.current.as_ref();
         if changed {
-            // When this is not written, the next start checks anew.
+            // When this is not written, the next start checks again.
             self.keep(ledger);
         }
         if judgement == Judgement::Verified {

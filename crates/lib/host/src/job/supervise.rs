@@ -17,7 +17,7 @@ use crate::process::ProcessId;
 use crate::program;
 use crate::text::Tail;
 
-/// A log that grows beyond this is begun anew, with the one before kept beside it.
+/// A log that grows beyond this is begun again, with the one before kept beside it.
 const LOG_BYTES: u64 = 512 * 1024;
 /// What an exit record keeps of the output.
 const TAIL_BYTES: usize = 8 * 1024;

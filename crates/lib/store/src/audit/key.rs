@@ -12,7 +12,7 @@ use slipway_settings::SecretKey;
 const LABEL: &[u8] = b"slipway event seal\0";
 
 /// Seals event hashes, so that somebody who can write to the database but does not have `SECRET_KEY` cannot compute a
-/// chain anew. Knows the keys before it too, which seal nothing any more.
+/// chain again. Knows the keys before it too, which seal nothing any more.
 #[derive(Clone)]
 pub struct AuditKey {
     current: Key,

@@ -89,7 +89,7 @@ struct RolloutDraft {
     state: RolloutState,
     scope: Option<RevertScope>,
     reason: Option<String>,
-    /// It is paused for want of a verdict.
+    /// It is paused for lack of a verdict.
     awaits_verdict: bool,
     /// It has another state, and so a new instant from which it counts.
     state_changed: bool,

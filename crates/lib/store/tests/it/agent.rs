@@ -210,7 +210,7 @@ async fn parked_hosts_stay_online(pool: PgPool) {
         .unwrap();
     assert_eq!(online().await, 2);
 
-    // A row that somebody holds is passed over and not waited for.
+    // A row that somebody holds is ignored and not waited for.
     sql(&pool, "UPDATE hosts SET last_seen_at = NULL").await;
     let mut holder = begin(&pool).await;
     sqlx::query("SELECT FROM hosts WHERE name = 'prod-0' FOR UPDATE")

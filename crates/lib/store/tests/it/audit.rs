@@ -218,7 +218,7 @@ async fn what_is_left_out_moved_or_slipped_in_is_found(pool: PgPool) {
     assert_eq!(broken(&store, &key).await, None);
 }
 
-/// Somebody who knows how the chain is made computes it anew. Without the key the seals give it away.
+/// Somebody who knows how the chain is made computes it again. Without the key the seals give it away.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_chain_computed_anew_lacks_the_seals(pool: PgPool) {
     let (store, key) = events(&pool).await;

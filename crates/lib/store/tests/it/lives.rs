@@ -325,7 +325,7 @@ async fn an_agent_of_release_0_1_0_is_heard_and_what_is_not_known_is_said(pool: 
     agents[0].counter = None;
     agents[0].sync(&fleet.store).await;
 
-    // A program of release 0.1.0 has heard of a reboot: its counter begins anew.
+    // A program of release 0.1.0 has heard of a reboot: its counter begins again.
     sql(&pool, "UPDATE hosts SET boot_id = 'second', last_seen_at = now()").await;
     "second".clone_into(&mut agents[0].boot_id);
     agents[0].counter = Some(1);

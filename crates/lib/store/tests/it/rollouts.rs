@@ -267,7 +267,7 @@ async fn a_late_command_is_refused_by_the_worker(pool: PgPool) {
     assert!(ada(&fleet.key).actor.name() == "ada");
 }
 
-/// A claim passes over what is locked, so a worker that looks right after a refusal would find nothing.
+/// A claim ignores what is locked, so a worker that looks right after a refusal would find nothing.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_refused_command_has_let_go_of_its_rollout_when_it_answers(pool: PgPool) {
     let fleet = Fleet::of(1).approval_required().seed(&store(&pool)).await;

@@ -89,7 +89,7 @@ pub(crate) async fn drive(fleet: &Fleet, agents: &mut [ScriptedAgent], lease: &L
     panic!("it never comes to rest");
 }
 
-/// Makes the log one that a release before digests would have written: computed and sealed anew with the real key.
+/// Makes the log one that a release before digests would have written: computed and sealed again with the real key.
 pub(crate) async fn strip_digests(pool: &PgPool, key: &slipway_store::AuditKey) {
     sql(pool, "ALTER TABLE events DISABLE TRIGGER USER").await;
     let mut hash = slipway_domain::event::GENESIS;
