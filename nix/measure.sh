@@ -42,7 +42,7 @@ rebuilds() {
   trap 'rm -rf "$work"' EXIT
   git clone --quiet . "$work/clone"
   (cd "$work/clone" && derivations >"$work/before.json")
-  echo '| after a change of | is built anew |'
+  echo '| after a change of | is built again |'
   echo '|---|---|'
   row 'README.md' append 'More words.' README.md
   row 'docs/architecture.md' append 'More words.' docs/architecture.md

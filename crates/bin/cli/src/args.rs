@@ -81,8 +81,8 @@ pub enum Command {
     /// Check that all is well in production: endpoints, TLS, hosts, audit log and backups
     ///
     /// Shows one line for each check: ok, warn, fail or not checked, and the cure. The exit code is 0 if all is well or
-    /// there are only warnings, 30 if something failed, and 31 if something could not be checked. Checks that need no
-    /// token run without one. On a host, the stacks of that host are checked from the inside too.
+    /// only warned of, 30 if something failed, and 31 if something could not be checked. Checks that need no token run
+    /// without one. On a host, the stacks of that host are checked from the inside too.
     Verify(Verify),
     /// Environments: groups of hosts with a strategy
     #[command(subcommand)]
