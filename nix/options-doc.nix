@@ -51,9 +51,9 @@ let
 
     # Options of the NixOS modules
 
-    `services.slipway.stacks.<name>` runs an api and a worker with everything around them, `services.slipway.controlPlane`
-    is Slipway's own stack on it, `services.slipway.agent` deploys the host. [production.md](production.md) has them at work;
-    settings of the processes themselves are in [settings.md](settings.md).
+    Look up here what you can set on a NixOS host. `services.slipway.stacks.<name>` runs an api and a worker with everything
+    around them. `services.slipway.controlPlane` is Slipway's own stack, and `services.slipway.agent` deploys the host.
+    [production.md](production.md) shows them in use; [settings.md](settings.md) has the settings of the processes.
 
     ${lib.concatStringsSep "\n" (lib.mapAttrsToList section documented)}'';
 
