@@ -127,6 +127,16 @@ map whole accepted
       false
     ]
   )
+  (same "what rustdoc warns of is refused, unless the environment says otherwise"
+    (map (more: (mkWorkspace (argsOf "lib-only" // more)).checks.rust-doc.drvAttrs.RUSTDOCFLAGS) [
+      { }
+      { env.RUSTDOCFLAGS = "--cfg docsrs"; }
+    ])
+    [
+      "--deny warnings"
+      "--cfg docsrs"
+    ]
+  )
   (same "benches that need nightly are not linted, and others are"
     (lib.findFirst (lib.hasInfix "cargoWithProfile clippy") null (
       lib.splitString "\n" made.bench-nightly.checks.rust-clippy.drvAttrs.buildPhase

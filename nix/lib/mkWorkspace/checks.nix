@@ -88,9 +88,11 @@ let
           mkdir -p $out/share
           cp -r "''${CARGO_TARGET_DIR:-target}"/''${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}doc $out/share/doc
         '';
-        env = shared.env // {
+        # `env` may say otherwise.
+        env = {
           RUSTDOCFLAGS = "--deny warnings";
-        };
+        }
+        // shared.env;
       }
     );
     rust-fmt = craneLib.cargoFmt (formatting // { cargoExtraArgs = fmtArgs; });

@@ -90,6 +90,9 @@ slipwayCuresOf() {
   if says 'rust-lang[.]github[.]io/rust-clippy'; then
     echo "clippy refuses what \`clippyArgs\` denies: mend the code, or set \`clippyArgs = \"\";\` to be told only"
   fi
+  if says 'error: could not document' 'implied by `-D warnings`'; then
+    echo "rustdoc refuses what it would warn of: mend the comment, or set \`env.RUSTDOCFLAGS = \"\";\` to be told only"
+  fi
   if says 'compile_error!'; then
     echo "if features exclude each other, do not unite those of several crates: set \`unifyFeatures = false;\`, or choose with \`features\` and \`noDefaultFeatures\`"
   fi

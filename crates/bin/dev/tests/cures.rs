@@ -20,6 +20,10 @@ const CURES: &[(&str, &str)] = &[
         "if features exclude each other, do not unite those of several crates: set `unifyFeatures = false;`",
     ),
     (
+        "document",
+        "rustdoc refuses what it would warn of: mend the comment, or set `env.RUSTDOCFLAGS = \"\";`",
+    ),
+    (
         "example-file",
         "can't find `demo` example at `examples/demo.rs`: it is not among the files of this build: set `extraSources`",
     ),
