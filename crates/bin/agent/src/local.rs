@@ -1,22 +1,12 @@
 //! Settings as the host crate wants them, and those of commands that need neither network nor token.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use slipway_domain::StoreDir;
 use slipway_host::{HostConfig, RunnerKind};
-use slipway_settings::{AgentSection, AgentSettings, Runner, Source, registry};
+use slipway_settings::{AgentSection, LocalSettings, Runner, Source, registry};
 
-/// What only `run` needs, with values that pass for it. Nothing is ever sent with them.
-const STAND_INS: [(&str, &str); 3] = [
-    ("AGENT_API_URL", "https://localhost"),
-    (
-        "AGENT_TOKEN",
-        "slw_5d0b7c1e94a2f3868e1d4c7b09a6f2537b8c0e1d9a4f6325c7e8b1a0d4f39627",
-    ),
-    ("AGENT_HOST", "this-host"),
-];
 /// Of no use to a transient unit, or known to it, but what finds programs and configures Nix.
 const PASSED: [&str; 9] = [
     "LOCALE_ARCHIVE",
@@ -41,19 +31,12 @@ const OURS_ALONE: [&str; 7] = [
 ];
 
 /// The settings of commands that work on this host alone: they must work where the token is not, as in a dead-man.
-pub(crate) fn settings() -> anyhow::Result<AgentSettings> {
-    let given = std::env::vars_os().filter(|(name, _)| {
-        let stand_in = STAND_INS.iter().any(|(other, _)| name == other);
-        !stand_in && name != "AGENT_TOKEN_FILE" && name != "CREDENTIALS_DIRECTORY"
-    });
-    let stand_ins = STAND_INS.map(|(name, value)| (OsString::from(name), OsString::from(value)));
-    let source = Source::load_with(given.chain(stand_ins), Path::new("."))?;
-    Ok(AgentSettings::from_source(&source)?)
+pub(crate) fn settings() -> anyhow::Result<LocalSettings> {
+    Ok(LocalSettings::from_source(&Source::load(Path::new("."))?)?)
 }
 
 /// The host as the settings describe it.
-pub(crate) fn host_config(settings: &AgentSettings) -> anyhow::Result<HostConfig> {
-    let agent = &settings.agent;
+pub(crate) fn host_config(agent: &AgentSection) -> anyhow::Result<HostConfig> {
     let store_dir = agent.store_dir.to_string_lossy();
     let store_dir: StoreDir = store_dir
         .parse()
@@ -66,8 +49,7 @@ pub(crate) fn host_config(settings: &AgentSettings) -> anyhow::Result<HostConfig
             bail!("AGENT_RUNNER=systemd, but systemd does not run here; set it to auto or process")
         }
     };
-    let hidden_env = registry::VARIABLES
-        .iter()
+    let hidden_env = registry::variables()
         .filter(|variable| variable.secret)
         .flat_map(|variable| [variable.name.to_owned(), format!("{}_FILE", variable.name)])
         .chain(OURS_ALONE.iter().map(|&name| name.to_owned()))

@@ -71,7 +71,7 @@ impl Plane {
             }
         };
         let mut link = self.link();
-        let (old, new) = (&link.settings.agent.token, &fresh.agent.token);
+        let (old, new) = (&link.settings.plane.token, &fresh.plane.token);
         if old.expose_secret() == new.expose_secret() {
             if link.fixed && std::mem::replace(&mut link.may_end, true) {
                 info!("ends, to be started with the credential as it is now");
@@ -81,7 +81,7 @@ impl Plane {
         }
         // Everything else stays as it was when the process began.
         let mut settings = link.settings.clone();
-        settings.agent.token = new.clone();
+        settings.plane.token = new.clone();
         let client = match builder(&settings).and_then(|builder| Ok(builder.build()?)) {
             Ok(client) => client,
             Err(error) => {
@@ -125,11 +125,11 @@ fn is_credential(origin: Option<&Origin>) -> bool {
 }
 
 fn builder(settings: &AgentSettings) -> anyhow::Result<ClientBuilder> {
-    let agent = &settings.agent;
-    let mut builder = slipway_client::builder(agent.api_url.as_str())?
-        .token(agent.token.clone())
+    let plane = &settings.plane;
+    let mut builder = slipway_client::builder(plane.api_url.as_str())?
+        .token(plane.token.clone())
         .user_agent(concat!("slipway-agent/", env!("CARGO_PKG_VERSION")));
-    if let Some(path) = &agent.ca_file {
+    if let Some(path) = &plane.ca_file {
         let pem =
             std::fs::read(path).with_context(|| format!("cannot read AGENT_CA_FILE={}", path.display()))?;
         if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {

@@ -10,7 +10,7 @@ use slipway_domain::Instruction;
 use slipway_host::deadman::{self, Woken};
 use slipway_host::job::{JobFiles, SuperviseError};
 use slipway_host::{Executor, Fired, JournalStore, Machine, SystemClock};
-use slipway_settings::AgentSettings;
+use slipway_settings::LocalSettings;
 use slipway_telemetry::error_chain;
 use tokio::sync::watch;
 
@@ -21,7 +21,7 @@ use crate::local;
 const AGAIN_AFTER: Duration = Duration::from_secs(15);
 
 /// Puts the prior back, unless the attempt was committed or is over. Fails when it cannot.
-pub(crate) fn revert(settings: &AgentSettings, asked: &Revert) -> anyhow::Result<ExitCode> {
+pub(crate) fn revert(settings: &LocalSettings, asked: &Revert) -> anyhow::Result<ExitCode> {
     with_runtime(settings, async {
         fire(
             settings,
@@ -33,7 +33,7 @@ pub(crate) fn revert(settings: &AgentSettings, asked: &Revert) -> anyhow::Result
 }
 
 /// Waits for the deadline, and then does the same.
-pub(crate) fn deadman(settings: &AgentSettings, asked: &Revert, seconds: u32) -> anyhow::Result<ExitCode> {
+pub(crate) fn deadman(settings: &LocalSettings, asked: &Revert, seconds: u32) -> anyhow::Result<ExitCode> {
     with_runtime(settings, async {
         let state_dir = &settings.agent.state_dir;
         let store = JournalStore::open(state_dir)?;
@@ -63,8 +63,8 @@ pub(crate) fn deadman(settings: &AgentSettings, asked: &Revert, seconds: u32) ->
     })
 }
 
-async fn fire(settings: &AgentSettings, asked: &Revert, reason: &str) -> anyhow::Result<ExitCode> {
-    let config = local::host_config(settings)?;
+async fn fire(settings: &LocalSettings, asked: &Revert, reason: &str) -> anyhow::Result<ExitCode> {
+    let config = local::host_config(&settings.agent)?;
     let store = JournalStore::open(&config.state_dir)?;
     let keep_releases = config.keep_releases;
     let machine = Arc::new(Machine::new(config).context("cannot use AGENT_STATE_DIR")?);
@@ -95,7 +95,7 @@ fn word(phase: slipway_host::JournalPhase) -> anyhow::Result<String> {
 }
 
 fn with_runtime(
-    settings: &AgentSettings,
+    settings: &LocalSettings,
     work: impl Future<Output = anyhow::Result<ExitCode>>,
 ) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -36,9 +36,9 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
     for warning in source.warnings() {
         warn!("{warning}");
     }
-    let name: HostName = settings.agent.host.parse().context("AGENT_HOST cannot be used")?;
+    let name: HostName = settings.plane.host.parse().context("AGENT_HOST cannot be used")?;
     let plane = Plane::new(source, settings.clone())?;
-    let config = local::host_config(&settings)?;
+    let config = local::host_config(&settings.agent)?;
     if !config
         .gcroots_dir
         .components()
@@ -90,7 +90,7 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
         sync::run(&plane, observe, link, stop).await;
     });
     info!(
-        host = settings.agent.host,
+        host = settings.plane.host,
         ?runner,
         version = env!("CARGO_PKG_VERSION"),
         "serving"

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use slipway_domain::StorePath;
 use slipway_host::{Host, Journal, JournalStore, Machine};
-use slipway_settings::AgentSettings;
+use slipway_settings::LocalSettings;
 use slipway_text::{clean, escape_json};
 
 use crate::cli::print;
@@ -22,8 +22,8 @@ struct Status {
 }
 
 /// Fails when the journal cannot be read.
-pub(crate) fn status(settings: &AgentSettings, json: bool) -> anyhow::Result<ExitCode> {
-    let config = local::host_config(settings)?;
+pub(crate) fn status(settings: &LocalSettings, json: bool) -> anyhow::Result<ExitCode> {
+    let config = local::host_config(&settings.agent)?;
     let store = JournalStore::open(&config.state_dir)?;
     let seen = Machine::new(config)?.observe();
     let mut trouble: Vec<String> = seen.trouble.into_iter().collect();

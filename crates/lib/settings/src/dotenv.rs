@@ -17,7 +17,7 @@ pub(crate) fn read(
     path: &Path,
     name: &str,
 ) -> Result<Option<BTreeMap<String, SecretString>>, SettingsErrors> {
-    let wrong = |problem: String, cure: &str| SettingsErrors::one(SettingsError::new(name, problem, cure));
+    let wrong = |problem: String, cure: &str| SettingsErrors::from(SettingsError::new(name, problem, cure));
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_string(&mut text));
     match read {

@@ -1,6 +1,50 @@
 //! What is wrong with the settings, in words that help: variable, value, problem and cure.
 
 use std::fmt;
+use std::path::PathBuf;
+
+/// What is wrong with a value, and what to do. Never repeats the value, which may be secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) problem: String,
+    pub(crate) cure: String,
+}
+
+impl Wrong {
+    pub(crate) fn new(problem: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            problem: problem.into(),
+            cure: cure.into(),
+        }
+    }
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The process environment.
+    Environment,
+    /// A settings file, by its name: `.env` or `.env.$APP_ENV`.
+    DotEnv(String),
+    /// The file that `<NAME>_FILE` names.
+    File(PathBuf),
+    /// A file in systemd's `$CREDENTIALS_DIRECTORY`.
+    Credential,
+    /// Nobody gave one.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => f.write_str("environment"),
+            Self::DotEnv(name) => f.write_str(name),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Credential => f.write_str("systemd credential"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
 
 /// One wrong setting. Its Display is one line and never shows a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +76,14 @@ impl SettingsError {
             cure: cure.into(),
         }
     }
+
+    /// With the place where the value came from.
+    pub(crate) fn of(self, origin: &Origin) -> Self {
+        Self {
+            origin: Some(origin.to_string()),
+            ..self
+        }
+    }
 }
 
 impl fmt::Display for SettingsError {
@@ -52,16 +104,15 @@ impl std::error::Error for SettingsError {}
 /// Hidden characters escaped and the length bounded, so that a strange value cannot forge or flood log lines.
 fn one_line(text: &str) -> String {
     const MOST: usize = 300;
-    let mut line: String = text
-        .chars()
-        .take(MOST)
-        .flat_map(|c| {
-            let escaped = slipway_text::is_hidden(c).then(|| c.escape_default());
-            let plain = escaped.is_none().then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect();
-    if text.chars().count() > MOST {
+    let mut line = String::new();
+    for c in text.chars().take(MOST) {
+        if slipway_text::is_hidden(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    if text.chars().nth(MOST).is_some() {
         line.push('…');
     }
     line
@@ -72,13 +123,9 @@ fn one_line(text: &str) -> String {
 pub struct SettingsErrors(Vec<SettingsError>);
 
 impl SettingsErrors {
-    /// `None` when nothing is wrong.
-    pub(crate) fn new(errors: Vec<SettingsError>) -> Option<Self> {
-        (!errors.is_empty()).then_some(Self(errors))
-    }
-
-    pub(crate) fn one(error: SettingsError) -> Self {
-        Self(vec![error])
+    /// They are never empty: whoever makes one has something to tell.
+    pub(crate) fn new(errors: Vec<SettingsError>) -> Self {
+        Self(errors)
     }
 
     /// The errors, in the order of the registry; never empty.
@@ -88,15 +135,16 @@ impl SettingsErrors {
     }
 }
 
+impl From<SettingsError> for SettingsErrors {
+    fn from(error: SettingsError) -> Self {
+        Self(vec![error])
+    }
+}
+
 impl fmt::Display for SettingsErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, error) in self.0.iter().enumerate() {
-            if n > 0 {
-                f.write_str("\n")?;
-            }
-            write!(f, "{error}")?;
-        }
-        Ok(())
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
     }
 }
 

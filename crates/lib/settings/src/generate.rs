@@ -2,12 +2,14 @@
 //!
 //! The crate's tests compare them with the committed ones and, with `UPDATE_GENERATED=1`, write them.
 
-use crate::registry::{Section, VARIABLES, Variable, of};
+use crate::registry::{self, Group, Variable};
 
 const TABLE_HEAD: &str = "| Variable | Values | Default | Read by | Meaning |\n|---|---|---|---|---|\n";
+/// The reference page's text, with places for the tables and the secrets.
+const REFERENCE: &str = include_str!("settings.md");
 /// Where comments are broken, in columns.
 const WIDTH: usize = 110;
-const MADE: &str = "Made from crates/lib/settings/src/registry; to change it, change that and run\n\
+const MADE: &str = "Made from crates/lib/settings/src/sections; to change it, change that and run\n\
                     UPDATE_GENERATED=1 cargo nextest run -p slipway-settings";
 
 /// `.env.example`: enough to start the api and the worker on a person's machine.
@@ -15,7 +17,7 @@ const MADE: &str = "Made from crates/lib/settings/src/registry; to change it, ch
 pub fn env_example() -> String {
     let head =
         "Settings for development. Copy to .env, which git ignores; docs/settings.md explains everything.";
-    env_file(head, |variable| variable.in_example.then_some(variable.example))
+    env_file(head, |variable| variable.in_example.then_some(variable.example()))
 }
 
 /// `.env.production.example`: what to think about in production. As it stands it is refused, until the secrets are set.
@@ -29,27 +31,28 @@ pub fn env_production_example() -> String {
 fn env_file(head: &str, set: impl Fn(&Variable) -> Option<&'static str>) -> String {
     let mut text = String::new();
     comment(&mut text, head);
-    for line in MADE.lines() {
-        comment(&mut text, line);
-    }
-    for section in Section::ALL {
-        text.extend(["\n## ", section.title(), "\n"]);
-        for variable in of(section) {
+    MADE.lines().for_each(|line| comment(&mut text, line));
+    for (title, groups) in titled() {
+        text.extend(["\n## ", title, "\n"]);
+        for variable in groups.iter().flat_map(|group| group.variables) {
             text.push('\n');
             comment(&mut text, variable.about);
             comment(&mut text, &facts(variable));
+            let name = variable.name;
             let line = match set(variable) {
-                Some(value) => format!("{}={value}\n", variable.name),
-                None => format!(
-                    "# {}={}\n",
-                    variable.name,
-                    variable.default.unwrap_or(variable.example)
-                ),
+                Some(value) => format!("{name}={value}\n"),
+                None => format!("# {name}={}\n", variable.default.unwrap_or(variable.example())),
             };
             text.push_str(&line);
         }
     }
     text
+}
+
+/// The groups under their headings.
+fn titled() -> impl Iterator<Item = (&'static str, &'static [Group])> {
+    let headings = registry::GROUPS.chunk_by(|one, next| one.title == next.title);
+    headings.map(|groups| (groups[0].title, groups))
 }
 
 /// Values, default and readers, in one line.
@@ -59,11 +62,8 @@ fn facts(variable: &Variable) -> String {
         (None, true) => "required".to_owned(),
         (None, false) => "unset by default".to_owned(),
     };
-    format!(
-        "[{}; {default}; read by {}]",
-        variable.kind.describe(),
-        readers(variable)
-    )
+    let (values, readers) = (variable.kind.describe(), readers(variable));
+    format!("[{values}; {default}; read by {readers}]")
 }
 
 fn readers(variable: &Variable) -> String {
@@ -89,20 +89,16 @@ fn comment(text: &mut String, words: &str) {
 /// `docs/settings.md`: every variable, and how values are found.
 #[must_use]
 pub fn reference() -> String {
-    let mut text = String::from(REFERENCE_HEAD);
-    for section in Section::ALL {
-        text.extend(["\n## ", section.title(), "\n\n", TABLE_HEAD]);
-        for variable in of(section) {
-            text.push_str(&table_row(variable));
-        }
+    let mut tables = String::new();
+    for (title, groups) in titled() {
+        tables.extend(["\n## ", title, "\n\n", TABLE_HEAD]);
+        tables.extend(groups.iter().flat_map(|group| group.variables).map(table_row));
     }
-    text.push_str(REFERENCE_TAIL);
-    let secrets: Vec<String> = VARIABLES
-        .iter()
-        .filter(|variable| variable.secret)
-        .map(|variable| format!("`{}`", variable.name))
-        .collect();
-    text.replace("{secrets}", &secrets.join(", "))
+    let secrets = registry::variables().filter(|variable| variable.secret);
+    let secrets: Vec<String> = secrets.map(|variable| format!("`{}`", variable.name)).collect();
+    REFERENCE
+        .replace("{tables}\n", &tables)
+        .replace("{secrets}", &secrets.join(", "))
 }
 
 fn table_row(variable: &Variable) -> String {
@@ -113,69 +109,10 @@ fn table_row(variable: &Variable) -> String {
     };
     let secret = if variable.secret { " (secret)" } else { "" };
     let values = variable.kind.describe().replace('|', "\\|");
-    let about = variable.about.replace('|', "\\|");
+    let about = variable.about.trim().replace('|', "\\|");
     format!(
         "| `{}`{secret} | {values} | {default} | {} | {about} |\n",
         variable.name,
         readers(variable)
     )
 }
-
-const REFERENCE_HEAD: &str = "\
-<!-- Made from crates/lib/settings/src/registry; UPDATE_GENERATED=1 cargo nextest run -p slipway-settings -->
-
-# Settings
-
-Every process reads its settings once, at its start, from its environment. Everything that is wrong is reported at once,
-one line each, and the process does not start:
-
-```text
-API_PORT=80000 (from environment): is not a port; give a number from 1 to 65535
-DATABASE_POOL_SIZE=0 (from .env): is out of range; give 1 to 1000 connections
-SECRET_KEY: is not set; set SECRET_KEY or SECRET_KEY_FILE, for example 0011…
-```
-
-`slipway-api config`, `slipway-worker config` and `slipway-agent config` print what is in force, with secrets redacted
-and with the place that each value came from.
-
-## Where values come from
-
-The first place that has a variable wins:
-
-1. the process environment
-2. `.env.$APP_ENV` in the working directory, such as `.env.production`
-3. `.env` in the working directory
-4. the default
-
-An empty value means the default, so `API_PORT=` in the environment undoes a line of `.env`. In settings files put values
-with spaces, quotes, `#` or `$` in single quotes: `$NAME` is replaced everywhere else.
-
-A variable that begins with `DATABASE_`, `REDIS_`, `API_`, `METRICS_`, `LOG_` or `AGENT_` and is not listed here is an
-error in a settings file. In the process environment it is only a warning, because platforms put names of their own there.
-
-## Secrets
-
-The secrets are {secrets}. Each may come in one of three ways; two at once are an error:
-
-- as the variable itself
-- as `NAME_FILE`, the path of a file whose content is the secret, without the newline at its end
-- as a systemd credential called `NAME` (`LoadCredential=NAME:/path`)
-
-A secret is never shown: not in errors, not in logs, not by `config`. Of a connection URL all but the credentials is shown.
-
-With `APP_ENV=production` a process refuses
-
-- secrets that are empty, or the values of `.env.example`
-- a `SECRET_KEY` that is not random, an `ADMIN_PASSWORD` of fewer than 12 characters
-- passwords that everybody tries first, such as `postgres` or `changeme1`
-- a secret's file that every user of the machine can read (elsewhere a warning)
-- a database over the network without a password, and an agent's `AGENT_API_URL` over plain http to another machine
-";
-
-const REFERENCE_TAIL: &str = "
-## Words of other programs
-
-The OTLP exporter also reads `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER` and `OTEL_RESOURCE_ATTRIBUTES` as the
-OpenTelemetry specification has them. systemd sets `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `LISTEN_FDS` and
-`CREDENTIALS_DIRECTORY`. Nix is configured by its own means, such as `NIX_CONF_DIR`.
-";

@@ -4,161 +4,125 @@ use std::net::IpAddr;
 
 use url::Url;
 
-use crate::sections::{DatabaseUrl, RedisUrl, SecretKey, TrustedProxies, parse_sentinels};
-
-/// What is wrong with a value, and what to do. Never repeats the value, which may be secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(crate) problem: String,
-    pub(crate) cure: String,
-}
-
-impl Wrong {
-    pub(crate) fn new(problem: impl Into<String>, cure: impl Into<String>) -> Self {
-        Self {
-            problem: problem.into(),
-            cure: cure.into(),
-        }
-    }
-}
+use crate::error::Wrong;
+use crate::values::{
+    Fields, Nodes, SecretKey, TrustedProxies, is_label, is_name, is_plain_path, parse_database_url,
+    parse_redis_url,
+};
 
 /// What values a variable takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
     /// Any text without control characters.
     Text,
-    /// One of these words.
     OneOf(&'static [&'static str]),
-    /// A whole number within bounds.
-    Number {
-        /// The least.
-        min: u64,
-        /// The most.
-        max: u64,
-        /// What is counted.
-        unit: &'static str,
-    },
-    /// A TCP port.
+    /// A whole number from the first to the second, and what is counted.
+    Number(u32, u32, &'static str),
     Port,
-    /// An IP address to bind.
     Address,
-    /// A host's name.
     Host,
-    /// A name, an IP address, or an absolute path to a socket or its folder.
+    /// A host, or an absolute path to a socket or its folder.
     HostOrFolder,
-    /// An absolute path.
     Path,
-    /// An `http` or `https` address without credentials.
     Url,
-    /// A Postgres connection.
     DatabaseUrl,
-    /// A Redis connection.
     RedisUrl,
-    /// A list of `host[:port]`.
     Sentinels,
-    /// A list of IP networks.
     Networks,
-    /// Log levels by target.
     LogLevels,
-    /// A Sentry DSN.
     SentryDsn,
-    /// At least so many hex digits, an even number of them.
-    HexKey {
-        /// The least number of digits.
-        digits: usize,
-    },
-    /// Hex keys of at least so many digits each, separated by commas.
-    HexKeys {
-        /// The least number of digits of each.
-        digits: usize,
-    },
-    /// A Slipway token.
+    HexKey,
+    HexKeys,
     Token,
 }
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 impl Kind {
-    pub(crate) const fn number(min: u64, max: u64, unit: &'static str) -> Self {
-        Self::Number { min, max, unit }
+    /// The values in words, for the reference page and for cures.
+    pub(crate) fn describe(self) -> String {
+        let words = match self {
+            Self::OneOf(words) => return words.join(", "),
+            Self::Number(min, max, unit) => return format!("{min} to {max} {unit}"),
+            Self::Text => "text",
+            Self::Port => "1 to 65535",
+            Self::Address => "an IP address",
+            Self::Host => "1 to 63 lower-case letters, digits and `-`",
+            Self::HostOrFolder => "a name, an IP address or an absolute path",
+            Self::Path => "an absolute path without `..`",
+            Self::Url => "an http:// or https:// address without credentials",
+            Self::DatabaseUrl => "postgres://user:password@host:port/name",
+            Self::RedisUrl => "redis://user:password@host:port/db or unix:///path?db=0",
+            Self::Sentinels => "host:port, separated by commas",
+            Self::Networks => "IP networks, separated by commas, or `none`",
+            Self::LogLevels => "info, or info,target=level",
+            Self::SentryDsn => "https://key@host/project",
+            Self::HexKey => "64 hex digits or more, an even number",
+            Self::HexKeys => "keys of 64 hex digits or more, separated by commas",
+            Self::Token => "slw_ and 64 hex digits",
+        };
+        words.to_owned()
     }
 
-    /// What values it takes, as words for the reference page and for cures.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        match self {
-            Self::Text => "text".to_owned(),
-            Self::OneOf(words) => words.join(", "),
-            Self::Number { min, max, unit } => format!("{min} to {max} {unit}"),
-            Self::Port => "1 to 65535".to_owned(),
-            Self::Address => "an IP address".to_owned(),
-            Self::Host => "1 to 63 lower-case letters, digits and `-`".to_owned(),
-            Self::HostOrFolder => "a name, an IP address or an absolute path".to_owned(),
-            Self::Path => "an absolute path without `..`".to_owned(),
-            Self::Url => "an http:// or https:// address without credentials".to_owned(),
-            Self::DatabaseUrl => "postgres://user:password@host:port/name".to_owned(),
-            Self::RedisUrl => "redis://user:password@host:port/db or unix:///path?db=0".to_owned(),
-            Self::Sentinels => "host:port, separated by commas".to_owned(),
-            Self::Networks => "IP networks, separated by commas, or `none`".to_owned(),
-            Self::LogLevels => "info, or info,target=level".to_owned(),
-            Self::SentryDsn => "https://key@host/project".to_owned(),
-            Self::HexKey { digits } => format!("{digits} hex digits or more, an even number"),
-            Self::HexKeys { digits } => format!("keys of {digits} hex digits or more, separated by commas"),
-            Self::Token => "slw_ and 64 hex digits".to_owned(),
-        }
-    }
-
-    /// Checks a value that is not empty.
-    pub(crate) fn check(&self, value: &str) -> Result<(), Wrong> {
+    /// What a value that is not empty says, by the names of the section's fields, as the struct's types read it.
+    pub(crate) fn read(self, field: &'static str, value: &str) -> Result<Fields, Wrong> {
         if value.chars().any(char::is_control) {
             return Err(Wrong::new(
                 "contains a control character",
                 "remove line breaks, tabs and the like",
             ));
         }
+        let own = |value: &str| Fields::from([(field, value.to_owned())]);
         match self {
-            Self::Text => Ok(()),
-            Self::OneOf(words) if words.contains(&value) => Ok(()),
-            Self::OneOf(_) => Err(self.wrong("is not one of the words that it takes", "set it to one of")),
-            Self::Number { min, max, .. } => match value.parse::<u64>() {
-                Ok(number) if (*min..=*max).contains(&number) => Ok(()),
+            Self::DatabaseUrl => parse_database_url(value),
+            Self::RedisUrl => parse_redis_url(value),
+            Self::HexKeys => {
+                let keys: Vec<&str> = value.split(',').map(str::trim).collect();
+                keys.iter().try_for_each(|key| SecretKey::parse(key).map(drop))?;
+                Ok(own(&keys.join(",")))
+            }
+            _ => self.check(value).map(|()| own(value)),
+        }
+    }
+
+    /// Whether one value says what several other variables say too.
+    pub(crate) fn is_connection(self) -> bool {
+        matches!(self, Self::DatabaseUrl | Self::RedisUrl)
+    }
+
+    fn check(self, value: &str) -> Result<(), Wrong> {
+        match self {
+            Self::OneOf(words) if !words.contains(&value) => {
+                Err(self.wrong("is not one of the words that it takes", "set it to one of"))
+            }
+            Self::Number(min, max, _) => match value.parse::<u64>() {
+                Ok(number) if (min.into()..=max.into()).contains(&number) => Ok(()),
                 Ok(_) => Err(self.wrong("is out of range", "give")),
                 Err(_) => Err(self.wrong("is not a whole number", "give")),
             },
             Self::Port => check_port(value),
-            Self::Address => match value.parse::<IpAddr>() {
-                Ok(_) => Ok(()),
-                Err(_) => Err(Wrong::new(
+            Self::Address => value.parse::<IpAddr>().map(drop).map_err(|_| {
+                Wrong::new(
                     "is not an IP address",
                     "give 127.0.0.1 for this machine only, 0.0.0.0 or :: for every interface",
-                )),
-            },
+                )
+            }),
             Self::Host if is_label(value) => Ok(()),
             Self::HostOrFolder if is_name(value) || value.parse::<IpAddr>().is_ok() => Ok(()),
             Self::HostOrFolder | Self::Path if is_plain_path(value) => Ok(()),
             Self::Host | Self::HostOrFolder | Self::Path => Err(self.wrong("has the wrong form", "give")),
             Self::Url => check_url(value),
-            Self::DatabaseUrl => DatabaseUrl::parse(value).map(drop),
-            Self::RedisUrl => RedisUrl::parse(value).map(drop),
-            Self::Sentinels => parse_sentinels(value).map(drop),
+            Self::Sentinels => Nodes::parse(value).map(drop),
             Self::Networks => TrustedProxies::parse(value).map(drop),
             Self::LogLevels => check_levels(value),
             Self::SentryDsn => check_dsn(value),
-            Self::HexKey { digits } => check_hex(value, *digits),
-            Self::HexKeys { digits } => value
-                .split(',')
-                .try_for_each(|key| check_hex(key.trim(), *digits)),
-            Self::Token => match value.strip_prefix("slw_") {
-                Some(rest) if rest.len() == 64 && is_hex(rest) => Ok(()),
-                _ => Err(Wrong::new(
-                    "is not a Slipway token",
-                    "a token is slw_ and 64 hex digits, as printed once by `slipway host create`",
-                )),
-            },
+            Self::HexKey => SecretKey::parse(value).map(drop),
+            Self::Token => check_token(value),
+            Self::Text | Self::OneOf(_) | Self::DatabaseUrl | Self::RedisUrl | Self::HexKeys => Ok(()),
         }
     }
 
-    fn wrong(&self, problem: &str, verb: &str) -> Wrong {
+    fn wrong(self, problem: &str, verb: &str) -> Wrong {
         Wrong::new(problem, format!("{verb} {}", self.describe()))
     }
 }
@@ -177,67 +141,35 @@ fn check_port(value: &str) -> Result<(), Wrong> {
     }
 }
 
-/// A host's name in Slipway: a lower-case DNS label.
-fn is_label(value: &str) -> bool {
-    is_name(value)
-        && !value
-            .bytes()
-            .any(|b| b.is_ascii_uppercase() || b == b'.' || b == b'_')
-}
-
-fn is_plain_path(value: &str) -> bool {
-    value.starts_with('/') && !value.split('/').any(|part| part == "..")
-}
-
-/// A DNS name, loosely: what the resolver might know.
-pub(crate) fn is_name(value: &str) -> bool {
-    let label = |label: &str| {
-        !label.is_empty()
-            && label.len() <= 63
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    value.len() <= 253 && value.split('.').all(label)
-}
-
 fn check_url(value: &str) -> Result<(), Wrong> {
-    let url = Url::parse(value).map_err(|error| Wrong::new(format!("is not a URL ({error})"), URL_CURE))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(Wrong::new("is neither http nor https", URL_CURE));
-    }
-    if value.contains('@') {
-        return Err(Wrong::new(
-            "carries credentials, which would be shown and logged",
-            URL_CURE,
-        ));
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(Wrong::new("has a query or a fragment", URL_CURE));
-    }
-    Ok(())
+    let problem = match Url::parse(value) {
+        Err(error) => format!("is not a URL ({error})"),
+        Ok(url) if !matches!(url.scheme(), "http" | "https") => "is neither http nor https".to_owned(),
+        Ok(_) if value.contains('@') => "carries credentials, which would be shown and logged".to_owned(),
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            "has a query or a fragment".to_owned()
+        }
+        Ok(_) => return Ok(()),
+    };
+    Err(Wrong::new(
+        problem,
+        "give an address such as https://slipway.example.org",
+    ))
 }
-
-const URL_CURE: &str = "give an address such as https://slipway.example.org";
 
 fn check_levels(value: &str) -> Result<(), Wrong> {
-    let level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
-    let target = |word: &str| {
+    let is_level = |word: &str| LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
+    let is_target = |word: &str| {
         !word.is_empty()
             && word
                 .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':' | b'-'))
+                .all(|b| b.is_ascii_alphanumeric() || b"_:-".contains(&b))
     };
-    let fine = value
-        .split(',')
-        .map(str::trim)
-        .all(|part| match part.split_once('=') {
-            Some((name, word)) => target(name) && level(word),
-            None => level(part),
-        });
-    if fine {
+    let is_fine = |part: &str| match part.split_once('=') {
+        Some((name, word)) => is_target(name) && is_level(word),
+        None => is_level(part),
+    };
+    if value.split(',').map(str::trim).all(is_fine) {
         return Ok(());
     }
     Err(Wrong::new(
@@ -247,32 +179,30 @@ fn check_levels(value: &str) -> Result<(), Wrong> {
 }
 
 fn check_dsn(value: &str) -> Result<(), Wrong> {
-    let cure = "copy it from the project's settings: https://key@host/project";
-    let url = Url::parse(value).map_err(|_| Wrong::new("is not a URL", cure))?;
-    let project = url
-        .path_segments()
-        .and_then(|mut segments| segments.next_back())
-        .unwrap_or_default();
-    if !matches!(url.scheme(), "http" | "https") || url.username().is_empty() || project.is_empty() {
-        return Err(Wrong::new("is not a Sentry DSN", cure));
+    let wrong = |problem| {
+        Wrong::new(
+            problem,
+            "copy it from the project's settings: https://key@host/project",
+        )
+    };
+    let url = Url::parse(value).map_err(|_| wrong("is not a URL"))?;
+    let has_project = url
+        .path()
+        .rsplit('/')
+        .next()
+        .is_some_and(|project| !project.is_empty());
+    if !matches!(url.scheme(), "http" | "https") || url.username().is_empty() || !has_project {
+        return Err(wrong("is not a Sentry DSN"));
     }
     Ok(())
 }
 
-fn is_hex(value: &str) -> bool {
-    value.bytes().all(|b| b.is_ascii_hexdigit())
-}
-
-fn check_hex(value: &str, digits: usize) -> Result<(), Wrong> {
-    let cure = format!("make one with: openssl rand -hex {}", digits / 2);
-    if !is_hex(value) {
-        return Err(Wrong::new("is not made of hex digits", cure));
+fn check_token(value: &str) -> Result<(), Wrong> {
+    match value.strip_prefix("slw_") {
+        Some(digits) if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(()),
+        _ => Err(Wrong::new(
+            "is not a Slipway token",
+            "a token is slw_ and 64 hex digits, as printed once by `slipway host create`",
+        )),
     }
-    if value.len() < digits {
-        return Err(Wrong::new(format!("is shorter than {digits} hex digits"), cure));
-    }
-    if SecretKey::from_hex(value).is_none() {
-        return Err(Wrong::new("has an odd number of hex digits", cure));
-    }
-    Ok(())
 }

@@ -15,36 +15,36 @@
 //! Priority: process environment, `.env.$APP_ENV`, `.env`, default. An empty value means the default. A secret `X` may
 //! instead come as `X_FILE`, the path of a file, or as a systemd credential named `X`.
 //!
-//! [`registry`] is the one table of every variable: names, bounds, defaults and words. What is wrong is reported all at
-//! once, each line with variable, value (redacted if secret), problem and cure.
+//! Each section declares its variables and its struct's fields in one table. [`registry`] lists the tables. What is wrong
+//! is reported all at once, each line with variable, value (redacted if secret), problem and cure.
 
+mod combinations;
 mod core_dump;
 mod describe;
 mod dotenv;
 mod error;
 pub mod generate;
 mod kind;
-mod percent;
 mod process;
+mod production;
 mod reader;
 mod redact;
 pub mod registry;
-mod rules;
 mod secret_file;
 mod sections;
 mod source;
-mod suggest;
+mod values;
+mod variable;
 
 pub use core_dump::forbid_core_dumps;
 pub use describe::describe;
 pub use error::{SettingsError, SettingsErrors};
-pub use kind::Kind;
-pub use process::{AgentSettings, ApiSettings, MigrateSettings, WorkerSettings};
-pub use registry::Process;
+pub use process::{AgentSettings, ApiSettings, LocalSettings, MigrateSettings, WorkerSettings};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
-    AdminSettings, AgentSection, ApiSection, AppEnv, AppSettings, DatabaseHost, DatabaseSettings, LogFormat,
-    LogSettings, MetricsSettings, OtelSettings, RedisServer, RedisSettings, Runner, SecretKey,
-    SentrySettings, SslMode, TrustedProxies,
+    AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
+    OtelSettings, PlaneSection, RedisSettings, SentrySettings,
 };
 pub use source::{Origin, Source};
+pub use values::{AppEnv, DatabaseHost, LogFormat, RedisServer, Runner, SecretKey, SslMode, TrustedProxies};
+pub use variable::{Process, Variable};

@@ -1,169 +1,77 @@
 //! Reads sections from a [`Source`] and gathers everything that is wrong.
 
-use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
-use crate::error::{SettingsError, SettingsErrors};
-use crate::kind::Wrong;
+use crate::error::{SettingsError, SettingsErrors, Wrong};
+use crate::production;
 use crate::redact;
-use crate::registry::{self, Variable};
-use crate::rules;
-use crate::sections::{
-    AdminSettings, AgentSection, ApiSection, AppEnv, AppSettings, DatabaseSettings, LogSettings,
-    MetricsSettings, OtelSettings, RedisSettings, SentrySettings,
-};
+use crate::registry::{self, Group, Variable};
+use crate::sections::APP_ENV;
 use crate::source::Source;
+use crate::values::{AppEnv, Fields};
 
-/// A struct that is read from the variables of one section.
+/// What is made of one group of variables.
 pub(crate) trait Section: Sized {
     /// The variables.
-    const SECTION: registry::Section;
-    /// What envy fills: a field for each variable, named as the variable is after the prefix.
-    type Raw: DeserializeOwned;
+    const GROUP: Group;
+    /// What envy fills.
+    type Raw: DeserializeOwned + Into<Self>;
 
     /// What can only be said of several variables together. Called even when one of them is wrong by itself, so that
     /// everything is reported at once.
-    fn check(_: &mut Check<'_>) {}
-
-    /// The struct, once every variable and [`Section::check`] are fine.
-    fn build(raw: Self::Raw, check: &mut Check<'_>) -> Option<Self>;
-}
-
-/// Reads one section by itself.
-fn read<T: Section>(source: &Source) -> Result<T, SettingsErrors> {
-    let mut reader = Reader::new(source);
-    let section = reader.section();
-    reader.finish(|| section)
-}
-
-macro_rules! from_source {
-    ($($section:ty => $output:ty),* $(,)?) => {$(
-        impl $section {
-            /// Reads this section by itself, for tools and tests that need no more. On failure every error at once.
-            pub fn from_source(source: &Source) -> Result<$output, SettingsErrors> {
-                read(source)
-            }
-        }
-    )*};
-}
-
-from_source! {
-    AdminSettings => Self,
-    AgentSection => Self,
-    ApiSection => Self,
-    AppSettings => Self,
-    DatabaseSettings => Self,
-    LogSettings => Self,
-    MetricsSettings => Self,
-    OtelSettings => Self,
-    RedisSettings => Option<Self>,
-    SentrySettings => Self,
+    fn check(_: &mut Reader<'_>) {}
 }
 
 /// Reads sections and gathers errors.
 pub(crate) struct Reader<'a> {
     source: &'a Source,
     errors: Vec<SettingsError>,
+    /// What the section that is being read says. Where a URL and another variable say the same, the URL does.
+    fields: Fields,
+    /// What its URL says, if it has one.
+    pub(crate) url: Fields,
 }
 
 impl<'a> Reader<'a> {
+    /// Begins with what is wrong whatever section is read.
     pub(crate) fn new(source: &'a Source) -> Self {
         let general = |error: &&SettingsError| registry::find(&error.variable).is_none();
-        Self {
+        let mut reader = Self {
             source,
             errors: source.problems().iter().filter(general).cloned().collect(),
-        }
+            fields: Fields::new(),
+            url: Fields::new(),
+        };
+        reader.variables(&APP_ENV);
+        reader
     }
 
     /// The section, or `None` when something is wrong with it; the errors are kept.
     pub(crate) fn section<T: Section>(&mut self) -> Option<T> {
-        let mut check = Check {
-            source: self.source,
-            errors: Vec::new(),
-        };
-        let mut values = Vec::new();
-        for variable in registry::of(T::SECTION) {
-            values.extend(
-                check
-                    .variable(variable)
-                    .map(|text| (variable.name.to_owned(), text)),
-            );
+        let errors_before = self.errors.len();
+        self.fields = Fields::from([("env", self.env().to_string())]);
+        self.url = Fields::new();
+        self.variables(&T::GROUP);
+        T::check(self);
+        if self.errors.len() > errors_before {
+            return None;
         }
-        T::check(&mut check);
-        let section = if check.errors.is_empty() {
-            build::<T>(values, &mut check)
-        } else {
-            None
-        };
-        self.errors.append(&mut check.errors);
-        section
-    }
-
-    pub(crate) fn app_env(&mut self) -> AppEnv {
-        let mut check = Check {
-            source: self.source,
-            errors: Vec::new(),
-        };
-        if let Some(variable) = registry::find("APP_ENV") {
-            check.variable(variable);
-        }
-        self.errors.append(&mut check.errors);
-        self.source.app_env()
-    }
-
-    /// An error that concerns several sections.
-    pub(crate) fn fail(&mut self, name: &str, problem: &str, cure: &str) {
-        let mut check = Check {
-            source: self.source,
-            errors: Vec::new(),
-        };
-        check.fail(name, problem, cure);
-        self.errors.append(&mut check.errors);
+        let fields = std::mem::take(&mut self.fields).into_iter();
+        let fields = fields.map(|(field, text)| (field.to_owned(), text));
+        // Its error would quote the value.
+        let raw: Result<T::Raw, ()> = envy::from_iter(fields).map_err(drop);
+        Some(
+            raw.expect("a value that its kind lets through is one of its field's type")
+                .into(),
+        )
     }
 
     /// The aggregate when nothing was wrong, or else everything that was.
     pub(crate) fn finish<T>(self, all: impl FnOnce() -> Option<T>) -> Result<T, SettingsErrors> {
-        match SettingsErrors::new(self.errors) {
-            Some(errors) => Err(errors),
-            None => all().ok_or_else(|| {
-                SettingsErrors::one(SettingsError::new(
-                    "settings",
-                    "could not be read for a reason that no check found",
-                    "report this as a bug in Slipway",
-                ))
-            }),
-        }
+        let all = all().filter(|_| self.errors.is_empty());
+        all.ok_or_else(|| SettingsErrors::new(self.errors))
     }
-}
 
-fn build<T: Section>(values: Vec<(String, String)>, check: &mut Check<'_>) -> Option<T> {
-    match envy::prefixed(T::SECTION.prefix()).from_iter::<_, T::Raw>(values) {
-        Ok(raw) => T::build(raw, check),
-        // Its message may quote the value, so only the field that it names is used.
-        Err(envy::Error::MissingValue(field)) => {
-            let name = format!("{}{}", T::SECTION.prefix(), field.to_uppercase());
-            check.fail(&name, "is not set", "set it");
-            None
-        }
-        Err(envy::Error::Custom(_)) => {
-            let name = format!("{}*", T::SECTION.prefix());
-            check.fail(
-                &name,
-                "has a value that its checks let through",
-                "report this as a bug in Slipway",
-            );
-            None
-        }
-    }
-}
-
-/// One section's values while they are checked.
-pub(crate) struct Check<'a> {
-    source: &'a Source,
-    errors: Vec<SettingsError>,
-}
-
-impl Check<'_> {
     /// Where the process runs.
     pub(crate) fn env(&self) -> AppEnv {
         self.source.app_env()
@@ -171,18 +79,27 @@ impl Check<'_> {
 
     /// True when somebody gave a value that is not empty.
     pub(crate) fn is_set(&self, name: &str) -> bool {
-        let broken = self
+        let is_broken = self
             .source
             .problems()
             .iter()
             .any(|problem| problem.variable == name);
-        broken || self.source.given(name).is_some_and(|value| !value.is_empty())
+        is_broken
+            || self
+                .source
+                .given(name)
+                .is_some_and(|value| !value.text().is_empty())
     }
 
-    /// The value in force, default included.
-    pub(crate) fn value(&self, name: &str) -> Option<String> {
+    /// The text in force, right or wrong.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
         let value = self.source.value(registry::find(name)?)?;
-        Some(value.text.expose_secret().to_owned())
+        Some(value.text().to_owned())
+    }
+
+    /// What the section says; `None` also when what was given is wrong.
+    pub(crate) fn field(&self, field: &str) -> Option<&str> {
+        self.fields.get(field).map(String::as_str)
     }
 
     /// Keeps an error about the variable, with its redacted value and where it came from.
@@ -191,8 +108,8 @@ impl Check<'_> {
         if let Some(variable) = registry::find(name)
             && let Some(value) = self.source.value(variable)
         {
-            error.value = Some(redact::shown(variable, value.text.expose_secret()));
-            error.origin = Some(value.origin.to_string());
+            error.value = Some(redact::shown(variable, value.text()));
+            error = error.of(&value.origin);
         }
         self.errors.push(error);
     }
@@ -210,193 +127,66 @@ impl Check<'_> {
         }
     }
 
-    /// Checks one variable by itself: present, of the right form, fit for production. The value when it is fine.
-    fn variable(&mut self, variable: &Variable) -> Option<String> {
+    fn variables(&mut self, group: &Group) {
+        for variable in group.variables {
+            if let Err(Wrong { problem, cure }) = self.variable(variable) {
+                self.fail(variable.name, &problem, &cure);
+            }
+        }
+    }
+
+    /// Keeps what the variable says. It must be present, of the right form, and fit for production.
+    fn variable(&mut self, variable: &Variable) -> Result<(), Wrong> {
         let name = variable.name;
-        let problems: Vec<SettingsError> = self
+        let errors_before = self.errors.len();
+        let problems = self
             .source
             .problems()
             .iter()
-            .filter(|problem| problem.variable == name)
-            .cloned()
-            .collect();
-        if !problems.is_empty() {
-            self.errors.extend(problems);
-            return None;
+            .filter(|problem| problem.variable == name);
+        self.errors.extend(problems.cloned());
+        if self.errors.len() > errors_before {
+            return Ok(());
         }
-        let strict = variable.secret && self.env().is_production();
-        if strict
+        let is_strict = variable.secret && self.env().is_production();
+        if is_strict
             && self
                 .source
                 .given(name)
-                .is_some_and(crate::source::Value::is_empty)
+                .is_some_and(|value| value.text().is_empty())
         {
-            self.fail(name, "is empty", rules::cure(name));
-            return None;
+            return Err(Wrong::new("is empty", production::cure(name)));
         }
         let Some(value) = self.source.value(variable) else {
-            if variable.required {
-                self.fail(name, "is not set", &missing_cure(variable));
-            }
-            return None;
-        };
-        let text = value.text.expose_secret();
-        let weak = |()| {
-            if strict {
-                rules::production(variable, text).map_or(Ok(()), Err)
+            return if variable.required {
+                Err(Wrong::new("is not set", missing_cure(variable)))
             } else {
                 Ok(())
-            }
+            };
         };
-        let fine = variable.kind.check(text).and_then(weak);
-        match fine {
-            Ok(()) => Some(text.to_owned()),
-            Err(Wrong { problem, cure }) => {
-                self.fail(name, &problem, &cure);
-                None
-            }
+        let said = variable.kind.read(variable.field, value.text())?;
+        let fit = if is_strict {
+            production::check(variable, value.text(), &said)
+        } else {
+            Ok(())
+        };
+        if variable.kind.is_connection() {
+            self.url = said.clone();
         }
+        // A connection's URL stands before the variables that say the same, and goes before their defaults.
+        for (field, text) in said {
+            self.fields.entry(field).or_insert(text);
+        }
+        fit
     }
 }
 
 fn missing_cure(variable: &Variable) -> String {
+    let name = variable.name;
     let file = if variable.secret {
-        format!(" or {}_FILE", variable.name)
+        format!(" or {name}_FILE")
     } else {
         String::new()
     };
-    format!("set {}{file}, for example {}", variable.name, variable.example)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-    use std::fmt;
-
-    use serde::de::{self, Deserializer, Visitor};
-
-    use super::*;
-    use crate::registry::VARIABLES;
-
-    /// Stops at a struct with the names of the fields that it would read.
-    struct FieldNames;
-
-    #[derive(Debug)]
-    struct Fields(Vec<String>);
-
-    impl fmt::Display for Fields {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            fmt::Debug::fmt(self, f)
-        }
-    }
-
-    impl std::error::Error for Fields {}
-
-    impl de::Error for Fields {
-        fn custom<T: fmt::Display>(message: T) -> Self {
-            panic!("not a struct: {message}")
-        }
-    }
-
-    impl<'de> Deserializer<'de> for FieldNames {
-        type Error = Fields;
-
-        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fields> {
-            panic!("a section's raw form must be a struct with named fields")
-        }
-
-        fn deserialize_struct<V: Visitor<'de>>(
-            self,
-            _: &'static str,
-            fields: &'static [&'static str],
-            _: V,
-        ) -> Result<V::Value, Fields> {
-            Err(Fields(fields.iter().map(|field| (*field).to_owned()).collect()))
-        }
-
-        serde::forward_to_deserialize_any! {
-            bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct
-            newtype_struct seq tuple tuple_struct map enum identifier ignored_any
-        }
-    }
-
-    /// The variables that the section's struct reads, and those that the registry gives it.
-    fn both<T: Section>() -> (registry::Section, BTreeSet<String>, BTreeSet<String>) {
-        let Err(Fields(fields)) = <T::Raw as serde::Deserialize>::deserialize(FieldNames) else {
-            panic!("a struct reports its fields")
-        };
-        let prefix = T::SECTION.prefix();
-        let read = fields
-            .iter()
-            .map(|field| format!("{prefix}{}", field.to_uppercase()))
-            .collect();
-        (
-            T::SECTION,
-            read,
-            registry::of(T::SECTION)
-                .map(|variable| variable.name.to_owned())
-                .collect(),
-        )
-    }
-
-    #[test]
-    fn structs_and_registry_name_the_same_variables() {
-        let sections = [
-            both::<AdminSettings>(),
-            both::<AgentSection>(),
-            both::<ApiSection>(),
-            both::<AppSettings>(),
-            both::<DatabaseSettings>(),
-            both::<LogSettings>(),
-            both::<MetricsSettings>(),
-            both::<OtelSettings>(),
-            both::<Option<RedisSettings>>(),
-            both::<SentrySettings>(),
-        ];
-        for (section, read, registered) in &sections {
-            assert_eq!(read, registered, "{section:?}");
-        }
-        let covered: BTreeSet<&String> = sections.iter().flat_map(|(_, read, _)| read).collect();
-        let all: BTreeSet<String> = VARIABLES
-            .iter()
-            .map(|variable| variable.name.to_owned())
-            .collect();
-        assert_eq!(
-            covered,
-            all.iter().collect(),
-            "every variable is read by a section"
-        );
-        assert_eq!(all.len(), VARIABLES.len(), "no name stands twice");
-    }
-
-    #[test]
-    fn rows_agree_with_their_own_checks() {
-        for variable in VARIABLES {
-            let name = variable.name;
-            assert!(
-                !variable.about.is_empty() && !variable.readers.is_empty(),
-                "{name}"
-            );
-            assert_eq!(variable.kind.check(variable.example), Ok(()), "{name}'s example");
-            for value in variable
-                .default
-                .into_iter()
-                .chain(variable.production.filter(|v| !v.is_empty()))
-            {
-                assert_eq!(variable.kind.check(value), Ok(()), "{name}={value}");
-            }
-            assert!(
-                !(variable.required && variable.default.is_some()),
-                "{name} is required and has a default"
-            );
-            assert!(
-                !(variable.secret && variable.default.is_some()),
-                "{name} is a secret with a default"
-            );
-            assert!(
-                !variable.secret || variable.production.unwrap_or_default().is_empty(),
-                "{name}"
-            );
-        }
-    }
+    format!("set {name}{file}, for example {}", variable.example())
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::kind::Wrong;
-use crate::sections::AppEnv;
+use crate::error::Wrong;
+use crate::values::AppEnv;
 
 /// More than any key or URL, and little enough to read at once.
 const MOST_BYTES: u64 = 64 * 1024;

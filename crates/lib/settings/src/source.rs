@@ -1,63 +1,31 @@
 //! Where values come from, and which one is in force.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::{OsStr, OsString};
-use std::fmt;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::dotenv;
+pub use crate::error::Origin;
 use crate::error::{SettingsError, SettingsErrors};
-use crate::registry::{self, Section, Variable};
+use crate::registry::{self, GROUPS, Group, Variable};
 use crate::secret_file;
-use crate::sections::AppEnv;
-use crate::suggest;
+use crate::values::AppEnv;
 
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The process environment.
-    Environment,
-    /// A settings file, by its name: `.env` or `.env.$APP_ENV`.
-    DotEnv(String),
-    /// The file that `<NAME>_FILE` names.
-    File(PathBuf),
-    /// A file in systemd's `$CREDENTIALS_DIRECTORY`.
-    Credential,
-    /// Nobody gave one.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Environment => f.write_str("environment"),
-            Self::DotEnv(name) => f.write_str(name),
-            Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Credential => f.write_str("systemd credential"),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
+/// Beyond this many edits a name is another name, not a typing mistake.
+const MOST_EDITS: usize = 3;
 
 /// A value and where it came from. Every value is held as a secret: whether it is one is the registry's affair.
 #[derive(Debug, Clone)]
 pub(crate) struct Value {
-    pub(crate) text: SecretString,
+    text: SecretString,
     pub(crate) origin: Origin,
 }
 
 impl Value {
-    fn new(text: impl Into<SecretString>, origin: Origin) -> Self {
-        Self {
-            text: text.into(),
-            origin,
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.text.expose_secret().is_empty()
+    pub(crate) fn text(&self) -> &str {
+        self.text.expose_secret()
     }
 }
 
@@ -101,23 +69,17 @@ impl Source {
             variables: unicode(environment, &mut problems),
         }];
         let base = read_layer(dir, ".env")?;
-        let declared =
-            lookup(&layers, "APP_ENV").or_else(|| base.as_ref().and_then(|layer| layer.get("APP_ENV")));
+        let declared = lookup(&layers, "APP_ENV").or_else(|| base.as_ref()?.get("APP_ENV"));
         // An unknown word must not choose a file name, so there is nothing to go on with.
-        let env = parse_env(declared.as_ref()).map_err(SettingsErrors::one)?;
+        let env = parse_env(declared.as_ref())?;
         if let Some(layer) = read_layer(dir, &format!(".env.{env}"))? {
-            if let Some(other) = layer
+            if layer
                 .get("APP_ENV")
-                .filter(|v| v.text.expose_secret() != env.as_str())
+                .is_some_and(|other| other.text() != env.as_str())
             {
-                problems.push(SettingsError {
-                    origin: Some(other.origin.to_string()),
-                    ..SettingsError::new(
-                        "APP_ENV",
-                        format!("contradicts APP_ENV={env}, by which this file was chosen"),
-                        "remove it from this file",
-                    )
-                });
+                let problem = format!("contradicts APP_ENV={env}, by which this file was chosen");
+                let error = SettingsError::new("APP_ENV", problem, "remove it from this file");
+                problems.push(error.of(&layer.origin));
             }
             layers.push(layer);
         }
@@ -136,11 +98,10 @@ impl Source {
     {
         let variables = variables
             .into_iter()
-            .map(|(k, v)| (k.into(), SecretString::from(v.into())))
-            .collect();
+            .map(|(name, value)| (name.into(), value.into().into()));
         let layers = [Layer {
             origin: Origin::Environment,
-            variables,
+            variables: variables.collect(),
         }];
         let env = parse_env(lookup(&layers, "APP_ENV").as_ref()).unwrap_or_default();
         Self::resolve(env, &layers, Vec::new())
@@ -162,11 +123,7 @@ impl Source {
     /// Where the value in force came from; `None` when `name` is no variable or has neither value nor default.
     #[must_use]
     pub fn origin(&self, name: &str) -> Option<Origin> {
-        let variable = registry::find(name)?;
-        match self.values.get(name).filter(|value| !value.is_empty()) {
-            Some(value) => Some(value.origin.clone()),
-            None => variable.default.map(|_| Origin::Default),
-        }
+        self.value(registry::find(name)?).map(|value| value.origin)
     }
 
     /// What was given, empty or not; `None` when nobody gave anything.
@@ -176,12 +133,13 @@ impl Source {
 
     /// The value in force: what was given unless empty, or the default.
     pub(crate) fn value(&self, variable: &Variable) -> Option<Value> {
-        let given = self
-            .values
-            .get(variable.name)
-            .filter(|value| !value.is_empty())
-            .cloned();
-        given.or_else(|| variable.default.map(|text| Value::new(text, Origin::Default)))
+        let given = self.given(variable.name).filter(|value| !value.text().is_empty());
+        given.cloned().or_else(|| {
+            variable.default.map(|text| Value {
+                text: text.into(),
+                origin: Origin::Default,
+            })
+        })
     }
 
     pub(crate) fn problems(&self) -> &[SettingsError] {
@@ -195,53 +153,47 @@ impl Source {
             problems,
             warnings: Vec::new(),
         };
-        let credentials = lookup(layers, "CREDENTIALS_DIRECTORY")
-            .filter(|value| value.origin == Origin::Environment && !value.is_empty())
-            .map(|value| PathBuf::from(value.text.expose_secret()));
-        for variable in registry::VARIABLES {
+        let credentials = set(layers, "CREDENTIALS_DIRECTORY")
+            .filter(|value| value.origin == Origin::Environment)
+            .map(|value| PathBuf::from(value.text()));
+        for variable in registry::variables() {
             let value = if variable.secret {
-                source.secret(variable, layers, credentials.as_deref())
+                source.secret(variable.name, layers, credentials.as_deref())
             } else {
                 lookup(layers, variable.name)
             };
-            if let Some(value) = value {
-                source.values.insert(variable.name, value);
-            }
+            source.values.extend(value.map(|value| (variable.name, value)));
         }
         source.find_unknown(layers);
         source
     }
 
     /// A secret's value from the one place that gives it. Two places are a mistake: which one is stale?
-    fn secret(&mut self, variable: &Variable, layers: &[Layer], credentials: Option<&Path>) -> Option<Value> {
-        let name = variable.name;
-        let plain = lookup(layers, name);
-        let set = plain.as_ref().filter(|value| !value.is_empty());
-        let file = lookup(layers, &format!("{name}_FILE")).filter(|value| !value.is_empty());
+    fn secret(&mut self, name: &str, layers: &[Layer], credentials: Option<&Path>) -> Option<Value> {
+        let file = set(layers, &format!("{name}_FILE"));
         let credential = credentials.map(|dir| dir.join(name)).filter(|path| path.exists());
-        let other = match (&file, &credential) {
-            (Some(file), _) => Some((format!("{name}_FILE"), file.origin.to_string())),
-            (None, Some(_)) => Some((format!("the credential {name}"), Origin::Credential.to_string())),
-            (None, None) => None,
+        // `X_FILE` usually points into the credentials folder; being explicit, it goes first.
+        let (path, origin, other) = match (file, credential) {
+            (None, None) => return lookup(layers, name),
+            (Some(file), _) => {
+                let path = PathBuf::from(file.text());
+                (
+                    path.clone(),
+                    Origin::File(path),
+                    format!("{name}_FILE ({})", file.origin),
+                )
+            }
+            (None, Some(path)) => {
+                let other = format!("the credential {name} ({})", Origin::Credential);
+                (path, Origin::Credential, other)
+            }
         };
-        if let (Some(set), Some((other, origin))) = (set, other) {
-            let problem = format!(
-                "is set twice: as {name} ({}) and as {other} ({origin})",
-                set.origin
-            );
+        if let Some(set) = set(layers, name) {
+            let problem = format!("is set twice: as {name} ({}) and as {other}", set.origin);
             self.problems
                 .push(SettingsError::new(name, problem, "keep one of them"));
             return None;
         }
-        // `X_FILE` usually points into the credentials folder; being explicit, it goes first.
-        let (path, origin) = match (file, credential) {
-            (Some(file), _) => {
-                let path = PathBuf::from(file.text.expose_secret());
-                (path.clone(), Origin::File(path))
-            }
-            (None, Some(path)) => (path, Origin::Credential),
-            (None, None) => return plain,
-        };
         match secret_file::read(&path, self.env) {
             Ok((text, warning)) => {
                 self.warnings
@@ -249,10 +201,8 @@ impl Source {
                 Some(Value { text, origin })
             }
             Err(wrong) => {
-                self.problems.push(SettingsError {
-                    origin: Some(origin.to_string()),
-                    ..SettingsError::new(name, wrong.problem, wrong.cure)
-                });
+                let error = SettingsError::new(name, wrong.problem, wrong.cure);
+                self.problems.push(error.of(&origin));
                 None
             }
         }
@@ -264,26 +214,18 @@ impl Source {
         let mut told = BTreeSet::new();
         for layer in layers {
             for name in layer.variables.keys().filter(|name| is_unknown(name)) {
-                let near = suggest::nearest(name);
-                let hint = near.map(|near| format!("did you mean {near}?"));
+                let hint = nearest(name).map(|near| format!("did you mean {near}?"));
                 if layer.origin == Origin::Environment {
                     if told.insert(name) {
                         let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-                        self.warnings.push(format!(
-                            "{name} in the environment is no setting and is ignored{hint}"
-                        ));
+                        let warning = format!("{name} in the environment is no setting and is ignored{hint}");
+                        self.warnings.push(warning);
                     }
                 } else {
-                    self.problems.push(SettingsError {
-                        origin: Some(layer.origin.to_string()),
-                        ..SettingsError::new(
-                            name,
-                            "is no setting",
-                            hint.unwrap_or_else(|| {
-                                "remove it; docs/settings.md lists every setting".to_owned()
-                            }),
-                        )
-                    });
+                    let cure =
+                        hint.unwrap_or_else(|| "remove it; docs/settings.md lists every setting".to_owned());
+                    let error = SettingsError::new(name, "is no setting", cure);
+                    self.problems.push(error.of(&layer.origin));
                 }
             }
         }
@@ -299,33 +241,52 @@ impl Layer {
     }
 }
 
+/// The first value, empty or not.
 fn lookup(layers: &[Layer], name: &str) -> Option<Value> {
     layers.iter().find_map(|layer| layer.get(name))
 }
 
+/// The first value, unless it is empty.
+fn set(layers: &[Layer], name: &str) -> Option<Value> {
+    lookup(layers, name).filter(|value| !value.text().is_empty())
+}
+
 fn is_unknown(name: &str) -> bool {
-    let ours = Section::ALL
-        .iter()
-        .any(|section| section.owns_prefix() && name.starts_with(section.prefix()));
-    let file = name
-        .strip_suffix("_FILE")
-        .and_then(registry::find)
-        .is_some_and(|variable| variable.secret);
-    ours && registry::find(name).is_none() && !file
+    let is_ours = |group: &Group| group.own_prefix.is_some_and(|prefix| name.starts_with(prefix));
+    let is_file = || {
+        let secret = name.strip_suffix("_FILE").and_then(registry::find);
+        secret.is_some_and(|variable| variable.secret)
+    };
+    GROUPS.iter().any(is_ours) && registry::find(name).is_none() && !is_file()
+}
+
+/// The name that was meant, if one is near.
+fn nearest(name: &str) -> Option<String> {
+    let names = registry::variables().flat_map(|variable| {
+        let file = variable.secret.then(|| format!("{}_FILE", variable.name));
+        std::iter::once(variable.name.to_owned()).chain(file)
+    });
+    let (edits, near) = names
+        .map(|known| (strsim::levenshtein(name, &known), known))
+        .min()?;
+    (edits <= MOST_EDITS).then_some(near)
 }
 
 fn parse_env(value: Option<&Value>) -> Result<AppEnv, SettingsError> {
-    let Some(value) = value.filter(|value| !value.is_empty()) else {
+    let Some(value) = value.filter(|value| !value.text().is_empty()) else {
         return Ok(AppEnv::default());
     };
-    AppEnv::parse(value.text.expose_secret()).ok_or_else(|| SettingsError {
-        value: Some(value.text.expose_secret().to_owned()),
-        origin: Some(value.origin.to_string()),
-        ..SettingsError::new(
+    value.text().parse().map_err(|()| {
+        let problem = "is not one of the words that it takes";
+        let error = SettingsError::new(
             "APP_ENV",
-            "is not one of the words that it takes",
+            problem,
             "set it to one of development, test, production",
-        )
+        );
+        SettingsError {
+            value: Some(value.text().to_owned()),
+            ..error.of(&value.origin)
+        }
     })
 }
 
@@ -352,20 +313,32 @@ where
             continue;
         };
         match value.into().into_string() {
-            Ok(value) => {
-                variables.insert(name, SecretString::from(value));
+            Ok(value) => drop(variables.insert(name, value.into())),
+            Err(_) if registry::find(name.strip_suffix("_FILE").unwrap_or(&name)).is_some() => {
+                let error = SettingsError::new(name, "is not UTF-8", "set it to text");
+                problems.push(error.of(&Origin::Environment));
             }
-            Err(_) if is_setting(OsStr::new(&name)) => problems.push(SettingsError {
-                origin: Some(Origin::Environment.to_string()),
-                ..SettingsError::new(name, "is not UTF-8", "set it to text")
-            }),
             Err(_) => {}
         }
     }
     variables
 }
 
-fn is_setting(name: &OsStr) -> bool {
-    name.to_str()
-        .is_some_and(|name| registry::find(name.strip_suffix("_FILE").unwrap_or(name)).is_some())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_names_are_found_and_far_ones_are_not() {
+        assert_eq!(nearest("API_PROT").as_deref(), Some("API_PORT"));
+        assert_eq!(
+            nearest("DATABASE_POOLSIZE").as_deref(),
+            Some("DATABASE_POOL_SIZE")
+        );
+        assert_eq!(
+            nearest("REDIS_PASSWORD_FIEL").as_deref(),
+            Some("REDIS_PASSWORD_FILE")
+        );
+        assert_eq!(nearest("API_SOMETHING_ELSE"), None);
+    }
 }

@@ -1,6 +1,6 @@
 //! What production refuses beyond what is refused everywhere.
 
-use slipway_settings::{AgentSection, ApiSettings, DatabaseSettings, Source};
+use slipway_settings::{ApiSettings, DatabaseSettings, PlaneSection, Source};
 
 const KEY: &str = "8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
 
@@ -111,12 +111,12 @@ fn production_wants_a_database_password_over_the_network_only() {
 
 #[test]
 fn an_example_token_is_refused_in_production() {
-    let example = slipway_settings::registry::find("AGENT_TOKEN").unwrap().example;
+    let example = slipway_settings::registry::find("AGENT_TOKEN").unwrap().example();
     let variables = [
         ("APP_ENV", "production"),
         ("AGENT_API_URL", "https://slipway.test"),
         ("AGENT_TOKEN", example),
         ("AGENT_HOST", "web-1"),
     ];
-    assert!(complaint!(AgentSection, &variables).contains("is the example value"));
+    assert!(complaint!(PlaneSection, &variables).contains("is the example value"));
 }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use slipway_settings::{
-    AdminSettings, AgentSettings, ApiSettings, Process, Source, WorkerSettings, describe, registry::VARIABLES,
+    AdminSettings, AgentSettings, ApiSettings, Process, Source, WorkerSettings, describe, registry,
 };
 
 const CANARY: &str = "canary7c41";
@@ -62,8 +62,7 @@ fn with(name: &'static str, value: String, env: &str) -> Source {
 }
 
 fn secrets() -> impl Strategy<Value = &'static str> {
-    let names: Vec<_> = VARIABLES
-        .iter()
+    let names: Vec<_> = registry::variables()
         .filter(|variable| variable.secret)
         .map(|variable| variable.name)
         .collect();

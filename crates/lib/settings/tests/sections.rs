@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_settings::{
-    AgentSection, AgentSettings, ApiSection, ApiSettings, AppSettings, DatabaseHost, DatabaseSettings,
-    ExposeSecret, LogFormat, LogSettings, MetricsSettings, MigrateSettings, RedisServer, RedisSettings,
+    AgentSettings, ApiSection, ApiSettings, AppSettings, DatabaseHost, DatabaseSettings, ExposeSecret,
+    LogFormat, LogSettings, MetricsSettings, MigrateSettings, PlaneSection, RedisServer, RedisSettings,
     Runner, Source, SslMode, WorkerSettings,
 };
 
@@ -79,7 +79,7 @@ fn an_agent_needs_no_database_and_no_key() {
     assert_eq!(settings.agent.state_dir, Path::new("/var/lib/slipway-agent"));
     assert_eq!(settings.agent.runner, Runner::Auto);
     assert_eq!(settings.agent.keep_releases, 3);
-    assert_eq!(settings.agent.token.expose_secret(), TOKEN);
+    assert_eq!(settings.plane.token.expose_secret(), TOKEN);
     let errors = AgentSettings::from_source(&source(&[])).unwrap_err();
     let names: Vec<_> = errors
         .errors()
@@ -120,7 +120,7 @@ fn agent_values_are_checked() {
         ("AGENT_RUNNER", "docker", "is not one of the words"),
         ("AGENT_KEEP_RELEASES", "0", "is out of range"),
     ] {
-        let complaint = complaint!(AgentSection, &with(name, value));
+        let complaint = complaint!(AgentSettings, &with(name, value));
         assert!(
             complaint.starts_with(name) && complaint.contains(problem),
             "{complaint}"
@@ -145,7 +145,7 @@ fn an_agent_in_production_speaks_https() {
         ("http://localhost:8000", true),
     ] {
         variables[3].1 = url;
-        let result = AgentSection::from_source(&source(&variables));
+        let result = PlaneSection::from_source(&source(&variables));
         assert_eq!(result.is_ok(), fine, "{url}");
         if let Err(errors) = result {
             assert!(

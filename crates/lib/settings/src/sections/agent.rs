@@ -1,76 +1,49 @@
-//! `AGENT_*`: what an agent needs to know of its host and of the control plane.
+//! `AGENT_*`: what an agent needs to know of the control plane and of its host.
 
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::Deserialize;
 use url::Url;
 
-use crate::reader::{Check, Section};
-use crate::registry;
+use crate::kind::Kind;
+use crate::values::Runner;
+use crate::variable::{AGENT, section};
 
-/// How an agent starts what must outlive it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Runner {
-    /// systemd where it runs and the agent is root, else processes.
-    #[default]
-    Auto,
-    /// Transient units and timers.
-    Systemd,
-    /// Detached processes, for demos and tests.
-    Process,
-}
-
-/// What an agent needs to know of its host and of the control plane.
-#[derive(Debug, Clone, Deserialize)]
-pub struct AgentSection {
-    /// The control plane's address.
-    pub api_url: Url,
-    /// The host's token.
-    pub token: SecretString,
-    /// The host's name, as registered.
-    pub host: String,
-    /// A PEM file with a root certificate to trust besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// Where the journal lives; root-only.
-    pub state_dir: PathBuf,
-    /// The system profile, moved only at commit.
-    pub profile: PathBuf,
-    /// The link that names what runs.
-    pub live_link: PathBuf,
-    /// Where the agent keeps its GC roots.
-    pub gcroots_dir: PathBuf,
-    /// The Nix store folder: closures outside it are refused.
-    pub store_dir: PathBuf,
-    /// How to start what must outlive the agent.
-    pub runner: Runner,
-    /// How many committed releases stay protected from garbage collection.
-    pub keep_releases: u32,
-}
-
-impl Section for AgentSection {
-    const SECTION: registry::Section = registry::Section::Agent;
-    type Raw = Self;
-
-    fn build(raw: Self, check: &mut Check<'_>) -> Option<Self> {
-        if check.env().is_production() && raw.api_url.scheme() == "http" && !is_loopback(&raw.api_url) {
-            check.fail(
-                "AGENT_API_URL",
-                "would send the host's token unencrypted",
-                "use an https:// address; http:// is for this machine only",
-            );
-            return None;
-        }
-        Some(raw)
+section! {
+    /// How an agent reaches the control plane. Commands that work on the host alone read nothing of it.
+    pub struct PlaneSection("Agent", Some("AGENT_"), AGENT) {
+        /// The control plane's address. In production it must be https, but for this machine itself.
+        api_url: Url = AGENT_API_URL: Kind::Url, { required: true, example: Some("https://slipway.example.org") };
+        /// The host's token, shown once by `slipway host create`.
+        token: SecretString = AGENT_TOKEN: Kind::Token, {
+            secret: true,
+            required: true,
+            example: Some("slw_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")
+        };
+        /// The host's name, as registered.
+        host: String = AGENT_HOST: Kind::Host, { required: true, example: Some("web-1") };
+        /// A PEM file with a root certificate to trust besides the system's.
+        ca_file: Option<PathBuf> = AGENT_CA_FILE: Kind::Path, { example: Some("/etc/slipway/ca.pem") };
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
+section! {
+    /// What an agent needs to know of its host.
+    pub struct AgentSection("Agent", Some("AGENT_"), AGENT) {
+        /// Where the journal lives; the agent makes it root-only. Must survive a reboot.
+        state_dir: PathBuf = AGENT_STATE_DIR: Kind::Path, { default: Some("/var/lib/slipway-agent") };
+        /// The system profile, moved only at commit.
+        profile: PathBuf = AGENT_PROFILE: Kind::Path, { default: Some("/nix/var/nix/profiles/system") };
+        /// The link that names what runs.
+        live_link: PathBuf = AGENT_LIVE_LINK: Kind::Path, { default: Some("/run/current-system") };
+        /// Where the agent protects closures from garbage collection.
+        gcroots_dir: PathBuf = AGENT_GCROOTS_DIR: Kind::Path, { default: Some("/nix/var/nix/gcroots/slipway") };
+        /// The Nix store folder. The agent refuses a closure outside it.
+        store_dir: PathBuf = AGENT_STORE_DIR: Kind::Path, { default: Some("/nix/store") };
+        /// How to start what must outlive the agent: transient systemd units, or detached processes (for demos
+        /// and tests). `auto` is systemd where it runs and the agent is root.
+        runner: Runner = AGENT_RUNNER: Kind::OneOf(Runner::WORDS), { default: Some("auto") };
+        /// How many committed releases stay protected from garbage collection.
+        keep_releases: u32 = AGENT_KEEP_RELEASES: Kind::Number(1, 100, "releases"), { default: Some("3") };
     }
 }

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
-use slipway_settings::registry::{self, VARIABLES, Variable};
+use slipway_settings::registry::{self, Variable};
 use slipway_settings::{AgentSettings, ApiSettings, SettingsErrors, Source};
 
 const KEY: &str = "8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
@@ -141,7 +141,7 @@ fn outcomes(variable: &Variable, env: &str) -> BTreeMap<String, Vec<String>> {
     variables.insert("APP_ENV".to_owned(), env.to_owned());
     let before = read(name, &Source::from_map(variables.clone())).unwrap_or_default();
     let mut outcomes: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for value in values(variable.example, variable.default) {
+    for value in values(variable.example(), variable.default) {
         let label = label(&value);
         variables.insert(name.to_owned(), value);
         outcomes
@@ -153,11 +153,12 @@ fn outcomes(variable: &Variable, env: &str) -> BTreeMap<String, Vec<String>> {
 }
 
 fn single(text: &mut String) {
-    for variable in VARIABLES {
+    for variable in registry::variables() {
         let development = outcomes(variable, "development");
         writeln!(text, "\n## {}\n", variable.name).unwrap();
         list(text, &development);
-        if variable.name == "APP_ENV" {
+        let is_strict = variable.secret || ["AGENT_API_URL", "DATABASE_HOST"].contains(&variable.name);
+        if !is_strict {
             continue;
         }
         let mut production = outcomes(variable, "production");

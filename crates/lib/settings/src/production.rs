@@ -1,80 +1,64 @@
 //! What production demands of secrets beyond their form.
 
-use crate::kind::Wrong;
+use std::collections::BTreeSet;
+
+use crate::error::Wrong;
 use crate::registry::Variable;
-use crate::sections::{DatabaseHost, DatabaseUrl, RedisUrl};
+use crate::values::Fields;
 
 /// Passwords that are tried first by whoever finds the port.
-const WELL_KNOWN: [&str; 14] = [
-    "admin",
-    "administrator",
-    "change-me",
-    "changeme",
-    "default",
-    "example",
-    "letmein",
-    "pass",
-    "password",
-    "postgres",
-    "redis",
-    "root",
-    "secret",
-    "slipway",
-];
+const WELL_KNOWN: &str = "admin administrator change-me changeme default example letmein pass password postgres redis \
+                          root secret slipway";
 /// The shortest admin password, in characters.
 const ADMIN_PASSWORD_CHARS: usize = 12;
 /// A random key of 64 digits misses more than six of the sixteen with a probability below one in a hundred million.
 const DISTINCT_DIGITS: usize = 10;
 
-/// What is wrong with this value of a secret variable in production.
-pub(crate) fn production(variable: &Variable, value: &str) -> Option<Wrong> {
-    if value == variable.example {
-        return Some(Wrong::new(
-            "is the example value, which everybody knows",
-            cure(variable.name),
-        ));
+/// Refuses a value of a secret variable that is not fit for production; `said` is what the value says.
+pub(crate) fn check(variable: &Variable, value: &str, said: &Fields) -> Result<(), Wrong> {
+    let name = variable.name;
+    let wrong = |problem: &str| Err(Wrong::new(problem, cure(name)));
+    if value == variable.example() {
+        return wrong("is the example value, which everybody knows");
     }
-    match variable.name {
-        "SECRET_KEY" => trivial(value).map(|problem| Wrong::new(problem, cure("SECRET_KEY"))),
-        "AGENT_TOKEN" => {
-            let digits = value.strip_prefix("slw_").unwrap_or(value);
-            trivial(digits).map(|problem| Wrong::new(problem, cure("AGENT_TOKEN")))
-        }
+    match name {
+        "SECRET_KEY" | "AGENT_TOKEN" => match trivial(value.trim_start_matches("slw_")) {
+            Some(problem) => wrong(problem),
+            None => Ok(()),
+        },
         "ADMIN_PASSWORD" if value.chars().count() < ADMIN_PASSWORD_CHARS => {
-            let problem = format!("is shorter than {ADMIN_PASSWORD_CHARS} characters");
-            Some(Wrong::new(problem, cure("ADMIN_PASSWORD")))
+            wrong(&format!("is shorter than {ADMIN_PASSWORD_CHARS} characters"))
         }
-        "ADMIN_PASSWORD" | "DATABASE_PASSWORD" | "REDIS_PASSWORD" => password(value, ""),
-        "DATABASE_URL" => {
-            let url = DatabaseUrl::parse(value).ok()?;
-            match (&url.password, &url.host) {
-                (Some(text), _) => password(text, &url.user),
-                (None, DatabaseHost::Tcp(_)) => Some(Wrong::new(
-                    "has no password, and the database is reached over the network",
-                    "add one, or use the socket's folder as host",
-                )),
-                (None, DatabaseHost::Socket(_)) => None,
+        "ADMIN_PASSWORD" | "DATABASE_PASSWORD" | "REDIS_PASSWORD" => check_password(value, ""),
+        "DATABASE_URL" | "REDIS_URL" => match said.get("password") {
+            Some(password) => {
+                let user = said.get("user").or(said.get("username"));
+                check_password(password, user.map_or("", String::as_str))
             }
-        }
-        "REDIS_URL" => {
-            let url = RedisUrl::parse(value).ok()?;
-            password(&url.password?, url.username.as_deref().unwrap_or_default())
-        }
-        _ => None,
+            None if name == "DATABASE_URL" && !said["host"].starts_with('/') => Err(Wrong::new(
+                "has no password, and the database is reached over the network",
+                "add one, or use the socket's folder as host",
+            )),
+            None => Ok(()),
+        },
+        _ => Ok(()),
     }
 }
 
-/// What is wrong with the password of that user (of a server) in production.
-fn password(value: &str, user: &str) -> Option<Wrong> {
+/// Refuses a bad password of that user (of a server).
+fn check_password(value: &str, user: &str) -> Result<(), Wrong> {
     // `changeme123!` is `changeme` to whoever guesses.
     let bare = value
         .trim_end_matches(|c: char| !c.is_alphabetic())
         .to_lowercase();
     let cure = "make one with: openssl rand -hex 16";
-    if WELL_KNOWN.contains(&bare.as_str()) || value.is_empty() {
-        return Some(Wrong::new("has a password that everybody tries first", cure));
+    if WELL_KNOWN.split(' ').any(|known| known == bare) || value.is_empty() {
+        return Err(Wrong::new("has a password that everybody tries first", cure));
     }
-    (value == user).then(|| Wrong::new("has the user's name as password", cure))
+    if value == user {
+        return Err(Wrong::new("has the user's name as password", cure));
+    }
+    Ok(())
 }
 
 /// What an empty, example or weak value is to be replaced by.
@@ -90,9 +74,7 @@ pub(crate) fn cure(name: &str) -> &'static str {
 /// Why hex digits are no random key; `None` when they may be one.
 fn trivial(digits: &str) -> Option<&'static str> {
     let digits = digits.to_ascii_lowercase().into_bytes();
-    let mut distinct = digits.clone();
-    distinct.sort_unstable();
-    distinct.dedup();
+    let distinct: BTreeSet<&u8> = digits.iter().collect();
     if distinct.len() < DISTINCT_DIGITS {
         return Some("has too few different digits to be random");
     }
@@ -130,9 +112,9 @@ mod tests {
             "",
             "slipway-2024",
         ] {
-            assert!(password(weak, "app").is_some(), "{weak}");
+            assert!(check_password(weak, "app").is_err(), "{weak}");
         }
-        assert!(password("app", "app").is_some());
-        assert!(password("correct horse battery", "app").is_none());
+        assert!(check_password("app", "app").is_err());
+        assert!(check_password("correct horse battery", "app").is_ok());
     }
 }

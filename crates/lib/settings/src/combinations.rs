@@ -1,0 +1,164 @@
+//! The sections, each with what can only be said of several of its variables together.
+
+use url::{Host, Url};
+
+use crate::error::SettingsErrors;
+use crate::reader::{Reader, Section};
+use crate::registry::Group;
+use crate::sections::{
+    AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
+    OtelSettings, PlaneSection, RedisParts, RedisSettings, SentrySettings,
+};
+use crate::source::Source;
+use crate::values::SslMode;
+
+macro_rules! sections {
+    ($($section:ty: $settings:ty = $raw:ty $(, $check:ident)?;)*) => {$(
+        impl Section for $settings {
+            const GROUP: Group = <$raw>::GROUP;
+            type Raw = $raw;
+
+            $(fn check(reader: &mut Reader<'_>) {
+                $check(reader);
+            })?
+        }
+
+        impl $section {
+            /// Reads this section by itself, for tools and tests that need no more. On failure every error at once.
+            pub fn from_source(source: &Source) -> Result<$settings, SettingsErrors> {
+                let mut reader = Reader::new(source);
+                let section = reader.section();
+                reader.finish(|| section)
+            }
+        }
+    )*};
+}
+
+sections! {
+    AdminSettings: AdminSettings = AdminSettings;
+    AgentSection: AgentSection = AgentSection;
+    ApiSection: ApiSection = ApiSection;
+    AppSettings: AppSettings = AppSettings;
+    DatabaseSettings: DatabaseSettings = DatabaseSettings, check_database;
+    LogSettings: LogSettings = LogSettings;
+    MetricsSettings: MetricsSettings = MetricsSettings;
+    OtelSettings: OtelSettings = OtelSettings;
+    PlaneSection: PlaneSection = PlaneSection, check_plane;
+    RedisSettings: Option<RedisSettings> = RedisParts, check_redis;
+    SentrySettings: SentrySettings = SentrySettings;
+}
+
+/// The host's token is for nobody on the way to read.
+fn check_plane(reader: &mut Reader<'_>) {
+    let Some(Ok(url)) = reader.field("api_url").map(Url::parse) else {
+        return;
+    };
+    let is_loopback = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    if reader.env().is_production() && url.scheme() == "http" && !is_loopback {
+        reader.fail(
+            "AGENT_API_URL",
+            "would send the host's token unencrypted",
+            "use an https:// address; http:// is for this machine only",
+        );
+    }
+}
+
+const DATABASE_PARTS: [&str; 5] = [
+    "DATABASE_HOST",
+    "DATABASE_PORT",
+    "DATABASE_NAME",
+    "DATABASE_USER",
+    "DATABASE_PASSWORD",
+];
+
+fn check_database(reader: &mut Reader<'_>) {
+    reader.one_form("DATABASE_URL", &DATABASE_PARTS);
+    if reader.is_set("DATABASE_URL") {
+        check_database_url(reader);
+    } else if !reader.is_set("DATABASE_HOST") {
+        reader.fail(
+            "DATABASE_HOST",
+            "is not set, and neither is DATABASE_URL",
+            "set one of them; a socket folder such as /run/postgresql will do",
+        );
+    } else if reader.env().is_production()
+        && !reader.is_set("DATABASE_PASSWORD")
+        && reader
+            .text("DATABASE_HOST")
+            .is_some_and(|host| !host.starts_with('/'))
+    {
+        reader.fail(
+            "DATABASE_PASSWORD",
+            "is not set, and the database is reached over the network",
+            "set DATABASE_PASSWORD_FILE, or DATABASE_HOST to the socket's folder",
+        );
+    }
+    if reader.is_set("DATABASE_SSL_ROOT_CERT") && !verifies(reader) {
+        reader.fail(
+            "DATABASE_SSL_ROOT_CERT",
+            "has no effect, because certificates are not verified",
+            "set DATABASE_SSL_MODE=verify-full, or remove it",
+        );
+    }
+}
+
+/// What can only be said of the URL together with other variables.
+fn check_database_url(reader: &mut Reader<'_>) {
+    if reader.url.contains_key("ssl_mode") {
+        reader.one_form("DATABASE_URL", &["DATABASE_SSL_MODE"]);
+    }
+    if reader.url.contains_key("ssl_root_cert") {
+        reader.one_form("DATABASE_URL", &["DATABASE_SSL_ROOT_CERT"]);
+        if !verifies(reader) {
+            reader.fail(
+                "DATABASE_URL",
+                "has an sslrootcert without effect, because certificates are not verified",
+                "add sslmode=verify-full, or remove it",
+            );
+        }
+    }
+}
+
+/// Whether the mode in force checks certificates: the URL's, or else the variable's.
+fn verifies(reader: &Reader<'_>) -> bool {
+    let mode = reader.field("ssl_mode").and_then(|mode| mode.parse().ok());
+    mode.is_some_and(SslMode::verifies)
+}
+
+const REDIS_PARTS: [&str; 5] = [
+    "REDIS_HOST",
+    "REDIS_PORT",
+    "REDIS_PASSWORD",
+    "REDIS_SENTINELS",
+    "REDIS_SENTINEL_MASTER",
+];
+
+fn check_redis(reader: &mut Reader<'_>) {
+    reader.one_form("REDIS_URL", &REDIS_PARTS);
+    reader.one_form("REDIS_SENTINELS", &["REDIS_HOST", "REDIS_PORT"]);
+    if reader.is_set("REDIS_URL") || reader.is_set("REDIS_SENTINELS") {
+        return;
+    }
+    if reader.is_set("REDIS_HOST") {
+        if reader.is_set("REDIS_SENTINEL_MASTER") {
+            let problem = "has no effect without REDIS_SENTINELS";
+            reader.fail("REDIS_SENTINEL_MASTER", problem, "remove it");
+        }
+        return;
+    }
+    // Somebody who sets a password means to use Redis; running without it would hide the mistake.
+    for name in REDIS_PARTS.into_iter().chain(["REDIS_POOL_SIZE"]) {
+        if reader.is_set(name) {
+            reader.fail(
+                name,
+                "has no effect without REDIS_URL, REDIS_HOST or REDIS_SENTINELS",
+                "set one of them, or remove it to run without Redis",
+            );
+        }
+    }
+}
