@@ -1,5 +1,7 @@
 //! Who a request is from, and whether it may do what it asks for.
 
+use std::ops::Deref;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -9,14 +11,14 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 use slipway_domain::event::Actor;
 use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
-use slipway_store::{Authenticated, AuthenticatedToken, StoreError, TokenHash};
+use slipway_store::{Authenticated, AuthenticatedToken, By, StoreError, TokenHash};
 use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
 use subtle::ConstantTimeEq;
 
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
 use crate::observe::note_principal;
-use crate::state::App;
+use crate::state::{App, Shared};
 
 /// Random bytes in a token.
 const TOKEN_BYTES: usize = 32;
@@ -89,6 +91,39 @@ impl Principal {
     #[must_use]
     pub fn actor(&self) -> Actor {
         Actor::Principal(self.name.clone())
+    }
+}
+
+/// A principal's request: who asks, and what every handler shares.
+#[derive(Debug)]
+pub(crate) struct Asked {
+    pub(crate) app: App,
+    pub(crate) caller: Principal,
+}
+
+impl Asked {
+    /// Whoever asks as the author of events.
+    pub(crate) fn by(&self) -> By<'_> {
+        By::new(self.caller.actor(), &self.audit_key)
+    }
+}
+
+impl Deref for Asked {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.app
+    }
+}
+
+impl FromRequestParts<App> for Asked {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
+        Ok(Self {
+            caller: Principal::from_request_parts(parts, app).await?,
+            app: App::clone(app),
+        })
     }
 }
 

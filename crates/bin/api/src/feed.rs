@@ -1,27 +1,9 @@
-//! Where parked requests hear of news: wake-ups through Redis say when to look, and looks at the database say what.
+//! News of events, for requests that wait for one.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use slipway_domain::HostId;
-use slipway_domain::agent::Assignment;
-use slipway_store::StoreError;
-use slipway_telemetry::error_chain;
-use slipway_wake::{Topic, WakeUp};
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::sync::CancellationToken;
-
-use crate::state::App;
-
-/// How often all parked hosts are looked up, in one query, while Redis cannot tell of changes.
-const LOOK: Duration = Duration::from_secs(2);
-/// How often they are looked up all the same while Redis is there, should a wake-up get lost.
-const LOOK_ANYWAY: Duration = Duration::from_secs(10);
-/// How often the newest event is looked up while somebody waits for one.
-const EVENTS_LOOK: Duration = Duration::from_secs(1);
-/// The least time between two looks for it, however often somebody hurries.
-const EVENTS_PACE: Duration = Duration::from_millis(50);
+use tokio::time::timeout;
 
 /// News of events: the number of the newest that was seen.
 #[derive(Debug, Default)]
@@ -41,100 +23,22 @@ impl Feed {
     pub(crate) fn hurry(&self) {
         self.hurry.notify_one();
     }
-}
 
-/// Feeds parked requests until the stop, which answers all of them.
-pub async fn run(app: App, stop: CancellationToken) {
-    tokio::select! {
-        () = stop.cancelled() => {}
-        () = watch_hosts(&app) => {}
-        () = watch_events(&app) => {}
-    }
-    app.parking.drain();
-}
-
-async fn watch_hosts(app: &App) {
-    let mut wake_ups = app.wake.subscribe(Topic::Hosts);
-    let mut looked = Instant::now();
-    loop {
-        let pause = if app.wake.is_up() { LOOK_ANYWAY } else { LOOK };
-        // Redis may go meanwhile, so the longer pause is taken in steps.
-        let next = (looked + pause).min(Instant::now() + LOOK);
-        tokio::select! {
-            wake_up = wake_ups.recv() => match wake_up {
-                WakeUp::Hosts(hosts) => {
-                    app.parking.wake(&hosts);
-                    app.feed.hurry();
-                }
-                WakeUp::Reconnected => app.parking.wake_all(),
-                WakeUp::Rollouts(_) => {}
-            },
-            () = app.parking.woken() => look(app).await,
-            () = sleep_until(next) => {
-                if looked.elapsed() >= pause {
-                    looked = Instant::now();
-                    app.parking.wake_all();
-                }
-            }
+    /// Returns once somebody waits for an event.
+    pub(crate) async fn wanted(&self) {
+        if self.newest.receiver_count() == 0 {
+            self.hurry.notified().await;
         }
     }
-}
 
-/// One look for every parked host that was woken.
-///
-/// Afterwards it rests for as long as the query took, and then looks up all hosts that were woken meanwhile. So a larger
-/// load only makes larger queries, and a flood of messages takes at most half of one connection.
-async fn look(app: &App) {
-    let places = app.parking.take_woken();
-    if places.is_empty() {
-        return;
+    /// Tells those that wait of the newest event.
+    pub(crate) fn tell(&self, number: i64) {
+        self.newest
+            .send_if_modified(|newest| std::mem::replace(newest, number) != number);
     }
-    let began = Instant::now();
-    let hosts: Vec<HostId> = places.iter().map(|place| place.host).collect();
-    match find_assignments(app, &hosts).await {
-        Ok(found) => {
-            for place in places {
-                app.parking.deliver(place, found.get(&place.host));
-            }
-            sleep(began.elapsed()).await;
-        }
-        Err(error) => {
-            complain(&error, "cannot look for news of parked hosts");
-            sleep(LOOK).await;
-            app.parking.wake(&hosts.into_iter().collect());
-        }
+
+    /// Returns when somebody hurries, and after the pause at the latest.
+    pub(crate) async fn pause(&self, most: Duration) {
+        let _ = timeout(most, self.hurry.notified()).await;
     }
-}
-
-/// What these hosts may be told: what a worker decided, by the audit log.
-async fn find_assignments(app: &App, hosts: &[HostId]) -> Result<HashMap<HostId, Assignment>, StoreError> {
-    let assigned = app.store.assignments_for(hosts).await?;
-    let steps = assigned
-        .into_iter()
-        .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)))
-        .collect();
-    app.store.prove_steps(steps, &app.audit_key).await
-}
-
-async fn watch_events(app: &App) {
-    loop {
-        if app.feed.newest.receiver_count() == 0 {
-            app.feed.hurry.notified().await;
-        }
-        match app.store.event_head().await {
-            Ok(head) => {
-                app.feed
-                    .newest
-                    .send_if_modified(|newest| std::mem::replace(newest, head.number) != head.number);
-            }
-            Err(error) => complain(&error, "cannot look for new events"),
-        }
-        sleep(EVENTS_PACE).await;
-        // Early when something may have happened; at the latest after the pause.
-        let _ = timeout(EVENTS_LOOK, app.feed.hurry.notified()).await;
-    }
-}
-
-fn complain(error: &StoreError, what: &str) {
-    tracing::warn!(error = error_chain(error), "{what}");
 }

@@ -7,11 +7,11 @@
 //! | [`cli`] | the command line |
 //! | [`serve`] | one run of the server, from settings to exit |
 //! | [`listen`], [`server`] | sockets, connections, the graceful end |
-//! | [`router`] | the table of routes with who may use them |
+//! | [`router`] | all routes in one, with what surrounds them |
 //! | [`auth`], [`client_addr`], [`failures`] | who a request is from, and the limit on failed tries |
 //! | `observe` | request ids, log lines, metrics, headers |
 //! | [`error`], [`extract`], `json` | problem documents, the extractors that give them, and JSON read strictly |
-//! | [`parking`], [`feed`] | requests that wait for news, and where news comes from |
+//! | [`parking`], [`feed`], [`watch`] | requests that wait for news, and where news comes from |
 //! | [`openapi`] | the `OpenAPI` document |
 //! | `routes` | the handlers, one file a resource |
 //!
@@ -22,6 +22,7 @@ mod checks;
 pub mod cli;
 pub mod client_addr;
 mod connection;
+mod endpoint;
 pub mod error;
 pub mod extract;
 pub mod failures;
@@ -41,3 +42,4 @@ pub mod serve;
 pub mod server;
 pub mod state;
 mod text;
+pub mod watch;

@@ -1,20 +1,19 @@
-//! The `OpenAPI` document, made from the handlers and completed from the table of routes.
+//! The `OpenAPI` document, made from the routes: their annotations, completed by who may use them.
 
 mod bounds;
 
 use std::sync::LazyLock;
 
+use http::Method;
 use slipway_wire::problem::MEDIA_TYPE;
-use utoipa::openapi::path::{HttpMethod, Operation};
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, Content, OpenApi, Ref, Response, ResponseBuilder};
-use utoipa::{Modify, OpenApi as _};
+use utoipa::openapi::{ComponentsBuilder, Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use crate::auth::Access;
-use crate::router::{Endpoint, endpoints};
-use crate::routes::{
-    agent, drafts, environments, events, hosts, login, monitoring, principals, releases, rollouts, tokens,
-};
+use crate::endpoint::Endpoint;
+use crate::routes::endpoints;
 
 /// The document as JSON, as it is served and as it stands in `docs/openapi.json`.
 pub static JSON: LazyLock<String> = LazyLock::new(|| {
@@ -22,12 +21,6 @@ pub static JSON: LazyLock<String> = LazyLock::new(|| {
     text.push('\n');
     text
 });
-
-/// The document.
-#[must_use]
-pub fn document() -> OpenApi {
-    Document::openapi()
-}
 
 #[derive(utoipa::OpenApi)]
 #[openapi(
@@ -38,24 +31,9 @@ pub fn document() -> OpenApi {
             refuse unknown fields; clients must pass over fields that they do not know.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    paths(
-        login::login, login::whoami,
-        principals::list, principals::create, principals::disable,
-        tokens::list, tokens::create, tokens::revoke,
-        environments::list, environments::create, environments::get, environments::update, environments::delete,
-        hosts::list, hosts::create, hosts::get, hosts::update, hosts::retire, hosts::restore,
-        hosts::new_token,
-        releases::list, releases::create, releases::get,
-        drafts::create, drafts::add, drafts::seal,
-        rollouts::list, rollouts::create, rollouts::get, rollouts::command,
-        events::of_rollout, events::all, events::verify,
-        agent::sync,
-        monitoring::health, monitoring::live, monitoring::ready, monitoring::openapi,
-    ),
-    components(schemas(slipway_wire::Problem)),
-    modifiers(&FromTable),
+    components(schemas(slipway_wire::Problem))
 )]
-struct Document;
+struct Head;
 
 /// Name and description of the answers that many routes share.
 const SHARED: &[(&str, &str, &str)] = &[
@@ -100,30 +78,28 @@ const SHARED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-struct FromTable;
-
-impl Modify for FromTable {
-    fn modify(&self, document: &mut OpenApi) {
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("slw_ and 64 hex digits")
-            .description(Some("From `slipway login`, `POST /tokens` or `POST /hosts`"))
-            .build();
-        let components = document.components.take().unwrap_or_default();
-        let mut components =
-            ComponentsBuilder::from(components).security_scheme("bearer", SecurityScheme::Http(bearer));
-        for (_, name, description) in SHARED {
-            components = components.response(*name, problem(description));
-        }
-        document.components = Some(components.build());
-        bounds::describe(document);
-        for endpoint in endpoints() {
-            if let Some(operation) = operation(document, &endpoint) {
-                complete(operation, &endpoint);
-                bounds::of_parameters(operation);
-            }
-        }
+/// The document.
+#[must_use]
+pub fn document() -> OpenApi {
+    let mut document = Head::openapi();
+    for mut endpoint in endpoints() {
+        complete(&mut endpoint);
+        document.merge(endpoint.document);
     }
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("slw_ and 64 hex digits")
+        .description(Some("From `slipway login`, `POST /tokens` or `POST /hosts`"))
+        .build();
+    let components = document.components.take().unwrap_or_default();
+    let mut components =
+        ComponentsBuilder::from(components).security_scheme("bearer", SecurityScheme::Http(bearer));
+    for (_, name, description) in SHARED {
+        components = components.response(*name, problem(description));
+    }
+    document.components = Some(components.build());
+    bounds::describe(&mut document);
+    document
 }
 
 fn problem(description: &str) -> Response {
@@ -133,32 +109,11 @@ fn problem(description: &str) -> Response {
         .build()
 }
 
-/// The operation of a route in the document.
-pub(crate) fn operation<'a>(document: &'a mut OpenApi, endpoint: &Endpoint) -> Option<&'a mut Operation> {
-    let item = document.paths.paths.get_mut(endpoint.path)?;
-    let operation = match http_method(endpoint)? {
-        HttpMethod::Get => &mut item.get,
-        HttpMethod::Post => &mut item.post,
-        HttpMethod::Patch => &mut item.patch,
-        HttpMethod::Delete => &mut item.delete,
-        _ => return None,
-    };
-    operation.as_mut()
-}
-
-fn http_method(endpoint: &Endpoint) -> Option<HttpMethod> {
-    Some(match endpoint.method.as_str() {
-        "GET" => HttpMethod::Get,
-        "POST" => HttpMethod::Post,
-        "PATCH" => HttpMethod::Patch,
-        "DELETE" => HttpMethod::Delete,
-        _ => return None,
-    })
-}
-
-/// What follows from the table: the token and role that a route takes, and the errors it shares with others.
-fn complete(operation: &mut Operation, endpoint: &Endpoint) {
-    let role = match endpoint.access {
+/// What follows from who may use a route: the token and role that it takes, and the errors it shares with others.
+fn complete(endpoint: &mut Endpoint) {
+    let (access, method) = (endpoint.access, endpoint.method.clone());
+    let operation = endpoint.operation();
+    let role = match access {
         Access::Open => "Takes no token.".to_owned(),
         Access::Token => "Takes any token.".to_owned(),
         Access::Host => "Takes a host's token.".to_owned(),
@@ -168,28 +123,37 @@ fn complete(operation: &mut Operation, endpoint: &Endpoint) {
         Some(description) => format!("{description}\n\n{role}"),
         None => role,
     });
-    if endpoint.access != Access::Open {
+    if access != Access::Open {
         operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
     }
+    for (status, response) in &mut operation.responses.responses {
+        // An error is a problem document, unless the annotation says otherwise.
+        if let RefOr::T(response) = response
+            && status.starts_with(['4', '5'])
+            && response.content.is_empty()
+        {
+            *response = problem(&response.description);
+        }
+    }
     // The answers of the monitoring routes are their own, but for those that every route gives.
-    let monitoring = endpoint.access == Access::Open && endpoint.method == http::Method::GET;
+    let is_monitoring = access == Access::Open && method == Method::GET;
     for (status, name, _) in SHARED {
-        if monitoring && !["408", "500"].contains(status) || !applies(status, endpoint, operation) {
+        if is_monitoring && !["408", "500"].contains(status) || !applies(status, access, &method, operation) {
             continue;
         }
         let shared = Ref::from_response_name(*name);
-        operation
-            .responses
-            .responses
+        let responses = &mut operation.responses.responses;
+        responses
             .entry((*status).to_owned())
             .or_insert_with(|| shared.into());
     }
+    bounds::of_parameters(operation);
 }
 
-fn applies(status: &str, endpoint: &Endpoint, operation: &Operation) -> bool {
-    let token = endpoint.access != Access::Open;
+fn applies(status: &str, access: Access, method: &Method, operation: &Operation) -> bool {
+    let token = access != Access::Open;
     // Also of a route that asks for nothing: what is sent there is read all the same.
-    let body = [http::Method::POST, http::Method::PATCH].contains(&endpoint.method);
+    let body = [Method::POST, Method::PATCH].contains(method);
     let parameters = operation
         .parameters
         .as_ref()
@@ -197,7 +161,7 @@ fn applies(status: &str, endpoint: &Endpoint, operation: &Operation) -> bool {
     match status {
         "400" | "422" => body || parameters,
         "401" | "403" => token,
-        "404" => parameters || body && endpoint.access != Access::Host,
+        "404" => parameters || body && access != Access::Host,
         "413" | "415" => body,
         _ => true,
     }

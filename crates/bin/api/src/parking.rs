@@ -1,7 +1,7 @@
 //! Requests that wait: agents for an instruction, people for events.
 //!
 //! A sync without news is parked here until its host is woken. A wake-up through Redis names the host, or the periodic
-//! query for all parked hosts finds it ([`crate::feed`]). All woken hosts are looked up in one query, and those with an
+//! query for all parked hosts finds it ([`crate::watch`]). All woken hosts are looked up in one query, and those with an
 //! instruction are answered.
 //!
 //! A request misses no news, and gets none that is older than what it has read. It is parked before its host's assignment

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::listen::Sockets;
 use crate::router::router;
 use crate::state::{App, Shared};
-use crate::{feed, server};
+use crate::{server, watch};
 
 const SERVICE: &str = "slipway-api";
 /// The wait between two tries to reach the database at the start.
@@ -59,7 +59,7 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
     let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name);
     let app = Shared::new(settings, store, wake, lifecycle.soft())
         .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;
-    lifecycle.spawn(feed::run(app.clone(), lifecycle.soft()));
+    lifecycle.spawn(watch::run(app.clone(), lifecycle.soft()));
     // While no socket is open, a proxy sends requests, also POSTs, to another replica. It would pass a 503 on to the
     // client.
     if let Ok(Ok(state)) = timeout(FIRST_LOOK, prepare(&app)).await

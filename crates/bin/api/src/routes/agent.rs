@@ -7,16 +7,20 @@ use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::{HostId, HostName, Instruction, Observation};
 use slipway_store::Step;
 use slipway_text::scrub;
-use slipway_wire::Problem;
 use slipway_wire::route;
 use tokio::time::{Instant, timeout_at};
 
 use crate::auth::Caller;
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, Wait};
 use crate::parking::{Full, News};
 use crate::state::App;
 use crate::text::cut;
+
+endpoints! {
+    sync: Host,
+}
 
 /// Characters of an agent's words that are kept.
 const MAX_MESSAGE: usize = 4000;
@@ -32,11 +36,11 @@ const MAX_ID: usize = 100;
     params(("Prefer" = Option<String>, Header, description = "`wait=N`: wait up to N seconds for an instruction", example = "wait=30")),
     responses(
         (status = 200, description = "What to do", body = Instruction, headers(("Preference-Applied" = String, description = "The wait that was granted"))),
-        (status = 409, description = "Something newer of the host is known, or another machine uses its token", body = Problem, content_type = "application/problem+json"),
-        (status = 503, description = "The database is away, or too many requests wait already", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Something newer of the host is known, or another machine uses its token"),
+        (status = 503, description = "The database is away, or too many requests wait already"),
     )
 )]
-pub(crate) async fn sync(
+async fn sync(
     State(app): State<App>,
     caller: Caller,
     wait: Wait,

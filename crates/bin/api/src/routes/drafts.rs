@@ -1,20 +1,21 @@
 //! Releases that are too long for one request.
 
-use axum::Json;
-use axum::extract::State;
-use http::StatusCode;
 use slipway_domain::ReleaseId;
-use slipway_store::NewRelease;
-use slipway_wire::Problem;
 use slipway_wire::release::{CreateDraft, Draft, DraftPage, Release, SealDraft};
 use slipway_wire::route;
 
-use super::created;
-use super::releases::{check_words, require_closures, shown};
-use crate::auth::Principal;
-use crate::error::{ApiError, Result};
+use super::releases::{new_release, require_closures, shown};
+use super::{Made, created};
+use crate::auth::Asked;
+use crate::endpoint::endpoints;
+use crate::error::ApiError;
 use crate::extract::{JsonBody, PathParam};
-use crate::state::App;
+
+endpoints! {
+    create: Role(Deployer),
+    add: Role(Deployer),
+    seal: Role(Deployer),
+}
 
 /// Begin a release page by page
 ///
@@ -24,21 +25,9 @@ use crate::state::App;
     post, path = route::DRAFTS, operation_id = "create_draft", tag = "releases", request_body = CreateDraft,
     responses((status = 201, description = "The draft", body = Draft))
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Principal,
-    JsonBody(request): JsonBody<CreateDraft>,
-) -> Result<(StatusCode, Json<Draft>)> {
-    check_words(request.message.as_deref(), &request.source)?;
-    let new = NewRelease {
-        flake_ref: request.source.flake_ref,
-        rev: request.source.rev,
-        nar_hash: request.source.nar_hash,
-        message: request.message,
-        author: caller.id,
-        closures: std::collections::BTreeMap::new(),
-    };
-    let id = app.store.create_draft(&new).await?;
+async fn create(asked: Asked, JsonBody(request): JsonBody<CreateDraft>) -> Made<Draft> {
+    let new = new_release(&asked, request.message, request.source)?;
+    let id = asked.store.create_draft(&new).await?;
     Ok(created(Draft { id, hosts: 0 }))
 }
 
@@ -50,14 +39,13 @@ pub(crate) async fn create(
     params(("id" = ReleaseId, Path, description = "The draft's id")),
     responses((status = 201, description = "The draft as it is now", body = Draft))
 )]
-pub(crate) async fn add(
-    State(app): State<App>,
-    caller: Principal,
+async fn add(
+    asked: Asked,
     PathParam(id): PathParam<ReleaseId>,
     JsonBody(request): JsonBody<DraftPage>,
-) -> Result<(StatusCode, Json<Draft>)> {
-    let closures = require_closures(&app, &request.closures).await?;
-    let hosts = app.store.add_to_draft(id, caller.id, &closures).await?;
+) -> Made<Draft> {
+    let closures = require_closures(&asked.app, &request.closures).await?;
+    let hosts = asked.store.add_to_draft(id, asked.caller.id, &closures).await?;
     Ok(created(Draft {
         id,
         hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
@@ -72,21 +60,20 @@ pub(crate) async fn add(
     params(("id" = ReleaseId, Path, description = "The draft's id")),
     responses(
         (status = 201, description = "The release", body = Release),
-        (status = 409, description = "The draft holds another number of hosts", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The draft holds another number of hosts"),
     )
 )]
-pub(crate) async fn seal(
-    State(app): State<App>,
-    caller: Principal,
+async fn seal(
+    asked: Asked,
     PathParam(id): PathParam<ReleaseId>,
     JsonBody(request): JsonBody<SealDraft>,
-) -> Result<(StatusCode, Json<Release>)> {
+) -> Made<Release> {
     if request.hosts == 0 {
         return Err(ApiError::field("hosts", "a release names at least one host"));
     }
-    let made = app
+    let made = asked
         .store
-        .seal_draft(id, caller.id, request.hosts.into(), &app.audit_key)
+        .seal_draft(id, asked.caller.id, request.hosts.into(), &asked.audit_key)
         .await?;
     Ok(created(shown(made)))
 }

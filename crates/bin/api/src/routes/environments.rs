@@ -5,17 +5,25 @@ use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::strategy::Canary;
 use slipway_domain::{EnvironmentName, Strategy};
-use slipway_store::{By, EnvironmentChange, NewEnvironment, Permits};
-use slipway_wire::Problem;
+use slipway_store::{EnvironmentChange, NewEnvironment, Permits};
 use slipway_wire::fleet::{CreateEnvironment, Environment as Shown, UpdateEnvironment};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::{created, strategy_problems};
-use crate::auth::Principal;
+use super::{Answer, Made, created, strategy_problems, whole};
+use crate::auth::Asked;
+use crate::endpoint::endpoints;
 use crate::error::Result;
 use crate::extract::{JsonBody, PathParam};
 use crate::state::App;
+
+endpoints! {
+    list: Role(Viewer),
+    create: Role(Admin),
+    get: Role(Viewer),
+    update: Role(Admin),
+    delete: Role(Admin),
+}
 
 fn shown(environment: slipway_store::Environment) -> Shown {
     Shown {
@@ -48,15 +56,8 @@ fn check(strategy: &Strategy) -> Result<()> {
     get, path = route::ENVIRONMENTS, operation_id = "list_environments", tag = "fleet",
     responses((status = 200, description = "All of them, by name", body = Page<Shown>))
 )]
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
-    let items = app
-        .store
-        .list_environments()
-        .await?
-        .into_iter()
-        .map(shown)
-        .collect();
-    Ok(Json(Page { items, next: None }))
+async fn list(State(app): State<App>) -> Answer<Page<Shown>> {
+    Ok(whole(app.store.list_environments().await?, shown))
 }
 
 /// Make an environment
@@ -64,14 +65,10 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
     post, path = route::ENVIRONMENTS, operation_id = "create_environment", tag = "fleet", request_body = CreateEnvironment,
     responses(
         (status = 201, description = "The environment", body = Shown),
-        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken"),
     )
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Principal,
-    JsonBody(request): JsonBody<CreateEnvironment>,
-) -> Result<(StatusCode, Json<Shown>)> {
+async fn create(asked: Asked, JsonBody(request): JsonBody<CreateEnvironment>) -> Made<Shown> {
     check(&request.strategy)?;
     let new = NewEnvironment {
         name: request.name,
@@ -82,10 +79,7 @@ pub(crate) async fn create(
             related_approval: request.related_approval_allowed,
         },
     };
-    let made = app
-        .store
-        .create_environment(&new, &By::new(caller.actor(), &app.audit_key))
-        .await?;
+    let made = asked.store.create_environment(&new, &asked.by()).await?;
     Ok(created(shown(made)))
 }
 
@@ -95,10 +89,7 @@ pub(crate) async fn create(
     params(("name" = EnvironmentName, Path, description = "Its name")),
     responses((status = 200, description = "The environment", body = Shown))
 )]
-pub(crate) async fn get(
-    State(app): State<App>,
-    PathParam(name): PathParam<EnvironmentName>,
-) -> Result<Json<Shown>> {
+async fn get(State(app): State<App>, PathParam(name): PathParam<EnvironmentName>) -> Answer<Shown> {
     Ok(Json(shown(app.store.get_environment_by_name(&name).await?)))
 }
 
@@ -110,17 +101,11 @@ pub(crate) async fn get(
     params(("name" = EnvironmentName, Path, description = "Its name")),
     responses(
         (status = 204, description = "It is deleted"),
-        (status = 409, description = "It has hosts", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It has hosts"),
     )
 )]
-pub(crate) async fn delete(
-    State(app): State<App>,
-    caller: Principal,
-    PathParam(name): PathParam<EnvironmentName>,
-) -> Result<StatusCode> {
-    app.store
-        .delete_environment(&name, &By::new(caller.actor(), &app.audit_key))
-        .await?;
+async fn delete(asked: Asked, PathParam(name): PathParam<EnvironmentName>) -> Result<StatusCode> {
+    asked.store.delete_environment(&name, &asked.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -133,15 +118,14 @@ pub(crate) async fn delete(
     params(("name" = EnvironmentName, Path, description = "Its name")),
     responses((status = 200, description = "The environment as it is now", body = Shown))
 )]
-pub(crate) async fn update(
-    State(app): State<App>,
-    caller: Principal,
+async fn update(
+    asked: Asked,
     PathParam(name): PathParam<EnvironmentName>,
     JsonBody(request): JsonBody<UpdateEnvironment>,
-) -> Result<Json<Shown>> {
+) -> Answer<Shown> {
     request.strategy.as_ref().map_or(Ok(()), check)?;
     if request == UpdateEnvironment::default() {
-        return Ok(Json(shown(app.store.get_environment_by_name(&name).await?)));
+        return Ok(Json(shown(asked.store.get_environment_by_name(&name).await?)));
     }
     let change = EnvironmentChange {
         strategy: request.strategy,
@@ -149,8 +133,8 @@ pub(crate) async fn update(
         own_strategy_allowed: request.own_strategy_allowed,
         related_approval_allowed: request.related_approval_allowed,
     };
-    let by = By::new(caller.actor(), &app.audit_key);
+    let by = asked.by();
     Ok(Json(shown(
-        app.store.update_environment(&name, &change, &by).await?,
+        asked.store.update_environment(&name, &change, &by).await?,
     )))
 }

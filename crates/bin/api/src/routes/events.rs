@@ -12,10 +12,17 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use crate::auth::Principal;
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{PathParam, QueryParams, Wait, page_limit};
 use crate::parking::Full;
 use crate::state::App;
+
+endpoints! {
+    of_rollout: Role(Viewer),
+    all: Role(Viewer),
+    verify: Role(Viewer),
+}
 
 fn shown(event: EventRecord) -> Event {
     Event {
@@ -38,7 +45,7 @@ fn shown(event: EventRecord) -> Event {
     ),
     responses((status = 200, description = "A page, the oldest first", body = Page<Event>))
 )]
-pub(crate) async fn of_rollout(
+async fn of_rollout(
     State(app): State<App>,
     caller: Principal,
     PathParam(id): PathParam<RolloutId>,
@@ -59,7 +66,7 @@ pub(crate) async fn of_rollout(
     ),
     responses((status = 200, description = "A page, the oldest first", body = Page<Event>))
 )]
-pub(crate) async fn all(
+async fn all(
     State(app): State<App>,
     caller: Principal,
     QueryParams(query): QueryParams<EventQuery>,
@@ -154,7 +161,7 @@ async fn wait_and_read(
     get, path = route::AUDIT_VERIFY, operation_id = "verify_events", tag = "events",
     responses((status = 200, description = "What was found; `whole` is the verdict", body = AuditReport))
 )]
-pub(crate) async fn verify(State(app): State<App>, caller: Principal) -> Result<Json<AuditReport>> {
+async fn verify(State(app): State<App>, caller: Principal) -> Result<Json<AuditReport>> {
     let check = async { Ok(app.store.verify_chain(&app.audit_key).await?) };
     let report = app.checks.run(&app.parking, caller.id, check).await?;
     Ok(Json(AuditReport {

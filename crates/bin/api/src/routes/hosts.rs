@@ -7,10 +7,9 @@ use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::HostName;
 use slipway_domain::lives::Doubt;
-use slipway_store::{By, NewHost, StoreError};
+use slipway_store::{NewHost, StoreError};
 use slipway_text::Lines;
-use slipway_wire::Problem;
-use slipway_wire::access::TokenCreated;
+use slipway_wire::access::{TokenCreated, TokenSecret};
 use slipway_wire::fleet::{
     CreateHost, Host as Shown, HostCreated, HostQuery, HostStep, RestoreHost, UpdateHost,
 };
@@ -18,12 +17,23 @@ use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
-use super::{created, cursor, page, token_created};
-use crate::auth::{self, Principal};
+use super::{Answer, Made, asked_page, created, find_environment, page, token_created};
+use crate::auth::{self, Asked};
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, NoBody, PathParam, QueryParams, page_limit};
+use crate::extract::{JsonBody, NoBody, PathParam, QueryParams};
 use crate::state::App;
 use crate::text;
+
+endpoints! {
+    list: Role(Viewer),
+    create: Role(Admin),
+    get: Role(Viewer),
+    update: Role(Admin),
+    retire: Role(Admin),
+    restore: Role(Admin),
+    new_token: Role(Admin),
+}
 
 /// Characters of an agent's words in a list.
 const MAX_BRIEF: usize = 200;
@@ -62,6 +72,14 @@ fn shown(host: slipway_store::Host) -> Shown {
         }),
         created_at: host.created_at,
         retired_at: host.retired_at,
+    }
+}
+
+/// A host with its new token, which is shown once.
+fn host_created(host: slipway_store::Host, made: &slipway_store::Token, token: TokenSecret) -> HostCreated {
+    HostCreated {
+        host: shown(host),
+        token: token_created(made, token),
     }
 }
 
@@ -127,16 +145,9 @@ fn value_problem(value: &str) -> Option<String> {
     get, path = route::HOSTS, operation_id = "list_hosts", tag = "fleet", params(HostQuery),
     responses((status = 200, description = "A page of those that are not retired, by name", body = Page<Shown>))
 )]
-pub(crate) async fn list(
-    State(app): State<App>,
-    QueryParams(query): QueryParams<HostQuery>,
-) -> Result<Json<Page<Shown>>> {
-    let environment = match query.environment {
-        Some(name) => Some(app.store.get_environment_by_name(&name).await?.id),
-        None => None,
-    };
-    let limit = page_limit(query.limit)?;
-    let after = cursor::<HostName>(query.after.as_deref())?;
+async fn list(State(app): State<App>, QueryParams(query): QueryParams<HostQuery>) -> Answer<Page<Shown>> {
+    let environment = find_environment(&app, query.environment.as_ref()).await?;
+    let (limit, after) = asked_page::<HostName>(query.limit, query.after.as_deref())?;
     let found = app
         .store
         .list_hosts_page(environment, after.as_ref(), limit + 1)
@@ -151,14 +162,10 @@ pub(crate) async fn list(
     post, path = route::HOSTS, operation_id = "create_host", tag = "fleet", request_body = CreateHost,
     responses(
         (status = 201, description = "The host, and its token, shown now and never again", body = HostCreated),
-        (status = 409, description = "The name is taken, maybe by a retired host", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken, maybe by a retired host"),
     )
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Principal,
-    JsonBody(request): JsonBody<CreateHost>,
-) -> Result<(StatusCode, Json<HostCreated>)> {
+async fn create(asked: Asked, JsonBody(request): JsonBody<CreateHost>) -> Made<HostCreated> {
     check_labels(&request.labels)?;
     let (token, hash) = auth::new_token()?;
     let new = NewHost {
@@ -167,15 +174,8 @@ pub(crate) async fn create(
         labels: request.labels,
         token: hash,
     };
-    let (host, made) = app
-        .store
-        .create_host(&new, &By::new(caller.actor(), &app.audit_key))
-        .await?;
-    let token = token_created(&made, token);
-    Ok(created(HostCreated {
-        host: shown(host),
-        token,
-    }))
+    let (host, made) = asked.store.create_host(&new, &asked.by()).await?;
+    Ok(created(host_created(host, &made, token)))
 }
 
 /// Show a host
@@ -183,7 +183,7 @@ pub(crate) async fn create(
     get, path = route::HOST, operation_id = "get_host", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses((status = 200, description = "The host, retired or not", body = Shown))
 )]
-pub(crate) async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> Result<Json<Shown>> {
+async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> Answer<Shown> {
     Ok(Json(shown(app.store.get_host_by_name(&name).await?)))
 }
 
@@ -194,17 +194,11 @@ pub(crate) async fn get(State(app): State<App>, PathParam(name): PathParam<HostN
     delete, path = route::HOST, operation_id = "retire_host", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses(
         (status = 204, description = "It is retired, or was already"),
-        (status = 409, description = "It is part of an open rollout", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is part of an open rollout"),
     )
 )]
-pub(crate) async fn retire(
-    State(app): State<App>,
-    caller: Principal,
-    PathParam(name): PathParam<HostName>,
-) -> Result<StatusCode> {
-    app.store
-        .retire_host(&name, &By::new(caller.actor(), &app.audit_key))
-        .await?;
+async fn retire(asked: Asked, PathParam(name): PathParam<HostName>) -> Result<StatusCode> {
+    asked.store.retire_host(&name, &asked.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -216,21 +210,20 @@ pub(crate) async fn retire(
     params(("name" = HostName, Path, description = "Its name")),
     responses(
         (status = 200, description = "The host as it is now", body = Shown),
-        (status = 409, description = "It is retired, or part of an open rollout", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It is retired, or part of an open rollout"),
     )
 )]
-pub(crate) async fn update(
-    State(app): State<App>,
-    caller: Principal,
+async fn update(
+    asked: Asked,
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<UpdateHost>,
-) -> Result<Json<Shown>> {
+) -> Answer<Shown> {
     let host = match request.environment {
         Some(to) => {
-            let by = By::new(caller.actor(), &app.audit_key);
-            app.store.move_host(&name, &to, &by).await?
+            let by = asked.by();
+            asked.store.move_host(&name, &to, &by).await?
         }
-        None => app.store.get_host_by_name(&name).await?,
+        None => asked.store.get_host_by_name(&name).await?,
     };
     Ok(Json(shown(host)))
 }
@@ -243,26 +236,21 @@ pub(crate) async fn update(
     params(("name" = HostName, Path, description = "Its name")),
     responses(
         (status = 201, description = "The host, and its token, shown now and never again", body = HostCreated),
-        (status = 409, description = "The host is not retired", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The host is not retired"),
     )
 )]
-pub(crate) async fn restore(
-    State(app): State<App>,
-    caller: Principal,
+async fn restore(
+    asked: Asked,
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<RestoreHost>,
-) -> Result<(StatusCode, Json<HostCreated>)> {
-    let by = By::new(caller.actor(), &app.audit_key);
+) -> Made<HostCreated> {
+    let by = asked.by();
     let (token, hash) = auth::new_token()?;
-    let (host, made) = app
+    let (host, made) = asked
         .store
         .restore_host(&name, request.environment.as_ref(), hash, &by)
         .await?;
-    let token = token_created(&made, token);
-    Ok(created(HostCreated {
-        host: shown(host),
-        token,
-    }))
+    Ok(created(host_created(host, &made, token)))
 }
 
 /// Give a host a new token
@@ -272,21 +260,19 @@ pub(crate) async fn restore(
     post, path = route::HOST_TOKEN, operation_id = "renew_host_token", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses(
         (status = 201, description = "The token, shown now and never again", body = TokenCreated),
-        (status = 409, description = "The host is retired", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The host is retired"),
     )
 )]
-pub(crate) async fn new_token(
-    State(app): State<App>,
-    caller: Principal,
-    PathParam(name): PathParam<HostName>,
-    NoBody: NoBody,
-) -> Result<(StatusCode, Json<TokenCreated>)> {
-    let host = app.store.get_host_by_name(&name).await?;
+async fn new_token(asked: Asked, PathParam(name): PathParam<HostName>, NoBody: NoBody) -> Made<TokenCreated> {
+    let host = asked.store.get_host_by_name(&name).await?;
     if host.retired_at.is_some() {
         return Err(StoreError::Retired { host: name }.into());
     }
-    let by = By::new(caller.actor(), &app.audit_key);
+    let by = asked.by();
     let (token, hash) = auth::new_token()?;
-    let made = app.store.replace_host_token(host.id, "agent", hash, &by).await?;
+    let made = asked
+        .store
+        .replace_host_token(host.id, "agent", hash, &by)
+        .await?;
     Ok(created(token_created(&made, token)))
 }

@@ -6,18 +6,23 @@ use http::StatusCode;
 use secrecy::ExposeSecret;
 use slipway_domain::event::Actor;
 use slipway_store::By;
-use slipway_wire::Problem;
 use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
 use slipway_wire::route;
 
 use super::{created, tokens};
 use crate::auth::{self, Caller, Principal};
 use crate::client_addr::ClientAddr;
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::JsonBody;
 use crate::failures;
 use crate::state::App;
 use crate::text;
+
+endpoints! {
+    login: Open,
+    whoami: Token,
+}
 
 /// The one principal with a password.
 pub(crate) const ADMIN: &str = "admin";
@@ -33,10 +38,10 @@ const LOGIN_DAYS: u32 = 30;
     post, path = route::LOGIN, operation_id = "login", tag = "access", request_body = LoginRequest,
     responses(
         (status = 201, description = "The token, shown now and never again", body = TokenCreated),
-        (status = 401, description = "The name or the password is wrong", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The name or the password is wrong"),
     )
 )]
-pub(crate) async fn login(
+async fn login(
     State(app): State<App>,
     client: ClientAddr,
     JsonBody(request): JsonBody<LoginRequest>,
@@ -78,7 +83,7 @@ pub(crate) async fn login(
     get, path = route::WHOAMI, operation_id = "whoami", tag = "access",
     responses((status = 200, description = "The principal or the host that the token belongs to", body = Whoami))
 )]
-pub(crate) async fn whoami(caller: Caller) -> Json<Whoami> {
+async fn whoami(caller: Caller) -> Json<Whoami> {
     Json(match caller {
         Caller::Principal(Principal { name, role, .. }) => Whoami::Principal { name, role },
         Caller::Host { name, .. } => Whoami::Host { name },

@@ -1,15 +1,15 @@
 //! The handlers, one file a resource.
 
-pub(crate) mod agent;
-pub(crate) mod drafts;
-pub(crate) mod environments;
-pub(crate) mod events;
+mod agent;
+mod drafts;
+mod environments;
+mod events;
 pub(crate) mod hosts;
-pub(crate) mod login;
+mod login;
 pub(crate) mod monitoring;
-pub(crate) mod principals;
-pub(crate) mod releases;
-pub(crate) mod rollouts;
+mod principals;
+mod releases;
+mod rollouts;
 pub(crate) mod tokens;
 
 use std::fmt::Display;
@@ -18,11 +18,39 @@ use std::str::FromStr;
 use axum::Json;
 use http::StatusCode;
 use slipway_domain::strategy::StrategyProblems;
+use slipway_domain::{EnvironmentId, EnvironmentName};
 use slipway_wire::access::{TokenCreated, TokenSecret};
 use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 
+use crate::endpoint::Endpoint;
 use crate::error::{ApiError, Result};
+use crate::extract::page_limit;
+use crate::state::App;
+
+/// What is shown: the answer of most routes.
+type Answer<T> = Result<Json<T>>;
+/// What was made, with 201.
+type Made<T> = Result<(StatusCode, Json<T>)>;
+
+/// Every route there is.
+#[must_use]
+pub fn endpoints() -> Vec<Endpoint> {
+    let all = [
+        login::endpoints(),
+        principals::endpoints(),
+        tokens::endpoints(),
+        environments::endpoints(),
+        hosts::endpoints(),
+        releases::endpoints(),
+        drafts::endpoints(),
+        rollouts::endpoints(),
+        events::endpoints(),
+        agent::endpoints(),
+        monitoring::endpoints(),
+    ];
+    all.into_iter().flatten().collect()
+}
 
 /// Everything that is wrong with a strategy, each with its field.
 fn strategy_problems(problems: StrategyProblems) -> ApiError {
@@ -34,8 +62,8 @@ fn strategy_problems(problems: StrategyProblems) -> ApiError {
     ApiError::Invalid(detail, fields.collect())
 }
 
-/// The last entry of the page before, as `next` gave it.
-fn cursor<T>(after: Option<&str>) -> Result<Option<T>>
+/// How many entries were asked for, and after which: the last of the page before, as `next` gave it.
+fn asked_page<T>(limit: Option<u32>, after: Option<&str>) -> Result<(u32, Option<T>)>
 where
     T: FromStr,
     T::Err: Display,
@@ -52,7 +80,21 @@ where
             )
         })
     };
-    after.map(read).transpose()
+    Ok((page_limit(limit)?, after.map(read).transpose()?))
+}
+
+/// The environment that a list is asked for, if one is.
+async fn find_environment(app: &App, name: Option<&EnvironmentName>) -> Result<Option<EnvironmentId>> {
+    Ok(match name {
+        Some(name) => Some(app.store.get_environment_by_name(name).await?.id),
+        None => None,
+    })
+}
+
+/// A list that is never long, in one page.
+fn whole<T, W>(found: Vec<T>, shown: impl Fn(T) -> W) -> Json<Page<W>> {
+    let items = found.into_iter().map(shown).collect();
+    Json(Page { items, next: None })
 }
 
 /// A page out of one entry more than it holds, which tells whether there is a next one.

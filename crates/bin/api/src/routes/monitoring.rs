@@ -1,16 +1,27 @@
 //! Health, and the `OpenAPI` document.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use slipway_wire::Problem;
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::route;
 
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::state::App;
+
+endpoints! {
+    health: Open,
+    live: Open,
+    ready: Open,
+    openapi: Open,
+}
+
+/// Makes the `OpenAPI` document, which describes all routes and so cannot be known here.
+#[derive(Clone, Copy)]
+pub(crate) struct Document(pub(crate) fn() -> &'static str);
 
 /// Seconds until another try of a server that is not ready.
 const RETRY_SECONDS: u64 = 2;
@@ -23,7 +34,7 @@ const RETRY_SECONDS: u64 = 2;
         (status = 503, description = "It cannot serve", body = Health),
     )
 )]
-pub(crate) async fn health(State(app): State<App>) -> Response {
+async fn health(State(app): State<App>) -> Response {
     let health = app.health.report(&app.store, &app.wake).await;
     let status = if health.status == Status::Down {
         StatusCode::SERVICE_UNAVAILABLE
@@ -38,7 +49,7 @@ pub(crate) async fn health(State(app): State<App>) -> Response {
     get, path = route::LIVE, operation_id = "live", tag = "monitoring",
     responses((status = 200, description = "It does", content_type = "application/json"))
 )]
-pub(crate) async fn live() -> Response {
+async fn live() -> Response {
     fine()
 }
 
@@ -49,10 +60,10 @@ pub(crate) async fn live() -> Response {
     get, path = route::READY, operation_id = "ready", tag = "monitoring",
     responses(
         (status = 200, description = "It can", content_type = "application/json"),
-        (status = 503, description = "It cannot", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "It cannot"),
     )
 )]
-pub(crate) async fn ready(State(app): State<App>) -> Result<Response> {
+async fn ready(State(app): State<App>) -> Result<Response> {
     app.phase.require_serving()?;
     match app.health.database_problem(&app.store).await {
         None => Ok(fine()),
@@ -69,10 +80,6 @@ fn fine() -> Response {
     get, path = route::OPENAPI, operation_id = "openapi", tag = "monitoring",
     responses((status = 200, description = "The OpenAPI document", content_type = "application/json"))
 )]
-pub(crate) async fn openapi() -> Response {
-    (
-        [(CONTENT_TYPE, "application/json")],
-        crate::openapi::JSON.as_str(),
-    )
-        .into_response()
+async fn openapi(Extension(Document(json)): Extension<Document>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], json())
 }

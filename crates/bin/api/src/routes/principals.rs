@@ -1,20 +1,24 @@
 //! Principals: who may use the API.
 
-use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::PrincipalName;
-use slipway_store::By;
-use slipway_wire::Problem;
 use slipway_wire::access::{CreatePrincipal, Principal as Shown};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::created;
-use crate::auth::Principal;
+use super::{Answer, Made, created, whole};
+use crate::auth::Asked;
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam};
 use crate::state::App;
+
+endpoints! {
+    list: Role(Viewer),
+    create: Role(Admin),
+    disable: Role(Admin),
+}
 
 fn shown(principal: slipway_store::Principal) -> Shown {
     Shown {
@@ -30,15 +34,8 @@ fn shown(principal: slipway_store::Principal) -> Shown {
     get, path = route::PRINCIPALS, operation_id = "list_principals", tag = "access",
     responses((status = 200, description = "All of them by name, disabled ones too", body = Page<Shown>))
 )]
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
-    let items = app
-        .store
-        .list_principals()
-        .await?
-        .into_iter()
-        .map(shown)
-        .collect();
-    Ok(Json(Page { items, next: None }))
+async fn list(State(app): State<App>) -> Answer<Page<Shown>> {
+    Ok(whole(app.store.list_principals().await?, shown))
 }
 
 /// Make a principal
@@ -46,16 +43,12 @@ pub(crate) async fn list(State(app): State<App>) -> Result<Json<Page<Shown>>> {
     post, path = route::PRINCIPALS, operation_id = "create_principal", tag = "access", request_body = CreatePrincipal,
     responses(
         (status = 201, description = "The principal; `POST /tokens` gives it a token", body = Shown),
-        (status = 409, description = "The name is taken", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The name is taken"),
     )
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Principal,
-    JsonBody(request): JsonBody<CreatePrincipal>,
-) -> Result<(StatusCode, Json<Shown>)> {
-    let by = By::new(caller.actor(), &app.audit_key);
-    let made = app
+async fn create(asked: Asked, JsonBody(request): JsonBody<CreatePrincipal>) -> Made<Shown> {
+    let by = asked.by();
+    let made = asked
         .store
         .create_principal(&request.name, request.role, &by)
         .await?;
@@ -70,18 +63,12 @@ pub(crate) async fn create(
     delete, path = route::PRINCIPAL, operation_id = "disable_principal", tag = "access", params(("name" = PrincipalName, Path, description = "Its name")),
     responses((status = 204, description = "It is disabled, or was already"))
 )]
-pub(crate) async fn disable(
-    State(app): State<App>,
-    caller: Principal,
-    PathParam(name): PathParam<PrincipalName>,
-) -> Result<StatusCode> {
-    if caller.name == name {
+async fn disable(asked: Asked, PathParam(name): PathParam<PrincipalName>) -> Result<StatusCode> {
+    if asked.caller.name == name {
         return Err(ApiError::Forbidden(
             "nobody can disable themselves; ask another admin, or revoke the token with `DELETE /tokens/{id}`".to_owned(),
         ));
     }
-    app.store
-        .disable_principal(&name, &By::new(caller.actor(), &app.audit_key))
-        .await?;
+    asked.store.disable_principal(&name, &asked.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
-use http::StatusCode;
 use slipway_domain::{HostName, ReleaseId, StoreDir, StorePath};
 use slipway_store::NewRelease;
 use slipway_wire::page::{Page, PageQuery};
@@ -12,12 +11,19 @@ use slipway_wire::problem::FieldProblem;
 use slipway_wire::release::{CreateRelease, Release as Shown, ReleaseSummary, Source};
 use slipway_wire::route;
 
-use super::{created, cursor, page};
-use crate::auth::Principal;
+use super::{Answer, Made, asked_page, created, page};
+use crate::auth::Asked;
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
+use crate::extract::{JsonBody, PathParam, QueryParams};
 use crate::state::App;
 use crate::text;
+
+endpoints! {
+    list: Role(Viewer),
+    create: Role(Deployer),
+    get: Role(Viewer),
+}
 
 pub(super) fn shown(release: slipway_store::Release) -> Shown {
     Shown {
@@ -55,12 +61,11 @@ fn summary(release: slipway_store::ReleaseSummary) -> ReleaseSummary {
     get, path = route::RELEASES, operation_id = "list_releases", tag = "releases", params(PageQuery),
     responses((status = 200, description = "A page, the newest first", body = Page<ReleaseSummary>))
 )]
-pub(crate) async fn list(
+async fn list(
     State(app): State<App>,
     QueryParams(query): QueryParams<PageQuery>,
-) -> Result<Json<Page<ReleaseSummary>>> {
-    let limit = page_limit(query.limit)?;
-    let after = cursor(query.after.as_deref())?;
+) -> Answer<Page<ReleaseSummary>> {
+    let (limit, after) = asked_page(query.limit, query.after.as_deref())?;
     let found = app.store.list_releases(after, limit + 1).await?;
     Ok(Json(page(
         found,
@@ -79,31 +84,27 @@ pub(crate) async fn list(
     post, path = route::RELEASES, operation_id = "create_release", tag = "releases", request_body = CreateRelease,
     responses((status = 201, description = "The release", body = Shown))
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Principal,
-    JsonBody(request): JsonBody<CreateRelease>,
-) -> Result<(StatusCode, Json<Shown>)> {
-    check_words(request.message.as_deref(), &request.source)?;
-    let closures = require_closures(&app, &request.closures).await?;
-    let new = NewRelease {
-        flake_ref: request.source.flake_ref,
-        rev: request.source.rev,
-        nar_hash: request.source.nar_hash,
-        message: request.message,
-        author: caller.id,
-        closures,
-    };
-    let made = app.store.create_release(&new, &app.audit_key).await?;
+async fn create(asked: Asked, JsonBody(request): JsonBody<CreateRelease>) -> Made<Shown> {
+    let mut new = new_release(&asked, request.message, request.source)?;
+    new.closures = require_closures(&asked.app, &request.closures).await?;
+    let made = asked.store.create_release(&new, &asked.audit_key).await?;
     Ok(created(shown(made)))
 }
 
-/// Checks what a release says of itself.
-pub(super) fn check_words(message: Option<&str>, source: &Source) -> Result<()> {
-    text::check_opt("message", message, text::MESSAGE)?;
+/// What a release says of itself, checked. It has no closures yet.
+pub(super) fn new_release(asked: &Asked, message: Option<String>, source: Source) -> Result<NewRelease> {
+    text::check_opt("message", message.as_deref(), text::MESSAGE)?;
     text::check_opt("source.flake_ref", source.flake_ref.as_deref(), text::REFERENCE)?;
     text::check_opt("source.rev", source.rev.as_deref(), text::LABEL)?;
-    text::check_opt("source.nar_hash", source.nar_hash.as_deref(), text::LABEL)
+    text::check_opt("source.nar_hash", source.nar_hash.as_deref(), text::LABEL)?;
+    Ok(NewRelease {
+        flake_ref: source.flake_ref,
+        rev: source.rev,
+        nar_hash: source.nar_hash,
+        message,
+        author: asked.caller.id,
+        closures: BTreeMap::new(),
+    })
 }
 
 /// The closures of a request. Everything that is wrong with them is told at once.
@@ -185,6 +186,6 @@ async fn refusal(
     get, path = route::RELEASE, operation_id = "get_release", tag = "releases", params(("id" = ReleaseId, Path, description = "Its id")),
     responses((status = 200, description = "The release", body = Shown))
 )]
-pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Result<Json<Shown>> {
+async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<Shown> {
     Ok(Json(shown(app.store.get_release(id).await?)))
 }

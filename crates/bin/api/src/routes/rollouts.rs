@@ -6,19 +6,27 @@ use http::StatusCode;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{Role, RolloutId, plan};
 use slipway_store::{NewRollout, RolloutDetail, StoreError};
-use slipway_wire::Problem;
 use slipway_wire::page::Page;
 use slipway_wire::rollout::{
     CreateCommand, CreateRollout, Rollout as Shown, RolloutQuery, RolloutSummary, Step,
 };
 use slipway_wire::route;
 
-use super::{created, cursor, page, strategy_problems};
-use crate::auth::Principal;
-use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
+use super::{Answer, Made, asked_page, created, find_environment, page, strategy_problems};
+use crate::auth::Asked;
+use crate::endpoint::endpoints;
+use crate::error::ApiError;
+use crate::extract::{JsonBody, PathParam, QueryParams};
 use crate::state::App;
 use crate::text;
+
+endpoints! {
+    list: Role(Viewer),
+    create: Role(Deployer),
+    get: Role(Viewer),
+    // Approving takes more, which the handler sees to.
+    command: Role(Deployer),
+}
 
 fn summary(rollout: slipway_store::RolloutSummary) -> RolloutSummary {
     RolloutSummary {
@@ -60,16 +68,12 @@ fn shown(rollout: RolloutDetail) -> Shown {
     get, path = route::ROLLOUTS, operation_id = "list_rollouts", tag = "rollouts", params(RolloutQuery),
     responses((status = 200, description = "A page, the newest first", body = Page<RolloutSummary>))
 )]
-pub(crate) async fn list(
+async fn list(
     State(app): State<App>,
     QueryParams(query): QueryParams<RolloutQuery>,
-) -> Result<Json<Page<RolloutSummary>>> {
-    let limit = page_limit(query.limit)?;
-    let after = cursor(query.after.as_deref())?;
-    let environment = match query.environment {
-        Some(name) => Some(app.store.get_environment_by_name(&name).await?.id),
-        None => None,
-    };
+) -> Answer<Page<RolloutSummary>> {
+    let (limit, after) = asked_page(query.limit, query.after.as_deref())?;
+    let environment = find_environment(&app, query.environment.as_ref()).await?;
     let found = app.store.list_rollouts(environment, after, limit + 1).await?;
     Ok(Json(page(
         found,
@@ -88,15 +92,11 @@ pub(crate) async fn list(
     post, path = route::ROLLOUTS, operation_id = "create_rollout", tag = "rollouts", request_body = CreateRollout,
     responses(
         (status = 201, description = "The rollout", body = Shown),
-        (status = 409, description = "Another rollout of the environment is under way", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another rollout of the environment is under way"),
     )
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Principal,
-    JsonBody(request): JsonBody<CreateRollout>,
-) -> Result<(StatusCode, Json<Shown>)> {
-    let environment = app.store.get_environment_by_name(&request.environment).await?;
+async fn create(asked: Asked, JsonBody(request): JsonBody<CreateRollout>) -> Made<Shown> {
+    let environment = asked.store.get_environment_by_name(&request.environment).await?;
     // Told first, as it makes everything else moot; the store makes sure.
     if let Some(rollout) = environment.open_rollout {
         return Err(StoreError::EnvironmentBusy {
@@ -105,8 +105,8 @@ pub(crate) async fn create(
         }
         .into());
     }
-    let release = app.store.get_release(request.release).await?;
-    let fleet = app.store.list_release_hosts(release.id, environment.id).await?;
+    let release = asked.store.get_release(request.release).await?;
+    let fleet = asked.store.list_release_hosts(release.id, environment.id).await?;
     if fleet.is_empty() {
         return Err(StoreError::NoHosts {
             environment: environment.name,
@@ -115,12 +115,12 @@ pub(crate) async fn create(
     }
     let strategy = match request.strategy {
         Some(own) if own != environment.strategy => {
-            if caller.role < Role::Admin && !environment.permits.own_strategy {
+            if asked.caller.role < Role::Admin && !environment.permits.own_strategy {
                 return Err(ApiError::Forbidden(format!(
                     "another strategy than that of environment `{name}` takes the role admin; `{}` is {}. Leave it out, or \
                      let an admin allow it: slipway env set {name} --own-strategy-allowed true",
-                    caller.name,
-                    caller.role,
+                    asked.caller.name,
+                    asked.caller.role,
                     name = environment.name
                 )));
             }
@@ -129,18 +129,18 @@ pub(crate) async fn create(
         _ => environment.strategy,
     };
     strategy.check(&fleet).map_err(strategy_problems)?;
-    let online = app.store.list_online_hosts(environment.id).await?;
+    let online = asked.store.list_online_hosts(environment.id).await?;
     let new = NewRollout {
         environment: environment.id,
         release: release.id,
         waves: plan::waves(&strategy, &fleet, &online),
         strategy,
-        author: caller.id,
+        author: asked.caller.id,
     };
-    let id = app.store.create_rollout(&new, &app.audit_key).await?;
+    let id = asked.store.create_rollout(&new, &asked.audit_key).await?;
     tracing::info!(rollout_id = %id, environment = %environment.name, "a rollout begins");
-    app.wake.publish_rollout(id).await;
-    Ok(created(shown(app.store.get_rollout(id).await?)))
+    asked.wake.publish_rollout(id).await;
+    Ok(created(shown(asked.store.get_rollout(id).await?)))
 }
 
 /// Show a rollout
@@ -148,7 +148,7 @@ pub(crate) async fn create(
     get, path = route::ROLLOUT, operation_id = "get_rollout", tag = "rollouts", params(("id" = RolloutId, Path, description = "Its id")),
     responses((status = 200, description = "The rollout with all its steps", body = Shown))
 )]
-pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Result<Json<Shown>> {
+async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Answer<Shown> {
     Ok(Json(shown(app.store.get_rollout(id).await?)))
 }
 
@@ -162,35 +162,35 @@ pub(crate) async fn get(State(app): State<App>, PathParam(id): PathParam<Rollout
     params(("id" = RolloutId, Path, description = "Its id")),
     responses(
         (status = 202, description = "The rollout as it stands, with the command among those waiting", body = Shown),
-        (status = 409, description = "The rollout's state does not take the command", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The rollout's state does not take the command"),
     )
 )]
-pub(crate) async fn command(
-    State(app): State<App>,
-    caller: Principal,
+async fn command(
+    asked: Asked,
     PathParam(id): PathParam<RolloutId>,
     JsonBody(request): JsonBody<CreateCommand>,
-) -> Result<(StatusCode, Json<Shown>)> {
+) -> Made<Shown> {
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
-    if request.command == CommandKind::Approve && caller.role < Role::Approver {
+    if request.command == CommandKind::Approve && asked.caller.role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
             "approving takes the role approver; the token is of `{}`, who is {}. Ask somebody with that role",
-            caller.name, caller.role
+            asked.caller.name, asked.caller.role
         )));
     }
-    app.store
+    asked
+        .store
         .request_command(
             id,
             request.command,
-            caller.id,
+            asked.caller.id,
             request.reason.as_deref(),
-            &app.audit_key,
+            &asked.audit_key,
         )
         .await?;
     tracing::info!(rollout_id = %id, command = request.command.as_str(), "a command was given");
-    app.wake.publish_rollout(id).await;
+    asked.wake.publish_rollout(id).await;
     Ok((
         StatusCode::ACCEPTED,
-        Json(shown(app.store.get_rollout(id).await?)),
+        Json(shown(asked.store.get_rollout(id).await?)),
     ))
 }

@@ -1,7 +1,6 @@
 //! Tokens of principals. Hosts' tokens are made with their hosts.
 
 use axum::Json;
-use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp, TokenId};
 use slipway_store::{By, NewToken, TokenOwner};
@@ -9,12 +8,19 @@ use slipway_wire::access::{CreateToken, Token as Shown, TokenCreated};
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::route;
 
-use super::{created, cursor, page, token_created};
-use crate::auth::{self, Principal};
+use super::{Answer, Made, asked_page, created, page, token_created};
+use crate::auth::{self, Asked};
+use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, PathParam, QueryParams, page_limit};
+use crate::extract::{JsonBody, PathParam, QueryParams};
 use crate::state::App;
 use crate::text;
+
+endpoints! {
+    list: Role(Viewer),
+    create: Role(Viewer),
+    revoke: Role(Viewer),
+}
 
 /// Days that a token may be good.
 pub(crate) const MAX_DAYS: u32 = 3650;
@@ -40,15 +46,10 @@ fn shown(token: slipway_store::Token) -> Shown {
     get, path = route::TOKENS, operation_id = "list_tokens", tag = "access", params(PageQuery),
     responses((status = 200, description = "A page, the newest first, revoked ones too", body = Page<Shown>))
 )]
-pub(crate) async fn list(
-    State(app): State<App>,
-    caller: Principal,
-    QueryParams(query): QueryParams<PageQuery>,
-) -> Result<Json<Page<Shown>>> {
-    let limit = page_limit(query.limit)?;
-    let after = cursor(query.after.as_deref())?;
-    let of = (caller.role < Role::Admin).then_some(caller.id);
-    let found = app.store.list_tokens(of, after, limit + 1).await?;
+async fn list(asked: Asked, QueryParams(query): QueryParams<PageQuery>) -> Answer<Page<Shown>> {
+    let (limit, after) = asked_page(query.limit, query.after.as_deref())?;
+    let of = (asked.caller.role < Role::Admin).then_some(asked.caller.id);
+    let found = asked.store.list_tokens(of, after, limit + 1).await?;
     Ok(Json(page(found, limit, |token| token.id.to_string(), shown)))
 }
 
@@ -60,39 +61,35 @@ pub(crate) async fn list(
     post, path = route::TOKENS, operation_id = "create_token", tag = "access", request_body = CreateToken,
     responses((status = 201, description = "The token, shown now and never again", body = TokenCreated))
 )]
-pub(crate) async fn create(
-    State(app): State<App>,
-    caller: Principal,
-    JsonBody(request): JsonBody<CreateToken>,
-) -> Result<(StatusCode, Json<TokenCreated>)> {
+async fn create(asked: Asked, JsonBody(request): JsonBody<CreateToken>) -> Made<TokenCreated> {
     check(&request)?;
-    require_within(&request, caller.token_ends_at, app.store.now().await?)?;
+    require_within(&request, asked.caller.token_ends_at, asked.store.now().await?)?;
     let owner = match request.principal {
-        Some(name) if name != caller.name => {
-            if caller.role < Role::Admin {
+        Some(name) if name != asked.caller.name => {
+            if asked.caller.role < Role::Admin {
                 return Err(ApiError::Forbidden(format!(
                     "a token for somebody else takes the role admin; `{}` is {}. Ask an admin",
-                    caller.name, caller.role
+                    asked.caller.name, asked.caller.role
                 )));
             }
-            find_owner(&app, &name).await?
+            find_owner(&asked.app, &name).await?
         }
-        _ => caller.id,
+        _ => asked.caller.id,
     };
-    let by = By::new(caller.actor(), &app.audit_key);
+    let by = asked.by();
     let made = make(
-        &app,
+        &asked.app,
         owner,
         request.label,
         request.expires_in_days,
-        Some(caller.token),
+        Some(asked.caller.token),
         &by,
     );
     Ok(created(made.await?))
 }
 
 /// What can be said of a wish for a token by itself.
-pub(crate) fn check(request: &CreateToken) -> Result<()> {
+pub(super) fn check(request: &CreateToken) -> Result<()> {
     text::check("label", &request.label, text::LABEL)?;
     if let Some(days) = request
         .expires_in_days
@@ -125,7 +122,7 @@ fn require_within(request: &CreateToken, end: Option<Timestamp>, now: Timestamp)
 }
 
 /// Somebody who can have a token.
-pub(crate) async fn find_owner(app: &App, name: &PrincipalName) -> Result<PrincipalId> {
+pub(super) async fn find_owner(app: &App, name: &PrincipalName) -> Result<PrincipalId> {
     let principal = app.store.get_principal_by_name(name).await?;
     if principal.disabled_at.is_some() {
         return Err(ApiError::field(
@@ -137,7 +134,7 @@ pub(crate) async fn find_owner(app: &App, name: &PrincipalName) -> Result<Princi
 }
 
 /// Makes a token, bound to its parent if it has one.
-pub(crate) async fn make(
+pub(super) async fn make(
     app: &App,
     owner: PrincipalId,
     label: String,
@@ -165,17 +162,11 @@ pub(crate) async fn make(
     delete, path = route::TOKEN, operation_id = "revoke_token", tag = "access", params(("id" = TokenId, Path, description = "Its id, not its secret")),
     responses((status = 204, description = "It is revoked, or was already"))
 )]
-pub(crate) async fn revoke(
-    State(app): State<App>,
-    caller: Principal,
-    PathParam(id): PathParam<TokenId>,
-) -> Result<StatusCode> {
+async fn revoke(asked: Asked, PathParam(id): PathParam<TokenId>) -> Result<StatusCode> {
     // Somebody else's token is not there for whoever may not see it.
-    if caller.role < Role::Admin && !app.store.is_token_of(id, caller.id).await? {
+    if asked.caller.role < Role::Admin && !asked.store.is_token_of(id, asked.caller.id).await? {
         return Err(ApiError::no_such("token", id, "`slipway token list` shows yours"));
     }
-    app.store
-        .revoke_token(id, &By::new(caller.actor(), &app.audit_key))
-        .await?;
+    asked.store.revoke_token(id, &asked.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -57,7 +57,7 @@ async fn every_route_lets_in_whom_the_table_says_and_nobody_else(pool: PgPool) {
         (Some(Role::Admin), app.principal("a", Role::Admin).await),
     ];
     for endpoint in endpoints() {
-        let path = filled(endpoint.path);
+        let path = filled(&endpoint.path);
         let body = (endpoint.method != Method::GET).then(|| json!({}));
         for (role, token) in &callers {
             let allowed = match (endpoint.access, role) {

@@ -38,7 +38,7 @@ fn the_document_and_the_table_have_the_same_routes() {
     served.sort();
     assert_eq!(described, served);
     for endpoint in endpoints() {
-        let operation = &paths[endpoint.path][endpoint.method.as_str().to_lowercase()];
+        let operation = &paths[&endpoint.path][endpoint.method.as_str().to_lowercase()];
         assert_eq!(
             operation["security"].is_array(),
             endpoint.access != Access::Open,
@@ -86,7 +86,7 @@ fn document() -> Value {
 }
 
 fn operation<'a>(document: &'a Value, endpoint: &Endpoint) -> &'a Value {
-    &document["paths"][endpoint.path][endpoint.method.as_str().to_lowercase()]
+    &document["paths"][&endpoint.path][endpoint.method.as_str().to_lowercase()]
 }
 
 /// The schema that a reference leads to, with its name.
@@ -143,12 +143,12 @@ fn every_value_of_a_request_has_a_bound_in_the_document() {
         let operation = operation(&document, &endpoint);
         let body = &operation["requestBody"]["content"]["application/json"]["schema"];
         if body.is_object() {
-            unbounded(&document, body, endpoint.path, &mut found);
+            unbounded(&document, body, &endpoint.path, &mut found);
         }
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             // What is not understood of a preference is ignored, as its RFC says.
             if parameter["in"] != "header" {
-                unbounded(&document, &parameter["schema"], endpoint.path, &mut found);
+                unbounded(&document, &parameter["schema"], &endpoint.path, &mut found);
             }
         }
     }
@@ -344,9 +344,9 @@ async fn every_answer_is_documented(pool: PgPool) {
         };
         for name in &names[..count] {
             let path = if count == 1 {
-                endpoint.path.to_owned()
+                endpoint.path.clone()
             } else {
-                route::fill(endpoint.path, name)
+                route::fill(&endpoint.path, name)
             };
             for token in [
                 None,

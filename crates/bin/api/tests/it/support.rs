@@ -121,7 +121,7 @@ impl TestApp {
             .await
             .unwrap();
         app.phase.set_checked();
-        tokio::spawn(slipway_api::feed::run(Arc::clone(&app), stop.clone()));
+        tokio::spawn(slipway_api::watch::run(Arc::clone(&app), stop.clone()));
         let router = router(&app);
         let mut test = Self {
             app,
