@@ -10,18 +10,17 @@ use crate::context::VARIABLES;
 /// What `slipway verify` reads and shows.
 const VERIFY: &str = r#"## What `slipway verify` checks
 
-| check | of | fails or warns | |---|---|---| | `certificate` | every address | untrusted, another name, expired, under 7
-days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days are those
-of what in the chain ends first | | `tls versions` | every address | neither 1.3 nor 1.2; warns without 1.3 | | `live`,
-`ready`, `health` | every address | a wrong answer; warns when degraded | | `database`, `redis`, `workers`, … | every address
-| each dependency that the health report names | | `metrics closed` | every address | `/metrics` can be read from the outside
-| | `host` | every host of the control plane | the host is offline or stuck, or an attempt is unsettled, or the system is not
-the newest release that succeeded in its environment. It warns during a rollout, if the next boot would run something else,
-and if the clock is over 30 s off | | `audit` | the control plane | the chain of events is not whole, as with `slipway audit
-verify` | | `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that
-does not answer, a unit that is not active; the firewall is one of them | | `backup dump`, `wal-base`, `offsite`, `verify`,
-`drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, as `slipway-backup exporter`
-reports; warns when there is none, or none yet |
+| check | of | fails or warns |
+|---|---|---|
+| `certificate` | every address | untrusted, another name, expired, under 7 days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days are those of what in the chain ends first |
+| `tls versions` | every address | neither 1.3 nor 1.2; warns without 1.3 |
+| `live`, `ready`, `health` | every address | a wrong answer; warns when degraded |
+| `database`, `redis`, `workers`, … | every address | each dependency that the health report names |
+| `metrics closed` | every address | `/metrics` can be read from the outside |
+| `host` | every host of the control plane | the host is offline or stuck, or an attempt is unsettled, or the system is not the newest release that succeeded in its environment. It warns during a rollout, if the next boot would run something else, and if the clock is over 30 s off |
+| `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
+| `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
+| `backup dump`, `wal-base`, `offsite`, `verify`, `drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, as `slipway-backup exporter` reports; warns when there is none, or none yet |
 
 A check that cannot be made is `not checked`, with the cure, and the command ends with 31. Warnings alone end it with 0.
 

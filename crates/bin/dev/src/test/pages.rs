@@ -36,6 +36,13 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
                 ));
             }
         }
+        // The tests of commands and paths read one line after another.
+        if let Some(line) = prose(&page).find(|line| line.matches('`').count() % 2 == 1) {
+            found.push(format!(
+                "{name}: keep a span of code on one line: {}",
+                line.trim()
+            ));
+        }
         for path in crate_paths(&page) {
             if !root.join(path).exists() && !folder.join(path).exists() {
                 found.push(format!("{name}: there is no `{path}`; correct the path"));
@@ -187,6 +194,18 @@ mod tests {
                 "README.md: there is no `crates/lib/a/src/gone.rs`; correct the path",
                 "template/README.md: there is no `crates/c`; correct the path",
             ]
+        );
+    }
+
+    #[test]
+    fn a_span_of_code_over_two_lines_is_told() {
+        let root = checkout(&[
+            ("docs/decisions/README.md", "# Decisions\n"),
+            ("README.md", "Run `slipway\nstatus`.\n\n```\none ` alone\n```\n"),
+        ]);
+        assert_eq!(
+            violations(root.path()).unwrap(),
+            ["README.md: keep a span of code on one line: Run `slipway"]
         );
     }
 
