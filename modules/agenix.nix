@@ -54,8 +54,10 @@ let
           description = "The encrypted file.";
         };
         owner = mkOption {
-          type = types.str; default = "root"; example = "postgres"; description = "The user who may read the
-          decrypted file. Units with LoadCredential only need root.";
+          type = types.str;
+          default = "root";
+          example = "postgres";
+          description = "The user who may read the decrypted file. Units with LoadCredential only need root.";
         };
         group = mkOption {
           type = types.str;
@@ -64,16 +66,18 @@ let
           description = "The group of the decrypted file.";
         };
         mode = mkOption {
-          type = types.strMatching "0[0-7]{2}0"; default = "0400"; example = "0440"; description = "The
-          mode of the decrypted file. Users other than owner and group never get any access.";
+          type = types.strMatching "0[0-7]{2}0";
+          default = "0400";
+          example = "0440";
+          description = "The mode of the decrypted file. Users other than owner and group never get any access.";
         };
         restartUnits = mkOption {
           type = types.listOf types.str;
           default = [ ];
           example = [ "slipway-agent" ];
           # systemd knows a service with and without `.service`; names here are without it.
-          apply = map (lib.removeSuffix ".service"); description = "Services that a switch restarts when the encrypted file's
-          content has changed; `.service` may be left out.";
+          apply = map (lib.removeSuffix ".service");
+          description = "Services that a switch restarts when the encrypted file's content has changed; `.service` may be left out.";
         };
         path = mkOption {
           type = types.str;

@@ -10,8 +10,11 @@ let
     {
       options = {
         name = mkOption {
-          type = types.str; default = name; defaultText = lib.literalMD "the attribute's name";
-          example = "shop over http"; description = "The check's name, for people; unique.";
+          type = types.str;
+          default = name;
+          defaultText = lib.literalMD "the attribute's name";
+          example = "shop over http";
+          description = "The check's name, for people; unique.";
         };
         type = mkOption {
           type = types.enum [
@@ -19,8 +22,9 @@ let
             "tcp"
             "command"
             "systemd"
-          ]; example = "http"; description = "What the check does: GET `url`, connect to `address`, run `command`, or ask
-          whether `unit` is active.";
+          ];
+          example = "http";
+          description = "What the check does: GET `url`, connect to `address`, run `command`, or ask whether `unit` is active.";
         };
         url = mkOption {
           type = types.nullOr (types.strMatching "http://.+");
@@ -29,7 +33,9 @@ let
           description = "For type `http`: an address on this machine, without TLS.";
         };
         expectStatus = mkOption {
-          type = types.nullOr (types.ints.between 100 599); default = null; example = 204;
+          type = types.nullOr (types.ints.between 100 599);
+          default = null;
+          example = 204;
           description = "For type `http`: the status that passes; null means 200.";
         };
         address = mkOption {
@@ -51,8 +57,10 @@ let
           description = "For type `systemd`: the unit, with its suffix.";
         };
         timeoutSeconds = mkOption {
-          type = types.nullOr (types.ints.between 1 300); default = null; example = 10; description
-          = "Seconds until the check counts as failed; null means 5, and 30 for commands.";
+          type = types.nullOr (types.ints.between 1 300);
+          default = null;
+          example = 10;
+          description = "Seconds until the check counts as failed; null means 5, and 30 for commands.";
         };
       };
     };

@@ -50,19 +50,27 @@ in
       '';
     };
     caFile = mkOption {
-      type = types.nullOr types.path; default = null; example = "/etc/ssl/own-ca.pem"; description =
-      "A PEM file with a root certificate to trust in addition to the system's; null means none.";
+      type = types.nullOr types.path;
+      default = null;
+      example = "/etc/ssl/own-ca.pem";
+      description = "A PEM file with a root certificate to trust in addition to the system's; null means none.";
     };
     keepReleases = mkOption {
-      type = types.ints.between 1 100; default = 3; example = 10; description = "Committed releases that stay protected from
-      garbage collection, besides the live system and the boot default.";
+      type = types.ints.between 1 100;
+      default = 3;
+      example = 10;
+      description = "Committed releases that stay protected from garbage collection, besides the live system and the boot default.";
     };
     metricsPort = mkOption {
-      type = types.nullOr types.port; default = contract.ports.agentMetrics; example = null;
+      type = types.nullOr types.port;
+      default = contract.ports.agentMetrics;
+      example = null;
       description = "The port of the agent's metrics on 127.0.0.1; null means none.";
     };
     environment = mkOption {
-      type = types.attrsOf types.str; default = { }; example.LOG_LEVEL = "info,slipway_host=debug";
+      type = types.attrsOf types.str;
+      default = { };
+      example.LOG_LEVEL = "info,slipway_host=debug";
       description = "More settings of the agent (docs/settings.md). Put no secrets here.";
     };
   };

@@ -17,8 +17,9 @@ in
   options.services.slipway.controlPlane = {
     enable = lib.mkEnableOption "a Slipway control plane: the stack `slipway`, with its database, cache and proxy";
     domain = mkOption {
-      type = types.str; example = "deploy.example.com"; description = "The domain name of the
-      control plane, for agents and people.";
+      type = types.str;
+      example = "deploy.example.com";
+      description = "The domain name of the control plane, for agents and people.";
     };
     secretKeyFile = mkOption {
       type = externalPath;
@@ -38,8 +39,9 @@ in
       '';
     };
     adminPasswordFile = mkOption {
-      type = externalPath; example = "/run/agenix/slipway-admin-password"; description = "A file outside the Nix store
-      with the password for the first `slipway login`: 12 characters or more.";
+      type = externalPath;
+      example = "/run/agenix/slipway-admin-password";
+      description = "A file outside the Nix store with the password for the first `slipway login`: 12 characters or more.";
     };
   };
 

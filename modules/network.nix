@@ -92,12 +92,16 @@ in
     };
     ssh = {
       enable = mkOption {
-        type = types.bool; default = true; example = false; description = "Whether to run an SSH server. Without
-        it, only the console and the agent can reach the host.";
+        type = types.bool;
+        default = true;
+        example = false;
+        description = "Whether to run an SSH server. Without it, only the console and the agent can reach the host.";
       };
       everywhere = mkOption {
-        type = types.bool; default = true; example = false; description = "Whether SSH is open to
-        the world; otherwise only on `privateInterface`.";
+        type = types.bool;
+        default = true;
+        example = false;
+        description = "Whether SSH is open to the world; otherwise only on `privateInterface`.";
       };
     };
     privateInterface = mkOption {
@@ -120,8 +124,10 @@ in
       '';
     };
     privatePorts = mkOption {
-      type = types.listOf types.port; default = [ ]; example = [ 5432 ]; description = "TCP ports to open on
-      `privateInterface`, besides those that the stack's own options need.";
+      type = types.listOf types.port;
+      default = [ ];
+      example = [ 5432 ];
+      description = "TCP ports to open on `privateInterface`, besides those that the stack's own options need.";
     };
   };
 

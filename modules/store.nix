@@ -27,12 +27,16 @@ in
       '';
     };
     keepDays = mkOption {
-      type = types.ints.between 1 3650; default = 30; example = 7; description = "Days that earlier
-      generations of the system stay. A weekly run deletes older ones.";
+      type = types.ints.between 1 3650;
+      default = 30;
+      example = 7;
+      description = "Days that earlier generations of the system stay. A weekly run deletes older ones.";
     };
     bootEntries = mkOption {
-      type = types.ints.between 2 100; default = 10; example = 5; description = "The most generations
-      in the boot menu. Each different kernel takes room in /boot.";
+      type = types.ints.between 2 100;
+      default = 10;
+      example = 5;
+      description = "The most generations in the boot menu. Each different kernel takes room in /boot.";
     };
     allowedUsers = mkOption {
       type = types.listOf types.str;

@@ -48,8 +48,10 @@ let
             "volatile-lfu"
             "volatile-ttl"
             "noeviction"
-          ]; default = contract.redis.policy; example = "allkeys-lfu"; description = "Which data it drops when it is
-          full (maxmemory-policy). With `noeviction` writes fail instead.";
+          ];
+          default = contract.redis.policy;
+          example = "allkeys-lfu";
+          description = "Which data it drops when it is full (maxmemory-policy). With `noeviction` writes fail instead.";
         };
         passwordFile = mkOption {
           type = externalPath;

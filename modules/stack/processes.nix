@@ -96,8 +96,10 @@ let
             '';
           };
           startSeconds = mkOption {
-            type = types.ints.positive; default = contract.health.startSeconds; example = 120; description = "Seconds
-            within which a started ${role} must say that it is ready (TimeoutStartSec); otherwise it is ended.";
+            type = types.ints.positive;
+            default = contract.health.startSeconds;
+            example = 120;
+            description = "Seconds within which a started ${role} must say that it is ready (TimeoutStartSec); otherwise it is ended.";
           };
           stopSeconds = mkOption {
             type = types.ints.positive;

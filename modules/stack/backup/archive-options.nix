@@ -54,8 +54,10 @@ in
       description = "Days between differential base backups; runs between them are incremental.";
     };
     archiveTimeoutSeconds = mkOption {
-      type = types.ints.between 10 3600; default = 60; example = 300; description = "Seconds after which a segment with
-      changes is archived even if it is not full. This is the most that a lost disk can cost.";
+      type = types.ints.between 10 3600;
+      default = 60;
+      example = 300;
+      description = "Seconds after which a segment with changes is archived even if it is not full. This is the most that a lost disk can cost.";
     };
     archiveLateAfterSeconds = mkOption {
       type = types.ints.between 10 day;

@@ -18,8 +18,10 @@ let
 in
 {
   schedule = mkOption {
-    type = types.str; default = schedule; example = "*-*-* 01:30:00"; description = noted "When ${work}, as systemd's
-    OnCalendar takes it, delayed at random by up to 10 minutes. A missed run starts when the host is back." scheduleNote;
+    type = types.str;
+    default = schedule;
+    example = "*-*-* 01:30:00";
+    description = noted "When ${work}, as systemd's OnCalendar takes it, delayed at random by up to 10 minutes. A missed run starts when the host is back." scheduleNote;
   };
   timeoutSeconds = mkOption {
     type = types.ints.between 60 (7 * day);

@@ -77,7 +77,9 @@ in
         '';
       };
       keyFile = mkOption {
-        type = types.nullOr externalPath; default = null; example = "/var/lib/acme/db.example.com/key.pem";
+        type = types.nullOr externalPath;
+        default = null;
+        example = "/var/lib/acme/db.example.com/key.pem";
         description = "The certificate's key, PEM, readable by root. Only the server's account gets it.";
       };
     };

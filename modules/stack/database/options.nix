@@ -35,9 +35,11 @@ let
           '';
         };
         extensions = mkOption {
-          type = types.functionTo (types.listOf types.package); default = _: [ ]; defaultText = lib.literalExpression "_: [
-          ]"; example = lib.literalExpression "packages: [ packages.pgvector ]"; description = "Extensions to install in the
-          server, from the packages of its version. Migrations run `CREATE EXTENSION`.";
+          type = types.functionTo (types.listOf types.package);
+          default = _: [ ];
+          defaultText = lib.literalExpression "_: [ ]";
+          example = lib.literalExpression "packages: [ packages.pgvector ]";
+          description = "Extensions to install in the server, from the packages of its version. Migrations run `CREATE EXTENSION`.";
         };
         name = mkOption {
           type = types.strMatching "[A-Za-z_][A-Za-z0-9_-]{0,47}";
@@ -128,8 +130,10 @@ let
             '';
           };
           addresses = mkOption {
-            type = types.listOf types.str; default = [ ]; example = [ "10.0.0.0/24" ]; description = "Networks, in CIDR form,
-            from which the stack's role may connect. The server refuses others before it asks for a password.";
+            type = types.listOf types.str;
+            default = [ ];
+            example = [ "10.0.0.0/24" ];
+            description = "Networks, in CIDR form, from which the stack's role may connect. The server refuses others before it asks for a password.";
           };
           tls = mkOption {
             type = types.bool;
