@@ -19,7 +19,7 @@ let
     substring
     ;
   paths = import ./paths.nix;
-  unique = import ../unique.nix;
+  inherit (import ../lists.nix) known reach;
 
   contains = text: part: replaceStrings [ part ] [ "" ] text != text;
 
@@ -85,7 +85,6 @@ let
       "/${name}/"
     ];
   names' = text: name: endsWith text name || goesBelow text name;
-  known = filter (path: path != null);
 in
 rec {
   inherit made;
@@ -281,12 +280,13 @@ rec {
           else
             [ path ]
         ) (attrNames (view.entries top));
-      above = path: if path == "." then [ ] else [ (paths.parent path) ] ++ above (paths.parent path);
       joined =
         if joinedText == "" then
           [ ]
         else
-          filter (leadsOut view nested folder) (concatMap namedIn ([ at ] ++ above folder));
+          filter (leadsOut view nested folder) (
+            concatMap namedIn ([ at ] ++ builtins.tail (paths.upwards folder))
+          );
 
       # Macros have settings beside the manifest, and those name folders.
       settings = filter view.isFile (map (paths.join folder) settingsOfMacros);
@@ -294,19 +294,12 @@ rec {
       more = filesOf view (
         path: name: skipAlways path name || isTop path && (!elem name doubtful || elem name left)
       ) folder;
-      outside = unique (
-        map (item: item.key) (
-          builtins.genericClosure {
-            startSet = map (key: { inherit key; }) (
-              concatMap (file: beyond view nested folder file.path file.text) code
-              ++ concatMap (file: beyond view nested folder file (view.read file)) settings
-              ++ filter (leadsOut view nested folder) (map (paths.join folder) declared)
-              ++ joined
-            );
-            operator = { key }: map (key: { inherit key; }) (besides view nested folder key);
-          }
-        )
-      );
+      outside = reach (
+        concatMap (file: beyond view nested folder file.path file.text) code
+        ++ concatMap (file: beyond view nested folder file (view.read file)) settings
+        ++ filter (leadsOut view nested folder) (map (paths.join folder) declared)
+        ++ joined
+      ) (besides view nested folder);
     in
     {
       without =

@@ -22,7 +22,7 @@ let
     ;
   paths = import ./paths.nix;
   toml = import ./toml.nix;
-  unique = import ../unique.nix;
+  inherit (import ../lists.nix) known unique;
 
   asList = it: if isList it then it else [ it ];
   textsIn =
@@ -82,7 +82,6 @@ in
   read =
     view: at:
     let
-      above = folder: [ folder ] ++ (if folder == "." then [ ] else above (paths.parent folder));
       # cargo takes the old name where both are there.
       inFolder =
         folder:
@@ -110,7 +109,7 @@ in
         );
     in
     builtins.genericClosure {
-      startSet = map look (concatMap inFolder (above at));
+      startSet = map look (concatMap inFolder (paths.upwards at));
       operator = config: map look (included config);
     };
 
@@ -142,7 +141,7 @@ in
         in
         [ file ]
         ++ filter isMeant (map (join base) texts ++ map (paths.join at) texts)
-        ++ filter (path: path != null) (map (join base) (foldersOf tables));
+        ++ known (map (join base) (foldersOf tables));
     in
     unique (concatMap of configs);
 

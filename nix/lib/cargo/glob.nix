@@ -17,6 +17,7 @@ let
     tail
     ;
   paths = import ./paths.nix;
+  inherit (import ../lists.nix) unique;
 
   isPattern = text: match ".*[*?[].*" text != null;
 
@@ -112,9 +113,6 @@ let
           next = paths.join folder part;
         in
         if next != null && view.isFolder next then walk view next rest else [ ];
-
-  unique = import ../unique.nix;
-  split' = pattern: filter (part: isString part && part != "" && part != ".") (split "/" pattern);
 in
 {
   inherit isPattern;
@@ -124,7 +122,7 @@ in
     view: base: pattern:
     if isPattern pattern then
       let
-        found = unique (walk view base (split' pattern));
+        found = unique (walk view base (paths.segments pattern));
         plain = paths.join base pattern;
       in
       # As cargo does for a folder that is really called so.

@@ -44,6 +44,9 @@ rec {
   # The folder of a file.
   parent = path: render (init (segments path));
 
+  # The folder, and each that holds it, up to the root.
+  upwards = folder: [ folder ] ++ (if folder == "." then [ ] else upwards (parent folder));
+
   # Whether `path` is `folder` or lies in it.
   within =
     folder: path:

@@ -19,6 +19,7 @@ let
   manifests = import ./manifest.nix;
   paths = import ./paths.nix;
   toml = import ./toml.nix;
+  inherit (import ../lists.nix) reach;
 
   only =
     names: set:
@@ -166,12 +167,7 @@ rec {
           said: said == name || builtins.substring 0 (builtins.stringLength name + 1) said == "${name} "
         ) spoken;
     in
-    map (item: item.key) (
-      builtins.genericClosure {
-        startSet = map (key: { inherit key; }) (filter isSpoken workspace.patched);
-        operator = { key }: map (key: { inherit key; }) workspace.crates.${key}.needs;
-      }
-    );
+    reach (filter isSpoken workspace.patched) (folder: workspace.crates.${folder}.needs);
 
   # All crates stand-ins but these: path -> text. Members have the version 0.0.0, so that a release compiles no dependency again.
   whole =

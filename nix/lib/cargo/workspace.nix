@@ -9,14 +9,11 @@ let
     concatStringsSep
     elem
     filter
-    genericClosure
     groupBy
     head
     length
-    lessThan
     listToAttrs
     map
-    sort
     ;
   configuration = import ./config.nix;
   glob = import ./glob.nix;
@@ -24,18 +21,8 @@ let
   paths = import ./paths.nix;
   targets = import ./targets.nix;
   toml = import ./toml.nix;
+  inherit (import ../lists.nix) known reach unique;
 
-  unique = import ../unique.nix;
-  # All folders that `start` leads to, in order.
-  reach =
-    start: next:
-    sort lessThan (
-      map (item: item.key) (genericClosure {
-        startSet = map (key: { inherit key; }) (unique start);
-        operator = { key }: map (key: { inherit key; }) (next key);
-      })
-    );
-  known = filter (folder: folder != null);
   or' = fallback: value: if value == null then fallback else value;
   said = folder: if folder == "." then "`src`" else "`${folder}`";
 in

@@ -27,8 +27,7 @@ let
     ;
   contentProblems = import ./image-contents-arguments.nix;
   oci = import ../oci.nix;
-
-  unique = import ../unique.nix;
+  inherit (import ../lists.nix) unique;
 
   # name -> what it must be, in words, and the check of it.
   known = {

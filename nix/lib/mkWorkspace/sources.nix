@@ -94,13 +94,12 @@ let
     )
   )) view.read;
   links = lib.filter (file: view.typeOf file == "symlink") (
-    lib.concatMap above (lib.attrNames linked)
+    lib.concatMap paths.upwards (lib.attrNames linked)
   );
   withoutLinks =
     parts: fileset.difference (fileset.unions parts) (fileset.unions (map existing links));
 
   # What every build reads. cargo reads the configuration of each folder above the one that it is called in.
-  above = folder: [ folder ] ++ lib.optionals (folder != ".") (above (paths.parent folder));
   named = lib.filter (file: !linked ? ${file}) (
     configuration.named {
       inherit at folders view;
@@ -108,7 +107,7 @@ let
     }
   );
   always = withoutLinks (
-    map (folder: existing (paths.join folder ".cargo")) (above at)
+    map (folder: existing (paths.join folder ".cargo")) (paths.upwards at)
     ++ map existing named
     ++ dependencySources
   );
