@@ -27,7 +27,7 @@ pub fn router(app: &App) -> Router {
         .with_state(app.clone())
 }
 
-/// What surrounds every route, and what answers where there is none.
+/// Adds the layers around every route, and the answer for unknown routes.
 fn surround(router: Router<App>, app: &App) -> Router<App> {
     router
         .fallback(no_route)

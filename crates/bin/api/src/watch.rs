@@ -1,4 +1,5 @@
-//! Where parked requests hear of news: wake-ups through Redis say when to look, and looks at the database say what.
+//! Finds news for parked requests. Wake-ups through Redis say when to query the database, and the query gives the
+//! news.
 
 use std::collections::HashMap;
 use std::time::Duration;
