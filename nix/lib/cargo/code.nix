@@ -9,7 +9,6 @@ let
     elemAt
     filter
     head
-    isList
     isString
     length
     match
@@ -204,17 +203,10 @@ rec {
       entries = view.entries folder;
       names = attrNames entries;
 
-      buildFiles =
-        if targets.build == null then
-          [ ]
-        else if isList targets.build then
-          targets.build
-        else
-          [ targets.build ];
       # What cannot be left out, whatever it is called.
       declared =
         map (target: target.path) (targets.bins ++ (if targets.lib == null then [ ] else [ targets.lib ]))
-        ++ buildFiles
+        ++ targets.build
         ++ (
           if withTests then
             map (target: target.path) (targets.examples ++ targets.tests ++ targets.benches)
@@ -224,7 +216,7 @@ rec {
       isNeeded =
         name: name == "Cargo.toml" || elem name (map (file: head (paths.segments file)) declared);
       # Beside a main file, any folder may be a module.
-      isFlat = any (file: length (paths.segments file) == 1 && !elem file buildFiles) declared;
+      isFlat = any (file: length (paths.segments file) == 1 && !elem file targets.build) declared;
 
       isDoubtful =
         name:
@@ -257,7 +249,7 @@ rec {
       # Paths are put together by build scripts, and where ".." is a part of its own: what the same file names of a folder above
       # is read. Of a folder that holds crates it is what the file names in it.
       joinedText = concatStringsSep "\n" (
-        map view.read (filter view.isFile (known (map (paths.join folder) buildFiles)))
+        map view.read (filter view.isFile (known (map (paths.join folder) targets.build)))
         ++ filter (
           it:
           any (contains it) [

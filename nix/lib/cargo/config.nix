@@ -5,7 +5,6 @@ let
     all
     attrNames
     attrValues
-    concatLists
     concatMap
     elem
     filter
@@ -13,7 +12,6 @@ let
     isAttrs
     isList
     isString
-    length
     map
     match
     replaceStrings

@@ -5,11 +5,9 @@ let
     attrNames
     concatMap
     elem
-    elemAt
     filter
     head
     isString
-    length
     match
     replaceStrings
     split

@@ -51,7 +51,8 @@ let
 in
 {
   # `edition` is its own or the inherited one. => { lib, bins, examples, tests, benches, build }, each target { name, path }
-  # with what the manifest says of it; `lib` and `build` are null when there is none. Paths are seen from the crate.
+  # with what the manifest says of it; `lib` is null when there is none, and `build` are the files of build scripts. Paths are
+  # seen from the crate.
   of =
     {
       view,
@@ -150,14 +151,10 @@ in
       tests = others "test" "autotests" "tests";
       benches = others "bench" "autobenches" "benches";
       build =
-        if isString buildPath then
-          plain buildPath
-        else if isList buildPath then
-          map plain buildPath
-        else if buildPath != false && (has "build.rs" || buildPath == true) then
-          "build.rs"
+        if isString buildPath || isList buildPath then
+          map plain (if isList buildPath then buildPath else [ buildPath ])
         else
-          null;
+          optional (buildPath != false && (has "build.rs" || buildPath == true)) "build.rs";
     };
 
   # The kinds of library that the crate makes, as in Cargo.toml.

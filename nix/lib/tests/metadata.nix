@@ -30,19 +30,12 @@ let
     ++ map (target "example") targets.examples
     ++ map (target "test") targets.tests
     ++ map (target "bench") targets.benches
-    ++ (
-      if targets.build == null then
-        [ ]
-      else
-        [
-          {
-            kind = "custom-build";
-            path = targets.build;
-            name = "build-script";
-            required = [ ];
-          }
-        ]
-    );
+    ++ map (path: {
+      kind = "custom-build";
+      name = "build-script";
+      inherit path;
+      required = [ ];
+    }) targets.build;
 
   # The workspace is at the top, or in the folder `w` beside what it needs.
   show =
