@@ -32,7 +32,6 @@ let
     };
   # Formatters compile nothing and need no dependency.
   formatting = removeAttrs shared [
-    "cargoExtraArgs"
     "preBuild"
     "postBuild"
   ];
@@ -42,7 +41,7 @@ let
   cargo =
     suffix: args:
     craneLib.mkCargoDerivation (
-      removeAttrs shared [ "cargoExtraArgs" ]
+      shared
       // {
         cargoArtifacts = built.checkArtifacts;
         pnameSuffix = "-${suffix}";

@@ -17,17 +17,18 @@ let
   # crane's scope has the compiler only when a toolchain was given.
   tool = name: craneLib.${name} or pkgs.buildPackages.${name};
 
-  shared = common // {
-    inherit cargoVendorDir;
-  };
   inProfile =
-    args:
-    args
+    profile:
+    common
     // {
-      env = args.env // {
+      inherit cargoVendorDir;
+      env = common.env // {
         CARGO_PROFILE = profile;
       };
     };
+  shared = inProfile profile;
+  # Lints and tests are built in `dev`: with overflow checks, and without optimising every test program at its link.
+  sharedByChecks = inProfile "dev";
 
   # Of no version, for the name of a derivation is part of it: a release compiles no dependency again.
   onlyDependencies = {
@@ -42,7 +43,7 @@ let
   dependencies =
     pname: flags:
     craneLib.buildDepsOnly (
-      inProfile shared
+      shared
       // onlyDependencies
       // {
         inherit pname;
@@ -52,20 +53,13 @@ let
     );
   cargoArtifacts = dependencies common.pname selection.flags;
 
-  # Lints and tests are built in `dev`: with overflow checks, and without optimising every test program at its link.
-  sharedByChecks = shared // {
-    cargoExtraArgs = "--locked ${selection.flags}";
-    env = shared.env // {
-      CARGO_PROFILE = "dev";
-    };
-  };
-
   # What they stand on, once for all of them.
   checkArtifacts = craneLib.buildDepsOnly (
     sharedByChecks
     // onlyDependencies
     // {
       pname = "${common.pname}-checks";
+      cargoExtraArgs = "--locked ${selection.flags}";
       buildPhaseCargoCommand = "cargoWithProfile check --locked ${selection.flags} --all-targets";
     }
   );
@@ -96,7 +90,7 @@ let
           or (if lib.elem crate.name programs then crate.name else lib.head programs);
     in
     craneLib.buildPackage (
-      inProfile shared
+      shared
       // {
         pname = crate.name;
         inherit (crate) version;
@@ -118,7 +112,7 @@ let
         "meta"
       ]
       // {
-        env = (inProfile shared).env // more.env or { };
+        env = shared.env // more.env or { };
         passthru = {
           crate = {
             inherit (crate)
@@ -156,10 +150,8 @@ in
   inherit
     cargoArtifacts
     checkArtifacts
-    cargoVendorDir
-    shared
-    sharedByChecks
     compileServices
+    sharedByChecks
     tool
     ;
   packages = lib.mapAttrs (_: build) selection.builds;
