@@ -183,6 +183,25 @@ map whole accepted
       ]
     ]
   )
+  (same "no build reads what is excluded, dependencies' neither"
+    (
+      let
+        excluding = mkWorkspace (
+          argsOf "config-named-files" // { exclude = [ (root + "/config-named-files/data/words.txt") ]; }
+        );
+      in
+      map (made: builtins.pathExists "${made.src}/data/words.txt") [
+        made.config-named-files.cargoArtifacts
+        excluding.cargoArtifacts
+        excluding.packages.api
+      ]
+    )
+    [
+      true
+      false
+      false
+    ]
+  )
   (same "a filtered source is read through its filter" (
     let
       src = lib.cleanSourceWith {

@@ -81,7 +81,6 @@ let
     };
   # Each crate is looked at once.
   programParts = lib.genAttrs folders (partsOf false);
-  checkParts = lib.genAttrs folders (partsOf true);
 
   # Files that a symbolic link leads to are laid in as texts: where the link leads cannot be read.
   linked = lib.genAttrs (lib.filter (code.isLink view) (
@@ -123,13 +122,14 @@ let
     + "\n"
   );
 
+  inheritedFrom = map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots;
   rootManifest = withoutLinks (
     [
       (atRoot "Cargo.lock")
       always
     ]
     ++ lib.optional (!workspace.crates ? ${at}) (path (paths.join at "Cargo.toml"))
-    ++ map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots
+    ++ inheritedFrom
   );
 
   # The descriptions of queries, under their names since sqlx 0.7 and before, concern only what has queries.
@@ -177,10 +177,6 @@ let
       + extra
     );
 
-  copy = from: ''
-    cp -r --no-preserve=mode ${from}/. "$NIX_BUILD_TOP/source"
-  '';
-
   givenLock = lib.optionalAttrs (cargoLock != null) { ${paths.join at "Cargo.lock"} = lockText; };
 
   stubsOf =
@@ -206,7 +202,9 @@ let
         ''
           chmod -R u+w "$NIX_BUILD_TOP/source"
         ''
-        + lib.optionalString (standIns != { }) (copy (written standIns ""))
+        + lib.optionalString (standIns != { }) ''
+          cp -r --no-preserve=mode ${written standIns ""}/. "$NIX_BUILD_TOP/source"
+        ''
         + makeStartable
       );
     };
@@ -222,7 +220,13 @@ let
     "taplo.toml"
   ];
 
-  closureOf = used: cargo.closure workspace used;
+  checked = [
+    rootManifest
+  ]
+  ++ settings
+  ++ queries
+  ++ map (folder: (partsOf true folder).fileset) folders
+  ++ allExtra;
   allExtra =
     if lib.isList extraSources then extraSources else lib.concatLists (lib.attrValues extraSources);
 in
@@ -239,7 +243,7 @@ in
   program =
     crateFolders:
     let
-      used = closureOf crateFolders;
+      used = cargo.closure workspace crateFolders;
     in
     laidOut (
       [ rootManifest ]
@@ -252,15 +256,12 @@ in
   skeleton = {
     src = written (linked // skeletons.whole workspace lockText // stubsOf withCode) ''
       cp -r ${
-        fileset.toSource {
-          root = source.path;
-          fileset = fileset.unions [
-            always
-            (fileset.unions (map (folder: path (paths.join folder "Cargo.toml")) workspace.otherRoots))
-            (fileset.unions (map (folder: programParts.${folder}.fileset) withCode))
-            (fileset.unions (extraOf withCode))
-          ];
-        }
+        toSource (
+          [ always ]
+          ++ inheritedFrom
+          ++ map (folder: programParts.${folder}.fileset) withCode
+          ++ extraOf withCode
+        )
       }/. $out
       # The configuration may name programs beside it, which stay executable.
       chmod -R u+w $out
@@ -270,13 +271,7 @@ in
   };
 
   # Of lints: everything that belongs to the crates.
-  whole = laidOut (
-    [ rootManifest ]
-    ++ settings
-    ++ queries
-    ++ map (folder: checkParts.${folder}.fileset) folders
-    ++ allExtra
-  ) folders;
+  whole = laidOut checked folders;
 
   # Of the documentation of the crates.
   documented = laidOut (
@@ -284,14 +279,7 @@ in
   ) folders;
 
   # Of tests, which also read what they compare with.
-  tested = laidOut (
-    [ rootManifest ]
-    ++ settings
-    ++ queries
-    ++ map (folder: checkParts.${folder}.fileset) folders
-    ++ allExtra
-    ++ testSources
-  ) folders;
+  tested = laidOut (checked ++ testSources) folders;
 
   # Of the check of all TOML files.
   toml = {
