@@ -19,8 +19,8 @@ endpoints! {
 
 /// Begin a release page by page
 ///
-/// For releases that are too long for one request. A draft is its author's alone, and nothing that can be rolled out. It
-/// is forgotten a day after it was begun; an author's eleventh draft takes the place of the oldest.
+/// For releases that are too long for one request. Only its author can use a draft, and it cannot be rolled out. It is
+/// deleted a day after it began; an author's eleventh draft replaces the oldest.
 #[utoipa::path(
     post, path = route::DRAFTS, operation_id = "create_draft", tag = "releases", request_body = CreateDraft,
     responses((status = 201, description = "The draft", body = Draft))
@@ -33,7 +33,7 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreateDraft>) -> Made<
 
 /// Write closures into a draft
 ///
-/// A page that is sent again changes nothing. Another closure for a host takes the place of the one before.
+/// Sending a page again changes nothing. Another closure for a host replaces the earlier one.
 #[utoipa::path(
     post, path = route::DRAFT_CLOSURES, operation_id = "add_to_draft", tag = "releases", request_body = DraftPage,
     params(("id" = ReleaseId, Path, description = "The draft's id")),

@@ -95,7 +95,8 @@ async fn get(State(app): State<App>, PathParam(name): PathParam<EnvironmentName>
 
 /// Delete an environment
 ///
-/// One without hosts. Its rollouts and events stay, and making one of this name brings it back with them.
+/// Deletes an environment without hosts. Its rollouts and events stay; a new environment of this name gets
+/// them back.
 #[utoipa::path(
     delete, path = route::ENVIRONMENT, operation_id = "delete_environment", tag = "fleet",
     params(("name" = EnvironmentName, Path, description = "Its name")),

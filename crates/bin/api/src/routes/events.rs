@@ -154,7 +154,7 @@ async fn wait_and_read(
 
 /// Check the log
 ///
-/// Computes every hash anew, checks every seal, and compares what the events decided with what the database holds:
+/// Computes every hash again, checks every seal, and compares the decisions of the events with the database:
 /// closures, strategies, approvals, roles, owners of tokens. It reads the whole log, so one check runs at a time.
 /// Requests during a check get the answer of the next one, and beyond 16 of one principal 503.
 #[utoipa::path(

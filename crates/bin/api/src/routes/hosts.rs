@@ -189,7 +189,8 @@ async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> An
 
 /// Retire a host
 ///
-/// Its tokens are refused from now on and its name stays taken; restoring takes it back. Not while a rollout is at it.
+/// Its tokens are refused from now on and its name stays taken; restoring brings it back. Refused while a rollout is
+/// working on it.
 #[utoipa::path(
     delete, path = route::HOST, operation_id = "retire_host", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
     responses(
@@ -204,7 +205,7 @@ async fn retire(asked: Asked, PathParam(name): PathParam<HostName>) -> Result<St
 
 /// Change a host
 ///
-/// Moves it to another environment, with its token and its history. Not while a rollout is at it.
+/// Moves it to another environment, with its token and its history. Refused while a rollout is working on it.
 #[utoipa::path(
     patch, path = route::HOST, operation_id = "update_host", tag = "fleet", request_body = UpdateHost,
     params(("name" = HostName, Path, description = "Its name")),
@@ -230,7 +231,7 @@ async fn update(
 
 /// Take a retired host back
 ///
-/// Answers with a new token for its agent; earlier ones stay refused. What was seen of it before is forgotten.
+/// Answers with a new token for its agent; earlier ones stay refused. Earlier observations of it are deleted.
 #[utoipa::path(
     post, path = route::HOST_RESTORE, operation_id = "restore_host", tag = "fleet", request_body = RestoreHost,
     params(("name" = HostName, Path, description = "Its name")),

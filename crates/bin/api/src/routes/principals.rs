@@ -58,7 +58,7 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreatePrincipal>) -> M
 /// Disable a principal
 ///
 /// All its tokens and all that were made with them are refused from now on, and it cannot be undone. Nobody can disable
-/// themselves, and of two admins that disable each other at once one stays, so that an admin is always left.
+/// themselves. If two admins disable each other at once, one stays, so one admin always remains.
 #[utoipa::path(
     delete, path = route::PRINCIPAL, operation_id = "disable_principal", tag = "access", params(("name" = PrincipalName, Path, description = "Its name")),
     responses((status = 204, description = "It is disabled, or was already"))

@@ -77,8 +77,8 @@ async fn list(
 
 /// Register a release
 ///
-/// All wrong host names and paths are told at once. The closures need not be built yet. When a rollout stages them,
-/// before any activation, it finds out whether each host can fetch its own. A release that is too long for one request is
+/// A refusal names all wrong host names and paths. The closures need not be built yet. When a rollout stages them, before
+/// any activation, it finds out whether each host can fetch its own. A release that is too long for one request is
 /// written as a draft.
 #[utoipa::path(
     post, path = route::RELEASES, operation_id = "create_release", tag = "releases", request_body = CreateRelease,
