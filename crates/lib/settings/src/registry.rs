@@ -36,3 +36,75 @@ pub fn variables() -> impl Iterator<Item = &'static Variable> {
 pub fn find(name: &str) -> Option<&'static Variable> {
     variables().find(|variable| variable.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::kind::Kind;
+    use crate::{RedisSettings, Source};
+
+    #[test]
+    fn no_name_stands_twice() {
+        let names: BTreeSet<&str> = variables().map(|variable| variable.name).collect();
+        assert_eq!(names.len(), variables().count());
+    }
+
+    #[test]
+    fn rows_agree_with_their_own_checks() {
+        for variable in variables() {
+            let name = variable.name;
+            assert!(
+                !variable.about.is_empty() && !variable.readers.is_empty(),
+                "{name}"
+            );
+            let production = variable.production.filter(|value| !value.is_empty());
+            for value in [Some(variable.example()), variable.default, production]
+                .into_iter()
+                .flatten()
+            {
+                let read = variable.kind.read(variable.field, value);
+                assert!(read.is_ok(), "{name}={value}: {read:?}");
+            }
+            assert!(
+                !(variable.required && variable.default.is_some()),
+                "{name} is required and has a default"
+            );
+            assert!(
+                !(variable.secret && variable.default.is_some()),
+                "{name} is a secret with a default"
+            );
+            assert!(
+                !variable.secret || variable.production.unwrap_or_default().is_empty(),
+                "{name}"
+            );
+            assert_eq!(
+                variable.field.is_empty(),
+                variable.kind.is_connection(),
+                "{name}: only a connection says several fields"
+            );
+        }
+    }
+
+    /// A kind that lets through what the field's type refuses would end the process.
+    #[test]
+    fn the_ends_of_each_range_are_read() {
+        for variable in variables() {
+            let Kind::Number(min, max, _) = variable.kind else {
+                continue;
+            };
+            for number in [min, max] {
+                let source = Source::from_map([
+                    (variable.name, number.to_string()),
+                    ("DATABASE_HOST", "/s".to_owned()),
+                    ("REDIS_HOST", "/s".to_owned()),
+                ]);
+                DatabaseSettings::from_source(&source).unwrap();
+                RedisSettings::from_source(&source).unwrap();
+                ApiSection::from_source(&source).unwrap();
+                AgentSection::from_source(&source).unwrap();
+            }
+        }
+    }
+}

@@ -28,17 +28,17 @@ fn same(path: &str, made: &str) {
 }
 
 #[test]
-fn env_example_is_as_made() {
+fn env_example_is_as_generated() {
     same(".env.example", &generate::env_example());
 }
 
 #[test]
-fn env_production_example_is_as_made() {
+fn env_production_example_is_as_generated() {
     same(".env.production.example", &generate::env_production_example());
 }
 
 #[test]
-fn reference_is_as_made() {
+fn reference_is_as_generated() {
     same("docs/settings.md", &generate::reference());
 }
 

@@ -69,7 +69,7 @@ fn operations_have_names_of_their_own() {
 }
 
 #[test]
-fn the_committed_document_is_the_one_that_is_served() {
+fn the_committed_document_is_as_generated() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/openapi.json");
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         std::fs::write(&path, openapi::JSON.as_str()).unwrap();

@@ -184,7 +184,7 @@ fn list(text: &mut String, outcomes: &BTreeMap<String, Vec<String>>) {
 }
 
 #[test]
-fn every_text_is_as_reviewed() {
+fn every_text_is_as_generated() {
     let mut text = String::from("Made by tests/texts: what every setting makes of every kind of value.\n");
     single(&mut text);
     several::several(&mut text);

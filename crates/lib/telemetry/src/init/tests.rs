@@ -245,21 +245,21 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// Writes no lines, and sends traces to this collector.
+fn traced(endpoint: &str) -> (impl Subscriber + Send + Sync, Guard) {
+    let otel = OtelSettings {
+        endpoint: Some(endpoint.parse().unwrap()),
+        ..Default::default()
+    };
+    let sentry = SentrySettings::default();
+    let log = log("off", LogFormat::Json);
+    build("slipway-test", &log, &otel, &sentry, io::sink).unwrap()
+}
+
 #[test]
 fn spans_reach_a_collector_and_join_the_callers_trace() {
     let (address, received) = collector();
-    let otel = OtelSettings {
-        endpoint: Some(format!("http://{address}/").parse().unwrap()),
-        ..Default::default()
-    };
-    let (subscriber, guard) = build(
-        "slipway-test",
-        &log("off", LogFormat::Json),
-        &otel,
-        &SentrySettings::default(),
-        io::sink,
-    )
-    .unwrap();
+    let (subscriber, guard) = traced(&format!("http://{address}/"));
     let trace = "0af7651916cd43dd8448eb211c80319c";
     let passed_on = tracing::subscriber::with_default(subscriber, || {
         let mut headers = HeaderMap::new();
@@ -319,19 +319,7 @@ fn a_collector_that_is_away_does_not_hold_the_end_up() {
         .local_addr()
         .unwrap()
         .port();
-    let endpoint = format!("http://127.0.0.1:{port}").parse().unwrap();
-    let otel = OtelSettings {
-        endpoint: Some(endpoint),
-        ..Default::default()
-    };
-    let (subscriber, guard) = build(
-        "slipway-test",
-        &log("off", LogFormat::Json),
-        &otel,
-        &SentrySettings::default(),
-        io::sink,
-    )
-    .unwrap();
+    let (subscriber, guard) = traced(&format!("http://127.0.0.1:{port}"));
     tracing::subscriber::with_default(subscriber, || drop(info_span!("lost").entered()));
     let begun = std::time::Instant::now();
     guard.shutdown();

@@ -1,21 +1,8 @@
 //! What production refuses beyond what is refused everywhere.
 
-use slipway_settings::{ApiSettings, DatabaseSettings, PlaneSection, Source};
+use slipway_settings::{ApiSettings, DatabaseSettings, PlaneSection};
 
-const KEY: &str = "8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
-
-fn source(variables: &[(&str, &str)]) -> Source {
-    Source::from_map(variables.iter().copied())
-}
-
-/// The one line that is wrong with `variables` as the section `$section` sees them.
-macro_rules! complaint {
-    ($section:ty, $variables:expr) => {{
-        let errors = <$section>::from_source(&source($variables)).unwrap_err();
-        assert_eq!(errors.errors().len(), 1, "{errors}");
-        errors.to_string()
-    }};
-}
+use super::{KEY, source};
 
 #[test]
 fn production_refuses_weak_secrets_that_development_accepts() {

@@ -27,6 +27,8 @@ macro_rules! complaint {
     }};
 }
 
+mod production;
+
 #[test]
 fn the_defaults_are_those_of_the_contract() {
     let minimal = [
