@@ -9,9 +9,10 @@ use clap::{Parser, Subcommand};
 use listenfd::ListenFd;
 use slipway_settings::{ApiSection, ApiSettings, MigrateSettings, Process, SettingsErrors, Source};
 use slipway_store::{StoreError, schema};
-use slipway_telemetry::failure_text;
+use slipway_telemetry::{HealthTarget, check_health, failure_text};
+use slipway_wire::route;
 
-use crate::{healthcheck, openapi, serve};
+use crate::{openapi, serve};
 
 /// The HTTP API of the Slipway release control plane.
 ///
@@ -87,13 +88,12 @@ fn execute(cli: &Cli, handed: ListenFd) -> anyhow::Result<()> {
             ready,
         } => {
             let target = match (socket, address) {
-                (Some(path), _) => healthcheck::Target::Unix(path.clone()),
-                (None, Some(address)) => healthcheck::Target::Tcp(*address),
-                (None, None) => {
-                    healthcheck::Target::Tcp(reachable(ApiSection::from_source(&load()?)?.addr()))
-                }
+                (Some(path), _) => HealthTarget::Unix(path.clone()),
+                (None, Some(address)) => HealthTarget::Tcp(*address),
+                (None, None) => HealthTarget::Tcp(reachable(ApiSection::from_source(&load()?)?.addr())),
             };
-            healthcheck::ask(target, *ready)
+            check_health(&target, if *ready { route::READY } else { route::LIVE })?;
+            Ok(())
         }
         Command::Config => config(&load()?),
         Command::Openapi => print(&openapi::JSON),

@@ -28,7 +28,6 @@ pub mod extract;
 pub mod failures;
 pub mod feed;
 pub mod health;
-mod healthcheck;
 mod json;
 mod linger;
 pub mod listen;

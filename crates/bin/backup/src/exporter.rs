@@ -13,11 +13,12 @@ use axum::{Json, Router, routing::get};
 use metrics::{describe_gauge, gauge};
 use slipway_settings::{LogSettings, OtelSettings, SentrySettings};
 use slipway_telemetry::{Lifecycle, MetricsHandle, bind_metrics, init, install_metrics};
+use slipway_wire::backup::{BackupPage, BackupStatus};
 use tokio::sync::Semaphore;
 
 use crate::clock;
 use crate::config::Config;
-use crate::status::{self, Status};
+use crate::status;
 
 const GRACE: Duration = Duration::from_secs(5);
 /// Requests at one time; each may ask the server about its archive.
@@ -97,7 +98,7 @@ pub(crate) async fn run(configs: Vec<Config>, listen: SocketAddr) -> anyhow::Res
     Ok(())
 }
 
-async fn look(served: &Served) -> Option<Vec<Status>> {
+async fn look(served: &Served) -> Option<Vec<BackupStatus>> {
     let _permit = served.free.try_acquire().ok()?;
     let mut all = Vec::with_capacity(served.configs.len());
     for config in &served.configs {
@@ -110,7 +111,7 @@ async fn answer_status(State(served): State<Arc<Served>>) -> impl IntoResponse {
     match look(&served).await {
         Some(stacks) => {
             let ok = stacks.iter().all(|stack| stack.ok);
-            Json(serde_json::json!({ "ok": ok, "stacks": stacks })).into_response()
+            Json(BackupPage { ok, stacks }).into_response()
         }
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
@@ -131,13 +132,10 @@ async fn answer_metrics(State(served): State<Arc<Served>>) -> impl IntoResponse 
     clippy::cast_precision_loss,
     reason = "a gauge is a float; sizes below 8 PiB are exact"
 )]
-fn record(status: &Status) {
+fn record(status: &BackupStatus) {
     let truth = |value: bool| f64::from(u8::from(value));
     for kind in &status.kinds {
-        let labels = [
-            ("stack", status.stack.clone()),
-            ("kind", kind.kind.name().to_owned()),
-        ];
+        let labels = [("stack", status.stack.clone()), ("kind", kind.kind.clone())];
         gauge!("slipway_backup_late", &labels).set(truth(kind.late));
         gauge!("slipway_backup_failed", &labels).set(truth(kind.failed));
         if let (Some(at), Some(age)) = (kind.last_success, kind.age_seconds) {
@@ -155,9 +153,9 @@ fn record(status: &Status) {
     if let Some(archive) = &status.archive {
         let labels = [("stack", status.stack.clone())];
         gauge!("slipway_backup_archive_ok", &labels).set(truth(archive.ok));
-        if let Some(state) = &archive.state {
-            gauge!("slipway_backup_archive_lag_seconds", &labels).set(state.lag_seconds);
-            gauge!("slipway_backup_archive_waiting_segments", &labels).set(state.waiting_segments as f64);
+        if let Some(progress) = &archive.progress {
+            gauge!("slipway_backup_archive_lag_seconds", &labels).set(progress.lag_seconds);
+            gauge!("slipway_backup_archive_waiting_segments", &labels).set(progress.waiting_segments as f64);
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::Serialize;
+use slipway_wire::backup::{ArchiveProgress, ArchiveStatus, BackupKindStatus, BackupStatus};
 
 use crate::clock::{self, Time};
 use crate::config::Config;
@@ -15,49 +15,10 @@ use crate::wal;
 /// A server that takes longer to say how its archive is counts as away.
 const ASKING: Duration = Duration::from_secs(30);
 
-/// The whole stack's.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Status {
-    pub(crate) stack: String,
-    pub(crate) ok: bool,
-    pub(crate) checked_at: Time,
-    pub(crate) kinds: Vec<KindStatus>,
-    pub(crate) archive: Option<ArchiveStatus>,
-}
-
-/// One kind's.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct KindStatus {
-    pub(crate) kind: Kind,
-    pub(crate) ok: bool,
-    /// The last run failed, or was killed.
-    pub(crate) failed: bool,
-    /// The last success is older than it may be, or there is none though it was due.
-    pub(crate) late: bool,
-    pub(crate) last_success: Option<Time>,
-    pub(crate) age_seconds: Option<f64>,
-    pub(crate) late_after_seconds: f64,
-    pub(crate) duration_seconds: Option<f64>,
-    pub(crate) size_bytes: Option<u64>,
-    pub(crate) detail: Option<String>,
-    pub(crate) error: Option<String>,
-    pub(crate) cure: Option<String>,
-}
-
-/// The archive's.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct ArchiveStatus {
-    pub(crate) ok: bool,
-    #[serde(flatten)]
-    pub(crate) state: Option<wal::Archiving>,
-    pub(crate) error: Option<String>,
-    pub(crate) cure: Option<String>,
-}
-
 /// Collects the whole state. It only asks the server about its archive, within a time limit.
-pub(crate) async fn collect(config: &Config, now: Time) -> Status {
+pub(crate) async fn collect(config: &Config, now: Time) -> BackupStatus {
     let since = state::watched_since(&config.state_dir, now);
-    let kinds: Vec<KindStatus> = Kind::ALL
+    let kinds: Vec<BackupKindStatus> = Kind::ALL
         .into_iter()
         .filter_map(|kind| one(config, kind, since, now))
         .collect();
@@ -65,7 +26,7 @@ pub(crate) async fn collect(config: &Config, now: Time) -> Status {
         Some(wal) => Some(archive(config, wal).await),
         None => None,
     };
-    Status {
+    BackupStatus {
         stack: config.stack.clone(),
         ok: kinds.iter().all(|kind| kind.ok) && archive.as_ref().is_none_or(|archive| archive.ok),
         checked_at: now,
@@ -74,7 +35,7 @@ pub(crate) async fn collect(config: &Config, now: Time) -> Status {
     }
 }
 
-fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<KindStatus> {
+fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<BackupKindStatus> {
     let expected = config.times(kind)?;
     let (record, unreadable) = match state::read(&config.state_dir, kind) {
         Ok(record) => (record, None),
@@ -117,8 +78,8 @@ fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<KindStatus
         None
     };
     let success = record.last_success;
-    Some(KindStatus {
-        kind,
+    Some(BackupKindStatus {
+        kind: kind.name().to_owned(),
         ok: !failed && !late,
         failed,
         late,
@@ -143,53 +104,51 @@ async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
         .cure("see what the server is busy with: systemctl status postgresql"))
     };
     match asked.await.unwrap_or_else(|_| vanished()) {
-        Ok(state) if wal::is_foreign(wal, &state).is_some() => {
-            let failure = wal::is_foreign(wal, &state);
-            ArchiveStatus {
-                ok: false,
-                state: Some(state),
-                error: failure.as_ref().map(Failure::summary),
-                cure: failure.and_then(|failure| failure.remedy().map(ToOwned::to_owned)),
+        Ok(wal::Server { progress, system }) => {
+            if let Some(failure) = wal::is_foreign(wal, &system) {
+                return broken(Some(progress), &failure);
             }
-        }
-        Ok(state) => {
-            let late = state.lag_seconds > wal.archive_late_after.as_secs_f64();
-            let error = if !state.enabled {
+            let late = progress.lag_seconds > wal.archive_late_after.as_secs_f64();
+            let error = if !progress.enabled {
                 Some("the server does not archive: archive_mode is off".to_owned())
             } else if late {
                 Some(format!(
                     "{} finished segments of WAL wait for the archive, the oldest for {}",
-                    state.waiting_segments,
-                    crate::text::duration(Duration::from_secs_f64(state.lag_seconds))
+                    progress.waiting_segments,
+                    crate::text::duration(Duration::from_secs_f64(progress.lag_seconds))
                 ))
-            } else if state.failing {
+            } else if progress.failing {
                 Some("the last try to archive a segment failed".to_owned())
             } else {
                 None
             };
             ArchiveStatus {
                 // One failed try is repeated by the server; it is trouble once it lasts.
-                ok: state.enabled && !late,
+                ok: progress.enabled && !late,
                 cure: error.is_some().then(|| {
                     "the server's log says why: journalctl -u postgresql; usual causes are a full repository and a \
                      stanza that does not fit (pgbackrest check)"
                         .to_owned()
                 }),
-                state: Some(state),
+                progress: Some(progress),
                 error,
             }
         }
-        Err(failure) => ArchiveStatus {
-            ok: false,
-            state: None,
-            cure: failure.remedy().map(ToOwned::to_owned),
-            error: Some(failure.summary()),
-        },
+        Err(failure) => broken(None, &failure),
+    }
+}
+
+fn broken(progress: Option<ArchiveProgress>, failure: &Failure) -> ArchiveStatus {
+    ArchiveStatus {
+        ok: false,
+        progress,
+        error: Some(failure.summary()),
+        cure: failure.remedy().map(ToOwned::to_owned),
     }
 }
 
 /// For people.
-pub(crate) fn text(status: &Status) -> String {
+pub(crate) fn text(status: &BackupStatus) -> String {
     let mut out = format!(
         "stack {}: {}\n",
         status.stack,
@@ -211,7 +170,7 @@ pub(crate) fn text(status: &Status) -> String {
         let _ = writeln!(
             out,
             "  {:9} {word:9} {}",
-            kind.kind.name(),
+            kind.kind,
             [age, kind.detail.clone()]
                 .into_iter()
                 .flatten()
@@ -225,11 +184,11 @@ pub(crate) fn text(status: &Status) -> String {
         }
     }
     if let Some(archive) = &status.archive {
-        let detail = archive.state.as_ref().map_or_else(String::new, |state| {
+        let detail = archive.progress.as_ref().map_or_else(String::new, |progress| {
             format!(
                 "{} segments wait, last archived {}",
-                state.waiting_segments,
-                state.last_archived.as_deref().unwrap_or("none")
+                progress.waiting_segments,
+                progress.last_archived.as_deref().unwrap_or("none")
             )
         });
         let _ = writeln!(
@@ -285,7 +244,7 @@ mod tests {
         }
     }
 
-    async fn dump_status(state: &std::path::Path, at: Time) -> KindStatus {
+    async fn dump_status(state: &std::path::Path, at: Time) -> BackupKindStatus {
         collect(&config(state), at).await.kinds.remove(0)
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
+use slipway_wire::backup::ArchiveProgress;
 
 use crate::clock::{self, Time};
 use crate::config::{Config, Wal};
@@ -167,19 +168,18 @@ async fn create_stanza(wal: &Wal) -> Result<()> {
 /// Fails when the archive is another cluster's than the server's. One that cannot be asked has that said elsewhere.
 pub(crate) async fn need_own(config: &Config, wal: &Wal) -> Result<()> {
     match archiving(config).await {
-        Ok(state) => is_foreign(wal, &state).map_or(Ok(()), Err),
+        Ok(server) => is_foreign(wal, &server.system).map_or(Ok(()), Err),
         Err(_) => Ok(()),
     }
 }
 
 /// The error if the archive belongs to another cluster than the server's. An empty cluster that started in place of a lost
 /// one finds the old archive.
-pub(crate) fn is_foreign(wal: &Wal, server: &Archiving) -> Option<Failure> {
+pub(crate) fn is_foreign(wal: &Wal, server: &str) -> Option<Failure> {
     let archive = archived_system(wal)?;
-    (archive != server.system).then(|| {
+    (archive != server).then(|| {
         Failure::new(format!(
-            "the archive is of another database cluster ({archive}) than the server's ({}): nothing of this server is kept",
-            server.system
+            "the archive is of another database cluster ({archive}) than the server's ({server}): nothing of this server is kept"
         ))
         .cure(FOREIGN)
     })
@@ -252,24 +252,16 @@ fn due(wal: &Wal, backups: &[Backup], now: Time) -> &'static str {
     }
 }
 
-/// How the archive keeps up with the server.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Archiving {
-    /// Seconds that the oldest finished segment has been waiting for the archive.
-    pub(crate) lag_seconds: f64,
-    pub(crate) waiting_segments: u64,
-    pub(crate) last_archived: Option<String>,
-    pub(crate) last_archived_at: Option<Time>,
-    /// Failures since the last success.
-    pub(crate) failing: bool,
-    pub(crate) enabled: bool,
-    /// Which database cluster the server's is; not for the page.
-    #[serde(skip)]
+/// What the server says of its archive.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    pub(crate) progress: ArchiveProgress,
+    /// Which database cluster the server's is.
     pub(crate) system: String,
 }
 
 /// Asks the server.
-pub(crate) async fn archiving(config: &Config) -> Result<Archiving> {
+pub(crate) async fn archiving(config: &Config) -> Result<Server> {
     type Row = (bool, Option<String>, Option<Time>, bool, i64, f64, String);
     let mut connection = Way::reader(config)?.connect().await?;
     let (enabled, last_archived, last_archived_at, failing, waiting, lag, system): Row = sqlx::query_as(
@@ -284,15 +276,15 @@ pub(crate) async fn archiving(config: &Config) -> Result<Archiving> {
     .fetch_one(&mut connection)
     .await
     .map_err(asked("ask the server about its archive"))?;
-    Ok(Archiving {
+    let progress = ArchiveProgress {
         lag_seconds: lag.max(0.0),
         waiting_segments: u64::try_from(waiting).unwrap_or_default(),
         last_archived,
         last_archived_at,
         failing,
         enabled,
-        system,
-    })
+    };
+    Ok(Server { progress, system })
 }
 
 const DAMAGED: &str = "pgBackRest found damage in its repository";

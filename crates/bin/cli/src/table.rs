@@ -1,6 +1,9 @@
 //! Tables: columns as wide as their widest cell, two spaces between.
 
+use std::io::Write as _;
+
 use slipway_domain::{RolloutState, StepState};
+use tabwriter::TabWriter;
 
 use crate::text::clean;
 
@@ -90,28 +93,18 @@ impl Table {
         if self.rows.is_empty() {
             return format!("{none}\n");
         }
-        let head: Vec<Cell> = self.header.iter().map(|name| Cell::from(*name)).collect();
-        let widths: Vec<usize> = (0..self.header.len())
-            .map(|column| {
-                let cells = self.rows.iter().chain([&head]).filter_map(|row| row.get(column));
-                cells.map(|cell| cell.0.chars().count()).max().unwrap_or(0)
-            })
-            .collect();
-        let mut text = String::new();
-        for row in std::iter::once(&head).chain(&self.rows) {
-            for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let last = i + 1 == row.len();
-                let padding = if last {
-                    0
-                } else {
-                    width + 2 - cell.0.chars().count()
-                };
-                text.push_str(&paint(&cell.0, cell.1, colour));
-                text.extend(std::iter::repeat_n(' ', padding));
-            }
-            text.push('\n');
+        let mut lines = self.header.join("\t");
+        for row in &self.rows {
+            let cells: Vec<String> = row.iter().map(|cell| paint(&cell.0, cell.1, colour)).collect();
+            lines.push('\n');
+            lines.push_str(&cells.join("\t"));
         }
-        text
+        lines.push('\n');
+        let mut writer = TabWriter::new(Vec::new()).padding(2).minwidth(0).ansi(true);
+        // Writing to memory does not fail.
+        let _ = writer.write_all(lines.as_bytes());
+        let aligned = writer.into_inner().unwrap_or_default();
+        String::from_utf8_lossy(&aligned).into_owned()
     }
 }
 
@@ -151,6 +144,13 @@ mod tests {
         assert_eq!(
             table.render(true, "").lines().nth(1),
             Some("web-1  \u{1b}[32mcommitted\u{1b}[0m  ö")
+        );
+        let mut wide = Table::new(&["HOST", "STATE"]);
+        wide.row(["主机".into(), "ok".into()]);
+        assert_eq!(
+            wide.render(false, ""),
+            "HOST  STATE\n主机  ok\n",
+            "a wide character takes two columns"
         );
         assert_eq!(Table::new(&["HOST"]).render(true, "no hosts"), "no hosts\n");
     }

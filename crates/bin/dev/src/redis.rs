@@ -1,12 +1,11 @@
 //! A private Redis: a password, little memory, nothing on disk. It may be lost at any time.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use anyhow::{Context as _, Result};
+use redis::FromRedisValue;
 
-use crate::ports::loopback;
 use crate::postgres::random_password;
 use crate::programs;
 use crate::run::Run;
@@ -65,42 +64,35 @@ impl Redis {
         format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
     }
 
-    /// Sends one command after the password; returns the first bytes of the answer.
-    pub async fn command(&self, command: &str) -> Result<String> {
-        let answer = self
-            .raw(&format!("AUTH {}\r\n{command}\r\n", self.password))
-            .await?;
-        let rest = answer.strip_prefix("+OK\r\n");
-        Ok(rest
-            .with_context(|| format!("Redis refused its password: {}", answer.trim()))?
-            .to_owned())
+    /// The server's limits on memory: bytes and policy.
+    pub async fn memory_limits(&self) -> Result<(u64, String)> {
+        let mut config = self.ask("CONFIG", &["GET", "maxmemory*"]).await?;
+        let bytes: u64 = take(&mut config, "maxmemory")?.parse()?;
+        Ok((bytes, take(&mut config, "maxmemory-policy")?))
     }
 
     async fn is_ready(&self) -> bool {
-        self.command("PING")
+        self.ask::<String>("PING", &[])
             .await
-            .is_ok_and(|answer| answer == "+PONG\r\n")
+            .is_ok_and(|answer| answer == "PONG")
     }
 
-    async fn raw(&self, text: &str) -> Result<String> {
+    /// Asks on a connection of its own, within a bound.
+    async fn ask<T: FromRedisValue>(&self, command: &str, args: &[&str]) -> Result<T> {
         let exchange = async {
-            let mut stream = TcpStream::connect(loopback(self.port)).await?;
-            stream.write_all(text.as_bytes()).await?;
-            stream.write_all(b"QUIT\r\n").await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            anyhow::Ok(answer)
+            let client = redis::Client::open(self.url())?;
+            let mut connection = client.get_multiplexed_async_connection().await?;
+            redis::cmd(command).arg(args).query_async(&mut connection).await
         };
-        let answer = tokio::time::timeout(ANSWER, exchange)
-            .await
-            .context("Redis does not answer")??;
-        let answer = answer.strip_suffix("+OK\r\n").unwrap_or(&answer);
-        ensure!(
-            !answer.is_empty(),
-            "Redis closed the connection without an answer"
-        );
-        Ok(answer.to_owned())
+        let answer = tokio::time::timeout(ANSWER, exchange).await;
+        Ok(answer.context("Redis does not answer")??)
     }
+}
+
+fn take(config: &mut HashMap<String, String>, name: &str) -> Result<String> {
+    config
+        .remove(name)
+        .with_context(|| format!("Redis does not know {name}"))
 }
 
 #[cfg(test)]
@@ -113,25 +105,16 @@ mod tests {
         let run = Run::create(base.path()).unwrap();
         let redis = Redis::start(&run).await.unwrap();
 
-        let refused = redis.raw("PING\r\n").await.unwrap();
-        assert!(refused.starts_with("-NOAUTH"), "{refused}");
-        let wrong = Redis {
-            port: redis.port,
-            password: "wrong".to_owned(),
-        };
-        assert!(
-            wrong
-                .command("PING")
-                .await
-                .unwrap_err()
-                .to_string()
-                .contains("WRONGPASS")
-        );
-
-        let memory = redis.command("CONFIG GET maxmemory").await.unwrap();
-        assert!(memory.contains("268435456"), "{memory}");
-        let policy = redis.command("CONFIG GET maxmemory-policy").await.unwrap();
-        assert!(policy.contains("allkeys-lru"), "{policy}");
+        for (password, said) in [("", "NOAUTH"), ("wrong", "WRONGPASS")] {
+            let stranger = Redis {
+                port: redis.port,
+                password: password.to_owned(),
+            };
+            let refused = stranger.ask::<String>("PING", &[]).await.unwrap_err();
+            assert!(format!("{refused:?}").contains(said), "{refused:?}");
+        }
+        let limits = redis.memory_limits().await.unwrap();
+        assert_eq!(limits, (256 << 20, "allkeys-lru".to_owned()));
 
         let command_line =
             std::fs::read(format!("/proc/{}/cmdline", run.supervisor.pid(NAME).unwrap())).unwrap();

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use slipway_settings::{Process, Source, WorkerSettings};
-use slipway_telemetry::failure_text;
+use slipway_settings::{MetricsSettings, Process, Source, WorkerSettings};
+use slipway_telemetry::{HealthTarget, check_health, failure_text};
 
-mod healthcheck;
 mod serve;
 
 /// Drives rollouts: reads a snapshot, decides, writes, wakes whom it concerns.
@@ -44,9 +44,18 @@ fn run(command: &Command) -> anyhow::Result<()> {
     let source = Source::load(Path::new("."))?;
     match command {
         Command::Run => serve::run(&source, WorkerSettings::from_source(&source)?),
-        Command::Healthcheck => healthcheck::ask(&WorkerSettings::from_source(&source)?.metrics),
+        Command::Healthcheck => healthcheck(&WorkerSettings::from_source(&source)?.metrics),
         Command::Config => print_config(&source),
     }
+}
+
+/// Asks the metrics listener: the worker serves nothing else.
+fn healthcheck(metrics: &MetricsSettings) -> anyhow::Result<()> {
+    let addr = metrics.addr(None).context(
+        "METRICS_PORT is not set, so there is nothing to ask: set it for worker and health check alike",
+    )?;
+    check_health(&HealthTarget::Tcp(addr), "/metrics")?;
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the output of a command for people")]

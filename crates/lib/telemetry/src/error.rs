@@ -26,6 +26,9 @@ pub enum TelemetryError {
     /// The thread that keeps the recorder small could not be started.
     #[error("cannot start a thread for metrics; raise the limit on tasks (TasksMax, pids) of the process")]
     Upkeep(#[source] io::Error),
+    /// A process is not well, or is not there.
+    #[error("{0}")]
+    HealthCheck(String),
     /// The metrics listener's address is not to be had.
     #[error("cannot listen on {addr} for metrics; change METRICS_PORT or METRICS_HOST")]
     MetricsListener {

@@ -34,6 +34,7 @@
 mod chain;
 mod error;
 mod fields;
+mod healthcheck;
 mod init;
 mod json;
 mod lifecycle;
@@ -48,6 +49,7 @@ mod serve;
 
 pub use chain::{error_chain, failure_text};
 pub use error::TelemetryError;
+pub use healthcheck::{HealthTarget, check_health};
 pub use init::{Guard, init};
 pub use lifecycle::{Lifecycle, Shutdown};
 pub use metrics::{

@@ -11,6 +11,7 @@
 //! | [`rollout`] | rollouts, their steps and commands |
 //! | [`audit`] | events and the head of their chain |
 //! | [`monitoring`] | health |
+//! | [`backup`] | the status page of backups, which is the exporter's and not the api's |
 //! | [`page`] | pages of long lists |
 //! | [`limits`] | what requests are bounded by |
 //!
@@ -19,6 +20,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod backup;
 pub mod fleet;
 pub mod limits;
 pub mod monitoring;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use chrono::TimeDelta;
+use slipway_wire::backup::{BackupKindStatus, BackupPage, BackupStatus};
 
 use super::{Check, Line, endpoints};
 use crate::Failure;
@@ -22,40 +22,6 @@ const KINDS: [(&str, &str); 4] = [
 ];
 /// What there should be once a host: the archive is the server's, and one stack's backups have it.
 const BASE: (&str, &str) = ("wal-base", "services.slipway.database.archive.enable");
-
-/// The page. What it says besides is none of this command's business.
-#[derive(Debug, Deserialize)]
-struct Page {
-    stacks: Vec<Status>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Status {
-    stack: String,
-    kinds: Vec<Kind>,
-    archive: Option<Archive>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Kind {
-    #[serde(rename = "kind")]
-    name: String,
-    failed: bool,
-    late: bool,
-    last_success: Option<DateTime<Utc>>,
-    age_seconds: Option<f64>,
-    late_after_seconds: f64,
-    error: Option<String>,
-    cure: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Archive {
-    ok: bool,
-    error: Option<String>,
-    cure: Option<String>,
-    lag_seconds: Option<f64>,
-}
 
 /// Nothing is known of backups from here.
 #[must_use]
@@ -81,7 +47,7 @@ pub async fn check(context: Context, stack: Option<String>, url: String, limit: 
         let (address, path) = endpoints::split(&url)?;
         let client = endpoints::client(context.site(&address, None)?, limit)?;
         let answer = client.fetch(&path).await?;
-        serde_json::from_slice::<Page>(&answer.body).map_err(|error| {
+        serde_json::from_slice::<BackupPage>(&answer.body).map_err(|error| {
             Failure::internal(format!(
                 "{url} answered {}, and no status: {error}",
                 answer.status
@@ -99,8 +65,8 @@ pub async fn check(context: Context, stack: Option<String>, url: String, limit: 
         Ok(page) => page,
         Err(failure) => return unknown(failure.detail()),
     };
-    let wanted = |status: &&Status| stack.as_ref().is_none_or(|stack| *stack == status.stack);
-    let base = |status: &Status| status.kinds.iter().any(|kind| kind.name == BASE.0);
+    let wanted = |status: &&BackupStatus| stack.as_ref().is_none_or(|stack| *stack == status.stack);
+    let base = |status: &BackupStatus| status.kinds.iter().any(|kind| kind.kind == BASE.0);
     let elsewhere = page.stacks.iter().any(base);
     let of_one = |status| lines(status, elsewhere && !base(status));
     let lines: Vec<Line> = page.stacks.iter().filter(wanted).flat_map(of_one).collect();
@@ -111,7 +77,7 @@ pub async fn check(context: Context, stack: Option<String>, url: String, limit: 
 }
 
 /// Another stack's backups have the archive, or these should.
-fn lines(status: &Status, archived_elsewhere: bool) -> Vec<Line> {
+fn lines(status: &BackupStatus, archived_elsewhere: bool) -> Vec<Line> {
     let mut lines = Vec::new();
     let wanted = KINDS.map(|(name, option)| {
         let option = format!("services.slipway.stacks.{}.{option}", status.stack);
@@ -120,7 +86,7 @@ fn lines(status: &Status, archived_elsewhere: bool) -> Vec<Line> {
     let base = (BASE.0, BASE.1.to_owned());
     for (name, option) in wanted.into_iter().chain((!archived_elsewhere).then_some(base)) {
         let check = Check::new(format!("backup {name}"), &status.stack);
-        lines.push(match status.kinds.iter().find(|kind| kind.name == name) {
+        lines.push(match status.kinds.iter().find(|kind| kind.kind == name) {
             Some(kind) => line(check, kind),
             None => check.warn("there is none", format!("{option} = true;")),
         });
@@ -128,7 +94,10 @@ fn lines(status: &Status, archived_elsewhere: bool) -> Vec<Line> {
     lines.extend(status.archive.as_ref().map(|archive| {
         let check = Check::new("backup archive", &status.stack);
         if archive.ok {
-            let lag = archive.lag_seconds.unwrap_or_default();
+            let lag = archive
+                .progress
+                .as_ref()
+                .map_or(0.0, |progress| progress.lag_seconds);
             check.ok(format!("the oldest change waits for {}", age(lag)))
         } else {
             let cure = archive.cure.as_deref().unwrap_or("slipway-backup status");
@@ -139,7 +108,7 @@ fn lines(status: &Status, archived_elsewhere: bool) -> Vec<Line> {
     lines
 }
 
-fn line(check: Check, kind: &Kind) -> Line {
+fn line(check: Check, kind: &BackupKindStatus) -> Line {
     let last = match (kind.last_success, kind.age_seconds) {
         (Some(at), Some(seconds)) => format!("last {} ago ({})", age(seconds), instant(at)),
         (Some(at), None) => format!("last at {}", instant(at)),

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use slipway_client::testing::{Certificate, Reply, Seen, Server};
+use slipway_wire::backup::BackupPage;
 use slipway_wire::problem::kind;
 
 use crate::audit;
@@ -69,10 +70,17 @@ fn backups() -> Value {
             })
         })
         .collect();
-    let archive = json!({"ok": true, "lag_seconds": 4.2, "waiting_segments": 0, "error": null, "cure": null});
-    json!({"ok": true, "stacks": [
+    let archive = json!({
+        "ok": true, "lag_seconds": 4.2, "waiting_segments": 0, "last_archived": null, "last_archived_at": null,
+        "failing": false, "enabled": true, "error": null, "cure": null,
+    });
+    let page = json!({"ok": true, "stacks": [
         {"stack": "slipway", "ok": true, "checked_at": AT, "kinds": kinds, "archive": archive},
-    ]})
+    ]});
+    // As the exporter writes it, with every field.
+    let page: BackupPage = serde_json::from_value(page).unwrap();
+    assert!(page.stacks[0].archive.as_ref().unwrap().progress.is_some());
+    serde_json::to_value(page).unwrap()
 }
 
 /// Runs it against the server, with the server's CA known.

@@ -37,14 +37,12 @@ pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Res
         version == reqwest::Version::HTTP_2,
         seen,
     );
-    let memory = stack.redis.command("CONFIG GET maxmemory").await?;
-    let policy = stack.redis.command("CONFIG GET maxmemory-policy").await?;
-    let limited = memory.contains("268435456") && policy.contains("allkeys-lru");
+    let (bytes, policy) = stack.redis.memory_limits().await?;
     outcomes.check(
         1,
         "Redis keeps to 256 MiB and evicts",
-        limited,
-        if limited { "allkeys-lru" } else { &policy },
+        bytes == 256 << 20 && policy == "allkeys-lru",
+        format!("{} MiB, {policy}", bytes >> 20),
     );
     Ok(())
 }

@@ -48,7 +48,10 @@ const ARROWS: [(&str, &[&str]); 18] = [
         &["slipway-host", "slipway-client", "slipway-telemetry"],
     ),
     // Works for any stack's database, so nothing of the control plane.
-    ("slipway-backup", &["slipway-telemetry", "slipway-durable"]),
+    (
+        "slipway-backup",
+        &["slipway-telemetry", "slipway-durable", "slipway-wire"],
+    ),
     ("slipway", &["slipway-client", "slipway-durable"]),
     ("slipway-dev", &["slipway-client"]),
 ];
