@@ -105,7 +105,7 @@ mod tests {
         let run = Run::create(base.path()).unwrap();
         let redis = Redis::start(&run).await.unwrap();
 
-        for (password, said) in [("", "NOAUTH"), ("wrong", "WRONGPASS")] {
+        for (password, said) in [("", "NOAUTH"), ("wrong", "AuthenticationFailed")] {
             let stranger = Redis {
                 port: redis.port,
                 password: password.to_owned(),
