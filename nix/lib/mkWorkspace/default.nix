@@ -87,12 +87,7 @@ let
       source' = import ./source.nix { inherit lib src; };
       view = views.ofFolder source'.path;
       at = paths.join "." cargoRoot;
-      read = cargo.read view at;
-      workspace =
-        if version == null then
-          read
-        else
-          read // { crates = lib.mapAttrs (_: crate: crate // { inherit version; }) read.crates; };
+      workspace = cargo.read view at;
       inherit (workspace) root;
 
       lockPath = paths.join at "Cargo.lock";
@@ -101,7 +96,7 @@ let
       lock = lockfile.parse lockText;
       # Without the crates that the repository holds.
       fetched = lock // {
-        package = lib.filter (entry: !configuration.isHeld read.configs entry) lock.package;
+        package = lib.filter (entry: !configuration.isHeld workspace.configs entry) lock.package;
       };
 
       selection =
@@ -113,17 +108,23 @@ let
               features
               noDefaultFeatures
               unifyFeatures
+              workspace
               ;
             inherit (sources) needsNightly;
-            # cargo knows crates by the versions that they have, whatever packages are called.
-            workspace = read;
             lockNames = map (entry: entry.name) (lib.filter (entry: entry ? source) lock.package);
           };
         in
+        # cargo knows crates by the versions that they have, whatever packages are called.
         selected
-        // {
+        // lib.optionalAttrs (version != null) {
           builds = lib.mapAttrs (
-            _: build: build // { crate = workspace.crates.${build.crate.folder}; }
+            _: build:
+            build
+            // {
+              crate = build.crate // {
+                inherit version;
+              };
+            }
           ) selected.builds;
         };
       extraArgs = if lib.isFunction packageArgs then packageArgs pkgs else packageArgs;
@@ -140,9 +141,8 @@ let
           pkgs
           testSources
           view
+          workspace
           ;
-        # The text of manifests is what it was; only what packages are called may differ.
-        workspace = read;
         source = source';
       };
 
@@ -201,7 +201,7 @@ let
               # Read here, for crane would not read all that cargo does.
               cargoConfigs = map (
                 config: builtins.toFile "config.toml" (toml.write { registries = config.tables.registries or { }; })
-              ) read.configs;
+              ) workspace.configs;
               cargoLockParsedList = [ fetched ];
               outputHashes = lib.mapAttrs' (
                 source: lib.nameValuePair (configuration.decoded source)
@@ -285,7 +285,7 @@ let
       problems =
         let
           ofFiles =
-            read.problems
+            workspace.problems
             ++ lib.optional (!hasLock && view.isFile (paths.join at "Cargo.toml")) (arguments.noLock lockPath);
         in
         if ofFiles != [ ] then
