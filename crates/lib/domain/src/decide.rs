@@ -72,6 +72,17 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The step that it is about.
+    #[must_use]
+    pub const fn step(&self) -> Option<StepId> {
+        match self {
+            Self::Step { step, .. } | Self::Prior { step, .. } => Some(*step),
+            Self::Rollout { .. } | Self::Scope(_) | Self::Command { .. } => None,
+        }
+    }
+}
+
 /// What changes next. Empty when there is nothing to do but wait.
 ///
 /// `attempt_id` gives the ids of new attempts; the worker's are random.

@@ -2,7 +2,7 @@
 //! Most other crates use it. It must never do I/O, wait, read a clock or draw a random number: instants and
 //! attempt ids are arguments.
 //!
-//! So the worker, the property tests and the simulator run the same code.
+//! So the worker and the model fleet of `slipway-sim` run the same code.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -13,11 +13,13 @@
 //! | [`lives`] | whether an observation is news, and of the one machine that the host is |
 //! | [`snapshot`] | everything a decision looks at |
 //! | [`decide`] | [`decide::decide`]: snapshot and instant in, changes out |
+//! | [`apply`] | what a change does: [`snapshot::Snapshot::apply`] |
 //! | [`plan`] | which host goes in which wave |
 //! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
 //! | [`role`] | who may do what |
 
 pub mod agent;
+pub mod apply;
 pub mod decide;
 pub mod digest;
 pub mod event;
@@ -26,8 +28,6 @@ pub mod lives;
 pub mod name;
 pub mod plan;
 pub mod role;
-#[cfg(feature = "sim")]
-pub mod sim;
 pub mod snapshot;
 pub mod state;
 pub mod store_path;

@@ -25,8 +25,16 @@ pub struct Snapshot {
     pub swapped: Option<String>,
 }
 
+impl Snapshot {
+    /// The step with this id.
+    #[must_use]
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        self.steps.iter().find(|step| step.id == id)
+    }
+}
+
 /// The rollout itself.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rollout {
     /// Its id.
     pub id: RolloutId,
@@ -38,6 +46,8 @@ pub struct Rollout {
     pub strategy: Strategy,
     /// Who started it; may not approve it.
     pub author: PrincipalId,
+    /// Who approved it.
+    pub approver: Option<PrincipalId>,
     /// While `reverting`: which hosts go back.
     pub scope: Option<RevertScope>,
     /// Why it is in this state, when that is not plain.

@@ -7,11 +7,12 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
     ("slipway-fixtures", &[]),
+    ("slipway-sim", &["slipway-domain"]),
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &["slipway-text"]),
     ("slipway-telemetry", &["slipway-settings"]),
@@ -57,7 +58,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
 ];
 
 /// What only tests may use.
-const TEST_ONLY: [&str; 2] = ["slipway-fixtures", "slipway-testkit"];
+const TEST_ONLY: [&str; 3] = ["slipway-fixtures", "slipway-sim", "slipway-testkit"];
 
 /// The part of `cargo metadata` that matters here.
 #[derive(Debug, Deserialize)]

@@ -1,4 +1,4 @@
-//! Examples of single rounds; the properties are in `tests/invariants.rs`.
+//! Examples of single rounds; the properties are in `crates/lib/sim`.
 
 use chrono::TimeDelta;
 
@@ -52,6 +52,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
                 ..Strategy::default()
             },
             author: PrincipalId::from_uuid(uuid::Uuid::from_u128(1)),
+            approver: None,
             scope: (state == RolloutState::Reverting).then_some(RevertScope::All),
             reason: None,
             awaits_verdict: false,

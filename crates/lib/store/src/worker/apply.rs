@@ -1,12 +1,11 @@
 //! The one way in which the states of rollouts and steps change.
 
-use std::collections::HashMap;
-
+use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::{Change, What};
 use slipway_domain::event::NewEvent;
-use slipway_domain::snapshot::{CommandKind, RevertScope};
+use slipway_domain::snapshot::{RevertScope, Rollout, Snapshot, Step};
 use slipway_domain::{
-    AttemptId, CommandId, EnvironmentId, HostId, RolloutState, StepId, StepState, StorePath,
+    AttemptId, EnvironmentId, HostId, PrincipalId, RolloutState, StepId, StepState, StorePath,
 };
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -14,9 +13,10 @@ use uuid::Uuid;
 
 use super::Lease;
 use super::lease::lock;
+use super::load::{Head, load_commands, load_rollout, load_steps};
 use crate::audit::digests::Told;
 use crate::audit::{append, gate, kind};
-use crate::{AuditKey, Store, StoreError, row};
+use crate::{AuditKey, Store, StoreError};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,348 +44,205 @@ impl Store {
         key: &AuditKey,
     ) -> Result<Applied, StoreError> {
         self.transaction(async |tx| {
-            let mut draft = Draft::load(tx, lease, changes).await?;
-            // Again, now that the rows are locked: they may have been changed since the snapshot. Going back needs no plan.
-            if changes.iter().any(rests_on_plan) {
-                match gate::plan(tx, key, lease.rollout).await {
-                    Ok(_) => {}
-                    // What a host reports is written all the same, and its event makes no closure a decision.
-                    Err(StoreError::Tampered(_)) if !changes.iter().any(sends_closure) => {
-                        draft.as_started = false;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
+            let head = lock_rows(tx, lease, changes).await?;
+            let mut now = load(tx, &head, changes).await?;
+            let as_started = is_as_started(tx, lease, changes, key).await?;
+            let mut events = Vec::with_capacity(changes.len());
             for change in changes {
-                draft.take(change)?;
+                let event = event_of(change, &now, &head);
+                now.apply(change, head.now)
+                    .map_err(|error| refusal(lease, error))?;
+                let told = told_by(change, &now, &head, as_started);
+                events.push(
+                    told.iter()
+                        .fold(event, |event, told| event.deciding(&told.digest())),
+                );
             }
-            draft.write_rollout(tx).await?;
-            draft.write_steps(tx).await?;
-            draft.write_commands(tx).await?;
-            append(tx, key, &draft.events).await?;
+            if now.rollout != head.rollout {
+                write_rollout(tx, &now.rollout).await?;
+            }
+            write_steps(tx, &now.steps).await?;
+            write_commands(tx, changes).await?;
+            append(tx, key, &events).await?;
             Ok(Applied {
-                state: draft.rollout.state,
-                hosts: draft.steps.values().map(|step| step.host).collect(),
+                state: now.rollout.state,
+                hosts: now.steps.iter().map(|step| step.host).collect(),
             })
         })
         .await
     }
 }
 
-/// The rollout as it is to be written.
-struct Draft<'a> {
-    lease: &'a Lease,
-    environment: EnvironmentId,
-    strategy: String,
-    /// The plan is the one that was started, as far as a change rests on it.
-    as_started: bool,
-    rollout: RolloutDraft,
-    steps: HashMap<StepId, StepDraft>,
-    commands: Vec<(CommandId, Option<String>)>,
-    events: Vec<NewEvent>,
+/// Locks what changes: the rollout, and these of its steps.
+async fn lock_rows(tx: &mut PgConnection, lease: &Lease, changes: &[Change]) -> Result<Head, StoreError> {
+    lock(&mut *tx, lease).await?;
+    sqlx::query!(
+        "SELECT id FROM steps WHERE rollout_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
+        lease.rollout.as_uuid(),
+        &steps_of(changes)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    load_rollout(tx, lease.rollout).await
 }
 
-struct RolloutDraft {
-    state: RolloutState,
-    scope: Option<RevertScope>,
-    reason: Option<String>,
-    /// It is paused for lack of a verdict.
-    awaits_verdict: bool,
-    /// It has another state, and so a new instant from which it counts.
-    state_changed: bool,
-    /// It has to be written at all.
-    changed: bool,
+/// What the changes start from: the rollout, the steps that they name, and the commands that wait.
+async fn load(tx: &mut PgConnection, head: &Head, changes: &[Change]) -> Result<Snapshot, StoreError> {
+    let id = head.rollout.id;
+    Ok(Snapshot {
+        rollout: head.rollout.clone(),
+        steps: load_steps(&mut *tx, id, Some(&steps_of(changes)), head.now).await?,
+        fleet_size: 0,
+        out_elsewhere: Vec::new(),
+        commands: load_commands(tx, id).await?,
+        swapped: None,
+    })
 }
 
-struct StepDraft {
-    host: HostId,
-    state: StepState,
-    attempt: Option<AttemptId>,
-    failures: i32,
-    prior: Option<StorePath>,
-    reason: Option<String>,
-    closure: String,
-    state_changed: bool,
-}
-
-impl<'a> Draft<'a> {
-    async fn load(tx: &mut PgConnection, lease: &'a Lease, changes: &[Change]) -> Result<Self, StoreError> {
-        let locked = lock(&mut *tx, lease).await?;
-        let wanted: Vec<Uuid> = changes
-            .iter()
-            .filter_map(|change| step_of(&change.what))
-            .collect();
-        let rows = sqlx::query!(
-            "SELECT id, host_id, state, attempt, failures, prior, reason, closure FROM steps
-             WHERE rollout_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
-            lease.rollout.as_uuid(),
-            &wanted
-        )
-        .fetch_all(tx)
-        .await?;
-        let mut steps = HashMap::with_capacity(rows.len());
-        for row in rows {
-            let draft = StepDraft {
-                host: HostId::from_uuid(row.host_id),
-                state: row::parse("step state", &row.state)?,
-                attempt: row.attempt.map(AttemptId::from_uuid),
-                failures: row.failures,
-                prior: row::parse_opt("store path", row.prior.as_deref())?,
-                reason: row.reason,
-                closure: row.closure,
-                state_changed: false,
-            };
-            steps.insert(StepId::from_uuid(row.id), draft);
-        }
-        let scope = locked.scope.as_deref();
-        Ok(Self {
-            lease,
-            environment: EnvironmentId::from_uuid(locked.environment_id),
-            strategy: locked.strategy,
-            as_started: true,
-            rollout: RolloutDraft {
-                state: row::parse("rollout state", &locked.state)?,
-                scope: scope
-                    .map(|scope| row::named("scope", scope, RevertScope::from_name))
-                    .transpose()?,
-                reason: locked.reason,
-                awaits_verdict: false,
-                state_changed: false,
-                changed: false,
-            },
-            steps,
-            commands: Vec::new(),
-            events: Vec::new(),
-        })
+/// Whether the plan is the one that was started, as far as a change rests on it. Looked at again now that the rows are
+/// locked, for they may have been changed since the snapshot. Going back needs no plan.
+async fn is_as_started(
+    tx: &mut PgConnection,
+    lease: &Lease,
+    changes: &[Change],
+    key: &AuditKey,
+) -> Result<bool, StoreError> {
+    if !changes.iter().any(rests_on_plan) {
+        return Ok(true);
     }
-
-    /// Puts one change on the draft, if the state machines allow it.
-    fn take(&mut self, change: &Change) -> Result<(), StoreError> {
-        let mut event = NewEvent::new(change.actor.clone(), kind_of(&change.what), change.cause.clone());
-        event.environment = Some(self.environment);
-        event.rollout = Some(self.lease.rollout);
-        match &change.what {
-            What::Rollout {
-                from,
-                to,
-                scope,
-                awaits_verdict,
-            } => {
-                self.take_rollout(*from, *to, *scope, &mut event)?;
-                self.rollout.awaits_verdict = *awaits_verdict;
-            }
-            What::Scope(scope) => self.take_scope(*scope, &mut event)?,
-            What::Step {
-                step,
-                from,
-                to,
-                attempt,
-                reset_failures,
-            } => {
-                let lease = self.lease;
-                let draft = find(&mut self.steps, *step)?;
-                if draft.state != *from {
-                    return Err(lease.stale(format!("step {step} is {}, not {from}", draft.state)));
-                }
-                draft.become_(*to, *attempt, *reset_failures, &change.cause)?;
-                (event.step, event.host) = (Some(*step), Some(draft.host));
-                (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
-                event = event.deciding(&draft.told(&self.strategy, self.as_started).digest());
-            }
-            What::Prior { step, prior } => {
-                let draft = find(&mut self.steps, *step)?;
-                draft.prior = Some(prior.clone());
-                (event.step, event.host) = (Some(*step), Some(draft.host));
-                event.to = Some(prior.to_string());
-            }
-            What::Command { command, refused } => {
-                self.commands.push((*command, refused.clone()));
-            }
-        }
-        self.events.push(event);
-        Ok(())
-    }
-
-    fn take_rollout(
-        &mut self,
-        from: RolloutState,
-        to: RolloutState,
-        scope: Option<RevertScope>,
-        event: &mut NewEvent,
-    ) -> Result<(), StoreError> {
-        if self.rollout.state != from {
-            return Err(self
-                .lease
-                .stale(format!("it is {}, not {from}", self.rollout.state)));
-        }
-        if !from.may_become(to) {
-            return Err(StoreError::IllegalChange(format!(
-                "rollout {} from {from} to {to}",
-                self.lease.rollout
-            )));
-        }
-        self.rollout.state = to;
-        (self.rollout.state_changed, self.rollout.changed) = (true, true);
-        if scope.is_some() {
-            self.rollout.scope = scope;
-        }
-        // Going on needs no explanation; stopping, going back and ending do.
-        let plain = matches!(to, RolloutState::Staging | RolloutState::Rolling);
-        self.rollout.reason = (!plain).then(|| event.cause.clone());
-        (event.from, event.to) = (Some(from.to_string()), Some(to.to_string()));
-        Ok(())
-    }
-
-    fn take_scope(&mut self, scope: RevertScope, event: &mut NewEvent) -> Result<(), StoreError> {
-        if self.rollout.state != RolloutState::Reverting {
-            return Err(StoreError::IllegalChange(format!(
-                "rollout {} is {}, and only one that goes back has a scope",
-                self.lease.rollout, self.rollout.state
-            )));
-        }
-        event.from = self.rollout.scope.map(|scope| scope.as_str().to_owned());
-        event.to = Some(scope.as_str().to_owned());
-        self.rollout.scope = Some(scope);
-        self.rollout.changed = true;
-        Ok(())
-    }
-
-    async fn write_rollout(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
-        if !self.rollout.changed {
-            return Ok(());
-        }
-        sqlx::query!(
-            "UPDATE rollouts SET state = $2, scope = $3, reason = $4,
-                    since = CASE WHEN $5 THEN now() ELSE since END,
-                    awaits_verdict_since = CASE WHEN $7 THEN now() WHEN NOT $5 THEN awaits_verdict_since END,
-                    finished_at = CASE WHEN $6 THEN coalesce(finished_at, now()) END
-             WHERE id = $1",
-            self.lease.rollout.as_uuid(),
-            self.rollout.state.as_str(),
-            self.rollout.scope.map(RevertScope::as_str),
-            self.rollout.reason,
-            self.rollout.state_changed,
-            self.rollout.state.is_terminal(),
-            self.rollout.awaits_verdict
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn write_steps(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
-        if self.steps.is_empty() {
-            return Ok(());
-        }
-        let steps: Vec<(&StepId, &StepDraft)> = self.steps.iter().collect();
-        let ids: Vec<Uuid> = steps.iter().map(|(id, _)| id.as_uuid()).collect();
-        let states: Vec<&str> = steps.iter().map(|(_, step)| step.state.as_str()).collect();
-        let attempts: Vec<Option<Uuid>> = steps
-            .iter()
-            .map(|(_, step)| step.attempt.map(AttemptId::as_uuid))
-            .collect();
-        let failures: Vec<i32> = steps.iter().map(|(_, step)| step.failures).collect();
-        let priors: Vec<Option<&str>> = steps
-            .iter()
-            .map(|(_, step)| step.prior.as_ref().map(StorePath::as_str))
-            .collect();
-        let reasons: Vec<Option<&str>> = steps.iter().map(|(_, step)| step.reason.as_deref()).collect();
-        let changed: Vec<bool> = steps.iter().map(|(_, step)| step.state_changed).collect();
-        sqlx::query!(
-            "UPDATE steps SET state = n.state, attempt = n.attempt, failures = n.failures, prior = n.prior,
-                    reason = n.reason, since = CASE WHEN n.changed THEN now() ELSE since END,
-                    activated_at = CASE WHEN n.changed AND n.state = 'activating' THEN now() ELSE activated_at END
-             FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::integer[], $5::text[], $6::text[], $7::boolean[])
-                  AS n (id, state, attempt, failures, prior, reason, changed)
-             WHERE steps.id = n.id",
-            &ids,
-            &states as _,
-            &attempts as _,
-            &failures,
-            &priors as _,
-            &reasons as _,
-            &changed
-        )
-        .execute(tx)
-        .await?;
-        Ok(())
-    }
-
-    async fn write_commands(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
-        for (command, refused) in &self.commands {
-            let taken = sqlx::query!(
-                "UPDATE rollout_commands SET applied_at = now(), refused = $3
-                 WHERE id = $1 AND rollout_id = $2 AND applied_at IS NULL RETURNING kind, principal_id",
-                command.as_uuid(),
-                self.lease.rollout.as_uuid(),
-                refused.as_deref()
-            )
-            .fetch_optional(&mut *tx)
-            .await?
-            .ok_or_else(|| self.lease.stale(format!("command {command} was taken already")))?;
-            if refused.is_none() && taken.kind == CommandKind::Approve.as_str() {
-                sqlx::query!(
-                    "UPDATE rollouts SET approver_id = $2 WHERE id = $1",
-                    self.lease.rollout.as_uuid(),
-                    taken.principal_id
-                )
-                .execute(&mut *tx)
-                .await?;
-            }
-        }
-        Ok(())
+    match gate::plan(tx, key, lease.rollout).await {
+        Ok(_) => Ok(true),
+        // What a host reports is written all the same, and its event makes no closure a decision.
+        Err(StoreError::Tampered(_)) if !changes.iter().any(sends_closure) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
-fn find(steps: &mut HashMap<StepId, StepDraft>, step: StepId) -> Result<&mut StepDraft, StoreError> {
-    steps
-        .get_mut(&step)
-        .ok_or_else(|| StoreError::not_found("step of this rollout", &step))
+fn refusal(lease: &Lease, error: ApplyError) -> StoreError {
+    match error {
+        ApplyError::Stale(detail) => lease.stale(detail),
+        ApplyError::Illegal(what) => StoreError::IllegalChange(what),
+        ApplyError::UnknownStep(id) => StoreError::not_found("step of this rollout", &id),
+    }
 }
 
-impl StepDraft {
-    /// What the host is told by it as it is now: no closure that is not the one that was started.
-    fn told<'a>(&'a self, strategy: &'a str, as_started: bool) -> Told<'a> {
-        Told {
-            host: self.host.as_uuid(),
-            state: self.state,
-            attempt: self.attempt.map(AttemptId::as_uuid),
-            closure: if as_started { &self.closure } else { "" },
-            strategy,
-        }
+/// The event of a change of what was there before it.
+fn event_of(change: &Change, before: &Snapshot, head: &Head) -> NewEvent {
+    let mut event = NewEvent::new(change.actor.clone(), kind_of(&change.what), change.cause.clone());
+    event.environment = Some(EnvironmentId::from_uuid(head.environment));
+    event.rollout = Some(head.rollout.id);
+    if let Some(id) = change.what.step() {
+        event.step = Some(id);
+        event.host = before.step(id).map(|step| step.host);
     }
+    (event.from, event.to) = match &change.what {
+        What::Rollout { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
+        What::Scope(scope) => (
+            before.rollout.scope.map(|scope| scope.as_str().to_owned()),
+            Some(scope.as_str().to_owned()),
+        ),
+        What::Step { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
+        What::Prior { prior, .. } => (None, Some(prior.to_string())),
+        What::Command { .. } => (None, None),
+    };
+    event
+}
 
-    fn become_(
-        &mut self,
-        to: StepState,
-        attempt: Option<AttemptId>,
-        reset_failures: bool,
-        cause: &str,
-    ) -> Result<(), StoreError> {
-        if !self.state.may_become(to) {
-            return Err(StoreError::IllegalChange(format!(
-                "a step from {} to {to}",
-                self.state
-            )));
-        }
-        self.state = to;
-        self.state_changed = true;
-        if attempt.is_some() {
-            self.attempt = attempt;
-        }
-        if reset_failures {
-            self.failures = 0;
-        }
-        if matches!(to, StepState::Reverted | StepState::Stuck) {
-            self.failures = self.failures.saturating_add(1);
-        }
-        let explained = matches!(
-            to,
-            StepState::Reverting | StepState::Reverted | StepState::Stuck | StepState::Skipped
-        );
-        self.reason = explained.then(|| cause.to_owned());
-        Ok(())
+/// What a host is told by a change of its step: no closure that is not the one that was started.
+fn told_by<'a>(change: &Change, after: &'a Snapshot, head: &'a Head, as_started: bool) -> Option<Told<'a>> {
+    let What::Step { step, .. } = &change.what else {
+        return None;
+    };
+    let step = after.step(*step)?;
+    Some(Told {
+        host: step.host.as_uuid(),
+        state: step.state,
+        attempt: step.attempt.map(AttemptId::as_uuid),
+        closure: if as_started { step.closure.as_str() } else { "" },
+        strategy: &head.strategy,
+    })
+}
+
+async fn write_rollout(tx: &mut PgConnection, rollout: &Rollout) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE rollouts SET state = $2, since = $3, scope = $4, reason = $5, approver_id = $6,
+                awaits_verdict_since = CASE WHEN $7 THEN $3::timestamptz END,
+                finished_at = CASE WHEN $8 THEN coalesce(finished_at, $3::timestamptz) END
+         WHERE id = $1",
+        rollout.id.as_uuid(),
+        rollout.state.as_str(),
+        rollout.since,
+        rollout.scope.map(RevertScope::as_str),
+        rollout.reason,
+        rollout.approver.map(PrincipalId::as_uuid),
+        rollout.awaits_verdict,
+        rollout.state.is_terminal()
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn write_steps(tx: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
+    if steps.is_empty() {
+        return Ok(());
     }
+    let ids: Vec<Uuid> = steps.iter().map(|step| step.id.as_uuid()).collect();
+    let states: Vec<&str> = steps.iter().map(|step| step.state.as_str()).collect();
+    let sinces: Vec<_> = steps.iter().map(|step| step.since).collect();
+    let activated: Vec<_> = steps.iter().map(|step| step.activated).collect();
+    let attempts: Vec<_> = steps
+        .iter()
+        .map(|step| step.attempt.map(AttemptId::as_uuid))
+        .collect();
+    let failures: Vec<i32> = steps
+        .iter()
+        .map(|step| i32::try_from(step.failures).unwrap_or(i32::MAX))
+        .collect();
+    let priors: Vec<_> = steps
+        .iter()
+        .map(|step| step.prior.as_ref().map(StorePath::as_str))
+        .collect();
+    let reasons: Vec<_> = steps.iter().map(|step| step.reason.as_deref()).collect();
+    sqlx::query!(
+        "UPDATE steps SET state = n.state, since = n.since, activated_at = n.activated_at, attempt = n.attempt,
+                failures = n.failures, prior = n.prior, reason = n.reason
+         FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::integer[],
+                     $7::text[], $8::text[])
+              AS n (id, state, since, activated_at, attempt, failures, prior, reason)
+         WHERE steps.id = n.id",
+        &ids,
+        &states as _,
+        &sinces,
+        &activated as _,
+        &attempts as _,
+        &failures,
+        &priors as _,
+        &reasons as _
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+async fn write_commands(tx: &mut PgConnection, changes: &[Change]) -> Result<(), StoreError> {
+    let taken = changes.iter().filter_map(|change| match &change.what {
+        What::Command { command, refused } => Some((command.as_uuid(), refused.as_deref())),
+        _ => None,
+    });
+    let (ids, refused): (Vec<Uuid>, Vec<Option<&str>>) = taken.unzip();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "UPDATE rollout_commands SET applied_at = now(), refused = n.refused
+         FROM unnest($1::uuid[], $2::text[]) AS n (id, refused) WHERE rollout_commands.id = n.id",
+        &ids,
+        &refused as _
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// Whether the event of it covers the closure.
@@ -415,9 +272,7 @@ fn kind_of(what: &What) -> &'static str {
     }
 }
 
-fn step_of(what: &What) -> Option<Uuid> {
-    match what {
-        What::Step { step, .. } | What::Prior { step, .. } => Some(step.as_uuid()),
-        What::Rollout { .. } | What::Scope(_) | What::Command { .. } => None,
-    }
+fn steps_of(changes: &[Change]) -> Vec<Uuid> {
+    let steps = changes.iter().filter_map(|change| change.what.step());
+    steps.map(StepId::as_uuid).collect()
 }

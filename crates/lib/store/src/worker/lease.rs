@@ -27,6 +27,13 @@ impl Lease {
             detail: detail.into(),
         }
     }
+
+    pub(super) fn check_epoch(&self, now: i64) -> Result<(), StoreError> {
+        if now == self.epoch {
+            return Ok(());
+        }
+        Err(self.stale(format!("epoch {now} now, {} here", self.epoch)))
+    }
 }
 
 impl Store {
@@ -130,37 +137,18 @@ impl Store {
     }
 }
 
-/// What a locked rollout looks like under its lease.
-pub(super) struct Locked {
-    pub(super) state: String,
-    pub(super) scope: Option<String>,
-    pub(super) reason: Option<String>,
-    pub(super) environment_id: uuid::Uuid,
-    /// As it is stored.
-    pub(super) strategy: String,
-}
-
 /// Locks the rollout and checks that the lease still holds. The lock keeps others from taking the lease until commit.
-pub(super) async fn lock(tx: &mut PgConnection, lease: &Lease) -> Result<Locked, StoreError> {
+pub(super) async fn lock(tx: &mut PgConnection, lease: &Lease) -> Result<(), StoreError> {
     let row = sqlx::query!(
-        r#"SELECT state, scope, reason, environment_id, lease_epoch, lease_owner, strategy::text AS "strategy!"
-           FROM rollouts WHERE id = $1 FOR NO KEY UPDATE"#,
+        "SELECT lease_epoch, lease_owner FROM rollouts WHERE id = $1 FOR NO KEY UPDATE",
         lease.rollout.as_uuid()
     )
     .fetch_optional(tx)
     .await?
     .ok_or_else(|| StoreError::not_found("rollout", &lease.rollout))?;
-    if row.lease_epoch != lease.epoch {
-        return Err(lease.stale(format!("epoch {} now, {} here", row.lease_epoch, lease.epoch)));
-    }
+    lease.check_epoch(row.lease_epoch)?;
     if row.lease_owner.as_deref() != Some(lease.owner.as_str()) {
         return Err(lease.stale("it was given back"));
     }
-    Ok(Locked {
-        state: row.state,
-        scope: row.scope,
-        reason: row.reason,
-        environment_id: row.environment_id,
-        strategy: row.strategy,
-    })
+    Ok(())
 }

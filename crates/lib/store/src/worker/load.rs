@@ -32,8 +32,10 @@ impl Store {
     ) -> Result<(Snapshot, Timestamp), StoreError> {
         bounded(async {
             let mut tx = self.begin_one_moment().await?;
-            let (head, now) = load_rollout(&mut tx, lease).await?;
-            let mut steps = load_steps(&mut tx, lease.rollout, now).await?;
+            let head = load_rollout(&mut tx, lease.rollout).await?;
+            lease.check_epoch(head.epoch)?;
+            let now = head.now;
+            let mut steps = load_steps(&mut tx, lease.rollout, None, now).await?;
             let fleet_size = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "hosts!" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL"#,
                 head.environment
@@ -68,47 +70,55 @@ impl Store {
     }
 }
 
-struct Head {
-    rollout: Rollout,
-    environment: Uuid,
+/// A rollout, with what of its row is no part of a decision.
+pub(super) struct Head {
+    pub(super) rollout: Rollout,
+    pub(super) environment: Uuid,
+    pub(super) epoch: i64,
+    /// The strategy as it is stored.
+    pub(super) strategy: String,
+    pub(super) now: Timestamp,
 }
 
-async fn load_rollout(tx: &mut PgConnection, lease: &Lease) -> Result<(Head, Timestamp), StoreError> {
+pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result<Head, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT environment_id, strategy AS "strategy: Json<Strategy>", state, since, scope, reason,
-                  author_id, lease_epoch, coalesce(awaits_verdict_since = since, false) AS "awaits_verdict!", now() AS "now!"
+        r#"SELECT environment_id, strategy AS "strategy: Json<Strategy>", strategy::text AS "as_stored!", state, since,
+                  scope, reason, author_id, approver_id, lease_epoch,
+                  coalesce(awaits_verdict_since = since, false) AS "awaits_verdict!", now() AS "now!"
            FROM rollouts WHERE id = $1"#,
-        lease.rollout.as_uuid()
+        id.as_uuid()
     )
     .fetch_optional(tx)
     .await?
-    .ok_or_else(|| StoreError::not_found("rollout", &lease.rollout))?;
-    if row.lease_epoch != lease.epoch {
-        return Err(lease.stale(format!("epoch {} now, {} here", row.lease_epoch, lease.epoch)));
-    }
+    .ok_or_else(|| StoreError::not_found("rollout", &id))?;
     let scope = row.scope.as_deref();
     let rollout = Rollout {
-        id: lease.rollout,
+        id,
         state: row::parse("rollout state", &row.state)?,
         since: row.since,
         strategy: row.strategy.0,
         author: PrincipalId::from_uuid(row.author_id),
+        approver: row.approver_id.map(PrincipalId::from_uuid),
         scope: scope
             .map(|scope| row::named("scope", scope, RevertScope::from_name))
             .transpose()?,
         reason: row.reason,
         awaits_verdict: row.awaits_verdict,
     };
-    let head = Head {
+    Ok(Head {
         rollout,
         environment: row.environment_id,
-    };
-    Ok((head, row.now))
+        epoch: row.lease_epoch,
+        strategy: row.as_stored,
+        now: row.now,
+    })
 }
 
-async fn load_steps(
+/// Steps of a rollout: these, or all.
+pub(super) async fn load_steps(
     tx: &mut PgConnection,
     rollout: RolloutId,
+    only: Option<&[Uuid]>,
     now: Timestamp,
 ) -> Result<Vec<Step>, StoreError> {
     let rows = sqlx::query!(
@@ -117,8 +127,9 @@ async fn load_steps(
                   h.boot_default, h.report AS "report: Known<AttemptReport>",
                   h.unsettled
            FROM steps s JOIN hosts h ON h.id = s.host_id
-           WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
-        rollout.as_uuid()
+           WHERE s.rollout_id = $1 AND ($2::uuid[] IS NULL OR s.id = ANY($2)) ORDER BY s.wave, h.name"#,
+        rollout.as_uuid(),
+        only
     )
     .fetch_all(tx)
     .await?;
@@ -198,7 +209,10 @@ async fn load_left_out(
     Ok(left_out)
 }
 
-async fn load_commands(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Command>, StoreError> {
+pub(super) async fn load_commands(
+    tx: &mut PgConnection,
+    rollout: RolloutId,
+) -> Result<Vec<Command>, StoreError> {
     let rows = sqlx::query!(
         "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason
          FROM rollout_commands c JOIN principals p ON p.id = c.principal_id

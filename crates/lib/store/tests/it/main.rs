@@ -22,6 +22,7 @@ mod roles;
 mod rollouts;
 mod schema;
 mod snapshot;
+mod stories;
 mod support;
 mod swapped;
 mod tls;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use crate::agent::{AttemptReport, Instruction, Verdict};
-use crate::lives::Doubt;
-use crate::{AttemptId, HostName, Phase, StorePath, Timestamp};
+use slipway_domain::agent::{AttemptReport, Instruction, Verdict};
+use slipway_domain::lives::Doubt;
+use slipway_domain::{AttemptId, HostName, Phase, StorePath, Timestamp};
 
 /// What becomes of the new closure on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,14 +80,14 @@ pub struct SimHost {
 }
 
 /// A closure of a host; 0 is what it runs at first.
-pub(super) fn closure(host: usize, version: u32) -> StorePath {
+pub(crate) fn closure(host: usize, version: u32) -> StorePath {
     format!("/nix/store/{host:016}{version:016}-system")
         .parse()
         .expect("a valid path")
 }
 
 impl SimHost {
-    pub(super) fn new(index: usize, fate: Fate, stuck: bool) -> Self {
+    pub(crate) fn new(index: usize, fate: Fate, stuck: bool) -> Self {
         let first = closure(index, u32::from(fate == Fate::There));
         let old = Journal {
             attempt: AttemptId::from_uuid(uuid::Uuid::from_u128(u128::MAX - index as u128)),
@@ -126,14 +126,18 @@ impl SimHost {
         self.unsettled().is_some()
     }
 
-    pub(super) fn unsettled(&self) -> Option<AttemptId> {
+    /// The attempt that was begun and is not settled.
+    #[must_use]
+    pub fn unsettled(&self) -> Option<AttemptId> {
         self.journal
             .as_ref()
             .filter(|journal| journal.is_unsettled())
             .map(|journal| journal.attempt)
     }
 
-    pub(super) fn report(&self) -> Option<AttemptReport> {
+    /// What its agent is at, or was last.
+    #[must_use]
+    pub fn report(&self) -> Option<AttemptReport> {
         self.staging.clone().or_else(|| {
             self.journal.as_ref().map(|journal| AttemptReport {
                 attempt: journal.attempt,
@@ -146,7 +150,7 @@ impl SimHost {
     }
 
     /// Takes the answer in.
-    pub(super) fn deliver(&mut self, now: Timestamp) {
+    pub(crate) fn deliver(&mut self, now: Timestamp) {
         let Some(told) = self.inbox.take() else { return };
         let Some(attempt) = told.attempt() else { return };
         if self.settled.contains(&attempt) && !matches!(told, Instruction::Revert { .. }) {
@@ -196,7 +200,7 @@ impl SimHost {
     }
 
     /// Gets one thing done.
-    pub(super) fn work(&mut self, now: Timestamp) {
+    pub(crate) fn work(&mut self, now: Timestamp) {
         if let Some(staging) = self
             .staging
             .as_mut()
@@ -251,7 +255,7 @@ impl SimHost {
         self.settled.insert(journal.attempt);
     }
 
-    pub(super) fn fire_deadman(&mut self, now: Timestamp) {
+    pub(crate) fn fire_deadman(&mut self, now: Timestamp) {
         let fires = |journal: &&mut Journal| {
             matches!(
                 journal.phase,
@@ -264,7 +268,7 @@ impl SimHost {
     }
 
     /// The agent is killed and started again: it knows what its journal says, and has lost what it was told.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.inbox = None;
         self.staging = self
             .staging
@@ -279,7 +283,7 @@ impl SimHost {
     }
 
     /// The power goes and comes back: the boot default runs.
-    pub(super) fn reboot(&mut self) {
+    pub(crate) fn reboot(&mut self) {
         self.power_cuts += 1;
         self.live = self.boot.clone();
         self.restart();
@@ -294,7 +298,7 @@ impl SimHost {
     }
 
     /// It is installed again with the closure that it ran at first, and knows of nothing that was before.
-    pub(super) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         let first = closure(self.index, u32::from(self.fate == Fate::There));
         self.proven.insert(first.clone());
         (self.live, self.boot) = (first.clone(), first);
@@ -302,7 +306,7 @@ impl SimHost {
         self.settled.clear();
     }
 
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if self.proven.contains(&self.boot) {
             Ok(())
         } else {
@@ -314,7 +318,7 @@ impl SimHost {
     }
 
     /// A rollout of another version begins, which this becomes of.
-    pub(super) fn expect(&mut self, version: u32) {
+    pub(crate) fn expect(&mut self, version: u32) {
         self.version = version;
         self.before = match &self.journal {
             Some(journal) if journal.is_unsettled() => journal.prior.clone(),
@@ -327,8 +331,9 @@ impl SimHost {
         self.fate = fate;
     }
 
-    /// The closure of the newest rollout for this host.
-    pub(super) fn target(&self, version: u32) -> StorePath {
+    /// The closure of a version for this host.
+    #[must_use]
+    pub fn target(&self, version: u32) -> StorePath {
         closure(self.index, version)
     }
 }

@@ -1,44 +1,42 @@
-//! A model of a whole fleet in memory: hosts with their agents, a control plane, and everything that goes wrong.
-//!
-//! [`World`] holds the truth of every host beside what the control plane believes, and [`World::check`] compares the two
-//! with what must always hold. The decisions are [`crate::decide::decide`]'s own.
+//! The fleet in truth, and what happens to it.
 
-mod control;
-mod host;
-
-pub use control::Control;
-pub use host::{Fate, SimHost};
+use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
+use slipway_domain::agent::instruct;
+use slipway_domain::decide::{Change, What, decide};
+use slipway_domain::lives::Doubt;
+use slipway_domain::plan::waves;
+use slipway_domain::snapshot::{CommandKind, Snapshot, Step};
+use slipway_domain::{AttemptId, RolloutState, StepState, StorePath, Strategy, Timestamp};
+use uuid::Uuid;
 
-use crate::agent::instruct;
-use crate::decide::{Change, decide};
-use crate::lives::Doubt;
-use crate::snapshot::{CommandKind, Snapshot};
-use crate::{AttemptId, RolloutState, StepState, StorePath, Strategy, Timestamp};
+use crate::{ControlPlane, Fate, Memory, SimHost};
 
-/// A worker's memory between reading and writing.
-#[derive(Debug, Default)]
-pub struct SimWorker {
-    epoch: Option<u64>,
-    /// What it decided, and under which epoch it had read.
-    decided: Option<(u64, Vec<Change>)>,
-}
+/// How many workers there are.
+const WORKERS: usize = 2;
 
 /// Hosts, control plane and workers at one instant.
-#[derive(Debug)]
-pub struct World {
+pub struct World<C: ControlPlane = Memory> {
     /// The instant; one clock for all.
     pub now: Timestamp,
     /// What the control plane has written down.
-    pub control: Control,
+    pub control: C,
     /// The truth.
     pub hosts: Vec<SimHost>,
-    /// The workers.
-    pub workers: Vec<SimWorker>,
+    /// Every change that was written.
+    pub written: Vec<Change>,
+    /// Decisions that came too late to be written.
+    pub refused: u32,
+    /// What each worker decided, and what it had read it under.
+    decided: [Option<(C::Lease, Vec<Change>)>; WORKERS],
+    /// The worker that took the lease last.
+    holder: usize,
+    strategy: Strategy,
     /// Hosts that were out before the rollout began: the bound of invariant 1 when it is over the strategy's.
     out_at_start: usize,
     attempts: u128,
+    broken: Option<String>,
 }
 
 /// Something that happens. Host and worker numbers wrap around.
@@ -78,39 +76,64 @@ pub enum Happening {
     Drive,
     /// An operator's command.
     Command(CommandKind),
+    /// The next rollout begins, of this version on every host, if the one before is over.
+    Release(u32),
 }
 
 impl World {
-    /// A fleet that runs `initial`, and the beginning of a rollout of a closure with each host's fate.
+    /// A fleet with this control plane's model, and the beginning of a rollout of a closure with each host's fate.
     #[must_use]
     pub fn new(strategy: &Strategy, fates: &[Fate], stuck_before: usize) -> Self {
-        let now = Timestamp::from_timestamp(1_800_000_000, 0).expect("a valid instant");
-        let hosts: Vec<SimHost> = fates
-            .iter()
-            .enumerate()
-            .map(|(i, fate)| SimHost::new(i, *fate, i < stuck_before))
-            .collect();
+        Self::with(Memory::new(), strategy, fates, stuck_before)
+    }
+}
+
+impl<C: ControlPlane> World<C> {
+    /// As [`World::new`], with this control plane.
+    pub fn with(control: C, strategy: &Strategy, fates: &[Fate], stuck_before: usize) -> Self {
+        let hosts = fates.iter().enumerate();
         let mut world = Self {
-            now,
-            control: Control::new(strategy, &hosts, now),
-            hosts,
-            workers: (0..2).map(|_| SimWorker::default()).collect(),
+            now: Timestamp::from_timestamp(1_800_000_000, 0).expect("a valid instant"),
+            control,
+            hosts: hosts
+                .map(|(i, fate)| SimHost::new(i, *fate, i < stuck_before))
+                .collect(),
+            written: Vec::new(),
+            refused: 0,
+            decided: [None, None],
+            holder: 0,
+            strategy: strategy.clone(),
             out_at_start: stuck_before,
             attempts: 0,
+            broken: None,
         };
-        world.control.begin_rollout(strategy, &world.hosts, 0, now);
+        world.control.set_clock(world.now);
+        world.control.enroll(&world.hosts);
+        for (i, host) in world.hosts.iter().enumerate() {
+            world.control.observe(i, host);
+        }
+        world.plan(1);
         world.happen(Happening::Claim(0));
         world
     }
 
     /// Begins the next rollout once the one before is over: of version `version` on every host.
     pub fn begin_rollout(&mut self, strategy: &Strategy, version: u32) {
+        self.strategy = strategy.clone();
         self.out_at_start = self.out();
         for host in &mut self.hosts {
             host.expect(version);
         }
+        self.plan(version);
+    }
+
+    fn plan(&mut self, version: u32) {
+        let names: BTreeSet<_> = self.hosts.iter().map(|host| host.name.clone()).collect();
+        let online = self.hosts.iter().filter(|host| host.online);
+        let online = online.map(|host| host.name.clone()).collect();
+        let waves = waves(&self.strategy, &names, &online);
         self.control
-            .begin_rollout(strategy, &self.hosts, version, self.now);
+            .begin_rollout(&self.strategy, &self.hosts, &waves, version);
     }
 
     /// Lets one thing happen.
@@ -128,20 +151,28 @@ impl World {
             Happening::Doubt(i, doubted) => self.hosts[i % hosts].doubt = doubted.then_some(Doubt::TwoLives),
             Happening::Forget(i) => self.hosts[i % hosts].forget(),
             Happening::Claim(i) => {
-                let count = self.workers.len();
-                self.workers[i % count].epoch = Some(self.control.claim());
+                self.holder = i % WORKERS;
+                self.control.claim(self.holder);
             }
-            Happening::Decide(i) => self.decide(i),
-            Happening::Write(i) => self.write(i),
+            Happening::Decide(i) => self.decide(i % WORKERS),
+            Happening::Write(i) => {
+                self.write(i % WORKERS);
+            }
             Happening::Turn(i) => self.turn(i % hosts),
             Happening::Turns => (0..hosts).for_each(|i| self.turn(i)),
             Happening::Drive => self.drive(),
             Happening::Command(kind) => self.control.request(kind),
+            Happening::Release(version) => {
+                if self.control.snapshot().rollout.state.is_terminal() {
+                    self.begin_rollout(&self.strategy.clone(), version);
+                }
+            }
         }
     }
 
     fn pass(&mut self, seconds: u32) {
         self.now += TimeDelta::seconds(i64::from(seconds));
+        self.control.set_clock(self.now);
         for host in &mut self.hosts {
             host.fire_deadman(self.now);
         }
@@ -152,30 +183,37 @@ impl World {
         if !host.online {
             return;
         }
-        self.control.observe(i, host, self.now);
-        let assignment = Some(self.control.assignment(i)).filter(|_| host.doubt.is_none());
+        let assignment = self.control.observe(i, host);
         host.inbox = Some(instruct(assignment.as_ref(), host.report().as_ref()));
     }
 
-    fn decide(&mut self, i: usize) {
-        let count = self.workers.len();
-        let snapshot = self.control.snapshot();
+    fn decide(&mut self, worker: usize) {
         let attempts = &mut self.attempts;
         let mut next = || {
             *attempts += 1;
-            AttemptId::from_uuid(uuid::Uuid::from_u128(*attempts))
+            AttemptId::from_uuid(Uuid::from_u128(*attempts))
         };
-        let worker = &mut self.workers[i % count];
-        worker.decided = worker
-            .epoch
-            .map(|epoch| (epoch, decide(&snapshot, self.now, &mut next)));
+        let read = self.control.read(worker);
+        self.decided[worker] = read.map(|(lease, snapshot)| (lease, decide(&snapshot, self.now, &mut next)));
     }
 
-    fn write(&mut self, i: usize) {
-        let count = self.workers.len();
-        if let Some((epoch, changes)) = self.workers[i % count].decided.take() {
-            self.control.apply(epoch, &changes, self.now);
+    /// True when something was written.
+    fn write(&mut self, worker: usize) -> bool {
+        let Some((lease, changes)) = self.decided[worker].take() else {
+            return false;
+        };
+        if changes.is_empty() {
+            return false;
         }
+        match self.control.write(&lease, &changes) {
+            Ok(true) => {
+                self.written.extend(changes);
+                return true;
+            }
+            Ok(false) => self.refused += 1,
+            Err(broken) => self.broken = Some(broken),
+        }
+        false
     }
 
     fn turn(&mut self, i: usize) {
@@ -186,21 +224,9 @@ impl World {
     }
 
     fn drive(&mut self) {
-        let Some(holder) = self
-            .workers
-            .iter()
-            .position(|w| w.epoch == Some(self.control.epoch()))
-        else {
-            return;
-        };
         loop {
-            self.decide(holder);
-            let quiet = self.workers[holder]
-                .decided
-                .as_ref()
-                .is_none_or(|(_, changes)| changes.is_empty());
-            self.write(holder);
-            if quiet {
+            self.decide(self.holder);
+            if !self.write(self.holder) {
                 return;
             }
         }
@@ -238,7 +264,16 @@ impl World {
         for host in &self.hosts {
             host.check()?;
         }
-        self.control.check()
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        let mut steps = snapshot.steps.iter();
+        match steps.find(|step| !step.state.is_settled()) {
+            Some(step) if snapshot.rollout.state.is_terminal() => {
+                Err(format!("the rollout is over and {} is {}", step.name, step.state))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Everything works again: everybody is reachable and mended, agents and one worker go on until the rollout is over
@@ -300,7 +335,8 @@ impl World {
             }
             _ => {}
         }
-        for (step, host) in snapshot.steps.iter().zip(&self.hosts) {
+        for step in &snapshot.steps {
+            let host = self.host_of(step);
             let want: &StorePath = match step.state {
                 StepState::Committed => &step.closure,
                 StepState::Reverted => step.prior.as_ref().unwrap_or(&host.before),
@@ -320,5 +356,76 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    fn host_of(&self, step: &Step) -> &SimHost {
+        let mut hosts = self.hosts.iter();
+        hosts
+            .find(|host| host.name == step.name)
+            .expect("a host of the fleet")
+    }
+
+    /// What came of it, in words that are the same whatever the control plane is: every change, and how everything is.
+    #[must_use]
+    pub fn account(&self) -> Vec<String> {
+        let snapshot = self.control.snapshot();
+        let changes = self.written.iter().map(|change| {
+            let what = match &change.what {
+                What::Rollout { from, to, .. } => format!("{from} to {to}"),
+                What::Scope(scope) => format!("scope {}", scope.as_str()),
+                What::Step {
+                    from, to, attempt, ..
+                } => format!("a step {from} to {to} {attempt:?}"),
+                What::Prior { prior, .. } => format!("prior {prior}"),
+                What::Command { refused, .. } => format!("command {refused:?}"),
+            };
+            format!("{:?}: {what} ({})", change.actor, change.cause)
+        });
+        let steps = snapshot.steps.iter().map(|step| {
+            let Step {
+                name,
+                wave,
+                state,
+                since,
+                activated,
+                attempt,
+                failures,
+                closure,
+                prior,
+                reason,
+                seen,
+                out_before,
+                ..
+            } = step;
+            format!(
+                "{:?}",
+                (
+                    (name, wave, state, since, activated, attempt),
+                    (failures, closure, prior, reason, seen, out_before)
+                )
+            )
+        });
+        let hosts = self.hosts.iter().map(|host| {
+            format!(
+                "{} runs {} and boots {} after {} activations",
+                host.name, host.live, host.boot, host.activations
+            )
+        });
+        let rollout = &snapshot.rollout;
+        let end = format!(
+            "{:?}",
+            (
+                rollout.state,
+                rollout.since,
+                rollout.scope,
+                &rollout.reason,
+                rollout.awaits_verdict,
+                snapshot.fleet_size,
+                &snapshot.out_elsewhere,
+                snapshot.commands.len(),
+                &snapshot.swapped
+            )
+        );
+        changes.chain([end]).chain(steps).chain(hosts).collect()
     }
 }

@@ -4,141 +4,13 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
 use slipway_domain::decide::{Change, What};
-use slipway_domain::sim::{Fate, Happening, World};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::strategy::{Canary, Limits, Offline, OnFailure, Share, Strategy, Verify};
+use slipway_domain::strategy::{Canary, Share, Strategy};
 use slipway_domain::{RolloutState, StepState};
-
-const LIMITS: Limits = Limits {
-    stage_seconds: 100,
-    activate_seconds: 50,
-    deadman_seconds: 300,
-    revert_seconds: 100,
-    offline_seconds: 200,
-    person_seconds: 1000,
-};
-
-fn strategies(hosts: usize) -> impl Strategy_ {
-    let share = prop_oneof![
-        (1..6_u32).prop_map(Share::Number),
-        (1..=100_u32).prop_map(Share::Percent)
-    ];
-    let on_failure = prop_oneof![
-        Just(OnFailure::RevertHost),
-        Just(OnFailure::RevertRollout),
-        Just(OnFailure::Pause)
-    ];
-    let offline = prop_oneof![Just(Offline::Skip), Just(Offline::Wait), Just(Offline::Fail)];
-    (
-        0..=hosts.min(3),
-        share.clone(),
-        share,
-        on_failure,
-        offline,
-        0..3_u32,
-    )
-        .prop_map(
-            |(canary, batch, max_unavailable, on_failure, offline, retries)| Strategy {
-                canary: Canary::Number(u32::try_from(canary).expect("few")),
-                batch,
-                max_unavailable,
-                bake_seconds: 10,
-                verify: Verify {
-                    passes: 2,
-                    interval_seconds: 1,
-                    timeout_seconds: 60,
-                },
-                on_failure,
-                offline,
-                retries,
-                limits: LIMITS,
-            },
-        )
-}
-
-use proptest::strategy::Strategy as PropStrategy;
-trait Strategy_: PropStrategy<Value = Strategy> {}
-impl<T: PropStrategy<Value = Strategy>> Strategy_ for T {}
-
-fn fates() -> impl PropStrategy<Value = Fate> {
-    prop_oneof![
-        8 => Just(Fate::Good),
-        1 => Just(Fate::FailsStage),
-        1 => Just(Fate::FailsSwitch),
-        1 => Just(Fate::FailsChecks),
-        1 => Just(Fate::Inconclusive),
-        1 => Just(Fate::FailsRevert),
-        1 => Just(Fate::There),
-    ]
-}
-
-fn happenings() -> impl PropStrategy<Value = Happening> {
-    let host = 0..12_usize;
-    let worker = 0..2_usize;
-    let command = prop_oneof![
-        1 => Just(CommandKind::Pause),
-        3 => Just(CommandKind::Resume),
-        1 => Just(CommandKind::Revert),
-        1 => Just(CommandKind::Abort),
-        1 => Just(CommandKind::Approve),
-    ];
-    prop_oneof![
-        6 => (0..40_u32).prop_map(Happening::Pass),
-        1 => (200..400_u32).prop_map(Happening::Pass),
-        20 => host.clone().prop_map(Happening::Turn),
-        6 => Just(Happening::Turns),
-        20 => Just(Happening::Drive),
-        6 => host.clone().prop_map(Happening::Sync),
-        6 => host.clone().prop_map(Happening::Deliver),
-        2 => host.clone().prop_map(Happening::Lose),
-        6 => host.clone().prop_map(Happening::Work),
-        2 => host.clone().prop_map(Happening::Restart),
-        2 => host.clone().prop_map(Happening::Reboot),
-        2 => (host, any::<bool>()).prop_map(|(h, on)| Happening::Reach(h, on)),
-        1 => worker.clone().prop_map(Happening::Claim),
-        5 => worker.clone().prop_map(Happening::Decide),
-        5 => worker.prop_map(Happening::Write),
-        1 => command.prop_map(Happening::Command),
-    ]
-}
-
-/// As [`happenings`], and machines that are copied or get a new disk.
-fn machines() -> impl PropStrategy<Value = Happening> {
-    let host = 0..12_usize;
-    prop_oneof![
-        40 => happenings(),
-        1 => (host.clone(), any::<bool>()).prop_map(|(h, doubted)| Happening::Doubt(h, doubted)),
-        1 => host.prop_map(Happening::Forget),
-    ]
-}
-
-fn worlds() -> impl PropStrategy<Value = (Strategy, Vec<Fate>, usize)> {
-    proptest::collection::vec(fates(), 1..10)
-        .prop_flat_map(|fates| {
-            (
-                strategies(fates.len()),
-                Just(fates),
-                prop_oneof![6 => Just(0), 1 => 0..3_usize],
-            )
-        })
-        .prop_map(|(strategy, fates, stuck)| {
-            let stuck = stuck.min(fates.len());
-            (strategy, fates, stuck)
-        })
-}
-
-/// Every wait of every attempt one after the other, for each host, and people's waits on top.
-fn bound(strategy: &Strategy, hosts: usize) -> u32 {
-    let limits = &strategy.limits;
-    let attempt = limits.stage_seconds
-        + limits.deadman_seconds
-        + limits.revert_seconds
-        + limits.offline_seconds
-        + 4 * 60;
-    let hosts = u32::try_from(hosts).expect("few");
-    attempt * (strategy.retries + 2) * hosts * 2 + 2 * limits.person_seconds
-}
+use slipway_sim::stories::{LIMITS, bound, fates, happenings, machines, strategies, worlds};
+use slipway_sim::{ControlPlane as _, Fate, Happening, World};
 
 /// Whether a host was stuck when the rollout came to its end.
 fn was_stuck_at_the_end(written: &[Change]) -> bool {
@@ -163,7 +35,7 @@ proptest! {
 
     #[test]
     fn invariants_1_2_3_6_8_hold_whatever_happens(
-        (strategy, fates, stuck) in worlds(),
+        (strategy, fates, stuck) in worlds(10),
         story in proptest::collection::vec(happenings(), 0..400),
     ) {
         let mut world = World::new(&strategy, &fates, stuck);
@@ -182,7 +54,7 @@ proptest! {
 
     #[test]
     fn invariants_1_3_6_hold_when_machines_are_copied_or_replaced(
-        (strategy, fates, stuck) in worlds(),
+        (strategy, fates, stuck) in worlds(10),
         story in proptest::collection::vec(machines(), 0..400),
     ) {
         let mut world = World::new(&strategy, &fates, stuck);
@@ -200,7 +72,7 @@ proptest! {
 
     #[test]
     fn invariant_6_abort_works_in_every_state(
-        (strategy, fates, stuck) in worlds(),
+        (strategy, fates, stuck) in worlds(10),
         story in proptest::collection::vec(happenings(), 0..200),
     ) {
         let mut world = World::new(&strategy, &fates, stuck);
@@ -215,7 +87,7 @@ proptest! {
         let end = world.control.snapshot().rollout.state;
         let expected = match before {
             over if over.is_terminal() => over,
-            _ if was_stuck_at_the_end(&world.control.written) => RolloutState::Failed,
+            _ if was_stuck_at_the_end(&world.written) => RolloutState::Failed,
             _ => RolloutState::Aborted,
         };
         prop_assert_eq!(end, expected);
@@ -224,7 +96,7 @@ proptest! {
 
     #[test]
     fn invariant_1_counts_hosts_that_earlier_rollouts_left_out(
-        (strategy, fates, _) in worlds(),
+        (strategy, fates, _) in worlds(10),
         stuck in 1..3_usize,
         (next, next_fates) in (1..10_usize).prop_flat_map(strategies).prop_flat_map(|next| {
             (Just(next), proptest::collection::vec(fates(), 10))
@@ -298,7 +170,7 @@ fn invariant_8_a_worker_back_from_the_dead_writes_nothing() {
     world.happen(Happening::Decide(0));
     world.happen(Happening::Claim(1));
     world.happen(Happening::Write(0));
-    assert_eq!(world.control.refused, 1);
+    assert_eq!(world.refused, 1);
     assert!(
         world
             .control

@@ -1,0 +1,115 @@
+//! What a change does to a rollout. The store writes the outcome down, and the simulator goes on from it.
+
+use crate::decide::{Change, What};
+use crate::snapshot::{CommandKind, Snapshot, Step};
+use crate::{RolloutState, StepId, StepState, Timestamp};
+
+/// Why a change was not made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ApplyError {
+    /// A state is no longer the one that the change starts from: decide again.
+    #[error("{0}")]
+    Stale(String),
+    /// The state machines do not allow it.
+    #[error("{0}")]
+    Illegal(String),
+    /// The rollout has no such step.
+    #[error("there is no step `{0}`")]
+    UnknownStep(StepId),
+}
+
+impl Snapshot {
+    /// Makes a change at this instant, if it starts from what is there and the state machines allow it.
+    pub fn apply(&mut self, change: &Change, now: Timestamp) -> Result<(), ApplyError> {
+        match &change.what {
+            What::Rollout {
+                from,
+                to,
+                scope,
+                awaits_verdict,
+            } => {
+                let rollout = &mut self.rollout;
+                if rollout.state != *from {
+                    return Err(ApplyError::Stale(format!("it is {}, not {from}", rollout.state)));
+                }
+                if !from.may_become(*to) {
+                    let what = format!("rollout {} from {from} to {to}", rollout.id);
+                    return Err(ApplyError::Illegal(what));
+                }
+                // Going on needs no explanation; stopping, going back and ending do.
+                let plain = matches!(to, RolloutState::Staging | RolloutState::Rolling);
+                rollout.reason = (!plain).then(|| change.cause.clone());
+                rollout.state = *to;
+                rollout.since = now;
+                rollout.scope = scope.or(rollout.scope);
+                rollout.awaits_verdict = *awaits_verdict;
+            }
+            What::Scope(scope) => {
+                let rollout = &mut self.rollout;
+                if rollout.state != RolloutState::Reverting {
+                    return Err(ApplyError::Illegal(format!(
+                        "rollout {} is {}, and only one that goes back has a scope",
+                        rollout.id, rollout.state
+                    )));
+                }
+                rollout.scope = Some(*scope);
+            }
+            What::Step {
+                step,
+                from,
+                to,
+                attempt,
+                reset_failures,
+            } => {
+                let step = self.step_mut(*step)?;
+                if step.state != *from {
+                    let moved = format!("step {} is {}, not {from}", step.id, step.state);
+                    return Err(ApplyError::Stale(moved));
+                }
+                if !from.may_become(*to) {
+                    return Err(ApplyError::Illegal(format!("a step from {from} to {to}")));
+                }
+                step.become_(*to, &change.cause, now);
+                step.attempt = attempt.or(step.attempt);
+                if *reset_failures {
+                    step.failures = 0;
+                }
+            }
+            What::Prior { step, prior } => self.step_mut(*step)?.prior = Some(prior.clone()),
+            What::Command { command, refused } => {
+                let waiting = self.commands.iter().position(|waits| waits.id == *command);
+                let Some(place) = waiting else {
+                    return Err(ApplyError::Stale(format!("command {command} was taken already")));
+                };
+                let taken = self.commands.remove(place);
+                if refused.is_none() && taken.kind == CommandKind::Approve {
+                    self.rollout.approver = Some(taken.by);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn step_mut(&mut self, id: StepId) -> Result<&mut Step, ApplyError> {
+        let mut steps = self.steps.iter_mut();
+        steps
+            .find(|step| step.id == id)
+            .ok_or(ApplyError::UnknownStep(id))
+    }
+}
+
+impl Step {
+    fn become_(&mut self, to: StepState, cause: &str, now: Timestamp) {
+        use StepState::{Activating, Reverted, Reverting, Skipped, Stuck};
+        self.state = to;
+        self.since = now;
+        if to == Activating {
+            self.activated = Some(now);
+        }
+        if matches!(to, Reverted | Stuck) {
+            self.failures = self.failures.saturating_add(1);
+        }
+        let explained = matches!(to, Reverting | Reverted | Stuck | Skipped);
+        self.reason = explained.then(|| cause.to_owned());
+    }
+}

@@ -1,0 +1,205 @@
+//! The model of the database.
+
+use slipway_domain::agent::Assignment;
+use slipway_domain::apply::ApplyError;
+use slipway_domain::decide::Change;
+use slipway_domain::event::Actor;
+use slipway_domain::snapshot::{Command, CommandKind, Rollout, Seen, Snapshot, Step};
+use slipway_domain::{
+    CommandId, HostId, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId, StepState,
+    Strategy, Timestamp,
+};
+use uuid::Uuid;
+
+use crate::{ControlPlane, SimHost};
+
+/// What the control plane has written down.
+#[derive(Debug)]
+pub struct Memory {
+    now: Timestamp,
+    snapshot: Snapshot,
+    /// What is known of each host.
+    seen: Vec<Seen>,
+    /// The newest step of an earlier rollout that touched each host.
+    earlier: Vec<Option<(StepState, Timestamp)>>,
+    owner: Option<usize>,
+    epoch: u64,
+}
+
+impl Memory {
+    /// A control plane that knows nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        let rollout = Rollout {
+            id: RolloutId::from_uuid(Uuid::nil()),
+            state: RolloutState::Succeeded,
+            since: Timestamp::UNIX_EPOCH,
+            strategy: Strategy::default(),
+            author: PrincipalId::from_uuid(Uuid::nil()),
+            approver: None,
+            scope: None,
+            reason: None,
+            awaits_verdict: false,
+        };
+        Self {
+            now: Timestamp::UNIX_EPOCH,
+            snapshot: Snapshot {
+                rollout,
+                steps: Vec::new(),
+                fleet_size: 0,
+                out_elsewhere: Vec::new(),
+                commands: Vec::new(),
+                swapped: None,
+            },
+            seen: Vec::new(),
+            earlier: Vec::new(),
+            owner: None,
+            epoch: 0,
+        }
+    }
+
+    fn new_step(&self, i: usize, host: &SimHost, wave: usize, version: u32) -> Step {
+        Step {
+            id: StepId::from_uuid(Uuid::from_u128(i as u128)),
+            host: HostId::from_uuid(Uuid::from_u128(i as u128)),
+            name: host.name.clone(),
+            wave: u32::try_from(wave).unwrap_or(u32::MAX),
+            state: StepState::Waiting,
+            since: self.now,
+            activated: None,
+            attempt: None,
+            failures: 0,
+            closure: host.target(version),
+            prior: None,
+            reason: None,
+            seen: Seen::default(),
+            out_before: false,
+        }
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The host that a step is about, by its place among the hosts.
+fn place(step: &Step) -> usize {
+    usize::try_from(step.host.as_uuid().as_u128()).expect("ids are places")
+}
+
+impl ControlPlane for Memory {
+    type Lease = u64;
+
+    fn set_clock(&mut self, now: Timestamp) {
+        self.now = now;
+    }
+
+    fn enroll(&mut self, hosts: &[SimHost]) {
+        self.snapshot.fleet_size = hosts.len();
+        self.seen = vec![Seen::default(); hosts.len()];
+        self.earlier = vec![None; hosts.len()];
+    }
+
+    fn begin_rollout(
+        &mut self,
+        strategy: &Strategy,
+        hosts: &[SimHost],
+        waves: &[Vec<HostName>],
+        version: u32,
+    ) {
+        assert!(self.snapshot.rollout.state.is_terminal(), "one rollout at a time");
+        for step in std::mem::take(&mut self.snapshot.steps) {
+            if step.was_touched() {
+                self.earlier[place(&step)] = Some((step.state, step.since));
+            }
+        }
+        let rollout = &mut self.snapshot.rollout;
+        rollout.state = RolloutState::Staging;
+        rollout.since = self.now;
+        rollout.strategy = strategy.clone();
+        (rollout.scope, rollout.reason, rollout.awaits_verdict) = (None, None, false);
+        for (wave, names) in waves.iter().enumerate() {
+            let in_wave = hosts
+                .iter()
+                .enumerate()
+                .filter(|(_, host)| names.contains(&host.name));
+            let steps: Vec<Step> = in_wave
+                .map(|(i, host)| self.new_step(i, host, wave, version))
+                .collect();
+            self.snapshot.steps.extend(steps);
+        }
+    }
+
+    fn observe(&mut self, i: usize, host: &SimHost) -> Option<Assignment> {
+        self.seen[i] = Seen {
+            at: Some(self.now),
+            heard: Some(self.now),
+            doubt: host.doubt,
+            live: Some(host.live.clone()),
+            boot_default: Some(host.boot.clone()),
+            report: host.report(),
+            unsettled: host.unsettled(),
+        };
+        let mut steps = self.snapshot.steps.iter();
+        let step = steps.find(|step| step.name == host.name && host.doubt.is_none())?;
+        Some(Assignment {
+            state: step.state,
+            attempt: step.attempt,
+            closure: step.closure.clone(),
+            prior: step.prior.clone(),
+            strategy: self.snapshot.rollout.strategy.clone(),
+        })
+    }
+
+    fn request(&mut self, kind: CommandKind) {
+        if !kind.fits(self.snapshot.rollout.state) {
+            return;
+        }
+        let name: PrincipalName = "grace".parse().expect("a valid name");
+        self.snapshot.commands.push(Command {
+            id: CommandId::generate(),
+            kind,
+            by: PrincipalId::from_uuid(Uuid::from_u128(7)),
+            actor: Actor::Principal(name),
+            reason: None,
+            forged: false,
+        });
+    }
+
+    fn claim(&mut self, worker: usize) {
+        if self.owner != Some(worker) {
+            self.epoch += 1;
+        }
+        self.owner = Some(worker);
+    }
+
+    fn read(&mut self, worker: usize) -> Option<(u64, Snapshot)> {
+        (self.owner == Some(worker)).then(|| (self.epoch, self.snapshot()))
+    }
+
+    fn write(&mut self, lease: &u64, changes: &[Change]) -> Result<bool, String> {
+        if *lease != self.epoch {
+            return Ok(false);
+        }
+        let mut next = self.snapshot.clone();
+        let applied = changes.iter().try_for_each(|change| next.apply(change, self.now));
+        match applied {
+            Ok(()) => self.snapshot = next,
+            Err(ApplyError::Stale(_)) => return Ok(false),
+            Err(error) => return Err(error.to_string()),
+        }
+        Ok(true)
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.snapshot.clone();
+        for step in &mut snapshot.steps {
+            let i = place(step);
+            step.seen = self.seen[i].clone();
+            step.out_before = step.seen.is_left_out(self.earlier[i]);
+        }
+        snapshot
+    }
+}
