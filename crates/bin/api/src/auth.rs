@@ -180,11 +180,7 @@ async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Re
 
 /// The token's owner. A token that somebody put into the database by hand has none.
 async fn find(app: &App, hash: &TokenHash) -> Result<Option<AuthenticatedToken>> {
-    let Some(found) = app.store.find_token_by_hash(hash).await? else {
-        return Ok(None);
-    };
-    match app.store.prove_caller(&found, hash, &app.audit_key).await {
-        Ok(()) => Ok(Some(found)),
+    match app.store.authenticate(hash, &app.audit_key).await {
         Err(error @ StoreError::Tampered(_)) => {
             tracing::error!(
                 error = slipway_telemetry::error_chain(&error),
@@ -192,7 +188,7 @@ async fn find(app: &App, hash: &TokenHash) -> Result<Option<AuthenticatedToken>>
             );
             Ok(None)
         }
-        Err(error) => Err(error.into()),
+        found => Ok(found?),
     }
 }
 

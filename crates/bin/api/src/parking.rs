@@ -13,7 +13,6 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use slipway_domain::agent::{Assignment, AttemptReport, instruct};
 use slipway_domain::{HostId, Instruction, PrincipalId};
 use tokio::sync::{Notify, oneshot};
 
@@ -31,6 +30,8 @@ pub enum News {
     Replaced,
     /// The server stops.
     Draining,
+    /// There was no room to wait.
+    Full,
 }
 
 /// There is no room for another waiting request.
@@ -62,7 +63,6 @@ struct State {
 #[derive(Debug)]
 struct Slot {
     number: u64,
-    report: Option<AttemptReport>,
     news: oneshot::Sender<News>,
     /// It has read its host's assignment, found nothing to do, and waits.
     waits: bool,
@@ -99,42 +99,38 @@ impl Parking {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Parks a host's sync with its report; an older sync of the host is sent away.
-    pub fn park(&self, host: HostId, report: Option<AttemptReport>) -> Result<Parked, Full> {
+    /// Parks a host's sync; an older sync of the host is sent away. Without room it hears so at once.
+    #[must_use]
+    pub fn park(&self, host: HostId) -> Parked {
         let (news, wait) = oneshot::channel();
         let mut state = self.state();
-        if state.draining {
-            let _ = news.send(News::Draining);
-            return Ok(Parked {
-                parking: self.clone(),
-                host,
-                number: None,
-                wait,
-            });
-        }
         let replaces = state.hosts.contains_key(&host);
-        if !replaces && state.hosts.len() >= self.0.most_hosts {
-            return Err(Full);
-        }
-        state.next += 1;
-        let number = state.next;
-        let slot = Slot {
-            number,
-            report,
-            news,
-            waits: false,
-            woken: false,
+        let number = if state.draining {
+            let _ = news.send(News::Draining);
+            None
+        } else if !replaces && state.hosts.len() >= self.0.most_hosts {
+            let _ = news.send(News::Full);
+            None
+        } else {
+            state.next += 1;
+            let slot = Slot {
+                number: state.next,
+                news,
+                waits: false,
+                woken: false,
+            };
+            if let Some(older) = state.hosts.insert(host, slot) {
+                let _ = older.news.send(News::Replaced);
+            }
+            state.show();
+            Some(state.next)
         };
-        if let Some(older) = state.hosts.insert(host, slot) {
-            let _ = older.news.send(News::Replaced);
-        }
-        state.show();
-        Ok(Parked {
+        Parked {
             parking: self.clone(),
             host,
-            number: Some(number),
+            number,
             wait,
-        })
+        }
     }
 
     /// Room for a principal's request that waits for something else than an instruction.
@@ -203,22 +199,15 @@ impl Parking {
             .collect()
     }
 
-    /// Tells a parked sync what its host's assignment is now; it is answered when there is something to do.
-    pub fn deliver(&self, place: Place, assignment: Option<&Assignment>) {
+    /// Answers a parked sync, unless a newer one has its place.
+    pub fn deliver(&self, place: Place, instruction: Instruction) {
         let mut state = self.state();
-        let Some(slot) = state
-            .hosts
-            .get(&place.host)
-            .filter(|slot| slot.number == place.number)
-        else {
-            return;
-        };
-        let instruction = instruct(assignment, slot.report.as_ref());
-        if instruction == Instruction::Idle {
-            return;
-        }
-        if let Some(slot) = state.hosts.remove(&place.host) {
-            let _ = slot.news.send(News::Instruct(instruction));
+        let slot = state.hosts.remove(&place.host);
+        match slot {
+            Some(slot) if slot.number == place.number => {
+                let _ = slot.news.send(News::Instruct(instruction));
+            }
+            newer => state.hosts.extend(newer.map(|slot| (place.host, slot))),
         }
         state.show();
     }
@@ -324,17 +313,13 @@ pub fn most_parked() -> usize {
 #[cfg(test)]
 mod tests {
     use futures_util::FutureExt;
-    use slipway_domain::{AttemptId, StepState, Strategy};
+    use slipway_domain::AttemptId;
 
     use super::*;
 
-    fn staging() -> Assignment {
-        Assignment {
-            state: StepState::Staging,
-            attempt: Some(AttemptId::random()),
-            closure: "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap(),
-            prior: None,
-            strategy: Strategy::default(),
+    fn commit() -> Instruction {
+        Instruction::Commit {
+            attempt: AttemptId::random(),
         }
     }
 
@@ -354,13 +339,13 @@ mod tests {
     fn news_answers_its_host_and_no_other() {
         let parking = Parking::new(10);
         let (one, two) = (HostId::generate(), HostId::generate());
-        let mut parked = parking.park(one, None).unwrap();
-        let mut other = parking.park(two, None).unwrap();
+        let mut parked = parking.park(one);
+        let mut other = parking.park(two);
         assert_eq!((told(&mut parked), told(&mut other)), (None, None));
-        parking.deliver(woken(&parking, one), Some(&staging()));
+        parking.deliver(woken(&parking, one), commit());
         assert!(matches!(
             told(&mut parked),
-            Some(News::Instruct(Instruction::Stage { .. }))
+            Some(News::Instruct(Instruction::Commit { .. }))
         ));
         assert_eq!(told(&mut other), None);
         assert_eq!(parking.hosts(), [two]);
@@ -370,7 +355,7 @@ mod tests {
     fn whoever_is_woken_while_it_reads_is_looked_up_when_it_has_read() {
         let parking = Parking::new(10);
         let host = HostId::generate();
-        let mut parked = parking.park(host, None).unwrap();
+        let mut parked = parking.park(host);
         parking.wake(&HashSet::from([host]));
         assert!(parking.woken().now_or_never().is_some());
         assert_eq!(parking.take_woken(), [], "its own read is not done");
@@ -384,19 +369,19 @@ mod tests {
     fn what_was_looked_up_for_an_older_sync_is_not_told_to_a_newer_one() {
         let parking = Parking::new(10);
         let host = HostId::generate();
-        let mut older = parking.park(host, None).unwrap();
+        let mut older = parking.park(host);
         assert_eq!(told(&mut older), None);
         let place = woken(&parking, host);
-        let mut newer = parking.park(host, None).unwrap();
+        let mut newer = parking.park(host);
         assert_eq!(told(&mut older), Some(News::Replaced));
-        parking.deliver(place, Some(&staging()));
+        parking.deliver(place, commit());
         assert_eq!(told(&mut newer), None);
     }
 
     #[test]
     fn strangers_in_a_message_wake_nobody() {
         let parking = Parking::new(10);
-        let mut parked = parking.park(HostId::generate(), None).unwrap();
+        let mut parked = parking.park(HostId::generate());
         assert_eq!(told(&mut parked), None);
         for strangers in [1, 100] {
             parking.wake(&(0..strangers).map(|_| HostId::generate()).collect());
@@ -405,33 +390,15 @@ mod tests {
     }
 
     #[test]
-    fn an_assignment_without_anything_to_do_answers_nobody() {
-        let parking = Parking::new(10);
-        let host = HostId::generate();
-        let mut parked = parking.park(host, None).unwrap();
-        assert_eq!(told(&mut parked), None);
-        let place = woken(&parking, host);
-        parking.deliver(place, None);
-        parking.deliver(
-            place,
-            Some(&Assignment {
-                state: StepState::Committed,
-                ..staging()
-            }),
-        );
-        assert_eq!(told(&mut parked), None);
-    }
-
-    #[test]
     fn a_newer_sync_takes_the_place_of_the_older() {
         let parking = Parking::new(1);
         let host = HostId::generate();
-        let mut older = parking.park(host, None).unwrap();
-        let mut newer = parking.park(host, None).unwrap();
+        let mut older = parking.park(host);
+        let mut newer = parking.park(host);
         assert_eq!(told(&mut older), Some(News::Replaced));
         drop(older);
         assert_eq!(told(&mut newer), None);
-        parking.deliver(woken(&parking, host), Some(&staging()));
+        parking.deliver(woken(&parking, host), commit());
         assert!(matches!(told(&mut newer), Some(News::Instruct(_))));
     }
 
@@ -442,8 +409,12 @@ mod tests {
             .map(|_| parking.reserve(PrincipalId::generate()))
             .collect();
         assert_eq!(people.iter().filter(|place| place.is_ok()).count(), 2);
-        let hosts: Vec<_> = (0..10).map(|_| parking.park(HostId::generate(), None)).collect();
-        assert_eq!(hosts.iter().filter(|parked| parked.is_ok()).count(), 6);
+        let mut hosts: Vec<_> = (0..10).map(|_| parking.park(HostId::generate())).collect();
+        let refused = hosts.iter_mut().filter_map(told);
+        assert_eq!(
+            refused.collect::<Vec<_>>(),
+            [News::Full, News::Full, News::Full, News::Full]
+        );
         drop(people);
         assert!(parking.reserve(PrincipalId::generate()).is_ok());
         drop(hosts);
@@ -466,10 +437,10 @@ mod tests {
     #[test]
     fn a_drain_answers_everybody_and_stays() {
         let parking = Parking::new(8);
-        let mut before = parking.park(HostId::generate(), None).unwrap();
+        let mut before = parking.park(HostId::generate());
         parking.drain();
         assert_eq!(told(&mut before), Some(News::Draining));
-        let mut after = parking.park(HostId::generate(), None).unwrap();
+        let mut after = parking.park(HostId::generate());
         assert_eq!(told(&mut after), Some(News::Draining));
     }
 }

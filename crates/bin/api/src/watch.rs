@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use slipway_domain::HostId;
-use slipway_domain::agent::Assignment;
+use slipway_domain::{HostId, Instruction};
 use slipway_store::StoreError;
 use slipway_telemetry::error_chain;
 use slipway_wake::{Topic, WakeUp};
@@ -71,10 +70,12 @@ async fn look(app: &App) {
     }
     let began = Instant::now();
     let hosts: Vec<HostId> = places.iter().map(|place| place.host).collect();
-    match find_assignments(app, &hosts).await {
-        Ok(found) => {
+    match find_instructions(app, &hosts).await {
+        Ok(mut found) => {
             for place in places {
-                app.parking.deliver(place, found.get(&place.host));
+                if let Some(instruction) = found.remove(&place.host) {
+                    app.parking.deliver(place, instruction);
+                }
             }
             sleep(began.elapsed()).await;
         }
@@ -86,14 +87,9 @@ async fn look(app: &App) {
     }
 }
 
-/// What these hosts may be told: what a worker decided, by the audit log.
-async fn find_assignments(app: &App, hosts: &[HostId]) -> Result<HashMap<HostId, Assignment>, StoreError> {
-    let assigned = app.store.assignments_for(hosts).await?;
-    let steps = assigned
-        .into_iter()
-        .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)))
-        .collect();
-    app.store.prove_steps(steps, &app.audit_key).await
+async fn find_instructions(app: &App, hosts: &[HostId]) -> Result<HashMap<HostId, Instruction>, StoreError> {
+    let assigned = app.store.find_assigned(hosts).await?;
+    app.store.instruct(assigned, &app.audit_key).await
 }
 
 async fn watch_events(app: &App) {

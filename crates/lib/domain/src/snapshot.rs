@@ -279,6 +279,23 @@ impl Step {
         self.state.is_out() || (self.out_before && !self.was_touched())
     }
 
+    /// Whether a host whose agent knows nothing of the attempt, such as after a new disk, was seen on its prior since the
+    /// step came into its state.
+    #[must_use]
+    pub fn is_on_prior(&self) -> bool {
+        self.report().is_none()
+            && self.seen.was_heard_after(self.since)
+            && self.prior.is_some()
+            && self.seen.live == self.prior
+            && self.seen.boot_default == self.prior
+    }
+
+    /// Whether a host that was stuck is known to be back on its prior.
+    #[must_use]
+    pub fn has_mended(&self) -> bool {
+        self.state == StepState::Stuck && (self.phase() == Some(Phase::Reverted) || self.is_on_prior())
+    }
+
     /// Whether more than the given number of seconds have passed in this state.
     #[must_use]
     pub fn overdue(&self, seconds: u32, now: Timestamp) -> bool {

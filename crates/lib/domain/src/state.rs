@@ -150,6 +150,15 @@ impl StepState {
         self.is_in_flight() || matches!(self, Self::Reverting)
     }
 
+    /// The states in which [`Self::is_out`] holds, for queries.
+    pub const OUT: [Self; 5] = [
+        Self::Activating,
+        Self::Verifying,
+        Self::Verified,
+        Self::Reverting,
+        Self::Stuck,
+    ];
+
     /// Whether the host counts as out because of the rollout.
     ///
     /// A verified host serves, but it counts as out until it has committed. Its agent may still go back on its own
@@ -205,6 +214,13 @@ mod tests {
                 i += 1;
             }
             assert!(seen.iter().any(|s| s.is_terminal()), "{start}");
+        }
+    }
+
+    #[test]
+    fn queries_name_every_state_in_which_a_host_is_out() {
+        for state in StepState::ALL {
+            assert_eq!(StepState::OUT.contains(state), state.is_out(), "{state}");
         }
     }
 

@@ -1,9 +1,8 @@
 //! What a world asks of its control plane.
 
-use slipway_domain::agent::Assignment;
 use slipway_domain::decide::Change;
 use slipway_domain::snapshot::{CommandKind, Snapshot};
-use slipway_domain::{HostName, Strategy, Timestamp};
+use slipway_domain::{HostName, Instruction, Strategy, Timestamp};
 
 use crate::SimHost;
 
@@ -27,8 +26,8 @@ pub trait ControlPlane {
         version: u32,
     );
 
-    /// The agent of this host posts what it sees. Gives what the host may be told of.
-    fn observe(&mut self, i: usize, host: &SimHost) -> Option<Assignment>;
+    /// The agent of this host posts what it sees. Gives what it is told.
+    fn observe(&mut self, i: usize, host: &SimHost) -> Instruction;
 
     /// An operator asks for something, unless the rollout is in no state to take it.
     fn request(&mut self, kind: CommandKind);

@@ -1,13 +1,13 @@
 //! The model of the database.
 
-use slipway_domain::agent::Assignment;
+use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::{Command, CommandKind, Rollout, Seen, Snapshot, Step};
 use slipway_domain::{
-    CommandId, HostId, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId, StepState,
-    Strategy, Timestamp,
+    CommandId, HostId, HostName, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
+    StepState, Strategy, Timestamp,
 };
 use uuid::Uuid;
 
@@ -132,7 +132,7 @@ impl ControlPlane for Memory {
         }
     }
 
-    fn observe(&mut self, i: usize, host: &SimHost) -> Option<Assignment> {
+    fn observe(&mut self, i: usize, host: &SimHost) -> Instruction {
         self.seen[i] = Seen {
             at: Some(self.now),
             heard: Some(self.now),
@@ -143,14 +143,15 @@ impl ControlPlane for Memory {
             unsettled: host.unsettled(),
         };
         let mut steps = self.snapshot.steps.iter();
-        let step = steps.find(|step| step.name == host.name && host.doubt.is_none())?;
-        Some(Assignment {
+        let step = steps.find(|step| step.name == host.name && host.doubt.is_none());
+        let assignment = step.map(|step| Assignment {
             state: step.state,
             attempt: step.attempt,
             closure: step.closure.clone(),
             prior: step.prior.clone(),
             strategy: self.snapshot.rollout.strategy.clone(),
-        })
+        });
+        instruct(assignment.as_ref(), host.report().as_ref())
     }
 
     fn request(&mut self, kind: CommandKind) {

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use slipway_domain::agent::instruct;
 use slipway_domain::decide::{Change, What, decide};
 use slipway_domain::lives::Doubt;
 use slipway_domain::plan::waves;
@@ -183,8 +182,7 @@ impl<C: ControlPlane> World<C> {
         if !host.online {
             return;
         }
-        let assignment = self.control.observe(i, host);
-        host.inbox = Some(instruct(assignment.as_ref(), host.report().as_ref()));
+        host.inbox = Some(self.control.observe(i, host));
     }
 
     fn decide(&mut self, worker: usize) {

@@ -56,11 +56,10 @@ async fn main() {
         store.find_token_by_hash(&hash).await.unwrap().unwrap();
     });
     println!("find: {:.0} us", find.await);
-    let found = fleet.store.find_token_by_hash(&hash).await.unwrap().unwrap();
     let prove = time(&fleet.store, async |store| {
-        store.prove_caller(&found, &hash, &fleet.key).await.unwrap();
+        store.authenticate(&hash, &fleet.key).await.unwrap().unwrap();
     });
-    println!("prove: {:.0} us", prove.await);
+    println!("find and prove: {:.0} us", prove.await);
     pool.close().await;
     sqlx::raw_sql(&format!("DROP DATABASE {DATABASE}"))
         .execute(&mut owner)

@@ -4,10 +4,11 @@ mod lives;
 
 use std::collections::HashMap;
 
-use slipway_domain::agent::{Assignment, AttemptReport};
+use slipway_domain::agent::{Assignment, AttemptReport, instruct};
 use slipway_domain::digest::Digest;
+use slipway_domain::event::NewEvent;
 use slipway_domain::lives::{Doubt, counter};
-use slipway_domain::{AttemptId, HostId, Observation, RolloutId, StepId, StepState, StorePath};
+use slipway_domain::{AttemptId, HostId, Instruction, Observation, RolloutId, StepId, StorePath};
 use sqlx::types::Json;
 use tracing::{instrument, warn};
 use uuid::Uuid;
@@ -23,50 +24,45 @@ pub(crate) use lives::quiet_after;
 /// How often an observation is judged again because another one of its host came between.
 const MOST_JUDGEMENTS: u32 = 3;
 
-/// A host's newest step, as far as it says what the host is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
-    /// Its id.
-    pub(crate) id: StepId,
-    /// Where it stands.
-    pub(crate) state: StepState,
-    /// Of all that an instruction is made of.
-    pub(crate) digest: Digest,
-}
-
-impl Step {
-    /// Whether there is something that a host in this state may be told.
-    const fn tells(&self) -> bool {
-        use StepState::{Activating, Reverting, Staging, Stuck, Verified, Verifying};
-        matches!(
-            self.state,
-            Staging | Activating | Verifying | Verified | Reverting | Stuck
-        )
-    }
-}
-
 /// What was made of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// The host's newest step, for [`slipway_domain::agent::instruct`]; none while it is in doubt which machine it is.
-    pub assignment: Option<Assignment>,
-    /// That step, for [`Store::prove_steps`].
-    pub step: Option<Step>,
-    /// The rollout of that step.
+    /// What the host is to do, for [`Store::instruct`]; none while it is in doubt which machine it is.
+    pub assigned: Option<Assigned>,
+    /// The rollout of its newest step.
     pub rollout: Option<RolloutId>,
     /// Whether the worker should look: the report, what runs or what boots changed, or the host was offline before.
     pub news: bool,
 }
 
-/// What a host is to do, and what it last said.
+/// What a host is to do by its newest step, and what it last said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assigned {
-    /// Its newest step, for [`slipway_domain::agent::instruct`].
+    /// The host.
+    pub host: HostId,
+    /// The step.
+    pub step: StepId,
+    /// What an instruction is derived from.
     pub assignment: Assignment,
-    /// That step, for [`Store::prove_steps`].
-    pub step: Step,
-    /// Its last report.
+    /// The host's last report.
     pub report: Option<AttemptReport>,
+    /// Of all that an instruction is made of.
+    digest: Digest,
+}
+
+impl Assigned {
+    /// What the host is to be told, as far as the rows say the truth.
+    #[must_use]
+    pub fn instruction(&self) -> Instruction {
+        instruct(Some(&self.assignment), self.report.as_ref())
+    }
+
+    /// Whether the event is the one by which the step came to be as it is.
+    pub(crate) fn is_decided_by(&self, event: &NewEvent) -> bool {
+        event.step == Some(self.step)
+            && event.to.as_deref() == Some(self.assignment.state.as_str())
+            && event.digest().is_none_or(|digest| digest == self.digest)
+    }
 }
 
 /// The columns of a step that make an assignment; all null where a host has no step.
@@ -82,14 +78,14 @@ struct AssignmentRow {
 impl AssignmentRow {
     /// A host whose step cannot be read is told nothing, and keeps no other from its news. Most likely a newer program
     /// wrote it.
-    fn read(self, host: HostId) -> Option<(Assignment, Step)> {
-        self.try_read(host).unwrap_or_else(|error| {
+    fn read(self, host: HostId, report: Option<AttemptReport>) -> Option<Assigned> {
+        self.try_read(host, report).unwrap_or_else(|error| {
             warn!(%host, %error, "this host is told nothing");
             None
         })
     }
 
-    fn try_read(self, host: HostId) -> Result<Option<(Assignment, Step)>, StoreError> {
+    fn try_read(self, host: HostId, report: Option<AttemptReport>) -> Result<Option<Assigned>, StoreError> {
         let (Some(id), Some(state), Some(closure), Some(strategy)) =
             (self.id, self.state, self.closure, self.strategy)
         else {
@@ -103,13 +99,9 @@ impl AssignmentRow {
             closure: &closure,
             strategy: &strategy,
         };
-        let step = Step {
-            id: StepId::from_uuid(id),
-            state,
-            digest: told.digest(),
-        };
+        let digest = told.digest();
         let assignment = Assignment {
-            state: step.state,
+            state,
             attempt: self.attempt.map(AttemptId::from_uuid),
             closure: row::parse("store path", &closure)?,
             prior: row::parse_opt("store path", self.prior.as_deref())?,
@@ -118,7 +110,13 @@ impl AssignmentRow {
                 detail: error.to_string(),
             })?,
         };
-        Ok(Some((assignment, step)))
+        Ok(Some(Assigned {
+            host,
+            step: StepId::from_uuid(id),
+            assignment,
+            report,
+            digest,
+        }))
     }
 }
 
@@ -213,10 +211,10 @@ impl Store {
             prior: row.prior,
             strategy: row.strategy,
         };
-        let (assignment, step) = assignment.read(host).filter(|_| doubt.is_none()).unzip();
         Ok(Some(Recorded {
-            assignment,
-            step,
+            assigned: assignment
+                .read(host, seen.report.clone())
+                .filter(|_| doubt.is_none()),
             rollout: row.rollout_id.map(RolloutId::from_uuid),
             news: row.news,
         }))
@@ -224,8 +222,8 @@ impl Store {
 
     /// The newest step and the last report of each of these hosts, in one query. Hosts without a step are left out, and
     /// those of which it is in doubt which machine they are.
-    #[instrument(name = "db.agent.assignments", level = "debug", skip_all, fields(hosts = hosts.len()))]
-    pub async fn assignments_for(&self, hosts: &[HostId]) -> Result<HashMap<HostId, Assigned>, StoreError> {
+    #[instrument(name = "db.agent.assigned", level = "debug", skip_all, fields(hosts = hosts.len()))]
+    pub async fn find_assigned(&self, hosts: &[HostId]) -> Result<Vec<Assigned>, StoreError> {
         let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();
         bounded(async {
             let rows = sqlx::query!(
@@ -241,10 +239,9 @@ impl Store {
             )
             .fetch_all(&self.pool)
             .await?;
-            let mut all = HashMap::with_capacity(rows.len());
-            for row in rows {
+            let assigned = rows.into_iter().filter_map(|row| {
                 if Doubt::of(row.second_life_at, row.boot_replaced_at, row.now).is_some() {
-                    continue;
+                    return None;
                 }
                 let assignment = AssignmentRow {
                     id: Some(row.step_id),
@@ -254,42 +251,35 @@ impl Store {
                     prior: row.prior,
                     strategy: Some(row.strategy),
                 };
-                let host = HostId::from_uuid(row.id);
-                if let Some((assignment, step)) = assignment.read(host) {
-                    let report = row.report.and_then(Known::into_option);
-                    let assigned = Assigned {
-                        assignment,
-                        step,
-                        report,
-                    };
-                    all.insert(host, assigned);
-                }
-            }
-            Ok(all)
+                assignment.read(HostId::from_uuid(row.id), row.report.and_then(Known::into_option))
+            });
+            Ok(assigned.collect())
         })
         .await
     }
 
-    /// Those of these steps that a worker decided, according to the audit log. Hosts must not hear of any
-    /// other.
+    /// The instructions that a worker decided for these hosts, according to the audit log. Hosts without one are left out.
     ///
     /// Somebody with the database could otherwise swap a closure after the worker's last check, or change a step by
-    /// hand. A step that moves on between the two looks is not proved either; its news come next.
-    #[instrument(name = "db.agent.prove", level = "debug", skip_all, fields(hosts = steps.len()))]
-    pub async fn prove_steps(
+    /// hand.
+    #[instrument(name = "db.agent.instruct", level = "debug", skip_all)]
+    pub async fn instruct(
         &self,
-        mut steps: HashMap<HostId, (Assignment, Step)>,
+        assigned: impl IntoIterator<Item = Assigned>,
         key: &AuditKey,
-    ) -> Result<HashMap<HostId, Assignment>, StoreError> {
-        steps.retain(|_, (_, step)| step.tells());
-        if steps.is_empty() {
+    ) -> Result<HashMap<HostId, Instruction>, StoreError> {
+        let told: HashMap<_, _> = assigned
+            .into_iter()
+            .map(|assigned| {
+                let instruction = assigned.instruction();
+                (assigned.host, (assigned, instruction))
+            })
+            .filter(|(_, (_, instruction))| *instruction != Instruction::Idle)
+            .collect();
+        if told.is_empty() {
             return Ok(HashMap::new());
         }
-        bounded(async {
-            let mut connection = self.pool.acquire().await?;
-            gate::told(&mut connection, key, steps).await
-        })
-        .await
+        bounded(async { gate::told(&mut *self.pool.acquire().await?, key, told).await }).await
     }
 
     /// Notes that these hosts are still connected, while their requests are parked. It is no observation: it says

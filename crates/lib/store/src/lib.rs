@@ -39,7 +39,7 @@ use sqlx::PgPool;
 use tracing::instrument;
 
 pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, TokenHash, TokenOwner};
-pub use agent::{Assigned, Recorded, Step};
+pub use agent::{Assigned, Recorded};
 pub use audit::{AuditKey, By, ChainReport, EventRecord};
 pub use error::StoreError;
 pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost, Permits};

@@ -1,8 +1,8 @@
 //! An agent that obeys at once and without a machine.
 
-use slipway_domain::agent::{AttemptReport, Verdict, instruct};
+use slipway_domain::agent::{AttemptReport, Verdict};
 use slipway_domain::{AttemptId, HostId, HostName, Instruction, Observation, Phase, StorePath, Timestamp};
-use slipway_store::{Recorded, Store};
+use slipway_store::{Assigned, Recorded, Store};
 
 /// A model of one host and its agent. It carries out an instruction at once; tests may set its fields.
 #[derive(Debug, Clone)]
@@ -74,7 +74,8 @@ impl ScriptedAgent {
             .record_observation(self.id, &self.observation(now))
             .await
             .unwrap();
-        let told = instruct(recorded.assignment.as_ref(), self.report.as_ref());
+        let assigned = recorded.assigned.as_ref();
+        let told = assigned.map_or(Instruction::Idle, Assigned::instruction);
         self.obey(&told);
         (recorded, told)
     }

@@ -3,9 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::{HostId, HostName, Instruction, Observation};
-use slipway_store::Step;
 use slipway_text::scrub;
 use slipway_wire::route;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +12,7 @@ use crate::auth::Caller;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, Wait};
-use crate::parking::{Full, News};
+use crate::parking::News;
 use crate::state::App;
 use crate::text::cut;
 
@@ -93,21 +91,11 @@ fn trimmed(mut observation: Observation) -> Observation {
     observation
 }
 
-/// What the host may be told of its step: what a worker decided. If that is nothing, somebody changed the database by hand,
-/// or the step has just moved on; either way there is nothing to tell yet.
-async fn proved(app: &App, host: HostId, step: Option<(Assignment, Step)>) -> Result<Option<Assignment>> {
-    let steps = step.map(|step| (host, step)).into_iter().collect();
-    let proved = app.store.prove_steps(steps, &app.audit_key).await?.remove(&host);
-    if proved.is_none() {
-        tracing::warn!(%host, "the host's step is not what its newest event says; the host is told nothing for now");
-    }
-    Ok(proved)
-}
-
 async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait) -> Result<Instruction> {
     // Parked before the assignment is read: whoever is woken after that read is looked up.
-    let deadline = wait.duration().map(|wait| Instant::now() + wait);
-    let parked = deadline.map(|_| app.parking.park(host, observation.report.clone()));
+    let parked = wait
+        .duration()
+        .map(|wait| (Instant::now() + wait, app.parking.park(host)));
     let recorded = app.store.record_observation(host, &observation).await?;
     if recorded.news {
         // What fails here is found by a worker.
@@ -123,22 +111,17 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
     {
         app.wake.publish_rollout(rollout).await;
     }
-    let instruction = instruct(recorded.assignment.as_ref(), observation.report.as_ref());
-    if instruction != Instruction::Idle {
-        let proved = proved(app, host, recorded.assignment.zip(recorded.step)).await?;
-        if proved.is_some() {
-            return Ok(instruct(proved.as_ref(), observation.report.as_ref()));
-        }
+    let told = app.store.instruct(recorded.assigned, &app.audit_key).await?;
+    if let Some(instruction) = told.into_values().next() {
+        return Ok(instruction);
     }
-    let (Some(deadline), Some(parked)) = (deadline, parked) else {
+    let Some((deadline, mut parked)) = parked else {
         return Ok(Instruction::Idle);
     };
-    match parked {
-        Ok(mut parked) => Ok(match timeout_at(deadline, parked.news()).await {
-            Ok(News::Instruct(instruction)) => instruction,
-            Ok(News::Replaced | News::Draining) | Err(_) => Instruction::Idle,
-        }),
+    match timeout_at(deadline, parked.news()).await {
+        Ok(News::Instruct(instruction)) => Ok(instruction),
         // The observation is kept, and there is nothing to do: the agent loses nothing by coming back later.
-        Err(Full) => Err(ApiError::crowded()),
+        Ok(News::Full) => Err(ApiError::crowded()),
+        Ok(News::Replaced | News::Draining) | Err(_) => Ok(Instruction::Idle),
     }
 }

@@ -23,7 +23,7 @@ struct Looks(Arc<AtomicUsize>);
 
 impl<S: tracing::Subscriber> Layer<S> for Looks {
     fn on_new_span(&self, span: &span::Attributes<'_>, _: &span::Id, _: Context<'_, S>) {
-        if span.metadata().name() == "db.agent.assignments" {
+        if span.metadata().name() == "db.agent.assigned" {
             self.0.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -60,9 +60,7 @@ async fn fleet(app: &TestApp, more: i32) -> Vec<HostId> {
 
 /// Parks all of them, wakes them, and gives what each was told.
 async fn told(app: &TestApp, hosts: &[HostId], wake: impl AsyncFnOnce()) -> Vec<News> {
-    let parked = hosts
-        .iter()
-        .map(|host| app.app.parking.park(*host, None).unwrap());
+    let parked = hosts.iter().map(|host| app.app.parking.park(*host));
     let waiting = join_all(parked.map(|mut parked| async move { parked.news().await }));
     // In this order: each waits by the time that there is news.
     let (told, ()) = tokio::join!(waiting, async {
@@ -95,7 +93,7 @@ async fn a_whole_fleet_is_answered_with_a_few_queries(pool: PgPool) {
 async fn a_flood_of_messages_costs_no_query_each(pool: PgPool) {
     let app = TestApp::with_redis(pool).await;
     let hosts = fleet(&app, 0).await;
-    let mut parked = app.app.parking.park(hosts[0], None).unwrap();
+    let mut parked = app.app.parking.park(hosts[0]);
     let (looks, _counting) = Looks::begin();
     let began = Instant::now();
     let flood = async {
@@ -128,7 +126,7 @@ async fn hosts_that_are_not_parked_cost_no_query(pool: PgPool) {
 async fn an_answer_is_what_the_database_says_when_the_message_comes(pool: PgPool) {
     let app = TestApp::with_redis(pool).await;
     let hosts = fleet(&app, 0).await;
-    let mut parked = app.app.parking.park(hosts[0], None).unwrap();
+    let mut parked = app.app.parking.park(hosts[0]);
     // The message is late: what it was sent for is over, and something else is asked for.
     app.app.parking.wake(&HashSet::from([hosts[0]]));
     app.bring_steps(None, "staging").await;

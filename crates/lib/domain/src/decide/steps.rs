@@ -155,7 +155,7 @@ impl Round<'_> {
                 let said = step.said("the prior could not be put back");
                 self.step(step, StepState::Stuck, host(step), said);
             }
-            _ if is_on_prior(step) => self.step(step, StepState::Reverted, host(step), reason),
+            _ if step.is_on_prior() => self.step(step, StepState::Reverted, host(step), reason),
             _ => {
                 let limit = self.snapshot.rollout.strategy.limits.revert_seconds;
                 if step.overdue(limit.saturating_add(GRACE_SECONDS), self.now) {
@@ -170,7 +170,7 @@ impl Round<'_> {
     }
 
     fn follow_stuck(&mut self, step: &Step) {
-        if matches!(step.phase(), Some(Phase::Reverted)) || is_on_prior(step) {
+        if step.has_mended() {
             let reason = step.reason.clone().unwrap_or_default();
             self.step(
                 step,
@@ -180,16 +180,6 @@ impl Round<'_> {
             );
         }
     }
-}
-
-/// Whether a host was seen on its prior since the step came into its state. This is for agents that do not know the
-/// attempt, such as after a new disk.
-fn is_on_prior(step: &Step) -> bool {
-    step.report().is_none()
-        && step.seen.was_heard_after(step.since)
-        && step.prior.is_some()
-        && step.seen.live == step.prior
-        && step.seen.boot_default == step.prior
 }
 
 /// The reason why the agent's report does not count, for a cause.

@@ -249,74 +249,32 @@ impl Store {
         &self,
         hash: &TokenHash,
     ) -> Result<Option<AuthenticatedToken>, StoreError> {
-        bounded(async {
-            let row = sqlx::query!(
-                r#"WITH t AS (
-                       SELECT t.id, t.expires_at, p.id AS principal_id, p.name AS principal, p.role,
-                              h.id AS host_id, h.name AS host
-                       FROM tokens t
-                       LEFT JOIN principals p ON p.id = t.principal_id
-                       LEFT JOIN hosts h ON h.id = t.host_id
-                       WHERE t.sha256 = $1 AND t.revoked_at IS NULL
-                         AND (t.expires_at IS NULL OR t.expires_at > now())
-                         AND p.disabled_at IS NULL AND h.retired_at IS NULL),
-                   touched AS (
-                       UPDATE tokens SET last_used_at = now() FROM t
-                       WHERE tokens.id = t.id
-                         AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
-                   SELECT id, expires_at, principal_id AS "principal_id?", principal AS "principal?",
-                          role AS "role?", host_id AS "host_id?", host AS "host?"
-                   FROM t"#,
-                hash.0.as_slice()
-            )
-            .fetch_optional(&self.pool)
-            .await?;
-            let Some(row) = row else { return Ok(None) };
-            let who = match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
-                (Some(id), Some(name), Some(role), None, None) => Authenticated::Principal {
-                    id: PrincipalId::from_uuid(id),
-                    name: row::parse("principal name", &name)?,
-                    role: row::parse("role", &role)?,
-                },
-                (None, None, None, Some(id), Some(name)) => Authenticated::Host {
-                    id: HostId::from_uuid(id),
-                    name: row::parse("host name", &name)?,
-                },
-                _ => {
-                    return Err(StoreError::Corrupt {
-                        what: "token",
-                        detail: "it belongs to nobody".to_owned(),
-                    });
-                }
-            };
-            Ok(Some(AuthenticatedToken {
-                token: TokenId::from_uuid(row.id),
-                who,
-                expires_at: row.expires_at,
-            }))
-        })
-        .await
+        bounded(async { find(&mut *self.pool.acquire().await?, hash).await }).await
     }
 
+    /// As [`find_token_by_hash`](Self::find_token_by_hash), if the audit log says the same.
+    ///
     /// Fails with [`StoreError::Tampered`] unless the audit log gave this token to this principal with this role. Neither
     /// may have been taken out of use.
     ///
     /// Somebody with the database could otherwise insert a token for a moment, make a decision with it that is then
     /// sealed, and restore the rows.
-    #[instrument(name = "db.token.prove", level = "debug", skip_all, fields(token = %found.token))]
-    pub async fn prove_caller(
+    #[instrument(name = "db.token.authenticate", level = "debug", skip_all)]
+    pub async fn authenticate(
         &self,
-        found: &AuthenticatedToken,
         hash: &TokenHash,
         key: &AuditKey,
-    ) -> Result<(), StoreError> {
-        let Authenticated::Principal { id, name, role } = &found.who else {
-            return Ok(());
-        };
+    ) -> Result<Option<AuthenticatedToken>, StoreError> {
         bounded(async {
             let mut connection = self.pool.acquire().await?;
-            let who = (*id, name.as_str(), role.as_str());
-            caller::prove(&mut connection, key, found, who, hash).await
+            let found = find(&mut connection, hash).await?;
+            if let Some(found) = &found
+                && let Authenticated::Principal { id, name, role } = &found.who
+            {
+                let who = (*id, name.as_str(), role.as_str());
+                caller::prove(&mut connection, key, found, who, hash).await?;
+            }
+            Ok(found)
         })
         .await
     }
@@ -385,6 +343,56 @@ impl Store {
     }
 }
 
+async fn find(
+    connection: &mut PgConnection,
+    hash: &TokenHash,
+) -> Result<Option<AuthenticatedToken>, StoreError> {
+    let row = sqlx::query!(
+        r#"WITH t AS (
+               SELECT t.id, t.expires_at, p.id AS principal_id, p.name AS principal, p.role,
+                      h.id AS host_id, h.name AS host
+               FROM tokens t
+               LEFT JOIN principals p ON p.id = t.principal_id
+               LEFT JOIN hosts h ON h.id = t.host_id
+               WHERE t.sha256 = $1 AND t.revoked_at IS NULL
+                 AND (t.expires_at IS NULL OR t.expires_at > now())
+                 AND p.disabled_at IS NULL AND h.retired_at IS NULL),
+           touched AS (
+               UPDATE tokens SET last_used_at = now() FROM t
+               WHERE tokens.id = t.id
+                 AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
+           SELECT id, expires_at, principal_id AS "principal_id?", principal AS "principal?",
+                  role AS "role?", host_id AS "host_id?", host AS "host?"
+           FROM t"#,
+        hash.0.as_slice()
+    )
+    .fetch_optional(connection)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let who = match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
+        (Some(id), Some(name), Some(role), None, None) => Authenticated::Principal {
+            id: PrincipalId::from_uuid(id),
+            name: row::parse("principal name", &name)?,
+            role: row::parse("role", &role)?,
+        },
+        (None, None, None, Some(id), Some(name)) => Authenticated::Host {
+            id: HostId::from_uuid(id),
+            name: row::parse("host name", &name)?,
+        },
+        _ => {
+            return Err(StoreError::Corrupt {
+                what: "token",
+                detail: "it belongs to nobody".to_owned(),
+            });
+        }
+    };
+    Ok(Some(AuthenticatedToken {
+        token: TokenId::from_uuid(row.id),
+        who,
+        expires_at: row.expires_at,
+    }))
+}
+
 /// The event of a new token, with the digest of whose it is.
 async fn token_event(
     tx: &mut PgConnection,
@@ -393,7 +401,9 @@ async fn token_event(
     owner: TokenOwner,
 ) -> Result<NewEvent, StoreError> {
     let made = digests::tokens(tx, digests::Tokens::One(token.id)).await?.pop();
-    let made = made.ok_or_else(|| StoreError::not_found("token", &token.id))?;
+    let made = made
+        .ok_or_else(|| StoreError::not_found("token", &token.id))?
+        .decided();
     let cause = format!("{}{})", made.told, token.label);
     let mut event = by.event(kind::TOKEN_CREATED, cause).deciding(&made.digest);
     if let TokenOwner::Host(host) = owner {

@@ -1,15 +1,13 @@
 //! The proof of whom a request is from. It is made for every request of a person, so it is one statement.
 
-use std::collections::HashMap;
-
 use slipway_domain::PrincipalId;
 use sqlx::PgConnection;
 
+use super::AuditKey;
 use super::digests::{PrincipalRow, TokenRow};
-use super::gate::{compare, still_over};
+use super::gate::Access;
 use super::read::EventRow;
-use super::sealed::{self, Sealed};
-use super::{AuditKey, kind};
+use super::sealed;
 use crate::{AuthenticatedToken, StoreError, TokenHash};
 
 /// Fails unless this token was given to this principal, which was given this role, and neither was taken out of use.
@@ -23,14 +21,10 @@ pub(crate) async fn prove(
     hash: &TokenHash,
 ) -> Result<(), StoreError> {
     let token = found.token;
-    let (kinds, causes): (Vec<&str>, Vec<String>) = [
-        (kind::PRINCIPAL_CREATED, format!("{name} is a new {role}")),
-        (kind::PRINCIPAL_DISABLED, format!("{name} ")),
-        (kind::TOKEN_CREATED, format!("token {token} of {name} (")),
-        (kind::TOKEN_REVOKED, format!("token {token}")),
-    ]
-    .into_iter()
-    .unzip();
+    let causes = Access::causes_of_principal(name, role)
+        .into_iter()
+        .chain(Access::causes_of_token(token.as_uuid(), name));
+    let (kinds, causes): (Vec<&str>, Vec<String>) = causes.unzip();
     // One statement sees one moment.
     let rows = sqlx::query!(
         r#"SELECT p.id AS principal_id, p.name, p.role, p.made_by AS principal_made_by, p.disabled_at,
@@ -55,7 +49,7 @@ pub(crate) async fn prove(
     .fetch_all(connection)
     .await?;
     let mut now = None;
-    let mut events: HashMap<String, Sealed> = HashMap::new();
+    let mut events = Vec::with_capacity(causes.len());
     for row in rows {
         let principal = PrincipalRow {
             id: row.principal_id,
@@ -93,8 +87,9 @@ pub(crate) async fn prove(
             hash: row.hash,
             seal: row.seal,
             seal_key: row.seal_key,
+            before: row.before,
         };
-        events.insert(event.kind.clone(), sealed::prove_after(key, event, row.before)?);
+        events.push(sealed::prove(key, event)?);
     }
     let Some((principal, shown)) = now else {
         return Err(StoreError::Tampered(format!(
@@ -106,13 +101,6 @@ pub(crate) async fn prove(
             "token {token} changed while it was looked at"
         )));
     }
-    let (principal, shown) = (principal.decided(), shown.decided());
-    let what = format!("the role of principal {name}");
-    compare(&what, events.get(kind::PRINCIPAL_CREATED), principal.digest)?;
-    let what = format!("the owner of token {token}");
-    compare(&what, events.get(kind::TOKEN_CREATED), shown.digest)?;
-    let end = events.get(kind::PRINCIPAL_DISABLED);
-    still_over(&format!("principal {name}"), end, principal.over)?;
-    let end = events.get(kind::TOKEN_REVOKED);
-    still_over(&format!("token {token}"), end, shown.over)
+    Access::principal(&principal).check(&events)?;
+    Access::token(&shown).check(&events)
 }

@@ -10,7 +10,7 @@ use slipway_domain::{CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::digests::{self, CommandRow, Decided, Tokens};
+use super::digests::{self, CommandRow, Decided, TokenRow, Tokens};
 use super::{Broken, kind};
 use crate::StoreError;
 
@@ -168,6 +168,7 @@ impl Decisions {
             verdict.compare_end(&what, "disabled", self.disabled.contains(&row.name), now.over);
         }
         let all = digests::tokens(tx, Tokens::All).await?;
+        let all: Vec<Decided> = all.iter().map(TokenRow::decided).collect();
         verdict.require("token", &self.tokens, all.iter().map(|now| &now.id));
         for now in all {
             let what = format!("token {}", now.id);

@@ -173,7 +173,7 @@ pub(crate) enum Tokens {
 }
 
 /// Tokens with their owners.
-pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<Decided>, StoreError> {
+pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<TokenRow>, StoreError> {
     let (one, of) = match wanted {
         Tokens::One(id) => (Some(id.as_uuid()), None),
         Tokens::Of(id) => (None, Some(id.as_uuid())),
@@ -192,11 +192,11 @@ pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(TokenRow::decided).collect())
+    Ok(rows)
 }
 
 /// What is decided of a token, as it is stored.
-pub(super) struct TokenRow {
+pub(crate) struct TokenRow {
     pub(super) id: Uuid,
     pub(super) principal_id: Option<Uuid>,
     pub(super) host_id: Option<Uuid>,
@@ -210,13 +210,13 @@ pub(super) struct TokenRow {
 }
 
 impl TokenRow {
-    pub(super) fn decided(self) -> Decided {
+    pub(crate) fn decided(&self) -> Decided {
         let mut digester = Digester::new("token");
         digester
             .field("id", self.id)
             .field_opt("principal", self.principal_id)
             .field_opt("host", self.host_id)
-            .field("sha256", hex::encode(self.sha256))
+            .field("sha256", hex::encode(&self.sha256))
             .field_opt("expires_at", self.expires_at.map(|at| at.timestamp_micros()))
             .field_opt("parent", self.parent_id)
             .field_opt("made_by", self.made_by);

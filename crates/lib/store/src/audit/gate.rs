@@ -3,21 +3,22 @@
 //! Somebody with the database but without the key can change a row, but not the event that decided it. `slipway audit
 //! verify` finds such a change later. This check finds it before a host gets an instruction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::iter;
 
-use slipway_domain::agent::Assignment;
 use slipway_domain::digest::Digest;
 use slipway_domain::{
-    CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, Role, RolloutId, RolloutState, StepId,
-    StepState, StorePath,
+    CommandId, EnvironmentId, HostId, Instruction, PrincipalId, ReleaseId, Role, RolloutId, RolloutState,
+    StepId, StepState, StorePath,
 };
 use sqlx::PgConnection;
+use tracing::warn;
 use uuid::Uuid;
 
-use super::digests::{self, CommandRow, Decided, PrincipalRow, Tokens};
-use super::sealed::{self, Sealed};
+use super::digests::{self, CommandRow, PrincipalRow, TokenRow, Tokens};
+use super::sealed::{self, Cause, Sealed};
 use super::{AuditKey, kind, related};
-use crate::agent::Step;
+use crate::agent::Assigned;
 use crate::{StoreError, row};
 
 /// Fails unless the environment's rules are those of its newest event, and it was not deleted.
@@ -68,8 +69,9 @@ pub(crate) async fn hosts(
 /// Fails unless the release's closures are those that were registered.
 pub(crate) async fn release(tx: &mut PgConnection, key: &AuditKey, id: ReleaseId) -> Result<(), StoreError> {
     let now = digests::release(tx, id).await?;
-    let event = sealed::by_cause(tx, key, kind::RELEASE_CREATED, &format!("release {id} ")).await?;
-    compare(&format!("release {id}"), event.as_ref(), now)
+    let cause = (kind::RELEASE_CREATED, format!("release {id} "));
+    let events = sealed::by_causes(tx, key, &[cause]).await?;
+    compare(&format!("release {id}"), events.first(), now)
 }
 
 /// Fails unless the principal has the role that it was given, and its tokens were given to it.
@@ -78,11 +80,10 @@ pub(crate) async fn principal(
     key: &AuditKey,
     id: PrincipalId,
 ) -> Result<(), StoreError> {
-    role(tx, key, id).await?;
-    for now in digests::tokens(tx, Tokens::Of(id)).await? {
-        token(tx, key, &now).await?;
-    }
-    Ok(())
+    let row = principal_row(tx, id).await?;
+    let tokens = digests::tokens(tx, Tokens::Of(id)).await?;
+    let all = iter::once(Access::principal(&row)).chain(tokens.iter().map(Access::token));
+    check_access(tx, key, all.collect()).await
 }
 
 /// The principal, with the role that it was given. One that was disabled must still be.
@@ -91,24 +92,76 @@ pub(super) async fn role(
     key: &AuditKey,
     id: PrincipalId,
 ) -> Result<PrincipalRow, StoreError> {
-    let row = digests::principals(tx, Some(id)).await?.pop();
-    let row = row.ok_or_else(|| StoreError::not_found("principal", &id))?;
-    let now = row.decided();
-    let event = sealed::by_cause(tx, key, kind::PRINCIPAL_CREATED, &now.told).await?;
-    compare(&format!("the role of principal {id}"), event.as_ref(), now.digest)?;
-    let name = &row.name;
-    let end = sealed::by_cause(tx, key, kind::PRINCIPAL_DISABLED, &format!("{name} ")).await?;
-    still_over(&format!("principal {name}"), end.as_ref(), now.over)?;
+    let row = principal_row(tx, id).await?;
+    check_access(tx, key, vec![Access::principal(&row)]).await?;
     Ok(row)
 }
 
-/// Fails unless the token was given to its owner. One that was revoked must still be.
-async fn token(tx: &mut PgConnection, key: &AuditKey, now: &Decided) -> Result<(), StoreError> {
-    let id = now.id;
-    let event = sealed::by_cause(tx, key, kind::TOKEN_CREATED, &now.told).await?;
-    compare(&format!("the owner of token {id}"), event.as_ref(), now.digest)?;
-    let end = sealed::by_cause(tx, key, kind::TOKEN_REVOKED, &format!("token {id}")).await?;
-    still_over(&format!("token {id}"), end.as_ref(), now.over)
+async fn principal_row(tx: &mut PgConnection, id: PrincipalId) -> Result<PrincipalRow, StoreError> {
+    let row = digests::principals(tx, Some(id)).await?.pop();
+    row.ok_or_else(|| StoreError::not_found("principal", &id))
+}
+
+/// In one statement, however many there are.
+async fn check_access(tx: &mut PgConnection, key: &AuditKey, all: Vec<Access>) -> Result<(), StoreError> {
+    let causes: Vec<Cause> = all.iter().flat_map(|access| access.causes.clone()).collect();
+    let events = sealed::by_causes(tx, key, &causes).await?;
+    all.iter().try_for_each(|access| access.check(&events))
+}
+
+/// A principal or a token, with the events that made it and that took it out of use.
+pub(super) struct Access {
+    what: String,
+    of: &'static str,
+    digest: Digest,
+    over: bool,
+    causes: [Cause; 2],
+}
+
+impl Access {
+    pub(super) fn causes_of_principal(name: &str, role: &str) -> [Cause; 2] {
+        [
+            (kind::PRINCIPAL_CREATED, format!("{name} is a new {role}")),
+            (kind::PRINCIPAL_DISABLED, format!("{name} ")),
+        ]
+    }
+
+    pub(super) fn causes_of_token(id: Uuid, owner: &str) -> [Cause; 2] {
+        [
+            (kind::TOKEN_CREATED, format!("token {id} of {owner} (")),
+            (kind::TOKEN_REVOKED, format!("token {id}")),
+        ]
+    }
+
+    pub(super) fn principal(row: &PrincipalRow) -> Self {
+        let now = row.decided();
+        Self {
+            what: format!("principal {}", row.name),
+            of: "the role",
+            digest: now.digest,
+            over: now.over,
+            causes: Self::causes_of_principal(&row.name, &row.role),
+        }
+    }
+
+    pub(super) fn token(row: &TokenRow) -> Self {
+        let now = row.decided();
+        Self {
+            what: format!("token {}", now.id),
+            of: "the owner",
+            digest: now.digest,
+            over: now.over,
+            causes: Self::causes_of_token(now.id, &row.owner),
+        }
+    }
+
+    /// Fails unless it was given so, and is out of use if an event says so.
+    pub(super) fn check(&self, events: &[Sealed]) -> Result<(), StoreError> {
+        let [made, ended] = &self.causes;
+        let what = format!("{} of {}", self.of, self.what);
+        compare(&what, sealed::newest(events, made), self.digest)?;
+        still_over(&self.what, sealed::newest(events, ended), self.over)
+    }
 }
 
 /// The rollout's plan. Fails unless it equals the plan that was started.
@@ -119,40 +172,43 @@ pub(crate) async fn plan(tx: &mut PgConnection, key: &AuditKey, id: RolloutId) -
 }
 
 /// What of this these hosts may be told: a host's newest event decides, with the digest of it. One of a release before
-/// digests proves its step's state alone.
+/// digests proves its step's state alone. Of the others the log says that they are told nothing.
 ///
 /// A prior that no event recorded is left out. Going back must work all the same: the agent's own journal goes before it.
 pub(crate) async fn told(
     tx: &mut PgConnection,
     key: &AuditKey,
-    steps: HashMap<HostId, (Assignment, Step)>,
-) -> Result<HashMap<HostId, Assignment>, StoreError> {
-    let hosts: Vec<_> = steps.keys().copied().map(HostId::as_uuid).collect();
+    mut told: HashMap<HostId, (Assigned, Instruction)>,
+) -> Result<HashMap<HostId, Instruction>, StoreError> {
+    let hosts: Vec<Uuid> = told.keys().copied().map(HostId::as_uuid).collect();
     let events = sealed::of_steps(tx, key, &hosts).await?;
-    let proved: HashSet<HostId> = events
-        .into_iter()
-        .filter_map(|Sealed { event, .. }| {
-            let host = event.host?;
-            let (_, step) = steps.get(&host)?;
-            let same_step = event.step == Some(step.id);
-            let same_state = event.to.as_deref() == Some(step.state.as_str());
-            let same = event.digest().is_none_or(|digest| digest == step.digest);
-            (same_step && same_state && same).then_some(host)
-        })
-        .collect();
-    let with_prior: Vec<Uuid> = steps
+    told.retain(|host, (assigned, _)| {
+        let mut own = events.iter().filter(|event| event.event.host == Some(*host));
+        let proved = own.any(|event| assigned.is_decided_by(&event.event));
+        if !proved {
+            // Somebody changed the database by hand, or the step has just moved on: its news come next.
+            warn!(%host, "the host's step is not what its newest event says; the host is told nothing for now");
+        }
+        proved
+    });
+    let going_back = told
         .values()
-        .filter(|(assignment, _)| assignment.prior.is_some())
-        .map(|(_, step)| step.id.as_uuid())
-        .collect();
-    let recorded = recorded_priors(tx, key, &with_prior).await?;
-    let told = steps.into_iter().filter(|(host, _)| proved.contains(host));
+        .filter_map(|(assigned, instruction)| match instruction {
+            Instruction::Revert { prior: Some(_), .. } => Some(assigned.step.as_uuid()),
+            _ => None,
+        });
+    let going_back: Vec<Uuid> = going_back.collect();
+    let recorded = recorded_priors(tx, key, &going_back).await?;
+    for (assigned, instruction) in told.values_mut() {
+        if let Instruction::Revert { prior, .. } = instruction {
+            *prior = prior
+                .take()
+                .filter(|prior| Some(prior) == recorded.get(&assigned.step));
+        }
+    }
     Ok(told
-        .map(|(host, (mut assignment, step))| {
-            let recorded = recorded.get(&step.id);
-            assignment.prior = assignment.prior.filter(|prior| Some(prior) == recorded);
-            (host, assignment)
-        })
+        .into_iter()
+        .map(|(host, (_, instruction))| (host, instruction))
         .collect())
 }
 
@@ -217,15 +273,10 @@ async fn priors(
     key: &AuditKey,
     id: RolloutId,
 ) -> Result<(HashMap<StepId, StorePath>, Result<(), StoreError>), StoreError> {
-    let out: Vec<&str> = StepState::ALL
-        .iter()
-        .filter(|state| state.is_out())
-        .map(|state| state.as_str())
-        .collect();
     let rows = sqlx::query!(
         "SELECT id, prior FROM steps WHERE rollout_id = $1 AND state = ANY($2)",
         id.as_uuid(),
-        &out as _
+        &StepState::OUT.map(StepState::as_str) as _
     )
     .fetch_all(&mut *tx)
     .await?;
@@ -364,7 +415,7 @@ async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<Given>, St
 }
 
 /// Fails when an event took something out of use that is in use.
-pub(super) fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), StoreError> {
+fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Result<(), StoreError> {
     match end {
         Some(end) if !is_over => Err(StoreError::Tampered(format!(
             "{what} was taken out of use by event {}, and is not any more",
@@ -376,7 +427,7 @@ pub(super) fn still_over(what: &str, end: Option<&Sealed>, is_over: bool) -> Res
 
 /// Fails when there is no event at all, or one with another digest. One of a release before digests proves no more than
 /// that the row is real.
-pub(super) fn compare(what: &str, event: Option<&Sealed>, now: Digest) -> Result<(), StoreError> {
+fn compare(what: &str, event: Option<&Sealed>, now: Digest) -> Result<(), StoreError> {
     let Some(event) = event else {
         return Err(StoreError::Tampered(format!(
             "no event says how {what} came to be"

@@ -27,7 +27,38 @@ pub(super) struct EventRow {
     pub(super) hash: Vec<u8>,
     pub(super) seal: Vec<u8>,
     pub(super) seal_key: String,
+    /// The hash of the event before, where it is to be proved.
+    pub(super) before: Option<Vec<u8>>,
 }
+
+/// A query of events; what is given is the rest of it, in which they are `e`. `listed` names their hosts, `proved` has the
+/// hashes before them, and `chained` neither.
+macro_rules! event_rows {
+    (listed $from:tt $($args:tt)*) => {
+        crate::audit::read::event_rows!(
+            r#"(SELECT h.name FROM hosts h WHERE h.id = e.host_id) AS "host_name?", NULL::bytea AS "before?" "#,
+            $from $($args)*
+        )
+    };
+    (proved $from:tt $($args:tt)*) => {
+        crate::audit::read::event_rows!(
+            r#"NULL AS "host_name?", (SELECT b.hash FROM events b WHERE b.number = e.number - 1) AS "before?" "#,
+            $from $($args)*
+        )
+    };
+    (chained $from:tt $($args:tt)*) => {
+        crate::audit::read::event_rows!(r#"NULL AS "host_name?", NULL::bytea AS "before?" "#, $from $($args)*)
+    };
+    ($more:tt, $from:tt $($args:tt)*) => {
+        sqlx::query_as!(
+            crate::audit::read::EventRow,
+            "SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id,
+                    e.host_id, e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key, " + $more + $from
+            $($args)*
+        )
+    };
+}
+pub(super) use event_rows;
 
 impl TryFrom<EventRow> for EventRecord {
     type Error = StoreError;
@@ -84,13 +115,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<EventRecord>, StoreError> {
         bounded(async {
-            let rows = sqlx::query_as!(
-                EventRow,
-                r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id,
-                          e.step_id, e.host_id, h.name AS "host_name?", e.from_state, e.to_state, e.cause,
-                          e.hash, e.seal, e.seal_key
-                   FROM events e LEFT JOIN hosts h ON h.id = e.host_id
-                   WHERE e.rollout_id = $1 AND e.number > $2 ORDER BY e.number LIMIT $3"#,
+            let rows = event_rows!(
+                listed "FROM events e WHERE e.rollout_id = $1 AND e.number > $2 ORDER BY e.number LIMIT $3",
                 rollout.as_uuid(),
                 after,
                 page_limit(limit)
@@ -106,13 +132,8 @@ impl Store {
     #[instrument(name = "db.event.list_all", level = "debug", skip_all)]
     pub async fn list_all_events(&self, after: i64, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
         bounded(async {
-            let rows = sqlx::query_as!(
-                EventRow,
-                r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id,
-                          e.step_id, e.host_id, h.name AS "host_name?", e.from_state, e.to_state, e.cause,
-                          e.hash, e.seal, e.seal_key
-                   FROM events e LEFT JOIN hosts h ON h.id = e.host_id
-                   WHERE e.number > $1 ORDER BY e.number LIMIT $2"#,
+            let rows = event_rows!(
+                listed "FROM events e WHERE e.number > $1 ORDER BY e.number LIMIT $2",
                 after,
                 page_limit(limit)
             )

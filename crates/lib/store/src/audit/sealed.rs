@@ -3,8 +3,6 @@
 //! An event is proved by the hash of the one before it, its own content and its seal. Nobody without the key can make a
 //! seal for other content, whatever else of the chain they changed.
 
-use std::collections::HashMap;
-
 use slipway_domain::event::{GENESIS, NewEvent, chain_hash};
 use slipway_domain::{EnvironmentId, RolloutId};
 use sqlx::PgConnection;
@@ -12,9 +10,18 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::key::BadSeal;
-use super::read::EventRow;
+use super::read::{EventRow, event_rows};
 use super::{AuditKey, EventRecord};
 use crate::{StoreError, row};
+
+/// An event that was proved.
+pub(crate) struct Sealed {
+    pub(crate) number: i64,
+    pub(crate) event: NewEvent,
+}
+
+/// The kind of an event, and how its cause begins.
+pub(crate) type Cause = (&'static str, String);
 
 /// Events of a rollout of one kind, the oldest first.
 pub(crate) async fn of_rollout(
@@ -23,17 +30,14 @@ pub(crate) async fn of_rollout(
     rollout: RolloutId,
     kind: &str,
 ) -> Result<Vec<Sealed>, StoreError> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT number, at, actor_kind, actor_name, kind, environment_id, rollout_id, step_id, host_id,
-                  NULL AS "host_name?", from_state, to_state, cause, hash, seal, seal_key
-           FROM events WHERE rollout_id = $1 AND kind = $2 ORDER BY number"#,
+    let rows = event_rows!(
+        proved "FROM events e WHERE rollout_id = $1 AND kind = $2 ORDER BY number",
         rollout.as_uuid(),
         kind
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    prove(tx, key, rows).await
+    prove_all(key, rows)
 }
 
 /// The newest event of these kinds about an environment itself.
@@ -43,40 +47,47 @@ pub(crate) async fn of_environment(
     environment: EnvironmentId,
     kinds: &[&str],
 ) -> Result<Option<Sealed>, StoreError> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT number, at, actor_kind, actor_name, kind, environment_id, rollout_id, step_id, host_id,
-                  NULL AS "host_name?", from_state, to_state, cause, hash, seal, seal_key
-           FROM events WHERE rollout_id IS NULL AND kind = ANY($2) AND environment_id = $1
-           ORDER BY number DESC LIMIT 1"#,
+    let row = event_rows!(
+        proved "FROM events e WHERE rollout_id IS NULL AND kind = ANY($2) AND environment_id = $1
+                ORDER BY number DESC LIMIT 1",
         environment.as_uuid(),
         kinds as _
     )
-    .fetch_all(&mut *tx)
+    .fetch_optional(tx)
     .await?;
-    Ok(prove(tx, key, rows).await?.pop())
+    row.map(|row| prove(key, row)).transpose()
 }
 
-/// The newest event of a kind whose cause begins so, of those that are about no rollout.
-pub(crate) async fn by_cause(
+/// The newest event of each of these causes, of those that are about no rollout. [`newest`] finds the one of a cause.
+pub(crate) async fn by_causes(
     tx: &mut PgConnection,
     key: &AuditKey,
-    kind: &str,
-    cause: &str,
-) -> Result<Option<Sealed>, StoreError> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT number, at, actor_kind, actor_name, kind, environment_id, rollout_id, step_id, host_id,
-                  NULL AS "host_name?", from_state, to_state, cause, hash, seal, seal_key
-           FROM events
-           WHERE rollout_id IS NULL AND kind = $1 AND left(cause, 16) = left($2, 16) AND starts_with(cause, $2)
-           ORDER BY number DESC LIMIT 1"#,
-        kind,
-        cause
+    causes: &[Cause],
+) -> Result<Vec<Sealed>, StoreError> {
+    let (kinds, causes): (Vec<&str>, Vec<&str>) =
+        causes.iter().map(|(kind, cause)| (*kind, cause.as_str())).unzip();
+    let rows = event_rows!(
+        proved "FROM unnest($1::text[], $2::text[]) AS w (kind, cause)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM events
+                    WHERE rollout_id IS NULL AND kind = w.kind AND left(cause, 16) = left(w.cause, 16)
+                      AND starts_with(cause, w.cause)
+                    ORDER BY number DESC LIMIT 1
+                ) e",
+        &kinds as _,
+        &causes as _
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    Ok(prove(tx, key, rows).await?.pop())
+    prove_all(key, rows)
+}
+
+/// The newest of these events with this cause.
+pub(crate) fn newest<'a>(events: &'a [Sealed], (kind, cause): &Cause) -> Option<&'a Sealed> {
+    let of_cause = events
+        .iter()
+        .filter(|found| found.event.kind == *kind && found.event.cause.starts_with(cause));
+    of_cause.max_by_key(|found| found.number)
 }
 
 /// Every event of a token that was made for this principal by another one.
@@ -85,19 +96,16 @@ pub(crate) async fn of_tokens_made_for(
     key: &AuditKey,
     owner: &str,
 ) -> Result<Vec<Sealed>, StoreError> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT number, at, actor_kind, actor_name, kind, environment_id, rollout_id, step_id, host_id,
-                  NULL AS "host_name?", from_state, to_state, cause, hash, seal, seal_key
-           FROM events
-           WHERE kind = 'token.created' AND host_id IS NULL AND actor_name <> split_part(cause, ' ', 4)
-             AND split_part(cause, ' ', 4) = $1 AND actor_kind = 'principal'
-           ORDER BY number"#,
+    let rows = event_rows!(
+        proved "FROM events e
+                WHERE kind = 'token.created' AND host_id IS NULL AND actor_name <> split_part(cause, ' ', 4)
+                  AND split_part(cause, ' ', 4) = $1 AND actor_kind = 'principal'
+                ORDER BY number",
         owner
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    prove(tx, key, rows).await
+    prove_all(key, rows)
 }
 
 /// The newest event of each of these hosts by which a step of it came to its state. Those that cannot be proved are left
@@ -107,19 +115,16 @@ pub(crate) async fn of_steps(
     key: &AuditKey,
     hosts: &[Uuid],
 ) -> Result<Vec<Sealed>, StoreError> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id, e.host_id,
-                  NULL AS "host_name?", e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key
-           FROM unnest($1::uuid[]) AS h (id)
-           CROSS JOIN LATERAL (
-               SELECT * FROM events WHERE host_id = h.id AND kind = 'step.state' ORDER BY number DESC LIMIT 1
-           ) e"#,
+    let rows = event_rows!(
+        proved "FROM unnest($1::uuid[]) AS h (id)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM events WHERE host_id = h.id AND kind = 'step.state' ORDER BY number DESC LIMIT 1
+                ) e",
         hosts
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    prove_those_that_fit(tx, key, rows).await
+    Ok(prove_those_that_fit(key, rows))
 }
 
 /// The newest event of each of these hosts that put it where it is, or took it out of the fleet.
@@ -128,21 +133,18 @@ pub(crate) async fn of_hosts(
     key: &AuditKey,
     hosts: &[Uuid],
 ) -> Result<Vec<Sealed>, StoreError> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id, e.host_id,
-                  NULL AS "host_name?", e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key
-           FROM unnest($1::uuid[]) AS h (id)
-           CROSS JOIN LATERAL (
-               SELECT * FROM events
-               WHERE host_id = h.id AND kind IN ('host.created', 'host.restored', 'host.moved', 'host.retired')
-               ORDER BY number DESC LIMIT 1
-           ) e"#,
+    let rows = event_rows!(
+        proved "FROM unnest($1::uuid[]) AS h (id)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM events
+                    WHERE host_id = h.id AND kind IN ('host.created', 'host.restored', 'host.moved', 'host.retired')
+                    ORDER BY number DESC LIMIT 1
+                ) e",
         hosts
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    prove(tx, key, rows).await
+    prove_all(key, rows)
 }
 
 /// The event of each of these steps that recorded its prior. Those that cannot be proved are left out.
@@ -151,64 +153,36 @@ pub(crate) async fn of_priors(
     key: &AuditKey,
     steps: &[Uuid],
 ) -> Result<Vec<Sealed>, StoreError> {
-    let rows = sqlx::query_as!(
-        EventRow,
-        r#"SELECT e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id, e.host_id,
-                  NULL AS "host_name?", e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key
-           FROM unnest($1::uuid[]) AS s (id)
-           CROSS JOIN LATERAL (
-               SELECT * FROM events WHERE step_id = s.id AND kind = 'step.prior' ORDER BY number DESC LIMIT 1
-           ) e"#,
+    let rows = event_rows!(
+        proved "FROM unnest($1::uuid[]) AS s (id)
+                CROSS JOIN LATERAL (
+                    SELECT * FROM events WHERE step_id = s.id AND kind = 'step.prior' ORDER BY number DESC LIMIT 1
+                ) e",
         steps
     )
-    .fetch_all(&mut *tx)
+    .fetch_all(tx)
     .await?;
-    prove_those_that_fit(tx, key, rows).await
+    Ok(prove_those_that_fit(key, rows))
 }
 
-/// An event that was proved.
-pub(crate) struct Sealed {
-    pub(crate) number: i64,
-    pub(crate) event: NewEvent,
-}
-
-async fn prove(
-    tx: &mut PgConnection,
-    key: &AuditKey,
-    rows: Vec<EventRow>,
-) -> Result<Vec<Sealed>, StoreError> {
-    let before = hashes_before(tx, &rows).await?;
-    rows.into_iter().map(|row| prove_one(key, row, &before)).collect()
+fn prove_all(key: &AuditKey, rows: Vec<EventRow>) -> Result<Vec<Sealed>, StoreError> {
+    rows.into_iter().map(|row| prove(key, row)).collect()
 }
 
 /// Those of these events that can be proved. Of the others the log says why not, and the hosts are told nothing by them.
-async fn prove_those_that_fit(
-    tx: &mut PgConnection,
-    key: &AuditKey,
-    rows: Vec<EventRow>,
-) -> Result<Vec<Sealed>, StoreError> {
-    let before = hashes_before(tx, &rows).await?;
-    let proved = rows.into_iter().map(|row| prove_one(key, row, &before));
-    Ok(proved
+fn prove_those_that_fit(key: &AuditKey, rows: Vec<EventRow>) -> Vec<Sealed> {
+    let proved = rows.into_iter().map(|row| prove(key, row));
+    proved
         .filter_map(|one| {
             one.inspect_err(|error| warn!(%error, "a host is told nothing by this event"))
                 .ok()
         })
-        .collect())
+        .collect()
 }
 
-fn prove_one(key: &AuditKey, row: EventRow, before: &HashMap<i64, Vec<u8>>) -> Result<Sealed, StoreError> {
-    let hash = before.get(&(row.number - 1)).cloned();
-    prove_after(key, row, hash)
-}
-
-/// Proves an event that comes after the one with this hash.
-pub(super) fn prove_after(
-    key: &AuditKey,
-    row: EventRow,
-    before: Option<Vec<u8>>,
-) -> Result<Sealed, StoreError> {
-    let number = row.number;
+/// Proves an event by the hash of the one before it.
+pub(super) fn prove(key: &AuditKey, mut row: EventRow) -> Result<Sealed, StoreError> {
+    let (number, before) = (row.number, row.before.take());
     let fails = |why: &str| StoreError::Tampered(format!("event {number} cannot be trusted: {why}"));
     let record = EventRecord::try_from(row).map_err(|error| fails(&error.to_string()))?;
     let before = match before {
@@ -231,19 +205,4 @@ pub(super) fn prove_after(
         number,
         event: record.event,
     })
-}
-
-/// The hashes of the events before these, by their numbers.
-async fn hashes_before(
-    tx: &mut PgConnection,
-    rows: &[EventRow],
-) -> Result<HashMap<i64, Vec<u8>>, StoreError> {
-    if rows.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let numbers: Vec<i64> = rows.iter().map(|row| row.number - 1).collect();
-    let found = sqlx::query!("SELECT number, hash FROM events WHERE number = ANY($1)", &numbers)
-        .fetch_all(tx)
-        .await?;
-    Ok(found.into_iter().map(|row| (row.number, row.hash)).collect())
 }

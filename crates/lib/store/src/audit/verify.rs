@@ -6,7 +6,7 @@ use tracing::instrument;
 
 use super::decided::Decisions;
 use super::key::BadSeal;
-use super::read::EventRow;
+use super::read::{EventRow, event_rows};
 use super::{AuditKey, EventHead, EventRecord};
 use crate::{Store, StoreError, row};
 
@@ -78,11 +78,8 @@ impl Store {
 }
 
 async fn fetch_page(tx: &mut PgConnection, after: i64) -> Result<Vec<EventRow>, StoreError> {
-    Ok(sqlx::query_as!(
-        EventRow,
-        r#"SELECT number, at, actor_kind, actor_name, kind, environment_id, rollout_id, step_id, host_id,
-                  NULL AS "host_name?", from_state, to_state, cause, hash, seal, seal_key
-           FROM events WHERE number > $1 ORDER BY number LIMIT $2"#,
+    Ok(event_rows!(
+        chained "FROM events e WHERE e.number > $1 ORDER BY e.number LIMIT $2",
         after,
         PAGE
     )

@@ -3,8 +3,8 @@
 //! The system in the audit log has a separate column beside the observed one. So nothing is lost if a process dies
 //! between an observation and its event: the next check finds the difference.
 
-use slipway_domain::HostId;
 use slipway_domain::event::{Actor, NewEvent};
+use slipway_domain::{HostId, StepState};
 use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
@@ -72,7 +72,7 @@ async fn lock_changed(tx: &mut PgConnection, host: Option<HostId>) -> Result<Vec
                   EXISTS (
                       SELECT FROM steps s
                       WHERE s.host_id = h.id AND (
-                          (s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck')
+                          (s.state = ANY($3)
                            AND h.live IN (s.closure, s.prior,
                                           CASE WHEN h.report ->> 'attempt' = s.attempt::text THEN h.report ->> 'prior' END))
                           OR (s.state = 'committed' AND h.live = s.closure AND h.observed_at <= s.since)
@@ -83,7 +83,8 @@ async fn lock_changed(tx: &mut PgConnection, host: Option<HostId>) -> Result<Vec
              AND ($1::uuid IS NULL OR h.id = $1)
            ORDER BY h.id LIMIT $2 FOR NO KEY UPDATE OF h SKIP LOCKED"#,
         host.map(HostId::as_uuid),
-        AT_ONCE
+        AT_ONCE,
+        &StepState::OUT.map(StepState::as_str) as _
     )
     .fetch_all(tx)
     .await?;

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Lease;
 use super::lease::lock;
-use super::load::{Head, load_commands, load_rollout, load_steps};
+use super::load::{Head, StepsOf, load_commands, load_rollout, load_steps};
 use crate::audit::digests::Told;
 use crate::audit::{append, gate, kind};
 use crate::{AuditKey, Store, StoreError};
@@ -44,8 +44,7 @@ impl Store {
         key: &AuditKey,
     ) -> Result<Applied, StoreError> {
         self.transaction(async |tx| {
-            let head = lock_rows(tx, lease, changes).await?;
-            let mut now = load(tx, &head, changes).await?;
+            let (head, mut now) = lock_and_load(tx, lease, changes).await?;
             let as_started = is_as_started(tx, lease, changes, key).await?;
             let mut events = Vec::with_capacity(changes.len());
             for change in changes {
@@ -73,30 +72,32 @@ impl Store {
     }
 }
 
-/// Locks what changes: the rollout, and these of its steps.
-async fn lock_rows(tx: &mut PgConnection, lease: &Lease, changes: &[Change]) -> Result<Head, StoreError> {
+/// Locks the rollout and the steps that the changes name, and gives what they start from.
+async fn lock_and_load(
+    tx: &mut PgConnection,
+    lease: &Lease,
+    changes: &[Change],
+) -> Result<(Head, Snapshot), StoreError> {
     lock(&mut *tx, lease).await?;
-    sqlx::query!(
+    let steps = changes.iter().filter_map(|change| change.what.step());
+    let steps: Vec<Uuid> = steps.map(StepId::as_uuid).collect();
+    let steps = sqlx::query_scalar!(
         "SELECT id FROM steps WHERE rollout_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
         lease.rollout.as_uuid(),
-        &steps_of(changes)
+        &steps
     )
     .fetch_all(&mut *tx)
     .await?;
-    load_rollout(tx, lease.rollout).await
-}
-
-/// What the changes start from: the rollout, the steps that they name, and the commands that wait.
-async fn load(tx: &mut PgConnection, head: &Head, changes: &[Change]) -> Result<Snapshot, StoreError> {
-    let id = head.rollout.id;
-    Ok(Snapshot {
+    let head = load_rollout(&mut *tx, lease.rollout).await?;
+    let snapshot = Snapshot {
         rollout: head.rollout.clone(),
-        steps: load_steps(&mut *tx, id, Some(&steps_of(changes)), head.now).await?,
+        steps: load_steps(&mut *tx, StepsOf::These(&steps)).await?,
         fleet_size: 0,
         out_elsewhere: Vec::new(),
-        commands: load_commands(tx, id).await?,
+        commands: load_commands(tx, lease.rollout).await?,
         swapped: None,
-    })
+    };
+    Ok((head, snapshot))
 }
 
 /// Whether the plan is the one that was started, as far as a change rests on it. Looked at again now that the rows are
@@ -270,9 +271,4 @@ fn kind_of(what: &What) -> &'static str {
         What::Command { refused: None, .. } => "command.taken",
         What::Command { refused: Some(_), .. } => "command.refused",
     }
-}
-
-fn steps_of(changes: &[Change]) -> Vec<Uuid> {
-    let steps = changes.iter().filter_map(|change| change.what.step());
-    steps.map(StepId::as_uuid).collect()
 }

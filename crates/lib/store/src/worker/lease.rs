@@ -1,9 +1,12 @@
 //! Leases: who drives which rollout.
 
 use slipway_domain::RolloutId;
+use slipway_domain::snapshot::Step;
 use sqlx::PgConnection;
-use tracing::instrument;
+use tracing::{instrument, warn};
+use uuid::Uuid;
 
+use super::load::{StepsOf, fetch_steps};
 use crate::{Store, StoreError, bounded};
 
 /// How much longer a rollout that waits for a person waits for its turn, in seconds.
@@ -51,17 +54,15 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Lease>, StoreError> {
         bounded(async {
+            let mut connection = self.pool.acquire().await?;
+            let mended = find_mended(&mut connection).await?;
             let rows = sqlx::query!(
                 "WITH due AS (
                      SELECT id FROM rollouts WHERE finished_at IS NULL
                      UNION
                      SELECT rollout_id FROM rollout_commands WHERE applied_at IS NULL
                      UNION
-                     SELECT s.rollout_id FROM steps s JOIN hosts h ON h.id = s.host_id
-                     WHERE s.state = 'stuck' AND (
-                         (h.report ->> 'attempt' = s.attempt::text AND h.report ->> 'phase' = 'reverted')
-                         OR (h.report ->> 'attempt' IS DISTINCT FROM s.attempt::text
-                             AND h.live = s.prior AND h.boot_default = s.prior AND h.heard_at > s.since))),
+                     SELECT unnest($5::uuid[])),
                  free AS (
                      SELECT r.id, r.lease_owner FROM rollouts r
                      WHERE r.id IN (SELECT id FROM due)
@@ -80,9 +81,10 @@ impl Store {
                 worker_id,
                 f64::from(lease_seconds),
                 i64::from(limit),
-                STAND_BACK_SECONDS
+                STAND_BACK_SECONDS,
+                &mended
             )
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *connection)
             .await?;
             Ok(rows
                 .into_iter()
@@ -135,6 +137,31 @@ impl Store {
         })
         .await
     }
+}
+
+/// Rollouts that are over and have a stuck host that [mended](Step::has_mended).
+async fn find_mended(connection: &mut PgConnection) -> Result<Vec<Uuid>, StoreError> {
+    let stuck = sqlx::query!(
+        "SELECT s.id, s.rollout_id FROM steps s JOIN rollouts r ON r.id = s.rollout_id
+         WHERE s.state = 'stuck' AND r.finished_at IS NOT NULL"
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    if stuck.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = stuck.iter().map(|row| row.id).collect();
+    let steps = fetch_steps(connection, StepsOf::These(&ids)).await?;
+    let read = steps.into_iter().filter_map(|step| {
+        step.inspect_err(|error| warn!(%error, "cannot tell whether a stuck host mended"))
+            .ok()
+    });
+    let mended: Vec<Uuid> = read
+        .filter(Step::has_mended)
+        .map(|step| step.id.as_uuid())
+        .collect();
+    let rollouts = stuck.iter().filter(|row| mended.contains(&row.id));
+    Ok(rollouts.map(|row| row.rollout_id).collect())
 }
 
 /// Locks the rollout and checks that the lease still holds. The lock keeps others from taking the lease until commit.

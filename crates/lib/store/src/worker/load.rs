@@ -35,14 +35,14 @@ impl Store {
             let head = load_rollout(&mut tx, lease.rollout).await?;
             lease.check_epoch(head.epoch)?;
             let now = head.now;
-            let mut steps = load_steps(&mut tx, lease.rollout, None, now).await?;
+            let mut steps = load_steps(&mut tx, StepsOf::Rollout(lease.rollout)).await?;
             let fleet_size = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "hosts!" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL"#,
                 head.environment
             )
             .fetch_one(&mut *tx)
             .await?;
-            let mut left_out = load_left_out(&mut tx, &head, now).await?;
+            let mut left_out = load_left_out(&mut tx, &head).await?;
             let look = gate::rollout(&mut tx, key, lease.rollout, head.rollout.state).await?;
             let mut commands = load_commands(&mut tx, lease.rollout).await?;
             for command in &mut commands {
@@ -114,53 +114,65 @@ pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result
     })
 }
 
-/// Steps of a rollout: these, or all.
-pub(super) async fn load_steps(
+/// Which steps are wanted.
+#[derive(Clone, Copy)]
+pub(super) enum StepsOf<'a> {
+    Rollout(RolloutId),
+    These(&'a [Uuid]),
+}
+
+pub(super) async fn load_steps(tx: &mut PgConnection, wanted: StepsOf<'_>) -> Result<Vec<Step>, StoreError> {
+    fetch_steps(tx, wanted).await?.into_iter().collect()
+}
+
+/// As [`load_steps`], where one that cannot be read does not keep the others from being looked at.
+pub(super) async fn fetch_steps(
     tx: &mut PgConnection,
-    rollout: RolloutId,
-    only: Option<&[Uuid]>,
-    now: Timestamp,
-) -> Result<Vec<Step>, StoreError> {
+    wanted: StepsOf<'_>,
+) -> Result<Vec<Result<Step, StoreError>>, StoreError> {
+    let (rollout, these) = match wanted {
+        StepsOf::Rollout(id) => (Some(id.as_uuid()), None),
+        StepsOf::These(ids) => (None, Some(ids)),
+    };
     let rows = sqlx::query!(
         r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.activated_at, s.attempt, s.failures, s.closure,
                   s.prior, s.reason, h.last_seen_at, h.heard_at, h.second_life_at, h.boot_replaced_at, h.live,
-                  h.boot_default, h.report AS "report: Known<AttemptReport>",
-                  h.unsettled
+                  h.boot_default, h.report AS "report: Known<AttemptReport>", h.unsettled, now() AS "now!"
            FROM steps s JOIN hosts h ON h.id = s.host_id
-           WHERE s.rollout_id = $1 AND ($2::uuid[] IS NULL OR s.id = ANY($2)) ORDER BY s.wave, h.name"#,
-        rollout.as_uuid(),
-        only
+           WHERE ($1::uuid IS NULL OR s.rollout_id = $1) AND ($2::uuid[] IS NULL OR s.id = ANY($2))
+           ORDER BY s.wave, h.name"#,
+        rollout,
+        these
     )
     .fetch_all(tx)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Step {
-                id: StepId::from_uuid(row.id),
-                host: HostId::from_uuid(row.host_id),
-                name: row::parse("host name", &row.name)?,
-                wave: row::count("wave", row.wave)?,
-                state: row::parse("step state", &row.state)?,
-                since: row.since,
-                activated: row.activated_at,
-                attempt: row.attempt.map(AttemptId::from_uuid),
-                failures: row::count("number of failures", row.failures)?,
-                closure: row::parse("store path", &row.closure)?,
-                prior: row::parse_opt("store path", row.prior.as_deref())?,
-                reason: row.reason,
-                seen: Seen {
-                    at: row.last_seen_at,
-                    heard: row.heard_at,
-                    doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, now),
-                    live: row::parse_opt("store path", row.live.as_deref())?,
-                    boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-                    report: row.report.and_then(Known::into_option),
-                    unsettled: row.unsettled.map(AttemptId::from_uuid),
-                },
-                out_before: false,
-            })
+    let steps = rows.into_iter().map(|row| {
+        Ok(Step {
+            id: StepId::from_uuid(row.id),
+            host: HostId::from_uuid(row.host_id),
+            name: row::parse("host name", &row.name)?,
+            wave: row::count("wave", row.wave)?,
+            state: row::parse("step state", &row.state)?,
+            since: row.since,
+            activated: row.activated_at,
+            attempt: row.attempt.map(AttemptId::from_uuid),
+            failures: row::count("number of failures", row.failures)?,
+            closure: row::parse("store path", &row.closure)?,
+            prior: row::parse_opt("store path", row.prior.as_deref())?,
+            reason: row.reason,
+            seen: Seen {
+                at: row.last_seen_at,
+                heard: row.heard_at,
+                doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, row.now),
+                live: row::parse_opt("store path", row.live.as_deref())?,
+                boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
+                report: row.report.and_then(Known::into_option),
+                unsettled: row.unsettled.map(AttemptId::from_uuid),
+            },
+            out_before: false,
         })
-        .collect()
+    });
+    Ok(steps.collect())
 }
 
 /// Hosts of the environment that any other rollout left out of service, by [`Seen::is_left_out`]. A host may have come from
@@ -168,27 +180,21 @@ pub(super) async fn load_steps(
 ///
 /// The newest such step that touched the host decides, by [`Step::was_touched`]. A step that was never activated
 /// proves nothing about the host, such as one that was skipped because the host was offline.
-async fn load_left_out(
-    tx: &mut PgConnection,
-    head: &Head,
-    now: Timestamp,
-) -> Result<BTreeMap<HostId, HostName>, StoreError> {
+async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<BTreeMap<HostId, HostName>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.id, h.name, h.heard_at, h.second_life_at, h.boot_replaced_at, h.unsettled,
                   s.state AS "state?", s.since AS "since?"
            FROM hosts h
            LEFT JOIN LATERAL (
                SELECT s.state, s.since FROM steps s
-               WHERE s.host_id = h.id AND s.rollout_id <> $2
-                 AND (s.prior IS NOT NULL
-                      OR s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck'))
+               WHERE s.host_id = h.id AND s.rollout_id <> $2 AND (s.prior IS NOT NULL OR s.state = ANY($3))
                ORDER BY s.seq DESC LIMIT 1
            ) s ON true
            WHERE h.environment_id = $1 AND h.retired_at IS NULL
-             AND (h.unsettled IS NOT NULL
-                  OR s.state IN ('activating', 'verifying', 'verified', 'reverting', 'stuck'))"#,
+             AND (h.unsettled IS NOT NULL OR s.state = ANY($3))"#,
         head.environment,
-        head.rollout.id.as_uuid()
+        head.rollout.id.as_uuid(),
+        &StepState::OUT.map(StepState::as_str) as _
     )
     .fetch_all(tx)
     .await?;
@@ -196,7 +202,7 @@ async fn load_left_out(
     for row in rows {
         let seen = Seen {
             heard: row.heard_at,
-            doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, now),
+            doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, head.now),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
             ..Seen::default()
         };

@@ -1,9 +1,11 @@
 //! Observations and assignments.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::{AttemptId, HostId, Phase, StepState};
+use slipway_store::{Assigned, Store};
 use slipway_testkit::{ScriptedAgent, begin, closure};
 use sqlx::PgPool;
 
@@ -13,6 +15,14 @@ fn agent(fleet: &Fleet, n: usize) -> ScriptedAgent {
     let (name, id) = fleet.host(n);
     let live = Some(closure(name.as_str(), 0));
     ScriptedAgent::new(id, name, live)
+}
+
+async fn by_host(store: &Store, hosts: &[HostId]) -> HashMap<HostId, Assigned> {
+    let assigned = store.find_assigned(hosts).await.unwrap();
+    assigned
+        .into_iter()
+        .map(|assigned| (assigned.host, assigned))
+        .collect()
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -26,7 +36,7 @@ async fn only_what_is_new_is_news(pool: PgPool) {
     };
     let recorded = agent.sync(store).await.0;
     assert!(recorded.news, "the first word of a host");
-    assert_eq!((recorded.assignment, recorded.rollout), (None, None));
+    assert_eq!((recorded.assigned, recorded.rollout), (None, None));
     let first = seen().await;
     assert!(!agent.sync(store).await.0.news);
     let second = seen().await;
@@ -172,12 +182,12 @@ async fn the_newest_step_is_the_assignment(pool: PgPool) {
     let first = fleet.rollout(1).await;
     let recorded = agent.sync(store).await.0;
     assert_eq!(recorded.rollout, Some(first));
-    assert_eq!(recorded.assignment.unwrap().state, StepState::Waiting);
+    assert_eq!(recorded.assigned.unwrap().assignment.state, StepState::Waiting);
 
     // The other host was never seen and is skipped.
     settle(store, &claim(store, "w").await).await.unwrap();
     let ids = [fleet.host(0).1, fleet.host(1).1, HostId::generate()];
-    let all = store.assignments_for(&ids).await.unwrap();
+    let all = by_host(store, &ids).await;
     assert_eq!(all.len(), 2);
     let (assignment, report) = (&all[&ids[0]].assignment, &all[&ids[0]].report);
     assert_eq!((assignment.state, report), (StepState::Staging, &None));
@@ -186,17 +196,20 @@ async fn the_newest_step_is_the_assignment(pool: PgPool) {
     assert_eq!(all[&ids[1]].assignment.state, StepState::Skipped);
 
     let recorded = agent.sync(store).await.0;
-    assert_eq!(recorded.assignment.as_ref(), Some(assignment));
+    assert_eq!(recorded.assigned.as_ref(), Some(&all[&ids[0]]));
     agent.sync(store).await;
-    let all = store.assignments_for(&ids[..1]).await.unwrap();
+    let all = by_host(store, &ids[..1]).await;
     assert_eq!(all[&ids[0]].report, agent.report);
-    assert!(store.assignments_for(&[]).await.unwrap().is_empty());
+    assert!(by_host(store, &[]).await.is_empty());
 
     sql(&pool, "UPDATE rollouts SET state = 'failed', finished_at = now()").await;
     let second = fleet.rollout(2).await;
     let recorded = agent.sync(store).await.0;
     assert_eq!(recorded.rollout, Some(second));
-    assert_eq!(recorded.assignment.unwrap().closure, closure("prod-0", 2));
+    assert_eq!(
+        recorded.assigned.unwrap().assignment.closure,
+        closure("prod-0", 2)
+    );
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -246,17 +259,17 @@ async fn what_a_newer_program_wrote_of_one_host_keeps_no_other_from_its_news(poo
     sql(&pool, &newer).await;
 
     let hosts: Vec<HostId> = agents.iter().map(|agent| agent.id).collect();
-    let found = store.assignments_for(&hosts).await.unwrap();
+    let found = by_host(store, &hosts).await;
     assert_eq!(found.len(), 2, "all but the first");
     assert_eq!(found[&hosts[1]].report, None);
     assert_eq!(found[&hosts[2]].assignment.state, StepState::Staging);
 
     let (recorded, told) = agents[0].sync(store).await;
     assert_eq!(
-        (recorded.assignment, told),
+        (recorded.assigned, told),
         (None, slipway_domain::Instruction::Idle)
     );
-    assert!(agents[2].sync(store).await.0.assignment.is_some());
+    assert!(agents[2].sync(store).await.0.assigned.is_some());
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -92,13 +92,7 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
         store.find_token_by_hash(&fresh).await.unwrap().unwrap().token,
         token.id
     );
-    let assignment = store
-        .assignments_for(&[id])
-        .await
-        .unwrap()
-        .remove(&id)
-        .unwrap()
-        .assignment;
+    let assignment = store.find_assigned(&[id]).await.unwrap().remove(0).assignment;
     assert_eq!(
         assignment.attempt, None,
         "the machine that comes back knows nothing of that attempt"
@@ -109,7 +103,7 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
     );
     let heard = machine.sync(store).await.0;
     assert!(
-        heard.assignment.is_some(),
+        heard.assigned.is_some(),
         "nothing is in doubt of the machine that comes back"
     );
 }

@@ -4,13 +4,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use slipway_domain::agent::Assignment;
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::{CommandKind, Snapshot};
 use slipway_domain::strategy::{Canary, Offline, OnFailure, Share};
 use slipway_domain::{
-    EnvironmentId, HostId, HostName, Observation, Role, RolloutId, RolloutState, Strategy, Timestamp,
+    EnvironmentId, HostId, HostName, Instruction, Observation, Role, RolloutId, RolloutState, Strategy,
+    Timestamp,
 };
 use slipway_sim::stories::{LIMITS, Story};
 use slipway_sim::{ControlPlane, Fate, Happening, Memory, SimHost};
@@ -170,7 +170,7 @@ impl ControlPlane for Postgres {
         self.take_lease(self.holder);
     }
 
-    fn observe(&mut self, i: usize, host: &SimHost) -> Option<Assignment> {
+    fn observe(&mut self, i: usize, host: &SimHost) -> Instruction {
         let id = self.hosts[i];
         self.observations += 1;
         self.runtime.block_on(async {
@@ -198,9 +198,8 @@ impl ControlPlane for Postgres {
                 journal_trouble: None,
             };
             let recorded = self.store.record_observation(id, &seen).await.unwrap();
-            let step = recorded.assignment.zip(recorded.step)?;
-            let proved = self.store.prove_steps([(id, step)].into(), &self.key);
-            proved.await.unwrap().remove(&id)
+            let told = self.store.instruct(recorded.assigned, &self.key).await;
+            told.unwrap().remove(&id).unwrap_or(Instruction::Idle)
         })
     }
 

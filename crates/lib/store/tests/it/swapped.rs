@@ -2,7 +2,7 @@
 
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{Phase, RolloutState, StepState, Strategy};
+use slipway_domain::{Instruction, Phase, RolloutState, StepState, Strategy};
 use slipway_store::{By, NewEnvironment, NewRollout, Permits, StoreError};
 use sqlx::PgPool;
 
@@ -86,15 +86,8 @@ async fn a_host_is_told_nothing_that_was_swapped_since_the_worker_looked(pool: P
     }
     let hosts: Vec<_> = fleet.hosts.values().copied().collect();
     let proved = async || {
-        let assigned = store.assignments_for(&hosts).await.unwrap();
-        let steps = assigned
-            .into_iter()
-            .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)));
-        store
-            .prove_steps(steps.collect(), &fleet.key)
-            .await
-            .unwrap()
-            .len()
+        let assigned = store.find_assigned(&hosts).await.unwrap();
+        store.instruct(assigned, &fleet.key).await.unwrap().len()
     };
     // By hand, and without anybody's approval.
     let drive = "UPDATE steps SET state = 'staging', attempt = gen_random_uuid()";
@@ -161,16 +154,12 @@ async fn a_prior_that_was_swapped_stops_the_rollout_and_is_told_to_nobody(pool: 
     settle(&fleet.store, &lease).await.unwrap();
     assert_eq!(step().await.state, StepState::Reverting);
     let told = async || {
-        let assigned = fleet.store.assignments_for(&[host]).await.unwrap();
-        let steps = assigned
-            .into_iter()
-            .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)));
-        let mut told = fleet
-            .store
-            .prove_steps(steps.collect(), &fleet.key)
-            .await
-            .unwrap();
-        told.remove(&host).expect("going back is told all the same").prior
+        let assigned = fleet.store.find_assigned(&[host]).await.unwrap();
+        let mut told = fleet.store.instruct(assigned, &fleet.key).await.unwrap();
+        match told.remove(&host) {
+            Some(Instruction::Revert { prior, .. }) => prior,
+            told => panic!("going back is told all the same: {told:?}"),
+        }
     };
     assert_eq!(told().await, None);
     sql(&pool, "UPDATE steps SET prior = replace(prior, 'evil', 'system')").await;
@@ -223,15 +212,9 @@ async fn a_closure_that_was_swapped_while_hosts_activate_is_not_sealed_by_their_
     assert_eq!(step().await.state, StepState::Verifying, "the report is written");
     let (stopped, why) = state(&fleet, rollout).await;
     assert_eq!(stopped, RolloutState::Paused, "{why}");
-    let assigned = fleet.store.assignments_for(&[host]).await.unwrap();
-    let steps = assigned
-        .into_iter()
-        .map(|(host, assigned)| (host, (assigned.assignment, assigned.step)));
-    let told = fleet
-        .store
-        .prove_steps(steps.collect(), &fleet.key)
-        .await
-        .unwrap();
+    let mut assigned = fleet.store.find_assigned(&[host]).await.unwrap();
+    assigned[0].report = None;
+    let told = fleet.store.instruct(assigned, &fleet.key).await.unwrap();
     assert_eq!(told.len(), 0, "a host that lost its journal would be told it");
 }
 
