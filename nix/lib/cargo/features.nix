@@ -2,6 +2,9 @@
 # Resolution" in the Cargo Book, but for platforms: what one of them asks for counts for all. Only builtins.
 let
   inherit (builtins)
+    all
+    any
+    attrNames
     concatMap
     elem
     elemAt
@@ -10,10 +13,10 @@ let
     groupBy
     length
     map
+    mapAttrs
     match
     ;
   manifests = import ./manifest.nix;
-  paths = import ./paths.nix;
 
   key = folder: kind: name: {
     key = "${folder}\n${kind}\n${name}";
@@ -50,25 +53,23 @@ in
           manifests.all
         else
           manifests.buildKinds;
-      dependenciesIn =
-        folder:
-        let
-          crate = workspace.crates.${folder};
-        in
-        map (
-          dependency:
-          dependency
-          // {
-            local =
-              if dependency.spec ? path then
-                paths.join (
-                  if dependency.spec.inherited or false then crate.rootFolder else folder
-                ) dependency.spec.path
-              else
-                null;
-          }
-        ) (manifests.dependenciesOf (kindsOf folder) workspace.root crate.manifest);
-      named = folder: name: filter (dependency: dependency.name == name) (dependenciesIn folder);
+      # folder -> name -> what the crate depends on under that name, `local` being the folder if it is one of the workspace.
+      dependencies = mapAttrs (
+        folder: crate:
+        groupBy (dependency: dependency.name) (
+          map (
+            dependency:
+            dependency
+            // {
+              local =
+                if dependency.spec ? path then manifests.folderOf crate.rootFolder folder dependency.spec else null;
+            }
+          ) (manifests.dependenciesOf (kindsOf folder) workspace.root crate.manifest)
+        )
+      ) workspace.crates;
+      named = folder: name: dependencies.${folder}.${name} or [ ];
+
+      isOptional = { spec, ... }: spec.optional or false;
 
       # What one word in a list of features turns on; `isUsed` says which optional dependencies are.
       meaning =
@@ -76,7 +77,6 @@ in
         let
           through = match "([^/?]+)([?]?)/(.+)" word;
           part = elemAt through;
-          isOptional = name: builtins.any ({ spec, ... }: spec.optional or false) (named folder name);
           inDependency =
             { local, ... }:
             if local == null then [ (key folder "of" word) ] else [ (key local "feature" (part 2)) ];
@@ -89,7 +89,7 @@ in
           if isUsed folder (part 0) then concatMap inDependency (named folder (part 0)) else [ ]
         else
           [ (key folder "uses" (part 0)) ]
-          ++ (if isOptional (part 0) then [ (key folder "feature" (part 0)) ] else [ ])
+          ++ (if any isOptional (named folder (part 0)) then [ (key folder "feature" (part 0)) ] else [ ])
           ++ concatMap inDependency (named folder (part 0));
 
       next =
@@ -121,8 +121,8 @@ in
         if !workspace.crates ? ${folder} then
           [ ]
         else if kind == "compiled" then
-          map ({ name, ... }: key folder "uses" name) (
-            filter ({ spec, ... }: !(spec.optional or false)) (dependenciesIn folder)
+          map (key folder "uses") (
+            filter (name: !all isOptional (named folder name)) (attrNames dependencies.${folder})
           )
         else if kind == "uses" then
           concatMap use (named folder name)
@@ -150,10 +150,7 @@ in
             operator = next isUsed;
           };
         in
-        if length found == length (builtins.attrNames known) then
-          found
-        else
-          settle (groupBy (item: item.key) found);
+        if length found == length (attrNames known) then found else settle (groupBy (item: item.key) found);
       on = groupBy (item: item.key) (settle { });
       has =
         folder: kind: name:
@@ -167,7 +164,7 @@ in
     if through == null then
       has folder "feature" feature
     else
-      builtins.any (
+      any (
         { local, ... }: if local == null then has folder "of" feature else has local "feature" (part 1)
       ) (named folder (part 0));
 }

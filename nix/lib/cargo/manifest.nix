@@ -77,18 +77,22 @@ rec {
     tablesOf
     ;
 
-  # Folders that the manifest in `folder` names by `path`: [ { name, path, folder } ], folder null when it is outside.
-  # An inherited path is seen from the workspace's root.
+  # Where the `path` of a dependency of the crate in `folder` leads: an inherited one is seen from the workspace's root. Null
+  # when that is outside.
+  folderOf =
+    rootFolder: folder: spec:
+    paths.join (if spec.inherited or false then rootFolder else folder) spec.path;
+
+  # Folders that the manifest in `folder` names by `path`: [ { path, folder } ].
   localsOf =
     wanted: rootFolder: root: folder: manifest:
     map (
-      { name, spec }:
+      { spec, ... }:
       {
-        inherit name;
         inherit (spec) path;
-        folder = paths.join (if spec.inherited or false then rootFolder else folder) spec.path;
+        folder = folderOf rootFolder folder spec;
       }
-    ) (filter ({ spec, ... }: isAttrs spec && spec ? path) (dependenciesOf wanted root manifest));
+    ) (filter ({ spec, ... }: spec ? path) (dependenciesOf wanted root manifest));
 
   # What [patch] and [replace] of the root name by path.
   patchesOf =
@@ -103,7 +107,6 @@ rec {
         if isAttrs spec && spec ? path then
           [
             {
-              inherit name;
               inherit (spec) path;
               folder = paths.join rootFolder spec.path;
             }
