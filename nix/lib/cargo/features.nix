@@ -64,7 +64,7 @@ in
               local =
                 if dependency.spec ? path then manifests.folderOf crate.rootFolder folder dependency.spec else null;
             }
-          ) (manifests.dependenciesOf (kindsOf folder) workspace.root crate.manifest)
+          ) (manifests.dependenciesOf (kindsOf folder) crate.rootManifest crate.manifest)
         )
       ) workspace.crates;
       named = folder: name: dependencies.${folder}.${name} or [ ];

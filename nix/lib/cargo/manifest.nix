@@ -116,11 +116,11 @@ rec {
       ) (attrNames table)
     ) (attrValues (root.patch or { }) ++ [ (root.replace or { }) ]);
 
-  # Whether the manifest names `dependency` as something that it is built from, under whatever name.
+  # Whether a crate names `dependency` as something that it is built from, under whatever name.
   dependsOn =
-    dependency: root: manifest:
+    dependency: crate:
     builtins.any ({ name, spec }: spec.package or name == dependency) (
-      dependenciesOf buildKinds root manifest
+      dependenciesOf buildKinds crate.rootManifest crate.manifest
     );
 
   # A field of [package], from [workspace.package] where it says so; null when it is not there.

@@ -144,7 +144,9 @@ in
           license = field "license";
           repository = field "repository";
           rustVersion = field "rust-version";
+          # Of the workspace that it inherits from: its own, or another.
           rootFolder = rootFolderOf folder;
+          inherit rootManifest;
           isMember = isMember folder;
           targets = found;
           crateTypes = targets.crateTypes found.lib;

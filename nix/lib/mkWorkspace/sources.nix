@@ -140,7 +140,7 @@ let
   queriesOf =
     used:
     lib.optionals (lib.any (
-      folder: manifests.dependsOn "sqlx" workspace.root workspace.crates.${folder}.manifest
+      folder: manifests.dependsOn "sqlx" workspace.crates.${folder}
     ) used) queries;
 
   extraOf =

@@ -417,6 +417,23 @@ in
     (select { crates = [ "app" ]; }).builds.kit.flags
     "--package kit"
   )
+  (same "what a crate of another workspace inherits turns features on" (
+    let
+      view = views.ofSet {
+        "Cargo.toml" =
+          "[workspace]\nmembers = []\n[workspace.dependencies]\napp = { path = \"w/app\", features = [\"x\"] }";
+        "out/Cargo.toml" = package "out" "[dependencies]\napp.workspace = true";
+        "out/src/lib.rs" = "";
+        "w/Cargo.toml" = "[workspace]\nmembers = [\"app\", \"user\"]";
+        "w/app/Cargo.toml" =
+          package "app" "[features]\nx = []\n[[bin]]\nname = \"app\"\nrequired-features = [\"x\"]";
+        "w/app/src/main.rs" = "";
+        "w/user/Cargo.toml" = package "user" "[dependencies]\nout = { path = \"../../out\" }";
+        "w/user/src/lib.rs" = "";
+      };
+    in
+    (selections.of { workspace = cargo.read view "w"; }).builds.app.programs or null
+  ) [ "app" ])
   (same "features of no crate"
     (select {
       features = [
