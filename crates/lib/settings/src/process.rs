@@ -9,12 +9,13 @@ use crate::{
 macro_rules! process {
     ($(
         $(#[$meta:meta])*
-        struct $name:ident $(where $check:ident($($of:ident),*))? { $($(#[$about:meta])* $field:ident: $section:ty,)* }
+        struct $name:ident $(where $check:ident($($of:ident),*))? { $($field:ident: $section:ty,)* }
     )*) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone)]
+        #[expect(missing_docs, reason = "each section's type says what it holds")]
         pub struct $name {
-            $($(#[$about])* pub $field: $section,)*
+            $(pub $field: $section,)*
         }
 
         impl $name {
@@ -32,77 +33,49 @@ macro_rules! process {
 process! {
     /// Everything that `slipway-api serve` reads.
     struct ApiSettings where require_two_listeners(api, metrics) {
-        /// What api and worker share.
         app: AppSettings,
-        /// The first operator's way in.
         admin: AdminSettings,
-        /// The listener and its limits.
         api: ApiSection,
-        /// The Postgres server and the pool.
         database: DatabaseSettings,
-        /// Redis, if there is one.
         redis: Option<RedisSettings>,
-        /// The metrics listener.
         metrics: MetricsSettings,
-        /// Logging.
         log: LogSettings,
-        /// Traces.
         otel: OtelSettings,
-        /// Error reports.
         sentry: SentrySettings,
     }
 
     /// Everything that `slipway-worker run` reads.
     struct WorkerSettings {
-        /// What api and worker share.
         app: AppSettings,
-        /// The Postgres server and the pool.
         database: DatabaseSettings,
-        /// Redis, if there is one.
         redis: Option<RedisSettings>,
-        /// The metrics listener.
         metrics: MetricsSettings,
-        /// Logging.
         log: LogSettings,
-        /// Traces.
         otel: OtelSettings,
-        /// Error reports.
         sentry: SentrySettings,
     }
 
     /// Everything that `slipway-agent run` reads: no database, no secret key.
     struct AgentSettings {
-        /// The control plane.
         plane: PlaneSection,
-        /// The host.
         agent: AgentSection,
-        /// The metrics listener.
         metrics: MetricsSettings,
-        /// Logging.
         log: LogSettings,
-        /// Traces.
         otel: OtelSettings,
-        /// Error reports.
         sentry: SentrySettings,
     }
 
     /// What commands of the agent read that work on its host alone: they must work where the token is not.
     struct LocalSettings {
-        /// The host.
         agent: AgentSection,
-        /// Logging.
         log: LogSettings,
-        /// Traces.
         otel: OtelSettings,
-        /// Error reports.
         sentry: SentrySettings,
     }
 
     /// What `slipway-api migrate` reads: only the database, so that it runs where no other secret is.
     struct MigrateSettings {
-        /// The Postgres server and the pool.
         database: DatabaseSettings,
-        /// Logging.
         log: LogSettings,
     }
 }
