@@ -25,7 +25,7 @@ let
     image-name-package-check = ".*`images[.]rust-fmt`.*check.*";
     img-named-pkg = ".*`images[.]api`.*package.*";
     no-lock = ".*no Cargo.lock: run `cargo generate-lockfile`, and `git add` it.*";
-    src-string = "`src` is a string: give a path.*";
+    src-string = "`src` is the text .*: give a folder.*";
   };
   accepted = lib.subtractLists (lib.attrNames refused) names;
 
@@ -83,6 +83,21 @@ map whole accepted
       "d-three"
     ];
   })
+  (same "mistakes of kind and of meaning are told in one round"
+    (workspaceProblems (
+      argsOf "no-version"
+      // {
+        bins = [ "apii" ];
+        crates = "api";
+        packageArgs = _: { api = [ ]; };
+      }
+    ))
+    [
+      "`crates` is the text `api`: give a list of names of crates, \"all\" for every member, or null for those that `cargo build` builds"
+      "`bins` names `apii`, which no crate makes; there are `api`"
+      "`packageArgs.api` is an empty list: give a set such as `{ nativeBuildInputs = [ pkgs.protobuf ]; }`"
+    ]
+  )
   (same "programs of one name are built apart" (programs "same-bin") {
     a = [ "serve" ];
     b = [ "serve" ];

@@ -77,11 +77,14 @@ in
         let
           parts = crateOf feature;
           dependencies = concatMap attrNames (manifests.tablesOf manifests.buildKinds crate.manifest);
+          hasOwn =
+            name:
+            crate.manifest.features or { } ? ${name} || elem name dependencies || name == "default";
         in
         if parts == null then
-          crate.manifest.features or { } ? ${feature} || elem feature dependencies || feature == "default"
+          hasOwn feature
         else if byName ? ${head parts} then
-          crate.name == head parts
+          crate.name == head parts && hasOwn (builtins.elemAt parts 1)
         else
           elem (head parts) dependencies;
       featuresFor = crates: filter (feature: any (hasFeature feature) crates) features;
@@ -242,6 +245,7 @@ in
         ) members
       );
       crateNames = attrNames byName;
+      featureNames = attrNames (builtins.foldl' (all: crate: all // crate.manifest.features or { }) { } members);
       # Features that no crate has.
       unknownFeatures = filter (feature: !any (hasFeature feature) (attrValues byName)) features;
     };

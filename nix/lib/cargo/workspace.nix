@@ -197,7 +197,7 @@ in
         ) (attrNames (view.entries folder));
       meant =
         let
-          found = below 3 at;
+          found = below 3 (if view.isFolder at then at else ".");
         in
         builtins.genList (builtins.elemAt found) (if length found > 5 then 5 else length found);
       names = groupBy (folder: (parse folder).package.name or "") members;
@@ -209,7 +209,9 @@ in
             "`src` has no ${manifestIn at}: "
             + (
               if meant == [ ] then
-                "give the folder of a Cargo workspace, and `git add` its files, for a flake sees only those"
+                "give the folder of a Cargo workspace${
+                  if at == "." then "" else " as `cargoRoot`"
+                }, and `git add` its files, for a flake sees only those"
               else
                 "set `cargoRoot` to the workspace's folder, such as ${
                   concatStringsSep " or " (map (folder: "\"${folder}\"") meant)

@@ -3,6 +3,7 @@
 let
   inherit (builtins)
     all
+    any
     attrNames
     attrValues
     concatLists
@@ -20,15 +21,19 @@ let
     map
     match
     pathExists
-    typeOf
     ;
   inherit (import ./problems.nix)
-    isListOf
+    described
+    isPackage
     isText
-    isTextSet
     list
+    listOf
+    ofKind
+    orNull
     quote
     shape
+    textSet
+    typeAt
     when
     ;
   inherit (import ../cargo/config.nix) decoded;
@@ -36,16 +41,22 @@ let
   inherit (import ./image-arguments.nix) imageNameProblems imageProblems;
 
   servicesText = "a list out of `postgres` and `redis`";
-  isServices = isListOf (
+  serviceList = listOf (
     service:
     elem service [
       "postgres"
       "redis"
     ]
   );
-  packageList = {
-    check = isList;
-  };
+  # What nixpkgs takes for one; it would say of no other what is wrong with it.
+  packageList = listOf (
+    value:
+    value == null
+    || isList value
+    || isPath value
+    || isAttrs value && value ? outPath
+    || isString value && match "/.*" value != null
+  );
 
   # name -> what it must be, in words, what it is by itself, and the check of it.
   known = {
@@ -54,8 +65,13 @@ let
       check = value: isAttrs value && value ? stdenv;
     };
     src = {
-      is = "a path such as `./.`, a flake's input, or a filtered source; a text cannot be filtered";
-      check = value: isPath value || isAttrs value && (value ? outPath || value ? origSrc);
+      is = "a folder such as `./.`, a flake's input, or a filtered source; a text cannot be filtered";
+      check =
+        value:
+        if isPath value then
+          !pathExists value || typeAt value != "regular"
+        else
+          isAttrs value && (value ? outPath || value ? origSrc);
     };
     cargoRoot = {
       default = "\".\"";
@@ -72,20 +88,18 @@ let
       is = "a folder of vendored crates as a path or a package, such as crane's `vendorCargoDeps` gives";
       check = value: value == null || isPath value || isAttrs value;
     };
-    crates = {
+    crates = listOf isString // {
       default = "null";
       is = "a list of names of crates, \"all\" for every member, or null for those that `cargo build` builds";
-      check = value: value == null || value == "all" || isListOf isString value;
+      check = value: value == null || value == "all" || (listOf isString).check value && value != [ ];
     };
-    bins = {
+    bins = orNull (listOf isString) // {
       default = "null";
       is = "a list of the names of programs, or null for all";
-      check = value: value == null || isListOf isString value;
     };
-    features = {
+    features = listOf isString // {
       default = "[ ]";
       is = "a list of features, such as [ \"tls\" \"api/metrics\" ]";
-      check = isListOf isString;
     };
     noDefaultFeatures = {
       default = "false";
@@ -105,12 +119,11 @@ let
     craneLib = {
       default = "null";
       is = "a crane library, or a function from ours to one, such as `lib: lib.appendCrateRegistries [ … ]`";
-      check = value: value == null || isFunction value || isAttrs value;
+      check = value: value == null || isFunction value || isAttrs value && value ? buildPackage;
     };
-    outputHashes = {
+    outputHashes = textSet // {
       default = "{ }";
       is = "a set from the `source` of git dependencies in Cargo.lock to their hashes";
-      check = isTextSet;
     };
     images = {
       default = "{ }";
@@ -132,15 +145,13 @@ let
       is = "a list of paths below `src` that only tests read";
       check = isList;
     };
-    services = {
+    services = serviceList // {
       default = "[ ]";
       is = "${servicesText}, which run beside the tests";
-      check = isServices;
     };
-    compileServices = {
+    compileServices = serviceList // {
       default = "[ ]";
       is = "${servicesText}, which run beside every compilation";
-      check = isServices;
     };
     compileSetup = {
       default = "\"\"";
@@ -178,10 +189,9 @@ let
       is = "a list of paths below `src` that compiling dependencies reads, such as `[ ./scripts/cc ]`";
       check = isList;
     };
-    env = {
+    env = textSet // {
       default = "{ }";
       is = "a set of texts: the environment of every cargo call";
-      check = isTextSet;
     };
     profile = {
       default = "\"release\"";
@@ -228,12 +238,62 @@ let
     "pkgs"
     "src"
   ];
+  # Without these, and with defaults in their place, the workspace would be another.
+  reading = required ++ [
+    "cargoLock"
+    "cargoRoot"
+    "craneLib"
+    "toolchain"
+  ];
 
   unknownNames =
     argument: known: names:
     map (
       name: "${quote argument} names ${quote name}, which is no crate here; there are ${list known}"
     ) (filter (name: !elem name known) names);
+
+  notThere =
+    argument: path:
+    "${quote argument} names ${quote (toString path)}, which is not there: mend the path, or `git add` it, for a flake sees only such files";
+  hasRightKind = args: name: known ? ${name} && known.${name}.check args.${name};
+  isAbsent = value: isPath value && !pathExists value;
+
+  # `more`: what `packageArgs` gives one crate.
+  ofPackage =
+    name: more:
+    let
+      at = argument: "packageArgs.${name}.${argument}";
+      ofAll = filter (argument: known ? ${argument} && !elem argument ofDerivations) (attrNames more);
+    in
+    if !isAttrs more || isPackage more then
+      [
+        "${quote "packageArgs.${name}"} is ${described more}: give a set such as `{ nativeBuildInputs = [ pkgs.protobuf ]; }`"
+      ]
+    else
+      concatMap (argument: ofKind (at argument) knownOfPackage.${argument} more.${argument}) (
+        attrNames (builtins.intersectAttrs knownOfPackage more)
+      )
+      ++ map (
+        argument: "${quote (at argument)} is an argument for all crates: set ${quote argument} beside `packageArgs`"
+      ) ofAll;
+  # Of the arguments those that a derivation has too.
+  ofDerivations = [
+    "buildInputs"
+    "cargoLock"
+    "cargoVendorDir"
+    "env"
+    "nativeBuildInputs"
+    "outputHashes"
+    "src"
+    "version"
+  ];
+  knownOfPackage = {
+    inherit (known) buildInputs nativeBuildInputs;
+    env = {
+      is = "a set: the environment of this crate's cargo calls";
+      check = isAttrs;
+    };
+  };
 
   # `base`: the path of `src`.
   pathProblems =
@@ -242,14 +302,10 @@ let
       path:
       if !isPath path then
         [
-          "${quote argument} holds a ${typeOf path}, ${
-            quote (if isString path then path else "…")
-          }: give a path without quotes, such as `./templates`"
+          "${quote argument} holds ${described path}: give a path without quotes, such as `./templates`"
         ]
       else if !pathExists path then
-        [
-          "${quote argument} names ${quote (toString path)}, which is not there: mend the path, or `git add` it, for a flake sees only such files"
-        ]
+        [ (notThere argument path) ]
       else if !within (toString base) (toString path) then
         [
           "${quote argument} names ${quote (toString path)}, which is outside of `src`: give `src` the folder that holds both, and `cargoRoot`"
@@ -316,19 +372,23 @@ let
             list (programs ++ attrNames selection.lacking)
           }"
     ) bins
-    ++ map (feature: "`features` names ${quote feature}, which no crate has") selection.unknownFeatures
+    ++ map (
+      feature:
+      "`features` names ${quote feature}, which no crate has; there are ${list selection.featureNames}"
+    ) selection.unknownFeatures
     ++ when (
       !elem profile profiles
     ) "`profile` is ${quote profile}, which `src` has no section for; there are ${list profiles}"
     ++ when (
       !isAttrs packageArgs
-    ) "`packageArgs` gives a ${typeOf packageArgs}: give a set by name of crate"
+    ) "`packageArgs` gives ${described packageArgs}: give a set by name of crate"
     ++ (
       if isAttrs packageArgs then
         map (
           name:
           "`packageArgs` names ${quote name}, which is no crate that makes a package; there are ${list packageNames}"
         ) (filter (name: !elem name packageNames) (attrNames packageArgs))
+        ++ concatMap (name: ofPackage name packageArgs.${name}) (attrNames packageArgs)
       else
         [ ]
     )
@@ -343,7 +403,7 @@ let
       "dependencySources"
       "testSources"
     ]
-    ++ pathProblems base "exclude" (filter pathExists (args.exclude or [ ]))
+    ++ pathProblems base "exclude" (filter (path: !isAbsent path) (args.exclude or [ ]))
     ++ map (
       source:
       "Cargo.lock takes crates from ${quote source}, which is not known: set `craneLib = lib: lib.appendCrateRegistries [ (lib.registryFromSparse { … }) ];`"
@@ -373,7 +433,25 @@ in
   );
 
   # Mistakes that show before the workspace is read.
-  shapeProblems = shape "" known required;
+  shapeProblems =
+    args:
+    shape "" known required args
+    ++ map (name: notThere name args.${name}) (
+      filter (name: hasRightKind args name && isAbsent args.${name}) (attrNames args)
+    );
+
+  # The arguments that have no such mistake, for what they mean is judged all the same. Null when the workspace cannot be
+  # read without the others.
+  sound =
+    args:
+    let
+      isSound = name: hasRightKind args name && !isAbsent args.${name};
+      unsound = filter (name: !isSound name) (attrNames args);
+    in
+    if all (name: args ? ${name}) required && !any (name: elem name reading) unsound then
+      removeAttrs args unsound
+    else
+      null;
 
   meaningProblems = meaning;
 

@@ -311,19 +311,14 @@ let
       inherit problems result;
     };
 in
-{
-  mkWorkspace =
-    args:
-    let
-      made = make args;
-    in
-    arguments.orThrow (arguments.shapeProblems args) (arguments.orThrow made.problems made.result);
+rec {
+  mkWorkspace = args: arguments.orThrow (workspaceProblems args) (make args).result;
 
   # The mistakes alone, for tests: what is thrown cannot be looked at.
   workspaceProblems =
     args:
     let
-      shape = arguments.shapeProblems args;
+      sound = arguments.sound args;
     in
-    if shape != [ ] then shape else (make args).problems;
+    arguments.shapeProblems args ++ (if sound == null then [ ] else (make sound).problems);
 }

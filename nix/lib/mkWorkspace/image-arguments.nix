@@ -14,15 +14,16 @@ let
     length
     map
     match
-    typeOf
     ;
   inherit (import ./problems.nix)
+    described
     isId
-    isListOf
-    isTextSet
     list
+    listOf
+    orNull
     quote
     shape
+    textSet
     when
     ;
   contentProblems = import ./image-contents-arguments.nix;
@@ -35,37 +36,32 @@ let
       is = "the name of a program";
       check = isString;
     };
-    bins = {
+    bins = listOf isString // {
       is = "a list of names of programs, of which the first is started";
-      check = isListOf isString;
     };
     crate = {
       is = "the name of the crate that makes the program, where several make one of that name";
       check = isString;
     };
-    entrypoint = {
+    entrypoint = listOf isString // {
       is = "a list of texts: the name of a program of the image or the path of another, and what it is started with";
-      check = value: isListOf isString value && value != [ ];
+      check = value: (listOf isString).check value && value != [ ];
     };
-    args = {
+    args = listOf isString // {
       is = "a list of texts: what the program is started with";
-      check = isListOf isString;
     };
-    healthcheck = {
+    healthcheck = orNull (listOf isString) // {
       is = "a list of texts: what the program is started with to ask whether it works, or null";
-      check = value: value == null || isListOf isString value;
     };
     ports = {
       is = "a list of TCP ports as numbers and others as text, such as `[ 8000 \"53/udp\" ]`";
       check = isList;
     };
-    env = {
+    env = textSet // {
       is = "a set of texts; secrets come at run time, as files";
-      check = isTextSet;
     };
-    labels = {
+    labels = textSet // {
       is = "a set of texts";
-      check = isTextSet;
     };
     name = {
       is = "the image's name in the registry, such as \"ghcr.io/acme/api\"";
@@ -95,9 +91,8 @@ let
       is = "true or false: whether there is a /tmp, which everybody may write to";
       check = isBool;
     };
-    allow = {
+    allow = listOf isString // {
       is = "a list of names of shells and package managers that the check lets pass";
-      check = isListOf isString;
     };
     maxMiB = {
       is = "a number: the check fails when the unpacked image is larger; or null";
@@ -187,9 +182,7 @@ let
       ports:
       map (
         port:
-        "${at "ports"} holds ${
-          quote (if isString port || isInt port then toString port else typeOf port)
-        }: give a TCP port from 1 to 65535 as a number, or text such as \"53/udp\""
+        "${at "ports"} holds ${described port}: give a TCP port from 1 to 65535 as a number, or text such as \"53/udp\""
       ) (filter (port: !oci.isPort port) ports)
     )
     ++ of "env" (
@@ -244,7 +237,7 @@ in
       name:
       if !isAttrs images.${name} then
         [
-          "${quote "images.${name}"} is a ${typeOf images.${name}}: give a set such as `{ bin = \"api\"; }`"
+          "${quote "images.${name}"} is ${described images.${name}}: give a set such as `{ bin = \"api\"; }`"
         ]
       else
         problemsOf facts name images.${name}

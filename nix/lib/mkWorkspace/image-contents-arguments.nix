@@ -17,21 +17,18 @@ let
     map
     match
     pathExists
-    typeOf
     ;
   inherit (import ./problems.nix)
+    described
     isId
     quote
     shape
+    typeAt
     when
     ;
 
   # A package, a filtered source, or a text that leads into one.
   isBuilt = value: isAttrs value && value ? outPath || isString value && hasContext value;
-  # Where a link leads shows when the image is built.
-  # The older way looks into the folder above, which a flake may not do for its own.
-  typeAt =
-    builtins.readFileType or (path: (builtins.readDir (dirOf path)).${baseNameOf path} or "directory");
   isMode = value: isString value && match "[01]?[0-7]{3}" value != null;
   isPlace =
     value:
@@ -109,7 +106,7 @@ let
       ofSet item
     else
       [
-        "${at} holds a ${typeOf item}: give packages, folders, and sets such as `{ path = \"/etc/app.toml\"; source = ./app.toml; }`"
+        "${at} holds ${described item}: give packages, folders, and sets such as `{ path = \"/etc/app.toml\"; source = ./app.toml; }`"
       ];
 
   placed = groupBy (item: item.path) (

@@ -18,6 +18,7 @@ let
         "worker"
       ];
       unknownFeatures = [ ];
+      featureNames = [ "tls" ];
     };
     packageNames = [
       "api"
@@ -61,11 +62,11 @@ in
     "`pkgs` is missing: give a nixpkgs package set, such as `nixpkgs.legacyPackages.x86_64-linux`"
   ])
   (shape "src as text" (good // { src = "/x"; }) [
-    "`src` is a string: give a path such as `./.`, a flake's input, or a filtered source; a text cannot be filtered"
+    "`src` is the text `/x`: give a folder such as `./.`, a flake's input, or a filtered source; a text cannot be filtered"
   ])
   (shape "src as a flake's input" (good // { src.outPath = "/x"; }) [ ])
   (shape "a folder that leads out of src" (good // { cargoRoot = "a/../.."; }) [
-    "`cargoRoot` is a string: give the folder of the workspace's Cargo.toml below `src` as text, such as \"backend\""
+    "`cargoRoot` is the text `a/../..`: give the folder of the workspace's Cargo.toml below `src` as text, such as \"backend\""
   ])
   {
     name = "mkWorkspace: a misspelt argument is named, with those there are";
@@ -75,8 +76,91 @@ in
       ) != null;
     want = true;
   }
+  (shape "kinds in the words of the pages"
+    (
+      good
+      // {
+        profile = null;
+        version = 1;
+        bins = true;
+        source = _: "";
+        clippyArgs = {
+          type = "derivation";
+          name = "clippy-1";
+        };
+        compileSetup = "a script\n";
+        features = "two\nlines";
+        crates = [ ];
+      }
+    )
+    [
+      "`bins` is true: give a list of the names of programs, or null for all"
+      "`clippyArgs` is the package `clippy-1`: give text: what clippy is given after `--`, such as \"--deny warnings\""
+      "`crates` is an empty list: give a list of names of crates, \"all\" for every member, or null for those that `cargo build` builds"
+      "`features` is a text: give a list of features, such as [ \"tls\" \"api/metrics\" ]"
+      "`profile` is null: give the name of the cargo profile that programs are built in, such as \"release\""
+      "`source` is a function: give the repository's address as text, or null"
+      "`version` is the number `1`: give the version of programs and images as text, or null for that of each crate"
+    ]
+  )
+  (shape "the item that is wrong"
+    (
+      good
+      // {
+        buildInputs = [
+          null
+          ./.
+          "openssl"
+        ];
+        env = {
+          HOST = "localhost";
+          PORT = 80;
+        };
+      }
+    )
+    [
+      "`buildInputs` holds the text `openssl`: give a list of libraries to link with, such as `[ pkgs.openssl ]`"
+      "`env` holds the number `80` as `PORT`: give a set of texts: the environment of every cargo call"
+    ]
+  )
+  (shape "files that are not there"
+    (
+      good
+      // {
+        cargoLock = ./nothing;
+        src = ./none;
+      }
+    )
+    [
+      "`cargoLock` names `${toString ./nothing}`, which is not there: mend the path, or `git add` it, for a flake sees only such files"
+      "`src` names `${toString ./none}`, which is not there: mend the path, or `git add` it, for a flake sees only such files"
+    ]
+  )
+  (shape "src as a file" (good // { src = ./arguments.nix; }) [
+    "`src` is the path `${toString ./arguments.nix}`: give a folder such as `./.`, a flake's input, or a filtered source; a text cannot be filtered"
+  ])
+  {
+    name = "mkWorkspace: what is right is judged beside mistakes of kind, unless the workspace is read by them";
+    got =
+      map (more: arguments.sound (good // more)) [
+        {
+          bins = [ "api" ];
+          crates = "api";
+          binz = [ ];
+        }
+        { cargoRoot = 1; }
+        { cargoLock = ./nothing; }
+      ]
+      ++ [ (arguments.sound { src = ./.; }) ];
+    want = [
+      (good // { bins = [ "api" ]; })
+      null
+      null
+      null
+    ];
+  }
   (shape "an unknown service" (good // { services = [ "mysql" ]; }) [
-    "`services` is a list: give a list out of `postgres` and `redis`, which run beside the tests"
+    "`services` holds the text `mysql`: give a list out of `postgres` and `redis`, which run beside the tests"
   ])
   (meaning "nothing wrong with the meaning" facts {
     bins = [ "api" ];
@@ -121,15 +205,47 @@ in
         unknownFeatures = [ "tsl" ];
       };
     }
-  ) { } [ "`features` names `tsl`, which no crate has" ])
+  ) { } [ "`features` names `tsl`, which no crate has; there are `tls`" ])
   (meaning "arguments of a package that is not there" (facts // { packageArgs.apii = { }; }) { } [
     "`packageArgs` names `apii`, which is no crate that makes a package; there are `api`, `worker`"
   ])
   (meaning "arguments of packages that are no set" (facts // { packageArgs = [ ]; }) { } [
-    "`packageArgs` gives a list: give a set by name of crate"
+    "`packageArgs` gives an empty list: give a set by name of crate"
   ])
+  (meaning "arguments of packages that are of the wrong kind"
+    (
+      facts
+      // {
+        packageArgs = {
+          api = {
+            env = [ ];
+            nativeBuildInputs = [ "protobuf" ];
+            features = [ "tls" ];
+            postInstall = "";
+          };
+          worker = _: { };
+        };
+      }
+    )
+    { }
+    [
+      "`packageArgs.api.env` is an empty list: give a set: the environment of this crate's cargo calls"
+      "`packageArgs.api.nativeBuildInputs` holds the text `protobuf`: give a list of packages that run while building, such as `[ pkgs.pkg-config ]`"
+      "`packageArgs.api.features` is an argument for all crates: set `features` beside `packageArgs`"
+      "`packageArgs.worker` is a function: give a set such as `{ nativeBuildInputs = [ pkgs.protobuf ]; }`"
+    ]
+  )
+  (meaning "a folder to leave out that is a text, and one that is not there" facts
+    {
+      exclude = [
+        "frontend"
+        ./frontend
+      ];
+    }
+    [ "`exclude` holds the text `frontend`: give a path without quotes, such as `./templates`" ]
+  )
   (meaning "sources that are no paths" facts { extraSources = [ "proto" ]; } [
-    "`extraSources` holds a string, `proto`: give a path without quotes, such as `./templates`"
+    "`extraSources` holds the text `proto`: give a path without quotes, such as `./templates`"
   ])
   (meaning "sources that are not there" facts { testSources = [ ./nothing ]; } [
     "`testSources` names `${toString ./nothing}`, which is not there: mend the path, or `git add` it, for a flake sees only such files"

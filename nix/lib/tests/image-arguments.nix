@@ -26,6 +26,12 @@ let
   contents =
     name: items: want:
     says name (api { contents = items; }) want;
+  notPlaces = [
+    "etc/x"
+    "/etc/"
+    "/a/../b"
+    "/nix/store/x"
+  ];
 in
 [
   (says "nothing wrong" (api { }) [ ])
@@ -79,7 +85,7 @@ in
     ];
   } [ ])
   (says "text" "api" [
-    "`images.a` is a string: give a set such as `{ bin = \"api\"; }`"
+    "`images.a` is the text `api`: give a set such as `{ bin = \"api\"; }`"
   ])
   (says "no program" { } [
     "`images.a.bin` is missing: give the name of a program"
@@ -135,9 +141,9 @@ in
       maxMiB = 0;
     })
     [
-      "`images.a.args` is a string: give a list of texts: what the program is started with"
-      "`images.a.maxMiB` is a int: give a number: the check fails when the unpacked image is larger; or null"
-      "`images.a.tmp` is a string: give true or false: whether there is a /tmp, which everybody may write to"
+      "`images.a.args` is the text `serve`: give a list of texts: what the program is started with"
+      "`images.a.maxMiB` is the number `0`: give a number: the check fails when the unpacked image is larger; or null"
+      "`images.a.tmp` is the text `yes`: give true or false: whether there is a /tmp, which everybody may write to"
     ]
   )
   (says "ports"
@@ -155,14 +161,14 @@ in
       map
         (
           port:
-          "`images.a.ports` holds `${port}`: give a TCP port from 1 to 65535 as a number, or text such as \"53/udp\""
+          "`images.a.ports` holds the ${port}: give a TCP port from 1 to 65535 as a number, or text such as \"53/udp\""
         )
         [
-          "0"
-          "70000"
-          "53/icmp"
-          "70000/udp"
-          "float"
+          "number `0`"
+          "number `70000`"
+          "text `53/icmp`"
+          "text `70000/udp`"
+          "number `1.5`"
         ]
     )
   )
@@ -195,8 +201,8 @@ in
     })
     [
       "`images.a.user.group` is not known here; there are `gid`, `name`, `uid`"
-      "`images.a.user.name` is a string: give a text such as \"app\""
-      "`images.a.user.uid` is a int: give a number from 0 to 4294967294"
+      "`images.a.user.name` is the text `App`: give a text such as \"app\""
+      "`images.a.user.uid` is the number `-1`: give a number from 0 to 4294967294"
     ]
   )
   (says "where and how it starts and ends"
@@ -236,21 +242,16 @@ in
   (contents "a text"
     [ "./folder" ]
     [
-      "`images.a.contents` holds a string: give packages, folders, and sets such as `{ path = \"/etc/app.toml\"; source = ./app.toml; }`"
+      "`images.a.contents` holds the text `./folder`: give packages, folders, and sets such as `{ path = \"/etc/app.toml\"; source = ./app.toml; }`"
     ]
   )
   (contents "a place that is none"
-    (map (path: { inherit path; }) [
-      "etc/x"
-      "/etc/"
-      "/a/../b"
-      "/nix/store/x"
-    ])
+    (map (path: { inherit path; }) notPlaces)
     (
-      builtins.genList (
-        _:
-        "`images.a.contents`: `path` is a string: give where it lies in the image, such as \"/etc/app.toml\"; /nix is the store's"
-      ) 4
+      map (
+        path:
+        "`images.a.contents`: `path` is the text `${path}`: give where it lies in the image, such as \"/etc/app.toml\"; /nix is the store's"
+      ) notPlaces
     )
   )
   (contents "no place, and a misspelt argument"
@@ -296,7 +297,7 @@ in
     ]
     [
       (
-        "`images.a.contents`: `mode` is a string: give three or four octal digits as text, such as \"0640\"; setuid and "
+        "`images.a.contents`: `mode` is the text `4755`: give three or four octal digits as text, such as \"0640\"; setuid and "
         + "setgid do not belong into an image"
       )
       (

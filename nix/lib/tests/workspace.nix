@@ -440,9 +440,13 @@ in
         "tls"
         "tsl"
         "app/no"
+        "app/default"
       ];
     }).unknownFeatures
-    [ "tsl" ]
+    [
+      "tsl"
+      "app/no"
+    ]
   )
 
   (same "a lock of the first version has its checksums apart"
