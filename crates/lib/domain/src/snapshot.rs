@@ -279,8 +279,8 @@ impl Step {
         self.state.is_out() || (self.out_before && !self.was_touched())
     }
 
-    /// Whether a host whose agent knows nothing of the attempt, such as after a new disk, was seen on its prior since the
-    /// step came into its state.
+    /// Whether a host was seen on its prior since the step came into its state. This is for agents that do not know the
+    /// attempt, such as after a new disk.
     #[must_use]
     pub fn is_on_prior(&self) -> bool {
         self.report().is_none()
