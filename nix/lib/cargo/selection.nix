@@ -78,8 +78,7 @@ in
           parts = crateOf feature;
           dependencies = concatMap attrNames (manifests.tablesOf manifests.buildKinds crate.manifest);
           hasOwn =
-            name:
-            crate.manifest.features or { } ? ${name} || elem name dependencies || name == "default";
+            name: crate.manifest.features or { } ? ${name} || elem name dependencies || name == "default";
         in
         if parts == null then
           hasOwn feature
@@ -245,7 +244,9 @@ in
         ) members
       );
       crateNames = attrNames byName;
-      featureNames = attrNames (builtins.foldl' (all: crate: all // crate.manifest.features or { }) { } members);
+      featureNames = attrNames (
+        builtins.foldl' (all: crate: all // crate.manifest.features or { }) { } members
+      );
       # Features that no crate has.
       unknownFeatures = filter (feature: !any (hasFeature feature) (attrValues byName)) features;
     };

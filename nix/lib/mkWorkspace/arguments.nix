@@ -274,7 +274,8 @@ let
         attrNames (builtins.intersectAttrs knownOfPackage more)
       )
       ++ map (
-        argument: "${quote (at argument)} is an argument for all crates: set ${quote argument} beside `packageArgs`"
+        argument:
+        "${quote (at argument)} is an argument for all crates: set ${quote argument} beside `packageArgs`"
       ) ofAll;
   # Of the arguments those that a derivation has too.
   ofDerivations = [
@@ -338,6 +339,18 @@ let
       crates = if isList (args.crates or null) then args.crates else [ ];
       extra = args.extraSources or [ ];
       images = args.images or { };
+      binProblems = concatMap (
+        bin:
+        if selection.lacking ? ${bin} && !elem bin programs then
+          [
+            "`bins` names ${quote bin}, which needs the features ${list selection.lacking.${bin}}: set `features` to them"
+          ]
+        else
+          when (!elem bin programs)
+            "`bins` names ${quote bin}, which no crate makes; there are ${
+              list (programs ++ attrNames selection.lacking)
+            }"
+      ) bins;
       # By the version that they need.
       tooNew = builtins.groupBy (crate: crate.rustVersion) (
         filter (
@@ -360,18 +373,7 @@ let
         list (map (crate: crate.name) tooNew.${needed})
       } asks for, and the compiler is ${rustVersion}: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
     ) (attrNames tooNew)
-    ++ concatMap (
-      bin:
-      if selection.lacking ? ${bin} && !elem bin programs then
-        [
-          "`bins` names ${quote bin}, which needs the features ${list selection.lacking.${bin}}: set `features` to them"
-        ]
-      else
-        when (!elem bin programs)
-          "`bins` names ${quote bin}, which no crate makes; there are ${
-            list (programs ++ attrNames selection.lacking)
-          }"
-    ) bins
+    ++ binProblems
     ++ map (
       feature:
       "`features` names ${quote feature}, which no crate has; there are ${list selection.featureNames}"
@@ -384,10 +386,15 @@ let
     ) "`packageArgs` gives ${described packageArgs}: give a set by name of crate"
     ++ (
       if isAttrs packageArgs then
-        map (
-          name:
-          "`packageArgs` names ${quote name}, which is no crate that makes a package; there are ${list packageNames}"
-        ) (filter (name: !elem name packageNames) (attrNames packageArgs))
+        map
+          (
+            name:
+            "`packageArgs` names ${quote name}, which is no crate that makes a package; there are ${list packageNames}"
+          )
+          (
+            # With a wrong name in `bins` there are too few packages.
+            filter (name: binProblems == [ ] && !elem name packageNames) (attrNames packageArgs)
+          )
         ++ concatMap (name: ofPackage name packageArgs.${name}) (attrNames packageArgs)
       else
         [ ]

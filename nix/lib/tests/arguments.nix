@@ -235,15 +235,12 @@ in
       "`packageArgs.worker` is a function: give a set such as `{ nativeBuildInputs = [ pkgs.protobuf ]; }`"
     ]
   )
-  (meaning "a folder to leave out that is a text, and one that is not there" facts
-    {
-      exclude = [
-        "frontend"
-        ./frontend
-      ];
-    }
-    [ "`exclude` holds the text `frontend`: give a path without quotes, such as `./templates`" ]
-  )
+  (meaning "a folder to leave out that is a text, and one that is not there" facts {
+    exclude = [
+      "frontend"
+      ./frontend
+    ];
+  } [ "`exclude` holds the text `frontend`: give a path without quotes, such as `./templates`" ])
   (meaning "sources that are no paths" facts { extraSources = [ "proto" ]; } [
     "`extraSources` holds the text `proto`: give a path without quotes, such as `./templates`"
   ])

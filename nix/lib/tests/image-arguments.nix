@@ -245,15 +245,12 @@ in
       "`images.a.contents` holds the text `./folder`: give packages, folders, and sets such as `{ path = \"/etc/app.toml\"; source = ./app.toml; }`"
     ]
   )
-  (contents "a place that is none"
-    (map (path: { inherit path; }) notPlaces)
-    (
-      map (
-        path:
-        "`images.a.contents`: `path` is the text `${path}`: give where it lies in the image, such as \"/etc/app.toml\"; /nix is the store's"
-      ) notPlaces
-    )
-  )
+  (contents "a place that is none" (map (path: { inherit path; }) notPlaces) (
+    map (
+      path:
+      "`images.a.contents`: `path` is the text `${path}`: give where it lies in the image, such as \"/etc/app.toml\"; /nix is the store's"
+    ) notPlaces
+  ))
   (contents "no place, and a misspelt argument"
     [ { sauce = ./.; } ]
     [
