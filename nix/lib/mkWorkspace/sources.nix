@@ -21,6 +21,7 @@ let
   manifests = import ../cargo/manifest.nix;
   paths = import ../cargo/paths.nix;
   skeletons = import ../cargo/skeleton.nix;
+  tree = import ../cargo/tree.nix;
 
   inherit (workspace) at;
   folders = lib.attrNames workspace.crates;
@@ -38,7 +39,7 @@ let
           (existing name)
           (atRoot name)
         ]
-      ) code.made
+      ) tree.made
     )
   );
 
@@ -83,7 +84,7 @@ let
   programParts = lib.genAttrs folders (partsOf false);
 
   # Files that a symbolic link leads to are laid in as texts: where the link leads cannot be read.
-  linked = lib.genAttrs (lib.filter (code.isLink view) (
+  linked = lib.genAttrs (lib.filter (tree.isLink view) (
     lib.filter view.isFile (
       [
         (paths.join at "Cargo.lock")

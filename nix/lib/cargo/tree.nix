@@ -1,0 +1,43 @@
+# The files below a folder of a view. Only builtins.
+let
+  inherit (builtins) attrNames concatMap;
+  paths = import ./paths.nix;
+in
+rec {
+  # Never part of a build: what cargo and Nix themselves make, and the history.
+  made = [
+    ".direnv"
+    ".git"
+    ".jj"
+    "node_modules"
+    "target"
+  ];
+
+  # All files below a folder, but what is skipped: [ { path, type } ].
+  below =
+    view: skip: folder:
+    let
+      entries = view.entries folder;
+    in
+    concatMap (
+      name:
+      let
+        path = paths.join folder name;
+      in
+      if skip path name then
+        [ ]
+      else if entries.${name} == "directory" then
+        below view skip path
+      else
+        [
+          {
+            inherit path;
+            type = entries.${name};
+          }
+        ]
+    ) (attrNames entries);
+
+  # Whether the path, or a folder that it lies in, is a symbolic link.
+  isLink =
+    view: path: path != "." && (view.typeOf path == "symlink" || isLink view (paths.parent path));
+}
