@@ -152,6 +152,17 @@ map whole accepted
       "--cfg docsrs"
     ]
   )
+  # cargo refuses `--doc` with `--no-run`.
+  (same "only tests of their own are compiled apart from their run"
+    (map (check: lib.hasInfix "--no-run" made.lib-only.checks.${check}.drvAttrs.buildPhase) [
+      "rust-nextest"
+      "rust-doctest"
+    ])
+    [
+      true
+      false
+    ]
+  )
   (same "benches that need nightly are not linted, and others are"
     (lib.findFirst (lib.hasInfix "cargoWithProfile clippy") null (
       lib.splitString "\n" made.bench-nightly.checks.rust-clippy.drvAttrs.buildPhase

@@ -51,13 +51,13 @@ let
 
   # Compiled in one phase, with what compiling needs beside it, and run in the next, with what tests need.
   tests =
-    suffix: allFlags: command: more:
+    suffix: allFlags: compile: run:
     cargo suffix (
       sources.tested
       // {
         doCheck = true;
-        buildPhaseCargoCommand = each allFlags (flags: "${command flags} --no-run");
-        checkPhaseCargoCommand = each allFlags (flags: "${command flags} ${more}");
+        buildPhaseCargoCommand = each allFlags compile;
+        checkPhaseCargoCommand = each allFlags run;
         nativeBuildInputs =
           shared.nativeBuildInputs ++ running.inputs ++ testInputs ++ [ pkgs.buildPackages.cargo-nextest ];
         preCheck = running.start;
@@ -66,6 +66,10 @@ let
         __darwinAllowLocalNetworking = true;
       }
     );
+
+  # A workspace without tests is no mistake.
+  nextest =
+    flags: "cargo nextest run --no-tests=pass --cargo-profile $CARGO_PROFILE --locked ${flags}";
 
   rust = {
     rust-clippy = cargo "clippy" {
@@ -101,15 +105,15 @@ let
   // lib.optionalAttrs hasTaplo { rust-toml = craneLib.taploFmt (formatting // sources.toml); }
   // lib.optionalAttrs canRun (
     {
-      rust-nextest = tests "nextest" selection.checkFlags (
-        # A workspace without tests is no mistake.
-        flags: "cargo nextest run --no-tests=pass --cargo-profile $CARGO_PROFILE --locked ${flags}"
-      ) nextestArgs;
+      rust-nextest = tests "nextest" selection.checkFlags (flags: "${nextest flags} --no-run") (
+        flags: "${nextest flags} ${nextestArgs}"
+      );
     }
     // lib.optionalAttrs (selection.docTestFlags != [ ]) {
+      # cargo compiles such tests when it runs them, and only what they are linked with before.
       rust-doctest = tests "doctest" selection.docTestFlags (
-        flags: "cargoWithProfile test --doc --locked ${flags}"
-      ) "";
+        flags: "cargoWithProfile build --lib --locked ${flags}"
+      ) (flags: "cargoWithProfile test --doc --locked ${flags}");
     }
   );
 
