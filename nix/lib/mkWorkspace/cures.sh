@@ -29,9 +29,10 @@ slipwayCuresOf() {
   done < <(named "couldn't read \`[^\`]+\`")
   while read -r line; do
     path=${line#*\"}
-    # What the system says of a file is not its name.
-    [[ $path != 'No such file'* ]] || continue
-    echo "${path%%\"*} was not found: if it is a file of the repository, set \`$sources = [ ./its-path ];\`"
+    path=${path%%\"*}
+    # Words about a file or a program are not its name.
+    [[ $path != *' '* ]] || continue
+    echo "$path was not found: if it is a file of the repository, set \`$sources = [ ./its-path ];\`"
   done < <(each '(No such file or directory|NotFound)[^"]{0,40}"[^"]+"|(reading|opening|open|read) "[^"]+"[^"]{0,80}(No such file|NotFound)')
   local missing='code: 2, kind: NotFound|No such file or directory \(os error 2\)'
   if says "$missing" 'failed to run custom build command'; then

@@ -70,6 +70,10 @@ const CURES: &[(&str, &str)] = &[
         "can't find bin `tool` at path `/build/source/tools/tool.rs`: it is not among the files of this build: set `extraSources`",
     ),
     (
+        "protoc",
+        "a build script runs protoc: set `nativeBuildInputs = [ pkgs.protobuf ];`",
+    ),
+    (
         "query-without-database",
         "sqlx has no description of a query: run `cargo sqlx prepare` and `git add .sqlx`, or set `compileServices",
     ),
@@ -161,6 +165,12 @@ fn files_that_dependencies_lack_have_an_argument_of_their_own() {
             .any(|line| line.contains("set `dependencySources = ")),
         "{lines:#?}"
     );
+}
+
+#[test]
+fn words_about_a_program_are_no_name_of_a_file() {
+    let cure = "a build script runs protoc: set `nativeBuildInputs = [ pkgs.protobuf ];`";
+    assert_eq!(cures_of(&here().join("tests/cures/protoc.txt")), [cure]);
 }
 
 #[test]
