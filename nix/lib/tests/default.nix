@@ -18,9 +18,14 @@ let
     if got == want then [ ] else [ "${name}: got ${toJSON got}, want ${toJSON want}" ];
 
   suites = [
-    ./workspace.nix
+    ./paths.nix
     ./toml.nix
+    ./lockfile.nix
     ./config.nix
+    ./workspace.nix
+    ./selection.nix
+    ./code.nix
+    ./skeleton.nix
     ./arguments.nix
     ./image-arguments.nix
     ./yaml.nix

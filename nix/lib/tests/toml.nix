@@ -8,6 +8,26 @@ let
   };
 in
 [
+  {
+    name = "toml: what is written is read again";
+    got = fromTOML (
+      toml.write {
+        text = "a \"b\" \\ \n";
+        list = [
+          1
+          { deep.er = true; }
+        ];
+        nothing = null;
+      }
+    );
+    want = {
+      text = "a \"b\" \\ \n";
+      list = [
+        1
+        { deep.er = true; }
+      ];
+    };
+  }
   (case "inline tables over lines, with comments and a last comma"
     ''
       x = {
