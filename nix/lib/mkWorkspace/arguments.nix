@@ -1,13 +1,11 @@
-# What mkWorkspace takes, and what is wrong with what it was given: every mistake as a sentence that names the
-# argument and the cure. Only builtins.
+# What mkWorkspace takes, and which arguments are missing or of the wrong kind: every mistake as a sentence that names the
+# argument and the cure. meanings.nix judges the others. Only builtins.
 let
   inherit (builtins)
     all
     any
     attrNames
     attrValues
-    concatLists
-    concatMap
     concatStringsSep
     elem
     filter
@@ -23,22 +21,15 @@ let
     pathExists
     ;
   inherit (import ./problems.nix)
-    described
-    isPackage
     isText
     list
     listOf
-    ofKind
     orNull
     quote
     shape
     textSet
     typeAt
-    when
     ;
-  inherit (import ../cargo/config.nix) decoded;
-  inherit (import ../cargo/paths.nix) within;
-  inherit (import ./image-arguments.nix) imageNameProblems imageProblems;
 
   servicesText = "a list out of `postgres` and `redis`";
   serviceList = listOf (
@@ -246,189 +237,16 @@ let
     "toolchain"
   ];
 
-  unknownNames =
-    argument: known: names:
-    map (
-      name: "${quote argument} names ${quote name}, which is no crate here; there are ${list known}"
-    ) (filter (name: !elem name known) names);
-
   notThere =
     argument: path:
     "${quote argument} names ${quote (toString path)}, which is not there: mend the path, or `git add` it, for a flake sees only such files";
   hasRightKind = args: name: known ? ${name} && known.${name}.check args.${name};
   isAbsent = value: isPath value && !pathExists value;
 
-  # `more`: what `packageArgs` gives one crate.
-  ofPackage =
-    name: more:
-    let
-      at = argument: "packageArgs.${name}.${argument}";
-      ofAll = filter (argument: known ? ${argument} && !elem argument ofDerivations) (attrNames more);
-    in
-    if !isAttrs more || isPackage more then
-      [
-        "${quote "packageArgs.${name}"} is ${described more}: give a set such as `{ nativeBuildInputs = [ pkgs.protobuf ]; }`"
-      ]
-    else
-      concatMap (argument: ofKind (at argument) knownOfPackage.${argument} more.${argument}) (
-        attrNames (builtins.intersectAttrs knownOfPackage more)
-      )
-      ++ map (
-        argument:
-        "${quote (at argument)} is an argument for all crates: set ${quote argument} beside `packageArgs`"
-      ) ofAll;
-  # Of the arguments those that a derivation has too.
-  ofDerivations = [
-    "buildInputs"
-    "cargoLock"
-    "cargoVendorDir"
-    "env"
-    "nativeBuildInputs"
-    "outputHashes"
-    "src"
-    "version"
-  ];
-  knownOfPackage = {
-    inherit (known) buildInputs nativeBuildInputs;
-    env = {
-      is = "a set: the environment of this crate's cargo calls";
-      check = isAttrs;
-    };
-  };
-
-  # `base`: the path of `src`.
-  pathProblems =
-    base: argument: paths:
-    concatMap (
-      path:
-      if !isPath path then
-        [
-          "${quote argument} holds ${described path}: give a path without quotes, such as `./templates`"
-        ]
-      else if !pathExists path then
-        [ (notThere argument path) ]
-      else if !within (toString base) (toString path) then
-        [
-          "${quote argument} names ${quote (toString path)}, which is outside of `src`: give `src` the folder that holds both, and `cargoRoot`"
-        ]
-      else
-        [ ]
-    ) paths;
-
-  # Mistakes of arguments that have the right kind: what they say of the workspace.
-  meaning =
-    {
-      base,
-      selection,
-      profiles,
-      # Names of the crates that make something, of the checks but those of images, and what `packageArgs` gives.
-      packageNames,
-      checkNames,
-      packageArgs,
-      lock,
-      registries,
-      # Crates that are certainly compiled, and the compiler's version, or null.
-      compiled,
-      rustVersion,
-    }:
-    args:
-    let
-      profile = args.profile or "release";
-      bins = if args.bins or null == null then [ ] else args.bins;
-      programs = attrNames selection.makers;
-      crates = if isList (args.crates or null) then args.crates else [ ];
-      extra = args.extraSources or [ ];
-      images = args.images or { };
-      binProblems = concatMap (
-        bin:
-        if selection.lacking ? ${bin} && !elem bin programs then
-          [
-            "`bins` names ${quote bin}, which needs the features ${list selection.lacking.${bin}}: set `features` to them"
-          ]
-        else
-          when (!elem bin programs)
-            "`bins` names ${quote bin}, which no crate makes; there are ${
-              list (programs ++ attrNames selection.lacking)
-            }"
-      ) bins;
-      # By the version that they need.
-      tooNew = builtins.groupBy (crate: crate.rustVersion) (
-        filter (
-          crate:
-          rustVersion != null
-          && crate.rustVersion != null
-          && builtins.compareVersions crate.rustVersion rustVersion > 0
-        ) compiled
-      );
-      fetchedFrom = attrNames (builtins.groupBy (entry: entry.source or "") lock.package);
-      strangers = filter (
-        source: match "(registry|sparse)[+].*" source != null && !registries ? ${source}
-      ) fetchedFrom;
-      gitSources = map decoded (filter (source: match "git[+].*" source != null) fetchedFrom);
-    in
-    unknownNames "crates" selection.crateNames crates
-    ++ map (
-      needed:
-      "Rust ${needed} is what ${
-        list (map (crate: crate.name) tooNew.${needed})
-      } asks for, and the compiler is ${rustVersion}: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
-    ) (attrNames tooNew)
-    ++ binProblems
-    ++ map (
-      feature:
-      "`features` names ${quote feature}, which no crate has; there are ${list selection.featureNames}"
-    ) selection.unknownFeatures
-    ++ when (
-      !elem profile profiles
-    ) "`profile` is ${quote profile}, which `src` has no section for; there are ${list profiles}"
-    ++ when (
-      !isAttrs packageArgs
-    ) "`packageArgs` gives ${described packageArgs}: give a set by name of crate"
-    ++ (
-      if isAttrs packageArgs then
-        map
-          (
-            name:
-            "`packageArgs` names ${quote name}, which is no crate that makes a package; there are ${list packageNames}"
-          )
-          (
-            # With a wrong name in `bins` there are too few packages.
-            filter (name: binProblems == [ ] && !elem name packageNames) (attrNames packageArgs)
-          )
-        ++ concatMap (name: ofPackage name packageArgs.${name}) (attrNames packageArgs)
-      else
-        [ ]
-    )
-    ++ (
-      if isList extra then
-        pathProblems base "extraSources" extra
-      else
-        unknownNames "extraSources" selection.crateNames (attrNames extra)
-        ++ concatMap (name: pathProblems base "extraSources.${name}" extra.${name}) (attrNames extra)
-    )
-    ++ concatMap (argument: pathProblems base argument (args.${argument} or [ ])) [
-      "dependencySources"
-      "testSources"
-    ]
-    ++ pathProblems base "exclude" (filter (path: !isAbsent path) (args.exclude or [ ]))
-    ++ map (
-      source:
-      "Cargo.lock takes crates from ${quote source}, which is not known: set `craneLib = lib: lib.appendCrateRegistries [ (lib.registryFromSparse { … }) ];`"
-    ) strangers
-    ++ map (
-      source:
-      "`outputHashes` names ${quote source}, and no crate in Cargo.lock has that `source`; there are ${list gitSources}"
-    ) (filter (source: !elem (decoded source) gitSources) (attrNames (args.outputHashes or { })))
-    ++ imageProblems {
-      inherit (selection) lacking makers;
-      bins = args.bins or null;
-    } images
-    ++ imageNameProblems {
-      packages = packageNames;
-      checks = checkNames;
-    } images;
 in
 {
+  inherit isAbsent known notThere;
+
   # What docs/workspaces.md says of the arguments.
   table = concatStringsSep "\n" (
     map (
@@ -460,8 +278,6 @@ in
     else
       null;
 
-  meaningProblems = meaning;
-
   notFetched =
     name: source:
     "the crate `${name}` comes from ${source} and cannot be fetched: try `git ls-remote` on it; where evaluation has no network or no key for it, set `outputHashes.\"${source}\" = \"sha256-…\"`, and it is fetched while building; or run `cargo vendor` and `git add` what it writes";
@@ -476,10 +292,5 @@ in
     if problems == [ ] then
       value
     else
-      throw (
-        concatStringsSep "\n" (concatLists [
-          [ "mkWorkspace cannot use its arguments:" ]
-          (map (problem: "  - ${problem}") problems)
-        ])
-      );
+      throw (concatStringsSep "\n  - " ([ "mkWorkspace cannot use its arguments:" ] ++ problems));
 }

@@ -1,5 +1,5 @@
 # lib.mkWorkspace: packages, images, checks and a shell for any Cargo project. docs/build.md says what each argument does;
-# arguments.nix says what it must be.
+# arguments.nix says what it must be, and meanings.nix what it may say.
 #
 # => {
 #   packages         by name of crate: each that makes programs, or a library that other languages load
@@ -18,6 +18,7 @@ let
   configuration = import ../cargo/config.nix;
   contract = import ../../contract.nix;
   lockfile = import ../cargo/lockfile.nix;
+  meaningProblems = import ./meanings.nix;
   paths = import ../cargo/paths.nix;
   selections = import ../cargo/selection.nix;
   toml = import ../cargo/toml.nix;
@@ -291,7 +292,7 @@ let
         if ofFiles != [ ] then
           ofFiles
         else
-          arguments.meaningProblems {
+          meaningProblems {
             base = source'.path;
             inherit rustVersion selection;
             lock = fetched;

@@ -1,5 +1,6 @@
 let
   arguments = import ../mkWorkspace/arguments.nix;
+  meaningProblems = import ../mkWorkspace/meanings.nix;
   good = {
     pkgs.stdenv = { };
     src = ./.;
@@ -52,7 +53,7 @@ let
   };
   meaning = name: facts: args: want: {
     name = "mkWorkspace: ${name}";
-    got = arguments.meaningProblems facts (good // args);
+    got = meaningProblems facts (good // args);
     inherit want;
   };
 in
