@@ -6,7 +6,6 @@
 //! share only two values: the newest instruction, and the newest view. Without the control plane the loop waits, and the
 //! executor goes on.
 
-pub mod backoff;
 pub mod cli;
 mod local;
 mod plane;

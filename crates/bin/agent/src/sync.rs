@@ -3,19 +3,25 @@
 use std::future::Future;
 use std::time::Duration;
 
-use slipway_client::{Client, ClientError};
+use slipway_client::{Backoff, Client, ClientError};
 use slipway_domain::{Instruction, Observation};
 use slipway_host::View;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff;
-
 /// How long the control plane may keep a request waiting for news.
 pub const WAIT: Duration = Duration::from_secs(30);
 /// The least time between two requests without news from this host.
 const SHORTEST: Duration = Duration::from_secs(1);
+/// A rollout is to go on within 30 s of the control plane's return.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(15),
+    longest_asked: Duration::from_mins(5),
+};
+/// Where the token is not accepted: somebody must act, and may take their time.
+const DENIED: Duration = Duration::from_mins(1);
 
 /// Somebody to ask.
 pub trait ControlPlane: Send + Sync {
@@ -134,10 +140,9 @@ async fn changed(view: &mut watch::Receiver<View>) {
 }
 
 fn pause_after(error: &SyncError, failures: u32) -> Duration {
-    let random = getrandom::u32().unwrap_or(u32::MAX / 2);
     match error {
-        SyncError::Denied(_) => backoff::DENIED + backoff::pause(failures, None, random),
-        SyncError::Failed { retry_after, .. } => backoff::pause(failures, *retry_after, random),
+        SyncError::Denied(_) => DENIED + BACKOFF.pause(failures, None),
+        SyncError::Failed { retry_after, .. } => BACKOFF.pause(failures, *retry_after),
     }
 }
 

@@ -6,11 +6,9 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, Command};
-use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use slipway_process::run::TAIL_BYTES;
+use slipway_process::{Answer, Limits, Outcome, Running};
+use tokio::process::Command;
 
 use crate::failure::{Failure, Result};
 use crate::secret::Hidden;
@@ -68,13 +66,7 @@ impl Program {
                 command.env(name, value);
             }
         }
-        command
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .kill_on_drop(true);
+        command.current_dir("/").stdin(Stdio::null());
         Self {
             name,
             path: program.to_owned(),
@@ -124,71 +116,56 @@ impl Program {
         })
     }
 
-    fn spawn(&mut self) -> Result<(Child, Group)> {
-        let cannot = |why: &dyn std::fmt::Display| {
-            Failure::new(format!("cannot start {}: {why}", self.name)).cure(format!(
-                "install {}; on NixOS the module puts it on the PATH of the units and of the wrapper",
-                self.name
-            ))
-        };
-        // setpriv would say it with a status of its own, which would pass for the program's.
-        let Some(path) = find(&self.path) else {
-            return Err(cannot(&format!("{} is not there", self.path.display())));
-        };
-        if let Err(errno) = rustix::fs::access(&path, rustix::fs::Access::EXEC_OK) {
-            return Err(cannot(&format!(
-                "{}: {}",
-                path.display(),
-                std::io::Error::from(errno)
-            )));
+    /// setpriv would say it with a status of its own, which would pass for the program's.
+    fn require(&self) -> Result<()> {
+        if slipway_process::find(&self.path).is_some() {
+            return Ok(());
         }
-        let child = self.command.spawn().map_err(|error| cannot(&error))?;
-        let group = Group(
-            child
-                .id()
-                .and_then(|id| i32::try_from(id).ok())
-                .and_then(Pid::from_raw),
-        );
-        Ok((child, group))
+        let is = if self.path.exists() {
+            "may not be executed"
+        } else {
+            "is not there"
+        };
+        Err(self.cannot("start", &format!("{} {is}", self.path.display())))
+    }
+
+    fn cannot(&self, what: &str, why: &dyn std::fmt::Display) -> Failure {
+        let name = &self.name;
+        Failure::new(format!("cannot {what} {name}: {why}")).cure(format!(
+            "install {name}; on NixOS the module puts it on the PATH of the units and of the wrapper"
+        ))
     }
 
     /// Runs it to its end: what it printed, or a failure when the status is not 0 or the time is over.
     pub(crate) async fn run(mut self) -> Result<String> {
-        let (mut child, group) = self.spawn()?;
-        let stdout = child.stdout.take();
-        let stderr = child.stderr.take();
-        // Beside the rest: what was said is of use above all when the time is over.
-        let words = tokio::spawn(last_lines(stderr, std::mem::take(&mut self.secrets)));
-        let work = async {
-            let read_out = async {
-                let mut text = Vec::new();
-                if let Some(mut stdout) = stdout {
-                    let _ = stdout.read_to_end(&mut text).await;
-                }
-                String::from_utf8_lossy(&text).into_owned()
-            };
-            tokio::join!(read_out, child.wait())
+        self.require()?;
+        let limits = Limits {
+            run: self.limit,
+            grace: GRACE,
+            end_leftovers: true,
         };
-        let Ok((stdout, status)) = timeout(self.limit, work).await else {
-            group.end(&mut child).await;
-            drop(group);
-            return Err(Failure::new(format!(
+        let command = std::mem::replace(&mut self.command, Command::new(""));
+        let Answer {
+            outcome,
+            stdout,
+            stderr,
+        } = slipway_process::ask(command, limits).await;
+        let said = || last_lines(&stderr, &self.secrets);
+        match outcome {
+            Outcome::Exited(status) if status.success() => Ok(String::from_utf8_lossy(&stdout).into_owned()),
+            Outcome::Exited(status) => Err(self.failed(status, said())),
+            Outcome::TimedOut => Err(Failure::new(format!(
                 "{} did not end within {} and was stopped",
                 self.name,
                 crate::text::duration(self.limit)
             ))
-            .said(said_by(words).await)
+            .said(said())
             .cure(
                 "look what it waits for (a server that does not answer, the disk, a lock in the database), or allow it \
                  more time",
-            ));
-        };
-        let status =
-            status.map_err(|error| Failure::new(format!("cannot wait for {}: {error}", self.name)))?;
-        if status.success() {
-            return Ok(stdout);
+            )),
+            Outcome::Failed(error) => Err(self.cannot("run", &error).said(said())),
         }
-        Err(self.failed(status, said_by(words).await))
     }
 
     fn failed(&self, status: ExitStatus, stderr: Vec<String>) -> Failure {
@@ -207,97 +184,38 @@ impl Program {
 
     /// Starts it and leaves it running; its stderr goes to `log`.
     pub(crate) fn start(mut self, log: std::fs::File) -> Result<Running> {
-        self.command.stdout(Stdio::null()).stderr(log);
-        let (child, group) = self.spawn()?;
-        Ok(Running { child, group })
+        self.require()?;
+        let mut command = std::mem::replace(&mut self.command, Command::new(""));
+        command.stdout(Stdio::null()).stderr(log);
+        Running::spawn(command).map_err(|error| self.cannot("start", &error))
     }
 }
 
-/// A program that goes on until it is stopped or dropped.
-#[derive(Debug)]
-pub(crate) struct Running {
-    child: Child,
-    group: Group,
-}
-
-impl Running {
-    /// Whether it has ended by itself.
-    pub(crate) fn ended(&mut self) -> bool {
-        !matches!(self.child.try_wait(), Ok(None))
-    }
-
-    /// Sends a signal to it alone, and waits up to `limit` for its end.
-    pub(crate) async fn stop(mut self, signal: Signal, limit: Duration) {
-        if let Some(pid) = self.group.0 {
-            let _ = rustix::process::kill_process(pid, signal);
-        }
-        let _ = timeout(limit, self.child.wait()).await;
-    }
-}
-
-/// The process group of a program: killed with it.
-#[derive(Debug)]
-struct Group(Option<Pid>);
-
-impl Group {
-    /// Asks all of it to end, and waits a little for the first of them.
-    async fn end(&self, child: &mut Child) {
-        if let Some(pid) = self.0 {
-            let _ = kill_process_group(pid, Signal::TERM);
-            let _ = timeout(GRACE, child.wait()).await;
-        }
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            let _ = kill_process_group(pid, Signal::KILL);
-        }
-    }
-}
-
-/// What a program that has ended said. A child of its that lives on may hold its stderr open; that is not waited for.
-async fn said_by(words: JoinHandle<Vec<String>>) -> Vec<String> {
-    timeout(GRACE, words)
-        .await
-        .ok()
-        .and_then(std::result::Result::ok)
-        .unwrap_or_default()
-}
-
-async fn last_lines(stderr: Option<tokio::process::ChildStderr>, secrets: Vec<Hidden>) -> Vec<String> {
-    let mut kept = std::collections::VecDeque::new();
-    let Some(stderr) = stderr else {
-        return Vec::new();
+/// The last lines, without secrets. Where the beginning is missing, a part of a line is no line.
+fn last_lines(stderr: &str, secrets: &[Hidden]) -> Vec<String> {
+    let whole = if stderr.len() < TAIL_BYTES {
+        stderr
+    } else {
+        stderr.split_once('\n').map_or("", |(_, whole)| whole)
     };
-    let mut reader = BufReader::new(stderr);
-    let mut bytes = Vec::new();
-    while reader
-        .read_until(b'\n', &mut bytes)
-        .await
-        .is_ok_and(|read| read > 0)
-    {
-        let line = String::from_utf8_lossy(&bytes);
-        let line = secrets
-            .iter()
-            .fold(line.trim().to_owned(), |line, secret| secret.scrub(&line));
-        if !line.is_empty() {
-            kept.push_back(line.chars().take(LINE).collect::<String>());
-        }
-        if kept.len() > LAST_LINES {
-            kept.pop_front();
-        }
-        bytes.clear();
-    }
-    kept.into()
+    let mut lines: Vec<String> = secrets
+        .iter()
+        .fold(whole.to_owned(), |text, secret| secret.scrub(&text))
+        .lines()
+        .rev()
+        .map(|line| line.trim().chars().take(LINE).collect::<String>())
+        .filter(|line| !line.is_empty())
+        .take(LAST_LINES)
+        .collect();
+    lines.reverse();
+    lines
 }
 
 /// setpriv, where there is one and it may work: the sandbox of a unit forbids it, and there systemd ends what is left.
 fn setpriv() -> Option<&'static Path> {
     static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
-        let path = find(Path::new("setpriv"))?;
+        let path = slipway_process::find("setpriv")?;
         let tried = std::process::Command::new(&path)
             .args(["--pdeathsig", "KILL", "--", "true"])
             .stdin(Stdio::null())
@@ -309,19 +227,10 @@ fn setpriv() -> Option<&'static Path> {
     found.as_deref()
 }
 
-/// Where a program is: in PATH, unless it is a path already.
-pub(crate) fn find(program: &Path) -> Option<PathBuf> {
-    if program.components().count() > 1 {
-        return program.exists().then(|| program.to_owned());
-    }
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(program))
-        .find(|file| file.is_file())
-}
-
 #[cfg(test)]
 mod tests {
+    use slipway_process::ProcessId;
+
     use super::*;
 
     fn shell(script: &str, limit: Duration) -> Program {
@@ -359,17 +268,8 @@ mod tests {
         assert!(failure.mentions("did not end within 1.0 s"), "{failure}");
         assert!(failure.mentions("nobody answers"), "{failure}");
         assert!(start.elapsed() < Duration::from_secs(8));
-        let child = std::fs::read_to_string(&file).unwrap();
-        let status = format!("/proc/{}/stat", child.trim());
-        // It was killed, but the kernel may not have come to it yet.
-        let gone = async {
-            while std::fs::read_to_string(&status).is_ok_and(|status| !status.contains(") Z ")) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        timeout(Duration::from_secs(5), gone)
-            .await
-            .expect("the child is gone");
+        let child = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
+        assert!(!ProcessId::of(child).is_some_and(|child| child.is_alive()));
     }
 
     #[tokio::test]
@@ -377,6 +277,19 @@ mod tests {
         let said = shell("env", Duration::from_secs(9)).run().await.unwrap();
         assert!(said.contains("PATH="));
         assert!(!said.contains("CARGO"), "{}", said);
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_the_bound_cuts_is_not_shown() {
+        let secret = Hidden::new("hunter2hunter2");
+        let script = "head -c 16380 /dev/zero | tr '\\0' . >&2; echo $WORD >&2; head -c 16376 /dev/zero | tr '\\0' . >&2; exit 3";
+        let failure = shell(script, Duration::from_secs(30))
+            .secret_env("WORD", &secret)
+            .run()
+            .await
+            .unwrap_err();
+        assert!(!failure.mentions("hunter2"), "{failure}");
+        assert!(failure.mentions("....."), "{failure}");
     }
 
     #[tokio::test]

@@ -85,7 +85,7 @@ pub(crate) fn need_empty(path: &Path) -> Result<()> {
 }
 
 /// Keeps base backups and copies away from the repository while it is read.
-pub(crate) async fn hold_repository(config: &Config) -> Result<lock::Lock> {
+pub(crate) async fn hold_repository(config: &Config) -> Result<slipway_process::FileLock> {
     lock::take(&config.state_dir, wal::LOCK, std::time::Duration::from_mins(30)).await
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use slipway_process::Running;
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
@@ -13,7 +14,7 @@ use crate::database::Way;
 use crate::dumps::Locale;
 use crate::failure::{Failure, Result, io};
 use crate::files;
-use crate::program::{Program, Running};
+use crate::program::Program;
 
 /// A Unix socket's path has at most 107 bytes.
 const LONGEST: usize = 107;
@@ -203,7 +204,7 @@ impl Scratch {
         let end = Instant::now() + limit;
         let way = self.way("postgres");
         while !way.answers().await {
-            if server.running.ended() || Instant::now() > end {
+            if server.ended() || Instant::now() > end {
                 return Err(Failure::new("the scratch server did not come up").said(self.log()));
             }
             sleep(PAUSE).await;
@@ -225,7 +226,7 @@ impl Scratch {
 impl Server {
     /// Whether it has ended by itself.
     pub(crate) fn ended(&mut self) -> bool {
-        self.running.ended()
+        !matches!(self.running.try_wait(), Ok(None))
     }
 
     /// Ends sessions, writes everything down and stops.

@@ -9,7 +9,7 @@ mod plain;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use slipway_client::{Client, ClientError};
+use slipway_client::{Backoff, Client, ClientError};
 use slipway_domain::{RolloutId, RolloutState};
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::MAX_LIMIT;
@@ -23,8 +23,12 @@ use crate::{Exit, Failure, stop};
 
 /// How long the server is asked to wait for news.
 const POLL: Duration = Duration::from_secs(25);
-/// The longest pause between two tries to reach an API that is away.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Between two tries to reach an API that is away.
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(500),
+    longest: Duration::from_secs(5),
+    longest_asked: Duration::from_secs(5),
+};
 
 /// The name of a wave: number 0 is the canary.
 #[must_use]
@@ -230,8 +234,7 @@ impl Follower<'_> {
                     self.away = true;
                     view.note(&format!("{}; trying again", error.summary()))?;
                 }
-                let pause = Duration::from_millis(500 << (*tries).min(4)).min(LONGEST_PAUSE);
-                tokio::time::sleep(error.retry_after().unwrap_or(pause).min(LONGEST_PAUSE)).await;
+                tokio::time::sleep(BACKOFF.pause(*tries, error.retry_after())).await;
                 *tries += 1;
                 Ok(None)
             }

@@ -1,10 +1,13 @@
 //! Finding and ending processes of a run, and no others.
 
 use std::fs;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use procfs::process::Process;
+use rustix::process::Signal;
+use slipway_process::{ProcessId, boot_id};
 
 use crate::run_dir::MARKER;
 
@@ -12,6 +15,8 @@ use crate::run_dir::MARKER;
 const GRACE: Duration = Duration::from_secs(2);
 /// How long killed processes may take to be gone from the process table.
 const GONE: Duration = Duration::from_secs(5);
+/// The kernel gives a process no more room for its environment.
+const MOST_ENVIRON_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Ends every process of run `id`, whose folder is `folder`; returns how many there were.
 ///
@@ -32,15 +37,16 @@ pub fn end_all(id: &str, folder: &Path) -> usize {
 
 /// The processes of run `id`, zombies and this process left out.
 #[must_use]
-pub fn find(id: &str, folder: &Path) -> Vec<Pid> {
+pub fn find(id: &str, folder: &Path) -> Vec<ProcessId> {
     let groups = recorded_groups(folder);
-    let own = rustix::process::getpid();
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))
-        .filter(|pid| *pid != own && belongs(*pid, id, folder, &groups))
+    let own = ProcessId::own();
+    let processes = procfs::process::all_processes().into_iter().flatten().flatten();
+    processes
+        // Its number may have gone to another process since the look; then that one is not known by its start.
+        .filter_map(|process| Some((ProcessId::of(process.pid)?, process)))
+        .filter(|(known, process)| belongs(process, id, folder, &groups) && known.is_alive())
+        .map(|(known, _)| known)
+        .filter(|known| Some(known) != own.as_ref())
         .collect()
 }
 
@@ -52,40 +58,37 @@ fn signal_until_gone(id: &str, folder: &Path, signal: Signal, bound: Duration) {
         if found.is_empty() || Instant::now() > deadline {
             return;
         }
-        let groups = recorded_groups(folder);
-        for pid in found {
-            // The descriptor pins the process: if the id was reused since the look, the second look says so.
-            if let Ok(pinned) = pidfd_open(pid, PidfdFlags::empty())
-                && belongs(pid, id, folder, &groups)
-            {
-                let _ = pidfd_send_signal(&pinned, signal);
-            }
+        for process in found {
+            process.signal(signal);
         }
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-fn belongs(pid: Pid, id: &str, folder: &Path, groups: &[ProcessStat]) -> bool {
-    let proc = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
-    let Some(stat) = ProcessStat::read(&proc) else {
-        return false;
-    };
-    if stat.state == 'Z' || stat.state == 'X' {
-        return false;
-    }
-    if fs::read(proc.join("environ")).is_ok_and(|environ| carries(&environ, id)) {
+fn belongs(process: &Process, id: &str, folder: &Path, groups: &[ProcessId]) -> bool {
+    if environ(process).is_ok_and(|environ| carries(&environ, id)) {
         return true;
     }
-    if fs::read_link(proc.join("exe")).is_ok_and(|exe| exe.starts_with(folder)) {
+    if process.exe().is_ok_and(|exe| exe.starts_with(folder)) {
         return true;
     }
     // Servers that write their title over their environment: known by the group that we made for them. The
     // group's id may have been reused since, but not by something that also works in the run's folder.
-    let in_folder = fs::read_link(proc.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    let in_folder = process.cwd().is_ok_and(|cwd| cwd.starts_with(folder));
     in_folder
-        && groups
-            .iter()
-            .any(|group| group.pid == stat.group && stat.started >= group.started)
+        && process.stat().is_ok_and(|stat| {
+            groups
+                .iter()
+                .any(|group| group.pid == stat.pgrp && stat.starttime >= group.start_time)
+        })
+}
+
+/// As it is: what a process wrote over it need not be text.
+fn environ(process: &Process) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = process.open_relative("environ").map_err(io::Error::other)?;
+    file.take(MOST_ENVIRON_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn carries(environ: &[u8], id: &str) -> bool {
@@ -95,59 +98,22 @@ fn carries(environ: &[u8], id: &str) -> bool {
         .any(|runs| runs.split(|byte| *byte == b':').any(|run| run == id.as_bytes()))
 }
 
-/// What `/proc/PID/stat` says of a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProcessStat {
-    /// Process id; of a recorded one, also the id of the group it leads.
-    pub pid: i32,
-    /// The kernel's letter for its state.
-    pub state: char,
-    /// Process group id.
-    pub group: i32,
-    /// Start time in clock ticks since boot.
-    pub started: u64,
-}
-
-impl ProcessStat {
-    /// Reads it below `proc`, such as `/proc/1`; nothing when the process is gone.
-    #[must_use]
-    pub fn read(proc: &Path) -> Option<Self> {
-        Self::parse(&fs::read_to_string(proc.join("stat")).ok()?)
-    }
-
-    /// The name in the second field may contain anything, so fields are counted from its last parenthesis.
-    #[must_use]
-    pub fn parse(stat: &str) -> Option<Self> {
-        let (head, tail) = stat.rsplit_once(')')?;
-        let fields: Vec<&str> = tail.split_whitespace().collect();
-        Some(Self {
-            pid: head.split_whitespace().next()?.parse().ok()?,
-            state: fields.first()?.chars().next()?,
-            group: fields.get(2)?.parse().ok()?,
-            started: fields.get(19)?.parse().ok()?,
-        })
-    }
-}
-
 /// Notes in the run's folder that `pid` leads a process group of this run.
 pub fn record(folder: &Path, name: &str, pid: u32) {
-    let proc = Path::new("/proc").join(pid.to_string());
-    if let Some(stat) = ProcessStat::read(&proc) {
-        let line = format!("{} {}\n", stat.pid, stat.started);
+    if let Some(leader) = i32::try_from(pid).ok().and_then(ProcessId::of) {
+        let line = format!("{} {}\n", leader.pid, leader.start_time);
         // Best effort: the marker finds all but servers that overwrite their environment.
         let _ = fs::write(folder.join("procs").join(format!("{name}-{pid}")), line);
     }
 }
 
-fn recorded_groups(folder: &Path) -> Vec<ProcessStat> {
+fn recorded_groups(folder: &Path) -> Vec<ProcessId> {
     let parse = |text: String| {
         let (pid, started) = text.trim().split_once(' ')?;
-        let pid = pid.parse().ok()?;
-        Some(ProcessStat {
-            pid,
-            state: 'S',
-            group: pid,
-            started: started.parse().ok()?,
+        Some(ProcessId {
+            pid: pid.parse().ok()?,
+            start_time: started.parse().ok()?,
+            boot_id: boot_id(),
         })
     };
     fs::read_dir(folder.join("procs"))
@@ -167,16 +133,6 @@ mod tests {
         let environ = b"A=1\0SLIPWAY_DEV_RUN=aa:bb\0X_SLIPWAY_DEV_RUN=cc\0B=dd\0";
         assert!(carries(environ, "aa") && carries(environ, "bb"));
         assert!(!carries(environ, "a") && !carries(environ, "cc") && !carries(environ, "dd"));
-    }
-
-    #[test]
-    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields() {
-        let stat = "42 (a) b (c) S 1 40 40 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 777 0";
-        let parsed = ProcessStat::parse(stat).unwrap();
-        assert_eq!(
-            (parsed.pid, parsed.state, parsed.group, parsed.started),
-            (42, 'S', 40, 777)
-        );
     }
 
     #[test]

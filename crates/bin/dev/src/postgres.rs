@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
+use slipway_process::Outcome;
 
 use crate::programs;
 use crate::run::Run;
@@ -22,6 +23,8 @@ const LAYER: u8 = 0;
 /// initdb writes some 40 MB; a busy disk takes its time.
 const INIT: Duration = Duration::from_mins(3);
 const START: Duration = Duration::from_mins(2);
+/// One statement, waiting for locks included.
+const QUERY: Duration = Duration::from_mins(2);
 
 /// What a run wants of its database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,8 +181,8 @@ impl Postgres {
 
     /// Runs one statement as `role` in `database`; returns the rows, fields separated by `|`.
     pub async fn query(&self, role: &str, database: &str, sql: &str) -> Result<String> {
-        let output = tokio::process::Command::new(self.bin.join("psql"))
-            .env("PGPASSFILE", &self.password_file)
+        let mut psql = tokio::process::Command::new(self.bin.join("psql"));
+        psql.env("PGPASSFILE", &self.password_file)
             .args([
                 "--no-psqlrc",
                 "--no-password",
@@ -198,16 +201,16 @@ impl Postgres {
                 database,
                 "-c",
                 sql,
-            ])
-            .output()
-            .await
-            .context("cannot run psql")?;
-        anyhow::ensure!(
-            output.status.success(),
-            "Postgres refused the statement: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+            ]);
+        let answer = slipway_process::ask(psql, QUERY).await;
+        match answer.outcome {
+            Outcome::Exited(status) if status.success() => {
+                Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
+            }
+            Outcome::Exited(_) => bail!("Postgres refused the statement: {}", answer.stderr.trim()),
+            Outcome::Failed(error) => Err(error).context("cannot run psql"),
+            Outcome::TimedOut => bail!("Postgres did not answer within {} s", QUERY.as_secs()),
+        }
     }
 
     async fn is_ready(&self) -> bool {

@@ -1,6 +1,5 @@
 //! Finds programs of the distribution.
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -13,11 +12,7 @@ const SBIN: [&str; 2] = ["/usr/sbin", "/sbin"];
 
 /// Finds `name` in PATH or in the system's folders for servers.
 pub fn find(name: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(SBIN.iter().map(PathBuf::from))
-        .map(|folder| folder.join(name))
-        .find(|file| is_program(file))
+    slipway_process::find_in(name, SBIN.map(Path::new))
         .with_context(|| format!("the program `{name}` is not installed; ./dev installs what is missing"))
 }
 
@@ -26,7 +21,7 @@ pub fn postgres_bin() -> Result<PathBuf> {
     if let Ok(program) = find("postgres") {
         let program = program.canonicalize().unwrap_or(program);
         if let Some(folder) = program.parent()
-            && is_program(&folder.join("initdb"))
+            && slipway_process::find(folder.join("initdb")).is_some()
             && major_version(&program).is_some_and(|major| POSTGRES.contains(&major))
         {
             return Ok(folder.to_owned());
@@ -34,7 +29,7 @@ pub fn postgres_bin() -> Result<PathBuf> {
     }
     for major in POSTGRES.rev() {
         let folder = PathBuf::from(format!("/usr/lib/postgresql/{major}/bin"));
-        if is_program(&folder.join("initdb")) {
+        if slipway_process::find(folder.join("initdb")).is_some() {
             return Ok(folder);
         }
     }
@@ -56,11 +51,6 @@ fn major_version(postgres: &Path) -> Option<u32> {
 fn parse_major(version: &str) -> Option<u32> {
     let number = version.split_whitespace().nth(2)?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-}
-
-fn is_program(file: &Path) -> bool {
-    file.metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(test)]

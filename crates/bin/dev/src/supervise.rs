@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::Child;
+use rustix::process::Signal;
+use slipway_process::Running;
 
 use crate::leftovers;
 use crate::run_dir::RunDir;
@@ -27,14 +27,13 @@ const LOG_LINES: usize = 15;
 #[derive(Debug)]
 pub struct Supervisor {
     dir: Arc<RunDir>,
-    running: Mutex<BTreeMap<String, Running>>,
+    running: Mutex<BTreeMap<String, Supervised>>,
 }
 
 #[derive(Debug)]
-struct Running {
+struct Supervised {
     spec: Spec,
-    child: Child,
-    pid: u32,
+    program: Running,
 }
 
 impl Supervisor {
@@ -57,7 +56,6 @@ impl Supervisor {
             .append(true)
             .open(self.log_file(&spec.name))?;
         let mut command = tokio::process::Command::from(spec.command(&self.dir)?);
-        command.process_group(0).kill_on_drop(true);
         if spec.capture {
             command.stdout(File::create(self.output_file(&spec.name))?);
         } else if !spec.foreground {
@@ -71,14 +69,13 @@ impl Supervisor {
         } else {
             Stdio::null()
         });
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("cannot start {}", spec.program.display()))?;
-        let pid = child
-            .id()
+        let mut program =
+            Running::spawn(command).with_context(|| format!("cannot start {}", spec.program.display()))?;
+        let pid = program
+            .pid()
             .with_context(|| format!("{} ended as it started", spec.name))?;
         leftovers::record(self.dir.path(), &spec.name, pid);
-        if let (Some(text), Some(mut stdin)) = (spec.stdin.clone(), child.stdin.take()) {
+        if let (Some(text), Some(mut stdin)) = (spec.stdin.clone(), program.take_stdin()) {
             tokio::spawn(async move {
                 use tokio::io::AsyncWriteExt as _;
                 // A process that ends without reading its input says why in its log.
@@ -86,7 +83,7 @@ impl Supervisor {
             });
         }
         let name = spec.name.clone();
-        self.table().insert(name, Running { spec, child, pid });
+        self.table().insert(name, Supervised { spec, program });
         Ok(pid)
     }
 
@@ -155,12 +152,10 @@ impl Supervisor {
         let running = table
             .get(name)
             .with_context(|| format!("{name} was never started"))?;
-        // An id without a child is one the kernel may have given away.
-        if running.child.id().is_some() {
-            kill_process_group(group(running.pid), signal)
-                .with_context(|| format!("cannot signal {name} (process {})", running.pid))?;
-        }
-        Ok(())
+        running
+            .program
+            .signal_group(signal)
+            .with_context(|| format!("cannot signal {name}"))
     }
 
     /// Stops the named processes together: each by its own signal, then, after `bound`, by SIGKILL.
@@ -210,7 +205,7 @@ impl Supervisor {
         let running = table
             .get_mut(name)
             .with_context(|| format!("{name} was never started"))?;
-        Ok(running.child.try_wait()?)
+        Ok(running.program.try_wait()?)
     }
 
     /// Waits for the end of the named process, at most `bound`.
@@ -230,7 +225,7 @@ impl Supervisor {
     /// The process id of the named process, while it runs.
     #[must_use]
     pub fn pid(&self, name: &str) -> Option<u32> {
-        self.table().get(name).and_then(|running| running.child.id())
+        self.table().get(name).and_then(|running| running.program.pid())
     }
 
     /// Where what the named process prints goes.
@@ -249,24 +244,9 @@ impl Supervisor {
         tail(&self.log_file(name))
     }
 
-    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Running>> {
+    fn table(&self) -> MutexGuard<'_, BTreeMap<String, Supervised>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Drop for Supervisor {
-    fn drop(&mut self) {
-        for running in self.table().values_mut() {
-            if matches!(running.child.try_wait(), Ok(None)) {
-                let _ = kill_process_group(group(running.pid), Signal::KILL);
-            }
-        }
-    }
-}
-
-fn group(pid: u32) -> Pid {
-    let raw = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    raw.expect("the kernel's process ids are positive and fit an i32")
 }
 
 fn tail(log: &Path) -> String {

@@ -9,11 +9,19 @@ use serde::de::DeserializeOwned;
 use slipway_wire::{Problem, problem};
 use url::Url;
 
+use crate::backoff::Backoff;
+use crate::cause;
 use crate::error::{Cause, ClientError};
-use crate::{backoff, cause};
 
 /// No answer of the API is near this many bytes.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
+/// How often a request is tried again.
+const RETRIES: u32 = 4;
+const BACKOFF: Backoff = Backoff {
+    first: Duration::from_millis(200),
+    longest: Duration::from_secs(3),
+    longest_asked: Duration::from_secs(3),
+};
 
 /// A client of one API. Cheap to clone; clones share their connections.
 #[derive(Debug, Clone)]
@@ -142,10 +150,10 @@ impl Client {
             // A request that ran into its whole time limit has waited long enough.
             let timed_out =
                 matches!(&outcome, Err(ClientError::Unreachable { cause, .. }) if *cause == Cause::TimedOut);
-            if tries == backoff::RETRIES || timed_out {
+            if tries == RETRIES || timed_out {
                 return outcome;
             }
-            tokio::time::sleep(backoff::delay(tries, asked, random())).await;
+            tokio::time::sleep(BACKOFF.pause(tries, asked)).await;
             tries += 1;
         }
     }
@@ -269,9 +277,4 @@ impl Answer {
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-/// It only spreads waits, so a machine without a random source can do without.
-fn random() -> u32 {
-    getrandom::u32().unwrap_or_default()
 }

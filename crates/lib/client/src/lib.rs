@@ -6,21 +6,23 @@
 //! | [`builder`](mod@builder) | [`ClientBuilder`]: address, token, extra CA, time limits |
 //! | [`client`] | [`Client`]: sends requests, reads answers, tries again where that is safe |
 //! | [`api`] | one method a route |
+//! | [`backoff`] | how long to wait before asking again |
 //! | [`error`] | what can go wrong, in words for people, and whether trying again can help |
 //! | `testing` | with the feature of that name: a scripted API for tests |
 //!
 //! Every request has a time limit. The client repeats a request other than GET only if it certainly never arrived.
 
 pub mod api;
+pub mod backoff;
 pub mod builder;
 pub mod client;
 pub mod error;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-mod backoff;
 mod cause;
 
+pub use backoff::Backoff;
 pub use builder::{ClientBuilder, install_crypto_provider};
 pub use client::{Client, Fetched};
 pub use error::{Cause, ClientError};

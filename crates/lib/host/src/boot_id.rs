@@ -1,27 +1,11 @@
-//! Which boot this is, and how far it is.
+//! How far this boot is.
 
-use std::fs;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-
-/// Stands for a boot that has no name.
-const UNKNOWN: &str = "unknown";
-
-/// The kernel's boot id, which changes with every boot. `unknown` if `/proc` cannot be read; two unknown ids
-/// are equal.
-#[must_use]
-pub fn boot_id() -> String {
-    static BOOT_ID: OnceLock<String> = OnceLock::new();
-    BOOT_ID
-        .get_or_init(|| {
-            fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .map_or_else(|_| UNKNOWN.to_owned(), |id| id.trim().to_owned())
-        })
-        .clone()
-}
+use slipway_process::boot_id;
+use slipway_process::id::UNKNOWN_BOOT;
 
 /// Microseconds since the boot, counting time spent asleep, and more than it gave before. So it grows over restarts of
 /// the agent with nothing written down.
@@ -30,7 +14,7 @@ pub fn boot_id() -> String {
 #[must_use]
 pub fn counter() -> Option<u64> {
     static LAST: AtomicU64 = AtomicU64::new(0);
-    if boot_id() == UNKNOWN {
+    if boot_id() == UNKNOWN_BOOT {
         return None;
     }
     let time = clock_gettime(ClockId::Boottime);
@@ -43,6 +27,8 @@ pub fn counter() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

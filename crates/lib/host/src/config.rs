@@ -68,9 +68,7 @@ impl HostConfig {
         command
             .envs(self.unit_env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
-            .current_dir("/")
-            .process_group(0)
-            .kill_on_drop(true);
+            .current_dir("/");
         command
     }
 }

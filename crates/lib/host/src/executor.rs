@@ -251,17 +251,7 @@ async fn news(told: &mut watch::Receiver<Instruction>) {
     }
 }
 
-/// An error with its causes, on one line; a cause that the text already ends with is left out.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        source = cause.source();
-    }
-    crate::text::one_line(&text, crate::text::MESSAGE_CHARS)
+/// An error with its causes, on one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    crate::text::one_line(&slipway_text::error_chain(error), crate::text::MESSAGE_CHARS)
 }

@@ -11,11 +11,11 @@ mod supervise;
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::AttemptId;
+use slipway_process::Outcome;
 
 use crate::door::Runnable;
 pub use files::{JobFiles, JobState};
@@ -115,13 +115,19 @@ pub enum End {
 }
 
 impl End {
-    /// What the kernel says.
+    /// How a run within the bound ended.
     #[must_use]
-    pub fn of(status: ExitStatus) -> Self {
-        match (status.code(), status.signal()) {
-            (Some(code), _) => Self::Exited(code),
-            (None, Some(signal)) => Self::Killed(signal),
-            (None, None) => Self::NotStarted(status.to_string()),
+    pub fn of(outcome: Outcome, bound: Duration) -> Self {
+        match outcome {
+            Outcome::Exited(status) => match (status.code(), status.signal()) {
+                (Some(code), _) => Self::Exited(code),
+                (None, Some(signal)) => Self::Killed(signal),
+                (None, None) => Self::NotStarted(status.to_string()),
+            },
+            Outcome::Failed(error) => Self::NotStarted(error.to_string()),
+            Outcome::TimedOut => Self::TimedOut {
+                seconds: bound.as_secs(),
+            },
         }
     }
 }

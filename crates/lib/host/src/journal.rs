@@ -3,10 +3,8 @@
 //! One file, replaced as a whole. Fields are only ever added, so that the agent of the prior closure can read what the
 //! agent of the new one wrote. An unreadable file is kept under another name; it is never overwritten or ignored.
 
-mod lock;
 mod record;
 mod store;
 
-pub use lock::{LockError, StateLock};
 pub use record::{Attempt, Journal, JournalPhase, Known, Past};
 pub use store::{JournalError, JournalStore, Loaded};

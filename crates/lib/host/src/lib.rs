@@ -30,7 +30,6 @@ pub mod job;
 pub mod journal;
 pub mod machine;
 pub mod nix;
-pub mod process;
 pub mod runner;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
@@ -38,7 +37,6 @@ pub mod testing;
 mod failpoint;
 #[cfg(test)]
 mod fixtures;
-mod program;
 mod seal;
 mod text;
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use slipway_domain::{AttemptId, StorePath};
+use slipway_process::boot_id;
 
-use crate::boot_id::boot_id;
 use crate::bound;
 use crate::checks::{self, Finding, Round};
 use crate::config::HostConfig;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_domain::StorePath;
+use slipway_process::Outcome;
 
 pub use explain::StageError;
 pub(crate) use roots::Roots;
@@ -18,7 +19,6 @@ pub(crate) use trust::{Signed, check_signed};
 
 use crate::config::HostConfig;
 use crate::door::Runnable;
-use crate::program::{self, Ran};
 use crate::text::last_lines;
 
 /// Moving a profile is a rename; only a database lock can make it wait.
@@ -61,12 +61,12 @@ pub(crate) async fn realise(
         .arg(root)
         .args(["--max-jobs", "0", "--option", "builders", ""])
         .args(FRESH);
-    let (ran, output) = program::run(command, bound).await;
-    match ran {
-        Ran::Ended(status) if status.success() => Ok(()),
-        Ran::Ended(_) => Err(explain::explain(closure, &output)),
-        Ran::NotStarted(source) => Err(StageError::NoNix { source }),
-        Ran::TimedOut => Err(StageError::TimedOut {
+    let (outcome, output) = slipway_process::run(command, bound).await;
+    match outcome {
+        Outcome::Exited(status) if status.success() => Ok(()),
+        Outcome::Exited(_) => Err(explain::explain(closure, &output)),
+        Outcome::Failed(source) => Err(StageError::NoNix { source }),
+        Outcome::TimedOut => Err(StageError::TimedOut {
             closure: closure.clone(),
             seconds: bound.as_secs(),
             tail: last_lines(&output, 3),
@@ -80,12 +80,12 @@ pub(crate) async fn set_profile(config: &HostConfig, closure: &Runnable) -> Resu
     let profile = config.profile.display().to_string();
     let mut command = config.command("nix-env");
     command.args(["--profile", &profile, "--set", closure.as_str()]);
-    let (ran, output) = program::run(command, PROFILE_WITHIN).await;
-    let problem = match ran {
-        Ran::Ended(status) if status.success() => return Ok(()),
-        Ran::Ended(_) => last_lines(&output, 5),
-        Ran::NotStarted(error) => format!("cannot run nix-env: {error}; is it in the agent's PATH?"),
-        Ran::TimedOut => format!(
+    let (outcome, output) = slipway_process::run(command, PROFILE_WITHIN).await;
+    let problem = match outcome {
+        Outcome::Exited(status) if status.success() => return Ok(()),
+        Outcome::Exited(_) => last_lines(&output, 5),
+        Outcome::Failed(error) => format!("cannot run nix-env: {error}; is it in the agent's PATH?"),
+        Outcome::TimedOut => format!(
             "nix-env did not end within {} s: {}",
             PROFILE_WITHIN.as_secs(),
             last_lines(&output, 3)
@@ -112,13 +112,13 @@ pub(crate) enum Validity {
 pub(crate) async fn validity(config: &HostConfig, path: &StorePath) -> Validity {
     let mut command = config.command("nix-store");
     command.args(["--check-validity", path.as_str()]);
-    let (ran, output) = program::run(command, VALIDITY_WITHIN).await;
-    match ran {
-        Ran::Ended(status) if status.success() => Validity::Valid,
-        Ran::Ended(_) if output.contains("is not valid") => Validity::Invalid(last_lines(&output, 3)),
-        Ran::Ended(_) => Validity::NoAnswer(last_lines(&output, 3)),
-        Ran::NotStarted(error) => Validity::NoAnswer(format!("cannot run nix-store: {error}")),
-        Ran::TimedOut => Validity::NoAnswer(format!("nothing within {} s", VALIDITY_WITHIN.as_secs())),
+    let (outcome, output) = slipway_process::run(command, VALIDITY_WITHIN).await;
+    match outcome {
+        Outcome::Exited(status) if status.success() => Validity::Valid,
+        Outcome::Exited(_) if output.contains("is not valid") => Validity::Invalid(last_lines(&output, 3)),
+        Outcome::Exited(_) => Validity::NoAnswer(last_lines(&output, 3)),
+        Outcome::Failed(error) => Validity::NoAnswer(format!("cannot run nix-store: {error}")),
+        Outcome::TimedOut => Validity::NoAnswer(format!("nothing within {} s", VALIDITY_WITHIN.as_secs())),
     }
 }
 

@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use slipway_domain::AttemptId;
+use slipway_process::ProcessId;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
 use crate::config::{HostConfig, RunnerKind};
 use crate::door::Runnable;
 use crate::job::{End, Exit, Job, JobFiles, JobId};
-use crate::program::{self, Ran};
 
 /// How long a started job may take to write its claim.
 const CLAIM_WITHIN: Duration = Duration::from_secs(15);
@@ -99,15 +99,11 @@ impl Runner {
         }
         let mut command = self.config.command(job.closure.switch_script());
         command.arg(job.id.kind.action());
-        let (ran, tail) = program::run(command, job.timeout).await;
-        let end = match ran {
-            Ran::Ended(status) => End::of(status),
-            Ran::NotStarted(error) => End::NotStarted(error.to_string()),
-            Ran::TimedOut => End::TimedOut {
-                seconds: job.timeout.as_secs(),
-            },
-        };
-        Exit { end, tail }
+        let (outcome, tail) = slipway_process::run(command, job.timeout).await;
+        Exit {
+            end: End::of(outcome, job.timeout),
+            tail,
+        }
     }
 
     /// Ends the job, with everything in it. Nothing runs under its name from then on.
@@ -122,7 +118,7 @@ impl Runner {
         }
         let end_script = async || {
             if let Some(script) = self.jobs.child(&name) {
-                script.end(true).await;
+                script.end_group().await;
             }
         };
         end_script().await;
@@ -132,7 +128,7 @@ impl Runner {
             while supervisor.is_alive() && Instant::now() < until {
                 sleep(LOOK_EVERY).await;
             }
-            supervisor.end(false).await;
+            supervisor.end().await;
         }
         // One that was noted meanwhile. No script runs from now on that is not noted.
         end_script().await;
@@ -166,9 +162,9 @@ impl Runner {
             RunnerKind::Process => {
                 let name = deadman(attempt);
                 self.jobs.forbid(&name);
-                let own = crate::process::ProcessId::own();
+                let own = ProcessId::own();
                 if let Some(watchdog) = self.jobs.claimant(&name).filter(|id| Some(id) != own.as_ref()) {
-                    watchdog.end(false).await;
+                    watchdog.end().await;
                 }
             }
         }

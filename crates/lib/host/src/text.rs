@@ -32,35 +32,6 @@ pub(crate) fn last_lines(output: &str, lines: usize) -> String {
     kept.join(" | ")
 }
 
-/// A buffer that keeps the end of what is put in.
-#[derive(Debug)]
-pub(crate) struct Tail {
-    bytes: Vec<u8>,
-    most: usize,
-}
-
-impl Tail {
-    pub(crate) const fn new(most: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            most,
-        }
-    }
-
-    pub(crate) fn push(&mut self, more: &[u8]) {
-        self.bytes.extend_from_slice(more);
-        if self.bytes.len() > 2 * self.most {
-            let cut = self.bytes.len() - self.most;
-            self.bytes.drain(..cut);
-        }
-    }
-
-    pub(crate) fn text(&self) -> String {
-        let from = self.bytes.len().saturating_sub(self.most);
-        String::from_utf8_lossy(&self.bytes[from..]).into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,14 +47,5 @@ mod tests {
     #[test]
     fn the_last_lines_are_kept_in_order() {
         assert_eq!(last_lines("1\n2\n\n3\n4\n", 2), "3 | 4");
-    }
-
-    #[test]
-    fn a_tail_keeps_the_end() {
-        let mut tail = Tail::new(4);
-        for _ in 0..10 {
-            tail.push(b"abc");
-        }
-        assert_eq!(tail.text(), "cabc");
     }
 }

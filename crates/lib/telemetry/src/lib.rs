@@ -31,8 +31,8 @@
 //! enters `info_span!("http.request", request_id = %id)` once, and every line below it carries `request_id`; the worker
 //! does the same with `rollout_id`. Spans up to `info` are kept for this even when `LOG_LEVEL` hides events.
 
-mod chain;
 mod error;
+mod failure;
 mod fields;
 mod healthcheck;
 mod init;
@@ -47,8 +47,8 @@ pub mod propagation;
 mod sentry;
 mod serve;
 
-pub use chain::{error_chain, failure_text};
 pub use error::TelemetryError;
+pub use failure::failure_text;
 pub use healthcheck::{HealthTarget, check_health};
 pub use init::{Guard, init};
 pub use lifecycle::{Lifecycle, Shutdown};
@@ -57,3 +57,4 @@ pub use metrics::{
     MetricsHandle, install_metrics,
 };
 pub use serve::{bind_metrics, serve_metrics};
+pub use slipway_text::error_chain;

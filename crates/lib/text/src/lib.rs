@@ -1,6 +1,6 @@
 //! Rules for text from others: which characters it may have, and how to show it. Every program uses this
 //! crate before it stores or shows such a text. It must never let a hidden character through to a terminal, a
-//! log or a browser.
+//! log or a browser. It also turns an error and its sources into one line.
 //!
 //! A person, a host or a build wrote the text, and somebody else must see all of it. So a text must not have
 //! characters that are invisible, control the terminal or change the direction of the line. [`is_hidden`] recognizes
@@ -15,6 +15,7 @@
 //! | whatever prints JSON | escapes the character, so that the value stays the same: [`escape_json`] |
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::fmt::Write as _;
 
 /// The replacement of a hidden character.
@@ -131,6 +132,24 @@ pub fn escape_json(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// An error and its sources in one line, joined by `: `, for telling a failure once, where it is handled.
+///
+/// A source that the text already ends with is left out: not every library keeps its Display free of its source.
+#[must_use]
+pub fn error_chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        source = cause.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -210,5 +229,32 @@ mod tests {
              \\ufeff\\u3164\\udb40\\udc41\\u2800\\ud81b\\udfe4\\ud834\\udd59\\ud8bf\\udffeä\"\n}"
         );
         assert!(matches!(escape_json("{\"a\": 1}"), Cow::Borrowed(_)));
+    }
+
+    #[derive(Debug)]
+    struct Told(&'static str, Option<Box<Self>>);
+
+    impl std::fmt::Display for Told {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl Error for Told {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_deref().map(|source| source as _)
+        }
+    }
+
+    #[test]
+    fn every_cause_of_an_error_stands_once() {
+        let disk = Told("disk full", None);
+        let step = Told("step 3 failed: disk full", Some(Box::new(disk)));
+        let journal = Told("cannot write the journal", Some(Box::new(step)));
+        assert_eq!(
+            error_chain(&journal),
+            "cannot write the journal: step 3 failed: disk full"
+        );
+        assert_eq!(error_chain(&Told("alone", None)), "alone");
     }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use slipway_domain::{AttemptId, StorePath};
 use slipway_host::journal::{Journal, JournalStore};
-use slipway_host::process::ProcessId;
 use slipway_host::testing::{ClosureSpec, NixRig};
+use slipway_process::ProcessId;
 
 use crate::plane::{Plane, TOKEN};
 
@@ -251,7 +251,7 @@ impl Rig {
             .build()
             .unwrap();
         for process in self.helpers() {
-            runtime.block_on(process.end(true));
+            runtime.block_on(process.end_group());
         }
     }
 

@@ -42,7 +42,7 @@ impl Units {
         fs::create_dir(&folder).unwrap();
         let program = folder.join("systemctl");
         let list = rig.host().join("failed");
-        fs::write(&list, "").unwrap();
+        fs::write(&list, "[]").unwrap();
         fs::write(&program, format!("#!/bin/sh\ncat {}\n", list.display())).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let path = std::env::var_os("PATH")
@@ -62,7 +62,7 @@ impl Units {
             );
         }
         let list = rig.host().join("failed");
-        format!("echo {unit} loaded failed failed It > {}", list.display())
+        format!(r#"echo '[{{"unit":"{unit}"}}]' > {}"#, list.display())
     }
 
     /// A script that does its work, and ends as NixOS' does where a unit is failed.

@@ -14,7 +14,7 @@ use crate::config::{Config, Wal};
 use crate::database::{Way, asked};
 use crate::failure::{Failure, Result, io};
 use crate::files;
-use crate::program;
+
 use crate::restore::{hold_repository, need_empty};
 use crate::scratch::{Scratch, Server};
 use crate::wal::{self, Stanza, pgbackrest};
@@ -192,7 +192,7 @@ fn keep_what_a_killed_one_left(data: &Path) -> Result<()> {
 
 /// What brings a server whose data are in `home` a segment from the archive.
 fn fetch(wal: &Wal, home: &Path) -> String {
-    let program = program::find(Path::new("pgbackrest")).unwrap_or_else(|| PathBuf::from("pgbackrest"));
+    let program = slipway_process::find("pgbackrest").unwrap_or_else(|| PathBuf::from("pgbackrest"));
     format!(
         "{} --config={} --stanza={} --pg1-path={} --log-level-file=off archive-get %f \"%p\"",
         program.display(),

@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
+    ("slipway-process", &[]),
     ("slipway-fixtures", &[]),
     ("slipway-sim", &["slipway-domain"]),
     ("slipway-wire", &["slipway-domain"]),
@@ -19,7 +20,10 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("slipway-store", &["slipway-domain", "slipway-settings"]),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
     ("slipway-client", &["slipway-wire"]),
-    ("slipway-host", &["slipway-domain", "slipway-durable"]),
+    (
+        "slipway-host",
+        &["slipway-domain", "slipway-durable", "slipway-process"],
+    ),
     (
         "slipway-testkit",
         &[
@@ -51,10 +55,15 @@ const ARROWS: [(&str, &[&str]); 19] = [
     // Works for any stack's database, so nothing of the control plane.
     (
         "slipway-backup",
-        &["slipway-telemetry", "slipway-durable", "slipway-wire"],
+        &[
+            "slipway-telemetry",
+            "slipway-durable",
+            "slipway-process",
+            "slipway-wire",
+        ],
     ),
     ("slipway", &["slipway-client", "slipway-durable"]),
-    ("slipway-dev", &["slipway-client"]),
+    ("slipway-dev", &["slipway-client", "slipway-process"]),
 ];
 
 /// What only tests may use.

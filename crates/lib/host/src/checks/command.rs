@@ -7,8 +7,8 @@ use rustix::process::Signal;
 
 use super::Finding;
 use crate::config::HostConfig;
-use crate::program::{self, Ran};
 use crate::text::last_lines;
+use slipway_process::Outcome;
 
 /// Signals for a program's own fault, and that of `abort`.
 const CRASHES: [Signal; 7] = [
@@ -29,12 +29,12 @@ pub(super) async fn run(config: &HostConfig, command: &[String], bound: Duration
     };
     let mut command = config.command(program);
     command.args(arguments);
-    let (ran, output) = program::run(command, bound).await;
-    let status = match ran {
-        Ran::Ended(status) if status.success() => return Finding::pass(),
-        Ran::Ended(status) => status,
-        Ran::NotStarted(error) => return Finding::unknown(format!("cannot run {program}: {error}")),
-        Ran::TimedOut => {
+    let (outcome, output) = slipway_process::run(command, bound).await;
+    let status = match outcome {
+        Outcome::Exited(status) if status.success() => return Finding::pass(),
+        Outcome::Exited(status) => status,
+        Outcome::Failed(error) => return Finding::unknown(format!("cannot run {program}: {error}")),
+        Outcome::TimedOut => {
             return Finding::fail(format!("{program} did not end within {} s", bound.as_secs()));
         }
     };

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::Finding;
 use crate::config::HostConfig;
-use crate::program::{self, Answer, Ran};
 use crate::runner::is_of_an_attempt;
 use crate::text::last_lines;
+use serde::Deserialize;
+use slipway_process::{Answer, Outcome};
 
 /// If systemd cannot be asked, that proves nothing; a missing unit counts against the closure.
 pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Finding {
@@ -20,18 +21,18 @@ pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Fi
         unit,
     ]);
     let Answer {
-        ran,
-        said,
-        complaints,
-    } = program::ask(command, bound).await;
-    match ran {
-        Ran::Ended(status) if status.success() => {}
-        Ran::Ended(_) => {
+        outcome,
+        stdout: said,
+        stderr: complaints,
+    } = slipway_process::ask(command, bound).await;
+    match outcome {
+        Outcome::Exited(status) if status.success() => {}
+        Outcome::Exited(_) => {
             let said = last_lines(&complaints, 2);
             return Finding::unknown(format!("systemctl cannot be asked: {said}"));
         }
-        Ran::NotStarted(error) => return Finding::unknown(format!("cannot run systemctl: {error}")),
-        Ran::TimedOut => {
+        Outcome::Failed(error) => return Finding::unknown(format!("cannot run systemctl: {error}")),
+        Outcome::TimedOut => {
             return Finding::unknown(format!("systemctl: no answer within {} s", bound.as_secs()));
         }
     }
@@ -46,29 +47,37 @@ const LIST_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) async fn failed_units(config: &HostConfig) -> Option<BTreeSet<String>> {
     let mut command = config.command("systemctl");
     command.args([
-        "--no-pager",
         "list-units",
         "--all",
-        "--plain",
-        "--no-legend",
+        "--output=json",
         "--state=failed,auto-restart",
     ]);
     let Answer {
-        ran,
-        said,
-        complaints,
-    } = program::ask(command, LIST_WITHIN).await;
-    if !ran.is_success() {
+        outcome,
+        stdout: said,
+        stderr: complaints,
+    } = slipway_process::ask(command, LIST_WITHIN).await;
+    if !outcome.is_success() {
         tracing::debug!(said = %last_lines(&complaints, 2), "systemd does not say which units failed");
         return None;
     }
-    let said = String::from_utf8_lossy(&said);
-    let units = said.lines().filter_map(first_word);
-    Some(units.filter(|unit| !is_of_an_attempt(unit)).collect())
+    let listed = parse_units(&said);
+    if let Err(error) = &listed {
+        tracing::debug!(%error, "systemd's list of units is not understood");
+    }
+    listed.ok()
 }
 
-fn first_word(line: &str) -> Option<String> {
-    line.split_whitespace().next().map(ToOwned::to_owned)
+/// One of `systemctl list-units --output=json`.
+#[derive(Deserialize)]
+struct ListedUnit {
+    unit: String,
+}
+
+fn parse_units(listed: &[u8]) -> serde_json::Result<BTreeSet<String>> {
+    let units: Vec<ListedUnit> = serde_json::from_slice(listed)?;
+    let names = units.into_iter().map(|listed| listed.unit);
+    Ok(names.filter(|unit| !is_of_an_attempt(unit)).collect())
 }
 
 fn judge(unit: &str, shown: &str) -> Finding {
@@ -121,5 +130,17 @@ mod tests {
             "LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=exit-code\n",
         );
         assert_eq!(said.detail, "a.service is failed (failed, result exit-code)");
+    }
+
+    #[test]
+    fn failed_units_are_listed_without_those_of_attempts() {
+        // As systemd 257 prints it.
+        let listed = br#"[{"unit":"a b.service","load":"loaded","active":"failed","sub":"failed","description":"x"},
+            {"unit":"slipway-revert-5a0c9c3e-8f1d-4f57-9a43-7d9f7d3f2b11-1.service","load":"loaded","active":"failed",
+             "sub":"failed","description":"y"}]"#;
+        let units = parse_units(listed).unwrap();
+        assert_eq!(units.into_iter().collect::<Vec<_>>(), ["a b.service"]);
+        assert!(parse_units(b"[]").unwrap().is_empty());
+        assert!(parse_units(b"a.service loaded failed failed x").is_err());
     }
 }

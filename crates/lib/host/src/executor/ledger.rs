@@ -2,15 +2,16 @@
 
 use crate::clock::Clock;
 use crate::host::Host;
-use crate::journal::{JournalError, StateLock};
+use crate::journal::JournalError;
 use crate::text::{MESSAGE_CHARS, one_line};
+use slipway_process::FileLock;
 
 use super::{Attempt, Executor, JournalPhase, Slot, View, chain};
 
 /// Proof that the journal's lock is held, and that the memory is as new as the disk or newer.
 #[derive(Debug)]
 pub(super) struct Ledger {
-    _lock: StateLock,
+    _lock: FileLock,
 }
 
 impl<H: Host, C: Clock> Executor<H, C> {

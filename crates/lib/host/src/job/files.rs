@@ -10,9 +10,9 @@ use slipway_domain::AttemptId;
 
 use super::{Exit, JobId, JobKind};
 use crate::clock::BootMs;
-use crate::process::ProcessId;
 use crate::seal::{seal, unseal};
 use slipway_durable::PRIVATE;
+use slipway_process::ProcessId;
 
 /// How a job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,7 +148,7 @@ impl JobFiles {
         match exit() {
             Some(exit) => JobState::Ended(exit),
             None => match child {
-                Some(child) => JobState::Orphaned(child.began()),
+                Some(child) => JobState::Orphaned(BootMs(child.began_boot_ms())),
                 None if self.claimant(name).is_some() => JobState::Lost,
                 None => JobState::Absent,
             },

@@ -6,23 +6,20 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::process::{Child, Command};
+use slipway_process::output::read;
+use slipway_process::{Outcome, Running, Tail};
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::gate::Gate;
 use super::{End, Exit, JobFiles};
 use crate::failpoint::failpoint;
-use crate::process::ProcessId;
-use crate::program;
-use crate::text::Tail;
 
 /// A log that grows beyond this is begun again, with the one before kept beside it.
 const LOG_BYTES: u64 = 512 * 1024;
 /// What an exit record keeps of the output.
 const TAIL_BYTES: usize = 8 * 1024;
-/// How long output is read on after the script ended: what it left running may hold the pipe for ever.
-const DRAIN: Duration = Duration::from_millis(200);
 
 /// A job that could not be supervised.
 #[derive(Debug, thiserror::Error)]
@@ -80,70 +77,20 @@ pub async fn supervise(state_dir: &Path, job: &Supervised) -> Result<Exit, Super
 }
 
 async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
-    let Supervised {
-        name,
-        program,
-        arguments,
-        gate,
-        ..
-    } = job;
-    let not_started = |error: io::Error| Exit {
-        end: not_started(program, &error),
-        tail: String::new(),
-    };
-    let (output, input) = match io::pipe() {
-        Ok(pipe) => pipe,
-        Err(error) => return not_started(error),
-    };
-    let inputs = input.try_clone().map(|second| (input, second));
-    let (out, err) = match inputs {
-        Ok(inputs) => inputs,
-        Err(error) => return not_started(error),
-    };
-    let (opener, stdin) = match Gate::new() {
-        Ok(ends) => ends,
-        Err(error) => return not_started(error),
-    };
-    let spawned = gate()
-        .arg(program)
-        .args(arguments)
-        .current_dir("/")
-        .stdin(stdin)
-        .stdout(out)
-        .stderr(err)
-        .process_group(0)
-        .spawn();
-    let mut child = match spawned {
-        Ok(child) => child,
-        Err(error) => return not_started(error),
-    };
-    failpoint("gate-started");
-    if let Some(pid) = child.id() {
-        // Without room for the note the script runs all the same: a full disk must not keep the prior away.
-        jobs.note_child(name, pid);
-    }
-    failpoint("script-noted");
-    let output = tokio::net::unix::pipe::Receiver::from_owned_fd(output.into());
-    let mut sink = Sink::new(jobs.log(name), job.echo);
-    let end = {
-        let copy = async {
-            match output {
-                Ok(output) => sink.copy(output).await,
-                Err(error) => tracing::warn!(%error, job = name, "the script's output is lost"),
-            }
-        };
-        let wait = async {
-            let end = wait(&mut child, opener, job).await;
-            tokio::time::sleep(DRAIN).await;
-            end
-        };
-        tokio::pin!(copy);
-        tokio::pin!(wait);
-        // The script may close its output and go on; what it left running may never close it.
-        tokio::select! {
-            end = &mut wait => end,
-            () = &mut copy => wait.await,
+    let mut sink = Sink::new(jobs.log(&job.name), job.echo);
+    let outcome = match start(jobs, job).await {
+        Ok((running, output)) => {
+            let reading = read(output, |bytes| {
+                sink.put(bytes);
+                Ok(())
+            });
+            running.finish(job.bound.into(), reading).await
         }
+        Err(error) => Outcome::Failed(error),
+    };
+    let end = match End::of(outcome, job.bound) {
+        End::NotStarted(why) => End::NotStarted(format!("{}: {why}", job.program.display())),
+        end => end,
     };
     Exit {
         end,
@@ -151,29 +98,29 @@ async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
     }
 }
 
-fn not_started(program: &Path, error: &io::Error) -> End {
-    End::NotStarted(format!("{}: {error}", program.display()))
-}
-
-async fn wait(child: &mut Child, gate: Gate, job: &Supervised) -> End {
-    let leader = child.id().and_then(|pid| ProcessId::of(i32::try_from(pid).ok()?));
-    let run = async {
-        gate.open().await?;
-        child.wait().await
-    };
-    match timeout(job.bound, run).await {
-        Ok(Ok(status)) => End::of(status),
-        Ok(Err(error)) => not_started(&job.program, &error),
-        Err(_) => {
-            if let Some(leader) = leader {
-                leader.end(true).await;
-            }
-            program::wait_for_killed(child.wait()).await;
-            End::TimedOut {
-                seconds: job.bound.as_secs(),
-            }
-        }
+/// Starts the script behind its gate, notes its process and opens the gate.
+async fn start(jobs: &JobFiles, job: &Supervised) -> io::Result<(Running, Receiver)> {
+    let (output, input) = io::pipe()?;
+    let (gate, stdin) = Gate::new()?;
+    let mut command = (job.gate)();
+    command
+        .arg(&job.program)
+        .args(&job.arguments)
+        .current_dir("/")
+        .stdin(stdin)
+        .stdout(input.try_clone()?)
+        .stderr(input);
+    let running = Running::spawn(command)?;
+    failpoint("gate-started");
+    if let Some(pid) = running.pid() {
+        // Without room for the note the script runs all the same: a full disk must not keep the prior away.
+        jobs.note_child(&job.name, pid);
     }
+    failpoint("script-noted");
+    let output = Receiver::from_owned_fd(output.into())?;
+    let opened = timeout(job.bound, gate.open()).await;
+    opened.unwrap_or_else(|_| Err(io::Error::other("the gate before it does not answer")))?;
+    Ok((running, output))
 }
 
 /// Keeps the end of the output in memory and a bounded log on disk. A full disk costs the log, never the script.
@@ -193,16 +140,6 @@ impl Sink {
             echo,
             written: 0,
             tail: Tail::new(TAIL_BYTES),
-        }
-    }
-
-    async fn copy(&mut self, mut output: impl AsyncRead + Unpin) {
-        let mut buffer = vec![0; 16 * 1024];
-        while let Ok(count) = output.read(&mut buffer).await {
-            if count == 0 {
-                break;
-            }
-            self.put(&buffer[..count]);
         }
     }
 
@@ -235,6 +172,8 @@ fn open(path: &Path) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
+    use slipway_process::ProcessId;
+
     use super::*;
 
     fn job(program: &str, arguments: &[&str], bound: Duration) -> Supervised {
@@ -286,7 +225,7 @@ mod tests {
         assert!(exit.is_success());
         let service = ProcessId::of(exit.tail.trim().parse().unwrap()).unwrap();
         assert!(service.is_alive());
-        service.end(false).await;
+        service.end().await;
     }
 
     #[tokio::test]

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
 
-use super::{Journal, LockError, StateLock};
+use super::Journal;
 use crate::seal::{seal, unseal};
 use slipway_durable::PRIVATE;
+use slipway_process::{FileLock, LockError};
 
 /// The form that this agent writes. Others are kept aside, not guessed at.
 const VERSION: u32 = 1;
@@ -102,13 +103,13 @@ impl JournalStore {
     }
 
     /// Waits for the journal's lock.
-    pub async fn lock(&self) -> Result<StateLock, JournalError> {
-        Ok(StateLock::take(&self.dir.join("journal.lock")).await?)
+    pub async fn lock(&self) -> Result<FileLock, JournalError> {
+        Ok(FileLock::take(&self.dir.join("journal.lock"), PRIVATE).await?)
     }
 
     /// Takes the lock that only one `run` may hold.
-    pub fn lock_for_run(&self) -> Result<StateLock, JournalError> {
-        Ok(StateLock::try_take(&self.dir.join("agent.lock"))?)
+    pub fn lock_for_run(&self) -> Result<FileLock, JournalError> {
+        Ok(FileLock::try_take(&self.dir.join("agent.lock"), PRIVATE)?)
     }
 
     /// Reads the journal. A damaged journal is renamed to `journal.corrupt-N` and reported. The returned journal says

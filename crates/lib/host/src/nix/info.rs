@@ -9,8 +9,8 @@ use serde::de::DeserializeOwned;
 use tokio::process::Command;
 
 use crate::config::HostConfig;
-use crate::program::{self, Answer, Ran};
 use crate::text::last_lines;
+use slipway_process::{Answer, Outcome};
 
 /// A path as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -121,16 +121,16 @@ pub(super) fn nix(config: &HostConfig) -> Command {
 
 async fn answer<T: DeserializeOwned>(command: Command, bound: Duration) -> Result<T, Silence> {
     let Answer {
-        ran,
-        said,
-        complaints,
-    } = program::ask(command, bound).await;
-    match ran {
-        Ran::Ended(status) if status.success() => serde_json::from_slice(&said)
+        outcome,
+        stdout: said,
+        stderr: complaints,
+    } = slipway_process::ask(command, bound).await;
+    match outcome {
+        Outcome::Exited(status) if status.success() => serde_json::from_slice(&said)
             .map_err(|error| Silence::Failed(format!("its answer is not understood: {error}"))),
-        Ran::Ended(_) => Err(Silence::Failed(last_lines(&complaints, 3))),
-        Ran::NotStarted(error) => Err(Silence::NotStarted(error)),
-        Ran::TimedOut => Err(Silence::TimedOut),
+        Outcome::Exited(_) => Err(Silence::Failed(last_lines(&complaints, 3))),
+        Outcome::Failed(error) => Err(Silence::NotStarted(error)),
+        Outcome::TimedOut => Err(Silence::TimedOut),
     }
 }
 

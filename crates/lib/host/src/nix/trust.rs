@@ -10,7 +10,6 @@ use super::StageError;
 use super::info::{self, PathInfo, Silence};
 use super::signature::{TrustedKey, is_signed};
 use crate::config::HostConfig;
-use crate::program;
 
 /// Paths on one command line: far below the kernel's limit.
 const AT_ONCE: usize = 200;
@@ -82,8 +81,8 @@ async fn copy_signatures(config: &HostConfig, cache: &str, paths: &[String], bou
         .args(["store", "copy-sigs", "--substituter", cache])
         .args(super::FRESH)
         .args(paths);
-    let (ran, output) = program::run(command, bound).await;
-    if !ran.is_success() {
+    let (outcome, output) = slipway_process::run(command, bound).await;
+    if !outcome.is_success() {
         tracing::debug!(cache, said = %crate::text::last_lines(&output, 2), "no signatures from this cache");
     }
 }

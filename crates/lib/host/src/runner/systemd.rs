@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_domain::AttemptId;
+use slipway_process::Outcome;
 
 use super::{RunnerError, deadman};
 use crate::config::HostConfig;
 use crate::door::{Runnable, check_inside};
 use crate::failpoint;
 use crate::job::{End, Exit, Job, JobKind};
-use crate::program::{self, Ran};
 use crate::text::last_lines;
 
 /// How long systemd may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// The supervisor kills a script that hangs; this much later systemd kills the supervisor.
 const SLACK_SECONDS: u64 = 30;
+/// How `systemctl stop` ends for a unit that is not there.
+const NOT_LOADED: i32 = 5;
 /// Of an attempt's id.
 const UUID_CHARS: usize = 36;
 
@@ -138,15 +140,15 @@ async fn systemd_run(config: &HostConfig, arguments: &[String]) -> Result<(), Ru
     };
     let mut command = config.command(program);
     command.args(arguments);
-    let (ran, output) = program::run(command, ANSWER_WITHIN).await;
-    match ran {
-        Ran::Ended(status) if status.success() => Ok(()),
-        Ran::Ended(_) => Err(refused(last_lines(&output, 3))),
-        Ran::NotStarted(source) => Err(RunnerError::Spawn {
+    let (outcome, output) = slipway_process::run(command, ANSWER_WITHIN).await;
+    match outcome {
+        Outcome::Exited(status) if status.success() => Ok(()),
+        Outcome::Exited(_) => Err(refused(last_lines(&output, 3))),
+        Outcome::Failed(source) => Err(RunnerError::Spawn {
             program: program.to_owned(),
             source,
         }),
-        Ran::TimedOut => Err(refused(format!(
+        Outcome::TimedOut => Err(refused(format!(
             "no answer from systemd within {} s",
             ANSWER_WITHIN.as_secs()
         ))),
@@ -158,17 +160,15 @@ pub(super) async fn run_to_its_end(config: &HostConfig, job: &Job) -> Exit {
     let name = direct_unit(job);
     let mut command = config.command("systemd-run");
     command.args(direct_arguments(config, job));
-    let (ran, said) = program::run(command, job.timeout + Duration::from_secs(SLACK_SECONDS)).await;
-    let end = match ran {
-        // systemd-run ends as the unit's program did.
-        Ran::Ended(status) => End::of(status),
-        Ran::NotStarted(error) => End::NotStarted(format!("systemd-run: {error}")),
-        Ran::TimedOut => {
-            stop(config, &format!("{name}.service")).await;
-            End::TimedOut {
-                seconds: job.timeout.as_secs(),
-            }
-        }
+    let limit = job.timeout + Duration::from_secs(SLACK_SECONDS);
+    let (outcome, said) = slipway_process::run(command, limit).await;
+    if matches!(outcome, Outcome::TimedOut) {
+        stop(config, &format!("{name}.service")).await;
+    }
+    // systemd-run ends as the unit's program did.
+    let end = match End::of(outcome, job.timeout) {
+        End::NotStarted(why) => End::NotStarted(format!("systemd-run: {why}")),
+        end => end,
     };
     let tail = match &end {
         End::Exited(0) => String::new(),
@@ -198,13 +198,13 @@ fn direct_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
 pub(super) async fn stop(config: &HostConfig, unit: &str) {
     let mut command = config.command("systemctl");
     command.args(["--quiet", "--no-ask-password", "stop", unit]);
-    let (ran, said) = program::run(command, ANSWER_WITHIN).await;
-    match ran {
-        Ran::Ended(status) if status.success() => {}
-        Ran::Ended(_) if said.contains("not loaded") => {}
-        Ran::Ended(_) => tracing::warn!(unit, said = %last_lines(&said, 3), "systemctl stop failed"),
-        Ran::NotStarted(error) => tracing::warn!(unit, %error, "cannot run systemctl"),
-        Ran::TimedOut => tracing::warn!(unit, "no answer from systemd to a stop"),
+    let (outcome, said) = slipway_process::run(command, ANSWER_WITHIN).await;
+    match outcome {
+        Outcome::Exited(status) if status.success() => {}
+        Outcome::Exited(status) if status.code() == Some(NOT_LOADED) => {}
+        Outcome::Exited(_) => tracing::warn!(unit, said = %last_lines(&said, 3), "systemctl stop failed"),
+        Outcome::Failed(error) => tracing::warn!(unit, %error, "cannot run systemctl"),
+        Outcome::TimedOut => tracing::warn!(unit, "no answer from systemd to a stop"),
     }
 }
 

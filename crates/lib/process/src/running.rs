@@ -1,0 +1,215 @@
+//! A program that leads a process group, and takes the group with it when nobody waits for it any more.
+
+use std::io;
+use std::pin::pin;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::FusedFuture as _;
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::process::{Child, ChildStdin, Command};
+use tokio::time::timeout;
+
+use crate::id::{GRACE, Group, ProcessId};
+
+/// How long output is read on after the program ended: what it left running may hold the pipe for ever.
+const DRAIN: Duration = Duration::from_millis(200);
+/// How long a killed program is waited for. One that hangs in the kernel, on a disk that does not answer, ends when the
+/// disk does.
+const LAST_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a program may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From its start to its end.
+    pub run: Duration,
+    /// From SIGTERM, which it gets when that is over, to SIGKILL.
+    pub grace: Duration,
+    /// Whether what it left running in its group is killed when it has ended by itself.
+    pub end_leftovers: bool,
+}
+
+impl From<Duration> for Limits {
+    fn from(run: Duration) -> Self {
+        Self {
+            run,
+            grace: GRACE,
+            end_leftovers: false,
+        }
+    }
+}
+
+/// How a run of a program ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// By itself, or by somebody else's signal.
+    Exited(ExitStatus),
+    /// It could not be started, or it printed more than its caller can take.
+    Failed(io::Error),
+    /// It ran for too long, and was ended with its process group.
+    TimedOut,
+}
+
+impl Outcome {
+    /// Whether it ended by itself and well.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        matches!(self, Self::Exited(status) if status.success())
+    }
+}
+
+/// A program that runs. When this is dropped before its end was seen, it is killed with its process group.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    /// The group's number, until its leader's end was seen: from then on it may be a stranger's.
+    number: Option<Pid>,
+    group: Option<Group>,
+}
+
+impl Running {
+    /// Starts the program as the leader of a process group: its number is what the group is killed by.
+    pub fn spawn(mut command: Command) -> io::Result<Self> {
+        let child = command.process_group(0).spawn()?;
+        // The command holds the pipes' writing ends, and reading would not end before it lets go.
+        drop(command);
+        let number = child.id().and_then(|pid| i32::try_from(pid).ok());
+        Ok(Self {
+            child,
+            number: number.and_then(Pid::from_raw),
+            group: number
+                .and_then(ProcessId::of)
+                .and_then(|leader| Group::led_by(&leader)),
+        })
+    }
+
+    /// Its number, until its end was seen.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.child.id()
+    }
+
+    /// Its standard input, once, where it was asked for.
+    pub fn take_stdin(&mut self) -> Option<ChildStdin> {
+        self.child.stdin.take()
+    }
+
+    /// How it ended, if it has.
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        let status = self.child.try_wait()?;
+        if status.is_some() {
+            self.number = None;
+        }
+        Ok(status)
+    }
+
+    /// Waits for its end.
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        let status = self.child.wait().await?;
+        self.number = None;
+        Ok(status)
+    }
+
+    /// Sends the signal to it alone. Nothing happens once its end was seen.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        self.number.map_or(Ok(()), |pid| Ok(kill_process(pid, signal)?))
+    }
+
+    /// Sends the signal to its group. Nothing happens once its end was seen.
+    pub fn signal_group(&self, signal: Signal) -> io::Result<()> {
+        self.number
+            .map_or(Ok(()), |pid| Ok(kill_process_group(pid, signal)?))
+    }
+
+    /// Waits for its end within the limits, and reads meanwhile: a program that fills a pipe must be read to end.
+    ///
+    /// `reading` ends when all writers have closed the pipe. The program may do that early, and what it left running may
+    /// never do it. When `reading` fails, the program is ended.
+    pub async fn finish(mut self, limits: Limits, reading: impl Future<Output = io::Result<()>>) -> Outcome {
+        let mut reading = pin!(reading.fuse());
+        let waited = {
+            let mut waiting = pin!(timeout(limits.run, self.wait()));
+            tokio::select! {
+                biased;
+                waited = &mut waiting => Ok(waited),
+                read = &mut reading => match read {
+                    Ok(()) => Ok(waiting.await),
+                    Err(error) => Err(error),
+                },
+            }
+        };
+        match waited {
+            Ok(Ok(Ok(status))) => {
+                if let Some(group) = self.group.as_ref().filter(|_| limits.end_leftovers) {
+                    group.signal(Signal::KILL);
+                }
+                if !reading.is_terminated()
+                    && let Ok(Err(error)) = timeout(DRAIN, reading).await
+                {
+                    return Outcome::Failed(error);
+                }
+                Outcome::Exited(status)
+            }
+            Ok(Ok(Err(error))) => Outcome::Failed(error),
+            Ok(Err(_)) => {
+                let mut ending = pin!(self.end(limits.grace));
+                // What it says when it is told to end is of use.
+                tokio::select! {
+                    () = &mut ending => {}
+                    _ = &mut reading => ending.await,
+                }
+                Outcome::TimedOut
+            }
+            Err(error) => {
+                self.end(limits.grace).await;
+                Outcome::Failed(error)
+            }
+        }
+    }
+
+    /// Sends the signal to it alone and waits so long for its end. Then what is left of its group is killed.
+    pub async fn stop(mut self, signal: Signal, limit: Duration) {
+        let _ = self.signal(signal);
+        let _ = timeout(limit, self.wait()).await;
+        if let Some(group) = &self.group {
+            group.signal(Signal::KILL);
+        }
+    }
+
+    /// Ends it with its group: SIGTERM, and SIGKILL after the grace. One that hangs in the kernel is not waited for.
+    async fn end(&mut self, grace: Duration) {
+        if let Some(group) = self.group.clone().filter(|_| self.number.is_some()) {
+            group.end(grace).await;
+        }
+        wait_for_killed(self.wait()).await;
+    }
+}
+
+/// Waits for the end of a program that was killed, but not for ever. One that is left is reaped when it ends.
+async fn wait_for_killed(end: impl Future<Output = io::Result<ExitStatus>>) {
+    if timeout(LAST_WAIT, end).await.is_err() {
+        tracing::warn!(
+            seconds = LAST_WAIT.as_secs(),
+            "a killed program has not ended; it hangs in the kernel"
+        );
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // The leader was not waited for, so nobody else can have its number.
+        let _ = self.signal_group(Signal::KILL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_killed_program_that_hangs_in_the_kernel_is_waited_for_within_a_bound() {
+        let bounded = timeout(LAST_WAIT * 2, wait_for_killed(std::future::pending()));
+        bounded.await.expect("it is waited for without end");
+    }
+}
