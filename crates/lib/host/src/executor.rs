@@ -1,5 +1,7 @@
 //! The only part that acts on the machine.
 //!
+//! The whole path of an attempt is told in one place: [`phases`]. Each phase has a file of its own.
+//!
 //! Level-triggered: every step reads the journal under its lock, looks at the machine and at the newest instruction, and
 //! does one bounded piece of work. So a start after a crash needs no special code, nor does a dead-man that acted
 //! meanwhile. Each journal write says which action waits for it. If a write fails on a full disk, an attempt does not
@@ -8,14 +10,16 @@
 mod activating;
 mod committing;
 mod deadman;
-mod heed;
+mod instruction;
 mod judge;
-mod ledger;
+mod phases;
 mod reverting;
 mod staging;
+mod turn;
 mod verifying;
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 pub use deadman::Fired;
 use judge::Streak;
-use ledger::Ledger;
+use phases::Duty;
+use turn::Turn;
 
 use crate::clock::{BootMs, Clock};
 use crate::door::{Refusal, Runnable};
@@ -124,10 +129,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
 
     /// Reads the journal, so that the view is right before the first step.
     pub async fn recall(&mut self) {
-        match self.open().await {
-            Ok(_ledger) => {}
-            Err(error) => self.note_trouble(&error),
-        }
+        // What is wrong with it is in the view.
+        let _ = self.take_turn().await;
         self.publish();
     }
 
@@ -149,49 +152,26 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 
     async fn step(&mut self) -> Pace {
-        let ledger = match self.open().await {
-            Ok(ledger) => ledger,
-            Err(error) => {
-                self.note_trouble(&error);
-                self.publish();
-                return Pace::After(TROUBLE_PAUSE);
-            }
-        };
-        let told = self.told.borrow_and_update().clone();
-        if let Some(attempt) = told.attempt() {
-            self.asked = Some(attempt);
-        }
-        let pace = match self.heed(&told, &ledger).await {
-            Some(pace) => pace,
-            None => self.proceed(ledger).await,
+        let pace = match self.take_turn().await {
+            Ok(turn) => turn.play().await,
+            Err(_) => Pace::After(TROUBLE_PAUSE),
         };
         self.publish();
         pace
     }
 
-    /// Goes on with what the journal says, whoever wrote it.
-    async fn proceed(&mut self, ledger: Ledger) -> Pace {
-        let Some(current) = &self.journal.current else {
-            return Pace::After(REST);
-        };
-        match current.phase {
-            JournalPhase::Staging => self.stage(ledger).await,
-            JournalPhase::Activating => self.watch_activation(&ledger).await,
-            JournalPhase::Verifying | JournalPhase::Verified => self.verify(ledger).await,
-            JournalPhase::Committing => self.commit(&ledger).await,
-            JournalPhase::Reverting | JournalPhase::Stuck => self.revert(Slot::Current, &ledger).await,
-            JournalPhase::Staged
-            | JournalPhase::StageFailed
-            | JournalPhase::Committed
-            | JournalPhase::Reverted
-                if self.journal.unsettled.is_some() =>
-            {
-                self.revert(Slot::Unsettled, &ledger).await
+    /// Works until an instruction asks for something else; then `None`.
+    async fn unless_told_otherwise<T>(&mut self, attempt: AttemptId, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Some(done),
+                () = news(&mut self.told) => {
+                    if interrupts(&self.told.borrow(), attempt) {
+                        return None;
+                    }
+                }
             }
-            JournalPhase::Staged
-            | JournalPhase::StageFailed
-            | JournalPhase::Committed
-            | JournalPhase::Reverted => Pace::After(REST),
         }
     }
 
@@ -244,10 +224,42 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 }
 
+impl<H: Host, C: Clock> Turn<'_, H, C> {
+    /// Carries out what is told, or goes on with what the journal says.
+    async fn play(mut self) -> Pace {
+        let told = self.told.borrow_and_update().clone();
+        if let Some(attempt) = told.attempt() {
+            self.asked = Some(attempt);
+        }
+        if let Some(pace) = self.act_on(&told).await {
+            return pace;
+        }
+        match Duty::of(&self.journal) {
+            Duty::Rest => Pace::After(REST),
+            Duty::Stage => self.stage().await,
+            Duty::WatchActivation => self.watch_activation().await,
+            Duty::Verify => self.verify().await,
+            Duty::Commit => self.commit().await,
+            Duty::Revert(slot) => self.revert(slot).await,
+        }
+    }
+}
+
 /// Waits for the next instruction, or for ever if nobody can give one any more.
 async fn news(told: &mut watch::Receiver<Instruction>) {
     if told.changed().await.is_err() {
         std::future::pending::<()>().await;
+    }
+}
+
+/// Whether the instruction interrupts work on this attempt.
+fn interrupts(told: &Instruction, attempt: AttemptId) -> bool {
+    match told {
+        Instruction::Idle => false,
+        Instruction::Commit { .. } | Instruction::Revert { .. } => true,
+        Instruction::Stage { attempt: other, .. } | Instruction::Activate { attempt: other, .. } => {
+            *other != attempt
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use crate::failpoint::failpoint;
 use crate::host::{Host, Seen};
 use crate::job::{Exit, Job, JobId, JobKind, JobState};
 
-use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot, WATCH_EVERY, chain};
+use super::phases::enter;
+use super::{Attempt, JournalPhase, Pace, Slot, Turn, WATCH_EVERY, chain};
 
 /// Checking the signatures of a closure that was fetched before, with a look into the caches for what is missing.
 const ADMIT_WITHIN: Duration = Duration::from_mins(2);
@@ -33,23 +34,23 @@ fn time_for_switch(plan: &ActivationPlan, said: Option<u32>) -> Result<u32, Stri
     ))
 }
 
-impl<H: Host, C: Clock> Executor<H, C> {
+impl<H: Host, C: Clock> Turn<'_, H, C> {
     /// Records the prior, arms the dead-man and starts the switch script, in this order. Each is certain before the
     /// next.
-    pub(super) async fn activate(&mut self, plan: ActivationPlan, ledger: &Ledger) -> Pace {
-        if let Err(why) = self.begin_activation(plan, ledger).await {
+    pub(super) async fn activate(&mut self, plan: ActivationPlan) -> Pace {
+        if let Err(why) = self.begin_activation(plan).await {
             if let Some(current) = &mut self.journal.current {
                 current.prior = None;
                 let attempt = current.id;
                 self.host.disarm(attempt).await;
             }
-            self.fail_unbegun(&why, ledger);
+            self.fail_unbegun(&why);
         }
         Pace::Now
     }
 
     /// `Err` when nothing was touched.
-    async fn begin_activation(&mut self, plan: ActivationPlan, ledger: &Ledger) -> Result<(), String> {
+    async fn begin_activation(&mut self, plan: ActivationPlan) -> Result<(), String> {
         let seen = self.host.observe();
         let now = self.clock.boot();
         let inherited = self
@@ -66,9 +67,6 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let release = release.map_err(|error| chain(&error))?;
         let seconds = time_for_switch(&plan, self.host.switch_seconds(&closure))?;
         let failed_before = self.host.failed_units().await;
-        let Some(current) = &mut self.journal.current else {
-            return Ok(());
-        };
         self.host.protect_prior(attempt, prior.path()).map_err(|error| {
             format!(
                 "cannot protect the prior {} from the garbage collector: {error}",
@@ -76,8 +74,11 @@ impl<H: Host, C: Clock> Executor<H, C> {
             )
         })?;
 
+        let Some(current) = &mut self.journal.current else {
+            return Ok(());
+        };
         // The journal names the prior before any action that may need it.
-        current.phase = JournalPhase::Activating;
+        enter(current, JournalPhase::Activating);
         current.prior = Some(prior.path().clone());
         current.own_prior = true;
         current.failed_before = failed_before;
@@ -86,7 +87,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         let deadman_seconds = plan.deadman_seconds;
         current.plan = Some(plan);
         tracing::info!(%attempt, %closure, prior = %prior.path(), "activating");
-        let written = self.store.reserve().and_then(|()| self.save(ledger));
+        let written = self.store.reserve().and_then(|()| self.save());
         if let Err(error) = written {
             return Err(format!("the activation was not begun: {}", chain(&error)));
         }
@@ -102,7 +103,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         if let Some(stuck) = self.journal.unsettled.take() {
             self.host.disarm(stuck.id).await;
             self.journal.archive(stuck);
-            self.keep(ledger);
+            self.keep();
         }
         let job = Job {
             id: JobId {
@@ -117,7 +118,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         if let Err(error) = self.host.start(&job).await {
             // It may have been started all the same.
             let reason = format!("the switch script could not be started: {}", chain(&error));
-            self.begin_revert(Slot::Current, &reason, ledger);
+            self.begin_revert(Slot::Current, &reason);
         }
         failpoint("switch-started");
         Ok(())
@@ -149,7 +150,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 
     /// Looks whether the switch script has ended, whoever started it.
-    pub(super) async fn watch_activation(&mut self, ledger: &Ledger) -> Pace {
+    pub(super) async fn watch_activation(&mut self) -> Pace {
         let Some(attempt) = self.journal.current.clone() else {
             return Pace::Now;
         };
@@ -189,13 +190,13 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 failpoint("activated");
                 if let Some(current) = &mut self.journal.current {
                     tracing::info!(attempt = %current.id, closure = %current.closure, "activated, checking");
-                    current.phase = JournalPhase::Verifying;
+                    enter(current, JournalPhase::Verifying);
                     current.verify_from = Some(now);
                     current.activation = Some(exit.to_string());
                 }
                 self.next_round = now;
                 // When this is not written, the next start finds the exit record and the live link, and comes here again.
-                self.keep(ledger);
+                self.keep();
                 failpoint("verifying-written");
                 return Pace::Now;
             }
@@ -203,7 +204,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         if let Some(current) = &mut self.journal.current {
             current.activation = Some(trouble.clone());
         }
-        self.begin_revert(Slot::Current, &trouble, ledger);
+        self.begin_revert(Slot::Current, &trouble);
         Pace::Now
     }
 

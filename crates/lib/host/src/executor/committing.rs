@@ -6,11 +6,12 @@ use crate::host::Host;
 use crate::job::{JobKind, JobState};
 use crate::journal::Attempt;
 
-use super::{Executor, JournalPhase, Ledger, Pace, REST, Slot, TROUBLE_PAUSE, chain};
+use super::phases::enter;
+use super::{JournalPhase, Pace, REST, Slot, TROUBLE_PAUSE, Turn, chain};
 
-impl<H: Host, C: Clock> Executor<H, C> {
+impl<H: Host, C: Clock> Turn<'_, H, C> {
     /// Begins the commit of a verified closure, or finishes one that was begun.
-    pub(super) async fn commit(&mut self, ledger: &Ledger) -> Pace {
+    pub(super) async fn commit(&mut self) -> Pace {
         let Some(attempt) = self.journal.current.clone() else {
             return Pace::Now;
         };
@@ -34,14 +35,14 @@ impl<H: Host, C: Clock> Executor<H, C> {
             None
         };
         if let Some(trouble) = trouble {
-            self.begin_revert(Slot::Current, &trouble, ledger);
+            self.begin_revert(Slot::Current, &trouble);
             return Pace::Now;
         }
-        if !begun && let Some(pace) = self.begin_commit(ledger) {
+        if !begun && let Some(pace) = self.begin_commit() {
             return pace;
         }
         if let Err(why) = self.move_boot_default(&attempt).await {
-            self.begin_revert(Slot::Current, &why, ledger);
+            self.begin_revert(Slot::Current, &why);
             return Pace::Now;
         }
         failpoint("boot-moved");
@@ -49,25 +50,25 @@ impl<H: Host, C: Clock> Executor<H, C> {
         failpoint("deadman-disarmed");
         if let Some(current) = &mut self.journal.current {
             tracing::info!(attempt = %current.id, closure = %current.closure, "committed");
-            current.phase = JournalPhase::Committed;
+            enter(current, JournalPhase::Committed);
             current.message = Some(format!("{short} is the profile and the boot default"));
         }
         self.journal.lost = None;
         // When this is not written, the next start finishes the same commit again, which changes nothing.
-        self.keep(ledger);
+        self.keep();
         failpoint("committed-written");
         self.tidy();
         Pace::After(REST)
     }
 
     /// Written before the profile moves: from here on the dead-man does nothing and a restart goes forward.
-    fn begin_commit(&mut self, ledger: &Ledger) -> Option<Pace> {
+    fn begin_commit(&mut self) -> Option<Pace> {
         let before = self.journal.current.clone();
         if let Some(current) = &mut self.journal.current {
-            current.phase = JournalPhase::Committing;
+            enter(current, JournalPhase::Committing);
             current.profile_moved = true;
         }
-        if let Err(error) = self.save(ledger) {
+        if let Err(error) = self.save() {
             self.note_trouble(&error);
             self.journal.current = before;
             if let Some(current) = &mut self.journal.current {

@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use crate::host::Host;
 use crate::journal::Known;
 
-use super::{Attempt, Executor, JournalPhase, Ledger, Pace, Slot, TROUBLE_PAUSE, chain};
+use super::{Attempt, Executor, JournalPhase, Pace, Slot, TROUBLE_PAUSE, Turn};
 
 /// Tries of one run: with the pauses between, about half an hour. A dead-man is run again until it has worked.
 const TRIES: u32 = 12;
@@ -31,21 +31,20 @@ impl<H: Host, C: Clock> Executor<H, C> {
     pub async fn fire(mut self, attempt: AttemptId, prior: Option<StorePath>, reason: &str) -> Fired {
         let mut last = String::new();
         for _ in 0..TRIES {
-            let ledger = match self.open().await {
-                Ok(ledger) => ledger,
-                Err(error) => {
-                    self.note_trouble(&error);
-                    last = chain(&error);
+            let mut turn = match self.take_turn().await {
+                Ok(turn) => turn,
+                Err(trouble) => {
+                    last = trouble;
                     tokio::time::sleep(TROUBLE_PAUSE).await;
                     continue;
                 }
             };
-            let slot = match self.claim_revert(attempt, prior.as_ref(), reason, &ledger) {
+            let slot = match turn.claim_revert(attempt, prior.as_ref(), reason) {
                 Ok(slot) => slot,
                 Err(nothing) => return nothing,
             };
-            let pace = self.revert(slot, &ledger).await;
-            let (phase, back_on, message) = match self.journal.know(attempt) {
+            let pace = turn.revert(slot).await;
+            let (phase, back_on, message) = match turn.journal.know(attempt) {
                 Known::Current(after) | Known::Unsettled(after) => {
                     (after.phase, after.prior.clone(), after.message.clone())
                 }
@@ -56,7 +55,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 return Fired::Reverted(prior);
             }
             last = message.unwrap_or_default();
-            drop(ledger);
+            drop(turn);
             if let Pace::After(_) = pace {
                 let now = self.clock.boot();
                 tokio::time::sleep(self.next_revert.left(now)).await;
@@ -64,17 +63,18 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
         Fired::Stuck(last)
     }
+}
 
+impl<H: Host, C: Clock> Turn<'_, H, C> {
     fn claim_revert(
         &mut self,
         attempt: AttemptId,
         prior: Option<&StorePath>,
         reason: &str,
-        ledger: &Ledger,
     ) -> Result<Slot, Fired> {
         match self.journal.know(attempt) {
             Known::Current(current) if current.phase.is_unproven() => {
-                self.begin_revert(Slot::Current, reason, ledger);
+                self.begin_revert(Slot::Current, reason);
                 Ok(Slot::Current)
             }
             Known::Current(current) if current.phase.deadman_applies() => Ok(Slot::Current),
@@ -97,7 +97,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 let mut found = Attempt::new(attempt, closure, self.clock.wall(), &seen.boot_id);
                 found.prior = Some(prior.clone());
                 self.journal.begin(found);
-                self.begin_revert(Slot::Current, reason, ledger);
+                self.begin_revert(Slot::Current, reason);
                 Ok(Slot::Current)
             }
         }

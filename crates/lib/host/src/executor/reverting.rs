@@ -13,7 +13,8 @@ use crate::job::{End, Exit, Job, JobId, JobKind, JobState};
 use crate::journal::Attempt;
 use crate::text::{MESSAGE_CHARS, one_line};
 
-use super::{Executor, JournalPhase, Ledger, Pace, REST, Slot, WATCH_EVERY, chain};
+use super::phases::enter;
+use super::{JournalPhase, Pace, REST, Slot, Turn, WATCH_EVERY, chain};
 
 /// Failed tries before the attempt counts as stuck: a single one may have met a passing problem.
 const TRIES_UNTIL_STUCK: u32 = 2;
@@ -30,9 +31,9 @@ struct Back {
     remark: String,
 }
 
-impl<H: Host, C: Clock> Executor<H, C> {
+impl<H: Host, C: Clock> Turn<'_, H, C> {
     /// One try. Holds the lock, so that the dead-man does not try at the same time.
-    pub(super) async fn revert(&mut self, slot: Slot, ledger: &Ledger) -> Pace {
+    pub(super) async fn revert(&mut self, slot: Slot) -> Pace {
         let Some(attempt) = self.slot(slot).cloned() else {
             return Pace::Now;
         };
@@ -46,7 +47,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             Ok(back) => {
                 self.host.disarm(attempt.id).await;
                 failpoint("prior-back");
-                self.settle_reverted(slot, &back, ledger);
+                self.settle_reverted(slot, &back);
                 Pace::Now
             }
             Err(why) => {
@@ -59,37 +60,39 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 tracing::error!(attempt = %attempt.id, prior = ?attempt.prior, %why, tries, "the prior could not be put back");
                 if let Some(current) = self.slot_mut(slot) {
                     if stuck {
-                        current.phase = JournalPhase::Stuck;
+                        enter(current, JournalPhase::Stuck);
                     }
                     let because = current.reason.as_deref().unwrap_or("unknown");
                     let message =
                         format!("the prior could not be put back: {why}; it goes back because: {because}");
                     current.message = Some(one_line(&message, MESSAGE_CHARS));
                 }
-                self.keep(ledger);
+                self.keep();
                 Pace::After(pause.min(REST))
             }
         }
     }
 
-    fn settle_reverted(&mut self, slot: Slot, back: &Back, ledger: &Ledger) {
+    fn settle_reverted(&mut self, slot: Slot, back: &Back) {
         if let Some(current) = self.slot_mut(slot) {
             let because = current.reason.as_deref().unwrap_or("unknown");
             let Back { prior, remark } = back;
             let message = one_line(&format!("{because}; went back to {prior}{remark}"), MESSAGE_CHARS);
             tracing::info!(attempt = %current.id, why = %message, "reverted");
-            current.phase = JournalPhase::Reverted;
+            enter(current, JournalPhase::Reverted);
             current.message = Some(message);
         }
         // Firm ground: whatever was stuck before is over too.
         if let Some(mut stuck) = self.journal.unsettled.take() {
-            stuck.phase = JournalPhase::Reverted;
+            if slot == Slot::Current {
+                enter(&mut stuck, JournalPhase::Reverted);
+            }
             self.journal.archive(stuck);
         }
         self.revert_tries = 0;
         self.revert_began = None;
         // When this is not written, the next start puts the prior back again, which changes nothing.
-        self.keep(ledger);
+        self.keep();
         failpoint("reverted-written");
         self.tidy();
     }

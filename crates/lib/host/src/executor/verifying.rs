@@ -1,55 +1,51 @@
 //! Runs checks until the commit, or until there is evidence against the closure.
 
 use slipway_domain::agent::Verdict;
+use tokio::time::timeout;
 
 use crate::checks::Round;
 use crate::clock::Clock;
-use crate::door::Runnable;
 use crate::failpoint::failpoint;
 use crate::host::Host;
 use crate::journal::Attempt;
 
 use super::judge::{Judgement, Progress};
-use super::staging::interrupts;
-use super::{Executor, JournalPhase, Ledger, Pace, Slot, TROUBLE_PAUSE, chain, news};
+use super::phases::enter;
+use super::{JournalPhase, Pace, Slot, TROUBLE_PAUSE, Turn, chain};
 
-impl<H: Host, C: Clock> Executor<H, C> {
+impl<H: Host, C: Clock> Turn<'_, H, C> {
     /// One round of checks, without holding the lock, and what follows from it.
-    pub(super) async fn verify(&mut self, ledger: Ledger) -> Pace {
+    pub(super) async fn verify(mut self) -> Pace {
         let Some(attempt) = self.journal.current.clone() else {
             return Pace::Now;
         };
         if let Some(reason) = self.lost_ground(&attempt) {
-            self.begin_revert(Slot::Current, &reason, &ledger);
+            self.begin_revert(Slot::Current, &reason);
             return Pace::Now;
         }
         let now = self.clock.boot();
+        let until_deadline = attempt.deadline.unwrap_or(now).left(now);
         if self.next_round > now {
-            let until_deadline = attempt.deadline.unwrap_or(now).left(now);
             return Pace::After(self.next_round.left(now).min(until_deadline));
         }
         let closure = match self.admit_begun(&attempt.closure).await {
             Ok(closure) => closure,
             Err(error) => {
-                self.begin_revert(Slot::Current, &chain(&error), &ledger);
+                self.begin_revert(Slot::Current, &chain(&error));
                 return Pace::Now;
             }
         };
-        self.publish();
-        drop(ledger);
-        let host = self.host.clone();
-        let Some(round) = self.interruptible_round(&*host, &attempt, &closure).await else {
+        let executor = self.pass();
+        let host = executor.host.clone();
+        let round = timeout(until_deadline, host.round(&closure));
+        let Some(Ok(round)) = executor.unless_told_otherwise(attempt.id, round).await else {
             return Pace::Now;
         };
-        let ledger = match self.open().await {
-            Ok(ledger) => ledger,
-            Err(error) => {
-                self.note_trouble(&error);
-                return Pace::After(TROUBLE_PAUSE);
-            }
+        let Ok(mut turn) = executor.take_turn().await else {
+            return Pace::After(TROUBLE_PAUSE);
         };
-        if self.current_in(&attempt) {
-            self.conclude(&attempt, &round, &ledger);
+        if turn.current_in(&attempt) {
+            turn.conclude(&attempt, &round);
         }
         Pace::Now
     }
@@ -80,35 +76,10 @@ impl<H: Host, C: Clock> Executor<H, C> {
         None
     }
 
-    /// `None` if an instruction or the deadline comes first.
-    async fn interruptible_round(
-        &mut self,
-        host: &H,
-        attempt: &Attempt,
-        closure: &Runnable,
-    ) -> Option<Round> {
-        let now = self.clock.boot();
-        let until_deadline = attempt.deadline.unwrap_or(now).left(now);
-        let round = host.round(closure);
-        let deadline = tokio::time::sleep(until_deadline);
-        tokio::pin!(round, deadline);
-        loop {
-            tokio::select! {
-                round = &mut round => return Some(round),
-                () = &mut deadline => return None,
-                () = news(&mut self.told) => {
-                    if interrupts(&self.told.borrow(), attempt.id) {
-                        return None;
-                    }
-                }
-            }
-        }
-    }
-
-    fn conclude(&mut self, attempt: &Attempt, round: &Round, ledger: &Ledger) {
+    fn conclude(&mut self, attempt: &Attempt, round: &Round) {
         let now = self.clock.boot();
         let Some(plan) = &attempt.plan else {
-            self.begin_revert(Slot::Current, "the journal has no plan for the checks", ledger);
+            self.begin_revert(Slot::Current, "the journal has no plan for the checks");
             return;
         };
         self.next_round = now.after_seconds(plan.verify.interval_seconds);
@@ -126,7 +97,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
         match judgement {
             Judgement::Fail => {
                 current.verdict = Some(Verdict::Fail);
-                self.begin_revert(Slot::Current, &round.detail, ledger);
+                self.begin_revert(Slot::Current, &round.detail);
                 return;
             }
             Judgement::GoOn if verified => return,
@@ -145,7 +116,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             }
             Judgement::Verified => {
                 tracing::info!(attempt = %current.id, closure = %current.closure, "verified");
-                current.phase = JournalPhase::Verified;
+                enter(current, JournalPhase::Verified);
                 current.bake_from.get_or_insert(now);
                 current.verdict = Some(Verdict::Pass);
                 current.message = Some("the checks passed".to_owned());
@@ -155,7 +126,7 @@ impl<H: Host, C: Clock> Executor<H, C> {
             self.on_disk.as_ref().and_then(|disk| disk.current.as_ref()) != self.journal.current.as_ref();
         if changed {
             // When this is not written, the next start checks again.
-            self.keep(ledger);
+            self.keep();
         }
         if judgement == Judgement::Verified {
             failpoint("verified-written");

@@ -1,0 +1,168 @@
+//! The journal, locked and ready to be changed.
+
+use std::ops::{Deref, DerefMut};
+
+use crate::clock::Clock;
+use crate::host::Host;
+use crate::journal::JournalError;
+use crate::text::{MESSAGE_CHARS, one_line};
+use slipway_process::FileLock;
+
+use super::phases::enter;
+use super::{Attempt, Executor, JournalPhase, Slot, View, chain};
+
+/// The executor while it holds the journal's lock: the memory is as new as the disk or newer. Only a turn changes the
+/// journal.
+#[derive(Debug)]
+pub(super) struct Turn<'a, H, C> {
+    executor: &'a mut Executor<H, C>,
+    _lock: FileLock,
+}
+
+impl<H, C> Deref for Turn<'_, H, C> {
+    type Target = Executor<H, C>;
+
+    fn deref(&self) -> &Self::Target {
+        self.executor
+    }
+}
+
+impl<H, C> DerefMut for Turn<'_, H, C> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.executor
+    }
+}
+
+impl<H: Host, C: Clock> Executor<H, C> {
+    /// Waits for the lock and reads changes of others. `Err` says what is wrong with the journal.
+    pub(super) async fn take_turn(&mut self) -> Result<Turn<'_, H, C>, String> {
+        let read = async {
+            let lock = self.store.lock().await?;
+            Ok::<_, JournalError>((lock, self.store.load()?))
+        };
+        let (lock, mut loaded) = match read.await {
+            Ok(read) => read,
+            Err(error) => {
+                self.note_trouble(&error);
+                self.publish();
+                return Err(chain(&error));
+            }
+        };
+        let mut turn = Turn {
+            executor: self,
+            _lock: lock,
+        };
+        if let Some(damage) = loaded.damage.take() {
+            if turn.trouble.is_none() {
+                tracing::error!(%damage, "the journal was damaged");
+            }
+            // A journal that is damaged while we run is written again from memory: nothing is lost. Where it cannot be
+            // written, memory is what there is to go by.
+            if let Some(known) = turn.on_disk.clone() {
+                if let Err(error) = turn.store.save(&turn.journal) {
+                    turn.note_trouble(&error);
+                }
+                loaded.journal = known;
+            }
+        }
+        if turn.on_disk.as_ref() != Some(&loaded.journal) {
+            turn.journal.clone_from(&loaded.journal);
+            turn.on_disk = Some(loaded.journal);
+        }
+        if turn.on_disk.as_ref() != Some(&turn.journal) {
+            turn.keep();
+        }
+        Ok(turn)
+    }
+
+    pub(super) fn note_trouble(&mut self, error: &JournalError) {
+        let trouble = chain(error);
+        if self.trouble.as_ref() != Some(&trouble) {
+            tracing::error!(%trouble, "the journal cannot be kept");
+        }
+        self.trouble = Some(trouble);
+    }
+
+    /// Lets others see how things stand.
+    pub(super) fn publish(&self) {
+        let view = View {
+            report: self.journal.report(self.asked),
+            unsettled: self.journal.unsettled_id(),
+            trouble: self.trouble.clone().or_else(|| self.journal.lost.clone()),
+        };
+        self.view.send_if_modified(|old| {
+            let changed = *old != view;
+            *old = view;
+            changed
+        });
+    }
+}
+
+impl<'a, H: Host, C: Clock> Turn<'a, H, C> {
+    /// Lets others see how things stand and lets go of the lock, for work that takes long.
+    pub(super) fn pass(self) -> &'a mut Executor<H, C> {
+        self.publish();
+        self.executor
+    }
+
+    /// Writes the journal. After an error no action that depends on it may follow.
+    pub(super) fn save(&mut self) -> Result<(), JournalError> {
+        let now = self.clock.wall();
+        if let Some(current) = &mut self.journal.current {
+            current.updated_at = now;
+        }
+        self.publish();
+        self.store.save(&self.journal)?;
+        self.on_disk = Some(self.journal.clone());
+        if self.trouble.take().is_some() {
+            tracing::info!("the journal is kept again");
+        }
+        Ok(())
+    }
+
+    /// Writes the journal if the next step is safe without: the machine itself tells the next reader the same.
+    pub(super) fn keep(&mut self) {
+        if let Err(error) = self.save() {
+            self.note_trouble(&error);
+        }
+    }
+
+    /// The current attempt, if it is this one in this phase still.
+    pub(super) fn current_in(&self, attempt: &Attempt) -> bool {
+        self.journal
+            .current
+            .as_ref()
+            .is_some_and(|current| current.id == attempt.id && current.phase == attempt.phase)
+    }
+
+    /// Ends an attempt that never touched the machine.
+    pub(super) fn fail_unbegun(&mut self, message: &str) {
+        if let Some(current) = &mut self.journal.current {
+            let message = one_line(message, MESSAGE_CHARS);
+            tracing::warn!(attempt = %current.id, closure = %current.closure, why = %message, "not activated");
+            enter(current, JournalPhase::StageFailed);
+            current.message = Some(message);
+            let attempt = current.id;
+            self.host.release_closure(attempt);
+        }
+        self.keep();
+    }
+
+    /// Decides that an attempt goes back. The next step does the work.
+    ///
+    /// Going on without this write is safe. A later reader of the older phase finds the prior live, or the closure
+    /// live after the deadline, and goes back too.
+    pub(super) fn begin_revert(&mut self, slot: Slot, reason: &str) {
+        let reason = one_line(reason, MESSAGE_CHARS);
+        if let Some(attempt) = self.slot_mut(slot) {
+            tracing::warn!(attempt = %attempt.id, closure = %attempt.closure, prior = attempt.prior.as_ref().map(tracing::field::display), %reason, "going back");
+            enter(attempt, JournalPhase::Reverting);
+            attempt.message = Some(reason.clone());
+            attempt.reason = Some(reason);
+        }
+        self.revert_tries = 0;
+        self.revert_began = Some(self.clock.boot());
+        self.next_revert = self.clock.boot();
+        self.keep();
+    }
+}
