@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use slipway_attempt::deadman::{self, Woken};
+use slipway_attempt::{Executor, Fired, JournalStore};
 use slipway_domain::Instruction;
-use slipway_host::deadman::{self, Woken};
 use slipway_host::job::{JobFiles, SuperviseError};
-use slipway_host::{Executor, Fired, JournalStore, Machine, SystemClock};
+use slipway_host::{Machine, SystemClock};
 use slipway_settings::LocalSettings;
 use slipway_telemetry::error_chain;
 use tokio::sync::watch;
@@ -89,7 +90,7 @@ async fn fire(settings: &LocalSettings, asked: &Revert, reason: &str) -> anyhow:
     Ok(code)
 }
 
-fn word(phase: slipway_host::JournalPhase) -> anyhow::Result<String> {
+fn word(phase: slipway_attempt::JournalPhase) -> anyhow::Result<String> {
     let json = serde_json::to_value(phase)?;
     Ok(json.as_str().unwrap_or_default().replace('_', " "))
 }

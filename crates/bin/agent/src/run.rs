@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use slipway_attempt::{Executor, JournalStore, View};
 use slipway_domain::{HostName, Instruction, Observation};
 use slipway_host::boot_id;
-use slipway_host::{Clock, Executor, Host, JournalStore, Machine, SystemClock, View};
+use slipway_host::{Clock, Host, Machine, SystemClock};
 use slipway_settings::{AgentSettings, Source};
 use slipway_telemetry::Lifecycle;
 use tokio::sync::watch;

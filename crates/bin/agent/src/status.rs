@@ -4,8 +4,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use slipway_attempt::{Journal, JournalStore};
 use slipway_domain::StorePath;
-use slipway_host::{Host, Journal, JournalStore, Machine};
+use slipway_host::{Host, Machine};
 use slipway_settings::LocalSettings;
 use slipway_text::{clean, escape_json};
 

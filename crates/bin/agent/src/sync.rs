@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::time::Duration;
 
+use slipway_attempt::View;
 use slipway_client::{Backoff, Client, ClientError};
 use slipway_domain::{Instruction, Observation};
-use slipway_host::View;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;

@@ -2,7 +2,7 @@
 
 /// Kills the process with SIGKILL when `SLIPWAY_FAILPOINT` names this place. Nothing at all without the feature.
 #[cfg(feature = "failpoints")]
-pub(crate) fn failpoint(name: &str) {
+pub fn failpoint(name: &str) {
     let asked = std::env::var_os("SLIPWAY_FAILPOINT");
     if asked.is_some_and(|asked| asked.to_str() == Some(name)) {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
@@ -10,7 +10,8 @@ pub(crate) fn failpoint(name: &str) {
 }
 
 #[cfg(not(feature = "failpoints"))]
-pub(crate) const fn failpoint(_name: &str) {}
+/// Nothing.
+pub const fn failpoint(_name: &str) {}
 
 /// The variable for a unit of ours, which inherits none.
 #[cfg(feature = "failpoints")]

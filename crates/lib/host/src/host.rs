@@ -10,7 +10,6 @@ use slipway_domain::{AttemptId, StorePath};
 use crate::checks::Round;
 use crate::door::{Refusal, Runnable};
 use crate::job::{Exit, Job, JobId, JobKind, JobState};
-use crate::journal::Journal;
 use crate::nix::{ProfileError, StageError};
 use crate::runner::RunnerError;
 
@@ -29,7 +28,7 @@ pub struct Seen {
     pub trouble: Option<String>,
 }
 
-/// A machine, in the small steps of which a rollout is made. No step knows of the journal.
+/// A machine, in the small steps of which a rollout is made.
 ///
 /// Jobs outlive whoever started them; everything else dies with the agent.
 pub trait Host: Send + Sync + 'static {
@@ -51,12 +50,12 @@ pub trait Host: Send + Sync + 'static {
         bound: Duration,
     ) -> impl Future<Output = Result<Runnable, StageError>> + Send;
 
-    /// The door for what this host knows by itself: its journal, what runs, booted or would boot, and the generations of
-    /// its profile.
+    /// The door for what this host knows by itself: what runs, booted or would boot, and the generations of its profile.
+    /// What its journal `recorded` passes too.
     fn admit_known(
         &self,
         path: &StorePath,
-        journal: &Journal,
+        recorded: bool,
     ) -> impl Future<Output = Result<Runnable, Refusal>> + Send;
 
     /// The closure's own limit for a switch to it; `None` if it has none.

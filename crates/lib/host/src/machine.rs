@@ -14,7 +14,6 @@ use crate::config::HostConfig;
 use crate::door::{self, Refusal, Runnable};
 use crate::host::{Host, Seen};
 use crate::job::{Exit, Job, JobId, JobKind, JobState};
-use crate::journal::Journal;
 use crate::nix::{self, ProfileError, Roots, StageError};
 use crate::runner::{Runner, RunnerError};
 
@@ -89,8 +88,8 @@ impl Host for Machine {
         Ok(runnable)
     }
 
-    async fn admit_known(&self, path: &StorePath, journal: &Journal) -> Result<Runnable, Refusal> {
-        door::admit_known(&self.config, path, journal).await
+    async fn admit_known(&self, path: &StorePath, recorded: bool) -> Result<Runnable, Refusal> {
+        door::admit_known(&self.config, path, recorded).await
     }
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {

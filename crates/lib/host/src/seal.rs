@@ -25,7 +25,7 @@ struct Reading {
 }
 
 /// The value as JSON with its checksum. It must be a struct or a map without these two fields.
-pub(crate) fn seal<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
+pub fn seal<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
     let blank = serde_json::to_string_pretty(&Writing {
         checksum: BLANK,
         value,
@@ -36,7 +36,7 @@ pub(crate) fn seal<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
 }
 
 /// Reads a value whose checksum is right, or which never had one. `Err` says what is wrong.
-pub(crate) fn unseal<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
+pub fn unseal<T: DeserializeOwned>(text: &[u8]) -> Result<T, String> {
     let read: Reading = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     match (read.checksum, read.sealed) {
         (None, None) => {}

@@ -1,10 +1,11 @@
 //! Words for people: one line, bounded, without hidden characters.
 
 /// The longest message that leaves the host, in characters.
-pub(crate) const MESSAGE_CHARS: usize = 1500;
+pub const MESSAGE_CHARS: usize = 1500;
 
 /// The text on one line: hidden characters become spaces, and the middle goes when it is too long.
-pub(crate) fn one_line(text: &str, most: usize) -> String {
+#[must_use]
+pub fn one_line(text: &str, most: usize) -> String {
     let line: String = text
         .split(|c: char| slipway_text::is_hidden(c) || c.is_whitespace())
         .filter(|word| !word.is_empty())
@@ -20,7 +21,8 @@ pub(crate) fn one_line(text: &str, most: usize) -> String {
 }
 
 /// The last lines of a program's output, joined by ` | `.
-pub(crate) fn last_lines(output: &str, lines: usize) -> String {
+#[must_use]
+pub fn last_lines(output: &str, lines: usize) -> String {
     let mut kept: Vec<String> = output
         .lines()
         .rev()

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use slipway_attempt::journal::{Journal, JournalStore};
 use slipway_domain::{AttemptId, StorePath};
-use slipway_host::journal::{Journal, JournalStore};
 use slipway_host::testing::{ClosureSpec, NixRig};
 use slipway_process::ProcessId;
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
@@ -24,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
         "slipway-host",
         &["slipway-domain", "slipway-durable", "slipway-process"],
     ),
+    ("slipway-attempt", &["slipway-host"]),
     (
         "slipway-testkit",
         &[
@@ -50,7 +51,7 @@ const ARROWS: [(&str, &[&str]); 20] = [
     // Telemetry as in every process; the store and Redis are the control plane's alone.
     (
         "slipway-agent",
-        &["slipway-host", "slipway-client", "slipway-telemetry"],
+        &["slipway-attempt", "slipway-client", "slipway-telemetry"],
     ),
     // Works for any stack's database, so nothing of the control plane.
     (

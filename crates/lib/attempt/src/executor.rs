@@ -25,6 +25,9 @@ use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::{AttemptId, Instruction, StorePath};
+use slipway_host::clock::{BootMs, Clock};
+use slipway_host::door::{Refusal, Runnable};
+use slipway_host::host::Host;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -33,9 +36,6 @@ use judge::Streak;
 use phases::Duty;
 use turn::Turn;
 
-use crate::clock::{BootMs, Clock};
-use crate::door::{Refusal, Runnable};
-use crate::host::Host;
 use crate::journal::{Attempt, Journal, JournalPhase, JournalStore};
 
 /// How often an idle executor checks the machine: a dead-man or a person may have changed the journal.
@@ -161,7 +161,11 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 
     /// Works until an instruction asks for something else; then `None`.
-    async fn unless_told_otherwise<T>(&mut self, attempt: AttemptId, work: impl Future<Output = T>) -> Option<T> {
+    async fn unless_told_otherwise<T>(
+        &mut self,
+        attempt: AttemptId,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
         let mut work = pin!(work);
         loop {
             tokio::select! {
@@ -189,12 +193,17 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
     }
 
+    /// The door for what this host knows by itself.
+    async fn admit_known(&self, path: &StorePath) -> Result<Runnable, Refusal> {
+        self.host.admit_known(path, self.journal.vouches_for(path)).await
+    }
+
     /// Lets the closure of a begun attempt pass the door, once.
     async fn admit_begun(&mut self, closure: &StorePath) -> Result<Runnable, Refusal> {
         if let Some(admitted) = self.admitted.as_ref().filter(|known| known.path() == closure) {
             return Ok(admitted.clone());
         }
-        let runnable = self.host.admit_known(closure, &self.journal).await?;
+        let runnable = self.admit_known(closure).await?;
         self.admitted = Some(runnable.clone());
         Ok(runnable)
     }
@@ -265,5 +274,8 @@ fn interrupts(told: &Instruction, attempt: AttemptId) -> bool {
 
 /// An error with its causes, on one line.
 pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    crate::text::one_line(&slipway_text::error_chain(error), crate::text::MESSAGE_CHARS)
+    slipway_host::text::one_line(
+        &slipway_text::error_chain(error),
+        slipway_host::text::MESSAGE_CHARS,
+    )
 }

@@ -10,9 +10,8 @@
 
 use slipway_domain::AttemptId;
 use slipway_domain::agent::{ActivationPlan, Verdict};
-
-use crate::checks::Round;
-use crate::clock::BootMs;
+use slipway_host::checks::Round;
+use slipway_host::clock::BootMs;
 
 /// Rounds in a row, of one attempt. Not written down: after a restart they are counted again.
 #[derive(Debug, Default)]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use slipway_attempt::View;
 use slipway_domain::agent::Verdict;
 use slipway_domain::{Instruction, Phase};
-use slipway_host::View;
 use slipway_host::testing::Fate;
 
 use super::rig::{Rig, closure};

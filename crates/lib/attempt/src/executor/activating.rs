@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use slipway_domain::StorePath;
 use slipway_domain::agent::ActivationPlan;
-
-use crate::clock::Clock;
-use crate::door::Runnable;
-use crate::failpoint::failpoint;
-use crate::host::{Host, Seen};
-use crate::job::{Exit, Job, JobId, JobKind, JobState};
+use slipway_host::clock::Clock;
+use slipway_host::door::Runnable;
+use slipway_host::failpoint::failpoint;
+use slipway_host::host::{Host, Seen};
+use slipway_host::job::{Exit, Job, JobId, JobKind, JobState};
 
 use super::phases::enter;
 use super::{Attempt, JournalPhase, Pace, Slot, Turn, WATCH_EVERY, chain};
@@ -134,7 +133,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         // During a stuck attempt the live system may be half of one closure and half of another. This is not so if the
         // door refused its prior, since then nothing of it ever ran.
         if let Some(prior) = inherited {
-            match self.host.admit_known(&prior, &self.journal).await {
+            match self.admit_known(&prior).await {
                 Ok(prior) => return Ok(prior),
                 Err(error) => tracing::warn!(%prior, why = %chain(&error), "not taken for the prior"),
             }
@@ -145,7 +144,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                 "no live system to go back to ({trouble}): activate one by hand first, so that AGENT_LIVE_LINK names it"
             ));
         };
-        let prior = self.host.admit_known(&live, &self.journal).await;
+        let prior = self.admit_known(&live).await;
         prior.map_err(|error| format!("there is no way back to the prior: {}", chain(&error)))
     }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use slipway_host::clock::Clock;
+use slipway_host::door::Runnable;
+use slipway_host::host::Host;
+use slipway_host::nix::StageError;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
-use crate::door::Runnable;
-use crate::host::Host;
 use crate::journal::Attempt;
-use crate::nix::StageError;
 
 use super::phases::enter;
 use super::{Executor, JournalPhase, Pace, TROUBLE_PAUSE, Turn, chain};
@@ -55,7 +55,9 @@ impl<H: Host, C: Clock> Executor<H, C> {
     fn fetch_bound(&self, attempt: &Attempt) -> Duration {
         let whole = Duration::from_secs(attempt.stage_seconds.into());
         match attempt.stage_by {
-            Some(by) if attempt.boot_id == self.host.observe().boot_id => by.left(self.clock.boot()).min(whole),
+            Some(by) if attempt.boot_id == self.host.observe().boot_id => {
+                by.left(self.clock.boot()).min(whole)
+            }
             // The mark is another boot's.
             _ => whole,
         }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use slipway_attempt::journal::Known;
 use slipway_domain::{AttemptId, Phase};
-use slipway_host::journal::Known;
 use slipway_host::testing::Fate;
 
 use super::rig::{Rig, closure};

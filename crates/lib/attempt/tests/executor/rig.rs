@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use slipway_attempt::{Executor, JournalStore, View};
 use slipway_domain::agent::ActivationPlan;
 use slipway_domain::strategy::Verify;
 use slipway_domain::{AttemptId, Instruction, Phase, StorePath};
 use slipway_host::testing::{FakeHost, TokioClock};
-use slipway_host::{Executor, JournalStore, View};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

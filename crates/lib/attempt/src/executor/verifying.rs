@@ -1,12 +1,12 @@
 //! Runs checks until the commit, or until there is evidence against the closure.
 
 use slipway_domain::agent::Verdict;
+use slipway_host::checks::Round;
+use slipway_host::clock::Clock;
+use slipway_host::failpoint::failpoint;
+use slipway_host::host::Host;
 use tokio::time::timeout;
 
-use crate::checks::Round;
-use crate::clock::Clock;
-use crate::failpoint::failpoint;
-use crate::host::Host;
 use crate::journal::Attempt;
 
 use super::judge::{Judgement, Progress};

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use slipway_domain::StorePath;
 use slipway_domain::agent::Verdict;
+use slipway_host::clock::Clock;
+use slipway_host::door::{Refusal, Runnable};
+use slipway_host::failpoint::failpoint;
+use slipway_host::host::{Host, Seen};
+use slipway_host::job::{End, Exit, Job, JobId, JobKind, JobState};
+use slipway_host::text::{MESSAGE_CHARS, one_line};
 
-use crate::clock::Clock;
-use crate::door::{Refusal, Runnable};
-use crate::failpoint::failpoint;
-use crate::host::{Host, Seen};
-use crate::job::{End, Exit, Job, JobId, JobKind, JobState};
 use crate::journal::Attempt;
-use crate::text::{MESSAGE_CHARS, one_line};
 
 use super::phases::enter;
 use super::{JournalPhase, Pace, REST, Slot, Turn, WATCH_EVERY, chain};
@@ -160,7 +160,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
 
     /// Lets the prior pass the door; fetches it first if it is gone.
     async fn admit_prior(&self, attempt: &Attempt, prior: &StorePath) -> Result<Runnable, String> {
-        let gone = match self.host.admit_known(prior, &self.journal).await {
+        let gone = match self.admit_known(prior).await {
             Ok(prior) => return Ok(prior),
             Err(refusal @ (Refusal::NotValid { .. } | Refusal::Unfit(_))) => refusal,
             Err(refusal) => return Err(chain(&refusal)),
@@ -168,7 +168,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         let bound = Duration::from_secs(attempt.revert_seconds.unwrap_or(DEFAULT_SECONDS).into());
         let fetched = self.host.fetch(attempt.id, prior, bound).await;
         fetched.map_err(|error| format!("{}; {}", chain(&gone), chain(&error)))?;
-        let admitted = self.host.admit_known(prior, &self.journal).await;
+        let admitted = self.admit_known(prior).await;
         admitted.map_err(|refusal| chain(&refusal))
     }
 

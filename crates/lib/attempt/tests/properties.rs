@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
+use slipway_attempt::{Executor, JournalStore, View};
 use slipway_domain::agent::{Assignment, Verdict, instruct};
 use slipway_domain::{AttemptId, Instruction, Phase, StepState, StorePath, Strategy as Rollout};
 use slipway_host::testing::{FakeHost, Fate, TokioClock};
-use slipway_host::{Executor, JournalStore, View};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};

@@ -6,9 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::{ActivationPlan, AttemptReport, Verdict};
 use slipway_domain::{AttemptId, Phase, StorePath, Timestamp};
-
-use crate::clock::BootMs;
-use crate::text::one_line;
+use slipway_host::clock::BootMs;
+use slipway_host::text::one_line;
 
 /// Settled attempts that are remembered, so that a late instruction for one is not carried out again.
 const PAST_ATTEMPTS: usize = 32;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use slipway_attempt::Fired;
+use slipway_attempt::journal::JournalPhase;
 use slipway_domain::{AttemptId, Instruction, Phase};
-use slipway_host::journal::JournalPhase;
+use slipway_host::Host;
 use slipway_host::testing::Fate;
-use slipway_host::{Fired, Host};
 
 use super::rig::{Rig, closure};
 

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
+use slipway_durable::PRIVATE;
+use slipway_host::seal::{seal, unseal};
+use slipway_process::{FileLock, LockError};
 
 use super::Journal;
-use crate::seal::{seal, unseal};
-use slipway_durable::PRIVATE;
-use slipway_process::{FileLock, LockError};
 
 /// The form that this agent writes. Others are kept aside, not guessed at.
 const VERSION: u32 = 1;

@@ -1,9 +1,10 @@
 //! Committing: the only place that moves the profile and the boot default forward.
 
-use crate::clock::Clock;
-use crate::failpoint::failpoint;
-use crate::host::Host;
-use crate::job::{JobKind, JobState};
+use slipway_host::clock::Clock;
+use slipway_host::failpoint::failpoint;
+use slipway_host::host::Host;
+use slipway_host::job::{JobKind, JobState};
+
 use crate::journal::Attempt;
 
 use super::phases::enter;

@@ -116,7 +116,9 @@ mod tests {
 
     fn journal(current: JournalPhase, unsettled: bool) -> Journal {
         let attempt = |phase| {
-            let closure = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos".parse().unwrap();
+            let closure = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos"
+                .parse()
+                .unwrap();
             let mut attempt = Attempt::new(AttemptId::random(), closure, Timestamp::default(), "boot");
             attempt.phase = phase;
             attempt
@@ -135,7 +137,11 @@ mod tests {
             if phase.is_unsettled() || phase == JournalPhase::Staging {
                 assert!(!rests, "{phase:?} is left lying");
             }
-            assert_ne!(Duty::of(&journal(phase, true)), Duty::Rest, "a stuck attempt is forgotten in {phase:?}");
+            assert_ne!(
+                Duty::of(&journal(phase, true)),
+                Duty::Rest,
+                "a stuck attempt is forgotten in {phase:?}"
+            );
             let mut reached = vec![phase];
             let mut seen = 0;
             while let Some(next) = reached.get(seen).copied() {
@@ -146,7 +152,10 @@ mod tests {
                     }
                 }
             }
-            assert!(reached.contains(&JournalPhase::Reverted), "{phase:?} has no way back");
+            assert!(
+                reached.contains(&JournalPhase::Reverted),
+                "{phase:?} has no way back"
+            );
         }
     }
 

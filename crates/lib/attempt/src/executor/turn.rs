@@ -2,11 +2,12 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::clock::Clock;
-use crate::host::Host;
-use crate::journal::JournalError;
-use crate::text::{MESSAGE_CHARS, one_line};
+use slipway_host::clock::Clock;
+use slipway_host::host::Host;
+use slipway_host::text::{MESSAGE_CHARS, one_line};
 use slipway_process::FileLock;
+
+use crate::journal::JournalError;
 
 use super::phases::enter;
 use super::{Attempt, Executor, JournalPhase, Slot, View, chain};

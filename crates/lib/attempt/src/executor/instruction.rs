@@ -1,9 +1,9 @@
 //! The journal's changes by an instruction. A repeated or late instruction changes nothing.
 
 use slipway_domain::{AttemptId, Instruction, StorePath};
+use slipway_host::clock::Clock;
+use slipway_host::host::Host;
 
-use crate::clock::Clock;
-use crate::host::Host;
 use crate::journal::{Journal, Known};
 
 use super::phases::enter;

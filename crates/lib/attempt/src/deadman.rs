@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use slipway_domain::AttemptId;
+use slipway_host::clock::Clock;
+use slipway_host::job::{JobFiles, SuperviseError};
 
-use crate::clock::Clock;
-use crate::job::{JobFiles, SuperviseError};
 use crate::journal::{JournalStore, Known};
 
 /// How often it looks whether it is still needed.
@@ -66,7 +66,7 @@ mod tests {
 
     use super::*;
     use crate::journal::{Attempt, Journal, JournalPhase};
-    use crate::testing::TokioClock;
+    use slipway_host::testing::TokioClock;
 
     struct Rig {
         dir: tempfile::TempDir,

@@ -1,9 +1,9 @@
 //! The revert of the dead-man at its deadline, and of a person with `slipway-agent revert`.
 
 use slipway_domain::{AttemptId, StorePath};
+use slipway_host::clock::Clock;
+use slipway_host::host::Host;
 
-use crate::clock::Clock;
-use crate::host::Host;
 use crate::journal::Known;
 
 use super::{Attempt, Executor, JournalPhase, Pace, Slot, TROUBLE_PAUSE, Turn};
