@@ -3,6 +3,8 @@
 let
   inherit (builtins)
     addErrorContext
+    foldl'
+    mapAttrs
     pathExists
     readDir
     readFile
@@ -12,26 +14,54 @@ let
   complete =
     {
       entries,
-      exists,
-      leadsToFolder,
+      leadsTo,
       read,
     }:
     let
-      typeOf =
-        path:
-        if path == "." then "directory" else (entriesOf (paths.parent path)).${baseNameOf path} or null;
-      isFolder =
-        path:
+      # Lazy, so that every folder is read once at most.
+      node =
+        path: type:
         let
-          type = typeOf path;
+          # What is behind a link; null when nothing is.
+          kind = if type == "symlink" then leadsTo path else type;
+          isFolder = kind == "directory";
+          found = if isFolder then entries path else { };
+          below = if path == "." then "" else "${path}/";
         in
-        type == "directory" || type == "symlink" && leadsToFolder path;
-      entriesOf = path: if isFolder path then entries path else { };
+        {
+          inherit path type isFolder;
+          isFile = kind != null && !isFolder;
+          entries = found;
+          children = mapAttrs (name: node "${below}${name}") found;
+        };
+      absent = {
+        type = null;
+        isFile = false;
+        isFolder = false;
+        entries = { };
+        children = { };
+      };
+      top = node "." "directory";
+      walk = from: path: foldl' (it: name: it.children.${name} or absent) from (paths.segments path);
+      nodeAt = walk top;
     in
     {
-      inherit read isFolder typeOf;
-      entries = entriesOf;
-      isFile = path: exists path && !isFolder path;
+      inherit read;
+      entries = path: (nodeAt path).entries;
+      typeOf = path: (nodeAt path).type;
+      isFolder = path: (nodeAt path).isFolder;
+      isFile = path: (nodeAt path).isFile;
+      # `f` as a function of paths that works each out once.
+      once =
+        f:
+        let
+          valued = it: {
+            value = f it.path;
+            children = mapAttrs (_: valued) it.children;
+          };
+          values = valued top;
+        in
+        path: (walk values path).value or (f path);
     };
 in
 {
@@ -43,9 +73,15 @@ in
     in
     complete {
       entries = path: readDir (at path);
-      exists = path: pathExists (at path);
       # Only a text may end in /., which asks where a link leads.
-      leadsToFolder = path: pathExists (toString (at path) + "/.");
+      leadsTo =
+        path:
+        if pathExists (toString (at path) + "/.") then
+          "directory"
+        else if pathExists (at path) then
+          "regular"
+        else
+          null;
       # This cannot be caught either: a file with a NUL byte is no text to Nix.
       read =
         path:
@@ -71,8 +107,7 @@ in
             value = if files ? ${paths.join folder (childOf folder path)} then "regular" else "directory";
           }) (below folder)
         );
-      exists = path: below path != [ ];
-      leadsToFolder = _: false;
+      leadsTo = _: null;
       read = path: files.${path};
     };
 }

@@ -34,7 +34,7 @@ in
     let
       manifestIn = folder: paths.join folder "Cargo.toml";
       has = folder: folder != null && view.isFile (manifestIn folder);
-      parse =
+      parse = view.once (
         folder:
         let
           manifest = toml.read (manifestIn folder) (view.read (manifestIn folder));
@@ -43,7 +43,8 @@ in
         if manifest ? project && !manifest ? package then
           manifest // { package = manifest.project; }
         else
-          manifest;
+          manifest
+      );
       present = filter has;
 
       root = parse at;
