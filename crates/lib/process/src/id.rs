@@ -6,7 +6,7 @@ use std::time::Duration;
 use procfs::process::Stat;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// How long a process may take to end after SIGTERM before it gets SIGKILL, where nobody says otherwise.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
@@ -160,7 +160,7 @@ impl Group {
 /// Tells everybody once to end, newcomers too; after the grace it is SIGKILL.
 async fn end(grace: Duration, members: impl Fn() -> Vec<ProcessId>) {
     for signal in [Signal::TERM, Signal::KILL] {
-        let mut left = grace;
+        let deadline = Instant::now() + grace;
         let mut told: Vec<ProcessId> = Vec::new();
         loop {
             let mut alive = members();
@@ -172,11 +172,10 @@ async fn end(grace: Duration, members: impl Fn() -> Vec<ProcessId>) {
                 process.signal(signal);
             }
             told = alive;
-            if left.is_zero() {
+            if Instant::now() >= deadline {
                 break;
             }
             sleep(LOOK_EVERY).await;
-            left = left.saturating_sub(LOOK_EVERY);
         }
     }
 }
