@@ -4,17 +4,20 @@
 let
   inherit (builtins)
     any
+    attrNames
     concatMap
     elem
     filter
+    groupBy
+    head
     intersectAttrs
     isAttrs
     length
     listToAttrs
     map
     mapAttrs
-    match
     replaceStrings
+    split
     ;
   manifests = import ./manifest.nix;
   paths = import ./paths.nix;
@@ -66,9 +69,7 @@ let
     version: crate:
     let
       inherit (crate) manifest;
-      buildDependencies = concatMap builtins.attrNames (
-        manifests.tablesOf manifests.kinds.build manifest
-      );
+      buildDependencies = concatMap attrNames (manifests.tablesOf manifests.kinds.build manifest);
     in
     dependencyTables manifests.all manifest
     // only [ "cargo-features" "features" ] manifest
@@ -125,47 +126,60 @@ let
         { }
     );
 
-  filesOf = version: crate: {
-    ${libraryFile} = libraryText crate.crateTypes;
-    ${buildFile} = "fn main() {}\n";
-  };
+  # Of a dependency as a lock says it: "name", and where that is not enough "name version" or "name version (source)".
+  nameOf = said: head (split " " said);
+
+  # The files of one: [ { name, value } ], by path.
+  standIn =
+    workspace: versionOf: rootTables: folder:
+    let
+      crate = workspace.crates.${folder};
+      version = versionOf folder;
+      files = {
+        ${libraryFile} = libraryText crate.crateTypes;
+        ${buildFile} = "fn main() {}\n";
+        "Cargo.toml" = toml.write (
+          crateManifest version crate
+          // (if folder == workspace.at then rootTables else only [ "workspace" ] crate.manifest)
+        );
+      };
+    in
+    map (name: {
+      name = paths.join folder name;
+      value = files.${name};
+    }) (attrNames files);
 in
 rec {
   # A lock names crates of the workspace by version only when a name is not enough.
   isPlain =
     workspace: lock:
     let
-      names = map (folder: workspace.crates.${folder}.name) workspace.members;
-      spoken = concatMap (entry: entry.dependencies or [ ]) (lock.package or [ ]);
+      packages = lock.package or [ ];
+      byName = groupBy (entry: entry.name or "") packages;
+      byVersion = groupBy nameOf (
+        filter (said: nameOf said != said) (concatMap (entry: entry.dependencies or [ ]) packages)
+      );
+      # cargo is told such a crate by its version.
+      isSeveral = name: length (byName.${name} or [ ]) > 1;
     in
     !lock ? root
-    # cargo is told such a crate by its version.
-    && !any (name: length (filter (entry: entry.name or "" == name) (lock.package or [ ])) > 1) names
     && !any (
-      name:
-      any (
-        said:
-        match ".* .*" said != null
-        && builtins.substring 0 (builtins.stringLength name + 1) said == "${name} "
-      ) spoken
-    ) names;
+      folder:
+      let
+        inherit (workspace.crates.${folder}) name;
+      in
+      isSeveral name || byVersion ? ${name}
+    ) workspace.members;
 
   # Folders of patched crates that crates of a registry are compiled from, with what those need themselves: a stand-in is not
   # enough for them, their code must be there.
   compiledByRegistry =
     workspace: lock:
     let
-      spoken = concatMap (entry: if entry ? source then entry.dependencies or [ ] else [ ]) (
-        lock.package or [ ]
+      spoken = groupBy nameOf (
+        concatMap (entry: if entry ? source then entry.dependencies or [ ] else [ ]) (lock.package or [ ])
       );
-      isSpoken =
-        folder:
-        let
-          inherit (workspace.crates.${folder}) name;
-        in
-        any (
-          said: said == name || builtins.substring 0 (builtins.stringLength name + 1) said == "${name} "
-        ) spoken;
+      isSpoken = folder: spoken ? ${workspace.crates.${folder}.name};
     in
     reach (filter isSpoken workspace.patched) (folder: workspace.crates.${folder}.needs);
 
@@ -196,8 +210,10 @@ rec {
         else
           lockText;
     in
-    standIns workspace versionOf tables (
-      filter (folder: !elem folder withCode) (builtins.attrNames workspace.crates)
+    listToAttrs (
+      concatMap (standIn workspace versionOf tables) (
+        filter (folder: !elem folder withCode) (attrNames workspace.crates)
+      )
     )
     // (
       if workspace.crates ? ${workspace.at} then
@@ -211,28 +227,13 @@ rec {
 
   # Stand-ins of some crates, with their own versions: to lie beside the code of the others.
   some =
-    workspace: standIns workspace (folder: workspace.crates.${folder}.version) (full workspace.root);
-
-  standIns =
-    workspace: versionOf: rootTables: folders:
-    builtins.foldl' (all: more: all // more) { } (
-      map (
-        folder:
-        let
-          crate = workspace.crates.${folder};
-          files = filesOf (versionOf folder) crate // {
-            "Cargo.toml" = toml.write (
-              crateManifest (versionOf folder) crate
-              // (if folder == workspace.at then rootTables else only [ "workspace" ] crate.manifest)
-            );
-          };
-        in
-        listToAttrs (
-          map (name: {
-            name = paths.join folder name;
-            value = files.${name};
-          }) (builtins.attrNames files)
-        )
-      ) folders
-    );
+    workspace:
+    let
+      versionOf = folder: workspace.crates.${folder}.version;
+      # Each is written once, however many builds take it.
+      all = mapAttrs (
+        folder: _: standIn workspace versionOf (full workspace.root) folder
+      ) workspace.crates;
+    in
+    folders: listToAttrs (concatMap (folder: all.${folder}) folders);
 }

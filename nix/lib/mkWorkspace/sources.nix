@@ -187,6 +187,7 @@ let
         lib.concatMap (folder: programParts.${folder}.stubs) used
       )
     );
+  standIns = skeletons.some workspace;
   withCode = skeletons.compiledByRegistry workspace lock;
 
   # A source, and what is laid into it once it is unpacked: stand-ins of the crates that are not in it.
@@ -194,17 +195,17 @@ let
     parts: used:
     let
       left = lib.subtractLists used folders;
-      standIns = skeletons.some workspace left // stubsOf used // linked // givenLock;
+      files = standIns left // stubsOf used // linked // givenLock;
     in
     {
       src = toSource parts;
       sourceRoot = paths.join "source" at;
-      postUnpack = lib.optionalString (standIns != { } || startable != [ ]) (
+      postUnpack = lib.optionalString (files != { } || startable != [ ]) (
         ''
           chmod -R u+w "$NIX_BUILD_TOP/source"
         ''
-        + lib.optionalString (standIns != { }) ''
-          cp -r --no-preserve=mode ${written standIns ""}/. "$NIX_BUILD_TOP/source"
+        + lib.optionalString (files != { }) ''
+          cp -r --no-preserve=mode ${written files ""}/. "$NIX_BUILD_TOP/source"
         ''
         + makeStartable
       );
