@@ -77,6 +77,9 @@ rec {
     tablesOf
     ;
 
+  fileIn = folder: paths.join folder "Cargo.toml";
+  isIn = view: folder: folder != null && view.isFile (fileIn folder);
+
   # Where the `path` of a dependency of the crate in `folder` leads: an inherited one is seen from the workspace's root. Null
   # when that is outside.
   folderOf =

@@ -4,14 +4,9 @@
 let
   inherit (builtins)
     any
-    attrNames
     concatMap
-    concatStringsSep
     elem
     filter
-    groupBy
-    head
-    length
     listToAttrs
     map
     ;
@@ -19,25 +14,24 @@ let
   glob = import ./glob.nix;
   manifests = import ./manifest.nix;
   paths = import ./paths.nix;
+  problems = import ./problems.nix;
   targets = import ./targets.nix;
   toml = import ./toml.nix;
   inherit (import ../lists.nix) known reach unique;
 
   or' = fallback: value: if value == null then fallback else value;
-  said = folder: if folder == "." then "`src`" else "`${folder}`";
 in
 {
   # `view` shows the files of `src`; `at` is the folder of the workspace's Cargo.toml in it.
-  # => { root, at, configs, crates (by folder), members, defaults, patched, otherRoots, problems }
+  # => { root, at, outer, configs, crates (by folder), members, named, defaults, patches, patched, otherRoots, problems }
   read =
     view: at:
     let
-      manifestIn = folder: paths.join folder "Cargo.toml";
-      has = folder: folder != null && view.isFile (manifestIn folder);
+      has = manifests.isIn view;
       parse = view.once (
         folder:
         let
-          manifest = toml.read (manifestIn folder) (view.read (manifestIn folder));
+          manifest = toml.read (manifests.fileIn folder) (view.read (manifests.fileIn folder));
         in
         # The old name of the table.
         if manifest ? project && !manifest ? package then
@@ -117,7 +111,7 @@ in
         ) configs;
 
       # Everything that is compiled from `src`.
-      folders = reach (members ++ present (map (patch: patch.folder) patches)) (
+      folders = reach (members ++ workspace.patched) (
         folder: present (map (local: local.folder) (localsOf folder))
       );
 
@@ -149,8 +143,11 @@ in
           rootFolder = rootFolderOf folder;
           inherit rootManifest;
           isMember = isMember folder;
+          # What it names by path: [ { path, folder } ].
+          locals = localsOf folder;
           targets = found;
           crateTypes = targets.crateTypes found.lib;
+          # Folders of what it is built from.
           needs = unique (
             present (
               map (local: local.folder) (
@@ -166,68 +163,22 @@ in
         }) folders
       );
 
-      beyond = "is outside of `src`: give `src` the folder that holds both, and `cargoRoot`, the workspace's folder in it";
-      noManifest = "has no Cargo.toml: mend the path, or `git add` the folder";
-      wrong =
-        who: local:
-        if local.folder == null then
-          [ "${who} names `${local.path}`, which ${beyond}" ]
-        else if !has local.folder then
-          [ "${who} names `${local.path}`, and ${said local.folder} ${noManifest}" ]
-        else
-          [ ];
-
-      outer = if root ? workspace then null else rootAbove at;
-      outerExcludes = covers (known (map (paths.join outer) ((parse outer).workspace.exclude or [ ]))) at;
-      # Folders that may have been meant, as deep as repositories keep them.
-      below =
-        depth: folder:
-        concatMap (
-          name:
-          let
-            path = paths.join folder name;
-          in
-          if builtins.match "[.].*|target|node_modules" name != null then
-            [ ]
-          else if has path then
-            [ path ]
-          else if depth > 1 then
-            below (depth - 1) path
-          else
-            [ ]
-        ) (attrNames (view.entries folder));
-      meant =
+      # The workspace above that the root belongs to; null when it is one of its own.
+      outer =
         let
-          found = below 3 (if view.isFolder at then at else ".");
+          above = if root ? workspace then null else rootAbove at;
+          excluded = map (paths.join above) ((parse above).workspace.exclude or [ ]);
         in
-        builtins.genList (builtins.elemAt found) (if length found > 5 then 5 else length found);
-      names = groupBy (folder: (parse folder).package.name or "") members;
-    in
-    if !has at then
-      {
-        problems = [
-          (
-            "`src` has no ${manifestIn at}: "
-            + (
-              if meant == [ ] then
-                "give the folder of a Cargo workspace${
-                  if at == "." then "" else " as `cargoRoot`"
-                }, and `git add` its files, for a flake sees only those"
-              else
-                "set `cargoRoot` to the workspace's folder, such as ${
-                  concatStringsSep " or " (map (folder: "\"${folder}\"") meant)
-                }"
-            )
-          )
-        ];
-      }
-    else
-      {
+        if above == at || above != null && covers (known excluded) at then null else above;
+
+      workspace = {
         inherit
           at
           configs
           crates
           members
+          outer
+          patches
           root
           ;
         # What cargo works on when it is not told otherwise.
@@ -244,44 +195,12 @@ in
         otherRoots = filter (folder: folder != at && !crates ? ${folder}) (
           unique (map (folder: crates.${folder}.rootFolder) folders)
         );
-        problems =
-          (
-            if root ? package || root ? workspace then
-              [ ]
-            else
-              [
-                "${manifestIn at} has neither [package] nor [workspace]: give the folder of a crate or of a workspace"
-              ]
-          )
-          ++ (
-            if outer == null || outer == at || outerExcludes then
-              [ ]
-            else
-              [ "${manifestIn at} belongs to the workspace in ${said outer}: set `cargoRoot = \"${outer}\"`" ]
-          )
-          ++ concatMap (
-            pattern:
-            wrong "`members` in ${manifestIn at}" {
-              path = pattern;
-              folder = paths.join at pattern;
-            }
-          ) (plain (config.members or [ ]))
-          ++ concatMap (folder: concatMap (wrong (manifestIn folder)) (localsOf folder)) folders
-          ++ concatMap (wrong "[patch] in ${manifestIn at}") patches
-          ++ concatMap (
-            name:
-            if name == "" then
-              [ "${manifestIn (head names.${name})} has no `name` in [package]: give it one" ]
-            else if length names.${name} > 1 then
-              [
-                "the members ${
-                  concatStringsSep " and " (map said names.${name})
-                } have one name, `${name}`: give each its own"
-              ]
-            else
-              [ ]
-          ) (attrNames names);
+        # What `members` names without a pattern.
+        named = plain (config.members or [ ]);
+        problems = problems.of view workspace;
       };
+    in
+    if has at then workspace else { problems = [ (problems.noRoot view at) ]; };
 
   # Folders of crates and of all that they are built from, in order.
   closure =
