@@ -117,12 +117,10 @@ in
 
       # A name that other crates have too is not enough.
       specOf =
-        crate:
-        if length (filter (name: name == crate.name) allNames) > 1 then
-          "${crate.name}@${crate.version}"
-        else
-          crate.name;
-      allNames = map (crate: crate.name) (attrValues workspace.crates) ++ lockNames;
+        crate: if length byAnyName.${crate.name} > 1 then "${crate.name}@${crate.version}" else crate.name;
+      byAnyName = groupBy (name: name) (
+        map (crate: crate.name) (attrValues workspace.crates) ++ lockNames
+      );
       # The flags of cargo for a group of crates.
       flagsOf =
         folders:
@@ -140,6 +138,7 @@ in
           ++ (if noDefaultFeatures then [ "--no-default-features" ] else [ ])
           ++ (if on == [ ] then [ ] else [ "--features ${quoted (concatStringsSep "," on)}" ])
         );
+      flags = flagsOf chosen;
 
       programsOf =
         isOn: crate:
@@ -190,7 +189,6 @@ in
           programs = programsOf isOn crate;
           alone = isAlone crate;
           isLoaded = bins == null && targets.isLoaded crate.crateTypes;
-          group = if alone then [ crate.folder ] else chosen;
         in
         {
           inherit
@@ -199,7 +197,7 @@ in
             isLoaded
             programs
             ;
-          flags = flagsOf group;
+          flags = if alone then flagsOf [ crate.folder ] else flags;
           targets = concatStringsSep " " (
             (if isLoaded then [ "--lib" ] else [ ]) ++ map (name: "--bin ${quoted name}") programs
           );
@@ -207,8 +205,7 @@ in
       builds = filter (it: it.programs != [ ] || it.isLoaded) (map build members);
     in
     {
-      inherit chosen;
-      flags = flagsOf chosen;
+      inherit chosen flags;
       # Of checks: a call of cargo for each.
       checkFlags = map flagsOf checkGroups;
       # Of lints: the same, with what they look at.
@@ -221,7 +218,7 @@ in
         if withLibrary == [ ] then
           [ ]
         else if unifyFeatures then
-          [ (flagsOf chosen) ]
+          [ flags ]
         else
           map (folder: flagsOf [ folder ]) withLibrary;
       # One for each crate that makes something to run or to load.
