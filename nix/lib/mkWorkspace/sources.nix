@@ -222,6 +222,7 @@ let
     "taplo.toml"
   ];
 
+  # What lints and tests read.
   checked = [
     rootManifest
   ]

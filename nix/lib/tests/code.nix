@@ -17,7 +17,10 @@ let
       folders = builtins.attrNames read.crates;
       crate = read.crates.${folder};
     };
-  lookAt = lookIn files;
+  build = lookIn files false;
+  test = lookIn files true;
+  odd = lookIn oddFiles false;
+
   oddFiles = {
     "Cargo.toml" =
       "[workspace]\nmembers = [\"crates/odd\", \"crates/flat\", \"crates/parts\", \"app/desktop\"]";
@@ -74,8 +77,6 @@ let
     "part/schema/a.json" = "";
     "part/words.txt" = "";
   };
-  odd = codeOf oddFiles;
-  codeOf = files: lookIn files false;
   same = name: got: want: {
     name = "code: ${name}";
     inherit got want;
@@ -83,7 +84,7 @@ let
 in
 [
   (same "prose, tests and hidden files are left out but where the code names them"
-    (lookAt false "crates/app").without
+    (build "crates/app").without
     [
       "crates/app/.hidden"
       "crates/app/CHANGELOG.md"
@@ -92,10 +93,10 @@ in
     ]
   )
   (same "files outside of a crate are found by the literals that lead to them"
-    (lookAt false "crates/app").outside
+    (build "crates/app").outside
     [ "words/list.txt" ]
   )
-  (same "tests read what they name" (lookAt true "crates/app").outside [
+  (same "tests read what they name" (test "crates/app").outside [
     "data/rows.csv"
     "words/list.txt"
   ])
@@ -117,10 +118,13 @@ in
       "proto/a.proto"
     ]
   )
-  (same "what the root's crate names of a crate inside it is read" (codeOf rootFiles ".").outside [
-    "part/schema"
-    "part/words.txt"
-  ])
+  (same "what the root's crate names of a crate inside it is read"
+    (lookIn rootFiles false ".").outside
+    [
+      "part/schema"
+      "part/words.txt"
+    ]
+  )
   (same "what the settings of macros name is read" (odd "app/desktop").outside [ "app/dist" ])
   (same
     "names that cargo and Nix make are modules elsewhere, and prose is read where a literal ends with its name"
@@ -137,6 +141,6 @@ in
   ])
   (same "a declared target whose file is left out gets a stub" (code.stubsOf {
     crate = workspace.crates."crates/app";
-    inherit ((lookAt false "crates/app")) without;
+    inherit (build "crates/app") without;
   }) [ "crates/app/examples/shown.rs" ])
 ]
