@@ -1,4 +1,4 @@
-# Lists of texts. Only builtins.
+# Lists, most of them of texts. Only builtins.
 let
   inherit (builtins)
     attrNames
@@ -9,6 +9,8 @@ let
     ;
 in
 rec {
+  optional = condition: item: if condition then [ item ] else [ ];
+
   # Each text once, sorted.
   unique = list: attrNames (groupBy (text: text) list);
 

@@ -14,7 +14,7 @@ let
   literals = import ./literals.nix;
   paths = import ./paths.nix;
   tree = import ./tree.nix;
-  inherit (import ../lists.nix) known reach;
+  inherit (import ../lists.nix) known optional reach;
   inherit (literals)
     contains
     endsWith
@@ -87,7 +87,7 @@ in
 
       # What cannot be left out, whatever it is called.
       declared =
-        map (target: target.path) (targets.bins ++ (if targets.lib == null then [ ] else [ targets.lib ]))
+        map (target: target.path) (targets.bins ++ optional (targets.lib != null) targets.lib)
         ++ targets.build
         ++ (
           if withTests then

@@ -17,6 +17,7 @@ let
     match
     ;
   manifests = import ./manifest.nix;
+  inherit (import ../lists.nix) optional;
 
   key = folder: kind: name: {
     key = "${folder}\n${kind}\n${name}";
@@ -89,7 +90,7 @@ in
           if isUsed folder (part 0) then concatMap inDependency (named folder (part 0)) else [ ]
         else
           [ (key folder "uses" (part 0)) ]
-          ++ (if any isOptional (named folder (part 0)) then [ (key folder "feature" (part 0)) ] else [ ])
+          ++ optional (any isOptional (named folder (part 0))) (key folder "feature" (part 0))
           ++ concatMap inDependency (named folder (part 0));
 
       next =
@@ -111,7 +112,7 @@ in
               ...
             }:
             let
-              wanted = (if manifests.hasDefault spec then [ "default" ] else [ ]) ++ spec.features or [ ];
+              wanted = optional (manifests.hasDefault spec) "default" ++ spec.features or [ ];
             in
             if local == null then
               map (feature: key folder "of" "${name}/${feature}") wanted

@@ -15,9 +15,9 @@ let
     ;
   manifests = import ./manifest.nix;
   paths = import ./paths.nix;
+  inherit (import ../lists.nix) optional;
 
   said = folder: if folder == "." then "`src`" else "`${folder}`";
-  when = condition: sentence: if condition then [ sentence ] else [ ];
   firstFive = list: genList (elemAt list) (if length list > 5 then 5 else length list);
 
   # Folders with a manifest, as deep as repositories keep them.
@@ -47,7 +47,7 @@ let
         "${who} names `${path}`, which is outside of `src`: give `src` the folder that holds both, and `cargoRoot`, the workspace's folder in it"
       ]
     else
-      when (!manifests.isIn view folder)
+      optional (!manifests.isIn view folder)
         "${who} names `${path}`, and ${said folder} has no Cargo.toml: mend the path, or `git add` the folder";
 
   ofNames =
@@ -63,7 +63,7 @@ let
       if name == "" then
         [ "${manifests.fileIn (head folders)} has no `name` in [package]: give it one" ]
       else
-        when (length folders > 1)
+        optional (length folders > 1)
           "the members ${concatStringsSep " and " (map said folders)} have one name, `${name}`: give each its own"
     ) (attrNames byName);
 in
@@ -98,10 +98,10 @@ in
     let
       file = manifests.fileIn at;
     in
-    when (
+    optional (
       !root ? package && !root ? workspace
     ) "${file} has neither [package] nor [workspace]: give the folder of a crate or of a workspace"
-    ++ when (
+    ++ optional (
       outer != null
     ) "${file} belongs to the workspace in ${said outer}: set `cargoRoot = \"${outer}\"`"
     ++ concatMap (

@@ -20,6 +20,7 @@ let
   manifests = import ./manifest.nix;
   resolution = import ./features.nix;
   targets = import ./targets.nix;
+  inherit (import ../lists.nix) optional;
 
   hasDocTests =
     crate:
@@ -104,7 +105,7 @@ in
                 in
                 if parts != null && head parts == crate.name then builtins.elemAt parts 1 else feature;
             in
-            (if noDefaultFeatures then [ ] else [ "default" ]) ++ map forCrate (featuresFor [ crate ]);
+            optional (!noDefaultFeatures) "default" ++ map forCrate (featuresFor [ crate ]);
         };
       together = onIn chosen;
       isTogether = crate: unifyFeatures && elem crate.folder chosen;
@@ -135,8 +136,8 @@ in
             else
               map (crate: "--package ${quoted (specOf crate)}") group
           )
-          ++ (if noDefaultFeatures then [ "--no-default-features" ] else [ ])
-          ++ (if on == [ ] then [ ] else [ "--features ${quoted (concatStringsSep "," on)}" ])
+          ++ optional noDefaultFeatures "--no-default-features"
+          ++ optional (on != [ ]) "--features ${quoted (concatStringsSep "," on)}"
         );
       flags = flagsOf chosen;
 
@@ -178,7 +179,7 @@ in
           "--all-targets"
         else
           concatStringsSep " " (
-            (if any (crate: crate.targets.lib != null) group then [ "--lib" ] else [ ])
+            optional (any (crate: crate.targets.lib != null) group) "--lib"
             ++ [ "--bins --examples --tests" ]
             ++ map (name: "--bench ${quoted name}") (filter (name: !elem name left) (namesOf false))
           );
@@ -199,7 +200,7 @@ in
             ;
           flags = if alone then flagsOf [ crate.folder ] else flags;
           targets = concatStringsSep " " (
-            (if isLoaded then [ "--lib" ] else [ ]) ++ map (name: "--bin ${quoted name}") programs
+            optional isLoaded "--lib" ++ map (name: "--bin ${quoted name}") programs
           );
         };
       builds = filter (it: it.programs != [ ] || it.isLoaded) (map build members);

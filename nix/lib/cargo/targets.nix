@@ -15,8 +15,8 @@ let
     replaceStrings
     ;
   paths = import ./paths.nix;
+  inherit (import ../lists.nix) optional;
 
-  optional = condition: value: if condition then [ value ] else [ ];
   stem = name: match "([^.].*)[.]rs" name;
 
   # Files and folders that stand for targets without being declared.

@@ -17,7 +17,12 @@ let
   problems = import ./problems.nix;
   targets = import ./targets.nix;
   toml = import ./toml.nix;
-  inherit (import ../lists.nix) known reach unique;
+  inherit (import ../lists.nix)
+    known
+    optional
+    reach
+    unique
+    ;
 
   or' = fallback: value: if value == null then fallback else value;
 in
@@ -78,7 +83,7 @@ in
           reach
             (
               filter (folder: !isExcluded folder) (present (concatMap expand (config.members or [ ])))
-              ++ (if root ? package then [ at ] else [ ])
+              ++ optional (root ? package) at
             )
             (
               folder:

@@ -20,7 +20,7 @@ in
 rec {
   quote = name: "`${name}`";
   list = names: if names == [ ] then "none" else concatStringsSep ", " (map quote names);
-  when = condition: sentence: if condition then [ sentence ] else [ ];
+  when = (import ../lists.nix).optional;
 
   # A user or a group; the last number means none.
   isId = value: isInt value && value >= 0 && value < 4294967295;
