@@ -165,12 +165,13 @@ in
         folders:
         let
           group = map (folder: workspace.crates.${folder}) folders;
+          on = onIn folders;
           benches = concatMap (
             crate:
             map (bench: {
               inherit (bench) name;
               nightly = needsNightly crate bench;
-            }) (filter (isIn (onIn folders) crate) crate.targets.benches)
+            }) (filter (isIn on crate) crate.targets.benches)
           ) group;
           namesOf = nightly: map (bench: bench.name) (filter (bench: bench.nightly == nightly) benches);
           left = namesOf true;
