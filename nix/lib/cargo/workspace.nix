@@ -1,6 +1,10 @@
 # Reads a workspace as cargo does: which crates belong to it, what each makes, and which of each other they need.
 # The rules are those of "Workspaces" in the Cargo Book and of cargo's own src/cargo/core/workspace.rs; a test compares them
 # with `cargo metadata`. Nothing is thrown: `problems` says what is wrong, and is to be looked at first. Only builtins.
+#
+# What it reads from:  view (files), toml, manifest (one Cargo.toml), glob (patterns of `members`), targets, config, problems.
+# What reads it:       selection (what is built together) with features, code (which files a crate reads) with literals,
+#                      skeleton (what stands for crates whose code is not there).
 let
   inherit (builtins)
     any
