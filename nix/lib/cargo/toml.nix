@@ -7,8 +7,8 @@ let
     elem
     elemAt
     filter
-    foldl'
     fromTOML
+    genericClosure
     head
     isAttrs
     isList
@@ -33,15 +33,16 @@ let
     else
       toJSON it;
 
-  # Every sign that may open or end something: quotes one by one or three, and up to three more that belong to the text.
-  signs = "(\"{3,6}|'{3,6}|\"|'|#|[{]|}|\\[|]|,|\n|\\\\[\"\\\\ex])";
+  # Every sign that may open or end something: quotes one by one or three, and up to two more that belong to the text.
+  signs = "(\"{3,8}|'{3,8}|\"|'|#|[{]|}|\\[|]|,|\n|\\\\[\"\\\\ex])";
   # The sign that ends what a sign opens.
   endOf = {
     "\"" = "\"";
     "'" = "'";
     "#" = "\n";
   };
-  isWhole = sign: stringLength sign == 6;
+  # A text of three quotes that holds nothing, or quotes alone.
+  isWhole = sign: stringLength sign >= 6;
   opens = sign: elem (substring 0 1 sign) (attrNames endOf) && !isWhole sign;
   ends =
     open: sign:
@@ -50,18 +51,19 @@ let
     else
       sign == endOf.${open};
 
-  # A date or a time where a value stands, as a text.
+  # A date or a time where a value stands, as a text. Names may look like one: only in an array a value stands without "=".
   withoutDate =
-    part:
+    inArray: part:
     let
       date = "([0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2})([^=]*[^=[:space:]])?";
-      found = match "(.*=[[:space:]]*|[[:space:]]*)(${date})([[:space:]]*)" part;
+      before = if inArray then "[[:space:]]*" else ".*=[[:space:]]*";
+      found = match "(${before})(${date})([[:space:]]*)" part;
       at = elemAt found;
     in
     if found == null then part else "${at 0}${toJSON (at 1)}${at 4}";
 
-  # => what is known before the next sign: `out`, the brackets that are open, what a text or a comment was opened with, and a
-  # comma that may be the last of its table.
+  # => what is written for a token (`out`), and what is known before the next one: the brackets that are open, those of a
+  # heading as "h"; what a text or a comment was opened with; a comma that may be the last of its table; whether a value is next.
   step =
     state: token:
     let
@@ -71,23 +73,21 @@ let
       add =
         text: more:
         let
-          comma = if match "[[:space:]]*" text == null then state.comma else "";
-          out = "${state.out}${comma}${text}";
+          isBlank = match "[[:space:]]*" text != null;
         in
-        builtins.seq out (
-          state
-          // {
-            inherit out;
-            comma = if comma == "" then state.comma else "";
-          }
-          // more
-        );
+        state
+        // {
+          out = if isBlank then text else "${state.comma}${text}";
+          comma = if isBlank then state.comma else "";
+        }
+        // more;
+      none = more: state // { out = ""; } // more;
     in
     if isString token then
       if state.open == "" then
-        add (withoutDate token) { }
+        add (withoutDate (top == "[") token) { isValue = match ".*=[[:space:]]*" token != null; }
       else if state.open == "#" && inTable then
-        state
+        none { }
       else
         add token { }
     else if state.open != "" then
@@ -104,14 +104,16 @@ let
           replaceStrings [ "\\e" "\\x" ] [ "\\u001b" "\\u00" ] sign
       ) (if isEnd then { open = ""; } else { })
     else if opens sign then
-      if sign == "#" && inTable then state // { open = sign; } else add sign { open = sign; }
-    else if
-      elem sign [
-        "{"
-        "["
-      ]
-    then
+      if sign == "#" && inTable then none { open = sign; } else add sign { open = sign; }
+    else if sign == "{" then
       add sign { brackets = [ sign ] ++ state.brackets; }
+    else if sign == "[" then
+      add sign {
+        brackets = [
+          (if top == "h" || top == "" && !state.isValue then "h" else sign)
+        ]
+        ++ state.brackets;
+      }
     else if
       elem sign [
         "}"
@@ -121,12 +123,12 @@ let
       # The last comma of a table is left out.
       state
       // {
-        out = "${state.out}${sign}";
+        out = sign;
         brackets = if state.brackets == [ ] then [ ] else tail state.brackets;
         comma = "";
       }
     else if inTable && sign == "," then
-      state // { comma = ","; }
+      none { comma = ","; }
     else if inTable && sign == "\n" then
       add " " { }
     else
@@ -136,18 +138,35 @@ let
   # a comma at their end, the escapes \e and \x, dates and times as texts.
   asNixReads =
     text:
-    (foldl' step {
-      out = "";
-      brackets = [ ];
-      open = "";
-      comma = "";
-    } (split signs (replaceStrings [ "\r\n" ] [ "\n" ] text))).out;
+    let
+      tokens = split signs (replaceStrings [ "\r\n" ] [ "\n" ] text);
+      # A list of states, for a text that grows by every token would be copied every time.
+      states = genericClosure {
+        startSet = [
+          {
+            key = 0;
+            out = "";
+            brackets = [ ];
+            open = "";
+            comma = "";
+            isValue = false;
+          }
+        ];
+        operator =
+          state:
+          if state.key == length tokens then
+            [ ]
+          else
+            [ (step state (elemAt tokens state.key) // { key = state.key + 1; }) ];
+      };
+    in
+    concatStringsSep "" (map (state: state.out) states);
   # Most files do not differ, and are read much faster as they are.
   mayDiffer =
     text:
     let
-      newline = "[[:space:]]*(#[^\n]*)?\n[[:space:]]*";
-      differences = "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2}|\\\\[ex]|[{,]${newline}|${newline}[,}]|,[[:space:]]*}";
+      # No expression for a whole comment: it overflows the stack on a long one.
+      differences = "[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{2}:[0-9]{2}|\\\\[ex]|[{,][[:space:]]*[#\n}]|\n[[:space:]]*[,}]";
     in
     length (split differences text) > 1;
 in
