@@ -35,8 +35,13 @@ let
       ]
     ) crate.crateTypes;
 
-  # A word for a shell.
-  quoted = word: if match "[A-Za-z0-9_,./@+=-]+" word != null then word else "'${word}'";
+  # A word for a shell, which must run nothing of it. What names may hold is for cargo and rustc to say.
+  quoted =
+    word:
+    if match "[A-Za-z0-9_,./@+=-]+" word != null then
+      word
+    else
+      "'${builtins.replaceStrings [ "'" ] [ "'\\''" ] word}'";
 in
 {
   of =

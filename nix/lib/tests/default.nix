@@ -25,6 +25,7 @@ let
     ./workspace.nix
     ./selection.nix
     ./code.nix
+    ./safety.nix
     ./skeleton.nix
     ./arguments.nix
     ./image-arguments.nix
