@@ -1,6 +1,6 @@
 # The files below a folder of a view. Only builtins.
 let
-  inherit (builtins) attrNames concatMap;
+  inherit (builtins) attrNames concatMap match;
   paths = import ./paths.nix;
 in
 rec {
@@ -12,6 +12,11 @@ rec {
     "node_modules"
     "target"
   ];
+
+  # Variables of one machine, which a program reads when it runs: the store is no place for its passwords.
+  isSecret =
+    name:
+    match "[.]env([.].*)?" name != null && match ".*[.](dist|example|sample|template)" name == null;
 
   # All files below a folder, but what is skipped: [ { path, type } ].
   below =

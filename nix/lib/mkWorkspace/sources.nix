@@ -153,12 +153,23 @@ let
     else
       lib.concatMap (folder: extraSources.${workspace.crates.${folder}.name} or [ ]) used;
 
+  # Tokens of registries: cargo looks for them in its own home, and the store is no place for them.
+  credentials = lib.concatMap (
+    folder:
+    map (name: existing (paths.join folder ".cargo/${name}")) [
+      "credentials"
+      "credentials.toml"
+    ]
+  ) (lib.unique (paths.upwards at ++ folders));
+
   toSource =
     parts:
     fileset.toSource {
       root = source.path;
       fileset = source.limit (
-        fileset.difference (fileset.unions parts) (fileset.unions (map fileset.maybeMissing exclude))
+        fileset.difference (fileset.unions parts) (
+          fileset.unions (credentials ++ map fileset.maybeMissing exclude)
+        )
       );
     };
 

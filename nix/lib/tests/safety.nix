@@ -1,6 +1,7 @@
 # What a build must never do: run what a name holds, or read a secret that lies beside a crate.
 let
   cargo = import ../cargo/workspace.nix;
+  code = import ../cargo/code.nix;
   selections = import ../cargo/selection.nix;
   views = import ../cargo/view.nix;
 
@@ -24,5 +25,21 @@ in
 [
   (case "a shell takes a name as it stands" (selections.of { inherit workspace; }).builds.x.targets
     "--bin 'a'\\''$(b)'\\'''"
+  )
+  (case "variables with secrets are not read, though the code names their file"
+    (removeAttrs (code.of {
+      inherit view;
+      at = "api";
+      folders = [ "api" ];
+      crate = workspace.crates.api;
+    }) [ "hasLinks" ])
+    {
+      without = [
+        "api/.env"
+        "api/.env.local"
+        "api/.git"
+      ];
+      outside = [ ".env.example" ];
+    }
   )
 ]
