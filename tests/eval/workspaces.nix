@@ -1,5 +1,6 @@
 # Every project of tests/workspaces as mkWorkspace takes it: refused with the argument and the cure, or evaluated whole.
-# `nix build` of them is for a machine of one's own; crates/bin/dev/tests/workspaces.rs compares how they are read.
+# `nix build` of them is for a machine of one's own: the line `# build` in each case.nix names what of it (`w`) shows its
+# point. crates/bin/dev/tests/workspaces.rs compares how they are read with cargo.
 {
   pkgs,
   mkWorkspace,
