@@ -67,7 +67,7 @@
       templates.default = {
         path = ./templates/default;
         description = "An api and a worker on Slipway: packages, images, checks and a host";
-        welcomeText = "Run `git init && git add --all && nix develop`, then read README.md.";
+        welcomeText = "Write the address of Slipway in flake.nix, run `git init && git add --all && nix develop`, then read README.md.";
       };
     };
 }

@@ -50,9 +50,9 @@ let
     in
     map (
       needed:
-      "Rust ${needed} is what ${
+      "Rust ${needed} is needed by ${
         list (map (crate: crate.name) byVersion.${needed})
-      } asks for, and the compiler is ${rustVersion}: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
+      }, and the compiler is ${rustVersion}: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
     ) (attrNames byVersion);
 
   binProblems =

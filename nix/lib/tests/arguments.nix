@@ -168,7 +168,7 @@ in
     images.image.bin = "api";
   } [ ])
   (meaning "a compiler that is too old" (facts // { rustVersion = "1.94.1"; }) { } [
-    "Rust 1.95 is what `api` asks for, and the compiler is 1.94.1: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
+    "Rust 1.95 is needed by `api`, and the compiler is 1.94.1: set `toolchain`, such as `p: p.rust-bin.stable.latest.default` of rust-overlay"
   ])
   (meaning "a nightly compiler" (facts // { rustVersion = "1.95.0-nightly-2026-01-01"; }) { } [ ])
   (meaning "a compiler of no known version" (facts // { rustVersion = null; }) { } [ ])
