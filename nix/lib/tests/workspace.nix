@@ -2,6 +2,7 @@
 # crate is built from, and which mistakes are named.
 let
   cargo = import ../cargo/workspace.nix;
+  views = import ../cargo/view.nix;
   inherit (import ./sample.nix) package read workspace;
 
   problemsOf = files: (read files).problems;
@@ -25,6 +26,29 @@ in
   (same "a workspace in a folder below" (problemsOf { "backend/Cargo.toml" = package "x" ""; }) [
     "`src` has no Cargo.toml: set `cargoRoot` to the workspace's folder, such as \"backend\""
   ])
+  (same "a misspelt folder of the workspace"
+    (map
+      (
+        at:
+        (cargo.read (views.ofSet {
+          "backend/Cargo.toml" = package "x" "";
+          "frontend/index.html" = "";
+        }) at).problems
+      )
+      [
+        "back"
+        "frontend"
+      ]
+    )
+    [
+      [
+        "`src` has no back/Cargo.toml: set `cargoRoot` to the workspace's folder, such as \"backend\""
+      ]
+      [
+        "`src` has no frontend/Cargo.toml: give the folder of a Cargo workspace as `cargoRoot`, and `git add` its files, for a flake sees only those"
+      ]
+    ]
+  )
   (same "workspaces in folders further below"
     (problemsOf {
       "docs/x" = "";
