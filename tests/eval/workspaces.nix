@@ -63,6 +63,11 @@ in
 map whole accepted
 ++ map mistake (lib.attrNames refused)
 ++ [
+  (same "img-tmp: the check of an image runs nothing that its name holds" (lib.hasInfix "$(x)" (
+    lib.replaceStrings [ "'a$(x)'" ] [ "" ]
+      (mkWorkspace (argsOf "img-tmp" // { images."a$(x)".bin = "api"; }))
+      .checks."a$(x)".drvAttrs.buildCommand
+  )) false)
   (same "a program with a path of its own is no second one" (programs "bin-path-in-srcbin") {
     api = [ "api-ctl" ];
   })

@@ -60,8 +60,9 @@ let
   files = map (file: file // { mode = if file.mode == null then "-" else file.mode; }) image.files;
 in
 runCommand "check-${name}" { nativeBuildInputs = [ jq ]; } ''
+  name=${escapeShellArg name}
   json=${image}
-  fail() { echo "${name}: $1" >&2; exit 1; }
+  fail() { echo "$name: $1" >&2; exit 1; }
 
   # Empty settings are left out when they are written.
   lost=$(jq -r --slurpfile want ${json "config" image.config} '."image-config" as $got | $want[0] | to_entries
@@ -98,7 +99,7 @@ runCommand "check-${name}" { nativeBuildInputs = [ jq ]; } ''
 
   folder=$(jq -r '."image-config".WorkingDir' $json)
   [ "$folder" = / ] || [ -d "$(origin "$folder")" ] \
-    || fail "starts in $folder, which it does not hold: add { path = \"$folder\"; } to images.${name}.contents"
+    || fail "starts in $folder, which it does not hold: add { path = \"$folder\"; } to images.$name.contents"
 
   # What belongs to the workspace may be called as it likes.
   for bin in ${escapeShellArgs image.bins}; do
@@ -110,7 +111,7 @@ runCommand "check-${name}" { nativeBuildInputs = [ jq ]; } ''
     } \) \) > found 2> /dev/null || true
     while read -r found; do
       grep -qxF "$(storePath "$(readlink -f "$found")")" own \
-        || fail "holds $found: no shell, package manager or setuid file belongs into it (images.${name}.allow)"
+        || fail "holds $found: no shell, package manager or setuid file belongs into it (images.$name.allow)"
     done < found
   done < paths
   found=$(jq -r '[.layers[].paths[].options.perms[]?.mode // "" | select(test("^0*[2-7][0-7]{3}$"))] | join(" ")' $json)
@@ -128,7 +129,7 @@ runCommand "check-${name}" { nativeBuildInputs = [ jq ]; } ''
   bytes=$(jq '[.layers[].size] | add' $json)
   ${lib.optionalString (image.maxMiB != null) ''
     [ "$bytes" -le ${toString (image.maxMiB * 1024 * 1024)} ] \
-      || fail "is $bytes bytes unpacked; ${toString image.maxMiB} MiB are allowed (images.${name}.maxMiB)"
+      || fail "is $bytes bytes unpacked; ${toString image.maxMiB} MiB are allowed (images.$name.maxMiB)"
   ''}
   jq '{ user: ."image-config".User, bytes: ([.layers[].size] | add), layers: [.layers[] | { size, paths: [.paths[].path] }] }' \
     $json | tee $out
