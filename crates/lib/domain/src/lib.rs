@@ -6,7 +6,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`id`], [`name`], [`store_path`] | identifiers, parsed once at the edge |
+//! | [`id`], [`name`], [`named`], [`store_path`] | identifiers, parsed once at the edge |
 //! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
 //! | [`state`] | the two state machines and which changes they allow |
 //! | [`agent`] | what an agent reports and what it is told: [`agent::instruct`] |
@@ -20,12 +20,15 @@
 
 pub mod agent;
 pub mod apply;
+#[cfg(feature = "sqlx")]
+mod column;
 pub mod decide;
 pub mod digest;
 pub mod event;
 pub mod id;
 pub mod lives;
 pub mod name;
+pub mod named;
 pub mod plan;
 pub mod role;
 pub mod snapshot;

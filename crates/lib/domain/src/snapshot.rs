@@ -3,6 +3,7 @@
 use crate::agent::{AttemptReport, Verdict};
 use crate::event::Actor;
 use crate::lives::Doubt;
+use crate::named::named;
 use crate::{
     AttemptId, CommandId, HostId, HostName, OFFLINE_AFTER_SECONDS, Phase, PrincipalId, RolloutId,
     RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
@@ -56,31 +57,13 @@ pub struct Rollout {
     pub awaits_verdict: bool,
 }
 
-/// Which hosts go back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RevertScope {
-    /// Every host that was touched; ends `reverted`.
-    All,
-    /// Only hosts under way; ends `aborted`.
-    InFlight,
-}
-
-impl RevertScope {
-    /// The name used in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::InFlight => "in_flight",
-        }
-    }
-
-    /// Reads the database's name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::All, Self::InFlight]
-            .into_iter()
-            .find(|scope| scope.as_str() == name)
+named! {
+    /// Which hosts go back.
+    RevertScope, "scope", {
+        /// Every host that was touched; ends `reverted`.
+        All = "all",
+        /// Only hosts under way; ends `aborted`.
+        InFlight = "in_flight",
     }
 }
 
@@ -153,51 +136,23 @@ pub struct Command {
     pub forged: bool,
 }
 
-/// What an operator can ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum CommandKind {
-    /// Let it begin. Not by its author.
-    Approve,
-    /// Begin nothing new.
-    Pause,
-    /// Go on; under `on_failure: pause`, try the failed hosts again.
-    Resume,
-    /// Put every touched host back to its prior.
-    Revert,
-    /// Put hosts under way back, leave committed ones, stop.
-    Abort,
+named! {
+    /// What an operator can ask for.
+    CommandKind, "command", {
+        /// Let it begin. Not by its author.
+        Approve = "approve",
+        /// Begin nothing new.
+        Pause = "pause",
+        /// Go on; under `on_failure: pause`, try the failed hosts again.
+        Resume = "resume",
+        /// Put every touched host back to its prior.
+        Revert = "revert",
+        /// Put hosts under way back, leave committed ones, stop.
+        Abort = "abort",
+    }
 }
 
 impl CommandKind {
-    /// Every command.
-    pub const ALL: [Self; 5] = [
-        Self::Approve,
-        Self::Pause,
-        Self::Resume,
-        Self::Revert,
-        Self::Abort,
-    ];
-
-    /// The name used in JSON and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Approve => "approve",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Revert => "revert",
-            Self::Abort => "abort",
-        }
-    }
-
-    /// Reads the database's name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
-    }
-
     /// Whether a rollout in this state can take the command.
     #[must_use]
     pub const fn fits(self, state: RolloutState) -> bool {

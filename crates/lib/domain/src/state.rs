@@ -1,59 +1,10 @@
 //! The two state machines: of a rollout and of each of its steps.
 
-use std::fmt;
-use std::str::FromStr;
+use crate::named::named;
 
-use serde::{Deserialize, Serialize};
-
-/// Text that names no state.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{value}` is not a {machine} state")]
-pub struct UnknownState {
-    machine: &'static str,
-    value: String,
-}
-
-macro_rules! states {
-    ($(#[$doc:meta])* $name:ident, $machine:literal, { $($(#[$vdoc:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-        pub enum $name { $($(#[$vdoc])* $variant),+ }
-
-        impl $name {
-            /// Every state.
-            pub const ALL: &[Self] = &[$(Self::$variant),+];
-
-            /// The name used in JSON and in the database.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = UnknownState;
-
-            fn from_str(text: &str) -> Result<Self, UnknownState> {
-                match text {
-                    $($text => Ok(Self::$variant),)+
-                    _ => Err(UnknownState { machine: $machine, value: text.chars().take(40).collect() }),
-                }
-            }
-        }
-    };
-}
-
-states! {
+named! {
     /// Where a rollout stands.
-    RolloutState, "rollout", {
+    RolloutState, "rollout state", {
         /// Waits for somebody other than its author.
         PendingApproval = "pending_approval",
         /// Every host fetches its closure; nothing is activated yet.
@@ -100,9 +51,9 @@ impl RolloutState {
     }
 }
 
-states! {
+named! {
     /// Where one host's part of a rollout stands.
-    StepState, "step", {
+    StepState, "step state", {
         /// Nothing was asked of the host yet.
         Waiting = "waiting",
         /// The host fetches the closure.

@@ -251,7 +251,7 @@ impl Store {
                     prior: row.prior,
                     strategy: Some(row.strategy),
                 };
-                assignment.read(HostId::from_uuid(row.id), row.report.and_then(Known::into_option))
+                assignment.read(HostId::from_uuid(row.id), row.report.and_then(Option::from))
             });
             Ok(assigned.collect())
         })

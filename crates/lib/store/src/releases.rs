@@ -11,7 +11,8 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::{append, digests, kind};
-use crate::{AuditKey, By, Store, StoreError, bounded, page_limit, row};
+use crate::row::Count;
+use crate::{AuditKey, By, Store, StoreError, bounded, page_limit};
 
 /// A release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,31 +73,6 @@ pub struct NewRelease {
     pub closures: BTreeMap<HostName, StorePath>,
 }
 
-struct ReleaseRow {
-    id: Uuid,
-    flake_ref: Option<String>,
-    rev: Option<String>,
-    nar_hash: Option<String>,
-    message: Option<String>,
-    author: String,
-    created_at: Timestamp,
-}
-
-impl ReleaseRow {
-    fn with(self, closures: BTreeMap<HostName, StorePath>) -> Result<Release, StoreError> {
-        Ok(Release {
-            id: ReleaseId::from_uuid(self.id),
-            flake_ref: self.flake_ref,
-            rev: self.rev,
-            nar_hash: self.nar_hash,
-            message: self.message,
-            author: row::parse("principal name", &self.author)?,
-            created_at: self.created_at,
-            closures,
-        })
-    }
-}
-
 impl Store {
     /// Registers a release. Fails with every host that does not exist or was retired.
     #[instrument(name = "db.release.create", level = "debug", skip_all)]
@@ -112,17 +88,8 @@ impl Store {
     #[instrument(name = "db.release.get", level = "debug", skip_all, fields(%id))]
     pub async fn get_release(&self, id: ReleaseId) -> Result<Release, StoreError> {
         bounded(async {
-            let row = sqlx::query_as!(
-                ReleaseRow,
-                "SELECT r.id, r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS author, r.created_at
-                 FROM releases r JOIN principals p ON p.id = r.author_id WHERE r.id = $1",
-                id.as_uuid()
-            )
-            .fetch_optional(&self.pool)
-            .await?
-            .ok_or_else(|| StoreError::not_found("release", &id))?;
-            let closures = self.closures_of(row.id).await?;
-            row.with(closures)
+            let mut connection = self.pool.acquire().await?;
+            read(&mut connection, id).await
         })
         .await
     }
@@ -143,31 +110,19 @@ impl Store {
                     .ok_or_else(|| StoreError::not_found("release", &id))?,
             };
             // Releases of earlier programs were not counted when they were made.
-            let rows = sqlx::query!(
-                r#"SELECT r.id, r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS author, r.created_at,
-                          coalesce(r.host_count,
-                                   (SELECT count(*) FROM release_closures c WHERE c.release_id = r.id)) AS "hosts!"
+            Ok(sqlx::query_as!(
+                ReleaseSummary,
+                r#"SELECT r.id AS "id: _", r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS "author: _",
+                          r.created_at,
+                          coalesce(r.host_count, (SELECT count(*) FROM release_closures c
+                                                  WHERE c.release_id = r.id)) AS "hosts!: Count"
                    FROM releases r JOIN principals p ON p.id = r.author_id
                    WHERE r.seq < $1 ORDER BY r.seq DESC LIMIT $2"#,
                 before,
                 page_limit(limit)
             )
             .fetch_all(&self.pool)
-            .await?;
-            rows.into_iter()
-                .map(|row| {
-                    Ok(ReleaseSummary {
-                        id: ReleaseId::from_uuid(row.id),
-                        flake_ref: row.flake_ref,
-                        rev: row.rev,
-                        nar_hash: row.nar_hash,
-                        message: row.message,
-                        author: row::parse("principal name", &row.author)?,
-                        created_at: row.created_at,
-                        hosts: row::count("number of hosts", row.hosts)?,
-                    })
-                })
-                .collect()
+            .await?)
         })
         .await
     }
@@ -181,35 +136,46 @@ impl Store {
     ) -> Result<BTreeSet<HostName>, StoreError> {
         bounded(async {
             let names = sqlx::query_scalar!(
-                "SELECT h.name FROM release_closures c JOIN hosts h ON h.id = c.host_id
-                 WHERE c.release_id = $1 AND h.environment_id = $2 AND h.retired_at IS NULL",
+                r#"SELECT h.name AS "name: HostName" FROM release_closures c JOIN hosts h ON h.id = c.host_id
+                   WHERE c.release_id = $1 AND h.environment_id = $2 AND h.retired_at IS NULL"#,
                 release.as_uuid(),
                 environment.as_uuid()
             )
             .fetch_all(&self.pool)
             .await?;
-            names.iter().map(|name| row::parse("host name", name)).collect()
+            Ok(names.into_iter().collect())
         })
         .await
     }
+}
 
-    async fn closures_of(&self, release: Uuid) -> Result<BTreeMap<HostName, StorePath>, StoreError> {
-        let rows = sqlx::query!(
-            "SELECT h.name, c.closure FROM release_closures c JOIN hosts h ON h.id = c.host_id
-             WHERE c.release_id = $1",
-            release
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| {
-                Ok((
-                    row::parse("host name", &row.name)?,
-                    row::parse("store path", &row.closure)?,
-                ))
-            })
-            .collect()
-    }
+/// A release with its closures.
+async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS "author: PrincipalName", r.created_at
+           FROM releases r JOIN principals p ON p.id = r.author_id WHERE r.id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_optional(&mut *connection)
+    .await?
+    .ok_or_else(|| StoreError::not_found("release", &id))?;
+    let closures = sqlx::query!(
+        r#"SELECT h.name AS "name: HostName", c.closure AS "closure: StorePath"
+           FROM release_closures c JOIN hosts h ON h.id = c.host_id WHERE c.release_id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(Release {
+        id,
+        flake_ref: row.flake_ref,
+        rev: row.rev,
+        nar_hash: row.nar_hash,
+        message: row.message,
+        author: row.author,
+        created_at: row.created_at,
+        closures: closures.into_iter().map(|row| (row.name, row.closure)).collect(),
+    })
 }
 
 /// The one place where a release comes to be: with all its closures and its event, in one transaction.
@@ -220,13 +186,16 @@ async fn insert(
     key: &AuditKey,
 ) -> Result<Release, StoreError> {
     let hosts = known_hosts(tx, &new.closures).await?;
-    let author = sqlx::query_scalar!("SELECT name FROM principals WHERE id = $1", new.author.as_uuid())
-        .fetch_optional(&mut *tx)
-        .await?
-        .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
-    let created_at = sqlx::query_scalar!(
+    let author = sqlx::query_scalar!(
+        r#"SELECT name AS "name: PrincipalName" FROM principals WHERE id = $1"#,
+        new.author.as_uuid()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
+    sqlx::query!(
         "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id, host_count)
-         VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING created_at",
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id.as_uuid(),
         new.flake_ref,
         new.rev,
@@ -235,7 +204,7 @@ async fn insert(
         new.author.as_uuid(),
         i64::try_from(hosts.len()).unwrap_or(i64::MAX)
     )
-    .fetch_one(&mut *tx)
+    .execute(&mut *tx)
     .await?;
     let closures: Vec<&str> = new.closures.values().map(StorePath::as_str).collect();
     sqlx::query!(
@@ -247,21 +216,13 @@ async fn insert(
     )
     .execute(&mut *tx)
     .await?;
-    let by = By::new(Actor::Principal(row::parse("principal name", &author)?), key);
+    let by = By::new(Actor::Principal(author), key);
     let cause = format!("release {id} for {} hosts", hosts.len());
     let digest = digests::release(tx, id).await?;
     let event = by.event(kind::RELEASE_CREATED, cause).deciding(&digest);
+    let release = read(tx, id).await?;
     append(tx, key, &[event]).await?;
-    let row = ReleaseRow {
-        id: id.as_uuid(),
-        flake_ref: new.flake_ref.clone(),
-        rev: new.rev.clone(),
-        nar_hash: new.nar_hash.clone(),
-        message: new.message.clone(),
-        author,
-        created_at,
-    };
-    row.with(new.closures.clone())
+    Ok(release)
 }
 
 /// The ids of the hosts that a release names, in the order of their names.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgTypeInfo, PgValueRef};
 use sqlx::types::Json;
-use sqlx::{Decode, Postgres, Type};
+use sqlx::{Decode, Postgres, Type, ValueRef as _};
 use tracing::warn;
 
 use crate::StoreError;
@@ -33,18 +33,6 @@ where
     text.map(|text| parse(what, text)).transpose()
 }
 
-/// Reads a name with a function of its own.
-pub(crate) fn named<T>(
-    what: &'static str,
-    text: &str,
-    read: impl FnOnce(&str) -> Option<T>,
-) -> Result<T, StoreError> {
-    read(text).ok_or_else(|| StoreError::Corrupt {
-        what,
-        detail: format!("`{text}` is not one"),
-    })
-}
-
 /// Reads a number column that cannot be negative.
 pub(crate) fn count<N>(what: &'static str, number: N) -> Result<u32, StoreError>
 where
@@ -56,15 +44,42 @@ where
     })
 }
 
-/// A JSON column of one row among many. A value in an unknown format of a newer program is read as nothing, so that
-/// the other rows can still be read.
+/// A column or an aggregate that cannot be negative.
+#[derive(Debug)]
+pub(crate) struct Count(u32);
+
+impl From<Count> for u32 {
+    fn from(count: Count) -> Self {
+        count.0
+    }
+}
+
+impl Type<Postgres> for Count {
+    fn type_info() -> PgTypeInfo {
+        <i64 as Type<Postgres>>::type_info()
+    }
+}
+
+impl Decode<'_, Postgres> for Count {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        // Of four bytes or of eight.
+        let number = if *value.type_info() == <i32 as Type<Postgres>>::type_info() {
+            i64::from(i32::decode(value)?)
+        } else {
+            i64::decode(value)?
+        };
+        Ok(Self(number.try_into()?))
+    }
+}
+
+/// A JSON column of one row among many, which may be null. A value in an unknown format of a newer program is read as
+/// nothing, so that the other rows can still be read.
 #[derive(Debug)]
 pub(crate) struct Known<T>(Option<T>);
 
-impl<T> Known<T> {
-    /// What it says, if this program knows it.
-    pub(crate) fn into_option(self) -> Option<T> {
-        self.0
+impl<T> From<Known<T>> for Option<T> {
+    fn from(known: Known<T>) -> Self {
+        known.0
     }
 }
 
@@ -80,6 +95,9 @@ impl<T> Type<Postgres> for Known<T> {
 
 impl<'r, T: DeserializeOwned> Decode<'r, Postgres> for Known<T> {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
+        if value.is_null() {
+            return Ok(Self(None));
+        }
         let Json(value) = Json::<serde_json::Value>::decode(value)?;
         let known = serde_json::from_value(value);
         if let Err(error) = &known {

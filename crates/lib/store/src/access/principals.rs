@@ -2,7 +2,6 @@
 
 use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp};
 use tracing::instrument;
-use uuid::Uuid;
 
 use super::revoke::revoke;
 use crate::audit::{append, digests, kind};
@@ -22,28 +21,6 @@ pub struct Principal {
     pub created_at: Timestamp,
     /// Since when its tokens are refused.
     pub disabled_at: Option<Timestamp>,
-}
-
-struct PrincipalRow {
-    id: Uuid,
-    name: String,
-    role: String,
-    created_at: Timestamp,
-    disabled_at: Option<Timestamp>,
-}
-
-impl TryFrom<PrincipalRow> for Principal {
-    type Error = StoreError;
-
-    fn try_from(row: PrincipalRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: PrincipalId::from_uuid(row.id),
-            name: row::parse("principal name", &row.name)?,
-            role: row::parse("role", &row.role)?,
-            created_at: row.created_at,
-            disabled_at: row.disabled_at,
-        })
-    }
 }
 
 impl Store {
@@ -70,11 +47,11 @@ impl Store {
         by: &By<'_>,
     ) -> Result<Principal, StoreError> {
         self.transaction(async |tx| {
-            let row = sqlx::query_as!(
-                PrincipalRow,
-                "INSERT INTO principals (id, name, role, made_by)
-                 VALUES ($1, $2, $3, (SELECT id FROM principals WHERE name = $4))
-                 RETURNING id, name, role, created_at, disabled_at",
+            let principal = sqlx::query_as!(
+                Principal,
+                r#"INSERT INTO principals (id, name, role, made_by)
+                   VALUES ($1, $2, $3, (SELECT id FROM principals WHERE name = $4))
+                   RETURNING id AS "id: _", name AS "name: _", role AS "role: _", created_at, disabled_at"#,
                 PrincipalId::generate().as_uuid(),
                 name.as_str(),
                 role.as_str(),
@@ -86,8 +63,7 @@ impl Store {
                 what: "principal",
                 name: name.to_string(),
             })?;
-            let id = PrincipalId::from_uuid(row.id);
-            let made = digests::principals(tx, Some(id)).await?.pop();
+            let made = digests::principals(tx, Some(principal.id)).await?.pop();
             let made = made
                 .ok_or_else(|| StoreError::not_found("principal", name))?
                 .decided();
@@ -95,7 +71,7 @@ impl Store {
                 .event(kind::PRINCIPAL_CREATED, made.told)
                 .deciding(&made.digest);
             append(tx, by.key, &[event]).await?;
-            row.try_into()
+            Ok(principal)
         })
         .await
     }
@@ -104,13 +80,13 @@ impl Store {
     #[instrument(name = "db.principal.list", level = "debug", skip_all)]
     pub async fn list_principals(&self) -> Result<Vec<Principal>, StoreError> {
         bounded(async {
-            let rows = sqlx::query_as!(
-                PrincipalRow,
-                "SELECT id, name, role, created_at, disabled_at FROM principals ORDER BY name"
+            Ok(sqlx::query_as!(
+                Principal,
+                r#"SELECT id AS "id: _", name AS "name: _", role AS "role: _", created_at, disabled_at
+                   FROM principals ORDER BY name"#
             )
             .fetch_all(&self.pool)
-            .await?;
-            rows.into_iter().map(Principal::try_from).collect()
+            .await?)
         })
         .await
     }
@@ -122,15 +98,14 @@ impl Store {
         name: &PrincipalName,
     ) -> Result<Option<Principal>, StoreError> {
         bounded(async {
-            sqlx::query_as!(
-                PrincipalRow,
-                "SELECT id, name, role, created_at, disabled_at FROM principals WHERE name = $1",
+            Ok(sqlx::query_as!(
+                Principal,
+                r#"SELECT id AS "id: _", name AS "name: _", role AS "role: _", created_at, disabled_at
+                   FROM principals WHERE name = $1"#,
                 name.as_str()
             )
             .fetch_optional(&self.pool)
-            .await?
-            .map(Principal::try_from)
-            .transpose()
+            .await?)
         })
         .await
     }

@@ -7,10 +7,9 @@ use slipway_domain::event::NewEvent;
 use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
 use sqlx::PgConnection;
 use tracing::instrument;
-use uuid::Uuid;
 
 use crate::audit::{append, caller, digests, kind};
-use crate::{AuditKey, By, Store, StoreError, bounded, page_limit, row};
+use crate::{AuditKey, By, Store, StoreError, bounded, page_limit};
 
 /// The SHA-256 of a token, which is all that is kept of it.
 ///
@@ -115,34 +114,6 @@ pub struct AuthenticatedToken {
     pub expires_at: Option<Timestamp>,
 }
 
-struct TokenRow {
-    id: Uuid,
-    principal: Option<String>,
-    host: Option<String>,
-    label: String,
-    created_at: Timestamp,
-    expires_at: Option<Timestamp>,
-    last_used_at: Option<Timestamp>,
-    revoked_at: Option<Timestamp>,
-}
-
-impl TryFrom<TokenRow> for Token {
-    type Error = StoreError;
-
-    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: TokenId::from_uuid(row.id),
-            principal: row::parse_opt("principal name", row.principal.as_deref())?,
-            host: row::parse_opt("host name", row.host.as_deref())?,
-            label: row.label,
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            last_used_at: row.last_used_at,
-            revoked_at: row.revoked_at,
-        })
-    }
-}
-
 /// Stores a host's token within a transaction, and gives the event that says so.
 pub(crate) async fn insert_host_token(
     tx: &mut PgConnection,
@@ -176,14 +147,14 @@ async fn insert_token(tx: &mut PgConnection, new: &NewToken, by: &By<'_>) -> Res
         TokenOwner::Principal(id) => (Some(id.as_uuid()), None),
         TokenOwner::Host(id) => (None, Some(id.as_uuid())),
     };
-    sqlx::query_as!(
-        TokenRow,
+    Ok(sqlx::query_as!(
+        Token,
         r#"WITH t AS (
                INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at, parent_id, made_by)
                VALUES ($1, $2, $3, $4, $5, least(now() + make_interval(secs => $6), $7), $8,
                        (SELECT id FROM principals WHERE name = $9))
                RETURNING *)
-           SELECT t.id, p.name AS "principal?", h.name AS "host?", t.label, t.created_at, t.expires_at,
+           SELECT t.id AS "id: _", p.name AS "principal: _", h.name AS "host: _", t.label, t.created_at, t.expires_at,
                   t.last_used_at, t.revoked_at
            FROM t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id"#,
         TokenId::generate().as_uuid(),
@@ -197,8 +168,7 @@ async fn insert_token(tx: &mut PgConnection, new: &NewToken, by: &By<'_>) -> Res
         by.principal().map(PrincipalName::as_str)
     )
     .fetch_one(tx)
-    .await?
-    .try_into()
+    .await?)
 }
 
 /// Prevents disabling a principal until the transaction is over: a token that it creates meanwhile would not be revoked
@@ -304,10 +274,10 @@ impl Store {
                     .ok_or_else(|| StoreError::not_found("token", &id))?,
                 ),
             };
-            let rows = sqlx::query_as!(
-                TokenRow,
-                r#"SELECT t.id, p.name AS "principal?", h.name AS "host?", t.label, t.created_at, t.expires_at,
-                          t.last_used_at, t.revoked_at
+            Ok(sqlx::query_as!(
+                Token,
+                r#"SELECT t.id AS "id: _", p.name AS "principal: _", h.name AS "host: _", t.label, t.created_at,
+                          t.expires_at, t.last_used_at, t.revoked_at
                    FROM tokens t
                    LEFT JOIN principals p ON p.id = t.principal_id
                    LEFT JOIN hosts h ON h.id = t.host_id
@@ -320,8 +290,7 @@ impl Store {
                 page_limit(limit)
             )
             .fetch_all(&self.pool)
-            .await?;
-            rows.into_iter().map(Token::try_from).collect()
+            .await?)
         })
         .await
     }
@@ -361,8 +330,9 @@ async fn find(
                UPDATE tokens SET last_used_at = now() FROM t
                WHERE tokens.id = t.id
                  AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
-           SELECT id, expires_at, principal_id AS "principal_id?", principal AS "principal?",
-                  role AS "role?", host_id AS "host_id?", host AS "host?"
+           SELECT id AS "id!: TokenId", expires_at, principal_id AS "principal_id?: PrincipalId",
+                  principal AS "principal?: PrincipalName", role AS "role?: Role", host_id AS "host_id?: HostId",
+                  host AS "host?: HostName"
            FROM t"#,
         hash.0.as_slice()
     )
@@ -370,15 +340,8 @@ async fn find(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let who = match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
-        (Some(id), Some(name), Some(role), None, None) => Authenticated::Principal {
-            id: PrincipalId::from_uuid(id),
-            name: row::parse("principal name", &name)?,
-            role: row::parse("role", &role)?,
-        },
-        (None, None, None, Some(id), Some(name)) => Authenticated::Host {
-            id: HostId::from_uuid(id),
-            name: row::parse("host name", &name)?,
-        },
+        (Some(id), Some(name), Some(role), None, None) => Authenticated::Principal { id, name, role },
+        (None, None, None, Some(id), Some(name)) => Authenticated::Host { id, name },
         _ => {
             return Err(StoreError::Corrupt {
                 what: "token",
@@ -387,7 +350,7 @@ async fn find(
         }
     };
     Ok(Some(AuthenticatedToken {
-        token: TokenId::from_uuid(row.id),
+        token: row.id,
         who,
         expires_at: row.expires_at,
     }))

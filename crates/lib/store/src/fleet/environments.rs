@@ -8,7 +8,8 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::{append, digests, kind};
-use crate::{By, Store, StoreError, bounded, row};
+use crate::row::Count;
+use crate::{By, Store, StoreError, bounded};
 
 /// A named group of hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,38 +68,6 @@ pub struct Permits {
     pub related_approval: bool,
 }
 
-struct EnvironmentRow {
-    id: Uuid,
-    name: String,
-    strategy: Json<Strategy>,
-    approval_required: bool,
-    own_strategy_allowed: bool,
-    related_approval_allowed: bool,
-    hosts: i64,
-    open_rollout: Option<Uuid>,
-    created_at: Timestamp,
-}
-
-impl TryFrom<EnvironmentRow> for Environment {
-    type Error = StoreError;
-
-    fn try_from(row: EnvironmentRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: EnvironmentId::from_uuid(row.id),
-            name: row::parse("environment name", &row.name)?,
-            strategy: row.strategy.0,
-            approval_required: row.approval_required,
-            permits: Permits {
-                own_strategy: row.own_strategy_allowed,
-                related_approval: row.related_approval_allowed,
-            },
-            hosts: row::count("number of hosts", row.hosts)?,
-            open_rollout: row.open_rollout.map(RolloutId::from_uuid),
-            created_at: row.created_at,
-        })
-    }
-}
-
 impl Store {
     /// Makes an environment. One of this name that was deleted comes back, with its history.
     #[instrument(name = "db.environment.create", level = "debug", skip_all, fields(name = %new.name))]
@@ -109,7 +78,7 @@ impl Store {
     ) -> Result<Environment, StoreError> {
         self.transaction(async |tx| {
             // A conflict with an environment that is not deleted changes nothing and returns no row.
-            let made = sqlx::query!(
+            let id = sqlx::query_scalar!(
                 "INSERT INTO environments AS e
                      (id, name, strategy, approval_required, own_strategy_allowed, related_approval_allowed)
                  VALUES ($1, $2, $3, $4, $5, $6)
@@ -118,7 +87,7 @@ impl Store {
                      own_strategy_allowed = excluded.own_strategy_allowed,
                      related_approval_allowed = excluded.related_approval_allowed, deleted_at = NULL
                  WHERE e.deleted_at IS NOT NULL
-                 RETURNING id, created_at",
+                 RETURNING id",
                 EnvironmentId::generate().as_uuid(),
                 new.name.as_str(),
                 Json(&new.strategy) as _,
@@ -132,19 +101,8 @@ impl Store {
                 what: "environment",
                 name: new.name.to_string(),
             })?;
-            let (id, created_at) = (EnvironmentId::from_uuid(made.id), made.created_at);
             let event = by.event(kind::ENVIRONMENT_CREATED, format!("{} is made", new.name));
-            append_rules(tx, by, id, event).await?;
-            Ok(Environment {
-                id,
-                name: new.name.clone(),
-                strategy: new.strategy.clone(),
-                approval_required: new.approval_required,
-                permits: new.permits,
-                hosts: 0,
-                open_rollout: None,
-                created_at,
-            })
+            append_rules(tx, by, &new.name, id, event).await
         })
         .await
     }
@@ -196,10 +154,7 @@ impl Store {
             .await?
             .ok_or_else(|| StoreError::not_found("environment", name))?;
             let event = by.event(kind::ENVIRONMENT_CHANGED, describe(change));
-            let now = select_environments(&mut *tx, Some(name)).await?.pop();
-            let now = now.ok_or_else(|| StoreError::not_found("environment", name))?;
-            append_rules(tx, by, EnvironmentId::from_uuid(id), event).await?;
-            Ok(now)
+            append_rules(tx, by, name, id, event).await
         })
         .await
     }
@@ -244,19 +199,32 @@ async fn select_environments(
     executor: impl PgExecutor<'_>,
     name: Option<&EnvironmentName>,
 ) -> Result<Vec<Environment>, StoreError> {
-    let rows = sqlx::query_as!(
-        EnvironmentRow,
-        r#"SELECT e.id, e.name, e.strategy AS "strategy: Json<Strategy>", e.approval_required,
-                  e.own_strategy_allowed, e.related_approval_allowed,
-                  (SELECT count(*) FROM hosts h WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!",
-                  (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS open_rollout,
-                  e.created_at
+    let rows = sqlx::query!(
+        r#"SELECT e.id AS "id: EnvironmentId", e.name AS "name: EnvironmentName", e.strategy AS "strategy: Strategy",
+                  e.approval_required, e.own_strategy_allowed, e.related_approval_allowed, e.created_at,
+                  (SELECT count(*) FROM hosts h
+                   WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!: Count",
+                  (SELECT r.id FROM rollouts r
+                   WHERE r.environment_id = e.id AND r.finished_at IS NULL) AS "open_rollout: RolloutId"
            FROM environments e WHERE ($1::text IS NULL OR e.name = $1) AND e.deleted_at IS NULL ORDER BY e.name"#,
         name.map(EnvironmentName::as_str)
     )
     .fetch_all(executor)
     .await?;
-    rows.into_iter().map(Environment::try_from).collect()
+    let environments = rows.into_iter().map(|row| Environment {
+        id: row.id,
+        name: row.name,
+        strategy: row.strategy,
+        approval_required: row.approval_required,
+        permits: Permits {
+            own_strategy: row.own_strategy_allowed,
+            related_approval: row.related_approval_allowed,
+        },
+        hosts: row.hosts.into(),
+        open_rollout: row.open_rollout,
+        created_at: row.created_at,
+    });
+    Ok(environments.collect())
 }
 
 /// The id of an environment that cannot be deleted until the transaction is over.
@@ -273,17 +241,23 @@ pub(super) async fn hold_environment(
     .ok_or_else(|| StoreError::not_found("environment", name))
 }
 
-/// Writes an event with the digest of the environment's rules as they are now.
+/// Writes an event with the digest of the environment's rules as they are now, and gives the environment.
 async fn append_rules(
     tx: &mut PgConnection,
     by: &By<'_>,
-    id: EnvironmentId,
+    name: &EnvironmentName,
+    id: Uuid,
     mut event: NewEvent,
-) -> Result<(), StoreError> {
+) -> Result<Environment, StoreError> {
+    let id = EnvironmentId::from_uuid(id);
+    let now = select_environments(&mut *tx, Some(name)).await?.pop();
     let rules = digests::environments(tx, Some(id)).await?.pop();
-    let rules = rules.ok_or_else(|| StoreError::not_found("environment", &id))?;
+    let (now, rules) = now
+        .zip(rules)
+        .ok_or_else(|| StoreError::not_found("environment", name))?;
     event.environment = Some(id);
-    append(tx, by.key, &[event.deciding(&rules.digest)]).await
+    append(tx, by.key, &[event.deciding(&rules.digest)]).await?;
+    Ok(now)
 }
 
 fn describe(change: &EnvironmentChange) -> String {

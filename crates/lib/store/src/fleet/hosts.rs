@@ -10,7 +10,6 @@ use slipway_domain::{
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
-use uuid::Uuid;
 
 use crate::agent::quiet_after;
 use crate::row::{self, Known};
@@ -89,106 +88,6 @@ pub struct NewHost {
     pub token: TokenHash,
 }
 
-impl Host {
-    /// A host that was just made, of which nothing was seen yet.
-    pub(super) fn unseen(
-        id: HostId,
-        new: &NewHost,
-        environment_id: EnvironmentId,
-        created_at: Timestamp,
-    ) -> Self {
-        Self {
-            id,
-            name: new.name.clone(),
-            environment: new.environment.clone(),
-            environment_id,
-            labels: new.labels.clone(),
-            created_at,
-            retired_at: None,
-            online: false,
-            last_seen_at: None,
-            agent_version: None,
-            clock_skew_seconds: None,
-            boot_id: None,
-            live: None,
-            boot_default: None,
-            report: None,
-            unsettled: None,
-            journal_trouble: None,
-            two_lives: false,
-            counts: false,
-            observed_at: None,
-            step: None,
-        }
-    }
-}
-
-struct HostRow {
-    id: Uuid,
-    name: String,
-    environment: String,
-    environment_id: Uuid,
-    labels: Json<BTreeMap<String, String>>,
-    created_at: Timestamp,
-    retired_at: Option<Timestamp>,
-    online: bool,
-    last_seen_at: Option<Timestamp>,
-    agent_version: Option<String>,
-    clock_skew_seconds: Option<i64>,
-    boot_id: Option<String>,
-    live: Option<String>,
-    boot_default: Option<String>,
-    report: Option<Known<AttemptReport>>,
-    unsettled: Option<Uuid>,
-    journal_trouble: Option<String>,
-    two_lives: bool,
-    counts: bool,
-    observed_at: Option<Timestamp>,
-    step_rollout: Option<Uuid>,
-    step_state: Option<String>,
-    step_closure: Option<String>,
-    step_reason: Option<String>,
-}
-
-impl TryFrom<HostRow> for Host {
-    type Error = StoreError;
-
-    fn try_from(row: HostRow) -> Result<Self, StoreError> {
-        let step = match (row.step_rollout, row.step_state, row.step_closure) {
-            (Some(rollout), Some(state), Some(closure)) => Some(HostStep {
-                rollout: RolloutId::from_uuid(rollout),
-                state: row::parse("step state", &state)?,
-                closure: row::parse("store path", &closure)?,
-                reason: row.step_reason,
-            }),
-            _ => None,
-        };
-        Ok(Self {
-            id: HostId::from_uuid(row.id),
-            name: row::parse("host name", &row.name)?,
-            environment: row::parse("environment name", &row.environment)?,
-            environment_id: EnvironmentId::from_uuid(row.environment_id),
-            labels: row.labels.0,
-            created_at: row.created_at,
-            retired_at: row.retired_at,
-            online: row.online,
-            last_seen_at: row.last_seen_at,
-            agent_version: row.agent_version,
-            clock_skew_seconds: row.clock_skew_seconds,
-            boot_id: row.boot_id,
-            live: row::parse_opt("store path", row.live.as_deref())?,
-            boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-            report: row.report.and_then(Known::into_option),
-            unsettled: row.unsettled.map(AttemptId::from_uuid),
-            journal_trouble: row.journal_trouble,
-            two_lives: row.two_lives,
-            counts: row.counts,
-            observed_at: row.observed_at,
-            step,
-        })
-    }
-}
-
 /// Which hosts are wanted.
 #[derive(Default)]
 struct Wanted<'a> {
@@ -252,12 +151,12 @@ impl Store {
         let names: Vec<&str> = names.iter().map(HostName::as_str).collect();
         bounded(async {
             let known = sqlx::query_scalar!(
-                "SELECT name FROM hosts WHERE name = ANY($1) AND retired_at IS NULL",
+                r#"SELECT name AS "name: HostName" FROM hosts WHERE name = ANY($1) AND retired_at IS NULL"#,
                 &names as _
             )
             .fetch_all(&self.pool)
             .await?;
-            known.iter().map(|name| row::parse("host name", name)).collect()
+            Ok(known.into_iter().collect())
         })
         .await
     }
@@ -270,14 +169,14 @@ impl Store {
     ) -> Result<BTreeSet<HostName>, StoreError> {
         bounded(async {
             let names = sqlx::query_scalar!(
-                "SELECT name FROM hosts WHERE environment_id = $1 AND retired_at IS NULL
-                   AND last_seen_at > now() - make_interval(secs => $2)",
+                r#"SELECT name AS "name: HostName" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL
+                   AND last_seen_at > now() - make_interval(secs => $2)"#,
                 environment.as_uuid(),
                 offline_after()
             )
             .fetch_all(&self.pool)
             .await?;
-            names.iter().map(|name| row::parse("host name", name)).collect()
+            Ok(names.into_iter().collect())
         })
         .await
     }
@@ -315,17 +214,17 @@ pub(super) async fn host_within(tx: &mut PgConnection, name: &HostName) -> Resul
 }
 
 async fn select_hosts(executor: impl PgExecutor<'_>, wanted: Wanted<'_>) -> Result<Vec<Host>, StoreError> {
-    let rows = sqlx::query_as!(
-        HostRow,
-        r#"SELECT h.id, h.name, e.name AS environment, h.environment_id,
+    let rows = sqlx::query!(
+        r#"SELECT h.id AS "id: HostId", h.name AS "name: HostName", e.name AS "environment: EnvironmentName",
+                  h.environment_id AS "environment_id: EnvironmentId",
                   h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
                   coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
-                  h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live, h.boot_default,
-                  h.report AS "report: Known<AttemptReport>", h.unsettled, h.journal_trouble, h.observed_at,
+                  h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live AS "live: StorePath",
+                  h.boot_default AS "boot_default: StorePath", h.report AS "report!: Known<AttemptReport>",
+                  h.unsettled AS "unsettled: AttemptId", h.journal_trouble, h.observed_at,
                   coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
-                  h.boot_counter IS NOT NULL AS "counts!",
-                  s.rollout_id AS "step_rollout?", s.state AS "step_state?", s.closure AS "step_closure?",
-                  s.reason AS "step_reason?"
+                  h.boot_counter IS NOT NULL AS "counts!", s.rollout_id AS "rollout?: RolloutId",
+                  s.state AS "state?: StepState", s.closure AS "closure?: StorePath", s.reason AS "reason?"
            FROM hosts h
            JOIN environments e ON e.id = h.environment_id
            LEFT JOIN LATERAL (
@@ -344,7 +243,41 @@ async fn select_hosts(executor: impl PgExecutor<'_>, wanted: Wanted<'_>) -> Resu
     )
     .fetch_all(executor)
     .await?;
-    rows.into_iter().map(Host::try_from).collect()
+    let hosts = rows.into_iter().map(|row| {
+        let step = match (row.rollout, row.state, row.closure) {
+            (Some(rollout), Some(state), Some(closure)) => Some(HostStep {
+                rollout,
+                state,
+                closure,
+                reason: row.reason,
+            }),
+            _ => None,
+        };
+        Host {
+            id: row.id,
+            name: row.name,
+            environment: row.environment,
+            environment_id: row.environment_id,
+            labels: row.labels.0,
+            created_at: row.created_at,
+            retired_at: row.retired_at,
+            online: row.online,
+            last_seen_at: row.last_seen_at,
+            agent_version: row.agent_version,
+            clock_skew_seconds: row.clock_skew_seconds,
+            boot_id: row.boot_id,
+            live: row.live,
+            boot_default: row.boot_default,
+            report: row.report.into(),
+            unsettled: row.unsettled,
+            journal_trouble: row.journal_trouble,
+            two_lives: row.two_lives,
+            counts: row.counts,
+            observed_at: row.observed_at,
+            step,
+        }
+    });
+    Ok(hosts.collect())
 }
 
 /// [`OFFLINE_AFTER_SECONDS`] as `make_interval` wants it.

@@ -33,14 +33,14 @@ impl Store {
             let environment = hold_environment(tx, &new.environment).await?;
             refuse_retired_name(tx, &new.name).await?;
             let id = HostId::generate();
-            let created_at = sqlx::query_scalar!(
-                "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4) RETURNING created_at",
+            sqlx::query!(
+                "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4)",
                 id.as_uuid(),
                 environment,
                 new.name.as_str(),
                 Json(&new.labels) as _
             )
-            .fetch_one(&mut *tx)
+            .execute(&mut *tx)
             .await
             .on_constraint("hosts_name_key", || StoreError::NameTaken {
                 what: "host",
@@ -49,8 +49,8 @@ impl Store {
             let (token, made) = insert_host_token(tx, id, FIRST_LABEL, new.token, by).await?;
             let cause = format!("{} joins {}", new.name, new.environment);
             let event = about(tx, by, kind::HOST_CREATED, id, environment, cause).await?;
+            let host = host_within(tx, &new.name).await?;
             append(tx, by.key, &[event, made]).await?;
-            let host = Host::unseen(id, new, EnvironmentId::from_uuid(environment), created_at);
             Ok((host, token))
         })
         .await

@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 
 use super::{NewRelease, Release, known_hosts};
-use crate::{AuditKey, Store, StoreError, row};
+use crate::{AuditKey, Store, StoreError};
 
 /// The most unsealed drafts of one principal. A further one replaces the oldest.
 const MOST_DRAFTS: i64 = 10;
@@ -155,13 +155,11 @@ async fn closures(
     draft: ReleaseId,
 ) -> Result<BTreeMap<HostName, StorePath>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT h.name, c.closure FROM release_draft_closures c JOIN hosts h ON h.id = c.host_id
-         WHERE c.draft_id = $1",
+        r#"SELECT h.name AS "name: HostName", c.closure AS "closure: StorePath"
+           FROM release_draft_closures c JOIN hosts h ON h.id = c.host_id WHERE c.draft_id = $1"#,
         draft.as_uuid()
     )
     .fetch_all(tx)
     .await?;
-    let read =
-        |name: &str, closure: &str| Ok((row::parse("host name", name)?, row::parse("store path", closure)?));
-    rows.iter().map(|row| read(&row.name, &row.closure)).collect()
+    Ok(rows.into_iter().map(|row| (row.name, row.closure)).collect())
 }

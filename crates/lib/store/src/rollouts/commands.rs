@@ -122,27 +122,16 @@ impl Store {
     #[instrument(name = "db.rollout.list_commands", level = "debug", skip_all, fields(%rollout))]
     pub async fn list_commands(&self, rollout: RolloutId) -> Result<Vec<CommandInfo>, StoreError> {
         bounded(async {
-            let rows = sqlx::query!(
-                "SELECT c.id, c.kind, p.name AS principal, c.reason, c.created_at, c.applied_at, c.refused
-                 FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
-                 WHERE c.rollout_id = $1 ORDER BY c.seq",
+            Ok(sqlx::query_as!(
+                CommandInfo,
+                r#"SELECT c.id AS "id: _", c.kind AS "kind: _", p.name AS "by: _", c.reason, c.created_at, c.applied_at,
+                          c.refused
+                   FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
+                   WHERE c.rollout_id = $1 ORDER BY c.seq"#,
                 rollout.as_uuid()
             )
             .fetch_all(&self.pool)
-            .await?;
-            rows.into_iter()
-                .map(|row| {
-                    Ok(CommandInfo {
-                        id: CommandId::from_uuid(row.id),
-                        kind: row::named("command", &row.kind, CommandKind::from_name)?,
-                        by: row::parse("principal name", &row.principal)?,
-                        reason: row.reason,
-                        created_at: row.created_at,
-                        applied_at: row.applied_at,
-                        refused: row.refused,
-                    })
-                })
-                .collect()
+            .await?)
         })
         .await
     }

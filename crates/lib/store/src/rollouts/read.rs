@@ -11,10 +11,9 @@ use slipway_domain::{
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
-use uuid::Uuid;
 
 use crate::fleet::offline_after;
-use crate::row::{self, Known};
+use crate::row::{self, Count, Known};
 use crate::{Store, StoreError, bounded, page_limit};
 
 /// A rollout without its steps.
@@ -98,93 +97,6 @@ pub struct StepInfo {
     pub report: Option<AttemptReport>,
 }
 
-struct RolloutRow {
-    id: Uuid,
-    environment: String,
-    environment_id: Uuid,
-    release_id: Uuid,
-    strategy: Json<Strategy>,
-    state: String,
-    since: Timestamp,
-    scope: Option<String>,
-    reason: Option<String>,
-    author: String,
-    approver: Option<String>,
-    created_at: Timestamp,
-    finished_at: Option<Timestamp>,
-    counts: Option<Json<BTreeMap<StepState, u32>>>,
-}
-
-impl TryFrom<RolloutRow> for RolloutSummary {
-    type Error = StoreError;
-
-    fn try_from(row: RolloutRow) -> Result<Self, StoreError> {
-        let scope = row.scope.as_deref();
-        Ok(Self {
-            id: RolloutId::from_uuid(row.id),
-            environment: row::parse("environment name", &row.environment)?,
-            environment_id: EnvironmentId::from_uuid(row.environment_id),
-            release: ReleaseId::from_uuid(row.release_id),
-            strategy: row.strategy.0,
-            state: row::parse("rollout state", &row.state)?,
-            since: row.since,
-            scope: scope
-                .map(|scope| row::named("scope", scope, RevertScope::from_name))
-                .transpose()?,
-            reason: row.reason,
-            author: row::parse("principal name", &row.author)?,
-            approver: row::parse_opt("principal name", row.approver.as_deref())?,
-            created_at: row.created_at,
-            finished_at: row.finished_at,
-            counts: row.counts.map(|counts| counts.0).unwrap_or_default(),
-        })
-    }
-}
-
-struct StepRow {
-    id: Uuid,
-    host_id: Uuid,
-    name: String,
-    wave: i32,
-    state: String,
-    since: Timestamp,
-    attempt: Option<Uuid>,
-    failures: i32,
-    closure: String,
-    prior: Option<String>,
-    reason: Option<String>,
-    online: bool,
-    last_seen_at: Option<Timestamp>,
-    live: Option<String>,
-    boot_default: Option<String>,
-    report: Option<Known<AttemptReport>>,
-}
-
-impl TryFrom<StepRow> for StepInfo {
-    type Error = StoreError;
-
-    fn try_from(row: StepRow) -> Result<Self, StoreError> {
-        Ok(Self {
-            id: StepId::from_uuid(row.id),
-            host: HostId::from_uuid(row.host_id),
-            name: row::parse("host name", &row.name)?,
-            wave: row::count("wave", row.wave)?,
-            state: row::parse("step state", &row.state)?,
-            since: row.since,
-            attempt: row.attempt.map(AttemptId::from_uuid),
-            failures: row::count("number of failures", row.failures)?,
-            closure: row::parse("store path", &row.closure)?,
-            prior: row::parse_opt("store path", row.prior.as_deref())?,
-            reason: row.reason,
-            online: row.online,
-            last_seen_at: row.last_seen_at,
-            live: row::parse_opt("store path", row.live.as_deref())?,
-            boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-            report: row.report.and_then(Known::into_option),
-        })
-    }
-}
-
 /// Which rollouts are wanted.
 struct Wanted {
     id: Option<RolloutId>,
@@ -208,21 +120,18 @@ impl Store {
             let summary = select_rollouts(&mut tx, wanted).await?.pop();
             let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
             let steps = select_steps(&mut tx, id).await?;
-            let pending = sqlx::query_scalar!(
-                "SELECT kind FROM rollout_commands WHERE rollout_id = $1 AND applied_at IS NULL ORDER BY seq",
+            let pending_commands = sqlx::query_scalar!(
+                r#"SELECT kind AS "kind: CommandKind" FROM rollout_commands
+                   WHERE rollout_id = $1 AND applied_at IS NULL ORDER BY seq"#,
                 id.as_uuid()
             )
             .fetch_all(&mut *tx)
             .await?;
             tx.rollback().await?;
-            let pending_commands: Result<_, _> = pending
-                .iter()
-                .map(|kind| row::named("command", kind, CommandKind::from_name))
-                .collect();
             Ok(RolloutDetail {
                 summary,
                 steps,
-                pending_commands: pending_commands?,
+                pending_commands,
             })
         })
         .await
@@ -290,15 +199,15 @@ impl Store {
 }
 
 async fn select_rollouts(tx: &mut PgConnection, wanted: Wanted) -> Result<Vec<RolloutSummary>, StoreError> {
-    let rows = sqlx::query_as!(
-        RolloutRow,
-        r#"SELECT r.id, e.name AS environment, r.environment_id, r.release_id,
-                  r.strategy AS "strategy: Json<Strategy>", r.state, r.since, r.scope, r.reason,
-                  author.name AS author, approver.name AS "approver?", r.created_at, r.finished_at,
-                  (SELECT jsonb_object_agg(c.state, c.steps)
-                   FROM (SELECT s.state, count(*) AS steps FROM steps s
-                         WHERE s.rollout_id = r.id GROUP BY s.state) c)
-                      AS "counts: Json<BTreeMap<StepState, u32>>"
+    Ok(sqlx::query_as!(
+        RolloutSummary,
+        r#"SELECT r.id AS "id: _", e.name AS "environment: _", r.environment_id AS "environment_id: _",
+                  r.release_id AS "release: _", r.strategy AS "strategy: _", r.state AS "state: _", r.since,
+                  r.scope AS "scope: _", r.reason, author.name AS "author: _", approver.name AS "approver: _",
+                  r.created_at, r.finished_at,
+                  coalesce((SELECT jsonb_object_agg(c.state, c.steps)
+                            FROM (SELECT s.state, count(*) AS steps FROM steps s
+                                  WHERE s.rollout_id = r.id GROUP BY s.state) c), '{}') AS "counts!: Counts"
            FROM rollouts r
            JOIN environments e ON e.id = r.environment_id
            JOIN principals author ON author.id = r.author_id
@@ -312,22 +221,34 @@ async fn select_rollouts(tx: &mut PgConnection, wanted: Wanted) -> Result<Vec<Ro
         wanted.limit
     )
     .fetch_all(tx)
-    .await?;
-    rows.into_iter().map(RolloutSummary::try_from).collect()
+    .await?)
 }
 
 async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<StepInfo>, StoreError> {
-    let rows = sqlx::query_as!(
-        StepRow,
-        r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.attempt, s.failures, s.closure, s.prior,
-                  s.reason, coalesce(h.last_seen_at > now() - make_interval(secs => $2), false) AS "online!",
-                  h.last_seen_at, h.live, h.boot_default, h.report AS "report: Known<AttemptReport>"
+    Ok(sqlx::query_as!(
+        StepInfo,
+        r#"SELECT s.id AS "id: _", s.host_id AS "host: _", h.name AS "name: _", s.wave AS "wave: Count",
+                  s.state AS "state: _", s.since, s.attempt AS "attempt: _", s.failures AS "failures: Count",
+                  s.closure AS "closure: _", s.prior AS "prior: _", s.reason,
+                  coalesce(h.last_seen_at > now() - make_interval(secs => $2), false) AS "online!",
+                  h.last_seen_at, h.live AS "live: _", h.boot_default AS "boot_default: _",
+                  h.report AS "report!: Known<AttemptReport>"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
         rollout.as_uuid(),
         offline_after()
     )
     .fetch_all(tx)
-    .await?;
-    rows.into_iter().map(StepInfo::try_from).collect()
+    .await?)
+}
+
+/// Steps by state, as Postgres counts them.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+struct Counts(Json<BTreeMap<StepState, u32>>);
+
+impl From<Counts> for BTreeMap<StepState, u32> {
+    fn from(counts: Counts) -> Self {
+        counts.0.0
+    }
 }

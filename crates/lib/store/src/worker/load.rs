@@ -7,10 +7,10 @@ use slipway_domain::event::Actor;
 use slipway_domain::lives::Doubt;
 use slipway_domain::snapshot::{Command, CommandKind, RevertScope, Rollout, Seen, Snapshot, Step};
 use slipway_domain::{
-    AttemptId, CommandId, HostId, HostName, PrincipalId, RolloutId, StepId, StepState, Strategy, Timestamp,
+    AttemptId, CommandId, HostId, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
+    StepState, Strategy, Timestamp,
 };
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -82,8 +82,9 @@ pub(super) struct Head {
 
 pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result<Head, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT environment_id, strategy AS "strategy: Json<Strategy>", strategy::text AS "as_stored!", state, since,
-                  scope, reason, author_id, approver_id, lease_epoch,
+        r#"SELECT environment_id, strategy AS "strategy: Strategy", strategy::text AS "as_stored!",
+                  state AS "state: RolloutState", since, scope AS "scope: RevertScope", reason,
+                  author_id AS "author: PrincipalId", approver_id AS "approver: PrincipalId", lease_epoch,
                   coalesce(awaits_verdict_since = since, false) AS "awaits_verdict!", now() AS "now!"
            FROM rollouts WHERE id = $1"#,
         id.as_uuid()
@@ -91,17 +92,14 @@ pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result
     .fetch_optional(tx)
     .await?
     .ok_or_else(|| StoreError::not_found("rollout", &id))?;
-    let scope = row.scope.as_deref();
     let rollout = Rollout {
         id,
-        state: row::parse("rollout state", &row.state)?,
+        state: row.state,
         since: row.since,
-        strategy: row.strategy.0,
-        author: PrincipalId::from_uuid(row.author_id),
-        approver: row.approver_id.map(PrincipalId::from_uuid),
-        scope: scope
-            .map(|scope| row::named("scope", scope, RevertScope::from_name))
-            .transpose()?,
+        strategy: row.strategy,
+        author: row.author,
+        approver: row.approver,
+        scope: row.scope,
         reason: row.reason,
         awaits_verdict: row.awaits_verdict,
     };
@@ -166,7 +164,7 @@ pub(super) async fn fetch_steps(
                 doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, row.now),
                 live: row::parse_opt("store path", row.live.as_deref())?,
                 boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
-                report: row.report.and_then(Known::into_option),
+                report: row.report.and_then(Option::from),
                 unsettled: row.unsettled.map(AttemptId::from_uuid),
             },
             out_before: false,
@@ -220,23 +218,21 @@ pub(super) async fn load_commands(
     rollout: RolloutId,
 ) -> Result<Vec<Command>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason
-         FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
-         WHERE c.rollout_id = $1 AND c.applied_at IS NULL ORDER BY c.seq",
+        r#"SELECT c.id AS "id: CommandId", c.kind AS "kind: CommandKind", c.principal_id AS "by: PrincipalId",
+                  p.name AS "principal: PrincipalName", c.reason
+           FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
+           WHERE c.rollout_id = $1 AND c.applied_at IS NULL ORDER BY c.seq"#,
         rollout.as_uuid()
     )
     .fetch_all(tx)
     .await?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Command {
-                id: CommandId::from_uuid(row.id),
-                kind: row::named("command", &row.kind, CommandKind::from_name)?,
-                by: PrincipalId::from_uuid(row.principal_id),
-                actor: Actor::Principal(row::parse("principal name", &row.principal)?),
-                reason: row.reason,
-                forged: false,
-            })
-        })
-        .collect()
+    let commands = rows.into_iter().map(|row| Command {
+        id: row.id,
+        kind: row.kind,
+        by: row.by,
+        actor: Actor::Principal(row.principal),
+        reason: row.reason,
+        forged: false,
+    });
+    Ok(commands.collect())
 }

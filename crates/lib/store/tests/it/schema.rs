@@ -30,7 +30,7 @@ async fn states_in_the_schema_are_those_of_the_domain(pool: PgPool) {
         ),
         (
             "rollout_commands_kind_check",
-            CommandKind::ALL.map(CommandKind::as_str).to_vec(),
+            CommandKind::ALL.iter().map(|kind| kind.as_str()).collect(),
         ),
         ("principals_role_check", Role::ALL.map(Role::as_str).to_vec()),
         (

@@ -1,0 +1,70 @@
+//! Columns of the database that hold these types: names and paths as text, a strategy as JSON. Ids are UUIDs.
+
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef};
+use sqlx::types::Json;
+use sqlx::{Decode, Encode, Postgres, Type};
+
+use crate::snapshot::{CommandKind, RevertScope};
+use crate::{EnvironmentName, HostName, PrincipalName, Role, RolloutState, StepState, StorePath, Strategy};
+
+macro_rules! text_columns {
+    ($($name:ty),+ $(,)?) => {$(
+        impl Type<Postgres> for $name {
+            fn type_info() -> PgTypeInfo {
+                <str as Type<Postgres>>::type_info()
+            }
+
+            fn compatible(info: &PgTypeInfo) -> bool {
+                <str as Type<Postgres>>::compatible(info)
+            }
+        }
+
+        impl Encode<'_, Postgres> for $name {
+            fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+                Encode::<Postgres>::encode(self.as_str(), buffer)
+            }
+        }
+
+        impl Decode<'_, Postgres> for $name {
+            fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+                Ok(<&str as Decode<Postgres>>::decode(value)?.parse()?)
+            }
+        }
+
+        impl PgHasArrayType for $name {
+            fn array_type_info() -> PgTypeInfo {
+                <&str as PgHasArrayType>::array_type_info()
+            }
+        }
+    )+};
+}
+
+text_columns!(
+    CommandKind,
+    EnvironmentName,
+    HostName,
+    PrincipalName,
+    RevertScope,
+    Role,
+    RolloutState,
+    StepState,
+    StorePath,
+);
+
+impl Type<Postgres> for Strategy {
+    fn type_info() -> PgTypeInfo {
+        <Json<Self> as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(info: &PgTypeInfo) -> bool {
+        <Json<Self> as Type<Postgres>>::compatible(info)
+    }
+}
+
+impl Decode<'_, Postgres> for Strategy {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        Ok(Json::<Self>::decode(value)?.0)
+    }
+}
