@@ -17,6 +17,7 @@ use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, Whoami,
 };
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
+use slipway_wire::backup::BackupPage;
 use slipway_wire::fleet::{
     CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, RestoreHost, UpdateEnvironment,
     UpdateHost,
@@ -65,10 +66,11 @@ const SENT: [(&str, Reader); 18] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, Reader); 30] = [
+const RECEIVED: [(&str, Reader); 31] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
+    ("BackupPage", reader::<BackupPage>),
     ("CommandKind", reader::<CommandKind>),
     ("Draft", reader::<Draft>),
     ("Environment", reader::<Environment>),
@@ -99,9 +101,13 @@ const RECEIVED: [(&str, Reader); 30] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 17] = [
+const PARTS: [(&str, &str); 21] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
+    ("ArchiveProgress", "BackupPage"),
+    ("ArchiveStatus", "BackupPage"),
+    ("BackupKindStatus", "BackupPage"),
+    ("BackupStatus", "BackupPage"),
     ("Canary", "Strategy"),
     ("Dependency", "Health"),
     ("FieldProblem", "Problem"),
