@@ -1,6 +1,6 @@
 //! The only part that acts on the machine.
 //!
-//! The whole path of an attempt is told in one place: [`phases`]. Each phase has a file of its own.
+//! The whole path of an attempt is told in one place: `executor/phases.rs`. Each phase has a file of its own.
 //!
 //! Level-triggered: every step reads the journal under its lock, looks at the machine and at the newest instruction, and
 //! does one bounded piece of work. So a start after a crash needs no special code, nor does a dead-man that acted
