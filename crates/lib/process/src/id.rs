@@ -123,6 +123,15 @@ impl Group {
         })
     }
 
+    /// The group of a child that leads one and was not waited for, even if it has ended.
+    pub(crate) fn of_child(pid: i32) -> Option<Self> {
+        let stat = stat(pid)?;
+        Some(Self {
+            leader: ProcessId::from_stat(&stat),
+            session: stat.session,
+        })
+    }
+
     /// Who runs of it. While one does, the kernel gives the group's and the session's numbers to nobody else.
     pub(crate) fn members(&self) -> Vec<ProcessId> {
         let processes = procfs::process::all_processes().into_iter().flatten().flatten();

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-use crate::id::{GRACE, Group, ProcessId};
+use crate::id::{GRACE, Group};
 
 /// How long output is read on after the program ended: what it left running may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -78,9 +78,8 @@ impl Running {
         Ok(Self {
             child,
             number: number.and_then(Pid::from_raw),
-            group: number
-                .and_then(ProcessId::of)
-                .and_then(|leader| Group::led_by(&leader)),
+            // The child may have ended by now. Nobody waited for it yet, so the number is still its own.
+            group: number.and_then(Group::of_child),
         })
     }
 
