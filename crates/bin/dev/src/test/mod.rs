@@ -4,6 +4,7 @@ pub mod arrows;
 pub mod last_release;
 pub mod layout;
 pub mod manifests;
+pub mod markdown;
 pub mod nix;
 pub mod pages;
 pub mod sentences;

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use crate::test::markdown::names;
 use crate::test::sources;
 
 const DECISIONS: &str = "docs/decisions";
@@ -16,7 +17,9 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
         let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
         let folder = file.parent().unwrap_or(root);
         let page = sources::text(&file)?;
-        for target in links(&page) {
+        let names = names(&page);
+        // Those that stay within the checkout.
+        for target in names.links.iter().filter(|target| !target.contains(':')) {
             let (path, heading) = target.split_once('#').unwrap_or((target, ""));
             let other = if path.is_empty() {
                 file.clone()
@@ -36,15 +39,16 @@ pub fn violations(root: &Path) -> Result<Vec<String>> {
                 ));
             }
         }
-        // The tests of commands and paths read one line after another.
-        if let Some(line) = prose(&page).find(|line| line.matches('`').count() % 2 == 1) {
-            found.push(format!(
-                "{name}: keep a span of code on one line: {}",
-                line.trim()
-            ));
-        }
-        for path in crate_paths(&page) {
-            if !root.join(path).exists() && !folder.join(path).exists() {
+        for span in &names.code {
+            // The tests of commands read one line after another.
+            if span.contains('\n') {
+                found.push(format!(
+                    "{name}: keep a span of code on one line: {}",
+                    span.replace('\n', " ")
+                ));
+            }
+            let path = span.trim_matches('`');
+            if is_crate_path(path) && !root.join(path).exists() && !folder.join(path).exists() {
                 found.push(format!("{name}: there is no `{path}`; correct the path"));
             }
         }
@@ -87,49 +91,21 @@ fn has_headings(file: &Path) -> bool {
     file.extension().is_some_and(|extension| extension == "md")
 }
 
-/// Lines outside of blocks of code.
-fn prose(page: &str) -> impl Iterator<Item = &str> {
-    let mut code = false;
-    page.lines().filter(move |line| {
-        let fence = line.trim_start().starts_with("```");
-        code ^= fence;
-        !code && !fence
-    })
-}
-
-/// Targets of links that stay within the checkout.
-fn links(page: &str) -> Vec<&str> {
-    prose(page)
-        .flat_map(|line| line.split("](").skip(1))
-        .filter_map(|rest| rest.split_once(')').map(|(target, _)| target))
-        .filter(|target| !target.contains(':') && !target.contains(' '))
-        .collect()
-}
-
-/// Files and folders of crates that a page names in back-ticks. One with `*`, `{` or `…` is a form.
-fn crate_paths(page: &str) -> Vec<&str> {
-    prose(page)
-        .flat_map(|line| line.split('`').skip(1).step_by(2))
-        .filter(|span| span.starts_with("crates/") && !span.contains([' ', '*', '{', '<', '…']))
-        .collect()
+/// Whether it names a file or folder of a crate. One with `*`, `{` or `…` is a form.
+fn is_crate_path(span: &str) -> bool {
+    span.starts_with("crates/") && !span.contains([' ', '\n', '*', '{', '<', '…'])
 }
 
 /// Headings as GitHub names them in links.
 fn headings(page: &str) -> BTreeSet<String> {
-    prose(page)
-        .filter_map(|line| {
-            line.trim_start_matches('#')
-                .strip_prefix(' ')
-                .filter(|_| line.starts_with('#'))
-        })
-        .map(|title| {
-            let kept = title.trim().to_lowercase();
-            let kept = kept
-                .chars()
-                .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
-        })
-        .collect()
+    let name = |title: String| {
+        let kept = title.to_lowercase();
+        let kept = kept
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    names(page).headings.into_iter().map(name).collect()
 }
 
 #[cfg(test)]
@@ -205,7 +181,7 @@ mod tests {
         ]);
         assert_eq!(
             violations(root.path()).unwrap(),
-            ["README.md: keep a span of code on one line: Run `slipway"]
+            ["README.md: keep a span of code on one line: `slipway status`"]
         );
     }
 
