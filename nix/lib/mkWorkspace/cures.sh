@@ -33,7 +33,7 @@ slipwayCuresOf() {
     # Words about a file or a program are not its name.
     [[ $path != *' '* ]] || continue
     echo "$path was not found: if it is a file of the repository, set \`$sources = [ ./its-path ];\`"
-  done < <(each '(No such file or directory|NotFound)[^"]{0,40}"[^"]+"|(reading|opening|open|read) "[^"]+"[^"]{0,80}(No such file|NotFound)')
+  done < <(each '(No such file or directory|\bNotFound)[^"]{0,40}"[^"]+"|(reading|opening|open|read) "[^"]+"[^"]{0,80}(No such file|NotFound)')
   local missing='code: 2, kind: NotFound|No such file or directory \(os error 2\)'
   if says "$missing" 'failed to run custom build command'; then
     echo "a build script reads a file or starts a program that is not there: set \`$sources = [ ./path/of/the/file ];\`, or add the program's package to \`nativeBuildInputs\`"

@@ -1,5 +1,5 @@
 //! What compilers print when a build lacks something leads to the argument of mkWorkspace that cures it. Each file of
-//! tests/cures is what a real compiler printed.
+//! tests/cures is what a real compiler printed, and each cure has one.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
@@ -16,6 +16,14 @@ const CURES: &[(&str, &str)] = &[
         "a build script reads a file or starts a program that is not there: set `extraSources",
     ),
     (
+        "build-script-file",
+        "schema/api.json was not found: if it is a file of the repository, set `extraSources",
+    ),
+    (
+        "cmake",
+        "a build script runs a program that is not there, such as cmake: add its package to `nativeBuildInputs`",
+    ),
+    (
         "compile-error",
         "if features exclude each other, do not unite those of several crates: set `unifyFeatures = false;`",
     ),
@@ -30,6 +38,10 @@ const CURES: &[(&str, &str)] = &[
     (
         "include",
         "the code reads backend/templates/page.html, which is not among the files of this build: set `extraSources = [ ./backend/templates/page.html ];`",
+    ),
+    (
+        "libclang",
+        "bindgen looks for libclang: set `nativeBuildInputs = [ pkgs.rustPlatform.bindgenHook ];`",
     ),
     (
         "library",
@@ -64,6 +76,10 @@ const CURES: &[(&str, &str)] = &[
     (
         "old-lock",
         "Cargo.lock does not fit the manifests: run `cargo update --workspace`",
+    ),
+    (
+        "openssl",
+        "a crate looks for a library of the system: set `nativeBuildInputs = [ pkgs.pkg-config ];`",
     ),
     (
         "program-file",
@@ -107,6 +123,10 @@ fn here() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).canonicalize().unwrap()
 }
 
+fn hook() -> PathBuf {
+    here().join("../../../nix/lib/mkWorkspace/cures.sh")
+}
+
 /// The lines that the hook prints of what stands in `log`, in the folder `backend` of a source.
 fn cures_of(log: &Path) -> Vec<String> {
     cures_in(log, &[])
@@ -118,7 +138,7 @@ fn cures_in(log: &Path, environment: &[(&str, &str)]) -> Vec<String> {
     std::fs::create_dir_all(&folder).unwrap();
     let output = Command::new("bash")
         .args(["-euc", "source \"$0\"; slipwayCuresOf \"$1\""])
-        .arg(here().join("../../../nix/lib/mkWorkspace/cures.sh"))
+        .arg(hook())
         .arg(log)
         .env("NIX_BUILD_TOP", build.path())
         .envs(environment.iter().copied())
@@ -131,8 +151,27 @@ fn cures_in(log: &Path, environment: &[(&str, &str)]) -> Vec<String> {
     lines.lines().map(str::to_owned).collect()
 }
 
+/// What the hook can print, each as its longest part that is the same for every build.
+fn printed() -> Vec<String> {
+    let hook = std::fs::read_to_string(hook()).unwrap();
+    let (_, function) = hook.split_once("slipwayCuresOf() {").unwrap();
+    let (function, _) = function.split_once("\n}\n").unwrap();
+    let echoes = function
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("echo \"")?.strip_suffix('"'));
+    echoes
+        .map(|text| {
+            let text = text.replace("\\`", "`").replace("\\\"", "\"");
+            let parts = text.split(['$', '`']);
+            let parts = parts.map(|part| part.trim_start_matches(char::is_alphanumeric));
+            parts.max_by_key(|part| part.len()).unwrap().to_owned()
+        })
+        .collect()
+}
+
 #[test]
 fn what_a_compiler_lacks_leads_to_its_cure() {
+    let mut all = Vec::new();
     for (name, cure) in CURES {
         let lines = cures_of(&here().join(format!("tests/cures/{name}.txt")));
         assert!(
@@ -141,6 +180,15 @@ fn what_a_compiler_lacks_leads_to_its_cure() {
         );
         // More than two guesses are no help.
         assert!(lines.len() <= 2, "{name}: {lines:#?}");
+        all.extend(lines);
+    }
+    let printed = printed();
+    assert!(printed.len() > 20, "{printed:#?}");
+    for cure in printed {
+        assert!(
+            all.iter().any(|line| line.contains(&cure)),
+            "no sample for: {cure}"
+        );
     }
 }
 
