@@ -59,6 +59,20 @@ let
     );
   pages = import ./pages.nix { inherit lib; };
   environment = name: made.${name}.packages.api.drvAttrs;
+  # The files of tests/workspaces/secret-files that a source must not hold.
+  secretsOf =
+    source:
+    lib.filter (file: builtins.pathExists "${source}/${file}") [
+      ".cargo/credentials.toml"
+      ".env"
+      "api/.cargo/credentials"
+      "api/.env"
+      "api/.env.local"
+      "api/.envrc"
+      "api/config/.env"
+      "api/config/.env.production"
+      "data/.env"
+    ];
 in
 map whole accepted
 ++ map mistake (lib.attrNames refused)
@@ -233,6 +247,33 @@ map whole accepted
       false
       false
     ]
+  )
+  (same "no build reads files with passwords and tokens, though the code names them"
+    (map (made: secretsOf made.src) [
+      made.secret-files.packages.api
+      made.secret-files.cargoArtifacts
+      made.secret-files.checks.rust-nextest
+    ])
+    [
+      [ ]
+      [ ]
+      [ ]
+    ]
+  )
+  (same "where an argument names the very file it is read" (secretsOf
+    (mkWorkspace (
+      argsOf "secret-files"
+      // {
+        extraSources = [
+          (root + "/secret-files/api/config")
+          (root + "/secret-files/api/.env")
+        ];
+      }
+    )).packages.api.src
+  ) [ "api/.env" ])
+  (same "an example of such a file is no secret"
+    (builtins.pathExists "${made.secret-files.packages.api.src}/api/config/.env.example")
+    true
   )
   (same "a filtered source is read through its filter" (
     let

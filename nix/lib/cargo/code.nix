@@ -127,10 +127,8 @@ in
       # "OPEN-SANS-LICENSE.txt" is no word of the licence.
       isMentioned =
         name:
-        !tree.isSecret name
-        && (
-          endsWith text name || (elem name testFolders || entries.${name} != "regular") && goesBelow text name
-        );
+        endsWith text name
+        || (elem name testFolders || entries.${name} != "regular") && goesBelow text name;
       left = filter (name: !isMentioned name) doubtful;
 
       # Paths are put together by build scripts, and where ".." is a part of its own: what the same file names of a folder above

@@ -50,7 +50,6 @@ rec {
         target != null
         && target != "."
         && !elem (head (paths.segments target)) tree.made
-        && !tree.isSecret (baseNameOf target)
         && (!paths.within folder target || any (inner: paths.within inner target) nested)
         && !paths.within target folder
         && (view.isFile target || view.isFolder target);

@@ -16,7 +16,7 @@ rec {
   # Variables of one machine, which a program reads when it runs: the store is no place for its passwords.
   isSecret =
     name:
-    match "[.]env([.].*)?" name != null && match ".*[.](dist|example|sample|template)" name == null;
+    match "[.]env(rc|[.].*)?" name != null && match ".*[.](dist|example|sample|template)" name == null;
 
   # All files below a folder, but what is skipped: [ { path, type } ].
   below =

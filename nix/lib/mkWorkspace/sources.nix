@@ -153,6 +153,12 @@ let
     else
       lib.concatMap (folder: extraSources.${workspace.crates.${folder}.name} or [ ]) used;
 
+  # Variables with passwords, in whatever folder: taken only where an argument names the very file.
+  secrets = fileset.difference (fileset.fileFilter (file: tree.isSecret file.name) source.path) (
+    fileset.unions (
+      lib.filter (file: tree.isSecret (baseNameOf file)) (allExtra ++ testSources ++ dependencySources)
+    )
+  );
   # Tokens of registries: cargo looks for them in its own home, and the store is no place for them.
   credentials = lib.concatMap (
     folder:
@@ -168,7 +174,7 @@ let
       root = source.path;
       fileset = source.limit (
         fileset.difference (fileset.unions parts) (
-          fileset.unions (credentials ++ map fileset.maybeMissing exclude)
+          fileset.unions ([ secrets ] ++ credentials ++ map fileset.maybeMissing exclude)
         )
       );
     };
