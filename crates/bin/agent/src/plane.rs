@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use slipway_client::{Client, ClientBuilder};
 use slipway_domain::{Instruction, Observation};
 use slipway_settings::{AgentSettings, ExposeSecret, Origin, Source};
@@ -132,13 +132,7 @@ fn builder(settings: &AgentSettings) -> anyhow::Result<ClientBuilder> {
     if let Some(path) = &plane.ca_file {
         let pem =
             std::fs::read(path).with_context(|| format!("cannot read AGENT_CA_FILE={}", path.display()))?;
-        if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
-            bail!(
-                "AGENT_CA_FILE={} holds no PEM certificate; name a file with one or more -----BEGIN CERTIFICATE----- blocks",
-                path.display()
-            );
-        }
-        builder = builder.extra_ca_pem(pem);
+        builder = builder.extra_ca_pem(format_args!("AGENT_CA_FILE={}", path.display()), pem)?;
     }
     Ok(builder)
 }

@@ -156,7 +156,7 @@ impl Context {
         let builder = Self::begin(url)?;
         let given = self.global.ca_file.as_deref().or(self.around.ca_file.as_deref());
         match ca_file.or(given) {
-            Some(path) => Ok(builder.extra_ca_pem(files::read_ca(path)?)),
+            Some(path) => trust(builder, path),
             None => Ok(builder),
         }
     }
@@ -195,7 +195,7 @@ impl Context {
             stored.ca_file.clone()
         });
         if let Some(path) = &ca {
-            builder = builder.extra_ca_pem(files::read_ca(path)?);
+            builder = trust(builder, path)?;
         }
         Ok((builder, ca.map(|path| absolute(&path))))
     }
@@ -213,6 +213,12 @@ impl Context {
             (None, None) => Ok(None),
         }
     }
+}
+
+/// Trusts the CAs of this file too.
+pub fn trust(builder: ClientBuilder, ca_file: &Path) -> Result<ClientBuilder, Failure> {
+    let pem = files::read(ca_file, "CA file")?;
+    Ok(builder.extra_ca_pem(format_args!("the CA file {}", ca_file.display()), pem)?)
 }
 
 /// No secret goes where everybody on the way can read it.

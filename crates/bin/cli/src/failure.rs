@@ -216,7 +216,7 @@ impl From<ClientError> for Failure {
             )),
             ClientError::BadUrl { .. }
             | ClientError::BadToken
-            | ClientError::BadCa
+            | ClientError::BadCa { .. }
             | ClientError::BadSetup { .. } => Self::usage(summary).maybe_help(help),
             _ => Self::internal(summary).maybe_help(help),
         }

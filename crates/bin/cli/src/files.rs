@@ -32,18 +32,6 @@ pub fn read(path: &Path, what: &str) -> Result<String, Failure> {
     }
 }
 
-/// Reads a file of CA certificates. Building the client reports errors in its content.
-pub fn read_ca(path: &Path) -> Result<String, Failure> {
-    let pem = read(path, "CA file")?;
-    if !pem.contains("-----BEGIN CERTIFICATE-----") {
-        let what = format!("the CA file {} holds no PEM certificate", path.display());
-        return Err(
-            Failure::usage(what).help("name a file with one or more -----BEGIN CERTIFICATE----- blocks")
-        );
-    }
-    Ok(pem)
-}
-
 /// Reads a secret: what is in the file, without the newline at its end.
 pub fn read_secret(path: &Path, what: &str) -> Result<SecretString, Failure> {
     let text = read(path, what)?;

@@ -1,5 +1,6 @@
 //! How a client is made.
 
+use std::fmt::Display;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -29,6 +30,7 @@ pub struct ClientBuilder {
     url: Url,
     token: Option<SecretString>,
     ca_pem: Vec<u8>,
+    certificates: Vec<Certificate>,
     connect_timeout: Duration,
     request_timeout: Duration,
     user_agent: String,
@@ -40,6 +42,7 @@ impl ClientBuilder {
             url: parse_url(url)?,
             token: None,
             ca_pem: Vec::new(),
+            certificates: Vec::new(),
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
             user_agent: concat!("slipway-client/", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -71,11 +74,16 @@ impl ClientBuilder {
         self
     }
 
-    /// Trusts these PEM certificates besides the machine's own.
-    #[must_use]
-    pub fn extra_ca_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+    /// Trusts these PEM certificates besides the machine's own; `from` names their file in the error.
+    pub fn extra_ca_pem(mut self, from: impl Display, pem: impl Into<Vec<u8>>) -> Result<Self, ClientError> {
         self.ca_pem = pem.into();
-        self
+        self.certificates = Certificate::from_pem_bundle(&self.ca_pem).unwrap_or_default();
+        if self.certificates.is_empty() {
+            return Err(ClientError::BadCa {
+                from: from.to_string(),
+            });
+        }
+        Ok(self)
     }
 
     /// How long a connection may take; [`CONNECT_TIMEOUT`] when not said.
@@ -120,12 +128,11 @@ impl ClientBuilder {
             // Notices a dead connection while waiting for an answer.
             .http2_keep_alive_interval(Duration::from_secs(10))
             .http2_keep_alive_timeout(Duration::from_secs(5));
-        let extra = certificates(&self.ca_pem)?;
         http = if self.url.scheme() == "http" {
             // Plain HTTP works on a machine that has no certificates at all.
             http.tls_certs_only([])
         } else {
-            http.tls_certs_merge(extra)
+            http.tls_certs_merge(self.certificates)
         };
         let mut proxy = None;
         if is_loopback(&self.url) {
@@ -148,16 +155,6 @@ fn proxy_of(url: &Url) -> Option<String> {
     let host = proxy.uri().host()?;
     let port = proxy.uri().port().map(|port| format!(":{port}"));
     Some(format!("{scheme}://{host}{}", port.unwrap_or_default()))
-}
-
-fn certificates(pem: &[u8]) -> Result<Vec<Certificate>, ClientError> {
-    if pem.is_empty() {
-        return Ok(Vec::new());
-    }
-    match Certificate::from_pem_bundle(pem) {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
-        Ok(_) | Err(_) => Err(ClientError::BadCa),
-    }
 }
 
 fn parse_url(text: &str) -> Result<Url, ClientError> {
@@ -260,11 +257,17 @@ mod tests {
         assert!(!error.to_string().contains("slw_a"), "{error}");
         assert!(!format!("{:?}", builder.clone().token("slw_ab".into())).contains("slw_"));
         for pem in [
+            "",
             "nonsense",
+            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
             "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n",
         ] {
-            let error = builder.clone().extra_ca_pem(pem).build().unwrap_err();
-            assert!(matches!(error, ClientError::BadCa), "{error}");
+            let error = builder.clone().extra_ca_pem("CA_FILE=a.pem", pem).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "CA_FILE=a.pem holds no PEM certificate; name a file with one or more \
+                 -----BEGIN CERTIFICATE----- blocks"
+            );
         }
     }
 

@@ -61,7 +61,10 @@ pub enum ClientError {
     /// The token holds characters that no token has.
     BadToken,
     /// The extra CA is no PEM certificate.
-    BadCa,
+    BadCa {
+        /// The file, in the caller's words.
+        from: String,
+    },
     /// The TLS settings cannot be used.
     BadSetup {
         /// The error below.
@@ -193,7 +196,7 @@ impl ClientError {
             }
             Self::BadUrl { value, problem } => format!("`{value}` is not an API address: {problem}"),
             Self::BadToken => "the token holds characters that no token has".to_owned(),
-            Self::BadCa => "the extra CA holds no PEM certificate".to_owned(),
+            Self::BadCa { from } => format!("{from} holds no PEM certificate"),
             Self::BadSetup { .. } => "the TLS settings cannot be used".to_owned(),
         }
     }
@@ -220,7 +223,7 @@ impl ClientError {
             }
             Self::BadUrl { .. } => "use a form like https://slipway.example.com",
             Self::BadToken => "a token is `slw_` and 64 hex digits on one line",
-            Self::BadCa => "name a file with one or more -----BEGIN CERTIFICATE----- blocks",
+            Self::BadCa { .. } => "name a file with one or more -----BEGIN CERTIFICATE----- blocks",
             Self::BadSetup { .. } => {
                 "install the CA certificates of the distribution (ca-certificates), or name a CA file"
             }
@@ -273,7 +276,7 @@ impl ClientError {
     pub const fn never_sent(&self) -> bool {
         match self {
             Self::Unreachable { never_sent, .. } => *never_sent,
-            Self::BadUrl { .. } | Self::BadToken | Self::BadCa | Self::BadSetup { .. } => true,
+            Self::BadUrl { .. } | Self::BadToken | Self::BadCa { .. } | Self::BadSetup { .. } => true,
             Self::Problem { .. } | Self::Unsure { .. } | Self::BadAnswer { .. } => false,
         }
     }

@@ -10,7 +10,8 @@ use slipway_client::{Cause, Client, ClientError};
 
 fn trusting(server: &Server) -> Client {
     let builder = slipway_client::builder(&server.url()).unwrap();
-    builder.extra_ca_pem(server.ca_pem()).build().unwrap()
+    let builder = builder.extra_ca_pem("its CA", server.ca_pem()).unwrap();
+    builder.build().unwrap()
 }
 
 async fn refusal(client: &Client) -> (Cause, String) {
@@ -35,7 +36,8 @@ async fn an_unknown_ca_is_told_with_the_setting_that_adds_it() {
     let server = Server::start_tls(Certificate::Good, |_| Reply::empty(200));
     let another = Server::start_tls(Certificate::Good, |_| Reply::empty(200));
     let builder = slipway_client::builder(&server.url()).unwrap();
-    let client = builder.extra_ca_pem(another.ca_pem()).build().unwrap();
+    let builder = builder.extra_ca_pem("another CA", another.ca_pem()).unwrap();
+    let client = builder.build().unwrap();
     let (cause, text) = refusal(&client).await;
     assert_eq!(cause, Cause::UnknownCa);
     assert!(
@@ -64,7 +66,8 @@ async fn https_to_a_plain_port_is_told() {
     let other = Server::start_tls(Certificate::Good, |_| Reply::empty(200));
     let url = server.url().replace("http:", "https:");
     let builder = slipway_client::builder(&url).unwrap();
-    let (cause, text) = refusal(&builder.extra_ca_pem(other.ca_pem()).build().unwrap()).await;
+    let builder = builder.extra_ca_pem("another CA", other.ca_pem()).unwrap();
+    let (cause, text) = refusal(&builder.build().unwrap()).await;
     assert_eq!(cause, Cause::Tls);
     assert!(text.contains("the HTTPS one"), "{text}");
 }

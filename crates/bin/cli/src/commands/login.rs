@@ -14,7 +14,7 @@ use slipway_wire::problem::kind;
 
 use crate::args::Login;
 use crate::config::{self, Stored};
-use crate::context::{Context, refuse_readable};
+use crate::context::{Context, refuse_readable, trust};
 use crate::text::{clean, instant};
 use crate::{Exit, Failure, stop};
 
@@ -145,7 +145,7 @@ pub(super) async fn logout(context: &Context, local: bool) -> Result<(), Failure
     if let Some(id) = stored.token_id.filter(|_| !local) {
         let mut builder = slipway_client::builder(&stored.url)?.token(stored.token.expose().into());
         if let Some(ca) = &stored.ca_file {
-            builder = builder.extra_ca_pem(crate::files::read_ca(ca)?);
+            builder = trust(builder, ca)?;
         }
         match builder.build()?.revoke_token(id).await {
             Ok(()) => revoked = true,

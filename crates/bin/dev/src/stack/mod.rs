@@ -102,7 +102,7 @@ impl Stack {
 pub fn client(nginx: &Nginx, token: Option<SecretString>) -> Result<Client> {
     let pem = std::fs::read(&nginx.ca).with_context(|| format!("cannot read {}", nginx.ca.display()))?;
     let builder = slipway_client::builder(&nginx.api_url())?
-        .extra_ca_pem(pem)
+        .extra_ca_pem(nginx.ca.display(), pem)?
         .user_agent("slipway-dev");
     let builder = match token {
         Some(token) => builder.token(token),
