@@ -158,7 +158,14 @@ async fn backup(config: &Config) -> Result<Summary> {
     let make = || {
         let program = restic(config, offsite.times.timeout)?.0;
         Ok(program
-            .args(["backup", "--json", "--exclude-caches", "--tag", &tag(config)])
+            .args([
+                "backup",
+                "--json",
+                "--quiet",
+                "--exclude-caches",
+                "--tag",
+                &tag(config),
+            ])
             .arg(format!("--exclude=*{}", files::PARTIAL))
             .arg("--")
             .args(&offsite.paths))

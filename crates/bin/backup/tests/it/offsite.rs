@@ -200,6 +200,29 @@ fn a_copy_over_sftp_goes_through_the_options() {
     cluster.good(&["verify"]);
 }
 
+#[test]
+fn a_copy_of_many_hours_does_not_drown_in_progress() {
+    let cluster = copied();
+    // Since 0.16, restic prints 60 lines of progress a second into a pipe, too. These are those of four hours.
+    let bin = cluster.make_folder("bin");
+    let script = r#"#!/bin/sh
+PATH=${PATH#*:}
+case " $* " in
+    *" --quiet "*) ;;
+    *" backup "*) yes '{"message_type":"status","seconds_elapsed":1,"percent_done":0.1,"current_files":["/var/lib/dumps/shop.dump"]}' | head -n 864000 ;;
+esac
+exec restic "$@"
+"#;
+    let restic = cluster.write("bin/restic", script);
+    std::fs::set_permissions(&restic, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let inherited = std::env::var_os("PATH").unwrap();
+    let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&inherited))).unwrap();
+    let mut command = cluster.backup_command(&["now", "--kind", "all"]);
+    let output = command.env("PATH", path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
 /// A REST server as restic speaks to it, with a user and a password.
 struct RestServer(Child, String);
 
