@@ -153,7 +153,19 @@ impl Group {
         }
     }
 
-    pub(crate) async fn end(&self, grace: Duration) {
+    /// Whether nobody runs of it any more at some time within the limit.
+    pub(crate) async fn ends_within(&self, limit: Duration) -> bool {
+        let deadline = Instant::now() + limit;
+        while self.members().iter().any(ProcessId::is_alive) {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            sleep(LOOK_EVERY).await;
+        }
+        true
+    }
+
+    async fn end(&self, grace: Duration) {
         end(grace, || {
             let mut all = self.members();
             // A process that leads no group is ended alone.

@@ -21,7 +21,7 @@ pub enum LockError {
         path: PathBuf,
     },
     /// The file cannot be opened or locked.
-    #[error("cannot lock {}", path.display())]
+    #[error("cannot lock {}; it must be on a local file system", path.display())]
     Io {
         /// The lock file.
         path: PathBuf,

@@ -177,9 +177,19 @@ impl Running {
     }
 
     /// Ends it with its group: SIGTERM, and SIGKILL after the grace. One that hangs in the kernel is not waited for.
+    ///
+    /// The group is told as one, so nobody slips through between two looks. What a member starts in order to clean up is
+    /// not told to end again.
     async fn end(&mut self, grace: Duration) {
-        if let Some(group) = self.group.clone().filter(|_| self.number.is_some()) {
-            group.end(grace).await;
+        for signal in [Signal::TERM, Signal::KILL] {
+            let _ = self.signal_group(signal);
+            let ended = match &self.group {
+                Some(group) => group.ends_within(grace).await,
+                None => false,
+            };
+            if ended {
+                break;
+            }
         }
         wait_for_killed(self.wait()).await;
     }
