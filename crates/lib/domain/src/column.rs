@@ -1,10 +1,9 @@
 //! Columns of the database that hold these types: names and paths as text, a strategy as JSON. Ids are UUIDs.
 
-use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef};
+use sqlx::postgres::{PgTypeInfo, PgValueRef};
 use sqlx::types::Json;
-use sqlx::{Decode, Encode, Postgres, Type};
+use sqlx::{Decode, Postgres, Type};
 
 use crate::snapshot::{CommandKind, RevertScope};
 use crate::{EnvironmentName, HostName, PrincipalName, Role, RolloutState, StepState, StorePath, Strategy};
@@ -21,21 +20,9 @@ macro_rules! text_columns {
             }
         }
 
-        impl Encode<'_, Postgres> for $name {
-            fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
-                Encode::<Postgres>::encode(self.as_str(), buffer)
-            }
-        }
-
         impl Decode<'_, Postgres> for $name {
             fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
                 Ok(<&str as Decode<Postgres>>::decode(value)?.parse()?)
-            }
-        }
-
-        impl PgHasArrayType for $name {
-            fn array_type_info() -> PgTypeInfo {
-                <&str as PgHasArrayType>::array_type_info()
             }
         }
     )+};

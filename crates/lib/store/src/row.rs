@@ -62,13 +62,10 @@ impl Type<Postgres> for Count {
 
 impl Decode<'_, Postgres> for Count {
     fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        // Of four bytes or of eight.
-        let number = if *value.type_info() == <i32 as Type<Postgres>>::type_info() {
-            i64::from(i32::decode(value)?)
-        } else {
-            i64::decode(value)?
-        };
-        Ok(Self(number.try_into()?))
+        // This reads the bytes of an integer of any width.
+        let number = i64::decode(value)?;
+        let count = number.try_into();
+        Ok(Self(count.map_err(|_| format!("{number} is out of range"))?))
     }
 }
 

@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::digests::{self, CommandRow, PrincipalRow, TokenRow, Tokens};
+use super::digests::{self, CommandRow, Decided, PrincipalRow, TokenRow, Tokens};
 use super::sealed::{self, Cause, Sealed};
 use super::{AuditKey, kind, related};
 use crate::agent::Assigned;
@@ -112,7 +112,8 @@ async fn check_access(tx: &mut PgConnection, key: &AuditKey, all: Vec<Access>) -
 /// A principal or a token, with the events that made it and that took it out of use.
 pub(super) struct Access {
     what: String,
-    of: &'static str,
+    /// What the first event gave it.
+    given: &'static str,
     digest: Digest,
     over: bool,
     causes: [Cause; 2],
@@ -134,31 +135,29 @@ impl Access {
     }
 
     pub(super) fn principal(row: &PrincipalRow) -> Self {
-        let now = row.decided();
-        Self {
-            what: format!("principal {}", row.name),
-            of: "the role",
-            digest: now.digest,
-            over: now.over,
-            causes: Self::causes_of_principal(&row.name, &row.role),
-        }
+        let causes = Self::causes_of_principal(&row.name, &row.role);
+        Self::of(format!("principal {}", row.name), "the role", &row.decided(), causes)
     }
 
     pub(super) fn token(row: &TokenRow) -> Self {
-        let now = row.decided();
+        let causes = Self::causes_of_token(row.id, &row.owner);
+        Self::of(format!("token {}", row.id), "the owner", &row.decided(), causes)
+    }
+
+    fn of(what: String, given: &'static str, now: &Decided, causes: [Cause; 2]) -> Self {
         Self {
-            what: format!("token {}", now.id),
-            of: "the owner",
+            what,
+            given,
             digest: now.digest,
             over: now.over,
-            causes: Self::causes_of_token(now.id, &row.owner),
+            causes,
         }
     }
 
     /// Fails unless it was given so, and is out of use if an event says so.
     pub(super) fn check(&self, events: &[Sealed]) -> Result<(), StoreError> {
         let [made, ended] = &self.causes;
-        let what = format!("{} of {}", self.of, self.what);
+        let what = format!("{} of {}", self.given, self.what);
         compare(&what, sealed::newest(events, made), self.digest)?;
         still_over(&self.what, sealed::newest(events, ended), self.over)
     }

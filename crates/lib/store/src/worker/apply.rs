@@ -51,11 +51,10 @@ impl Store {
                 let event = event_of(change, &now, &head);
                 now.apply(change, head.now)
                     .map_err(|error| refusal(lease, error))?;
-                let told = told_by(change, &now, &head, as_started);
-                events.push(
-                    told.iter()
-                        .fold(event, |event, told| event.deciding(&told.digest())),
-                );
+                events.push(match told_by(change, &now, &head, as_started) {
+                    Some(told) => event.deciding(&told.digest()),
+                    None => event,
+                });
             }
             if now.rollout != head.rollout {
                 write_rollout(tx, &now.rollout).await?;

@@ -70,7 +70,7 @@ impl Store {
     }
 }
 
-/// A rollout, with what of its row is no part of a decision.
+/// A rollout, with the columns of its row that no decision looks at.
 pub(super) struct Head {
     pub(super) rollout: Rollout,
     pub(super) environment: Uuid,
