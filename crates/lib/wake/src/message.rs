@@ -111,10 +111,11 @@ mod tests {
     /// The hosts of a message are a set, in any order.
     fn read_sorted(value: Value) -> Result<Value, serde_json::Error> {
         decode(value.to_string().as_bytes()).unwrap();
-        let mut written = reader::<Message>(value)?;
+        let mut written = reader::<Message>(value.clone())?;
         if let Some(hosts) = written.get_mut("hosts").and_then(Value::as_array_mut) {
             hosts.sort_by_key(ToString::to_string);
         }
+        assert_eq!(written, value, "a replica of the other release reads exactly this");
         Ok(written)
     }
 
