@@ -11,7 +11,7 @@ use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{Instruction, Observation, Phase, Role, RolloutState, StepState, Strategy};
 use slipway_fixtures::{
-    Fixture, Reader, assert_kept, assert_strict, assert_tolerant, assert_unchanged, reader, values,
+    Fixture, FixtureReader, assert_kept, assert_strict, assert_tolerant, assert_unchanged, reader, values,
 };
 use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, Whoami,
@@ -44,7 +44,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, Reader); 18] = [
+const SENT: [(&str, FixtureReader); 18] = [
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDraft", reader::<CreateDraft>),
     ("CreateEnvironment", reader::<CreateEnvironment>),
@@ -66,7 +66,7 @@ const SENT: [(&str, Reader); 18] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, Reader); 31] = [
+const RECEIVED: [(&str, FixtureReader); 31] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
