@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,7 +27,7 @@ enum Command {
     /// Serve this host until SIGTERM.
     Run,
     /// Put an attempt's prior back, unless it was committed or is over. What the dead-man runs; needs no network.
-    Revert(Revert),
+    Revert(RevertArgs),
     /// Print the journal and what the host looks like.
     Status {
         /// As one JSON object.
@@ -41,20 +40,20 @@ enum Command {
     #[command(hide = true)]
     Deadman {
         #[command(flatten)]
-        revert: Revert,
+        revert: RevertArgs,
         /// From now to the deadline.
         seconds: u32,
     },
     /// Run a switch script, bound it, and record how it ended.
     #[command(hide = true)]
-    Supervise(Supervise),
+    Supervise(SuperviseArgs),
     /// Wait for the supervisor's word, then become the switch script.
     #[command(hide = true)]
-    Gate(Gate),
+    Gate(GateArgs),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Revert {
+pub(crate) struct RevertArgs {
     /// The attempt's id.
     pub(crate) attempt: AttemptId,
     /// What to go back to if the journal was lost and everything else bears it out.
@@ -63,7 +62,7 @@ pub(crate) struct Revert {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Supervise {
+pub(crate) struct SuperviseArgs {
     #[arg(long)]
     pub(crate) state_dir: PathBuf,
     #[arg(long)]
@@ -77,7 +76,7 @@ pub(crate) struct Supervise {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Gate {
+pub(crate) struct GateArgs {
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<String>,
 }
@@ -90,16 +89,7 @@ fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
 /// Runs what the process's own command line says.
 #[must_use]
 pub fn main() -> ExitCode {
-    main_with(std::env::args_os())
-}
-
-/// Runs what this command line says.
-pub fn main_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
-    };
-    match dispatch(cli.command) {
+    match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {
             report(&error);

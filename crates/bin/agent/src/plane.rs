@@ -12,16 +12,16 @@ use slipway_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::sync::{ControlPlane, SyncError};
+use crate::sync::{InstructionSource, SyncError};
 
 /// Asks the control plane. Reads the token again from its place when the control plane refuses it.
-pub(crate) struct Plane {
-    link: Mutex<Link>,
+pub(crate) struct PlaneClient {
+    connection: Mutex<PlaneConnection>,
     /// Cancelled when only a new start of the process brings a new token.
     outdated: CancellationToken,
 }
 
-struct Link {
+struct PlaneConnection {
     client: Client,
     settings: AgentSettings,
     /// systemd copies credentials when it starts a service, and never again.
@@ -30,14 +30,14 @@ struct Link {
     may_end: bool,
 }
 
-impl Plane {
+impl PlaneClient {
     pub(crate) fn new(source: &Source, settings: AgentSettings) -> anyhow::Result<Self> {
         let builder = builder(&settings)?;
         if builder.is_readable_on_the_way() {
             warn!(url = %builder.url(), "the token travels unencrypted; use https");
         }
         Ok(Self {
-            link: Mutex::new(Link {
+            connection: Mutex::new(PlaneConnection {
                 client: builder.build()?,
                 settings,
                 fixed: is_credential(source.origin("AGENT_TOKEN").as_ref()),
@@ -52,12 +52,12 @@ impl Plane {
         self.outdated.clone()
     }
 
-    fn link(&self) -> MutexGuard<'_, Link> {
-        self.link.lock().unwrap_or_else(PoisonError::into_inner)
+    fn connection(&self) -> MutexGuard<'_, PlaneConnection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn client(&self) -> Client {
-        self.link().client.clone()
+        self.connection().client.clone()
     }
 
     /// The client with another token, if there is another one now.
@@ -70,17 +70,17 @@ impl Plane {
                 return None;
             }
         };
-        let mut link = self.link();
-        let (old, new) = (&link.settings.plane.token, &fresh.plane.token);
+        let mut connection = self.connection();
+        let (old, new) = (&connection.settings.plane.token, &fresh.plane.token);
         if old.expose_secret() == new.expose_secret() {
-            if link.fixed && std::mem::replace(&mut link.may_end, true) {
+            if connection.fixed && std::mem::replace(&mut connection.may_end, true) {
                 info!("ends, to be started with the credential as it is now");
                 self.outdated.cancel();
             }
             return None;
         }
         // Everything else stays as it was when the process began.
-        let mut settings = link.settings.clone();
+        let mut settings = connection.settings.clone();
         settings.plane.token = new.clone();
         let client = match builder(&settings).and_then(|builder| Ok(builder.build()?)) {
             Ok(client) => client,
@@ -93,22 +93,22 @@ impl Plane {
             }
         };
         info!("the host's token was replaced");
-        link.settings = settings;
-        link.client = client.clone();
+        connection.settings = settings;
+        connection.client = client.clone();
         Some(client)
     }
 }
 
-impl ControlPlane for Plane {
+impl InstructionSource for PlaneClient {
     async fn sync(&self, observation: &Observation, wait: Duration) -> Result<Instruction, SyncError> {
-        let mut answer = ControlPlane::sync(&self.client(), observation, wait).await;
+        let mut answer = InstructionSource::sync(&self.client(), observation, wait).await;
         if matches!(answer, Err(SyncError::Denied(_)))
             && let Some(client) = self.renewed()
         {
-            answer = ControlPlane::sync(&client, observation, wait).await;
+            answer = InstructionSource::sync(&client, observation, wait).await;
         }
         if answer.is_ok() {
-            self.link().may_end = true;
+            self.connection().may_end = true;
         }
         answer
     }

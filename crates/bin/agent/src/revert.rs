@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use slipway_attempt::deadman::{self, Woken};
-use slipway_attempt::{Executor, Fired, JournalStore};
+use slipway_attempt::deadman::{self, WaitOutcome};
+use slipway_attempt::{Executor, JournalStore, RevertOutcome};
 use slipway_domain::Instruction;
 use slipway_host::job::{JobFiles, SuperviseError};
 use slipway_host::{Machine, SystemClock};
@@ -15,18 +15,18 @@ use slipway_settings::LocalSettings;
 use slipway_telemetry::error_chain;
 use tokio::sync::watch;
 
-use crate::cli::{Revert, print};
+use crate::cli::{RevertArgs, print};
 use crate::local;
 
 /// Between two runs of a dead-man that could not put the prior back.
 const AGAIN_AFTER: Duration = Duration::from_secs(15);
 
 /// Puts the prior back, unless the attempt was committed or is over. Fails when it cannot.
-pub(crate) fn revert(settings: &LocalSettings, asked: &Revert) -> anyhow::Result<ExitCode> {
+pub(crate) fn revert(settings: &LocalSettings, arguments: &RevertArgs) -> anyhow::Result<ExitCode> {
     with_runtime(settings, async {
-        fire(
+        put_back(
             settings,
-            asked,
+            arguments,
             "slipway-agent revert: the dead-man's deadline, or a person",
         )
         .await
@@ -34,21 +34,25 @@ pub(crate) fn revert(settings: &LocalSettings, asked: &Revert) -> anyhow::Result
 }
 
 /// Waits for the deadline, and then does the same.
-pub(crate) fn deadman(settings: &LocalSettings, asked: &Revert, seconds: u32) -> anyhow::Result<ExitCode> {
+pub(crate) fn deadman(
+    settings: &LocalSettings,
+    arguments: &RevertArgs,
+    seconds: u32,
+) -> anyhow::Result<ExitCode> {
     with_runtime(settings, async {
         let state_dir = &settings.agent.state_dir;
         let store = JournalStore::open(state_dir)?;
         let jobs = JobFiles::open(state_dir)?;
-        match deadman::wait(&store, &jobs, &SystemClock, asked.attempt, seconds).await {
+        match deadman::wait(&store, &jobs, &SystemClock, arguments.attempt, seconds).await {
             // The latter was disarmed before it came up.
-            Ok(Woken::Settled) | Err(SuperviseError::Forbidden { .. }) => return Ok(ExitCode::SUCCESS),
-            Ok(Woken::Due) => {}
+            Ok(WaitOutcome::Settled) | Err(SuperviseError::Forbidden { .. }) => return Ok(ExitCode::SUCCESS),
+            Ok(WaitOutcome::Due) => {}
             Err(error) => return Err(error.into()),
         }
         let reason = format!("the dead-man's deadline of {seconds} s came without a commit");
         // A timer of systemd starts its unit again; we are what there is. Whatever keeps the prior away may pass.
         loop {
-            match fire(settings, asked, &reason).await {
+            match put_back(settings, arguments, &reason).await {
                 Ok(ExitCode::SUCCESS) => return Ok(ExitCode::SUCCESS),
                 Ok(_) => {}
                 Err(error) => {
@@ -64,35 +68,39 @@ pub(crate) fn deadman(settings: &LocalSettings, asked: &Revert, seconds: u32) ->
     })
 }
 
-async fn fire(settings: &LocalSettings, asked: &Revert, reason: &str) -> anyhow::Result<ExitCode> {
+async fn put_back(
+    settings: &LocalSettings,
+    arguments: &RevertArgs,
+    reason: &str,
+) -> anyhow::Result<ExitCode> {
     let config = local::host_config(&settings.agent)?;
     let store = JournalStore::open(&config.state_dir)?;
     let keep_releases = config.keep_releases;
     let machine = Arc::new(Machine::new(config).context("cannot use AGENT_STATE_DIR")?);
-    let (_nobody, told) = watch::channel(Instruction::Idle);
-    let (executor, _) = Executor::new(machine, SystemClock, store, keep_releases, told);
-    let attempt = asked.attempt;
-    let fired = executor.fire(attempt, asked.prior.clone(), reason).await;
-    let (said, code) = match fired {
-        Fired::Reverted(prior) => (format!("{prior} is back"), ExitCode::SUCCESS),
-        Fired::Settled(phase) => (
-            format!("nothing to do: the attempt is {}", word(phase)?),
-            ExitCode::SUCCESS,
-        ),
-        Fired::Unknown => (
+    let (_nobody, instructions) = watch::channel(Instruction::Idle);
+    let (executor, _) = Executor::new(machine, SystemClock, store, keep_releases, instructions);
+    let attempt = arguments.attempt;
+    let outcome = executor
+        .revert_attempt(attempt, arguments.prior.clone(), reason)
+        .await;
+    let (outcome, code) = match outcome {
+        RevertOutcome::Reverted(prior) => (format!("{prior} is back"), ExitCode::SUCCESS),
+        RevertOutcome::Settled(phase) => {
+            let phase = phase.to_string().replace('_', " ");
+            (
+                format!("nothing to do: the attempt is {phase}"),
+                ExitCode::SUCCESS,
+            )
+        }
+        RevertOutcome::Unknown => (
             "nothing to do: the journal knows no such attempt".to_owned(),
             ExitCode::SUCCESS,
         ),
-        Fired::Stuck(why) => (why, ExitCode::FAILURE),
+        RevertOutcome::Stuck(why) => (why, ExitCode::FAILURE),
     };
-    tracing::info!(%attempt, %said, "fired");
-    print(&format!("{attempt}: {said}\n"));
+    tracing::info!(%attempt, %outcome, "the revert is over");
+    print(&format!("{attempt}: {outcome}\n"));
     Ok(code)
-}
-
-fn word(phase: slipway_attempt::JournalPhase) -> anyhow::Result<String> {
-    let json = serde_json::to_value(phase)?;
-    Ok(json.as_str().unwrap_or_default().replace('_', " "))
 }
 
 fn with_runtime(

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use slipway_attempt::{Executor, JournalStore, View};
+use slipway_attempt::{Executor, ExecutorView, JournalStore};
 use slipway_domain::{HostName, Instruction, Observation};
 use slipway_host::boot_id;
-use slipway_host::{Clock, Host, Machine, SystemClock};
+use slipway_host::{Clock, HostOperations, Machine, SystemClock};
 use slipway_settings::{AgentSettings, Source};
 use slipway_telemetry::Lifecycle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::local;
-use crate::plane::Plane;
-use crate::sync::{self, Link};
+use crate::plane::PlaneClient;
+use crate::sync::{self, ExecutorLink};
 
 /// After SIGTERM. Nothing needs finishing: what was begun goes on without us and is found again.
 const GRACE: Duration = Duration::from_secs(3);
@@ -38,7 +38,7 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
         warn!("{warning}");
     }
     let name: HostName = settings.plane.host.parse().context("AGENT_HOST cannot be used")?;
-    let plane = Plane::new(source, settings.clone())?;
+    let plane = PlaneClient::new(source, settings.clone())?;
     let config = local::host_config(&settings.agent)?;
     if !config
         .gcroots_dir
@@ -73,8 +73,14 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
         ));
     }
 
-    let (tell, told) = watch::channel(Instruction::Idle);
-    let (mut executor, view) = Executor::new(Arc::clone(&machine), SystemClock, store, keep_releases, told);
+    let (instruct, instructions) = watch::channel(Instruction::Idle);
+    let (mut executor, view) = Executor::new(
+        Arc::clone(&machine),
+        SystemClock,
+        store,
+        keep_releases,
+        instructions,
+    );
     // Ready before the journal is read: a dead-man has it while its switch script restarts us and waits for this word.
     lifecycle.ready();
     let stop = lifecycle.soft();
@@ -84,10 +90,13 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
         () = executor.recall() => {}
     }
     let work = lifecycle.spawn(executor.run(stop.clone()));
-    let link = Link { view, told: tell };
+    let link = ExecutorLink {
+        view,
+        instructions: instruct,
+    };
     let outdated = plane.outdated();
     lifecycle.spawn(async move {
-        let observe = |view: &View| observe(&name, &machine, view);
+        let observe = |view: &ExecutorView| observe(&name, &machine, view);
         sync::run(&plane, observe, link, stop).await;
     });
     info!(
@@ -107,9 +116,9 @@ async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
     ended.context("the executor failed")
 }
 
-fn observe(name: &HostName, machine: &Machine, view: &View) -> Observation {
-    let seen = machine.observe();
-    if let Some(trouble) = &seen.trouble {
+fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observation {
+    let observed = machine.observe();
+    if let Some(trouble) = &observed.trouble {
         warn!(%trouble, "the host cannot be looked at whole");
     }
     metrics::gauge!("slipway_agent_unsettled").set(f64::from(u8::from(view.unsettled.is_some())));
@@ -117,10 +126,10 @@ fn observe(name: &HostName, machine: &Machine, view: &View) -> Observation {
         host: name.clone(),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         clock: SystemClock.wall(),
-        boot_id: seen.boot_id,
+        boot_id: observed.boot_id,
         counter: boot_id::counter(),
-        live: seen.live,
-        boot_default: seen.boot_default,
+        live: observed.live,
+        boot_default: observed.boot_default,
         report: view.report.clone(),
         unsettled: view.unsettled,
         journal_trouble: view.trouble.clone(),

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 use slipway_attempt::{Journal, JournalStore};
 use slipway_domain::StorePath;
-use slipway_host::{Host, Machine};
+use slipway_host::{HostOperations, Machine};
 use slipway_settings::LocalSettings;
 use slipway_text::{clean, escape_json};
 
@@ -14,7 +14,7 @@ use crate::cli::print;
 use crate::local;
 
 #[derive(Debug, Serialize)]
-struct Status {
+struct StatusReport {
     live: Option<StorePath>,
     boot_default: Option<StorePath>,
     boot_id: String,
@@ -26,8 +26,8 @@ struct Status {
 pub(crate) fn status(settings: &LocalSettings, json: bool) -> anyhow::Result<ExitCode> {
     let config = local::host_config(&settings.agent)?;
     let store = JournalStore::open(&config.state_dir)?;
-    let seen = Machine::new(config)?.observe();
-    let mut trouble: Vec<String> = seen.trouble.into_iter().collect();
+    let observed = Machine::new(config)?.observe();
+    let mut trouble: Vec<String> = observed.trouble.into_iter().collect();
     let journal = match store.peek() {
         Ok(journal) => {
             trouble.extend(journal.lost.clone());
@@ -39,10 +39,10 @@ pub(crate) fn status(settings: &LocalSettings, json: bool) -> anyhow::Result<Exi
         }
     };
     let readable = journal.is_some();
-    let status = Status {
-        live: seen.live,
-        boot_default: seen.boot_default,
-        boot_id: seen.boot_id,
+    let status = StatusReport {
+        live: observed.live,
+        boot_default: observed.boot_default,
+        boot_id: observed.boot_id,
         journal,
         trouble,
     };
@@ -59,7 +59,7 @@ pub(crate) fn status(settings: &LocalSettings, json: bool) -> anyhow::Result<Exi
     })
 }
 
-fn lines(status: &Status) -> anyhow::Result<String> {
+fn lines(status: &StatusReport) -> anyhow::Result<String> {
     let mut text = String::new();
     let path = |path: &Option<StorePath>| {
         path.as_ref()
@@ -72,9 +72,8 @@ fn lines(status: &Status) -> anyhow::Result<String> {
         .as_ref()
         .and_then(|journal| journal.current.as_ref());
     if let Some(current) = current {
-        let phase = serde_json::to_value(current.phase)?;
         writeln!(text, "attempt       {}", current.id)?;
-        writeln!(text, "phase         {}", phase.as_str().unwrap_or_default())?;
+        writeln!(text, "phase         {}", current.phase)?;
         writeln!(text, "closure       {}", current.closure)?;
         writeln!(text, "prior         {}", path(&current.prior))?;
         writeln!(

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use slipway_attempt::View;
+use slipway_attempt::ExecutorView;
 use slipway_client::{Backoff, Client, ClientError};
 use slipway_domain::{Instruction, Observation};
 use tokio::sync::watch;
@@ -24,7 +24,7 @@ const BACKOFF: Backoff = Backoff {
 const DENIED: Duration = Duration::from_mins(1);
 
 /// Somebody to ask.
-pub trait ControlPlane: Send + Sync {
+pub trait InstructionSource: Send + Sync {
     /// Posts the observation; the answer may take `wait` when there is nothing to do.
     fn sync(
         &self,
@@ -60,7 +60,7 @@ impl From<ClientError> for SyncError {
     }
 }
 
-impl ControlPlane for Client {
+impl InstructionSource for Client {
     async fn sync(&self, observation: &Observation, wait: Duration) -> Result<Instruction, SyncError> {
         Ok(self.agent_sync(observation, Some(wait)).await?)
     }
@@ -68,20 +68,20 @@ impl ControlPlane for Client {
 
 /// What the loop shares with the executor.
 #[derive(Debug)]
-pub struct Link {
+pub struct ExecutorLink {
     /// The executor's present view.
-    pub view: watch::Receiver<View>,
+    pub view: watch::Receiver<ExecutorView>,
     /// The newest instruction for the executor.
-    pub told: watch::Sender<Instruction>,
+    pub instructions: watch::Sender<Instruction>,
 }
 
 /// Syncs until stopped. A change of the view ends the request under way and posts at once.
 ///
 /// Errors end nothing: the executor goes on with its work, and never reverts because of them.
 pub async fn run(
-    plane: &impl ControlPlane,
-    observe: impl Fn(&View) -> Observation,
-    mut link: Link,
+    plane: &impl InstructionSource,
+    observe: impl Fn(&ExecutorView) -> Observation,
+    mut link: ExecutorLink,
     stop: CancellationToken,
 ) {
     let mut failures = 0;
@@ -97,19 +97,19 @@ pub async fn run(
             () = changed(&mut link.view) => continue,
         };
         let pause = match answer {
-            Ok(told) => {
+            Ok(instruction) => {
                 metrics::counter!("slipway_agent_syncs_total", "outcome" => "ok").increment(1);
                 if complaint.take().is_some() {
                     tracing::info!("the control plane answers again");
                 }
                 failures = 0;
-                let news = link.told.send_if_modified(|old| {
-                    let news = *old != told;
-                    old.clone_from(&told);
-                    news
+                let changed = link.instructions.send_if_modified(|old| {
+                    let changed = *old != instruction;
+                    old.clone_from(&instruction);
+                    changed
                 });
-                if news && told != Instruction::Idle {
-                    tracing::info!(instruction = ?told, "told");
+                if changed && instruction != Instruction::Idle {
+                    tracing::info!(?instruction, "instructed");
                 }
                 SHORTEST.saturating_sub(began.elapsed())
             }
@@ -133,7 +133,7 @@ pub async fn run(
 }
 
 /// Waits for ever when the executor is gone: the process ends then.
-async fn changed(view: &mut watch::Receiver<View>) {
+async fn changed(view: &mut watch::Receiver<ExecutorView>) {
     if view.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -153,7 +153,7 @@ fn complain(error: &SyncError, last: &mut Option<SyncError>, pause: Duration) {
         SyncError::Failed { message, .. } => ("failed", message),
     };
     metrics::counter!("slipway_agent_syncs_total", "outcome" => outcome).increment(1);
-    let told_already = match (&*last, error) {
+    let logged_already = match (&*last, error) {
         (Some(SyncError::Denied(_)), SyncError::Denied(_)) => true,
         (Some(SyncError::Failed { message: before, .. }), SyncError::Failed { message, .. }) => {
             before == message
@@ -161,7 +161,7 @@ fn complain(error: &SyncError, last: &mut Option<SyncError>, pause: Duration) {
         _ => false,
     };
     let seconds = pause.as_secs();
-    if told_already {
+    if logged_already {
         tracing::debug!(error = %message, seconds, "no answer from the control plane");
     } else if matches!(error, SyncError::Denied(_)) {
         tracing::error!(
@@ -187,12 +187,12 @@ mod tests {
 
     /// Answers in order, then parks for ever. Keeps what was posted, and when.
     #[derive(Clone, Default)]
-    struct Script {
+    struct ScriptedSource {
         answers: Arc<Mutex<VecDeque<Result<Instruction, SyncError>>>>,
         posted: Arc<Mutex<Vec<(Instant, Observation)>>>,
     }
 
-    impl ControlPlane for Script {
+    impl InstructionSource for ScriptedSource {
         async fn sync(&self, observation: &Observation, _: Duration) -> Result<Instruction, SyncError> {
             self.posted
                 .lock()
@@ -206,33 +206,33 @@ mod tests {
         }
     }
 
-    impl Script {
+    impl ScriptedSource {
         fn times(&self, began: Instant) -> Vec<Duration> {
             let posted = self.posted.lock().unwrap();
             posted.iter().map(|(at, _)| at.duration_since(began)).collect()
         }
     }
 
-    struct Rig {
-        script: Script,
-        view: watch::Sender<View>,
-        told: watch::Receiver<Instruction>,
+    struct SyncRig {
+        script: ScriptedSource,
+        view: watch::Sender<ExecutorView>,
+        instructions: watch::Receiver<Instruction>,
         began: Instant,
         stop: CancellationToken,
     }
 
-    fn rig(answers: impl IntoIterator<Item = Result<Instruction, SyncError>>) -> Rig {
-        let script = Script::default();
+    fn rig(answers: impl IntoIterator<Item = Result<Instruction, SyncError>>) -> SyncRig {
+        let script = ScriptedSource::default();
         script.answers.lock().unwrap().extend(answers);
-        let (view, seen) = watch::channel(View::default());
-        let (tell, told) = watch::channel(Instruction::Idle);
+        let (view, receiver) = watch::channel(ExecutorView::default());
+        let (sender, instructions) = watch::channel(Instruction::Idle);
         let stop = CancellationToken::new();
-        let link = Link {
-            view: seen,
-            told: tell,
+        let link = ExecutorLink {
+            view: receiver,
+            instructions: sender,
         };
         let (plane, token) = (script.clone(), stop.clone());
-        let observe = |view: &View| Observation {
+        let observe = |view: &ExecutorView| Observation {
             host: "web-1".parse().unwrap(),
             agent_version: "0".to_owned(),
             clock: Timestamp::UNIX_EPOCH,
@@ -245,17 +245,17 @@ mod tests {
             journal_trouble: view.trouble.clone(),
         };
         tokio::spawn(async move { run(&plane, observe, link, token).await });
-        Rig {
+        SyncRig {
             script,
             view,
-            told,
+            instructions,
             began: Instant::now(),
             stop,
         }
     }
 
-    fn report(phase: Phase) -> View {
-        View {
+    fn report(phase: Phase) -> ExecutorView {
+        ExecutorView {
             report: Some(AttemptReport {
                 attempt: AttemptId::random(),
                 phase,
@@ -263,7 +263,7 @@ mod tests {
                 verdict: None,
                 message: None,
             }),
-            ..View::default()
+            ..ExecutorView::default()
         }
     }
 
@@ -287,12 +287,12 @@ mod tests {
             attempt: AttemptId::random(),
         };
         let mut rig = rig([Ok(commit.clone()), Ok(commit.clone()), Ok(commit.clone())]);
-        rig.told.changed().await.unwrap();
-        assert_eq!(*rig.told.borrow_and_update(), commit);
+        rig.instructions.changed().await.unwrap();
+        assert_eq!(*rig.instructions.borrow_and_update(), commit);
         sleep(Duration::from_millis(2500)).await;
         assert_eq!(rig.script.posted.lock().unwrap().len(), 3);
         // The same words again are no news.
-        assert!(!rig.told.has_changed().unwrap());
+        assert!(!rig.instructions.has_changed().unwrap());
     }
 
     #[tokio::test(start_paused = true)]
@@ -318,7 +318,7 @@ mod tests {
             pauses[0] <= Duration::from_millis(500) && pauses[7] >= Duration::from_secs(7),
             "{pauses:?}"
         );
-        assert!(!rig.told.has_changed().unwrap());
+        assert!(!rig.instructions.has_changed().unwrap());
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,14 +6,14 @@ use slipway_domain::AttemptId;
 use slipway_host::clock::Clock;
 use slipway_host::job::{JobFiles, SuperviseError};
 
-use crate::journal::{JournalStore, Known};
+use crate::journal::{JournalEntry, JournalStore};
 
 /// How often it looks whether it is still needed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Woken {
+pub enum WaitOutcome {
     /// The deadline has come.
     Due,
     /// The attempt is over, or the host's whole state is gone.
@@ -30,7 +30,7 @@ pub async fn wait(
     clock: &impl Clock,
     attempt: AttemptId,
     seconds: u32,
-) -> Result<Woken, SuperviseError> {
+) -> Result<WaitOutcome, SuperviseError> {
     let _ = rustix::process::setsid();
     let name = format!("deadman-{attempt}");
     match jobs.claim(&name) {
@@ -42,19 +42,19 @@ pub async fn wait(
     loop {
         let left = deadline.left(clock.boot());
         if left.is_zero() {
-            return Ok(Woken::Due);
+            return Ok(WaitOutcome::Due);
         }
         tokio::time::sleep(left.min(LOOK_EVERY)).await;
         if !store.exists() {
-            return Ok(Woken::Settled);
+            return Ok(WaitOutcome::Settled);
         }
-        let over = store.peek().is_ok_and(|journal| match journal.know(attempt) {
-            Known::Current(current) => !current.phase.is_unsettled(),
-            Known::Past(_) => true,
-            Known::Unsettled(_) | Known::Unknown => false,
+        let over = store.peek().is_ok_and(|journal| match journal.entry(attempt) {
+            JournalEntry::Current(current) => !current.phase.is_unsettled(),
+            JournalEntry::Past(_) => true,
+            JournalEntry::Unsettled(_) | JournalEntry::Unknown => false,
         });
         if over {
-            return Ok(Woken::Settled);
+            return Ok(WaitOutcome::Settled);
         }
     }
 }
@@ -68,16 +68,16 @@ mod tests {
     use crate::journal::{Attempt, Journal, JournalPhase};
     use slipway_host::testing::TokioClock;
 
-    struct Rig {
+    struct DeadmanRig {
         dir: tempfile::TempDir,
         store: JournalStore,
         jobs: JobFiles,
         attempt: AttemptId,
     }
 
-    fn rig() -> Rig {
+    fn rig() -> DeadmanRig {
         let dir = tempfile::tempdir().unwrap();
-        Rig {
+        DeadmanRig {
             store: JournalStore::open(dir.path()).unwrap(),
             jobs: JobFiles::open(dir.path()).unwrap(),
             attempt: AttemptId::random(),
@@ -85,7 +85,7 @@ mod tests {
         }
     }
 
-    impl Rig {
+    impl DeadmanRig {
         fn write(&self, phase: JournalPhase) {
             let closure = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap();
             let now = Timestamp::UNIX_EPOCH;
@@ -97,7 +97,7 @@ mod tests {
             self.store.save(&journal).unwrap();
         }
 
-        async fn wait(&self) -> Result<Woken, SuperviseError> {
+        async fn wait(&self) -> Result<WaitOutcome, SuperviseError> {
             wait(&self.store, &self.jobs, &TokioClock::new(), self.attempt, 60).await
         }
     }
@@ -111,7 +111,7 @@ mod tests {
                 std::fs::write(rig.store.path(), text).unwrap();
             }
             let began = Instant::now();
-            assert_eq!(rig.wait().await.unwrap(), Woken::Due);
+            assert_eq!(rig.wait().await.unwrap(), WaitOutcome::Due);
             assert_eq!(began.elapsed(), Duration::from_mins(1));
         }
     }
@@ -120,7 +120,7 @@ mod tests {
     async fn it_ends_with_the_attempt_and_with_the_state_folder() {
         let rig = rig();
         rig.write(JournalPhase::Committed);
-        assert_eq!(rig.wait().await.unwrap(), Woken::Settled);
+        assert_eq!(rig.wait().await.unwrap(), WaitOutcome::Settled);
         let rig = self::rig();
         rig.write(JournalPhase::Verifying);
         let gone = rig.dir.path().to_owned();
@@ -128,7 +128,7 @@ mod tests {
             tokio::time::sleep(Duration::from_secs(10)).await;
             std::fs::remove_dir_all(&gone).unwrap();
         });
-        assert_eq!(woken.unwrap(), Woken::Settled);
+        assert_eq!(woken.unwrap(), WaitOutcome::Settled);
         assert!(!gone.exists());
     }
 

@@ -1,6 +1,6 @@
 //! The only part that acts on the machine.
 //!
-//! The whole path of an attempt is told in one place: `executor/phases.rs`. Each phase has a file of its own.
+//! The whole path of an attempt stands in one place: `executor/phases.rs`. Each phase has a file of its own.
 //!
 //! Level-triggered: every step reads the journal under its lock, looks at the machine and at the newest instruction, and
 //! does one bounded piece of work. So a start after a crash needs no special code, nor does a dead-man that acted
@@ -12,10 +12,10 @@ mod committing;
 mod deadman;
 mod instruction;
 mod judge;
+mod locked;
 mod phases;
 mod reverting;
 mod staging;
-mod turn;
 mod verifying;
 
 use std::collections::BTreeSet;
@@ -27,14 +27,14 @@ use slipway_domain::agent::AttemptReport;
 use slipway_domain::{AttemptId, Instruction, StorePath};
 use slipway_host::clock::{BootMs, Clock};
 use slipway_host::door::{Refusal, Runnable};
-use slipway_host::host::Host;
+use slipway_host::operations::HostOperations;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-pub use deadman::Fired;
+pub use deadman::RevertOutcome;
 use judge::Streak;
+use locked::LockedExecutor;
 use phases::Duty;
-use turn::Turn;
 
 use crate::journal::{Attempt, Journal, JournalPhase, JournalStore};
 
@@ -45,9 +45,9 @@ const WATCH_EVERY: Duration = Duration::from_millis(100);
 /// After an error of the state folder.
 const TROUBLE_PAUSE: Duration = Duration::from_secs(5);
 
-/// What the executor lets others see.
+/// What the executor shows to the sync loop.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct View {
+pub struct ExecutorView {
     /// What the control plane is to be told of an attempt.
     pub report: Option<AttemptReport>,
     /// The attempt that has begun and is neither committed nor reverted.
@@ -58,14 +58,14 @@ pub struct View {
 
 /// When to take the next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
+enum NextStep {
     Now,
     After(Duration),
 }
 
 /// Which of the journal's attempts is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Slot {
+enum JournalSlot {
     Current,
     Unsettled,
 }
@@ -77,8 +77,8 @@ pub struct Executor<H, C> {
     clock: C,
     store: JournalStore,
     keep_releases: usize,
-    told: watch::Receiver<Instruction>,
-    view: watch::Sender<View>,
+    instructions: watch::Receiver<Instruction>,
+    view: watch::Sender<ExecutorView>,
     /// The truth. Ahead of the disk only while the disk is full.
     journal: Journal,
     /// What was last read or written.
@@ -86,7 +86,7 @@ pub struct Executor<H, C> {
     /// Why the journal could not be read or written, until it can.
     trouble: Option<String>,
     /// The attempt that the control plane last asked about.
-    asked: Option<AttemptId>,
+    requested: Option<AttemptId>,
     /// The current attempt's closure, once it was let through the door.
     admitted: Option<Runnable>,
     streak: Streak,
@@ -96,27 +96,27 @@ pub struct Executor<H, C> {
     next_revert: BootMs,
 }
 
-impl<H: Host, C: Clock> Executor<H, C> {
+impl<H: HostOperations, C: Clock> Executor<H, C> {
     /// An executor, and the view of it. Nothing happens before [`Executor::run`].
     pub fn new(
         host: Arc<H>,
         clock: C,
         store: JournalStore,
         keep_releases: usize,
-        told: watch::Receiver<Instruction>,
-    ) -> (Self, watch::Receiver<View>) {
-        let (view, seen) = watch::channel(View::default());
+        instructions: watch::Receiver<Instruction>,
+    ) -> (Self, watch::Receiver<ExecutorView>) {
+        let (view, observed) = watch::channel(ExecutorView::default());
         let executor = Self {
             host,
             clock,
             store,
             keep_releases,
-            told,
+            instructions,
             view,
             journal: Journal::default(),
             on_disk: None,
             trouble: None,
-            asked: None,
+            requested: None,
             admitted: None,
             streak: Streak::default(),
             next_round: BootMs(0),
@@ -124,44 +124,44 @@ impl<H: Host, C: Clock> Executor<H, C> {
             revert_began: None,
             next_revert: BootMs(0),
         };
-        (executor, seen)
+        (executor, observed)
     }
 
     /// Reads the journal, so that the view is right before the first step.
     pub async fn recall(&mut self) {
         // What is wrong with it is in the view.
-        let _ = self.take_turn().await;
+        let _ = self.lock_journal().await;
         self.publish();
     }
 
     /// Works until it is told to stop. Stopping does not touch an activation or a dead-man, which outlive the agent.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
-            let pace = tokio::select! {
+            let next = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                pace = self.step() => pace,
+                next = self.step() => next,
             };
-            let Pace::After(pause) = pace else { continue };
+            let NextStep::After(pause) = next else { continue };
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
-                () = news(&mut self.told) => {}
+                () = next_instruction(&mut self.instructions) => {}
             }
         }
     }
 
-    async fn step(&mut self) -> Pace {
-        let pace = match self.take_turn().await {
-            Ok(turn) => turn.play().await,
-            Err(_) => Pace::After(TROUBLE_PAUSE),
+    async fn step(&mut self) -> NextStep {
+        let next = match self.lock_journal().await {
+            Ok(locked) => locked.take_step().await,
+            Err(_) => NextStep::After(TROUBLE_PAUSE),
         };
         self.publish();
-        pace
+        next
     }
 
     /// Works until an instruction asks for something else; then `None`.
-    async fn unless_told_otherwise<T>(
+    async fn unless_interrupted<T>(
         &mut self,
         attempt: AttemptId,
         work: impl Future<Output = T>,
@@ -170,8 +170,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
         loop {
             tokio::select! {
                 done = &mut work => return Some(done),
-                () = news(&mut self.told) => {
-                    if interrupts(&self.told.borrow(), attempt) {
+                () = next_instruction(&mut self.instructions) => {
+                    if interrupts(&self.instructions.borrow(), attempt) {
                         return None;
                     }
                 }
@@ -179,17 +179,17 @@ impl<H: Host, C: Clock> Executor<H, C> {
         }
     }
 
-    fn slot(&self, slot: Slot) -> Option<&Attempt> {
+    fn slot(&self, slot: JournalSlot) -> Option<&Attempt> {
         match slot {
-            Slot::Current => self.journal.current.as_ref(),
-            Slot::Unsettled => self.journal.unsettled.as_ref(),
+            JournalSlot::Current => self.journal.current.as_ref(),
+            JournalSlot::Unsettled => self.journal.unsettled.as_ref(),
         }
     }
 
-    fn slot_mut(&mut self, slot: Slot) -> Option<&mut Attempt> {
+    fn slot_mut(&mut self, slot: JournalSlot) -> Option<&mut Attempt> {
         match slot {
-            Slot::Current => self.journal.current.as_mut(),
-            Slot::Unsettled => self.journal.unsettled.as_mut(),
+            JournalSlot::Current => self.journal.current.as_mut(),
+            JournalSlot::Unsettled => self.journal.unsettled.as_mut(),
         }
     }
 
@@ -214,8 +214,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
         if self.journal.lost.is_some() {
             return;
         }
-        let seen = self.host.observe();
-        let mut closures: BTreeSet<_> = [seen.live, seen.boot_default, seen.booted]
+        let observed = self.host.observe();
+        let mut closures: BTreeSet<_> = [observed.live, observed.boot_default, observed.booted]
             .into_iter()
             .flatten()
             .collect();
@@ -233,18 +233,18 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 }
 
-impl<H: Host, C: Clock> Turn<'_, H, C> {
-    /// Carries out what is told, or goes on with what the journal says.
-    async fn play(mut self) -> Pace {
-        let told = self.told.borrow_and_update().clone();
-        if let Some(attempt) = told.attempt() {
-            self.asked = Some(attempt);
+impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
+    /// Carries out the newest instruction, or goes on with what the journal says.
+    async fn take_step(mut self) -> NextStep {
+        let instruction = self.instructions.borrow_and_update().clone();
+        if let Some(attempt) = instruction.attempt() {
+            self.requested = Some(attempt);
         }
-        if let Some(pace) = self.act_on(&told).await {
-            return pace;
+        if let Some(next) = self.act_on(&instruction).await {
+            return next;
         }
         match Duty::of(&self.journal) {
-            Duty::Rest => Pace::After(REST),
+            Duty::Rest => NextStep::After(REST),
             Duty::Stage => self.stage().await,
             Duty::WatchActivation => self.watch_activation().await,
             Duty::Verify => self.verify().await,
@@ -255,15 +255,15 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
 }
 
 /// Waits for the next instruction, or for ever if nobody can give one any more.
-async fn news(told: &mut watch::Receiver<Instruction>) {
-    if told.changed().await.is_err() {
+async fn next_instruction(instructions: &mut watch::Receiver<Instruction>) {
+    if instructions.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
 /// Whether the instruction interrupts work on this attempt.
-fn interrupts(told: &Instruction, attempt: AttemptId) -> bool {
-    match told {
+fn interrupts(instruction: &Instruction, attempt: AttemptId) -> bool {
+    match instruction {
         Instruction::Idle => false,
         Instruction::Commit { .. } | Instruction::Revert { .. } => true,
         Instruction::Stage { attempt: other, .. } | Instruction::Activate { attempt: other, .. } => {

@@ -6,5 +6,5 @@
 mod record;
 mod store;
 
-pub use record::{Attempt, Journal, JournalPhase, Known, Past};
-pub use store::{JournalError, JournalStore, Loaded};
+pub use record::{Attempt, Journal, JournalEntry, JournalPhase, PastAttempt};
+pub use store::{JournalError, JournalStore, LoadedJournal};

@@ -3,7 +3,7 @@
 //!
 //! The agent runs the executor, and so do the dead-man and a person's `slipway-agent revert`. Each is a process of its
 //! own, and the journal's lock makes them take turns. The crate decides what is done to a machine and when. It never touches
-//! the machine itself: all of that is behind [`slipway_host::Host`]. It knows nothing of HTTP or of the control plane, whose
+//! the machine itself: all of that is behind [`slipway_host::HostOperations`]. It knows nothing of HTTP or of the control plane, whose
 //! instructions it is handed.
 //!
 //! The whole path of an attempt is in `executor/phases.rs`.
@@ -18,5 +18,5 @@ pub mod deadman;
 pub mod executor;
 pub mod journal;
 
-pub use executor::{Executor, Fired, View};
+pub use executor::{Executor, ExecutorView, RevertOutcome};
 pub use journal::{Journal, JournalPhase, JournalStore};

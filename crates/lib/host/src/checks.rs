@@ -14,7 +14,7 @@ use slipway_domain::agent::Verdict;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use manifest::{Check, CheckKind, Manifest, ManifestError};
+pub use manifest::{CheckManifest, HealthCheck, HealthCheckKind, ManifestError};
 pub(crate) use manifest::{FILE, load};
 pub(crate) use unit::failed_units;
 
@@ -23,14 +23,14 @@ use crate::text::one_line;
 
 /// What one check says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct CheckFinding {
     /// Pass, fail or unknown.
     pub verdict: Verdict,
     /// What was seen, for people.
     pub detail: String,
 }
 
-impl Finding {
+impl CheckFinding {
     pub(crate) fn pass() -> Self {
         Self {
             verdict: Verdict::Pass,
@@ -77,17 +77,17 @@ impl Finding {
 
 /// What one round of all checks says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Round {
+pub struct CheckRound {
     /// Fail if any check failed, else unknown if any could not be carried out, else pass.
     pub verdict: Verdict,
     /// The checks that did not pass, for people; empty on a pass.
     pub detail: String,
 }
 
-impl Round {
+impl CheckRound {
     /// Puts the checks' findings together.
     #[must_use]
-    pub fn of(findings: impl IntoIterator<Item = (String, Finding)>) -> Self {
+    pub fn of(findings: impl IntoIterator<Item = (String, CheckFinding)>) -> Self {
         let mut verdict = Verdict::Pass;
         let (mut fails, mut unknowns) = (Vec::new(), Vec::new());
         for (name, finding) in findings {
@@ -112,7 +112,7 @@ impl Round {
 }
 
 /// Runs all checks at once. Takes at most as long as the slowest check's time limit.
-pub(crate) async fn round(config: &HostConfig, manifest: &Manifest) -> Round {
+pub(crate) async fn round(config: &HostConfig, manifest: &CheckManifest) -> CheckRound {
     let mut running = JoinSet::new();
     for (index, check) in manifest.checks.iter().enumerate() {
         let (config, check) = (config.clone(), check.clone());
@@ -126,36 +126,38 @@ pub(crate) async fn round(config: &HostConfig, manifest: &Manifest) -> Round {
     }
     findings.sort_by_key(|(index, ..)| *index);
     let missing = manifest.checks.len() - findings.len();
-    let mut named: Vec<(String, Finding)> = findings
+    let mut named: Vec<(String, CheckFinding)> = findings
         .into_iter()
         .map(|(_, name, finding)| (name, finding))
         .collect();
     if missing > 0 {
         named.push((
             "all".to_owned(),
-            Finding::unknown(format!("{missing} checks ended without a word")),
+            CheckFinding::unknown(format!("{missing} checks ended without a word")),
         ));
     }
-    Round::of(named)
+    CheckRound::of(named)
 }
 
-async fn one(config: &HostConfig, check: &Check) -> Finding {
+async fn one(config: &HostConfig, check: &HealthCheck) -> CheckFinding {
     let bound = Duration::from_secs(check.timeout_seconds());
     let late = || format!("no answer within {} s", bound.as_secs());
     match &check.kind {
-        CheckKind::Http {
+        HealthCheckKind::Http {
             url, expect_status, ..
         } => match timeout(bound, http::get(url)).await {
-            Ok(Ok(status)) if status == *expect_status => Finding::pass(),
-            Ok(Ok(status)) => Finding::fail(format!("GET {url} answered {status}, expected {expect_status}")),
+            Ok(Ok(status)) if status == *expect_status => CheckFinding::pass(),
+            Ok(Ok(status)) => {
+                CheckFinding::fail(format!("GET {url} answered {status}, expected {expect_status}"))
+            }
             Ok(Err(finding)) => finding,
-            Err(_) => Finding::fail(format!("GET {url}: {}", late())),
+            Err(_) => CheckFinding::fail(format!("GET {url}: {}", late())),
         },
-        CheckKind::Tcp { address, .. } => timeout(bound, tcp::connect(address))
+        HealthCheckKind::Tcp { address, .. } => timeout(bound, tcp::connect(address))
             .await
-            .unwrap_or_else(|_| Finding::fail(format!("connect to {address}: {}", late()))),
-        CheckKind::Command { command, .. } => command::run(config, command, bound).await,
-        CheckKind::Systemd { unit } => unit::look(config, unit, bound).await,
+            .unwrap_or_else(|_| CheckFinding::fail(format!("connect to {address}: {}", late()))),
+        HealthCheckKind::Command { command, .. } => command::run(config, command, bound).await,
+        HealthCheckKind::Systemd { unit } => unit::look(config, unit, bound).await,
     }
 }
 
@@ -182,11 +184,11 @@ mod tests {
         }
     }
 
-    fn manifest(json: &str) -> Manifest {
+    fn manifest(json: &str) -> CheckManifest {
         manifest::parse("checks.json", json.as_bytes()).unwrap()
     }
 
-    async fn say(json: &str) -> Round {
+    async fn say(json: &str) -> CheckRound {
         round(&config(), &manifest(json)).await
     }
 
@@ -329,18 +331,18 @@ mod tests {
     #[test]
     fn one_failure_outweighs_what_is_unknown() {
         let named = |finding| ("x".to_owned(), finding);
-        let round = Round::of([named(Finding::unknown("u")), named(Finding::fail("f"))]);
+        let round = CheckRound::of([named(CheckFinding::unknown("u")), named(CheckFinding::fail("f"))]);
         assert_eq!(round.verdict, Verdict::Fail);
         assert_eq!(round.detail, "check x: f; check x: u");
-        let round = Round::of([named(Finding::unknown("u")), named(Finding::pass())]);
+        let round = CheckRound::of([named(CheckFinding::unknown("u")), named(CheckFinding::pass())]);
         assert_eq!(round.verdict, Verdict::Unknown);
     }
 
     #[test]
     fn running_out_of_descriptors_is_no_evidence() {
         let error = rustix::io::Errno::MFILE.into();
-        assert_eq!(Finding::of_io("connect", &error).verdict, Verdict::Unknown);
+        assert_eq!(CheckFinding::of_io("connect", &error).verdict, Verdict::Unknown);
         let error = rustix::io::Errno::CONNREFUSED.into();
-        assert_eq!(Finding::of_io("connect", &error).verdict, Verdict::Fail);
+        assert_eq!(CheckFinding::of_io("connect", &error).verdict, Verdict::Fail);
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! A path is only a name; a [`Runnable`] is a closure that passed the checks here. Only a `Runnable` can be switched
 //! to, checked, made the boot default or have its agent run as a dead-man. There are two ways to pass. A *release*
-//! passes by its signatures: see [`Host::admit_release`]. A *system that this host knows* passes because it ran here or
-//! would boot, according to the host alone: see [`Host::admit_known`]. docs/decisions/0010 says why.
+//! passes by its signatures: see [`HostOperations::admit_release`]. A *system that this host knows* passes because it ran here or
+//! would boot, according to the host alone: see [`HostOperations::admit_known`]. docs/decisions/0010 says why.
 //!
-//! [`Host::admit_release`]: crate::Host::admit_release
-//! [`Host::admit_known`]: crate::Host::admit_known
+//! [`HostOperations::admit_release`]: crate::HostOperations::admit_release
+//! [`HostOperations::admit_known`]: crate::HostOperations::admit_known
 
 use std::fs;
 use std::io;
@@ -78,12 +78,12 @@ pub enum Refusal {
     },
     /// It cannot be switched to.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unfit(#[from] UnfitClosure),
 }
 
 /// Why a closure cannot be switched to.
 #[derive(Debug, thiserror::Error)]
-pub enum Unfit {
+pub enum UnfitClosure {
     /// The script.
     #[error(
         "{file} {problem}: a closure for Slipway needs an executable one that takes test, boot and switch (a NixOS toplevel has it)"
@@ -108,8 +108,8 @@ pub enum Unfit {
 pub(crate) fn admit_signed(
     config: &HostConfig,
     closure: &StorePath,
-    _proof: nix::Signed,
-) -> Result<Runnable, Unfit> {
+    _proof: nix::SignatureProof,
+) -> Result<Runnable, UnfitClosure> {
     check_switch(config, closure)?;
     Ok(Runnable(closure.clone()))
 }
@@ -143,9 +143,9 @@ pub(crate) async fn admit_known(
 }
 
 /// Whether the closure has a switch script of its own.
-fn check_switch(config: &HostConfig, closure: &StorePath) -> Result<(), Unfit> {
+fn check_switch(config: &HostConfig, closure: &StorePath) -> Result<(), UnfitClosure> {
     let script = switch_script(closure);
-    let unfit = |problem: String| Unfit::NoSwitchScript {
+    let unfit = |problem: String| UnfitClosure::NoSwitchScript {
         file: script.display().to_string(),
         problem,
     };
@@ -166,8 +166,8 @@ fn check_switch(config: &HostConfig, closure: &StorePath) -> Result<(), Unfit> {
 
 /// Whether a file of the store is still in the store after all links are followed: others may change files
 /// outside.
-pub(crate) fn check_inside(config: &HostConfig, file: &Path) -> Result<(), Unfit> {
-    let unreadable = |error: io::Error| Unfit::NoSwitchScript {
+pub(crate) fn check_inside(config: &HostConfig, file: &Path) -> Result<(), UnfitClosure> {
+    let unreadable = |error: io::Error| UnfitClosure::NoSwitchScript {
         file: file.display().to_string(),
         problem: format!("cannot be looked at ({error})"),
     };
@@ -176,7 +176,7 @@ pub(crate) fn check_inside(config: &HostConfig, file: &Path) -> Result<(), Unfit
     if target.starts_with(&store) {
         return Ok(());
     }
-    Err(Unfit::Outside {
+    Err(UnfitClosure::Outside {
         file: file.display().to_string(),
         target: target.display().to_string(),
     })

@@ -20,7 +20,7 @@ use slipway_process::Outcome;
 use crate::door::Runnable;
 pub use files::{JobFiles, JobState};
 pub use gate::{gate_command, wait_at_gate};
-pub use supervise::{SuperviseError, Supervised, supervise};
+pub use supervise::{SuperviseError, SupervisedJob, supervise};
 
 /// What a job is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +71,27 @@ pub struct JobId {
     pub serial: u32,
 }
 
+impl JobId {
+    /// The first try.
+    #[must_use]
+    pub const fn first(kind: JobKind, attempt: AttemptId) -> Self {
+        Self {
+            kind,
+            attempt,
+            serial: 1,
+        }
+    }
+
+    /// The try after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self {
+            serial: self.serial + 1,
+            ..self
+        }
+    }
+}
+
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}-{}", self.kind.as_str(), self.attempt, self.serial)
@@ -90,9 +111,9 @@ pub struct Job {
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exit {
+pub struct JobExit {
     /// In which way.
-    pub end: End,
+    pub end: JobEnd,
     /// The last lines of its output.
     pub tail: String,
 }
@@ -100,7 +121,7 @@ pub struct Exit {
 /// In which way a job ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum End {
+pub enum JobEnd {
     /// With this exit status.
     Exited(i32),
     /// By this signal.
@@ -114,7 +135,7 @@ pub enum End {
     NotStarted(String),
 }
 
-impl End {
+impl JobEnd {
     /// How a run within the bound ended.
     #[must_use]
     pub fn of(outcome: Outcome, bound: Duration) -> Self {
@@ -132,28 +153,28 @@ impl End {
     }
 }
 
-impl Exit {
+impl JobExit {
     /// Whether the script did what it was asked.
     #[must_use]
     pub const fn is_success(&self) -> bool {
-        matches!(self.end, End::Exited(0))
+        matches!(self.end, JobEnd::Exited(0))
     }
 
     /// Whether the script did what it was asked, and found units failed when it had: NixOS' scripts then end with 4. It
     /// counts all that are failed, whenever and why ever they did.
     #[must_use]
     pub const fn is_with_failed_units(&self) -> bool {
-        matches!(self.end, End::Exited(4))
+        matches!(self.end, JobEnd::Exited(4))
     }
 }
 
-impl fmt::Display for Exit {
+impl fmt::Display for JobExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.end {
-            End::Exited(code) => write!(f, "exited with status {code}")?,
-            End::Killed(signal) => write!(f, "was killed by signal {signal}")?,
-            End::TimedOut { seconds } => write!(f, "did not end within {seconds} s and was killed")?,
-            End::NotStarted(why) => write!(f, "could not be started: {why}")?,
+            JobEnd::Exited(code) => write!(f, "exited with status {code}")?,
+            JobEnd::Killed(signal) => write!(f, "was killed by signal {signal}")?,
+            JobEnd::TimedOut { seconds } => write!(f, "did not end within {seconds} s and was killed")?,
+            JobEnd::NotStarted(why) => write!(f, "could not be started: {why}")?,
         }
         let tail = crate::text::last_lines(&self.tail, 5);
         if tail.is_empty() {

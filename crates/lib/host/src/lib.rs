@@ -1,6 +1,6 @@
 //! The machine that an agent works on: Nix, systemd, checks and files.
 //!
-//! [`Host`] is a machine in small steps; [`Machine`] is the real one (Nix with systemd, or with plain processes), and
+//! [`HostOperations`] is a machine in small steps; [`Machine`] is the real one (Nix with systemd, or with plain processes), and
 //! `testing` has one in memory. `slipway-attempt` takes the steps; the agent also starts jobs and looks at the machine. No
 //! step knows of an attempt's phase or of the journal, and nothing runs as root that did not come through the [`door`].
 //!
@@ -23,10 +23,10 @@ pub mod config;
 pub mod door;
 #[doc(hidden)]
 pub mod failpoint;
-pub mod host;
 pub mod job;
 pub mod machine;
 pub mod nix;
+pub mod operations;
 pub mod runner;
 pub mod seal;
 #[cfg(any(test, feature = "testing"))]
@@ -39,5 +39,5 @@ mod fixtures;
 pub use clock::{Clock, SystemClock};
 pub use config::{HostConfig, RunnerKind};
 pub use door::Runnable;
-pub use host::{Host, Seen};
 pub use machine::Machine;
+pub use operations::{HostOperations, MachineObservation};

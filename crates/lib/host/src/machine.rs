@@ -9,28 +9,28 @@ use slipway_domain::{AttemptId, StorePath};
 use slipway_process::boot_id;
 
 use crate::bound;
-use crate::checks::{self, Finding, Round};
+use crate::checks::{self, CheckFinding, CheckRound};
 use crate::config::HostConfig;
 use crate::door::{self, Refusal, Runnable};
-use crate::host::{Host, Seen};
-use crate::job::{Exit, Job, JobId, JobKind, JobState};
-use crate::nix::{self, ProfileError, Roots, StageError};
-use crate::runner::{Runner, RunnerError};
+use crate::job::{Job, JobExit, JobId, JobKind, JobState};
+use crate::nix::{self, GcRoots, ProfileError, StageError};
+use crate::operations::{HostOperations, MachineObservation};
+use crate::runner::{JobRunner, RunnerError};
 
 /// This machine.
 #[derive(Debug, Clone)]
 pub struct Machine {
     config: HostConfig,
-    roots: Roots,
-    runner: Runner,
+    roots: GcRoots,
+    runner: JobRunner,
 }
 
 impl Machine {
     /// The machine as the settings describe it. Makes the state folder.
     pub fn new(config: HostConfig) -> io::Result<Self> {
         Ok(Self {
-            roots: Roots::new(&config),
-            runner: Runner::new(config.clone())?,
+            roots: GcRoots::new(&config),
+            runner: JobRunner::new(config.clone())?,
             config,
         })
     }
@@ -42,8 +42,8 @@ impl Machine {
     }
 }
 
-impl Host for Machine {
-    fn observe(&self) -> Seen {
+impl HostOperations for Machine {
+    fn observe(&self) -> MachineObservation {
         let mut troubles = Vec::new();
         let mut look = |link: &Path| {
             nix::resolve(&self.config, link).unwrap_or_else(|error| {
@@ -54,7 +54,7 @@ impl Host for Machine {
         let live = look(&self.config.live_link);
         let boot_default = look(&self.config.profile);
         let booted = nix::resolve(&self.config, &self.config.booted_link());
-        Seen {
+        MachineObservation {
             live,
             boot_default,
             booted: booted.ok().flatten(),
@@ -120,7 +120,7 @@ impl Host for Machine {
         self.runner.start(job).await
     }
 
-    async fn run_attached(&self, job: &Job) -> Exit {
+    async fn run_attached(&self, job: &Job) -> JobExit {
         self.runner.run_attached(job).await
     }
 
@@ -140,11 +140,11 @@ impl Host for Machine {
         nix::set_profile(&self.config, closure).await
     }
 
-    async fn round(&self, closure: &Runnable) -> Round {
+    async fn round(&self, closure: &Runnable) -> CheckRound {
         match checks::load(closure) {
             Ok(manifest) => checks::round(&self.config, &manifest).await,
             // It was readable when it was staged, and the store does not change, so this is our own error.
-            Err(error) => Round::of([("all".to_owned(), Finding::unknown(error.to_string()))]),
+            Err(error) => CheckRound::of([("all".to_owned(), CheckFinding::unknown(error.to_string()))]),
         }
     }
 

@@ -14,8 +14,8 @@ use slipway_domain::StorePath;
 use slipway_process::Outcome;
 
 pub use explain::StageError;
-pub(crate) use roots::Roots;
-pub(crate) use trust::{Signed, check_signed};
+pub(crate) use roots::GcRoots;
+pub(crate) use trust::{SignatureProof, check_signed};
 
 use crate::config::HostConfig;
 use crate::door::Runnable;

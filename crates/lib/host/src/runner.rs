@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::{HostConfig, RunnerKind};
 use crate::door::Runnable;
-use crate::job::{End, Exit, Job, JobFiles, JobId};
+use crate::job::{Job, JobEnd, JobExit, JobFiles, JobId};
 
 /// How long a started job may take to write its claim.
 const CLAIM_WITHIN: Duration = Duration::from_secs(15);
@@ -57,7 +57,7 @@ pub enum RunnerError {
 
 /// Starts, finds and ends jobs and dead-men.
 #[derive(Debug, Clone)]
-pub(crate) struct Runner {
+pub(crate) struct JobRunner {
     config: HostConfig,
     jobs: JobFiles,
 }
@@ -67,7 +67,7 @@ fn deadman(attempt: AttemptId) -> String {
     format!("deadman-{attempt}")
 }
 
-impl Runner {
+impl JobRunner {
     pub(crate) fn new(config: HostConfig) -> io::Result<Self> {
         let jobs = JobFiles::open(&config.state_dir)?;
         Ok(Self { config, jobs })
@@ -93,15 +93,15 @@ impl Runner {
 
     /// Runs the script here and now, where a job cannot be had, without a byte written. Under systemd it still has a
     /// separate unit, since it may restart the agent. As a process it dies with the agent.
-    pub(crate) async fn run_attached(&self, job: &Job) -> Exit {
+    pub(crate) async fn run_attached(&self, job: &Job) -> JobExit {
         if self.config.runner == RunnerKind::Systemd {
             return systemd::run_to_its_end(&self.config, job).await;
         }
         let mut command = self.config.command(job.closure.switch_script());
         command.arg(job.id.kind.action());
         let (outcome, tail) = slipway_process::run(command, job.timeout).await;
-        Exit {
-            end: End::of(outcome, job.timeout),
+        JobExit {
+            end: JobEnd::of(outcome, job.timeout),
             tail,
         }
     }

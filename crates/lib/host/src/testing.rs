@@ -5,5 +5,5 @@ mod fake;
 mod nix_rig;
 
 pub use closure::ClosureSpec;
-pub use fake::{FakeHost, Fate, State, TokioClock};
-pub use nix_rig::{Key, NixRig};
+pub use fake::{ClosureBehaviour, FakeHost, FakeHostState, TokioClock};
+pub use nix_rig::{NixRig, SigningKey};

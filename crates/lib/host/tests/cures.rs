@@ -8,20 +8,20 @@ use std::process::Command;
 use std::time::Duration;
 
 use slipway_domain::{AttemptId, StorePath};
-use slipway_host::testing::{ClosureSpec, Key, NixRig};
-use slipway_host::{Host, HostConfig, Machine};
+use slipway_host::testing::{ClosureSpec, NixRig, SigningKey};
+use slipway_host::{HostConfig, HostOperations, Machine};
 
 const BOUND: Duration = Duration::from_mins(1);
 
-struct Rig {
+struct CuresRig {
     /// Where closures are built: the same store, which the host's own part is taken out of.
     nix: NixRig,
     machine: Machine,
     cache: PathBuf,
-    key: Key,
+    key: SigningKey,
 }
 
-impl Rig {
+impl CuresRig {
     fn new() -> Self {
         Self::with(|_| {})
     }
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     /// A closure with a part, in the cache and not in the store.
-    fn cached(&self, key: Option<&Key>) -> (StorePath, StorePath) {
+    fn cached(&self, key: Option<&SigningKey>) -> (StorePath, StorePath) {
         let closure = self.built();
         let part = self.part();
         self.nix.copy_to_cache("cache", &closure, key);
@@ -137,7 +137,7 @@ fn damage(file: &Path, how: &str) {
 /// The host has seen the cache's word before: it must not go by it for a month.
 #[tokio::test]
 async fn the_cure_for_a_closure_that_the_cache_has_unsigned_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let (closure, _) = rig.cached(None);
     let error = rig.refused(&closure, "lacks a signature by a trusted key").await;
     rig.refused(&closure, "lacks a signature by a trusted key").await;
@@ -147,7 +147,7 @@ async fn the_cure_for_a_closure_that_the_cache_has_unsigned_works() {
 
 #[tokio::test]
 async fn the_cure_for_a_closure_that_the_host_has_unsigned_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let closure = rig.built();
     rig.nix.copy_to_cache("cache", &closure, None);
     let error = rig
@@ -160,7 +160,7 @@ async fn the_cure_for_a_closure_that_the_host_has_unsigned_works() {
 /// The host built it itself and got other bytes than the cache has.
 #[tokio::test]
 async fn the_cure_for_a_closure_that_the_host_built_otherwise_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let folder = rig.folder("v1");
     let closure = rig.nix.build_anyhow(&folder);
     rig.nix.copy_to_cache("cache", &closure, None);
@@ -175,7 +175,7 @@ async fn the_cure_for_a_closure_that_the_host_built_otherwise_works() {
 async fn the_cure_for_a_corrupted_archive_works() {
     for how in ["flipped", "cut", "emptied"] {
         for of_part in [false, true] {
-            let rig = Rig::new();
+            let rig = CuresRig::new();
             let (closure, part) = rig.cached(Some(&rig.key));
             damage(&rig.archive(if of_part { &part } else { &closure }), how);
             let error = rig.refused(&closure, "is corrupted").await;
@@ -193,7 +193,7 @@ async fn the_cure_for_a_corrupted_archive_works() {
 
 #[tokio::test]
 async fn the_cure_for_a_closure_that_no_cache_has_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let (first, _) = rig.cached(Some(&rig.key));
     rig.stage(&first).await.unwrap();
     let closure = rig.nix.build(&rig.folder("v2"));
@@ -210,7 +210,7 @@ async fn the_cure_for_a_closure_that_no_cache_has_works() {
 
 #[tokio::test]
 async fn the_cure_for_a_closure_that_vanished_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let (closure, _) = rig.cached(Some(&rig.key));
     rig.machine
         .fetch(AttemptId::random(), &closure, BOUND)
@@ -228,7 +228,7 @@ async fn the_cure_for_a_closure_that_vanished_works() {
 /// A wrong address of the cache, and the right one.
 #[tokio::test]
 async fn the_cure_for_a_cache_that_cannot_be_reached_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let (closure, _) = rig.cached(Some(&rig.key));
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -248,7 +248,7 @@ async fn the_cure_for_a_cache_that_cannot_be_reached_works() {
 /// A cache that says nothing, and a bound that is raised once it speaks.
 #[tokio::test]
 async fn the_cure_for_a_fetch_that_takes_too_long_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let (closure, _) = rig.cached(Some(&rig.key));
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let silent = silent.local_addr().unwrap();
@@ -264,17 +264,17 @@ async fn the_cure_for_a_fetch_that_takes_too_long_works() {
 
 #[tokio::test]
 async fn the_cure_for_an_agent_without_nix_works() {
-    let nowhere = Rig::with(|config| config.unit_env.push(("PATH".to_owned(), "/nowhere".to_owned())));
+    let nowhere = CuresRig::with(|config| config.unit_env.push(("PATH".to_owned(), "/nowhere".to_owned())));
     let (closure, _) = nowhere.cached(Some(&nowhere.key));
     nowhere.refused(&closure, "is it in the agent's PATH?").await;
     let machine = Machine::new(nowhere.nix.host_config()).unwrap();
-    let there = Rig { machine, ..nowhere };
+    let there = CuresRig { machine, ..nowhere };
     there.stage(&closure).await.unwrap();
 }
 
 #[tokio::test]
 async fn the_cure_for_roots_that_cannot_be_made_works() {
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let (closure, _) = rig.cached(Some(&rig.key));
     let roots = rig.machine.config().gcroots_dir.clone();
     // A file in the folder's place: root may write to a folder that is read-only.
@@ -306,7 +306,7 @@ async fn the_cure_for_a_full_disk_works() {
         assert!(output.status.success() && said.contains("1 passed"), "{said}");
         return;
     }
-    let rig = Rig::new();
+    let rig = CuresRig::new();
     let (closure, _) = rig.cached(Some(&rig.key));
     let store = rig.nix.store_dir();
     let mounted = Command::new("mount")

@@ -115,7 +115,10 @@ mod tests {
         if let Some(hosts) = written.get_mut("hosts").and_then(Value::as_array_mut) {
             hosts.sort_by_key(ToString::to_string);
         }
-        assert_eq!(written, value, "a replica of the other release reads exactly this");
+        assert_eq!(
+            written, value,
+            "a replica of the other release reads exactly this"
+        );
         Ok(written)
     }
 

@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
-use crate::{Rig, quick};
+use crate::{AgentRig, quick};
 use slipway_domain::{Phase, StepState};
-use slipway_host::job::{Exit, JobFiles, JobState};
+use slipway_host::job::{JobExit, JobFiles, JobState};
 
 #[test]
 fn a_release_is_committed_and_its_successor_too() {
-    let mut rig = Rig::new();
+    let mut rig = AgentRig::new();
     let _agent = rig.agent();
     let attempt = rig.plane.release(&rig.v2, quick());
     rig.plane.reach(StepState::Committed);
@@ -20,7 +20,7 @@ fn a_release_is_committed_and_its_successor_too() {
     assert_eq!(rig.log()[2..], ["test v2", "boot v2"]);
     let report = rig.plane.report().expect("a report");
     assert_eq!((report.attempt, report.prior), (attempt, Some(rig.v1.clone())));
-    rig.eventually("the watchdog is gone", Rig::is_quiet);
+    rig.eventually("the watchdog is gone", AgentRig::is_quiet);
 
     // A, B, A: v1 is activated again.
     rig.plane.release(&rig.v1, quick());
@@ -40,7 +40,7 @@ fn a_release_is_committed_and_its_successor_too() {
 
 #[test]
 fn a_sick_release_is_taken_back_by_the_agent_itself() {
-    let mut rig = Rig::new();
+    let mut rig = AgentRig::new();
     rig.sicken("v2");
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
@@ -70,7 +70,7 @@ fn a_switch_that_fails_hangs_or_lies_is_taken_back_with_its_last_words() {
         ("kill -SEGV $$", "was killed by signal 11"),
         ("exit 0", "but the live link names"),
     ] {
-        let rig = Rig::new();
+        let rig = AgentRig::new();
         rig.knob("test", "v2", lines);
         let _agent = rig.agent();
         let mut strategy = quick();
@@ -85,7 +85,7 @@ fn a_switch_that_fails_hangs_or_lies_is_taken_back_with_its_last_words() {
 
 #[test]
 fn an_unfit_closure_touches_nothing() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     let no_script = rig.closure("v3", |spec| spec.script_mode = None);
     let bad_checks = rig.closure("v4", |spec| spec.checks = Some("{}".to_owned()));
@@ -107,7 +107,7 @@ fn an_unfit_closure_touches_nothing() {
 
 #[test]
 fn a_host_without_a_live_system_is_not_activated() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     fs::remove_file(rig.host().join("live")).expect("the link is there");
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
@@ -119,7 +119,7 @@ fn a_host_without_a_live_system_is_not_activated() {
 
 #[test]
 fn an_abort_while_the_switch_hangs_goes_back_at_once() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.knob("test", "v2", "sleep 1000");
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
@@ -130,12 +130,12 @@ fn an_abort_while_the_switch_hangs_goes_back_at_once() {
     rig.plane.reach(StepState::Reverted);
     assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
     rig.assert_on(&rig.v1, "v1");
-    rig.eventually("the script is gone", Rig::is_quiet);
+    rig.eventually("the script is gone", AgentRig::is_quiet);
 }
 
 #[test]
 fn a_switch_whose_supervisor_is_killed_is_taken_back() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.knob("test", "v2", "sleep 3");
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
@@ -148,7 +148,7 @@ fn a_switch_whose_supervisor_is_killed_is_taken_back() {
 }
 
 /// Ends a script under supervision, and gives how it ended.
-fn supervised(rig: &Rig, script: &[&str]) -> Exit {
+fn supervised(rig: &AgentRig, script: &[&str]) -> JobExit {
     let state = rig.state_dir();
     let options = ["supervise", "--name", "job", "--seconds", "60", "--state-dir"];
     let arguments = [&options, [state.to_str().unwrap(), "--"].as_slice(), script].concat();
@@ -161,7 +161,7 @@ fn supervised(rig: &Rig, script: &[&str]) -> Exit {
 
 #[test]
 fn a_script_that_cannot_be_started_is_told() {
-    let exit = supervised(&Rig::new(), &["/no/such", "test"]);
+    let exit = supervised(&AgentRig::new(), &["/no/such", "test"]);
     assert_eq!(
         exit.to_string(),
         "could not be started: /no/such: No such file or directory (os error 2)"
@@ -172,7 +172,7 @@ fn a_script_that_cannot_be_started_is_told() {
 #[test]
 fn a_script_gets_no_input_and_not_the_gates_channel() {
     let script = "readlink /proc/$$/fd/0; for fd in /proc/$$/fd/*; do readlink $fd; done; true";
-    let exit = supervised(&Rig::new(), &["/bin/sh", "-c", script]);
+    let exit = supervised(&AgentRig::new(), &["/bin/sh", "-c", script]);
     assert!(exit.is_success(), "{exit}");
     let open: Vec<&str> = exit.tail.lines().collect();
     assert_eq!(open[0], "/dev/null");
@@ -187,7 +187,7 @@ fn a_script_gets_no_input_and_not_the_gates_channel() {
 
 #[test]
 fn a_committed_attempt_is_taken_back_when_told() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
     rig.plane.reach(StepState::Committed);
@@ -199,7 +199,7 @@ fn a_committed_attempt_is_taken_back_when_told() {
 /// deploy-rs goes one generation too far here.
 #[test]
 fn an_unchanged_closure_that_is_taken_back_stays() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
     rig.plane.reach(StepState::Committed);
@@ -212,7 +212,7 @@ fn an_unchanged_closure_that_is_taken_back_stays() {
 
 #[test]
 fn a_stuck_host_says_so_goes_on_trying_and_mends() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.sicken("v2");
     rig.knob("test", "v1", "echo no >&2; exit 1");
     let _agent = rig.agent();
@@ -232,7 +232,7 @@ fn a_stuck_host_says_so_goes_on_trying_and_mends() {
 /// Invariant 5.
 #[test]
 fn losing_the_control_plane_reverts_nothing() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let agent = rig.agent();
     rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
     rig.plane.hear(Phase::Verified);
@@ -252,7 +252,7 @@ fn losing_the_control_plane_reverts_nothing() {
 
 #[test]
 fn a_token_that_is_refused_is_told_with_the_cure_and_never_shown() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.plane.change(|state| state.refuse = Some(401));
     let mut agent = rig.agent();
     rig.eventually("the log says it", |rig| {
@@ -264,7 +264,7 @@ fn a_token_that_is_refused_is_told_with_the_cure_and_never_shown() {
 
 #[test]
 fn sigterm_leaves_an_activation_alone() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.knob("test", "v2", "sleep 2");
     let mut agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
@@ -286,7 +286,7 @@ fn sigterm_leaves_an_activation_alone() {
 
 #[test]
 fn a_second_agent_is_refused() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     rig.eventually("it serves", |rig| !rig.plane.state().observations.is_empty());
     let output = rig.output(&["run"]);
@@ -300,7 +300,7 @@ fn a_second_agent_is_refused() {
 
 #[test]
 fn a_person_can_take_an_uncommitted_attempt_back() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     let attempt = rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
     rig.plane.hear(Phase::Verified);
@@ -319,7 +319,7 @@ fn a_person_can_take_an_uncommitted_attempt_back() {
 
 #[test]
 fn status_tells_people_and_scripts() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     let attempt = rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
     rig.plane.hear(Phase::Verified);
@@ -342,7 +342,7 @@ fn status_tells_people_and_scripts() {
 
 #[test]
 fn config_shows_no_secret() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let output = rig.output(&["config"]);
     assert!(output.status.success());
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -352,7 +352,7 @@ fn config_shows_no_secret() {
 
 #[test]
 fn wrong_settings_are_told_all_at_once() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let output = rig
         .command(&["run"])
         .env("AGENT_HOST", "Not A Name")
@@ -370,7 +370,7 @@ fn wrong_settings_are_told_all_at_once() {
 /// Neither in a file of the agent nor on a command line nor in the environment of what it starts.
 #[test]
 fn the_token_is_nowhere() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.knob("test", "v2", "env > \"$host/env\"; sleep 1");
     let agent = rig.agent();
     rig.plane.release(&rig.v2, quick());

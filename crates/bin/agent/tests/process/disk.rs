@@ -7,7 +7,7 @@ use std::process::Command;
 
 use slipway_domain::{Phase, StepState};
 
-use crate::{LATE, Rig, quick};
+use crate::{AgentRig, LATE, quick};
 
 const INSIDE: &str = "SLIPWAY_TEST_IN_NAMESPACE";
 
@@ -36,8 +36,8 @@ fn in_namespace(name: &str) -> bool {
 }
 
 /// A rig whose state folder is a disk of 2 MiB.
-fn rig() -> Rig {
-    let mut rig = Rig::new();
+fn rig() -> AgentRig {
+    let mut rig = AgentRig::new();
     let state = rig.state_dir();
     fs::create_dir_all(&state).unwrap();
     let mounted = Command::new("mount")
@@ -59,7 +59,7 @@ fn fill(dir: &Path) -> PathBuf {
 }
 
 /// From now on nothing can be written to the state folder.
-fn make_read_only(rig: &mut Rig) {
+fn make_read_only(rig: &mut AgentRig) {
     let state = rig.state_dir();
     for arguments in [["--bind"].as_slice(), &["-o", "remount,bind,ro"]] {
         let mounted = Command::new("mount")
@@ -82,7 +82,7 @@ fn a_read_only_state_folder_keeps_no_agent_from_going_back() {
         return;
     }
     for way in ["sick", "told", "started there"] {
-        let mut rig = Rig::new();
+        let mut rig = AgentRig::new();
         let mut agent = rig.agent();
         rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
         rig.plane.hear(Phase::Verified);
@@ -120,7 +120,7 @@ fn a_read_only_state_folder_keeps_no_deadman_from_going_back() {
     if !in_namespace("disk::a_read_only_state_folder_keeps_no_deadman_from_going_back") {
         return;
     }
-    let mut rig = Rig::new();
+    let mut rig = AgentRig::new();
     let mut strategy = quick();
     strategy.limits.deadman_seconds = LATE;
     rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
@@ -141,7 +141,7 @@ fn a_damaged_journal_on_a_read_only_disk_keeps_nobody_from_going_back() {
         return;
     }
     for agent_lives in [true, false] {
-        let mut rig = Rig::new();
+        let mut rig = AgentRig::new();
         let mut strategy = quick();
         strategy.limits.deadman_seconds = if agent_lives { 300 } else { LATE };
         rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);

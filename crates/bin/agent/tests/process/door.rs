@@ -6,10 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use slipway_domain::{Phase, StepState, StorePath};
 use slipway_host::testing::ClosureSpec;
 
-use crate::{Rig, quick};
+use crate::{AgentRig, quick};
 
 /// A folder that looks like a system and leaves a trace when it is run.
-fn trap(rig: &Rig, folder: &str) -> StorePath {
+fn trap(rig: &AgentRig, folder: &str) -> StorePath {
     let path: StorePath = format!("{folder}/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-trap")
         .parse()
         .unwrap();
@@ -25,12 +25,12 @@ fn trap(rig: &Rig, folder: &str) -> StorePath {
     path
 }
 
-fn sprung(rig: &Rig) -> bool {
+fn sprung(rig: &AgentRig) -> bool {
     rig.host().join("sprung").exists()
 }
 
 /// Told to go back to `prior` in an attempt that this host never heard of.
-fn stuck_with(rig: &Rig, prior: &StorePath) -> String {
+fn stuck_with(rig: &AgentRig, prior: &StorePath) -> String {
     rig.plane.take_over(&rig.v2, prior, StepState::Reverting);
     rig.plane.hear(Phase::Stuck);
     rig.plane.message()
@@ -38,7 +38,7 @@ fn stuck_with(rig: &Rig, prior: &StorePath) -> String {
 
 #[test]
 fn a_revert_runs_no_file_outside_the_store() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     let outside = trap(&rig, &rig.nix.dir().join("elsewhere").display().to_string());
     let message = stuck_with(&rig, &outside);
@@ -49,7 +49,7 @@ fn a_revert_runs_no_file_outside_the_store() {
 
 #[test]
 fn a_revert_runs_no_folder_that_only_lies_in_the_store() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     let planted = trap(&rig, rig.nix.store_dir().as_str());
     let message = stuck_with(&rig, &planted);
@@ -66,7 +66,7 @@ fn a_revert_runs_no_folder_that_only_lies_in_the_store() {
 /// Signed and all: but nobody on this host ever went there, and the control plane alone cannot send it.
 #[test]
 fn a_revert_runs_no_system_that_this_host_does_not_know() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     let message = stuck_with(&rig, &rig.v2);
     assert!(message.contains("this host knows no such system"), "{message}");
@@ -82,7 +82,7 @@ fn a_revert_runs_no_system_that_this_host_does_not_know() {
 /// A generation of the profile is this host's own word, also without a journal.
 #[test]
 fn a_revert_to_a_generation_of_the_profile_works_without_a_journal() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
     rig.plane.reach(StepState::Committed);
@@ -97,7 +97,7 @@ fn a_revert_to_a_generation_of_the_profile_works_without_a_journal() {
 /// What a local user puts into the store is no release: neither by its content nor by building it.
 #[test]
 fn an_unsigned_closure_that_is_in_the_store_already_is_not_activated() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let _agent = rig.agent();
     let folder = ClosureSpec::new("v3", &rig.host()).write(rig.nix.dir());
     for closure in [rig.nix.add_unsigned(&folder), rig.nix.build(&folder)] {

@@ -4,19 +4,19 @@
 use std::time::{Duration, Instant};
 
 use crate::rig::runner;
-use crate::{LATE, Rig, quick};
+use crate::{AgentRig, LATE, quick};
 use slipway_domain::{Phase, StepState};
 
 /// How an attempt ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ends {
+enum AttemptEnd {
     OnTheRelease,
     OnThePrior,
 }
 
 /// Kills the agent at the place, starts it again, and looks how the host ends.
-fn kill_at(place: &str, prepare: impl FnOnce(&Rig), ends: Ends) {
-    let mut rig = Rig::new();
+fn kill_at(place: &str, prepare: impl FnOnce(&AgentRig), ends: AttemptEnd) {
+    let mut rig = AgentRig::new();
     prepare(&rig);
     rig.plane.release(&rig.v2, quick());
     let agent = rig.agent_with(&[("SLIPWAY_FAILPOINT", place)]);
@@ -24,26 +24,26 @@ fn kill_at(place: &str, prepare: impl FnOnce(&Rig), ends: Ends) {
     let _agent = rig.agent();
     let v2 = rig.v2.clone();
     match ends {
-        Ends::OnTheRelease => {
+        AttemptEnd::OnTheRelease => {
             rig.plane.reach(StepState::Committed);
             rig.assert_on(&v2, "v2");
             assert_eq!(rig.count("test v2"), 1, "{:?}", rig.log());
             rig.assert_boot_default_was_always_proven(Some(&v2));
         }
-        Ends::OnThePrior => {
+        AttemptEnd::OnThePrior => {
             rig.plane.reach(StepState::Reverted);
             let v1 = rig.v1.clone();
             rig.assert_on(&v1, "v1");
             rig.assert_boot_default_was_always_proven(None);
         }
     }
-    rig.eventually("everything is disarmed", Rig::is_quiet);
+    rig.eventually("everything is disarmed", AgentRig::is_quiet);
     assert_eq!(rig.journal().unsettled_id(), None);
 }
 
-fn good(_: &Rig) {}
+fn good(_: &AgentRig) {}
 
-fn sick(rig: &Rig) {
+fn sick(rig: &AgentRig) {
     rig.sicken("v2");
 }
 
@@ -51,7 +51,7 @@ macro_rules! invariants_2_and_3_hold_when_killed_at {
     ($($name:ident: $place:literal, $prepare:expr => $ends:ident;)+) => {
         $(#[test]
         fn $name() {
-            kill_at($place, $prepare, Ends::$ends);
+            kill_at($place, $prepare, AttemptEnd::$ends);
         })+
     };
 }
@@ -79,7 +79,7 @@ invariants_2_and_3_hold_when_killed_at! {
 /// A committed host that is told to go back is killed with the profile back and the boot loader not.
 #[test]
 fn invariant_2_killed_with_the_profile_of_a_committed_attempt_back() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.plane.release(&rig.v2, quick());
     let agent = rig.agent();
     rig.plane.reach(StepState::Committed);
@@ -95,7 +95,7 @@ fn invariant_2_killed_with_the_profile_of_a_committed_attempt_back() {
 /// Fifty kills at times that nobody chose, through good and bad releases.
 #[test]
 fn invariants_2_and_3_killed_again_and_again() {
-    let mut rig = Rig::new();
+    let mut rig = AgentRig::new();
     // Slow enough that the kills come in between.
     for action in ["test", "boot"] {
         for version in ["v1", "v2"] {
@@ -123,14 +123,14 @@ fn invariants_2_and_3_killed_again_and_again() {
         rig.assert_on(&v1, "v1");
         rig.assert_boot_default_was_always_proven(None);
     }
-    rig.eventually("everything is disarmed", Rig::is_quiet);
+    rig.eventually("everything is disarmed", AgentRig::is_quiet);
 }
 
 /// The agent stays dead: its dead-man puts the prior back by itself, in the middle of the switch and while verifying.
 #[test]
 fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
     for phase in [Phase::Activating, Phase::Verified] {
-        let mut rig = Rig::new();
+        let mut rig = AgentRig::new();
         let mut strategy = quick();
         strategy.limits.deadman_seconds = LATE;
         if phase == Phase::Activating {
@@ -162,12 +162,12 @@ fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
 
 #[test]
 fn the_deadman_does_nothing_after_the_commit() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let attempt = rig.plane.release(&rig.v2, quick());
     let agent = rig.agent();
     rig.plane.reach(StepState::Committed);
     // The watchdog itself is gone.
-    rig.eventually("disarmed", Rig::is_quiet);
+    rig.eventually("disarmed", AgentRig::is_quiet);
     agent.kill();
     // One that could not be disarmed would do this.
     let output = rig.output(&["deadman", &attempt.to_string(), "0", "--prior", rig.v1.as_str()]);
@@ -182,7 +182,7 @@ fn the_deadman_does_nothing_after_the_commit() {
 /// A boot id that is not the journal's is a reboot; the machine came up with its boot default.
 #[test]
 fn a_reboot_before_the_commit_ends_on_the_prior() {
-    let mut rig = Rig::new();
+    let mut rig = AgentRig::new();
     rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
     let agent = rig.agent();
     rig.plane.hear(Phase::Verified);
@@ -217,7 +217,7 @@ fn a_reboot_before_the_commit_ends_on_the_prior() {
 /// The supervisor bounds the script; when it is killed, the agent does. A unit ends with its supervisor at once.
 #[test]
 fn a_switch_script_whose_supervisor_was_killed_keeps_its_bound() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.knob("test", "v2", "sleep 1000");
     let mut strategy = quick();
     strategy.limits.activate_seconds = 3;
@@ -233,13 +233,13 @@ fn a_switch_script_whose_supervisor_was_killed_keeps_its_bound() {
     };
     assert!(message.contains(told), "{message}");
     rig.assert_on(&rig.v1, "v1");
-    rig.eventually("the script is gone", Rig::is_quiet);
+    rig.eventually("the script is gone", AgentRig::is_quiet);
 }
 
 /// The same for the way back.
 #[test]
 fn a_revert_script_whose_supervisor_was_killed_keeps_its_bound() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     rig.sicken("v2");
     rig.knob("test", "v1", "sleep 1000");
     let mut strategy = quick();
@@ -259,7 +259,7 @@ fn a_revert_script_whose_supervisor_was_killed_keeps_its_bound() {
 #[test]
 fn a_script_whose_supervisor_is_killed_before_it_is_noted_never_runs() {
     for place in ["gate-started", "script-noted"] {
-        let rig = Rig::new();
+        let rig = AgentRig::new();
         rig.knob("test", "v2", "sleep 1000");
         rig.plane.release(&rig.v2, quick());
         // The failpoint is in the supervisor, which inherits it.
@@ -274,7 +274,7 @@ fn a_script_whose_supervisor_is_killed_before_it_is_noted_never_runs() {
         let message = rig.plane.message();
         assert!(message.contains("was cut short"), "{place}: {message}");
         rig.assert_on(&rig.v1, "v1");
-        rig.eventually("nothing of it is left", Rig::is_quiet);
+        rig.eventually("nothing of it is left", AgentRig::is_quiet);
         assert_eq!(rig.count("test v2"), 0, "{place}");
     }
 }
@@ -282,7 +282,7 @@ fn a_script_whose_supervisor_is_killed_before_it_is_noted_never_runs() {
 /// The dead-man is tried again until it has worked.
 #[test]
 fn a_deadman_that_could_not_act_tries_again() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let mut strategy = quick();
     strategy.limits.deadman_seconds = 10;
     rig.plane.release(&rig.v2, strategy);

@@ -16,7 +16,7 @@ mod rig;
 mod token;
 mod units;
 
-use rig::Rig;
+use rig::AgentRig;
 use slipway_domain::Strategy;
 
 /// A dead-man's deadline in seconds that a test waits for, and that comes after the checks have passed on a busy machine.

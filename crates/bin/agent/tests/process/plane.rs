@@ -18,11 +18,11 @@ use tokio::sync::Notify;
 pub(crate) const TOKEN: &str = "slw_8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
 
 #[derive(Default)]
-pub(crate) struct State {
+pub(crate) struct PlaneState {
     pub(crate) assignment: Option<Assignment>,
     pub(crate) observations: Vec<Observation>,
     /// The instructions that were not `idle`, and when each was first given.
-    pub(crate) told: Vec<(Instant, Instruction)>,
+    pub(crate) instructed: Vec<(Instant, Instruction)>,
     /// Do not go beyond this step state.
     pub(crate) hold_at: Option<StepState>,
     /// Every request is answered with this status.
@@ -31,19 +31,19 @@ pub(crate) struct State {
     pub(crate) token: Option<String>,
 }
 
-struct Shared {
-    state: Mutex<State>,
-    news: Notify,
+struct SharedPlane {
+    state: Mutex<PlaneState>,
+    changed: Notify,
 }
 
 /// Lives in a runtime of its own; dropped, it is gone from the network.
-pub(crate) struct Plane {
-    shared: Arc<Shared>,
+pub(crate) struct FakePlane {
+    shared: Arc<SharedPlane>,
     pub(crate) addr: SocketAddr,
     _runtime: tokio::runtime::Runtime,
 }
 
-impl Plane {
+impl FakePlane {
     pub(crate) fn start() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -52,9 +52,9 @@ impl Plane {
             .unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let addr = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedPlane {
             state: Mutex::default(),
-            news: Notify::new(),
+            changed: Notify::new(),
         });
         let serving = Arc::clone(&shared);
         runtime.spawn(async move {
@@ -74,16 +74,16 @@ impl Plane {
         }
     }
 
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, PlaneState> {
         self.shared.state.lock().unwrap()
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut PlaneState)) {
         change(&mut self.state());
-        self.shared.news.notify_waiters();
+        self.shared.changed.notify_waiters();
     }
 
-    /// Goes on with a step that another control plane had brought so far: nothing of it was ever told to this agent.
+    /// Goes on with a step that another control plane had brought so far: nothing of it was ever given to this agent.
     pub(crate) fn take_over(&self, closure: &StorePath, prior: &StorePath, state: StepState) -> AttemptId {
         let attempt = AttemptId::random();
         self.change(|now| {
@@ -115,7 +115,7 @@ impl Plane {
         attempt
     }
 
-    /// As [`Plane::release`], and goes no further than this state.
+    /// As [`FakePlane::release`], and goes no further than this state.
     pub(crate) fn release_until(
         &self,
         closure: &StorePath,
@@ -173,7 +173,7 @@ impl Plane {
         });
     }
 
-    pub(crate) fn wait(&self, what: &str, there: impl Fn(&State) -> bool) {
+    pub(crate) fn wait(&self, what: &str, there: impl Fn(&PlaneState) -> bool) {
         let until = Instant::now() + Duration::from_mins(1);
         while Instant::now() < until {
             if there(&self.state()) {
@@ -189,19 +189,19 @@ impl Plane {
         );
     }
 
-    /// When the agent was first told to commit.
+    /// When the agent was first instructed to commit.
     pub(crate) fn commit_told(&self) -> Option<Instant> {
         let state = self.state();
         let commit = state
-            .told
+            .instructed
             .iter()
-            .find(|(_, told)| matches!(told, Instruction::Commit { .. }));
+            .find(|(_, instructed)| matches!(instructed, Instruction::Commit { .. }));
         commit.map(|(at, _)| *at)
     }
 }
 
 async fn answer(
-    shared: Arc<Shared>,
+    shared: Arc<SharedPlane>,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let token = request.headers().get("authorization").cloned();
@@ -225,17 +225,17 @@ async fn answer(
         .observations
         .push(observation.clone());
     loop {
-        let news = shared.news.notified();
+        let changed = shared.changed.notified();
         if let Some(answer) = decide(&shared, &observation) {
             return Ok(answer);
         }
-        if tokio::time::timeout_at(until, news).await.is_err() {
+        if tokio::time::timeout_at(until, changed).await.is_err() {
             return Ok(json(200, &Instruction::Idle));
         }
     }
 }
 
-fn decide(shared: &Shared, observation: &Observation) -> Option<Response<Full<Bytes>>> {
+fn decide(shared: &SharedPlane, observation: &Observation) -> Option<Response<Full<Bytes>>> {
     let mut state = shared.state.lock().unwrap();
     if let Some(status) = state.refuse {
         return Some(refusal(status));
@@ -244,14 +244,18 @@ fn decide(shared: &Shared, observation: &Observation) -> Option<Response<Full<By
     if let Some(step) = &mut state.assignment {
         follow(step, observation.report.as_ref(), hold_at);
     }
-    let told = instruct(state.assignment.as_ref(), observation.report.as_ref());
-    if told == Instruction::Idle {
+    let instructed = instruct(state.assignment.as_ref(), observation.report.as_ref());
+    if instructed == Instruction::Idle {
         return None;
     }
-    if state.told.last().is_none_or(|(_, last)| *last != told) {
-        state.told.push((Instant::now(), told.clone()));
+    if state
+        .instructed
+        .last()
+        .is_none_or(|(_, last)| *last != instructed)
+    {
+        state.instructed.push((Instant::now(), instructed.clone()));
     }
-    Some(json(200, &told))
+    Some(json(200, &instructed))
 }
 
 fn follow(step: &mut Assignment, report: Option<&AttemptReport>, hold_at: Option<StepState>) {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::Rig;
+use crate::AgentRig;
 
 /// A dead-man holds the journal while its script restarts the agent's unit and waits until it is ready. Each could
 /// wait for the other.
 #[test]
 fn an_agent_is_ready_and_can_be_stopped_while_a_deadman_holds_the_journal() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     fs::create_dir_all(rig.state_dir()).unwrap();
     let held = File::create(rig.state_dir().join("journal.lock")).unwrap();
     held.lock().unwrap();

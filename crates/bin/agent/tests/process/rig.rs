@@ -14,29 +14,29 @@ use slipway_domain::{AttemptId, StorePath};
 use slipway_host::testing::{ClosureSpec, NixRig};
 use slipway_process::ProcessId;
 
-use crate::plane::{Plane, TOKEN};
+use crate::plane::{FakePlane, TOKEN};
 
-pub(crate) struct Rig {
+pub(crate) struct AgentRig {
     pub(crate) nix: NixRig,
-    pub(crate) plane: Plane,
+    pub(crate) plane: FakePlane,
     pub(crate) v1: StorePath,
     pub(crate) v2: StorePath,
     /// Whether the state folder is a disk of its own.
     pub(crate) mounted: bool,
-    watcher: Option<Watcher>,
+    watcher: Option<BootWatcher>,
 }
 
 /// What the profile and the boot loader's link named, each change once.
-struct Watcher {
+struct BootWatcher {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Vec<(Instant, Option<StorePath>)>>,
 }
 
-impl Rig {
+impl AgentRig {
     /// A host that runs and boots v1, with v2 in its store. Nobody reverts to anything but v1.
     pub(crate) fn new() -> Self {
         let nix = NixRig::new();
-        let plane = Plane::start();
+        let plane = FakePlane::start();
         let host = nix.dir().join("host");
         let add = |version: &str| nix.add(&ClosureSpec::new(version, &host).write(nix.dir()));
         let (v1, v2) = (add("v1"), add("v2"));
@@ -272,7 +272,7 @@ impl Rig {
         }
     }
 
-    fn watch(&self) -> Watcher {
+    fn watch(&self) -> BootWatcher {
         let stop = Arc::new(AtomicBool::new(false));
         let links = [self.profile(), self.host().join("boot")];
         let stopped = Arc::clone(&stop);
@@ -289,27 +289,27 @@ impl Rig {
             }
             seen
         });
-        Watcher { stop, thread }
+        BootWatcher { stop, thread }
     }
 
-    pub(crate) fn agent(&self) -> Agent {
+    pub(crate) fn agent(&self) -> AgentProcess {
         self.agent_with(&[])
     }
 
-    pub(crate) fn agent_with(&self, env: &[(&str, &str)]) -> Agent {
+    pub(crate) fn agent_with(&self, env: &[(&str, &str)]) -> AgentProcess {
         let mut command = self.command(&["run"]);
         command.envs(env.iter().copied());
         self.spawn(command)
     }
 
-    pub(crate) fn spawn(&self, mut command: Command) -> Agent {
+    pub(crate) fn spawn(&self, mut command: Command) -> AgentProcess {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.nix.dir().join("agent.log"))
             .unwrap();
         let child = command.stderr(log).spawn().unwrap();
-        Agent { child }
+        AgentProcess { child }
     }
 
     /// An agent's command line, with this host's settings and nothing else.
@@ -361,7 +361,7 @@ impl Rig {
     }
 }
 
-impl Drop for Rig {
+impl Drop for AgentRig {
     fn drop(&mut self) {
         if let Some(watcher) = self.watcher.take() {
             watcher.stop.store(true, Ordering::Relaxed);
@@ -404,11 +404,11 @@ fn resolve(link: &Path) -> Option<StorePath> {
 }
 
 /// A running agent; killed when dropped.
-pub(crate) struct Agent {
+pub(crate) struct AgentProcess {
     pub(crate) child: Child,
 }
 
-impl Agent {
+impl AgentProcess {
     /// As `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -446,7 +446,7 @@ impl Agent {
     }
 }
 
-impl Drop for Agent {
+impl Drop for AgentProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

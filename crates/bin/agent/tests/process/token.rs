@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::Rig;
+use crate::AgentRig;
 use crate::plane::TOKEN;
 
 const NEXT: &str = "slw_1d7e0c5a94b2f3868e1d4c7b09a6f2537b8c0e1d9a4f6325c7e8b1a0d4f39aa1";
@@ -17,7 +17,7 @@ fn put(file: &Path, token: &str) {
 
 #[test]
 fn a_rotated_token_is_read_anew_once_the_old_one_is_refused() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let file = rig.nix.dir().join("token");
     put(&file, TOKEN);
     let mut command = rig.command(&["run"]);
@@ -42,7 +42,7 @@ fn a_rotated_token_is_read_anew_once_the_old_one_is_refused() {
 /// systemd gives a service its credentials once: the service ends, to be started with the new one.
 #[test]
 fn an_agent_with_a_credential_ends_for_a_new_one() {
-    let rig = Rig::new();
+    let rig = AgentRig::new();
     let folder = rig.nix.dir().join("credentials");
     fs::create_dir(&folder).unwrap();
     put(&folder.join("AGENT_TOKEN"), TOKEN);

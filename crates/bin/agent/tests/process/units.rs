@@ -7,18 +7,18 @@ use std::process::Command;
 
 use slipway_domain::StepState;
 
-use crate::rig::{Agent, runner};
-use crate::{Rig, quick};
+use crate::rig::{AgentProcess, runner};
+use crate::{AgentRig, quick};
 
 /// The failed units of one host.
-struct Units {
+struct TestUnits {
     /// With a systemd of the machine's own, what fails for one test fails for all.
     alone: Option<File>,
     ours: String,
 }
 
-impl Units {
-    fn new(rig: &Rig) -> Self {
+impl TestUnits {
+    fn new(rig: &AgentRig) -> Self {
         let ours = rig.nix.dir().file_name().unwrap().to_string_lossy();
         let ours = ours.to_lowercase();
         let alone = (runner() == "systemd").then(|| {
@@ -34,7 +34,7 @@ impl Units {
     }
 
     /// A host whose systemd lists those units as failed that did.
-    fn agent(&self, rig: &Rig) -> Agent {
+    fn agent(&self, rig: &AgentRig) -> AgentProcess {
         if self.alone.is_some() {
             return rig.agent();
         }
@@ -53,7 +53,7 @@ impl Units {
     }
 
     /// Shell lines after which the unit has failed.
-    fn fail(&self, rig: &Rig, unit: &str) -> String {
+    fn fail(&self, rig: &AgentRig, unit: &str) -> String {
         let unit = self.name(unit);
         if self.alone.is_some() {
             return format!(
@@ -66,7 +66,7 @@ impl Units {
     }
 
     /// A script that does its work, and ends as NixOS' does where a unit is failed.
-    fn fail_with(&self, rig: &Rig, version: &str, unit: &str) {
+    fn fail_with(&self, rig: &AgentRig, version: &str, unit: &str) {
         let lines = self.fail(rig, unit);
         let name = self.name(unit);
         rig.knob(
@@ -77,7 +77,7 @@ impl Units {
     }
 }
 
-impl Drop for Units {
+impl Drop for TestUnits {
     fn drop(&mut self) {
         if self.alone.is_some() {
             let _ = Command::new("systemctl")
@@ -89,8 +89,8 @@ impl Drop for Units {
 
 #[test]
 fn units_that_had_failed_before_do_not_count_against_a_release() {
-    let rig = Rig::new();
-    let units = Units::new(&rig);
+    let rig = AgentRig::new();
+    let units = TestUnits::new(&rig);
     let _agent = units.agent(&rig);
     let failed = Command::new("sh")
         .args(["-c", &units.fail(&rig, "acme")])
@@ -105,8 +105,8 @@ fn units_that_had_failed_before_do_not_count_against_a_release() {
 /// The unit fails on the prior as well: the host is on its prior, healthy, and not stuck.
 #[test]
 fn a_unit_that_fails_on_the_prior_too_leaves_nobody_stuck() {
-    let rig = Rig::new();
-    let units = Units::new(&rig);
+    let rig = AgentRig::new();
+    let units = TestUnits::new(&rig);
     let _agent = units.agent(&rig);
     for version in ["v1", "v2"] {
         units.fail_with(&rig, version, "acme");
@@ -123,8 +123,8 @@ fn a_unit_that_fails_on_the_prior_too_leaves_nobody_stuck() {
 /// Exit 4 is no excuse for a prior that does not work.
 #[test]
 fn a_prior_with_failed_units_and_failing_checks_is_stuck() {
-    let rig = Rig::new();
-    let units = Units::new(&rig);
+    let rig = AgentRig::new();
+    let units = TestUnits::new(&rig);
     let _agent = units.agent(&rig);
     rig.sicken("v2");
     rig.sicken("v1");
@@ -143,8 +143,8 @@ fn a_prior_with_failed_units_and_failing_checks_is_stuck() {
 /// A script that fails in another way is tried again; what is live and healthy in the end is not called stuck.
 #[test]
 fn a_live_and_healthy_prior_whose_script_fails_is_reverted() {
-    let rig = Rig::new();
-    let units = Units::new(&rig);
+    let rig = AgentRig::new();
+    let units = TestUnits::new(&rig);
     let _agent = units.agent(&rig);
     rig.sicken("v2");
     rig.knob("test", "v1", "trap 'exit 2' EXIT");

@@ -7,36 +7,36 @@ use slipway_domain::agent::ActivationPlan;
 use slipway_host::clock::Clock;
 use slipway_host::door::Runnable;
 use slipway_host::failpoint::failpoint;
-use slipway_host::host::{Host, Seen};
-use slipway_host::job::{Exit, Job, JobId, JobKind, JobState};
+use slipway_host::job::{Job, JobExit, JobId, JobKind, JobState};
+use slipway_host::operations::{HostOperations, MachineObservation};
 
 use super::phases::enter;
-use super::{Attempt, JournalPhase, Pace, Slot, Turn, WATCH_EVERY, chain};
+use super::{Attempt, JournalPhase, JournalSlot, LockedExecutor, NextStep, WATCH_EVERY, chain};
 
 /// Checking the signatures of a closure that was fetched before, with a look into the caches for what is missing.
 const ADMIT_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long the switch script gets: what the strategy allows, or what the closure says that its parts may take. Ended
 /// before, it would leave a migration at work while the prior comes back. `Err` when the dead-man would come in between.
-fn time_for_switch(plan: &ActivationPlan, said: Option<u32>) -> Result<u32, String> {
+fn time_for_switch(plan: &ActivationPlan, closure_seconds: Option<u32>) -> Result<u32, String> {
     let allowed = plan.activate_seconds;
-    let Some(said) = said.filter(|said| *said > allowed) else {
+    let Some(seconds) = closure_seconds.filter(|seconds| *seconds > allowed) else {
         return Ok(allowed);
     };
-    let needed = u64::from(said) + u64::from(plan.verify.timeout_seconds) + u64::from(plan.bake_seconds);
+    let needed = u64::from(seconds) + u64::from(plan.verify.timeout_seconds) + u64::from(plan.bake_seconds);
     if needed < u64::from(plan.deadman_seconds) {
-        return Ok(said);
+        return Ok(seconds);
     }
     Err(format!(
-        "the switch may take {said} s as the closure says, and with its checks {needed} s, but the dead-man comes after {} s: give the strategy limits.deadman_seconds of more than {needed}, or the stack less time for its migrations",
+        "the switch may take {seconds} s as the closure says, and with its checks {needed} s, but the dead-man comes after {} s: give the strategy limits.deadman_seconds of more than {needed}, or the stack less time for its migrations",
         plan.deadman_seconds
     ))
 }
 
-impl<H: Host, C: Clock> Turn<'_, H, C> {
+impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// Records the prior, arms the dead-man and starts the switch script, in this order. Each is certain before the
     /// next.
-    pub(super) async fn activate(&mut self, plan: ActivationPlan) -> Pace {
+    pub(super) async fn activate(&mut self, plan: ActivationPlan) -> NextStep {
         if let Err(why) = self.begin_activation(plan).await {
             if let Some(current) = &mut self.journal.current {
                 current.prior = None;
@@ -45,23 +45,18 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             }
             self.fail_unbegun(&why);
         }
-        Pace::Now
+        NextStep::Now
     }
 
     /// `Err` when nothing was touched.
     async fn begin_activation(&mut self, plan: ActivationPlan) -> Result<(), String> {
-        let seen = self.host.observe();
+        let observed = self.host.observe();
         let now = self.clock.boot();
-        let inherited = self
-            .journal
-            .unsettled
-            .as_ref()
-            .and_then(|stuck| stuck.prior.clone());
         let Some(current) = &self.journal.current else {
             return Ok(());
         };
         let (attempt, closure) = (current.id, current.closure.clone());
-        let prior = self.prior_of_next(inherited, seen.live, seen.trouble).await?;
+        let prior = self.prior_of_next(observed.live, observed.trouble).await?;
         let release = self.host.admit_release(&closure, ADMIT_WITHIN).await;
         let release = release.map_err(|error| chain(&error))?;
         let seconds = time_for_switch(&plan, self.host.switch_seconds(&closure))?;
@@ -81,7 +76,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         current.prior = Some(prior.path().clone());
         current.own_prior = true;
         current.failed_before = failed_before;
-        current.boot_id = seen.boot_id;
+        current.boot_id = observed.boot_id;
         current.deadline = Some(now.after_seconds(plan.deadman_seconds));
         let deadman_seconds = plan.deadman_seconds;
         current.plan = Some(plan);
@@ -102,14 +97,10 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         if let Some(stuck) = self.journal.unsettled.take() {
             self.host.disarm(stuck.id).await;
             self.journal.archive(stuck);
-            self.keep();
+            self.try_save();
         }
         let job = Job {
-            id: JobId {
-                kind: JobKind::Activate,
-                attempt,
-                serial: 1,
-            },
+            id: JobId::first(JobKind::Activate, attempt),
             closure: release.clone(),
             timeout: Duration::from_secs(seconds.into()),
         };
@@ -117,7 +108,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         if let Err(error) = self.host.start(&job).await {
             // It may have been started all the same.
             let reason = format!("the switch script could not be started: {}", chain(&error));
-            self.begin_revert(Slot::Current, &reason);
+            self.begin_revert(JournalSlot::Current, &reason);
         }
         failpoint("switch-started");
         Ok(())
@@ -126,14 +117,14 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
     /// What the next activation would go back to.
     async fn prior_of_next(
         &self,
-        inherited: Option<StorePath>,
         live: Option<StorePath>,
         trouble: Option<String>,
     ) -> Result<Runnable, String> {
         // During a stuck attempt the live system may be half of one closure and half of another. This is not so if the
         // door refused its prior, since then nothing of it ever ran.
-        if let Some(prior) = inherited {
-            match self.admit_known(&prior).await {
+        let stuck = self.journal.unsettled.as_ref();
+        if let Some(prior) = stuck.and_then(|stuck| stuck.prior.as_ref()) {
+            match self.admit_known(prior).await {
                 Ok(prior) => return Ok(prior),
                 Err(error) => tracing::warn!(%prior, why = %chain(&error), "not taken for the prior"),
             }
@@ -149,22 +140,22 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
     }
 
     /// Looks whether the switch script has ended, whoever started it.
-    pub(super) async fn watch_activation(&mut self) -> Pace {
+    pub(super) async fn watch_activation(&mut self) -> NextStep {
         let Some(attempt) = self.journal.current.clone() else {
-            return Pace::Now;
+            return NextStep::Now;
         };
-        let seen = self.host.observe();
+        let observed = self.host.observe();
         let now = self.clock.boot();
         let job = self.host.newest_job(JobKind::Activate, attempt.id);
         let state = job.map_or(JobState::Absent, |id| self.host.job_state(id));
         let short = attempt.closure.short();
-        let said = Duration::from_secs(self.host.switch_seconds(&attempt.closure).unwrap_or(0).into());
-        let bound = attempt.activation_bound().max(said);
+        let own_bound = Duration::from_secs(self.host.switch_seconds(&attempt.closure).unwrap_or(0).into());
+        let bound = attempt.activation_bound().max(own_bound);
         let trouble = match state {
-            _ if seen.boot_id != attempt.boot_id => {
+            _ if observed.boot_id != attempt.boot_id => {
                 format!("the host was rebooted while {short} was activated")
             }
-            _ if attempt.deadline.is_none_or(|deadline| deadline <= now) => {
+            _ if attempt.is_overdue(now) => {
                 format!("{short} was not activated before the dead-man's deadline")
             }
             state if state.ends(bound).is_some_and(|end| end <= now) => {
@@ -173,16 +164,14 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                     bound.as_secs()
                 )
             }
-            JobState::Running | JobState::Orphaned(_) => return Pace::After(WATCH_EVERY),
+            JobState::Running | JobState::Orphaned(_) => return NextStep::After(WATCH_EVERY),
             JobState::Absent => format!("the agent was stopped before it could activate {short}"),
             JobState::Lost => format!("the activation of {short} was cut short"),
-            JobState::Ended(exit) if !self.did_its_work(&exit, &attempt, &seen).await => {
+            JobState::Ended(exit) if !self.activation_succeeded(&exit, &attempt, &observed).await => {
                 format!("switch-to-configuration test of {short} {exit}")
             }
-            JobState::Ended(exit) if seen.live.as_ref() != Some(&attempt.closure) => {
-                let live = seen
-                    .live
-                    .map_or_else(|| "nothing".to_owned(), |live| live.to_string());
+            JobState::Ended(exit) if !observed.runs(&attempt.closure) => {
+                let live = observed.live_text();
                 format!("switch-to-configuration test of {short} {exit}, but the live link names {live}")
             }
             JobState::Ended(exit) => {
@@ -195,24 +184,29 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                 }
                 self.next_round = now;
                 // When this is not written, the next start finds the exit record and the live link, and comes here again.
-                self.keep();
+                self.try_save();
                 failpoint("verifying-written");
-                return Pace::Now;
+                return NextStep::Now;
             }
         };
         if let Some(current) = &mut self.journal.current {
             current.activation = Some(trouble.clone());
         }
-        self.begin_revert(Slot::Current, &trouble);
-        Pace::Now
+        self.begin_revert(JournalSlot::Current, &trouble);
+        NextStep::Now
     }
 
     /// Whether the switch script succeeded, or only complained about units that had failed before.
-    async fn did_its_work(&self, exit: &Exit, attempt: &Attempt, seen: &Seen) -> bool {
+    async fn activation_succeeded(
+        &self,
+        exit: &JobExit,
+        attempt: &Attempt,
+        observed: &MachineObservation,
+    ) -> bool {
         if exit.is_success() {
             return true;
         }
-        if !exit.is_with_failed_units() || seen.live.as_ref() != Some(&attempt.closure) {
+        if !exit.is_with_failed_units() || !observed.runs(&attempt.closure) {
             return false;
         }
         let (Some(before), Some(failed)) = (&attempt.failed_before, self.host.failed_units().await) else {

@@ -2,33 +2,33 @@
 
 use slipway_host::clock::Clock;
 use slipway_host::failpoint::failpoint;
-use slipway_host::host::Host;
 use slipway_host::job::{JobKind, JobState};
+use slipway_host::operations::HostOperations;
 
 use crate::journal::Attempt;
 
 use super::phases::enter;
-use super::{JournalPhase, Pace, REST, Slot, TROUBLE_PAUSE, Turn, chain};
+use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, REST, TROUBLE_PAUSE, chain};
 
-impl<H: Host, C: Clock> Turn<'_, H, C> {
+impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// Begins the commit of a verified closure, or finishes one that was begun.
-    pub(super) async fn commit(&mut self) -> Pace {
+    pub(super) async fn commit(&mut self) -> NextStep {
         let Some(attempt) = self.journal.current.clone() else {
-            return Pace::Now;
+            return NextStep::Now;
         };
         let begun = attempt.phase == JournalPhase::Committing;
-        let seen = self.host.observe();
+        let observed = self.host.observe();
         let now = self.clock.boot();
         let short = attempt.closure.short();
-        let trouble = if seen.live.as_ref() != Some(&attempt.closure) {
+        let trouble = if !observed.runs(&attempt.closure) {
             Some(format!(
                 "{short} was not live any more when it was to be committed"
             ))
         } else if begun {
             None
-        } else if seen.boot_id != attempt.boot_id {
+        } else if observed.boot_id != attempt.boot_id {
             Some(format!("the host was rebooted before {short} was committed"))
-        } else if attempt.deadline.is_none_or(|deadline| deadline <= now) {
+        } else if attempt.is_overdue(now) {
             Some(format!(
                 "the word to commit {short} came after the dead-man's deadline"
             ))
@@ -36,15 +36,15 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             None
         };
         if let Some(trouble) = trouble {
-            self.begin_revert(Slot::Current, &trouble);
-            return Pace::Now;
+            self.begin_revert(JournalSlot::Current, &trouble);
+            return NextStep::Now;
         }
-        if !begun && let Some(pace) = self.begin_commit() {
-            return pace;
+        if !begun && let Some(next) = self.begin_commit() {
+            return next;
         }
         if let Err(why) = self.move_boot_default(&attempt).await {
-            self.begin_revert(Slot::Current, &why);
-            return Pace::Now;
+            self.begin_revert(JournalSlot::Current, &why);
+            return NextStep::Now;
         }
         failpoint("boot-moved");
         self.host.disarm(attempt.id).await;
@@ -56,14 +56,14 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         }
         self.journal.lost = None;
         // When this is not written, the next start finishes the same commit again, which changes nothing.
-        self.keep();
+        self.try_save();
         failpoint("committed-written");
         self.tidy();
-        Pace::After(REST)
+        NextStep::After(REST)
     }
 
     /// Written before the profile moves: from here on the dead-man does nothing and a restart goes forward.
-    fn begin_commit(&mut self) -> Option<Pace> {
+    fn begin_commit(&mut self) -> Option<NextStep> {
         let before = self.journal.current.clone();
         if let Some(current) = &mut self.journal.current {
             enter(current, JournalPhase::Committing);
@@ -76,7 +76,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                 current.message = Some(format!("cannot commit yet: {}", chain(&error)));
             }
             // Until the dead-man's deadline there may be room again.
-            return Some(Pace::After(TROUBLE_PAUSE));
+            return Some(NextStep::After(TROUBLE_PAUSE));
         }
         failpoint("committing-written");
         None
@@ -96,11 +96,6 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         {
             return Ok(());
         }
-        let what = format!("switch-to-configuration boot of {}", closure.path().short());
-        match self.run_job(JobKind::Commit, attempt, &closure).await {
-            Ok(exit) if exit.is_success() => Ok(()),
-            Ok(exit) => Err(format!("{what} {exit}")),
-            Err(why) => Err(format!("{what} {why}")),
-        }
+        self.run_boot_job(JobKind::Commit, attempt, &closure).await
     }
 }

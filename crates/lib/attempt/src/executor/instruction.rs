@@ -2,27 +2,20 @@
 
 use slipway_domain::{AttemptId, Instruction, StorePath};
 use slipway_host::clock::Clock;
-use slipway_host::host::Host;
+use slipway_host::operations::HostOperations;
 
-use crate::journal::{Journal, Known};
+use crate::journal::JournalEntry;
 
 use super::phases::enter;
-use super::{Attempt, JournalPhase, Pace, Slot, Turn, chain};
+use super::{Attempt, JournalPhase, JournalSlot, LockedExecutor, NextStep, chain};
 
-/// Whether a new attempt may take the current one's place.
-enum Way {
-    /// Now.
-    Free,
-    /// Once the current one, whose revert has begun, is reverted.
-    Begun,
-    /// Once the current one has ended by itself.
-    Busy,
-}
+/// Why an attempt goes back that the control plane takes back.
+const INSTRUCTED: &str = "told to by the control plane";
 
-impl<H: Host, C: Clock> Turn<'_, H, C> {
+impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// `Some` when something was done about the instruction; `None` when there is nothing to do, or not yet.
-    pub(super) async fn act_on(&mut self, told: &Instruction) -> Option<Pace> {
-        match told {
+    pub(super) async fn act_on(&mut self, instruction: &Instruction) -> Option<NextStep> {
+        match instruction {
             Instruction::Idle => None,
             Instruction::Stage {
                 attempt,
@@ -33,16 +26,16 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                 attempt,
                 closure,
                 plan,
-            } => match self.journal.know(*attempt) {
-                Known::Current(current) if current.phase == JournalPhase::Staged => {
+            } => match self.journal.entry(*attempt) {
+                JournalEntry::Current(current) if current.phase == JournalPhase::Staged => {
                     Some(self.activate(plan.clone()).await)
                 }
-                Known::Unknown => self.refuse_unknown(*attempt, closure),
+                JournalEntry::Unknown => self.refuse_unknown(*attempt, closure),
                 // Under way, or over: a settled attempt is never begun again.
-                Known::Current(_) | Known::Unsettled(_) | Known::Past(_) => None,
+                JournalEntry::Current(_) | JournalEntry::Unsettled(_) | JournalEntry::Past(_) => None,
             },
-            Instruction::Commit { attempt } => match self.journal.know(*attempt) {
-                Known::Current(current) if current.phase == JournalPhase::Verified => {
+            Instruction::Commit { attempt } => match self.journal.entry(*attempt) {
+                JournalEntry::Current(current) if current.phase == JournalPhase::Verified => {
                     Some(self.commit().await)
                 }
                 _ => None,
@@ -51,7 +44,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                 attempt,
                 prior,
                 timeout_seconds,
-            } => self.revert_on_word(*attempt, prior.as_ref(), *timeout_seconds),
+            } => self.revert_as_instructed(*attempt, prior.as_ref(), *timeout_seconds),
         }
     }
 
@@ -60,14 +53,12 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         attempt: AttemptId,
         closure: &StorePath,
         timeout_seconds: u32,
-    ) -> Option<Pace> {
-        if self.journal.know(attempt) != Known::Unknown {
+    ) -> Option<NextStep> {
+        if self.journal.entry(attempt) != JournalEntry::Unknown {
             return None;
         }
-        match self.make_way(attempt) {
-            Way::Free => {}
-            Way::Begun => return Some(Pace::Now),
-            Way::Busy => return None,
+        if let Err(meanwhile) = self.settle_current(attempt) {
+            return meanwhile;
         }
         let boot_id = self.host.observe().boot_id;
         let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &boot_id);
@@ -80,55 +71,54 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         if let Err(error) = written {
             self.fail_unbegun(&format!("the attempt was not begun: {}", chain(&error)));
         }
-        Some(Pace::Now)
+        Some(NextStep::Now)
     }
 
-    /// Settles the current attempt so that a new one may take its place.
-    fn make_way(&mut self, next: AttemptId) -> Way {
+    /// Settles the current attempt so that another may take its place. `Err` is what there is to do until it may.
+    fn settle_current(&mut self, next: AttemptId) -> Result<(), Option<NextStep>> {
         let Some(current) = self.journal.current.as_mut() else {
-            return Way::Free;
+            return Ok(());
         };
         match current.phase {
             phase if phase.is_unproven() => {
                 let reason = format!("the control plane went on to attempt {next}");
-                self.begin_revert(Slot::Current, &reason);
-                Way::Begun
+                self.begin_revert(JournalSlot::Current, &reason);
+                Err(Some(NextStep::Now))
             }
-            JournalPhase::Committing | JournalPhase::Reverting => Way::Busy,
+            // It ends by itself.
+            JournalPhase::Committing | JournalPhase::Reverting => Err(None),
             JournalPhase::Staging | JournalPhase::Staged => {
                 enter(current, JournalPhase::StageFailed);
                 current.message = Some(format!("given up for attempt {next}; nothing was touched"));
                 let attempt = current.id;
                 self.host.release_closure(attempt);
-                Way::Free
+                Ok(())
             }
-            _ => Way::Free,
+            _ => Ok(()),
         }
     }
 
     /// An instruction to activate a closure that was never staged here: the journal is lost or the disk is
     /// new.
-    fn refuse_unknown(&mut self, attempt: AttemptId, closure: &StorePath) -> Option<Pace> {
-        match self.make_way(attempt) {
-            Way::Free => {}
-            Way::Begun => return Some(Pace::Now),
-            Way::Busy => return None,
+    fn refuse_unknown(&mut self, attempt: AttemptId, closure: &StorePath) -> Option<NextStep> {
+        if let Err(meanwhile) = self.settle_current(attempt) {
+            return meanwhile;
         }
-        let seen = self.host.observe();
-        let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &seen.boot_id);
+        let observed = self.host.observe();
+        let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &observed.boot_id);
         // Only a commit moves the boot default. So a live closure that is not the boot default was never committed,
         // and the boot default ran before it.
-        let orphan = seen.live.as_ref() == Some(closure)
-            && seen
+        let orphan = observed.live.as_ref() == Some(closure)
+            && observed
                 .boot_default
                 .as_ref()
                 .is_some_and(|default| default != closure)
             && self.journal.unsettled_id().is_none();
         if orphan {
-            next.prior = seen.boot_default;
+            next.prior = observed.boot_default;
             self.journal.begin(next);
             let reason = "this host has no journal of the attempt and runs its closure uncommitted";
-            self.begin_revert(Slot::Current, reason);
+            self.begin_revert(JournalSlot::Current, reason);
         } else {
             self.journal.begin(next);
             let lost = self
@@ -139,21 +129,20 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             let message = format!("the attempt was never staged on this host: {lost}; nothing was touched");
             self.fail_unbegun(&message);
         }
-        Some(Pace::Now)
+        Some(NextStep::Now)
     }
 
-    fn revert_on_word(
+    fn revert_as_instructed(
         &mut self,
         attempt: AttemptId,
         prior: Option<&StorePath>,
         timeout_seconds: u32,
-    ) -> Option<Pace> {
-        const TOLD: &str = "told to by the control plane";
-        match self.journal.know(attempt) {
-            Known::Current(current) => match current.phase {
+    ) -> Option<NextStep> {
+        match self.journal.entry(attempt) {
+            JournalEntry::Current(current) => match current.phase {
                 JournalPhase::Staging | JournalPhase::Staged | JournalPhase::StageFailed => {
                     self.end_untouched("nothing of this attempt was activated");
-                    Some(Pace::Now)
+                    Some(NextStep::Now)
                 }
                 JournalPhase::Committing | JournalPhase::Reverted => None,
                 JournalPhase::Reverting | JournalPhase::Stuck => {
@@ -165,59 +154,60 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                 | JournalPhase::Verified
                 | JournalPhase::Committed => {
                     self.bound_revert(timeout_seconds);
-                    self.begin_revert(Slot::Current, TOLD);
-                    Some(Pace::Now)
+                    self.begin_revert(JournalSlot::Current, INSTRUCTED);
+                    Some(NextStep::Now)
                 }
             },
-            Known::Unsettled(_) => {
+            JournalEntry::Unsettled(_) => {
                 // The newly staged attempt is no longer wanted.
-                match self.make_way(attempt) {
-                    Way::Free => {}
-                    Way::Begun => return Some(Pace::Now),
-                    Way::Busy => return None,
+                if let Err(meanwhile) = self.settle_current(attempt) {
+                    return meanwhile;
                 }
                 let unsettled = self.journal.unsettled.take();
                 if let Some(current) = std::mem::replace(&mut self.journal.current, unsettled) {
                     self.journal.archive(current);
                 }
                 self.bound_revert(timeout_seconds);
-                Some(Pace::Now)
+                Some(NextStep::Now)
             }
-            Known::Past(past) if !matches!(past.phase, JournalPhase::Committed | JournalPhase::Stuck) => None,
-            Known::Past(past) => {
+            JournalEntry::Past(past)
+                if !matches!(past.phase, JournalPhase::Committed | JournalPhase::Stuck) =>
+            {
+                None
+            }
+            JournalEntry::Past(past) => {
                 let mut recorded = Attempt::new(attempt, past.closure.clone(), self.clock.wall(), "");
                 recorded.own_prior = past.vouches() && past.prior.is_some();
                 recorded.prior = past.prior.clone().or_else(|| prior.cloned());
-                match self.make_way(attempt) {
-                    Way::Free => {}
-                    Way::Begun => return Some(Pace::Now),
-                    Way::Busy => return None,
+                if let Err(meanwhile) = self.settle_current(attempt) {
+                    return meanwhile;
                 }
                 self.revert_recorded(recorded, timeout_seconds);
-                Some(Pace::Now)
+                Some(NextStep::Now)
             }
-            Known::Unknown => {
-                match self.make_way(attempt) {
-                    Way::Free => {}
-                    Way::Begun => return Some(Pace::Now),
-                    Way::Busy => return None,
+            JournalEntry::Unknown => {
+                if let Err(meanwhile) = self.settle_current(attempt) {
+                    return meanwhile;
                 }
-                let seen = self.host.observe();
+                let observed = self.host.observe();
                 let away = |prior: &&StorePath| {
-                    seen.live.as_ref() != Some(*prior) || seen.boot_default.as_ref() != Some(*prior)
+                    observed.live.as_ref() != Some(*prior) || observed.boot_default.as_ref() != Some(*prior)
                 };
                 if let Some(prior) = prior.filter(away) {
-                    let closure = seen.live.unwrap_or_else(|| prior.clone());
+                    let closure = observed.live.unwrap_or_else(|| prior.clone());
                     let mut recorded = Attempt::new(attempt, closure, self.clock.wall(), "");
                     recorded.prior = Some(prior.clone());
                     self.revert_recorded(recorded, timeout_seconds);
                 } else {
-                    let closure = seen.live.or(seen.boot_default).or_else(|| prior.cloned())?;
-                    let next = Attempt::new(attempt, closure, self.clock.wall(), &seen.boot_id);
+                    let closure = observed
+                        .live
+                        .or(observed.boot_default)
+                        .or_else(|| prior.cloned())?;
+                    let next = Attempt::new(attempt, closure, self.clock.wall(), &observed.boot_id);
                     self.journal.begin(next);
                     self.end_untouched("nothing of this attempt is on this host");
                 }
-                Some(Pace::Now)
+                Some(NextStep::Now)
             }
         }
     }
@@ -227,10 +217,11 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
     fn revert_recorded(&mut self, mut recorded: Attempt, timeout_seconds: u32) {
         recorded.boot_id = self.host.observe().boot_id;
         recorded.profile_moved = true;
-        forget(&mut self.journal, recorded.id);
+        // It is to be the current attempt again.
+        self.journal.past.retain(|past| past.id != recorded.id);
         self.journal.begin(recorded);
         self.bound_revert(timeout_seconds);
-        self.begin_revert(Slot::Current, "told to by the control plane");
+        self.begin_revert(JournalSlot::Current, INSTRUCTED);
     }
 
     fn end_untouched(&mut self, message: &str) {
@@ -240,7 +231,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             let attempt = current.id;
             self.host.release_closure(attempt);
         }
-        self.keep();
+        self.try_save();
     }
 
     fn bound_revert(&mut self, timeout_seconds: u32) {
@@ -248,12 +239,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             && current.revert_seconds != Some(timeout_seconds)
         {
             current.revert_seconds = Some(timeout_seconds);
-            self.keep();
+            self.try_save();
         }
     }
-}
-
-/// It is to be the current attempt again.
-fn forget(journal: &mut Journal, attempt: AttemptId) {
-    journal.past.retain(|past| past.id != attempt);
 }

@@ -10,7 +10,7 @@
 
 use slipway_domain::AttemptId;
 use slipway_domain::agent::{ActivationPlan, Verdict};
-use slipway_host::checks::Round;
+use slipway_host::checks::CheckRound;
 use slipway_host::clock::BootMs;
 
 /// Rounds in a row, of one attempt. Not written down: after a restart they are counted again.
@@ -48,7 +48,7 @@ impl Streak {
     pub(super) fn judge(
         &mut self,
         attempt: AttemptId,
-        round: &Round,
+        round: &CheckRound,
         plan: &ActivationPlan,
         progress: Progress,
         now: BootMs,
@@ -124,7 +124,7 @@ mod tests {
             verified,
         };
         let judge = |(index, letter)| {
-            let round = Round {
+            let round = CheckRound {
                 verdict: match letter {
                     'p' => Verdict::Pass,
                     'f' => Verdict::Fail,

@@ -1,6 +1,6 @@
 //! The path of an attempt: every phase, what is done in it, and where it leads.
 //!
-//! | phase | what is done | leads to | told in |
+//! | phase | what is done | leads to | file |
 //! |---|---|---|---|
 //! | staging | the closure is fetched and let through the door | staged, or stage failed | [`staging`](super::staging) |
 //! | staged | nothing, until the word to activate | activating | [`instruction`](super::instruction) |
@@ -19,12 +19,12 @@
 
 use crate::journal::{Attempt, Journal, JournalPhase};
 
-use super::Slot;
+use super::JournalSlot;
 
 /// What there is to do, whoever wrote the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Duty {
-    /// Nothing, until something new is told.
+    /// Nothing, until the next instruction.
     Rest,
     /// Fetch.
     Stage,
@@ -35,7 +35,7 @@ pub(super) enum Duty {
     /// Finish the commit that was begun.
     Commit,
     /// Put the prior back.
-    Revert(Slot),
+    Revert(JournalSlot),
 }
 
 impl Duty {
@@ -49,10 +49,10 @@ impl Duty {
             Phase::Activating => Self::WatchActivation,
             Phase::Verifying | Phase::Verified => Self::Verify,
             Phase::Committing => Self::Commit,
-            Phase::Reverting | Phase::Stuck => Self::Revert(Slot::Current),
+            Phase::Reverting | Phase::Stuck => Self::Revert(JournalSlot::Current),
             Phase::Staged | Phase::StageFailed | Phase::Committed | Phase::Reverted => {
                 if journal.unsettled.is_some() {
-                    Self::Revert(Slot::Unsettled)
+                    Self::Revert(JournalSlot::Unsettled)
                 } else {
                     Self::Rest
                 }
@@ -143,9 +143,9 @@ mod tests {
                 "a stuck attempt is forgotten in {phase:?}"
             );
             let mut reached = vec![phase];
-            let mut seen = 0;
-            while let Some(next) = reached.get(seen).copied() {
-                seen += 1;
+            let mut observed = 0;
+            while let Some(next) = reached.get(observed).copied() {
+                observed += 1;
                 for after in leads_to(next) {
                     if !reached.contains(after) {
                         reached.push(*after);

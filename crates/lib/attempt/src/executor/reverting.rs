@@ -7,14 +7,14 @@ use slipway_domain::agent::Verdict;
 use slipway_host::clock::Clock;
 use slipway_host::door::{Refusal, Runnable};
 use slipway_host::failpoint::failpoint;
-use slipway_host::host::{Host, Seen};
-use slipway_host::job::{End, Exit, Job, JobId, JobKind, JobState};
+use slipway_host::job::{Job, JobEnd, JobExit, JobId, JobKind, JobState};
+use slipway_host::operations::{HostOperations, MachineObservation};
 use slipway_host::text::{MESSAGE_CHARS, one_line};
 
 use crate::journal::Attempt;
 
 use super::phases::enter;
-use super::{JournalPhase, Pace, REST, Slot, Turn, WATCH_EVERY, chain};
+use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, REST, WATCH_EVERY, chain};
 
 /// Failed tries before the attempt counts as stuck: a single one may have met a passing problem.
 const TRIES_UNTIL_STUCK: u32 = 2;
@@ -26,21 +26,21 @@ const MAX_PAUSE: Duration = Duration::from_mins(5);
 const SLACK: Duration = Duration::from_mins(1);
 
 /// A prior that is back, and a remark about it.
-struct Back {
+struct RestoredPrior {
     prior: StorePath,
     remark: String,
 }
 
-impl<H: Host, C: Clock> Turn<'_, H, C> {
+impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// One try. Holds the lock, so that the dead-man does not try at the same time.
-    pub(super) async fn revert(&mut self, slot: Slot) -> Pace {
+    pub(super) async fn revert(&mut self, slot: JournalSlot) -> NextStep {
         let Some(attempt) = self.slot(slot).cloned() else {
-            return Pace::Now;
+            return NextStep::Now;
         };
         let now = self.clock.boot();
         let began = *self.revert_began.get_or_insert(now);
         if self.next_revert > now {
-            return Pace::After(self.next_revert.left(now).min(REST));
+            return NextStep::After(self.next_revert.left(now).min(REST));
         }
         failpoint("reverting");
         match self.put_back(&attempt).await {
@@ -48,7 +48,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                 self.host.disarm(attempt.id).await;
                 failpoint("prior-back");
                 self.settle_reverted(slot, &back);
-                Pace::Now
+                NextStep::Now
             }
             Err(why) => {
                 self.revert_tries += 1;
@@ -67,16 +67,16 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
                         format!("the prior could not be put back: {why}; it goes back because: {because}");
                     current.message = Some(one_line(&message, MESSAGE_CHARS));
                 }
-                self.keep();
-                Pace::After(pause.min(REST))
+                self.try_save();
+                NextStep::After(pause.min(REST))
             }
         }
     }
 
-    fn settle_reverted(&mut self, slot: Slot, back: &Back) {
+    fn settle_reverted(&mut self, slot: JournalSlot, back: &RestoredPrior) {
         if let Some(current) = self.slot_mut(slot) {
             let because = current.reason.as_deref().unwrap_or("unknown");
-            let Back { prior, remark } = back;
+            let RestoredPrior { prior, remark } = back;
             let message = one_line(&format!("{because}; went back to {prior}{remark}"), MESSAGE_CHARS);
             tracing::info!(attempt = %current.id, why = %message, "reverted");
             enter(current, JournalPhase::Reverted);
@@ -84,7 +84,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         }
         // Firm ground: whatever was stuck before is over too.
         if let Some(mut stuck) = self.journal.unsettled.take() {
-            if slot == Slot::Current {
+            if slot == JournalSlot::Current {
                 enter(&mut stuck, JournalPhase::Reverted);
             }
             self.journal.archive(stuck);
@@ -92,20 +92,16 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         self.revert_tries = 0;
         self.revert_began = None;
         // When this is not written, the next start puts the prior back again, which changes nothing.
-        self.keep();
+        self.try_save();
         failpoint("reverted-written");
         self.tidy();
     }
 
-    async fn put_back(&self, attempt: &Attempt) -> Result<Back, String> {
+    async fn put_back(&self, attempt: &Attempt) -> Result<RestoredPrior, String> {
         // No part of the attempt may run or start while the prior comes back.
         for kind in [JobKind::Activate, JobKind::Commit] {
-            let first = JobId {
-                kind,
-                attempt: attempt.id,
-                serial: 1,
-            };
-            let id = self.host.newest_job(kind, attempt.id).unwrap_or(first);
+            let newest = self.host.newest_job(kind, attempt.id);
+            let id = newest.unwrap_or(JobId::first(kind, attempt.id));
             self.host.stop(id).await;
         }
         let prior = attempt
@@ -113,49 +109,40 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             .clone()
             .ok_or("no prior is recorded; switch the host to a good system by hand")?;
         let prior = self.admit_prior(attempt, &prior).await?;
-        let seen = self.host.observe();
+        let observed = self.host.observe();
         let untried = self.host.newest_job(JobKind::Revert, attempt.id).is_none();
-        let booted_into_it =
-            untried && seen.boot_id != attempt.boot_id && seen.live.as_ref() == Some(prior.path());
+        let booted_into_it = untried && observed.boot_id != attempt.boot_id && observed.runs(prior.path());
         let mut remark = String::new();
         if !booted_into_it {
             let what = format!("switch-to-configuration test of {}", prior.path().short());
             let exit = self.run_job(JobKind::Revert, attempt, &prior).await;
             let exit = exit.map_err(|why| format!("{what} {why}"))?;
             if !exit.is_success() {
-                self.bear_out(attempt, &prior, &exit)
+                self.confirm_prior(attempt, &prior, &exit)
                     .await
                     .map_err(|but| format!("{what} {exit}{but}"))?;
                 remark = format!(", which is live and healthy, though {what} {exit}");
             }
         }
         failpoint("prior-switched");
-        if self.boot_default_moved(attempt, prior.path(), &seen) {
+        if self.boot_default_moved(attempt, prior.path(), &observed) {
             self.host
                 .set_profile(&prior)
                 .await
                 .map_err(|error| chain(&error))?;
             failpoint("profile-back");
-            let what = format!("switch-to-configuration boot of {}", prior.path().short());
-            match self.run_job(JobKind::RevertBoot, attempt, &prior).await {
-                Ok(exit) if exit.is_success() => {}
-                Ok(exit) => return Err(format!("{what} {exit}")),
-                Err(why) => return Err(format!("{what} {why}")),
-            }
+            self.run_boot_job(JobKind::RevertBoot, attempt, &prior).await?;
         }
-        let seen = self.host.observe();
+        let observed = self.host.observe();
         let prior = prior.path().clone();
-        if seen.live.as_ref() == Some(&prior) {
-            Ok(Back { prior, remark })
-        } else {
-            let live = seen
-                .live
-                .map_or_else(|| "nothing".to_owned(), |live| live.to_string());
-            Err(format!(
-                "the switch to {} ended well, but the live link names {live}",
-                prior.short()
-            ))
+        if observed.runs(&prior) {
+            return Ok(RestoredPrior { prior, remark });
         }
+        Err(format!(
+            "the switch to {} ended well, but the live link names {}",
+            prior.short(),
+            observed.live_text()
+        ))
     }
 
     /// Lets the prior pass the door; fetches it first if it is gone.
@@ -176,11 +163,11 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
     /// the sentence that begins with the complaint.
     ///
     /// A script that found failed units did all its other work. After any other error another try may help.
-    async fn bear_out(&self, attempt: &Attempt, prior: &Runnable, exit: &Exit) -> Result<(), String> {
+    async fn confirm_prior(&self, attempt: &Attempt, prior: &Runnable, exit: &JobExit) -> Result<(), String> {
         let last_try = self.revert_tries + 1 >= TRIES_UNTIL_STUCK;
-        let ended = matches!(exit.end, End::Exited(_));
-        let live = self.host.observe().live;
-        if !ended || !(exit.is_with_failed_units() || last_try) || live.as_ref() != Some(prior.path()) {
+        let ended = matches!(exit.end, JobEnd::Exited(_));
+        let is_live = self.host.observe().runs(prior.path());
+        if !ended || !(exit.is_with_failed_units() || last_try) || !is_live {
             return Err(String::new());
         }
         let verify = attempt
@@ -214,8 +201,13 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
     }
 
     /// Whether the profile or the boot loader may name the closure.
-    fn boot_default_moved(&self, attempt: &Attempt, prior: &StorePath, seen: &Seen) -> bool {
-        let default = seen.boot_default.as_ref();
+    fn boot_default_moved(
+        &self,
+        attempt: &Attempt,
+        prior: &StorePath,
+        observed: &MachineObservation,
+    ) -> bool {
+        let default = observed.boot_default.as_ref();
         if default == Some(prior) {
             // The profile is right already; the boot loader is not when a commit got that far.
             let ran = |kind| self.host.newest_job(kind, attempt.id).is_some();
@@ -224,13 +216,24 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         attempt.profile_moved || default == Some(&attempt.closure)
     }
 
-    /// Runs a switch script as a job to its end. One that runs already is waited for.
-    pub(super) async fn run_job(
+    /// Runs a switch script for the boot loader to its end.
+    pub(super) async fn run_boot_job(
         &self,
         kind: JobKind,
         attempt: &Attempt,
         closure: &Runnable,
-    ) -> Result<Exit, String> {
+    ) -> Result<(), String> {
+        let ended = match self.run_job(kind, attempt, closure).await {
+            Ok(exit) if exit.is_success() => return Ok(()),
+            Ok(exit) => exit.to_string(),
+            Err(why) => why,
+        };
+        let short = closure.path().short();
+        Err(format!("switch-to-configuration boot of {short} {ended}"))
+    }
+
+    /// Runs a switch script as a job to its end. One that runs already is waited for.
+    async fn run_job(&self, kind: JobKind, attempt: &Attempt, closure: &Runnable) -> Result<JobExit, String> {
         let seconds = attempt
             .revert_seconds
             .or_else(|| attempt.plan.as_ref().map(|plan| plan.activate_seconds))
@@ -245,11 +248,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             if let Some(old) = newest {
                 self.host.stop(old).await;
             }
-            let id = JobId {
-                kind,
-                attempt: attempt.id,
-                serial: newest.map_or(1, |id| id.serial + 1),
-            };
+            let id = newest.map_or(JobId::first(kind, attempt.id), JobId::next);
             let job = Job {
                 id,
                 closure: closure.clone(),

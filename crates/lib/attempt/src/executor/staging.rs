@@ -5,53 +5,53 @@ use std::time::Duration;
 
 use slipway_host::clock::Clock;
 use slipway_host::door::Runnable;
-use slipway_host::host::Host;
 use slipway_host::nix::StageError;
+use slipway_host::operations::HostOperations;
 use tokio::time::Instant;
 
 use crate::journal::Attempt;
 
 use super::phases::enter;
-use super::{Executor, JournalPhase, Pace, TROUBLE_PAUSE, Turn, chain};
+use super::{Executor, JournalPhase, LockedExecutor, NextStep, TROUBLE_PAUSE, chain};
 
 /// A garbage collection takes what it had chosen before the closure got its root. It leaves alone what comes in after
 /// that, so the second fetch stays, unless another collection did the same meanwhile.
 const MOST_FETCHES: u32 = 3;
 
-impl<H: Host, C: Clock> Turn<'_, H, C> {
+impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// Fetches without holding the lock. After a restart it only fetches the missing parts.
-    pub(super) async fn stage(self) -> Pace {
+    pub(super) async fn stage(self) -> NextStep {
         let Some(attempt) = self.journal.current.clone() else {
-            return Pace::Now;
+            return NextStep::Now;
         };
-        let executor = self.pass();
+        let executor = self.unlock();
         let bound = executor.fetch_bound(&attempt);
         let fetching = fetch(executor.host.clone(), attempt.clone(), bound);
-        let Some(fetched) = executor.unless_told_otherwise(attempt.id, fetching).await else {
-            return Pace::Now;
+        let Some(fetched) = executor.unless_interrupted(attempt.id, fetching).await else {
+            return NextStep::Now;
         };
-        let Ok(mut turn) = executor.take_turn().await else {
-            return Pace::After(TROUBLE_PAUSE);
+        let Ok(mut locked) = executor.lock_journal().await else {
+            return NextStep::After(TROUBLE_PAUSE);
         };
-        if !turn.current_in(&attempt) {
-            return Pace::Now;
+        if !locked.current_in(&attempt) {
+            return NextStep::Now;
         }
         match fetched {
             Ok(_runnable) => {
                 tracing::info!(attempt = %attempt.id, closure = %attempt.closure, "fetched");
-                if let Some(current) = &mut turn.journal.current {
+                if let Some(current) = &mut locked.journal.current {
                     enter(current, JournalPhase::Staged);
                 }
                 // When this is not written, the next start fetches again, which then takes no time.
-                turn.keep();
+                locked.try_save();
             }
-            Err(error) => turn.fail_unbegun(&chain(&error)),
+            Err(error) => locked.fail_unbegun(&chain(&error)),
         }
-        Pace::Now
+        NextStep::Now
     }
 }
 
-impl<H: Host, C: Clock> Executor<H, C> {
+impl<H: HostOperations, C: Clock> Executor<H, C> {
     fn fetch_bound(&self, attempt: &Attempt) -> Duration {
         let whole = Duration::from_secs(attempt.stage_seconds.into());
         match attempt.stage_by {
@@ -64,7 +64,11 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 }
 
-async fn fetch<H: Host>(host: Arc<H>, attempt: Attempt, bound: Duration) -> Result<Runnable, StageError> {
+async fn fetch<H: HostOperations>(
+    host: Arc<H>,
+    attempt: Attempt,
+    bound: Duration,
+) -> Result<Runnable, StageError> {
     let began = Instant::now();
     let left = || bound.saturating_sub(began.elapsed());
     let mut fetches = 0;

@@ -1,85 +1,77 @@
 //! Runs checks until the commit, or until there is evidence against the closure.
 
 use slipway_domain::agent::Verdict;
-use slipway_host::checks::Round;
+use slipway_host::checks::CheckRound;
 use slipway_host::clock::Clock;
 use slipway_host::failpoint::failpoint;
-use slipway_host::host::Host;
+use slipway_host::operations::HostOperations;
 use tokio::time::timeout;
 
 use crate::journal::Attempt;
 
 use super::judge::{Judgement, Progress};
 use super::phases::enter;
-use super::{JournalPhase, Pace, Slot, TROUBLE_PAUSE, Turn, chain};
+use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, TROUBLE_PAUSE, chain};
 
-impl<H: Host, C: Clock> Turn<'_, H, C> {
+impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// One round of checks, without holding the lock, and what follows from it.
-    pub(super) async fn verify(mut self) -> Pace {
+    pub(super) async fn verify(mut self) -> NextStep {
         let Some(attempt) = self.journal.current.clone() else {
-            return Pace::Now;
+            return NextStep::Now;
         };
-        if let Some(reason) = self.lost_ground(&attempt) {
-            self.begin_revert(Slot::Current, &reason);
-            return Pace::Now;
+        if let Some(reason) = self.reason_to_revert(&attempt) {
+            self.begin_revert(JournalSlot::Current, &reason);
+            return NextStep::Now;
         }
         let now = self.clock.boot();
         let until_deadline = attempt.deadline.unwrap_or(now).left(now);
         if self.next_round > now {
-            return Pace::After(self.next_round.left(now).min(until_deadline));
+            return NextStep::After(self.next_round.left(now).min(until_deadline));
         }
         let closure = match self.admit_begun(&attempt.closure).await {
             Ok(closure) => closure,
             Err(error) => {
-                self.begin_revert(Slot::Current, &chain(&error));
-                return Pace::Now;
+                self.begin_revert(JournalSlot::Current, &chain(&error));
+                return NextStep::Now;
             }
         };
-        let executor = self.pass();
+        let executor = self.unlock();
         let host = executor.host.clone();
         let round = timeout(until_deadline, host.round(&closure));
-        let Some(Ok(round)) = executor.unless_told_otherwise(attempt.id, round).await else {
-            return Pace::Now;
+        let Some(Ok(round)) = executor.unless_interrupted(attempt.id, round).await else {
+            return NextStep::Now;
         };
-        let Ok(mut turn) = executor.take_turn().await else {
-            return Pace::After(TROUBLE_PAUSE);
+        let Ok(mut locked) = executor.lock_journal().await else {
+            return NextStep::After(TROUBLE_PAUSE);
         };
-        if turn.current_in(&attempt) {
-            turn.conclude(&attempt, &round);
+        if locked.current_in(&attempt) {
+            locked.apply_round(&attempt, &round);
         }
-        Pace::Now
+        NextStep::Now
     }
 
     /// The reason why there is nothing left to check.
-    fn lost_ground(&self, attempt: &Attempt) -> Option<String> {
-        let seen = self.host.observe();
+    fn reason_to_revert(&self, attempt: &Attempt) -> Option<String> {
+        let observed = self.host.observe();
         let short = attempt.closure.short();
-        if seen.boot_id != attempt.boot_id {
+        if observed.boot_id != attempt.boot_id {
             return Some(format!("the host was rebooted before {short} was committed"));
         }
-        if attempt
-            .deadline
-            .is_none_or(|deadline| deadline <= self.clock.boot())
-        {
+        if attempt.is_overdue(self.clock.boot()) {
             return Some(format!(
                 "{short} was not committed before the dead-man's deadline"
             ));
         }
-        if seen.live.as_ref() != Some(&attempt.closure) {
-            let live = seen
-                .live
-                .map_or_else(|| "nothing".to_owned(), |live| live.to_string());
-            return Some(format!(
-                "something else switched the host: {live} is live in place of {short}"
-            ));
-        }
-        None
+        (!observed.runs(&attempt.closure)).then(|| {
+            let live = observed.live_text();
+            format!("something else switched the host: {live} is live in place of {short}")
+        })
     }
 
-    fn conclude(&mut self, attempt: &Attempt, round: &Round) {
+    fn apply_round(&mut self, attempt: &Attempt, round: &CheckRound) {
         let now = self.clock.boot();
         let Some(plan) = &attempt.plan else {
-            self.begin_revert(Slot::Current, "the journal has no plan for the checks");
+            self.begin_revert(JournalSlot::Current, "the journal has no plan for the checks");
             return;
         };
         self.next_round = now.after_seconds(plan.verify.interval_seconds);
@@ -97,7 +89,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
         match judgement {
             Judgement::Fail => {
                 current.verdict = Some(Verdict::Fail);
-                self.begin_revert(Slot::Current, &round.detail);
+                self.begin_revert(JournalSlot::Current, &round.detail);
                 return;
             }
             Judgement::GoOn if verified => return,
@@ -126,7 +118,7 @@ impl<H: Host, C: Clock> Turn<'_, H, C> {
             self.on_disk.as_ref().and_then(|disk| disk.current.as_ref()) != self.journal.current.as_ref();
         if changed {
             // When this is not written, the next start checks again.
-            self.keep();
+            self.try_save();
         }
         if judgement == Judgement::Verified {
             failpoint("verified-written");

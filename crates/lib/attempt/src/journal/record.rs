@@ -1,6 +1,7 @@
 //! What the journal holds.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,12 @@ pub enum JournalPhase {
     Reverted,
     /// The prior could not be put back yet.
     Stuck,
+}
+
+impl fmt::Display for JournalPhase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl JournalPhase {
@@ -106,37 +113,28 @@ pub struct Attempt {
     /// The boot in which the marks below were set. In another boot they are past.
     pub boot_id: String,
     /// When fetching ends.
-    #[serde(default)]
     pub stage_by: Option<BootMs>,
     /// How long fetching may take, for a start after a reboot.
     #[serde(default)]
     pub stage_seconds: u32,
     /// When the dead-man puts the prior back.
-    #[serde(default)]
     pub deadline: Option<BootMs>,
     /// When the activation ended and the checks began.
-    #[serde(default)]
     pub verify_from: Option<BootMs>,
     /// When the checks had passed as often as asked.
-    #[serde(default)]
     pub bake_from: Option<BootMs>,
     /// How long going back may take before it is called stuck.
-    #[serde(default)]
     pub revert_seconds: Option<u32>,
     /// Whether the profile was, or was about to be, moved to the closure.
     #[serde(default)]
     pub profile_moved: bool,
     /// How the switch script ended, for people.
-    #[serde(default)]
     pub activation: Option<String>,
     /// The checks' last word.
-    #[serde(default)]
     pub verdict: Option<Verdict>,
     /// Why it goes, or went, back.
-    #[serde(default)]
     pub reason: Option<String>,
     /// What happened, in one line.
-    #[serde(default)]
     pub message: Option<String>,
 }
 
@@ -176,6 +174,12 @@ impl Attempt {
         Duration::from_secs(seconds.into())
     }
 
+    /// Whether the dead-man's deadline has come.
+    #[must_use]
+    pub fn is_overdue(&self, now: BootMs) -> bool {
+        self.deadline.is_none_or(|deadline| deadline <= now)
+    }
+
     /// Whether its prior is this host's own word. Only an activation begins with a plan, also in a journal from before
     /// this was noted.
     #[must_use]
@@ -198,7 +202,7 @@ impl Attempt {
 
 /// An attempt that is over: enough to refuse it, to report it, and to take a committed one back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Past {
+pub struct PastAttempt {
     /// Its id.
     pub id: AttemptId,
     /// Its closure.
@@ -213,13 +217,12 @@ pub struct Past {
     /// When it was last written.
     pub at: Timestamp,
     /// The checks' last word.
-    #[serde(default)]
     pub verdict: Option<Verdict>,
     /// What happened.
     pub message: Option<String>,
 }
 
-impl From<Attempt> for Past {
+impl From<Attempt> for PastAttempt {
     fn from(attempt: Attempt) -> Self {
         Self {
             id: attempt.id,
@@ -234,7 +237,7 @@ impl From<Attempt> for Past {
     }
 }
 
-impl Past {
+impl PastAttempt {
     /// Whether its prior is this host's own word. Only an activation ends with a commit, also in a journal from before
     /// this was noted.
     #[must_use]
@@ -261,25 +264,23 @@ pub struct Journal {
     /// The attempt under way, or the last one.
     pub current: Option<Attempt>,
     /// A stuck attempt that the current one will be activated over: until then its prior is still to be put back.
-    #[serde(default)]
     pub unsettled: Option<Attempt>,
     /// Attempts before the current one, the newest last.
     #[serde(default)]
-    pub past: Vec<Past>,
+    pub past: Vec<PastAttempt>,
     /// Why an earlier journal could not be read, and where it is kept; until the next commit.
-    #[serde(default)]
     pub lost: Option<String>,
 }
 
 /// What a journal knows of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Known<'a> {
+pub enum JournalEntry<'a> {
     /// It is the current one.
     Current(&'a Attempt),
     /// It is stuck, and another one is being staged.
     Unsettled(&'a Attempt),
     /// It is over.
-    Past(&'a Past),
+    Past(&'a PastAttempt),
     /// Nothing.
     Unknown,
 }
@@ -287,27 +288,27 @@ pub enum Known<'a> {
 impl Journal {
     /// Looks an attempt up.
     #[must_use]
-    pub fn know(&self, id: AttemptId) -> Known<'_> {
+    pub fn entry(&self, id: AttemptId) -> JournalEntry<'_> {
         if let Some(attempt) = self.current.as_ref().filter(|attempt| attempt.id == id) {
-            return Known::Current(attempt);
+            return JournalEntry::Current(attempt);
         }
         if let Some(attempt) = self.unsettled.as_ref().filter(|attempt| attempt.id == id) {
-            return Known::Unsettled(attempt);
+            return JournalEntry::Unsettled(attempt);
         }
         self.past
             .iter()
             .rfind(|past| past.id == id)
-            .map_or(Known::Unknown, Known::Past)
+            .map_or(JournalEntry::Unknown, JournalEntry::Past)
     }
 
     /// The report for the control plane: about the attempt that it asked for, if known, or else the current one.
     #[must_use]
-    pub fn report(&self, asked: Option<AttemptId>) -> Option<AttemptReport> {
-        let asked = asked.map_or(Known::Unknown, |id| self.know(id));
-        match asked {
-            Known::Current(attempt) | Known::Unsettled(attempt) => Some(attempt.report()),
-            Known::Past(past) => Some(past.report()),
-            Known::Unknown => self.current.as_ref().map(Attempt::report),
+    pub fn report(&self, requested: Option<AttemptId>) -> Option<AttemptReport> {
+        let entry = requested.map_or(JournalEntry::Unknown, |id| self.entry(id));
+        match entry {
+            JournalEntry::Current(attempt) | JournalEntry::Unsettled(attempt) => Some(attempt.report()),
+            JournalEntry::Past(past) => Some(past.report()),
+            JournalEntry::Unknown => self.current.as_ref().map(Attempt::report),
         }
     }
 
@@ -389,7 +390,7 @@ mod tests {
         journal.begin(attempt(2, JournalPhase::Staging));
         journal.begin(attempt(3, JournalPhase::Staging));
         assert_eq!(journal.unsettled_id(), Some(stuck.id));
-        assert_eq!(journal.know(stuck.id), Known::Unsettled(&stuck));
+        assert_eq!(journal.entry(stuck.id), JournalEntry::Unsettled(&stuck));
         assert_eq!(journal.past.len(), 1);
     }
 
@@ -403,8 +404,8 @@ mod tests {
             journal.begin(next);
         }
         assert_eq!(journal.past.len(), PAST_ATTEMPTS);
-        assert_eq!(journal.know(ids[0]), Known::Unknown);
-        assert!(matches!(journal.know(ids[40]), Known::Past(_)));
+        assert_eq!(journal.entry(ids[0]), JournalEntry::Unknown);
+        assert!(matches!(journal.entry(ids[40]), JournalEntry::Past(_)));
         assert_eq!(journal.report(Some(ids[40])).unwrap().attempt, ids[40]);
         assert_eq!(journal.report(None).unwrap().attempt, ids[49]);
     }
@@ -412,15 +413,15 @@ mod tests {
     #[test]
     fn a_prior_that_somebody_else_named_is_not_vouched_for() {
         let prior: StorePath = format!("/nix/store/{:032}-prior", 9).parse().unwrap();
-        let told = Attempt {
+        let named = Attempt {
             prior: Some(prior.clone()),
             ..attempt(1, JournalPhase::Stuck)
         };
         let own = Attempt {
             own_prior: true,
-            ..told.clone()
+            ..named.clone()
         };
-        for (attempt, known) in [(told, false), (own, true)] {
+        for (attempt, known) in [(named, false), (own, true)] {
             let mut journal = Journal::default();
             journal.begin(attempt.clone());
             assert_eq!(journal.vouches_for(&prior), known);

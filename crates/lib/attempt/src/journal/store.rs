@@ -57,7 +57,7 @@ pub enum JournalError {
 
 /// What was found on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
+pub struct LoadedJournal {
     /// The journal; empty where there was none or it could not be read.
     pub journal: Journal,
     /// What was wrong, when a damaged one was put aside just now.
@@ -116,12 +116,12 @@ impl JournalStore {
     /// so in `lost` until an attempt is committed.
     ///
     /// The caller holds the lock.
-    pub fn load(&self) -> Result<Loaded, JournalError> {
+    pub fn load(&self) -> Result<LoadedJournal, JournalError> {
         let path = self.path();
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Loaded {
+                return Ok(LoadedJournal {
                     journal: Journal::default(),
                     damage: None,
                 });
@@ -133,7 +133,7 @@ impl JournalStore {
             .read_to_end(&mut text)
             .map_err(|error| self.error("read the journal", error))?;
         match parse(&text) {
-            Ok(journal) => Ok(Loaded {
+            Ok(journal) => Ok(LoadedJournal {
                 journal,
                 damage: None,
             }),
@@ -205,13 +205,13 @@ impl JournalStore {
         self.dir.join("reserve")
     }
 
-    fn put_aside(&self, problem: &str) -> Result<Loaded, JournalError> {
+    fn put_aside(&self, problem: &str) -> Result<LoadedJournal, JournalError> {
         let path = self.path();
         let aside = (1..10_000)
             .map(|n| self.dir.join(format!("journal.corrupt-{n}")))
             .find(|aside| !aside.exists())
             .unwrap_or_else(|| self.dir.join("journal.corrupt"));
-        let lost = |damage: String| Loaded {
+        let lost = |damage: String| LoadedJournal {
             journal: Journal {
                 lost: Some(damage.clone()),
                 ..Journal::default()
@@ -285,10 +285,16 @@ mod tests {
         journal
     }
 
-    #[test]
-    fn what_is_saved_is_loaded() {
+    /// A state folder of a test's own.
+    fn opened() -> (tempfile::TempDir, JournalStore) {
         let dir = tempfile::tempdir().unwrap();
         let store = JournalStore::open(dir.path()).unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let (dir, store) = opened();
         assert_eq!(store.load().unwrap().journal, Journal::default());
         let journal = journal();
         store.save(&journal).unwrap();
@@ -299,8 +305,7 @@ mod tests {
 
     #[test]
     fn a_later_agents_fields_are_passed_over() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = JournalStore::open(dir.path()).unwrap();
+        let (_dir, store) = opened();
         let journal = journal();
         store.save(&journal).unwrap();
         let text = fs::read_to_string(store.path()).unwrap();
@@ -316,8 +321,7 @@ mod tests {
     /// As the agent of release 880fbcd wrote it.
     #[test]
     fn a_journal_from_before_there_were_checksums_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = JournalStore::open(dir.path()).unwrap();
+        let (_dir, store) = opened();
         let journal = journal();
         let on_disk = OnDisk {
             version: VERSION,
@@ -330,8 +334,7 @@ mod tests {
     /// Agents from before read what this one writes: a prior's dead-man may be one.
     #[test]
     fn an_agent_from_before_there_were_checksums_reads_a_journal_with_one() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = JournalStore::open(dir.path()).unwrap();
+        let (_dir, store) = opened();
         let journal = journal();
         store.save(&journal).unwrap();
         let text = fs::read(store.path()).unwrap();
@@ -343,8 +346,7 @@ mod tests {
 
     #[test]
     fn no_flipped_bit_of_the_journal_is_believed() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = JournalStore::open(dir.path()).unwrap();
+        let (_dir, store) = opened();
         store.save(&journal()).unwrap();
         let text = fs::read(store.path()).unwrap();
         for bit in 0..text.len() * 8 {
@@ -356,8 +358,7 @@ mod tests {
 
     #[test]
     fn a_damaged_journal_is_kept_and_told_of() {
-        let dir = tempfile::tempdir().unwrap();
-        let store = JournalStore::open(dir.path()).unwrap();
+        let (dir, store) = opened();
         for (n, bad) in [
             "{\"version\": 1, \"cur",
             "",

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use slipway_attempt::View;
+use slipway_attempt::ExecutorView;
 use slipway_domain::agent::Verdict;
 use slipway_domain::{Instruction, Phase};
-use slipway_host::testing::Fate;
+use slipway_host::testing::ClosureBehaviour;
 
-use super::rig::{Rig, closure};
+use super::rig::{ExecutorRig, closure};
 
 #[tokio::test(start_paused = true)]
 async fn a_good_closure_is_staged_activated_verified_and_committed() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.stage("b");
     rig.reach(attempt, Phase::Staged).await;
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     rig.activate(attempt, "b");
     let view = rig.reach(attempt, Phase::Verifying).await;
     assert_eq!(view.unsettled, Some(attempt));
@@ -23,11 +23,11 @@ async fn a_good_closure_is_staged_activated_verified_and_committed() {
     let view = rig.reach(attempt, Phase::Verified).await;
     assert_eq!(view.report.unwrap().verdict, Some(Verdict::Pass));
     // Invariant 3: the boot default is still the prior.
-    assert_eq!(rig.now(), Rig::on("b", "a"));
-    rig.told.send_replace(Instruction::Commit { attempt });
+    assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
+    rig.commit(attempt);
     let view = rig.reach(attempt, Phase::Committed).await;
     assert_eq!(view.unsettled, None);
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
     assert!(rig.host.state().armed.is_empty());
     let order: Vec<String> = rig.host.state().done.clone();
     let order: Vec<&str> = order.iter().map(|done| done.split(' ').next().unwrap()).collect();
@@ -37,36 +37,20 @@ async fn a_good_closure_is_staged_activated_verified_and_committed() {
 /// A commit begins with the word of the control plane, never without passing checks.
 #[tokio::test(start_paused = true)]
 async fn an_unverified_closure_is_never_committed() {
-    let mut rig = Rig::new();
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            then: Verdict::Unknown,
-            ..Fate::default()
-        },
-    );
-    let attempt = rig.stage("b");
-    rig.reach(attempt, Phase::Staged).await;
-    rig.activate(attempt, "b");
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.last_verdict = Verdict::Unknown);
+    let attempt = rig.begin("b").await;
     rig.reach(attempt, Phase::Verifying).await;
-    rig.told.send_replace(Instruction::Commit { attempt });
+    rig.commit(attempt);
     rig.reach(attempt, Phase::Reverted).await;
     assert_eq!(rig.count("profile"), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn failing_checks_put_the_prior_back() {
-    let mut rig = Rig::new();
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            then: Verdict::Fail,
-            ..Fate::default()
-        },
-    );
-    let attempt = rig.stage("b");
-    rig.reach(attempt, Phase::Staged).await;
-    rig.activate(attempt, "b");
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.last_verdict = Verdict::Fail);
+    let attempt = rig.begin("b").await;
     let view = rig.reach(attempt, Phase::Reverted).await;
     let report = view.report.unwrap();
     assert_eq!(report.verdict, Some(Verdict::Fail));
@@ -78,26 +62,18 @@ async fn failing_checks_put_the_prior_back() {
             .starts_with("check web: answered 500; went back to /nix/store/"),
         "{report:?}"
     );
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     assert!(rig.host.state().armed.is_empty());
     assert_eq!(rig.count("profile"), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn checks_without_a_verdict_revert_nothing_before_the_deadman() {
-    let mut rig = Rig::new();
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            then: Verdict::Unknown,
-            ..Fate::default()
-        },
-    );
-    let attempt = rig.stage("b");
-    rig.reach(attempt, Phase::Staged).await;
-    rig.activate(attempt, "b");
-    let (view, ..) = rig.agent.as_mut().unwrap();
-    let unknown = |view: &View| {
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.last_verdict = Verdict::Unknown);
+    let attempt = rig.begin("b").await;
+    let (view, _) = rig.agent.as_mut().unwrap();
+    let unknown = |view: &ExecutorView| {
         view.report
             .as_ref()
             .is_some_and(|report| report.verdict == Some(Verdict::Unknown))
@@ -106,87 +82,61 @@ async fn checks_without_a_verdict_revert_nothing_before_the_deadman() {
     assert_eq!(report.phase, Phase::Verifying);
     assert!(report.message.unwrap().contains("no descriptors"));
     tokio::time::sleep(Duration::from_secs(200)).await;
-    assert_eq!(rig.now(), Rig::on("b", "a"));
-    let view = rig.reach(attempt, Phase::Reverted).await;
-    assert!(
-        view.report
-            .unwrap()
-            .message
-            .unwrap()
-            .contains("dead-man's deadline")
-    );
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
+    let message = rig.message(attempt, Phase::Reverted).await;
+    assert!(message.contains("dead-man's deadline"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 /// Invariant 5: nobody says anything any more; it serves until the dead-man's deadline.
 #[tokio::test(start_paused = true)]
 async fn invariant_5_losing_the_control_plane_reverts_nothing_before_the_deadman() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
     rig.told.send_replace(Instruction::Idle);
     tokio::time::sleep(Duration::from_secs(250)).await;
-    assert_eq!(rig.now(), Rig::on("b", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
     rig.reach(attempt, Phase::Reverted).await;
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_verified_closure_that_dies_is_taken_back_without_being_told() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            rounds: vec![Verdict::Fail, Verdict::Pass],
-            then: Verdict::Fail,
-            ..Fate::default()
-        },
-    );
+    rig.behave("b", |it| {
+        it.rounds = vec![Verdict::Fail, Verdict::Pass];
+        it.last_verdict = Verdict::Fail;
+    });
     rig.reach(attempt, Phase::Reverted).await;
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_switch_that_fails_or_hangs_is_taken_back_with_the_reason() {
-    for (fate, said) in [
-        (
-            Fate {
-                test_exit: 4,
-                ..Fate::default()
-            },
-            "exited with status 4",
-        ),
-        (
-            Fate {
-                switch_seconds: 1000,
-                ..Fate::default()
-            },
-            "did not end within 30 s",
-        ),
+    for (test_exit, switch_seconds, said) in [
+        (4, 1, "exited with status 4"),
+        (0, 1000, "did not end within 30 s"),
     ] {
-        let mut rig = Rig::new();
-        rig.host.set_fate(&closure("b"), fate);
-        let attempt = rig.stage("b");
-        rig.reach(attempt, Phase::Staged).await;
-        rig.activate(attempt, "b");
-        let view = rig.reach(attempt, Phase::Reverted).await;
-        let message = view.report.unwrap().message.unwrap();
+        let mut rig = ExecutorRig::new();
+        rig.behave("b", |it| {
+            (it.test_exit, it.switch_seconds) = (test_exit, switch_seconds);
+        });
+        let attempt = rig.begin("b").await;
+        let message = rig.message(attempt, Phase::Reverted).await;
         assert!(message.contains(said), "{message}");
-        assert_eq!(rig.now(), Rig::on("a", "a"));
+        assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     }
 }
 
 /// As a NixOS system with a stack says it: the longest of its migrations and replicas.
 #[tokio::test(start_paused = true)]
 async fn a_switch_gets_the_time_that_its_closure_says_there_and_back() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     for name in ["a", "b"] {
-        let slow = Fate {
-            switch_seconds: 80,
-            says_seconds: Some(100),
-            ..Fate::default()
-        };
-        rig.host.set_fate(&closure(name), slow);
+        rig.behave(name, |it| {
+            (it.switch_seconds, it.switch_limit_seconds) = (80, Some(100));
+        });
     }
     let attempt = rig.release("b", false).await;
     rig.revert(attempt, Some("a"));
@@ -196,38 +146,25 @@ async fn a_switch_gets_the_time_that_its_closure_says_there_and_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_switch_that_may_outlast_the_deadman_is_not_begun() {
-    let mut rig = Rig::new();
-    let slow = Fate {
-        says_seconds: Some(5000),
-        ..Fate::default()
-    };
-    rig.host.set_fate(&closure("b"), slow);
-    let attempt = rig.stage("b");
-    rig.reach(attempt, Phase::Staged).await;
-    rig.activate(attempt, "b");
-    let view = rig.reach(attempt, Phase::StageFailed).await;
-    let message = view.report.unwrap().message.unwrap();
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.switch_limit_seconds = Some(5000));
+    let attempt = rig.begin("b").await;
+    let message = rig.message(attempt, Phase::StageFailed).await;
     assert!(
         message.contains("limits.deadman_seconds of more than"),
         "{message}"
     );
     assert_eq!(rig.count("test"), 0);
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_closure_that_cannot_be_fetched_touches_nothing() {
-    let mut rig = Rig::new();
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            fetch_fails: Some("no such path".to_owned()),
-            ..Fate::default()
-        },
-    );
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.fetch_fails = Some("no such path".to_owned()));
     let attempt = rig.stage("b");
-    let view = rig.reach(attempt, Phase::StageFailed).await;
-    assert!(view.report.unwrap().message.unwrap().contains("no such path"));
+    let message = rig.message(attempt, Phase::StageFailed).await;
+    assert!(message.contains("no such path"));
     // A late word to activate it changes nothing.
     rig.activate(attempt, "b");
     tokio::time::sleep(Duration::from_mins(1)).await;
@@ -238,14 +175,8 @@ async fn a_closure_that_cannot_be_fetched_touches_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_closure_that_a_collection_takes_is_fetched_again() {
     for (vanishes, phase) in [(1, Phase::Staged), (1000, Phase::StageFailed)] {
-        let mut rig = Rig::new();
-        rig.host.set_fate(
-            &closure("b"),
-            Fate {
-                vanishes,
-                ..Fate::default()
-            },
-        );
+        let mut rig = ExecutorRig::new();
+        rig.behave("b", |it| it.vanishes = vanishes);
         let attempt = rig.stage("b");
         rig.reach(attempt, phase).await;
         assert!(rig.host.state().done.is_empty());
@@ -254,11 +185,9 @@ async fn a_closure_that_a_collection_takes_is_fetched_again() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_live_means_no_activation() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     rig.host.state().live = None;
-    let attempt = rig.stage("b");
-    rig.reach(attempt, Phase::Staged).await;
-    rig.activate(attempt, "b");
+    let attempt = rig.begin("b").await;
     let view = rig.reach(attempt, Phase::StageFailed).await;
     let report = view.report.unwrap();
     assert!(report.message.unwrap().contains("activate one by hand first"));
@@ -276,15 +205,11 @@ async fn an_abort_works_in_every_phase() {
         Phase::Verified,
         Phase::Committed,
     ] {
-        let mut rig = Rig::new();
-        rig.host.set_fate(
-            &closure("b"),
-            Fate {
-                fetch_seconds: 20,
-                switch_seconds: 20,
-                ..Fate::default()
-            },
-        );
+        let mut rig = ExecutorRig::new();
+        rig.behave("b", |it| {
+            it.fetch_seconds = 20;
+            it.switch_seconds = 20;
+        });
         let attempt = rig.stage("b");
         if phase != Phase::Staging {
             rig.reach(attempt, Phase::Staged).await;
@@ -294,7 +219,7 @@ async fn an_abort_works_in_every_phase() {
         }
         if phase == Phase::Committed {
             rig.reach(attempt, Phase::Verified).await;
-            rig.told.send_replace(Instruction::Commit { attempt });
+            rig.commit(attempt);
         }
         rig.reach(attempt, phase).await;
         rig.revert(attempt, Some("a"));
@@ -302,7 +227,7 @@ async fn an_abort_works_in_every_phase() {
         let view = rig.reach(attempt, Phase::Reverted).await;
         assert!(before.elapsed() < Duration::from_secs(10), "{phase:?}");
         assert_eq!(view.unsettled, None);
-        assert_eq!(rig.now(), Rig::on("a", "a"), "{phase:?}");
+        assert_eq!(rig.now(), ExecutorRig::on("a", "a"), "{phase:?}");
         assert!(rig.host.state().armed.is_empty(), "{phase:?}");
     }
 }
@@ -310,47 +235,47 @@ async fn an_abort_works_in_every_phase() {
 /// Invariant 7, and comin's bug: a revert to what ran before is an activation like any other.
 #[tokio::test(start_paused = true)]
 async fn releasing_a_b_a_activates_a_again() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     rig.release("b", true).await;
     rig.release("a", true).await;
     rig.release("b", true).await;
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
     assert_eq!(rig.count("test"), 3);
 }
 
 /// deploy-rs' bug: an unchanged closure whose attempt is taken back went one generation too far.
 #[tokio::test(start_paused = true)]
 async fn reverting_an_unchanged_closure_stays_where_it_is() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     rig.release("b", true).await;
     let again = rig.release("b", true).await;
     rig.revert(again, None);
     rig.reach(again, Phase::Reverted).await;
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
 /// deploy-rs' bug: what is left of an earlier attempt decided over the next one of the same closure.
 #[tokio::test(start_paused = true)]
 async fn an_earlier_attempts_word_counts_for_nothing() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let first = rig.release("b", false).await;
     rig.revert(first, None);
     rig.reach(first, Phase::Reverted).await;
     let second = rig.release("b", false).await;
     // Late words about the first one.
-    rig.told.send_replace(Instruction::Commit { attempt: first });
+    rig.commit(first);
     tokio::time::sleep(Duration::from_secs(20)).await;
     rig.activate(first, "b");
     tokio::time::sleep(Duration::from_secs(20)).await;
-    assert_eq!(rig.now(), Rig::on("b", "a"));
-    rig.told.send_replace(Instruction::Commit { attempt: second });
+    assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
+    rig.commit(second);
     rig.reach(second, Phase::Committed).await;
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_settled_attempt_is_not_begun_again_and_is_still_reported() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let first = rig.release("b", false).await;
     rig.revert(first, None);
     rig.reach(first, Phase::Reverted).await;
@@ -359,64 +284,58 @@ async fn a_settled_attempt_is_not_begun_again_and_is_still_reported() {
     let view = rig.reach(first, Phase::Reverted).await;
     assert_eq!(view.unsettled, None);
     tokio::time::sleep(Duration::from_mins(1)).await;
-    assert_eq!(rig.now(), Rig::on("c", "c"));
+    assert_eq!(rig.now(), ExecutorRig::on("c", "c"));
 }
 
-fn with_failed(rig: &Rig, before: &[&str]) {
+fn with_failed(rig: &ExecutorRig, before: &[&str]) {
     let before = before.iter().map(|&unit| unit.to_owned());
     rig.host.state().failed_units = Some(before.collect());
 }
 
-fn failing(unit: &'static str) -> Fate {
-    Fate {
-        test_exit: 4,
-        fails_units: vec![unit],
-        ..Fate::default()
+/// As NixOS' script: it ends with 4 over a failed unit.
+fn fails(unit: &'static str) -> impl Fn(&mut ClosureBehaviour) {
+    move |it| {
+        (it.test_exit, it.failing_units) = (4, vec![unit]);
     }
 }
 
 /// NixOS' script ends with 4 whenever a unit is failed, also when it was so before.
 #[tokio::test(start_paused = true)]
 async fn a_unit_that_had_failed_before_does_not_count_against_a_release() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     with_failed(&rig, &["acme-x.service"]);
-    rig.host.set_fate(&closure("b"), failing("acme-x.service"));
+    rig.behave("b", fails("acme-x.service"));
     rig.release("b", true).await;
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_unit_that_fails_with_the_release_counts_and_leaves_nobody_stuck() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     with_failed(&rig, &["other.service"]);
     for name in ["a", "b"] {
-        rig.host.set_fate(&closure(name), failing("acme-x.service"));
+        rig.behave(name, fails("acme-x.service"));
     }
-    let attempt = rig.stage("b");
-    rig.reach(attempt, Phase::Staged).await;
-    rig.activate(attempt, "b");
-    let view = rig.reach(attempt, Phase::Reverted).await;
-    let message = view.report.unwrap().message.unwrap();
+    let attempt = rig.begin("b").await;
+    let message = rig.message(attempt, Phase::Reverted).await;
     assert!(message.contains("exited with status 4"), "{message}");
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     assert_eq!(rig.count("test"), 2);
 }
 
 /// The prior's own checks decide: failed units are no excuse for a prior that does not serve.
 #[tokio::test(start_paused = true)]
 async fn a_prior_with_failed_units_is_back_once_its_checks_pass() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
-    let sick = Fate {
-        then: Verdict::Fail,
-        ..failing("web.service")
-    };
-    rig.host.set_fate(&closure("a"), sick);
+    rig.behave("a", |it| {
+        fails("web.service")(it);
+        it.last_verdict = Verdict::Fail;
+    });
     rig.revert(attempt, None);
-    let view = rig.reach(attempt, Phase::Stuck).await;
-    let message = view.report.unwrap().message.unwrap();
+    let message = rig.message(attempt, Phase::Stuck).await;
     assert!(message.contains("check web: answered 500"), "{message}");
-    rig.host.set_fate(&closure("a"), failing("web.service"));
+    rig.behave("a", fails("web.service"));
     rig.reach(attempt, Phase::Reverted).await;
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }

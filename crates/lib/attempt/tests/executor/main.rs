@@ -4,5 +4,6 @@
 
 mod attempts;
 mod odd;
+mod properties;
 mod recovery;
 mod rig;

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use slipway_attempt::Fired;
+use slipway_attempt::RevertOutcome;
 use slipway_attempt::journal::JournalPhase;
-use slipway_domain::{AttemptId, Instruction, Phase};
-use slipway_host::Host;
-use slipway_host::testing::Fate;
+use slipway_domain::{AttemptId, Phase};
+use slipway_host::HostOperations;
 
-use super::rig::{Rig, closure};
+use super::rig::{ExecutorRig, closure};
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_where_the_journal_ends() {
@@ -18,15 +17,11 @@ async fn a_restart_goes_on_where_the_journal_ends() {
         Phase::Verifying,
         Phase::Verified,
     ] {
-        let mut rig = Rig::new();
-        rig.host.set_fate(
-            &closure("b"),
-            Fate {
-                fetch_seconds: 10,
-                switch_seconds: 10,
-                ..Fate::default()
-            },
-        );
+        let mut rig = ExecutorRig::new();
+        rig.behave("b", |it| {
+            it.fetch_seconds = 10;
+            it.switch_seconds = 10;
+        });
         let attempt = rig.stage("b");
         if phase != Phase::Staging {
             rig.reach(attempt, Phase::Staged).await;
@@ -41,9 +36,9 @@ async fn a_restart_goes_on_where_the_journal_ends() {
             continue;
         }
         rig.reach(attempt, Phase::Verified).await;
-        rig.told.send_replace(Instruction::Commit { attempt });
+        rig.commit(attempt);
         rig.reach(attempt, Phase::Committed).await;
-        assert_eq!(rig.now(), Rig::on("b", "b"), "{phase:?}");
+        assert_eq!(rig.now(), ExecutorRig::on("b", "b"), "{phase:?}");
         assert_eq!(rig.count("test"), 1, "{phase:?}");
     }
 }
@@ -51,120 +46,74 @@ async fn a_restart_goes_on_where_the_journal_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_reboot_before_the_commit_ends_on_the_prior() {
     for phase in [Phase::Activating, Phase::Verifying, Phase::Verified] {
-        let mut rig = Rig::new();
-        rig.host.set_fate(
-            &closure("b"),
-            Fate {
-                switch_seconds: 10,
-                ..Fate::default()
-            },
-        );
-        let attempt = rig.stage("b");
-        rig.reach(attempt, Phase::Staged).await;
-        rig.activate(attempt, "b");
+        let mut rig = ExecutorRig::new();
+        rig.behave("b", |it| it.switch_seconds = 10);
+        let attempt = rig.begin("b").await;
         rig.reach(attempt, phase).await;
         rig.kill().await;
         rig.host.reboot();
         rig.start();
-        let view = rig.reach(attempt, Phase::Reverted).await;
-        assert!(
-            view.report.unwrap().message.unwrap().contains("rebooted"),
-            "{phase:?}"
-        );
-        assert_eq!(rig.now(), Rig::on("a", "a"), "{phase:?}");
+        let message = rig.message(attempt, Phase::Reverted).await;
+        assert!(message.contains("rebooted"), "{phase:?}");
+        assert_eq!(rig.now(), ExecutorRig::on("a", "a"), "{phase:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_kill_while_committing_ends_with_the_commit() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            switch_seconds: 10,
-            ..Fate::default()
-        },
-    );
-    rig.told.send_replace(Instruction::Commit { attempt });
-    while rig.count("profile") == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    rig.behave("b", |it| it.switch_seconds = 10);
+    rig.commit(attempt);
+    rig.profile_moved().await;
     rig.kill().await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     rig.start();
     rig.reach(attempt, Phase::Committed).await;
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
     assert_eq!(rig.count("boot"), 1);
 }
 
 /// The power went between the profile and the boot loader: the prior came up.
 #[tokio::test(start_paused = true)]
 async fn a_reboot_into_the_prior_while_committing_ends_on_the_prior() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            switch_seconds: 10,
-            ..Fate::default()
-        },
-    );
-    rig.told.send_replace(Instruction::Commit { attempt });
-    while rig.count("profile") == 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    rig.behave("b", |it| it.switch_seconds = 10);
+    rig.commit(attempt);
+    rig.profile_moved().await;
     rig.kill().await;
     rig.host.state().boot_default = Some(closure("a"));
     rig.host.reboot();
     rig.host.state().boot_default = Some(closure("b"));
     rig.start();
     rig.reach(attempt, Phase::Reverted).await;
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_whose_boot_loader_fails_is_taken_back() {
-    let mut rig = Rig::new();
-    rig.host.set_fate(
-        &closure("b"),
-        Fate {
-            boot_exit: 1,
-            ..Fate::default()
-        },
-    );
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.boot_exit = 1);
     let attempt = rig.release("b", false).await;
-    rig.told.send_replace(Instruction::Commit { attempt });
-    let view = rig.reach(attempt, Phase::Reverted).await;
-    let message = view.report.unwrap().message.unwrap();
+    rig.commit(attempt);
+    let message = rig.message(attempt, Phase::Reverted).await;
     assert!(message.contains("switch-to-configuration boot of"), "{message}");
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
     for phase in [Phase::Activating, Phase::Verifying, Phase::Verified] {
-        let mut rig = Rig::new();
-        rig.host.set_fate(
-            &closure("b"),
-            Fate {
-                switch_seconds: 10,
-                ..Fate::default()
-            },
-        );
-        let attempt = rig.stage("b");
-        rig.reach(attempt, Phase::Staged).await;
-        rig.activate(attempt, "b");
+        let mut rig = ExecutorRig::new();
+        rig.behave("b", |it| it.switch_seconds = 10);
+        let attempt = rig.begin("b").await;
         rig.reach(attempt, phase).await;
         rig.kill().await;
         tokio::time::sleep(Duration::from_mins(5)).await;
-        let fired = rig
-            .executor()
-            .0
-            .fire(attempt, Some(closure("a")), "deadline")
-            .await;
-        assert_eq!(fired, Fired::Reverted(closure("a")), "{phase:?}");
-        assert_eq!(rig.now(), Rig::on("a", "a"), "{phase:?}");
+        let fired = rig.run_deadman(attempt).await;
+        assert_eq!(fired, RevertOutcome::Reverted(closure("a")), "{phase:?}");
+        assert_eq!(rig.now(), ExecutorRig::on("a", "a"), "{phase:?}");
         // The agent comes back, and agrees.
         rig.start();
         rig.reach(attempt, Phase::Reverted).await;
@@ -173,60 +122,49 @@ async fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadman_does_nothing_once_committed_or_for_another_attempt() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", true).await;
     rig.kill().await;
-    let fired = rig
-        .executor()
-        .0
-        .fire(attempt, Some(closure("a")), "deadline")
-        .await;
-    assert_eq!(fired, Fired::Settled(JournalPhase::Committed));
+    let fired = rig.run_deadman(attempt).await;
+    assert_eq!(fired, RevertOutcome::Settled(JournalPhase::Committed));
     let other = AttemptId::random();
-    let fired = rig.executor().0.fire(other, Some(closure("a")), "deadline").await;
-    assert_eq!(fired, Fired::Unknown);
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    let fired = rig.run_deadman(other).await;
+    assert_eq!(fired, RevertOutcome::Unknown);
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_deadman_acts_on_a_lost_journal_when_the_machine_bears_it_out() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
     rig.kill().await;
     std::fs::write(rig.store.path(), "damaged").unwrap();
-    let fired = rig
-        .executor()
-        .0
-        .fire(attempt, Some(closure("a")), "deadline")
-        .await;
-    assert_eq!(fired, Fired::Reverted(closure("a")));
-    assert_eq!(rig.now(), Rig::on("a", "a"));
+    let fired = rig.run_deadman(attempt).await;
+    assert_eq!(fired, RevertOutcome::Reverted(closure("a")));
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_running_agent_sees_what_the_deadman_did() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
-    rig.executor().0.fire(attempt, None, "a person said so").await;
-    let view = rig.reach(attempt, Phase::Reverted).await;
-    assert!(
-        view.report
-            .unwrap()
-            .message
-            .unwrap()
-            .starts_with("a person said so")
-    );
+    rig.executor()
+        .0
+        .revert_attempt(attempt, None, "a person said so")
+        .await;
+    let message = rig.message(attempt, Phase::Reverted).await;
+    assert!(message.starts_with("a person said so"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_damaged_journal_is_told_of_and_nothing_is_touched() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     rig.release("b", true).await;
     rig.kill().await;
     std::fs::write(rig.store.path(), "{\"version\":1,").unwrap();
     let done = rig.host.state().done.len();
     rig.start();
-    let (view, ..) = rig.agent.as_mut().unwrap();
+    let (view, _) = rig.agent.as_mut().unwrap();
     let view = view
         .wait_for(|view| view.trouble.is_some())
         .await
@@ -243,17 +181,17 @@ async fn a_damaged_journal_is_told_of_and_nothing_is_touched() {
 
 #[tokio::test(start_paused = true)]
 async fn a_journal_that_is_damaged_under_a_running_agent_is_written_anew() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
     std::fs::write(rig.store.path(), "").unwrap();
-    rig.told.send_replace(Instruction::Commit { attempt });
+    rig.commit(attempt);
     rig.reach(attempt, Phase::Committed).await;
-    assert_eq!(rig.now(), Rig::on("b", "b"));
+    assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_what_may_be_needed_again_stays_protected() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     for name in ["b", "c", "d", "e", "f"] {
         rig.release(name, true).await;
     }
@@ -269,12 +207,11 @@ async fn only_what_may_be_needed_again_stays_protected() {
 
 #[tokio::test(start_paused = true)]
 async fn somebody_elses_switch_is_no_success() {
-    let mut rig = Rig::new();
+    let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
     rig.host.state().live = Some(closure("x"));
-    rig.told.send_replace(Instruction::Commit { attempt });
-    let view = rig.reach(attempt, Phase::Reverted).await;
-    let message = view.report.unwrap().message.unwrap();
+    rig.commit(attempt);
+    let message = rig.message(attempt, Phase::Reverted).await;
     assert!(
         message.contains("not live any more") || message.contains("something else switched"),
         "{message}"

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_attempt::{Executor, JournalStore, View};
+use slipway_attempt::{Executor, ExecutorView, JournalStore, RevertOutcome};
 use slipway_domain::agent::ActivationPlan;
 use slipway_domain::strategy::Verify;
 use slipway_domain::{AttemptId, Instruction, Phase, StorePath};
-use slipway_host::testing::{FakeHost, TokioClock};
+use slipway_host::testing::{ClosureBehaviour, FakeHost, TokioClock};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -32,20 +32,25 @@ pub(super) fn plan() -> ActivationPlan {
     }
 }
 
-pub(super) struct Rig {
+pub(super) struct ExecutorRig {
     pub(super) host: Arc<FakeHost>,
     pub(super) clock: TokioClock,
     pub(super) store: JournalStore,
     pub(super) told: watch::Sender<Instruction>,
-    pub(super) agent: Option<(watch::Receiver<View>, CancellationToken, JoinHandle<()>)>,
+    pub(super) agent: Option<(watch::Receiver<ExecutorView>, JoinHandle<()>)>,
     pub(super) _dir: TempDir,
 }
 
-impl Rig {
+impl ExecutorRig {
     pub(super) fn new() -> Self {
+        Self::running("a")
+    }
+
+    /// An agent on a machine that runs and boots this closure.
+    pub(super) fn running(name: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut rig = Self {
-            host: Arc::new(FakeHost::running(&closure("a"))),
+            host: Arc::new(FakeHost::running(&closure(name))),
             clock: TokioClock::new(),
             store: JournalStore::open(dir.path()).unwrap(),
             told: watch::channel(Instruction::Idle).0,
@@ -56,7 +61,7 @@ impl Rig {
         rig
     }
 
-    pub(super) fn executor(&self) -> (Executor<FakeHost, TokioClock>, watch::Receiver<View>) {
+    pub(super) fn executor(&self) -> (Executor<FakeHost, TokioClock>, watch::Receiver<ExecutorView>) {
         Executor::new(
             self.host.clone(),
             self.clock,
@@ -68,16 +73,16 @@ impl Rig {
 
     pub(super) fn start(&mut self) {
         let (executor, view) = self.executor();
-        let stop = CancellationToken::new();
-        let task = tokio::spawn(executor.run(stop.clone()));
-        self.agent = Some((view, stop, task));
+        let task = tokio::spawn(executor.run(CancellationToken::new()));
+        self.agent = Some((view, task));
     }
 
     /// As a SIGKILL: nothing more is run, the lock is free.
     pub(super) async fn kill(&mut self) {
-        let (_, _, task) = self.agent.take().unwrap();
-        task.abort();
-        let _ = task.await;
+        if let Some((_, task)) = self.agent.take() {
+            task.abort();
+            let _ = task.await;
+        }
         self.told.send_replace(Instruction::Idle);
     }
 
@@ -107,8 +112,27 @@ impl Rig {
         });
     }
 
-    pub(super) async fn reach(&mut self, attempt: AttemptId, phase: Phase) -> View {
-        let (view, ..) = self.agent.as_mut().unwrap();
+    pub(super) fn commit(&self, attempt: AttemptId) {
+        self.told.send_replace(Instruction::Commit { attempt });
+    }
+
+    /// The dead-man's revert, by its own process.
+    pub(super) async fn run_deadman(&self, attempt: AttemptId) -> RevertOutcome {
+        let (executor, _) = self.executor();
+        executor
+            .revert_attempt(attempt, Some(closure("a")), "deadline")
+            .await
+    }
+
+    /// Makes the closure behave in this way from now on, and ordinarily otherwise.
+    pub(super) fn behave(&self, name: &str, change: impl FnOnce(&mut ClosureBehaviour)) {
+        let mut behaviour = ClosureBehaviour::default();
+        change(&mut behaviour);
+        self.host.set_behaviour(&closure(name), behaviour);
+    }
+
+    pub(super) async fn reach(&mut self, attempt: AttemptId, phase: Phase) -> ExecutorView {
+        let (view, _) = self.agent.as_mut().unwrap();
         let there = view.wait_for(|view| {
             view.report
                 .as_ref()
@@ -120,17 +144,45 @@ impl Rig {
         view.unwrap().clone()
     }
 
-    /// Stages, activates and verifies, and commits when asked to.
-    pub(super) async fn release(&mut self, name: &str, commit: bool) -> AttemptId {
+    /// What is reported when the attempt reaches the phase.
+    pub(super) async fn message(&mut self, attempt: AttemptId, phase: Phase) -> String {
+        let view = self.reach(attempt, phase).await;
+        view.report.unwrap().message.unwrap()
+    }
+
+    /// Stages and activates.
+    pub(super) async fn begin(&mut self, name: &str) -> AttemptId {
         let attempt = self.stage(name);
         self.reach(attempt, Phase::Staged).await;
         self.activate(attempt, name);
+        attempt
+    }
+
+    /// Stages, activates and verifies, and commits when asked to.
+    pub(super) async fn release(&mut self, name: &str, commit: bool) -> AttemptId {
+        let attempt = self.begin(name).await;
         self.reach(attempt, Phase::Verified).await;
         if commit {
-            self.told.send_replace(Instruction::Commit { attempt });
+            self.commit(attempt);
             self.reach(attempt, Phase::Committed).await;
         }
         attempt
+    }
+
+    /// An attempt whose prior cannot be switched to.
+    pub(super) async fn stick(&mut self) -> AttemptId {
+        let attempt = self.release("b", false).await;
+        self.behave("a", |it| it.test_exit = 1);
+        self.revert(attempt, None);
+        self.reach(attempt, Phase::Stuck).await;
+        attempt
+    }
+
+    /// Waits until a commit has moved the profile.
+    pub(super) async fn profile_moved(&self) {
+        while self.count("profile") == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     pub(super) fn now(&self) -> (String, String) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::Finding;
+use super::CheckFinding;
 use crate::config::HostConfig;
 use crate::text::last_lines;
 use slipway_process::Outcome;
@@ -23,30 +23,30 @@ const CRASHES: [Signal; 7] = [
 
 /// A program that cannot be started, or that was killed from outside, such as by the kernel for lack of memory,
 /// proves nothing. A crash counts against the closure, which brought the program.
-pub(super) async fn run(config: &HostConfig, command: &[String], bound: Duration) -> Finding {
+pub(super) async fn run(config: &HostConfig, command: &[String], bound: Duration) -> CheckFinding {
     let Some((program, arguments)) = command.split_first() else {
-        return Finding::unknown("no command");
+        return CheckFinding::unknown("no command");
     };
     let mut command = config.command(program);
     command.args(arguments);
     let (outcome, output) = slipway_process::run(command, bound).await;
     let status = match outcome {
-        Outcome::Exited(status) if status.success() => return Finding::pass(),
+        Outcome::Exited(status) if status.success() => return CheckFinding::pass(),
         Outcome::Exited(status) => status,
-        Outcome::Failed(error) => return Finding::unknown(format!("cannot run {program}: {error}")),
+        Outcome::Failed(error) => return CheckFinding::unknown(format!("cannot run {program}: {error}")),
         Outcome::TimedOut => {
-            return Finding::fail(format!("{program} did not end within {} s", bound.as_secs()));
+            return CheckFinding::fail(format!("{program} did not end within {} s", bound.as_secs()));
         }
     };
     let Some(code) = status.code() else {
         let signal = status.signal().unwrap_or_default();
         return if CRASHES.iter().any(|crash| crash.as_raw() == signal) {
-            Finding::fail(format!("{program} crashed: killed by signal {signal}"))
+            CheckFinding::fail(format!("{program} crashed: killed by signal {signal}"))
         } else {
-            Finding::unknown(format!("{program} was killed by signal {signal}"))
+            CheckFinding::unknown(format!("{program} was killed by signal {signal}"))
         };
     };
     let said = last_lines(&output, 3);
     let colon = if said.is_empty() { "" } else { ": " };
-    Finding::fail(format!("{program} exited with status {code}{colon}{said}"))
+    CheckFinding::fail(format!("{program} exited with status {code}{colon}{said}"))
 }

@@ -6,20 +6,20 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::Finding;
+use super::CheckFinding;
 
 /// The status of the answer, or what stood in the way.
-pub(super) async fn get(url: &str) -> Result<u16, Finding> {
+pub(super) async fn get(url: &str) -> Result<u16, CheckFinding> {
     let uri: Uri = url
         .parse()
-        .map_err(|error| Finding::unknown(format!("{url}: {error}")))?;
+        .map_err(|error| CheckFinding::unknown(format!("{url}: {error}")))?;
     let host = uri.host().unwrap_or_default();
     let port = uri.port_u16().unwrap_or(80);
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let stream = connect(bare, port)
         .await
-        .map_err(|error| Finding::of_io(&format!("GET {url}"), &error))?;
-    let no_http = |error: hyper::Error| Finding::fail(format!("GET {url}: no HTTP answer: {error}"));
+        .map_err(|error| CheckFinding::of_io(&format!("GET {url}"), &error))?;
+    let no_http = |error: hyper::Error| CheckFinding::fail(format!("GET {url}: no HTTP answer: {error}"));
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(no_http)?;
@@ -33,7 +33,7 @@ pub(super) async fn get(url: &str) -> Result<u16, Finding> {
         )
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
-        .map_err(|error| Finding::unknown(format!("{url}: {error}")))?;
+        .map_err(|error| CheckFinding::unknown(format!("{url}: {error}")))?;
     let answer = sender.send_request(request);
     tokio::pin!(answer);
     tokio::select! {

@@ -51,25 +51,25 @@ pub enum ManifestError {
 /// A closure's checks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manifest {
+pub struct CheckManifest {
     /// At least one; names are unique.
-    pub checks: Vec<Check>,
+    pub checks: Vec<HealthCheck>,
 }
 
 /// One check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
+pub struct HealthCheck {
     /// What people call it.
     pub name: String,
     /// What is done.
     #[serde(flatten)]
-    pub kind: CheckKind,
+    pub kind: HealthCheckKind,
 }
 
 /// What a check does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum CheckKind {
+pub enum HealthCheckKind {
     /// GETs a URL.
     Http {
         /// `http://` only.
@@ -103,9 +103,9 @@ pub enum CheckKind {
 /// One check as written, with the fields of all types, so that the error for a wrong field can name its type.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct CheckFields {
     name: String,
-    r#type: Kind,
+    r#type: CheckType,
     url: Option<String>,
     expect_status: Option<u16>,
     address: Option<String>,
@@ -116,23 +116,23 @@ struct Written {
 
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Kind {
+enum CheckType {
     Http,
     Tcp,
     Command,
     Systemd,
 }
 
-impl<'de> Deserialize<'de> for Check {
+impl<'de> Deserialize<'de> for HealthCheck {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Written::deserialize(deserializer)?
+        CheckFields::deserialize(deserializer)?
             .check()
             .map_err(serde::de::Error::custom)
     }
 }
 
-impl Written {
-    fn check(self) -> Result<Check, String> {
+impl CheckFields {
+    fn check(self) -> Result<HealthCheck, String> {
         let name = self.name;
         let about = |problem: &str| format!("check `{name}`: {problem}");
         if name.is_empty() || name.len() > 100 || find_hidden(&name, Lines::One).is_some() {
@@ -147,10 +147,10 @@ impl Written {
             ("timeout_seconds", self.timeout_seconds.is_some()),
         ];
         let (word, takes): (_, &[&str]) = match self.r#type {
-            Kind::Http => ("http", &["url", "expect_status", "timeout_seconds"]),
-            Kind::Tcp => ("tcp", &["address", "timeout_seconds"]),
-            Kind::Command => ("command", &["command", "timeout_seconds"]),
-            Kind::Systemd => ("systemd", &["unit"]),
+            CheckType::Http => ("http", &["url", "expect_status", "timeout_seconds"]),
+            CheckType::Tcp => ("tcp", &["address", "timeout_seconds"]),
+            CheckType::Command => ("command", &["command", "timeout_seconds"]),
+            CheckType::Systemd => ("systemd", &["unit"]),
         };
         if let Some((field, _)) = given.iter().find(|(field, is)| *is && !takes.contains(field)) {
             return Err(about(&format!(
@@ -166,7 +166,7 @@ impl Written {
         };
         let missing = |field: &str| about(&format!("type `{word}` needs the field `{field}`"));
         let kind = match self.r#type {
-            Kind::Http => {
+            CheckType::Http => {
                 let url = self.url.ok_or_else(|| missing("url"))?;
                 check_url(&url).map_err(|problem| about(&problem))?;
                 let expect_status = self.expect_status.unwrap_or(200);
@@ -175,13 +175,13 @@ impl Written {
                         "expect_status is {expect_status}; use 200 to 599"
                     )));
                 }
-                CheckKind::Http {
+                HealthCheckKind::Http {
                     url,
                     expect_status,
                     timeout_seconds: seconds(5)?,
                 }
             }
-            Kind::Tcp => {
+            CheckType::Tcp => {
                 let address = self.address.ok_or_else(|| missing("address"))?;
                 let port = address
                     .rsplit_once(':')
@@ -192,12 +192,12 @@ impl Written {
                         "address `{address}` is not host:port, such as 127.0.0.1:5432"
                     )));
                 }
-                CheckKind::Tcp {
+                HealthCheckKind::Tcp {
                     address,
                     timeout_seconds: seconds(5)?,
                 }
             }
-            Kind::Command => {
+            CheckType::Command => {
                 let command = self.command.ok_or_else(|| missing("command"))?;
                 if !command.first().is_some_and(|program| program.starts_with('/')) {
                     return Err(about(
@@ -207,12 +207,12 @@ impl Written {
                 if command.iter().any(|word| word.contains('\0')) {
                     return Err(about("command has a NUL character"));
                 }
-                CheckKind::Command {
+                HealthCheckKind::Command {
                     command,
                     timeout_seconds: seconds(30)?,
                 }
             }
-            Kind::Systemd => {
+            CheckType::Systemd => {
                 let unit = self.unit.ok_or_else(|| missing("unit"))?;
                 let named = unit
                     .rsplit_once('.')
@@ -225,21 +225,21 @@ impl Written {
                         "unit `{unit}` is not a unit's full name, such as nginx.service"
                     )));
                 }
-                CheckKind::Systemd { unit }
+                HealthCheckKind::Systemd { unit }
             }
         };
-        Ok(Check { name, kind })
+        Ok(HealthCheck { name, kind })
     }
 }
 
-impl Check {
+impl HealthCheck {
     /// How long it may take.
     pub(super) const fn timeout_seconds(&self) -> u64 {
         match self.kind {
-            CheckKind::Http { timeout_seconds, .. }
-            | CheckKind::Tcp { timeout_seconds, .. }
-            | CheckKind::Command { timeout_seconds, .. } => timeout_seconds,
-            CheckKind::Systemd { .. } => 10,
+            HealthCheckKind::Http { timeout_seconds, .. }
+            | HealthCheckKind::Tcp { timeout_seconds, .. }
+            | HealthCheckKind::Command { timeout_seconds, .. } => timeout_seconds,
+            HealthCheckKind::Systemd { .. } => 10,
         }
     }
 }
@@ -260,7 +260,7 @@ fn check_url(url: &str) -> Result<(), String> {
 }
 
 /// Reads a closure's checks.
-pub(crate) fn load(closure: &Runnable) -> Result<Manifest, ManifestError> {
+pub(crate) fn load(closure: &Runnable) -> Result<CheckManifest, ManifestError> {
     let path = closure.path().as_path().join(FILE);
     let file = path.display().to_string();
     let opened = match File::open(&path) {
@@ -275,7 +275,7 @@ pub(crate) fn load(closure: &Runnable) -> Result<Manifest, ManifestError> {
     parse(&file, &text)
 }
 
-pub(super) fn parse(file: &str, text: &[u8]) -> Result<Manifest, ManifestError> {
+pub(super) fn parse(file: &str, text: &[u8]) -> Result<CheckManifest, ManifestError> {
     let malformed = |problem: String| ManifestError::Malformed {
         file: file.to_owned(),
         problem,
@@ -283,7 +283,8 @@ pub(super) fn parse(file: &str, text: &[u8]) -> Result<Manifest, ManifestError> 
     if text.len() as u64 > MAX_BYTES {
         return Err(malformed(format!("it is larger than {MAX_BYTES} bytes")));
     }
-    let manifest: Manifest = serde_json::from_slice(text).map_err(|error| malformed(error.to_string()))?;
+    let manifest: CheckManifest =
+        serde_json::from_slice(text).map_err(|error| malformed(error.to_string()))?;
     let mut names = BTreeSet::new();
     if let Some(twice) = manifest.checks.iter().find(|check| !names.insert(&check.name)) {
         return Err(malformed(format!("two checks are named `{}`", twice.name)));
@@ -320,7 +321,7 @@ mod tests {
         let manifest = parse("f", text.as_bytes()).unwrap();
         assert_eq!(
             manifest.checks[0].kind,
-            CheckKind::Http {
+            HealthCheckKind::Http {
                 url: "http://127.0.0.1:8000/health".to_owned(),
                 expect_status: 200,
                 timeout_seconds: 5

@@ -2,11 +2,11 @@
 
 use tokio::net::TcpStream;
 
-use super::Finding;
+use super::CheckFinding;
 
-pub(super) async fn connect(address: &str) -> Finding {
+pub(super) async fn connect(address: &str) -> CheckFinding {
     match TcpStream::connect(address).await {
-        Ok(_) => Finding::pass(),
-        Err(error) => Finding::of_io(&format!("connect to {address}"), &error),
+        Ok(_) => CheckFinding::pass(),
+        Err(error) => CheckFinding::of_io(&format!("connect to {address}"), &error),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Finding;
+use super::CheckFinding;
 use crate::config::HostConfig;
 use crate::runner::is_of_an_attempt;
 use crate::text::last_lines;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use slipway_process::{Answer, Outcome};
 
 /// If systemd cannot be asked, that proves nothing; a missing unit counts against the closure.
-pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Finding {
+pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> CheckFinding {
     let mut command = config.command("systemctl");
     command.args([
         "--no-pager",
@@ -29,11 +29,11 @@ pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Fi
         Outcome::Exited(status) if status.success() => {}
         Outcome::Exited(_) => {
             let said = last_lines(&complaints, 2);
-            return Finding::unknown(format!("systemctl cannot be asked: {said}"));
+            return CheckFinding::unknown(format!("systemctl cannot be asked: {said}"));
         }
-        Outcome::Failed(error) => return Finding::unknown(format!("cannot run systemctl: {error}")),
+        Outcome::Failed(error) => return CheckFinding::unknown(format!("cannot run systemctl: {error}")),
         Outcome::TimedOut => {
-            return Finding::unknown(format!("systemctl: no answer within {} s", bound.as_secs()));
+            return CheckFinding::unknown(format!("systemctl: no answer within {} s", bound.as_secs()));
         }
     }
     judge(unit, &String::from_utf8_lossy(&said))
@@ -80,7 +80,7 @@ fn parse_units(listed: &[u8]) -> serde_json::Result<BTreeSet<String>> {
     Ok(names.filter(|unit| !is_of_an_attempt(unit)).collect())
 }
 
-fn judge(unit: &str, shown: &str) -> Finding {
+fn judge(unit: &str, shown: &str) -> CheckFinding {
     let value = |name: &str| {
         shown
             .lines()
@@ -88,10 +88,10 @@ fn judge(unit: &str, shown: &str) -> Finding {
             .unwrap_or_default()
     };
     match (value("LoadState"), value("ActiveState")) {
-        ("", _) | (_, "") => Finding::unknown(format!("systemctl says nothing about {unit}")),
-        ("not-found", _) => Finding::fail(format!("{unit} does not exist")),
-        (_, "active") => Finding::pass(),
-        (_, state) => Finding::fail(format!(
+        ("", _) | (_, "") => CheckFinding::unknown(format!("systemctl says nothing about {unit}")),
+        ("not-found", _) => CheckFinding::fail(format!("{unit} does not exist")),
+        (_, "active") => CheckFinding::pass(),
+        (_, state) => CheckFinding::fail(format!(
             "{unit} is {state} ({}, result {})",
             value("SubState"),
             value("Result")

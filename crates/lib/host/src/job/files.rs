@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use slipway_domain::AttemptId;
 
-use super::{Exit, JobId, JobKind};
+use super::{JobExit, JobId, JobKind};
 use crate::clock::BootMs;
 use crate::seal::{seal, unseal};
 use slipway_durable::PRIVATE;
@@ -24,7 +24,7 @@ pub enum JobState {
     /// The script runs and its supervisor is gone, so that nobody bounds it any more. Since when it runs.
     Orphaned(BootMs),
     /// It is over.
-    Ended(Exit),
+    Ended(JobExit),
     /// It began and vanished without a record: killed, or ended by a power cut.
     Lost,
 }
@@ -125,7 +125,7 @@ impl JobFiles {
     }
 
     /// Writes how the job ended.
-    pub fn record(&self, name: &str, exit: &Exit) -> io::Result<()> {
+    pub fn record(&self, name: &str, exit: &JobExit) -> io::Result<()> {
         slipway_durable::write(&self.file(name, "exit"), &seal(exit)?, PRIVATE)
     }
 
@@ -133,7 +133,7 @@ impl JobFiles {
     #[must_use]
     pub fn state(&self, name: &str) -> JobState {
         // A damaged record does not count: the job is lost, and its attempt goes back.
-        let exit = || unseal::<Exit>(&fs::read(self.file(name, "exit")).ok()?).ok();
+        let exit = || unseal::<JobExit>(&fs::read(self.file(name, "exit")).ok()?).ok();
         if let Some(exit) = exit() {
             return JobState::Ended(exit);
         }
@@ -195,7 +195,7 @@ fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::End;
+    use super::super::JobEnd;
     use super::*;
 
     #[test]
@@ -224,8 +224,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!(jobs.state("a"), JobState::Lost);
-        let exit = Exit {
-            end: End::Exited(0),
+        let exit = JobExit {
+            end: JobEnd::Exited(0),
             tail: String::new(),
         };
         jobs.record("a", &exit).unwrap();
@@ -237,8 +237,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let jobs = JobFiles::open(dir.path()).unwrap();
         jobs.forbid("a");
-        let exit = Exit {
-            end: End::Exited(4),
+        let exit = JobExit {
+            end: JobEnd::Exited(4),
             tail: "oh".to_owned(),
         };
         jobs.record("a", &exit).unwrap();

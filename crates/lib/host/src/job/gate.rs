@@ -21,11 +21,11 @@ const WORD: &[u8] = b"\n";
 const COMPLAINT_BYTES: u64 = 1024;
 
 /// The supervisor's end.
-pub(super) struct Gate {
+pub(super) struct ScriptGate {
     stream: tokio::net::UnixStream,
 }
 
-impl Gate {
+impl ScriptGate {
     /// A gate, and what its process needs as standard input.
     pub(super) fn new() -> io::Result<(Self, Stdio)> {
         let (ours, its) = UnixStream::pair()?;

@@ -12,8 +12,8 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::gate::Gate;
-use super::{End, Exit, JobFiles};
+use super::gate::ScriptGate;
+use super::{JobEnd, JobExit, JobFiles};
 use crate::failpoint::failpoint;
 
 /// A log that grows beyond this is begun again, with the one before kept beside it.
@@ -42,7 +42,7 @@ pub enum SuperviseError {
 
 /// What to supervise.
 #[derive(Debug, Clone)]
-pub struct Supervised {
+pub struct SupervisedJob {
     /// The job's name.
     pub name: String,
     /// The longest run.
@@ -58,7 +58,7 @@ pub struct Supervised {
 }
 
 /// Runs the program to its end or the bound, in a session of its own, and records how it ended.
-pub async fn supervise(state_dir: &Path, job: &Supervised) -> Result<Exit, SuperviseError> {
+pub async fn supervise(state_dir: &Path, job: &SupervisedJob) -> Result<JobExit, SuperviseError> {
     // Fails where we lead a group already, as in a unit of our own: then there is nothing to get away from.
     let _ = rustix::process::setsid();
     let files = |source| SuperviseError::Files {
@@ -76,8 +76,8 @@ pub async fn supervise(state_dir: &Path, job: &Supervised) -> Result<Exit, Super
     Ok(exit)
 }
 
-async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
-    let mut sink = Sink::new(jobs.log(&job.name), job.echo);
+async fn run(jobs: &JobFiles, job: &SupervisedJob) -> JobExit {
+    let mut sink = JobOutput::new(jobs.log(&job.name), job.echo);
     let outcome = match start(jobs, job).await {
         Ok((running, output)) => {
             let reading = read(output, |bytes| {
@@ -88,20 +88,20 @@ async fn run(jobs: &JobFiles, job: &Supervised) -> Exit {
         }
         Err(error) => Outcome::Failed(error),
     };
-    let end = match End::of(outcome, job.bound) {
-        End::NotStarted(why) => End::NotStarted(format!("{}: {why}", job.program.display())),
+    let end = match JobEnd::of(outcome, job.bound) {
+        JobEnd::NotStarted(why) => JobEnd::NotStarted(format!("{}: {why}", job.program.display())),
         end => end,
     };
-    Exit {
+    JobExit {
         end,
         tail: sink.tail.text(),
     }
 }
 
 /// Starts the script behind its gate, notes its process and opens the gate.
-async fn start(jobs: &JobFiles, job: &Supervised) -> io::Result<(Running, Receiver)> {
+async fn start(jobs: &JobFiles, job: &SupervisedJob) -> io::Result<(Running, Receiver)> {
     let (output, input) = io::pipe()?;
-    let (gate, stdin) = Gate::new()?;
+    let (gate, stdin) = ScriptGate::new()?;
     let mut command = (job.gate)();
     command
         .arg(&job.program)
@@ -124,7 +124,7 @@ async fn start(jobs: &JobFiles, job: &Supervised) -> io::Result<(Running, Receiv
 }
 
 /// Keeps the end of the output in memory and a bounded log on disk. A full disk costs the log, never the script.
-struct Sink {
+struct JobOutput {
     path: PathBuf,
     echo: bool,
     log: Option<File>,
@@ -132,7 +132,7 @@ struct Sink {
     tail: Tail,
 }
 
-impl Sink {
+impl JobOutput {
     fn new(path: PathBuf, echo: bool) -> Self {
         Self {
             log: open(&path),
@@ -176,8 +176,8 @@ mod tests {
 
     use super::*;
 
-    fn job(program: &str, arguments: &[&str], bound: Duration) -> Supervised {
-        Supervised {
+    fn job(program: &str, arguments: &[&str], bound: Duration) -> SupervisedJob {
+        SupervisedJob {
             name: "job".to_owned(),
             bound,
             program: program.into(),
@@ -194,7 +194,7 @@ mod tests {
         command
     }
 
-    async fn run_script(script: &str, bound: Duration) -> (tempfile::TempDir, Exit) {
+    async fn run_script(script: &str, bound: Duration) -> (tempfile::TempDir, JobExit) {
         let dir = tempfile::tempdir().unwrap();
         let jobs = JobFiles::open(dir.path()).unwrap();
         let exit = run(&jobs, &job("/bin/sh", &["-c", script], bound)).await;
@@ -211,7 +211,7 @@ mod tests {
     async fn a_script_that_hangs_is_killed_with_its_children() {
         let script = "sleep 1000 & echo $!; trap '' TERM; wait; sleep 1000";
         let (_dir, exit) = run_script(script, Duration::from_millis(300)).await;
-        assert_eq!(exit.end, End::TimedOut { seconds: 0 });
+        assert_eq!(exit.end, JobEnd::TimedOut { seconds: 0 });
         let pid = exit.tail.trim().parse().unwrap();
         assert!(
             !ProcessId::of(pid).is_some_and(|child| child.is_alive()),

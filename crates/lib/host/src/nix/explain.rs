@@ -5,7 +5,7 @@ use std::io;
 use slipway_domain::{StorePath, StorePathError};
 
 use crate::checks::ManifestError;
-use crate::door::Unfit;
+use crate::door::UnfitClosure;
 use crate::text::{last_lines, one_line};
 
 /// Why a closure is not on the host, or is but cannot be used. Nothing was touched.
@@ -130,7 +130,7 @@ pub enum StageError {
     },
     /// It cannot be switched to.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unfit(#[from] UnfitClosure),
     /// It cannot be checked.
     #[error(transparent)]
     Checks(#[from] ManifestError),

@@ -29,7 +29,7 @@ pub(super) struct PathInfo {
 /// A list until Nix 2.18, a map since; a path that is not there is null in it.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Infos {
+enum PathInfos {
     List(Vec<PathInfo>),
     Map(BTreeMap<String, Option<PathInfo>>),
 }
@@ -38,12 +38,12 @@ enum Infos {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct NixConfig {
-    trusted_public_keys: Setting,
-    substituters: Setting,
+    trusted_public_keys: NixSetting,
+    substituters: NixSetting,
 }
 
 #[derive(Debug, Deserialize)]
-struct Setting {
+struct NixSetting {
     value: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ impl NixConfig {
 
 /// Nix did not answer, or not in a form that we know.
 #[derive(Debug)]
-pub(super) enum Silence {
+pub(super) enum NixQueryError {
     /// It could not be started.
     NotStarted(std::io::Error),
     /// It took too long.
@@ -73,7 +73,7 @@ pub(super) async fn closure(
     config: &HostConfig,
     path: &str,
     bound: Duration,
-) -> Result<Vec<PathInfo>, Silence> {
+) -> Result<Vec<PathInfo>, NixQueryError> {
     path_infos(config, &["--recursive", path], bound).await
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn each(
     config: &HostConfig,
     paths: &[String],
     bound: Duration,
-) -> Result<Vec<PathInfo>, Silence> {
+) -> Result<Vec<PathInfo>, NixQueryError> {
     path_infos(config, paths, bound).await
 }
 
@@ -90,23 +90,23 @@ async fn path_infos(
     config: &HostConfig,
     arguments: &[impl AsRef<OsStr>],
     bound: Duration,
-) -> Result<Vec<PathInfo>, Silence> {
+) -> Result<Vec<PathInfo>, NixQueryError> {
     let mut command = nix(config);
     command.args(["path-info", "--json", "--sigs"]).args(arguments);
     match answer(command, bound).await? {
-        Infos::List(list) => Ok(list),
-        Infos::Map(map) => map
+        PathInfos::List(list) => Ok(list),
+        PathInfos::Map(map) => map
             .into_iter()
             .map(|(path, info)| match info {
                 Some(info) => Ok(PathInfo { path, ..info }),
-                None => Err(Silence::Failed(format!("path '{path}' is not valid"))),
+                None => Err(NixQueryError::Failed(format!("path '{path}' is not valid"))),
             })
             .collect(),
     }
 }
 
 /// Nix's settings as they are in force here.
-pub(super) async fn config(config: &HostConfig, bound: Duration) -> Result<NixConfig, Silence> {
+pub(super) async fn config(config: &HostConfig, bound: Duration) -> Result<NixConfig, NixQueryError> {
     let mut command = nix(config);
     command.args(["show-config", "--json"]);
     answer(command, bound).await
@@ -119,7 +119,7 @@ pub(super) fn nix(config: &HostConfig) -> Command {
     command
 }
 
-async fn answer<T: DeserializeOwned>(command: Command, bound: Duration) -> Result<T, Silence> {
+async fn answer<T: DeserializeOwned>(command: Command, bound: Duration) -> Result<T, NixQueryError> {
     let Answer {
         outcome,
         stdout: said,
@@ -127,10 +127,10 @@ async fn answer<T: DeserializeOwned>(command: Command, bound: Duration) -> Resul
     } = slipway_process::ask(command, bound).await;
     match outcome {
         Outcome::Exited(status) if status.success() => serde_json::from_slice(&said)
-            .map_err(|error| Silence::Failed(format!("its answer is not understood: {error}"))),
-        Outcome::Exited(_) => Err(Silence::Failed(last_lines(&complaints, 3))),
-        Outcome::Failed(error) => Err(Silence::NotStarted(error)),
-        Outcome::TimedOut => Err(Silence::TimedOut),
+            .map_err(|error| NixQueryError::Failed(format!("its answer is not understood: {error}"))),
+        Outcome::Exited(_) => Err(NixQueryError::Failed(last_lines(&complaints, 3))),
+        Outcome::Failed(error) => Err(NixQueryError::NotStarted(error)),
+        Outcome::TimedOut => Err(NixQueryError::TimedOut),
     }
 }
 
@@ -144,11 +144,11 @@ mod tests {
             r#""narHash":"sha256-x","narSize":9,"references":[],"ca":"fixed:r:sha256:x","ultimate":true"#;
         let list = format!(r#"[{{"path":"/nix/store/a",{body}}}]"#);
         let map = format!(r#"{{"/nix/store/a":{{{body}}},"/nix/store/b":null}}"#);
-        let Ok(Infos::List(list)) = serde_json::from_str(&list) else {
+        let Ok(PathInfos::List(list)) = serde_json::from_str(&list) else {
             panic!("no list");
         };
         assert_eq!((list[0].path.as_str(), list[0].nar_size), ("/nix/store/a", 9));
-        let Ok(Infos::Map(map)) = serde_json::from_str(&map) else {
+        let Ok(PathInfos::Map(map)) = serde_json::from_str(&map) else {
             panic!("no map");
         };
         assert!(map["/nix/store/a"].is_some() && map["/nix/store/b"].is_none());

@@ -20,11 +20,11 @@ use crate::config::HostConfig;
 
 /// The agent's own folder of roots.
 #[derive(Debug, Clone)]
-pub(crate) struct Roots {
+pub(crate) struct GcRoots {
     dir: PathBuf,
 }
 
-impl Roots {
+impl GcRoots {
     pub(crate) fn new(config: &HostConfig) -> Self {
         Self {
             dir: config.gcroots_dir.clone(),

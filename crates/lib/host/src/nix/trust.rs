@@ -7,7 +7,7 @@ use slipway_domain::StorePath;
 use tokio::time::Instant;
 
 use super::StageError;
-use super::info::{self, PathInfo, Silence};
+use super::info::{self, NixQueryError, PathInfo};
 use super::signature::{TrustedKey, is_signed};
 use crate::config::HostConfig;
 
@@ -16,7 +16,7 @@ const AT_ONCE: usize = 200;
 
 /// Proof that every path of a closure is signed. Only this module makes it.
 #[derive(Debug)]
-pub(crate) struct Signed(());
+pub(crate) struct SignatureProof(());
 
 /// Checks every path of a closure that is in the store.
 ///
@@ -26,7 +26,7 @@ pub(crate) async fn check_signed(
     config: &HostConfig,
     closure: &StorePath,
     bound: Duration,
-) -> Result<Signed, StageError> {
+) -> Result<SignatureProof, StageError> {
     let until = Instant::now() + bound;
     let left = || until.saturating_duration_since(Instant::now());
     let told = |silence| silent(closure, bound, silence);
@@ -48,7 +48,7 @@ pub(crate) async fn check_signed(
         unsigned = not_signed(&parts, &keys);
     }
     match unsigned.first() {
-        None => Ok(Signed(())),
+        None => Ok(SignatureProof(())),
         Some(first) => {
             // The closure itself says more than any of its parts.
             let path = unsigned.iter().find(|path| *path == closure.as_str());
@@ -87,16 +87,18 @@ async fn copy_signatures(config: &HostConfig, cache: &str, paths: &[String], bou
     }
 }
 
-fn silent(closure: &StorePath, bound: Duration, silence: Silence) -> StageError {
+fn silent(closure: &StorePath, bound: Duration, silence: NixQueryError) -> StageError {
     let closure = closure.clone();
     match silence {
-        Silence::NotStarted(source) => StageError::NoNix { source },
-        Silence::TimedOut => StageError::TimedOut {
+        NixQueryError::NotStarted(source) => StageError::NoNix { source },
+        NixQueryError::TimedOut => StageError::TimedOut {
             closure,
             seconds: bound.as_secs(),
             tail: "nothing".to_owned(),
         },
-        Silence::Failed(tail) if tail.contains("is not valid") => StageError::Vanished { closure, tail },
-        Silence::Failed(tail) => StageError::Other { closure, tail },
+        NixQueryError::Failed(tail) if tail.contains("is not valid") => {
+            StageError::Vanished { closure, tail }
+        }
+        NixQueryError::Failed(tail) => StageError::Other { closure, tail },
     }
 }

@@ -11,7 +11,7 @@ use super::{RunnerError, deadman};
 use crate::config::HostConfig;
 use crate::door::{Runnable, check_inside};
 use crate::failpoint;
-use crate::job::{End, Exit, Job, JobKind};
+use crate::job::{Job, JobEnd, JobExit, JobKind};
 use crate::text::last_lines;
 
 /// How long systemd may take to answer.
@@ -156,7 +156,7 @@ async fn systemd_run(config: &HostConfig, arguments: &[String]) -> Result<(), Ru
 }
 
 /// Runs the switch script itself as a unit and waits for its end. Its output is in the unit's log.
-pub(super) async fn run_to_its_end(config: &HostConfig, job: &Job) -> Exit {
+pub(super) async fn run_to_its_end(config: &HostConfig, job: &Job) -> JobExit {
     let name = direct_unit(job);
     let mut command = config.command("systemd-run");
     command.args(direct_arguments(config, job));
@@ -166,15 +166,15 @@ pub(super) async fn run_to_its_end(config: &HostConfig, job: &Job) -> Exit {
         stop(config, &format!("{name}.service")).await;
     }
     // systemd-run ends as the unit's program did.
-    let end = match End::of(outcome, job.timeout) {
-        End::NotStarted(why) => End::NotStarted(format!("systemd-run: {why}")),
+    let end = match JobEnd::of(outcome, job.timeout) {
+        JobEnd::NotStarted(why) => JobEnd::NotStarted(format!("systemd-run: {why}")),
         end => end,
     };
     let tail = match &end {
-        End::Exited(0) => String::new(),
+        JobEnd::Exited(0) => String::new(),
         _ => format!("{} (journalctl --unit {name})", last_lines(&said, 2)),
     };
-    Exit { end, tail }
+    JobExit { end, tail }
 }
 
 fn direct_unit(job: &Job) -> String {

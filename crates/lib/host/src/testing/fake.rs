@@ -1,4 +1,4 @@
-//! A machine in memory: closures with scripted fates, a clock that follows tokio's.
+//! A machine in memory: closures with scripted behaviours, a clock that follows tokio's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -10,12 +10,12 @@ use slipway_domain::agent::Verdict;
 use slipway_domain::{AttemptId, StorePath, Timestamp};
 use tokio::time::{Instant, sleep};
 
-use crate::checks::{Finding, Round};
+use crate::checks::{CheckFinding, CheckRound};
 use crate::clock::{BootMs, Clock};
 use crate::door::{Refusal, Runnable};
-use crate::host::{Host, Seen};
-use crate::job::{End, Exit, Job, JobId, JobKind, JobState};
+use crate::job::{Job, JobEnd, JobExit, JobId, JobKind, JobState};
 use crate::nix::{ProfileError, StageError};
+use crate::operations::{HostOperations, MachineObservation};
 use crate::runner::RunnerError;
 
 /// A clock that tests move with `tokio::time`.
@@ -53,7 +53,7 @@ impl Clock for TokioClock {
 
 /// What becomes of a closure.
 #[derive(Debug, Clone)]
-pub struct Fate {
+pub struct ClosureBehaviour {
     /// Fetching takes this long.
     pub fetch_seconds: u64,
     /// Why it cannot be fetched.
@@ -63,47 +63,47 @@ pub struct Fate {
     /// Switching takes this long.
     pub switch_seconds: u64,
     /// How long switching may take, as the closure says.
-    pub says_seconds: Option<u32>,
+    pub switch_limit_seconds: Option<u32>,
     /// The exit status of `switch-to-configuration test`.
     pub test_exit: i32,
     /// Units that have failed once it is switched to.
-    pub fails_units: Vec<&'static str>,
+    pub failing_units: Vec<&'static str>,
     /// The exit status of `switch-to-configuration boot`.
     pub boot_exit: i32,
     /// What the checks say, one round each.
     pub rounds: Vec<Verdict>,
     /// What they say after that.
-    pub then: Verdict,
+    pub last_verdict: Verdict,
 }
 
-impl Default for Fate {
+impl Default for ClosureBehaviour {
     fn default() -> Self {
         Self {
             fetch_seconds: 1,
             fetch_fails: None,
             vanishes: 0,
             switch_seconds: 1,
-            says_seconds: None,
+            switch_limit_seconds: None,
             test_exit: 0,
-            fails_units: Vec::new(),
+            failing_units: Vec::new(),
             boot_exit: 0,
             rounds: Vec::new(),
-            then: Verdict::Pass,
+            last_verdict: Verdict::Pass,
         }
     }
 }
 
 /// The truth of the machine; tests read and change it.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct FakeHostState {
     /// What runs.
     pub live: Option<StorePath>,
     /// What the next boot runs.
     pub boot_default: Option<StorePath>,
     /// The boot.
     pub boot: u32,
-    /// Closures with a fate other than the ordinary one.
-    pub fates: BTreeMap<StorePath, Fate>,
+    /// Closures with a behaviour other than the ordinary one.
+    pub behaviours: BTreeMap<StorePath, ClosureBehaviour>,
     /// The dead-men that are armed.
     pub armed: BTreeMap<AttemptId, StorePath>,
     /// When those fire.
@@ -122,25 +122,25 @@ pub struct State {
 struct FakeJob {
     job: Job,
     ends: Instant,
-    exit: Option<Exit>,
+    exit: Option<JobExit>,
     lost: bool,
 }
 
 /// A machine in memory.
 #[derive(Debug, Default)]
 pub struct FakeHost {
-    state: Mutex<State>,
+    state: Mutex<FakeHostState>,
 }
 
 impl FakeHost {
     /// A machine that runs and boots this closure.
     #[must_use]
     pub fn running(closure: &StorePath) -> Self {
-        let state = State {
+        let state = FakeHostState {
             live: Some(closure.clone()),
             boot_default: Some(closure.clone()),
             generations: BTreeSet::from([closure.clone()]),
-            ..State::default()
+            ..FakeHostState::default()
         };
         Self {
             state: Mutex::new(state),
@@ -148,13 +148,13 @@ impl FakeHost {
     }
 
     /// The truth.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, FakeHostState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a closure its fate.
-    pub fn set_fate(&self, closure: &StorePath, fate: Fate) {
-        self.state().fates.insert(closure.clone(), fate);
+    /// Gives a closure its behaviour.
+    pub fn set_behaviour(&self, closure: &StorePath, behaviour: ClosureBehaviour) {
+        self.state().behaviours.insert(closure.clone(), behaviour);
     }
 
     /// The power goes and comes back.
@@ -176,12 +176,12 @@ impl FakeHost {
         self.state().tidied.clone()
     }
 
-    fn settle(state: &mut State) {
+    fn settle(state: &mut FakeHostState) {
         let now = Instant::now();
-        let State {
+        let FakeHostState {
             jobs,
             live,
-            fates,
+            behaviours,
             failed_units,
             done,
             ..
@@ -191,26 +191,30 @@ impl FakeHost {
             .filter(|job| job.exit.is_none() && !job.lost && job.ends <= now)
         {
             let closure = job.job.closure.path();
-            let fate = fates.get(closure).cloned().unwrap_or_default();
+            let behaviour = behaviours.get(closure).cloned().unwrap_or_default();
             let test = job.job.id.kind.action() == "test";
-            let code = if test { fate.test_exit } else { fate.boot_exit };
-            let timed_out = Duration::from_secs(fate.switch_seconds) > job.job.timeout;
+            let code = if test {
+                behaviour.test_exit
+            } else {
+                behaviour.boot_exit
+            };
+            let timed_out = Duration::from_secs(behaviour.switch_seconds) > job.job.timeout;
             let end = if timed_out {
-                End::TimedOut {
+                JobEnd::TimedOut {
                     seconds: job.job.timeout.as_secs(),
                 }
             } else {
-                End::Exited(code)
+                JobEnd::Exited(code)
             };
             // With 4 it says that all is done, and that units have failed.
-            if test && matches!(end, End::Exited(0 | 4)) {
+            if test && matches!(end, JobEnd::Exited(0 | 4)) {
                 *live = Some(closure.clone());
                 if let Some(failed) = failed_units {
-                    failed.extend(fate.fails_units.iter().map(|&unit| unit.to_owned()));
+                    failed.extend(behaviour.failing_units.iter().map(|&unit| unit.to_owned()));
                 }
             }
             done.push(format!("{} {}", job.job.id.kind.action(), closure.base_name()));
-            job.exit = Some(Exit {
+            job.exit = Some(JobExit {
                 end,
                 tail: String::new(),
             });
@@ -218,11 +222,11 @@ impl FakeHost {
     }
 }
 
-impl Host for FakeHost {
-    fn observe(&self) -> Seen {
+impl HostOperations for FakeHost {
+    fn observe(&self) -> MachineObservation {
         let mut state = self.state();
         Self::settle(&mut state);
-        Seen {
+        MachineObservation {
             live: state.live.clone(),
             boot_default: state.boot_default.clone(),
             booted: None,
@@ -237,8 +241,8 @@ impl Host for FakeHost {
         closure: &StorePath,
         bound: Duration,
     ) -> Result<(), StageError> {
-        let fate = self.state().fates.get(closure).cloned().unwrap_or_default();
-        let takes = Duration::from_secs(fate.fetch_seconds);
+        let behaviour = self.state().behaviours.get(closure).cloned().unwrap_or_default();
+        let takes = Duration::from_secs(behaviour.fetch_seconds);
         sleep(takes.min(bound)).await;
         if takes > bound {
             return Err(StageError::TimedOut {
@@ -247,7 +251,7 @@ impl Host for FakeHost {
                 tail: String::new(),
             });
         }
-        match fate.fetch_fails {
+        match behaviour.fetch_fails {
             Some(tail) => Err(StageError::Other {
                 closure: closure.clone(),
                 tail,
@@ -257,10 +261,10 @@ impl Host for FakeHost {
     }
 
     async fn admit_release(&self, closure: &StorePath, _bound: Duration) -> Result<Runnable, StageError> {
-        if let Some(fate) = self.state().fates.get_mut(closure)
-            && fate.vanishes > 0
+        if let Some(behaviour) = self.state().behaviours.get_mut(closure)
+            && behaviour.vanishes > 0
         {
-            fate.vanishes -= 1;
+            behaviour.vanishes -= 1;
             return Err(StageError::Vanished {
                 closure: closure.clone(),
                 tail: String::new(),
@@ -287,7 +291,10 @@ impl Host for FakeHost {
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {
         let state = self.state();
-        state.fates.get(closure).and_then(|fate| fate.says_seconds)
+        state
+            .behaviours
+            .get(closure)
+            .and_then(|behaviour| behaviour.switch_limit_seconds)
     }
 
     fn protect_prior(&self, _attempt: AttemptId, _prior: &StorePath) -> io::Result<()> {
@@ -320,8 +327,12 @@ impl Host for FakeHost {
 
     fn start(&self, job: &Job) -> impl Future<Output = Result<(), RunnerError>> + Send {
         let mut state = self.state();
-        let fate = state.fates.get(job.closure.path()).cloned().unwrap_or_default();
-        let takes = Duration::from_secs(fate.switch_seconds).min(job.timeout);
+        let behaviour = state
+            .behaviours
+            .get(job.closure.path())
+            .cloned()
+            .unwrap_or_default();
+        let takes = Duration::from_secs(behaviour.switch_seconds).min(job.timeout);
         state.jobs.push(FakeJob {
             job: job.clone(),
             ends: Instant::now() + takes,
@@ -331,7 +342,7 @@ impl Host for FakeHost {
         std::future::ready(Ok(()))
     }
 
-    async fn run_attached(&self, job: &Job) -> Exit {
+    async fn run_attached(&self, job: &Job) -> JobExit {
         let _ = self.start(job).await;
         loop {
             if let JobState::Ended(exit) = self.job_state(job.id) {
@@ -378,19 +389,19 @@ impl Host for FakeHost {
         std::future::ready(Ok(()))
     }
 
-    fn round(&self, closure: &Runnable) -> impl Future<Output = Round> + Send {
+    fn round(&self, closure: &Runnable) -> impl Future<Output = CheckRound> + Send {
         let mut state = self.state();
-        let verdict = match state.fates.get_mut(closure.path()) {
-            Some(fate) if !fate.rounds.is_empty() => fate.rounds.remove(0),
-            Some(fate) => fate.then,
+        let verdict = match state.behaviours.get_mut(closure.path()) {
+            Some(behaviour) if !behaviour.rounds.is_empty() => behaviour.rounds.remove(0),
+            Some(behaviour) => behaviour.last_verdict,
             None => Verdict::Pass,
         };
         let finding = match verdict {
-            Verdict::Pass => Finding::pass(),
-            Verdict::Fail => Finding::fail("answered 500"),
-            Verdict::Unknown => Finding::unknown("no descriptors"),
+            Verdict::Pass => CheckFinding::pass(),
+            Verdict::Fail => CheckFinding::fail("answered 500"),
+            Verdict::Unknown => CheckFinding::unknown("no descriptors"),
         };
-        std::future::ready(Round::of([("web".to_owned(), finding)]))
+        std::future::ready(CheckRound::of([("web".to_owned(), finding)]))
     }
 
     async fn failed_units(&self) -> Option<BTreeSet<String>> {

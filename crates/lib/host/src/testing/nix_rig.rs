@@ -26,7 +26,7 @@ derivation {
 
 /// A signing key.
 #[derive(Debug, Clone)]
-pub struct Key {
+pub struct SigningKey {
     /// The file with the secret half.
     pub secret: PathBuf,
     /// What hosts trust.
@@ -38,7 +38,7 @@ pub struct Key {
 pub struct NixRig {
     dir: TempDir,
     /// What signs whatever is put into the store as an operator would have it.
-    own_key: Option<Key>,
+    own_key: Option<SigningKey>,
 }
 
 impl NixRig {
@@ -179,7 +179,7 @@ impl NixRig {
     }
 
     /// Signs a closure in the store.
-    pub fn sign(&self, closure: &StorePath, key: &Key) {
+    pub fn sign(&self, closure: &StorePath, key: &SigningKey) {
         let secret = key.secret.display().to_string();
         self.run(
             "nix",
@@ -245,13 +245,13 @@ impl NixRig {
     /// # Panics
     /// When the file cannot be read.
     #[must_use]
-    pub fn key(&self, name: &str) -> Key {
+    pub fn key(&self, name: &str) -> SigningKey {
         let secret = self.dir.path().join(format!("{name}.secret"));
         let public = self.dir.path().join(format!("{name}.public"));
         let files = [secret.as_os_str(), public.as_os_str()];
         let arguments = [OsStr::new("--generate-binary-cache-key"), OsStr::new(name)];
         self.run("nix-store", arguments.into_iter().chain(files));
-        Key {
+        SigningKey {
             secret,
             public: fs::read_to_string(&public)
                 .expect("the public key")
@@ -263,14 +263,14 @@ impl NixRig {
     /// Copies a path to a cache in a folder of the rig and removes it from the store. It is signed if there is a
     /// key. Gives the cache's folder.
     #[must_use]
-    pub fn move_to_cache(&self, name: &str, path: &StorePath, key: Option<&Key>) -> PathBuf {
+    pub fn move_to_cache(&self, name: &str, path: &StorePath, key: Option<&SigningKey>) -> PathBuf {
         let cache = self.copy_to_cache(name, path, key);
         self.forget(path);
         cache
     }
 
     /// Copies a path to a cache in a folder of the rig, signed by the key if there is one. Gives the cache's folder.
-    pub fn copy_to_cache(&self, name: &str, path: &StorePath, key: Option<&Key>) -> PathBuf {
+    pub fn copy_to_cache(&self, name: &str, path: &StorePath, key: Option<&SigningKey>) -> PathBuf {
         let cache = self.dir.path().join(name);
         let secret = key.map_or_else(String::new, |key| format!("?secret-key={}", key.secret.display()));
         let url = format!("file://{}{secret}", cache.display());

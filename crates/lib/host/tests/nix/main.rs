@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 use slipway_domain::{AttemptId, StorePath};
 use slipway_host::nix::StageError;
 use slipway_host::testing::{ClosureSpec, NixRig};
-use slipway_host::{Host, Machine};
+use slipway_host::{HostOperations, Machine};
 
 const BOUND: Duration = Duration::from_mins(1);
 
-struct Rig {
+struct MachineRig {
     nix: NixRig,
     machine: Machine,
 }
 
-impl Rig {
+impl MachineRig {
     fn new() -> Self {
         let nix = NixRig::new();
         let machine = Machine::new(nix.host_config()).unwrap();
@@ -72,7 +72,7 @@ impl Rig {
 
 #[tokio::test]
 async fn a_signed_closure_comes_in_and_stays() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, _) = rig.cached(Some("good-1"));
     let attempt = AttemptId::random();
     rig.machine.fetch(attempt, &closure, BOUND).await.unwrap();
@@ -87,7 +87,7 @@ async fn a_signed_closure_comes_in_and_stays() {
 /// A collection after a fetch that failed is none of that root's business.
 #[tokio::test]
 async fn a_root_of_what_is_not_there_yet_does_not_stop_a_collection() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, cache) = rig.cached(Some("good-1"));
     let narinfo = fs::read_dir(&cache)
         .unwrap()
@@ -109,7 +109,7 @@ async fn a_root_of_what_is_not_there_yet_does_not_stop_a_collection() {
 #[tokio::test]
 async fn unsigned_and_wrongly_signed_closures_are_refused() {
     for key in [None, Some("other-1")] {
-        let rig = Rig::new();
+        let rig = MachineRig::new();
         let (closure, _) = rig.cached(key);
         let error = rig.refused(&closure).await;
         assert!(
@@ -124,7 +124,7 @@ async fn unsigned_and_wrongly_signed_closures_are_refused() {
 
 #[tokio::test]
 async fn a_corrupted_nar_is_refused() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, cache) = rig.cached(Some("good-1"));
     let nar = fs::read_dir(cache.join("nar"))
         .unwrap()
@@ -150,7 +150,7 @@ async fn a_corrupted_nar_is_refused() {
 
 #[tokio::test]
 async fn a_cache_that_is_away_or_does_not_have_it_is_told_apart() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, _) = rig.cached(Some("good-1"));
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     rig.nix.configure(&format!("http://{free}"), "");
@@ -174,7 +174,7 @@ async fn a_cache_that_is_away_or_does_not_have_it_is_told_apart() {
 
 #[tokio::test]
 async fn a_closure_comes_in_over_http() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, cache) = rig.cached(Some("good-1"));
     let key = fs::read_to_string(rig.nix.dir().join("good-1.public")).unwrap();
     rig.nix.configure(&serve(cache), key.trim());
@@ -187,7 +187,7 @@ async fn a_closure_comes_in_over_http() {
 
 #[tokio::test]
 async fn a_cache_that_hangs_ends_at_the_bound() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, _) = rig.cached(Some("good-1"));
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     rig.nix
@@ -208,7 +208,7 @@ async fn a_cache_that_hangs_ends_at_the_bound() {
 
 #[tokio::test]
 async fn a_closure_of_another_store_is_refused_before_nix_is_asked() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let closure = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap();
     let error = rig.refused(&closure).await;
     assert!(error.contains("is not in the store"), "{error}");
@@ -249,13 +249,13 @@ async fn an_unfit_closure_is_refused_by_file_and_cure() {
             "it has no checks",
         ),
     ] {
-        let rig = Rig::new();
+        let rig = MachineRig::new();
         let closure = rig.nix.add(&rig.folder(change));
         let error = rig.unfit(&closure).await;
         assert!(error.contains(said), "{error}");
         assert!(error.starts_with(closure.as_str()), "{error}");
     }
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let folder = rig.folder(|_| {});
     fs::remove_file(folder.join("etc/slipway/checks.json")).unwrap();
     let closure = rig.nix.add(&folder);
@@ -268,7 +268,7 @@ async fn an_unfit_closure_is_refused_by_file_and_cure() {
 
 #[tokio::test]
 async fn the_profile_and_the_live_link_are_seen_through_their_links() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let closure = rig.nix.add(&rig.folder(|_| {}));
     let seen = rig.machine.observe();
     assert_eq!((seen.live, seen.boot_default, seen.trouble), (None, None, None));
@@ -285,7 +285,7 @@ async fn the_profile_and_the_live_link_are_seen_through_their_links() {
 
 #[test]
 fn a_live_link_out_of_the_store_is_told() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     std::os::unix::fs::symlink("/etc/hostname", rig.nix.dir().join("host/live")).unwrap();
     let seen = rig.machine.observe();
     assert_eq!(seen.live, None);
@@ -294,7 +294,7 @@ fn a_live_link_out_of_the_store_is_told() {
 
 #[tokio::test]
 async fn a_profile_that_cannot_be_moved_is_told_with_nixs_words() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let closure = rig.nix.add(&rig.folder(|_| {}));
     let runnable = rig.machine.admit_release(&closure, BOUND).await.unwrap();
     rig.nix.forget(&closure);
@@ -307,7 +307,7 @@ async fn a_profile_that_cannot_be_moved_is_told_with_nixs_words() {
 
 #[tokio::test]
 async fn tidying_keeps_one_root_for_each_wanted_closure() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let mut closures = Vec::new();
     for version in ["v1", "v2", "v3"] {
         closures.push(rig.nix.add(&rig.folder(|spec| spec.version = version.to_owned())));
@@ -342,7 +342,7 @@ async fn tidying_keeps_one_root_for_each_wanted_closure() {
 /// deletes it, the check before the activation says so, and a second fetch stays.
 #[tokio::test]
 async fn a_collection_under_way_takes_nothing_in_silence() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, _) = rig.cached(Some("good-1"));
     for _ in 0..10 {
         let collecting = rig.nix.spawn("nix-store", ["--gc"]);
@@ -367,7 +367,7 @@ async fn a_collection_under_way_takes_nothing_in_silence() {
 /// Whatever takes it: the message says that it was there and is gone.
 #[tokio::test]
 async fn a_closure_that_vanished_is_told_and_comes_in_again() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let (closure, _) = rig.cached(Some("good-1"));
     rig.machine
         .fetch(AttemptId::random(), &closure, BOUND)

@@ -6,7 +6,7 @@ use super::*;
 /// trusted: the one is content-addressed, the other was built here.
 #[tokio::test]
 async fn an_unsigned_closure_that_is_there_already_is_refused() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let folder = rig.folder(|_| {});
     let added = rig.nix.add_unsigned(&folder);
     let path = rig.nix.run(
@@ -31,7 +31,7 @@ async fn an_unsigned_closure_that_is_there_already_is_refused() {
 /// A user may give a path that goes by its content any signatures that he likes; only a true one counts.
 #[tokio::test]
 async fn a_forged_signature_on_a_content_addressed_path_is_refused() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let closure = rig.nix.add_unsigned(&rig.folder(|_| {}));
     let (good, other) = (rig.nix.key("good-1"), rig.nix.key("other-1"));
     // The name of a trusted key on somebody else's signature.
@@ -48,7 +48,7 @@ async fn a_forged_signature_on_a_content_addressed_path_is_refused() {
 /// The top is signed and a part is not: the whole closure counts.
 #[tokio::test]
 async fn a_signed_closure_with_an_unsigned_part_is_refused() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let part = rig.nix.add_unsigned(&{
         let folder = rig.nix.dir().join("part");
         fs::create_dir(&folder).unwrap();
@@ -76,7 +76,7 @@ async fn a_signed_closure_with_an_unsigned_part_is_refused() {
 /// one for other content does not.
 #[tokio::test]
 async fn a_caches_signature_counts_for_what_was_there_before() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let closure = rig.nix.build(&rig.folder(|_| {}));
     let key = rig.nix.key("good-1");
     let cache = rig.nix.copy_to_cache("cache", &closure, Some(&key));
@@ -84,7 +84,7 @@ async fn a_caches_signature_counts_for_what_was_there_before() {
         .configure(&format!("file://{}", cache.display()), &key.public);
     rig.machine.admit_release(&closure, BOUND).await.unwrap();
 
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let closure = rig.nix.build(&rig.folder(|_| {}));
     let key = rig.nix.key("good-1");
     let cache = rig.nix.copy_to_cache("cache", &closure, Some(&key));
@@ -100,7 +100,7 @@ async fn a_caches_signature_counts_for_what_was_there_before() {
 
 #[tokio::test]
 async fn a_closure_that_leads_out_of_the_store_is_refused() {
-    let rig = Rig::new();
+    let rig = MachineRig::new();
     let outside = rig.nix.dir().join("outside");
     fs::create_dir(&outside).unwrap();
     let real = rig.folder(|_| {});

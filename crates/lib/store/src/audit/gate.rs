@@ -136,7 +136,12 @@ impl Access {
 
     pub(super) fn principal(row: &PrincipalRow) -> Self {
         let causes = Self::causes_of_principal(&row.name, &row.role);
-        Self::of(format!("principal {}", row.name), "the role", &row.decided(), causes)
+        Self::of(
+            format!("principal {}", row.name),
+            "the role",
+            &row.decided(),
+            causes,
+        )
     }
 
     pub(super) fn token(row: &TokenRow) -> Self {

@@ -3,24 +3,24 @@
 use std::ops::{Deref, DerefMut};
 
 use slipway_host::clock::Clock;
-use slipway_host::host::Host;
+use slipway_host::operations::HostOperations;
 use slipway_host::text::{MESSAGE_CHARS, one_line};
 use slipway_process::FileLock;
 
 use crate::journal::JournalError;
 
 use super::phases::enter;
-use super::{Attempt, Executor, JournalPhase, Slot, View, chain};
+use super::{Attempt, Executor, ExecutorView, JournalPhase, JournalSlot, chain};
 
 /// The executor while it holds the journal's lock: the memory is as new as the disk or newer. Only a turn changes the
 /// journal.
 #[derive(Debug)]
-pub(super) struct Turn<'a, H, C> {
+pub(super) struct LockedExecutor<'a, H, C> {
     executor: &'a mut Executor<H, C>,
     _lock: FileLock,
 }
 
-impl<H, C> Deref for Turn<'_, H, C> {
+impl<H, C> Deref for LockedExecutor<'_, H, C> {
     type Target = Executor<H, C>;
 
     fn deref(&self) -> &Self::Target {
@@ -28,15 +28,15 @@ impl<H, C> Deref for Turn<'_, H, C> {
     }
 }
 
-impl<H, C> DerefMut for Turn<'_, H, C> {
+impl<H, C> DerefMut for LockedExecutor<'_, H, C> {
     fn deref_mut(&mut self) -> &mut Self::Target {
         self.executor
     }
 }
 
-impl<H: Host, C: Clock> Executor<H, C> {
+impl<H: HostOperations, C: Clock> Executor<H, C> {
     /// Waits for the lock and reads changes of others. `Err` says what is wrong with the journal.
-    pub(super) async fn take_turn(&mut self) -> Result<Turn<'_, H, C>, String> {
+    pub(super) async fn lock_journal(&mut self) -> Result<LockedExecutor<'_, H, C>, String> {
         let read = async {
             let lock = self.store.lock().await?;
             Ok::<_, JournalError>((lock, self.store.load()?))
@@ -49,31 +49,31 @@ impl<H: Host, C: Clock> Executor<H, C> {
                 return Err(chain(&error));
             }
         };
-        let mut turn = Turn {
+        let mut locked = LockedExecutor {
             executor: self,
             _lock: lock,
         };
         if let Some(damage) = loaded.damage.take() {
-            if turn.trouble.is_none() {
+            if locked.trouble.is_none() {
                 tracing::error!(%damage, "the journal was damaged");
             }
             // A journal that is damaged while we run is written again from memory: nothing is lost. Where it cannot be
             // written, memory is what there is to go by.
-            if let Some(known) = turn.on_disk.clone() {
-                if let Err(error) = turn.store.save(&turn.journal) {
-                    turn.note_trouble(&error);
+            if let Some(known) = locked.on_disk.clone() {
+                if let Err(error) = locked.store.save(&locked.journal) {
+                    locked.note_trouble(&error);
                 }
                 loaded.journal = known;
             }
         }
-        if turn.on_disk.as_ref() != Some(&loaded.journal) {
-            turn.journal.clone_from(&loaded.journal);
-            turn.on_disk = Some(loaded.journal);
+        if locked.on_disk.as_ref() != Some(&loaded.journal) {
+            locked.journal.clone_from(&loaded.journal);
+            locked.on_disk = Some(loaded.journal);
         }
-        if turn.on_disk.as_ref() != Some(&turn.journal) {
-            turn.keep();
+        if locked.on_disk.as_ref() != Some(&locked.journal) {
+            locked.try_save();
         }
-        Ok(turn)
+        Ok(locked)
     }
 
     pub(super) fn note_trouble(&mut self, error: &JournalError) {
@@ -86,8 +86,8 @@ impl<H: Host, C: Clock> Executor<H, C> {
 
     /// Lets others see how things stand.
     pub(super) fn publish(&self) {
-        let view = View {
-            report: self.journal.report(self.asked),
+        let view = ExecutorView {
+            report: self.journal.report(self.requested),
             unsettled: self.journal.unsettled_id(),
             trouble: self.trouble.clone().or_else(|| self.journal.lost.clone()),
         };
@@ -99,9 +99,9 @@ impl<H: Host, C: Clock> Executor<H, C> {
     }
 }
 
-impl<'a, H: Host, C: Clock> Turn<'a, H, C> {
+impl<'a, H: HostOperations, C: Clock> LockedExecutor<'a, H, C> {
     /// Lets others see how things stand and lets go of the lock, for work that takes long.
-    pub(super) fn pass(self) -> &'a mut Executor<H, C> {
+    pub(super) fn unlock(self) -> &'a mut Executor<H, C> {
         self.publish();
         self.executor
     }
@@ -122,7 +122,7 @@ impl<'a, H: Host, C: Clock> Turn<'a, H, C> {
     }
 
     /// Writes the journal if the next step is safe without: the machine itself tells the next reader the same.
-    pub(super) fn keep(&mut self) {
+    pub(super) fn try_save(&mut self) {
         if let Err(error) = self.save() {
             self.note_trouble(&error);
         }
@@ -146,14 +146,14 @@ impl<'a, H: Host, C: Clock> Turn<'a, H, C> {
             let attempt = current.id;
             self.host.release_closure(attempt);
         }
-        self.keep();
+        self.try_save();
     }
 
     /// Decides that an attempt goes back. The next step does the work.
     ///
     /// Going on without this write is safe. A later reader of the older phase finds the prior live, or the closure
     /// live after the deadline, and goes back too.
-    pub(super) fn begin_revert(&mut self, slot: Slot, reason: &str) {
+    pub(super) fn begin_revert(&mut self, slot: JournalSlot, reason: &str) {
         let reason = one_line(reason, MESSAGE_CHARS);
         if let Some(attempt) = self.slot_mut(slot) {
             tracing::warn!(attempt = %attempt.id, closure = %attempt.closure, prior = attempt.prior.as_ref().map(tracing::field::display), %reason, "going back");
@@ -164,6 +164,6 @@ impl<'a, H: Host, C: Clock> Turn<'a, H, C> {
         self.revert_tries = 0;
         self.revert_began = Some(self.clock.boot());
         self.next_revert = self.clock.boot();
-        self.keep();
+        self.try_save();
     }
 }

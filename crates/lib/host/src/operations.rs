@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use slipway_domain::{AttemptId, StorePath};
 
-use crate::checks::Round;
+use crate::checks::CheckRound;
 use crate::door::{Refusal, Runnable};
-use crate::job::{Exit, Job, JobId, JobKind, JobState};
+use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::nix::{ProfileError, StageError};
 use crate::runner::RunnerError;
 
 /// A machine at one instant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct MachineObservation {
     /// What runs.
     pub live: Option<StorePath>,
     /// What the next boot would run: what the profile names.
@@ -28,12 +28,28 @@ pub struct Seen {
     pub trouble: Option<String>,
 }
 
+impl MachineObservation {
+    /// Whether this closure runs.
+    #[must_use]
+    pub fn runs(&self, closure: &StorePath) -> bool {
+        self.live.as_ref() == Some(closure)
+    }
+
+    /// What runs, for people.
+    #[must_use]
+    pub fn live_text(&self) -> String {
+        self.live
+            .as_ref()
+            .map_or_else(|| "nothing".to_owned(), ToString::to_string)
+    }
+}
+
 /// A machine, in the small steps of which a rollout is made.
 ///
 /// Jobs outlive whoever started them; everything else dies with the agent.
-pub trait Host: Send + Sync + 'static {
+pub trait HostOperations: Send + Sync + 'static {
     /// Looks at the machine.
-    fn observe(&self) -> Seen;
+    fn observe(&self) -> MachineObservation;
 
     /// Protects the closure from the garbage collector under the attempt's name and fetches it.
     fn fetch(
@@ -82,7 +98,7 @@ pub trait Host: Send + Sync + 'static {
     fn start(&self, job: &Job) -> impl Future<Output = Result<(), RunnerError>> + Send;
 
     /// Runs a job's script directly, if it cannot run as a job: it dies with the agent.
-    fn run_attached(&self, job: &Job) -> impl Future<Output = Exit> + Send;
+    fn run_attached(&self, job: &Job) -> impl Future<Output = JobExit> + Send;
 
     /// How a job stands.
     fn job_state(&self, id: JobId) -> JobState;
@@ -97,7 +113,7 @@ pub trait Host: Send + Sync + 'static {
     fn set_profile(&self, closure: &Runnable) -> impl Future<Output = Result<(), ProfileError>> + Send;
 
     /// Carries out all the closure's checks once.
-    fn round(&self, closure: &Runnable) -> impl Future<Output = Round> + Send;
+    fn round(&self, closure: &Runnable) -> impl Future<Output = CheckRound> + Send;
 
     /// The units that have failed or fail again and again; `None` if unknown.
     fn failed_units(&self) -> impl Future<Output = Option<BTreeSet<String>>> + Send;
