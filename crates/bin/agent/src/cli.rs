@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use slipway_domain::{AttemptId, StorePath};
-use slipway_settings::{AgentSettings, Process, Source};
+use slipway_settings::{AgentSettings, Process, SettingsSource};
 use slipway_telemetry::failure_text;
 use slipway_text::scrub;
 
@@ -101,12 +101,12 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run => {
-            let source = Source::load(Path::new("."))?;
+            let source = SettingsSource::load(Path::new("."))?;
             run::run(&source, AgentSettings::from_source(&source)?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Config => {
-            let source = Source::load(Path::new("."))?;
+            let source = SettingsSource::load(Path::new("."))?;
             print(&slipway_settings::describe(Process::Agent, &source));
             AgentSettings::from_source(&source)?;
             Ok(ExitCode::SUCCESS)

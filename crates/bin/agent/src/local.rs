@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use slipway_domain::StoreDir;
 use slipway_host::{HostConfig, RunnerKind};
-use slipway_settings::{AgentSection, LocalSettings, Runner, Source, registry};
+use slipway_settings::{AgentRunner, AgentSection, LocalSettings, SettingsSource, registry};
 
 /// Of no use to a transient unit, or known to it, but what finds programs and configures Nix.
 const PASSED: [&str; 9] = [
@@ -32,7 +32,9 @@ const OURS_ALONE: [&str; 7] = [
 
 /// The settings of commands that work on this host alone: they must work where the token is not, as in a dead-man.
 pub(crate) fn settings() -> anyhow::Result<LocalSettings> {
-    Ok(LocalSettings::from_source(&Source::load(Path::new("."))?)?)
+    Ok(LocalSettings::from_source(&SettingsSource::load(Path::new(
+        ".",
+    ))?)?)
 }
 
 /// The host as the settings describe it.
@@ -42,10 +44,10 @@ pub(crate) fn host_config(agent: &AgentSection) -> anyhow::Result<HostConfig> {
         .parse()
         .with_context(|| format!("AGENT_STORE_DIR={store_dir} cannot be used"))?;
     let runner = match agent.runner {
-        Runner::Auto => RunnerKind::detect(),
-        Runner::Process => RunnerKind::Process,
-        Runner::Systemd if Path::new("/run/systemd/system").is_dir() => RunnerKind::Systemd,
-        Runner::Systemd => {
+        AgentRunner::Auto => RunnerKind::detect(),
+        AgentRunner::Process => RunnerKind::Process,
+        AgentRunner::Systemd if Path::new("/run/systemd/system").is_dir() => RunnerKind::Systemd,
+        AgentRunner::Systemd => {
             bail!("AGENT_RUNNER=systemd, but systemd does not run here; set it to auto or process")
         }
     };

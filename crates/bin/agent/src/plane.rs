@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use slipway_client::{Client, ClientBuilder};
 use slipway_domain::{Instruction, Observation};
-use slipway_settings::{AgentSettings, ExposeSecret, Origin, Source};
+use slipway_settings::{AgentSettings, ExposeSecret, Origin, SettingsSource};
 use slipway_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -31,7 +31,7 @@ struct PlaneConnection {
 }
 
 impl PlaneClient {
-    pub(crate) fn new(source: &Source, settings: AgentSettings) -> anyhow::Result<Self> {
+    pub(crate) fn new(source: &SettingsSource, settings: AgentSettings) -> anyhow::Result<Self> {
         let builder = builder(&settings)?;
         if builder.is_readable_on_the_way() {
             warn!(url = %builder.url(), "the token travels unencrypted; use https");
@@ -62,7 +62,8 @@ impl PlaneClient {
 
     /// The client with another token, if there is another one now.
     fn renewed(&self) -> Option<Client> {
-        let fresh = Source::load(Path::new(".")).and_then(|source| AgentSettings::from_source(&source));
+        let fresh =
+            SettingsSource::load(Path::new(".")).and_then(|source| AgentSettings::from_source(&source));
         let fresh = match fresh {
             Ok(fresh) => fresh,
             Err(error) => {

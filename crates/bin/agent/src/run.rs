@@ -8,7 +8,7 @@ use slipway_attempt::{Executor, ExecutorView, JournalStore};
 use slipway_domain::{HostName, Instruction, Observation};
 use slipway_host::boot_id;
 use slipway_host::{Clock, HostOperations, Machine, SystemClock};
-use slipway_settings::{AgentSettings, Source};
+use slipway_settings::{AgentSettings, SettingsSource};
 use slipway_telemetry::Lifecycle;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -21,7 +21,7 @@ use crate::sync::{self, ExecutorLink};
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Runs until a signal.
-pub(crate) fn run(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
+pub(crate) fn run(source: &SettingsSource, settings: AgentSettings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -32,7 +32,7 @@ pub(crate) fn run(source: &Source, settings: AgentSettings) -> anyhow::Result<()
     done
 }
 
-async fn serve(source: &Source, settings: AgentSettings) -> anyhow::Result<()> {
+async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Result<()> {
     let _guard = slipway_telemetry::init("slipway-agent", &settings.log, &settings.otel, &settings.sentry)?;
     for warning in source.warnings() {
         warn!("{warning}");

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use slipway_attempt::ExecutorView;
-use slipway_client::{Backoff, Client, ClientError};
+use slipway_client::{Client, ClientError, RetryBackoff};
 use slipway_domain::{Instruction, Observation};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -15,7 +15,7 @@ pub const WAIT: Duration = Duration::from_secs(30);
 /// The least time between two requests without news from this host.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// A rollout is to go on within 30 s of the control plane's return.
-const BACKOFF: Backoff = Backoff {
+const BACKOFF: RetryBackoff = RetryBackoff {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(15),
     longest_asked: Duration::from_mins(5),

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use listenfd::ListenFd;
-use slipway_settings::{ApiSection, ApiSettings, MigrateSettings, Process, SettingsErrors, Source};
+use slipway_settings::{ApiSection, ApiSettings, MigrateSettings, Process, SettingsErrors, SettingsSource};
 use slipway_store::{StoreError, schema};
 use slipway_telemetry::{HealthTarget, check_health, failure_text};
 use slipway_wire::route;
@@ -100,8 +100,8 @@ fn execute(cli: &Cli, handed: ListenFd) -> anyhow::Result<()> {
     }
 }
 
-fn load() -> Result<Source, SettingsErrors> {
-    Source::load(Path::new("."))
+fn load() -> Result<SettingsSource, SettingsErrors> {
+    SettingsSource::load(Path::new("."))
 }
 
 /// Where a server that listens on every address can be asked.
@@ -114,7 +114,7 @@ const fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn migrate(source: &Source) -> anyhow::Result<()> {
+fn migrate(source: &SettingsSource) -> anyhow::Result<()> {
     let settings = MigrateSettings::from_source(source)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -145,7 +145,7 @@ fn migrate(source: &Source) -> anyhow::Result<()> {
     })
 }
 
-fn config(source: &Source) -> anyhow::Result<()> {
+fn config(source: &SettingsSource) -> anyhow::Result<()> {
     print(&slipway_settings::describe(Process::Api, source))?;
     for warning in source.warnings() {
         writeln!(std::io::stderr(), "slipway-api: {warning}")?;

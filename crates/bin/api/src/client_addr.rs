@@ -64,12 +64,12 @@ impl<S: Send + Sync> FromRequestParts<S> for ClientAddr {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use slipway_settings::{ApiSection, Source};
+    use slipway_settings::{ApiSection, SettingsSource};
 
     use super::*;
 
     fn trusting(networks: &[(&str, &str)]) -> TrustedProxies {
-        let source = Source::from_map(networks.iter().copied());
+        let source = SettingsSource::from_map(networks.iter().copied());
         ApiSection::from_source(&source).unwrap().trusted_proxies
     }
 

@@ -50,7 +50,7 @@ mod tests {
     use axum::routing;
     use http::Request;
     use http_body_util::BodyExt;
-    use slipway_settings::{ApiSettings, Source};
+    use slipway_settings::{ApiSettings, SettingsSource};
     use slipway_store::Store;
     use slipway_wake::Wake;
     use slipway_wire::Problem;
@@ -60,7 +60,7 @@ mod tests {
     use crate::state::Shared;
 
     async fn ask(path: &str) -> (http::response::Parts, Problem) {
-        let source = Source::from_map([
+        let source = SettingsSource::from_map([
             ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/none"),
             ("SECRET_KEY", &"7f".repeat(32)),
             ("ADMIN_PASSWORD", "a password"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use listenfd::ListenFd;
 use slipway_domain::event::Actor;
-use slipway_settings::{ApiSettings, Source};
+use slipway_settings::{ApiSettings, SettingsSource};
 use slipway_store::{By, SchemaState, Store, StoreError};
 use slipway_telemetry::{Lifecycle, Shutdown, bind_metrics, error_chain, install_metrics, serve_metrics};
 use slipway_wake::Wake;
@@ -25,7 +25,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(2);
 const UNWIND: Duration = Duration::from_secs(1);
 
 /// Serves until a signal. Fails when the settings, a port or the schema cannot be used.
-pub fn serve(source: &Source, mut handed: ListenFd) -> anyhow::Result<()> {
+pub fn serve(source: &SettingsSource, mut handed: ListenFd) -> anyhow::Result<()> {
     let settings = ApiSettings::from_source(source)?;
     let sockets = Sockets::open(&mut handed, settings.api.addr())?;
     let mut builder = tokio::runtime::Builder::new_multi_thread();

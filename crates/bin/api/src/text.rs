@@ -1,6 +1,6 @@
 //! Free text from people: bounded, so that lists and logs stay readable, and without hidden characters.
 
-use slipway_text::{Lines, find_hidden};
+use slipway_text::{LineLimit, find_hidden};
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
 
 use crate::error::{ApiError, Result};
@@ -10,23 +10,23 @@ use crate::error::{ApiError, Result};
 pub(crate) struct Bound {
     /// Characters.
     most: usize,
-    lines: Lines,
+    lines: LineLimit,
 }
 
 /// What names something.
 pub(crate) const LABEL: Bound = Bound {
     most: LABEL_CHARS,
-    lines: Lines::One,
+    lines: LineLimit::One,
 };
 /// A reference to sources.
 pub(crate) const REFERENCE: Bound = Bound {
     most: MESSAGE_CHARS,
-    lines: Lines::One,
+    lines: LineLimit::One,
 };
 /// A reason or a message.
 pub(crate) const MESSAGE: Bound = Bound {
     most: MESSAGE_CHARS,
-    lines: Lines::Many,
+    lines: LineLimit::Many,
 };
 
 /// Cuts a text off after so many characters.
@@ -72,7 +72,7 @@ pub(crate) fn check_opt(field: &str, text: Option<&str>, bound: Bound) -> Result
 }
 
 /// What to say of a text with a character that may not be stored.
-pub(crate) fn hidden(text: &str, lines: Lines) -> Option<String> {
+pub(crate) fn hidden(text: &str, lines: LineLimit) -> Option<String> {
     let found = find_hidden(text, lines)?;
     Some(format!(
         "it has the hidden character U+{:04X}; leave it out",

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use slipway_process::run::TAIL_BYTES;
-use slipway_process::{Answer, Limits, Outcome, Running};
+use slipway_process::{ProgramOutput, RunLimits, RunOutcome, RunningProgram};
 use tokio::process::Command;
 
 use crate::failure::{Failure, Result};
@@ -139,22 +139,22 @@ impl Program {
     /// Runs it to its end: what it printed, or a failure when the status is not 0 or the time is over.
     pub(crate) async fn run(mut self) -> Result<String> {
         self.require()?;
-        let limits = Limits {
+        let limits = RunLimits {
             run: self.limit,
             grace: GRACE,
             end_leftovers: true,
         };
         let command = std::mem::replace(&mut self.command, Command::new(""));
-        let Answer {
+        let ProgramOutput {
             outcome,
             stdout,
             stderr,
-        } = slipway_process::ask(command, limits).await;
+        } = slipway_process::capture(command, limits).await;
         let said = || last_lines(&stderr, &self.secrets);
         match outcome {
-            Outcome::Exited(status) if status.success() => Ok(String::from_utf8_lossy(&stdout).into_owned()),
-            Outcome::Exited(status) => Err(self.failed(status, said())),
-            Outcome::TimedOut => Err(Failure::new(format!(
+            RunOutcome::Exited(status) if status.success() => Ok(String::from_utf8_lossy(&stdout).into_owned()),
+            RunOutcome::Exited(status) => Err(self.failed(status, said())),
+            RunOutcome::TimedOut => Err(Failure::new(format!(
                 "{} did not end within {} and was stopped",
                 self.name,
                 crate::text::duration(self.limit)
@@ -164,7 +164,7 @@ impl Program {
                 "look what it waits for (a server that does not answer, the disk, a lock in the database), or allow it \
                  more time",
             )),
-            Outcome::Failed(error) => Err(self.cannot("run", &error).said(said())),
+            RunOutcome::Failed(error) => Err(self.cannot("run", &error).said(said())),
         }
     }
 
@@ -183,11 +183,11 @@ impl Program {
     }
 
     /// Starts it and leaves it running; its stderr goes to `log`.
-    pub(crate) fn start(mut self, log: std::fs::File) -> Result<Running> {
+    pub(crate) fn start(mut self, log: std::fs::File) -> Result<RunningProgram> {
         self.require()?;
         let mut command = std::mem::replace(&mut self.command, Command::new(""));
         command.stdout(Stdio::null()).stderr(log);
-        Running::spawn(command).map_err(|error| self.cannot("start", &error))
+        RunningProgram::spawn(command).map_err(|error| self.cannot("start", &error))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
-use slipway_process::Running;
+use slipway_process::RunningProgram;
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
@@ -42,7 +42,7 @@ pub(crate) struct Scratch {
 /// A server that runs in it, until it is stopped or dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
-    running: Running,
+    running: RunningProgram,
 }
 
 impl Scratch {

@@ -9,7 +9,7 @@ mod plain;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use slipway_client::{Backoff, Client, ClientError};
+use slipway_client::{Client, ClientError, RetryBackoff};
 use slipway_domain::{RolloutId, RolloutState};
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::MAX_LIMIT;
@@ -24,7 +24,7 @@ use crate::{Exit, Failure, stop};
 /// How long the server is asked to wait for news.
 const POLL: Duration = Duration::from_secs(25);
 /// Between two tries to reach an API that is away.
-const BACKOFF: Backoff = Backoff {
+const BACKOFF: RetryBackoff = RetryBackoff {
     first: Duration::from_millis(500),
     longest: Duration::from_secs(5),
     longest_asked: Duration::from_secs(5),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
-use slipway_process::Outcome;
+use slipway_process::RunOutcome;
 
 use crate::programs;
 use crate::run::Run;
@@ -202,14 +202,14 @@ impl Postgres {
                 "-c",
                 sql,
             ]);
-        let answer = slipway_process::ask(psql, QUERY).await;
+        let answer = slipway_process::capture(psql, QUERY).await;
         match answer.outcome {
-            Outcome::Exited(status) if status.success() => {
+            RunOutcome::Exited(status) if status.success() => {
                 Ok(String::from_utf8_lossy(&answer.stdout).trim().to_owned())
             }
-            Outcome::Exited(_) => bail!("Postgres refused the statement: {}", answer.stderr.trim()),
-            Outcome::Failed(error) => Err(error).context("cannot run psql"),
-            Outcome::TimedOut => bail!("Postgres did not answer within {} s", QUERY.as_secs()),
+            RunOutcome::Exited(_) => bail!("Postgres refused the statement: {}", answer.stderr.trim()),
+            RunOutcome::Failed(error) => Err(error).context("cannot run psql"),
+            RunOutcome::TimedOut => bail!("Postgres did not answer within {} s", QUERY.as_secs()),
         }
     }
 

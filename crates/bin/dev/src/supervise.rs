@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use rustix::process::Signal;
-use slipway_process::Running;
+use slipway_process::RunningProgram;
 
 use crate::leftovers;
 use crate::run_dir::RunDir;
@@ -33,7 +33,7 @@ pub struct Supervisor {
 #[derive(Debug)]
 struct Supervised {
     spec: Spec,
-    program: Running,
+    program: RunningProgram,
 }
 
 impl Supervisor {
@@ -69,8 +69,8 @@ impl Supervisor {
         } else {
             Stdio::null()
         });
-        let mut program =
-            Running::spawn(command).with_context(|| format!("cannot start {}", spec.program.display()))?;
+        let mut program = RunningProgram::spawn(command)
+            .with_context(|| format!("cannot start {}", spec.program.display()))?;
         let pid = program
             .pid()
             .with_context(|| format!("{} ended as it started", spec.name))?;

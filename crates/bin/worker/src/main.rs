@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use slipway_settings::{MetricsSettings, Process, Source, WorkerSettings};
+use slipway_settings::{MetricsSettings, Process, SettingsSource, WorkerSettings};
 use slipway_telemetry::{HealthTarget, check_health, failure_text};
 
 mod serve;
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
 }
 
 fn run(command: &Command) -> anyhow::Result<()> {
-    let source = Source::load(Path::new("."))?;
+    let source = SettingsSource::load(Path::new("."))?;
     match command {
         Command::Run => serve::run(&source, WorkerSettings::from_source(&source)?),
         Command::Healthcheck => healthcheck(&WorkerSettings::from_source(&source)?.metrics),
@@ -59,7 +59,7 @@ fn healthcheck(metrics: &MetricsSettings) -> anyhow::Result<()> {
 }
 
 #[expect(clippy::print_stdout, reason = "the output of a command for people")]
-fn print_config(source: &Source) -> anyhow::Result<()> {
+fn print_config(source: &SettingsSource) -> anyhow::Result<()> {
     println!("{}", slipway_settings::describe(Process::Worker, source));
     WorkerSettings::from_source(source)?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use slipway_settings::{Source, WorkerSettings};
+use slipway_settings::{SettingsSource, WorkerSettings};
 use slipway_store::Store;
 use slipway_store::audit::AuditKey;
 use slipway_store::schema::SchemaState;
@@ -18,12 +18,12 @@ const GRACE: Duration = Duration::from_secs(20);
 const DATABASE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs until a signal.
-pub(crate) fn run(source: &Source, settings: WorkerSettings) -> anyhow::Result<()> {
+pub(crate) fn run(source: &SettingsSource, settings: WorkerSettings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run_async(source, settings))
 }
 
-async fn run_async(source: &Source, settings: WorkerSettings) -> anyhow::Result<()> {
+async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow::Result<()> {
     let _guard = slipway_telemetry::init("slipway-worker", &settings.log, &settings.otel, &settings.sentry)?;
     for warning in source.warnings() {
         warn!("{warning}");

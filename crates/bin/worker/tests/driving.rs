@@ -8,7 +8,7 @@ use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::Share;
 use slipway_domain::{RolloutId, RolloutState, StepState, Strategy};
 use slipway_store::Store;
-use slipway_testkit::{Fleet, Redis, ScriptedAgent, audit_key, closure, wait_until};
+use slipway_testkit::{Fleet, ScriptedAgent, TestRedis, audit_key, closure, wait_until};
 use slipway_wake::{Topic, Wake, WakeUp};
 use slipway_worker::Driver;
 use sqlx::PgPool;
@@ -30,7 +30,7 @@ fn start_worker_with(store: &Store, wake: Wake, id: &str) -> (JoinHandle<()>, Ca
 }
 
 /// Redis, once it answers.
-async fn connect(redis: &Redis) -> Wake {
+async fn connect(redis: &TestRedis) -> Wake {
     let wake = Wake::connect(Some(&redis.settings()), "test");
     wait_until("Redis", PROMISED, async || wake.ping().await.ok()).await;
     wake
@@ -234,7 +234,7 @@ async fn a_worker_is_seen_until_it_stops(pool: PgPool) {
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_worker_with_a_real_redis_wakes_hosts_and_needs_none(pool: PgPool) {
     let store = slipway_testkit::store(&pool);
-    let mut redis = Redis::start(&[]);
+    let mut redis = TestRedis::start(&[]);
     let wake = connect(&redis).await;
     let mut woken = wake.subscribe(Topic::Hosts);
     let fleet = Fleet::of(3).strategy(batches_of_two()).seed(&store).await;
@@ -261,7 +261,7 @@ async fn a_worker_with_a_real_redis_wakes_hosts_and_needs_none(pool: PgPool) {
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn two_workers_that_hear_of_everything_twice_drive_a_rollout_once(pool: PgPool) {
     let store = slipway_testkit::store(&pool);
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis).await;
     let fleet = Fleet::of(4).strategy(batches_of_two()).seed(&store).await;
     let mut agents = agents(&fleet);

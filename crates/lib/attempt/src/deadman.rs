@@ -9,7 +9,7 @@ use slipway_host::job::{JobFiles, SuperviseError};
 use crate::journal::{JournalEntry, JournalStore};
 
 /// How often it looks whether it is still needed.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+const POLL_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the wait is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub async fn wait(
         if left.is_zero() {
             return Ok(WaitOutcome::Due);
         }
-        tokio::time::sleep(left.min(LOOK_EVERY)).await;
+        tokio::time::sleep(left.min(POLL_EVERY)).await;
         if !store.exists() {
             return Ok(WaitOutcome::Settled);
         }

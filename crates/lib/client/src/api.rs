@@ -21,7 +21,7 @@ use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery,
 use slipway_wire::route::{self, fill};
 use slipway_wire::{Instruction, Observation};
 
-use crate::client::{Fetched, Retry};
+use crate::client::{RawResponse, RetryRule};
 use crate::{Client, ClientError};
 
 /// Closures a request: far below the server's limit on bodies, however long the names are.
@@ -187,7 +187,7 @@ impl Client {
             let path = fill(route::DRAFT_CLOSURES, draft.id);
             let request = self.request(Method::POST, &path, None).json(&page);
             // The same page twice changes nothing.
-            let _: Draft = self.json(&path, self.send(request, Retry::Always).await?)?;
+            let _: Draft = self.json(&path, self.send(request, RetryRule::Always).await?)?;
         }
         let seal = SealDraft {
             hosts: u32::try_from(all.len()).unwrap_or(u32::MAX),
@@ -264,7 +264,7 @@ impl Client {
     pub async fn verify_audit(&self) -> Result<AuditReport, ClientError> {
         let path = route::AUDIT_VERIFY;
         let request = self.request(Method::GET, path, None).timeout(VERIFY_TIMEOUT);
-        self.json(path, self.send(request, Retry::Always).await?)
+        self.json(path, self.send(request, RetryRule::Always).await?)
     }
 
     /// Reports what an agent sees and gets its next instruction. With `wait`, the server waits that long (whole
@@ -278,14 +278,14 @@ impl Client {
     ) -> Result<Instruction, ClientError> {
         let path = route::AGENT_SYNC;
         let request = self.request(Method::POST, path, wait).json(observation);
-        self.json(path, self.send(request, Retry::No).await?)
+        self.json(path, self.send(request, RetryRule::No).await?)
     }
 
     /// The health of the API and its dependencies. A server that says that it is down is an answer, not an error.
     pub async fn health(&self) -> Result<Health, ClientError> {
         let path = route::HEALTH;
         let answer = self
-            .send(self.request(Method::GET, path, None), Retry::No)
+            .send(self.request(Method::GET, path, None), RetryRule::No)
             .await?;
         if answer.status == StatusCode::SERVICE_UNAVAILABLE
             && let Ok(health) = serde_json::from_slice(&answer.body)
@@ -312,7 +312,7 @@ impl Client {
 
     /// Gets any path below the address, with its `?` part, and returns the raw answer. For paths that are not
     /// routes of the API.
-    pub async fn fetch(&self, path_and_query: &str) -> Result<Fetched, ClientError> {
+    pub async fn fetch(&self, path_and_query: &str) -> Result<RawResponse, ClientError> {
         let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         let request = self.request(Method::GET, path, None);
         let request = if query.is_empty() {
@@ -321,8 +321,8 @@ impl Client {
             let pairs: Vec<_> = url::form_urlencoded::parse(query.as_bytes()).collect();
             request.query(&pairs)
         };
-        let answer = self.send(request, Retry::No).await?;
-        Ok(Fetched {
+        let answer = self.send(request, RetryRule::No).await?;
+        Ok(RawResponse {
             status: answer.status.as_u16(),
             body: answer.body,
         })
@@ -330,7 +330,7 @@ impl Client {
 
     async fn probe(&self, path: &str) -> Result<(), ClientError> {
         let answer = self
-            .send(self.request(Method::GET, path, None), Retry::No)
+            .send(self.request(Method::GET, path, None), RetryRule::No)
             .await?;
         self.success(path, answer).map(drop)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Pauses that double, and that the other side may prolong.
 #[derive(Debug, Clone, Copy)]
-pub struct Backoff {
+pub struct RetryBackoff {
     /// The first pause.
     pub first: Duration,
     /// The longest.
@@ -13,7 +13,7 @@ pub struct Backoff {
     pub longest_asked: Duration,
 }
 
-impl Backoff {
+impl RetryBackoff {
     /// The pause after the `tries`-th failure in a row, counted from 0.
     ///
     /// A random part spreads clients that failed at the same instant. At least half of the pause stays, and no client
@@ -38,7 +38,7 @@ impl Backoff {
 mod tests {
     use super::*;
 
-    const BACKOFF: Backoff = Backoff {
+    const BACKOFF: RetryBackoff = RetryBackoff {
         first: Duration::from_millis(500),
         longest: Duration::from_secs(15),
         longest_asked: Duration::from_mins(5),

@@ -5,10 +5,10 @@ use std::io;
 
 use rustls::CertificateError;
 
-use crate::Cause;
+use crate::UnreachableCause;
 
 /// Why the request failed.
-pub(crate) fn of(error: &reqwest::Error) -> Cause {
+pub(crate) fn of(error: &reqwest::Error) -> UnreachableCause {
     let mut dns = false;
     let mut found = None;
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
@@ -21,17 +21,19 @@ pub(crate) fn of(error: &reqwest::Error) -> Cause {
         next = error.source();
     }
     match found {
-        _ if dns => Cause::Dns,
+        _ if dns => UnreachableCause::Dns,
         // Only the outermost error knows which of the two limits it was.
-        None | Some(Cause::TimedOut) if error.is_timeout() && error.is_connect() => Cause::ConnectTimedOut,
-        None | Some(Cause::TimedOut) if error.is_timeout() => Cause::TimedOut,
+        None | Some(UnreachableCause::TimedOut) if error.is_timeout() && error.is_connect() => {
+            UnreachableCause::ConnectTimedOut
+        }
+        None | Some(UnreachableCause::TimedOut) if error.is_timeout() => UnreachableCause::TimedOut,
         Some(cause) => cause,
-        None if error.is_body() || error.is_request() => Cause::Closed,
-        None => Cause::Other,
+        None if error.is_body() || error.is_request() => UnreachableCause::Closed,
+        None => UnreachableCause::Other,
     }
 }
 
-fn one(error: &(dyn Error + 'static)) -> Option<Cause> {
+fn one(error: &(dyn Error + 'static)) -> Option<UnreachableCause> {
     if let Some(error) = error.downcast_ref::<rustls::Error>() {
         return Some(tls(error));
     }
@@ -43,33 +45,33 @@ fn one(error: &(dyn Error + 'static)) -> Option<Cause> {
         }
     }
     match error.kind() {
-        io::ErrorKind::ConnectionRefused => Some(Cause::Refused),
+        io::ErrorKind::ConnectionRefused => Some(UnreachableCause::Refused),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
-            Some(Cause::NoRoute)
+            Some(UnreachableCause::NoRoute)
         }
-        io::ErrorKind::TimedOut => Some(Cause::TimedOut),
+        io::ErrorKind::TimedOut => Some(UnreachableCause::TimedOut),
         io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::BrokenPipe
-        | io::ErrorKind::UnexpectedEof => Some(Cause::Closed),
+        | io::ErrorKind::UnexpectedEof => Some(UnreachableCause::Closed),
         _ => None,
     }
 }
 
-pub(crate) fn tls(error: &rustls::Error) -> Cause {
+pub(crate) fn tls(error: &rustls::Error) -> UnreachableCause {
     match error {
         rustls::Error::InvalidCertificate(problem) => match problem {
             // A bad signature: by another CA of the same name, such as that of an earlier installation.
-            CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::UnknownCa,
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => UnreachableCause::UnknownCa,
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                Cause::WrongName
+                UnreachableCause::WrongName
             }
             CertificateError::Expired
             | CertificateError::ExpiredContext { .. }
             | CertificateError::NotValidYet
-            | CertificateError::NotValidYetContext { .. } => Cause::Expired,
-            _ => Cause::Certificate,
+            | CertificateError::NotValidYetContext { .. } => UnreachableCause::Expired,
+            _ => UnreachableCause::Certificate,
         },
-        _ => Cause::Tls,
+        _ => UnreachableCause::Tls,
     }
 }

@@ -9,15 +9,15 @@ use serde::de::DeserializeOwned;
 use slipway_wire::{Problem, problem};
 use url::Url;
 
-use crate::backoff::Backoff;
+use crate::backoff::RetryBackoff;
 use crate::cause;
-use crate::error::{Cause, ClientError};
+use crate::error::{ClientError, UnreachableCause};
 
 /// No answer of the API is near this many bytes.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
 /// How often a request is tried again.
 const RETRIES: u32 = 4;
-const BACKOFF: Backoff = Backoff {
+const BACKOFF: RetryBackoff = RetryBackoff {
     first: Duration::from_millis(200),
     longest: Duration::from_secs(3),
     longest_asked: Duration::from_secs(3),
@@ -34,7 +34,7 @@ pub struct Client {
 }
 
 /// An answer that was read to its end.
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
@@ -42,7 +42,7 @@ pub(crate) struct Answer {
 
 /// When a request may be sent again.
 #[derive(Clone, Copy)]
-pub(crate) enum Retry {
+pub(crate) enum RetryRule {
     /// Whenever trying again can help: it changes nothing.
     Always,
     /// Only when it certainly never arrived.
@@ -95,7 +95,7 @@ impl Client {
         wait: Option<Duration>,
     ) -> Result<T, ClientError> {
         let request = self.request(Method::GET, path, wait).query(query);
-        self.json(path, self.send(request, Retry::Always).await?)
+        self.json(path, self.send(request, RetryRule::Always).await?)
     }
 
     pub(crate) async fn post<T: DeserializeOwned>(
@@ -115,7 +115,7 @@ impl Client {
         body: &(impl Serialize + Sync),
     ) -> Result<T, ClientError> {
         let request = self.request(method, path, None).json(body);
-        let answer = self.send(request, Retry::NeverSent).await;
+        let answer = self.send(request, RetryRule::NeverSent).await;
         answer
             .and_then(|answer| self.json(path, answer))
             .map_err(|error| error.of_change(path))
@@ -123,7 +123,7 @@ impl Client {
 
     pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientError> {
         let request = self.request(Method::DELETE, path, None);
-        let answer = self.send(request, Retry::NeverSent).await;
+        let answer = self.send(request, RetryRule::NeverSent).await;
         answer
             .and_then(|answer| self.success(path, answer))
             .map(drop)
@@ -132,7 +132,11 @@ impl Client {
 
     /// Sends the request, and repeats it if that is safe and can help. Any answer with a status counts as a success
     /// here, except those of a proxy without an API behind it.
-    pub(crate) async fn send(&self, request: RequestBuilder, retry: Retry) -> Result<Answer, ClientError> {
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        retry: RetryRule,
+    ) -> Result<HttpAnswer, ClientError> {
         let mut tries = 0;
         loop {
             let this = request
@@ -140,16 +144,15 @@ impl Client {
                 .expect("bodies are bytes, which can be cloned");
             let outcome = self.once(this).await;
             let asked = match (&outcome, retry) {
-                (Err(error), Retry::Always) if error.is_retryable() => error.retry_after(),
-                (Err(error), Retry::NeverSent) if error.is_retryable() && error.never_sent() => None,
-                (Ok(answer), Retry::Always) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
+                (Err(error), RetryRule::Always) if error.is_retryable() => error.retry_after(),
+                (Err(error), RetryRule::NeverSent) if error.is_retryable() && error.never_sent() => None,
+                (Ok(answer), RetryRule::Always) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
                     retry_after(&answer.headers)
                 }
                 _ => return outcome,
             };
             // A request that ran into its whole time limit has waited long enough.
-            let timed_out =
-                matches!(&outcome, Err(ClientError::Unreachable { cause, .. }) if *cause == Cause::TimedOut);
+            let timed_out = matches!(&outcome, Err(ClientError::Unreachable { cause, .. }) if *cause == UnreachableCause::TimedOut);
             if tries == RETRIES || timed_out {
                 return outcome;
             }
@@ -158,12 +161,12 @@ impl Client {
         }
     }
 
-    async fn once(&self, request: RequestBuilder) -> Result<Answer, ClientError> {
+    async fn once(&self, request: RequestBuilder) -> Result<HttpAnswer, ClientError> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
         let headers = response.headers().clone();
         let body = self.read(response).await?;
-        let answer = Answer {
+        let answer = HttpAnswer {
             status,
             headers,
             body,
@@ -171,7 +174,7 @@ impl Client {
         if matches!(status.as_u16(), 502..=504) && !answer.is_json() {
             return Err(ClientError::Unreachable {
                 url: self.shown(),
-                cause: Cause::Proxy(status.as_u16()),
+                cause: UnreachableCause::Proxy(status.as_u16()),
                 never_sent: false,
                 proxy: None,
                 retry_after: retry_after(&answer.headers),
@@ -197,7 +200,7 @@ impl Client {
     }
 
     /// The answer if its status is a success, or else its error.
-    pub(crate) fn success(&self, path: &str, answer: Answer) -> Result<Answer, ClientError> {
+    pub(crate) fn success(&self, path: &str, answer: HttpAnswer) -> Result<HttpAnswer, ClientError> {
         if answer.status.is_success() {
             return Ok(answer);
         }
@@ -221,7 +224,7 @@ impl Client {
         Err(self.bad_answer(path, answer.status, detail))
     }
 
-    pub(crate) fn json<T: DeserializeOwned>(&self, path: &str, answer: Answer) -> Result<T, ClientError> {
+    pub(crate) fn json<T: DeserializeOwned>(&self, path: &str, answer: HttpAnswer) -> Result<T, ClientError> {
         let answer = self.success(path, answer)?;
         serde_json::from_slice(&answer.body)
             .map_err(|error| self.bad_answer(path, answer.status, error.to_string()))
@@ -256,14 +259,14 @@ impl Client {
 
 /// An answer as it came, whatever its status.
 #[derive(Debug, Clone)]
-pub struct Fetched {
+pub struct RawResponse {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpAnswer {
     fn is_json(&self) -> bool {
         self.headers
             .get(CONTENT_TYPE)

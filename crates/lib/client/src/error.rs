@@ -25,7 +25,7 @@ pub enum ClientError {
         /// The API's address.
         url: String,
         /// Why.
-        cause: Cause,
+        cause: UnreachableCause,
         /// Whether the request certainly never arrived.
         never_sent: bool,
         /// The proxy on the way, if it is what failed.
@@ -75,7 +75,7 @@ pub enum ClientError {
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Cause {
+pub enum UnreachableCause {
     /// The name has no address.
     Dns,
     /// Nothing listens there.
@@ -104,7 +104,7 @@ pub enum Cause {
     Other,
 }
 
-impl Cause {
+impl UnreachableCause {
     /// Why TLS failed.
     #[must_use]
     pub fn of_tls(error: &rustls::Error) -> Self {
@@ -145,7 +145,7 @@ impl Cause {
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for UnreachableCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Dns => "the host's name has no address",
@@ -179,7 +179,7 @@ impl ClientError {
             }
             Self::Unreachable {
                 url,
-                cause: Cause::Other | Cause::Closed,
+                cause: UnreachableCause::Other | UnreachableCause::Closed,
                 proxy: Some(proxy),
                 ..
             } => format!("cannot reach {url}: the proxy {proxy} on the way does not connect to it"),

@@ -22,10 +22,10 @@ pub mod testing;
 
 mod cause;
 
-pub use backoff::Backoff;
+pub use backoff::RetryBackoff;
 pub use builder::{ClientBuilder, install_crypto_provider};
-pub use client::{Client, Fetched};
-pub use error::{Cause, ClientError};
+pub use client::{Client, RawResponse};
+pub use error::{ClientError, UnreachableCause};
 
 /// Begins a client for the API at this address, such as `https://slipway.example.com`.
 ///

@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct ReceivedRequest {
     /// Such as `GET`.
     pub method: String,
     /// Without the query.
@@ -38,7 +38,7 @@ pub struct Seen {
     pub http2: bool,
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// A header's value.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -55,7 +55,7 @@ impl Seen {
 
 /// What to answer.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct ScriptedReply {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
@@ -63,7 +63,7 @@ pub struct Reply {
     cut: bool,
 }
 
-impl Reply {
+impl ScriptedReply {
     /// A body of any type.
     pub fn text(status: u16, media_type: &str, body: impl Into<String>) -> Self {
         Self {
@@ -130,21 +130,21 @@ impl Reply {
     }
 }
 
-type Script = dyn Fn(&Seen) -> Reply + Send + Sync;
+type ReplyScript = dyn Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync;
 
 /// The scripted API.
-pub struct Server {
+pub struct ScriptedApi {
     address: SocketAddr,
     scheme: &'static str,
     ca_pem: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     stop: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Whom a test's certificate is for.
 #[derive(Debug, Clone, Copy)]
-pub enum Certificate {
+pub enum TestCertificate {
     /// 127.0.0.1 and localhost, for the coming years.
     Good,
     /// Another name.
@@ -159,21 +159,24 @@ pub enum Certificate {
     OnlyTls12,
 }
 
-impl Server {
+impl ScriptedApi {
     /// Serves plain HTTP on a free port.
-    pub fn start(script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start(script: impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static) -> Self {
         Self::start_on(0, script)
     }
 
     /// Serves plain HTTP on this port.
-    pub fn start_on(port: u16, script: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start_on(
+        port: u16,
+        script: impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static,
+    ) -> Self {
         Self::run(port, None, Arc::new(script))
     }
 
     /// Serves HTTPS on a free port, with a certificate of a CA made for this server.
     pub fn start_tls(
-        certificate: Certificate,
-        script: impl Fn(&Seen) -> Reply + Send + Sync + 'static,
+        certificate: TestCertificate,
+        script: impl Fn(&ReceivedRequest) -> ScriptedReply + Send + Sync + 'static,
     ) -> Self {
         Self::run(0, Some(certificate), Arc::new(script))
     }
@@ -198,11 +201,14 @@ impl Server {
 
     /// All requests so far.
     #[must_use]
-    pub fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.requests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
-    fn run(port: u16, certificate: Option<Certificate>, script: Arc<Script>) -> Self {
+    fn run(port: u16, certificate: Option<TestCertificate>, script: Arc<ReplyScript>) -> Self {
         let (tls, ca_pem) = match certificate {
             None => (None, String::new()),
             Some(certificate) => {
@@ -212,10 +218,10 @@ impl Server {
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let seen = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let (stop, stopped) = oneshot::channel();
         let scheme = if tls.is_some() { "https" } else { "http" };
-        let kept = Arc::clone(&seen);
+        let kept = Arc::clone(&requests);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a test can make a runtime").block_on(async {
@@ -230,14 +236,14 @@ impl Server {
             address,
             scheme,
             ca_pem,
-            seen,
+            requests,
             stop: Some(stop),
             thread: Some(thread),
         }
     }
 }
 
-impl Drop for Server {
+impl Drop for ScriptedApi {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -250,23 +256,23 @@ impl Drop for Server {
 async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
-    script: Arc<Script>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    script: Arc<ReplyScript>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) {
     let listener = listener
         .set_nonblocking(true)
         .and_then(|()| tokio::net::TcpListener::from_std(listener))
         .expect("a bound socket can be used by tokio");
     while let Ok((stream, _)) = listener.accept().await {
-        let (tls, script, seen) = (tls.clone(), Arc::clone(&script), Arc::clone(&seen));
+        let (tls, script, requests) = (tls.clone(), Arc::clone(&script), Arc::clone(&requests));
         tokio::spawn(async move {
             match tls {
-                None => serve(stream, false, script, seen).await,
+                None => serve(stream, false, script, requests).await,
                 Some(tls) => {
                     // A client that does not trust the certificate goes away here.
                     if let Ok(stream) = tls.accept(stream).await {
                         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                        serve(stream, http2, script, seen).await;
+                        serve(stream, http2, script, requests).await;
                     }
                 }
             }
@@ -277,10 +283,10 @@ async fn accept(
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     http2: bool,
-    script: Arc<Script>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    script: Arc<ReplyScript>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) {
-    let service = service_fn(move |request| answer(request, Arc::clone(&script), Arc::clone(&seen)));
+    let service = service_fn(move |request| answer(request, Arc::clone(&script), Arc::clone(&requests)));
     let io = TokioIo::new(stream);
     // The client reports how the connection ended.
     let _ = if http2 {
@@ -296,13 +302,13 @@ async fn serve(
 
 async fn answer(
     request: Request<Incoming>,
-    script: Arc<Script>,
-    seen: Arc<Mutex<Vec<Seen>>>,
+    script: Arc<ReplyScript>,
+    requests: Arc<Mutex<Vec<ReceivedRequest>>>,
 ) -> io::Result<Response<Full<Bytes>>> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let this = Seen {
+    let received = ReceivedRequest {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -314,8 +320,11 @@ async fn answer(
         body: text(&body),
         http2: parts.version == Version::HTTP_2,
     };
-    let reply = script(&this);
-    seen.lock().unwrap_or_else(PoisonError::into_inner).push(this);
+    let reply = script(&received);
+    requests
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .push(received);
     tokio::time::sleep(reply.after).await;
     if reply.cut {
         return Err(io::ErrorKind::ConnectionAborted.into());
@@ -329,7 +338,7 @@ async fn answer(
         .map_err(io::Error::other)
 }
 
-fn acceptor(kind: Certificate) -> (TlsAcceptor, String) {
+fn acceptor(kind: TestCertificate) -> (TlsAcceptor, String) {
     let made = "a test can make certificates";
     let mut ca = rcgen::CertificateParams::default();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -340,27 +349,27 @@ fn acceptor(kind: Certificate) -> (TlsAcceptor, String) {
     let issuer = rcgen::Issuer::new(ca, ca_key);
 
     let names = match kind {
-        Certificate::WrongName => vec!["other.example".to_owned()],
+        TestCertificate::WrongName => vec!["other.example".to_owned()],
         _ => vec!["127.0.0.1".to_owned(), "localhost".to_owned()],
     };
     let mut params = rcgen::CertificateParams::new(names).expect(made);
     match kind {
-        Certificate::Expired => params.not_after = rcgen::date_time_ymd(1980, 1, 1),
-        Certificate::Days(days) => {
+        TestCertificate::Expired => params.not_after = rcgen::date_time_ymd(1980, 1, 1),
+        TestCertificate::Days(days) => {
             params.not_after = (SystemTime::now() + Duration::from_secs(days * 86400)).into();
         }
         _ => {}
     }
     let key = rcgen::KeyPair::generate().expect(made);
     let certificate = match kind {
-        Certificate::SelfSigned => params.self_signed(&key),
+        TestCertificate::SelfSigned => params.self_signed(&key),
         _ => params.signed_by(&key, &issuer),
     }
     .expect(made);
 
     crate::install_crypto_provider();
     let versions = match kind {
-        Certificate::OnlyTls12 => &[&rustls::version::TLS12][..],
+        TestCertificate::OnlyTls12 => &[&rustls::version::TLS12][..],
         _ => rustls::ALL_VERSIONS,
     };
     let mut config = rustls::ServerConfig::builder_with_protocol_versions(versions)

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use slipway_client::testing::{Reply, Seen, Server};
-use slipway_client::{Cause, Client, ClientError};
+use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
+use slipway_client::{Client, ClientError, UnreachableCause};
 use slipway_domain::{Instruction, Observation};
 use slipway_wire::access::CreatePrincipal;
 use slipway_wire::audit::EventQuery;
@@ -22,7 +22,7 @@ use slipway_wire::rollout::RolloutQuery;
 
 const ID: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
 
-fn client(server: &Server) -> Client {
+fn client(server: &ScriptedApi) -> Client {
     slipway_client::builder(&server.url())
         .unwrap()
         .token("slw_test".into())
@@ -47,35 +47,35 @@ fn principal() -> CreatePrincipal {
 }
 
 /// Answers the first `n` requests with `first`, the later ones with an empty list.
-fn then_empty(n: usize, first: Reply) -> Server {
+fn then_empty(n: usize, first: ScriptedReply) -> ScriptedApi {
     let count = AtomicUsize::new(0);
-    Server::start(move |_| {
+    ScriptedApi::start(move |_| {
         if count.fetch_add(1, Ordering::SeqCst) < n {
             first.clone()
         } else {
-            Reply::json(200, &serde_json::json!({"items": []}))
+            ScriptedReply::json(200, &serde_json::json!({"items": []}))
         }
     })
 }
 
 #[tokio::test]
 async fn every_request_says_who_asks() {
-    let server = Server::start(|_| Reply::json(200, &Instruction::Idle));
+    let server = ScriptedApi::start(|_| ScriptedReply::json(200, &Instruction::Idle));
     let wait = Some(Duration::from_secs(30));
     let told = client(&server).agent_sync(&observation(), wait).await.unwrap();
     assert_eq!(told, Instruction::Idle);
-    let seen: Seen = server.seen().remove(0);
-    assert_eq!(seen.line(), "POST /api/v1/agent/sync");
-    assert_eq!(seen.header("authorization"), Some("Bearer slw_test"));
-    assert_eq!(seen.header("user-agent"), Some("slipway-test/1"));
-    assert_eq!(seen.header("prefer"), Some("wait=30"));
-    assert_eq!(seen.header("content-type"), Some("application/json"));
-    assert!(seen.body.contains("\"host\":\"web-1\""), "{}", seen.body);
+    let request: ReceivedRequest = server.requests().remove(0);
+    assert_eq!(request.line(), "POST /api/v1/agent/sync");
+    assert_eq!(request.header("authorization"), Some("Bearer slw_test"));
+    assert_eq!(request.header("user-agent"), Some("slipway-test/1"));
+    assert_eq!(request.header("prefer"), Some("wait=30"));
+    assert_eq!(request.header("content-type"), Some("application/json"));
+    assert!(request.body.contains("\"host\":\"web-1\""), "{}", request.body);
 }
 
 #[tokio::test]
 async fn methods_reach_their_routes() {
-    let server = Server::start(|_| Reply::empty(204));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(204));
     let client = client(&server);
     let events = EventQuery {
         after: Some(7),
@@ -100,9 +100,9 @@ async fn methods_reach_their_routes() {
     client.live().await.unwrap();
     client.ready().await.unwrap();
     let seen: Vec<String> = server
-        .seen()
+        .requests()
         .iter()
-        .map(|seen| format!("{}?{}", seen.line(), seen.query))
+        .map(|request| format!("{}?{}", request.line(), request.query))
         .collect();
     assert_eq!(
         seen,
@@ -120,12 +120,12 @@ async fn methods_reach_their_routes() {
             "GET /api/v1/monitoring/ready?".to_owned(),
         ]
     );
-    assert_eq!(server.seen()[1].header("prefer"), Some("wait=5"));
+    assert_eq!(server.requests()[1].header("prefer"), Some("wait=5"));
 }
 
 #[tokio::test]
 async fn a_path_before_the_routes_is_kept() {
-    let server = Server::start(|_| Reply::empty(200));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(200));
     let url = format!("{}/slipway/", server.url());
     slipway_client::builder(&url)
         .unwrap()
@@ -134,13 +134,14 @@ async fn a_path_before_the_routes_is_kept() {
         .live()
         .await
         .unwrap();
-    assert_eq!(server.seen()[0].path, "/slipway/api/v1/monitoring/live");
+    assert_eq!(server.requests()[0].path, "/slipway/api/v1/monitoring/live");
 }
 
 #[tokio::test]
 async fn a_problem_is_handed_on() {
-    let server = Server::start(|_| {
-        Reply::problem(429, kind::TOO_MANY_FAILURES, "too many failed logins").header("retry-after", "7")
+    let server = ScriptedApi::start(|_| {
+        ScriptedReply::problem(429, kind::TOO_MANY_FAILURES, "too many failed logins")
+            .header("retry-after", "7")
     });
     let error = client(&server).create_principal(&principal()).await.unwrap_err();
     assert!(error.is(kind::TOO_MANY_FAILURES) && error.is_retryable() && !error.never_sent());
@@ -151,26 +152,26 @@ async fn a_problem_is_handed_on() {
 #[tokio::test]
 async fn a_get_is_tried_again_and_a_post_that_arrived_is_not() {
     for first in [
-        Reply::cut(),
-        Reply::text(502, "text/html", "<h1>Bad Gateway</h1>"),
-        Reply::problem(503, kind::UNAVAILABLE, "the database is away"),
+        ScriptedReply::cut(),
+        ScriptedReply::text(502, "text/html", "<h1>Bad Gateway</h1>"),
+        ScriptedReply::problem(503, kind::UNAVAILABLE, "the database is away"),
     ] {
         let server = then_empty(2, first.clone());
         client(&server).environments().await.unwrap();
-        assert_eq!(server.seen().len(), 3, "{first:?}");
+        assert_eq!(server.requests().len(), 3, "{first:?}");
 
         let server = then_empty(2, first.clone());
         let error = client(&server).create_principal(&principal()).await.unwrap_err();
         assert!(error.is_retryable() && !error.never_sent(), "{error}");
-        assert_eq!(server.seen().len(), 1, "{first:?}");
+        assert_eq!(server.requests().len(), 1, "{first:?}");
     }
 }
 
 #[tokio::test]
 async fn trying_again_has_an_end() {
-    let server = then_empty(usize::MAX, Reply::text(502, "text/html", ""));
+    let server = then_empty(usize::MAX, ScriptedReply::text(502, "text/html", ""));
     let error = client(&server).environments().await.unwrap_err();
-    assert_eq!(server.seen().len(), 5);
+    assert_eq!(server.requests().len(), 5);
     assert_eq!(
         error.to_string(),
         format!(
@@ -182,11 +183,11 @@ async fn trying_again_has_an_end() {
 
 #[tokio::test]
 async fn a_post_that_never_arrived_is_tried_again() {
-    let port = Server::start(|_| Reply::empty(200)).port();
+    let port = ScriptedApi::start(|_| ScriptedReply::empty(200)).port();
     let later = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
-        Server::start_on(port, |_| {
-            Reply::json(
+        ScriptedApi::start_on(port, |_| {
+            ScriptedReply::json(
                 201,
                 &serde_json::json!({"name": "ci", "role": "deployer", "created_at": "2026-03-01T12:00:00Z", "disabled_at": null}),
             )
@@ -196,19 +197,23 @@ async fn a_post_that_never_arrived_is_tried_again() {
     let client = client.unwrap().build().unwrap();
     let made = client.create_principal(&principal()).await.unwrap();
     assert_eq!(made.name.as_str(), "ci");
-    assert_eq!(later.join().unwrap().seen().len(), 1);
+    assert_eq!(later.join().unwrap().requests().len(), 1);
 }
 
 #[tokio::test]
 async fn nobody_there_is_told_with_address_and_cause() {
-    let port = Server::start(|_| Reply::empty(200)).port();
+    let port = ScriptedApi::start(|_| ScriptedReply::empty(200)).port();
     for (url, cause, said) in [
         (
             format!("http://127.0.0.1:{port}"),
-            Cause::Refused,
+            UnreachableCause::Refused,
             "connection refused",
         ),
-        ("http://nowhere.invalid".to_owned(), Cause::Dns, "has no address"),
+        (
+            "http://nowhere.invalid".to_owned(),
+            UnreachableCause::Dns,
+            "has no address",
+        ),
     ] {
         let client = slipway_client::builder(&url).unwrap().build().unwrap();
         let error = client.agent_sync(&observation(), None).await.unwrap_err();
@@ -224,8 +229,10 @@ async fn nobody_there_is_told_with_address_and_cause() {
 
 #[tokio::test]
 async fn a_slow_answer_ends_at_its_limit_which_grows_with_the_wait() {
-    let slow = || Server::start(|_| Reply::json(200, &Instruction::Idle).after(Duration::from_millis(900)));
-    let with_limit = |server: &Server| {
+    let slow = || {
+        ScriptedApi::start(|_| ScriptedReply::json(200, &Instruction::Idle).after(Duration::from_millis(900)))
+    };
+    let with_limit = |server: &ScriptedApi| {
         let builder = slipway_client::builder(&server.url()).unwrap();
         builder
             .request_timeout(Duration::from_millis(200))
@@ -235,7 +242,7 @@ async fn a_slow_answer_ends_at_its_limit_which_grows_with_the_wait() {
     let server = slow();
     let error = with_limit(&server).whoami().await.unwrap_err();
     assert!(error.to_string().contains("did not come in time"), "{error}");
-    assert_eq!(server.seen().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 
     let server = slow();
     let wait = Some(Duration::from_secs(1));
@@ -247,25 +254,25 @@ async fn a_slow_answer_ends_at_its_limit_which_grows_with_the_wait() {
 
 #[tokio::test]
 async fn a_token_does_not_follow_a_redirect() {
-    let other = Server::start(|_| Reply::empty(200));
+    let other = ScriptedApi::start(|_| ScriptedReply::empty(200));
     let url = other.url();
-    let server = Server::start(move |_| Reply::empty(307).header("location", &url));
+    let server = ScriptedApi::start(move |_| ScriptedReply::empty(307).header("location", &url));
     let error = client(&server).create_principal(&principal()).await.unwrap_err();
     assert!(
         error.to_string().contains("redirects are not followed"),
         "{error}"
     );
-    assert_eq!(other.seen().len(), 0);
+    assert_eq!(other.requests().len(), 0);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_none_of_ours_is_told_by_its_address() {
     for reply in [
-        Reply::text(200, "text/html", "<h1>Welcome to nginx!</h1>"),
-        Reply::text(404, "text/html", "<h1>Not Found</h1>"),
-        Reply::json(418, &serde_json::json!({"teapot": true})),
+        ScriptedReply::text(200, "text/html", "<h1>Welcome to nginx!</h1>"),
+        ScriptedReply::text(404, "text/html", "<h1>Not Found</h1>"),
+        ScriptedReply::json(418, &serde_json::json!({"teapot": true})),
     ] {
-        let server = Server::start(move |_| reply.clone());
+        let server = ScriptedApi::start(move |_| reply.clone());
         let error = client(&server).whoami().await.unwrap_err();
         let said = format!("{}/api/v1/whoami answered ", server.url());
         assert!(error.to_string().starts_with(&said), "{error}");
@@ -276,7 +283,7 @@ async fn an_answer_that_is_none_of_ours_is_told_by_its_address() {
 #[tokio::test]
 async fn a_server_that_says_it_is_down_is_an_answer() {
     let health = serde_json::json!({"status": "down", "version": "0.1.0", "dependencies": {}});
-    let server = Server::start(move |_| Reply::json(503, &health));
+    let server = ScriptedApi::start(move |_| ScriptedReply::json(503, &health));
     let health = client(&server).health().await.unwrap();
     assert_eq!(health.status, slipway_wire::monitoring::Status::Down);
     assert!(client(&server).ready().await.is_err());
@@ -284,7 +291,7 @@ async fn a_server_that_says_it_is_down_is_an_answer() {
 
 #[test]
 fn a_client_does_not_show_its_token() {
-    let server = Server::start(|_| Reply::empty(200));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(200));
     assert!(!format!("{:?}", client(&server)).contains("slw_"));
 }
 
@@ -292,17 +299,17 @@ const DRAFT: &str = ID;
 const CLOSURE: &str = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos-system-web";
 
 /// Keeps drafts, and loses the first page; what it seals is what was sent, with `changed` in place of one host's closure.
-fn drafts(changed: Option<&'static str>) -> Server {
+fn drafts(changed: Option<&'static str>) -> ScriptedApi {
     let lost = AtomicBool::new(false);
     let kept = Mutex::new(serde_json::Map::new());
-    Server::start(move |seen| match seen.path.rsplit('/').next() {
-        Some("closures") if !lost.swap(true, Ordering::Relaxed) => Reply::cut(),
+    ScriptedApi::start(move |request| match request.path.rsplit('/').next() {
+        Some("closures") if !lost.swap(true, Ordering::Relaxed) => ScriptedReply::cut(),
         Some("closures") => {
-            let page: serde_json::Value = serde_json::from_str(&seen.body).unwrap();
+            let page: serde_json::Value = serde_json::from_str(&request.body).unwrap();
             kept.lock()
                 .unwrap()
                 .extend(page["closures"].as_object().unwrap().clone());
-            Reply::json(201, &serde_json::json!({"id": DRAFT, "hosts": 0}))
+            ScriptedReply::json(201, &serde_json::json!({"id": DRAFT, "hosts": 0}))
         }
         Some("seal") => {
             let mut closures = kept.lock().unwrap().clone();
@@ -313,9 +320,9 @@ fn drafts(changed: Option<&'static str>) -> Server {
                 "id": DRAFT, "closures": closures, "source": {}, "message": null, "author": "ci",
                 "created_at": "2026-03-01T12:00:00Z",
             });
-            Reply::json(201, &release)
+            ScriptedReply::json(201, &release)
         }
-        _ => Reply::json(201, &serde_json::json!({"id": DRAFT, "hosts": 0})),
+        _ => ScriptedReply::json(201, &serde_json::json!({"id": DRAFT, "hosts": 0})),
     })
 }
 
@@ -335,9 +342,9 @@ async fn a_long_release_is_written_page_by_page_and_a_lost_page_again() {
     let made = client(&server).create_release(&long_release(2500)).await.unwrap();
     assert_eq!(made.closures.len(), 2500);
     let seen: Vec<_> = server
-        .seen()
+        .requests()
         .into_iter()
-        .map(|seen| (seen.path, seen.body))
+        .map(|request| (request.path, request.body))
         .collect();
     let pages: Vec<usize> = seen
         .iter()
@@ -376,7 +383,7 @@ async fn a_draft_that_was_changed_in_the_database_is_told_when_it_is_sealed() {
 
 #[tokio::test]
 async fn all_hosts_are_asked_for_page_by_page() {
-    let server = Server::start(|seen| {
+    let server = ScriptedApi::start(|request| {
         let host = |name: &str| {
             serde_json::json!({
                 "name": name, "environment": "prod", "labels": {}, "online": true, "last_seen_at": null, "live": null,
@@ -384,9 +391,9 @@ async fn all_hosts_are_asked_for_page_by_page() {
                 "created_at": "2026-03-01T12:00:00Z", "retired_at": null,
             })
         };
-        Reply::json(
+        ScriptedReply::json(
             200,
-            &if seen.query.contains("after=web-1") {
+            &if request.query.contains("after=web-1") {
                 serde_json::json!({"items": [host("web-2")]})
             } else {
                 serde_json::json!({"items": [host("web-1")], "next": "web-1"})
@@ -400,13 +407,14 @@ async fn all_hosts_are_asked_for_page_by_page() {
     assert_eq!(names, ["web-1", "web-2"]);
     assert!(
         server
-            .seen()
+            .requests()
             .iter()
-            .all(|seen| seen.query.contains("environment=prod&"))
+            .all(|request| request.query.contains("environment=prod&"))
     );
     // The same page for ever.
-    let stuck = Server::start(|_| Reply::json(200, &serde_json::json!({"items": [], "next": "web-1"})));
+    let stuck =
+        ScriptedApi::start(|_| ScriptedReply::json(200, &serde_json::json!({"items": [], "next": "web-1"})));
     let client = slipway_client::builder(&stuck.url()).unwrap().build().unwrap();
     assert!(client.all_hosts(None).await.unwrap().is_empty());
-    assert_eq!(stuck.seen().len(), 2);
+    assert_eq!(stuck.requests().len(), 2);
 }

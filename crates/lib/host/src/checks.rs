@@ -91,11 +91,11 @@ impl CheckRound {
         let mut verdict = Verdict::Pass;
         let (mut fails, mut unknowns) = (Vec::new(), Vec::new());
         for (name, finding) in findings {
-            let said = format!("check {name}: {}", finding.detail);
+            let described = format!("check {name}: {}", finding.detail);
             match finding.verdict {
                 Verdict::Pass => {}
-                Verdict::Fail => fails.push(said),
-                Verdict::Unknown => unknowns.push(said),
+                Verdict::Fail => fails.push(described),
+                Verdict::Unknown => unknowns.push(described),
             }
         }
         if !fails.is_empty() {
@@ -116,7 +116,7 @@ pub(crate) async fn round(config: &HostConfig, manifest: &CheckManifest) -> Chec
     let mut running = JoinSet::new();
     for (index, check) in manifest.checks.iter().enumerate() {
         let (config, check) = (config.clone(), check.clone());
-        running.spawn(async move { (index, check.name.clone(), one(&config, &check).await) });
+        running.spawn(async move { (index, check.name.clone(), run_check(&config, &check).await) });
     }
     let mut findings = Vec::new();
     while let Some(done) = running.join_next().await {
@@ -139,7 +139,7 @@ pub(crate) async fn round(config: &HostConfig, manifest: &CheckManifest) -> Chec
     CheckRound::of(named)
 }
 
-async fn one(config: &HostConfig, check: &HealthCheck) -> CheckFinding {
+async fn run_check(config: &HostConfig, check: &HealthCheck) -> CheckFinding {
     let bound = Duration::from_secs(check.timeout_seconds());
     let late = || format!("no answer within {} s", bound.as_secs());
     match &check.kind {
@@ -157,7 +157,7 @@ async fn one(config: &HostConfig, check: &HealthCheck) -> CheckFinding {
             .await
             .unwrap_or_else(|_| CheckFinding::fail(format!("connect to {address}: {}", late()))),
         HealthCheckKind::Command { command, .. } => command::run(config, command, bound).await,
-        HealthCheckKind::Systemd { unit } => unit::look(config, unit, bound).await,
+        HealthCheckKind::Systemd { unit } => unit::check(config, unit, bound).await,
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
         manifest::parse("checks.json", json.as_bytes()).unwrap()
     }
 
-    async fn say(json: &str) -> CheckRound {
+    async fn run_round(json: &str) -> CheckRound {
         round(&config(), &manifest(json)).await
     }
 
@@ -220,9 +220,9 @@ mod tests {
     #[tokio::test]
     async fn an_http_check_reads_the_status() {
         let good = server(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-        assert_eq!(say(&http_check(good)).await.verdict, Verdict::Pass);
+        assert_eq!(run_round(&http_check(good)).await.verdict, Verdict::Pass);
         let bad = server(b"HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n").await;
-        let round = say(&http_check(bad)).await;
+        let round = run_round(&http_check(bad)).await;
         assert_eq!(round.verdict, Verdict::Fail);
         assert!(
             round.detail.ends_with("/health answered 500, expected 200"),
@@ -243,7 +243,7 @@ mod tests {
             (server(b"").await, "no answer within 1 s"),
             (server(b"SSH-2.0-OpenSSH\r\n").await, "no HTTP"),
         ] {
-            let round = say(&http_check(port)).await;
+            let round = run_round(&http_check(port)).await;
             assert_eq!(round.verdict, Verdict::Fail, "{round:?}");
             assert!(round.detail.contains(said), "{round:?}");
         }
@@ -254,8 +254,8 @@ mod tests {
         let port = server(b"hello").await;
         let json =
             |port| format!(r#"{{"checks":[{{"name":"t","type":"tcp","address":"127.0.0.1:{port}"}}]}}"#);
-        assert_eq!(say(&json(port)).await.verdict, Verdict::Pass);
-        let round = say(&json(1)).await;
+        assert_eq!(run_round(&json(port)).await.verdict, Verdict::Pass);
+        let round = run_round(&json(1)).await;
         assert_eq!(round.verdict, Verdict::Fail);
         assert!(
             round.detail.contains("check t: connect to 127.0.0.1:1"),
@@ -309,7 +309,7 @@ mod tests {
                 "",
             ),
         ] {
-            let round = say(&json(command)).await;
+            let round = run_round(&json(command)).await;
             assert_eq!(round.verdict, verdict, "{command}: {round:?}");
             assert!(round.detail.contains(said), "{command}: {round:?}");
         }
@@ -319,11 +319,12 @@ mod tests {
     async fn a_unit_check_without_systemd_is_no_evidence() {
         if std::path::Path::new("/run/systemd/system").is_dir() {
             let round =
-                say(r#"{"checks":[{"name":"u","type":"systemd","unit":"no-such-unit.service"}]}"#).await;
+                run_round(r#"{"checks":[{"name":"u","type":"systemd","unit":"no-such-unit.service"}]}"#)
+                    .await;
             assert_eq!(round.verdict, Verdict::Fail, "{round:?}");
             return;
         }
-        let round = say(r#"{"checks":[{"name":"u","type":"systemd","unit":"sshd.service"}]}"#).await;
+        let round = run_round(r#"{"checks":[{"name":"u","type":"systemd","unit":"sshd.service"}]}"#).await;
         assert_eq!(round.verdict, Verdict::Unknown, "{round:?}");
         assert!(round.detail.contains("systemctl"), "{round:?}");
     }

@@ -3,8 +3,8 @@
 /// Kills the process with SIGKILL when `SLIPWAY_FAILPOINT` names this place. Nothing at all without the feature.
 #[cfg(feature = "failpoints")]
 pub fn failpoint(name: &str) {
-    let asked = std::env::var_os("SLIPWAY_FAILPOINT");
-    if asked.is_some_and(|asked| asked.to_str() == Some(name)) {
+    let named = std::env::var_os("SLIPWAY_FAILPOINT");
+    if named.is_some_and(|named| named.to_str() == Some(name)) {
         let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
     }
 }
@@ -16,8 +16,8 @@ pub const fn failpoint(_name: &str) {}
 /// The variable for a unit of ours, which inherits none.
 #[cfg(feature = "failpoints")]
 pub(crate) fn inherited() -> Option<String> {
-    let asked = std::env::var_os("SLIPWAY_FAILPOINT")?;
-    Some(format!("--setenv=SLIPWAY_FAILPOINT={}", asked.display()))
+    let named = std::env::var_os("SLIPWAY_FAILPOINT")?;
+    Some(format!("--setenv=SLIPWAY_FAILPOINT={}", named.display()))
 }
 
 #[cfg(not(feature = "failpoints"))]

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::AttemptId;
-use slipway_process::Outcome;
+use slipway_process::RunOutcome;
 
 use crate::door::Runnable;
 pub use files::{JobFiles, JobState};
@@ -138,15 +138,15 @@ pub enum JobEnd {
 impl JobEnd {
     /// How a run within the bound ended.
     #[must_use]
-    pub fn of(outcome: Outcome, bound: Duration) -> Self {
+    pub fn of(outcome: RunOutcome, bound: Duration) -> Self {
         match outcome {
-            Outcome::Exited(status) => match (status.code(), status.signal()) {
+            RunOutcome::Exited(status) => match (status.code(), status.signal()) {
                 (Some(code), _) => Self::Exited(code),
                 (None, Some(signal)) => Self::Killed(signal),
                 (None, None) => Self::NotStarted(status.to_string()),
             },
-            Outcome::Failed(error) => Self::NotStarted(error.to_string()),
-            Outcome::TimedOut => Self::TimedOut {
+            RunOutcome::Failed(error) => Self::NotStarted(error.to_string()),
+            RunOutcome::TimedOut => Self::TimedOut {
                 seconds: bound.as_secs(),
             },
         }

@@ -16,7 +16,6 @@
 //! | [`clock`], [`config`] | time, and where things are |
 
 pub mod boot_id;
-mod bound;
 pub mod checks;
 pub mod clock;
 pub mod config;
@@ -29,6 +28,7 @@ pub mod nix;
 pub mod operations;
 pub mod runner;
 pub mod seal;
+mod switch_limit;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod text;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use slipway_domain::{AttemptId, StorePath};
 use slipway_process::boot_id;
 
-use crate::bound;
 use crate::checks::{self, CheckFinding, CheckRound};
 use crate::config::HostConfig;
 use crate::door::{self, Refusal, Runnable};
@@ -16,6 +15,7 @@ use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::nix::{self, GcRoots, ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
 use crate::runner::{JobRunner, RunnerError};
+use crate::switch_limit;
 
 /// This machine.
 #[derive(Debug, Clone)]
@@ -45,14 +45,14 @@ impl Machine {
 impl HostOperations for Machine {
     fn observe(&self) -> MachineObservation {
         let mut troubles = Vec::new();
-        let mut look = |link: &Path| {
+        let mut resolve = |link: &Path| {
             nix::resolve(&self.config, link).unwrap_or_else(|error| {
                 troubles.push(format!("{}: {error}", link.display()));
                 None
             })
         };
-        let live = look(&self.config.live_link);
-        let boot_default = look(&self.config.profile);
+        let live = resolve(&self.config.live_link);
+        let boot_default = resolve(&self.config.profile);
         let booted = nix::resolve(&self.config, &self.config.booted_link());
         MachineObservation {
             live,
@@ -84,7 +84,7 @@ impl HostOperations for Machine {
         let runnable = door::admit_signed(&self.config, closure, signed)?;
         checks::load(&runnable)?;
         door::check_inside(&self.config, &closure.as_path().join(checks::FILE))?;
-        bound::load(closure)?;
+        switch_limit::load(closure)?;
         Ok(runnable)
     }
 
@@ -94,7 +94,7 @@ impl HostOperations for Machine {
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {
         // Of the release it is known to be readable; of a prior that is not, the strategy's own bound is left.
-        bound::load(closure).unwrap_or_else(|error| {
+        switch_limit::load(closure).unwrap_or_else(|error| {
             tracing::warn!(%closure, %error, "the closure's own bound is not known");
             None
         })

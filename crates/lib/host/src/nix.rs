@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_domain::StorePath;
-use slipway_process::Outcome;
+use slipway_process::RunOutcome;
 
 pub use explain::StageError;
 pub(crate) use roots::GcRoots;
@@ -63,10 +63,10 @@ pub(crate) async fn realise(
         .args(FRESH);
     let (outcome, output) = slipway_process::run(command, bound).await;
     match outcome {
-        Outcome::Exited(status) if status.success() => Ok(()),
-        Outcome::Exited(_) => Err(explain::explain(closure, &output)),
-        Outcome::Failed(source) => Err(StageError::NoNix { source }),
-        Outcome::TimedOut => Err(StageError::TimedOut {
+        RunOutcome::Exited(status) if status.success() => Ok(()),
+        RunOutcome::Exited(_) => Err(explain::explain(closure, &output)),
+        RunOutcome::Failed(source) => Err(StageError::NoNix { source }),
+        RunOutcome::TimedOut => Err(StageError::TimedOut {
             closure: closure.clone(),
             seconds: bound.as_secs(),
             tail: last_lines(&output, 3),
@@ -82,10 +82,10 @@ pub(crate) async fn set_profile(config: &HostConfig, closure: &Runnable) -> Resu
     command.args(["--profile", &profile, "--set", closure.as_str()]);
     let (outcome, output) = slipway_process::run(command, PROFILE_WITHIN).await;
     let problem = match outcome {
-        Outcome::Exited(status) if status.success() => return Ok(()),
-        Outcome::Exited(_) => last_lines(&output, 5),
-        Outcome::Failed(error) => format!("cannot run nix-env: {error}; is it in the agent's PATH?"),
-        Outcome::TimedOut => format!(
+        RunOutcome::Exited(status) if status.success() => return Ok(()),
+        RunOutcome::Exited(_) => last_lines(&output, 5),
+        RunOutcome::Failed(error) => format!("cannot run nix-env: {error}; is it in the agent's PATH?"),
+        RunOutcome::TimedOut => format!(
             "nix-env did not end within {} s: {}",
             PROFILE_WITHIN.as_secs(),
             last_lines(&output, 3)
@@ -114,11 +114,11 @@ pub(crate) async fn validity(config: &HostConfig, path: &StorePath) -> Validity 
     command.args(["--check-validity", path.as_str()]);
     let (outcome, output) = slipway_process::run(command, VALIDITY_WITHIN).await;
     match outcome {
-        Outcome::Exited(status) if status.success() => Validity::Valid,
-        Outcome::Exited(_) if output.contains("is not valid") => Validity::Invalid(last_lines(&output, 3)),
-        Outcome::Exited(_) => Validity::NoAnswer(last_lines(&output, 3)),
-        Outcome::Failed(error) => Validity::NoAnswer(format!("cannot run nix-store: {error}")),
-        Outcome::TimedOut => Validity::NoAnswer(format!("nothing within {} s", VALIDITY_WITHIN.as_secs())),
+        RunOutcome::Exited(status) if status.success() => Validity::Valid,
+        RunOutcome::Exited(_) if output.contains("is not valid") => Validity::Invalid(last_lines(&output, 3)),
+        RunOutcome::Exited(_) => Validity::NoAnswer(last_lines(&output, 3)),
+        RunOutcome::Failed(error) => Validity::NoAnswer(format!("cannot run nix-store: {error}")),
+        RunOutcome::TimedOut => Validity::NoAnswer(format!("nothing within {} s", VALIDITY_WITHIN.as_secs())),
     }
 }
 

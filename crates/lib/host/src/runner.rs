@@ -21,7 +21,7 @@ use crate::job::{Job, JobEnd, JobExit, JobFiles, JobId};
 /// How long a started job may take to write its claim.
 const CLAIM_WITHIN: Duration = Duration::from_secs(15);
 /// How often the claim is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+const POLL_EVERY: Duration = Duration::from_millis(10);
 
 /// Something could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -126,7 +126,7 @@ impl JobRunner {
             // It only has the exit record left to write.
             let until = Instant::now() + Duration::from_secs(2);
             while supervisor.is_alive() && Instant::now() < until {
-                sleep(LOOK_EVERY).await;
+                sleep(POLL_EVERY).await;
             }
             supervisor.end().await;
         }
@@ -181,7 +181,7 @@ impl JobRunner {
                 self.jobs.forbid(name);
                 break;
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_EVERY).await;
         }
         if self.jobs.claimant(name).is_some() {
             return Ok(());

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 /// How long a process may take to end after SIGTERM before it gets SIGKILL, where nobody says otherwise.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+const POLL_EVERY: Duration = Duration::from_millis(20);
 /// What the kernel calls a clock tick towards programs, on every machine that Nix knows.
 const MS_PER_TICK: u64 = 10;
 /// Stands for a boot that has no name.
@@ -100,7 +100,7 @@ impl ProcessId {
 
     /// Ends it with everything in the group that it leads. What went into a session of its own is left alone.
     pub async fn end_group(&self) {
-        if let Some(group) = Group::led_by(self) {
+        if let Some(group) = ProcessGroup::led_by(self) {
             group.end(GRACE).await;
         }
     }
@@ -108,12 +108,12 @@ impl ProcessId {
 
 /// The process group that a process leads, or led.
 #[derive(Debug, Clone)]
-pub(crate) struct Group {
+pub(crate) struct ProcessGroup {
     leader: ProcessId,
     session: i32,
 }
 
-impl Group {
+impl ProcessGroup {
     /// The group of a leader that still runs.
     pub(crate) fn led_by(leader: &ProcessId) -> Option<Self> {
         let stat = leader.stat_if_alive()?;
@@ -160,7 +160,7 @@ impl Group {
             if Instant::now() >= deadline {
                 return false;
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_EVERY).await;
         }
         true
     }
@@ -182,21 +182,21 @@ impl Group {
 async fn end(grace: Duration, members: impl Fn() -> Vec<ProcessId>) {
     for signal in [Signal::TERM, Signal::KILL] {
         let deadline = Instant::now() + grace;
-        let mut told: Vec<ProcessId> = Vec::new();
+        let mut signalled: Vec<ProcessId> = Vec::new();
         loop {
             let mut alive = members();
             alive.retain(ProcessId::is_alive);
             if alive.is_empty() {
                 return;
             }
-            for process in alive.iter().filter(|process| !told.contains(process)) {
+            for process in alive.iter().filter(|process| !signalled.contains(process)) {
                 process.signal(signal);
             }
-            told = alive;
+            signalled = alive;
             if Instant::now() >= deadline {
                 break;
             }
-            sleep(LOOK_EVERY).await;
+            sleep(POLL_EVERY).await;
         }
     }
 }

@@ -6,12 +6,12 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// A buffer that keeps the end of what is put in.
 #[derive(Debug)]
-pub struct Tail {
+pub struct OutputTail {
     bytes: Vec<u8>,
     most_bytes: usize,
 }
 
-impl Tail {
+impl OutputTail {
     /// An empty one that keeps this many bytes.
     #[must_use]
     pub const fn new(most_bytes: usize) -> Self {
@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_tail_keeps_the_end() {
-        let mut tail = Tail::new(4);
+        let mut tail = OutputTail::new(4);
         for _ in 0..10 {
             tail.push(b"abc");
         }

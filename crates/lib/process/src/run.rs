@@ -6,8 +6,8 @@ use std::process::Stdio;
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Command;
 
-use crate::output::{Tail, read};
-use crate::running::{Limits, Outcome, Running};
+use crate::output::{OutputTail, read};
+use crate::running::{RunLimits, RunOutcome, RunningProgram};
 
 /// As many bytes are kept of what is not kept whole.
 pub const TAIL_BYTES: usize = 16 * 1024;
@@ -16,9 +16,9 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// What a program said on its standard output, apart from its complaints.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ProgramOutput {
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: RunOutcome,
     /// All of its standard output.
     pub stdout: Vec<u8>,
     /// The end of its standard error.
@@ -27,17 +27,20 @@ pub struct Answer {
 
 /// Runs it to its end or the limits, and keeps the end of all that it prints. When this is dropped before, the program
 /// and its process group are killed.
-pub async fn run(mut command: Command, limits: impl Into<Limits>) -> (Outcome, String) {
+pub async fn run(mut command: Command, limits: impl Into<RunLimits>) -> (RunOutcome, String) {
     let started = || {
         let (reader, out) = io::pipe()?;
         command.stdout(out.try_clone()?).stderr(out);
-        Ok((Running::spawn(command)?, Receiver::from_owned_fd(reader.into())?))
+        Ok((
+            RunningProgram::spawn(command)?,
+            Receiver::from_owned_fd(reader.into())?,
+        ))
     };
     let (running, reader) = match started() {
         Ok(started) => started,
-        Err(error) => return (Outcome::Failed(error), String::new()),
+        Err(error) => return (RunOutcome::Failed(error), String::new()),
     };
-    let mut tail = Tail::new(TAIL_BYTES);
+    let mut tail = OutputTail::new(TAIL_BYTES);
     let reading = read(reader, |bytes| {
         tail.push(bytes);
         Ok(())
@@ -47,17 +50,17 @@ pub async fn run(mut command: Command, limits: impl Into<Limits>) -> (Outcome, S
 }
 
 /// As [`run`], with standard output kept whole and apart. A program that says more than can be kept is ended.
-pub async fn ask(mut command: Command, limits: impl Into<Limits>) -> Answer {
+pub async fn capture(mut command: Command, limits: impl Into<RunLimits>) -> ProgramOutput {
     let started = || {
         let (out_reader, out) = io::pipe()?;
         let (err_reader, err) = io::pipe()?;
         command.stdout(Stdio::from(out)).stderr(Stdio::from(err));
-        let running = Running::spawn(command)?;
+        let running = RunningProgram::spawn(command)?;
         let out = Receiver::from_owned_fd(out_reader.into())?;
         Ok((running, out, Receiver::from_owned_fd(err_reader.into())?))
     };
     let mut stdout = Vec::new();
-    let mut tail = Tail::new(TAIL_BYTES);
+    let mut tail = OutputTail::new(TAIL_BYTES);
     let outcome = match started() {
         Ok((running, out, err)) => {
             let reading_out = read(out, |bytes| keep_whole(&mut stdout, bytes));
@@ -68,20 +71,20 @@ pub async fn ask(mut command: Command, limits: impl Into<Limits>) -> Answer {
             let reading = async { tokio::try_join!(reading_out, reading_err).map(drop) };
             running.finish(limits.into(), reading).await
         }
-        Err(error) => Outcome::Failed(error),
+        Err(error) => RunOutcome::Failed(error),
     };
-    Answer {
+    ProgramOutput {
         outcome,
         stdout,
         stderr: tail.text(),
     }
 }
 
-fn keep_whole(answer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
-    if answer.len() + bytes.len() > ANSWER_BYTES {
+fn keep_whole(stdout: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+    if stdout.len() + bytes.len() > ANSWER_BYTES {
         let mebibytes = ANSWER_BYTES / (1024 * 1024);
         return Err(io::Error::other(format!("it printed more than {mebibytes} MiB")));
     }
-    answer.extend_from_slice(bytes);
+    stdout.extend_from_slice(bytes);
     Ok(())
 }

@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::timeout;
 
-use crate::id::{GRACE, Group};
+use crate::id::{GRACE, ProcessGroup};
 
 /// How long output is read on after the program ended: what it left running may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -21,7 +21,7 @@ const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// How long a program may take.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct RunLimits {
     /// From its start to its end.
     pub run: Duration,
     /// From SIGTERM, which it gets when that is over, to SIGKILL.
@@ -30,7 +30,7 @@ pub struct Limits {
     pub end_leftovers: bool,
 }
 
-impl From<Duration> for Limits {
+impl From<Duration> for RunLimits {
     fn from(run: Duration) -> Self {
         Self {
             run,
@@ -42,7 +42,7 @@ impl From<Duration> for Limits {
 
 /// How a run of a program ended.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum RunOutcome {
     /// By itself, or by somebody else's signal.
     Exited(ExitStatus),
     /// It could not be started, or it printed more than its caller can take.
@@ -51,7 +51,7 @@ pub enum Outcome {
     TimedOut,
 }
 
-impl Outcome {
+impl RunOutcome {
     /// Whether it ended by itself and well.
     #[must_use]
     pub fn is_success(&self) -> bool {
@@ -61,14 +61,14 @@ impl Outcome {
 
 /// A program that runs. When this is dropped before its end was seen, it is killed with its process group.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningProgram {
     child: Child,
     /// The group's number, until its leader's end was seen: from then on it may be a stranger's.
     number: Option<Pid>,
-    group: Option<Group>,
+    group: Option<ProcessGroup>,
 }
 
-impl Running {
+impl RunningProgram {
     /// Starts the program as the leader of a process group: its number is what the group is killed by.
     pub fn spawn(mut command: Command) -> io::Result<Self> {
         let child = command.process_group(0).spawn()?;
@@ -79,7 +79,7 @@ impl Running {
             child,
             number: number.and_then(Pid::from_raw),
             // The child may have ended by now. Nobody waited for it yet, so the number is still its own.
-            group: number.and_then(Group::of_child),
+            group: number.and_then(ProcessGroup::of_child),
         })
     }
 
@@ -125,7 +125,11 @@ impl Running {
     ///
     /// `reading` ends when all writers have closed the pipe. The program may do that early, and what it left running may
     /// never do it. When `reading` fails, the program is ended.
-    pub async fn finish(mut self, limits: Limits, reading: impl Future<Output = io::Result<()>>) -> Outcome {
+    pub async fn finish(
+        mut self,
+        limits: RunLimits,
+        reading: impl Future<Output = io::Result<()>>,
+    ) -> RunOutcome {
         let mut reading = pin!(reading.fuse());
         let waited = {
             let mut waiting = pin!(timeout(limits.run, self.wait()));
@@ -146,23 +150,23 @@ impl Running {
                 if !reading.is_terminated()
                     && let Ok(Err(error)) = timeout(DRAIN, reading).await
                 {
-                    return Outcome::Failed(error);
+                    return RunOutcome::Failed(error);
                 }
-                Outcome::Exited(status)
+                RunOutcome::Exited(status)
             }
-            Ok(Ok(Err(error))) => Outcome::Failed(error),
+            Ok(Ok(Err(error))) => RunOutcome::Failed(error),
             Ok(Err(_)) => {
                 let mut ending = pin!(self.end(limits.grace));
-                // What it says when it is told to end is of use.
+                // What it says when it is signalled to end is of use.
                 tokio::select! {
                     () = &mut ending => {}
                     _ = &mut reading => ending.await,
                 }
-                Outcome::TimedOut
+                RunOutcome::TimedOut
             }
             Err(error) => {
                 self.end(limits.grace).await;
-                Outcome::Failed(error)
+                RunOutcome::Failed(error)
             }
         }
     }
@@ -205,7 +209,7 @@ async fn wait_for_killed(end: impl Future<Output = io::Result<ExitStatus>>) {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningProgram {
     fn drop(&mut self) {
         // The leader was not waited for, so nobody else can have its number.
         let _ = self.signal_group(Signal::KILL);

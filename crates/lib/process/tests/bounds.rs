@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use slipway_process::output::read;
-use slipway_process::{Limits, Outcome, ProcessId, Running, Tail, ask, run};
+use slipway_process::{OutputTail, ProcessId, RunLimits, RunOutcome, RunningProgram, capture, run};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 /// Longer than any wait of these tests.
 const FAR: Duration = Duration::from_mins(2);
 /// What a test's program is given that does not end by itself.
-const SHORT: Limits = Limits {
+const SHORT: RunLimits = RunLimits {
     run: Duration::from_millis(300),
     grace: Duration::from_millis(200),
     end_leftovers: false,
@@ -27,7 +27,7 @@ fn shell(script: &str) -> Command {
 
 /// The process whose number the script wrote to the file.
 async fn noted(file: &Path) -> ProcessId {
-    let look = async {
+    let polling = async {
         loop {
             let text = std::fs::read_to_string(file).unwrap_or_default();
             if let Some(id) = text
@@ -39,18 +39,18 @@ async fn noted(file: &Path) -> ProcessId {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(FAR, look)
+    timeout(FAR, polling)
         .await
         .expect("the script writes its numbers down")
 }
 
 async fn gone(process: &ProcessId) {
-    let look = async {
+    let polling = async {
         while process.is_alive() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(FAR, look).await.expect("it is ended");
+    timeout(FAR, polling).await.expect("it is ended");
 }
 
 /// A shell that does not listen to SIGTERM and starts a child, which starts one itself.
@@ -76,10 +76,10 @@ async fn members(dir: &Path) -> Vec<ProcessId> {
 #[tokio::test]
 async fn a_program_that_ignores_sigterm_is_killed_with_its_grandchildren() {
     let dir = tempfile::tempdir().unwrap();
-    let running = Running::spawn(family(dir.path())).unwrap();
+    let running = RunningProgram::spawn(family(dir.path())).unwrap();
     let members = members(dir.path()).await;
     let outcome = running.finish(SHORT, std::future::pending()).await;
-    assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
+    assert!(matches!(outcome, RunOutcome::TimedOut), "{outcome:?}");
     for member in members {
         gone(&member).await;
     }
@@ -91,7 +91,7 @@ async fn a_program_that_is_dropped_takes_its_grandchildren_with_it() {
         let dir = tempfile::tempdir().unwrap();
         let running = async {
             if asks {
-                ask(family(dir.path()), FAR).await.stderr
+                capture(family(dir.path()), FAR).await.stderr
             } else {
                 run(family(dir.path()), FAR).await.1
             }
@@ -110,25 +110,25 @@ async fn a_program_that_is_dropped_takes_its_grandchildren_with_it() {
 async fn a_program_that_closes_its_pipes_is_waited_for_and_bounded() {
     let (outcome, said) = run(shell("echo on; exec >&- 2>&-; sleep 0.2; exit 3"), FAR).await;
     assert!(
-        matches!(outcome, Outcome::Exited(status) if status.code() == Some(3)),
+        matches!(outcome, RunOutcome::Exited(status) if status.code() == Some(3)),
         "{outcome:?}"
     );
     assert_eq!(said, "on\n");
-    let answer = ask(shell("exec >&- 2>&-; exec sleep 1000"), SHORT).await;
-    assert!(matches!(answer.outcome, Outcome::TimedOut), "{answer:?}");
+    let answer = capture(shell("exec >&- 2>&-; exec sleep 1000"), SHORT).await;
+    assert!(matches!(answer.outcome, RunOutcome::TimedOut), "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_program_that_prints_without_end_is_bounded() {
     let (outcome, said) = run(shell("yes; exit 1"), SHORT).await;
-    assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
+    assert!(matches!(outcome, RunOutcome::TimedOut), "{outcome:?}");
     assert!(
         said.ends_with("y\ny\n") && said.len() <= 16 * 1024,
         "{}",
         said.len()
     );
-    let answer = ask(shell("exec yes"), FAR).await;
-    let Outcome::Failed(error) = answer.outcome else {
+    let answer = capture(shell("exec yes"), FAR).await;
+    let RunOutcome::Failed(error) = answer.outcome else {
         panic!("{:?}", answer.outcome);
     };
     assert!(error.to_string().contains("more than 64 MiB"), "{error}");
@@ -144,23 +144,23 @@ async fn what_a_program_says_when_it_is_told_to_end_is_read() {
     let (reader, out) = io::pipe().unwrap();
     let mut command = shell(&script);
     command.current_dir(dir.path()).stdout(out);
-    let running = Running::spawn(command).unwrap();
+    let running = RunningProgram::spawn(command).unwrap();
     noted(&dir.path().join("leader")).await;
-    let limits = Limits { grace: FAR, ..SHORT };
-    let mut tail = Tail::new(16);
+    let limits = RunLimits { grace: FAR, ..SHORT };
+    let mut tail = OutputTail::new(16);
     let reading = read(Receiver::from_owned_fd(reader.into()).unwrap(), |bytes| {
         tail.push(bytes);
         Ok(())
     });
     let outcome = running.finish(limits, reading).await;
-    assert!(matches!(outcome, Outcome::TimedOut), "{outcome:?}");
+    assert!(matches!(outcome, RunOutcome::TimedOut), "{outcome:?}");
     assert_eq!(tail.text(), "xxxxxxxxstopped\n");
 }
 
 #[tokio::test]
 async fn a_grandchild_that_holds_the_output_is_neither_waited_for_nor_ended() {
     let began = Instant::now();
-    let answer = ask(shell("sleep 1000 & echo $!"), FAR).await;
+    let answer = capture(shell("sleep 1000 & echo $!"), FAR).await;
     assert!(answer.outcome.is_success(), "{answer:?}");
     assert!(began.elapsed() < FAR / 2);
     let pid = String::from_utf8(answer.stdout).unwrap().trim().parse().unwrap();
@@ -171,11 +171,11 @@ async fn a_grandchild_that_holds_the_output_is_neither_waited_for_nor_ended() {
 
 #[tokio::test]
 async fn what_a_program_left_running_is_killed_where_that_is_asked_for() {
-    let limits = Limits {
+    let limits = RunLimits {
         end_leftovers: true,
         ..FAR.into()
     };
-    let answer = ask(shell("sleep 1000 & echo $!"), limits).await;
+    let answer = capture(shell("sleep 1000 & echo $!"), limits).await;
     assert!(answer.outcome.is_success(), "{answer:?}");
     let pid = String::from_utf8(answer.stdout).unwrap().trim().parse().unwrap();
     if let Some(left) = ProcessId::of(pid) {
@@ -186,7 +186,7 @@ async fn what_a_program_left_running_is_killed_where_that_is_asked_for() {
 #[tokio::test]
 async fn an_answer_is_kept_whole_and_apart_from_complaints() {
     let script = "head -c 300000 /dev/zero | tr '\\0' x; echo oh >&2";
-    let answer = ask(shell(script), FAR).await;
+    let answer = capture(shell(script), FAR).await;
     assert!(answer.outcome.is_success(), "{:?}", answer.outcome);
     assert_eq!((answer.stdout.len(), answer.stderr.as_str()), (300_000, "oh\n"));
 }
@@ -194,7 +194,7 @@ async fn an_answer_is_kept_whole_and_apart_from_complaints() {
 #[tokio::test]
 async fn a_program_that_is_not_there_has_not_run() {
     let (outcome, _) = run(Command::new("/no/such/program"), FAR).await;
-    let Outcome::Failed(error) = outcome else {
+    let RunOutcome::Failed(error) = outcome else {
         panic!("{outcome:?}");
     };
     assert_eq!(error.kind(), io::ErrorKind::NotFound);
@@ -202,7 +202,8 @@ async fn a_program_that_is_not_there_has_not_run() {
 
 #[tokio::test]
 async fn a_program_is_signalled_until_its_end_was_seen() {
-    let mut running = Running::spawn(shell("trap 'exit 7' USR1; while :; do sleep 0.01; done")).unwrap();
+    let mut running =
+        RunningProgram::spawn(shell("trap 'exit 7' USR1; while :; do sleep 0.01; done")).unwrap();
     assert!(running.pid().is_some() && running.try_wait().unwrap().is_none());
     // The shell may not have set its trap yet; then the signal ends it all the same.
     running.signal_group(rustix::process::Signal::USR1).unwrap();

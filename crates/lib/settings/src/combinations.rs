@@ -3,30 +3,30 @@
 use url::{Host, Url};
 
 use crate::error::SettingsErrors;
-use crate::reader::{Reader, Section};
-use crate::registry::Group;
+use crate::reader::{Section, SectionReader};
+use crate::registry::VariableGroup;
 use crate::sections::{
     AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
     OtelSettings, PlaneSection, RedisParts, RedisSettings, SentrySettings,
 };
-use crate::source::Source;
+use crate::source::SettingsSource;
 use crate::values::SslMode;
 
 macro_rules! sections {
     ($($section:ty: $settings:ty = $raw:ty $(, $check:ident)?;)*) => {$(
         impl Section for $settings {
-            const GROUP: Group = <$raw>::GROUP;
+            const GROUP: VariableGroup = <$raw>::GROUP;
             type Raw = $raw;
 
-            $(fn check(reader: &mut Reader<'_>) {
+            $(fn check(reader: &mut SectionReader<'_>) {
                 $check(reader);
             })?
         }
 
         impl $section {
             /// Reads this section by itself, for tools and tests that need no more. On failure every error at once.
-            pub fn from_source(source: &Source) -> Result<$settings, SettingsErrors> {
-                let mut reader = Reader::new(source);
+            pub fn from_source(source: &SettingsSource) -> Result<$settings, SettingsErrors> {
+                let mut reader = SectionReader::new(source);
                 let section = reader.section();
                 reader.finish(|| section)
             }
@@ -49,7 +49,7 @@ sections! {
 }
 
 /// The host's token is for nobody on the way to read.
-fn check_plane(reader: &mut Reader<'_>) {
+fn check_plane(reader: &mut SectionReader<'_>) {
     let Some(Ok(url)) = reader.field("api_url").map(Url::parse) else {
         return;
     };
@@ -76,8 +76,8 @@ const DATABASE_PARTS: [&str; 5] = [
     "DATABASE_PASSWORD",
 ];
 
-fn check_database(reader: &mut Reader<'_>) {
-    reader.one_form("DATABASE_URL", &DATABASE_PARTS);
+fn check_database(reader: &mut SectionReader<'_>) {
+    reader.refuse_both("DATABASE_URL", &DATABASE_PARTS);
     if reader.is_set("DATABASE_URL") {
         check_database_url(reader);
     } else if !reader.is_set("DATABASE_HOST") {
@@ -108,12 +108,12 @@ fn check_database(reader: &mut Reader<'_>) {
 }
 
 /// What can only be said of the URL together with other variables.
-fn check_database_url(reader: &mut Reader<'_>) {
+fn check_database_url(reader: &mut SectionReader<'_>) {
     if reader.url.contains_key("ssl_mode") {
-        reader.one_form("DATABASE_URL", &["DATABASE_SSL_MODE"]);
+        reader.refuse_both("DATABASE_URL", &["DATABASE_SSL_MODE"]);
     }
     if reader.url.contains_key("ssl_root_cert") {
-        reader.one_form("DATABASE_URL", &["DATABASE_SSL_ROOT_CERT"]);
+        reader.refuse_both("DATABASE_URL", &["DATABASE_SSL_ROOT_CERT"]);
         if !verifies(reader) {
             reader.fail(
                 "DATABASE_URL",
@@ -125,7 +125,7 @@ fn check_database_url(reader: &mut Reader<'_>) {
 }
 
 /// Whether the mode in force checks certificates: the URL's, or else the variable's.
-fn verifies(reader: &Reader<'_>) -> bool {
+fn verifies(reader: &SectionReader<'_>) -> bool {
     let mode = reader.field("ssl_mode").and_then(|mode| mode.parse().ok());
     mode.is_some_and(SslMode::verifies)
 }
@@ -138,9 +138,9 @@ const REDIS_PARTS: [&str; 5] = [
     "REDIS_SENTINEL_MASTER",
 ];
 
-fn check_redis(reader: &mut Reader<'_>) {
-    reader.one_form("REDIS_URL", &REDIS_PARTS);
-    reader.one_form("REDIS_SENTINELS", &["REDIS_HOST", "REDIS_PORT"]);
+fn check_redis(reader: &mut SectionReader<'_>) {
+    reader.refuse_both("REDIS_URL", &REDIS_PARTS);
+    reader.refuse_both("REDIS_SENTINELS", &["REDIS_HOST", "REDIS_PORT"]);
     if reader.is_set("REDIS_URL") || reader.is_set("REDIS_SENTINELS") {
         return;
     }

@@ -2,18 +2,18 @@
 
 use crate::redact;
 use crate::registry;
-use crate::source::Source;
+use crate::source::SettingsSource;
 use crate::variable::Process;
 
 /// What is in force for the process, one line each: `NAME=value  # source`, secrets redacted.
 ///
 /// Works on settings that are wrong, too: it shows what was found, not what is accepted.
 #[must_use]
-pub fn describe(process: Process, source: &Source) -> String {
+pub fn describe(process: Process, source: &SettingsSource) -> String {
     let read = registry::variables().filter(|variable| variable.readers.contains(&process));
     let lines = read.map(|variable| match source.value(variable) {
         Some(value) => {
-            let shown = quoted(&redact::shown(variable, value.text()));
+            let shown = quoted(&redact::redacted(variable, value.text()));
             format!("{}={shown}  # {}\n", variable.name, value.origin)
         }
         None => format!("{}=  # not set\n", variable.name),

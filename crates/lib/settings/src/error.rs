@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 /// What is wrong with a value, and what to do. Never repeats the value, which may be secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct InvalidValue {
     pub(crate) problem: String,
     pub(crate) cure: String,
 }
 
-impl Wrong {
+impl InvalidValue {
     pub(crate) fn new(problem: impl Into<String>, cure: impl Into<String>) -> Self {
         Self {
             problem: problem.into(),

@@ -2,7 +2,7 @@
 //!
 //! The crate's tests compare them with the committed ones and, with `UPDATE_GENERATED=1`, write them.
 
-use crate::registry::{self, Group, Variable};
+use crate::registry::{self, Variable, VariableGroup};
 
 const TABLE_HEAD: &str = "| Variable | Values | Default | Read by | Meaning |\n|---|---|---|---|---|\n";
 /// The reference page's text, with places for the tables and the secrets.
@@ -50,7 +50,7 @@ fn env_file(head: &str, set: impl Fn(&Variable) -> Option<&'static str>) -> Stri
 }
 
 /// The groups under their headings.
-fn titled() -> impl Iterator<Item = (&'static str, &'static [Group])> {
+fn titled() -> impl Iterator<Item = (&'static str, &'static [VariableGroup])> {
     let headings = registry::GROUPS.chunk_by(|one, next| one.title == next.title);
     headings.map(|groups| (groups[0].title, groups))
 }

@@ -5,9 +5,9 @@
 //!
 //! ```no_run
 //! use std::path::Path;
-//! use slipway_settings::{ApiSettings, Source};
+//! use slipway_settings::{ApiSettings, SettingsSource};
 //!
-//! let source = Source::load(Path::new("."))?;
+//! let source = SettingsSource::load(Path::new("."))?;
 //! let settings = ApiSettings::from_source(&source)?;
 //! # Ok::<(), slipway_settings::SettingsErrors>(())
 //! ```
@@ -24,7 +24,6 @@ mod describe;
 mod dotenv;
 mod error;
 pub mod generate;
-mod kind;
 mod process;
 mod production;
 mod reader;
@@ -33,6 +32,7 @@ pub mod registry;
 mod secret_file;
 mod sections;
 mod source;
+mod value_kind;
 mod values;
 mod variable;
 
@@ -45,6 +45,8 @@ pub use sections::{
     AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
     OtelSettings, PlaneSection, RedisSettings, SentrySettings,
 };
-pub use source::{Origin, Source};
-pub use values::{AppEnv, DatabaseHost, LogFormat, RedisServer, Runner, SecretKey, SslMode, TrustedProxies};
+pub use source::{Origin, SettingsSource};
+pub use values::{
+    AgentRunner, AppEnv, DatabaseHost, LogFormat, RedisServer, SecretKey, SslMode, TrustedProxies,
+};
 pub use variable::{Process, Variable};

@@ -1,9 +1,9 @@
 //! What each process reads: the sections it needs and no other, so that an agent needs no database.
 
-use crate::reader::Reader;
+use crate::reader::SectionReader;
 use crate::{
     AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
-    OtelSettings, PlaneSection, RedisSettings, SentrySettings, SettingsErrors, Source,
+    OtelSettings, PlaneSection, RedisSettings, SentrySettings, SettingsErrors, SettingsSource,
 };
 
 macro_rules! process {
@@ -20,8 +20,8 @@ macro_rules! process {
 
         impl $name {
             /// Reads and checks everything; on failure every error at once.
-            pub fn from_source(source: &Source) -> Result<Self, SettingsErrors> {
-                let mut reader = Reader::new(source);
+            pub fn from_source(source: &SettingsSource) -> Result<Self, SettingsErrors> {
+                let mut reader = SectionReader::new(source);
                 $(let $field: Option<$section> = reader.section();)*
                 $($check(&mut reader, $($of.as_ref()),*);)?
                 reader.finish(|| Some(Self { $($field: $field?,)* }))
@@ -81,7 +81,7 @@ process! {
 }
 
 fn require_two_listeners(
-    reader: &mut Reader<'_>,
+    reader: &mut SectionReader<'_>,
     api: Option<&ApiSection>,
     metrics: Option<&MetricsSettings>,
 ) {

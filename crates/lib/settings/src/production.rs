@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::error::Wrong;
+use crate::error::InvalidValue;
 use crate::registry::Variable;
 use crate::values::Fields;
 
@@ -14,10 +14,10 @@ const ADMIN_PASSWORD_CHARS: usize = 12;
 /// A random key of 64 digits misses more than six of the sixteen with a probability below one in a hundred million.
 const DISTINCT_DIGITS: usize = 10;
 
-/// Refuses a value of a secret variable that is not fit for production; `said` is what the value says.
-pub(crate) fn check(variable: &Variable, value: &str, said: &Fields) -> Result<(), Wrong> {
+/// Refuses a value of a secret variable that is not fit for production; `fields` are what the value says.
+pub(crate) fn check(variable: &Variable, value: &str, fields: &Fields) -> Result<(), InvalidValue> {
     let name = variable.name;
-    let wrong = |problem: &str| Err(Wrong::new(problem, cure(name)));
+    let wrong = |problem: &str| Err(InvalidValue::new(problem, cure(name)));
     if value == variable.example() {
         return wrong("is the example value, which everybody knows");
     }
@@ -30,12 +30,12 @@ pub(crate) fn check(variable: &Variable, value: &str, said: &Fields) -> Result<(
             wrong(&format!("is shorter than {ADMIN_PASSWORD_CHARS} characters"))
         }
         "ADMIN_PASSWORD" | "DATABASE_PASSWORD" | "REDIS_PASSWORD" => check_password(value, ""),
-        "DATABASE_URL" | "REDIS_URL" => match said.get("password") {
+        "DATABASE_URL" | "REDIS_URL" => match fields.get("password") {
             Some(password) => {
-                let user = said.get("user").or(said.get("username"));
+                let user = fields.get("user").or(fields.get("username"));
                 check_password(password, user.map_or("", String::as_str))
             }
-            None if name == "DATABASE_URL" && !said["host"].starts_with('/') => Err(Wrong::new(
+            None if name == "DATABASE_URL" && !fields["host"].starts_with('/') => Err(InvalidValue::new(
                 "has no password, and the database is reached over the network",
                 "add one, or use the socket's folder as host",
             )),
@@ -46,17 +46,20 @@ pub(crate) fn check(variable: &Variable, value: &str, said: &Fields) -> Result<(
 }
 
 /// Refuses a bad password of that user (of a server).
-fn check_password(value: &str, user: &str) -> Result<(), Wrong> {
+fn check_password(value: &str, user: &str) -> Result<(), InvalidValue> {
     // `changeme123!` is `changeme` to whoever guesses.
     let bare = value
         .trim_end_matches(|c: char| !c.is_alphabetic())
         .to_lowercase();
     let cure = "make one with: openssl rand -hex 16";
     if WELL_KNOWN.split(' ').any(|known| known == bare) || value.is_empty() {
-        return Err(Wrong::new("has a password that everybody tries first", cure));
+        return Err(InvalidValue::new(
+            "has a password that everybody tries first",
+            cure,
+        ));
     }
     if value == user {
-        return Err(Wrong::new("has the user's name as password", cure));
+        return Err(InvalidValue::new("has the user's name as password", cure));
     }
     Ok(())
 }

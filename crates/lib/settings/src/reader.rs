@@ -1,30 +1,30 @@
-//! Reads sections from a [`Source`] and gathers everything that is wrong.
+//! Reads sections from a [`SettingsSource`] and gathers everything that is wrong.
 
 use serde::de::DeserializeOwned;
 
-use crate::error::{SettingsError, SettingsErrors, Wrong};
+use crate::error::{InvalidValue, SettingsError, SettingsErrors};
 use crate::production;
 use crate::redact;
-use crate::registry::{self, Group, Variable};
+use crate::registry::{self, Variable, VariableGroup};
 use crate::sections::APP_ENV;
-use crate::source::Source;
+use crate::source::SettingsSource;
 use crate::values::{AppEnv, Fields};
 
 /// What is made of one group of variables.
 pub(crate) trait Section: Sized {
     /// The variables.
-    const GROUP: Group;
+    const GROUP: VariableGroup;
     /// What envy fills.
     type Raw: DeserializeOwned + Into<Self>;
 
-    /// What can only be said of several variables together. Called even when one of them is wrong by itself, so that
+    /// What can only be fields of several variables together. Called even when one of them is wrong by itself, so that
     /// everything is reported at once.
-    fn check(_: &mut Reader<'_>) {}
+    fn check(_: &mut SectionReader<'_>) {}
 }
 
 /// Reads sections and gathers errors.
-pub(crate) struct Reader<'a> {
-    source: &'a Source,
+pub(crate) struct SectionReader<'a> {
+    source: &'a SettingsSource,
     errors: Vec<SettingsError>,
     /// What the section that is being read says. Where a URL and another variable say the same, the URL does.
     fields: Fields,
@@ -32,9 +32,9 @@ pub(crate) struct Reader<'a> {
     pub(crate) url: Fields,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> SectionReader<'a> {
     /// Begins with what is wrong whatever section is read.
-    pub(crate) fn new(source: &'a Source) -> Self {
+    pub(crate) fn new(source: &'a SettingsSource) -> Self {
         let general = |error: &&SettingsError| registry::find(&error.variable).is_none();
         let mut reader = Self {
             source,
@@ -108,14 +108,14 @@ impl<'a> Reader<'a> {
         if let Some(variable) = registry::find(name)
             && let Some(value) = self.source.value(variable)
         {
-            error.value = Some(redact::shown(variable, value.text()));
+            error.value = Some(redact::redacted(variable, value.text()));
             error = error.of(&value.origin);
         }
         self.errors.push(error);
     }
 
     /// `whole` and any of `parts` say the same thing twice; which of them is stale?
-    pub(crate) fn one_form(&mut self, whole: &str, parts: &[&str]) {
+    pub(crate) fn refuse_both(&mut self, whole: &str, parts: &[&str]) {
         if !self.is_set(whole) {
             return;
         }
@@ -127,16 +127,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn variables(&mut self, group: &Group) {
+    fn variables(&mut self, group: &VariableGroup) {
         for variable in group.variables {
-            if let Err(Wrong { problem, cure }) = self.variable(variable) {
+            if let Err(InvalidValue { problem, cure }) = self.variable(variable) {
                 self.fail(variable.name, &problem, &cure);
             }
         }
     }
 
     /// Keeps what the variable says. It must be present, of the right form, and fit for production.
-    fn variable(&mut self, variable: &Variable) -> Result<(), Wrong> {
+    fn variable(&mut self, variable: &Variable) -> Result<(), InvalidValue> {
         let name = variable.name;
         let errors_before = self.errors.len();
         let problems = self
@@ -155,26 +155,26 @@ impl<'a> Reader<'a> {
                 .given(name)
                 .is_some_and(|value| value.text().is_empty())
         {
-            return Err(Wrong::new("is empty", production::cure(name)));
+            return Err(InvalidValue::new("is empty", production::cure(name)));
         }
         let Some(value) = self.source.value(variable) else {
             return if variable.required {
-                Err(Wrong::new("is not set", missing_cure(variable)))
+                Err(InvalidValue::new("is not set", missing_cure(variable)))
             } else {
                 Ok(())
             };
         };
-        let said = variable.kind.read(variable.field, value.text())?;
+        let fields = variable.kind.read(variable.field, value.text())?;
         let fit = if is_strict {
-            production::check(variable, value.text(), &said)
+            production::check(variable, value.text(), &fields)
         } else {
             Ok(())
         };
         if variable.kind.is_connection() {
-            self.url = said.clone();
+            self.url = fields.clone();
         }
         // A connection's URL stands before the variables that say the same, and goes before their defaults.
-        for (field, text) in said {
+        for (field, text) in fields {
             self.fields.entry(field).or_insert(text);
         }
         fit

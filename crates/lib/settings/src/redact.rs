@@ -2,8 +2,8 @@
 
 use url::Url;
 
-use crate::kind::Kind;
 use crate::registry::Variable;
+use crate::value_kind::ValueKind;
 
 /// Stands in for what is never shown.
 const REDACTED: &str = "<redacted>";
@@ -12,13 +12,13 @@ const REDACTED: &str = "<redacted>";
 ///
 /// Of a connection URL everything but the credentials is shown, and only when it is understood: in a malformed one the
 /// password may be anywhere.
-pub(crate) fn shown(variable: &Variable, value: &str) -> String {
-    let redacted = || REDACTED.to_owned();
+pub(crate) fn redacted(variable: &Variable, value: &str) -> String {
+    let hidden = || REDACTED.to_owned();
     if variable.kind.is_connection() && variable.kind.read("", value).is_ok() {
-        return without_password(value).unwrap_or_else(redacted);
+        return without_password(value).unwrap_or_else(hidden);
     }
-    if variable.secret || matches!(variable.kind, Kind::Url) && value.contains('@') {
-        return redacted();
+    if variable.secret || matches!(variable.kind, ValueKind::Url) && value.contains('@') {
+        return hidden();
     }
     value.to_owned()
 }

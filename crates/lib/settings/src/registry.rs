@@ -8,10 +8,10 @@ use crate::sections::{
     APP_ENV, AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings,
     MetricsSettings, OtelSettings, PlaneSection, RedisParts, SentrySettings,
 };
-pub(crate) use crate::variable::Group;
+pub(crate) use crate::variable::VariableGroup;
 
 /// Every group, in the order of the reference page.
-pub(crate) static GROUPS: [Group; 12] = [
+pub(crate) static GROUPS: [VariableGroup; 12] = [
     APP_ENV,
     AppSettings::GROUP,
     AdminSettings::GROUP,
@@ -42,8 +42,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::kind::Kind;
-    use crate::{RedisSettings, Source};
+    use crate::value_kind::ValueKind;
+    use crate::{RedisSettings, SettingsSource};
 
     #[test]
     fn no_name_stands_twice() {
@@ -91,11 +91,11 @@ mod tests {
     #[test]
     fn the_ends_of_each_range_are_read() {
         for variable in variables() {
-            let Kind::Number(min, max, _) = variable.kind else {
+            let ValueKind::Number(min, max, _) = variable.kind else {
                 continue;
             };
             for number in [min, max] {
-                let source = Source::from_map([
+                let source = SettingsSource::from_map([
                     (variable.name, number.to_string()),
                     ("DATABASE_HOST", "/s".to_owned()),
                     ("REDIS_HOST", "/s".to_owned()),

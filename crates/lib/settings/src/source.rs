@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::dotenv;
 pub use crate::error::Origin;
 use crate::error::{SettingsError, SettingsErrors};
-use crate::registry::{self, GROUPS, Group, Variable};
+use crate::registry::{self, GROUPS, Variable, VariableGroup};
 use crate::secret_file;
 use crate::values::AppEnv;
 
@@ -18,12 +18,12 @@ const MOST_EDITS: usize = 3;
 
 /// A value and where it came from. Every value is held as a secret: whether it is one is the registry's affair.
 #[derive(Debug, Clone)]
-pub(crate) struct Value {
+pub(crate) struct SourcedValue {
     text: SecretString,
     pub(crate) origin: Origin,
 }
 
-impl Value {
+impl SourcedValue {
     pub(crate) fn text(&self) -> &str {
         self.text.expose_secret()
     }
@@ -37,15 +37,15 @@ struct Layer {
 
 /// The values in force, before they are checked. Debug shows names and origins, never a value.
 #[derive(Debug, Clone)]
-pub struct Source {
+pub struct SettingsSource {
     env: AppEnv,
-    values: BTreeMap<&'static str, Value>,
+    values: BTreeMap<&'static str, SourcedValue>,
     /// Wrong whatever section is read, or (when the name is in the registry) wrong if its section is read.
     problems: Vec<SettingsError>,
     warnings: Vec<String>,
 }
 
-impl Source {
+impl SettingsSource {
     /// Reads the process environment, `dir/.env.$APP_ENV`, `dir/.env` and the secret files that they name.
     ///
     /// Fails when a settings file cannot be read or understood, or when `APP_ENV` is unknown. Everything else that is
@@ -54,7 +54,7 @@ impl Source {
         Self::load_with(std::env::vars_os(), dir)
     }
 
-    /// As [`Source::load`], with the given variables in place of the process environment.
+    /// As [`SettingsSource::load`], with the given variables in place of the process environment.
     pub fn load_with<K, V>(
         environment: impl IntoIterator<Item = (K, V)>,
         dir: &Path,
@@ -127,15 +127,15 @@ impl Source {
     }
 
     /// What was given, empty or not; `None` when nobody gave anything.
-    pub(crate) fn given(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn given(&self, name: &str) -> Option<&SourcedValue> {
         self.values.get(name)
     }
 
     /// The value in force: what was given unless empty, or the default.
-    pub(crate) fn value(&self, variable: &Variable) -> Option<Value> {
+    pub(crate) fn value(&self, variable: &Variable) -> Option<SourcedValue> {
         let given = self.given(variable.name).filter(|value| !value.text().is_empty());
         given.cloned().or_else(|| {
-            variable.default.map(|text| Value {
+            variable.default.map(|text| SourcedValue {
                 text: text.into(),
                 origin: Origin::Default,
             })
@@ -169,7 +169,7 @@ impl Source {
     }
 
     /// A secret's value from the one place that gives it. Two places are a mistake: which one is stale?
-    fn secret(&mut self, name: &str, layers: &[Layer], credentials: Option<&Path>) -> Option<Value> {
+    fn secret(&mut self, name: &str, layers: &[Layer], credentials: Option<&Path>) -> Option<SourcedValue> {
         let file = set(layers, &format!("{name}_FILE"));
         let credential = credentials.map(|dir| dir.join(name)).filter(|path| path.exists());
         // `X_FILE` usually points into the credentials folder; being explicit, it goes first.
@@ -198,7 +198,7 @@ impl Source {
             Ok((text, warning)) => {
                 self.warnings
                     .extend(warning.map(|warning| format!("{name}: {warning}")));
-                Some(Value { text, origin })
+                Some(SourcedValue { text, origin })
             }
             Err(wrong) => {
                 let error = SettingsError::new(name, wrong.problem, wrong.cure);
@@ -211,12 +211,12 @@ impl Source {
     /// Names that begin like a setting but are none. In our files they are mistakes. In the environment they are
     /// oddities, since platforms put other names there (`API_PORT_8000_TCP` is a Kubernetes service link).
     fn find_unknown(&mut self, layers: &[Layer]) {
-        let mut told = BTreeSet::new();
+        let mut warned = BTreeSet::new();
         for layer in layers {
             for name in layer.variables.keys().filter(|name| is_unknown(name)) {
                 let hint = nearest(name).map(|near| format!("did you mean {near}?"));
                 if layer.origin == Origin::Environment {
-                    if told.insert(name) {
+                    if warned.insert(name) {
                         let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
                         let warning = format!("{name} in the environment is no setting and is ignored{hint}");
                         self.warnings.push(warning);
@@ -233,8 +233,8 @@ impl Source {
 }
 
 impl Layer {
-    fn get(&self, name: &str) -> Option<Value> {
-        self.variables.get(name).map(|text| Value {
+    fn get(&self, name: &str) -> Option<SourcedValue> {
+        self.variables.get(name).map(|text| SourcedValue {
             text: text.clone(),
             origin: self.origin.clone(),
         })
@@ -242,17 +242,17 @@ impl Layer {
 }
 
 /// The first value, empty or not.
-fn lookup(layers: &[Layer], name: &str) -> Option<Value> {
+fn lookup(layers: &[Layer], name: &str) -> Option<SourcedValue> {
     layers.iter().find_map(|layer| layer.get(name))
 }
 
 /// The first value, unless it is empty.
-fn set(layers: &[Layer], name: &str) -> Option<Value> {
+fn set(layers: &[Layer], name: &str) -> Option<SourcedValue> {
     lookup(layers, name).filter(|value| !value.text().is_empty())
 }
 
 fn is_unknown(name: &str) -> bool {
-    let is_ours = |group: &Group| group.own_prefix.is_some_and(|prefix| name.starts_with(prefix));
+    let is_ours = |group: &VariableGroup| group.own_prefix.is_some_and(|prefix| name.starts_with(prefix));
     let is_file = || {
         let secret = name.strip_suffix("_FILE").and_then(registry::find);
         secret.is_some_and(|variable| variable.secret)
@@ -272,7 +272,7 @@ fn nearest(name: &str) -> Option<String> {
     (edits <= MOST_EDITS).then_some(near)
 }
 
-fn parse_env(value: Option<&Value>) -> Result<AppEnv, SettingsError> {
+fn parse_env(value: Option<&SourcedValue>) -> Result<AppEnv, SettingsError> {
     let Some(value) = value.filter(|value| !value.text().is_empty()) else {
         return Ok(AppEnv::default());
     };

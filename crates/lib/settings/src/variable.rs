@@ -1,6 +1,6 @@
 //! What is known of a variable, and the form in which a section declares its own.
 
-use crate::kind::Kind;
+use crate::value_kind::ValueKind;
 
 /// A process that reads settings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ pub struct Variable {
     pub(crate) about: &'static str,
     /// The field of the section's struct.
     pub(crate) field: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) kind: ValueKind,
     /// A value that shows the form, where the default does not; refused in production when secret.
     pub(crate) example: Option<&'static str>,
     /// True when a process that reads it does not start without it.
@@ -63,7 +63,7 @@ impl Variable {
         name: &'static str,
         field: &'static str,
         about: &'static str,
-        kind: Kind,
+        kind: ValueKind,
         readers: &'static [Process],
     ) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Variable {
 
 /// A group of variables that is read together into one struct.
 #[derive(Debug)]
-pub(crate) struct Group {
+pub(crate) struct VariableGroup {
     /// What the names of its variables begin with, where nobody else uses that prefix: other names with it are mistakes.
     pub(crate) own_prefix: Option<&'static str>,
     /// Its heading in the generated files. Groups that follow each other may share one.
@@ -124,7 +124,7 @@ macro_rules! section {
         }
 
         impl $name {
-            pub(crate) const GROUP: $crate::variable::Group = $crate::variable::Group {
+            pub(crate) const GROUP: $crate::variable::VariableGroup = $crate::variable::VariableGroup {
                 own_prefix: $own_prefix,
                 title: $title,
                 variables: &[

@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use slipway_settings::{ApiSettings, Source, WorkerSettings, generate};
+use slipway_settings::{ApiSettings, SettingsSource, WorkerSettings, generate};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
@@ -42,10 +42,10 @@ fn reference_is_as_generated() {
     same("docs/settings.md", &generate::reference());
 }
 
-fn load(file: &str, environment: &[(&str, &str)]) -> Source {
+fn load(file: &str, environment: &[(&str, &str)]) -> SettingsSource {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(".env"), file).unwrap();
-    Source::load_with(environment.iter().copied(), dir.path()).unwrap()
+    SettingsSource::load_with(environment.iter().copied(), dir.path()).unwrap()
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use proptest::prelude::*;
 use slipway_settings::{
-    AdminSettings, AgentSettings, ApiSettings, Process, Source, WorkerSettings, describe, registry,
+    AdminSettings, AgentSettings, ApiSettings, Process, SettingsSource, WorkerSettings, describe, registry,
 };
 
 const CANARY: &str = "canary7c41";
 
 /// Everything that a process may print about its settings.
-fn everything(source: &Source) -> String {
+fn everything(source: &SettingsSource) -> String {
     let mut text = format!("{source:?}\n{source:#?}\n{:?}\n", source.warnings());
     for process in [Process::Api, Process::Worker, Process::Agent] {
         text += &describe(process, source);
@@ -47,7 +47,7 @@ fn valid() -> Vec<(&'static str, String)> {
     .to_vec()
 }
 
-fn with(name: &'static str, value: String, env: &str) -> Source {
+fn with(name: &'static str, value: String, env: &str) -> SettingsSource {
     let mut variables = valid();
     let replaced = if let Some((section, _)) = name.split_once('_') {
         section
@@ -58,7 +58,7 @@ fn with(name: &'static str, value: String, env: &str) -> Source {
         .retain(|(known, _)| *known != name && !(known.ends_with("_URL") && known.starts_with(replaced)));
     variables.push((name, value));
     variables.push(("APP_ENV", env.to_owned()));
-    Source::from_map(variables)
+    SettingsSource::from_map(variables)
 }
 
 fn secrets() -> impl Strategy<Value = &'static str> {

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use slipway_settings::{
     AdminSettings, ApiSection, ApiSettings, AppEnv, AppSettings, DatabaseSettings, ExposeSecret, LogSettings,
-    Origin, Process, Source, describe,
+    Origin, Process, SettingsSource, describe,
 };
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ fn write(path: &Path, text: impl AsRef<[u8]>, mode: u32) {
 }
 
 fn port(environment: &[(&str, &str)], dir: &TempDir) -> (u16, Origin) {
-    let source = Source::load_with(environment.iter().copied(), dir.path()).unwrap();
+    let source = SettingsSource::load_with(environment.iter().copied(), dir.path()).unwrap();
     (
         ApiSection::from_source(&source).unwrap().port,
         source.origin("API_PORT").unwrap(),
@@ -59,7 +59,7 @@ fn app_env_may_come_from_the_env_file() {
         (".env", "APP_ENV=test\nAPI_PORT=1001\n"),
         (".env.test", "API_PORT=1002\n"),
     ]);
-    let source = Source::load_with(NONE, dir.path()).unwrap();
+    let source = SettingsSource::load_with(NONE, dir.path()).unwrap();
     assert_eq!(source.app_env(), AppEnv::Test);
     assert_eq!(ApiSection::from_source(&source).unwrap().port, 1002);
 }
@@ -76,12 +76,12 @@ fn an_empty_value_means_the_default_even_above_a_file() {
 fn an_unknown_app_env_chooses_no_file() {
     let dir = dir(&[(".env", "API_PORT=1\n")]);
     for word in ["prod", "Production", "../../etc/passwd"] {
-        let errors = Source::load_with([("APP_ENV", word)], dir.path())
+        let errors = SettingsSource::load_with([("APP_ENV", word)], dir.path())
             .unwrap_err()
             .to_string();
         let expected = format!("APP_ENV={word} (from environment): is not one of the words that it takes;");
         assert!(errors.starts_with(&expected), "{errors}");
-        let source = Source::from_map([("APP_ENV", word), ("SECRET_KEY", &"0a".repeat(32))]);
+        let source = SettingsSource::from_map([("APP_ENV", word), ("SECRET_KEY", &"0a".repeat(32))]);
         let errors = AppSettings::from_source(&source).unwrap_err().to_string();
         assert!(errors.contains("development, test, production"), "{errors}");
     }
@@ -90,7 +90,7 @@ fn an_unknown_app_env_chooses_no_file() {
 #[test]
 fn an_env_file_cannot_contradict_its_own_name() {
     let dir = dir(&[(".env.test", "APP_ENV=production\n")]);
-    let source = Source::load_with([("APP_ENV", "test")], dir.path()).unwrap();
+    let source = SettingsSource::load_with([("APP_ENV", "test")], dir.path()).unwrap();
     let errors = AppSettings::from_source(&source).unwrap_err().to_string();
     assert!(
         errors.contains("APP_ENV (from .env.test): contradicts APP_ENV=test"),
@@ -104,7 +104,9 @@ fn a_bad_line_is_named_by_number_and_never_shown() {
         ".env",
         "API_PORT=1001\n# a comment\nSECRET_KEY='canary\nLOG_LEVEL=info\n",
     )]);
-    let errors = Source::load_with(NONE, dir.path()).unwrap_err().to_string();
+    let errors = SettingsSource::load_with(NONE, dir.path())
+        .unwrap_err()
+        .to_string();
     assert!(
         errors.starts_with(".env: line 3 is not NAME=value; put values with"),
         "{errors}"
@@ -116,7 +118,9 @@ fn a_bad_line_is_named_by_number_and_never_shown() {
 fn a_settings_file_that_cannot_be_read_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join(".env")).unwrap();
-    let errors = Source::load_with(NONE, dir.path()).unwrap_err().to_string();
+    let errors = SettingsSource::load_with(NONE, dir.path())
+        .unwrap_err()
+        .to_string();
     assert!(
         errors.starts_with(".env: ") && errors.contains("cannot be read"),
         "{errors}"
@@ -124,7 +128,9 @@ fn a_settings_file_that_cannot_be_read_is_an_error() {
 
     let dir = tempfile::tempdir().unwrap();
     write(&dir.path().join(".env"), b"API_HOST=\xff\xfe\n", 0o600);
-    let errors = Source::load_with(NONE, dir.path()).unwrap_err().to_string();
+    let errors = SettingsSource::load_with(NONE, dir.path())
+        .unwrap_err()
+        .to_string();
     assert!(errors.contains("cannot be read"), "{errors}");
 }
 
@@ -132,13 +138,14 @@ fn a_settings_file_that_cannot_be_read_is_an_error() {
 fn windows_lines_a_byte_order_mark_and_a_missing_last_newline_are_fine() {
     let dir = dir(&[(".env", "\u{feff}API_PORT=1001\r\nLOG_LEVEL='info,sqlx=warn' ")]);
     assert_eq!(port(&[], &dir), (1001, Origin::DotEnv(".env".into())));
-    let source = Source::load_with(NONE, dir.path()).unwrap();
+    let source = SettingsSource::load_with(NONE, dir.path()).unwrap();
     assert_eq!(LogSettings::from_source(&source).unwrap().level, "info,sqlx=warn");
 }
 
 #[test]
 fn a_name_twice_in_one_file_is_an_error() {
-    let errors = Source::load_with(NONE, dir(&[(".env", "API_PORT=1\nAPI_PORT=2\n")]).path()).unwrap_err();
+    let errors =
+        SettingsSource::load_with(NONE, dir(&[(".env", "API_PORT=1\nAPI_PORT=2\n")]).path()).unwrap_err();
     assert_eq!(
         errors.to_string(),
         ".env: sets API_PORT twice; keep one of the lines"
@@ -156,7 +163,7 @@ fn unknown_names_are_errors_in_files_and_warnings_in_the_environment() {
         ("LOG_LEVLE", "debug"),
         ("HOME", "/root"),
     ];
-    let source = Source::load_with(environment, dir.path()).unwrap();
+    let source = SettingsSource::load_with(environment, dir.path()).unwrap();
     let errors = LogSettings::from_source(&source).unwrap_err().to_string();
     assert_eq!(
         errors,
@@ -174,7 +181,7 @@ fn unknown_names_are_errors_in_files_and_warnings_in_the_environment() {
 
 #[test]
 fn a_kubernetes_service_link_is_recognised() {
-    let source = Source::from_map([("API_PORT", "tcp://10.0.0.1:8000")]);
+    let source = SettingsSource::from_map([("API_PORT", "tcp://10.0.0.1:8000")]);
     let errors = ApiSection::from_source(&source).unwrap_err().to_string();
     assert!(
         errors.contains("Kubernetes service link") && errors.contains("enableServiceLinks"),
@@ -190,7 +197,7 @@ fn names_and_values_that_are_not_text_are_told_apart() {
         (OsString::from("LOG_LEVEL"), bytes.clone()),
         (bytes, OsString::from("x")),
     ];
-    let source = Source::load_with(environment, tempfile::tempdir().unwrap().path()).unwrap();
+    let source = SettingsSource::load_with(environment, tempfile::tempdir().unwrap().path()).unwrap();
     let errors = LogSettings::from_source(&source).unwrap_err().to_string();
     assert_eq!(
         errors,
@@ -199,7 +206,7 @@ fn names_and_values_that_are_not_text_are_told_apart() {
     ApiSection::from_source(&source).unwrap();
 }
 
-fn password(source: &Source) -> String {
+fn password(source: &SettingsSource) -> String {
     AdminSettings::from_source(source)
         .unwrap()
         .password
@@ -217,7 +224,7 @@ fn a_secret_may_come_from_a_file() {
     ] {
         let dir = dir(&[("secret", text)]);
         let path = dir.path().join("secret");
-        let source = Source::from_map([("ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
+        let source = SettingsSource::from_map([("ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
         assert_eq!(password(&source), "from a file");
         assert_eq!(source.origin("ADMIN_PASSWORD"), Some(Origin::File(path)));
     }
@@ -227,7 +234,7 @@ fn a_secret_may_come_from_a_file() {
 fn a_secret_may_come_as_a_credential() {
     let dir = dir(&[("ADMIN_PASSWORD", "from systemd\n"), ("API_PORT", "1001")]);
     let credentials = ("CREDENTIALS_DIRECTORY", dir.path().to_str().unwrap());
-    let source = Source::from_map([credentials]);
+    let source = SettingsSource::from_map([credentials]);
     assert_eq!(password(&source), "from systemd");
     assert_eq!(source.origin("ADMIN_PASSWORD"), Some(Origin::Credential));
     assert_eq!(
@@ -238,7 +245,7 @@ fn a_secret_may_come_as_a_credential() {
 
     // The modules load a credential and say where it is, too.
     let path = dir.path().join("ADMIN_PASSWORD");
-    let source = Source::from_map([credentials, ("ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
+    let source = SettingsSource::from_map([credentials, ("ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
     assert_eq!(password(&source), "from systemd");
 }
 
@@ -249,14 +256,15 @@ fn a_secret_in_two_places_is_an_error() {
         (".env", "ADMIN_PASSWORD=canary-env\n"),
     ]);
     let path = dir.path().join("ADMIN_PASSWORD");
-    let source = Source::load_with([("ADMIN_PASSWORD_FILE", path.to_str().unwrap())], dir.path()).unwrap();
+    let source =
+        SettingsSource::load_with([("ADMIN_PASSWORD_FILE", path.to_str().unwrap())], dir.path()).unwrap();
     let errors = AdminSettings::from_source(&source).unwrap_err().to_string();
     assert_eq!(
         errors,
         "ADMIN_PASSWORD: is set twice: as ADMIN_PASSWORD (.env) and as ADMIN_PASSWORD_FILE (environment); \
          keep one of them"
     );
-    let source = Source::load_with(
+    let source = SettingsSource::load_with(
         [("CREDENTIALS_DIRECTORY", dir.path().to_str().unwrap())],
         dir.path(),
     )
@@ -290,7 +298,7 @@ fn bad_secret_files_are_named_with_a_cure() {
         ("pipe", "is not a regular file"),
     ] {
         let path = at(name);
-        let source = Source::from_map([("ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
+        let source = SettingsSource::from_map([("ADMIN_PASSWORD_FILE", path.to_str().unwrap())]);
         let errors = AdminSettings::from_source(&source).unwrap_err().to_string();
         let expected = format!("ADMIN_PASSWORD (from file {0}): {0} {problem}", path.display());
         assert!(errors.starts_with(&expected), "{errors}");
@@ -305,7 +313,7 @@ fn a_secret_file_for_everybody_is_refused_in_production_only() {
     let path = dir.path().join("secret");
     write(&path, "correct horse battery", 0o444);
     let file = ("ADMIN_PASSWORD_FILE", path.to_str().unwrap());
-    let source = Source::from_map([file]);
+    let source = SettingsSource::from_map([file]);
     assert_eq!(password(&source), "correct horse battery");
     let warning = format!(
         "ADMIN_PASSWORD: {} can be read by every user of the machine",
@@ -313,7 +321,7 @@ fn a_secret_file_for_everybody_is_refused_in_production_only() {
     );
     assert_eq!(source.warnings(), [warning]);
 
-    let source = Source::from_map([file, ("APP_ENV", "production")]);
+    let source = SettingsSource::from_map([file, ("APP_ENV", "production")]);
     let errors = AdminSettings::from_source(&source).unwrap_err().to_string();
     assert!(
         errors.contains("can be read by every user") && errors.contains("0400"),
@@ -321,14 +329,14 @@ fn a_secret_file_for_everybody_is_refused_in_production_only() {
     );
     write(&path, "correct horse battery", 0o440);
     assert_eq!(
-        password(&Source::from_map([file, ("APP_ENV", "production")])),
+        password(&SettingsSource::from_map([file, ("APP_ENV", "production")])),
         "correct horse battery"
     );
 }
 
 #[test]
 fn every_error_of_every_section_comes_at_once() {
-    let source = Source::from_map([
+    let source = SettingsSource::from_map([
         ("APP_ENV", "production"),
         ("SECRET_KEY", "abc"),
         ("API_PORT", "80000"),
@@ -370,7 +378,7 @@ fn every_error_of_every_section_comes_at_once() {
 
 #[test]
 fn strange_values_stay_on_one_line() {
-    let source = Source::from_map([
+    let source = SettingsSource::from_map([
         ("LOG_LEVEL", "info\nFAKE=line: is fine"),
         ("LOG_FORMAT", &"x".repeat(9000)),
     ]);
@@ -395,7 +403,7 @@ fn describe_names_the_source_of_every_value() {
         ("ADMIN_PASSWORD_FILE", path.to_str().unwrap()),
         ("LOG_LEVEL", "debug"),
     ];
-    let source = Source::load_with(environment, dir.path()).unwrap();
+    let source = SettingsSource::load_with(environment, dir.path()).unwrap();
     let shown = describe(Process::Api, &source);
     for line in [
         "API_PORT=1001  # .env",

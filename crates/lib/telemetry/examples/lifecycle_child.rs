@@ -6,8 +6,8 @@ use std::io::Write as _;
 use std::thread;
 use std::time::Duration;
 
-use slipway_settings::{LogFormat, LogSettings, OtelSettings, SentrySettings, Source};
-use slipway_telemetry::{Guard, Lifecycle, Shutdown, init};
+use slipway_settings::{LogFormat, LogSettings, OtelSettings, SentrySettings, SettingsSource};
+use slipway_telemetry::{Lifecycle, Shutdown, TelemetryGuard, init};
 
 fn main() {
     let name = std::env::args().nth(1).unwrap();
@@ -38,7 +38,7 @@ fn say(line: &str) {
     stdout.flush().unwrap();
 }
 
-fn log_as(format: LogFormat) -> Guard {
+fn log_as(format: LogFormat) -> TelemetryGuard {
     let log = LogSettings {
         format,
         ..LogSettings::default()
@@ -59,7 +59,8 @@ fn lost_traces() {
         .local_addr()
         .unwrap()
         .port();
-    let source = Source::from_map([("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}"))]);
+    let source =
+        SettingsSource::from_map([("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://127.0.0.1:{port}"))]);
     let otel = OtelSettings::from_source(&source).unwrap();
     let guard = init(
         "child",

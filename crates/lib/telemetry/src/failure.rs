@@ -27,7 +27,7 @@ mod tests {
 
     #[test]
     fn every_wrong_setting_has_a_line_in_what_a_program_says() {
-        let source = slipway_settings::Source::from_map([("API_PORT", "0"), ("API_THREADS", "0")]);
+        let source = slipway_settings::SettingsSource::from_map([("API_PORT", "0"), ("API_THREADS", "0")]);
         let errors = slipway_settings::ApiSection::from_source(&source).unwrap_err();
         let text = failure_text("slipway-api", &errors);
         let lines: Vec<&str> = text.lines().collect();

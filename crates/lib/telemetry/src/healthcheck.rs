@@ -40,8 +40,8 @@ impl fmt::Display for HealthTarget {
 pub fn check_health(target: &HealthTarget, path: &'static str) -> Result<(), TelemetryError> {
     let failed = |problem: String| TelemetryError::HealthCheck(problem);
     let (send, receive) = mpsc::channel();
-    let asked = target.clone();
-    thread::spawn(move || send.send(status_line(&asked, path)));
+    let own_target = target.clone();
+    thread::spawn(move || send.send(status_line(&own_target, path)));
     let line = receive
         .recv_timeout(LIMIT)
         .map_err(|_| failed(format!("{target} did not answer within 3 s")))?

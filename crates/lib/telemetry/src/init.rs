@@ -17,7 +17,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::fields::FieldsLayer;
 use crate::json::JsonLayer;
-use crate::pretty::Shown;
+use crate::pretty::EscapingWriter;
 use crate::sentry::SentryLayer;
 use crate::{TelemetryError, otlp, sentry};
 
@@ -36,12 +36,12 @@ const EXPORT_TARGETS: [&str; 7] = [
 
 /// Sends what is still under way when it is dropped; to be kept until the end of `main`.
 #[must_use = "spans and reports under way are sent when the guard is dropped"]
-pub struct Guard {
+pub struct TelemetryGuard {
     traces: Option<SdkTracerProvider>,
     sentry: Option<Arc<::sentry::Client>>,
 }
 
-impl Guard {
+impl TelemetryGuard {
     /// Sends what is still under way: at most 5 s for spans and 2 s for error reports. Works in and out of a runtime,
     /// but blocks the thread. The same as dropping it.
     pub fn shutdown(self) {
@@ -49,7 +49,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for TelemetryGuard {
     fn drop(&mut self) {
         if let Some(traces) = self.traces.take() {
             // Its own log has said why, and there is nobody else to tell.
@@ -69,7 +69,7 @@ pub fn init(
     log: &LogSettings,
     otel: &OtelSettings,
     sentry: &SentrySettings,
-) -> Result<Guard, TelemetryError> {
+) -> Result<TelemetryGuard, TelemetryError> {
     let (subscriber, guard) = build(service, log, otel, sentry, io::stderr)?;
     subscriber
         .try_init()
@@ -89,7 +89,7 @@ pub(crate) fn build<W>(
     otel: &OtelSettings,
     sentry: &SentrySettings,
     writer: W,
-) -> Result<(impl Subscriber + Send + Sync + use<W>, Guard), TelemetryError>
+) -> Result<(impl Subscriber + Send + Sync + use<W>, TelemetryGuard), TelemetryError>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -102,7 +102,7 @@ where
     let lines = match log.format {
         LogFormat::Json => JsonLayer::new(service, writer).boxed(),
         LogFormat::Pretty => tracing_subscriber::fmt::layer()
-            .with_writer(Shown(writer))
+            .with_writer(EscapingWriter(writer))
             .with_ansi(colours())
             // It would report on stderr that stderr cannot be written, and panic over that.
             .log_internal_errors(false)
@@ -128,7 +128,7 @@ where
         .with(report_layer);
     Ok((
         subscriber,
-        Guard {
+        TelemetryGuard {
             traces,
             sentry: reports,
         },

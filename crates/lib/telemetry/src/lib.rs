@@ -1,17 +1,17 @@
 //! Tracing, metrics, OTLP, signals and `sd_notify`. Every process that serves uses this crate. It must never
 //! write a secret into a log, a trace or a report, and never stop a process because a log cannot be written.
 //!
-//! A process first calls [`init`] (keep the [`Guard`] until the end of `main`), [`install_metrics`] and
+//! A process first calls [`init`] (keep the [`TelemetryGuard`] until the end of `main`), [`install_metrics`] and
 //! [`Lifecycle::start`]. For a metrics listener it then calls [`bind_metrics`] and [`serve_metrics`]. It calls
 //! [`Lifecycle::ready`] once it can serve. It ends by waiting for [`Lifecycle::finished`] and dropping the guard.
 //!
 //! ```no_run
 //! use std::time::Duration;
-//! use slipway_settings::{Source, WorkerSettings};
+//! use slipway_settings::{SettingsSource, WorkerSettings};
 //! use slipway_telemetry::{Lifecycle, bind_metrics, init, install_metrics, serve_metrics};
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let settings = WorkerSettings::from_source(&Source::load(".".as_ref())?)?;
+//! let settings = WorkerSettings::from_source(&SettingsSource::load(".".as_ref())?)?;
 //! let _guard = init("slipway-worker", &settings.log, &settings.otel, &settings.sentry)?;
 //! let metrics = install_metrics("slipway-worker")?;
 //! let lifecycle = Lifecycle::start(Duration::from_secs(30))?;
@@ -50,7 +50,7 @@ mod serve;
 pub use error::TelemetryError;
 pub use failure::failure_text;
 pub use healthcheck::{HealthTarget, check_health};
-pub use init::{Guard, init};
+pub use init::{TelemetryGuard, init};
 pub use lifecycle::{Lifecycle, Shutdown};
 pub use metrics::{
     BUILD_INFO, HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_IN_FLIGHT, HTTP_REQUESTS_TOTAL, HttpRequest,

@@ -39,7 +39,7 @@ impl Lifecycle {
     ///
     /// `grace` is the time between the soft and the hard token.
     pub fn start(grace: Duration) -> io::Result<Self> {
-        let signals = Signals {
+        let signals = ShutdownSignals {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
         };
@@ -101,7 +101,7 @@ impl Lifecycle {
         }
     }
 
-    async fn conduct(self, mut signals: Signals, grace: Duration) {
+    async fn conduct(self, mut signals: ShutdownSignals, grace: Duration) {
         tokio::select! {
             name = signals.next() => tracing::info!(signal = name, "stopping"),
             () = self.soft.cancelled() => tracing::info!("stopping"),
@@ -116,12 +116,12 @@ impl Lifecycle {
     }
 }
 
-struct Signals {
+struct ShutdownSignals {
     term: Signal,
     int: Signal,
 }
 
-impl Signals {
+impl ShutdownSignals {
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.term.recv() => "SIGTERM",

@@ -10,21 +10,21 @@ use tracing_subscriber::fmt::MakeWriter;
 ///
 /// Colours begin with an ASCII control, so they stay.
 #[derive(Clone)]
-pub(crate) struct Shown<W>(pub(crate) W);
+pub(crate) struct EscapingWriter<W>(pub(crate) W);
 
-impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for Shown<W> {
-    type Writer = Shown<W::Writer>;
+impl<'a, W: MakeWriter<'a>> MakeWriter<'a> for EscapingWriter<W> {
+    type Writer = EscapingWriter<W::Writer>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        Shown(self.0.make_writer())
+        EscapingWriter(self.0.make_writer())
     }
 
     fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Self::Writer {
-        Shown(self.0.make_writer_for(metadata))
+        EscapingWriter(self.0.make_writer_for(metadata))
     }
 }
 
-impl<W: Write> Write for Shown<W> {
+impl<W: Write> Write for EscapingWriter<W> {
     /// Takes all or nothing: the formatter hands whole lines over.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0

@@ -18,12 +18,12 @@ use tempfile::TempDir;
 const SOON: Duration = Duration::from_secs(10);
 
 /// A child process with what it says on stdout, line by line.
-struct Running {
+struct ChildProcess {
     child: Child,
     said: Receiver<String>,
 }
 
-impl Running {
+impl ChildProcess {
     fn start(main: &str, vars: &[(&str, &str)]) -> Self {
         let mut child = Command::new(program())
             .arg(main)
@@ -81,7 +81,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -131,7 +131,7 @@ fn told(socket: &UnixDatagram) -> String {
 fn a_signal_drains_and_the_manager_is_told() {
     for signal in [Signal::TERM, Signal::INT] {
         let (_dir, socket, path) = manager();
-        let mut child = Running::start("drain", &[("NOTIFY_SOCKET", &path)]);
+        let mut child = ChildProcess::start("drain", &[("NOTIFY_SOCKET", &path)]);
         assert_eq!(told(&socket), "STATUS=serving");
         assert_eq!(told(&socket), "READY=1");
         child.hear("working");
@@ -145,7 +145,7 @@ fn a_signal_drains_and_the_manager_is_told() {
 
 #[test]
 fn a_second_signal_cuts_what_is_under_way() {
-    let mut child = Running::start("stubborn", &[("GRACE_MS", "60000")]);
+    let mut child = ChildProcess::start("stubborn", &[("GRACE_MS", "60000")]);
     child.hear("working");
     child.signal(Signal::TERM);
     child.hear("soft");
@@ -156,7 +156,7 @@ fn a_second_signal_cuts_what_is_under_way() {
 
 #[test]
 fn the_grace_has_an_end() {
-    let mut child = Running::start("stubborn", &[("GRACE_MS", "400")]);
+    let mut child = ChildProcess::start("stubborn", &[("GRACE_MS", "400")]);
     child.hear("working");
     let begun = Instant::now();
     child.signal(Signal::INT);
@@ -173,7 +173,7 @@ fn the_grace_has_an_end() {
 #[test]
 fn the_watchdog_hears_of_a_live_runtime_and_not_of_a_stuck_one() {
     let (_dir, socket, path) = manager();
-    let child = Running::start("stuck", &[("NOTIFY_SOCKET", &path), ("WATCHDOG_USEC", "200000")]);
+    let child = ChildProcess::start("stuck", &[("NOTIFY_SOCKET", &path), ("WATCHDOG_USEC", "200000")]);
     let mut pings = Vec::new();
     while pings.len() < 11 {
         assert_eq!(told(&socket), "WATCHDOG=1");
@@ -201,7 +201,7 @@ fn the_watchdog_hears_of_a_live_runtime_and_not_of_a_stuck_one() {
 #[test]
 fn a_closed_stderr_ends_nothing() {
     for format in ["json", "pretty"] {
-        let mut child = Running::start("log", &[("FORMAT", format)]);
+        let mut child = ChildProcess::start("log", &[("FORMAT", format)]);
         drop(child.child.stderr.take());
         child.hear("began");
         child.signal(Signal::USR1);
@@ -212,7 +212,7 @@ fn a_closed_stderr_ends_nothing() {
 
 #[test]
 fn a_panic_is_a_line_like_any_other() {
-    let mut child = Running::start("panic", &[]);
+    let mut child = ChildProcess::start("panic", &[]);
     assert!(child.end().success());
     let stderr = child.stderr();
     let line = stderr
@@ -231,7 +231,7 @@ fn a_panic_is_a_line_like_any_other() {
 
 #[test]
 fn traces_that_cannot_be_sent_are_logged() {
-    let mut child = Running::start("lost_traces", &[]);
+    let mut child = ChildProcess::start("lost_traces", &[]);
     assert!(child.end().success());
     let stderr = child.stderr();
     let lines: Vec<serde_json::Value> = stderr

@@ -16,7 +16,7 @@ pub use agent::ScriptedAgent;
 pub use database::{begin, database_password, database_url};
 pub use fleet::{Fleet, FleetBuilder, closure};
 pub use net::free_port;
-pub use redis::Redis;
+pub use redis::TestRedis;
 pub use wait::wait_until;
 
 use slipway_store::{AuditKey, Store};

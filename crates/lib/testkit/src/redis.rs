@@ -10,14 +10,14 @@ use crate::free_port;
 
 /// `redis-server` from the path, which keeps nothing. It ends with this.
 #[derive(Debug)]
-pub struct Redis {
+pub struct TestRedis {
     port: u16,
     folder: TempDir,
     arguments: Vec<String>,
     child: Option<Child>,
 }
 
-impl Redis {
+impl TestRedis {
     /// Starts one on a port of its own, with these arguments besides; it may take a moment until it answers.
     ///
     /// # Panics
@@ -116,7 +116,7 @@ impl Redis {
     }
 }
 
-impl Drop for Redis {
+impl Drop for TestRedis {
     fn drop(&mut self) {
         self.kill();
     }

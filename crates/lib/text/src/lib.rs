@@ -52,7 +52,7 @@ pub const fn is_hidden(c: char) -> bool {
 
 /// Whether a text may have several lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lines {
+pub enum LineLimit {
     /// Only one.
     One,
     /// Several, parted by line feeds.
@@ -61,9 +61,9 @@ pub enum Lines {
 
 /// The first character that a stored text must not have.
 #[must_use]
-pub fn find_hidden(text: &str, lines: Lines) -> Option<char> {
+pub fn find_hidden(text: &str, lines: LineLimit) -> Option<char> {
     text.chars()
-        .find(|c| is_hidden(*c) && !(*c == '\n' && lines == Lines::Many))
+        .find(|c| is_hidden(*c) && !(*c == '\n' && lines == LineLimit::Many))
 }
 
 /// A report's text for the database: hidden characters are replaced, line feeds stay, and tabs become spaces.
@@ -181,12 +181,15 @@ mod tests {
     #[test]
     fn no_hidden_character_may_be_stored() {
         for c in HIDDEN {
-            assert_eq!(find_hidden(&format!("a{c}b"), Lines::Many), Some(c), "{c:?}");
+            assert_eq!(find_hidden(&format!("a{c}b"), LineLimit::Many), Some(c), "{c:?}");
         }
-        assert_eq!(find_hidden("Grüße, 世界 ✨⚠\u{fe0f} é\u{301}", Lines::One), None);
-        assert_eq!(find_hidden("a\nb", Lines::Many), None);
-        assert_eq!(find_hidden("a\nb", Lines::One), Some('\n'));
-        assert_eq!(find_hidden("a\tb\r\n", Lines::Many), Some('\t'));
+        assert_eq!(
+            find_hidden("Grüße, 世界 ✨⚠\u{fe0f} é\u{301}", LineLimit::One),
+            None
+        );
+        assert_eq!(find_hidden("a\nb", LineLimit::Many), None);
+        assert_eq!(find_hidden("a\nb", LineLimit::One), Some('\n'));
+        assert_eq!(find_hidden("a\tb\r\n", LineLimit::Many), Some('\t'));
     }
 
     #[test]
@@ -197,9 +200,9 @@ mod tests {
             .chain("\r\n\t".chars())
             .collect();
         for fit in [scrub(&text), plain(&text)] {
-            assert_eq!(find_hidden(&fit, Lines::Many), None, "{fit:?}");
+            assert_eq!(find_hidden(&fit, LineLimit::Many), None, "{fit:?}");
         }
-        assert_eq!(find_hidden(&clean(&text), Lines::One), None);
+        assert_eq!(find_hidden(&clean(&text), LineLimit::One), None);
         assert_eq!(
             plain("Fix\tit\r\n\r\nbecause\rof\u{200b} that\n"),
             "Fix it\n\nbecause\nof that"
@@ -232,15 +235,15 @@ mod tests {
     }
 
     #[derive(Debug)]
-    struct Told(&'static str, Option<Box<Self>>);
+    struct ChainedError(&'static str, Option<Box<Self>>);
 
-    impl std::fmt::Display for Told {
+    impl std::fmt::Display for ChainedError {
         fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
             f.write_str(self.0)
         }
     }
 
-    impl Error for Told {
+    impl Error for ChainedError {
         fn source(&self) -> Option<&(dyn Error + 'static)> {
             self.1.as_deref().map(|source| source as _)
         }
@@ -248,13 +251,13 @@ mod tests {
 
     #[test]
     fn every_cause_of_an_error_stands_once() {
-        let disk = Told("disk full", None);
-        let step = Told("step 3 failed: disk full", Some(Box::new(disk)));
-        let journal = Told("cannot write the journal", Some(Box::new(step)));
+        let disk = ChainedError("disk full", None);
+        let step = ChainedError("step 3 failed: disk full", Some(Box::new(disk)));
+        let journal = ChainedError("cannot write the journal", Some(Box::new(step)));
         assert_eq!(
             error_chain(&journal),
             "cannot write the journal: step 3 failed: disk full"
         );
-        assert_eq!(error_chain(&Told("alone", None)), "alone");
+        assert_eq!(error_chain(&ChainedError("alone", None)), "alone");
     }
 }

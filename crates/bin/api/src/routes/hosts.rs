@@ -8,7 +8,7 @@ use http::StatusCode;
 use slipway_domain::HostName;
 use slipway_domain::lives::Doubt;
 use slipway_store::{NewHost, StoreError};
-use slipway_text::Lines;
+use slipway_text::LineLimit;
 use slipway_wire::access::{TokenCreated, TokenSecret};
 use slipway_wire::fleet::{
     CreateHost, Host as Shown, HostCreated, HostQuery, HostStep, RestoreHost, UpdateHost,
@@ -135,7 +135,7 @@ fn value_problem(value: &str) -> Option<String> {
     if value.chars().count() > MAX_LABEL_VALUE {
         return Some(format!("a label's value is at most {MAX_LABEL_VALUE} characters"));
     }
-    text::hidden(value, Lines::One)
+    text::hidden(value, LineLimit::One)
 }
 
 /// List hosts

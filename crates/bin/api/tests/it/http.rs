@@ -146,7 +146,8 @@ async fn nothing_but_monitoring_is_served_before_the_schema_was_checked(pool: Pg
         ("ADMIN_PASSWORD", crate::support::PASSWORD),
     ];
     let settings =
-        slipway_settings::ApiSettings::from_source(&slipway_settings::Source::from_map(settings)).unwrap();
+        slipway_settings::ApiSettings::from_source(&slipway_settings::SettingsSource::from_map(settings))
+            .unwrap();
     let fresh = slipway_api::state::Shared::new(
         &settings,
         slipway_store::Store::from_pool(app.pool.clone()),

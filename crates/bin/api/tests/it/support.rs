@@ -11,7 +11,7 @@ use slipway_api::router::router;
 use slipway_api::state::{App, Shared};
 use slipway_domain::event::{Actor, NewEvent, chain_hash};
 use slipway_domain::{HostId, Observation, PrincipalName, Role, RolloutId, StepId, Timestamp};
-use slipway_settings::{ApiSettings, RedisSettings, Source};
+use slipway_settings::{ApiSettings, RedisSettings, SettingsSource};
 use slipway_store::{AuditKey, By, NewToken, Store, TokenHash, TokenOwner};
 use slipway_wake::Wake;
 use slipway_wire::route;
@@ -110,7 +110,7 @@ impl TestApp {
             ("SECRET_KEY", SECRET_KEY),
             ("ADMIN_PASSWORD", PASSWORD),
         ];
-        let source = Source::from_map(base.iter().chain(settings).copied());
+        let source = SettingsSource::from_map(base.iter().chain(settings).copied());
         let settings = ApiSettings::from_source(&source).unwrap();
         let stop = CancellationToken::new();
         let store = Store::from_pool(pool.clone());
@@ -321,7 +321,7 @@ pub(crate) async fn answer(response: axum::response::Response) -> Answer {
 
 pub(crate) fn redis(pool: &PgPool) -> Wake {
     let url = std::env::var_os("REDIS_URL").expect("REDIS_URL names the Redis of the tests");
-    let source = Source::from_map([("REDIS_URL", url.into_string().unwrap())]);
+    let source = SettingsSource::from_map([("REDIS_URL", url.into_string().unwrap())]);
     let settings = RedisSettings::from_source(&source).unwrap();
     // The database's name is the same at every run, and counters outlive a run.
     let database = pool.connect_options();

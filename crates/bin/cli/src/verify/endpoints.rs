@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use slipway_client::{Client, ClientBuilder, Fetched};
+use slipway_client::{Client, ClientBuilder, RawResponse};
 use slipway_wire::monitoring::Status;
 use slipway_wire::route;
 use url::Url;
@@ -128,7 +128,7 @@ pub async fn probe(client: &Client, of: &str, name: &'static str, path: &'static
     let check = Check::new(name, of);
     let begun = Instant::now();
     match client.fetch(path).await {
-        Ok(Fetched {
+        Ok(RawResponse {
             status: 200..=299, ..
         }) => check.ok(format!("in {} ms", begun.elapsed().as_millis())),
         Ok(answer) => check.fail(
@@ -143,13 +143,13 @@ pub async fn probe(client: &Client, of: &str, name: &'static str, path: &'static
 pub async fn metrics_closed(client: &Client, of: &str) -> Line {
     let check = Check::new("metrics closed", of);
     match client.fetch(METRICS).await {
-        Ok(Fetched {
+        Ok(RawResponse {
             status: 200..=299, ..
         }) => check.fail(
             format!("{METRICS} is open to everybody"),
             "close it in the proxy, as the module's does: location /metrics { return 404; }",
         ),
-        Ok(Fetched {
+        Ok(RawResponse {
             status: status @ (401 | 403 | 404 | 410),
             ..
         }) => check.ok(format!("{METRICS} answers {status}")),

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use slipway_client::Fetched;
+use slipway_client::RawResponse;
 use slipway_wire::route;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -68,7 +68,7 @@ pub async fn metrics(
         Ok::<_, Failure>(client.fetch(&path).await?)
     };
     match asked.await {
-        Ok(Fetched { status: 200, body }) if body.starts_with(b"#") => check.ok(url),
+        Ok(RawResponse { status: 200, body }) if body.starts_with(b"#") => check.ok(url),
         Ok(answer) => check.fail(format!("{url} answered {}, and no metrics", answer.status), cure),
         Err(failure) => check.fail(failure.detail(), cure),
     }

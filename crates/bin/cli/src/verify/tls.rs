@@ -15,7 +15,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     SupportedProtocolVersion,
 };
-use slipway_client::Cause;
+use slipway_client::UnreachableCause;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -92,14 +92,16 @@ pub async fn check(target: Target, limit: Duration, now: DateTime<Utc>) -> Vec<L
 impl Refused {
     fn line(self, check: Check) -> Line {
         let cause = match self {
-            Self::TimedOut => Cause::TimedOut,
-            Self::Tls(error) => Cause::of_tls(&error),
+            Self::TimedOut => UnreachableCause::TimedOut,
+            Self::Tls(error) => UnreachableCause::of_tls(&error),
             Self::Io(error) => match error.kind() {
-                io::ErrorKind::ConnectionRefused => Cause::Refused,
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Cause::NoRoute,
+                io::ErrorKind::ConnectionRefused => UnreachableCause::Refused,
+                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+                    UnreachableCause::NoRoute
+                }
                 // The resolver's errors have no kind of their own.
-                _ if error.to_string().starts_with("failed to lookup") => Cause::Dns,
-                _ => Cause::Closed,
+                _ if error.to_string().starts_with("failed to lookup") => UnreachableCause::Dns,
+                _ => UnreachableCause::Closed,
             },
         };
         check.fail(format!("none was seen: {cause}"), cause.help())
@@ -136,7 +138,7 @@ fn judge(
         Err(error) => return check.not_checked(error.to_string(), "name a CA file: --ca-file"),
     };
     let Some((leaf, rest)) = chain.split_first() else {
-        return check.fail("the server sent none", Cause::Certificate.help());
+        return check.fail("the server sent none", UnreachableCause::Certificate.help());
     };
     let at = |time: u64| {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(time));
@@ -174,7 +176,7 @@ fn judge(
 }
 
 fn refused(check: Check, error: &rustls::Error, now: DateTime<Utc>) -> Line {
-    let cause = Cause::of_tls(error);
+    let cause = UnreachableCause::of_tls(error);
     let when = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
         DateTime::from_timestamp(seconds, 0).unwrap_or(now)

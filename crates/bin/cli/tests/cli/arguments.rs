@@ -1,7 +1,7 @@
 //! Bad input is told by name and with a cure, before anything is sent.
 
 use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway};
-use slipway_client::testing::{Reply, Server};
+use slipway_client::testing::{ScriptedApi, ScriptedReply};
 
 fn assert_told_and_nothing_sent(slipway: &Slipway, args: &[&str], said: &str) {
     let ran = slipway.run(args);
@@ -12,7 +12,7 @@ fn assert_told_and_nothing_sent(slipway: &Slipway, args: &[&str], said: &str) {
 
 #[test]
 fn wrong_arguments_about_rollouts_and_releases_are_told_and_nothing_is_sent() {
-    let server = Server::start(|_| Reply::empty(500));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
     let closure = format!("web-1={CLOSURE}");
     let upwards = "web-1=/nix/store/../etc/passwd";
@@ -73,12 +73,12 @@ fn wrong_arguments_about_rollouts_and_releases_are_told_and_nothing_is_sent() {
     ] {
         assert_told_and_nothing_sent(&slipway, args, said);
     }
-    assert_eq!(server.seen().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
 fn wrong_arguments_about_hosts_people_and_access_are_told_and_nothing_is_sent() {
-    let server = Server::start(|_| Reply::empty(500));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
     for (args, said) in [
         (
@@ -131,12 +131,12 @@ fn wrong_arguments_about_hosts_people_and_access_are_told_and_nothing_is_sent() 
     ] {
         assert_told_and_nothing_sent(&slipway, args, said);
     }
-    assert_eq!(server.seen().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]
 fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
-    let server = Server::start(|_| Reply::empty(500));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
     for (args, said) in [
         (
@@ -156,12 +156,12 @@ fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
             ran.stderr
         );
     }
-    assert!(server.seen().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[test]
 fn a_ca_file_without_a_certificate_is_told_by_its_name() {
-    let server = Server::start(|_| Reply::empty(500));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
     std::fs::write(
         slipway.home.path().join("key.pem"),
@@ -175,7 +175,7 @@ fn a_ca_file_without_a_certificate_is_told_by_its_name() {
         "error: the CA file key.pem holds no PEM certificate\n\
          help: name a file with one or more -----BEGIN CERTIFICATE----- blocks\n"
     );
-    assert!(server.seen().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn with_json_they_are_one_problem_document() {
 
 #[test]
 fn a_strategy_from_stdin_or_a_file_is_checked_for_its_form() {
-    let server = Server::start(|_| Reply::empty(500));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
     let start = ["rollout", "start", "prod", RELEASE, "--strategy", "-"];
     for (json, said) in [
@@ -206,5 +206,5 @@ fn a_strategy_from_stdin_or_a_file_is_checked_for_its_form() {
     let long = "x".repeat(2 * 1024 * 1024);
     let ran = slipway.run_with_stdin(&start, &long);
     assert!(ran.stderr.contains("is over 1 MiB"), "{}", ran.stderr);
-    assert_eq!(server.seen().len(), 0);
+    assert_eq!(server.requests().len(), 0);
 }

@@ -2,7 +2,7 @@
 
 use crate::common::Slipway;
 use serde_json::{Value, json};
-use slipway_client::testing::{Reply, Server};
+use slipway_client::testing::{ScriptedApi, ScriptedReply};
 use slipway_domain::event::{Actor, GENESIS, NewEvent, chain_hash};
 
 /// A chain of `n` events as the API hands it out.
@@ -33,13 +33,13 @@ pub(crate) fn head(events: &[Value]) -> String {
 }
 
 /// A server that says that all is well with a log of `counted` events and this head, and hands out these.
-fn server(events: Vec<Value>, counted: i64, head: &str) -> Server {
+fn server(events: Vec<Value>, counted: i64, head: &str) -> ScriptedApi {
     let report = json!({
         "whole": true, "events": counted, "head": head, "broken_at": null, "problem": null, "unsealed": 0,
     });
-    Server::start(move |seen| {
+    ScriptedApi::start(move |seen| {
         if seen.path.ends_with("/audit/verify") {
-            return Reply::json(200, &report);
+            return ScriptedReply::json(200, &report);
         }
         let after: i64 = seen
             .query
@@ -51,7 +51,7 @@ fn server(events: Vec<Value>, counted: i64, head: &str) -> Server {
             .filter(|event| event["number"].as_i64().unwrap() > after)
             .take(500)
             .collect();
-        Reply::json(200, &json!({ "items": page }))
+        ScriptedReply::json(200, &json!({ "items": page }))
     })
 }
 
@@ -157,13 +157,13 @@ fn a_broken_seal_is_the_servers_word() {
     let report = json!({
         "whole": false, "events": 3, "head": head, "broken_at": 2, "problem": "its seal is wrong", "unsealed": 0,
     });
-    let server = Server::start(move |seen| {
+    let server = ScriptedApi::start(move |seen| {
         if seen.path.ends_with("/audit/verify") {
-            Reply::json(200, &report)
+            ScriptedReply::json(200, &report)
         } else if seen.query.contains("after=0") {
-            Reply::json(200, &json!({ "items": events }))
+            ScriptedReply::json(200, &json!({ "items": events }))
         } else {
-            Reply::json(200, &json!({"items": []}))
+            ScriptedReply::json(200, &json!({"items": []}))
         }
     });
     let ran = Slipway::at(&server).run(&["audit", "verify"]);

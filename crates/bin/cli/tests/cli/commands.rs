@@ -5,18 +5,18 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use crate::common::{AT, CLOSURE, RELEASE, ROLLOUT, Slipway, environment, host, rollout, token};
 use serde_json::{Value, json};
-use slipway_client::testing::{Reply, Seen, Server};
+use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
 
-fn list(items: &Value) -> Reply {
-    Reply::json(200, &json!({ "items": items }))
+fn list(items: &Value) -> ScriptedReply {
+    ScriptedReply::json(200, &json!({ "items": items }))
 }
 
-fn body(seen: &Seen) -> Value {
-    serde_json::from_str(&seen.body).unwrap()
+fn body(request: &ReceivedRequest) -> Value {
+    serde_json::from_str(&request.body).unwrap()
 }
 
-fn fleet() -> Server {
-    Server::start(|seen| match seen.line().as_str() {
+fn fleet() -> ScriptedApi {
+    ScriptedApi::start(|request| match request.line().as_str() {
         "GET /api/v1/environments" => list(&json!([environment()])),
         "GET /api/v1/hosts" => {
             let mut skewed = host("web-2");
@@ -28,7 +28,7 @@ fn fleet() -> Server {
             });
             list(&json!([host("web-1"), skewed]))
         }
-        _ => Reply::empty(500),
+        _ => ScriptedReply::empty(500),
     })
 }
 
@@ -56,15 +56,15 @@ fn status_shows_what_needs_a_look() {
 
 #[test]
 fn a_host_in_trouble_is_seen_in_every_list_and_what_is_not_known_is_said() {
-    let server = Server::start(|seen| {
+    let server = ScriptedApi::start(|request| {
         let mut host = host("web-1");
         host["trouble"] = json!("two machines use this host's token");
         host["unknown"] = json!("its agent does not count");
-        match seen.line().as_str() {
+        match request.line().as_str() {
             "GET /api/v1/environments" => list(&json!([environment()])),
             "GET /api/v1/hosts" => list(&json!([host])),
-            "GET /api/v1/hosts/web-1" => Reply::json(200, &host),
-            _ => Reply::empty(500),
+            "GET /api/v1/hosts/web-1" => ScriptedReply::json(200, &host),
+            _ => ScriptedReply::empty(500),
         }
     });
     for (command, said) in [
@@ -94,12 +94,12 @@ fn status_as_json_is_one_document() {
 
 #[test]
 fn a_host_comes_back_or_moves_and_an_environment_goes() {
-    let server = Server::start(|seen| match seen.line().as_str() {
+    let server = ScriptedApi::start(|request| match request.line().as_str() {
         "POST /api/v1/hosts/web-1/restore" => {
-            Reply::json(201, &json!({"host": host("web-1"), "token": token()}))
+            ScriptedReply::json(201, &json!({"host": host("web-1"), "token": token()}))
         }
-        "PATCH /api/v1/hosts/web-1" => Reply::json(200, &host("web-1")),
-        _ => Reply::empty(204),
+        "PATCH /api/v1/hosts/web-1" => ScriptedReply::json(200, &host("web-1")),
+        _ => ScriptedReply::empty(204),
     });
     let slipway = Slipway::at(&server);
     let file = slipway.home.path().join("token");
@@ -119,32 +119,32 @@ fn a_host_comes_back_or_moves_and_an_environment_goes() {
     );
     assert_eq!(fs::read_to_string(&file).unwrap(), "slw_made\n");
     assert_eq!(
-        body(&server.seen().pop().unwrap()),
+        body(&server.requests().pop().unwrap()),
         json!({"environment": "prod"})
     );
 
     let ran = slipway.run(&["host", "move", "web-1", "--env", "prod"]);
     assert_eq!(ran.stdout, "the host web-1 is in prod now\n");
     assert_eq!(
-        body(&server.seen().pop().unwrap()),
+        body(&server.requests().pop().unwrap()),
         json!({"environment": "prod"})
     );
 
-    let count = server.seen().len();
+    let count = server.requests().len();
     let ran = slipway.run(&["env", "delete", "old"]);
     assert!(ran.code == 2 && ran.stderr.contains("--yes"), "{ran:?}");
-    assert_eq!(server.seen().len(), count, "nothing is sent unasked");
+    assert_eq!(server.requests().len(), count, "nothing is sent unasked");
     let ran = slipway.run(&["env", "delete", "old", "--yes"]);
     assert_eq!(ran.stdout, "deleted the environment old\n");
     assert_eq!(
-        server.seen().pop().unwrap().line(),
+        server.requests().pop().unwrap().line(),
         "DELETE /api/v1/environments/old"
     );
 }
 
 #[test]
 fn a_list_of_releases_shows_the_first_line_of_a_message() {
-    let server = Server::start(|_| {
+    let server = ScriptedApi::start(|_| {
         let message = format!("Fix it\n\n{}", "because ".repeat(200));
         list(&json!([{
             "id": RELEASE, "author": "ci", "created_at": AT, "message": message, "closures": {"web-1": CLOSURE},
@@ -158,9 +158,9 @@ fn a_list_of_releases_shows_the_first_line_of_a_message() {
 
 #[test]
 fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
-    let server = Server::start(|seen| match seen.method.as_str() {
-        "POST" => Reply::json(201, &rollout("staging", None, ["waiting", "waiting"])),
-        _ => Reply::json(200, &environment()),
+    let server = ScriptedApi::start(|request| match request.method.as_str() {
+        "POST" => ScriptedReply::json(201, &rollout("staging", None, ["waiting", "waiting"])),
+        _ => ScriptedReply::json(200, &environment()),
     });
     let slipway = Slipway::at(&server);
     let ran = slipway.run(&[
@@ -173,7 +173,7 @@ fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
         "true",
     ]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    let sent = server.seen().pop().unwrap();
+    let sent = server.requests().pop().unwrap();
     assert_eq!(sent.line(), "PATCH /api/v1/environments/prod");
     assert_eq!(body(&sent)["approval_required"], true);
     assert_eq!(body(&sent)["strategy"]["batch"], 2);
@@ -184,7 +184,7 @@ fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
         ran.stdout.lines().next(),
         Some(format!("started the rollout {ROLLOUT}: staging").as_str())
     );
-    let strategy = &body(&server.seen().pop().unwrap())["strategy"];
+    let strategy = &body(&server.requests().pop().unwrap())["strategy"];
     assert_eq!(
         (&strategy["batch"], &strategy["on_failure"]),
         (&json!(2), &json!("pause"))
@@ -192,7 +192,7 @@ fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
 
     // Nothing said: the environment's own, which the API knows.
     slipway.run(&["rollout", "start", "prod", RELEASE]);
-    let sent = body(&server.seen().pop().unwrap());
+    let sent = body(&server.requests().pop().unwrap());
     assert_eq!(sent, json!({"environment": "prod", "release": RELEASE}));
 
     // A file stands for itself: what it leaves out has its default, not the environment's.
@@ -200,7 +200,7 @@ fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
         &["rollout", "start", "prod", RELEASE, "--strategy", "-"],
         "{\"canary\": 0}",
     );
-    let strategy = &body(&server.seen().pop().unwrap())["strategy"];
+    let strategy = &body(&server.requests().pop().unwrap())["strategy"];
     assert_eq!(
         (&strategy["canary"], &strategy["batch"]),
         (&json!(0), &json!("25%"))
@@ -209,9 +209,9 @@ fn a_strategy_is_changed_field_by_field_from_the_environments_own() {
 
 #[test]
 fn a_hosts_token_is_shown_once_or_written_for_its_owner_alone() {
-    let server = Server::start(|seen| match seen.path.as_str() {
-        "/api/v1/hosts" => Reply::json(201, &json!({"host": host("web-1"), "token": token()})),
-        _ => Reply::json(201, &token()),
+    let server = ScriptedApi::start(|request| match request.path.as_str() {
+        "/api/v1/hosts" => ScriptedReply::json(201, &json!({"host": host("web-1"), "token": token()})),
+        _ => ScriptedReply::json(201, &token()),
     });
     let slipway = Slipway::at(&server);
     let create = ["host", "create", "web-1", "--env", "prod", "--label", "rack=b2"];
@@ -221,7 +221,7 @@ fn a_hosts_token_is_shown_once_or_written_for_its_owner_alone() {
             .contains("token: slw_made\nIt is shown now and never again.\n"),
         "{ran:?}"
     );
-    assert_eq!(body(&server.seen()[0])["labels"], json!({"rack": "b2"}));
+    assert_eq!(body(&server.requests()[0])["labels"], json!({"rack": "b2"}));
 
     let out = slipway.home.path().join("web-1.token");
     let written = [&create[..], &["--token-out", "web-1.token", "--json"]].concat();
@@ -234,7 +234,7 @@ fn a_hosts_token_is_shown_once_or_written_for_its_owner_alone() {
     let ran = slipway.run(&["host", "token", "web-1", "--token-out", "web-1.token"]);
     assert!(ran.stdout.contains("earlier tokens are revoked"), "{ran:?}");
     assert_eq!(
-        server.seen().pop().unwrap().line(),
+        server.requests().pop().unwrap().line(),
         "POST /api/v1/hosts/web-1/token"
     );
     let left: Vec<_> = fs::read_dir(slipway.home.path())
@@ -246,10 +246,10 @@ fn a_hosts_token_is_shown_once_or_written_for_its_owner_alone() {
 
 #[test]
 fn what_an_environment_permits_is_said_only_when_it_is_asked_for() {
-    let server = Server::start(|_| Reply::json(200, &environment()));
+    let server = ScriptedApi::start(|_| ScriptedReply::json(200, &environment()));
     let slipway = Slipway::at(&server);
     slipway.run(&["env", "create", "prod"]);
-    let sent = body(&server.seen().pop().unwrap());
+    let sent = body(&server.requests().pop().unwrap());
     // An earlier server knows neither field.
     assert!(
         sent.get("own_strategy_allowed").is_none() && sent.get("related_approval_allowed").is_none(),
@@ -269,7 +269,7 @@ fn what_an_environment_permits_is_said_only_when_it_is_asked_for() {
         "{ran:?}"
     );
     assert_eq!(
-        body(&server.seen().pop().unwrap()),
+        body(&server.requests().pop().unwrap()),
         json!({"own_strategy_allowed": true, "related_approval_allowed": false})
     );
 }
@@ -279,7 +279,7 @@ fn a_release_is_registered_from_closures() {
     let release = json!({
         "id": RELEASE, "closures": {"web-1": CLOSURE}, "source": {}, "message": "v2", "author": "ci", "created_at": AT,
     });
-    let server = Server::start(move |_| Reply::json(201, &release));
+    let server = ScriptedApi::start(move |_| ScriptedReply::json(201, &release));
     let slipway = Slipway::at(&server);
     let closure = format!("web-1={CLOSURE}");
     let ran = slipway.run(&["release", "create", "--closure", &closure, "-m", "v2"]);
@@ -289,29 +289,33 @@ fn a_release_is_registered_from_closures() {
         "{ran:?}"
     );
     assert_eq!(
-        body(&server.seen()[0]),
+        body(&server.requests()[0]),
         json!({"closures": {"web-1": CLOSURE}, "source": {}, "message": "v2"})
     );
 }
 
 #[test]
 fn lists_follow_pages_up_to_the_limit() {
-    let server = Server::start(|seen| {
+    let server = ScriptedApi::start(|request| {
         let mut summary = rollout("succeeded", None, ["committed", "committed"]);
         summary.as_object_mut().unwrap().remove("steps");
-        let next = (!seen.query.contains("after=b")).then_some(if seen.query.contains("after=a") {
+        let next = (!request.query.contains("after=b")).then_some(if request.query.contains("after=a") {
             "b"
         } else {
             "a"
         });
-        Reply::json(200, &json!({"items": [summary], "next": next}))
+        ScriptedReply::json(200, &json!({"items": [summary], "next": next}))
     });
     let slipway = Slipway::at(&server);
     let json = slipway
         .run(&["rollout", "list", "--env", "prod", "--json"])
         .json();
     assert_eq!(json["items"].as_array().unwrap().len(), 3);
-    let queries: Vec<String> = server.seen().into_iter().map(|seen| seen.query).collect();
+    let queries: Vec<String> = server
+        .requests()
+        .into_iter()
+        .map(|request| request.query)
+        .collect();
     assert_eq!(
         queries,
         [
@@ -326,14 +330,14 @@ fn lists_follow_pages_up_to_the_limit() {
 
 #[test]
 fn an_order_by_environment_is_for_the_rollout_under_way() {
-    let server = Server::start(|seen| match seen.line().as_str() {
+    let server = ScriptedApi::start(|request| match request.line().as_str() {
         "GET /api/v1/environments/prod" => {
             let mut open = environment();
             open["open_rollout"] = json!(ROLLOUT);
-            Reply::json(200, &open)
+            ScriptedReply::json(200, &open)
         }
-        "GET /api/v1/environments/idle" => Reply::json(200, &environment()),
-        _ => Reply::json(202, &rollout("rolling", None, ["verifying", "waiting"])),
+        "GET /api/v1/environments/idle" => ScriptedReply::json(200, &environment()),
+        _ => ScriptedReply::json(202, &rollout("rolling", None, ["verifying", "waiting"])),
     });
     let slipway = Slipway::at(&server);
     for (order, of) in [
@@ -349,7 +353,7 @@ fn an_order_by_environment_is_for_the_rollout_under_way() {
                 .starts_with(&format!("asked the rollout {ROLLOUT} to {order}")),
             "{ran:?}"
         );
-        let sent = server.seen().pop().unwrap();
+        let sent = server.requests().pop().unwrap();
         assert_eq!(sent.path, format!("/api/v1/rollouts/{ROLLOUT}/commands"));
         assert_eq!(body(&sent), json!({"command": order, "reason": "because"}));
     }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
-use slipway_client::testing::Server;
+use slipway_client::testing::ScriptedApi;
 use tempfile::TempDir;
 
 pub(crate) const ROLLOUT: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
@@ -43,7 +43,7 @@ impl Slipway {
     }
 
     /// Logged in to this API by environment.
-    pub(crate) fn at(server: &Server) -> Self {
+    pub(crate) fn at(server: &ScriptedApi) -> Self {
         Self::new()
             .env("SLIPWAY_URL", &server.url())
             .env("SLIPWAY_TOKEN", "slw_test")

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway, environment, host, whoami};
 use serde_json::json;
-use slipway_client::testing::{Certificate, Reply, Server};
+use slipway_client::testing::{ScriptedApi, ScriptedReply, TestCertificate};
 use slipway_wire::problem::kind;
 
 #[test]
@@ -23,8 +23,9 @@ fn what_the_api_refuses_has_its_exit_code() {
         (500, kind::INTERNAL, 1),
         (503, kind::UNAVAILABLE, 6),
     ] {
-        let server =
-            Server::start(move |_| Reply::problem(status, kind, "what was wrong").header("retry-after", "0"));
+        let server = ScriptedApi::start(move |_| {
+            ScriptedReply::problem(status, kind, "what was wrong").header("retry-after", "0")
+        });
         let args = ["principal", "disable", "ci"];
         let ran = Slipway::at(&server).run(&args);
         assert_eq!(ran.code, code, "{kind}: {ran:?}");
@@ -47,14 +48,14 @@ fn what_the_api_refuses_has_its_exit_code() {
 
 #[test]
 fn a_lost_answer_says_what_may_have_happened_and_how_to_look() {
-    let lost: [fn() -> Reply; 4] = [
-        Reply::cut,
-        || Reply::text(502, "text/html", "<h1>Bad Gateway</h1>"),
-        || Reply::problem(503, kind::UNAVAILABLE, "the database is away").header("retry-after", "2"),
-        || Reply::problem(408, kind::TIMEOUT, "it took too long"),
+    let lost: [fn() -> ScriptedReply; 4] = [
+        ScriptedReply::cut,
+        || ScriptedReply::text(502, "text/html", "<h1>Bad Gateway</h1>"),
+        || ScriptedReply::problem(503, kind::UNAVAILABLE, "the database is away").header("retry-after", "2"),
+        || ScriptedReply::problem(408, kind::TIMEOUT, "it took too long"),
     ];
     for reply in lost {
-        let server = Server::start(move |_| reply());
+        let server = ScriptedApi::start(move |_| reply());
         let slipway = Slipway::at(&server);
         for (args, look) in [
             (&["rollout", "start", "prod", RELEASE][..], "slipway rollout list"),
@@ -83,7 +84,7 @@ fn a_lost_answer_says_what_may_have_happened_and_how_to_look() {
         assert!(!ran.stderr.contains("all the same"), "{}", ran.stderr);
     }
     // Nothing was sent where nobody listens.
-    let port = Server::start(|_| Reply::empty(200)).port();
+    let port = ScriptedApi::start(|_| ScriptedReply::empty(200)).port();
     let slipway = Slipway::new()
         .env("SLIPWAY_URL", &format!("http://127.0.0.1:{port}"))
         .env("SLIPWAY_TOKEN", "slw_test");
@@ -93,7 +94,7 @@ fn a_lost_answer_says_what_may_have_happened_and_how_to_look() {
 
 #[test]
 fn a_dead_proxy_is_blamed_and_not_the_api() {
-    let dead = Server::start(|_| Reply::empty(200)).port();
+    let dead = ScriptedApi::start(|_| ScriptedReply::empty(200)).port();
     // One that lets nobody through.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let closed = format!("http://{}", listener.local_addr().unwrap());
@@ -132,13 +133,13 @@ fn a_dead_proxy_is_blamed_and_not_the_api() {
 #[test]
 fn json_shows_nothing_hidden_and_keeps_the_value() {
     let hidden = "web\u{9b}31m\u{7f}\u{202e}\u{200b}\u{2028}1";
-    let server = Server::start(move |seen| match seen.line().as_str() {
+    let server = ScriptedApi::start(move |seen| match seen.line().as_str() {
         "GET /api/v1/hosts/web-1" => {
             let mut host = host("web-1");
             host["labels"]["rack"] = json!(hidden);
-            Reply::json(200, &host)
+            ScriptedReply::json(200, &host)
         }
-        _ => Reply::problem(422, kind::INVALID, hidden),
+        _ => ScriptedReply::problem(422, kind::INVALID, hidden),
     });
     let slipway = Slipway::at(&server);
     let ran = slipway.run(&["host", "show", "web-1", "--json"]);
@@ -157,7 +158,7 @@ fn json_shows_nothing_hidden_and_keeps_the_value() {
 
 #[test]
 fn wrong_fields_are_listed_one_a_line() {
-    let server = Server::start(|_| {
+    let server = ScriptedApi::start(|_| {
         let problem = json!({
             "type": "urn:slipway:problem:invalid-request", "title": "Invalid request", "status": 422,
             "detail": "the strategy cannot be used", "request_id": "r-7",
@@ -166,7 +167,7 @@ fn wrong_fields_are_listed_one_a_line() {
                 {"field": "strategy.canary", "detail": "9 is more than the 6 hosts\u{1b}[31m of the rollout"},
             ],
         });
-        Reply::text(422, "application/problem+json", problem.to_string())
+        ScriptedReply::text(422, "application/problem+json", problem.to_string())
     });
     let ran = Slipway::at(&server).run(&["rollout", "start", "prod", RELEASE]);
     assert_eq!(ran.code, 5);
@@ -182,7 +183,7 @@ fn wrong_fields_are_listed_one_a_line() {
 #[test]
 fn a_refusal_is_told_once_and_no_cure_is_added_that_does_not_help() {
     let detail = "the strategy cannot be used: max_unavailable: 0 is too few; use 1 or more";
-    let server = Server::start(move |request| {
+    let server = ScriptedApi::start(move |request| {
         let status = if request.method == "GET" { 403 } else { 422 };
         let problem = json!({
             "type": format!("urn:slipway:problem:{}", if status == 403 { "forbidden" } else { "invalid-request" }),
@@ -191,7 +192,7 @@ fn a_refusal_is_told_once_and_no_cure_is_added_that_does_not_help() {
                 json!([{"field": "strategy.max_unavailable", "detail": "max_unavailable: 0 is too few; use 1 or more"}])
             },
         });
-        Reply::text(status, "application/problem+json", problem.to_string())
+        ScriptedReply::text(status, "application/problem+json", problem.to_string())
     });
     let slipway = Slipway::at(&server);
     let ran = slipway.run(&["rollout", "start", "prod", RELEASE]);
@@ -203,7 +204,7 @@ fn a_refusal_is_told_once_and_no_cure_is_added_that_does_not_help() {
 
 #[test]
 fn an_api_that_is_not_there_is_6_with_address_and_cure() {
-    let server = Server::start(|_| Reply::empty(500));
+    let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
     let url = server.url();
     drop(server);
@@ -222,7 +223,7 @@ fn an_api_that_is_not_there_is_6_with_address_and_cure() {
 
 #[test]
 fn an_unknown_ca_names_the_flag() {
-    let server = Server::start_tls(Certificate::Good, |_| Reply::json(200, &whoami()));
+    let server = ScriptedApi::start_tls(TestCertificate::Good, |_| ScriptedReply::json(200, &whoami()));
     let slipway = Slipway::at(&server);
     let ran = slipway.run(&["whoami"]);
     assert!(ran.code == 2 || ran.code == 6, "{ran:?}");
@@ -238,7 +239,7 @@ fn an_unknown_ca_names_the_flag() {
 
 #[test]
 fn something_else_that_answers_is_1() {
-    let server = Server::start(|_| Reply::text(200, "text/html", "<h1>Welcome to nginx!</h1>"));
+    let server = ScriptedApi::start(|_| ScriptedReply::text(200, "text/html", "<h1>Welcome to nginx!</h1>"));
     let ran = Slipway::at(&server).run(&["whoami"]);
     assert!(
         ran.code == 1 && ran.stderr.contains("not as the Slipway API does"),
@@ -248,12 +249,12 @@ fn something_else_that_answers_is_1() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error_message() {
-    let server = Server::start(|seen| {
+    let server = ScriptedApi::start(|seen| {
         if seen.path.ends_with("/environments") {
-            return Reply::json(200, &json!({"items": [environment()]}));
+            return ScriptedReply::json(200, &json!({"items": [environment()]}));
         }
         let hosts: Vec<_> = (0..5000).map(|n| host(&format!("web-{n}"))).collect();
-        Reply::json(200, &json!({"items": hosts}))
+        ScriptedReply::json(200, &json!({"items": hosts}))
     });
     let mut child = Slipway::at(&server)
         .command(&["status", "--json"])

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::common::{AT, RELEASE, Ran, Slipway, host, whoami};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use slipway_client::testing::{Reply, Server};
+use slipway_client::testing::{ScriptedApi, ScriptedReply};
 
 const FLAKE: &str = r#"{
   outputs = { self }: let
@@ -34,26 +34,26 @@ const FLAKE: &str = r#"{
 /// A flake, and a Nix of its own to build it with.
 struct Bench {
     slipway: Slipway,
-    server: Server,
+    server: ScriptedApi,
 }
 
 impl Bench {
     fn new() -> Self {
-        let server = Server::start(|seen| {
-            match seen.line().as_str() {
-                "GET /api/v1/whoami" => return Reply::json(200, &whoami()),
+        let server = ScriptedApi::start(|request| {
+            match request.line().as_str() {
+                "GET /api/v1/whoami" => return ScriptedReply::json(200, &whoami()),
                 "GET /api/v1/hosts" => {
                     let hosts = ["broken", "slow", "web-1", "web-2"].map(host);
-                    return Reply::json(200, &json!({ "items": hosts }));
+                    return ScriptedReply::json(200, &json!({ "items": hosts }));
                 }
                 _ => {}
             }
-            let sent: Value = serde_json::from_str(&seen.body).unwrap();
+            let sent: Value = serde_json::from_str(&request.body).unwrap();
             let release = json!({
                 "id": RELEASE, "author": "ci", "created_at": AT, "message": null,
                 "closures": sent["closures"], "source": sent["source"],
             });
-            Reply::json(201, &release)
+            ScriptedReply::json(201, &release)
         });
         let mut slipway = Slipway::at(&server);
         let at = |name: &str| slipway.home.path().join(name);
@@ -84,9 +84,9 @@ impl Bench {
     fn posted(&self) -> Option<Value> {
         let post = self
             .server
-            .seen()
+            .requests()
             .into_iter()
-            .find(|seen| seen.method == "POST")?;
+            .find(|request| request.method == "POST")?;
         serde_json::from_str(&post.body).ok()
     }
 }
@@ -211,8 +211,8 @@ fn what_the_api_would_refuse_is_told_before_anything_is_built() {
 
 #[test]
 fn a_viewer_is_told_before_anything_is_built() {
-    let server = Server::start(|_| {
-        Reply::json(
+    let server = ScriptedApi::start(|_| {
+        ScriptedReply::json(
             200,
             &json!({"kind": "principal", "name": "eve", "role": "viewer"}),
         )

@@ -6,18 +6,22 @@ use std::path::Path;
 
 use crate::common::{Slipway, TOKEN_ID, token, whoami};
 use serde_json::{Value, json};
-use slipway_client::testing::{Certificate, Reply, Seen, Server};
+use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply, TestCertificate};
 use slipway_wire::problem::kind;
 
-fn api(seen: &Seen) -> Reply {
-    match seen.line().as_str() {
-        "POST /api/v1/login" if seen.body.contains("\"password\":\"right\"") => Reply::json(201, &token()),
-        "POST /api/v1/login" => {
-            Reply::problem(401, kind::UNAUTHENTICATED, "the name or the password is wrong")
+fn api(request: &ReceivedRequest) -> ScriptedReply {
+    match request.line().as_str() {
+        "POST /api/v1/login" if request.body.contains("\"password\":\"right\"") => {
+            ScriptedReply::json(201, &token())
         }
-        "GET /api/v1/whoami" if seen.header("authorization").is_some() => Reply::json(200, &whoami()),
-        "DELETE /api/v1/tokens/0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b12" => Reply::empty(204),
-        _ => Reply::problem(401, kind::UNAUTHENTICATED, "no token"),
+        "POST /api/v1/login" => {
+            ScriptedReply::problem(401, kind::UNAUTHENTICATED, "the name or the password is wrong")
+        }
+        "GET /api/v1/whoami" if request.header("authorization").is_some() => {
+            ScriptedReply::json(200, &whoami())
+        }
+        "DELETE /api/v1/tokens/0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b12" => ScriptedReply::empty(204),
+        _ => ScriptedReply::problem(401, kind::UNAUTHENTICATED, "no token"),
     }
 }
 
@@ -27,7 +31,7 @@ fn mode(path: &Path) -> u32 {
 
 #[test]
 fn a_login_is_kept_for_its_owner_alone_and_used_by_the_next_command() {
-    let server = Server::start_tls(Certificate::Good, api);
+    let server = ScriptedApi::start_tls(TestCertificate::Good, api);
     let slipway = Slipway::new();
     fs::write(slipway.home.path().join("ca.pem"), server.ca_pem()).unwrap();
     let url = server.url();
@@ -60,13 +64,13 @@ fn a_login_is_kept_for_its_owner_alone_and_used_by_the_next_command() {
         (ran.code, ran.stdout),
         (0, format!("admin, role admin at {url}/\n"))
     );
-    let last = server.seen().pop().unwrap();
+    let last = server.requests().pop().unwrap();
     assert_eq!(last.header("authorization"), Some("Bearer slw_made"));
 
     let ran = slipway.run(&["logout", "--json"]);
     assert_eq!(ran.json()["token_revoked"], true);
     assert_eq!(
-        server.seen().pop().unwrap().line(),
+        server.requests().pop().unwrap().line(),
         format!("DELETE /api/v1/tokens/{TOKEN_ID}")
     );
     assert!(!config.exists());
@@ -76,7 +80,7 @@ fn a_login_is_kept_for_its_owner_alone_and_used_by_the_next_command() {
 
 #[test]
 fn a_token_that_outlives_a_login_is_made_with_the_password() {
-    let server = Server::start(api);
+    let server = ScriptedApi::start(api);
     let slipway = Slipway::at(&server);
     let args = [
         "token",
@@ -90,7 +94,7 @@ fn a_token_that_outlives_a_login_is_made_with_the_password() {
     ];
     let ran = slipway.run_with_stdin(&args, "right\n");
     assert!(ran.code == 0 && ran.stdout.contains("slw_made"), "{ran:?}");
-    let sent = server.seen().pop().unwrap();
+    let sent = server.requests().pop().unwrap();
     assert_eq!(
         (sent.line().as_str(), sent.header("authorization")),
         ("POST /api/v1/login", None)
@@ -131,7 +135,7 @@ fn no_secret_is_sent_over_plain_http() {
 
 #[test]
 fn a_wrong_password_keeps_nothing() {
-    let server = Server::start(api);
+    let server = ScriptedApi::start(api);
     let slipway = Slipway::new();
     let url = server.url();
     let ran = slipway.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "wrong\n");
@@ -161,7 +165,7 @@ fn a_wrong_password_keeps_nothing() {
 
 #[test]
 fn a_token_that_one_has_is_kept_once_the_api_knows_it() {
-    let server = Server::start(api);
+    let server = ScriptedApi::start(api);
     let slipway = Slipway::new();
     let url = server.url();
     let login = ["login", "--url", &url, "--token-stdin"];
@@ -171,25 +175,25 @@ fn a_token_that_one_has_is_kept_once_the_api_knows_it() {
     assert!(fs::read_to_string(slipway.config()).unwrap().contains("slw_mine"));
     // It was not made by the login, so logging out does not revoke it.
     assert_eq!(slipway.run(&["logout"]).code, 0);
-    assert!(server.seen().iter().all(|seen| seen.method != "DELETE"));
+    assert!(server.requests().iter().all(|request| request.method != "DELETE"));
 }
 
 #[test]
 fn a_kept_token_goes_to_no_other_address() {
-    let server = Server::start(api);
+    let server = ScriptedApi::start(api);
     let slipway = Slipway::new();
     let url = server.url();
     slipway.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "right");
-    let other = Server::start(api);
+    let other = ScriptedApi::start(api);
     let ran = slipway.run(&["whoami", "--url", &other.url()]);
     assert_eq!(ran.code, 3);
     assert!(ran.stderr.contains("you are not logged in to"), "{}", ran.stderr);
-    assert_eq!(other.seen().len(), 0);
+    assert_eq!(other.requests().len(), 0);
 }
 
 #[test]
 fn a_logout_that_cannot_revoke_says_so_and_forgets_only_when_told() {
-    let server = Server::start(api);
+    let server = ScriptedApi::start(api);
     let slipway = Slipway::new();
     let url = server.url();
     slipway.run_with_stdin(&["login", "--url", &url, "--password-stdin"], "right");
@@ -203,7 +207,7 @@ fn a_logout_that_cannot_revoke_says_so_and_forgets_only_when_told() {
 
 #[test]
 fn a_kept_login_that_others_can_read_or_that_is_damaged_is_told() {
-    let server = Server::start(api);
+    let server = ScriptedApi::start(api);
     let slipway = Slipway::new();
     slipway.run_with_stdin(&["login", "--url", &server.url(), "--password-stdin"], "right");
     fs::set_permissions(slipway.config(), fs::Permissions::from_mode(0o644)).unwrap();
@@ -216,7 +220,7 @@ fn a_kept_login_that_others_can_read_or_that_is_damaged_is_told() {
 
 #[test]
 fn where_the_token_comes_from_is_in_order() {
-    let server = Server::start(api);
+    let server = ScriptedApi::start(api);
     let slipway = Slipway::new().env("SLIPWAY_URL", &server.url());
     let file = |name: &str, token: &str| fs::write(slipway.home.path().join(name), token).unwrap();
     file("a", "slw_a\n");
@@ -226,9 +230,9 @@ fn where_the_token_comes_from_is_in_order() {
         let mut command = slipway.command(&[&["whoami"], args].concat());
         let ran: crate::common::Ran = command.envs(variables.iter().copied()).output().unwrap().into();
         let token = server
-            .seen()
+            .requests()
             .pop()
-            .and_then(|seen| seen.header("authorization").map(str::to_owned));
+            .and_then(|request| request.header("authorization").map(str::to_owned));
         (ran.code, token.unwrap_or_default(), ran.stderr)
     };
     assert_eq!(sent(&[("SLIPWAY_TOKEN", "slw_e")], &[]).1, "Bearer slw_e");

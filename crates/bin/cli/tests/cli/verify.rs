@@ -7,7 +7,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use slipway_client::testing::{Certificate, Reply, Seen, Server};
+use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply, TestCertificate};
 use slipway_wire::backup::BackupPage;
 use slipway_wire::problem::kind;
 
@@ -15,26 +15,30 @@ use crate::audit;
 use crate::common::{AT, CLOSURE, RELEASE, ROLLOUT, Ran, Slipway, environment, host};
 
 /// A healthy control plane with one host; its backup page is at `/status`.
-fn well(seen: &Seen) -> Reply {
+fn well(request: &ReceivedRequest) -> ScriptedReply {
     let events = audit::chain(3);
-    match seen.path.as_str() {
-        "/api/v1/monitoring/health" => Reply::json(200, &health("ok", "ok")),
-        "/api/v1/monitoring/live" | "/api/v1/monitoring/ready" => Reply::empty(200),
-        "/api/v1/hosts" => Reply::json(200, &json!({"items": [host("web-1")]})),
-        "/api/v1/environments" => Reply::json(200, &json!({"items": [environment()]})),
-        "/api/v1/rollouts" => Reply::json(200, &json!({"items": [summary("failed"), summary("succeeded")]})),
-        path if path == format!("/api/v1/releases/{RELEASE}") => Reply::json(200, &release(CLOSURE)),
-        "/api/v1/audit/verify" => Reply::json(
+    match request.path.as_str() {
+        "/api/v1/monitoring/health" => ScriptedReply::json(200, &health("ok", "ok")),
+        "/api/v1/monitoring/live" | "/api/v1/monitoring/ready" => ScriptedReply::empty(200),
+        "/api/v1/hosts" => ScriptedReply::json(200, &json!({"items": [host("web-1")]})),
+        "/api/v1/environments" => ScriptedReply::json(200, &json!({"items": [environment()]})),
+        "/api/v1/rollouts" => {
+            ScriptedReply::json(200, &json!({"items": [summary("failed"), summary("succeeded")]}))
+        }
+        path if path == format!("/api/v1/releases/{RELEASE}") => ScriptedReply::json(200, &release(CLOSURE)),
+        "/api/v1/audit/verify" => ScriptedReply::json(
             200,
             &json!({
                 "whole": true, "events": 3, "head": audit::head(&events), "broken_at": null, "problem": null,
                 "unsealed": 0,
             }),
         ),
-        "/api/v1/events" if seen.query.contains("after=0") => Reply::json(200, &json!({ "items": events })),
-        "/api/v1/events" => Reply::json(200, &json!({"items": []})),
-        "/status" => Reply::json(200, &backups()),
-        _ => Reply::problem(404, kind::NOT_FOUND, "no such thing"),
+        "/api/v1/events" if request.query.contains("after=0") => {
+            ScriptedReply::json(200, &json!({ "items": events }))
+        }
+        "/api/v1/events" => ScriptedReply::json(200, &json!({"items": []})),
+        "/status" => ScriptedReply::json(200, &backups()),
+        _ => ScriptedReply::problem(404, kind::NOT_FOUND, "no such thing"),
     }
 }
 
@@ -84,7 +88,7 @@ fn backups() -> Value {
 }
 
 /// Runs it against the server, with the server's CA known.
-fn verify(server: &Server, more: &[&str]) -> (Ran, Vec<Value>) {
+fn verify(server: &ScriptedApi, more: &[&str]) -> (Ran, Vec<Value>) {
     let slipway = Slipway::at(server);
     let ca = slipway.home.path().join("ca.pem");
     fs::write(&ca, server.ca_pem()).unwrap();
@@ -128,7 +132,7 @@ fn expect(lines: &[Value], check: &str, state: &str, text: &str) {
 
 #[test]
 fn a_site_that_is_well_is_0_with_a_line_for_everything() {
-    let server = Server::start_tls(Certificate::Days(90), well);
+    let server = ScriptedApi::start_tls(TestCertificate::Days(90), well);
     let (ran, lines) = verify(&server, &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
     for (check, text) in [
@@ -159,28 +163,28 @@ fn a_site_that_is_well_is_0_with_a_line_for_everything() {
 #[test]
 fn certificates_are_judged_here() {
     for (certificate, state, seen) in [
-        (Certificate::Days(30), "ok", "29 days left"),
-        (Certificate::Days(20), "warn", "19 days left"),
-        (Certificate::Days(6), "fail", "5 days left"),
-        (Certificate::Expired, "fail", "days ago (1980-01-01"),
+        (TestCertificate::Days(30), "ok", "29 days left"),
+        (TestCertificate::Days(20), "warn", "19 days left"),
+        (TestCertificate::Days(6), "fail", "5 days left"),
+        (TestCertificate::Expired, "fail", "days ago (1980-01-01"),
         (
-            Certificate::WrongName,
+            TestCertificate::WrongName,
             "fail",
             "its certificate is for another name",
         ),
         (
-            Certificate::SelfSigned,
+            TestCertificate::SelfSigned,
             "fail",
             "signed by a CA that this machine does not know",
         ),
     ] {
-        let server = Server::start_tls(certificate, well);
+        let server = ScriptedApi::start_tls(certificate, well);
         let (ran, lines) = verify(&server, &[]);
         expect(&lines, "certificate", state, seen);
         expect(&lines, "tls versions", "ok", "1.3 and 1.2");
         assert_eq!(ran.code, if state == "fail" { 30 } else { 0 }, "{ran:?}");
     }
-    let (_, lines) = verify(&Server::start_tls(Certificate::OnlyTls12, well), &[]);
+    let (_, lines) = verify(&ScriptedApi::start_tls(TestCertificate::OnlyTls12, well), &[]);
     expect(&lines, "certificate", "ok", "trusted");
     expect(&lines, "tls versions", "warn", "1.3 is refused");
 }
@@ -188,8 +192,8 @@ fn certificates_are_judged_here() {
 #[test]
 fn the_ca_of_another_site_is_not_trusted() {
     let (server, other) = (
-        Server::start_tls(Certificate::Good, well),
-        Server::start_tls(Certificate::Good, well),
+        ScriptedApi::start_tls(TestCertificate::Good, well),
+        ScriptedApi::start_tls(TestCertificate::Good, well),
     );
     let slipway = Slipway::at(&server);
     fs::write(slipway.home.path().join("ca.pem"), other.ca_pem()).unwrap();
@@ -208,7 +212,7 @@ fn the_ca_of_another_site_is_not_trusted() {
 
 #[test]
 fn plain_http_and_a_port_that_speaks_no_tls_are_told() {
-    let server = Server::start(well);
+    let server = ScriptedApi::start(well);
     let (ran, lines) = verify(&server, &[]);
     expect(&lines, "certificate", "not_checked", "plain HTTP on this machine");
     assert_eq!(ran.code, 31);
@@ -226,14 +230,22 @@ fn plain_http_and_a_port_that_speaks_no_tls_are_told() {
 
 /// Each: what is asked, what it answers, and the check with its state and words.
 fn run_cases(
-    cases: impl IntoIterator<Item = (&'static str, Reply, &'static str, &'static str, &'static str)>,
+    cases: impl IntoIterator<
+        Item = (
+            &'static str,
+            ScriptedReply,
+            &'static str,
+            &'static str,
+            &'static str,
+        ),
+    >,
 ) {
     for (path, reply, check, state, text) in cases {
-        let server = Server::start_tls(Certificate::Good, move |seen| {
-            if seen.path.starts_with(path) {
+        let server = ScriptedApi::start_tls(TestCertificate::Good, move |request| {
+            if request.path.starts_with(path) {
                 reply.clone()
             } else {
-                well(seen)
+                well(request)
             }
         });
         let (ran, lines) = verify(&server, &[]);
@@ -252,49 +264,49 @@ fn endpoints_that_are_not_well_are_told_with_the_cure() {
     run_cases([
         (
             "/api/v1/monitoring/health",
-            Reply::json(503, &health("down", "down")),
+            ScriptedReply::json(503, &health("down", "down")),
             "database",
             "fail",
             "it does not answer",
         ),
         (
             "/api/v1/monitoring/health",
-            Reply::json(200, &health("degraded", "ok")),
+            ScriptedReply::json(200, &health("degraded", "ok")),
             "health",
             "warn",
             "degraded",
         ),
         (
             "/api/v1/monitoring/health",
-            Reply::text(200, "text/html", "<p>hi"),
+            ScriptedReply::text(200, "text/html", "<p>hi"),
             "health",
             "fail",
             "no health report",
         ),
         (
             "/api/v1/monitoring/ready",
-            Reply::empty(503).header("content-type", "application/json"),
+            ScriptedReply::empty(503).header("content-type", "application/json"),
             "ready",
             "fail",
             "503",
         ),
         (
             "/api/v1/monitoring/live",
-            Reply::cut(),
+            ScriptedReply::cut(),
             "live",
             "fail",
             "the connection was cut",
         ),
         (
             "/metrics",
-            Reply::text(200, "text/plain", "# HELP x"),
+            ScriptedReply::text(200, "text/plain", "# HELP x"),
             "metrics closed",
             "fail",
             "open to everybody",
         ),
         (
             "/metrics",
-            Reply::empty(302),
+            ScriptedReply::empty(302),
             "metrics closed",
             "not_checked",
             "302",
@@ -307,35 +319,35 @@ fn a_fleet_and_a_log_that_are_not_well_are_told_with_the_cure() {
     run_cases([
         (
             "/api/v1/releases",
-            Reply::json(200, &release(&CLOSURE.replace("web", "old"))),
+            ScriptedReply::json(200, &release(&CLOSURE.replace("web", "old"))),
             "host",
             "fail",
             "rollout start prod",
         ),
         (
             "/api/v1/rollouts",
-            Reply::json(200, &json!({"items": [summary("failed")]})),
+            ScriptedReply::json(200, &json!({"items": [summary("failed")]})),
             "host",
             "not_checked",
             "no rollout has succeeded",
         ),
         (
             "/api/v1/hosts",
-            Reply::json(200, &json!({"items": []})),
+            ScriptedReply::json(200, &json!({"items": []})),
             "hosts",
             "not_checked",
             "slipway host create",
         ),
         (
             "/api/v1/hosts",
-            Reply::problem(403, kind::FORBIDDEN, "it may not"),
+            ScriptedReply::problem(403, kind::FORBIDDEN, "it may not"),
             "hosts",
             "not_checked",
             "it may not",
         ),
         (
             "/api/v1/events",
-            Reply::json(200, &json!({"items": []})),
+            ScriptedReply::json(200, &json!({"items": []})),
             "audit",
             "fail",
             "hands out 0",
@@ -397,10 +409,12 @@ fn every_trouble_of_a_host_is_told() {
             .extend(change.as_object().unwrap().clone());
         let mut env = environment();
         env["open_rollout"] = if open { json!(ROLLOUT) } else { Value::Null };
-        let server = Server::start_tls(Certificate::Good, move |seen| match seen.path.as_str() {
-            "/api/v1/hosts" => Reply::json(200, &json!({ "items": [changed] })),
-            "/api/v1/environments" => Reply::json(200, &json!({ "items": [env] })),
-            _ => well(seen),
+        let server = ScriptedApi::start_tls(TestCertificate::Good, move |request| {
+            match request.path.as_str() {
+                "/api/v1/hosts" => ScriptedReply::json(200, &json!({ "items": [changed] })),
+                "/api/v1/environments" => ScriptedReply::json(200, &json!({ "items": [env] })),
+                _ => well(request),
+            }
         });
         let (_, lines) = verify(&server, &[]);
         expect(&lines, "host", state, text);
@@ -409,7 +423,7 @@ fn every_trouble_of_a_host_is_told() {
 
 #[test]
 fn before_a_login_what_needs_no_token_is_checked_all_the_same() {
-    let server = Server::start_tls(Certificate::Good, well);
+    let server = ScriptedApi::start_tls(TestCertificate::Good, well);
     let slipway = Slipway::new();
     fs::write(slipway.home.path().join("ca.pem"), server.ca_pem()).unwrap();
     let ran = slipway.run(&["verify", "--url", &server.url(), "--ca-file", "ca.pem", "--json"]);
@@ -422,16 +436,16 @@ fn before_a_login_what_needs_no_token_is_checked_all_the_same() {
     assert_eq!(ran.code, 31);
     assert!(
         server
-            .seen()
+            .requests()
             .iter()
-            .all(|seen| seen.header("authorization").is_none())
+            .all(|request| request.header("authorization").is_none())
     );
 }
 
 #[test]
 fn a_server_that_never_answers_costs_its_time_once() {
-    let server = Server::start_tls(Certificate::Good, |_| {
-        Reply::empty(200).after(Duration::from_mins(1))
+    let server = ScriptedApi::start_tls(TestCertificate::Good, |_| {
+        ScriptedReply::empty(200).after(Duration::from_mins(1))
     });
     let begun = Instant::now();
     let (ran, lines) = verify(&server, &["--timeout", "2"]);

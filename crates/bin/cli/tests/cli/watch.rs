@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::common::{AT, ROLLOUT, Ran, Slipway, rollout};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use slipway_client::testing::{Reply, Seen, Server};
+use slipway_client::testing::{ReceivedRequest, ScriptedApi, ScriptedReply};
 
 /// A rollout that the test moves on while it is watched.
 #[derive(Clone)]
@@ -37,25 +37,25 @@ impl Stage {
         }));
     }
 
-    fn reply(&self, seen: &Seen) -> Reply {
+    fn reply(&self, request: &ReceivedRequest) -> ScriptedReply {
         let stage = self.0.lock().unwrap();
-        if !seen.path.ends_with("/events") {
-            return Reply::json(200, &stage.0);
+        if !request.path.ends_with("/events") {
+            return ScriptedReply::json(200, &stage.0);
         }
-        let after: usize = seen
+        let after: usize = request
             .query
             .split('&')
             .find_map(|pair| pair.strip_prefix("after="))
             .map_or(0, |after| after.parse().unwrap());
         let news = &stage.1[after.min(stage.1.len())..];
-        let reply = Reply::json(200, &json!({ "items": news }));
-        let waits = news.is_empty() && seen.header("prefer").is_some();
+        let reply = ScriptedReply::json(200, &json!({ "items": news }));
+        let waits = news.is_empty() && request.header("prefer").is_some();
         reply.after(Duration::from_millis(if waits { 50 } else { 0 }))
     }
 
-    fn serve(&self, port: u16) -> Server {
+    fn serve(&self, port: u16) -> ScriptedApi {
         let stage = self.clone();
-        Server::start_on(port, move |seen| stage.reply(seen))
+        ScriptedApi::start_on(port, move |request| stage.reply(request))
     }
 }
 
@@ -69,9 +69,13 @@ fn watch(slipway: &Slipway, args: &[&str]) -> Child {
 }
 
 /// Waits until the server was asked for news.
-fn until_watched(server: &Server) {
+fn until_watched(server: &ScriptedApi) {
     for _ in 0..2400 {
-        if server.seen().iter().any(|seen| seen.header("prefer").is_some()) {
+        if server
+            .requests()
+            .iter()
+            .any(|request| request.header("prefer").is_some())
+        {
             return;
         }
         std::thread::sleep(Duration::from_millis(25));
@@ -190,13 +194,13 @@ fn a_signal_stops_the_watching_only_and_says_so() {
             "{}",
             ran.stderr
         );
-        assert!(server.seen().iter().all(|seen| seen.method == "GET"));
+        assert!(server.requests().iter().all(|request| request.method == "GET"));
     }
 }
 
 #[test]
 fn a_wrong_id_or_address_ends_at_once() {
-    let server = Server::start(|_| Reply::problem(404, "not-found", "there is no such rollout"));
+    let server = ScriptedApi::start(|_| ScriptedReply::problem(404, "not-found", "there is no such rollout"));
     let slipway = Slipway::at(&server);
     let ran = end(watch(&slipway, &[]));
     assert!(

@@ -1,7 +1,7 @@
 //! Points 1 and 2: the processes, and who may talk to them.
 
 use anyhow::Result;
-use slipway_client::{Cause, ClientError};
+use slipway_client::{ClientError, UnreachableCause};
 use slipway_wire::monitoring::{Health, Status};
 
 use super::eventually;
@@ -73,7 +73,7 @@ pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &m
     let unknown = matches!(
         refused,
         Err(ClientError::Unreachable {
-            cause: Cause::UnknownCa,
+            cause: UnreachableCause::UnknownCa,
             ..
         })
     );

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use super::CheckFinding;
 use crate::config::HostConfig;
 use crate::text::last_lines;
-use slipway_process::Outcome;
+use slipway_process::RunOutcome;
 
 /// Signals for a program's own fault, and that of `abort`.
 const CRASHES: [Signal; 7] = [
@@ -31,10 +31,10 @@ pub(super) async fn run(config: &HostConfig, command: &[String], bound: Duration
     command.args(arguments);
     let (outcome, output) = slipway_process::run(command, bound).await;
     let status = match outcome {
-        Outcome::Exited(status) if status.success() => return CheckFinding::pass(),
-        Outcome::Exited(status) => status,
-        Outcome::Failed(error) => return CheckFinding::unknown(format!("cannot run {program}: {error}")),
-        Outcome::TimedOut => {
+        RunOutcome::Exited(status) if status.success() => return CheckFinding::pass(),
+        RunOutcome::Exited(status) => status,
+        RunOutcome::Failed(error) => return CheckFinding::unknown(format!("cannot run {program}: {error}")),
+        RunOutcome::TimedOut => {
             return CheckFinding::fail(format!("{program} did not end within {} s", bound.as_secs()));
         }
     };

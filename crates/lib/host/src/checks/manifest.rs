@@ -6,7 +6,7 @@ use std::io::{self, Read};
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use slipway_text::{Lines, find_hidden};
+use slipway_text::{LineLimit, find_hidden};
 
 use crate::door::Runnable;
 
@@ -135,10 +135,10 @@ impl CheckFields {
     fn check(self) -> Result<HealthCheck, String> {
         let name = self.name;
         let about = |problem: &str| format!("check `{name}`: {problem}");
-        if name.is_empty() || name.len() > 100 || find_hidden(&name, Lines::One).is_some() {
+        if name.is_empty() || name.len() > 100 || find_hidden(&name, LineLimit::One).is_some() {
             return Err(about("give it a name of 1 to 100 characters"));
         }
-        let given = [
+        let fields = [
             ("url", self.url.is_some()),
             ("expect_status", self.expect_status.is_some()),
             ("address", self.address.is_some()),
@@ -152,7 +152,10 @@ impl CheckFields {
             CheckType::Command => ("command", &["command", "timeout_seconds"]),
             CheckType::Systemd => ("systemd", &["unit"]),
         };
-        if let Some((field, _)) = given.iter().find(|(field, is)| *is && !takes.contains(field)) {
+        if let Some((field, _)) = fields
+            .iter()
+            .find(|(field, is_set)| *is_set && !takes.contains(field))
+        {
             return Err(about(&format!(
                 "type `{word}` has no field `{field}`; it takes {}",
                 takes.join(", ")

@@ -8,10 +8,10 @@ use crate::config::HostConfig;
 use crate::runner::is_of_an_attempt;
 use crate::text::last_lines;
 use serde::Deserialize;
-use slipway_process::{Answer, Outcome};
+use slipway_process::{ProgramOutput, RunOutcome};
 
 /// If systemd cannot be asked, that proves nothing; a missing unit counts against the closure.
-pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> CheckFinding {
+pub(super) async fn check(config: &HostConfig, unit: &str, bound: Duration) -> CheckFinding {
     let mut command = config.command("systemctl");
     command.args([
         "--no-pager",
@@ -20,23 +20,23 @@ pub(super) async fn look(config: &HostConfig, unit: &str, bound: Duration) -> Ch
         "--",
         unit,
     ]);
-    let Answer {
+    let ProgramOutput {
         outcome,
-        stdout: said,
-        stderr: complaints,
-    } = slipway_process::ask(command, bound).await;
+        stdout,
+        stderr,
+    } = slipway_process::capture(command, bound).await;
     match outcome {
-        Outcome::Exited(status) if status.success() => {}
-        Outcome::Exited(_) => {
-            let said = last_lines(&complaints, 2);
-            return CheckFinding::unknown(format!("systemctl cannot be asked: {said}"));
+        RunOutcome::Exited(status) if status.success() => {}
+        RunOutcome::Exited(_) => {
+            let problem = last_lines(&stderr, 2);
+            return CheckFinding::unknown(format!("systemctl cannot be asked: {problem}"));
         }
-        Outcome::Failed(error) => return CheckFinding::unknown(format!("cannot run systemctl: {error}")),
-        Outcome::TimedOut => {
+        RunOutcome::Failed(error) => return CheckFinding::unknown(format!("cannot run systemctl: {error}")),
+        RunOutcome::TimedOut => {
             return CheckFinding::unknown(format!("systemctl: no answer within {} s", bound.as_secs()));
         }
     }
-    judge(unit, &String::from_utf8_lossy(&said))
+    judge(unit, &String::from_utf8_lossy(&stdout))
 }
 
 /// How long systemd may take to list its units.
@@ -52,16 +52,16 @@ pub(crate) async fn failed_units(config: &HostConfig) -> Option<BTreeSet<String>
         "--output=json",
         "--state=failed,auto-restart",
     ]);
-    let Answer {
+    let ProgramOutput {
         outcome,
-        stdout: said,
-        stderr: complaints,
-    } = slipway_process::ask(command, LIST_WITHIN).await;
+        stdout,
+        stderr,
+    } = slipway_process::capture(command, LIST_WITHIN).await;
     if !outcome.is_success() {
-        tracing::debug!(said = %last_lines(&complaints, 2), "systemd does not say which units failed");
+        tracing::debug!(output = %last_lines(&stderr, 2), "systemd does not say which units failed");
         return None;
     }
-    let listed = parse_units(&said);
+    let listed = parse_units(&stdout);
     if let Err(error) = &listed {
         tracing::debug!(%error, "systemd's list of units is not understood");
     }

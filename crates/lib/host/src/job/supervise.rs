@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_process::output::read;
-use slipway_process::{Outcome, Running, Tail};
+use slipway_process::{OutputTail, RunOutcome, RunningProgram};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Command;
 use tokio::time::timeout;
@@ -86,7 +86,7 @@ async fn run(jobs: &JobFiles, job: &SupervisedJob) -> JobExit {
             });
             running.finish(job.bound.into(), reading).await
         }
-        Err(error) => Outcome::Failed(error),
+        Err(error) => RunOutcome::Failed(error),
     };
     let end = match JobEnd::of(outcome, job.bound) {
         JobEnd::NotStarted(why) => JobEnd::NotStarted(format!("{}: {why}", job.program.display())),
@@ -99,7 +99,7 @@ async fn run(jobs: &JobFiles, job: &SupervisedJob) -> JobExit {
 }
 
 /// Starts the script behind its gate, notes its process and opens the gate.
-async fn start(jobs: &JobFiles, job: &SupervisedJob) -> io::Result<(Running, Receiver)> {
+async fn start(jobs: &JobFiles, job: &SupervisedJob) -> io::Result<(RunningProgram, Receiver)> {
     let (output, input) = io::pipe()?;
     let (gate, stdin) = ScriptGate::new()?;
     let mut command = (job.gate)();
@@ -110,7 +110,7 @@ async fn start(jobs: &JobFiles, job: &SupervisedJob) -> io::Result<(Running, Rec
         .stdin(stdin)
         .stdout(input.try_clone()?)
         .stderr(input);
-    let running = Running::spawn(command)?;
+    let running = RunningProgram::spawn(command)?;
     failpoint("gate-started");
     if let Some(pid) = running.pid() {
         // Without room for the note the script runs all the same: a full disk must not keep the prior away.
@@ -129,7 +129,7 @@ struct JobOutput {
     echo: bool,
     log: Option<File>,
     written: u64,
-    tail: Tail,
+    tail: OutputTail,
 }
 
 impl JobOutput {
@@ -139,7 +139,7 @@ impl JobOutput {
             path,
             echo,
             written: 0,
-            tail: Tail::new(TAIL_BYTES),
+            tail: OutputTail::new(TAIL_BYTES),
         }
     }
 

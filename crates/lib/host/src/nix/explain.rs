@@ -188,9 +188,9 @@ const NOT_FOUND: &[&str] = &[
 /// Nix's words, sorted. Matched on phrases that Nix 2.3 to 2.34 share.
 pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
     let closure = closure.clone();
-    let said = output.to_lowercase();
-    let any = |phrases: &[&str]| phrases.iter().any(|phrase| said.contains(phrase));
-    let telling = |phrases: &[&str]| {
+    let lower = output.to_lowercase();
+    let any = |phrases: &[&str]| phrases.iter().any(|phrase| lower.contains(phrase));
+    let line_with = |phrases: &[&str]| {
         let line = output.lines().find(|line| {
             let line = line.to_lowercase();
             phrases.iter().any(|phrase| line.contains(phrase))
@@ -201,16 +201,16 @@ pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
     if any(FULL) {
         return StageError::Full {
             closure,
-            tail: telling(FULL),
+            tail: line_with(FULL),
         };
     }
     if any(UNTRUSTED) {
-        let tail = telling(UNTRUSTED);
+        let tail = line_with(UNTRUSTED);
         let path = tail.split('\'').nth(1).unwrap_or(closure.as_str()).to_owned();
         return StageError::Untrusted { closure, path, tail };
     }
     if any(CORRUPTED) {
-        let tail = telling(CORRUPTED);
+        let tail = line_with(CORRUPTED);
         let path = damaged(&closure, output, &tail);
         let base = path.rsplit('/').next().unwrap_or_default();
         return StageError::Corrupted {
@@ -223,7 +223,7 @@ pub(super) fn explain(closure: &StorePath, output: &str) -> StageError {
     if any(UNREACHABLE) {
         return StageError::Unreachable {
             closure,
-            tail: telling(UNREACHABLE),
+            tail: line_with(UNREACHABLE),
         };
     }
     if any(NOT_FOUND) {

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::config::HostConfig;
 use crate::text::last_lines;
-use slipway_process::{Answer, Outcome};
+use slipway_process::{ProgramOutput, RunOutcome};
 
 /// A path as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -120,17 +120,17 @@ pub(super) fn nix(config: &HostConfig) -> Command {
 }
 
 async fn answer<T: DeserializeOwned>(command: Command, bound: Duration) -> Result<T, NixQueryError> {
-    let Answer {
+    let ProgramOutput {
         outcome,
-        stdout: said,
-        stderr: complaints,
-    } = slipway_process::ask(command, bound).await;
+        stdout,
+        stderr,
+    } = slipway_process::capture(command, bound).await;
     match outcome {
-        Outcome::Exited(status) if status.success() => serde_json::from_slice(&said)
+        RunOutcome::Exited(status) if status.success() => serde_json::from_slice(&stdout)
             .map_err(|error| NixQueryError::Failed(format!("its answer is not understood: {error}"))),
-        Outcome::Exited(_) => Err(NixQueryError::Failed(last_lines(&complaints, 3))),
-        Outcome::Failed(error) => Err(NixQueryError::NotStarted(error)),
-        Outcome::TimedOut => Err(NixQueryError::TimedOut),
+        RunOutcome::Exited(_) => Err(NixQueryError::Failed(last_lines(&stderr, 3))),
+        RunOutcome::Failed(error) => Err(NixQueryError::NotStarted(error)),
+        RunOutcome::TimedOut => Err(NixQueryError::TimedOut),
     }
 }
 

@@ -33,7 +33,7 @@ impl TrustedKey {
         })
     }
 
-    fn made(&self, signature: &str, message: &[u8]) -> bool {
+    fn verifies(&self, signature: &str, message: &[u8]) -> bool {
         let Some((name, bytes)) = signature.split_once(':') else {
             return false;
         };
@@ -52,8 +52,8 @@ pub(super) fn is_signed(info: &PathInfo, keys: &[TrustedKey]) -> bool {
     let Some(message) = fingerprint(info) else {
         return false;
     };
-    let by_any = |signature: &String| keys.iter().any(|key| key.made(signature, message.as_bytes()));
-    info.signatures.iter().any(by_any)
+    let by_a_key = |signature: &String| keys.iter().any(|key| key.verifies(signature, message.as_bytes()));
+    info.signatures.iter().any(by_a_key)
 }
 
 /// What is signed: `1;PATH;NARHASH;NARSIZE;REFERENCE,…`.

@@ -29,13 +29,13 @@ pub(crate) async fn check_signed(
 ) -> Result<SignatureProof, StageError> {
     let until = Instant::now() + bound;
     let left = || until.saturating_duration_since(Instant::now());
-    let told = |silence| silent(closure, bound, silence);
-    let settings = info::config(config, left()).await.map_err(told)?;
+    let unanswered = |error| stage_error(closure, bound, error);
+    let settings = info::config(config, left()).await.map_err(unanswered)?;
     let keys = settings.trusted_public_keys().iter();
     let keys: Vec<TrustedKey> = keys.filter_map(|key| TrustedKey::parse(key)).collect();
     let parts = info::closure(config, closure.as_str(), left())
         .await
-        .map_err(told)?;
+        .map_err(unanswered)?;
     let mut unsigned = not_signed(&parts, &keys);
     for cache in settings.substituters() {
         if unsigned.is_empty() {
@@ -44,7 +44,7 @@ pub(crate) async fn check_signed(
         for some in unsigned.chunks(AT_ONCE) {
             copy_signatures(config, cache, some, left()).await;
         }
-        let parts = info::each(config, &unsigned, left()).await.map_err(told)?;
+        let parts = info::each(config, &unsigned, left()).await.map_err(unanswered)?;
         unsigned = not_signed(&parts, &keys);
     }
     match unsigned.first() {
@@ -83,13 +83,13 @@ async fn copy_signatures(config: &HostConfig, cache: &str, paths: &[String], bou
         .args(paths);
     let (outcome, output) = slipway_process::run(command, bound).await;
     if !outcome.is_success() {
-        tracing::debug!(cache, said = %crate::text::last_lines(&output, 2), "no signatures from this cache");
+        tracing::debug!(cache, output = %crate::text::last_lines(&output, 2), "no signatures from this cache");
     }
 }
 
-fn silent(closure: &StorePath, bound: Duration, silence: NixQueryError) -> StageError {
+fn stage_error(closure: &StorePath, bound: Duration, error: NixQueryError) -> StageError {
     let closure = closure.clone();
-    match silence {
+    match error {
         NixQueryError::NotStarted(source) => StageError::NoNix { source },
         NixQueryError::TimedOut => StageError::TimedOut {
             closure,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_domain::AttemptId;
-use slipway_process::Outcome;
+use slipway_process::RunOutcome;
 
 use super::{RunnerError, deadman};
 use crate::config::HostConfig;
@@ -142,13 +142,13 @@ async fn systemd_run(config: &HostConfig, arguments: &[String]) -> Result<(), Ru
     command.args(arguments);
     let (outcome, output) = slipway_process::run(command, ANSWER_WITHIN).await;
     match outcome {
-        Outcome::Exited(status) if status.success() => Ok(()),
-        Outcome::Exited(_) => Err(refused(last_lines(&output, 3))),
-        Outcome::Failed(source) => Err(RunnerError::Spawn {
+        RunOutcome::Exited(status) if status.success() => Ok(()),
+        RunOutcome::Exited(_) => Err(refused(last_lines(&output, 3))),
+        RunOutcome::Failed(source) => Err(RunnerError::Spawn {
             program: program.to_owned(),
             source,
         }),
-        Outcome::TimedOut => Err(refused(format!(
+        RunOutcome::TimedOut => Err(refused(format!(
             "no answer from systemd within {} s",
             ANSWER_WITHIN.as_secs()
         ))),
@@ -161,8 +161,8 @@ pub(super) async fn run_to_its_end(config: &HostConfig, job: &Job) -> JobExit {
     let mut command = config.command("systemd-run");
     command.args(direct_arguments(config, job));
     let limit = job.timeout + Duration::from_secs(SLACK_SECONDS);
-    let (outcome, said) = slipway_process::run(command, limit).await;
-    if matches!(outcome, Outcome::TimedOut) {
+    let (outcome, output) = slipway_process::run(command, limit).await;
+    if matches!(outcome, RunOutcome::TimedOut) {
         stop(config, &format!("{name}.service")).await;
     }
     // systemd-run ends as the unit's program did.
@@ -172,7 +172,7 @@ pub(super) async fn run_to_its_end(config: &HostConfig, job: &Job) -> JobExit {
     };
     let tail = match &end {
         JobEnd::Exited(0) => String::new(),
-        _ => format!("{} (journalctl --unit {name})", last_lines(&said, 2)),
+        _ => format!("{} (journalctl --unit {name})", last_lines(&output, 2)),
     };
     JobExit { end, tail }
 }
@@ -198,13 +198,15 @@ fn direct_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
 pub(super) async fn stop(config: &HostConfig, unit: &str) {
     let mut command = config.command("systemctl");
     command.args(["--quiet", "--no-ask-password", "stop", unit]);
-    let (outcome, said) = slipway_process::run(command, ANSWER_WITHIN).await;
+    let (outcome, output) = slipway_process::run(command, ANSWER_WITHIN).await;
     match outcome {
-        Outcome::Exited(status) if status.success() => {}
-        Outcome::Exited(status) if status.code() == Some(NOT_LOADED) => {}
-        Outcome::Exited(_) => tracing::warn!(unit, said = %last_lines(&said, 3), "systemctl stop failed"),
-        Outcome::Failed(error) => tracing::warn!(unit, %error, "cannot run systemctl"),
-        Outcome::TimedOut => tracing::warn!(unit, "no answer from systemd to a stop"),
+        RunOutcome::Exited(status) if status.success() => {}
+        RunOutcome::Exited(status) if status.code() == Some(NOT_LOADED) => {}
+        RunOutcome::Exited(_) => {
+            tracing::warn!(unit, tail = %last_lines(&output, 3), "systemctl stop failed");
+        }
+        RunOutcome::Failed(error) => tracing::warn!(unit, %error, "cannot run systemctl"),
+        RunOutcome::TimedOut => tracing::warn!(unit, "no answer from systemd to a stop"),
     }
 }
 

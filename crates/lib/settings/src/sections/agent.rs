@@ -5,25 +5,25 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::kind::Kind;
-use crate::values::Runner;
+use crate::value_kind::ValueKind;
+use crate::values::AgentRunner;
 use crate::variable::{AGENT, section};
 
 section! {
     /// How an agent reaches the control plane. Commands that work on the host alone read nothing of it.
     pub struct PlaneSection("Agent", Some("AGENT_"), AGENT) {
         /// The control plane's address. In production it must be https, but for this machine itself.
-        api_url: Url = AGENT_API_URL: Kind::Url, { required: true, example: Some("https://slipway.example.org") };
+        api_url: Url = AGENT_API_URL: ValueKind::Url, { required: true, example: Some("https://slipway.example.org") };
         /// The host's token, shown once by `slipway host create`.
-        token: SecretString = AGENT_TOKEN: Kind::Token, {
+        token: SecretString = AGENT_TOKEN: ValueKind::Token, {
             secret: true,
             required: true,
             example: Some("slw_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff")
         };
         /// The host's name, as registered.
-        host: String = AGENT_HOST: Kind::Host, { required: true, example: Some("web-1") };
+        host: String = AGENT_HOST: ValueKind::Host, { required: true, example: Some("web-1") };
         /// A PEM file with a root certificate to trust besides the system's.
-        ca_file: Option<PathBuf> = AGENT_CA_FILE: Kind::Path, { example: Some("/etc/slipway/ca.pem") };
+        ca_file: Option<PathBuf> = AGENT_CA_FILE: ValueKind::Path, { example: Some("/etc/slipway/ca.pem") };
     }
 }
 
@@ -31,19 +31,19 @@ section! {
     /// What an agent needs to know of its host.
     pub struct AgentSection("Agent", Some("AGENT_"), AGENT) {
         /// Where the journal lives; the agent makes it root-only. Must survive a reboot.
-        state_dir: PathBuf = AGENT_STATE_DIR: Kind::Path, { default: Some("/var/lib/slipway-agent") };
+        state_dir: PathBuf = AGENT_STATE_DIR: ValueKind::Path, { default: Some("/var/lib/slipway-agent") };
         /// The system profile, moved only at commit.
-        profile: PathBuf = AGENT_PROFILE: Kind::Path, { default: Some("/nix/var/nix/profiles/system") };
+        profile: PathBuf = AGENT_PROFILE: ValueKind::Path, { default: Some("/nix/var/nix/profiles/system") };
         /// The link that names what runs.
-        live_link: PathBuf = AGENT_LIVE_LINK: Kind::Path, { default: Some("/run/current-system") };
+        live_link: PathBuf = AGENT_LIVE_LINK: ValueKind::Path, { default: Some("/run/current-system") };
         /// Where the agent protects closures from garbage collection.
-        gcroots_dir: PathBuf = AGENT_GCROOTS_DIR: Kind::Path, { default: Some("/nix/var/nix/gcroots/slipway") };
+        gcroots_dir: PathBuf = AGENT_GCROOTS_DIR: ValueKind::Path, { default: Some("/nix/var/nix/gcroots/slipway") };
         /// The Nix store folder. The agent refuses a closure outside it.
-        store_dir: PathBuf = AGENT_STORE_DIR: Kind::Path, { default: Some("/nix/store") };
+        store_dir: PathBuf = AGENT_STORE_DIR: ValueKind::Path, { default: Some("/nix/store") };
         /// How to start what must outlive the agent: transient systemd units, or detached processes (for demos
         /// and tests). `auto` is systemd where it runs and the agent is root.
-        runner: Runner = AGENT_RUNNER: Kind::OneOf(Runner::WORDS), { default: Some("auto") };
+        runner: AgentRunner = AGENT_RUNNER: ValueKind::OneOf(AgentRunner::WORDS), { default: Some("auto") };
         /// How many committed releases stay protected from garbage collection.
-        keep_releases: u32 = AGENT_KEEP_RELEASES: Kind::Number(1, 100, "releases"), { default: Some("3") };
+        keep_releases: u32 = AGENT_KEEP_RELEASES: ValueKind::Number(1, 100, "releases"), { default: Some("3") };
     }
 }

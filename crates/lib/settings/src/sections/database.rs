@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use super::seconds;
-use crate::kind::Kind;
+use crate::value_kind::ValueKind;
 use crate::values::{DatabaseHost, SslMode};
 use crate::variable::{API, PLANE, section};
 
@@ -16,7 +16,7 @@ section! {
     from {
         /// The whole connection in one. Give either this or the variables below, not both.
         /// A socket: `postgres:///slipway?host=/run/postgresql&user=slipway`.
-        DATABASE_URL: Kind::DatabaseUrl, {
+        DATABASE_URL: ValueKind::DatabaseUrl, {
             secret: true,
             example: Some("postgres://slipway:slipway@127.0.0.1:5432/slipway"),
             in_example: true
@@ -24,41 +24,41 @@ section! {
     }
     {
         /// The server's name or address, or the folder of its socket.
-        host: DatabaseHost = DATABASE_HOST: Kind::HostOrFolder, {
+        host: DatabaseHost = DATABASE_HOST: ValueKind::HostOrFolder, {
             example: Some("/run/postgresql"),
             production: Some("/run/postgresql")
         };
         /// The server's port; also part of a socket's name.
-        port: u16 = DATABASE_PORT: Kind::Port, { default: Some("5432") };
+        port: u16 = DATABASE_PORT: ValueKind::Port, { default: Some("5432") };
         /// The database.
-        name: String = DATABASE_NAME: Kind::Text, { default: Some("slipway") };
+        name: String = DATABASE_NAME: ValueKind::Text, { default: Some("slipway") };
         /// The role to log in as.
-        user: String = DATABASE_USER: Kind::Text, { default: Some("slipway") };
+        user: String = DATABASE_USER: ValueKind::Text, { default: Some("slipway") };
         /// The role's password. Not needed with peer authentication over the socket; required in production
         /// over TCP.
-        password: Option<SecretString> = DATABASE_PASSWORD: Kind::Text, { secret: true, example: Some("slipway") };
+        password: Option<SecretString> = DATABASE_PASSWORD: ValueKind::Text, { secret: true, example: Some("slipway") };
         /// For `slipway-api migrate` alone: the role that api and worker log in as, when migrations come as another one,
         /// which owns the tables. It may then add events and read them, and cannot change or remove one.
         /// docs/database.md has more.
-        process_role: Option<String> = DATABASE_PROCESS_ROLE: Kind::Text, { example: Some("slipway"), readers: API };
+        process_role: Option<String> = DATABASE_PROCESS_ROLE: ValueKind::Text, { example: Some("slipway"), readers: API };
         /// How the connection is protected, with libpq's names. `prefer` protects from nobody who can interfere;
         /// over a network use `verify-full`. `verify-ca` checks the server's name as well, unlike libpq's.
-        ssl_mode: SslMode = DATABASE_SSL_MODE: Kind::OneOf(SslMode::WORDS), {
+        ssl_mode: SslMode = DATABASE_SSL_MODE: ValueKind::OneOf(SslMode::WORDS), {
             default: Some("prefer"),
             example: Some("verify-full")
         };
         /// A PEM file of authorities to trust instead of the system's. Only with `verify-ca` or `verify-full`.
-        ssl_root_cert: Option<PathBuf> = DATABASE_SSL_ROOT_CERT: Kind::Path, {
+        ssl_root_cert: Option<PathBuf> = DATABASE_SSL_ROOT_CERT: ValueKind::Path, {
             example: Some("/etc/ssl/postgres-ca.pem")
         };
         /// Connections that a process keeps. Every replica has a pool of its own: keep the sum below the
         /// server's `max_connections`.
-        pool_size: u32 = DATABASE_POOL_SIZE: Kind::Number(3, 1000, "connections"), { default: Some("20") };
+        pool_size: u32 = DATABASE_POOL_SIZE: ValueKind::Number(3, 1000, "connections"), { default: Some("20") };
         /// Connections beyond the pool size under load.
-        max_overflow: u32 = DATABASE_MAX_OVERFLOW: Kind::Number(0, 1000, "connections"), { default: Some("10") };
+        max_overflow: u32 = DATABASE_MAX_OVERFLOW: ValueKind::Number(0, 1000, "connections"), { default: Some("10") };
         /// How long a caller waits for a connection before it fails.
         #[serde(deserialize_with = "seconds")]
-        acquire_timeout: Duration = DATABASE_ACQUIRE_TIMEOUT_SECONDS: Kind::Number(1, 300, "seconds"), {
+        acquire_timeout: Duration = DATABASE_ACQUIRE_TIMEOUT_SECONDS: ValueKind::Number(1, 300, "seconds"), {
             default: Some("5")
         };
     }

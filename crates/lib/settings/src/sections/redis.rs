@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use secrecy::SecretString;
 
-use crate::kind::Kind;
+use crate::value_kind::ValueKind;
 use crate::values::{Nodes, RedisServer};
 use crate::variable::{PLANE, section};
 
@@ -15,27 +15,27 @@ section! {
         /// The whole connection in one: `redis://[user:password@]host[:port][/db]` or
         /// `unix:///run/redis/redis.sock[?db=0]`. Without any of `REDIS_URL`, `REDIS_HOST` and `REDIS_SENTINELS`
         /// Slipway runs without Redis: nothing is lost, wake-ups take up to 2 s.
-        REDIS_URL: Kind::RedisUrl, { secret: true, example: Some("redis://:slipway@127.0.0.1:6379") };
+        REDIS_URL: ValueKind::RedisUrl, { secret: true, example: Some("redis://:slipway@127.0.0.1:6379") };
     }
     {
         /// The server's name or address, or the path of its socket.
-        host: Option<String> = REDIS_HOST: Kind::HostOrFolder, {
+        host: Option<String> = REDIS_HOST: ValueKind::HostOrFolder, {
             example: Some("127.0.0.1"),
             production: Some("/run/redis-slipway/redis.sock")
         };
         /// The server's port.
-        port: u16 = REDIS_PORT: Kind::Port, { default: Some("6379") };
+        port: u16 = REDIS_PORT: ValueKind::Port, { default: Some("6379") };
         /// The server's password.
-        password: Option<SecretString> = REDIS_PASSWORD: Kind::Text, { secret: true, example: Some("slipway") };
+        password: Option<SecretString> = REDIS_PASSWORD: ValueKind::Text, { secret: true, example: Some("slipway") };
         /// Sentinels that know where the master is, instead of `REDIS_HOST`; the port defaults to 26379.
-        sentinels: Option<Nodes> = REDIS_SENTINELS: Kind::Sentinels, {
+        sentinels: Option<Nodes> = REDIS_SENTINELS: ValueKind::Sentinels, {
             example: Some("10.0.0.1:26379,10.0.0.2:26379,10.0.0.3:26379")
         };
         /// The name that the sentinels know the master by.
-        sentinel_master: String = REDIS_SENTINEL_MASTER: Kind::Text, { default: Some("mymaster") };
+        sentinel_master: String = REDIS_SENTINEL_MASTER: ValueKind::Text, { default: Some("mymaster") };
         /// The most connections that a process of a stack opens. Slipway's own processes share one for commands
         /// and have one for each subscription, which is always within it.
-        pool_size: u32 = REDIS_POOL_SIZE: Kind::Number(3, 1000, "connections"), { default: Some("10") };
+        pool_size: u32 = REDIS_POOL_SIZE: ValueKind::Number(3, 1000, "connections"), { default: Some("10") };
     }
     and {
         username: Option<String>;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use secrecy::SecretString;
 use url::Url;
 
-use crate::kind::Kind;
+use crate::value_kind::ValueKind;
 use crate::values::{AppEnv, LogFormat};
 use crate::variable::{ALL, section};
 
@@ -13,9 +13,9 @@ section! {
     /// Where Prometheus may ask.
     pub struct MetricsSettings("Metrics", Some("METRICS_"), ALL) {
         /// The address of the metrics listener. Unset: `API_HOST` in the api, 127.0.0.1 elsewhere.
-        host: Option<IpAddr> = METRICS_HOST: Kind::Address, { example: Some("127.0.0.1") };
+        host: Option<IpAddr> = METRICS_HOST: ValueKind::Address, { example: Some("127.0.0.1") };
         /// The port of the metrics listener. Unset: no listener. Processes on one host need different ones.
-        port: Option<u16> = METRICS_PORT: Kind::Port, { example: Some("9100") };
+        port: Option<u16> = METRICS_PORT: ValueKind::Port, { example: Some("9100") };
     }
 }
 
@@ -23,9 +23,9 @@ section! {
     /// What is logged, and in what form.
     pub struct LogSettings("Logging", Some("LOG_"), ALL) {
         /// A level (off, error, warn, info, debug, trace), or levels by target, separated by commas.
-        level: String = LOG_LEVEL: Kind::LogLevels, { default: Some("info"), example: Some("info,sqlx=warn") };
+        level: String = LOG_LEVEL: ValueKind::LogLevels, { default: Some("info"), example: Some("info,sqlx=warn") };
         /// `json` is one object a line, for machines; `pretty` is for people.
-        format: LogFormat = LOG_FORMAT: Kind::OneOf(LogFormat::WORDS), {
+        format: LogFormat = LOG_FORMAT: ValueKind::OneOf(LogFormat::WORDS), {
             default: Some("json"),
             example: Some("pretty"),
             in_example: true
@@ -39,7 +39,7 @@ section! {
     pub struct OtelSettings("Traces", None, ALL) {
         /// The base address of a collector that takes OTLP over HTTP (protobuf); traces are posted to
         /// `/v1/traces` below it. Unset: no traces are sent.
-        endpoint: Option<Url> = OTEL_EXPORTER_OTLP_ENDPOINT: Kind::Url, { example: Some("http://127.0.0.1:4318") };
+        endpoint: Option<Url> = OTEL_EXPORTER_OTLP_ENDPOINT: ValueKind::Url, { example: Some("http://127.0.0.1:4318") };
     }
     and {
         /// Sent along as `deployment.environment.name`.
@@ -52,7 +52,7 @@ section! {
     #[derive(Default)]
     pub struct SentrySettings("Error reports", None, ALL) {
         /// The Sentry project that errors and panics are sent to. Unset: none are sent.
-        dsn: Option<SecretString> = SENTRY_DSN: Kind::SentryDsn, {
+        dsn: Option<SecretString> = SENTRY_DSN: ValueKind::SentryDsn, {
             secret: true,
             example: Some("https://0123456789abcdef@sentry.example.org/1")
         };

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::lists::bare_host;
 use super::{Fields, SslMode, percent_decode};
-use crate::error::Wrong;
+use crate::error::InvalidValue;
 
 const CURE: &str = "give postgres://user:password@host:port/name, with special characters in the password \
                     percent-encoded (@ is %40, / is %2F)";
@@ -34,8 +34,8 @@ impl From<String> for DatabaseHost {
 }
 
 /// What the URL says, by the names of the section's fields.
-pub(crate) fn parse(text: &str) -> Result<Fields, Wrong> {
-    let wrong = |problem: &str| Wrong::new(problem, CURE);
+pub(crate) fn parse(text: &str) -> Result<Fields, InvalidValue> {
+    let wrong = |problem: &str| InvalidValue::new(problem, CURE);
     let url = Url::parse(text).map_err(|_| wrong("is not a URL"))?;
     if !matches!(url.scheme(), "postgres" | "postgresql") {
         return Err(wrong("does not begin with postgres://"));
@@ -66,7 +66,7 @@ pub(crate) fn parse(text: &str) -> Result<Fields, Wrong> {
             _ => None,
         };
         let Some(field) = field else {
-            return Err(Wrong::new(
+            return Err(InvalidValue::new(
                 "has a parameter that Slipway does not know",
                 "keep only host, port, dbname, user, sslmode and sslrootcert after the question mark",
             ));

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::is_name;
-use crate::error::Wrong;
+use crate::error::InvalidValue;
 
 /// Networks of proxies whose `X-Real-IP` is believed. Unix sockets are no matter of theirs: only this machine's own
 /// processes can connect to one.
@@ -23,7 +23,7 @@ impl TrustedProxies {
 
 impl TrustedProxies {
     /// Networks separated by commas, or `none`.
-    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidValue> {
         if text.trim() == "none" {
             return Ok(Self(Vec::new()));
         }
@@ -34,24 +34,24 @@ impl TrustedProxies {
     }
 }
 
-fn network(word: &str) -> Result<IpNet, Wrong> {
+fn network(word: &str) -> Result<IpNet, InvalidValue> {
     let parsed = word
         .parse()
         .or_else(|_| word.parse().map(|address: IpAddr| IpNet::from(address)));
     let network: IpNet = parsed.map_err(|_| {
-        Wrong::new(
+        InvalidValue::new(
             format!("has `{word}`, which is no IP network"),
             "give networks such as 10.0.0.0/24, fd00:1::/64 or 10.0.0.7, separated by commas, or `none`",
         )
     })?;
     if network.prefix_len() == 0 {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             format!("has `{word}`, which believes everybody: any client could choose its own address"),
             "name only the networks that your proxies are in",
         ));
     }
     if network.trunc() != network {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             format!("has `{word}`, which is an address within a network"),
             format!(
                 "give the network {}, or the address alone: {}",
@@ -69,7 +69,7 @@ pub(crate) struct Nodes(pub(crate) Vec<(String, u16)>);
 
 impl Nodes {
     /// `host[:port]` separated by commas; the port defaults to 26379, a version 6 address with a port is in brackets.
-    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidValue> {
         text.split(',')
             .map(|node| sentinel(node.trim()))
             .collect::<Result<_, _>>()
@@ -77,9 +77,9 @@ impl Nodes {
     }
 }
 
-fn sentinel(node: &str) -> Result<(String, u16), Wrong> {
+fn sentinel(node: &str) -> Result<(String, u16), InvalidValue> {
     let wrong = |problem| {
-        Wrong::new(
+        InvalidValue::new(
             problem,
             "give host:port, separated by commas; an IPv6 address in brackets",
         )

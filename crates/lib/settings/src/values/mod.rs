@@ -15,7 +15,7 @@ pub use database_url::DatabaseHost;
 pub use lists::TrustedProxies;
 pub use redis_url::RedisServer;
 pub use secret_key::SecretKey;
-pub use words::{AppEnv, LogFormat, Runner, SslMode};
+pub use words::{AgentRunner, AppEnv, LogFormat, SslMode};
 
 pub(crate) use lists::Nodes;
 pub(crate) use names::{is_label, is_name, is_plain_path};

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::lists::bare_host;
 use super::{Fields, percent_decode};
-use crate::error::Wrong;
+use crate::error::InvalidValue;
 
 const CURE: &str = "give redis://user:password@host:port/db or unix:///path?db=0, with special characters in the \
                     password percent-encoded (@ is %40, / is %2F)";
@@ -33,7 +33,7 @@ pub enum RedisServer {
 }
 
 /// What the URL says, by the names of the section's fields.
-pub(crate) fn parse(text: &str) -> Result<Fields, Wrong> {
+pub(crate) fn parse(text: &str) -> Result<Fields, InvalidValue> {
     let url = Url::parse(text).map_err(|_| wrong("is not a URL"))?;
     if url.fragment().is_some() {
         return Err(wrong("contains an unencoded #"));
@@ -44,7 +44,7 @@ pub(crate) fn parse(text: &str) -> Result<Fields, Wrong> {
     match url.scheme() {
         "redis" => tcp(&url),
         "unix" | "redis+unix" => unix(&url),
-        "rediss" => Err(Wrong::new(
+        "rediss" => Err(InvalidValue::new(
             "asks for TLS, which Slipway does not speak to Redis",
             "use a socket, a private network or a tunnel such as stunnel, with redis:// or unix://",
         )),
@@ -52,11 +52,11 @@ pub(crate) fn parse(text: &str) -> Result<Fields, Wrong> {
     }
 }
 
-fn wrong(problem: &str) -> Wrong {
-    Wrong::new(problem, CURE)
+fn wrong(problem: &str) -> InvalidValue {
+    InvalidValue::new(problem, CURE)
 }
 
-fn tcp(url: &Url) -> Result<Fields, Wrong> {
+fn tcp(url: &Url) -> Result<Fields, InvalidValue> {
     if url.query().is_some() {
         return Err(wrong("has parameters after a question mark"));
     }
@@ -66,7 +66,7 @@ fn tcp(url: &Url) -> Result<Fields, Wrong> {
         .ok_or_else(|| wrong("names no host"))?;
     let password = url.password().unwrap_or_default();
     if password.is_empty() && !url.username().is_empty() {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "has a user and no password, which Redis does not know",
             "a password alone needs a colon before it: redis://:password@host",
         ));
@@ -92,7 +92,7 @@ fn tcp(url: &Url) -> Result<Fields, Wrong> {
     Ok(fields)
 }
 
-fn unix(url: &Url) -> Result<Fields, Wrong> {
+fn unix(url: &Url) -> Result<Fields, InvalidValue> {
     let path = percent_decode(url.path()).ok_or_else(|| wrong("is badly percent-encoded"))?;
     if url.host_str().is_some_and(|host| !host.is_empty()) || path.len() < 2 {
         return Err(wrong("needs an absolute path after unix://"));
@@ -104,7 +104,7 @@ fn unix(url: &Url) -> Result<Fields, Wrong> {
             "user" => fields.insert("username", value.into_owned()),
             "pass" => fields.insert("password", value.into_owned()),
             _ => {
-                return Err(Wrong::new(
+                return Err(InvalidValue::new(
                     "has a parameter that Slipway does not know",
                     "keep only db, user and pass after the question mark",
                 ));
@@ -115,7 +115,7 @@ fn unix(url: &Url) -> Result<Fields, Wrong> {
 }
 
 /// The number as envy reads it.
-fn number(text: &str) -> Result<String, Wrong> {
+fn number(text: &str) -> Result<String, InvalidValue> {
     let number: Result<u32, _> = text.parse();
     number
         .map(|number| number.to_string())

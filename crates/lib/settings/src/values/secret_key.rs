@@ -4,7 +4,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::error::Wrong;
+use crate::error::InvalidValue;
 
 /// The least number of hex digits.
 const DIGITS: usize = 64;
@@ -22,14 +22,14 @@ impl SecretKey {
         self.0.expose_secret()
     }
 
-    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidValue> {
         let problem = match hex::decode(text) {
             _ if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) => "is not made of hex digits".to_owned(),
             _ if text.len() < DIGITS => format!("is shorter than {DIGITS} hex digits"),
             Err(_) => "has an odd number of hex digits".to_owned(),
             Ok(bytes) => return Ok(Self(bytes.into())),
         };
-        Err(Wrong::new(
+        Err(InvalidValue::new(
             problem,
             format!("make one with: openssl rand -hex {}", DIGITS / 2),
         ))

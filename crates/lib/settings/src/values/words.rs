@@ -72,7 +72,7 @@ words! {
     }
 
     /// How an agent starts what must outlive it.
-    enum Runner {
+    enum AgentRunner {
         /// systemd where it runs and the agent is root, else processes.
         #[default]
         Auto = "auto",

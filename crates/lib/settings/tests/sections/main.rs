@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slipway_settings::{
-    AgentSettings, ApiSection, ApiSettings, AppSettings, DatabaseHost, DatabaseSettings, ExposeSecret,
-    LogFormat, LogSettings, MetricsSettings, MigrateSettings, PlaneSection, RedisServer, RedisSettings,
-    Runner, Source, SslMode, WorkerSettings,
+    AgentRunner, AgentSettings, ApiSection, ApiSettings, AppSettings, DatabaseHost, DatabaseSettings,
+    ExposeSecret, LogFormat, LogSettings, MetricsSettings, MigrateSettings, PlaneSection, RedisServer,
+    RedisSettings, SettingsSource, SslMode, WorkerSettings,
 };
 
 const KEY: &str = "8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
 const TOKEN: &str = "slw_8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
 
-fn source(variables: &[(&str, &str)]) -> Source {
-    Source::from_map(variables.iter().copied())
+fn source(variables: &[(&str, &str)]) -> SettingsSource {
+    SettingsSource::from_map(variables.iter().copied())
 }
 
 /// The one line that is wrong with `variables` as the section `$section` sees them.
@@ -79,7 +79,7 @@ fn an_agent_needs_no_database_and_no_key() {
     ];
     let settings = AgentSettings::from_source(&source(&variables)).unwrap();
     assert_eq!(settings.agent.state_dir, Path::new("/var/lib/slipway-agent"));
-    assert_eq!(settings.agent.runner, Runner::Auto);
+    assert_eq!(settings.agent.runner, AgentRunner::Auto);
     assert_eq!(settings.agent.keep_releases, 3);
     assert_eq!(settings.plane.token.expose_secret(), TOKEN);
     let errors = AgentSettings::from_source(&source(&[])).unwrap_err();

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use slipway_settings::registry::{self, Variable};
-use slipway_settings::{AgentSettings, ApiSettings, SettingsErrors, Source};
+use slipway_settings::{AgentSettings, ApiSettings, SettingsErrors, SettingsSource};
 
 const KEY: &str = "8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
 
@@ -100,7 +100,7 @@ fn label(value: &str) -> String {
 
 /// What the process that reads the variable says, or how its settings differ from good ones.
 fn outcome(name: &str, variables: &BTreeMap<String, String>, good: &str) -> String {
-    let source = Source::from_map(variables.clone());
+    let source = SettingsSource::from_map(variables.clone());
     let read = read(name, &source);
     let text = match read {
         Err(errors) => errors.to_string(),
@@ -126,7 +126,7 @@ fn outcome(name: &str, variables: &BTreeMap<String, String>, good: &str) -> Stri
     }
 }
 
-fn read(name: &str, source: &Source) -> Result<String, SettingsErrors> {
+fn read(name: &str, source: &SettingsSource) -> Result<String, SettingsErrors> {
     if name.starts_with("AGENT_") {
         AgentSettings::from_source(source).map(|settings| format!("{settings:#?}"))
     } else {
@@ -139,7 +139,7 @@ fn outcomes(variable: &Variable, env: &str) -> BTreeMap<String, Vec<String>> {
     let name = variable.name;
     let mut variables = good(name);
     variables.insert("APP_ENV".to_owned(), env.to_owned());
-    let before = read(name, &Source::from_map(variables.clone())).unwrap_or_default();
+    let before = read(name, &SettingsSource::from_map(variables.clone())).unwrap_or_default();
     let mut outcomes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for value in values(variable.example(), variable.default) {
         let label = label(&value);

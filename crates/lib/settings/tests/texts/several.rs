@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use slipway_settings::{
-    AgentSettings, ApiSettings, MigrateSettings, Process, SettingsErrors, Source, WorkerSettings, describe,
+    AgentSettings, ApiSettings, MigrateSettings, Process, SettingsErrors, SettingsSource, WorkerSettings,
+    describe,
 };
 
 use super::{KEY, good};
@@ -202,7 +203,7 @@ fn secret_files(dir: &Path) {
 }
 
 /// What all four programs say, each text once.
-fn all(source: &Source) -> String {
+fn all(source: &SettingsSource) -> String {
     let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     let mut say = |who, result: Result<String, SettingsErrors>| {
         let text = match result {
@@ -254,7 +255,7 @@ pub(crate) fn several(text: &mut String) {
                     None => drop(variables.insert((*name).to_owned(), value.replace("{dir}", place))),
                 }
             }
-            let source = Source::from_map(variables);
+            let source = SettingsSource::from_map(variables);
             writeln!(text, "\n## {together:?} in {env}\n").unwrap();
             text.push_str(&all(&source).replace(place, "DIR"));
         }
@@ -311,7 +312,7 @@ pub(crate) fn files(text: &mut String) {
         fs::write(dir.path().join(".env"), base).unwrap();
         fs::write(dir.path().join(".env.test"), test).unwrap();
         writeln!(text, "\n## .env {base:?}, .env.test {test:?}, {environment:?}\n").unwrap();
-        match Source::load_with(environment.iter().copied(), dir.path()) {
+        match SettingsSource::load_with(environment.iter().copied(), dir.path()) {
             Ok(source) => text.push_str(&all(&source)),
             Err(errors) => writeln!(text, "load: {errors}").unwrap(),
         }
@@ -322,7 +323,7 @@ pub(crate) fn files(text: &mut String) {
         ("large", vec![b'#'; 1 << 21]),
     ] {
         fs::write(dir.path().join(".env"), bytes).unwrap();
-        let errors = Source::load_with([("HOME", "/")], dir.path()).unwrap_err();
+        let errors = SettingsSource::load_with([("HOME", "/")], dir.path()).unwrap_err();
         let errors = errors.to_string().replace(dir.path().to_str().unwrap(), "DIR");
         writeln!(text, "\n## a {what} .env\n\n{errors}").unwrap();
     }
@@ -339,7 +340,7 @@ pub(crate) fn files(text: &mut String) {
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
-        let shown = describe(process, &Source::from_map(variables));
+        let shown = describe(process, &SettingsSource::from_map(variables));
         writeln!(text, "\n## config of {}\n\n{shown}", process.as_str()).unwrap();
     }
 }

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use slipway_settings::{DatabaseSettings, Source};
+use slipway_settings::{DatabaseSettings, SettingsSource};
 use slipway_store::Store;
 use tempfile::TempDir;
 
@@ -113,7 +113,7 @@ impl Server {
             ("DATABASE_ACQUIRE_TIMEOUT_SECONDS", "10".to_owned()),
         ];
         variables.extend(ca.map(|ca| ("DATABASE_SSL_ROOT_CERT", ca.display().to_string())));
-        let settings = DatabaseSettings::from_source(&Source::from_map(variables)).unwrap();
+        let settings = DatabaseSettings::from_source(&SettingsSource::from_map(variables)).unwrap();
         let begun = Instant::now();
         loop {
             let store = Store::connect(&settings, "test");

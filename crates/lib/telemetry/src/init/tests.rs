@@ -16,9 +16,9 @@ use crate::propagation;
 
 /// A writer that keeps what is written.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+struct CapturedLines(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Lines {
+impl Write for CapturedLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())
@@ -29,7 +29,7 @@ impl Write for Lines {
     }
 }
 
-impl Lines {
+impl CapturedLines {
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
@@ -50,8 +50,8 @@ fn log(level: &str, format: LogFormat) -> LogSettings {
 }
 
 /// What is written while `work` runs.
-fn lines(level: &str, format: LogFormat, work: impl FnOnce()) -> Lines {
-    let lines = Lines::default();
+fn lines(level: &str, format: LogFormat, work: impl FnOnce()) -> CapturedLines {
+    let lines = CapturedLines::default();
     let writer = lines.clone();
     let (subscriber, _guard) = build(
         "slipway-test",
@@ -246,7 +246,7 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 const SOON: Duration = Duration::from_secs(10);
 
 /// Writes no lines, and sends traces to this collector.
-fn traced(endpoint: &str) -> (impl Subscriber + Send + Sync, Guard) {
+fn traced(endpoint: &str) -> (impl Subscriber + Send + Sync, TelemetryGuard) {
     let otel = OtelSettings {
         endpoint: Some(endpoint.parse().unwrap()),
         ..Default::default()

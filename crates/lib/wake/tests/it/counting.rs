@@ -9,11 +9,11 @@ use slipway_domain::RolloutId;
 use slipway_testkit::wait_until;
 use slipway_wake::{Topic, Wake, WakeUp};
 
-use crate::server::{Redis, SOON, connect, down, next, plain, up};
+use crate::server::{SOON, TestRedis, connect, down, next, plain, up};
 
 #[tokio::test]
 async fn replicas_count_together_and_stacks_apart() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let (one, two, other) = (connect(&redis, "a"), connect(&redis, "a"), connect(&redis, "b"));
     for wake in [&one, &two, &other] {
         up(wake).await;
@@ -31,7 +31,7 @@ async fn replicas_count_together_and_stacks_apart() {
 
 #[tokio::test]
 async fn what_one_replica_takes_back_no_other_counts() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let (one, two) = (connect(&redis, "a"), connect(&redis, "a"));
     for wake in [&one, &two] {
         up(wake).await;
@@ -48,7 +48,7 @@ async fn what_one_replica_takes_back_no_other_counts() {
 /// Somebody with Redis' password can write anything: at worst people wait for the rest of one window.
 #[tokio::test]
 async fn a_counter_set_by_hand_locks_nobody_out_for_longer_than_a_window() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     up(&wake).await;
     let mut plain = plain(&redis).await;
@@ -86,7 +86,7 @@ async fn a_counter_set_by_hand_locks_nobody_out_for_longer_than_a_window() {
 /// All callers share one connection: an answer that nobody waits for any more must not be taken for the next one's.
 #[tokio::test]
 async fn whoever_leaves_before_the_answer_gives_nobody_else_a_wrong_one() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     up(&wake).await;
     for n in 1..=200_u32 {
@@ -107,7 +107,7 @@ async fn whoever_leaves_before_the_answer_gives_nobody_else_a_wrong_one() {
 
 #[tokio::test]
 async fn a_window_ends_by_itself() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     up(&wake).await;
     for n in 1..=3 {
@@ -121,7 +121,7 @@ async fn a_window_ends_by_itself() {
 
 #[tokio::test]
 async fn a_process_counts_by_itself_when_redis_is_gone() {
-    let mut redis = Redis::start(&[]);
+    let mut redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     up(&wake).await;
     wake.count_failure("key", 60).await;
@@ -138,7 +138,7 @@ async fn a_process_counts_by_itself_when_redis_is_gone() {
 
 #[tokio::test]
 async fn a_full_server_still_carries_wake_ups_and_failures_are_still_counted() {
-    let redis = Redis::start(&["--maxmemory", "2mb", "--maxmemory-policy", "noeviction"]);
+    let redis = TestRedis::start(&["--maxmemory", "2mb", "--maxmemory-policy", "noeviction"]);
     let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
@@ -164,7 +164,7 @@ async fn a_full_server_still_carries_wake_ups_and_failures_are_still_counted() {
 
 #[tokio::test]
 async fn a_server_that_evicts_makes_nobody_forget_its_own_count() {
-    let redis = Redis::start(&["--maxmemory", "2mb", "--maxmemory-policy", "allkeys-lru"]);
+    let redis = TestRedis::start(&["--maxmemory", "2mb", "--maxmemory-policy", "allkeys-lru"]);
     let wake = connect(&redis, "a");
     up(&wake).await;
     for _ in 0..5 {

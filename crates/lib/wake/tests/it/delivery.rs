@@ -6,7 +6,7 @@ use redis::AsyncCommands;
 use slipway_domain::{HostId, RolloutId};
 use slipway_wake::{Topic, WakeUp};
 
-use crate::server::{Redis, connect, next, plain, silent, up};
+use crate::server::{TestRedis, connect, next, plain, silent, up};
 
 fn hosts(count: usize) -> Vec<HostId> {
     (0..count).map(|_| HostId::generate()).collect()
@@ -14,7 +14,7 @@ fn hosts(count: usize) -> Vec<HostId> {
 
 #[tokio::test]
 async fn a_wake_up_reaches_every_subscriber_of_its_topic_and_stack() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let (one, two, other) = (connect(&redis, "a"), connect(&redis, "a"), connect(&redis, "b"));
     let mut rollouts = [one.subscribe(Topic::Rollouts), two.subscribe(Topic::Rollouts)];
     let mut parked = one.subscribe(Topic::Hosts);
@@ -42,7 +42,7 @@ async fn a_wake_up_reaches_every_subscriber_of_its_topic_and_stack() {
 
 #[tokio::test]
 async fn a_whole_fleet_arrives() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     let mut parked = wake.subscribe(Topic::Hosts);
     assert_eq!(next(&mut parked).await, WakeUp::Reconnected);
@@ -61,7 +61,7 @@ async fn a_whole_fleet_arrives() {
 
 #[tokio::test]
 async fn what_is_no_wake_up_is_dropped() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     let mut parked = wake.subscribe(Topic::Hosts);
     assert_eq!(next(&mut parked).await, WakeUp::Reconnected);
@@ -97,7 +97,7 @@ async fn what_is_no_wake_up_is_dropped() {
 /// A flood of messages costs its reader a few looks, and loses nothing.
 #[tokio::test]
 async fn a_flood_of_wake_ups_is_read_in_a_few() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);

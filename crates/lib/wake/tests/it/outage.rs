@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use slipway_domain::RolloutId;
 use slipway_wake::{Topic, Wake, WakeError, WakeUp};
 
-use crate::server::{Redis, connect, down, next, up};
+use crate::server::{TestRedis, connect, down, next, up};
 
 /// Half a second and what a busy machine adds.
 const BOUND: Duration = Duration::from_millis(1500);
@@ -25,7 +25,7 @@ async fn bounded(wake: &Wake) {
 
 #[tokio::test]
 async fn a_server_that_restarts_is_found_again() {
-    let mut redis = Redis::start(&[]);
+    let mut redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
@@ -53,7 +53,7 @@ async fn a_server_that_restarts_is_found_again() {
 
 #[tokio::test]
 async fn a_server_that_is_gone_from_the_start_keeps_nobody_waiting() {
-    let mut redis = Redis::stopped(&[]);
+    let mut redis = TestRedis::stopped(&[]);
     let began = Instant::now();
     let wake = connect(&redis, "a");
     let mut rollouts = wake.subscribe(Topic::Rollouts);
@@ -75,7 +75,7 @@ async fn a_server_that_is_gone_from_the_start_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn a_server_that_hangs_keeps_nobody_waiting() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let wake = connect(&redis, "a");
     up(&wake).await;
     redis.signal("STOP");

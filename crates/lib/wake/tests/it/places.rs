@@ -8,7 +8,7 @@ use slipway_settings::{RedisServer, RedisSettings, SecretString};
 use slipway_testkit::free_port;
 use slipway_wake::{Topic, Wake, WakeUp};
 
-use crate::server::{Redis, connect, next, silent, up};
+use crate::server::{TestRedis, connect, next, silent, up};
 
 async fn works(settings: &RedisSettings) {
     let wake = Wake::connect(Some(settings), "a");
@@ -23,7 +23,7 @@ async fn works(settings: &RedisSettings) {
 
 #[tokio::test]
 async fn a_password_opens_and_a_wrong_one_does_not() {
-    let redis = Redis::start(&["--requirepass", "open sesame"]);
+    let redis = TestRedis::start(&["--requirepass", "open sesame"]);
     let mut settings = redis.settings();
     for wrong in [None, Some(SecretString::from("wrong"))] {
         settings.password = wrong;
@@ -48,7 +48,7 @@ async fn works_again(settings: &RedisSettings) {
 
 #[tokio::test]
 async fn a_socket_will_do() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let settings = RedisSettings {
         server: RedisServer::Unix(redis.socket()),
         ..redis.settings()
@@ -58,7 +58,7 @@ async fn a_socket_will_do() {
 
 #[tokio::test]
 async fn databases_are_stacks_apart() {
-    let redis = Redis::start(&[]);
+    let redis = TestRedis::start(&[]);
     let settings = RedisSettings {
         database: 3,
         ..redis.settings()
@@ -85,7 +85,7 @@ impl Drop for Sentinel {
 
 #[tokio::test]
 async fn sentinels_know_where_the_server_is() {
-    let redis = Redis::start(&["--requirepass", "secret"]);
+    let redis = TestRedis::start(&["--requirepass", "secret"]);
     let port = free_port();
     let file = redis.folder().join("sentinel.conf");
     let text = format!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-pub(crate) use slipway_testkit::Redis;
+pub(crate) use slipway_testkit::TestRedis;
 use slipway_testkit::wait_until;
 use slipway_wake::{Subscription, Wake, WakeUp};
 use tokio::time::timeout;
@@ -10,12 +10,12 @@ use tokio::time::timeout;
 pub(crate) const SOON: Duration = Duration::from_secs(15);
 
 /// What this crate makes of it.
-pub(crate) fn connect(redis: &Redis, namespace: &str) -> Wake {
+pub(crate) fn connect(redis: &TestRedis, namespace: &str) -> Wake {
     Wake::connect(Some(&redis.settings()), namespace)
 }
 
 /// A plain connection, for what only a test does.
-pub(crate) async fn plain(redis: &Redis) -> redis::aio::MultiplexedConnection {
+pub(crate) async fn plain(redis: &TestRedis) -> redis::aio::MultiplexedConnection {
     let client = redis::Client::open(("127.0.0.1", redis.port())).unwrap();
     wait_until("a plain connection", SOON, async || {
         client.get_multiplexed_async_connection().await.ok()

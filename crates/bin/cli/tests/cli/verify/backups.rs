@@ -1,7 +1,7 @@
 //! What the page of `slipway-backup exporter` leads to.
 
 use serde_json::{Value, json};
-use slipway_client::testing::{Certificate, Reply, Server};
+use slipway_client::testing::{ScriptedApi, ScriptedReply, TestCertificate};
 
 use super::{backups, expect, verify, well};
 
@@ -11,13 +11,13 @@ fn late_failed_and_missing_backups_are_told() {
         let mut page = backups();
         let kind = page["stacks"][0]["kinds"][place].as_object_mut().unwrap();
         kind.extend(change.as_object().unwrap().clone());
-        Reply::json(200, &page)
+        ScriptedReply::json(200, &page)
     };
     let mut missing = backups();
     missing["stacks"][0]["kinds"].as_array_mut().unwrap().pop();
     let mut stopped = backups();
     stopped["stacks"][0]["archive"] = json!({"ok": false, "error": "no space left", "cure": "make room"});
-    let cases: [(Reply, &str, &str, &str); 9] = [
+    let cases: [(ScriptedReply, &str, &str, &str); 9] = [
         (
             with(0, json!({"late": true, "cure": "run it"})),
             "backup dump",
@@ -40,39 +40,39 @@ fn late_failed_and_missing_backups_are_told() {
             "never succeeded, and need not have yet",
         ),
         (
-            Reply::json(200, &missing),
+            ScriptedReply::json(200, &missing),
             "backup drill",
             "warn",
             "slipway.backup.drill.enable = true;",
         ),
         (
-            Reply::json(200, &stopped),
+            ScriptedReply::json(200, &stopped),
             "backup archive",
             "fail",
             "no space left; make room",
         ),
         (
-            Reply::json(200, &json!({"ok": true, "stacks": []})),
+            ScriptedReply::json(200, &json!({"ok": true, "stacks": []})),
             "backup",
             "not_checked",
             "says nothing of it",
         ),
         (
-            Reply::text(500, "text/plain", "x"),
+            ScriptedReply::text(500, "text/plain", "x"),
             "backup",
             "not_checked",
             "answered 500",
         ),
-        (Reply::empty(503), "backup", "not_checked", "answered 503"),
+        (ScriptedReply::empty(503), "backup", "not_checked", "answered 503"),
         (
-            Reply::cut(),
+            ScriptedReply::cut(),
             "backup",
             "not_checked",
             "systemctl status slipway-backup-exporter",
         ),
     ];
     for (reply, check, state, text) in cases {
-        let server = Server::start_tls(Certificate::Good, move |seen| {
+        let server = ScriptedApi::start_tls(TestCertificate::Good, move |seen| {
             if seen.path == "/status" {
                 reply.clone()
             } else {

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use slipway_client::testing::{Certificate, Reply, Server};
+use slipway_client::testing::{ScriptedApi, ScriptedReply, TestCertificate};
 
 use super::{expect, well};
 use crate::common::{Ran, Slipway};
@@ -54,9 +54,9 @@ fn run(slipway: &Slipway, more: &[&str]) -> (Ran, Vec<Value>) {
 
 #[test]
 fn a_stack_is_looked_at_from_both_sides() {
-    let server = Server::start_tls(Certificate::Good, well);
-    let inner = Server::start(|seen| match seen.path.as_str() {
-        "/metrics" => Reply::text(200, "text/plain", "# HELP a b\n"),
+    let server = ScriptedApi::start_tls(TestCertificate::Good, well);
+    let inner = ScriptedApi::start(|seen| match seen.path.as_str() {
+        "/metrics" => ScriptedReply::text(200, "text/plain", "# HELP a b\n"),
         _ => well(seen),
     });
     let slipway = systemctl(Slipway::new(), "echo active; echo active");

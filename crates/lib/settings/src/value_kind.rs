@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use url::Url;
 
-use crate::error::Wrong;
+use crate::error::InvalidValue;
 use crate::values::{
     Fields, Nodes, SecretKey, TrustedProxies, is_label, is_name, is_plain_path, parse_database_url,
     parse_redis_url,
@@ -12,7 +12,7 @@ use crate::values::{
 
 /// What values a variable takes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     /// Any text without control characters.
     Text,
     OneOf(&'static [&'static str]),
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-impl Kind {
+impl ValueKind {
     /// The values in words, for the reference page and for cures.
     pub(crate) fn describe(self) -> String {
         let words = match self {
@@ -65,9 +65,9 @@ impl Kind {
     }
 
     /// What a value that is not empty says, by the names of the section's fields, as the struct's types read it.
-    pub(crate) fn read(self, field: &'static str, value: &str) -> Result<Fields, Wrong> {
+    pub(crate) fn read(self, field: &'static str, value: &str) -> Result<Fields, InvalidValue> {
         if value.chars().any(char::is_control) {
-            return Err(Wrong::new(
+            return Err(InvalidValue::new(
                 "contains a control character",
                 "remove line breaks, tabs and the like",
             ));
@@ -90,7 +90,7 @@ impl Kind {
         matches!(self, Self::DatabaseUrl | Self::RedisUrl)
     }
 
-    fn check(self, value: &str) -> Result<(), Wrong> {
+    fn check(self, value: &str) -> Result<(), InvalidValue> {
         match self {
             Self::OneOf(words) if !words.contains(&value) => {
                 Err(self.wrong("is not one of the words that it takes", "set it to one of"))
@@ -102,7 +102,7 @@ impl Kind {
             },
             Self::Port => check_port(value),
             Self::Address => value.parse::<IpAddr>().map(drop).map_err(|_| {
-                Wrong::new(
+                InvalidValue::new(
                     "is not an IP address",
                     "give 127.0.0.1 for this machine only, 0.0.0.0 or :: for every interface",
                 )
@@ -122,26 +122,26 @@ impl Kind {
         }
     }
 
-    fn wrong(self, problem: &str, verb: &str) -> Wrong {
-        Wrong::new(problem, format!("{verb} {}", self.describe()))
+    fn wrong(self, problem: &str, verb: &str) -> InvalidValue {
+        InvalidValue::new(problem, format!("{verb} {}", self.describe()))
     }
 }
 
-fn check_port(value: &str) -> Result<(), Wrong> {
+fn check_port(value: &str) -> Result<(), InvalidValue> {
     // Kubernetes sets <SERVICE>_PORT=tcp://10.0.0.1:8000 for a service named api, redis or database.
     if value.starts_with("tcp://") || value.starts_with("udp://") {
-        return Err(Wrong::new(
+        return Err(InvalidValue::new(
             "is a Kubernetes service link, not a port",
             "set `enableServiceLinks: false` in the pod, or set the variable yourself",
         ));
     }
     match value.parse::<u16>() {
         Ok(port) if port > 0 => Ok(()),
-        _ => Err(Kind::Port.wrong("is not a port", "give a number from")),
+        _ => Err(ValueKind::Port.wrong("is not a port", "give a number from")),
     }
 }
 
-fn check_url(value: &str) -> Result<(), Wrong> {
+fn check_url(value: &str) -> Result<(), InvalidValue> {
     let problem = match Url::parse(value) {
         Err(error) => format!("is not a URL ({error})"),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => "is neither http nor https".to_owned(),
@@ -151,13 +151,13 @@ fn check_url(value: &str) -> Result<(), Wrong> {
         }
         Ok(_) => return Ok(()),
     };
-    Err(Wrong::new(
+    Err(InvalidValue::new(
         problem,
         "give an address such as https://slipway.example.org",
     ))
 }
 
-fn check_levels(value: &str) -> Result<(), Wrong> {
+fn check_levels(value: &str) -> Result<(), InvalidValue> {
     let is_level = |word: &str| LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
     let is_target = |word: &str| {
         !word.is_empty()
@@ -172,15 +172,15 @@ fn check_levels(value: &str) -> Result<(), Wrong> {
     if value.split(',').map(str::trim).all(is_fine) {
         return Ok(());
     }
-    Err(Wrong::new(
+    Err(InvalidValue::new(
         "is not a list of levels",
         format!("give one of {}, or `info,target=debug`", LEVELS.join(", ")),
     ))
 }
 
-fn check_dsn(value: &str) -> Result<(), Wrong> {
+fn check_dsn(value: &str) -> Result<(), InvalidValue> {
     let wrong = |problem| {
-        Wrong::new(
+        InvalidValue::new(
             problem,
             "copy it from the project's settings: https://key@host/project",
         )
@@ -197,10 +197,10 @@ fn check_dsn(value: &str) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn check_token(value: &str) -> Result<(), Wrong> {
+fn check_token(value: &str) -> Result<(), InvalidValue> {
     match value.strip_prefix("slw_") {
         Some(digits) if digits.len() == 64 && digits.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(()),
-        _ => Err(Wrong::new(
+        _ => Err(InvalidValue::new(
             "is not a Slipway token",
             "a token is slw_ and 64 hex digits, as printed once by `slipway host create`",
         )),

@@ -19,7 +19,7 @@ const MAX_BYTES: u64 = 4096;
 
 /// Later versions may say more.
 #[derive(Deserialize)]
-struct Activation {
+struct SwitchLimit {
     seconds: u32,
 }
 
@@ -36,11 +36,11 @@ pub(crate) fn load(closure: &StorePath) -> Result<Option<u32>, ManifestError> {
     if let Err(source) = opened.take(MAX_BYTES).read_to_end(&mut text) {
         return Err(ManifestError::Io { file, source });
     }
-    let problem = match serde_json::from_slice::<Activation>(&text) {
-        Ok(Activation {
+    let problem = match serde_json::from_slice::<SwitchLimit>(&text) {
+        Ok(SwitchLimit {
             seconds: seconds @ 1..=MAX_SECONDS,
         }) => return Ok(Some(seconds)),
-        Ok(Activation { seconds }) => format!("seconds is {seconds}; use 1 to {MAX_SECONDS}"),
+        Ok(SwitchLimit { seconds }) => format!("seconds is {seconds}; use 1 to {MAX_SECONDS}"),
         Err(error) => error.to_string(),
     };
     Err(ManifestError::Malformed { file, problem })
