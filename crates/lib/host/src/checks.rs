@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use manifest::{CheckManifest, HealthCheck, HealthCheckKind, ManifestError};
-pub(crate) use manifest::{FILE, load};
+pub(crate) use manifest::{FILE, load, read};
 pub(crate) use unit::failed_units;
 
 use crate::config::HostConfig;

@@ -3,14 +3,11 @@
 //! A stack's migrations and replicas have bounds of their own. A switch script that is ended before them leaves a migration
 //! that runs on in the database.
 
-use std::fs::File;
-use std::io::{self, Read};
-
 use serde::Deserialize;
 use slipway_domain::StorePath;
 use slipway_domain::strategy::MAX_SECONDS;
 
-use crate::checks::ManifestError;
+use crate::checks::{self, ManifestError};
 
 /// Its path in a closure. For a closure without it the strategy's limit holds.
 const FILE: &str = "etc/slipway/activation.json";
@@ -25,17 +22,9 @@ struct SwitchLimit {
 
 /// What the closure says, in seconds.
 pub(crate) fn load(closure: &StorePath) -> Result<Option<u32>, ManifestError> {
-    let path = closure.as_path().join(FILE);
-    let file = path.display().to_string();
-    let opened = match File::open(&path) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(ManifestError::Io { file, source }),
+    let (file, Some(text)) = checks::read(closure, FILE, MAX_BYTES)? else {
+        return Ok(None);
     };
-    let mut text = Vec::new();
-    if let Err(source) = opened.take(MAX_BYTES).read_to_end(&mut text) {
-        return Err(ManifestError::Io { file, source });
-    }
     let problem = match serde_json::from_slice::<SwitchLimit>(&text) {
         Ok(SwitchLimit {
             seconds: seconds @ 1..=MAX_SECONDS,

@@ -6,6 +6,7 @@ use std::io::{self, Read};
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
+use slipway_domain::StorePath;
 use slipway_text::{LineLimit, find_hidden};
 
 use crate::door::Runnable;
@@ -264,18 +265,27 @@ fn check_url(url: &str) -> Result<(), String> {
 
 /// Reads a closure's checks.
 pub(crate) fn load(closure: &Runnable) -> Result<CheckManifest, ManifestError> {
-    let path = closure.path().as_path().join(FILE);
-    let file = path.display().to_string();
-    let opened = match File::open(&path) {
-        Ok(opened) => opened,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ManifestError::Missing { file }),
-        Err(source) => return Err(ManifestError::Io { file, source }),
-    };
-    let mut text = Vec::new();
-    if let Err(source) = opened.take(MAX_BYTES + 1).read_to_end(&mut text) {
-        return Err(ManifestError::Io { file, source });
+    match read(closure.path(), FILE, MAX_BYTES)? {
+        (file, Some(text)) => parse(&file, &text),
+        (file, None) => Err(ManifestError::Missing { file }),
     }
-    parse(&file, &text)
+}
+
+/// The path of a closure's file and at most one byte more than `max_bytes` of it; `None` where there is no such file.
+pub(crate) fn read(
+    closure: &StorePath,
+    name: &str,
+    max_bytes: u64,
+) -> Result<(String, Option<Vec<u8>>), ManifestError> {
+    let path = closure.as_path().join(name);
+    let file = path.display().to_string();
+    let mut text = Vec::new();
+    let read = File::open(&path).and_then(|opened| opened.take(max_bytes + 1).read_to_end(&mut text));
+    match read {
+        Ok(_) => Ok((file, Some(text))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((file, None)),
+        Err(source) => Err(ManifestError::Io { file, source }),
+    }
 }
 
 pub(super) fn parse(file: &str, text: &[u8]) -> Result<CheckManifest, ManifestError> {
