@@ -52,9 +52,6 @@ pub use failure::failure_text;
 pub use healthcheck::{HealthTarget, check_health};
 pub use init::{TelemetryGuard, init};
 pub use lifecycle::{Lifecycle, Shutdown};
-pub use metrics::{
-    BUILD_INFO, HTTP_REQUEST_DURATION_SECONDS, HTTP_REQUESTS_IN_FLIGHT, HTTP_REQUESTS_TOTAL, HttpRequest,
-    MetricsHandle, install_metrics,
-};
+pub use metrics::{HttpRequest, MetricsHandle, install_metrics};
 pub use serve::{bind_metrics, serve_metrics};
 pub use slipway_text::error_chain;

@@ -10,13 +10,13 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use crate::{TelemetryError, process};
 
 /// Requests answered, by `method`, `route` and `status` (traffic and errors).
-pub const HTTP_REQUESTS_TOTAL: &str = "http_requests_total";
+const HTTP_REQUESTS_TOTAL: &str = "http_requests_total";
 /// Seconds from a request's head to its answer's head, by `method` and `route` (latency).
-pub const HTTP_REQUEST_DURATION_SECONDS: &str = "http_request_duration_seconds";
+const HTTP_REQUEST_DURATION_SECONDS: &str = "http_request_duration_seconds";
 /// Requests under way (saturation).
-pub const HTTP_REQUESTS_IN_FLIGHT: &str = "http_requests_in_flight";
+const HTTP_REQUESTS_IN_FLIGHT: &str = "http_requests_in_flight";
 /// Always 1; `service` and `version` say what runs.
-pub const BUILD_INFO: &str = "build_info";
+const BUILD_INFO: &str = "build_info";
 
 /// How often recorded durations are folded into buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
