@@ -4,17 +4,20 @@ use url::{Host, Url};
 
 use crate::error::SettingsErrors;
 use crate::reader::{Section, SectionReader};
-use crate::registry::VariableGroup;
 use crate::sections::{
-    AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
-    OtelSettings, PlaneSection, RedisParts, RedisSettings, SentrySettings,
+    APP_ENV, AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings,
+    MetricsSettings, OtelSettings, PlaneSection, RedisParts, RedisSettings, SentrySettings,
 };
 use crate::source::SettingsSource;
 use crate::values::SslMode;
+use crate::variable::VariableGroup;
 
 macro_rules! sections {
-    ($($section:ty: $settings:ty = $raw:ty $(, $check:ident)?;)*) => {$(
-        impl Section for $settings {
+    ($($section:ty: $settings:ty = $raw:ty $(, $check:ident)?;)*) => {
+        /// Every group, in the order of the reference page.
+        pub(crate) static GROUPS: &[VariableGroup] = &[APP_ENV, $(<$raw>::GROUP,)*];
+
+        $(impl Section for $settings {
             const GROUP: VariableGroup = <$raw>::GROUP;
             type Raw = $raw;
 
@@ -30,22 +33,22 @@ macro_rules! sections {
                 let section = reader.section();
                 reader.finish(|| section)
             }
-        }
-    )*};
+        })*
+    };
 }
 
 sections! {
-    AdminSettings: AdminSettings = AdminSettings;
-    AgentSection: AgentSection = AgentSection;
-    ApiSection: ApiSection = ApiSection;
     AppSettings: AppSettings = AppSettings;
+    AdminSettings: AdminSettings = AdminSettings;
     DatabaseSettings: DatabaseSettings = DatabaseSettings, check_database;
-    LogSettings: LogSettings = LogSettings;
-    MetricsSettings: MetricsSettings = MetricsSettings;
-    OtelSettings: OtelSettings = OtelSettings;
-    PlaneSection: PlaneSection = PlaneSection, check_plane;
     RedisSettings: Option<RedisSettings> = RedisParts, check_redis;
+    ApiSection: ApiSection = ApiSection;
+    MetricsSettings: MetricsSettings = MetricsSettings;
+    LogSettings: LogSettings = LogSettings;
+    OtelSettings: OtelSettings = OtelSettings;
     SentrySettings: SentrySettings = SentrySettings;
+    PlaneSection: PlaneSection = PlaneSection, check_plane;
+    AgentSection: AgentSection = AgentSection;
 }
 
 /// The host's token is for nobody on the way to read.

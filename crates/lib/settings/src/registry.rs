@@ -4,27 +4,8 @@
 
 pub use crate::variable::Variable;
 
-use crate::sections::{
-    APP_ENV, AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings,
-    MetricsSettings, OtelSettings, PlaneSection, RedisParts, SentrySettings,
-};
+pub(crate) use crate::combinations::GROUPS;
 pub(crate) use crate::variable::VariableGroup;
-
-/// Every group, in the order of the reference page.
-pub(crate) static GROUPS: [VariableGroup; 12] = [
-    APP_ENV,
-    AppSettings::GROUP,
-    AdminSettings::GROUP,
-    DatabaseSettings::GROUP,
-    RedisParts::GROUP,
-    ApiSection::GROUP,
-    MetricsSettings::GROUP,
-    LogSettings::GROUP,
-    OtelSettings::GROUP,
-    SentrySettings::GROUP,
-    PlaneSection::GROUP,
-    AgentSection::GROUP,
-];
 
 /// Every variable that any process reads.
 pub fn variables() -> impl Iterator<Item = &'static Variable> {
@@ -42,6 +23,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::sections::{AgentSection, ApiSection, DatabaseSettings};
     use crate::value_kind::ValueKind;
     use crate::{RedisSettings, SettingsSource};
 
