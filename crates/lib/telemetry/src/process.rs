@@ -1,8 +1,7 @@
 //! The process's own numbers from `/proc`, under the names that Prometheus' own clients use.
 
-use std::fs;
-
 use metrics::{Unit, describe_gauge, gauge};
+use procfs::process::{LimitValue, Process};
 
 const START_TIME: &str = "process_start_time_seconds";
 const OPEN_FDS: &str = "process_open_fds";
@@ -31,20 +30,31 @@ pub(crate) fn describe() {
 
 /// Brings the numbers up to date. What cannot be read is left out.
 pub(crate) fn record() {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let boot = fs::read_to_string("/proc/stat").unwrap_or_default();
-    set(START_TIME, start_time(&stat, &boot));
-    set(CPU, cpu_seconds(&stat));
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    set(RESIDENT_MEMORY, resident_bytes(&status));
-    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    set(MAX_FDS, max_fds(&limits));
-    // The directory being read is open itself.
-    let open = fs::read_dir("/proc/self/fd").map(|fds| fds.count().saturating_sub(1));
+    let Ok(process) = Process::myself() else {
+        return;
+    };
+    let stat = process.stat().ok();
+    let cpu = stat
+        .as_ref()
+        .map(|stat| seconds(stat.utime) + seconds(stat.stime));
+    set(CPU, cpu);
+    let boot = procfs::boot_time_secs().ok().map(number);
+    let since_boot = stat.as_ref().map(|stat| seconds(stat.starttime));
+    set(START_TIME, boot.zip(since_boot).map(|(boot, since)| boot + since));
+    let kibibytes = process.status().ok().and_then(|status| status.vmrss);
     set(
-        OPEN_FDS,
-        open.ok().and_then(|open| u32::try_from(open).ok()).map(f64::from),
+        RESIDENT_MEMORY,
+        kibibytes.map(|kibibytes| number(kibibytes) * 1024.0),
     );
+    let limits = process.limits().ok();
+    let max_fds = limits.and_then(|limits| match limits.max_open_files.soft_limit {
+        LimitValue::Value(most) => Some(number(most)),
+        LimitValue::Unlimited => None,
+    });
+    set(MAX_FDS, max_fds);
+    // The directory being read is open itself.
+    let open = process.fd_count().ok();
+    set(OPEN_FDS, open.map(|open| number(open.saturating_sub(1) as u64)));
 }
 
 fn set(name: &'static str, value: Option<f64>) {
@@ -53,68 +63,14 @@ fn set(name: &'static str, value: Option<f64>) {
     }
 }
 
-/// Field `number` of `/proc/self/stat`, counted from 1 as in proc(5). The second field is the program's name in
-/// parentheses, which may itself hold spaces and parentheses.
-fn field(stat: &str, number: usize) -> Option<f64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_ascii_whitespace()
-        .nth(number.checked_sub(3)?)?
-        .parse()
-        .ok()
+fn seconds(ticks: u64) -> f64 {
+    number(ticks) / TICKS
 }
 
-fn start_time(stat: &str, boot: &str) -> Option<f64> {
-    let boot: f64 = boot
-        .lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(boot + field(stat, 22)? / TICKS)
-}
-
-fn cpu_seconds(stat: &str) -> Option<f64> {
-    Some((field(stat, 14)? + field(stat, 15)?) / TICKS)
-}
-
-fn resident_bytes(status: &str) -> Option<f64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024.0)
-}
-
-fn max_fds(limits: &str) -> Option<f64> {
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_name_with_spaces_and_parentheses_is_skipped() {
-        let stat = format!(
-            "7 (a) b (c)) S {}",
-            (4..=30).map(|n| n.to_string()).collect::<Vec<_>>().join(" ")
-        );
-        assert_eq!(field(&stat, 14), Some(14.0));
-        assert_eq!(cpu_seconds(&stat), Some(0.29));
-        assert_eq!(start_time(&stat, "cpu 1\nbtime 1000\n"), Some(1000.22));
-    }
-
-    #[test]
-    fn this_process_has_plausible_numbers() {
-        let read = |path: &str| fs::read_to_string(path).unwrap();
-        assert!(resident_bytes(&read("/proc/self/status")).unwrap() > 100_000.0);
-        assert!(max_fds(&read("/proc/self/limits")).unwrap() > 3.0);
-        let start = start_time(&read("/proc/self/stat"), &read("/proc/stat")).unwrap();
-        let now = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .unwrap()
-            .as_secs_f64();
-        assert!((now - start).abs() < 3600.0, "started at {start}, now {now}");
-    }
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no number of a process comes near 2^53"
+)]
+const fn number(value: u64) -> f64 {
+    value as f64
 }
