@@ -181,7 +181,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use slipway_domain::agent::AttemptReport;
-    use slipway_domain::{AttemptId, Phase, Timestamp};
+    use slipway_domain::{AttemptId, AttemptPhase, Timestamp};
 
     use super::*;
 
@@ -254,7 +254,7 @@ mod tests {
         }
     }
 
-    fn report(phase: Phase) -> ExecutorView {
+    fn report(phase: AttemptPhase) -> ExecutorView {
         ExecutorView {
             report: Some(AttemptReport {
                 attempt: AttemptId::random(),
@@ -271,14 +271,14 @@ mod tests {
     async fn news_drops_the_parked_request_and_is_posted_at_once() {
         let rig = rig([]);
         sleep(Duration::from_secs(10)).await;
-        rig.view.send_replace(report(Phase::Staged));
+        rig.view.send_replace(report(AttemptPhase::Staged));
         sleep(Duration::from_millis(1)).await;
         assert_eq!(
             rig.script.times(rig.began),
             [Duration::ZERO, Duration::from_secs(10)]
         );
         let posted = rig.script.posted.lock().unwrap();
-        assert_eq!(posted[1].1.report.as_ref().unwrap().phase, Phase::Staged);
+        assert_eq!(posted[1].1.report.as_ref().unwrap().phase, AttemptPhase::Staged);
     }
 
     #[tokio::test(start_paused = true)]
@@ -327,7 +327,7 @@ mod tests {
             message: "full".to_owned(),
             retry_after: Some(Duration::from_secs(40)),
         })]);
-        rig.view.send_replace(report(Phase::Staged));
+        rig.view.send_replace(report(AttemptPhase::Staged));
         sleep(Duration::from_secs(100)).await;
         let times = rig.script.times(rig.began);
         assert_eq!(times.len(), 2);

@@ -47,7 +47,7 @@ pub struct AttemptReport {
     /// The attempt.
     pub attempt: AttemptId,
     /// How far it is.
-    pub phase: Phase,
+    pub phase: AttemptPhase,
     /// The closure that was live when the activation began; recorded before it began.
     pub prior: Option<StorePath>,
     /// The last word of the checks, once there is one.
@@ -60,7 +60,7 @@ pub struct AttemptReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum Phase {
+pub enum AttemptPhase {
     /// Fetching the closure.
     Staging,
     /// The closure is there, signed by a trusted key, with a switch script and readable checks.
@@ -214,16 +214,20 @@ pub fn instruct(assignment: Option<&Assignment>, report: Option<&AttemptReport>)
             closure: step.closure.clone(),
             timeout_seconds: limits.stage_seconds,
         },
-        (StepState::Activating | StepState::Verifying, None | Some(Phase::Staging | Phase::Staged)) => {
-            Instruction::Activate {
-                attempt,
-                closure: step.closure.clone(),
-                plan: ActivationPlan::of(&step.strategy),
-            }
-        }
-        (StepState::Verified, Some(Phase::Verified)) => Instruction::Commit { attempt },
+        (
+            StepState::Activating | StepState::Verifying,
+            None | Some(AttemptPhase::Staging | AttemptPhase::Staged),
+        ) => Instruction::Activate {
+            attempt,
+            closure: step.closure.clone(),
+            plan: ActivationPlan::of(&step.strategy),
+        },
+        (StepState::Verified, Some(AttemptPhase::Verified)) => Instruction::Commit { attempt },
         (StepState::Reverting | StepState::Stuck, phase)
-            if !matches!(phase, Some(Phase::Reverting | Phase::Reverted | Phase::Stuck)) =>
+            if !matches!(
+                phase,
+                Some(AttemptPhase::Reverting | AttemptPhase::Reverted | AttemptPhase::Stuck)
+            ) =>
         {
             Instruction::Revert {
                 attempt,
@@ -249,7 +253,7 @@ mod tests {
         }
     }
 
-    fn report(step: &Assignment, phase: Phase) -> AttemptReport {
+    fn report(step: &Assignment, phase: AttemptPhase) -> AttemptReport {
         AttemptReport {
             attempt: step.attempt.unwrap(),
             phase,
@@ -262,11 +266,11 @@ mod tests {
     #[test]
     fn an_agent_at_work_is_left_alone() {
         for (state, phase) in [
-            (StepState::Staging, Phase::Staging),
-            (StepState::Activating, Phase::Activating),
-            (StepState::Activating, Phase::Verifying),
-            (StepState::Verified, Phase::Committed),
-            (StepState::Reverting, Phase::Reverting),
+            (StepState::Staging, AttemptPhase::Staging),
+            (StepState::Activating, AttemptPhase::Activating),
+            (StepState::Activating, AttemptPhase::Verifying),
+            (StepState::Verified, AttemptPhase::Committed),
+            (StepState::Reverting, AttemptPhase::Reverting),
         ] {
             let step = step(state);
             assert_eq!(
@@ -282,11 +286,11 @@ mod tests {
         let step = step(StepState::Verified);
         let other = AttemptReport {
             attempt: AttemptId::random(),
-            ..report(&step, Phase::Verified)
+            ..report(&step, AttemptPhase::Verified)
         };
         assert_eq!(instruct(Some(&step), Some(&other)), Instruction::Idle);
         assert_eq!(
-            instruct(Some(&step), Some(&report(&step, Phase::Verified))),
+            instruct(Some(&step), Some(&report(&step, AttemptPhase::Verified))),
             Instruction::Commit {
                 attempt: step.attempt.unwrap()
             }
@@ -296,7 +300,7 @@ mod tests {
     #[test]
     fn a_committed_host_is_told_to_revert_too() {
         let step = step(StepState::Reverting);
-        let told = instruct(Some(&step), Some(&report(&step, Phase::Committed)));
+        let told = instruct(Some(&step), Some(&report(&step, AttemptPhase::Committed)));
         assert!(matches!(told, Instruction::Revert { .. }), "{told:?}");
     }
 

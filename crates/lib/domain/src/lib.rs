@@ -36,7 +36,7 @@ pub mod state;
 pub mod store_path;
 pub mod strategy;
 
-pub use agent::{Instruction, Observation, Phase};
+pub use agent::{AttemptPhase, Instruction, Observation};
 pub use id::{
     AttemptId, CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,
 };

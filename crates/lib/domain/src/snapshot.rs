@@ -5,7 +5,7 @@ use crate::event::Actor;
 use crate::lives::Doubt;
 use crate::named::named;
 use crate::{
-    AttemptId, CommandId, HostId, HostName, OFFLINE_AFTER_SECONDS, Phase, PrincipalId, RolloutId,
+    AttemptId, AttemptPhase, CommandId, HostId, HostName, OFFLINE_AFTER_SECONDS, PrincipalId, RolloutId,
     RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
 };
 
@@ -206,7 +206,7 @@ impl Step {
 
     /// The phase in that report.
     #[must_use]
-    pub fn phase(&self) -> Option<Phase> {
+    pub fn phase(&self) -> Option<AttemptPhase> {
         self.report().map(|report| report.phase)
     }
 
@@ -248,7 +248,7 @@ impl Step {
     /// Whether a host that was stuck is known to be back on its prior.
     #[must_use]
     pub fn has_mended(&self) -> bool {
-        self.state == StepState::Stuck && (self.phase() == Some(Phase::Reverted) || self.is_on_prior())
+        self.state == StepState::Stuck && (self.phase() == Some(AttemptPhase::Reverted) || self.is_on_prior())
     }
 
     /// Whether more than the given number of seconds have passed in this state.

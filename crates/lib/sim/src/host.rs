@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use slipway_domain::agent::{AttemptReport, Instruction, Verdict};
 use slipway_domain::lives::Doubt;
-use slipway_domain::{AttemptId, HostName, Phase, StorePath, Timestamp};
+use slipway_domain::{AttemptId, AttemptPhase, HostName, StorePath, Timestamp};
 
 /// What becomes of the new closure on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +33,7 @@ struct Journal {
     attempt: AttemptId,
     closure: StorePath,
     prior: StorePath,
-    phase: Phase,
+    phase: AttemptPhase,
     verdict: Option<Verdict>,
     committed: bool,
     deadline: Timestamp,
@@ -41,7 +41,7 @@ struct Journal {
 
 impl Journal {
     fn is_unsettled(&self) -> bool {
-        !matches!(self.phase, Phase::Committed | Phase::Reverted)
+        !matches!(self.phase, AttemptPhase::Committed | AttemptPhase::Reverted)
     }
 }
 
@@ -93,7 +93,7 @@ impl SimHost {
             attempt: AttemptId::from_uuid(uuid::Uuid::from_u128(u128::MAX - index as u128)),
             closure: closure(index, 999),
             prior: first.clone(),
-            phase: Phase::Stuck,
+            phase: AttemptPhase::Stuck,
             verdict: None,
             committed: false,
             deadline: Timestamp::MAX_UTC,
@@ -158,7 +158,7 @@ impl SimHost {
         }
         let journal = self.journal.as_mut().filter(|journal| journal.attempt == attempt);
         match told {
-            Instruction::Stage { .. } => self.staging = Some(report(attempt, Phase::Staging)),
+            Instruction::Stage { .. } => self.staging = Some(report(attempt, AttemptPhase::Staging)),
             Instruction::Activate {
                 attempt,
                 closure,
@@ -173,26 +173,28 @@ impl SimHost {
                     attempt,
                     closure,
                     prior,
-                    phase: Phase::Activating,
+                    phase: AttemptPhase::Activating,
                     verdict: None,
                     committed: false,
                     deadline: now + TimeDelta::seconds(i64::from(plan.deadman_seconds)),
                 });
             }
             Instruction::Commit { .. } => {
-                if let Some(journal) = journal.filter(|journal| journal.phase == Phase::Verified) {
-                    journal.phase = Phase::Committed;
+                if let Some(journal) = journal.filter(|journal| journal.phase == AttemptPhase::Verified) {
+                    journal.phase = AttemptPhase::Committed;
                     journal.committed = true;
                     self.boot = journal.closure.clone();
                 }
             }
             Instruction::Revert { .. } => match journal {
-                Some(journal) if journal.phase != Phase::Reverted => journal.phase = Phase::Reverting,
+                Some(journal) if journal.phase != AttemptPhase::Reverted => {
+                    journal.phase = AttemptPhase::Reverting
+                }
                 Some(_) => {}
                 // Nothing of it was begun here, and now nothing will be.
                 None => {
                     self.settled.insert(attempt);
-                    self.staging = Some(report(attempt, Phase::Reverted));
+                    self.staging = Some(report(attempt, AttemptPhase::Reverted));
                 }
             },
             Instruction::Activate { .. } | Instruction::Idle => {}
@@ -204,12 +206,12 @@ impl SimHost {
         if let Some(staging) = self
             .staging
             .as_mut()
-            .filter(|staging| staging.phase == Phase::Staging)
+            .filter(|staging| staging.phase == AttemptPhase::Staging)
         {
             staging.phase = if self.fate == Fate::FailsStage {
-                Phase::StageFailed
+                AttemptPhase::StageFailed
             } else {
-                Phase::Staged
+                AttemptPhase::Staged
             };
             return;
         }
@@ -219,28 +221,28 @@ impl SimHost {
             return;
         };
         match journal.phase {
-            Phase::Activating => {
+            AttemptPhase::Activating => {
                 self.live = journal.closure.clone();
                 self.activations += 1;
                 journal.phase = if fate == Fate::FailsSwitch {
-                    Phase::Reverting
+                    AttemptPhase::Reverting
                 } else {
-                    Phase::Verifying
+                    AttemptPhase::Verifying
                 };
             }
-            Phase::Verifying => match fate {
-                Fate::FailsChecks | Fate::FailsRevert => journal.phase = Phase::Reverting,
+            AttemptPhase::Verifying => match fate {
+                Fate::FailsChecks | Fate::FailsRevert => journal.phase = AttemptPhase::Reverting,
                 Fate::Inconclusive => journal.verdict = Some(Verdict::Unknown),
                 _ => {
-                    journal.phase = Phase::Verified;
+                    journal.phase = AttemptPhase::Verified;
                     journal.verdict = Some(Verdict::Pass);
                     self.proven.insert(journal.closure.clone());
                 }
             },
-            Phase::Reverting | Phase::Stuck if fails => {
-                journal.phase = Phase::Stuck;
+            AttemptPhase::Reverting | AttemptPhase::Stuck if fails => {
+                journal.phase = AttemptPhase::Stuck;
             }
-            Phase::Reverting | Phase::Stuck => self.go_back(),
+            AttemptPhase::Reverting | AttemptPhase::Stuck => self.go_back(),
             _ => self.fire_deadman(now),
         }
     }
@@ -251,7 +253,7 @@ impl SimHost {
         };
         self.live = journal.prior.clone();
         self.boot = journal.prior.clone();
-        journal.phase = Phase::Reverted;
+        journal.phase = AttemptPhase::Reverted;
         self.settled.insert(journal.attempt);
     }
 
@@ -259,11 +261,11 @@ impl SimHost {
         let fires = |journal: &&mut Journal| {
             matches!(
                 journal.phase,
-                Phase::Activating | Phase::Verifying | Phase::Verified
+                AttemptPhase::Activating | AttemptPhase::Verifying | AttemptPhase::Verified
             ) && now >= journal.deadline
         };
         if let Some(journal) = self.journal.as_mut().filter(fires) {
-            journal.phase = Phase::Reverting;
+            journal.phase = AttemptPhase::Reverting;
         }
     }
 
@@ -273,12 +275,12 @@ impl SimHost {
         self.staging = self
             .staging
             .take()
-            .filter(|staging| staging.phase == Phase::Reverted);
+            .filter(|staging| staging.phase == AttemptPhase::Reverted);
         if let Some(journal) = self.journal.as_mut()
-            && journal.phase == Phase::Activating
+            && journal.phase == AttemptPhase::Activating
             && self.live != journal.closure
         {
-            journal.phase = Phase::Reverting;
+            journal.phase = AttemptPhase::Reverting;
         }
     }
 
@@ -290,10 +292,13 @@ impl SimHost {
         if let Some(journal) = self.journal.as_mut()
             && matches!(
                 journal.phase,
-                Phase::Activating | Phase::Verifying | Phase::Verified | Phase::Stuck
+                AttemptPhase::Activating
+                    | AttemptPhase::Verifying
+                    | AttemptPhase::Verified
+                    | AttemptPhase::Stuck
             )
         {
-            journal.phase = Phase::Reverting;
+            journal.phase = AttemptPhase::Reverting;
         }
     }
 
@@ -338,7 +343,7 @@ impl SimHost {
     }
 }
 
-fn report(attempt: AttemptId, phase: Phase) -> AttemptReport {
+fn report(attempt: AttemptId, phase: AttemptPhase) -> AttemptReport {
     AttemptReport {
         attempt,
         phase,

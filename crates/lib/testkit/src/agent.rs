@@ -1,7 +1,9 @@
 //! An agent that obeys at once and without a machine.
 
 use slipway_domain::agent::{AttemptReport, Verdict};
-use slipway_domain::{AttemptId, HostId, HostName, Instruction, Observation, Phase, StorePath, Timestamp};
+use slipway_domain::{
+    AttemptId, AttemptPhase, HostId, HostName, Instruction, Observation, StorePath, Timestamp,
+};
 use slipway_store::{Assigned, Recorded, Store};
 
 /// A model of one host and its agent. It carries out an instruction at once; tests may set its fields.
@@ -86,23 +88,23 @@ impl ScriptedAgent {
             Instruction::Idle => {}
             Instruction::Stage { attempt, closure, .. } => {
                 self.staged = Some(closure.clone());
-                self.say(*attempt, Phase::Staged, None);
+                self.say(*attempt, AttemptPhase::Staged, None);
             }
             Instruction::Activate { attempt, closure, .. } => {
                 let prior = self.live.clone();
                 if self.failing {
-                    self.say(*attempt, Phase::Reverted, Some(Verdict::Fail));
+                    self.say(*attempt, AttemptPhase::Reverted, Some(Verdict::Fail));
                 } else {
                     self.live = Some(closure.clone());
                     self.unsettled = Some(*attempt);
-                    self.say(*attempt, Phase::Verified, Some(Verdict::Pass));
+                    self.say(*attempt, AttemptPhase::Verified, Some(Verdict::Pass));
                 }
                 self.remember(prior);
             }
             Instruction::Commit { attempt } => {
                 self.boot_default = self.live.clone();
                 self.unsettled = None;
-                self.advance(*attempt, Phase::Committed);
+                self.advance(*attempt, AttemptPhase::Committed);
             }
             Instruction::Revert { attempt, prior, .. } => {
                 let own = self.report.as_ref().and_then(|report| report.prior.clone());
@@ -110,12 +112,12 @@ impl ScriptedAgent {
                     (self.live, self.boot_default) = (Some(prior.clone()), Some(prior));
                 }
                 self.unsettled = None;
-                self.advance(*attempt, Phase::Reverted);
+                self.advance(*attempt, AttemptPhase::Reverted);
             }
         }
     }
 
-    fn say(&mut self, attempt: AttemptId, phase: Phase, verdict: Option<Verdict>) {
+    fn say(&mut self, attempt: AttemptId, phase: AttemptPhase, verdict: Option<Verdict>) {
         self.report = Some(AttemptReport {
             attempt,
             phase,
@@ -131,7 +133,7 @@ impl ScriptedAgent {
         }
     }
 
-    fn advance(&mut self, attempt: AttemptId, phase: Phase) {
+    fn advance(&mut self, attempt: AttemptId, phase: AttemptPhase) {
         match &mut self.report {
             Some(report) if report.attempt == attempt => report.phase = phase,
             _ => self.say(attempt, phase, None),

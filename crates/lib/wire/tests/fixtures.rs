@@ -9,7 +9,7 @@ use std::path::Path;
 use slipway_domain::agent::{Assignment, AttemptReport, Verdict};
 use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{Instruction, Observation, Phase, Role, RolloutState, StepState, Strategy};
+use slipway_domain::{AttemptPhase, Instruction, Observation, Role, RolloutState, StepState, Strategy};
 use slipway_fixtures::{
     Fixture, FixtureReader, assert_kept, assert_strict, assert_tolerant, assert_unchanged, reader, values,
 };
@@ -82,7 +82,7 @@ const RECEIVED: [(&str, FixtureReader); 31] = [
     ("NewEvent", reader::<NewEvent>),
     ("Observation", reader::<Observation>),
     ("Page", reader::<Page<Release>>),
-    ("Phase", reader::<Phase>),
+    ("AttemptPhase", reader::<AttemptPhase>),
     ("Principal", reader::<Principal>),
     ("Problem", reader::<Problem>),
     ("Release", reader::<Release>),

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 use crate::{AgentRig, quick};
-use slipway_domain::{Phase, StepState};
+use slipway_domain::{AttemptPhase, StepState};
 use slipway_host::job::{JobExit, JobFiles, JobState};
 
 #[test]
@@ -123,7 +123,7 @@ fn an_abort_while_the_switch_hangs_goes_back_at_once() {
     rig.knob("test", "v2", "sleep 1000");
     let _agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
-    rig.plane.hear(Phase::Activating);
+    rig.plane.hear(AttemptPhase::Activating);
     rig.eventually("the script runs", |rig| rig.count("test v2") == 1);
     let began = Instant::now();
     rig.plane.abort();
@@ -235,7 +235,7 @@ fn losing_the_control_plane_reverts_nothing() {
     let rig = AgentRig::new();
     let agent = rig.agent();
     rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
-    rig.plane.hear(Phase::Verified);
+    rig.plane.hear(AttemptPhase::Verified);
     rig.plane.change(|state| state.refuse = Some(503));
     std::thread::sleep(Duration::from_secs(8));
     assert_eq!(rig.live().as_ref(), Some(&rig.v2));
@@ -303,7 +303,7 @@ fn a_person_can_take_an_uncommitted_attempt_back() {
     let rig = AgentRig::new();
     let _agent = rig.agent();
     let attempt = rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
-    rig.plane.hear(Phase::Verified);
+    rig.plane.hear(AttemptPhase::Verified);
     // With nothing but the host's own settings.
     let mut command = rig.command(&["revert", &attempt.to_string()]);
     for name in ["AGENT_API_URL", "AGENT_TOKEN", "AGENT_HOST"] {
@@ -322,7 +322,7 @@ fn status_tells_people_and_scripts() {
     let rig = AgentRig::new();
     let _agent = rig.agent();
     let attempt = rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
-    rig.plane.hear(Phase::Verified);
+    rig.plane.hear(AttemptPhase::Verified);
     let text = String::from_utf8(rig.output(&["status"]).stdout).expect("text");
     assert!(text.contains(&format!("live          {}", rig.v2)), "{text}");
     assert!(text.contains(&format!("boot default  {}", rig.v1)), "{text}");
@@ -374,7 +374,7 @@ fn the_token_is_nowhere() {
     rig.knob("test", "v2", "env > \"$host/env\"; sleep 1");
     let agent = rig.agent();
     rig.plane.release(&rig.v2, quick());
-    rig.plane.hear(Phase::Activating);
+    rig.plane.hear(AttemptPhase::Activating);
     for helper in rig.helpers() {
         let read = |file: &str| fs::read(format!("/proc/{}/{file}", helper.pid)).unwrap_or_default();
         for file in ["cmdline", "environ"] {

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use slipway_domain::{Phase, StepState};
+use slipway_domain::{AttemptPhase, StepState};
 
 use crate::{AgentRig, LATE, quick};
 
@@ -85,7 +85,7 @@ fn a_read_only_state_folder_keeps_no_agent_from_going_back() {
         let mut rig = AgentRig::new();
         let mut agent = rig.agent();
         rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
-        rig.plane.hear(Phase::Verified);
+        rig.plane.hear(AttemptPhase::Verified);
         make_read_only(&mut rig);
         match way {
             "sick" => rig.sicken("v2"),
@@ -125,7 +125,7 @@ fn a_read_only_state_folder_keeps_no_deadman_from_going_back() {
     strategy.limits.deadman_seconds = LATE;
     rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
     let agent = rig.agent();
-    rig.plane.hear(Phase::Verified);
+    rig.plane.hear(AttemptPhase::Verified);
     make_read_only(&mut rig);
     agent.kill();
     rig.eventually("the prior is back", |rig| {
@@ -146,7 +146,7 @@ fn a_damaged_journal_on_a_read_only_disk_keeps_nobody_from_going_back() {
         strategy.limits.deadman_seconds = if agent_lives { 300 } else { LATE };
         rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
         let agent = rig.agent();
-        rig.plane.hear(Phase::Verified);
+        rig.plane.hear(AttemptPhase::Verified);
         if !agent_lives {
             agent.signal(rustix::process::Signal::STOP);
         }
@@ -197,7 +197,7 @@ fn a_disk_that_fills_between_staging_and_activating_costs_nothing() {
     let rig = rig();
     let _agent = rig.agent();
     rig.plane.release_until(&rig.v2, quick(), StepState::Staged);
-    rig.plane.hear(Phase::Staged);
+    rig.plane.hear(AttemptPhase::Staged);
     // The reserve as well.
     fs::remove_file(rig.state_dir().join("reserve")).unwrap();
     fill(&rig.state_dir());
@@ -218,7 +218,7 @@ fn a_disk_that_fills_while_verifying_stops_neither_commit_nor_revert() {
         let rig = rig();
         let _agent = rig.agent();
         rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
-        rig.plane.hear(Phase::Verifying);
+        rig.plane.hear(AttemptPhase::Verifying);
         fill(&rig.state_dir());
         if sick {
             rig.sicken("v2");
@@ -243,7 +243,7 @@ fn a_disk_without_a_byte_left_still_ends_on_the_prior() {
     let mut rig = rig();
     let agent = rig.agent();
     rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
-    rig.plane.hear(Phase::Verified);
+    rig.plane.hear(AttemptPhase::Verified);
     fs::remove_file(rig.state_dir().join("reserve")).unwrap();
     let ballast = fill(&rig.state_dir());
     // It cannot be committed, and says so.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use slipway_domain::{Phase, StepState, StorePath};
+use slipway_domain::{AttemptPhase, StepState, StorePath};
 use slipway_host::testing::ClosureSpec;
 
 use crate::{AgentRig, quick};
@@ -32,7 +32,7 @@ fn sprung(rig: &AgentRig) -> bool {
 /// Told to go back to `prior` in an attempt that this host never heard of.
 fn stuck_with(rig: &AgentRig, prior: &StorePath) -> String {
     rig.plane.take_over(&rig.v2, prior, StepState::Reverting);
-    rig.plane.hear(Phase::Stuck);
+    rig.plane.hear(AttemptPhase::Stuck);
     rig.plane.message()
 }
 

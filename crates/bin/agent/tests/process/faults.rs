@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::rig::runner;
 use crate::{AgentRig, LATE, quick};
-use slipway_domain::{Phase, StepState};
+use slipway_domain::{AttemptPhase, StepState};
 
 /// How an attempt ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -129,11 +129,11 @@ fn invariants_2_and_3_killed_again_and_again() {
 /// The agent stays dead: its dead-man puts the prior back by itself, in the middle of the switch and while verifying.
 #[test]
 fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
-    for phase in [Phase::Activating, Phase::Verified] {
+    for phase in [AttemptPhase::Activating, AttemptPhase::Verified] {
         let mut rig = AgentRig::new();
         let mut strategy = quick();
         strategy.limits.deadman_seconds = LATE;
-        if phase == Phase::Activating {
+        if phase == AttemptPhase::Activating {
             rig.knob("test", "v2", "sleep 1000");
         }
         rig.plane.release_until(&rig.v2, strategy, StepState::Verifying);
@@ -185,7 +185,7 @@ fn a_reboot_before_the_commit_ends_on_the_prior() {
     let mut rig = AgentRig::new();
     rig.plane.release_until(&rig.v2, quick(), StepState::Verifying);
     let agent = rig.agent();
-    rig.plane.hear(Phase::Verified);
+    rig.plane.hear(AttemptPhase::Verified);
     agent.kill();
     // What a power cut leaves: no process, the journal, and the boot default live.
     rig.end_helpers();

@@ -11,7 +11,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use slipway_domain::agent::{Assignment, AttemptReport, instruct};
-use slipway_domain::{AttemptId, Instruction, Observation, Phase, StepState, StorePath, Strategy};
+use slipway_domain::{AttemptId, AttemptPhase, Instruction, Observation, StepState, StorePath, Strategy};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -163,7 +163,7 @@ impl FakePlane {
     }
 
     /// Waits for a report of the step's attempt in this phase.
-    pub(crate) fn hear(&self, phase: Phase) {
+    pub(crate) fn hear(&self, phase: AttemptPhase) {
         self.wait(&format!("phase {phase:?}"), |now| {
             let attempt = now.assignment.as_ref().and_then(|step| step.attempt);
             now.observations
@@ -259,7 +259,7 @@ fn decide(shared: &SharedPlane, observation: &Observation) -> Option<Response<Fu
 }
 
 fn follow(step: &mut Assignment, report: Option<&AttemptReport>, hold_at: Option<StepState>) {
-    use {Phase as P, StepState as S};
+    use {AttemptPhase as P, StepState as S};
     let Some(report) = report.filter(|report| Some(report.attempt) == step.attempt) else {
         return;
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
-use slipway_domain::{Phase, RolloutState, StepState, StorePath};
+use slipway_domain::{AttemptPhase, RolloutState, StepState, StorePath};
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::page::MAX_LIMIT;
 use slipway_wire::release::Release;
@@ -94,7 +94,10 @@ fn judge(
             agent,
         );
     }
-    let stuck = host.report.as_ref().filter(|report| report.phase == Phase::Stuck);
+    let stuck = host
+        .report
+        .as_ref()
+        .filter(|report| report.phase == AttemptPhase::Stuck);
     if let Some(report) = stuck {
         let why = report
             .message

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::{ActivationPlan, AttemptReport, Verdict};
-use slipway_domain::{AttemptId, Phase, StorePath, Timestamp};
+use slipway_domain::{AttemptId, AttemptPhase, StorePath, Timestamp};
 use slipway_host::clock::BootMs;
 use slipway_host::text::one_line;
 
@@ -53,18 +53,18 @@ impl fmt::Display for JournalPhase {
 impl JournalPhase {
     /// As the control plane knows it.
     #[must_use]
-    pub const fn reported(self) -> Phase {
+    pub const fn reported(self) -> AttemptPhase {
         match self {
-            Self::Staging => Phase::Staging,
-            Self::Staged => Phase::Staged,
-            Self::StageFailed => Phase::StageFailed,
-            Self::Activating => Phase::Activating,
-            Self::Verifying => Phase::Verifying,
-            Self::Verified | Self::Committing => Phase::Verified,
-            Self::Committed => Phase::Committed,
-            Self::Reverting => Phase::Reverting,
-            Self::Reverted => Phase::Reverted,
-            Self::Stuck => Phase::Stuck,
+            Self::Staging => AttemptPhase::Staging,
+            Self::Staged => AttemptPhase::Staged,
+            Self::StageFailed => AttemptPhase::StageFailed,
+            Self::Activating => AttemptPhase::Activating,
+            Self::Verifying => AttemptPhase::Verifying,
+            Self::Verified | Self::Committing => AttemptPhase::Verified,
+            Self::Committed => AttemptPhase::Committed,
+            Self::Reverting => AttemptPhase::Reverting,
+            Self::Reverted => AttemptPhase::Reverted,
+            Self::Stuck => AttemptPhase::Stuck,
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slipway_attempt::ExecutorView;
 use slipway_domain::agent::Verdict;
-use slipway_domain::{Instruction, Phase};
+use slipway_domain::{AttemptPhase, Instruction};
 use slipway_host::testing::ClosureBehaviour;
 
 use super::rig::{ExecutorRig, closure};
@@ -13,19 +13,19 @@ use super::rig::{ExecutorRig, closure};
 async fn a_good_closure_is_staged_activated_verified_and_committed() {
     let mut rig = ExecutorRig::new();
     let attempt = rig.stage("b");
-    rig.reach(attempt, Phase::Staged).await;
+    rig.reach(attempt, AttemptPhase::Staged).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     rig.activate(attempt, "b");
-    let view = rig.reach(attempt, Phase::Verifying).await;
+    let view = rig.reach(attempt, AttemptPhase::Verifying).await;
     assert_eq!(view.unsettled, Some(attempt));
     assert_eq!(view.report.unwrap().prior, Some(closure("a")));
     assert_eq!(rig.host.state().armed.get(&attempt), Some(&closure("a")));
-    let view = rig.reach(attempt, Phase::Verified).await;
+    let view = rig.reach(attempt, AttemptPhase::Verified).await;
     assert_eq!(view.report.unwrap().verdict, Some(Verdict::Pass));
     // Invariant 3: the boot default is still the prior.
     assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
     rig.commit(attempt);
-    let view = rig.reach(attempt, Phase::Committed).await;
+    let view = rig.reach(attempt, AttemptPhase::Committed).await;
     assert_eq!(view.unsettled, None);
     assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
     assert!(rig.host.state().armed.is_empty());
@@ -40,9 +40,9 @@ async fn an_unverified_closure_is_never_committed() {
     let mut rig = ExecutorRig::new();
     rig.behave("b", |it| it.last_verdict = Verdict::Unknown);
     let attempt = rig.begin("b").await;
-    rig.reach(attempt, Phase::Verifying).await;
+    rig.reach(attempt, AttemptPhase::Verifying).await;
     rig.commit(attempt);
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.count("profile"), 0);
 }
 
@@ -51,7 +51,7 @@ async fn failing_checks_put_the_prior_back() {
     let mut rig = ExecutorRig::new();
     rig.behave("b", |it| it.last_verdict = Verdict::Fail);
     let attempt = rig.begin("b").await;
-    let view = rig.reach(attempt, Phase::Reverted).await;
+    let view = rig.reach(attempt, AttemptPhase::Reverted).await;
     let report = view.report.unwrap();
     assert_eq!(report.verdict, Some(Verdict::Fail));
     assert!(
@@ -79,11 +79,11 @@ async fn checks_without_a_verdict_revert_nothing_before_the_deadman() {
             .is_some_and(|report| report.verdict == Some(Verdict::Unknown))
     };
     let report = view.wait_for(unknown).await.unwrap().report.clone().unwrap();
-    assert_eq!(report.phase, Phase::Verifying);
+    assert_eq!(report.phase, AttemptPhase::Verifying);
     assert!(report.message.unwrap().contains("no descriptors"));
     tokio::time::sleep(Duration::from_secs(200)).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
-    let message = rig.message(attempt, Phase::Reverted).await;
+    let message = rig.message(attempt, AttemptPhase::Reverted).await;
     assert!(message.contains("dead-man's deadline"));
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
@@ -96,7 +96,7 @@ async fn invariant_5_losing_the_control_plane_reverts_nothing_before_the_deadman
     rig.told.send_replace(Instruction::Idle);
     tokio::time::sleep(Duration::from_secs(250)).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
@@ -108,7 +108,7 @@ async fn a_verified_closure_that_dies_is_taken_back_without_being_told() {
         it.rounds = vec![Verdict::Fail, Verdict::Pass];
         it.last_verdict = Verdict::Fail;
     });
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
@@ -123,7 +123,7 @@ async fn a_switch_that_fails_or_hangs_is_taken_back_with_the_reason() {
             (it.test_exit, it.switch_seconds) = (test_exit, switch_seconds);
         });
         let attempt = rig.begin("b").await;
-        let message = rig.message(attempt, Phase::Reverted).await;
+        let message = rig.message(attempt, AttemptPhase::Reverted).await;
         assert!(message.contains(said), "{message}");
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     }
@@ -140,7 +140,7 @@ async fn a_switch_gets_the_time_that_its_closure_says_there_and_back() {
     }
     let attempt = rig.release("b", false).await;
     rig.revert(attempt, Some("a"));
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.count("test"), 2);
 }
 
@@ -149,7 +149,7 @@ async fn a_switch_that_may_outlast_the_deadman_is_not_begun() {
     let mut rig = ExecutorRig::new();
     rig.behave("b", |it| it.switch_limit_seconds = Some(5000));
     let attempt = rig.begin("b").await;
-    let message = rig.message(attempt, Phase::StageFailed).await;
+    let message = rig.message(attempt, AttemptPhase::StageFailed).await;
     assert!(
         message.contains("limits.deadman_seconds of more than"),
         "{message}"
@@ -163,7 +163,7 @@ async fn a_closure_that_cannot_be_fetched_touches_nothing() {
     let mut rig = ExecutorRig::new();
     rig.behave("b", |it| it.fetch_fails = Some("no such path".to_owned()));
     let attempt = rig.stage("b");
-    let message = rig.message(attempt, Phase::StageFailed).await;
+    let message = rig.message(attempt, AttemptPhase::StageFailed).await;
     assert!(message.contains("no such path"));
     // A late word to activate it changes nothing.
     rig.activate(attempt, "b");
@@ -174,7 +174,7 @@ async fn a_closure_that_cannot_be_fetched_touches_nothing() {
 /// A collection that had chosen it before it got its root.
 #[tokio::test(start_paused = true)]
 async fn a_closure_that_a_collection_takes_is_fetched_again() {
-    for (vanishes, phase) in [(1, Phase::Staged), (1000, Phase::StageFailed)] {
+    for (vanishes, phase) in [(1, AttemptPhase::Staged), (1000, AttemptPhase::StageFailed)] {
         let mut rig = ExecutorRig::new();
         rig.behave("b", |it| it.vanishes = vanishes);
         let attempt = rig.stage("b");
@@ -188,7 +188,7 @@ async fn nothing_live_means_no_activation() {
     let mut rig = ExecutorRig::new();
     rig.host.state().live = None;
     let attempt = rig.begin("b").await;
-    let view = rig.reach(attempt, Phase::StageFailed).await;
+    let view = rig.reach(attempt, AttemptPhase::StageFailed).await;
     let report = view.report.unwrap();
     assert!(report.message.unwrap().contains("activate one by hand first"));
     assert_eq!((report.prior, view.unsettled), (None, None));
@@ -198,12 +198,12 @@ async fn nothing_live_means_no_activation() {
 #[tokio::test(start_paused = true)]
 async fn an_abort_works_in_every_phase() {
     for phase in [
-        Phase::Staging,
-        Phase::Staged,
-        Phase::Activating,
-        Phase::Verifying,
-        Phase::Verified,
-        Phase::Committed,
+        AttemptPhase::Staging,
+        AttemptPhase::Staged,
+        AttemptPhase::Activating,
+        AttemptPhase::Verifying,
+        AttemptPhase::Verified,
+        AttemptPhase::Committed,
     ] {
         let mut rig = ExecutorRig::new();
         rig.behave("b", |it| {
@@ -211,20 +211,20 @@ async fn an_abort_works_in_every_phase() {
             it.switch_seconds = 20;
         });
         let attempt = rig.stage("b");
-        if phase != Phase::Staging {
-            rig.reach(attempt, Phase::Staged).await;
+        if phase != AttemptPhase::Staging {
+            rig.reach(attempt, AttemptPhase::Staged).await;
         }
-        if !matches!(phase, Phase::Staging | Phase::Staged) {
+        if !matches!(phase, AttemptPhase::Staging | AttemptPhase::Staged) {
             rig.activate(attempt, "b");
         }
-        if phase == Phase::Committed {
-            rig.reach(attempt, Phase::Verified).await;
+        if phase == AttemptPhase::Committed {
+            rig.reach(attempt, AttemptPhase::Verified).await;
             rig.commit(attempt);
         }
         rig.reach(attempt, phase).await;
         rig.revert(attempt, Some("a"));
         let before = tokio::time::Instant::now();
-        let view = rig.reach(attempt, Phase::Reverted).await;
+        let view = rig.reach(attempt, AttemptPhase::Reverted).await;
         assert!(before.elapsed() < Duration::from_secs(10), "{phase:?}");
         assert_eq!(view.unsettled, None);
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"), "{phase:?}");
@@ -250,7 +250,7 @@ async fn reverting_an_unchanged_closure_stays_where_it_is() {
     rig.release("b", true).await;
     let again = rig.release("b", true).await;
     rig.revert(again, None);
-    rig.reach(again, Phase::Reverted).await;
+    rig.reach(again, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
@@ -260,7 +260,7 @@ async fn an_earlier_attempts_word_counts_for_nothing() {
     let mut rig = ExecutorRig::new();
     let first = rig.release("b", false).await;
     rig.revert(first, None);
-    rig.reach(first, Phase::Reverted).await;
+    rig.reach(first, AttemptPhase::Reverted).await;
     let second = rig.release("b", false).await;
     // Late words about the first one.
     rig.commit(first);
@@ -269,7 +269,7 @@ async fn an_earlier_attempts_word_counts_for_nothing() {
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
     rig.commit(second);
-    rig.reach(second, Phase::Committed).await;
+    rig.reach(second, AttemptPhase::Committed).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
@@ -278,10 +278,10 @@ async fn a_settled_attempt_is_not_begun_again_and_is_still_reported() {
     let mut rig = ExecutorRig::new();
     let first = rig.release("b", false).await;
     rig.revert(first, None);
-    rig.reach(first, Phase::Reverted).await;
+    rig.reach(first, AttemptPhase::Reverted).await;
     rig.release("c", true).await;
     rig.activate(first, "b");
-    let view = rig.reach(first, Phase::Reverted).await;
+    let view = rig.reach(first, AttemptPhase::Reverted).await;
     assert_eq!(view.unsettled, None);
     tokio::time::sleep(Duration::from_mins(1)).await;
     assert_eq!(rig.now(), ExecutorRig::on("c", "c"));
@@ -317,7 +317,7 @@ async fn a_unit_that_fails_with_the_release_counts_and_leaves_nobody_stuck() {
         rig.behave(name, fails("acme-x.service"));
     }
     let attempt = rig.begin("b").await;
-    let message = rig.message(attempt, Phase::Reverted).await;
+    let message = rig.message(attempt, AttemptPhase::Reverted).await;
     assert!(message.contains("exited with status 4"), "{message}");
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     assert_eq!(rig.count("test"), 2);
@@ -333,9 +333,9 @@ async fn a_prior_with_failed_units_is_back_once_its_checks_pass() {
         it.last_verdict = Verdict::Fail;
     });
     rig.revert(attempt, None);
-    let message = rig.message(attempt, Phase::Stuck).await;
+    let message = rig.message(attempt, AttemptPhase::Stuck).await;
     assert!(message.contains("check web: answered 500"), "{message}");
     rig.behave("a", fails("web.service"));
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }

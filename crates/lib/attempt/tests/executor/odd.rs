@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use slipway_attempt::journal::JournalEntry;
-use slipway_domain::{AttemptId, Phase};
+use slipway_domain::{AttemptId, AttemptPhase};
 
 use super::rig::{ExecutorRig, closure};
 
@@ -11,7 +11,7 @@ use super::rig::{ExecutorRig, closure};
 async fn a_stuck_host_goes_on_trying_and_mends() {
     let mut rig = ExecutorRig::new();
     let attempt = rig.stick().await;
-    let view = rig.reach(attempt, Phase::Stuck).await;
+    let view = rig.reach(attempt, AttemptPhase::Stuck).await;
     assert_eq!(view.unsettled, Some(attempt));
     let message = view.report.unwrap().message.unwrap();
     assert!(
@@ -20,7 +20,7 @@ async fn a_stuck_host_goes_on_trying_and_mends() {
     );
     tokio::time::sleep(Duration::from_mins(10)).await;
     rig.behave("a", |_| {});
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
@@ -30,15 +30,15 @@ async fn an_attempt_over_a_stuck_one_goes_back_to_the_stuck_ones_prior() {
     let mut rig = ExecutorRig::new();
     let stuck = rig.stick().await;
     let next = rig.stage("c");
-    let view = rig.reach(next, Phase::Staged).await;
+    let view = rig.reach(next, AttemptPhase::Staged).await;
     assert_eq!(view.unsettled, Some(stuck));
     rig.activate(next, "c");
-    let view = rig.reach(next, Phase::Verified).await;
+    let view = rig.reach(next, AttemptPhase::Verified).await;
     assert_eq!(view.unsettled, Some(next));
     assert_eq!(view.report.unwrap().prior, Some(closure("a")));
     rig.behave("a", |_| {});
     rig.revert(next, None);
-    rig.reach(next, Phase::Reverted).await;
+    rig.reach(next, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
@@ -49,7 +49,7 @@ async fn a_stuck_attempt_is_tried_on_behind_a_failed_stage() {
     rig.stick().await;
     rig.behave("c", |it| it.fetch_fails = Some("no".to_owned()));
     let next = rig.stage("c");
-    rig.reach(next, Phase::StageFailed).await;
+    rig.reach(next, AttemptPhase::StageFailed).await;
     rig.behave("a", |_| {});
     let (view, _) = rig.agent.as_mut().unwrap();
     let view = view
@@ -80,11 +80,11 @@ async fn a_revert_of_an_unknown_attempt_goes_to_the_prior_it_names() {
     rig.release("b", true).await;
     let unknown = AttemptId::random();
     rig.revert(unknown, Some("a"));
-    rig.reach(unknown, Phase::Reverted).await;
+    rig.reach(unknown, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     let unknown = AttemptId::random();
     rig.revert(unknown, Some("a"));
-    let view = rig.reach(unknown, Phase::Reverted).await;
+    let view = rig.reach(unknown, AttemptPhase::Reverted).await;
     assert_eq!(
         view.report.unwrap().message.unwrap(),
         "nothing of this attempt is on this host"
@@ -96,7 +96,7 @@ async fn an_activation_of_what_was_never_staged_is_refused() {
     let mut rig = ExecutorRig::new();
     let attempt = AttemptId::random();
     rig.activate(attempt, "b");
-    let message = rig.message(attempt, Phase::StageFailed).await;
+    let message = rig.message(attempt, AttemptPhase::StageFailed).await;
     assert!(message.contains("was never staged on this host"), "{message}");
     assert!(rig.host.state().done.is_empty());
 }
@@ -107,7 +107,7 @@ async fn a_live_closure_that_no_journal_knows_of_is_taken_back() {
     rig.host.state().live = Some(closure("b"));
     let attempt = AttemptId::random();
     rig.activate(attempt, "b");
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
@@ -116,14 +116,14 @@ async fn a_prior_that_only_the_control_plane_knows_is_not_run() {
     let mut rig = ExecutorRig::new();
     let unknown = AttemptId::random();
     rig.revert(unknown, Some("x"));
-    let message = rig.message(unknown, Phase::Stuck).await;
+    let message = rig.message(unknown, AttemptPhase::Stuck).await;
     assert!(message.contains("knows no such system"), "{message}");
     tokio::time::sleep(Duration::from_mins(30)).await;
     assert!(rig.host.state().done.is_empty());
     // It stands in nobody's way, and its prior is not inherited.
     let attempt = rig.release("b", true).await;
     rig.revert(attempt, Some("x"));
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
@@ -137,6 +137,6 @@ async fn a_recorded_prior_is_gone_back_to_without_the_profiles_word() {
     rig.kill().await;
     rig.start();
     rig.revert(first, None);
-    rig.reach(first, Phase::Reverted).await;
+    rig.reach(first, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }

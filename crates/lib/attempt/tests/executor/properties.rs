@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use slipway_attempt::ExecutorView;
 use slipway_domain::agent::{Assignment, Verdict, instruct};
-use slipway_domain::{AttemptId, Phase, StepState, StorePath, Strategy as Rollout};
+use slipway_domain::{AttemptId, AttemptPhase, StepState, StorePath, Strategy as Rollout};
 use slipway_host::testing::ClosureBehaviour;
 use tokio::time::{Instant, sleep};
 
@@ -134,7 +134,7 @@ impl ControlledHost {
             .as_ref()
             .filter(|report| Some(report.attempt) == step.attempt)
         {
-            use {Phase as P, StepState as S};
+            use {AttemptPhase as P, StepState as S};
             if step.prior.is_none() {
                 step.prior.clone_from(&report.prior);
             }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use slipway_attempt::RevertOutcome;
 use slipway_attempt::journal::JournalPhase;
-use slipway_domain::{AttemptId, Phase};
+use slipway_domain::{AttemptId, AttemptPhase};
 use slipway_host::HostOperations;
 
 use super::rig::{ExecutorRig, closure};
@@ -12,10 +12,10 @@ use super::rig::{ExecutorRig, closure};
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_where_the_journal_ends() {
     for phase in [
-        Phase::Staging,
-        Phase::Activating,
-        Phase::Verifying,
-        Phase::Verified,
+        AttemptPhase::Staging,
+        AttemptPhase::Activating,
+        AttemptPhase::Verifying,
+        AttemptPhase::Verified,
     ] {
         let mut rig = ExecutorRig::new();
         rig.behave("b", |it| {
@@ -23,21 +23,21 @@ async fn a_restart_goes_on_where_the_journal_ends() {
             it.switch_seconds = 10;
         });
         let attempt = rig.stage("b");
-        if phase != Phase::Staging {
-            rig.reach(attempt, Phase::Staged).await;
+        if phase != AttemptPhase::Staging {
+            rig.reach(attempt, AttemptPhase::Staged).await;
             rig.activate(attempt, "b");
         }
         rig.reach(attempt, phase).await;
         rig.kill().await;
         tokio::time::sleep(Duration::from_secs(20)).await;
         rig.start();
-        if phase == Phase::Staging {
-            rig.reach(attempt, Phase::Staged).await;
+        if phase == AttemptPhase::Staging {
+            rig.reach(attempt, AttemptPhase::Staged).await;
             continue;
         }
-        rig.reach(attempt, Phase::Verified).await;
+        rig.reach(attempt, AttemptPhase::Verified).await;
         rig.commit(attempt);
-        rig.reach(attempt, Phase::Committed).await;
+        rig.reach(attempt, AttemptPhase::Committed).await;
         assert_eq!(rig.now(), ExecutorRig::on("b", "b"), "{phase:?}");
         assert_eq!(rig.count("test"), 1, "{phase:?}");
     }
@@ -45,7 +45,11 @@ async fn a_restart_goes_on_where_the_journal_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reboot_before_the_commit_ends_on_the_prior() {
-    for phase in [Phase::Activating, Phase::Verifying, Phase::Verified] {
+    for phase in [
+        AttemptPhase::Activating,
+        AttemptPhase::Verifying,
+        AttemptPhase::Verified,
+    ] {
         let mut rig = ExecutorRig::new();
         rig.behave("b", |it| it.switch_seconds = 10);
         let attempt = rig.begin("b").await;
@@ -53,7 +57,7 @@ async fn a_reboot_before_the_commit_ends_on_the_prior() {
         rig.kill().await;
         rig.host.reboot();
         rig.start();
-        let message = rig.message(attempt, Phase::Reverted).await;
+        let message = rig.message(attempt, AttemptPhase::Reverted).await;
         assert!(message.contains("rebooted"), "{phase:?}");
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"), "{phase:?}");
     }
@@ -69,7 +73,7 @@ async fn a_kill_while_committing_ends_with_the_commit() {
     rig.kill().await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     rig.start();
-    rig.reach(attempt, Phase::Committed).await;
+    rig.reach(attempt, AttemptPhase::Committed).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
     assert_eq!(rig.count("boot"), 1);
 }
@@ -87,7 +91,7 @@ async fn a_reboot_into_the_prior_while_committing_ends_on_the_prior() {
     rig.host.reboot();
     rig.host.state().boot_default = Some(closure("b"));
     rig.start();
-    rig.reach(attempt, Phase::Reverted).await;
+    rig.reach(attempt, AttemptPhase::Reverted).await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
@@ -97,14 +101,18 @@ async fn a_commit_whose_boot_loader_fails_is_taken_back() {
     rig.behave("b", |it| it.boot_exit = 1);
     let attempt = rig.release("b", false).await;
     rig.commit(attempt);
-    let message = rig.message(attempt, Phase::Reverted).await;
+    let message = rig.message(attempt, AttemptPhase::Reverted).await;
     assert!(message.contains("switch-to-configuration boot of"), "{message}");
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
-    for phase in [Phase::Activating, Phase::Verifying, Phase::Verified] {
+    for phase in [
+        AttemptPhase::Activating,
+        AttemptPhase::Verifying,
+        AttemptPhase::Verified,
+    ] {
         let mut rig = ExecutorRig::new();
         rig.behave("b", |it| it.switch_seconds = 10);
         let attempt = rig.begin("b").await;
@@ -116,7 +124,7 @@ async fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"), "{phase:?}");
         // The agent comes back, and agrees.
         rig.start();
-        rig.reach(attempt, Phase::Reverted).await;
+        rig.reach(attempt, AttemptPhase::Reverted).await;
     }
 }
 
@@ -152,7 +160,7 @@ async fn a_running_agent_sees_what_the_deadman_did() {
         .0
         .revert_attempt(attempt, None, "a person said so")
         .await;
-    let message = rig.message(attempt, Phase::Reverted).await;
+    let message = rig.message(attempt, AttemptPhase::Reverted).await;
     assert!(message.starts_with("a person said so"));
 }
 
@@ -185,7 +193,7 @@ async fn a_journal_that_is_damaged_under_a_running_agent_is_written_anew() {
     let attempt = rig.release("b", false).await;
     std::fs::write(rig.store.path(), "").unwrap();
     rig.commit(attempt);
-    rig.reach(attempt, Phase::Committed).await;
+    rig.reach(attempt, AttemptPhase::Committed).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
@@ -211,7 +219,7 @@ async fn somebody_elses_switch_is_no_success() {
     let attempt = rig.release("b", false).await;
     rig.host.state().live = Some(closure("x"));
     rig.commit(attempt);
-    let message = rig.message(attempt, Phase::Reverted).await;
+    let message = rig.message(attempt, AttemptPhase::Reverted).await;
     assert!(
         message.contains("not live any more") || message.contains("something else switched"),
         "{message}"

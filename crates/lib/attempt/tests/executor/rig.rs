@@ -6,7 +6,7 @@ use std::time::Duration;
 use slipway_attempt::{Executor, ExecutorView, JournalStore, RevertOutcome};
 use slipway_domain::agent::ActivationPlan;
 use slipway_domain::strategy::Verify;
-use slipway_domain::{AttemptId, Instruction, Phase, StorePath};
+use slipway_domain::{AttemptId, AttemptPhase, Instruction, StorePath};
 use slipway_host::testing::{ClosureBehaviour, FakeHost, TokioClock};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -131,7 +131,7 @@ impl ExecutorRig {
         self.host.set_behaviour(&closure(name), behaviour);
     }
 
-    pub(super) async fn reach(&mut self, attempt: AttemptId, phase: Phase) -> ExecutorView {
+    pub(super) async fn reach(&mut self, attempt: AttemptId, phase: AttemptPhase) -> ExecutorView {
         let (view, _) = self.agent.as_mut().unwrap();
         let there = view.wait_for(|view| {
             view.report
@@ -145,7 +145,7 @@ impl ExecutorRig {
     }
 
     /// What is reported when the attempt reaches the phase.
-    pub(super) async fn message(&mut self, attempt: AttemptId, phase: Phase) -> String {
+    pub(super) async fn message(&mut self, attempt: AttemptId, phase: AttemptPhase) -> String {
         let view = self.reach(attempt, phase).await;
         view.report.unwrap().message.unwrap()
     }
@@ -153,7 +153,7 @@ impl ExecutorRig {
     /// Stages and activates.
     pub(super) async fn begin(&mut self, name: &str) -> AttemptId {
         let attempt = self.stage(name);
-        self.reach(attempt, Phase::Staged).await;
+        self.reach(attempt, AttemptPhase::Staged).await;
         self.activate(attempt, name);
         attempt
     }
@@ -161,10 +161,10 @@ impl ExecutorRig {
     /// Stages, activates and verifies, and commits when asked to.
     pub(super) async fn release(&mut self, name: &str, commit: bool) -> AttemptId {
         let attempt = self.begin(name).await;
-        self.reach(attempt, Phase::Verified).await;
+        self.reach(attempt, AttemptPhase::Verified).await;
         if commit {
             self.commit(attempt);
-            self.reach(attempt, Phase::Committed).await;
+            self.reach(attempt, AttemptPhase::Committed).await;
         }
         attempt
     }
@@ -174,7 +174,7 @@ impl ExecutorRig {
         let attempt = self.release("b", false).await;
         self.behave("a", |it| it.test_exit = 1);
         self.revert(attempt, None);
-        self.reach(attempt, Phase::Stuck).await;
+        self.reach(attempt, AttemptPhase::Stuck).await;
         attempt
     }
 

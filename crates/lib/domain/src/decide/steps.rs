@@ -3,7 +3,7 @@
 use super::{Round, What};
 use crate::event::Actor;
 use crate::snapshot::Step;
-use crate::{Phase, StepState, StorePath};
+use crate::{AttemptPhase, StepState, StorePath};
 
 /// How long the control plane waits for the agent's report after the agent's own bound, in seconds.
 ///
@@ -63,11 +63,11 @@ impl Round<'_> {
 
     fn follow_staging(&mut self, step: &Step) {
         match step.phase() {
-            Some(Phase::Staged) => {
+            Some(AttemptPhase::Staged) => {
                 let said = step.said("the closure is on the host");
                 self.step(step, StepState::Staged, host(step), said);
             }
-            Some(Phase::StageFailed) => {
+            Some(AttemptPhase::StageFailed) => {
                 let said = step.said("the closure could not be fetched");
                 self.step(step, StepState::Reverted, host(step), said);
             }
@@ -88,7 +88,7 @@ impl Round<'_> {
 
     fn follow_activating(&mut self, step: &Step) {
         match step.phase() {
-            Some(Phase::Verifying | Phase::Verified) => {
+            Some(AttemptPhase::Verifying | AttemptPhase::Verified) => {
                 self.step(step, StepState::Verifying, host(step), "activated");
             }
             _ => self.follow_failure(step),
@@ -97,7 +97,7 @@ impl Round<'_> {
 
     fn follow_verifying(&mut self, step: &Step) {
         match step.phase() {
-            Some(Phase::Verified) => {
+            Some(AttemptPhase::Verified) => {
                 let said = step.said("the checks passed");
                 self.step(step, StepState::Verified, host(step), said);
             }
@@ -107,7 +107,7 @@ impl Round<'_> {
 
     fn follow_verified(&mut self, step: &Step) {
         match step.phase() {
-            Some(Phase::Committed) => {
+            Some(AttemptPhase::Committed) => {
                 let said = step.said("the profile and the boot default are the release's closure");
                 self.step(step, StepState::Committed, host(step), said);
             }
@@ -119,15 +119,15 @@ impl Round<'_> {
     fn follow_failure(&mut self, step: &Step) {
         let deadman = self.snapshot.rollout.strategy.limits.deadman_seconds;
         match step.phase() {
-            Some(Phase::Reverted | Phase::StageFailed) => {
+            Some(AttemptPhase::Reverted | AttemptPhase::StageFailed) => {
                 let said = step.said("the host went back to its prior");
                 self.step(step, StepState::Reverted, host(step), said);
             }
-            Some(Phase::Reverting) => {
+            Some(AttemptPhase::Reverting) => {
                 let said = step.said("the host goes back to its prior");
                 self.step(step, StepState::Reverting, host(step), said);
             }
-            Some(Phase::Stuck) => {
+            Some(AttemptPhase::Stuck) => {
                 let said = step.said("the prior could not be put back");
                 self.step(step, StepState::Stuck, host(step), said);
             }
@@ -148,10 +148,10 @@ impl Round<'_> {
             .clone()
             .unwrap_or_else(|| "the host went back to its prior".to_owned());
         match step.phase() {
-            Some(Phase::Reverted | Phase::StageFailed) => {
+            Some(AttemptPhase::Reverted | AttemptPhase::StageFailed) => {
                 self.step(step, StepState::Reverted, host(step), reason);
             }
-            Some(Phase::Stuck) => {
+            Some(AttemptPhase::Stuck) => {
                 let said = step.said("the prior could not be put back");
                 self.step(step, StepState::Stuck, host(step), said);
             }

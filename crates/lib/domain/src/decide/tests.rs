@@ -7,7 +7,7 @@ use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
 use crate::snapshot::{Command, CommandKind, Rollout, Seen};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
-use crate::{CommandId, HostId, Phase, PrincipalId, RolloutId};
+use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId};
 
 fn now() -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
@@ -95,7 +95,7 @@ fn cause(snapshot: &Snapshot) -> String {
     changes.remove(0).cause
 }
 
-fn report(step: &mut Step, phase: Phase, verdict: Option<Verdict>) {
+fn report(step: &mut Step, phase: AttemptPhase, verdict: Option<Verdict>) {
     let attempt = step.attempt.unwrap();
     step.seen.report = Some(AttemptReport {
         attempt,
@@ -252,7 +252,7 @@ fn a_failed_host_is_tried_again_as_often_as_the_strategy_says() {
 #[test]
 fn checks_that_come_to_no_verdict_pause_and_revert_nothing() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Verifying]);
-    report(&mut s.steps[0], Phase::Verifying, Some(Verdict::Unknown));
+    report(&mut s.steps[0], AttemptPhase::Verifying, Some(Verdict::Unknown));
     assert_eq!(round(&s), ["rollout:paused"]);
 }
 
@@ -329,7 +329,7 @@ fn a_rollout_that_updated_no_host_has_not_succeeded() {
 #[test]
 fn a_pause_for_want_of_a_verdict_ends_with_the_hosts_own_way_back() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Verifying]);
-    report(&mut s.steps[0], Phase::Verifying, Some(Verdict::Unknown));
+    report(&mut s.steps[0], AttemptPhase::Verifying, Some(Verdict::Unknown));
     let changes = decide(&s, now(), &mut AttemptId::random);
     assert!(
         matches!(
@@ -347,7 +347,7 @@ fn a_pause_for_want_of_a_verdict_ends_with_the_hosts_own_way_back() {
     s.rollout.state = RolloutState::Paused;
     s.rollout.awaits_verdict = true;
     assert!(round(&s).is_empty());
-    report(&mut s.steps[0], Phase::Reverting, Some(Verdict::Unknown));
+    report(&mut s.steps[0], AttemptPhase::Reverting, Some(Verdict::Unknown));
     assert_eq!(round(&s), ["web-0:reverting"]);
     s.steps[0].state = StepState::Reverting;
     assert_eq!(round(&s), ["rollout:staging"]);
@@ -357,7 +357,12 @@ fn a_pause_for_want_of_a_verdict_ends_with_the_hosts_own_way_back() {
 
 #[test]
 fn the_word_of_a_host_with_two_lives_counts_for_nothing_and_everybody_is_told() {
-    for phase in [Phase::Verified, Phase::Committed, Phase::Reverted, Phase::Stuck] {
+    for phase in [
+        AttemptPhase::Verified,
+        AttemptPhase::Committed,
+        AttemptPhase::Reverted,
+        AttemptPhase::Stuck,
+    ] {
         let mut s = snapshot(RolloutState::Rolling, &[StepState::Verified]);
         report(&mut s.steps[0], phase, Some(Verdict::Pass));
         s.steps[0].seen.doubt = Some(Doubt::NewBoot);
@@ -441,7 +446,7 @@ fn silence_is_no_failure_before_the_dead_mans_deadline() {
 fn a_stuck_host_that_mends_after_the_rollout_is_over_is_noted() {
     let mut s = snapshot(RolloutState::Failed, &[StepState::Stuck]);
     assert!(round(&s).is_empty());
-    report(&mut s.steps[0], Phase::Reverted, None);
+    report(&mut s.steps[0], AttemptPhase::Reverted, None);
     assert_eq!(round(&s), ["web-0:reverted"]);
 }
 

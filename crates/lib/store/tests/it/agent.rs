@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{AttemptId, HostId, Phase, StepState};
+use slipway_domain::{AttemptId, AttemptPhase, HostId, StepState};
 use slipway_store::{Assigned, Store};
 use slipway_testkit::{ScriptedAgent, begin, closure};
 use sqlx::PgPool;
@@ -54,8 +54,8 @@ async fn only_what_is_new_is_news(pool: PgPool) {
     let changes: [&dyn Fn(&mut ScriptedAgent); 5] = [
         &|a| a.live = Some(closure("prod-0", 1)),
         &|a| a.boot_default = None,
-        &|a| a.report = Some(report(Phase::Staging)),
-        &|a| a.report = Some(report(Phase::Staged)),
+        &|a| a.report = Some(report(AttemptPhase::Staging)),
+        &|a| a.report = Some(report(AttemptPhase::Staged)),
         &|a| a.unsettled = Some(attempt),
     ];
     for (n, change) in changes.iter().enumerate() {
@@ -116,7 +116,7 @@ async fn no_text_keeps_a_host_from_reporting(pool: PgPool) {
     let mut agent = agent(&fleet, 0);
     agent.report = Some(AttemptReport {
         attempt: AttemptId::random(),
-        phase: Phase::StageFailed,
+        phase: AttemptPhase::StageFailed,
         prior: None,
         verdict: None,
         message: Some("binary \0 noise".to_owned()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use slipway_domain::agent::{AttemptReport, Verdict};
-use slipway_domain::{AttemptId, Observation, Phase, RolloutState, StepState};
+use slipway_domain::{AttemptId, AttemptPhase, Observation, RolloutState, StepState};
 use slipway_store::{Lease, StepInfo, StoreError};
 use slipway_testkit::{ScriptedAgent, begin, closure, wait_until};
 use sqlx::PgPool;
@@ -27,7 +27,7 @@ impl Bench {
         agent.sync(&fleet.store).await;
         fleet.rollout(1).await;
         let lease = claim(&fleet.store, "w").await;
-        while agent.report.as_ref().map(|report| report.phase) != Some(Phase::Verified) {
+        while agent.report.as_ref().map(|report| report.phase) != Some(AttemptPhase::Verified) {
             settle(&fleet.store, &lease).await.unwrap();
             agent.sync(&fleet.store).await;
         }
@@ -66,7 +66,7 @@ impl Bench {
     }
 
     /// A machine with the same disk and token, booted a while after the host was.
-    fn second_machine(&self, phase: Phase) -> ScriptedAgent {
+    fn second_machine(&self, phase: AttemptPhase) -> ScriptedAgent {
         let mut clone = self.agent.clone();
         "c10ne".clone_into(&mut clone.boot_id);
         clone.counter = Some(500 * SECOND);
@@ -90,7 +90,7 @@ fn went_back(mut seen: Observation) -> Observation {
     seen.live = Some(closure("prod-0", 0));
     seen.unsettled = None;
     if let Some(report) = &mut seen.report {
-        (report.phase, report.verdict) = (Phase::Reverted, Some(Verdict::Fail));
+        (report.phase, report.verdict) = (AttemptPhase::Reverted, Some(Verdict::Fail));
     }
     seen
 }
@@ -194,7 +194,7 @@ async fn a_word_from_before_a_reboot_is_late_and_no_trouble(pool: PgPool) {
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn two_machines_under_one_token_are_trouble_that_everybody_sees(pool: PgPool) {
     let mut bench = Bench::verified(&pool).await;
-    let clone = bench.second_machine(Phase::Verified);
+    let clone = bench.second_machine(AttemptPhase::Verified);
     let now = bench.fleet.store.now().await.unwrap();
     bench.post(&clone.observation(now)).await.unwrap();
     let word = bench.observation().await;
@@ -257,7 +257,7 @@ async fn the_word_of_a_clone_commits_nothing(pool: PgPool) {
     bench.settle().await;
     assert_eq!(bench.step().await.state, StepState::Verified);
     // The real host takes the release back; a clone of it says that it has committed.
-    let mut clone = bench.second_machine(Phase::Committed);
+    let mut clone = bench.second_machine(AttemptPhase::Committed);
     clone.boot_default.clone_from(&clone.live);
     clone.unsettled = None;
     clone.sync(&bench.fleet.store).await;
@@ -338,7 +338,7 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
     let mut agent = agents(&fleet).remove(0);
     agent.report = Some(AttemptReport {
         attempt: AttemptId::random(),
-        phase: Phase::Staging,
+        phase: AttemptPhase::Staging,
         prior: None,
         verdict: None,
         message: None,

@@ -2,7 +2,7 @@
 
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{Instruction, Phase, RolloutState, StepState, Strategy};
+use slipway_domain::{AttemptPhase, Instruction, RolloutState, StepState, Strategy};
 use slipway_store::{By, NewEnvironment, NewRollout, Permits, StoreError};
 use sqlx::PgPool;
 
@@ -206,7 +206,7 @@ async fn a_closure_that_was_swapped_while_hosts_activate_is_not_sealed_by_their_
     .await;
     let prior = agents[0].live.clone();
     let report = agents[0].report.as_mut().unwrap();
-    (report.phase, report.prior) = (Phase::Verifying, prior);
+    (report.phase, report.prior) = (AttemptPhase::Verifying, prior);
     agents[0].sync(&fleet.store).await;
     settle(&fleet.store, &lease).await.unwrap();
     assert_eq!(step().await.state, StepState::Verifying, "the report is written");
