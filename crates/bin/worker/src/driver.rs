@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use slipway_domain::decide::{What, decide};
+use slipway_domain::decide::{Effect, decide};
 use slipway_domain::{AttemptId, RolloutId};
 use slipway_store::audit::AuditKey;
 use slipway_store::worker::Lease;
@@ -243,9 +243,9 @@ async fn one_round(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) ->
     }
     let applied = store.apply(lease, &changes, key).await?;
     for change in &changes {
-        match &change.what {
-            What::Rollout { from, to, .. } => info!(%from, %to, cause = change.cause, "rollout changed"),
-            What::Step { step, from, to, .. } => {
+        match &change.effect {
+            Effect::Rollout { from, to, .. } => info!(%from, %to, cause = change.cause, "rollout changed"),
+            Effect::Step { step, from, to, .. } => {
                 let host = snapshot
                     .steps
                     .iter()
@@ -255,7 +255,7 @@ async fn one_round(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) ->
             }
             other => debug!(?other, cause = change.cause, "noted"),
         }
-        gauges::change(&change.what);
+        gauges::change(&change.effect);
     }
     wake.publish_hosts(&applied.hosts).await;
     Ok(true)

@@ -1,11 +1,11 @@
-//! What the worker counts.
+//! Effect the worker counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use slipway_domain::RolloutState;
-use slipway_domain::decide::What;
+use slipway_domain::decide::Effect;
 
 /// Names and meanings, for Prometheus.
 pub fn describe() {
@@ -41,14 +41,14 @@ pub(crate) fn round(took: Duration) {
     histogram!("slipway_round_duration_seconds").record(took.as_secs_f64());
 }
 
-pub(crate) fn change(what: &What) {
-    match what {
-        What::Rollout { to, .. } => {
+pub(crate) fn change(effect: &Effect) {
+    match effect {
+        Effect::Rollout { to, .. } => {
             counter!("slipway_transitions_total", "machine" => "rollout", "to" => to.as_str()).increment(1);
         }
-        What::Step { to, .. } => {
+        Effect::Step { to, .. } => {
             counter!("slipway_transitions_total", "machine" => "step", "to" => to.as_str()).increment(1);
         }
-        What::Scope(_) | What::Prior { .. } | What::Command { .. } => {}
+        Effect::Scope(_) | Effect::Prior { .. } | Effect::Command { .. } => {}
     }
 }

@@ -1,6 +1,6 @@
 //! What a change does to a rollout. The store writes the outcome down, and the simulator goes on from it.
 
-use crate::decide::{Change, What};
+use crate::decide::{Change, Effect};
 use crate::snapshot::{CommandKind, Snapshot, Step};
 use crate::{RolloutState, StepId, StepState, Timestamp};
 
@@ -21,8 +21,8 @@ pub enum ApplyError {
 impl Snapshot {
     /// Makes a change at this instant, if it starts from what is there and the state machines allow it.
     pub fn apply(&mut self, change: &Change, now: Timestamp) -> Result<(), ApplyError> {
-        match &change.what {
-            What::Rollout {
+        match &change.effect {
+            Effect::Rollout {
                 from,
                 to,
                 scope,
@@ -44,7 +44,7 @@ impl Snapshot {
                 rollout.scope = scope.or(rollout.scope);
                 rollout.awaits_verdict = *awaits_verdict;
             }
-            What::Scope(scope) => {
+            Effect::Scope(scope) => {
                 let rollout = &mut self.rollout;
                 if rollout.state != RolloutState::Reverting {
                     return Err(ApplyError::Illegal(format!(
@@ -54,7 +54,7 @@ impl Snapshot {
                 }
                 rollout.scope = Some(*scope);
             }
-            What::Step {
+            Effect::Step {
                 step,
                 from,
                 to,
@@ -75,8 +75,8 @@ impl Snapshot {
                     step.failures = 0;
                 }
             }
-            What::Prior { step, prior } => self.step_mut(*step)?.prior = Some(prior.clone()),
-            What::Command { command, refused } => {
+            Effect::Prior { step, prior } => self.step_mut(*step)?.prior = Some(prior.clone()),
+            Effect::Command { command, refused } => {
                 let waiting = self.commands.iter().position(|waits| waits.id == *command);
                 let Some(place) = waiting else {
                     return Err(ApplyError::Stale(format!("command {command} was taken already")));

@@ -20,16 +20,16 @@ use crate::{AttemptId, CommandId, HostName, RolloutState, StepId, StepState, Sto
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// What changes.
-    pub what: What,
+    pub effect: Effect,
     /// Who is behind it.
     pub actor: Actor,
     /// Why, in one line for people.
     pub cause: String,
 }
 
-/// What changes.
+/// What a change does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum Effect {
     /// The rollout's state.
     Rollout {
         /// The state before.
@@ -72,7 +72,7 @@ pub enum What {
     },
 }
 
-impl What {
+impl Effect {
     /// The step that it is about.
     #[must_use]
     pub const fn step(&self) -> Option<StepId> {
@@ -125,54 +125,54 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    fn push(&mut self, what: What, actor: Actor, cause: impl Into<String>) {
+    fn push(&mut self, effect: Effect, actor: Actor, cause: impl Into<String>) {
         self.changes.push(Change {
-            what,
+            effect,
             actor,
             cause: cause.into(),
         });
     }
 
     fn rollout(&mut self, to: RolloutState, cause: impl Into<String>) {
-        let what = What::Rollout {
+        let effect = Effect::Rollout {
             from: self.snapshot.rollout.state,
             to,
             scope: None,
             awaits_verdict: false,
         };
-        self.push(what, Actor::Rules, cause);
+        self.push(effect, Actor::Rules, cause);
     }
 
     fn revert_rollout(&mut self, scope: RevertScope, cause: impl Into<String>) {
-        let what = What::Rollout {
+        let effect = Effect::Rollout {
             from: self.snapshot.rollout.state,
             to: RolloutState::Reverting,
             scope: Some(scope),
             awaits_verdict: false,
         };
-        self.push(what, Actor::Rules, cause);
+        self.push(effect, Actor::Rules, cause);
     }
 
     fn step(&mut self, step: &Step, to: StepState, actor: Actor, cause: impl Into<String>) {
-        let what = What::Step {
+        let effect = Effect::Step {
             step: step.id,
             from: step.state,
             to,
             attempt: None,
             reset_failures: false,
         };
-        self.push(what, actor, cause);
+        self.push(effect, actor, cause);
     }
 
     fn begin_attempt(&mut self, step: &Step, attempt: AttemptId, cause: impl Into<String>) {
-        let what = What::Step {
+        let effect = Effect::Step {
             step: step.id,
             from: step.state,
             to: StepState::Staging,
             attempt: Some(attempt),
             reset_failures: false,
         };
-        self.push(what, Actor::Rules, cause);
+        self.push(effect, Actor::Rules, cause);
     }
 
     /// Stops a rollout that differs from what was started or approved. True if it stopped the rollout.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
-use slipway_domain::decide::{Change, What, decide};
+use slipway_domain::decide::{Change, Effect, decide};
 use slipway_domain::lives::Doubt;
 use slipway_domain::plan::waves;
 use slipway_domain::snapshot::{CommandKind, Snapshot, Step};
@@ -368,16 +368,16 @@ impl<C: ControlPlane> World<C> {
     pub fn account(&self) -> Vec<String> {
         let snapshot = self.control.snapshot();
         let changes = self.written.iter().map(|change| {
-            let what = match &change.what {
-                What::Rollout { from, to, .. } => format!("{from} to {to}"),
-                What::Scope(scope) => format!("scope {}", scope.as_str()),
-                What::Step {
+            let effect = match &change.effect {
+                Effect::Rollout { from, to, .. } => format!("{from} to {to}"),
+                Effect::Scope(scope) => format!("scope {}", scope.as_str()),
+                Effect::Step {
                     from, to, attempt, ..
                 } => format!("a step {from} to {to} {attempt:?}"),
-                What::Prior { prior, .. } => format!("prior {prior}"),
-                What::Command { refused, .. } => format!("command {refused:?}"),
+                Effect::Prior { prior, .. } => format!("prior {prior}"),
+                Effect::Command { refused, .. } => format!("command {refused:?}"),
             };
-            format!("{:?}: {what} ({})", change.actor, change.cause)
+            format!("{:?}: {effect} ({})", change.actor, change.cause)
         });
         let steps = snapshot.steps.iter().map(|step| {
             let Step {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use proptest::strategy::Strategy as _;
-use slipway_domain::decide::{Change, What};
+use slipway_domain::decide::{Change, Effect};
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share, Strategy};
 use slipway_domain::{RolloutState, StepState};
@@ -16,14 +16,14 @@ use slipway_sim::{ControlPlane as _, Fate, Happening, World};
 fn was_stuck_at_the_end(written: &[Change]) -> bool {
     let mut stuck = BTreeSet::new();
     for change in written {
-        match &change.what {
-            What::Step { step, to, .. } if *to == StepState::Stuck => {
+        match &change.effect {
+            Effect::Step { step, to, .. } if *to == StepState::Stuck => {
                 stuck.insert(*step);
             }
-            What::Step { step, .. } => {
+            Effect::Step { step, .. } => {
                 stuck.remove(step);
             }
-            What::Rollout { to, .. } if to.is_terminal() => break,
+            Effect::Rollout { to, .. } if to.is_terminal() => break,
             _ => {}
         }
     }

@@ -1,6 +1,6 @@
 //! Operators' commands.
 
-use super::{Round, What};
+use super::{Effect, Round};
 use crate::event::Actor;
 use crate::snapshot::{Command, CommandKind, RevertScope};
 use crate::strategy::OnFailure;
@@ -18,7 +18,7 @@ impl Round<'_> {
         }
         let cause = refused.clone().unwrap_or_else(|| because(command));
         self.push(
-            What::Command {
+            Effect::Command {
                 command: command.id,
                 refused,
             },
@@ -33,7 +33,7 @@ impl Round<'_> {
         for command in &self.snapshot.commands {
             let why = format!("the rollout is over ({state})");
             self.push(
-                What::Command {
+                Effect::Command {
                     command: command.id,
                     refused: Some(why.clone()),
                 },
@@ -73,12 +73,12 @@ impl Round<'_> {
             CommandKind::Revert => (RolloutState::Reverting, Some(RevertScope::All)),
             CommandKind::Abort if state == RolloutState::PendingApproval => (RolloutState::Aborted, None),
             CommandKind::Abort if state == RolloutState::Reverting => {
-                return self.push(What::Scope(RevertScope::InFlight), actor, cause);
+                return self.push(Effect::Scope(RevertScope::InFlight), actor, cause);
             }
             CommandKind::Abort => (RolloutState::Reverting, Some(RevertScope::InFlight)),
         };
         self.push(
-            What::Rollout {
+            Effect::Rollout {
                 from: state,
                 to,
                 scope,
@@ -105,14 +105,14 @@ impl Round<'_> {
                 StepState::Stuck => StepState::Reverting,
                 _ => continue,
             };
-            let what = What::Step {
+            let effect = Effect::Step {
                 step: step.id,
                 from: step.state,
                 to,
                 attempt: None,
                 reset_failures: true,
             };
-            self.push(what, actor.clone(), cause);
+            self.push(effect, actor.clone(), cause);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Pauses: what a person must look at, and what ends one.
 
-use super::{Round, What};
+use super::{Effect, Round};
 use crate::RolloutState;
 use crate::event::Actor;
 use crate::lives::Doubt;
@@ -22,13 +22,13 @@ impl Round<'_> {
             return false;
         };
         let said = step.said("its checks can come to no verdict");
-        let what = What::Rollout {
+        let effect = Effect::Rollout {
             from: snapshot.rollout.state,
             to: RolloutState::Paused,
             scope: None,
             awaits_verdict: true,
         };
-        self.push(what, Actor::Rules, format!("{}: {said}", step.name));
+        self.push(effect, Actor::Rules, format!("{}: {said}", step.name));
         true
     }
 

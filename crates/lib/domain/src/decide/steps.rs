@@ -1,6 +1,6 @@
 //! Steps follow their agents' reports and the bounds of their waits.
 
-use super::{Round, What};
+use super::{Effect, Round};
 use crate::event::Actor;
 use crate::snapshot::Step;
 use crate::{AttemptPhase, StepState, StorePath};
@@ -50,11 +50,11 @@ impl Round<'_> {
         let told: Option<&StorePath> = step.report().and_then(|report| report.prior.as_ref());
         match told {
             Some(prior) if step.prior.is_none() => {
-                let what = What::Prior {
+                let effect = Effect::Prior {
                     step: step.id,
                     prior: prior.clone(),
                 };
-                self.push(what, host(step), "the agent recorded what ran before");
+                self.push(effect, host(step), "the agent recorded what ran before");
                 true
             }
             _ => false,

@@ -78,12 +78,12 @@ fn round(snapshot: &Snapshot) -> Vec<String> {
     };
     decide(snapshot, now(), &mut AttemptId::random)
         .into_iter()
-        .filter_map(|change| match change.what {
-            What::Rollout { to, .. } => Some(format!("rollout:{to}")),
-            What::Step { step, to, .. } => Some(format!("{}:{to}", name(step))),
-            What::Scope(scope) => Some(format!("scope:{}", scope.as_str())),
-            What::Prior { step, .. } => Some(format!("{}:prior", name(step))),
-            What::Command { refused, .. } => refused.map(|why| format!("refused:{why}")),
+        .filter_map(|change| match change.effect {
+            Effect::Rollout { to, .. } => Some(format!("rollout:{to}")),
+            Effect::Step { step, to, .. } => Some(format!("{}:{to}", name(step))),
+            Effect::Scope(scope) => Some(format!("scope:{}", scope.as_str())),
+            Effect::Prior { step, .. } => Some(format!("{}:prior", name(step))),
+            Effect::Command { refused, .. } => refused.map(|why| format!("refused:{why}")),
         })
         .collect()
 }
@@ -335,7 +335,7 @@ fn a_pause_for_want_of_a_verdict_ends_with_the_hosts_own_way_back() {
         matches!(
             changes[..],
             [Change {
-                what: What::Rollout {
+                effect: Effect::Rollout {
                     awaits_verdict: true,
                     ..
                 },

@@ -1,7 +1,7 @@
 //! The one way in which the states of rollouts and steps change.
 
 use slipway_domain::apply::ApplyError;
-use slipway_domain::decide::{Change, What};
+use slipway_domain::decide::{Change, Effect};
 use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::{RevertScope, Rollout, Snapshot, Step};
 use slipway_domain::{
@@ -18,7 +18,7 @@ use crate::audit::digests::Told;
 use crate::audit::{append, gate, kind};
 use crate::{AuditKey, Store, StoreError};
 
-/// What was written.
+/// Effect was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// Where the rollout stands now.
@@ -78,7 +78,7 @@ async fn lock_and_load(
     changes: &[Change],
 ) -> Result<(Head, Snapshot), StoreError> {
     lock(&mut *tx, lease).await?;
-    let steps = changes.iter().filter_map(|change| change.what.step());
+    let steps = changes.iter().filter_map(|change| change.effect.step());
     let steps: Vec<Uuid> = steps.map(StepId::as_uuid).collect();
     let steps = sqlx::query_scalar!(
         "SELECT id FROM steps WHERE rollout_id = $1 AND id = ANY($2) ORDER BY id FOR NO KEY UPDATE",
@@ -112,7 +112,7 @@ async fn is_as_started(
     }
     match gate::plan(tx, key, lease.rollout).await {
         Ok(_) => Ok(true),
-        // What a host reports is written all the same, and its event makes no closure a decision.
+        // Effect a host reports is written all the same, and its event makes no closure a decision.
         Err(StoreError::Tampered(_)) if !changes.iter().any(sends_closure) => Ok(false),
         Err(error) => Err(error),
     }
@@ -128,29 +128,33 @@ fn refusal(lease: &Lease, error: ApplyError) -> StoreError {
 
 /// The event of a change of what was there before it.
 fn event_of(change: &Change, before: &Snapshot, head: &Head) -> NewEvent {
-    let mut event = NewEvent::new(change.actor.clone(), kind_of(&change.what), change.cause.clone());
+    let mut event = NewEvent::new(
+        change.actor.clone(),
+        kind_of(&change.effect),
+        change.cause.clone(),
+    );
     event.environment = Some(EnvironmentId::from_uuid(head.environment));
     event.rollout = Some(head.rollout.id);
-    if let Some(id) = change.what.step() {
+    if let Some(id) = change.effect.step() {
         event.step = Some(id);
         event.host = before.step(id).map(|step| step.host);
     }
-    (event.from, event.to) = match &change.what {
-        What::Rollout { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
-        What::Scope(scope) => (
+    (event.from, event.to) = match &change.effect {
+        Effect::Rollout { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
+        Effect::Scope(scope) => (
             before.rollout.scope.map(|scope| scope.as_str().to_owned()),
             Some(scope.as_str().to_owned()),
         ),
-        What::Step { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
-        What::Prior { prior, .. } => (None, Some(prior.to_string())),
-        What::Command { .. } => (None, None),
+        Effect::Step { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
+        Effect::Prior { prior, .. } => (None, Some(prior.to_string())),
+        Effect::Command { .. } => (None, None),
     };
     event
 }
 
-/// What a host is told by a change of its step: no closure that is not the one that was started.
+/// Effect a host is told by a change of its step: no closure that is not the one that was started.
 fn told_by<'a>(change: &Change, after: &'a Snapshot, head: &'a Head, as_started: bool) -> Option<Told<'a>> {
-    let What::Step { step, .. } = &change.what else {
+    let Effect::Step { step, .. } = &change.effect else {
         return None;
     };
     let step = after.step(*step)?;
@@ -226,8 +230,8 @@ async fn write_steps(tx: &mut PgConnection, steps: &[Step]) -> Result<(), StoreE
 }
 
 async fn write_commands(tx: &mut PgConnection, changes: &[Change]) -> Result<(), StoreError> {
-    let taken = changes.iter().filter_map(|change| match &change.what {
-        What::Command { command, refused } => Some((command.as_uuid(), refused.as_deref())),
+    let taken = changes.iter().filter_map(|change| match &change.effect {
+        Effect::Command { command, refused } => Some((command.as_uuid(), refused.as_deref())),
         _ => None,
     });
     let (ids, refused): (Vec<Uuid>, Vec<Option<&str>>) = taken.unzip();
@@ -247,27 +251,27 @@ async fn write_commands(tx: &mut PgConnection, changes: &[Change]) -> Result<(),
 
 /// Whether the event of it covers the closure.
 const fn rests_on_plan(change: &Change) -> bool {
-    matches!(change.what, What::Step { to, .. } if Told::rests_on_plan(to))
+    matches!(change.effect, Effect::Step { to, .. } if Told::rests_on_plan(to))
 }
 
 /// Whether it is the worker who sends the host on with it, and not the host that reports.
 const fn sends_closure(change: &Change) -> bool {
     matches!(
-        change.what,
-        What::Step {
+        change.effect,
+        Effect::Step {
             to: StepState::Staging | StepState::Activating,
             ..
         }
     )
 }
 
-fn kind_of(what: &What) -> &'static str {
-    match what {
-        What::Rollout { .. } => "rollout.state",
-        What::Scope(_) => "rollout.scope",
-        What::Step { .. } => kind::STEP_STATE,
-        What::Prior { .. } => kind::STEP_PRIOR,
-        What::Command { refused: None, .. } => "command.taken",
-        What::Command { refused: Some(_), .. } => "command.refused",
+fn kind_of(effect: &Effect) -> &'static str {
+    match effect {
+        Effect::Rollout { .. } => "rollout.state",
+        Effect::Scope(_) => "rollout.scope",
+        Effect::Step { .. } => kind::STEP_STATE,
+        Effect::Prior { .. } => kind::STEP_PRIOR,
+        Effect::Command { refused: None, .. } => "command.taken",
+        Effect::Command { refused: Some(_), .. } => "command.refused",
     }
 }

@@ -1,6 +1,6 @@
 //! Applying changes.
 
-use slipway_domain::decide::{Change, What};
+use slipway_domain::decide::{Change, Effect};
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::RevertScope;
 use slipway_domain::{AttemptId, CommandId, RolloutId, RolloutState, StepId, StepState};
@@ -32,11 +32,11 @@ impl Bench {
         self.fleet.store.get_rollout(self.rollout).await.unwrap().steps
     }
 
-    async fn apply(&self, whats: Vec<What>) -> Result<Applied, StoreError> {
+    async fn apply(&self, whats: Vec<Effect>) -> Result<Applied, StoreError> {
         let changes: Vec<Change> = whats
             .into_iter()
-            .map(|what| Change {
-                what,
+            .map(|effect| Change {
+                effect,
                 actor: Actor::Rules,
                 cause: "a cause".to_owned(),
             })
@@ -48,7 +48,7 @@ impl Bench {
     }
 
     /// Nothing but an error comes of it.
-    async fn refused(&self, whats: Vec<What>) -> StoreError {
+    async fn refused(&self, whats: Vec<Effect>) -> StoreError {
         let before = (
             self.fleet.store.get_rollout(self.rollout).await.unwrap(),
             self.fleet.store.event_head().await.unwrap(),
@@ -63,8 +63,8 @@ impl Bench {
     }
 }
 
-fn step(step: StepId, from: StepState, to: StepState) -> What {
-    What::Step {
+fn step(step: StepId, from: StepState, to: StepState) -> Effect {
+    Effect::Step {
         step,
         from,
         to,
@@ -73,8 +73,8 @@ fn step(step: StepId, from: StepState, to: StepState) -> What {
     }
 }
 
-fn rollout(from: RolloutState, to: RolloutState, scope: Option<RevertScope>) -> What {
-    What::Rollout {
+fn rollout(from: RolloutState, to: RolloutState, scope: Option<RevertScope>) -> Effect {
+    Effect::Rollout {
         from,
         to,
         scope,
@@ -91,7 +91,7 @@ async fn a_step_keeps_attempt_failures_prior_and_reason(pool: PgPool) {
     let id = bench.steps().await[0].id;
     let host = bench.steps().await[0].host;
     let attempt = AttemptId::random();
-    let begin = What::Step {
+    let begin = Effect::Step {
         step: id,
         from: S::Waiting,
         to: S::Staging,
@@ -109,7 +109,7 @@ async fn a_step_keeps_attempt_failures_prior_and_reason(pool: PgPool) {
     );
     assert!(now.since > since);
 
-    let prior = What::Prior {
+    let prior = Effect::Prior {
         step: id,
         prior: closure("prod-0", 0),
     };
@@ -139,7 +139,7 @@ async fn a_step_keeps_attempt_failures_prior_and_reason(pool: PgPool) {
         let explained = matches!(to, S::Reverting | S::Stuck | S::Reverted);
         assert_eq!(now.reason.as_deref(), explained.then_some("a cause"), "{to}");
     }
-    let again = What::Step {
+    let again = Effect::Step {
         step: id,
         from: S::Reverted,
         to: S::Waiting,
@@ -198,7 +198,7 @@ async fn a_rollout_keeps_scope_reason_and_its_end(pool: PgPool) {
         (Some(RevertScope::All), Some("a cause"))
     );
     bench
-        .apply(vec![What::Scope(RevertScope::InFlight)])
+        .apply(vec![Effect::Scope(RevertScope::InFlight)])
         .await
         .unwrap();
     assert_eq!(
@@ -215,7 +215,7 @@ async fn a_rollout_keeps_scope_reason_and_its_end(pool: PgPool) {
         (R::Aborted, Some(RevertScope::InFlight))
     );
     assert_eq!(after.finished_at, Some(after.since));
-    let error = bench.refused(vec![What::Scope(RevertScope::All)]).await;
+    let error = bench.refused(vec![Effect::Scope(RevertScope::All)]).await;
     assert!(
         error.to_string().contains("only one that goes back has a scope"),
         "{error}"
@@ -259,7 +259,7 @@ async fn all_or_nothing(pool: PgPool) {
         error.to_string(),
         format!("there is no step of this rollout `{stranger}`")
     );
-    let command = What::Command {
+    let command = Effect::Command {
         command: CommandId::generate(),
         refused: None,
     };
@@ -336,7 +336,7 @@ async fn a_pause_for_want_of_a_verdict_is_known_until_the_state_changes(pool: Pg
             .unwrap();
         snapshot.rollout.awaits_verdict
     };
-    let pause = |awaits_verdict| What::Rollout {
+    let pause = |awaits_verdict| Effect::Rollout {
         from: RolloutState::Staging,
         to: RolloutState::Paused,
         scope: None,

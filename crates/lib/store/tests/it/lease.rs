@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use slipway_domain::RolloutId;
-use slipway_domain::decide::{Change, What};
+use slipway_domain::decide::{Change, Effect};
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutState, StepState};
@@ -16,7 +16,7 @@ use crate::support::{Fleet, SECONDS, claim, settings, settle, sql, store};
 
 fn pause() -> Change {
     Change {
-        what: What::Rollout {
+        effect: Effect::Rollout {
             from: RolloutState::Staging,
             to: RolloutState::Paused,
             scope: None,
