@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub steps: Vec<Step>,
     /// Hosts in the environment, also those without a step.
     pub fleet_size: usize,
-    /// Hosts of the environment without a step here for which [`Seen::is_left_out`] holds, by name.
+    /// Hosts of the environment without a step here for which [`HostObservation::is_left_out`] holds, by name.
     pub out_elsewhere: Vec<HostName>,
     /// Operators' commands that were not carried out yet, the oldest first.
     pub commands: Vec<Command>,
@@ -94,19 +94,19 @@ pub struct Step {
     pub prior: Option<StorePath>,
     /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
-    /// The host as last seen.
-    pub seen: Seen,
-    /// Whether another rollout left the host out of service: [`Seen::is_left_out`] of its newest step there.
+    /// The last observation of the host.
+    pub observed: HostObservation,
+    /// Whether another rollout left the host out of service: [`HostObservation::is_left_out`] of its newest step there.
     pub out_before: bool,
 }
 
-/// A host as its agent last saw it.
+/// What is known of a host from its agent.
 #[derive(Debug, Clone, Default)]
-pub struct Seen {
+pub struct HostObservation {
     /// When it last was connected.
-    pub at: Option<Timestamp>,
-    /// When its agent last said what it sees. Being connected says nothing of what runs.
-    pub heard: Option<Timestamp>,
+    pub connected_at: Option<Timestamp>,
+    /// When its agent last sent an observation. Being connected says nothing of what runs.
+    pub observed_at: Option<Timestamp>,
     /// Why what its agent says does not count for now.
     pub doubt: Option<Doubt>,
     /// What ran.
@@ -167,30 +167,29 @@ impl CommandKind {
     }
 }
 
-impl Seen {
+impl HostObservation {
     /// Whether the host was heard of lately.
     #[must_use]
     pub fn is_online(&self, now: Timestamp) -> bool {
-        self.at
+        self.connected_at
             .is_some_and(|at| (now - at).num_seconds() < OFFLINE_AFTER_SECONDS)
     }
-}
 
-impl Seen {
     /// Whether another rollout left the host out of service, given the newest step of those rollouts that touched it.
     ///
     /// It is out while its agent says that an attempt is not settled. No news since an unfinished step: the host counts
     /// as out too.
     #[must_use]
     pub fn is_left_out(&self, newest: Option<(StepState, Timestamp)>) -> bool {
-        let unheard = newest.is_some_and(|(state, since)| state.is_out() && !self.was_heard_after(since));
-        self.unsettled.is_some() || unheard
+        let unobserved =
+            newest.is_some_and(|(state, since)| state.is_out() && !self.was_observed_after(since));
+        self.unsettled.is_some() || unobserved
     }
 
     /// Whether an observation of its agent counts that came after this instant.
     #[must_use]
-    pub fn was_heard_after(&self, instant: Timestamp) -> bool {
-        self.doubt.is_none() && self.heard.is_some_and(|heard| heard > instant)
+    pub fn was_observed_after(&self, instant: Timestamp) -> bool {
+        self.doubt.is_none() && self.observed_at.is_some_and(|observed| observed > instant)
     }
 }
 
@@ -198,10 +197,10 @@ impl Step {
     /// The agent's report on this step's own attempt, if what it says counts.
     #[must_use]
     pub fn report(&self) -> Option<&AttemptReport> {
-        self.seen
+        self.observed
             .report
             .as_ref()
-            .filter(|report| self.seen.doubt.is_none() && Some(report.attempt) == self.attempt)
+            .filter(|report| self.observed.doubt.is_none() && Some(report.attempt) == self.attempt)
     }
 
     /// The phase in that report.
@@ -239,10 +238,10 @@ impl Step {
     #[must_use]
     pub fn is_on_prior(&self) -> bool {
         self.report().is_none()
-            && self.seen.was_heard_after(self.since)
+            && self.observed.was_observed_after(self.since)
             && self.prior.is_some()
-            && self.seen.live == self.prior
-            && self.seen.boot_default == self.prior
+            && self.observed.live == self.prior
+            && self.observed.boot_default == self.prior
     }
 
     /// Whether a host that was stuck is known to be back on its prior.
@@ -260,7 +259,10 @@ impl Step {
     /// Whether the host has been offline for so many seconds of its wait in this state.
     #[must_use]
     pub fn is_offline_for(&self, seconds: u32, now: Timestamp) -> bool {
-        let from = self.seen.at.map_or(self.since, |at| at.max(self.since));
+        let from = self
+            .observed
+            .connected_at
+            .map_or(self.since, |at| at.max(self.since));
         (now - from).num_seconds() >= i64::from(seconds)
     }
 

@@ -4,7 +4,7 @@ use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
-use slipway_domain::snapshot::{Command, CommandKind, Rollout, Seen, Snapshot, Step};
+use slipway_domain::snapshot::{Command, CommandKind, HostObservation, Rollout, Snapshot, Step};
 use slipway_domain::{
     CommandId, HostId, HostName, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
     StepState, Strategy, Timestamp,
@@ -19,7 +19,7 @@ pub struct Memory {
     now: Timestamp,
     snapshot: Snapshot,
     /// What is known of each host.
-    seen: Vec<Seen>,
+    observed: Vec<HostObservation>,
     /// The newest step of an earlier rollout that touched each host.
     earlier: Vec<Option<(StepState, Timestamp)>>,
     owner: Option<usize>,
@@ -51,7 +51,7 @@ impl Memory {
                 commands: Vec::new(),
                 swapped: None,
             },
-            seen: Vec::new(),
+            observed: Vec::new(),
             earlier: Vec::new(),
             owner: None,
             epoch: 0,
@@ -72,7 +72,7 @@ impl Memory {
             closure: host.target(version),
             prior: None,
             reason: None,
-            seen: Seen::default(),
+            observed: HostObservation::default(),
             out_before: false,
         }
     }
@@ -98,7 +98,7 @@ impl ControlPlane for Memory {
 
     fn enroll(&mut self, hosts: &[SimHost]) {
         self.snapshot.fleet_size = hosts.len();
-        self.seen = vec![Seen::default(); hosts.len()];
+        self.observed = vec![HostObservation::default(); hosts.len()];
         self.earlier = vec![None; hosts.len()];
     }
 
@@ -133,9 +133,9 @@ impl ControlPlane for Memory {
     }
 
     fn observe(&mut self, i: usize, host: &SimHost) -> Instruction {
-        self.seen[i] = Seen {
-            at: Some(self.now),
-            heard: Some(self.now),
+        self.observed[i] = HostObservation {
+            connected_at: Some(self.now),
+            observed_at: Some(self.now),
             doubt: host.doubt,
             live: Some(host.live.clone()),
             boot_default: Some(host.boot.clone()),
@@ -198,8 +198,8 @@ impl ControlPlane for Memory {
         let mut snapshot = self.snapshot.clone();
         for step in &mut snapshot.steps {
             let i = place(step);
-            step.seen = self.seen[i].clone();
-            step.out_before = step.seen.is_left_out(self.earlier[i]);
+            step.observed = self.observed[i].clone();
+            step.out_before = step.observed.is_left_out(self.earlier[i]);
         }
         snapshot
     }

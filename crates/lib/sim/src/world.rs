@@ -391,7 +391,7 @@ impl<C: ControlPlane> World<C> {
                 closure,
                 prior,
                 reason,
-                seen,
+                observed,
                 out_before,
                 ..
             } = step;
@@ -399,7 +399,7 @@ impl<C: ControlPlane> World<C> {
                 "{:?}",
                 (
                     (name, wave, state, since, activated, attempt),
-                    (failures, closure, prior, reason, seen, out_before)
+                    (failures, closure, prior, reason, observed, out_before)
                 )
             )
         });

@@ -28,7 +28,7 @@ impl Round<'_> {
         let now = self.now;
         for step in committed
             .iter()
-            .filter(|step| step.seen.is_online(now))
+            .filter(|step| step.observed.is_online(now))
             .take(slots)
         {
             self.step(step, StepState::Reverting, Actor::Rules, why.clone());

@@ -10,7 +10,8 @@ impl Round<'_> {
     /// Pauses for a host without a verdict. True if the rollout goes no further by itself.
     pub(super) fn stop_for_doubt(&mut self) -> bool {
         let snapshot = self.snapshot;
-        let in_doubt = |step: &&Step| !step.state.is_settled() && step.seen.doubt == Some(Doubt::TwoLives);
+        let in_doubt =
+            |step: &&Step| !step.state.is_settled() && step.observed.doubt == Some(Doubt::TwoLives);
         if let Some(step) = snapshot.steps.iter().find(in_doubt) {
             self.rollout(
                 RolloutState::Paused,

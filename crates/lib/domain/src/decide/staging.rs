@@ -32,7 +32,7 @@ impl Round<'_> {
                     );
                     self.step(step, StepState::Waiting, Actor::Rules, cause);
                 }
-                StepState::Waiting if !step.seen.is_online(self.now) => self.handle_offline(step),
+                StepState::Waiting if !step.observed.is_online(self.now) => self.handle_offline(step),
                 StepState::Waiting => self.begin_attempt(step, attempt_id(), "fetch the closure"),
                 _ => {}
             }

@@ -184,7 +184,7 @@ impl Round<'_> {
 
 /// The reason why the agent's report does not count, for a cause.
 fn doubt(step: &Step) -> String {
-    step.seen
+    step.observed
         .doubt
         .map(|doubt| format!(" ({})", doubt.words()))
         .unwrap_or_default()

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
-use crate::snapshot::{Command, CommandKind, Rollout, Seen};
+use crate::snapshot::{Command, CommandKind, HostObservation, Rollout};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId};
 
@@ -33,12 +33,12 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         closure: path("new"),
         prior: state.is_out().then(|| path("old")),
         reason: None,
-        seen: Seen {
-            at: Some(now()),
-            heard: Some(now()),
+        observed: HostObservation {
+            connected_at: Some(now()),
+            observed_at: Some(now()),
             live: Some(path(if *state == StepState::Stuck { "new" } else { "old" })),
             boot_default: Some(path("old")),
-            ..Seen::default()
+            ..HostObservation::default()
         },
         out_before: false,
     };
@@ -97,7 +97,7 @@ fn cause(snapshot: &Snapshot) -> String {
 
 fn report(step: &mut Step, phase: AttemptPhase, verdict: Option<Verdict>) {
     let attempt = step.attempt.unwrap();
-    step.seen.report = Some(AttemptReport {
+    step.observed.report = Some(AttemptReport {
         attempt,
         phase,
         prior: None,
@@ -174,8 +174,8 @@ fn an_author_cannot_approve() {
 #[test]
 fn a_host_that_runs_the_release_already_is_checked_like_every_other() {
     let mut s = snapshot(RolloutState::Staging, &[StepState::Waiting, StepState::Waiting]);
-    s.steps[0].seen.live = Some(path("new"));
-    s.steps[0].seen.boot_default = Some(path("new"));
+    s.steps[0].observed.live = Some(path("new"));
+    s.steps[0].observed.boot_default = Some(path("new"));
     assert_eq!(round(&s), ["web-0:staging", "web-1:staging"]);
 }
 
@@ -265,7 +265,7 @@ fn an_offline_host_is_skipped_waited_for_or_failed() {
     ] {
         let mut s = snapshot(RolloutState::Staging, &[StepState::Waiting]);
         s.rollout.strategy.offline = offline;
-        s.steps[0].seen.at = Some(now() - TimeDelta::seconds(46));
+        s.steps[0].observed.connected_at = Some(now() - TimeDelta::seconds(46));
         assert_eq!(round(&s), said, "{offline:?}");
     }
 }
@@ -275,9 +275,9 @@ fn an_offline_host_is_waited_for_from_its_last_word_on() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Staged]);
     s.rollout.strategy.offline = Offline::Wait;
     s.steps[0].since = now() - TimeDelta::hours(10);
-    s.steps[0].seen.at = Some(now() - TimeDelta::seconds(60));
+    s.steps[0].observed.connected_at = Some(now() - TimeDelta::seconds(60));
     assert!(round(&s).is_empty(), "its turn came just as it left");
-    s.steps[0].seen.at = Some(now() - TimeDelta::seconds(3600));
+    s.steps[0].observed.connected_at = Some(now() - TimeDelta::seconds(3600));
     assert_eq!(round(&s)[0], "web-0:reverted");
 }
 
@@ -365,9 +365,9 @@ fn the_word_of_a_host_with_two_lives_counts_for_nothing_and_everybody_is_told() 
     ] {
         let mut s = snapshot(RolloutState::Rolling, &[StepState::Verified]);
         report(&mut s.steps[0], phase, Some(Verdict::Pass));
-        s.steps[0].seen.doubt = Some(Doubt::NewBoot);
+        s.steps[0].observed.doubt = Some(Doubt::NewBoot);
         assert!(round(&s).is_empty(), "{phase:?}");
-        s.steps[0].seen.doubt = Some(Doubt::TwoLives);
+        s.steps[0].observed.doubt = Some(Doubt::TwoLives);
         assert_eq!(round(&s), ["rollout:paused"], "{phase:?}");
         let said = cause(&s);
         assert!(said.starts_with("web-0: two machines"), "{said}");
@@ -375,7 +375,7 @@ fn the_word_of_a_host_with_two_lives_counts_for_nothing_and_everybody_is_told() 
     let mut s = snapshot(RolloutState::Reverting, &[StepState::Reverting]);
     s.steps[0].attempt = None;
     s.steps[0].prior = Some(path("old"));
-    s.steps[0].seen.doubt = Some(Doubt::TwoLives);
+    s.steps[0].observed.doubt = Some(Doubt::TwoLives);
     assert!(round(&s).is_empty(), "being seen on its prior is a word too");
     let bound = i64::from(s.rollout.strategy.limits.revert_seconds) + 60;
     s.steps[0].since = now() - TimeDelta::seconds(bound);
@@ -386,23 +386,23 @@ fn the_word_of_a_host_with_two_lives_counts_for_nothing_and_everybody_is_told() 
 fn a_connection_is_no_word() {
     let mut s = snapshot(RolloutState::Reverting, &[StepState::Reverting]);
     s.steps[0].prior = Some(path("old"));
-    s.steps[0].seen.heard = Some(now() - TimeDelta::seconds(20));
+    s.steps[0].observed.observed_at = Some(now() - TimeDelta::seconds(20));
     assert!(
         round(&s).is_empty(),
         "it is connected, and was last heard before the step went back"
     );
-    s.steps[0].seen.heard = Some(now());
+    s.steps[0].observed.observed_at = Some(now());
     assert_eq!(round(&s)[0], "web-0:reverted");
-    let mut seen = Seen {
-        at: Some(now()),
-        ..Seen::default()
+    let mut observed = HostObservation {
+        connected_at: Some(now()),
+        ..HostObservation::default()
     };
     let stuck = Some((StepState::Stuck, now() - TimeDelta::seconds(60)));
-    assert!(seen.is_left_out(stuck));
-    seen.heard = Some(now());
-    assert!(!seen.is_left_out(stuck));
-    seen.doubt = Some(Doubt::NewBoot);
-    assert!(seen.is_left_out(stuck));
+    assert!(observed.is_left_out(stuck));
+    observed.observed_at = Some(now());
+    assert!(!observed.is_left_out(stuck));
+    observed.doubt = Some(Doubt::NewBoot);
+    assert!(observed.is_left_out(stuck));
 }
 
 #[test]
@@ -428,7 +428,7 @@ fn a_host_that_was_out_before_keeps_its_place_however_its_step_ends() {
 #[test]
 fn silence_is_no_failure_before_the_dead_mans_deadline() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Verified]);
-    s.steps[0].seen.at = Some(now() - TimeDelta::seconds(1000));
+    s.steps[0].observed.connected_at = Some(now() - TimeDelta::seconds(1000));
     s.steps[0].since = now() - TimeDelta::seconds(1000);
     assert!(round(&s).is_empty());
     s.steps[0].since = now() - TimeDelta::seconds(1800 + 60);
@@ -459,7 +459,7 @@ fn hosts_go_back_no_more_at_once_than_may_be_out() {
     }
     assert_eq!(round(&s), ["web-0:reverting", "web-1:reverting"]);
     for step in &mut s.steps {
-        step.seen.at = Some(now() - TimeDelta::seconds(100));
+        step.observed.connected_at = Some(now() - TimeDelta::seconds(100));
     }
     assert!(round(&s).is_empty(), "offline hosts are waited for");
     s.rollout.since = now() - TimeDelta::seconds(3600);

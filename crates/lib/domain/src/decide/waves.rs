@@ -71,7 +71,7 @@ impl Round<'_> {
             .iter()
             .filter(|step| step.wave == wave && step.state == StepState::Staged)
         {
-            if !step.seen.is_online(self.now) {
+            if !step.observed.is_online(self.now) {
                 self.handle_offline(step);
                 continue;
             }
@@ -96,7 +96,7 @@ impl Round<'_> {
         let idle =
             self.changes.is_empty() && !self.snapshot.steps.iter().any(|step| step.state.is_under_way());
         let online = |step: &Step| {
-            step.wave == wave && step.state == StepState::Staged && step.seen.is_online(self.now)
+            step.wave == wave && step.state == StepState::Staged && step.observed.is_online(self.now)
         };
         if idle && self.free_slots() == 0 && self.snapshot.steps.iter().any(online) {
             let out = self.out_now().join(", ");

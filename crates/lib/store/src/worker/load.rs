@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::event::Actor;
 use slipway_domain::lives::Doubt;
-use slipway_domain::snapshot::{Command, CommandKind, RevertScope, Rollout, Seen, Snapshot, Step};
+use slipway_domain::snapshot::{Command, CommandKind, HostObservation, RevertScope, Rollout, Snapshot, Step};
 use slipway_domain::{
     AttemptId, CommandId, HostId, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
     StepState, Strategy, Timestamp,
@@ -158,9 +158,9 @@ pub(super) async fn fetch_steps(
             closure: row::parse("store path", &row.closure)?,
             prior: row::parse_opt("store path", row.prior.as_deref())?,
             reason: row.reason,
-            seen: Seen {
-                at: row.last_seen_at,
-                heard: row.heard_at,
+            observed: HostObservation {
+                connected_at: row.last_seen_at,
+                observed_at: row.heard_at,
                 doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, row.now),
                 live: row::parse_opt("store path", row.live.as_deref())?,
                 boot_default: row::parse_opt("store path", row.boot_default.as_deref())?,
@@ -173,7 +173,7 @@ pub(super) async fn fetch_steps(
     Ok(steps.collect())
 }
 
-/// Hosts of the environment that any other rollout left out of service, by [`Seen::is_left_out`]. A host may have come from
+/// Hosts of the environment that any other rollout left out of service, by [`HostObservation::is_left_out`]. A host may have come from
 /// another environment meanwhile.
 ///
 /// The newest such step that touched the host decides, by [`Step::was_touched`]. A step that was never activated
@@ -198,15 +198,15 @@ async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<BTreeMap<Ho
     .await?;
     let mut left_out = BTreeMap::new();
     for row in rows {
-        let seen = Seen {
-            heard: row.heard_at,
+        let observed = HostObservation {
+            observed_at: row.heard_at,
             doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, head.now),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
-            ..Seen::default()
+            ..HostObservation::default()
         };
         let state = row.state.as_deref().map(str::parse::<StepState>).transpose();
         // In a state that only a newer program knows it may be anywhere.
-        if state.map_or(true, |state| seen.is_left_out(state.zip(row.since))) {
+        if state.map_or(true, |state| observed.is_left_out(state.zip(row.since))) {
             left_out.insert(HostId::from_uuid(row.id), row::parse("host name", &row.name)?);
         }
     }

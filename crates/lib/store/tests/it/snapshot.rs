@@ -50,12 +50,12 @@ async fn a_snapshot_is_the_rollout_as_it_stands(pool: PgPool) {
         .map(|step| (step.wave, step.name.as_str()))
         .collect();
     assert_eq!(steps, [(0, "prod-2"), (1, "prod-0"), (1, "prod-1")]);
-    let seen = &snapshot.steps[0].seen;
+    let seen = &snapshot.steps[0].observed;
     assert_eq!(
         (&seen.live, &seen.boot_default),
         (&agent.live, &agent.boot_default)
     );
-    assert!(seen.is_online(now) && !snapshot.steps[1].seen.is_online(now));
+    assert!(seen.is_online(now) && !snapshot.steps[1].observed.is_online(now));
     assert_eq!(seen.unsettled, agent.unsettled);
     assert_eq!(snapshot.steps[0].closure, closure("prod-2", 1));
     let commands: Vec<_> = snapshot
