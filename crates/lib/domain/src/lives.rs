@@ -24,7 +24,7 @@ pub fn counter(sent: Option<u64>) -> Option<i64> {
     sent.and_then(|sent| i64::try_from(sent.min(MOST_MICROSECONDS)).ok())
 }
 
-/// One boot of a host's machine, as far as it was heard of.
+/// One boot of a host's machine, as far as its observations tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Life {
     /// The kernel's boot id.
@@ -32,17 +32,17 @@ pub struct Life {
     /// The counter of its newest observation; `None` where the agent sends none.
     pub counter: Option<i64>,
     /// When the machine was booted, at the latest.
-    pub began: Option<Timestamp>,
+    pub booted_at: Option<Timestamp>,
     /// When it last said something.
-    pub heard: Option<Timestamp>,
+    pub observed_at: Option<Timestamp>,
 }
 
-/// What an observation is.
+/// What an observation means for its host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Word {
+pub enum ObservationKind {
     /// Newer than what is known of this boot.
     News,
-    /// The first word of a new boot.
+    /// The first observation of a new boot.
     NewBoot,
     /// Older than what is known: late, or sent again.
     Old,
@@ -52,7 +52,7 @@ pub enum Word {
     Back,
 }
 
-/// Judges an observation by the boot that is heard of now, and by what is known of its own boot if that was replaced.
+/// Judges an observation by the current boot, and by what is known of its own boot if that was replaced.
 #[must_use]
 pub fn judge(
     current: &Life,
@@ -60,25 +60,25 @@ pub fn judge(
     boot_id: &str,
     counter: Option<i64>,
     now: Timestamp,
-) -> Word {
+) -> ObservationKind {
     if boot_id == current.boot_id {
         return if is_later(counter, current.counter) {
-            Word::News
+            ObservationKind::News
         } else {
-            Word::Old
+            ObservationKind::Old
         };
     }
     let Some(own) = replaced else {
-        return Word::NewBoot;
+        return ObservationKind::NewBoot;
     };
     if !is_later(counter, own.counter) || was_sent_before(own, counter, current) {
-        return Word::Old;
+        return ObservationKind::Old;
     }
-    let silent = |heard: Timestamp| (now - heard).num_seconds() >= QUIET_SECONDS;
-    if current.heard.is_none_or(silent) {
-        Word::Back
+    let silent = |observed: Timestamp| (now - observed).num_seconds() >= QUIET_SECONDS;
+    if current.observed_at.is_none_or(silent) {
+        ObservationKind::Back
     } else {
-        Word::SecondLife
+        ObservationKind::SecondLife
     }
 }
 
@@ -90,10 +90,11 @@ fn is_later(counter: Option<i64>, known: Option<i64>) -> bool {
 /// Whether it was sent before the current boot began. Then it was only delayed.
 fn was_sent_before(own: &Life, counter: Option<i64>, current: &Life) -> bool {
     let sent = own
-        .began
+        .booted_at
         .zip(counter)
-        .map(|(began, counter)| began + TimeDelta::microseconds(counter));
-    sent.zip(current.began).is_some_and(|(sent, began)| sent < began)
+        .map(|(booted, counter)| booted + TimeDelta::microseconds(counter));
+    sent.zip(current.booted_at)
+        .is_some_and(|(sent, booted)| sent < booted)
 }
 
 /// Why what a host says does not count for now.
@@ -151,44 +152,58 @@ mod tests {
         Life {
             boot_id: boot_id.to_owned(),
             counter: Some((heard - began) * SECOND),
-            began: Some(at(began)),
-            heard: Some(at(heard)),
+            booted_at: Some(at(began)),
+            observed_at: Some(at(heard)),
         }
     }
 
-    /// What a word is that this boot sends at this second and that arrives at that one.
-    fn word(
+    /// What an observation means that this boot sends at this second and that arrives at that one.
+    fn judged(
         current: &Life,
         replaced: Option<&Life>,
         (boot_id, began): (&str, i64),
         sent: i64,
         now: i64,
-    ) -> Word {
+    ) -> ObservationKind {
         judge(current, replaced, boot_id, Some((sent - began) * SECOND), at(now))
     }
 
     #[test]
     fn within_a_boot_only_what_is_newer_is_news() {
         let current = life("a", 0, 100);
-        assert_eq!(word(&current, None, ("a", 0), 101, 101), Word::News);
-        assert_eq!(word(&current, None, ("a", 0), 100, 101), Word::Old, "sent again");
-        assert_eq!(word(&current, None, ("a", 0), 99, 500), Word::Old, "late");
+        assert_eq!(judged(&current, None, ("a", 0), 101, 101), ObservationKind::News);
+        assert_eq!(
+            judged(&current, None, ("a", 0), 100, 101),
+            ObservationKind::Old,
+            "sent again"
+        );
+        assert_eq!(
+            judged(&current, None, ("a", 0), 99, 500),
+            ObservationKind::Old,
+            "late"
+        );
     }
 
     #[test]
     fn a_word_from_before_the_reboot_is_late_and_one_from_after_it_is_a_second_life() {
         let (old, current) = (life("a", 0, 100), life("b", 130, 140));
-        assert_eq!(word(&old, None, ("b", 130), 140, 140), Word::NewBoot);
-        assert_eq!(word(&current, Some(&old), ("a", 0), 100, 150), Word::Old);
+        assert_eq!(judged(&old, None, ("b", 130), 140, 140), ObservationKind::NewBoot);
         assert_eq!(
-            word(&current, Some(&old), ("a", 0), 110, 150),
-            Word::Old,
+            judged(&current, Some(&old), ("a", 0), 100, 150),
+            ObservationKind::Old
+        );
+        assert_eq!(
+            judged(&current, Some(&old), ("a", 0), 110, 150),
+            ObservationKind::Old,
             "its last breath, newer than what had arrived before the reboot"
         );
-        assert_eq!(word(&current, Some(&old), ("a", 0), 145, 150), Word::SecondLife);
         assert_eq!(
-            word(&current, Some(&old), ("a", 0), 440, 440),
-            Word::Back,
+            judged(&current, Some(&old), ("a", 0), 145, 150),
+            ObservationKind::SecondLife
+        );
+        assert_eq!(
+            judged(&current, Some(&old), ("a", 0), 440, 440),
+            ObservationKind::Back,
             "the other was not heard of for five minutes"
         );
     }
@@ -196,10 +211,16 @@ mod tests {
     #[test]
     fn an_agent_without_a_counter_is_heard() {
         let current = life("a", 0, 100);
-        assert_eq!(judge(&current, None, "a", None, at(101)), Word::News);
-        assert_eq!(judge(&current, None, "b", None, at(101)), Word::NewBoot);
+        assert_eq!(judge(&current, None, "a", None, at(101)), ObservationKind::News);
+        assert_eq!(
+            judge(&current, None, "b", None, at(101)),
+            ObservationKind::NewBoot
+        );
         let old = life("b", -50, 90);
-        assert_eq!(judge(&current, Some(&old), "b", None, at(101)), Word::SecondLife);
+        assert_eq!(
+            judge(&current, Some(&old), "b", None, at(101)),
+            ObservationKind::SecondLife
+        );
     }
 
     #[test]

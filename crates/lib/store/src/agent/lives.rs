@@ -1,7 +1,7 @@
 //! Observations that are no plain news: old ones, new boots, and second machines.
 
 use slipway_domain::event::{Actor, NewEvent};
-use slipway_domain::lives::{self, Doubt, Life, Word};
+use slipway_domain::lives::{self, Doubt, Life, ObservationKind};
 use slipway_domain::{EnvironmentId, HostId, HostName, Timestamp};
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -40,18 +40,21 @@ impl Store {
                     return Err(StoreError::not_found("host", &host));
                 };
                 let replaced = find_replaced(tx, &locked, boot_id).await?;
-                let mut word = lives::judge(&locked.current, replaced.as_ref(), boot_id, counter, locked.now);
-                if word == Word::NewBoot && count_recent_boots(tx, &locked).await? >= MOST_BOOTS_AN_HOUR {
-                    word = Word::SecondLife;
+                let mut judged =
+                    lives::judge(&locked.current, replaced.as_ref(), boot_id, counter, locked.now);
+                if judged == ObservationKind::NewBoot
+                    && count_recent_boots(tx, &locked).await? >= MOST_BOOTS_AN_HOUR
+                {
+                    judged = ObservationKind::SecondLife;
                 }
-                Ok(match word {
-                    Word::News => None,
-                    Word::Old => return Err(StoreError::OldObservation { host: locked.name }),
-                    Word::NewBoot | Word::Back => {
+                Ok(match judged {
+                    ObservationKind::News => None,
+                    ObservationKind::Old => return Err(StoreError::OldObservation { host: locked.name }),
+                    ObservationKind::NewBoot | ObservationKind::Back => {
                         replace(tx, &locked, boot_id, replaced.as_ref()).await?;
                         None
                     }
-                    Word::SecondLife => {
+                    ObservationKind::SecondLife => {
                         note(tx, &locked, boot_id, counter).await?;
                         Some(StoreError::TwoLives { host: locked.name })
                     }
@@ -107,8 +110,8 @@ async fn lock(tx: &mut PgConnection, host: HostId) -> Result<Option<Locked>, Sto
             current: Life {
                 boot_id: row.counted_boot_id.unwrap_or_default(),
                 counter: row.boot_counter,
-                began: row.booted_at,
-                heard: row.heard_at,
+                booted_at: row.booted_at,
+                observed_at: row.heard_at,
             },
             now: row.now,
         })
@@ -131,8 +134,8 @@ async fn find_replaced(
     Ok(row.map(|row| Life {
         boot_id: row.boot_id,
         counter: row.counter,
-        began: row.booted_at,
-        heard: row.heard_at,
+        booted_at: row.booted_at,
+        observed_at: row.heard_at,
     }))
 }
 
@@ -160,8 +163,8 @@ async fn replace(
         host.id,
         host.current.boot_id,
         host.current.counter,
-        host.current.began,
-        host.current.heard
+        host.current.booted_at,
+        host.current.observed_at
     )
     .execute(&mut *tx)
     .await?;
@@ -170,7 +173,7 @@ async fn replace(
         host.id,
         boot_id,
         known.and_then(|life| life.counter),
-        known.and_then(|life| life.began)
+        known.and_then(|life| life.booted_at)
     )
     .execute(tx)
     .await?;
