@@ -20,7 +20,7 @@ pub struct StrategyProblem {
     pub detail: String,
 }
 
-/// Everything that is wrong with a strategy; never empty.
+/// Everything that is wrong with a strategy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct StrategyProblems(pub Vec<StrategyProblem>);
 
@@ -43,22 +43,18 @@ impl fmt::Display for StrategyProblems {
 impl Strategy {
     /// Checks the strategy against the hosts it is to be used on.
     pub fn check(&self, fleet: &BTreeSet<HostName>) -> Result<(), StrategyProblems> {
-        let mut found = Found(Vec::new());
+        let mut found = StrategyProblems(Vec::new());
         self.check_hosts(fleet, &mut found);
         self.check_ranges(&mut found);
         self.check_times(&mut found);
-        if found.0.is_empty() {
-            Ok(())
-        } else {
-            Err(StrategyProblems(found.0))
-        }
+        if found.0.is_empty() { Ok(()) } else { Err(found) }
     }
 
-    fn check_hosts(&self, fleet: &BTreeSet<HostName>, found: &mut Found) {
+    fn check_hosts(&self, fleet: &BTreeSet<HostName>, found: &mut StrategyProblems) {
         let hosts = fleet.len();
         match &self.canary {
             Canary::Number(n) if *n as usize > hosts => {
-                found.say(
+                found.add(
                     "canary",
                     format!("{n} is more than the {hosts} hosts of the rollout; use 0 to {hosts}"),
                 );
@@ -72,30 +68,30 @@ impl Strategy {
                     .collect();
                 if !unknown.is_empty() {
                     let unknown = unknown.join(", ");
-                    found.say(
+                    found.add(
                         "canary",
                         format!("not hosts of the rollout: {unknown}; name hosts of the release"),
                     );
                 }
                 if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
-                    found.say("canary", "a host is named twice; name each once".to_owned());
+                    found.add("canary", "a host is named twice; name each once".to_owned());
                 }
             }
         }
         for (field, share) in [("batch", self.batch), ("max_unavailable", self.max_unavailable)] {
             match share {
                 Share::Number(0) | Share::Percent(0) => {
-                    found.say(field, format!("{share} would never get anywhere; use 1 or more"));
+                    found.add(field, format!("{share} would never get anywhere; use 1 or more"));
                 }
                 Share::Percent(p) if p > 100 => {
-                    found.say(field, format!("{share} is over 100%; use 1% to 100%"));
+                    found.add(field, format!("{share} is over 100%; use 1% to 100%"));
                 }
                 _ => {}
             }
         }
     }
 
-    fn check_ranges(&self, found: &mut Found) {
+    fn check_ranges(&self, found: &mut StrategyProblems) {
         let limits = &self.limits;
         for (field, seconds) in [
             ("verify.interval_seconds", self.verify.interval_seconds),
@@ -108,26 +104,26 @@ impl Strategy {
             ("limits.person_seconds", limits.person_seconds),
         ] {
             if !(1..=MAX_SECONDS).contains(&seconds) {
-                found.say(
+                found.add(
                     field,
                     format!("{seconds} is out of range; use 1 to {MAX_SECONDS}"),
                 );
             }
         }
         if self.bake_seconds > MAX_SECONDS {
-            found.say(
+            found.add(
                 "bake_seconds",
                 format!("{} is out of range; use 0 to {MAX_SECONDS}", self.bake_seconds),
             );
         }
         if self.verify.passes == 0 {
-            found.say(
+            found.add(
                 "verify.passes",
                 "0 would take any closure for healthy; use 1 or more".to_owned(),
             );
         }
         if self.retries > MAX_RETRIES {
-            found.say(
+            found.add(
                 "retries",
                 format!("{} is out of range; use 0 to {MAX_RETRIES}", self.retries),
             );
@@ -135,7 +131,7 @@ impl Strategy {
     }
 
     /// Waits that lie in one another must fit.
-    fn check_times(&self, found: &mut Found) {
+    fn check_times(&self, found: &mut StrategyProblems) {
         let (verify, limits) = (&self.verify, &self.limits);
         let passes = u64::from(verify.passes.saturating_sub(1)) * u64::from(verify.interval_seconds);
         if passes > u64::from(verify.timeout_seconds) {
@@ -143,7 +139,7 @@ impl Strategy {
                 "{} passes every {} s take {passes} s, more than the {} s allowed; raise it or ask for fewer passes",
                 verify.passes, verify.interval_seconds, verify.timeout_seconds
             );
-            found.say("verify.timeout_seconds", detail);
+            found.add("verify.timeout_seconds", detail);
         }
         let needed = u64::from(limits.activate_seconds)
             + u64::from(verify.timeout_seconds)
@@ -153,16 +149,13 @@ impl Strategy {
                 "{} s is not after activation, checks and bake time, which may take {needed} s; use more than {needed}",
                 limits.deadman_seconds
             );
-            found.say("limits.deadman_seconds", detail);
+            found.add("limits.deadman_seconds", detail);
         }
     }
 }
 
-/// The problems found so far.
-struct Found(Vec<StrategyProblem>);
-
-impl Found {
-    fn say(&mut self, field: &'static str, detail: String) {
+impl StrategyProblems {
+    fn add(&mut self, field: &'static str, detail: String) {
         self.0.push(StrategyProblem { field, detail });
     }
 }
@@ -218,9 +211,9 @@ mod tests {
             ),
             (r#"{"retries":11}"#, "retries", "use 0 to 10"),
         ] {
-            let told = problems(json);
+            let found = problems(json);
             assert!(
-                told.contains(&format!("{field}: ")) && told.contains(cure),
+                found.contains(&format!("{field}: ")) && found.contains(cure),
                 "{json}: {told}"
             );
         }
@@ -228,7 +221,7 @@ mod tests {
 
     #[test]
     fn all_problems_are_told_at_once() {
-        let told = problems(r#"{"canary":9,"batch":0,"retries":99}"#);
+        let found = problems(r#"{"canary":9,"batch":0,"retries":99}"#);
         assert_eq!(told.matches("; use").count(), 3, "{told}");
     }
 
