@@ -103,7 +103,7 @@ impl NewEvent {
 
     /// Its cause without the digest, for people.
     #[must_use]
-    pub fn told(&self) -> &str {
+    pub fn cause_text(&self) -> &str {
         digest::split(&self.cause).0
     }
 }

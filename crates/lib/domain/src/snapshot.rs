@@ -209,9 +209,9 @@ impl Step {
         self.report().map(|report| report.phase)
     }
 
-    /// The agent's own words, or these.
+    /// The message of the agent's report, or this text.
     #[must_use]
-    pub fn said(&self, otherwise: &str) -> String {
+    pub fn message_or(&self, otherwise: &str) -> String {
         self.report()
             .and_then(|report| report.message.clone())
             .unwrap_or_else(|| otherwise.to_owned())

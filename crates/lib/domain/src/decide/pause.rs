@@ -22,14 +22,14 @@ impl Round<'_> {
         let Some(step) = snapshot.steps.iter().find(|step| step.is_inconclusive()) else {
             return false;
         };
-        let said = step.said("its checks can come to no verdict");
+        let message = step.message_or("its checks can come to no verdict");
         let effect = Effect::Rollout {
             from: snapshot.rollout.state,
             to: RolloutState::Paused,
             scope: None,
             awaits_verdict: true,
         };
-        self.push(effect, Actor::Rules, format!("{}: {said}", step.name));
+        self.push(effect, Actor::Rules, format!("{}: {message}", step.name));
         true
     }
 

@@ -47,8 +47,8 @@ impl Round<'_> {
     }
 
     fn record_prior(&mut self, step: &Step) -> bool {
-        let told: Option<&StorePath> = step.report().and_then(|report| report.prior.as_ref());
-        match told {
+        let recorded: Option<&StorePath> = step.report().and_then(|report| report.prior.as_ref());
+        match recorded {
             Some(prior) if step.prior.is_none() => {
                 let effect = Effect::Prior {
                     step: step.id,
@@ -64,12 +64,12 @@ impl Round<'_> {
     fn follow_staging(&mut self, step: &Step) {
         match step.phase() {
             Some(AttemptPhase::Staged) => {
-                let said = step.said("the closure is on the host");
-                self.step(step, StepState::Staged, host(step), said);
+                let message = step.message_or("the closure is on the host");
+                self.step(step, StepState::Staged, host(step), message);
             }
             Some(AttemptPhase::StageFailed) => {
-                let said = step.said("the closure could not be fetched");
-                self.step(step, StepState::Reverted, host(step), said);
+                let message = step.message_or("the closure could not be fetched");
+                self.step(step, StepState::Reverted, host(step), message);
             }
             _ if step.overdue(
                 self.snapshot.rollout.strategy.limits.stage_seconds + GRACE_SECONDS,
@@ -98,8 +98,8 @@ impl Round<'_> {
     fn follow_verifying(&mut self, step: &Step) {
         match step.phase() {
             Some(AttemptPhase::Verified) => {
-                let said = step.said("the checks passed");
-                self.step(step, StepState::Verified, host(step), said);
+                let message = step.message_or("the checks passed");
+                self.step(step, StepState::Verified, host(step), message);
             }
             _ => self.follow_failure(step),
         }
@@ -108,8 +108,8 @@ impl Round<'_> {
     fn follow_verified(&mut self, step: &Step) {
         match step.phase() {
             Some(AttemptPhase::Committed) => {
-                let said = step.said("the profile and the boot default are the release's closure");
-                self.step(step, StepState::Committed, host(step), said);
+                let message = step.message_or("the profile and the boot default are the release's closure");
+                self.step(step, StepState::Committed, host(step), message);
             }
             _ => self.follow_failure(step),
         }
@@ -120,16 +120,16 @@ impl Round<'_> {
         let deadman = self.snapshot.rollout.strategy.limits.deadman_seconds;
         match step.phase() {
             Some(AttemptPhase::Reverted | AttemptPhase::StageFailed) => {
-                let said = step.said("the host went back to its prior");
-                self.step(step, StepState::Reverted, host(step), said);
+                let message = step.message_or("the host went back to its prior");
+                self.step(step, StepState::Reverted, host(step), message);
             }
             Some(AttemptPhase::Reverting) => {
-                let said = step.said("the host goes back to its prior");
-                self.step(step, StepState::Reverting, host(step), said);
+                let message = step.message_or("the host goes back to its prior");
+                self.step(step, StepState::Reverting, host(step), message);
             }
             Some(AttemptPhase::Stuck) => {
-                let said = step.said("the prior could not be put back");
-                self.step(step, StepState::Stuck, host(step), said);
+                let message = step.message_or("the prior could not be put back");
+                self.step(step, StepState::Stuck, host(step), message);
             }
             _ if step.is_active_for(deadman.saturating_add(GRACE_SECONDS), self.now) => {
                 let cause = format!(
@@ -152,8 +152,8 @@ impl Round<'_> {
                 self.step(step, StepState::Reverted, host(step), reason);
             }
             Some(AttemptPhase::Stuck) => {
-                let said = step.said("the prior could not be put back");
-                self.step(step, StepState::Stuck, host(step), said);
+                let message = step.message_or("the prior could not be put back");
+                self.step(step, StepState::Stuck, host(step), message);
             }
             _ if step.is_on_prior() => self.step(step, StepState::Reverted, host(step), reason),
             _ => {

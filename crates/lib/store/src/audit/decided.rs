@@ -51,7 +51,7 @@ struct HostSaid {
 impl Decisions {
     /// Takes an event whose place in the chain was checked.
     pub(super) fn note(&mut self, number: i64, event: &NewEvent) {
-        let told = event.told();
+        let told = event.cause_text();
         let said = || Said {
             number,
             told: told.to_owned(),

@@ -373,7 +373,7 @@ fn says(event: &Sealed, given: &Given, plan: &Digest) -> bool {
     let event = &event.event;
     let digest = given.command.digest(plan);
     event.actor.name() == given.by
-        && event.told() == given.command.told()
+        && event.cause_text() == given.command.told()
         && event.digest().is_none_or(|said| said == digest)
 }
 

@@ -51,7 +51,7 @@ async fn a_rollout_has_a_step_for_every_host_of_its_waves(pool: PgPool) {
         ("rollout.created", Some("staging"))
     );
     assert!(
-        events[0].event.told().ends_with("to 5 hosts in 5 waves"),
+        events[0].event.cause_text().ends_with("to 5 hosts in 5 waves"),
         "{}",
         events[0].event.cause
     );
@@ -215,7 +215,7 @@ async fn a_command_that_does_not_fit_is_refused_at_once(pool: PgPool) {
         told("command.requested").event.actor,
         told("command.taken").event.actor
     );
-    assert_eq!(told("command.requested").event.told(), "approve: because");
+    assert_eq!(told("command.requested").event.cause_text(), "approve: because");
     let nothing = RolloutId::generate();
     let error = fleet
         .store

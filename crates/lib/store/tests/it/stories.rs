@@ -270,7 +270,7 @@ async fn tell(options: PgPoolOptions, connect: PgConnectOptions, story: Story) -
         let kind = event.event.kind.as_str();
         event.event.rollout.is_some() && !matches!(kind, "rollout.created" | "command.requested")
     });
-    let decided: Vec<&str> = decided.map(|event| event.event.told()).collect();
+    let decided: Vec<&str> = decided.map(|event| event.event.cause_text()).collect();
     let causes: Vec<&str> = written.iter().map(|change| change.cause.as_str()).collect();
     assert_eq!(decided, causes);
     account

@@ -94,7 +94,7 @@ pub(crate) async fn strip_digests(pool: &PgPool, key: &slipway_store::AuditKey) 
     sql(pool, "ALTER TABLE events DISABLE TRIGGER USER").await;
     let mut hash = slipway_domain::event::GENESIS;
     for mut record in store(pool).list_all_events(0, 1000).await.unwrap() {
-        record.event.cause = record.event.told().to_owned();
+        record.event.cause = record.event.cause_text().to_owned();
         hash = slipway_domain::event::chain_hash(&hash, record.number, record.at, &record.event);
         sqlx::query("UPDATE events SET cause = $2, hash = $3, seal = $4 WHERE number = $1")
             .bind(record.number)
