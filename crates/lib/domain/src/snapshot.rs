@@ -21,7 +21,7 @@ pub struct Snapshot {
     /// Hosts of the environment without a step here for which [`HostObservation::is_left_out`] holds, by name.
     pub out_elsewhere: Vec<HostName>,
     /// Operators' commands that were not carried out yet, the oldest first.
-    pub commands: Vec<Command>,
+    pub commands: Vec<OperatorCommand>,
     /// What is no longer as the audit log says it was decided: nothing new is begun then.
     pub swapped: Option<String>,
 }
@@ -121,7 +121,7 @@ pub struct HostObservation {
 
 /// What an operator asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Command {
+pub struct OperatorCommand {
     /// Its id.
     pub id: CommandId,
     /// What.

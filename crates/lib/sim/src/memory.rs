@@ -4,7 +4,7 @@ use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
-use slipway_domain::snapshot::{Command, CommandKind, HostObservation, Rollout, Snapshot, Step};
+use slipway_domain::snapshot::{CommandKind, HostObservation, OperatorCommand, Rollout, Snapshot, Step};
 use slipway_domain::{
     CommandId, HostId, HostName, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
     StepState, Strategy, Timestamp,
@@ -159,7 +159,7 @@ impl ControlPlane for Memory {
             return;
         }
         let name: PrincipalName = "grace".parse().expect("a valid name");
-        self.snapshot.commands.push(Command {
+        self.snapshot.commands.push(OperatorCommand {
             id: CommandId::generate(),
             kind,
             by: PrincipalId::from_uuid(Uuid::from_u128(7)),

@@ -2,7 +2,7 @@
 
 use super::{Effect, Round};
 use crate::event::Actor;
-use crate::snapshot::{Command, CommandKind, RevertScope};
+use crate::snapshot::{CommandKind, OperatorCommand, RevertScope};
 use crate::strategy::OnFailure;
 use crate::{RolloutState, StepState};
 
@@ -43,7 +43,7 @@ impl Round<'_> {
         }
     }
 
-    fn refusal(&self, command: &Command) -> Option<String> {
+    fn refusal(&self, command: &OperatorCommand) -> Option<String> {
         let rollout = &self.snapshot.rollout;
         if command.forged {
             return Some("no event says that anybody asked for this".to_owned());
@@ -64,7 +64,7 @@ impl Round<'_> {
             .then(|| "whoever started a rollout cannot approve it; ask somebody else".to_owned())
     }
 
-    fn carry_out(&mut self, command: &Command) {
+    fn carry_out(&mut self, command: &OperatorCommand) {
         let (actor, cause) = (command.actor.clone(), because(command));
         let state = self.snapshot.rollout.state;
         let (to, scope) = match command.kind {
@@ -130,7 +130,7 @@ impl Round<'_> {
     }
 }
 
-fn because(command: &Command) -> String {
+fn because(command: &OperatorCommand) -> String {
     match &command.reason {
         Some(reason) => format!("{}: {reason}", command.kind.as_str()),
         None => format!("asked to {}", command.kind.as_str()),

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
-use crate::snapshot::{Command, CommandKind, HostObservation, Rollout};
+use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, Rollout};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId};
 
@@ -107,7 +107,7 @@ fn report(step: &mut Step, phase: AttemptPhase, verdict: Option<Verdict>) {
 }
 
 fn command(snapshot: &mut Snapshot, kind: CommandKind, by: u128) {
-    snapshot.commands.push(Command {
+    snapshot.commands.push(OperatorCommand {
         id: CommandId::generate(),
         kind,
         by: PrincipalId::from_uuid(uuid::Uuid::from_u128(by)),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::event::Actor;
 use slipway_domain::lives::Doubt;
-use slipway_domain::snapshot::{Command, CommandKind, HostObservation, RevertScope, Rollout, Snapshot, Step};
+use slipway_domain::snapshot::{
+    CommandKind, HostObservation, OperatorCommand, RevertScope, Rollout, Snapshot, Step,
+};
 use slipway_domain::{
     AttemptId, CommandId, HostId, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
     StepState, Strategy, Timestamp,
@@ -21,7 +23,7 @@ use crate::{AuditKey, Store, StoreError, bounded};
 
 impl Store {
     /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment. What does not fit
-    /// the audit log is in [`Snapshot::swapped`] and [`Command::forged`].
+    /// the audit log is in [`Snapshot::swapped`] and [`OperatorCommand::forged`].
     ///
     /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now.
     #[instrument(name = "db.rollout.load", level = "debug", skip_all, fields(rollout = %lease.rollout))]
@@ -216,7 +218,7 @@ async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<BTreeMap<Ho
 pub(super) async fn load_commands(
     tx: &mut PgConnection,
     rollout: RolloutId,
-) -> Result<Vec<Command>, StoreError> {
+) -> Result<Vec<OperatorCommand>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT c.id AS "id: CommandId", c.kind AS "kind: CommandKind", c.principal_id AS "by: PrincipalId",
                   p.name AS "principal: PrincipalName", c.reason
@@ -226,7 +228,7 @@ pub(super) async fn load_commands(
     )
     .fetch_all(tx)
     .await?;
-    let commands = rows.into_iter().map(|row| Command {
+    let commands = rows.into_iter().map(|row| OperatorCommand {
         id: row.id,
         kind: row.kind,
         by: row.by,
