@@ -1,7 +1,7 @@
 //! What a change does to a rollout. The store writes the outcome down, and the simulator goes on from it.
 
 use crate::decide::{Change, Effect};
-use crate::snapshot::{CommandKind, Snapshot, Step};
+use crate::snapshot::{CommandKind, Snapshot, StepSnapshot};
 use crate::{RolloutState, StepId, StepState, Timestamp};
 
 /// Why a change was not made.
@@ -90,7 +90,7 @@ impl Snapshot {
         Ok(())
     }
 
-    fn step_mut(&mut self, id: StepId) -> Result<&mut Step, ApplyError> {
+    fn step_mut(&mut self, id: StepId) -> Result<&mut StepSnapshot, ApplyError> {
         let mut steps = self.steps.iter_mut();
         steps
             .find(|step| step.id == id)
@@ -98,7 +98,7 @@ impl Snapshot {
     }
 }
 
-impl Step {
+impl StepSnapshot {
     fn become_(&mut self, to: StepState, cause: &str, now: Timestamp) {
         use StepState::{Activating, Reverted, Reverting, Skipped, Stuck};
         self.state = to;

@@ -13,7 +13,7 @@ mod steps;
 mod waves;
 
 use crate::event::Actor;
-use crate::snapshot::{RevertScope, Snapshot, Step};
+use crate::snapshot::{RevertScope, Snapshot, StepSnapshot};
 use crate::{AttemptId, CommandId, HostName, RolloutState, StepId, StepState, StorePath, Timestamp};
 
 /// One change, with who and why.
@@ -153,7 +153,7 @@ impl Round<'_> {
         self.push(effect, Actor::Rules, cause);
     }
 
-    fn step(&mut self, step: &Step, to: StepState, actor: Actor, cause: impl Into<String>) {
+    fn step(&mut self, step: &StepSnapshot, to: StepState, actor: Actor, cause: impl Into<String>) {
         let effect = Effect::Step {
             step: step.id,
             from: step.state,
@@ -164,7 +164,7 @@ impl Round<'_> {
         self.push(effect, actor, cause);
     }
 
-    fn begin_attempt(&mut self, step: &Step, attempt: AttemptId, cause: impl Into<String>) {
+    fn begin_attempt(&mut self, step: &StepSnapshot, attempt: AttemptId, cause: impl Into<String>) {
         let effect = Effect::Step {
             step: step.id,
             from: step.state,
@@ -203,12 +203,12 @@ impl Round<'_> {
     }
 
     /// Whether a step that failed will be tried again by itself.
-    fn has_tries_left(&self, step: &Step) -> bool {
+    fn has_tries_left(&self, step: &StepSnapshot) -> bool {
         step.failures <= self.snapshot.rollout.strategy.retries
     }
 
     /// Steps that failed finally: only a person can start them again.
-    fn failed(&self) -> impl Iterator<Item = &Step> {
+    fn failed(&self) -> impl Iterator<Item = &StepSnapshot> {
         self.snapshot.steps.iter().filter(|step| match step.state {
             StepState::Stuck => true,
             StepState::Reverted => !self.has_tries_left(step),

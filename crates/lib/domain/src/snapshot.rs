@@ -13,9 +13,9 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The rollout.
-    pub rollout: Rollout,
+    pub rollout: RolloutSnapshot,
     /// Its steps, ordered by wave and then by host name.
-    pub steps: Vec<Step>,
+    pub steps: Vec<StepSnapshot>,
     /// Hosts in the environment, also those without a step.
     pub fleet_size: usize,
     /// Hosts of the environment without a step here for which [`HostObservation::is_left_out`] holds, by name.
@@ -29,14 +29,14 @@ pub struct Snapshot {
 impl Snapshot {
     /// The step with this id.
     #[must_use]
-    pub fn step(&self, id: StepId) -> Option<&Step> {
+    pub fn step(&self, id: StepId) -> Option<&StepSnapshot> {
         self.steps.iter().find(|step| step.id == id)
     }
 }
 
 /// The rollout itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rollout {
+pub struct RolloutSnapshot {
     /// Its id.
     pub id: RolloutId,
     /// Where it stands.
@@ -69,7 +69,7 @@ named! {
 
 /// One host's part.
 #[derive(Debug, Clone)]
-pub struct Step {
+pub struct StepSnapshot {
     /// Its id.
     pub id: StepId,
     /// The host.
@@ -193,7 +193,7 @@ impl HostObservation {
     }
 }
 
-impl Step {
+impl StepSnapshot {
     /// The agent's report on this step's own attempt, if what it says counts.
     #[must_use]
     pub fn report(&self) -> Option<&AttemptReport> {

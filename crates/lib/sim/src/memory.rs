@@ -4,7 +4,9 @@ use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
-use slipway_domain::snapshot::{CommandKind, HostObservation, OperatorCommand, Rollout, Snapshot, Step};
+use slipway_domain::snapshot::{
+    CommandKind, HostObservation, OperatorCommand, RolloutSnapshot, Snapshot, StepSnapshot,
+};
 use slipway_domain::{
     CommandId, HostId, HostName, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
     StepState, Strategy, Timestamp,
@@ -30,7 +32,7 @@ impl Memory {
     /// A control plane that knows nothing yet.
     #[must_use]
     pub fn new() -> Self {
-        let rollout = Rollout {
+        let rollout = RolloutSnapshot {
             id: RolloutId::from_uuid(Uuid::nil()),
             state: RolloutState::Succeeded,
             since: Timestamp::UNIX_EPOCH,
@@ -58,8 +60,8 @@ impl Memory {
         }
     }
 
-    fn new_step(&self, i: usize, host: &SimHost, wave: usize, version: u32) -> Step {
-        Step {
+    fn new_step(&self, i: usize, host: &SimHost, wave: usize, version: u32) -> StepSnapshot {
+        StepSnapshot {
             id: StepId::from_uuid(Uuid::from_u128(i as u128)),
             host: HostId::from_uuid(Uuid::from_u128(i as u128)),
             name: host.name.clone(),
@@ -85,7 +87,7 @@ impl Default for Memory {
 }
 
 /// The host that a step is about, by its place among the hosts.
-fn place(step: &Step) -> usize {
+fn place(step: &StepSnapshot) -> usize {
     usize::try_from(step.host.as_uuid().as_u128()).expect("ids are places")
 }
 
@@ -125,7 +127,7 @@ impl ControlPlane for Memory {
                 .iter()
                 .enumerate()
                 .filter(|(_, host)| names.contains(&host.name));
-            let steps: Vec<Step> = in_wave
+            let steps: Vec<StepSnapshot> = in_wave
                 .map(|(i, host)| self.new_step(i, host, wave, version))
                 .collect();
             self.snapshot.steps.extend(steps);

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use slipway_domain::decide::{Change, Effect, decide};
 use slipway_domain::lives::Doubt;
 use slipway_domain::plan::waves;
-use slipway_domain::snapshot::{CommandKind, Snapshot, Step};
+use slipway_domain::snapshot::{CommandKind, Snapshot, StepSnapshot};
 use slipway_domain::{AttemptId, RolloutState, StepState, StorePath, Strategy, Timestamp};
 use uuid::Uuid;
 
@@ -356,7 +356,7 @@ impl<C: ControlPlane> World<C> {
         Ok(())
     }
 
-    fn host_of(&self, step: &Step) -> &SimHost {
+    fn host_of(&self, step: &StepSnapshot) -> &SimHost {
         let mut hosts = self.hosts.iter();
         hosts
             .find(|host| host.name == step.name)
@@ -380,7 +380,7 @@ impl<C: ControlPlane> World<C> {
             format!("{:?}: {effect} ({})", change.actor, change.cause)
         });
         let steps = snapshot.steps.iter().map(|step| {
-            let Step {
+            let StepSnapshot {
                 name,
                 wave,
                 state,

@@ -2,7 +2,7 @@
 
 use super::Round;
 use crate::event::Actor;
-use crate::snapshot::{RevertScope, Step};
+use crate::snapshot::{RevertScope, StepSnapshot};
 use crate::{RolloutState, StepState};
 
 impl Round<'_> {
@@ -19,7 +19,7 @@ impl Round<'_> {
         for step in snapshot.steps.iter().filter(|step| step.state.is_in_flight()) {
             self.step(step, StepState::Reverting, Actor::Rules, why.clone());
         }
-        let committed: Vec<&Step> = snapshot
+        let committed: Vec<&StepSnapshot> = snapshot
             .steps
             .iter()
             .filter(|step| self.has_to_go_back(step))
@@ -43,7 +43,7 @@ impl Round<'_> {
         }
     }
 
-    fn has_to_go_back(&self, step: &Step) -> bool {
+    fn has_to_go_back(&self, step: &StepSnapshot) -> bool {
         step.state == StepState::Committed
             && step.was_touched()
             && self.snapshot.rollout.scope != Some(RevertScope::InFlight)
@@ -51,7 +51,7 @@ impl Round<'_> {
 
     /// Committed hosts are left, and none can go back now. If stuck hosts hold every place, only a person can help.
     /// If the hosts are offline, the rollout waits for them.
-    fn give_up(&mut self, left: &[&Step]) {
+    fn give_up(&mut self, left: &[&StepSnapshot]) {
         let limit = self.snapshot.rollout.strategy.limits.offline_seconds;
         let cause = if self.free_slots() == 0 {
             format!(

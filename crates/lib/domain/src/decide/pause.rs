@@ -4,14 +4,14 @@ use super::{Effect, Round};
 use crate::RolloutState;
 use crate::event::Actor;
 use crate::lives::Doubt;
-use crate::snapshot::{RevertScope, Step};
+use crate::snapshot::{RevertScope, StepSnapshot};
 
 impl Round<'_> {
     /// Pauses for a host without a verdict. True if the rollout goes no further by itself.
     pub(super) fn stop_for_doubt(&mut self) -> bool {
         let snapshot = self.snapshot;
         let in_doubt =
-            |step: &&Step| !step.state.is_settled() && step.observed.doubt == Some(Doubt::TwoLives);
+            |step: &&StepSnapshot| !step.state.is_settled() && step.observed.doubt == Some(Doubt::TwoLives);
         if let Some(step) = snapshot.steps.iter().find(in_doubt) {
             self.rollout(
                 RolloutState::Paused,
@@ -38,7 +38,7 @@ impl Round<'_> {
     pub(super) fn stay_paused(&mut self) {
         let rollout = &self.snapshot.rollout;
         let limit = rollout.strategy.limits.person_seconds;
-        if rollout.awaits_verdict && !self.snapshot.steps.iter().any(Step::is_inconclusive) {
+        if rollout.awaits_verdict && !self.snapshot.steps.iter().any(StepSnapshot::is_inconclusive) {
             self.rollout(RolloutState::Staging, "no host is without a verdict any more");
         } else if self.in_this_state_for(limit) {
             self.revert_rollout(

@@ -2,7 +2,7 @@
 
 use super::Round;
 use crate::event::Actor;
-use crate::snapshot::{RevertScope, Step};
+use crate::snapshot::{RevertScope, StepSnapshot};
 use crate::strategy::{Offline, OnFailure};
 use crate::{AttemptId, RolloutState, StepState};
 
@@ -12,7 +12,7 @@ impl Round<'_> {
             return;
         }
         self.begin_staging(attempt_id);
-        let under_way = |step: &Step| matches!(step.state, StepState::Waiting | StepState::Staging);
+        let under_way = |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
         if self.changes.is_empty() && !self.snapshot.steps.iter().any(under_way) && !self.retries_pending() {
             self.rollout(RolloutState::Rolling, "every host has its closure");
         }
@@ -40,7 +40,7 @@ impl Round<'_> {
     }
 
     /// Applies the strategy to a host that is offline in its turn.
-    pub(super) fn handle_offline(&mut self, step: &Step) {
+    pub(super) fn handle_offline(&mut self, step: &StepSnapshot) {
         let rules = Actor::Rules;
         let strategy = &self.snapshot.rollout.strategy;
         match strategy.offline {
@@ -66,7 +66,7 @@ impl Round<'_> {
         let Some(why) = self.first_failure() else {
             return false;
         };
-        let touched = self.snapshot.steps.iter().any(Step::was_touched);
+        let touched = self.snapshot.steps.iter().any(StepSnapshot::was_touched);
         match self.snapshot.rollout.strategy.on_failure {
             OnFailure::Pause => self.rollout(RolloutState::Paused, why),
             OnFailure::RevertRollout if touched => {
@@ -85,7 +85,7 @@ impl Round<'_> {
             return true;
         }
         let on_trial = self.is_on_trial();
-        let is_canary = |step: &Step| step.wave == 0 || (on_trial && step.was_touched());
+        let is_canary = |step: &StepSnapshot| step.wave == 0 || (on_trial && step.was_touched());
         if !self.failed().any(is_canary) {
             return false;
         }

@@ -2,7 +2,7 @@
 
 use super::{Effect, Round};
 use crate::event::Actor;
-use crate::snapshot::Step;
+use crate::snapshot::StepSnapshot;
 use crate::{AttemptPhase, StepState, StorePath};
 
 /// How long the control plane waits for the agent's report after the agent's own bound, in seconds.
@@ -46,7 +46,7 @@ impl Round<'_> {
         }
     }
 
-    fn record_prior(&mut self, step: &Step) -> bool {
+    fn record_prior(&mut self, step: &StepSnapshot) -> bool {
         let recorded: Option<&StorePath> = step.report().and_then(|report| report.prior.as_ref());
         match recorded {
             Some(prior) if step.prior.is_none() => {
@@ -61,7 +61,7 @@ impl Round<'_> {
         }
     }
 
-    fn follow_staging(&mut self, step: &Step) {
+    fn follow_staging(&mut self, step: &StepSnapshot) {
         match step.phase() {
             Some(AttemptPhase::Staged) => {
                 let message = step.message_or("the closure is on the host");
@@ -86,7 +86,7 @@ impl Round<'_> {
         }
     }
 
-    fn follow_activating(&mut self, step: &Step) {
+    fn follow_activating(&mut self, step: &StepSnapshot) {
         match step.phase() {
             Some(AttemptPhase::Verifying | AttemptPhase::Verified) => {
                 self.step(step, StepState::Verifying, host(step), "activated");
@@ -95,7 +95,7 @@ impl Round<'_> {
         }
     }
 
-    fn follow_verifying(&mut self, step: &Step) {
+    fn follow_verifying(&mut self, step: &StepSnapshot) {
         match step.phase() {
             Some(AttemptPhase::Verified) => {
                 let message = step.message_or("the checks passed");
@@ -105,7 +105,7 @@ impl Round<'_> {
         }
     }
 
-    fn follow_verified(&mut self, step: &Step) {
+    fn follow_verified(&mut self, step: &StepSnapshot) {
         match step.phase() {
             Some(AttemptPhase::Committed) => {
                 let message = step.message_or("the profile and the boot default are the release's closure");
@@ -116,7 +116,7 @@ impl Round<'_> {
     }
 
     /// The agent's own evidence, or its silence beyond the dead-man's deadline.
-    fn follow_failure(&mut self, step: &Step) {
+    fn follow_failure(&mut self, step: &StepSnapshot) {
         let deadman = self.snapshot.rollout.strategy.limits.deadman_seconds;
         match step.phase() {
             Some(AttemptPhase::Reverted | AttemptPhase::StageFailed) => {
@@ -142,7 +142,7 @@ impl Round<'_> {
         }
     }
 
-    fn follow_reverting(&mut self, step: &Step) {
+    fn follow_reverting(&mut self, step: &StepSnapshot) {
         let reason = step
             .reason
             .clone()
@@ -169,7 +169,7 @@ impl Round<'_> {
         }
     }
 
-    fn follow_stuck(&mut self, step: &Step) {
+    fn follow_stuck(&mut self, step: &StepSnapshot) {
         if step.has_mended() {
             let reason = step.reason.clone().unwrap_or_default();
             self.step(
@@ -183,13 +183,13 @@ impl Round<'_> {
 }
 
 /// The reason why the agent's report does not count, for a cause.
-fn doubt(step: &Step) -> String {
+fn doubt(step: &StepSnapshot) -> String {
     step.observed
         .doubt
         .map(|doubt| format!(" ({})", doubt.words()))
         .unwrap_or_default()
 }
 
-fn host(step: &Step) -> Actor {
+fn host(step: &StepSnapshot) -> Actor {
     Actor::Host(step.name.to_string())
 }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
-use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, Rollout};
+use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, RolloutSnapshot};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId};
 
@@ -20,7 +20,7 @@ fn path(name: &str) -> StorePath {
 }
 
 fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
-    let step = |(i, state): (usize, &StepState)| Step {
+    let step = |(i, state): (usize, &StepState)| StepSnapshot {
         id: StepId::generate(),
         host: HostId::generate(),
         name: format!("web-{i}").parse().unwrap(),
@@ -43,7 +43,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         out_before: false,
     };
     Snapshot {
-        rollout: Rollout {
+        rollout: RolloutSnapshot {
             id: RolloutId::generate(),
             state,
             since: now() - TimeDelta::seconds(10),
@@ -95,7 +95,7 @@ fn cause(snapshot: &Snapshot) -> String {
     changes.remove(0).cause
 }
 
-fn report(step: &mut Step, phase: AttemptPhase, verdict: Option<Verdict>) {
+fn report(step: &mut StepSnapshot, phase: AttemptPhase, verdict: Option<Verdict>) {
     let attempt = step.attempt.unwrap();
     step.observed.report = Some(AttemptReport {
         attempt,

@@ -2,7 +2,7 @@
 
 use super::Round;
 use crate::event::Actor;
-use crate::snapshot::Step;
+use crate::snapshot::StepSnapshot;
 use crate::strategy::Canary;
 use crate::{AttemptId, RolloutState, StepState};
 
@@ -24,7 +24,7 @@ impl Round<'_> {
 
     /// The first wave with an unfinished host.
     fn current_wave(&self) -> Option<u32> {
-        let through = |step: &&Step| !step.state.is_settled();
+        let through = |step: &&StepSnapshot| !step.state.is_settled();
         self.snapshot
             .steps
             .iter()
@@ -95,7 +95,7 @@ impl Round<'_> {
     fn stop_if_blocked(&mut self, wave: u32) {
         let idle =
             self.changes.is_empty() && !self.snapshot.steps.iter().any(|step| step.state.is_under_way());
-        let online = |step: &Step| {
+        let online = |step: &StepSnapshot| {
             step.wave == wave && step.state == StepState::Staged && step.observed.is_online(self.now)
         };
         if idle && self.free_slots() == 0 && self.snapshot.steps.iter().any(online) {

@@ -3,7 +3,7 @@
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::{Change, Effect};
 use slipway_domain::event::NewEvent;
-use slipway_domain::snapshot::{RevertScope, Rollout, Snapshot, Step};
+use slipway_domain::snapshot::{RevertScope, RolloutSnapshot, Snapshot, StepSnapshot};
 use slipway_domain::{
     AttemptId, EnvironmentId, HostId, PrincipalId, RolloutState, StepId, StepState, StorePath,
 };
@@ -167,7 +167,7 @@ fn told_by<'a>(change: &Change, after: &'a Snapshot, head: &'a Head, as_started:
     })
 }
 
-async fn write_rollout(tx: &mut PgConnection, rollout: &Rollout) -> Result<(), StoreError> {
+async fn write_rollout(tx: &mut PgConnection, rollout: &RolloutSnapshot) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE rollouts SET state = $2, since = $3, scope = $4, reason = $5, approver_id = $6,
                 awaits_verdict_since = CASE WHEN $7 THEN $3::timestamptz END,
@@ -187,7 +187,7 @@ async fn write_rollout(tx: &mut PgConnection, rollout: &Rollout) -> Result<(), S
     Ok(())
 }
 
-async fn write_steps(tx: &mut PgConnection, steps: &[Step]) -> Result<(), StoreError> {
+async fn write_steps(tx: &mut PgConnection, steps: &[StepSnapshot]) -> Result<(), StoreError> {
     if steps.is_empty() {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! Leases: who drives which rollout.
 
 use slipway_domain::RolloutId;
-use slipway_domain::snapshot::Step;
+use slipway_domain::snapshot::StepSnapshot;
 use sqlx::PgConnection;
 use tracing::{instrument, warn};
 use uuid::Uuid;
@@ -139,7 +139,7 @@ impl Store {
     }
 }
 
-/// Rollouts that are over and have a stuck host that [mended](Step::has_mended).
+/// Rollouts that are over and have a stuck host that [mended](StepSnapshot::has_mended).
 async fn find_mended(connection: &mut PgConnection) -> Result<Vec<Uuid>, StoreError> {
     let stuck = sqlx::query!(
         "SELECT s.id, s.rollout_id FROM steps s JOIN rollouts r ON r.id = s.rollout_id
@@ -157,7 +157,7 @@ async fn find_mended(connection: &mut PgConnection) -> Result<Vec<Uuid>, StoreEr
             .ok()
     });
     let mended: Vec<Uuid> = read
-        .filter(Step::has_mended)
+        .filter(StepSnapshot::has_mended)
         .map(|step| step.id.as_uuid())
         .collect();
     let rollouts = stuck.iter().filter(|row| mended.contains(&row.id));

@@ -6,7 +6,7 @@ use slipway_domain::agent::AttemptReport;
 use slipway_domain::event::Actor;
 use slipway_domain::lives::Doubt;
 use slipway_domain::snapshot::{
-    CommandKind, HostObservation, OperatorCommand, RevertScope, Rollout, Snapshot, Step,
+    CommandKind, HostObservation, OperatorCommand, RevertScope, RolloutSnapshot, Snapshot, StepSnapshot,
 };
 use slipway_domain::{
     AttemptId, CommandId, HostId, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
@@ -74,7 +74,7 @@ impl Store {
 
 /// A rollout, with the columns of its row that no decision looks at.
 pub(super) struct Head {
-    pub(super) rollout: Rollout,
+    pub(super) rollout: RolloutSnapshot,
     pub(super) environment: Uuid,
     pub(super) epoch: i64,
     /// The strategy as it is stored.
@@ -94,7 +94,7 @@ pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result
     .fetch_optional(tx)
     .await?
     .ok_or_else(|| StoreError::not_found("rollout", &id))?;
-    let rollout = Rollout {
+    let rollout = RolloutSnapshot {
         id,
         state: row.state,
         since: row.since,
@@ -121,7 +121,10 @@ pub(super) enum StepsOf<'a> {
     These(&'a [Uuid]),
 }
 
-pub(super) async fn load_steps(tx: &mut PgConnection, wanted: StepsOf<'_>) -> Result<Vec<Step>, StoreError> {
+pub(super) async fn load_steps(
+    tx: &mut PgConnection,
+    wanted: StepsOf<'_>,
+) -> Result<Vec<StepSnapshot>, StoreError> {
     fetch_steps(tx, wanted).await?.into_iter().collect()
 }
 
@@ -129,7 +132,7 @@ pub(super) async fn load_steps(tx: &mut PgConnection, wanted: StepsOf<'_>) -> Re
 pub(super) async fn fetch_steps(
     tx: &mut PgConnection,
     wanted: StepsOf<'_>,
-) -> Result<Vec<Result<Step, StoreError>>, StoreError> {
+) -> Result<Vec<Result<StepSnapshot, StoreError>>, StoreError> {
     let (rollout, these) = match wanted {
         StepsOf::Rollout(id) => (Some(id.as_uuid()), None),
         StepsOf::These(ids) => (None, Some(ids)),
@@ -147,7 +150,7 @@ pub(super) async fn fetch_steps(
     .fetch_all(tx)
     .await?;
     let steps = rows.into_iter().map(|row| {
-        Ok(Step {
+        Ok(StepSnapshot {
             id: StepId::from_uuid(row.id),
             host: HostId::from_uuid(row.host_id),
             name: row::parse("host name", &row.name)?,
@@ -178,7 +181,7 @@ pub(super) async fn fetch_steps(
 /// Hosts of the environment that any other rollout left out of service, by [`HostObservation::is_left_out`]. A host may have come from
 /// another environment meanwhile.
 ///
-/// The newest such step that touched the host decides, by [`Step::was_touched`]. A step that was never activated
+/// The newest such step that touched the host decides, by [`StepSnapshot::was_touched`]. A step that was never activated
 /// proves nothing about the host, such as one that was skipped because the host was offline.
 async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<BTreeMap<HostId, HostName>, StoreError> {
     let rows = sqlx::query!(
