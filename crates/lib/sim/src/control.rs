@@ -7,7 +7,7 @@ use slipway_domain::{HostName, Instruction, Strategy, Timestamp};
 use crate::SimHost;
 
 /// What stands between workers, people and agents: a model of the database, or the store with a real one.
-pub trait ControlPlane {
+pub trait SimControlPlane {
     /// What a worker writes under.
     type Lease: Clone;
 
@@ -26,7 +26,7 @@ pub trait ControlPlane {
         version: u32,
     );
 
-    /// The agent of this host posts what it sees. Gives what it is told.
+    /// The agent of this host posts what it sees. Gives its instruction.
     fn observe(&mut self, i: usize, host: &SimHost) -> Instruction;
 
     /// An operator asks for something, unless the rollout is in no state to take it.

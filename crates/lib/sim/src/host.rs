@@ -10,7 +10,7 @@ use slipway_domain::{AttemptId, AttemptPhase, HostName, StorePath, Timestamp};
 
 /// What becomes of the new closure on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum ClosureFate {
     /// It works.
     Good,
     /// It cannot be fetched.
@@ -29,7 +29,7 @@ pub enum Fate {
 
 /// The agent's journal of an activation.
 #[derive(Debug, Clone)]
-struct Journal {
+struct SimJournal {
     attempt: AttemptId,
     closure: StorePath,
     prior: StorePath,
@@ -39,7 +39,7 @@ struct Journal {
     deadline: Timestamp,
 }
 
-impl Journal {
+impl SimJournal {
     fn is_unsettled(&self) -> bool {
         !matches!(self.phase, AttemptPhase::Committed | AttemptPhase::Reverted)
     }
@@ -69,10 +69,10 @@ pub struct SimHost {
     /// How often something was activated.
     pub activations: u32,
     index: usize,
-    fate: Fate,
+    fate: ClosureFate,
     /// An earlier rollout left it stuck, and it does not mend by itself.
     broken: bool,
-    journal: Option<Journal>,
+    journal: Option<SimJournal>,
     staging: Option<AttemptReport>,
     settled: BTreeSet<AttemptId>,
     proven: BTreeSet<StorePath>,
@@ -87,9 +87,9 @@ pub(crate) fn closure(host: usize, version: u32) -> StorePath {
 }
 
 impl SimHost {
-    pub(crate) fn new(index: usize, fate: Fate, stuck: bool) -> Self {
-        let first = closure(index, u32::from(fate == Fate::There));
-        let old = Journal {
+    pub(crate) fn new(index: usize, fate: ClosureFate, stuck: bool) -> Self {
+        let first = closure(index, u32::from(fate == ClosureFate::There));
+        let old = SimJournal {
             attempt: AttemptId::from_uuid(uuid::Uuid::from_u128(u128::MAX - index as u128)),
             closure: closure(index, 999),
             prior: first.clone(),
@@ -151,13 +151,17 @@ impl SimHost {
 
     /// Takes the answer in.
     pub(crate) fn deliver(&mut self, now: Timestamp) {
-        let Some(told) = self.inbox.take() else { return };
-        let Some(attempt) = told.attempt() else { return };
-        if self.settled.contains(&attempt) && !matches!(told, Instruction::Revert { .. }) {
+        let Some(instruction) = self.inbox.take() else {
+            return;
+        };
+        let Some(attempt) = instruction.attempt() else {
+            return;
+        };
+        if self.settled.contains(&attempt) && !matches!(instruction, Instruction::Revert { .. }) {
             return;
         }
         let journal = self.journal.as_mut().filter(|journal| journal.attempt == attempt);
-        match told {
+        match instruction {
             Instruction::Stage { .. } => self.staging = Some(report(attempt, AttemptPhase::Staging)),
             Instruction::Activate {
                 attempt,
@@ -169,7 +173,7 @@ impl SimHost {
                     Some(old) if old.is_unsettled() => old.prior.clone(),
                     _ => self.live.clone(),
                 };
-                self.journal = Some(Journal {
+                self.journal = Some(SimJournal {
                     attempt,
                     closure,
                     prior,
@@ -208,14 +212,14 @@ impl SimHost {
             .as_mut()
             .filter(|staging| staging.phase == AttemptPhase::Staging)
         {
-            staging.phase = if self.fate == Fate::FailsStage {
+            staging.phase = if self.fate == ClosureFate::FailsStage {
                 AttemptPhase::StageFailed
             } else {
                 AttemptPhase::Staged
             };
             return;
         }
-        let fails = (self.broken || self.fate == Fate::FailsRevert) && !self.mends;
+        let fails = (self.broken || self.fate == ClosureFate::FailsRevert) && !self.mends;
         let fate = self.fate;
         let Some(journal) = self.journal.as_mut() else {
             return;
@@ -224,15 +228,17 @@ impl SimHost {
             AttemptPhase::Activating => {
                 self.live = journal.closure.clone();
                 self.activations += 1;
-                journal.phase = if fate == Fate::FailsSwitch {
+                journal.phase = if fate == ClosureFate::FailsSwitch {
                     AttemptPhase::Reverting
                 } else {
                     AttemptPhase::Verifying
                 };
             }
             AttemptPhase::Verifying => match fate {
-                Fate::FailsChecks | Fate::FailsRevert => journal.phase = AttemptPhase::Reverting,
-                Fate::Inconclusive => journal.verdict = Some(Verdict::Unknown),
+                ClosureFate::FailsChecks | ClosureFate::FailsRevert => {
+                    journal.phase = AttemptPhase::Reverting
+                }
+                ClosureFate::Inconclusive => journal.verdict = Some(Verdict::Unknown),
                 _ => {
                     journal.phase = AttemptPhase::Verified;
                     journal.verdict = Some(Verdict::Pass);
@@ -258,7 +264,7 @@ impl SimHost {
     }
 
     pub(crate) fn fire_deadman(&mut self, now: Timestamp) {
-        let fires = |journal: &&mut Journal| {
+        let fires = |journal: &&mut SimJournal| {
             matches!(
                 journal.phase,
                 AttemptPhase::Activating | AttemptPhase::Verifying | AttemptPhase::Verified
@@ -304,7 +310,7 @@ impl SimHost {
 
     /// It is installed again with the closure that it ran at first, and knows of nothing that was before.
     pub(crate) fn forget(&mut self) {
-        let first = closure(self.index, u32::from(self.fate == Fate::There));
+        let first = closure(self.index, u32::from(self.fate == ClosureFate::There));
         self.proven.insert(first.clone());
         (self.live, self.boot) = (first.clone(), first);
         (self.inbox, self.journal, self.staging) = (None, None, None);
@@ -332,7 +338,7 @@ impl SimHost {
     }
 
     /// What becomes of closures from now on.
-    pub const fn set_fate(&mut self, fate: Fate) {
+    pub const fn set_fate(&mut self, fate: ClosureFate) {
         self.fate = fate;
     }
 

@@ -1,7 +1,7 @@
 //! A model of a whole fleet: hosts with their agents, workers, people, and every failure. Only tests use it: the property
 //! tests of the rules, and the tests of the store. It must never be part of a program.
 //!
-//! [`World`] holds the truth of every host beside the beliefs of a [`ControlPlane`]. [`World::check`] compares the two with
+//! [`World`] holds the truth of every host beside the beliefs of a [`SimControlPlane`]. [`World::check`] compares the two with
 //! what must always hold. The decisions are those of [`slipway_domain::decide::decide`]. The control plane is [`Memory`]
 //! in the property tests, and the real store in the tests of the store.
 
@@ -11,7 +11,7 @@ mod memory;
 pub mod stories;
 mod world;
 
-pub use control::ControlPlane;
-pub use host::{Fate, SimHost};
+pub use control::SimControlPlane;
+pub use host::{ClosureFate, SimHost};
 pub use memory::Memory;
 pub use world::{Happening, World};

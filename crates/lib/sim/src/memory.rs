@@ -13,7 +13,7 @@ use slipway_domain::{
 };
 use uuid::Uuid;
 
-use crate::{ControlPlane, SimHost};
+use crate::{SimControlPlane, SimHost};
 
 /// What the control plane has written down.
 #[derive(Debug)]
@@ -91,7 +91,7 @@ fn place(step: &StepSnapshot) -> usize {
     usize::try_from(step.host.as_uuid().as_u128()).expect("ids are places")
 }
 
-impl ControlPlane for Memory {
+impl SimControlPlane for Memory {
     type Lease = u64;
 
     fn set_clock(&mut self, now: Timestamp) {

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Limits, Offline, OnFailure, Share, Strategy, Verify};
 
-use crate::{ControlPlane, Fate, Happening, World};
+use crate::{ClosureFate, Happening, SimControlPlane, World};
 
 /// A fleet, and what happens to it.
 #[derive(Debug, Clone)]
@@ -14,7 +14,7 @@ pub struct Story {
     /// The strategy of all its rollouts.
     pub strategy: Strategy,
     /// What becomes of the new closure on each host.
-    pub fates: Vec<Fate>,
+    pub fates: Vec<ClosureFate>,
     /// How many of them are stuck before.
     pub stuck: usize,
     /// What happens.
@@ -46,7 +46,7 @@ impl Story {
     ///
     /// # Panics
     /// When something does not hold that must always hold.
-    pub fn tell<C: ControlPlane>(&self, control: C) -> World<C> {
+    pub fn tell<C: SimControlPlane>(&self, control: C) -> World<C> {
         let mut world = World::with(control, &self.strategy, &self.fates, self.stuck);
         for what in &self.happenings {
             world.happen(*what);
@@ -109,15 +109,15 @@ pub fn strategies(hosts: usize) -> impl Chance<Value = Strategy> {
 }
 
 /// Most hosts are good.
-pub fn fates() -> impl Chance<Value = Fate> {
+pub fn fates() -> impl Chance<Value = ClosureFate> {
     prop_oneof![
-        8 => Just(Fate::Good),
-        1 => Just(Fate::FailsStage),
-        1 => Just(Fate::FailsSwitch),
-        1 => Just(Fate::FailsChecks),
-        1 => Just(Fate::Inconclusive),
-        1 => Just(Fate::FailsRevert),
-        1 => Just(Fate::There),
+        8 => Just(ClosureFate::Good),
+        1 => Just(ClosureFate::FailsStage),
+        1 => Just(ClosureFate::FailsSwitch),
+        1 => Just(ClosureFate::FailsChecks),
+        1 => Just(ClosureFate::Inconclusive),
+        1 => Just(ClosureFate::FailsRevert),
+        1 => Just(ClosureFate::There),
     ]
 }
 
@@ -163,7 +163,7 @@ pub fn machines() -> impl Chance<Value = Happening> {
 }
 
 /// A strategy, the fate of each of fewer hosts than `most`, and how many are stuck before.
-pub fn worlds(most: usize) -> impl Chance<Value = (Strategy, Vec<Fate>, usize)> {
+pub fn worlds(most: usize) -> impl Chance<Value = (Strategy, Vec<ClosureFate>, usize)> {
     proptest::collection::vec(fates(), 1..most)
         .prop_flat_map(|fates| {
             (

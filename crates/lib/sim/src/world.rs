@@ -10,13 +10,13 @@ use slipway_domain::snapshot::{CommandKind, Snapshot, StepSnapshot};
 use slipway_domain::{AttemptId, RolloutState, StepState, StorePath, Strategy, Timestamp};
 use uuid::Uuid;
 
-use crate::{ControlPlane, Fate, Memory, SimHost};
+use crate::{ClosureFate, Memory, SimControlPlane, SimHost};
 
 /// How many workers there are.
 const WORKERS: usize = 2;
 
 /// Hosts, control plane and workers at one instant.
-pub struct World<C: ControlPlane = Memory> {
+pub struct World<C: SimControlPlane = Memory> {
     /// The instant; one clock for all.
     pub now: Timestamp,
     /// What the control plane has written down.
@@ -82,14 +82,14 @@ pub enum Happening {
 impl World {
     /// A fleet with this control plane's model, and the beginning of a rollout of a closure with each host's fate.
     #[must_use]
-    pub fn new(strategy: &Strategy, fates: &[Fate], stuck_before: usize) -> Self {
+    pub fn new(strategy: &Strategy, fates: &[ClosureFate], stuck_before: usize) -> Self {
         Self::with(Memory::new(), strategy, fates, stuck_before)
     }
 }
 
-impl<C: ControlPlane> World<C> {
+impl<C: SimControlPlane> World<C> {
     /// As [`World::new`], with this control plane.
-    pub fn with(control: C, strategy: &Strategy, fates: &[Fate], stuck_before: usize) -> Self {
+    pub fn with(control: C, strategy: &Strategy, fates: &[ClosureFate], stuck_before: usize) -> Self {
         let hosts = fates.iter().enumerate();
         let mut world = Self {
             now: Timestamp::from_timestamp(1_800_000_000, 0).expect("a valid instant"),

@@ -10,7 +10,7 @@ use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share, Strategy};
 use slipway_domain::{RolloutState, StepState};
 use slipway_sim::stories::{LIMITS, bound, fates, happenings, machines, strategies, worlds};
-use slipway_sim::{ControlPlane as _, Fate, Happening, World};
+use slipway_sim::{ClosureFate, Happening, SimControlPlane as _, World};
 
 /// Whether a host was stuck when the rollout came to its end.
 fn was_stuck_at_the_end(written: &[Change]) -> bool {
@@ -142,7 +142,7 @@ fn invariant_7_releasing_a_b_a_activates_a_twice() {
         limits: LIMITS,
         ..Strategy::default()
     };
-    let mut world = World::new(&strategy, &[Fate::Good; 4], 0);
+    let mut world = World::new(&strategy, &[ClosureFate::Good; 4], 0);
     for version in [1, 2, 1] {
         if version != 1 || world.control.snapshot().rollout.state.is_terminal() {
             world.begin_rollout(&strategy, version);
@@ -163,7 +163,7 @@ fn invariant_8_a_worker_back_from_the_dead_writes_nothing() {
             limits: LIMITS,
             ..Strategy::default()
         },
-        &[Fate::Good; 3],
+        &[ClosureFate::Good; 3],
         0,
     );
     world.happen(Happening::Claim(0));
@@ -187,8 +187,8 @@ fn a_failed_canary_touches_no_other_host() {
         limits: LIMITS,
         ..Strategy::default()
     };
-    let mut fates = vec![Fate::Good; 6];
-    fates[0] = Fate::FailsChecks;
+    let mut fates = vec![ClosureFate::Good; 6];
+    fates[0] = ClosureFate::FailsChecks;
     let mut world = World::new(&strategy, &fates, 0);
     world.settle(2000).unwrap();
     assert_eq!(world.control.snapshot().rollout.state, RolloutState::Reverted);
@@ -210,7 +210,7 @@ fn a_thousand_hosts_in_batches_of_fifty() {
         limits: LIMITS,
         ..Strategy::default()
     };
-    let mut world = World::new(&strategy, &vec![Fate::Good; 1000], 0);
+    let mut world = World::new(&strategy, &vec![ClosureFate::Good; 1000], 0);
     world.settle(20_000).unwrap();
     assert_eq!(world.control.snapshot().rollout.state, RolloutState::Succeeded);
 }
@@ -224,7 +224,7 @@ fn invariant_1_a_stuck_host_that_is_skipped_keeps_its_place() {
         limits: LIMITS,
         ..Strategy::default()
     };
-    let mut world = World::new(&strategy, &[Fate::Good; 4], 1);
+    let mut world = World::new(&strategy, &[ClosureFate::Good; 4], 1);
     world.happen(Happening::Reach(0, false));
     world.happen(Happening::Pass(60));
     for _ in 0..10 {
@@ -246,8 +246,8 @@ fn an_offline_canary_is_replaced_and_nobody_else_goes_before_it_is_through() {
         limits: LIMITS,
         ..Strategy::default()
     };
-    let mut fates = vec![Fate::Good; 5];
-    fates[1] = Fate::FailsChecks;
+    let mut fates = vec![ClosureFate::Good; 5];
+    fates[1] = ClosureFate::FailsChecks;
     let mut world = World::new(&strategy, &fates, 0);
     world.happen(Happening::Reach(0, false));
     world.happen(Happening::Pass(60));

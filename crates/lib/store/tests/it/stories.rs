@@ -13,7 +13,7 @@ use slipway_domain::{
     Timestamp,
 };
 use slipway_sim::stories::{LIMITS, Story};
-use slipway_sim::{ControlPlane, Fate, Happening, Memory, SimHost};
+use slipway_sim::{ClosureFate, Happening, Memory, SimControlPlane, SimHost};
 use slipway_store::{
     AuditKey, By, Lease, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal, Store,
     StoreError, TokenHash,
@@ -105,7 +105,7 @@ impl Postgres {
     }
 }
 
-impl ControlPlane for Postgres {
+impl SimControlPlane for Postgres {
     type Lease = Lease;
 
     fn set_clock(&mut self, now: Timestamp) {
@@ -306,7 +306,7 @@ stories_by_chance! {
 async fn a_failed_canary_ends_the_same_way(options: PgPoolOptions, connect: PgConnectOptions) {
     let story = Story {
         strategy: strategy(),
-        fates: vec![Fate::FailsChecks, Fate::Good, Fate::Good],
+        fates: vec![ClosureFate::FailsChecks, ClosureFate::Good, ClosureFate::Good],
         stuck: 0,
         happenings: vec![Happening::Turns, Happening::Drive],
     };
@@ -353,7 +353,7 @@ async fn a_pause_a_resume_and_a_second_release_end_the_same_way(
     happenings.extend([Release(2), Turns, Drive, Command(CommandKind::Revert), Drive]);
     let story = Story {
         strategy,
-        fates: vec![Fate::Good, Fate::FailsSwitch, Fate::Good],
+        fates: vec![ClosureFate::Good, ClosureFate::FailsSwitch, ClosureFate::Good],
         stuck: 1,
         happenings,
     };
