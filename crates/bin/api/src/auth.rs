@@ -11,7 +11,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 use slipway_domain::event::Actor;
 use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
-use slipway_store::{Authenticated, AuthenticatedToken, By, StoreError, TokenHash};
+use slipway_store::{Authenticated, AuthenticatedToken, EventAuthor, StoreError, TokenHash};
 use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
 use subtle::ConstantTimeEq;
 
@@ -103,8 +103,8 @@ pub(crate) struct Asked {
 
 impl Asked {
     /// Whoever asks as the author of events.
-    pub(crate) fn by(&self) -> By<'_> {
-        By::new(self.caller.actor(), &self.audit_key)
+    pub(crate) fn by(&self) -> EventAuthor<'_> {
+        EventAuthor::new(self.caller.actor(), &self.audit_key)
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use listenfd::ListenFd;
 use slipway_domain::event::Actor;
 use slipway_settings::{ApiSettings, SettingsSource};
-use slipway_store::{By, SchemaState, Store, StoreError};
+use slipway_store::{EventAuthor, SchemaState, Store, StoreError};
 use slipway_telemetry::{Lifecycle, Shutdown, bind_metrics, error_chain, install_metrics, serve_metrics};
 use slipway_wake::Wake;
 use tokio::time::timeout;
@@ -134,7 +134,7 @@ async fn prepare(app: &App) -> Result<SchemaState, StoreError> {
     let state = app.store.schema_state().await?;
     if state.is_usable() {
         app.store
-            .ensure_admin(&By::new(Actor::Console, &app.audit_key))
+            .ensure_admin(&EventAuthor::new(Actor::Console, &app.audit_key))
             .await?;
     }
     Ok(state)

@@ -10,7 +10,7 @@
 use std::time::Instant;
 
 use slipway_domain::event::Actor;
-use slipway_store::{By, MIGRATOR, NewToken, Store, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, MIGRATOR, NewToken, Store, TokenHash, TokenOwner};
 use slipway_testkit::{Fleet, store};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection};
@@ -47,7 +47,7 @@ async fn main() {
             expires_in_seconds: None,
             parent: None,
         };
-        let by = By::new(Actor::Console, &fleet.key);
+        let by = EventAuthor::new(Actor::Console, &fleet.key);
         fleet.store.create_token(&token, &by).await.unwrap();
     }
     sqlx::raw_sql("ANALYZE").execute(&pool).await.unwrap();

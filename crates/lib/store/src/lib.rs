@@ -40,7 +40,7 @@ use tracing::instrument;
 
 pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, TokenHash, TokenOwner};
 pub use agent::{Assigned, Recorded};
-pub use audit::{AuditKey, By, ChainReport, EventRecord};
+pub use audit::{AuditKey, ChainReport, EventAuthor, EventRecord};
 pub use error::StoreError;
 pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost, Permits};
 pub use releases::{NewRelease, Release, ReleaseSummary};

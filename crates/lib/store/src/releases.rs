@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::audit::{append, digests, kind};
 use crate::row::Count;
-use crate::{AuditKey, By, Store, StoreError, bounded, page_limit};
+use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, page_limit};
 
 /// A release.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -216,7 +216,7 @@ async fn insert(
     )
     .execute(&mut *tx)
     .await?;
-    let by = By::new(Actor::Principal(author), key);
+    let by = EventAuthor::new(Actor::Principal(author), key);
     let cause = format!("release {id} for {} hosts", hosts.len());
     let digest = digests::release(tx, id).await?;
     let event = by.event(kind::RELEASE_CREATED, cause).deciding(&digest);

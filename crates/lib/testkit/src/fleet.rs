@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipway_domain::event::Actor;
 use slipway_domain::{HostId, HostName, ReleaseId, Role, RolloutId, StorePath, Strategy, plan};
 use slipway_store::{
-    AuditKey, By, Environment, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal, Store,
-    TokenHash,
+    AuditKey, Environment, EventAuthor, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal,
+    Store, TokenHash,
 };
 
 use crate::audit_key;
@@ -59,7 +59,7 @@ impl FleetBuilder {
     /// When the database refuses.
     pub async fn seed(self, store: &Store) -> Fleet {
         let key = audit_key();
-        let by = By::new(Actor::Console, &key);
+        let by = EventAuthor::new(Actor::Console, &key);
         let environment = NewEnvironment {
             name: self.environment.parse().unwrap(),
             strategy: self.strategy.clone(),
@@ -99,7 +99,7 @@ async fn person(store: &Store, name: &str, role: Role) -> Principal {
     match store.find_principal_by_name(&name).await.unwrap() {
         Some(principal) => principal,
         None => store
-            .create_principal(&name, role, &By::new(Actor::Console, &key))
+            .create_principal(&name, role, &EventAuthor::new(Actor::Console, &key))
             .await
             .unwrap(),
     }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use http::StatusCode;
 use secrecy::ExposeSecret;
 use slipway_domain::event::Actor;
-use slipway_store::By;
+use slipway_store::EventAuthor;
 use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
 use slipway_wire::route;
 
@@ -63,7 +63,7 @@ async fn login(
             "the principal `admin` is disabled".to_owned(),
         ));
     }
-    let by = By::new(Actor::Principal(admin.name), &app.audit_key);
+    let by = EventAuthor::new(Actor::Principal(admin.name), &app.audit_key);
     let (owner, label, days) = if let Some(wish) = request.token {
         let owner = match &wish.principal {
             Some(name) => tokens::find_owner(&app, name).await?,

@@ -3,7 +3,7 @@
 use axum::Json;
 use http::StatusCode;
 use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp, TokenId};
-use slipway_store::{By, NewToken, TokenOwner};
+use slipway_store::{EventAuthor, NewToken, TokenOwner};
 use slipway_wire::access::{CreateToken, Token as Shown, TokenCreated};
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::route;
@@ -140,7 +140,7 @@ pub(super) async fn make(
     label: String,
     expires_in_days: Option<u32>,
     parent: Option<TokenId>,
-    by: &By<'_>,
+    by: &EventAuthor<'_>,
 ) -> Result<TokenCreated> {
     let (token, hash) = auth::new_token()?;
     let new = NewToken {

@@ -12,7 +12,7 @@ use slipway_api::state::{App, Shared};
 use slipway_domain::event::{Actor, NewEvent, chain_hash};
 use slipway_domain::{HostId, Observation, PrincipalName, Role, RolloutId, StepId, Timestamp};
 use slipway_settings::{ApiSettings, RedisSettings, SettingsSource};
-use slipway_store::{AuditKey, By, NewToken, Store, TokenHash, TokenOwner};
+use slipway_store::{AuditKey, EventAuthor, NewToken, Store, TokenHash, TokenOwner};
 use slipway_wake::Wake;
 use slipway_wire::route;
 use sqlx::PgPool;
@@ -117,7 +117,7 @@ impl TestApp {
         let app = Shared::new(&settings, store, wake, stop.clone()).unwrap();
         let key = key();
         app.store
-            .ensure_admin(&By::new(Actor::Console, &key))
+            .ensure_admin(&EventAuthor::new(Actor::Console, &key))
             .await
             .unwrap();
         app.phase.set_checked();
@@ -148,7 +148,7 @@ impl TestApp {
         };
         self.app
             .store
-            .create_token(&new, &By::new(Actor::Console, &key()))
+            .create_token(&new, &EventAuthor::new(Actor::Console, &key()))
             .await
             .unwrap();
         token
@@ -157,7 +157,7 @@ impl TestApp {
     /// A new principal of this role, named after it, with a token.
     pub(crate) async fn principal(&self, name: &str, role: Role) -> String {
         let key = key();
-        let by = By::new(Actor::Console, &key);
+        let by = EventAuthor::new(Actor::Console, &key);
         self.app
             .store
             .create_principal(&name.parse().unwrap(), role, &by)

@@ -6,7 +6,7 @@ use tracing::instrument;
 use super::revoke::revoke;
 use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
-use crate::{By, Store, StoreError, bounded, row};
+use crate::{EventAuthor, Store, StoreError, bounded, row};
 
 /// A person or a machine that may use the API.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct Principal {
 impl Store {
     /// The principal `admin`, made if it is not there. Once disabled it stays so.
     #[instrument(name = "db.principal.ensure_admin", level = "debug", skip_all)]
-    pub async fn ensure_admin(&self, by: &By<'_>) -> Result<Principal, StoreError> {
+    pub async fn ensure_admin(&self, by: &EventAuthor<'_>) -> Result<Principal, StoreError> {
         let name: PrincipalName = row::parse("principal name", "admin")?;
         if let Some(admin) = self.find_principal_by_name(&name).await? {
             return Ok(admin);
@@ -44,7 +44,7 @@ impl Store {
         &self,
         name: &PrincipalName,
         role: Role,
-        by: &By<'_>,
+        by: &EventAuthor<'_>,
     ) -> Result<Principal, StoreError> {
         self.transaction(async |tx| {
             let principal = sqlx::query_as!(
@@ -122,7 +122,11 @@ impl Store {
     /// Fails with [`StoreError::ActorDisabled`] when whoever asks is no admin any more: of two that disable each other at
     /// once, one stays.
     #[instrument(name = "db.principal.disable", level = "debug", skip_all, fields(%name))]
-    pub async fn disable_principal(&self, name: &PrincipalName, by: &By<'_>) -> Result<(), StoreError> {
+    pub async fn disable_principal(
+        &self,
+        name: &PrincipalName,
+        by: &EventAuthor<'_>,
+    ) -> Result<(), StoreError> {
         self.transaction(async |tx| {
             // All of them and in one order, so that one waits for the other.
             let admins = sqlx::query_scalar!(

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::tokens::insert_host_token;
 use crate::audit::{append, kind};
-use crate::{By, Store, StoreError, Token, TokenHash};
+use crate::{EventAuthor, Store, StoreError, Token, TokenHash};
 
 impl Store {
     /// Refuses a token from now on, with all that was made with it. Doing it again changes nothing.
     #[instrument(name = "db.token.revoke", level = "debug", skip_all, fields(%id))]
-    pub async fn revoke_token(&self, id: TokenId, by: &By<'_>) -> Result<(), StoreError> {
+    pub async fn revoke_token(&self, id: TokenId, by: &EventAuthor<'_>) -> Result<(), StoreError> {
         self.transaction(async |tx| {
             sqlx::query_scalar!("SELECT id FROM tokens WHERE id = $1", id.as_uuid())
                 .fetch_optional(&mut *tx)
@@ -33,7 +33,7 @@ impl Store {
         host: HostId,
         label: &str,
         hash: TokenHash,
-        by: &By<'_>,
+        by: &EventAuthor<'_>,
     ) -> Result<Token, StoreError> {
         self.transaction(async |tx| {
             // Two at once would not see each other's token, and both would stay good.
@@ -59,7 +59,7 @@ impl Store {
 pub(crate) async fn revoke(
     tx: &mut PgConnection,
     tokens: &[Uuid],
-    by: &By<'_>,
+    by: &EventAuthor<'_>,
 ) -> Result<Vec<NewEvent>, StoreError> {
     let mut events = Vec::new();
     loop {
@@ -100,7 +100,7 @@ pub(crate) async fn revoke_host_tokens(
     host: HostId,
     but: Option<TokenId>,
     why: &str,
-    by: &By<'_>,
+    by: &EventAuthor<'_>,
 ) -> Result<Vec<NewEvent>, StoreError> {
     let revoked = sqlx::query_scalar!(
         "UPDATE tokens SET revoked_at = now()

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 
 use crate::audit::{append, caller, digests, kind};
-use crate::{AuditKey, By, Store, StoreError, bounded, page_limit};
+use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, page_limit};
 
 /// The SHA-256 of a token, which is all that is kept of it.
 ///
@@ -120,7 +120,7 @@ pub(crate) async fn insert_host_token(
     host: HostId,
     label: &str,
     hash: TokenHash,
-    by: &By<'_>,
+    by: &EventAuthor<'_>,
 ) -> Result<(Token, NewEvent), StoreError> {
     let new = NewToken {
         owner: TokenOwner::Host(host),
@@ -135,7 +135,11 @@ pub(crate) async fn insert_host_token(
 }
 
 /// Stores a token within a transaction; the event is the caller's.
-async fn insert_token(tx: &mut PgConnection, new: &NewToken, by: &By<'_>) -> Result<Token, StoreError> {
+async fn insert_token(
+    tx: &mut PgConnection,
+    new: &NewToken,
+    by: &EventAuthor<'_>,
+) -> Result<Token, StoreError> {
     if let Some(maker) = by.principal() {
         lock_maker(&mut *tx, maker).await?;
     }
@@ -202,7 +206,7 @@ async fn lock_parent(tx: &mut PgConnection, parent: TokenId) -> Result<Option<Ti
 impl Store {
     /// Stores a token's hash.
     #[instrument(name = "db.token.create", level = "debug", skip_all)]
-    pub async fn create_token(&self, new: &NewToken, by: &By<'_>) -> Result<Token, StoreError> {
+    pub async fn create_token(&self, new: &NewToken, by: &EventAuthor<'_>) -> Result<Token, StoreError> {
         self.transaction(async |tx| {
             let token = insert_token(tx, new, by).await?;
             let made = token_event(tx, by, &token, new.owner).await?;
@@ -359,7 +363,7 @@ async fn find(
 /// The event of a new token, with the digest of whose it is.
 async fn token_event(
     tx: &mut PgConnection,
-    by: &By<'_>,
+    by: &EventAuthor<'_>,
     token: &Token,
     owner: TokenOwner,
 ) -> Result<NewEvent, StoreError> {

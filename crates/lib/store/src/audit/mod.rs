@@ -22,16 +22,16 @@ pub(crate) use append::append;
 pub use key::AuditKey;
 pub use verify::{Broken, ChainReport};
 
-/// The actor of a change, and the key that seals its event.
+/// The author of an event, and the key that seals it.
 #[derive(Debug, Clone)]
-pub struct By<'a> {
+pub struct EventAuthor<'a> {
     /// Who.
     pub actor: Actor,
     /// The control plane's key.
     pub key: &'a AuditKey,
 }
 
-impl<'a> By<'a> {
+impl<'a> EventAuthor<'a> {
     /// Somebody, under this key.
     #[must_use]
     pub const fn new(actor: Actor, key: &'a AuditKey) -> Self {

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::audit::{append, digests, kind};
 use crate::row::Count;
-use crate::{By, Store, StoreError, bounded};
+use crate::{EventAuthor, Store, StoreError, bounded};
 
 /// A named group of hosts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ impl Store {
     pub async fn create_environment(
         &self,
         new: &NewEnvironment,
-        by: &By<'_>,
+        by: &EventAuthor<'_>,
     ) -> Result<Environment, StoreError> {
         self.transaction(async |tx| {
             // A conflict with an environment that is not deleted changes nothing and returns no row.
@@ -135,7 +135,7 @@ impl Store {
         &self,
         name: &EnvironmentName,
         change: &EnvironmentChange,
-        by: &By<'_>,
+        by: &EventAuthor<'_>,
     ) -> Result<Environment, StoreError> {
         self.transaction(async |tx| {
             let id = sqlx::query_scalar!(
@@ -161,7 +161,11 @@ impl Store {
 
     /// Deletes an environment that has no hosts. Its rollouts and events stay.
     #[instrument(name = "db.environment.delete", level = "debug", skip_all, fields(%name))]
-    pub async fn delete_environment(&self, name: &EnvironmentName, by: &By<'_>) -> Result<(), StoreError> {
+    pub async fn delete_environment(
+        &self,
+        name: &EnvironmentName,
+        by: &EventAuthor<'_>,
+    ) -> Result<(), StoreError> {
         self.transaction(async |tx| {
             // The full lock, so that no host can join it meanwhile.
             let id = sqlx::query_scalar!(
@@ -244,7 +248,7 @@ pub(super) async fn hold_environment(
 /// Writes an event with the digest of the environment's rules as they are now, and gives the environment.
 async fn append_rules(
     tx: &mut PgConnection,
-    by: &By<'_>,
+    by: &EventAuthor<'_>,
     name: &EnvironmentName,
     id: Uuid,
     mut event: NewEvent,

@@ -12,7 +12,7 @@ use super::hosts::host_within;
 use crate::access::{insert_host_token, revoke_host_tokens};
 use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
-use crate::{By, Host, NewHost, Store, StoreError, Token, TokenHash, row};
+use crate::{EventAuthor, Host, NewHost, Store, StoreError, Token, TokenHash, row};
 
 /// What a host's first token is called.
 const FIRST_LABEL: &str = "agent";
@@ -28,7 +28,11 @@ struct Locked {
 impl Store {
     /// Makes a host together with its agent's first token.
     #[instrument(name = "db.host.create", level = "debug", skip_all, fields(name = %new.name))]
-    pub async fn create_host(&self, new: &NewHost, by: &By<'_>) -> Result<(Host, Token), StoreError> {
+    pub async fn create_host(
+        &self,
+        new: &NewHost,
+        by: &EventAuthor<'_>,
+    ) -> Result<(Host, Token), StoreError> {
         self.transaction(async |tx| {
             let environment = hold_environment(tx, &new.environment).await?;
             refuse_retired_name(tx, &new.name).await?;
@@ -61,7 +65,7 @@ impl Store {
     ///
     /// Refused while it is part of an open rollout. Doing it again changes nothing.
     #[instrument(name = "db.host.retire", level = "debug", skip_all, fields(%name))]
-    pub async fn retire_host(&self, name: &HostName, by: &By<'_>) -> Result<(), StoreError> {
+    pub async fn retire_host(&self, name: &HostName, by: &EventAuthor<'_>) -> Result<(), StoreError> {
         self.transaction(async |tx| {
             let host = lock(tx, name).await?;
             if host.is_retired {
@@ -91,7 +95,7 @@ impl Store {
         name: &HostName,
         environment: Option<&EnvironmentName>,
         token: TokenHash,
-        by: &By<'_>,
+        by: &EventAuthor<'_>,
     ) -> Result<(Host, Token), StoreError> {
         self.transaction(async |tx| {
             let host = lock(tx, name).await?;
@@ -143,7 +147,7 @@ impl Store {
         &self,
         name: &HostName,
         to: &EnvironmentName,
-        by: &By<'_>,
+        by: &EventAuthor<'_>,
     ) -> Result<Host, StoreError> {
         self.transaction(async |tx| {
             let host = lock(tx, name).await?;
@@ -226,7 +230,7 @@ async fn require_idle(tx: &mut PgConnection, name: &HostName, host: HostId) -> R
 /// The event of a host's place in the fleet, with the digest of what the host is called.
 async fn about(
     tx: &mut PgConnection,
-    by: &By<'_>,
+    by: &EventAuthor<'_>,
     kind: &str,
     host: HostId,
     environment: Uuid,

@@ -2,7 +2,9 @@
 
 use slipway_domain::event::Actor;
 use slipway_domain::{PrincipalId, PrincipalName, Role, TokenId};
-use slipway_store::{AuditKey, Authenticated, By, NewToken, Store, StoreError, TokenHash, TokenOwner};
+use slipway_store::{
+    AuditKey, Authenticated, EventAuthor, NewToken, Store, StoreError, TokenHash, TokenOwner,
+};
 use slipway_testkit::audit_key;
 use sqlx::PgPool;
 
@@ -65,12 +67,12 @@ fn token(owner: TokenOwner, secret: &str, expires_in_seconds: Option<u32>) -> Ne
 }
 
 /// Somebody at the server's console, who is no principal.
-fn console(key: &AuditKey) -> By<'_> {
-    By::new(Actor::Console, key)
+fn console(key: &AuditKey) -> EventAuthor<'_> {
+    EventAuthor::new(Actor::Console, key)
 }
 
-fn principal<'a>(name: &str, key: &'a AuditKey) -> By<'a> {
-    By::new(Actor::Principal(name.parse().unwrap()), key)
+fn principal<'a>(name: &str, key: &'a AuditKey) -> EventAuthor<'a> {
+    EventAuthor::new(Actor::Principal(name.parse().unwrap()), key)
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -425,7 +427,7 @@ async fn nothing_that_is_made_while_a_principal_is_disabled_outlives_it(pool: Pg
             )
             .await
             .unwrap();
-        let rogue = By::new(Actor::Principal(name.clone()), key);
+        let rogue = EventAuthor::new(Actor::Principal(name.clone()), key);
         let new = NewToken {
             parent: Some(second.id),
             ..token(TokenOwner::Principal(puppet), "slw_third", None)

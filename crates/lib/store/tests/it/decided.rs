@@ -7,7 +7,7 @@ use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share};
 use slipway_domain::{RolloutId, Strategy};
-use slipway_store::{By, NewEnvironment, NewToken, Permits, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, NewEnvironment, NewToken, Permits, StoreError, TokenHash, TokenOwner};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -26,7 +26,7 @@ pub(crate) async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
         };
         fleet
             .store
-            .create_token(&token, &By::new(Actor::Console, &fleet.key))
+            .create_token(&token, &EventAuthor::new(Actor::Console, &fleet.key))
             .await
             .unwrap();
     }
@@ -140,7 +140,7 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool) {
     let (fleet, rollout) = waiting(&pool).await;
-    let by = By::new(Actor::Console, &fleet.key);
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
     fleet
         .store
         .request_command(rollout, CommandKind::Abort, fleet.author.id, None, &fleet.key)
@@ -202,7 +202,7 @@ async fn a_host_that_was_moved_by_hand_is_found_whatever_is_noted_of_it_afterwar
         approval_required: false,
         permits: Permits::default(),
     };
-    let by = By::new(Actor::Console, &fleet.key);
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
     fleet.store.create_environment(&lax, &by).await.unwrap();
     let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
     assert_eq!(verify().await, None);
@@ -244,7 +244,7 @@ async fn what_was_ended_by_hand_is_found(pool: PgPool) {
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_token_is_nobodys_unless_the_audit_log_gave_it(pool: PgPool) {
     let (fleet, _) = waiting(&pool).await;
-    let by = By::new(Actor::Console, &fleet.key);
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
     let hash = TokenHash::of("slw_0");
     let prove = async |hash: &TokenHash| {
         let found = fleet.store.authenticate(hash, &fleet.key).await;

@@ -3,7 +3,7 @@
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{PrincipalId, Role, RolloutId, RolloutState};
-use slipway_store::{By, EnvironmentChange, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EnvironmentChange, EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
 use sqlx::PgPool;
 
 use crate::decided::state;
@@ -14,7 +14,7 @@ async fn permit(fleet: &Fleet, allowed: bool) {
         related_approval_allowed: Some(allowed),
         ..EnvironmentChange::default()
     };
-    let by = By::new(Actor::Console, &fleet.key);
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
     fleet
         .store
         .update_environment(&fleet.environment.name, &change, &by)
@@ -104,7 +104,7 @@ async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
     .await;
 
     // grace was made by nobody, and has a token that puppet made for her.
-    let by = By::new(Actor::Principal("puppet".parse().unwrap()), &fleet.key);
+    let by = EventAuthor::new(Actor::Principal("puppet".parse().unwrap()), &fleet.key);
     let lent = NewToken {
         owner: TokenOwner::Principal(fleet.approver.id),
         label: "lent".to_owned(),

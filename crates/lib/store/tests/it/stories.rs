@@ -15,7 +15,7 @@ use slipway_domain::{
 use slipway_sim::stories::{LIMITS, Story};
 use slipway_sim::{ClosureFate, Happening, Memory, SimControlPlane, SimHost};
 use slipway_store::{
-    AuditKey, By, Lease, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal, Store,
+    AuditKey, EventAuthor, Lease, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal, Store,
     StoreError, TokenHash,
 };
 use slipway_testkit::audit_key;
@@ -67,7 +67,7 @@ impl Postgres {
         let connect = connect.options([("search_path", "sim,public,pg_catalog")]);
         let pool = options.connect_with(connect).await.unwrap();
         let (store, key) = (Store::from_pool(pool.clone()), audit_key());
-        let by = By::new(Actor::Console, &key);
+        let by = EventAuthor::new(Actor::Console, &key);
         let person = async |name: &str, role| {
             let name = name.parse().unwrap();
             store.create_principal(&name, role, &by).await.unwrap()
@@ -114,7 +114,7 @@ impl SimControlPlane for Postgres {
     }
 
     fn enroll(&mut self, hosts: &[SimHost]) {
-        let by = By::new(Actor::Console, &self.key);
+        let by = EventAuthor::new(Actor::Console, &self.key);
         self.doubted = vec![false; hosts.len()];
         self.runtime.block_on(async {
             let new = NewEnvironment {

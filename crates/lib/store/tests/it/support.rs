@@ -6,7 +6,7 @@ use slipway_domain::decide::decide;
 use slipway_domain::event::Actor;
 use slipway_domain::{AttemptId, Instruction};
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
-use slipway_store::{Applied, By, Lease, Store, StoreError};
+use slipway_store::{Applied, EventAuthor, Lease, Store, StoreError};
 use slipway_testkit::{ScriptedAgent, audit_key, closure, database_password};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
@@ -16,8 +16,8 @@ pub(crate) use slipway_testkit::{Fleet, store};
 pub(crate) const SECONDS: u32 = 30;
 
 /// The person at the keyboard.
-pub(crate) fn ada(key: &slipway_store::AuditKey) -> By<'_> {
-    By::new(Actor::Principal("ada".parse().unwrap()), key)
+pub(crate) fn ada(key: &slipway_store::AuditKey) -> EventAuthor<'_> {
+    EventAuthor::new(Actor::Principal("ada".parse().unwrap()), key)
 }
 
 /// Runs SQL that only a test would.

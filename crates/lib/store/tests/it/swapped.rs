@@ -3,7 +3,7 @@
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{AttemptPhase, Instruction, RolloutState, StepState, Strategy};
-use slipway_store::{By, NewEnvironment, NewRollout, Permits, StoreError};
+use slipway_store::{EventAuthor, NewEnvironment, NewRollout, Permits, StoreError};
 use sqlx::PgPool;
 
 use crate::decided::{approve, state, waiting};
@@ -308,7 +308,7 @@ async fn a_rollout_is_not_started_on_rules_or_closures_that_were_swapped(pool: P
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn no_rollout_takes_a_host_that_was_moved_by_hand_or_an_environment_that_was_deleted(pool: PgPool) {
     let fleet = Fleet::of(1).approval_required().seed(&store(&pool)).await;
-    let by = By::new(Actor::Console, &fleet.key);
+    let by = EventAuthor::new(Actor::Console, &fleet.key);
     let lax = NewEnvironment {
         name: "lax".parse().unwrap(),
         strategy: Strategy::default(),
