@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::Lease;
 use super::lease::lock;
-use super::load::{Head, StepsOf, load_commands, load_rollout, load_steps};
+use super::load::{RolloutRow, StepsOf, load_commands, load_rollout, load_steps};
 use crate::audit::digests::Told;
 use crate::audit::{append, gate, kind};
 use crate::{AuditKey, Store, StoreError};
@@ -44,19 +44,19 @@ impl Store {
         key: &AuditKey,
     ) -> Result<Applied, StoreError> {
         self.transaction(async |tx| {
-            let (head, mut now) = lock_and_load(tx, lease, changes).await?;
+            let (row, mut now) = lock_and_load(tx, lease, changes).await?;
             let as_started = is_as_started(tx, lease, changes, key).await?;
             let mut events = Vec::with_capacity(changes.len());
             for change in changes {
-                let event = event_of(change, &now, &head);
-                now.apply(change, head.now)
+                let event = event_of(change, &now, &row);
+                now.apply(change, row.now)
                     .map_err(|error| refusal(lease, error))?;
-                events.push(match told_by(change, &now, &head, as_started) {
+                events.push(match told_by(change, &now, &row, as_started) {
                     Some(told) => event.deciding(&told.digest()),
                     None => event,
                 });
             }
-            if now.rollout != head.rollout {
+            if now.rollout != row.rollout {
                 write_rollout(tx, &now.rollout).await?;
             }
             write_steps(tx, &now.steps).await?;
@@ -76,7 +76,7 @@ async fn lock_and_load(
     tx: &mut PgConnection,
     lease: &Lease,
     changes: &[Change],
-) -> Result<(Head, Snapshot), StoreError> {
+) -> Result<(RolloutRow, Snapshot), StoreError> {
     lock(&mut *tx, lease).await?;
     let steps = changes.iter().filter_map(|change| change.effect.step());
     let steps: Vec<Uuid> = steps.map(StepId::as_uuid).collect();
@@ -87,16 +87,16 @@ async fn lock_and_load(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let head = load_rollout(&mut *tx, lease.rollout).await?;
+    let row = load_rollout(&mut *tx, lease.rollout).await?;
     let snapshot = Snapshot {
-        rollout: head.rollout.clone(),
+        rollout: row.rollout.clone(),
         steps: load_steps(&mut *tx, StepsOf::These(&steps)).await?,
         fleet_size: 0,
         out_elsewhere: Vec::new(),
         commands: load_commands(tx, lease.rollout).await?,
         swapped: None,
     };
-    Ok((head, snapshot))
+    Ok((row, snapshot))
 }
 
 /// Whether the plan is the one that was started, as far as a change rests on it. Looked at again now that the rows are
@@ -127,14 +127,14 @@ fn refusal(lease: &Lease, error: ApplyError) -> StoreError {
 }
 
 /// The event of a change of what was there before it.
-fn event_of(change: &Change, before: &Snapshot, head: &Head) -> NewEvent {
+fn event_of(change: &Change, before: &Snapshot, row: &RolloutRow) -> NewEvent {
     let mut event = NewEvent::new(
         change.actor.clone(),
         kind_of(&change.effect),
         change.cause.clone(),
     );
-    event.environment = Some(EnvironmentId::from_uuid(head.environment));
-    event.rollout = Some(head.rollout.id);
+    event.environment = Some(EnvironmentId::from_uuid(row.environment));
+    event.rollout = Some(row.rollout.id);
     if let Some(id) = change.effect.step() {
         event.step = Some(id);
         event.host = before.step(id).map(|step| step.host);
@@ -153,7 +153,12 @@ fn event_of(change: &Change, before: &Snapshot, head: &Head) -> NewEvent {
 }
 
 /// Effect a host is told by a change of its step: no closure that is not the one that was started.
-fn told_by<'a>(change: &Change, after: &'a Snapshot, head: &'a Head, as_started: bool) -> Option<Told<'a>> {
+fn told_by<'a>(
+    change: &Change,
+    after: &'a Snapshot,
+    row: &'a RolloutRow,
+    as_started: bool,
+) -> Option<Told<'a>> {
     let Effect::Step { step, .. } = &change.effect else {
         return None;
     };
@@ -163,7 +168,7 @@ fn told_by<'a>(change: &Change, after: &'a Snapshot, head: &'a Head, as_started:
         state: step.state,
         attempt: step.attempt.map(AttemptId::as_uuid),
         closure: if as_started { step.closure.as_str() } else { "" },
-        strategy: &head.strategy,
+        strategy: &row.strategy,
     })
 }
 

@@ -34,18 +34,18 @@ impl Store {
     ) -> Result<(Snapshot, Timestamp), StoreError> {
         bounded(async {
             let mut tx = self.begin_one_moment().await?;
-            let head = load_rollout(&mut tx, lease.rollout).await?;
-            lease.check_epoch(head.epoch)?;
-            let now = head.now;
+            let row = load_rollout(&mut tx, lease.rollout).await?;
+            lease.check_epoch(row.epoch)?;
+            let now = row.now;
             let mut steps = load_steps(&mut tx, StepsOf::Rollout(lease.rollout)).await?;
             let fleet_size = sqlx::query_scalar!(
                 r#"SELECT count(*) AS "hosts!" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL"#,
-                head.environment
+                row.environment
             )
             .fetch_one(&mut *tx)
             .await?;
-            let mut left_out = load_left_out(&mut tx, &head).await?;
-            let look = gate::rollout(&mut tx, key, lease.rollout, head.rollout.state).await?;
+            let mut left_out = load_left_out(&mut tx, &row).await?;
+            let look = gate::rollout(&mut tx, key, lease.rollout, row.rollout.state).await?;
             let mut commands = load_commands(&mut tx, lease.rollout).await?;
             for command in &mut commands {
                 command.forged = look.forged.contains(&command.id);
@@ -59,7 +59,7 @@ impl Store {
                 }
             }
             let snapshot = Snapshot {
-                rollout: head.rollout,
+                rollout: row.rollout,
                 steps,
                 fleet_size: row::count("number of hosts", fleet_size)? as usize,
                 out_elsewhere: left_out.into_values().collect(),
@@ -73,7 +73,7 @@ impl Store {
 }
 
 /// A rollout, with the columns of its row that no decision looks at.
-pub(super) struct Head {
+pub(super) struct RolloutRow {
     pub(super) rollout: RolloutSnapshot,
     pub(super) environment: Uuid,
     pub(super) epoch: i64,
@@ -82,7 +82,7 @@ pub(super) struct Head {
     pub(super) now: Timestamp,
 }
 
-pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result<Head, StoreError> {
+pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result<RolloutRow, StoreError> {
     let row = sqlx::query!(
         r#"SELECT environment_id, strategy AS "strategy: Strategy", strategy::text AS "as_stored!",
                   state AS "state: RolloutState", since, scope AS "scope: RevertScope", reason,
@@ -105,7 +105,7 @@ pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result
         reason: row.reason,
         awaits_verdict: row.awaits_verdict,
     };
-    Ok(Head {
+    Ok(RolloutRow {
         rollout,
         environment: row.environment_id,
         epoch: row.lease_epoch,
@@ -183,7 +183,10 @@ pub(super) async fn fetch_steps(
 ///
 /// The newest such step that touched the host decides, by [`StepSnapshot::was_touched`]. A step that was never activated
 /// proves nothing about the host, such as one that was skipped because the host was offline.
-async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<BTreeMap<HostId, HostName>, StoreError> {
+async fn load_left_out(
+    tx: &mut PgConnection,
+    rollout: &RolloutRow,
+) -> Result<BTreeMap<HostId, HostName>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.id, h.name, h.heard_at, h.second_life_at, h.boot_replaced_at, h.unsettled,
                   s.state AS "state?", s.since AS "since?"
@@ -195,8 +198,8 @@ async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<BTreeMap<Ho
            ) s ON true
            WHERE h.environment_id = $1 AND h.retired_at IS NULL
              AND (h.unsettled IS NOT NULL OR s.state = ANY($3))"#,
-        head.environment,
-        head.rollout.id.as_uuid(),
+        rollout.environment,
+        rollout.rollout.id.as_uuid(),
         &StepState::OUT.map(StepState::as_str) as _
     )
     .fetch_all(tx)
@@ -205,7 +208,7 @@ async fn load_left_out(tx: &mut PgConnection, head: &Head) -> Result<BTreeMap<Ho
     for row in rows {
         let observed = HostObservation {
             observed_at: row.heard_at,
-            doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, head.now),
+            doubt: Doubt::of(row.second_life_at, row.boot_replaced_at, rollout.now),
             unsettled: row.unsettled.map(AttemptId::from_uuid),
             ..HostObservation::default()
         };
