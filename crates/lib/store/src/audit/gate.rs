@@ -216,8 +216,8 @@ pub(crate) async fn told(
         .collect())
 }
 
-/// What a look at a rollout and the log found.
-pub(crate) struct Look {
+/// How a rollout compares with the log.
+pub(crate) struct RolloutCheck {
     /// What is not as it was decided.
     pub(crate) swapped: Option<String>,
     /// Commands that wait and that nobody gave.
@@ -232,7 +232,7 @@ pub(crate) async fn rollout(
     key: &AuditKey,
     id: RolloutId,
     state: RolloutState,
-) -> Result<Look, StoreError> {
+) -> Result<RolloutCheck, StoreError> {
     let plan = digests::plan(tx, id).await?;
     let asked = match sealed::of_rollout(tx, key, id, kind::COMMAND_REQUESTED).await {
         Ok(asked) => asked,
@@ -264,7 +264,7 @@ pub(crate) async fn rollout(
         Err(error @ StoreError::Tampered(_)) => Some(error.to_string()),
         Err(error) => return Err(error),
     };
-    Ok(Look {
+    Ok(RolloutCheck {
         swapped,
         forged,
         priors,

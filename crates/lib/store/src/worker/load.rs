@@ -45,16 +45,16 @@ impl Store {
             .fetch_one(&mut *tx)
             .await?;
             let mut left_out = load_left_out(&mut tx, &row).await?;
-            let look = gate::rollout(&mut tx, key, lease.rollout, row.rollout.state).await?;
+            let check = gate::rollout(&mut tx, key, lease.rollout, row.rollout.state).await?;
             let mut commands = load_commands(&mut tx, lease.rollout).await?;
             for command in &mut commands {
-                command.forged = look.forged.contains(&command.id);
+                command.forged = check.forged.contains(&command.id);
             }
             tx.rollback().await?;
             for step in &mut steps {
                 step.out_before = left_out.remove(&step.host).is_some();
                 // Where it is not what the event says, the rollout goes no further; going back takes the event's.
-                if let Some(recorded) = look.priors.get(&step.id) {
+                if let Some(recorded) = check.priors.get(&step.id) {
                     step.prior = Some(recorded.clone());
                 }
             }
@@ -64,7 +64,7 @@ impl Store {
                 fleet_size: row::count("number of hosts", fleet_size)? as usize,
                 out_elsewhere: left_out.into_values().collect(),
                 commands,
-                swapped: look.swapped,
+                swapped: check.swapped,
             };
             Ok((snapshot, now))
         })
