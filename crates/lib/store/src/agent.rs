@@ -13,7 +13,7 @@ use sqlx::types::Json;
 use tracing::{instrument, warn};
 use uuid::Uuid;
 
-use crate::audit::digests::Told;
+use crate::audit::digests::StepDecision;
 use crate::audit::gate;
 use crate::fleet::offline_after;
 use crate::row::{self, Known};
@@ -92,14 +92,14 @@ impl AssignmentRow {
             return Ok(None);
         };
         let state = row::parse("step state", &state)?;
-        let told = Told {
+        let decision = StepDecision {
             host: host.as_uuid(),
             state,
             attempt: self.attempt,
             closure: &closure,
             strategy: &strategy,
         };
-        let digest = told.digest();
+        let digest = decision.digest();
         let assignment = Assignment {
             state,
             attempt: self.attempt.map(AttemptId::from_uuid),
@@ -268,7 +268,7 @@ impl Store {
         assigned: impl IntoIterator<Item = Assigned>,
         key: &AuditKey,
     ) -> Result<HashMap<HostId, Instruction>, StoreError> {
-        let told: HashMap<_, _> = assigned
+        let instructions: HashMap<_, _> = assigned
             .into_iter()
             .map(|assigned| {
                 let instruction = assigned.instruction();
@@ -276,10 +276,13 @@ impl Store {
             })
             .filter(|(_, (_, instruction))| *instruction != Instruction::Idle)
             .collect();
-        if told.is_empty() {
+        if instructions.is_empty() {
             return Ok(HashMap::new());
         }
-        bounded(async { gate::told(&mut *self.pool.acquire().await?, key, told).await }).await
+        bounded(async {
+            gate::proven_instructions(&mut *self.pool.acquire().await?, key, instructions).await
+        })
+        .await
     }
 
     /// Notes that these hosts are still connected, while their requests are parked. It is no observation: it says

@@ -68,7 +68,7 @@ impl Store {
                 .ok_or_else(|| StoreError::not_found("principal", name))?
                 .decided();
             let event = by
-                .event(kind::PRINCIPAL_CREATED, made.told)
+                .event(kind::PRINCIPAL_CREATED, made.cause)
                 .deciding(&made.digest);
             append(tx, by.key, &[event]).await?;
             Ok(principal)

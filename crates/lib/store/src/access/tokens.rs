@@ -371,7 +371,7 @@ async fn token_event(
     let made = made
         .ok_or_else(|| StoreError::not_found("token", &token.id))?
         .decided();
-    let cause = format!("{}{})", made.told, token.label);
+    let cause = format!("{}{})", made.cause, token.label);
     let mut event = by.event(kind::TOKEN_CREATED, cause).deciding(&made.digest);
     if let TokenOwner::Host(host) = owner {
         event.host = Some(host);

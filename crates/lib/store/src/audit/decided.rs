@@ -37,7 +37,7 @@ pub(super) struct Decisions {
 /// What an event said.
 struct Said {
     number: i64,
-    told: String,
+    cause: String,
     digest: Option<Digest>,
 }
 
@@ -51,10 +51,10 @@ struct HostSaid {
 impl Decisions {
     /// Takes an event whose place in the chain was checked.
     pub(super) fn note(&mut self, number: i64, event: &NewEvent) {
-        let told = event.cause_text();
+        let cause = event.cause_text();
         let said = || Said {
             number,
-            told: told.to_owned(),
+            cause: cause.to_owned(),
             digest: event.digest(),
         };
         match event.kind.as_str() {
@@ -66,19 +66,19 @@ impl Decisions {
             }
             kind::ENVIRONMENT_DELETED => self.deleted.extend(event.environment.map(EnvironmentId::as_uuid)),
             kind::PRINCIPAL_CREATED => {
-                self.principals.insert(first_word(told), said());
+                self.principals.insert(first_word(cause), said());
             }
             kind::PRINCIPAL_DISABLED => {
-                self.disabled.insert(first_word(told));
+                self.disabled.insert(first_word(cause));
             }
             kind::TOKEN_CREATED => {
-                if let Some(id) = second_word(told) {
+                if let Some(id) = second_word(cause) {
                     self.tokens.insert(id, said());
                 }
             }
-            kind::TOKEN_REVOKED => self.revoked.extend(second_word(told)),
+            kind::TOKEN_REVOKED => self.revoked.extend(second_word(cause)),
             kind::RELEASE_CREATED => {
-                if let Some(id) = second_word(told) {
+                if let Some(id) = second_word(cause) {
                     self.releases.insert(id, said());
                 }
             }
@@ -95,7 +95,7 @@ impl Decisions {
                     self.asked.insert(digest);
                 }
                 (None, Some(rollout), Actor::Principal(name)) => {
-                    let what = (rollout.as_uuid(), name.to_string(), told.to_owned());
+                    let what = (rollout.as_uuid(), name.to_string(), cause.to_owned());
                     self.asked_before.insert(what);
                 }
                 _ => {}
@@ -164,7 +164,7 @@ impl Decisions {
         verdict.require("principal", &self.principals, all.iter().map(|row| &row.name));
         for row in all {
             let (what, now) = (format!("principal {}", row.name), row.decided());
-            verdict.compare_told(&what, self.principals.get(&row.name), &now);
+            verdict.compare_cause(&what, self.principals.get(&row.name), &now);
             verdict.compare_end(&what, "disabled", self.disabled.contains(&row.name), now.over);
         }
         let all = digests::tokens(tx, Tokens::All).await?;
@@ -172,7 +172,7 @@ impl Decisions {
         verdict.require("token", &self.tokens, all.iter().map(|now| &now.id));
         for now in all {
             let what = format!("token {}", now.id);
-            verdict.compare_told(&what, self.tokens.get(&now.id), &now);
+            verdict.compare_cause(&what, self.tokens.get(&now.id), &now);
             verdict.compare_end(&what, "revoked", self.revoked.contains(&now.id), now.over);
         }
         Ok(())
@@ -259,7 +259,7 @@ impl Decisions {
                 principal: PrincipalId::from_uuid(row.principal_id),
                 reason: row.reason,
             };
-            let words = (rollout, row.principal.clone(), command.told());
+            let words = (rollout, row.principal.clone(), command.cause());
             // The worker refuses one that nobody asked for, and leaves it there.
             if !self.asked.contains(&command.digest(plan))
                 && !self.asked_before.contains(&words)
@@ -338,12 +338,12 @@ impl Verdict {
     }
 
     /// As [`Self::compare`], where an event without a digest says something too.
-    fn compare_told(&mut self, what: &str, said: Option<&Said>, now: &Decided) {
+    fn compare_cause(&mut self, what: &str, said: Option<&Said>, now: &Decided) {
         self.compare(what, said, now.digest);
         if let Some(said) = said
-            && !said.told.starts_with(&now.told)
+            && !said.cause.starts_with(&now.cause)
         {
-            let problem = format!("{what} is not what this event decided: it says `{}`", said.told);
+            let problem = format!("{what} is not what this event decided: it says `{}`", said.cause);
             self.wrong(Some(said.number), problem);
         }
     }

@@ -19,7 +19,7 @@ pub(crate) struct Decided {
     /// The row's id.
     pub(crate) id: Uuid,
     /// What its event must say, as far as an event without a digest says it too.
-    pub(crate) told: String,
+    pub(crate) cause: String,
     /// Its digest.
     pub(crate) digest: Digest,
     /// Whether it was taken out of use: deleted, disabled or revoked.
@@ -114,7 +114,7 @@ pub(crate) async fn environments(
             );
         Decided {
             id: row.id,
-            told: String::new(),
+            cause: String::new(),
             digest: digester.finish(),
             over: row.deleted_at.is_some(),
         }
@@ -156,7 +156,7 @@ impl PrincipalRow {
             .field_opt("made_by", self.made_by);
         Decided {
             id: self.id,
-            told: format!("{} is a new {}", self.name, self.role),
+            cause: format!("{} is a new {}", self.name, self.role),
             digest: digester.finish(),
             over: self.disabled_at.is_some(),
         }
@@ -222,7 +222,7 @@ impl TokenRow {
             .field_opt("made_by", self.made_by);
         Decided {
             id: self.id,
-            told: format!("token {} of {} (", self.id, self.owner),
+            cause: format!("token {} of {} (", self.id, self.owner),
             digest: digester.finish(),
             over: self.revoked_at.is_some(),
         }
@@ -266,8 +266,8 @@ pub(crate) async fn hosts(tx: &mut PgConnection, only: Option<&[Uuid]>) -> Resul
     Ok(hosts.collect())
 }
 
-/// What a host is told by its step.
-pub(crate) struct Told<'a> {
+/// What a step decides for its host.
+pub(crate) struct StepDecision<'a> {
     pub(crate) host: Uuid,
     pub(crate) state: StepState,
     pub(crate) attempt: Option<Uuid>,
@@ -276,7 +276,7 @@ pub(crate) struct Told<'a> {
     pub(crate) strategy: &'a str,
 }
 
-impl Told<'_> {
+impl StepDecision<'_> {
     /// Whether a host may be told the closure in this state: in `verifying` too, for it may have lost its journal.
     ///
     /// Going back and staying must work even after the plan was changed, so digests of those states do not
@@ -328,7 +328,7 @@ impl CommandRow {
     }
 
     /// What its event says, with a digest or without one.
-    pub(crate) fn told(&self) -> String {
+    pub(crate) fn cause(&self) -> String {
         match &self.reason {
             Some(reason) => format!("{}: {reason}", self.kind),
             None => self.kind.clone(),

@@ -175,18 +175,18 @@ pub(crate) async fn plan(tx: &mut PgConnection, key: &AuditKey, id: RolloutId) -
     Ok(plan)
 }
 
-/// What of this these hosts may be told: a host's newest event decides, with the digest of it. One of a release before
-/// digests proves its step's state alone. Of the others the log says that they are told nothing.
+/// Those of these instructions that the log proves. A host's newest event decides, with its digest. An event of a release
+/// before digests proves only the state of the step. For the other hosts the log says why they get no instruction.
 ///
 /// A prior that no event recorded is left out. Going back must work all the same: the agent's own journal goes before it.
-pub(crate) async fn told(
+pub(crate) async fn proven_instructions(
     tx: &mut PgConnection,
     key: &AuditKey,
-    mut told: HashMap<HostId, (Assigned, Instruction)>,
+    mut instructions: HashMap<HostId, (Assigned, Instruction)>,
 ) -> Result<HashMap<HostId, Instruction>, StoreError> {
-    let hosts: Vec<Uuid> = told.keys().copied().map(HostId::as_uuid).collect();
+    let hosts: Vec<Uuid> = instructions.keys().copied().map(HostId::as_uuid).collect();
     let events = sealed::of_steps(tx, key, &hosts).await?;
-    told.retain(|host, (assigned, _)| {
+    instructions.retain(|host, (assigned, _)| {
         let mut own = events.iter().filter(|event| event.event.host == Some(*host));
         let proved = own.any(|event| assigned.is_decided_by(&event.event));
         if !proved {
@@ -195,7 +195,7 @@ pub(crate) async fn told(
         }
         proved
     });
-    let going_back = told
+    let going_back = instructions
         .values()
         .filter_map(|(assigned, instruction)| match instruction {
             Instruction::Revert { prior: Some(_), .. } => Some(assigned.step.as_uuid()),
@@ -203,14 +203,14 @@ pub(crate) async fn told(
         });
     let going_back: Vec<Uuid> = going_back.collect();
     let recorded = recorded_priors(tx, key, &going_back).await?;
-    for (assigned, instruction) in told.values_mut() {
+    for (assigned, instruction) in instructions.values_mut() {
         if let Instruction::Revert { prior, .. } = instruction {
             *prior = prior
                 .take()
                 .filter(|prior| Some(prior) == recorded.get(&assigned.step));
         }
     }
-    Ok(told
+    Ok(instructions
         .into_iter()
         .map(|(host, (_, instruction))| (host, instruction))
         .collect())
@@ -373,7 +373,7 @@ fn says(event: &Sealed, given: &Given, plan: &Digest) -> bool {
     let event = &event.event;
     let digest = given.command.digest(plan);
     event.actor.name() == given.by
-        && event.cause_text() == given.command.told()
+        && event.cause_text() == given.command.cause()
         && event.digest().is_none_or(|said| said == digest)
 }
 

@@ -110,7 +110,7 @@ impl Store {
             let event = NewEvent {
                 environment: Some(EnvironmentId::from_uuid(row.environment_id)),
                 rollout: Some(rollout),
-                ..NewEvent::new(actor, event_kind::COMMAND_REQUESTED, command.told())
+                ..NewEvent::new(actor, event_kind::COMMAND_REQUESTED, command.cause())
             };
             append(tx, key, &[event.deciding(&command.digest(&plan))]).await?;
             Ok(id)

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Lease;
 use super::lease::lock;
 use super::load::{RolloutRow, StepsOf, load_commands, load_rollout, load_steps};
-use crate::audit::digests::Told;
+use crate::audit::digests::StepDecision;
 use crate::audit::{append, gate, kind};
 use crate::{AuditKey, Store, StoreError};
 
@@ -51,8 +51,8 @@ impl Store {
                 let event = event_of(change, &now, &row);
                 now.apply(change, row.now)
                     .map_err(|error| refusal(lease, error))?;
-                events.push(match told_by(change, &now, &row, as_started) {
-                    Some(told) => event.deciding(&told.digest()),
+                events.push(match decision_of(change, &now, &row, as_started) {
+                    Some(decision) => event.deciding(&decision.digest()),
                     None => event,
                 });
             }
@@ -153,17 +153,17 @@ fn event_of(change: &Change, before: &Snapshot, row: &RolloutRow) -> NewEvent {
 }
 
 /// Effect a host is told by a change of its step: no closure that is not the one that was started.
-fn told_by<'a>(
+fn decision_of<'a>(
     change: &Change,
     after: &'a Snapshot,
     row: &'a RolloutRow,
     as_started: bool,
-) -> Option<Told<'a>> {
+) -> Option<StepDecision<'a>> {
     let Effect::Step { step, .. } = &change.effect else {
         return None;
     };
     let step = after.step(*step)?;
-    Some(Told {
+    Some(StepDecision {
         host: step.host.as_uuid(),
         state: step.state,
         attempt: step.attempt.map(AttemptId::as_uuid),
@@ -256,7 +256,7 @@ async fn write_commands(tx: &mut PgConnection, changes: &[Change]) -> Result<(),
 
 /// Whether the event of it covers the closure.
 const fn rests_on_plan(change: &Change) -> bool {
-    matches!(change.effect, Effect::Step { to, .. } if Told::rests_on_plan(to))
+    matches!(change.effect, Effect::Step { to, .. } if StepDecision::rests_on_plan(to))
 }
 
 /// Whether it is the worker who sends the host on with it, and not the host that reports.
