@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 
 use super::AuditKey;
 use super::digests::{PrincipalRow, TokenRow};
-use super::gate::Access;
+use super::gate::AccessRecord;
 use super::read::EventRow;
 use super::sealed;
 use crate::{AuthenticatedToken, StoreError, TokenHash};
@@ -21,9 +21,9 @@ pub(crate) async fn prove(
     hash: &TokenHash,
 ) -> Result<(), StoreError> {
     let token = found.token;
-    let causes = Access::causes_of_principal(name, role)
+    let causes = AccessRecord::causes_of_principal(name, role)
         .into_iter()
-        .chain(Access::causes_of_token(token.as_uuid(), name));
+        .chain(AccessRecord::causes_of_token(token.as_uuid(), name));
     let (kinds, causes): (Vec<&str>, Vec<String>) = causes.unzip();
     // One statement sees one moment.
     let rows = sqlx::query!(
@@ -101,6 +101,6 @@ pub(crate) async fn prove(
             "token {token} changed while it was looked at"
         )));
     }
-    Access::principal(&principal).check(&events)?;
-    Access::token(&shown).check(&events)
+    AccessRecord::principal(&principal).check(&events)?;
+    AccessRecord::token(&shown).check(&events)
 }

@@ -82,7 +82,7 @@ pub(crate) async fn principal(
 ) -> Result<(), StoreError> {
     let row = principal_row(tx, id).await?;
     let tokens = digests::tokens(tx, Tokens::Of(id)).await?;
-    let all = iter::once(Access::principal(&row)).chain(tokens.iter().map(Access::token));
+    let all = iter::once(AccessRecord::principal(&row)).chain(tokens.iter().map(AccessRecord::token));
     check_access(tx, key, all.collect()).await
 }
 
@@ -93,7 +93,7 @@ pub(super) async fn role(
     id: PrincipalId,
 ) -> Result<PrincipalRow, StoreError> {
     let row = principal_row(tx, id).await?;
-    check_access(tx, key, vec![Access::principal(&row)]).await?;
+    check_access(tx, key, vec![AccessRecord::principal(&row)]).await?;
     Ok(row)
 }
 
@@ -103,23 +103,27 @@ async fn principal_row(tx: &mut PgConnection, id: PrincipalId) -> Result<Princip
 }
 
 /// In one statement, however many there are.
-async fn check_access(tx: &mut PgConnection, key: &AuditKey, all: Vec<Access>) -> Result<(), StoreError> {
+async fn check_access(
+    tx: &mut PgConnection,
+    key: &AuditKey,
+    all: Vec<AccessRecord>,
+) -> Result<(), StoreError> {
     let causes: Vec<Cause> = all.iter().flat_map(|access| access.causes.clone()).collect();
     let events = sealed::by_causes(tx, key, &causes).await?;
     all.iter().try_for_each(|access| access.check(&events))
 }
 
 /// A principal or a token, with the events that made it and that took it out of use.
-pub(super) struct Access {
+pub(super) struct AccessRecord {
     what: String,
     /// What the first event gave it.
-    given: &'static str,
+    granted: &'static str,
     digest: Digest,
     over: bool,
     causes: [Cause; 2],
 }
 
-impl Access {
+impl AccessRecord {
     pub(super) fn causes_of_principal(name: &str, role: &str) -> [Cause; 2] {
         [
             (kind::PRINCIPAL_CREATED, format!("{name} is a new {role}")),
@@ -149,10 +153,10 @@ impl Access {
         Self::of(format!("token {}", row.id), "the owner", &row.decided(), causes)
     }
 
-    fn of(what: String, given: &'static str, now: &Decided, causes: [Cause; 2]) -> Self {
+    fn of(what: String, granted: &'static str, now: &Decided, causes: [Cause; 2]) -> Self {
         Self {
             what,
-            given,
+            granted,
             digest: now.digest,
             over: now.over,
             causes,
@@ -162,7 +166,7 @@ impl Access {
     /// Fails unless it was given so, and is out of use if an event says so.
     pub(super) fn check(&self, events: &[Sealed]) -> Result<(), StoreError> {
         let [made, ended] = &self.causes;
-        let what = format!("{} of {}", self.given, self.what);
+        let what = format!("{} of {}", self.granted, self.what);
         compare(&what, sealed::newest(events, made), self.digest)?;
         still_over(&self.what, sealed::newest(events, ended), self.over)
     }
@@ -234,22 +238,23 @@ pub(crate) async fn rollout(
     state: RolloutState,
 ) -> Result<RolloutCheck, StoreError> {
     let plan = digests::plan(tx, id).await?;
-    let asked = match sealed::of_rollout(tx, key, id, kind::COMMAND_REQUESTED).await {
-        Ok(asked) => asked,
+    let requests = match sealed::of_rollout(tx, key, id, kind::COMMAND_REQUESTED).await {
+        Ok(requests) => requests,
         // Then none of them counts.
         Err(StoreError::Tampered(_)) => Vec::new(),
         Err(error) => return Err(error),
     };
-    let given = commands(tx, id).await?;
-    let real = |given: &Given| asked.iter().any(|event| says(event, given, &plan));
-    let forged = given
+    let commands = commands(tx, id).await?;
+    let is_real =
+        |recorded: &RecordedCommand| requests.iter().any(|event| is_event_of(event, recorded, &plan));
+    let forged = commands
         .iter()
-        .filter(|given| given.end == End::Waits && !real(given))
-        .map(|given| given.command.id)
+        .filter(|recorded| recorded.outcome == CommandOutcome::Waits && !is_real(recorded))
+        .map(|recorded| recorded.command.id)
         .collect();
-    let approval = given
-        .iter()
-        .find(|given| given.end == End::Taken && given.command.is_approval() && real(given));
+    let approval = commands.iter().find(|recorded| {
+        recorded.outcome == CommandOutcome::Taken && recorded.command.is_approval() && is_real(recorded)
+    });
     let (priors, as_recorded) = priors(tx, key, id).await?;
     let decided = async {
         as_recorded?;
@@ -335,10 +340,10 @@ async fn approved(
     tx: &mut PgConnection,
     key: &AuditKey,
     id: RolloutId,
-    approval: Option<&Given>,
+    approval: Option<&RecordedCommand>,
 ) -> Result<(), StoreError> {
     let refuse = |why: &str| Err(StoreError::Tampered(format!("rollout {id} {why}")));
-    let Some(Given { command, .. }) = approval else {
+    let Some(RecordedCommand { command, .. }) = approval else {
         return refuse("waited for an approval, and nobody gave it");
     };
     principal(tx, key, command.principal).await?;
@@ -369,30 +374,30 @@ async fn approved(
 }
 
 /// Whether the event is the one of this command. One of a release before digests is taken by its words.
-fn says(event: &Sealed, given: &Given, plan: &Digest) -> bool {
+fn is_event_of(event: &Sealed, recorded: &RecordedCommand, plan: &Digest) -> bool {
     let event = &event.event;
-    let digest = given.command.digest(plan);
-    event.actor.name() == given.by
-        && event.cause_text() == given.command.cause()
-        && event.digest().is_none_or(|said| said == digest)
+    let digest = recorded.command.digest(plan);
+    event.actor.name() == recorded.by
+        && event.cause_text() == recorded.command.cause()
+        && event.digest().is_none_or(|recorded| recorded == digest)
 }
 
 /// A command of an operator, or one that somebody wrote into the database.
-struct Given {
+struct RecordedCommand {
     command: CommandRow,
     by: String,
-    end: End,
+    outcome: CommandOutcome,
 }
 
 #[derive(PartialEq, Eq)]
-enum End {
+enum CommandOutcome {
     Waits,
     Taken,
     Refused,
 }
 
 /// Every command of a rollout.
-async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<Given>, StoreError> {
+async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<RecordedCommand>, StoreError> {
     let rows = sqlx::query!(
         "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.applied_at, c.refused
          FROM rollout_commands c JOIN principals p ON p.id = c.principal_id WHERE c.rollout_id = $1 ORDER BY c.seq",
@@ -400,7 +405,7 @@ async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<Given>, St
     )
     .fetch_all(tx)
     .await?;
-    let commands = rows.into_iter().map(|row| Given {
+    let commands = rows.into_iter().map(|row| RecordedCommand {
         command: CommandRow {
             id: CommandId::from_uuid(row.id),
             rollout: id,
@@ -409,10 +414,10 @@ async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<Given>, St
             reason: row.reason,
         },
         by: row.principal,
-        end: match (row.applied_at, row.refused) {
-            (None, _) => End::Waits,
-            (Some(_), None) => End::Taken,
-            (Some(_), Some(_)) => End::Refused,
+        outcome: match (row.applied_at, row.refused) {
+            (None, _) => CommandOutcome::Waits,
+            (Some(_), None) => CommandOutcome::Taken,
+            (Some(_), Some(_)) => CommandOutcome::Refused,
         },
     });
     Ok(commands.collect())
