@@ -17,33 +17,33 @@ use crate::StoreError;
 /// The newest decision on each thing, gathered event by event.
 #[derive(Default)]
 pub(super) struct Decisions {
-    environments: HashMap<Uuid, Said>,
+    environments: HashMap<Uuid, Decision>,
     deleted: HashSet<Uuid>,
-    principals: HashMap<String, Said>,
+    principals: HashMap<String, Decision>,
     disabled: HashSet<String>,
-    tokens: HashMap<Uuid, Said>,
+    tokens: HashMap<Uuid, Decision>,
     revoked: HashSet<Uuid>,
-    hosts: HashMap<Uuid, HostSaid>,
+    hosts: HashMap<Uuid, HostDecision>,
     /// What was recorded as the prior of a step, and by which event.
     priors: HashMap<Uuid, (i64, Option<String>)>,
-    releases: HashMap<Uuid, Said>,
-    rollouts: HashMap<Uuid, Said>,
+    releases: HashMap<Uuid, Decision>,
+    rollouts: HashMap<Uuid, Decision>,
     /// Rollouts that began by waiting for an approval.
     waited: HashSet<Uuid>,
-    asked: HashSet<Digest>,
-    asked_before: HashSet<(Uuid, String, String)>,
+    requested: HashSet<Digest>,
+    requested_undigested: HashSet<(Uuid, String, String)>,
 }
 
-/// What an event said.
-struct Said {
+/// What an event decided.
+struct Decision {
     number: i64,
     cause: String,
     digest: Option<Digest>,
 }
 
-/// Where a host is, as its newest event that decides this said, and what it is called.
-struct HostSaid {
-    said: Said,
+/// Where a host is and what it is called, according to its newest event that decides this.
+struct HostDecision {
+    decision: Decision,
     environment: Uuid,
     retired: bool,
 }
@@ -52,7 +52,7 @@ impl Decisions {
     /// Takes an event whose place in the chain was checked.
     pub(super) fn note(&mut self, number: i64, event: &NewEvent) {
         let cause = event.cause_text();
-        let said = || Said {
+        let decision = || Decision {
             number,
             cause: cause.to_owned(),
             digest: event.digest(),
@@ -60,31 +60,31 @@ impl Decisions {
         match event.kind.as_str() {
             kind::ENVIRONMENT_CREATED | kind::ENVIRONMENT_CHANGED => {
                 if let Some(id) = event.environment {
-                    self.environments.insert(id.as_uuid(), said());
+                    self.environments.insert(id.as_uuid(), decision());
                     self.deleted.remove(&id.as_uuid());
                 }
             }
             kind::ENVIRONMENT_DELETED => self.deleted.extend(event.environment.map(EnvironmentId::as_uuid)),
             kind::PRINCIPAL_CREATED => {
-                self.principals.insert(first_word(cause), said());
+                self.principals.insert(first_word(cause), decision());
             }
             kind::PRINCIPAL_DISABLED => {
                 self.disabled.insert(first_word(cause));
             }
             kind::TOKEN_CREATED => {
                 if let Some(id) = second_word(cause) {
-                    self.tokens.insert(id, said());
+                    self.tokens.insert(id, decision());
                 }
             }
             kind::TOKEN_REVOKED => self.revoked.extend(second_word(cause)),
             kind::RELEASE_CREATED => {
                 if let Some(id) = second_word(cause) {
-                    self.releases.insert(id, said());
+                    self.releases.insert(id, decision());
                 }
             }
             kind::ROLLOUT_CREATED => {
                 if let Some(id) = event.rollout {
-                    self.rollouts.insert(id.as_uuid(), said());
+                    self.rollouts.insert(id.as_uuid(), decision());
                     if event.to.as_deref() == Some(RolloutState::PendingApproval.as_str()) {
                         self.waited.insert(id.as_uuid());
                     }
@@ -92,11 +92,11 @@ impl Decisions {
             }
             kind::COMMAND_REQUESTED => match (event.digest(), event.rollout, &event.actor) {
                 (Some(digest), ..) => {
-                    self.asked.insert(digest);
+                    self.requested.insert(digest);
                 }
                 (None, Some(rollout), Actor::Principal(name)) => {
                     let what = (rollout.as_uuid(), name.to_string(), cause.to_owned());
-                    self.asked_before.insert(what);
+                    self.requested_undigested.insert(what);
                 }
                 _ => {}
             },
@@ -104,15 +104,17 @@ impl Decisions {
             kind::HOST_CREATED | kind::HOST_RESTORED | kind::HOST_MOVED | kind::HOST_RETIRED => {
                 if let (Some(id), Some(environment)) = (event.host, event.environment) {
                     let before = self.hosts.remove(&id.as_uuid());
-                    let mut said = said();
+                    let mut decision = decision();
                     // A program of the previous release retires hosts without recording their names.
-                    said.digest = said.digest.or(before.and_then(|before| before.said.digest));
-                    let said = HostSaid {
-                        said,
+                    decision.digest = decision
+                        .digest
+                        .or(before.and_then(|before| before.decision.digest));
+                    let decision = HostDecision {
+                        decision,
                         environment: environment.as_uuid(),
                         retired: event.kind == kind::HOST_RETIRED,
                     };
-                    self.hosts.insert(id.as_uuid(), said);
+                    self.hosts.insert(id.as_uuid(), decision);
                 }
             }
             kind::STEP_PRIOR => {
@@ -125,78 +127,90 @@ impl Decisions {
     }
 
     /// The first row that is not what was decided.
-    pub(super) async fn compare(&self, tx: &mut PgConnection) -> Result<Verdict, StoreError> {
-        let mut verdict = Verdict::default();
-        self.compare_environments(tx, &mut verdict).await?;
-        self.compare_access(tx, &mut verdict).await?;
-        self.compare_hosts(tx, &mut verdict).await?;
+    pub(super) async fn compare(&self, tx: &mut PgConnection) -> Result<Comparison, StoreError> {
+        let mut comparison = Comparison::default();
+        self.compare_environments(tx, &mut comparison).await?;
+        self.compare_access(tx, &mut comparison).await?;
+        self.compare_hosts(tx, &mut comparison).await?;
         let releases = sqlx::query_scalar!("SELECT id FROM releases ORDER BY seq")
             .fetch_all(&mut *tx)
             .await?;
-        verdict.require("release", &self.releases, &releases);
+        comparison.require("release", &self.releases, &releases);
         for id in releases {
             let digest = digests::release(tx, ReleaseId::from_uuid(id)).await?;
-            verdict.compare(&format!("release {id}"), self.releases.get(&id), digest);
+            comparison.compare(&format!("release {id}"), self.releases.get(&id), digest);
         }
-        self.compare_rollouts(tx, &mut verdict).await?;
-        self.compare_priors(tx, &mut verdict).await?;
-        Ok(verdict)
+        self.compare_rollouts(tx, &mut comparison).await?;
+        self.compare_priors(tx, &mut comparison).await?;
+        Ok(comparison)
     }
 
     async fn compare_environments(
         &self,
         tx: &mut PgConnection,
-        verdict: &mut Verdict,
+        comparison: &mut Comparison,
     ) -> Result<(), StoreError> {
         let all = digests::environments(tx, None).await?;
-        verdict.require("environment", &self.environments, all.iter().map(|now| &now.id));
+        comparison.require("environment", &self.environments, all.iter().map(|now| &now.id));
         for now in all {
-            let said = self.environments.get(&now.id);
+            let decision = self.environments.get(&now.id);
             let what = format!("environment {}", now.id);
-            verdict.compare(&what, said, now.digest);
-            verdict.compare_end(&what, "deleted", self.deleted.contains(&now.id), now.over);
+            comparison.compare(&what, decision, now.digest);
+            comparison.compare_end(&what, "deleted", self.deleted.contains(&now.id), now.over);
         }
         Ok(())
     }
 
-    async fn compare_access(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+    async fn compare_access(
+        &self,
+        tx: &mut PgConnection,
+        comparison: &mut Comparison,
+    ) -> Result<(), StoreError> {
         let all = digests::principals(tx, None).await?;
-        verdict.require("principal", &self.principals, all.iter().map(|row| &row.name));
+        comparison.require("principal", &self.principals, all.iter().map(|row| &row.name));
         for row in all {
             let (what, now) = (format!("principal {}", row.name), row.decided());
-            verdict.compare_cause(&what, self.principals.get(&row.name), &now);
-            verdict.compare_end(&what, "disabled", self.disabled.contains(&row.name), now.over);
+            comparison.compare_cause(&what, self.principals.get(&row.name), &now);
+            comparison.compare_end(&what, "disabled", self.disabled.contains(&row.name), now.over);
         }
         let all = digests::tokens(tx, Tokens::All).await?;
         let all: Vec<Decided> = all.iter().map(TokenRow::decided).collect();
-        verdict.require("token", &self.tokens, all.iter().map(|now| &now.id));
+        comparison.require("token", &self.tokens, all.iter().map(|now| &now.id));
         for now in all {
             let what = format!("token {}", now.id);
-            verdict.compare_cause(&what, self.tokens.get(&now.id), &now);
-            verdict.compare_end(&what, "revoked", self.revoked.contains(&now.id), now.over);
+            comparison.compare_cause(&what, self.tokens.get(&now.id), &now);
+            comparison.compare_end(&what, "revoked", self.revoked.contains(&now.id), now.over);
         }
         Ok(())
     }
 
-    async fn compare_hosts(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+    async fn compare_hosts(
+        &self,
+        tx: &mut PgConnection,
+        comparison: &mut Comparison,
+    ) -> Result<(), StoreError> {
         let all = digests::hosts(tx, None).await?;
-        let said = self.hosts.iter().map(|(id, here)| (id, &here.said));
-        verdict.require("host", said, all.iter().map(|now| &now.id));
+        let decisions = self.hosts.iter().map(|(id, here)| (id, &here.decision));
+        comparison.require("host", decisions, all.iter().map(|now| &now.id));
         for now in all {
             let what = format!("host {}", now.name);
             let here = self.hosts.get(&now.id);
-            verdict.compare(&what, here.map(|here| &here.said), now.digest);
+            comparison.compare(&what, here.map(|here| &here.decision), now.digest);
             let Some(here) = here else { continue };
             if here.environment != now.environment {
                 let problem = format!("{what} is in another environment than the event put it");
-                verdict.wrong(Some(here.said.number), problem);
+                comparison.wrong(Some(here.decision.number), problem);
             }
-            verdict.compare_end(&what, "retired", here.retired, now.over);
+            comparison.compare_end(&what, "retired", here.retired, now.over);
         }
         Ok(())
     }
 
-    async fn compare_priors(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+    async fn compare_priors(
+        &self,
+        tx: &mut PgConnection,
+        comparison: &mut Comparison,
+    ) -> Result<(), StoreError> {
         let rows = sqlx::query!("SELECT id, prior FROM steps ORDER BY seq")
             .fetch_all(tx)
             .await?;
@@ -204,31 +218,35 @@ impl Decisions {
             let (number, recorded) = self.priors.get(&row.id).cloned().unzip();
             if recorded.flatten() != row.prior {
                 let problem = format!("the prior of step {} is not what was recorded", row.id);
-                verdict.wrong(number, problem);
+                comparison.wrong(number, problem);
             }
         }
         Ok(())
     }
 
-    async fn compare_rollouts(&self, tx: &mut PgConnection, verdict: &mut Verdict) -> Result<(), StoreError> {
+    async fn compare_rollouts(
+        &self,
+        tx: &mut PgConnection,
+        comparison: &mut Comparison,
+    ) -> Result<(), StoreError> {
         let rollouts = sqlx::query!("SELECT id, state, approver_id FROM rollouts ORDER BY seq")
             .fetch_all(&mut *tx)
             .await?;
-        verdict.require("rollout", &self.rollouts, rollouts.iter().map(|row| &row.id));
+        comparison.require("rollout", &self.rollouts, rollouts.iter().map(|row| &row.id));
         for row in rollouts {
             let plan = digests::plan(tx, RolloutId::from_uuid(row.id)).await?;
-            let said = self.rollouts.get(&row.id);
-            verdict.compare(&format!("the plan of rollout {}", row.id), said, plan);
+            let decision = self.rollouts.get(&row.id);
+            comparison.compare(&format!("the plan of rollout {}", row.id), decision, plan);
             let unapproved = [
                 RolloutState::PendingApproval.as_str(),
                 RolloutState::Aborted.as_str(),
             ];
             let approved = self
-                .compare_commands(tx, row.id, &plan, row.approver_id, verdict)
+                .compare_commands(tx, row.id, &plan, row.approver_id, comparison)
                 .await?;
             if !approved && self.waited.contains(&row.id) && !unapproved.contains(&row.state.as_str()) {
                 let problem = format!("rollout {} waited for an approval, and nobody gave it", row.id);
-                verdict.wrong(said.map(|said| said.number), problem);
+                comparison.wrong(decision.map(|decision| decision.number), problem);
             }
         }
         Ok(())
@@ -241,7 +259,7 @@ impl Decisions {
         rollout: Uuid,
         plan: &Digest,
         approver: Option<Uuid>,
-        verdict: &mut Verdict,
+        comparison: &mut Comparison,
     ) -> Result<bool, StoreError> {
         let rows = sqlx::query!(
             "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.refused
@@ -261,12 +279,12 @@ impl Decisions {
             };
             let words = (rollout, row.principal.clone(), command.cause());
             // The worker refuses one that nobody asked for, and leaves it there.
-            if !self.asked.contains(&command.digest(plan))
-                && !self.asked_before.contains(&words)
+            if !self.requested.contains(&command.digest(plan))
+                && !self.requested_undigested.contains(&words)
                 && row.refused.is_none()
             {
                 let (by, kind) = (&row.principal, &command.kind);
-                verdict.wrong(
+                comparison.wrong(
                     None,
                     format!("no event says that {by} asked to {kind} rollout {rollout}"),
                 );
@@ -277,29 +295,29 @@ impl Decisions {
         }
         if approver.is_some() && !given {
             let problem = format!("rollout {rollout} names somebody who never approved it");
-            verdict.wrong(None, problem);
+            comparison.wrong(None, problem);
         }
         Ok(given)
     }
 }
 
-/// What the comparison came to.
+/// The result of the comparison.
 #[derive(Default)]
-pub(super) struct Verdict {
+pub(super) struct Comparison {
     /// Rows whose event is of a release before digests.
     pub(super) undigested: i64,
     /// The first row that is not what was decided.
     pub(super) broken: Option<Broken>,
 }
 
-impl Verdict {
+impl Comparison {
     fn wrong(&mut self, number: Option<i64>, problem: String) {
         self.broken.get_or_insert(Broken { number, problem });
     }
 
     /// Whether something was taken out of use, by the events and by its row.
-    fn compare_end(&mut self, what: &str, end: &str, said: bool, now: bool) {
-        match (said, now) {
+    fn compare_end(&mut self, what: &str, end: &str, decided: bool, now: bool) {
+        match (decided, now) {
             (true, false) => self.wrong(None, format!("{what} was {end}, and is not any more")),
             (false, true) => self.wrong(None, format!("{what} is {end}, and no event says so")),
             _ => {}
@@ -310,41 +328,44 @@ impl Verdict {
     fn require<'a, Id: Display + Hash + Eq + 'a>(
         &mut self,
         what: &str,
-        made: impl IntoIterator<Item = (&'a Id, &'a Said)>,
+        made: impl IntoIterator<Item = (&'a Id, &'a Decision)>,
         here: impl IntoIterator<Item = &'a Id>,
     ) {
         let here: HashSet<&Id> = here.into_iter().collect();
         let gone = made.into_iter().filter(|(id, _)| !here.contains(id));
-        if let Some((id, said)) = gone.min_by_key(|(_, said)| said.number) {
+        if let Some((id, decision)) = gone.min_by_key(|(_, decision)| decision.number) {
             self.wrong(
-                Some(said.number),
+                Some(decision.number),
                 format!("{what} {id}, which this event made, is gone"),
             );
         }
     }
 
-    fn compare(&mut self, what: &str, said: Option<&Said>, now: Digest) {
-        let Some(said) = said else {
+    fn compare(&mut self, what: &str, decision: Option<&Decision>, now: Digest) {
+        let Some(decision) = decision else {
             return self.wrong(None, format!("no event says how {what} came to be"));
         };
-        match said.digest {
+        match decision.digest {
             None => self.undigested += 1,
             Some(digest) if digest == now => {}
             Some(_) => self.wrong(
-                Some(said.number),
+                Some(decision.number),
                 format!("{what} is not what this event decided: somebody changed the database by hand"),
             ),
         }
     }
 
     /// As [`Self::compare`], where an event without a digest says something too.
-    fn compare_cause(&mut self, what: &str, said: Option<&Said>, now: &Decided) {
-        self.compare(what, said, now.digest);
-        if let Some(said) = said
-            && !said.cause.starts_with(&now.cause)
+    fn compare_cause(&mut self, what: &str, decision: Option<&Decision>, now: &Decided) {
+        self.compare(what, decision, now.digest);
+        if let Some(decision) = decision
+            && !decision.cause.starts_with(&now.cause)
         {
-            let problem = format!("{what} is not what this event decided: it says `{}`", said.cause);
-            self.wrong(Some(said.number), problem);
+            let problem = format!(
+                "{what} is not what this event decided: it says `{}`",
+                decision.cause
+            );
+            self.wrong(Some(decision.number), problem);
         }
     }
 }

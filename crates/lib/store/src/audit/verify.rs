@@ -58,17 +58,17 @@ impl Store {
                 })
             })
             .transpose()?;
-        let mut check = Check::new(key);
+        let mut check = ChainCheck::new(key);
         loop {
-            let page = fetch_page(&mut tx, check.seen).await?;
+            let page = fetch_page(&mut tx, check.checked).await?;
             let last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             let broken = page.into_iter().find_map(|row| check.event(row).err());
             if broken.is_some() || last {
                 let decisions = std::mem::take(&mut check.decisions);
                 let mut report = check.conclude(broken, head);
                 if report.broken.is_none() {
-                    let verdict = decisions.compare(&mut tx).await?;
-                    (report.undigested, report.broken) = (verdict.undigested, verdict.broken);
+                    let comparison = decisions.compare(&mut tx).await?;
+                    (report.undigested, report.broken) = (comparison.undigested, comparison.broken);
                 }
                 tx.rollback().await?;
                 return Ok(report);
@@ -88,9 +88,9 @@ async fn fetch_page(tx: &mut PgConnection, after: i64) -> Result<Vec<EventRow>, 
 }
 
 /// A check under way.
-struct Check<'a> {
+struct ChainCheck<'a> {
     key: &'a AuditKey,
-    seen: i64,
+    checked: i64,
     hash: EventHash,
     /// The place of the key of the event before.
     generation: usize,
@@ -98,12 +98,12 @@ struct Check<'a> {
     decisions: Decisions,
 }
 
-impl<'a> Check<'a> {
+impl<'a> ChainCheck<'a> {
     fn new(key: &'a AuditKey) -> Self {
         Self {
             key,
             // Below 1, so that an event smuggled in before the first is read too.
-            seen: i64::MIN,
+            checked: i64::MIN,
             hash: GENESIS,
             generation: 0,
             sealed_earlier: 0,
@@ -112,7 +112,7 @@ impl<'a> Check<'a> {
     }
 
     fn count(&self) -> i64 {
-        self.seen.max(0)
+        self.checked.max(0)
     }
 
     fn event(&mut self, row: EventRow) -> Result<(), Broken> {
@@ -168,7 +168,7 @@ impl<'a> Check<'a> {
         }
         self.decisions.note(record.number, &record.event);
         self.hash = hash;
-        self.seen = expected;
+        self.checked = expected;
         Ok(())
     }
 
