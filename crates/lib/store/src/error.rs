@@ -274,21 +274,21 @@ impl From<sqlx::Error> for StoreError {
                 detail: source.to_string(),
             },
             E::Database(database) => match kind_of(database.as_ref()) {
-                Kind::Unavailable => Self::Unavailable(error),
-                Kind::LoginRefused(cure) => Self::LoginRefused { cure, source: error },
-                Kind::Unstorable => Self::Unstorable(error),
-                Kind::Constraint(constraint) => Self::Conflict {
+                DatabaseErrorKind::Unavailable => Self::Unavailable(error),
+                DatabaseErrorKind::LoginRefused(cure) => Self::LoginRefused { cure, source: error },
+                DatabaseErrorKind::Unstorable => Self::Unstorable(error),
+                DatabaseErrorKind::Constraint(constraint) => Self::Conflict {
                     constraint,
                     source: error,
                 },
-                Kind::Other => Self::Query(error),
+                DatabaseErrorKind::Other => Self::Query(error),
             },
             _ => Self::Query(error),
         }
     }
 }
 
-enum Kind {
+enum DatabaseErrorKind {
     Unavailable,
     LoginRefused(&'static str),
     Unstorable,
@@ -297,38 +297,40 @@ enum Kind {
 }
 
 /// By SQLSTATE (Postgres, appendix A).
-fn kind_of(error: &dyn DatabaseError) -> Kind {
+fn kind_of(error: &dyn DatabaseError) -> DatabaseErrorKind {
     let code = error.code().unwrap_or_default();
     match code.as_ref() {
         // Serialization failure, deadlock, lock not available, statement cancelled, read-only standby.
-        "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" => Kind::Unavailable,
-        "28P01" => Kind::LoginRefused(
+        "40001" | "40P01" | "55P03" | "57014" | "25006" | "25P03" => DatabaseErrorKind::Unavailable,
+        "28P01" => DatabaseErrorKind::LoginRefused(
             "there is no role DATABASE_USER with the password of the DATABASE_ settings; correct them, or give the role \
              that password (NixOS does that: systemctl restart STACK-database.service on the host with the database; for \
              Docker Compose see deploy/compose/README.md)",
         ),
-        "28000" => Kind::LoginRefused(
+        "28000" => DatabaseErrorKind::LoginRefused(
             "there is no such role, or it may not come in this way; make it, correct DATABASE_USER, or allow it in \
              pg_hba.conf",
         ),
         // Postgres says it of garbage, a pooler of what it does not pass on.
-        "08P01" => Kind::LoginRefused(
+        "08P01" => DatabaseErrorKind::LoginRefused(
             "what is in front of the database refuses how the program begins; for PgBouncer, set \
              ignore_startup_parameters = extra_float_digits, options (see docs/database.md)",
         ),
-        "3D000" => Kind::LoginRefused("there is no such database; make it, or correct DATABASE_NAME"),
-        "22021" | "22P05" => Kind::Unstorable,
+        "3D000" => {
+            DatabaseErrorKind::LoginRefused("there is no such database; make it, or correct DATABASE_NAME")
+        }
+        "22021" | "22P05" => DatabaseErrorKind::Unstorable,
         // Connection exception, insufficient resources, operator intervention, system error.
         code if ["08", "53", "57", "58"]
             .iter()
             .any(|class| code.starts_with(class)) =>
         {
-            Kind::Unavailable
+            DatabaseErrorKind::Unavailable
         }
         code if code.starts_with("23") => {
-            Kind::Constraint(error.constraint().unwrap_or_else(|| error.message()).to_owned())
+            DatabaseErrorKind::Constraint(error.constraint().unwrap_or_else(|| error.message()).to_owned())
         }
-        _ => Kind::Other,
+        _ => DatabaseErrorKind::Other,
     }
 }
 
