@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::audit::digests::StepDecision;
 use crate::audit::gate;
 use crate::fleet::offline_after;
-use crate::row::{self, Known};
+use crate::row::{self, LenientJson};
 use crate::{AuditKey, Store, StoreError, bounded};
 
 pub(crate) use lives::quiet_after;
@@ -227,7 +227,7 @@ impl Store {
         let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();
         bounded(async {
             let rows = sqlx::query!(
-                r#"SELECT h.id, h.report AS "report: Known<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
+                r#"SELECT h.id, h.report AS "report: LenientJson<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
                           r.strategy::text AS "strategy!", h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (

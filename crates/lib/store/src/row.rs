@@ -72,15 +72,15 @@ impl Decode<'_, Postgres> for Count {
 /// A JSON column of one row among many, which may be null. A value in an unknown format of a newer program is read as
 /// nothing, so that the other rows can still be read.
 #[derive(Debug)]
-pub(crate) struct Known<T>(Option<T>);
+pub(crate) struct LenientJson<T>(Option<T>);
 
-impl<T> From<Known<T>> for Option<T> {
-    fn from(known: Known<T>) -> Self {
-        known.0
+impl<T> From<LenientJson<T>> for Option<T> {
+    fn from(json: LenientJson<T>) -> Self {
+        json.0
     }
 }
 
-impl<T> Type<Postgres> for Known<T> {
+impl<T> Type<Postgres> for LenientJson<T> {
     fn type_info() -> PgTypeInfo {
         <Json<serde_json::Value> as Type<Postgres>>::type_info()
     }
@@ -90,17 +90,17 @@ impl<T> Type<Postgres> for Known<T> {
     }
 }
 
-impl<'r, T: DeserializeOwned> Decode<'r, Postgres> for Known<T> {
+impl<'r, T: DeserializeOwned> Decode<'r, Postgres> for LenientJson<T> {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
         if value.is_null() {
             return Ok(Self(None));
         }
         let Json(value) = Json::<serde_json::Value>::decode(value)?;
-        let known = serde_json::from_value(value);
-        if let Err(error) = &known {
+        let read = serde_json::from_value(value);
+        if let Err(error) = &read {
             warn!(%error, "passed over what a newer program wrote");
         }
-        Ok(Self(known.ok()))
+        Ok(Self(read.ok()))
     }
 }
 

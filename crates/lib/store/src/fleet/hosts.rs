@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
 
 use crate::agent::quiet_after;
-use crate::row::{self, Known};
+use crate::row::{self, LenientJson};
 use crate::{Store, StoreError, TokenHash, bounded, page_limit};
 
 /// A machine with an agent.
@@ -220,7 +220,7 @@ async fn select_hosts(executor: impl PgExecutor<'_>, wanted: Wanted<'_>) -> Resu
                   h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
                   coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
                   h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.boot_id, h.live AS "live: StorePath",
-                  h.boot_default AS "boot_default: StorePath", h.report AS "report!: Known<AttemptReport>",
+                  h.boot_default AS "boot_default: StorePath", h.report AS "report!: LenientJson<AttemptReport>",
                   h.unsettled AS "unsettled: AttemptId", h.journal_trouble, h.observed_at,
                   coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
                   h.boot_counter IS NOT NULL AS "counts!", s.rollout_id AS "rollout?: RolloutId",

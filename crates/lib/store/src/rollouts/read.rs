@@ -13,7 +13,7 @@ use sqlx::types::Json;
 use tracing::instrument;
 
 use crate::fleet::offline_after;
-use crate::row::{self, Count, Known};
+use crate::row::{self, Count, LenientJson};
 use crate::{Store, StoreError, bounded, page_limit};
 
 /// A rollout without its steps.
@@ -232,7 +232,7 @@ async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<S
                   s.closure AS "closure: _", s.prior AS "prior: _", s.reason,
                   coalesce(h.last_seen_at > now() - make_interval(secs => $2), false) AS "online!",
                   h.last_seen_at, h.live AS "live: _", h.boot_default AS "boot_default: _",
-                  h.report AS "report!: Known<AttemptReport>"
+                  h.report AS "report!: LenientJson<AttemptReport>"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
         rollout.as_uuid(),

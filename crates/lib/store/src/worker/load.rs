@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::Lease;
 use crate::audit::gate;
-use crate::row::{self, Known};
+use crate::row::{self, LenientJson};
 use crate::{AuditKey, Store, StoreError, bounded};
 
 impl Store {
@@ -140,7 +140,7 @@ pub(super) async fn fetch_steps(
     let rows = sqlx::query!(
         r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.activated_at, s.attempt, s.failures, s.closure,
                   s.prior, s.reason, h.last_seen_at, h.heard_at, h.second_life_at, h.boot_replaced_at, h.live,
-                  h.boot_default, h.report AS "report: Known<AttemptReport>", h.unsettled, now() AS "now!"
+                  h.boot_default, h.report AS "report: LenientJson<AttemptReport>", h.unsettled, now() AS "now!"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE ($1::uuid IS NULL OR s.rollout_id = $1) AND ($2::uuid[] IS NULL OR s.id = ANY($2))
            ORDER BY s.wave, h.name"#,
