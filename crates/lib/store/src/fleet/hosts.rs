@@ -88,9 +88,9 @@ pub struct NewHost {
     pub token: TokenHash,
 }
 
-/// Which hosts are wanted.
+/// Which hosts to read.
 #[derive(Default)]
-struct Wanted<'a> {
+struct HostFilter<'a> {
     name: Option<&'a HostName>,
     environment: Option<EnvironmentId>,
     retired: bool,
@@ -103,12 +103,12 @@ impl Store {
     /// The host of this name, retired or not.
     #[instrument(name = "db.host.find", level = "debug", skip_all, fields(%name))]
     pub async fn find_host_by_name(&self, name: &HostName) -> Result<Option<Host>, StoreError> {
-        let wanted = Wanted {
+        let filter = HostFilter {
             name: Some(name),
             retired: true,
-            ..Wanted::default()
+            ..HostFilter::default()
         };
-        Ok(bounded(select_hosts(&self.pool, wanted)).await?.pop())
+        Ok(bounded(select_hosts(&self.pool, filter)).await?.pop())
     }
 
     /// The host of this name, retired or not.
@@ -121,11 +121,11 @@ impl Store {
     /// Hosts that are not retired, by name: of one environment, or all.
     #[instrument(name = "db.host.list", level = "debug", skip_all)]
     pub async fn list_hosts(&self, environment: Option<EnvironmentId>) -> Result<Vec<Host>, StoreError> {
-        let wanted = Wanted {
+        let filter = HostFilter {
             environment,
-            ..Wanted::default()
+            ..HostFilter::default()
         };
-        bounded(select_hosts(&self.pool, wanted)).await
+        bounded(select_hosts(&self.pool, filter)).await
     }
 
     /// A page of hosts that are not retired, by name: of one environment, or all, and those after this name.
@@ -136,13 +136,13 @@ impl Store {
         after: Option<&HostName>,
         limit: u32,
     ) -> Result<Vec<Host>, StoreError> {
-        let wanted = Wanted {
+        let filter = HostFilter {
             environment,
             after,
             limit: Some(limit),
-            ..Wanted::default()
+            ..HostFilter::default()
         };
-        bounded(select_hosts(&self.pool, wanted)).await
+        bounded(select_hosts(&self.pool, filter)).await
     }
 
     /// Those of these hosts that exist and are not retired.
@@ -204,16 +204,19 @@ impl Store {
 
 /// The host of this name as a transaction leaves it: what it answers must not take another read once it is committed.
 pub(super) async fn host_within(tx: &mut PgConnection, name: &HostName) -> Result<Host, StoreError> {
-    let wanted = Wanted {
+    let filter = HostFilter {
         name: Some(name),
         retired: true,
-        ..Wanted::default()
+        ..HostFilter::default()
     };
-    let host = select_hosts(tx, wanted).await?.pop();
+    let host = select_hosts(tx, filter).await?.pop();
     host.ok_or_else(|| StoreError::not_found("host", name))
 }
 
-async fn select_hosts(executor: impl PgExecutor<'_>, wanted: Wanted<'_>) -> Result<Vec<Host>, StoreError> {
+async fn select_hosts(
+    executor: impl PgExecutor<'_>,
+    filter: HostFilter<'_>,
+) -> Result<Vec<Host>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.id AS "id: HostId", h.name AS "name: HostName", e.name AS "environment: EnvironmentName",
                   h.environment_id AS "environment_id: EnvironmentId",
@@ -233,12 +236,12 @@ async fn select_hosts(executor: impl PgExecutor<'_>, wanted: Wanted<'_>) -> Resu
            WHERE ($1::text IS NULL OR h.name = $1) AND ($2::uuid IS NULL OR h.environment_id = $2)
              AND ($3 OR h.retired_at IS NULL) AND ($5::text IS NULL OR h.name > $5)
            ORDER BY h.name LIMIT $6"#,
-        wanted.name.map(HostName::as_str),
-        wanted.environment.map(EnvironmentId::as_uuid),
-        wanted.retired,
+        filter.name.map(HostName::as_str),
+        filter.environment.map(EnvironmentId::as_uuid),
+        filter.retired,
         offline_after(),
-        wanted.after.map(HostName::as_str),
-        wanted.limit.map(page_limit),
+        filter.after.map(HostName::as_str),
+        filter.limit.map(page_limit),
         quiet_after()
     )
     .fetch_all(executor)

@@ -97,8 +97,8 @@ pub struct StepInfo {
     pub report: Option<AttemptReport>,
 }
 
-/// Which rollouts are wanted.
-struct Wanted {
+/// Which rollouts to read.
+struct RolloutFilter {
     id: Option<RolloutId>,
     environment: Option<EnvironmentId>,
     before: i64,
@@ -110,14 +110,14 @@ impl Store {
     #[instrument(name = "db.rollout.get", level = "debug", skip_all, fields(%id))]
     pub async fn get_rollout(&self, id: RolloutId) -> Result<RolloutDetail, StoreError> {
         bounded(async {
-            let wanted = Wanted {
+            let filter = RolloutFilter {
                 id: Some(id),
                 environment: None,
                 before: i64::MAX,
                 limit: 1,
             };
             let mut tx = self.begin_one_moment().await?;
-            let summary = select_rollouts(&mut tx, wanted).await?.pop();
+            let summary = select_rollouts(&mut tx, filter).await?.pop();
             let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
             let steps = select_steps(&mut tx, id).await?;
             let pending_commands = sqlx::query_scalar!(
@@ -153,14 +153,14 @@ impl Store {
                     .await?
                     .ok_or_else(|| StoreError::not_found("rollout", &id))?,
             };
-            let wanted = Wanted {
+            let filter = RolloutFilter {
                 id: None,
                 environment,
                 before,
                 limit: page_limit(limit),
             };
             let mut connection = self.pool.acquire().await?;
-            select_rollouts(&mut connection, wanted).await
+            select_rollouts(&mut connection, filter).await
         })
         .await
     }
@@ -198,7 +198,10 @@ impl Store {
     }
 }
 
-async fn select_rollouts(tx: &mut PgConnection, wanted: Wanted) -> Result<Vec<RolloutSummary>, StoreError> {
+async fn select_rollouts(
+    tx: &mut PgConnection,
+    filter: RolloutFilter,
+) -> Result<Vec<RolloutSummary>, StoreError> {
     Ok(sqlx::query_as!(
         RolloutSummary,
         r#"SELECT r.id AS "id: _", e.name AS "environment: _", r.environment_id AS "environment_id: _",
@@ -215,10 +218,10 @@ async fn select_rollouts(tx: &mut PgConnection, wanted: Wanted) -> Result<Vec<Ro
            WHERE ($1::uuid IS NULL OR r.id = $1) AND ($2::uuid IS NULL OR r.environment_id = $2)
              AND r.seq < $3
            ORDER BY r.seq DESC LIMIT $4"#,
-        wanted.id.map(RolloutId::as_uuid),
-        wanted.environment.map(EnvironmentId::as_uuid),
-        wanted.before,
-        wanted.limit
+        filter.id.map(RolloutId::as_uuid),
+        filter.environment.map(EnvironmentId::as_uuid),
+        filter.before,
+        filter.limit
     )
     .fetch_all(tx)
     .await?)
