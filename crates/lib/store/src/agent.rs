@@ -26,7 +26,7 @@ const MOST_JUDGEMENTS: u32 = 3;
 
 /// What was made of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedObservation {
     /// What the host is to do, for [`Store::instruct`]; none while it is in doubt which machine it is.
     pub assigned: Option<Assigned>,
     /// The rollout of its newest step.
@@ -129,7 +129,11 @@ impl Store {
     /// The clock that the agent sent is only compared with the database's. Text that the database cannot hold is
     /// mended rather than refused, so that no message of a switch script can keep a host from reporting.
     #[instrument(name = "db.agent.record", level = "debug", skip_all, fields(%host))]
-    pub async fn record_observation(&self, host: HostId, seen: &Observation) -> Result<Recorded, StoreError> {
+    pub async fn record_observation(
+        &self,
+        host: HostId,
+        seen: &Observation,
+    ) -> Result<RecordedObservation, StoreError> {
         let (boot_id, counter) = (without_nul(&seen.boot_id), counter(seen.counter));
         bounded(async {
             for _ in 0..MOST_JUDGEMENTS {
@@ -153,7 +157,7 @@ impl Store {
         seen: &Observation,
         boot_id: &str,
         counter: Option<i64>,
-    ) -> Result<Option<Recorded>, StoreError> {
+    ) -> Result<Option<RecordedObservation>, StoreError> {
         let report = seen.report.as_ref().map(storable);
         let row = sqlx::query!(
             r#"WITH before AS (
@@ -211,7 +215,7 @@ impl Store {
             prior: row.prior,
             strategy: row.strategy,
         };
-        Ok(Some(Recorded {
+        Ok(Some(RecordedObservation {
             assigned: assignment
                 .read(host, seen.report.clone())
                 .filter(|_| doubt.is_none()),

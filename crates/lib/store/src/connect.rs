@@ -73,8 +73,8 @@ pub(crate) fn pool(settings: &DatabaseSettings, application: &str) -> PgPool {
 }
 
 async fn is_fit(connection: &mut PgConnection) -> bool {
-    let asked = connection.fetch_one(CLEAN).await;
-    match asked.and_then(|row| row.try_get(0)) {
+    let answer = connection.fetch_one(CLEAN).await;
+    match answer.and_then(|row| row.try_get(0)) {
         Ok(true) => true,
         // No code here leaves one open. If it still happens, the next caller's write must not be lost.
         Ok(false) => {

@@ -39,7 +39,7 @@ use sqlx::PgPool;
 use tracing::instrument;
 
 pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, TokenHash, TokenOwner};
-pub use agent::{Assigned, Recorded};
+pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, ChainReport, EventAuthor, EventRecord};
 pub use error::StoreError;
 pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost, Permits};

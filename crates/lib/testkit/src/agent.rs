@@ -4,7 +4,7 @@ use slipway_domain::agent::{AttemptReport, Verdict};
 use slipway_domain::{
     AttemptId, AttemptPhase, HostId, HostName, Instruction, Observation, StorePath, Timestamp,
 };
-use slipway_store::{Assigned, Recorded, Store};
+use slipway_store::{Assigned, RecordedObservation, Store};
 
 /// A model of one host and its agent. It carries out an instruction at once; tests may set its fields.
 #[derive(Debug, Clone)]
@@ -69,7 +69,7 @@ impl ScriptedAgent {
     ///
     /// # Panics
     /// When the database refuses.
-    pub async fn sync(&mut self, store: &Store) -> (Recorded, Instruction) {
+    pub async fn sync(&mut self, store: &Store) -> (RecordedObservation, Instruction) {
         self.counter = self.counter.map(|counter| counter + 1);
         let now = store.now().await.unwrap();
         let recorded = store

@@ -15,7 +15,7 @@ use crate::{AuditKey, Store, StoreError, row};
 const MOST_BOOTS_AN_HOUR: i64 = 60;
 
 /// A host whose boots are compared, under its lock.
-struct Locked {
+struct LockedBoots {
     id: Uuid,
     name: HostName,
     current: Life,
@@ -95,7 +95,7 @@ impl Store {
     }
 }
 
-async fn lock(tx: &mut PgConnection, host: HostId) -> Result<Option<Locked>, StoreError> {
+async fn lock(tx: &mut PgConnection, host: HostId) -> Result<Option<LockedBoots>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT id, name, counted_boot_id, boot_counter, booted_at, heard_at, now() AS "now!" FROM hosts
            WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE"#,
@@ -104,7 +104,7 @@ async fn lock(tx: &mut PgConnection, host: HostId) -> Result<Option<Locked>, Sto
     .fetch_optional(tx)
     .await?;
     row.map(|row| {
-        Ok(Locked {
+        Ok(LockedBoots {
             id: row.id,
             name: row::parse("host name", &row.name)?,
             current: Life {
@@ -121,7 +121,7 @@ async fn lock(tx: &mut PgConnection, host: HostId) -> Result<Option<Locked>, Sto
 
 async fn find_replaced(
     tx: &mut PgConnection,
-    host: &Locked,
+    host: &LockedBoots,
     boot_id: &str,
 ) -> Result<Option<Life>, StoreError> {
     let row = sqlx::query!(
@@ -139,7 +139,7 @@ async fn find_replaced(
     }))
 }
 
-async fn count_recent_boots(tx: &mut PgConnection, host: &Locked) -> Result<i64, StoreError> {
+async fn count_recent_boots(tx: &mut PgConnection, host: &LockedBoots) -> Result<i64, StoreError> {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM host_boots WHERE host_id = $1 AND heard_at > now() - interval '1 hour'"#,
         host.id
@@ -152,7 +152,7 @@ async fn count_recent_boots(tx: &mut PgConnection, host: &Locked) -> Result<i64,
 /// Makes this the boot that is heard of, and remembers the one before.
 async fn replace(
     tx: &mut PgConnection,
-    host: &Locked,
+    host: &LockedBoots,
     boot_id: &str,
     known: Option<&Life>,
 ) -> Result<(), StoreError> {
@@ -183,7 +183,7 @@ async fn replace(
 /// Notes that a second life was heard, and how far it has counted.
 async fn note(
     tx: &mut PgConnection,
-    host: &Locked,
+    host: &LockedBoots,
     boot_id: &str,
     counter: Option<i64>,
 ) -> Result<(), StoreError> {

@@ -16,7 +16,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::digests::{self, CommandRow, Decided, PrincipalRow, TokenRow, Tokens};
-use super::sealed::{self, Cause, Sealed};
+use super::sealed::{self, CausePrefix, Sealed};
 use super::{AuditKey, kind, related};
 use crate::agent::Assigned;
 use crate::{StoreError, row};
@@ -108,7 +108,7 @@ async fn check_access(
     key: &AuditKey,
     all: Vec<AccessRecord>,
 ) -> Result<(), StoreError> {
-    let causes: Vec<Cause> = all.iter().flat_map(|access| access.causes.clone()).collect();
+    let causes: Vec<CausePrefix> = all.iter().flat_map(|access| access.causes.clone()).collect();
     let events = sealed::by_causes(tx, key, &causes).await?;
     all.iter().try_for_each(|access| access.check(&events))
 }
@@ -120,18 +120,18 @@ pub(super) struct AccessRecord {
     granted: &'static str,
     digest: Digest,
     over: bool,
-    causes: [Cause; 2],
+    causes: [CausePrefix; 2],
 }
 
 impl AccessRecord {
-    pub(super) fn causes_of_principal(name: &str, role: &str) -> [Cause; 2] {
+    pub(super) fn causes_of_principal(name: &str, role: &str) -> [CausePrefix; 2] {
         [
             (kind::PRINCIPAL_CREATED, format!("{name} is a new {role}")),
             (kind::PRINCIPAL_DISABLED, format!("{name} ")),
         ]
     }
 
-    pub(super) fn causes_of_token(id: Uuid, owner: &str) -> [Cause; 2] {
+    pub(super) fn causes_of_token(id: Uuid, owner: &str) -> [CausePrefix; 2] {
         [
             (kind::TOKEN_CREATED, format!("token {id} of {owner} (")),
             (kind::TOKEN_REVOKED, format!("token {id}")),
@@ -153,7 +153,7 @@ impl AccessRecord {
         Self::of(format!("token {}", row.id), "the owner", &row.decided(), causes)
     }
 
-    fn of(what: String, granted: &'static str, now: &Decided, causes: [Cause; 2]) -> Self {
+    fn of(what: String, granted: &'static str, now: &Decided, causes: [CausePrefix; 2]) -> Self {
         Self {
             what,
             granted,

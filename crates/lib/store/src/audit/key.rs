@@ -15,13 +15,13 @@ const LABEL: &[u8] = b"slipway event seal\0";
 /// chain again. Knows the keys before it too, which seal nothing any more.
 #[derive(Clone)]
 pub struct AuditKey {
-    current: Key,
+    current: SealKey,
     /// The oldest first.
-    earlier: Vec<Key>,
+    earlier: Vec<SealKey>,
 }
 
 #[derive(Clone)]
-struct Key {
+struct SealKey {
     secret: SecretSlice<u8>,
     fingerprint: String,
 }
@@ -39,9 +39,9 @@ impl AuditKey {
     /// The key from the settings, with the keys before it, the oldest first.
     #[must_use]
     pub fn new(secret: &SecretKey, earlier: &[SecretKey]) -> Self {
-        let earlier = earlier.iter().map(|key| Key::new(key.expose())).collect();
+        let earlier = earlier.iter().map(|key| SealKey::new(key.expose())).collect();
         Self {
-            current: Key::new(secret.expose()),
+            current: SealKey::new(secret.expose()),
             earlier,
         }
     }
@@ -50,7 +50,7 @@ impl AuditKey {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self {
-            current: Key::new(bytes),
+            current: SealKey::new(bytes),
             earlier: Vec::new(),
         }
     }
@@ -59,7 +59,7 @@ impl AuditKey {
     #[must_use]
     pub fn followed_by(mut self, bytes: &[u8]) -> Self {
         self.earlier.push(self.current);
-        self.current = Key::new(bytes);
+        self.current = SealKey::new(bytes);
         self
     }
 
@@ -100,7 +100,7 @@ impl AuditKey {
     }
 }
 
-impl Key {
+impl SealKey {
     fn new(bytes: &[u8]) -> Self {
         let mut fingerprint = hex::encode(Sha256::digest(bytes));
         fingerprint.truncate(8);

@@ -21,7 +21,7 @@ pub(crate) struct Sealed {
 }
 
 /// The kind of an event, and how its cause begins.
-pub(crate) type Cause = (&'static str, String);
+pub(crate) type CausePrefix = (&'static str, String);
 
 /// Events of a rollout of one kind, the oldest first.
 pub(crate) async fn of_rollout(
@@ -62,7 +62,7 @@ pub(crate) async fn of_environment(
 pub(crate) async fn by_causes(
     tx: &mut PgConnection,
     key: &AuditKey,
-    causes: &[Cause],
+    causes: &[CausePrefix],
 ) -> Result<Vec<Sealed>, StoreError> {
     let (kinds, causes): (Vec<&str>, Vec<&str>) =
         causes.iter().map(|(kind, cause)| (*kind, cause.as_str())).unzip();
@@ -83,7 +83,7 @@ pub(crate) async fn by_causes(
 }
 
 /// The newest of these events with this cause.
-pub(crate) fn newest<'a>(events: &'a [Sealed], (kind, cause): &Cause) -> Option<&'a Sealed> {
+pub(crate) fn newest<'a>(events: &'a [Sealed], (kind, cause): &CausePrefix) -> Option<&'a Sealed> {
     let of_cause = events
         .iter()
         .filter(|found| found.event.kind == *kind && found.event.cause.starts_with(cause));

@@ -18,7 +18,7 @@ use crate::{EventAuthor, Host, NewHost, Store, StoreError, Token, TokenHash, row
 const FIRST_LABEL: &str = "agent";
 
 /// A host whose row is locked: nobody can add a step for it meanwhile.
-struct Locked {
+struct LockedHost {
     id: HostId,
     environment: Uuid,
     environment_name: String,
@@ -193,7 +193,7 @@ async fn refuse_retired_name(tx: &mut PgConnection, name: &HostName) -> Result<(
     }
 }
 
-async fn lock(tx: &mut PgConnection, name: &HostName) -> Result<Locked, StoreError> {
+async fn lock(tx: &mut PgConnection, name: &HostName) -> Result<LockedHost, StoreError> {
     let host = sqlx::query!(
         r#"SELECT h.id, h.environment_id, e.name AS environment, h.retired_at IS NOT NULL AS "is_retired!"
            FROM hosts h JOIN environments e ON e.id = h.environment_id WHERE h.name = $1 FOR UPDATE OF h"#,
@@ -202,7 +202,7 @@ async fn lock(tx: &mut PgConnection, name: &HostName) -> Result<Locked, StoreErr
     .fetch_optional(tx)
     .await?
     .ok_or_else(|| StoreError::not_found("host", name))?;
-    Ok(Locked {
+    Ok(LockedHost {
         id: HostId::from_uuid(host.id),
         environment: host.environment_id,
         environment_name: host.environment,

@@ -93,13 +93,13 @@ impl Store {
     }
 }
 
-struct Locked {
+struct LockedEnvironment {
     name: EnvironmentName,
     approval_required: bool,
 }
 
 /// Only one rollout is made at a time in an environment, so that their order is the order of their numbers.
-async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<Locked, StoreError> {
+async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<LockedEnvironment, StoreError> {
     let row = sqlx::query!(
         "SELECT name, approval_required FROM environments WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE",
         id.as_uuid()
@@ -119,7 +119,7 @@ async fn lock_environment(tx: &mut PgConnection, id: EnvironmentId) -> Result<Lo
             environment: name,
             rollout: RolloutId::from_uuid(rollout),
         }),
-        None => Ok(Locked {
+        None => Ok(LockedEnvironment {
             name,
             approval_required: row.approval_required,
         }),

@@ -10,13 +10,13 @@ use sqlx::PgPool;
 
 use crate::support::{Fleet, claim, sql, store, strip_digests};
 
-struct Bench {
+struct ApplyBench {
     fleet: Fleet,
     rollout: RolloutId,
     lease: Lease,
 }
 
-impl Bench {
+impl ApplyBench {
     async fn new(pool: &PgPool) -> Self {
         let fleet = Fleet::of(2).seed(&store(pool)).await;
         let rollout = fleet.rollout(1).await;
@@ -87,7 +87,7 @@ use StepState as S;
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_step_keeps_attempt_failures_prior_and_reason(pool: PgPool) {
-    let bench = Bench::new(&pool).await;
+    let bench = ApplyBench::new(&pool).await;
     let id = bench.steps().await[0].id;
     let host = bench.steps().await[0].host;
     let attempt = AttemptId::random();
@@ -173,7 +173,7 @@ async fn a_step_keeps_attempt_failures_prior_and_reason(pool: PgPool) {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_rollout_keeps_scope_reason_and_its_end(pool: PgPool) {
-    let bench = Bench::new(&pool).await;
+    let bench = ApplyBench::new(&pool).await;
     let now = async || {
         bench
             .fleet
@@ -224,7 +224,7 @@ async fn a_rollout_keeps_scope_reason_and_its_end(pool: PgPool) {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn all_or_nothing(pool: PgPool) {
-    let bench = Bench::new(&pool).await;
+    let bench = ApplyBench::new(&pool).await;
     let steps = bench.steps().await;
     let good = step(steps[0].id, S::Waiting, S::Skipped);
 
@@ -274,7 +274,7 @@ async fn all_or_nothing(pool: PgPool) {
 /// Two changes of one step in one go: the second starts from what the first made.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn changes_follow_one_another(pool: PgPool) {
-    let bench = Bench::new(&pool).await;
+    let bench = ApplyBench::new(&pool).await;
     let id = bench.steps().await[0].id;
     bench
         .apply(vec![
@@ -326,7 +326,7 @@ async fn a_whole_fleet_changes_in_one_go(pool: PgPool) {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_pause_for_want_of_a_verdict_is_known_until_the_state_changes(pool: PgPool) {
-    let bench = Bench::new(&pool).await;
+    let bench = ApplyBench::new(&pool).await;
     let awaits = async || {
         let (snapshot, _) = bench
             .fleet
@@ -363,7 +363,7 @@ async fn a_pause_for_want_of_a_verdict_is_known_until_the_state_changes(pool: Pg
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn an_activation_is_counted_from_its_beginning(pool: PgPool) {
-    let bench = Bench::new(&pool).await;
+    let bench = ApplyBench::new(&pool).await;
     let activated = async || {
         let (snapshot, _) = bench
             .fleet

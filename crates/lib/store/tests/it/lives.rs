@@ -13,13 +13,13 @@ use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
 const SECOND: u64 = 1_000_000;
 
 /// One host that has verified a release and waits to be told to commit.
-struct Bench {
+struct LivesBench {
     fleet: Fleet,
     agent: ScriptedAgent,
     lease: Lease,
 }
 
-impl Bench {
+impl LivesBench {
     async fn verified(pool: &PgPool) -> Self {
         let fleet = Fleet::of(1).seed(&store(pool)).await;
         let mut agent = agents(&fleet).remove(0);
@@ -97,7 +97,7 @@ fn went_back(mut seen: Observation) -> Observation {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_late_observation_is_refused_and_changes_nothing(pool: PgPool) {
-    let mut bench = Bench::verified(&pool).await;
+    let mut bench = LivesBench::verified(&pool).await;
     let late = went_back(bench.observation().await);
     let newer = bench.observation().await;
     bench.post(&newer).await.unwrap();
@@ -111,7 +111,7 @@ async fn a_late_observation_is_refused_and_changes_nothing(pool: PgPool) {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn an_update_that_stalls_and_lands_after_a_newer_one_changes_nothing(pool: PgPool) {
-    let mut bench = Bench::verified(&pool).await;
+    let mut bench = LivesBench::verified(&pool).await;
     let late = went_back(bench.observation().await);
     let newer = bench.observation().await;
 
@@ -148,7 +148,7 @@ async fn an_update_that_stalls_and_lands_after_a_newer_one_changes_nothing(pool:
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn an_observation_that_is_sent_again_is_refused(pool: PgPool) {
-    let mut bench = Bench::verified(&pool).await;
+    let mut bench = LivesBench::verified(&pool).await;
     let verified = bench.observation().await;
     bench.post(&verified).await.unwrap();
     bench.post(&verified).await.unwrap_err();
@@ -163,7 +163,7 @@ async fn an_observation_that_is_sent_again_is_refused(pool: PgPool) {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_word_from_before_a_reboot_is_late_and_no_trouble(pool: PgPool) {
-    let mut bench = Bench::verified(&pool).await;
+    let mut bench = LivesBench::verified(&pool).await;
     let last_breath = bench.observation().await;
     let booted = went_back(Observation {
         boot_id: "second".to_owned(),
@@ -193,7 +193,7 @@ async fn a_word_from_before_a_reboot_is_late_and_no_trouble(pool: PgPool) {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn two_machines_under_one_token_are_trouble_that_everybody_sees(pool: PgPool) {
-    let mut bench = Bench::verified(&pool).await;
+    let mut bench = LivesBench::verified(&pool).await;
     let clone = bench.second_machine(AttemptPhase::Verified);
     let now = bench.fleet.store.now().await.unwrap();
     bench.post(&clone.observation(now)).await.unwrap();
@@ -251,7 +251,7 @@ async fn two_machines_under_one_token_are_trouble_that_everybody_sees(pool: PgPo
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn the_word_of_a_clone_commits_nothing(pool: PgPool) {
-    let mut bench = Bench::verified(&pool).await;
+    let mut bench = LivesBench::verified(&pool).await;
     let verified = bench.observation().await;
     bench.post(&verified).await.unwrap();
     bench.settle().await;
@@ -351,7 +351,7 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
 /// Somebody with a host's token could otherwise fill the database with boots.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_host_that_boots_without_end_is_trouble_and_is_not_remembered_without_end(pool: PgPool) {
-    let mut bench = Bench::verified(&pool).await;
+    let mut bench = LivesBench::verified(&pool).await;
     let mut refused = 0;
     for boot in 0..80 {
         bench.agent.boot_id = format!("boot-{boot}");
