@@ -56,7 +56,7 @@ pub(crate) fn show() {
 }
 
 /// At least a second, even if the window ends at this very moment.
-fn too_many(failures: slipway_wake::Failures) -> ApiError {
+fn too_many(failures: slipway_wake::FailureCount) -> ApiError {
     ApiError::TooManyFailures(failures.seconds_left.max(1).into())
 }
 

@@ -26,7 +26,7 @@ use slipway_settings::RedisSettings;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, instrument, warn};
 
-pub use limit::Failures;
+pub use limit::FailureCount;
 pub use message::{Topic, WakeUp};
 pub use subscribe::Subscription;
 
@@ -150,11 +150,11 @@ impl Wake {
     ///
     /// The window begins with the first failure. All replicas count together; without Redis each counts for itself.
     #[instrument(name = "wake.count_failure", level = "debug", skip_all)]
-    pub async fn count_failure(&self, key: &str, window_seconds: u32) -> Failures {
+    pub async fn count_failure(&self, key: &str, window_seconds: u32) -> FailureCount {
         let local = self.local.add(key, window_seconds, Instant::now());
         match self.change_count("INCR", key, window_seconds).await {
             Ok((count, left)) => {
-                if let Some(counted) = Failures::believed(count, left, window_seconds) {
+                if let Some(counted) = FailureCount::believed(count, left, window_seconds) {
                     return local.max(counted);
                 }
                 warn!("a counter in Redis lasts longer than any of ours does; it counts for nothing");

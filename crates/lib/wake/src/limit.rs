@@ -17,14 +17,14 @@ struct Count {
 
 /// The failures within the present window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Failures {
+pub struct FailureCount {
     /// How many.
     pub count: u32,
     /// The rest of the window in whole seconds, rounded up.
     pub seconds_left: u32,
 }
 
-impl Failures {
+impl FailureCount {
     pub(crate) fn new(count: u32, left: Duration) -> Self {
         let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
         Self {
@@ -44,12 +44,12 @@ impl Failures {
 }
 
 impl Count {
-    fn at(self, now: Instant) -> Failures {
-        Failures::new(self.failures, self.until.saturating_duration_since(now))
+    fn at(self, now: Instant) -> FailureCount {
+        FailureCount::new(self.failures, self.until.saturating_duration_since(now))
     }
 }
 
-/// Failures by key, each within a window of its own. Bounded: when full, the window that ends first is forgotten.
+/// FailureCount by key, each within a window of its own. Bounded: when full, the window that ends first is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct LocalCounts {
     counts: Mutex<HashMap<String, Count>>,
@@ -57,7 +57,7 @@ pub(crate) struct LocalCounts {
 
 impl LocalCounts {
     /// Adds a failure and returns the count.
-    pub(crate) fn add(&self, key: &str, window_seconds: u32, now: Instant) -> Failures {
+    pub(crate) fn add(&self, key: &str, window_seconds: u32, now: Instant) -> FailureCount {
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let until = now + Duration::from_secs(window_seconds.max(1).into());
         if let Some(count) = counts.get_mut(key) {
@@ -112,7 +112,7 @@ mod tests {
     async fn a_window_begins_with_the_first_failure_and_ends() {
         let counts = LocalCounts::default();
         let begin = Instant::now();
-        let failures = |count, seconds_left| Failures { count, seconds_left };
+        let failures = |count, seconds_left| FailureCount { count, seconds_left };
         let after = |milliseconds| begin + Duration::from_millis(milliseconds);
         assert_eq!(counts.add("a", 60, begin), failures(1, 60));
         assert_eq!(counts.add("a", 60, after(58_001)), failures(2, 2));
@@ -133,10 +133,10 @@ mod tests {
 
     #[test]
     fn a_counter_is_believed_as_far_as_it_can_be_ours() {
-        let believed = |count, left| Failures::believed(count, left, 60);
+        let believed = |count, left| FailureCount::believed(count, left, 60);
         assert_eq!(
             believed(3, 59_001),
-            Some(Failures {
+            Some(FailureCount {
                 count: 3,
                 seconds_left: 60
             })
