@@ -16,40 +16,40 @@ const MOST_IDS: usize = 20_000;
 /// Unread wake-ups. A flood of messages costs only one query after another.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
-    heard: Mutex<Heard>,
+    unread: Mutex<Unread>,
     news: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Heard {
+struct Unread {
     rollouts: HashSet<RolloutId>,
     hosts: HashSet<HostId>,
     missed: bool,
 }
 
 impl Inbox {
-    fn heard(&self) -> MutexGuard<'_, Heard> {
+    fn unread(&self) -> MutexGuard<'_, Unread> {
         // Every change below is whole before anything can panic.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Never waits: the connection has an unbounded buffer, which must stay empty.
     pub(crate) fn add(&self, wake_up: WakeUp) {
-        let mut heard = self.heard();
+        let mut unread = self.unread();
         match wake_up {
             // A reader that will query everything needs no ids.
-            _ if heard.missed => {}
-            WakeUp::Rollouts(ids) => heard.rollouts.extend(ids),
-            WakeUp::Hosts(ids) => heard.hosts.extend(ids),
-            WakeUp::Reconnected => heard.missed = true,
+            _ if unread.missed => {}
+            WakeUp::Rollouts(ids) => unread.rollouts.extend(ids),
+            WakeUp::Hosts(ids) => unread.hosts.extend(ids),
+            WakeUp::Reconnected => unread.missed = true,
         }
-        if heard.missed || heard.rollouts.len() + heard.hosts.len() > MOST_IDS {
-            *heard = Heard {
+        if unread.missed || unread.rollouts.len() + unread.hosts.len() > MOST_IDS {
+            *unread = Unread {
                 missed: true,
-                ..Heard::default()
+                ..Unread::default()
             };
         }
-        drop(heard);
+        drop(unread);
         self.news.notify_one();
     }
 
@@ -57,7 +57,7 @@ impl Inbox {
     pub(crate) async fn take(&self) -> WakeUp {
         loop {
             let news = self.news.notified();
-            if let Some(wake_up) = self.heard().take() {
+            if let Some(wake_up) = self.unread().take() {
                 return wake_up;
             }
             news.await;
@@ -65,7 +65,7 @@ impl Inbox {
     }
 }
 
-impl Heard {
+impl Unread {
     fn take(&mut self) -> Option<WakeUp> {
         if mem::take(&mut self.missed) {
             Some(WakeUp::Reconnected)
@@ -91,7 +91,7 @@ mod tests {
             inbox.add(WakeUp::Hosts(HashSet::from([host])));
         }
         assert_eq!(inbox.take().await, WakeUp::Hosts(HashSet::from([host])));
-        assert_eq!(inbox.heard().take(), None);
+        assert_eq!(inbox.unread().take(), None);
     }
 
     #[tokio::test]
