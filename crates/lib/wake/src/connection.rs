@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::OPERATION_LIMIT;
-use crate::server::Server;
+use crate::server::RedisTarget;
 
 /// How often the connection is tested while nobody complains.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -20,9 +20,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// How long to wait between two tries to connect.
 #[derive(Debug)]
-pub(crate) struct Backoff(Duration);
+pub(crate) struct ReconnectBackoff(Duration);
 
-impl Backoff {
+impl ReconnectBackoff {
     const LEAST: Duration = Duration::from_millis(100);
     const MOST: Duration = Duration::from_secs(5);
 
@@ -39,15 +39,15 @@ impl Backoff {
 
 /// A connection while there is one.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct RedisLink {
     current: watch::Receiver<Option<MultiplexedConnection>>,
     suspect: Arc<Notify>,
     keeper: AbortHandle,
 }
 
-impl Link {
+impl RedisLink {
     /// Begins to connect and returns at once.
-    pub(crate) fn open(server: Server) -> Self {
+    pub(crate) fn open(server: RedisTarget) -> Self {
         let (publish, current) = watch::channel(None);
         let suspect = Arc::new(Notify::new());
         let keeper = tokio::spawn(keep(server, publish, Arc::clone(&suspect))).abort_handle();
@@ -68,21 +68,25 @@ impl Link {
     }
 }
 
-impl Drop for Link {
+impl Drop for RedisLink {
     fn drop(&mut self) {
         self.keeper.abort();
     }
 }
 
 /// Connects, watches the connection until it fails, and begins again, for ever.
-async fn keep(server: Server, publish: watch::Sender<Option<MultiplexedConnection>>, suspect: Arc<Notify>) {
-    let mut backoff = Backoff::new();
-    let mut told = false;
+async fn keep(
+    server: RedisTarget,
+    publish: watch::Sender<Option<MultiplexedConnection>>,
+    suspect: Arc<Notify>,
+) {
+    let mut backoff = ReconnectBackoff::new();
+    let mut logged = false;
     loop {
         match connect(&server).await {
             Ok(mut connection) => {
                 info!("connected to Redis");
-                (backoff, told) = (Backoff::new(), false);
+                (backoff, logged) = (ReconnectBackoff::new(), false);
                 publish.send_replace(Some(connection.clone()));
                 let lost = watch_over(&mut connection, &suspect).await;
                 publish.send_replace(None);
@@ -91,12 +95,12 @@ async fn keep(server: Server, publish: watch::Sender<Option<MultiplexedConnectio
                     "lost Redis; going on without wake-ups until it is back"
                 );
             }
-            Err(error) if !told => {
+            Err(error) if !logged => {
                 warn!(
                     reason = error,
                     "cannot reach Redis; going on without wake-ups until it is there"
                 );
-                told = true;
+                logged = true;
             }
             Err(_) => {}
         }
@@ -104,11 +108,11 @@ async fn keep(server: Server, publish: watch::Sender<Option<MultiplexedConnectio
     }
 }
 
-async fn connect(server: &Server) -> Result<MultiplexedConnection, String> {
+async fn connect(server: &RedisTarget) -> Result<MultiplexedConnection, String> {
     let attempt = async {
         let client = server.client().await?;
         let mut connection = client
-            .get_multiplexed_async_connection_with_config(&Server::limits())
+            .get_multiplexed_async_connection_with_config(&RedisTarget::limits())
             .await?;
         ping(&mut connection).await?;
         Ok::<_, RedisError>(connection)

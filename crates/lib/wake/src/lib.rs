@@ -30,9 +30,9 @@ pub use limit::FailureCount;
 pub use message::{Topic, WakeUp};
 pub use subscribe::Subscription;
 
-use connection::Link;
+use connection::RedisLink;
 use limit::LocalCounts;
-use server::Server;
+use server::RedisTarget;
 
 /// The longest that one operation takes.
 const OPERATION_LIMIT: Duration = Duration::from_millis(500);
@@ -64,9 +64,9 @@ pub struct Wake {
 
 #[derive(Debug)]
 struct Remote {
-    server: Server,
+    server: RedisTarget,
     prefix: String,
-    link: Link,
+    link: RedisLink,
 }
 
 impl Wake {
@@ -78,9 +78,9 @@ impl Wake {
     #[must_use]
     pub fn connect(settings: Option<&RedisSettings>, namespace: &str) -> Self {
         let remote = settings.map(|settings| {
-            let server = Server::new(settings);
+            let server = RedisTarget::new(settings);
             Arc::new(Remote {
-                link: Link::open(server.clone()),
+                link: RedisLink::open(server.clone()),
                 prefix: format!("slipway:{namespace}:{}", settings.database),
                 server,
             })

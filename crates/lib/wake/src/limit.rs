@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const MOST_KEYS: usize = 10_000;
 
 #[derive(Debug, Clone, Copy)]
-struct Count {
+struct LocalCount {
     failures: u32,
     until: Instant,
 }
@@ -43,7 +43,7 @@ impl FailureCount {
     }
 }
 
-impl Count {
+impl LocalCount {
     fn at(self, now: Instant) -> FailureCount {
         FailureCount::new(self.failures, self.until.saturating_duration_since(now))
     }
@@ -52,7 +52,7 @@ impl Count {
 /// FailureCount by key, each within a window of its own. Bounded: when full, the window that ends first is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct LocalCounts {
-    counts: Mutex<HashMap<String, Count>>,
+    counts: Mutex<HashMap<String, LocalCount>>,
 }
 
 impl LocalCounts {
@@ -62,7 +62,7 @@ impl LocalCounts {
         let until = now + Duration::from_secs(window_seconds.max(1).into());
         if let Some(count) = counts.get_mut(key) {
             if count.until <= now {
-                *count = Count { failures: 0, until };
+                *count = LocalCount { failures: 0, until };
             }
             count.failures = count.failures.saturating_add(1);
             return count.at(now);
@@ -70,7 +70,7 @@ impl LocalCounts {
         if counts.len() >= MOST_KEYS {
             make_room(&mut counts, now);
         }
-        let count = Count { failures: 1, until };
+        let count = LocalCount { failures: 1, until };
         counts.insert(key.to_owned(), count);
         count.at(now)
     }
@@ -84,7 +84,7 @@ impl LocalCounts {
     }
 }
 
-fn make_room(counts: &mut HashMap<String, Count>, now: Instant) {
+fn make_room(counts: &mut HashMap<String, LocalCount>, now: Instant) {
     counts.retain(|_, count| count.until > now);
     // A tenth at once, so that a flood of new keys does not cost a search for each of them.
     while counts.len() > MOST_KEYS * 9 / 10 {

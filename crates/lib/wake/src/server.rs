@@ -13,9 +13,9 @@ use crate::OPERATION_LIMIT;
 
 /// The settings, as often as a connection is made.
 #[derive(Clone)]
-pub(crate) struct Server(RedisSettings);
+pub(crate) struct RedisTarget(RedisSettings);
 
-impl Server {
+impl RedisTarget {
     pub(crate) fn new(settings: &RedisSettings) -> Self {
         Self(settings.clone())
     }
@@ -63,8 +63,8 @@ impl Server {
     }
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for RedisTarget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Server").field(&self.0.server).finish()
+        f.debug_tuple("RedisTarget").field(&self.0.server).finish()
     }
 }

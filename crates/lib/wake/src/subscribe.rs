@@ -11,10 +11,10 @@ use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use crate::OPERATION_LIMIT;
-use crate::connection::Backoff;
+use crate::connection::ReconnectBackoff;
 use crate::inbox::Inbox;
 use crate::message::{self, WakeUp};
-use crate::server::Server;
+use crate::server::RedisTarget;
 
 /// The least time between two wake-ups of a reader. Wake-ups in between arrive together, so that nobody has to query
 /// the database more often.
@@ -35,9 +35,9 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn open(server: Server, channel: String) -> Self {
+    pub(crate) fn open(server: RedisTarget, channel: String) -> Self {
         let inbox = Arc::new(Inbox::default());
-        let reader = Reader {
+        let reader = SubscriptionReader {
             server,
             channel,
             inbox: Arc::clone(&inbox),
@@ -75,20 +75,20 @@ impl Drop for Subscription {
 }
 
 /// The task behind a subscription.
-struct Reader {
-    server: Server,
+struct SubscriptionReader {
+    server: RedisTarget,
     channel: String,
     inbox: Arc<Inbox>,
 }
 
-impl Reader {
+impl SubscriptionReader {
     async fn read_for_ever(self) {
-        let mut backoff = Backoff::new();
+        let mut backoff = ReconnectBackoff::new();
         loop {
             // The link for commands already logs when Redis goes and comes.
             match timeout(CONNECT_LIMIT, self.subscribe()).await {
                 Ok(Ok((sink, stream))) => {
-                    backoff = Backoff::new();
+                    backoff = ReconnectBackoff::new();
                     self.inbox.add(WakeUp::Reconnected);
                     self.read(sink, stream).await;
                     debug!("lost the subscription");
