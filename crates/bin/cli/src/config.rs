@@ -65,13 +65,13 @@ pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, Failure> {
 
 /// A login about to be kept.
 #[derive(Debug)]
-pub struct Pending(slipway_durable::Pending, PathBuf);
+pub struct Pending(slipway_durable::PendingFile, PathBuf);
 
 /// Checks before a login that its result can be stored.
 pub fn prepare(path: &Path) -> Result<Pending, Failure> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     slipway_durable::private_folder(folder)
-        .and_then(|()| slipway_durable::Pending::create(path, slipway_durable::PRIVATE))
+        .and_then(|()| slipway_durable::PendingFile::create(path, slipway_durable::PRIVATE))
         .map(|file| Pending(file, path.to_owned()))
         .map_err(|error| Failure::io(format_args!("cannot write {}", path.display()), &error))
 }

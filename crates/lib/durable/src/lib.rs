@@ -12,7 +12,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
-pub use pending::{PARTIAL, Pending};
+pub use pending::{PARTIAL, PendingFile};
 
 /// The mode of a file for its owner alone.
 pub const PRIVATE: u32 = 0o600;
@@ -21,12 +21,12 @@ pub const BY_UMASK: u32 = 0o666;
 
 /// Writes a complete file, and replaces one that may be there. The umask takes rights away from `mode`.
 pub fn write(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    Pending::create(path, mode)?.commit(content)
+    PendingFile::create(path, mode)?.commit(content)
 }
 
 /// Writes a complete file. Fails with `AlreadyExists` if there is one already.
 pub fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    Pending::create(path, mode)?.commit_new(content)
+    PendingFile::create(path, mode)?.commit_new(content)
 }
 
 /// Gives a finished file its name.

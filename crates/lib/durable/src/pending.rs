@@ -13,13 +13,13 @@ pub const PARTIAL: &str = ".partial";
 /// Create it before its content exists. Then a missing folder cannot lose content that is known only once, such
 /// as a new token.
 #[derive(Debug)]
-pub struct Pending {
+pub struct PendingFile {
     target: PathBuf,
     temporary: PathBuf,
     file: File,
 }
 
-impl Pending {
+impl PendingFile {
     /// Prepares the file. One of that name stays as it is until the commit. The umask takes rights away from `mode`.
     pub fn create(target: &Path, mode: u32) -> io::Result<Self> {
         if fs::symlink_metadata(target).is_ok_and(|meta| !meta.is_file()) {
@@ -63,7 +63,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingFile {
     fn drop(&mut self) {
         // After a commit by rename there is none of this name any more.
         let _ = fs::remove_file(&self.temporary);
@@ -88,16 +88,16 @@ mod tests {
     fn what_is_not_committed_was_never_there() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("token");
-        drop(Pending::create(&target, crate::PRIVATE).unwrap());
+        drop(PendingFile::create(&target, crate::PRIVATE).unwrap());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
     fn names_that_cannot_be_files_are_refused_at_once() {
         let dir = tempfile::tempdir().unwrap();
-        let folder = Pending::create(dir.path(), crate::PRIVATE).unwrap_err();
+        let folder = PendingFile::create(dir.path(), crate::PRIVATE).unwrap_err();
         assert_eq!(folder.kind(), io::ErrorKind::AlreadyExists);
-        let nameless = Pending::create(&dir.path().join("no/.."), crate::PRIVATE).unwrap_err();
+        let nameless = PendingFile::create(&dir.path().join("no/.."), crate::PRIVATE).unwrap_err();
         assert_eq!(nameless.kind(), io::ErrorKind::InvalidInput);
     }
 

@@ -9,7 +9,7 @@ use slipway_wire::access::{TokenCreated, TokenSecret};
 use crate::Failure;
 
 /// Where a new token goes, made ready before there is one.
-pub(super) struct Sink(Option<(slipway_durable::Pending, PathBuf)>);
+pub(super) struct Sink(Option<(slipway_durable::PendingFile, PathBuf)>);
 
 /// A token that was made, as `--json` shows it.
 #[derive(Serialize)]
@@ -26,7 +26,7 @@ impl Sink {
     /// Prepares the file if one was asked for, so that a token is not made and then lost.
     pub(super) fn prepare(file: Option<&Path>) -> Result<Self, Failure> {
         let prepared = file.map(|path| {
-            slipway_durable::Pending::create(path, slipway_durable::PRIVATE)
+            slipway_durable::PendingFile::create(path, slipway_durable::PRIVATE)
                 .map(|file| (file, path.to_owned()))
                 .map_err(|error| {
                     Failure::usage(format!("cannot write the token to {}: {error}", path.display()))
