@@ -49,7 +49,7 @@ impl LocalCount {
     }
 }
 
-/// FailureCount by key, each within a window of its own. Bounded: when full, the window that ends first is forgotten.
+/// Failures by key, each within a window of its own. Bounded: when full, the window that ends first is forgotten.
 #[derive(Debug, Default)]
 pub(crate) struct LocalCounts {
     counts: Mutex<HashMap<String, LocalCount>>,

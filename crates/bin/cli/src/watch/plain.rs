@@ -56,5 +56,5 @@ pub(super) fn sentence(event: &Event) -> String {
         "principal" => format!(" (by {})", new.actor.name()),
         _ => String::new(),
     };
-    format!("{about} {what}: {}{by}", new.told())
+    format!("{about} {what}: {}{by}", new.cause_text())
 }
