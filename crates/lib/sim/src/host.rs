@@ -192,7 +192,7 @@ impl SimHost {
             }
             Instruction::Revert { .. } => match journal {
                 Some(journal) if journal.phase != AttemptPhase::Reverted => {
-                    journal.phase = AttemptPhase::Reverting
+                    journal.phase = AttemptPhase::Reverting;
                 }
                 Some(_) => {}
                 // Nothing of it was begun here, and now nothing will be.
@@ -236,7 +236,7 @@ impl SimHost {
             }
             AttemptPhase::Verifying => match fate {
                 ClosureFate::FailsChecks | ClosureFate::FailsRevert => {
-                    journal.phase = AttemptPhase::Reverting
+                    journal.phase = AttemptPhase::Reverting;
                 }
                 ClosureFate::Inconclusive => journal.verdict = Some(Verdict::Unknown),
                 _ => {
