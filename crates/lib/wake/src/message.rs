@@ -111,14 +111,12 @@ mod tests {
     /// The hosts of a message are a set, in any order.
     fn read_sorted(value: Value) -> Result<Value, serde_json::Error> {
         decode(value.to_string().as_bytes()).unwrap();
-        let mut written = reader::<Message>(value.clone())?;
+        let sent = value.clone();
+        let mut written = reader::<Message>(value)?;
         if let Some(hosts) = written.get_mut("hosts").and_then(Value::as_array_mut) {
             hosts.sort_by_key(ToString::to_string);
         }
-        assert_eq!(
-            written, value,
-            "a replica of the other release reads exactly this"
-        );
+        assert_eq!(written, sent, "a replica of the other release reads exactly this");
         Ok(written)
     }
 
