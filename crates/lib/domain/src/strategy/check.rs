@@ -214,7 +214,7 @@ mod tests {
             let found = problems(json);
             assert!(
                 found.contains(&format!("{field}: ")) && found.contains(cure),
-                "{json}: {told}"
+                "{json}: {found}"
             );
         }
     }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn all_problems_are_told_at_once() {
         let found = problems(r#"{"canary":9,"batch":0,"retries":99}"#);
-        assert_eq!(told.matches("; use").count(), 3, "{told}");
+        assert_eq!(found.matches("; use").count(), 3, "{found}");
     }
 
     #[test]
