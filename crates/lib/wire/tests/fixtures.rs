@@ -82,7 +82,7 @@ const RECEIVED: [(&str, FixtureReader); 31] = [
     ("NewEvent", reader::<NewEvent>),
     ("Observation", reader::<Observation>),
     ("Page", reader::<Page<Release>>),
-    ("AttemptPhase", reader::<AttemptPhase>),
+    ("Phase", reader::<AttemptPhase>),
     ("Principal", reader::<Principal>),
     ("Problem", reader::<Problem>),
     ("Release", reader::<Release>),
@@ -101,11 +101,12 @@ const RECEIVED: [(&str, FixtureReader); 31] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 21] = [
+const PARTS: [(&str, &str); 22] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
     ("ArchiveStatus", "BackupPage"),
+    ("AttemptPhase", "Observation"),
     ("BackupKindStatus", "BackupPage"),
     ("BackupStatus", "BackupPage"),
     ("Canary", "Strategy"),
