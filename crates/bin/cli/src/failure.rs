@@ -1,5 +1,6 @@
 //! Errors as a person or a script sees them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
@@ -178,23 +179,16 @@ impl Failure {
 
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
-        let help = error.help().map(str::to_owned);
+        let help = error.operator_help().map(Cow::into_owned);
         let summary = error.summary();
         match error {
-            ClientError::Problem { problem, retry_after } => {
+            ClientError::Problem { problem, .. } => {
                 let exit = match problem.status {
                     401 | 403 => Exit::Denied,
                     404 => Exit::NotFound,
                     408 | 429 | 502..=504 => Exit::Unavailable,
                     400..=499 => Exit::Refused,
                     _ => Exit::Internal,
-                };
-                let help = match (problem.short_kind(), retry_after) {
-                    (kind::UNAUTHENTICATED, _) => {
-                        Some("log in again with `slipway login`, or renew the token in SLIPWAY_TOKEN or the token file".to_owned())
-                    }
-                    (_, Some(wait)) => Some(format!("try again in {} s", wait.as_secs())),
-                    _ => help,
                 };
                 Self(Box::new(Details {
                     kind: problem.kind,

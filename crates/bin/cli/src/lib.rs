@@ -6,7 +6,6 @@
 //! | [`args`] | what can be typed |
 //! | [`commands`] | what it does |
 //! | [`watch`] | following a rollout |
-//! | [`verify`] | the checks of `slipway verify` |
 //! | [`context`], [`config`] | which API, with which token, and where `login` keeps them |
 //! | [`output`], [`table`], [`text`] | what is shown |
 //! | [`exit`], [`failure`], [`stop`] | exit codes, errors, and signals |
@@ -24,7 +23,6 @@ pub mod reference;
 pub mod stop;
 pub mod table;
 pub mod text;
-pub mod verify;
 pub mod watch;
 
 pub use exit::Exit;

@@ -4,13 +4,14 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use slipway_domain::EnvironmentName;
+use slipway_verify::fleet::NOTABLE_SKEW_SECONDS;
 use slipway_wire::fleet::{Environment, Host};
 
 use crate::Failure;
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, Tone, step_state};
-use crate::text::{NOTABLE_SKEW_SECONDS, ago, clean, count};
+use crate::text::{ago, clean, count};
 
 #[derive(Serialize)]
 struct Fleet {

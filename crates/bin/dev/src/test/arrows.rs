@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
@@ -20,6 +20,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
     ("slipway-store", &["slipway-domain", "slipway-settings"]),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
     ("slipway-client", &["slipway-wire"]),
+    ("slipway-verify", &["slipway-client"]),
     (
         "slipway-host",
         &["slipway-domain", "slipway-durable", "slipway-process"],
@@ -63,7 +64,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
             "slipway-wire",
         ],
     ),
-    ("slipway", &["slipway-client", "slipway-durable"]),
+    ("slipway", &["slipway-verify", "slipway-durable"]),
     ("slipway-dev", &["slipway-client", "slipway-process"]),
 ];
 

@@ -5,27 +5,31 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
 use slipway_domain::{AttemptPhase, RolloutState, StepState, StorePath};
+use slipway_text::time::ago;
 use slipway_wire::fleet::{Environment, Host};
 use slipway_wire::page::MAX_LIMIT;
 use slipway_wire::release::Release;
 use slipway_wire::rollout::RolloutQuery;
 
-use super::{Check, Line};
-use crate::Failure;
-use crate::text::{NOTABLE_SKEW_SECONDS, ago};
+use crate::{CheckResult, PendingCheck};
 
-/// A rollout that succeeded is looked for this many pages back.
+/// Clocks that are further apart than this break certificates and logs.
+pub const NOTABLE_SKEW_SECONDS: u64 = 30;
+/// How many pages of rollouts are searched for one that succeeded.
 const PAGES: usize = 4;
 
-/// A line for every host that is not retired.
-pub async fn check(client: &Client, of: &str, now: DateTime<Utc>) -> Vec<Line> {
-    match look(client, of, now).await {
-        Ok(lines) => lines,
-        Err(error) => vec![Check::new("hosts", of).unknown_by(&Failure::from(error))],
+/// A result for every host that is not retired.
+pub(crate) async fn check(check: PendingCheck, client: &Client, now: DateTime<Utc>) -> Vec<CheckResult> {
+    match hosts(client, now).await {
+        Ok(results) if results.is_empty() => {
+            vec![check.not_checked("no host is registered", "slipway host create NAME --env ENV")]
+        }
+        Ok(results) => results,
+        Err(error) => vec![check.not_checked_by(&error)],
     }
 }
 
-async fn look(client: &Client, of: &str, now: DateTime<Utc>) -> Result<Vec<Line>, ClientError> {
+async fn hosts(client: &Client, now: DateTime<Utc>) -> Result<Vec<CheckResult>, ClientError> {
     let hosts = client.all_hosts(None).await?;
     let mut hosts: Vec<Host> = hosts
         .into_iter()
@@ -33,15 +37,12 @@ async fn look(client: &Client, of: &str, now: DateTime<Utc>) -> Result<Vec<Line>
         .collect();
     hosts.sort_by(|a, b| (&a.environment, &a.name).cmp(&(&b.environment, &b.name)));
     if hosts.is_empty() {
-        return Ok(vec![Check::new("hosts", of).not_checked(
-            "no host is registered",
-            "slipway host create NAME --env ENV",
-        )]);
+        return Ok(Vec::new());
     }
     let mut releases = BTreeMap::new();
     let mut environments = BTreeMap::new();
     for environment in client.environments().await? {
-        let release = newest(client, &environment).await?;
+        let release = newest_release(client, &environment).await?;
         releases.insert(environment.name.clone(), release);
         environments.insert(environment.name.clone(), environment);
     }
@@ -55,7 +56,7 @@ async fn look(client: &Client, of: &str, now: DateTime<Utc>) -> Result<Vec<Line>
 }
 
 /// The release of the newest rollout that succeeded: what all its hosts committed.
-async fn newest(client: &Client, environment: &Environment) -> Result<Option<Release>, ClientError> {
+async fn newest_release(client: &Client, environment: &Environment) -> Result<Option<Release>, ClientError> {
     let mut query = RolloutQuery {
         environment: Some(environment.name.clone()),
         after: None,
@@ -83,8 +84,8 @@ fn judge(
     environment: Option<&Environment>,
     release: Option<&Release>,
     now: DateTime<Utc>,
-) -> Line {
-    let check = Check::new("host", host.name.as_str());
+) -> CheckResult {
+    let check = PendingCheck::new("host", host.name.as_str());
     let env = &host.environment;
     let agent = "on the host: systemctl status slipway-agent; slipway-agent status";
     let open = environment.and_then(|environment| environment.open_rollout);

@@ -1,10 +1,11 @@
-//! `/etc/slipway/stacks/<name>.json`: what a host says of its stacks. The NixOS modules write it.
+//! `/etc/slipway/stacks/<name>.json`: the description of a host's stack. The NixOS modules write it.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use slipway_verify::page::split;
 
 use crate::{Failure, files};
 
@@ -14,55 +15,55 @@ const VERSION: u32 = 1;
 /// One stack of this host. Unknown fields are refused: a check that is not made must not look like one that passed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Stack {
+pub(super) struct StackDescription {
     /// Of this form: 1.
-    pub version: u32,
+    pub(super) version: u32,
     /// The stack's name, and the file's.
-    pub name: String,
+    pub(super) name: String,
     /// Whether it is Slipway's own: only that one has hosts and an audit log.
     #[serde(default)]
-    pub control_plane: bool,
+    pub(super) control_plane: bool,
     /// The name that it serves; none without a proxy.
-    pub domain: Option<String>,
+    pub(super) domain: Option<String>,
     /// The address that clients use; none without a proxy.
-    pub url: Option<String>,
+    pub(super) url: Option<String>,
     /// The PEM file of the CA that signed its certificate, when that is no public one.
     #[serde(default)]
-    pub ca_file: Option<PathBuf>,
+    pub(super) ca_file: Option<PathBuf>,
     /// Its api.
-    pub api: Api,
+    pub(super) api: ApiListeners,
     /// Its worker.
-    pub worker: Worker,
+    pub(super) worker: WorkerListeners,
     /// Its backup; none when it has none.
-    pub backup: Option<Backup>,
+    pub(super) backup: Option<BackupPageAddress>,
     /// Units that must be active.
-    pub units: Vec<String>,
+    pub(super) units: Vec<String>,
 }
 
 /// The api's replicas.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Api {
+pub(super) struct ApiListeners {
     /// Their Unix sockets.
-    pub sockets: Vec<PathBuf>,
+    pub(super) sockets: Vec<PathBuf>,
     /// Their metrics' addresses.
-    pub metrics: Vec<String>,
+    pub(super) metrics: Vec<String>,
 }
 
 /// The worker's replicas.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Worker {
+pub(super) struct WorkerListeners {
     /// Their metrics' addresses.
-    pub metrics: Vec<String>,
+    pub(super) metrics: Vec<String>,
 }
 
 /// Where to ask about backups.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Backup {
+pub(super) struct BackupPageAddress {
     /// The status page of `slipway-backup exporter`.
-    pub status_url: String,
+    pub(super) status_url: String,
 }
 
 #[derive(Deserialize)]
@@ -70,16 +71,16 @@ struct Versioned {
     version: u32,
 }
 
-impl Stack {
+impl StackDescription {
     /// All stacks in the folder, by name; none when there is no such folder.
-    pub fn all(folder: &Path) -> Result<Vec<Self>, Failure> {
+    pub(super) fn all(folder: &Path) -> Result<Vec<Self>, Failure> {
         let mut names = Self::names(folder)?;
         names.sort();
         names.iter().map(|name| Self::load(folder, name)).collect()
     }
 
     /// The stack of this name.
-    pub fn named(folder: &Path, name: &str) -> Result<Self, Failure> {
+    pub(super) fn named(folder: &Path, name: &str) -> Result<Self, Failure> {
         let names = Self::names(folder)?;
         if !names.iter().any(|known| known == name) {
             let help = if names.is_empty() {
@@ -129,14 +130,14 @@ impl Stack {
     }
 }
 
-fn parse(text: &str, name: &str) -> Result<Stack, String> {
+fn parse(text: &str, name: &str) -> Result<StackDescription, String> {
     let Versioned { version } = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if version != VERSION {
         return Err(format!(
             "it has version {version}, and this slipway knows {VERSION}"
         ));
     }
-    let stack: Stack = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let stack: StackDescription = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if stack.name != name {
         return Err(format!(
             "its name is `{}`, and the file's is `{name}`",
@@ -159,7 +160,7 @@ fn parse(text: &str, name: &str) -> Result<Stack, String> {
         .chain(&stack.worker.metrics);
     let status = stack.backup.iter().map(|backup| &backup.status_url);
     for url in urls.chain(status) {
-        super::endpoints::split(url).map_err(|failure| failure.detail().to_owned())?;
+        split(url).map_err(|error| error.summary())?;
     }
     Ok(stack)
 }

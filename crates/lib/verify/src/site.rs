@@ -4,69 +4,79 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use slipway_client::{Client, ClientBuilder, RawResponse};
+use slipway_client::{Client, ClientBuilder, ClientError, RawResponse};
 use slipway_wire::monitoring::Status;
 use slipway_wire::route;
-use url::Url;
 
-use super::{Check, Line};
-use crate::Failure;
+use crate::page::bounded;
+use crate::{CheckResult, PendingCheck};
 
 /// Where processes show their metrics, inside only.
 const METRICS: &str = "/metrics";
 
 /// What of a health report counts here; a team's own api may say more or less than Slipway's.
 #[derive(Debug, Deserialize)]
-struct Health {
+struct HealthReport {
     status: Option<Status>,
     version: Option<String>,
     #[serde(default)]
-    dependencies: BTreeMap<String, Dependency>,
+    dependencies: BTreeMap<String, DependencyReport>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Dependency {
+struct DependencyReport {
     status: Status,
     latency_ms: Option<u64>,
     detail: Option<String>,
 }
 
-/// The address and the path of a URL with both.
-pub fn split(url: &str) -> Result<(String, String), Failure> {
-    // A word of the address's own, as the client would say it.
-    let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    slipway_client::builder(address)?;
-    let mut parsed = Url::parse(address).map_err(|_| Failure::usage(format!("`{address}` is not a URL")))?;
-    let mut path = parsed.path().to_owned();
-    if !query.is_empty() {
-        path = format!("{path}?{query}");
+/// An address that clients use.
+#[derive(Debug)]
+pub struct Site {
+    pub(crate) of: String,
+    pub(crate) client: Client,
+    pub(crate) ca_pem: Vec<u8>,
+    pub(crate) is_readable_on_the_way: bool,
+    pub(crate) is_control_plane: bool,
+}
+
+impl Site {
+    /// The site that `builder` is for. The results call it `of`.
+    ///
+    /// A control plane must name its database and its cache in the health report.
+    pub fn new(
+        of: impl Into<String>,
+        builder: ClientBuilder,
+        limit: Duration,
+        is_control_plane: bool,
+    ) -> Result<Self, ClientError> {
+        Ok(Self {
+            of: of.into(),
+            ca_pem: builder.ca_pem().to_vec(),
+            is_readable_on_the_way: builder.is_readable_on_the_way(),
+            client: bounded(builder, limit)?,
+            is_control_plane,
+        })
     }
-    parsed.set_path("");
-    Ok((parsed.to_string(), path))
 }
 
-/// A client whose requests end in time.
-pub fn client(builder: ClientBuilder, limit: Duration) -> Result<Client, Failure> {
-    Ok(builder.connect_timeout(limit).request_timeout(limit).build()?)
-}
-
-/// Health with each dependency. `all` when both database and cache must be among them.
-pub async fn health(client: &Client, of: &str, all: bool) -> Vec<Line> {
-    let check = Check::new("health", of);
+/// Health with each dependency. With `all`, both database and cache must be among them.
+pub(crate) async fn health(check: PendingCheck, of: &str, client: &Client, all: bool) -> Vec<CheckResult> {
     let begun = Instant::now();
     let answer = match client.fetch(route::HEALTH).await {
         Ok(answer) => answer,
         Err(error) => {
-            let mut lines = vec![check.failed_by(&error)];
+            let mut results = vec![check.fail_by(&error)];
             if all {
-                lines.extend(["database", "redis"].map(|name| {
-                    Check::new(name, of).not_checked("the api's health did not come", "see health above")
+                results.extend(["database", "redis"].map(|name| {
+                    PendingCheck::new(name, of)
+                        .not_checked("the api's health did not come", "see health above")
                 }));
             }
-            return lines;
+            return results;
         }
     };
-    let health = match serde_json::from_slice::<Health>(&answer.body) {
+    let health = match serde_json::from_slice::<HealthReport>(&answer.body) {
         Ok(health) if matches!(answer.status, 200 | 503) => health,
         _ => {
             return vec![check.fail(
@@ -87,36 +97,36 @@ pub async fn health(client: &Client, of: &str, all: bool) -> Vec<Line> {
         begun.elapsed().as_millis()
     );
     let cure = "see its dependencies below; else look at the api's log";
-    let mut lines = vec![match (answer.status, health.status) {
+    let mut results = vec![match (answer.status, health.status) {
         (200, None | Some(Status::Ok)) => check.ok(seen),
         (200, Some(Status::Degraded)) => check.warn(format!("degraded: {seen}"), cure),
         _ => check.fail(format!("down: {seen}"), cure),
     }];
-    for (name, dependency) in &health.dependencies {
-        lines.push(depends(of, name, dependency));
+    for (name, report) in &health.dependencies {
+        results.push(dependency(of, name, report));
     }
     for name in ["database", "redis"].iter().filter(|_| all) {
         if !health.dependencies.contains_key(*name) {
-            lines.push(Check::new(*name, of).not_checked(
+            results.push(PendingCheck::new(*name, of).not_checked(
                 "the health report does not name it",
                 "use a slipway of the same version as the api",
             ));
         }
     }
-    lines
+    results
 }
 
-fn depends(of: &str, name: &str, dependency: &Dependency) -> Line {
-    let check = Check::new(name, of);
-    let latency = dependency.latency_ms.map(|ms| format!("reachable, {ms} ms"));
-    let detail = dependency.detail.clone();
+fn dependency(of: &str, name: &str, report: &DependencyReport) -> CheckResult {
+    let check = PendingCheck::new(name, of);
+    let latency = report.latency_ms.map(|ms| format!("reachable, {ms} ms"));
+    let detail = report.detail.clone();
     let cure = match name {
         "database" => "look at Postgres: systemctl status postgresql, and the api's log",
         "redis" => "look at Redis: systemctl status 'redis-*', and the api's log",
         "workers" => "start a worker, and look at its log",
         _ => "look at the api's log",
     };
-    match dependency.status {
+    match report.status {
         Status::Ok => check.ok(latency.or(detail).unwrap_or_else(|| "reachable".to_owned())),
         Status::Degraded => check.warn(detail.unwrap_or_else(|| "degraded".to_owned()), cure),
         Status::Down => check.fail(detail.unwrap_or_else(|| "down".to_owned()), cure),
@@ -124,8 +134,7 @@ fn depends(of: &str, name: &str, dependency: &Dependency) -> Line {
 }
 
 /// Whether the process answers, or can serve.
-pub async fn probe(client: &Client, of: &str, name: &'static str, path: &'static str) -> Line {
-    let check = Check::new(name, of);
+pub(crate) async fn probe(check: PendingCheck, client: &Client, path: &str) -> CheckResult {
     let begun = Instant::now();
     match client.fetch(path).await {
         Ok(RawResponse {
@@ -135,13 +144,12 @@ pub async fn probe(client: &Client, of: &str, name: &'static str, path: &'static
             format!("{path} answered {}", answer.status),
             "see health above, and the api's log",
         ),
-        Err(error) => check.failed_by(&error),
+        Err(error) => check.fail_by(&error),
     }
 }
 
 /// Whether the metrics are kept from the outside.
-pub async fn metrics_closed(client: &Client, of: &str) -> Line {
-    let check = Check::new("metrics closed", of);
+pub(crate) async fn metrics_closed(check: PendingCheck, client: &Client) -> CheckResult {
     match client.fetch(METRICS).await {
         Ok(RawResponse {
             status: 200..=299, ..
@@ -158,22 +166,5 @@ pub async fn metrics_closed(client: &Client, of: &str) -> Line {
             "have the proxy answer it with 404",
         ),
         Err(error) => check.not_checked(error.summary(), error.help().unwrap_or("see live above")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_split_before_its_path() {
-        let at = |url| split(url).map_err(|failure| failure.detail().to_owned());
-        let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));
-        assert_eq!(
-            at("http://127.0.0.1:9103/status"),
-            pair("http://127.0.0.1:9103/", "/status")
-        );
-        assert_eq!(at("http://a:1/s?stack=x"), pair("http://a:1/", "/s?stack=x"));
-        assert!(at("a/status").unwrap_err().contains("no scheme"));
     }
 }

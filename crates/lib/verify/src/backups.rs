@@ -1,14 +1,10 @@
-//! The age of backups and drills, as `slipway-backup exporter` tells it.
-
-use std::time::Duration;
+//! The age of backups and drills, from the page of `slipway-backup exporter`.
 
 use chrono::TimeDelta;
+use slipway_text::time::{instant, short_duration};
 use slipway_wire::backup::{BackupKindStatus, BackupPage, BackupStatus};
 
-use super::{Check, Line, endpoints};
-use crate::Failure;
-use crate::context::Context;
-use crate::text::{instant, short_duration};
+use crate::{CheckResult, PendingCheck, StatusPage};
 
 /// A thousand years: more than any number that makes sense.
 const LONGEST_AGE_SECONDS: f64 = 1000.0 * 365.0 * 24.0 * 3600.0;
@@ -23,10 +19,10 @@ const KINDS: [(&str, &str); 4] = [
 /// What there should be once a host: the archive is the server's, and one stack's backups have it.
 const BASE: (&str, &str) = ("wal-base", "services.slipway.database.archive.enable");
 
-/// Nothing is known of backups from here.
+/// No page tells of the backups.
 #[must_use]
-pub fn unknown(of: &str) -> Line {
-    Check::new("backup", of).not_checked(
+pub fn unknown(of: &str) -> CheckResult {
+    PendingCheck::new("backup", of).not_checked(
         "nothing here knows where its backups are told of",
         "run slipway verify on the host that makes them, or name the page: --backup-url http://…:9103/status",
     )
@@ -34,65 +30,61 @@ pub fn unknown(of: &str) -> Line {
 
 /// The stack says that it has none.
 #[must_use]
-pub fn none(of: &str) -> Line {
-    Check::new("backup", of).warn(
+pub fn none(of: &str) -> CheckResult {
+    PendingCheck::new("backup", of).warn(
         "the stack has no backup",
         format!("services.slipway.stacks.{of}.backup.enable = true;"),
     )
 }
 
-/// A line for every kind: of this stack, or of all that the page knows.
-pub async fn check(context: Context, stack: Option<String>, url: String, limit: Duration) -> Vec<Line> {
-    let asked = async {
-        let (address, path) = endpoints::split(&url)?;
-        let client = endpoints::client(context.site(&address, None)?, limit)?;
-        let answer = client.fetch(&path).await?;
-        serde_json::from_slice::<BackupPage>(&answer.body).map_err(|error| {
-            Failure::internal(format!(
-                "{url} answered {}, and no status: {error}",
-                answer.status
-            ))
-        })
+/// A result for every kind: of this stack, or of all that the page knows.
+pub(crate) async fn check(check: PendingCheck, stack: Option<&str>, page: &StatusPage) -> Vec<CheckResult> {
+    let url = &page.url;
+    let status = match page.fetch().await {
+        Ok(answer) => serde_json::from_slice::<BackupPage>(&answer.body)
+            .map_err(|error| format!("{url} answered {}, and no status: {error}", answer.status)),
+        Err(error) => Err(error.summary()),
     };
-    let of = stack.clone().unwrap_or_else(|| url.clone());
-    let unknown = |why: &str| {
-        vec![Check::new("backup", &of).not_checked(
-            why,
-            "look at the exporter: systemctl status slipway-backup-exporter",
-        )]
-    };
-    let page = match asked.await {
-        Ok(page) => page,
-        Err(failure) => return unknown(failure.detail()),
-    };
-    let wanted = |status: &&BackupStatus| stack.as_ref().is_none_or(|stack| *stack == status.stack);
-    let base = |status: &BackupStatus| status.kinds.iter().any(|kind| kind.kind == BASE.0);
-    let elsewhere = page.stacks.iter().any(base);
-    let of_one = |status| lines(status, elsewhere && !base(status));
-    let lines: Vec<Line> = page.stacks.iter().filter(wanted).flat_map(of_one).collect();
-    if lines.is_empty() {
-        return unknown(&format!("{url} says nothing of it"));
-    }
-    lines
+    let results = status.and_then(|page| {
+        let results = of_page(&page, stack);
+        if results.is_empty() {
+            return Err(format!("{url} says nothing of it"));
+        }
+        Ok(results)
+    });
+    results.unwrap_or_else(|why| {
+        let cure = "look at the exporter: systemctl status slipway-backup-exporter";
+        vec![check.not_checked(why, cure)]
+    })
+}
+
+fn of_page(page: &BackupPage, stack: Option<&str>) -> Vec<CheckResult> {
+    let is_wanted = |status: &&BackupStatus| stack.is_none_or(|stack| stack == status.stack);
+    let has_base = |status: &BackupStatus| status.kinds.iter().any(|kind| kind.kind == BASE.0);
+    let archived = page.stacks.iter().any(has_base);
+    let wanted = page.stacks.iter().filter(is_wanted);
+    wanted
+        .flat_map(|status| of_stack(status, archived && !has_base(status)))
+        .collect()
 }
 
 /// Another stack's backups have the archive, or these should.
-fn lines(status: &BackupStatus, archived_elsewhere: bool) -> Vec<Line> {
-    let mut lines = Vec::new();
+fn of_stack(status: &BackupStatus, archived_elsewhere: bool) -> Vec<CheckResult> {
+    let mut results = Vec::new();
     let wanted = KINDS.map(|(name, option)| {
         let option = format!("services.slipway.stacks.{}.{option}", status.stack);
         (name, option)
     });
     let base = (BASE.0, BASE.1.to_owned());
     for (name, option) in wanted.into_iter().chain((!archived_elsewhere).then_some(base)) {
-        let check = Check::new(format!("backup {name}"), &status.stack);
-        lines.push(match status.kinds.iter().find(|kind| kind.kind == name) {
-            Some(kind) => line(check, kind),
+        let check = PendingCheck::new(format!("backup {name}"), &status.stack);
+        results.push(match status.kinds.iter().find(|kind| kind.kind == name) {
+            Some(kind) => of_kind(check, kind),
             None => check.warn("there is none", format!("{option} = true;")),
         });
     }
-    lines.extend(status.archive.as_ref().map(|archive| {
-        let check = Check::new("backup archive", &status.stack);
+    results.extend(status.archive.as_ref().map(|archive| {
+        let check = PendingCheck::new("backup archive", &status.stack);
         if archive.ok {
             let lag = archive
                 .progress
@@ -105,10 +97,10 @@ fn lines(status: &BackupStatus, archived_elsewhere: bool) -> Vec<Line> {
             check.fail(error.unwrap_or("changes are not archived"), cure)
         }
     }));
-    lines
+    results
 }
 
-fn line(check: Check, kind: &BackupKindStatus) -> Line {
+fn of_kind(check: PendingCheck, kind: &BackupKindStatus) -> CheckResult {
     let last = match (kind.last_success, kind.age_seconds) {
         (Some(at), Some(seconds)) => format!("last {} ago ({})", age(seconds), instant(at)),
         (Some(at), None) => format!("last at {}", instant(at)),

@@ -16,11 +16,11 @@ use rustls::{
     SupportedProtocolVersion,
 };
 use slipway_client::UnreachableCause;
+use slipway_text::time::instant;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::{Check, Line};
-use crate::text::instant;
+use crate::{CheckResult, PendingCheck, Site};
 
 /// Fewer days than this are warned of: ACME renews with 30 left, so it has failed for a while.
 const WARN_DAYS: i64 = 21;
@@ -29,48 +29,80 @@ const FAIL_DAYS: i64 = 7;
 /// The bisection looks this far.
 const HORIZON: Duration = Duration::from_hours(100 * 365 * 24);
 
-/// What is looked at.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// What the lines call it.
-    pub of: String,
+/// A port that speaks TLS.
+#[derive(Debug)]
+pub(crate) struct TlsEndpoint {
+    of: String,
     /// The name, or the address.
-    pub host: String,
-    /// The port.
-    pub port: u16,
+    host: String,
+    port: u16,
     /// Trusted besides the machine's own.
-    pub ca_pem: Vec<u8>,
+    ca_pem: Vec<u8>,
+}
+
+impl TlsEndpoint {
+    /// The site's, or what to say of a site without TLS.
+    pub(crate) fn of(site: &Site) -> Result<Self, CheckResult> {
+        let url = site.client.url();
+        let check = PendingCheck::new("certificate", &site.of);
+        if url.scheme() == "https" {
+            Ok(Self {
+                of: site.of.clone(),
+                // An IPv6 address stands in brackets in a URL.
+                host: url
+                    .host_str()
+                    .unwrap_or_default()
+                    .trim_matches(['[', ']'])
+                    .to_owned(),
+                port: url.port_or_known_default().unwrap_or(443),
+                ca_pem: site.ca_pem.clone(),
+            })
+        } else if site.is_readable_on_the_way {
+            Err(check.fail(
+                "plain HTTP: tokens can be read on the way",
+                "give the proxy a certificate and use its https address",
+            ))
+        } else {
+            Err(check.not_checked(
+                "plain HTTP on this machine has none",
+                "give the address that clients use: --url https://…",
+            ))
+        }
+    }
 }
 
 /// Why there was no handshake.
-enum Refused {
+enum HandshakeError {
     Tls(rustls::Error),
     Io(io::Error),
     TimedOut,
 }
 
 /// The certificate, and the versions of TLS.
-pub async fn check(target: Target, limit: Duration, now: DateTime<Utc>) -> Vec<Line> {
-    let certificate = Check::new("certificate", &target.of);
-    let versions = Check::new("tls versions", &target.of);
-    // An IPv6 address stands in brackets in a URL.
-    let host = target.host.trim_matches(['[', ']']).to_owned();
+pub(crate) async fn check(
+    certificate: PendingCheck,
+    endpoint: &TlsEndpoint,
+    limit: Duration,
+    now: DateTime<Utc>,
+) -> Vec<CheckResult> {
+    let versions = PendingCheck::new("tls versions", &endpoint.of);
+    let host = &endpoint.host;
     let Ok(name) = ServerName::try_from(host.clone()) else {
         let what = format!("`{host}` can be in no certificate");
         return vec![certificate.fail(what, "use a name or an address that a certificate can be for")];
     };
-    let roots = match roots(&target.ca_pem) {
+    let roots = match roots(&endpoint.ca_pem) {
         Ok(roots) => roots,
-        Err(line) => {
+        Err(why) => {
             return vec![certificate.not_checked(
-                line,
+                why,
                 "install the CA certificates of the distribution (ca-certificates), or name a CA file: --ca-file",
             )];
         }
     };
-    let shake = |version| shake(&host, target.port, name.clone(), version, limit);
-    let (new, old) = tokio::join!(shake(&TLS13), shake(&TLS12));
-    let seen = match (&new, &old) {
+    let with = |version| handshake(host, endpoint.port, name.clone(), version, limit);
+    let (new, old) = tokio::join!(with(&TLS13), with(&TLS12));
+    let versions = match (&new, &old) {
         (Ok(_), Ok(_)) => versions.ok("1.3 and 1.2"),
         (Ok(_), Err(_)) => versions.ok("1.3; 1.2 is refused"),
         (Err(_), Ok(_)) => versions.warn(
@@ -84,13 +116,13 @@ pub async fn check(target: Target, limit: Duration, now: DateTime<Utc>) -> Vec<L
     };
     let chain = match (new, old) {
         (Ok(chain), _) | (_, Ok(chain)) => chain,
-        (Err(refused), _) => return vec![refused.line(certificate), seen],
+        (Err(error), _) => return vec![error.result(certificate), versions],
     };
-    vec![judge(certificate, &chain, &name, roots, now), seen]
+    vec![judge(certificate, &chain, &name, roots, now), versions]
 }
 
-impl Refused {
-    fn line(self, check: Check) -> Line {
+impl HandshakeError {
+    fn result(self, check: PendingCheck) -> CheckResult {
         let cause = match self {
             Self::TimedOut => UnreachableCause::TimedOut,
             Self::Tls(error) => UnreachableCause::of_tls(&error),
@@ -126,12 +158,12 @@ fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
 }
 
 fn judge(
-    check: Check,
+    check: PendingCheck,
     chain: &[CertificateDer<'static>],
     name: &ServerName<'static>,
     roots: RootCertStore,
     now: DateTime<Utc>,
-) -> Line {
+) -> CheckResult {
     let provider = Arc::new(ring::default_provider());
     let verifier = match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build() {
         Ok(verifier) => verifier,
@@ -146,7 +178,7 @@ fn judge(
     };
     let today = u64::try_from(now.timestamp()).unwrap_or_default();
     if let Err(error) = at(today) {
-        return refused(check, &error, now);
+        return invalid(check, &error, now);
     }
     // The whole chain has an end: that of what in it ends first, which is not always the site's own certificate.
     let (mut good, mut bad) = (today, today + HORIZON.as_secs());
@@ -175,7 +207,7 @@ fn judge(
     }
 }
 
-fn refused(check: Check, error: &rustls::Error, now: DateTime<Utc>) -> Line {
+fn invalid(check: PendingCheck, error: &rustls::Error, now: DateTime<Utc>) -> CheckResult {
     let cause = UnreachableCause::of_tls(error);
     let when = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -194,45 +226,45 @@ fn refused(check: Check, error: &rustls::Error, now: DateTime<Utc>) -> Line {
     check.fail(seen, cause.help())
 }
 
-/// A handshake and nothing else: nothing is sent over the connection, so that any certificate may be looked at.
-async fn shake(
+/// Makes a handshake and sends nothing over the connection, so that any certificate may be judged.
+async fn handshake(
     host: &str,
     port: u16,
     name: ServerName<'static>,
     version: &'static SupportedProtocolVersion,
     limit: Duration,
-) -> Result<Vec<CertificateDer<'static>>, Refused> {
-    let seen = Arc::new(Seen::new());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&seen.provider))
+) -> Result<Vec<CertificateDer<'static>>, HandshakeError> {
+    let recorder = Arc::new(RecordingVerifier::new());
+    let config = ClientConfig::builder_with_provider(Arc::clone(&recorder.provider))
         .with_protocol_versions(&[version])
-        .map_err(Refused::Tls)?
+        .map_err(HandshakeError::Tls)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::clone(&seen) as Arc<dyn ServerCertVerifier>)
+        .with_custom_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>)
         .with_no_client_auth();
     let connect = async {
         let stream = TcpStream::connect((host, port)).await?;
         TlsConnector::from(Arc::new(config)).connect(name, stream).await
     };
     match tokio::time::timeout(limit, connect).await {
-        Err(_) => Err(Refused::TimedOut),
+        Err(_) => Err(HandshakeError::TimedOut),
         Ok(Err(error)) => Err(match error.get_ref().and_then(|error| error.downcast_ref()) {
-            Some(error) => Refused::Tls(rustls::Error::clone(error)),
-            None => Refused::Io(error),
+            Some(error) => HandshakeError::Tls(rustls::Error::clone(error)),
+            None => HandshakeError::Io(error),
         }),
         Ok(Ok(_)) => Ok(std::mem::take(
-            &mut *seen.chain.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *recorder.chain.lock().unwrap_or_else(PoisonError::into_inner),
         )),
     }
 }
 
 /// Takes any certificate and keeps it: it is judged afterwards.
 #[derive(Debug)]
-struct Seen {
+struct RecordingVerifier {
     provider: Arc<CryptoProvider>,
     chain: Mutex<Vec<CertificateDer<'static>>>,
 }
 
-impl Seen {
+impl RecordingVerifier {
     fn new() -> Self {
         Self {
             provider: Arc::new(ring::default_provider()),
@@ -241,7 +273,7 @@ impl Seen {
     }
 }
 
-impl ServerCertVerifier for Seen {
+impl ServerCertVerifier for RecordingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,

@@ -1,0 +1,30 @@
+//! Checks of what runs in production: sites, the parts of a stack on its host, backups, the fleet and the audit log.
+//! `slipway verify` uses them on a host, and for an address from anywhere. A check must never change anything, never
+//! end the others, and never count as passed when it could not be made.
+//!
+//! The caller chooses the targets and shows the results. [`run`] makes all checks at once, each within a time limit.
+//!
+//! | target | where it can be checked | checks | module |
+//! |---|---|---|---|
+//! | [`VerifyTarget::Site`] | anywhere | certificate, TLS versions, live, ready, health, closed metrics | [`tls`], [`site`] |
+//! | [`VerifyTarget::Socket`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | [`inside`] |
+//! | [`VerifyTarget::Backups`] | where the status page can be reached | age of backups and drills, the archive | [`backups`] |
+//! | [`VerifyTarget::ControlPlane`] | anywhere, with a token | every host's system, the audit log | [`fleet`], [`audit`] |
+//!
+//! The command line is built for macOS too, so this crate runs `systemctl` through tokio and not `slipway_process`.
+
+pub mod audit;
+pub mod backups;
+pub mod fleet;
+pub mod inside;
+pub mod page;
+pub mod result;
+pub mod site;
+pub mod tls;
+
+mod run;
+
+pub use page::StatusPage;
+pub use result::{CheckResult, CheckState, PendingCheck};
+pub use run::{VerifyTarget, run};
+pub use site::Site;

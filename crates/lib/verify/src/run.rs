@@ -1,0 +1,181 @@
+//! All checks at once, each within its time limit.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use slipway_client::Client;
+use slipway_wire::route;
+use tokio::task::JoinSet;
+
+use crate::tls::TlsEndpoint;
+use crate::{CheckResult, PendingCheck, Site, StatusPage, audit, backups, fleet, inside, site, tls};
+
+/// What can be checked.
+#[derive(Debug)]
+pub enum VerifyTarget {
+    /// An address that clients use.
+    Site(Site),
+    /// A replica of a stack's api, by its Unix socket and not through the proxy.
+    Socket {
+        /// The stack.
+        stack: String,
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The metrics listener of a stack's process.
+    Metrics {
+        /// The stack.
+        stack: String,
+        /// `api` or `worker`.
+        process: &'static str,
+        /// Its page.
+        page: StatusPage,
+    },
+    /// Units of this host that must be active.
+    Units {
+        /// The stack that needs them.
+        stack: String,
+        /// Their names.
+        units: Vec<String>,
+    },
+    /// The backups of one stack, or of all stacks that the page knows.
+    Backups {
+        /// The one stack.
+        stack: Option<String>,
+        /// The page of `slipway-backup exporter`.
+        page: StatusPage,
+    },
+    /// The hosts and the audit log of a control plane.
+    ControlPlane(Client),
+    /// Something that needs no check: its result.
+    Known(CheckResult),
+}
+
+/// Checks all targets. The results come in the order of the targets.
+pub async fn run(targets: Vec<VerifyTarget>, limit: Duration, now: DateTime<Utc>) -> Vec<CheckResult> {
+    let mut checks = Checks {
+        limit,
+        now,
+        running: JoinSet::new(),
+        count: 0,
+        ready: Vec::new(),
+    };
+    for target in targets {
+        checks.begin_target(target);
+    }
+    checks.finish().await
+}
+
+struct Checks {
+    limit: Duration,
+    now: DateTime<Utc>,
+    running: JoinSet<(usize, Vec<CheckResult>)>,
+    count: usize,
+    ready: Vec<(usize, Vec<CheckResult>)>,
+}
+
+impl Checks {
+    fn begin_target(&mut self, target: VerifyTarget) {
+        let (limit, now) = (self.limit, self.now);
+        match target {
+            VerifyTarget::Site(site) => self.begin_site(site),
+            VerifyTarget::Socket { stack, path } => {
+                let check = PendingCheck::new(inside::socket_check(&path), &stack);
+                self.begin(check, async move |check| {
+                    vec![inside::socket(check, &stack, &path, limit).await]
+                });
+            }
+            VerifyTarget::Metrics { stack, process, page } => {
+                let check = PendingCheck::new(format!("metrics {process}"), &stack);
+                self.begin(check, async move |check| {
+                    vec![inside::metrics(check, &stack, process, &page).await]
+                });
+            }
+            VerifyTarget::Units { stack, units } => {
+                let check = PendingCheck::new("units", stack);
+                self.begin(check, async move |check| vec![inside::units(check, &units).await]);
+            }
+            VerifyTarget::Backups { stack, page } => {
+                let check = PendingCheck::new("backup", stack.as_ref().unwrap_or(&page.url));
+                self.begin(check, async move |check| {
+                    backups::check(check, stack.as_deref(), &page).await
+                });
+            }
+            VerifyTarget::ControlPlane(client) => {
+                let of = client.url().as_str().trim_end_matches('/').to_owned();
+                let (hosts, log) = (PendingCheck::new("hosts", &of), PendingCheck::new("audit", of));
+                let of_hosts = client.clone();
+                self.begin(hosts, async move |check| {
+                    fleet::check(check, &of_hosts, now).await
+                });
+                self.begin(log, async move |check| vec![audit::check(check, &client).await]);
+            }
+            VerifyTarget::Known(result) => self.add(result),
+        }
+    }
+
+    fn begin_site(&mut self, site: Site) {
+        let (limit, now) = (self.limit, self.now);
+        match TlsEndpoint::of(&site) {
+            Ok(endpoint) => self.begin(PendingCheck::new("certificate", &site.of), async move |check| {
+                tls::check(check, &endpoint, limit, now).await
+            }),
+            Err(result) => self.add(result),
+        }
+        for (name, path) in [("live", route::LIVE), ("ready", route::READY)] {
+            let client = site.client.clone();
+            self.begin(PendingCheck::new(name, &site.of), async move |check| {
+                vec![site::probe(check, &client, path).await]
+            });
+        }
+        let (of, client) = (site.of.clone(), site.client.clone());
+        self.begin(PendingCheck::new("health", &of), async move |check| {
+            site::health(check, &of, &client, site.is_control_plane).await
+        });
+        self.begin(PendingCheck::new("metrics closed", site.of), async move |check| {
+            vec![site::metrics_closed(check, &site.client).await]
+        });
+    }
+
+    fn add(&mut self, result: CheckResult) {
+        self.ready.push((self.count, vec![result]));
+        self.count += 1;
+    }
+
+    /// Begins a check. It has a bound of its own besides that of each of its requests.
+    fn begin<F>(&mut self, check: PendingCheck, run: impl FnOnce(PendingCheck) -> F)
+    where
+        F: Future<Output = Vec<CheckResult>> + Send + 'static,
+    {
+        let (place, limit) = (self.count, self.limit);
+        self.count += 1;
+        let results = run(check.clone());
+        self.running.spawn(async move {
+            // A moment more than a request has, so that the request's own error is what is shown.
+            let bounded = tokio::time::timeout(limit + Duration::from_millis(500), results);
+            let results = bounded.await.unwrap_or_else(|_| {
+                vec![check.not_checked(
+                    format!("it did not end in {} s", limit.as_secs()),
+                    "give it longer: --timeout SECONDS",
+                )]
+            });
+            (place, results)
+        });
+    }
+
+    async fn finish(mut self) -> Vec<CheckResult> {
+        while let Some(done) = self.running.join_next().await {
+            match done {
+                Ok(results) => self.ready.push(results),
+                // A panic was shown already; that nothing is known must show too.
+                Err(_) => self.add(
+                    PendingCheck::new("verify", "itself")
+                        .not_checked("a check ended in a panic", "please report it with what was shown"),
+                ),
+            }
+        }
+        self.ready.sort_by_key(|(place, _)| *place);
+        self.ready.into_iter().flat_map(|(_, results)| results).collect()
+    }
+}
