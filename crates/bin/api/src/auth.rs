@@ -41,8 +41,10 @@ impl Access {
     pub fn permit(self, caller: &Caller) -> Result<()> {
         match (self, caller) {
             (Self::Open | Self::Token, _) | (Self::Host, Caller::Host { .. }) => Ok(()),
-            (Self::Role(least), Caller::Principal(Principal { role, .. })) if *role >= least => Ok(()),
-            (Self::Role(least), Caller::Principal(Principal { name, role, .. })) => {
+            (Self::Role(least), Caller::Principal(AuthenticatedPrincipal { role, .. })) if *role >= least => {
+                Ok(())
+            }
+            (Self::Role(least), Caller::Principal(AuthenticatedPrincipal { name, role, .. })) => {
                 Err(ApiError::Forbidden(format!(
                     "this takes the role {least}; the token is of `{name}`, who is {role}. Ask an admin for a token with that role"
                 )))
@@ -50,9 +52,11 @@ impl Access {
             (Self::Role(_), Caller::Host { name, .. }) => Err(ApiError::Forbidden(format!(
                 "the token is of host `{name}`; hosts' tokens can do nothing but sync; use a principal's"
             ))),
-            (Self::Host, Caller::Principal(Principal { name, .. })) => Err(ApiError::Forbidden(format!(
-                "only a host's token can sync, and this one is of `{name}`; `slipway host token` makes one"
-            ))),
+            (Self::Host, Caller::Principal(AuthenticatedPrincipal { name, .. })) => {
+                Err(ApiError::Forbidden(format!(
+                    "only a host's token can sync, and this one is of `{name}`; `slipway host token` makes one"
+                )))
+            }
         }
     }
 }
@@ -61,7 +65,7 @@ impl Access {
 #[derive(Debug, Clone)]
 pub enum Caller {
     /// A person or a machine.
-    Principal(Principal),
+    Principal(AuthenticatedPrincipal),
     /// A host's agent.
     Host {
         /// The host.
@@ -73,7 +77,7 @@ pub enum Caller {
 
 /// A principal behind a request.
 #[derive(Debug, Clone)]
-pub struct Principal {
+pub struct AuthenticatedPrincipal {
     /// Its id.
     pub id: PrincipalId,
     /// Its name.
@@ -86,7 +90,7 @@ pub struct Principal {
     pub token_ends_at: Option<Timestamp>,
 }
 
-impl Principal {
+impl AuthenticatedPrincipal {
     /// The principal in events.
     #[must_use]
     pub fn actor(&self) -> Actor {
@@ -96,19 +100,19 @@ impl Principal {
 
 /// A principal's request: who asks, and what every handler shares.
 #[derive(Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestContext {
     pub(crate) app: App,
-    pub(crate) caller: Principal,
+    pub(crate) caller: AuthenticatedPrincipal,
 }
 
-impl Asked {
+impl RequestContext {
     /// Whoever asks as the author of events.
     pub(crate) fn by(&self) -> EventAuthor<'_> {
         EventAuthor::new(self.caller.actor(), &self.audit_key)
     }
 }
 
-impl Deref for Asked {
+impl Deref for RequestContext {
     type Target = Shared;
 
     fn deref(&self) -> &Shared {
@@ -116,12 +120,12 @@ impl Deref for Asked {
     }
 }
 
-impl FromRequestParts<App> for Asked {
+impl FromRequestParts<App> for RequestContext {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
         Ok(Self {
-            caller: Principal::from_request_parts(parts, app).await?,
+            caller: AuthenticatedPrincipal::from_request_parts(parts, app).await?,
             app: App::clone(app),
         })
     }
@@ -167,7 +171,7 @@ async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Re
         return Err(app.failures.failed(client, ApiError::Unauthenticated).await);
     };
     Ok(match found.who {
-        Authenticated::Principal { id, name, role } => Caller::Principal(Principal {
+        Authenticated::Principal { id, name, role } => Caller::Principal(AuthenticatedPrincipal {
             id,
             name,
             role,
@@ -229,7 +233,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Principal {
+impl<S: Send + Sync> FromRequestParts<S> for AuthenticatedPrincipal {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {

@@ -14,11 +14,11 @@ const WINDOW_SECONDS: u32 = 60;
 
 /// Counts failures.
 #[derive(Debug)]
-pub struct Failures {
+pub struct AuthenticationFailures {
     wake: Wake,
 }
 
-impl Failures {
+impl AuthenticationFailures {
     pub(crate) const fn new(wake: Wake) -> Self {
         Self { wake }
     }
@@ -35,7 +35,7 @@ impl Failures {
     }
 
     /// Counts an attempt before it is known to fail, so that a burst of them gets no more tries than one after the
-    /// other. Refuses beyond the limit; [`Failures::succeeded`] takes it back.
+    /// other. Refuses beyond the limit; [`AuthenticationFailures::succeeded`] takes it back.
     pub(crate) async fn attempt(&self, client: &ClientAddr) -> Result<()> {
         let failures = self.wake.count_failure(&key(client), WINDOW_SECONDS).await;
         if failures.count > MOST {

@@ -20,12 +20,12 @@ const WORKER_SILENCE_SECONDS: u32 = 30;
 /// The longest that the database may take with all that is asked of it, to count as there.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the last look found.
+/// The last answer of the database, for as long as it is fresh.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Option<(Instant, Arc<Look>)>>);
+pub struct HealthCache(Mutex<Option<(Instant, Arc<DatabaseHealth>)>>);
 
 #[derive(Debug)]
-enum Look {
+enum DatabaseHealth {
     Answered {
         took: Duration,
         /// Workers at work; unknown before the schema is there.
@@ -35,7 +35,7 @@ enum Look {
     Away(String),
 }
 
-impl Look {
+impl DatabaseHealth {
     async fn take(store: &Store) -> Self {
         let begin = Instant::now();
         let asked = async {
@@ -54,32 +54,32 @@ impl Look {
     }
 }
 
-impl Health {
-    async fn look(&self, store: &Store) -> Arc<Look> {
+impl HealthCache {
+    async fn current(&self, store: &Store) -> Arc<DatabaseHealth> {
         let mut last = self.0.lock().await;
-        if let Some((_, look)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
-            return Arc::clone(look);
+        if let Some((_, health)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
+            return Arc::clone(health);
         }
-        let look = Arc::new(Look::take(store).await);
-        *last = Some((Instant::now(), Arc::clone(&look)));
-        look
+        let health = Arc::new(DatabaseHealth::take(store).await);
+        *last = Some((Instant::now(), Arc::clone(&health)));
+        health
     }
 
     /// Why the database cannot be used, if it cannot; for the log.
     pub(crate) async fn database_problem(&self, store: &Store) -> Option<String> {
-        match &*self.look(store).await {
-            Look::Answered { .. } => None,
-            Look::ReadOnly => Some("the database takes no writes".to_owned()),
-            Look::Away(why) => Some(why.clone()),
+        match &*self.current(store).await {
+            DatabaseHealth::Answered { .. } => None,
+            DatabaseHealth::ReadOnly => Some("the database takes no writes".to_owned()),
+            DatabaseHealth::Away(why) => Some(why.clone()),
         }
     }
 
     /// The overall state, which anybody may see: no address, no secret, no cause.
     pub(crate) async fn report(&self, store: &Store, wake: &Wake) -> Shown {
-        let look = self.look(store).await;
-        let database = match &*look {
-            Look::Answered { took, .. } => Dependency { latency_ms: Some(millis(*took)), ..well() },
-            Look::ReadOnly => Dependency {
+        let health = self.current(store).await;
+        let database = match &*health {
+            DatabaseHealth::Answered { took, .. } => Dependency { latency_ms: Some(millis(*took)), ..well() },
+            DatabaseHealth::ReadOnly => Dependency {
                 status: Status::Down,
                 detail: Some(
                     "the database answers and takes no writes: it is a standby, or set read-only; nothing is lost: hosts \
@@ -89,7 +89,7 @@ impl Health {
                 ),
                 ..well()
             },
-            Look::Away(_) => Dependency {
+            DatabaseHealth::Away(_) => Dependency {
                 status: Status::Down,
                 detail: Some(
                     "the database does not answer; nothing can be done without it, and nothing is lost: hosts go on \
@@ -100,10 +100,10 @@ impl Health {
             },
         };
         let mut dependencies = BTreeMap::from([("database".to_owned(), database)]);
-        if let Look::Answered {
+        if let DatabaseHealth::Answered {
             workers: Some(workers),
             ..
-        } = &*look
+        } = &*health
         {
             dependencies.insert("workers".to_owned(), at_work(*workers));
         }

@@ -33,7 +33,7 @@ pub static JSON: LazyLock<String> = LazyLock::new(|| {
     ),
     components(schemas(slipway_wire::Problem))
 )]
-struct Head;
+struct ApiDescription;
 
 /// Name and description of the answers that many routes share.
 const SHARED: &[(&str, &str, &str)] = &[
@@ -81,7 +81,7 @@ const SHARED: &[(&str, &str, &str)] = &[
 /// The document.
 #[must_use]
 pub fn document() -> OpenApi {
-    let mut document = Head::openapi();
+    let mut document = ApiDescription::openapi();
     for mut endpoint in endpoints() {
         complete(&mut endpoint);
         document.merge(endpoint.document);

@@ -23,7 +23,7 @@ const PRINCIPAL_PLACES: usize = 16;
 
 /// Why a parked sync is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum News {
+pub enum SyncOutcome {
     /// There is something to do.
     Instruct(Instruction),
     /// A newer sync of the same host took its place.
@@ -63,7 +63,7 @@ struct State {
 #[derive(Debug)]
 struct Slot {
     number: u64,
-    news: oneshot::Sender<News>,
+    outcome: oneshot::Sender<SyncOutcome>,
     /// It has read its host's assignment, found nothing to do, and waits.
     waits: bool,
     /// Its host is to be looked up.
@@ -72,7 +72,7 @@ struct Slot {
 
 /// A parked sync that is looked up. By the time of the answer a newer one may have its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct WokenSync {
     /// Its host.
     pub host: HostId,
     number: u64,
@@ -102,25 +102,25 @@ impl Parking {
     /// Parks a host's sync; an older sync of the host is sent away. Without room it hears so at once.
     #[must_use]
     pub fn park(&self, host: HostId) -> Parked {
-        let (news, wait) = oneshot::channel();
+        let (outcome, wait) = oneshot::channel();
         let mut state = self.state();
         let replaces = state.hosts.contains_key(&host);
         let number = if state.draining {
-            let _ = news.send(News::Draining);
+            let _ = outcome.send(SyncOutcome::Draining);
             None
         } else if !replaces && state.hosts.len() >= self.0.most_hosts {
-            let _ = news.send(News::Full);
+            let _ = outcome.send(SyncOutcome::Full);
             None
         } else {
             state.next += 1;
             let slot = Slot {
                 number: state.next,
-                news,
+                outcome,
                 waits: false,
                 woken: false,
             };
             if let Some(older) = state.hosts.insert(host, slot) {
-                let _ = older.news.send(News::Replaced);
+                let _ = older.outcome.send(SyncOutcome::Replaced);
             }
             state.show();
             Some(state.next)
@@ -182,7 +182,7 @@ impl Parking {
 
     /// Everybody who is to be looked up now. Look after this, and not before.
     #[must_use]
-    pub fn take_woken(&self) -> Vec<Place> {
+    pub fn take_woken(&self) -> Vec<WokenSync> {
         let mut state = self.state();
         let woken = state
             .hosts
@@ -191,7 +191,7 @@ impl Parking {
         woken
             .map(|(host, slot)| {
                 slot.woken = false;
-                Place {
+                WokenSync {
                     host: *host,
                     number: slot.number,
                 }
@@ -200,14 +200,14 @@ impl Parking {
     }
 
     /// Answers a parked sync, unless a newer one has its place.
-    pub fn deliver(&self, place: Place, instruction: Instruction) {
+    pub fn deliver(&self, sync: WokenSync, instruction: Instruction) {
         let mut state = self.state();
-        let slot = state.hosts.remove(&place.host);
+        let slot = state.hosts.remove(&sync.host);
         match slot {
-            Some(slot) if slot.number == place.number => {
-                let _ = slot.news.send(News::Instruct(instruction));
+            Some(slot) if slot.number == sync.number => {
+                let _ = slot.outcome.send(SyncOutcome::Instruct(instruction));
             }
-            newer => state.hosts.extend(newer.map(|slot| (place.host, slot))),
+            newer => state.hosts.extend(newer.map(|slot| (sync.host, slot))),
         }
         state.show();
     }
@@ -223,7 +223,7 @@ impl Parking {
         let mut state = self.state();
         state.draining = true;
         for (_, slot) in state.hosts.drain() {
-            let _ = slot.news.send(News::Draining);
+            let _ = slot.outcome.send(SyncOutcome::Draining);
         }
         state.show();
     }
@@ -246,15 +246,15 @@ pub struct Parked {
     parking: Parking,
     host: HostId,
     number: Option<u64>,
-    wait: oneshot::Receiver<News>,
+    wait: oneshot::Receiver<SyncOutcome>,
 }
 
 impl Parked {
     /// Waits for news. Call it once the host's assignment was read: from here on it is looked up.
-    pub async fn news(&mut self) -> News {
+    pub async fn outcome(&mut self) -> SyncOutcome {
         self.begin_to_wait();
         // The sender is dropped only after it was used, or with the whole process.
-        (&mut self.wait).await.unwrap_or(News::Draining)
+        (&mut self.wait).await.unwrap_or(SyncOutcome::Draining)
     }
 
     fn begin_to_wait(&self) {
@@ -323,16 +323,16 @@ mod tests {
         }
     }
 
-    fn told(parked: &mut Parked) -> Option<News> {
-        parked.news().now_or_never()
+    fn outcome_of(parked: &mut Parked) -> Option<SyncOutcome> {
+        parked.outcome().now_or_never()
     }
 
-    /// The host's place once it waits and was woken.
-    fn woken(parking: &Parking, host: HostId) -> Place {
+    /// The host's sync once it waits and was woken.
+    fn woken(parking: &Parking, host: HostId) -> WokenSync {
         parking.wake(&HashSet::from([host]));
-        let places = parking.take_woken();
-        assert_eq!(places.len(), 1);
-        places[0]
+        let syncs = parking.take_woken();
+        assert_eq!(syncs.len(), 1);
+        syncs[0]
     }
 
     #[test]
@@ -341,13 +341,13 @@ mod tests {
         let (one, two) = (HostId::generate(), HostId::generate());
         let mut parked = parking.park(one);
         let mut other = parking.park(two);
-        assert_eq!((told(&mut parked), told(&mut other)), (None, None));
+        assert_eq!((outcome_of(&mut parked), outcome_of(&mut other)), (None, None));
         parking.deliver(woken(&parking, one), commit());
         assert!(matches!(
-            told(&mut parked),
-            Some(News::Instruct(Instruction::Commit { .. }))
+            outcome_of(&mut parked),
+            Some(SyncOutcome::Instruct(Instruction::Commit { .. }))
         ));
-        assert_eq!(told(&mut other), None);
+        assert_eq!(outcome_of(&mut other), None);
         assert_eq!(parking.hosts(), [two]);
     }
 
@@ -359,7 +359,7 @@ mod tests {
         parking.wake(&HashSet::from([host]));
         assert!(parking.woken().now_or_never().is_some());
         assert_eq!(parking.take_woken(), [], "its own read is not done");
-        assert_eq!(told(&mut parked), None);
+        assert_eq!(outcome_of(&mut parked), None);
         assert!(parking.woken().now_or_never().is_some());
         assert_eq!(parking.take_woken().len(), 1);
         assert_eq!(parking.take_woken(), [], "once is enough");
@@ -370,19 +370,19 @@ mod tests {
         let parking = Parking::new(10);
         let host = HostId::generate();
         let mut older = parking.park(host);
-        assert_eq!(told(&mut older), None);
-        let place = woken(&parking, host);
+        assert_eq!(outcome_of(&mut older), None);
+        let sync = woken(&parking, host);
         let mut newer = parking.park(host);
-        assert_eq!(told(&mut older), Some(News::Replaced));
-        parking.deliver(place, commit());
-        assert_eq!(told(&mut newer), None);
+        assert_eq!(outcome_of(&mut older), Some(SyncOutcome::Replaced));
+        parking.deliver(sync, commit());
+        assert_eq!(outcome_of(&mut newer), None);
     }
 
     #[test]
     fn strangers_in_a_message_wake_nobody() {
         let parking = Parking::new(10);
         let mut parked = parking.park(HostId::generate());
-        assert_eq!(told(&mut parked), None);
+        assert_eq!(outcome_of(&mut parked), None);
         for strangers in [1, 100] {
             parking.wake(&(0..strangers).map(|_| HostId::generate()).collect());
             assert_eq!(parking.take_woken(), []);
@@ -395,11 +395,11 @@ mod tests {
         let host = HostId::generate();
         let mut older = parking.park(host);
         let mut newer = parking.park(host);
-        assert_eq!(told(&mut older), Some(News::Replaced));
+        assert_eq!(outcome_of(&mut older), Some(SyncOutcome::Replaced));
         drop(older);
-        assert_eq!(told(&mut newer), None);
+        assert_eq!(outcome_of(&mut newer), None);
         parking.deliver(woken(&parking, host), commit());
-        assert!(matches!(told(&mut newer), Some(News::Instruct(_))));
+        assert!(matches!(outcome_of(&mut newer), Some(SyncOutcome::Instruct(_))));
     }
 
     #[test]
@@ -410,10 +410,15 @@ mod tests {
             .collect();
         assert_eq!(people.iter().filter(|place| place.is_ok()).count(), 2);
         let mut hosts: Vec<_> = (0..10).map(|_| parking.park(HostId::generate())).collect();
-        let refused = hosts.iter_mut().filter_map(told);
+        let refused = hosts.iter_mut().filter_map(outcome_of);
         assert_eq!(
             refused.collect::<Vec<_>>(),
-            [News::Full, News::Full, News::Full, News::Full]
+            [
+                SyncOutcome::Full,
+                SyncOutcome::Full,
+                SyncOutcome::Full,
+                SyncOutcome::Full
+            ]
         );
         drop(people);
         assert!(parking.reserve(PrincipalId::generate()).is_ok());
@@ -439,8 +444,8 @@ mod tests {
         let parking = Parking::new(8);
         let mut before = parking.park(HostId::generate());
         parking.drain();
-        assert_eq!(told(&mut before), Some(News::Draining));
+        assert_eq!(outcome_of(&mut before), Some(SyncOutcome::Draining));
         let mut after = parking.park(HostId::generate());
-        assert_eq!(told(&mut after), Some(News::Draining));
+        assert_eq!(outcome_of(&mut after), Some(SyncOutcome::Draining));
     }
 }

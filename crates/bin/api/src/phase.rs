@@ -12,12 +12,12 @@ const CHECK_RETRY_SECONDS: u64 = 2;
 
 /// How far the process is. Clones share it.
 #[derive(Debug, Clone)]
-pub struct Phase {
+pub struct ServerPhase {
     checked: Arc<AtomicBool>,
     draining: CancellationToken,
 }
 
-impl Phase {
+impl ServerPhase {
     /// The beginning; drains when the token is cancelled.
     #[must_use]
     pub fn new(draining: CancellationToken) -> Self {

@@ -12,11 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::checks::Checks;
 use crate::error::BoxError;
-use crate::failures::Failures;
+use crate::failures::AuthenticationFailures;
 use crate::feed::Feed;
-use crate::health::Health;
+use crate::health::HealthCache;
 use crate::parking::{Parking, most_parked};
-use crate::phase::Phase;
+use crate::phase::ServerPhase;
 
 /// What every handler shares.
 pub type App = Arc<Shared>;
@@ -33,9 +33,9 @@ pub struct Shared {
     /// News of events.
     pub feed: Feed,
     /// How far the process is.
-    pub phase: Phase,
-    pub(crate) failures: Failures,
-    pub(crate) health: Health,
+    pub phase: ServerPhase,
+    pub(crate) failures: AuthenticationFailures,
+    pub(crate) health: HealthCache,
     pub(crate) audit_key: AuditKey,
     pub(crate) admin_password: SecretString,
     pub(crate) store_dir: StoreDir,
@@ -56,9 +56,9 @@ impl Shared {
         Ok(Arc::new(Self {
             parking: Parking::new(most_parked()),
             feed: Feed::default(),
-            phase: Phase::new(draining),
-            failures: Failures::new(wake.clone()),
-            health: Health::default(),
+            phase: ServerPhase::new(draining),
+            failures: AuthenticationFailures::new(wake.clone()),
+            health: HealthCache::default(),
             audit_key: AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys),
             admin_password: settings.admin.password.clone(),
             store_dir,

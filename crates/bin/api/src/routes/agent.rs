@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, Wait};
-use crate::parking::News;
+use crate::parking::SyncOutcome;
 use crate::state::App;
 use crate::text::cut;
 
@@ -118,10 +118,10 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
     let Some((deadline, mut parked)) = parked else {
         return Ok(Instruction::Idle);
     };
-    match timeout_at(deadline, parked.news()).await {
-        Ok(News::Instruct(instruction)) => Ok(instruction),
+    match timeout_at(deadline, parked.outcome()).await {
+        Ok(SyncOutcome::Instruct(instruction)) => Ok(instruction),
         // The observation is kept, and there is nothing to do: the agent loses nothing by coming back later.
-        Ok(News::Full) => Err(ApiError::crowded()),
-        Ok(News::Replaced | News::Draining) | Err(_) => Ok(Instruction::Idle),
+        Ok(SyncOutcome::Full) => Err(ApiError::crowded()),
+        Ok(SyncOutcome::Replaced | SyncOutcome::Draining) | Err(_) => Ok(Instruction::Idle),
     }
 }

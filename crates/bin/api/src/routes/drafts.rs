@@ -5,8 +5,8 @@ use slipway_wire::release::{CreateDraft, Draft, DraftPage, Release, SealDraft};
 use slipway_wire::route;
 
 use super::releases::{new_release, require_closures, shown};
-use super::{Made, created};
-use crate::auth::Asked;
+use super::{Created, created};
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathParam};
@@ -25,9 +25,9 @@ endpoints! {
     post, path = route::DRAFTS, operation_id = "create_draft", tag = "releases", request_body = CreateDraft,
     responses((status = 201, description = "The draft", body = Draft))
 )]
-async fn create(asked: Asked, JsonBody(request): JsonBody<CreateDraft>) -> Made<Draft> {
-    let new = new_release(&asked, request.message, request.source)?;
-    let id = asked.store.create_draft(&new).await?;
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateDraft>) -> Created<Draft> {
+    let new = new_release(&context, request.message, request.source)?;
+    let id = context.store.create_draft(&new).await?;
     Ok(created(Draft { id, hosts: 0 }))
 }
 
@@ -40,12 +40,15 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreateDraft>) -> Made<
     responses((status = 201, description = "The draft as it is now", body = Draft))
 )]
 async fn add(
-    asked: Asked,
+    context: RequestContext,
     PathParam(id): PathParam<ReleaseId>,
     JsonBody(request): JsonBody<DraftPage>,
-) -> Made<Draft> {
-    let closures = require_closures(&asked.app, &request.closures).await?;
-    let hosts = asked.store.add_to_draft(id, asked.caller.id, &closures).await?;
+) -> Created<Draft> {
+    let closures = require_closures(&context.app, &request.closures).await?;
+    let hosts = context
+        .store
+        .add_to_draft(id, context.caller.id, &closures)
+        .await?;
     Ok(created(Draft {
         id,
         hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
@@ -64,16 +67,16 @@ async fn add(
     )
 )]
 async fn seal(
-    asked: Asked,
+    context: RequestContext,
     PathParam(id): PathParam<ReleaseId>,
     JsonBody(request): JsonBody<SealDraft>,
-) -> Made<Release> {
+) -> Created<Release> {
     if request.hosts == 0 {
         return Err(ApiError::field("hosts", "a release names at least one host"));
     }
-    let made = asked
+    let made = context
         .store
-        .seal_draft(id, asked.caller.id, request.hosts.into(), &asked.audit_key)
+        .seal_draft(id, context.caller.id, request.hosts.into(), &context.audit_key)
         .await?;
     Ok(created(shown(made)))
 }

@@ -10,8 +10,8 @@ use slipway_wire::fleet::{CreateEnvironment, Environment as Shown, UpdateEnviron
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::{Answer, Made, created, strategy_problems, whole};
-use crate::auth::Asked;
+use super::{Answer, Created, created, strategy_problems, whole};
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::Result;
 use crate::extract::{JsonBody, PathParam};
@@ -68,7 +68,7 @@ async fn list(State(app): State<App>) -> Answer<Page<Shown>> {
         (status = 409, description = "The name is taken"),
     )
 )]
-async fn create(asked: Asked, JsonBody(request): JsonBody<CreateEnvironment>) -> Made<Shown> {
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateEnvironment>) -> Created<Shown> {
     check(&request.strategy)?;
     let new = NewEnvironment {
         name: request.name,
@@ -79,7 +79,7 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreateEnvironment>) ->
             related_approval: request.related_approval_allowed,
         },
     };
-    let made = asked.store.create_environment(&new, &asked.by()).await?;
+    let made = context.store.create_environment(&new, &context.by()).await?;
     Ok(created(shown(made)))
 }
 
@@ -105,8 +105,8 @@ async fn get(State(app): State<App>, PathParam(name): PathParam<EnvironmentName>
         (status = 409, description = "It has hosts"),
     )
 )]
-async fn delete(asked: Asked, PathParam(name): PathParam<EnvironmentName>) -> Result<StatusCode> {
-    asked.store.delete_environment(&name, &asked.by()).await?;
+async fn delete(context: RequestContext, PathParam(name): PathParam<EnvironmentName>) -> Result<StatusCode> {
+    context.store.delete_environment(&name, &context.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -120,13 +120,13 @@ async fn delete(asked: Asked, PathParam(name): PathParam<EnvironmentName>) -> Re
     responses((status = 200, description = "The environment as it is now", body = Shown))
 )]
 async fn update(
-    asked: Asked,
+    context: RequestContext,
     PathParam(name): PathParam<EnvironmentName>,
     JsonBody(request): JsonBody<UpdateEnvironment>,
 ) -> Answer<Shown> {
     request.strategy.as_ref().map_or(Ok(()), check)?;
     if request == UpdateEnvironment::default() {
-        return Ok(Json(shown(asked.store.get_environment_by_name(&name).await?)));
+        return Ok(Json(shown(context.store.get_environment_by_name(&name).await?)));
     }
     let change = EnvironmentChange {
         strategy: request.strategy,
@@ -134,8 +134,8 @@ async fn update(
         own_strategy_allowed: request.own_strategy_allowed,
         related_approval_allowed: request.related_approval_allowed,
     };
-    let by = asked.by();
+    let by = context.by();
     Ok(Json(shown(
-        asked.store.update_environment(&name, &change, &by).await?,
+        context.store.update_environment(&name, &change, &by).await?,
     )))
 }

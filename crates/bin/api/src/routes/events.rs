@@ -11,7 +11,7 @@ use slipway_wire::route;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::Principal;
+use crate::auth::AuthenticatedPrincipal;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{PathParam, QueryParams, Wait, page_limit};
@@ -47,7 +47,7 @@ fn shown(event: EventRecord) -> Event {
 )]
 async fn of_rollout(
     State(app): State<App>,
-    caller: Principal,
+    caller: AuthenticatedPrincipal,
     PathParam(id): PathParam<RolloutId>,
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
@@ -68,7 +68,7 @@ async fn of_rollout(
 )]
 async fn all(
     State(app): State<App>,
-    caller: Principal,
+    caller: AuthenticatedPrincipal,
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {
@@ -77,7 +77,7 @@ async fn all(
 
 async fn answer(
     app: &App,
-    caller: &Principal,
+    caller: &AuthenticatedPrincipal,
     rollout: Option<RolloutId>,
     query: &EventQuery,
     wait: Wait,
@@ -161,7 +161,7 @@ async fn wait_and_read(
     get, path = route::AUDIT_VERIFY, operation_id = "verify_events", tag = "events",
     responses((status = 200, description = "What was found; `whole` is the verdict", body = AuditReport))
 )]
-async fn verify(State(app): State<App>, caller: Principal) -> Result<Json<AuditReport>> {
+async fn verify(State(app): State<App>, caller: AuthenticatedPrincipal) -> Result<Json<AuditReport>> {
     let check = async { Ok(app.store.verify_chain(&app.audit_key).await?) };
     let report = app.checks.run(&app.parking, caller.id, check).await?;
     Ok(Json(AuditReport {

@@ -17,8 +17,8 @@ use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
-use super::{Answer, Made, asked_page, created, find_environment, page, token_created};
-use crate::auth::{self, Asked};
+use super::{Answer, Created, created, find_environment, page, requested_page, token_created};
+use crate::auth::{self, RequestContext};
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, NoBody, PathParam, QueryParams};
@@ -147,7 +147,7 @@ fn value_problem(value: &str) -> Option<String> {
 )]
 async fn list(State(app): State<App>, QueryParams(query): QueryParams<HostQuery>) -> Answer<Page<Shown>> {
     let environment = find_environment(&app, query.environment.as_ref()).await?;
-    let (limit, after) = asked_page::<HostName>(query.limit, query.after.as_deref())?;
+    let (limit, after) = requested_page::<HostName>(query.limit, query.after.as_deref())?;
     let found = app
         .store
         .list_hosts_page(environment, after.as_ref(), limit + 1)
@@ -165,7 +165,7 @@ async fn list(State(app): State<App>, QueryParams(query): QueryParams<HostQuery>
         (status = 409, description = "The name is taken, maybe by a retired host"),
     )
 )]
-async fn create(asked: Asked, JsonBody(request): JsonBody<CreateHost>) -> Made<HostCreated> {
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateHost>) -> Created<HostCreated> {
     check_labels(&request.labels)?;
     let (token, hash) = auth::new_token()?;
     let new = NewHost {
@@ -174,7 +174,7 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreateHost>) -> Made<H
         labels: request.labels,
         token: hash,
     };
-    let (host, made) = asked.store.create_host(&new, &asked.by()).await?;
+    let (host, made) = context.store.create_host(&new, &context.by()).await?;
     Ok(created(host_created(host, &made, token)))
 }
 
@@ -198,8 +198,8 @@ async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> An
         (status = 409, description = "It is part of an open rollout"),
     )
 )]
-async fn retire(asked: Asked, PathParam(name): PathParam<HostName>) -> Result<StatusCode> {
-    asked.store.retire_host(&name, &asked.by()).await?;
+async fn retire(context: RequestContext, PathParam(name): PathParam<HostName>) -> Result<StatusCode> {
+    context.store.retire_host(&name, &context.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -215,16 +215,16 @@ async fn retire(asked: Asked, PathParam(name): PathParam<HostName>) -> Result<St
     )
 )]
 async fn update(
-    asked: Asked,
+    context: RequestContext,
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<UpdateHost>,
 ) -> Answer<Shown> {
     let host = match request.environment {
         Some(to) => {
-            let by = asked.by();
-            asked.store.move_host(&name, &to, &by).await?
+            let by = context.by();
+            context.store.move_host(&name, &to, &by).await?
         }
-        None => asked.store.get_host_by_name(&name).await?,
+        None => context.store.get_host_by_name(&name).await?,
     };
     Ok(Json(shown(host)))
 }
@@ -241,13 +241,13 @@ async fn update(
     )
 )]
 async fn restore(
-    asked: Asked,
+    context: RequestContext,
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<RestoreHost>,
-) -> Made<HostCreated> {
-    let by = asked.by();
+) -> Created<HostCreated> {
+    let by = context.by();
     let (token, hash) = auth::new_token()?;
-    let (host, made) = asked
+    let (host, made) = context
         .store
         .restore_host(&name, request.environment.as_ref(), hash, &by)
         .await?;
@@ -264,14 +264,18 @@ async fn restore(
         (status = 409, description = "The host is retired"),
     )
 )]
-async fn new_token(asked: Asked, PathParam(name): PathParam<HostName>, NoBody: NoBody) -> Made<TokenCreated> {
-    let host = asked.store.get_host_by_name(&name).await?;
+async fn new_token(
+    context: RequestContext,
+    PathParam(name): PathParam<HostName>,
+    NoBody: NoBody,
+) -> Created<TokenCreated> {
+    let host = context.store.get_host_by_name(&name).await?;
     if host.retired_at.is_some() {
         return Err(StoreError::Retired { host: name }.into());
     }
-    let by = asked.by();
+    let by = context.by();
     let (token, hash) = auth::new_token()?;
-    let made = asked
+    let made = context
         .store
         .replace_host_token(host.id, "agent", hash, &by)
         .await?;

@@ -10,7 +10,7 @@ use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
 use slipway_wire::route;
 
 use super::{created, tokens};
-use crate::auth::{self, Caller, Principal};
+use crate::auth::{self, AuthenticatedPrincipal, Caller};
 use crate::client_addr::ClientAddr;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
@@ -85,7 +85,7 @@ async fn login(
 )]
 async fn whoami(caller: Caller) -> Json<Whoami> {
     Json(match caller {
-        Caller::Principal(Principal { name, role, .. }) => Whoami::Principal { name, role },
+        Caller::Principal(AuthenticatedPrincipal { name, role, .. }) => Whoami::Principal { name, role },
         Caller::Host { name, .. } => Whoami::Host { name },
     })
 }

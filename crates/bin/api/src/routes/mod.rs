@@ -31,7 +31,7 @@ use crate::state::App;
 /// What is shown: the answer of most routes.
 type Answer<T> = Result<Json<T>>;
 /// What was made, with 201.
-type Made<T> = Result<(StatusCode, Json<T>)>;
+type Created<T> = Result<(StatusCode, Json<T>)>;
 
 /// Every route there is.
 #[must_use]
@@ -63,7 +63,7 @@ fn strategy_problems(problems: StrategyProblems) -> ApiError {
 }
 
 /// How many entries were asked for, and after which: the last of the page before, as `next` gave it.
-fn asked_page<T>(limit: Option<u32>, after: Option<&str>) -> Result<(u32, Option<T>)>
+fn requested_page<T>(limit: Option<u32>, after: Option<&str>) -> Result<(u32, Option<T>)>
 where
     T: FromStr,
     T::Err: Display,

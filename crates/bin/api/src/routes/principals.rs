@@ -7,8 +7,8 @@ use slipway_wire::access::{CreatePrincipal, Principal as Shown};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::{Answer, Made, created, whole};
-use crate::auth::Asked;
+use super::{Answer, Created, created, whole};
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam};
@@ -46,9 +46,9 @@ async fn list(State(app): State<App>) -> Answer<Page<Shown>> {
         (status = 409, description = "The name is taken"),
     )
 )]
-async fn create(asked: Asked, JsonBody(request): JsonBody<CreatePrincipal>) -> Made<Shown> {
-    let by = asked.by();
-    let made = asked
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreatePrincipal>) -> Created<Shown> {
+    let by = context.by();
+    let made = context
         .store
         .create_principal(&request.name, request.role, &by)
         .await?;
@@ -63,12 +63,12 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreatePrincipal>) -> M
     delete, path = route::PRINCIPAL, operation_id = "disable_principal", tag = "access", params(("name" = PrincipalName, Path, description = "Its name")),
     responses((status = 204, description = "It is disabled, or was already"))
 )]
-async fn disable(asked: Asked, PathParam(name): PathParam<PrincipalName>) -> Result<StatusCode> {
-    if asked.caller.name == name {
+async fn disable(context: RequestContext, PathParam(name): PathParam<PrincipalName>) -> Result<StatusCode> {
+    if context.caller.name == name {
         return Err(ApiError::Forbidden(
             "nobody can disable themselves; ask another admin, or revoke the token with `DELETE /tokens/{id}`".to_owned(),
         ));
     }
-    asked.store.disable_principal(&name, &asked.by()).await?;
+    context.store.disable_principal(&name, &context.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

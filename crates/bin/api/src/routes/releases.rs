@@ -11,8 +11,8 @@ use slipway_wire::problem::FieldProblem;
 use slipway_wire::release::{CreateRelease, Release as Shown, ReleaseSummary, Source};
 use slipway_wire::route;
 
-use super::{Answer, Made, asked_page, created, page};
-use crate::auth::Asked;
+use super::{Answer, Created, created, page, requested_page};
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, QueryParams};
@@ -65,7 +65,7 @@ async fn list(
     State(app): State<App>,
     QueryParams(query): QueryParams<PageQuery>,
 ) -> Answer<Page<ReleaseSummary>> {
-    let (limit, after) = asked_page(query.limit, query.after.as_deref())?;
+    let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
     let found = app.store.list_releases(after, limit + 1).await?;
     Ok(Json(page(
         found,
@@ -84,15 +84,19 @@ async fn list(
     post, path = route::RELEASES, operation_id = "create_release", tag = "releases", request_body = CreateRelease,
     responses((status = 201, description = "The release", body = Shown))
 )]
-async fn create(asked: Asked, JsonBody(request): JsonBody<CreateRelease>) -> Made<Shown> {
-    let mut new = new_release(&asked, request.message, request.source)?;
-    new.closures = require_closures(&asked.app, &request.closures).await?;
-    let made = asked.store.create_release(&new, &asked.audit_key).await?;
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelease>) -> Created<Shown> {
+    let mut new = new_release(&context, request.message, request.source)?;
+    new.closures = require_closures(&context.app, &request.closures).await?;
+    let made = context.store.create_release(&new, &context.audit_key).await?;
     Ok(created(shown(made)))
 }
 
 /// What a release says of itself, checked. It has no closures yet.
-pub(super) fn new_release(asked: &Asked, message: Option<String>, source: Source) -> Result<NewRelease> {
+pub(super) fn new_release(
+    context: &RequestContext,
+    message: Option<String>,
+    source: Source,
+) -> Result<NewRelease> {
     text::check_opt("message", message.as_deref(), text::MESSAGE)?;
     text::check_opt("source.flake_ref", source.flake_ref.as_deref(), text::REFERENCE)?;
     text::check_opt("source.rev", source.rev.as_deref(), text::LABEL)?;
@@ -102,7 +106,7 @@ pub(super) fn new_release(asked: &Asked, message: Option<String>, source: Source
         rev: source.rev,
         nar_hash: source.nar_hash,
         message,
-        author: asked.caller.id,
+        author: context.caller.id,
         closures: BTreeMap::new(),
     })
 }

@@ -12,8 +12,8 @@ use slipway_wire::rollout::{
 };
 use slipway_wire::route;
 
-use super::{Answer, Made, asked_page, created, find_environment, page, strategy_problems};
-use crate::auth::Asked;
+use super::{Answer, Created, created, find_environment, page, requested_page, strategy_problems};
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathParam, QueryParams};
@@ -72,7 +72,7 @@ async fn list(
     State(app): State<App>,
     QueryParams(query): QueryParams<RolloutQuery>,
 ) -> Answer<Page<RolloutSummary>> {
-    let (limit, after) = asked_page(query.limit, query.after.as_deref())?;
+    let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
     let environment = find_environment(&app, query.environment.as_ref()).await?;
     let found = app.store.list_rollouts(environment, after, limit + 1).await?;
     Ok(Json(page(
@@ -95,8 +95,11 @@ async fn list(
         (status = 409, description = "Another rollout of the environment is under way"),
     )
 )]
-async fn create(asked: Asked, JsonBody(request): JsonBody<CreateRollout>) -> Made<Shown> {
-    let environment = asked.store.get_environment_by_name(&request.environment).await?;
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollout>) -> Created<Shown> {
+    let environment = context
+        .store
+        .get_environment_by_name(&request.environment)
+        .await?;
     // Told first, as it makes everything else moot; the store makes sure.
     if let Some(rollout) = environment.open_rollout {
         return Err(StoreError::EnvironmentBusy {
@@ -105,8 +108,11 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreateRollout>) -> Mad
         }
         .into());
     }
-    let release = asked.store.get_release(request.release).await?;
-    let fleet = asked.store.list_release_hosts(release.id, environment.id).await?;
+    let release = context.store.get_release(request.release).await?;
+    let fleet = context
+        .store
+        .list_release_hosts(release.id, environment.id)
+        .await?;
     if fleet.is_empty() {
         return Err(StoreError::NoHosts {
             environment: environment.name,
@@ -115,12 +121,12 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreateRollout>) -> Mad
     }
     let strategy = match request.strategy {
         Some(own) if own != environment.strategy => {
-            if asked.caller.role < Role::Admin && !environment.permits.own_strategy {
+            if context.caller.role < Role::Admin && !environment.permits.own_strategy {
                 return Err(ApiError::Forbidden(format!(
                     "another strategy than that of environment `{name}` takes the role admin; `{}` is {}. Leave it out, or \
                      let an admin allow it: slipway env set {name} --own-strategy-allowed true",
-                    asked.caller.name,
-                    asked.caller.role,
+                    context.caller.name,
+                    context.caller.role,
                     name = environment.name
                 )));
             }
@@ -129,18 +135,18 @@ async fn create(asked: Asked, JsonBody(request): JsonBody<CreateRollout>) -> Mad
         _ => environment.strategy,
     };
     strategy.check(&fleet).map_err(strategy_problems)?;
-    let online = asked.store.list_online_hosts(environment.id).await?;
+    let online = context.store.list_online_hosts(environment.id).await?;
     let new = NewRollout {
         environment: environment.id,
         release: release.id,
         waves: plan::waves(&strategy, &fleet, &online),
         strategy,
-        author: asked.caller.id,
+        author: context.caller.id,
     };
-    let id = asked.store.create_rollout(&new, &asked.audit_key).await?;
+    let id = context.store.create_rollout(&new, &context.audit_key).await?;
     tracing::info!(rollout_id = %id, environment = %environment.name, "a rollout begins");
-    asked.wake.publish_rollout(id).await;
-    Ok(created(shown(asked.store.get_rollout(id).await?)))
+    context.wake.publish_rollout(id).await;
+    Ok(created(shown(context.store.get_rollout(id).await?)))
 }
 
 /// Show a rollout
@@ -166,31 +172,31 @@ async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Ans
     )
 )]
 async fn command(
-    asked: Asked,
+    context: RequestContext,
     PathParam(id): PathParam<RolloutId>,
     JsonBody(request): JsonBody<CreateCommand>,
-) -> Made<Shown> {
+) -> Created<Shown> {
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
-    if request.command == CommandKind::Approve && asked.caller.role < Role::Approver {
+    if request.command == CommandKind::Approve && context.caller.role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
             "approving takes the role approver; the token is of `{}`, who is {}. Ask somebody with that role",
-            asked.caller.name, asked.caller.role
+            context.caller.name, context.caller.role
         )));
     }
-    asked
+    context
         .store
         .request_command(
             id,
             request.command,
-            asked.caller.id,
+            context.caller.id,
             request.reason.as_deref(),
-            &asked.audit_key,
+            &context.audit_key,
         )
         .await?;
     tracing::info!(rollout_id = %id, command = request.command.as_str(), "a command was given");
-    asked.wake.publish_rollout(id).await;
+    context.wake.publish_rollout(id).await;
     Ok((
         StatusCode::ACCEPTED,
-        Json(shown(asked.store.get_rollout(id).await?)),
+        Json(shown(context.store.get_rollout(id).await?)),
     ))
 }

@@ -8,8 +8,8 @@ use slipway_wire::access::{CreateToken, Token as Shown, TokenCreated};
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::route;
 
-use super::{Answer, Made, asked_page, created, page, token_created};
-use crate::auth::{self, Asked};
+use super::{Answer, Created, created, page, requested_page, token_created};
+use crate::auth::{self, RequestContext};
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, QueryParams};
@@ -46,10 +46,10 @@ fn shown(token: slipway_store::Token) -> Shown {
     get, path = route::TOKENS, operation_id = "list_tokens", tag = "access", params(PageQuery),
     responses((status = 200, description = "A page, the newest first, revoked ones too", body = Page<Shown>))
 )]
-async fn list(asked: Asked, QueryParams(query): QueryParams<PageQuery>) -> Answer<Page<Shown>> {
-    let (limit, after) = asked_page(query.limit, query.after.as_deref())?;
-    let of = (asked.caller.role < Role::Admin).then_some(asked.caller.id);
-    let found = asked.store.list_tokens(of, after, limit + 1).await?;
+async fn list(context: RequestContext, QueryParams(query): QueryParams<PageQuery>) -> Answer<Page<Shown>> {
+    let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
+    let of = (context.caller.role < Role::Admin).then_some(context.caller.id);
+    let found = context.store.list_tokens(of, after, limit + 1).await?;
     Ok(Json(page(found, limit, |token| token.id.to_string(), shown)))
 }
 
@@ -61,28 +61,28 @@ async fn list(asked: Asked, QueryParams(query): QueryParams<PageQuery>) -> Answe
     post, path = route::TOKENS, operation_id = "create_token", tag = "access", request_body = CreateToken,
     responses((status = 201, description = "The token, shown now and never again", body = TokenCreated))
 )]
-async fn create(asked: Asked, JsonBody(request): JsonBody<CreateToken>) -> Made<TokenCreated> {
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateToken>) -> Created<TokenCreated> {
     check(&request)?;
-    require_within(&request, asked.caller.token_ends_at, asked.store.now().await?)?;
+    require_within(&request, context.caller.token_ends_at, context.store.now().await?)?;
     let owner = match request.principal {
-        Some(name) if name != asked.caller.name => {
-            if asked.caller.role < Role::Admin {
+        Some(name) if name != context.caller.name => {
+            if context.caller.role < Role::Admin {
                 return Err(ApiError::Forbidden(format!(
                     "a token for somebody else takes the role admin; `{}` is {}. Ask an admin",
-                    asked.caller.name, asked.caller.role
+                    context.caller.name, context.caller.role
                 )));
             }
-            find_owner(&asked.app, &name).await?
+            find_owner(&context.app, &name).await?
         }
-        _ => asked.caller.id,
+        _ => context.caller.id,
     };
-    let by = asked.by();
+    let by = context.by();
     let made = make(
-        &asked.app,
+        &context.app,
         owner,
         request.label,
         request.expires_in_days,
-        Some(asked.caller.token),
+        Some(context.caller.token),
         &by,
     );
     Ok(created(made.await?))
@@ -162,11 +162,11 @@ pub(super) async fn make(
     delete, path = route::TOKEN, operation_id = "revoke_token", tag = "access", params(("id" = TokenId, Path, description = "Its id, not its secret")),
     responses((status = 204, description = "It is revoked, or was already"))
 )]
-async fn revoke(asked: Asked, PathParam(id): PathParam<TokenId>) -> Result<StatusCode> {
+async fn revoke(context: RequestContext, PathParam(id): PathParam<TokenId>) -> Result<StatusCode> {
     // Somebody else's token is not there for whoever may not see it.
-    if asked.caller.role < Role::Admin && !asked.store.is_token_of(id, asked.caller.id).await? {
+    if context.caller.role < Role::Admin && !context.store.is_token_of(id, context.caller.id).await? {
         return Err(ApiError::no_such("token", id, "`slipway token list` shows yours"));
     }
-    asked.store.revoke_token(id, &asked.by()).await?;
+    context.store.revoke_token(id, &context.by()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

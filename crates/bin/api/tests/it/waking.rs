@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use slipway_api::parking::News;
+use slipway_api::parking::SyncOutcome;
 use slipway_domain::{HostId, Instruction};
 use slipway_testkit::wait_until;
 use sqlx::PgPool;
@@ -58,16 +58,16 @@ async fn fleet(app: &TestApp, more: i32) -> Vec<HostId> {
     ids.await.unwrap().into_iter().map(HostId::from_uuid).collect()
 }
 
-/// Parks all of them, wakes them, and gives what each was told.
-async fn told(app: &TestApp, hosts: &[HostId], wake: impl AsyncFnOnce()) -> Vec<News> {
+/// Parks all of them, wakes them, and gives the outcome of each.
+async fn outcomes_of(app: &TestApp, hosts: &[HostId], wake: impl AsyncFnOnce()) -> Vec<SyncOutcome> {
     let parked = hosts.iter().map(|host| app.app.parking.park(*host));
-    let waiting = join_all(parked.map(|mut parked| async move { parked.news().await }));
+    let waiting = join_all(parked.map(|mut parked| async move { parked.outcome().await }));
     // In this order: each waits by the time that there is news.
-    let (told, ()) = tokio::join!(waiting, async {
+    let (outcomes, ()) = tokio::join!(waiting, async {
         app.bring_steps(None, "staging").await;
         wake().await;
     });
-    told
+    outcomes
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -76,12 +76,12 @@ async fn a_whole_fleet_is_answered_with_a_few_queries(pool: PgPool) {
     let hosts = fleet(&app, 299).await;
     let (looks, _counting) = Looks::begin();
     let began = Instant::now();
-    let told = told(&app, &hosts, async || app.app.wake.publish_hosts(&hosts).await).await;
-    assert_eq!(told.len(), 300);
-    for news in &told {
+    let outcomes = outcomes_of(&app, &hosts, async || app.app.wake.publish_hosts(&hosts).await).await;
+    assert_eq!(outcomes.len(), 300);
+    for outcome in &outcomes {
         assert!(
-            matches!(news, News::Instruct(Instruction::Stage { .. })),
-            "{news:?}"
+            matches!(outcome, SyncOutcome::Instruct(Instruction::Stage { .. })),
+            "{outcome:?}"
         );
     }
     // One for the wake-up, and one for every look that is taken anyway, should this have been slow.
@@ -102,7 +102,7 @@ async fn a_flood_of_messages_costs_no_query_each(pool: PgPool) {
         }
     };
     tokio::select! {
-        news = parked.news() => panic!("{news:?} although there is nothing to do"),
+        outcome = parked.outcome() => panic!("{outcome:?} although there is nothing to do"),
         () = flood => {}
     }
     let most = 3 + began.elapsed().as_millis() / 20;
@@ -117,8 +117,8 @@ async fn hosts_that_are_not_parked_cost_no_query(pool: PgPool) {
     let strangers: Vec<HostId> = (0..1000).map(|_| HostId::generate()).collect();
     app.app.wake.publish_hosts(&strangers).await;
     // What comes after them was heard after them.
-    let told = told(&app, &hosts, async || app.app.wake.publish_hosts(&hosts).await).await;
-    assert!(matches!(told[..], [News::Instruct(_)]), "{told:?}");
+    let outcomes = outcomes_of(&app, &hosts, async || app.app.wake.publish_hosts(&hosts).await).await;
+    assert!(matches!(outcomes[..], [SyncOutcome::Instruct(_)]), "{outcomes:?}");
     assert!(looks.taken() <= 2, "{} queries", looks.taken());
 }
 
@@ -131,10 +131,10 @@ async fn an_answer_is_what_the_database_says_when_the_message_comes(pool: PgPool
     app.app.parking.wake(&HashSet::from([hosts[0]]));
     app.bring_steps(None, "staging").await;
     app.bring_steps(None, "reverting").await;
-    let news = parked.news().await;
+    let outcome = parked.outcome().await;
     assert!(
-        matches!(news, News::Instruct(Instruction::Revert { .. })),
-        "{news:?}"
+        matches!(outcome, SyncOutcome::Instruct(Instruction::Revert { .. })),
+        "{outcome:?}"
     );
     wait_until("its place to be free", SOON, async || {
         app.app.parking.hosts().is_empty().then_some(())
