@@ -19,9 +19,9 @@ use slipway_domain::EnvironmentName;
 
 pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvCommand, HostCommand, StrategyArgs};
-pub use release::{CreateRelease, ReleaseCommand};
+pub use release::{CreateReleaseArgs, ReleaseCommand};
 pub use rollout::{Order, RolloutCommand, RolloutRef, WatchArgs};
-pub use verify::Verify;
+pub use verify::VerifyArgs;
 
 /// Roll releases out to hosts, watch them, and take them back.
 #[derive(Debug, Parser)]
@@ -83,7 +83,7 @@ pub enum Command {
     /// Shows one line for each check: ok, warn, fail or not checked, and the cure. The exit code is 0 if all is well or
     /// only warned of, 30 if something failed, and 31 if something could not be checked. Checks that need no token run
     /// without one. On a host, the stacks of that host are checked from the inside too.
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Environments: groups of hosts with a strategy
     #[command(subcommand)]
     Env(EnvCommand),

@@ -51,7 +51,7 @@ async fn run(cli: Cli) -> Result<()> {
             .await
         }
         Command::Test { only, nextest } => {
-            let plan = stages::Plan {
+            let plan = stages::StagePlan {
                 checkout,
                 target: target_folder(&program).to_owned(),
                 only,

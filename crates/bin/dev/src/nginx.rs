@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::net::TcpStream;
 
-use crate::nginx_conf::Plan;
+use crate::nginx_conf::NginxPlan;
 use crate::ports::loopback;
 use crate::programs;
 use crate::run::Run;
@@ -39,7 +39,7 @@ impl Nginx {
         let folder = run.dir.folder("nginx", user)?;
         let certificates = Certificates::create(&folder, run.dir.path(), user)?;
         let (https, http) = (run.ports.reserve()?, run.ports.reserve()?);
-        let plan = Plan {
+        let plan = NginxPlan {
             folder: &folder,
             cache,
             certificates: &certificates,

@@ -7,7 +7,7 @@ use crate::tls::Certificates;
 
 /// What the configuration depends on.
 #[derive(Debug)]
-pub struct Plan<'a> {
+pub struct NginxPlan<'a> {
     /// The folder nginx keeps everything in.
     pub folder: &'a Path,
     /// The folder of the binary cache, served over plain HTTP.
@@ -24,7 +24,7 @@ pub struct Plan<'a> {
     pub http2_directive: bool,
 }
 
-impl Plan<'_> {
+impl NginxPlan<'_> {
     /// The whole file.
     #[must_use]
     pub fn render(&self) -> String {

@@ -12,7 +12,7 @@ use crate::nix::Signing;
 use crate::run::Run;
 use crate::say::{print, say};
 use crate::stack::binaries::Binaries;
-use crate::stack::hosts::Host;
+use crate::stack::hosts::DevHost;
 use crate::stack::{ENVIRONMENT, Stack};
 use crate::{nginx, postgres, redis};
 
@@ -60,7 +60,7 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, jso
 async fn watch(run: &Run, stack: &Stack) -> Result<()> {
     let plane = &stack.control_plane;
     let servers = [postgres::NAME, redis::NAME, nginx::NAME].map(String::from);
-    let agents = stack.hosts.iter().map(Host::agent);
+    let agents = stack.hosts.iter().map(DevHost::agent);
     let mut watched: Vec<String> = plane
         .replicas
         .iter()

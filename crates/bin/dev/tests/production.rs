@@ -21,7 +21,7 @@ use slipway_dev::run::Run;
 use slipway_dev::spec::Spec;
 use slipway_dev::stack::Stack;
 use slipway_dev::stack::binaries::Binaries;
-use slipway_dev::stack::hosts::{self, Host};
+use slipway_dev::stack::hosts::{self, DevHost};
 
 /// The longest that one block may take, for `timeout`.
 const BOUND_SECONDS: &str = "300";
@@ -177,7 +177,7 @@ impl Bench {
     }
 
     /// The system that `nixosConfigurations.web-1` is here, as a flake that needs no nixpkgs.
-    fn small_flake(&self, host: &Host) {
+    fn small_flake(&self, host: &DevHost) {
         let flake = self.at("flake");
         for file in ["build.sh", "closure.nix", "switch-to-configuration.sh"] {
             let text = fs::read_to_string(checkout().join("nix/demo").join(file)).unwrap();
@@ -199,7 +199,7 @@ impl Bench {
     async fn install(&mut self) {
         let token = fs::read_to_string(self.at("flake/secrets/agent-token.age")).unwrap();
         let host =
-            Host::registered(&self.run, &self.stack.nix, "web-1".parse().unwrap(), token.trim()).unwrap();
+            DevHost::registered(&self.run, &self.stack.nix, "web-1".parse().unwrap(), token.trim()).unwrap();
         let public = fs::read_to_string(self.at("flake/cache.pub")).unwrap();
         // Agents trust the key of step 6 and no other.
         public.trim().clone_into(&mut self.stack.nix.public_key);

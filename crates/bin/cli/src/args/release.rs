@@ -11,7 +11,7 @@ pub enum ReleaseCommand {
     /// Register what each host is to run
     ///
     /// Either name the closures, or have them built from a flake's nixosConfigurations and copied to a binary cache.
-    Create(CreateRelease),
+    Create(CreateReleaseArgs),
     /// List releases, the newest first
     List {
         /// At most this many
@@ -28,7 +28,7 @@ pub enum ReleaseCommand {
 /// Register a release.
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("from").required(true).args(["closures", "flake"])))]
-pub struct CreateRelease {
+pub struct CreateReleaseArgs {
     /// What one host is to run; give it once for every host
     #[arg(long = "closure", value_name = "HOST=PATH")]
     pub closures: Vec<String>,

@@ -8,7 +8,7 @@ use super::number::number;
 
 /// What to check, and for how long.
 #[derive(Debug, Args)]
-pub struct Verify {
+pub struct VerifyArgs {
     /// Check this stack of this host; may be given several times. When left out: the API at --url if that is given, else
     /// all stacks of this host, else the API of the last login
     #[arg(long = "stack", value_name = "NAME")]

@@ -68,7 +68,7 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
     }
 }
 
-async fn register(context: &Context, create: args::CreateRelease) -> Result<(), Failure> {
+async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<(), Failure> {
     if let Some(flake) = &create.flake {
         flake::check(flake, create.cache.as_deref())?;
     }

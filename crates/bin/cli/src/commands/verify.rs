@@ -10,11 +10,11 @@ use slipway_verify::{PendingCheck, Site, StatusPage, VerifyTarget, backups, page
 
 use self::report::VerifyReport;
 use self::stack::StackDescription;
-use crate::args::Verify;
+use crate::args::VerifyArgs;
 use crate::context::Context;
 use crate::{Exit, Failure};
 
-pub(super) async fn run(context: &Context, args: Verify) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Failure> {
     let stacks = stacks(context, &args)?;
     let mut context = context.clone();
     for stack in stacks.iter().filter(|stack| stack.control_plane) {
@@ -50,7 +50,7 @@ pub(super) async fn run(context: &Context, args: Verify) -> Result<Exit, Failure
     Ok(report.exit())
 }
 
-fn stacks(context: &Context, args: &Verify) -> Result<Vec<StackDescription>, Failure> {
+fn stacks(context: &Context, args: &VerifyArgs) -> Result<Vec<StackDescription>, Failure> {
     if !args.stacks.is_empty() {
         let named = args.stacks.iter();
         return named

@@ -76,13 +76,14 @@ impl Closures {
             format!("{left} in the store"),
         );
 
-        let pair = |(host, path): (&crate::stack::hosts::Host, &PathBuf)| (host.name.clone(), path.clone());
+        let pair =
+            |(host, path): (&crate::stack::hosts::DevHost, &PathBuf)| (host.name.clone(), path.clone());
         let mut groups = paths
             .chunks(hosts.len())
             .map(|group| hosts.iter().zip(group).map(pair).collect());
         let mut next = || -> Vec<(HostName, PathBuf)> { groups.next().unwrap_or_default() };
         let (v1, v2, v3) = (next(), next(), next());
-        let only = |host: Option<&crate::stack::hosts::Host>, path: Option<&PathBuf>| {
+        let only = |host: Option<&crate::stack::hosts::DevHost>, path: Option<&PathBuf>| {
             host.zip(path).map(pair).into_iter().collect()
         };
         let v4 = only(hosts.last(), signed.last());

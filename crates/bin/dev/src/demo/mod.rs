@@ -21,7 +21,7 @@ use crate::run::Run;
 use crate::say::{print, say};
 use crate::stack::Stack;
 use crate::stack::binaries::Binaries;
-use crate::stack::hosts::Host;
+use crate::stack::hosts::DevHost;
 use closures::Closures;
 use conductor::Conductor;
 use outcome::{Outcomes, Summary};
@@ -119,7 +119,7 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> 
 }
 
 /// The version that a host's service answers with, once that is `wanted`, or at the end of [`SETTLE`].
-async fn version(host: &Host, wanted: &str) -> String {
+async fn version(host: &DevHost, wanted: &str) -> String {
     let look = async || host.ask("version").await.unwrap_or_default();
     eventually(look, |version| version == wanted).await
 }

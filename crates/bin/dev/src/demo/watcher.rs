@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use slipway_domain::{HostName, Timestamp};
 use tokio::task::JoinHandle;
 
-use crate::stack::hosts::Host;
+use crate::stack::hosts::DevHost;
 
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -44,7 +44,7 @@ pub(super) struct Watcher {
 impl Watcher {
     /// Begins to look.
     #[must_use]
-    pub(super) fn start(hosts: &[Host]) -> Self {
+    pub(super) fn start(hosts: &[DevHost]) -> Self {
         let moves = Arc::new(Mutex::new(Vec::new()));
         let (seen, hosts) = (Arc::clone(&moves), hosts.to_vec());
         // The installed system is the start, not a move.

@@ -24,7 +24,7 @@ const INSTALL: Duration = Duration::from_mins(2);
 
 /// One host.
 #[derive(Debug, Clone)]
-pub struct Host {
+pub struct DevHost {
     /// Its name.
     pub name: HostName,
     /// Where its service listens, on 127.0.0.1.
@@ -37,7 +37,7 @@ pub struct Host {
     gcroots: PathBuf,
 }
 
-impl Host {
+impl DevHost {
     /// Registers a host and makes its folders.
     pub async fn create(run: &Run, api: &Client, nix: &Nix, number: u16) -> Result<Self> {
         let name = format!("web-{number}");
@@ -164,7 +164,7 @@ impl Host {
 }
 
 /// Installs version 0 on every host.
-pub async fn install_all(run: &Run, nix: &Nix, demo: &Path, service: &Path, hosts: &[Host]) -> Result<()> {
+pub async fn install_all(run: &Run, nix: &Nix, demo: &Path, service: &Path, hosts: &[DevHost]) -> Result<()> {
     let members: Vec<Member> = hosts
         .iter()
         .map(|host| host.member(run, service, "v0", 200))
@@ -219,12 +219,12 @@ pub fn strategy(canary: u32, batch: u32) -> Strategy {
 }
 
 /// Waits until all hosts were heard of; an agent that ends instead is an error.
-pub async fn wait_online(run: &Run, api: &Client, fleet: &[Host]) -> Result<()> {
+pub async fn wait_online(run: &Run, api: &Client, fleet: &[DevHost]) -> Result<()> {
     let deadline = Instant::now() + ONLINE;
     let environment = ENVIRONMENT.parse()?;
     loop {
         let hosts = api.all_hosts(Some(&environment)).await?;
-        let missing: Vec<&Host> = fleet
+        let missing: Vec<&DevHost> = fleet
             .iter()
             .filter(|host| !hosts.iter().any(|known| known.name == host.name && known.online))
             .collect();

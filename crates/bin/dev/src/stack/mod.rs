@@ -19,7 +19,7 @@ use crate::run::Run;
 use crate::run_dir::write_private;
 use binaries::Binaries;
 use control_plane::{ControlPlane, Secrets};
-use hosts::Host;
+use hosts::DevHost;
 
 /// The environment that the hosts are in.
 pub const ENVIRONMENT: &str = "prod";
@@ -42,7 +42,7 @@ pub struct Stack {
     /// The admin's token.
     pub admin_token: SecretString,
     /// The fleet.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<DevHost>,
     /// The programs of this checkout.
     pub binaries: Binaries,
 }
@@ -86,7 +86,7 @@ impl Stack {
         hosts::create_environment(&self.api).await?;
         for number in 1..=count {
             self.hosts
-                .push(Host::create(run, &self.api, &self.nix, number).await?);
+                .push(DevHost::create(run, &self.api, &self.nix, number).await?);
         }
         let demo = checkout.join("nix/demo");
         hosts::install_all(run, &self.nix, &demo, &self.binaries.demo_service, &self.hosts).await?;

@@ -86,12 +86,12 @@ pub struct Package {
     /// Path of its manifest.
     pub manifest_path: String,
     /// What it declares.
-    pub dependencies: Vec<Dependency>,
+    pub dependencies: Vec<ManifestDependency>,
 }
 
 /// One declared dependency.
 #[derive(Debug, Deserialize)]
-pub struct Dependency {
+pub struct ManifestDependency {
     /// Package name.
     pub name: String,
     /// None for a normal one, else `dev` or `build`.
@@ -167,7 +167,7 @@ mod tests {
             packages: vec![Package {
                 name: name.to_owned(),
                 manifest_path: String::new(),
-                dependencies: vec![Dependency {
+                dependencies: vec![ManifestDependency {
                     name: other.to_owned(),
                     kind: kind.map(String::from),
                     path: Some(String::new()),

@@ -73,7 +73,7 @@ impl Stage {
 
 /// What to test.
 #[derive(Debug)]
-pub struct Plan {
+pub struct StagePlan {
     /// The checkout.
     pub checkout: PathBuf,
     /// Where cargo builds it.
@@ -85,7 +85,7 @@ pub struct Plan {
 }
 
 /// Runs the stages in `run`.
-pub async fn run(run: &Run, plan: &Plan) -> Result<()> {
+pub async fn run(run: &Run, plan: &StagePlan) -> Result<()> {
     let wanted = |stage: &Stage| plan.only.is_empty() || plan.only.contains(stage);
     let mut servers = Servers::default();
     for stage in Stage::ALL.into_iter().filter(wanted) {
@@ -131,7 +131,7 @@ impl Servers {
     }
 }
 
-async fn perform(run: &Run, plan: &Plan, stage: Stage, servers: &mut Servers) -> Result<()> {
+async fn perform(run: &Run, plan: &StagePlan, stage: Stage, servers: &mut Servers) -> Result<()> {
     let cargo = |args: &[&str]| {
         let spec = Spec::new(format!("cargo-{}", stage.name()), "cargo").args(args);
         spec.foreground().directory(&plan.checkout)
