@@ -157,9 +157,11 @@ impl RunningProgram {
             Ok(Ok(Err(error))) => RunOutcome::Failed(error),
             Ok(Err(_)) => {
                 let mut ending = pin!(self.end(limits.grace));
-                // What it says when it is signalled to end is of use.
+                // What it prints when it is told to end is of use, and its last words may still be in the pipe.
                 tokio::select! {
-                    () = &mut ending => {}
+                    () = &mut ending => {
+                        let _ = timeout(DRAIN, reading).await;
+                    }
                     _ = &mut reading => ending.await,
                 }
                 RunOutcome::TimedOut

@@ -158,6 +158,33 @@ async fn what_a_program_says_when_it_is_told_to_end_is_read() {
 }
 
 #[tokio::test]
+async fn last_words_are_read_though_the_program_has_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = "trap 'echo stopped; exit' TERM; echo $$ > leader; while :; do sleep 0.01; done";
+    let (reader, out) = io::pipe().unwrap();
+    let mut command = shell(script);
+    command.current_dir(dir.path()).stdout(out);
+    let running = RunningProgram::spawn(command).unwrap();
+    let leader = noted(&dir.path().join("leader")).await;
+    let mut tail = OutputTail::new(16);
+    // A reader that is late.
+    let reading = async {
+        gone(&leader).await;
+        sleep(Duration::from_millis(50)).await;
+        let reader = Receiver::from_owned_fd(reader.into()).unwrap();
+        read(reader, |bytes| {
+            tail.push(bytes);
+            Ok(())
+        })
+        .await
+    };
+    let limits = RunLimits { grace: FAR, ..SHORT };
+    let outcome = running.finish(limits, reading).await;
+    assert!(matches!(outcome, RunOutcome::TimedOut), "{outcome:?}");
+    assert_eq!(tail.text(), "stopped\n");
+}
+
+#[tokio::test]
 async fn a_grandchild_that_holds_the_output_is_neither_waited_for_nor_ended() {
     let began = Instant::now();
     let answer = capture(shell("sleep 1000 & echo $!"), FAR).await;
