@@ -19,11 +19,11 @@ const KINDS: [(&str, &str); 4] = [
 /// What there should be once a host: the archive is the server's, and one stack's backups have it.
 const BASE: (&str, &str) = ("wal-base", "services.slipway.database.archive.enable");
 
-/// No page tells of the backups.
+/// The status page is not known.
 #[must_use]
 pub fn unknown(of: &str) -> CheckResult {
     PendingCheck::new("backup", of).not_checked(
-        "nothing here knows where its backups are told of",
+        "this machine does not know the status page of its backups",
         "run slipway verify on the host that makes them, or name the page: --backup-url http://…:9103/status",
     )
 }
