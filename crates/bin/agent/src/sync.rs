@@ -23,7 +23,7 @@ const BACKOFF: RetryBackoff = RetryBackoff {
 /// Where the token is not accepted: somebody must act, and may take their time.
 const DENIED: Duration = Duration::from_mins(1);
 
-/// Somebody to ask.
+/// Who gives the agent its instructions.
 pub trait InstructionSource: Send + Sync {
     /// Posts the observation; the answer may take `wait` when there is nothing to do.
     fn sync(

@@ -250,7 +250,7 @@ pub struct Parked {
 }
 
 impl Parked {
-    /// Waits for news. Call it once the host's assignment was read: from here on it is looked up.
+    /// Waits for the outcome. Call it once the host's assignment was read: from here on it is looked up.
     pub async fn outcome(&mut self) -> SyncOutcome {
         self.begin_to_wait();
         // The sender is dropped only after it was used, or with the whole process.

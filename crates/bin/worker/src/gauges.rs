@@ -1,4 +1,4 @@
-//! Effect the worker counts.
+//! What the worker counts.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

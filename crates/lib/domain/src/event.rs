@@ -53,7 +53,7 @@ impl Actor {
 pub struct NewEvent {
     /// Who.
     pub actor: Actor,
-    /// Effect, such as `rollout.state` or `token.revoked`.
+    /// What, such as `rollout.state` or `token.revoked`.
     pub kind: String,
     /// The environment it is about.
     pub environment: Option<EnvironmentId>,

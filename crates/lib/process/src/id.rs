@@ -153,7 +153,7 @@ impl ProcessGroup {
         }
     }
 
-    /// Whether nobody runs of it any more at some time within the limit.
+    /// Whether everybody in it has ended within the limit.
     pub(crate) async fn ends_within(&self, limit: Duration) -> bool {
         let deadline = Instant::now() + limit;
         while self.members().iter().any(ProcessId::is_alive) {

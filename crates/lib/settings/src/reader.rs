@@ -17,7 +17,7 @@ pub(crate) trait Section: Sized {
     /// What envy fills.
     type Raw: DeserializeOwned + Into<Self>;
 
-    /// What can only be fields of several variables together. Called even when one of them is wrong by itself, so that
+    /// What can only be said of several variables together. Called even when one of them is wrong by itself, so that
     /// everything is reported at once.
     fn check(_: &mut SectionReader<'_>) {}
 }

@@ -9,7 +9,7 @@ use crate::journal::JournalEntry;
 use super::phases::enter;
 use super::{Attempt, JournalPhase, JournalSlot, LockedExecutor, NextStep, chain};
 
-/// Why an attempt goes back that the control plane takes back.
+/// The reason of a revert that the control plane asks for.
 const INSTRUCTED: &str = "told to by the control plane";
 
 impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {

@@ -12,8 +12,8 @@ use crate::journal::JournalError;
 use super::phases::enter;
 use super::{Attempt, Executor, ExecutorView, JournalPhase, JournalSlot, chain};
 
-/// The executor while it holds the journal's lock: the memory is as new as the disk or newer. Only a turn changes the
-/// journal.
+/// The executor while it holds the journal's lock: the memory is as new as the disk or newer. Only this type
+/// changes the journal.
 #[derive(Debug)]
 pub(super) struct LockedExecutor<'a, H, C> {
     executor: &'a mut Executor<H, C>,
@@ -128,7 +128,7 @@ impl<'a, H: HostOperations, C: Clock> LockedExecutor<'a, H, C> {
         }
     }
 
-    /// The current attempt, if it is this one in this phase still.
+    /// Whether the current attempt is still this one, in this phase.
     pub(super) fn current_in(&self, attempt: &Attempt) -> bool {
         self.journal
             .current

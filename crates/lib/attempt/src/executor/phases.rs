@@ -143,9 +143,9 @@ mod tests {
                 "a stuck attempt is forgotten in {phase:?}"
             );
             let mut reached = vec![phase];
-            let mut observed = 0;
-            while let Some(next) = reached.get(observed).copied() {
-                observed += 1;
+            let mut followed = 0;
+            while let Some(next) = reached.get(followed).copied() {
+                followed += 1;
                 for after in leads_to(next) {
                     if !reached.contains(after) {
                         reached.push(*after);

@@ -18,7 +18,7 @@ use crate::audit::digests::StepDecision;
 use crate::audit::{append, gate, kind};
 use crate::{AuditKey, Store, StoreError};
 
-/// Effect was written.
+/// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// Where the rollout stands now.
@@ -112,7 +112,7 @@ async fn is_as_started(
     }
     match gate::plan(tx, key, lease.rollout).await {
         Ok(_) => Ok(true),
-        // Effect a host reports is written all the same, and its event makes no closure a decision.
+        // What a host reports is written all the same, and its event makes no closure a decision.
         Err(StoreError::Tampered(_)) if !changes.iter().any(sends_closure) => Ok(false),
         Err(error) => Err(error),
     }
@@ -152,7 +152,7 @@ fn event_of(change: &Change, before: &Snapshot, row: &RolloutRow) -> NewEvent {
     event
 }
 
-/// Effect a host is told by a change of its step: no closure that is not the one that was started.
+/// What a change of a step decides for its host: no closure that is not the one that was started.
 fn decision_of<'a>(
     change: &Change,
     after: &'a Snapshot,
