@@ -124,11 +124,11 @@ mod tests {
         let rig = self::rig();
         rig.write(JournalPhase::Verifying);
         let gone = rig.dir.path().to_owned();
-        let (woken, ()) = tokio::join!(rig.wait(), async {
+        let (outcome, ()) = tokio::join!(rig.wait(), async {
             tokio::time::sleep(Duration::from_secs(10)).await;
             std::fs::remove_dir_all(&gone).unwrap();
         });
-        assert_eq!(woken.unwrap(), WaitOutcome::Settled);
+        assert_eq!(outcome.unwrap(), WaitOutcome::Settled);
         assert!(!gone.exists());
     }
 

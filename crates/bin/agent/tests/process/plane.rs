@@ -190,12 +190,12 @@ impl FakePlane {
     }
 
     /// When the agent was first instructed to commit.
-    pub(crate) fn commit_told(&self) -> Option<Instant> {
+    pub(crate) fn commit_instructed_at(&self) -> Option<Instant> {
         let state = self.state();
         let commit = state
             .instructed
             .iter()
-            .find(|(_, instructed)| matches!(instructed, Instruction::Commit { .. }));
+            .find(|(_, instruction)| matches!(instruction, Instruction::Commit { .. }));
         commit.map(|(at, _)| *at)
     }
 }
@@ -244,18 +244,18 @@ fn decide(shared: &SharedPlane, observation: &Observation) -> Option<Response<Fu
     if let Some(step) = &mut state.assignment {
         follow(step, observation.report.as_ref(), hold_at);
     }
-    let instructed = instruct(state.assignment.as_ref(), observation.report.as_ref());
-    if instructed == Instruction::Idle {
+    let instruction = instruct(state.assignment.as_ref(), observation.report.as_ref());
+    if instruction == Instruction::Idle {
         return None;
     }
     if state
         .instructed
         .last()
-        .is_none_or(|(_, last)| *last != instructed)
+        .is_none_or(|(_, last)| *last != instruction)
     {
-        state.instructed.push((Instant::now(), instructed.clone()));
+        state.instructed.push((Instant::now(), instruction.clone()));
     }
-    Some(json(200, &instructed))
+    Some(json(200, &instruction))
 }
 
 fn follow(step: &mut Assignment, report: Option<&AttemptReport>, hold_at: Option<StepState>) {

@@ -256,18 +256,18 @@ impl AgentRig {
     }
 
     /// Invariant 3: what the profile and the boot loader named while the test ran. Fails when either ever named a
-    /// closure that was neither v1 nor, once its commit was told, the release.
+    /// closure that was neither v1 nor the release after the instruction to commit it.
     pub(crate) fn assert_boot_default_was_always_proven(&mut self, committed: Option<&StorePath>) {
         let watcher = self.watcher.take().unwrap();
         watcher.stop.store(true, Ordering::Relaxed);
         let seen = watcher.thread.join().unwrap();
         assert!(!seen.is_empty());
-        let commit_told = self.plane.commit_told();
+        let instructed = self.plane.commit_instructed_at();
         for (at, target) in seen {
             let proven = target.as_ref() == Some(&self.v1)
                 || (target.is_some()
                     && target.as_ref() == committed
-                    && commit_told.is_some_and(|told| told <= at));
+                    && instructed.is_some_and(|instructed| instructed <= at));
             assert!(proven, "the boot default was {target:?}");
         }
     }

@@ -93,7 +93,7 @@ async fn checks_without_a_verdict_revert_nothing_before_the_deadman() {
 async fn invariant_5_losing_the_control_plane_reverts_nothing_before_the_deadman() {
     let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", false).await;
-    rig.told.send_replace(Instruction::Idle);
+    rig.instructions.send_replace(Instruction::Idle);
     tokio::time::sleep(Duration::from_secs(250)).await;
     assert_eq!(rig.now(), ExecutorRig::on("b", "a"));
     rig.reach(attempt, AttemptPhase::Reverted).await;

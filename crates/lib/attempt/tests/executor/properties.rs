@@ -155,7 +155,7 @@ impl ControlledHost {
         }
         let instruction = instruct(self.assignment.as_ref(), report.as_ref());
         if self.rig.agent.is_some() {
-            self.rig.told.send_if_modified(|old| {
+            self.rig.instructions.send_if_modified(|old| {
                 let changed = *old != instruction;
                 *old = instruction;
                 changed

@@ -119,8 +119,8 @@ async fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
         rig.reach(attempt, phase).await;
         rig.kill().await;
         tokio::time::sleep(Duration::from_mins(5)).await;
-        let fired = rig.run_deadman(attempt).await;
-        assert_eq!(fired, RevertOutcome::Reverted(closure("a")), "{phase:?}");
+        let outcome = rig.run_deadman(attempt).await;
+        assert_eq!(outcome, RevertOutcome::Reverted(closure("a")), "{phase:?}");
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"), "{phase:?}");
         // The agent comes back, and agrees.
         rig.start();
@@ -133,11 +133,11 @@ async fn the_deadman_does_nothing_once_committed_or_for_another_attempt() {
     let mut rig = ExecutorRig::new();
     let attempt = rig.release("b", true).await;
     rig.kill().await;
-    let fired = rig.run_deadman(attempt).await;
-    assert_eq!(fired, RevertOutcome::Settled(JournalPhase::Committed));
+    let outcome = rig.run_deadman(attempt).await;
+    assert_eq!(outcome, RevertOutcome::Settled(JournalPhase::Committed));
     let other = AttemptId::random();
-    let fired = rig.run_deadman(other).await;
-    assert_eq!(fired, RevertOutcome::Unknown);
+    let outcome = rig.run_deadman(other).await;
+    assert_eq!(outcome, RevertOutcome::Unknown);
     assert_eq!(rig.now(), ExecutorRig::on("b", "b"));
 }
 
@@ -147,8 +147,8 @@ async fn the_deadman_acts_on_a_lost_journal_when_the_machine_bears_it_out() {
     let attempt = rig.release("b", false).await;
     rig.kill().await;
     std::fs::write(rig.store.path(), "damaged").unwrap();
-    let fired = rig.run_deadman(attempt).await;
-    assert_eq!(fired, RevertOutcome::Reverted(closure("a")));
+    let outcome = rig.run_deadman(attempt).await;
+    assert_eq!(outcome, RevertOutcome::Reverted(closure("a")));
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
 

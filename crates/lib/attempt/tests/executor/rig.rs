@@ -36,7 +36,7 @@ pub(super) struct ExecutorRig {
     pub(super) host: Arc<FakeHost>,
     pub(super) clock: TokioClock,
     pub(super) store: JournalStore,
-    pub(super) told: watch::Sender<Instruction>,
+    pub(super) instructions: watch::Sender<Instruction>,
     pub(super) agent: Option<(watch::Receiver<ExecutorView>, JoinHandle<()>)>,
     pub(super) _dir: TempDir,
 }
@@ -53,7 +53,7 @@ impl ExecutorRig {
             host: Arc::new(FakeHost::running(&closure(name))),
             clock: TokioClock::new(),
             store: JournalStore::open(dir.path()).unwrap(),
-            told: watch::channel(Instruction::Idle).0,
+            instructions: watch::channel(Instruction::Idle).0,
             agent: None,
             _dir: dir,
         };
@@ -67,7 +67,7 @@ impl ExecutorRig {
             self.clock,
             self.store.clone(),
             3,
-            self.told.subscribe(),
+            self.instructions.subscribe(),
         )
     }
 
@@ -83,12 +83,12 @@ impl ExecutorRig {
             task.abort();
             let _ = task.await;
         }
-        self.told.send_replace(Instruction::Idle);
+        self.instructions.send_replace(Instruction::Idle);
     }
 
     pub(super) fn stage(&self, name: &str) -> AttemptId {
         let attempt = AttemptId::random();
-        self.told.send_replace(Instruction::Stage {
+        self.instructions.send_replace(Instruction::Stage {
             attempt,
             closure: closure(name),
             timeout_seconds: 60,
@@ -97,7 +97,7 @@ impl ExecutorRig {
     }
 
     pub(super) fn activate(&self, attempt: AttemptId, name: &str) {
-        self.told.send_replace(Instruction::Activate {
+        self.instructions.send_replace(Instruction::Activate {
             attempt,
             closure: closure(name),
             plan: plan(),
@@ -105,7 +105,7 @@ impl ExecutorRig {
     }
 
     pub(super) fn revert(&self, attempt: AttemptId, prior: Option<&str>) {
-        self.told.send_replace(Instruction::Revert {
+        self.instructions.send_replace(Instruction::Revert {
             attempt,
             prior: prior.map(closure),
             timeout_seconds: 60,
@@ -113,7 +113,7 @@ impl ExecutorRig {
     }
 
     pub(super) fn commit(&self, attempt: AttemptId) {
-        self.told.send_replace(Instruction::Commit { attempt });
+        self.instructions.send_replace(Instruction::Commit { attempt });
     }
 
     /// The dead-man's revert, by its own process.

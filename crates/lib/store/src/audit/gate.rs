@@ -379,7 +379,7 @@ fn is_event_of(event: &Sealed, recorded: &RecordedCommand, plan: &Digest) -> boo
     let digest = recorded.command.digest(plan);
     event.actor.name() == recorded.by
         && event.cause_text() == recorded.command.cause()
-        && event.digest().is_none_or(|recorded| recorded == digest)
+        && event.digest().is_none_or(|sealed| sealed == digest)
 }
 
 /// A command of an operator, or one that somebody wrote into the database.

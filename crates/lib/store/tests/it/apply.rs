@@ -32,8 +32,8 @@ impl ApplyBench {
         self.fleet.store.get_rollout(self.rollout).await.unwrap().steps
     }
 
-    async fn apply(&self, whats: Vec<Effect>) -> Result<Applied, StoreError> {
-        let changes: Vec<Change> = whats
+    async fn apply(&self, effects: Vec<Effect>) -> Result<Applied, StoreError> {
+        let changes: Vec<Change> = effects
             .into_iter()
             .map(|effect| Change {
                 effect,
@@ -48,12 +48,12 @@ impl ApplyBench {
     }
 
     /// Nothing but an error comes of it.
-    async fn refused(&self, whats: Vec<Effect>) -> StoreError {
+    async fn refused(&self, effects: Vec<Effect>) -> StoreError {
         let before = (
             self.fleet.store.get_rollout(self.rollout).await.unwrap(),
             self.fleet.store.event_head().await.unwrap(),
         );
-        let error = self.apply(whats).await.unwrap_err();
+        let error = self.apply(effects).await.unwrap_err();
         let after = (
             self.fleet.store.get_rollout(self.rollout).await.unwrap(),
             self.fleet.store.event_head().await.unwrap(),
