@@ -15,7 +15,7 @@ use slipway_wire::route;
 use super::{Answer, Created, created, find_environment, page, requested_page, strategy_problems};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
-use crate::error::ApiError;
+use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, QueryParams};
 use crate::state::App;
 use crate::text;
@@ -175,7 +175,7 @@ async fn command(
     context: RequestContext,
     PathParam(id): PathParam<RolloutId>,
     JsonBody(request): JsonBody<CreateCommand>,
-) -> Created<Shown> {
+) -> Result<(StatusCode, Json<Shown>)> {
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
     if request.command == CommandKind::Approve && context.caller.role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
