@@ -36,7 +36,7 @@ enum DatabaseHealth {
 }
 
 impl DatabaseHealth {
-    async fn take(store: &Store) -> Self {
+    async fn ask(store: &Store) -> Self {
         let begin = Instant::now();
         let asked = async {
             let writes = store.takes_writes().await?;
@@ -60,7 +60,7 @@ impl HealthCache {
         if let Some((_, health)) = last.as_ref().filter(|(at, _)| at.elapsed() < FRESH) {
             return Arc::clone(health);
         }
-        let health = Arc::new(DatabaseHealth::take(store).await);
+        let health = Arc::new(DatabaseHealth::ask(store).await);
         *last = Some((Instant::now(), Arc::clone(&health)));
         health
     }
