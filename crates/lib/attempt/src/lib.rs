@@ -2,9 +2,9 @@
 //! dead-man.
 //!
 //! The agent runs the executor, and so do the dead-man and a person's `slipway-agent revert`. Each is a process of its
-//! own, and the journal's lock makes them take turns. The crate decides what is done to a machine and when. It never touches
-//! the machine itself: all of that is behind [`slipway_host::HostOperations`]. It knows nothing of HTTP or of the control plane, whose
-//! instructions it is handed.
+//! own, and the journal's lock makes them take turns. The crate decides what is done to a machine and when. It never
+//! touches the machine itself: all of that is behind [`slipway_host::HostOperations`]. It knows nothing of HTTP or of
+//! the control plane, whose instructions it is handed.
 //!
 //! The whole path of an attempt is in `executor/phases.rs`.
 //!

@@ -206,7 +206,6 @@ fn is_loopback(url: &Url) -> bool {
 
 #[cfg(test)]
 mod tests {
-
     #[test]
     fn a_bad_address_is_told_with_its_problem() {
         for (bad, problem) in [

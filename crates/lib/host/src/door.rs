@@ -2,8 +2,8 @@
 //!
 //! A path is only a name; a [`Runnable`] is a closure that passed the checks here. Only a `Runnable` can be switched
 //! to, checked, made the boot default or have its agent run as a dead-man. There are two ways to pass. A *release*
-//! passes by its signatures: see [`HostOperations::admit_release`]. A *system that this host knows* passes because it ran here or
-//! would boot, according to the host alone: see [`HostOperations::admit_known`]. docs/decisions/0010 says why.
+//! passes by its signatures: see [`HostOperations::admit_release`]. A *system that this host knows* passes because it ran
+//! here or would boot, according to the host alone: see [`HostOperations::admit_known`]. docs/decisions/0010 says why.
 //!
 //! [`HostOperations::admit_release`]: crate::HostOperations::admit_release
 //! [`HostOperations::admit_known`]: crate::HostOperations::admit_known

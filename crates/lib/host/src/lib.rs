@@ -1,8 +1,9 @@
 //! The machine that an agent works on: Nix, systemd, checks and files.
 //!
-//! [`HostOperations`] is a machine in small steps; [`Machine`] is the real one (Nix with systemd, or with plain processes), and
-//! `testing` has one in memory. `slipway-attempt` takes the steps; the agent also starts jobs and looks at the machine. No
-//! step knows of an attempt's phase or of the journal, and nothing runs as root that did not come through the [`door`].
+//! [`HostOperations`] is a machine in small steps; [`Machine`] is the real one (Nix with systemd, or with plain
+//! processes), and `testing` has one in memory. `slipway-attempt` takes the steps; the agent also starts jobs and looks at
+//! the machine. No step knows of an attempt's phase or of the journal, and nothing runs as root that did not come through
+//! the [`door`].
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Random behaviour, kills, reboots, outages and aborts, on a machine in memory whose dead-man works. Whatever happens, the
-//! host ends on a release or on its own prior (invariant 2), and its boot default was verified (invariant 3).
+//! Random behaviour, kills, reboots, outages and aborts, on a machine in memory whose dead-man works. Whatever happens,
+//! the host ends on a release or on its own prior (invariant 2), and its boot default was verified (invariant 3).
 
 use std::collections::BTreeSet;
 use std::time::Duration;

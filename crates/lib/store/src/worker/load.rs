@@ -178,8 +178,8 @@ pub(super) async fn fetch_steps(
     Ok(steps.collect())
 }
 
-/// Hosts of the environment that any other rollout left out of service, by [`HostObservation::is_left_out`]. A host may have come from
-/// another environment meanwhile.
+/// Hosts of the environment that any other rollout left out of service, by [`HostObservation::is_left_out`]. A host may
+/// have come from another environment meanwhile.
 ///
 /// The newest such step that touched the host decides, by [`StepSnapshot::was_touched`]. A step that was never activated
 /// proves nothing about the host, such as one that was skipped because the host was offline.
