@@ -61,15 +61,18 @@ impl Round<'_> {
         }
     }
 
+    /// Moves the step as the agent reports; `otherwise` is the cause of a report without a message.
+    fn follow_report(&mut self, step: &StepSnapshot, to: StepState, otherwise: &str) {
+        self.step(step, to, host(step), step.message_or(otherwise));
+    }
+
     fn follow_staging(&mut self, step: &StepSnapshot) {
         match step.phase() {
             Some(AttemptPhase::Staged) => {
-                let message = step.message_or("the closure is on the host");
-                self.step(step, StepState::Staged, host(step), message);
+                self.follow_report(step, StepState::Staged, "the closure is on the host");
             }
             Some(AttemptPhase::StageFailed) => {
-                let message = step.message_or("the closure could not be fetched");
-                self.step(step, StepState::Reverted, host(step), message);
+                self.follow_report(step, StepState::Reverted, "the closure could not be fetched");
             }
             _ if step.overdue(
                 self.snapshot.rollout.strategy.limits.stage_seconds + GRACE_SECONDS,
@@ -98,8 +101,7 @@ impl Round<'_> {
     fn follow_verifying(&mut self, step: &StepSnapshot) {
         match step.phase() {
             Some(AttemptPhase::Verified) => {
-                let message = step.message_or("the checks passed");
-                self.step(step, StepState::Verified, host(step), message);
+                self.follow_report(step, StepState::Verified, "the checks passed");
             }
             _ => self.follow_failure(step),
         }
@@ -107,10 +109,11 @@ impl Round<'_> {
 
     fn follow_verified(&mut self, step: &StepSnapshot) {
         match step.phase() {
-            Some(AttemptPhase::Committed) => {
-                let message = step.message_or("the profile and the boot default are the release's closure");
-                self.step(step, StepState::Committed, host(step), message);
-            }
+            Some(AttemptPhase::Committed) => self.follow_report(
+                step,
+                StepState::Committed,
+                "the profile and the boot default are the release's closure",
+            ),
             _ => self.follow_failure(step),
         }
     }
@@ -120,16 +123,13 @@ impl Round<'_> {
         let deadman = self.snapshot.rollout.strategy.limits.deadman_seconds;
         match step.phase() {
             Some(AttemptPhase::Reverted | AttemptPhase::StageFailed) => {
-                let message = step.message_or("the host went back to its prior");
-                self.step(step, StepState::Reverted, host(step), message);
+                self.follow_report(step, StepState::Reverted, "the host went back to its prior");
             }
             Some(AttemptPhase::Reverting) => {
-                let message = step.message_or("the host goes back to its prior");
-                self.step(step, StepState::Reverting, host(step), message);
+                self.follow_report(step, StepState::Reverting, "the host goes back to its prior");
             }
             Some(AttemptPhase::Stuck) => {
-                let message = step.message_or("the prior could not be put back");
-                self.step(step, StepState::Stuck, host(step), message);
+                self.follow_report(step, StepState::Stuck, "the prior could not be put back");
             }
             _ if step.is_active_for(deadman.saturating_add(GRACE_SECONDS), self.now) => {
                 let cause = format!(
@@ -152,8 +152,7 @@ impl Round<'_> {
                 self.step(step, StepState::Reverted, host(step), reason);
             }
             Some(AttemptPhase::Stuck) => {
-                let message = step.message_or("the prior could not be put back");
-                self.step(step, StepState::Stuck, host(step), message);
+                self.follow_report(step, StepState::Stuck, "the prior could not be put back");
             }
             _ if step.is_on_prior() => self.step(step, StepState::Reverted, host(step), reason),
             _ => {
