@@ -9,6 +9,23 @@ use slipway_host::HostOperations;
 
 use super::rig::{ExecutorRig, closure};
 
+/// In these phases the new closure may be live, and only the prior would boot.
+const UNCOMMITTED: [AttemptPhase; 3] = [
+    AttemptPhase::Activating,
+    AttemptPhase::Verifying,
+    AttemptPhase::Verified,
+];
+
+/// A host whose agent was killed in this phase of an attempt.
+async fn killed_in(phase: AttemptPhase) -> (ExecutorRig, AttemptId) {
+    let mut rig = ExecutorRig::new();
+    rig.behave("b", |it| it.switch_seconds = 10);
+    let attempt = rig.begin("b").await;
+    rig.reach(attempt, phase).await;
+    rig.kill().await;
+    (rig, attempt)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_restart_goes_on_where_the_journal_ends() {
     for phase in [
@@ -45,16 +62,8 @@ async fn a_restart_goes_on_where_the_journal_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reboot_before_the_commit_ends_on_the_prior() {
-    for phase in [
-        AttemptPhase::Activating,
-        AttemptPhase::Verifying,
-        AttemptPhase::Verified,
-    ] {
-        let mut rig = ExecutorRig::new();
-        rig.behave("b", |it| it.switch_seconds = 10);
-        let attempt = rig.begin("b").await;
-        rig.reach(attempt, phase).await;
-        rig.kill().await;
+    for phase in UNCOMMITTED {
+        let (mut rig, attempt) = killed_in(phase).await;
         rig.host.reboot();
         rig.start();
         let message = rig.message(attempt, AttemptPhase::Reverted).await;
@@ -108,16 +117,8 @@ async fn a_commit_whose_boot_loader_fails_is_taken_back() {
 
 #[tokio::test(start_paused = true)]
 async fn the_deadman_puts_the_prior_back_when_the_agent_stays_dead() {
-    for phase in [
-        AttemptPhase::Activating,
-        AttemptPhase::Verifying,
-        AttemptPhase::Verified,
-    ] {
-        let mut rig = ExecutorRig::new();
-        rig.behave("b", |it| it.switch_seconds = 10);
-        let attempt = rig.begin("b").await;
-        rig.reach(attempt, phase).await;
-        rig.kill().await;
+    for phase in UNCOMMITTED {
+        let (mut rig, attempt) = killed_in(phase).await;
         tokio::time::sleep(Duration::from_mins(5)).await;
         let outcome = rig.run_deadman(attempt).await;
         assert_eq!(outcome, RevertOutcome::Reverted(closure("a")), "{phase:?}");
