@@ -6,8 +6,8 @@
 //!
 //! | target | where it can be checked | checks | module |
 //! |---|---|---|---|
-//! | [`VerifyTarget::Site`] | anywhere | certificate, TLS versions, live, ready, health, closed metrics | [`tls`], [`site`] |
-//! | [`VerifyTarget::Socket`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | [`inside`] |
+//! | [`VerifyTarget::Site`] | anywhere | certificate, TLS versions, live, ready, health, closed metrics | `tls`, `site` |
+//! | [`VerifyTarget::Socket`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | `inside` |
 //! | [`VerifyTarget::Backups`] | where the status page can be reached | age of backups and drills, the archive | [`backups`] |
 //! | [`VerifyTarget::ControlPlane`] | anywhere, with a token | every host's system, the audit log | [`fleet`], [`audit`] |
 //!
@@ -16,13 +16,13 @@
 pub mod audit;
 pub mod backups;
 pub mod fleet;
-pub mod inside;
 pub mod page;
-pub mod result;
-pub mod site;
-pub mod tls;
 
+mod inside;
+mod result;
 mod run;
+mod site;
+mod tls;
 
 pub use page::StatusPage;
 pub use result::{CheckResult, CheckState, PendingCheck};

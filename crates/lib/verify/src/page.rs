@@ -13,13 +13,9 @@ pub struct StatusPage {
 }
 
 impl StatusPage {
-    /// The page at `url`, where `builder` is for the address and `path` for the rest: see [`split`].
-    pub fn new(
-        url: &str,
-        builder: ClientBuilder,
-        path: String,
-        limit: Duration,
-    ) -> Result<Self, ClientError> {
+    /// The page at `url`; `builder` is for its address: see [`split`].
+    pub fn new(url: &str, builder: ClientBuilder, limit: Duration) -> Result<Self, ClientError> {
+        let (_, path) = split(url)?;
         Ok(Self {
             url: url.to_owned(),
             client: bounded(builder, limit)?,

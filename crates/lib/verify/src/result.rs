@@ -79,15 +79,13 @@ impl PendingCheck {
     }
 
     /// Not well, as the client's error says.
-    #[must_use]
-    pub fn fail_by(self, error: &ClientError) -> CheckResult {
+    pub(crate) fn fail_by(self, error: &ClientError) -> CheckResult {
         let cure = error.help().unwrap_or("look at the API's log");
         self.fail(error.summary(), cure)
     }
 
     /// Unknown, as the client's error says.
-    #[must_use]
-    pub fn not_checked_by(self, error: &ClientError) -> CheckResult {
+    pub(crate) fn not_checked_by(self, error: &ClientError) -> CheckResult {
         let cure = error.operator_help();
         let cure = cure.as_deref();
         self.not_checked(

@@ -120,9 +120,9 @@ impl Targets<'_> {
     }
 
     fn page(&self, url: &str) -> Result<StatusPage, Failure> {
-        let (address, path) = page::split(url)?;
+        let (address, _) = page::split(url)?;
         let builder = self.context.site(&address, None)?;
-        Ok(StatusPage::new(url, builder, path, self.limit)?)
+        Ok(StatusPage::new(url, builder, self.limit)?)
     }
 
     /// What takes a token.
