@@ -77,14 +77,14 @@ impl ScriptedAgent {
             .await
             .unwrap();
         let assigned = recorded.assigned.as_ref();
-        let told = assigned.map_or(Instruction::Idle, Assigned::instruction);
-        self.obey(&told);
-        (recorded, told)
+        let instruction = assigned.map_or(Instruction::Idle, Assigned::instruction);
+        self.obey(&instruction);
+        (recorded, instruction)
     }
 
     /// Carries out an instruction; its next report shows the outcome.
-    pub fn obey(&mut self, told: &Instruction) {
-        match told {
+    pub fn obey(&mut self, instruction: &Instruction) {
+        match instruction {
             Instruction::Idle => {}
             Instruction::Stage { attempt, closure, .. } => {
                 self.staged = Some(closure.clone());

@@ -111,8 +111,8 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
     {
         app.wake.publish_rollout(rollout).await;
     }
-    let told = app.store.instruct(recorded.assigned, &app.audit_key).await?;
-    if let Some(instruction) = told.into_values().next() {
+    let instructions = app.store.instruct(recorded.assigned, &app.audit_key).await?;
+    if let Some(instruction) = instructions.into_values().next() {
         return Ok(instruction);
     }
     let Some((deadline, mut parked)) = parked else {
