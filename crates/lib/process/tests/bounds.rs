@@ -86,6 +86,31 @@ async fn a_program_that_ignores_sigterm_is_killed_with_its_grandchildren() {
 }
 
 #[tokio::test]
+async fn a_member_that_is_never_old_enough_to_be_seen_is_killed() {
+    let dir = tempfile::tempdir().unwrap();
+    let written = dir.path().join("written");
+    // Each starts the next one and ends. The leader ends when it is told to.
+    let hop = "trap '' TERM; test -e stop && exit; echo x >> written; sh hop & ";
+    std::fs::write(dir.path().join("hop"), hop).unwrap();
+    let mut command = shell("sh hop & trap 'exit' TERM; while :; do sleep 0.01; done");
+    command.current_dir(dir.path());
+    let running = RunningProgram::spawn(command).unwrap();
+    let outcome = running.finish(SHORT, std::future::pending()).await;
+    let size = || {
+        std::fs::metadata(&written)
+            .map(|file| file.len())
+            .unwrap_or_default()
+    };
+    let at_end = size();
+    sleep(Duration::from_millis(300)).await;
+    let later = size();
+    std::fs::write(dir.path().join("stop"), "").unwrap();
+    assert!(matches!(outcome, RunOutcome::TimedOut), "{outcome:?}");
+    assert!(at_end > 0, "it never began");
+    assert_eq!(later, at_end, "it goes on");
+}
+
+#[tokio::test]
 async fn a_program_that_is_dropped_takes_its_grandchildren_with_it() {
     for asks in [false, true] {
         let dir = tempfile::tempdir().unwrap();
