@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::FusedFuture as _;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, ChildStdin, Command};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::id::{GRACE, ProcessGroup};
 
@@ -188,8 +188,9 @@ impl RunningProgram {
     /// not told to end again.
     async fn end(&mut self, grace: Duration) {
         let _ = self.signal_group(Signal::TERM);
-        if let Some(group) = &self.group {
-            group.ends_within(grace).await;
+        match &self.group {
+            Some(group) => drop(group.ends_within(grace).await),
+            None => sleep(grace).await,
         }
         // Also where nobody was found: a member that starts another and ends is never there long enough to be found.
         let _ = self.signal_group(Signal::KILL);
@@ -225,5 +226,22 @@ mod tests {
     async fn a_killed_program_that_hangs_in_the_kernel_is_waited_for_within_a_bound() {
         let bounded = timeout(LAST_WAIT * 2, wait_for_killed(std::future::pending()));
         bounded.await.expect("it is waited for without end");
+    }
+
+    #[tokio::test]
+    async fn a_program_of_an_unknown_group_has_its_grace_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Command::new("/bin/sh");
+        let script =
+            "trap 'sleep 0.3; echo > cleaned; exit' TERM; echo > ready; while :; do sleep 0.01; done";
+        command.args(["-c", script]).current_dir(dir.path());
+        let mut running = RunningProgram::spawn(command).unwrap();
+        // Nothing is known of it where `/proc` cannot be read.
+        running.group = None;
+        while !dir.path().join("ready").exists() {
+            sleep(Duration::from_millis(5)).await;
+        }
+        running.end(Duration::from_secs(2)).await;
+        assert!(dir.path().join("cleaned").exists());
     }
 }
