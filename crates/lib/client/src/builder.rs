@@ -7,6 +7,9 @@ use std::time::Duration;
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::{Certificate, redirect};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret, SecretString};
 use slipway_wire::route;
 use url::{Host, Url};
@@ -78,7 +81,7 @@ impl ClientBuilder {
     pub fn extra_ca_pem(mut self, from: impl Display, pem: impl Into<Vec<u8>>) -> Result<Self, ClientError> {
         self.ca_pem = pem.into();
         self.certificates = Certificate::from_pem_bundle(&self.ca_pem).unwrap_or_default();
-        if self.certificates.is_empty() {
+        if self.certificates.is_empty() || !are_certificates(&self.ca_pem) {
             return Err(ClientError::BadCa {
                 from: from.to_string(),
             });
@@ -145,6 +148,13 @@ impl ClientBuilder {
         })?;
         Ok(Client::new(http, self.url, self.request_timeout, proxy))
     }
+}
+
+/// Whether each block is a certificate inside, too: making the client would fail without a word of the file.
+fn are_certificates(pem: &[u8]) -> bool {
+    let mut store = RootCertStore::empty();
+    CertificateDer::pem_slice_iter(pem)
+        .all(|certificate| certificate.is_ok_and(|certificate| store.add(certificate).is_ok()))
 }
 
 /// The proxy that the environment names for this address, without its password.
@@ -259,6 +269,7 @@ mod tests {
             "nonsense",
             "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
             "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
             let error = builder.clone().extra_ca_pem("CA_FILE=a.pem", pem).unwrap_err();
             assert_eq!(
