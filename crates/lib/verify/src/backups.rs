@@ -83,6 +83,12 @@ fn of_stack(status: &BackupStatus, archived_elsewhere: bool) -> Vec<CheckResult>
             None => check.warn("there is none", format!("{option} = true;")),
         });
     }
+    // A newer exporter may know more kinds.
+    let is_known = |name: &str| name == BASE.0 || KINDS.iter().any(|(known, _)| *known == name);
+    for kind in status.kinds.iter().filter(|kind| !is_known(&kind.kind)) {
+        let check = PendingCheck::new(format!("backup {}", kind.kind), &status.stack);
+        results.push(of_kind(check, kind));
+    }
     results.extend(status.archive.as_ref().map(|archive| {
         let check = PendingCheck::new("backup archive", &status.stack);
         if archive.ok {

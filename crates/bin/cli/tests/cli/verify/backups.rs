@@ -17,7 +17,20 @@ fn late_failed_and_missing_backups_are_told() {
     missing["stacks"][0]["kinds"].as_array_mut().unwrap().pop();
     let mut stopped = backups();
     stopped["stacks"][0]["archive"] = json!({"ok": false, "error": "no space left", "cure": "make room"});
-    let cases: [(ScriptedReply, &str, &str, &str); 9] = [
+    let mut newer = backups();
+    let kinds = newer["stacks"][0]["kinds"].as_array_mut().unwrap();
+    let mut mirror = kinds[0].clone();
+    mirror["kind"] = json!("mirror");
+    mirror["failed"] = json!(true);
+    mirror["error"] = json!("disk full");
+    kinds.push(mirror);
+    let cases: [(ScriptedReply, &str, &str, &str); 10] = [
+        (
+            ScriptedReply::json(200, &newer),
+            "backup mirror",
+            "fail",
+            "then: disk full",
+        ),
         (
             with(0, json!({"late": true, "cure": "run it"})),
             "backup dump",
