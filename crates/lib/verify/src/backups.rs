@@ -115,7 +115,9 @@ fn of_kind(check: PendingCheck, kind: &BackupKindStatus) -> CheckResult {
     let error = kind.error.as_ref().map(|error| format!("; then: {error}"));
     let seen = format!("{last}{}", error.unwrap_or_default());
     let cure = kind.cure.as_deref().unwrap_or("slipway-backup status");
-    match (kind.failed, kind.late) {
+    // A newer exporter may know more that is wrong.
+    let failed = kind.failed || !(kind.ok || kind.late);
+    match (failed, kind.late) {
         (_, true) => check.fail(
             format!("{seen}; late after {}", age(kind.late_after_seconds)),
             cure,

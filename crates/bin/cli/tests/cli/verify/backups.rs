@@ -24,7 +24,16 @@ fn late_failed_and_missing_backups_are_told() {
     mirror["failed"] = json!(true);
     mirror["error"] = json!("disk full");
     kinds.push(mirror);
-    let cases: [(ScriptedReply, &str, &str, &str); 10] = [
+    let mut unwell = backups();
+    unwell["stacks"][0]["kinds"][0]["ok"] = json!(false);
+    unwell["stacks"][0]["kinds"][0]["error"] = json!("it is half as large as the one before");
+    let cases: [(ScriptedReply, &str, &str, &str); 11] = [
+        (
+            ScriptedReply::json(200, &unwell),
+            "backup dump",
+            "fail",
+            "then: it is half as large",
+        ),
         (
             ScriptedReply::json(200, &newer),
             "backup mirror",
