@@ -153,18 +153,15 @@ impl ProcessGroup {
         }
     }
 
-    /// Whether everybody in it has ended within the limit.
-    pub(crate) async fn ends_within(&self, limit: Duration) -> bool {
+    /// Waits until everybody in it has ended, at most for the limit.
+    pub(crate) async fn wait_for_end(&self, limit: Duration) {
         let deadline = Instant::now() + limit;
-        while self.members().iter().any(ProcessId::is_alive) {
-            if Instant::now() >= deadline {
-                return false;
-            }
+        while self.members().iter().any(ProcessId::is_alive) && Instant::now() < deadline {
             sleep(POLL_EVERY).await;
         }
-        true
     }
 
+    /// Signals member by member: the leader may have been waited for, and its number may be a stranger's.
     async fn end(&self, grace: Duration) {
         end(grace, || {
             let mut all = self.members();

@@ -160,7 +160,9 @@ impl RunningProgram {
                 // What it prints when it is told to end is of use, and its last words may still be in the pipe.
                 tokio::select! {
                     () = &mut ending => {
-                        let _ = timeout(DRAIN, reading).await;
+                        if !reading.is_terminated() {
+                            let _ = timeout(DRAIN, reading).await;
+                        }
                     }
                     _ = &mut reading => ending.await,
                 }
@@ -189,13 +191,13 @@ impl RunningProgram {
     async fn end(&mut self, grace: Duration) {
         let _ = self.signal_group(Signal::TERM);
         match &self.group {
-            Some(group) => drop(group.ends_within(grace).await),
+            Some(group) => group.wait_for_end(grace).await,
             None => sleep(grace).await,
         }
         // Also where nobody was found: a member that starts another and ends is never there long enough to be found.
         let _ = self.signal_group(Signal::KILL);
         if let Some(group) = &self.group {
-            group.ends_within(grace).await;
+            group.wait_for_end(grace).await;
         }
         wait_for_killed(self.wait()).await;
     }
