@@ -203,7 +203,7 @@ fn a_copy_over_sftp_goes_through_the_options() {
 #[test]
 fn a_copy_of_many_hours_does_not_drown_in_progress() {
     let cluster = copied();
-    // Since 0.16, restic prints 60 lines of progress a second into a pipe, too. These are those of four hours.
+    // restic prints up to 60 lines of progress a second, into a pipe too. These are those of four hours.
     let bin = cluster.make_folder("bin");
     let script = r#"#!/bin/sh
 PATH=${PATH#*:}
