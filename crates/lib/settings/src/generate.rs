@@ -10,7 +10,7 @@ const REFERENCE: &str = include_str!("settings.md");
 /// Where comments are broken, in columns.
 const WIDTH: usize = 110;
 const MADE: &str = "Made from crates/lib/settings/src/sections; to change it, change that and run\n\
-                    UPDATE_GENERATED=1 cargo nextest run -p slipway-settings";
+                    UPDATE_GENERATED=1 cargo test generated";
 
 /// `.env.example`: enough to start the api and the worker on a person's machine.
 #[must_use]

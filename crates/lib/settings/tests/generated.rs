@@ -22,7 +22,7 @@ fn same(path: &str, made: &str) {
     let committed = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == made,
-        "{} differs from the registry; run UPDATE_GENERATED=1 cargo nextest run -p slipway-settings",
+        "{} differs from the registry; run UPDATE_GENERATED=1 cargo test generated",
         path.display()
     );
 }

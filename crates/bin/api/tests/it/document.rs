@@ -77,7 +77,7 @@ fn the_committed_document_is_as_generated() {
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         committed == *openapi::JSON,
-        "docs/openapi.json is not up to date; run this test with UPDATE_GENERATED=1"
+        "docs/openapi.json is not up to date; renew it: UPDATE_GENERATED=1 cargo test generated"
     );
 }
 

@@ -15,7 +15,7 @@ fn the_reference_page_is_as_generated() {
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == page,
-        "docs/cli.md is behind the definitions; renew it: UPDATE_GENERATED=1 cargo test -p slipway"
+        "docs/cli.md is behind the definitions; renew it: UPDATE_GENERATED=1 cargo test generated"
     );
 }
 

@@ -13,7 +13,7 @@ use crate::test::sources;
 pub const PAGE: &str = "docs/architecture.md";
 
 const BEGIN: &str =
-    "<!-- Drawn from the manifests; to renew it: UPDATE_GENERATED=1 cargo nextest run generated -->\n";
+    "<!-- Drawn from the manifests; to renew it: UPDATE_GENERATED=1 cargo test generated -->\n";
 const END: &str = "<!-- The end of the graph. -->\n";
 
 /// What is wrong with the pages of the checkout at `root`, as sentences.
@@ -26,7 +26,7 @@ pub fn violations(root: &Path, metadata: &Metadata) -> Result<Vec<String>> {
     let mut found = without_a_row(&sources::text(&root.join("README.md"))?, root, metadata);
     if page != renewed(&page, metadata)? {
         found.push(format!(
-            "{PAGE}: the graph differs from the manifests; run UPDATE_GENERATED=1 cargo nextest run generated"
+            "{PAGE}: the graph differs from the manifests; run UPDATE_GENERATED=1 cargo test generated"
         ));
     }
     Ok(found)
