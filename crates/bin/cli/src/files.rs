@@ -20,10 +20,10 @@ pub fn read(path: &Path, what: &str) -> Result<String, Failure> {
         File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
     };
     match outcome {
-        Err(error) => Err(Failure::usage(format!(
-            "cannot read the {what} {}: {error}",
-            path.display()
-        ))),
+        Err(error) => Err(
+            Failure::usage(format!("cannot read the {what} {}: {error}", path.display()))
+                .help("name a text file that this user can read"),
+        ),
         Ok(read) if read as u64 > LONGEST => Err(Failure::usage(format!(
             "the {what} {} is over 1 MiB",
             path.display()

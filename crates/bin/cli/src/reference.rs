@@ -12,7 +12,7 @@ const VERIFY: &str = r#"## What `slipway verify` checks
 
 | check | of | fails or warns |
 |---|---|---|
-| `certificate` | every address | untrusted, another name, expired, under 7 days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days are those of what in the chain ends first |
+| `certificate` | every address | untrusted, another name, expired, under 7 days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days count to the first end in the chain |
 | `tls versions` | every address | neither 1.3 nor 1.2; warns without 1.3 |
 | `live`, `ready`, `health` | every address | a wrong answer; warns when degraded |
 | `database`, `redis`, `workers`, … | every address | each dependency that the health report names |
@@ -21,6 +21,7 @@ const VERIFY: &str = r#"## What `slipway verify` checks
 | `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
 | `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
 | `backup dump`, `wal-base`, `offsite`, `verify`, `drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, as `slipway-backup exporter` reports; warns when there is none, or none yet |
+| `endpoints`, `hosts`, `backup` | a stack, the control plane | stand for all checks of their kind where none could be made; `endpoints` is ok where a stack has no proxy |
 
 A check that cannot be made is `not checked`, with the cure, and the command ends with 31. Warnings alone end it with 0.
 
@@ -60,7 +61,7 @@ pub fn markdown() -> String {
     root.build();
     let mut page = String::from(
         "# The command line\n\n\
-         <!-- Generated from crates/bin/cli; to renew it: UPDATE_GENERATED=1 cargo test -p slipway -->\n\n\
+         <!-- Generated from crates/bin/cli; to renew it: UPDATE_GENERATED=1 cargo test generated -->\n\n\
          Use `slipway` to register releases, roll them out, watch them, revert them and verify production. Every command takes\n\
          the global options and shows text for people. With `--json` it prints exactly one JSON document on stdout for\n\
          programs. Errors go to stderr: `error: …` with one line for every wrong field, and `help: …` with the cure. With\n\

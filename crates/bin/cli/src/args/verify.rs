@@ -10,7 +10,7 @@ use super::number::number;
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
     /// Check this stack of this host; may be given several times. When left out: the API at --url if that is given, else
-    /// all stacks of this host, else the API of the last login
+    /// all stacks of this host, else the API of SLIPWAY_URL, else that of the last login
     #[arg(long = "stack", value_name = "NAME")]
     pub stacks: Vec<String>,
     /// Where this host's stacks are described

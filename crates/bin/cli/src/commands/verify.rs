@@ -28,7 +28,13 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
         found: Vec::new(),
     };
     if stacks.is_empty() {
-        let (builder, _) = context.anonymous()?;
+        let (builder, _) = context.anonymous().map_err(|failure| match failure.exit() {
+            Exit::Denied => failure.help(format!(
+                "run `slipway login --url https://…`, or set SLIPWAY_URL; on a host with stacks, {} should describe them",
+                args.stacks_dir.display()
+            )),
+            _ => failure,
+        })?;
         let of = builder.url().as_str().trim_end_matches('/').to_owned();
         targets.site(&of, builder, true)?;
         if args.backup_url.is_none() {

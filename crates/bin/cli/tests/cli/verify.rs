@@ -487,6 +487,12 @@ fn wrong_arguments_and_files_are_2() {
             "it has no scheme",
         ),
         (&["--stacks-dir", "nowhere"], 3, "slipway login"),
+        (&["--stacks-dir", "nowhere"], 3, "nowhere should describe them"),
+        (
+            &["--url", "https://a.example", "--ca-file", "nowhere"],
+            2,
+            "help: name a text file",
+        ),
     ] {
         let ran = slipway.run(&[&["verify"], args].concat());
         assert!(ran.code == code && ran.stderr.contains(text), "{args:?}: {ran:?}");
