@@ -149,7 +149,7 @@ Try next, in another terminal:
   slipway status
   slipway rollout start {env} {v1} --watch    # from v0, which every host begins with, to v1
   slipway rollout start {env} {v2} --watch    # v2: one canary, then two at a time
-  slipway rollout start {env} {v3} --watch    # v3 fails its checks, and goes back by itself
+  slipway rollout start {env} {v3} --watch    # v3 fails its checks, and goes back by itself within about a minute
 
 Ctrl-C stops everything and removes its files.",
         url = addresses.url,
