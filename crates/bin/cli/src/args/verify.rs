@@ -9,8 +9,8 @@ use super::number::number;
 /// What to check, and for how long.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// Check this stack of this host; may be given several times. When left out: the API at --url if that is given, else
-    /// all stacks of this host, else the API of SLIPWAY_URL, else that of the last login
+    /// Check this stack of this host; may be given several times. If left out, the first that there is of: the API at
+    /// --url, this host's stacks, the API of SLIPWAY_URL, that of the last login
     #[arg(long = "stack", value_name = "NAME")]
     pub stacks: Vec<String>,
     /// Where this host's stacks are described

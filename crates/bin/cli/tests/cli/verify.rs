@@ -486,7 +486,6 @@ fn wrong_arguments_and_files_are_2() {
             2,
             "it has no scheme",
         ),
-        (&["--stacks-dir", "nowhere"], 3, "slipway login"),
         (&["--stacks-dir", "nowhere"], 3, "nowhere should describe them"),
         (
             &["--url", "https://a.example", "--ca-file", "nowhere"],
