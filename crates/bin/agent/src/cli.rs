@@ -19,11 +19,11 @@ use crate::{local, revert, run, status, supervise};
 #[command(name = "slipway-agent", version)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: AgentCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum AgentCommand {
     /// Serve this host until SIGTERM.
     Run,
     /// Put an attempt's prior back, unless it was committed or is over. What the dead-man runs; needs no network.
@@ -98,24 +98,24 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+fn dispatch(command: AgentCommand) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run => {
+        AgentCommand::Run => {
             let source = SettingsSource::load(Path::new("."))?;
             run::run(&source, AgentSettings::from_source(&source)?)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Config => {
+        AgentCommand::Config => {
             let source = SettingsSource::load(Path::new("."))?;
             print(&slipway_settings::describe(Process::Agent, &source));
             AgentSettings::from_source(&source)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Status { json } => status::status(&local::settings()?, json),
-        Command::Revert(revert) => revert::revert(&local::settings()?, &revert),
-        Command::Deadman { revert, seconds } => revert::deadman(&local::settings()?, &revert, seconds),
-        Command::Supervise(job) => supervise::supervise(job),
-        Command::Gate(script) => Ok(supervise::gate(script)),
+        AgentCommand::Status { json } => status::status(&local::settings()?, json),
+        AgentCommand::Revert(revert) => revert::revert(&local::settings()?, &revert),
+        AgentCommand::Deadman { revert, seconds } => revert::deadman(&local::settings()?, &revert, seconds),
+        AgentCommand::Supervise(job) => supervise::supervise(job),
+        AgentCommand::Gate(script) => Ok(supervise::gate(script)),
     }
 }
 
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_jobs_command_line_is_understood() {
         let line = "slipway-agent supervise --state-dir /s --name n --seconds 5 -- /x/bin/switch-to-configuration test";
-        let Command::Supervise(job) = Cli::parse_from(line.split(' ')).command else {
+        let AgentCommand::Supervise(job) = Cli::parse_from(line.split(' ')).command else {
             panic!("not supervise");
         };
         assert_eq!(job.seconds, Duration::from_secs(5));

@@ -71,7 +71,7 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// The error behind a response, left in its extensions for whoever logs it.
 #[derive(Debug, Clone)]
-pub(crate) struct Cause(pub(crate) Arc<ApiError>);
+pub(crate) struct ResponseCause(pub(crate) Arc<ApiError>);
 
 /// Seconds until another try when the database is away.
 const DATABASE_RETRY_SECONDS: u64 = 2;
@@ -342,7 +342,7 @@ impl From<StoreError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = self.response(None);
-        response.extensions_mut().insert(Cause(Arc::new(self)));
+        response.extensions_mut().insert(ResponseCause(Arc::new(self)));
         response
     }
 }

@@ -19,7 +19,7 @@ use slipway_wire::route;
 use tracing::{Instrument, Span, field};
 
 use crate::client_addr::ClientAddr;
-use crate::error::{ApiError, Cause};
+use crate::error::{ApiError, ResponseCause};
 use crate::state::App;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,8 +77,8 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let draining = app.phase.draining();
     async move {
         let mut response = next.run(request).await;
-        let cause = response.extensions_mut().remove::<Cause>();
-        if let Some(Cause(error)) = &cause {
+        let cause = response.extensions_mut().remove::<ResponseCause>();
+        if let Some(ResponseCause(error)) = &cause {
             complete(&mut response, error, &id);
         }
         decorate(response.headers_mut(), &id);
@@ -89,7 +89,12 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         }
         let status = response.status().as_u16();
         let took = counted.finish(status);
-        log(&route, status, took, cause.as_ref().map(|Cause(error)| &**error));
+        log(
+            &route,
+            status,
+            took,
+            cause.as_ref().map(|ResponseCause(error)| &**error),
+        );
         response
     }
     .instrument(span)

@@ -11,9 +11,9 @@ use slipway_text::{escape_json, scrub};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, Config};
-use crate::failure::{Failure, Result};
-use crate::kind::Kind;
-use crate::restore::{self, Wanted, time::Target};
+use crate::failure::{BackupFailure, Result};
+use crate::kind::BackupKind;
+use crate::restore::{self, RestoreRequest, time::Target};
 use crate::{clock, exporter, files, list, now, status, wal};
 
 /// Backs up a stack's database, proves that it restores, and restores it.
@@ -44,7 +44,7 @@ enum Command {
     Now {
         /// What to make
         #[arg(long, default_value = "all")]
-        kind: What,
+        kind: BackupChoice,
         /// In this process, with its account, also where a unit could do it
         #[arg(long)]
         here: bool,
@@ -76,7 +76,7 @@ enum Command {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum What {
+enum BackupChoice {
     /// A logical dump
     Dump,
     /// A base backup of the server's files
@@ -127,7 +127,7 @@ pub fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(bounded(cli)),
-        Err(error) => Err(Failure::new(format!("cannot start: {error}"))),
+        Err(error) => Err(BackupFailure::new(format!("cannot start: {error}"))),
     };
     match result {
         Ok(code) => code,
@@ -143,15 +143,15 @@ async fn bounded(cli: Cli) -> Result<ExitCode> {
     let signals =
         signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
     let (mut term, mut int) =
-        signals.map_err(|error| Failure::new(format!("cannot watch for signals: {error}")))?;
+        signals.map_err(|error| BackupFailure::new(format!("cannot watch for signals: {error}")))?;
     // The exporter has its own way to end.
     if matches!(cli.command, Command::Exporter) {
         return dispatch(cli).await;
     }
     tokio::select! {
         result = dispatch(cli) => result,
-        _ = term.recv() => Err(Failure::new("stopped by SIGTERM; the next run cleans up")),
-        _ = int.recv() => Err(Failure::new("stopped by SIGINT; the next run cleans up")),
+        _ = term.recv() => Err(BackupFailure::new("stopped by SIGTERM; the next run cleans up")),
+        _ = int.recv() => Err(BackupFailure::new("stopped by SIGINT; the next run cleans up")),
     }
 }
 
@@ -190,19 +190,19 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
             })
         }
         Command::Now { kind, here } => make(&config, kind, here).await,
-        Command::Verify { here } => one(&config, Kind::Verify, here).await,
-        Command::Drill { here } => one(&config, Kind::Drill, here).await,
+        Command::Verify { here } => one(&config, BackupKind::Verify, here).await,
+        Command::Drill { here } => one(&config, BackupKind::Drill, here).await,
         Command::Prepare => {
             if wal::prepare(&config).await? {
                 say("wal-base", "the stanza and a base backup are there");
                 return Ok(ExitCode::SUCCESS);
             }
-            one(&config, Kind::WalBase, true).await
+            one(&config, BackupKind::WalBase, true).await
         }
         Command::Restore(args) => {
             let wanted = wanted(args)?;
             // A copy's password is for root's eyes.
-            if !matches!(wanted, Wanted::Offsite { .. }) {
+            if !matches!(wanted, RestoreRequest::Offsite { .. }) {
                 become_user(config.postgres_user.as_ref())?;
             }
             print(&(restore::run(&config, wanted).await? + "\n"));
@@ -224,16 +224,16 @@ async fn serve(file: Option<&Path>) -> Result<ExitCode> {
     let served = async { exporter::run(configs.clone(), exporter::address(&configs)?).await };
     served
         .await
-        .map_err(|error| Failure::new(error_chain(error.as_ref())))?;
+        .map_err(|error| BackupFailure::new(error_chain(error.as_ref())))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn make(config: &Config, what: What, here: bool) -> Result<ExitCode> {
+async fn make(config: &Config, what: BackupChoice, here: bool) -> Result<ExitCode> {
     let wanted = match what {
-        What::Dump => vec![Kind::Dump],
-        What::WalBase => vec![Kind::WalBase],
-        What::Offsite => vec![Kind::Offsite],
-        What::All => [Kind::Dump, Kind::WalBase, Kind::Offsite]
+        BackupChoice::Dump => vec![BackupKind::Dump],
+        BackupChoice::WalBase => vec![BackupKind::WalBase],
+        BackupChoice::Offsite => vec![BackupKind::Offsite],
+        BackupChoice::All => [BackupKind::Dump, BackupKind::WalBase, BackupKind::Offsite]
             .into_iter()
             .filter(|kind| config.times(*kind).is_some())
             .collect(),
@@ -249,7 +249,7 @@ async fn make(config: &Config, what: What, here: bool) -> Result<ExitCode> {
     Ok(code)
 }
 
-async fn one(config: &Config, kind: Kind, here: bool) -> Result<ExitCode> {
+async fn one(config: &Config, kind: BackupKind, here: bool) -> Result<ExitCode> {
     let detail = if here {
         now::here(config, kind).await?.detail
     } else {
@@ -259,9 +259,9 @@ async fn one(config: &Config, kind: Kind, here: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn wanted(args: Restore) -> Result<Wanted> {
+fn wanted(args: Restore) -> Result<RestoreRequest> {
     if let Some(id) = args.dump {
-        return Ok(Wanted::Dump {
+        return Ok(RestoreRequest::Dump {
             id,
             into: args.into,
             swap: args.swap,
@@ -269,14 +269,15 @@ fn wanted(args: Restore) -> Result<Wanted> {
     }
     if let Some(snapshot) = args.offsite {
         let into = args.into.map(PathBuf::from);
-        let into = into.ok_or_else(|| Failure::new("--offsite needs a folder").cure("say --into FOLDER"))?;
-        return Ok(Wanted::Offsite { snapshot, into });
+        let into =
+            into.ok_or_else(|| BackupFailure::new("--offsite needs a folder").cure("say --into FOLDER"))?;
+        return Ok(RestoreRequest::Offsite { snapshot, into });
     }
     let target = match args.to.as_deref() {
         None | Some("latest") => Target::Latest,
         Some(text) => Target::Time(restore::parse_time(text)?),
     };
-    Ok(Wanted::Time {
+    Ok(RestoreRequest::Time {
         target,
         into: args.into.map(PathBuf::from),
         replace: args.replace,
@@ -290,18 +291,19 @@ fn become_user(user: Option<&String>) -> Result<()> {
     let Some(user) = user.filter(|_| rustix::process::geteuid().is_root()) else {
         return Ok(());
     };
-    let program =
-        std::env::current_exe().map_err(|error| Failure::new(format!("cannot find myself: {error}")))?;
+    let program = std::env::current_exe()
+        .map_err(|error| BackupFailure::new(format!("cannot find myself: {error}")))?;
     let mut words: Vec<OsString> = vec!["-u".into(), user.into(), "--".into(), program.into()];
     words.extend(std::env::args_os().skip(1));
     let error = std::process::Command::new("runuser").args(words).exec();
-    Err(Failure::new(format!("cannot become {user}: {error}")).cure("install util-linux, which has runuser"))
+    Err(BackupFailure::new(format!("cannot become {user}: {error}"))
+        .cure("install util-linux, which has runuser"))
 }
 
 fn pretty<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map(|json| escape_json(&json).into_owned() + "\n")
-        .map_err(|error| Failure::new(error.to_string()))
+        .map_err(|error| BackupFailure::new(error.to_string()))
 }
 
 fn say(kind: &str, detail: &str) {
@@ -318,7 +320,7 @@ fn print(text: &str) {
     clippy::print_stderr,
     reason = "the one place where a person is told of a failure"
 )]
-fn report(failure: &Failure) {
+fn report(failure: &BackupFailure) {
     eprintln!("slipway-backup: {}", scrub(&failure.to_string()));
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::failure::{Failure, Result, io};
-use crate::kind::Kind;
+use crate::failure::{BackupFailure, Result, io};
+use crate::kind::BackupKind;
 
 /// The longest time that a setting may give, in seconds: a year.
 const MOST_SECONDS: u64 = 366 * 24 * 3600;
@@ -34,7 +34,7 @@ pub(crate) struct Config {
     pub(crate) exporter: Exporter,
     /// The systemd unit that does each kind of work as the right user, with its secrets.
     #[serde(default)]
-    pub(crate) units: BTreeMap<Kind, String>,
+    pub(crate) units: BTreeMap<BackupKind, String>,
     /// The account of the backups' units; root becomes it to ask the server how it is.
     pub(crate) user: Option<String>,
     /// The account that owns the server's files; root becomes it for restores.
@@ -199,18 +199,19 @@ impl Config {
         let mut json = serde_json::Deserializer::from_str(text);
         let config: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             match error.path().to_string().as_str() {
-                "." => Failure::new(error.inner().to_string()),
-                path => Failure::new(format!("`{path}`: {}", error.inner())),
+                "." => BackupFailure::new(error.inner().to_string()),
+                path => BackupFailure::new(format!("`{path}`: {}", error.inner())),
             }
         })?;
-        json.end().map_err(|error| Failure::new(error.to_string()))?;
+        json.end()
+            .map_err(|error| BackupFailure::new(error.to_string()))?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<()> {
         let wrong = |field: &str, why: &str, cure: &str| {
-            Err(Failure::new(format!("`{field}` {why}")).cure(format!("set `{field}` {cure}")))
+            Err(BackupFailure::new(format!("`{field}` {why}")).cure(format!("set `{field}` {cure}")))
         };
         for (field, path) in self.paths() {
             if !path.is_absolute() {
@@ -360,20 +361,20 @@ impl Config {
     }
 
     /// When the work of a kind is done, if it is done at all.
-    pub(crate) fn times(&self, kind: Kind) -> Option<Timed> {
+    pub(crate) fn times(&self, kind: BackupKind) -> Option<Timed> {
         match kind {
-            Kind::Dump => self.dump.as_ref().map(|dump| dump.times),
-            Kind::WalBase => self.wal.as_ref().map(|wal| wal.times),
-            Kind::Offsite => self.offsite.as_ref().map(|offsite| offsite.times),
-            Kind::Verify => self.verify,
-            Kind::Drill => self.drill.as_ref().map(|drill| drill.times),
+            BackupKind::Dump => self.dump.as_ref().map(|dump| dump.times),
+            BackupKind::WalBase => self.wal.as_ref().map(|wal| wal.times),
+            BackupKind::Offsite => self.offsite.as_ref().map(|offsite| offsite.times),
+            BackupKind::Verify => self.verify,
+            BackupKind::Drill => self.drill.as_ref().map(|drill| drill.times),
         }
     }
 
     /// A section, or a failure that names the option that turns it on.
     pub(crate) fn need<'a, T>(&self, section: Option<&'a T>, name: &str, option: &str) -> Result<&'a T> {
         section.ok_or_else(|| {
-            Failure::new(format!(
+            BackupFailure::new(format!(
                 "the stack `{}` has no `{name}` in its configuration",
                 self.stack
             ))
@@ -387,7 +388,7 @@ impl Config {
     /// The archive's section. It is an option of the host, which names the one stack whose backups have it.
     pub(crate) fn wal(&self) -> Result<&Wal> {
         self.wal.as_ref().ok_or_else(|| {
-            Failure::new(format!(
+            BackupFailure::new(format!(
                 "the backups of the stack `{}` have no `wal` in their configuration",
                 self.stack
             ))
@@ -415,7 +416,7 @@ pub(crate) fn find(file: Option<&Path>, stack: Option<&str>) -> Result<PathBuf> 
     if let Some(stack) = stack {
         let file = Path::new(FOLDER).join(format!("{stack}.json"));
         if !file.exists() {
-            return Err(Failure::new(format!(
+            return Err(BackupFailure::new(format!(
                 "no stack `{stack}` is backed up here: {} is not there",
                 file.display()
             ))
@@ -428,7 +429,7 @@ pub(crate) fn find(file: Option<&Path>, stack: Option<&str>) -> Result<PathBuf> 
     let all = all(Path::new(FOLDER))?;
     match all.as_slice() {
         [one] => Ok(one.clone()),
-        [] => Err(Failure::new(format!("{FOLDER} has no configuration"))
+        [] => Err(BackupFailure::new(format!("{FOLDER} has no configuration"))
             .cure("run it on a host with a stack's database and backup.enable, or say --config FILE")),
         several => {
             let names: Vec<_> = several
@@ -436,7 +437,7 @@ pub(crate) fn find(file: Option<&Path>, stack: Option<&str>) -> Result<PathBuf> 
                 .filter_map(|path| path.file_stem()?.to_str())
                 .collect();
             Err(
-                Failure::new(format!("{FOLDER} has several stacks: {}", names.join(", ")))
+                BackupFailure::new(format!("{FOLDER} has several stacks: {}", names.join(", ")))
                     .cure("say which one with --stack NAME"),
             )
         }

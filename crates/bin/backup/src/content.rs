@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::postgres::PgConnection;
 use tokio::time::timeout;
 
-use crate::database::asked;
-use crate::failure::{Failure, Result};
+use crate::database::query_failed;
+use crate::failure::{BackupFailure, Result};
 
 /// Tables that a dump carries: all but those of the server itself and of extensions.
 const TABLES: &str = "
@@ -63,7 +63,7 @@ pub(crate) async fn prepare(connection: &mut PgConnection, limit: Duration) -> R
         sqlx::query(statement)
             .execute(&mut *connection)
             .await
-            .map_err(asked("set the session up"))?;
+            .map_err(query_failed("set the session up"))?;
     }
     Ok(())
 }
@@ -73,7 +73,7 @@ pub(crate) async fn read(connection: &mut PgConnection, limit: Duration) -> Resu
     timeout(limit + VANISHED, read_all(connection))
         .await
         .unwrap_or_else(|_| {
-            Err(Failure::new(format!(
+            Err(BackupFailure::new(format!(
                 "the tables were not read within {}",
                 crate::text::duration(limit)
             ))
@@ -87,7 +87,7 @@ async fn read_all(connection: &mut PgConnection) -> Result<Vec<Table>> {
     let names: Vec<String> = sqlx::query_scalar(TABLES)
         .fetch_all(&mut *connection)
         .await
-        .map_err(asked("list the tables"))?;
+        .map_err(query_failed("list the tables"))?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
         let statement = format!(
@@ -96,7 +96,7 @@ async fn read_all(connection: &mut PgConnection) -> Result<Vec<Table>> {
         let (rows, checksum): (i64, String) = sqlx::query_as(&statement)
             .fetch_one(&mut *connection)
             .await
-            .map_err(asked(&format!("read the table {name}")))?;
+            .map_err(query_failed(&format!("read the table {name}")))?;
         tables.push(Table {
             name,
             rows: u64::try_from(rows).unwrap_or_default(),

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use crate::config::{Config, Database};
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::program::Program;
 use crate::secret::Hidden;
 
@@ -23,7 +23,7 @@ const QUICK: Duration = Duration::from_secs(30);
 
 /// How the server is reached, as one role and to one database.
 #[derive(Debug, Clone)]
-pub(crate) struct Way {
+pub(crate) struct DatabaseLogin {
     options: PgConnectOptions,
     /// The same for libpq.
     pub(crate) environment: Vec<(String, Hidden)>,
@@ -31,7 +31,7 @@ pub(crate) struct Way {
     pub(crate) shown: String,
 }
 
-impl Way {
+impl DatabaseLogin {
     /// As the role that reads everything, to the stack's database.
     pub(crate) fn reader(config: &Config) -> Result<Self> {
         let database = &config.database;
@@ -71,7 +71,7 @@ impl Way {
                     password.as_ref(),
                 ))
             }
-            (None, None) => Err(Failure::new("`database.host` is missing")),
+            (None, None) => Err(BackupFailure::new("`database.host` is missing")),
         }
     }
 
@@ -101,7 +101,7 @@ impl Way {
     fn from_url(text: &str, name: &str) -> Result<Self> {
         let cure = "write postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full into the file";
         // The parser's own message may repeat the password.
-        let invalid = || Failure::new("not a Postgres URL").cure(cure);
+        let invalid = || BackupFailure::new("not a Postgres URL").cure(cure);
         let mut url = Url::parse(text).map_err(|_| invalid())?;
         if !matches!(url.scheme(), "postgres" | "postgresql") || url.username().is_empty() {
             return Err(invalid());
@@ -155,9 +155,9 @@ impl Way {
         match timeout(CONNECT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => {
-                Err(Failure::new(format!("cannot connect to {}: {error}", self.shown)).cure(cure))
+                Err(BackupFailure::new(format!("cannot connect to {}: {error}", self.shown)).cure(cure))
             }
-            Err(_) => Err(Failure::new(format!(
+            Err(_) => Err(BackupFailure::new(format!(
                 "cannot connect to {}: no answer within {} s",
                 self.shown,
                 CONNECT.as_secs()
@@ -173,9 +173,9 @@ impl Way {
 }
 
 /// Names the statement's purpose in a database error.
-pub(crate) fn asked(what: &str) -> impl FnOnce(sqlx::Error) -> Failure {
+pub(crate) fn query_failed(what: &str) -> impl FnOnce(sqlx::Error) -> BackupFailure {
     move |error| {
-        let failure = Failure::new(format!("cannot {what}: {error}"));
+        let failure = BackupFailure::new(format!("cannot {what}: {error}"));
         match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some("42501") => failure.cure(
                 "the role may not do this: backups need pg_read_all_data, pg_monitor and BYPASSRLS, restores a \
@@ -214,24 +214,24 @@ pub(crate) async fn server_version(connection: &mut PgConnection) -> Result<(Str
         sqlx::query_as("SELECT current_setting('server_version'), current_setting('server_version_num')")
             .fetch_one(connection)
             .await
-            .map_err(asked("ask for the server's version"))?;
+            .map_err(query_failed("ask for the server's version"))?;
     let number: u32 = number
         .parse()
-        .map_err(|_| Failure::new(format!("the server's version {number} is no number")))?;
+        .map_err(|_| BackupFailure::new(format!("the server's version {number} is no number")))?;
     Ok((text, number / 10_000))
 }
 
 /// Fails unless the program of the server's folder has the server's major version.
 pub(crate) async fn check_program(config: &Config, program: &str, major: u32) -> Result<()> {
     let path = config.database.bin_dir.join(program);
-    let said = Program::new(&path, QUICK).arg("--version").run().await?;
-    if parse_major(&said) == Some(major) {
+    let printed = Program::new(&path, QUICK).arg("--version").run().await?;
+    if parse_major(&printed) == Some(major) {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(BackupFailure::new(format!(
         "{} is {}, and the server is version {major}: a dump must be made by the server's own version",
         path.display(),
-        said.trim()
+        printed.trim()
     ))
     .cure(
         "set services.slipway.database.package to the server's major version (a stack's database.package where the server is \
@@ -260,13 +260,13 @@ mod tests {
 
     #[test]
     fn a_url_becomes_libpqs_variables() {
-        let way = Way::from_url(
+        let login = DatabaseLogin::from_url(
             "postgres://u:p%40ss%2F@db.example:6432/x?sslmode=verify-full",
             "shop",
         )
         .unwrap();
         let value = |name: &str| {
-            let found = way.environment.iter().find(|(key, _)| key == name);
+            let found = login.environment.iter().find(|(key, _)| key == name);
             found
                 .map(|(_, value)| value.expose().to_owned())
                 .unwrap_or_default()
@@ -276,12 +276,14 @@ mod tests {
         assert_eq!(value("PGPORT"), "6432");
         assert_eq!(value("PGDATABASE"), "shop");
         assert_eq!(value("PGSSLMODE"), "verify-full");
-        assert!(!format!("{:?} {}", way.environment, way.shown).contains("p@ss"));
+        assert!(!format!("{:?} {}", login.environment, login.shown).contains("p@ss"));
     }
 
     #[test]
     fn a_bad_url_is_not_repeated() {
-        let failure = Way::from_url("hunter2:x", "shop").unwrap_err().to_string();
+        let failure = DatabaseLogin::from_url("hunter2:x", "shop")
+            .unwrap_err()
+            .to_string();
         assert!(
             failure.contains("not a Postgres URL") && !failure.contains("hunter2"),
             "{failure}"

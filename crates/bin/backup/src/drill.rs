@@ -9,7 +9,7 @@ use sqlx::Connection as _;
 use crate::config::Config;
 use crate::content;
 use crate::dumps::{DRILL_FOUND, Dumps, Manifest};
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::files;
 use crate::lock;
 use crate::program::Program;
@@ -51,8 +51,10 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
         .await
         .unwrap_or_else(|_| {
             let limit = crate::text::duration(drill.times.timeout);
-            Err(Failure::new(format!("the drill did not end within {limit}"))
-                .cure("allow it more time with backup.drill.timeoutSeconds, or more jobs"))
+            Err(
+                BackupFailure::new(format!("the drill did not end within {limit}"))
+                    .cure("allow it more time with backup.drill.timeoutSeconds, or more jobs"),
+            )
         });
     files::remove(&folder)?;
     result
@@ -97,7 +99,9 @@ fn newest(dumps: &Dumps) -> Result<Manifest> {
     match (all.pop(), unreadable.into_iter().next()) {
         (Some(manifest), _) => Ok(manifest),
         (None, Some(failure)) => Err(failure),
-        (None, None) => Err(Failure::new("there is no dump yet").cure("slipway-backup now --kind dump")),
+        (None, None) => {
+            Err(BackupFailure::new("there is no dump yet").cure("slipway-backup now --kind dump"))
+        }
     }
 }
 
@@ -108,12 +112,12 @@ async fn restore_and_compare(
     scratch: &Scratch,
     jobs: u32,
 ) -> Result<u64> {
-    let mut connection = scratch.way("postgres").connect().await?;
+    let mut connection = scratch.login("postgres").connect().await?;
     sqlx::query(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"))
         .execute(&mut connection)
         .await
-        .map_err(crate::database::asked("make the scratch database"))?;
-    let way = scratch.way(DATABASE);
+        .map_err(crate::database::query_failed("make the scratch database"))?;
+    let login = scratch.login(DATABASE);
     Program::new(config.database.bin_dir.join("pg_restore"), drill_time(config))
         .args([
             "--exit-on-error",
@@ -124,7 +128,7 @@ async fn restore_and_compare(
         .arg(format!("--jobs={jobs}"))
         .arg(format!("--dbname={DATABASE}"))
         .arg(dumps.file(&manifest.id))
-        .envs(&way.environment)
+        .envs(&login.environment)
         .run()
         .await
         .map_err(|failure| {
@@ -141,7 +145,7 @@ async fn restore_and_compare(
                 ))
             }
         })?;
-    let mut connection = way.connect().await?;
+    let mut connection = login.connect().await?;
     let limit = drill_time(config);
     content::prepare(&mut connection, limit).await?;
     let found = content::read(&mut connection, limit).await?;
@@ -154,7 +158,7 @@ async fn restore_and_compare(
         manifest.id
     );
     dumps.condemn(manifest, &format!("{DRILL_FOUND}{}", differences.join("; ")))?;
-    Err(Failure::new(why).said(differences).cure(
+    Err(BackupFailure::new(why).printed(differences).cure(
         "make a new dump at once and drill again; if it differs too, look at the disk (dmesg, smartctl) and at who \
          writes to the folder of dumps",
     ))
@@ -171,7 +175,9 @@ async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
     };
     let stanza = wal::info(wal).await?;
     let Some(base) = stanza.as_ref().and_then(|stanza| stanza.backup.last()) else {
-        return Err(Failure::new("there is no base backup yet").cure("slipway-backup now --kind wal-base"));
+        return Err(
+            BackupFailure::new("there is no base backup yet").cure("slipway-backup now --kind wal-base")
+        );
     };
     files::folder(&folder)?;
     files::need_room(&folder, base.size() + base.size() / 5, "the drill")?;
@@ -191,7 +197,7 @@ async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
     scratch.configure(false).await?;
     let mut server = time::recover(&scratch, drill_time(config)).await?;
     let read = async {
-        let mut connection = scratch.way(&config.database.name).connect().await?;
+        let mut connection = scratch.login(&config.database.name).connect().await?;
         content::prepare(&mut connection, drill_time(config)).await?;
         let tables = content::read(&mut connection, drill_time(config)).await;
         let _ = connection.close().await;
@@ -202,7 +208,7 @@ async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
     server.abandon().await;
     let tables = read.map_err(|failure| {
         if ended {
-            failure.said(scratch.log())
+            failure.printed(scratch.log())
         } else {
             failure
         }

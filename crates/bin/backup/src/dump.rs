@@ -8,9 +8,9 @@ use sqlx::postgres::PgConnection;
 use crate::clock;
 use crate::config::{Config, Dump};
 use crate::content;
-use crate::database::{Way, asked, check_program, server_version};
+use crate::database::{DatabaseLogin, check_program, query_failed, server_version};
 use crate::dumps::{Dumps, Locale, Manifest};
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::files;
 use crate::lock;
 use crate::program::Program;
@@ -56,8 +56,8 @@ pub(crate) async fn make(config: &Config) -> Result<Done> {
 }
 
 async fn write(config: &Config, dump: &Dump, dumps: &Dumps) -> Result<Manifest> {
-    let way = Way::reader(config)?;
-    let mut connection = way.connect().await?;
+    let login = DatabaseLogin::reader(config)?;
+    let mut connection = login.connect().await?;
     let (server_version, server_major) = server_version(&mut connection).await?;
     for program in ["pg_dump", "pg_restore"] {
         check_program(config, program, server_major).await?;
@@ -81,11 +81,11 @@ async fn write(config: &Config, dump: &Dump, dumps: &Dumps) -> Result<Manifest> 
     let mut transaction = connection
         .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         .await
-        .map_err(asked("begin a transaction"))?;
+        .map_err(query_failed("begin a transaction"))?;
     let snapshot: String = sqlx::query_scalar("SELECT pg_export_snapshot()")
         .fetch_one(&mut *transaction)
         .await
-        .map_err(asked("export a snapshot"))?;
+        .map_err(query_failed("export a snapshot"))?;
     let temporary = files::partial(&dumps.file(&id));
     let program = Program::new(config.database.bin_dir.join("pg_dump"), dump.times.timeout)
         .args(["--format=custom", "--no-password"])
@@ -95,10 +95,10 @@ async fn write(config: &Config, dump: &Dump, dumps: &Dumps) -> Result<Manifest> 
         ))
         .arg(format!("--snapshot={snapshot}"))
         .path_arg("--file=", &temporary)
-        .envs(&way.environment);
+        .envs(&login.environment);
     let dumped = async {
-        let said = program.run().await;
-        said.map_err(|failure| failure.during(format!("cannot dump {}", way.shown)))
+        let printed = program.run().await;
+        printed.map_err(|failure| failure.during(format!("cannot dump {}", login.shown)))
     };
     // The first that fails ends the other.
     let (_, tables) = tokio::try_join!(dumped, content::read(&mut transaction, dump.times.timeout))?;
@@ -132,7 +132,7 @@ pub(crate) async fn read_back(
     limit: Duration,
     tables: usize,
 ) -> Result<()> {
-    let said = Program::new(config.database.bin_dir.join("pg_restore"), limit)
+    let printed = Program::new(config.database.bin_dir.join("pg_restore"), limit)
         .arg("--list")
         .arg(file)
         .run()
@@ -145,11 +145,14 @@ pub(crate) async fn read_back(
                 failure.during(format!("{name} could not be read back"))
             }
         })?;
-    let found = said.lines().filter(|line| line.contains(" TABLE DATA ")).count();
+    let found = printed
+        .lines()
+        .filter(|line| line.contains(" TABLE DATA "))
+        .count();
     if found >= tables {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(BackupFailure::new(format!(
         "{} has the data of {found} tables, and the database has {tables}",
         file.display()
     ))
@@ -169,7 +172,7 @@ async fn facts(connection: &mut PgConnection) -> Result<(u64, Locale)> {
     )
     .fetch_one(connection)
     .await
-    .map_err(asked("ask for the database's size and locale"))?;
+    .map_err(query_failed("ask for the database's size and locale"))?;
     let (size, encoding, provider, collate, ctype, rules) = row;
     Ok((
         u64::try_from(size).unwrap_or_default(),

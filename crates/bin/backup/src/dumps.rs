@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::{Time, age};
 use crate::content::Table;
-use crate::failure::{Failure, Result, io};
+use crate::failure::{BackupFailure, Result, io};
 use crate::files;
 
 /// The data about a dump; written last, so that only complete dumps have it.
@@ -81,7 +81,7 @@ impl Dumps {
     }
 
     /// Complete dumps, oldest first, and the manifests that cannot be read.
-    pub(crate) fn list(&self) -> Result<(Vec<Manifest>, Vec<Failure>)> {
+    pub(crate) fn list(&self) -> Result<(Vec<Manifest>, Vec<BackupFailure>)> {
         let mut dumps = Vec::new();
         let mut unreadable = Vec::new();
         for name in self.names()? {
@@ -92,12 +92,13 @@ impl Dumps {
             let read = std::fs::read(&path)
                 .map_err(io("read the manifest", &path))
                 .and_then(|bytes| {
-                    serde_json::from_slice::<Manifest>(&bytes)
-                        .map_err(|error| Failure::new(format!("{} is no manifest: {error}", path.display())))
+                    serde_json::from_slice::<Manifest>(&bytes).map_err(|error| {
+                        BackupFailure::new(format!("{} is no manifest: {error}", path.display()))
+                    })
                 });
             match read {
                 Ok(manifest) if manifest.id == id => dumps.push(manifest),
-                Ok(manifest) => unreadable.push(Failure::new(format!(
+                Ok(manifest) => unreadable.push(BackupFailure::new(format!(
                     "{} is the manifest of another dump, {}",
                     path.display(),
                     manifest.id
@@ -118,7 +119,7 @@ impl Dumps {
             dumps.iter().find(|dump| dump.id == id)
         };
         found.cloned().ok_or_else(|| {
-            Failure::new(format!(
+            BackupFailure::new(format!(
                 "there is no complete dump `{id}` in {}",
                 self.0.display()
             ))
@@ -129,7 +130,7 @@ impl Dumps {
     /// Writes the manifest, which makes the dump a complete one.
     pub(crate) fn record(&self, manifest: &Manifest) -> Result<()> {
         let json = serde_json::to_vec_pretty(manifest)
-            .map_err(|error| Failure::new(format!("cannot write the manifest: {error}")))?;
+            .map_err(|error| BackupFailure::new(format!("cannot write the manifest: {error}")))?;
         files::write(&self.manifest_file(&manifest.id), &json)
     }
 

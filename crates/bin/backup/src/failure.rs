@@ -1,25 +1,25 @@
-//! What went wrong, what the program said about it, and what to do.
+//! What went wrong, what the program printed about it, and what to do.
 
 use std::fmt;
 
 /// A failure as a person reads it, and as it is kept in the state.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct BackupFailure {
     what: String,
-    said: Vec<String>,
+    printed: Vec<String>,
     cure: Option<String>,
     /// The status a program ended with, for callers that know its meaning.
     status: Option<i32>,
 }
 
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+pub(crate) type Result<T> = std::result::Result<T, BackupFailure>;
 
-impl Failure {
+impl BackupFailure {
     /// A failure; the text says what could not be done.
     pub(crate) fn new(what: impl Into<String>) -> Self {
         Self {
             what: what.into(),
-            said: Vec::new(),
+            printed: Vec::new(),
             cure: None,
             status: None,
         }
@@ -31,9 +31,9 @@ impl Failure {
         self
     }
 
-    /// The last lines that a program said.
-    pub(crate) fn said(mut self, lines: Vec<String>) -> Self {
-        self.said = lines;
+    /// The last lines that a program printed.
+    pub(crate) fn printed(mut self, lines: Vec<String>) -> Self {
+        self.printed = lines;
         self
     }
 
@@ -60,18 +60,18 @@ impl Failure {
         self.status.is_some()
     }
 
-    /// Whether the program said this.
+    /// Whether the program printed this.
     pub(crate) fn mentions(&self, text: &str) -> bool {
-        self.what.contains(text) || self.said.iter().any(|line| line.contains(text))
+        self.what.contains(text) || self.printed.iter().any(|line| line.contains(text))
     }
 
-    /// What failed and what was said, in one line.
+    /// What failed and what was printed, in one line.
     pub(crate) fn summary(&self) -> String {
-        let said = self.said.join(" | ");
-        if said.is_empty() {
+        let printed = self.printed.join(" | ");
+        if printed.is_empty() {
             self.what.clone()
         } else {
-            format!("{}: {said}", self.what)
+            format!("{}: {printed}", self.what)
         }
     }
 
@@ -81,10 +81,10 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for BackupFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)?;
-        for line in &self.said {
+        for line in &self.printed {
             write!(f, "\n  {line}")?;
         }
         if let Some(cure) = &self.cure {
@@ -94,12 +94,15 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for BackupFailure {}
 
 /// Says what could not be done to which path, and what to do about the usual reasons.
-pub(crate) fn io(doing: impl fmt::Display, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Failure {
+pub(crate) fn io(
+    doing: impl fmt::Display,
+    path: &std::path::Path,
+) -> impl FnOnce(std::io::Error) -> BackupFailure {
     move |error| {
-        let failure = Failure::new(format!("cannot {doing} {}: {error}", path.display()));
+        let failure = BackupFailure::new(format!("cannot {doing} {}: {error}", path.display()));
         match error.kind() {
             std::io::ErrorKind::StorageFull => failure.cure(NO_ROOM),
             std::io::ErrorKind::PermissionDenied => failure

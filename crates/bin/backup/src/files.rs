@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use slipway_durable::BY_UMASK;
 pub(crate) use slipway_durable::PARTIAL;
 
-use crate::failure::{Failure, Result, io};
+use crate::failure::{BackupFailure, Result, io};
 
 /// Later files get the access rights of `folder`, whatever umask the shell had. Two accounts share the state, and
 /// root restores into it.
@@ -98,7 +98,7 @@ pub(crate) fn need_room(folder: &Path, needed: u64, what: &str) -> Result<()> {
     if free >= needed {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(BackupFailure::new(format!(
         "not enough room for {what}: {} has {} free, and about {} is needed",
         folder.display(),
         crate::text::size(free),

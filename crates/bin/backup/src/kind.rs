@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// One kind of work whose age is watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
+pub(crate) enum BackupKind {
     /// A logical dump of the database
     Dump,
     /// A base backup for recovery to a point in time
@@ -21,7 +21,7 @@ pub(crate) enum Kind {
     Drill,
 }
 
-impl Kind {
+impl BackupKind {
     /// All kinds, in the order they are shown and run in.
     pub(crate) const ALL: [Self; 5] = [
         Self::Dump,
@@ -43,7 +43,7 @@ impl Kind {
     }
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for BackupKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::clock::{self, Time};
 use crate::config::Config;
 use crate::dumps::Dumps;
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::offsite::{self, Snapshot};
 use crate::wal::{self, Archive};
 
@@ -88,7 +88,9 @@ fn dumps(config: &Config, listing: &mut Listing) -> Result<()> {
         return Ok(());
     };
     let (kept, unreadable) = Dumps::new(&section.directory).list()?;
-    listing.problems.extend(unreadable.iter().map(Failure::to_string));
+    listing
+        .problems
+        .extend(unreadable.iter().map(BackupFailure::to_string));
     listing.dumps = kept
         .into_iter()
         .map(|dump| Dump {

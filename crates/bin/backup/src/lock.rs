@@ -6,7 +6,7 @@ use std::time::Duration;
 use slipway_durable::BY_UMASK;
 use slipway_process::{FileLock, LockError};
 
-use crate::failure::{Failure, Result, io};
+use crate::failure::{BackupFailure, Result, io};
 use crate::files;
 
 fn path(state: &Path, name: &str) -> PathBuf {
@@ -18,7 +18,7 @@ pub(crate) async fn take(state: &Path, name: &str, limit: Duration) -> Result<Fi
     files::folder(&state.join("locks"))?;
     match FileLock::take_within(&path(state, name), BY_UMASK, limit).await {
         Ok(lock) => Ok(lock),
-        Err(LockError::Taken { path }) => Err(Failure::new(format!(
+        Err(LockError::Taken { path }) => Err(BackupFailure::new(format!(
             "another run holds the lock `{name}`, waited {} for it",
             crate::text::duration(limit)
         ))

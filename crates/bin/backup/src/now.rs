@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::config::Config;
-use crate::failure::{Failure, Result};
-use crate::kind::Kind;
+use crate::failure::{BackupFailure, Result};
+use crate::kind::BackupKind;
 use crate::program::Program;
 use crate::state::{self, Done};
 use crate::{drill, dump, offsite, verify, wal};
@@ -15,15 +15,15 @@ use crate::{drill, dump, offsite, verify, wal};
 const AROUND: Duration = Duration::from_hours(2);
 
 /// Does it in this process, and records how it ended.
-pub(crate) async fn here(config: &Config, kind: Kind) -> Result<Done> {
+pub(crate) async fn here(config: &Config, kind: BackupKind) -> Result<Done> {
     // On the heap: it holds what all five hold.
     let work = Box::pin(async {
         match kind {
-            Kind::Dump => dump::make(config).await,
-            Kind::WalBase => wal::base(config).await,
-            Kind::Offsite => offsite::copy(config).await,
-            Kind::Verify => verify::run(config).await,
-            Kind::Drill => drill::run(config).await,
+            BackupKind::Dump => dump::make(config).await,
+            BackupKind::WalBase => wal::base(config).await,
+            BackupKind::Offsite => offsite::copy(config).await,
+            BackupKind::Verify => verify::run(config).await,
+            BackupKind::Drill => drill::run(config).await,
         }
     });
     // Every program and statement has its own bound, and says more; this is for what none of them covers.
@@ -31,19 +31,19 @@ pub(crate) async fn here(config: &Config, kind: Kind) -> Result<Done> {
     let bounded = async {
         timeout(limit, work).await.unwrap_or_else(|_| {
             let limit = crate::text::duration(limit);
-            Err(Failure::new(format!("{kind} did not end within {limit}"))
+            Err(BackupFailure::new(format!("{kind} did not end within {limit}"))
                 .cure("see whether the server, the disk or the other place answers at all"))
         })
     };
     state::recorded(&config.state_dir, kind, bounded).await
 }
 
-fn bound(config: &Config, kind: Kind) -> Duration {
+fn bound(config: &Config, kind: BackupKind) -> Duration {
     config.times(kind).map_or(AROUND, |times| times.timeout + AROUND)
 }
 
 /// Does it by its unit if it has one, else here.
-pub(crate) async fn run(config: &Config, kind: Kind) -> Result<String> {
+pub(crate) async fn run(config: &Config, kind: BackupKind) -> Result<String> {
     let Some(unit) = config.units.get(&kind) else {
         return here(config, kind).await.map(|done| done.detail);
     };
@@ -61,7 +61,7 @@ pub(crate) async fn run(config: &Config, kind: Kind) -> Result<String> {
             .last_success
             .map_or_else(|| "done".to_owned(), |success| success.detail)),
         (Err(_), Some((error, cure))) => {
-            let failure = Failure::new(error);
+            let failure = BackupFailure::new(error);
             Err(match cure {
                 Some(cure) => failure.cure(cure),
                 None => failure.cure(format!("journalctl -u {unit}")),

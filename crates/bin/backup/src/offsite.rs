@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::clock::Time;
 use crate::config::{Config, Offsite};
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::files;
 use crate::lock;
 use crate::program::Program;
@@ -147,7 +147,7 @@ async fn backup(config: &Config) -> Result<Summary> {
         .map(|path| path.display().to_string())
         .collect();
     if !missing.is_empty() {
-        return Err(Failure::new(format!(
+        return Err(BackupFailure::new(format!(
             "not there, so it cannot be copied: {}",
             missing.join(", ")
         ))
@@ -170,13 +170,14 @@ async fn backup(config: &Config) -> Result<Summary> {
             .arg("--")
             .args(&offsite.paths))
     };
-    let said = unlocked(config, make)
+    let printed = unlocked(config, make)
         .await
         .map_err(|failure| explain(failure, "cannot copy to the off-site repository"))?;
-    said.lines()
+    printed
+        .lines()
         .filter_map(|line| serde_json::from_str::<Summary>(line).ok())
         .find(|line| line.message_type == "summary")
-        .ok_or_else(|| Failure::new("restic ended well and printed no summary"))
+        .ok_or_else(|| BackupFailure::new("restic ended well and printed no summary"))
 }
 
 /// Forgets what is too old. False when another restic holds the repository: the copy is made, and the next run forgets.
@@ -218,7 +219,7 @@ async fn forget(config: &Config) -> Result<bool> {
     }
 }
 
-fn is_locked(failure: &Failure) -> bool {
+fn is_locked(failure: &BackupFailure) -> bool {
     failure.exit_status() == Some(IS_LOCKED) || failure.mentions("already locked")
 }
 
@@ -240,14 +241,14 @@ async fn unlocked(config: &Config, make: impl Fn() -> Result<Program>) -> Result
 
 /// The stack's copies, oldest first.
 pub(crate) async fn snapshots(config: &Config) -> Result<Vec<Snapshot>> {
-    let said = restic(config, QUICK)?
+    let printed = restic(config, QUICK)?
         .0
         .args(["snapshots", "--json", "--no-lock", "--tag", &tag(config)])
         .run()
         .await
         .map_err(|failure| explain(failure, "cannot list the off-site copies"))?;
-    let mut snapshots: Vec<Snapshot> = serde_json::from_str(said.trim())
-        .map_err(|error| Failure::new(format!("restic printed what is not understood: {error}")))?;
+    let mut snapshots: Vec<Snapshot> = serde_json::from_str(printed.trim())
+        .map_err(|error| BackupFailure::new(format!("restic printed what is not understood: {error}")))?;
     snapshots.sort_by_key(|snapshot| snapshot.time);
     Ok(snapshots)
 }
@@ -297,7 +298,7 @@ pub(crate) async fn restore(config: &Config, snapshot: &str, into: &Path) -> Res
         .map_err(|failure| explain(failure, "cannot bring the off-site copy back"))
 }
 
-fn explain(failure: Failure, what: &str) -> Failure {
+fn explain(failure: BackupFailure, what: &str) -> BackupFailure {
     let cure = if failure.mentions("wrong password") || failure.mentions("no key found") {
         "offsite.passwordFile holds another password than the repository was made with"
     } else if is_locked(&failure) {

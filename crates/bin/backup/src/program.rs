@@ -10,7 +10,7 @@ use slipway_process::run::TAIL_BYTES;
 use slipway_process::{ProgramOutput, RunLimits, RunOutcome, RunningProgram};
 use tokio::process::Command;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::secret::Hidden;
 
 /// As many of a program's last lines on stderr are repeated.
@@ -129,9 +129,9 @@ impl Program {
         Err(self.cannot("start", &format!("{} {is}", self.path.display())))
     }
 
-    fn cannot(&self, what: &str, why: &dyn std::fmt::Display) -> Failure {
+    fn cannot(&self, what: &str, why: &dyn std::fmt::Display) -> BackupFailure {
         let name = &self.name;
-        Failure::new(format!("cannot {what} {name}: {why}")).cure(format!(
+        BackupFailure::new(format!("cannot {what} {name}: {why}")).cure(format!(
             "install {name}; on NixOS the module puts it on the PATH of the units and of the wrapper"
         ))
     }
@@ -150,31 +150,31 @@ impl Program {
             stdout,
             stderr,
         } = slipway_process::capture(command, limits).await;
-        let said = || last_lines(&stderr, &self.secrets);
+        let printed = || last_lines(&stderr, &self.secrets);
         match outcome {
             RunOutcome::Exited(status) if status.success() => Ok(String::from_utf8_lossy(&stdout).into_owned()),
-            RunOutcome::Exited(status) => Err(self.failed(status, said())),
-            RunOutcome::TimedOut => Err(Failure::new(format!(
+            RunOutcome::Exited(status) => Err(self.failed(status, printed())),
+            RunOutcome::TimedOut => Err(BackupFailure::new(format!(
                 "{} did not end within {} and was stopped",
                 self.name,
                 crate::text::duration(self.limit)
             ))
-            .said(said())
+            .printed(printed())
             .cure(
                 "look what it waits for (a server that does not answer, the disk, a lock in the database), or allow it \
                  more time",
             )),
-            RunOutcome::Failed(error) => Err(self.cannot("run", &error).said(said())),
+            RunOutcome::Failed(error) => Err(self.cannot("run", &error).printed(printed())),
         }
     }
 
-    fn failed(&self, status: ExitStatus, stderr: Vec<String>) -> Failure {
+    fn failed(&self, status: ExitStatus, stderr: Vec<String>) -> BackupFailure {
         let how = match status.code() {
             Some(code) => format!("{} ended with status {code}", self.name),
             None => format!("{} was ended by a signal ({status})", self.name),
         };
         let full = stderr.iter().any(|line| line.contains("No space left on device"));
-        let failure = Failure::new(how).said(stderr).status(status.code());
+        let failure = BackupFailure::new(how).printed(stderr).status(status.code());
         if full {
             failure.cure(crate::failure::NO_ROOM)
         } else {
@@ -274,9 +274,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_could_lead_elsewhere_is_not_passed_on() {
-        let said = shell("env", Duration::from_secs(9)).run().await.unwrap();
-        assert!(said.contains("PATH="));
-        assert!(!said.contains("CARGO"), "{}", said);
+        let printed = shell("env", Duration::from_secs(9)).run().await.unwrap();
+        assert!(printed.contains("PATH="));
+        assert!(!printed.contains("CARGO"), "{}", printed);
     }
 
     #[tokio::test]

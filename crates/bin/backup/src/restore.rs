@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::Time;
 use crate::config::Config;
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::{files, lock, offsite, wal};
 
 /// What to bring back, and where to.
 #[derive(Debug)]
-pub(crate) enum Wanted {
+pub(crate) enum RestoreRequest {
     /// A dump into a database of this name, or one named after the dump; `swap` puts it in the live one's place.
     Dump {
         id: String,
@@ -32,10 +32,10 @@ pub(crate) enum Wanted {
 }
 
 /// Restores, and says what was done and what comes next.
-pub(crate) async fn run(config: &Config, wanted: Wanted) -> Result<String> {
+pub(crate) async fn run(config: &Config, wanted: RestoreRequest) -> Result<String> {
     match wanted {
-        Wanted::Dump { id, into, swap } => dump::run(config, &id, into, swap).await,
-        Wanted::Time {
+        RestoreRequest::Dump { id, into, swap } => dump::run(config, &id, into, swap).await,
+        RestoreRequest::Time {
             target,
             into,
             replace: false,
@@ -45,14 +45,14 @@ pub(crate) async fn run(config: &Config, wanted: Wanted) -> Result<String> {
             let into = into.unwrap_or_else(|| default_folder(config));
             time::beside(config, &target, &into, timeline.as_deref(), pause).await
         }
-        Wanted::Time {
+        RestoreRequest::Time {
             target,
             replace: true,
             timeline,
             pause,
             ..
         } => time::replace(config, &target, timeline.as_deref(), pause).await,
-        Wanted::Offsite { snapshot, into } => {
+        RestoreRequest::Offsite { snapshot, into } => {
             need_empty(&into)?;
             files::folder(&into)?;
             offsite::restore(config, &snapshot, &into).await?;
@@ -77,7 +77,7 @@ pub(crate) fn need_empty(path: &Path) -> Result<()> {
     if !taken {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(BackupFailure::new(format!(
         "{} is not empty, and nothing is written over",
         path.display()
     ))
@@ -97,7 +97,7 @@ pub(crate) fn parse_time(text: &str) -> Result<Time> {
         .iter()
         .find_map(|candidate| candidate.parse::<Time>().ok())
         .ok_or_else(|| {
-            Failure::new(format!("`{text}` is no moment in time"))
+            BackupFailure::new(format!("`{text}` is no moment in time"))
                 .cure("write it as 2026-11-22T23:45:33Z or \"2026-11-22 23:45:33.5+01:00\", or `latest`")
         })
 }

@@ -10,9 +10,9 @@ use slipway_process::RunningProgram;
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
-use crate::database::Way;
+use crate::database::DatabaseLogin;
 use crate::dumps::Locale;
-use crate::failure::{Failure, Result, io};
+use crate::failure::{BackupFailure, Result, io};
 use crate::files;
 use crate::program::Program;
 
@@ -49,14 +49,14 @@ impl Scratch {
     /// Names the folder and makes it private.
     pub(crate) fn new(config: &Config, folder: &Path, user: &str) -> Result<Self> {
         if rustix::process::geteuid().is_root() {
-            return Err(
-                Failure::new("Postgres does not run as root, and neither does a scratch server")
-                    .cure("run it as the server's user: runuser -u postgres -- slipway-backup …"),
-            );
+            return Err(BackupFailure::new(
+                "Postgres does not run as root, and neither does a scratch server",
+            )
+            .cure("run it as the server's user: runuser -u postgres -- slipway-backup …"));
         }
         let socket = folder.join("socket/.s.PGSQL.5432");
         if socket.as_os_str().len() > LONGEST {
-            return Err(Failure::new(format!(
+            return Err(BackupFailure::new(format!(
                 "{} is too long for a Unix socket ({LONGEST} bytes at most)",
                 socket.display()
             ))
@@ -84,8 +84,8 @@ impl Scratch {
     }
 
     /// The way to a database in it.
-    pub(crate) fn way(&self, database: &str) -> Way {
-        Way::socket(&self.socket(), &self.user, database)
+    pub(crate) fn login(&self, database: &str) -> DatabaseLogin {
+        DatabaseLogin::socket(&self.socket(), &self.user, database)
     }
 
     /// Makes an empty cluster whose text sorts and folds as that of the dump.
@@ -158,7 +158,7 @@ impl Scratch {
     }
 
     async fn control(&self) -> Result<Vec<String>> {
-        let said = Program::new(self.bin.join("pg_controldata"), INIT)
+        let printed = Program::new(self.bin.join("pg_controldata"), INIT)
             .arg(self.data())
             .run()
             .await?;
@@ -167,7 +167,7 @@ impl Scratch {
             let (_, setting) = FROM_CONTROL.iter().find(|(label, _)| *label == name.trim())?;
             Some(format!("{setting} = {}", value.trim()))
         };
-        Ok(said.lines().filter_map(setting).collect())
+        Ok(printed.lines().filter_map(setting).collect())
     }
 
     /// What starts it, in words for a person too. The command line wins over what the data folder brings along.
@@ -202,10 +202,10 @@ impl Scratch {
             .start(file)?;
         let mut server = Server { running };
         let end = Instant::now() + limit;
-        let way = self.way("postgres");
-        while !way.answers().await {
+        let login = self.login("postgres");
+        while !login.answers().await {
             if server.ended() || Instant::now() > end {
-                return Err(Failure::new("the scratch server did not come up").said(self.log()));
+                return Err(BackupFailure::new("the scratch server did not come up").printed(self.log()));
             }
             sleep(PAUSE).await;
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Secret;
-use crate::failure::{Failure, Result, io};
+use crate::failure::{BackupFailure, Result, io};
 
 /// A secret value that does not show itself.
 #[derive(Clone)]
@@ -62,8 +62,10 @@ impl Secret {
             .map_err(|failure| failure.cure("put the secret there; on NixOS its option names the file"))?;
         let value = text.trim_end_matches(['\n', '\r']);
         if value.is_empty() {
-            return Err(Failure::new(format!("the secret {} is empty", file.display()))
-                .cure("write the secret into the file"));
+            return Err(
+                BackupFailure::new(format!("the secret {} is empty", file.display()))
+                    .cure("write the secret into the file"),
+            );
         }
         Ok(Hidden::new(value))
     }
@@ -80,7 +82,7 @@ impl Secret {
             let variable = line.split_once('=').filter(|(name, _)| is_name(name.trim()));
             let Some((name, value)) = variable else {
                 // Not the line itself: it may be a secret.
-                return Err(Failure::new(format!(
+                return Err(BackupFailure::new(format!(
                     "line {number} of {} is not NAME=value",
                     self.path.display()
                 ))

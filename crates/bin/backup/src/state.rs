@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::{self, Time};
-use crate::failure::{Failure, Result, io};
+use crate::failure::{BackupFailure, Result, io};
 use crate::files;
-use crate::kind::Kind;
+use crate::kind::BackupKind;
 use crate::lock;
 
 /// A second run waits so long for the first.
@@ -52,37 +52,37 @@ pub(crate) struct Success {
     pub(crate) subject: Option<String>,
 }
 
-fn path(state: &Path, kind: Kind) -> PathBuf {
+fn path(state: &Path, kind: BackupKind) -> PathBuf {
     state.join("runs").join(format!("{kind}.json"))
 }
 
 /// Reads the record of a kind; an empty one when there is none yet.
-pub(crate) fn read(state: &Path, kind: Kind) -> Result<Record> {
+pub(crate) fn read(state: &Path, kind: BackupKind) -> Result<Record> {
     let path = path(state, kind);
     let bytes = match std::fs::read(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Record::default()),
         other => other.map_err(io("read the record", &path))?,
     };
     serde_json::from_slice(&bytes).map_err(|error| {
-        Failure::new(format!("{} is no record: {error}", path.display()))
+        BackupFailure::new(format!("{} is no record: {error}", path.display()))
             .cure("delete the file; the next run writes it anew")
     })
 }
 
-fn write(state: &Path, kind: Kind, record: &Record) -> Result<()> {
+fn write(state: &Path, kind: BackupKind, record: &Record) -> Result<()> {
     files::folder(&state.join("runs"))?;
     let json = serde_json::to_vec_pretty(record)
-        .map_err(|error| Failure::new(format!("cannot write the record: {error}")))?;
+        .map_err(|error| BackupFailure::new(format!("cannot write the record: {error}")))?;
     files::write(&path(state, kind), &json)
 }
 
 /// What a run of the kind holds from its first record to its last: whether it runs is whether this is held.
-fn run_lock(kind: Kind) -> String {
+fn run_lock(kind: BackupKind) -> String {
     format!("run-{kind}")
 }
 
 /// Whether a run of the kind is under way.
-pub(crate) fn is_running(state: &Path, kind: Kind) -> bool {
+pub(crate) fn is_running(state: &Path, kind: BackupKind) -> bool {
     lock::is_held(state, &run_lock(kind))
 }
 
@@ -90,7 +90,7 @@ pub(crate) fn is_running(state: &Path, kind: Kind) -> bool {
 /// how that one ends is what counts.
 pub(crate) async fn recorded(
     state: &Path,
-    kind: Kind,
+    kind: BackupKind,
     work: impl Future<Output = Result<Done>>,
 ) -> Result<Done> {
     recorded_within(state, kind, WAIT, work).await
@@ -98,7 +98,7 @@ pub(crate) async fn recorded(
 
 async fn recorded_within(
     state: &Path,
-    kind: Kind,
+    kind: BackupKind,
     wait: Duration,
     work: impl Future<Output = Result<Done>>,
 ) -> Result<Done> {
@@ -132,11 +132,11 @@ async fn recorded_within(
     let mut record = Record {
         last_run: Some(Run {
             finished: Some(finished),
-            error: result.as_ref().err().map(Failure::summary),
+            error: result.as_ref().err().map(BackupFailure::summary),
             cure: result
                 .as_ref()
                 .err()
-                .and_then(Failure::remedy)
+                .and_then(BackupFailure::remedy)
                 .map(ToOwned::to_owned),
             ..run
         }),
@@ -158,9 +158,9 @@ async fn recorded_within(
 }
 
 /// Records that a run of the kind could not even begin its work.
-pub(crate) async fn refused(state: &Path, kind: Kind, failure: Failure) -> Failure {
+pub(crate) async fn refused(state: &Path, kind: BackupKind, failure: BackupFailure) -> BackupFailure {
     match recorded(state, kind, async { Err(failure) }).await {
-        Ok(_) => Failure::new("a failure was recorded as a success"),
+        Ok(_) => BackupFailure::new("a failure was recorded as a success"),
         Err(failure) => failure,
     }
 }
@@ -197,19 +197,25 @@ mod tests {
             size: Some(3),
             subject: None,
         };
-        recorded(state.path(), Kind::Dump, async { Ok(done) })
+        recorded(state.path(), BackupKind::Dump, async { Ok(done) })
             .await
             .unwrap();
-        let failing = async { Err(Failure::new("no").said(vec!["why".to_owned()]).cure("do")) };
-        recorded(state.path(), Kind::Dump, failing).await.unwrap_err();
-        let record = read(state.path(), Kind::Dump).unwrap();
+        let failing = async {
+            Err(BackupFailure::new("no")
+                .printed(vec!["why".to_owned()])
+                .cure("do"))
+        };
+        recorded(state.path(), BackupKind::Dump, failing)
+            .await
+            .unwrap_err();
+        let record = read(state.path(), BackupKind::Dump).unwrap();
         assert_eq!(record.last_success.unwrap().detail, "fine");
         let run = record.last_run.unwrap();
         assert_eq!(
             (run.error.as_deref(), run.cure.as_deref()),
             (Some("no: why"), Some("do"))
         );
-        assert!(read(state.path(), Kind::Drill).unwrap().last_run.is_none());
+        assert!(read(state.path(), BackupKind::Drill).unwrap().last_run.is_none());
     }
 
     #[tokio::test]
@@ -217,12 +223,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path();
         let (go, gone) = tokio::sync::oneshot::channel();
-        let slow = recorded(state, Kind::Dump, async {
+        let slow = recorded(state, BackupKind::Dump, async {
             gone.await.unwrap();
-            Err(Failure::new("the first fails late"))
+            Err(BackupFailure::new("the first fails late"))
         });
         let quick = async {
-            let work = recorded(state, Kind::Dump, async {
+            let work = recorded(state, BackupKind::Dump, async {
                 Ok(Done {
                     detail: "the second is good".to_owned(),
                     ..Done::default()
@@ -241,7 +247,7 @@ mod tests {
         let (slow, quick) = tokio::join!(slow, quick);
         slow.unwrap_err();
         quick.unwrap();
-        let record = read(state, Kind::Dump).unwrap();
+        let record = read(state, BackupKind::Dump).unwrap();
         assert_eq!(record.last_success.unwrap().detail, "the second is good");
         assert!(record.last_run.unwrap().error.is_none());
     }
@@ -251,32 +257,41 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path();
         let (go, gone) = tokio::sync::oneshot::channel();
-        let first = recorded(state, Kind::Dump, async {
+        let first = recorded(state, BackupKind::Dump, async {
             gone.await.unwrap();
             Ok(Done::default())
         });
         let second = async {
-            let failure = recorded_within(state, Kind::Dump, Duration::ZERO, async { Ok(Done::default()) })
-                .await
-                .unwrap_err();
+            let failure = recorded_within(state, BackupKind::Dump, Duration::ZERO, async {
+                Ok(Done::default())
+            })
+            .await
+            .unwrap_err();
             assert!(
                 failure.mentions("another run holds the lock `run-dump`"),
                 "{failure}"
             );
-            assert!(is_running(state, Kind::Dump) && !is_running(state, Kind::Verify));
+            assert!(is_running(state, BackupKind::Dump) && !is_running(state, BackupKind::Verify));
             go.send(()).unwrap();
         };
         tokio::join!(first, second).0.unwrap();
-        assert!(read(state, Kind::Dump).unwrap().last_run.unwrap().error.is_none());
-        assert!(!is_running(state, Kind::Dump));
+        assert!(
+            read(state, BackupKind::Dump)
+                .unwrap()
+                .last_run
+                .unwrap()
+                .error
+                .is_none()
+        );
+        assert!(!is_running(state, BackupKind::Dump));
     }
 
     #[tokio::test]
     async fn a_run_that_was_killed_has_no_end() {
         let state = tempfile::tempdir().unwrap();
-        let hang = recorded(state.path(), Kind::Drill, std::future::pending());
+        let hang = recorded(state.path(), BackupKind::Drill, std::future::pending());
         let _ = tokio::time::timeout(Duration::from_millis(50), hang).await;
-        let run = read(state.path(), Kind::Drill).unwrap().last_run.unwrap();
+        let run = read(state.path(), BackupKind::Drill).unwrap().last_run.unwrap();
         assert!(run.finished.is_none());
     }
 

@@ -7,8 +7,8 @@ use slipway_wire::backup::{ArchiveProgress, ArchiveStatus, BackupKindStatus, Bac
 
 use crate::clock::{self, Time};
 use crate::config::Config;
-use crate::failure::Failure;
-use crate::kind::Kind;
+use crate::failure::BackupFailure;
+use crate::kind::BackupKind;
 use crate::state::{self, Record};
 use crate::wal;
 
@@ -18,7 +18,7 @@ const ASKING: Duration = Duration::from_secs(30);
 /// Collects the whole state. It only asks the server about its archive, within a time limit.
 pub(crate) async fn collect(config: &Config, now: Time) -> BackupStatus {
     let since = state::watched_since(&config.state_dir, now);
-    let kinds: Vec<BackupKindStatus> = Kind::ALL
+    let kinds: Vec<BackupKindStatus> = BackupKind::ALL
         .into_iter()
         .filter_map(|kind| one(config, kind, since, now))
         .collect();
@@ -35,7 +35,7 @@ pub(crate) async fn collect(config: &Config, now: Time) -> BackupStatus {
     }
 }
 
-fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<BackupKindStatus> {
+fn one(config: &Config, kind: BackupKind, since: Time, now: Time) -> Option<BackupKindStatus> {
     let expected = config.times(kind)?;
     let (record, unreadable) = match state::read(&config.state_dir, kind) {
         Ok(record) => (record, None),
@@ -46,7 +46,7 @@ fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<BackupKind
     let killed = run.is_some_and(|run| run.finished.is_none()) && !running;
     let error = unreadable
         .as_ref()
-        .map(Failure::summary)
+        .map(BackupFailure::summary)
         .or_else(|| run.and_then(|run| run.error.clone()))
         .or_else(|| {
             killed.then(|| "the last run was cut short: it was killed, or the host went down".to_owned())
@@ -63,11 +63,11 @@ fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<BackupKind
         .get(&kind)
         .map(|unit| unit.replace(".service", ".timer"));
     let cure = if failed {
-        let said = unreadable
+        let known_cure = unreadable
             .as_ref()
             .and_then(|failure| failure.remedy().map(ToOwned::to_owned))
             .or_else(|| run.and_then(|run| run.cure.clone()));
-        Some(said.map_or_else(
+        Some(known_cure.map_or_else(
             || format!("run it again: {again}"),
             |cure| format!("{cure}; then: {again}"),
         ))
@@ -95,15 +95,15 @@ fn one(config: &Config, kind: Kind, since: Time, now: Time) -> Option<BackupKind
 }
 
 async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
-    let asked = tokio::time::timeout(ASKING, wal::archiving(config));
+    let query_failed = tokio::time::timeout(ASKING, wal::archiving(config));
     let vanished = || {
-        Err(Failure::new(format!(
+        Err(BackupFailure::new(format!(
             "the server did not say how its archive is within {}",
             crate::text::duration(ASKING)
         ))
         .cure("see what the server is busy with: systemctl status postgresql"))
     };
-    match asked.await.unwrap_or_else(|_| vanished()) {
+    match query_failed.await.unwrap_or_else(|_| vanished()) {
         Ok(wal::Server { progress, system }) => {
             if let Some(failure) = wal::is_foreign(wal, &system) {
                 return broken(Some(progress), &failure);
@@ -138,7 +138,7 @@ async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
     }
 }
 
-fn broken(progress: Option<ArchiveProgress>, failure: &Failure) -> ArchiveStatus {
+fn broken(progress: Option<ArchiveProgress>, failure: &BackupFailure) -> ArchiveStatus {
     ArchiveStatus {
         ok: false,
         progress,

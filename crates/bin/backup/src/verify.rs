@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::config::Config;
 use crate::dump;
 use crate::dumps::{self, Dumps, Manifest};
-use crate::failure::{Failure, Result, io};
+use crate::failure::{BackupFailure, Result, io};
 use crate::files;
 use crate::lock;
 use crate::state::Done;
@@ -19,7 +19,7 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
         .verify
         .map_or(std::time::Duration::from_hours(6), |times| times.timeout);
     let mut fine = Vec::new();
-    let mut wrong: Vec<Failure> = Vec::new();
+    let mut wrong: Vec<BackupFailure> = Vec::new();
     if config.dump.is_some() {
         match all_dumps(config).await {
             Ok((count, failures)) => {
@@ -51,17 +51,17 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
         }),
         Some(first) => {
             let cure = first.remedy().unwrap_or("see the lines above").to_owned();
-            let lines = wrong.iter().map(Failure::summary).collect();
+            let lines = wrong.iter().map(BackupFailure::summary).collect();
             Err(
-                Failure::new(format!("{} of what is kept cannot be relied on", wrong.len()))
-                    .said(lines)
+                BackupFailure::new(format!("{} of what is kept cannot be relied on", wrong.len()))
+                    .printed(lines)
                     .cure(cure),
             )
         }
     }
 }
 
-async fn all_dumps(config: &Config) -> Result<(usize, Vec<Failure>)> {
+async fn all_dumps(config: &Config) -> Result<(usize, Vec<BackupFailure>)> {
     let section = config.need(config.dump.as_ref(), "dump", "dump.enable")?;
     // No dump is deleted while it is read.
     let _lock = lock::take(&config.state_dir, dump::LOCK, WAIT).await?;
@@ -73,7 +73,7 @@ async fn all_dumps(config: &Config) -> Result<(usize, Vec<Failure>)> {
             Err(failure) => wrong.push(failure),
             Ok(None) => good += 1,
             Ok(Some(why)) => wrong.push(
-                Failure::new(format!("the dump {} is marked bad: {why}", manifest.id))
+                BackupFailure::new(format!("the dump {} is marked bad: {why}", manifest.id))
                     .cure("once a newer one has passed a drill, delete its two files in the folder of dumps"),
             ),
         }
@@ -92,7 +92,7 @@ pub(crate) async fn dump(config: &Config, dumps: &Dumps, manifest: &Manifest) ->
         if let Err(failure) = dumps.condemn(manifest, &why) {
             tracing::warn!(id = manifest.id, "cannot mark the dump: {}", failure.summary());
         }
-        return Err(Failure::new(why).cure(
+        return Err(BackupFailure::new(why).cure(
             "make a new dump at once (slipway-backup now --kind dump); the off-site copy has the file as it was: \
              slipway-backup restore --offsite latest --into FOLDER",
         ));

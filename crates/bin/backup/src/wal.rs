@@ -8,9 +8,9 @@ use slipway_wire::backup::ArchiveProgress;
 
 use crate::clock::{self, Time};
 use crate::config::{Config, Wal};
-use crate::database::{Way, asked};
-use crate::failure::{Failure, Result};
-use crate::kind::Kind;
+use crate::database::{DatabaseLogin, query_failed};
+use crate::failure::{BackupFailure, Result};
+use crate::kind::BackupKind;
 use crate::lock;
 use crate::program::Program;
 use crate::state::{self, Done};
@@ -112,13 +112,14 @@ pub(crate) fn pgbackrest(wal: &Wal, limit: Duration, command: &str) -> Program {
 
 /// The stanza, with its base backups oldest first. Nothing while it does not exist.
 pub(crate) async fn info(wal: &Wal) -> Result<Option<Stanza>> {
-    let said = pgbackrest(wal, QUICK, "info")
+    let printed = pgbackrest(wal, QUICK, "info")
         .args(["--output=json", "--log-level-file=off"])
         .run()
         .await
         .map_err(|failure| failure.during("cannot read the repository of pgBackRest"))?;
-    let stanzas: Vec<Stanza> = serde_json::from_str(&said)
-        .map_err(|error| Failure::new(format!("pgbackrest info printed what is not understood: {error}")))?;
+    let stanzas: Vec<Stanza> = serde_json::from_str(&printed).map_err(|error| {
+        BackupFailure::new(format!("pgbackrest info printed what is not understood: {error}"))
+    })?;
     let Some(mut stanza) = stanzas.into_iter().find(|stanza| stanza.name == wal.stanza) else {
         return Ok(None);
     };
@@ -129,7 +130,7 @@ pub(crate) async fn info(wal: &Wal) -> Result<Option<Stanza>> {
             Ok(Some(stanza))
         }
         1 => Ok(None),
-        code => Err(Failure::new(format!(
+        code => Err(BackupFailure::new(format!(
             "pgBackRest says of stanza {}: {} ({code})",
             wal.stanza, stanza.status.message
         ))
@@ -144,7 +145,7 @@ pub(crate) async fn prepare(config: &Config) -> Result<bool> {
     if let Err(failure) = create_stanza(wal).await {
         // A server that is not up yet is tried again, and is no failure.
         return Err(if failure.remedy() == Some(FOREIGN) {
-            state::refused(&config.state_dir, Kind::WalBase, failure).await
+            state::refused(&config.state_dir, BackupKind::WalBase, failure).await
         } else {
             failure
         });
@@ -175,10 +176,10 @@ pub(crate) async fn need_own(config: &Config, wal: &Wal) -> Result<()> {
 
 /// The error if the archive belongs to another cluster than the server's. An empty cluster that started in place of a lost
 /// one finds the old archive.
-pub(crate) fn is_foreign(wal: &Wal, server: &str) -> Option<Failure> {
+pub(crate) fn is_foreign(wal: &Wal, server: &str) -> Option<BackupFailure> {
     let archive = archived_system(wal)?;
     (archive != server).then(|| {
-        Failure::new(format!(
+        BackupFailure::new(format!(
             "the archive is of another database cluster ({archive}) than the server's ({server}): nothing of this server is kept"
         ))
         .cure(FOREIGN)
@@ -219,7 +220,8 @@ pub(crate) async fn base(config: &Config) -> Result<Done> {
     let newest = info(wal)
         .await?
         .and_then(|stanza| stanza.backup.into_iter().next_back());
-    let newest = newest.ok_or_else(|| Failure::new("pgBackRest made a base backup and does not list it"))?;
+    let newest =
+        newest.ok_or_else(|| BackupFailure::new("pgBackRest made a base backup and does not list it"))?;
     Ok(Done {
         detail: format!(
             "{} ({}): {} of {}",
@@ -263,7 +265,7 @@ pub(crate) struct Server {
 /// Asks the server.
 pub(crate) async fn archiving(config: &Config) -> Result<Server> {
     type Row = (bool, Option<String>, Option<Time>, bool, i64, f64, String);
-    let mut connection = Way::reader(config)?.connect().await?;
+    let mut connection = DatabaseLogin::reader(config)?.connect().await?;
     let (enabled, last_archived, last_archived_at, failing, waiting, lag, system): Row = sqlx::query_as(
         "SELECT current_setting('archive_mode') <> 'off', a.last_archived_wal, a.last_archived_time,
                 coalesce(a.last_failed_time > coalesce(a.last_archived_time, '-infinity'), false),
@@ -275,7 +277,7 @@ pub(crate) async fn archiving(config: &Config) -> Result<Server> {
     )
     .fetch_one(&mut connection)
     .await
-    .map_err(asked("ask the server about its archive"))?;
+    .map_err(query_failed("ask the server about its archive"))?;
     let progress = ArchiveProgress {
         lag_seconds: lag.max(0.0),
         waiting_segments: u64::try_from(waiting).unwrap_or_default(),
@@ -292,7 +294,7 @@ const AGAIN: &str = "make a new full base backup, and restore the repository's f
 
 /// Checks every file of the repository against its checksum.
 pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
-    let said = pgbackrest(wal, limit, "verify")
+    let printed = pgbackrest(wal, limit, "verify")
         .args(["--log-level-file=off", "--output=text"])
         .run()
         .await
@@ -305,7 +307,7 @@ pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
         })?;
     // An older pgBackRest ends with status 0 and says it in words.
     let errors = |line: &&str| line.contains("status: error") || line.contains("invalid");
-    let bad: Vec<String> = said
+    let bad: Vec<String> = printed
         .lines()
         .filter(errors)
         .map(|line| line.trim().to_owned())
@@ -313,7 +315,7 @@ pub(crate) async fn verify(wal: &Wal, limit: Duration) -> Result<String> {
     if bad.is_empty() {
         return Ok(format!("the repository of stanza {}", wal.stanza));
     }
-    Err(Failure::new(DAMAGED).said(bad).cure(AGAIN))
+    Err(BackupFailure::new(DAMAGED).printed(bad).cure(AGAIN))
 }
 
 #[cfg(test)]

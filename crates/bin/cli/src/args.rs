@@ -33,13 +33,13 @@ pub use verify::VerifyArgs;
     max_term_width = 100,
     after_help = "Begin with `slipway login --url https://…`; docs/cli.md has every command, exit codes and variables."
 )]
-pub struct Cli {
+pub struct SlipwayCli {
     /// For every command.
     #[command(flatten)]
     pub global: Global,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: SlipwayCommand,
 }
 
 /// Flags of every command.
@@ -62,7 +62,7 @@ pub struct Global {
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum SlipwayCommand {
     /// Log in, and keep the address and the token for the next commands
     Login(Login),
     /// Revoke the token of the last login and forget it

@@ -17,10 +17,10 @@ mod verify;
 use serde::Serialize;
 use slipway_wire::page::MAX_LIMIT;
 
-use crate::args::Command;
+use crate::args::SlipwayCommand;
 use crate::context::Context;
 use crate::output::Output;
-use crate::{Exit, Failure};
+use crate::{CliFailure, Exit};
 
 /// A list as `--json` shows it: an object, so that it can grow.
 #[derive(Debug, Serialize)]
@@ -29,26 +29,26 @@ struct List<'a, T> {
 }
 
 /// Carries the command out.
-pub async fn run(context: &Context, command: Command) -> Result<Exit, Failure> {
+pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, CliFailure> {
     match command {
-        Command::Login(login) => login::login(context, login).await?,
-        Command::Logout { local } => login::logout(context, local).await?,
-        Command::Whoami => login::whoami(context).await?,
-        Command::Status { environment } => status::run(context, environment).await?,
-        Command::Verify(args) => return verify::run(context, args).await,
-        Command::Env(command) => environment::run(context, command).await?,
-        Command::Host(command) => host::run(context, command).await?,
-        Command::Release(command) => release::run(context, command).await?,
-        Command::Rollout(command) => return rollout::run(context, command).await,
-        Command::Token(command) => access::token(context, command).await?,
-        Command::Principal(command) => access::principal(context, command).await?,
-        Command::Audit(command) => return audit::run(context, command).await,
-        Command::Completions { shell } => {
+        SlipwayCommand::Login(login) => login::login(context, login).await?,
+        SlipwayCommand::Logout { local } => login::logout(context, local).await?,
+        SlipwayCommand::Whoami => login::whoami(context).await?,
+        SlipwayCommand::Status { environment } => status::run(context, environment).await?,
+        SlipwayCommand::Verify(args) => return verify::run(context, args).await,
+        SlipwayCommand::Env(command) => environment::run(context, command).await?,
+        SlipwayCommand::Host(command) => host::run(context, command).await?,
+        SlipwayCommand::Release(command) => release::run(context, command).await?,
+        SlipwayCommand::Rollout(command) => return rollout::run(context, command).await,
+        SlipwayCommand::Token(command) => access::token(context, command).await?,
+        SlipwayCommand::Principal(command) => access::principal(context, command).await?,
+        SlipwayCommand::Audit(command) => return audit::run(context, command).await,
+        SlipwayCommand::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut crate::command(), "slipway", &mut script);
             Output::stdout(&String::from_utf8_lossy(&script))?;
         }
-        Command::Man { folder } => man::write(&folder)?,
+        SlipwayCommand::Man { folder } => man::write(&folder)?,
     }
     Ok(Exit::Success)
 }

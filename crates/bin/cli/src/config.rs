@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use slipway_domain::TokenId;
 use slipway_wire::access::TokenSecret;
 
-use crate::Failure;
+use crate::CliFailure;
 
 /// The content of `config.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -29,12 +29,12 @@ pub struct Stored {
 /// The file's place: `$XDG_CONFIG_HOME/slipway/config.json`, else `~/.config/slipway/config.json`.
 ///
 /// As the XDG specification asks, a relative `XDG_CONFIG_HOME` counts as none.
-pub fn place(xdg_config_home: Option<&Path>, home: Option<&Path>) -> Result<PathBuf, Failure> {
+pub fn place(xdg_config_home: Option<&Path>, home: Option<&Path>) -> Result<PathBuf, CliFailure> {
     let base = match (xdg_config_home, home) {
         (Some(xdg), _) if xdg.is_absolute() => xdg.to_owned(),
         (_, Some(home)) if home.is_absolute() => home.join(".config"),
         _ => {
-            return Err(Failure::usage("there is no folder to keep a login in").help(
+            return Err(CliFailure::usage("there is no folder to keep a login in").help(
                 "set HOME or XDG_CONFIG_HOME to an absolute path, or use SLIPWAY_URL and SLIPWAY_TOKEN_FILE",
             ));
         }
@@ -43,12 +43,12 @@ pub fn place(xdg_config_home: Option<&Path>, home: Option<&Path>) -> Result<Path
 }
 
 /// Reads the file; none when there is none. The second value says that others may read it too.
-pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, Failure> {
+pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, CliFailure> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => {
-            return Err(Failure::io(
+            return Err(CliFailure::io(
                 format_args!("cannot read {}", path.display()),
                 &error,
             ));
@@ -56,7 +56,7 @@ pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, Failure> {
     };
     let stored = serde_json::from_str(&text).map_err(|error| {
         // The error's own text could hold a part of the token.
-        Failure::usage(format!("{} is damaged at line {}", path.display(), error.line()))
+        CliFailure::usage(format!("{} is damaged at line {}", path.display(), error.line()))
             .help("log in again: slipway login")
     })?;
     let mode = fs::metadata(path).map_or(0, |meta| meta.permissions().mode());
@@ -65,32 +65,32 @@ pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, Failure> {
 
 /// A login about to be kept.
 #[derive(Debug)]
-pub struct Pending(slipway_durable::PendingFile, PathBuf);
+pub struct PendingLogin(slipway_durable::PendingFile, PathBuf);
 
 /// Checks before a login that its result can be stored.
-pub fn prepare(path: &Path) -> Result<Pending, Failure> {
+pub fn prepare(path: &Path) -> Result<PendingLogin, CliFailure> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     slipway_durable::private_folder(folder)
         .and_then(|()| slipway_durable::PendingFile::create(path, slipway_durable::PRIVATE))
-        .map(|file| Pending(file, path.to_owned()))
-        .map_err(|error| Failure::io(format_args!("cannot write {}", path.display()), &error))
+        .map(|file| PendingLogin(file, path.to_owned()))
+        .map_err(|error| CliFailure::io(format_args!("cannot write {}", path.display()), &error))
 }
 
-impl Pending {
+impl PendingLogin {
     /// Stores it with 0600 in a folder with 0700, complete or not at all.
-    pub fn save(self, stored: &Stored) -> Result<(), Failure> {
+    pub fn save(self, stored: &Stored) -> Result<(), CliFailure> {
         let json = serde_json::to_string_pretty(stored)
-            .map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
+            .map_err(|error| CliFailure::internal(format!("cannot write JSON: {error}")))?;
         self.0
             .commit((json + "\n").as_bytes())
-            .map_err(|error| Failure::io(format_args!("cannot write {}", self.1.display()), &error))
+            .map_err(|error| CliFailure::io(format_args!("cannot write {}", self.1.display()), &error))
     }
 }
 
 /// Removes the file, if there is one.
-pub fn forget(path: &Path) -> Result<(), Failure> {
+pub fn forget(path: &Path) -> Result<(), CliFailure> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Failure::io(
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CliFailure::io(
             format_args!("cannot remove {}", path.display()),
             &error,
         )),

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use secrecy::SecretString;
 use slipway_client::{Client, ClientBuilder};
 
-use crate::Failure;
+use crate::CliFailure;
 use crate::args::Global;
 use crate::config::{self, Stored};
 use crate::files;
@@ -98,12 +98,12 @@ impl Context {
     }
 
     /// Where the login is kept.
-    pub fn config_path(&self) -> Result<PathBuf, Failure> {
+    pub fn config_path(&self) -> Result<PathBuf, CliFailure> {
         config::place(self.around.config_home.as_deref(), self.around.home.as_deref())
     }
 
     /// What `slipway login` kept, if anything.
-    pub fn stored(&self) -> Result<Option<Stored>, Failure> {
+    pub fn stored(&self) -> Result<Option<Stored>, CliFailure> {
         let Ok(path) = self.config_path() else {
             return Ok(None);
         };
@@ -120,12 +120,12 @@ impl Context {
     }
 
     /// A client without a token, and the CA file in force.
-    pub fn anonymous(&self) -> Result<(ClientBuilder, Option<PathBuf>), Failure> {
+    pub fn anonymous(&self) -> Result<(ClientBuilder, Option<PathBuf>), CliFailure> {
         self.target(self.stored()?.as_ref())
     }
 
     /// A client with the token in force.
-    pub fn client(&self) -> Result<Client, Failure> {
+    pub fn client(&self) -> Result<Client, CliFailure> {
         let given = self.given_token()?;
         // If everything is given from outside, the command ignores a stored login.
         let complete = given.is_some() && (self.global.url.is_some() || self.around.url.is_some());
@@ -137,7 +137,7 @@ impl Context {
             .map(|stored| SecretString::from(stored.token.expose()));
         let Some(token) = given.or(kept) else {
             return Err(
-                Failure::not_logged_in(format!("you are not logged in to {}", builder.url()))
+                CliFailure::not_logged_in(format!("you are not logged in to {}", builder.url()))
                     .help("run `slipway login`, or set SLIPWAY_TOKEN_FILE or SLIPWAY_TOKEN"),
             );
         };
@@ -152,7 +152,7 @@ impl Context {
 
     /// A client without a token for another address. It trusts this CA file, or else the one of the command
     /// line.
-    pub fn site(&self, url: &str, ca_file: Option<&Path>) -> Result<ClientBuilder, Failure> {
+    pub fn site(&self, url: &str, ca_file: Option<&Path>) -> Result<ClientBuilder, CliFailure> {
         let builder = Self::begin(url)?;
         let given = self.global.ca_file.as_deref().or(self.around.ca_file.as_deref());
         match ca_file.or(given) {
@@ -174,14 +174,14 @@ impl Context {
         context
     }
 
-    fn begin(url: &str) -> Result<ClientBuilder, Failure> {
+    fn begin(url: &str) -> Result<ClientBuilder, CliFailure> {
         Ok(slipway_client::builder(url)?.user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION"))))
     }
 
-    fn target(&self, stored: Option<&Stored>) -> Result<(ClientBuilder, Option<PathBuf>), Failure> {
+    fn target(&self, stored: Option<&Stored>) -> Result<(ClientBuilder, Option<PathBuf>), CliFailure> {
         let url = self.global.url.as_deref().or(self.around.url.as_deref());
         let Some(url) = url.or(stored.map(|stored| stored.url.as_str())) else {
-            return Err(Failure::not_logged_in("no API address is known")
+            return Err(CliFailure::not_logged_in("no API address is known")
                 .help("run `slipway login --url https://…`, or set SLIPWAY_URL"));
         };
         let mut builder = Self::begin(url)?;
@@ -200,13 +200,14 @@ impl Context {
         Ok((builder, ca.map(|path| absolute(&path))))
     }
 
-    fn given_token(&self) -> Result<Option<SecretString>, Failure> {
+    fn given_token(&self) -> Result<Option<SecretString>, CliFailure> {
         if let Some(path) = &self.global.token_file {
             return files::read_secret(path, "token file").map(Some);
         }
         match (&self.around.token, &self.around.token_file) {
             (Some(_), Some(_)) => Err(
-                Failure::usage("SLIPWAY_TOKEN and SLIPWAY_TOKEN_FILE are both set").help("unset one of them"),
+                CliFailure::usage("SLIPWAY_TOKEN and SLIPWAY_TOKEN_FILE are both set")
+                    .help("unset one of them"),
             ),
             (Some(token), None) => Ok(Some(token.clone())),
             (None, Some(path)) => files::read_secret(path, "token file of SLIPWAY_TOKEN_FILE").map(Some),
@@ -216,18 +217,18 @@ impl Context {
 }
 
 /// Trusts the CAs of this file too.
-pub fn trust(builder: ClientBuilder, ca_file: &Path) -> Result<ClientBuilder, Failure> {
+pub fn trust(builder: ClientBuilder, ca_file: &Path) -> Result<ClientBuilder, CliFailure> {
     let pem = files::read(ca_file, "CA file")?;
     Ok(builder.extra_ca_pem(format_args!("the CA file {}", ca_file.display()), pem)?)
 }
 
 /// No secret goes where everybody on the way can read it.
-pub fn refuse_readable(builder: &ClientBuilder, secret: &str) -> Result<(), Failure> {
+pub fn refuse_readable(builder: &ClientBuilder, secret: &str) -> Result<(), CliFailure> {
     if !builder.is_readable_on_the_way() {
         return Ok(());
     }
     let url = builder.url();
-    Err(Failure::usage(format!(
+    Err(CliFailure::usage(format!(
         "{url} is plain HTTP: {secret} could be read on the way, so nothing was sent"
     ))
     .help("use https; without it, make a tunnel (ssh -L 8000:127.0.0.1:8000 HOST) and use http://127.0.0.1:8000"))

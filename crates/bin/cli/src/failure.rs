@@ -18,7 +18,7 @@ use crate::text::clean;
 /// As text it is `error: …`, one line a field, and `help: …`; with `--json` a problem document (RFC 9457) on stderr.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Failure(Box<Details>);
+pub struct CliFailure(Box<Details>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Details {
@@ -44,7 +44,7 @@ fn code<S: serde::Serializer>(exit: &Exit, serializer: S) -> Result<S::Ok, S::Er
     serializer.serialize_u8(exit.code())
 }
 
-impl Failure {
+impl CliFailure {
     fn new(exit: Exit, kind: &str, title: &str, detail: impl Into<String>) -> Self {
         Self(Box::new(Details {
             kind: format!("{TYPE_PREFIX}{kind}"),
@@ -177,7 +177,7 @@ impl Failure {
     }
 }
 
-impl From<ClientError> for Failure {
+impl From<ClientError> for CliFailure {
     fn from(error: ClientError) -> Self {
         let help = error.operator_help().map(Cow::into_owned);
         let summary = error.summary();
@@ -241,7 +241,7 @@ fn look(path: &str) -> String {
     }
 }
 
-impl From<&clap::Error> for Failure {
+impl From<&clap::Error> for CliFailure {
     fn from(error: &clap::Error) -> Self {
         let text = error.render().to_string();
         // The first paragraph says what is wrong; hints and the usage follow.

@@ -6,13 +6,13 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
-use crate::Failure;
+use crate::CliFailure;
 
 /// No token, password, configuration or strategy is near this many bytes.
 const LONGEST: u64 = 1024 * 1024;
 
 /// Reads a text file, `-` for stdin.
-pub fn read(path: &Path, what: &str) -> Result<String, Failure> {
+pub fn read(path: &Path, what: &str) -> Result<String, CliFailure> {
     let mut text = String::new();
     let outcome = if path == Path::new("-") {
         io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text)
@@ -21,10 +21,10 @@ pub fn read(path: &Path, what: &str) -> Result<String, Failure> {
     };
     match outcome {
         Err(error) => Err(
-            Failure::usage(format!("cannot read the {what} {}: {error}", path.display()))
+            CliFailure::usage(format!("cannot read the {what} {}: {error}", path.display()))
                 .help("name a text file that this user can read"),
         ),
-        Ok(read) if read as u64 > LONGEST => Err(Failure::usage(format!(
+        Ok(read) if read as u64 > LONGEST => Err(CliFailure::usage(format!(
             "the {what} {} is over 1 MiB",
             path.display()
         ))),
@@ -33,11 +33,14 @@ pub fn read(path: &Path, what: &str) -> Result<String, Failure> {
 }
 
 /// Reads a secret: what is in the file, without the newline at its end.
-pub fn read_secret(path: &Path, what: &str) -> Result<SecretString, Failure> {
+pub fn read_secret(path: &Path, what: &str) -> Result<SecretString, CliFailure> {
     let text = read(path, what)?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() {
-        return Err(Failure::usage(format!("the {what} {} is empty", path.display())));
+        return Err(CliFailure::usage(format!(
+            "the {what} {} is empty",
+            path.display()
+        )));
     }
     Ok(text.into())
 }

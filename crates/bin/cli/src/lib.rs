@@ -26,10 +26,10 @@ pub mod text;
 pub mod watch;
 
 pub use exit::Exit;
-pub use failure::Failure;
+pub use failure::CliFailure;
 
 /// The whole command with its subcommands, for help, completions and reference pages.
 #[must_use]
 pub fn command() -> clap::Command {
-    <args::Cli as clap::CommandFactory>::command()
+    <args::SlipwayCli as clap::CommandFactory>::command()
 }

@@ -3,16 +3,16 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use slipway::args::Cli;
+use slipway::args::SlipwayCli;
 use slipway::context::{Context, Surroundings};
-use slipway::{Exit, Failure, commands};
+use slipway::{CliFailure, Exit, commands};
 
 fn main() -> ExitCode {
     // Looked for by hand, as it must hold for arguments that cannot be read too.
     let json = std::env::args_os().skip(1).any(|arg| arg == "--json");
-    let cli = match Cli::try_parse() {
+    let cli = match SlipwayCli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() && json => return Failure::from(&error).report(true).into(),
+        Err(error) if error.use_stderr() && json => return CliFailure::from(&error).report(true).into(),
         Err(error) => {
             let exit = if error.use_stderr() {
                 Exit::Usage
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::io("cannot begin", &error))
+        .map_err(|error| CliFailure::io("cannot begin", &error))
         .and_then(|runtime| runtime.block_on(commands::run(&context, cli.command)));
     match outcome {
         Ok(exit) => exit.into(),

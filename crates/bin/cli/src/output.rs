@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use slipway_text::{escape_json, scrub};
 
-use crate::Failure;
+use crate::CliFailure;
 
 /// Where and how to show things.
 #[derive(Debug, Clone, Copy)]
@@ -24,10 +24,10 @@ pub struct Output {
 
 impl Output {
     /// Shows a value: as JSON, or as the text that the closure makes.
-    pub fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub fn show(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), CliFailure> {
         if self.json {
             let mut json = serde_json::to_string_pretty(value)
-                .map_err(|error| Failure::internal(format!("cannot write JSON: {error}")))?;
+                .map_err(|error| CliFailure::internal(format!("cannot write JSON: {error}")))?;
             json.push('\n');
             Self::stdout(&escape_json(&json))
         } else {
@@ -36,12 +36,12 @@ impl Output {
     }
 
     /// Writes to stdout as it is, whatever the mode.
-    pub fn stdout(text: &str) -> Result<(), Failure> {
+    pub fn stdout(text: &str) -> Result<(), CliFailure> {
         let mut stdout = io::stdout().lock();
         stdout
             .write_all(text.as_bytes())
             .and_then(|()| stdout.flush())
-            .map_err(|error| Failure::io("cannot write to stdout", &error))
+            .map_err(|error| CliFailure::io("cannot write to stdout", &error))
     }
 
     /// Says something on the side: on stderr, and not at all with `--json`.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Exit, Failure};
+use crate::{CliFailure, Exit};
 
 /// Waits for the first of Ctrl-C, SIGTERM and SIGHUP, and says how the process ends then.
 pub async fn asked() -> Exit {
@@ -24,10 +24,10 @@ pub async fn asked() -> Exit {
 /// under way, is cleaned up either way.
 ///
 /// Not around questions on the terminal: they block, so the signal would wait for the answer.
-pub async fn or_stop<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub async fn or_stop<T>(work: impl Future<Output = Result<T, CliFailure>>) -> Result<T, CliFailure> {
     tokio::select! {
         done = work => done,
-        exit = asked() => Err(Failure::stopped(exit)),
+        exit = asked() => Err(CliFailure::stopped(exit)),
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::args::WatchArgs;
 use crate::output::Output;
 use crate::text::clean;
-use crate::{Exit, Failure, stop};
+use crate::{CliFailure, Exit, stop};
 
 /// How long the server is asked to wait for news.
 const POLL: Duration = Duration::from_secs(25);
@@ -46,7 +46,7 @@ enum View {
 }
 
 impl View {
-    fn event(&mut self, event: &Event) -> Result<(), Failure> {
+    fn event(&mut self, event: &Event) -> Result<(), CliFailure> {
         match self {
             Self::Plain(plain) => plain.event(event),
             Self::Bars(bars) => {
@@ -63,7 +63,7 @@ impl View {
         }
     }
 
-    fn note(&mut self, text: &str) -> Result<(), Failure> {
+    fn note(&mut self, text: &str) -> Result<(), CliFailure> {
         match self {
             Self::Plain(plain) => plain.note(text),
             Self::Bars(bars) => {
@@ -80,7 +80,7 @@ pub async fn watch(
     client: &Client,
     id: RolloutId,
     how: &WatchArgs,
-) -> Result<Exit, Failure> {
+) -> Result<Exit, CliFailure> {
     let mut view = if output.terminal {
         View::Bars(bars::Bars::new(output.now))
     } else {
@@ -159,7 +159,7 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    async fn follow(&mut self, view: &mut View) -> Result<Exit, Failure> {
+    async fn follow(&mut self, view: &mut View) -> Result<Exit, CliFailure> {
         let mut wait = None;
         loop {
             let events = self.events(view, wait).await?;
@@ -190,7 +190,7 @@ impl Follower<'_> {
         }
     }
 
-    async fn events(&mut self, view: &mut View, wait: Option<Duration>) -> Result<Vec<Event>, Failure> {
+    async fn events(&mut self, view: &mut View, wait: Option<Duration>) -> Result<Vec<Event>, CliFailure> {
         let query = EventQuery {
             after: Some(self.after),
             limit: Some(MAX_LIMIT),
@@ -204,7 +204,7 @@ impl Follower<'_> {
         }
     }
 
-    async fn rollout(&mut self, view: &mut View) -> Result<Rollout, Failure> {
+    async fn rollout(&mut self, view: &mut View) -> Result<Rollout, CliFailure> {
         let mut tries = 0;
         loop {
             let outcome = self.client.rollout(self.id).await;
@@ -220,7 +220,7 @@ impl Follower<'_> {
         view: &mut View,
         outcome: Result<T, ClientError>,
         tries: &mut u32,
-    ) -> Result<Option<T>, Failure> {
+    ) -> Result<Option<T>, CliFailure> {
         match outcome {
             Ok(answer) => {
                 if self.away {

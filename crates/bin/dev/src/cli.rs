@@ -10,19 +10,19 @@ use crate::test::stages::Stage;
 /// Postgres, Redis, nginx, replicas and agents on one machine, for people and tests.
 #[derive(Debug, Parser)]
 #[command(name = "dev", bin_name = "./dev", version)]
-pub struct Cli {
+pub struct DevCli {
     /// The checkout to work on
     #[arg(long, global = true, default_value = ".", hide = true)]
     pub checkout: PathBuf,
 
     /// What to do
     #[command(subcommand)]
-    pub command: Command,
+    pub command: DevCommand,
 }
 
 /// What `./dev` can do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum DevCommand {
     /// Roll releases out to six hosts while processes are killed, and check every outcome
     Demo {
         /// Print the summary as one JSON object, the last line of standard output

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
-use slipway_dev::cli::{Cli, Command};
-use slipway_dev::postgres::{Durability, Postgres};
+use slipway_dev::cli::{DevCli, DevCommand};
+use slipway_dev::postgres::{DevPostgres, Durability};
 use slipway_dev::run::base_folder;
 use slipway_dev::say::say;
 use slipway_dev::session::{Interrupted, with_run};
@@ -15,7 +15,7 @@ use slipway_dev::test::stages;
 use slipway_dev::{demo, services, sqlx, up};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = DevCli::parse();
     // One thread: the kernel ties the life of what we start to the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = runtime
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> Result<()> {
+async fn run(cli: DevCli) -> Result<()> {
     let program = std::env::current_exe().context("cannot tell where this program is")?;
     let base = base_folder(target_folder(&program));
     let checkout = cli
@@ -42,15 +42,15 @@ async fn run(cli: Cli) -> Result<()> {
         .canonicalize()
         .context("--checkout is not a folder")?;
     match cli.command {
-        Command::Services => with_run(&base, services::run).await,
-        Command::Sqlx { action } => {
+        DevCommand::Services => with_run(&base, services::run).await,
+        DevCommand::Sqlx { action } => {
             with_run(&base, async |run| {
-                let postgres = Postgres::start(run, Durability::Fast).await?;
+                let postgres = DevPostgres::start(run, Durability::Fast).await?;
                 sqlx::run(run, &postgres, &checkout, action).await
             })
             .await
         }
-        Command::Test { only, nextest } => {
+        DevCommand::Test { only, nextest } => {
             let plan = stages::StagePlan {
                 checkout,
                 target: target_folder(&program).to_owned(),
@@ -59,11 +59,11 @@ async fn run(cli: Cli) -> Result<()> {
             };
             with_run(&base, async |run| stages::run(run, &plan).await).await
         }
-        Command::Demo { json } => {
+        DevCommand::Demo { json } => {
             let binaries = Binaries::in_folder(folder_of(&program))?;
             with_run(&base, async |run| demo::run(run, &checkout, binaries, json).await).await
         }
-        Command::Up { hosts, json } => {
+        DevCommand::Up { hosts, json } => {
             let binaries = Binaries::in_folder(folder_of(&program))?;
             with_run(&base, async |run| {
                 up::run(run, &checkout, binaries, hosts, json).await

@@ -37,7 +37,7 @@ pub enum Durability {
 
 /// A running server.
 #[derive(Debug)]
-pub struct Postgres {
+pub struct DevPostgres {
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// The superuser's password, the role `postgres`.
@@ -50,7 +50,7 @@ pub struct Postgres {
     password_file: PathBuf,
 }
 
-impl Postgres {
+impl DevPostgres {
     /// Creates a cluster with the roles and the database, and starts it.
     pub async fn start(run: &Run, durability: Durability) -> Result<Self> {
         let bin = programs::postgres_bin()?;
@@ -241,7 +241,7 @@ mod tests {
     async fn it_starts_answers_refuses_a_wrong_password_and_stops_cleanly() {
         let base = crate::run::tests::passable_base();
         let run = Run::create(base.path()).unwrap();
-        let postgres = Postgres::start(&run, Durability::Safe).await.unwrap();
+        let postgres = DevPostgres::start(&run, Durability::Safe).await.unwrap();
         assert_eq!(
             postgres.query("slipway", "slipway", "SHOW fsync").await.unwrap(),
             "on"
@@ -282,8 +282,8 @@ mod tests {
             Run::create(base.path()).unwrap(),
         );
         let (one, two) = tokio::join!(
-            Postgres::start(&first, Durability::Fast),
-            Postgres::start(&second, Durability::Fast)
+            DevPostgres::start(&first, Durability::Fast),
+            DevPostgres::start(&second, Durability::Fast)
         );
         let (one, two) = (one.unwrap(), two.unwrap());
         assert_ne!(one.port, two.port);

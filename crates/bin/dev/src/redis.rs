@@ -20,14 +20,14 @@ const ANSWER: Duration = Duration::from_secs(10);
 
 /// A running server.
 #[derive(Debug)]
-pub struct Redis {
+pub struct DevRedis {
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// What a client must say first.
     pub password: String,
 }
 
-impl Redis {
+impl DevRedis {
     /// Starts it and waits until it answers to its password.
     pub async fn start(run: &Run) -> Result<Self> {
         let user = run.user.as_ref();
@@ -103,15 +103,15 @@ mod tests {
     async fn it_refuses_who_does_not_know_the_password_and_keeps_its_limits() {
         let base = crate::run::tests::passable_base();
         let run = Run::create(base.path()).unwrap();
-        let redis = Redis::start(&run).await.unwrap();
+        let redis = DevRedis::start(&run).await.unwrap();
 
-        for (password, said) in [("", "NOAUTH"), ("wrong", "AuthenticationFailed")] {
-            let stranger = Redis {
+        for (password, expected) in [("", "NOAUTH"), ("wrong", "AuthenticationFailed")] {
+            let stranger = DevRedis {
                 port: redis.port,
                 password: password.to_owned(),
             };
             let refused = stranger.ask::<String>("PING", &[]).await.unwrap_err();
-            assert!(format!("{refused:?}").contains(said), "{refused:?}");
+            assert!(format!("{refused:?}").contains(expected), "{refused:?}");
         }
         let limits = redis.memory_limits().await.unwrap();
         assert_eq!(limits, (256 << 20, "allkeys-lru".to_owned()));

@@ -195,9 +195,9 @@ pub(crate) mod tests {
             .spawn(Spec::new("stubborn", "/bin/sh").args(["-c", script]))
             .unwrap();
         let log = run.supervisor.log_file("stubborn");
-        let said = async || fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"));
+        let is_ready = async || fs::read_to_string(&log).is_ok_and(|text| text.contains("ready"));
         run.supervisor
-            .wait_ready("stubborn", Duration::from_secs(5), said)
+            .wait_ready("stubborn", Duration::from_secs(5), is_ready)
             .await
             .unwrap();
         run.supervisor

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use crate::postgres::Postgres;
+use crate::postgres::DevPostgres;
 use crate::run::Run;
 use crate::spec::Spec;
 
@@ -23,7 +23,7 @@ pub enum Action {
 }
 
 /// Migrates an empty database and holds every query of the workspace against it.
-pub async fn run(run: &Run, postgres: &Postgres, checkout: &Path, action: Action) -> Result<()> {
+pub async fn run(run: &Run, postgres: &DevPostgres, checkout: &Path, action: Action) -> Result<()> {
     let url = postgres.owner_url();
     let cargo = |name: &str, args: &[&str]| {
         let spec = Spec::new(name, "cargo")

@@ -13,7 +13,7 @@ use crate::run::Run;
 use crate::say::{print, say};
 use crate::stack::binaries::Binaries;
 use crate::stack::hosts::DevHost;
-use crate::stack::{ENVIRONMENT, Stack};
+use crate::stack::{DevStack, ENVIRONMENT};
 use crate::{nginx, postgres, redis};
 
 /// Versions that a person can roll out at once; the last one fails its checks.
@@ -33,7 +33,7 @@ struct Addresses {
 
 /// Starts everything, prints how to reach it, and stays.
 pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, json: bool) -> Result<()> {
-    let mut stack = Stack::start(run, binaries, &say).await?;
+    let mut stack = DevStack::start(run, binaries, &say).await?;
     stack.add_hosts(run, checkout, hosts).await?;
     say(&format!(
         "{hosts} agents run, each a host of the environment {ENVIRONMENT}"
@@ -57,7 +57,7 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, jso
 }
 
 /// Tells when a process ends that should not; the others go on, as they would anywhere.
-async fn watch(run: &Run, stack: &Stack) -> Result<()> {
+async fn watch(run: &Run, stack: &DevStack) -> Result<()> {
     let plane = &stack.control_plane;
     let servers = [postgres::NAME, redis::NAME, nginx::NAME].map(String::from);
     let agents = stack.hosts.iter().map(DevHost::agent);
@@ -83,7 +83,7 @@ async fn watch(run: &Run, stack: &Stack) -> Result<()> {
     }
 }
 
-async fn register_releases(run: &Run, checkout: &Path, stack: &Stack) -> Result<Vec<(String, String)>> {
+async fn register_releases(run: &Run, checkout: &Path, stack: &DevStack) -> Result<Vec<(String, String)>> {
     let service = &stack.binaries.demo_service;
     let members: Vec<_> = VERSIONS
         .iter()
@@ -115,7 +115,7 @@ async fn register_releases(run: &Run, checkout: &Path, stack: &Stack) -> Result<
     Ok(releases)
 }
 
-fn text(addresses: &Addresses, stack: &Stack) -> String {
+fn text(addresses: &Addresses, stack: &DevStack) -> String {
     let cli = stack.binaries.cli.display();
     let id = |index: usize| addresses.releases.get(index).map_or("", |(_, id)| id.as_str());
     let services: String = stack.hosts.iter().fold(String::new(), |mut text, host| {

@@ -150,7 +150,7 @@ async fn whether_the_service_is_ready_is_asked_of_a_replica_that_is() {
     let run = Run::create(base.path()).unwrap();
     let ports: Vec<u16> = (0..2).map(|_| run.ports.reserve().unwrap()).collect();
     let cache = run.dir.folder("cache", run.user.as_ref()).unwrap();
-    let (_stopping, asked) = upstream(ports[0], 503);
+    let (_stopping, requests) = upstream(ports[0], 503);
     let (serving, _) = upstream(ports[1], 200);
     let nginx = Nginx::start(&run, &ports, &cache).await.unwrap();
     let client = client(&nginx.ca);
@@ -161,7 +161,7 @@ async fn whether_the_service_is_ready_is_asked_of_a_replica_that_is() {
     for round in 0..40 {
         assert_eq!(get("/api/v1/monitoring/ready").await, 200, "request {round}");
     }
-    assert!(asked.load(Ordering::SeqCst) > 0, "the other was never asked");
+    assert!(requests.load(Ordering::SeqCst) > 0, "the other was never asked");
     serving.abort();
     assert!(serving.await.unwrap_err().is_cancelled());
     let (_stopping_too, _) = upstream(ports[1], 503);

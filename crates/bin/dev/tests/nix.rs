@@ -120,7 +120,7 @@ impl Rig {
     }
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -140,12 +140,12 @@ async fn switching_replaces_the_process_and_moves_the_links() {
         assert!(
             realised.status.success() && rig.is_valid(path).await,
             "{}",
-            said(&realised)
+            printed(&realised)
         );
     }
 
     let first = rig.switch(v1, "test").await;
-    assert!(first.status.success(), "{}", said(&first));
+    assert!(first.status.success(), "{}", printed(&first));
     assert_eq!(rig.ask("version").await, "v1");
     assert_eq!(
         (rig.link("current-system").as_deref(), rig.link("boot-system")),
@@ -154,7 +154,7 @@ async fn switching_replaces_the_process_and_moves_the_links() {
     let old = rig.ask("pid").await;
 
     let second = rig.switch(v2, "test").await;
-    assert!(second.status.success(), "{}", said(&second));
+    assert!(second.status.success(), "{}", printed(&second));
     assert_eq!(rig.ask("version").await, "v2");
     assert_ne!(rig.ask("pid").await, old);
     let old = slipway_process::ProcessId::of(old.parse().unwrap());
@@ -167,7 +167,7 @@ async fn switching_replaces_the_process_and_moves_the_links() {
     assert!(rig.switch(v2, "boot").await.status.success());
     assert_eq!(rig.link("boot-system").as_deref(), Some(v2.as_path()));
     let wrong = rig.switch(v2, "dry-run").await;
-    assert!(!wrong.status.success() && said(&wrong).contains("say test, boot or switch"));
+    assert!(!wrong.status.success() && printed(&wrong).contains("say test, boot or switch"));
 
     let (id, path) = (rig.run.dir.id().to_owned(), rig.run.dir.path().to_owned());
     rig.run.close().await.unwrap();
@@ -193,15 +193,15 @@ async fn a_closure_that_nobody_signed_or_that_was_changed_is_refused() {
 
     let changed = rig.realise(&closures[0]).await;
     assert!(
-        !changed.status.success() && said(&changed).contains("hash mismatch"),
+        !changed.status.success() && printed(&changed).contains("hash mismatch"),
         "{}",
-        said(&changed)
+        printed(&changed)
     );
     let unsigned = rig.realise(&closures[1]).await;
     assert!(
-        !unsigned.status.success() && said(&unsigned).contains("sign"),
+        !unsigned.status.success() && printed(&unsigned).contains("sign"),
         "{}",
-        said(&unsigned)
+        printed(&unsigned)
     );
     for path in &closures {
         // What a failed fetch left on the disk does not count: Nix must not know it as valid.
@@ -231,9 +231,9 @@ async fn the_bad_variants_are_bad_in_the_way_they_say() {
 
     let failed = rig.switch(fails, "test").await;
     assert!(
-        !failed.status.success() && said(&failed).contains("made to fail"),
+        !failed.status.success() && printed(&failed).contains("made to fail"),
         "{}",
-        said(&failed)
+        printed(&failed)
     );
     assert_eq!(rig.link("current-system"), None);
     assert!(!no_script.join("bin/switch-to-configuration").exists());
@@ -268,8 +268,8 @@ async fn a_second_switch_waits_for_the_first() {
     assert!(
         one.status.success() && two.status.success(),
         "{} {}",
-        said(&one),
-        said(&two)
+        printed(&one),
+        printed(&two)
     );
     let live = rig.link("current-system").unwrap();
     let running = if live == closures[0] { "v1" } else { "v2" };

@@ -19,7 +19,7 @@ use common::Base;
 use slipway_dev::programs;
 use slipway_dev::run::Run;
 use slipway_dev::spec::Spec;
-use slipway_dev::stack::Stack;
+use slipway_dev::stack::DevStack;
 use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::stack::hosts::{self, DevHost};
 
@@ -72,7 +72,7 @@ case "${1-} ${2-}" in "release create") nix-store --gc --quiet >/dev/null 2>&1 ;
 "#;
 
 struct Bench {
-    stack: Stack,
+    stack: DevStack,
     run: Run,
     page: String,
     _base: Base,
@@ -84,7 +84,7 @@ impl Bench {
         let run = Run::create(base.path()).unwrap();
         let folder = Path::new(env!("CARGO_BIN_EXE_slipway-dev")).parent().unwrap();
         let binaries = Binaries::in_folder(folder).unwrap();
-        let stack = Stack::start(&run, binaries, &|_| ()).await.unwrap();
+        let stack = DevStack::start(&run, binaries, &|_| ()).await.unwrap();
         let page = fs::read_to_string(checkout().join("docs/production.md")).unwrap();
         let bench = Self {
             stack,
@@ -264,7 +264,7 @@ fn of_table(page: &str, heading: &str) -> Vec<String> {
     .collect()
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&both).into_owned()
 }
@@ -292,19 +292,19 @@ async fn the_way_to_production_works_as_it_is_written() {
         let ran = bench.shell(block).await;
         if block.contains("slipway verify") {
             // No backups are here: that is not checked, and nothing else may be amiss.
-            assert_eq!(ran.status.code(), Some(31), "{block}\n{}", said(&ran));
-            assert!(said(&ran).contains(" 0 failed"), "{}", said(&ran));
+            assert_eq!(ran.status.code(), Some(31), "{block}\n{}", printed(&ran));
+            assert!(printed(&ran).contains(" 0 failed"), "{}", printed(&ran));
             continue;
         }
-        assert!(ran.status.success(), "{block}\n{}", said(&ran));
+        assert!(ran.status.success(), "{block}\n{}", printed(&ran));
         if block.contains("slipway host create") {
             bench.install().await;
         }
         if block.contains("slipway status") {
-            assert!(said(&ran).contains("web-1"), "{}", said(&ran));
+            assert!(printed(&ran).contains("web-1"), "{}", printed(&ran));
         }
         if block.contains("slipway rollout start") {
-            assert!(said(&ran).contains("succeeded"), "{}", said(&ran));
+            assert!(printed(&ran).contains("succeeded"), "{}", printed(&ran));
         }
     }
 
@@ -318,9 +318,9 @@ async fn the_way_to_production_works_as_it_is_written() {
         if here && !named && !command.starts_with("slipway verify") {
             looked += 1;
             let ran = bench.shell(&command).await;
-            assert!(ran.status.success(), "{command}\n{}", said(&ran));
+            assert!(ran.status.success(), "{command}\n{}", printed(&ran));
             if command.contains("/metrics") {
-                assert!(said(&ran).contains("404"), "{}", said(&ran));
+                assert!(printed(&ran).contains("404"), "{}", printed(&ran));
             }
         }
     }
@@ -333,7 +333,7 @@ async fn the_way_to_production_works_as_it_is_written() {
             .replace("env create prod", "env create fleet")
             .replace("--env prod", "--env fleet");
         let ran = bench.shell(&block).await;
-        assert!(ran.status.success(), "{block}\n{}", said(&ran));
+        assert!(ran.status.success(), "{block}\n{}", printed(&ran));
     }
     for host in ["edge", "app-1", "app-2", "db"] {
         let token = bench.at(&format!("flake/secrets/prod/{host}-agent-token.age"));
@@ -356,7 +356,7 @@ async fn the_way_to_production_works_as_it_is_written() {
 
 #[test]
 fn every_nix_block_of_the_pages_parses() {
-    let mut seen = 0;
+    let mut found = 0;
     for page in [
         "README.md",
         "docs/agent.md",
@@ -365,7 +365,7 @@ fn every_nix_block_of_the_pages_parses() {
     ] {
         let text = fs::read_to_string(checkout().join(page)).unwrap();
         for block in blocks(&text, "nix") {
-            seen += 1;
+            found += 1;
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("block.nix");
             // A part of a file, as its first line says, has names from around it.
@@ -384,10 +384,10 @@ fn every_nix_block_of_the_pages_parses() {
                 .env("NIX_REMOTE", "local")
                 .output()
                 .unwrap();
-            assert!(parse.status.success(), "{page}:\n{block}\n{}", said(&parse));
+            assert!(parse.status.success(), "{page}:\n{block}\n{}", printed(&parse));
         }
     }
-    assert!(seen > 12, "only {seen} blocks were found");
+    assert!(found > 12, "only {found} blocks were found");
 }
 
 #[test]

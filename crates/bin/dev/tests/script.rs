@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::CommandFactory as _;
-use slipway_dev::cli::Cli;
+use slipway_dev::cli::DevCli;
 
 fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../dev")
@@ -53,7 +53,7 @@ fn dev_refuses_a_toolchain_that_is_too_old_and_names_the_cure() {
 #[test]
 fn dev_refuses_a_misspelt_command_at_once_and_names_those_it_has() {
     let text = refusal("dmeo", "1.999.0");
-    let commands: Vec<String> = Cli::command()
+    let commands: Vec<String> = DevCli::command()
         .get_subcommands()
         .map(|command| command.get_name().to_owned())
         .collect();

@@ -94,15 +94,15 @@ impl Session {
 
     /// Waits for the end; returns the exit code, or the signal that killed it, and what it said.
     fn end(mut self) -> (Option<i32>, Option<i32>, String) {
-        let mut said = String::new();
+        let mut printed = String::new();
         self.child
             .stderr
             .take()
             .unwrap()
-            .read_to_string(&mut said)
+            .read_to_string(&mut printed)
             .unwrap();
         let status = self.child.wait().unwrap();
-        (status.code(), status.signal(), said)
+        (status.code(), status.signal(), printed)
     }
 }
 
@@ -144,8 +144,8 @@ fn ctrl_c_and_sigterm_stop_everything_and_remove_the_folder() {
         assert!(session.answers());
         let (id, folder) = (session.id.clone(), session.folder.clone());
         session.signal(signal);
-        let (exit, _, said) = session.end();
-        assert_eq!(exit, Some(code), "{said}");
+        let (exit, _, printed) = session.end();
+        assert_eq!(exit, Some(code), "{printed}");
         assert_eq!(leftovers::find(&id, &folder), []);
         assert!(!folder.exists());
     }
@@ -200,10 +200,10 @@ fn the_next_start_ends_what_a_killed_owner_left_and_leaves_a_living_run_alone() 
     assert!(living.answers() && living.folder.exists());
 
     next.signal(Signal::INT);
-    let (_, _, said) = next.end();
+    let (_, _, printed) = next.end();
     assert!(
-        said.contains(&format!("cleaned up after the killed run {id} (1 processes)")),
-        "{said}"
+        printed.contains(&format!("cleaned up after the killed run {id} (1 processes)")),
+        "{printed}"
     );
     living.signal(Signal::INT);
     assert_eq!(living.end().0, Some(130));

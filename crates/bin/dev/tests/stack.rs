@@ -14,7 +14,7 @@ use slipway_dev::nix::Signing;
 use slipway_dev::run::Run;
 use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::stack::hosts::strategy;
-use slipway_dev::stack::{ENVIRONMENT, Stack};
+use slipway_dev::stack::{DevStack, ENVIRONMENT};
 use slipway_dev::{postgres, redis};
 use slipway_domain::{AttemptId, RolloutState, Strategy};
 use slipway_wire::monitoring::Status;
@@ -26,7 +26,7 @@ const BOUND: Duration = Duration::from_mins(2);
 
 /// A running stack. Its fields are dropped in their order: processes before the folder they are in.
 struct Rig {
-    stack: Stack,
+    stack: DevStack,
     run: Run,
     _base: Base,
 }
@@ -37,7 +37,7 @@ impl Rig {
         let run = Run::create(base.path()).unwrap();
         let folder = Path::new(env!("CARGO_BIN_EXE_slipway-dev")).parent().unwrap();
         let binaries = Binaries::in_folder(folder).unwrap();
-        let mut stack = Stack::start(&run, binaries, &|_| ()).await.unwrap();
+        let mut stack = DevStack::start(&run, binaries, &|_| ()).await.unwrap();
         stack.add_hosts(&run, &checkout(), hosts).await.unwrap();
         Self {
             stack,

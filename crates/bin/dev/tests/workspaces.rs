@@ -40,7 +40,7 @@ mod nix {
     use super::{BTreeMap, Command, Deserialize, Path, checkout};
 
     #[derive(Deserialize)]
-    pub(crate) struct Found {
+    pub(crate) struct EvaluatedWorkspace {
         pub(crate) problems: Vec<String>,
         #[serde(default)]
         pub(crate) members: Vec<String>,
@@ -96,11 +96,11 @@ mod nix {
         format!("(import {}/nix/lib/tests/metadata.nix)", checkout().display())
     }
 
-    pub(crate) fn read() -> BTreeMap<String, Found> {
+    pub(crate) fn read() -> BTreeMap<String, EvaluatedWorkspace> {
         evaluate(&format!("{}.all", metadata())).unwrap_or_else(|why| panic!("{why}"))
     }
 
-    pub(crate) fn show(folder: &Path) -> Result<Found, String> {
+    pub(crate) fn show(folder: &Path) -> Result<EvaluatedWorkspace, String> {
         evaluate(&format!("{}.show {}", metadata(), folder.display()))
     }
 }
@@ -168,7 +168,7 @@ fn plain(path: &Path) -> String {
     }
 }
 
-fn of_nix(found: nix::Found) -> Workspace {
+fn of_nix(found: nix::EvaluatedWorkspace) -> Workspace {
     let read = |package: nix::Package| {
         let folder = PathBuf::from(&package.folder);
         let targets = package
@@ -338,7 +338,7 @@ fn a_file_that_cannot_be_read_is_named() {
             "Cargo.toml of `src` cannot be read: if it holds a NUL byte, name it in `extraSources`",
         ),
     ];
-    for (path, text, said) in cases {
+    for (path, text, expected) in cases {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join(".cargo")).unwrap();
         std::fs::write(folder.path().join("Cargo.toml"), package).unwrap();
@@ -346,6 +346,6 @@ fn a_file_that_cannot_be_read_is_named() {
         let Err(why) = nix::show(folder.path()) else {
             panic!("{path} was read");
         };
-        assert!(why.contains(said), "{path}: {why}");
+        assert!(why.contains(expected), "{path}: {why}");
     }
 }

@@ -15,11 +15,11 @@ mod serve;
 #[command(name = "slipway-worker", version)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: WorkerCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum WorkerCommand {
     /// Drive rollouts until SIGTERM.
     Run,
     /// Ask the running worker's metrics listener whether it works; exit status 1 when it does not.
@@ -40,12 +40,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: &Command) -> anyhow::Result<()> {
+fn run(command: &WorkerCommand) -> anyhow::Result<()> {
     let source = SettingsSource::load(Path::new("."))?;
     match command {
-        Command::Run => serve::run(&source, WorkerSettings::from_source(&source)?),
-        Command::Healthcheck => healthcheck(&WorkerSettings::from_source(&source)?.metrics),
-        Command::Config => print_config(&source),
+        WorkerCommand::Run => serve::run(&source, WorkerSettings::from_source(&source)?),
+        WorkerCommand::Healthcheck => healthcheck(&WorkerSettings::from_source(&source)?.metrics),
+        WorkerCommand::Config => print_config(&source),
     }
 }
 

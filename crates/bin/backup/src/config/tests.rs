@@ -29,15 +29,18 @@ fn with(pointer: &str, value: Value) -> String {
 fn a_good_file_is_understood() {
     let config = Config::parse(&good().to_string()).unwrap();
     assert_eq!(config.database.port, 5432);
-    assert_eq!(config.times(Kind::Dump).unwrap().timeout, Duration::from_mins(1));
+    assert_eq!(
+        config.times(BackupKind::Dump).unwrap().timeout,
+        Duration::from_mins(1)
+    );
     assert_eq!(config.exporter.listen.port(), 9103);
-    assert_eq!(config.units[&Kind::WalBase], "shop-backup-wal-base.service");
-    assert!(config.times(Kind::Drill).is_none());
+    assert_eq!(config.units[&BackupKind::WalBase], "shop-backup-wal-base.service");
+    assert!(config.times(BackupKind::Drill).is_none());
 }
 
 #[test]
 fn every_mistake_names_its_field() {
-    for (pointer, value, said) in [
+    for (pointer, value, expected) in [
         ("/dump/keep_days", json!("30"), "`dump.keep_days`: invalid type"),
         ("/dump/keep_day", json!(1), "`dump.keep_day`: unknown field"),
         ("/dump/keep_days", json!(0), "`dump.keep_days` is 0"),
@@ -80,7 +83,7 @@ fn every_mistake_names_its_field() {
         ),
     ] {
         let failure = with(pointer, value);
-        assert!(failure.contains(said), "{pointer}: {failure}");
+        assert!(failure.contains(expected), "{pointer}: {failure}");
     }
 }
 

@@ -11,9 +11,9 @@ use tokio::time::sleep;
 use crate::clock;
 use crate::config::Config;
 use crate::content;
-use crate::database::{Way, asked, check_program, server_version};
+use crate::database::{DatabaseLogin, check_program, query_failed, server_version};
 use crate::dumps::{Dumps, Manifest};
-use crate::failure::{Failure, Result};
+use crate::failure::{BackupFailure, Result};
 use crate::program::Program;
 use crate::verify;
 
@@ -33,9 +33,9 @@ pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: b
     let manifest = dumps.get(id)?;
     let live = &config.database.name;
     let name = into.unwrap_or_else(|| default_name(live, &manifest.id));
-    let mut admin = Way::admin(config, MAINTENANCE)?.connect().await?;
+    let mut admin = DatabaseLogin::admin(config, MAINTENANCE)?.connect().await?;
     if swap && !exists(&mut admin, live).await? {
-        return Err(Failure::new(format!(
+        return Err(BackupFailure::new(format!(
             "the database {live} is not there, so nothing can be swapped"
         ))
         .cure(format!("slipway-backup restore --dump {id} --into {live}")));
@@ -47,7 +47,7 @@ pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: b
             "name another one with --into, or drop that one first"
         };
         return Err(
-            Failure::new(format!("the database {name} exists, and nothing is written over")).cure(cure),
+            BackupFailure::new(format!("the database {name} exists, and nothing is written over")).cure(cure),
         );
     }
     if let Some(why) = verify::dump(config, &dumps, &manifest).await? {
@@ -121,12 +121,12 @@ async fn take_turn(admin: &mut PgConnection) -> Result<()> {
         sqlx::query_scalar("SELECT pg_try_advisory_lock(hashtext('slipway-backup'), hashtext('restore'))")
             .fetch_one(admin)
             .await
-            .map_err(asked("take the turn to restore"))?;
+            .map_err(query_failed("take the turn to restore"))?;
     if free {
         return Ok(());
     }
     Err(
-        Failure::new("another restore of a dump is under way in this server")
+        BackupFailure::new("another restore of a dump is under way in this server")
             .cure("wait for its end, then try again"),
     )
 }
@@ -136,7 +136,7 @@ async fn drop_database(admin: &mut PgConnection, name: &str) -> Result<()> {
         .execute(admin)
         .await
         .map(drop)
-        .map_err(asked(&format!("drop the unfinished database {name}")))
+        .map_err(query_failed(&format!("drop the unfinished database {name}")))
 }
 
 async fn rename(admin: &mut PgConnection, from: &str, to: &str) -> Result<()> {
@@ -148,7 +148,7 @@ async fn rename(admin: &mut PgConnection, from: &str, to: &str) -> Result<()> {
     .execute(admin)
     .await
     .map(drop)
-    .map_err(asked(&format!("rename the database {from}")))
+    .map_err(query_failed(&format!("rename the database {from}")))
 }
 
 async fn exists(admin: &mut PgConnection, name: &str) -> Result<bool> {
@@ -156,7 +156,7 @@ async fn exists(admin: &mut PgConnection, name: &str) -> Result<bool> {
         .bind(name)
         .fetch_one(admin)
         .await
-        .map_err(asked("look for the database"))
+        .map_err(query_failed("look for the database"))
 }
 
 async fn create(admin: &mut PgConnection, manifest: &Manifest, name: &str, live: &str) -> Result<()> {
@@ -167,7 +167,7 @@ async fn create(admin: &mut PgConnection, manifest: &Manifest, name: &str, live:
     .bind(live)
     .fetch_optional(&mut *admin)
     .await
-    .map_err(asked("look for the database's owner"))?;
+    .map_err(query_failed("look for the database's owner"))?;
     let locale = &manifest.locale;
     let mut statement = format!(
         "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
@@ -196,7 +196,7 @@ async fn create(admin: &mut PgConnection, manifest: &Manifest, name: &str, live:
         .execute(admin)
         .await
         .map(drop)
-        .map_err(asked("make the database"))
+        .map_err(query_failed("make the database"))
 }
 
 async fn fill(
@@ -209,12 +209,12 @@ async fn fill(
     let superuser: bool = sqlx::query_scalar("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         .fetch_one(admin)
         .await
-        .map_err(asked("ask what this role may do"))?;
-    let way = Way::admin(config, name)?;
+        .map_err(query_failed("ask what this role may do"))?;
+    let login = DatabaseLogin::admin(config, name)?;
     let mut program = Program::new(config.database.bin_dir.join("pg_restore"), LIMIT)
         .args(["--exit-on-error", "--no-password", "--jobs=2"])
         .arg(format!("--dbname={name}"))
-        .envs(&way.environment);
+        .envs(&login.environment);
     if !superuser {
         program = program.args(["--no-owner", "--no-privileges"]);
     }
@@ -228,7 +228,7 @@ async fn fill(
             failure.during(format!("the dump {} could not be restored", manifest.id))
         }
     })?;
-    let mut connection = way.connect().await?;
+    let mut connection = login.connect().await?;
     content::prepare(&mut connection, LIMIT).await?;
     let found = content::read(&mut connection, LIMIT).await?;
     // A database with a session in it cannot be renamed.
@@ -237,11 +237,11 @@ async fn fill(
     if differences.is_empty() {
         return Ok(found.iter().map(|table| table.rows).sum());
     }
-    Err(Failure::new(format!(
+    Err(BackupFailure::new(format!(
         "the dump {} does not hold what was recorded when it was made",
         manifest.id
     ))
-    .said(differences)
+    .printed(differences)
     .cure("restore an older one: `slipway-backup list`"))
 }
 
@@ -257,7 +257,7 @@ async fn swap_in(
     live: &str,
 ) -> Result<String> {
     let kept = suffixed(live, &clock::now().format("_before_%Y%m%dt%H%M%Sz").to_string());
-    let mut other = Way::admin(config, MAINTENANCE)?.connect().await?;
+    let mut other = DatabaseLogin::admin(config, MAINTENANCE)?.connect().await?;
     #[expect(
         clippy::disallowed_methods,
         reason = "the connection is this restore's own, and nothing ends the wait but the server"
@@ -265,7 +265,7 @@ async fn swap_in(
     let mut transaction = admin
         .begin()
         .await
-        .map_err(asked("begin to swap the databases"))?;
+        .map_err(query_failed("begin to swap the databases"))?;
     let renamed = async {
         rename(&mut transaction, live, &kept).await?;
         rename(&mut transaction, draft, live).await
@@ -275,7 +275,10 @@ async fn swap_in(
         failure = end_sessions(&mut other, live) => Err(failure),
     };
     let swapped = match renamed {
-        Ok(()) => transaction.commit().await.map_err(asked("swap the databases")),
+        Ok(()) => transaction
+            .commit()
+            .await
+            .map_err(query_failed("swap the databases")),
         Err(failure) => {
             drop(transaction);
             Err(failure)
@@ -297,14 +300,14 @@ async fn swap_in(
 }
 
 /// Ends the sessions of a database, also new ones, until it is dropped.
-async fn end_sessions(other: &mut PgConnection, database: &str) -> Failure {
+async fn end_sessions(other: &mut PgConnection, database: &str) -> BackupFailure {
     loop {
         let ended = sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
             .bind(database)
             .execute(&mut *other)
             .await;
         if let Err(error) = ended {
-            return asked("end the sessions of the live database")(error);
+            return query_failed("end the sessions of the live database")(error);
         }
         sleep(PAUSE).await;
     }

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::{self, Time};
 use crate::config::{Config, Wal};
-use crate::database::{Way, asked};
-use crate::failure::{Failure, Result, io};
+use crate::database::{DatabaseLogin, query_failed};
+use crate::failure::{BackupFailure, Result, io};
 use crate::files;
 
 use crate::restore::{hold_repository, need_empty};
@@ -112,7 +112,7 @@ pub(crate) async fn replace(
 ) -> Result<String> {
     let wal = config.wal()?;
     let data = config.database.data_dir.as_ref().ok_or_else(|| {
-        Failure::new("the server's data folder is not known")
+        BackupFailure::new("the server's data folder is not known")
             .cure("set `database.data_dir` in the configuration")
     })?;
     need_stopped(config, data).await?;
@@ -218,11 +218,11 @@ fn word(target: &Target) -> String {
 
 async fn need_stopped(config: &Config, data: &Path) -> Result<()> {
     let unit = config.database.unit.as_deref().unwrap_or("postgresql.service");
-    let live = Way::admin(config, "postgres")?.answers().await;
+    let live = DatabaseLogin::admin(config, "postgres")?.answers().await;
     if !live && !has_postmaster(data) {
         return Ok(());
     }
-    Err(Failure::new(format!(
+    Err(BackupFailure::new(format!(
         "the server of {} runs, and nothing is written over a running one",
         data.display()
     ))
@@ -312,7 +312,7 @@ async fn restore(
 async fn window(wal: &Wal, target: &Target) -> Result<Stanza> {
     let stanza = wal::info(wal).await?;
     let stanza = stanza.filter(|stanza| !stanza.backup.is_empty()).ok_or_else(|| {
-        Failure::new("there is no base backup to begin from")
+        BackupFailure::new("there is no base backup to begin from")
             .cure("on a new host bring the repository back first: slipway-backup restore --offsite latest --into FOLDER")
     })?;
     let Target::Time(time) = target else {
@@ -326,29 +326,29 @@ async fn window(wal: &Wal, target: &Target) -> Result<Stanza> {
         .unwrap_or_default();
     if *time < first {
         return Err(
-            Failure::new(format!("{target} is before the oldest base backup")).cure(format!(
+            BackupFailure::new(format!("{target} is before the oldest base backup")).cure(format!(
                 "moments from {} on can be restored; before that there are the dumps: slipway-backup list",
                 clock::text(first)
             )),
         );
     }
     if *time > clock::now() {
-        return Err(Failure::new(format!("{target} has not come yet")).cure("say `--to latest`"));
+        return Err(BackupFailure::new(format!("{target} has not come yet")).cure("say `--to latest`"));
     }
     Ok(stanza)
 }
 
 /// Asks a live server for its newest WAL, behind a commit, so that a moment after the last change can be reached.
 async fn flush(config: &Config, wal: &Wal) {
-    let asked = async {
-        let mut connection = Way::admin(config, "postgres")?.connect().await?;
+    let query_failed = async {
+        let mut connection = DatabaseLogin::admin(config, "postgres")?.connect().await?;
         sqlx::query("SELECT pg_logical_emit_message(true, 'slipway-backup', 'a restore begins')")
             .execute(&mut connection)
             .await
-            .map_err(asked("write a mark into the WAL"))?;
+            .map_err(query_failed("write a mark into the WAL"))?;
         pgbackrest(wal, SWITCH, "check").run().await
     };
-    if let Err(failure) = asked.await {
+    if let Err(failure) = query_failed.await {
         tracing::warn!(
             "the live server's newest WAL is not in the archive: {}",
             failure.summary()
@@ -359,12 +359,12 @@ async fn flush(config: &Config, wal: &Wal) {
 /// Starts the server and waits for the end of the recovery: promoted, or paused at the target.
 pub(crate) async fn recover(scratch: &Scratch, limit: Duration) -> Result<Server> {
     let end = Instant::now() + limit;
-    let explain = |failure: Failure, scratch: &Scratch| {
+    let explain = |failure: BackupFailure, scratch: &Scratch| {
         let log = scratch.log();
         let short = log
             .iter()
             .any(|line| line.contains("recovery ended before configured recovery target"));
-        let failure = failure.said(log).during("the recovery failed");
+        let failure = failure.printed(log).during("the recovery failed");
         if short {
             failure.cure("the archive ends before that moment; say an earlier one, or `--to latest`")
         } else {
@@ -379,28 +379,30 @@ pub(crate) async fn recover(scratch: &Scratch, limit: Duration) -> Result<Server
         .map_err(|failure| explain(failure, scratch))?;
     loop {
         let state = async {
-            let mut connection = scratch.way("postgres").connect().await?;
+            let mut connection = scratch.login("postgres").connect().await?;
             let state: (bool, bool) = sqlx::query_as(
                 "SELECT pg_is_in_recovery(),
                         CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() = 'paused' ELSE false END",
             )
             .fetch_one(&mut connection)
             .await
-            .map_err(asked("ask how far the recovery is"))?;
+            .map_err(query_failed("ask how far the recovery is"))?;
             let _ = connection.close().await;
-            Ok::<_, Failure>(state)
+            Ok::<_, BackupFailure>(state)
         };
         match state.await {
             Ok((false, _) | (_, true)) => return Ok(server),
-            _ if server.ended() => return Err(explain(Failure::new("the server ended"), scratch)),
-            _ if Instant::now() > end => return Err(explain(Failure::new("it took too long"), scratch)),
+            _ if server.ended() => return Err(explain(BackupFailure::new("the server ended"), scratch)),
+            _ if Instant::now() > end => {
+                return Err(explain(BackupFailure::new("it took too long"), scratch));
+            }
             _ => sleep(PAUSE).await,
         }
     }
 }
 
 async fn last_commit(scratch: &Scratch) -> Option<String> {
-    let mut connection = scratch.way("postgres").connect().await.ok()?;
+    let mut connection = scratch.login("postgres").connect().await.ok()?;
     sqlx::query_scalar("SELECT pg_last_xact_replay_timestamp()::text")
         .fetch_one(&mut connection)
         .await

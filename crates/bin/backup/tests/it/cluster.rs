@@ -179,8 +179,8 @@ impl Cluster {
         self.server = Some(server);
         let end = Instant::now() + Duration::from_mins(1);
         loop {
-            let asked = self.psql("postgres", "SELECT pg_is_in_recovery()");
-            if asked.status.success() && asked.stdout == b"f\n" {
+            let query_failed = self.psql("postgres", "SELECT pg_is_in_recovery()");
+            if query_failed.status.success() && query_failed.stdout == b"f\n" {
                 return;
             }
             assert!(

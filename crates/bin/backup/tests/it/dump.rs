@@ -38,12 +38,15 @@ fn a_destroyed_database_comes_back_row_for_row() {
         "shop",
         "SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM customers t",
     );
-    let said = cluster.good(&["now", "--kind", "dump"]);
-    assert!(said.contains("5 tables and 621 rows"), "{said}");
+    let printed = cluster.good(&["now", "--kind", "dump"]);
+    assert!(printed.contains("5 tables and 621 rows"), "{printed}");
 
     cluster.sql("postgres", "DROP DATABASE shop");
-    let said = cluster.good(&["restore", "--dump", "latest", "--into", "shop"]);
-    assert!(said.contains("5 tables and 621 rows, as recorded"), "{said}");
+    let printed = cluster.good(&["restore", "--dump", "latest", "--into", "shop"]);
+    assert!(
+        printed.contains("5 tables and 621 rows, as recorded"),
+        "{printed}"
+    );
     let after = cluster.sql(
         "shop",
         "SELECT md5(string_agg(t::text, '|' ORDER BY id)) FROM customers t",
@@ -59,14 +62,17 @@ fn a_restore_goes_beside_and_swaps_only_when_told() {
     let id = cluster.dumps().remove(0);
     cluster.sql("shop", "DELETE FROM customers WHERE id <= 100");
 
-    let said = cluster.bad(&["restore", "--dump", &id, "--into", "shop"]);
+    let printed = cluster.bad(&["restore", "--dump", &id, "--into", "shop"]);
     assert!(
-        said.contains("nothing is written over") && said.contains("--swap"),
-        "{said}"
+        printed.contains("nothing is written over") && printed.contains("--swap"),
+        "{printed}"
     );
-    let said = cluster.good(&["restore", "--dump", &id]);
+    let printed = cluster.good(&["restore", "--dump", &id]);
     let beside = format!("shop_restored_{}", id.to_lowercase());
-    assert!(said.contains(&beside) && said.contains("--swap"), "{said}");
+    assert!(
+        printed.contains(&beside) && printed.contains("--swap"),
+        "{printed}"
+    );
     assert_eq!(cluster.sql(&beside, "SELECT count(*) FROM customers"), "500");
     assert_eq!(
         cluster.sql("shop", "SELECT count(*) FROM customers"),
@@ -75,8 +81,8 @@ fn a_restore_goes_beside_and_swaps_only_when_told() {
     );
 
     cluster.sql("postgres", &format!("DROP DATABASE {beside}"));
-    let said = cluster.good(&["restore", "--dump", &id, "--swap"]);
-    assert!(said.contains("is kept as shop_before_"), "{said}");
+    let printed = cluster.good(&["restore", "--dump", &id, "--swap"]);
+    assert!(printed.contains("is kept as shop_before_"), "{printed}");
     assert_eq!(cluster.sql("shop", "SELECT count(*) FROM customers"), "500");
     let kept = cluster.sql(
         "postgres",
@@ -117,22 +123,22 @@ fn a_drill_finds_a_corrupted_dump() {
     bytes[middle] ^= 0x40;
     std::fs::write(&file, &bytes).unwrap();
 
-    let said = cluster.bad(&["drill"]);
+    let printed = cluster.bad(&["drill"]);
     assert!(
-        said.contains("its SHA-256 has changed") && said.contains("cure: make a new dump"),
-        "{said}"
+        printed.contains("its SHA-256 has changed") && printed.contains("cure: make a new dump"),
+        "{printed}"
     );
     let drill = cluster.status_of("drill");
     assert!(
         drill["failed"].as_bool().unwrap() && drill["last_success"].is_string(),
         "{drill}"
     );
-    let said = cluster.bad(&["verify"]);
-    assert!(said.contains("its SHA-256 has changed"), "{said}");
+    let printed = cluster.bad(&["verify"]);
+    assert!(printed.contains("its SHA-256 has changed"), "{printed}");
     assert!(cluster.bad(&["status"]).contains("NOT WELL"));
     assert!(!cluster.path("state/scratch/drill").exists(), "nothing is left");
-    let said = cluster.bad(&["restore", "--dump", "latest"]);
-    assert!(said.contains("no complete dump `latest`"), "{said}");
+    let printed = cluster.bad(&["restore", "--dump", "latest"]);
+    assert!(printed.contains("no complete dump `latest`"), "{printed}");
 }
 
 #[test]
@@ -150,10 +156,10 @@ fn a_drill_finds_a_missing_row() {
         .unwrap();
     customers["rows"] = json!(501);
     cluster.write(&format!("dumps/{id}.json"), &manifest.to_string());
-    let said = cluster.bad(&["drill"]);
+    let printed = cluster.bad(&["drill"]);
     assert!(
-        said.contains("public.customers has 500 rows instead of 501"),
-        "{said}"
+        printed.contains("public.customers has 500 rows instead of 501"),
+        "{printed}"
     );
     assert!(
         cluster.list()["dumps"][0]["bad"]
@@ -275,16 +281,17 @@ fn another_versions_pg_dump_is_refused_before_it_begins() {
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     }
     cluster.config["database"]["bin_dir"] = json!(other);
-    let said = cluster.bad(&["now", "--kind", "dump"]);
+    let printed = cluster.bad(&["now", "--kind", "dump"]);
     assert!(
-        said.contains("is pg_dump (PostgreSQL) 12.4") && said.contains("services.slipway.database.package"),
-        "{said}"
+        printed.contains("is pg_dump (PostgreSQL) 12.4")
+            && printed.contains("services.slipway.database.package"),
+        "{printed}"
     );
     assert!(cluster.dumps().is_empty());
 }
 
 #[test]
-fn a_full_disk_is_said_and_cleaned_up() {
+fn a_full_disk_is_reported_and_cleaned_up() {
     let mut cluster = shop();
     cluster.good(&["now", "--kind", "dump"]);
     let usual = cluster.path("dumps");
@@ -337,10 +344,10 @@ fn a_full_disk_is_said_and_cleaned_up() {
 fn a_server_that_is_away_is_named_with_its_cure() {
     let mut cluster = shop();
     cluster.halt(true);
-    let said = cluster.bad(&["now", "--kind", "dump"]);
+    let printed = cluster.bad(&["now", "--kind", "dump"]);
     assert!(
-        said.contains("cannot connect to shop on") && said.contains("systemctl status postgresql"),
-        "{said}"
+        printed.contains("cannot connect to shop on") && printed.contains("systemctl status postgresql"),
+        "{printed}"
     );
     cluster.boot();
     cluster.good(&["now", "--kind", "dump"]);

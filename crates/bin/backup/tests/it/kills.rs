@@ -29,7 +29,7 @@ fn a_program_that_is_missing_killed_or_late_says_nothing_about_a_dump() {
     let mut cluster = shop();
     cluster.good(&["now", "--kind", "dump"]);
     let usual = cluster.config.clone();
-    for (script, said) in [
+    for (script, expected) in [
         (None, "cannot start pg_restore"),
         (Some("kill -KILL $$"), "was ended by a signal"),
         (Some("exec sleep 600"), "did not end within 1.0 s"),
@@ -39,14 +39,14 @@ fn a_program_that_is_missing_killed_or_late_says_nothing_about_a_dump() {
         cluster.config["dump"]["times"]["timeout_seconds"] = json!(1);
         let verified = cluster.bad(&["verify"]);
         assert!(
-            verified.contains(said) && !verified.contains("make a new dump"),
-            "{said}: {verified}"
+            verified.contains(expected) && !verified.contains("make a new dump"),
+            "{expected}: {verified}"
         );
         let drilled = cluster.bad(&["drill"]);
-        assert!(drilled.contains(said), "{said}: {drilled}");
+        assert!(drilled.contains(expected), "{expected}: {drilled}");
         assert!(
             cluster.list()["dumps"][0]["bad"].is_null(),
-            "{said}: {}",
+            "{expected}: {}",
             cluster.list()
         );
         cluster.config = usual.clone();

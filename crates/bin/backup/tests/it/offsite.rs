@@ -41,8 +41,8 @@ fn a_lost_host_comes_back_from_the_copy() {
     std::fs::remove_dir_all(cluster.path("dumps")).unwrap();
 
     let into = cluster.path("back");
-    let said = cluster.good(&["restore", "--offsite", "latest", "--into", into.to_str().unwrap()]);
-    assert!(said.contains("each file under the path it had"), "{said}");
+    let printed = cluster.good(&["restore", "--offsite", "latest", "--into", into.to_str().unwrap()]);
+    assert!(printed.contains("each file under the path it had"), "{printed}");
     let back = into.join(cluster.path("dumps").strip_prefix("/").unwrap());
     assert!(
         into.join(cluster.path("flake/flake.lock").strip_prefix("/").unwrap())
@@ -54,17 +54,17 @@ fn a_lost_host_comes_back_from_the_copy() {
 }
 
 #[test]
-fn a_wrong_password_is_said_without_repeating_it() {
+fn a_wrong_password_is_reported_without_repeating_it() {
     let cluster = copied();
     cluster.good(&["now", "--kind", "all"]);
     cluster.write("password", "hunter2hunter2");
-    let said = cluster.bad(&["now", "--kind", "offsite"]);
+    let printed = cluster.bad(&["now", "--kind", "offsite"]);
     assert!(
-        said.contains("another password than the repository was made with"),
-        "{said}"
+        printed.contains("another password than the repository was made with"),
+        "{printed}"
     );
     let state = std::fs::read_to_string(cluster.path("state/runs/offsite.json")).unwrap();
-    for text in [said, state] {
+    for text in [printed, state] {
         assert!(!text.contains("hunter2") && !text.contains(PASSWORD), "{text}");
     }
 }
@@ -159,17 +159,17 @@ fn copies_wait_for_a_check_of_the_same_host() {
 #[test]
 fn what_is_missing_or_unreadable_is_named() {
     let mut cluster = copied();
-    let said = cluster.bad(&["restore", "--offsite", "latest"]);
-    assert!(said.contains("--offsite needs a folder"), "{said}");
+    let printed = cluster.bad(&["restore", "--offsite", "latest"]);
+    assert!(printed.contains("--offsite needs a folder"), "{printed}");
     cluster.config["offsite"]["paths"] = json!([cluster.path("dumps"), "/no/such/folder"]);
-    let said = cluster.bad(&["now", "--kind", "offsite"]);
+    let printed = cluster.bad(&["now", "--kind", "offsite"]);
     assert!(
-        said.contains("/no/such/folder") && said.contains("take the path out"),
-        "{said}"
+        printed.contains("/no/such/folder") && printed.contains("take the path out"),
+        "{printed}"
     );
     cluster.config["offsite"]["password_file"]["path"] = json!(cluster.path("nowhere"));
-    let said = cluster.bad(&["now", "--kind", "offsite"]);
-    assert!(said.contains("cannot read the secret"), "{said}");
+    let printed = cluster.bad(&["now", "--kind", "offsite"]);
+    assert!(printed.contains("cannot read the secret"), "{printed}");
 }
 
 /// Debian's, or the one of the ssh in PATH.
@@ -219,8 +219,8 @@ exec restic "$@"
     let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&inherited))).unwrap();
     let mut command = cluster.backup_command(&["now", "--kind", "all"]);
     let output = command.env("PATH", path).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}");
 }
 
 /// A REST server as restic speaks to it, with a user and a password.
@@ -283,7 +283,10 @@ fn a_copy_over_rest_has_its_address_and_password_from_a_file() {
     );
 
     cluster.write("address", &server.repository("hunter2hunter2"));
-    let said = cluster.bad(&["now", "--kind", "offsite"]);
-    assert!(said.contains("401") && said.contains("keys are valid"), "{said}");
-    assert!(!said.contains("hunter2"), "{said}");
+    let printed = cluster.bad(&["now", "--kind", "offsite"]);
+    assert!(
+        printed.contains("401") && printed.contains("keys are valid"),
+        "{printed}"
+    );
+    assert!(!printed.contains("hunter2"), "{printed}");
 }

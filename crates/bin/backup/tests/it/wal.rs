@@ -32,8 +32,8 @@ fn moment(cluster: &Cluster) -> String {
 #[test]
 fn the_server_goes_back_to_a_moment_between_two_transactions() {
     let mut cluster = archived();
-    let said = cluster.good(&["prepare"]);
-    assert!(said.contains("(full)"), "{said}");
+    let printed = cluster.good(&["prepare"]);
+    assert!(printed.contains("(full)"), "{printed}");
     assert!(
         cluster.good(&["prepare"]).contains("are there"),
         "again it does nothing"
@@ -46,20 +46,23 @@ fn the_server_goes_back_to_a_moment_between_two_transactions() {
     cluster.sql("shop", "DROP TABLE events");
 
     let into = cluster.path("beside");
-    let said = cluster.good(&["restore", "--to", &between, "--into", into.to_str().unwrap()]);
+    let printed = cluster.good(&["restore", "--to", &between, "--into", into.to_str().unwrap()]);
     assert!(
-        said.contains("Nothing live was touched") && said.contains("pg_dump -h"),
-        "{said}"
+        printed.contains("Nothing live was touched") && printed.contains("pg_dump -h"),
+        "{printed}"
     );
-    let said = cluster.bad(&["restore", "--to", &between, "--replace"]);
-    assert!(said.contains("nothing is written over a running one"), "{said}");
+    let printed = cluster.bad(&["restore", "--to", &between, "--replace"]);
+    assert!(
+        printed.contains("nothing is written over a running one"),
+        "{printed}"
+    );
 
     cluster.halt(false);
     std::fs::remove_dir_all(cluster.path("data/base")).unwrap();
-    let said = cluster.good(&["restore", "--to", &between, "--replace"]);
+    let printed = cluster.good(&["restore", "--to", &between, "--replace"]);
     assert!(
-        said.contains("is kept as") && said.contains("systemctl start"),
-        "{said}"
+        printed.contains("is kept as") && printed.contains("systemctl start"),
+        "{printed}"
     );
     cluster.boot();
     assert_eq!(
@@ -93,22 +96,22 @@ fn the_server_goes_back_to_a_moment_between_two_transactions() {
 #[test]
 fn moments_that_cannot_be_reached_are_refused_with_the_window() {
     let cluster = archived();
-    let said = cluster.bad(&["restore", "--to", "latest"]);
-    assert!(said.contains("no base backup to begin from"), "{said}");
-    let said = cluster.bad(&["drill"]);
-    assert!(said.contains("there is no dump yet"), "{said}");
+    let printed = cluster.bad(&["restore", "--to", "latest"]);
+    assert!(printed.contains("no base backup to begin from"), "{printed}");
+    let printed = cluster.bad(&["drill"]);
+    assert!(printed.contains("there is no dump yet"), "{printed}");
     cluster.good(&["now", "--kind", "wal-base"]);
-    let said = cluster.bad(&["restore", "--to", "2020-01-01T00:00:00Z"]);
+    let printed = cluster.bad(&["restore", "--to", "2020-01-01T00:00:00Z"]);
     assert!(
-        said.contains("before the oldest base backup") && said.contains("from 20"),
-        "{said}"
+        printed.contains("before the oldest base backup") && printed.contains("from 20"),
+        "{printed}"
     );
-    let said = cluster.bad(&["restore", "--to", "2100-01-01T00:00:00Z"]);
-    assert!(said.contains("has not come yet"), "{said}");
+    let printed = cluster.bad(&["restore", "--to", "2100-01-01T00:00:00Z"]);
+    assert!(printed.contains("has not come yet"), "{printed}");
     let taken = cluster.make_folder("taken");
     std::fs::write(taken.join("file"), "").unwrap();
-    let said = cluster.bad(&["restore", "--to", "latest", "--into", taken.to_str().unwrap()]);
-    assert!(said.contains("is not empty"), "{said}");
+    let printed = cluster.bad(&["restore", "--to", "latest", "--into", taken.to_str().unwrap()]);
+    assert!(printed.contains("is not empty"), "{printed}");
 }
 
 #[test]
@@ -116,11 +119,14 @@ fn base_backups_follow_one_another_and_a_drill_replays_the_archive() {
     let cluster = archived();
     cluster.sql("shop", "INSERT INTO events SELECT generate_series(1, 1000)");
     cluster.good(&["now", "--kind", "all"]);
-    let said = cluster.good(&["now", "--kind", "wal-base"]);
-    assert!(said.contains("(incr)"), "{said}");
-    let said = cluster.good(&["drill"]);
-    assert!(said.contains("1 tables and 1000 rows as recorded"), "{said}");
-    assert!(said.contains("1 tables and 1000 rows read"), "{said}");
+    let printed = cluster.good(&["now", "--kind", "wal-base"]);
+    assert!(printed.contains("(incr)"), "{printed}");
+    let printed = cluster.good(&["drill"]);
+    assert!(
+        printed.contains("1 tables and 1000 rows as recorded"),
+        "{printed}"
+    );
+    assert!(printed.contains("1 tables and 1000 rows read"), "{printed}");
     cluster.good(&["verify"]);
     let status = cluster.status();
     assert!(status["ok"].as_bool().unwrap(), "{status}");
@@ -168,11 +174,11 @@ fn an_empty_cluster_beside_anothers_archive_is_not_well() {
     cluster.boot();
     cluster.sql("postgres", "CREATE DATABASE shop");
 
-    let said = cluster.bad(&["verify"]);
+    let printed = cluster.bad(&["verify"]);
     assert!(
-        said.contains("the archive is of another database cluster")
-            && said.contains("restore --to latest --replace"),
-        "{said}"
+        printed.contains("the archive is of another database cluster")
+            && printed.contains("restore --to latest --replace"),
+        "{printed}"
     );
     let status = cluster.status();
     assert!(!status["ok"].as_bool().unwrap() && !status["archive"]["ok"].as_bool().unwrap());
@@ -192,8 +198,8 @@ fn an_empty_cluster_beside_anothers_archive_is_not_well() {
     );
 
     cluster.halt(true);
-    let said = cluster.good(&["restore", "--to", "latest", "--replace"]);
-    assert!(said.contains("what was there is kept as"), "{said}");
+    let printed = cluster.good(&["restore", "--to", "latest", "--replace"]);
+    assert!(printed.contains("what was there is kept as"), "{printed}");
     cluster.boot();
     cluster.good(&["now", "--kind", "all"]);
     cluster.good(&["verify"]);

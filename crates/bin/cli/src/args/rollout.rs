@@ -86,13 +86,13 @@ pub enum RolloutCommand {
     /// Let a rollout begin that waits for approval; not by its author
     ///
     /// By its id only: whoever approves has looked at this very rollout, and an environment may have another one by now.
-    Approve(Seen),
+    Approve(OrderById),
     /// Begin nothing new; hosts under way finish
     Pause(Order),
     /// Go on after a pause; hosts that failed are tried again
     ///
     /// By its id only, as approving.
-    Resume(Seen),
+    Resume(OrderById),
     /// Put every host that was touched back to what it ran before
     Revert(Order),
     /// Stop: put hosts under way back, and leave those that are done
@@ -109,7 +109,7 @@ pub enum RolloutCommand {
 
 /// An order that lets a rollout touch hosts: to one that was looked at.
 #[derive(Debug, Args)]
-pub struct Seen {
+pub struct OrderById {
     /// The rollout's id
     #[arg(value_parser = rollout_id)]
     pub rollout: RolloutId,
@@ -118,11 +118,11 @@ pub struct Seen {
     pub reason: Option<String>,
 }
 
-impl From<Seen> for Order {
-    fn from(seen: Seen) -> Self {
+impl From<OrderById> for Order {
+    fn from(order: OrderById) -> Self {
         Self {
-            rollout: RolloutRef::Id(seen.rollout),
-            reason: seen.reason,
+            rollout: RolloutRef::Id(order.rollout),
+            reason: order.reason,
         }
     }
 }

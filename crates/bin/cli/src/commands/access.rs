@@ -5,14 +5,14 @@ use slipway_wire::access::{CreatePrincipal, CreateToken};
 
 use super::secret::Sink;
 use super::{List, login};
-use crate::Failure;
+use crate::CliFailure;
 use crate::args::{PrincipalCommand, TokenCommand};
 use crate::context::Context;
 use crate::stop;
 use crate::table::{Cell, Table, Tone};
 use crate::text::{ago, instant, maybe_instant};
 
-pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<(), Failure> {
+pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<(), CliFailure> {
     let output = context.output;
     match command {
         TokenCommand::Create {
@@ -80,7 +80,7 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
     }
 }
 
-pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> Result<(), Failure> {
+pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> Result<(), CliFailure> {
     let output = context.output;
     match command {
         PrincipalCommand::Create { name, role } => {

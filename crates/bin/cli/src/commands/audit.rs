@@ -9,9 +9,9 @@ use super::{List, page_size};
 use crate::args::AuditCommand;
 use crate::context::Context;
 use crate::text::clean;
-use crate::{Exit, Failure};
+use crate::{CliFailure, Exit};
 
-pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit, CliFailure> {
     match command {
         AuditCommand::Verify { expect_head } => verify(context, expect_head).await,
         AuditCommand::Events { after, limit } => {
@@ -64,7 +64,7 @@ pub(super) fn line(event: &Event) -> String {
     clean(&line) + "\n"
 }
 
-async fn verify(context: &Context, expect_head: Option<String>) -> Result<Exit, Failure> {
+async fn verify(context: &Context, expect_head: Option<String>) -> Result<Exit, CliFailure> {
     let proof = audit::prove(&context.client()?, expect_head.as_deref()).await?;
     context.output.show(&proof, || text(&proof))?;
     Ok(if proof.whole {

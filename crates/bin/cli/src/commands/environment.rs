@@ -5,13 +5,13 @@ use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 
 use super::host::confirm;
 use super::{List, strategy};
-use crate::Failure;
+use crate::CliFailure;
 use crate::args::EnvCommand;
 use crate::context::Context;
 use crate::table::{Cell, Table};
 use crate::text::{count, instant};
 
-pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), CliFailure> {
     let output = context.output;
     match command {
         EnvCommand::Create {
@@ -78,7 +78,7 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Fa
         } => {
             let rules = [approval_required, own_strategy_allowed, related_approval_allowed];
             if !strategy::is_given(&args) && rules.iter().all(Option::is_none) {
-                return Err(Failure::usage("there is nothing to change").help(
+                return Err(CliFailure::usage("there is nothing to change").help(
                     "give --strategy, --set, --approval-required, --own-strategy-allowed or --related-approval-allowed",
                 ));
             }

@@ -13,7 +13,7 @@ use slipway_domain::{HostName, StorePath};
 use slipway_wire::release::Source;
 use tokio::process::Command;
 
-use crate::Failure;
+use crate::CliFailure;
 use crate::output::Output;
 use crate::text::count;
 
@@ -24,7 +24,7 @@ pub(super) struct Built {
 }
 
 /// What is to be built.
-pub(super) struct Wanted<'a> {
+pub(super) struct BuildRequest<'a> {
     pub(super) flake: &'a str,
     /// All of the flake's hosts when it is empty.
     pub(super) hosts: &'a [HostName],
@@ -41,11 +41,11 @@ struct Metadata {
     #[serde(rename = "lockedUrl")]
     locked_url: Option<String>,
     #[serde(default)]
-    locked: Locked,
+    locked: LockedSource,
 }
 
 #[derive(Default, Deserialize)]
-struct Locked {
+struct LockedSource {
     rev: Option<String>,
     #[serde(rename = "narHash")]
     nar_hash: Option<String>,
@@ -57,26 +57,26 @@ struct Build {
 }
 
 /// Refuses what is no flake or no cache by its looks.
-pub(super) fn check(flake: &str, cache: Option<&str>) -> Result<(), Failure> {
+pub(super) fn check(flake: &str, cache: Option<&str>) -> Result<(), CliFailure> {
     check_one(flake, "--flake")?;
     if flake.contains('#') {
-        return Err(Failure::usage(format!("--flake {flake} has a `#` part"))
+        return Err(CliFailure::usage(format!("--flake {flake} has a `#` part"))
             .help("name the flake alone; --host picks among its nixosConfigurations"));
     }
     cache.map_or(Ok(()), |cache| check_one(cache, "--cache"))
 }
 
 /// Builds the hosts' systems, and copies them to the cache if there is one.
-pub(super) async fn build(output: Output, wanted: &Wanted<'_>) -> Result<Built, Failure> {
+pub(super) async fn build(output: Output, request: &BuildRequest<'_>) -> Result<Built, CliFailure> {
     let nix = Nix { output };
-    let Wanted { flake, cache, .. } = *wanted;
+    let BuildRequest { flake, cache, .. } = *request;
 
     let metadata: Metadata = nix.json(&["flake", "metadata", "--json", flake]).await?;
     // From here on the locked reference is used, so a commit meanwhile does not change the build.
     let locked = metadata.locked_url.or(metadata.url);
     let locked = locked.unwrap_or_else(|| flake.to_owned());
-    let hosts = nix.hosts(&locked, wanted.hosts).await?;
-    require_known(&hosts, wanted.known)?;
+    let hosts = nix.hosts(&locked, request.hosts).await?;
+    require_known(&hosts, request.known)?;
     // Until all are built and copied: a garbage collection meanwhile must not take the first of them away.
     let roots = Roots::create()?;
     let mut closures = BTreeMap::new();
@@ -115,12 +115,12 @@ pub(super) async fn build(output: Output, wanted: &Wanted<'_>) -> Result<Built, 
 }
 
 /// A release names hosts that the API knows, or it is refused.
-fn require_known(hosts: &[HostName], known: &BTreeSet<HostName>) -> Result<(), Failure> {
+fn require_known(hosts: &[HostName], known: &BTreeSet<HostName>) -> Result<(), CliFailure> {
     let mut unknown = hosts.iter().filter(|host| !known.contains(*host)).peekable();
     if unknown.peek().is_none() {
         return Ok(());
     }
-    let failure = Failure::usage("the API does not know every host of the release; nothing was built");
+    let failure = CliFailure::usage("the API does not know every host of the release; nothing was built");
     let failure = unknown.fold(failure, |failure, host| {
         failure.field(host.as_str(), "there is no such host, or it was retired")
     });
@@ -128,9 +128,9 @@ fn require_known(hosts: &[HostName], known: &BTreeSet<HostName>) -> Result<(), F
 }
 
 /// An argument that Nix would take for an option is none of the user's.
-fn check_one(value: &str, flag: &str) -> Result<(), Failure> {
+fn check_one(value: &str, flag: &str) -> Result<(), CliFailure> {
     if value.is_empty() || value.starts_with('-') {
-        return Err(Failure::usage(format!(
+        return Err(CliFailure::usage(format!(
             "{flag} `{value}` is neither a reference nor a URL"
         )));
     }
@@ -146,14 +146,14 @@ fn without_parameters(cache: &str) -> &str {
 struct Roots(PathBuf);
 
 impl Roots {
-    fn create() -> Result<Self, Failure> {
+    fn create() -> Result<Self, CliFailure> {
         let folder = std::env::temp_dir();
         let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("slipway-release-{}-{}", std::process::id(), begun.as_nanos());
         let folder = std::path::absolute(&folder).unwrap_or(folder).join(name);
         // Others may write to the folder above, so it must be made here and now.
         let made = DirBuilder::new().mode(0o700).create(&folder);
-        made.map_err(|error| Failure::io(format_args!("cannot make {}", folder.display()), &error))?;
+        made.map_err(|error| CliFailure::io(format_args!("cannot make {}", folder.display()), &error))?;
         Ok(Self(folder))
     }
 }
@@ -170,27 +170,27 @@ struct Nix {
 }
 
 impl Nix {
-    async fn hosts(&self, flake: &str, wanted: &[HostName]) -> Result<Vec<HostName>, Failure> {
+    async fn hosts(&self, flake: &str, request: &[HostName]) -> Result<Vec<HostName>, CliFailure> {
         let attribute = format!("{flake}#nixosConfigurations");
         let names: Vec<String> = self
             .json(&["eval", "--json", &attribute, "--apply", "builtins.attrNames"])
             .await?;
         if names.is_empty() {
-            return Err(Failure::usage(format!("{flake} has no nixosConfigurations")));
+            return Err(CliFailure::usage(format!("{flake} has no nixosConfigurations")));
         }
-        if wanted.is_empty() {
+        if request.is_empty() {
             let parsed: Result<Vec<HostName>, _> = names.iter().map(|name| name.parse()).collect();
             return parsed.map_err(|error| {
-                Failure::usage(error.to_string()).help("pick the hosts of the release with --host")
+                CliFailure::usage(error.to_string()).help("pick the hosts of the release with --host")
             });
         }
-        let missing = wanted
+        let missing = request
             .iter()
             .filter(|host| !names.iter().any(|name| name == host.as_str()));
-        let failure = Failure::usage(format!("{flake} does not configure every --host"));
+        let failure = CliFailure::usage(format!("{flake} does not configure every --host"));
         let mut missing = missing.peekable();
         if missing.peek().is_none() {
-            return Ok(wanted.to_vec());
+            return Ok(request.to_vec());
         }
         Err(missing
             .fold(failure, |failure, host| {
@@ -199,11 +199,11 @@ impl Nix {
             .help(format!("its nixosConfigurations are {}", names.join(", "))))
     }
 
-    async fn build(&self, flake: &str, host: &HostName, roots: &Roots) -> Result<StorePath, Failure> {
+    async fn build(&self, flake: &str, host: &HostName, roots: &Roots) -> Result<StorePath, CliFailure> {
         let attribute = format!("{flake}#nixosConfigurations.\"{host}\".config.system.build.toplevel");
         let link = roots.0.join(host.as_str());
         let link = link.to_str().ok_or_else(|| {
-            Failure::usage(format!(
+            CliFailure::usage(format!(
                 "the folder for temporary files is {}, which is not UTF-8",
                 roots.0.display()
             ))
@@ -214,15 +214,15 @@ impl Nix {
         let path = builds
             .first()
             .and_then(|build| build.outputs.get("out")?.as_deref());
-        let path = path.ok_or_else(|| Failure::internal(format!("nix built nothing for {host}")))?;
+        let path = path.ok_or_else(|| CliFailure::internal(format!("nix built nothing for {host}")))?;
         path.parse()
-            .map_err(|error: slipway_domain::StorePathError| Failure::internal(error.to_string()))
+            .map_err(|error: slipway_domain::StorePathError| CliFailure::internal(error.to_string()))
     }
 
-    async fn json<T: serde::de::DeserializeOwned>(&self, args: &[&str]) -> Result<T, Failure> {
+    async fn json<T: serde::de::DeserializeOwned>(&self, args: &[&str]) -> Result<T, CliFailure> {
         let stdout = self.run(args).await?.stdout;
         serde_json::from_slice(&stdout).map_err(|error| {
-            Failure::internal(format!(
+            CliFailure::internal(format!(
                 "cannot understand what `nix {}` printed: {error}",
                 verb(args)
             ))
@@ -230,7 +230,7 @@ impl Nix {
     }
 
     /// Runs nix. Its own words go to the terminal; with `--json`, where stderr is for one document, into the error.
-    async fn run(&self, args: &[&str]) -> Result<ProcessOutput, Failure> {
+    async fn run(&self, args: &[&str]) -> Result<ProcessOutput, CliFailure> {
         let stderr = if self.output.json {
             Stdio::piped()
         } else {
@@ -253,13 +253,13 @@ impl Nix {
         };
         match outcome {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(Failure::internal("nix is not installed")
+                Err(CliFailure::internal("nix is not installed")
                     .help("install Nix, or build elsewhere and name the closures: --closure HOST=PATH"))
             }
-            Err(error) => Err(Failure::io("cannot run nix", &error)),
+            Err(error) => Err(CliFailure::io("cannot run nix", &error)),
             Ok(output) if output.status.success() => Ok(output),
             Ok(output) => {
-                let failure = Failure::internal(format!(
+                let failure = CliFailure::internal(format!(
                     "`nix {}` failed ({}); nothing was registered",
                     verb(args),
                     output.status

@@ -8,9 +8,9 @@ use serde::Serialize;
 use slipway_wire::fleet::{CreateHost, Host, RestoreHost, UpdateHost};
 
 use super::List;
-use super::secret::{Made, Sink};
+use super::secret::{CreatedToken, Sink};
 use super::status;
-use crate::Failure;
+use crate::CliFailure;
 use crate::args::HostCommand;
 use crate::context::Context;
 use crate::output::Output;
@@ -21,10 +21,10 @@ use crate::text::{ago, clean, instant, maybe_instant};
 #[derive(Serialize)]
 struct Created<'a> {
     host: &'a Host,
-    token: &'a Made,
+    token: &'a CreatedToken,
 }
 
-pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), CliFailure> {
     let output = context.output;
     match command {
         HostCommand::Create {
@@ -114,7 +114,7 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), F
     }
 }
 
-fn show_created(output: &Output, what: &str, host: &Host, token: &Made) -> Result<(), Failure> {
+fn show_created(output: &Output, what: &str, host: &Host, token: &CreatedToken) -> Result<(), CliFailure> {
     output.show(&Created { host, token }, || {
         format!(
             "{what} {} in {}\n{}next: on that host, put the token where AGENT_TOKEN_FILE points and start slipway-agent\n",
@@ -125,11 +125,11 @@ fn show_created(output: &Output, what: &str, host: &Host, token: &Made) -> Resul
     })
 }
 
-fn unique(labels: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Failure> {
+fn unique(labels: Vec<(String, String)>) -> Result<BTreeMap<String, String>, CliFailure> {
     let mut map = BTreeMap::new();
     for (key, value) in labels {
         if let Some(other) = map.insert(key.clone(), value) {
-            return Err(Failure::usage(format!(
+            return Err(CliFailure::usage(format!(
                 "the label `{key}` is given twice, as `{other}` too; give each once"
             )));
         }
@@ -137,20 +137,20 @@ fn unique(labels: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Fai
     Ok(map)
 }
 
-pub(super) fn confirm(question: &str) -> Result<(), Failure> {
+pub(super) fn confirm(question: &str) -> Result<(), CliFailure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::usage("there is no terminal to ask on").help("add --yes if you are sure"));
+        return Err(CliFailure::usage("there is no terminal to ask on").help("add --yes if you are sure"));
     }
     // A question is no output: it goes to stderr, as the answer comes from the terminal.
     let _ = io::Write::write_all(&mut io::stderr(), format!("{question} [y/N] ").as_bytes());
     let mut answer = String::new();
     io::stdin()
         .read_line(&mut answer)
-        .map_err(|error| Failure::io("cannot read the answer", &error))?;
+        .map_err(|error| CliFailure::io("cannot read the answer", &error))?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::usage("nothing was changed").help("answer y, or add --yes"))
+        Err(CliFailure::usage("nothing was changed").help("answer y, or add --yes"))
     }
 }
 

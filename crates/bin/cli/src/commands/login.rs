@@ -16,7 +16,7 @@ use crate::args::Login;
 use crate::config::{self, Stored};
 use crate::context::{Context, refuse_readable, trust};
 use crate::text::{clean, instant};
-use crate::{Exit, Failure, stop};
+use crate::{CliFailure, Exit, stop};
 
 #[derive(Serialize)]
 struct LoggedIn<'a> {
@@ -27,7 +27,7 @@ struct LoggedIn<'a> {
     expires_at: Option<chrono::DateTime<chrono::Utc>>,
 }
 
-pub(super) async fn login(context: &Context, login: Login) -> Result<(), Failure> {
+pub(super) async fn login(context: &Context, login: Login) -> Result<(), CliFailure> {
     let (builder, ca_file) = context.anonymous()?;
     refuse_readable(&builder, "your password or token")?;
     let path = context.config_path()?;
@@ -56,7 +56,7 @@ async fn log_in(
     ca_file: Option<PathBuf>,
     path: &Path,
     secret: Secret,
-) -> Result<(), Failure> {
+) -> Result<(), CliFailure> {
     let url = builder.url().to_string();
     let pending = config::prepare(path)?;
     let mut expires_at = None;
@@ -108,7 +108,7 @@ pub(super) async fn token(
     context: &Context,
     create: CreateToken,
     password: SecretString,
-) -> Result<TokenCreated, Failure> {
+) -> Result<TokenCreated, CliFailure> {
     let (builder, _) = context.anonymous()?;
     let request = LoginRequest {
         name: admin()?,
@@ -120,19 +120,19 @@ pub(super) async fn token(
 }
 
 /// Asks for the admin's password.
-pub(super) fn admin_password(context: &Context, from_stdin: bool) -> Result<SecretString, Failure> {
+pub(super) fn admin_password(context: &Context, from_stdin: bool) -> Result<SecretString, CliFailure> {
     let (builder, _) = context.anonymous()?;
     refuse_readable(&builder, "the password")?;
     password(&admin()?, from_stdin, builder.url().as_str())
 }
 
-fn admin() -> Result<PrincipalName, Failure> {
+fn admin() -> Result<PrincipalName, CliFailure> {
     "admin"
         .parse()
-        .map_err(|error| Failure::internal(format!("{error}")))
+        .map_err(|error| CliFailure::internal(format!("{error}")))
 }
 
-pub(super) async fn logout(context: &Context, local: bool) -> Result<(), Failure> {
+pub(super) async fn logout(context: &Context, local: bool) -> Result<(), CliFailure> {
     let path = context.config_path()?;
     let Some(stored) = context.stored()? else {
         return context
@@ -152,7 +152,7 @@ pub(super) async fn logout(context: &Context, local: bool) -> Result<(), Failure
             // Revoked or expired already: nothing is left to do.
             Err(error) if error.is(kind::UNAUTHENTICATED) || error.is(kind::NOT_FOUND) => {}
             Err(error) => {
-                let failure = Failure::from(error);
+                let failure = CliFailure::from(error);
                 return Err(if failure.exit() == Exit::Unavailable {
                     failure.help("try again later, or forget the token here without revoking it: slipway logout --local")
                 } else {
@@ -169,7 +169,7 @@ pub(super) async fn logout(context: &Context, local: bool) -> Result<(), Failure
     })
 }
 
-pub(super) async fn whoami(context: &Context) -> Result<(), Failure> {
+pub(super) async fn whoami(context: &Context) -> Result<(), CliFailure> {
     let client = context.client()?;
     let whoami = client.whoami().await?;
     context
@@ -184,53 +184,56 @@ fn who(whoami: &Whoami) -> String {
     }
 }
 
-fn password(name: &PrincipalName, from_stdin: bool, url: &str) -> Result<SecretString, Failure> {
+fn password(name: &PrincipalName, from_stdin: bool, url: &str) -> Result<SecretString, CliFailure> {
     let password = if from_stdin {
         let mut line = String::new();
         io::stdin()
             .lock()
             .take(64 * 1024)
             .read_line(&mut line)
-            .map_err(|error| Failure::io("cannot read the password from stdin", &error))?;
+            .map_err(|error| CliFailure::io("cannot read the password from stdin", &error))?;
         line.trim_end_matches(['\r', '\n']).to_owned()
     } else if io::stdin().is_terminal() {
         rpassword::prompt_password(format!("Password of {name} at {url}: "))
-            .map_err(|error| Failure::io("cannot read the password", &error))?
+            .map_err(|error| CliFailure::io("cannot read the password", &error))?
     } else {
-        return Err(Failure::usage("there is no terminal to ask for the password on")
-            .help("give it on stdin with --password-stdin, or use SLIPWAY_TOKEN_FILE"));
+        return Err(
+            CliFailure::usage("there is no terminal to ask for the password on")
+                .help("give it on stdin with --password-stdin, or use SLIPWAY_TOKEN_FILE"),
+        );
     };
     if password.is_empty() {
-        return Err(Failure::usage("the password is empty"));
+        return Err(CliFailure::usage("the password is empty"));
     }
     Ok(password.into())
 }
 
-fn token_from_stdin() -> Result<SecretString, Failure> {
+fn token_from_stdin() -> Result<SecretString, CliFailure> {
     let token = if io::stdin().is_terminal() {
-        rpassword::prompt_password("Token: ").map_err(|error| Failure::io("cannot read the token", &error))?
+        rpassword::prompt_password("Token: ")
+            .map_err(|error| CliFailure::io("cannot read the token", &error))?
     } else {
         let mut text = String::new();
         io::stdin()
             .lock()
             .take(64 * 1024)
             .read_to_string(&mut text)
-            .map_err(|error| Failure::io("cannot read the token from stdin", &error))?;
+            .map_err(|error| CliFailure::io("cannot read the token from stdin", &error))?;
         text
     };
     let token = token.trim();
     if token.starts_with(TOKEN_PREFIX) {
         Ok(token.into())
     } else {
-        Err(Failure::usage("what stdin gave is no token").help(format!(
+        Err(CliFailure::usage("what stdin gave is no token").help(format!(
             "a token begins with {TOKEN_PREFIX}; `slipway token create` makes one"
         )))
     }
 }
 
-fn explain(error: slipway_client::ClientError) -> Failure {
+fn explain(error: slipway_client::ClientError) -> CliFailure {
     let wrong = error.is(kind::UNAUTHENTICATED);
-    let failure = Failure::from(error);
+    let failure = CliFailure::from(error);
     if wrong {
         failure.help(
             "the admin's password is what the API has as ADMIN_PASSWORD; others log in with --token-stdin",

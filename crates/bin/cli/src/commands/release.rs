@@ -15,9 +15,9 @@ use crate::args::{self, ReleaseCommand};
 use crate::context::Context;
 use crate::table::{Cell, Table};
 use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, count, instant};
-use crate::{Failure, stop};
+use crate::{CliFailure, stop};
 
-pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<(), CliFailure> {
     let output = context.output;
     match command {
         ReleaseCommand::Create(create) => register(context, create).await,
@@ -68,7 +68,7 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
     }
 }
 
-async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<(), Failure> {
+async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<(), CliFailure> {
     if let Some(flake) = &create.flake {
         flake::check(flake, create.cache.as_deref())?;
     }
@@ -85,13 +85,13 @@ async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<
                 .into_iter()
                 .map(|host| host.name)
                 .collect();
-            let wanted = flake::Wanted {
+            let request = flake::BuildRequest {
                 flake,
                 hosts: &create.hosts,
                 known: &known,
                 cache: create.cache.as_deref(),
             };
-            let built = stop::or_stop(flake::build(context.output, &wanted)).await?;
+            let built = stop::or_stop(flake::build(context.output, &request)).await?;
             (built.closures, built.source)
         }
     };
@@ -111,20 +111,20 @@ async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<
 }
 
 /// The message as it can be registered: a commit's message has line ends and tabs of its own.
-fn message(text: &str) -> Result<String, Failure> {
+fn message(text: &str) -> Result<String, CliFailure> {
     let message = plain(text);
     let count = message.chars().count();
     if message.trim().is_empty() {
-        return Err(Failure::usage("--message is empty").help("write something, or leave it out"));
+        return Err(CliFailure::usage("--message is empty").help("write something, or leave it out"));
     }
     if count > MESSAGE_CHARS {
         let problem = format!("--message has {count} characters, and {MESSAGE_CHARS} are the most");
-        return Err(Failure::usage(problem).help("give the commit's first line: git log -1 --format=%s"));
+        return Err(CliFailure::usage(problem).help("give the commit's first line: git log -1 --format=%s"));
     }
     Ok(message)
 }
 
-fn may_register(whoami: &Whoami) -> Result<(), Failure> {
+fn may_register(whoami: &Whoami) -> Result<(), CliFailure> {
     let problem = match whoami {
         Whoami::Principal { role, .. } if *role >= Role::Deployer => return Ok(()),
         Whoami::Principal { name, role } => {
@@ -132,11 +132,11 @@ fn may_register(whoami: &Whoami) -> Result<(), Failure> {
         }
         Whoami::Host { name } => format!("the token is of the host `{name}`, which may only sync"),
     };
-    Err(Failure::denied(problem).help("log in as somebody who may; nothing was built"))
+    Err(CliFailure::denied(problem).help("log in as somebody who may; nothing was built"))
 }
 
 /// Reads `HOST=PATH` arguments. Everything that is wrong is told at once.
-fn closures(arguments: &[String]) -> Result<BTreeMap<String, String>, Failure> {
+fn closures(arguments: &[String]) -> Result<BTreeMap<String, String>, CliFailure> {
     let mut closures = BTreeMap::new();
     let mut wrong: Vec<(&str, String)> = Vec::new();
     for argument in arguments {
@@ -162,7 +162,7 @@ fn closures(arguments: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     if wrong.is_empty() {
         return Ok(closures);
     }
-    let failure = Failure::usage(format!("{} cannot be used", count(wrong.len(), "closure")));
+    let failure = CliFailure::usage(format!("{} cannot be used", count(wrong.len(), "closure")));
     Err(wrong.into_iter().fold(failure, |failure, (argument, why)| {
         failure.field(format!("--closure {argument}"), why)
     }))

@@ -16,9 +16,9 @@ use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, rollout_state, step_state};
 use crate::text::{LIST_TEXT_CHARS, ago, brief, clean, instant, maybe_instant, short_duration};
-use crate::{Exit, Failure, watch};
+use crate::{CliFailure, Exit, watch};
 
-pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Exit, CliFailure> {
     let output = context.output;
     let client = context.client()?;
     match command {
@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
         } => {
             if !watching && (how.until_paused || how.timeout.is_some()) {
                 return Err(
-                    Failure::usage("--until-paused and --timeout are for watching").help("add --watch")
+                    CliFailure::usage("--until-paused and --timeout are for watching").help("add --watch")
                 );
             }
             let base = if strategy::changes_the_old(&args) {
@@ -99,7 +99,7 @@ enum Which {
     OpenOrNewest,
 }
 
-async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<RolloutId, Failure> {
+async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<RolloutId, CliFailure> {
     let name = match rollout {
         RolloutRef::Id(id) => return Ok(*id),
         RolloutRef::Environment(name) => name,
@@ -109,7 +109,7 @@ async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<
     }
     if which == Which::Open {
         return Err(
-            Failure::not_found(format!("the environment {name} has no rollout under way"))
+            CliFailure::not_found(format!("the environment {name} has no rollout under way"))
                 .help(format!("slipway rollout list --env {name}")),
         );
     }
@@ -120,12 +120,17 @@ async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<
     };
     let newest = client.rollouts(&query).await?.items.into_iter().next();
     newest.map(|rollout| rollout.id).ok_or_else(|| {
-        Failure::not_found(format!("the environment {name} never had a rollout"))
+        CliFailure::not_found(format!("the environment {name} never had a rollout"))
             .help(format!("start one: slipway rollout start {name} RELEASE"))
     })
 }
 
-async fn give(client: &Client, output: &Output, order: Order, command: CommandKind) -> Result<(), Failure> {
+async fn give(
+    client: &Client,
+    output: &Output,
+    order: Order,
+    command: CommandKind,
+) -> Result<(), CliFailure> {
     let id = resolve(client, &order.rollout, Which::Open).await?;
     let request = CreateCommand {
         command,
@@ -145,7 +150,7 @@ async fn list(
     client: &Client,
     environment: Option<slipway_domain::EnvironmentName>,
     limit: u32,
-) -> Result<Vec<RolloutSummary>, Failure> {
+) -> Result<Vec<RolloutSummary>, CliFailure> {
     let mut rollouts: Vec<RolloutSummary> = Vec::new();
     let mut after = None;
     while rollouts.len() < limit as usize {
@@ -166,7 +171,7 @@ async fn list(
     Ok(rollouts)
 }
 
-async fn events(client: &Client, id: RolloutId, mut after: i64) -> Result<Vec<Event>, Failure> {
+async fn events(client: &Client, id: RolloutId, mut after: i64) -> Result<Vec<Event>, CliFailure> {
     let mut events = Vec::new();
     loop {
         let query = EventQuery {

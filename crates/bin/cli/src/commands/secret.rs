@@ -6,14 +6,14 @@ use serde::Serialize;
 use slipway_domain::TokenId;
 use slipway_wire::access::{TokenCreated, TokenSecret};
 
-use crate::Failure;
+use crate::CliFailure;
 
 /// Where a new token goes, made ready before there is one.
 pub(super) struct Sink(Option<(slipway_durable::PendingFile, PathBuf)>);
 
 /// A token that was made, as `--json` shows it.
 #[derive(Serialize)]
-pub(super) struct Made {
+pub(super) struct CreatedToken {
     id: TokenId,
     expires_at: Option<chrono::DateTime<chrono::Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,19 +24,19 @@ pub(super) struct Made {
 
 impl Sink {
     /// Prepares the file if one was asked for, so that a token is not made and then lost.
-    pub(super) fn prepare(file: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn prepare(file: Option<&Path>) -> Result<Self, CliFailure> {
         let prepared = file.map(|path| {
             slipway_durable::PendingFile::create(path, slipway_durable::PRIVATE)
                 .map(|file| (file, path.to_owned()))
                 .map_err(|error| {
-                    Failure::usage(format!("cannot write the token to {}: {error}", path.display()))
+                    CliFailure::usage(format!("cannot write the token to {}: {error}", path.display()))
                 })
         });
         prepared.transpose().map(Self)
     }
 
     /// Puts the token into the file, or keeps it to be shown.
-    pub(super) fn take(self, created: TokenCreated) -> Result<Made, Failure> {
+    pub(super) fn take(self, created: TokenCreated) -> Result<CreatedToken, CliFailure> {
         let TokenCreated {
             id,
             token,
@@ -47,7 +47,7 @@ impl Sink {
             Some((file, path)) => {
                 file.commit(format!("{}\n", token.expose()).as_bytes())
                     .map_err(|error| {
-                        Failure::internal(format!(
+                        CliFailure::internal(format!(
                             "the token {id} was made but cannot be written to {}: {error}",
                             path.display()
                         ))
@@ -56,7 +56,7 @@ impl Sink {
                 (None, Some(path))
             }
         };
-        Ok(Made {
+        Ok(CreatedToken {
             id,
             expires_at,
             token,
@@ -65,7 +65,7 @@ impl Sink {
     }
 }
 
-impl Made {
+impl CreatedToken {
     /// The token, or the file that it is in, with what to do about it.
     pub(super) fn text(&self) -> String {
         match (&self.token, &self.token_file) {

@@ -7,7 +7,7 @@ use slipway_domain::EnvironmentName;
 use slipway_verify::fleet::NOTABLE_SKEW_SECONDS;
 use slipway_wire::fleet::{Environment, Host};
 
-use crate::Failure;
+use crate::CliFailure;
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, Tone, step_state};
@@ -19,7 +19,7 @@ struct Fleet {
     hosts: Vec<Host>,
 }
 
-pub(super) async fn run(context: &Context, environment: Option<EnvironmentName>) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context, environment: Option<EnvironmentName>) -> Result<(), CliFailure> {
     let client = context.client()?;
     let environments = match &environment {
         Some(name) => vec![client.environment(name).await?],

@@ -7,7 +7,7 @@ use slipway_domain::Strategy;
 use slipway_domain::strategy::strict::Written;
 
 use crate::args::StrategyArgs;
-use crate::{Failure, files};
+use crate::{CliFailure, files};
 
 /// Whether anything about the strategy was said.
 pub(super) fn is_given(args: &StrategyArgs) -> bool {
@@ -22,7 +22,7 @@ pub(super) fn changes_the_old(args: &StrategyArgs) -> bool {
 /// The strategy that was asked for: the file's, or else `base`, with the single fields changed.
 ///
 /// Only its form is checked. Whether it suits the fleet is the API's to say.
-pub(super) fn build(args: &StrategyArgs, base: Strategy) -> Result<Strategy, Failure> {
+pub(super) fn build(args: &StrategyArgs, base: Strategy) -> Result<Strategy, CliFailure> {
     let mut strategy = match &args.strategy {
         None => base,
         Some(path) => {
@@ -36,7 +36,7 @@ pub(super) fn build(args: &StrategyArgs, base: Strategy) -> Result<Strategy, Fai
                     .map_err(|error| error.to_string())
             };
             parsed.map_err(|error| {
-                Failure::usage(format!("{} is not a strategy: {error}", path.display()))
+                CliFailure::usage(format!("{} is not a strategy: {error}", path.display()))
                     .help("it is a JSON object such as {\"canary\": 1, \"batch\": \"25%\"}; docs/rollouts.md has every field")
             })?
         }
@@ -47,13 +47,13 @@ pub(super) fn build(args: &StrategyArgs, base: Strategy) -> Result<Strategy, Fai
     Ok(strategy)
 }
 
-fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, Failure> {
+fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, CliFailure> {
     let Some((field, value)) = set.split_once('=') else {
         return Err(
-            Failure::usage(format!("--set {set} has no `=`")).help("give FIELD=VALUE, such as batch=2")
+            CliFailure::usage(format!("--set {set} has no `=`")).help("give FIELD=VALUE, such as batch=2")
         );
     };
-    let internal = |error: serde_json::Error| Failure::internal(format!("cannot write JSON: {error}"));
+    let internal = |error: serde_json::Error| CliFailure::internal(format!("cannot write JSON: {error}"));
     let mut whole = serde_json::to_value(strategy).map_err(internal)?;
     let known = fields("", &whole);
     let pointer = format!("/{}", field.replace('.', "/"));
@@ -61,12 +61,12 @@ fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, Failure> {
         Some(place) if known.iter().any(|name| name == field) => *place = parse(field, value),
         _ => {
             return Err(
-                Failure::usage(format!("--set {set}: a strategy has no field `{field}`"))
+                CliFailure::usage(format!("--set {set}: a strategy has no field `{field}`"))
                     .help(format!("its fields are {}", known.join(", "))),
             );
         }
     }
-    serde_json::from_value(whole).map_err(|error| Failure::usage(format!("--set {set}: {error}")))
+    serde_json::from_value(whole).map_err(|error| CliFailure::usage(format!("--set {set}: {error}")))
 }
 
 /// What was typed, as JSON: numbers stay numbers, `web-1,web-2` for the canary is a list, all else is text.
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn set(sets: &[&str]) -> Result<Strategy, Failure> {
+    fn set(sets: &[&str]) -> Result<Strategy, CliFailure> {
         let args = StrategyArgs {
             strategy: None,
             set: sets.iter().map(ToString::to_string).collect(),

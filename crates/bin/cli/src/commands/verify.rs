@@ -12,9 +12,9 @@ use self::report::VerifyReport;
 use self::stack::StackDescription;
 use crate::args::VerifyArgs;
 use crate::context::Context;
-use crate::{Exit, Failure};
+use crate::{CliFailure, Exit};
 
-pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Failure> {
+pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, CliFailure> {
     let stacks = stacks(context, &args)?;
     let mut context = context.clone();
     for stack in stacks.iter().filter(|stack| stack.control_plane) {
@@ -56,7 +56,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Fai
     Ok(report.exit())
 }
 
-fn stacks(context: &Context, args: &VerifyArgs) -> Result<Vec<StackDescription>, Failure> {
+fn stacks(context: &Context, args: &VerifyArgs) -> Result<Vec<StackDescription>, CliFailure> {
     if !args.stacks.is_empty() {
         let named = args.stacks.iter();
         return named
@@ -77,13 +77,13 @@ struct Targets<'a> {
 }
 
 impl Targets<'_> {
-    fn site(&mut self, of: &str, builder: ClientBuilder, is_control_plane: bool) -> Result<(), Failure> {
+    fn site(&mut self, of: &str, builder: ClientBuilder, is_control_plane: bool) -> Result<(), CliFailure> {
         let site = Site::new(of, builder, self.limit, is_control_plane)?;
         self.found.push(VerifyTarget::Site(site));
         Ok(())
     }
 
-    fn stack(&mut self, stack: &StackDescription, with_backups: bool) -> Result<(), Failure> {
+    fn stack(&mut self, stack: &StackDescription, with_backups: bool) -> Result<(), CliFailure> {
         let name = || stack.name.clone();
         if let Some(url) = &stack.url {
             let builder = self.context.site(url, stack.ca_file.as_deref())?;
@@ -119,13 +119,13 @@ impl Targets<'_> {
         Ok(())
     }
 
-    fn backups(&mut self, stack: Option<String>, url: &str) -> Result<(), Failure> {
+    fn backups(&mut self, stack: Option<String>, url: &str) -> Result<(), CliFailure> {
         let page = self.page(url)?;
         self.found.push(VerifyTarget::Backups { stack, page });
         Ok(())
     }
 
-    fn page(&self, url: &str) -> Result<StatusPage, Failure> {
+    fn page(&self, url: &str) -> Result<StatusPage, CliFailure> {
         let (address, _) = page::split(url)?;
         let builder = self.context.site(&address, None)?;
         Ok(StatusPage::new(url, builder, self.limit)?)

@@ -20,17 +20,17 @@ const MOST_HOST_LINES: usize = 24;
 pub(super) struct Bars {
     all: MultiProgress,
     total: ProgressBar,
-    lines: BTreeMap<String, Line>,
+    lines: BTreeMap<String, ProgressLine>,
     now: fn() -> DateTime<Utc>,
 }
 
-struct Line {
+struct ProgressLine {
     bar: ProgressBar,
     shown: String,
 }
 
 /// What a line shows: its key, its text, and since when if it is still at work.
-struct Shown {
+struct LineContent {
     key: String,
     text: String,
     since: Option<DateTime<Utc>>,
@@ -81,18 +81,18 @@ impl Bars {
         self.total.set_message(summary.state.as_str());
         let age = self.age(summary.created_at);
         self.total.set_elapsed(age);
-        for shown in lines(&rollout.steps) {
-            self.line(shown);
+        for content in lines(&rollout.steps) {
+            self.line(content);
         }
     }
 
-    fn line(&mut self, shown: Shown) {
-        let age = shown.since.map(|since| self.age(since));
-        let line = self.lines.entry(shown.key).or_insert_with(|| Line {
+    fn line(&mut self, content: LineContent) {
+        let age = content.since.map(|since| self.age(since));
+        let line = self.lines.entry(content.key).or_insert_with(|| ProgressLine {
             bar: self.all.add(ProgressBar::no_length()),
             shown: String::new(),
         });
-        if line.shown == shown.text {
+        if line.shown == content.text {
             return;
         }
         if let Some(age) = age {
@@ -103,9 +103,9 @@ impl Bars {
             line.bar.disable_steady_tick();
             line.bar.set_style(style("{msg}"));
         }
-        line.bar.set_message(shown.text.clone());
+        line.bar.set_message(content.text.clone());
         line.bar.tick();
-        line.shown = shown.text;
+        line.shown = content.text;
     }
 
     /// Different clocks must not lead to a negative time.
@@ -130,7 +130,7 @@ fn style(template: &str) -> ProgressStyle {
         .progress_chars("=> ")
 }
 
-fn lines(steps: &[Step]) -> Vec<Shown> {
+fn lines(steps: &[Step]) -> Vec<LineContent> {
     if steps.len() <= MOST_HOST_LINES {
         return hosts(steps);
     }
@@ -144,7 +144,7 @@ fn lines(steps: &[Step]) -> Vec<Shown> {
     }
     let line = |(wave, states): (u32, BTreeMap<&str, usize>)| {
         let states: Vec<_> = states.iter().map(|(state, n)| format!("{n} {state}")).collect();
-        Shown {
+        LineContent {
             key: format!("{wave:06}"),
             text: format!("  {:>6}  {}", wave_name(wave), states.join(", ")),
             since: None,
@@ -153,7 +153,7 @@ fn lines(steps: &[Step]) -> Vec<Shown> {
     waves.into_iter().map(line).collect()
 }
 
-fn hosts(steps: &[Step]) -> Vec<Shown> {
+fn hosts(steps: &[Step]) -> Vec<LineContent> {
     let width = steps
         .iter()
         .map(|step| step.host.as_str().len())
@@ -164,7 +164,7 @@ fn hosts(steps: &[Step]) -> Vec<Shown> {
         .map(|step| {
             let reason = step.reason.as_deref().map(|why| format!("  {}", clean(why)));
             let at_work = !step.state.is_settled() && step.state != StepState::Waiting;
-            Shown {
+            LineContent {
                 key: format!("{:06}-{}", step.wave, step.host),
                 text: format!(
                     "  {:>6}  {:width$}  {:10}{}",

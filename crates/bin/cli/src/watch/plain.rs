@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use chrono::{DateTime, Utc};
 use slipway_wire::audit::Event;
 
-use crate::Failure;
+use crate::CliFailure;
 use crate::output::Output;
 use crate::text::clean;
 
@@ -19,20 +19,20 @@ impl Plain {
         Self { output }
     }
 
-    pub(super) fn event(&self, event: &Event) -> Result<(), Failure> {
+    pub(super) fn event(&self, event: &Event) -> Result<(), CliFailure> {
         self.line(event.at, &sentence(event))
     }
 
-    pub(super) fn note(&self, text: &str) -> Result<(), Failure> {
+    pub(super) fn note(&self, text: &str) -> Result<(), CliFailure> {
         self.line((self.output.now)(), text)
     }
 
-    fn line(&self, at: DateTime<Utc>, text: &str) -> Result<(), Failure> {
+    fn line(&self, at: DateTime<Utc>, text: &str) -> Result<(), CliFailure> {
         let line = format!("{} {}\n", at.format("%Y-%m-%dT%H:%M:%SZ"), clean(text));
         if self.output.json {
             io::stderr()
                 .write_all(line.as_bytes())
-                .map_err(|error| Failure::io("cannot write to stderr", &error))
+                .map_err(|error| CliFailure::io("cannot write to stderr", &error))
         } else {
             Output::stdout(&line)
         }

@@ -103,7 +103,7 @@ fn every_command_of_the_pages_is_taken() {
     for path in pages() {
         for command in commands(&fs::read_to_string(&path).unwrap()) {
             seen += 1;
-            if let Err(error) = slipway::args::Cli::try_parse_from(words(&command))
+            if let Err(error) = slipway::args::SlipwayCli::try_parse_from(words(&command))
                 && !(error.kind() == ErrorKind::MissingRequiredArgument && is_a_name(&command))
             {
                 let first = error.to_string().lines().next().unwrap_or_default().to_owned();
@@ -127,6 +127,6 @@ fn a_command_that_is_none_is_found() {
             "slipway rollout    watch prod --forever"
         ]
     );
-    let taken = |command: &String| slipway::args::Cli::try_parse_from(words(command)).is_ok();
+    let taken = |command: &String| slipway::args::SlipwayCli::try_parse_from(words(command)).is_ok();
     assert_eq!(found.iter().map(taken).collect::<Vec<_>>(), [false, true, false]);
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use slipway_domain::HostName;
 
-use super::outcome::Outcomes;
+use super::outcome::DemoOutcomes;
 use super::timeline::Timeline;
 use crate::fleet::Member;
 use crate::nix::Signing;
 use crate::run::Run;
-use crate::stack::Stack;
+use crate::stack::DevStack;
 
 /// Versions for all hosts, and what each answers to its health check.
 const VERSIONS: [(&str, u16); 3] = [("v1", 200), ("v2", 200), ("v3", 500)];
@@ -34,10 +34,10 @@ impl Closures {
     /// Builds all, signs and publishes them, and removes them from the hosts' store.
     pub(super) async fn create(
         run: &Run,
-        stack: &Stack,
+        stack: &DevStack,
         checkout: &Path,
         timeline: &Timeline,
-        outcomes: &mut Outcomes,
+        outcomes: &mut DemoOutcomes,
     ) -> Result<Self> {
         let hosts = &stack.hosts;
         let service = &stack.binaries.demo_service;

@@ -9,14 +9,14 @@ use super::{ROLLOUT, Scene, eventually, rolling};
 use crate::stack::hosts::strategy;
 
 /// What a host runs: the live link and the service's process.
-type Running = BTreeMap<HostName, (Option<PathBuf>, Option<String>)>;
+type LiveSystems = BTreeMap<HostName, (Option<PathBuf>, Option<String>)>;
 
 pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
     scene
         .conductor
         .timeline
         .point(5, "Release v3 answers its health check with 500");
-    let before = running(scene).await;
+    let before = live_systems(scene).await;
     let v3 = scene.conductor.register("v3", &scene.closures.v3).await?;
     // A shorter time for the checks than the others have: this one uses it up.
     let mut hasty = strategy(1, 2);
@@ -25,7 +25,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
         .conductor
         .roll_out("v3", v3, hasty, ROLLOUT, async |_| Ok(()))
         .await?;
-    let after = running(scene).await;
+    let after = live_systems(scene).await;
     let summary = &third.rollout.summary;
     let reason = summary.reason.clone().unwrap_or_default();
     let seen = format!("{} in {:.1} s: {reason}", summary.state, third.took.as_secs_f64());
@@ -81,7 +81,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<()> {
 async fn back_and_forth(scene: &mut Scene<'_>) -> Result<()> {
     scene.conductor.timeline.say("v1 again, then v2 again: A, B, A");
     let all = u32::try_from(scene.stack.hosts.len()).unwrap_or(u32::MAX);
-    let mut looks = vec![running(scene).await];
+    let mut looks = vec![live_systems(scene).await];
     for (name, closures) in [("v1", &scene.closures.v1), ("v2", &scene.closures.v2)] {
         let release = scene
             .conductor
@@ -99,7 +99,7 @@ async fn back_and_forth(scene: &mut Scene<'_>) -> Result<()> {
             name,
         )
         .await;
-        looks.push(running(scene).await);
+        looks.push(live_systems(scene).await);
     }
     let replaced = |host: &HostName| {
         looks
@@ -127,12 +127,12 @@ async fn back_and_forth(scene: &mut Scene<'_>) -> Result<()> {
     Ok(())
 }
 
-async fn running(scene: &Scene<'_>) -> Running {
-    let mut running = Running::new();
+async fn live_systems(scene: &Scene<'_>) -> LiveSystems {
+    let mut systems = LiveSystems::new();
     for host in &scene.stack.hosts {
         let link = std::fs::read_link(host.live_link()).ok();
         let pid = eventually(async || host.ask("pid").await, Option::is_some).await;
-        running.insert(host.name.clone(), (link, pid));
+        systems.insert(host.name.clone(), (link, pid));
     }
-    running
+    systems
 }

@@ -5,13 +5,13 @@ use slipway_client::{ClientError, UnreachableCause};
 use slipway_wire::monitoring::{Health, Status};
 
 use super::eventually;
-use super::outcome::Outcomes;
+use super::outcome::DemoOutcomes;
 use super::probe;
 use super::timeline::Timeline;
-use crate::stack::Stack;
+use crate::stack::DevStack;
 
 /// The servers are as the issue wants them.
-pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Result<()> {
+pub(super) async fn check_servers(stack: &DevStack, outcomes: &mut DemoOutcomes) -> Result<()> {
     // A worker may be ready before its first row is in the database.
     let is_well = |health: &Result<Health, _>| matches!(health, Ok(health) if health.status == Status::Ok);
     let health = eventually(async || stack.api.health().await, is_well).await?;
@@ -48,7 +48,11 @@ pub(super) async fn check_servers(stack: &Stack, outcomes: &mut Outcomes) -> Res
 }
 
 /// The fleet is there, and nobody talks to an api that they cannot verify.
-pub(super) async fn check_hosts(stack: &Stack, timeline: &Timeline, outcomes: &mut Outcomes) -> Result<()> {
+pub(super) async fn check_hosts(
+    stack: &DevStack,
+    timeline: &Timeline,
+    outcomes: &mut DemoOutcomes,
+) -> Result<()> {
     let count = async || {
         let hosts = stack.api.all_hosts(None).await?;
         Ok::<_, ClientError>(hosts.iter().filter(|host| host.online).count())

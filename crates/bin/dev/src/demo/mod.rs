@@ -19,13 +19,13 @@ use anyhow::{Result, bail};
 
 use crate::run::Run;
 use crate::say::{print, say};
-use crate::stack::Stack;
+use crate::stack::DevStack;
 use crate::stack::binaries::Binaries;
 use crate::stack::hosts::DevHost;
 use closures::Closures;
 use conductor::Conductor;
-use outcome::{Outcomes, Summary};
-use probe::{Probe, Report};
+use outcome::{DemoOutcomes, Summary};
+use probe::{Probe, ProbeReport};
 use timeline::Timeline;
 use watcher::{Move, Verified, Watcher};
 
@@ -41,20 +41,20 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What the points share.
 struct Scene<'a> {
     run: &'a Run,
-    stack: &'a Stack,
+    stack: &'a DevStack,
     conductor: Conductor<'a>,
     closures: &'a Closures,
-    outcomes: Outcomes,
+    outcomes: DemoOutcomes,
     verified: Vec<Verified>,
 }
 
 /// Runs the six points; fails when an outcome is not as it should be.
 pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, json: bool) -> Result<()> {
     let timeline = Timeline::default();
-    let mut outcomes = Outcomes::default();
+    let mut outcomes = DemoOutcomes::default();
 
     timeline.point(1, "Postgres, Redis, three api replicas, two workers, nginx");
-    let mut stack = Stack::start(run, binaries, &|text| timeline.say(text)).await?;
+    let mut stack = DevStack::start(run, binaries, &|text| timeline.say(text)).await?;
     first::check_servers(&stack, &mut outcomes).await?;
 
     timeline.point(
@@ -136,7 +136,7 @@ async fn eventually<T>(mut look: impl AsyncFnMut() -> T, good: impl Fn(&T) -> bo
     }
 }
 
-fn judge_requests(report: &Report, outcomes: &mut Outcomes) {
+fn judge_requests(report: &ProbeReport, outcomes: &mut DemoOutcomes) {
     let seen = match &report.first_failure {
         None => format!(
             "{} requests, the slowest took {} ms",
@@ -152,7 +152,7 @@ fn judge_requests(report: &Report, outcomes: &mut Outcomes) {
     outcomes.check(4, "no request of the constant client fails", ok, seen);
 }
 
-fn judge_profiles(moves: &[Move], verified: &[Verified], outcomes: &mut Outcomes) {
+fn judge_profiles(moves: &[Move], verified: &[Verified], outcomes: &mut DemoOutcomes) {
     let wrong = watcher::unverified(moves, verified);
     let seen = wrong.first().map_or_else(
         || format!("{} moves, each after its verification", moves.len()),

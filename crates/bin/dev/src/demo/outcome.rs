@@ -8,7 +8,7 @@ use super::timeline::short;
 
 /// One expectation and what became of it.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Outcome {
+pub(super) struct DemoOutcome {
     /// The point of the main job it belongs to, 1 to 6.
     pub(super) point: u8,
     /// What should be.
@@ -21,11 +21,11 @@ pub(super) struct Outcome {
 
 /// The outcomes so far.
 #[derive(Debug, Default)]
-pub(super) struct Outcomes {
-    list: Vec<Outcome>,
+pub(super) struct DemoOutcomes {
+    list: Vec<DemoOutcome>,
 }
 
-impl Outcomes {
+impl DemoOutcomes {
     /// Notes what was seen.
     pub(super) fn check(
         &mut self,
@@ -34,7 +34,7 @@ impl Outcomes {
         ok: bool,
         seen: impl Into<String>,
     ) {
-        self.list.push(Outcome {
+        self.list.push(DemoOutcome {
             point,
             expected: expected.into(),
             seen: seen.into(),
@@ -44,7 +44,7 @@ impl Outcomes {
 
     /// All of them, by point.
     #[must_use]
-    pub(super) fn sorted(mut self) -> Vec<Outcome> {
+    pub(super) fn sorted(mut self) -> Vec<DemoOutcome> {
         self.list.sort_by_key(|outcome| outcome.point);
         self.list
     }
@@ -66,7 +66,7 @@ pub(super) struct Summary {
     /// The slowest of them, in milliseconds.
     pub(super) slowest_ms: u64,
     /// Each expectation.
-    pub(super) outcomes: Vec<Outcome>,
+    pub(super) outcomes: Vec<DemoOutcome>,
 }
 
 impl Summary {
@@ -80,7 +80,7 @@ impl Summary {
             .max()
             .unwrap_or(0);
         let mut text = String::new();
-        for Outcome {
+        for DemoOutcome {
             point,
             expected,
             seen,
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_table_names_what_is_not_as_it_should_be() {
-        let mut outcomes = Outcomes::default();
+        let mut outcomes = DemoOutcomes::default();
         outcomes.check(4, "no request fails", false, "2 of 900 failed");
         outcomes.check(1, "three replicas", true, "3");
         let outcomes = outcomes.sorted();

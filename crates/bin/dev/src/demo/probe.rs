@@ -34,7 +34,7 @@ struct Counts {
 
 /// What it counted.
 #[derive(Debug, Clone)]
-pub(super) struct Report {
+pub(super) struct ProbeReport {
     /// All requests.
     pub(super) total: u64,
     /// Those without a 200.
@@ -50,7 +50,7 @@ impl Probe {
     pub(super) fn start(nginx: &Nginx, token: &SecretString) -> Result<Self> {
         let client = patient_client(nginx)?;
         let counts = Arc::new(Counts::default());
-        let (seen, url) = (Arc::clone(&counts), nginx.api_url());
+        let (shared, url) = (Arc::clone(&counts), nginx.api_url());
         let token = token.clone();
         let task = tokio::spawn(async move {
             for path in [route::HEALTH, route::HOSTS].iter().cycle() {
@@ -65,7 +65,7 @@ impl Probe {
                     Ok(answer) => Some(format!("{path} answered {}", answer.status())),
                     Err(error) => Some(format!("{path}: {error:?}")),
                 };
-                seen.count(start.elapsed(), problem);
+                shared.count(start.elapsed(), problem);
                 tokio::time::sleep(PAUSE).await;
             }
         });
@@ -74,13 +74,13 @@ impl Probe {
 
     /// The counts so far.
     #[must_use]
-    pub(super) fn report(&self) -> Report {
+    pub(super) fn report(&self) -> ProbeReport {
         let first = self
             .counts
             .first_failure
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        Report {
+        ProbeReport {
             total: self.counts.total.load(Ordering::Relaxed),
             failed: self.counts.failed.load(Ordering::Relaxed),
             slowest_ms: self.counts.slowest_ms.load(Ordering::Relaxed),

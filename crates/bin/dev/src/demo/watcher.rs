@@ -46,7 +46,7 @@ impl Watcher {
     #[must_use]
     pub(super) fn start(hosts: &[DevHost]) -> Self {
         let moves = Arc::new(Mutex::new(Vec::new()));
-        let (seen, hosts) = (Arc::clone(&moves), hosts.to_vec());
+        let (shared, hosts) = (Arc::clone(&moves), hosts.to_vec());
         // The installed system is the start, not a move.
         let begin = hosts
             .iter()
@@ -65,7 +65,7 @@ impl Watcher {
                             closure,
                             at: SystemTime::now().into(),
                         };
-                        seen.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+                        shared.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
                     }
                 }
                 tokio::time::sleep(INTERVAL).await;

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use super::binaries::Binaries;
 use super::{random_key, secret_file};
 use crate::ports::loopback;
-use crate::postgres::{PROCESS_ROLE, Postgres, random_password};
-use crate::redis::Redis;
+use crate::postgres::{DevPostgres, PROCESS_ROLE, random_password};
+use crate::redis::DevRedis;
 use crate::run::Run;
 use crate::spec::Spec;
 
@@ -34,7 +34,7 @@ pub struct Secrets {
 
 impl Secrets {
     /// Makes random ones in the run's folder.
-    pub fn create(run: &Run, postgres: &Postgres, redis: &Redis) -> Result<Self> {
+    pub fn create(run: &Run, postgres: &DevPostgres, redis: &DevRedis) -> Result<Self> {
         let folder = run.dir.folder("secrets", None)?;
         let admin_password = random_password()?;
         let variables = vec![
@@ -62,7 +62,7 @@ impl Secrets {
 
 /// The processes between the proxy and the database.
 #[derive(Debug)]
-pub struct ControlPlane {
+pub struct DevControlPlane {
     /// Ports of the replicas, for the proxy.
     pub ports: Vec<u16>,
     /// Ports of the metrics listeners, by process.
@@ -73,7 +73,7 @@ pub struct ControlPlane {
     pub workers: Vec<String>,
 }
 
-impl ControlPlane {
+impl DevControlPlane {
     /// Migrates the database, then starts replicas and workers and waits until each replica is ready.
     pub async fn start(run: &Run, binaries: &Binaries, secrets: &Secrets, store: &Path) -> Result<Self> {
         let spec = |name: &str, program: &Path, command: &str| {

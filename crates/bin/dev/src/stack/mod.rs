@@ -13,12 +13,12 @@ use slipway_wire::access::LoginRequest;
 
 use crate::nginx::Nginx;
 use crate::nix::Nix;
-use crate::postgres::{Durability, Postgres, random_password};
-use crate::redis::Redis;
+use crate::postgres::{DevPostgres, Durability, random_password};
+use crate::redis::DevRedis;
 use crate::run::Run;
 use crate::run_dir::write_private;
 use binaries::Binaries;
-use control_plane::{ControlPlane, Secrets};
+use control_plane::{DevControlPlane, Secrets};
 use hosts::DevHost;
 
 /// The environment that the hosts are in.
@@ -26,17 +26,17 @@ pub const ENVIRONMENT: &str = "prod";
 
 /// Everything that runs.
 #[derive(Debug)]
-pub struct Stack {
+pub struct DevStack {
     /// The database.
-    pub postgres: Postgres,
+    pub postgres: DevPostgres,
     /// Wake-ups and rate limits.
-    pub redis: Redis,
+    pub redis: DevRedis,
     /// The hosts' store and the cache they fetch from.
     pub nix: Nix,
     /// The proxy.
     pub nginx: Nginx,
     /// Names and ports of replicas and workers.
-    pub control_plane: ControlPlane,
+    pub control_plane: DevControlPlane,
     /// A client with the admin's token, through the proxy.
     pub api: Client,
     /// The admin's token.
@@ -47,15 +47,15 @@ pub struct Stack {
     pub binaries: Binaries,
 }
 
-impl Stack {
+impl DevStack {
     /// Starts everything but the agents: the database with its schema, Redis, replicas, workers, the proxy.
     pub async fn start(run: &Run, binaries: Binaries, tell: &dyn Fn(&str)) -> Result<Self> {
-        let postgres = Postgres::start(run, Durability::Safe).await?;
-        let redis = Redis::start(run).await?;
+        let postgres = DevPostgres::start(run, Durability::Safe).await?;
+        let redis = DevRedis::start(run).await?;
         tell("Postgres and Redis run");
         let nix = Nix::create(run).await?;
         let secrets = Secrets::create(run, &postgres, &redis)?;
-        let control_plane = ControlPlane::start(run, &binaries, &secrets, &nix.store).await?;
+        let control_plane = DevControlPlane::start(run, &binaries, &secrets, &nix.store).await?;
         tell("the database is migrated; three api replicas and two workers run");
         let nginx = Nginx::start(run, &control_plane.ports, &nix.cache).await?;
         nix.write_agent_conf(&nginx.cache_url())?;

@@ -4,7 +4,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 /// A word of prose with the line that it begins on. A span of code is one word, a link its text.
 #[derive(Debug)]
-pub struct Word {
+pub struct PageWord {
     /// Counted from 1.
     pub line: usize,
     /// With its punctuation.
@@ -28,7 +28,7 @@ fn events(page: &str) -> impl Iterator<Item = (Event<'_>, std::ops::Range<usize>
 
 /// The words of each paragraph, heading, item of a list and cell of a table: no sentence goes from one into the next.
 #[must_use]
-pub fn blocks(page: &str) -> Vec<Vec<Word>> {
+pub fn blocks(page: &str) -> Vec<Vec<PageWord>> {
     let ends: Vec<usize> = page.match_indices('\n').map(|(at, _)| at).collect();
     let line = |at| ends.partition_point(|end| *end < at) + 1;
     let mut blocks = vec![Vec::new()];
@@ -68,12 +68,12 @@ fn is_inline(tag: TagEnd) -> bool {
     )
 }
 
-fn add(block: &mut Vec<Word>, text: &str, line: usize, in_word: &mut bool) {
+fn add(block: &mut Vec<PageWord>, text: &str, line: usize, in_word: &mut bool) {
     match block.last_mut().filter(|_| *in_word) {
         _ if text.is_empty() => {}
         Some(word) => word.text.push_str(text),
         None => {
-            block.push(Word {
+            block.push(PageWord {
                 line,
                 text: text.to_owned(),
             });

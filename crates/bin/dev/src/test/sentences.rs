@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::test::markdown::{Word, blocks};
+use crate::test::markdown::{PageWord, blocks};
 use crate::test::sources;
 
 /// A longer sentence says more than one thing.
@@ -71,7 +71,7 @@ fn too_long(page: &str) -> Vec<Long> {
     found
 }
 
-fn judge(sentence: &[Word]) -> Option<Long> {
+fn judge(sentence: &[PageWord]) -> Option<Long> {
     let words = sentence
         .iter()
         .filter(|word| word.text.contains(char::is_alphanumeric))

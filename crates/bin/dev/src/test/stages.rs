@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use clap::ValueEnum;
 
-use crate::postgres::{Durability, Postgres};
-use crate::redis::Redis;
+use crate::postgres::{DevPostgres, Durability};
+use crate::redis::DevRedis;
 use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
@@ -112,17 +112,17 @@ pub async fn run(run: &Run, plan: &StagePlan) -> Result<()> {
 /// Started by the first stage that needs one.
 #[derive(Debug, Default)]
 struct Servers {
-    postgres: Option<Postgres>,
-    redis: Option<Redis>,
+    postgres: Option<DevPostgres>,
+    redis: Option<DevRedis>,
 }
 
 impl Servers {
-    async fn start(&mut self, run: &Run) -> Result<(&Postgres, &Redis)> {
+    async fn start(&mut self, run: &Run) -> Result<(&DevPostgres, &DevRedis)> {
         if self.postgres.is_none() {
-            self.postgres = Some(Postgres::start(run, Durability::Fast).await?);
+            self.postgres = Some(DevPostgres::start(run, Durability::Fast).await?);
         }
         if self.redis.is_none() {
-            self.redis = Some(Redis::start(run).await?);
+            self.redis = Some(DevRedis::start(run).await?);
         }
         self.postgres
             .as_ref()
@@ -218,7 +218,7 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
 
 /// The template must build and pass as our own crates do. It has a separate target folder, since its
 /// dependencies have other features than ours.
-async fn check_template(run: &Run, postgres: &Postgres, checkout: &Path) -> Result<()> {
+async fn check_template(run: &Run, postgres: &DevPostgres, checkout: &Path) -> Result<()> {
     let template = checkout.join("templates/default");
     let target = checkout.join("target/template");
     for args in [

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use slipway_dev::redis::Redis;
+use slipway_dev::redis::DevRedis;
 
 const BOUND: Duration = Duration::from_secs(30);
 
@@ -16,7 +16,7 @@ pub(crate) struct Intruder {
 }
 
 impl Intruder {
-    pub(crate) fn enter(redis: &Redis) -> Self {
+    pub(crate) fn enter(redis: &DevRedis) -> Self {
         let mut ear = connect(redis);
         send(&mut ear, &["PSUBSCRIBE", "*"]);
         ear.set_nonblocking(true).unwrap();
@@ -65,7 +65,7 @@ impl Intruder {
     }
 }
 
-fn connect(redis: &Redis) -> TcpStream {
+fn connect(redis: &DevRedis) -> TcpStream {
     let mut stream = TcpStream::connect(("127.0.0.1", redis.port)).unwrap();
     stream.set_read_timeout(Some(BOUND)).unwrap();
     send(&mut stream, &["AUTH", &redis.password]);

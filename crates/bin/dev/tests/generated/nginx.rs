@@ -13,9 +13,13 @@ const SNAPSHOTS: [&str; 3] = ["nginx.conf", "nginx-edge.conf", "nginx-app.conf"]
 async fn nginx_takes_every_configuration() {
     for name in SNAPSHOTS {
         let output = check(&snapshot(name));
-        assert!(output.status.success(), "{name}: {}", said(&output));
+        assert!(output.status.success(), "{name}: {}", printed(&output));
         // Also what it would only warn of.
-        assert!(!said(&output).contains("[warn]"), "{name}: {}", said(&output));
+        assert!(
+            !printed(&output).contains("[warn]"),
+            "{name}: {}",
+            printed(&output)
+        );
     }
 }
 
@@ -47,9 +51,9 @@ async fn a_mistake_in_a_configuration_is_found() {
         assert!(text.contains(right), "{right}");
         let output = check(&text.replace(right, wrong));
         assert!(
-            !output.status.success() && said(&output).contains(told),
+            !output.status.success() && printed(&output).contains(told),
             "{wrong}: {}",
-            said(&output)
+            printed(&output)
         );
     }
 }
@@ -114,9 +118,9 @@ fn listening_here(host: &Host, text: &str, quic: bool) -> String {
 
 fn has_quic(nginx: &std::path::Path) -> bool {
     let output = Command::new(nginx).arg("-V").output().unwrap();
-    said(&output).contains("http_v3_module")
+    printed(&output).contains("http_v3_module")
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -114,10 +114,10 @@ async fn ipv6_clients_count_by_their_64_however_it_is_written() {
         ("192.0.2.2", 204),
         ("192.0.2.1", 429),
     ] {
-        let asked = client
+        let request = client
             .get(format!("http://127.0.0.1:{port}/"))
             .header("X-Real-IP", address);
-        assert_eq!(asked.send().await.unwrap().status(), status, "{address}");
+        assert_eq!(request.send().await.unwrap().status(), status, "{address}");
     }
 }
 

@@ -110,7 +110,7 @@ fn no_service_is_exposed_more_than_it_may_be() {
     assert!(services.len() > 15, "{services:?}");
     for name in services {
         let report = units.exposure(name, most(name));
-        assert!(report.status.success(), "{name}: {}", said(&report));
+        assert!(report.status.success(), "{name}: {}", printed(&report));
     }
     // The judge judges.
     let file = units.folder.join("shop-api-1.service");
@@ -176,7 +176,7 @@ impl Units {
             .filter(|(_, since)| *since > version)
             .map(|(key, _)| format!("Unknown key '{key}' in section [Service], ignoring."))
             .collect();
-        let complaints: Vec<String> = said(&output)
+        let complaints: Vec<String> = printed(&output)
             .lines()
             .filter(|line| !too_new.iter().any(|known| line.ends_with(known)))
             .map(str::to_owned)
@@ -242,7 +242,7 @@ fn version() -> u32 {
     number.split('.').next().unwrap().parse().unwrap()
 }
 
-fn said(output: &Output) -> String {
+fn printed(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&both).into_owned()
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use slipway_verify::page::split;
 
-use crate::{Failure, files};
+use crate::{CliFailure, files};
 
 /// The one version there is.
 const VERSION: u32 = 1;
@@ -73,14 +73,14 @@ struct Versioned {
 
 impl StackDescription {
     /// All stacks in the folder, by name; none when there is no such folder.
-    pub(super) fn all(folder: &Path) -> Result<Vec<Self>, Failure> {
+    pub(super) fn all(folder: &Path) -> Result<Vec<Self>, CliFailure> {
         let mut names = Self::names(folder)?;
         names.sort();
         names.iter().map(|name| Self::load(folder, name)).collect()
     }
 
     /// The stack of this name.
-    pub(super) fn named(folder: &Path, name: &str) -> Result<Self, Failure> {
+    pub(super) fn named(folder: &Path, name: &str) -> Result<Self, CliFailure> {
         let names = Self::names(folder)?;
         if !names.iter().any(|known| known == name) {
             let help = if names.is_empty() {
@@ -91,14 +91,14 @@ impl StackDescription {
             } else {
                 format!("there are: {}", names.join(", "))
             };
-            return Err(Failure::usage(format!("this host has no stack `{name}`")).help(help));
+            return Err(CliFailure::usage(format!("this host has no stack `{name}`")).help(help));
         }
         Self::load(folder, name)
     }
 
-    fn names(folder: &Path) -> Result<Vec<String>, Failure> {
+    fn names(folder: &Path) -> Result<Vec<String>, CliFailure> {
         let failed = |error: &io::Error| {
-            Failure::usage(format!("cannot read the folder {}: {error}", folder.display()))
+            CliFailure::usage(format!("cannot read the folder {}: {error}", folder.display()))
         };
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
@@ -115,11 +115,11 @@ impl StackDescription {
         Ok(names)
     }
 
-    fn load(folder: &Path, name: &str) -> Result<Self, Failure> {
+    fn load(folder: &Path, name: &str) -> Result<Self, CliFailure> {
         let path = folder.join(format!("{name}.json"));
         let text = files::read(&path, "description of a stack")?;
         parse(&text, name).map_err(|problem| {
-            Failure::usage(format!(
+            CliFailure::usage(format!(
                 "{} is no description of a stack: {problem}",
                 path.display()
             ))

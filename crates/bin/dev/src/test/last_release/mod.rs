@@ -12,14 +12,14 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 
-use crate::postgres::Postgres;
+use crate::postgres::DevPostgres;
 use crate::run::Run;
 use crate::say::say;
 use plane::Programs;
 
 /// Builds the last release where it is not built yet, and has it take over from the programs in `target`, and them from
 /// it.
-pub async fn check(run: &Run, postgres: &Postgres, checkout: &Path, target: &Path) -> Result<()> {
+pub async fn check(run: &Run, postgres: &DevPostgres, checkout: &Path, target: &Path) -> Result<()> {
     let old = build::programs(run, checkout, target).await?;
     let new = Programs::in_folder(&target.join("debug"));
     say(&format!("    the last release is {}", build::commit(checkout)?));

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use secrecy::SecretString;
 use slipway_client::Client;
 
-use crate::postgres::{OWNER, PROCESS_ROLE, Postgres, random_password};
+use crate::postgres::{DevPostgres, OWNER, PROCESS_ROLE, random_password};
 use crate::run::Run;
 use crate::run_dir::write_private;
 use crate::spec::Spec;
@@ -38,15 +38,15 @@ impl Programs {
 }
 
 /// What all versions share: a database of their own, and secrets.
-pub(super) struct Place {
+pub(super) struct SharedDatabase {
     folder: PathBuf,
     /// What the admin logs in with.
     pub(super) admin_password: String,
 }
 
-impl Place {
+impl SharedDatabase {
     /// Makes the database `last_release` with its two roles' ways to it.
-    pub(super) async fn create(run: &Run, postgres: &Postgres) -> Result<Self> {
+    pub(super) async fn create(run: &Run, postgres: &DevPostgres) -> Result<Self> {
         const DATABASE: &str = "last_release";
         let create = format!("CREATE DATABASE {DATABASE} OWNER \"{OWNER}\"");
         postgres.query("postgres", "postgres", &create).await?;
@@ -95,7 +95,12 @@ pub(super) struct Plane {
 
 impl Plane {
     /// Starts both and waits until the api is ready.
-    pub(super) async fn start(run: &Run, name: &str, shared: &Place, programs: &Programs) -> Result<Self> {
+    pub(super) async fn start(
+        run: &Run,
+        name: &str,
+        shared: &SharedDatabase,
+        programs: &Programs,
+    ) -> Result<Self> {
         let port = run.ports.reserve()?;
         let names = vec![format!("{name}-api"), format!("{name}-worker")];
         let api = shared

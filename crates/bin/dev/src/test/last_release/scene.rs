@@ -16,8 +16,8 @@ use slipway_wire::release::{CreateRelease, Source};
 use slipway_wire::rollout::{CreateCommand, CreateRollout, RolloutQuery};
 
 use super::agent::{Agent, closure, closures};
-use super::plane::{Place, Plane, Programs};
-use crate::postgres::Postgres;
+use super::plane::{Plane, Programs, SharedDatabase};
+use crate::postgres::DevPostgres;
 use crate::run::Run;
 
 /// No step of a rollout takes longer, with agents that obey at once.
@@ -25,8 +25,8 @@ const BOUND: Duration = Duration::from_mins(2);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Plays it all.
-pub(super) async fn play(run: &Run, postgres: &Postgres, new: &Programs, old: &Programs) -> Result<()> {
-    let shared = Place::create(run, postgres).await?;
+pub(super) async fn play(run: &Run, postgres: &DevPostgres, new: &Programs, old: &Programs) -> Result<()> {
+    let shared = SharedDatabase::create(run, postgres).await?;
     shared.migrate(run, "new", new).await?;
     let plane = Plane::start(run, "new", &shared, new).await?;
     let mut scene = Scene::set(&plane, &shared.admin_password).await?;
