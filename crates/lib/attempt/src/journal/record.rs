@@ -187,16 +187,14 @@ impl Attempt {
         self.own_prior || self.plan.is_some()
     }
 
-    /// What the control plane is told of it.
-    #[must_use]
-    pub fn report(&self) -> AttemptReport {
-        AttemptReport {
-            attempt: self.id,
-            phase: self.phase.reported(),
-            prior: self.prior.clone(),
-            verdict: self.verdict,
-            message: self.message.clone(),
-        }
+    fn report(&self) -> AttemptReport {
+        report(
+            self.id,
+            self.phase,
+            self.prior.as_ref(),
+            self.verdict,
+            self.message.as_deref(),
+        )
     }
 }
 
@@ -245,16 +243,31 @@ impl PastAttempt {
         self.own_prior || self.phase == JournalPhase::Committed
     }
 
-    /// What the control plane is told of it.
-    #[must_use]
-    pub fn report(&self) -> AttemptReport {
-        AttemptReport {
-            attempt: self.id,
-            phase: self.phase.reported(),
-            prior: self.prior.clone(),
-            verdict: self.verdict,
-            message: self.message.clone(),
-        }
+    fn report(&self) -> AttemptReport {
+        report(
+            self.id,
+            self.phase,
+            self.prior.as_ref(),
+            self.verdict,
+            self.message.as_deref(),
+        )
+    }
+}
+
+/// What the control plane is told of an attempt.
+fn report(
+    attempt: AttemptId,
+    phase: JournalPhase,
+    prior: Option<&StorePath>,
+    verdict: Option<Verdict>,
+    message: Option<&str>,
+) -> AttemptReport {
+    AttemptReport {
+        attempt,
+        phase: phase.reported(),
+        prior: prior.cloned(),
+        verdict,
+        message: message.map(str::to_owned),
     }
 }
 
