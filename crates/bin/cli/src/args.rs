@@ -18,7 +18,7 @@ use clap::{Args, Parser, Subcommand};
 use slipway_domain::EnvironmentName;
 
 pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
-pub use fleet::{EnvCommand, HostCommand, StrategyArgs};
+pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use release::{CreateReleaseArgs, ReleaseCommand};
 pub use rollout::{Order, RolloutCommand, RolloutRef, WatchArgs};
 pub use verify::VerifyArgs;

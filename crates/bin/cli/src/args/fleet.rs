@@ -55,22 +55,26 @@ pub enum EnvCommand {
         name: EnvironmentName,
     },
     /// Change an environment; running rollouts keep the rules that they began with
-    Set {
-        /// Its name
-        name: EnvironmentName,
-        /// The strategy of rollouts that bring none.
-        #[command(flatten)]
-        strategy: StrategyArgs,
-        /// Whether rollouts wait for the approval of somebody other than their author
-        #[arg(long, value_name = "true|false")]
-        approval_required: Option<bool>,
-        /// Whether rollouts may have their own strategy, even if no admin starts them
-        #[arg(long, value_name = "true|false")]
-        own_strategy_allowed: Option<bool>,
-        /// Whether a principal may approve the rollout of one that it created, or that created it
-        #[arg(long, value_name = "true|false")]
-        related_approval_allowed: Option<bool>,
-    },
+    Set(EnvChange),
+}
+
+/// What of an environment is to change.
+#[derive(Debug, Args)]
+pub struct EnvChange {
+    /// Its name
+    pub name: EnvironmentName,
+    /// The strategy of rollouts that bring none.
+    #[command(flatten)]
+    pub strategy: StrategyArgs,
+    /// Whether rollouts wait for the approval of somebody other than their author
+    #[arg(long, value_name = "true|false")]
+    pub approval_required: Option<bool>,
+    /// Whether rollouts may have their own strategy, even if no admin starts them
+    #[arg(long, value_name = "true|false")]
+    pub own_strategy_allowed: Option<bool>,
+    /// Whether a principal may approve the rollout of one that it created, or that created it
+    #[arg(long, value_name = "true|false")]
+    pub related_approval_allowed: Option<bool>,
 }
 
 /// Hosts.

@@ -6,7 +6,7 @@ use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use super::host::confirm;
 use super::{List, strategy};
 use crate::CliFailure;
-use crate::args::EnvCommand;
+use crate::args::{EnvChange, EnvCommand};
 use crate::context::Context;
 use crate::table::{Cell, Table};
 use crate::text::{count, instant};
@@ -69,38 +69,40 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Cl
                 format!("deleted the environment {name}\n")
             })
         }
-        EnvCommand::Set {
-            name,
-            strategy: args,
-            approval_required,
-            own_strategy_allowed,
-            related_approval_allowed,
-        } => {
-            let rules = [approval_required, own_strategy_allowed, related_approval_allowed];
-            if !strategy::is_given(&args) && rules.iter().all(Option::is_none) {
-                return Err(CliFailure::usage("there is nothing to change").help(
-                    "give --strategy, --set, --approval-required, --own-strategy-allowed or --related-approval-allowed",
-                ));
-            }
-            let client = context.client()?;
-            let base = if strategy::changes_the_old(&args) {
-                client.environment(&name).await?.strategy
-            } else {
-                Strategy::default()
-            };
-            let strategy = strategy::is_given(&args)
-                .then(|| strategy::build(&args, base))
-                .transpose()?;
-            let change = UpdateEnvironment {
-                strategy,
-                approval_required,
-                own_strategy_allowed,
-                related_approval_allowed,
-            };
-            let environment = client.update_environment(&name, &change).await?;
+        EnvCommand::Set(change) => {
+            let environment = set(context, change).await?;
             output.show(&environment, || text(&environment))
         }
     }
+}
+
+async fn set(context: &Context, change: EnvChange) -> Result<Environment, CliFailure> {
+    let new_strategy = strategy::is_given(&change.strategy);
+    let rules = [
+        change.approval_required,
+        change.own_strategy_allowed,
+        change.related_approval_allowed,
+    ];
+    if !new_strategy && rules.iter().all(Option::is_none) {
+        return Err(CliFailure::usage("there is nothing to change").help(
+            "give --strategy, --set, --approval-required, --own-strategy-allowed or --related-approval-allowed",
+        ));
+    }
+    let client = context.client()?;
+    let base = if strategy::changes_the_old(&change.strategy) {
+        client.environment(&change.name).await?.strategy
+    } else {
+        Strategy::default()
+    };
+    let update = UpdateEnvironment {
+        strategy: new_strategy
+            .then(|| strategy::build(&change.strategy, base))
+            .transpose()?,
+        approval_required: change.approval_required,
+        own_strategy_allowed: change.own_strategy_allowed,
+        related_approval_allowed: change.related_approval_allowed,
+    };
+    Ok(client.update_environment(&change.name, &update).await?)
 }
 
 fn approval(environment: &Environment) -> &'static str {
