@@ -12,8 +12,6 @@ use tokio::time::{Instant, sleep};
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
 const POLL_EVERY: Duration = Duration::from_millis(20);
-/// What the kernel calls a clock tick towards programs, on every machine that Nix knows.
-const MS_PER_TICK: u64 = 10;
 /// Stands for a boot that has no name.
 pub const UNKNOWN_BOOT: &str = "unknown";
 
@@ -75,8 +73,8 @@ impl ProcessId {
 
     /// When it began, in milliseconds by the kernel's boot clock.
     #[must_use]
-    pub const fn began_boot_ms(&self) -> u64 {
-        self.start_time.saturating_mul(MS_PER_TICK)
+    pub fn began_boot_ms(&self) -> u64 {
+        self.start_time.saturating_mul(1000) / procfs::ticks_per_second()
     }
 
     /// Sends the signal to this process and to no other.

@@ -9,9 +9,6 @@ const MAX_FDS: &str = "process_max_fds";
 const RESIDENT_MEMORY: &str = "process_resident_memory_bytes";
 const CPU: &str = "process_cpu_seconds_total";
 
-/// Ticks a second in `/proc`: `USER_HZ`, which the kernel's interface fixes at 100 on every platform that we build for.
-const TICKS: f64 = 100.0;
-
 pub(crate) fn describe() {
     describe_gauge!(
         START_TIME,
@@ -64,7 +61,7 @@ fn set(name: &'static str, value: Option<f64>) {
 }
 
 fn seconds(ticks: u64) -> f64 {
-    number(ticks) / TICKS
+    number(ticks) / number(procfs::ticks_per_second())
 }
 
 #[expect(
