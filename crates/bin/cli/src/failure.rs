@@ -179,7 +179,7 @@ impl CliFailure {
 
 impl From<ClientError> for CliFailure {
     fn from(error: ClientError) -> Self {
-        let help = error.operator_help().map(Cow::into_owned);
+        let help = advice(&error).map(Cow::into_owned);
         let summary = error.summary();
         match error {
             ClientError::Problem { problem, .. } => {
@@ -214,6 +214,20 @@ impl From<ClientError> for CliFailure {
             | ClientError::BadSetup { .. } => Self::usage(summary).maybe_help(help),
             _ => Self::internal(summary).maybe_help(help),
         }
+    }
+}
+
+/// What a person with the command line can do about an error of the API.
+pub(crate) fn advice(error: &ClientError) -> Option<Cow<'static, str>> {
+    match error {
+        ClientError::Problem { problem, .. } if problem.short_kind() == kind::UNAUTHENTICATED => Some(
+            "log in again with `slipway login`, or renew the token in SLIPWAY_TOKEN or the token file".into(),
+        ),
+        ClientError::Problem {
+            retry_after: Some(wait),
+            ..
+        } => Some(format!("try again in {} s", wait.as_secs()).into()),
+        _ => error.help().map(Cow::Borrowed),
     }
 }
 

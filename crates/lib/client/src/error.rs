@@ -1,6 +1,5 @@
 //! What can go wrong between a client and the API.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -229,22 +228,6 @@ impl ClientError {
                 "install the CA certificates of the distribution (ca-certificates), or name a CA file"
             }
         })
-    }
-
-    /// What a person with the command line can do about it.
-    #[must_use]
-    pub fn operator_help(&self) -> Option<Cow<'static, str>> {
-        match self {
-            Self::Problem { problem, .. } if problem.short_kind() == kind::UNAUTHENTICATED => Some(
-                "log in again with `slipway login`, or renew the token in SLIPWAY_TOKEN or the token file"
-                    .into(),
-            ),
-            Self::Problem {
-                retry_after: Some(wait),
-                ..
-            } => Some(format!("try again in {} s", wait.as_secs()).into()),
-            _ => self.help().map(Cow::Borrowed),
-        }
     }
 
     /// Whether the same request may succeed later without any change.

@@ -6,7 +6,7 @@ use slipway_domain::event::{EventHash, GENESIS, chain_hash};
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::page::MAX_LIMIT;
 
-use crate::{CheckResult, PendingCheck};
+use crate::{Advice, CheckResult, PendingCheck};
 
 /// Whether the log is whole, as both sides see it.
 #[derive(Debug, Serialize)]
@@ -26,7 +26,7 @@ pub struct AuditProof {
     pub server: AuditReport,
 }
 
-pub(crate) async fn check(check: PendingCheck, client: &Client) -> CheckResult {
+pub(crate) async fn check(check: PendingCheck, client: &Client, advice: Advice) -> CheckResult {
     match prove(client, None).await {
         Ok(proof) if proof.whole => check.ok(format!(
             "the log is whole: {} events, head {}",
@@ -36,7 +36,7 @@ pub(crate) async fn check(check: PendingCheck, client: &Client) -> CheckResult {
             proof.problems.join("; "),
             "slipway audit verify; keep the database as it is, and restore from before it was changed",
         ),
-        Err(error) => check.not_checked_by(&error),
+        Err(error) => check.not_checked_by(&error, advice),
     }
 }
 

@@ -11,7 +11,7 @@ use slipway_wire::page::MAX_LIMIT;
 use slipway_wire::release::Release;
 use slipway_wire::rollout::RolloutQuery;
 
-use crate::{CheckResult, PendingCheck};
+use crate::{Advice, CheckResult, PendingCheck};
 
 /// Clocks that are further apart than this break certificates and logs.
 pub const NOTABLE_SKEW_SECONDS: u64 = 30;
@@ -19,13 +19,18 @@ pub const NOTABLE_SKEW_SECONDS: u64 = 30;
 const PAGES: usize = 4;
 
 /// A result for every host that is not retired.
-pub(crate) async fn check(check: PendingCheck, client: &Client, now: DateTime<Utc>) -> Vec<CheckResult> {
+pub(crate) async fn check(
+    check: PendingCheck,
+    client: &Client,
+    now: DateTime<Utc>,
+    advice: Advice,
+) -> Vec<CheckResult> {
     match hosts(client, now).await {
         Ok(results) if results.is_empty() => {
             vec![check.not_checked("no host is registered", "slipway host create NAME --env ENV")]
         }
         Ok(results) => results,
-        Err(error) => vec![check.not_checked_by(&error)],
+        Err(error) => vec![check.not_checked_by(&error, advice)],
     }
 }
 

@@ -9,22 +9,23 @@
 //! | [`VerifyTarget::Site`] | anywhere | certificate, TLS versions, live, ready, health, closed metrics | `tls`, `site` |
 //! | [`VerifyTarget::Socket`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | `inside` |
 //! | [`VerifyTarget::Backups`] | where the status page can be reached | age of backups and drills, the archive | [`backups`] |
-//! | [`VerifyTarget::ControlPlane`] | anywhere, with a token | every host's system, the audit log | [`fleet`], [`audit`] |
+//! | [`VerifyTarget::ControlPlane`] | anywhere, with a token | every host's system, the audit log | `fleet`, [`audit`] |
 //!
 //! The command line is built for macOS too, so this crate runs `systemctl` through tokio and not `slipway_process`.
 
 pub mod audit;
 pub mod backups;
-pub mod fleet;
-pub mod page;
 
+mod fleet;
 mod inside;
+mod page;
 mod result;
 mod run;
 mod site;
 mod tls;
 
-pub use page::StatusPage;
+pub use fleet::NOTABLE_SKEW_SECONDS;
+pub use page::{PageUrl, StatusPage};
 pub use result::{CheckResult, CheckState, PendingCheck};
-pub use run::{VerifyTarget, run};
+pub use run::{Advice, VerifyTarget, run};
 pub use site::Site;

@@ -4,6 +4,38 @@ use std::time::Duration;
 
 use slipway_client::{Client, ClientBuilder, ClientError, RawResponse};
 
+/// The URL of a page.
+#[derive(Debug, Clone)]
+pub struct PageUrl {
+    text: String,
+    site: String,
+    path: String,
+}
+
+impl PageUrl {
+    /// Reads a URL, which may have a query.
+    pub fn parse(url: &str) -> Result<Self, ClientError> {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut site = slipway_client::builder(address)?.url().clone();
+        let mut path = site.path().to_owned();
+        if !query.is_empty() {
+            path = format!("{path}?{query}");
+        }
+        site.set_path("");
+        Ok(Self {
+            text: url.to_owned(),
+            site: site.into(),
+            path,
+        })
+    }
+
+    /// The address without the path, for a client.
+    #[must_use]
+    pub fn site(&self) -> &str {
+        &self.site
+    }
+}
+
 /// A page, with the client that fetches it.
 #[derive(Debug, Clone)]
 pub struct StatusPage {
@@ -13,13 +45,12 @@ pub struct StatusPage {
 }
 
 impl StatusPage {
-    /// The page at `url`; `builder` is for its address: see [`split`].
-    pub fn new(url: &str, builder: ClientBuilder, limit: Duration) -> Result<Self, ClientError> {
-        let (_, path) = split(url)?;
+    /// The page at `url`; `builder` is for its [site](PageUrl::site).
+    pub fn new(url: PageUrl, builder: ClientBuilder, limit: Duration) -> Result<Self, ClientError> {
         Ok(Self {
-            url: url.to_owned(),
+            url: url.text,
             client: bounded(builder, limit)?,
-            path,
+            path: url.path,
         })
     }
 
@@ -33,25 +64,16 @@ pub(crate) fn bounded(builder: ClientBuilder, limit: Duration) -> Result<Client,
     builder.connect_timeout(limit).request_timeout(limit).build()
 }
 
-/// The address of a URL, and its path with the query.
-pub fn split(url: &str) -> Result<(String, String), ClientError> {
-    let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    let mut address = slipway_client::builder(address)?.url().clone();
-    let mut path = address.path().to_owned();
-    if !query.is_empty() {
-        path = format!("{path}?{query}");
-    }
-    address.set_path("");
-    Ok((address.into(), path))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_address_is_split_before_its_path() {
-        let at = |url| split(url).map_err(|error| error.summary());
+        let at = |url| match PageUrl::parse(url) {
+            Ok(url) => Ok((url.site, url.path)),
+            Err(error) => Err(error.summary()),
+        };
         let pair = |a: &str, b: &str| Ok((a.to_owned(), b.to_owned()));
         assert_eq!(
             at("http://127.0.0.1:9103/status"),

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use slipway_client::ClientError;
 
+use crate::Advice;
+
 /// How a check ended. The order is that of weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -85,8 +87,8 @@ impl PendingCheck {
     }
 
     /// Unknown, as the client's error says.
-    pub(crate) fn not_checked_by(self, error: &ClientError) -> CheckResult {
-        let cure = error.operator_help();
+    pub(crate) fn not_checked_by(self, error: &ClientError, advice: Advice) -> CheckResult {
+        let cure = advice(error);
         let cure = cure.as_deref();
         self.not_checked(
             error.summary(),

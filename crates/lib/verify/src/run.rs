@@ -1,10 +1,11 @@
 //! All checks at once, each within its time limit.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use slipway_client::Client;
+use slipway_client::{Client, ClientError};
 use slipway_wire::route;
 use tokio::task::JoinSet;
 
@@ -47,10 +48,18 @@ pub enum VerifyTarget {
         page: StatusPage,
     },
     /// The hosts and the audit log of a control plane.
-    ControlPlane(Client),
+    ControlPlane {
+        /// Asks it, with a token.
+        client: Client,
+        /// What the caller's user can do about an error of the API.
+        advice: Advice,
+    },
     /// Something that needs no check: its result.
     Known(CheckResult),
 }
+
+/// What somebody can do about an error of the API.
+pub type Advice = fn(&ClientError) -> Option<Cow<'static, str>>;
 
 /// Checks all targets. The results come in the order of the targets.
 pub async fn run(targets: Vec<VerifyTarget>, limit: Duration, now: DateTime<Utc>) -> Vec<CheckResult> {
@@ -102,14 +111,16 @@ impl Checks {
                     backups::check(check, stack.as_deref(), &page).await
                 });
             }
-            VerifyTarget::ControlPlane(client) => {
+            VerifyTarget::ControlPlane { client, advice } => {
                 let of = client.url().as_str().trim_end_matches('/').to_owned();
                 let (hosts, log) = (PendingCheck::new("hosts", &of), PendingCheck::new("audit", of));
                 let of_hosts = client.clone();
                 self.begin(hosts, async move |check| {
-                    fleet::check(check, &of_hosts, now).await
+                    fleet::check(check, &of_hosts, now, advice).await
                 });
-                self.begin(log, async move |check| vec![audit::check(check, &client).await]);
+                self.begin(log, async move |check| {
+                    vec![audit::check(check, &client, advice).await]
+                });
             }
             VerifyTarget::Known(result) => self.add(result),
         }

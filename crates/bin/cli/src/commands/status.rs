@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 use slipway_domain::EnvironmentName;
-use slipway_verify::fleet::NOTABLE_SKEW_SECONDS;
+use slipway_verify::NOTABLE_SKEW_SECONDS;
 use slipway_wire::fleet::{Environment, Host};
 
 use crate::CliFailure;

@@ -6,12 +6,13 @@ mod stack;
 use std::time::Duration;
 
 use slipway_client::ClientBuilder;
-use slipway_verify::{PendingCheck, Site, StatusPage, VerifyTarget, backups, page};
+use slipway_verify::{PageUrl, PendingCheck, Site, StatusPage, VerifyTarget, backups};
 
 use self::report::VerifyReport;
 use self::stack::StackDescription;
 use crate::args::VerifyArgs;
 use crate::context::Context;
+use crate::failure::advice;
 use crate::{CliFailure, Exit};
 
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, CliFailure> {
@@ -126,15 +127,15 @@ impl Targets<'_> {
     }
 
     fn page(&self, url: &str) -> Result<StatusPage, CliFailure> {
-        let (address, _) = page::split(url)?;
-        let builder = self.context.site(&address, None)?;
+        let url = PageUrl::parse(url)?;
+        let builder = self.context.site(url.site(), None)?;
         Ok(StatusPage::new(url, builder, self.limit)?)
     }
 
     /// What takes a token.
     fn control_plane(&mut self) {
         match self.context.client() {
-            Ok(client) => self.found.push(VerifyTarget::ControlPlane(client)),
+            Ok(client) => self.found.push(VerifyTarget::ControlPlane { client, advice }),
             Err(failure) => self.found.extend(["hosts", "audit"].map(|check| {
                 let cure = failure.cure().unwrap_or("see `slipway --help`");
                 let check = PendingCheck::new(check, "control plane");

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use slipway_verify::page::split;
+use slipway_verify::PageUrl;
 
 use crate::{CliFailure, files};
 
@@ -160,7 +160,7 @@ fn parse(text: &str, name: &str) -> Result<StackDescription, String> {
         .chain(&stack.worker.metrics);
     let status = stack.backup.iter().map(|backup| &backup.status_url);
     for url in urls.chain(status) {
-        split(url).map_err(|error| error.summary())?;
+        PageUrl::parse(url).map_err(|error| error.summary())?;
     }
     Ok(stack)
 }
