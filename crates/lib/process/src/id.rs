@@ -4,14 +4,17 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use procfs::process::Stat;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal, test_kill_process_group,
+};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep};
 
 /// How long a process may take to end after SIGTERM before it gets SIGKILL, where nobody says otherwise.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked at meanwhile.
-const POLL_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const POLL_EVERY: Duration = Duration::from_millis(20);
 /// Stands for a boot that has no name.
 pub const UNKNOWN_BOOT: &str = "unknown";
 
@@ -93,13 +96,24 @@ impl ProcessId {
 
     /// Ends it: SIGTERM, and SIGKILL when it does not listen.
     pub async fn end(&self) {
-        end(GRACE, || Vec::from([self.clone()])).await;
+        for signal in [Signal::TERM, Signal::KILL] {
+            self.signal(signal);
+            let deadline = Instant::now() + GRACE;
+            while self.is_alive() {
+                if Instant::now() >= deadline {
+                    break;
+                }
+                sleep(POLL_EVERY).await;
+            }
+        }
     }
 
     /// Ends it with everything in the group that it leads. What went into a session of its own is left alone.
+    /// A process that leads no group is ended alone.
     pub async fn end_group(&self) {
-        if let Some(group) = ProcessGroup::led_by(self) {
-            group.end(GRACE).await;
+        match ProcessGroup::led_by(self) {
+            Some(group) => group.end(GRACE).await,
+            None => self.end().await,
         }
     }
 }
@@ -114,7 +128,7 @@ pub(crate) struct ProcessGroup {
 impl ProcessGroup {
     /// The group of a leader that still runs.
     pub(crate) fn led_by(leader: &ProcessId) -> Option<Self> {
-        let stat = leader.stat_if_alive()?;
+        let stat = leader.stat_if_alive().filter(|stat| stat.pgrp == leader.pid)?;
         Some(Self {
             leader: leader.clone(),
             session: stat.session,
@@ -130,11 +144,17 @@ impl ProcessGroup {
         })
     }
 
-    /// Who runs of it. While one does, the kernel gives the group's and the session's numbers to nobody else.
-    pub(crate) fn members(&self) -> Vec<ProcessId> {
-        let processes = procfs::process::all_processes().into_iter().flatten().flatten();
-        processes
-            .filter_map(|process| process.stat().ok())
+    /// Who is in it, also those who have ended and are not reaped. Until the last one is, the kernel gives the group's and
+    /// the session's numbers to nobody else. A member that starts another and ends may be missed.
+    fn members(&self) -> Vec<ProcessId> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let mut pids: Vec<i32> = entries
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        // The newest first: they are the ones that may end during the look.
+        pids.sort_unstable_by(|a, b| b.cmp(a));
+        pids.into_iter()
+            .filter_map(stat)
             .filter(|stat| {
                 stat.pgrp == self.leader.pid
                     && stat.session == self.session
@@ -142,13 +162,6 @@ impl ProcessGroup {
             })
             .map(|stat| ProcessId::from_stat(&stat))
             .collect()
-    }
-
-    /// Sends the signal to every member.
-    pub(crate) fn signal(&self, signal: Signal) {
-        for member in self.members() {
-            member.signal(signal);
-        }
     }
 
     /// Waits until everybody in it has ended, at most for the limit.
@@ -159,37 +172,30 @@ impl ProcessGroup {
         }
     }
 
-    /// Signals member by member: the leader may have been waited for, and its number may be a stranger's.
-    async fn end(&self, grace: Duration) {
-        end(grace, || {
-            let mut all = self.members();
-            // A process that leads no group is ended alone.
-            if !all.contains(&self.leader) {
-                all.push(self.leader.clone());
-            }
-            all
-        })
-        .await;
+    /// Whether anybody is in a group of this number. The kernel tells it of the group as one, so nobody is missed.
+    fn exists(&self) -> bool {
+        let number = Pid::from_raw(self.leader.pid);
+        number.is_some_and(|number| test_kill_process_group(number) != Err(Errno::SRCH))
     }
-}
 
-/// Tells everybody once to end, newcomers too; after the grace it is SIGKILL.
-async fn end(grace: Duration, members: impl Fn() -> Vec<ProcessId>) {
-    for signal in [Signal::TERM, Signal::KILL] {
+    /// Sends the signal to the group as one: nobody can start another and escape. Only for a group of which somebody was
+    /// just seen, so that the number is still its own.
+    fn signal(&self, signal: Signal) {
+        let number = Pid::from_raw(self.leader.pid);
+        let _ = number.map(|number| kill_process_group(number, signal));
+    }
+
+    /// Ends a group whose leader is another's child and was just seen: SIGTERM, and SIGKILL after the grace.
+    /// What a member starts in order to clean up is not told to end again.
+    async fn end(&self, grace: Duration) {
+        self.signal(Signal::TERM);
+        self.wait_for_end(grace).await;
         let deadline = Instant::now() + grace;
-        let mut signalled: Vec<ProcessId> = Vec::new();
-        loop {
-            let mut alive = members();
-            alive.retain(ProcessId::is_alive);
-            if alive.is_empty() {
-                return;
-            }
-            for process in alive.iter().filter(|process| !signalled.contains(process)) {
-                process.signal(signal);
-            }
-            signalled = alive;
-            if Instant::now() >= deadline {
-                break;
+        // A look that finds nobody proves nothing.
+        while self.exists() && Instant::now() < deadline {
+            if !self.members().is_empty() {
+                self.signal(Signal::KILL);
+                return self.wait_for_end(grace).await;
             }
             sleep(POLL_EVERY).await;
         }

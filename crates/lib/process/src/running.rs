@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::FusedFuture as _;
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
 
-use crate::id::{GRACE, ProcessGroup};
+use crate::id::{GRACE, POLL_EVERY, ProcessGroup};
 
 /// How long output is read on after the program ended: what it left running may hold the pipe for ever.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -132,7 +132,13 @@ impl RunningProgram {
     ) -> RunOutcome {
         let mut reading = pin!(reading.fuse());
         let waited = {
-            let mut waiting = pin!(timeout(limits.run, self.wait()));
+            let end_leftovers = limits.end_leftovers;
+            let mut waiting = pin!(timeout(limits.run, async {
+                if end_leftovers && self.wait_unreaped().await.is_ok() {
+                    let _ = self.signal_group(Signal::KILL);
+                }
+                self.wait().await
+            }));
             tokio::select! {
                 biased;
                 waited = &mut waiting => Ok(waited),
@@ -144,9 +150,6 @@ impl RunningProgram {
         };
         match waited {
             Ok(Ok(Ok(status))) => {
-                if let Some(group) = self.group.as_ref().filter(|_| limits.end_leftovers) {
-                    group.signal(Signal::KILL);
-                }
                 if !reading.is_terminated()
                     && let Ok(Err(error)) = timeout(DRAIN, reading).await
                 {
@@ -178,10 +181,21 @@ impl RunningProgram {
     /// Sends the signal to it alone and waits so long for its end. Then what is left of its group is killed.
     pub async fn stop(mut self, signal: Signal, limit: Duration) {
         let _ = self.signal(signal);
-        let _ = timeout(limit, self.wait()).await;
-        if let Some(group) = &self.group {
-            group.signal(Signal::KILL);
+        let _ = timeout(limit, self.wait_unreaped()).await;
+        let _ = self.signal_group(Signal::KILL);
+        wait_for_killed(self.wait()).await;
+    }
+
+    /// Waits for its end and does not reap it. Until then its number stays the group's. So the kernel can kill the whole
+    /// group at once, also what a member starts meanwhile.
+    async fn wait_unreaped(&self) -> io::Result<()> {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while let Some(pid) = self.number
+            && waitid(WaitId::Pid(pid), options)?.is_none()
+        {
+            sleep(POLL_EVERY).await;
         }
+        Ok(())
     }
 
     /// Ends it with its group: SIGTERM, and SIGKILL after the grace. One that hangs in the kernel is not waited for.

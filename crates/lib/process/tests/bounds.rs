@@ -1,4 +1,5 @@
 //! Each bound, held against real programs that do not keep to it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::io;
 use std::path::Path;
@@ -85,29 +86,101 @@ async fn a_program_that_ignores_sigterm_is_killed_with_its_grandchildren() {
     }
 }
 
+/// A chain in the group of a program: each member starts the next one and ends, and none listens to SIGTERM.
+struct Chain {
+    dir: tempfile::TempDir,
+}
+
+impl Chain {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let hop = "trap '' TERM; test -e stop && exit; echo x >> written; sh hop & ";
+        std::fs::write(dir.path().join("hop"), hop).unwrap();
+        Self { dir }
+    }
+
+    /// The leader, which begins the chain and then does this.
+    fn leader(&self, then: &str) -> Command {
+        let mut command = shell(&format!("echo $$ > leader; sh hop & {then}"));
+        command.current_dir(self.dir.path());
+        command
+    }
+
+    fn length(&self) -> u64 {
+        std::fs::metadata(self.dir.path().join("written")).map_or(0, |file| file.len())
+    }
+
+    async fn begun(&self) {
+        let polling = async {
+            while self.length() < 10 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(FAR, polling).await.expect("it begins");
+    }
+
+    /// It began, and it goes on no more.
+    async fn expect_end(&self) {
+        let at_end = self.length();
+        sleep(Duration::from_millis(300)).await;
+        assert!(at_end > 0, "it never began");
+        assert_eq!(self.length(), at_end, "it goes on");
+    }
+}
+
+impl Drop for Chain {
+    fn drop(&mut self) {
+        let _ = std::fs::write(self.dir.path().join("stop"), "");
+    }
+}
+
+/// Until it is told to end.
+const IDLE: &str = "trap 'exit' TERM; while :; do sleep 0.01; done";
+
 #[tokio::test]
-async fn a_member_that_is_never_old_enough_to_be_seen_is_killed() {
-    let dir = tempfile::tempdir().unwrap();
-    let written = dir.path().join("written");
-    // Each starts the next one and ends. The leader ends when it is told to.
-    let hop = "trap '' TERM; test -e stop && exit; echo x >> written; sh hop & ";
-    std::fs::write(dir.path().join("hop"), hop).unwrap();
-    let mut command = shell("sh hop & trap 'exit' TERM; while :; do sleep 0.01; done");
-    command.current_dir(dir.path());
-    let running = RunningProgram::spawn(command).unwrap();
+async fn a_chain_of_short_lives_is_killed_when_its_leader_has_had_its_time() {
+    let chain = Chain::new();
+    let running = RunningProgram::spawn(chain.leader(IDLE)).unwrap();
     let outcome = running.finish(SHORT, std::future::pending()).await;
-    let size = || {
-        std::fs::metadata(&written)
-            .map(|file| file.len())
-            .unwrap_or_default()
-    };
-    let at_end = size();
-    sleep(Duration::from_millis(300)).await;
-    let later = size();
-    std::fs::write(dir.path().join("stop"), "").unwrap();
     assert!(matches!(outcome, RunOutcome::TimedOut), "{outcome:?}");
-    assert!(at_end > 0, "it never began");
-    assert_eq!(later, at_end, "it goes on");
+    chain.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_chain_of_short_lives_is_killed_when_its_leader_is_stopped() {
+    let chain = Chain::new();
+    let running = RunningProgram::spawn(chain.leader(IDLE)).unwrap();
+    chain.begun().await;
+    running.stop(rustix::process::Signal::TERM, FAR).await;
+    chain.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_chain_of_short_lives_is_killed_as_a_leftover() {
+    let chain = Chain::new();
+    let limits = RunLimits {
+        end_leftovers: true,
+        ..FAR.into()
+    };
+    let enough = "while ! test -e written; do sleep 0.01; done";
+    let answer = capture(chain.leader(enough), limits).await;
+    assert!(answer.outcome.is_success(), "{answer:?}");
+    chain.expect_end().await;
+}
+
+#[tokio::test]
+async fn a_chain_of_short_lives_is_killed_with_the_group_of_another_s_child() {
+    let chain = Chain::new();
+    let mut command = chain.leader(IDLE).into_std();
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    let mut child = command.spawn().unwrap();
+    let leader = noted(&chain.dir.path().join("leader")).await;
+    // Its parent reaps it at once, and nothing holds the number but the chain.
+    let reaping = tokio::task::spawn_blocking(move || child.wait());
+    chain.begun().await;
+    leader.end_group().await;
+    chain.expect_end().await;
+    reaping.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -122,7 +195,7 @@ async fn a_program_that_is_dropped_takes_its_grandchildren_with_it() {
             }
         };
         let members = tokio::select! {
-            said = running => panic!("it ended: {said}"),
+            printed = running => panic!("it ended: {printed}"),
             members = members(dir.path()) => members,
         };
         for member in members {
@@ -133,24 +206,24 @@ async fn a_program_that_is_dropped_takes_its_grandchildren_with_it() {
 
 #[tokio::test]
 async fn a_program_that_closes_its_pipes_is_waited_for_and_bounded() {
-    let (outcome, said) = run(shell("echo on; exec >&- 2>&-; sleep 0.2; exit 3"), FAR).await;
+    let (outcome, printed) = run(shell("echo on; exec >&- 2>&-; sleep 0.2; exit 3"), FAR).await;
     assert!(
         matches!(outcome, RunOutcome::Exited(status) if status.code() == Some(3)),
         "{outcome:?}"
     );
-    assert_eq!(said, "on\n");
+    assert_eq!(printed, "on\n");
     let answer = capture(shell("exec >&- 2>&-; exec sleep 1000"), SHORT).await;
     assert!(matches!(answer.outcome, RunOutcome::TimedOut), "{answer:?}");
 }
 
 #[tokio::test]
 async fn a_program_that_prints_without_end_is_bounded() {
-    let (outcome, said) = run(shell("yes; exit 1"), SHORT).await;
+    let (outcome, printed) = run(shell("yes; exit 1"), SHORT).await;
     assert!(matches!(outcome, RunOutcome::TimedOut), "{outcome:?}");
     assert!(
-        said.ends_with("y\ny\n") && said.len() <= 16 * 1024,
+        printed.ends_with("y\ny\n") && printed.len() <= 16 * 1024,
         "{}",
-        said.len()
+        printed.len()
     );
     let answer = capture(shell("exec yes"), FAR).await;
     let RunOutcome::Failed(error) = answer.outcome else {
