@@ -235,7 +235,7 @@ pub fn refuse_readable(builder: &ClientBuilder, secret: &str) -> Result<(), CliF
 }
 
 /// Whether the address is the builder's: a token only ever goes to the API that gave it.
-fn is_same(url: &str, builder: &ClientBuilder) -> bool {
+pub(crate) fn is_same(url: &str, builder: &ClientBuilder) -> bool {
     slipway_client::builder(url).is_ok_and(|other| other.url() == builder.url())
 }
 

@@ -13,17 +13,20 @@ const VERIFY: &str = r#"## What `slipway verify` checks
 | check | of | fails or warns |
 |---|---|---|
 | `certificate` | every address | untrusted, another name, expired, under 7 days left; warns under 21 days. The chain is verified on its own, by this machine's CAs and `--ca-file`; the days count to the first end in the chain |
-| `tls versions` | every address | neither 1.3 nor 1.2; warns without 1.3 |
+| `tls versions` | every address | warns without 1.3; not checked where no connection comes about |
 | `live`, `ready`, `health` | every address | a wrong answer; warns when degraded |
 | `database`, `redis`, `workers`, … | every address | each dependency that the health report names |
 | `metrics closed` | every address | `/metrics` can be read from the outside |
 | `host` | every host of the control plane | the host is offline or stuck, or an attempt is unsettled, or the system is not the newest release that succeeded in its environment. It warns during a rollout, if the next boot would run something else, and if the clock is over 30 s off |
 | `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
 | `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
-| `backup dump`, `wal-base`, `offsite`, `verify`, `drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, as `slipway-backup exporter` reports; warns when there is none, or none yet |
+| `backup dump`, `wal-base`, `offsite`, `verify`, `drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, or `slipway-backup exporter` answers with an error or an old status; warns when there is none, or none yet |
 | `endpoints`, `hosts`, `backup` | a stack, the control plane | stand for all checks of their kind where none could be made; `endpoints` is ok where a stack has no proxy |
 
 A check that cannot be made is `not checked`, with the cure, and the command ends with 31. Warnings alone end it with 0.
+
+Some causes keep all checks from an address, such as an unknown CA or a wrong port. Then one check fails and names the
+cause. The others are `not checked`, and say `skipped because` with the cause.
 
 With `--json` the document has `version` (1), `state` (the worst: `ok`, `warn`, `not_checked` or `fail`), `exit_code` and
 `checks`. Each check has `check`, `of`, `state`, `seen` and `cure` (null when `ok`). Names of checks do not change; later
@@ -51,7 +54,8 @@ refused, so that no check is left out in silence:
 ```
 
 `domain` and `url` are null without a proxy on the host, `backup` without backups; `controlPlane` and `caFile` may be left
-out. The command checks hosts and the audit log if a stack is the control plane's, or if it checks no stack.
+out. The command checks hosts and the audit log if a stack is the control plane's, or if it checks no stack. Of
+several control planes on a host it asks the one that the login is for. Those of the others are `not checked`.
 "#;
 
 /// The whole page.

@@ -80,10 +80,13 @@ impl ClientBuilder {
     /// Trusts these PEM certificates besides the machine's own; `from` names their file in the error.
     pub fn extra_ca_pem(mut self, from: impl Display, pem: impl Into<Vec<u8>>) -> Result<Self, ClientError> {
         self.ca_pem = pem.into();
+        let blocks = are_certificates(&self.ca_pem);
         self.certificates = Certificate::from_pem_bundle(&self.ca_pem).unwrap_or_default();
-        if self.certificates.is_empty() || !are_certificates(&self.ca_pem) {
+        if self.certificates.is_empty() || blocks.contains(&false) {
+            let broken = blocks.iter().position(|good| !good).map(|place| place + 1);
             return Err(ClientError::BadCa {
                 from: from.to_string(),
+                broken_block: broken.filter(|_| blocks.contains(&true)),
             });
         }
         Ok(self)
@@ -150,11 +153,12 @@ impl ClientBuilder {
     }
 }
 
-/// Whether each block is a certificate inside, too: making the client would fail without a word of the file.
-fn are_certificates(pem: &[u8]) -> bool {
+/// Of each block, whether it is a certificate inside, too: making the client would fail without a word of the file.
+fn are_certificates(pem: &[u8]) -> Vec<bool> {
     let mut store = RootCertStore::empty();
     CertificateDer::pem_slice_iter(pem)
-        .all(|certificate| certificate.is_ok_and(|certificate| store.add(certificate).is_ok()))
+        .map(|certificate| certificate.is_ok_and(|certificate| store.add(certificate).is_ok()))
+        .collect()
 }
 
 /// The proxy that the environment names for this address, without its password.

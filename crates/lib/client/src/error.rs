@@ -64,6 +64,8 @@ pub enum ClientError {
     BadCa {
         /// The file, in the caller's words.
         from: String,
+        /// The number of the block that is broken, where others are certificates.
+        broken_block: Option<usize>,
     },
     /// The TLS settings cannot be used.
     BadSetup {
@@ -196,7 +198,14 @@ impl ClientError {
             }
             Self::BadUrl { value, problem } => format!("`{value}` is not an API address: {problem}"),
             Self::BadToken => "the token holds characters that no token has".to_owned(),
-            Self::BadCa { from } => format!("{from} holds no PEM certificate"),
+            Self::BadCa {
+                from,
+                broken_block: None,
+            } => format!("{from} holds no PEM certificate"),
+            Self::BadCa {
+                from,
+                broken_block: Some(number),
+            } => format!("certificate block {number} in {from} holds no certificate"),
             Self::BadSetup { .. } => "the TLS settings cannot be used".to_owned(),
         }
     }
@@ -223,6 +232,10 @@ impl ClientError {
             }
             Self::BadUrl { .. } => "use a form like https://slipway.example.com",
             Self::BadToken => "a token is `slw_` and 64 hex digits on one line",
+            Self::BadCa {
+                broken_block: Some(_),
+                ..
+            } => "take that block out, or put its certificate in again",
             Self::BadCa { .. } => "name a file with one or more -----BEGIN CERTIFICATE----- blocks",
             Self::BadSetup { .. } => {
                 "install the CA certificates of the distribution (ca-certificates), or name a CA file"

@@ -31,6 +31,28 @@ async fn a_ca_of_ones_own_is_trusted_when_named_and_http2_is_spoken() {
     assert!(server.requests()[0].http2);
 }
 
+#[test]
+fn a_broken_block_among_certificates_is_named() {
+    let server = ScriptedApi::start_tls(TestCertificate::Good, |_| ScriptedReply::empty(200));
+    for broken in ["?", "AAAA"] {
+        let block = format!("-----BEGIN CERTIFICATE-----\n{broken}\n-----END CERTIFICATE-----\n");
+        for (pem, number) in [
+            (server.ca_pem().to_owned() + &block, 2),
+            (block.clone() + server.ca_pem(), 1),
+        ] {
+            let builder = slipway_client::builder(&server.url()).unwrap();
+            let error = builder.extra_ca_pem("the CA file a.pem", pem).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "certificate block {number} in the CA file a.pem holds no certificate; \
+                     take that block out, or put its certificate in again"
+                )
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_ca_is_told_with_the_setting_that_adds_it() {
     let server = ScriptedApi::start_tls(TestCertificate::Good, |_| ScriptedReply::empty(200));

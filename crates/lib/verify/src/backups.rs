@@ -1,11 +1,16 @@
 //! The age of backups and drills, from the page of `slipway-backup exporter`.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use slipway_client::RawResponse;
 use slipway_text::time::{instant, short_duration};
 use slipway_wire::backup::{BackupKindStatus, BackupPage, BackupStatus};
 
-use crate::{CheckResult, PendingCheck, StatusPage};
+use crate::{CheckResult, CheckState, PendingCheck, StatusPage};
 
+/// What to do about a page without a status.
+const EXPORTER: &str = "look at the exporter: systemctl status slipway-backup-exporter";
+/// The exporter finds the status out when it is asked, so an older one comes from elsewhere, or the clocks differ.
+const LONGEST_STATUS_AGE: TimeDelta = TimeDelta::minutes(10);
 /// A thousand years: more than any number that makes sense.
 const LONGEST_AGE_SECONDS: f64 = 1000.0 * 365.0 * 24.0 * 3600.0;
 
@@ -38,34 +43,56 @@ pub fn none(of: &str) -> CheckResult {
 }
 
 /// A result for every kind: of this stack, or of all that the page knows.
-pub(crate) async fn check(check: PendingCheck, stack: Option<&str>, page: &StatusPage) -> Vec<CheckResult> {
+pub(crate) async fn check(
+    check: PendingCheck,
+    stack: Option<&str>,
+    page: &StatusPage,
+    now: DateTime<Utc>,
+) -> Vec<CheckResult> {
     let url = &page.url;
-    let status = match page.fetch().await {
-        Ok(answer) => serde_json::from_slice::<BackupPage>(&answer.body)
-            .map_err(|error| format!("{url} answered {}, and no status: {error}", answer.status)),
-        Err(error) => Err(error.summary()),
+    let answer = match page.fetch().await {
+        Ok(RawResponse { status: 200, body }) => body,
+        Ok(answer) => return vec![check.fail(format!("{url} answered {}", answer.status), EXPORTER)],
+        Err(error) => return vec![check.not_checked(error.summary(), EXPORTER)],
     };
-    let results = status.and_then(|page| {
-        let results = of_page(&page, stack);
-        if results.is_empty() {
-            return Err(format!("{url} says nothing of it"));
-        }
-        Ok(results)
-    });
-    results.unwrap_or_else(|why| {
-        let cure = "look at the exporter: systemctl status slipway-backup-exporter";
-        vec![check.not_checked(why, cure)]
-    })
+    let page = match serde_json::from_slice::<BackupPage>(&answer) {
+        Ok(page) => page,
+        Err(error) => return vec![check.not_checked(format!("{url} answered no status: {error}"), EXPORTER)],
+    };
+    let results = of_page(&page, stack, now);
+    if results.is_empty() {
+        return vec![check.not_checked(format!("{url} says nothing of it"), EXPORTER)];
+    }
+    results
 }
 
-fn of_page(page: &BackupPage, stack: Option<&str>) -> Vec<CheckResult> {
+fn of_page(page: &BackupPage, stack: Option<&str>, now: DateTime<Utc>) -> Vec<CheckResult> {
     let is_wanted = |status: &&BackupStatus| stack.is_none_or(|stack| stack == status.stack);
     let has_base = |status: &BackupStatus| status.kinds.iter().any(|kind| kind.kind == BASE.0);
     let archived = page.stacks.iter().any(has_base);
     let wanted = page.stacks.iter().filter(is_wanted);
     wanted
-        .flat_map(|status| of_stack(status, archived && !has_base(status)))
+        .flat_map(|status| match not_of_now(status, now) {
+            Some(result) => vec![result],
+            None => of_stack(status, archived && !has_base(status)),
+        })
         .collect()
+}
+
+/// A failure where the status is not of this moment: then it proves nothing.
+fn not_of_now(status: &BackupStatus, now: DateTime<Utc>) -> Option<CheckResult> {
+    let age = now - status.checked_at;
+    if age.abs() <= LONGEST_STATUS_AGE {
+        return None;
+    }
+    let at = instant(status.checked_at);
+    let seen = if age > TimeDelta::zero() {
+        format!("the status is {} old (of {at})", short_duration(age))
+    } else {
+        format!("the status is of {at}, which has not come yet")
+    };
+    let cure = format!("{EXPORTER}, and at the clocks of both machines: timedatectl");
+    Some(PendingCheck::new("backup", &status.stack).fail(seen, cure))
 }
 
 /// Another stack's backups have the archive, or these should.
@@ -103,6 +130,11 @@ fn of_stack(status: &BackupStatus, archived_elsewhere: bool) -> Vec<CheckResult>
             check.fail(error.unwrap_or("changes are not archived"), cure)
         }
     }));
+    // A newer exporter may know more that is wrong.
+    if !status.ok && results.iter().all(|result| result.state != CheckState::Fail) {
+        let check = PendingCheck::new("backup", &status.stack);
+        results.push(check.fail("the exporter calls them not well", "slipway-backup status"));
+    }
     results
 }
 

@@ -1,7 +1,7 @@
 //! The result of a check.
 
 use serde::Serialize;
-use slipway_client::ClientError;
+use slipway_client::{ClientError, UnreachableCause};
 
 use crate::Advice;
 
@@ -32,6 +32,65 @@ pub struct CheckResult {
     pub seen: String,
     /// What to do about it.
     pub cure: Option<String>,
+    /// What kept the check from its work, if that keeps others from theirs too.
+    #[serde(skip)]
+    pub(crate) obstacle: Option<Box<Obstacle>>,
+}
+
+/// What kept a check from an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Obstacle {
+    address: String,
+    cause: UnreachableCause,
+    /// Whether every request to the address meets it.
+    is_general: bool,
+}
+
+impl Obstacle {
+    /// There is no way to a connection.
+    pub(crate) fn to_connecting(address: &str, cause: UnreachableCause) -> Self {
+        Self {
+            address: address.trim_end_matches('/').to_owned(),
+            cause,
+            is_general: true,
+        }
+    }
+
+    fn to_request(error: &ClientError) -> Option<Self> {
+        let ClientError::Unreachable { url, cause, .. } = error else {
+            return None;
+        };
+        // An answer that is late or cut may be so for one path alone.
+        let is_of_one_answer = matches!(
+            cause,
+            UnreachableCause::TimedOut
+                | UnreachableCause::Closed
+                | UnreachableCause::Proxy(_)
+                | UnreachableCause::Other
+        );
+        Some(Self {
+            is_general: !is_of_one_answer,
+            ..Self::to_connecting(url, *cause)
+        })
+    }
+}
+
+/// Tells a general obstacle once: by the first check that met it. The others were skipped because of it.
+pub(crate) fn tell_obstacles_once(results: &mut [CheckResult]) {
+    let mut told: Vec<(Obstacle, String)> = Vec::new();
+    for result in results {
+        let Some(obstacle) = result.obstacle.take() else {
+            continue;
+        };
+        let is_same = |known: &Obstacle| known.address == obstacle.address && known.cause == obstacle.cause;
+        if let Some((_, first)) = told.iter().find(|(known, _)| is_same(known)) {
+            result.state = CheckState::NotChecked;
+            result.seen = format!("skipped because {}", obstacle.cause);
+            result.cure = Some(format!("see `{first}` above"));
+        } else if obstacle.is_general {
+            told.push((*obstacle, result.check.clone()));
+        }
+    }
 }
 
 /// A check that has no result yet.
@@ -57,6 +116,7 @@ impl PendingCheck {
             state,
             seen: seen.into(),
             cure,
+            obstacle: None,
         }
     }
 
@@ -83,16 +143,22 @@ impl PendingCheck {
     /// Not well, as the client's error says.
     pub(crate) fn fail_by(self, error: &ClientError) -> CheckResult {
         let cure = error.help().unwrap_or("look at the API's log");
-        self.fail(error.summary(), cure)
+        self.fail(error.summary(), cure).met(Obstacle::to_request(error))
     }
 
     /// Unknown, as the client's error says.
     pub(crate) fn not_checked_by(self, error: &ClientError, advice: Advice) -> CheckResult {
         let cure = advice(error);
         let cure = cure.as_deref();
-        self.not_checked(
-            error.summary(),
-            cure.unwrap_or("the lines above say what is wrong with the API"),
-        )
+        let cure = cure.unwrap_or("the lines above say what is wrong with the API");
+        self.not_checked(error.summary(), cure)
+            .met(Obstacle::to_request(error))
+    }
+}
+
+impl CheckResult {
+    pub(crate) fn met(mut self, obstacle: Option<Obstacle>) -> Self {
+        self.obstacle = obstacle.map(Box::new);
+        self
     }
 }

@@ -1,14 +1,16 @@
 //! All checks at once, each within its time limit.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use slipway_client::{Client, ClientError};
 use slipway_wire::route;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinError, JoinSet};
 
+use crate::result::tell_obstacles_once;
 use crate::tls::TlsEndpoint;
 use crate::{CheckResult, PendingCheck, Site, StatusPage, audit, backups, fleet, inside, site, tls};
 
@@ -63,13 +65,7 @@ pub type Advice = fn(&ClientError) -> Option<Cow<'static, str>>;
 
 /// Checks all targets. The results come in the order of the targets.
 pub async fn run(targets: Vec<VerifyTarget>, limit: Duration, now: DateTime<Utc>) -> Vec<CheckResult> {
-    let mut checks = Checks {
-        limit,
-        now,
-        running: JoinSet::new(),
-        count: 0,
-        ready: Vec::new(),
-    };
+    let mut checks = Checks::new(limit, now);
     for target in targets {
         checks.begin_target(target);
     }
@@ -79,12 +75,25 @@ pub async fn run(targets: Vec<VerifyTarget>, limit: Duration, now: DateTime<Utc>
 struct Checks {
     limit: Duration,
     now: DateTime<Utc>,
-    running: JoinSet<(usize, Vec<CheckResult>)>,
+    running: JoinSet<Vec<CheckResult>>,
+    /// What each task checks, with its place among the results.
+    pending: HashMap<task::Id, (usize, PendingCheck)>,
     count: usize,
     ready: Vec<(usize, Vec<CheckResult>)>,
 }
 
 impl Checks {
+    fn new(limit: Duration, now: DateTime<Utc>) -> Self {
+        Self {
+            limit,
+            now,
+            running: JoinSet::new(),
+            pending: HashMap::new(),
+            count: 0,
+            ready: Vec::new(),
+        }
+    }
+
     fn begin_target(&mut self, target: VerifyTarget) {
         let (limit, now) = (self.limit, self.now);
         match target {
@@ -108,7 +117,7 @@ impl Checks {
             VerifyTarget::Backups { stack, page } => {
                 let check = PendingCheck::new("backup", stack.as_ref().unwrap_or(&page.url));
                 self.begin(check, async move |check| {
-                    backups::check(check, stack.as_deref(), &page).await
+                    backups::check(check, stack.as_deref(), &page, now).await
                 });
             }
             VerifyTarget::ControlPlane { client, advice } => {
@@ -159,34 +168,66 @@ impl Checks {
     where
         F: Future<Output = Vec<CheckResult>> + Send + 'static,
     {
-        let (place, limit) = (self.count, self.limit);
-        self.count += 1;
+        let limit = self.limit;
         let results = run(check.clone());
-        self.running.spawn(async move {
+        let late = check.clone();
+        let task = self.running.spawn(async move {
             // A moment more than a request has, so that the request's own error is what is shown.
             let bounded = tokio::time::timeout(limit + Duration::from_millis(500), results);
-            let results = bounded.await.unwrap_or_else(|_| {
-                vec![check.not_checked(
+            bounded.await.unwrap_or_else(|_| {
+                vec![late.not_checked(
                     format!("it did not end in {} s", limit.as_secs()),
                     "give it longer: --timeout SECONDS",
                 )]
-            });
-            (place, results)
+            })
         });
+        self.pending.insert(task.id(), (self.count, check));
+        self.count += 1;
     }
 
     async fn finish(mut self) -> Vec<CheckResult> {
-        while let Some(done) = self.running.join_next().await {
-            match done {
-                Ok(results) => self.ready.push(results),
-                // A panic was shown already; that nothing is known must show too.
-                Err(_) => self.add(
-                    PendingCheck::new("verify", "itself")
-                        .not_checked("a check ended in a panic", "please report it with what was shown"),
-                ),
-            }
+        while let Some(done) = self.running.join_next_with_id().await {
+            let id = done.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
+            let Some((place, check)) = self.pending.remove(&id) else {
+                continue;
+            };
+            // A panic was shown already; that nothing is known must show too.
+            let panicked = |_| {
+                vec![check.not_checked(
+                    "the check ended in a panic",
+                    "please report it with what was shown",
+                )]
+            };
+            let results = done.map_or_else(panicked, |(_, results)| results);
+            self.ready.push((place, results));
         }
         self.ready.sort_by_key(|(place, _)| *place);
-        self.ready.into_iter().flat_map(|(_, results)| results).collect()
+        let mut results: Vec<_> = self.ready.into_iter().flat_map(|(_, results)| results).collect();
+        tell_obstacles_once(&mut results);
+        results
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_check_that_panics_is_named_in_its_place() {
+        let mut checks = Checks::new(Duration::from_secs(9), DateTime::UNIX_EPOCH);
+        for name in ["one", "two", "three"] {
+            checks.begin(PendingCheck::new(name, "x"), async move |check| {
+                assert_ne!(name, "two", "as the test asks for");
+                vec![check.ok("")]
+            });
+        }
+        let results = checks.finish().await;
+        let lines: Vec<_> = results
+            .iter()
+            .map(|result| (result.check.as_str(), result.state))
+            .collect();
+        let (ok, unknown) = (crate::CheckState::Ok, crate::CheckState::NotChecked);
+        assert_eq!(lines, [("one", ok), ("two", unknown), ("three", ok)]);
+        assert_eq!(results[1].seen, "the check ended in a panic");
     }
 }

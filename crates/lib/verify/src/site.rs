@@ -1,5 +1,6 @@
 //! What a site answers to everybody.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -66,13 +67,17 @@ pub(crate) async fn health(check: PendingCheck, of: &str, client: &Client, all: 
     let answer = match client.fetch(route::HEALTH).await {
         Ok(answer) => answer,
         Err(error) => {
-            let mut results = vec![check.fail_by(&error)];
-            if all {
-                results.extend(["database", "redis"].map(|name| {
-                    PendingCheck::new(name, of)
-                        .not_checked("the api's health did not come", "see health above")
-                }));
-            }
+            let result = check.fail_by(&error);
+            let unknown = ["database", "redis"].map(|name| {
+                PendingCheck::new(name, of)
+                    .not_checked(
+                        "skipped because the api's health did not come",
+                        "see `health` above",
+                    )
+                    .met(result.obstacle.as_deref().cloned())
+            });
+            let mut results = vec![result];
+            results.extend(unknown.into_iter().filter(|_| all));
             return results;
         }
     };
@@ -165,6 +170,6 @@ pub(crate) async fn metrics_closed(check: PendingCheck, client: &Client) -> Chec
             format!("{METRICS} answered {}, which says neither", answer.status),
             "have the proxy answer it with 404",
         ),
-        Err(error) => check.not_checked(error.summary(), error.help().unwrap_or("see live above")),
+        Err(error) => check.not_checked_by(&error, |error| error.help().map(Cow::Borrowed)),
     }
 }

@@ -22,6 +22,7 @@ use slipway_text::time::instant;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::result::Obstacle;
 use crate::{CheckResult, PendingCheck, Site};
 
 /// Fewer days than this are warned of: ACME renews with 30 left, so it has failed for a while.
@@ -38,6 +39,8 @@ pub(crate) struct TlsEndpoint {
     /// The name, or the address.
     host: String,
     port: u16,
+    /// The site's, as the results of other checks name it.
+    address: String,
     /// Trusted besides the machine's own.
     ca_pem: Vec<u8>,
 }
@@ -57,6 +60,7 @@ impl TlsEndpoint {
                     .trim_matches(['[', ']'])
                     .to_owned(),
                 port: url.port_or_known_default().unwrap_or(443),
+                address: url.as_str().to_owned(),
                 ca_pem: site.ca_pem.clone(),
             })
         } else if site.is_readable_on_the_way {
@@ -91,16 +95,10 @@ pub(crate) async fn check(
     let host = &endpoint.host;
     let Ok(name) = ServerName::try_from(host.clone()) else {
         let what = format!("`{host}` can be in no certificate");
-        return vec![certificate.fail(what, "use a name or an address that a certificate can be for")];
-    };
-    let roots = match roots(&endpoint.ca_pem) {
-        Ok(roots) => roots,
-        Err(why) => {
-            return vec![certificate.not_checked(
-                why,
-                "install the CA certificates of the distribution (ca-certificates), or name a CA file: --ca-file",
-            )];
-        }
+        return vec![
+            certificate.fail(&what, "use a name or an address that a certificate can be for"),
+            versions.not_checked(format!("skipped because {what}"), "see `certificate` above"),
+        ];
     };
     let with = |version| handshake(host, endpoint.port, name.clone(), version, limit);
     let (new, old) = tokio::join!(with(&TLS13), with(&TLS12));
@@ -111,23 +109,32 @@ pub(crate) async fn check(
             "1.2; 1.3 is refused",
             "allow TLS 1.3 in the proxy: ssl_protocols TLSv1.2 TLSv1.3",
         ),
-        (Err(_), Err(_)) => versions.fail(
-            "neither 1.3 nor 1.2 could be spoken",
-            "see the certificate above; the port must be the HTTPS one, with TLS 1.2 or 1.3",
+        (Err(error), Err(_)) => versions.not_checked(
+            format!("skipped because {}", error.cause()),
+            "see `certificate` above",
         ),
     };
-    let chain = match (new, old) {
-        (Ok(chain), _) | (_, Ok(chain)) => chain,
-        (Err(error), _) => return vec![error.result(certificate), versions],
+    let certificate = match (new, old) {
+        (Ok(chain), _) | (_, Ok(chain)) => judge(certificate, &chain, &name, endpoint, now),
+        (Err(error), Err(_)) => {
+            let cause = error.cause();
+            let cure = match cause {
+                UnreachableCause::Tls => "the port in the address must be the HTTPS one, with TLS 1.2 or 1.3",
+                _ => cause.help(),
+            };
+            certificate
+                .fail(format!("none was seen: {cause}"), cure)
+                .met(Some(Obstacle::to_connecting(&endpoint.address, cause)))
+        }
     };
-    vec![judge(certificate, &chain, &name, roots, now), versions]
+    vec![certificate, versions]
 }
 
 impl HandshakeError {
-    fn result(self, check: PendingCheck) -> CheckResult {
-        let cause = match self {
-            Self::TimedOut => UnreachableCause::TimedOut,
-            Self::Tls(error) => UnreachableCause::of_tls(&error),
+    fn cause(&self) -> UnreachableCause {
+        match self {
+            Self::TimedOut => UnreachableCause::ConnectTimedOut,
+            Self::Tls(error) => UnreachableCause::of_tls(error),
             Self::Io(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => UnreachableCause::Refused,
                 io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
@@ -137,39 +144,34 @@ impl HandshakeError {
                 _ if error.to_string().starts_with("failed to lookup") => UnreachableCause::Dns,
                 _ => UnreachableCause::Closed,
             },
-        };
-        check.fail(format!("none was seen: {cause}"), cause.help())
+        }
     }
 }
 
-/// The machine's own CAs, and those given.
-fn roots(pem: &[u8]) -> Result<RootCertStore, String> {
+/// The machine's own CAs, and those given, which the client has found to be certificates.
+fn roots(pem: &[u8]) -> RootCertStore {
     let mut roots = RootCertStore::empty();
     let found = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(found.certs);
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| "the extra CA is no PEM certificate".to_owned())?;
-        roots
-            .add(certificate)
-            .map_err(|_| "the extra CA is no certificate".to_owned())?;
-    }
-    if roots.is_empty() {
-        return Err("this machine knows no CA".to_owned());
-    }
-    Ok(roots)
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(pem).flatten());
+    roots
 }
 
 fn judge(
     check: PendingCheck,
     chain: &[CertificateDer<'static>],
     name: &ServerName<'static>,
-    roots: RootCertStore,
+    endpoint: &TlsEndpoint,
     now: DateTime<Utc>,
 ) -> CheckResult {
     let provider = Arc::new(ring::default_provider());
-    let verifier = match WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build() {
-        Ok(verifier) => verifier,
-        Err(error) => return check.not_checked(error.to_string(), "name a CA file: --ca-file"),
+    let roots = Arc::new(roots(&endpoint.ca_pem));
+    // It refuses only a store without any CA.
+    let Ok(verifier) = WebPkiServerVerifier::builder_with_provider(roots, provider).build() else {
+        return check.not_checked(
+            "this machine knows no CA",
+            "install the CA certificates of the distribution (ca-certificates), or name a CA file: --ca-file",
+        );
     };
     let Some((leaf, rest)) = chain.split_first() else {
         return check.fail("the server sent none", UnreachableCause::Certificate.help());
@@ -180,7 +182,7 @@ fn judge(
     };
     let today = u64::try_from(now.timestamp()).unwrap_or_default();
     if let Err(error) = at(today) {
-        return invalid(check, &error, now);
+        return invalid(check, &error, endpoint, now);
     }
     // The whole chain has an end: that of what in it ends first, which is not always the site's own certificate.
     let (mut good, mut bad) = (today, today + HORIZON.as_secs());
@@ -209,7 +211,12 @@ fn judge(
     }
 }
 
-fn invalid(check: PendingCheck, error: &rustls::Error, now: DateTime<Utc>) -> CheckResult {
+fn invalid(
+    check: PendingCheck,
+    error: &rustls::Error,
+    endpoint: &TlsEndpoint,
+    now: DateTime<Utc>,
+) -> CheckResult {
     let cause = UnreachableCause::of_tls(error);
     let when = |time: &UnixTime| {
         let seconds = i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
@@ -225,7 +232,9 @@ fn invalid(check: PendingCheck, error: &rustls::Error, now: DateTime<Utc>) -> Ch
         }
         _ => cause.to_string(),
     };
-    check.fail(seen, cause.help())
+    check
+        .fail(seen, cause.help())
+        .met(Some(Obstacle::to_connecting(&endpoint.address, cause)))
 }
 
 /// Makes a handshake and sends nothing over the connection, so that any certificate may be judged.

@@ -11,7 +11,7 @@ use slipway_verify::{PageUrl, PendingCheck, Site, StatusPage, VerifyTarget, back
 use self::report::VerifyReport;
 use self::stack::StackDescription;
 use crate::args::VerifyArgs;
-use crate::context::Context;
+use crate::context::{Context, is_same};
 use crate::failure::advice;
 use crate::{CliFailure, Exit};
 
@@ -51,6 +51,7 @@ pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, Cli
     if stacks.is_empty() || stacks.iter().any(|stack| stack.control_plane) || context.typed_url().is_some() {
         targets.control_plane();
     }
+    targets.other_control_planes(&stacks)?;
     let Targets { limit, found, .. } = targets;
     let report = VerifyReport::new(slipway_verify::run(found, limit, (context.output.now)()).await);
     context.output.show(&report, || report.text(context.output))?;
@@ -142,5 +143,28 @@ impl Targets<'_> {
                 VerifyTarget::Known(check.not_checked(failure.detail(), cure))
             })),
         }
+    }
+
+    /// The address and the login in force are of one control plane. That no other of this host was asked must show.
+    fn other_control_planes(&mut self, stacks: &[StackDescription]) -> Result<(), CliFailure> {
+        let planes: Vec<_> = stacks.iter().filter(|stack| stack.control_plane).collect();
+        if planes.len() < 2 {
+            return Ok(());
+        }
+        let (asked, _) = self.context.anonymous()?;
+        for plane in planes {
+            let url = plane.url.as_deref();
+            if url.is_some_and(|url| is_same(url, &asked)) {
+                continue;
+            }
+            let seen = format!("{} was asked, and not this control plane", asked.url());
+            let url = url.unwrap_or("https://…");
+            let cure = format!("slipway login --url {url}; slipway verify --stack {}", plane.name);
+            self.found.extend(["hosts", "audit"].map(|check| {
+                let check = PendingCheck::new(check, &plane.name);
+                VerifyTarget::Known(check.not_checked(&seen, &cure))
+            }));
+        }
+        Ok(())
     }
 }

@@ -1,9 +1,26 @@
 //! What the page of `slipway-backup exporter` leads to.
 
+use std::time::SystemTime;
+
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use slipway_client::testing::{ScriptedApi, ScriptedReply, TestCertificate};
 
 use super::{backups, expect, verify, well};
+
+/// Each: what the page answers, and a check with its state and words.
+fn run_cases<const N: usize>(cases: [(ScriptedReply, &str, &str, &str); N]) {
+    for (reply, check, state, text) in cases {
+        let server = ScriptedApi::start_tls(TestCertificate::Good, move |request| {
+            if request.path == "/status" {
+                reply.clone()
+            } else {
+                well(request)
+            }
+        });
+        expect(&verify(&server, &[]).1, check, state, text);
+    }
+}
 
 #[test]
 fn late_failed_and_missing_backups_are_told() {
@@ -27,7 +44,7 @@ fn late_failed_and_missing_backups_are_told() {
     let mut unwell = backups();
     unwell["stacks"][0]["kinds"][0]["ok"] = json!(false);
     unwell["stacks"][0]["kinds"][0]["error"] = json!("it is half as large as the one before");
-    let cases: [(ScriptedReply, &str, &str, &str); 11] = [
+    let cases: [(ScriptedReply, &str, &str, &str); 7] = [
         (
             ScriptedReply::json(200, &unwell),
             "backup dump",
@@ -73,6 +90,20 @@ fn late_failed_and_missing_backups_are_told() {
             "fail",
             "no space left; make room",
         ),
+    ];
+    run_cases(cases);
+}
+
+#[test]
+fn a_page_that_is_not_of_now_or_not_well_proves_nothing() {
+    let of = |away: TimeDelta| {
+        let mut page = backups();
+        page["stacks"][0]["checked_at"] = json!(DateTime::<Utc>::from(SystemTime::now()) + away);
+        ScriptedReply::json(200, &page)
+    };
+    let mut newest = backups();
+    newest["stacks"][0]["ok"] = json!(false);
+    run_cases([
         (
             ScriptedReply::json(200, &json!({"ok": true, "stacks": []})),
             "backup",
@@ -80,27 +111,36 @@ fn late_failed_and_missing_backups_are_told() {
             "says nothing of it",
         ),
         (
-            ScriptedReply::text(500, "text/plain", "x"),
+            ScriptedReply::json(500, &backups()),
             "backup",
-            "not_checked",
+            "fail",
             "answered 500",
         ),
-        (ScriptedReply::empty(503), "backup", "not_checked", "answered 503"),
+        (ScriptedReply::empty(404), "backup", "fail", "answered 404"),
+        (
+            ScriptedReply::text(200, "text/html", "<p>hi"),
+            "backup",
+            "not_checked",
+            "answered no status",
+        ),
+        (of(TimeDelta::hours(-30)), "backup", "fail", "is 30h old"),
+        (
+            of(TimeDelta::hours(2)),
+            "backup",
+            "fail",
+            "which has not come yet",
+        ),
+        (
+            ScriptedReply::json(200, &newest),
+            "backup",
+            "fail",
+            "the exporter calls them not well",
+        ),
         (
             ScriptedReply::cut(),
             "backup",
             "not_checked",
             "systemctl status slipway-backup-exporter",
         ),
-    ];
-    for (reply, check, state, text) in cases {
-        let server = ScriptedApi::start_tls(TestCertificate::Good, move |seen| {
-            if seen.path == "/status" {
-                reply.clone()
-            } else {
-                well(seen)
-            }
-        });
-        expect(&verify(&server, &[]).1, check, state, text);
-    }
+    ]);
 }

@@ -55,9 +55,9 @@ fn run(slipway: &Slipway, more: &[&str]) -> (Ran, Vec<Value>) {
 #[test]
 fn a_stack_is_looked_at_from_both_sides() {
     let server = ScriptedApi::start_tls(TestCertificate::Good, well);
-    let inner = ScriptedApi::start(|seen| match seen.path.as_str() {
+    let inner = ScriptedApi::start(|request| match request.path.as_str() {
         "/metrics" => ScriptedReply::text(200, "text/plain", "# HELP a b\n"),
-        _ => well(seen),
+        _ => well(request),
     });
     let slipway = systemctl(Slipway::new(), "echo active; echo active");
     let home = slipway.home.path();
@@ -144,4 +144,43 @@ fn systemd_that_cannot_be_asked_is_no_good_news() {
     let (ran, lines) = run(&slipway, &[]);
     expect(&lines, "units", "not_checked", "where systemd runs");
     assert_eq!(ran.code, 31);
+}
+
+#[test]
+fn of_two_control_planes_the_one_that_was_not_asked_shows() {
+    let (one, two) = (
+        ScriptedApi::start_tls(TestCertificate::Good, well),
+        ScriptedApi::start_tls(TestCertificate::Good, well),
+    );
+    let slipway = systemctl(Slipway::new(), "echo active");
+    for (name, server) in [("one", &one), ("two", &two)] {
+        let ca = slipway.home.path().join(format!("{name}.pem"));
+        fs::write(&ca, server.ca_pem()).unwrap();
+        let stack = json!({
+            "version": 1, "name": name, "controlPlane": true, "domain": "localhost", "url": server.url(),
+            "caFile": ca, "api": {"sockets": [], "metrics": []}, "worker": {"metrics": []}, "backup": null,
+            "units": ["slipway.target"],
+        });
+        describe(&slipway, name, &stack);
+    }
+    let slipway = slipway.env("SLIPWAY_TOKEN", "slw_test");
+    let (ran, lines) = run(&slipway, &[]);
+    assert_eq!(ran.code, 31, "{ran:?}");
+    expect(&lines, "host", "ok", "of release");
+    let of_two: Vec<&Value> = lines.iter().filter(|line| line["of"] == "two").collect();
+    for check in ["hosts", "audit"] {
+        let line = of_two.iter().find(|line| line["check"] == check).expect("a line");
+        assert_eq!(line["state"], "not_checked");
+        let cure = line["cure"].as_str().unwrap();
+        let login = format!("slipway login --url {}; slipway verify --stack two", two.url());
+        assert_eq!(cure, login);
+    }
+    // A token of one control plane must not reach the other.
+    let with_token = |server: &ScriptedApi| {
+        let requests = server.requests();
+        requests
+            .iter()
+            .any(|request| request.header("authorization").is_some())
+    };
+    assert!(with_token(&one) && !with_token(&two));
 }
