@@ -40,14 +40,22 @@ pub async fn with_run<T>(base: &Path, body: impl AsyncFnOnce(&Run) -> Result<T>)
         result = body(&run) => result,
         signal = signals.next() => Err(Interrupted { signal }.into()),
     };
-    if let Err(error) = &result
-        && !error.is::<Interrupted>()
+    let interrupted = result.as_ref().is_err_and(anyhow::Error::is::<Interrupted>);
+    if interrupted {
+        say("stopping: all that was started ends, and its files go; another Ctrl-C kills it at once");
+    } else if result.is_err()
         && let Some(logs) = run.keep_logs()
     {
         say(&format!("the logs of this run are in {}", logs.display()));
     }
     tokio::select! {
-        closed = run.close() => closed.and(result),
+        closed = run.close() => {
+            closed?;
+            if interrupted {
+                say("stopped: nothing of it is left");
+            }
+            result
+        }
         signal = signals.next() => Err(Interrupted { signal }.into()),
     }
 }

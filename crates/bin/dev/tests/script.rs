@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use clap::CommandFactory as _;
 use slipway_dev::cli::DevCli;
@@ -14,14 +15,29 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../dev")
 }
 
+/// Puts a `cargo` of `version` into the folder. It writes down what it is asked, and builds nothing.
+fn put_cargo(folder: &Path, version: &str) {
+    let cargo = folder.join("cargo");
+    let text = format!(
+        "#!/bin/sh\necho \"$*\" >> \"${{0%/*}}/asked\"\ncase $1 in\n\
+         --version) echo 'cargo {version} (0123456 2026-01-01)' ;;\n\
+         metadata) echo '{{\"target_directory\":\"/nowhere\"}}' ;;\n\
+         *) exit 9 ;;\nesac\n"
+    );
+    fs::write(&cargo, text).unwrap();
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+fn run_dev(words: &[&str], path: OsString) -> Output {
+    let mut command = Command::new("bash");
+    command.arg(script()).args(words).env("PATH", path);
+    command.env_remove("IN_NIX_SHELL").output().unwrap()
+}
+
 /// What `./dev WORD` says where cargo is of `version`, once it has refused to go on.
 fn refusal(word: &str, version: &str) -> String {
     let programs = tempfile::tempdir().unwrap();
-    let cargo = programs.path().join("cargo");
-    let text =
-        format!("#!/bin/sh\n[ \"$*\" = --version ] || exit 9\necho 'cargo {version} (0123456 2026-01-01)'\n");
-    fs::write(&cargo, text).unwrap();
-    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    put_cargo(programs.path(), version);
     let system = std::env::var_os("PATH").unwrap();
     let path = std::env::join_paths(
         [programs.path().to_owned()]
@@ -29,14 +45,64 @@ fn refusal(word: &str, version: &str) -> String {
             .chain(std::env::split_paths(&system)),
     )
     .unwrap();
-    let output = Command::new("bash")
-        .arg(script())
-        .arg(word)
-        .env("PATH", path)
-        .output()
-        .unwrap();
+    let output = run_dev(&[word], path);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     String::from_utf8(output.stderr).unwrap()
+}
+
+/// What `./dev` asks of cargo, and what it prints, on a machine that has a linker, git and no server.
+fn on_a_bare_machine(words: &[&str]) -> (String, String) {
+    let programs = tempfile::tempdir().unwrap();
+    put_cargo(programs.path(), "1.999.0");
+    for name in [
+        "bash", "cut", "dirname", "echo", "head", "readlink", "sed", "sh", "sort", "xargs", "cc", "git",
+    ] {
+        let program = slipway_process::find(name).unwrap_or_else(|| panic!("{name} is not there"));
+        symlink(program, programs.path().join(name)).unwrap();
+    }
+    let output = run_dev(words, programs.path().into());
+    assert!(!output.status.success(), "{output:?}");
+    let asked = fs::read_to_string(programs.path().join("asked")).unwrap();
+    (asked, String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn what_needs_no_server_and_no_tool_installs_none() {
+    for words in [
+        &["help"][..],
+        &["--help"],
+        &["demo", "--help"],
+        &["test", "-h"],
+        &["test", "--only", "fmt", "--only", "arrows"],
+        &["test", "--only=clippy", "--", "--only", "nextest"],
+        &["test", "--only", "no-such-stage"],
+    ] {
+        let (asked, printed) = on_a_bare_machine(words);
+        assert!(
+            asked.contains("build --quiet") && !asked.contains("install"),
+            "{words:?}: {asked}"
+        );
+        assert_eq!(
+            printed, "building slipway-dev: the first time takes minutes\n",
+            "{words:?}"
+        );
+    }
+    for words in [
+        &["demo"][..],
+        &["services"],
+        &["test"],
+        &["test", "--only", "fmt", "--only", "nextest"],
+        &["test", "--only", "nix"],
+        &["sqlx", "check"],
+    ] {
+        let (asked, printed) = on_a_bare_machine(words);
+        assert_eq!(asked, "--version\n", "{words:?}");
+        let cure = "error: please install what Debian has in: ";
+        assert!(
+            printed.starts_with(cure) && printed.contains(" redis-server"),
+            "{words:?}: {printed}"
+        );
+    }
 }
 
 #[test]

@@ -146,6 +146,8 @@ fn ctrl_c_and_sigterm_stop_everything_and_remove_the_folder() {
         session.signal(signal);
         let (exit, _, printed) = session.end();
         assert_eq!(exit, Some(code), "{printed}");
+        let (begun, ended) = (printed.find("stopping: "), printed.find("stopped: "));
+        assert!(begun.is_some() && begun < ended, "{printed}");
         assert_eq!(leftovers::find(&id, &folder), []);
         assert!(!folder.exists());
     }
