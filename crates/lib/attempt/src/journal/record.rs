@@ -186,16 +186,6 @@ impl Attempt {
     pub const fn vouches(&self) -> bool {
         self.own_prior || self.plan.is_some()
     }
-
-    fn report(&self) -> AttemptReport {
-        report(
-            self.id,
-            self.phase,
-            self.prior.as_ref(),
-            self.verdict,
-            self.message.as_deref(),
-        )
-    }
 }
 
 /// An attempt that is over: enough to refuse it, to report it, and to take a committed one back.
@@ -241,33 +231,6 @@ impl PastAttempt {
     #[must_use]
     pub fn vouches(&self) -> bool {
         self.own_prior || self.phase == JournalPhase::Committed
-    }
-
-    fn report(&self) -> AttemptReport {
-        report(
-            self.id,
-            self.phase,
-            self.prior.as_ref(),
-            self.verdict,
-            self.message.as_deref(),
-        )
-    }
-}
-
-/// What the control plane is told of an attempt.
-fn report(
-    attempt: AttemptId,
-    phase: JournalPhase,
-    prior: Option<&StorePath>,
-    verdict: Option<Verdict>,
-    message: Option<&str>,
-) -> AttemptReport {
-    AttemptReport {
-        attempt,
-        phase: phase.reported(),
-        prior: prior.cloned(),
-        verdict,
-        message: message.map(str::to_owned),
     }
 }
 
@@ -318,11 +281,19 @@ impl Journal {
     #[must_use]
     pub fn report(&self, requested: Option<AttemptId>) -> Option<AttemptReport> {
         let entry = requested.map_or(JournalEntry::Unknown, |id| self.entry(id));
-        match entry {
-            JournalEntry::Current(attempt) | JournalEntry::Unsettled(attempt) => Some(attempt.report()),
-            JournalEntry::Past(past) => Some(past.report()),
-            JournalEntry::Unknown => self.current.as_ref().map(Attempt::report),
-        }
+        let (attempt, phase, prior, verdict, message) = match (entry, &self.current) {
+            (JournalEntry::Past(of), _) => (of.id, of.phase, &of.prior, of.verdict, &of.message),
+            (JournalEntry::Current(of) | JournalEntry::Unsettled(of), _)
+            | (JournalEntry::Unknown, Some(of)) => (of.id, of.phase, &of.prior, of.verdict, &of.message),
+            (JournalEntry::Unknown, None) => return None,
+        };
+        Some(AttemptReport {
+            attempt,
+            phase: phase.reported(),
+            prior: prior.clone(),
+            verdict,
+            message: message.clone(),
+        })
     }
 
     /// The attempt that has begun and is neither committed nor reverted; meanwhile the host is out.
