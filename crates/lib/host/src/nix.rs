@@ -19,7 +19,7 @@ pub(crate) use trust::{SignatureProof, check_signed};
 
 use crate::config::HostConfig;
 use crate::door::Runnable;
-use crate::text::last_lines;
+use crate::text::{last_lines, problem_of};
 
 /// Moving a profile is a rename; only a database lock can make it wait.
 const PROFILE_WITHIN: Duration = Duration::from_mins(2);
@@ -81,21 +81,14 @@ pub(crate) async fn set_profile(config: &HostConfig, closure: &Runnable) -> Resu
     let mut command = config.command("nix-env");
     command.args(["--profile", &profile, "--set", closure.as_str()]);
     let (outcome, output) = slipway_process::run(command, PROFILE_WITHIN).await;
-    let problem = match outcome {
-        RunOutcome::Exited(status) if status.success() => return Ok(()),
-        RunOutcome::Exited(_) => last_lines(&output, 5),
-        RunOutcome::Failed(error) => format!("cannot run nix-env: {error}; is it in the agent's PATH?"),
-        RunOutcome::TimedOut => format!(
-            "nix-env did not end within {} s: {}",
-            PROFILE_WITHIN.as_secs(),
-            last_lines(&output, 3)
-        ),
-    };
-    Err(ProfileError {
-        profile,
-        closure: closure.clone(),
-        problem,
-    })
+    match problem_of("nix-env", &outcome, &output, PROFILE_WITHIN) {
+        None => Ok(()),
+        Some(problem) => Err(ProfileError {
+            profile,
+            closure: closure.clone(),
+            problem,
+        }),
+    }
 }
 
 /// Whether a path is in the store by the word of Nix's database, not of its folder.
@@ -113,12 +106,10 @@ pub(crate) async fn validity(config: &HostConfig, path: &StorePath) -> Validity 
     let mut command = config.command("nix-store");
     command.args(["--check-validity", path.as_str()]);
     let (outcome, output) = slipway_process::run(command, VALIDITY_WITHIN).await;
-    match outcome {
-        RunOutcome::Exited(status) if status.success() => Validity::Valid,
-        RunOutcome::Exited(_) if output.contains("is not valid") => Validity::Invalid(last_lines(&output, 3)),
-        RunOutcome::Exited(_) => Validity::NoAnswer(last_lines(&output, 3)),
-        RunOutcome::Failed(error) => Validity::NoAnswer(format!("cannot run nix-store: {error}")),
-        RunOutcome::TimedOut => Validity::NoAnswer(format!("nothing within {} s", VALIDITY_WITHIN.as_secs())),
+    match problem_of("nix-store", &outcome, &output, VALIDITY_WITHIN) {
+        None => Validity::Valid,
+        Some(problem) if output.contains("is not valid") => Validity::Invalid(problem),
+        Some(problem) => Validity::NoAnswer(problem),
     }
 }
 

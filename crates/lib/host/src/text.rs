@@ -1,5 +1,9 @@
 //! Words for people: one line, bounded, without hidden characters.
 
+use std::time::Duration;
+
+use slipway_process::RunOutcome;
+
 /// The longest message that leaves the host, in characters.
 pub const MESSAGE_CHARS: usize = 1500;
 
@@ -18,6 +22,28 @@ pub fn one_line(text: &str, most: usize) -> String {
     let head: String = line.chars().take(most / 2).collect();
     let tail: String = line.chars().skip(count - (most - most / 2 - 3)).collect();
     format!("{head} … {tail}")
+}
+
+/// Why a program did not do what it was asked, in one line; `None` where it did.
+pub(crate) fn problem_of(
+    program: &str,
+    outcome: &RunOutcome,
+    output: &str,
+    bound: Duration,
+) -> Option<String> {
+    let words = last_lines(output, 3);
+    match outcome {
+        RunOutcome::Exited(status) if status.success() => None,
+        RunOutcome::Exited(status) if words.is_empty() => Some(format!("{program} ended with {status}")),
+        RunOutcome::Exited(_) => Some(words),
+        RunOutcome::Failed(error) => Some(format!(
+            "cannot run {program}: {error}; is it in the agent's PATH?"
+        )),
+        RunOutcome::TimedOut => Some(format!(
+            "{program} did not end within {} s: {words}",
+            bound.as_secs()
+        )),
+    }
 }
 
 /// The last lines of a program's output, joined by ` | `.

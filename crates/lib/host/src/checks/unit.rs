@@ -6,9 +6,8 @@ use std::time::Duration;
 use super::CheckFinding;
 use crate::config::HostConfig;
 use crate::runner::is_of_an_attempt;
-use crate::text::last_lines;
+use crate::text::problem_of;
 use serde::Deserialize;
-use slipway_process::{ProgramOutput, RunOutcome};
 
 /// If systemd cannot be asked, that proves nothing; a missing unit counts against the closure.
 pub(super) async fn check(config: &HostConfig, unit: &str, bound: Duration) -> CheckFinding {
@@ -20,23 +19,11 @@ pub(super) async fn check(config: &HostConfig, unit: &str, bound: Duration) -> C
         "--",
         unit,
     ]);
-    let ProgramOutput {
-        outcome,
-        stdout,
-        stderr,
-    } = slipway_process::capture(command, bound).await;
-    match outcome {
-        RunOutcome::Exited(status) if status.success() => {}
-        RunOutcome::Exited(_) => {
-            let problem = last_lines(&stderr, 2);
-            return CheckFinding::unknown(format!("systemctl cannot be asked: {problem}"));
-        }
-        RunOutcome::Failed(error) => return CheckFinding::unknown(format!("cannot run systemctl: {error}")),
-        RunOutcome::TimedOut => {
-            return CheckFinding::unknown(format!("systemctl: no answer within {} s", bound.as_secs()));
-        }
+    let answer = slipway_process::capture(command, bound).await;
+    match problem_of("systemctl", &answer.outcome, &answer.stderr, bound) {
+        None => judge(unit, &String::from_utf8_lossy(&answer.stdout)),
+        Some(problem) => CheckFinding::unknown(format!("systemctl cannot be asked: {problem}")),
     }
-    judge(unit, &String::from_utf8_lossy(&stdout))
 }
 
 /// How long systemd may take to list its units.
@@ -52,16 +39,12 @@ pub(crate) async fn failed_units(config: &HostConfig) -> Option<BTreeSet<String>
         "--output=json",
         "--state=failed,auto-restart",
     ]);
-    let ProgramOutput {
-        outcome,
-        stdout,
-        stderr,
-    } = slipway_process::capture(command, LIST_WITHIN).await;
-    if !outcome.is_success() {
-        tracing::debug!(output = %last_lines(&stderr, 2), "systemd does not say which units failed");
+    let answer = slipway_process::capture(command, LIST_WITHIN).await;
+    if let Some(problem) = problem_of("systemctl", &answer.outcome, &answer.stderr, LIST_WITHIN) {
+        tracing::debug!(problem, "systemd does not say which units failed");
         return None;
     }
-    let listed = parse_units(&stdout);
+    let listed = parse_units(&answer.stdout);
     if let Err(error) = &listed {
         tracing::debug!(%error, "systemd's list of units is not understood");
     }

@@ -12,7 +12,7 @@ use crate::config::HostConfig;
 use crate::door::{Runnable, check_inside};
 use crate::failpoint;
 use crate::job::{Job, JobEnd, JobExit, JobKind};
-use crate::text::last_lines;
+use crate::text::{last_lines, problem_of};
 
 /// How long systemd may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
@@ -199,14 +199,11 @@ pub(super) async fn stop(config: &HostConfig, unit: &str) {
     let mut command = config.command("systemctl");
     command.args(["--quiet", "--no-ask-password", "stop", unit]);
     let (outcome, output) = slipway_process::run(command, ANSWER_WITHIN).await;
-    match outcome {
-        RunOutcome::Exited(status) if status.success() => {}
-        RunOutcome::Exited(status) if status.code() == Some(NOT_LOADED) => {}
-        RunOutcome::Exited(_) => {
-            tracing::warn!(unit, tail = %last_lines(&output, 3), "systemctl stop failed");
-        }
-        RunOutcome::Failed(error) => tracing::warn!(unit, %error, "cannot run systemctl"),
-        RunOutcome::TimedOut => tracing::warn!(unit, "no answer from systemd to a stop"),
+    let is_not_there = matches!(&outcome, RunOutcome::Exited(status) if status.code() == Some(NOT_LOADED));
+    if let Some(problem) = problem_of("systemctl", &outcome, &output, ANSWER_WITHIN)
+        && !is_not_there
+    {
+        tracing::warn!(unit, problem, "systemctl stop failed");
     }
 }
 
