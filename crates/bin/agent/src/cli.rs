@@ -87,8 +87,7 @@ fn seconds(text: &str) -> Result<Duration, std::num::ParseIntError> {
 }
 
 /// Runs what the process's own command line says.
-#[must_use]
-pub fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match dispatch(Cli::parse().command) {
         Ok(code) => code,
         Err(error) => {

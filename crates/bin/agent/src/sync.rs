@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 /// How long the control plane may keep a request waiting for news.
-pub const WAIT: Duration = Duration::from_secs(30);
+pub(crate) const WAIT: Duration = Duration::from_secs(30);
 /// The least time between two requests without news from this host.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// A rollout is to go on within 30 s of the control plane's return.
@@ -24,7 +24,7 @@ const BACKOFF: RetryBackoff = RetryBackoff {
 const DENIED: Duration = Duration::from_mins(1);
 
 /// Who gives the agent its instructions.
-pub trait InstructionSource: Send + Sync {
+pub(crate) trait InstructionSource: Send + Sync {
     /// Posts the observation; the answer may take `wait` when there is nothing to do.
     fn sync(
         &self,
@@ -35,7 +35,7 @@ pub trait InstructionSource: Send + Sync {
 
 /// No instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SyncError {
+pub(crate) enum SyncError {
     /// The token is not accepted.
     Denied(String),
     /// Anything else.
@@ -68,17 +68,17 @@ impl InstructionSource for Client {
 
 /// What the loop shares with the executor.
 #[derive(Debug)]
-pub struct ExecutorLink {
+pub(crate) struct ExecutorLink {
     /// The executor's present view.
-    pub view: watch::Receiver<ExecutorView>,
+    pub(crate) view: watch::Receiver<ExecutorView>,
     /// The newest instruction for the executor.
-    pub instructions: watch::Sender<Instruction>,
+    pub(crate) instructions: watch::Sender<Instruction>,
 }
 
 /// Syncs until stopped. A change of the view ends the request under way and posts at once.
 ///
 /// Errors end nothing: the executor goes on with its work, and never reverts because of them.
-pub async fn run(
+pub(crate) async fn run(
     plane: &impl InstructionSource,
     observe: impl Fn(&ExecutorView) -> Observation,
     mut link: ExecutorLink,
