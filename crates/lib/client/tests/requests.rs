@@ -99,13 +99,13 @@ async fn methods_reach_their_routes() {
     client.disable_principal(&"ci".parse().unwrap()).await.unwrap();
     client.live().await.unwrap();
     client.ready().await.unwrap();
-    let seen: Vec<String> = server
+    let requests: Vec<String> = server
         .requests()
         .iter()
         .map(|request| format!("{}?{}", request.line(), request.query))
         .collect();
     assert_eq!(
-        seen,
+        requests,
         [
             "GET /api/v1/whoami?".to_owned(),
             format!("GET /api/v1/rollouts/{ID}/events?after=7&limit=2"),
@@ -203,7 +203,7 @@ async fn a_post_that_never_arrived_is_tried_again() {
 #[tokio::test]
 async fn nobody_there_is_told_with_address_and_cause() {
     let port = ScriptedApi::start(|_| ScriptedReply::empty(200)).port();
-    for (url, cause, said) in [
+    for (url, cause, expected) in [
         (
             format!("http://127.0.0.1:{port}"),
             UnreachableCause::Refused,
@@ -218,7 +218,7 @@ async fn nobody_there_is_told_with_address_and_cause() {
         let client = slipway_client::builder(&url).unwrap().build().unwrap();
         let error = client.agent_sync(&observation(), None).await.unwrap_err();
         let text = error.to_string();
-        assert!(text.contains(&url) && text.contains(said), "{text}");
+        assert!(text.contains(&url) && text.contains(expected), "{text}");
         assert!(error.never_sent() && error.is_retryable(), "{text}");
         match error {
             ClientError::Unreachable { cause: found, .. } => assert_eq!(found, cause),
@@ -274,8 +274,8 @@ async fn an_answer_that_is_none_of_ours_is_told_by_its_address() {
     ] {
         let server = ScriptedApi::start(move |_| reply.clone());
         let error = client(&server).whoami().await.unwrap_err();
-        let said = format!("{}/api/v1/whoami answered ", server.url());
-        assert!(error.to_string().starts_with(&said), "{error}");
+        let expected = format!("{}/api/v1/whoami answered ", server.url());
+        assert!(error.to_string().starts_with(&expected), "{error}");
         assert!(!error.is_retryable());
     }
 }
@@ -341,12 +341,12 @@ async fn a_long_release_is_written_page_by_page_and_a_lost_page_again() {
     let server = drafts(None);
     let made = client(&server).create_release(&long_release(2500)).await.unwrap();
     assert_eq!(made.closures.len(), 2500);
-    let seen: Vec<_> = server
+    let requests: Vec<_> = server
         .requests()
         .into_iter()
         .map(|request| (request.path, request.body))
         .collect();
-    let pages: Vec<usize> = seen
+    let pages: Vec<usize> = requests
         .iter()
         .filter(|(path, _)| path.ends_with("/closures"))
         .map(|(_, body)| {
@@ -359,7 +359,7 @@ async fn a_long_release_is_written_page_by_page_and_a_lost_page_again() {
         [1000, 1000, 1000, 500],
         "the first page was lost and sent again"
     );
-    let (path, body) = seen.last().unwrap();
+    let (path, body) = requests.last().unwrap();
     assert_eq!(
         (path.as_str(), body.as_str()),
         (&*format!("/api/v1/drafts/{DRAFT}/seal"), r#"{"hosts":2500}"#)

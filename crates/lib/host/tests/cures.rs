@@ -82,9 +82,9 @@ impl CuresRig {
         staged.map(|_| ()).map_err(|error| error.to_string())
     }
 
-    async fn refused(&self, closure: &StorePath, said: &str) -> String {
+    async fn refused(&self, closure: &StorePath, expected: &str) -> String {
         let error = self.stage(closure).await.unwrap_err();
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(expected), "{error}");
         error
     }
 
@@ -301,9 +301,12 @@ async fn the_cure_for_a_full_disk_works() {
             .env(INSIDE, "1")
             .output()
             .unwrap();
-        let said =
+        let printed =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        assert!(
+            output.status.success() && printed.contains("1 passed"),
+            "{printed}"
+        );
         return;
     }
     let rig = CuresRig::new();

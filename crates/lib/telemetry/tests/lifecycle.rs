@@ -20,7 +20,7 @@ const SOON: Duration = Duration::from_secs(10);
 /// A child process with what it says on stdout, line by line.
 struct ChildProcess {
     child: Child,
-    said: Receiver<String>,
+    printed: Receiver<String>,
 }
 
 impl ChildProcess {
@@ -34,19 +34,19 @@ impl ChildProcess {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let said = listen(child.stdout.take().unwrap());
-        Self { child, said }
+        let printed = listen(child.stdout.take().unwrap());
+        Self { child, printed }
     }
 
     /// Waits for the line; everything before it is ignored.
     #[track_caller]
     fn hear(&self, line: &str) {
         let until = Instant::now() + SOON;
-        while let Ok(said) = self
-            .said
+        while let Ok(printed) = self
+            .printed
             .recv_timeout(until.saturating_duration_since(Instant::now()))
         {
-            if said.ends_with(line) {
+            if printed.ends_with(line) {
                 return;
             }
         }

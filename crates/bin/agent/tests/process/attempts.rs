@@ -58,7 +58,7 @@ fn a_sick_release_is_taken_back_by_the_agent_itself() {
 
 #[test]
 fn a_switch_that_fails_hangs_or_lies_is_taken_back_with_its_last_words() {
-    for (lines, said) in [
+    for (lines, expected) in [
         (
             "echo cannot do this >&2; exit 4",
             "exited with status 4: cannot do this",
@@ -78,7 +78,7 @@ fn a_switch_that_fails_hangs_or_lies_is_taken_back_with_its_last_words() {
         rig.plane.release(&rig.v2, strategy);
         rig.plane.reach(StepState::Reverted);
         let message = rig.plane.message();
-        assert!(message.contains(said), "{message}");
+        assert!(message.contains(expected), "{message}");
         rig.assert_on(&rig.v1, "v1");
     }
 }
@@ -89,7 +89,7 @@ fn an_unfit_closure_touches_nothing() {
     let _agent = rig.agent();
     let no_script = rig.closure("v3", |spec| spec.script_mode = None);
     let bad_checks = rig.closure("v4", |spec| spec.checks = Some("{}".to_owned()));
-    for (closure, said) in [
+    for (closure, expected) in [
         (&no_script, "bin/switch-to-configuration is missing"),
         (&bad_checks, "checks.json is malformed: missing field `checks`"),
     ] {
@@ -97,7 +97,7 @@ fn an_unfit_closure_touches_nothing() {
         rig.plane.reach(StepState::Reverted);
         let message = rig.plane.message();
         assert!(
-            message.starts_with(closure.as_str()) && message.contains(said),
+            message.starts_with(closure.as_str()) && message.contains(expected),
             "{message}"
         );
     }
@@ -291,10 +291,10 @@ fn a_second_agent_is_refused() {
     rig.eventually("it serves", |rig| !rig.plane.state().observations.is_empty());
     let output = rig.output(&["run"]);
     assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        said.contains("is another agent running?") && said.contains("agent.lock"),
-        "{said}"
+        printed.contains("is another agent running?") && printed.contains("agent.lock"),
+        "{printed}"
     );
 }
 
@@ -311,8 +311,8 @@ fn a_person_can_take_an_uncommitted_attempt_back() {
     }
     let output = command.output().expect("it runs");
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains(&format!("{} is back", rig.v1)), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains(&format!("{} is back", rig.v1)), "{printed}");
     rig.plane.reach(StepState::Reverted);
     rig.assert_on(&rig.v1, "v1");
 }
@@ -361,9 +361,9 @@ fn wrong_settings_are_told_all_at_once() {
         .output()
         .expect("it runs");
     assert!(!output.status.success());
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
     for name in ["AGENT_HOST", "AGENT_KEEP_RELEASES", "AGENT_TOKEN"] {
-        assert!(said.contains(name), "{name} is not in {said}");
+        assert!(printed.contains(name), "{name} is not in {printed}");
     }
 }
 

@@ -29,9 +29,12 @@ fn in_namespace(name: &str) -> bool {
         .env("SLIPWAY_TEST_RUNNER", "process")
         .output()
         .unwrap();
-    let said =
+    let printed =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    assert!(
+        output.status.success() && printed.contains("1 passed"),
+        "{printed}"
+    );
     false
 }
 

@@ -174,8 +174,11 @@ fn the_deadman_does_nothing_after_the_commit() {
     assert!(output.status.success(), "{output:?}");
     let output = rig.output(&["revert", &attempt.to_string()]);
     assert!(output.status.success(), "{output:?}");
-    let said = String::from_utf8(output.stdout).unwrap_or_default();
-    assert!(said.contains("nothing to do: the attempt is committed"), "{said}");
+    let printed = String::from_utf8(output.stdout).unwrap_or_default();
+    assert!(
+        printed.contains("nothing to do: the attempt is committed"),
+        "{printed}"
+    );
     rig.assert_on(&rig.v2, "v2");
 }
 

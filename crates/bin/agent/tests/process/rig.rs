@@ -260,10 +260,10 @@ impl AgentRig {
     pub(crate) fn assert_boot_default_was_always_proven(&mut self, committed: Option<&StorePath>) {
         let watcher = self.watcher.take().unwrap();
         watcher.stop.store(true, Ordering::Relaxed);
-        let seen = watcher.thread.join().unwrap();
-        assert!(!seen.is_empty());
+        let targets = watcher.thread.join().unwrap();
+        assert!(!targets.is_empty());
         let instructed = self.plane.commit_instructed_at();
-        for (at, target) in seen {
+        for (at, target) in targets {
             let proven = target.as_ref() == Some(&self.v1)
                 || (target.is_some()
                     && target.as_ref() == committed
@@ -277,17 +277,17 @@ impl AgentRig {
         let links = [self.profile(), self.host().join("boot")];
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut seen: Vec<(Instant, Option<StorePath>)> = Vec::new();
+            let mut targets: Vec<(Instant, Option<StorePath>)> = Vec::new();
             while !stopped.load(Ordering::Relaxed) {
                 for link in &links {
                     let target = resolve(link);
-                    if !seen.iter().any(|(_, before)| *before == target) {
-                        seen.push((Instant::now(), target));
+                    if !targets.iter().any(|(_, before)| *before == target) {
+                        targets.push((Instant::now(), target));
                     }
                 }
                 std::thread::sleep(Duration::from_millis(1));
             }
-            seen
+            targets
         });
         BootWatcher { stop, thread }
     }

@@ -3,10 +3,10 @@
 use crate::common::{CLOSURE, RELEASE, ROLLOUT, Slipway};
 use slipway_client::testing::{ScriptedApi, ScriptedReply};
 
-fn assert_told_and_nothing_sent(slipway: &Slipway, args: &[&str], said: &str) {
+fn assert_told_and_nothing_sent(slipway: &Slipway, args: &[&str], expected: &str) {
     let ran = slipway.run(args);
     assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
-    assert!(ran.stderr.contains(said), "{args:?}: {}", ran.stderr);
+    assert!(ran.stderr.contains(expected), "{args:?}: {}", ran.stderr);
     assert_eq!(ran.stdout, "");
 }
 
@@ -16,7 +16,7 @@ fn wrong_arguments_about_rollouts_and_releases_are_told_and_nothing_is_sent() {
     let slipway = Slipway::at(&server);
     let closure = format!("web-1={CLOSURE}");
     let upwards = "web-1=/nix/store/../etc/passwd";
-    for (args, said) in [
+    for (args, expected) in [
         (
             &["rollout", "show", "Prod!"][..],
             "a rollout's id, or the name of an environment",
@@ -71,7 +71,7 @@ fn wrong_arguments_about_rollouts_and_releases_are_told_and_nothing_is_sent() {
         ),
         (&["release", "create", "--flake", ".#web"], "has a `#` part"),
     ] {
-        assert_told_and_nothing_sent(&slipway, args, said);
+        assert_told_and_nothing_sent(&slipway, args, expected);
     }
     assert_eq!(server.requests().len(), 0);
 }
@@ -80,7 +80,7 @@ fn wrong_arguments_about_rollouts_and_releases_are_told_and_nothing_is_sent() {
 fn wrong_arguments_about_hosts_people_and_access_are_told_and_nothing_is_sent() {
     let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
-    for (args, said) in [
+    for (args, expected) in [
         (
             &["host", "create", "Web", "--env", "prod"][..],
             "`Web` is not a valid host name",
@@ -129,7 +129,7 @@ fn wrong_arguments_about_hosts_people_and_access_are_told_and_nothing_is_sent() 
         ),
         (&["status", "--token", "slw_x"], "unexpected argument '--token'"),
     ] {
-        assert_told_and_nothing_sent(&slipway, args, said);
+        assert_told_and_nothing_sent(&slipway, args, expected);
     }
     assert_eq!(server.requests().len(), 0);
 }
@@ -138,7 +138,7 @@ fn wrong_arguments_about_hosts_people_and_access_are_told_and_nothing_is_sent() 
 fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
     let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
-    for (args, said) in [
+    for (args, expected) in [
         (
             &["rollout", "watch", ROLLOUT, "--timeout", "18446744073709551615"][..],
             "give a whole number from 1 to 2592000",
@@ -151,7 +151,7 @@ fn a_time_or_a_rollout_that_nobody_can_mean_is_refused() {
     ] {
         let ran = slipway.run(args);
         assert!(
-            ran.code == 2 && ran.stderr.contains(said),
+            ran.code == 2 && ran.stderr.contains(expected),
             "{args:?}: {}",
             ran.stderr
         );
@@ -194,14 +194,14 @@ fn a_strategy_from_stdin_or_a_file_is_checked_for_its_form() {
     let server = ScriptedApi::start(|_| ScriptedReply::empty(500));
     let slipway = Slipway::at(&server);
     let start = ["rollout", "start", "prod", RELEASE, "--strategy", "-"];
-    for (json, said) in [
+    for (json, expected) in [
         ("", "is not a strategy: EOF"),
         ("{\"batches\": 2}", "unknown field `batches`"),
         ("[]", "docs/rollouts.md"),
     ] {
         let ran = slipway.run_with_stdin(&start, json);
         assert_eq!(ran.code, 2);
-        assert!(ran.stderr.contains(said), "{json}: {}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{json}: {}", ran.stderr);
     }
     let long = "x".repeat(2 * 1024 * 1024);
     let ran = slipway.run_with_stdin(&start, &long);

@@ -37,11 +37,11 @@ fn server(events: Vec<Value>, counted: i64, head: &str) -> ScriptedApi {
     let report = json!({
         "whole": true, "events": counted, "head": head, "broken_at": null, "problem": null, "unsealed": 0,
     });
-    ScriptedApi::start(move |seen| {
-        if seen.path.ends_with("/audit/verify") {
+    ScriptedApi::start(move |request| {
+        if request.path.ends_with("/audit/verify") {
             return ScriptedReply::json(200, &report);
         }
-        let after: i64 = seen
+        let after: i64 = request
             .query
             .split('&')
             .find_map(|pair| pair.strip_prefix("after="))
@@ -125,12 +125,12 @@ fn every_forgery_is_found() {
             "event 10 is not what was recorded",
         ),
     ];
-    for (events, counted, said) in cases {
+    for (events, counted, expected) in cases {
         let ran = Slipway::at(&server(events, counted, &head)).run(&["audit", "verify"]);
         assert_eq!(ran.code, 20, "{ran:?}");
         assert!(
-            ran.stdout.contains(said) && ran.stdout.contains("NOT whole"),
-            "{said}: {}",
+            ran.stdout.contains(expected) && ran.stdout.contains("NOT whole"),
+            "{expected}: {}",
             ran.stdout
         );
     }
@@ -157,10 +157,10 @@ fn a_broken_seal_is_the_servers_word() {
     let report = json!({
         "whole": false, "events": 3, "head": head, "broken_at": 2, "problem": "its seal is wrong", "unsealed": 0,
     });
-    let server = ScriptedApi::start(move |seen| {
-        if seen.path.ends_with("/audit/verify") {
+    let server = ScriptedApi::start(move |request| {
+        if request.path.ends_with("/audit/verify") {
             ScriptedReply::json(200, &report)
-        } else if seen.query.contains("after=0") {
+        } else if request.query.contains("after=0") {
             ScriptedReply::json(200, &json!({ "items": events }))
         } else {
             ScriptedReply::json(200, &json!({"items": []}))

@@ -67,7 +67,7 @@ fn a_host_in_trouble_is_seen_in_every_list_and_what_is_not_known_is_said() {
             _ => ScriptedReply::empty(500),
         }
     });
-    for (command, said) in [
+    for (command, expected) in [
         (&["status"][..], "! web-1: two machines use this host's token"),
         (&["status"], "web-1  in trouble"),
         (&["host", "list"], "in trouble"),
@@ -81,7 +81,7 @@ fn a_host_in_trouble_is_seen_in_every_list_and_what_is_not_known_is_said() {
         ),
     ] {
         let ran = Slipway::at(&server).run(command);
-        assert!(ran.stdout.contains(said), "{ran:?}");
+        assert!(ran.stdout.contains(expected), "{ran:?}");
     }
 }
 

@@ -75,9 +75,9 @@ fn a_lost_answer_says_what_may_have_happened_and_how_to_look() {
         ] {
             let ran = slipway.run(args);
             assert_eq!(ran.code, 6, "{ran:?}");
-            let said =
+            let expected =
                 format!("it may have been done all the same; look before you ask for it again: {look}");
-            assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+            assert!(ran.stderr.contains(&expected), "{}", ran.stderr);
         }
         // What changes nothing has nothing to look for.
         let ran = slipway.run(&["whoami"]);
@@ -104,7 +104,7 @@ fn a_dead_proxy_is_blamed_and_not_the_api() {
             let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
         }
     });
-    for (proxy, said) in [
+    for (proxy, expected) in [
         (
             format!("http://me:secret@127.0.0.1:{dead}"),
             "cannot be reached: nothing listens there",
@@ -118,7 +118,7 @@ fn a_dead_proxy_is_blamed_and_not_the_api() {
         let ran = slipway.run(&["whoami"]);
         assert_eq!(ran.code, 6, "{ran:?}");
         assert!(
-            ran.stderr.contains("the proxy http://127.0.0.1:") && ran.stderr.contains(said),
+            ran.stderr.contains("the proxy http://127.0.0.1:") && ran.stderr.contains(expected),
             "{}",
             ran.stderr
         );
@@ -133,7 +133,7 @@ fn a_dead_proxy_is_blamed_and_not_the_api() {
 #[test]
 fn json_shows_nothing_hidden_and_keeps_the_value() {
     let hidden = "web\u{9b}31m\u{7f}\u{202e}\u{200b}\u{2028}1";
-    let server = ScriptedApi::start(move |seen| match seen.line().as_str() {
+    let server = ScriptedApi::start(move |request| match request.line().as_str() {
         "GET /api/v1/hosts/web-1" => {
             let mut host = host("web-1");
             host["labels"]["rack"] = json!(hidden);
@@ -249,8 +249,8 @@ fn something_else_that_answers_is_1() {
 
 #[test]
 fn a_reader_that_goes_away_is_no_error_message() {
-    let server = ScriptedApi::start(|seen| {
-        if seen.path.ends_with("/environments") {
+    let server = ScriptedApi::start(|request| {
+        if request.path.ends_with("/environments") {
             return ScriptedReply::json(200, &json!({"items": [environment()]}));
         }
         let hosts: Vec<_> = (0..5000).map(|n| host(&format!("web-{n}"))).collect();

@@ -184,7 +184,7 @@ fn what_the_api_would_refuse_is_told_before_anything_is_built() {
     let bench = Bench::new();
     let create = ["release", "create", "--flake", "path:./flake", "--host", "web-1"];
     let long = "x".repeat(2001);
-    for (message, said) in [
+    for (message, expected) in [
         (long.as_str(), "--message has 2001 characters"),
         (" \n", "--message is empty"),
     ] {
@@ -192,7 +192,7 @@ fn what_the_api_would_refuse_is_told_before_anything_is_built() {
             .slipway
             .run(&[&create[..], &["--message", message]].concat());
         assert_eq!(ran.code, 2, "{ran:?}");
-        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert!(ran.stderr.contains(expected), "{}", ran.stderr);
     }
     // A host of the flake that the API does not know.
     let flake = fs::read_to_string(bench.at("flake/flake.nix")).unwrap();

@@ -98,11 +98,11 @@ fn is_a_name(command: &str) -> bool {
 
 #[test]
 fn every_command_of_the_pages_is_taken() {
-    let mut seen = 0;
+    let mut found = 0;
     let mut wrong = Vec::new();
     for path in pages() {
         for command in commands(&fs::read_to_string(&path).unwrap()) {
-            seen += 1;
+            found += 1;
             if let Err(error) = slipway::args::SlipwayCli::try_parse_from(words(&command))
                 && !(error.kind() == ErrorKind::MissingRequiredArgument && is_a_name(&command))
             {
@@ -111,7 +111,7 @@ fn every_command_of_the_pages_is_taken() {
             }
         }
     }
-    assert!(seen > 40, "only {seen} commands were found");
+    assert!(found > 40, "only {found} commands were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 

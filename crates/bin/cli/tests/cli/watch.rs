@@ -141,13 +141,18 @@ fn an_api_that_restarts_is_waited_for_and_nothing_is_missed() {
     let _server = stage.serve(port);
     let ran = end(child);
     assert_eq!(ran.code, 0, "{ran:?}");
-    for said in [
+    for expected in [
         "cannot reach http://127.0.0.1:",
         "trying again",
         "the API answers again",
         "web-1 verified -> committed: while nobody could see it",
     ] {
-        assert_eq!(ran.stdout.matches(said).count(), 1, "{said}: {}", ran.stdout);
+        assert_eq!(
+            ran.stdout.matches(expected).count(),
+            1,
+            "{expected}: {}",
+            ran.stdout
+        );
     }
 }
 
@@ -230,28 +235,30 @@ fn on_a_terminal_there_are_bars_and_then_the_end() {
         .spawn()
         .unwrap();
     let reader = std::thread::spawn(move || {
-        let mut seen = Vec::new();
+        let mut screen = Vec::new();
         // The end of a terminal is an error, not an end of file.
-        let _ = File::from(master).read_to_end(&mut seen);
-        String::from_utf8_lossy(&seen).into_owned()
+        let _ = File::from(master).read_to_end(&mut screen);
+        String::from_utf8_lossy(&screen).into_owned()
     });
     until_watched(&server);
     std::thread::sleep(Duration::from_millis(300));
     stage.set("succeeded", None, ["committed", "committed"]);
     stage.happens(None, "rolling", "succeeded", "all 2 hosts run the release");
     assert_eq!(child.wait().unwrap().code(), Some(0));
-    let seen = reader.join().unwrap();
-    for said in [
+    let screen = reader.join().unwrap();
+    for expected in [
         "prod [   ",
         "] 0/2 committed  rolling",
         "  canary  web-1  verifying",
         "       1  web-2  waiting",
         "rollout rolling -> succeeded: all 2 hosts run the release",
     ] {
-        assert!(seen.contains(said), "{said}: {seen:?}");
+        assert!(screen.contains(expected), "{expected}: {screen:?}");
     }
     assert!(
-        seen.trim_end().ends_with(&format!("rollout {ROLLOUT} succeeded")),
-        "{seen:?}"
+        screen
+            .trim_end()
+            .ends_with(&format!("rollout {ROLLOUT} succeeded")),
+        "{screen:?}"
     );
 }

@@ -114,7 +114,7 @@ async fn a_verified_closure_that_dies_is_taken_back_without_being_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_switch_that_fails_or_hangs_is_taken_back_with_the_reason() {
-    for (test_exit, switch_seconds, said) in [
+    for (test_exit, switch_seconds, expected) in [
         (4, 1, "exited with status 4"),
         (0, 1000, "did not end within 30 s"),
     ] {
@@ -124,7 +124,7 @@ async fn a_switch_that_fails_or_hangs_is_taken_back_with_the_reason() {
         });
         let attempt = rig.begin("b").await;
         let message = rig.message(attempt, AttemptPhase::Reverted).await;
-        assert!(message.contains(said), "{message}");
+        assert!(message.contains(expected), "{message}");
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     }
 }

@@ -234,7 +234,7 @@ async fn a_host_without_nix_says_so() {
 
 #[tokio::test]
 async fn an_unfit_closure_is_refused_by_file_and_cure() {
-    for (change, said) in [
+    for (change, expected) in [
         (
             (|spec| spec.script_mode = None) as fn(&mut ClosureSpec),
             "bin/switch-to-configuration is missing: a closure for Slipway needs",
@@ -252,7 +252,7 @@ async fn an_unfit_closure_is_refused_by_file_and_cure() {
         let rig = MachineRig::new();
         let closure = rig.nix.add(&rig.folder(change));
         let error = rig.unfit(&closure).await;
-        assert!(error.contains(said), "{error}");
+        assert!(error.contains(expected), "{error}");
         assert!(error.starts_with(closure.as_str()), "{error}");
     }
     let rig = MachineRig::new();
@@ -270,14 +270,17 @@ async fn an_unfit_closure_is_refused_by_file_and_cure() {
 async fn the_profile_and_the_live_link_are_seen_through_their_links() {
     let rig = MachineRig::new();
     let closure = rig.nix.add(&rig.folder(|_| {}));
-    let seen = rig.machine.observe();
-    assert_eq!((seen.live, seen.boot_default, seen.trouble), (None, None, None));
+    let observation = rig.machine.observe();
+    assert_eq!(
+        (observation.live, observation.boot_default, observation.trouble),
+        (None, None, None)
+    );
     let runnable = rig.machine.admit_release(&closure, BOUND).await.unwrap();
     rig.machine.set_profile(&runnable).await.unwrap();
     std::os::unix::fs::symlink(closure.as_path(), rig.nix.dir().join("host/live")).unwrap();
-    let seen = rig.machine.observe();
-    assert_eq!(seen.live.as_ref(), Some(&closure));
-    assert_eq!(seen.boot_default.as_ref(), Some(&closure));
+    let observation = rig.machine.observe();
+    assert_eq!(observation.live.as_ref(), Some(&closure));
+    assert_eq!(observation.boot_default.as_ref(), Some(&closure));
     // Set once more: no new generation, and the same answer.
     rig.machine.set_profile(&runnable).await.unwrap();
     assert_eq!(rig.machine.observe().boot_default, Some(closure));
@@ -287,9 +290,9 @@ async fn the_profile_and_the_live_link_are_seen_through_their_links() {
 fn a_live_link_out_of_the_store_is_told() {
     let rig = MachineRig::new();
     std::os::unix::fs::symlink("/etc/hostname", rig.nix.dir().join("host/live")).unwrap();
-    let seen = rig.machine.observe();
-    assert_eq!(seen.live, None);
-    assert!(seen.trouble.unwrap().contains("not a path of the store"));
+    let observation = rig.machine.observe();
+    assert_eq!(observation.live, None);
+    assert!(observation.trouble.unwrap().contains("not a path of the store"));
 }
 
 #[tokio::test]
@@ -351,8 +354,8 @@ async fn a_collection_under_way_takes_nothing_in_silence() {
         assert!(collecting.wait_with_output().unwrap().status.success());
         let admitted = rig.machine.admit_release(&closure, BOUND).await;
         if fetched.is_err() || admitted.is_err() {
-            let said = matches!(admitted, Err(StageError::Vanished { .. }));
-            assert!(said, "{fetched:?} {admitted:?}");
+            let is_vanished = matches!(admitted, Err(StageError::Vanished { .. }));
+            assert!(is_vanished, "{fetched:?} {admitted:?}");
             rig.machine.fetch(attempt, &closure, BOUND).await.unwrap();
             rig.machine.admit_release(&closure, BOUND).await.unwrap();
         }

@@ -104,7 +104,7 @@ async fn a_closure_that_leads_out_of_the_store_is_refused() {
     let outside = rig.nix.dir().join("outside");
     fs::create_dir(&outside).unwrap();
     let real = rig.folder(|_| {});
-    for (inside, said) in [
+    for (inside, expected) in [
         (
             "bin/switch-to-configuration",
             "bin/switch-to-configuration leads to ",
@@ -120,7 +120,7 @@ async fn a_closure_that_leads_out_of_the_store_is_refused() {
         let closure = rig.nix.add(&folder);
         let error = rig.unfit(&closure).await;
         assert!(
-            error.contains(said) && error.contains("outside the store"),
+            error.contains(expected) && error.contains("outside the store"),
             "{error}"
         );
     }

@@ -199,8 +199,8 @@ fn every_text_is_as_generated() {
     }
     let reviewed = fs::read_to_string(&path).unwrap_or_default();
     let lines = text.lines().zip(reviewed.lines()).enumerate();
-    for (number, (said, reviewed)) in lines {
-        assert_eq!(said, reviewed, "line {} of texts.txt", number + 1);
+    for (number, (message, reviewed)) in lines {
+        assert_eq!(message, reviewed, "line {} of texts.txt", number + 1);
     }
     assert_eq!(text.lines().count(), reviewed.lines().count());
 }

@@ -204,15 +204,15 @@ fn secret_files(dir: &Path) {
 
 /// What all four programs say, each text once.
 fn all(source: &SettingsSource) -> String {
-    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut messages: Vec<(String, Vec<&str>)> = Vec::new();
     let mut say = |who, result: Result<String, SettingsErrors>| {
         let text = match result {
             Ok(_) => "fine".to_owned(),
             Err(errors) => errors.to_string(),
         };
-        match said.iter_mut().find(|(other, _)| *other == text) {
+        match messages.iter_mut().find(|(other, _)| *other == text) {
             Some((_, by)) => by.push(who),
-            None => said.push((text, vec![who])),
+            None => messages.push((text, vec![who])),
         }
     };
     say(
@@ -232,8 +232,8 @@ fn all(source: &SettingsSource) -> String {
         AgentSettings::from_source(source).map(|settings| format!("{settings:?}")),
     );
     let mut text = String::new();
-    for (said, by) in said {
-        writeln!(text, "{}:\n  {}", by.join(", "), said.replace('\n', "\n  ")).unwrap();
+    for (message, by) in messages {
+        writeln!(text, "{}:\n  {}", by.join(", "), message.replace('\n', "\n  ")).unwrap();
     }
     for warning in source.warnings() {
         writeln!(text, "warning: {warning}").unwrap();

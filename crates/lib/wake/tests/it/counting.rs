@@ -20,10 +20,10 @@ async fn replicas_count_together_and_stacks_apart() {
     }
     assert_eq!(one.count_failure("10.0.0.1", 60).await.count, 1);
     assert_eq!(two.count_failure("10.0.0.1", 60).await.count, 2);
-    let seen = one.count_failure("10.0.0.1", 60).await;
+    let failures = one.count_failure("10.0.0.1", 60).await;
     assert!(
-        seen.count == 3 && (1..=60).contains(&seen.seconds_left),
-        "{seen:?}"
+        failures.count == 3 && (1..=60).contains(&failures.seconds_left),
+        "{failures:?}"
     );
     assert_eq!(one.count_failure("10.0.0.2", 60).await.count, 1);
     assert_eq!(other.count_failure("10.0.0.1", 60).await.count, 1);
@@ -67,16 +67,22 @@ async fn a_counter_set_by_hand_locks_nobody_out_for_longer_than_a_window() {
             command.arg(argument);
         }
         let _: () = command.query_async(&mut plain).await.unwrap();
-        let seen = wake.count_failure("key", 60).await;
-        assert_eq!(seen.count, n, "{set:?}: only this process's own count is left");
-        assert!(seen.seconds_left <= 60, "{set:?}: {seen:?}");
+        let failures = wake.count_failure("key", 60).await;
+        assert_eq!(
+            failures.count, n,
+            "{set:?}: only this process's own count is left"
+        );
+        assert!(failures.seconds_left <= 60, "{set:?}: {failures:?}");
         let left: i64 = plain.exists(name).await.unwrap();
         assert_eq!(left, 0, "{set:?} is gone and stands in nobody's way");
     }
     // Within a window it cannot be told from a real one, and is over with it.
     let _: () = plain.set_ex(name, 4_000_000_000_u64, 2).await.unwrap();
-    let seen = wake.count_failure("key", 60).await;
-    assert!(seen.count >= 4_000_000_000 && seen.seconds_left <= 2, "{seen:?}");
+    let failures = wake.count_failure("key", 60).await;
+    assert!(
+        failures.count >= 4_000_000_000 && failures.seconds_left <= 2,
+        "{failures:?}"
+    );
     wait_until("the counter to end", SOON, async || {
         (wake.count_failure("key", 60).await.count < 1000).then_some(())
     })
