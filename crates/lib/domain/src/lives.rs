@@ -97,6 +97,10 @@ fn was_sent_before(own: &Life, counter: Option<i64>, current: &Life) -> bool {
         .is_some_and(|(sent, booted)| sent < booted)
 }
 
+/// What cannot be known of a host whose agent sends no counter, in words.
+pub const UNCOUNTED: &str =
+    "its agent does not count what it says, so late words pass for news; update the agent";
+
 /// Why what a host says does not count for now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {

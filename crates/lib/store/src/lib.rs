@@ -1,6 +1,8 @@
 //! All SQL of Slipway and its migrations. The api and the worker use this crate. It must never decide what
 //! happens to a rollout: it stores what `slipway_domain` decided.
 //!
+//! Entities are read into the types of `slipway_wire`, so that the api shows what a query gave.
+//!
 //! Postgres is the truth of the control plane and its only clock. A function that needs an instant takes the database's
 //! `now()` inside its own transaction. Lookups named `find_*` give an `Option`, those named `get_*` fail with
 //! [`StoreError::NotFound`].
@@ -28,6 +30,7 @@ pub mod releases;
 pub mod rollouts;
 mod row;
 pub mod schema;
+mod stored;
 mod transaction;
 pub mod worker;
 
@@ -38,14 +41,14 @@ use slipway_settings::DatabaseSettings;
 use sqlx::PgPool;
 use tracing::instrument;
 
-pub use access::{Authenticated, AuthenticatedToken, NewToken, Principal, Token, TokenHash, TokenOwner};
+pub use access::{Authenticated, AuthenticatedToken, NewToken, TokenHash, TokenOwner};
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, ChainReport, EventAuthor, EventRecord};
 pub use error::StoreError;
-pub use fleet::{Environment, EnvironmentChange, Host, HostStep, NewEnvironment, NewHost, Permits};
-pub use releases::{NewRelease, Release, ReleaseSummary};
+pub use releases::NewRelease;
 pub use rollouts::{NewRollout, RolloutDetail, RolloutSummary, StepInfo};
 pub use schema::{MIGRATOR, Migrated, SchemaState};
+pub use stored::Stored;
 pub use worker::{Applied, Lease};
 
 /// The longest that any function of this crate takes, whatever the network or the server does.

@@ -5,7 +5,8 @@ mod drafts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::Actor;
-use slipway_domain::{EnvironmentId, HostName, PrincipalId, PrincipalName, ReleaseId, StorePath, Timestamp};
+use slipway_domain::{EnvironmentId, HostName, PrincipalId, PrincipalName, ReleaseId, StorePath};
+use slipway_wire::release::{Release, ReleaseSummary, Source};
 use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
@@ -14,57 +15,11 @@ use crate::audit::{append, digests, kind};
 use crate::row::Count;
 use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, page_limit};
 
-/// A release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Release {
-    /// Its id.
-    pub id: ReleaseId,
-    /// The flake reference that was built.
-    pub flake_ref: Option<String>,
-    /// The commit.
-    pub rev: Option<String>,
-    /// The hash of the source tree.
-    pub nar_hash: Option<String>,
-    /// What it is, for people.
-    pub message: Option<String>,
-    /// Who registered it.
-    pub author: PrincipalName,
-    /// When.
-    pub created_at: Timestamp,
-    /// What each host is to run.
-    pub closures: BTreeMap<HostName, StorePath>,
-}
-
-/// A release in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReleaseSummary {
-    /// Its id.
-    pub id: ReleaseId,
-    /// The flake reference that was built.
-    pub flake_ref: Option<String>,
-    /// The commit.
-    pub rev: Option<String>,
-    /// The hash of the source tree.
-    pub nar_hash: Option<String>,
-    /// What it is, for people.
-    pub message: Option<String>,
-    /// Who registered it.
-    pub author: PrincipalName,
-    /// When.
-    pub created_at: Timestamp,
-    /// How many hosts it has a closure for.
-    pub hosts: u32,
-}
-
 /// A release to be registered.
 #[derive(Debug, Clone)]
 pub struct NewRelease {
-    /// The flake reference that was built.
-    pub flake_ref: Option<String>,
-    /// The commit.
-    pub rev: Option<String>,
-    /// The hash of the source tree.
-    pub nar_hash: Option<String>,
+    /// Where its closures came from.
+    pub source: Source,
     /// What it is, for people.
     pub message: Option<String>,
     /// Who registers it.
@@ -110,10 +65,9 @@ impl Store {
                     .ok_or_else(|| StoreError::not_found("release", &id))?,
             };
             // Releases of earlier programs were not counted when they were made.
-            Ok(sqlx::query_as!(
-                ReleaseSummary,
-                r#"SELECT r.id AS "id: _", r.flake_ref, r.rev, r.nar_hash, r.message, p.name AS "author: _",
-                          r.created_at,
+            let found = sqlx::query!(
+                r#"SELECT r.id AS "id: ReleaseId", r.flake_ref, r.rev, r.nar_hash, r.message,
+                          p.name AS "author: PrincipalName", r.created_at,
                           coalesce(r.host_count, (SELECT count(*) FROM release_closures c
                                                   WHERE c.release_id = r.id)) AS "hosts!: Count"
                    FROM releases r JOIN principals p ON p.id = r.author_id
@@ -122,7 +76,21 @@ impl Store {
                 page_limit(limit)
             )
             .fetch_all(&self.pool)
-            .await?)
+            .await?;
+            let releases = found.into_iter().map(|row| ReleaseSummary {
+                id: row.id,
+                hosts: row.hosts.into(),
+                closures: BTreeMap::new(),
+                source: Source {
+                    flake_ref: row.flake_ref,
+                    rev: row.rev,
+                    nar_hash: row.nar_hash,
+                },
+                message: row.message,
+                author: row.author,
+                created_at: row.created_at,
+            });
+            Ok(releases.collect())
         })
         .await
     }
@@ -168,13 +136,15 @@ async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, S
     .await?;
     Ok(Release {
         id,
-        flake_ref: row.flake_ref,
-        rev: row.rev,
-        nar_hash: row.nar_hash,
+        closures: closures.into_iter().map(|row| (row.name, row.closure)).collect(),
+        source: Source {
+            flake_ref: row.flake_ref,
+            rev: row.rev,
+            nar_hash: row.nar_hash,
+        },
         message: row.message,
         author: row.author,
         created_at: row.created_at,
-        closures: closures.into_iter().map(|row| (row.name, row.closure)).collect(),
     })
 }
 
@@ -197,9 +167,9 @@ async fn insert(
         "INSERT INTO releases (id, flake_ref, rev, nar_hash, message, author_id, host_count)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         id.as_uuid(),
-        new.flake_ref,
-        new.rev,
-        new.nar_hash,
+        new.source.flake_ref,
+        new.source.rev,
+        new.source.nar_hash,
         new.message,
         new.author.as_uuid(),
         i64::try_from(hosts.len()).unwrap_or(i64::MAX)

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::Actor;
-use slipway_domain::{HostId, HostName, ReleaseId, Role, RolloutId, StorePath, Strategy, plan};
-use slipway_store::{
-    AuditKey, Environment, EventAuthor, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal,
-    Store, TokenHash,
+use slipway_domain::{
+    EnvironmentId, HostId, HostName, PrincipalId, ReleaseId, Role, RolloutId, StorePath, Strategy, plan,
 };
+use slipway_store::{AuditKey, EventAuthor, NewRelease, NewRollout, Store, Stored, TokenHash};
+use slipway_wire::access::Principal;
+use slipway_wire::fleet::{CreateEnvironment, CreateHost, Environment};
+use slipway_wire::release::Source;
 
 use crate::audit_key;
 
@@ -60,23 +62,24 @@ impl FleetBuilder {
     pub async fn seed(self, store: &Store) -> Fleet {
         let key = audit_key();
         let by = EventAuthor::new(Actor::Console, &key);
-        let environment = NewEnvironment {
+        let environment = CreateEnvironment {
             name: self.environment.parse().unwrap(),
             strategy: self.strategy.clone(),
             approval_required: self.approval_required,
-            permits: Permits::default(),
+            own_strategy_allowed: false,
+            related_approval_allowed: false,
         };
         let environment = store.create_environment(&environment, &by).await.unwrap();
         let mut hosts = BTreeMap::new();
         for n in 0..self.hosts {
             let name: HostName = format!("{}-{n}", self.environment).parse().unwrap();
-            let new = NewHost {
+            let new = CreateHost {
                 name: name.clone(),
                 environment: environment.name.clone(),
                 labels: BTreeMap::new(),
-                token: TokenHash::of(&token(&name)),
             };
-            let (host, _) = store.create_host(&new, &by).await.unwrap();
+            let hash = TokenHash::of(&token(&name));
+            let (host, _) = store.create_host(&new, hash, &by).await.unwrap();
             hosts.insert(name, host.id);
         }
         let author = person(store, "ada", Role::Deployer).await;
@@ -93,7 +96,7 @@ impl FleetBuilder {
     }
 }
 
-async fn person(store: &Store, name: &str, role: Role) -> Principal {
+async fn person(store: &Store, name: &str, role: Role) -> Stored<PrincipalId, Principal> {
     let key = audit_key();
     let name = name.parse().unwrap();
     match store.find_principal_by_name(&name).await.unwrap() {
@@ -117,13 +120,13 @@ pub struct Fleet {
     /// What seals its events.
     pub key: AuditKey,
     /// The environment.
-    pub environment: Environment,
+    pub environment: Stored<EnvironmentId, Environment>,
     /// Its hosts.
     pub hosts: BTreeMap<HostName, HostId>,
     /// The deployer `ada`, who registers releases and starts rollouts.
-    pub author: Principal,
+    pub author: Stored<PrincipalId, Principal>,
     /// The approver `grace`.
-    pub approver: Principal,
+    pub approver: Stored<PrincipalId, Principal>,
     strategy: Strategy,
 }
 
@@ -175,9 +178,10 @@ impl Fleet {
             .map(|name| (name.clone(), closure(name.as_str(), version)))
             .collect();
         let new = NewRelease {
-            flake_ref: Some("github:example/fleet".to_owned()),
-            rev: None,
-            nar_hash: None,
+            source: Source {
+                flake_ref: Some("github:example/fleet".to_owned()),
+                ..Source::default()
+            },
             message: Some(format!("version {version}")),
             author: self.author.id,
             closures,

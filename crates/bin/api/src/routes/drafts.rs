@@ -4,7 +4,7 @@ use slipway_domain::ReleaseId;
 use slipway_wire::release::{CreateDraft, Draft, DraftPage, Release, SealDraft};
 use slipway_wire::route;
 
-use super::releases::{new_release, require_closures, shown};
+use super::releases::{new_release, require_closures};
 use super::{Created, created};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
@@ -78,5 +78,5 @@ async fn seal(
         .store
         .seal_draft(id, context.caller.id, request.hosts.into(), &context.audit_key)
         .await?;
-    Ok(created(shown(made)))
+    Ok(created(made))
 }

@@ -5,8 +5,7 @@ use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::strategy::Canary;
 use slipway_domain::{EnvironmentName, Strategy};
-use slipway_store::{EnvironmentChange, NewEnvironment, Permits};
-use slipway_wire::fleet::{CreateEnvironment, Environment as Shown, UpdateEnvironment};
+use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
@@ -25,19 +24,6 @@ endpoints! {
     delete: Role(Admin),
 }
 
-fn shown(environment: slipway_store::Environment) -> Shown {
-    Shown {
-        name: environment.name,
-        strategy: environment.strategy,
-        approval_required: environment.approval_required,
-        own_strategy_allowed: environment.permits.own_strategy,
-        related_approval_allowed: environment.permits.related_approval,
-        hosts: environment.hosts,
-        open_rollout: environment.open_rollout,
-        created_at: environment.created_at,
-    }
-}
-
 /// Checks what can be said of a strategy without a fleet; the rest is checked when a rollout begins.
 fn check(strategy: &Strategy) -> Result<()> {
     let mut alone = strategy.clone();
@@ -54,43 +40,37 @@ fn check(strategy: &Strategy) -> Result<()> {
 /// List environments
 #[utoipa::path(
     get, path = route::ENVIRONMENTS, operation_id = "list_environments", tag = "fleet",
-    responses((status = 200, description = "All of them, by name", body = Page<Shown>))
+    responses((status = 200, description = "All of them, by name", body = Page<Environment>))
 )]
-async fn list(State(app): State<App>) -> Answer<Page<Shown>> {
-    Ok(whole(app.store.list_environments().await?, shown))
+async fn list(State(app): State<App>) -> Answer<Page<Environment>> {
+    Ok(whole(app.store.list_environments().await?))
 }
 
 /// Make an environment
 #[utoipa::path(
     post, path = route::ENVIRONMENTS, operation_id = "create_environment", tag = "fleet", request_body = CreateEnvironment,
     responses(
-        (status = 201, description = "The environment", body = Shown),
+        (status = 201, description = "The environment", body = Environment),
         (status = 409, description = "The name is taken"),
     )
 )]
-async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateEnvironment>) -> Created<Shown> {
+async fn create(
+    context: RequestContext,
+    JsonBody(request): JsonBody<CreateEnvironment>,
+) -> Created<Environment> {
     check(&request.strategy)?;
-    let new = NewEnvironment {
-        name: request.name,
-        strategy: request.strategy,
-        approval_required: request.approval_required,
-        permits: Permits {
-            own_strategy: request.own_strategy_allowed,
-            related_approval: request.related_approval_allowed,
-        },
-    };
-    let made = context.store.create_environment(&new, &context.by()).await?;
-    Ok(created(shown(made)))
+    let made = context.store.create_environment(&request, &context.by()).await?;
+    Ok(created(made.value))
 }
 
 /// Show an environment
 #[utoipa::path(
     get, path = route::ENVIRONMENT, operation_id = "get_environment", tag = "fleet",
     params(("name" = EnvironmentName, Path, description = "Its name")),
-    responses((status = 200, description = "The environment", body = Shown))
+    responses((status = 200, description = "The environment", body = Environment))
 )]
-async fn get(State(app): State<App>, PathParam(name): PathParam<EnvironmentName>) -> Answer<Shown> {
-    Ok(Json(shown(app.store.get_environment_by_name(&name).await?)))
+async fn get(State(app): State<App>, PathParam(name): PathParam<EnvironmentName>) -> Answer<Environment> {
+    Ok(Json(app.store.get_environment_by_name(&name).await?.value))
 }
 
 /// Delete an environment
@@ -117,25 +97,19 @@ async fn delete(context: RequestContext, PathParam(name): PathParam<EnvironmentN
 #[utoipa::path(
     patch, path = route::ENVIRONMENT, operation_id = "update_environment", tag = "fleet", request_body = UpdateEnvironment,
     params(("name" = EnvironmentName, Path, description = "Its name")),
-    responses((status = 200, description = "The environment as it is now", body = Shown))
+    responses((status = 200, description = "The environment as it is now", body = Environment))
 )]
 async fn update(
     context: RequestContext,
     PathParam(name): PathParam<EnvironmentName>,
     JsonBody(request): JsonBody<UpdateEnvironment>,
-) -> Answer<Shown> {
+) -> Answer<Environment> {
     request.strategy.as_ref().map_or(Ok(()), check)?;
-    if request == UpdateEnvironment::default() {
-        return Ok(Json(shown(context.store.get_environment_by_name(&name).await?)));
-    }
-    let change = EnvironmentChange {
-        strategy: request.strategy,
-        approval_required: request.approval_required,
-        own_strategy_allowed: request.own_strategy_allowed,
-        related_approval_allowed: request.related_approval_allowed,
+    let environment = if request == UpdateEnvironment::default() {
+        context.store.get_environment_by_name(&name).await?
+    } else {
+        let by = context.by();
+        context.store.update_environment(&name, &request, &by).await?
     };
-    let by = context.by();
-    Ok(Json(shown(
-        context.store.update_environment(&name, &change, &by).await?,
-    )))
+    Ok(Json(environment.value))
 }

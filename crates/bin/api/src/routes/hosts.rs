@@ -6,13 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::HostName;
-use slipway_domain::lives::Doubt;
-use slipway_store::{NewHost, StoreError};
+use slipway_store::StoreError;
 use slipway_text::LineLimit;
-use slipway_wire::access::{TokenCreated, TokenSecret};
-use slipway_wire::fleet::{
-    CreateHost, Host as Shown, HostCreated, HostQuery, HostStep, RestoreHost, UpdateHost,
-};
+use slipway_wire::access::{Token, TokenCreated, TokenSecret};
+use slipway_wire::fleet::{CreateHost, Host, HostCreated, HostQuery, RestoreHost, UpdateHost};
 use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
@@ -43,49 +40,16 @@ pub(crate) const MAX_LABELS: usize = 32;
 pub(crate) const MAX_LABEL_NAME: usize = 63;
 pub(crate) const MAX_LABEL_VALUE: usize = 255;
 
-/// What is not known of a host whose agent sends no counter.
-const UNCOUNTED: &str =
-    "its agent does not count what it says, so late words pass for news; update the agent";
-
-fn shown(host: slipway_store::Host) -> Shown {
-    let uncounted = host.agent_version.is_some() && !host.counts;
-    Shown {
-        trouble: host.two_lives.then(|| Doubt::TwoLives.words().to_owned()),
-        unknown: uncounted.then(|| UNCOUNTED.to_owned()),
-        name: host.name,
-        environment: host.environment,
-        labels: host.labels,
-        online: host.online,
-        last_seen_at: host.last_seen_at,
-        live: host.live,
-        boot_default: host.boot_default,
-        agent_version: host.agent_version,
-        clock_skew_seconds: host.clock_skew_seconds,
-        report: host.report,
-        unsettled: host.unsettled,
-        journal_trouble: host.journal_trouble,
-        step: host.step.map(|step| HostStep {
-            rollout: step.rollout,
-            state: step.state,
-            closure: step.closure,
-            reason: step.reason,
-        }),
-        created_at: host.created_at,
-        retired_at: host.retired_at,
-    }
-}
-
 /// A host with its new token, which is shown once.
-fn host_created(host: slipway_store::Host, made: &slipway_store::Token, token: TokenSecret) -> HostCreated {
+fn host_created(host: Host, made: &Token, token: TokenSecret) -> HostCreated {
     HostCreated {
-        host: shown(host),
+        host,
         token: token_created(made, token),
     }
 }
 
 /// A host in a list: what its agent and its step say is cut short, and whole where one host is shown.
-fn brief(host: slipway_store::Host) -> Shown {
-    let mut host = shown(host);
+fn brief(mut host: Host) -> Host {
     let message = host.report.as_mut().and_then(|report| report.message.as_mut());
     let reason = host.step.as_mut().and_then(|step| step.reason.as_mut());
     for text in [message, reason, host.journal_trouble.as_mut()]
@@ -143,16 +107,17 @@ fn value_problem(value: &str) -> Option<String> {
 /// Long words of agents are cut short; `GET /hosts/{name}` has them whole.
 #[utoipa::path(
     get, path = route::HOSTS, operation_id = "list_hosts", tag = "fleet", params(HostQuery),
-    responses((status = 200, description = "A page of those that are not retired, by name", body = Page<Shown>))
+    responses((status = 200, description = "A page of those that are not retired, by name", body = Page<Host>))
 )]
-async fn list(State(app): State<App>, QueryParams(query): QueryParams<HostQuery>) -> Answer<Page<Shown>> {
+async fn list(State(app): State<App>, QueryParams(query): QueryParams<HostQuery>) -> Answer<Page<Host>> {
     let environment = find_environment(&app, query.environment.as_ref()).await?;
     let (limit, after) = requested_page::<HostName>(query.limit, query.after.as_deref())?;
     let found = app
         .store
-        .list_hosts_page(environment, after.as_ref(), limit + 1)
+        .list_hosts(environment, after.as_ref(), limit + 1)
         .await?;
-    Ok(Json(page(found, limit, |host| host.name.to_string(), brief)))
+    let found = found.into_iter().map(brief).collect();
+    Ok(Json(page(found, limit, |host| host.name.to_string())))
 }
 
 /// Make a host
@@ -168,23 +133,18 @@ async fn list(State(app): State<App>, QueryParams(query): QueryParams<HostQuery>
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateHost>) -> Created<HostCreated> {
     check_labels(&request.labels)?;
     let (token, hash) = auth::new_token()?;
-    let new = NewHost {
-        name: request.name,
-        environment: request.environment,
-        labels: request.labels,
-        token: hash,
-    };
-    let (host, made) = context.store.create_host(&new, &context.by()).await?;
-    Ok(created(host_created(host, &made, token)))
+    let by = context.by();
+    let (host, made) = context.store.create_host(&request, hash, &by).await?;
+    Ok(created(host_created(host.value, &made, token)))
 }
 
 /// Show a host
 #[utoipa::path(
     get, path = route::HOST, operation_id = "get_host", tag = "fleet", params(("name" = HostName, Path, description = "Its name")),
-    responses((status = 200, description = "The host, retired or not", body = Shown))
+    responses((status = 200, description = "The host, retired or not", body = Host))
 )]
-async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> Answer<Shown> {
-    Ok(Json(shown(app.store.get_host_by_name(&name).await?)))
+async fn get(State(app): State<App>, PathParam(name): PathParam<HostName>) -> Answer<Host> {
+    Ok(Json(app.store.get_host_by_name(&name).await?.value))
 }
 
 /// Retire a host
@@ -210,7 +170,7 @@ async fn retire(context: RequestContext, PathParam(name): PathParam<HostName>) -
     patch, path = route::HOST, operation_id = "update_host", tag = "fleet", request_body = UpdateHost,
     params(("name" = HostName, Path, description = "Its name")),
     responses(
-        (status = 200, description = "The host as it is now", body = Shown),
+        (status = 200, description = "The host as it is now", body = Host),
         (status = 409, description = "It is retired, or part of an open rollout"),
     )
 )]
@@ -218,7 +178,7 @@ async fn update(
     context: RequestContext,
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<UpdateHost>,
-) -> Answer<Shown> {
+) -> Answer<Host> {
     let host = match request.environment {
         Some(to) => {
             let by = context.by();
@@ -226,7 +186,7 @@ async fn update(
         }
         None => context.store.get_host_by_name(&name).await?,
     };
-    Ok(Json(shown(host)))
+    Ok(Json(host.value))
 }
 
 /// Take a retired host back
@@ -251,7 +211,7 @@ async fn restore(
         .store
         .restore_host(&name, request.environment.as_ref(), hash, &by)
         .await?;
-    Ok(created(host_created(host, &made, token)))
+    Ok(created(host_created(host.value, &made, token)))
 }
 
 /// Give a host a new token

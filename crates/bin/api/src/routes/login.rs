@@ -63,7 +63,7 @@ async fn login(
             "the principal `admin` is disabled".to_owned(),
         ));
     }
-    let by = EventAuthor::new(Actor::Principal(admin.name), &app.audit_key);
+    let by = EventAuthor::new(Actor::Principal(admin.value.name), &app.audit_key);
     let (owner, label, days) = if let Some(wish) = request.token {
         let owner = match &wish.principal {
             Some(name) => tokens::find_owner(&app, name).await?,

@@ -19,7 +19,7 @@ use axum::Json;
 use http::StatusCode;
 use slipway_domain::strategy::StrategyProblems;
 use slipway_domain::{EnvironmentId, EnvironmentName};
-use slipway_wire::access::{TokenCreated, TokenSecret};
+use slipway_wire::access::{Token, TokenCreated, TokenSecret};
 use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
 
@@ -92,21 +92,17 @@ async fn find_environment(app: &App, name: Option<&EnvironmentName>) -> Result<O
 }
 
 /// A list that is never long, in one page.
-fn whole<T, W>(found: Vec<T>, shown: impl Fn(T) -> W) -> Json<Page<W>> {
-    let items = found.into_iter().map(shown).collect();
+fn whole<T>(items: Vec<T>) -> Json<Page<T>> {
     Json(Page { items, next: None })
 }
 
 /// A page out of one entry more than it holds, which tells whether there is a next one.
-fn page<T, W>(mut found: Vec<T>, limit: u32, id: impl Fn(&T) -> String, shown: impl Fn(T) -> W) -> Page<W> {
+fn page<T>(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> String) -> Page<T> {
     let limit = limit as usize;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = if more { found.last().map(id) } else { None };
-    Page {
-        items: found.into_iter().map(shown).collect(),
-        next,
-    }
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(id) } else { None };
+    Page { items, next }
 }
 
 /// 201 with what was made: every `POST` that makes something is answered this way.
@@ -115,7 +111,7 @@ fn created<T>(made: T) -> (StatusCode, Json<T>) {
 }
 
 /// A new token as it is shown, once.
-fn token_created(made: &slipway_store::Token, token: TokenSecret) -> TokenCreated {
+fn token_created(made: &Token, token: TokenSecret) -> TokenCreated {
     TokenCreated {
         id: made.id,
         token,

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::PrincipalName;
-use slipway_wire::access::{CreatePrincipal, Principal as Shown};
+use slipway_wire::access::{CreatePrincipal, Principal};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
@@ -20,39 +20,30 @@ endpoints! {
     disable: Role(Admin),
 }
 
-fn shown(principal: slipway_store::Principal) -> Shown {
-    Shown {
-        name: principal.name,
-        role: principal.role,
-        created_at: principal.created_at,
-        disabled_at: principal.disabled_at,
-    }
-}
-
 /// List principals
 #[utoipa::path(
     get, path = route::PRINCIPALS, operation_id = "list_principals", tag = "access",
-    responses((status = 200, description = "All of them by name, disabled ones too", body = Page<Shown>))
+    responses((status = 200, description = "All of them by name, disabled ones too", body = Page<Principal>))
 )]
-async fn list(State(app): State<App>) -> Answer<Page<Shown>> {
-    Ok(whole(app.store.list_principals().await?, shown))
+async fn list(State(app): State<App>) -> Answer<Page<Principal>> {
+    Ok(whole(app.store.list_principals().await?))
 }
 
 /// Make a principal
 #[utoipa::path(
     post, path = route::PRINCIPALS, operation_id = "create_principal", tag = "access", request_body = CreatePrincipal,
     responses(
-        (status = 201, description = "The principal; `POST /tokens` gives it a token", body = Shown),
+        (status = 201, description = "The principal; `POST /tokens` gives it a token", body = Principal),
         (status = 409, description = "The name is taken"),
     )
 )]
-async fn create(context: RequestContext, JsonBody(request): JsonBody<CreatePrincipal>) -> Created<Shown> {
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreatePrincipal>) -> Created<Principal> {
     let by = context.by();
     let made = context
         .store
         .create_principal(&request.name, request.role, &by)
         .await?;
-    Ok(created(shown(made)))
+    Ok(created(made.value))
 }
 
 /// Disable a principal

@@ -8,7 +8,7 @@ use slipway_domain::{HostName, ReleaseId, StoreDir, StorePath};
 use slipway_store::NewRelease;
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::problem::FieldProblem;
-use slipway_wire::release::{CreateRelease, Release as Shown, ReleaseSummary, Source};
+use slipway_wire::release::{CreateRelease, Release, ReleaseSummary, Source};
 use slipway_wire::route;
 
 use super::{Answer, Created, created, page, requested_page};
@@ -25,37 +25,6 @@ endpoints! {
     get: Role(Viewer),
 }
 
-pub(super) fn shown(release: slipway_store::Release) -> Shown {
-    Shown {
-        id: release.id,
-        closures: release.closures,
-        source: Source {
-            flake_ref: release.flake_ref,
-            rev: release.rev,
-            nar_hash: release.nar_hash,
-        },
-        message: release.message,
-        author: release.author,
-        created_at: release.created_at,
-    }
-}
-
-fn summary(release: slipway_store::ReleaseSummary) -> ReleaseSummary {
-    ReleaseSummary {
-        id: release.id,
-        hosts: release.hosts,
-        closures: BTreeMap::new(),
-        source: Source {
-            flake_ref: release.flake_ref,
-            rev: release.rev,
-            nar_hash: release.nar_hash,
-        },
-        message: release.message,
-        author: release.author,
-        created_at: release.created_at,
-    }
-}
-
 /// List releases
 #[utoipa::path(
     get, path = route::RELEASES, operation_id = "list_releases", tag = "releases", params(PageQuery),
@@ -67,12 +36,9 @@ async fn list(
 ) -> Answer<Page<ReleaseSummary>> {
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
     let found = app.store.list_releases(after, limit + 1).await?;
-    Ok(Json(page(
-        found,
-        limit,
-        |release| release.id.to_string(),
-        summary,
-    )))
+    Ok(Json(page(found, limit, |release: &ReleaseSummary| {
+        release.id.to_string()
+    })))
 }
 
 /// Register a release
@@ -82,13 +48,13 @@ async fn list(
 /// written as a draft.
 #[utoipa::path(
     post, path = route::RELEASES, operation_id = "create_release", tag = "releases", request_body = CreateRelease,
-    responses((status = 201, description = "The release", body = Shown))
+    responses((status = 201, description = "The release", body = Release))
 )]
-async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelease>) -> Created<Shown> {
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelease>) -> Created<Release> {
     let mut new = new_release(&context, request.message, request.source)?;
     new.closures = require_closures(&context.app, &request.closures).await?;
     let made = context.store.create_release(&new, &context.audit_key).await?;
-    Ok(created(shown(made)))
+    Ok(created(made))
 }
 
 /// What a release says of itself, checked. It has no closures yet.
@@ -102,9 +68,7 @@ pub(super) fn new_release(
     text::check_opt("source.rev", source.rev.as_deref(), text::LABEL)?;
     text::check_opt("source.nar_hash", source.nar_hash.as_deref(), text::LABEL)?;
     Ok(NewRelease {
-        flake_ref: source.flake_ref,
-        rev: source.rev,
-        nar_hash: source.nar_hash,
+        source,
         message,
         author: context.caller.id,
         closures: BTreeMap::new(),
@@ -188,8 +152,8 @@ async fn refusal(
 /// Show a release
 #[utoipa::path(
     get, path = route::RELEASE, operation_id = "get_release", tag = "releases", params(("id" = ReleaseId, Path, description = "Its id")),
-    responses((status = 200, description = "The release", body = Shown))
+    responses((status = 200, description = "The release", body = Release))
 )]
-async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<Shown> {
-    Ok(Json(shown(app.store.get_release(id).await?)))
+async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<Release> {
+    Ok(Json(app.store.get_release(id).await?))
 }

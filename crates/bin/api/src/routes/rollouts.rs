@@ -75,12 +75,10 @@ async fn list(
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
     let environment = find_environment(&app, query.environment.as_ref()).await?;
     let found = app.store.list_rollouts(environment, after, limit + 1).await?;
-    Ok(Json(page(
-        found,
-        limit,
-        |rollout| rollout.id.to_string(),
-        summary,
-    )))
+    let found = found.into_iter().map(summary).collect();
+    Ok(Json(page(found, limit, |rollout: &RolloutSummary| {
+        rollout.id.to_string()
+    })))
 }
 
 /// Start a rollout
@@ -103,7 +101,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollo
     // Told first, as it makes everything else moot; the store makes sure.
     if let Some(rollout) = environment.open_rollout {
         return Err(StoreError::EnvironmentBusy {
-            environment: environment.name,
+            environment: environment.value.name,
             rollout,
         }
         .into());
@@ -115,13 +113,13 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollo
         .await?;
     if fleet.is_empty() {
         return Err(StoreError::NoHosts {
-            environment: environment.name,
+            environment: environment.value.name,
         }
         .into());
     }
     let strategy = match request.strategy {
         Some(own) if own != environment.strategy => {
-            if context.caller.role < Role::Admin && !environment.permits.own_strategy {
+            if context.caller.role < Role::Admin && !environment.own_strategy_allowed {
                 return Err(ApiError::Forbidden(format!(
                     "another strategy than that of environment `{name}` takes the role admin; `{}` is {}. Leave it out, or \
                      let an admin allow it: slipway env set {name} --own-strategy-allowed true",
@@ -132,7 +130,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollo
             }
             own
         }
-        _ => environment.strategy,
+        _ => environment.value.strategy,
     };
     strategy.check(&fleet).map_err(strategy_problems)?;
     let online = context.store.list_online_hosts(environment.id).await?;
@@ -144,7 +142,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollo
         author: context.caller.id,
     };
     let id = context.store.create_rollout(&new, &context.audit_key).await?;
-    tracing::info!(rollout_id = %id, environment = %environment.name, "a rollout begins");
+    tracing::info!(rollout_id = %id, environment = %environment.value.name, "a rollout begins");
     context.wake.publish_rollout(id).await;
     Ok(created(shown(context.store.get_rollout(id).await?)))
 }

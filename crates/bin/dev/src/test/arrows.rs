@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &["slipway-text"]),
     ("slipway-telemetry", &["slipway-settings"]),
-    ("slipway-store", &["slipway-domain", "slipway-settings"]),
+    ("slipway-store", &["slipway-settings", "slipway-wire"]),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
     ("slipway-client", &["slipway-wire"]),
     ("slipway-verify", &["slipway-client"]),
@@ -38,12 +38,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ),
     (
         "slipway-api",
-        &[
-            "slipway-store",
-            "slipway-wake",
-            "slipway-wire",
-            "slipway-telemetry",
-        ],
+        &["slipway-store", "slipway-wake", "slipway-telemetry"],
     ),
     (
         "slipway-worker",
@@ -194,7 +189,8 @@ mod tests {
             ("slipway-agent", "slipway-wake"),
             ("slipway-domain", "slipway-wire"),
             ("slipway-settings", "slipway-domain"),
-            ("slipway-worker", "slipway-wire"),
+            ("slipway-wire", "slipway-store"),
+            ("slipway-worker", "slipway-client"),
             ("slipway", "slipway-store"),
             ("slipway-store", "slipway-testkit"),
         ] {

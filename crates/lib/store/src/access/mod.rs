@@ -4,7 +4,6 @@ mod principals;
 mod revoke;
 mod tokens;
 
-pub use principals::Principal;
 pub(crate) use revoke::revoke_host_tokens;
 pub(crate) use tokens::insert_host_token;
-pub use tokens::{Authenticated, AuthenticatedToken, NewToken, Token, TokenHash, TokenOwner};
+pub use tokens::{Authenticated, AuthenticatedToken, NewToken, TokenHash, TokenOwner};

@@ -1,32 +1,21 @@
 //! Principals: people and machines with a role.
 
-use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp};
+use slipway_domain::{PrincipalId, PrincipalName, Role};
+use slipway_wire::access::Principal;
 use tracing::instrument;
 
 use super::revoke::revoke;
 use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
-use crate::{EventAuthor, Store, StoreError, bounded, row};
-
-/// A person or a machine that may use the API.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Principal {
-    /// Its id.
-    pub id: PrincipalId,
-    /// Its name.
-    pub name: PrincipalName,
-    /// What it may do.
-    pub role: Role,
-    /// Since when.
-    pub created_at: Timestamp,
-    /// Since when its tokens are refused.
-    pub disabled_at: Option<Timestamp>,
-}
+use crate::{EventAuthor, Store, StoreError, Stored, bounded, row};
 
 impl Store {
     /// The principal `admin`, made if it is not there. Once disabled it stays so.
     #[instrument(name = "db.principal.ensure_admin", level = "debug", skip_all)]
-    pub async fn ensure_admin(&self, by: &EventAuthor<'_>) -> Result<Principal, StoreError> {
+    pub async fn ensure_admin(
+        &self,
+        by: &EventAuthor<'_>,
+    ) -> Result<Stored<PrincipalId, Principal>, StoreError> {
         let name: PrincipalName = row::parse("principal name", "admin")?;
         if let Some(admin) = self.find_principal_by_name(&name).await? {
             return Ok(admin);
@@ -45,14 +34,15 @@ impl Store {
         name: &PrincipalName,
         role: Role,
         by: &EventAuthor<'_>,
-    ) -> Result<Principal, StoreError> {
+    ) -> Result<Stored<PrincipalId, Principal>, StoreError> {
         self.transaction(async |tx| {
-            let principal = sqlx::query_as!(
+            let id = PrincipalId::generate();
+            let value = sqlx::query_as!(
                 Principal,
                 r#"INSERT INTO principals (id, name, role, made_by)
                    VALUES ($1, $2, $3, (SELECT id FROM principals WHERE name = $4))
-                   RETURNING id AS "id: _", name AS "name: _", role AS "role: _", created_at, disabled_at"#,
-                PrincipalId::generate().as_uuid(),
+                   RETURNING name AS "name: _", role AS "role: _", created_at, disabled_at"#,
+                id.as_uuid(),
                 name.as_str(),
                 role.as_str(),
                 by.principal().map(PrincipalName::as_str)
@@ -63,7 +53,7 @@ impl Store {
                 what: "principal",
                 name: name.to_string(),
             })?;
-            let made = digests::principals(tx, Some(principal.id)).await?.pop();
+            let made = digests::principals(tx, Some(id)).await?.pop();
             let made = made
                 .ok_or_else(|| StoreError::not_found("principal", name))?
                 .decided();
@@ -71,7 +61,7 @@ impl Store {
                 .event(kind::PRINCIPAL_CREATED, made.cause)
                 .deciding(&made.digest);
             append(tx, by.key, &[event]).await?;
-            Ok(principal)
+            Ok(Stored { id, value })
         })
         .await
     }
@@ -82,8 +72,7 @@ impl Store {
         bounded(async {
             Ok(sqlx::query_as!(
                 Principal,
-                r#"SELECT id AS "id: _", name AS "name: _", role AS "role: _", created_at, disabled_at
-                   FROM principals ORDER BY name"#
+                r#"SELECT name AS "name: _", role AS "role: _", created_at, disabled_at FROM principals ORDER BY name"#
             )
             .fetch_all(&self.pool)
             .await?)
@@ -96,22 +85,33 @@ impl Store {
     pub async fn find_principal_by_name(
         &self,
         name: &PrincipalName,
-    ) -> Result<Option<Principal>, StoreError> {
+    ) -> Result<Option<Stored<PrincipalId, Principal>>, StoreError> {
         bounded(async {
-            Ok(sqlx::query_as!(
-                Principal,
-                r#"SELECT id AS "id: _", name AS "name: _", role AS "role: _", created_at, disabled_at
+            let found = sqlx::query!(
+                r#"SELECT id AS "id: PrincipalId", name AS "name: PrincipalName", role AS "role: Role", created_at, disabled_at
                    FROM principals WHERE name = $1"#,
                 name.as_str()
             )
             .fetch_optional(&self.pool)
-            .await?)
+            .await?;
+            Ok(found.map(|row| Stored {
+                id: row.id,
+                value: Principal {
+                    name: row.name,
+                    role: row.role,
+                    created_at: row.created_at,
+                    disabled_at: row.disabled_at,
+                },
+            }))
         })
         .await
     }
 
     /// The principal of this name, disabled or not.
-    pub async fn get_principal_by_name(&self, name: &PrincipalName) -> Result<Principal, StoreError> {
+    pub async fn get_principal_by_name(
+        &self,
+        name: &PrincipalName,
+    ) -> Result<Stored<PrincipalId, Principal>, StoreError> {
         self.find_principal_by_name(name)
             .await?
             .ok_or_else(|| StoreError::not_found("principal", name))

@@ -2,13 +2,14 @@
 
 use slipway_domain::event::NewEvent;
 use slipway_domain::{HostId, TokenId};
+use slipway_wire::access::Token;
 use sqlx::PgConnection;
 use tracing::instrument;
 use uuid::Uuid;
 
 use super::tokens::insert_host_token;
 use crate::audit::{append, kind};
-use crate::{EventAuthor, Store, StoreError, Token, TokenHash};
+use crate::{EventAuthor, Store, StoreError, TokenHash};
 
 impl Store {
     /// Refuses a token from now on, with all that was made with it. Doing it again changes nothing.

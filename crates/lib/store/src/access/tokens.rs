@@ -5,6 +5,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use slipway_domain::event::NewEvent;
 use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
+use slipway_wire::access::Token;
 use sqlx::PgConnection;
 use tracing::instrument;
 
@@ -59,27 +60,6 @@ pub struct NewToken {
     pub expires_in_seconds: Option<u32>,
     /// The token that it is made with: it ends and is revoked with that one.
     pub parent: Option<TokenId>,
-}
-
-/// What is known of a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Token {
-    /// Its id; not its secret.
-    pub id: TokenId,
-    /// The principal it belongs to, or
-    pub principal: Option<PrincipalName>,
-    /// the host it belongs to.
-    pub host: Option<HostName>,
-    /// What it is for.
-    pub label: String,
-    /// Since when.
-    pub created_at: Timestamp,
-    /// Until when.
-    pub expires_at: Option<Timestamp>,
-    /// When it was last used, to the minute.
-    pub last_used_at: Option<Timestamp>,
-    /// Since when it is refused.
-    pub revoked_at: Option<Timestamp>,
 }
 
 /// Who a request is from.

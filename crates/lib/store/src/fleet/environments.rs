@@ -1,7 +1,8 @@
 //! Environments: named groups of hosts with a default strategy and an approval rule.
 
 use slipway_domain::event::NewEvent;
-use slipway_domain::{EnvironmentId, EnvironmentName, RolloutId, Strategy, Timestamp};
+use slipway_domain::{EnvironmentId, EnvironmentName, RolloutId, Strategy};
+use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
@@ -9,73 +10,16 @@ use uuid::Uuid;
 
 use crate::audit::{append, digests, kind};
 use crate::row::Count;
-use crate::{EventAuthor, Store, StoreError, bounded};
-
-/// A named group of hosts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Environment {
-    /// Its id.
-    pub id: EnvironmentId,
-    /// Its name.
-    pub name: EnvironmentName,
-    /// The strategy of rollouts that name none.
-    pub strategy: Strategy,
-    /// Whether a rollout waits for somebody other than its author.
-    pub approval_required: bool,
-    /// What it permits besides.
-    pub permits: Permits,
-    /// Hosts in it that are not retired.
-    pub hosts: u32,
-    /// Its open rollout.
-    pub open_rollout: Option<RolloutId>,
-    /// Since when.
-    pub created_at: Timestamp,
-}
-
-/// An environment to be made.
-#[derive(Debug, Clone)]
-pub struct NewEnvironment {
-    /// Its name.
-    pub name: EnvironmentName,
-    /// The strategy of rollouts that name none.
-    pub strategy: Strategy,
-    /// Whether a rollout waits for somebody other than its author.
-    pub approval_required: bool,
-    /// What it permits besides.
-    pub permits: Permits,
-}
-
-/// What is to change of an environment. Rollouts under way keep what they began with, but for an approval that is not
-/// permitted any more.
-#[derive(Debug, Clone, Default)]
-pub struct EnvironmentChange {
-    /// The new default strategy.
-    pub strategy: Option<Strategy>,
-    /// The new approval rule.
-    pub approval_required: Option<bool>,
-    /// Whether rollouts may bring a strategy of their own.
-    pub own_strategy_allowed: Option<bool>,
-    /// Whether related principals may approve each other's rollouts.
-    pub related_approval_allowed: Option<bool>,
-}
-
-/// Further permissions of an environment; off by default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Permits {
-    /// Rollouts may have their own strategy, even if no admin starts them.
-    pub own_strategy: bool,
-    /// A principal may approve the rollout of a related principal.
-    pub related_approval: bool,
-}
+use crate::{EventAuthor, Store, StoreError, Stored, bounded};
 
 impl Store {
     /// Makes an environment. One of this name that was deleted comes back, with its history.
     #[instrument(name = "db.environment.create", level = "debug", skip_all, fields(name = %new.name))]
     pub async fn create_environment(
         &self,
-        new: &NewEnvironment,
+        new: &CreateEnvironment,
         by: &EventAuthor<'_>,
-    ) -> Result<Environment, StoreError> {
+    ) -> Result<Stored<EnvironmentId, Environment>, StoreError> {
         self.transaction(async |tx| {
             // A conflict with an environment that is not deleted changes nothing and returns no row.
             let id = sqlx::query_scalar!(
@@ -92,8 +36,8 @@ impl Store {
                 new.name.as_str(),
                 Json(&new.strategy) as _,
                 new.approval_required,
-                new.permits.own_strategy,
-                new.permits.related_approval
+                new.own_strategy_allowed,
+                new.related_approval_allowed
             )
             .fetch_optional(&mut *tx)
             .await?
@@ -112,12 +56,15 @@ impl Store {
     pub async fn find_environment_by_name(
         &self,
         name: &EnvironmentName,
-    ) -> Result<Option<Environment>, StoreError> {
+    ) -> Result<Option<Stored<EnvironmentId, Environment>>, StoreError> {
         Ok(bounded(select_environments(&self.pool, Some(name))).await?.pop())
     }
 
     /// The environment of this name.
-    pub async fn get_environment_by_name(&self, name: &EnvironmentName) -> Result<Environment, StoreError> {
+    pub async fn get_environment_by_name(
+        &self,
+        name: &EnvironmentName,
+    ) -> Result<Stored<EnvironmentId, Environment>, StoreError> {
         self.find_environment_by_name(name)
             .await?
             .ok_or_else(|| StoreError::not_found("environment", name))
@@ -126,17 +73,19 @@ impl Store {
     /// Every environment, by name.
     #[instrument(name = "db.environment.list", level = "debug", skip_all)]
     pub async fn list_environments(&self) -> Result<Vec<Environment>, StoreError> {
-        bounded(select_environments(&self.pool, None)).await
+        let found = bounded(select_environments(&self.pool, None)).await?;
+        Ok(found.into_iter().map(|environment| environment.value).collect())
     }
 
-    /// Changes the defaults of an environment and gives it as it is then.
+    /// Changes an environment and gives it as it is then. Rollouts under way keep what they began with, but for an approval
+    /// that is not permitted any more.
     #[instrument(name = "db.environment.update", level = "debug", skip_all, fields(%name))]
     pub async fn update_environment(
         &self,
         name: &EnvironmentName,
-        change: &EnvironmentChange,
+        change: &UpdateEnvironment,
         by: &EventAuthor<'_>,
-    ) -> Result<Environment, StoreError> {
+    ) -> Result<Stored<EnvironmentId, Environment>, StoreError> {
         self.transaction(async |tx| {
             let id = sqlx::query_scalar!(
                 "UPDATE environments SET strategy = coalesce($2, strategy),
@@ -202,7 +151,7 @@ impl Store {
 async fn select_environments(
     executor: impl PgExecutor<'_>,
     name: Option<&EnvironmentName>,
-) -> Result<Vec<Environment>, StoreError> {
+) -> Result<Vec<Stored<EnvironmentId, Environment>>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT e.id AS "id: EnvironmentId", e.name AS "name: EnvironmentName", e.strategy AS "strategy: Strategy",
                   e.approval_required, e.own_strategy_allowed, e.related_approval_allowed, e.created_at,
@@ -215,18 +164,18 @@ async fn select_environments(
     )
     .fetch_all(executor)
     .await?;
-    let environments = rows.into_iter().map(|row| Environment {
+    let environments = rows.into_iter().map(|row| Stored {
         id: row.id,
-        name: row.name,
-        strategy: row.strategy,
-        approval_required: row.approval_required,
-        permits: Permits {
-            own_strategy: row.own_strategy_allowed,
-            related_approval: row.related_approval_allowed,
+        value: Environment {
+            name: row.name,
+            strategy: row.strategy,
+            approval_required: row.approval_required,
+            own_strategy_allowed: row.own_strategy_allowed,
+            related_approval_allowed: row.related_approval_allowed,
+            hosts: row.hosts.into(),
+            open_rollout: row.open_rollout,
+            created_at: row.created_at,
         },
-        hosts: row.hosts.into(),
-        open_rollout: row.open_rollout,
-        created_at: row.created_at,
     });
     Ok(environments.collect())
 }
@@ -252,7 +201,7 @@ async fn append_rules(
     name: &EnvironmentName,
     id: Uuid,
     mut event: NewEvent,
-) -> Result<Environment, StoreError> {
+) -> Result<Stored<EnvironmentId, Environment>, StoreError> {
     let id = EnvironmentId::from_uuid(id);
     let now = select_environments(&mut *tx, Some(name)).await?.pop();
     let rules = digests::environments(tx, Some(id)).await?.pop();
@@ -264,7 +213,7 @@ async fn append_rules(
     Ok(now)
 }
 
-fn describe(change: &EnvironmentChange) -> String {
+fn describe(change: &UpdateEnvironment) -> String {
     let strategy = change
         .strategy
         .is_some()

@@ -2,6 +2,8 @@
 
 use slipway_domain::event::NewEvent;
 use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, RolloutId};
+use slipway_wire::access::Token;
+use slipway_wire::fleet::{CreateHost, Host};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
@@ -12,7 +14,7 @@ use super::hosts::host_within;
 use crate::access::{insert_host_token, revoke_host_tokens};
 use crate::audit::{append, digests, kind};
 use crate::error::OnConstraint;
-use crate::{EventAuthor, Host, NewHost, Store, StoreError, Token, TokenHash, row};
+use crate::{EventAuthor, Store, StoreError, Stored, TokenHash, row};
 
 /// What a host's first token is called.
 const FIRST_LABEL: &str = "agent";
@@ -30,9 +32,10 @@ impl Store {
     #[instrument(name = "db.host.create", level = "debug", skip_all, fields(name = %new.name))]
     pub async fn create_host(
         &self,
-        new: &NewHost,
+        new: &CreateHost,
+        token: TokenHash,
         by: &EventAuthor<'_>,
-    ) -> Result<(Host, Token), StoreError> {
+    ) -> Result<(Stored<HostId, Host>, Token), StoreError> {
         self.transaction(async |tx| {
             let environment = hold_environment(tx, &new.environment).await?;
             refuse_retired_name(tx, &new.name).await?;
@@ -50,7 +53,7 @@ impl Store {
                 what: "host",
                 name: new.name.to_string(),
             })?;
-            let (token, made) = insert_host_token(tx, id, FIRST_LABEL, new.token, by).await?;
+            let (token, made) = insert_host_token(tx, id, FIRST_LABEL, token, by).await?;
             let cause = format!("{} joins {}", new.name, new.environment);
             let event = about(tx, by, kind::HOST_CREATED, id, environment, cause).await?;
             let host = host_within(tx, &new.name).await?;
@@ -96,7 +99,7 @@ impl Store {
         environment: Option<&EnvironmentName>,
         token: TokenHash,
         by: &EventAuthor<'_>,
-    ) -> Result<(Host, Token), StoreError> {
+    ) -> Result<(Stored<HostId, Host>, Token), StoreError> {
         self.transaction(async |tx| {
             let host = lock(tx, name).await?;
             if !host.is_retired {
@@ -148,7 +151,7 @@ impl Store {
         name: &HostName,
         to: &EnvironmentName,
         by: &EventAuthor<'_>,
-    ) -> Result<Host, StoreError> {
+    ) -> Result<Stored<HostId, Host>, StoreError> {
         self.transaction(async |tx| {
             let host = lock(tx, name).await?;
             let environment = hold_environment(tx, to).await?;

@@ -5,6 +5,4 @@ mod environments;
 mod hosts;
 mod membership;
 
-pub use environments::{Environment, EnvironmentChange, NewEnvironment, Permits};
 pub(crate) use hosts::offline_after;
-pub use hosts::{Host, HostStep, NewHost};

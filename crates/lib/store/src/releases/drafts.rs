@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use slipway_domain::{HostName, PrincipalId, ReleaseId, StorePath};
+use slipway_wire::release::{Release, Source};
 use sqlx::PgConnection;
 use tracing::instrument;
 
-use super::{NewRelease, Release, known_hosts};
+use super::{NewRelease, known_hosts};
 use crate::{AuditKey, Store, StoreError};
 
 /// The most unsealed drafts of one principal. A further one replaces the oldest.
@@ -41,9 +42,9 @@ impl Store {
                 "INSERT INTO release_drafts (id, flake_ref, rev, nar_hash, message, author_id)
                  VALUES ($1, $2, $3, $4, $5, $6)",
                 id.as_uuid(),
-                new.flake_ref,
-                new.rev,
-                new.nar_hash,
+                new.source.flake_ref,
+                new.source.rev,
+                new.source.nar_hash,
                 new.message,
                 new.author.as_uuid()
             )
@@ -131,9 +132,11 @@ async fn lock(
     .await?
     .ok_or_else(|| StoreError::not_found("draft", &draft))?;
     Ok(NewRelease {
-        flake_ref: row.flake_ref,
-        rev: row.rev,
-        nar_hash: row.nar_hash,
+        source: Source {
+            flake_ref: row.flake_ref,
+            rev: row.rev,
+            nar_hash: row.nar_hash,
+        },
         message: row.message,
         author,
         closures: BTreeMap::new(),

@@ -213,7 +213,7 @@ async fn child(
     secret: &str,
     parent: TokenId,
     seconds: Option<u32>,
-) -> Result<slipway_store::Token, StoreError> {
+) -> Result<slipway_wire::access::Token, StoreError> {
     let new = NewToken {
         parent: Some(parent),
         ..token(TokenOwner::Principal(owner), secret, seconds)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{AttemptId, AttemptPhase, HostId, StepState};
+use slipway_domain::{AttemptId, AttemptPhase, HostId, StepState, Timestamp};
 use slipway_store::{Assigned, Store};
 use slipway_testkit::{ScriptedAgent, begin, closure};
 use sqlx::PgPool;
@@ -31,8 +31,9 @@ async fn only_what_is_new_is_news(pool: PgPool) {
     let store = &fleet.store;
     let mut agent = agent(&fleet, 0);
     let seen = async || {
-        let host = store.get_host_by_name(&fleet.host(0).0).await.unwrap();
-        (host.last_seen_at.unwrap(), host.observed_at.unwrap())
+        let instants = sqlx::query_as("SELECT last_seen_at, observed_at FROM hosts");
+        let instants: (Timestamp, Timestamp) = instants.fetch_one(&pool).await.unwrap();
+        instants
     };
     let recorded = agent.sync(store).await.0;
     assert!(recorded.news, "the first word of a host");
@@ -72,10 +73,10 @@ async fn only_what_is_new_is_news(pool: PgPool) {
 
     let host = store.get_host_by_name(&agent.name).await.unwrap();
     assert_eq!(
-        (host.report, host.unsettled),
+        (host.report.clone(), host.unsettled),
         (agent.report.clone(), Some(attempt))
     );
-    assert_eq!((host.live, host.boot_default), (agent.live.clone(), None));
+    assert_eq!((&host.live, &host.boot_default), (&agent.live, &None));
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -143,7 +144,7 @@ async fn no_text_keeps_a_host_from_reporting(pool: PgPool) {
     );
     let host = fleet.store.get_host_by_name(&agent.name).await.unwrap();
     assert_eq!(
-        host.report.unwrap().message.as_deref(),
+        host.report.as_ref().unwrap().message.as_deref(),
         Some("binary \u{fffd} noise")
     );
 }
@@ -216,7 +217,8 @@ async fn the_newest_step_is_the_assignment(pool: PgPool) {
 async fn parked_hosts_stay_online(pool: PgPool) {
     let fleet = Fleet::of(3).seed(&store(&pool)).await;
     let store = &fleet.store;
-    let online = async || store.count_hosts().await.unwrap().1;
+    let environment = fleet.environment.id;
+    let online = async || store.list_online_hosts(environment).await.unwrap().len();
     store
         .touch_seen(&[fleet.host(0).1, fleet.host(1).1])
         .await

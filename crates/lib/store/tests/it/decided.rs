@@ -7,11 +7,11 @@ use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::{Canary, Share};
 use slipway_domain::{RolloutId, Strategy};
-use slipway_store::{EventAuthor, NewEnvironment, NewToken, Permits, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
+use crate::support::{Fleet, agents, claim, drive, new_environment, settle, sql, store};
 
 /// A fleet whose environment asks for an approval, with tokens for both people and a rollout that waits.
 pub(crate) async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
@@ -196,14 +196,12 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_host_that_was_moved_by_hand_is_found_whatever_is_noted_of_it_afterwards(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
-    let lax = NewEnvironment {
-        name: "lax".parse().unwrap(),
-        strategy: Strategy::default(),
-        approval_required: false,
-        permits: Permits::default(),
-    };
     let by = EventAuthor::new(Actor::Console, &fleet.key);
-    fleet.store.create_environment(&lax, &by).await.unwrap();
+    fleet
+        .store
+        .create_environment(&new_environment("lax"), &by)
+        .await
+        .unwrap();
     let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
     assert_eq!(verify().await, None);
     sql(

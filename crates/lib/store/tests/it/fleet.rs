@@ -3,21 +3,17 @@
 use std::collections::BTreeMap;
 
 use slipway_domain::Strategy;
-use slipway_store::{EnvironmentChange, NewEnvironment, NewHost, Permits, StoreError, TokenHash};
+use slipway_store::{StoreError, TokenHash};
 use slipway_testkit::{ScriptedAgent, audit_key};
+use slipway_wire::fleet::{CreateEnvironment, CreateHost, UpdateEnvironment};
 use sqlx::PgPool;
 
-use crate::support::{Fleet, ada, claim, settle, sql, store};
+use crate::support::{Fleet, ada, claim, new_environment, new_host, settle, sql, store};
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn an_environment_is_made_changed_and_listed(pool: PgPool) {
     let (store, key) = (store(&pool), audit_key());
-    let new = NewEnvironment {
-        name: "prod".parse().unwrap(),
-        strategy: Strategy::default(),
-        approval_required: false,
-        permits: Permits::default(),
-    };
+    let new = new_environment("prod");
     let made = store.create_environment(&new, &ada(&key)).await.unwrap();
     assert_eq!(store.get_environment_by_name(&new.name).await.unwrap(), made);
     let error = store.create_environment(&new, &ada(&key)).await.unwrap_err();
@@ -26,7 +22,7 @@ async fn an_environment_is_made_changed_and_listed(pool: PgPool) {
         "the environment name `prod` is taken; choose another"
     );
 
-    let other = NewEnvironment {
+    let other = CreateEnvironment {
         name: "dev".parse().unwrap(),
         ..new.clone()
     };
@@ -44,33 +40,26 @@ async fn an_environment_is_made_changed_and_listed(pool: PgPool) {
         retries: 3,
         ..Strategy::default()
     };
-    let change = EnvironmentChange {
+    let change = UpdateEnvironment {
         strategy: Some(strategy.clone()),
-        ..EnvironmentChange::default()
+        ..UpdateEnvironment::default()
     };
     let changed = store
         .update_environment(&new.name, &change, &ada(&key))
         .await
         .unwrap();
-    assert_eq!(
-        (changed.strategy, changed.approval_required),
-        (strategy.clone(), false)
-    );
-    let change = EnvironmentChange {
+    assert_eq!((&changed.strategy, changed.approval_required), (&strategy, false));
+    let change = UpdateEnvironment {
         approval_required: Some(true),
         own_strategy_allowed: Some(true),
-        ..EnvironmentChange::default()
+        ..UpdateEnvironment::default()
     };
     let changed = store
         .update_environment(&new.name, &change, &ada(&key))
         .await
         .unwrap();
-    assert_eq!((changed.strategy, changed.approval_required), (strategy, true));
-    let permits = Permits {
-        own_strategy: true,
-        ..Permits::default()
-    };
-    assert_eq!(changed.permits, permits);
+    assert_eq!((&changed.strategy, changed.approval_required), (&strategy, true));
+    assert!(changed.own_strategy_allowed && !changed.related_approval_allowed);
 
     let stage = "stage".parse().unwrap();
     assert!(store.find_environment_by_name(&stage).await.unwrap().is_none());
@@ -103,9 +92,10 @@ async fn a_host_is_made_seen_and_retired(pool: PgPool) {
     )
     .await;
     assert!(!store.get_host_by_name(&name).await.unwrap().online);
-    assert_eq!(store.count_hosts().await.unwrap(), (2, 0));
+    let online = async || store.list_online_hosts(fleet.environment.id).await.unwrap();
+    assert_eq!(online().await, [].into());
     agent.sync(store).await;
-    assert_eq!(store.count_hosts().await.unwrap(), (2, 1));
+    assert_eq!(online().await, [name.clone()].into());
 
     let environment = store
         .get_environment_by_name(&fleet.environment.name)
@@ -114,7 +104,10 @@ async fn a_host_is_made_seen_and_retired(pool: PgPool) {
     assert_eq!((environment.hosts, environment.open_rollout), (2, None));
     store.retire_host(&name, &ada(key)).await.unwrap();
     store.retire_host(&name, &ada(key)).await.unwrap();
-    let listed = store.list_hosts(Some(fleet.environment.id)).await.unwrap();
+    let listed = store
+        .list_hosts(Some(fleet.environment.id), None, 10)
+        .await
+        .unwrap();
     assert_eq!(
         listed.into_iter().map(|host| host.name).collect::<Vec<_>>(),
         [fleet.host(1).0]
@@ -134,26 +127,22 @@ async fn a_host_is_made_seen_and_retired(pool: PgPool) {
 async fn a_host_name_is_unique_in_the_whole_control_plane(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
     let (store, key) = (&fleet.store, &fleet.key);
-    let mut new = NewHost {
-        name: fleet.host(0).0,
-        environment: fleet.environment.name.clone(),
+    let mut new = CreateHost {
         labels: BTreeMap::from([("role".to_owned(), "web".to_owned())]),
-        token: TokenHash::of("slw_x"),
+        ..new_host("prod-0", "prod")
     };
-    let error = store.create_host(&new, &ada(key)).await.unwrap_err();
+    let hash = TokenHash::of("slw_x");
+    let error = store.create_host(&new, hash, &ada(key)).await.unwrap_err();
     assert_eq!(
         error.to_string(),
         "the host name `prod-0` is taken; choose another"
     );
     new.name = "web-1".parse().unwrap();
-    let (host, token) = store.create_host(&new, &ada(key)).await.unwrap();
+    let (host, token) = store.create_host(&new, hash, &ada(key)).await.unwrap();
     assert_eq!(store.get_host_by_name(&new.name).await.unwrap(), host);
-    assert_eq!(
-        (host.labels, token.host),
-        (new.labels.clone(), Some(new.name.clone()))
-    );
+    assert_eq!((&host.labels, token.host), (&new.labels, Some(new.name.clone())));
     new.environment = "stage".parse().unwrap();
-    let error = store.create_host(&new, &ada(key)).await.unwrap_err();
+    let error = store.create_host(&new, hash, &ada(key)).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no environment `stage`");
 }
 
@@ -183,13 +172,12 @@ async fn a_host_under_way_is_not_retired(pool: PgPool) {
 async fn text_that_cannot_be_stored_is_refused_in_words(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
     for labels in [("a\0", "b"), ("a", "\0b")] {
-        let new = NewHost {
-            name: "web-1".parse().unwrap(),
-            environment: fleet.environment.name.clone(),
+        let new = CreateHost {
             labels: BTreeMap::from([(labels.0.to_owned(), labels.1.to_owned())]),
-            token: TokenHash::of("slw_x"),
+            ..new_host("web-1", "prod")
         };
-        let error = fleet.store.create_host(&new, &ada(&fleet.key)).await.unwrap_err();
+        let (hash, by) = (TokenHash::of("slw_x"), ada(&fleet.key));
+        let error = fleet.store.create_host(&new, hash, &by).await.unwrap_err();
         assert!(matches!(error, StoreError::Unstorable(_)), "{error:?}");
         assert!(error.to_string().contains("NUL character"), "{error}");
     }

@@ -179,7 +179,7 @@ async fn a_word_from_before_a_reboot_is_late_and_no_trouble(pool: PgPool) {
         .get_host_by_name(&bench.agent.name)
         .await
         .unwrap();
-    assert_eq!((host.two_lives, host.live), (false, booted.live));
+    assert_eq!((&host.trouble, &host.live), (&None, &booted.live));
     bench.settle().await;
     assert_ne!(
         bench.step().await.state,
@@ -203,8 +203,9 @@ async fn two_machines_under_one_token_are_trouble_that_everybody_sees(pool: PgPo
     assert!(error.to_string().contains("slipway host token"), "{error}");
 
     let store = &bench.fleet.store;
-    assert!(store.get_host_by_name(&bench.agent.name).await.unwrap().two_lives);
-    assert!(store.list_hosts(None).await.unwrap()[0].two_lives);
+    let host = store.get_host_by_name(&bench.agent.name).await.unwrap();
+    assert!(host.trouble.is_some());
+    assert_eq!(store.list_hosts(None, None, 10).await.unwrap(), [host.value]);
     bench.settle().await;
     let (state, reason) = bench.state().await;
     assert_eq!(state, RolloutState::Paused);
@@ -292,7 +293,7 @@ async fn the_word_of_a_clone_commits_nothing(pool: PgPool) {
         .get_host_by_name(&bench.agent.name)
         .await
         .unwrap();
-    assert_eq!((host.two_lives, host.live), (false, back.live));
+    assert_eq!((&host.trouble, &host.live), (&None, &back.live));
     bench.settle().await;
     assert_eq!(bench.step().await.state, StepState::Reverted);
 }
@@ -309,7 +310,7 @@ async fn an_agent_of_release_0_1_0_is_heard_and_what_is_not_known_is_said(pool: 
     let summary = fleet.store.get_rollout(rollout).await.unwrap().summary;
     assert_eq!(summary.state, RolloutState::Succeeded);
     let host = fleet.store.get_host_by_name(&agents[0].name).await.unwrap();
-    assert!(!host.counts && !host.two_lives);
+    assert!(host.unknown.is_some() && host.trouble.is_none());
 
     // It is updated, and one that is put back to an older agent is heard too.
     agents[0].counter = Some(7);
@@ -320,7 +321,8 @@ async fn an_agent_of_release_0_1_0_is_heard_and_what_is_not_known_is_said(pool: 
             .get_host_by_name(&agents[0].name)
             .await
             .unwrap()
-            .counts
+            .unknown
+            .is_none()
     );
     agents[0].counter = None;
     agents[0].sync(&fleet.store).await;

@@ -1,31 +1,11 @@
 //! Hosts that come back or move, and environments that go.
 
-use std::collections::BTreeMap;
-
-use slipway_domain::{EnvironmentName, Strategy};
-use slipway_store::{NewEnvironment, NewHost, Permits, StoreError, TokenHash};
+use slipway_domain::EnvironmentName;
+use slipway_store::{StoreError, TokenHash};
 use slipway_testkit::ScriptedAgent;
 use sqlx::PgPool;
 
-use crate::support::{Fleet, ada, claim, settle, sql, store};
-
-fn environment(name: &str) -> NewEnvironment {
-    NewEnvironment {
-        name: name.parse().unwrap(),
-        strategy: Strategy::default(),
-        approval_required: false,
-        permits: Permits::default(),
-    }
-}
-
-fn host(name: &str, environment: &str) -> NewHost {
-    NewHost {
-        name: name.parse().unwrap(),
-        environment: environment.parse().unwrap(),
-        labels: BTreeMap::new(),
-        token: TokenHash::of("slw_new"),
-    }
-}
+use crate::support::{Fleet, ada, claim, new_environment, new_host, settle, sql, store};
 
 async fn kinds(pool: &PgPool) -> Vec<String> {
     let sql = "SELECT kind FROM events ORDER BY number DESC LIMIT 4";
@@ -63,7 +43,7 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
 
     store.retire_host(&name, &by).await.unwrap();
     let taken = store
-        .create_host(&host(name.as_str(), "prod"), &by)
+        .create_host(&new_host(name.as_str(), "prod"), hash, &by)
         .await
         .unwrap_err();
     assert!(
@@ -82,8 +62,13 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
     let fresh = TokenHash::of("slw_fresh");
     let (back, token) = store.restore_host(&name, None, fresh, &by).await.unwrap();
     assert_eq!((back.id, back.retired_at, back.online), (id, None, false));
-    assert_eq!((back.last_seen_at, back.boot_id, back.live), (None, None, None));
-    assert_eq!((back.two_lives, back.counts), (false, false));
+    assert_eq!(
+        (back.last_seen_at, &back.live, &back.trouble),
+        (None, &None, &None)
+    );
+    let forgotten = "SELECT boot_id IS NULL AND boot_counter IS NULL AND second_life_at IS NULL FROM hosts";
+    let forgotten: bool = sqlx::query_scalar(forgotten).fetch_one(&pool).await.unwrap();
+    assert!(forgotten);
     assert!(
         store.find_token_by_hash(&hash).await.unwrap().is_none(),
         "its old token stays refused"
@@ -114,7 +99,7 @@ async fn a_host_moves_only_while_no_rollout_is_at_it(pool: PgPool) {
     let (store, by) = (&fleet.store, ada(&fleet.key));
     let stage: EnvironmentName = "stage".parse().unwrap();
     store
-        .create_environment(&environment("stage"), &by)
+        .create_environment(&new_environment("stage"), &by)
         .await
         .unwrap();
     let (name, id) = fleet.host(0);
@@ -139,7 +124,10 @@ async fn a_host_moves_only_while_no_rollout_is_at_it(pool: PgPool) {
         "a host that is there already stays"
     );
     assert_eq!(kinds(&pool).await.pop().as_deref(), Some("host.moved"));
-    let left = store.list_hosts(Some(fleet.environment.id)).await.unwrap();
+    let left = store
+        .list_hosts(Some(fleet.environment.id), None, 10)
+        .await
+        .unwrap();
     assert_eq!(
         left.into_iter().map(|host| host.name).collect::<Vec<_>>(),
         [fleet.host(1).0]
@@ -160,10 +148,14 @@ async fn an_environment_goes_when_it_is_empty_and_comes_back_with_its_history(po
     store.delete_environment(&prod, &by).await.unwrap();
     assert!(store.list_environments().await.unwrap().is_empty());
     let gone = format!("there is no environment `{prod}`");
+    let hash = TokenHash::of("slw_new");
     for error in [
         store.delete_environment(&prod, &by).await.unwrap_err(),
         store.get_environment_by_name(&prod).await.unwrap_err(),
-        store.create_host(&host("web-1", "prod"), &by).await.unwrap_err(),
+        store
+            .create_host(&new_host("web-1", "prod"), hash, &by)
+            .await
+            .unwrap_err(),
         store
             .restore_host(&name, None, TokenHash::of("slw_x"), &by)
             .await
@@ -176,13 +168,19 @@ async fn an_environment_goes_when_it_is_empty_and_comes_back_with_its_history(po
         prod
     );
 
-    let again = store.create_environment(&environment("prod"), &by).await.unwrap();
+    let again = store
+        .create_environment(&new_environment("prod"), &by)
+        .await
+        .unwrap();
     assert_eq!(again.id, fleet.environment.id);
     assert_eq!(
         kinds(&pool).await[2..],
         ["environment.deleted", "environment.created"]
     );
-    store.create_host(&host("web-1", "prod"), &by).await.unwrap();
+    store
+        .create_host(&new_host("web-1", "prod"), hash, &by)
+        .await
+        .unwrap();
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -191,14 +189,15 @@ async fn no_host_comes_into_an_environment_that_goes(pool: PgPool) {
     let (store, by) = (&fleet.store, ada(&fleet.key));
     for round in 0..20 {
         let name = format!("env-{round}");
-        store.create_environment(&environment(&name), &by).await.unwrap();
-        let new = NewHost {
-            token: TokenHash::of(&format!("slw_{round}")),
-            ..host(&format!("web-{round}"), &name)
-        };
+        store
+            .create_environment(&new_environment(&name), &by)
+            .await
+            .unwrap();
+        let new = new_host(&format!("web-{round}"), &name);
+        let hash = TokenHash::of(&format!("slw_{round}"));
         let environment: EnvironmentName = name.parse().unwrap();
         let (made, deleted) = tokio::join!(
-            store.create_host(&new, &by),
+            store.create_host(&new, hash, &by),
             store.delete_environment(&environment, &by)
         );
         assert_ne!(made.is_ok(), deleted.is_ok(), "{made:?} {deleted:?}");
@@ -213,7 +212,7 @@ async fn a_new_token_is_answered_whatever_happens_to_the_row_after_the_commit(po
     let (name, _) = fleet.host(0);
     fleet
         .store
-        .create_environment(&environment("other"), &by)
+        .create_environment(&new_environment("other"), &by)
         .await
         .unwrap();
     fleet.store.retire_host(&name, &by).await.unwrap();
@@ -225,7 +224,7 @@ async fn a_new_token_is_answered_whatever_happens_to_the_row_after_the_commit(po
     sql(&pool, trigger).await;
     let hash = TokenHash::of("slw_back");
     let (host, _) = fleet.store.restore_host(&name, None, hash, &by).await.unwrap();
-    assert_eq!((host.name, host.retired_at), (name.clone(), None));
+    assert_eq!((&host.name, host.retired_at), (&name, None));
     assert!(fleet.store.find_token_by_hash(&hash).await.unwrap().is_some());
     assert!(
         fleet.store.get_host_by_name(&name).await.is_err(),

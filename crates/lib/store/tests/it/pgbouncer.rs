@@ -120,7 +120,7 @@ async fn a_rollout_runs_to_its_end_behind_pgbouncer_in_session_mode(pool: PgPool
     let mut all = JoinSet::new();
     for store in [&store, &other].into_iter().cycle().take(40) {
         let store = store.clone();
-        all.spawn(async move { store.list_hosts(None).await.unwrap().len() });
+        all.spawn(async move { store.list_hosts(None, None, 100).await.unwrap().len() });
     }
     assert_eq!(all.join_all().await, vec![3; 40]);
     let report = store.verify_chain(&fleet.key).await.unwrap();

@@ -3,16 +3,17 @@
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{PrincipalId, Role, RolloutId, RolloutState};
-use slipway_store::{EnvironmentChange, EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
+use slipway_wire::fleet::UpdateEnvironment;
 use sqlx::PgPool;
 
 use crate::decided::state;
 use crate::support::{Fleet, ada, agents, claim, settle, sql, store};
 
 async fn permit(fleet: &Fleet, allowed: bool) {
-    let change = EnvironmentChange {
+    let change = UpdateEnvironment {
         related_approval_allowed: Some(allowed),
-        ..EnvironmentChange::default()
+        ..UpdateEnvironment::default()
     };
     let by = EventAuthor::new(Actor::Console, &fleet.key);
     fleet

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use slipway_domain::{HostName, ReleaseId, StorePath};
 use slipway_store::{NewRelease, StoreError};
 use slipway_testkit::closure;
+use slipway_wire::release::Source;
 use sqlx::PgPool;
 
 use crate::support::{Fleet, ada, sql, store};
@@ -35,9 +36,7 @@ async fn every_unknown_host_is_named_at_once(pool: PgPool) {
     let closures =
         ["prod-0", "prod-1", "web-8", "web-9"].map(|name| (name.parse().unwrap(), closure(name, 1)));
     let new = NewRelease {
-        flake_ref: None,
-        rev: None,
-        nar_hash: None,
+        source: Source::default(),
         message: None,
         author: fleet.author.id,
         closures: closures.into(),
@@ -108,9 +107,7 @@ async fn a_draft_is_no_release_until_all_of_it_is_sealed(pool: PgPool) {
         names.iter().map(entry).collect()
     };
     let about = NewRelease {
-        flake_ref: None,
-        rev: None,
-        nar_hash: None,
+        source: Source::default(),
         message: Some("many".to_owned()),
         author,
         closures: BTreeMap::new(),
@@ -170,9 +167,7 @@ async fn a_draft_is_its_authors_alone_and_old_ones_make_room(pool: PgPool) {
         .await
         .unwrap();
     let about = |author| NewRelease {
-        flake_ref: None,
-        rev: None,
-        nar_hash: None,
+        source: Source::default(),
         message: None,
         author,
         closures: BTreeMap::new(),

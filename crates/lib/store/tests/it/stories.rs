@@ -2,28 +2,29 @@
 //!
 //! The simulated instants hold in Postgres too: there `now()` is a function of the test's own.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::{CommandKind, Snapshot};
 use slipway_domain::strategy::{Canary, Offline, OnFailure, Share};
 use slipway_domain::{
-    EnvironmentId, HostId, HostName, Instruction, Observation, Role, RolloutId, RolloutState, Strategy,
-    Timestamp,
+    EnvironmentId, HostId, HostName, Instruction, Observation, PrincipalId, Role, RolloutId, RolloutState,
+    Strategy, Timestamp,
 };
 use slipway_sim::stories::{LIMITS, Story};
 use slipway_sim::{ClosureFate, Happening, Memory, SimControlPlane, SimHost};
 use slipway_store::{
-    AuditKey, EventAuthor, Lease, NewEnvironment, NewHost, NewRelease, NewRollout, Permits, Principal, Store,
-    StoreError, TokenHash,
+    AuditKey, EventAuthor, Lease, NewRelease, NewRollout, Store, StoreError, Stored, TokenHash,
 };
 use slipway_testkit::audit_key;
+use slipway_wire::access::Principal;
+use slipway_wire::release::Source;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::runtime::Handle;
 
-use crate::support::sql;
+use crate::support::{new_environment, new_host, sql};
 
 /// No lease runs out by itself, as in the model.
 const LEASE_SECONDS: u32 = 1_000_000_000;
@@ -50,8 +51,8 @@ struct Postgres {
     store: Store,
     key: AuditKey,
     environment: Option<EnvironmentId>,
-    author: Principal,
-    approver: Principal,
+    author: Stored<PrincipalId, Principal>,
+    approver: Stored<PrincipalId, Principal>,
     hosts: Vec<HostId>,
     doubted: Vec<bool>,
     observations: u64,
@@ -117,22 +118,13 @@ impl SimControlPlane for Postgres {
         let by = EventAuthor::new(Actor::Console, &self.key);
         self.doubted = vec![false; hosts.len()];
         self.runtime.block_on(async {
-            let new = NewEnvironment {
-                name: "prod".parse().unwrap(),
-                strategy: Strategy::default(),
-                approval_required: false,
-                permits: Permits::default(),
-            };
+            let new = new_environment("prod");
             let environment = self.store.create_environment(&new, &by).await.unwrap();
             for host in hosts {
-                let new = NewHost {
-                    name: host.name.clone(),
-                    environment: environment.name.clone(),
-                    labels: BTreeMap::new(),
-                    token: TokenHash::of(host.name.as_str()),
-                };
-                self.hosts
-                    .push(self.store.create_host(&new, &by).await.unwrap().0.id);
+                let new = new_host(host.name.as_str(), "prod");
+                let hash = TokenHash::of(host.name.as_str());
+                let (host, _) = self.store.create_host(&new, hash, &by).await.unwrap();
+                self.hosts.push(host.id);
             }
             self.environment = Some(environment.id);
         });
@@ -147,9 +139,7 @@ impl SimControlPlane for Postgres {
     ) {
         let closures = hosts.iter().map(|host| (host.name.clone(), host.target(version)));
         let release = NewRelease {
-            flake_ref: None,
-            rev: None,
-            nar_hash: None,
+            source: Source::default(),
             message: None,
             author: self.author.id,
             closures: closures.collect(),

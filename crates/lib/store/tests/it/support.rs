@@ -1,13 +1,15 @@
 //! What several tests share.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use slipway_domain::decide::decide;
 use slipway_domain::event::Actor;
-use slipway_domain::{AttemptId, Instruction};
+use slipway_domain::{AttemptId, Instruction, Strategy};
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
 use slipway_store::{Applied, EventAuthor, Lease, Store, StoreError};
 use slipway_testkit::{ScriptedAgent, audit_key, closure, database_password};
+use slipway_wire::fleet::{CreateEnvironment, CreateHost};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
@@ -18,6 +20,26 @@ pub(crate) const SECONDS: u32 = 30;
 /// The person at the keyboard.
 pub(crate) fn ada(key: &slipway_store::AuditKey) -> EventAuthor<'_> {
     EventAuthor::new(Actor::Principal("ada".parse().unwrap()), key)
+}
+
+/// An environment where everything is as when nothing is said.
+pub(crate) fn new_environment(name: &str) -> CreateEnvironment {
+    CreateEnvironment {
+        name: name.parse().unwrap(),
+        strategy: Strategy::default(),
+        approval_required: false,
+        own_strategy_allowed: false,
+        related_approval_allowed: false,
+    }
+}
+
+/// A host without labels.
+pub(crate) fn new_host(name: &str, environment: &str) -> CreateHost {
+    CreateHost {
+        name: name.parse().unwrap(),
+        environment: environment.parse().unwrap(),
+        labels: BTreeMap::new(),
+    }
 }
 
 /// Runs SQL that only a test would.

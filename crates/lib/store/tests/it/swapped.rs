@@ -2,12 +2,12 @@
 
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{AttemptPhase, Instruction, RolloutState, StepState, Strategy};
-use slipway_store::{EventAuthor, NewEnvironment, NewRollout, Permits, StoreError};
+use slipway_domain::{AttemptPhase, Instruction, RolloutState, StepState};
+use slipway_store::{EventAuthor, NewRollout, StoreError};
 use sqlx::PgPool;
 
 use crate::decided::{approve, state, waiting};
-use crate::support::{Fleet, agents, claim, settle, sql, store};
+use crate::support::{Fleet, agents, claim, new_environment, settle, sql, store};
 
 /// Between approval and staging nothing can be swapped unnoticed: the rollout stops, and an event says for what.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -309,13 +309,11 @@ async fn a_rollout_is_not_started_on_rules_or_closures_that_were_swapped(pool: P
 async fn no_rollout_takes_a_host_that_was_moved_by_hand_or_an_environment_that_was_deleted(pool: PgPool) {
     let fleet = Fleet::of(1).approval_required().seed(&store(&pool)).await;
     let by = EventAuthor::new(Actor::Console, &fleet.key);
-    let lax = NewEnvironment {
-        name: "lax".parse().unwrap(),
-        strategy: Strategy::default(),
-        approval_required: false,
-        permits: Permits::default(),
-    };
-    let lax = fleet.store.create_environment(&lax, &by).await.unwrap();
+    let lax = fleet
+        .store
+        .create_environment(&new_environment("lax"), &by)
+        .await
+        .unwrap();
     let release = fleet.release(1).await;
     let refused = async || {
         let plan = NewRollout {
