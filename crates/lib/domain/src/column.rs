@@ -1,7 +1,7 @@
 //! Columns of the database that hold these types: names and paths as text, a strategy as JSON. Ids are UUIDs.
 
 use sqlx::error::BoxDynError;
-use sqlx::postgres::{PgTypeInfo, PgValueRef};
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo, PgValueRef};
 use sqlx::types::Json;
 use sqlx::{Decode, Postgres, Type};
 
@@ -17,6 +17,16 @@ macro_rules! text_columns {
 
             fn compatible(info: &PgTypeInfo) -> bool {
                 <str as Type<Postgres>>::compatible(info)
+            }
+        }
+
+        impl PgHasArrayType for $name {
+            fn array_type_info() -> PgTypeInfo {
+                <&str as PgHasArrayType>::array_type_info()
+            }
+
+            fn array_compatible(info: &PgTypeInfo) -> bool {
+                <&str as PgHasArrayType>::array_compatible(info)
             }
         }
 

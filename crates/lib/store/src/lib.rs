@@ -46,7 +46,7 @@ pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, ChainReport, EventAuthor, EventRecord};
 pub use error::StoreError;
 pub use releases::NewRelease;
-pub use rollouts::{NewRollout, RolloutDetail, RolloutSummary, StepInfo};
+pub use rollouts::NewRollout;
 pub use schema::{MIGRATOR, Migrated, SchemaState};
 pub use stored::Stored;
 pub use worker::{Applied, Lease};

@@ -5,11 +5,9 @@ use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{Role, RolloutId, plan};
-use slipway_store::{NewRollout, RolloutDetail, StoreError};
+use slipway_store::{NewRollout, StoreError};
 use slipway_wire::page::Page;
-use slipway_wire::rollout::{
-    CreateCommand, CreateRollout, Rollout as Shown, RolloutQuery, RolloutSummary, Step,
-};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
 use slipway_wire::route;
 
 use super::{Answer, Created, created, find_environment, page, requested_page, strategy_problems};
@@ -28,41 +26,6 @@ endpoints! {
     command: Role(Deployer),
 }
 
-fn summary(rollout: slipway_store::RolloutSummary) -> RolloutSummary {
-    RolloutSummary {
-        id: rollout.id,
-        environment: rollout.environment,
-        release: rollout.release,
-        state: rollout.state,
-        since: rollout.since,
-        reason: rollout.reason,
-        author: rollout.author,
-        created_at: rollout.created_at,
-        finished_at: rollout.finished_at,
-    }
-}
-
-fn shown(rollout: RolloutDetail) -> Shown {
-    let steps = rollout.steps.into_iter().map(|step| Step {
-        host: step.name,
-        wave: step.wave,
-        state: step.state,
-        since: step.since,
-        attempt: step.attempt,
-        failures: step.failures,
-        closure: step.closure,
-        prior: step.prior,
-        reason: step.reason,
-    });
-    Shown {
-        strategy: rollout.summary.strategy.clone(),
-        approver: rollout.summary.approver.clone(),
-        pending_commands: rollout.pending_commands,
-        steps: steps.collect(),
-        summary: summary(rollout.summary),
-    }
-}
-
 /// List rollouts
 #[utoipa::path(
     get, path = route::ROLLOUTS, operation_id = "list_rollouts", tag = "rollouts", params(RolloutQuery),
@@ -75,7 +38,6 @@ async fn list(
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
     let environment = find_environment(&app, query.environment.as_ref()).await?;
     let found = app.store.list_rollouts(environment, after, limit + 1).await?;
-    let found = found.into_iter().map(summary).collect();
     Ok(Json(page(found, limit, |rollout: &RolloutSummary| {
         rollout.id.to_string()
     })))
@@ -89,11 +51,11 @@ async fn list(
 #[utoipa::path(
     post, path = route::ROLLOUTS, operation_id = "create_rollout", tag = "rollouts", request_body = CreateRollout,
     responses(
-        (status = 201, description = "The rollout", body = Shown),
+        (status = 201, description = "The rollout", body = Rollout),
         (status = 409, description = "Another rollout of the environment is under way"),
     )
 )]
-async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollout>) -> Created<Shown> {
+async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollout>) -> Created<Rollout> {
     let environment = context
         .store
         .get_environment_by_name(&request.environment)
@@ -144,16 +106,16 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollo
     let id = context.store.create_rollout(&new, &context.audit_key).await?;
     tracing::info!(rollout_id = %id, environment = %environment.value.name, "a rollout begins");
     context.wake.publish_rollout(id).await;
-    Ok(created(shown(context.store.get_rollout(id).await?)))
+    Ok(created(context.store.get_rollout(id).await?))
 }
 
 /// Show a rollout
 #[utoipa::path(
     get, path = route::ROLLOUT, operation_id = "get_rollout", tag = "rollouts", params(("id" = RolloutId, Path, description = "Its id")),
-    responses((status = 200, description = "The rollout with all its steps", body = Shown))
+    responses((status = 200, description = "The rollout with all its steps", body = Rollout))
 )]
-async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Answer<Shown> {
-    Ok(Json(shown(app.store.get_rollout(id).await?)))
+async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Answer<Rollout> {
+    Ok(Json(app.store.get_rollout(id).await?))
 }
 
 /// Approve, pause, resume, revert or abort a rollout
@@ -165,7 +127,7 @@ async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Ans
     post, path = route::ROLLOUT_COMMANDS, operation_id = "command_rollout", tag = "rollouts", request_body = CreateCommand,
     params(("id" = RolloutId, Path, description = "Its id")),
     responses(
-        (status = 202, description = "The rollout as it stands, with the command among those waiting", body = Shown),
+        (status = 202, description = "The rollout as it stands, with the command among those waiting", body = Rollout),
         (status = 409, description = "The rollout's state does not take the command"),
     )
 )]
@@ -173,7 +135,7 @@ async fn command(
     context: RequestContext,
     PathParam(id): PathParam<RolloutId>,
     JsonBody(request): JsonBody<CreateCommand>,
-) -> Result<(StatusCode, Json<Shown>)> {
+) -> Result<(StatusCode, Json<Rollout>)> {
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
     if request.command == CommandKind::Approve && context.caller.role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
@@ -193,8 +155,5 @@ async fn command(
         .await?;
     tracing::info!(rollout_id = %id, command = request.command.as_str(), "a command was given");
     context.wake.publish_rollout(id).await;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(shown(context.store.get_rollout(id).await?)),
-    ))
+    Ok((StatusCode::ACCEPTED, Json(context.store.get_rollout(id).await?)))
 }

@@ -2,33 +2,12 @@
 
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{
-    CommandId, EnvironmentId, PrincipalId, PrincipalName, RolloutId, RolloutState, Timestamp,
-};
+use slipway_domain::{CommandId, EnvironmentId, PrincipalId, RolloutId, RolloutState};
 use tracing::instrument;
 
 use crate::audit::digests::{self, CommandRow};
 use crate::audit::{append, gate, kind as event_kind, related};
-use crate::{AuditKey, Store, StoreError, bounded, row};
-
-/// A command and what became of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandInfo {
-    /// Its id.
-    pub id: CommandId,
-    /// What.
-    pub kind: CommandKind,
-    /// Who.
-    pub by: PrincipalName,
-    /// Why, in the operator's own words.
-    pub reason: Option<String>,
-    /// When it was asked for.
-    pub created_at: Timestamp,
-    /// When the worker took it; `None` while it waits.
-    pub applied_at: Option<Timestamp>,
-    /// Why it had no effect, if it had none.
-    pub refused: Option<String>,
-}
+use crate::{AuditKey, Store, StoreError, row};
 
 impl Store {
     /// Writes a command down for the worker; wake it afterwards.
@@ -44,7 +23,7 @@ impl Store {
         principal: PrincipalId,
         reason: Option<&str>,
         key: &AuditKey,
-    ) -> Result<CommandId, StoreError> {
+    ) -> Result<(), StoreError> {
         self.transaction(async |tx| {
             let row = sqlx::query!(
                 "SELECT r.state, r.author_id, a.name AS author, r.environment_id, e.name AS environment,
@@ -94,11 +73,10 @@ impl Store {
                 principal,
                 reason: reason.map(ToOwned::to_owned),
             };
-            let id = command.id;
             sqlx::query!(
                 "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason)
                  VALUES ($1, $2, $3, $4, $5)",
-                id.as_uuid(),
+                command.id.as_uuid(),
                 rollout.as_uuid(),
                 kind.as_str(),
                 principal.as_uuid(),
@@ -113,25 +91,7 @@ impl Store {
                 ..NewEvent::new(actor, event_kind::COMMAND_REQUESTED, command.cause())
             };
             append(tx, key, &[event.deciding(&command.digest(&plan))]).await?;
-            Ok(id)
-        })
-        .await
-    }
-
-    /// Every command ever given to a rollout, the oldest first.
-    #[instrument(name = "db.rollout.list_commands", level = "debug", skip_all, fields(%rollout))]
-    pub async fn list_commands(&self, rollout: RolloutId) -> Result<Vec<CommandInfo>, StoreError> {
-        bounded(async {
-            Ok(sqlx::query_as!(
-                CommandInfo,
-                r#"SELECT c.id AS "id: _", c.kind AS "kind: _", p.name AS "by: _", c.reason, c.created_at, c.applied_at,
-                          c.refused
-                   FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
-                   WHERE c.rollout_id = $1 ORDER BY c.seq"#,
-                rollout.as_uuid()
-            )
-            .fetch_all(&self.pool)
-            .await?)
+            Ok(())
         })
         .await
     }

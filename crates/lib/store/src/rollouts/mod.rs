@@ -5,6 +5,4 @@ mod commands;
 mod create;
 mod read;
 
-pub use commands::CommandInfo;
 pub use create::NewRollout;
-pub use read::{RolloutDetail, RolloutSummary, StepInfo};

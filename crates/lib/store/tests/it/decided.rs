@@ -45,7 +45,6 @@ pub(crate) async fn approve(fleet: &Fleet, rollout: RolloutId) -> Result<(), Sto
             &fleet.key,
         )
         .await
-        .map(drop)
 }
 
 pub(crate) async fn state(fleet: &Fleet, rollout: RolloutId) -> (RolloutState, String) {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use slipway_domain::agent::{AttemptReport, Verdict};
-use slipway_domain::{AttemptId, AttemptPhase, Observation, RolloutState, StepState};
-use slipway_store::{Lease, StepInfo, StoreError};
+use slipway_domain::{AttemptId, AttemptPhase, HostId, Observation, RolloutState, StepState};
+use slipway_store::{Lease, StoreError, Stored};
 use slipway_testkit::{ScriptedAgent, begin, closure, wait_until};
+use slipway_wire::fleet::Host;
+use slipway_wire::rollout::Step;
 use sqlx::PgPool;
 
 use crate::support::{Fleet, agents, claim, drive, settle, sql, store};
@@ -45,9 +47,14 @@ impl LivesBench {
         recorded.map(drop)
     }
 
-    async fn step(&self) -> StepInfo {
+    async fn step(&self) -> Step {
         let rollout = self.fleet.store.get_rollout(self.lease.rollout).await.unwrap();
         rollout.steps.into_iter().next().unwrap()
+    }
+
+    async fn host(&self) -> Stored<HostId, Host> {
+        let name = &self.agent.name;
+        self.fleet.store.get_host_by_name(name).await.unwrap()
     }
 
     async fn settle(&self) {
@@ -106,7 +113,7 @@ async fn a_late_observation_is_refused_and_changes_nothing(pool: PgPool) {
     assert!(error.to_string().contains("`prod-0` is older"), "{error}");
     bench.settle().await;
     assert_eq!(bench.step().await.state, StepState::Verified);
-    assert_eq!(bench.step().await.live, newer.live);
+    assert_eq!(bench.host().await.live, newer.live);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -137,12 +144,7 @@ async fn an_update_that_stalls_and_lands_after_a_newer_one_changes_nothing(pool:
     holder.commit().await.unwrap();
     let error = stalled.await.unwrap().unwrap_err();
     assert!(matches!(error, StoreError::OldObservation { .. }), "{error}");
-    let host = bench
-        .fleet
-        .store
-        .get_host_by_name(&bench.agent.name)
-        .await
-        .unwrap();
+    let host = bench.host().await;
     assert_eq!(host.live, Some(closure("prod-0", 1)));
 }
 
@@ -158,7 +160,7 @@ async fn an_observation_that_is_sent_again_is_refused(pool: PgPool) {
     assert_eq!(bench.step().await.state, StepState::Reverted);
     bench.post(&verified).await.unwrap_err();
     bench.settle().await;
-    assert_eq!(bench.step().await.live, back.live);
+    assert_eq!(bench.host().await.live, back.live);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -173,12 +175,7 @@ async fn a_word_from_before_a_reboot_is_late_and_no_trouble(pool: PgPool) {
     bench.post(&booted).await.unwrap();
     let error = bench.post(&last_breath).await.unwrap_err();
     assert!(matches!(error, StoreError::OldObservation { .. }), "{error}");
-    let host = bench
-        .fleet
-        .store
-        .get_host_by_name(&bench.agent.name)
-        .await
-        .unwrap();
+    let host = bench.host().await;
     assert_eq!((&host.trouble, &host.live), (&None, &booted.live));
     bench.settle().await;
     assert_ne!(
@@ -203,7 +200,7 @@ async fn two_machines_under_one_token_are_trouble_that_everybody_sees(pool: PgPo
     assert!(error.to_string().contains("slipway host token"), "{error}");
 
     let store = &bench.fleet.store;
-    let host = store.get_host_by_name(&bench.agent.name).await.unwrap();
+    let host = bench.host().await;
     assert!(host.trouble.is_some());
     assert_eq!(store.list_hosts(None, None, 10).await.unwrap(), [host.value]);
     bench.settle().await;
@@ -287,12 +284,7 @@ async fn the_word_of_a_clone_commits_nothing(pool: PgPool) {
     let back = went_back(bench.observation().await);
     bench.post(&back).await.unwrap();
     bench.let_settle(&pool).await;
-    let host = bench
-        .fleet
-        .store
-        .get_host_by_name(&bench.agent.name)
-        .await
-        .unwrap();
+    let host = bench.host().await;
     assert_eq!((&host.trouble, &host.live), (&None, &back.live));
     bench.settle().await;
     assert_eq!(bench.step().await.state, StepState::Reverted);

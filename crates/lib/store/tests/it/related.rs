@@ -36,8 +36,10 @@ async fn puppet(fleet: &Fleet) -> PrincipalId {
 
 async fn approve(fleet: &Fleet, rollout: RolloutId, who: PrincipalId) -> Result<(), StoreError> {
     let kind = CommandKind::Approve;
-    let asked = fleet.store.request_command(rollout, kind, who, None, &fleet.key);
-    asked.await.map(drop)
+    fleet
+        .store
+        .request_command(rollout, kind, who, None, &fleet.key)
+        .await
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

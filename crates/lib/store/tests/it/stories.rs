@@ -198,7 +198,7 @@ impl SimControlPlane for Postgres {
             self.store
                 .request_command(self.rollout.unwrap(), kind, self.approver.id, None, &self.key);
         match self.runtime.block_on(asked) {
-            Ok(_) | Err(StoreError::CommandRefused { .. }) => {}
+            Ok(()) | Err(StoreError::CommandRefused { .. }) => {}
             Err(error) => panic!("{error}"),
         }
     }

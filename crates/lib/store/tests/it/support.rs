@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slipway_domain::decide::decide;
 use slipway_domain::event::Actor;
-use slipway_domain::{AttemptId, Instruction, Strategy};
+use slipway_domain::{AttemptId, Instruction, RolloutId, Strategy};
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
 use slipway_store::{Applied, EventAuthor, Lease, Store, StoreError};
 use slipway_testkit::{ScriptedAgent, audit_key, closure, database_password};
@@ -69,6 +69,19 @@ pub(crate) async fn claim(store: &Store, worker: &str) -> Lease {
     let mut leases = store.claim_rollouts(worker, SECONDS, 10).await.unwrap();
     assert!(leases.len() <= 1, "{leases:?}");
     leases.pop().expect("there is no rollout to claim")
+}
+
+/// The rollouts that are not over.
+pub(crate) async fn open_rollouts(store: &Store) -> Vec<RolloutId> {
+    let mut rollouts = store.list_rollouts(None, None, 100).await.unwrap();
+    rollouts.retain(|rollout| rollout.finished_at.is_none());
+    rollouts.into_iter().map(|rollout| rollout.id).collect()
+}
+
+/// Why each command that a worker took was refused, the oldest first; `None` for one that was carried out.
+pub(crate) async fn refusals(pool: &PgPool) -> Vec<Option<String>> {
+    let sql = "SELECT refused FROM rollout_commands WHERE applied_at IS NOT NULL ORDER BY seq";
+    sqlx::query_scalar(sql).fetch_all(pool).await.unwrap()
 }
 
 /// Decides and applies until there is nothing more to decide.

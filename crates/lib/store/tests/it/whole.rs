@@ -10,7 +10,7 @@ use slipway_testkit::{ScriptedAgent, closure, wait_until};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::support::{Fleet, agents, claim, drive, settings, settle, store};
+use crate::support::{Fleet, agents, claim, drive, open_rollouts, settings, settle, store};
 
 fn strategy() -> Strategy {
     Strategy {
@@ -101,7 +101,7 @@ async fn workers_that_fight_for_a_rollout_finish_it(options: PgPoolOptions, conn
                             Err(error) => panic!("{error:?}"),
                         }
                     }
-                    if store.find_open_rollouts().await.unwrap().is_empty() {
+                    if open_rollouts(&store).await.is_empty() {
                         return stale;
                     }
                     tokio::time::sleep(Duration::from_millis(5)).await;
@@ -112,7 +112,7 @@ async fn workers_that_fight_for_a_rollout_finish_it(options: PgPoolOptions, conn
     let machines = tokio::spawn({
         let store = wide.clone();
         async move {
-            while !store.find_open_rollouts().await.unwrap().is_empty() {
+            while !open_rollouts(&store).await.is_empty() {
                 let out = hosts
                     .iter()
                     .filter(|agent: &&ScriptedAgent| agent.unsettled.is_some())
@@ -125,15 +125,7 @@ async fn workers_that_fight_for_a_rollout_finish_it(options: PgPoolOptions, conn
             hosts
         }
     });
-    let open = async || {
-        fleet
-            .store
-            .find_open_rollouts()
-            .await
-            .unwrap()
-            .is_empty()
-            .then_some(())
-    };
+    let open = async || open_rollouts(&fleet.store).await.is_empty().then_some(());
     wait_until("the rollout to be over", Duration::from_mins(4), open).await;
     let mut stale = 0;
     for worker in workers {
