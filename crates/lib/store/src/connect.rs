@@ -118,6 +118,7 @@ mod tests {
         connect: PgConnectOptions,
     ) {
         let pool = pool(&settings(&connect), "left-open");
+        assert_eq!(pool.options().get_max_connections(), 1);
         let mut other = PgConnection::connect_with(&connect).await.unwrap();
         other.execute("CREATE TABLE kept (n int)").await.unwrap();
         for (n, leave) in ["BEGIN", "BEGIN; SAVEPOINT one", "SELECT 1"]

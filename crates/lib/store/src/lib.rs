@@ -63,17 +63,6 @@ pub struct Store {
     pool: PgPool,
 }
 
-/// How many connections the pool has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PoolStatus {
-    /// Open connections.
-    pub open: u32,
-    /// Open connections that nobody uses.
-    pub idle: u32,
-    /// The most that are ever opened.
-    pub limit: u32,
-}
-
 impl Store {
     /// A store on these settings. Opens no connection: the first query does, so a start does not wait for Postgres.
     ///
@@ -126,16 +115,6 @@ impl Store {
     #[instrument(name = "db.can_change_events", level = "debug", skip_all)]
     pub async fn can_change_events(&self) -> Result<bool, StoreError> {
         bounded(async { grants::can_change_events(&mut *self.pool.acquire().await?).await }).await
-    }
-
-    /// How many connections the pool has now.
-    #[must_use]
-    pub fn pool_status(&self) -> PoolStatus {
-        PoolStatus {
-            open: self.pool.size(),
-            idle: u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX),
-            limit: self.pool.options().get_max_connections(),
-        }
     }
 
     /// Closes every connection once it is idle. Later calls get [`StoreError::Unavailable`].

@@ -98,28 +98,6 @@ impl Store {
         .await
     }
 
-    /// Holds on to a lease for so many seconds from now.
-    #[instrument(name = "db.lease.renew", level = "debug", skip_all, fields(rollout = %lease.rollout))]
-    pub async fn renew_lease(&self, lease: &Lease, lease_seconds: u32) -> Result<(), StoreError> {
-        bounded(async {
-            let renewed = sqlx::query!(
-                "UPDATE rollouts SET lease_expires_at = now() + make_interval(secs => $4)
-                 WHERE id = $1 AND lease_epoch = $2 AND lease_owner = $3",
-                lease.rollout.as_uuid(),
-                lease.epoch,
-                lease.owner,
-                f64::from(lease_seconds)
-            )
-            .execute(&self.pool)
-            .await?;
-            if renewed.rows_affected() == 0 {
-                return Err(lease.stale("another worker has it"));
-            }
-            Ok(())
-        })
-        .await
-    }
-
     /// Gives a lease back, so that another worker need not wait for it to run out. A stale one is left alone.
     #[instrument(name = "db.lease.release", level = "debug", skip_all, fields(rollout = %lease.rollout))]
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {

@@ -14,6 +14,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::{Fleet, SECONDS, claim, settings, settle, sql, store};
 
+/// Claims for no time: so the worker's leases run out at once.
+async fn end_leases(store: &Store, worker: &str) {
+    store.claim_rollouts(worker, 0, 10).await.unwrap();
+}
+
 fn pause() -> Change {
     Change {
         effect: Effect::Rollout {
@@ -40,12 +45,11 @@ async fn a_lease_is_held_by_one_worker(pool: PgPool) {
     assert_eq!((first.rollout, first.epoch), (rollout, 1));
     assert_eq!(claim(store, "a").await, first, "its own, again");
     assert!(store.claim_rollouts("b", SECONDS, 10).await.unwrap().is_empty());
-    store.renew_lease(&first, SECONDS).await.unwrap();
 
-    store.renew_lease(&first, 0).await.unwrap();
+    end_leases(store, "a").await;
     let second = claim(store, "b").await;
     assert_eq!(second.epoch, 2);
-    let error = store.renew_lease(&first, SECONDS).await.unwrap_err();
+    let error = store.load_snapshot(&first, &fleet.key).await.unwrap_err();
     assert!(matches!(error, StoreError::StaleLease { .. }), "{error}");
     store.release_lease(&first).await.unwrap();
     assert!(
@@ -67,7 +71,7 @@ async fn a_stale_lease_writes_nothing(pool: PgPool) {
     let store = &fleet.store;
     let rollout = fleet.rollout(1).await;
     let old = claim(store, "a").await;
-    store.renew_lease(&old, 0).await.unwrap();
+    end_leases(store, "a").await;
     let new = claim(store, "b").await;
     let before = (
         store.get_rollout(rollout).await.unwrap(),
@@ -105,8 +109,7 @@ async fn a_stale_lease_writes_nothing(pool: PgPool) {
 async fn nobody_takes_a_lease_while_a_write_under_it_is_under_way(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
     fleet.rollout(1).await;
-    let lease = claim(&fleet.store, "a").await;
-    fleet.store.renew_lease(&lease, 0).await.unwrap();
+    end_leases(&fleet.store, "a").await;
     let mut writer = begin(&pool).await;
     sqlx::query("SELECT FROM rollouts FOR NO KEY UPDATE")
         .execute(&mut *writer)
