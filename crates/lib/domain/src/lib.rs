@@ -20,6 +20,7 @@
 
 pub mod agent;
 pub mod apply;
+mod checked;
 #[cfg(feature = "sqlx")]
 mod column;
 pub mod decide;

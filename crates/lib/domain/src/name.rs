@@ -1,9 +1,6 @@
 //! Names that people give: of hosts, environments and principals.
 
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
+use crate::checked::checked_text;
 
 /// The longest name, in bytes: the limit of a DNS label (RFC 1035, 2.3.4), so that a host's name can be one.
 pub const MAX_NAME_BYTES: usize = 63;
@@ -18,63 +15,30 @@ pub struct NameError {
     value: String,
 }
 
-fn is_name(text: &str) -> bool {
+fn check(kind: &'static str, text: &str) -> Result<(), NameError> {
     let edge = |c: Option<&u8>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
     let bytes = text.as_bytes();
-    bytes.len() <= MAX_NAME_BYTES
+    let is_name = bytes.len() <= MAX_NAME_BYTES
         && edge(bytes.first())
         && edge(bytes.last())
         && bytes
             .iter()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-')
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == b'-');
+    if is_name {
+        return Ok(());
+    }
+    Err(NameError {
+        kind,
+        value: text.chars().take(80).collect(),
+    })
 }
 
 macro_rules! name {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
-        pub struct $name(String);
-
-        impl $name {
-            /// The name as text.
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = NameError;
-
-            fn from_str(text: &str) -> Result<Self, NameError> {
-                Self::try_from(text.to_owned())
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = NameError;
-
-            fn try_from(text: String) -> Result<Self, NameError> {
-                if is_name(&text) {
-                    Ok(Self(text))
-                } else {
-                    Err(NameError { kind: $kind, value: text.chars().take(80).collect() })
-                }
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(name: $name) -> Self {
-                name.0
-            }
+        checked_text! {
+            $(#[$doc])*
+            #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"))]
+            $name, NameError, |text| check($kind, text)
         }
     };
 }

@@ -1,10 +1,8 @@
 //! Nix store paths, the only thing a host is ever told to run.
 
-use std::fmt;
 use std::path::{Component, Path};
-use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use crate::checked::checked_text;
 
 /// The store directory of an ordinary Nix installation.
 pub const DEFAULT_STORE_DIR: &str = "/nix/store";
@@ -41,18 +39,12 @@ pub enum StorePathError {
     },
 }
 
-/// A store directory: absolute and without `.` or `..`, such as `/nix/store`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct StoreDir(String);
+checked_text! {
+    /// A store directory: absolute and without `.` or `..`, such as `/nix/store`. It has no slash at its end.
+    StoreDir, StorePathError, |text| clean_dir(text).map_err(|problem| malformed(text, problem))
+}
 
 impl StoreDir {
-    /// The directory as text, without a slash at its end.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// Reads a store path of this store.
     ///
     /// The path must be the top of a store object: no file inside one, no `..`, no slash at the end.
@@ -80,52 +72,15 @@ impl Default for StoreDir {
     }
 }
 
-impl fmt::Display for StoreDir {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+checked_text! {
+    /// The path of one store object, such as `/nix/store/<hash>-nixos-system-web-1-26.05`.
+    ///
+    /// Its form is checked; whether the object exists is for the host to find out.
+    #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos-system-web-1"))]
+    StorePath, StorePathError, |text| check(text).map_err(|problem| malformed(text, problem))
 }
-
-impl TryFrom<String> for StoreDir {
-    type Error = StorePathError;
-
-    fn try_from(text: String) -> Result<Self, StorePathError> {
-        match clean_dir(&text) {
-            Ok(()) => Ok(Self(text)),
-            Err(problem) => Err(malformed(&text, problem)),
-        }
-    }
-}
-
-impl FromStr for StoreDir {
-    type Err = StorePathError;
-
-    fn from_str(text: &str) -> Result<Self, StorePathError> {
-        Self::try_from(text.to_owned())
-    }
-}
-
-impl From<StoreDir> for String {
-    fn from(dir: StoreDir) -> Self {
-        dir.0
-    }
-}
-
-/// The path of one store object, such as `/nix/store/<hash>-nixos-system-web-1-26.05`.
-///
-/// Its form is checked; whether the object exists is for the host to find out.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos-system-web-1"))]
-pub struct StorePath(String);
 
 impl StorePath {
-    /// The whole path.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
     /// The whole path, for the file system.
     #[must_use]
     pub fn as_path(&self) -> &Path {
@@ -153,37 +108,6 @@ impl StorePath {
 
     fn split(&self) -> (&str, &str) {
         self.0.rsplit_once('/').expect("a parsed store path has a slash")
-    }
-}
-
-impl fmt::Display for StorePath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TryFrom<String> for StorePath {
-    type Error = StorePathError;
-
-    fn try_from(text: String) -> Result<Self, StorePathError> {
-        match check(&text) {
-            Ok(()) => Ok(Self(text)),
-            Err(problem) => Err(malformed(&text, problem)),
-        }
-    }
-}
-
-impl FromStr for StorePath {
-    type Err = StorePathError;
-
-    fn from_str(text: &str) -> Result<Self, StorePathError> {
-        Self::try_from(text.to_owned())
-    }
-}
-
-impl From<StorePath> for String {
-    fn from(path: StorePath) -> Self {
-        path.0
     }
 }
 
