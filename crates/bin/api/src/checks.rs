@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use slipway_domain::PrincipalId;
-use slipway_store::ChainReport;
+use slipway_wire::audit::AuditReport;
 use tokio::sync::Mutex;
 
 use crate::error::{ApiError, Result};
@@ -15,7 +15,7 @@ pub(crate) struct Checks {
     /// How many were begun.
     begun: AtomicU64,
     /// The last one that ended well, and its place among them. Locked for as long as one runs.
-    latest: Mutex<Option<(u64, ChainReport)>>,
+    latest: Mutex<Option<(u64, AuditReport)>>,
 }
 
 impl Checks {
@@ -26,8 +26,8 @@ impl Checks {
         &self,
         parking: &Parking,
         caller: PrincipalId,
-        check: impl Future<Output = Result<ChainReport>>,
-    ) -> Result<ChainReport> {
+        check: impl Future<Output = Result<AuditReport>>,
+    ) -> Result<AuditReport> {
         let asked = self.begun.load(Ordering::SeqCst);
         let mut latest = if let Ok(latest) = self.latest.try_lock() {
             latest
@@ -55,18 +55,20 @@ mod tests {
 
     use futures_util::FutureExt;
     use futures_util::future::join_all;
-    use slipway_domain::event::GENESIS;
     use tokio::sync::Semaphore;
 
     use super::*;
 
-    const fn report(events: i64) -> ChainReport {
-        ChainReport {
+    const fn report(events: i64) -> AuditReport {
+        AuditReport {
+            whole: true,
             events,
-            head: GENESIS,
+            head: String::new(),
+            broken_at: None,
+            problem: None,
+            unsealed: 0,
             sealed_earlier: 0,
             undigested: 0,
-            broken: None,
         }
     }
 

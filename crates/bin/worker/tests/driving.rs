@@ -92,7 +92,7 @@ async fn a_release_goes_to_every_host(pool: PgPool) {
         );
     }
     let report = store.verify_chain(&audit_key()).await.unwrap();
-    assert!(report.broken.is_none(), "{report:?}");
+    assert!(report.problem.is_none(), "{report:?}");
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -282,7 +282,7 @@ async fn two_workers_that_hear_of_everything_twice_drive_a_rollout_once(pool: Pg
     let rollout = store.get_rollout(rollout).await.unwrap();
     assert!(rollout.steps.iter().all(|step| step.failures == 0));
     let report = store.verify_chain(&audit_key()).await.unwrap();
-    assert!(report.broken.is_none(), "{report:?}");
+    assert!(report.problem.is_none(), "{report:?}");
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

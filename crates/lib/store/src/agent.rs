@@ -288,28 +288,6 @@ impl Store {
         })
         .await
     }
-
-    /// Notes that these hosts are still connected, while their requests are parked. It is no observation: it says
-    /// nothing of what runs.
-    ///
-    /// A host whose row somebody else is writing is ignored: it is being heard of right then.
-    #[instrument(name = "db.agent.touch", level = "debug", skip_all, fields(hosts = hosts.len()))]
-    pub async fn touch_seen(&self, hosts: &[HostId]) -> Result<(), StoreError> {
-        let ids: Vec<Uuid> = hosts.iter().copied().map(HostId::as_uuid).collect();
-        bounded(async {
-            sqlx::query!(
-                "UPDATE hosts SET last_seen_at = now() FROM (
-                     SELECT id FROM hosts WHERE id = ANY($1) AND retired_at IS NULL
-                     ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
-                 ) AS free WHERE hosts.id = free.id",
-                &ids
-            )
-            .execute(&self.pool)
-            .await?;
-            Ok(())
-        })
-        .await
-    }
 }
 
 /// The report with a message that Postgres can hold.

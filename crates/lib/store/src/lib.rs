@@ -43,7 +43,7 @@ use tracing::instrument;
 
 pub use access::{Authenticated, AuthenticatedToken, NewToken, TokenHash, TokenOwner};
 pub use agent::{Assigned, RecordedObservation};
-pub use audit::{AuditKey, ChainReport, EventAuthor, EventRecord};
+pub use audit::{AuditKey, EventAuthor};
 pub use error::StoreError;
 pub use releases::NewRelease;
 pub use rollouts::NewRollout;

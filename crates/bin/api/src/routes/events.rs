@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use slipway_domain::RolloutId;
-use slipway_store::EventRecord;
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::page::Page;
 use slipway_wire::route;
@@ -22,16 +21,6 @@ endpoints! {
     of_rollout: Role(Viewer),
     all: Role(Viewer),
     verify: Role(Viewer),
-}
-
-fn shown(event: EventRecord) -> Event {
-    Event {
-        number: event.number,
-        at: event.at,
-        event: event.event,
-        host_name: event.host_name,
-        hash: hex::encode(event.hash),
-    }
 }
 
 /// List the events of a rollout
@@ -113,14 +102,10 @@ async fn answer(
     } else {
         None
     };
-    let page = Page {
-        items: items.into_iter().map(shown).collect(),
-        next,
-    };
-    Ok((wait.applied().map(AppendHeaders), Json(page)).into_response())
+    Ok((wait.applied().map(AppendHeaders), Json(Page { items, next })).into_response())
 }
 
-async fn read(app: &App, rollout: Option<RolloutId>, after: i64, limit: u32) -> Result<Vec<EventRecord>> {
+async fn read(app: &App, rollout: Option<RolloutId>, after: i64, limit: u32) -> Result<Vec<Event>> {
     Ok(match rollout {
         Some(rollout) => app.store.list_events(rollout, after, limit).await?,
         None => app.store.list_all_events(after, limit).await?,
@@ -134,7 +119,7 @@ async fn wait_and_read(
     limit: u32,
     mut news: watch::Receiver<i64>,
     deadline: Instant,
-) -> Result<Vec<EventRecord>> {
+) -> Result<Vec<Event>> {
     let draining = app.phase.draining();
     app.feed.hurry();
     loop {
@@ -163,15 +148,5 @@ async fn wait_and_read(
 )]
 async fn verify(State(app): State<App>, caller: AuthenticatedPrincipal) -> Result<Json<AuditReport>> {
     let check = async { Ok(app.store.verify_chain(&app.audit_key).await?) };
-    let report = app.checks.run(&app.parking, caller.id, check).await?;
-    Ok(Json(AuditReport {
-        whole: report.broken.is_none(),
-        events: report.events,
-        head: hex::encode(report.head),
-        broken_at: report.broken.as_ref().and_then(|broken| broken.number),
-        problem: report.broken.map(|broken| broken.problem),
-        unsealed: 0,
-        sealed_earlier: report.sealed_earlier,
-        undigested: report.undigested,
-    }))
+    Ok(Json(app.checks.run(&app.parking, caller.id, check).await?))
 }

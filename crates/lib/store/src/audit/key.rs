@@ -75,12 +75,6 @@ impl AuditKey {
         self.current.mac(hash).finalize().into_bytes().into()
     }
 
-    /// Whether the seal is this key's; takes the same time for any wrong one.
-    #[must_use]
-    pub fn is_seal(&self, hash: &EventHash, seal: &[u8]) -> bool {
-        self.current.is_seal(hash, seal)
-    }
-
     /// Checks a seal with the key that it names, and says which one that is: 0 is the oldest, and this key the last.
     pub(crate) fn check(&self, fingerprint: &str, hash: &EventHash, seal: &[u8]) -> Result<usize, BadSeal> {
         let mut keys = self.earlier.iter().chain([&self.current]).enumerate();
@@ -110,6 +104,7 @@ impl SealKey {
         }
     }
 
+    /// Takes the same time for any wrong seal.
     fn is_seal(&self, hash: &EventHash, seal: &[u8]) -> bool {
         self.mac(hash).verify_slice(seal).is_ok()
     }

@@ -17,10 +17,11 @@ mod verify;
 
 use slipway_domain::event::{Actor, EventHash, NewEvent};
 use slipway_domain::{HostName, PrincipalName, Timestamp};
+use slipway_wire::audit::Event;
 
 pub(crate) use append::append;
 pub use key::AuditKey;
-pub use verify::{Broken, ChainReport};
+pub(crate) use verify::Broken;
 
 /// The author of an event, and the key that seals it.
 #[derive(Debug, Clone)]
@@ -51,23 +52,32 @@ impl<'a> EventAuthor<'a> {
     }
 }
 
-/// An event in its place in the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EventRecord {
-    /// Its number: 1 is the first.
-    pub number: i64,
-    /// When the change was made.
-    pub at: Timestamp,
-    /// What happened.
-    pub event: NewEvent,
+/// An event in its place in the chain, with its seal.
+#[derive(Debug)]
+struct EventRecord {
+    number: i64,
+    at: Timestamp,
+    event: NewEvent,
     /// The name of the host it is about, for people.
-    pub host_name: Option<HostName>,
+    host_name: Option<HostName>,
     /// The hash over the hash before it and every field.
-    pub hash: EventHash,
+    hash: EventHash,
     /// The HMAC of the hash.
-    pub seal: [u8; 32],
+    seal: [u8; 32],
     /// Which key made the seal: see [`AuditKey::fingerprint`].
-    pub seal_key: String,
+    seal_key: String,
+}
+
+impl From<EventRecord> for Event {
+    fn from(record: EventRecord) -> Self {
+        Self {
+            number: record.number,
+            at: record.at,
+            event: record.event,
+            hash: hex::encode(record.hash),
+            host_name: record.host_name,
+        }
+    }
 }
 
 /// The newest event.

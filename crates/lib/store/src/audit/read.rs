@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::{EnvironmentId, HostId, RolloutId, StepId};
+use slipway_wire::audit::Event;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -105,6 +106,10 @@ impl TryFrom<EventRow> for EventRecord {
     }
 }
 
+fn shown(row: EventRow) -> Result<Event, StoreError> {
+    EventRecord::try_from(row).map(Event::from)
+}
+
 impl Store {
     /// Events of one rollout with a number above `after`, the oldest first.
     #[instrument(name = "db.event.list", level = "debug", skip_all, fields(%rollout))]
@@ -113,7 +118,7 @@ impl Store {
         rollout: RolloutId,
         after: i64,
         limit: u32,
-    ) -> Result<Vec<EventRecord>, StoreError> {
+    ) -> Result<Vec<Event>, StoreError> {
         bounded(async {
             let rows = event_rows!(
                 listed "FROM events e WHERE e.rollout_id = $1 AND e.number > $2 ORDER BY e.number LIMIT $3",
@@ -123,14 +128,14 @@ impl Store {
             )
             .fetch_all(&self.pool)
             .await?;
-            rows.into_iter().map(EventRecord::try_from).collect()
+            rows.into_iter().map(shown).collect()
         })
         .await
     }
 
     /// Every event with a number above `after`, the oldest first, with all that is needed to check the chain.
     #[instrument(name = "db.event.list_all", level = "debug", skip_all)]
-    pub async fn list_all_events(&self, after: i64, limit: u32) -> Result<Vec<EventRecord>, StoreError> {
+    pub async fn list_all_events(&self, after: i64, limit: u32) -> Result<Vec<Event>, StoreError> {
         bounded(async {
             let rows = event_rows!(
                 listed "FROM events e WHERE e.number > $1 ORDER BY e.number LIMIT $2",
@@ -139,7 +144,7 @@ impl Store {
             )
             .fetch_all(&self.pool)
             .await?;
-            rows.into_iter().map(EventRecord::try_from).collect()
+            rows.into_iter().map(shown).collect()
         })
         .await
     }

@@ -1,10 +1,11 @@
 //! Checking the whole log: the chain, and the rows that its events decided.
 
 use slipway_domain::event::{EventHash, GENESIS, chain_hash};
+use slipway_wire::audit::AuditReport;
 use sqlx::PgConnection;
 use tracing::instrument;
 
-use super::decided::Decisions;
+use super::decided::{Comparison, Decisions};
 use super::key::BadSeal;
 use super::read::{EventRow, event_rows};
 use super::{AuditKey, EventHead, EventRecord};
@@ -13,28 +14,13 @@ use crate::{Store, StoreError, row};
 /// Events read at once.
 const PAGE: i64 = 1000;
 
-/// What a check of the chain found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainReport {
-    /// Events that are right, from the first on.
-    pub events: i64,
-    /// The hash of the last of them.
-    pub head: EventHash,
-    /// Events among them that were sealed with a key of before, which was named.
-    pub sealed_earlier: i64,
-    /// Things whose event is of a release before digests: only that they were made is proved, not how they look.
-    pub undigested: i64,
-    /// The first thing that is wrong; `None` when the log is whole and everything is as it says.
-    pub broken: Option<Broken>,
-}
-
 /// The first thing that is wrong with a log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broken {
+#[derive(Debug)]
+pub(crate) struct Broken {
     /// The number of the event; none when there should be one.
-    pub number: Option<i64>,
+    pub(super) number: Option<i64>,
     /// What is wrong with it, for people.
-    pub problem: String,
+    pub(super) problem: String,
 }
 
 impl Store {
@@ -45,7 +31,7 @@ impl Store {
     /// proves nothing and counts as broken, and so does a key of before that comes back. This cannot detect somebody
     /// with the key, or a cut-off end together with its head: compare the head with one that you noted earlier.
     #[instrument(name = "db.event.verify", level = "debug", skip_all)]
-    pub async fn verify_chain(&self, key: &AuditKey) -> Result<ChainReport, StoreError> {
+    pub async fn verify_chain(&self, key: &AuditKey) -> Result<AuditReport, StoreError> {
         let mut tx = self.begin_one_moment().await?;
         let head = sqlx::query!("SELECT number, hash FROM event_head")
             .fetch_optional(&mut *tx)
@@ -64,14 +50,15 @@ impl Store {
             let last = page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
             let broken = page.into_iter().find_map(|row| check.event(row).err());
             if broken.is_some() || last {
-                let decisions = std::mem::take(&mut check.decisions);
-                let mut report = check.conclude(broken, head);
-                if report.broken.is_none() {
-                    let comparison = decisions.compare(&mut tx).await?;
-                    (report.undigested, report.broken) = (comparison.undigested, comparison.broken);
-                }
+                let comparison = match broken.or_else(|| check.wrong_end(head)) {
+                    Some(broken) => Comparison {
+                        undigested: 0,
+                        broken: Some(broken),
+                    },
+                    None => check.decisions.compare(&mut tx).await?,
+                };
                 tx.rollback().await?;
-                return Ok(report);
+                return Ok(check.report(comparison));
             }
         }
     }
@@ -172,31 +159,40 @@ impl<'a> ChainCheck<'a> {
         Ok(())
     }
 
-    fn conclude(self, broken: Option<Broken>, head: Option<EventHead>) -> ChainReport {
+    /// What is wrong with the end of the chain, given its head.
+    fn wrong_end(&self, head: Option<EventHead>) -> Option<Broken> {
         let count = self.count();
-        let end = || {
-            let problem = match head {
-                None => "the chain's head is missing".to_owned(),
-                Some(head) if head.number != count => {
-                    format!(
-                        "the chain ends after {count} events and its head says {}",
-                        head.number
-                    )
-                }
-                Some(head) if head.hash != self.hash => "the chain's head has another hash".to_owned(),
-                Some(_) => return None,
-            };
-            Some(Broken {
-                number: Some(count + 1),
-                problem,
-            })
+        let problem = match head {
+            None => "the chain's head is missing".to_owned(),
+            Some(head) if head.number != count => {
+                format!(
+                    "the chain ends after {count} events and its head says {}",
+                    head.number
+                )
+            }
+            Some(head) if head.hash != self.hash => "the chain's head has another hash".to_owned(),
+            Some(_) => return None,
         };
-        ChainReport {
-            events: count,
-            head: self.hash,
+        Some(Broken {
+            number: Some(count + 1),
+            problem,
+        })
+    }
+
+    fn report(&self, comparison: Comparison) -> AuditReport {
+        let (broken_at, problem) = comparison
+            .broken
+            .map(|broken| (broken.number, broken.problem))
+            .unzip();
+        AuditReport {
+            whole: problem.is_none(),
+            events: self.count(),
+            head: hex::encode(self.hash),
+            broken_at: broken_at.flatten(),
+            problem,
+            unsealed: 0,
             sealed_earlier: self.sealed_earlier,
-            undigested: 0,
-            broken: broken.or_else(end),
+            undigested: comparison.undigested,
         }
     }
 }

@@ -1,12 +1,11 @@
 //! Observations and assignments.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::{AttemptId, AttemptPhase, HostId, StepState, Timestamp};
 use slipway_store::{Assigned, Store};
-use slipway_testkit::{ScriptedAgent, begin, closure};
+use slipway_testkit::{ScriptedAgent, closure};
 use sqlx::PgPool;
 
 use crate::support::{Fleet, ada, claim, settle, sql, store};
@@ -163,7 +162,6 @@ async fn an_unknown_or_retired_host_is_not_recorded(pool: PgPool) {
         .await
         .unwrap();
     fleet.store.record_observation(agent.id, &seen).await.unwrap_err();
-    fleet.store.touch_seen(&[agent.id]).await.unwrap();
     assert_eq!(
         fleet
             .store
@@ -211,34 +209,6 @@ async fn the_newest_step_is_the_assignment(pool: PgPool) {
         recorded.assigned.unwrap().assignment.closure,
         closure("prod-0", 2)
     );
-}
-
-#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn parked_hosts_stay_online(pool: PgPool) {
-    let fleet = Fleet::of(3).seed(&store(&pool)).await;
-    let store = &fleet.store;
-    let environment = fleet.environment.id;
-    let online = async || store.list_online_hosts(environment).await.unwrap().len();
-    store
-        .touch_seen(&[fleet.host(0).1, fleet.host(1).1])
-        .await
-        .unwrap();
-    assert_eq!(online().await, 2);
-
-    // A row that somebody holds is ignored and not waited for.
-    sql(&pool, "UPDATE hosts SET last_seen_at = NULL").await;
-    let mut holder = begin(&pool).await;
-    sqlx::query("SELECT FROM hosts WHERE name = 'prod-0' FOR UPDATE")
-        .execute(&mut *holder)
-        .await
-        .unwrap();
-    let ids: Vec<HostId> = fleet.hosts.values().copied().collect();
-    tokio::time::timeout(Duration::from_secs(5), store.touch_seen(&ids))
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(online().await, 2);
-    holder.rollback().await.unwrap();
 }
 
 /// A newer program may know states, phases and settings that this one does not.

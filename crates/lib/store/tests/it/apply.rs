@@ -324,10 +324,10 @@ async fn a_whole_fleet_changes_in_one_go(pool: PgPool) {
     let report = fleet.store.verify_chain(&fleet.key).await.unwrap();
     assert!(report.events > 1001);
     // The chain is whole; only the hosts that were written by hand are found.
-    let broken = report.broken.unwrap();
+    let broken = report.problem.unwrap();
     assert!(
-        broken.number.is_none() && broken.problem.contains("host bulk-"),
-        "{broken:?}"
+        report.broken_at.is_none() && broken.contains("host bulk-"),
+        "{broken}"
     );
 }
 

@@ -92,7 +92,7 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
     let (fleet, _) = waiting(&pool).await;
     let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap();
     let whole = verify().await;
-    assert_eq!((whole.broken, whole.undigested), (None, 0));
+    assert_eq!((whole.problem, whole.undigested), (None, 0));
     let tables = [
         "releases",
         "release_closures",
@@ -114,9 +114,9 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
         assert!(sql(&pool, &swapped).await > 0, "{swap} changes nothing");
         let broken = verify()
             .await
-            .broken
+            .problem
             .unwrap_or_else(|| panic!("{swap} was not found"));
-        assert!(broken.problem.contains(found), "{swap}: {}", broken.problem);
+        assert!(broken.contains(found), "{swap}: {broken}");
         // Back to what was, whatever the foreign keys would say in between.
         let mut restore = String::new();
         for table in tables {
@@ -132,7 +132,7 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
             ),
         )
         .await;
-        assert_eq!(verify().await.broken, None, "after {swap}");
+        assert_eq!(verify().await.problem, None, "after {swap}");
     }
 }
 
@@ -160,7 +160,7 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
         .disable_principal(&fleet.author.name, &by)
         .await
         .unwrap();
-    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
+    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().problem;
     assert_eq!(verify().await, None);
     for (table, column, found) in [
         ("tokens", "revoked_at", "was revoked, and is not any more"),
@@ -172,7 +172,7 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
         );
         sql(&pool, &undo).await;
         let broken = verify().await.unwrap_or_else(|| panic!("{table} was not found"));
-        assert!(broken.problem.contains(found), "{table}: {}", broken.problem);
+        assert!(broken.contains(found), "{table}: {broken}");
         let put_back =
             format!("UPDATE {table} t SET {column} = k.ended FROM kept k WHERE k.id = t.id; DROP TABLE kept");
         sql(&pool, &put_back).await;
@@ -201,7 +201,7 @@ async fn a_host_that_was_moved_by_hand_is_found_whatever_is_noted_of_it_afterwar
         .create_environment(&new_environment("lax"), &by)
         .await
         .unwrap();
-    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
+    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().problem;
     assert_eq!(verify().await, None);
     sql(
         &pool,
@@ -211,18 +211,14 @@ async fn a_host_that_was_moved_by_hand_is_found_whatever_is_noted_of_it_afterwar
     let noted = fleet.store.note_second_lives(&fleet.key).await.unwrap();
     assert_eq!(noted, [fleet.host(0).0]);
     let broken = verify().await.expect("the move was not found");
-    assert!(
-        broken.problem.contains("is in another environment"),
-        "{}",
-        broken.problem
-    );
+    assert!(broken.contains("is in another environment"), "{broken}");
 }
 
 /// The other way round: what is over, and no event ended it.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn what_was_ended_by_hand_is_found(pool: PgPool) {
     let (fleet, _) = waiting(&pool).await;
-    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().broken;
+    let verify = async || fleet.store.verify_chain(&fleet.key).await.unwrap().problem;
     for (table, column, found) in [
         ("tokens", "revoked_at", "is revoked, and no event says so"),
         ("hosts", "retired_at", "is retired, and no event says so"),
@@ -231,7 +227,7 @@ async fn what_was_ended_by_hand_is_found(pool: PgPool) {
     ] {
         sql(&pool, &format!("UPDATE {table} SET {column} = now()")).await;
         let broken = verify().await.unwrap_or_else(|| panic!("{table} was not found"));
-        assert!(broken.problem.contains(found), "{table}: {}", broken.problem);
+        assert!(broken.contains(found), "{table}: {broken}");
         sql(&pool, &format!("UPDATE {table} SET {column} = NULL")).await;
         assert_eq!(verify().await, None, "{table}");
     }
@@ -360,7 +356,7 @@ async fn what_a_release_before_digests_wrote_goes_on(pool: PgPool) {
     approve(&fleet, rollout).await.unwrap();
     crate::support::strip_digests(&pool, &fleet.key).await;
     let report = fleet.store.verify_chain(&fleet.key).await.unwrap();
-    assert_eq!(report.broken, None);
+    assert_eq!(report.problem, None);
     assert!(report.undigested > 0);
     let mut agents = agents(&fleet);
     drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
@@ -372,7 +368,7 @@ async fn what_a_release_before_digests_wrote_goes_on(pool: PgPool) {
         .verify_chain(&fleet.key)
         .await
         .unwrap()
-        .broken
+        .problem
         .unwrap();
-    assert!(broken.problem.contains("principal ada"), "{}", broken.problem);
+    assert!(broken.contains("principal ada"), "{broken}");
 }

@@ -39,7 +39,7 @@ async fn a_rollout_there_and_back_is_no_drift(pool: PgPool) {
         assert_eq!(fleet.store.get_rollout(rollout).await.unwrap().summary.state, end);
     }
     assert_eq!(told(&fleet).await, []);
-    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().broken, None);
+    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -67,7 +67,7 @@ async fn a_live_system_that_changes_without_a_rollout_is_an_event(pool: PgPool) 
         .unwrap()
         .event;
     assert_eq!((event.actor.kind(), event.actor.name()), ("host", name.as_str()));
-    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().broken, None);
+    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
 }
 
 /// While a rollout is under way, too: another closure than the step's and the prior is nobody's wish.

@@ -263,7 +263,7 @@ async fn whoever_leaves_at_any_moment_of_a_call_harms_no_other(
     let kept = store.list_principals().await.unwrap();
     assert!(stayed.iter().all(|principal| kept.contains(principal)));
     let report = store.verify_chain(&key).await.unwrap();
-    assert_eq!(report.broken, None);
+    assert_eq!(report.problem, None);
     assert_eq!(report.events, i64::try_from(kept.len()).unwrap());
 }
 
@@ -286,5 +286,5 @@ async fn whoever_leaves_during_a_commit_leaves_all_of_it(options: PgPoolOptions,
     let again = store.create_principal(&ci, Role::Viewer, &ada).await;
     assert!(matches!(again, Err(StoreError::NameTaken { .. })), "{again:?}");
     let report = store.verify_chain(&key).await.unwrap();
-    assert_eq!((report.broken, report.events), (None, 1));
+    assert_eq!((report.problem, report.events), (None, 1));
 }

@@ -242,7 +242,7 @@ async fn two_machines_under_one_token_are_trouble_that_everybody_sees(pool: PgPo
             .verify_chain(&bench.fleet.key)
             .await
             .unwrap()
-            .broken,
+            .problem,
         None
     );
 }

@@ -124,7 +124,7 @@ async fn a_rollout_runs_to_its_end_behind_pgbouncer_in_session_mode(pool: PgPool
     }
     assert_eq!(all.join_all().await, vec![3; 40]);
     let report = store.verify_chain(&fleet.key).await.unwrap();
-    assert_eq!(report.broken, None);
+    assert_eq!(report.problem, None);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

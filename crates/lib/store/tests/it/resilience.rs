@@ -75,7 +75,7 @@ async fn nothing_acknowledged_is_lost_when_connections_are_killed(
     let kept = store.list_principals().await.unwrap();
     assert!(acknowledged.iter().all(|principal| kept.contains(principal)));
     let report = store.verify_chain(&audit_key()).await.unwrap();
-    assert_eq!(report.broken, None);
+    assert_eq!(report.problem, None);
     assert_eq!(
         report.events,
         i64::try_from(kept.len()).unwrap(),
@@ -137,10 +137,7 @@ async fn a_refused_login_is_unavailable_and_says_what_to_do(_: PgPoolOptions, co
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn connections_are_named_and_opened_when_needed(
-    options: PgPoolOptions,
-    connect: PgConnectOptions,
-) {
+async fn connections_are_named_and_opened_when_needed(options: PgPoolOptions, connect: PgConnectOptions) {
     let pool = options.connect_with(connect.clone()).await.unwrap();
     let store = Store::connect(&settings(&connect, None), "slipway-named");
     let named = async || {

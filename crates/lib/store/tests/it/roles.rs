@@ -140,7 +140,7 @@ async fn the_processes_role_does_its_work_and_cannot_change_the_audit_log(pool: 
             .is_err()
     );
     attacker.close().await.unwrap();
-    assert_eq!(serving.verify_chain(&fleet.key).await.unwrap().broken, None);
+    assert_eq!(serving.verify_chain(&fleet.key).await.unwrap().problem, None);
 
     // A table that a migration adds and nobody lists would stop the processes, and is found here.
     let forgotten: Vec<String> = sqlx::query_scalar(

@@ -152,11 +152,11 @@ async fn hosts_that_an_earlier_rollout_left_out_count(pool: PgPool) {
         (vec!["prod-0".to_owned()], vec!["prod-1".to_owned()])
     );
     // Being connected says nothing of what runs.
-    fleet
-        .store
-        .touch_seen(&[fleet.host(0).1, fleet.host(1).1])
-        .await
-        .unwrap();
+    sql(
+        &pool,
+        "UPDATE hosts SET last_seen_at = now() WHERE name IN ('prod-0', 'prod-1')",
+    )
+    .await;
     assert_eq!(
         out(&fleet).await,
         (vec!["prod-0".to_owned()], vec!["prod-1".to_owned()])

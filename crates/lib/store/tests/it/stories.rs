@@ -254,7 +254,7 @@ async fn tell(options: PgPoolOptions, connect: PgConnectOptions, story: Story) -
     }
     assert_eq!(found.len(), account.len());
     let report = database.verify_chain(&key).await.unwrap();
-    assert_eq!(report.broken, None);
+    assert_eq!(report.problem, None);
     let events = database.list_all_events(0, 1000).await.unwrap();
     let decided = events.iter().filter(|event| {
         let kind = event.event.kind.as_str();

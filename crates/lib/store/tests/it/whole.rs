@@ -40,7 +40,7 @@ async fn a_release_goes_to_every_host_and_back_again(pool: PgPool) {
             assert_eq!(agent.boot_default, agent.live);
         }
     }
-    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().broken, None);
+    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -143,7 +143,7 @@ async fn workers_that_fight_for_a_rollout_finish_it(options: PgPoolOptions, conn
         RolloutState::Succeeded
     );
     let report = fleet.store.verify_chain(&fleet.key).await.unwrap();
-    assert_eq!(report.broken, None);
+    assert_eq!(report.problem, None);
     // No transition was made twice.
     let events = fleet.store.list_events(id, 0, 1000).await.unwrap();
     let committed = events
