@@ -9,9 +9,9 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
+use slipway_domain::Role;
 use slipway_domain::event::Actor;
-use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
-use slipway_store::{Authenticated, AuthenticatedToken, EventAuthor, StoreError, TokenHash};
+use slipway_store::{AuthenticatedPrincipal, Caller, EventAuthor, StoreError, TokenHash};
 use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
 use subtle::ConstantTimeEq;
 
@@ -61,43 +61,6 @@ impl Access {
     }
 }
 
-/// Who a request is from.
-#[derive(Debug, Clone)]
-pub enum Caller {
-    /// A person or a machine.
-    Principal(AuthenticatedPrincipal),
-    /// A host's agent.
-    Host {
-        /// The host.
-        id: HostId,
-        /// Its name.
-        name: HostName,
-    },
-}
-
-/// A principal behind a request.
-#[derive(Debug, Clone)]
-pub struct AuthenticatedPrincipal {
-    /// Its id.
-    pub id: PrincipalId,
-    /// Its name.
-    pub name: PrincipalName,
-    /// What it may do.
-    pub role: Role,
-    /// The token that it shows.
-    pub token: TokenId,
-    /// When that token ends.
-    pub token_ends_at: Option<Timestamp>,
-}
-
-impl AuthenticatedPrincipal {
-    /// The principal in events.
-    #[must_use]
-    pub fn actor(&self) -> Actor {
-        Actor::Principal(self.name.clone())
-    }
-}
-
 /// A principal's request: who asks, and what every handler shares.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
@@ -108,7 +71,7 @@ pub(crate) struct RequestContext {
 impl RequestContext {
     /// Whoever asks as the author of events.
     pub(crate) fn by(&self) -> EventAuthor<'_> {
-        EventAuthor::new(self.caller.actor(), &self.audit_key)
+        EventAuthor::new(Actor::Principal(self.caller.name.clone()), &self.audit_key)
     }
 }
 
@@ -124,10 +87,18 @@ impl FromRequestParts<App> for RequestContext {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self> {
-        Ok(Self {
-            caller: AuthenticatedPrincipal::from_request_parts(parts, app).await?,
-            app: App::clone(app),
-        })
+        match parts.extensions.get() {
+            Some(Caller::Principal(caller)) => Ok(Self {
+                app: App::clone(app),
+                caller: caller.clone(),
+            }),
+            Some(Caller::Host { .. }) => Err(ApiError::Forbidden(
+                "hosts' tokens can do nothing but sync".to_owned(),
+            )),
+            None => Err(ApiError::Internal(
+                "the handler wants to know who asks, on a route without a token".into(),
+            )),
+        }
     }
 }
 
@@ -167,23 +138,14 @@ async fn authenticate(app: &App, headers: &HeaderMap, client: &ClientAddr) -> Re
         Some(token) => find(app, &TokenHash::of(token)).await?,
         None => None,
     };
-    let Some(found) = found else {
-        return Err(app.failures.failed(client, ApiError::Unauthenticated).await);
-    };
-    Ok(match found.who {
-        Authenticated::Principal { id, name, role } => Caller::Principal(AuthenticatedPrincipal {
-            id,
-            name,
-            role,
-            token: found.token,
-            token_ends_at: found.expires_at,
-        }),
-        Authenticated::Host { id, name } => Caller::Host { id, name },
-    })
+    match found {
+        Some(caller) => Ok(caller),
+        None => Err(app.failures.failed(client, ApiError::Unauthenticated).await),
+    }
 }
 
 /// The token's owner. A token that somebody put into the database by hand has none.
-async fn find(app: &App, hash: &TokenHash) -> Result<Option<AuthenticatedToken>> {
+async fn find(app: &App, hash: &TokenHash) -> Result<Option<Caller>> {
     match app.store.authenticate(hash, &app.audit_key).await {
         Err(error @ StoreError::Tampered(_)) => {
             tracing::error!(
@@ -221,29 +183,6 @@ pub(crate) fn new_token() -> Result<(TokenSecret, TokenHash)> {
 pub(crate) fn same_secret(one: &str, other: &str) -> bool {
     let digest = |text: &str| Sha256::digest(text.as_bytes());
     digest(one).as_slice().ct_eq(digest(other).as_slice()).into()
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            ApiError::Internal("the handler wants to know who asks, on a route without a token".into())
-        })
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for AuthenticatedPrincipal {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self> {
-        match Caller::from_request_parts(parts, state).await? {
-            Caller::Principal(principal) => Ok(principal),
-            Caller::Host { .. } => Err(ApiError::Forbidden(
-                "hosts' tokens can do nothing but sync".to_owned(),
-            )),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -52,10 +52,6 @@ async fn main() {
     }
     sqlx::raw_sql("ANALYZE").execute(&pool).await.unwrap();
     let hash = TokenHash::of("slw_1000");
-    let find = time(&fleet.store, async |store| {
-        store.find_token_by_hash(&hash).await.unwrap().unwrap();
-    });
-    println!("find: {:.0} us", find.await);
     let prove = time(&fleet.store, async |store| {
         store.authenticate(&hash, &fleet.key).await.unwrap().unwrap();
     });

@@ -41,7 +41,7 @@ use slipway_settings::DatabaseSettings;
 use sqlx::PgPool;
 use tracing::instrument;
 
-pub use access::{Authenticated, AuthenticatedToken, NewToken, TokenHash, TokenOwner};
+pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner};
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor};
 pub use error::StoreError;

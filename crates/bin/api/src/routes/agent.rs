@@ -1,14 +1,14 @@
 //! The one route of agents.
 
-use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use slipway_domain::{HostId, HostName, Instruction, Observation};
+use slipway_store::Caller;
 use slipway_text::scrub;
 use slipway_wire::route;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::Caller;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, Wait};
@@ -40,7 +40,7 @@ const MAX_ID: usize = 100;
 )]
 async fn sync(
     State(app): State<App>,
-    caller: Caller,
+    Extension(caller): Extension<Caller>,
     wait: Wait,
     JsonBody(observation): JsonBody<Observation>,
 ) -> Result<Response> {

@@ -1,7 +1,6 @@
 //! Events: of a rollout, of everything, and the check of their chain.
 
 use axum::Json;
-use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use slipway_domain::RolloutId;
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
@@ -10,7 +9,7 @@ use slipway_wire::route;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use crate::auth::AuthenticatedPrincipal;
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{PathParam, QueryParams, Wait, page_limit};
@@ -35,13 +34,12 @@ endpoints! {
     responses((status = 200, description = "A page, the oldest first", body = Page<Event>))
 )]
 async fn of_rollout(
-    State(app): State<App>,
-    caller: AuthenticatedPrincipal,
+    context: RequestContext,
     PathParam(id): PathParam<RolloutId>,
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {
-    answer(&app, &caller, Some(id), &query, wait).await
+    answer(&context, Some(id), &query, wait).await
 }
 
 /// List all events
@@ -56,21 +54,20 @@ async fn of_rollout(
     responses((status = 200, description = "A page, the oldest first", body = Page<Event>))
 )]
 async fn all(
-    State(app): State<App>,
-    caller: AuthenticatedPrincipal,
+    context: RequestContext,
     QueryParams(query): QueryParams<EventQuery>,
     wait: Wait,
 ) -> Result<Response> {
-    answer(&app, &caller, None, &query, wait).await
+    answer(&context, None, &query, wait).await
 }
 
 async fn answer(
-    app: &App,
-    caller: &AuthenticatedPrincipal,
+    context: &RequestContext,
     rollout: Option<RolloutId>,
     query: &EventQuery,
     wait: Wait,
 ) -> Result<Response> {
+    let app = &context.app;
     let limit = page_limit(query.limit)?;
     let after = query.after.unwrap_or_default();
     if after < 0 {
@@ -91,7 +88,7 @@ async fn answer(
         if let Some(wait) = wait.duration() {
             let _place = app
                 .parking
-                .reserve(caller.id)
+                .reserve(context.caller.id)
                 .map_err(|Full| ApiError::crowded())?;
             items = wait_and_read(app, rollout, after, limit, news, Instant::now() + wait).await?;
         }
@@ -146,7 +143,12 @@ async fn wait_and_read(
     get, path = route::AUDIT_VERIFY, operation_id = "verify_events", tag = "events",
     responses((status = 200, description = "What was found; `whole` is the verdict", body = AuditReport))
 )]
-async fn verify(State(app): State<App>, caller: AuthenticatedPrincipal) -> Result<Json<AuditReport>> {
-    let check = async { Ok(app.store.verify_chain(&app.audit_key).await?) };
-    Ok(Json(app.checks.run(&app.parking, caller.id, check).await?))
+async fn verify(context: RequestContext) -> Result<Json<AuditReport>> {
+    let check = async { Ok(context.store.verify_chain(&context.audit_key).await?) };
+    Ok(Json(
+        context
+            .checks
+            .run(&context.parking, context.caller.id, check)
+            .await?,
+    ))
 }

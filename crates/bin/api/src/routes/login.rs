@@ -1,16 +1,16 @@
 //! The admin's password for a token, and who a token is.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use secrecy::ExposeSecret;
 use slipway_domain::event::Actor;
-use slipway_store::EventAuthor;
+use slipway_store::{AuthenticatedPrincipal, Caller, EventAuthor};
 use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
 use slipway_wire::route;
 
 use super::{created, tokens};
-use crate::auth::{self, AuthenticatedPrincipal, Caller};
+use crate::auth;
 use crate::client_addr::ClientAddr;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
@@ -83,7 +83,7 @@ async fn login(
     get, path = route::WHOAMI, operation_id = "whoami", tag = "access",
     responses((status = 200, description = "The principal or the host that the token belongs to", body = Whoami))
 )]
-async fn whoami(caller: Caller) -> Json<Whoami> {
+async fn whoami(Extension(caller): Extension<Caller>) -> Json<Whoami> {
     Json(match caller {
         Caller::Principal(AuthenticatedPrincipal { name, role, .. }) => Whoami::Principal { name, role },
         Caller::Host { name, .. } => Whoami::Host { name },

@@ -62,36 +62,33 @@ pub struct NewToken {
     pub parent: Option<TokenId>,
 }
 
-/// Who a request is from.
+/// Who a request is from, by a token that is good.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authenticated {
-    /// A principal.
-    Principal {
-        /// Its id.
-        id: PrincipalId,
-        /// Its name.
-        name: PrincipalName,
-        /// What it may do.
-        role: Role,
-    },
+pub enum Caller {
+    /// A person or a machine.
+    Principal(AuthenticatedPrincipal),
     /// A host's agent.
     Host {
-        /// The host's id.
+        /// The host.
         id: HostId,
-        /// The host's name.
+        /// Its name.
         name: HostName,
     },
 }
 
-/// A token that is good, and whose it is.
+/// A principal behind a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthenticatedToken {
-    /// The token.
+pub struct AuthenticatedPrincipal {
+    /// Its id.
+    pub id: PrincipalId,
+    /// Its name.
+    pub name: PrincipalName,
+    /// What it may do.
+    pub role: Role,
+    /// The token that it shows.
     pub token: TokenId,
-    /// Whose it is.
-    pub who: Authenticated,
-    /// Until when it is good.
-    pub expires_at: Option<Timestamp>,
+    /// When that token ends.
+    pub token_ends_at: Option<Timestamp>,
 }
 
 /// Stores a host's token within a transaction, and gives the event that says so.
@@ -196,17 +193,8 @@ impl Store {
         .await
     }
 
-    /// Whose token this is: `None` unless it is known, not revoked and not expired, and its principal is not disabled
-    /// or its host not retired.
-    #[instrument(name = "db.token.find", level = "debug", skip_all)]
-    pub async fn find_token_by_hash(
-        &self,
-        hash: &TokenHash,
-    ) -> Result<Option<AuthenticatedToken>, StoreError> {
-        bounded(async { find(&mut *self.pool.acquire().await?, hash).await }).await
-    }
-
-    /// As [`find_token_by_hash`](Self::find_token_by_hash), if the audit log says the same.
+    /// Whose token this is, if the audit log says the same. `None` unless it is known, not revoked and not expired, and
+    /// its principal is not disabled or its host not retired.
     ///
     /// Fails with [`StoreError::Tampered`] unless the audit log gave this token to this principal with this role. Neither
     /// may have been taken out of use.
@@ -214,19 +202,12 @@ impl Store {
     /// Somebody with the database could otherwise insert a token for a moment, make a decision with it that is then
     /// sealed, and restore the rows.
     #[instrument(name = "db.token.authenticate", level = "debug", skip_all)]
-    pub async fn authenticate(
-        &self,
-        hash: &TokenHash,
-        key: &AuditKey,
-    ) -> Result<Option<AuthenticatedToken>, StoreError> {
+    pub async fn authenticate(&self, hash: &TokenHash, key: &AuditKey) -> Result<Option<Caller>, StoreError> {
         bounded(async {
             let mut connection = self.pool.acquire().await?;
             let found = find(&mut connection, hash).await?;
-            if let Some(found) = &found
-                && let Authenticated::Principal { id, name, role } = &found.who
-            {
-                let who = (*id, name.as_str(), role.as_str());
-                caller::prove(&mut connection, key, found, who, hash).await?;
+            if let Some(Caller::Principal(principal)) = &found {
+                caller::prove(&mut connection, key, principal, hash).await?;
             }
             Ok(found)
         })
@@ -296,10 +277,7 @@ impl Store {
     }
 }
 
-async fn find(
-    connection: &mut PgConnection,
-    hash: &TokenHash,
-) -> Result<Option<AuthenticatedToken>, StoreError> {
+async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<Caller>, StoreError> {
     let row = sqlx::query!(
         r#"WITH t AS (
                SELECT t.id, t.expires_at, p.id AS principal_id, p.name AS principal, p.role,
@@ -323,21 +301,22 @@ async fn find(
     .fetch_optional(connection)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    let who = match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
-        (Some(id), Some(name), Some(role), None, None) => Authenticated::Principal { id, name, role },
-        (None, None, None, Some(id), Some(name)) => Authenticated::Host { id, name },
-        _ => {
-            return Err(StoreError::Corrupt {
-                what: "token",
-                detail: "it belongs to nobody".to_owned(),
-            });
+    match (row.principal_id, row.principal, row.role, row.host_id, row.host) {
+        (Some(id), Some(name), Some(role), None, None) => {
+            Ok(Some(Caller::Principal(AuthenticatedPrincipal {
+                id,
+                name,
+                role,
+                token: row.id,
+                token_ends_at: row.expires_at,
+            })))
         }
-    };
-    Ok(Some(AuthenticatedToken {
-        token: row.id,
-        who,
-        expires_at: row.expires_at,
-    }))
+        (None, None, None, Some(id), Some(name)) => Ok(Some(Caller::Host { id, name })),
+        _ => Err(StoreError::Corrupt {
+            what: "token",
+            detail: "it belongs to nobody".to_owned(),
+        }),
+    }
 }
 
 /// The event of a new token, with the digest of whose it is.

@@ -1,6 +1,5 @@
 //! The proof of whom a request is from. It is made for every request of a person, so it is one statement.
 
-use slipway_domain::PrincipalId;
 use sqlx::PgConnection;
 
 use super::AuditKey;
@@ -8,7 +7,7 @@ use super::digests::{PrincipalRow, TokenRow};
 use super::gate::AccessRecord;
 use super::read::EventRow;
 use super::sealed;
-use crate::{AuthenticatedToken, StoreError, TokenHash};
+use crate::{AuthenticatedPrincipal, StoreError, TokenHash};
 
 /// Fails unless this token was given to this principal, which was given this role, and neither was taken out of use.
 ///
@@ -16,11 +15,10 @@ use crate::{AuthenticatedToken, StoreError, TokenHash};
 pub(crate) async fn prove(
     connection: &mut PgConnection,
     key: &AuditKey,
-    found: &AuthenticatedToken,
-    (id, name, role): (PrincipalId, &str, &str),
+    found: &AuthenticatedPrincipal,
     hash: &TokenHash,
 ) -> Result<(), StoreError> {
-    let token = found.token;
+    let (token, name, role) = (found.token, found.name.as_str(), found.role.as_str());
     let causes = AccessRecord::causes_of_principal(name, role)
         .into_iter()
         .chain(AccessRecord::causes_of_token(token.as_uuid(), name));
@@ -96,7 +94,7 @@ pub(crate) async fn prove(
             "no event says how token {token} came to be"
         )));
     };
-    if principal.id != id.as_uuid() || principal.role != role || !hash.is(&shown.sha256) {
+    if principal.id != found.id.as_uuid() || principal.role != role || !hash.is(&shown.sha256) {
         return Err(StoreError::Tampered(format!(
             "token {token} changed while it was looked at"
         )));

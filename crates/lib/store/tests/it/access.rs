@@ -3,7 +3,7 @@
 use slipway_domain::event::Actor;
 use slipway_domain::{PrincipalId, PrincipalName, Role, TokenId};
 use slipway_store::{
-    AuditKey, Authenticated, EventAuthor, NewToken, Store, StoreError, TokenHash, TokenOwner,
+    AuditKey, AuthenticatedPrincipal, Caller, EventAuthor, NewToken, Store, StoreError, TokenHash, TokenOwner,
 };
 use slipway_testkit::audit_key;
 use sqlx::PgPool;
@@ -80,7 +80,7 @@ async fn a_token_is_good_until_it_is_not(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
     let (store, key) = (&fleet.store, &fleet.key);
     let owner = TokenOwner::Principal(fleet.author.id);
-    let find = async |secret: &str| store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+    let find = async |secret: &str| store.authenticate(&TokenHash::of(secret), key).await.unwrap();
 
     assert_eq!(find("slw_unknown").await, None);
     let made = store
@@ -88,14 +88,14 @@ async fn a_token_is_good_until_it_is_not(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(made.principal.as_ref(), Some(&fleet.author.name));
-    let found = find("slw_a").await.unwrap();
-    assert_eq!(found.token, made.id);
-    let who = Authenticated::Principal {
+    let who = AuthenticatedPrincipal {
         id: fleet.author.id,
         name: "ada".parse().unwrap(),
         role: Role::Deployer,
+        token: made.id,
+        token_ends_at: None,
     };
-    assert_eq!(found.who, who);
+    assert_eq!(find("slw_a").await, Some(Caller::Principal(who.clone())));
 
     store
         .create_token(&token(owner, "slw_b", Some(0)), &ada(key))
@@ -108,7 +108,12 @@ async fn a_token_is_good_until_it_is_not(pool: PgPool) {
         .unwrap();
     let left = long.expires_at.unwrap() - store.now().await.unwrap();
     assert!((3590..=3600).contains(&left.num_seconds()), "{left}");
-    assert_eq!(find("slw_c").await.unwrap().expires_at, long.expires_at);
+    let longer = AuthenticatedPrincipal {
+        token: long.id,
+        token_ends_at: long.expires_at,
+        ..who
+    };
+    assert_eq!(find("slw_c").await, Some(Caller::Principal(longer)));
 
     store.revoke_token(made.id, &ada(key)).await.unwrap();
     let events = store.event_head().await.unwrap().number;
@@ -137,14 +142,8 @@ async fn a_host_token_is_the_hosts_alone(pool: PgPool) {
     let fleet = Fleet::of(2).seed(&store(&pool)).await;
     let (store, key) = (&fleet.store, &fleet.key);
     let (name, id) = fleet.host(0);
-    let find = async |secret: &str| {
-        store
-            .find_token_by_hash(&TokenHash::of(secret))
-            .await
-            .unwrap()
-            .map(|token| token.who)
-    };
-    let this = Authenticated::Host {
+    let find = async |secret: &str| store.authenticate(&TokenHash::of(secret), key).await.unwrap();
+    let this = Caller::Host {
         id,
         name: name.clone(),
     };
@@ -172,7 +171,12 @@ async fn use_is_noted_once_a_minute(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
     let hash = TokenHash::of(&fleet.token(&fleet.host(0).0));
     let used = async || {
-        fleet.store.find_token_by_hash(&hash).await.unwrap().unwrap();
+        fleet
+            .store
+            .authenticate(&hash, &fleet.key)
+            .await
+            .unwrap()
+            .unwrap();
         fleet.store.list_tokens(None, None, 1).await.unwrap()[0]
             .last_used_at
             .unwrap()
@@ -228,7 +232,7 @@ async fn a_token_ends_and_is_revoked_with_the_one_it_was_made_with(pool: PgPool)
     let (ada_id, grace) = (fleet.author.id, fleet.approver.id);
     let good = async |secret: &str| {
         store
-            .find_token_by_hash(&TokenHash::of(secret))
+            .authenticate(&TokenHash::of(secret), key)
             .await
             .unwrap()
             .is_some()
@@ -291,7 +295,7 @@ async fn disabling_a_principal_ends_what_was_made_with_its_tokens(pool: PgPool) 
         .await
         .unwrap();
     for secret in ["slw_a", "slw_b"] {
-        let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+        let found = store.authenticate(&TokenHash::of(secret), key).await.unwrap();
         assert_eq!(found, None, "{secret}");
     }
 }
@@ -318,7 +322,7 @@ async fn no_token_is_made_with_one_that_is_being_revoked(pool: PgPool) {
         );
         revoked.unwrap();
         for secret in &secrets {
-            let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+            let found = store.authenticate(&TokenHash::of(secret), key).await.unwrap();
             assert_eq!(found, None, "{secret} outlives what it was made with");
         }
     }
@@ -365,7 +369,7 @@ async fn of_two_renewals_of_a_hosts_token_at_once_one_stays(pool: PgPool) {
         one.and(two).unwrap();
         let mut good = 0;
         for secret in &secrets {
-            let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+            let found = store.authenticate(&TokenHash::of(secret), key).await.unwrap();
             good += u32::from(found.is_some());
         }
         assert_eq!(good, 1);
@@ -441,7 +445,7 @@ async fn nothing_that_is_made_while_a_principal_is_disabled_outlives_it(pool: Pg
     disabled.unwrap();
     assert!(matches!(made, Err(StoreError::ActorDisabled { .. })), "{made:?}");
     for secret in ["slw_first", "slw_second", "slw_third"] {
-        let found = store.find_token_by_hash(&TokenHash::of(secret)).await.unwrap();
+        let found = store.authenticate(&TokenHash::of(secret), key).await.unwrap();
         assert_eq!(found, None, "{secret}");
     }
 }

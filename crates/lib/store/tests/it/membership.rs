@@ -1,7 +1,7 @@
 //! Hosts that come back or move, and environments that go.
 
 use slipway_domain::EnvironmentName;
-use slipway_store::{StoreError, TokenHash};
+use slipway_store::{Caller, StoreError, TokenHash};
 use slipway_testkit::ScriptedAgent;
 use sqlx::PgPool;
 
@@ -70,12 +70,17 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
     let forgotten: bool = sqlx::query_scalar(forgotten).fetch_one(&pool).await.unwrap();
     assert!(forgotten);
     assert!(
-        store.find_token_by_hash(&hash).await.unwrap().is_none(),
+        store.authenticate(&hash, &fleet.key).await.unwrap().is_none(),
         "its old token stays refused"
     );
+    let caller = Caller::Host {
+        id,
+        name: name.clone(),
+    };
+    assert_eq!(token.host.as_ref(), Some(&name));
     assert_eq!(
-        store.find_token_by_hash(&fresh).await.unwrap().unwrap().token,
-        token.id
+        store.authenticate(&fresh, &fleet.key).await.unwrap(),
+        Some(caller)
     );
     let assignment = store.find_assigned(&[id]).await.unwrap().remove(0).assignment;
     assert_eq!(
@@ -225,7 +230,14 @@ async fn a_new_token_is_answered_whatever_happens_to_the_row_after_the_commit(po
     let hash = TokenHash::of("slw_back");
     let (host, _) = fleet.store.restore_host(&name, None, hash, &by).await.unwrap();
     assert_eq!((&host.name, host.retired_at), (&name, None));
-    assert!(fleet.store.find_token_by_hash(&hash).await.unwrap().is_some());
+    assert!(
+        fleet
+            .store
+            .authenticate(&hash, &fleet.key)
+            .await
+            .unwrap()
+            .is_some()
+    );
     assert!(
         fleet.store.get_host_by_name(&name).await.is_err(),
         "the test spoils nothing"
