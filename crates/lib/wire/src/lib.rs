@@ -1,5 +1,5 @@
-//! Request and response types of the HTTP API. The server, the client, the agent and the command line share
-//! them. A type must never refuse an unknown field in an answer, since a newer server may send it.
+//! Request and response types of the HTTP API. The server and its store, the client, the agent and the command line
+//! share them. A type must never refuse an unknown field in an answer, since a newer server may send it.
 //!
 //! | module | what it holds |
 //! |---|---|
