@@ -1,0 +1,37 @@
+# What a stack is, apart from where it runs: option modules without NixOS. The modules of NixOS add to the same submodule
+# what only a host has; `evaluate` gives the same description to the renderers of compose and Kubernetes.
+#
+#   modules                         for types.submodule, or lib.evalModules
+#   evaluate { lib, name, stack }   the values, after its own assertions
+rec {
+  modules = [
+    ./checks.nix
+    ./services.nix
+    ./jobs.nix
+    ./presets.nix
+    ./domains.nix
+  ];
+
+  evaluate =
+    {
+      lib,
+      name,
+      stack,
+    }:
+    let
+      inherit
+        (lib.evalModules {
+          modules = modules ++ [
+            { _module.args = { inherit name; }; }
+            stack
+          ];
+        })
+        config
+        ;
+      failed = lib.filter (one: !one.assertion) config.assertions;
+    in
+    if failed == [ ] then
+      config
+    else
+      throw "stack ${name}: ${lib.concatMapStringsSep "; " (one: one.message) failed}";
+}

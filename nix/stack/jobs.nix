@@ -1,0 +1,118 @@
+# The jobs of a stack: programs that end by themselves, at times or before a start.
+{ config, lib, ... }:
+let
+  inherit (lib) mkOption types;
+  contract = import ../contract.nix;
+
+  job = {
+    imports = [ ./program.nix ];
+    options = {
+      before = mkOption {
+        type = types.nullOr (types.enum [ "start" ]);
+        default = null;
+        example = "start";
+        description = ''
+          `start`: the job runs once for each release, before any replica is restarted, and at boot before they start. When it
+          fails, no replica is touched and the switch fails. It must do nothing when there is nothing to do.
+        '';
+      };
+      after = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [ "migrate" ];
+        description = "Jobs of the same kind that must have succeeded first.";
+      };
+      schedule = mkOption {
+        type = types.nullOr (
+          types.attrTag {
+            calendar = mkOption {
+              type = types.str;
+              example = "*-*-* 03:15:00";
+              description = "When it runs, as systemd writes times (OnCalendar), in the host's time zone.";
+            };
+            intervalSeconds = mkOption {
+              type = types.ints.positive;
+              example = 900;
+              description = "Seconds from the end of one run to the start of the next.";
+            };
+          }
+        );
+        default = null;
+        example = {
+          calendar = "daily";
+        };
+        description = "When the job runs. A run that is missed while the host is off is made up for; runs do not overlap.";
+      };
+      cron = mkOption {
+        type = types.nullOr types.str;
+        default = null;
+        example = "15 3 * * *";
+        description = "The same times as cron writes them, for Kubernetes, which does not read systemd's calendar.";
+      };
+      lateSeconds = mkOption {
+        type = types.nullOr types.ints.positive;
+        default = null;
+        example = 90000;
+        description = "Seconds without a success after which the job counts as late. Null: twice the time between two runs.";
+      };
+      timeoutSeconds = mkOption {
+        type = types.ints.positive;
+        default = 3600;
+        example = 600;
+        description = "Seconds until a run that has not ended is ended, and counts as failed.";
+      };
+      retries = mkOption {
+        type = types.ints.between 0 10;
+        default = 0;
+        example = 2;
+        description = "How often a scheduled run that fails is tried again, with a pause of a minute.";
+      };
+    };
+  };
+in
+{
+  options.jobs = mkOption {
+    type = types.attrsOf (types.submodule job);
+    default = { };
+    example = lib.literalExpression ''
+      {
+        report = {
+          package = packages.shop;
+          arguments = [ "report" ];
+          schedule.calendar = "daily";
+        };
+      }
+    '';
+    description = "The jobs of the stack by name: programs that end by themselves, at times or before a start.";
+  };
+
+  config.assertions = lib.concatLists (
+    lib.mapAttrsToList (
+      name: job:
+      let
+        option = "jobs.${name}";
+        others = lib.filter (
+          other: !(config.jobs ? ${other}) || config.jobs.${other}.before != "start"
+        ) job.after;
+      in
+      [
+        {
+          assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null && !lib.hasSuffix "-" name;
+          message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first.";
+        }
+        {
+          assertion = !(config.services ? ${name});
+          message = "${option} and services.${name} have the same name, and their units would have as well: rename one.";
+        }
+        {
+          assertion = (job.before == null) != (job.schedule == null);
+          message = "${option} needs a time to run: set either ${option}.schedule, or ${option}.before = \"start\".";
+        }
+        {
+          assertion = job.after == [ ] || (job.before == "start" && others == [ ]);
+          message = "${option}.after names ${toString others}: only jobs with `before = \"start\"` have an order, and only among themselves.";
+        }
+      ]
+    ) config.jobs
+  );
+}

@@ -1,0 +1,59 @@
+# The presets: what programs that keep Slipway's contract (docs/settings.md) need not say.
+{ config, lib, ... }:
+let
+  inherit (lib) mkOption types;
+  contract = import ../contract.nix;
+
+  common = {
+    secretFiles = lib.mkDefault false;
+    type = lib.mkDefault "notify";
+    watchdogSeconds = lib.mkDefault 30;
+  };
+  firstPort = config.metrics.firstPort;
+  presets = {
+    api = lib.mkMerge [
+      common
+      {
+        arguments = lib.mkDefault [ "serve" ];
+        replicas = lib.mkDefault contract.replicas.api;
+        listen.type = lib.mkDefault "socket";
+        listen.port = lib.mkDefault contract.ports.api;
+        metrics.port = lib.mkDefault firstPort;
+        health.ready = lib.mkDefault { http = contract.paths.ready; };
+        health.live = lib.mkDefault { http = contract.paths.live; };
+      }
+    ];
+    worker = lib.mkMerge [
+      common
+      {
+        arguments = lib.mkDefault [ "run" ];
+        replicas = lib.mkDefault contract.replicas.worker;
+        # The most replicas that an api may have come before.
+        metrics.port = lib.mkDefault (firstPort + 64);
+      }
+    ];
+  };
+in
+{
+  options = {
+    services = mkOption {
+      type = types.attrsOf (
+        types.submodule (
+          { config, ... }:
+          {
+            config = lib.mkMerge (lib.mapAttrsToList (preset: lib.mkIf (config.preset == preset)) presets);
+          }
+        )
+      );
+    };
+    metrics.firstPort = mkOption {
+      type = types.port;
+      default = contract.ports.stackMetrics;
+      example = 9400;
+      description = ''
+        The port of the metrics of the first replica with the preset `api` on 127.0.0.1. The others follow; those of `worker`
+        begin 64 ports later, so that another number of replicas moves nobody.
+      '';
+    };
+  };
+}
