@@ -10,6 +10,7 @@ rec {
     ./jobs.nix
     ./presets.nix
     ./domains.nix
+    ./backing.nix
   ];
 
   evaluate =

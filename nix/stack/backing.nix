@@ -1,0 +1,283 @@
+# The database and the cache of a stack, as far as every platform has them. Each is one of four: the platform's own
+# (`enable`: a server of the host, or one beside the containers), one elsewhere (`host` or `urlFile`), one that the
+# platform knows and names itself, or none. A platform sets the internal options `address`, `port` and `password` and
+# nothing else; the variables that programs read follow from them here, all by mkDefault. `from` says which of the four
+# it is: "here", "elsewhere" or null for none.
+{
+  config,
+  lib,
+  name,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  contract = import ../contract.nix;
+  externalPath = import ../lib/external-path.nix { inherit lib; };
+  inherit (config) cache database;
+
+  secretFile =
+    example: description:
+    mkOption {
+      type = types.nullOr externalPath;
+      default = null;
+      inherit example description;
+    };
+  internal =
+    type: default: description:
+    mkOption {
+      inherit type default description;
+      internal = true;
+    };
+  from =
+    of: what:
+    mkOption {
+      type = types.nullOr (
+        types.enum [
+          "here"
+          "elsewhere"
+        ]
+      );
+      readOnly = true;
+      internal = true;
+      default =
+        if of.enable then
+          "here"
+        else if of.urlFile != null || of.address != null then
+          "elsewhere"
+        else
+          null;
+      description = "Where ${what} is; null is none.";
+    };
+in
+{
+  options = {
+    database = {
+      enable = mkOption {
+        type = types.bool;
+        default = database.urlFile == null && database.host == null;
+        defaultText = lib.literalMD "true unless `database.host` or `database.urlFile` names a server elsewhere";
+        example = false;
+        description = ''
+          Whether the stack's database is in a Postgres on this host. A host has one server, which its stacks share; each
+          has its own role and database. False, with no server elsewhere: the stack has no database.
+        '';
+      };
+      name = mkOption {
+        type = types.strMatching "[A-Za-z_][A-Za-z0-9_-]{0,47}";
+        default = name;
+        defaultText = lib.literalMD "the stack's name";
+        example = "shop";
+        description = "The database. It belongs to `database.owner.role`, or else to the stack's role. Nobody else may connect to it.";
+      };
+      user = mkOption {
+        type = types.strMatching "[A-Za-z_][A-Za-z0-9_@.-]{0,62}";
+        default = name;
+        defaultText = lib.literalMD "the stack's `user`";
+        example = "shop-app";
+        description = "The role that services log in as. On this host's own server it is always the stack's `user`.";
+      };
+      passwordFile = secretFile "/run/agenix/shop-database-password" ''
+        A file outside the Nix store with the role's password, for `scram`, for a server elsewhere (`database.host`) and for
+        hosts that connect over the network. `<stack>-roll.service` sets a changed password for the role and then restarts
+        the replicas; before its restart, a replica cannot open new connections. With processes on other hosts use
+        `secondPasswordFile` to change it.
+      '';
+      host = mkOption {
+        type = types.nullOr (types.strMatching "[A-Za-z0-9:._-]+");
+        default = null;
+        example = "shop.db.example.net";
+        description = ''
+          The name or address of a Postgres elsewhere, such as a managed one, with `database.port`, `name`, `user` and
+          `passwordFile`. Connections are encrypted, and its certificate must be for this name.
+        '';
+      };
+      port = mkOption {
+        type = types.port;
+        default = contract.ports.postgres;
+        example = 25060;
+        description = "The port of `database.host`. This host's own server has `services.postgresql.settings.port`.";
+      };
+      caFile = mkOption {
+        type = types.nullOr types.path;
+        default = null;
+        example = lib.literalExpression "./managed-database-ca.pem";
+        description = ''
+          A PEM file with the authority that the certificate of the server elsewhere must come from. Null: the system's
+          authorities for `database.host`, and what the address says for `database.urlFile`. It is not secret.
+        '';
+      };
+      urlFile = secretFile "/run/agenix/shop-database-url" ''
+        A file outside the Nix store with `postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`, for a server
+        elsewhere. Services get it as the secret DATABASE_URL.
+      '';
+      owner = {
+        role = mkOption {
+          type = types.nullOr (types.strMatching "[a-z_][a-z0-9_-]{0,30}");
+          default = null;
+          example = "shop-owner";
+          description = ''
+            A separate role that owns the tables and runs migrations, with a system user of that name. The services' role
+            then has the rights that migrations grant it; they find its name in DATABASE_PROCESS_ROLE. Existing tables get
+            the new owner, and the services can still read and write them until the next migration changes that. Null:
+            the stack's own role owns everything.
+          '';
+        };
+        passwordFile = secretFile "/run/agenix/shop-database-owner-password" "A file outside the Nix store with that role's password, for `scram`, `database.host` and hosts that migrate over the network.";
+        urlFile = secretFile "/run/agenix/shop-database-owner-url" ''
+          Beside `database.urlFile`, the connection of the role that owns the tables. Migrations get it as DATABASE_URL, and
+          `database.user` as DATABASE_PROCESS_ROLE.
+        '';
+      };
+      from = from database "the database";
+      address =
+        internal (types.nullOr types.str) database.host
+          "Where services find the server: a name, an address, or the folder of its socket.";
+      password =
+        internal types.bool true
+          "Whether the roles log in with their passwords. False is for a socket that knows the account.";
+      ownerVariables =
+        internal (types.attrsOf types.str) { }
+          "Variables of programs that come as the owner, over those of the stack.";
+      ownerSecrets =
+        internal (types.attrsOf externalPath) { }
+          "Secrets of programs that come as the owner, over those of the stack.";
+    };
+
+    cache = {
+      enable = mkOption {
+        type = types.bool;
+        default = cache.urlFile == null;
+        defaultText = lib.literalMD "true unless `cache.urlFile` or `cache.remote.address` names one elsewhere";
+        example = false;
+        description = ''
+          Whether this host runs a Redis for the stack. Without one (see also `cache.remote`) nothing is lost, but wake-ups
+          take up to 2 s.
+        '';
+      };
+      maxMemoryMiB = mkOption {
+        type = types.ints.positive;
+        default = contract.redis.maxMemoryMiB;
+        example = 1024;
+        description = "Memory in MiB that it fills before it forgets (maxmemory). It uses somewhat more in all.";
+      };
+      policy = mkOption {
+        type = types.enum [
+          "allkeys-lru"
+          "allkeys-lfu"
+          "allkeys-random"
+          "volatile-lru"
+          "volatile-lfu"
+          "volatile-ttl"
+          "noeviction"
+        ];
+        default = contract.redis.policy;
+        example = "allkeys-lfu";
+        description = "Which data it drops when it is full (maxmemory-policy). With `noeviction` writes fail instead.";
+      };
+      passwordFile = secretFile "/run/agenix/shop-redis" ''
+        A file with the password, one word on one line, that both ends use. The default is made on the host itself and
+        never leaves it; give one when other hosts connect (`cache.network`).
+      '';
+      urlFile = secretFile "/run/agenix/shop-redis-url" ''
+        A file outside the Nix store with the address of a Redis elsewhere, such as `rediss://:PASSWORD@HOST:PORT`. Services
+        get it as the secret REDIS_URL. Slipway's own programs speak no TLS to Redis: for them use `cache.remote`.
+      '';
+      from = from cache "the cache";
+      address =
+        internal (types.nullOr types.str) null
+          "Where services find the cache: a name, or the path of its socket.";
+    };
+  };
+
+  config = {
+    environment = lib.mkMerge [
+      (lib.mkIf (database.address != null && database.urlFile == null) (
+        {
+          DATABASE_HOST = lib.mkDefault database.address;
+          DATABASE_NAME = lib.mkDefault database.name;
+          DATABASE_USER = lib.mkDefault database.user;
+        }
+        // lib.optionalAttrs (database.port != contract.ports.postgres) {
+          DATABASE_PORT = lib.mkDefault (toString database.port);
+        }
+      ))
+      (lib.mkIf (database.from == "elsewhere" && (database.host != null || database.caFile != null)) (
+        {
+          DATABASE_SSL_MODE = lib.mkDefault "verify-full";
+        }
+        // lib.optionalAttrs (database.caFile != null) {
+          DATABASE_SSL_ROOT_CERT = lib.mkDefault "${database.caFile}";
+        }
+      ))
+      (lib.mkIf (cache.address != null) { REDIS_HOST = lib.mkDefault cache.address; })
+    ];
+    secrets = lib.mkMerge [
+      (lib.mkIf (database.address != null && database.password && database.passwordFile != null) {
+        DATABASE_PASSWORD = lib.mkDefault database.passwordFile;
+      })
+      (lib.mkIf (database.from == "elsewhere" && database.urlFile != null) {
+        DATABASE_URL = lib.mkDefault database.urlFile;
+      })
+      (lib.mkIf (cache.address != null && cache.passwordFile != null) {
+        REDIS_PASSWORD = lib.mkDefault cache.passwordFile;
+      })
+      (lib.mkIf (cache.from == "elsewhere" && cache.urlFile != null) {
+        REDIS_URL = lib.mkDefault cache.urlFile;
+      })
+    ];
+    assertions = [
+      {
+        assertion = !(database.enable && (database.host != null || database.urlFile != null));
+        message = "database.enable is set beside ${
+          if database.host != null then "database.host" else "database.urlFile"
+        }, so it is not clear which server is meant: leave one out.";
+      }
+      {
+        assertion = database.host == null || database.urlFile == null;
+        message = "database.host and database.urlFile both name a server: leave one out.";
+      }
+      {
+        assertion = database.host == null || database.passwordFile != null;
+        message = "database.host is set and database.passwordFile is not: name a file outside the Nix store with the role's password.";
+      }
+      {
+        assertion =
+          database.host == null || database.owner.role == null || database.owner.passwordFile != null;
+        message = "database.host and database.owner.role are set and database.owner.passwordFile is not: name a file with that role's password.";
+      }
+      {
+        assertion = database.caFile == null || database.from == "elsewhere";
+        message = "database.caFile is for a server elsewhere: set database.host or database.urlFile, or leave it out.";
+      }
+      {
+        assertion = database.owner.urlFile == null || database.urlFile != null;
+        message = "database.owner.urlFile is for a server elsewhere, beside database.urlFile; otherwise name database.owner.role.";
+      }
+      {
+        assertion = !(cache.enable && cache.urlFile != null);
+        message = "cache.enable and cache.urlFile are both set, so it is not clear which Redis is meant: leave one out.";
+      }
+    ];
+    database = {
+      ownerVariables = lib.mkIf (database.from != null) (
+        if database.urlFile != null then
+          lib.optionalAttrs (database.owner.urlFile != null) { DATABASE_PROCESS_ROLE = database.user; }
+        else
+          lib.optionalAttrs (database.owner.role != null) {
+            DATABASE_USER = database.owner.role;
+            DATABASE_PROCESS_ROLE = database.user;
+          }
+      );
+      ownerSecrets = lib.mkIf (database.from != null) (
+        if database.urlFile != null then
+          lib.optionalAttrs (database.owner.urlFile != null) { DATABASE_URL = database.owner.urlFile; }
+        else
+          lib.optionalAttrs
+            (database.password && database.owner.role != null && database.owner.passwordFile != null)
+            {
+              DATABASE_PASSWORD = database.owner.passwordFile;
+            }
+      );
+    };
+  };
+}
