@@ -6,6 +6,7 @@
 rec {
   modules = [
     ./checks.nix
+    ./shared.nix
     ./services.nix
     ./jobs.nix
     ./presets.nix

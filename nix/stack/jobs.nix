@@ -7,6 +7,12 @@ let
   job = {
     imports = [ ./program.nix ];
     options = {
+      enable = mkOption {
+        type = types.bool;
+        default = true;
+        example = false;
+        description = "Whether the job runs. One that is switched off is as if it were not there.";
+      };
       before = mkOption {
         type = types.nullOr (types.enum [ "start" ]);
         default = null;
@@ -69,10 +75,17 @@ let
       };
     };
   };
+
+  circle =
+    let
+      waits = one: other: lib.elem one (config.jobs.${other}.after or [ ]);
+    in
+    (lib.toposort waits (lib.attrNames config.jobs)).cycle or [ ];
 in
 {
   options.jobs = mkOption {
     type = types.attrsOf (types.submodule job);
+    apply = lib.filterAttrs (_: one: one.enable);
     default = { };
     example = lib.literalExpression ''
       {
@@ -86,7 +99,13 @@ in
     description = "The jobs of the stack by name: programs that end by themselves, at times or before a start.";
   };
 
-  config.assertions = lib.concatLists (
+  config.assertions = [
+    {
+      assertion = circle == [ ];
+      message = "jobs.${lib.concatStringsSep ".after, jobs." circle}.after wait for each other, so none would ever run: take one of them out.";
+    }
+  ]
+  ++ lib.concatLists (
     lib.mapAttrsToList (
       name: job:
       let

@@ -18,6 +18,7 @@ let
         replicas = lib.mkDefault contract.replicas.api;
         listen.type = lib.mkDefault "socket";
         listen.port = lib.mkDefault contract.ports.api;
+        listen.variable = lib.mkDefault "API_PORT";
         metrics.port = lib.mkDefault firstPort;
         health.ready = lib.mkDefault { http = contract.paths.ready; };
         health.live = lib.mkDefault { http = contract.paths.live; };
@@ -33,9 +34,18 @@ let
       }
     ];
   };
+
+  apis = lib.filter (name: config.services.${name}.preset == "api") (lib.attrNames config.services);
 in
 {
   options = {
+    front = mkOption {
+      type = types.nullOr types.str;
+      default = if apis == [ ] then null else lib.head apis;
+      internal = true;
+      readOnly = true;
+      description = "The first service with the preset `api`: requests to `proxy.domain` go there, and its program migrates.";
+    };
     services = mkOption {
       type = types.attrsOf (
         types.submodule (
@@ -55,5 +65,24 @@ in
         begin 64 ports later, so that another number of replicas moves nobody.
       '';
     };
+  };
+  # The contract's api brings its own migrations: with its surroundings, and to its own bounds.
+  config.jobs = lib.mkIf (config.front != null) {
+    migrate =
+      let
+        api = config.services.${config.front};
+      in
+      {
+        package = lib.mkDefault api.package;
+        image = lib.mkDefault api.image;
+        arguments = lib.mkDefault [ "migrate" ];
+        before = lib.mkDefault "start";
+        environment = lib.mapAttrs (_: lib.mkDefault) api.environment;
+        secrets = lib.mapAttrs (_: lib.mkDefault) api.secrets;
+        secretFiles = lib.mkDefault api.secretFiles;
+        allowedAddresses = lib.mkDefault api.allowedAddresses;
+        limits = lib.mapAttrs (_: lib.mkDefault) api.limits;
+        timeoutSeconds = lib.mkDefault contract.times.migrateSeconds;
+      };
   };
 }

@@ -120,6 +120,12 @@ in
         description = "File descriptors of one replica (LimitNOFILE). Every connection takes one.";
       };
     };
+    allowedAddresses = mkOption {
+      type = types.nullOr (types.listOf types.str);
+      default = null;
+      example = [ "any" ];
+      description = "What this program may talk to over the network, instead of the stack's `allowedAddresses`. Null: as the stack.";
+    };
     stateDirectory = mkOption {
       type = types.bool;
       default = false;

@@ -3,7 +3,6 @@
 let
   inherit (lib) mkOption types;
   contract = import ../contract.nix;
-  externalPath = import ../lib/external-path.nix { inherit lib; };
 
   probe =
     what:
@@ -207,8 +206,7 @@ let
     };
 in
 {
-  options = {
-    services = mkOption {
+  options.services = mkOption {
       type = types.attrsOf (types.submodule service);
       default = { };
       example = lib.literalExpression ''
@@ -222,40 +220,7 @@ in
       '';
       description = "The services of the stack by name: programs that run all the time.";
     };
-    environment = mkOption {
-      type = types.attrsOf (
-        types.oneOf [
-          types.str
-          types.int
-          types.bool
-        ]
-      );
-      default = { };
-      defaultText = lib.literalMD "`APP_ENV`, and what tells the programs where database and cache are";
-      example = {
-        LOG_LEVEL = "info,shop=debug";
-      };
-      description = ''
-        Environment variables of all services and jobs. They are readable by every user of the host and end up in the Nix
-        store: secrets belong into `secrets`.
-      '';
-    };
-  };
 
-  options.secrets = mkOption {
-    type = types.attrsOf (types.nullOr externalPath);
-    default = { };
-    defaultText = lib.literalMD "those that database and cache need, such as `REDIS_PASSWORD`";
-    example = {
-      SECRET_KEY = "/run/agenix/shop-secret-key";
-    };
-    description = ''
-      Secrets of all services and jobs: name to a file outside the Nix store that root can read. A unit whose file is missing
-      does not start, and says which. One that only one program needs belongs into its own `secrets`.
-    '';
-  };
-
-  config.environment.APP_ENV = lib.mkDefault "production";
   config.assertions =
     let
       contradictions =
@@ -280,11 +245,6 @@ in
           {
             assertion = listens || lib.all (probe: probe ? command) asked;
             message = "${option}.health asks over the network, and the service listens nowhere: set ${option}.listen, or give a command.";
-          }
-          {
-            assertion =
-              service.limits.memoryHighMiB == null || service.limits.memoryHighMiB <= service.limits.memoryMiB;
-            message = "${option}.limits.memoryHighMiB is above memoryMiB, so it would never be reached; lower it, or leave it null.";
           }
           {
             assertion = !(service.watchdogSeconds > 0 && service.type != "notify");

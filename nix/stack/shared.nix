@@ -1,0 +1,91 @@
+# What all programs of a stack share: environment, secrets, and what they may reach. Contradictions in that are those of
+# one program, with the option and the cure.
+{ config, lib, ... }:
+let
+  inherit (lib) mkOption types;
+  externalPath = import ../lib/external-path.nix { inherit lib; };
+  values = import ./values.nix { inherit lib; };
+
+  contradictions =
+    kind: name: program:
+    let
+      option = "${kind}.${name}";
+      environment = values.environment config program;
+      secrets = lib.attrNames (values.secrets config program);
+      twice = lib.filter (secret: environment ? ${secret}) secrets;
+      asFile = lib.filter (secret: environment ? "${secret}_FILE") secrets;
+      inherit (program) limits;
+    in
+    [
+      {
+        assertion = twice == [ ];
+        message = "${option}.environment or environment sets ${toString twice}, which secrets has as well; remove it there, where every user of the host can read it.";
+      }
+      {
+        assertion = asFile == [ ];
+        message = "${option}.environment or environment sets ${
+          toString (map (secret: "${secret}_FILE") asFile)
+        }, and secrets.${toString asFile} is set as well; a program must not get a secret twice, so remove one.";
+      }
+      {
+        assertion = limits.memoryHighMiB == null || limits.memoryHighMiB <= limits.memoryMiB;
+        message = "${option}.limits.memoryHighMiB is above memoryMiB, so it would never be reached; lower it, or leave it null.";
+      }
+    ];
+in
+{
+  options = {
+    environment = mkOption {
+      type = types.attrsOf (
+        types.oneOf [
+          types.str
+          types.int
+          types.bool
+        ]
+      );
+      default = { };
+      defaultText = lib.literalMD "`APP_ENV`, and what tells the programs where database and cache are";
+      example = {
+        LOG_LEVEL = "info,shop=debug";
+      };
+      description = ''
+        Environment variables of all services and jobs. They are readable by every user of the host and end up in the Nix
+        store: secrets belong into `secrets`.
+      '';
+    };
+    secrets = mkOption {
+      type = types.attrsOf (types.nullOr externalPath);
+      default = { };
+      defaultText = lib.literalMD "those that database and cache need, such as `REDIS_PASSWORD`";
+      example = {
+        SECRET_KEY = "/run/agenix/shop-secret-key";
+      };
+      description = ''
+        Secrets of all services and jobs: name to a file outside the Nix store that root can read. A unit whose file is missing
+        does not start, and says which. One that only one program needs belongs into its own `secrets`.
+      '';
+    };
+    allowedAddresses = mkOption {
+      type = types.listOf types.str;
+      default = [ "localhost" ];
+      defaultText = lib.literalMD "`[ \"localhost\" ]`, and `[ \"any\" ]` where `database.urlFile` is set";
+      example = [
+        "localhost"
+        "10.0.0.0/24"
+      ];
+      description = ''
+        What the programs may talk to over the network, as systemd's IPAddressAllow takes it: addresses, networks,
+        `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`. The server that
+        `database.urlFile` names is not known when the system is built: list it and the name servers to narrow this down.
+      '';
+    };
+  };
+
+  config = {
+    environment.APP_ENV = lib.mkDefault "production";
+    assertions = lib.concatLists (
+      lib.mapAttrsToList (contradictions "services") config.services
+      ++ lib.mapAttrsToList (contradictions "jobs") config.jobs
+    );
+  };
+}
