@@ -50,8 +50,16 @@ in
       controlPlane = true;
       # The processes' role can add to the audit log but cannot change it.
       database.owner.role = lib.mkDefault contract.database.owner;
-      api.package = lib.mkDefault packages.slipway-api;
-      worker.package = lib.mkDefault packages.slipway-worker;
+      services = {
+        api = {
+          preset = "api";
+          package = lib.mkDefault packages.slipway-api;
+        };
+        worker = {
+          preset = "worker";
+          package = lib.mkDefault packages.slipway-worker;
+        };
+      };
       proxy.domain = lib.mkDefault cfg.domain;
       secrets = {
         SECRET_KEY = cfg.secretKeyFile;

@@ -11,9 +11,9 @@ in
   networking.hostName = "prod-db";
 
   services.slipway.stacks.slipway = {
-    api.replicas = 0;
-    worker.replicas = 0;
-    migrations.enable = false;
+    services.api.replicas = 0;
+    services.worker.replicas = 0;
+    jobs.migrate.enable = false;
     database = {
       passwordFile = files.database-password.path;
       owner = {

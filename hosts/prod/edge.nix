@@ -13,9 +13,9 @@ in
 
   services.slipway.stacks.slipway = {
     # Only the stack's proxy runs here.
-    api.replicas = 0;
-    worker.replicas = 0;
-    migrations.enable = false;
+    services.api.replicas = 0;
+    services.worker.replicas = 0;
+    jobs.migrate.enable = false;
     database.enable = false;
     cache.enable = false;
     proxy = {

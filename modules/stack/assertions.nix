@@ -4,25 +4,31 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   contract = import ../../nix/contract.nix;
 
+  reserved = import ./reserved.nix;
+  values = import ../../nix/stack/values.nix { inherit lib; };
+
   seconds = text: builtins.match "[0-9]{1,5}" text != null;
 
   perStack =
     name: stack:
     let
       option = "services.slipway.stacks.${name}";
-      twice =
-        role:
-        lib.attrNames (
-          builtins.intersectAttrs stack.secrets (stack.environment // stack.${role}.environment)
-        );
-      asFile =
-        role:
-        lib.filter (secret: (stack.environment // stack.${role}.environment) ? "${secret}_FILE") (
-          lib.attrNames stack.secrets
-        );
-      grace =
-        (stack.environment // stack.api.environment).API_SHUTDOWN_GRACE_SECONDS
-          or (toString contract.times.shutdownGraceSeconds);
+      account = kind: key: program: {
+        assertion = program.user == stack.user || !lib.elem program.user reserved.users;
+        message = "${option}.${kind}.${key}.user is ${program.user}, an account that may do more than a stack: as postgres it would be the database's superuser, as root the host's; take a user of the stack's own.";
+      };
+      drain =
+        key: service:
+        let
+          grace =
+            (values.environment stack service).API_SHUTDOWN_GRACE_SECONDS
+              or (toString contract.times.shutdownGraceSeconds);
+        in
+        {
+          assertion =
+            service.preset != "api" || !(seconds grace) || lib.toIntBase10 grace < service.stopSeconds;
+          message = "${option}.services.${key}.stopSeconds (${toString service.stopSeconds}) is not longer than API_SHUTDOWN_GRACE_SECONDS (${grace}): requests would be cut; raise it, or shorten the grace in ${option}.services.${key}.environment.";
+        };
     in
     [
       {
@@ -33,36 +39,18 @@ let
         assertion = stack.user != "root";
         message = "${option}.user is root; take a user of the stack's own.";
       }
-      {
-        assertion = !(seconds grace) || lib.toIntBase10 grace < stack.api.stopSeconds;
-        message = "${option}.api.stopSeconds (${toString stack.api.stopSeconds}) is not longer than API_SHUTDOWN_GRACE_SECONDS (${grace}): requests would be cut; raise it, or shorten the grace in ${option}.api.environment.";
-      }
     ]
-    ++
-      lib.concatMap
-        (role: [
-          {
-            assertion = twice role == [ ];
-            message = "${option}.${role}.environment or ${option}.environment sets ${toString (twice role)}, which ${option}.secrets has as well; remove it there, where every user of the host can read it.";
-          }
-          {
-            assertion = asFile role == [ ];
-            message = "${option}.secrets.${toString (asFile role)} is set and the environment has it with _FILE; a process refuses a secret that comes twice, so remove one.";
-          }
-          {
-            assertion =
-              let
-                inherit (stack.${role}) limits;
-              in
-              limits.memoryHighMiB == null || limits.memoryHighMiB <= limits.memoryMiB;
-            message = "${option}.${role}.limits.memoryHighMiB is above memoryMiB, so it would never be reached; lower it, or leave it null.";
-          }
-        ])
-        [
-          "api"
-          "worker"
-        ];
+    ++ lib.mapAttrsToList (account "services") stack.services
+    ++ lib.mapAttrsToList (account "jobs") stack.jobs
+    ++ lib.mapAttrsToList drain stack.services
+    # What the description finds by itself.
+    ++ map (one: one // { message = "${option}.${one.message}"; }) stack.assertions;
 in
 {
   assertions = lib.concatLists (lib.mapAttrsToList perStack stacks);
+  warnings = lib.concatLists (
+    lib.mapAttrsToList (
+      name: stack: map (warning: "services.slipway.stacks.${name}: ${warning}") stack.warnings
+    ) stacks
+  );
 }

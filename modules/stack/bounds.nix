@@ -18,12 +18,12 @@ let
       config.rollSeconds =
         let
           # Stopping and starting every process one after another, and the trial.
-          all =
-            role: (config.${role}.startSeconds + config.${role}.stopSeconds) * (config.${role}.replicas + 1);
+          all = service: (service.startSeconds + service.stopSeconds) * (service.replicas + 1);
+          jobs = lib.filter (job: job.before == "start") (lib.attrValues config.jobs);
         in
-        (if config.migrations.enable then config.migrations.timeoutSeconds else 0)
-        + all "api"
-        + all "worker";
+        lib.foldl' lib.add 0 (
+          map (job: job.timeoutSeconds) jobs ++ map all (lib.attrValues config.services)
+        );
     };
 in
 {

@@ -13,9 +13,17 @@ let
       names = namesOf name stack;
       inherit (stack) proxy;
       served = proxy.enable && proxy.domain != null;
-      metrics = map (
-        unit: "http://${stack.metrics.addresses."${unit}.service"}${contract.paths.metrics}"
-      );
+      # The replicas of the services with this preset.
+      units =
+        preset:
+        lib.concatMap names.replicas (
+          lib.attrNames (lib.filterAttrs (_: service: service.preset == preset) stack.services)
+        );
+      metrics =
+        preset:
+        map (unit: "http://${stack.metrics.addresses."${unit}.service"}${contract.paths.metrics}") (
+          units preset
+        );
     in
     {
       version = 1;
@@ -24,10 +32,10 @@ let
       domain = if served then proxy.domain else null;
       url = if served then "https://${proxy.domain}" else null;
       api = {
-        inherit (stack.api) sockets;
-        metrics = metrics names.api;
+        sockets = map names.socket (units "api");
+        metrics = metrics "api";
       };
-      worker.metrics = metrics names.worker;
+      worker.metrics = metrics "worker";
       backup =
         if stack.backup.enable or false then
           { statusUrl = "http://127.0.0.1:${toString stack.backup.exporter.port}/status"; }
@@ -35,7 +43,7 @@ let
           null;
       units =
         stack.units
-        ++ lib.optional stack.migrations.enable "${names.migrate}.service"
+        ++ map (job: "${job}.service") names.startJobs
         ++ [ "${names.roll}.service" ]
         ++ stack.requires
         ++ lib.optional served "nginx.service"

@@ -1,16 +1,24 @@
-# The names of a stack's units and sockets, in one place.
+# The names of a stack's units, sockets and folders, in one place.
 { lib }:
 name: stack:
 let
-  numbered = count: map toString (lib.range 1 count);
-  ofRole = role: map (number: "${name}-${role}-${number}") (numbered stack.${role}.replicas);
+  of = what: "${name}-${what}";
+  replicas =
+    service:
+    map (number: of "${service}-${toString number}") (lib.range 1 stack.services.${service}.replicas);
 in
 {
-  api = ofRole "api";
-  worker = ofRole "worker";
-  trial = role: "${name}-${role}-trial";
-  migrate = "${name}-migrate";
-  roll = "${name}-roll";
+  inherit replicas;
+  # Of all services, without stand-ins.
+  all = lib.concatMap replicas (lib.attrNames stack.services);
+  trial = service: of "${service}-trial";
+  job = of;
+  # Jobs before a start, in their order.
+  startJobs = map of ((import ../../nix/stack/values.nix { inherit lib; }).startJobs stack);
+  roll = of "roll";
   target = "${name}.target";
+  # One that systemd opens.
   socket = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}.sock";
+  # One that the program opens, in a folder of its unit below /run.
+  ownFolder = unit: "slipway/${name}/${lib.removePrefix "${name}-" unit}";
 }

@@ -1,16 +1,32 @@
-# General options of a stack: its account, environment and secrets. Programs and replicas are in processes.nix.
+# What every stack has on a host: the description of nix/stack, and accounts.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
 
   reserved = import ./reserved.nix;
-  externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
+  description = import ../../nix/stack;
+  # Database and cache of a host have their own files (database, cache.nix).
+  portable = lib.filter (module: module != ../../nix/stack/backing.nix) description.modules;
+
+  program = stack: {
+    options.user = mkOption {
+      type = types.str;
+      default = stack.user;
+      defaultText = lib.literalMD "the stack's `user`";
+      example = "shop-reports";
+      description = "The system user that the program runs as. It is created.";
+    };
+  };
+  programs = stack: lib.attrValues stack.services ++ lib.attrValues stack.jobs;
 
   stackOptions =
-    { name, ... }:
+    { name, config, ... }:
     {
+      imports = portable ++ [ ./renamed.nix ];
       options = {
+        services = mkOption { type = types.attrsOf (types.submodule (program config)); };
+        jobs = mkOption { type = types.attrsOf (types.submodule (program config)); };
         enable = mkOption {
           type = types.bool;
           default = true;
@@ -22,7 +38,7 @@ let
           default = name;
           defaultText = lib.literalMD "the stack's name";
           example = "shop";
-          description = "The system user that api, worker and migrations run as. It is created.";
+          description = "The system user that services and jobs run as. It is created.";
         };
         group = mkOption {
           type = types.str;
@@ -31,42 +47,17 @@ let
           example = "shop";
           description = "The group of that user. It is created.";
         };
-        environment = mkOption {
-          type = types.attrsOf types.str;
-          default = { };
-          defaultText = lib.literalMD "`APP_ENV`, and what tells the processes where database and cache are";
-          example = {
-            LOG_LEVEL = "info,shop=debug";
-          };
-          description = ''
-            Environment variables of api, worker and migrations. They are readable by every user of the host and end up in
-            the Nix store: secrets belong into `secrets`.
-          '';
-        };
-        secrets = mkOption {
-          type = types.attrsOf externalPath;
-          default = { };
-          defaultText = lib.literalMD "those that database and cache need, such as `REDIS_PASSWORD`";
-          example = {
-            SECRET_KEY = "/run/agenix/shop-secret-key";
-          };
-          description = ''
-            Secrets of api, worker and migrations: name to a file outside the Nix store that root can read. Each becomes a
-            systemd credential of that name, which only the stack's own processes see. A unit whose file is missing does not
-            start, and says which.
-          '';
-        };
         requires = mkOption {
           type = types.listOf types.str;
           default = [ ];
           internal = true;
-          description = "Units that processes and migrations are started after and pull in, without failing with them.";
+          description = "Units that services and jobs are started after and pull in, without failing with them.";
         };
         units = mkOption {
           type = types.listOf types.str;
           internal = true;
           readOnly = true;
-          description = "The units of the stack's processes.";
+          description = "The units of the stack's services.";
         };
       };
     };
@@ -75,7 +66,7 @@ in
   options.services.slipway.stacks = mkOption {
     type = types.attrsOf (types.submodule stackOptions);
     default = { };
-    description = "Stacks of this host by name: pairs of an api and a worker with what they need around them.";
+    description = "Stacks of this host by name: services and jobs with what they need around them.";
   };
 
   config = lib.mkIf (stacks != { }) {
@@ -83,23 +74,16 @@ in
       # Assertions refuse accounts that belong to others.
       lib.concatMap (
         stack:
-        map
-          (
-            user:
-            lib.optionalAttrs (!lib.elem user reserved.users) {
-              users.${user} = {
-                isSystemUser = true;
-                inherit (stack) group;
-              };
-              groups.${stack.group} = { };
-            }
-          )
-          (
-            lib.unique [
-              stack.user
-              stack.migrations.user
-            ]
-          )
+        map (
+          user:
+          lib.optionalAttrs (!lib.elem user reserved.users) {
+            users.${user} = {
+              isSystemUser = true;
+              inherit (stack) group;
+            };
+            groups.${stack.group} = { };
+          }
+        ) (lib.unique ([ stack.user ] ++ map (one: one.user) (programs stack)))
       ) (lib.attrValues stacks)
     );
   };

@@ -10,13 +10,30 @@ let
   backedUp = stack: stack.backup.enable or false;
 
   listeners =
-    each (_: true) (
-      name: stack: {
-        option = "services.slipway.stacks.${name}.metrics.firstPort";
-        first = stack.metrics.firstPort;
-        # 64 for each role.
-        count = 128;
-      }
+    lib.concatLists (
+      each (_: true) (
+        name: stack:
+        lib.concatLists (
+          lib.mapAttrsToList (
+            key: service:
+            let
+              option = "services.slipway.stacks.${name}.services.${key}";
+            in
+            lib.optional (service.listen.type == "tcp") {
+              option = "${option}.listen.port";
+              first = service.listen.port;
+              # One more for the stand-in.
+              count = service.replicas + 1;
+            }
+            ++ lib.optional (service.metrics.port != null) {
+              option = "${option}.metrics.port";
+              first = service.metrics.port;
+              # Those of the presets have room for every number of replicas.
+              count = if service.preset != null then 64 else service.replicas;
+            }
+          ) stack.services
+        )
+      )
     )
     ++ each served (
       name: stack: {

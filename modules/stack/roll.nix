@@ -9,6 +9,7 @@
 let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   database = import ./database/lib.nix { inherit config lib; };
+  values = import ../../nix/stack/values.nix { inherit lib; };
   namesOf = import ./names.nix { inherit lib; };
   hardening = import ../../nix/lib/hardening.nix;
 
@@ -19,6 +20,7 @@ let
       pkgs.coreutils
       pkgs.findutils
       pkgs.gnugrep
+      pkgs.gnused
     ];
     text = builtins.readFile ./roll.sh;
   };
@@ -28,35 +30,43 @@ let
     let
       names = namesOf name stack;
       file = service: config.systemd.units."${service}.service".unit;
-      line = role: service: "${role} ${service} ${file service}";
+      # kind, name, unit, its file, and who owns the socket that systemd opens for it.
+      line =
+        kind: key: owner: service:
+        "${kind} ${key} ${service} ${file service} ${owner}";
+      ofService =
+        key: service:
+        map (line "service" key (
+          if service.listen.type == "socket" then "${service.user}:${service.socketGroup}" else "-"
+        )) (names.replicas key);
       # A role's password changes with its file, like every other secret.
       passwords = lib.optionals stack.database.enable (map (one: one.file) (database.passwords stack));
       withPassword = passwords != [ ];
       plan = pkgs.writeText "${name}-roll" (
         lib.concatLines (
-          lib.optional withPassword (line "database" "${name}-database")
-          ++ lib.optional stack.migrations.enable (line "migrate" names.migrate)
-          ++ map (line "api") names.api
-          ++ map (line "worker") names.worker
+          lib.optional withPassword (line "database" "database" "-" "${name}-database")
+          ++ map (line "job" "-" "-") names.startJobs
+          ++ lib.concatLists (lib.mapAttrsToList ofService stack.services)
         )
       );
-      trials = lib.optional stack.api.trial "api" ++ lib.optional stack.worker.trial "worker";
+      trials = lib.attrNames (lib.filterAttrs (_: service: service.rolling == "stand-in") stack.services);
+      secrets = lib.concatMap (program: lib.attrValues (values.secrets stack program)) (
+        lib.attrValues stack.services ++ lib.attrValues startJobs
+      );
+      startJobs = lib.filterAttrs (_: job: job.before == "start") stack.jobs;
     in
     {
       description = "${name}: rolling restart";
       wantedBy = [ names.target ];
       # At boot it only records what runs.
-      after = map (service: "${service}.service") (names.api ++ names.worker);
+      after = map (service: "${service}.service") names.all;
       partOf = [ names.target ];
       stopIfChanged = false;
       environment = {
         ROLL_STACK = name;
         ROLL_TRIALS = toString trials;
-        ROLL_SECRETS = toString (
-          lib.unique (lib.attrValues stack.secrets ++ lib.attrValues stack.migrations.secrets ++ passwords)
-        );
+        ROLL_SECRETS = toString (lib.unique (secrets ++ passwords));
         ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");
-        ROLL_SOCKET_OWNER = "${stack.user}:${stack.api.socketGroup}";
       };
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig =

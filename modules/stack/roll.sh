@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # slipway-roll PLAN: restarts a stack's processes with the units that systemd has loaded, one after another.
 #
-# PLAN has a line for each: role, unit, the unit's file in the store. For each updated process $RUNTIME_DIRECTORY
+# PLAN has a line for each: kind (database, job or service), the service's name, unit, the unit's file in the store, and
+# USER:GROUP of the socket that systemd opens for it, or `-`. For each updated process $RUNTIME_DIRECTORY
 # records its run (InvocationID), its unit and its secrets. So a process is not restarted if it is the same run, or
 # began after systemd last loaded its units.
 plan=$1
@@ -91,22 +92,22 @@ await() {
 
 # Whether a process of the stack must restart.
 any_stale() {
-  local role unit file
-  while read -r role unit file; do
-    case $role in api | worker) if stale "$unit.service" "$file"; then return 0; fi ;; esac
+  local kind unit file
+  while read -r kind _ unit file _; do
+    if [ "$kind" = service ] && stale "$unit.service" "$file"; then return 0; fi
   done <"$plan"
   return 1
 }
 
-# Going back while the database is away: the running processes are already the old ones, and the last successful
-# migrations are theirs. So nothing is missing.
-migrate() {
+# Going back while the database is away: the running processes are already the old ones, and the last successful run of
+# the job is theirs. So nothing is missing.
+run_job() {
   local unit=$1 file=$2 applied=
   rm -f "$state/$unit"
-  if [ -e "$state/migrated" ]; then applied=$(<"$state/migrated"); fi
+  if [ -e "$state/$unit.done" ]; then applied=$(<"$state/$unit.done"); fi
   if systemctl restart "$unit"; then
     record "$unit" "$file"
-    echo "$file" >"$state/migrated"
+    echo "$file" >"$state/$unit.done"
     echo "$unit is up to date"
   elif [ "$applied" = "$file" ] && ! any_stale; then
     systemctl reset-failed "$unit"
@@ -118,19 +119,19 @@ migrate() {
 
 # Starts one more process of the new unit beside the serving ones, so that a failing start shows before any stop.
 try() {
-  local role=$1 trial=$ROLL_STACK-$1-trial units
-  case " $ROLL_TRIALS " in *" $role "*) ;; *) return 0 ;; esac
+  local service=$1 owner=$2 trial=$ROLL_STACK-$1-trial units
+  case " $ROLL_TRIALS " in *" $service "*) ;; *) return 0 ;; esac
   units=("$trial.service")
-  if [ "$role" = api ]; then units+=("$trial.socket"); fi
+  if [ "$owner" != - ]; then units+=("$trial.socket"); fi
   if ! systemctl restart "$trial.service"; then
     systemctl stop "${units[@]}"
-    explain "$trial.service" "a new $role does not become ready, so no replica was touched"
+    explain "$trial.service" "a new $service does not become ready, so no replica was touched"
     # This unit now reports the failure: nobody would start the trial again to clear it.
     systemctl reset-failed "$trial.service"
     leave
   fi
   systemctl stop "${units[@]}"
-  echo "the new $role becomes ready"
+  echo "the new $service becomes ready"
 }
 
 loaded=$(systemctl show --value --property UnitsLoadTimestampMonotonic)
@@ -147,33 +148,34 @@ if [ -e "$state/failed" ]; then
   rm -f "$state/failed"
 fi
 
-while read -r role unit file; do
-  case $role in
+while read -r kind _ unit file _; do
+  case $kind in
     database)
       await "$unit.service"
       if stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi
       ;;
-    migrate)
+    job)
       await "$unit.service"
-      if stale "$unit.service" "$file"; then migrate "$unit.service" "$file"; else echo "$file" >"$state/migrated"; fi
+      if stale "$unit.service" "$file"; then run_job "$unit.service" "$file"; else echo "$file" >"$state/$unit.service.done"; fi
       ;;
   esac
 done <"$plan"
 
-for role in api worker; do
+mapfile -t services < <(sed -n 's/^service \([^ ]*\) .*/\1/p' "$plan" | uniq)
+for service in "${services[@]}"; do
   todo=() replaced=
-  while read -r of unit file; do
-    if [ "$of" = "$role" ] && stale "$unit.service" "$file"; then
-      todo+=("$unit.service $file")
-      if [ "$active" = active ]; then replaced=1; fi
+  while read -r kind of unit file owner; do
+    if [ "$kind" = service ] && [ "$of" = "$service" ] && stale "$unit.service" "$file"; then
+      todo+=("$unit.service $file $owner")
+      if [ "$active" = active ]; then replaced=$owner; fi
     fi
   done <"$plan"
-  if [ -n "$replaced" ]; then try "$role"; fi
+  if [ -n "$replaced" ]; then try "$service" "$replaced"; fi
   for line in "${todo[@]}"; do
-    read -r unit file <<<"$line"
+    read -r unit file owner <<<"$line"
     # systemd does not change the owner of an open socket.
     socket=$(socket_of "$unit")
-    if [ -S "$socket" ]; then chown "$ROLL_SOCKET_OWNER" "$socket"; fi
+    if [ "$owner" != - ] && [ -S "$socket" ]; then chown "$owner" "$socket"; fi
     restart "$unit" "$file"
   done
 done
@@ -181,12 +183,14 @@ done
 # Stops replicas that the generation no longer has. This is the last step, since the proxy must know first. A switch reloads
 # the proxy after this unit, and the proxy only retries for a limited time.
 gone=()
-mapfile -t units < <(systemctl list-units --all --plain --no-legend --full --type service,socket "$ROLL_STACK-*" | cut -d ' ' -f 1)
-for unit in "${units[@]}"; do
-  [[ $unit =~ ^"$ROLL_STACK"-(api|worker)-[0-9]+\.(service|socket)$ ]] || continue
-  grep -q " ${unit%.*} " "$plan" && continue
+# Those that a run has recorded: other stacks' names may begin alike.
+for known in "$state"/"$ROLL_STACK"-*.service; do
+  unit=${known##*/}
+  if [ ! -e "$known" ] || grep -q " ${unit%.service} " "$plan"; then continue; fi
+  rm -f "$known"
+  [[ $unit =~ -[0-9]+\.service$ ]] || continue
   gone+=("$unit")
-  rm -f "$state/$unit"
+  if systemctl --quiet is-active "${unit%.service}.socket"; then gone+=("${unit%.service}.socket"); fi
 done
 if [ "${#gone[@]}" -gt 0 ]; then
   read -ra reloads <<<"$ROLL_RELOADS"

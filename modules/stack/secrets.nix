@@ -7,8 +7,28 @@
 }:
 let
   stacks = lib.filterAttrs (
-    _: stack: stack.enable && stack.secrets // stack.migrations.secrets != { }
+    _: stack: stack.enable && given stack != [ ]
   ) config.services.slipway.stacks;
+  # [ option file … ] of all programs, each secret once.
+  given =
+    stack:
+    let
+      those =
+        option: secrets:
+        lib.mapAttrsToList (secret: path: {
+          option = "${option}secrets.${secret}";
+          inherit path;
+        }) (lib.filterAttrs (_: path: path != null) secrets);
+      # What a program only inherits is not repeated.
+      own =
+        kind: key: program:
+        those "${kind}.${key}." (
+          lib.filterAttrs (secret: path: (stack.secrets.${secret} or null) != path) program.secrets
+        );
+    in
+    those "" stack.secrets
+    ++ lib.concatLists (lib.mapAttrsToList (own "services") stack.services)
+    ++ lib.concatLists (lib.mapAttrsToList (own "jobs") stack.jobs);
   hardening = import ../../nix/lib/hardening.nix;
   namesOf = import ./names.nix { inherit lib; };
 
@@ -45,7 +65,7 @@ let
     let
       names = namesOf name stack;
       processes = map (process: "${process}.service") (
-        names.api ++ names.worker ++ lib.optional stack.migrations.enable names.migrate
+        names.all ++ map names.job (lib.attrNames stack.jobs)
       );
     in
     {
@@ -69,16 +89,10 @@ let
             (lib.getExe check)
             name
           ]
-          ++ lib.concatLists (
-            lib.mapAttrsToList (secret: path: [
-              "secrets.${secret}"
-              path
-            ]) stack.secrets
-            ++ lib.mapAttrsToList (secret: path: [
-              "migrations.secrets.${secret}"
-              path
-            ]) stack.migrations.secrets
-          )
+          ++ lib.concatMap (one: [
+            one.option
+            one.path
+          ]) (given stack)
         );
       };
     };

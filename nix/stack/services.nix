@@ -207,19 +207,19 @@ let
 in
 {
   options.services = mkOption {
-      type = types.attrsOf (types.submodule service);
-      default = { };
-      example = lib.literalExpression ''
-        {
-          web = {
-            package = packages.shop;
-            listen.port = 3000;
-            health.ready.http = "/healthz";
-          };
-        }
-      '';
-      description = "The services of the stack by name: programs that run all the time.";
-    };
+    type = types.attrsOf (types.submodule service);
+    default = { };
+    example = lib.literalExpression ''
+      {
+        web = {
+          package = packages.shop;
+          listen.port = 3000;
+          health.ready.http = "/healthz";
+        };
+      }
+    '';
+    description = "The services of the stack by name: programs that run all the time.";
+  };
 
   config.assertions =
     let

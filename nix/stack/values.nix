@@ -2,7 +2,9 @@
 # removes.
 { lib }:
 let
-  over = what: stack: program: lib.filterAttrs (_: value: value != null) (stack.${what} // program.${what});
+  over =
+    what: stack: program:
+    lib.filterAttrs (_: value: value != null) (stack.${what} // program.${what});
   text = value: if lib.isBool value then lib.boolToString value else toString value;
 in
 {
@@ -11,7 +13,8 @@ in
   secrets = over "secrets";
   # Where it may connect to: what systemd's IPAddressAllow takes.
   allowedAddresses =
-    stack: program: if program.allowedAddresses == null then stack.allowedAddresses else program.allowedAddresses;
+    stack: program:
+    if program.allowedAddresses == null then stack.allowedAddresses else program.allowedAddresses;
   # The jobs before a start by name, each after those that it waits for. A circle is refused (jobs.nix).
   startJobs =
     stack:

@@ -42,7 +42,9 @@ in
         { config, ... }:
         {
           services.slipway.stacks.Shop_1 = {
-            inherit (config.services.slipway.stacks.shop) api worker;
+            services = lib.mapAttrs (_: one: {
+              inherit (one) preset package;
+            }) config.services.slipway.stacks.shop.services;
             user = "other";
             group = "other";
             metrics.firstPort = 9400;
@@ -53,8 +55,8 @@ in
   )
   (says "metrics ports that overlap"
     [
-      "services.slipway.stacks.post.metrics.firstPort (9200 to 9327)"
-      "services.slipway.stacks.shop.metrics.firstPort"
+      "services.slipway.stacks.post.services.api.metrics.port (9200 to 9263)"
+      "services.slipway.stacks.shop.services.api.metrics.port"
       "9328"
     ]
     [
@@ -64,8 +66,10 @@ in
         { config, ... }:
         {
           services.slipway.stacks.post = {
-            api.package = config.services.slipway.packages.slipway-api;
-            worker.package = config.services.slipway.packages.slipway-worker;
+            services.api = {
+              preset = "api";
+              package = config.services.slipway.packages.slipway-api;
+            };
           };
         }
       )
@@ -73,7 +77,7 @@ in
   )
   (says "metrics of a stack over the backups'"
     [
-      "${at}.metrics.firstPort (9100 to 9227)"
+      "${at}.services.api.metrics.port (9100 to 9163)"
       "${at}.backup.exporter.port (9103)"
       "9228"
     ]
@@ -81,71 +85,71 @@ in
   )
   (says "metrics of a stack over the database's port"
     [
-      "${at}.metrics.firstPort (5400 to 5527)"
+      "${at}.services.api.metrics.port (5400 to 5463)"
       "services.postgresql.settings.port (5432)"
     ]
     [ (stack { metrics.firstPort = 5400; }) ]
   )
   (says "migrations as root"
     [
-      "${at}.migrations.user is root"
+      "${at}.jobs.migrate.user is root"
       "take a user of the stack's own"
     ]
-    [ (stack { migrations.user = "root"; }) ]
+    [ (stack { jobs.migrate.user = "root"; }) ]
   )
   (says "migrations as the database's superuser"
-    [ "${at}.migrations.user is postgres" ]
-    [ (stack { migrations.user = "postgres"; }) ]
+    [ "${at}.jobs.migrate.user is postgres" ]
+    [ (stack { jobs.migrate.user = "postgres"; }) ]
   )
   (says "migrations as the account of the backups"
-    [ "${at}.migrations.user is slipway-backup" ]
-    [ (stack { migrations.user = "slipway-backup"; }) ]
+    [ "${at}.jobs.migrate.user is slipway-backup" ]
+    [ (stack { jobs.migrate.user = "slipway-backup"; }) ]
   )
   (says "root"
     [ "${at}.user" ]
     [
       (stack {
         user = "root";
-        migrations.user = "shop";
+        jobs.migrate.user = "shop";
       })
     ]
   )
   (says "less time to stop than to drain"
     [
-      "${at}.api.stopSeconds (20)"
+      "${at}.services.api.stopSeconds (20)"
       "API_SHUTDOWN_GRACE_SECONDS (30)"
     ]
-    [ (stack { api.stopSeconds = 20; }) ]
+    [ (stack { services.api.stopSeconds = 20; }) ]
   )
   (says "a secret in the environment as well"
     [
-      "${at}.api.environment"
+      "${at}.services.worker.environment"
       "SECRET_KEY"
       "remove it"
     ]
     [
       (stack {
-        secrets.SECRET_KEY = "/run/secrets/key";
-        api.environment.SECRET_KEY = "0011";
+        services.worker.secrets.SECRET_KEY = "/run/secrets/key";
+        services.worker.environment.SECRET_KEY = "0011";
       })
     ]
   )
   (says "a secret that comes twice"
     [
-      "${at}.secrets.SECRET_KEY"
-      "_FILE"
+      "${at}.services.worker.environment"
+      "SECRET_KEY_FILE"
     ]
     [
       (stack {
         secrets.SECRET_KEY = "/run/secrets/key";
-        worker.environment.SECRET_KEY_FILE = "/run/secrets/key";
+        services.worker.environment.SECRET_KEY_FILE = "/run/secrets/key";
       })
     ]
   )
   (says "a threshold above the limit"
-    [ "${at}.api.limits.memoryHighMiB" ]
+    [ "${at}.services.worker.limits.memoryHighMiB" ]
     [
-      (stack { api.limits.memoryHighMiB = 4096; })
+      (stack { services.worker.limits.memoryHighMiB = 4096; })
     ]
   )
   {

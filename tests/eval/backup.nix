@@ -25,7 +25,9 @@ let
     { config, ... }:
     {
       services.slipway.stacks.app = {
-        inherit (config.services.slipway.stacks.shop) api worker;
+        services = lib.mapAttrs (_: one: {
+          inherit (one) preset package;
+        }) config.services.slipway.stacks.shop.services;
         metrics.firstPort = 9400;
         proxy.enable = false;
         database.extensions = _: [ ];

@@ -24,9 +24,9 @@ let
   second = options: {
     services.slipway.stacks.post = lib.mkMerge [
       {
-        api.replicas = 0;
-        worker.replicas = 0;
-        migrations.enable = false;
+        services.api.replicas = 0;
+        services.worker.replicas = 0;
+        jobs.migrate.enable = false;
         metrics.firstPort = 9400;
         proxy = {
           domain = lib.mkDefault "post.example.com";
@@ -344,7 +344,7 @@ in
     [
       acme
       (stack {
-        api.replicas = 0;
+        services.api.replicas = 0;
         proxy.domain = "shop.example.com";
       })
     ]

@@ -2,6 +2,7 @@
 {
   host,
   stack,
+  standIn,
   lib,
   ...
 }:
@@ -116,10 +117,12 @@ in
     got =
       let
         two = host [
-          (stack { migrations.timeoutSeconds = 3600; })
+          (stack { jobs.migrate.timeoutSeconds = 3600; })
           {
             services.slipway.stacks.post = {
-              inherit (config.services.slipway.stacks.shop) api worker;
+              services = lib.mapAttrs (_: one: {
+                inherit (one) preset package;
+              }) config.services.slipway.stacks.shop.services;
               metrics.firstPort = 9400;
             };
           }
@@ -219,7 +222,8 @@ in
   {
     name = "another number of api replicas moves no worker's metrics";
     got =
-      (host [ (stack { api.replicas = 7; }) ]).systemd.services.shop-worker-1.environment.METRICS_PORT;
+      (host [ (stack { services.api.replicas = 7; }) ])
+      .systemd.services.shop-worker-1.environment.METRICS_PORT;
     want = services.shop-worker-1.environment.METRICS_PORT;
   }
   {
@@ -275,8 +279,131 @@ in
   }
   {
     name = "migrations can be left out";
-    got = (host [ (stack { migrations.enable = false; }) ]).systemd.services ? shop-migrate;
+    got = (host [ (stack { jobs.migrate.enable = false; }) ]).systemd.services ? shop-migrate;
     want = false;
+  }
+  {
+    name = "the earlier names of options still work, and a warning says the new ones";
+    got =
+      let
+        old = host [
+          {
+            services.slipway.stacks.shop = {
+              api.package = standIn "shop";
+              api.trial = false;
+              worker.package = standIn "shop";
+              migrations.timeoutSeconds = 77;
+            };
+          }
+        ];
+        named =
+          name: lib.any (lib.hasInfix "The option `${name}'") old.services.slipway.stacks.shop.warnings;
+      in
+      {
+        command = old.systemd.services.shop-api-1.serviceConfig.ExecStart == api.serviceConfig.ExecStart;
+        trials = lib.filter (lib.hasSuffix "-trial") (lib.attrNames old.systemd.services);
+        timeout = old.systemd.services.shop-migrate.serviceConfig.TimeoutStartSec;
+        warned = map named [
+          "api"
+          "worker"
+          "migrations"
+        ];
+      };
+    want = {
+      command = true;
+      trials = [ "shop-worker-trial" ];
+      timeout = 77;
+      warned = [
+        true
+        true
+        true
+      ];
+    };
+  }
+  {
+    name = "a service of another shape, with secrets and files of its own";
+    got =
+      let
+        other = host [
+          (stack {
+            secrets.SHARED = "/run/secrets/shared";
+            environment.LEVEL = "info";
+            services.web = {
+              package = standIn "web";
+              arguments = [
+                "--title"
+                "50% of $HOME"
+              ];
+              replicas = 2;
+              listen.port = 3000;
+              environment = {
+                LEVEL = null;
+                DEBUG = true;
+                FORMAT = "%d";
+              };
+              secrets.OWN = "/run/secrets/own";
+              stateDirectory = true;
+              rolling = "stand-in";
+              stopSignal = "SIGINT";
+              writablePaths = [ "/srv/web" ];
+              readablePaths = [ "/home/media" ];
+              serviceConfig.MemoryDenyWriteExecute = false;
+            };
+          })
+        ];
+        inherit (other.services.slipway.stacks.shop.services) web;
+        unit = other.systemd.services.shop-web-2;
+      in
+      {
+        inherit (web) addresses standIn;
+        command = lib.last (lib.splitString "/bin/" unit.serviceConfig.ExecStart);
+        environment = {
+          inherit (unit.environment)
+            PORT
+            DEBUG
+            FORMAT
+            OWN_FILE
+            SHARED_FILE
+            ;
+          level = unit.environment ? LEVEL;
+        };
+        inherit (unit.serviceConfig)
+          Type
+          MemoryDenyWriteExecute
+          StateDirectory
+          KillSignal
+          ReadWritePaths
+          ProtectHome
+          BindReadOnlyPaths
+          ;
+        watched = unit.serviceConfig ? WatchdogSec;
+        elsewhere = lib.any (lib.hasPrefix "OWN:") other.systemd.services.shop-api-1.serviceConfig.LoadCredential;
+      };
+    want = {
+      addresses = [
+        "127.0.0.1:3000"
+        "127.0.0.1:3001"
+      ];
+      standIn = "127.0.0.1:3002";
+      command = "web --title \"50%% of $$HOME\"";
+      environment = {
+        PORT = "3001";
+        DEBUG = "true";
+        FORMAT = "%%d";
+        OWN_FILE = "%d/OWN";
+        SHARED_FILE = "%d/SHARED";
+        level = false;
+      };
+      Type = "exec";
+      MemoryDenyWriteExecute = false;
+      StateDirectory = "shop-web";
+      KillSignal = "SIGINT";
+      ReadWritePaths = [ "/srv/web" ];
+      ProtectHome = "tmpfs";
+      BindReadOnlyPaths = [ "/home/media" ];
+      watched = false;
+      elsewhere = false;
+    };
   }
   {
     name = "the stack begins with the machine";

@@ -26,9 +26,9 @@ in
   {
     name = "its programs are started as they are written";
     got = map words [
-      jobs.api.command
-      jobs.worker.command
-      jobs.migrations.command
+      jobs.services.api.command
+      jobs.services.worker.command
+      jobs.jobs.migrate.command
     ];
     want = [
       [

@@ -48,8 +48,14 @@ rec {
   stack = options: {
     services.slipway.stacks.shop = lib.mkMerge [
       {
-        api.package = standIn "shop";
-        worker.package = standIn "shop";
+        services.api = {
+          preset = "api";
+          package = standIn "shop";
+        };
+        services.worker = {
+          preset = "worker";
+          package = standIn "shop";
+        };
       }
       options
     ];

@@ -31,10 +31,6 @@ let
         message = "services.slipway.stacks.${name}.user is ${stack.user}, an account that may do more than a stack: as postgres its processes would be the database's superuser; take a user of the stack's own.";
       }
       {
-        assertion = !(stack.migrations.enable && lib.elem stack.migrations.user reserved.users);
-        message = "services.slipway.stacks.${name}.migrations.user is ${stack.migrations.user}, an account that may do more than a stack: as postgres the migrations would be the database's superuser, as root the host's; take a user of the stack's own.";
-      }
-      {
         assertion = plain stack.user;
         message = "services.slipway.stacks.${name}.user (${stack.user}) is no name of an account and a role; take up to 31 lower-case letters, digits, `_` and `-`, a letter first, and not `pg_`.";
       }

@@ -13,6 +13,34 @@ let
       db = config.database;
     in
     {
+      # Migrations use another role than the services.
+      options.jobs = mkOption {
+        type = types.attrsOf (
+          types.submodule (
+            { name, ... }:
+            {
+              config = lib.mkIf (name == "migrate") (
+                lib.mkMerge [
+                  (lib.mkIf (db.enable && db.owner.role != null) {
+                    user = lib.mkDefault db.owner.role;
+                    environment = {
+                      DATABASE_USER = db.owner.role;
+                      DATABASE_PROCESS_ROLE = lib.mkOverride 900 config.user;
+                    };
+                    secrets = lib.mkIf (db.authentication == "scram" && db.owner.passwordFile != null) {
+                      DATABASE_PASSWORD = db.owner.passwordFile;
+                    };
+                  })
+                  (lib.mkIf (!db.enable && db.owner.urlFile != null) {
+                    environment.DATABASE_PROCESS_ROLE = lib.mkOverride 900 config.user;
+                    secrets.DATABASE_URL = db.owner.urlFile;
+                  })
+                ]
+              );
+            }
+          )
+        );
+      };
       options.database = {
         enable = mkOption {
           type = types.bool;
@@ -114,7 +142,7 @@ let
             example = "/run/agenix/shop-database-owner-url";
             description = ''
               Beside `database.urlFile`, the connection of the role that owns the tables. Migrations get it as DATABASE_URL, and
-              the stack's user as DATABASE_PROCESS_ROLE; `migrations.environment` may name another.
+              the stack's user as DATABASE_PROCESS_ROLE; `jobs.migrate.environment` may name another.
             '';
           };
         };
@@ -160,25 +188,10 @@ let
         (lib.mkIf (db.enable && db.authentication == "scram" && db.passwordFile != null) {
           secrets.DATABASE_PASSWORD = db.passwordFile;
         })
-        (lib.mkIf (!db.enable && db.urlFile != null) { secrets.DATABASE_URL = db.urlFile; })
-        # Migrations use another role than the processes.
-        (lib.mkIf (db.enable && db.owner.role != null) {
-          migrations = {
-            user = db.owner.role;
-            environment = {
-              DATABASE_USER = db.owner.role;
-              DATABASE_PROCESS_ROLE = lib.mkDefault config.user;
-            };
-            secrets = lib.mkIf (db.authentication == "scram" && db.owner.passwordFile != null) {
-              DATABASE_PASSWORD = db.owner.passwordFile;
-            };
-          };
-        })
-        (lib.mkIf (!db.enable && db.owner.urlFile != null) {
-          migrations = {
-            environment.DATABASE_PROCESS_ROLE = lib.mkDefault config.user;
-            secrets.DATABASE_URL = db.owner.urlFile;
-          };
+        (lib.mkIf (!db.enable && db.urlFile != null) {
+          secrets.DATABASE_URL = db.urlFile;
+          # The server has some address.
+          allowedAddresses = lib.mkDefault [ "any" ];
         })
       ];
     };

@@ -29,7 +29,9 @@ let
       }
       {
         assertion = proxy.upstream.servers != [ ];
-        message = "The proxy of stack ${name} has nothing to pass requests to: give services.slipway.stacks.${name}.api.replicas at least 1, or set ${option "upstream.servers"} to other hosts.";
+        message = "The proxy of stack ${name} has nothing to pass requests to: give services.slipway.stacks.${name}.services.${
+          if stack.front == null then "api" else stack.front
+        }.replicas at least 1, or set ${option "upstream.servers"} to other hosts.";
       }
       {
         assertion = !remote || lib.all (server: !isSocket server) proxy.upstream.servers;

@@ -1,10 +1,8 @@
 # The proxy's upstream: the sockets of this host's replicas, or other hosts over TLS.
-{ config, lib, ... }:
+{ lib, ... }:
 let
   inherit (lib) mkOption types;
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
-
-  nginxGroup = config.services.nginx.group;
 
   upstreamOptions =
     { config, ... }:
@@ -13,7 +11,7 @@ let
         upstream = {
           servers = mkOption {
             type = types.listOf types.str;
-            default = map (socket: "unix:${socket}") config.api.sockets;
+            default = if config.front == null then [ ] else config.services.${config.front}.addresses;
             defaultText = lib.literalMD "the sockets of the stack's own replicas";
             example = [
               "10.1.0.11:443"
@@ -64,10 +62,6 @@ let
             an address can pretend to be any client.
           '';
         };
-      };
-      # nginx may connect.
-      config = lib.mkIf config.proxy.enable {
-        api.socketGroup = lib.mkDefault nginxGroup;
       };
     };
 in

@@ -4,8 +4,14 @@
   networking.hostName = "web-1";
 
   services.slipway.stacks.jobs = {
-    api.package = packages.api;
-    worker.package = packages.worker;
+    services.api = {
+      preset = "api";
+      package = packages.api;
+    };
+    services.worker = {
+      preset = "worker";
+      package = packages.worker;
+    };
     # Neither program uses one.
     cache.enable = false;
     proxy.domain = "jobs.example.com";

@@ -119,7 +119,7 @@ let
   plain = host [ (stack { proxy.domain = "shop.example.com"; }) ];
   fleet = host [
     (stack {
-      api.replicas = 0;
+      services.api.replicas = 0;
       proxy = {
         domain = "shop.example.com";
         http3 = true;

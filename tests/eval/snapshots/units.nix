@@ -12,8 +12,8 @@ let
       # NixOS has it since 25.11, and the same units are to come out of the releases before.
       { systemd.targets.postgresql = { }; }
       (stack {
-        api.replicas = 2;
-        worker.replicas = 1;
+        services.api.replicas = 2;
+        services.worker.replicas = 1;
         secrets.SECRET_KEY = "/run/secrets/key";
         proxy = {
           domain = "shop.example.com";
