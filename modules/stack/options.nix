@@ -23,7 +23,7 @@ let
   stackOptions =
     { name, config, ... }:
     {
-      imports = portable ++ [ ./renamed.nix ];
+      imports = portable;
       options = {
         services = mkOption { type = types.attrsOf (types.submodule (program config)); };
         jobs = mkOption { type = types.attrsOf (types.submodule (program config)); };

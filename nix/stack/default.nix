@@ -12,6 +12,7 @@ rec {
     ./presets.nix
     ./domains.nix
     ./backing.nix
+    ./renamed.nix
   ];
 
   evaluate =
@@ -33,7 +34,7 @@ rec {
       failed = lib.filter (one: !one.assertion) config.assertions;
     in
     if failed == [ ] then
-      config
+      lib.showWarnings (map (warning: "stack ${name}: ${warning}") config.warnings) config
     else
       throw "stack ${name}: ${lib.concatMapStringsSep "; " (one: one.message) failed}";
 }
