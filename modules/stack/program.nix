@@ -10,13 +10,13 @@ let
   values = import ../../nix/stack/values.nix { inherit lib; };
   namesOf = import ./names.nix { inherit lib; };
 
-  # systemd reads `%`, `$` and quotes in a command, and `%` in a variable.
+  # systemd reads `%`, `$` and quotes in a command, and `%` in a variable. Its own form of `$(NAME)` is `${NAME}`.
   word =
     text:
     if builtins.match "[A-Za-z0-9_./:=@,+-]+" text != null then
       text
     else
-      utils.escapeSystemdExecArg text;
+      values.substituted "[$][$]" (variable: "\${${variable}}") (utils.escapeSystemdExecArg text);
   literal = lib.replaceStrings [ "%" ] [ "%%" ];
 
   # ProtectHome would close these again.

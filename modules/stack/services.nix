@@ -109,7 +109,8 @@ let
       # Where this process listens, by the variables that the program reads.
       listens =
         unit: address:
-        lib.optionalAttrs (service.listen.variable != null && address != null && !onSocket) {
+        lib.optionalAttrs (service.listen.type == "tcp") { HOST = "127.0.0.1"; }
+        // lib.optionalAttrs (service.listen.variable != null && address != null && !onSocket) {
           ${service.listen.variable} =
             if service.listen.type == "tcp" then portOf address else lib.removePrefix "unix:" address;
         };

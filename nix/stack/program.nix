@@ -27,8 +27,14 @@ in
     arguments = mkOption {
       type = types.listOf types.str;
       default = [ ];
-      example = [ "serve" ];
-      description = "The program's arguments, as they are: no shell, and nothing secret.";
+      example = [
+        "serve"
+        "--listen=$(HOST):$(PORT)"
+      ];
+      description = ''
+        The program's arguments: no shell, and nothing secret. `$(NAME)` stands for the value of an environment variable, such
+        as `--listen=$(HOST):$(PORT)` or `--key-file=$(KEY_FILE)`; `$$(NAME)` is the text itself.
+      '';
     };
     command = mkOption {
       type = types.listOf types.str;

@@ -108,7 +108,11 @@ let
               .${config.listen.type} or null;
             defaultText = lib.literalMD "`PORT` for `tcp`, `SOCKET` for `unix`";
             example = "ROCKET_PORT";
-            description = "The environment variable that tells a replica its port, or the path of its socket. Null: none does.";
+            description = ''
+              The environment variable that tells a replica its port, or the path of its socket. Null: none does. For `tcp` the
+              variable HOST says the address: 127.0.0.1, and 0.0.0.0 in containers. A program that takes them as arguments
+              gets `$(HOST)` and `$(PORT)` there.
+            '';
           };
         };
         health = {

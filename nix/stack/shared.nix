@@ -15,8 +15,26 @@ let
       twice = lib.filter (secret: environment ? ${secret}) secrets;
       asFile = lib.filter (secret: environment ? "${secret}_FILE") secrets;
       inherit (program) limits;
+      # Those that only the platform knows: where files of a service are, and where it listens.
+      known =
+        lib.attrNames environment
+        ++ map (secret: "${secret}_FILE") (lib.optionals program.secretFiles secrets)
+        ++ [
+          "CREDENTIALS_DIRECTORY"
+          "HOST"
+        ]
+        ++ lib.optional program.stateDirectory "STATE_DIRECTORY"
+        ++ lib.filter (variable: variable != null) [
+          (program.listen.variable or null)
+          (program.metrics.variable or null)
+        ];
+      unknown = lib.subtractLists known (lib.concatMap values.variables program.arguments);
     in
     [
+      {
+        assertion = unknown == [ ];
+        message = "${option}.arguments names $(${lib.concatStringsSep "), $(" unknown}), which ${option}.environment does not have: set it there, or write $$(…) for the text itself.";
+      }
       {
         assertion = twice == [ ];
         message = "${option}.environment or environment sets ${toString twice}, which secrets has as well; remove it there, where every user of the host can read it.";

@@ -5,12 +5,29 @@ let
   over =
     what: stack: program:
     lib.filterAttrs (_: value: value != null) (stack.${what} // program.${what});
+  named = dollar: builtins.split "(${dollar})?(${dollar})[(]([A-Za-z_][A-Za-z0-9_]*)[)]";
   text = value: if lib.isBool value then lib.boolToString value else toString value;
 in
 {
   environment = stack: program: lib.mapAttrs (_: text) (over "environment" stack program);
   # Names to files of the host.
   secrets = over "secrets";
+  # The variables that an argument names.
+  variables =
+    text: map lib.last (lib.filter (part: lib.isList part && lib.head part == null) (named "[$]" text));
+  # `$(NAME)` in an argument with what `value` makes of NAME, and `$$(NAME)` as the text itself, as Kubernetes has it.
+  # `dollar` matches one `$` of the text.
+  substituted =
+    dollar: value: text:
+    lib.concatMapStrings (
+      part:
+      if lib.isString part then
+        part
+      else if lib.head part != null then
+        "${lib.elemAt part 1}(${lib.last part})"
+      else
+        value (lib.last part)
+    ) (named dollar text);
   # Where it may connect to: what systemd's IPAddressAllow takes.
   allowedAddresses =
     stack: program:

@@ -53,6 +53,24 @@ in
       )
     ]
   )
+  (says "an argument with a variable that nobody sets"
+    [
+      "${at}.services.api.arguments names $(ADRESS)"
+      "services.api.environment"
+      "$$(…)"
+    ]
+    [
+      (stack {
+        services.api = {
+          environment.KNOWN = 1;
+          arguments = [
+            "serve"
+            "$(KNOWN) $(ADRESS) $$(TEXT)"
+          ];
+        };
+      })
+    ]
+  )
   (says "metrics ports that overlap"
     [
       "services.slipway.stacks.post.services.api.metrics.port (9200 to 9263)"

@@ -333,6 +333,8 @@ in
               arguments = [
                 "--title"
                 "50% of $HOME"
+                "--listen=$(HOST):$(PORT)"
+                "$$(PORT)"
               ];
               replicas = 2;
               listen.port = 3000;
@@ -359,6 +361,7 @@ in
         command = lib.last (lib.splitString "/bin/" unit.serviceConfig.ExecStart);
         environment = {
           inherit (unit.environment)
+            HOST
             PORT
             DEBUG
             FORMAT
@@ -385,8 +388,9 @@ in
         "127.0.0.1:3001"
       ];
       standIn = "127.0.0.1:3002";
-      command = "web --title \"50%% of $$HOME\"";
+      command = "web --title \"50%% of $$HOME\" \"--listen=\${HOST}:\${PORT}\" \"$$(PORT)\"";
       environment = {
+        HOST = "127.0.0.1";
         PORT = "3001";
         DEBUG = "true";
         FORMAT = "%%d";
