@@ -42,8 +42,12 @@ in
         if config.package == null then
           throw "the option `package` of ${name} is not set, and `command` is not either: name the package of the program"
         else
-          [ (lib.getExe config.package) ] ++ config.arguments;
-      defaultText = lib.literalMD "the package's main program with `arguments`";
+          [
+            # Many packages do not say which program is theirs; it has their name then.
+            (lib.getExe' config.package (config.package.meta.mainProgram or (lib.getName config.package)))
+          ]
+          ++ config.arguments;
+      defaultText = lib.literalMD "the package's main program, or the one with its name, with `arguments`";
       example = [
         "/nix/store/…-shop/bin/shop"
         "serve"
