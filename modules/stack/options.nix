@@ -10,12 +10,20 @@ let
   portable = lib.filter (module: module != ../../nix/stack/backing.nix) description.modules;
 
   program = stack: {
-    options.user = mkOption {
-      type = types.str;
-      default = stack.user;
-      defaultText = lib.literalMD "the stack's `user`";
-      example = "shop-reports";
-      description = "The system user that the program runs as. It is created.";
+    options = {
+      user = mkOption {
+        type = types.str;
+        default = stack.user;
+        defaultText = lib.literalMD "the stack's `user`";
+        example = "shop-reports";
+        description = "The system user that the program runs as. It is created.";
+      };
+      path = mkOption {
+        type = types.listOf types.package;
+        default = [ ];
+        example = lib.literalExpression "[ pkgs.git ]";
+        description = "Packages with programs that this one runs by their names (PATH). In containers the image has them.";
+      };
     };
   };
   programs = stack: lib.attrValues stack.services ++ lib.attrValues stack.jobs;

@@ -36,6 +36,7 @@ in
 {
   after = [ "network.target" ] ++ stack.requires;
   partOf = [ (namesOf name stack).target ];
+  inherit (program) path;
   environment =
     environment
     // lib.mapAttrs (_: literal) (values.environment stack program)

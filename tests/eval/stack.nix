@@ -344,6 +344,7 @@ in
                 FORMAT = "%d";
               };
               secrets.OWN = "/run/secrets/own";
+              path = [ (standIn "tool") ];
               stateDirectory = true;
               rolling = "stand-in";
               stopSignal = "SIGINT";
@@ -380,6 +381,7 @@ in
           BindReadOnlyPaths
           ;
         watched = unit.serviceConfig ? WatchdogSec;
+        path = lib.hasInfix "-tool/bin" unit.environment.PATH;
         elsewhere = lib.any (lib.hasPrefix "OWN:") other.systemd.services.shop-api-1.serviceConfig.LoadCredential;
       };
     want = {
@@ -406,6 +408,7 @@ in
       ProtectHome = "tmpfs";
       BindReadOnlyPaths = [ "/home/media" ];
       watched = false;
+      path = true;
       elsewhere = false;
     };
   }
