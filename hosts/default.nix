@@ -14,6 +14,7 @@ let
 in
 {
   all-in-one = host [ ./all-in-one ];
+  team = host [ ./team ];
 
   # One fleet on a private network: see prod/fleet.nix.
   prod-edge = host [
