@@ -13,10 +13,6 @@ let
     name: stack:
     let
       option = "services.slipway.stacks.${name}";
-      account = kind: key: program: {
-        assertion = program.user == stack.user || !lib.elem program.user reserved.users;
-        message = "${option}.${kind}.${key}.user is ${program.user}, an account that may do more than a stack: as postgres it would be the database's superuser, as root the host's; take a user of the stack's own.";
-      };
       drain =
         key: service:
         let
@@ -36,12 +32,10 @@ let
         message = "${option}: the name becomes part of units, users and paths; take up to 24 lower-case letters, digits and `-`, a letter first.";
       }
       {
-        assertion = stack.user != "root";
-        message = "${option}.user is root; take a user of the stack's own.";
+        assertion = !lib.elem name reserved.targets;
+        message = "${option}: ${name}.target is one of systemd's own, and a stack's target has the stack's name: rename the stack.";
       }
     ]
-    ++ lib.mapAttrsToList (account "services") stack.services
-    ++ lib.mapAttrsToList (account "jobs") stack.jobs
     ++ lib.mapAttrsToList drain stack.services
     # What the description finds by itself.
     ++ map (one: one // { message = "${option}.${one.message}"; }) stack.assertions;

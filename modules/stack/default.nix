@@ -5,6 +5,8 @@
     ../packages.nix
     ../store.nix
     ./options.nix
+    ./accounts.nix
+    ./unique.nix
     ./services.nix
     ./jobs.nix
     ./roll.nix

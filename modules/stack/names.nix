@@ -6,12 +6,12 @@ let
   replicas =
     service:
     map (number: of "${service}-${toString number}") (lib.range 1 stack.services.${service}.replicas);
+  trial = service: of "${service}-trial";
 in
 {
-  inherit replicas;
+  inherit replicas trial;
   # Of all services, without stand-ins.
   all = lib.concatMap replicas (lib.attrNames stack.services);
-  trial = service: of "${service}-trial";
   job = of;
   # Jobs before a start, in their order.
   startJobs = map of ((import ../../nix/stack/values.nix { inherit lib; }).startJobs stack);
@@ -21,4 +21,33 @@ in
   socket = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}.sock";
   # One that the program opens, in a folder of its unit below /run.
   ownFolder = unit: "slipway/${name}/${lib.removePrefix "${name}-" unit}";
+  # { option, unit } of every unit that the stack has or may have, for unique.nix.
+  claims =
+    let
+      claim = option: unit: { inherit option unit; };
+      # Kept free even where the host does not need them, so that a backup can be added later.
+      own =
+        map (what: "${of what}.service") [
+          "backup-dump"
+          "backup-drill"
+          "backup-offsite"
+          "backup-prepare"
+          "backup-verify"
+          "backup-wal-base"
+          "cache-tunnel"
+          "database"
+          "roll"
+          "secrets"
+        ]
+        ++ [
+          "redis-${name}.service"
+          "redis-${name}-password.service"
+        ];
+      ofService =
+        service: _:
+        map (unit: claim "services.${service}" "${unit}.service") (replicas service ++ [ (trial service) ]);
+    in
+    map (claim null) own
+    ++ lib.concatLists (lib.mapAttrsToList ofService stack.services)
+    ++ lib.mapAttrsToList (job: _: claim "jobs.${job}" "${of job}.service") stack.jobs;
 }

@@ -1,10 +1,7 @@
 # What every stack has on a host: the description of nix/stack, and accounts.
-{ config, lib, ... }:
+{ lib, ... }:
 let
   inherit (lib) mkOption types;
-  stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
-
-  reserved = import ./reserved.nix;
   description = import ../../nix/stack;
   # Database and cache of a host have their own files (database, cache.nix).
   portable = lib.filter (module: module != ../../nix/stack/backing.nix) description.modules;
@@ -26,7 +23,6 @@ let
       };
     };
   };
-  programs = stack: lib.attrValues stack.services ++ lib.attrValues stack.jobs;
 
   stackOptions =
     { name, config, ... }:
@@ -75,24 +71,5 @@ in
     type = types.attrsOf (types.submodule stackOptions);
     default = { };
     description = "Stacks of this host by name: services and jobs with what they need around them.";
-  };
-
-  config = lib.mkIf (stacks != { }) {
-    users = lib.mkMerge (
-      # Assertions refuse accounts that belong to others.
-      lib.concatMap (
-        stack:
-        map (
-          user:
-          lib.optionalAttrs (!lib.elem user reserved.users) {
-            users.${user} = {
-              isSystemUser = true;
-              inherit (stack) group;
-            };
-            groups.${stack.group} = { };
-          }
-        ) (lib.unique ([ stack.user ] ++ map (one: one.user) (programs stack)))
-      ) (lib.attrValues stacks)
-    );
   };
 }

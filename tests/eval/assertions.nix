@@ -2,24 +2,12 @@
 {
   host,
   refused,
+  says,
   stack,
   lib,
   ...
 }:
 let
-  # The stack with these options is refused with exactly one message, which has all these words.
-  says = name: words: modules: {
-    inherit name;
-    got =
-      let
-        messages = refused modules;
-      in
-      if lib.length messages == 1 && lib.all (word: lib.hasInfix word (lib.head messages)) words then
-        "refused"
-      else
-        messages;
-    want = "refused";
-  };
   at = "services.slipway.stacks.shop";
   # Whose backups have the server's archive, which several stacks share.
   archived.services.slipway.database.archive.stack = "shop";
@@ -107,30 +95,6 @@ in
       "services.postgresql.settings.port (5432)"
     ]
     [ (stack { metrics.firstPort = 5400; }) ]
-  )
-  (says "migrations as root"
-    [
-      "${at}.jobs.migrate.user is root"
-      "take a user of the stack's own"
-    ]
-    [ (stack { jobs.migrate.user = "root"; }) ]
-  )
-  (says "migrations as the database's superuser"
-    [ "${at}.jobs.migrate.user is postgres" ]
-    [ (stack { jobs.migrate.user = "postgres"; }) ]
-  )
-  (says "migrations as the account of the backups"
-    [ "${at}.jobs.migrate.user is slipway-backup" ]
-    [ (stack { jobs.migrate.user = "slipway-backup"; }) ]
-  )
-  (says "root"
-    [ "${at}.user" ]
-    [
-      (stack {
-        user = "root";
-        jobs.migrate.user = "shop";
-      })
-    ]
   )
   (says "less time to stop than to drain"
     [

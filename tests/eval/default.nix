@@ -5,6 +5,7 @@
 #   plain MODULES     the same without our modules
 #   nixosModules      what the flake exports
 #   refused MODULES   the messages of the assertions that fail on it
+#   says NAME WORDS MODULES   the case that exactly one assertion fails, and its message has all these words
 #   stack OPTIONS     a module with the stack `shop`, which runs, with these options on top
 #   mkWorkspace       of the flake's lib; `workspaceProblems` gives the mistakes that it throws
 #   standIn NAME      a package with a program of that name, and nothing inside
@@ -20,6 +21,7 @@ let
   suites = [
     ./stack.nix
     ./assertions.nix
+    ./names.nix
     ./agent.nix
     ./control-plane.nix
     ./template.nix

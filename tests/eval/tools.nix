@@ -45,6 +45,19 @@ rec {
   host = modules: (pkgs.nixos ([ base ] ++ modules)).config;
   refused =
     modules: map (failed: failed.message) (lib.filter (a: !a.assertion) (host modules).assertions);
+  # The host is refused with exactly one message, which has all these words.
+  says = name: words: modules: {
+    inherit name;
+    got =
+      let
+        messages = refused modules;
+      in
+      if lib.length messages == 1 && lib.all (word: lib.hasInfix word (lib.head messages)) words then
+        "refused"
+      else
+        messages;
+    want = "refused";
+  };
   stack = options: {
     services.slipway.stacks.shop = lib.mkMerge [
       {

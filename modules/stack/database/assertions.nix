@@ -27,10 +27,6 @@ let
         message = "${option}.enable and ${option}.urlFile are both set, so it is not clear which server is meant; leave one out.";
       }
       {
-        assertion = !lib.elem stack.user (lib.remove "root" reserved.users);
-        message = "services.slipway.stacks.${name}.user is ${stack.user}, an account that may do more than a stack: as postgres its processes would be the database's superuser; take a user of the stack's own.";
-      }
-      {
         assertion = plain stack.user;
         message = "services.slipway.stacks.${name}.user (${stack.user}) is no name of an account and a role; take up to 31 lower-case letters, digits, `_` and `-`, a letter first, and not `pg_`.";
       }
