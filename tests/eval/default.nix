@@ -24,6 +24,7 @@ let
     ./names.nix
     ./agent.nix
     ./control-plane.nix
+    ./hosts.nix
     ./template.nix
     ./images.nix
     ./environment.nix

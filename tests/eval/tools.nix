@@ -17,7 +17,7 @@ let
   ] standIn;
   bare = {
     imports = [ ../../hosts/placeholder.nix ];
-    networking.hostName = "host-1";
+    networking.hostName = lib.mkDefault "host-1";
     documentation.enable = false;
   };
   base = {
