@@ -30,30 +30,49 @@ let
     let
       names = namesOf name stack;
       file = service: config.systemd.units."${service}.service".unit;
-      # kind, name, unit, its file, and who owns the socket that systemd opens for it.
+      # A line of the plan (roll.sh).
       line =
-        kind: key: owner: service:
-        "${kind} ${key} ${service} ${file service} ${owner}";
+        kind: key: listen: secrets: unit:
+        toString (
+          [
+            kind
+            key
+            "${unit}.service"
+            (file unit)
+          ]
+          ++ listen
+          ++ secrets
+        );
+      nowhere = [
+        "none"
+        "-"
+      ];
+      secretsOf = program: lib.attrValues (values.secrets stack program);
       ofService =
         key: service:
-        map (line "service" key (
-          if service.listen.type == "socket" then "${service.user}:${service.socketGroup}" else "-"
-        )) (names.replicas key);
+        let
+          listen = [
+            service.listen.type
+            (if service.listen.type == "socket" then "${service.user}:${service.socketGroup}" else "-")
+          ];
+        in
+        lib.optional (service.rolling == "stand-in" && service.replicas > 0) (
+          line "stand-in" key listen [ ] (names.trial key)
+        )
+        ++ map (line "service" key listen (secretsOf service)) (names.replicas key);
+      ofJob = unit: line "job" "-" nowhere (secretsOf startJobs.${unit}) unit;
       # A role's password changes with its file, like every other secret.
-      passwords = lib.optionals stack.database.enable (map (one: one.file) (database.passwords stack));
-      withPassword = passwords != [ ];
+      passwords = lib.optionals stack.database.enable (
+        lib.unique (map (one: one.file) (database.passwords stack))
+      );
       plan = pkgs.writeText "${name}-roll" (
         lib.concatLines (
-          lib.optional withPassword (line "database" "database" "-" "${name}-database")
-          ++ map (line "job" "-" "-") names.startJobs
+          lib.optional (passwords != [ ]) (line "database" "-" nowhere passwords "${name}-database")
+          ++ map ofJob names.startJobs
           ++ lib.concatLists (lib.mapAttrsToList ofService stack.services)
         )
       );
-      trials = lib.attrNames (lib.filterAttrs (_: service: service.rolling == "stand-in") stack.services);
-      secrets = lib.concatMap (program: lib.attrValues (values.secrets stack program)) (
-        lib.attrValues stack.services ++ lib.attrValues startJobs
-      );
-      startJobs = lib.filterAttrs (_: job: job.before == "start") stack.jobs;
+      startJobs = lib.mapAttrs' (key: lib.nameValuePair (names.job key)) stack.jobs;
     in
     {
       description = "${name}: rolling restart";
@@ -64,8 +83,6 @@ let
       stopIfChanged = false;
       environment = {
         ROLL_STACK = name;
-        ROLL_TRIALS = toString trials;
-        ROLL_SECRETS = toString (lib.unique (secrets ++ passwords));
         ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");
       };
       unitConfig.StartLimitIntervalSec = 0;

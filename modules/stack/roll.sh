@@ -1,21 +1,23 @@
 # shellcheck shell=bash
 # slipway-roll PLAN: restarts a stack's processes with the units that systemd has loaded, one after another.
 #
-# PLAN has a line for each: kind (database, job or service), the service's name, unit, the unit's file in the store, and
-# USER:GROUP of the socket that systemd opens for it, or `-`. For each updated process $RUNTIME_DIRECTORY
-# records its run (InvocationID), its unit and its secrets. So a process is not restarted if it is the same run, or
-# began after systemd last loaded its units.
+# PLAN has a line for each: kind (database, job, service or stand-in), the service's name, unit, the unit's file in the
+# store, what the service listens on, USER:GROUP of the socket that systemd opens for it, or `-`, and the files of its
+# secrets. For each updated process $RUNTIME_DIRECTORY records its run (InvocationID), its unit and its secrets. So a
+# process is not restarted if it is the same run, or began after systemd last loaded its units.
 plan=$1
 state=$RUNTIME_DIRECTORY
-read -ra secret_files <<<"$ROLL_SECRETS"
+# By unit: its secrets, and a digest of their contents. A decrypting tool may write the files again at every switch.
+declare -A files digests
 
-# Changed contents count, not changed dates: a decrypting tool may write the files again at every switch.
 digest() {
-  if [ "${#secret_files[@]}" -gt 0 ]; then sha256sum -- "${secret_files[@]}" | sha256sum | cut -d ' ' -f 1; else echo none; fi
+  if [ $# -gt 0 ]; then sha256sum -- "$@" | sha256sum | cut -d ' ' -f 1; else echo none; fi
 }
 
 secrets_newer_than() {
-  [ "${#secret_files[@]}" -gt 0 ] && [ -n "$(find -L "${secret_files[@]}" -newermt "$1")" ]
+  local those
+  read -ra those <<<"${files[$1]}"
+  [ "${#those[@]}" -gt 0 ] && [ -n "$(find -L "${those[@]}" -newermt "$2")" ]
 }
 
 # What systemd says about a unit, into $active, $run, $started (of this boot, in microseconds) and $started_at (@seconds).
@@ -40,7 +42,7 @@ socket_of() {
 
 record() {
   look "$1"
-  echo "$run $2 $secrets" >"$state/$1"
+  echo "$run $2 ${digests[$1]}" >"$state/$1"
 }
 
 # Whether the unit must restart. Accepts a process that already has the loaded unit, as after boot.
@@ -49,8 +51,8 @@ stale() {
   look "$unit"
   [ "$active" = active ] || return 0
   if [ -e "$state/$unit" ]; then known=$(<"$state/$unit"); fi
-  if [ "$known" = "$run $file $secrets" ]; then return 1; fi
-  if [ "${known%% *}" != "$run" ] && [ "$started" -gt "$loaded" ] && ! secrets_newer_than "$started_at"; then
+  if [ "$known" = "$run $file ${digests[$unit]}" ]; then return 1; fi
+  if [ "${known%% *}" != "$run" ] && [ "$started" -gt "$loaded" ] && ! secrets_newer_than "$unit" "$started_at"; then
     record "$unit" "$file"
     return 1
   fi
@@ -94,7 +96,7 @@ await() {
 any_stale() {
   local kind unit file
   while read -r kind _ unit file _; do
-    if [ "$kind" = service ] && stale "$unit.service" "$file"; then return 0; fi
+    if [ "$kind" = service ] && stale "$unit" "$file"; then return 0; fi
   done <"$plan"
   return 1
 }
@@ -117,25 +119,39 @@ run_job() {
   fi
 }
 
-# Starts one more process of the new unit beside the serving ones, so that a failing start shows before any stop.
-try() {
-  local service=$1 owner=$2 trial=$ROLL_STACK-$1-trial units
-  case " $ROLL_TRIALS " in *" $service "*) ;; *) return 0 ;; esac
-  units=("$trial.service")
-  if [ "$owner" != - ]; then units+=("$trial.socket"); fi
-  if ! systemctl restart "$trial.service"; then
-    systemctl stop "${units[@]}"
-    explain "$trial.service" "a new $service does not become ready, so no replica was touched"
-    # This unit now reports the failure: nobody would start the trial again to clear it.
-    systemctl reset-failed "$trial.service"
+# The stand-in that runs, and its socket. However this script ends, it ends too.
+standing=()
+dismiss() {
+  if [ "${#standing[@]}" -gt 0 ]; then systemctl stop "${standing[@]}"; fi
+  standing=()
+}
+trap dismiss EXIT
+
+# Starts one more process of the new unit beside the serving ones, so that a failing start shows before any stop. At a port
+# or a socket of its own it is the proxy's spare server, and stays until the replicas are up to date.
+stand_in() {
+  local service=$1 unit='' listen=''
+  read -r _ _ unit _ listen _ < <(grep "^stand-in $service " "$plan") || return 0
+  standing=("$unit")
+  if [ "$listen" = socket ]; then standing+=("${unit%.service}.socket"); fi
+  if ! systemctl restart "$unit"; then
+    dismiss
+    explain "$unit" "a new $service does not become ready, so no replica was touched"
+    # This unit now reports the failure: nobody would start the stand-in again to clear it.
+    systemctl reset-failed "$unit"
     leave
   fi
-  systemctl stop "${units[@]}"
   echo "the new $service becomes ready"
+  case $listen in tcp | unix) ;; *) dismiss ;; esac
 }
 
 loaded=$(systemctl show --value --property UnitsLoadTimestampMonotonic)
-secrets=$(digest)
+while read -r _ _ unit _ _ _ own; do
+  files[$unit]=$own
+  read -ra those <<<"$own"
+  digests[$unit]=$(digest "${those[@]}")
+done <"$plan"
+secrets=${digests[*]}
 
 # A switch first restarts this unit and then starts the target that wants it. One run is enough, unless a secret was
 # corrected in between.
@@ -151,33 +167,39 @@ fi
 while read -r kind _ unit file _; do
   case $kind in
     database)
-      await "$unit.service"
-      if stale "$unit.service" "$file"; then restart "$unit.service" "$file"; fi
+      await "$unit"
+      if stale "$unit" "$file"; then restart "$unit" "$file"; fi
       ;;
     job)
-      await "$unit.service"
-      if stale "$unit.service" "$file"; then run_job "$unit.service" "$file"; else echo "$file" >"$state/$unit.service.done"; fi
+      await "$unit"
+      if stale "$unit" "$file"; then run_job "$unit" "$file"; else echo "$file" >"$state/$unit.done"; fi
       ;;
   esac
 done <"$plan"
 
 mapfile -t services < <(sed -n 's/^service \([^ ]*\) .*/\1/p' "$plan" | uniq)
 for service in "${services[@]}"; do
-  todo=() replaced=
-  while read -r kind of unit file owner; do
-    if [ "$kind" = service ] && [ "$of" = "$service" ] && stale "$unit.service" "$file"; then
-      todo+=("$unit.service $file $owner")
-      if [ "$active" = active ]; then replaced=$owner; fi
+  # Those that do not run come first: nobody misses them.
+  idle=() serving=()
+  while read -r kind of unit file _ owner _; do
+    if [ "$kind" = service ] && [ "$of" = "$service" ] && stale "$unit" "$file"; then
+      if [ "$active" = active ]; then serving+=("$unit $file $owner"); else idle+=("$unit $file $owner"); fi
     fi
   done <"$plan"
-  if [ -n "$replaced" ]; then try "$service" "$replaced"; fi
-  for line in "${todo[@]}"; do
+  if [ "${#serving[@]}" -gt 0 ]; then stand_in "$service"; fi
+  for line in "${idle[@]}" "${serving[@]}"; do
     read -r unit file owner <<<"$line"
+    if [ "${#standing[@]}" -gt 0 ] && ! systemctl --quiet is-active "${standing[0]}"; then
+      give_up "${standing[0]}" "the new $service ended while it stood in, so $unit was not touched"
+    fi
     # systemd does not change the owner of an open socket.
     socket=$(socket_of "$unit")
     if [ "$owner" != - ] && [ -S "$socket" ]; then chown "$owner" "$socket"; fi
     restart "$unit" "$file"
   done
+  # Requests that the stand-in took last may end before it does.
+  if [ "${#standing[@]}" -gt 0 ]; then sleep 1; fi
+  dismiss
 done
 
 # Stops replicas that the generation no longer has. This is the last step, since the proxy must know first. A switch reloads
@@ -186,7 +208,7 @@ gone=()
 # Those that a run has recorded: other stacks' names may begin alike.
 for known in "$state"/"$ROLL_STACK"-*.service; do
   unit=${known##*/}
-  if [ ! -e "$known" ] || grep -q " ${unit%.service} " "$plan"; then continue; fi
+  if [ ! -e "$known" ] || grep -q " $unit " "$plan"; then continue; fi
   rm -f "$known"
   [[ $unit =~ -[0-9]+\.service$ ]] || continue
   gone+=("$unit")
