@@ -7,6 +7,7 @@
     ./options.nix
     ./accounts.nix
     ./unique.nix
+    ./listen.nix
     ./services.nix
     ./jobs.nix
     ./roll.nix

@@ -7,9 +7,11 @@ let
     service:
     map (number: of "${service}-${toString number}") (lib.range 1 stack.services.${service}.replicas);
   trial = service: of "${service}-trial";
+  live = unit: "${unit}-live";
 in
 {
-  inherit replicas trial;
+  # `live` is what asks a replica whether it still works.
+  inherit replicas trial live;
   # Of all services, without stand-ins.
   all = lib.concatMap replicas (lib.attrNames stack.services);
   job = of;
@@ -19,8 +21,8 @@ in
   target = "${name}.target";
   # One that systemd opens.
   socket = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}.sock";
-  # One that the program opens, in a folder of its unit below /run.
-  ownFolder = unit: "slipway/${name}/${lib.removePrefix "${name}-" unit}";
+  # The folder of one that the program opens.
+  ownFolder = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}";
   # { option, unit } of every unit that the stack has or may have, for unique.nix.
   claims =
     let
@@ -45,7 +47,9 @@ in
         ];
       ofService =
         service: _:
-        map (unit: claim "services.${service}" "${unit}.service") (replicas service ++ [ (trial service) ]);
+        map (unit: claim "services.${service}" "${unit}.service") (
+          replicas service ++ map live (replicas service) ++ [ (trial service) ]
+        );
     in
     map (claim null) own
     ++ lib.concatLists (lib.mapAttrsToList ofService stack.services)

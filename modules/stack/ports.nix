@@ -21,9 +21,9 @@ let
             in
             lib.optional (service.listen.type == "tcp") {
               option = "${option}.listen.port";
-              first = service.listen.port;
-              # One more for the stand-in.
-              count = service.replicas + 1;
+              # The stand-in's is the one before.
+              first = service.listen.port - (if service.standIn == null then 0 else 1);
+              count = service.replicas + (if service.standIn == null then 0 else 1);
             }
             ++ lib.optional (service.metrics.port != null) {
               option = "${option}.metrics.port";

@@ -1,6 +1,6 @@
 # What the units of services and jobs have in common: the program, its surroundings, its bounds and its sandbox.
 #
-#   programOf name stack what program { environment, serviceConfig } -> part of a unit
+#   programOf name stack what program { environment, serviceConfig, writable } -> part of a unit
 {
   lib,
   utils,
@@ -26,6 +26,7 @@ name: stack: what: program:
 {
   environment ? { },
   serviceConfig ? { },
+  writable ? [ ],
 }:
 let
   inherit (program) limits;
@@ -49,7 +50,7 @@ in
     hardening {
       # Metrics and ports listen on 127.0.0.1.
       addresses = values.allowedAddresses stack program;
-      writable = homes.wrong;
+      writable = homes.wrong ++ writable;
       # The metric process_start_time_seconds needs /proc/stat, and runtimes of languages read how much memory there is.
       kernelFacts = true;
       # Programs read their limit on descriptors with a call of @resources.

@@ -1,7 +1,9 @@
-# The units of services: sockets that stay open, and replicas that a switch does not restart. roll.nix restarts them.
+# The units of services: replicas that a switch does not restart, their stand-ins, and what asks replicas whether they
+# still work. roll.nix restarts replicas.
 {
   config,
   lib,
+  pkgs,
   utils,
   ...
 }:
@@ -10,74 +12,26 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   namesOf = import ./names.nix { inherit lib; };
   programOf = import ./program.nix { inherit lib utils; };
-  nginx = config.services.nginx;
+  health = import ./health.nix {
+    inherit
+      config
+      lib
+      pkgs
+      utils
+      ;
+  };
 
   stackOptions =
     { name, config, ... }:
     let
-      stack = config;
       names = namesOf name config;
-      local = port: "127.0.0.1:${toString port}";
-      serviceOptions =
-        { name, config, ... }:
-        {
-          options = {
-            socketGroup = mkOption {
-              type = types.str;
-              default = if stack.proxy.enable then nginx.group else stack.group;
-              defaultText = lib.literalMD "nginx' group, and the stack's without a proxy";
-              example = "shop";
-              description = "The group that may connect to the service's Unix sockets, besides the stack's user.";
-            };
-            addresses = mkOption {
-              type = types.listOf types.str;
-              internal = true;
-              readOnly = true;
-              description = "Where the replicas take requests, as nginx writes it; [ ] for a service that listens nowhere.";
-            };
-            standIn = mkOption {
-              type = types.nullOr types.str;
-              internal = true;
-              readOnly = true;
-              description = "Where the stand-in of a rolling restart takes requests. Null: it gets none.";
-            };
-          };
-          config =
-            let
-              units = names.replicas name;
-              own = unit: "unix:/run/${names.ownFolder unit}/socket";
-              inherit (config.listen) type port;
-            in
-            {
-              addresses =
-                {
-                  none = [ ];
-                  socket = map (unit: "unix:${names.socket unit}") units;
-                  unix = map own units;
-                  tcp = lib.imap0 (n: _: local (port + n)) units;
-                }
-                .${type};
-              standIn =
-                if config.rolling != "stand-in" || config.replicas == 0 then
-                  null
-                else
-                  {
-                    unix = own (names.trial name);
-                    tcp = local (port + config.replicas);
-                  }
-                  .${type} or null;
-            };
-        };
     in
     {
-      options = {
-        services = mkOption { type = types.attrsOf (types.submodule serviceOptions); };
-        metrics.addresses = mkOption {
-          type = types.attrsOf types.str;
-          internal = true;
-          readOnly = true;
-          description = "Where each process serves its metrics, by unit.";
-        };
+      options.metrics.addresses = mkOption {
+        type = types.attrsOf types.str;
+        internal = true;
+        readOnly = true;
+        description = "Where each process serves its metrics, by unit.";
       };
       config = {
         units = map (unit: "${unit}.service") names.all;
@@ -85,9 +39,9 @@ let
           service: values:
           lib.optionalAttrs (values.metrics.port != null) (
             lib.listToAttrs (
-              lib.imap0 (n: unit: lib.nameValuePair "${unit}.service" (local (values.metrics.port + n))) (
-                names.replicas service
-              )
+              lib.imap0 (
+                n: unit: lib.nameValuePair "${unit}.service" "127.0.0.1:${toString (values.metrics.port + n)}"
+              ) (names.replicas service)
             )
           )
         ) config.services;
@@ -99,6 +53,7 @@ let
     let
       names = namesOf name stack;
       onSocket = service.listen.type == "socket";
+      onOwn = service.listen.type == "unix";
       tried = service.rolling == "stand-in" && service.replicas > 0;
       trial = names.trial key;
       portOf = lib.flip lib.pipe [
@@ -125,22 +80,36 @@ let
       # Common to the replicas and the stand-in.
       process =
         unit: address: serviceConfig:
-        programOf name stack key service {
-          environment = measured unit // listens unit address;
-          serviceConfig = {
-            Type = service.type;
-            TimeoutStartSec = service.startSeconds;
-            TimeoutStopSec = service.stopSeconds;
+        lib.mkMerge [
+          (programOf name stack key service {
+            environment = measured unit // listens unit address;
+            writable = lib.optional onOwn (names.ownFolder unit);
+            serviceConfig = {
+              Type = service.type;
+              TimeoutStartSec = service.startSeconds;
+              TimeoutStopSec = service.stopSeconds;
+            }
+            // lib.optionalAttrs (service.type == "notify") { WatchdogSec = service.watchdogSeconds; }
+            // lib.optionalAttrs (service.stopSignal != "SIGTERM") { KillSignal = service.stopSignal; }
+            # For the group of the socket's folder.
+            // lib.optionalAttrs onOwn { UMask = "0007"; }
+            // serviceConfig;
+          })
+          {
+            # Beside those of the stack's own serviceConfig, which would otherwise replace them.
+            serviceConfig = {
+              # Left behind by a crash, it would be in the way.
+              ExecStartPre = lib.mkIf onOwn (
+                [ "${pkgs.coreutils}/bin/rm -f ${names.ownFolder unit}/socket" ] ++ also "ExecStartPre"
+              );
+              # So a start, and with it each step of the roll, lasts until the process can answer.
+              ExecStartPost = lib.mkIf (service.type == "exec" && service.health.ready != null) (
+                [ (health.wait service address) ] ++ also "ExecStartPost"
+              );
+            };
           }
-          // lib.optionalAttrs (service.type == "notify") { WatchdogSec = service.watchdogSeconds; }
-          // lib.optionalAttrs (service.stopSignal != "SIGTERM") { KillSignal = service.stopSignal; }
-          // lib.optionalAttrs (service.listen.type == "unix") {
-            # Removed with its socket at each stop, so that none is in the next one's way.
-            RuntimeDirectory = names.ownFolder unit;
-            RuntimeDirectoryMode = "0711";
-          }
-          // serviceConfig;
-        };
+        ];
+      also = setting: lib.toList (service.serviceConfig.${setting} or [ ]);
       # After a start by hand it must still have its socket.
       withSocket =
         unit:
@@ -163,11 +132,15 @@ let
           {
             description = "${name}: ${unit}";
             wantedBy = [ names.target ];
-            wants = stack.requires ++ map (job: "${job}.service") names.startJobs;
+            wants =
+              stack.requires
+              ++ map (job: "${job}.service") names.startJobs
+              ++ lib.optional watched "${names.live unit}.service";
             after = map (job: "${job}.service") names.startJobs;
             # The roll unit does both, one replica after another.
             restartIfChanged = false;
             unitConfig.X-StopOnRemoval = false;
+            restartTriggers = lib.optional watched (health.watch service address);
           }
           (withSocket unit)
         ];
@@ -182,41 +155,48 @@ let
         (withSocket trial)
       ];
 
-      socket = unit: {
-        description = "${name}: socket of ${unit}";
-        partOf = [ names.target ];
-        socketConfig = {
-          ListenStream = names.socket unit;
-          SocketUser = service.user;
-          SocketGroup = service.socketGroup;
-          SocketMode = "0660";
-          RemoveOnStop = true;
-          # The socket stays however often its service fails: new connections wait.
-          TriggerLimitIntervalSec = 0;
-        };
-      };
-      replicas = lib.zipListsWith lib.nameValuePair (names.replicas key) (
-        if service.addresses == [ ] then map (_: null) (names.replicas key) else service.addresses
+      watched = service.health.live != null && service.watchdogSeconds == 0;
+      # Asks with the rights of the replica. Only what follows too many failures is root's: to restart it.
+      watcher =
+        unit: address:
+        lib.mkMerge [
+          (programOf name stack key (
+            service
+            // {
+              stateDirectory = false;
+              serviceConfig = lib.filterAttrs (setting: _: !lib.hasPrefix "Exec" setting) service.serviceConfig;
+            }
+          ) { environment = measured unit // listens unit address; })
+          {
+            description = "${name}: asks ${unit} whether it still works";
+            # It begins and ends with the replica. When its question changes, the replica does too (restartTriggers).
+            bindsTo = [ "${unit}.service" ];
+            after = [ "${unit}.service" ];
+            restartIfChanged = false;
+            unitConfig.JoinsNamespaceOf = "${unit}.service";
+            serviceConfig = {
+              Type = "exec";
+              ExecStart = health.watch service address;
+              ExecStopPost = "+${health.restart unit}";
+              Restart = "on-abnormal";
+            };
+          }
+        ];
+
+      # Their addresses by unit.
+      replicas = lib.listToAttrs (
+        lib.zipListsWith lib.nameValuePair (names.replicas key) (
+          if service.addresses == [ ] then map (_: null) (names.replicas key) else service.addresses
+        )
       );
     in
     {
       services =
-        lib.listToAttrs (map ({ name, value }: lib.nameValuePair name (replica name value)) replicas)
-        // lib.optionalAttrs tried { ${trial} = standIn; };
-      sockets = lib.optionalAttrs onSocket (
-        lib.genAttrs (names.replicas key) (
-          unit:
-          socket unit
-          // {
-            wantedBy = [
-              "sockets.target"
-              names.target
-            ];
-            unitConfig.X-StopOnRemoval = false;
-          }
+        lib.mapAttrs replica replicas
+        // lib.optionalAttrs watched (
+          lib.mapAttrs' (unit: address: lib.nameValuePair (names.live unit) (watcher unit address)) replicas
         )
-        // lib.optionalAttrs tried { ${trial} = socket trial; }
-      );
+        // lib.optionalAttrs tried { ${trial} = standIn; };
     };
 
   perStack =

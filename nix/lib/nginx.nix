@@ -36,14 +36,18 @@ in
       "    '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\"}';"
     ];
 
-  # `servers` are addresses as nginx has them, with `parameters` such as `resolve`.
+  # `servers` are addresses as nginx has them, with `parameters` such as `resolve`. Those of `backup` are asked only while
+  # none of the others takes a connection: the stand-ins of rolling restarts.
   upstream =
     {
       name,
       servers,
+      backup ? [ ],
       parameters ? "",
       # A dead replica is asked again soon: a longer ban could take all of them out at once.
       failures ? "max_fails=1 fail_timeout=1s",
+      # Whether the program keeps the contract. Of others nothing is known; some close an idle connection after 2 s.
+      ours ? true,
     }:
     lines (
       [
@@ -52,10 +56,13 @@ in
         "    least_conn;"
       ]
       ++ map (server: "    server ${server} ${parameters}${failures};") servers
+      ++ map (server: "    server ${server} ${parameters}${failures} backup;") backup
       ++ [
-        "    # Shorter than the api's own ${seconds times.keepaliveSeconds}, or a connection that is just closing would be used now and then."
+        "    # Shorter than the ${
+              if ours then "api's own ${seconds times.keepaliveSeconds}" else "program's own time"
+            }, or a connection that is just closing would be used now and then."
         "    keepalive 32;"
-        "    keepalive_timeout ${seconds times.proxyKeepaliveSeconds};"
+        "    keepalive_timeout ${seconds (if ours then times.proxyKeepaliveSeconds else 1)};"
         "}"
       ]
     );

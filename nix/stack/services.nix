@@ -5,36 +5,38 @@ let
   contract = import ../contract.nix;
 
   probe =
-    what:
-    mkOption {
-      type = types.nullOr (
-        types.attrTag {
-          http = mkOption {
-            type = types.str;
-            example = "/healthz";
-            description = "A path that answers with 200 to 399 at what the service listens on.";
-          };
-          tcp = mkOption {
-            type = types.bool;
-            example = true;
-            description = "Whether a connection to what the service listens on is enough.";
-          };
-          command = mkOption {
-            type = types.listOf types.str;
-            example = [
-              "shop"
-              "healthcheck"
-            ];
-            description = "A program that ends with 0. A name without `/` is one of the service's own package.";
-          };
-        }
-      );
-      default = null;
-      example = {
-        http = "/healthz";
-      };
-      description = what;
-    };
+    more:
+    mkOption (
+      {
+        type = types.nullOr (
+          types.attrTag {
+            http = mkOption {
+              type = types.str;
+              example = "/healthz";
+              description = "A path that answers with 200 to 399 at what the service listens on.";
+            };
+            tcp = mkOption {
+              type = types.enum [ true ];
+              example = true;
+              description = "A connection to what the service listens on is enough.";
+            };
+            command = mkOption {
+              type = types.listOf types.str;
+              example = [
+                "shop"
+                "healthcheck"
+              ];
+              description = "A program that ends with 0. A name without `/` is one of the service's own package.";
+            };
+          }
+        );
+        default = null;
+        example = {
+          http = "/healthz";
+        };
+      }
+      // more
+    );
 
   service =
     { config, ... }:
@@ -94,8 +96,8 @@ let
             default = null;
             example = 3000;
             description = ''
-              The first replica's port on 127.0.0.1 for `tcp`; the others follow, and one more for the stand-in of a rolling
-              restart. In containers, every replica's port.
+              The first replica's port on 127.0.0.1 for `tcp`; the others follow. The port before it belongs to the stand-in of
+              a rolling restart. In containers, every replica's port.
             '';
           };
           variable = mkOption {
@@ -116,12 +118,30 @@ let
           };
         };
         health = {
-          ready = probe ''
-            Whether a replica can take requests. A rolling restart goes on when it passes; Kubernetes sends requests only then.
-          '';
-          live = probe ''
-            Whether a replica still works. One that fails `health.retries` times in a row is restarted.
-          '';
+          ready = probe {
+            default =
+              if
+                config.type == "exec"
+                && lib.elem config.listen.type [
+                  "unix"
+                  "tcp"
+                ]
+              then
+                { tcp = true; }
+              else
+                null;
+            defaultText = lib.literalMD "`{ tcp = true; }` for `exec` at a port or a socket of its own";
+            description = ''
+              Whether a replica can take requests. A rolling restart goes on when it passes; Kubernetes sends requests only
+              then.
+            '';
+          };
+          live = probe {
+            description = ''
+              Whether a replica still works. One that fails `health.retries` times in a row is restarted. NixOS does not ask a
+              service with `watchdogSeconds`, which says it by itself.
+            '';
+          };
           intervalSeconds = mkOption {
             type = types.ints.positive;
             default = contract.health.intervalSeconds;

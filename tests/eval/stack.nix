@@ -389,7 +389,7 @@ in
         "127.0.0.1:3000"
         "127.0.0.1:3001"
       ];
-      standIn = "127.0.0.1:3002";
+      standIn = "127.0.0.1:2999";
       command = "web --title \"50%% of $$HOME\" \"--listen=\${HOST}:\${PORT}\" \"$$(PORT)\"";
       environment = {
         HOST = "127.0.0.1";

@@ -1,0 +1,76 @@
+# Asks services what they say of their health (health.sh).
+#
+#   wait service address    a command that ends when health.ready passes
+#   watch service address   one that fails when health.live has failed health.retries times in a row
+#   restart unit            what is to follow then, as root
+{
+  config,
+  lib,
+  pkgs,
+  utils,
+}:
+let
+  program = lib.getExe (
+    import ../../nix/lib/shell-application.nix { inherit pkgs; } {
+      name = "slipway-health";
+      runtimeInputs = [
+        pkgs.coreutils
+        pkgs.curl
+        pkgs.netcat
+      ];
+      text = builtins.readFile ./health.sh;
+    }
+  );
+
+  # A name without a folder is a program of the package.
+  found = service: word: if lib.hasInfix "/" word then word else lib.getExe' service.package word;
+  words =
+    service: address: probe:
+    if probe ? http then
+      [
+        "http"
+        address
+        probe.http
+      ]
+    else if probe ? tcp then
+      [
+        "tcp"
+        address
+      ]
+    else
+      [
+        "command"
+        (found service (lib.head probe.command))
+      ]
+      ++ lib.tail probe.command;
+in
+{
+  wait =
+    service: address:
+    utils.escapeSystemdExecArgs (
+      [
+        program
+        "wait"
+        service.health.timeoutSeconds
+      ]
+      ++ words service address service.health.ready
+    );
+  watch =
+    service: address:
+    utils.escapeSystemdExecArgs (
+      [
+        program
+        "watch"
+        service.health.timeoutSeconds
+        service.health.intervalSeconds
+        service.health.retries
+      ]
+      ++ words service address service.health.live
+    );
+  # Not when the replica itself ends, and this with it.
+  restart =
+    unit:
+    pkgs.writeShellScript "slipway-restart-${unit}" ''
+      [ "$SERVICE_RESULT" != exit-code ] || exec ${config.systemd.package}/bin/systemctl --no-block try-restart ${unit}.service
+    '';
+}
