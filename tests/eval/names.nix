@@ -156,7 +156,7 @@ map (account "user") [
   (says "names that join to the same"
     [
       "${at}.shop.services.x-y and ${at}.shop-x.services.y"
-      "the unit shop-x-y-1.service, shop-x-y-trial.service"
+      "the unit shop-x-y-1-live.service, shop-x-y-1.service, shop-x-y-trial.service"
     ]
     [
       (stacks {
