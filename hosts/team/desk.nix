@@ -1,5 +1,5 @@
 # The team's desk: a page, calendars, notices and the history of shells.
-{ pkgs, ... }:
+{ lib, pkgs, ... }:
 {
   services.slipway.stacks.desk = {
     cache.enable = false;
@@ -40,9 +40,9 @@
 
       # It brings its tables along when it starts.
       history = {
-        package = pkgs.atuin;
-        arguments = [
-          "server"
+        # Not the package's main program.
+        command = [
+          (lib.getExe' pkgs.atuin "atuin-server")
           "start"
         ];
         listen = {
