@@ -1,4 +1,5 @@
-# Jobs before a start, such as migrations: once at boot before the replicas, and by the roll unit whenever they changed.
+# Jobs: units that end by themselves. Those before a start run at boot before the replicas, and by the roll unit whenever
+# they changed; the others by their timers (schedule.nix).
 {
   config,
   lib,
@@ -9,37 +10,46 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   programOf = import ./program.nix { inherit lib utils; };
   namesOf = import ./names.nix { inherit lib; };
+  contract = import ../../nix/contract.nix;
 
   unit =
     name: stack: key: job:
     let
-      before = map (other: "${(namesOf name stack).job other}.service") job.after;
+      names = namesOf name stack;
+      first = map (other: "${names.job other}.service") job.after;
     in
     lib.mkMerge [
       (programOf name stack key job {
         serviceConfig = {
           Type = "oneshot";
-          RemainAfterExit = true;
           TimeoutStartSec = job.timeoutSeconds;
-        };
+        }
+        // (
+          if job.before == "start" then
+            { RemainAfterExit = true; }
+          else
+            { TimeoutStopSec = contract.times.killSeconds; }
+        );
       })
       {
         description = "${name}: ${if key == "migrate" then "migrations" else key}";
         wants = stack.requires;
-        after = before;
-        requires = before;
-        # The switch would run it beside the roll; the roll runs it before.
+        # A scheduled run waits for the end of a rolling restart: then everything is of one generation.
+        after = if job.before == "start" then first else [ "${names.roll}.service" ];
+        requires = first;
+        # A switch would run it beside the roll, which runs it before; and it leaves a scheduled run that is under way alone.
         restartIfChanged = false;
       }
     ];
 in
 {
+  imports = [ ./schedule.nix ];
   systemd.services = lib.mkMerge (
     lib.mapAttrsToList (
       name: stack:
       lib.mapAttrs' (
         key: job: lib.nameValuePair ((namesOf name stack).job key) (unit name stack key job)
-      ) (lib.filterAttrs (_: job: job.before == "start") stack.jobs)
+      ) stack.jobs
     ) stacks
   );
 }

@@ -8,6 +8,8 @@ let
     map (number: of "${service}-${toString number}") (lib.range 1 stack.services.${service}.replicas);
   trial = service: of "${service}-trial";
   live = unit: "${unit}-live";
+  late = job: of "${job}-late";
+  scheduled = lib.attrNames (lib.filterAttrs (_: job: job.schedule != null) stack.jobs);
 in
 {
   # `live` is what asks a replica whether it still works.
@@ -17,6 +19,13 @@ in
   job = of;
   # Jobs before a start, in their order.
   startJobs = map of ((import ../../nix/stack/values.nix { inherit lib; }).startJobs stack);
+  # What looks after scheduled jobs, and what fails while one is late.
+  inherit late;
+  keeper = of "jobs";
+  # The units of the schedules, which are active all the time.
+  schedules = lib.optionals (scheduled != [ ]) (
+    [ "${of "jobs"}.service" ] ++ map (job: "${of job}.timer") scheduled
+  );
   roll = of "roll";
   target = "${name}.target";
   # One that systemd opens.
@@ -38,6 +47,7 @@ in
           "backup-wal-base"
           "cache-tunnel"
           "database"
+          "jobs"
           "roll"
           "secrets"
         ]
@@ -53,5 +63,11 @@ in
     in
     map (claim null) own
     ++ lib.concatLists (lib.mapAttrsToList ofService stack.services)
-    ++ lib.mapAttrsToList (job: _: claim "jobs.${job}" "${of job}.service") stack.jobs;
+    ++ lib.concatMap (
+      job:
+      map (unit: claim "jobs.${job}" "${unit}.service") [
+        (of job)
+        (late job)
+      ]
+    ) (lib.attrNames stack.jobs);
 }

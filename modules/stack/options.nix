@@ -61,7 +61,7 @@ let
           type = types.listOf types.str;
           internal = true;
           readOnly = true;
-          description = "The units of the stack's services.";
+          description = "The units of the stack that are active all the time: its services, and its jobs' schedules.";
         };
       };
     };

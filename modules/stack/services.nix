@@ -34,7 +34,7 @@ let
         description = "Where each process serves its metrics, by unit.";
       };
       config = {
-        units = map (unit: "${unit}.service") names.all;
+        units = map (unit: "${unit}.service") names.all ++ names.schedules;
         metrics.addresses = lib.concatMapAttrs (
           service: values:
           lib.optionalAttrs (values.metrics.port != null) (

@@ -86,9 +86,11 @@ let
         map (claim "Slipway itself") [
           "/run/slipway"
           "/run/slipway-cache"
+          "/run/slipway-jobs"
           "/run/slipway-roll"
           "/var/lib/slipway-agent"
           "/var/lib/slipway-backup"
+          "/var/lib/slipway-jobs"
         ]
         ++ lib.concatMap (name: [
           (claim "services.slipway.stacks.${name}" "/run/redis-${name}")

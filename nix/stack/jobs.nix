@@ -18,8 +18,9 @@ let
         default = null;
         example = "start";
         description = ''
-          `start`: the job runs once for each release, before any replica is restarted, and at boot before they start. When it
-          fails, no replica is touched and the switch fails. It must do nothing when there is nothing to do.
+          `start`: the job runs before the replicas start. A release that changes its program, settings or secrets runs it
+          once, before any replica is restarted; when it fails, no replica is touched and the switch fails. When the stack
+          starts anew, as at boot, it runs as well, so it must do nothing when there is nothing to do.
         '';
       };
       after = mkOption {
@@ -47,7 +48,7 @@ let
         example = {
           calendar = "daily";
         };
-        description = "When the job runs. A run that is missed while the host is off is made up for; runs do not overlap.";
+        description = "When the job runs. A run that is missed while the host is off is made up for; runs do not overlap. Null: only before a start.";
       };
       cron = mkOption {
         type = types.nullOr types.str;
@@ -59,7 +60,10 @@ let
         type = types.nullOr types.ints.positive;
         default = null;
         example = 90000;
-        description = "Seconds without a success after which the job counts as late. Null: twice the time between two runs.";
+        description = ''
+          Seconds without a success after which the job counts as late. Null: the time in which two runs in a row should have
+          succeeded. Under NixOS the unit `<stack>-<job>-late.service` is failed while the job is late.
+        '';
       };
       timeoutSeconds = mkOption {
         type = types.ints.positive;
@@ -71,7 +75,7 @@ let
         type = types.ints.between 0 10;
         default = 0;
         example = 2;
-        description = "How often a scheduled run that fails is tried again, with a pause of a minute.";
+        description = "How often a scheduled run that fails is tried again, after a minute.";
       };
     };
   };
@@ -81,6 +85,13 @@ let
       waits = one: other: lib.elem one (config.jobs.${other}.after or [ ]);
     in
     (lib.toposort waits (lib.attrNames config.jobs)).cycle or [ ];
+
+  # What only a schedule has.
+  unscheduled =
+    job:
+    lib.optional (job.lateSeconds != null) "lateSeconds"
+    ++ lib.optional (job.retries != 0) "retries"
+    ++ lib.optional (job.cron != null) "cron";
 in
 {
   options.jobs = mkOption {
@@ -126,6 +137,10 @@ in
         {
           assertion = (job.before == null) != (job.schedule == null);
           message = "${option} needs a time to run: set either ${option}.schedule, or ${option}.before = \"start\".";
+        }
+        {
+          assertion = job.schedule != null || (unscheduled job == [ ]);
+          message = "${option} sets ${toString (unscheduled job)}, which only a job with a schedule has: set ${option}.schedule, or leave it out.";
         }
         {
           assertion = job.after == [ ] || (job.before == "start" && others == [ ]);

@@ -22,6 +22,7 @@ let
     ./stack.nix
     ./assertions.nix
     ./names.nix
+    ./jobs.nix
     ./agent.nix
     ./control-plane.nix
     ./hosts.nix
