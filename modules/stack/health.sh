@@ -31,7 +31,8 @@ refused() {
 
 case $mode in
   wait)
-    trap 'echo "health.ready does not pass: ${why-}" >&2; exit 1' TERM
+    # Whichever signal the program is stopped by.
+    trap 'echo "health.ready does not pass: ${why-}" >&2; exit 1' TERM INT QUIT HUP USR1 USR2 WINCH
     until why=$(attempt "$@" 2>&1); do
       if ! kill -0 "$MAINPID" 2>/dev/null; then
         echo "the program ended before health.ready passed" >&2

@@ -56,7 +56,17 @@ let
             (if service.listen.type == "socket" then "${service.user}:${service.socketGroup}" else "-")
           ];
         in
-        lib.optional (service.rolling == "stand-in" && service.replicas > 0) (
+        lib.optional (service.addresses != [ ]) (
+          toString (
+            [
+              "address"
+              key
+            ]
+            ++ service.addresses
+            ++ lib.optional (service.standIn != null) service.standIn
+          )
+        )
+        ++ lib.optional (service.rolling == "stand-in" && service.replicas > 0) (
           line "stand-in" key listen [ ] (names.trial key)
         )
         ++ map (line "service" key listen (secretsOf service)) (names.replicas key);

@@ -3,8 +3,10 @@
 #
 # PLAN has a line for each: kind (database, job, service or stand-in), the service's name, unit, the unit's file in the
 # store, what the service listens on, USER:GROUP of the socket that systemd opens for it, or `-`, and the files of its
-# secrets. For each updated process $RUNTIME_DIRECTORY records its run (InvocationID), its unit and its secrets. So a
-# process is not restarted if it is the same run, or began after systemd last loaded its units.
+# secrets. A line of the kind address has the service's name and where it takes requests, its stand-in included.
+#
+# For each updated process $RUNTIME_DIRECTORY records its run (InvocationID), its unit and its secrets. So a process is not
+# restarted if it is the same run, or began after systemd last loaded its units.
 plan=$1
 state=$RUNTIME_DIRECTORY
 # By unit: its secrets, and a digest of their contents. A decrypting tool may write the files again at every switch.
@@ -119,34 +121,73 @@ run_job() {
   fi
 }
 
-# The stand-in that runs, and its socket. However this script ends, it ends too.
-standing=()
+# By service: the stand-in that runs, and its socket. However this script ends, they end too.
+declare -A standing
 dismiss() {
-  if [ "${#standing[@]}" -gt 0 ]; then systemctl stop "${standing[@]}"; fi
-  standing=()
+  local service units
+  for service in "$@"; do
+    read -ra units <<<"${standing[$service]-}"
+    if [ "${#units[@]}" -gt 0 ]; then systemctl stop "${units[@]}"; fi
+    unset "standing[$service]"
+  done
 }
-trap dismiss EXIT
+trap 'dismiss "${!standing[@]}"' EXIT
 
 # Starts one more process of the new unit beside the serving ones, so that a failing start shows before any stop. At a port
 # or a socket of its own it is the proxy's spare server, and stays until the replicas are up to date.
 stand_in() {
   local service=$1 unit='' listen=''
   read -r _ _ unit _ listen _ < <(grep "^stand-in $service " "$plan") || return 0
-  standing=("$unit")
-  if [ "$listen" = socket ]; then standing+=("${unit%.service}.socket"); fi
+  standing[$service]=$unit
+  if [ "$listen" = socket ]; then standing[$service]+=" ${unit%.service}.socket"; fi
   if ! systemctl restart "$unit"; then
-    dismiss
+    dismiss "$service"
     explain "$unit" "a new $service does not become ready, so no replica was touched"
     # This unit now reports the failure: nobody would start the stand-in again to clear it.
     systemctl reset-failed "$unit"
     leave
   fi
   echo "the new $service becomes ready"
-  case $listen in tcp | unix) ;; *) dismiss ;; esac
+  case $listen in tcp | unix) ;; *) dismiss "$service" ;; esac
+}
+
+# update SERVICE UNIT FILE OWNER: restarts one replica.
+update() {
+  local service=$1 unit=$2 file=$3 owner=$4 spare socket
+  spare=${standing[$service]-}
+  if [ -n "$spare" ] && ! systemctl --quiet is-active "$spare"; then
+    give_up "$spare" "the new $service ended while it stood in, so $unit was not touched"
+  fi
+  # systemd does not change the owner of an open socket.
+  socket=$(socket_of "$unit")
+  if [ "$owner" != - ] && [ -S "$socket" ]; then chown "$owner" "$socket"; fi
+  restart "$unit" "$file"
+}
+
+reload_proxy() {
+  local units
+  read -ra units <<<"$ROLL_RELOADS"
+  if [ "${#units[@]}" -eq 0 ] || ! systemctl --quiet is-active "${units[@]}"; then return 0; fi
+  systemctl reload "${units[@]}" || echo "${units[*]}: not reloaded" >&2
+  # The reload is a signal; the old workers accept connections until the new ones do.
+  sleep 1
+}
+
+# Whether a service that the proxy knows has moved: to another port, or to have a stand-in.
+moved() {
+  local service
+  [ -e "$state/addresses" ] || return 1
+  for service in "$@"; do
+    if grep -q "^address $service " "$state/addresses" && ! grep -qxFf <(grep "^address $service " "$plan") "$state/addresses"; then
+      return 0
+    fi
+  done
+  return 1
 }
 
 loaded=$(systemctl show --value --property UnitsLoadTimestampMonotonic)
-while read -r _ _ unit _ _ _ own; do
+while read -r kind _ unit _ _ _ own; do
+  if [ "$kind" = address ]; then continue; fi
   files[$unit]=$own
   read -ra those <<<"$own"
   digests[$unit]=$(digest "${those[@]}")
@@ -178,28 +219,33 @@ while read -r kind _ unit file _; do
 done <"$plan"
 
 mapfile -t services < <(sed -n 's/^service \([^ ]*\) .*/\1/p' "$plan" | uniq)
+# Those that must restart, a line for each: SERVICE UNIT FILE OWNER.
+idle=() serving=()
+while read -r kind service unit file _ owner _; do
+  if [ "$kind" = service ] && stale "$unit" "$file"; then
+    if [ "$active" = active ]; then serving+=("$service $unit $file $owner"); else idle+=("$service $unit $file $owner"); fi
+  fi
+done <"$plan"
+
+# First all that nobody misses when it fails.
 for service in "${services[@]}"; do
-  # Those that do not run come first: nobody misses them.
-  idle=() serving=()
-  while read -r kind of unit file _ owner _; do
-    if [ "$kind" = service ] && [ "$of" = "$service" ] && stale "$unit" "$file"; then
-      if [ "$active" = active ]; then serving+=("$unit $file $owner"); else idle+=("$unit $file $owner"); fi
-    fi
-  done <"$plan"
-  if [ "${#serving[@]}" -gt 0 ]; then stand_in "$service"; fi
-  for line in "${idle[@]}" "${serving[@]}"; do
-    read -r unit file owner <<<"$line"
-    if [ "${#standing[@]}" -gt 0 ] && ! systemctl --quiet is-active "${standing[0]}"; then
-      give_up "${standing[0]}" "the new $service ended while it stood in, so $unit was not touched"
-    fi
-    # systemd does not change the owner of an open socket.
-    socket=$(socket_of "$unit")
-    if [ "$owner" != - ] && [ -S "$socket" ]; then chown "$owner" "$socket"; fi
-    restart "$unit" "$file"
+  if grep -q "^$service " <(printf '%s\n' "${serving[@]}"); then stand_in "$service"; fi
+done
+for line in "${idle[@]}"; do
+  read -ra words <<<"$line"
+  update "${words[@]}"
+done
+
+if moved "${services[@]}"; then reload_proxy; fi
+for service in "${services[@]}"; do
+  for line in "${serving[@]}"; do
+    read -ra words <<<"$line"
+    if [ "${words[0]}" = "$service" ]; then update "${words[@]}"; fi
   done
-  # Requests that the stand-in took last may end before it does.
-  if [ "${#standing[@]}" -gt 0 ]; then sleep 1; fi
-  dismiss
+  if [ -z "${standing[$service]-}" ]; then continue; fi
+  # What the stand-in took last may end before it does.
+  sleep 1
+  dismiss "$service"
 done
 
 # Stops replicas that the generation no longer has. This is the last step, since the proxy must know first. A switch reloads
@@ -215,15 +261,11 @@ for known in "$state"/"$ROLL_STACK"-*.service; do
   if systemctl --quiet is-active "${unit%.service}.socket"; then gone+=("${unit%.service}.socket"); fi
 done
 if [ "${#gone[@]}" -gt 0 ]; then
-  read -ra reloads <<<"$ROLL_RELOADS"
-  if [ "${#reloads[@]}" -gt 0 ] && systemctl --quiet is-active "${reloads[@]}"; then
-    systemctl reload "${reloads[@]}" || echo "${reloads[*]}: not reloaded" >&2
-    # The reload is a signal; the old workers accept connections until the new ones do.
-    sleep 1
-  fi
+  reload_proxy
   systemctl stop "${gone[@]}"
   # With the unit's file gone, systemd has forgotten to remove the socket.
   for unit in "${gone[@]}"; do rm -f "$(socket_of "$unit")"; done
   echo "no more: ${gone[*]}"
 fi
+grep '^address ' "$plan" >"$state/addresses" || true
 touch "$state/rolled"
