@@ -10,7 +10,6 @@
         package = pkgs.radicale;
         arguments = [
           "--server-hosts=$(HOST):$(PORT)"
-          "--server-script-name=/calendar"
           "--auth-type=htpasswd"
           "--auth-htpasswd-filename=$(USERS_FILE)"
           "--auth-htpasswd-encryption=bcrypt"
@@ -60,12 +59,14 @@
     domains = {
       "desk.example.com".routes = {
         "/".static = ./site;
-        "/calendar".service = "calendar";
-        "/.well-known/caldav".redirect = "/calendar/";
         "/history" = {
           service = "history";
           stripPrefix = true;
         };
+      };
+      "calendar.example.com".routes = {
+        "/".service = "calendar";
+        "/.well-known/caldav".redirect = "/";
       };
       # Notices are pushed over connections that stay open.
       "notices.example.com".routes."/" = {
