@@ -66,6 +66,8 @@ in
         "reader-hooks-1.service"
         "reader-pushgateway-1.service"
         "reader-web-1.service"
+        "reader-jobs.service"
+        "reader-cleanup.timer"
       ];
       desk = [
         "desk-calendar-1.service"
