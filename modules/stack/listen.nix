@@ -52,7 +52,7 @@ let
               .${type};
             # The number of replicas moves none of these: a running proxy knows them from the generation before.
             standIn =
-              if config.rolling != "stand-in" || config.replicas == 0 then
+              if names.trials name == [ ] then
                 null
               else
                 {
@@ -71,7 +71,7 @@ let
     name: stack: key: service:
     let
       names = namesOf name stack;
-      trials = lib.optional (service.rolling == "stand-in" && service.replicas > 0) (names.trial key);
+      trials = names.trials key;
       units = names.replicas key ++ trials;
 
       socket = unit: {

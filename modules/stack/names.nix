@@ -14,6 +14,12 @@ in
 {
   # `live` is what asks a replica whether it still works.
   inherit replicas trial live;
+  # None or one.
+  trials =
+    service:
+    lib.optional (
+      stack.services.${service}.rolling == "stand-in" && stack.services.${service}.replicas > 0
+    ) (trial service);
   # Of all services, without stand-ins.
   all = lib.concatMap replicas (lib.attrNames stack.services);
   job = of;

@@ -66,9 +66,7 @@ let
             ++ lib.optional (service.standIn != null) service.standIn
           )
         )
-        ++ lib.optional (service.rolling == "stand-in" && service.replicas > 0) (
-          line "stand-in" key listen [ ] (names.trial key)
-        )
+        ++ map (line "stand-in" key listen [ ]) (names.trials key)
         ++ map (line "service" key listen (secretsOf service)) (names.replicas key);
       ofJob = unit: line "job" "-" nowhere (secretsOf startJobs.${unit}) unit;
       # A role's password changes with its file, like every other secret.
@@ -83,6 +81,14 @@ let
         )
       );
       startJobs = lib.mapAttrs' (key: lib.nameValuePair (names.job key)) stack.jobs;
+      standIns = lib.concatLists (
+        lib.mapAttrsToList (
+          key: service:
+          lib.concatMap (
+            trial: [ "${trial}.service" ] ++ lib.optional (service.listen.type == "socket") "${trial}.socket"
+          ) (names.trials key)
+        ) stack.services
+      );
     in
     {
       description = "${name}: rolling restart";
@@ -112,6 +118,10 @@ let
           Type = "oneshot";
           RemainAfterExit = true;
           ExecStart = "${lib.getExe script} ${plan}";
+          # Also after a script that was killed.
+          ExecStopPost = lib.mkIf (
+            standIns != [ ]
+          ) "-${config.systemd.package}/bin/systemctl --no-block stop ${toString standIns}";
           RuntimeDirectory = "slipway-roll/${name}";
           RuntimeDirectoryMode = "0700";
           # Its next run reads this record.

@@ -121,17 +121,14 @@ run_job() {
   fi
 }
 
-# By service: the stand-in that runs, and its socket. However this script ends, they end too.
+# By service: the stand-in that runs, and its socket. However this script ends, they end too (ExecStopPost).
 declare -A standing
 dismiss() {
-  local service units
-  for service in "$@"; do
-    read -ra units <<<"${standing[$service]-}"
-    if [ "${#units[@]}" -gt 0 ]; then systemctl stop "${units[@]}"; fi
-    unset "standing[$service]"
-  done
+  local units
+  read -ra units <<<"${standing[$1]}"
+  systemctl stop "${units[@]}"
+  unset "standing[$1]"
 }
-trap 'dismiss "${!standing[@]}"' EXIT
 
 # Starts one more process of the new unit beside the serving ones, so that a failing start shows before any stop. At a port
 # or a socket of its own it is the proxy's spare server, and stays until the replicas are up to date.

@@ -54,7 +54,6 @@ let
       names = namesOf name stack;
       onSocket = service.listen.type == "socket";
       onOwn = service.listen.type == "unix";
-      tried = service.rolling == "stand-in" && service.replicas > 0;
       trial = names.trial key;
       portOf = lib.flip lib.pipe [
         (lib.splitString ":")
@@ -196,7 +195,7 @@ let
         // lib.optionalAttrs watched (
           lib.mapAttrs' (unit: address: lib.nameValuePair (names.live unit) (watcher unit address)) replicas
         )
-        // lib.optionalAttrs tried { ${trial} = standIn; };
+        // lib.genAttrs (names.trials key) (_: standIn);
     };
 
   perStack =
