@@ -20,6 +20,7 @@ let
 
   suites = [
     ./stack.nix
+    ./shapes.nix
     ./assertions.nix
     ./names.nix
     ./jobs.nix

@@ -1,0 +1,306 @@
+# Services of any shape on a host: where they listen, when they are ready, who asks whether they still work, and what
+# stands in for them.
+{
+  host,
+  says,
+  standIn,
+  lib,
+  ...
+}:
+let
+  at = "services.slipway.stacks.shop.services.web";
+  alone = web: {
+    services.slipway.stacks.shop = {
+      database.enable = false;
+      cache.enable = false;
+      backup.enable = false;
+      proxy.enable = false;
+      services.web = lib.mkMerge [
+        { package = standIn "web"; }
+        web
+      ];
+    };
+  };
+  of = web: host [ (alone web) ];
+  refused =
+    name: words: web:
+    says name ([ at ] ++ words) [ (alone web) ];
+
+  tcp = of {
+    replicas = 2;
+    listen.port = 3000;
+    health = {
+      ready.http = "/ready";
+      live.command = [
+        "web"
+        "check"
+      ];
+      intervalSeconds = 7;
+      timeoutSeconds = 2;
+      retries = 4;
+    };
+    stateDirectory = true;
+    rolling = "stand-in";
+    environment.LEVEL = "info";
+    serviceConfig = {
+      ExecStartPost = "/bin/own";
+      MemoryDenyWriteExecute = false;
+    };
+  };
+  replica = tcp.systemd.services.shop-web-2;
+  watcher = tcp.systemd.services.shop-web-2-live;
+  # A command without the folder of its program, and without quotes.
+  lastWords =
+    command:
+    let
+      words = lib.splitString " " (lib.replaceStrings [ "\"" ] [ "" ] command);
+      isProgram = lib.hasPrefix builtins.storeDir;
+      shown = word: if isProgram word then baseNameOf word else word;
+    in
+    lib.concatMapStringsSep " " shown (if isProgram (lib.head words) then lib.tail words else words);
+  posts =
+    unit:
+    let
+      asked = unit.serviceConfig.ExecStartPost or [ ];
+    in
+    map lastWords asked;
+
+  unix = of {
+    listen = {
+      type = "unix";
+      variable = "LISTEN";
+    };
+    socketGroup = "nginx";
+  };
+  folder = "/run/slipway/shop/web-1";
+in
+[
+  {
+    name = "a start of a program that says nothing lasts until its health is good, beside the stack's own commands";
+    got = map lastWords replica.serviceConfig.ExecStartPost;
+    want = [
+      "wait 2 http 127.0.0.1:3001 /ready"
+      "/bin/own"
+    ];
+  }
+  {
+    name = "a connection is enough where nothing else is said";
+    got = map (web: posts (of web).systemd.services.shop-web-1) [
+      { listen.port = 3000; }
+      { listen.type = "unix"; }
+      { listen.type = "socket"; }
+      { }
+      {
+        listen.port = 3000;
+        type = "notify";
+      }
+    ];
+    want = [
+      [ "wait 10 tcp 127.0.0.1:3000" ]
+      [ "wait 10 tcp unix:${folder}/socket" ]
+      [ ]
+      [ ]
+      [ ]
+    ];
+  }
+  {
+    name = "the stand-in has an address of its own, which no number of replicas moves";
+    got =
+      map
+        (
+          replicas:
+          let
+            config = of {
+              inherit replicas;
+              listen.port = 3000;
+            };
+            trial = config.systemd.services.shop-web-trial;
+          in
+          [
+            config.services.slipway.stacks.shop.services.web.standIn
+            trial.environment.PORT
+            (posts trial)
+          ]
+        )
+        [
+          1
+          9
+        ];
+    want = lib.replicate 2 [
+      "127.0.0.1:2999"
+      "2999"
+      [ "wait 10 tcp 127.0.0.1:2999" ]
+    ];
+  }
+  {
+    name = "no stand-in beside one that keeps files, stops, or has no replicas";
+    got = map (web: (of ({ listen.port = 3000; } // web)).systemd.services ? shop-web-trial) [
+      { stateDirectory = true; }
+      { rolling = "stop"; }
+      { replicas = 0; }
+      { }
+    ];
+    want = [
+      false
+      false
+      false
+      true
+    ];
+  }
+  {
+    name = "a roll ends the stand-ins however it ends";
+    got = lib.last (lib.splitString "/" tcp.systemd.services.shop-roll.serviceConfig.ExecStopPost);
+    want = "systemctl --no-block stop shop-web-trial.service";
+  }
+  {
+    name = "what asks a replica begins and ends with it, has its rights, and restarts it as root";
+    got = {
+      inherit (watcher) bindsTo restartIfChanged;
+      inherit (watcher.serviceConfig)
+        User
+        MemoryDenyWriteExecute
+        Restart
+        Type
+        ;
+      inherit (watcher.unitConfig) JoinsNamespaceOf;
+      asks = lastWords watcher.serviceConfig.ExecStart;
+      files = watcher.serviceConfig ? StateDirectory;
+      after = lib.elem "shop-web-2.service" watcher.after;
+      wanted = lib.elem "shop-web-2-live.service" replica.wants;
+      # A changed question is a changed replica.
+      triggers = map lastWords replica.restartTriggers;
+      level = watcher.environment.LEVEL;
+      root = lib.hasPrefix "+" watcher.serviceConfig.ExecStopPost;
+      own = watcher.serviceConfig ? ExecStartPost;
+    };
+    want = {
+      bindsTo = [ "shop-web-2.service" ];
+      restartIfChanged = false;
+      User = "shop";
+      MemoryDenyWriteExecute = false;
+      Restart = "on-abnormal";
+      Type = "exec";
+      JoinsNamespaceOf = "shop-web-2.service";
+      asks = "watch 2 7 4 command web check";
+      files = false;
+      after = true;
+      wanted = true;
+      triggers = [ "watch 2 7 4 command web check" ];
+      level = "info";
+      root = true;
+      own = false;
+    };
+  }
+  {
+    name = "a service with a watchdog is not asked as well, nor one without a question";
+    got = map (web: (of ({ listen.port = 3000; } // web)).systemd.services ? shop-web-1-live) [
+      {
+        type = "notify";
+        watchdogSeconds = 30;
+        health.live.tcp = true;
+      }
+      { }
+      { health.live.tcp = true; }
+    ];
+    want = [
+      false
+      false
+      true
+    ];
+  }
+  {
+    name = "a socket of the program's own is for its user and the proxy's group, and none is left by a crash";
+    got = {
+      inherit (unix.services.slipway.stacks.shop.services.web) addresses standIn;
+      folders = lib.mapAttrs (_: made: { inherit (made.d) user group mode; }) (
+        unix.systemd.tmpfiles.settings."10-slipway-shop-web"
+      );
+      variable = unix.systemd.services.shop-web-1.environment.LISTEN;
+      inherit (unix.systemd.services.shop-web-1.serviceConfig) ReadWritePaths UMask;
+      before = map lastWords unix.systemd.services.shop-web-1.serviceConfig.ExecStartPre;
+      none = tcp.systemd.tmpfiles.settings ? "10-slipway-shop-web";
+    };
+    want = {
+      addresses = [ "unix:${folder}/socket" ];
+      standIn = "unix:/run/slipway/shop/web-trial/socket";
+      folders =
+        lib.genAttrs
+          [
+            folder
+            "/run/slipway/shop/web-trial"
+          ]
+          (_: {
+            user = "shop";
+            group = "nginx";
+            mode = "2710";
+          });
+      variable = "${folder}/socket";
+      ReadWritePaths = [ folder ];
+      UMask = "0007";
+      before = [ "-f ${folder}/socket" ];
+      none = false;
+    };
+  }
+  (refused "a stand-in that nobody knows to be ready"
+    [
+      ".rolling is stand-in"
+      "set health.ready, or rolling = \"stop\""
+    ]
+    {
+      listen.port = 3000;
+      health.ready = null;
+    }
+  )
+  (refused "one place for several processes"
+    [
+      ".listen.variable is null"
+      "replicas = 1 and rolling"
+    ]
+    {
+      listen = {
+        port = 3000;
+        variable = null;
+      };
+    }
+  )
+  (refused "a port that only root may open" [
+    ".listen.port is 1024"
+    "begin at 1023"
+    "1025"
+  ] { listen.port = 1024; })
+  (refused "a port that the proxy cannot reach"
+    [
+      ".listen.type is tcp"
+      "localhost"
+    ]
+    {
+      listen.port = 3000;
+      allowedAddresses = [ "10.0.0.0/24" ];
+    }
+  )
+  (refused "a question that every socket answers"
+    [
+      ".health.ready.tcp proves nothing"
+      "http or command"
+    ]
+    {
+      listen.type = "socket";
+      health.ready.tcp = true;
+    }
+  )
+  (refused "the same for a living one" [ ".health.live.tcp proves nothing" ] {
+    listen.type = "socket";
+    health.live.tcp = true;
+  })
+  (refused "a program of no package"
+    [
+      ".health.live.command"
+      "give the program's path"
+    ]
+    {
+      package = lib.mkForce null;
+      command = [ "/bin/web" ];
+      health.live.command = [ "web" ];
+    }
+  )
+]
