@@ -34,7 +34,7 @@ let
     name: option:
     lib.concatStringsSep "\n\n" (
       [
-        "## `${name}`"
+        "### `${name}`"
         (lib.removeSuffix "\n" (option.description.text or option.description))
         "*Type:* ${option.type}"
       ]
@@ -46,20 +46,137 @@ let
     )
     + "\n";
 
+  stack = "services.slipway.stacks.<name>";
+  # By task: a title, what one does there, and the prefixes of the options. The longest prefix counts.
+  tasks = [
+    {
+      title = "Services";
+      about = "What runs all the time, what all programs of a stack share, and the accounts they run as.";
+      prefixes = [ "services.slipway.stacks" ];
+    }
+    {
+      title = "Jobs";
+      about = "What runs at times, or once before each start.";
+      prefixes = [ "${stack}.jobs" ];
+    }
+    {
+      title = "Domains, routes and TLS";
+      about = "Which names and paths lead where, with which certificate, and within which limits.";
+      prefixes = [
+        "${stack}.domains"
+        "${stack}.proxy"
+        "services.slipway.proxy"
+      ];
+    }
+    {
+      title = "Database";
+      about = "Where a stack's data is, and the Postgres server of the host.";
+      prefixes = [
+        "${stack}.database"
+        "services.slipway.database"
+      ];
+    }
+    {
+      title = "Cache";
+      about = "Redis for a stack, on this host or another one.";
+      prefixes = [ "${stack}.cache" ];
+    }
+    {
+      title = "Backups";
+      about = "What is kept, where, for how long, and how its restore is proved.";
+      prefixes = [
+        "${stack}.backup"
+        "services.slipway.backup"
+        "services.slipway.database.backup"
+      ];
+    }
+    {
+      title = "Encrypted secrets";
+      about = "Secrets as files of the flake, which agenix decrypts on the host.";
+      prefixes = [ "services.slipway.agenix" ];
+    }
+    {
+      title = "Control plane";
+      about = "Slipway's own stack. Its further options are those of `services.slipway.stacks.slipway`.";
+      prefixes = [ "services.slipway.controlPlane" ];
+    }
+    {
+      title = "Agent";
+      about = "What deploys this host when the control plane says so.";
+      prefixes = [ "services.slipway.agent" ];
+    }
+    {
+      title = "The host";
+      about = "Packages, network and the Nix store.";
+      prefixes = [
+        "services.slipway.network"
+        "services.slipway.packages"
+        "services.slipway.store"
+      ];
+    }
+  ];
+  within = prefix: name: name == prefix || lib.hasPrefix "${prefix}." name;
+  longest =
+    name: task:
+    lib.foldl' lib.max 0 (map lib.stringLength (lib.filter (prefix: within prefix name) task.prefixes));
+  titleOf =
+    name:
+    let
+      best = lib.foldl' (best: task: if longest name task > longest name best then task else best) {
+        prefixes = [ ];
+      } tasks;
+    in
+    best.title or (throw "nix/options-doc.nix: the option ${name} belongs to no task; name its prefix");
+  byTitle = lib.groupBy titleOf (lib.attrNames documented);
+
+  anchor = title: lib.replaceStrings [ " " "," ] [ "-" "" ] (lib.toLower title);
+  ofTask =
+    { title, about, ... }:
+    "## ${title}\n\n${about}\n\n"
+    + lib.concatMapStringsSep "\n" (name: section name documented.${name}) byTitle.${title};
+
+  # The page begins with it; tests/eval/docs.nix evaluates it.
+  shortest = ''
+    {
+      services.slipway.stacks.shop = {
+        services.web = {
+          package = packages.shop;
+          listen.port = 3000;
+        };
+        domains."shop.example.org".routes."/".service = "web";
+      };
+      security.acme = {
+        acceptTerms = true;
+        defaults.email = "ops@example.org";
+      };
+    }
+  '';
+
   text = ''
-    <!-- Made from modules/ by nix/options-doc.nix; to renew it: nix run .#render -->
+    <!-- Made from modules/ and nix/stack/ by nix/options-doc.nix; to renew it: nix run .#render -->
 
     # Options of the NixOS modules
 
-    Look up here what you can set on a NixOS host. `services.slipway.stacks.<name>` runs an api and a worker with everything
-    around them. `services.slipway.controlPlane` is Slipway's own stack, and `services.slipway.agent` deploys the host.
-    [production.md](production.md) shows them in use; [settings.md](settings.md) has the settings of the processes.
+    Look up here what you can set on a NixOS host. `services.slipway.stacks.<name>` runs services and jobs with everything
+    around them: [stacks.md](stacks.md) has an example of each kind. This is the shortest useful one. It runs one program
+    that reads its port from `PORT`, and serves it over HTTPS:
 
-    ${lib.concatStringsSep "\n" (lib.mapAttrsToList section documented)}'';
+    ${fenced shortest}
+
+    | see | to set |
+    |---|---|
+    ${lib.concatMapStringsSep "\n" (
+      { title, about, ... }: "| [${title}](#${anchor title}) | ${about} |"
+    ) tasks}
+
+    [production.md](production.md) shows the options in use; [settings.md](settings.md) has the settings of Slipway's own
+    processes.
+
+    ${lib.concatMapStringsSep "\n" ofTask tasks}'';
 
   rendered = pkgs.writeText "options.md" text;
 in
 {
-  inherit text rendered;
+  inherit rendered;
   fresh = text == builtins.readFile ../docs/options.md;
 }
