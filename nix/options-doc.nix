@@ -135,22 +135,9 @@ let
     "## ${title}\n\n${about}\n\n"
     + lib.concatMapStringsSep "\n" (name: section name documented.${name}) byTitle.${title};
 
-  # The page begins with it; tests/eval/docs.nix evaluates it.
-  shortest = ''
-    {
-      services.slipway.stacks.shop = {
-        services.web = {
-          package = packages.shop;
-          listen.port = 3000;
-        };
-        domains."shop.example.org".routes."/".service = "web";
-      };
-      security.acme = {
-        acceptTerms = true;
-        defaults.email = "ops@example.org";
-      };
-    }
-  '';
+  # The first example of docs/stacks.md, which tests/eval/docs.nix evaluates.
+  shortest =
+    "```" + lib.elemAt (lib.splitString "```" (builtins.readFile ../docs/stacks.md)) 1 + "```";
 
   text = ''
     <!-- Made from modules/ and nix/stack/ by nix/options-doc.nix; to renew it: nix run .#render -->
@@ -161,7 +148,7 @@ let
     around them: [stacks.md](stacks.md) has an example of each kind. This is the shortest useful one. It runs one program
     that reads its port from `PORT`, and serves it over HTTPS:
 
-    ${fenced shortest}
+    ${shortest}
 
     | see | to set |
     |---|---|

@@ -137,10 +137,13 @@ let
     "docs/database.md" = { };
     "docs/rollouts.md" = { };
     "docs/settings.md" = { };
+    "docs/stacks.md" = { };
     "hosts/README.md" = { };
     "secrets/README.md" = { };
     "templates/default/README.md" = { };
   };
+  # Blocks use `packages` without saying where it comes from, unless they say what they take.
+  asModule = text: lib.optionalString (lib.hasPrefix "{\n" text) "{ packages, ... }:\n" + text;
   ofPage =
     name: given:
     lib.imap1 (number: block: {
@@ -148,12 +151,21 @@ let
       got =
         let
           config = host [
-            (import (builtins.toFile "snippet.nix" block.text))
+            (import (builtins.toFile "snippet.nix" (asModule block.text)))
             given
             {
               _module.args = {
                 self.outPath = toString ../..;
-                packages = lib.genAttrs [ "shop-api" "shop-worker" ] standIn;
+                # A program or a site, whatever its name.
+                packages = lib.genAttrs [
+                  "calendar"
+                  "mailer"
+                  "render"
+                  "shop"
+                  "shop-api"
+                  "shop-worker"
+                  "site"
+                ] standIn;
               };
             }
           ];
