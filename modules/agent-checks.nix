@@ -109,7 +109,7 @@ let
         };
       }) stack.units
     )
-    // lib.optionalAttrs (stack.proxy.enable or false) {
+    // lib.optionalAttrs (stack.proxy.ping or false) {
       "${name} is healthy" = {
         type = "http";
         url = "http://127.0.0.1:${toString stack.proxy.pingPort}${contract.paths.health}";

@@ -16,7 +16,7 @@ let
   );
   # If this module is imported alone, it is on; with the others, only hosts with a stack get it.
   active = cfg.enable && (stacks != { } || !withStacks);
-  proxied = lib.filterAttrs (_: stack: stack.proxy.enable) stacks;
+  proxied = lib.filterAttrs (_: stack: stack.proxy.served != { }) stacks;
 
   # Proxies that listen only on private addresses are not public.
   public = lib.filterAttrs (_: stack: stack.proxy.listenAddresses == [ ]) proxied;
@@ -35,7 +35,7 @@ let
   }
   // lib.mapAttrs' (
     _: stack: lib.nameValuePair (toString stack.proxy.pingPort) "the proxy's local listener"
-  ) proxied
+  ) (lib.filterAttrs (_: stack: stack.proxy.ping) proxied)
   // lib.mapAttrs' (
     unit: address: lib.nameValuePair (lib.last (lib.splitString ":" address)) "the metrics of ${unit}"
   ) (lib.mergeAttrsList (lib.mapAttrsToList (_: stack: stack.metrics.addresses) stacks))

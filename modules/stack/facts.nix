@@ -12,7 +12,6 @@ let
     let
       names = namesOf name stack;
       inherit (stack) proxy;
-      served = proxy.enable && proxy.domain != null;
       # The replicas of the services with this preset.
       units =
         preset:
@@ -29,8 +28,8 @@ let
       version = 1;
       inherit name;
       inherit (stack) controlPlane;
-      domain = if served then proxy.domain else null;
-      url = if served then "https://${proxy.domain}" else null;
+      domain = proxy.mainDomain;
+      url = if proxy.mainDomain == null then null else "https://${proxy.mainDomain}";
       api = {
         sockets = map names.socket (units "api");
         metrics = metrics "api";
@@ -46,7 +45,7 @@ let
         ++ map (job: "${job}.service") names.startJobs
         ++ [ "${names.roll}.service" ]
         ++ stack.requires
-        ++ lib.optional served "nginx.service"
+        ++ lib.optional (proxy.served != { }) "nginx.service"
         ++ lib.optional firewall.enable (
           if nftables.enable then "nftables.service" else "firewall.service"
         );

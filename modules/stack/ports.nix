@@ -6,7 +6,7 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   agent = config.services.slipway.agent or { enable = false; };
   each = test: listener: lib.mapAttrsToList listener (lib.filterAttrs (_: test) stacks);
-  served = stack: stack.proxy.enable && stack.proxy.domain != null;
+  served = stack: stack.proxy.served != { };
   backedUp = stack: stack.backup.enable or false;
 
   listeners =
@@ -35,7 +35,7 @@ let
         )
       )
     )
-    ++ each served (
+    ++ each (stack: stack.proxy.ping) (
       name: stack: {
         option = "services.slipway.stacks.${name}.proxy.pingPort";
         first = stack.proxy.pingPort;

@@ -99,7 +99,7 @@ let
       stopIfChanged = false;
       environment = {
         ROLL_STACK = name;
-        ROLL_RELOADS = toString (lib.optional stack.proxy.enable "nginx.service");
+        ROLL_RELOADS = toString (lib.optional (stack.proxy.served != { }) "nginx.service");
       };
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig =

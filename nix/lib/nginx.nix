@@ -92,22 +92,42 @@ in
       "}"
     ];
 
-  # What a replica is told. Headers of the client that look like a proxy's are overwritten; `traceparent` passes.
+  # What a replica is told. Headers of the client that look like a proxy's are overwritten or dropped, also those that
+  # frameworks take for the host or the path; `traceparent` passes.
   passing =
     {
       host ? "$http_host",
       requestId ? "$request_id",
+      # Taken off the path.
+      prefix ? "",
+      # Whether the connection may become a WebSocket: needs the maps of routes.nix.
+      stream ? false,
     }:
-    lines [
-      "proxy_http_version 1.1;"
-      "proxy_set_header Connection \"\";"
-      "proxy_set_header Host ${host};"
-      "proxy_set_header X-Request-Id ${requestId};"
-      "proxy_set_header X-Real-IP $remote_addr;"
-      "proxy_set_header X-Forwarded-For $remote_addr;"
-      "proxy_set_header X-Forwarded-Proto https;"
-      "proxy_connect_timeout ${seconds times.connectSeconds};"
-    ];
+    lines (
+      [
+        "proxy_http_version 1.1;"
+        "proxy_set_header Connection ${if stream then "$slipway_connection" else "\"\""};"
+      ]
+      ++ (if stream then [ "proxy_set_header Upgrade $slipway_upgrade;" ] else [ ])
+      ++ [
+        "proxy_set_header Host ${host};"
+        "proxy_set_header X-Request-Id ${requestId};"
+        "proxy_set_header X-Real-IP $remote_addr;"
+        "proxy_set_header X-Forwarded-For $remote_addr;"
+        "proxy_set_header X-Forwarded-Proto https;"
+        "proxy_set_header X-Forwarded-Prefix \"${prefix}\";"
+      ]
+      ++ map (header: "proxy_set_header ${header} \"\";") [
+        "Forwarded"
+        "Proxy"
+        "X-Forwarded-Host"
+        "X-Forwarded-Port"
+        "X-Forwarded-Server"
+        "X-Original-URL"
+        "X-Rewrite-URL"
+      ]
+      ++ [ "proxy_connect_timeout ${seconds times.connectSeconds};" ]
+    );
 
   # What a server with TLS has. No parameters for finite-field Diffie-Hellman: all suites in use are of elliptic curves.
   # No stapled OCSP answers either: the large authorities no longer give any.

@@ -11,6 +11,7 @@ rec {
     ./jobs.nix
     ./presets.nix
     ./domains.nix
+    ./proxy.nix
     ./backing.nix
     ./renamed.nix
   ];

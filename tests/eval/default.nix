@@ -31,6 +31,7 @@ let
     ./images.nix
     ./environment.nix
     ./proxy.nix
+    ./routes.nix
     ./cache.nix
     ./network.nix
     ./secrets.nix

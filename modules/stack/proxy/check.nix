@@ -7,7 +7,7 @@
 }:
 let
   cfg = config.services.nginx;
-  proxied = lib.any (stack: stack.enable && stack.proxy.enable) (
+  proxied = lib.any (stack: stack.enable && stack.proxy.served != { }) (
     lib.attrValues config.services.slipway.stacks
   );
 

@@ -1,4 +1,4 @@
-# nginx before a stack's replicas: TLS, limits, and nothing that the api does not have to see.
+# nginx before a stack's services: TLS, routes, limits, and nothing that services do not have to see.
 {
   config,
   lib,
@@ -8,18 +8,27 @@
 let
   contract = import ../../../nix/contract.nix;
   nginx = import ../../../nix/lib/nginx.nix { inherit contract; };
+  routes = import ../../../nix/lib/routes.nix { inherit lib contract; };
   serverOf = import ./server.nix { inherit lib; };
   inherit (config.services.slipway) proxy;
   inherit (config.services.nginx) user group;
 
-  # One without a name is refused (assertions.nix).
   stacks = lib.filterAttrs (
-    _: stack: stack.enable && stack.proxy.enable && stack.proxy.domain != null
+    _: stack: stack.enable && stack.proxy.served != { }
   ) config.services.slipway.stacks;
   each = function: lib.mapAttrsToList (name: stack: function name stack.proxy) stacks;
+  eachDomain =
+    function:
+    lib.concatLists (
+      lib.mapAttrsToList (name: stack: lib.mapAttrsToList (function name stack) stack.proxy.served) stacks
+    );
 
-  everywhere = [ "0.0.0.0" ] ++ lib.optional config.networking.enableIPv6 "[::0]";
-  addressesOf = asked: if asked.listenAddresses == [ ] then everywhere else asked.listenAddresses;
+  addressesOf =
+    asked:
+    if asked.listenAddresses == [ ] then
+      config.services.nginx.defaultListenAddresses
+    else
+      asked.listenAddresses;
   addresses = lib.unique (lib.concatLists (each (_: addressesOf)));
   quicAddresses = lib.unique (
     lib.concatLists (each (_: asked: lib.optionals asked.http3 (addressesOf asked)))
@@ -28,50 +37,62 @@ let
   listenQuic =
     parameters: map (address: "listen ${address}:${toString contract.ports.https} quic${parameters};");
   # With several workers each needs its own UDP socket. nginx wants this option once per address: in the server for
-  # unknown names, or in the first stack that listens there.
+  # unknown names, or in the first that listens there.
   speaker =
     address:
     lib.head (
-      lib.attrNames (
-        lib.filterAttrs (_: stack: stack.proxy.http3 && lib.elem address (addressesOf stack.proxy)) stacks
+      lib.concatLists (
+        eachDomain (
+          _: stack: domain: _:
+          lib.optional (stack.proxy.http3 && lib.elem address (addressesOf stack.proxy)) domain
+        )
       )
     );
   quicOf =
-    name: asked:
+    domain: asked:
     lib.concatMap (
       address:
-      listenQuic (lib.optionalString (!proxy.refuseUnknownNames && speaker address == name) " reuseport")
-        [
-          address
-        ]
+      listenQuic (lib.optionalString (
+        !proxy.refuseUnknownNames && speaker address == domain
+      ) " reuseport") [ address ]
     ) (lib.optionals asked.http3 (addressesOf asked));
 
-  server = name: asked: {
-    serverName = asked.domain;
-    serverAliases = asked.aliases;
-    listenAddresses = addressesOf asked;
-    forceSSL = true;
-    # The method stays what it was.
-    redirectCode = 308;
-    enableACME = asked.tls.certificate == null;
-    sslCertificate = lib.mkIf (asked.tls.certificate != null) asked.tls.certificate;
-    sslCertificateKey = lib.mkIf (asked.tls.key != null) asked.tls.key;
-    extraConfig = (serverOf name asked).server {
-      listenQuic = quicOf name asked;
+  server =
+    name: stack: domainName: domain:
+    let
+      text = serverOf name stack;
+      tls = domain.tls.inUse;
+    in
+    {
+      serverName = domainName;
+      serverAliases = domain.aliases;
+      listenAddresses = addressesOf stack.proxy;
+      forceSSL = true;
+      # The method stays what it was.
+      redirectCode = 308;
+      enableACME = tls.isAcme;
+      inherit (tls) useACMEHost;
+      acmeRoot = lib.mkIf (tls.dnsProvider != null) null;
+      sslCertificate = lib.mkIf (tls.certificate != null) tls.certificate;
+      sslCertificateKey = lib.mkIf (tls.key != null) tls.key;
+      extraConfig = text.server domainName domain {
+        listenQuic = quicOf domainName stack.proxy;
+      };
+      locations = lib.mapAttrs (_: extraConfig: { inherit extraConfig; }) (
+        text.locations domainName domain
+      );
     };
-    inherit (serverOf name asked) locations;
-  };
 
-  ping = name: asked: {
+  ping = name: stack: {
     serverName = "slipway-ping-${name}";
     listen = [
       {
         addr = "127.0.0.1";
-        port = asked.pingPort;
+        port = stack.proxy.pingPort;
         ssl = false;
       }
     ];
-    locations = (serverOf name asked).ping;
+    locations = (serverOf name stack).ping;
     extraConfig = "access_log off;";
   };
 
@@ -88,18 +109,30 @@ let
   };
 
   # In a file of its own: as a part of nginx' unit another path would restart nginx, where a reload is enough.
+  filesOf =
+    option: tls:
+    lib.mapAttrsToList (what: path: "${option}.${what} ${path}") (
+      lib.filterAttrs (_: path: path != null) tls
+    );
   files = lib.concatLists (
     each (
       name: asked:
-      lib.mapAttrsToList (option: path: "services.slipway.stacks.${name}.proxy.${option} ${path}") (
-        lib.filterAttrs (_: path: path != null) {
-          "tls.certificate" = asked.tls.certificate;
-          "tls.key" = asked.tls.key;
-          "tls.clientAuthority" = asked.tls.clientAuthority;
-          "upstream.tls.authority" = asked.upstream.tls.authority;
-          "upstream.tls.certificate" = asked.upstream.tls.certificate;
-          "upstream.tls.key" = asked.upstream.tls.key;
-        }
+      filesOf "services.slipway.stacks.${name}.proxy.upstream.tls" {
+        inherit (asked.upstream.tls) authority certificate key;
+      }
+    )
+    ++ eachDomain (
+      name: _: domainName: domain:
+      filesOf "services.slipway.stacks.${name}.domains.${domainName}.tls" {
+        inherit (domain.tls.inUse) certificate key clientAuthority;
+      }
+    )
+  );
+  streams = lib.elem true (
+    lib.concatLists (
+      eachDomain (
+        _: _: _: domain:
+        map (route: route.stream) (lib.attrValues domain.routes)
       )
     )
   );
@@ -116,7 +149,6 @@ in
 {
   imports = [
     ./options.nix
-    ./limits.nix
     ./upstream.nix
     ./assertions.nix
     ./check.nix
@@ -130,7 +162,8 @@ in
     example = false;
     description = ''
       Whether nginx refuses TLS handshakes for names that no server of this host has, and closes plain connections for
-      them without an answer. Switch it off on a host whose nginx has a default server of its own.
+      them without an answer. Switch it off on a host whose nginx has a default server of its own
+      (`services.nginx.virtualHosts.<name>.default`): then that one answers.
     '';
   };
 
@@ -138,17 +171,20 @@ in
     services.nginx = {
       enable = true;
       # A changed configuration is loaded without closing a socket; only another nginx is a restart.
-      enableReload = true;
+      enableReload = lib.mkDefault true;
       serverTokens = lib.mkDefault false;
       eventsConfig = lib.mkDefault "worker_connections 16384;";
-      commonHttpConfig = lib.mkMerge (each (name: asked: (serverOf name asked).http));
+      commonHttpConfig = lib.mkMerge (
+        lib.mapAttrsToList (name: stack: (serverOf name stack).http) stacks
+        ++ lib.optional streams routes.http
+      );
       virtualHosts = lib.mkMerge (
-        each (
-          name: asked: {
-            ${asked.domain} = server name asked;
-            "slipway-ping-${name}" = ping name asked;
-          }
+        eachDomain (
+          name: stack: domainName: domain: { ${domainName} = server name stack domainName domain; }
         )
+        ++ lib.mapAttrsToList (
+          name: stack: lib.mkIf stack.proxy.ping { "slipway-ping-${name}" = ping name stack; }
+        ) stacks
         ++ lib.optional proxy.refuseUnknownNames { slipway-unknown = unknown; }
       );
       preStart = "${present}";
@@ -159,13 +195,15 @@ in
       nginx = {
         serviceConfig = {
           LogsDirectory = [ "nginx/stacks" ];
-          # As soon again as the replicas, and later from one failure to the next. NixOS waits 10 s each time.
-          RestartSec = lib.mkForce "100ms";
+          # As soon again as the replicas, and later from one failure to the next. NixOS sets 10 s itself, so this must be
+          # over a plain value; a host's mkForce is over this.
+          RestartSec = lib.mkOverride 90 "100ms";
           RestartSteps = 10;
           RestartMaxDelaySec = 15;
         };
         # A certificate that comes late is found then, and not after somebody has looked why nginx is down.
-        startLimitIntervalSec = lib.mkForce 0;
+        # Over NixOS' own plain value as well.
+        startLimitIntervalSec = lib.mkOverride 90 0;
       };
       # It looks for the logs as nginx' user, and fails while systemd is about to give that user the folder.
       logrotate-checkconf = lib.mkIf config.services.logrotate.enable { after = [ "nginx.service" ]; };

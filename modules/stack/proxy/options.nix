@@ -1,160 +1,156 @@
-# Options of a stack's proxy: names, certificates, addresses.
-{ lib, ... }:
+# What only a host's proxy has, beside the settings of nix/stack: certificates, addresses, logs.
+{ config, lib, ... }:
 let
   inherit (lib) mkOption types;
   contract = import ../../../nix/contract.nix;
-  externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
+  host = config;
 
-  # What suits an api: set one by one, so that a stack that changes one keeps the others.
-  headers = {
-    X-Content-Type-Options = "nosniff";
-    X-Frame-Options = "DENY";
-    Referrer-Policy = "no-referrer";
-    Content-Security-Policy = "default-src 'none'; frame-ancestors 'none'";
+  extraConfig = mkOption {
+    type = types.lines;
+    default = "";
+    example = "location /downloads/ { root /srv/shop; }";
+    description = "Lines for nginx, at the end of the server: of each domain, or of this one alone.";
   };
 
-  proxyOptions =
+  stackOptions =
     { config, ... }:
+    let
+      stack = config;
+      tls = import ./tls.nix { inherit lib; };
+
+      domain =
+        { config, ... }:
+        let
+          own = config.tls;
+          # Where the certificate comes from is one thing: a domain that says anything of it says all.
+          from =
+            if own.certificate == null && own.useACMEHost == null && own.dnsProvider == null then
+              stack.proxy.tls
+            else
+              own;
+        in
+        {
+          options = {
+            inherit extraConfig;
+            tls = tls.options // {
+              inUse = mkOption {
+                type = types.raw;
+                internal = true;
+                readOnly = true;
+                default = {
+                  inherit (from)
+                    certificate
+                    key
+                    useACMEHost
+                    dnsCredentialsFile
+                    ;
+                  dnsProvider =
+                    if tls.isAcme from && from.dnsProvider == null then
+                      host.security.acme.defaults.dnsProvider
+                    else
+                      from.dnsProvider;
+                  # Whether this host asks an authority for the domain alone.
+                  isAcme = tls.isAcme from;
+                  clientAuthority =
+                    if own.clientAuthority == null then stack.proxy.tls.clientAuthority else own.clientAuthority;
+                };
+                description = "The domain's own values, or else the stack's.";
+              };
+            };
+          };
+        };
+      leading = lib.filter (
+        name: lib.any (route: route.service == stack.front) (lib.attrValues stack.domains.${name}.routes)
+      ) (lib.attrNames stack.domains);
+    in
     {
-      options.proxy = {
-        enable = mkOption {
-          type = types.bool;
-          default = config.proxy.domain != null;
-          defaultText = lib.literalMD "whether `proxy.domain` is set";
-          example = true;
-          description = "Whether nginx serves this stack over HTTPS. Without, the api is reachable over its sockets only.";
-        };
-        domain = mkOption {
-          type = types.nullOr types.str;
-          default = null;
-          example = "shop.example.org";
-          description = "The name that clients use. The certificate is for it; requests for other names are refused.";
-        };
-        aliases = mkOption {
-          type = types.listOf types.str;
-          default = [ ];
-          example = [ "www.shop.example.org" ];
-          description = "Further names that are served alike and are part of the certificate.";
-        };
-        listenAddresses = mkOption {
-          type = types.listOf types.str;
-          default = [ ];
-          example = [ "10.1.0.11" ];
-          description = "Addresses to listen on, IPv6 in brackets. Empty: all of this host's.";
-        };
-        pingPort = mkOption {
-          type = types.port;
-          default = contract.ports.proxyPing;
-          example = 8082;
-          description = ''
-            Port on 127.0.0.1 where the health paths answer over plain HTTP, for checks on the host itself. Every stack of a
-            host needs its own.
-          '';
-        };
-        http3 = mkOption {
-          type = types.bool;
-          default = false;
-          example = true;
-          description = ''
-            Whether to offer HTTP/3 (UDP). After a reload of nginx, as every switch that changes its configuration brings, many
-            new HTTP/3 connections fail for as long as old workers live. Clients then go on with HTTP/2, some after a wait.
-          '';
-        };
-        tls = {
-          certificate = mkOption {
-            type = types.nullOr types.path;
-            default = null;
-            example = "/run/agenix/shop-certificate";
-            description = ''
-              A PEM file with the certificate and its chain, readable by the group nginx. Unset: the certificate is issued
-              and renewed over ACME for `proxy.domain`, which must then resolve to this host, with port 80 reachable. An
-              authority that is away fails no switch: the certificate that is there stays, and it is asked again daily.
-            '';
-          };
-          key = mkOption {
-            type = types.nullOr externalPath;
-            default = null;
-            example = "/run/agenix/shop-certificate-key";
-            description = "The PEM file with that certificate's private key, readable by the group nginx only.";
-          };
-          clientAuthority = mkOption {
-            type = types.nullOr types.path;
-            default = null;
-            example = "/etc/slipway/fleet-ca.pem";
-            description = ''
-              A PEM file with the authority whose certificates clients must show. Unset: clients show none. For listeners on a
-              private network, such as an app host's behind an edge host.
-            '';
-          };
-          hsts = {
-            maxAgeSeconds = mkOption {
-              type = types.ints.unsigned;
-              default = 63072000;
-              example = 300;
-              description = ''
-                Seconds that a browser refuses to talk to the domain without TLS (Strict-Transport-Security). Begin with a
-                small number on a domain that was served over plain HTTP; 0 makes browsers forget.
-              '';
-            };
-            includeSubDomains = mkOption {
-              type = types.bool;
-              default = false;
-              example = true;
-              description = "Whether that holds for all names below the domain as well, whoever serves them.";
-            };
-          };
-        };
-        headers = mkOption {
-          type = types.attrsOf (types.nullOr types.str);
-          default = { };
-          defaultText = lib.literalExpression (lib.generators.toPretty { } headers);
-          example = {
-            Content-Security-Policy = "default-src 'self'";
-            X-Frame-Options = null;
-          };
-          description = ''
-            Headers of every answer, beside Strict-Transport-Security. They replace what the api sets; null lets the api's own
-            pass. The defaults suit an api: nothing may be framed, guessed, loaded or referred to.
-          '';
-        };
-        closedPaths = mkOption {
-          type = types.listOf types.str;
-          default = [ contract.paths.metrics ];
-          example = [
-            "/metrics"
-            "/internal"
-          ];
-          description = "Paths that are answered with 404, with all below them, as if they were not there.";
-        };
-        extraConfig = mkOption {
-          type = types.lines;
-          default = "";
-          example = "location /static/ { root /srv/shop; }";
-          description = "Lines for nginx, at the end of this stack's server.";
-        };
-        accessLog = {
+      options = {
+        domains = mkOption { type = types.attrsOf (types.submodule domain); };
+        proxy = {
+          inherit extraConfig;
           enable = mkOption {
             type = types.bool;
-            default = true;
-            example = false;
+            default = stack.domains != { };
+            defaultText = lib.literalMD "whether the stack has a domain";
+            example = true;
+            description = "Whether nginx serves this stack's domains over HTTPS. Without, services are reachable on this host only.";
+          };
+          served = mkOption {
+            type = types.attrsOf types.raw;
+            internal = true;
+            readOnly = true;
+            default = lib.optionalAttrs stack.proxy.enable stack.domains;
+            description = "The domains that nginx serves.";
+          };
+          # The first that leads to the api, of which there is one by default.
+          mainDomain = mkOption {
+            type = types.nullOr types.str;
+            internal = true;
+            readOnly = true;
+            default =
+              if stack.proxy.served == { } then
+                null
+              else if stack.proxy.domain != null then
+                stack.proxy.domain
+              else
+                lib.head (lib.optionals (stack.front != null) leading ++ lib.attrNames stack.domains);
+            description = "The domain that stands for the stack.";
+          };
+          ping = mkOption {
+            type = types.bool;
+            internal = true;
+            readOnly = true;
+            default = stack.proxy.served != { } && stack.front != null && stack.proxy.upstream.servers != [ ];
+            description = "Whether the health paths of an api answer on `pingPort`.";
+          };
+          listenAddresses = mkOption {
+            type = types.listOf types.str;
+            default = [ ];
+            example = [ "10.1.0.11" ];
+            description = "Addresses to listen on, IPv6 in brackets. Empty: `services.nginx.defaultListenAddresses`, which are all of this host's.";
+          };
+          pingPort = mkOption {
+            type = types.port;
+            default = contract.ports.proxyPing;
+            example = 8082;
             description = ''
-              Whether to log requests, one JSON object a line, to /var/log/nginx/stacks/NAME.json. A file and not the
-              journal: that drops lines beyond its rate limit, and requests would push the units' own lines out of it.
+              Port on 127.0.0.1 where the health paths of an api answer over plain HTTP, for checks on the host itself. Every
+              stack of a host needs its own.
             '';
           };
-          days = mkOption {
-            type = types.ints.positive;
-            default = 14;
-            example = 3;
-            description = "Days that access logs are kept. They hold clients' addresses.";
+          http3 = mkOption {
+            type = types.bool;
+            default = false;
+            example = true;
+            description = ''
+              Whether to offer HTTP/3 (UDP). After a reload of nginx, as every switch that changes its configuration brings, many
+              new HTTP/3 connections fail for as long as old workers live. Clients then go on with HTTP/2, some after a wait.
+            '';
+          };
+          tls = tls.options;
+          accessLog = {
+            enable = mkOption {
+              type = types.bool;
+              default = true;
+              example = false;
+              description = ''
+                Whether to log requests, one JSON object a line, to /var/log/nginx/stacks/NAME.json. A file and not the
+                journal: that drops lines beyond its rate limit, and requests would push the units' own lines out of it.
+              '';
+            };
+            days = mkOption {
+              type = types.ints.positive;
+              default = 14;
+              example = 3;
+              description = "Days that access logs are kept. They hold clients' addresses.";
+            };
           };
         };
       };
-      config.proxy.headers = lib.mapAttrs (_: lib.mkDefault) headers;
     };
 in
 {
   options.services.slipway.stacks = mkOption {
-    type = types.attrsOf (types.submodule proxyOptions);
+    type = types.attrsOf (types.submodule stackOptions);
   };
 }

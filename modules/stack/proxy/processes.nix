@@ -3,7 +3,7 @@
 let
   contract = import ../../../nix/contract.nix;
   nginx = import ../../../nix/lib/nginx.nix { inherit contract; };
-  proxied = lib.any (stack: stack.enable && stack.proxy.enable) (
+  proxied = lib.any (stack: stack.enable && stack.proxy.served != { }) (
     lib.attrValues config.services.slipway.stacks
   );
 

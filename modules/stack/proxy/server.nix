@@ -1,51 +1,83 @@
-# What nginx is told for one stack, as text.
+# What nginx is told for one stack and for each of its domains, as text.
 { lib }:
 let
   contract = import ../../../nix/contract.nix;
   nginx = import ../../../nix/lib/nginx.nix { inherit contract; };
+  routes = import ../../../nix/lib/routes.nix { inherit lib contract; };
   inherit (nginx) lines seconds;
   inherit (lib) optional optionals;
 in
-name: proxy:
+name: stack:
 let
+  inherit (stack) front proxy services;
+
   # Variables of nginx have no hyphen.
   variable = what: "\$slipway_${what}_${lib.replaceStrings [ "-" "." ] [ "_" "_" ] name}";
-  zone = what: "slipway-${name}-${what}";
-  upstream = "slipway-${name}";
 
   behind = proxy.trustedProxies != [ ];
   requestId = if behind then variable "request_id" else "$request_id";
-  remote = lib.any (server: !lib.hasPrefix "unix:" server) proxy.upstream.servers;
+  inherit (proxy.upstream) remote;
   # What takes a replica out for a moment, and asks another one.
   broken = "error timeout" + lib.optionalString remote " http_502 http_504";
+
+  # Where a rolling restart's stand-in answers.
+  standIn =
+    service: lib.filter (address: address != null) [ (services.${toString service}.standIn or null) ];
+  hasFront = proxy.upstream.servers != [ ];
+
+  # Other hosts have all services behind one address. No stack has a dot in its name.
+  upstreamOf =
+    service: "slipway-${name}" + lib.optionalString (!remote && service != front) ".${service}";
   at = name: "${if remote then "https" else "http"}://${name}";
-  pass = "proxy_pass ${at upstream};";
+  upstream = service: at (upstreamOf service);
   # Sockets are never taken out.
-  readyUpstream = if remote then "${upstream}-ready" else upstream;
-  ready = nginx.ready {
-    upstream = at readyUpstream;
-    inherit broken;
+  readyUpstream = service: at (upstreamOf service + lib.optionalString remote "-ready");
+
+  # Services that a domain leads to, besides the first api.
+  others = lib.filter (service: service != front && !remote) (
+    lib.unique (
+      lib.concatMap (
+        domain:
+        lib.filter (service: service != null) (lib.mapAttrsToList (_: route: route.service) domain.routes)
+      ) (lib.attrValues proxy.served)
+    )
+  );
+  # A domain that sets no rate of its own shares the stack's.
+  kinds = [
+    "requests"
+    "monitoring"
+    "longPoll"
+  ];
+  short = lib.genAttrs kinds lib.id // {
+    longPoll = "long-poll";
   };
-  quote = text: "\"${lib.escape [ "\\" "\"" ] text}\"";
-
-  limit = kind: what: "limit_req zone=${zone kind} burst=${toString what.burst} nodelay;";
+  isShared = kind: domain: domain.limits.${kind}.perSecond == proxy.limits.${kind}.perSecond;
+  zoneOf =
+    kind: domainName: domain:
+    if isShared kind domain then
+      "slipway-${name}-${short.${kind}}"
+    else
+      "slipway-${short.${kind}}@${domainName}";
   rateZone =
-    kind: what:
-    "limit_req_zone ${variable "client"} zone=${zone kind}:10m rate=${toString what.perSecond}r/s;";
+    zone: what:
+    "limit_req_zone ${variable "client"} zone=${zone}:10m rate=${toString what.perSecond}r/s;";
 
-  headers =
-    lib.filterAttrs (_: value: value != null) proxy.headers
+  quote = text: "\"${lib.escape [ "\\" "\"" ] text}\"";
+  headersOf =
+    domain:
+    lib.filterAttrs (_: value: value != null) domain.headers
     // {
       Strict-Transport-Security =
-        "max-age=${toString proxy.tls.hsts.maxAgeSeconds}"
-        + lib.optionalString proxy.tls.hsts.includeSubDomains "; includeSubDomains";
+        "max-age=${toString domain.tls.hsts.maxAgeSeconds}"
+        + lib.optionalString domain.tls.hsts.includeSubDomains "; includeSubDomains";
     }
     // lib.optionalAttrs proxy.http3 { Alt-Svc = "h3=\":443\"; ma=86400"; };
-
   # A location with a header of its own has none of the server's, so it repeats them.
-  headerLines = lib.mapAttrsToList (
-    header: value: "add_header ${header} ${quote value} always;"
-  ) headers;
+  headerLinesOf =
+    domain:
+    lib.mapAttrsToList (header: value: "add_header ${header} ${quote value} always;") (
+      headersOf domain
+    );
 
   believeProxies = [
     "# What a proxy before this one says of the client and the request."
@@ -53,62 +85,70 @@ let
   ++ map (address: "set_real_ip_from ${address};") proxy.trustedProxies
   ++ [ "real_ip_header X-Real-IP;" ];
 
-  upstreamTls = [
-    "proxy_ssl_verify on;"
-    "proxy_ssl_verify_depth 2;"
-    "proxy_ssl_server_name on;"
-    "proxy_ssl_name ${proxy.upstream.tls.name};"
-    "proxy_ssl_trusted_certificate ${proxy.upstream.tls.authority};"
-    "proxy_ssl_protocols TLSv1.2 TLSv1.3;"
-  ]
-  ++ optionals (proxy.upstream.tls.certificate != null) [
-    "proxy_ssl_certificate ${proxy.upstream.tls.certificate};"
-    "proxy_ssl_certificate_key ${proxy.upstream.tls.key};"
-  ];
-
-  # A path and all below it. No regular expression: nginx would look at that after `^~` locations, and not at all when
-  # one of them matches.
-  closed =
-    path:
-    let
-      folder = lib.removeSuffix "/" path;
-    in
-    {
-      "= ${folder}".return = "404";
-      "^~ ${folder}/".return = "404";
-    };
-  isClosed =
-    path:
-    lib.any (
-      above: path == above || lib.hasPrefix (lib.removeSuffix "/" above + "/") path
-    ) proxy.closedPaths;
+  upstreamTls =
+    domainName:
+    [
+      "proxy_ssl_verify on;"
+      "proxy_ssl_verify_depth 2;"
+      "proxy_ssl_server_name on;"
+      "proxy_ssl_name ${if proxy.upstream.tls.name == null then domainName else proxy.upstream.tls.name};"
+      "proxy_ssl_trusted_certificate ${proxy.upstream.tls.authority};"
+      "proxy_ssl_protocols TLSv1.2 TLSv1.3;"
+    ]
+    ++ optionals (proxy.upstream.tls.certificate != null) [
+      "proxy_ssl_certificate ${proxy.upstream.tls.certificate};"
+      "proxy_ssl_certificate_key ${proxy.upstream.tls.key};"
+    ];
 in
 {
-  # Beside the servers: where the api is, who counts as one client, how much one gets.
+  # The names of its upstreams.
+  upstreams =
+    optional hasFront "slipway-${name}"
+    ++ optional remote "slipway-${name}-ready"
+    ++ map upstreamOf others;
+
+  # Beside the servers: where the services are, who counts as one client, how much one gets.
   http = lines (
-    [
-      (nginx.upstream {
-        name = upstream;
+    optional (front != null || remote) (
+      nginx.upstream {
+        name = "slipway-${name}";
         inherit (proxy.upstream) servers;
+        backup = lib.optionals (!remote) (standIn front);
         # A closed socket refuses at once, which costs less than being without any replica for a second.
         failures = if remote then "max_fails=1 fail_timeout=1s" else "max_fails=0";
-      })
-    ]
+      }
+    )
     ++ optional remote (
       nginx.upstream {
-        name = readyUpstream;
+        name = "slipway-${name}-ready";
         inherit (proxy.upstream) servers;
         failures = "max_fails=0";
       }
     )
+    ++ map (
+      service:
+      nginx.upstream {
+        name = upstreamOf service;
+        servers = services.${service}.addresses;
+        backup = standIn service;
+        ours = services.${service}.preset == "api";
+        failures = "max_fails=0";
+      }
+    ) others
     ++ [
       "# An IPv6 client counts by its /64, which is what one of them gets."
       (nginx.client (variable "client"))
-      (rateZone "requests" proxy.limits.requests)
-      (rateZone "monitoring" proxy.limits.monitoring)
-      (rateZone "long-poll" proxy.limits.longPoll)
-      "limit_conn_zone ${variable "client"} zone=${zone "connections"}:10m;"
     ]
+    ++ map (kind: rateZone "slipway-${name}-${short.${kind}}" proxy.limits.${kind}) kinds
+    ++ lib.concatLists (
+      lib.mapAttrsToList (
+        domainName: domain:
+        map (kind: rateZone (zoneOf kind domainName domain) domain.limits.${kind}) (
+          lib.filter (kind: !isShared kind domain) kinds
+        )
+      ) proxy.served
+    )
+    ++ [ "limit_conn_zone ${variable "client"} zone=slipway-${name}-connections:10m;" ]
     ++ optionals behind (
       [ "geo $realip_remote_addr ${variable "trusted"} {" ]
       ++ map (address: "    ${address} 1;") proxy.trustedProxies
@@ -129,8 +169,9 @@ in
     )
   );
 
-  # In the server itself. `listenQuic` are its listeners for HTTP/3.
+  # In the server of a domain itself. `listenQuic` are its listeners for HTTP/3.
   server =
+    domainName: domain:
     { listenQuic }:
     lines (
       listenQuic
@@ -138,30 +179,31 @@ in
         nginx.tls
         "ssl_ciphers ${nginx.ciphers};"
       ]
-      ++ optionals (proxy.tls.clientAuthority != null) [
-        "ssl_client_certificate ${proxy.tls.clientAuthority};"
+      ++ optionals (domain.tls.inUse.clientAuthority != null) [
+        "ssl_client_certificate ${domain.tls.inUse.clientAuthority};"
         "ssl_verify_client on;"
       ]
+      ++ routes.server domain
       ++ optionals behind believeProxies
-      ++ headerLines
-      ++ map (header: "proxy_hide_header ${header};") (lib.attrNames headers)
+      ++ headerLinesOf domain
+      ++ map (header: "proxy_hide_header ${header};") (lib.attrNames (headersOf domain))
       ++ [
         "# Above the api's own limit, whose refusal says more."
-        "client_max_body_size ${toString proxy.limits.bodyMiB}m;"
+        "client_max_body_size ${toString domain.limits.bodyMiB}m;"
         "limit_req_status 429;"
         "limit_conn_status 429;"
         "# The access log has them."
         "limit_req_log_level info;"
         "limit_conn_log_level info;"
-        "limit_conn ${zone "connections"} ${toString proxy.limits.connectionsPerAddress};"
+        "limit_conn slipway-${name}-connections ${toString domain.limits.connectionsPerAddress};"
         (nginx.passing {
           host = "$host";
           inherit requestId;
         })
       ]
-      ++ optionals remote upstreamTls
+      ++ optionals remote (upstreamTls domainName)
       ++ [
-        "proxy_read_timeout ${seconds proxy.timeouts.readSeconds};"
+        "proxy_read_timeout ${seconds domain.timeouts.readSeconds};"
         "# A request whose connection breaks is asked of another replica, unless it was sent and is a POST or PATCH:"
         "# those may have been carried out. Answers, also 503, are the client's to judge."
       ]
@@ -176,79 +218,77 @@ in
         "error_page 504 @slipway-504;"
       ]
       ++ optional proxy.accessLog.enable "access_log /var/log/nginx/stacks/${name}.json slipway-${name} buffer=64k flush=1s;"
-      ++ optional (proxy.extraConfig != "") proxy.extraConfig
+      ++ lib.filter (text: text != "") [
+        proxy.extraConfig
+        domain.extraConfig
+      ]
     );
 
   locations =
-    lib.listToAttrs (
-      map (
-        path:
-        lib.nameValuePair "= ${path}" {
-          extraConfig = lines [
-            pass
-            (limit "long-poll" proxy.limits.longPoll)
-            "proxy_read_timeout ${seconds proxy.timeouts.longPollSeconds};"
-            "# It says what is and asks what to do: sending it twice is safe."
-            "proxy_next_upstream ${broken} non_idempotent;"
-          ];
-        }
-      ) (lib.filter (path: !isClosed path) proxy.longPollPaths)
-    )
-    // lib.optionalAttrs (!isClosed contract.paths.ready) {
-      "= ${contract.paths.ready}".extraConfig = lines [
-        ready
-        (limit "monitoring" proxy.limits.monitoring)
-      ];
+    domainName: domain:
+    routes.locations {
+      inherit
+        domain
+        services
+        upstream
+        readyUpstream
+        broken
+        ;
+      passing = {
+        host = "$host";
+        inherit requestId;
+      };
+      limit =
+        kind:
+        "limit_req zone=${zoneOf kind domainName domain} burst=${
+          toString domain.limits.${kind}.burst
+        } nodelay;";
+      headers = headerLinesOf domain;
+      # The other hosts' proxies have the same routes.
+      strips = remote;
     }
     // {
-      "^~ ${contract.paths.monitoring}".extraConfig = lines [
-        pass
-        (limit "monitoring" proxy.limits.monitoring)
-      ];
-      "/".extraConfig = lines [
-        pass
-        (limit "requests" proxy.limits.requests)
-      ];
-      "@slipway-413".extraConfig = nginx.problem {
+      "@slipway-413" = nginx.problem {
         status = 413;
         title = "Content Too Large";
-        detail = "a request may have at most ${toString proxy.limits.bodyMiB} MiB";
+        detail = "the request has a larger body than this address takes";
       };
-      "@slipway-429".extraConfig = nginx.problem {
+      "@slipway-429" = nginx.problem {
         status = 429;
         title = "Too Many Requests";
         detail = "your address has sent too many requests; wait a second, then send fewer";
-        headers = headerLines ++ [ "add_header Retry-After 1 always;" ];
+        headers = headerLinesOf domain ++ [ "add_header Retry-After 1 always;" ];
       };
-      "@slipway-502".extraConfig = nginx.problem {
+      "@slipway-502" = nginx.problem {
         status = 502;
         title = "Bad Gateway";
         detail = "no replica of the service took the request; try again shortly";
       };
-      "@slipway-504".extraConfig = nginx.problem {
+      "@slipway-504" = nginx.problem {
         status = 504;
         title = "Gateway Timeout";
         detail = "the service did not answer in time";
       };
-    }
-    # Last, so that nothing above opens one again.
-    // lib.mergeAttrsList (map closed proxy.closedPaths);
+    };
 
   ping = {
     "= ${contract.paths.ready}".extraConfig = lines (
       [
-        ready
-        (nginx.passing { host = proxy.domain; })
+        (nginx.ready {
+          upstream = readyUpstream front;
+          inherit broken;
+        })
+        (nginx.passing { host = proxy.mainDomain; })
       ]
-      ++ optionals remote upstreamTls
+      ++ optionals remote (upstreamTls proxy.mainDomain)
     );
     "^~ ${contract.paths.monitoring}".extraConfig = lines (
       [
-        pass
-        (nginx.passing { host = proxy.domain; })
+        "proxy_pass ${upstream front};"
+        (nginx.passing { host = proxy.mainDomain; })
         "proxy_next_upstream ${broken};"
       ]
-      ++ optionals remote upstreamTls
+      ++ optionals remote (upstreamTls proxy.mainDomain)
     );
     "= /".return = "204";
     "/".return = "404";

@@ -6,31 +6,43 @@ let
 
   upstreamOptions =
     { config, ... }:
+    let
+      own = if config.front == null then [ ] else config.services.${config.front}.addresses;
+    in
     {
       options.proxy = {
         upstream = {
           servers = mkOption {
             type = types.listOf types.str;
-            default = if config.front == null then [ ] else config.services.${config.front}.addresses;
-            defaultText = lib.literalMD "the sockets of the stack's own replicas";
+            default = own;
+            defaultText = lib.literalMD "the service's own replicas";
             example = [
               "10.1.0.11:443"
               "10.1.0.12:443"
             ];
             description = ''
-              Where the api is, as nginx writes addresses. Addresses other than sockets are spoken to over TLS, see
-              `proxy.upstream.tls`. A name that does not resolve when nginx starts keeps it from starting: give IP addresses.
+              Where the first service with the preset `api` is, as nginx writes addresses. Addresses other than sockets are
+              hosts with the same stack: all services are there, and spoken to over TLS (`proxy.upstream.tls`). A name that
+              does not resolve when nginx starts keeps it from starting: give IP addresses.
             '';
+          };
+          remote = mkOption {
+            type = types.bool;
+            internal = true;
+            readOnly = true;
+            default = lib.any (server: !lib.hasPrefix "unix:" server) (
+              lib.subtractLists own config.proxy.upstream.servers
+            );
+            description = "Whether the services are on other hosts.";
           };
           tls = {
             name = mkOption {
               type = types.nullOr types.str;
-              default = config.proxy.domain;
-              defaultText = lib.literalMD "`proxy.domain`";
+              default = null;
               example = "shop.internal";
               description = ''
-                The name that the other hosts' certificates must be for. nginx there refuses requests (421) whose Host is
-                not the name of the handshake, so another name than `proxy.domain` is for other servers than nginx.
+                The name that the other hosts' certificates must be for. Null: the domain. nginx there refuses requests (421)
+                whose Host is not the name of the handshake, so another name is for other servers than nginx.
               '';
             };
             authority = mkOption {

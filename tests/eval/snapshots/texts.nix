@@ -2,6 +2,7 @@
 {
   host,
   stack,
+  standIn,
   lib,
 }:
 let
@@ -56,7 +57,9 @@ let
     );
   nginx =
     config: names:
-    lib.concatStringsSep "\n" ([ config.services.nginx.commonHttpConfig ] ++ map (server config) names)
+    normalise (
+      lib.concatStringsSep "\n" ([ config.services.nginx.commonHttpConfig ] ++ map (server config) names)
+    )
     + "\n";
   redis =
     config:
@@ -154,6 +157,50 @@ let
       };
     })
   ];
+  # Services without a preset, files, redirects and closed paths.
+  routed = host [
+    {
+      services.slipway.stacks.shop = {
+        services = lib.genAttrs [ "web" "admin" ] (name: {
+          package = standIn "shop";
+          listen.port = if name == "web" then 3000 else 3100;
+        });
+        proxy.tls = {
+          certificate = "/etc/fleet/app-1.pem";
+          key = "/run/secrets/app-1-key";
+        };
+        domains = {
+          "shop.example.com".routes = {
+            "/".service = "web";
+            "/live" = {
+              service = "web";
+              stream = true;
+            };
+            "/shop" = {
+              service = "web";
+              stripPrefix = true;
+            };
+            "/docs".static = ../site;
+            "/app" = {
+              static = ../site;
+              fallback = "/index.html";
+              immutablePaths = [ "/assets" ];
+            };
+            "/old".redirect = "https://new.example.com/shop/";
+            "/moved" = {
+              redirect = "/docs/";
+              redirectStatus = 302;
+            };
+            "/api".closed = true;
+            "/api/open".service = "web";
+          };
+          "admin.example.com".routes."/".service = "admin";
+          "site.example.com".routes."/".static = ../site;
+          "www.example.com".routes."/".redirect = "https://shop.example.com/";
+        };
+      };
+    }
+  ];
   networked = host [
     (stack {
       cache.passwordFile = "/run/secrets/redis";
@@ -175,6 +222,13 @@ in
   "nginx-edge.conf" = nginx fleet [ "shop.example.com" ];
   "nginx-app.conf" = nginx behind [
     "shop.example.com"
+    "slipway-unknown"
+  ];
+  "nginx-routes.conf" = nginx routed [
+    "shop.example.com"
+    "admin.example.com"
+    "site.example.com"
+    "www.example.com"
     "slipway-unknown"
   ];
   "postgresql.conf" = postgres plain;

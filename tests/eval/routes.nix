@@ -1,0 +1,671 @@
+# Domains and routes: what nginx is told of them, which certificates they get, and what cannot be meant.
+{
+  host,
+  refused,
+  standIn,
+  lib,
+  ...
+}:
+let
+  at = what: "services.slipway.stacks.shop.${what}";
+  domain = at "domains.\"shop.example.com\"";
+  acme.security.acme = {
+    acceptTerms = true;
+    defaults.email = "ops@example.com";
+  };
+  shop = options: {
+    services.slipway.stacks.shop = lib.mkMerge [
+      {
+        database.enable = false;
+        cache.enable = false;
+        services.web = {
+          package = standIn "shop";
+          listen.port = 3000;
+        };
+      }
+      options
+    ];
+  };
+  # One domain whose routes lead to a service without a preset, and more.
+  routed = routes: [
+    acme
+    (shop { domains."shop.example.com".routes = routes; })
+  ];
+  served =
+    more:
+    [
+      acme
+      (shop { domains."shop.example.com".routes."/".service = "web"; })
+    ]
+    ++ more;
+  says = name: words: modules: {
+    inherit name;
+    got =
+      let
+        messages = refused modules;
+      in
+      if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
+        "refused"
+      else
+        messages;
+    want = "refused";
+  };
+  # What the description finds by itself, without a host around it.
+  described =
+    name: words: domain:
+    let
+      inherit
+        (lib.evalModules {
+          modules = (import ../../nix/stack).modules ++ [
+            {
+              _module.args.name = "shop";
+              services.web.listen.port = 3000;
+              domains."shop.example.com" = domain;
+            }
+          ];
+        })
+        config
+        ;
+      messages = map (one: one.message) (lib.filter (one: !one.assertion) config.assertions);
+    in
+    {
+      inherit name;
+      got =
+        if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
+          "refused"
+        else
+          messages;
+      want = "refused";
+    };
+  vhostOf = modules: (host modules).services.nginx.virtualHosts."shop.example.com";
+  locationsOf = modules: lib.mapAttrs (_: location: location.extraConfig) (vhostOf modules).locations;
+  api = options: {
+    services.slipway.stacks.shop = lib.mkMerge [
+      {
+        services.api = {
+          preset = "api";
+          package = standIn "shop";
+        };
+      }
+      options
+    ];
+  };
+
+  everything = locationsOf (routed {
+    "/".static = ./site;
+    "/app" = {
+      static = ./site;
+      fallback = "/index.html";
+      immutablePaths = [ "/assets/" ];
+    };
+    "/web" = {
+      service = "web";
+      stripPrefix = true;
+      stream = true;
+      bodyMiB = 64;
+    };
+    "/only" = {
+      service = "web";
+      exact = true;
+      readSeconds = 7;
+    };
+    "/old".redirect = "https://new.example.com/shop/";
+    "/shut".closed = true;
+  });
+  has = location: parts: map (part: lib.hasInfix part (everything.${location} or "not there")) parts;
+
+  tls = lib.mapAttrs (
+    _: vhost: {
+      inherit (vhost) enableACME useACMEHost acmeRoot;
+      # Without a value where it comes from an authority.
+      sslCertificate =
+        if vhost.enableACME || vhost.useACMEHost != null then null else vhost.sslCertificate;
+    }
+  );
+  manyCertificates = host [
+    acme
+    (shop {
+      proxy.tls.dnsProvider = "hetzner";
+      domains = {
+        "dns.example.com" = {
+          routes."/".service = "web";
+          aliases = [ "*.dns.example.com" ];
+        };
+        "web.example.com" = {
+          routes."/".service = "web";
+          tls.useACMEHost = "example.com";
+        };
+        "files.example.com" = {
+          routes."/".service = "web";
+          tls.certificate = "/run/secrets/certificate";
+          tls.key = "/run/secrets/key";
+        };
+      };
+    })
+    {
+      security.acme.certs."example.com" = {
+        domain = "*.example.com";
+        dnsProvider = "hetzner";
+        group = "nginx";
+      };
+    }
+  ];
+in
+[
+  {
+    name = "a stack without an api, database and cache is served, and has nothing to ping";
+    got =
+      let
+        config = host (served [ ]);
+      in
+      {
+        refused = refused (served [ ]);
+        hosts = lib.attrNames config.services.nginx.virtualHosts;
+        inherit (builtins.fromJSON (config.environment.etc."slipway/stacks/shop.json".text or "{}"))
+          domain
+          url
+          ;
+      };
+    want = {
+      refused = [ ];
+      hosts = [
+        "shop.example.com"
+        "slipway-unknown"
+      ];
+      domain = "shop.example.com";
+      url = "https://shop.example.com";
+    };
+  }
+  {
+    name = "proxy.domain is a domain whose / leads to the api";
+    got =
+      locationsOf [
+        acme
+        (api { proxy.domain = "shop.example.com"; })
+      ] == locationsOf [
+        acme
+        (api { domains."shop.example.com".routes."/".service = "api"; })
+      ];
+    want = true;
+  }
+  {
+    name = "each route has its locations, and what no route fits is not there";
+    got = lib.filter (name: !lib.hasPrefix "@" name) (lib.attrNames everything);
+    want = [
+      "/"
+      "= /app"
+      "= /old"
+      "= /only"
+      "= /shut"
+      "= /web"
+      "^~ /app/"
+      "^~ /app/assets/"
+      "^~ /old/"
+      "^~ /shut/"
+      "^~ /web/"
+    ];
+  }
+  {
+    name = "without a route for / there is a 404, and not nginx' own page";
+    got =
+      (locationsOf (routed {
+        "/web".service = "web";
+      }))."/";
+    want = "return 404;";
+  }
+  {
+    name = "the paths of the contract have locations where an api answers them, and only there";
+    got =
+      map
+        (
+          routes:
+          lib.filter (lib.hasInfix "/api/v1") (
+            lib.attrNames (locationsOf [
+              acme
+              (api {
+                services.web = {
+                  package = standIn "shop";
+                  listen.port = 3000;
+                };
+                domains."shop.example.com" = { inherit routes; };
+              })
+            ])
+          )
+        )
+        [
+          {
+            "/".static = ./site;
+            "/api".service = "api";
+          }
+          {
+            "/".service = "web";
+            "/other".service = "api";
+          }
+          {
+            "/api" = {
+              service = "api";
+              stripPrefix = true;
+            };
+          }
+        ];
+    want = [
+      [
+        "= /api/v1/agent/sync"
+        "= /api/v1/monitoring/ready"
+        "^~ /api/v1/monitoring/"
+      ]
+      [ ]
+      [ ]
+    ];
+  }
+  {
+    name = "a stripped prefix, a stream, a body and a wait of one route";
+    got =
+      has "^~ /web/" [
+        "proxy_pass http://slipway-shop.web/;"
+        "X-Forwarded-Prefix \"/web\""
+        "Connection $slipway_connection"
+        "Host $host"
+        "proxy_buffering off;"
+        "proxy_read_timeout 3600s;"
+        "client_max_body_size 64m;"
+      ]
+      ++ has "= /only" [
+        "proxy_pass http://slipway-shop.web;"
+        "proxy_read_timeout 7s;"
+      ];
+    want = lib.genList (_: true) 9;
+  }
+  {
+    name = "files of one folder for a year, and never another file in their place";
+    got =
+      has "^~ /app/assets/" [
+        "immutable"
+        "return 404; }\nif ($http_if_none_match"
+      ]
+      ++ has "^~ /app/" [
+        "no-cache"
+        "try_files $uri index.html =404;"
+        "immutable"
+      ];
+    want = [
+      true
+      true
+      true
+      true
+      false
+    ];
+  }
+  {
+    name = "another fallback is another answer";
+    got =
+      let
+        tag =
+          fallback:
+          lib.head (
+            builtins.match ".*ETag 'W/\"([0-9a-f]+)\"'.*"
+              (locationsOf (routed {
+                "/" = {
+                  static = ./site;
+                  inherit fallback;
+                };
+              }))."/"
+          );
+      in
+      tag "/index.html" != tag null;
+    want = true;
+  }
+  {
+    name = "headers for an api where all is an api's, and what the stack says over them";
+    got =
+      map
+        (
+          options:
+          lib.sort lib.lessThan (
+            lib.attrNames
+              (host [
+                acme
+                (api options)
+              ]).services.slipway.stacks.shop.domains."shop.example.com".headers
+          )
+        )
+        [
+          { proxy.domain = "shop.example.com"; }
+          {
+            proxy.domain = "shop.example.com";
+            domains."shop.example.com".routes."/docs".static = ./site;
+            proxy.headers.X-Team = "shop";
+          }
+        ];
+    want = [
+      [
+        "Content-Security-Policy"
+        "Referrer-Policy"
+        "X-Content-Type-Options"
+        "X-Frame-Options"
+      ]
+      [
+        "X-Content-Type-Options"
+        "X-Team"
+      ]
+    ];
+  }
+  {
+    name = "a domain has the stack's limits or its own, and its own zone where the rate differs";
+    got =
+      let
+        config = host [
+          acme
+          (shop {
+            proxy.limits.bodyMiB = 9;
+            domains = lib.genAttrs [ "one.example.com" "two.example.com" ] (name: {
+              routes."/".service = "web";
+              limits = lib.mkIf (name == "two.example.com") {
+                requests.perSecond = 7;
+                bodyMiB = 3;
+              };
+            });
+          })
+        ];
+        inherit (config.services) nginx;
+        lines =
+          name:
+          lib.filter (line: lib.hasInfix "client_max" line || lib.hasInfix "limit_req zone" line) (
+            lib.splitString "\n" (
+              nginx.virtualHosts.${name}.locations."/".extraConfig + "\n" + nginx.virtualHosts.${name}.extraConfig
+            )
+          );
+      in
+      [
+        (lines "one.example.com")
+        (lines "two.example.com")
+        (lib.hasInfix "zone=slipway-requests@two.example.com:10m rate=7r/s;" nginx.commonHttpConfig)
+      ];
+    want = [
+      [
+        "limit_req zone=slipway-shop-requests burst=200 nodelay;"
+        "client_max_body_size 9m;"
+      ]
+      [
+        "limit_req zone=slipway-requests@two.example.com burst=200 nodelay;"
+        "client_max_body_size 3m;"
+      ]
+      true
+    ];
+  }
+  {
+    name = "each domain has a certificate of its own source, or the stack's";
+    got = {
+      hosts = tls (
+        lib.filterAttrs (
+          name: _: lib.hasSuffix ".example.com" name
+        ) manyCertificates.services.nginx.virtualHosts
+      );
+      dns = {
+        inherit (manyCertificates.security.acme.certs."dns.example.com")
+          dnsProvider
+          webroot
+          extraDomainNames
+          ;
+      };
+      failed = map (one: one.message) (lib.filter (one: !one.assertion) manyCertificates.assertions);
+    };
+    want = {
+      hosts = {
+        "dns.example.com" = {
+          enableACME = true;
+          useACMEHost = null;
+          acmeRoot = null;
+          sslCertificate = null;
+        };
+        "web.example.com" = {
+          enableACME = false;
+          useACMEHost = "example.com";
+          acmeRoot = "/var/lib/acme/acme-challenge";
+          sslCertificate = null;
+        };
+        "files.example.com" = {
+          enableACME = false;
+          useACMEHost = null;
+          acmeRoot = "/var/lib/acme/acme-challenge";
+          sslCertificate = "/run/secrets/certificate";
+        };
+      };
+      dns = {
+        dnsProvider = "hetzner";
+        webroot = null;
+        extraDomainNames = [ "*.dns.example.com" ];
+      };
+      failed = [ ];
+    };
+  }
+  {
+    name = "the host's provider of DNS is that of its stacks";
+    got =
+      let
+        config = host (served [
+          { security.acme.defaults.dnsProvider = "hetzner"; }
+        ]);
+      in
+      [
+        config.services.nginx.virtualHosts."shop.example.com".acmeRoot
+        config.security.acme.certs."shop.example.com".dnsProvider
+      ];
+    want = [
+      null
+      "hetzner"
+    ];
+  }
+  {
+    name = "the host's own addresses for nginx are those of stacks";
+    got =
+      (vhostOf (served [ { services.nginx.defaultListenAddresses = [ "192.0.2.7" ]; } ])).listenAddresses;
+    want = [ "192.0.2.7" ];
+  }
+  {
+    name = "other servers of the host's nginx are left as they are";
+    got = refused (served [
+      {
+        services.nginx = {
+          virtualHosts."blog.example.com".root = "/srv/blog";
+          upstreams.blog.servers."127.0.0.1:9000" = { };
+        };
+      }
+    ]);
+    want = [ ];
+  }
+]
+++
+  map
+    (
+      {
+        name,
+        words,
+        routes,
+      }:
+      described name ([ "domains.\"shop.example.com\"" ] ++ words) { inherit routes; }
+    )
+    [
+      {
+        name = "no routes";
+        words = [ "has no routes" ];
+        routes = { };
+      }
+      {
+        name = "a path without a slash";
+        words = [
+          "routes.\"web\""
+          "a / first"
+        ];
+        routes."web".service = "web";
+      }
+      {
+        name = "a path that no request has";
+        words = [ "routes.\"/a/../b\"" ];
+        routes."/a/../b".service = "web";
+      }
+      {
+        name = "a path with a slash at its end";
+        words = [
+          "routes.\"/web/\""
+          "leave the /"
+        ];
+        routes."/web/".service = "web";
+      }
+      {
+        name = "a route to two things";
+        words = [ "must lead to one thing" ];
+        routes."/" = {
+          service = "web";
+          closed = true;
+        };
+      }
+      {
+        name = "a route to nothing";
+        words = [ "must lead to one thing" ];
+        routes."/" = { };
+      }
+      {
+        name = "a service that is not there";
+        words = [
+          "service is wbe"
+          "only web"
+        ];
+        routes."/".service = "wbe";
+      }
+      {
+        name = "settings of a service for a redirect";
+        words = [ "are for services" ];
+        routes."/" = {
+          redirect = "https://other.example.com/";
+          stripPrefix = true;
+        };
+      }
+      {
+        name = "settings of files for a service";
+        words = [ "are for static files" ];
+        routes."/" = {
+          service = "web";
+          fallback = "/index.html";
+        };
+      }
+      {
+        name = "files at one path";
+        words = [ "leave exact out" ];
+        routes."/docs" = {
+          static = ./site;
+          exact = true;
+        };
+      }
+      {
+        name = "files outside the store";
+        words = [
+          "static is /srv/site"
+          "not in the Nix store"
+        ];
+        routes."/".static = "/srv/site";
+      }
+      {
+        name = "a redirect that is no address";
+        words = [ "redirect is https://evil example" ];
+        routes."/".redirect = "https://evil example";
+      }
+      {
+        name = "a redirect to another host without a scheme";
+        words = [ "redirect is //evil.example" ];
+        routes."/".redirect = "//evil.example/";
+      }
+      {
+        name = "a redirect to itself";
+        words = [ "leads to itself" ];
+        routes."/".redirect = "https://shop.example.com/new";
+      }
+      {
+        name = "a route below a closed path";
+        words = [
+          "/metrics of closedPaths"
+          "never answer"
+        ];
+        routes = {
+          "/".service = "web";
+          "/metrics/public".service = "web";
+        };
+      }
+    ]
+++ [
+  (says "a service that listens nowhere"
+    [ domain "listens nowhere" "services.batch.listen" ]
+    [
+      acme
+      (shop {
+        services.batch.package = standIn "shop";
+        domains."shop.example.com".routes."/".service = "batch";
+      })
+    ]
+  )
+  (says "a service without a replica" [ domain "routes.\"/\"" "raise its replicas" ] (served [
+    (shop { services.web.replicas = 0; })
+  ]))
+  (says "a domain in upper case"
+    [ "Shop.example.com" "lower-case" ]
+    [
+      acme
+      (shop { domains."Shop.example.com".routes."/".service = "web"; })
+    ]
+  )
+  (described "an alias that is none" [ ".aliases" "https://www" ] { aliases = [ "https://www" ]; })
+  (described "an alias twice" [ ".aliases" "twice" ] { aliases = [ "shop.example.com" ]; })
+  (says "an alias of two domains" [ "www.example.com is a name of" ] (served [
+    (shop {
+      domains = lib.genAttrs [ "shop.example.com" "post.example.com" ] (_: {
+        routes."/".service = "web";
+        aliases = [ "www.example.com" ];
+      });
+    })
+  ]))
+  (says "any name without DNS" [ "${domain}.aliases" "${domain}.tls.dnsProvider" ] (served [
+    (shop { domains."shop.example.com".aliases = [ "*.shop.example.com" ]; })
+  ]))
+  (says "two sources of a certificate" [ "${domain}.tls.useACMEHost" "${domain}.tls.dnsProvider" ]
+    (served [
+      (shop {
+        domains."shop.example.com".tls = {
+          useACMEHost = "example.com";
+          dnsProvider = "hetzner";
+        };
+      })
+      { security.acme.certs."example.com".dnsProvider = "hetzner"; }
+    ])
+  )
+  (says "a domain's certificate without its key" [
+    "${domain}.tls.certificate"
+    "${domain}.tls.key"
+  ] (served [ (shop { domains."shop.example.com".tls.certificate = "/run/secrets/certificate"; }) ]))
+  (says "a short form without an api"
+    [ domain "has no routes" "preset api" ]
+    [
+      acme
+      (shop { proxy.domain = "shop.example.com"; })
+    ]
+  )
+  (says "a name of another server" [ "virtualHosts.\"blog\"" "both serve shop.example.com" ] (served [
+    { services.nginx.virtualHosts.blog.serverAliases = [ "shop.example.com" ]; }
+  ]))
+  (says "an upstream of the same name" [ "services.nginx.upstreams.\"slipway-shop.web\"" ] (served [
+    { services.nginx.upstreams."slipway-shop.web".servers."127.0.0.1:9000" = { }; }
+  ]))
+  (says "two servers for unknown names" [
+    "virtualHosts.\"blog\".default"
+    "refuseUnknownNames"
+  ] (served [ { services.nginx.virtualHosts.blog.default = true; } ]))
+  {
+    name = "a default server of the host's own, instead of ours";
+    got = refused (served [
+      {
+        services.nginx.virtualHosts.blog.default = true;
+        services.slipway.proxy.refuseUnknownNames = false;
+      }
+    ]);
+    want = [ ];
+  }
+]
