@@ -11,4 +11,5 @@ mod nginx;
 mod postgres;
 mod proxying;
 mod redis;
+mod routes;
 mod systemd;

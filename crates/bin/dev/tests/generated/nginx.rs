@@ -7,7 +7,12 @@ use slipway_dev::programs;
 
 use crate::host::{Host, snapshot};
 
-const SNAPSHOTS: [&str; 3] = ["nginx.conf", "nginx-edge.conf", "nginx-app.conf"];
+const SNAPSHOTS: [&str; 4] = [
+    "nginx.conf",
+    "nginx-edge.conf",
+    "nginx-app.conf",
+    "nginx-routes.conf",
+];
 
 #[tokio::test]
 async fn nginx_takes_every_configuration() {

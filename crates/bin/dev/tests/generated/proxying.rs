@@ -25,7 +25,7 @@ fn block(text: &str, first: &str) -> String {
 }
 
 /// The upstream of that name, with servers of our own.
-fn upstream(text: &str, name: &str, ports: &[u16]) -> String {
+pub(crate) fn upstream(text: &str, name: &str, ports: &[u16]) -> String {
     let block = block(text, &format!("upstream {name} {{"));
     let is_server = |line: &&str| line.trim_start().starts_with("server ");
     let told = block.lines().find(is_server).unwrap();
@@ -55,7 +55,7 @@ fn directive(file: &str, name: &str) -> String {
 }
 
 /// nginx with `http` inside its block of that name, once it accepts on `port`.
-async fn serve(host: &Host, http: &str, port: u16) {
+pub(crate) async fn serve(host: &Host, http: &str, port: u16) {
     let folder = host.folder("/nginx");
     let dir = folder.display();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
