@@ -40,6 +40,24 @@ let
     databasePassword = one "shop-database" "For `database.passwordFile`. A changed one becomes the role's, and rolls the replicas.";
     tls.certificate = one "shop-certificate" "For `proxy.tls.certificate`. A changed one reloads nginx.";
     tls.key = one "shop-certificate-key" "For `proxy.tls.key`. A changed one reloads nginx.";
+    domains = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          options.tls.certificate = one "www-certificate" "For `domains.<name>.tls.certificate`. A changed one reloads nginx.";
+          options.tls.key = one "www-certificate-key" "For `domains.<name>.tls.key`. A changed one reloads nginx.";
+        }
+      );
+      default = { };
+      example = lib.literalExpression ''
+        {
+          "www.example.org".tls = {
+            certificate = ../secrets/www-certificate.age;
+            key = ../secrets/www-certificate-key.age;
+          };
+        }
+      '';
+      description = "Certificates of single domains of the stack, instead of `tls`.";
+    };
     upstreamTls.certificate = one "edge-certificate" "For `proxy.upstream.tls.certificate`. A changed one reloads nginx.";
     upstreamTls.key = one "edge-key" "For `proxy.upstream.tls.key`. A changed one reloads nginx.";
   };
@@ -126,6 +144,12 @@ let
         };
         "${name}-tls-certificate" = forNginx given.tls.certificate;
         "${name}-tls-key" = forNginx given.tls.key;
+      }
+      // lib.concatMapAttrs (domain: asked: {
+        "${name}-${domain}-certificate" = forNginx asked.tls.certificate;
+        "${name}-${domain}-key" = forNginx asked.tls.key;
+      }) given.domains
+      // {
         "${name}-upstream-certificate" = forNginx given.upstreamTls.certificate;
         "${name}-upstream-key" = forNginx given.upstreamTls.key;
       }
@@ -145,6 +169,12 @@ let
     database = lib.mkIf (given.databasePassword != null) {
       passwordFile = path "${name}-database-password";
     };
+    domains = lib.mapAttrs (domain: asked: {
+      tls = {
+        certificate = lib.mkIf (asked.tls.certificate != null) (path "${name}-${domain}-certificate");
+        key = lib.mkIf (asked.tls.key != null) (path "${name}-${domain}-key");
+      };
+    }) given.domains;
     proxy = {
       tls = {
         certificate = lib.mkIf (given.tls.certificate != null) (path "${name}-tls-certificate");
