@@ -13,8 +13,10 @@ in
 
   services.slipway.stacks.slipway = {
     # Only the stack's proxy runs here.
-    services.api.replicas = 0;
-    services.worker.replicas = 0;
+    services.api = {
+      preset = "api";
+      replicas = 0;
+    };
     jobs.migrate.enable = false;
     database.enable = false;
     cache.enable = false;
