@@ -17,8 +17,11 @@ let
       };
       config.rollSeconds =
         let
-          # Stopping and starting every process one after another, and the trial.
-          all = service: (service.startSeconds + service.stopSeconds) * (service.replicas + 1);
+          # Stopping and starting every process one after another, and the stand-in, which ends a second after them.
+          all =
+            service:
+            (service.startSeconds + service.stopSeconds) * (service.replicas + 1)
+            + (if service.standIn == null then 0 else 1);
           jobs = lib.filter (job: job.before == "start") (lib.attrValues config.jobs);
         in
         lib.foldl' lib.add 0 (

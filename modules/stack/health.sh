@@ -21,7 +21,7 @@ attempt() {
 
 # Neither the settings of a user nor the program's variables for proxies count.
 ask() {
-  curl --disable --noproxy '*' --silent --show-error --fail --max-time "$seconds" --output /dev/null "$@"
+  curl --disable --noproxy '*' --globoff --silent --show-error --fail --max-time "$seconds" --output /dev/null "$@"
 }
 
 refused() {

@@ -11,7 +11,7 @@ let
         type = types.nullOr (
           types.attrTag {
             http = mkOption {
-              type = types.str;
+              type = types.strMatching "/[!-~]*";
               example = "/healthz";
               description = "A path that answers with 200 to 399 at what the service listens on.";
             };
@@ -21,7 +21,7 @@ let
               description = "A connection to what the service listens on is enough.";
             };
             command = mkOption {
-              type = types.listOf types.str;
+              type = types.nonEmptyListOf types.str;
               example = [
                 "shop"
                 "healthcheck"
@@ -133,7 +133,7 @@ let
             defaultText = lib.literalMD "`{ tcp = true; }` for `exec` at a port or a socket of its own";
             description = ''
               Whether a replica can take requests. A rolling restart goes on when it passes; Kubernetes sends requests only
-              then.
+              then. NixOS asks services of the type `exec`.
             '';
           };
           live = probe {

@@ -241,6 +241,24 @@ in
       none = false;
     };
   }
+  {
+    name = "a roll waits as long as its processes may take, and for the last requests of a stand-in";
+    got = map (web: (of web).services.slipway.stacks.shop.rollSeconds) [
+      {
+        listen.port = 3000;
+        startSeconds = 10;
+        stopSeconds = 5;
+      }
+      {
+        startSeconds = 10;
+        stopSeconds = 5;
+      }
+    ];
+    want = [
+      31
+      30
+    ];
+  }
   (refused "a stand-in that nobody knows to be ready"
     [
       ".rolling is stand-in"
