@@ -2,7 +2,7 @@
 # what only a host has; `evaluate` gives the same description to the renderers of compose and Kubernetes.
 #
 #   modules                         for types.submodule, or lib.evalModules
-#   evaluate { lib, name, stack }   the values, after its own assertions
+#   evaluate { lib, name, stack }   `config`, which throws its `problems` where it has any
 rec {
   modules = [
     ./checks.nix
@@ -32,10 +32,14 @@ rec {
         })
         config
         ;
-      failed = lib.filter (one: !one.assertion) config.assertions;
+      problems = map (one: one.message) (lib.filter (one: !one.assertion) config.assertions);
     in
-    if failed == [ ] then
-      lib.showWarnings (map (warning: "stack ${name}: ${warning}") config.warnings) config
-    else
-      throw "stack ${name}: ${lib.concatMapStringsSep "; " (one: one.message) failed}";
+    {
+      inherit problems;
+      config =
+        if problems == [ ] then
+          lib.showWarnings (map (warning: "stack ${name}: ${warning}") config.warnings) config
+        else
+          throw "stack ${name}: ${lib.concatStringsSep "; " problems}";
+    };
 }
