@@ -3,7 +3,8 @@
   pkgs,
   agenix,
   workspace,
-  containers,
+  compose,
+  kubernetes,
   options,
   mkWorkspace,
   workspaceProblems,
@@ -74,21 +75,21 @@ in
     find ${scripts} -type f -print0 | xargs -0 shellcheck
   '';
   compose = check "compose" [ pkgs.docker-compose ] ''
-    set -a; . ${../deploy/compose/example.env}; set +a
-    docker-compose --file ${containers.compose}/docker-compose.prod.yml config --quiet
+    set -a; . ${compose}/example.env; set +a
+    docker-compose --file ${compose}/docker-compose.prod.yml config --quiet
   '';
-  # Only Kubernetes' own kinds; the schema of a ServiceMonitor belongs to an operator.
+  # Only Kubernetes' own kinds: the schemas of routes and monitors are the Gateway API's and an operator's.
   kubernetes = check "kubernetes" [ pkgs.kubernetes-validate ] ''
-    for file in ${containers.kubernetes}/*.yaml; do
+    for file in ${kubernetes}/*.yaml; do
       case $file in
-        */kustomization.yaml | */monitoring.yaml) ;;
+        */kustomization.yaml | */monitoring.yaml | */routes.yaml) ;;
         *) kubernetes-validate --strict "$file" ;;
       esac
     done
   '';
   deploy-fresh = check "deploy-fresh" [ ] ''
-    diff -r --exclude README.md ${containers.compose} ${../deploy/compose} && diff -r --exclude README.md ${containers.kubernetes} ${../deploy/kubernetes} \
-      || { echo "deploy/ is not what nix/contract.nix gives; run: nix run .#render"; exit 1; }
+    diff -r --exclude README.md ${compose} ${../deploy/compose} && diff -r --exclude README.md ${kubernetes} ${../deploy/kubernetes} \
+      || { echo "deploy/ is not what nix/containers/slipway.nix gives; run: nix run .#render"; exit 1; }
   '';
   # Evaluated here as well.
   options-fresh =

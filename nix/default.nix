@@ -73,8 +73,13 @@ let
       self.nixosModules.agenix
     ];
   };
-  containers = import ./containers {
-    inherit pkgs options;
+  # deploy/ is the rendering of our own stack, by what the flake gives to everybody.
+  own = import ./containers/slipway.nix;
+  compose = (import ./containers).compose ({ inherit pkgs; } // own.compose);
+  kubernetes = (import ./containers).kubernetes ({ inherit pkgs; } // own.kubernetes);
+  render = import ./render.nix {
+    inherit pkgs compose kubernetes;
+    options = options.rendered;
     snapshots = import ../tests/eval/snapshots { inherit pkgs; };
   };
   docs = import ./docs.nix { inherit pkgs workspace; };
@@ -86,9 +91,8 @@ let
     // {
       default = workspace.packages.slipway;
       images = pkgs.linkFarm "images" workspace.images;
-      inherit docs;
+      inherit compose docs kubernetes;
       options = options.rendered;
-      inherit (containers) compose kubernetes;
     };
 
   app = program: description: {
@@ -110,7 +114,7 @@ in
     migrate = app "${pkgs.writeShellScript "slipway-migrate" ''
       exec ${packages.slipway-api}/bin/slipway-api migrate "$@"
     ''}" "Apply the migrations that the database of the settings lacks";
-    render = app (lib.getExe containers.render) "Write what is committed as rendered anew: deploy/ from nix/contract.nix, docs/options.md and tests/eval/snapshots/ from modules/";
+    render = app (lib.getExe render) "Write what is committed as rendered anew: deploy/ from nix/containers/slipway.nix, docs/options.md and tests/eval/snapshots/ from modules/";
   };
   checks =
     workspace.checks
@@ -119,7 +123,8 @@ in
         pkgs
         agenix
         workspace
-        containers
+        compose
+        kubernetes
         options
         mkWorkspace
         workspaceProblems

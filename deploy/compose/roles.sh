@@ -1,4 +1,4 @@
-# Made from nix/contract.nix; to change it, change that and run: nix run .#render
+# Made from nix/containers/slipway.nix; to change it, change that and run: nix run .#render
 # The image of Postgres runs this in a new volume. In a volume that has one role people run it: see README.md.
 set -e
 as() { psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$POSTGRES_DB" --username="$@"; }

@@ -1,302 +1,335 @@
-# The control plane under Docker Compose, as data. Only builtins.
-{ contract }:
+# A stack for Docker Compose and Podman: texts by file name. docs/containers.md says what becomes what.
+{
+  lib,
+  name,
+  stack,
+  # References by program, such as { web = "registry.example.org/shop@sha256:…"; }; also nginx, postgres and redis. One
+  # that is not here and not in the stack is a variable of the file.
+  images ? { },
+  # How a service is asked whether it is well, where its image has no shell: { web = [ "CMD" "/bin/shop" "ping" ]; }.
+  healthchecks ? { },
+  # Addresses of the network between the containers.
+  subnet ? "172.29.240.0/24",
+  # Where the files lie on the machine, for the timers of jobs.
+  folder ? "/srv/${name}",
+  # Accept that a program which may talk to some addresses may talk to all.
+  openEgress ? false,
+  # Of Postgres; every replica's pool must fit.
+  connections ? (import ../contract.nix).database.maxConnections,
+  # Whether the one domain is served under any name that leads here.
+  anyName ? false,
+  # The first lines of every file.
+  header ? "# Rendered by Slipway from the stack ${name}: change that, and render it again.\n",
+}:
 let
-  inherit (contract)
-    database
-    limits
-    ports
-    redis
-    replicas
-    reservations
-    times
-    user
+  contract = import ../contract.nix;
+  yaml = import ../lib/yaml.nix;
+  inherit (contract) ports user;
+  parts = import ./compose-parts.nix { inherit lib; };
+  inherit (parts) check literal secret;
+
+  prefix = lib.toUpper (lib.replaceStrings [ "-" ] [ "_" ] name);
+  variable = program: "${prefix}_${lib.toUpper (lib.replaceStrings [ "-" ] [ "_" ] program)}_IMAGE";
+  network = "\${${prefix}_BACKEND_SUBNET:-${subnet}}";
+  own = [
+    "nginx"
+    "postgres"
+    "redis"
+  ];
+
+  described = import ./description.nix {
+    inherit
+      images
+      lib
+      name
+      stack
+      ;
+    platform = {
+      database = "postgres";
+      cache = "redis";
+      trustedProxies = network;
+      secretFile = _: secret;
+      secretFolder = "/run/secrets";
+      reserved = own;
+      assertions =
+        config:
+        lib.mapAttrsToList (program: asked: {
+          assertion =
+            openEgress
+            || asked.allowedAddresses == null
+            || lib.all (
+              address:
+              lib.elem address [
+                "any"
+                "localhost"
+              ]
+            ) asked.allowedAddresses;
+          message = "${program}: compose cannot keep a program to some addresses (allowedAddresses); give the argument openEgress = true if it may reach all.";
+        }) (config.services // config.jobs // { "the stack" = config; })
+        ++ map (service: {
+          assertion = config.services ? ${service};
+          message = "healthchecks.${service} is no service of the stack: correct the name.";
+        }) (lib.attrNames healthchecks);
+    };
+  };
+  inherit (described)
+    config
+    secretKeys
+    services
+    startJobs
+    timedJobs
     ;
-  seconds = number: "${toString number}s";
-  mebibytes = number: "${toString number}m";
+  proxied = config.domains != { };
+  proxy = import ./nginx.nix {
+    inherit anyName config lib;
+    addressOf = service: "${service}:${toString config.services.${service}.listen.port}";
+    resolve = true;
+    tls = true;
+  };
 
-  # Compose stops with this sentence when the variable is not set.
-  image =
-    variable: example: "\${${variable}:?set it to an image by digest, such as ${example}@sha256:…}";
+  # The shell's tools are those of most images; others need `healthchecks`.
+  shell = command: [
+    "CMD-SHELL"
+    command
+  ];
+  testOf =
+    service:
+    let
+      inherit (service.health) itself live ready;
+      probe = if ready != null then ready else live;
+      at = "127.0.0.1:${toString service.listen.port}";
+    in
+    if healthchecks ? ${service.name} then
+      healthchecks.${service.name}
+    else if itself != null then
+      [ "CMD" ] ++ itself
+    else if probe == null then
+      null
+    else if probe ? command then
+      [ "CMD" ] ++ map literal (service.health.command probe.command)
+    else if probe ? http then
+      shell "wget -q -O /dev/null http://${at}${literal probe.http} || curl -fsS -o /dev/null http://${at}${literal probe.http}"
+    else
+      shell "nc -z 127.0.0.1 ${toString service.listen.port}";
 
-  secret = name: "/run/secrets/${name}";
+  # What runs before: jobs of a start one after another, behind database and cache.
+  needs =
+    jobs:
+    lib.genAttrs jobs (_: {
+      condition = "service_completed_successfully";
+    })
+    // lib.optionalAttrs (config.database.from == "here") { postgres.condition = "service_healthy"; }
+    // lib.optionalAttrs (config.cache.from == "here") { redis.condition = "service_started"; };
 
-  backendSubnet = "\${SLIPWAY_BACKEND_SUBNET:-172.29.240.0/24}";
+  program =
+    asked: dependencies:
+    parts.common {
+      inherit (asked) limits;
+      stopSeconds = asked.stopSeconds or contract.times.killSeconds;
+    }
+    // {
+      image =
+        if asked.image != null then
+          asked.image
+        else
+          parts.required (variable asked.shared) "registry.example.org/${name}-${asked.shared}";
+      user = "${toString user.uid}:${toString user.gid}";
+      # A network with a way out only for those that need one.
+      networks = [ "backend" ] ++ lib.optional (asked.outside != [ ]) "egress";
+      environment = lib.mapAttrs (
+        _: value: if value == network then value else literal value
+      ) asked.environment;
+      tmpfs = [ "/tmp:mode=1777" ];
+    }
+    // lib.optionalAttrs (asked.arguments != [ ]) {
+      command = map literal asked.arguments;
+    }
+    // lib.optionalAttrs (asked.secrets != { }) {
+      secrets =
+        if asked.byName then
+          lib.mapAttrsToList (target: key: {
+            inherit target;
+            source = lib.toLower key;
+          }) asked.secrets
+        else
+          lib.unique (map lib.toLower (lib.attrValues asked.secrets));
+    }
+    // lib.optionalAttrs (dependencies != { }) { depends_on = dependencies; }
+    // (
+      let
+        folders =
+          lib.optional asked.stateDirectory "./state/${asked.name}:${asked.stateFolder}"
+          ++ map (path: "${path}:${path}") asked.writablePaths
+          ++ map (path: "${path}:${path}:ro") asked.readablePaths;
+      in
+      lib.optionalAttrs (folders != [ ]) { volumes = folders; }
+    );
 
-  # What every container has: nothing it does not need, bounds, and a restart unless a person stopped it.
-  common = {
-    restart = "unless-stopped";
-    read_only = true;
-    cap_drop = [ "ALL" ];
-    security_opt = [ "no-new-privileges:true" ];
-    # A dump would hold every secret of the process.
-    ulimits.core = 0;
-    stop_grace_period = seconds times.killSeconds;
-    logging = {
-      driver = "json-file";
-      options = {
-        max-size = "10m";
-        max-file = "3";
+  serviceOf =
+    asked:
+    let
+      test = testOf asked;
+      container = program asked (needs (map (job: job.name) startJobs));
+    in
+    container
+    // {
+      deploy = container.deploy // {
+        inherit (asked) replicas;
       };
+      healthcheck =
+        if test == null then
+          { disable = true; }
+        else
+          check {
+            inherit (asked.health) intervalSeconds retries timeoutSeconds;
+            inherit (asked) startSeconds;
+          } test;
+    }
+    // lib.optionalAttrs (asked.stopSignal != contract.stopSignal) { stop_signal = asked.stopSignal; };
+
+  jobOf =
+    before: asked:
+    program asked (needs before)
+    // {
+      healthcheck.disable = true;
+      restart = "no";
     };
+  # Each after all that come before it.
+  start = lib.imap0 (
+    n: asked: jobOf (lib.take n (map (job: job.name) startJobs)) asked // { restart = "on-failure:5"; }
+  ) startJobs;
+  # Only when they are asked for: the timers do.
+  timed = map (
+    asked: jobOf (map (job: job.name) startJobs) asked // { profiles = [ "jobs" ]; }
+  ) timedJobs;
+  named = lib.zipListsWith (asked: lib.nameValuePair asked.name);
+
+  nginx = parts.common { } // {
+    image = parts.required "NGINX_IMAGE" "nginxinc/nginx-unprivileged:1.29";
+    user = "101:101";
+    group_add = [ (toString user.gid) ];
+    networks = [
+      "frontend"
+      "backend"
+    ];
+    # Docker and podman have their name servers at different addresses.
+    command = [
+      "sh"
+      "-c"
+      (
+        "awk '$$1 == \"nameserver\" { print \"resolver \" $$2 \" valid=1s ipv6=off;\"; exit }' /etc/resolv.conf >/tmp/resolver.conf && "
+        + "exec nginx -g 'daemon off;'"
+      )
+    ];
+    ports = [
+      "${toString ports.http}:${toString ports.proxyHttp}"
+      "${toString ports.https}:${toString ports.proxyHttps}"
+    ];
+    volumes = [
+      "./nginx.conf:/etc/nginx/nginx.conf:ro"
+    ]
+    ++ lib.optional (proxy.statics != { }) "./static:${proxy.staticFolder}:ro";
+    tmpfs = [ "/tmp:mode=1777" ];
+    secrets = [
+      "tls_certificate"
+      "tls_key"
+    ];
+    depends_on = lib.genAttrs proxy.upstreams (service: {
+      condition =
+        if testOf (lib.findFirst (one: one.name == service) null services) == null then
+          "service_started"
+        else
+          "service_healthy";
+    });
+    healthcheck = check { } [
+      "CMD"
+      "curl"
+      "--fail"
+      "--silent"
+      "--max-time"
+      "5"
+      "http://127.0.0.1:${toString ports.proxyPing}/"
+    ];
   };
 
-  resources = {
-    limits = {
-      cpus = toString limits.cpus;
-      memory = mebibytes limits.memoryMiB;
-      pids = 1024;
+  backing = import ./compose-backing.nix {
+    inherit connections lib;
+    stack = config;
+  };
+  imageOr =
+    server: container:
+    container // lib.optionalAttrs (images ? ${server}) { image = images.${server}; };
+  all =
+    lib.listToAttrs (
+      named services (map serviceOf services) ++ named startJobs start ++ named timedJobs timed
+    )
+    // lib.mapAttrs imageOr (lib.optionalAttrs proxied { inherit nginx; } // backing);
+  secrets =
+    map lib.toLower secretKeys
+    ++ lib.concatMap (container: container.secrets or [ ]) (lib.attrValues backing)
+    ++ lib.optionals proxied nginx.secrets;
+
+  file = {
+    inherit name;
+    services = all;
+    networks = {
+      # Nothing in it reaches the outside, or is reached from there. Named, so that services know the proxy by it.
+      backend = {
+        internal = true;
+        ipam.config = [ { subnet = network; } ];
+      };
+    }
+    // lib.optionalAttrs proxied { frontend = { }; }
+    // lib.optionalAttrs (lib.any (asked: asked.outside != [ ]) (services ++ startJobs ++ timedJobs)) {
+      egress = { };
     };
-    reservations = {
-      cpus = toString reservations.cpus;
-      memory = mebibytes reservations.memoryMiB;
-    };
-  };
+    secrets = lib.genAttrs (lib.unique secrets) (key: {
+      file = "./secrets/${key}";
+    });
+  }
+  // lib.optionalAttrs (backing ? postgres) { volumes.postgres = { }; };
 
-  health = test: {
-    inherit test;
-    interval = seconds contract.health.intervalSeconds;
-    timeout = seconds contract.health.timeoutSeconds;
-    inherit (contract.health) retries;
-    start_period = seconds contract.health.startSeconds;
-    # How soon a service that starts is found healthy by those that wait for it.
-    start_interval = "2s";
-  };
-
-  ours = common // {
-    user = "${toString user.uid}:${toString user.gid}";
-    networks = [ "backend" ];
-  };
-
-  databaseSettings = {
-    APP_ENV = "production";
-    DATABASE_HOST = "postgres";
-    DATABASE_PORT = toString ports.postgres;
-    DATABASE_NAME = database.name;
-    LOG_FORMAT = "json";
-  };
-  settings = databaseSettings // {
-    DATABASE_USER = database.user;
-    DATABASE_PASSWORD_FILE = secret "database_password";
-    DATABASE_POOL_SIZE = toString database.poolSize;
-    DATABASE_MAX_OVERFLOW = toString database.maxOverflow;
-    REDIS_HOST = "redis";
-    REDIS_PORT = toString ports.redis;
-    REDIS_PASSWORD_FILE = secret "redis_password";
-    SECRET_KEY_FILE = secret "secret_key";
-  };
-
-  ready = {
-    migrate.condition = "service_completed_successfully";
-    postgres.condition = "service_healthy";
-    redis.condition = "service_started";
-  };
-
-  # Servers of others run as their own user; the secrets belong to our group.
-  reader = [ (toString user.gid) ];
+  # In the order of the file: what it must be told.
+  examples =
+    let
+      asked = lib.concatMap (
+        container: lib.optional (lib.hasPrefix "\${" container.image) container.image
+      ) (lib.attrValues all);
+      parsed = map (builtins.match "[$][{]([A-Z0-9_]+):.* such as (.*)@sha256:.*") (lib.unique asked);
+      nothing = lib.fixedWidthString 64 "0" "";
+    in
+    map (pair: "${lib.elemAt pair 0}=${lib.elemAt pair 1}@sha256:${nothing}") parsed;
 in
 {
-  name = "slipway";
-
-  networks = {
-    frontend = { };
-    backend = {
-      # Nothing in it reaches the outside, or is reached from there.
-      internal = true;
-      # Named, so that the api knows the proxy by it.
-      ipam.config = [ { subnet = backendSubnet; } ];
-    };
-  };
-
-  volumes.postgres = { };
-
-  secrets = builtins.listToAttrs (
-    map
-      (name: {
-        inherit name;
-        value.file = "./secrets/${name}";
-      })
-      [
-        "admin_password"
-        "database_owner_password"
-        "database_password"
-        "redis_password"
-        "secret_key"
-        "tls_certificate"
-        "tls_key"
-      ]
+  inherit (described) config problems;
+  inherit (proxy) statics;
+  objects = file;
+  files = lib.mapAttrs (_: text: header + text) (
+    {
+      "docker-compose.prod.yml" = yaml.document file;
+      "example.env" = lib.concatLines (
+        [
+          "# So that `docker compose` in this folder needs no --file."
+          "COMPOSE_FILE=docker-compose.prod.yml"
+        ]
+        ++ lib.optional (examples != [ ]) "# Images by digest: the compose file does not start without."
+        ++ examples
+      );
+    }
+    // lib.optionalAttrs proxied { "nginx.conf" = proxy.text; }
+    // lib.optionalAttrs (backing ? postgres && config.database.owner.role != null) {
+      "roles.sh" = import ./roles.nix {
+        owner = config.database.owner.role;
+        inherit (config.database) user;
+      };
+    }
+    // import ./timers.nix {
+      inherit
+        folder
+        lib
+        name
+        timedJobs
+        ;
+    }
   );
-
-  services = {
-    nginx = common // {
-      image = image "NGINX_IMAGE" "nginxinc/nginx-unprivileged:1.29";
-      user = "101:101";
-      group_add = reader;
-      networks = [
-        "frontend"
-        "backend"
-      ];
-      ports = [
-        "${toString ports.http}:${toString ports.proxyHttp}"
-        "${toString ports.https}:${toString ports.proxyHttps}"
-      ];
-      volumes = [ "./nginx.conf:/etc/nginx/nginx.conf:ro" ];
-      tmpfs = [ "/tmp" ];
-      secrets = [
-        "tls_certificate"
-        "tls_key"
-      ];
-      depends_on.api.condition = "service_healthy";
-      healthcheck = health [
-        "CMD"
-        "curl"
-        "--fail"
-        "--silent"
-        "--max-time"
-        "5"
-        "http://127.0.0.1:${toString ports.proxyPing}/"
-      ];
-      deploy = { inherit resources; };
-    };
-
-    api = ours // {
-      image = image "SLIPWAY_API_IMAGE" "registry.example.org/slipway-api";
-      environment = settings // {
-        ADMIN_PASSWORD_FILE = secret "admin_password";
-        API_HOST = "0.0.0.0";
-        API_PORT = toString ports.api;
-        API_REQUEST_TIMEOUT_SECONDS = toString times.requestSeconds;
-        API_KEEPALIVE_SECONDS = toString times.keepaliveSeconds;
-        API_SHUTDOWN_GRACE_SECONDS = toString times.shutdownGraceSeconds;
-        # Only the proxy is asked from outside; what it says of its clients is believed.
-        API_TRUSTED_PROXIES = backendSubnet;
-        METRICS_PORT = toString ports.apiMetrics;
-      };
-      secrets = [
-        "admin_password"
-        "database_password"
-        "redis_password"
-        "secret_key"
-      ];
-      depends_on = ready;
-      healthcheck = health [
-        "CMD"
-        "/bin/slipway-api"
-        "healthcheck"
-      ];
-      deploy = {
-        inherit resources;
-        replicas = replicas.api;
-      };
-    };
-
-    worker = ours // {
-      image = image "SLIPWAY_WORKER_IMAGE" "registry.example.org/slipway-worker";
-      environment = settings // {
-        METRICS_HOST = "0.0.0.0";
-        METRICS_PORT = toString ports.workerMetrics;
-      };
-      secrets = [
-        "database_password"
-        "redis_password"
-        "secret_key"
-      ];
-      depends_on = ready;
-      healthcheck = health [
-        "CMD"
-        "/bin/slipway-worker"
-        "healthcheck"
-      ];
-      deploy = {
-        inherit resources;
-        replicas = replicas.worker;
-      };
-    };
-
-    # Runs once; api and worker wait until it has ended well.
-    migrate = ours // {
-      image = image "SLIPWAY_API_IMAGE" "registry.example.org/slipway-api";
-      command = [ "migrate" ];
-      restart = "on-failure:5";
-      environment = databaseSettings // {
-        DATABASE_USER = database.owner;
-        DATABASE_PASSWORD_FILE = secret "database_owner_password";
-        DATABASE_PROCESS_ROLE = database.user;
-      };
-      secrets = [ "database_owner_password" ];
-      depends_on.postgres.condition = "service_healthy";
-      healthcheck.disable = true;
-      deploy = { inherit resources; };
-    };
-
-    postgres = common // {
-      image = image "POSTGRES_IMAGE" "postgres:17";
-      user = "999:999";
-      group_add = reader;
-      networks = [ "backend" ];
-      command = [
-        "postgres"
-        "-c"
-        "max_connections=${toString database.maxConnections}"
-      ];
-      environment = {
-        POSTGRES_DB = database.name;
-        # The image's superuser; nobody but migrations comes as it.
-        POSTGRES_USER = database.owner;
-        POSTGRES_PASSWORD_FILE = secret "database_owner_password";
-        POSTGRES_INITDB_ARGS = "--data-checksums --auth-host=scram-sha-256";
-      };
-      secrets = [
-        "database_owner_password"
-        "database_password"
-      ];
-      volumes = [
-        "postgres:/var/lib/postgresql/data"
-        # Run by itself when the volume is empty.
-        "./roles.sh:/docker-entrypoint-initdb.d/roles.sh:ro"
-      ];
-      tmpfs = [
-        "/tmp"
-        # By mode, not by owner: that is what both Docker and podman know. There is one user inside.
-        "/run/postgresql:mode=1777"
-      ];
-      shm_size = "256m";
-      # A fast shutdown: waiting clients are told, nothing is lost.
-      stop_signal = "SIGINT";
-      healthcheck = health [
-        "CMD"
-        "pg_isready"
-        "--username=${database.owner}"
-        "--dbname=${database.name}"
-      ];
-      deploy = { inherit resources; };
-    };
-
-    # Keeps nothing: wake-ups and a cache, which may be lost at any time.
-    redis = common // {
-      image = image "REDIS_IMAGE" "redis:8";
-      user = "999:999";
-      group_add = reader;
-      networks = [ "backend" ];
-      # The password goes through a file, for a command line is seen by all.
-      command = [
-        "sh"
-        "-c"
-        (
-          "umask 077 && printf 'requirepass %s\\n' \"$$(cat /run/secrets/redis_password)\" >/tmp/redis.conf && "
-          + "exec redis-server /tmp/redis.conf --port ${toString ports.redis} --save '' --appendonly no "
-          + "--maxmemory ${toString redis.maxMemoryMiB}mb --maxmemory-policy ${redis.policy}"
-        )
-      ];
-      secrets = [ "redis_password" ];
-      tmpfs = [
-        "/tmp:mode=1777"
-        "/data:mode=1777"
-      ];
-      healthcheck = health [
-        "CMD-SHELL"
-        "REDISCLI_AUTH=\"$$(cat /run/secrets/redis_password)\" redis-cli -p ${toString ports.redis} ping | grep -q PONG"
-      ];
-      deploy = { inherit resources; };
-    };
-  };
 }

@@ -1,43 +1,52 @@
-# packages.compose and packages.kubernetes, and the program that writes these and all else that is committed as rendered.
-{
-  pkgs,
-  options,
-  snapshots,
-}:
+# lib.compose and lib.kubernetes: a stack as the files that run it without NixOS. Their other arguments are those of
+# compose.nix and kubernetes.nix.
+#
+#   compose { pkgs, name, stack, … } -> a folder; its `files` are the texts by name, `objects` what is in them, and
+#     `problems` the sentences that it would throw
+#   kubernetes { pkgs, name, stack, … } -> the same
 let
-  inherit (pkgs) lib;
-  files = import ./files.nix;
-  folder =
-    name:
+  rendering =
+    kind: render: placeOf:
+    { pkgs, ... }@arguments:
     let
-      inside = lib.filterAttrs (path: _: lib.hasPrefix "${name}/" path) files;
+      inherit (pkgs) lib;
+      rendered = render (removeAttrs arguments [ "pkgs" ] // { inherit lib; });
+      parts =
+        lib.mapAttrs (path: pkgs.writeText (baseNameOf path)) rendered.files
+        // placeOf lib pkgs rendered.statics;
     in
-    pkgs.linkFarm "slipway-${name}" (
-      lib.mapAttrs' (
-        path: text:
-        lib.nameValuePair (lib.removePrefix "${name}/" path) (pkgs.writeText (baseNameOf path) text)
-      ) inside
-    );
+    # Copies: what runs it has no Nix store.
+    pkgs.runCommand "${arguments.name}-${kind}"
+      {
+        passthru = {
+          inherit (rendered)
+            config
+            files
+            objects
+            problems
+            ;
+        };
+      }
+      ''
+        cp --recursive --dereference --no-preserve=mode ${pkgs.linkFarm "parts" parts} $out
+      '';
+  under = lib: folder: lib.mapAttrs' (key: lib.nameValuePair "${folder}/${key}");
 in
-rec {
-  compose = folder "compose";
-  kubernetes = folder "kubernetes";
-  render = pkgs.writeShellApplication {
-    name = "render";
-    runtimeInputs = [
-      pkgs.coreutils
-      pkgs.findutils
-    ];
-    text = ''
-      [ -e flake.nix ] || { echo "run it at the root of the checkout" >&2; exit 1; }
-      for name in compose kubernetes; do
-        mkdir -p deploy/$name
-      done
-      install -m 0644 ${compose}/* deploy/compose/
-      install -m 0644 ${kubernetes}/* deploy/kubernetes/
-      install -m 0644 ${options.rendered} docs/options.md
-      find tests/eval/snapshots -type f ! -name '*.nix' -delete
-      cp -rL --no-preserve=mode ${snapshots}/. tests/eval/snapshots/
-    '';
-  };
+{
+  compose = rendering "compose" (import ./compose.nix) (
+    lib: _: statics:
+    under lib "static" statics
+  );
+  kubernetes = rendering "kubernetes" (import ./kubernetes.nix) (
+    lib: pkgs: statics:
+    lib.optionalAttrs (statics != { }) (
+      under lib "proxy-image/static" statics
+      // {
+        "proxy-image/Containerfile" = pkgs.writeText "Containerfile" ''
+          FROM docker.io/nginxinc/nginx-unprivileged:1.29
+          COPY static /srv/static
+        '';
+      }
+    )
+  );
 }

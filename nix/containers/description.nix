@@ -1,10 +1,13 @@
-# A stack as containers need it, for both renderers: the description with what a platform of containers adds, and of each
-# program what it is started with. Paths of secrets are the host's; here only their names count.
+# A stack as containers need it, for both renderers: the description with what every platform of containers adds, and of
+# each program what it is started with. Paths of secrets are the host's; here only their names count.
 {
   lib,
   name,
   stack,
-  # What the platform alone knows: `address` of database and cache, the networks of proxies, where secrets lie.
+  # References by program.
+  images,
+  # What the platform alone knows: `database` and `cache` (addresses), `trustedProxies`, `secretFile` (of a secret and its
+  # key), `secretFolder`, `reserved` (names of its own containers), `assertions` (of the description).
   platform,
 }:
 let
@@ -13,9 +16,10 @@ let
   inherit (contract) ports times;
   inherit (lib) mkDefault mkIf;
 
-  # Between a default and a value: what a host counts from for its replicas, every container has at one port.
+  # Below what a stack says and above what the presets say: a host counts replicas' ports, a container has one.
   mkHere = lib.mkOverride 900;
-  password = mkDefault "/run/secrets/password";
+  # Only its name counts.
+  secretAt = secret: mkDefault "/run/secrets/${secret}";
 
   module =
     { config, ... }:
@@ -34,15 +38,17 @@ let
       config = {
         database = mkIf config.database.enable {
           address = platform.database;
-          passwordFile = mkDefault "/run/secrets/database_password";
-          owner.passwordFile = mkIf (config.database.owner.role != null) (
-            mkDefault "/run/secrets/database_owner_password"
-          );
+          passwordFile = secretAt "database_password";
+          owner.passwordFile = mkIf (config.database.owner.role != null) (secretAt "database_owner_password");
         };
         cache = mkIf config.cache.enable {
           address = platform.cache;
-          passwordFile = mkDefault "/run/secrets/redis_password";
+          passwordFile = secretAt "redis_password";
         };
+        # Metrics of the contract have a port that no route leads to.
+        proxy.closedPaths = mkIf (lib.all (
+          service: service.listen.type == "none" || service.preset != null
+        ) (lib.attrValues config.services)) (mkHere [ ]);
         environment = lib.mkMerge [
           (mkIf config.database.enable { DATABASE_PORT = mkDefault ports.postgres; })
           (mkIf config.cache.enable { REDIS_PORT = mkDefault ports.redis; })
@@ -52,22 +58,38 @@ let
             assertion = asked.listen.type == "none" || asked.listen.port != null;
             message = "services.${service}.listen.port is not set, and in containers every service is reached by a port: set it.";
           }) config.services
+          ++ map (program: {
+            assertion = !(lib.elem program platform.reserved);
+            message = "${program} is a container of the rendering's own: give that service or job another name.";
+          }) (programsOf config)
+          ++ map (program: {
+            assertion = lib.elem program (programsOf config);
+            message = "images.${program} is no service or job of the stack (${lib.concatStringsSep ", " (programsOf config)}): correct the name.";
+          }) (lib.attrNames (removeAttrs images platform.reserved))
           ++ platform.assertions config;
       };
     };
 
-  config = (import ../stack).evaluate {
-    inherit lib name;
-    stack.imports = [
-      stack
-      module
-    ];
-  };
+  inherit
+    ((import ../stack).evaluate {
+      inherit lib name;
+      stack.imports = [
+        stack
+        module
+      ];
+    })
+    config
+    problems
+    ;
+  programsOf = config: lib.attrNames config.services ++ lib.attrNames config.jobs;
+  programs = programsOf config;
+  all = config.services // config.jobs;
 
-  # Migrations and other jobs before a start come as the owner of the tables.
+  # Jobs before a start come as the owner of the tables.
+  isOwner = kind: program: kind == "jobs" && program.before == "start";
   seenBy =
     kind: program:
-    if kind == "jobs" && program.before == "start" then
+    if isOwner kind program then
       config
       // {
         environment = config.environment // config.database.ownerVariables;
@@ -76,116 +98,157 @@ let
     else
       config;
 
-  # What programs of the contract read in containers (docs/settings.md); all others get the customary names.
+  # What a program of the contract reads in containers (docs/settings.md); all others get the customary names.
   given =
-    kind: program:
-    if kind == "jobs" then
-      { }
-    else if program.preset == "api" then
-      {
-        API_HOST = "0.0.0.0";
-        API_PORT = program.listen.port;
-        API_REQUEST_TIMEOUT_SECONDS = times.requestSeconds;
-        API_KEEPALIVE_SECONDS = times.keepaliveSeconds;
-        API_SHUTDOWN_GRACE_SECONDS = times.shutdownGraceSeconds;
-        API_TRUSTED_PROXIES = platform.trustedProxies;
-        METRICS_PORT = program.metrics.port;
-      }
-    else
-      lib.optionalAttrs (program.listen.type != "none") (
-        {
-          HOST = "0.0.0.0";
-        }
-        // (
-          if program.listen.type != "tcp" then
-            { PORT = program.listen.port; }
-          else
-            lib.optionalAttrs (program.listen.variable != null) {
-              ${program.listen.variable} = program.listen.port;
-            }
-        )
-      )
-      // lib.optionalAttrs (program.metrics.port != null && program.metrics.variable != null) {
-        METRICS_HOST = "0.0.0.0";
-        ${program.metrics.variable} = program.metrics.port;
-      };
+    program:
+    lib.optionalAttrs (program.preset == "api") {
+      API_REQUEST_TIMEOUT_SECONDS = times.requestSeconds;
+      API_KEEPALIVE_SECONDS = times.keepaliveSeconds;
+      API_SHUTDOWN_GRACE_SECONDS = times.shutdownGraceSeconds;
+      API_TRUSTED_PROXIES = platform.trustedProxies;
+    }
+    // lib.optionalAttrs (program.listen.type != "none") {
+      ${if program.preset == "api" then "API_HOST" else "HOST"} = "0.0.0.0";
+      # The variable of a socket is not that of a port. None is one without a name.
+      ${
+        if program.listen.type == "tcp" || program.preset == "api" then program.listen.variable else "PORT"
+      } =
+        program.listen.port;
+    }
+    // lib.optionalAttrs (program.metrics.port != null) {
+      METRICS_HOST = "0.0.0.0";
+      ${program.metrics.variable} = program.metrics.port;
+    };
 
-  # Where a program's own secret has the name of another one, the program's name comes before.
+  # The key of a secret. Where programs have different ones of the same name, that of the first one comes before.
   keyOf =
     kind: program: secret: path:
-    let
-      all = lib.concatMap (one: lib.optional (one.files ? ${secret}) one.files.${secret}) paths;
-      shared = config.secrets.${secret} or null;
-    in
-    if kind == "jobs" && (config.database.ownerSecrets.${secret} or null) == path then
+    if isOwner kind all.${program} && config.database.ownerSecrets.${secret} or null == path then
       lib.replaceStrings [ "DATABASE_" ] [ "DATABASE_OWNER_" ] secret
-    else if path == shared || lib.all (other: other == path) all then
+    else if
+      path == config.secrets.${secret} or null || lib.length (lib.unique paths.${secret}) == 1
+    then
       secret
     else
-      "${lib.toUpper (lib.replaceStrings [ "-" ] [ "_" ] program)}_${secret}";
-  paths =
-    let
-      of =
-        kind:
-        lib.mapAttrsToList (_: program: {
-          files = values.secrets (seenBy kind program) program;
-        }) config.${kind};
-    in
-    lib.filter (one: one.files != { }) (of "services")
-    # The owner's have names of their own.
-    ++ lib.mapAttrsToList (_: job: { files = values.secrets config job; }) config.jobs;
+      let
+        first = lib.findFirst (
+          other: (values.secrets config all.${other}).${secret} or null == path
+        ) program programs;
+      in
+      "${lib.toUpper (lib.replaceStrings [ "-" ] [ "_" ] first)}_${secret}";
+  # All files of a name. The owner's have names of their own.
+  paths = lib.zipAttrs (map (values.secrets config) (lib.attrValues all));
 
-  mainProgram =
-    program:
-    if program.package == null then
-      null
-    else
-      "/bin/${baseNameOf (builtins.unsafeDiscardStringContext (lib.getExe program.package))}";
   identity =
     program:
     if program.package == null then null else builtins.unsafeDiscardStringContext "${program.package}";
+  # Programs of one package are in one image, and have one name for it.
+  imageOf =
+    program: asked:
+    let
+      same = lib.filter (other: identity all.${other} == identity asked) programs;
+    in
+    if asked.package != null then
+      lib.head same
+    else if program == "migrate" && config.front != null then
+      config.front
+    else
+      program;
 
   describe =
     kind: program: asked:
     let
       seen = seenBy kind asked;
       removed = lib.filterAttrs (_: value: value == null) asked.environment;
+      files = values.secrets seen asked;
+      secrets = lib.mapAttrs (keyOf kind program) files;
+      shared = imageOf program asked;
+      executable =
+        if asked.package == null then
+          null
+        else
+          "/bin/${baseNameOf (builtins.unsafeDiscardStringContext (lib.getExe asked.package))}";
+      # Whether it is told the folder, and looks for names in it.
+      byName = lib.elem "CREDENTIALS_DIRECTORY" (lib.concatMap values.variables asked.arguments);
       environment =
         removeAttrs (lib.mapAttrs (_: text) (
-          given kind asked
-          // lib.optionalAttrs asked.stateDirectory { STATE_DIRECTORY = "/var/lib/${name}-${program}"; }
+          lib.optionalAttrs (kind == "services") (given asked)
+          // lib.optionalAttrs asked.stateDirectory { STATE_DIRECTORY = stateFolder program; }
+          // lib.optionalAttrs byName { CREDENTIALS_DIRECTORY = platform.secretFolder; }
         )) (lib.attrNames removed)
-        // values.environment seen asked;
-      secrets = lib.mapAttrs (keyOf kind program) (values.secrets seen asked);
+        // values.environment seen asked
+        // lib.mapAttrs' (
+          secret: key:
+          lib.nameValuePair "${secret}_FILE" (
+            if byName then "${platform.secretFolder}/${secret}" else platform.secretFile secret key
+          )
+        ) secrets;
+      # Compose knows no `$(NAME)`, and Kubernetes would take other text for one.
+      arguments = map (values.substituted "[$]" (
+        variable:
+        environment.${variable}
+          or (throw "${kind}.${program}.arguments names $(${variable}), which containers have not: a service has HOST and PORT there.")
+      )) asked.arguments;
+      listed = lib.remove "localhost" (values.allowedAddresses config asked);
     in
     asked
     // {
-      inherit kind secrets;
+      inherit
+        arguments
+        byName
+        environment
+        executable
+        kind
+        secrets
+        shared
+        ;
       name = program;
-      environment = environment // lib.mapAttrs' (
-        secret: key: lib.nameValuePair "${secret}_FILE" (platform.secret key)
-      ) secrets;
-      stateFolder = "/var/lib/${name}-${program}";
-      executable = mainProgram asked;
-      # The first program of the same package; so an image that two programs share has one name.
-      imageOf =
-        let
-          same = lib.filterAttrs (_: other: asked.package != null && identity other == identity asked);
-          first = lib.attrNames (same config.services) ++ lib.attrNames (same config.jobs);
-        in
-        if first == [ ] then program else lib.head first;
-      outside = lib.any (address: address != "localhost") (values.allowedAddresses config asked);
+      image =
+        images.${program} or (if asked.image != null then asked.image else images.${shared} or null);
+      stateFolder = stateFolder program;
+      # Addresses outside that it may talk to; "any" for all.
+      outside =
+        if listed == [ ] && (config.database.from == "elsewhere" || config.cache.from == "elsewhere") then
+          [ "any" ]
+        else
+          listed;
+      # Probes; a program of the contract can ask itself.
+      health = lib.optionalAttrs (kind == "services") (
+        asked.health
+        // {
+          itself =
+            if asked.preset != null && executable != null then
+              [
+                executable
+                "healthcheck"
+              ]
+            else
+              null;
+          command =
+            probe:
+            if asked.package == null || lib.hasInfix "/" (lib.head probe) then
+              probe
+            else
+              [ "/bin/${lib.head probe}" ] ++ lib.tail probe;
+        }
+      );
     };
 
+  stateFolder = program: "/var/lib/${name}-${program}";
   text = value: if lib.isBool value then lib.boolToString value else toString value;
 in
-{
-  inherit config;
-  # What all programs have in their environment.
-  shared = values.environment config { environment = { }; };
+rec {
+  inherit config problems;
   services = lib.mapAttrsToList (describe "services") config.services;
+  # In their order.
   startJobs = map (job: describe "jobs" job config.jobs.${job}) (values.startJobs config);
   timedJobs = lib.mapAttrsToList (describe "jobs") (
     lib.filterAttrs (_: job: job.before == null) config.jobs
+  );
+  # All that the platform must have, by key.
+  secretKeys = lib.unique (
+    lib.sort lib.lessThan (
+      lib.concatMap (program: lib.attrValues program.secrets) (services ++ startJobs ++ timedJobs)
+    )
   );
 }

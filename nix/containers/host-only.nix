@@ -1,52 +1,98 @@
 # Options of a stack that only a host has. What has no meaning in containers is accepted, so that one attribute set serves all
-# platforms; what a team would miss there is refused, with what to set instead.
-{
-  config,
-  lib,
-  name,
-  ...
-}:
+# platforms; what a team would miss there is refused, with what to do instead.
+{ config, lib, ... }:
 let
   inherit (lib) mkOption types;
 
-  ignored = [
-    "enable"
-    "user"
-    "group"
-    "requires"
-    "units"
-    "backup"
-    "database.package"
-    "database.authentication"
-    "database.secondPasswordFile"
-    "database.network"
-    "cache.disabledCommands"
-    "cache.network"
-    "cache.socket"
+  ignored = {
+    "" = [
+      "enable"
+      "user"
+      "group"
+      # Certificates are secrets of the platform, logs its own, and copies of a database are made there.
+      "backup"
+      "database.package"
+      "database.authentication"
+      "database.secondPasswordFile"
+      "database.network"
+      "cache.disabledCommands"
+      "cache.network"
+      "proxy.enable"
+      "proxy.listenAddresses"
+      "proxy.pingPort"
+      "proxy.http3"
+      "proxy.accessLog"
+    ]
+    ++ map (option: "proxy.${option}") certificates;
+    services = [
+      "user"
+      "socketGroup"
+    ];
+    jobs = [ "user" ];
+    domains = certificates;
+  };
+  certificates = [
+    "tls.certificate"
+    "tls.key"
+    "tls.dnsProvider"
+    "tls.dnsCredentialsFile"
+    "tls.useACMEHost"
   ];
 
+  before = "put a proxy of yours before the rendered one";
   refused = {
-    "api" = "write services.api, with preset = \"api\"";
-    "worker" = "write services.worker, with preset = \"worker\"";
-    "migrations" = "write jobs.migrate, with before = \"start\"";
-    "database.extensions" = "name an image of Postgres that has them, and set the option on the host";
-    "cache.remote" = "set cache.urlFile";
+    "" = {
+      "database.extensions" = "name an image of Postgres that has them";
+      "cache.remote" = "set cache.urlFile";
+      "proxy.tls.clientAuthority" = before;
+      "proxy.extraConfig" = before;
+      "proxy.upstream" = "a route leads to a service of the stack";
+      "proxy.trustedProxies" =
+        "compose is what clients reach first, and for Kubernetes there is the argument trustedProxies";
+    };
+    domains = {
+      "tls.clientAuthority" = before;
+      "extraConfig" = before;
+    };
   };
 
   pathOf = lib.splitString ".";
   declare =
-    option:
-    lib.setAttrByPath (pathOf option) (mkOption {
-      type = types.raw;
-      default = null;
-      internal = true;
-      description = "Of a host alone.";
-    });
+    options:
+    lib.foldl' lib.recursiveUpdate { } (
+      map (
+        option:
+        lib.setAttrByPath (pathOf option) (mkOption {
+          type = types.raw;
+          default = null;
+          internal = true;
+          description = "Of a host alone.";
+        })
+      ) options
+    );
+  of = scope: declare (ignored.${scope} ++ lib.attrNames (refused.${scope} or { }));
+  each =
+    scope:
+    mkOption {
+      type = types.attrsOf (types.submodule { options = of scope; });
+    };
+  # One sentence for each refused option that is set.
+  complaints =
+    prefix: scope: values:
+    lib.mapAttrsToList (option: cure: {
+      assertion = lib.getAttrFromPath (pathOf option) values == null;
+      message = "${prefix}${option} is for hosts; for containers ${cure}.";
+    }) refused.${scope};
 in
 {
-  options = lib.foldl' lib.recursiveUpdate { } (map declare (ignored ++ lib.attrNames refused));
-  config.assertions = lib.mapAttrsToList (option: cure: {
-    assertion = lib.getAttrFromPath (pathOf option) config == null;
-    message = "${option} of the stack ${name} is for hosts: for containers ${cure}.";
-  }) refused;
+  options = of "" // {
+    services = each "services";
+    jobs = each "jobs";
+    domains = each "domains";
+  };
+  config.assertions =
+    complaints "" "" config
+    ++ lib.concatLists (
+      lib.mapAttrsToList (domain: complaints "domains.\"${domain}\"." "domains") config.domains
+    );
 }

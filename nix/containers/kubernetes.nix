@@ -1,167 +1,196 @@
-# The control plane on Kubernetes, as data: a list of objects for each file. Only builtins.
-# Postgres and Redis are the cluster's own; the policies know them by their labels.
-{ contract }:
+# A stack on Kubernetes: texts by file name. docs/containers.md says what becomes what. Postgres and Redis are the
+# cluster's own; the policies know them by their labels.
+{
+  lib,
+  name,
+  stack,
+  # References by program, such as { web = "registry.example.org/shop@sha256:…"; }. One that is not here and not in the
+  # stack is <stack>-<program>, for `images` of a kustomization.
+  images ? { },
+  namespace ? name,
+  # Where requests come from: a Gateway of the stack's own, { class = "…"; }, or one that is there,
+  # { parent = { name = "…"; namespace = "…"; sectionName = "https"; }; }. `namespace` is that of its pods, where that is not
+  # the Gateway's.
+  gateway ? null,
+  # In its place: { class = "…"; namespace = "…"; annotations = { }; }, with the namespace of the controller's pods.
+  ingress ? null,
+  # Networks of what is before the stack: private ones, since of all pods the policies let only those in.
+  trustedProxies ? [
+    "10.0.0.0/8"
+    "100.64.0.0/10"
+    "172.16.0.0/12"
+    "192.168.0.0/16"
+    "fc00::/7"
+  ],
+  # More replicas under load, such as { web = { most = 10; cpuPercent = 70; }; }.
+  scale ? { },
+  # Of services and jobs that keep files, such as { web = { size = "10Gi"; class = "fast"; }; }.
+  storage ? { },
+  # Services whose image says the stop signal, as Kubernetes has none.
+  signalInImage ? [ ],
+  # The time zone of jobs' calendars.
+  timeZone ? "Etc/UTC",
+  # Addresses of NodeLocal DNSCache, besides name servers in kube-system.
+  nameServers ? [ "169.254.20.10" ],
+  # The namespace that reads metrics.
+  monitoring ? "monitoring",
+  # The first lines of every file.
+  header ? "# Rendered by Slipway from the stack ${name}: change that, and render it again.\n",
+}:
 let
-  inherit (contract)
-    paths
-    ports
-    proxy
-    replicas
-    times
-    ;
-  workloads = import ./workloads.nix { inherit contract; };
-  inherit (workloads) labels selector;
+  contract = import ../contract.nix;
+  yaml = import ../lib/yaml.nix;
+  cron = import ./cron.nix { inherit lib; };
+  inherit (contract) ports;
 
-  namespace = "slipway";
+  selector = program: {
+    "app.kubernetes.io/name" = "${name}-${program}";
+    "app.kubernetes.io/part-of" = name;
+  };
+  component = what: {
+    "app.kubernetes.io/part-of" = name;
+    "app.kubernetes.io/component" = what;
+  };
   named =
-    kind: apiVersion: name: rest:
+    kind: apiVersion: object: rest:
     {
       inherit apiVersion kind;
     }
     // rest
     // {
       metadata = {
-        inherit name namespace;
-        labels = labels name;
+        inherit namespace;
+        name = object;
+        labels = {
+          "app.kubernetes.io/name" = object;
+          "app.kubernetes.io/part-of" = name;
+        };
       }
       // rest.metadata or { };
     };
+  secretName = "${name}-secrets";
+  workloads = import ./workloads.nix {
+    inherit
+      lib
+      name
+      secretName
+      selector
+      ;
+  };
 
-  deployment =
-    name: spec:
-    named "Deployment" "apps/v1" name {
+  described = import ./description.nix {
+    inherit
+      images
+      lib
+      name
+      stack
+      ;
+    platform = {
+      database = "${name}-postgres";
+      cache = "${name}-redis";
+      trustedProxies = lib.concatStringsSep "," trustedProxies;
+      secretFile = secret: _: "${workloads.secretFolder}/${secret}";
+      inherit (workloads) secretFolder;
+      reserved = [ "proxy" ];
+      assertions = import ./kubernetes-only.nix {
+        inherit
+          gateway
+          ingress
+          lib
+          scale
+          signalInImage
+          storage
+          ;
+      };
+    };
+  };
+  inherit (described)
+    config
+    services
+    startJobs
+    timedJobs
+    ;
+  inherit (config) domains;
+  programs = services ++ startJobs ++ timedJobs;
+
+  # What only nginx can do goes through a pod of it. Where something is closed that is the whole domain, since other ways of
+  # writing a path would lead past it.
+  isOf = route: route.static != null || route.redirect != null;
+  isWhole =
+    domain:
+    domain.closedPaths != [ ]
+    || lib.any (route: route.closed || route.stripPrefix) (lib.attrValues domain.routes);
+  isProxied = domain: route: isWhole domain || isOf route;
+  hasProxy = lib.any (domain: lib.any (isProxied domain) (lib.attrValues domain.routes)) (
+    lib.attrValues domains
+  );
+  entered = lib.unique (
+    lib.concatMap (
+      domain:
+      map (route: route.service) (
+        lib.filter (route: !isProxied domain route) (lib.attrValues domain.routes)
+      )
+    ) (lib.attrValues domains)
+  );
+  target =
+    domain: route:
+    if isProxied domains.${domain} route then
+      {
+        name = "${name}-proxy";
+        port = ports.proxyHttp;
+      }
+    else
+      {
+        name = "${name}-${route.service}";
+        inherit (config.services.${route.service}.listen) port;
+      };
+  proxy = import ./nginx.nix {
+    inherit config lib;
+    addressOf = service: "${name}-${service}:${toString config.services.${service}.listen.port}";
+    resolve = false;
+    tls = false;
+    believed = trustedProxies;
+  };
+
+  service =
+    program: ports:
+    named "Service" "v1" "${name}-${program}" {
       spec = {
-        selector.matchLabels = selector name;
-        strategy = {
-          type = "RollingUpdate";
-          rollingUpdate = {
-            maxUnavailable = 0;
-            maxSurge = 1;
-          };
-        };
-        progressDeadlineSeconds = times.migrateSeconds;
+        selector = selector program;
+        ports = lib.mapAttrsToList (name: port: {
+          inherit name port;
+          targetPort = name;
+        }) ports;
+      };
+    };
+  deployment =
+    program: spec:
+    named "Deployment" "apps/v1" "${name}-${program}" {
+      spec = {
+        selector.matchLabels = selector program;
         revisionHistoryLimit = 5;
       }
       // spec;
     };
-
-  service =
-    name: port:
-    named "Service" "v1" name {
-      spec = {
-        selector = selector name;
-        ports = port;
-      };
-    };
-
   disruption =
-    name:
-    named "PodDisruptionBudget" "policy/v1" name {
+    program:
+    named "PodDisruptionBudget" "policy/v1" "${name}-${program}" {
       spec = {
         maxUnavailable = 1;
-        selector.matchLabels = selector name;
+        selector.matchLabels = selector program;
       };
     };
-
-  metricsOf =
-    name:
-    named "ServiceMonitor" "monitoring.coreos.com/v1" name {
-      spec = {
-        selector.matchLabels = selector name;
-        endpoints = [
-          {
-            port = "metrics";
-            path = paths.metrics;
-            interval = "${toString contract.health.intervalSeconds}s";
-          }
-        ];
-      };
-    };
-
-  tcp = port: {
-    protocol = "TCP";
-    inherit port;
-  };
-  pods = labels: { podSelector.matchLabels = labels; };
-  # Of the cluster's parts that are not ours; kubernetes.io/metadata.name is set by Kubernetes itself.
-  inNamespace = name: {
-    namespaceSelector.matchLabels."kubernetes.io/metadata.name" = name;
-  };
-  component = name: {
-    "app.kubernetes.io/part-of" = "slipway";
-    "app.kubernetes.io/component" = name;
-  };
-  policy =
-    name: spec:
-    named "NetworkPolicy" "networking.k8s.io/v1" name {
-      inherit spec;
-    };
-  backendOnly =
-    name: port:
-    policy name {
-      podSelector.matchLabels = component name;
-      policyTypes = [ "Ingress" ];
-      ingress = [
-        {
-          from = [ (pods { "slipway.dev/backend-client" = "true"; }) ];
-          ports = [ (tcp port) ];
-        }
-      ];
-    };
-in
-{
-  namespace = [
-    {
-      apiVersion = "v1";
-      kind = "Namespace";
-      metadata = {
-        name = namespace;
-        labels = {
-          "pod-security.kubernetes.io/enforce" = "restricted";
-          "pod-security.kubernetes.io/enforce-version" = "latest";
-        };
-      };
-    }
-    (named "ServiceAccount" "v1" "slipway" { automountServiceAccountToken = false; })
-  ];
-
-  settings = [ (named "ConfigMap" "v1" "slipway-settings" { data = workloads.settings; }) ];
-
-  migrate = [
-    (named "Job" "batch/v1" "slipway-migrate" {
-      spec = {
-        backoffLimit = 5;
-        activeDeadlineSeconds = times.migrateSeconds;
-        ttlSecondsAfterFinished = 3600;
-        template = workloads.migrate;
-      };
-    })
-  ];
-
-  api = [
-    (deployment "slipway-api" { template = workloads.api; })
-    (service "slipway-api" [
-      {
-        name = "http";
-        port = ports.api;
-        targetPort = "http";
-      }
-      {
-        name = "metrics";
-        port = ports.apiMetrics;
-        targetPort = "metrics";
-      }
-    ])
-    (disruption "slipway-api")
-    (named "HorizontalPodAutoscaler" "autoscaling/v2" "slipway-api" {
+  autoscaler =
+    program: least: asked:
+    named "HorizontalPodAutoscaler" "autoscaling/v2" "${name}-${program}" {
       spec = {
         scaleTargetRef = {
           apiVersion = "apps/v1";
           kind = "Deployment";
-          name = "slipway-api";
+          name = "${name}-${program}";
         };
-        minReplicas = replicas.api;
-        maxReplicas = replicas.apiMost;
+        minReplicas = least;
+        maxReplicas = asked.most;
         metrics = [
           {
             type = "Resource";
@@ -169,12 +198,12 @@ in
               name = "cpu";
               target = {
                 type = "Utilization";
-                averageUtilization = 70;
+                averageUtilization = asked.cpuPercent or 70;
               };
             };
           }
         ];
-        # Agents keep long connections: shrinking fast would move them all at once.
+        # Clients keep long connections: shrinking fast would move them all at once.
         behavior.scaleDown = {
           stabilizationWindowSeconds = 300;
           policies = [
@@ -186,156 +215,200 @@ in
           ];
         };
       };
-    })
-  ];
-
-  worker = [
-    (deployment "slipway-worker" {
-      replicas = replicas.worker;
-      template = workloads.worker;
-    })
-    (service "slipway-worker" [
-      {
-        name = "metrics";
-        port = ports.workerMetrics;
-        targetPort = "metrics";
-      }
-    ])
-    (disruption "slipway-worker")
-  ];
-
-  ingress = [
-    (named "Ingress" "networking.k8s.io/v1" "slipway" {
-      metadata = {
-        name = "slipway";
-        inherit namespace;
-        labels = labels "slipway";
-        annotations = {
-          "nginx.ingress.kubernetes.io/proxy-body-size" = "${toString proxy.bodyMiB}m";
-          "nginx.ingress.kubernetes.io/proxy-connect-timeout" = toString times.connectSeconds;
-          "nginx.ingress.kubernetes.io/proxy-read-timeout" = toString times.proxyRequestSeconds;
-          # By address; agents behind one NAT share theirs.
-          "nginx.ingress.kubernetes.io/limit-rps" = toString proxy.longPoll.perSecond;
-          "nginx.ingress.kubernetes.io/limit-burst-multiplier" = toString (
-            proxy.longPoll.burst / proxy.longPoll.perSecond
-          );
-          "nginx.ingress.kubernetes.io/limit-connections" = toString proxy.connectionsPerAddress;
-          # A replica whose connection breaks; a 503 is an answer.
-          "nginx.ingress.kubernetes.io/proxy-next-upstream" = "error timeout";
-          "nginx.ingress.kubernetes.io/ssl-redirect" = "true";
+    };
+  claim =
+    asked:
+    lib.optional asked.stateDirectory (
+      named "PersistentVolumeClaim" "v1" "${name}-${asked.name}" {
+        spec = {
+          # Replicas share the files.
+          accessModes = [ (if asked.replicas or 1 > 1 then "ReadWriteMany" else "ReadWriteOnce") ];
+          resources.requests.storage = storage.${asked.name}.size;
+        }
+        // lib.optionalAttrs (storage.${asked.name} ? class) {
+          storageClassName = storage.${asked.name}.class;
         };
-      };
+      }
+    );
+
+  # Pods are restarted until the jobs before them are done, so that time counts.
+  startSeconds = lib.foldl' (sum: job: sum + job.timeoutSeconds) 0 startJobs;
+  ofService =
+    asked:
+    let
+      scaled = scale ? ${asked.name};
+      reached =
+        lib.optionalAttrs (asked.listen.type != "none") { http = asked.listen.port; }
+        // lib.optionalAttrs (asked.metrics.port != null && asked.metrics.port != asked.listen.port) {
+          metrics = asked.metrics.port;
+        };
+      standsIn = asked.rolling == "stand-in";
+    in
+    [
+      (deployment asked.name (
+        {
+          strategy = {
+            type = "RollingUpdate";
+            # One more of the new generation first, or one less while it is replaced.
+            rollingUpdate = {
+              maxUnavailable = if standsIn then 0 else 1;
+              maxSurge = if standsIn then 1 else 0;
+            };
+          };
+          progressDeadlineSeconds = lib.max 600 (startSeconds + asked.startSeconds);
+          template = workloads.withClient (workloads.service asked);
+        }
+        // lib.optionalAttrs (!scaled) { inherit (asked) replicas; }
+      ))
+    ]
+    ++ lib.optional (reached != { }) (service asked.name reached)
+    ++ lib.optional (asked.replicas > 1 || scaled) (disruption asked.name)
+    ++ lib.optional scaled (autoscaler asked.name asked.replicas scale.${asked.name})
+    ++ claim asked;
+
+  start = lib.optional (startJobs != [ ]) (
+    named "Job" "batch/v1"
+      "${name}-${if lib.length startJobs == 1 then (lib.head startJobs).name else "start"}"
+      {
+        spec = {
+          backoffLimit = 5;
+          activeDeadlineSeconds = startSeconds;
+          ttlSecondsAfterFinished = 3600;
+          template = workloads.withClient (workloads.jobs "OnFailure" { } startJobs);
+        };
+      }
+  );
+  timed =
+    asked:
+    [
+      (named "CronJob" "batch/v1" "${name}-${asked.name}" {
+        spec = {
+          schedule = cron asked;
+          inherit timeZone;
+          concurrencyPolicy = "Forbid";
+          # A run that is missed is made up for within that time.
+          startingDeadlineSeconds = 3600;
+          successfulJobsHistoryLimit = 1;
+          failedJobsHistoryLimit = 3;
+          jobTemplate.spec = {
+            backoffLimit = asked.retries;
+            template = workloads.withClient (
+              # Of each try.
+              workloads.jobs "Never" { activeDeadlineSeconds = asked.timeoutSeconds; } [ asked ]
+            );
+          };
+        };
+      })
+    ]
+    ++ claim asked;
+
+  proxyObjects = import ./proxy-pod.nix {
+    inherit
+      deployment
+      disruption
+      images
+      lib
+      name
+      named
+      proxy
+      service
+      workloads
+      ;
+  };
+
+  policies = import ./policies.nix {
+    inherit
+      component
+      config
+      entered
+      lib
+      monitoring
+      name
+      named
+      nameServers
+      programs
+      selector
+      ;
+    entrance =
+      if ingress != null then
+        ingress.namespace
+      else if gateway == null then
+        namespace
+      else
+        gateway.namespace or gateway.parent.namespace or namespace;
+    inherit namespace;
+    passed = if hasProxy then proxy.upstreams else null;
+  };
+
+  metricsOf =
+    asked:
+    named "ServiceMonitor" "monitoring.coreos.com/v1" "${name}-${asked.name}" {
       spec = {
-        ingressClassName = "nginx";
-        tls = [
+        selector.matchLabels."app.kubernetes.io/name" = "${name}-${asked.name}";
+        endpoints = [
           {
-            hosts = [ "slipway.example.org" ];
-            secretName = "slipway-tls";
-          }
-        ];
-        rules = [
-          {
-            host = "slipway.example.org";
-            http.paths = [
-              {
-                path = "/";
-                pathType = "Prefix";
-                backend.service = {
-                  name = "slipway-api";
-                  port.name = "http";
-                };
-              }
-            ];
+            port = if asked.metrics.port == asked.listen.port then "http" else "metrics";
+            inherit (asked.metrics) path;
+            interval = "${toString contract.health.intervalSeconds}s";
           }
         ];
       };
-    })
-  ];
+    };
 
-  network-policies = [
-    # What no policy below allows is refused, in both directions.
-    (policy "default-deny" {
-      podSelector = { };
-      policyTypes = [
-        "Ingress"
-        "Egress"
-      ];
-    })
-    (policy "slipway-api" {
-      podSelector.matchLabels = selector "slipway-api";
-      policyTypes = [ "Ingress" ];
-      ingress = [
-        {
-          from = [ (inNamespace "ingress-nginx") ];
-          ports = [ (tcp ports.api) ];
-        }
-        {
-          from = [ (inNamespace "monitoring") ];
-          ports = [ (tcp ports.apiMetrics) ];
-        }
-      ];
-    })
-    (policy "slipway-worker" {
-      podSelector.matchLabels = selector "slipway-worker";
-      policyTypes = [ "Ingress" ];
-      ingress = [
-        {
-          from = [ (inNamespace "monitoring") ];
-          ports = [ (tcp ports.workerMetrics) ];
-        }
-      ];
-    })
-    (policy "backend-clients" {
-      podSelector.matchLabels."slipway.dev/backend-client" = "true";
-      policyTypes = [ "Egress" ];
-      egress = [
-        {
-          # A name server in the cluster, or NodeLocal DNSCache on the node at its usual address.
-          to = [
-            (inNamespace "kube-system")
-            { ipBlock.cidr = "169.254.20.10/32"; }
-          ];
-          ports = [
-            (tcp 53)
-            {
-              protocol = "UDP";
-              port = 53;
-            }
-          ];
-        }
-        {
-          to = [ (pods (component "database")) ];
-          ports = [ (tcp ports.postgres) ];
-        }
-        {
-          to = [ (pods (component "cache")) ];
-          ports = [ (tcp ports.redis) ];
-        }
-      ];
-    })
-    (backendOnly "database" ports.postgres)
-    (backendOnly "cache" ports.redis)
-  ];
-
-  monitoring = [
-    (metricsOf "slipway-api")
-    (metricsOf "slipway-worker")
-  ];
-
-  kustomization = [
+  objects = lib.filterAttrs (_: list: list != [ ]) (
     {
-      apiVersion = "kustomize.config.k8s.io/v1beta1";
-      kind = "Kustomization";
-      resources = [
-        "namespace.yaml"
-        "settings.yaml"
-        "migrate.yaml"
-        "api.yaml"
-        "worker.yaml"
-        "ingress.yaml"
-        "network-policies.yaml"
-        "monitoring.yaml"
+      namespace = [
+        {
+          apiVersion = "v1";
+          kind = "Namespace";
+          metadata = {
+            name = namespace;
+            labels = {
+              "pod-security.kubernetes.io/enforce" = "restricted";
+              "pod-security.kubernetes.io/enforce-version" = "latest";
+            };
+          };
+        }
+        (named "ServiceAccount" "v1" name { automountServiceAccountToken = false; })
       ];
+      start = start;
+      network-policies = policies;
+      monitoring = map metricsOf (lib.filter (asked: asked.metrics.port != null) services);
+      proxy = lib.optionals hasProxy proxyObjects;
+      routes = import ./entrance.nix {
+        inherit
+          domains
+          gateway
+          ingress
+          lib
+          name
+          named
+          target
+          ;
+      };
     }
-  ];
+    // lib.listToAttrs (
+      map (asked: lib.nameValuePair "service-${asked.name}" (ofService asked)) services
+      ++ map (asked: lib.nameValuePair "job-${asked.name}" (timed asked)) timedJobs
+    )
+  );
+  # `preStop.sleep` without a feature gate; the standard channel with a route's time-outs.
+  needs = "# Needs Kubernetes 1.30${
+    lib.optionalString (domains != { } && ingress == null) " and the Gateway API 1.2"
+  } or later.\n";
+in
+{
+  inherit (described) config problems;
+  inherit objects;
+  statics = lib.optionalAttrs hasProxy proxy.statics;
+  files = lib.mapAttrs (_: text: header + needs + text) (
+    lib.mapAttrs' (file: list: lib.nameValuePair "${file}.yaml" (yaml.documents list)) objects
+    // {
+      "kustomization.yaml" = yaml.document {
+        apiVersion = "kustomize.config.k8s.io/v1beta1";
+        kind = "Kustomization";
+        resources = map (file: "${file}.yaml") (lib.attrNames objects);
+      };
+    }
+  );
 }

@@ -1,8 +1,5 @@
 # The two roles of the database, as a script in the container of Postgres. Only builtins.
-{ contract }:
-let
-  inherit (contract.database) owner user;
-in
+{ owner, user }:
 ''
   # The image of Postgres runs this in a new volume. In a volume that has one role people run it: see README.md.
   set -e

@@ -1,127 +1,124 @@
-# The pods of api, worker and migration. Only builtins.
-{ contract }:
+# Pods of a stack's programs.
+{
+  lib,
+  name,
+  # Labels by program.
+  selector,
+  secretName,
+}:
 let
-  inherit (contract)
-    database
-    health
-    limits
-    paths
-    ports
-    reservations
-    times
-    user
-    ;
-
-  selector = name: {
-    "app.kubernetes.io/name" = name;
-    "app.kubernetes.io/part-of" = "slipway";
-  };
-  labels = selector;
+  contract = import ../contract.nix;
+  inherit (contract) user;
+  decimal = number: lib.removeSuffix ".0" (builtins.toJSON number);
+  # Kubernetes reads `$(NAME)`.
+  literal = lib.replaceStrings [ "$" ] [ "$$" ];
+  variables = lib.mapAttrsToList (
+    name: value: {
+      inherit name;
+      value = literal value;
+    }
+  );
+  secretFolder = "/run/secrets/${name}";
+  volumeOf = asked: "secrets-${asked.name}";
 
   # Each secret is a file that only the process's group reads.
-  secretFiles = names: keyOf: {
-    volumes = [
-      {
-        name = "secrets";
-        secret = {
-          secretName = "slipway-secrets";
-          # 0440
-          defaultMode = 288;
-          items = map (name: {
-            key = keyOf.${name} or name;
-            path = name;
-          }) names;
-        };
-      }
-    ];
-    env = map (name: {
-      name = "${name}_FILE";
-      value = "/run/secrets/slipway/${name}";
-    }) names;
-    volumeMounts = [
-      {
-        name = "secrets";
-        mountPath = "/run/secrets/slipway";
-        readOnly = true;
-      }
-    ];
+  secretVolume = asked: {
+    name = volumeOf asked;
+    secret = {
+      inherit secretName;
+      # 0440
+      defaultMode = 288;
+      items = lib.mapAttrsToList (path: key: { inherit key path; }) asked.secrets;
+    };
+  };
+in
+rec {
+  inherit secretFolder;
+
+  resources = limits: {
+    limits = {
+      cpu = decimal limits.cpus;
+      memory = "${toString limits.memoryMiB}Mi";
+    };
+    # Half of what it may have.
+    requests = {
+      cpu = decimal (limits.cpus / 2.0);
+      memory = "${toString ((limits.memoryMiB + 1) / 2)}Mi";
+    };
+  };
+  confined = {
+    allowPrivilegeEscalation = false;
+    readOnlyRootFilesystem = true;
+    capabilities.drop = [ "ALL" ];
+  };
+  podOf = uid: program: spec: {
+    metadata.labels = selector program;
+    spec = {
+      serviceAccountName = name;
+      automountServiceAccountToken = false;
+      enableServiceLinks = false;
+      securityContext = {
+        runAsNonRoot = true;
+        runAsUser = uid;
+        runAsGroup = uid;
+        fsGroup = uid;
+        seccompProfile.type = "RuntimeDefault";
+      };
+    }
+    // spec;
   };
 
-  variables =
-    set:
-    map (name: {
-      inherit name;
-      value = set.${name};
-    }) (builtins.attrNames set);
-
-  pod =
+  # One program with what is around it; pods are made of them.
+  container =
+    asked:
     {
-      name,
-      secrets,
-      container,
-      # The key of a secret that is another than its variable.
-      keyOf ? { },
-      spec ? { },
-    }:
-    let
-      files = secretFiles secrets keyOf;
-    in
-    {
-      metadata.labels = labels name // {
-        "slipway.dev/backend-client" = "true";
-      };
-      spec = {
-        serviceAccountName = "slipway";
-        automountServiceAccountToken = false;
-        enableServiceLinks = false;
-        terminationGracePeriodSeconds = times.killSeconds;
-        securityContext = {
-          runAsNonRoot = true;
-          runAsUser = user.uid;
-          runAsGroup = user.gid;
-          fsGroup = user.gid;
-          seccompProfile.type = "RuntimeDefault";
-        };
-        inherit (files) volumes;
-        containers = [
-          (
-            container
-            // {
-              inherit name;
-              inherit (files) volumeMounts;
-              envFrom = [ { configMapRef.name = "slipway-settings"; } ];
-              env = container.env or [ ] ++ files.env;
-              securityContext = {
-                allowPrivilegeEscalation = false;
-                readOnlyRootFilesystem = true;
-                capabilities.drop = [ "ALL" ];
-              };
-              resources = {
-                limits = {
-                  cpu = toString limits.cpus;
-                  memory = "${toString limits.memoryMiB}Mi";
-                };
-                requests = {
-                  cpu = toString reservations.cpus;
-                  memory = "${toString reservations.memoryMiB}Mi";
-                };
-              };
-            }
-          )
+      inherit (asked) name;
+      image = if asked.image != null then asked.image else "${name}-${asked.shared}";
+      env = variables asked.environment;
+      resources = resources asked.limits;
+      securityContext = confined;
+      volumeMounts =
+        lib.optional (asked.secrets != { }) {
+          name = volumeOf asked;
+          mountPath = secretFolder;
+          readOnly = true;
+        }
+        ++ lib.optional asked.stateDirectory {
+          name = "state-${asked.name}";
+          mountPath = asked.stateFolder;
+        }
+        ++ [
+          {
+            name = "tmp";
+            mountPath = "/tmp";
+          }
         ];
+    }
+    // lib.optionalAttrs (asked.arguments != [ ]) { args = map literal asked.arguments; };
+
+  volumes =
+    programs:
+    map secretVolume (lib.filter (asked: asked.secrets != { }) programs)
+    ++ map (asked: {
+      name = "state-${asked.name}";
+      persistentVolumeClaim.claimName = "${name}-${asked.name}";
+    }) (lib.filter (asked: asked.stateDirectory) programs)
+    ++ [
+      {
+        name = "tmp";
+        emptyDir = { };
       }
-      // spec;
-    };
+    ];
 
   # Not two replicas on one node or in one zone, while there are others.
-  spread = name: {
+  spread = program: {
     topologySpreadConstraints =
       map
         (topologyKey: {
           inherit topologyKey;
           maxSkew = 1;
           whenUnsatisfiable = "ScheduleAnyway";
-          labelSelector.matchLabels = selector name;
+          labelSelector.matchLabels = selector program;
         })
         [
           "kubernetes.io/hostname"
@@ -129,141 +126,100 @@ let
         ];
   };
 
-  probe =
-    action:
-    action
-    // {
-      periodSeconds = health.intervalSeconds;
-      inherit (health) timeoutSeconds;
-      failureThreshold = health.retries;
-    };
-  # Until the process answers for the first time the other probes wait.
-  startup =
-    action:
-    action
-    // {
-      periodSeconds = 2;
-      inherit (health) timeoutSeconds;
-      failureThreshold = health.startSeconds / 2;
-    };
-  get = path: {
-    httpGet = {
-      inherit path;
-      port = "http";
-    };
-  };
-  run = command: { exec = { inherit command; }; };
-in
-{
-  inherit labels selector;
-
-  settings = {
-    APP_ENV = "production";
-    # As the cluster names them.
-    DATABASE_HOST = "slipway-postgres";
-    DATABASE_PORT = toString ports.postgres;
-    DATABASE_NAME = database.name;
-    DATABASE_USER = database.user;
-    DATABASE_POOL_SIZE = toString database.poolSize;
-    DATABASE_MAX_OVERFLOW = toString database.maxOverflow;
-    REDIS_HOST = "slipway-redis";
-    REDIS_PORT = toString ports.redis;
-    LOG_FORMAT = "json";
-  };
-
-  migrate = pod {
-    name = "slipway-migrate";
-    secrets = [ "DATABASE_PASSWORD" ];
-    keyOf.DATABASE_PASSWORD = "DATABASE_OWNER_PASSWORD";
-    spec.restartPolicy = "OnFailure";
-    container = {
-      image = "slipway-api";
-      args = [ "migrate" ];
-      # They win over those of the ConfigMap.
-      env = variables {
-        DATABASE_USER = database.owner;
-        DATABASE_PROCESS_ROLE = database.user;
-      };
-    };
-  };
-
-  api = pod {
-    name = "slipway-api";
-    secrets = [
-      "ADMIN_PASSWORD"
-      "DATABASE_PASSWORD"
-      "REDIS_PASSWORD"
-      "SECRET_KEY"
-    ];
-    spec = spread "slipway-api";
-    container = {
-      image = "slipway-api";
-      args = [ "serve" ];
-      env = variables {
-        API_HOST = "0.0.0.0";
-        API_PORT = toString ports.api;
-        API_REQUEST_TIMEOUT_SECONDS = toString times.requestSeconds;
-        API_KEEPALIVE_SECONDS = toString times.keepaliveSeconds;
-        API_SHUTDOWN_GRACE_SECONDS = toString times.shutdownGraceSeconds;
-        # Wherever the ingress controller's pods are: of all pods the network policy lets only those in.
-        API_TRUSTED_PROXIES = builtins.concatStringsSep "," [
-          "10.0.0.0/8"
-          "100.64.0.0/10"
-          "172.16.0.0/12"
-          "192.168.0.0/16"
-          "fc00::/7"
+  service =
+    asked:
+    let
+      inherit (asked) health;
+      listens = asked.listen.type != "none";
+      measured = asked.metrics.port != null && asked.metrics.port != asked.listen.port;
+      action =
+        probe:
+        if probe ? http then
+          {
+            httpGet = {
+              path = probe.http;
+              port = "http";
+            };
+          }
+        else if probe ? tcp then
+          { tcpSocket.port = "http"; }
+        else
+          { exec.command = health.command probe.command; };
+      itself = if health.itself == null then null else { command = health.itself; };
+      live = if health.live != null then health.live else itself;
+      ready = health.ready;
+      started = if live != null then live else ready;
+      bounded = probe: action probe // { inherit (health) timeoutSeconds; };
+    in
+    podOf user.uid asked.name (
+      {
+        # Together with the pause before the signal.
+        terminationGracePeriodSeconds = asked.stopSeconds + (if listens then pauseSeconds else 0);
+        containers = [
+          (
+            container asked
+            // {
+              ports =
+                lib.optional listens {
+                  name = "http";
+                  containerPort = asked.listen.port;
+                }
+                ++ lib.optional measured {
+                  name = "metrics";
+                  containerPort = asked.metrics.port;
+                };
+            }
+            // lib.optionalAttrs (started != null) {
+              # Until it passes for the first time the other probes wait.
+              startupProbe = bounded started // {
+                periodSeconds = 2;
+                failureThreshold = lib.max 1 (asked.startSeconds / 2);
+              };
+            }
+            // lib.optionalAttrs (live != null) {
+              livenessProbe = bounded live // {
+                periodSeconds = health.intervalSeconds;
+                failureThreshold = health.retries;
+              };
+            }
+            // lib.optionalAttrs (ready != null) {
+              readinessProbe = bounded ready // {
+                periodSeconds = pauseSeconds;
+                failureThreshold = health.retries;
+              };
+            }
+            // lib.optionalAttrs listens {
+              # The signal comes when the endpoints have been told, so that nobody is sent to a listener that is closing.
+              lifecycle.preStop.sleep.seconds = pauseSeconds;
+            }
+          )
         ];
-        METRICS_PORT = toString ports.apiMetrics;
-      };
-      ports = [
-        {
-          name = "http";
-          containerPort = ports.api;
-        }
-        {
-          name = "metrics";
-          containerPort = ports.apiMetrics;
-        }
-      ];
-      startupProbe = startup (get paths.live);
-      livenessProbe = probe (get paths.live);
-      readinessProbe = probe (get paths.ready) // {
-        periodSeconds = 5;
-      };
-      # SIGTERM comes when the endpoints have been told, so that nobody is sent to a listener that is closing.
-      lifecycle.preStop.sleep.seconds = 5;
-    };
-  };
+        volumes = volumes [ asked ];
+      }
+      // spread asked.name
+    );
+  pauseSeconds = 5;
 
-  worker = pod {
-    name = "slipway-worker";
-    secrets = [
-      "DATABASE_PASSWORD"
-      "REDIS_PASSWORD"
-      "SECRET_KEY"
-    ];
-    spec = spread "slipway-worker";
-    container = {
-      image = "slipway-worker";
-      args = [ "run" ];
-      env = variables {
-        METRICS_HOST = "0.0.0.0";
-        METRICS_PORT = toString ports.workerMetrics;
-      };
-      ports = [
-        {
-          name = "metrics";
-          containerPort = ports.workerMetrics;
-        }
-      ];
-      startupProbe = startup (run [
-        "/bin/slipway-worker"
-        "healthcheck"
-      ]);
-      livenessProbe = probe (run [
-        "/bin/slipway-worker"
-        "healthcheck"
-      ]);
-    };
-  };
+  # What the policies let out to the stack's services, database and cache.
+  withClient =
+    pod: lib.recursiveUpdate pod { metadata.labels."slipway.dev/backend-client" = "true"; };
+
+  # The last one is the pod's own; those before it run first, one after another.
+  jobs =
+    restartPolicy: spec: programs:
+    let
+      last = lib.last programs;
+    in
+    podOf user.uid last.name (
+      {
+        inherit restartPolicy;
+        terminationGracePeriodSeconds = contract.times.killSeconds;
+        containers = [ (container last) ];
+        volumes = volumes programs;
+      }
+      // lib.optionalAttrs (lib.length programs > 1) {
+        initContainers = map container (lib.init programs);
+      }
+      // spec
+    );
 }

@@ -41,6 +41,7 @@ let
     ./facts.nix
     ./store.nix
     ./options.nix
+    ./renderings.nix
     ./modules.nix
     ./docs.nix
     ./workspaces.nix

@@ -32,7 +32,6 @@ let
     ./yaml.nix
     ./oci.nix
     ./contract.nix
-    ./deploy.nix
     ./lock.nix
   ];
 
