@@ -18,6 +18,7 @@ let
   alone = host [
     common
     ../../hosts/team/desk.nix
+    ../../hosts/team/grafana.nix
   ];
   beside = host [
     common
@@ -80,6 +81,25 @@ in
     name = "hosts/team: a second stack changes nothing of the first";
     got = changed (ofDesk alone) (ofDesk beside);
     want = { };
+  }
+  {
+    name = "hosts/team: a second stack reloads the database server, and does not restart it";
+    got =
+      let
+        lines =
+          config:
+          lib.partition (lib.hasPrefix "X-Reload") (
+            lib.splitString "\n" config.systemd.units."postgresql.service".text
+          );
+      in
+      {
+        restarted = (lines alone).wrong != (lines beside).wrong;
+        reloaded = (lines alone).right != (lines beside).right;
+      };
+    want = {
+      restarted = false;
+      reloaded = true;
+    };
   }
   {
     name = "hosts/team: Grafana's site and database are beside those of the stacks";

@@ -6,6 +6,7 @@
     ./network.nix
     ./certificate.nix
     ./server.nix
+    ./rules.nix
     ./memory.nix
     ./setup.nix
     ./upgrade.nix
