@@ -457,6 +457,67 @@ in
     ];
   }
   {
+    name = "other hosts have all services behind one address, and their proxies take prefixes off";
+    got =
+      let
+        vhost = vhostOf (
+          routed {
+            "/".service = "web";
+            "/admin" = {
+              service = "admin";
+              stripPrefix = true;
+            };
+          }
+          ++ [
+            (shop {
+              services.web.replicas = 0;
+              services.admin = {
+                package = standIn "shop";
+                listen.port = 3100;
+                replicas = 0;
+              };
+              proxy.upstream = {
+                servers = [ "10.1.0.11:443" ];
+                tls.authority = "/etc/ca.pem";
+              };
+            })
+          ]
+        );
+      in
+      map (path: lib.head (lib.splitString "\n" vhost.locations.${path}.extraConfig)) [
+        "/"
+        "^~ /admin/"
+      ]
+      ++ [ (lib.hasInfix "proxy_ssl_name shop.example.com;" vhost.extraConfig) ];
+    want = [
+      "proxy_pass https://slipway-shop;"
+      "proxy_pass https://slipway-shop;"
+      true
+    ];
+  }
+  {
+    name = "an api that listens at a port is on this host, and its stand-in is asked while it restarts";
+    got =
+      let
+        config = host [
+          acme
+          (api {
+            services.api.listen.type = "tcp";
+            services.api.replicas = 1;
+            proxy.domain = "shop.example.com";
+          })
+        ];
+      in
+      [
+        config.services.nginx.virtualHosts."shop.example.com".locations."/".extraConfig
+        (lib.count (lib.hasSuffix " backup;") (lib.splitString "\n" config.services.nginx.commonHttpConfig))
+      ];
+    want = [
+      "proxy_pass http://slipway-shop;\nlimit_req zone=slipway-shop-requests burst=200 nodelay;"
+      1
+    ];
+  }
+  {
     name = "the host's own addresses for nginx are those of stacks";
     got =
       (vhostOf (served [ { services.nginx.defaultListenAddresses = [ "192.0.2.7" ]; } ])).listenAddresses;

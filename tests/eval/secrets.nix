@@ -122,6 +122,38 @@ in
     ];
   }
   {
+    name = "a certificate of one domain is nginx' to read, and the domain's alone";
+    got =
+      let
+        made = host [
+          nixosModules.agenix
+          (stack {
+            proxy.domain = "shop.example.com";
+            domains."www.example.com".routes."/".redirect = "https://shop.example.com/";
+          })
+          {
+            age.identityPaths = [ "/etc/ssh/ssh_host_ed25519_key" ];
+            services.slipway.agenix.stacks.shop.domains."www.example.com".tls = {
+              certificate = token.file;
+              key = token.file;
+            };
+          }
+        ];
+        inherit (made.services.slipway.stacks.shop) domains;
+      in
+      {
+        own = domains."www.example.com".tls.key;
+        other = domains."shop.example.com".tls.inUse.key;
+        inherit (made.age.secrets."shop-www.example.com-key") group mode;
+      };
+    want = {
+      own = "/run/agenix/shop-www.example.com-key";
+      other = null;
+      group = "nginx";
+      mode = "0440";
+    };
+  }
+  {
     name = "a unit that is no service, and a stack that is not there, are refused by name";
     got = map (failed: failed.message) (
       lib.filter (a: !a.assertion)
