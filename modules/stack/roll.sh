@@ -69,9 +69,22 @@ explain() {
   if [ -e "$state/rolled" ]; then printf '%s\n' "$loaded $secrets" "$why" >"$state/failed"; fi
 }
 
+# By service: the stand-in that runs, and its socket. If this script is killed, ExecStopPost stops them.
+declare -A standing
+dismiss() {
+  local units
+  read -ra units <<<"${standing[$1]}"
+  systemctl stop "${units[@]}"
+  # How it ended tells nothing about the replicas, and nobody would start it again to clear it.
+  systemctl reset-failed "${units[0]}" 2>/dev/null || true
+  unset "standing[$1]"
+}
+
 # No run has succeeded since boot: something missing, such as a database on another host, may still appear. systemd repeats
 # the unit after this status (roll.nix).
 leave() {
+  local service
+  for service in "${!standing[@]}"; do dismiss "$service"; done
   if [ -e "$state/rolled" ]; then exit 1; else exit 75; fi
 }
 
@@ -121,15 +134,6 @@ run_job() {
   fi
 }
 
-# By service: the stand-in that runs, and its socket. However this script ends, they end too (ExecStopPost).
-declare -A standing
-dismiss() {
-  local units
-  read -ra units <<<"${standing[$1]}"
-  systemctl stop "${units[@]}"
-  unset "standing[$1]"
-}
-
 # Starts one more process of the new unit beside the serving ones, so that a failing start shows before any stop. At a port
 # or a socket of its own it is the proxy's spare server, and stays until the replicas are up to date.
 stand_in() {
@@ -137,13 +141,7 @@ stand_in() {
   read -r _ _ unit _ listen _ < <(grep "^stand-in $service " "$plan") || return 0
   standing[$service]=$unit
   if [ "$listen" = socket ]; then standing[$service]+=" ${unit%.service}.socket"; fi
-  if ! systemctl restart "$unit"; then
-    dismiss "$service"
-    explain "$unit" "a new $service does not become ready, so no replica was touched"
-    # This unit now reports the failure: nobody would start the stand-in again to clear it.
-    systemctl reset-failed "$unit"
-    leave
-  fi
+  systemctl restart "$unit" || give_up "$unit" "a new $service does not become ready, so no replica was touched"
   echo "the new $service becomes ready"
   case $listen in tcp | unix) ;; *) dismiss "$service" ;; esac
 }
