@@ -73,7 +73,7 @@ let
             type = types.nullOr types.str;
             default = null;
             example = "10.1.0.20";
-            description = "The host whose `cache.network` this host uses instead of a Redis of its own (`cache.enable = false`).";
+            description = "The host whose `cache.network` this host uses instead of a Redis of its own.";
           };
           name = mkOption {
             type = types.str;
@@ -85,11 +85,10 @@ let
           key = key "root";
         };
       };
-      config = lib.mkIf (config.cache.remote.address != null && !config.cache.enable) {
-        cache.socket = "/run/slipway-cache-tunnel/${name}/redis.sock";
-        environment.REDIS_HOST = config.cache.socket;
-        secrets.REDIS_PASSWORD = config.cache.passwordFile;
-        requires = [ "${tunnel name}.service" ];
+      config = lib.mkIf (config.cache.remote.address != null) {
+        cache.enable = lib.mkDefault false;
+        cache.address = lib.mkIf (!config.cache.enable) "/run/slipway-cache-tunnel/${name}/redis.sock";
+        requires = lib.mkIf (!config.cache.enable) [ "${tunnel name}.service" ];
       };
     };
 
@@ -104,7 +103,7 @@ let
       pid =
       [redis]
       client = yes
-      accept = ${stack.cache.socket}
+      accept = ${stack.cache.address}
       connect = ${stack.cache.remote.address}:${toString stack.cache.remote.port}
       cert = ${credential "certificate"}
       key = ${credential "key"}
@@ -122,7 +121,7 @@ let
     after = [ "network.target" ];
     unitConfig.StartLimitIntervalSec = 0;
     serviceConfig = hardening { addresses = [ stack.cache.remote.address ]; } // {
-      ExecStartPre = "-${pkgs.coreutils}/bin/rm -f ${stack.cache.socket}";
+      ExecStartPre = "-${pkgs.coreutils}/bin/rm -f ${stack.cache.address}";
       ExecStart = "${lib.getExe pkgs.stunnel} ${configuration name stack}";
       User = stack.user;
       Group = stack.group;
@@ -150,12 +149,23 @@ in
         let
           option = what: "services.slipway.stacks.${name}.cache.${what}";
           inherit (stack.cache) network remote;
+          # One that no other host knows.
+          ownPassword =
+            stack.cache.passwordFile == null || lib.hasPrefix "/run/slipway-cache/" stack.cache.passwordFile;
           complete = end: end.certificate != null && end.key != null && end.authority != null;
         in
         [
           {
             assertion = !(stack.cache.enable && remote.address != null);
             message = "${option "enable"} and ${option "remote.address"} give this host two Redis instances: set ${option "enable"} = false, or leave the address out.";
+          }
+          {
+            assertion = remote.address == null || stack.cache.urlFile == null;
+            message = "${option "urlFile"} and ${option "remote.address"} name two Redis instances: leave one out.";
+          }
+          {
+            assertion = network.listenAddress == null || stack.cache.enable;
+            message = "${option "network.listenAddress"} is set and ${option "enable"} is not: there is no Redis here to listen; set it on the host that has it.";
           }
           {
             assertion = network.listenAddress == null || complete network;
@@ -172,8 +182,7 @@ in
             message = "${option "network.listenAddress"} is every address of this host: give its address in the private network.";
           }
           {
-            assertion =
-              network.listenAddress == null || !lib.hasPrefix "/run/slipway-cache/" stack.cache.passwordFile;
+            assertion = network.listenAddress == null || !ownPassword;
             message = "${option "passwordFile"} is made on this host, so no other knows it: give all hosts of the stack one with the same content.";
           }
           {
@@ -181,7 +190,7 @@ in
             message = "${option "remote.address"} is set without TLS: set ${option "remote.name"}, certificate, key and authority as well.";
           }
           {
-            assertion = remote.address == null || !lib.hasPrefix "/run/slipway-cache/" stack.cache.passwordFile;
+            assertion = remote.address == null || !ownPassword;
             message = "${option "passwordFile"} is needed for ${option "remote.address"}: give the file with the password of the Redis there.";
           }
         ]

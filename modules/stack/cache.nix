@@ -3,13 +3,12 @@
 {
   config,
   lib,
+  options,
   pkgs,
   ...
 }:
 let
   inherit (lib) mkOption types;
-  contract = import ../../nix/contract.nix;
-  externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
   stacks = lib.filterAttrs (
     _: stack: stack.enable && stack.cache.enable
   ) config.services.slipway.stacks;
@@ -24,45 +23,6 @@ let
     in
     {
       options.cache = {
-        enable = mkOption {
-          type = types.bool;
-          default = true;
-          example = false;
-          description = ''
-            Whether this host runs a Redis for the stack. Without one (see also `cache.remote`) nothing is lost, but wake-ups
-            take up to 2 s.
-          '';
-        };
-        maxMemoryMiB = mkOption {
-          type = types.ints.positive;
-          default = contract.redis.maxMemoryMiB;
-          example = 1024;
-          description = "Memory in MiB that it fills before it forgets (maxmemory). It uses somewhat more in all.";
-        };
-        policy = mkOption {
-          type = types.enum [
-            "allkeys-lru"
-            "allkeys-lfu"
-            "allkeys-random"
-            "volatile-lru"
-            "volatile-lfu"
-            "volatile-ttl"
-            "noeviction"
-          ];
-          default = contract.redis.policy;
-          example = "allkeys-lfu";
-          description = "Which data it drops when it is full (maxmemory-policy). With `noeviction` writes fail instead.";
-        };
-        passwordFile = mkOption {
-          type = externalPath;
-          default = made name;
-          defaultText = lib.literalMD "`/run/slipway-cache/NAME/password`, made at random at every boot";
-          example = "/run/agenix/shop-redis";
-          description = ''
-            A file with the password, one word on one line, that both ends use. The default is made on the host itself and
-            never leaves it; give one when other hosts connect (`cache.network`).
-          '';
-        };
         disabledCommands = mkOption {
           type = types.listOf types.str;
           default = [
@@ -88,16 +48,12 @@ let
             long. systemd stops it with a signal.
           '';
         };
-        socket = mkOption {
-          type = types.str;
-          internal = true;
-          description = "The path of the socket where this host's processes find the cache.";
-        };
       };
       config = lib.mkIf cache.enable {
-        cache.socket = "/run/${unit name}/redis.sock";
-        environment.REDIS_HOST = cache.socket;
-        secrets.REDIS_PASSWORD = cache.passwordFile;
+        cache = {
+          address = "/run/${unit name}/redis.sock";
+          passwordFile = lib.mkDefault (made name);
+        };
         requires = [
           "${unit name}.service"
         ]
@@ -109,7 +65,7 @@ let
     enable = true;
     # The socket alone; cache-network.nix adds a listener with TLS.
     port = 0;
-    unixSocket = stack.cache.socket;
+    unixSocket = stack.cache.address;
     unixSocketPerm = 660;
     save = [ ];
     appendOnly = false;
@@ -123,6 +79,18 @@ let
       rename-command = map (command: "${command} \"\"") stack.cache.disabledCommands;
     };
   };
+
+  # A server of the host's own: one that another file switches on. Settings of a stack's Redis alone are none.
+  theirs =
+    let
+      switches = value: lib.any (one: one ? enable) (value.contents or [ (value.content or value) ]);
+      others = lib.filter (
+        definition: definition.file != toString ./cache.nix
+      ) options.services.redis.servers.definitionsWithLocations;
+    in
+    lib.filter (name: lib.any (definition: switches (definition.value.${name} or { })) others) (
+      lib.attrNames stacks
+    );
 
   # The server reads the raw line of the file: a blank or a quote would end the password.
   usable = pkgs.writeShellScript "slipway-cache-password" ''
@@ -142,6 +110,10 @@ in
   };
 
   config = lib.mkIf (stacks != { }) {
+    assertions = map (name: {
+      assertion = false;
+      message = "services.redis.servers.${name} is a server of this host, and services.slipway.stacks.${name}.cache.enable makes one of that name: rename the former, or set the latter to false.";
+    }) theirs;
     services.redis.servers = lib.mapAttrs server stacks;
     # Redis asks for it, and without it a fork for a replica's copy can fail.
     services.redis.vmOverCommit = lib.mkDefault true;
@@ -165,12 +137,12 @@ in
             unitConfig.StartLimitIntervalSec = 0;
             serviceConfig = {
               ExecStartPre = lib.mkBefore [ "+${usable} ${name} ${stack.cache.passwordFile}" ];
-              Restart = lib.mkForce "always";
-              RestartSec = 1;
-              RestartSteps = 5;
-              RestartMaxDelaySec = 30;
+              Restart = lib.mkDefault "always";
+              RestartSec = lib.mkDefault 1;
+              RestartSteps = lib.mkDefault 5;
+              RestartMaxDelaySec = lib.mkDefault 30;
               # In addition to nixpkgs' unit. Only this machine's addresses, unless cache-network.nix adds some.
-              IPAddressDeny = "any";
+              IPAddressDeny = lib.mkDefault "any";
               ProtectProc = lib.mkDefault "invisible";
               ProcSubset = lib.mkDefault "pid";
               RemoveIPC = lib.mkDefault true;
@@ -179,7 +151,7 @@ in
               # A dump would hold the password.
               LimitCORE = lib.mkDefault 0;
               # The limit of keys, and as much again for clients' buffers and fragmentation.
-              MemoryMax = "${toString (2 * stack.cache.maxMemoryMiB + 64)}M";
+              MemoryMax = lib.mkDefault "${toString (2 * stack.cache.maxMemoryMiB + 64)}M";
             };
           };
         }

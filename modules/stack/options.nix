@@ -3,8 +3,6 @@
 let
   inherit (lib) mkOption types;
   description = import ../../nix/stack;
-  # Database and cache of a host have their own files (database, cache.nix).
-  portable = lib.filter (module: module != ../../nix/stack/backing.nix) description.modules;
 
   program = stack: {
     options = {
@@ -27,7 +25,7 @@ let
   stackOptions =
     { name, config, ... }:
     {
-      imports = portable;
+      imports = description.modules;
       options = {
         services = mkOption { type = types.attrsOf (types.submodule (program config)); };
         jobs = mkOption { type = types.attrsOf (types.submodule (program config)); };

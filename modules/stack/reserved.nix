@@ -59,6 +59,11 @@
     "template0"
     "template1"
   ];
+  # Postgres itself keeps these, and those that begin with `pg_`.
+  roles = [
+    "none"
+    "public"
+  ];
   # systemd's own targets: a stack's target has the stack's name.
   targets = [
     "basic"

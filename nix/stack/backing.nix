@@ -1,8 +1,7 @@
 # The database and the cache of a stack, as far as every platform has them. Each is one of four: the platform's own
 # (`enable`: a server of the host, or one beside the containers), one elsewhere (`host` or `urlFile`), one that the
 # platform knows and names itself, or none. A platform sets the internal options `address`, `port` and `password` and
-# nothing else; the variables that programs read follow from them here, all by mkDefault. `from` says which of the four
-# it is: "here", "elsewhere" or null for none.
+# nothing else; the variables that programs read follow from them here, all by mkDefault.
 {
   config,
   lib,
@@ -13,6 +12,7 @@ let
   inherit (lib) mkOption types;
   contract = import ../contract.nix;
   externalPath = import ../lib/external-path.nix { inherit lib; };
+  values = import ./values.nix { inherit lib; };
   inherit (config) cache database;
 
   secretFile =
@@ -28,38 +28,61 @@ let
       inherit type default description;
       internal = true;
     };
-  from =
-    of: what:
+  # Servers whose place is said in the description, and not by the platform.
+  elsewhere = database.host != null || database.urlFile != null;
+  # What programs must reach for them. A name has an address only when it is looked up, and a secret is not read here.
+  literal = address: builtins.match "[0-9.]+|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*" address != null;
+  reached =
+    lib.optional (database.host != null) (if literal database.host then database.host else "any")
+    ++ lib.optional (database.urlFile != null || cache.urlFile != null) "any";
+
+  # What a program may hold open at once.
+  connections =
+    default: defaultText:
     mkOption {
-      type = types.nullOr (
-        types.enum [
-          "here"
-          "elsewhere"
-        ]
-      );
-      readOnly = true;
-      internal = true;
-      default =
-        if of.enable then
-          "here"
-        else if of.urlFile != null || of.address != null then
-          "elsewhere"
-        else
-          null;
-      description = "Where ${what} is; null is none.";
+      type = types.ints.unsigned;
+      inherit default;
+      defaultText = lib.literalMD defaultText;
+      example = 30;
+      description = "The most connections to the database that one process opens. `services.slipway.database.maxConnections` must have room for all.";
     };
+  pool =
+    program:
+    let
+      environment = values.environment config program;
+      size = name: default: if environment ? ${name} then number environment.${name} else default;
+      number = text: if builtins.match "[0-9]{1,5}" text != null then lib.toIntBase10 text else 0;
+    in
+    if program.preset != null || environment ? DATABASE_POOL_SIZE then
+      size "DATABASE_POOL_SIZE" contract.database.poolSize
+      + size "DATABASE_MAX_OVERFLOW" contract.database.maxOverflow
+    else
+      10;
 in
 {
   options = {
+    services = mkOption {
+      type = types.attrsOf (
+        types.submodule (
+          { config, ... }:
+          {
+            options.connections = connections (pool config) "the pool and its overflow with a preset or DATABASE_POOL_SIZE, else 10";
+          }
+        )
+      );
+    };
+    jobs = mkOption {
+      type = types.attrsOf (types.submodule { options.connections = connections 2 "2"; });
+    };
     database = {
       enable = mkOption {
         type = types.bool;
         default = database.urlFile == null && database.host == null;
-        defaultText = lib.literalMD "true unless `database.host` or `database.urlFile` names a server elsewhere";
+        defaultText = lib.literalMD "true unless `database.host`, `database.urlFile` or `database.of` names another one";
         example = false;
         description = ''
           Whether the stack's database is in a Postgres on this host. A host has one server, which its stacks share; each
-          has its own role and database. False, with no server elsewhere: the stack has no database.
+          has its own role and database. False without a server elsewhere means that the stack has no database.
         '';
       };
       name = mkOption {
@@ -116,10 +139,10 @@ in
           default = null;
           example = "shop-owner";
           description = ''
-            A separate role that owns the tables and runs migrations, with a system user of that name. The services' role
-            then has the rights that migrations grant it; they find its name in DATABASE_PROCESS_ROLE. Existing tables get
-            the new owner, and the services can still read and write them until the next migration changes that. Null:
-            the stack's own role owns everything.
+            A separate role that owns the tables, with a system user of that name. Jobs before a start, such as migrations,
+            come as this role. The services' role then has the rights that migrations grant it; they find its name in
+            DATABASE_PROCESS_ROLE. Existing tables get the new owner, and the services can still read and write them until
+            the next migration changes that. Null: the stack's own role owns everything.
           '';
         };
         passwordFile = secretFile "/run/agenix/shop-database-owner-password" "A file outside the Nix store with that role's password, for `scram`, `database.host` and hosts that migrate over the network.";
@@ -128,10 +151,23 @@ in
           `database.user` as DATABASE_PROCESS_ROLE.
         '';
       };
-      from = from database "the database";
       address =
         internal (types.nullOr types.str) database.host
           "Where services find the server: a name, an address, or the folder of its socket.";
+      connections = internal types.ints.unsigned (lib.foldl' lib.add 0 (
+        map (
+          service:
+          service.connections
+          # A rolling restart has one more.
+          * (
+            if service.replicas > 0 && service.rolling == "stand-in" then
+              service.replicas + 1
+            else
+              service.replicas
+          )
+        ) (lib.attrValues config.services)
+        ++ map (job: job.connections) (lib.attrValues config.jobs)
+      )) "The most connections of all programs together.";
       password =
         internal types.bool true
           "Whether the roles log in with their passwords. False is for a socket that knows the account.";
@@ -174,15 +210,18 @@ in
         example = "allkeys-lfu";
         description = "Which data it drops when it is full (maxmemory-policy). With `noeviction` writes fail instead.";
       };
-      passwordFile = secretFile "/run/agenix/shop-redis" ''
-        A file with the password, one word on one line, that both ends use. The default is made on the host itself and
-        never leaves it; give one when other hosts connect (`cache.network`).
-      '';
+      passwordFile =
+        secretFile "/run/agenix/shop-redis" ''
+          A file with the password, one word on one line, that both ends use. The default is made on the host itself and
+          never leaves it; give one when other hosts connect (`cache.network`).
+        ''
+        // {
+          defaultText = lib.literalMD "`/run/slipway-cache/NAME/password`, made at random at every boot";
+        };
       urlFile = secretFile "/run/agenix/shop-redis-url" ''
         A file outside the Nix store with the address of a Redis elsewhere, such as `rediss://:PASSWORD@HOST:PORT`. Services
         get it as the secret REDIS_URL. Slipway's own programs speak no TLS to Redis: for them use `cache.remote`.
       '';
-      from = from cache "the cache";
       address =
         internal (types.nullOr types.str) null
           "Where services find the cache: a name, or the path of its socket.";
@@ -201,7 +240,7 @@ in
           DATABASE_PORT = lib.mkDefault (toString database.port);
         }
       ))
-      (lib.mkIf (database.from == "elsewhere" && (database.host != null || database.caFile != null)) (
+      (lib.mkIf (database.host != null || elsewhere && database.caFile != null) (
         {
           DATABASE_SSL_MODE = lib.mkDefault "verify-full";
         }
@@ -215,16 +254,19 @@ in
       (lib.mkIf (database.address != null && database.password && database.passwordFile != null) {
         DATABASE_PASSWORD = lib.mkDefault database.passwordFile;
       })
-      (lib.mkIf (database.from == "elsewhere" && database.urlFile != null) {
+      (lib.mkIf (!database.enable && database.urlFile != null) {
         DATABASE_URL = lib.mkDefault database.urlFile;
       })
       (lib.mkIf (cache.address != null && cache.passwordFile != null) {
         REDIS_PASSWORD = lib.mkDefault cache.passwordFile;
       })
-      (lib.mkIf (cache.from == "elsewhere" && cache.urlFile != null) {
+      (lib.mkIf (!cache.enable && cache.urlFile != null) {
         REDIS_URL = lib.mkDefault cache.urlFile;
       })
     ];
+    allowedAddresses = lib.mkIf (reached != [ ]) (
+      lib.mkDefault (if lib.elem "any" reached then [ "any" ] else [ "localhost" ] ++ reached)
+    );
     assertions = [
       {
         assertion = !(database.enable && (database.host != null || database.urlFile != null));
@@ -246,7 +288,7 @@ in
         message = "database.host and database.owner.role are set and database.owner.passwordFile is not: name a file with that role's password.";
       }
       {
-        assertion = database.caFile == null || database.from == "elsewhere";
+        assertion = database.caFile == null || elsewhere;
         message = "database.caFile is for a server elsewhere: set database.host or database.urlFile, or leave it out.";
       }
       {
@@ -259,7 +301,7 @@ in
       }
     ];
     database = {
-      ownerVariables = lib.mkIf (database.from != null) (
+      ownerVariables = lib.mkIf (database.address != null || database.urlFile != null) (
         if database.urlFile != null then
           lib.optionalAttrs (database.owner.urlFile != null) { DATABASE_PROCESS_ROLE = database.user; }
         else
@@ -268,7 +310,7 @@ in
             DATABASE_PROCESS_ROLE = database.user;
           }
       );
-      ownerSecrets = lib.mkIf (database.from != null) (
+      ownerSecrets = lib.mkIf (database.address != null || database.urlFile != null) (
         if database.urlFile != null then
           lib.optionalAttrs (database.owner.urlFile != null) { DATABASE_URL = database.owner.urlFile; }
         else

@@ -86,15 +86,15 @@ in
     allowedAddresses = mkOption {
       type = types.listOf types.str;
       default = [ "localhost" ];
-      defaultText = lib.literalMD "`[ \"localhost\" ]`, and `[ \"any\" ]` where `database.urlFile` is set";
+      defaultText = lib.literalMD "`[ \"localhost\" ]`, with the address of `database.host`; `[ \"any\" ]` if that is a name, or with a `urlFile`";
       example = [
         "localhost"
         "10.0.0.0/24"
       ];
       description = ''
         What the programs may talk to over the network, as systemd's IPAddressAllow takes it: addresses, networks,
-        `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`. The server that
-        `database.urlFile` names is not known when the system is built: list it and the name servers to narrow this down.
+        `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`. A server that a name or
+        a `urlFile` says is not known when the system is built: list it and the name servers to narrow this down.
       '';
     };
   };

@@ -113,6 +113,7 @@ in
     ];
   }
   (says "two at once" [ "${at}.enable = false" ] {
+    enable = true;
     inherit remote;
     passwordFile = "/run/secrets/redis";
   })

@@ -439,7 +439,7 @@ in
       ]).services.postgresql.settings.random_page_cost;
     want = 2.5;
   }
-  (says "two servers" [ "${at}.enable" "${at}.urlFile" ] {
+  (says "two servers" [ "${at}.enable" "database.urlFile" ] {
     enable = true;
     urlFile = "/run/secrets/url";
   })

@@ -2,7 +2,13 @@
 { config, lib, ... }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) stacks local server;
+  inherit (database)
+    stacks
+    local
+    server
+    using
+    ;
+  cfg = config.services.postgresql;
   moved = import ../moved.nix { inherit lib; };
 
   everywhere = address: lib.hasSuffix "/0" address || address == "all";
@@ -12,7 +18,38 @@ let
     )
   );
   reserved = import ../reserved.nix;
-  plain = name: builtins.match "[a-z_][a-z0-9_-]{0,30}" name != null && !lib.hasPrefix "pg_" name;
+  plain =
+    name:
+    builtins.match "[a-z_][a-z0-9_-]{0,30}" name != null
+    && !lib.hasPrefix "pg_" name
+    && !lib.elem name reserved.roles;
+  # The options that make each role.
+  made = lib.concatLists (
+    lib.mapAttrsToList (
+      name: stack:
+      let
+        option = "services.slipway.stacks.${name}";
+        role = option: role: { inherit option role; };
+      in
+      [ (role "${option}.user" stack.user) ]
+      ++ lib.optionals (local ? ${name}) (
+        [
+          (role "${option}.user (its second login)" (database.secondLogin stack))
+          (role "${option}.database.name (who may read)" "${stack.database.name}_read")
+          (role "${option}.database.name (who may write)" "${stack.database.name}_write")
+        ]
+        ++ lib.optional (stack.database.owner.role != null) (
+          role "${option}.database.owner.role" stack.database.owner.role
+        )
+      )
+    ) (local // using)
+  );
+  roles = lib.groupBy (one: one.role) made;
+  shared = lib.mapAttrs (_: map (one: one.option)) (lib.filterAttrs (_: of: lib.length of > 1) roles);
+  theirs = lib.intersectLists (map (user: user.name) cfg.ensureUsers) (lib.attrNames roles);
+  taken = lib.intersectLists cfg.ensureDatabases (map (db: db.name) database.databases);
+  inherit (database) connections;
+  most = cfg.settings.max_connections or server.maxConnections;
   samePackage = stack: stack.database.package.outPath == server.package.outPath;
 
   perStack =
@@ -23,12 +60,16 @@ let
     in
     [
       {
-        assertion = !(db.enable && db.urlFile != null);
-        message = "${option}.enable and ${option}.urlFile are both set, so it is not clear which server is meant; leave one out.";
+        assertion = plain stack.user;
+        message = "services.slipway.stacks.${name}.user (${stack.user}) is no name of an account and a role; take up to 31 lower-case letters, digits, `_` and `-`, a letter first, and neither `pg_`, public nor none.";
       }
       {
-        assertion = plain stack.user;
-        message = "services.slipway.stacks.${name}.user (${stack.user}) is no name of an account and a role; take up to 31 lower-case letters, digits, `_` and `-`, a letter first, and not `pg_`.";
+        assertion = !(db.enable || db.of != null) || db.user == stack.user;
+        message = "${option}.user is ${db.user}, and the server on this host knows a stack by its account: leave ${option}.user out, and set services.slipway.stacks.${name}.user.";
+      }
+      {
+        assertion = !(db.enable || db.of != null) || db.port == database.port;
+        message = "${option}.port is of a server elsewhere: leave it out, and set services.postgresql.settings.port for the one on this host.";
       }
       {
         assertion = !(db.enable && lib.elem db.name reserved.databases);
@@ -58,12 +99,49 @@ let
         message = "${option}.authentication is scram and ${option}.owner.passwordFile is not set; name a file outside the Nix store, or take peer.";
       }
       {
-        assertion = db.owner.urlFile == null || (!db.enable && db.urlFile != null);
-        message = "${option}.owner.urlFile is for a server elsewhere, beside ${option}.urlFile; for the one on this host name ${option}.owner.role.";
+        assertion = db.readers == [ ] || db.enable;
+        message = "${option}.readers is set and ${option}.enable is not: name the accounts where the stack has its own database on this host.";
+      }
+      {
+        assertion =
+          lib.intersectLists db.readers (lib.attrNames roles ++ reserved.users ++ reserved.roles) == [ ];
+        message = "${option}.readers names ${
+          toString (lib.intersectLists db.readers (lib.attrNames roles ++ reserved.users ++ reserved.roles))
+        }, a role of a stack or of the server: let another stack read with its own database.of, and leave the others out.";
+      }
+      {
+        assertion = db.of != null || db.rights == "read";
+        message = "${option}.rights is for the database of another stack: name that stack in ${option}.of, or leave it out.";
       }
       {
         assertion = !db.network.enable || db.enable;
         message = "${option}.network.enable is set and ${option}.enable is not: there is no server here to listen; set it on the host that has the database.";
+      }
+    ]
+    ++ lib.optionals (db.of != null) [
+      {
+        assertion = using ? ${name};
+        message = "${option}.of is ${db.of}, which is no enabled stack with a database of its own on this host; name one of: ${toString (lib.attrNames local)}.";
+      }
+      {
+        assertion = !db.enable && db.host == null && db.urlFile == null;
+        message = "${option}.of names another stack's database, and ${option}.enable, host or urlFile another server: leave one out.";
+      }
+      {
+        assertion = db.name == database.nameOf db.of;
+        message = "${option}.name is not the one of services.slipway.stacks.${db.of}.database: leave it out.";
+      }
+      {
+        assertion =
+          db.authentication == "peer"
+          && lib.all (value: value == null) [
+            db.passwordFile
+            db.secondPasswordFile
+            db.owner.role
+            db.owner.passwordFile
+          ]
+          && db.extensions { } == [ ];
+        message = "${option}.of takes the database as it is, by the account of this stack: leave authentication, passwords, owner and extensions to services.slipway.stacks.${db.of}.database.";
       }
     ]
     ++ lib.optionals (db.enable && db.network.enable) [
@@ -107,17 +185,29 @@ in
     ++ [
       {
         assertion = duplicates == [ ];
-        message = "services.slipway.stacks.*.database.name is ${toString duplicates} for more than one stack; give each stack a database of its own.";
+        message = "services.slipway.stacks.*.database.name is ${toString duplicates} for more than one stack; give each stack a database of its own, or let one use the other's with database.of.";
       }
       {
-        assertion =
-          lib.intersectLists (map (stack: stack.user) (lib.attrValues local)) (
-            lib.concatMap (stack: [
-              (database.secondLogin stack)
-              stack.database.owner.role
-            ]) (lib.attrValues local)
-          ) == [ ];
-        message = "services.slipway.stacks.*.user: the second login of one stack (its user with _2 behind) or its database.owner.role is another stack's role; give that one another user.";
+        assertion = shared == { };
+        message = "${
+          lib.concatStringsSep "; " (
+            lib.mapAttrsToList (
+              role: options: "${lib.concatStringsSep " and " options} make the role ${role}"
+            ) shared
+          )
+        }: give each stack another user and owner.";
+      }
+      {
+        assertion = theirs == [ ];
+        message = "services.postgresql.ensureUsers and services.slipway.stacks both have ${toString theirs}, and a stack's role reaches no other database: rename it in ensureUsers, or give the stack another user.";
+      }
+      {
+        assertion = taken == [ ];
+        message = "services.postgresql.ensureDatabases and services.slipway.stacks.*.database.name both have ${toString taken}: rename one of them.";
+      }
+      {
+        assertion = connections <= most;
+        message = "services.slipway.database.maxConnections is ${toString most}, and the stacks of this host may open ${toString connections} with their pools: set it to that or more, or lower replicas or DATABASE_POOL_SIZE of the stacks.";
       }
     ];
 }

@@ -4,6 +4,7 @@
     ./host-options.nix
     ./options.nix
     ./network.nix
+    ./access.nix
     ./certificate.nix
     ./server.nix
     ./rules.nix

@@ -32,8 +32,9 @@ in
       default = contract.database.maxConnections;
       example = 900;
       description = ''
-        The most connections of the server. Every process of every stack may open its pool and its overflow (30 with
-        the defaults); people and backups also need some.
+        The most connections of the server. The pools of all stacks here must fit into it, one more of each service that
+        restarts with a stand-in, and 20 for people and backups. The build says when they do not. Add those of processes
+        on other hosts. Another number restarts the server.
       '';
     };
     memoryMiB = mkOption {

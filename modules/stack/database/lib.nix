@@ -3,16 +3,47 @@
 let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   local = lib.filterAttrs (_: stack: stack.database.enable) stacks;
-  external = lib.filterAttrs (_: stack: stack.database.urlFile != null) stacks;
   databases = lib.mapAttrsToList (_: stack: stack.database) local;
+  ownerOf =
+    stack: if stack.database.owner.role == null then stack.user else stack.database.owner.role;
 in
 {
   inherit
     stacks
     local
-    external
     databases
+    ownerOf
     ;
+  # Those that use the database of another one, which is here (assertions.nix).
+  using = lib.filterAttrs (_: stack: local ? ${toString stack.database.of}) stacks;
+  # The database of a stack that owns one; anything else is refused.
+  nameOf =
+    name:
+    let
+      db = config.services.slipway.stacks.${name}.database or { of = ""; };
+    in
+    if db.of == null then db.name else name;
+  # The accounts of a stack that log in as each of its roles, by peer.
+  accounts =
+    stack:
+    let
+      owned = stack.database.enable && stack.database.owner.role != null;
+      asOwner = job: owned && job.before or null == "start";
+      programs = lib.attrValues stack.services ++ lib.attrValues stack.jobs;
+      users = of: lib.unique (map (program: program.user) of);
+    in
+    {
+      ${stack.user} = users ([ { inherit (stack) user; } ] ++ lib.filter (one: !asOwner one) programs);
+    }
+    // lib.optionalAttrs owned { ${ownerOf stack} = users (lib.filter asOwner programs); };
+  # What all pools of this host may open, with room for people, backups and monitoring.
+  connections =
+    20
+    + lib.foldl' lib.add 0 (
+      lib.mapAttrsToList (_: stack: stack.database.connections) (
+        lib.filterAttrs (_: stack: stack.database.enable || stack.database.of != null) stacks
+      )
+    );
   networked = lib.filterAttrs (_: stack: stack.database.network.enable) local;
   server = config.services.slipway.database;
   # The folder of the server's socket, and the port that is in the socket's name.

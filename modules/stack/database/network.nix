@@ -3,21 +3,50 @@
 { config, lib, ... }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) local networked server;
+  inherit (database)
+    local
+    networked
+    server
+    using
+    ;
+  cfg = config.services.postgresql;
   anyTls = lib.any (stack: stack.database.network.tls) (lib.attrValues networked);
   certificate = import ./certificate-files.nix;
 
   quote = name: ''"${name}"'';
   backedUp = lib.any (stack: stack.backup.enable or false) (lib.attrValues local);
   owner = stack: lib.optional (stack.database.owner.role != null) stack.database.owner.role;
-  localLines =
+
+  # Peer knows the role of an account's own name. Accounts of single programs need a map.
+  mapOf = name: role: "slipway-${name}-${role}";
+  mapped =
     stack:
+    lib.filterAttrs (role: accounts: lib.subtractLists [ role ] accounts != [ ]) (
+      database.accounts stack
+    );
+  peer =
+    name: stack: role:
+    if mapped stack ? ${role} then "peer map=${mapOf name role}" else "peer";
+  identities =
+    name: stack:
+    lib.concatLists (
+      lib.mapAttrsToList (role: map (account: "${mapOf name role} ${quote account} ${quote role}")) (
+        mapped stack
+      )
+    );
+
+  localLines =
+    name: stack:
+    let
+      db = stack.database;
+    in
     map (
       role:
-      "local ${quote stack.database.name} ${quote role} ${
-        if stack.database.authentication == "peer" then "peer" else "scram-sha-256"
+      "local ${quote db.name} ${quote role} ${
+        if db.authentication == "peer" then peer name stack role else "scram-sha-256"
       }"
-    ) ([ stack.user ] ++ owner stack);
+    ) ([ stack.user ] ++ owner stack)
+    ++ map (reader: "local ${quote db.name} ${quote reader} peer") db.readers;
   logins =
     stack:
     [ stack.user ]
@@ -55,33 +84,47 @@ let
         ]
         ++ owner stack
       ) (lib.attrValues local);
+      users = map (stack: stack.user) (lib.attrValues using);
     in
     lib.concatMap (stack: refused "${quote stack.database.name} all") (lib.attrValues local)
     ++ lib.concatMap (role: refused "all ${quote role}") (
-      lib.unique (roles ++ lib.optional backedUp "slipway-backup")
+      lib.unique (roles ++ users ++ lib.optional backedUp "slipway-backup")
     );
 
+  maps = lib.concatLists (lib.mapAttrsToList identities (local // using));
   lines = [
     # The server's own account is its superuser.
     "local all postgres peer map=postgres"
   ]
-  ++ lib.concatMap localLines (lib.attrValues local)
+  ++ lib.concatLists (lib.mapAttrsToList localLines local)
+  ++ lib.concatLists (lib.mapAttrsToList localLines using)
   ++ lib.optional backedUp ''local all "slipway-backup" peer''
   ++ lib.concatMap networkLines (lib.attrValues networked)
   ++ closed;
 in
 {
   config = lib.mkIf (local != { }) {
+    assertions = [
+      {
+        assertion = lib.hasInfix (lib.concatLines lines) cfg.authentication;
+        message = "services.postgresql.authentication is set with mkForce, so the lines that close the databases of services.slipway.stacks are not in it: set it without mkForce; your lines then come after those.";
+      }
+    ];
     services.postgresql = {
       # Before the host's own lines, which come before NixOS' own.
       authentication = lib.mkOrder 600 (lib.concatLines lines);
+      identMap = lib.mkIf (maps != [ ]) (lib.concatLines maps);
       settings = {
-        # Stronger than NixOS' own value, weaker than mkForce. enableTCPIP makes the host listen on all addresses.
+        # Stronger than NixOS' own value, weaker than mkForce. enableTCPIP makes the host listen on all addresses, and
+        # programs of the host's own databases may come over the loopback interface.
         listen_addresses = lib.mkOverride 90 (
-          if config.services.postgresql.enableTCPIP then
+          if cfg.enableTCPIP then
             "*"
           else
-            lib.concatStringsSep "," (lib.optionals (networked != { }) server.network.listen)
+            lib.concatStringsSep "," (
+              lib.optional (cfg.ensureUsers != [ ] || cfg.ensureDatabases != [ ]) "localhost"
+              ++ lib.optionals (networked != { }) server.network.listen
+            )
         );
       }
       // lib.optionalAttrs anyTls {

@@ -1,9 +1,8 @@
-# A stack's options of its database.
+# A stack's options of its database that only a host has; those of every platform are in nix/stack/backing.nix.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
   server = import ./lib.nix { inherit config lib; };
-  contract = import ../../../nix/contract.nix;
   host = config;
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
 
@@ -13,43 +12,48 @@ let
       db = config.database;
     in
     {
-      # Migrations use another role than the services.
+      # Jobs before a start use the role that owns the tables. Weaker than what a job sets, stronger than the preset.
       options.jobs = mkOption {
         type = types.attrsOf (
-          types.submodule (
-            { name, ... }:
-            {
-              config = lib.mkIf (name == "migrate") (
-                lib.mkMerge [
-                  (lib.mkIf (db.enable && db.owner.role != null) {
-                    user = lib.mkDefault db.owner.role;
-                    environment = {
-                      DATABASE_USER = db.owner.role;
-                      DATABASE_PROCESS_ROLE = lib.mkOverride 900 config.user;
-                    };
-                    secrets = lib.mkIf (db.authentication == "scram" && db.owner.passwordFile != null) {
-                      DATABASE_PASSWORD = db.owner.passwordFile;
-                    };
-                  })
-                  (lib.mkIf (!db.enable && db.owner.urlFile != null) {
-                    environment.DATABASE_PROCESS_ROLE = lib.mkOverride 900 config.user;
-                    secrets.DATABASE_URL = db.owner.urlFile;
-                  })
-                ]
-              );
-            }
-          )
+          types.submodule (job: {
+            config = lib.mkIf (job.config.before == "start") {
+              user = lib.mkIf (db.enable && db.owner.role != null) (lib.mkOverride 900 db.owner.role);
+              environment = lib.mapAttrs (_: lib.mkOverride 900) db.ownerVariables;
+              secrets = lib.mapAttrs (_: lib.mkOverride 900) db.ownerSecrets;
+            };
+          })
         );
       };
       options.database = {
-        enable = mkOption {
-          type = types.bool;
-          default = config.database.urlFile == null;
-          defaultText = lib.literalMD "true unless `database.urlFile` names a server elsewhere";
-          example = false;
+        of = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "shop";
           description = ''
-            Whether the stack's database is in a Postgres on this host. A host has one server, which its stacks share; each
-            has its own role and database.
+            Another stack of this host whose database this stack uses, with a role of its own. `database.rights` says what that
+            role may do. The other stack owns the tables, runs the migrations and keeps the backups.
+          '';
+        };
+        rights = mkOption {
+          type = types.enum [
+            "read"
+            "write"
+            "granted"
+          ];
+          default = "read";
+          example = "write";
+          description = ''
+            What this stack's role may do in the database of `database.of`. `read`: read all tables of the schema `public`,
+            present and future. `write`: change their rows as well. `granted`: what the other stack's migrations grant it.
+          '';
+        };
+        readers = mkOption {
+          type = types.listOf (types.strMatching "[a-z_][a-z0-9_-]{0,30}");
+          default = [ ];
+          example = [ "grafana" ];
+          description = ''
+            Accounts of this host, such as Grafana's, that may read the stack's database. Each connects over the socket as the
+            role of its name, which is made if it is missing. It may read all tables of the schema `public`.
           '';
         };
         package = mkOption {
@@ -59,7 +63,7 @@ let
           example = lib.literalExpression "pkgs.postgresql_18";
           description = ''
             The programs that dump and restore, of the server's major version. This is for a server elsewhere
-            (`database.urlFile`); for this host's server set `services.slipway.database.package`.
+            (`database.host` or `urlFile`); for this host's server set `services.slipway.database.package`.
           '';
         };
         extensions = mkOption {
@@ -68,13 +72,6 @@ let
           defaultText = lib.literalExpression "_: [ ]";
           example = lib.literalExpression "packages: [ packages.pgvector ]";
           description = "Extensions to install in the server, from the packages of its version. Migrations run `CREATE EXTENSION`.";
-        };
-        name = mkOption {
-          type = types.strMatching "[A-Za-z_][A-Za-z0-9_-]{0,47}";
-          default = name;
-          defaultText = lib.literalMD "the stack's name";
-          example = "shop";
-          description = "The database. It belongs to `database.owner.role`, or else to the role of the stack's user. Nobody else may connect to it.";
         };
         authentication = mkOption {
           type = types.enum [
@@ -89,16 +86,6 @@ let
             stack: a replica cannot open connections until it is restarted.
           '';
         };
-        passwordFile = mkOption {
-          type = types.nullOr externalPath;
-          default = null;
-          example = "/run/agenix/shop-database-password";
-          description = ''
-            A file outside the Nix store with the role's password, for `scram` and for hosts that connect over the network.
-            `<stack>-roll.service` sets a changed password for the role and then restarts the replicas; before its restart,
-            a replica cannot open new connections. With processes on other hosts use `secondPasswordFile` to change it.
-          '';
-        };
         secondPasswordFile = mkOption {
           type = types.nullOr externalPath;
           default = null;
@@ -108,43 +95,6 @@ let
             its password. With two logins every host has a working password during a change: docs/backup-and-restore.md has
             the steps. Null: the second login is shut.
           '';
-        };
-        urlFile = mkOption {
-          type = types.nullOr externalPath;
-          default = null;
-          example = "/run/agenix/shop-database-url";
-          description = ''
-            A file outside the Nix store with `postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`, for a server
-            elsewhere. The processes get it as the secret DATABASE_URL.
-          '';
-        };
-        owner = {
-          role = mkOption {
-            type = types.nullOr (types.strMatching "[a-z_][a-z0-9_-]{0,30}");
-            default = null;
-            example = "shop-owner";
-            description = ''
-              A separate role that owns the tables and runs migrations, with a system user of that name. The processes' role
-              then has the rights that migrations grant it; they find its name in DATABASE_PROCESS_ROLE. Existing tables get
-              the new owner, and the processes can still read and write them until the next migration changes that. Null:
-              the stack's own role owns everything.
-            '';
-          };
-          passwordFile = mkOption {
-            type = types.nullOr externalPath;
-            default = null;
-            example = "/run/agenix/shop-database-owner-password";
-            description = "A file outside the Nix store with that role's password, for `scram` and for hosts that migrate over the network.";
-          };
-          urlFile = mkOption {
-            type = types.nullOr externalPath;
-            default = null;
-            example = "/run/agenix/shop-database-owner-url";
-            description = ''
-              Beside `database.urlFile`, the connection of the role that owns the tables. Migrations get it as DATABASE_URL, and
-              the stack's user as DATABASE_PROCESS_ROLE; `jobs.migrate.environment` may name another.
-            '';
-          };
         };
         network = {
           enable = mkOption {
@@ -171,27 +121,24 @@ let
           };
         };
       };
-      # How processes find it.
+      # How programs find it.
       config = lib.mkMerge [
-        (lib.mkIf db.enable {
+        { database.user = lib.mkDefault config.user; }
+        (lib.mkIf (db.enable || db.of != null) {
           requires = server.units ++ [ "${name}-database.service" ];
-          environment = {
-            DATABASE_HOST = server.socket;
-            DATABASE_NAME = db.name;
-            DATABASE_USER = config.user;
-          }
-          # The socket's name has the port in it.
-          // lib.optionalAttrs (server.port != contract.ports.postgres) {
-            DATABASE_PORT = toString server.port;
+          database = {
+            address = server.socket;
+            # The socket's name has the port in it.
+            inherit (server) port;
+            password = db.authentication == "scram";
           };
         })
-        (lib.mkIf (db.enable && db.authentication == "scram" && db.passwordFile != null) {
-          secrets.DATABASE_PASSWORD = db.passwordFile;
-        })
-        (lib.mkIf (!db.enable && db.urlFile != null) {
-          secrets.DATABASE_URL = db.urlFile;
-          # The server has some address.
-          allowedAddresses = lib.mkDefault [ "any" ];
+        (lib.mkIf (db.of != null) {
+          database = {
+            enable = lib.mkDefault false;
+            # Another name is refused.
+            name = lib.mkDefault (server.nameOf db.of);
+          };
         })
       ];
     };

@@ -36,9 +36,9 @@ in
         "--builtin-locale=C.UTF-8"
       ];
       settings = lib.mkMerge [
-        {
+        { shared_preload_libraries = [ "pg_stat_statements" ]; }
+        (lib.mapAttrs (_: lib.mkDefault) {
           max_connections = server.maxConnections;
-          shared_preload_libraries = [ "pg_stat_statements" ];
           "pg_stat_statements.track" = "top";
           track_io_timing = true;
           # Plans of short queries gain nothing by it, and without it memory need never be writable and executable.
@@ -53,21 +53,22 @@ in
           log_lock_waits = true;
           log_temp_files = 10240;
           log_autovacuum_min_duration = "1s";
-          log_line_prefix = lib.mkForce "[%p] %q%u@%d ";
+          log_line_prefix = "[%p] %q%u@%d ";
           timezone = "UTC";
           log_timezone = "UTC";
           password_encryption = "scram-sha-256";
           # A process that forgot its transaction holds back every vacuum.
-          idle_in_transaction_session_timeout = lib.mkDefault "10min";
+          idle_in_transaction_session_timeout = "10min";
           # A statement without a client ends, and its locks with it.
-          client_connection_check_interval = lib.mkDefault "5s";
-        }
+          client_connection_check_interval = "5s";
+        })
         (lib.mapAttrs (_: lib.mkOverride 90) server.settings)
       ];
     };
     systemd.services.postgresql = {
-      # NixOS allows five starts in ten minutes, including those of switches and people; then the server stays down.
-      unitConfig.StartLimitIntervalSec = lib.mkForce 0;
+      # NixOS allows five starts in ten minutes, including those of switches and people; then the server stays down. Its own
+      # value is no default, so this one is stronger; a host's mkForce still wins.
+      unitConfig.StartLimitIntervalSec = lib.mkOverride 90 0;
       serviceConfig = {
         # The replay after a crash, or of an archive, has no bound; if it is killed, it starts again.
         TimeoutStartSec = "infinity";

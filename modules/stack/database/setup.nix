@@ -1,4 +1,5 @@
-# The stack's role and database, and the role of the backups: made if they are not there, set right if they are.
+# The stack's role and database, who else reads it, and the role of the backups: made if they are not there, set right
+# if they are.
 {
   config,
   lib,
@@ -9,6 +10,7 @@ let
   database = import ./lib.nix { inherit config lib; };
   hardening = import ../../../nix/lib/hardening.nix;
   namesOf = import ../names.nix { inherit lib; };
+  rights = import ./rights.nix { inherit lib pkgs; };
 
   # psql quotes what stands in variables; nothing is pasted into statements.
   statements = pkgs.writeText "slipway-database-setup.sql" ''
@@ -68,64 +70,107 @@ let
     SELECT format('ALTER ROLE %I NOLOGIN PASSWORD NULL', :'second')
       WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = :'second' AND rolcanlogin) \gexec
   '';
-  unit = name: stack: {
-    description = "${name}: role and database";
-    after = database.units;
+  # After a restore the server replays its archive before it accepts changes.
+  waiting = ''
+    tries=0
+    until answer=$(psql --dbname=postgres --no-psqlrc -tAc 'SELECT pg_is_in_recovery()' 2>&1) && [ "$answer" = f ]; do
+      [ $((tries % 60)) != 0 ] || echo "waiting for the server on port $PGPORT: ''${answer/#t/it replays its archive}"
+      tries=$((tries + 1))
+      sleep 1
+    done
+  '';
+  # Common to all units of this file.
+  common = {
+    # Who may connect is known before anybody does.
+    after = database.units ++ [ "slipway-database-access.service" ];
     requires = [ "postgresql.service" ];
-    # It starts and stops with the server. A new name also restarts it, since it changes the unit's text. For a new
-    # password the roll restarts it, before the processes with that password. It starts with the stack too, which is
-    # stopped while a dump is restored: owner and rights of the new database are then set again.
-    wantedBy = [
-      "multi-user.target"
-      "postgresql.service"
-      (namesOf name stack).target
-    ];
-    partOf = [ (namesOf name stack).target ];
     path = [ config.services.postgresql.finalPackage ];
     environment.PGPORT = toString database.port;
     unitConfig.StartLimitIntervalSec = 0;
-    script = ''
-      set -eu
-      role=${lib.escapeShellArg stack.user} name=${lib.escapeShellArg stack.database.name}
-      second=${lib.escapeShellArg (database.secondLogin stack)}
-      owner=${
-        lib.escapeShellArg (
-          if stack.database.owner.role == null then stack.user else stack.database.owner.role
-        )
-      }
-      # After a restore the server replays its archive before it accepts changes.
-      tries=0
-      until answer=$(psql --dbname=postgres --no-psqlrc -tAc 'SELECT pg_is_in_recovery()' 2>&1) && [ "$answer" = f ]; do
-        [ $((tries % 60)) != 0 ] || echo "waiting for the server on port $PGPORT: ''${answer/#t/it replays its archive}"
-        tries=$((tries + 1))
-        sleep 1
-      done
-      psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=owner="$owner" --set=name="$name" --file=${statements}
-    ''
-    + lib.optionalString (stack.backup.enable or false) ''
-      psql --dbname=postgres --no-psqlrc --quiet --set=name="$name" --file=${backupStatements}
-    ''
-    + ''
-      psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=second="$second" --file=${
-        if stack.database.secondPasswordFile == null then noSecondStatements else secondStatements
-      }
-    ''
-    + lib.concatMapStrings (passwordStatements name stack) (database.passwords stack);
     serviceConfig = hardening { } // {
       Type = "oneshot";
       RemainAfterExit = true;
       User = "postgres";
       Group = "postgres";
-      LoadCredential = map (one: "${one.credential}:${one.file}") (database.passwords stack);
       # It waits for a recovery of any length, and tries again if the server goes away meanwhile.
       TimeoutStartSec = "infinity";
       Restart = "on-failure";
       RestartSec = 5;
     };
   };
+  unit =
+    name: stack:
+    lib.recursiveUpdate common {
+      description = "${name}: role and database";
+      # It starts and stops with the server. A new name also restarts it, since it changes the unit's text. For a new
+      # password the roll restarts it, before the processes with that password. It starts with the stack too, which is
+      # stopped while a dump is restored: owner and rights of the new database are then set again.
+      wantedBy = [
+        "multi-user.target"
+        "postgresql.service"
+        (namesOf name stack).target
+      ];
+      partOf = [ (namesOf name stack).target ];
+      script = ''
+        set -eu
+        role=${lib.escapeShellArg stack.user} name=${lib.escapeShellArg stack.database.name}
+        second=${lib.escapeShellArg (database.secondLogin stack)}
+        owner=${lib.escapeShellArg (database.ownerOf stack)}
+        ${waiting}
+        psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=owner="$owner" --set=name="$name" --file=${statements}
+      ''
+      + lib.optionalString (stack.backup.enable or false) ''
+        psql --dbname=postgres --no-psqlrc --quiet --set=name="$name" --file=${backupStatements}
+      ''
+      + ''
+        psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=second="$second" --file=${
+          if stack.database.secondPasswordFile == null then noSecondStatements else secondStatements
+        }
+      ''
+      + lib.concatMapStrings (passwordStatements name stack) (database.passwords stack)
+      + lib.concatMapStrings (reader: ''
+        ${rights.give "read"} --set=name="$name" --set=owner="$owner" --set=member=${lib.escapeShellArg reader}
+      '') stack.database.readers;
+      serviceConfig.LoadCredential = map (one: "${one.credential}:${one.file}") (
+        database.passwords stack
+      );
+    };
+
+  # A stack that uses another one's database. It starts with both, since a dump that is restored has no rights in it.
+  borrower =
+    name: stack:
+    let
+      other = database.local.${stack.database.of};
+      names = namesOf stack.database.of other;
+      own = (namesOf name stack).target;
+    in
+    lib.recursiveUpdate common {
+      description = "${name}: role in the database of ${stack.database.of}";
+      after = common.after ++ [ "${stack.database.of}-database.service" ];
+      wants = [ "${stack.database.of}-database.service" ];
+      # Its migrations may name the role.
+      before = map (job: "${job}.service") names.startJobs;
+      wantedBy = [
+        "multi-user.target"
+        "postgresql.service"
+        own
+        names.target
+      ];
+      partOf = [
+        own
+        names.target
+      ];
+      script = ''
+        set -eu
+        ${waiting}
+        ${rights.give stack.database.rights} --set=name=${lib.escapeShellArg other.database.name} --set=owner=${lib.escapeShellArg (database.ownerOf other)} --set=member=${lib.escapeShellArg stack.user}
+      '';
+    };
 in
 {
-  systemd.services = lib.mapAttrs' (
-    name: stack: lib.nameValuePair "${name}-database" (unit name stack)
-  ) database.local;
+  systemd.services =
+    lib.mapAttrs' (name: stack: lib.nameValuePair "${name}-database" (unit name stack)) database.local
+    // lib.mapAttrs' (
+      name: stack: lib.nameValuePair "${name}-database" (borrower name stack)
+    ) database.using;
 }
