@@ -120,7 +120,14 @@ in
 
     # Members of the group may connect, but still need the password.
     users.users = lib.mkMerge (
-      lib.mapAttrsToList (name: stack: { ${stack.user}.extraGroups = [ (unit name) ]; }) stacks
+      lib.mapAttrsToList (
+        name: stack:
+        lib.genAttrs
+          ([ stack.user ] ++ map (one: one.user) (lib.attrValues stack.services ++ lib.attrValues stack.jobs))
+          (_: {
+            extraGroups = [ (unit name) ];
+          })
+      ) stacks
     );
 
     systemd.services = lib.mkMerge (

@@ -112,6 +112,85 @@ in
       { }
     ];
   }
+  {
+    name = "elsewhere by its address: a secret, and the sandbox lets it through";
+    got =
+      let
+        its = host [ (stack { cache.urlFile = "/run/secrets/redis-url"; }) ];
+        shop = its.services.slipway.stacks.shop;
+      in
+      {
+        inherit (shop) allowedAddresses;
+        inherit (shop.secrets) REDIS_URL;
+        servers = its.services.redis.servers;
+        variable = shop.environment ? REDIS_HOST;
+      };
+    want = {
+      allowedAddresses = [ "any" ];
+      REDIS_URL = "/run/secrets/redis-url";
+      servers = { };
+      variable = false;
+    };
+  }
+  {
+    name = "a host that uses another one's Redis needs no word about its own";
+    got =
+      (host [
+        (stack {
+          cache = {
+            passwordFile = "/run/secrets/redis";
+            inherit remote;
+          };
+        })
+      ]).services.redis.servers;
+    want = { };
+  }
+  {
+    name = "a port and a password that are changed are nowhere else by their defaults";
+    got =
+      let
+        its = host [
+          (stack {
+            cache = {
+              passwordFile = "/run/secrets/redis";
+              network = tls // {
+                listenAddress = "10.1.0.20";
+                port = 16379;
+              };
+            };
+          })
+          { services.slipway.network.privateInterface = "ens10"; }
+        ];
+      in
+      {
+        open = its.networking.firewall.interfaces.ens10.allowedTCPPorts;
+        listens = its.services.redis.servers.shop.settings.tls-port;
+        made = its.systemd.services ? redis-shop-password;
+        read = its.services.redis.servers.shop.requirePassFile;
+      };
+    want = {
+      open = [ 16379 ];
+      listens = 16379;
+      made = false;
+      read = "/run/secrets/redis";
+    };
+  }
+  (says "an address beside one's own" [ "cache.enable" "cache.urlFile" ] {
+    enable = true;
+    urlFile = "/run/secrets/redis-url";
+  })
+  (says "an address beside a tunnel" [ "${at}.urlFile" "${at}.remote.address" ] {
+    urlFile = "/run/secrets/redis-url";
+    passwordFile = "/run/secrets/redis";
+    inherit remote;
+  })
+  (says "a listener without a Redis" [ "${at}.network.listenAddress" "${at}.enable" ] {
+    enable = false;
+    network = tls // {
+      listenAddress = "10.1.0.20";
+    };
+    passwordFile = "/run/secrets/redis";
+  })
   (says "two at once" [ "${at}.enable = false" ] {
     enable = true;
     inherit remote;

@@ -3,6 +3,7 @@
   host,
   refused,
   stack,
+  standIn,
   lib,
   pkgs,
   ...
@@ -63,6 +64,18 @@ let
   away = host (with' {
     urlFile = "/run/secrets/url";
   });
+  # Another stack beside, with these options of its database.
+  reports = database: {
+    services.slipway.stacks.reports = {
+      inherit database;
+      services.web = {
+        package = standIn "reports";
+        user = "reports-web";
+      };
+    };
+  };
+  reading = host (with' { readers = [ "grafana" ]; } ++ [ (reports { of = "shop"; }) ]);
+  shop = config: config.services.slipway.stacks.shop;
   sized = import ../../modules/stack/database/sizing.nix { inherit lib; };
 in
 [
@@ -206,6 +219,17 @@ in
     };
   }
   {
+    name = "no empty cluster is begun beside another version's";
+    got = map (words: lib.hasInfix words config.systemd.services.postgresql.preStart) [
+      "/var/lib/postgresql/*/PG_VERSION"
+      "set services.slipway.database.package"
+    ];
+    want = [
+      true
+      true
+    ];
+  }
+  {
     name = "a server of another major version is begun with what that version knows";
     got =
       map
@@ -316,6 +340,206 @@ in
     want = {
       lines = [ ''hostssl "shop" "shop_2" 10.0.0.0/24 scram-sha-256'' ];
       same = true;
+    };
+  }
+  {
+    name = "a stack uses another one's database with a role of its own, and reaches no other";
+    got =
+      let
+        its = reading.services.slipway.stacks.reports;
+      in
+      {
+        lines = lib.filter (line: lib.hasInfix "reports" line || lib.hasInfix "grafana" line) (hba reading);
+        map = lib.filter (lib.hasInfix "reports") (
+          lib.splitString "\n" reading.services.postgresql.identMap
+        );
+        environment = lib.filterAttrs (name: _: lib.hasPrefix "DATABASE_" name) its.environment;
+        backup = its.backup.enable;
+        waits = lib.elem "reports-database.service" its.requires;
+        inherit (reading.systemd.services.reports-database) before;
+        comes = lib.elem "shop.target" reading.systemd.services.reports-database.wantedBy;
+      };
+    want = {
+      lines = [
+        ''local "shop" "grafana" peer''
+        ''local "shop" "reports" peer map=slipway-reports-reports''
+        ''local all "reports" reject''
+        ''host all "reports" all reject''
+      ];
+      map = [
+        ''slipway-reports-reports "reports" "reports"''
+        ''slipway-reports-reports "reports-web" "reports"''
+      ];
+      environment = {
+        DATABASE_HOST = "/run/postgresql";
+        DATABASE_NAME = "shop";
+        DATABASE_USER = "reports";
+      };
+      backup = false;
+      waits = true;
+      before = [ "shop-migrate.service" ];
+      comes = true;
+    };
+  }
+  {
+    name = "rights are those that are asked for, and none without asking";
+    got =
+      let
+        script =
+          database: (host (with' { } ++ [ (reports database) ])).systemd.services.reports-database.script;
+        has =
+          rights: lib.hasInfix "--set=rights=${rights} --set=name=shop --set=owner=shop --set=member=reports";
+      in
+      [
+        (has "read" (script {
+          of = "shop";
+        }))
+        (has "write" (script {
+          of = "shop";
+          rights = "write";
+        }))
+        (has "granted" (script {
+          of = "shop";
+          rights = "granted";
+        }))
+        (lib.hasInfix "--set=member=grafana" reading.systemd.services.shop-database.script)
+        (lib.hasInfix "--set=member" config.systemd.services.shop-database.script)
+      ];
+    want = [
+      true
+      true
+      true
+      true
+      false
+    ];
+  }
+  {
+    name = "a managed server is reached by its name, encrypted, and the sandbox lets that through";
+    got =
+      map
+        (
+          database:
+          let
+            its = host (with' database);
+          in
+          {
+            inherit (shop its) allowedAddresses;
+            environment = lib.filterAttrs (name: _: lib.hasPrefix "DATABASE_" name) (shop its).environment;
+            secrets = lib.attrNames (shop its).secrets;
+            server = its.services.postgresql.enable;
+          }
+        )
+        [
+          {
+            host = "shop.db.example.net";
+            port = 25060;
+            user = "app";
+            passwordFile = "/run/secrets/shop-database";
+          }
+          {
+            host = "10.0.0.9";
+            passwordFile = "/run/secrets/shop-database";
+            caFile = "/etc/ca.pem";
+          }
+        ];
+    want = [
+      {
+        allowedAddresses = [ "any" ];
+        environment = {
+          DATABASE_HOST = "shop.db.example.net";
+          DATABASE_NAME = "shop";
+          DATABASE_PORT = "25060";
+          DATABASE_SSL_MODE = "verify-full";
+          DATABASE_USER = "app";
+        };
+        secrets = [
+          "DATABASE_PASSWORD"
+          "REDIS_PASSWORD"
+        ];
+        server = false;
+      }
+      {
+        allowedAddresses = [
+          "localhost"
+          "10.0.0.9"
+        ];
+        environment = {
+          DATABASE_HOST = "10.0.0.9";
+          DATABASE_NAME = "shop";
+          DATABASE_SSL_MODE = "verify-full";
+          DATABASE_SSL_ROOT_CERT = "/etc/ca.pem";
+          DATABASE_USER = "shop";
+        };
+        secrets = [
+          "DATABASE_PASSWORD"
+          "REDIS_PASSWORD"
+        ];
+        server = false;
+      }
+    ];
+  }
+  {
+    name = "a stack without a database has none of its variables, and no server runs for it";
+    got =
+      let
+        without = host (with' {
+          enable = false;
+        });
+      in
+      {
+        environment = lib.filterAttrs (name: _: lib.hasPrefix "DATABASE_" name) (shop without).environment;
+        inherit (without.services.postgresql) enable;
+      };
+    want = {
+      environment = { };
+      enable = false;
+    };
+  }
+  {
+    name = "every pool is counted, with a stand-in's";
+    got = map (options: (shop (host [ (stack options) ])).database.connections) [
+      { }
+      { environment.DATABASE_POOL_SIZE = 5; }
+      {
+        services.web = {
+          package = standIn "web";
+          listen.port = 4000;
+        };
+      }
+      { services.worker.connections = 1; }
+    ];
+    want = [
+      # Three replicas of the api and its stand-in, two workers and a stand-in, and the migrations.
+      (4 * 30 + 3 * 30 + 2)
+      (4 * 15 + 3 * 15 + 2)
+      (4 * 30 + 3 * 30 + 2 + 2 * 10)
+      (4 * 30 + 3 + 2)
+    ];
+  }
+  {
+    name = "a name that is changed is nowhere else by its default";
+    got =
+      let
+        its = host (with' {
+          name = "goods";
+          readers = [ "grafana" ];
+        });
+        left = text: lib.hasInfix ''"shop" "'' text || lib.hasInfix "name=shop" text;
+      in
+      {
+        hba = left (builtins.concatStringsSep "\n" (hba its));
+        setup = left its.systemd.services.shop-database.script;
+        backup =
+          (builtins.fromJSON (
+            builtins.unsafeDiscardStringContext its.environment.etc."slipway/backup/shop.json".text
+          )).database.name;
+        environment = (shop its).environment.DATABASE_NAME;
+      };
+    want = {
+      hba = false;
+      setup = false;
+      backup = "goods";
+      environment = "goods";
     };
   }
   {
@@ -443,6 +667,90 @@ in
     enable = true;
     urlFile = "/run/secrets/url";
   })
+  (says "a server elsewhere without its password" [ "database.host" "database.passwordFile" ] {
+    host = "db.example.net";
+  })
+  (says "an owner elsewhere without its password" [ "database.owner.role" "owner.passwordFile" ] {
+    host = "db.example.net";
+    passwordFile = "/run/secrets/shop";
+    owner.role = "shop-owner";
+  })
+  (says "two servers elsewhere" [ "database.host" "database.urlFile" ] {
+    host = "db.example.net";
+    passwordFile = "/run/secrets/shop";
+    urlFile = "/run/secrets/url";
+  })
+  (says "an authority for the server here" [ "database.caFile" "elsewhere" ] {
+    caFile = "/etc/ca.pem";
+  })
+  (says "the owner's address without the stack's" [ "database.owner.urlFile" "database.urlFile" ] {
+    owner.urlFile = "/run/secrets/owner-url";
+  })
+  (says "another role than the account's" [ "${at}.user" "stacks.shop.user" ] { user = "app"; })
+  (says "another port than the server's" [ "${at}.port" "services.postgresql.settings.port" ] {
+    port = 5433;
+  })
+  (says "rights in one's own database" [ "${at}.rights" "${at}.of" ] { rights = "write"; })
+  (says "readers of a database elsewhere" [ "${at}.readers" "${at}.enable" ] {
+    urlFile = "/run/secrets/url";
+    readers = [ "grafana" ];
+  })
+  (says "a stack's role as a reader" [ "${at}.readers" "database.of" ] { readers = [ "shop_2" ]; })
+  (says "the database of a stack that is not there" [ "${at}.of" "elsewhere-shop" ] {
+    of = "elsewhere-shop";
+  })
+  (saysOn "another one's database and one's own"
+    [ "stacks.reports.database.of" "enable, host or urlFile" ]
+    [
+      (reports {
+        of = "shop";
+        enable = true;
+      })
+    ]
+    { }
+  )
+  (saysOn "another name for another one's database"
+    [ "stacks.reports.database.name" "leave it out" ]
+    [
+      (reports {
+        of = "shop";
+        name = "goods";
+      })
+    ]
+    { }
+  )
+  (saysOn "a password for another one's database"
+    [ "stacks.reports.database.of" "by the account" ]
+    [
+      (reports {
+        of = "shop";
+        authentication = "scram";
+        passwordFile = "/run/secrets/reports";
+      })
+    ]
+    { }
+  )
+  (saysOn "one database for two stacks"
+    [ "database.name is shop" "database.of" ]
+    [
+      (reports { name = "shop"; })
+    ]
+    { }
+  )
+  (saysOn "an owner that is another stack's role"
+    [ "stacks.reports.database.owner.role" "stacks.shop.user" ]
+    [
+      (reports { owner.role = "shop"; })
+    ]
+    { }
+  )
+  (saysOn "pools that do not fit"
+    [ "services.slipway.database.maxConnections" "100" "232" ]
+    [
+      (server' { maxConnections = 100; })
+    ]
+    { }
+  )
   (says "scram without a password" [ "${at}.authentication" "${at}.passwordFile" ] {
     authentication = "scram";
   })

@@ -43,6 +43,7 @@ let
     ./options.nix
     ./renderings.nix
     ./modules.nix
+    ./neighbours.nix
     ./docs.nix
     ./workspaces.nix
   ];

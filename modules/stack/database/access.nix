@@ -33,6 +33,8 @@ in
       path = [ cfg.finalPackage ];
       environment.PGPORT = toString database.port;
       restartTriggers = lib.attrValues files;
+      # In one step, before the new stack's units are started.
+      stopIfChanged = false;
       serviceConfig = hardening { } // {
         Type = "oneshot";
         RemainAfterExit = true;

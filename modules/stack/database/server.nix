@@ -69,6 +69,22 @@ in
       # NixOS allows five starts in ten minutes, including those of switches and people; then the server stays down. Its own
       # value is no default, so this one is stronger; a host's mkForce still wins.
       unitConfig.StartLimitIntervalSec = lib.mkOverride 90 0;
+      # Otherwise an empty cluster would start beside the data of a host's earlier version, and all would seem lost.
+      preStart = lib.mkBefore ''
+        if [ ! -e ${cfg.dataDir}/PG_VERSION ]; then
+          for old in /var/lib/postgresql/*/PG_VERSION; do
+            [ -e "$old" ] || continue
+            echo "there is no cluster in ${cfg.dataDir}, and there is one in ''${old%/PG_VERSION}: an empty cluster is not begun beside it" >&2
+            echo "${
+              if server.upgradeFrom == null then
+                "set services.slipway.database.package to its version; services.slipway.database.upgradeFrom then upgrades it"
+              else
+                "run slipway-pg-upgrade as root"
+            }; to begin anew, move it away" >&2
+            exit 1
+          done
+        fi
+      '';
       serviceConfig = {
         # The replay after a crash, or of an archive, has no bound; if it is killed, it starts again.
         TimeoutStartSec = "infinity";

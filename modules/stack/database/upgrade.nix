@@ -39,13 +39,5 @@ in
 {
   config = lib.mkIf (database.databases != [ ] && from != null) {
     environment.systemPackages = [ script ];
-    # Otherwise an empty cluster of the new version would start beside the old data, and all data would seem
-    # lost.
-    systemd.services.postgresql.preStart = lib.mkBefore ''
-      if [ ! -e ${cfg.dataDir}/PG_VERSION ] && [ -e ${oldDir}/PG_VERSION ]; then
-        echo "the data are still of Postgres ${from.psqlSchema}, in ${oldDir}: run slipway-pg-upgrade as root" >&2
-        exit 1
-      fi
-    '';
   };
 }
