@@ -15,5 +15,5 @@
   };
 
   # The archive of the server's changes has all databases; it is copied with the backups of this stack.
-  services.slipway.database.archive.stack = "reader";
+  services.slipway.backup.archive.stack = "reader";
 }

@@ -37,7 +37,7 @@ let
       worker.metrics = metrics "worker";
       backup =
         if stack.backup.enable or false then
-          { statusUrl = "http://127.0.0.1:${toString stack.backup.exporter.port}/status"; }
+          { statusUrl = "http://127.0.0.1:${toString config.services.slipway.backup.exporter.port}/status"; }
         else
           null;
       units =

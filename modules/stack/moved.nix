@@ -14,7 +14,8 @@ let
     "database.network.listen" = "services.slipway.database.network.listen";
     "database.network.certificateFile" = "services.slipway.database.network.certificateFile";
     "database.network.keyFile" = "services.slipway.database.network.keyFile";
-    "backup.pitr" = "services.slipway.database.archive";
+    "backup.pitr" = "services.slipway.backup.archive";
+    "backup.exporter.port" = "services.slipway.backup.exporter.port";
   };
   pathOf = lib.splitString ".";
 in
@@ -39,7 +40,7 @@ in
         name: stack:
         lib.mapAttrsToList (old: new: {
           assertion = lib.getAttrFromPath (pathOf old) stack == null;
-          message = "services.slipway.stacks.${name}.${old} is of the host's server, which its stacks share; set ${new} instead.";
+          message = "services.slipway.stacks.${name}.${old} is of the host, whose stacks share it; set ${new} instead.";
         }) places
       ) stacks
     );

@@ -55,15 +55,10 @@ let
       option = "services.slipway.agent.metricsPort";
       first = agent.metricsPort;
     }
-    # One exporter for all stacks of the host.
-    ++ lib.take 1 (
-      each backedUp (
-        name: stack: {
-          option = "services.slipway.stacks.${name}.backup.exporter.port";
-          first = stack.backup.exporter.port;
-        }
-      )
-    )
+    ++ lib.optional (lib.any backedUp (lib.attrValues stacks)) {
+      option = "services.slipway.backup.exporter.port";
+      first = config.services.slipway.backup.exporter.port;
+    }
     ++ lib.optional config.services.postgresql.enable {
       option = "services.postgresql.settings.port";
       first = config.services.postgresql.settings.port;

@@ -10,7 +10,7 @@
 let
   at = "services.slipway.stacks.shop";
   # Whose backups have the server's archive, which several stacks share.
-  archived.services.slipway.database.archive.stack = "shop";
+  archived.services.slipway.backup.archive.stack = "shop";
 in
 [
   {
@@ -84,7 +84,7 @@ in
   (says "metrics of a stack over the backups'"
     [
       "${at}.services.api.metrics.port (9100 to 9163)"
-      "${at}.backup.exporter.port (9103)"
+      "services.slipway.backup.exporter.port (9103)"
       "9228"
     ]
     [ (stack { metrics.firstPort = 9100; }) ]

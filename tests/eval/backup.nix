@@ -77,7 +77,7 @@ let
     inherit name;
     got =
       let
-        messages = refused (modules ++ [ { services.slipway.database = { inherit archive; }; } ]);
+        messages = refused (modules ++ [ { services.slipway.backup = { inherit archive; }; } ]);
       in
       if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
         "refused"
@@ -283,26 +283,142 @@ in
       repository = "/root/restic";
     };
   })
-  (says "uploads that cannot be read" [ "${at}.offsite.paths" "/root" ] {
-    offsite = offsite // {
-      paths = [ "/root/uploads" ];
-    };
+  (says "folders that nothing would keep" [ "${at}.paths" "offsite.repository" ] {
+    paths = [ "/var/lib/shop-web" ];
   })
+  (says "the exporter's port by its old name" [
+    "${at}.exporter.port"
+    "set services.slipway.backup.exporter.port"
+  ] { exporter.port = 9203; })
+  {
+    name = "the archive's earlier name works, and a warning says the new one";
+    got =
+      let
+        its = host [
+          (stack { })
+          { services.slipway.database.archive.keepDays = 8; }
+          { boot.isContainer = true; }
+        ];
+      in
+      [
+        its.services.slipway.backup.archive.keepDays
+        (lib.any (lib.hasInfix "services.slipway.backup.archive.keepDays") its.warnings)
+      ];
+    want = [
+      8
+      true
+    ];
+  }
+  {
+    name = "folders are kept in the copies, by their earlier name as well, and only copies may read them";
+    got =
+      map
+        (
+          backup:
+          let
+            its = host [ (stack { inherit backup; }) ];
+            unit = its.systemd.services.shop-backup-offsite.serviceConfig;
+          in
+          {
+            path =
+              lib.elem "/var/lib/shop-web"
+                (fromJSON its.environment.etc."slipway/backup/shop.json".text).offsite.paths;
+            inherit (unit) AmbientCapabilities PrivateUsers;
+            closed = lib.elem "-/run/agenix.d" (unit.InaccessiblePaths or [ ]);
+            others = its.systemd.services.shop-backup-dump.serviceConfig.AmbientCapabilities;
+          }
+        )
+        [
+          {
+            inherit offsite;
+            paths = [ "/var/lib/shop-web" ];
+          }
+          {
+            offsite = offsite // {
+              paths = [ "/var/lib/shop-web" ];
+            };
+          }
+          { inherit offsite; }
+        ];
+    want =
+      let
+        reads = {
+          path = true;
+          AmbientCapabilities = "CAP_DAC_READ_SEARCH";
+          PrivateUsers = false;
+          closed = true;
+          others = "";
+        };
+      in
+      [
+        reads
+        reads
+        {
+          path = false;
+          AmbientCapabilities = "";
+          PrivateUsers = true;
+          closed = false;
+          others = "";
+        }
+      ];
+  }
+  {
+    name = "the archive's and the exporter's places are nowhere else by their defaults";
+    got =
+      let
+        its = host [
+          (stack { backup = { inherit offsite; }; })
+          {
+            services.slipway.backup = {
+              archive.repository = "/srv/archive";
+              exporter.port = 9203;
+            };
+          }
+        ];
+        left =
+          text:
+          lib.hasInfix "/var/lib/pgbackrest" (builtins.unsafeDiscardStringContext (toString text))
+          || lib.hasInfix "9103" (toString text);
+      in
+      {
+        units = lib.attrNames (
+          lib.filterAttrs (
+            name: unit: lib.hasPrefix "shop-" name && left (builtins.unsafeDiscardStringContext unit.text)
+          ) its.systemd.units
+        );
+        server = left its.systemd.services.postgresql.preStart;
+        files = lib.attrNames (
+          lib.filterAttrs (
+            name: file:
+            lib.any (ours: lib.hasPrefix ours name) [
+              "slipway/"
+              "pgbackrest/"
+            ]
+            && file.text != null
+            && left (builtins.unsafeDiscardStringContext file.text)
+          ) its.environment.etc
+        );
+        folders = its.systemd.tmpfiles.settings."10-slipway-backup" ? "/var/lib/pgbackrest";
+      };
+    want = {
+      units = [ ];
+      server = false;
+      files = [ ];
+      folders = false;
+    };
+  }
   (says "the archive by its old name" [
     "${at}.pitr"
-    "services.slipway.database.archive"
+    "services.slipway.backup.archive"
   ] { pitr.keepDays = 8; })
-  (saysOn "differential backups that never come" [ "services.slipway.database.archive.diffEveryDays" ]
-    {
-      diffEveryDays = 8;
-    }
-    [ (stack { }) ]
-  )
-  (saysOn "an archive below /home" [ "services.slipway.database.archive.repository" "/srv/backup" ] {
+  (saysOn "differential backups that never come" [ "services.slipway.backup.archive.diffEveryDays" ] {
+    diffEveryDays = 8;
+  } [ (stack { }) ])
+  (saysOn "an archive below /home" [ "services.slipway.backup.archive.repository" "/srv/backup" ] {
     repository = "/home/archive";
   } [ (stack { }) ])
   (saysOn "an archive for a server elsewhere"
-    [ "services.slipway.database.archive.stack" "where the server runs" ]
+    [ "services.slipway.backup.archive.stack" "where the server runs" ]
     { enable = true; }
     [
       (stack {
@@ -311,12 +427,12 @@ in
       })
     ]
   )
-  (saysOn "an archive of nobody's" [ "services.slipway.database.archive.stack" "name one of: shop" ] {
+  (saysOn "an archive of nobody's" [ "services.slipway.backup.archive.stack" "name one of: shop" ] {
     stack = "post";
   } [ (stack { }) ])
   (saysOn "two stacks and nobody named for their one archive"
     [
-      "services.slipway.database.archive.stack"
+      "services.slipway.backup.archive.stack"
       "app shop"
     ]
     { }
@@ -332,7 +448,8 @@ in
         its =
           (host [
             (stack {
-              backup.offsite = offsite // {
+              backup = {
+                inherit offsite;
                 paths = [ "/home/shop/uploads" ];
               };
             })
@@ -351,7 +468,7 @@ in
     name = "another stack changes no file of a stack that is there, nor of the server's archive";
     got =
       let
-        archive.services.slipway.database.archive.stack = "shop";
+        archive.services.slipway.backup.archive.stack = "shop";
         alone = filesOf (host [
           (stack { })
           archive
@@ -385,7 +502,7 @@ in
       in
       map (words: lib.hasInfix words test.buildCommand) [
         "services.slipway.stacks.shop.backup.offsite.schedule hourly"
-        "services.slipway.database.archive.schedule '*-*-* 03:30:00'"
+        "services.slipway.backup.archive.schedule '*-*-* 03:30:00'"
       ];
     want = [
       true

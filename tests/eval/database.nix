@@ -590,15 +590,11 @@ in
         parts = lib.splitString "ALTER ROLE :\"role\" PASSWORD" services.shop-database.script;
       in
       {
-        rolls = lib.elem "/run/secrets/shop-database" (
-          lib.splitString " " services.shop-roll.environment.ROLL_SECRETS
-        );
         statements = lib.length parts;
         counted = !lib.hasInfix "SET pg_stat_statements.track = 'none'" (lib.head parts);
         empty = lib.hasInfix "database.passwordFile: /run/secrets/shop-database is empty" (lib.head parts);
       };
     want = {
-      rolls = true;
       statements = 2;
       counted = false;
       empty = true;

@@ -20,7 +20,7 @@ in
     name = "the backups are asked where their exporter listens";
     got = map (more: (facts more).backup.statusUrl) [
       { }
-      { services.slipway.stacks.shop.backup.exporter.port = 9203; }
+      { services.slipway.backup.exporter.port = 9203; }
     ];
     want = [
       "http://127.0.0.1:9103/status"

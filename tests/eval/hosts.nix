@@ -12,7 +12,7 @@ let
       defaults.email = "ops@example.com";
     };
     # It covers the whole server, and goes with the backups of one stack.
-    services.slipway.database.archive.enable = false;
+    services.slipway.backup.archive.enable = false;
   };
   both = host [ ../../hosts/team ];
   alone = host [

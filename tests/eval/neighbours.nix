@@ -57,7 +57,7 @@ let
     };
     proxy.enable = false;
   };
-  archive.services.slipway.database.archive.stack = "shop";
+  archive.services.slipway.backup.archive.stack = "shop";
   alone = host [
     (stack { })
     reports

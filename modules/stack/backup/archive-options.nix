@@ -1,14 +1,46 @@
-# services.slipway.database.archive: the changes of the host's server, with all its databases. It belongs to the host and
-# to no stack, so another stack changes neither its place nor its age.
+# services.slipway.backup: what the backups of all stacks share on a host. The archive has the changes of the server with
+# all its databases. It belongs to the host and to no stack, so another stack changes neither its place nor its age.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
   day = 24 * 60 * 60;
   timed = import ./timed.nix { inherit lib; };
+  contract = import ../../../nix/contract.nix;
   backedUp = lib.attrNames (import ./lib.nix { inherit config lib; }).sharing;
 in
 {
-  options.services.slipway.database.archive = {
+  # Its name before it stood beside the other options of the host's backups.
+  imports =
+    map
+      (
+        option:
+        lib.mkRenamedOptionModule
+          [ "services" "slipway" "database" "archive" option ]
+          [ "services" "slipway" "backup" "archive" option ]
+      )
+      [
+        "archiveLateAfterSeconds"
+        "archiveTimeoutSeconds"
+        "diffEveryDays"
+        "enable"
+        "fullEveryDays"
+        "keepDays"
+        "lateAfterSeconds"
+        "processes"
+        "repository"
+        "schedule"
+        "settings"
+        "stack"
+        "timeoutSeconds"
+      ];
+
+  options.services.slipway.backup.exporter.port = mkOption {
+    type = types.port;
+    default = contract.ports.backupMetrics;
+    example = 9203;
+    description = "The port of /metrics and /status on 127.0.0.1. One exporter serves the backups of all stacks here.";
+  };
+  options.services.slipway.backup.archive = {
     enable = mkOption {
       type = types.bool;
       default = backedUp != [ ];

@@ -8,7 +8,6 @@ let
     archive
     sharing
     ;
-  ports = lib.unique (map (stack: stack.backup.exporter.port) (lib.attrValues stacks));
 
   notAtHome = option: path: {
     assertion = path == null || !backup.isHome (toString path);
@@ -51,8 +50,8 @@ let
         message = "${option}.offsite.repository has a password in it, which every user of the host could read; put the address into a file and name it with repositoryFile.";
       }
       {
-        assertion = !lib.any (lib.hasPrefix "/root") (map toString offsite.paths);
-        message = "${option}.offsite.paths has a folder below /root, which the account of the backups cannot enter; move it, such as to /srv.";
+        assertion = stack.backup.paths == [ ] || offsite.enable;
+        message = "${option}.paths are kept in copies, and ${option}.offsite names no repository: set offsite.repository, or leave the paths out.";
       }
     ]
     ++ lib.mapAttrsToList notAtHome written;
@@ -61,7 +60,7 @@ in
   assertions = lib.concatLists (lib.mapAttrsToList perStack stacks) ++ [
     {
       assertion = !archive.enable || archive.stack != null;
-      message = "services.slipway.database.archive.stack is not set, and ${
+      message = "services.slipway.backup.archive.stack is not set, and ${
         if sharing == { } then
           "no stack with a database on this host is backed up: archive where the server runs, or set archive.enable = false"
         else
@@ -70,22 +69,18 @@ in
     }
     {
       assertion = !archive.enable || archive.stack == null || sharing ? ${archive.stack};
-      message = "services.slipway.database.archive.stack is ${toString archive.stack}, which has no database on this host or no backup; name one of: ${toString (lib.attrNames sharing)}.";
+      message = "services.slipway.backup.archive.stack is ${toString archive.stack}, which has no database on this host or no backup; name one of: ${toString (lib.attrNames sharing)}.";
     }
     {
       assertion = archive.diffEveryDays <= archive.fullEveryDays;
-      message = "services.slipway.database.archive.diffEveryDays is above fullEveryDays, so no differential backup would ever be made; lower it.";
+      message = "services.slipway.backup.archive.diffEveryDays is above fullEveryDays, so no differential backup would ever be made; lower it.";
     }
-    (notAtHome "services.slipway.database.archive.repository" (
+    (notAtHome "services.slipway.backup.archive.repository" (
       if archived == { } then null else archive.repository
     ))
     {
-      assertion = lib.length ports <= 1;
-      message = "services.slipway.stacks.*.backup.exporter.port differs between the stacks of this host, which share one exporter; give the same port everywhere.";
-    }
-    {
       assertion = archived == { } || !(config.services.pgbackrest.enable or false);
-      message = "services.pgbackrest.enable and services.slipway.database.archive.enable both write pgBackRest's configuration; turn one of them off.";
+      message = "services.pgbackrest.enable and services.slipway.backup.archive.enable both write pgBackRest's configuration; turn one of them off.";
     }
   ];
   warnings = lib.mapAttrsToList (

@@ -10,7 +10,7 @@ let
   option =
     name: kind:
     if kind == "wal-base" then
-      "services.slipway.database.archive.schedule"
+      "services.slipway.backup.archive.schedule"
     else
       "services.slipway.stacks.${name}.backup.${kind}.schedule";
   schedules = lib.concatLists (

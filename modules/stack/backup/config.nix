@@ -78,7 +78,7 @@ let
           [ (backup.dumps name stack) ]
           ++ lib.optional (archived ? ${name}) archive.repository
           ++ offsite.configuration
-          ++ offsite.paths
+          ++ stack.backup.paths
         );
         inherit (offsite) keep;
         read_percent = offsite.readPercent;
@@ -89,7 +89,7 @@ let
         inherit (drill) directory jobs;
         times = times drill;
       };
-      exporter.listen = "127.0.0.1:${toString stack.backup.exporter.port}";
+      exporter.listen = "127.0.0.1:${toString config.services.slipway.backup.exporter.port}";
       units = lib.mapAttrs (kind: _: "${name}-backup-${kind}.service") (backup.kinds name stack);
     };
 

@@ -24,7 +24,7 @@ rec {
   # Those whose database is in the host's own server.
   sharing = lib.filterAttrs (_: stack: stack.database.enable) stacks;
   # A host's server has one archive, and one stack has it in its backups.
-  inherit (config.services.slipway.database) archive;
+  inherit (config.services.slipway.backup) archive;
   archived = lib.filterAttrs (name: _: archive.enable && archive.stack == name) sharing;
   stanza = "main";
   # Folders that the units of backups cannot see: their sandbox hides homes.

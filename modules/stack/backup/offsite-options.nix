@@ -22,7 +22,7 @@ let
           default = config.backup.offsite.repository != null || config.backup.offsite.repositoryFile != null;
           defaultText = lib.literalMD "whether a repository is named";
           example = true;
-          description = "Whether dumps, base backups, archive and configuration are copied elsewhere with restic, encrypted.";
+          description = "Whether dumps, `backup.paths`, archive and configuration are copied elsewhere with restic, encrypted.";
         };
         repository = mkOption {
           type = types.nullOr types.str;
@@ -67,12 +67,6 @@ let
           default = [ ];
           example = lib.literalExpression "[ self ]";
           description = "The host's configuration to copy along: the flake's source with its lock and the secrets' ciphertext, so that a lost host can be built again.";
-        };
-        paths = mkOption {
-          type = types.listOf types.path;
-          default = [ ];
-          example = [ "/var/lib/shop/uploads" ];
-          description = "More folders to copy, which `slipway-backup` must be able to read.";
         };
         readPercent = mkOption {
           type = types.ints.between 0 100;

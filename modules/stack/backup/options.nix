@@ -2,7 +2,6 @@
 { lib, ... }:
 let
   inherit (lib) mkOption types;
-  contract = import ../../../nix/contract.nix;
   day = 24 * 60 * 60;
 
   timed = import ./timed.nix { inherit lib; };
@@ -10,6 +9,7 @@ let
   options =
     { config, ... }:
     {
+      imports = [ (lib.mkRenamedOptionModule [ "backup" "offsite" "paths" ] [ "backup" "paths" ]) ];
       options.backup = {
         enable = mkOption {
           type = types.bool;
@@ -78,11 +78,14 @@ let
           timeoutSeconds = 6 * 60 * 60;
           lateAfterSeconds = 8 * day;
         };
-        exporter.port = mkOption {
-          type = types.port;
-          default = contract.ports.backupMetrics;
-          example = 9203;
-          description = "The port of /metrics and /status on 127.0.0.1. One exporter serves all stacks of a host.";
+        paths = mkOption {
+          type = types.listOf types.path;
+          default = [ ];
+          example = [ "/var/lib/shop-web" ];
+          description = ''
+            Folders to keep beside the database, such as what a service with `stateDirectory` writes. They are in the copies
+            of `backup.offsite`, whoever may read them here.
+          '';
         };
       };
     };

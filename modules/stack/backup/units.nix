@@ -46,7 +46,9 @@ let
       server = work.user == "postgres";
       folder = lib.optionals (copies stack kind) (backup.copyFolder stack);
       away = copies stack kind && folder == [ ] || !stack.database.enable;
-      copied = map toString (stack.backup.offsite.paths ++ stack.backup.offsite.configuration);
+      copied = map toString (stack.backup.paths ++ stack.backup.offsite.configuration);
+      # Their files are of other accounts.
+      readsAll = kind == "offsite" && stack.backup.paths != [ ];
     in
     lib.recursiveUpdate (common stack) {
       description = "${name}: ${work.what}";
@@ -68,6 +70,22 @@ let
         }
         // lib.optionalAttrs (kind == "offsite" && lib.any backup.isHome copied) {
           ProtectHome = "read-only";
+        }
+        // lib.optionalAttrs readsAll {
+          AmbientCapabilities = "CAP_DAC_READ_SEARCH";
+          CapabilityBoundingSet = "CAP_DAC_READ_SEARCH";
+          # A capability counts in no namespace of users.
+          PrivateUsers = false;
+          # What such a right must not reach.
+          InaccessiblePaths = [
+            "-/etc/ssh"
+            "-/etc/shadow"
+            "-/run/agenix"
+            "-/run/agenix.d"
+            "-/run/secrets"
+            "-/run/secrets.d"
+            "-/run/slipway-cache"
+          ];
         }
         // {
           Type = "oneshot";

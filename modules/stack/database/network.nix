@@ -50,8 +50,7 @@ let
   logins =
     stack:
     [ stack.user ]
-    # Also while it is shut: adding or removing a line would restart the server in the middle of a
-    # rotation.
+    # Also while it is shut, so that a rotation changes no line.
     ++ lib.optional (stack.database.passwordFile != null) (database.secondLogin stack)
     ++ lib.optionals (stack.database.owner.passwordFile != null) (owner stack);
   networkLines =

@@ -394,7 +394,7 @@ impl Config {
             ))
             .cure(
                 "the archive is the whole server's: `slipway-backup --stack NAME` with the stack that \
-                 services.slipway.database.archive.stack names, or turn on services.slipway.database.archive.enable",
+                 services.slipway.backup.archive.stack names, or turn on services.slipway.backup.archive.enable",
             )
         })
     }

@@ -169,7 +169,7 @@ pub(crate) fn address(configs: &[Config]) -> anyhow::Result<SocketAddr> {
         .listen;
     anyhow::ensure!(
         configs.iter().all(|config| config.exporter.listen == first),
-        "the stacks of one host share one exporter: give backup.exporter.port the same value everywhere"
+        "the stacks of one host share one exporter: services.slipway.backup.exporter.port gives all of them one address"
     );
     Ok(first)
 }

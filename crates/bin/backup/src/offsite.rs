@@ -306,7 +306,7 @@ fn explain(failure: BackupFailure, what: &str) -> BackupFailure {
     } else if failure.mentions("no matching ID found") || failure.mentions("no snapshot") {
         "`slipway-backup list` shows the snapshots that are there"
     } else if failure.exit_status() == Some(INCOMPLETE) {
-        "the account of the unit cannot read some of offsite.paths; the lines above name them"
+        "the account of the unit cannot read some of backup.paths; the lines above name them"
     } else {
         "see that the repository's address is right, that its server answers and that the keys are valid"
     };

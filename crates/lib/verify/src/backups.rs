@@ -22,7 +22,7 @@ const KINDS: [(&str, &str); 4] = [
     ("drill", "backup.drill.enable"),
 ];
 /// What there should be once a host: the archive is the server's, and one stack's backups have it.
-const BASE: (&str, &str) = ("wal-base", "services.slipway.database.archive.enable");
+const BASE: (&str, &str) = ("wal-base", "services.slipway.backup.archive.enable");
 
 /// The status page is not known.
 #[must_use]
