@@ -9,7 +9,7 @@ let
   inherit (lib) mkOption types;
   contract = import ../nix/contract.nix;
   cfg = config.services.slipway.network;
-  inherit (config.networking) firewall;
+  inherit (config.networking) firewall nftables;
   withStacks = options.services.slipway ? stacks;
   stacks = lib.optionalAttrs withStacks (
     lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks
@@ -154,6 +154,10 @@ in
         {
           assertion = !cfg.ssh.enable || cfg.ssh.everywhere || cfg.privateInterface != null;
           message = "services.slipway.network.ssh.everywhere is off and there is no other way in: set services.slipway.network.privateInterface, or ssh.enable = false.";
+        }
+        {
+          assertion = nftables.enable || nftables.tables == { } && nftables.ruleset == "";
+          message = "networking.nftables has rules of this host, and networking.nftables.enable is off${lib.optionalString config.virtualisation.docker.enable " because of virtualisation.docker.enable"}, so nothing would load them: set networking.nftables.enable = true, or leave the rules out.";
         }
         {
           assertion = trusted == [ ];

@@ -62,7 +62,24 @@ let
     ++ lib.optional config.services.postgresql.enable {
       option = "services.postgresql.settings.port";
       first = config.services.postgresql.settings.port;
-    };
+    }
+    ++ neighbours;
+
+  # What many hosts have of their own.
+  inherit (config.services) grafana prometheus redis;
+  neighbours =
+    lib.optional (grafana.enable && grafana.settings.server.protocol != "socket") {
+      option = "services.grafana.settings.server.http_port";
+      first = grafana.settings.server.http_port;
+    }
+    ++ lib.optional prometheus.enable {
+      option = "services.prometheus.port";
+      first = prometheus.port;
+    }
+    ++ lib.mapAttrsToList (name: server: {
+      option = "services.redis.servers.${name}.port";
+      first = server.port;
+    }) (lib.filterAttrs (_: server: server.enable && server.port != 0) redis.servers);
 
   end = listener: listener.first + (listener.count or 1);
   shown =

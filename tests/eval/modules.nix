@@ -51,6 +51,21 @@ in
     got = lib.attrNames used;
     want = lib.attrNames nixosModules;
   }
+  {
+    name = "the store's module evaluates alone, and does nothing without a stack and an agent";
+    got =
+      let
+        alone = plain [ ../../modules/store.nix ];
+      in
+      [
+        (lib.hasSuffix ".drv" alone.system.build.toplevel.drvPath)
+        alone.nix.gc.automatic
+      ];
+    want = [
+      true
+      false
+    ];
+  }
 ]
 ++ lib.concatLists (
   lib.mapAttrsToList (name: module: [

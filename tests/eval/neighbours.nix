@@ -188,6 +188,36 @@ in
       looked = true;
     };
   }
+  (says "a port of Grafana's that a service has as well"
+    [
+      "services.grafana.settings.server.http_port (3000)"
+      "services.slipway.stacks.shop.services.web.listen.port"
+    ]
+    [
+      own
+      {
+        services.slipway.stacks.shop.services.web = {
+          package = standIn "web";
+          listen.port = 3000;
+        };
+      }
+    ]
+  )
+  (says "a port of a Redis that a service has as well"
+    [
+      "services.redis.servers.wiki.port (6390)"
+      "services.slipway.stacks.shop.services.web.listen.port"
+    ]
+    [
+      own
+      {
+        services.slipway.stacks.shop.services.web = {
+          package = standIn "web";
+          listen.port = 6390;
+        };
+      }
+    ]
+  )
   (says "a Redis of the host's with a stack's name"
     [
       "services.redis.servers.shop"

@@ -267,6 +267,18 @@ in
       false
     ];
   }
+  (says "rules that nothing would load"
+    [ "networking.nftables.enable" "virtualisation.docker.enable" ]
+    [
+      {
+        virtualisation.docker.enable = true;
+        networking.nftables.tables.crew = {
+          family = "inet";
+          content = "chain input { type filter hook input priority 10; }";
+        };
+      }
+    ]
+  )
   (says "no firewall"
     [ "networking.firewall.enable" "services.slipway.network.enable" ]
     [
