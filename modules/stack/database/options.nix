@@ -128,8 +128,8 @@ let
           requires = server.units ++ [ "${name}-database.service" ];
           database = {
             address = server.socket;
-            # The socket's name has the port in it.
-            inherit (server) port;
+            # The socket's name has the port in it. Another one is refused.
+            port = lib.mkDefault server.port;
             password = db.authentication == "scram";
           };
         })
