@@ -93,7 +93,14 @@ let
   rendered =
     config:
     let
-      plain = text: builtins.unsafeDiscardStringContext (toString text);
+      # A server that is reloaded goes on.
+      plain =
+        text:
+        lib.concatStringsSep "\n" (
+          lib.filter (line: !lib.hasPrefix "X-Reload" line) (
+            lib.splitString "\n" (builtins.unsafeDiscardStringContext (toString text))
+          )
+        );
     in
     lib.mapAttrs (_: unit: plain unit.text) config.systemd.units
     // lib.mapAttrs' (name: file: lib.nameValuePair "/etc/${name}" (plain file.text)) (
@@ -101,9 +108,10 @@ let
     );
   # What is of all stacks: who may connect, the exporter of the backups, and how long a switch may take.
   common = [
-    "slipway-database-access.service"
     "slipway-backup-exporter.service"
     "/etc/slipway/activation.json"
+    "/etc/slipway/pg_hba.conf"
+    "/etc/slipway/pg_ident.conf"
   ];
 in
 [
@@ -144,22 +152,6 @@ in
         "wiki"
       ];
       tables = true;
-    };
-  }
-  {
-    name = "the server reads who may connect from fixed paths, and again when the lines change";
-    got = {
-      inherit (postgres.settings) hba_file ident_file;
-      here = config.environment.etc ? "slipway/postgresql/hba_file";
-      triggers = lib.length config.systemd.services.slipway-database-access.restartTriggers;
-      first = lib.elem "slipway-database-access.service" config.systemd.services.shop-database.after;
-    };
-    want = {
-      hba_file = "/etc/slipway/postgresql/hba_file";
-      ident_file = "/etc/slipway/postgresql/ident_file";
-      here = true;
-      triggers = 2;
-      first = true;
     };
   }
   {

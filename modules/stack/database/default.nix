@@ -4,7 +4,6 @@
     ./host-options.nix
     ./options.nix
     ./network.nix
-    ./access.nix
     ./certificate.nix
     ./server.nix
     ./rules.nix

@@ -81,8 +81,7 @@ let
   '';
   # Common to all units of this file.
   common = {
-    # Who may connect is known before anybody does.
-    after = database.units ++ [ "slipway-database-access.service" ];
+    after = database.units;
     requires = [ "postgresql.service" ];
     path = [ config.services.postgresql.finalPackage ];
     environment.PGPORT = toString database.port;
