@@ -28,6 +28,7 @@ in
   # What looks after scheduled jobs, and what fails while one is late.
   inherit late;
   keeper = of "jobs";
+  jobMetrics = "/run/slipway-jobs/${name}/jobs.prom";
   # The units of the schedules, which are active all the time.
   schedules = lib.optionals (scheduled != [ ]) (
     [ "${of "jobs"}.service" ] ++ map (job: "${of job}.timer") scheduled

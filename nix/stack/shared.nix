@@ -15,6 +15,14 @@ let
       twice = lib.filter (secret: environment ? ${secret}) secrets;
       asFile = lib.filter (secret: environment ? "${secret}_FILE") secrets;
       inherit (program) limits;
+      # What each replica gets for itself.
+      own =
+        lib.optional (lib.elem (program.listen.type or "none") [
+          "tcp"
+          "unix"
+        ]) "listen"
+        ++ lib.optional ((program.metrics.port or null) != null) "metrics";
+      same = lib.filter (what: environment ? ${toString program.${what}.variable}) own;
       # Those that only the platform knows: where files of a service are, and where it listens.
       known =
         lib.attrNames environment
@@ -44,6 +52,14 @@ let
         message = "${option}.environment or environment sets ${
           toString (map (secret: "${secret}_FILE") asFile)
         }, and secrets.${toString asFile} is set as well; a program must not get a secret twice, so remove one.";
+      }
+      {
+        assertion = same == [ ];
+        message = "${option}.environment or environment sets ${
+          toString (map (what: program.${what}.variable) same)
+        }, so all replicas would have one port; remove it, or name another variable in ${
+          lib.concatMapStringsSep " and " (what: "${what}.variable") same
+        }.";
       }
       {
         assertion = limits.memoryHighMiB == null || limits.memoryHighMiB <= limits.memoryMiB;

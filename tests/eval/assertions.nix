@@ -4,6 +4,7 @@
   refused,
   says,
   stack,
+  standIn,
   lib,
   ...
 }:
@@ -127,6 +128,29 @@ in
         services.worker.environment.SECRET_KEY_FILE = "/run/secrets/key";
       })
     ]
+  )
+  (says "one port for all replicas of a service"
+    [
+      "${at}.services.web.environment or environment sets PORT"
+      "another variable in listen.variable"
+    ]
+    [
+      (stack {
+        environment.PORT = 3000;
+        services.web = {
+          package = standIn "web";
+          listen.port = 3000;
+          health.ready.tcp = true;
+        };
+      })
+    ]
+  )
+  (says "one port of metrics for all replicas"
+    [
+      "${at}.services.worker.environment or environment sets METRICS_PORT"
+      "another variable in metrics.variable"
+    ]
+    [ (stack { services.worker.environment.METRICS_PORT = 9999; }) ]
   )
   (says "a threshold above the limit"
     [ "${at}.services.worker.limits.memoryHighMiB" ]

@@ -2,6 +2,7 @@
 {
   host,
   stack,
+  standIn,
   lib,
   ...
 }:
@@ -42,5 +43,113 @@ in
       [ "firewall.service" ]
       [ ]
     ];
+  }
+  {
+    name = "metrics are where each process has them, at the path of its service";
+    got =
+      map
+        (more: {
+          inherit (facts more) version;
+          api = lib.head ((facts more).api.metrics ++ [ "none" ]);
+          worker = lib.length (facts more).worker.metrics;
+        })
+        [
+          { }
+          { services.slipway.stacks.shop.services.api.metrics.path = "/internal/metrics"; }
+          {
+            services.slipway.stacks.shop.services = {
+              api.metrics.port = null;
+              worker.metrics.port = null;
+            };
+          }
+        ];
+    want = [
+      {
+        version = 1;
+        api = "http://127.0.0.1:9200/metrics";
+        worker = 2;
+      }
+      {
+        version = 1;
+        api = "http://127.0.0.1:9200/internal/metrics";
+        worker = 2;
+      }
+      {
+        version = 1;
+        api = "none";
+        worker = 0;
+      }
+    ];
+  }
+  {
+    name = "services of other shapes and scheduled jobs are the second version's";
+    got = {
+      inherit
+        (facts {
+          services.slipway.stacks.shop = {
+            services.web = {
+              package = standIn "web";
+              replicas = 2;
+              listen.port = 3000;
+              health.ready.http = "/healthz";
+              metrics.port = 9400;
+            };
+            services.sweep.package = standIn "sweep";
+            services.second = {
+              preset = "api";
+              package = standIn "shop";
+              listen.type = "tcp";
+              metrics.port = null;
+            };
+            jobs.report = {
+              package = standIn "report";
+              schedule.calendar = "daily";
+            };
+          };
+        })
+        version
+        services
+        jobs
+        ;
+      plain = facts { } ? services;
+    };
+    want = {
+      version = 2;
+      services = [
+        {
+          name = "second";
+          addresses = [
+            "127.0.0.1:8000"
+            "127.0.0.1:8001"
+            "127.0.0.1:8002"
+          ];
+          path = "/api/v1/monitoring/ready";
+          metrics = [ ];
+        }
+        {
+          name = "sweep";
+          addresses = [ ];
+          path = null;
+          metrics = [ ];
+        }
+        {
+          name = "web";
+          addresses = [
+            "127.0.0.1:3000"
+            "127.0.0.1:3001"
+          ];
+          path = "/healthz";
+          metrics = [
+            "http://127.0.0.1:9400/metrics"
+            "http://127.0.0.1:9401/metrics"
+          ];
+        }
+      ];
+      jobs = {
+        names = [ "report" ];
+        metricsFile = "/run/slipway-jobs/shop/jobs.prom";
+      };
+      plain = false;
+    };
   }
 ]

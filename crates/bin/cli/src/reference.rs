@@ -19,7 +19,8 @@ const VERIFY: &str = r#"## What `slipway verify` checks
 | `metrics closed` | every address | `/metrics` can be read from the outside |
 | `host` | every host of the control plane | the host is offline or stuck, or an attempt is unsettled, or the system is not the newest release that succeeded in its environment. It warns during a rollout, if the next boot would run something else, and if the clock is over 30 s off |
 | `audit` | the control plane | the chain of events is not whole, as with `slipway audit verify` |
-| `socket …`, `metrics api`, `metrics worker`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
+| `socket …`, `service …`, `metrics …`, `units` | this host's stacks | a replica or a metrics listener that does not answer, a unit that is not active; the firewall is one of them |
+| `job …` | this host's stacks with scheduled jobs | the last run failed, or no run has succeeded for too long |
 | `backup dump`, `wal-base`, `offsite`, `verify`, `drill`, `archive` | every stack, or all of `--backup-url` | late, or its newest run failed, or `slipway-backup exporter` answers with an error or an old status; warns when there is none, or none yet |
 | `endpoints`, `hosts`, `backup` | a stack, the control plane | stand for all checks of their kind where none could be made; `endpoints` is ok where a stack has no proxy |
 
@@ -54,8 +55,11 @@ refused, so that no check is left out in silence:
 ```
 
 `domain` and `url` are null without a proxy on the host, `backup` without backups; `controlPlane` and `caFile` may be left
-out. The command checks hosts and the audit log if a stack is the control plane's, or if it checks no stack. Of
-several control planes on a host it asks the one that the login is for. Those of the others are `not checked`.
+out. `version` is 2 for a stack with other services or with scheduled jobs. Such a description also has `services`, each
+with `name`, `addresses` (`127.0.0.1:3000` or `unix:/run/…`), the `path` of its health or null, and `metrics`; and `jobs`
+with `names` and `metricsFile`.
+The command checks hosts and the audit log if a stack is the control plane's, or if it checks no stack. Of several control
+planes on a host it asks the one that the login is for. Those of the others are `not checked`.
 "#;
 
 /// The whole page.

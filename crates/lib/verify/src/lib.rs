@@ -7,7 +7,8 @@
 //! | target | where it can be checked | checks | module |
 //! |---|---|---|---|
 //! | [`VerifyTarget::Site`] | anywhere | certificate, TLS versions, live, ready, health, closed metrics | `tls`, `site` |
-//! | [`VerifyTarget::Socket`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | `inside` |
+//! | [`VerifyTarget::Socket`], [`VerifyTarget::Service`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | `inside` |
+//! | [`VerifyTarget::Jobs`] | on the stack's host | the last runs of scheduled jobs | `jobs` |
 //! | [`VerifyTarget::Backups`] | where the status page can be reached | age of backups and drills, the archive | [`backups`] |
 //! | [`VerifyTarget::ControlPlane`] | anywhere, with a token | every host's system, the audit log | `fleet`, [`audit`] |
 //!
@@ -18,6 +19,7 @@ pub mod backups;
 
 mod fleet;
 mod inside;
+mod jobs;
 mod page;
 mod result;
 mod run;
@@ -25,6 +27,7 @@ mod site;
 mod tls;
 
 pub use fleet::NOTABLE_SKEW_SECONDS;
+pub use inside::Listener;
 pub use page::{PageUrl, StatusPage};
 pub use result::{CheckResult, CheckState, PendingCheck};
 pub use run::{Advice, VerifyTarget, run};

@@ -12,7 +12,9 @@ use tokio::task::{self, JoinError, JoinSet};
 
 use crate::result::tell_obstacles_once;
 use crate::tls::TlsEndpoint;
-use crate::{CheckResult, PendingCheck, Site, StatusPage, audit, backups, fleet, inside, site, tls};
+use crate::{
+    CheckResult, Listener, PendingCheck, Site, StatusPage, audit, backups, fleet, inside, jobs, site, tls,
+};
 
 /// What can be checked.
 #[derive(Debug)]
@@ -26,12 +28,32 @@ pub enum VerifyTarget {
         /// The socket.
         path: PathBuf,
     },
+    /// A replica of a stack's service that is no api, as it listens on this host.
+    Service {
+        /// The stack.
+        stack: String,
+        /// The replica: `web-1`.
+        replica: String,
+        /// Where it takes requests.
+        listener: Listener,
+        /// What it must answer; none where a connection is enough.
+        path: Option<String>,
+    },
+    /// The scheduled jobs of a stack.
+    Jobs {
+        /// The stack.
+        stack: String,
+        /// Their names.
+        names: Vec<String>,
+        /// The file with the metrics of their runs.
+        metrics_file: PathBuf,
+    },
     /// The metrics listener of a stack's process.
     Metrics {
         /// The stack.
         stack: String,
-        /// `api` or `worker`.
-        process: &'static str,
+        /// The service, such as `api` or `worker`.
+        process: String,
         /// Its page.
         page: StatusPage,
     },
@@ -107,9 +129,26 @@ impl Checks {
             VerifyTarget::Metrics { stack, process, page } => {
                 let check = PendingCheck::new(format!("metrics {process}"), &stack);
                 self.begin(check, async move |check| {
-                    vec![inside::metrics(check, &stack, process, &page).await]
+                    vec![inside::metrics(check, &stack, &process, &page).await]
                 });
             }
+            VerifyTarget::Service {
+                stack,
+                replica,
+                listener,
+                path,
+            } => {
+                let check = PendingCheck::new(format!("service {replica}"), &stack);
+                let unit = format!("{stack}-{replica}");
+                self.begin(check, async move |check| {
+                    vec![inside::service(check, &unit, &listener, path.as_deref(), limit).await]
+                });
+            }
+            VerifyTarget::Jobs {
+                stack,
+                names,
+                metrics_file,
+            } => self.add_all(jobs::check(&stack, &names, &metrics_file)),
             VerifyTarget::Units { stack, units } => {
                 let check = PendingCheck::new("units", stack);
                 self.begin(check, async move |check| vec![inside::units(check, &units).await]);
@@ -159,7 +198,11 @@ impl Checks {
     }
 
     fn add(&mut self, result: CheckResult) {
-        self.ready.push((self.count, vec![result]));
+        self.add_all(vec![result]);
+    }
+
+    fn add_all(&mut self, results: Vec<CheckResult>) {
+        self.ready.push((self.count, results));
         self.count += 1;
     }
 

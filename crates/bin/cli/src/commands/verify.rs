@@ -98,12 +98,27 @@ impl Targets<'_> {
         for path in stack.api.sockets.clone() {
             self.found.push(VerifyTarget::Socket { stack: name(), path });
         }
+        for service in &stack.services {
+            for (listener, number) in service.addresses.iter().zip(1..) {
+                self.found.push(VerifyTarget::Service {
+                    stack: name(),
+                    replica: format!("{}-{number}", service.name),
+                    listener: listener.clone(),
+                    path: service.path.clone(),
+                });
+            }
+        }
         let api = stack.api.metrics.iter().map(|url| ("api", url));
-        for (process, url) in api.chain(stack.worker.metrics.iter().map(|url| ("worker", url))) {
+        let worker = stack.worker.metrics.iter().map(|url| ("worker", url));
+        let others = stack
+            .services
+            .iter()
+            .flat_map(|service| service.metrics.iter().map(|url| (service.name.as_str(), url)));
+        for (process, url) in api.chain(worker).chain(others) {
             let page = self.page(url)?;
             self.found.push(VerifyTarget::Metrics {
                 stack: name(),
-                process,
+                process: process.to_owned(),
                 page,
             });
         }
@@ -111,6 +126,13 @@ impl Targets<'_> {
             self.found.push(VerifyTarget::Units {
                 stack: name(),
                 units: stack.units.clone(),
+            });
+        }
+        if let Some(jobs) = &stack.jobs {
+            self.found.push(VerifyTarget::Jobs {
+                stack: name(),
+                names: jobs.names.clone(),
+                metrics_file: jobs.metrics_file.clone(),
             });
         }
         match &stack.backup {

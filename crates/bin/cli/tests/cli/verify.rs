@@ -3,6 +3,7 @@
 mod backups;
 mod inside;
 mod obstacles;
+mod shapes;
 
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};

@@ -4,19 +4,20 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use slipway_verify::PageUrl;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use slipway_verify::{Listener, PageUrl};
 
 use crate::{CliFailure, files};
 
-/// The one version there is.
-const VERSION: u32 = 1;
+/// The versions there are. The second adds `services` and `jobs`, and a stack without them has the first.
+const VERSIONS: [u32; 2] = [1, 2];
 
 /// One stack of this host. Unknown fields are refused: a check that is not made must not look like one that passed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct StackDescription {
-    /// Of this form: 1.
+    /// Of this form: 1 or 2.
     pub(super) version: u32,
     /// The stack's name, and the file's.
     pub(super) name: String,
@@ -34,6 +35,12 @@ pub(super) struct StackDescription {
     pub(super) api: ApiListeners,
     /// Its worker.
     pub(super) worker: WorkerListeners,
+    /// Services of other shapes.
+    #[serde(default)]
+    pub(super) services: Vec<ServiceListeners>,
+    /// Its scheduled jobs.
+    #[serde(default)]
+    pub(super) jobs: Option<JobRecords>,
     /// Its backup; none when it has none.
     pub(super) backup: Option<BackupPageAddress>,
     /// Units that must be active.
@@ -56,6 +63,45 @@ pub(super) struct ApiListeners {
 pub(super) struct WorkerListeners {
     /// Their metrics' addresses.
     pub(super) metrics: Vec<String>,
+}
+
+/// The replicas of a service that is neither.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServiceListeners {
+    /// Its name.
+    pub(super) name: String,
+    /// Where each replica takes requests: `127.0.0.1:3000`, or `unix:/run/…`.
+    #[serde(deserialize_with = "listeners")]
+    pub(super) addresses: Vec<Listener>,
+    /// The path that tells of its health; none where a connection is enough.
+    pub(super) path: Option<String>,
+    /// The addresses of its metrics.
+    pub(super) metrics: Vec<String>,
+}
+
+/// The scheduled jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct JobRecords {
+    /// Their names.
+    pub(super) names: Vec<String>,
+    /// The file with the metrics of their runs.
+    pub(super) metrics_file: PathBuf,
+}
+
+fn listeners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listener>, D::Error> {
+    Vec::<String>::deserialize(deserializer)?
+        .into_iter()
+        .map(|text| match text.strip_prefix("unix:") {
+            Some(path) => Ok(Listener::Socket(path.into())),
+            None => text.parse().map(Listener::Port).map_err(|_| {
+                D::Error::custom(format!(
+                    "`{text}` is neither an address with a port nor unix:PATH"
+                ))
+            }),
+        })
+        .collect()
 }
 
 /// Where to ask about backups.
@@ -132,9 +178,10 @@ impl StackDescription {
 
 fn parse(text: &str, name: &str) -> Result<StackDescription, String> {
     let Versioned { version } = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    if version != VERSION {
+    if !VERSIONS.contains(&version) {
         return Err(format!(
-            "it has version {version}, and this slipway knows {VERSION}"
+            "it has version {version}, and this slipway knows {} and {}",
+            VERSIONS[0], VERSIONS[1]
         ));
     }
     let stack: StackDescription = serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -157,7 +204,8 @@ fn parse(text: &str, name: &str) -> Result<StackDescription, String> {
         .url
         .iter()
         .chain(&stack.api.metrics)
-        .chain(&stack.worker.metrics);
+        .chain(&stack.worker.metrics)
+        .chain(stack.services.iter().flat_map(|service| &service.metrics));
     let status = stack.backup.iter().map(|backup| &backup.status_url);
     for url in urls.chain(status) {
         PageUrl::parse(url).map_err(|error| error.summary())?;
@@ -183,8 +231,8 @@ mod tests {
         for (from, to, said) in [
             (
                 "\"version\": 1",
-                "\"version\": 2",
-                "version 2, and this slipway knows 1",
+                "\"version\": 3",
+                "version 3, and this slipway knows 1 and 2",
             ),
             ("\"version\": 1,", "", "missing field `version`"),
             ("\"units\"", "\"unit\"", "unknown field `unit`"),
@@ -193,6 +241,11 @@ mod tests {
             (":9100/", ":99100/", "its port is not a number from 1 to 65535"),
             ("https://shop", "https//shop", "it has no scheme"),
             ("[\"shop.target\"]", "\"shop.target\"", "expected a sequence"),
+            (
+                "\"units\"",
+                r#""services": [{"name": "web", "addresses": ["here"], "path": null, "metrics": []}], "units""#,
+                "`here` is neither an address with a port nor unix:PATH",
+            ),
         ] {
             let problem = parse(&GOOD.replacen(from, to, 1), "shop").unwrap_err();
             assert!(problem.contains(said), "{problem}");

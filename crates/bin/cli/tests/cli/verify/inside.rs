@@ -13,7 +13,7 @@ use super::{expect, well};
 use crate::common::{Ran, Slipway};
 
 /// A replica's socket that answers everybody with this.
-fn listen(path: &Path, answer: &'static str) {
+pub(super) fn listen(path: &Path, answer: &'static str) {
     let listener = UnixListener::bind(path).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
@@ -26,7 +26,7 @@ fn listen(path: &Path, answer: &'static str) {
 }
 
 /// A `systemctl` that says these words.
-fn systemctl(slipway: Slipway, script: &str) -> Slipway {
+pub(super) fn systemctl(slipway: Slipway, script: &str) -> Slipway {
     let bin = slipway.home.path().join("bin");
     fs::create_dir(&bin).unwrap();
     let file = bin.join("systemctl");
@@ -40,13 +40,13 @@ fn systemctl(slipway: Slipway, script: &str) -> Slipway {
     slipway.env("PATH", &path)
 }
 
-fn describe(slipway: &Slipway, name: &str, stack: &Value) {
+pub(super) fn describe(slipway: &Slipway, name: &str, stack: &Value) {
     let folder = slipway.home.path().join("stacks");
     fs::create_dir_all(&folder).unwrap();
     fs::write(folder.join(format!("{name}.json")), stack.to_string()).unwrap();
 }
 
-fn run(slipway: &Slipway, more: &[&str]) -> (Ran, Vec<Value>) {
+pub(super) fn run(slipway: &Slipway, more: &[&str]) -> (Ran, Vec<Value>) {
     let ran = slipway.run(&[&["verify", "--json", "--stacks-dir", "stacks"], more].concat());
     let lines = ran.json()["checks"].as_array().unwrap().clone();
     (ran, lines)
