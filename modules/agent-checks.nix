@@ -1,8 +1,22 @@
 # services.slipway.agent.checks: the closure's /etc/slipway/checks.json. The agent runs these checks once it is live.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  pkgs,
+  utils,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   cfg = config.services.slipway.agent;
+  health = import ./stack/health.nix {
+    inherit
+      config
+      lib
+      pkgs
+      utils
+      ;
+  };
   contract = import ../nix/contract.nix;
 
   check =
@@ -98,6 +112,30 @@ let
   stray = item: lib.subtractLists (allowed item) (lib.attrNames (given item));
 
   stacks = lib.filterAttrs (_: stack: stack.enable) (config.services.slipway.stacks or { });
+  # Of other programs than an api, which is asked through the proxy: each replica, as health.ready asks it. What a command
+  # says is known by its unit.
+  ofService =
+    stack: key: service:
+    let
+      asked =
+        service.preset == null
+        && lib.any (probe: probe ? http || probe ? tcp) [
+          service.health.ready
+          service.health.live
+        ];
+    in
+    lib.optionalAttrs asked (
+      lib.listToAttrs (
+        lib.imap1 (n: address: {
+          name = "${stack}-${key}-${toString n} answers";
+          value = {
+            type = "command";
+            command = health.once service address;
+            timeoutSeconds = service.health.timeoutSeconds + 1;
+          };
+        }) service.addresses
+      )
+    );
   ofStack =
     name: stack:
     lib.listToAttrs (
@@ -109,6 +147,7 @@ let
         };
       }) stack.units
     )
+    // lib.concatMapAttrs (ofService name) stack.services
     // lib.optionalAttrs (stack.proxy.ping or false) {
       "${name} is healthy" = {
         type = "http";
@@ -128,8 +167,8 @@ in
       };
     };
     description = ''
-      Checks by name that must pass on this host for a release to stay. Every stack of the host adds its own: its units and
-      its health behind the proxy. A system needs at least one check.
+      Checks by name that must pass on this host for a release to stay. Every stack of the host adds its own: its
+      units, where each replica answers, and the health of its api behind the proxy. A system needs at least one check.
     '';
   };
 

@@ -1,6 +1,7 @@
 # Asks services what they say of their health (health.sh).
 #
 #   wait service address    a command that ends when health.ready passes
+#   once service address    the words of a program that passes when the first of both that asks over the network does
 #   watch service address   one that fails when health.live has failed health.retries times in a row
 #   restart unit            what is to follow then, as root
 {
@@ -54,6 +55,19 @@ in
         service.health.timeoutSeconds
       ]
       ++ words service address service.health.ready
+    );
+  once =
+    service: address:
+    [
+      program
+      "once"
+      (toString service.health.timeoutSeconds)
+    ]
+    ++ words service address (
+      lib.findFirst (probe: probe ? http || probe ? tcp) null [
+        service.health.ready
+        service.health.live
+      ]
     );
   watch =
     service: address:

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # slipway-health wait SECONDS PROBE...                      ends when the probe passes for the first time
+# slipway-health once SECONDS PROBE...                      passes or fails
 # slipway-health watch SECONDS INTERVAL RETRIES PROBE...    fails when it has failed RETRIES times in a row
 #
 # PROBE is `http ADDRESS PATH`, `tcp ADDRESS` or `command WORD...`; ADDRESS is HOST:PORT or unix:PATH. SECONDS is the time of
@@ -41,6 +42,7 @@ case $mode in
       sleep 0.2
     done
     ;;
+  once) attempt "$@" ;;
   watch)
     interval=$1 retries=$2 failed=0
     shift 2

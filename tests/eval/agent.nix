@@ -3,6 +3,7 @@
   host,
   refused,
   stack,
+  standIn,
   lib,
   ...
 }:
@@ -34,6 +35,66 @@ let
   };
 in
 [
+  {
+    name = "each replica of a program of another shape is asked where it answers";
+    got =
+      let
+        shaped = host [
+          (stack {
+            services = {
+              web = {
+                package = standIn "web";
+                replicas = 2;
+                listen.port = 3000;
+                health.ready.http = "/healthz";
+                health.timeoutSeconds = 3;
+              };
+              own = {
+                package = standIn "own";
+                listen.type = "unix";
+                health.ready.command = [ "check" ];
+                health.live.tcp = true;
+              };
+              said = {
+                package = standIn "said";
+                health.live.command = [ "/bin/check" ];
+              };
+            };
+          })
+          (agent { })
+        ];
+        inherit (shaped.services.slipway.agent) checks;
+        words = check: lib.tail check.command;
+      in
+      lib.mapAttrs (_: check: [ check.timeoutSeconds ] ++ words check) (
+        lib.filterAttrs (name: _: lib.hasSuffix " answers" name) checks
+      );
+    want = {
+      "shop-own-1 answers" = [
+        11
+        "once"
+        "10"
+        "tcp"
+        "unix:/run/slipway/shop/own-1/socket"
+      ];
+      "shop-web-1 answers" = [
+        4
+        "once"
+        "3"
+        "http"
+        "127.0.0.1:3000"
+        "/healthz"
+      ];
+      "shop-web-2 answers" = [
+        4
+        "once"
+        "3"
+        "http"
+        "127.0.0.1:3001"
+        "/healthz"
+      ];
+    };
+  }
   {
     name = "a stack brings its units as checks";
     got = map (check: [
