@@ -47,7 +47,8 @@ let
                 none = [ ];
                 socket = map (unit: "unix:${names.socket unit}") units;
                 unix = map own units;
-                tcp = lib.imap0 (n: _: local (port + n)) units;
+                # Without a port an assertion of the description fails.
+                tcp = lib.optionals (port != null) (lib.imap0 (n: _: local (port + n)) units);
               }
               .${type};
             # The number of replicas moves none of these: a running proxy knows them from the generation before.

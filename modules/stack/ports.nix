@@ -19,7 +19,7 @@ let
             let
               option = "services.slipway.stacks.${name}.services.${key}";
             in
-            lib.optional (service.listen.type == "tcp") {
+            lib.optional (service.listen.type == "tcp" && service.listen.port != null) {
               option = "${option}.listen.port";
               # The stand-in's is the one before.
               first = service.listen.port - (if service.standIn == null then 0 else 1);

@@ -129,6 +129,60 @@ in
       })
     ]
   )
+  (says "a service with a name that no unit can have"
+    [ "${at}.services.web_: the name becomes part of units" ]
+    [
+      (stack { services.web_.package = standIn "web"; })
+    ]
+  )
+  (says "a port that is not given"
+    [ "${at}.services.web.listen.type is tcp and services.web.listen.port is not set" ]
+    [
+      (stack {
+        services.web = {
+          package = standIn "web";
+          listen.type = "tcp";
+          rolling = "stop";
+        };
+      })
+    ]
+  )
+  (says "a question over the network to a service that listens nowhere"
+    [ "${at}.services.web.health asks over the network" ]
+    [
+      (stack {
+        services.web = {
+          package = standIn "web";
+          health.live.http = "/healthz";
+        };
+      })
+    ]
+  )
+  (says "a watchdog over a program that says nothing"
+    [ "${at}.services.web.watchdogSeconds is set and services.web.type is not notify" ]
+    [
+      (stack {
+        services.web = {
+          package = standIn "web";
+          watchdogSeconds = 30;
+        };
+      })
+    ]
+  )
+  (says "an argument with a variable that nobody sets"
+    [
+      "${at}.services.web.arguments names $(NOBODY)"
+      "set it there"
+    ]
+    [
+      (stack {
+        services.web = {
+          package = standIn "web";
+          arguments = [ "--at=$(NOBODY)" ];
+        };
+      })
+    ]
+  )
   (says "one port for all replicas of a service"
     [
       "${at}.services.web.environment or environment sets PORT"
