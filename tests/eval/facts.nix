@@ -108,6 +108,8 @@ in
           };
         })
         version
+        url
+        domains
         services
         jobs
         ;
@@ -115,6 +117,8 @@ in
     };
     want = {
       version = 2;
+      url = null;
+      domains = [ ];
       services = [
         {
           name = "second";
@@ -151,5 +155,67 @@ in
       };
       plain = false;
     };
+  }
+  {
+    name = "an api answers at the stack's domain as the contract says; of other domains the certificates are checked";
+    got =
+      map
+        (
+          more:
+          let
+            of = facts {
+              imports = [ more ];
+              security.acme = {
+                acceptTerms = true;
+                defaults.email = "ops@example.com";
+              };
+            };
+          in
+          {
+            inherit (of) version domain url;
+            domains = of.domains or null;
+          }
+        )
+        [
+          { services.slipway.stacks.shop.proxy.domain = "shop.example.com"; }
+          {
+            services.slipway.stacks.shop = {
+              proxy.domain = "shop.example.com";
+              domains."www.example.com".routes."/".redirect = "https://shop.example.com/";
+            };
+          }
+          {
+            services.slipway.stacks.shop = {
+              services = lib.mkForce {
+                web = {
+                  package = standIn "web";
+                  listen.port = 3000;
+                  health.ready.tcp = true;
+                };
+              };
+              domains."shop.example.com".routes."/".service = "web";
+            };
+          }
+        ];
+    want = [
+      {
+        version = 1;
+        domain = "shop.example.com";
+        url = "https://shop.example.com";
+        domains = null;
+      }
+      {
+        version = 2;
+        domain = "shop.example.com";
+        url = "https://shop.example.com";
+        domains = [ "https://www.example.com" ];
+      }
+      {
+        version = 2;
+        domain = null;
+        url = null;
+        domains = [ "https://shop.example.com" ];
+      }
+    ];
   }
 ]

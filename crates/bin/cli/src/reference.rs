@@ -55,11 +55,12 @@ refused, so that no check is left out in silence:
 ```
 
 `domain` and `url` are null without a proxy on the host, `backup` without backups; `controlPlane` and `caFile` may be left
-out. `version` is 2 for a stack with other services or with scheduled jobs. Such a description also has `services`, each
-with `name`, `addresses` (`127.0.0.1:3000` or `unix:/run/…`), the `path` of its health or null, and `metrics`; and `jobs`
-with `names` and `metricsFile`.
-The command checks hosts and the audit log if a stack is the control plane's, or if it checks no stack. Of several control
-planes on a host it asks the one that the login is for. Those of the others are `not checked`.
+out. The command checks hosts and the audit log if a stack is the control plane's, or if it checks no stack. Of
+several control planes on a host it asks the one that the login is for. Those of the others are `not checked`.
+
+`version` is 2 for a stack with more than an api and a worker at one domain. Such a description also has `domains`, whose
+certificates are checked; `services`, each with `name`, `addresses` (`127.0.0.1:3000` or `unix:/run/…`), the `path` of its
+health or null, and `metrics`; and `jobs` with `names` and `metricsFile`.
 "#;
 
 /// The whole page.

@@ -7,6 +7,7 @@
 //! | target | where it can be checked | checks | module |
 //! |---|---|---|---|
 //! | [`VerifyTarget::Site`] | anywhere | certificate, TLS versions, live, ready, health, closed metrics | `tls`, `site` |
+//! | [`VerifyTarget::Certificate`] | anywhere | certificate, TLS versions | `tls` |
 //! | [`VerifyTarget::Socket`], [`VerifyTarget::Service`], [`VerifyTarget::Metrics`], [`VerifyTarget::Units`] | on the stack's host | each replica, each metrics listener, the units | `inside` |
 //! | [`VerifyTarget::Jobs`] | on the stack's host | the last runs of scheduled jobs | `jobs` |
 //! | [`VerifyTarget::Backups`] | where the status page can be reached | age of backups and drills, the archive | [`backups`] |

@@ -21,6 +21,8 @@ use crate::{
 pub enum VerifyTarget {
     /// An address that clients use.
     Site(Site),
+    /// An address of which only the certificate is known.
+    Certificate(Site),
     /// A replica of a stack's api, by its Unix socket and not through the proxy.
     Socket {
         /// The stack.
@@ -120,6 +122,7 @@ impl Checks {
         let (limit, now) = (self.limit, self.now);
         match target {
             VerifyTarget::Site(site) => self.begin_site(site),
+            VerifyTarget::Certificate(site) => self.begin_certificate(&site),
             VerifyTarget::Socket { stack, path } => {
                 let check = PendingCheck::new(inside::socket_check(&path), &stack);
                 self.begin(check, async move |check| {
@@ -174,14 +177,18 @@ impl Checks {
         }
     }
 
-    fn begin_site(&mut self, site: Site) {
+    fn begin_certificate(&mut self, site: &Site) {
         let (limit, now) = (self.limit, self.now);
-        match TlsEndpoint::of(&site) {
+        match TlsEndpoint::of(site) {
             Ok(endpoint) => self.begin(PendingCheck::new("certificate", &site.of), async move |check| {
                 tls::check(check, &endpoint, limit, now).await
             }),
             Err(result) => self.add(result),
         }
+    }
+
+    fn begin_site(&mut self, site: Site) {
+        self.begin_certificate(&site);
         for (name, path) in [("live", route::LIVE), ("ready", route::READY)] {
             let client = site.client.clone();
             self.begin(PendingCheck::new(name, &site.of), async move |check| {

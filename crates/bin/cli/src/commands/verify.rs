@@ -90,10 +90,15 @@ impl Targets<'_> {
         if let Some(url) = &stack.url {
             let builder = self.context.site(url, stack.ca_file.as_deref())?;
             self.site(&stack.name, builder, stack.control_plane)?;
-        } else {
+        } else if stack.domains.is_empty() {
             let check = PendingCheck::new("endpoints", name());
             let result = check.ok("it has no proxy on this host, so nothing is public");
             self.found.push(VerifyTarget::Known(result));
+        }
+        for url in &stack.domains {
+            let builder = self.context.site(url, stack.ca_file.as_deref())?;
+            let site = Site::new(url, builder, self.limit, false)?;
+            self.found.push(VerifyTarget::Certificate(site));
         }
         for path in stack.api.sockets.clone() {
             self.found.push(VerifyTarget::Socket { stack: name(), path });

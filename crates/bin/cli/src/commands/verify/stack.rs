@@ -10,7 +10,7 @@ use slipway_verify::{Listener, PageUrl};
 
 use crate::{CliFailure, files};
 
-/// The versions there are. The second adds `services` and `jobs`, and a stack without them has the first.
+/// The versions there are. The second adds `domains`, `services` and `jobs`; a stack without them has the first.
 const VERSIONS: [u32; 2] = [1, 2];
 
 /// One stack of this host. Unknown fields are refused: a check that is not made must not look like one that passed.
@@ -35,6 +35,9 @@ pub(super) struct StackDescription {
     pub(super) api: ApiListeners,
     /// Its worker.
     pub(super) worker: WorkerListeners,
+    /// Further addresses that it serves.
+    #[serde(default)]
+    pub(super) domains: Vec<String>,
     /// Services of other shapes.
     #[serde(default)]
     pub(super) services: Vec<ServiceListeners>,
@@ -205,6 +208,7 @@ fn parse(text: &str, name: &str) -> Result<StackDescription, String> {
         .iter()
         .chain(&stack.api.metrics)
         .chain(&stack.worker.metrics)
+        .chain(&stack.domains)
         .chain(stack.services.iter().flat_map(|service| &service.metrics));
     let status = stack.backup.iter().map(|backup| &backup.status_url);
     for url in urls.chain(status) {

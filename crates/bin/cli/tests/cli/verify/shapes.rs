@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use serde_json::json;
-use slipway_client::testing::{ScriptedApi, ScriptedReply};
+use slipway_client::testing::{ScriptedApi, ScriptedReply, TestCertificate};
 
 use super::expect;
 use super::inside::{describe, listen, run, systemctl};
@@ -23,8 +23,11 @@ fn services_are_asked_as_they_listen_and_jobs_by_their_records() {
         .trim_end_matches('/')
         .to_owned();
     let connectable = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Of a site of other programs nothing else is known.
+    let site = ScriptedApi::start_tls(TestCertificate::Good, |_| ScriptedReply::empty(404));
     let slipway = systemctl(Slipway::new(), "echo active");
     let home = slipway.home.path();
+    fs::write(home.join("ca.pem"), site.ca_pem()).unwrap();
     let (own, gone) = (home.join("own"), home.join("gone"));
     listen(&own, "HTTP/1.0 200 OK\r\n\r\n");
     fs::write(
@@ -53,11 +56,18 @@ fn services_are_asked_as_they_listen_and_jobs_by_their_records() {
             service("own", &[unix(&own)], Some("/"), &[]),
             service("sweep", &[], None, &[]),
         ],
+        "domains": [site.url()], "caFile": home.join("ca.pem"),
         "jobs": {"names": ["report", "feed", "lost"], "metricsFile": home.join("jobs.prom")},
     });
     describe(&slipway, "shop", &stack);
     let (ran, lines) = run(&slipway, &[]);
     assert_eq!(ran.code, 30, "{ran:?}");
+    expect(&lines, "certificate", "ok", "trusted");
+    assert!(
+        lines
+            .iter()
+            .all(|line| line["check"] != "live" && line["check"] != "endpoints")
+    );
     expect(&lines, "service web-1", "ok", "answered 204");
     expect(&lines, "service web-2", "fail", "journalctl -u shop-web-2");
     expect(&lines, "service wrong-1", "fail", "/elsewhere answered 404");
