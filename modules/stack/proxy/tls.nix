@@ -17,8 +17,8 @@ in
 
   options = {
     certificate = optional types.path "/run/agenix/shop-certificate" ''
-      A PEM file with the certificate and its chain, readable by the group nginx. Unset, and `useACMEHost` as well: it is
-      issued and renewed over ACME for the domain, which must then resolve to this host, with port 80 reachable. An
+      A PEM file with the certificate and its chain, readable by the group nginx. Without it and `useACMEHost`, an authority
+      issues and renews the certificate over ACME. The domain must then resolve to this host, with port 80 reachable. An
       authority that is away fails no switch: the certificate that is there stays, and it is asked again daily.
     '';
     key =
@@ -29,8 +29,8 @@ in
       must be one of nginx'.
     '';
     dnsProvider = optional types.str "hetzner" ''
-      Who has the domain's DNS, as `security.acme.certs.<name>.dnsProvider` takes it: the authority then looks for a record
-      (DNS-01), the domain need not resolve to this host, and aliases may begin with `*.`. Null:
+      Who has the domain's DNS, as `security.acme.certs.<name>.dnsProvider` takes it. The authority then looks for a record
+      there (DNS-01): the domain need not resolve to this host, and aliases may begin with `*.`. Null:
       `security.acme.defaults.dnsProvider`, or else over port 80 (HTTP-01).
     '';
     dnsCredentialsFile = optional externalPath "/run/agenix/dns-credentials" ''

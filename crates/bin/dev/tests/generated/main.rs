@@ -11,5 +11,6 @@ mod nginx;
 mod postgres;
 mod proxying;
 mod redis;
+mod routed;
 mod routes;
 mod systemd;
