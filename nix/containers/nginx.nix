@@ -45,6 +45,7 @@ let
           {
             inherit name;
             servers = [ (addressOf service) ];
+            ours = services.${service}.preset == "api";
             parameters = lib.optionalString resolve "resolve ";
           }
           // failures
@@ -91,7 +92,7 @@ let
             ]
           ) null upstreams;
         in
-        lib.optional (resolve && service != null) "set $again ${service};" ++ [ text ];
+        lib.optional (resolve && service != null) "set $served ${service};" ++ [ text ];
       locations = lib.mapAttrs (_: again) (
         routes.locations {
           inherit
@@ -115,21 +116,34 @@ let
       problem =
         status: title: detail: more:
         lib.nameValuePair "@problem-${toString status}" [
-          (nginx.problem {
-            inherit detail status title;
-            headers = headerLines ++ more;
-          })
+          (nginx.problem (
+            {
+              inherit detail status title;
+              headers = headerLines ++ more.headers or [ ];
+            }
+            // removeAttrs more [ "headers" ]
+          ))
         ];
+      # An address may have been gone before the request was sent.
+      unlessAgain =
+        status: title: detail:
+        let
+          answer = problem status title detail (lib.optionalAttrs resolve { when = "$again = \"\""; });
+        in
+        answer // { value = answer.value ++ lib.optional resolve "proxy_pass http://$again;"; };
       problems = lib.listToAttrs [
         (problem 413 "Content Too Large" "a request may have at most ${toString domain.limits.bodyMiB} MiB"
-          [ ]
+          { }
         )
         (problem 429 "Too Many Requests"
           "your address has sent too many requests; wait a second, then send fewer"
-          [ "add_header Retry-After 1 always;" ]
+          { headers = [ "add_header Retry-After 1 always;" ]; }
         )
-        (problem 504 "Gateway Timeout" "the service did not answer in time" [ ])
+        (unlessAgain 502 "Bad Gateway" "no replica of the service took the request; try again shortly")
+        (unlessAgain 504 "Gateway Timeout" "the service did not answer in time")
       ];
+      # The answer of the next try is the answer.
+      erring = lib.optionalString resolve "= ";
       port = if tls then "${toString ports.proxyHttps} ssl" else toString ports.proxyHttp;
     in
     {
@@ -174,19 +188,12 @@ let
           "limit_conn ${zone "connections"} ${toString domain.limits.connectionsPerAddress};"
           "error_page 413 @problem-413;"
           "error_page 429 @problem-429;"
-          "error_page 504 @problem-504;"
+          "error_page 502 ${erring}@problem-502;"
+          "error_page 504 ${erring}@problem-504;"
         ]
         ++ routes.server domain
         ++ optionals resolve [
-          "# nginx gives a request up when the addresses change while it waits for one that is gone. It is tried once more,"
-          "# with those of now."
-          "error_page 502 = @again;"
-          "set $again \"\";"
-          (block "location @again" [
-            "if ($again = \"\") { return 502; }"
-            "if ($unsent = \"\") { return 502; }"
-            "proxy_pass http://$again;"
-          ])
+          "set $served \"\";"
         ]
         ++ lib.mapAttrsToList (location: block "location ${location}") (locations // problems)
       );
@@ -238,10 +245,11 @@ in
         ++ lib.concatMap (server: server.zones) servers
         ++ [ routes.http ]
         ++ optionals resolve [
-          "# Whether no replica has seen anything of the request: no connection was made."
-          (block "map $upstream_connect_time $unsent" [
+          "# nginx gives a request up when the addresses change while it waits for one that is gone. It is tried once more,"
+          "# with those of now, if no replica has seen anything of it: no connection was made."
+          (block "map $served:$upstream_connect_time $again" [
             "default \"\";"
-            "\"~^[-,: ]+$\" 1;"
+            "\"~^([a-z0-9-]+):[-,: ]+$\" $1;"
           ])
         ]
         ++ optionals tls [

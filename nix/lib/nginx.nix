@@ -154,18 +154,21 @@ in
       title,
       detail,
       headers ? [ ],
+      # The condition of an `if`; what follows is for all other requests.
+      when ? null,
     }:
+    let
+      answer = "return ${toString status} '${
+        builtins.toJSON {
+          type = "about:blank";
+          inherit status title detail;
+        }
+      }';";
+    in
     lines (
       [ "default_type application/problem+json;" ]
       ++ headers
-      ++ [
-        "return ${toString status} '${
-          builtins.toJSON {
-            type = "about:blank";
-            inherit status title detail;
-          }
-        }';"
-      ]
+      ++ [ (if when == null then answer else "if (${when}) { ${answer} }") ]
     );
 
   inherit lines;
