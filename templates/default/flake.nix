@@ -24,13 +24,27 @@
           revision = self.rev or self.dirtyRev or null;
           inherit (self) lastModified;
         };
+      # The stack without NixOS.
+      stack = system: {
+        pkgs = nixpkgs.legacyPackages.${system};
+        name = "jobs";
+        stack = import ./stack.nix { inherit (workspace system) packages; };
+      };
       each = nixpkgs.lib.genAttrs [
         "x86_64-linux"
         "aarch64-linux"
       ];
     in
     {
-      packages = each (system: (workspace system).packages // (workspace system).images);
+      packages = each (
+        system:
+        (workspace system).packages
+        // (workspace system).images
+        // {
+          compose = slipway.lib.compose (stack system);
+          kubernetes = slipway.lib.kubernetes (stack system // { gateway.class = "istio"; });
+        }
+      );
       checks = each (system: (workspace system).checks);
       devShells = each (system: {
         default = (workspace system).devShell;

@@ -3,9 +3,11 @@
   host,
   standIn,
   lib,
+  pkgs,
   ...
 }:
 let
+  inherit (import ../../nix/containers) compose kubernetes;
   config = host [
     ../../templates/default/hosts/web-1.nix
     {
@@ -14,6 +16,13 @@ let
     }
   ];
   inherit (config.services.slipway.stacks) jobs;
+  rendered = {
+    inherit pkgs;
+    name = "jobs";
+    stack = import ../../templates/default/stack.nix {
+      packages = lib.genAttrs [ "api" "worker" ] standIn;
+    };
+  };
   # Without the store path, which is the stand-in's.
   words = command: [ (baseNameOf (lib.head command)) ] ++ lib.tail command;
 in
@@ -42,6 +51,31 @@ in
       [
         "api"
         "migrate"
+      ]
+    ];
+  }
+  {
+    name = "the same stack is there for Compose and Kubernetes";
+    got = [
+      (lib.attrNames (compose rendered).objects.services)
+      (lib.attrNames (kubernetes (rendered // { gateway.class = "istio"; })).objects)
+    ];
+    want = [
+      [
+        "api"
+        "migrate"
+        "nginx"
+        "postgres"
+        "worker"
+      ]
+      [
+        "monitoring"
+        "namespace"
+        "network-policies"
+        "routes"
+        "service-api"
+        "service-worker"
+        "start"
       ]
     ];
   }

@@ -1,21 +1,9 @@
-# One host with both programs, their database, its backups and the proxy. Every option: docs/options.md of Slipway.
+# One host with the stack and the backups of its database.
 { packages, ... }:
 {
   networking.hostName = "web-1";
 
-  services.slipway.stacks.jobs = {
-    services.api = {
-      preset = "api";
-      package = packages.api;
-    };
-    services.worker = {
-      preset = "worker";
-      package = packages.worker;
-    };
-    # Neither program uses one.
-    cache.enable = false;
-    proxy.domain = "jobs.example.com";
-  };
+  services.slipway.stacks.jobs = import ../stack.nix { inherit packages; };
 
   # The terms of the certificate's issuer, and your address for its messages.
   security.acme = {
