@@ -2,8 +2,6 @@
 {
   lib,
   stack,
-  # Of Postgres; every replica's pool must fit.
-  connections,
 }:
 let
   contract = import ../contract.nix;
@@ -15,13 +13,14 @@ let
   superuser = if hasOwner then database.owner.role else database.user;
   superuserSecret = if hasOwner then "database_owner_password" else "database_password";
 in
-lib.optionalAttrs (database.from == "here") {
+lib.optionalAttrs database.enable {
   postgres = parts.server 999 // {
     image = parts.required "POSTGRES_IMAGE" "postgres:17";
+    # Every replica's pool at once, with room for people and backups.
     command = [
       "postgres"
       "-c"
-      "max_connections=${toString connections}"
+      "max_connections=${toString (lib.max 100 (database.connections + 20))}"
     ];
     environment = {
       POSTGRES_DB = database.name;
@@ -54,7 +53,7 @@ lib.optionalAttrs (database.from == "here") {
     ];
   };
 }
-// lib.optionalAttrs (cache.from == "here") {
+// lib.optionalAttrs cache.enable {
   # Keeps nothing: wake-ups and a cache, which may be lost at any time.
   redis = parts.server 999 // {
     image = parts.required "REDIS_IMAGE" "redis:8";

@@ -14,8 +14,6 @@
   folder ? "/srv/${name}",
   # Accept that a program which may talk to some addresses may talk to all.
   openEgress ? false,
-  # Of Postgres; every replica's pool must fit.
-  connections ? (import ../contract.nix).database.maxConnections,
   # Whether the one domain is served under any name that leads here.
   anyName ? false,
   # The first lines of every file.
@@ -118,8 +116,8 @@ let
     lib.genAttrs jobs (_: {
       condition = "service_completed_successfully";
     })
-    // lib.optionalAttrs (config.database.from == "here") { postgres.condition = "service_healthy"; }
-    // lib.optionalAttrs (config.cache.from == "here") { redis.condition = "service_started"; };
+    // lib.optionalAttrs config.database.enable { postgres.condition = "service_healthy"; }
+    // lib.optionalAttrs config.cache.enable { redis.condition = "service_started"; };
 
   program =
     asked: dependencies:
@@ -253,7 +251,7 @@ let
   };
 
   backing = import ./compose-backing.nix {
-    inherit connections lib;
+    inherit lib;
     stack = config;
   };
   imageOr =

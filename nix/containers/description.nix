@@ -25,6 +25,17 @@ let
     { config, ... }:
     {
       imports = [ ./host-only.nix ];
+      # Jobs before a start come as the owner of the tables: weaker than what a job sets, stronger than the preset.
+      options.jobs = lib.mkOption {
+        type = lib.types.attrsOf (
+          lib.types.submodule (job: {
+            config = mkIf (job.config.before == "start") {
+              environment = lib.mapAttrs (_: mkHere) config.database.ownerVariables;
+              secrets = lib.mapAttrs (_: mkHere) config.database.ownerSecrets;
+            };
+          })
+        );
+      };
       options.services = lib.mkOption {
         type = lib.types.attrsOf (
           lib.types.submodule (
@@ -85,19 +96,6 @@ let
   programs = programsOf config;
   all = config.services // config.jobs;
 
-  # Jobs before a start come as the owner of the tables.
-  isOwner = kind: program: kind == "jobs" && program.before == "start";
-  seenBy =
-    kind: program:
-    if isOwner kind program then
-      config
-      // {
-        environment = config.environment // config.database.ownerVariables;
-        secrets = config.secrets // config.database.ownerSecrets;
-      }
-    else
-      config;
-
   # What a program of the contract reads in containers (docs/settings.md); all others get the customary names.
   given =
     program:
@@ -122,8 +120,8 @@ let
 
   # The key of a secret. Where programs have different ones of the same name, that of the first one comes before.
   keyOf =
-    kind: program: secret: path:
-    if isOwner kind all.${program} && config.database.ownerSecrets.${secret} or null == path then
+    program: secret: path:
+    if config.database.ownerSecrets.${secret} or null == path then
       lib.replaceStrings [ "DATABASE_" ] [ "DATABASE_OWNER_" ] secret
     else if
       path == config.secrets.${secret} or null || lib.length (lib.unique paths.${secret}) == 1
@@ -137,7 +135,9 @@ let
       in
       "${lib.toUpper (lib.replaceStrings [ "-" ] [ "_" ] first)}_${secret}";
   # All files of a name. The owner's have names of their own.
-  paths = lib.zipAttrs (map (values.secrets config) (lib.attrValues all));
+  paths = lib.mapAttrs (
+    secret: lib.filter (path: path != config.database.ownerSecrets.${secret} or null)
+  ) (lib.zipAttrs (map (values.secrets config) (lib.attrValues all)));
 
   identity =
     program:
@@ -158,10 +158,9 @@ let
   describe =
     kind: program: asked:
     let
-      seen = seenBy kind asked;
       removed = lib.filterAttrs (_: value: value == null) asked.environment;
-      files = values.secrets seen asked;
-      secrets = lib.mapAttrs (keyOf kind program) files;
+      files = values.secrets config asked;
+      secrets = lib.mapAttrs (keyOf program) files;
       shared = imageOf program asked;
       executable =
         if asked.package == null then
@@ -176,7 +175,7 @@ let
           // lib.optionalAttrs asked.stateDirectory { STATE_DIRECTORY = stateFolder program; }
           // lib.optionalAttrs byName { CREDENTIALS_DIRECTORY = platform.secretFolder; }
         )) (lib.attrNames removed)
-        // values.environment seen asked
+        // values.environment config asked
         // lib.mapAttrs' (
           secret: key:
           lib.nameValuePair "${secret}_FILE" (
@@ -189,7 +188,6 @@ let
         environment.${variable}
           or (throw "${kind}.${program}.arguments names $(${variable}), which containers have not: a service has HOST and PORT there.")
       )) asked.arguments;
-      listed = lib.remove "localhost" (values.allowedAddresses config asked);
     in
     asked
     // {
@@ -207,11 +205,7 @@ let
         images.${program} or (if asked.image != null then asked.image else images.${shared} or null);
       stateFolder = stateFolder program;
       # Addresses outside that it may talk to; "any" for all.
-      outside =
-        if listed == [ ] && (config.database.from == "elsewhere" || config.cache.from == "elsewhere") then
-          [ "any" ]
-        else
-          listed;
+      outside = lib.remove "localhost" (values.allowedAddresses config asked);
       # Probes; a program of the contract can ask itself.
       health = lib.optionalAttrs (kind == "services") (
         asked.health

@@ -15,6 +15,8 @@ let
       "database.authentication"
       "database.secondPasswordFile"
       "database.network"
+      # Nothing without `database.of`.
+      "database.rights"
       "cache.disabledCommands"
       "cache.network"
       "proxy.enable"
@@ -43,6 +45,8 @@ let
   refused = {
     "" = {
       "database.extensions" = "name an image of Postgres that has them";
+      "database.of" = "set database.host, database.name and database.user";
+      "database.readers" = "let a migration make the role and grant it what it reads";
       "cache.remote" = "set cache.urlFile";
       "proxy.tls.clientAuthority" = before;
       "proxy.extraConfig" = before;

@@ -81,11 +81,11 @@ let
     ];
   };
   backing =
-    lib.optional (config.database.from == "here") {
+    lib.optional config.database.enable {
       name = "database";
       port = ports.postgres;
     }
-    ++ lib.optional (config.cache.from == "here") {
+    ++ lib.optional config.cache.enable {
       name = "cache";
       port = ports.redis;
     };
