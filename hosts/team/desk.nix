@@ -56,6 +56,16 @@
       };
     };
 
+    # The calendars are files: they go to another place with the database.
+    backup = {
+      paths = [ "/var/lib/desk-calendar" ];
+      offsite = {
+        repository = "s3:https://s3.example.com/backup-desk";
+        passwordFile = "/var/lib/secrets/backup-password";
+        environmentFile = "/var/lib/secrets/backup-keys";
+      };
+    };
+
     domains = {
       "desk.example.com".routes = {
         "/".static = ./site;

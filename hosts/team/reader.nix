@@ -62,6 +62,12 @@
       };
     };
 
+    backup.offsite = {
+      repository = "s3:https://s3.example.com/backup-reader";
+      passwordFile = "/var/lib/secrets/backup-password";
+      environmentFile = "/var/lib/secrets/backup-keys";
+    };
+
     domains."reader.example.com".routes = {
       "/".service = "web";
       "/hooks".service = "hooks";
