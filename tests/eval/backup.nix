@@ -255,6 +255,20 @@ in
       network = false;
     };
   }
+  (saysOn "nothing to back up" [ "${at}.enable" "database.urlFile" ] { enable = false; } [
+    (stack {
+      database.enable = false;
+      backup.enable = true;
+    })
+  ])
+  (saysOn "two writers of pgBackRest's configuration"
+    [ "services.pgbackrest.enable" "services.slipway.backup.archive.enable" ]
+    { }
+    [
+      (stack { })
+      { services.pgbackrest.enable = true; }
+    ]
+  )
   (says "copies without a password" [ "${at}.offsite.passwordFile" ] {
     offsite.repository = "/srv/x";
   })

@@ -663,6 +663,19 @@ in
     enable = true;
     urlFile = "/run/secrets/url";
   })
+  (says "another version than the server's" [ "${at}.package" "services.slipway.database.package" ] {
+    package = standIn "postgresql";
+  })
+  (says "an owner with other rights" [ "${at}.owner.role" "shop-owner" ] { owner.role = "postgres"; })
+  (says "an owner without a password for scram" [ "${at}.owner.passwordFile" "peer" ] {
+    authentication = "scram";
+    passwordFile = "/run/secrets/shop";
+    owner.role = "shop-owner";
+  })
+  (says "the network of a server elsewhere" [ "${at}.network.enable" "${at}.enable" ] {
+    urlFile = "/run/secrets/url";
+    network.enable = true;
+  })
   (says "a server elsewhere without its password" [ "database.host" "database.passwordFile" ] {
     host = "db.example.net";
   })
