@@ -32,6 +32,7 @@ let
     ./environment.nix
     ./proxy.nix
     ./routes.nix
+    ./routes-refused.nix
     ./cache.nix
     ./network.nix
     ./secrets.nix

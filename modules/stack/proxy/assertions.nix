@@ -28,6 +28,7 @@ let
         in
         service != null
         && service != stack.front
+        && (stack.services.${service}.listen.type or "none") != "none"
         && (stack.services.${service}.addresses or [ ]) == [ ]
         && !stack.proxy.upstream.remote
       ) (lib.attrNames domain.routes);
