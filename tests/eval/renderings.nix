@@ -11,6 +11,7 @@
 let
   inherit (import ../../nix/containers) compose kubernetes;
   own = import ../../nix/containers/slipway.nix;
+  pages = import ./pages.nix { inherit lib; };
 
   # Two services, a site, a job and a migration.
   shop = {
@@ -161,6 +162,7 @@ let
     "DATABASE_HOST"
     "DATABASE_PORT"
     "HOST"
+    "JOBS_STACK"
     "LOCALE_ARCHIVE"
     "METRICS_HOST"
     "METRICS_PORT"
@@ -179,6 +181,7 @@ let
     api = "shop-api-1";
     web = "shop-web-1";
     migrate = "shop-migrate";
+    report = "shop-report";
   };
   same =
     program:
@@ -281,6 +284,9 @@ lib.concatMap same (lib.attrNames units)
     name = "web listens at one port, which every platform asks for its health";
     got = {
       host = system.systemd.services.shop-web-1.environment.PORT;
+      waits = lib.hasSuffix ''"http" "127.0.0.1:3000" "/healthz"'' (
+        lib.head system.systemd.services.shop-web-1.serviceConfig.ExecStartPost
+      );
       compose = composed.objects.services.web.environment.PORT;
       asked = lib.last composed.objects.services.web.healthcheck.test;
       pod = map (port: port.containerPort) (lib.head podsOf.web.spec.containers).ports;
@@ -290,6 +296,7 @@ lib.concatMap same (lib.attrNames units)
     };
     want = {
       host = "3000";
+      waits = true;
       compose = "3000";
       asked = "wget -q -O /dev/null http://127.0.0.1:3000/healthz || curl -fsS -o /dev/null http://127.0.0.1:3000/healthz";
       pod = [ 3000 ];
@@ -299,6 +306,19 @@ lib.concatMap same (lib.attrNames units)
         port = "http";
       };
       live = "/alive";
+    };
+  }
+  {
+    name = "a job has the same times";
+    got = {
+      host = system.systemd.timers.shop-report.timerConfig.OnCalendar;
+      compose = lib.hasInfix "\nOnCalendar=*-*-* 03:15:00\n" composed.files."systemd/shop-report.timer";
+      kubernetes = (called "shop-report" (objectsOf "CronJob")).spec.schedule;
+    };
+    want = {
+      host = "*-*-* 03:15:00";
+      compose = true;
+      kubernetes = "15 3 * * *";
     };
   }
   {
@@ -396,6 +416,24 @@ lib.concatMap same (lib.attrNames units)
     };
   }
 ]
+++ map (block: {
+  name = "docs/containers.md: what it renders has no mistakes";
+  got =
+    let
+      written = lib.replaceStrings [ "import ./stack.nix" ] [ "(_: shop)" ] block.text;
+      made = import (builtins.toFile "block.nix" "{ slipway, nixpkgs, packages, shop }:\n${written}") {
+        slipway.lib = { inherit compose kubernetes; };
+        nixpkgs.legacyPackages.x86_64-linux = pkgs;
+        packages = { };
+        inherit shop;
+      };
+    in
+    lib.mapAttrs (_: rendering: rendering.problems) made.packages.x86_64-linux;
+  want = {
+    compose = [ ];
+    kubernetes = [ ];
+  };
+}) (pages.blocks ../../docs/containers.md)
 ++ [
   {
     name = "containers know each option that a stack has on a host";
