@@ -28,9 +28,13 @@ let
     ++ map (option: "proxy.${option}") certificates;
     services = [
       "user"
+      "path"
       "socketGroup"
     ];
-    jobs = [ "user" ];
+    jobs = [
+      "user"
+      "path"
+    ];
     domains = certificates;
   };
   certificates = [

@@ -3,9 +3,11 @@
   host,
   refused,
   lib,
+  pkgs,
   ...
 }:
 let
+  inherit (import ../../nix/containers) compose;
   common = {
     security.acme = {
       acceptTerms = true;
@@ -99,6 +101,30 @@ in
     want = {
       restarted = false;
       reloaded = true;
+    };
+  }
+  {
+    name = "hosts/team: its stacks become containers once they have ports there";
+    got =
+      lib.mapAttrs
+        (
+          name: file:
+          (compose {
+            inherit pkgs name;
+            stack = (import file { inherit lib pkgs; }).services.slipway.stacks.${name};
+          }).problems
+        )
+        {
+          reader = ../../hosts/team/reader.nix;
+          desk = ../../hosts/team/desk.nix;
+        };
+    want = {
+      reader = [
+        "services.web.listen.port is not set, and in containers every service is reached by a port: set it."
+      ];
+      desk = [
+        "services.notices.listen.port is not set, and in containers every service is reached by a port: set it."
+      ];
     };
   }
   {
