@@ -55,7 +55,7 @@ let
     in
     if program.preset != null || environment ? DATABASE_POOL_SIZE then
       size "DATABASE_POOL_SIZE" contract.database.poolSize
-      + size "DATABASE_MAX_OVERFLOW" contract.database.maxOverflow
+      + size "DATABASE_MAX_OVERFLOW" (if program.preset == null then 0 else contract.database.maxOverflow)
     else
       10;
 in
@@ -90,7 +90,7 @@ in
         default = name;
         defaultText = lib.literalMD "the stack's name";
         example = "shop";
-        description = "The database. It belongs to `database.owner.role`, or else to the stack's role. Nobody else may connect to it.";
+        description = "The database. It belongs to `database.owner.role`, or else to the stack's role. Nobody but backups and those that are named may connect to it.";
       };
       user = mkOption {
         type = types.strMatching "[A-Za-z_][A-Za-z0-9_@.-]{0,62}";

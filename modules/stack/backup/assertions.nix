@@ -29,7 +29,7 @@ let
     [
       {
         assertion = stack.database.enable || stack.database.urlFile != null;
-        message = "${option}.enable is set and there is no database: enable database, give database.urlFile, or turn the backup off.";
+        message = "${option}.enable is set, and backups have no way to a database: it must be on this host (database.enable), or database.urlFile must name it; otherwise turn the backup off.";
       }
       {
         assertion = !(offsite.repository != null && offsite.repositoryFile != null);
