@@ -16,6 +16,12 @@ let
   inherit (contract) ports;
   # Of nginx in its image.
   uid = 101;
+  folder = "/etc/slipway";
+  nginx = [
+    "nginx"
+    "-c"
+    "${folder}/nginx.conf"
+  ];
   health = {
     httpGet = {
       path = "/";
@@ -31,8 +37,7 @@ let
           name = "proxy";
           image = images.proxy or "${name}-proxy";
           # The entry point of the image would write into its root.
-          command = [
-            "nginx"
+          command = nginx ++ [
             "-g"
             "daemon off;"
           ];
@@ -61,13 +66,13 @@ let
           lifecycle.preStop.exec.command = [
             "sh"
             "-c"
-            "sleep 5; nginx -s quit; sleep 30"
+            "sleep 5; ${toString nginx} -s quit; sleep 30"
           ];
           volumeMounts = [
             {
               name = "config";
-              mountPath = "/etc/nginx/nginx.conf";
-              subPath = "nginx.conf";
+              mountPath = folder;
+              readOnly = true;
             }
             {
               name = "tmp";
