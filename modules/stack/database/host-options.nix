@@ -34,7 +34,7 @@ in
       description = ''
         The most connections of the server. The pools of all stacks here must fit into it, one more of each service that
         restarts with a stand-in, and 20 for people and backups. The build says when they do not. Add those of processes
-        on other hosts. Another number restarts the server.
+        on other hosts and of the host's own programs. Another number restarts the server.
       '';
     };
     memoryMiB = mkOption {
