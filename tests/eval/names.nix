@@ -80,7 +80,7 @@ map (account "user") [
       (stacks {
         grafana = {
           group = "dashboards";
-          services.web = tcp 3001;
+          services.web = tcp 3101;
         };
       })
       { services.grafana.enable = true; }
