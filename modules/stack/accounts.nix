@@ -68,6 +68,47 @@ let
     assertion = !lib.elem one.name others.${kind};
     message = "${one.option} is ${one.name}, a ${what} of this host with other rights: take a ${what} of the stack's own, such as ${one.stack}-app.";
   };
+  # A user namespace of its own is what keeps a process out of others of the same user, and so from their secrets.
+  values = import ../../nix/stack/values.nix { inherit lib; };
+  open =
+    stack:
+    let
+      all =
+        lib.concatMap
+          (
+            kind:
+            lib.mapAttrsToList (key: program: {
+              option = "${kind}.${key}";
+              inherit (program) user;
+              secrets = lib.attrValues (values.secrets stacks.${stack} program);
+              isOpen = lib.elem (program.serviceConfig.PrivateUsers or true) [
+                false
+                "no"
+                "false"
+                "off"
+                "0"
+              ];
+            }) stacks.${stack}.${kind}
+          )
+          [
+            "services"
+            "jobs"
+          ];
+      reads = one: other: other.user == one.user && lib.subtractLists one.secrets other.secrets != [ ];
+    in
+    map (
+      one:
+      let
+        option = "services.slipway.stacks.${stack}.${one.option}";
+        readable = lib.filter (reads one) all;
+      in
+      {
+        assertion = !one.isOpen || readable == [ ];
+        message = "${option}.serviceConfig.PrivateUsers is off, so it could read the secrets of ${
+          lib.concatMapStringsSep ", " (other: other.option) readable
+        }, whose user it has: give it one of its own in ${option}.user.";
+      }
+    ) all;
   # The first of each stack that asks for the same.
   shared =
     what: list:
@@ -100,6 +141,7 @@ in
       map (foreign "users" "user") users
       ++ map (foreign "groups" "group") groups
       ++ shared "user" users
-      ++ shared "group" groups;
+      ++ shared "group" groups
+      ++ lib.concatMap open (lib.attrNames stacks);
   };
 }

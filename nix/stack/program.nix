@@ -83,7 +83,8 @@ in
       };
       description = ''
         Secrets of this program alone: name to a file outside the Nix store that root can read. Under NixOS each is a systemd
-        credential of that name, in compose and Kubernetes a file. Null removes a secret of the stack.
+        credential of that name, in compose and Kubernetes a file. No other program can read it. Null removes a secret of the
+        stack.
       '';
     };
     secretFiles = mkOption {

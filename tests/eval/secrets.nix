@@ -2,7 +2,10 @@
 {
   host,
   plain,
+  refused,
+  says,
   stack,
+  standIn,
   nixosModules,
   lib,
   ...
@@ -20,6 +23,14 @@ let
         services.slipway.agenix = options;
       }
     ];
+  # Two programs of one user, and a secret of one of them.
+  two = {
+    services.web = {
+      package = standIn "web";
+      secrets.OWN = "/run/secrets/own";
+    };
+    services.spy.package = standIn "spy";
+  };
   token = {
     file = ../../secrets/prod/edge-agent-token.age;
     restartUnits = [ "thing" ];
@@ -168,5 +179,48 @@ in
       "services.slipway.agenix.stacks has shop, which is no stack of this host: add it to services.slipway.stacks (it needs nixosModules.stack), or remove it."
       "services.slipway.agenix.files.*.restartUnits has thing.socket, which is no service: name the service that uses the file."
     ];
+  }
+  {
+    name = "a program has its own secrets alone, and a namespace that keeps it out of other processes of its user";
+    got =
+      let
+        units =
+          lib.filterAttrs (unit: _: lib.hasPrefix "shop-web-" unit || lib.hasPrefix "shop-spy-" unit)
+            (host [
+              (stack two)
+            ]).systemd.services;
+      in
+      lib.mapAttrs (_: unit: {
+        inherit (unit.serviceConfig) User PrivateUsers ProtectProc;
+        own = lib.filter (lib.hasInfix "secrets/") unit.serviceConfig.LoadCredential;
+      }) units;
+    want = lib.genAttrs [ "shop-spy-1" "shop-web-1" ] (unit: {
+      User = "shop";
+      PrivateUsers = true;
+      ProtectProc = "invisible";
+      own = lib.optional (unit == "shop-web-1") "OWN:/run/secrets/own";
+    });
+  }
+  (says "a program without that namespace beside another's secrets"
+    [
+      "services.slipway.stacks.shop.services.spy.serviceConfig.PrivateUsers is off"
+      "services.web"
+      "services.spy.user"
+    ]
+    [ (stack (lib.recursiveUpdate two { services.spy.serviceConfig.PrivateUsers = false; })) ]
+  )
+  {
+    name = "with a user of its own it may do without";
+    got = refused [
+      (stack (
+        lib.recursiveUpdate two {
+          services.spy = {
+            user = "shop-spy";
+            serviceConfig.PrivateUsers = false;
+          };
+        }
+      ))
+    ];
+    want = [ ];
   }
 ]
