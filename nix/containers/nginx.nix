@@ -79,6 +79,8 @@ let
         header: value: "add_header ${header} \"${lib.escape [ "\\" "\"" ] value}\" always;"
       ) headers;
       broken = "error timeout";
+      # The name that chose the server: an address in the request line is over Host, which could be another domain's.
+      passing = lib.optionalAttrs (!anyName) { host = "$host"; };
 
       # An address that is gone is tried once more, with those of now. Where a prefix is taken off it would come back.
       again =
@@ -103,7 +105,7 @@ let
             ;
           upstream = service: "http://${service}";
           readyUpstream = service: "http://${service}-ready";
-          passing = { };
+          inherit passing;
           limit =
             kind:
             let
@@ -175,7 +177,7 @@ let
         ++ [
           "# Above the api's own limit: the api's refusal says more."
           "client_max_body_size ${toString domain.limits.bodyMiB}m;"
-          (nginx.passing { })
+          (nginx.passing passing)
           "proxy_read_timeout ${seconds domain.timeouts.readSeconds};"
           "# Answers, also 503, are the client's to judge: when a dependency is down, every replica gives that one."
           "proxy_next_upstream ${broken};"

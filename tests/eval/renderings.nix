@@ -373,6 +373,17 @@ lib.concatMap same (lib.attrNames units)
     };
   }
   {
+    name = "a service of a domain hears that domain's name, also where the request line has another than Host";
+    got = map (lib.hasInfix "Host $http_host;") [
+      composed.files."nginx.conf"
+      nginxInPod
+    ];
+    want = [
+      false
+      false
+    ];
+  }
+  {
     name = "what is closed is closed for every way of writing a path, so nginx has that whole domain";
     got = map (rule: (lib.head rule.backendRefs).name) (
       lib.concatMap (
