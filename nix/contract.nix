@@ -68,10 +68,6 @@
     cpus = 2;
     memoryMiB = 2048;
   };
-  reservations = {
-    cpus = 1;
-    memoryMiB = 1024;
-  };
 
   replicas = {
     api = 3;

@@ -5,7 +5,7 @@
 }:
 let
   contract = import ../contract.nix;
-  inherit (contract) ports redis;
+  inherit (contract) ports;
   inherit (stack) cache database;
   parts = import ./compose-parts.nix { inherit lib; };
   hasOwner = database.owner.role != null;

@@ -16,7 +16,7 @@ let
   # A day of the week, and a time without seconds.
   parts = builtins.match "((Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]* )?([*]-[*]-[*] )?0?([0-9]+):0?([0-9]+)(:00)?" calendar;
   day = lib.elemAt parts 1;
-  every = unit: number: if number == 1 then "*" else "*/${toString number}";
+  every = number: if number == 1 then "*" else "*/${toString number}";
   divides = number: whole: number > 0 && lib.mod whole number == 0;
   minutes = seconds / 60;
   hours = seconds / 3600;
@@ -29,9 +29,9 @@ else if words ? ${calendar} then
 else if parts != null then
   "${lib.elemAt parts 4} ${lib.elemAt parts 3} * * ${if day == null then "*" else day}"
 else if isWhole 60 && seconds < 3600 && divides minutes 60 then
-  "${every 60 minutes} * * * *"
+  "${every minutes} * * * *"
 else if isWhole 3600 && seconds < 86400 && divides hours 24 then
-  "0 ${every 24 hours} * * *"
+  "0 ${every hours} * * *"
 else if seconds == 86400 then
   "0 0 * * *"
 else

@@ -307,7 +307,6 @@ let
       deployment
       disruption
       images
-      lib
       name
       named
       proxy

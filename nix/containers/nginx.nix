@@ -16,7 +16,7 @@ let
   contract = import ../contract.nix;
   nginx = import ../lib/nginx.nix { inherit contract; };
   routes = import ../lib/routes.nix { inherit contract lib; };
-  inherit (contract) ports times;
+  inherit (contract) ports;
   inherit (nginx) indent lines seconds;
   inherit (lib) optionals;
   inherit (config) domains services;

@@ -1,7 +1,6 @@
 # The pods of nginx, for what a cluster's entrance cannot do itself: static files, redirects with the rest of a path,
 # closed paths, prefixes taken off.
 {
-  lib,
   name,
   named,
   deployment,

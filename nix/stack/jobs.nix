@@ -2,7 +2,6 @@
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
-  contract = import ../contract.nix;
 
   job = {
     imports = [ ./program.nix ];
