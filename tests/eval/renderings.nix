@@ -384,16 +384,40 @@ lib.concatMap same (lib.attrNames units)
     ];
   }
   {
-    name = "what is closed is closed for every way of writing a path, so nginx has that whole domain";
-    got = map (rule: (lib.head rule.backendRefs).name) (
-      lib.concatMap (
-        route:
-        lib.optionals (route.kind == "HTTPRoute" && route.spec.rules != [ ]) (
-          lib.filter (rule: rule ? backendRefs) route.spec.rules
+    name = "what is closed is closed for every way of writing a path, so nginx has that whole domain, and no other";
+    got =
+      map
+        (
+          stack:
+          map (rule: (lib.head rule.backendRefs).name) (
+            lib.filter (rule: rule ? backendRefs) (
+              lib.concatMap (object: object.spec.rules or [ ]) (inKubernetes { } stack).objects.routes
+            )
+          )
         )
-      ) clustered.objects.routes
-    );
-    want = lib.genList (_: "shop-proxy") 4;
+        [
+          shop
+          (hooked { })
+          (changed { proxy.closedPaths = [ ]; })
+          (changed {
+            proxy.closedPaths = [ ];
+            domains."hooks.example.com".routes."/old".redirect = "https://old.example.com/";
+          })
+        ];
+    want = [
+      [
+        "shop-proxy"
+        "shop-proxy"
+        "shop-proxy"
+        "shop-proxy"
+      ]
+      [ "shop-proxy" ]
+      [ "shop-hooks" ]
+      [
+        "shop-hooks"
+        "shop-proxy"
+      ]
+    ];
   }
   {
     name = "earlier names of options mean the same";
