@@ -62,7 +62,7 @@ let
 
       # Where this process listens, by the variables that the program reads.
       listens =
-        unit: address:
+        address:
         lib.optionalAttrs (service.listen.type == "tcp") { HOST = "127.0.0.1"; }
         // lib.optionalAttrs (service.listen.variable != null && address != null && !onSocket) {
           ${service.listen.variable} =
@@ -81,7 +81,7 @@ let
         unit: address: serviceConfig:
         lib.mkMerge [
           (programOf name stack key service {
-            environment = measured unit // listens unit address;
+            environment = measured unit // listens address;
             writable = lib.optional onOwn (names.ownFolder unit);
             serviceConfig = {
               Type = service.type;
@@ -165,7 +165,7 @@ let
               stateDirectory = false;
               serviceConfig = lib.filterAttrs (setting: _: !lib.hasPrefix "Exec" setting) service.serviceConfig;
             }
-          ) { environment = measured unit // listens unit address; })
+          ) { environment = measured unit // listens address; })
           {
             description = "${name}: asks ${unit} whether it still works";
             # It begins and ends with the replica. When its question changes, the replica does too (restartTriggers).

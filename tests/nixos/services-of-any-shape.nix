@@ -3,7 +3,7 @@
 { lib, ... }:
 {
   nodes.machine =
-    { config, pkgs, ... }:
+    { pkgs, ... }:
     let
       certificate = import ./common/certificate.nix {
         inherit pkgs;
