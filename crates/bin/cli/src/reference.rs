@@ -59,8 +59,8 @@ out. The command checks hosts and the audit log if a stack is the control plane'
 several control planes on a host it asks the one that the login is for. Those of the others are `not checked`.
 
 `version` is 2 for a stack with more than an api and a worker at one domain. Such a description also has `domains`, whose
-certificates are checked; `services`, each with `name`, `addresses` (`127.0.0.1:3000` or `unix:/run/…`), the `path` of its
-health or null, and `metrics`; and `jobs` with `names` and `metricsFile`.
+certificates are checked, and `jobs` with `names` and `metricsFile`. Each of its `services` has `name`, `addresses`
+(`127.0.0.1:3000` or `unix:/run/…`), the `path` of its health or null, and `metrics`.
 "#;
 
 /// The whole page.
