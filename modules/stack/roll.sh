@@ -122,7 +122,9 @@ run_job() {
   local unit=$1 file=$2 applied=
   rm -f "$state/$unit"
   if [ -e "$state/$unit.done" ]; then applied=$(<"$state/$unit.done"); fi
-  if systemctl restart "$unit"; then
+  # A restart would at once run the jobs after it as well, and the roll those that failed a second time.
+  systemctl stop "$unit"
+  if systemctl start "$unit"; then
     record "$unit" "$file"
     echo "$file" >"$state/$unit.done"
     echo "$unit is up to date"
