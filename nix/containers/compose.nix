@@ -156,7 +156,8 @@ let
     // (
       let
         folders =
-          lib.optional asked.stateDirectory "./state/${asked.name}:${asked.stateFolder}"
+          lib.optional (asked.caFile != null) "./database-ca.pem:${asked.caFile}:ro"
+          ++ lib.optional asked.stateDirectory "./state/${asked.name}:${asked.stateFolder}"
           ++ map (path: "${path}:${path}") asked.writablePaths
           ++ map (path: "${path}:${path}:ro") asked.readablePaths;
       in
@@ -315,6 +316,9 @@ in
       );
     }
     // lib.optionalAttrs proxied { "nginx.conf" = proxy.text; }
+    // lib.optionalAttrs (config.database.caFile != null) {
+      "database-ca.pem" = builtins.readFile config.database.caFile;
+    }
     // lib.optionalAttrs (backing ? postgres && config.database.owner.role != null) {
       "roles.sh" = import ./roles.nix {
         owner = config.database.owner.role;

@@ -18,6 +18,7 @@ let
 
   # Below what a stack says and above what the presets say: a host counts replicas' ports, a container has one.
   mkHere = lib.mkOverride 900;
+  caFile = "/etc/slipway/database-ca.pem";
   # Only its name counts.
   secretAt = secret: mkDefault "/run/secrets/${secret}";
 
@@ -61,6 +62,8 @@ let
           service: service.listen.type == "none" || service.preset != null
         ) (lib.attrValues config.services)) (mkHere [ ]);
         environment = lib.mkMerge [
+          # The file comes along.
+          (mkIf (config.database.caFile != null) { DATABASE_SSL_ROOT_CERT = mkHere caFile; })
           (mkIf config.database.enable { DATABASE_PORT = mkDefault ports.postgres; })
           (mkIf config.cache.enable { REDIS_PORT = mkDefault ports.redis; })
         ];
@@ -77,6 +80,20 @@ let
             assertion = lib.elem program (programsOf config);
             message = "images.${program} is no service or job of the stack (${lib.concatStringsSep ", " (programsOf config)}): correct the name.";
           }) (lib.attrNames (removeAttrs images platform.reserved))
+          ++ lib.concatLists (
+            lib.mapAttrsToList (
+              program: asked:
+              map
+                (value: {
+                  assertion = !lib.hasInfix builtins.storeDir (toString value);
+                  message = "${program} has ${toString value} in environment or arguments, and containers have no Nix store: put the file into the image and name its path there, or make it a secret.";
+                })
+                (
+                  lib.attrValues (removeAttrs (values.environment config asked) [ "DATABASE_SSL_ROOT_CERT" ])
+                  ++ asked.arguments
+                )
+            ) (config.services // config.jobs)
+          )
           ++ platform.assertions config;
       };
     };
@@ -204,6 +221,8 @@ let
       image =
         images.${program} or (if asked.image != null then asked.image else images.${shared} or null);
       stateFolder = stateFolder program;
+      # Where the authority of the database's server lies in it.
+      caFile = if environment.DATABASE_SSL_ROOT_CERT or null == caFile then caFile else null;
       # Addresses outside that it may talk to; "any" for all.
       outside = lib.remove "localhost" (values.allowedAddresses config asked);
       # Probes; a program of the contract can ask itself.
@@ -232,7 +251,7 @@ let
   text = value: if lib.isBool value then lib.boolToString value else toString value;
 in
 rec {
-  inherit config problems;
+  inherit caFile config problems;
   services = lib.mapAttrsToList (describe "services") config.services;
   # In their order.
   startJobs = map (job: describe "jobs" job config.jobs.${job}) (values.startJobs config);

@@ -369,7 +369,12 @@ let
           };
         }
         (named "ServiceAccount" "v1" name { automountServiceAccountToken = false; })
-      ];
+      ]
+      ++ lib.optional (config.database.caFile != null) (
+        named "ConfigMap" "v1" "${name}-database-ca" {
+          data.${baseNameOf described.caFile} = builtins.readFile config.database.caFile;
+        }
+      );
       start = start;
       network-policies = policies;
       monitoring = map metricsOf (lib.filter (asked: asked.metrics.port != null) services);

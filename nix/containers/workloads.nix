@@ -87,6 +87,11 @@ rec {
           name = "state-${asked.name}";
           mountPath = asked.stateFolder;
         }
+        ++ lib.optional (asked.caFile != null) {
+          name = "database-ca";
+          mountPath = dirOf asked.caFile;
+          readOnly = true;
+        }
         ++ [
           {
             name = "tmp";
@@ -103,6 +108,10 @@ rec {
       name = "state-${asked.name}";
       persistentVolumeClaim.claimName = "${name}-${asked.name}";
     }) (lib.filter (asked: asked.stateDirectory) programs)
+    ++ lib.optional (lib.any (asked: asked.caFile != null) programs) {
+      name = "database-ca";
+      configMap.name = "${name}-database-ca";
+    }
     ++ [
       {
         name = "tmp";

@@ -505,6 +505,47 @@ lib.concatMap same (lib.attrNames units)
       domains."hooks.example.com".extraConfig = "x";
     })
   ))
+  (refused [ "hooks" "no Nix store" ] (
+    inCompose { } (changed {
+      services.hooks.environment.SITE = "${pkgs.path}/x";
+    })
+  ))
+  {
+    name = "the authority of a database elsewhere comes along, and programs may reach it";
+    got =
+      let
+        stack = changed {
+          database = {
+            host = "10.9.0.5";
+            passwordFile = "/run/secrets/password";
+            caFile = ../../hosts/prod/certificates/authority.pem;
+          };
+        };
+        kubernetes = inKubernetes { } stack;
+        composed = inCompose { openEgress = true; } stack;
+        pod = (called "shop-hooks" kubernetes.objects.service-hooks).spec.template.spec;
+      in
+      {
+        files = composed.files ? "database-ca.pem";
+        inherit (composed.objects.services.hooks) volumes networks;
+        variable = composed.objects.services.hooks.environment.DATABASE_SSL_ROOT_CERT;
+        pod = lib.elem "database-ca" (map (volume: volume.name) pod.volumes);
+        map = lib.attrNames (called "shop-database-ca" kubernetes.objects.namespace).data;
+        outside = (called "shop-hooks-outside" kubernetes.objects.network-policies).spec.egress;
+      };
+    want = {
+      files = true;
+      volumes = [ "./database-ca.pem:/etc/slipway/database-ca.pem:ro" ];
+      networks = [
+        "backend"
+        "egress"
+      ];
+      variable = "/etc/slipway/database-ca.pem";
+      pod = true;
+      map = [ "database-ca.pem" ];
+      outside = [ { to = [ { ipBlock.cidr = "10.9.0.5/32"; } ]; } ];
+    };
+  }
   (refused [ "gateway" "ingress" ] (inKubernetes { gateway = null; } (hooked { })))
   (refused [ "class" "parent" ] (inKubernetes { gateway = { }; } (hooked { })))
   (refused [ "ingress" "namespace" ] (
