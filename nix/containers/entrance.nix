@@ -12,6 +12,7 @@
 }:
 let
   contract = import ../contract.nix;
+  headersOf = import ./headers.nix { inherit lib; };
   inherit (contract) ports times;
   namesOf = domain: [ domain ] ++ domains.${domain}.aliases;
   allNames = lib.concatMap namesOf (lib.attrNames domains);
@@ -102,6 +103,15 @@ let
       }
     ];
     backendRefs = [ (target domain route) ];
+    # nginx sets them itself; the same twice does no harm.
+    filters = [
+      {
+        type = "ResponseHeaderModifier";
+        responseHeaderModifier.set = lib.mapAttrsToList (name: value: {
+          inherit name value;
+        }) (headersOf domains.${domain});
+      }
+    ];
     timeouts.request = "${toString (waits domains.${domain} route)}s";
   };
   # One holds at most 16 rules. The longest path counts among all of them.

@@ -114,11 +114,12 @@ let
   programs = services ++ startJobs ++ timedJobs;
 
   # What only nginx can do goes through a pod of it. Where something is closed that is the whole domain, since other ways of
-  # writing a path would lead past it.
+  # writing a path would lead past it. An Ingress sets no headers either.
   isOf = route: route.static != null || route.redirect != null;
   isWhole =
     domain:
-    domain.closedPaths != [ ]
+    ingress != null
+    || domain.closedPaths != [ ]
     || lib.any (route: route.closed || route.stripPrefix) (lib.attrValues domain.routes);
   isProxied = domain: route: isWhole domain || isOf route;
   hasProxy = lib.any (domain: lib.any (isProxied domain) (lib.attrValues domain.routes)) (

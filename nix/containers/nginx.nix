@@ -15,6 +15,7 @@
 let
   contract = import ../contract.nix;
   nginx = import ../lib/nginx.nix { inherit contract; };
+  headersOf = import ./headers.nix { inherit lib; };
   routes = import ../lib/routes.nix { inherit contract lib; };
   inherit (contract) ports;
   inherit (nginx) indent lines seconds;
@@ -70,11 +71,7 @@ let
       zone = kind: if lib.length (lib.attrNames domains) == 1 then kind else "${name}-${kind}";
       rateZone =
         kind: what: "limit_req_zone $client zone=${zone kind}:10m rate=${toString what.perSecond}r/s;";
-      headers = lib.filterAttrs (_: value: value != null) domain.headers // {
-        Strict-Transport-Security =
-          "max-age=${toString domain.tls.hsts.maxAgeSeconds}"
-          + lib.optionalString domain.tls.hsts.includeSubDomains "; includeSubDomains";
-      };
+      headers = headersOf domain;
       headerLines = lib.mapAttrsToList (
         header: value: "add_header ${header} \"${lib.escape [ "\\" "\"" ] value}\" always;"
       ) headers;

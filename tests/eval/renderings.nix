@@ -420,6 +420,46 @@ lib.concatMap same (lib.attrNames units)
     ];
   }
   {
+    name = "a Gateway sets the headers of nginx, and an Ingress leaves that to nginx";
+    got =
+      let
+        stack = changed {
+          proxy.closedPaths = [ ];
+          domains."hooks.example.com".headers.X-Frame-Options = "DENY";
+        };
+        route =
+          called "hooks-hooks-example-com"
+            (kubernetes {
+              inherit pkgs stack;
+              name = "hooks";
+              gateway.class = "shared";
+            }).objects.routes;
+        behind = inKubernetes {
+          gateway = null;
+          ingress = {
+            class = "nginx";
+            namespace = "ingress-nginx";
+          };
+        } stack;
+      in
+      {
+        set =
+          map (header: header.name)
+            (lib.head (lib.head route.spec.rules).filters).responseHeaderModifier.set;
+        ingress =
+          map (path: path.backend.service.name)
+            (lib.head (lib.head behind.objects.routes).spec.rules).http.paths;
+      };
+    want = {
+      set = [
+        "Strict-Transport-Security"
+        "X-Content-Type-Options"
+        "X-Frame-Options"
+      ];
+      ingress = [ "shop-proxy" ];
+    };
+  }
+  {
     name = "earlier names of options mean the same";
     got =
       (inCompose { } {
