@@ -143,7 +143,7 @@ in
       example = true;
       description = ''
         Whether the program keeps files: `/var/lib/<stack>-<service>`, which its replicas share and a new generation finds
-        again. `STATE_DIRECTORY` names it. In containers it is a volume.
+        again. `STATE_DIRECTORY` names it. In Compose it is a folder beside the files, in Kubernetes a volume.
       '';
     };
     writablePaths = mkOption {

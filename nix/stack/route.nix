@@ -17,7 +17,8 @@ in
       example = lib.literalExpression "packages.site";
       description = ''
         A folder in the Nix store whose files are served, with the content types of their names, and compressed where that
-        helps. Hidden files are not there, except below `/.well-known/`. In containers the proxy's image holds the files.
+        helps. Hidden files are not there, except below `/.well-known/`. Compose has them beside its files, and for Kubernetes an
+        image of nginx holds them.
       '';
     };
     fallback = mkOption {
