@@ -11,7 +11,5 @@ in
 # A path literal (./secret) would be copied into the store when it is used.
 types.addCheck outside (value: builtins.isString value)
 // {
-  description =
-    "path on the host, as text, outside the Nix store and the flake "
-    + "(such as \"/run/agenix/name\", from modules/agenix.nix or another tool)";
+  description = "path on the host, as text, outside the Nix store and the flake, such as \"/run/agenix/name\"";
 }

@@ -18,7 +18,7 @@ let
         example = "start";
         description = ''
           `start`: the job runs before the replicas start. A release that changes its program, settings or secrets runs it
-          once, before any replica is restarted; when it fails, no replica is touched and the switch fails. When the stack
+          once, before any replica is restarted. When it fails, no replica is touched and the switch fails. When the stack
           starts anew, as at boot, it runs as well, so it must do nothing when there is nothing to do.
         '';
       };

@@ -110,7 +110,7 @@ in
       description = ''
         What the programs may talk to over the network, as systemd's IPAddressAllow takes it: addresses, networks,
         `localhost`, or `any`. Everything else is dropped. Services of other companies need `any`. A server that a name or
-        a `urlFile` says is not known when the system is built: list it and the name servers to narrow this down.
+        a `urlFile` says is not known when the system is built. To narrow this down, list it and the name servers.
       '';
     };
   };

@@ -32,8 +32,8 @@ in
       default = contract.database.maxConnections;
       example = 900;
       description = ''
-        The most connections of the server. The pools of all stacks here must fit into it, one more of each service that
-        restarts with a stand-in, and 20 for people and backups. The build says when they do not. Add those of processes
+        The most connections of the server. The pools of all stacks here must fit into it, with one more for each
+        stand-in and 20 connections for people and backups. The build says when they do not. Add those of processes
         on other hosts and of the host's own programs. Another number restarts the server.
       '';
     };
