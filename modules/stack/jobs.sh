@@ -55,7 +55,7 @@ record_end() {
 second_time() {
   local text
   text=$(LC_ALL=C systemd-analyze calendar --iterations=2 --base-time="@$1" "$2" |
-    sed -n '/^ *Iter. #2:/,$ s/.* \([0-9-]\{10\} [0-9:]\{8\} UTC\)$/\1/p')
+    sed -n '/^ *Iter[a-z.]* #2:/,$ s/.* \([0-9-]\{10\} [0-9:]\{8\} UTC\)$/\1/p')
   if [ -n "$text" ]; then date --utc --date="$text" +%s; fi
 }
 

@@ -41,6 +41,11 @@
             retries = 1;
             lateSeconds = 30;
           };
+          # Late without a word about when: after the second minute.
+          empty = job "empty" "exit 1" // {
+            schedule.calendar = "minutely";
+            timeoutSeconds = 5;
+          };
           hangs = job "hangs" "exec sleep infinity" // {
             schedule.intervalSeconds = 3600;
             timeoutSeconds = 5;
@@ -77,6 +82,9 @@
         machine.succeed("systemctl is-failed shop-broken.service && systemctl is-failed shop-broken-late.service")
         machine.sleep(90)
         machine.succeed("journalctl --unit shop-broken --output cat | grep -c 'a try' | grep -qx 2")
+
+    with subtest("one without lateSeconds is late by its calendar"):
+        machine.wait_until_succeeds(metric("late", "empty") + " | grep -q ' 1$'", timeout=180)
 
     with subtest("one that hangs is ended"):
         machine.succeed("systemctl show --property Result --value shop-hangs.service | grep -qx timeout")
