@@ -6,6 +6,7 @@
 #   nixosModules      what the flake exports
 #   refused MODULES   the messages of the assertions that fail on it
 #   says NAME WORDS MODULES   the case that exactly one assertion fails, and its message has all these words
+#   saysAmong NAME WORDS MODULES   the same, but other assertions may fail as well
 #   stack OPTIONS     a module with the stack `shop`, which runs, with these options on top
 #   mkWorkspace       of the flake's lib; `workspaceProblems` gives the mistakes that it throws
 #   standIn NAME      a package with a program of that name, and nothing inside
@@ -38,6 +39,8 @@ let
     ./secrets.nix
     ./snapshots.nix
     ./database.nix
+    ./database-rights.nix
+    ./database-refused.nix
     ./backup.nix
     ./facts.nix
     ./store.nix

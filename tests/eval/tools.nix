@@ -58,6 +58,19 @@ rec {
         messages;
     want = "refused";
   };
+  # As `says`, but the host may be refused for more than that.
+  saysAmong = name: words: modules: {
+    inherit name;
+    got =
+      let
+        messages = refused modules;
+      in
+      if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
+        "refused"
+      else
+        messages;
+    want = "refused";
+  };
   stack = options: {
     services.slipway.stacks.shop = lib.mkMerge [
       {
