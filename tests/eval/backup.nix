@@ -1,7 +1,7 @@
-# The stack's backups: what runs when and as whom, the files that drive it, and what is refused.
+# The stack's backups: what runs when and as whom, the files that drive it, what is copied, and what is refused.
 {
   host,
-  refused,
+  saysAmong,
   stack,
   lib,
   ...
@@ -10,81 +10,13 @@ let
   # The files name programs of the store; reading them must not build those.
   fromJSON = text: builtins.fromJSON (builtins.unsafeDiscardStringContext text);
   at = "services.slipway.stacks.shop.backup";
-  offsite = {
-    repository = "s3:https://s3.example.com/backup-shop";
-    passwordFile = "/run/secrets/restic-password";
-    environmentFile = "/run/secrets/restic-environment";
-    configuration = [ "/etc/nixos" ];
-  };
-  full = stack { backup = { inherit offsite; }; };
-  config = host [ full ];
+  offsite = import ./backup-offsite.nix;
+  config = host [ (stack { backup = { inherit offsite; }; }) ];
   units = lib.filterAttrs (name: _: lib.hasPrefix "shop-backup-" name) config.systemd.services;
   json = fromJSON config.environment.etc."slipway/backup/shop.json".text;
-  # By its name it comes before the other.
-  another =
-    { config, ... }:
-    {
-      services.slipway.stacks.app = {
-        services = lib.mapAttrs (_: one: {
-          inherit (one) preset package;
-        }) config.services.slipway.stacks.shop.services;
-        metrics.firstPort = 9400;
-        proxy.enable = false;
-        database.extensions = _: [ ];
-      };
-    };
-  # What a stack and the server are made of: units, and files below /etc. The lines of who may connect are of all stacks.
-  filesOf =
-    config:
-    let
-      named = lib.filterAttrs (
-        name: _:
-        lib.hasPrefix "shop" name
-        || lib.hasPrefix "redis-shop" name
-        || lib.hasPrefix "postgresql" name
-        || lib.hasPrefix "slipway-database" name
-      );
-      etc = lib.filterAttrs (
-        name: _: lib.hasInfix "shop" name || lib.hasPrefix "pgbackrest/" name
-      ) config.environment.etc;
-    in
-    lib.mapAttrs (_: unit: forget config unit.text) (named config.systemd.units)
-    // lib.mapAttrs (_: file: forget config (toString file.text)) etc
-    // {
-      "postgresql.conf" = forget config (
-        builtins.toJSON (removeAttrs config.services.postgresql.settings [ "hba_file" ])
-      );
-      tmpfiles = builtins.toJSON (
-        lib.filterAttrs (
-          name: _: !lib.hasInfix "/app" name
-        ) config.systemd.tmpfiles.settings."10-slipway-backup"
-      );
-    };
-  # The server's start script has its configuration's name, which is made of everything.
-  forget =
-    config: text:
-    builtins.unsafeDiscardStringContext (
-      lib.concatStringsSep "\n" (
-        lib.filter (line: builtins.match "(ExecStartPre|X-Re[a-z]+-Triggers)=.*" line == null) (
-          lib.splitString "\n" text
-        )
-      )
-    );
   says =
     name: words: backup:
-    saysOn name words { } [ (stack { inherit backup; }) ];
-  saysOn = name: words: archive: modules: {
-    inherit name;
-    got =
-      let
-        messages = refused (modules ++ [ { services.slipway.backup = { inherit archive; }; } ]);
-      in
-      if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
-        "refused"
-      else
-        messages;
-    want = "refused";
-  };
+    saysAmong name words [ (stack { inherit backup; }) ];
 in
 [
   {
@@ -214,11 +146,6 @@ in
     want = map (name: "${name}.service") (lib.remove "shop-backup-prepare" (lib.attrNames units));
   }
   {
-    name = "the server hands its segments to pgBackRest";
-    got = lib.hasSuffix "/bin/pgbackrest --stanza=main archive-push %p" config.services.postgresql.settings.archive_command;
-    want = true;
-  }
-  {
     name = "a host without copies is warned";
     got =
       lib.any (lib.hasInfix "${at}.offsite names no repository")
@@ -255,18 +182,14 @@ in
       network = false;
     };
   }
-  (saysOn "nothing to back up" [ "${at}.enable" "database.urlFile" ] { enable = false; } [
-    (stack {
-      database.enable = false;
-      backup.enable = true;
-    })
-  ])
-  (saysOn "two writers of pgBackRest's configuration"
-    [ "services.pgbackrest.enable" "services.slipway.backup.archive.enable" ]
-    { }
+  (saysAmong "nothing to back up"
+    [ "${at}.enable" "database.urlFile" ]
     [
-      (stack { })
-      { services.pgbackrest.enable = true; }
+      (stack {
+        database.enable = false;
+        backup.enable = true;
+      })
+      { services.slipway.backup.archive.enable = false; }
     ]
   )
   (says "copies without a password" [ "${at}.offsite.passwordFile" ] {
@@ -300,29 +223,6 @@ in
   (says "folders that nothing would keep" [ "${at}.paths" "offsite.repository" ] {
     paths = [ "/var/lib/shop-web" ];
   })
-  (says "the exporter's port by its old name" [
-    "${at}.exporter.port"
-    "set services.slipway.backup.exporter.port"
-  ] { exporter.port = 9203; })
-  {
-    name = "the archive's earlier name works, and a warning says the new one";
-    got =
-      let
-        its = host [
-          (stack { })
-          { services.slipway.database.archive.keepDays = 8; }
-          { boot.isContainer = true; }
-        ];
-      in
-      [
-        its.services.slipway.backup.archive.keepDays
-        (lib.any (lib.hasInfix "services.slipway.backup.archive.keepDays") its.warnings)
-      ];
-    want = [
-      8
-      true
-    ];
-  }
   {
     name = "folders are kept in the copies, by their earlier name as well, and only copies may read them";
     got =
@@ -377,85 +277,6 @@ in
       ];
   }
   {
-    name = "the archive's and the exporter's places are nowhere else by their defaults";
-    got =
-      let
-        its = host [
-          (stack { backup = { inherit offsite; }; })
-          {
-            services.slipway.backup = {
-              archive.repository = "/srv/archive";
-              exporter.port = 9203;
-            };
-          }
-        ];
-        left =
-          text:
-          lib.hasInfix "/var/lib/pgbackrest" (builtins.unsafeDiscardStringContext (toString text))
-          || lib.hasInfix "9103" (toString text);
-      in
-      {
-        units = lib.attrNames (
-          lib.filterAttrs (
-            name: unit: lib.hasPrefix "shop-" name && left (builtins.unsafeDiscardStringContext unit.text)
-          ) its.systemd.units
-        );
-        server = left its.systemd.services.postgresql.preStart;
-        files = lib.attrNames (
-          lib.filterAttrs (
-            name: file:
-            lib.any (ours: lib.hasPrefix ours name) [
-              "slipway/"
-              "pgbackrest/"
-            ]
-            && file.text != null
-            && left (builtins.unsafeDiscardStringContext file.text)
-          ) its.environment.etc
-        );
-        folders = its.systemd.tmpfiles.settings."10-slipway-backup" ? "/var/lib/pgbackrest";
-      };
-    want = {
-      units = [ ];
-      server = false;
-      files = [ ];
-      folders = false;
-    };
-  }
-  (says "the archive by its old name" [
-    "${at}.pitr"
-    "services.slipway.backup.archive"
-  ] { pitr.keepDays = 8; })
-  (saysOn "differential backups that never come" [ "services.slipway.backup.archive.diffEveryDays" ] {
-    diffEveryDays = 8;
-  } [ (stack { }) ])
-  (saysOn "an archive below /home" [ "services.slipway.backup.archive.repository" "/srv/backup" ] {
-    repository = "/home/archive";
-  } [ (stack { }) ])
-  (saysOn "an archive for a server elsewhere"
-    [ "services.slipway.backup.archive.stack" "where the server runs" ]
-    { enable = true; }
-    [
-      (stack {
-        database.urlFile = "/run/secrets/url";
-        backup.enable = true;
-      })
-    ]
-  )
-  (saysOn "an archive of nobody's" [ "services.slipway.backup.archive.stack" "name one of: shop" ] {
-    stack = "post";
-  } [ (stack { }) ])
-  (saysOn "two stacks and nobody named for their one archive"
-    [
-      "services.slipway.backup.archive.stack"
-      "app shop"
-    ]
-    { }
-    [
-      (stack { })
-      another
-    ]
-  )
-  {
     name = "what is copied from a home can be read, by what copies";
     got =
       let
@@ -477,36 +298,6 @@ in
       "read-only"
       true
     ];
-  }
-  {
-    name = "another stack changes no file of a stack that is there, nor of the server's archive";
-    got =
-      let
-        archive.services.slipway.backup.archive.stack = "shop";
-        alone = filesOf (host [
-          (stack { })
-          archive
-        ]);
-        beside = filesOf (host [
-          (stack { })
-          archive
-          another
-        ]);
-      in
-      {
-        changed = lib.filter (name: alone.${name} != beside.${name} or null) (lib.attrNames alone);
-        refused = refused [
-          (stack { })
-          archive
-          another
-        ];
-        looked = lib.length (lib.attrNames alone) > 20;
-      };
-    want = {
-      changed = [ ];
-      refused = [ ];
-      looked = true;
-    };
   }
   {
     name = "the build has systemd read every schedule";
@@ -539,10 +330,5 @@ in
       group = "slipway-backup";
       files = "0660";
     };
-  }
-  {
-    name = "no empty cluster is begun beside an archive";
-    got = lib.hasInfix "/var/lib/pgbackrest/archive/main/archive.info" config.systemd.services.postgresql.preStart;
-    want = true;
   }
 ]

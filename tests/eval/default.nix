@@ -42,6 +42,7 @@ let
     ./database-rights.nix
     ./database-refused.nix
     ./backup.nix
+    ./backup-archive.nix
     ./facts.nix
     ./store.nix
     ./options.nix
