@@ -47,6 +47,8 @@ let
     ./store.nix
     ./options.nix
     ./renderings.nix
+    ./renderings-proxy.nix
+    ./renderings-refused.nix
     ./modules.nix
     ./neighbours.nix
     ./docs.nix

@@ -1,5 +1,5 @@
-# One stack under NixOS, compose and Kubernetes: the same ports, health paths, limits, secrets, variables and routes. What a
-# rendering cannot do is refused. deploy/ is what is rendered.
+# One stack under NixOS, compose and Kubernetes: the same ports, health paths, limits, secrets, variables and routes.
+# deploy/ is what is rendered.
 {
   host,
   lib,
@@ -9,78 +9,22 @@
   ...
 }:
 let
-  inherit (import ../../nix/containers) compose kubernetes;
-  own = import ../../nix/containers/slipway.nix;
+  inherit (import ./renderings-tools.nix { inherit pkgs standIn; })
+    compose
+    kubernetes
+    own
+    shop
+    inCompose
+    inKubernetes
+    composed
+    clustered
+    objectsOf
+    called
+    nginxInPod
+    changed
+    timed
+    ;
   pages = import ./pages.nix { inherit lib; };
-
-  # Two services, a site, a job and a migration.
-  shop = {
-    cache.enable = false;
-    environment.LOG_LEVEL = "info";
-    secrets.SENTRY_DSN = "/run/secrets/sentry";
-    services = {
-      api = {
-        preset = "api";
-        package = standIn "shop";
-        replicas = 2;
-        secrets.SECRET_KEY = "/run/secrets/api-key";
-      };
-      web = {
-        package = standIn "shop-web";
-        listen.port = 3000;
-        arguments = [ "--port=$(PORT)" ];
-        health.ready.http = "/healthz";
-        health.live.http = "/alive";
-        limits = {
-          cpus = 1.5;
-          memoryMiB = 512;
-        };
-        environment = {
-          WORKERS = 4;
-          DEBUG = false;
-          LOG_LEVEL = null;
-        };
-        secrets = {
-          SECRET_KEY = "/run/secrets/web-key";
-          SENTRY_DSN = null;
-        };
-      };
-    };
-    jobs.report = {
-      package = standIn "shop";
-      arguments = [ "report" ];
-      schedule.calendar = "*-*-* 03:15:00";
-      limits.memoryMiB = 256;
-    };
-    domains."shop.example.com".routes = {
-      "/".static = ../../hosts/team/site;
-      "/api".service = "api";
-      "/web" = {
-        service = "web";
-        stripPrefix = true;
-      };
-      "/old".redirect = "https://old.example.com/";
-    };
-  };
-  inCompose =
-    more: stack:
-    compose (
-      {
-        inherit pkgs stack;
-        name = "shop";
-      }
-      // more
-    );
-  inKubernetes =
-    more: stack:
-    kubernetes (
-      {
-        inherit pkgs stack;
-        name = "shop";
-        gateway.class = "shared";
-      }
-      // more
-    );
 
   system = host [
     {
@@ -91,11 +35,6 @@ let
       };
     }
   ];
-  composed = inCompose { } shop;
-  clustered = inKubernetes { } shop;
-  objectsOf =
-    kind: lib.filter (one: one.kind == kind) (lib.concatLists (lib.attrValues clustered.objects));
-  called = name: lib.findFirst (one: one.metadata.name == name) null;
 
   # What a program is, as each platform says it.
   onHost =
@@ -216,39 +155,6 @@ let
     lib.filter (location: !lib.hasPrefix "@" location) (
       lib.subtractLists [ "/.well-known/acme-challenge/" "^~ /.well-known/acme-challenge/" ] locations
     );
-  nginxInPod = (called "shop-proxy" (objectsOf "ConfigMap")).data."nginx.conf";
-
-  # What a rendering refuses, with words of the sentence.
-  refused = words: rendering: {
-    name = "refused: ${toString words}";
-    got =
-      if lib.any (one: lib.all (word: lib.hasInfix word one) words) rendering.problems then
-        "refused"
-      else
-        rendering.problems;
-    want = "refused";
-  };
-
-  hooked = more: {
-    services.hooks = {
-      package = standIn "hooks";
-      listen.port = 9000;
-    }
-    // more;
-    database.enable = false;
-    cache.enable = false;
-    domains."hooks.example.com".routes."/".service = "hooks";
-  };
-  changed = lib.recursiveUpdate (hooked { });
-  timed =
-    job:
-    changed {
-      jobs.nightly = {
-        package = standIn "hooks";
-      }
-      // job;
-    };
-
   # Options by their path below a stack.
   optionsOf =
     options:
@@ -337,129 +243,6 @@ lib.concatMap same (lib.attrNames units)
       };
   }
   {
-    name = "an api waits behind every proxy for as long as a long poll lasts, and believes it about clients";
-    got = {
-      compose =
-        lib.hasInfix "proxy_read_timeout 45s;"
-          (inCompose { } own.compose.stack).files."nginx.conf";
-      trusted = composed.objects.services.api.environment.API_TRUSTED_PROXIES;
-      network = composed.objects.networks.backend.ipam.config;
-      kubernetes =
-        map (rule: rule.timeouts.request)
-          (called "slipway-slipway-example-org"
-            (kubernetes ({ inherit pkgs; } // own.kubernetes)).objects.routes
-          ).spec.rules;
-      annotations =
-        lib.filterAttrs (key: _: lib.hasSuffix "-timeout" key)
-          (lib.head
-            (inKubernetes {
-              gateway = null;
-              ingress = {
-                class = "nginx";
-                namespace = "ingress-nginx";
-              };
-            } own.kubernetes.stack).objects.routes
-          ).metadata.annotations;
-    };
-    want = {
-      compose = true;
-      trusted = "\${SHOP_BACKEND_SUBNET:-172.29.240.0/24}";
-      network = [ { subnet = "\${SHOP_BACKEND_SUBNET:-172.29.240.0/24}"; } ];
-      kubernetes = [ "125s" ];
-      annotations = {
-        "nginx.ingress.kubernetes.io/proxy-connect-timeout" = "2";
-        "nginx.ingress.kubernetes.io/proxy-read-timeout" = "125";
-      };
-    };
-  }
-  {
-    name = "a service of a domain hears that domain's name, also where the request line has another than Host";
-    got = map (lib.hasInfix "Host $http_host;") [
-      composed.files."nginx.conf"
-      nginxInPod
-    ];
-    want = [
-      false
-      false
-    ];
-  }
-  {
-    name = "what is closed is closed for every way of writing a path, so nginx has that whole domain, and no other";
-    got =
-      map
-        (
-          stack:
-          map (rule: (lib.head rule.backendRefs).name) (
-            lib.filter (rule: rule ? backendRefs) (
-              lib.concatMap (object: object.spec.rules or [ ]) (inKubernetes { } stack).objects.routes
-            )
-          )
-        )
-        [
-          shop
-          (hooked { })
-          (changed { proxy.closedPaths = [ ]; })
-          (changed {
-            proxy.closedPaths = [ ];
-            domains."hooks.example.com".routes."/old".redirect = "https://old.example.com/";
-          })
-        ];
-    want = [
-      [
-        "shop-proxy"
-        "shop-proxy"
-        "shop-proxy"
-        "shop-proxy"
-      ]
-      [ "shop-proxy" ]
-      [ "shop-hooks" ]
-      [
-        "shop-hooks"
-        "shop-proxy"
-      ]
-    ];
-  }
-  {
-    name = "a Gateway sets the headers of nginx, and an Ingress leaves that to nginx";
-    got =
-      let
-        stack = changed {
-          proxy.closedPaths = [ ];
-          domains."hooks.example.com".headers.X-Frame-Options = "DENY";
-        };
-        route =
-          called "hooks-hooks-example-com"
-            (kubernetes {
-              inherit pkgs stack;
-              name = "hooks";
-              gateway.class = "shared";
-            }).objects.routes;
-        behind = inKubernetes {
-          gateway = null;
-          ingress = {
-            class = "nginx";
-            namespace = "ingress-nginx";
-          };
-        } stack;
-      in
-      {
-        set =
-          map (header: header.name)
-            (lib.head (lib.head route.spec.rules).filters).responseHeaderModifier.set;
-        ingress =
-          map (path: path.backend.service.name)
-            (lib.head (lib.head behind.objects.routes).spec.rules).http.paths;
-      };
-    want = {
-      set = [
-        "Strict-Transport-Security"
-        "X-Content-Type-Options"
-        "X-Frame-Options"
-      ];
-      ingress = [ "shop-proxy" ];
-    };
-  }
-  {
     name = "earlier names of options mean the same";
     got =
       (inCompose { } {
@@ -515,41 +298,6 @@ lib.concatMap same (lib.attrNames units)
     got = lib.filter (option: !isKnown option) onHosts;
     want = [ ];
   }
-  (refused [ "openEgress" ] (
-    inCompose { } (changed {
-      allowedAddresses = [ "10.0.0.0/24" ];
-    })
-  ))
-  (refused [ "healthchecks.web" ] (inCompose { healthchecks.web = [ "NONE" ]; } (hooked { })))
-  (refused [ "images.web" ] (inCompose { images.web = "x"; } (hooked { })))
-  (refused [ "nginx" "another name" ] (
-    inCompose { } (changed {
-      services.nginx.package = standIn "x";
-    })
-  ))
-  (refused [ "services.hooks.listen.port" ] (
-    inCompose { } (changed {
-      services.hooks.listen = {
-        port = null;
-        type = "unix";
-      };
-    })
-  ))
-  (refused [ "database.extensions" "is for hosts" ] (
-    inCompose { } (changed {
-      database.extensions = [ "x" ];
-    })
-  ))
-  (refused [ "domains.\"hooks.example.com\".extraConfig" "is for hosts" ] (
-    inCompose { } (changed {
-      domains."hooks.example.com".extraConfig = "x";
-    })
-  ))
-  (refused [ "hooks" "no Nix store" ] (
-    inCompose { } (changed {
-      services.hooks.environment.SITE = "${pkgs.path}/x";
-    })
-  ))
   {
     name = "the authority of a database elsewhere comes along, and programs may reach it";
     got =
@@ -586,56 +334,6 @@ lib.concatMap same (lib.attrNames units)
       outside = [ { to = [ { ipBlock.cidr = "10.9.0.5/32"; } ]; } ];
     };
   }
-  (refused [ "gateway" "ingress" ] (inKubernetes { gateway = null; } (hooked { })))
-  (refused [ "class" "parent" ] (inKubernetes { gateway = { }; } (hooked { })))
-  (refused [ "ingress" "namespace" ] (
-    inKubernetes {
-      gateway = null;
-      ingress.class = "nginx";
-    } (hooked { })
-  ))
-  (refused [ "ingress.annotations" "traefik" ] (
-    inKubernetes {
-      gateway = null;
-      ingress = {
-        class = "traefik";
-        namespace = "traefik";
-      };
-    } (hooked { })
-  ))
-  (refused [ "scale" "web" ] (inKubernetes { scale.web.most = 3; } (hooked { })))
-  (refused [ "storage" "web" ] (inKubernetes { storage.web.size = "1Gi"; } (hooked { })))
-  (refused [ "signalInImage" "web" ] (inKubernetes { signalInImage = [ "web" ]; } (hooked { })))
-  (refused [ "services.hooks.stopSignal" "signalInImage" ] (
-    inKubernetes { } (changed {
-      services.hooks.stopSignal = "SIGINT";
-    })
-  ))
-  (refused [ "services.hooks.writablePaths" ] (
-    inKubernetes { } (changed {
-      services.hooks.writablePaths = [ "/srv" ];
-    })
-  ))
-  (refused [ "services.hooks.allowedAddresses" "link-local" ] (
-    inKubernetes { } (changed {
-      services.hooks.allowedAddresses = [ "link-local" ];
-    })
-  ))
-  (refused [ "services.hooks.stateDirectory" "storage.hooks" ] (
-    inKubernetes { } (changed {
-      services.hooks.stateDirectory = true;
-    })
-  ))
-  (refused [ "jobs.nightly.cron" ] (
-    inKubernetes { } (timed {
-      schedule.calendar = "Mon..Fri *:0/7";
-    })
-  ))
-  (refused [ "proxy" "another name" ] (
-    inKubernetes { } (changed {
-      services.proxy.package = standIn "x";
-    })
-  ))
   {
     name = "systemd's times are cron's where those have them";
     got =
