@@ -2,6 +2,7 @@
 {
   host,
   refused,
+  saysAmong,
   stack,
   lib,
   ...
@@ -21,24 +22,15 @@ let
     privateInterface = "ens10";
     privatePorts = [ 5432 ];
   };
-  says = name: words: modules: {
-    inherit name;
-    got =
-      let
-        messages = refused (
-          [
-            served
-            acme
-          ]
-          ++ modules
-        );
-      in
-      if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
-        "refused"
-      else
-        messages;
-    want = "refused";
-  };
+  says =
+    name: words: modules:
+    saysAmong name words (
+      [
+        served
+        acme
+      ]
+      ++ modules
+    );
 in
 [
   {

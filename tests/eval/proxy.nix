@@ -2,6 +2,7 @@
 {
   host,
   refused,
+  saysAmong,
   stack,
   standIn,
   lib,
@@ -40,18 +41,6 @@ let
       }
       options
     ];
-  };
-  says = name: words: modules: {
-    inherit name;
-    got =
-      let
-        messages = refused modules;
-      in
-      if lib.any (message: lib.all (word: lib.hasInfix word message) words) messages then
-        "refused"
-      else
-        messages;
-    want = "refused";
   };
 
   config = host (proxy { });
@@ -326,14 +315,16 @@ in
       true
     ];
   }
-  (says "no name" [ "${at}.enable" "${at}.domain" ] (proxy {
+  (saysAmong "no name" [ "${at}.enable" "${at}.domain" ] (proxy {
     enable = true;
     domain = null;
   }))
-  (says "a certificate without its key" [ "${at}.tls.certificate" "${at}.tls.key" "both" ] (proxy {
-    tls.certificate = "/run/secrets/certificate";
-  }))
-  (says "nothing behind it"
+  (saysAmong "a certificate without its key" [ "${at}.tls.certificate" "${at}.tls.key" "both" ]
+    (proxy {
+      tls.certificate = "/run/secrets/certificate";
+    })
+  )
+  (saysAmong "nothing behind it"
     [ "${at}.upstream.servers" "api.replicas" ]
     [
       acme
@@ -343,7 +334,7 @@ in
       })
     ]
   )
-  (says "sockets and hosts at once" [ "${at}.upstream.servers" "only one kind" ] (proxy {
+  (saysAmong "sockets and hosts at once" [ "${at}.upstream.servers" "only one kind" ] (proxy {
     upstream = {
       servers = [
         "unix:/run/x.sock"
@@ -355,13 +346,13 @@ in
       };
     };
   }))
-  (says "hosts that nobody verifies" [ "${at}.upstream.tls.authority" ] (proxy {
+  (saysAmong "hosts that nobody verifies" [ "${at}.upstream.tls.authority" ] (proxy {
     upstream.servers = [ "10.1.0.11:443" ];
   }))
-  (says "a client certificate without its key" [ "${at}.upstream.tls.key" ] (proxy {
+  (saysAmong "a client certificate without its key" [ "${at}.upstream.tls.key" ] (proxy {
     upstream.tls.certificate = "/etc/edge.pem";
   }))
-  (says "a path without a slash"
+  (saysAmong "a path without a slash"
     [
       domain
       "closedPaths"
@@ -371,7 +362,7 @@ in
       closedPaths = [ "internal" ];
     })
   )
-  (says "the health path closed"
+  (saysAmong "the health path closed"
     [
       domain
       "closedPaths"
@@ -381,7 +372,7 @@ in
       closedPaths = [ "/api/v1" ];
     })
   )
-  (says "long polls cut"
+  (saysAmong "long polls cut"
     [
       domain
       "timeouts.longPollSeconds"
@@ -391,11 +382,11 @@ in
       timeouts.longPollSeconds = 20;
     })
   )
-  (says "two local listeners on one port" [
+  (saysAmong "two local listeners on one port" [
     "stacks.post.proxy.pingPort (8081)"
     "stacks.shop.proxy.pingPort (8081)"
   ] (proxy { } ++ [ (second { }) ]))
-  (says "a local listener on the agent's port"
+  (saysAmong "a local listener on the agent's port"
     [
       "${at}.pingPort (9102)"
       "services.slipway.agent.metricsPort (9102)"
@@ -413,7 +404,7 @@ in
       ]
     )
   )
-  (says "one name twice" [ "shop.example.com is served by" ] (
+  (saysAmong "one name twice" [ "shop.example.com is served by" ] (
     proxy { }
     ++ [
       (second {
