@@ -2,7 +2,7 @@
 { lib, pkgs, ... }:
 {
   services.slipway.stacks.desk = {
-    cache.enable = false;
+    database.enable = true;
 
     services = {
       # It keeps files, so no second process may run beside it: it stops for a moment when it changes.

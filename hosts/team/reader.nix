@@ -5,7 +5,7 @@
     # Feeds are everywhere.
     allowedAddresses = [ "any" ];
     environment.DATABASE_URL = "host=/run/postgresql user=reader dbname=reader";
-    cache.enable = false;
+    database.enable = true;
 
     services = {
       # It takes a socket from systemd: requests wait there while it restarts.

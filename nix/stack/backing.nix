@@ -28,6 +28,8 @@ let
       inherit type default description;
       internal = true;
     };
+  # Programs that keep the contract want both; what others want is theirs to say.
+  expected = lib.any (service: service.preset != null) (lib.attrValues config.services);
   # Servers whose place is said in the description, and not by the platform.
   elsewhere = database.host != null || database.urlFile != null;
   # What programs must reach for them. A name has an address only when it is looked up, and a secret is not read here.
@@ -77,8 +79,8 @@ in
     database = {
       enable = mkOption {
         type = types.bool;
-        default = database.urlFile == null && database.host == null;
-        defaultText = lib.literalMD "true unless `database.host`, `database.urlFile` or `database.of` names another one";
+        default = expected && database.urlFile == null && database.host == null;
+        defaultText = lib.literalMD "true where a service has a preset, unless `database.host`, `database.urlFile` or `database.of` names another one";
         example = false;
         description = ''
           Whether the stack's database is in a Postgres on this host. A host has one server, which its stacks share; each
@@ -182,8 +184,8 @@ in
     cache = {
       enable = mkOption {
         type = types.bool;
-        default = cache.urlFile == null;
-        defaultText = lib.literalMD "true unless `cache.urlFile` or `cache.remote.address` names one elsewhere";
+        default = expected && cache.urlFile == null;
+        defaultText = lib.literalMD "true where a service has a preset, unless `cache.urlFile` or `cache.remote.address` names one elsewhere";
         example = false;
         description = ''
           Whether this host runs a Redis for the stack. Without one (see also `cache.remote`) nothing is lost, but wake-ups

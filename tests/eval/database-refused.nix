@@ -108,14 +108,20 @@ in
   (saysOn "one database for two stacks"
     [ "database.name is shop" "database.of" ]
     [
-      (reports { name = "shop"; })
+      (reports {
+        enable = true;
+        name = "shop";
+      })
     ]
     { }
   )
   (saysOn "an owner that is another stack's role"
     [ "stacks.reports.database.owner.role" "stacks.shop.user" ]
     [
-      (reports { owner.role = "shop"; })
+      (reports {
+        enable = true;
+        owner.role = "shop";
+      })
     ]
     { }
   )

@@ -22,6 +22,47 @@ let
 in
 [
   {
+    name = "a stack without a preset gets a database and a Redis only when it asks";
+    got =
+      let
+        on =
+          more:
+          let
+            its = host [
+              {
+                services.slipway.stacks.plain = {
+                  services.web.package = standIn "web";
+                }
+                // more;
+              }
+            ];
+          in
+          [
+            its.services.postgresql.enable
+            (its.services.redis.servers ? plain)
+          ];
+      in
+      map on [
+        { }
+        { database.enable = true; }
+        { cache.enable = true; }
+      ];
+    want = [
+      [
+        false
+        false
+      ]
+      [
+        true
+        false
+      ]
+      [
+        false
+        true
+      ]
+    ];
+  }
+  {
     name = "another port is where setup, processes and backups look for the server";
     got =
       let

@@ -50,6 +50,7 @@ let
   reports.services.slipway.stacks.reports = {
     services.web.package = standIn "reports";
     database.of = "shop";
+    cache.enable = true;
   };
   third.services.slipway.stacks.app = {
     services.web = {
