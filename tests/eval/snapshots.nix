@@ -9,7 +9,14 @@
   ...
 }:
 let
-  texts = import ./snapshots/texts.nix { inherit host stack standIn lib; };
+  texts = import ./snapshots/texts.nix {
+    inherit
+      host
+      stack
+      standIn
+      lib
+      ;
+  };
   relative = file: lib.removePrefix "./" (lib.path.removePrefix ./snapshots file);
   committed = lib.filter (name: !lib.hasSuffix ".nix" name) (
     map relative (lib.filesystem.listFilesRecursive ./snapshots)
