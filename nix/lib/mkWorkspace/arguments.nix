@@ -22,7 +22,6 @@ let
     ;
   inherit (import ./problems.nix)
     isText
-    list
     listOf
     orNull
     quote

@@ -150,7 +150,7 @@ let
 
   # Where Cargo.lock takes crates from.
   fetchProblems =
-    { lock, registries, ... }:
+    { lock, registries }:
     outputHashes:
     let
       sources = attrNames (groupBy (entry: entry.source or "") lock.package);
@@ -168,7 +168,7 @@ let
       "`outputHashes` names ${quote source}, and no crate in Cargo.lock has that `source`; there are ${list gitSources}"
     ) (filter (source: !elem (decoded source) gitSources) (attrNames outputHashes));
 in
-facts@{
+{
   base,
   selection,
   profiles,
@@ -213,7 +213,7 @@ unknownNames "crates" selection.crateNames (orEmpty (args.crates or null))
     ++ concatMap (name: ofPackage name packageArgs.${name}) (attrNames packageArgs)
 )
 ++ sourceProblems base selection.crateNames args
-++ fetchProblems facts (args.outputHashes or { })
+++ fetchProblems { inherit lock registries; } (args.outputHashes or { })
 ++ imageProblems {
   inherit (selection) lacking makers;
   inherit bins;

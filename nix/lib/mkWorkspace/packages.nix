@@ -77,9 +77,9 @@ let
       crate,
       programs,
       alone,
-      isLoaded,
       flags,
       targets,
+      ...
     }:
     let
       more = extraArgs.${crate.name} or { };

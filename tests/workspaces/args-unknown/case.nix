@@ -3,7 +3,7 @@
 mk:
 mk {
   src = ./.;
-  packageArgs = pkgs: {
+  packageArgs = _: {
     apii = {
       FOO = "1";
     };
