@@ -38,10 +38,10 @@ let
         name: _: lib.hasInfix "shop" name || lib.hasPrefix "pgbackrest/" name
       ) config.environment.etc;
     in
-    lib.mapAttrs (_: unit: forget config unit.text) (named config.systemd.units)
-    // lib.mapAttrs (_: file: forget config (toString file.text)) etc
+    lib.mapAttrs (_: unit: forget unit.text) (named config.systemd.units)
+    // lib.mapAttrs (_: file: forget (toString file.text)) etc
     // {
-      "postgresql.conf" = forget config (
+      "postgresql.conf" = forget (
         builtins.toJSON (removeAttrs config.services.postgresql.settings [ "hba_file" ])
       );
       tmpfiles = builtins.toJSON (
@@ -52,7 +52,7 @@ let
     };
   # The server's start script has its configuration's name, which is made of everything.
   forget =
-    config: text:
+    text:
     builtins.unsafeDiscardStringContext (
       lib.concatStringsSep "\n" (
         lib.filter (line: builtins.match "(ExecStartPre|X-Re[a-z]+-Triggers)=.*" line == null) (
