@@ -12,7 +12,7 @@
 }:
 let
   contract = import ../contract.nix;
-  headersOf = import ./headers.nix { inherit lib; };
+  inherit (import ../lib/headers.nix { inherit lib; }) headersOf;
   inherit (contract) ports times;
   namesOf = domain: [ domain ] ++ domains.${domain}.aliases;
   allNames = lib.concatMap namesOf (lib.attrNames domains);

@@ -15,7 +15,7 @@
 let
   contract = import ../contract.nix;
   nginx = import ../lib/nginx.nix { inherit contract; };
-  headersOf = import ./headers.nix { inherit lib; };
+  inherit (import ../lib/headers.nix { inherit lib; }) headersOf headerLines;
   routes = import ../lib/routes.nix { inherit contract lib; };
   inherit (contract) ports;
   inherit (nginx) indent lines seconds;
@@ -72,9 +72,7 @@ let
       rateZone =
         kind: what: "limit_req_zone $client zone=${zone kind}:10m rate=${toString what.perSecond}r/s;";
       headers = headersOf domain;
-      headerLines = lib.mapAttrsToList (
-        header: value: "add_header ${header} \"${lib.escape [ "\\" "\"" ] value}\" always;"
-      ) headers;
+      added = headerLines headers;
       broken = "error timeout";
       # The name that chose the server: an address in the request line is over Host, which could be another domain's.
       passing = lib.optionalAttrs (!anyName) { host = "$host"; };
@@ -109,7 +107,7 @@ let
               what = domain.limits.${kind};
             in
             "limit_req zone=${zone kind} burst=${toString what.burst} nodelay;";
-          headers = headerLines;
+          headers = added;
         }
       );
       problem =
@@ -118,7 +116,7 @@ let
           (nginx.problem (
             {
               inherit detail status title;
-              headers = headerLines ++ more.headers or [ ];
+              headers = added ++ more.headers or [ ];
             }
             // removeAttrs more [ "headers" ]
           ))
@@ -169,7 +167,7 @@ let
           nginx.tls
           "ssl_ciphers ${nginx.ciphers};"
         ]
-        ++ headerLines
+        ++ added
         ++ map (header: "proxy_hide_header ${header};") (lib.attrNames headers)
         ++ [
           "# Above the api's own limit: the api's refusal says more."

@@ -4,6 +4,7 @@ let
   contract = import ../../../nix/contract.nix;
   nginx = import ../../../nix/lib/nginx.nix { inherit contract; };
   routes = import ../../../nix/lib/routes.nix { inherit lib contract; };
+  inherit (import ../../../nix/lib/headers.nix { inherit lib; }) headersOf headerLines;
   inherit (nginx) lines seconds;
   inherit (lib) optional optionals;
 in
@@ -62,22 +63,10 @@ let
     zone: what:
     "limit_req_zone ${variable "client"} zone=${zone}:10m rate=${toString what.perSecond}r/s;";
 
-  quote = text: "\"${lib.escape [ "\\" "\"" ] text}\"";
-  headersOf =
-    domain:
-    lib.filterAttrs (_: value: value != null) domain.headers
-    // {
-      Strict-Transport-Security =
-        "max-age=${toString domain.tls.hsts.maxAgeSeconds}"
-        + lib.optionalString domain.tls.hsts.includeSubDomains "; includeSubDomains";
-    }
-    // lib.optionalAttrs proxy.http3 { Alt-Svc = "h3=\":443\"; ma=86400"; };
+  allHeadersOf =
+    domain: headersOf domain // lib.optionalAttrs proxy.http3 { Alt-Svc = "h3=\":443\"; ma=86400"; };
   # A location with a header of its own has none of the server's, so it repeats them.
-  headerLinesOf =
-    domain:
-    lib.mapAttrsToList (header: value: "add_header ${header} ${quote value} always;") (
-      headersOf domain
-    );
+  headerLinesOf = domain: headerLines (allHeadersOf domain);
 
   believeProxies = [
     "# What a proxy before this one says of the client and the request."
@@ -186,7 +175,7 @@ in
       ++ routes.server domain
       ++ optionals behind believeProxies
       ++ headerLinesOf domain
-      ++ map (header: "proxy_hide_header ${header};") (lib.attrNames (headersOf domain))
+      ++ map (header: "proxy_hide_header ${header};") (lib.attrNames (allHeadersOf domain))
       ++ [
         "# Above the api's own limit, whose refusal says more."
         "client_max_body_size ${toString domain.limits.bodyMiB}m;"
