@@ -126,10 +126,6 @@ in
       in
       [
         {
-          assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null && !lib.hasSuffix "-" name;
-          message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first.";
-        }
-        {
           assertion = !(config.services ? ${name});
           message = "${option} and services.${name} have the same name, and their units would have as well: rename one.";
         }

@@ -259,10 +259,6 @@ in
         in
         [
           {
-            assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null && !lib.hasSuffix "-" name;
-            message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first.";
-          }
-          {
             assertion = service.listen.type != "tcp" || service.listen.port != null;
             message = "${option}.listen.type is tcp and ${option}.listen.port is not set: give the port.";
           }

@@ -1,5 +1,5 @@
-# What all programs of a stack share: environment, secrets, and what they may reach. Contradictions in that are those of
-# one program, with the option and the cure.
+# What all programs of a stack share: environment, secrets, and what they may reach. The contradictions are those of any
+# one program, service or job, with the option and the cure.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
@@ -39,6 +39,10 @@ let
       unknown = lib.subtractLists known (lib.concatMap values.variables program.arguments);
     in
     [
+      {
+        assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null && !lib.hasSuffix "-" name;
+        message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first.";
+      }
       {
         assertion = unknown == [ ];
         message = "${option}.arguments names $(${lib.concatStringsSep "), $(" unknown}), which ${option}.environment does not have: set it there, or write $$(…) for the text itself.";
