@@ -187,7 +187,7 @@ let
       # Whether it is told the folder, and looks for names in it.
       byName = lib.elem "CREDENTIALS_DIRECTORY" (lib.concatMap values.variables asked.arguments);
       environment =
-        removeAttrs (lib.mapAttrs (_: text) (
+        removeAttrs (lib.mapAttrs (_: values.text) (
           lib.optionalAttrs (kind == "services") (given asked)
           // lib.optionalAttrs asked.stateDirectory { STATE_DIRECTORY = stateFolder program; }
           // lib.optionalAttrs byName { CREDENTIALS_DIRECTORY = platform.secretFolder; }
@@ -248,7 +248,6 @@ let
     };
 
   stateFolder = program: "/var/lib/${name}-${program}";
-  text = value: if lib.isBool value then lib.boolToString value else toString value;
 in
 rec {
   inherit caFile config problems;

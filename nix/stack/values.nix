@@ -6,9 +6,11 @@ let
     what: stack: program:
     lib.filterAttrs (_: value: value != null) (stack.${what} // program.${what});
   named = dollar: builtins.split "(${dollar})?(${dollar})[(]([A-Za-z_][A-Za-z0-9_]*)[)]";
+  # A value of `environment` as the program reads it.
   text = value: if lib.isBool value then lib.boolToString value else toString value;
 in
 {
+  inherit text;
   environment = stack: program: lib.mapAttrs (_: text) (over "environment" stack program);
   # Names to files of the host.
   secrets = over "secrets";
