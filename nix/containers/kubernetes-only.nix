@@ -70,6 +70,6 @@ in
 }) config.services
 ++ lib.concatLists (lib.mapAttrsToList each programs)
 ++ lib.mapAttrsToList (job: asked: {
-  assertion = asked.schedule == null || cron (asked // { name = job; }) != null;
+  assertion = asked.schedule == null || cron asked != null;
   message = "jobs.${job}.schedule cannot be written for cron by Slipway: set jobs.${job}.cron to the same times.";
 }) config.jobs
