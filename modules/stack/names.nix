@@ -9,6 +9,9 @@ let
   trial = service: of "${service}-trial";
   live = unit: "${unit}-live";
   late = job: of "${job}-late";
+  keeper = of "jobs";
+  # The folder of a socket that the program opens. Beside it lies one that systemd opens.
+  ownFolder = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}";
   scheduled = lib.attrNames (lib.filterAttrs (_: job: job.schedule != null) stack.jobs);
 in
 {
@@ -26,19 +29,16 @@ in
   # Jobs before a start, in their order.
   startJobs = map of ((import ../../nix/stack/values.nix { inherit lib; }).startJobs stack);
   # What looks after scheduled jobs, and what fails while one is late.
-  inherit late;
-  keeper = of "jobs";
+  inherit keeper late;
   jobMetrics = "/run/slipway-jobs/${name}/jobs.prom";
   # The units of the schedules, which are active all the time.
   schedules = lib.optionals (scheduled != [ ]) (
-    [ "${of "jobs"}.service" ] ++ map (job: "${of job}.timer") scheduled
+    [ "${keeper}.service" ] ++ map (job: "${of job}.timer") scheduled
   );
   roll = of "roll";
   target = "${name}.target";
-  # One that systemd opens.
-  socket = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}.sock";
-  # The folder of one that the program opens.
-  ownFolder = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}";
+  inherit ownFolder;
+  socket = unit: "${ownFolder unit}.sock";
   # { option, unit } of every unit that the stack has or may have, for unique.nix.
   claims =
     let
