@@ -26,17 +26,6 @@ let
     { config, ... }:
     {
       imports = [ ./host-only.nix ];
-      # Jobs before a start come as the owner of the tables: weaker than what a job sets, stronger than the preset.
-      options.jobs = lib.mkOption {
-        type = lib.types.attrsOf (
-          lib.types.submodule (job: {
-            config = mkIf (job.config.before == "start") {
-              environment = lib.mapAttrs (_: mkHere) config.database.ownerVariables;
-              secrets = lib.mapAttrs (_: mkHere) config.database.ownerSecrets;
-            };
-          })
-        );
-      };
       options.services = lib.mkOption {
         type = lib.types.attrsOf (
           lib.types.submodule (

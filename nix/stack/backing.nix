@@ -1,7 +1,7 @@
 # The database and the cache of a stack, as far as every platform has them. Each is one of four: the platform's own
 # (`enable`: a server of the host, or one beside the containers), one elsewhere (`host` or `urlFile`), one that the
-# platform knows and names itself, or none. A platform sets the internal options `address`, `port` and `password` and
-# nothing else; the variables that programs read follow from them here, all by mkDefault.
+# platform knows and names itself, or none. A platform sets where its own is and how programs log in. The variables that
+# programs read follow from that here, all by mkDefault.
 {
   config,
   lib,
@@ -74,7 +74,16 @@ in
       );
     };
     jobs = mkOption {
-      type = types.attrsOf (types.submodule { options.connections = connections 2 "2"; });
+      type = types.attrsOf (
+        types.submodule (job: {
+          options.connections = connections 2 "2";
+          # Jobs before a start come as the role that owns the tables: weaker than what a job sets, stronger than the preset.
+          config = lib.mkIf (job.config.before == "start") {
+            environment = lib.mapAttrs (_: lib.mkOverride 900) database.ownerVariables;
+            secrets = lib.mapAttrs (_: lib.mkOverride 900) database.ownerSecrets;
+          };
+        })
+      );
     };
     database = {
       enable = mkOption {

@@ -12,15 +12,14 @@ let
       db = config.database;
     in
     {
-      # Jobs before a start use the role that owns the tables. Weaker than what a job sets, stronger than the preset.
+      # Jobs before a start use the account of the role that owns the tables. Weaker than what a job sets, stronger than the
+      # preset.
       options.jobs = mkOption {
         type = types.attrsOf (
           types.submodule (job: {
-            config = lib.mkIf (job.config.before == "start") {
-              user = lib.mkIf (db.enable && db.owner.role != null) (lib.mkOverride 900 db.owner.role);
-              environment = lib.mapAttrs (_: lib.mkOverride 900) db.ownerVariables;
-              secrets = lib.mapAttrs (_: lib.mkOverride 900) db.ownerSecrets;
-            };
+            config.user = lib.mkIf (job.config.before == "start" && db.enable && db.owner.role != null) (
+              lib.mkOverride 900 db.owner.role
+            );
           })
         );
       };
