@@ -1,4 +1,4 @@
-# The system users and groups of stacks. Each belongs to one stack: an account of something else has other rights, and two
+# The system users and groups of stacks. Each belongs to one stack. An account of something else has other rights, and two
 # stacks with one account could read each other's secrets and files.
 {
   config,

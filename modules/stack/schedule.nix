@@ -1,5 +1,5 @@
-# The schedules of jobs: a timer for each, a unit that is failed while the job is late, and <stack>-jobs.service, which
-# remembers runs and writes metrics (jobs.sh). Only a stack with scheduled jobs has any of it.
+# The schedules of jobs: a timer for each, and a unit that is failed while the job is late. <stack>-jobs.service remembers
+# runs and writes metrics (jobs.sh). Only a stack with scheduled jobs has any of it.
 {
   config,
   lib,

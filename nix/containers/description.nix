@@ -1,5 +1,5 @@
-# A stack as containers need it, for both renderers: the description with what every platform of containers adds, and of
-# each program what it is started with. Paths of secrets are the host's; here only their names count.
+# A stack as containers need it, for both renderers: the description with what every platform of containers adds. Each
+# program has what it is started with. Paths of secrets are the host's; here only their names count.
 {
   lib,
   name,

@@ -1,5 +1,5 @@
 # Options of a stack that only a host has. What has no meaning in containers is accepted, so that one attribute set serves all
-# platforms; what a team would miss there is refused, with what to do instead.
+# platforms. What a team would miss there is refused, with what to do instead.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;

@@ -1,5 +1,5 @@
-# The pods of nginx, for what a cluster's entrance cannot do itself: static files, redirects with the rest of a path,
-# closed paths, prefixes taken off.
+# Pods of nginx for what a cluster's entrance cannot do: static files, redirects with the rest of a path, closed paths,
+# prefixes taken off.
 {
   name,
   named,

@@ -93,7 +93,7 @@ in
     ];
 
   # What a replica is told. Headers of the client that look like a proxy's are overwritten or dropped, also those that
-  # frameworks take for the host or the path; `traceparent` passes.
+  # frameworks take for the host or the path. `traceparent` passes.
   passing =
     {
       host ? "$http_host",

@@ -1,6 +1,6 @@
-# The database and the cache of a stack, as far as every platform has them. Each is one of four: the platform's own
-# (`enable`: a server of the host, or one beside the containers), one elsewhere (`host` or `urlFile`), one that the
-# platform knows and names itself, or none. A platform sets where its own is and how programs log in. The variables that
+# The database and the cache of a stack, as far as every platform has them. Each is the platform's own (`enable`), one
+# elsewhere (`host` or `urlFile`), one that the platform knows and names itself, or none. The platform's own is a server of
+# the host, or one beside the containers. A platform sets where its own is and how programs log in. The variables that
 # programs read follow from that here, all by mkDefault.
 {
   config,

@@ -1,5 +1,5 @@
 # What a stack is, apart from where it runs: option modules without NixOS. The modules of NixOS add to the same submodule
-# what only a host has; `evaluate` gives the same description to the renderers of compose and Kubernetes.
+# what only a host has. `evaluate` gives the same description to the renderers of compose and Kubernetes.
 #
 #   modules                         for types.submodule, or lib.evalModules
 #   evaluate { lib, name, stack }   `config`, which throws its `problems` where it has any

@@ -1,5 +1,5 @@
-# A host that has more than stacks: its own databases, Redis, Grafana, networks and rules stay what they are, and what
-# cannot be beside each other is refused with both options.
+# A host that has more than stacks. Its own databases, Redis, Grafana, networks and rules stay what they are. What cannot be
+# beside each other is refused with both options.
 {
   host,
   refused,

@@ -1,5 +1,5 @@
-# Services of any shape on a host: where they listen, when they are ready, who asks whether they still work, and what
-# stands in for them.
+# Services of any shape on a host: where they listen, when they are ready, and what stands in for them. Others ask whether
+# they still work.
 {
   host,
   says,

@@ -1,5 +1,5 @@
-# Jobs on schedules: none overlaps with itself, a failed one is tried again and becomes late, a hanging one is ended, all are
-# in node-exporter's metrics, and one that is gone leaves nothing.
+# Jobs on schedules. None overlaps with itself, a failed one is tried again and becomes late, and a hanging one is ended. All
+# are in node-exporter's metrics, and one that is gone leaves nothing.
 {
   nodes.machine =
     { lib, pkgs, ... }:

@@ -1,4 +1,4 @@
-# A program cannot read the secrets of another one, although both have the same user; and a changed secret restarts only the
+# A program cannot read the secrets of another one, although both have the same user. A changed secret restarts only the
 # program that has it.
 {
   nodes.machine =

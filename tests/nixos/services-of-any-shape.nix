@@ -1,4 +1,4 @@
-# Programs that know nothing of Slipway, at ports and a socket of their own: a switch under load fails no request, one that
+# Programs that know nothing of Slipway, at ports and a socket of their own. A switch under load fails no request. One that
 # never gets ready touches none of them, and one that hangs is restarted.
 { lib, ... }:
 {

@@ -1,5 +1,5 @@
 # What others may do in a stack's database. Two roles without a login have the rights, and an account becomes a member of
-# one: so the tables of later migrations are its too, and another right takes the earlier one away.
+# one. So the tables of later migrations are its too, and another right takes the earlier one away.
 #
 #   give RIGHTS    psql that gives them; the caller adds --set=name=DATABASE --set=owner=OWNER --set=member=ROLE
 { lib, pkgs }:

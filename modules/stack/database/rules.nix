@@ -1,5 +1,5 @@
-# Who may connect, in files whose names stay. NixOS names them by their contents in the server's settings, so that every
-# stack that comes or goes would restart the server of all others, where a reload is enough.
+# Who may connect, in files whose names stay. NixOS names them by their contents in the server's settings. Every stack that
+# comes or goes would then restart the server of all others, where a reload is enough.
 { config, lib, ... }:
 let
   inherit (import ./lib.nix { inherit config lib; }) databases;

@@ -1,5 +1,5 @@
-# The stack's role and database, who else reads it, and the role of the backups: made if they are not there, set right
-# if they are.
+# The stack's role and database, who else reads it, and the role of the backups. Each is made if it is not there, and set
+# right if it is.
 {
   config,
   lib,
