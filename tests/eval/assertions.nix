@@ -169,20 +169,6 @@ in
       })
     ]
   )
-  (says "an argument with a variable that nobody sets"
-    [
-      "${at}.services.web.arguments names $(NOBODY)"
-      "set it there"
-    ]
-    [
-      (stack {
-        services.web = {
-          package = standIn "web";
-          arguments = [ "--at=$(NOBODY)" ];
-        };
-      })
-    ]
-  )
   (says "one port for all replicas of a service"
     [
       "${at}.services.web.environment or environment sets PORT"

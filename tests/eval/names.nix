@@ -21,9 +21,7 @@ let
       }
       options
     ];
-  program = {
-    package = standIn "thing";
-  };
+  program.package = standIn "thing";
   tcp = port: program // { listen.port = port; };
   before = program // {
     before = "start";
@@ -48,7 +46,7 @@ let
       ];
   unit =
     name: one: other: unit: module:
-    (says name [ one other unit "rename one" ] [ module ]);
+    says name [ one other unit "rename one" ] [ module ];
 in
 map (account "user") [
   "root"
