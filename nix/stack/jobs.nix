@@ -26,7 +26,7 @@ let
         type = types.listOf types.str;
         default = [ ];
         example = [ "migrate" ];
-        description = "Jobs of the same kind that must have succeeded first.";
+        description = "Other jobs with `before = \"start\"` that must have succeeded first.";
       };
       schedule = mkOption {
         type = types.nullOr (
