@@ -4,6 +4,7 @@ let
   inherit (lib) mkOption types;
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   namesOf = import ./names.nix { inherit lib; };
+  values = import ../../nix/stack/values.nix { inherit lib; };
   nginx = config.services.nginx;
 
   stackOptions =
@@ -132,17 +133,25 @@ let
       ];
       several = service.replicas > 1 || service.standIn != null;
       lowest = listen.port - (if service.standIn == null then 0 else 1);
-      values = import ../../nix/stack/values.nix { inherit lib; };
       reachable = lib.intersectLists [ "any" "localhost" "127.0.0.0/8" "127.0.0.1" ] (
         values.allowedAddresses stack service
       );
-      # Programs of a package that there is not.
-      homeless =
+      ofProbe =
         what:
-        health.${what} != null
-        && health.${what} ? command
-        && service.package == null
-        && !lib.hasInfix "/" (lib.head health.${what}.command);
+        let
+          probe = health.${what};
+          word = lib.head probe.command;
+        in
+        [
+          {
+            assertion = !(listen.type == "socket" && probe ? tcp);
+            message = "${option}.health.${what}.tcp proves nothing at a socket that systemd opens, which always takes connections: set ${option}.health.${what}.http or command.";
+          }
+          {
+            assertion = !(probe ? command && service.package == null && !lib.hasInfix "/" word);
+            message = "${option}.health.${what}.command begins with a program of the package, and ${option}.package is not set: give the program's path.";
+          }
+        ];
     in
     [
       {
@@ -167,26 +176,10 @@ let
         message = "${option}.listen.type is tcp and its allowedAddresses leave out localhost, so the proxy could not reach it: add \"localhost\", or take listen.type = \"unix\".";
       }
     ]
-    ++
-      map
-        (what: {
-          assertion = listen.type != "socket" || health.${what} == null || !(health.${what} ? tcp);
-          message = "${option}.health.${what}.tcp proves nothing at a socket that systemd opens, which always takes connections: set ${option}.health.${what}.http or command.";
-        })
-        [
-          "ready"
-          "live"
-        ]
-    ++
-      map
-        (what: {
-          assertion = !homeless what;
-          message = "${option}.health.${what}.command begins with a program of the package, and ${option}.package is not set: give the program's path.";
-        })
-        [
-          "ready"
-          "live"
-        ];
+    ++ lib.concatMap ofProbe [
+      "ready"
+      "live"
+    ];
 in
 {
   options.services.slipway.stacks = mkOption {
