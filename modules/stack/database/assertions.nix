@@ -57,6 +57,7 @@ let
     let
       option = "services.slipway.stacks.${name}.database";
       db = stack.database;
+      foreign = lib.intersectLists db.readers (lib.attrNames roles ++ reserved.users ++ reserved.roles);
     in
     [
       {
@@ -103,11 +104,8 @@ let
         message = "${option}.readers is set and ${option}.enable is not: name the accounts where the stack has its own database on this host.";
       }
       {
-        assertion =
-          lib.intersectLists db.readers (lib.attrNames roles ++ reserved.users ++ reserved.roles) == [ ];
-        message = "${option}.readers names ${
-          toString (lib.intersectLists db.readers (lib.attrNames roles ++ reserved.users ++ reserved.roles))
-        }, a role of a stack or of the server: let another stack read with its own database.of, and leave the others out.";
+        assertion = foreign == [ ];
+        message = "${option}.readers names ${toString foreign}, a role of a stack or of the server: let another stack read with its own database.of, and leave the others out.";
       }
       {
         assertion = db.of != null || db.rights == "read";

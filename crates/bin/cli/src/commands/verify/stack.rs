@@ -68,7 +68,7 @@ pub(super) struct WorkerListeners {
     pub(super) metrics: Vec<String>,
 }
 
-/// The replicas of a service that is neither.
+/// The replicas of a service that is neither that api nor that worker.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServiceListeners {
