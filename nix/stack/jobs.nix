@@ -120,8 +120,9 @@ in
       name: job:
       let
         option = "jobs.${name}";
+        # Jobs that this one cannot wait for.
         others = lib.filter (
-          other: !(config.jobs ? ${other}) || config.jobs.${other}.before != "start"
+          other: job.before != "start" || config.jobs.${other}.before or null != "start"
         ) job.after;
       in
       [
@@ -138,7 +139,7 @@ in
           message = "${option} sets ${toString (unscheduled job)}, which only a job with a schedule has: set ${option}.schedule, or leave it out.";
         }
         {
-          assertion = job.after == [ ] || (job.before == "start" && others == [ ]);
+          assertion = others == [ ];
           message = "${option}.after names ${toString others}: only jobs with `before = \"start\"` have an order, and only among themselves.";
         }
       ]

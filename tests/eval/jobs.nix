@@ -292,6 +292,17 @@ in
       })
     ]
   )
+  (says "a scheduled job that waits for one before a start"
+    [ "${at}.report.after names migrate: only jobs" ]
+    [
+      (jobs {
+        report = {
+          schedule.calendar = "daily";
+          after = [ "migrate" ];
+        };
+      })
+    ]
+  )
   (says "a job that waits for one that is not there"
     [ "${at}.seed.after names nobody" ]
     [
