@@ -87,7 +87,6 @@ let
       prefixes = [
         "${stack}.backup"
         "services.slipway.backup"
-        "services.slipway.database.backup"
       ];
     }
     {
@@ -107,10 +106,9 @@ let
     }
     {
       title = "The host";
-      about = "Packages, network and the Nix store.";
+      about = "The network and the Nix store.";
       prefixes = [
         "services.slipway.network"
-        "services.slipway.packages"
         "services.slipway.store"
       ];
     }
