@@ -17,7 +17,6 @@ let
     inCompose
     inKubernetes
     composed
-    clustered
     objectsOf
     called
     nginxInPod
