@@ -11,10 +11,9 @@ in
   networking.hostName = "prod-db";
 
   services.slipway.stacks.slipway = {
-    services.api.replicas = 0;
-    services.worker.replicas = 0;
-    jobs.migrate.enable = false;
+    # Its programs run on the app hosts.
     database = {
+      enable = true;
       passwordFile = files.database-password.path;
       owner = {
         role = "slipway-owner";
@@ -26,11 +25,14 @@ in
         tls = true;
       };
     };
-    cache.network = {
-      listenAddress = fleet.addresses.db;
-      inherit (fleet) authority;
-      certificate = fleet.certificates.db;
-      key = files.db-key-redis.path;
+    cache = {
+      enable = true;
+      network = {
+        listenAddress = fleet.addresses.db;
+        inherit (fleet) authority;
+        certificate = fleet.certificates.db;
+        key = files.db-key-redis.path;
+      };
     };
   };
 

@@ -24,8 +24,11 @@ let
             + (if service.standIn == null then 0 else 1);
           jobs = lib.filter (job: job.before == "start") (lib.attrValues config.jobs);
         in
-        lib.foldl' lib.add 0 (
-          map (job: job.timeoutSeconds) jobs ++ map all (lib.attrValues config.services)
+        # A stack may have a database alone, whose setup takes a moment, too.
+        lib.max contract.health.startSeconds (
+          lib.foldl' lib.add 0 (
+            map (job: job.timeoutSeconds) jobs ++ map all (lib.attrValues config.services)
+          )
         );
     };
 in

@@ -204,7 +204,12 @@ let
     ++ [
       {
         targets.${name} = {
-          description = "${name}: ${lib.concatStringsSep " and " (lib.attrNames stack.services)}";
+          description = lib.concatStringsSep ": " (
+            [ name ]
+            ++ lib.optional (stack.services != { }) (
+              lib.concatStringsSep " and " (lib.attrNames stack.services)
+            )
+          );
           wantedBy = [ "multi-user.target" ];
         };
       }

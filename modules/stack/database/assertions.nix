@@ -119,7 +119,12 @@ let
     ++ lib.optionals (db.of != null) [
       {
         assertion = using ? ${name};
-        message = "${option}.of is ${db.of}, which is no enabled stack with a database of its own on this host; name one of: ${toString (lib.attrNames local)}.";
+        message = "${option}.of is ${db.of}, which is no enabled stack with a database of its own on this host; ${
+          if local == { } then
+            "set services.slipway.stacks.${db.of}.database.enable, or leave it out"
+          else
+            "name one of: ${toString (lib.attrNames local)}"
+        }.";
       }
       {
         assertion = !db.enable && db.host == null && db.urlFile == null;
