@@ -5,6 +5,8 @@ let
   inherit (lib) mkOption types;
   externalPath = import ../lib/external-path.nix { inherit lib; };
   values = import ./values.nix { inherit lib; };
+  texts = import ./texts.nix;
+  quoted = lib.concatMapStringsSep ", " builtins.toJSON;
 
   contradictions =
     kind: name: program:
@@ -37,12 +39,48 @@ let
           (program.metrics.variable or null)
         ];
       unknown = lib.subtractLists known (lib.concatMap values.variables program.arguments);
+      told = lib.filter (variable: variable != null) [
+        (program.listen.variable or null)
+        (program.metrics.variable or null)
+      ];
+      unnamed = lib.filter (variable: !texts.isVariable variable) (lib.attrNames environment ++ told);
+      isSecret = if program.secretFiles then texts.isVariable else texts.isCredential;
+      misnamed = lib.filter (secret: !isSecret secret) secrets;
+      elsewhere = lib.filter (address: !texts.isAddress address) (values.allowedAddresses config program);
+      folders =
+        what:
+        let
+          wrong = lib.filter (folder: !texts.isFolder folder) program.${what};
+        in
+        {
+          assertion = wrong == [ ];
+          message = "${option}.${what} has ${quoted wrong}: give the whole path from / on, without spaces, quotes, `\\`, `%` and `:`.";
+        };
     in
     [
       {
         assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null && !lib.hasSuffix "-" name;
         message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first.";
       }
+      {
+        assertion = unnamed == [ ];
+        message = "${option} gets the variables ${quoted unnamed} from environment, listen.variable or metrics.variable, and no program would: take letters, digits and `_`, and no digit first.";
+      }
+      {
+        assertion = misnamed == [ ];
+        message = "${option}.secrets or secrets has ${quoted misnamed}, ${
+          if program.secretFiles then
+            "and a variable names each file: take letters, digits and `_`, and no digit first."
+          else
+            "and each is a file: take letters, digits, `_`, `.` and `-`."
+        }";
+      }
+      {
+        assertion = elsewhere == [ ];
+        message = "${option}.allowedAddresses or allowedAddresses has ${quoted elsewhere}, which is no address: give addresses, networks such as 10.0.0.0/24, localhost, link-local or multicast; for names take any.";
+      }
+      (folders "writablePaths")
+      (folders "readablePaths")
       {
         assertion = unknown == [ ];
         message = "${option}.arguments names $(${lib.concatStringsSep "), $(" unknown}), which ${option}.environment does not have: set it there, or write $$(…) for the text itself.";

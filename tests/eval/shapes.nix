@@ -321,4 +321,72 @@ in
       health.live.command = [ "web" ];
     }
   )
+  (refused "a variable that no program would get"
+    [
+      ''the variables "MY LEVEL"''
+      "letters, digits and `_`"
+    ]
+    {
+      environment."MY LEVEL" = "info";
+    }
+  )
+  (refused "a port in a variable that there cannot be"
+    [
+      ''the variables "2PORT"''
+      "no digit first"
+    ]
+    {
+      listen.port = 3000;
+      listen.variable = "2PORT";
+    }
+  )
+  (refused "a secret that no variable can name"
+    [
+      ''.secrets or secrets has "tls-key"''
+      "a variable names each file"
+    ]
+    {
+      secrets.tls-key = "/run/secrets/key";
+    }
+  )
+  (refused "a secret that is no file"
+    [
+      ''.secrets or secrets has "../key"''
+      "`_`, `.` and `-`"
+    ]
+    {
+      secretFiles = false;
+      secrets."../key" = "/run/secrets/key";
+    }
+  )
+  (refused "a name where only addresses count"
+    [
+      ''.allowedAddresses or allowedAddresses has "db.example.net", "10.0.0.0/33"''
+      "for names take any"
+    ]
+    {
+      allowedAddresses = [
+        "localhost"
+        "10.0.0.0/24"
+        "fd00::/8"
+        "db.example.net"
+        "10.0.0.0/33"
+      ];
+    }
+  )
+  (refused "a folder that systemd would leave out"
+    [
+      ''.writablePaths has "uploads"''
+      "the whole path from / on"
+    ]
+    {
+      writablePaths = [
+        "uploads"
+        "/srv/shop"
+      ];
+    }
+  )
+  (refused "two folders for one" [ ''.readablePaths has "/home/my media"'' ] {
+    readablePaths = [ "/home/my media" ];
+  })
 ]
