@@ -44,13 +44,14 @@ let
         (program.metrics.variable or null)
       ];
       unnamed = lib.filter (variable: !texts.isVariable variable) (lib.attrNames environment ++ told);
+      files = lib.filterAttrs (_: path: !texts.isPath path) (values.secrets config program);
       isSecret = if program.secretFiles then texts.isVariable else texts.isCredential;
       misnamed = lib.filter (secret: !isSecret secret) secrets;
       elsewhere = lib.filter (address: !texts.isAddress address) (values.allowedAddresses config program);
       folders =
         what:
         let
-          wrong = lib.filter (folder: !texts.isFolder folder) program.${what};
+          wrong = lib.filter (folder: !texts.isPath folder) program.${what};
         in
         {
           assertion = wrong == [ ];
@@ -74,6 +75,10 @@ let
           else
             "and each is a file: take letters, digits, `_`, `.` and `-`."
         }";
+      }
+      {
+        assertion = files == { };
+        message = "${option}.secrets or secrets names ${quoted (lib.attrValues files)}: give a path without spaces, quotes, `\\`, `%` and `:`.";
       }
       {
         assertion = elsewhere == [ ];

@@ -12,6 +12,6 @@ in
   isCredential = matches "[A-Za-z0-9_][A-Za-z0-9_.-]*";
   # What IPAddressAllow takes.
   isAddress = matches "any|localhost|link-local|multicast|${ipv4}|${ipv6}";
-  # Absolute, and one word for systemd and Compose.
-  isFolder = matches "/[^][:space:]\\\"'%:]*";
+  # Absolute, and one word for systemd, the rolling restart and Compose.
+  isPath = matches "/[^][:space:]\\\"'%:]*";
 }

@@ -359,6 +359,15 @@ in
       secrets."../key" = "/run/secrets/key";
     }
   )
+  (refused "a secret whose path is two words for the rolling restart"
+    [
+      ''.secrets or secrets names "/run/my secrets/key"''
+      "without spaces"
+    ]
+    {
+      secrets.KEY = "/run/my secrets/key";
+    }
+  )
   (refused "a name where only addresses count"
     [
       ''.allowedAddresses or allowedAddresses has "db.example.net", "10.0.0.0/33"''
