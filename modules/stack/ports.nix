@@ -92,13 +92,20 @@ let
   );
 in
 {
-  assertions = map (
-    { one, other }:
-    {
-      assertion = end one <= other.first || end other <= one.first;
-      message = "${shown one} and ${shown other} want the same port of 127.0.0.1: set one of them to a port that is free, such as ${
-        toString (lib.foldl' lib.max 0 (map end listeners))
-      }.";
-    }
-  ) pairs;
+  assertions =
+    map (
+      { one, other }:
+      {
+        assertion = end one <= other.first || end other <= one.first;
+        message = "${shown one} and ${shown other} want the same port of 127.0.0.1: set one of them to a port that is free, such as ${
+          toString (lib.foldl' lib.max 0 (map end listeners))
+        }.";
+      }
+    ) pairs
+    ++ map (listener: {
+      assertion = end listener <= 65536;
+      message = "${shown listener} goes beyond the last port, 65535: begin lower, such as at ${
+        toString (65536 - (listener.count or 1))
+      }, or with fewer replicas.";
+    }) listeners;
 }

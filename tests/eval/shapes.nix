@@ -286,6 +286,20 @@ in
     "begin at 1023"
     "1025"
   ] { listen.port = 1024; })
+  (refused "ports beyond the last one"
+    [
+      ".listen.port (65533 to 65537)"
+      "such as at 65531"
+    ]
+    {
+      listen.port = 65534;
+      replicas = 4;
+    }
+  )
+  (refused "ports of metrics beyond the last one" [ ".metrics.port (65534 to 65537)" ] {
+    metrics.port = 65534;
+    replicas = 4;
+  })
   (refused "a port that the proxy cannot reach"
     [
       ".listen.type is tcp"
