@@ -96,6 +96,8 @@ let
       inherit (service.health) itself live ready;
       probe = if ready != null then ready else live;
       at = "127.0.0.1:${toString service.listen.port}";
+      # A query has characters of the shell.
+      url = literal (lib.escapeShellArg "http://${at}${probe.http}");
     in
     if healthchecks ? ${service.name} then
       healthchecks.${service.name}
@@ -106,7 +108,7 @@ let
     else if probe ? command then
       [ "CMD" ] ++ map literal (service.health.command probe.command)
     else if probe ? http then
-      shell "wget -q -O /dev/null http://${at}${literal probe.http} || curl -fsS -o /dev/null http://${at}${literal probe.http}"
+      shell "wget -q -O /dev/null ${url} || curl -fsS -o /dev/null ${url}"
     else
       shell "nc -z 127.0.0.1 ${toString service.listen.port}";
 

@@ -214,6 +214,19 @@ lib.concatMap same (lib.attrNames units)
     };
   }
   {
+    name = "a health path with a query is one word for the shell in a container";
+    got =
+      lib.last
+        (inCompose { } (changed {
+          services.hooks.health.ready.http = "/ready?deep=1&db=$main";
+        })).objects.services.hooks.healthcheck.test;
+    want =
+      let
+        url = "'http://127.0.0.1:9000/ready?deep=1&db=$$main'";
+      in
+      "wget -q -O /dev/null ${url} || curl -fsS -o /dev/null ${url}";
+  }
+  {
     name = "a job has the same times";
     got = {
       host = system.systemd.timers.shop-report.timerConfig.OnCalendar;
