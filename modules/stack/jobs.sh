@@ -16,8 +16,10 @@ look_every=15
 # the last scheduled run has been tried in vain.
 read_record() {
   local name value
-  since=$now ended=0 result=none succeeded=0 tries=0
-  [ -e "$records/$1" ] || return 0
+  since=$now ended=0 result=none succeeded=0 tries=0 is_right=0
+  # A crash can leave an empty one.
+  [ -s "$records/$1" ] || return 0
+  is_right=1
   while IFS='=' read -r name value; do
     case $name in
       since) since=$value ;;
@@ -27,6 +29,10 @@ read_record() {
       tries) tries=$value ;;
     esac
   done <"$records/$1"
+  # The clock was ahead: until it is there again, nothing would be tried or be late.
+  for name in since ended succeeded; do
+    if [ "${!name}" -gt $((now + 60)) ]; then printf -v "$name" %s "$now" && is_right=0; fi
+  done
 }
 
 write_record() {
@@ -154,7 +160,7 @@ keep() {
     local successes=() ends=() failures=() late_ones=()
     while read -r job unit retries limit late interval calendar; do
       read_record "$job"
-      if [ ! -e "$records/$job" ]; then write_record "$job"; fi
+      if [ "$is_right" = 0 ]; then write_record "$job"; fi
       becomes_late
       is_late=0
       if [ -n "$late_at" ] && [ "$now" -gt "$late_at" ]; then is_late=1; fi

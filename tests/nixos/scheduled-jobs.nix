@@ -101,6 +101,14 @@
         machine.wait_until_succeeds(metric("late", "broken") + " | grep -q ' 1$'", timeout=60)
         machine.fail("journalctl --boot --unit shop-broken --output cat | grep -q 'a try'")
 
+    with subtest("a clock that was ahead keeps no job from being late, and a crash none from having a record"):
+        record = "/var/lib/slipway-jobs/shop/broken"
+        machine.succeed(f"sed -i 's/^since=.*/since=9999999999/' {record}")
+        machine.wait_until_fails(f"grep 9999999999 {record}", timeout=60)
+        machine.wait_until_succeeds(metric("late", "broken") + " | grep -q ' 1$'", timeout=90)
+        machine.succeed(f"truncate --size 0 {record}")
+        machine.wait_until_succeeds(f"grep '^since=[1-9]' {record}", timeout=60)
+
     with subtest("jobs that are gone leave nothing"):
         machine.succeed("/run/current-system/specialisation/without/bin/switch-to-configuration test")
         machine.fail("systemctl list-timers --all | grep shop-")
