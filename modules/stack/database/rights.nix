@@ -18,6 +18,10 @@ let
         AND held.rolname <> :'name' || '_' || :'rights' \gexec
     SELECT format('GRANT %I TO %I', :'name' || '_' || :'rights', :'member') WHERE :'rights' <> 'granted' \gexec
     \connect :"name"
+    -- As in setup.sql.
+    SET search_path = pg_catalog;
+    SET ROLE none;
+    SET default_transaction_read_only = off;
     GRANT USAGE ON SCHEMA public TO :"readers", :"writers";
     GRANT SELECT ON ALL TABLES IN SCHEMA public TO :"readers";
     GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO :"writers";

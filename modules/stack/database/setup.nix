@@ -13,25 +13,7 @@ let
   rights = import ./rights.nix { inherit lib pkgs; };
 
   # psql quotes what stands in variables; nothing is pasted into statements.
-  statements = pkgs.writeText "slipway-database-setup.sql" ''
-    \set ON_ERROR_STOP on
-    SELECT DISTINCT format('CREATE ROLE %I LOGIN', wanted) FROM (VALUES (:'role'), (:'owner')) AS roles (wanted)
-      WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) \gexec
-    SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'owner')
-      WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'name') \gexec
-    SELECT format('ALTER DATABASE %I OWNER TO %I', :'name', :'owner')
-      WHERE NOT EXISTS (SELECT FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba
-                        WHERE d.datname = :'name' AND r.rolname = :'owner') \gexec
-    REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
-    GRANT CONNECT ON DATABASE :"name" TO :"role";
-    \connect :"name"
-    -- The processes' role owned the tables before. Both in one transaction: processes that run lose nothing in between,
-    -- and the next migration takes away what they do not need.
-    SELECT format('REASSIGN OWNED BY %I TO %I; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO %1$I; '
-                  'GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO %1$I', :'role', :'owner')
-      WHERE :'role' <> :'owner' AND EXISTS (SELECT FROM pg_class WHERE pg_get_userbyid(relowner) = :'role') \gexec
-    CREATE EXTENSION IF NOT EXISTS pg_stat_statements;
-  '';
+  statements = ./setup.sql;
   # Reads everything, changes nothing; BYPASSRLS, or rows behind a policy would be missing from a dump.
   backupStatements = pkgs.writeText "slipway-backup-role.sql" ''
     \set ON_ERROR_STOP on

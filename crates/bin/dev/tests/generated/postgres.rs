@@ -12,6 +12,7 @@ use slipway_dev::spec::Spec;
 
 use crate::host::{Host, snapshot};
 
+const SETUP: &str = include_str!("../../../../../modules/stack/database/setup.sql");
 const INIT: Duration = Duration::from_mins(1);
 const START: Duration = Duration::from_secs(30);
 const WORK: Duration = Duration::from_mins(2);
@@ -138,6 +139,29 @@ impl Server {
         self.query("postgres", sql).await.unwrap()
     }
 
+    /// What `psql` of the superuser says in a database.
+    async fn psql<'a>(
+        &self,
+        database: &str,
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String, String> {
+        let socket = self.host.at("/run/postgresql");
+        let place = format!(
+            "host={} port={} user=postgres dbname={database}",
+            socket.display(),
+            self.port
+        );
+        let psql = self
+            .spec("psql", "psql")
+            .env("HOME", &self.host.root)
+            .args(["--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", "-d", &place])
+            .args(arguments);
+        let answer = self.host.run.supervisor.output(psql, START).await;
+        answer
+            .map(|rows| rows.trim().to_owned())
+            .map_err(|error| format!("{error:#}"))
+    }
+
     /// Every line of both files is one that this server understands and uses.
     async fn understands_everything(&self) {
         let wrong =
@@ -181,6 +205,55 @@ async fn the_server_is_reached_over_its_socket_by_its_accounts_alone() {
     }
     let tcp = server.query_at("host=127.0.0.1", "postgres", "SELECT 1").await;
     assert!(tcp.unwrap_err().contains("refused"));
+    server.host.run.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_the_owner_sets_for_a_database_is_nothing_to_the_superuser() {
+    let server = Server::start(&snapshot("postgresql.conf"), &snapshot("pg_hba.conf"))
+        .await
+        .unwrap();
+    let setup = server.host.write("/setup.sql", SETUP);
+    let file = format!("--file={}", setup.display());
+    let set_up = || {
+        let names = ["--set=role=shop", "--set=owner=shop", "--set=name=shop"];
+        server.psql("postgres", names.into_iter().chain([file.as_str()]))
+    };
+    set_up().await.unwrap();
+    // An operator in the place of one in the statements, which makes its caller give all rights away.
+    let attack = "SET ROLE shop; CREATE TABLE things (thing text); CREATE SCHEMA evil; \
+                  CREATE FUNCTION evil.differ(text, text) RETURNS boolean LANGUAGE plpgsql AS \
+                  $$ BEGIN ALTER ROLE shop SUPERUSER; RETURN false; END $$; \
+                  CREATE OPERATOR evil.<> (leftarg = text, rightarg = text, function = evil.differ); \
+                  GRANT USAGE ON SCHEMA evil TO PUBLIC; \
+                  ALTER DATABASE shop SET search_path = evil, pg_catalog, public;";
+    server.psql("shop", ["-c", attack]).await.unwrap();
+    set_up().await.unwrap();
+    assert_eq!(
+        server
+            .ask("SELECT rolsuper FROM pg_roles WHERE rolname = 'shop'")
+            .await,
+        "f"
+    );
+    // Nor does it keep the next setup from its end.
+    for setting in ["default_transaction_read_only = on", "role = shop"] {
+        let attack = format!("ALTER DATABASE shop SET {setting}");
+        server
+            .psql(
+                "shop",
+                [
+                    "-c",
+                    "SET default_transaction_read_only = off",
+                    "-c",
+                    "SET ROLE none",
+                    "-c",
+                    &attack,
+                ],
+            )
+            .await
+            .unwrap();
+        set_up().await.unwrap();
+    }
     server.host.run.close().await.unwrap();
 }
 
