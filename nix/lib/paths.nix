@@ -16,4 +16,15 @@ rec {
       best: candidate:
       if best == null || lib.stringLength candidate > lib.stringLength best then candidate else best
     ) null fits;
+
+  # What is closed: `closedPaths`, and where a prefix is taken off also what becomes one of them behind it.
+  closedOf =
+    { closedPaths, routes, ... }:
+    closedPaths
+    ++ lib.concatMap (
+      prefix:
+      lib.filter (path: routeOf routes path == prefix) (
+        map (path: lib.removeSuffix "/" prefix + path) closedPaths
+      )
+    ) (lib.filter (path: path != "/" && routes.${path}.stripPrefix) (lib.attrNames routes));
 }

@@ -8,7 +8,7 @@
 let
   nginx = import ./nginx.nix { inherit contract; };
   static = import ./static.nix { inherit lib nginx; };
-  inherit (import ./paths.nix { inherit lib; }) routeOf within;
+  inherit (import ./paths.nix { inherit lib; }) closedOf routeOf within;
   inherit (nginx) lines seconds;
   inherit (lib) optional optionals;
 
@@ -22,9 +22,13 @@ let
     ")"
     "|"
   ];
-  # A path with all below it. Java's servers take what follows a `;` away.
+  # A path with all below it.
   all = path: "${literal (lib.removeSuffix "/" path)}(?:[/;]|$)";
-  only = path: "${literal (lib.removeSuffix "/" path)}/?(?:;|$)";
+  # The same as services may read it: those of Java take a `;` away with what follows it, in every part of the path.
+  spelled =
+    path: lib.replaceStrings [ "/" ] [ "(?:/?;[^/;]*)*/" ] (literal (lib.removeSuffix "/" path));
+  allSpelled = path: "${spelled path}(?:[/;]|$)";
+  onlySpelled = path: "${spelled path}/?(?:;|$)";
   anyOf = parts: "(?:${lib.concatStringsSep "|" parts})";
 
   # Longer routes below a closed one are open.
@@ -37,7 +41,7 @@ let
     in
     lib.optionalString (open != [ ])
       "(?!${anyOf (map (other: if routes.${other}.exact then "${literal other}$" else all other) open)})"
-    + (if routes.${path}.exact then only path else all path);
+    + (if routes.${path}.exact then onlySpelled path else allSpelled path);
 
   isOpen = domain: path: !lib.any (above: within above path) domain.closedPaths;
 in
@@ -58,7 +62,7 @@ in
     domain:
     let
       shut =
-        map all domain.closedPaths
+        map allSpelled (closedOf domain)
         ++ map (closedRoute domain.routes) (
           lib.filter (path: path != "/" && domain.routes.${path}.closed) (lib.attrNames domain.routes)
         );

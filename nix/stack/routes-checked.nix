@@ -2,7 +2,7 @@
 { config, lib, ... }:
 let
   contract = import ../contract.nix;
-  inherit (import ../lib/paths.nix { inherit lib; }) routeOf within;
+  inherit (import ../lib/paths.nix { inherit lib; }) closedOf routeOf within;
   inherit (config) proxy services;
 
   isName = wild: name: builtins.match "${wild}[a-z0-9]([a-z0-9.-]*[a-z0-9])?" name != null;
@@ -25,7 +25,7 @@ let
         route.closed
       ];
       service = services.${toString route.service} or null;
-      shut = lib.filter (above: within above path) domain.closedPaths;
+      shut = lib.filter (above: within above path) (closedOf domain);
       parts = target (toString route.redirect);
       # `//host` is another host, without a scheme.
       isTarget = parts != null && route.redirect != "" && !lib.hasPrefix "//" route.redirect;

@@ -78,7 +78,7 @@ in
     ];
     description = ''
       Paths that are answered with 404, with all below them and in upper or lower case, as if they were not there. No route
-      opens one again.
+      opens one again, and none does by `stripPrefix`.
     '';
   };
   timeouts = {

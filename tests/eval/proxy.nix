@@ -9,6 +9,8 @@
   ...
 }:
 let
+  # A closed path in nginx' condition, with parameters in any part of it.
+  shut = path: "${lib.replaceStrings [ "/" ] [ "(?:/?;[^/;]*)*/" ] path}(?:[/;]|$)";
   at = "services.slipway.stacks.shop.proxy";
   domain = "services.slipway.stacks.shop.domains.\"shop.example.com\"";
   proxy = options: [
@@ -167,7 +169,7 @@ in
   {
     name = "metrics are closed";
     got = closedOf config;
-    want = [ "if ($uri ~* \"^(?:/metrics(?:[/;]|$))\") { return 404; }" ];
+    want = [ "if ($uri ~* \"^(?:${shut "/metrics"})\") { return 404; }" ];
   }
   {
     name = "a closed path below an open one is closed, and no long poll opens it again";
@@ -192,7 +194,14 @@ in
       ];
     want = [
       [
-        "if ($uri ~* \"^(?:/api/v1/monitoring/ready(?:[/;]|$)|/api/v1/monitoring/internal(?:[/;]|$)|/api/v1/agent(?:[/;]|$)|/wait(?:[/;]|$))\") { return 404; }"
+        "if ($uri ~* \"^(?:${
+          lib.concatMapStringsSep "|" shut [
+            "/api/v1/monitoring/ready"
+            "/api/v1/monitoring/internal"
+            "/api/v1/agent"
+            "/wait"
+          ]
+        })\") { return 404; }"
       ]
       false
     ];

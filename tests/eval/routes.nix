@@ -110,8 +110,39 @@ let
       };
     }
   ];
+  # One domain, whose server and locations these are.
+  alone =
+    domain:
+    vhostOf (served [
+      (shop { domains."shop.example.com" = domain; })
+    ]);
 in
 [
+  {
+    name = "what is closed stays closed behind a prefix that is taken off, but for a route of its own";
+    got =
+      let
+        inherit
+          (alone {
+            closedPaths = [
+              "/metrics"
+              "/debug"
+            ];
+            routes = {
+              "/web" = {
+                service = "web";
+                stripPrefix = true;
+              };
+              "/web/debug".service = "web";
+              "/whole".service = "web";
+            };
+          })
+          extraConfig
+          ;
+      in
+      lib.findFirst (lib.hasInfix "if ($uri") null (lib.splitString "\n" extraConfig);
+    want = ''if ($uri ~* "^(?:(?:/?;[^/;]*)*/metrics(?:[/;]|$)|(?:/?;[^/;]*)*/debug(?:[/;]|$)|(?:/?;[^/;]*)*/web(?:/?;[^/;]*)*/metrics(?:[/;]|$))") { return 404; }'';
+  }
   {
     name = "a stack without an api, database and cache is served, and has nothing to ping";
     got =

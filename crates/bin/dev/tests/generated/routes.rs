@@ -66,6 +66,18 @@ async fn no_spelling_of_a_closed_path_reaches_a_service() {
         "/METRICS/x",
         "/metrics/",
         "//metrics",
+        "/;/metrics",
+        "/;x=1/metrics/",
+        "/;/;x/api/x",
+        "/%3b/api",
+        "/;/api/open",
+        // Behind a prefix that is taken off.
+        "/shop/metrics",
+        "/shop/METRICS",
+        "/shop//metrics",
+        "/shop%2fmetrics",
+        "/shop;x/metrics",
+        "/shop/;/metrics",
         // Dots: what nginx makes of them, and what a service might.
         "/./api",
         "/x/../api",
