@@ -180,22 +180,13 @@ in
       awaited = lib.filter (
         path: if path == contract.paths.sync then isApi (serviceOf path) else serviceOf path != null
       ) domain.longPollPaths;
+      # A route at the very path that says how long its requests may wait.
+      saysItself =
+        path: routes ? ${path} && (routes.${path}.stream || routes.${path}.readSeconds != null);
     in
     {
       "/" = "return 404;";
     }
-    // lib.listToAttrs (
-      map (
-        path:
-        lib.nameValuePair "= ${path}" (lines [
-          "proxy_pass ${upstream (serviceOf path)};"
-          (limit "longPoll")
-          "proxy_read_timeout ${seconds domain.timeouts.longPollSeconds};"
-          "# It says what is and asks what to do: sending it twice is safe."
-          "proxy_next_upstream ${broken} non_idempotent;"
-        ])
-      ) awaited
-    )
     // lib.optionalAttrs (isApi (serviceOf contract.paths.ready)) {
       "= ${contract.paths.ready}" = lines [
         (nginx.ready {
@@ -211,5 +202,26 @@ in
         (limit "monitoring")
       ];
     }
-    // lib.mergeAttrsList (lib.mapAttrsToList ofRoute routes);
+    // lib.mergeAttrsList (lib.mapAttrsToList ofRoute routes)
+    # After the routes: one at the very path would take the place.
+    // lib.listToAttrs (
+      map (
+        path:
+        let
+          inherit (routes.${routeOf routes path}) bodyMiB;
+        in
+        lib.nameValuePair "= ${path}" (
+          lines (
+            [
+              "proxy_pass ${upstream (serviceOf path)};"
+              (limit "longPoll")
+              "proxy_read_timeout ${seconds domain.timeouts.longPollSeconds};"
+              "# It says what is and asks what to do: sending it twice is safe."
+              "proxy_next_upstream ${broken} non_idempotent;"
+            ]
+            ++ optional (bodyMiB != null) "client_max_body_size ${toString bodyMiB}m;"
+          )
+        )
+      ) (lib.filter (path: !saysItself path) awaited)
+    );
 }

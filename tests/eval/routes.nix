@@ -144,6 +144,50 @@ in
     want = ''if ($uri ~* "^(?:(?:/?;[^/;]*)*/metrics(?:[/;]|$)|(?:/?;[^/;]*)*/debug(?:[/;]|$)|(?:/?;[^/;]*)*/web(?:/?;[^/;]*)*/metrics(?:[/;]|$))") { return 404; }'';
   }
   {
+    name = "a route at the path of long polls is one of them, unless it says how long it waits";
+    got =
+      let
+        inherit
+          (alone {
+            longPollPaths = [
+              "/wait"
+              "/upload/wait"
+              "/stream"
+            ];
+            routes = {
+              "/wait".service = "web";
+              "/upload" = {
+                service = "web";
+                bodyMiB = 64;
+              };
+              "/stream" = {
+                service = "web";
+                stream = true;
+              };
+            };
+          })
+          locations
+          ;
+        of = path: part: lib.hasInfix part locations."= ${path}".extraConfig;
+      in
+      {
+        waits = map (path: of path "long-poll") [
+          "/wait"
+          "/upload/wait"
+          "/stream"
+        ];
+        body = of "/upload/wait" "client_max_body_size 64m;";
+      };
+    want = {
+      waits = [
+        true
+        true
+        false
+      ];
+      body = true;
+    };
+  }
+  {
     name = "a stack without an api, database and cache is served, and has nothing to ping";
     got =
       let
