@@ -14,7 +14,7 @@ let
   calendar = job.schedule.calendar or "";
   seconds = job.schedule.intervalSeconds or 0;
   # A day of the week, and a time without seconds.
-  parts = builtins.match "((Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]* )?([*]-[*]-[*] )?0?([0-9]+):0?([0-9]+)(:00)?" calendar;
+  parts = builtins.match "((Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]* )?([*]-[*]-[*] )?0?(1?[0-9]|2[0-3]):0?([1-5]?[0-9])(:00)?" calendar;
   day = lib.elemAt parts 1;
   every = number: if number == 1 then "*" else "*/${toString number}";
   divides = number: whole: number > 0 && lib.mod whole number == 0;

@@ -61,6 +61,16 @@ let
             assertion = asked.listen.type == "none" || asked.listen.port != null;
             message = "services.${service}.listen.port is not set, and in containers every service is reached by a port: set it.";
           }) config.services
+          ++ [
+            {
+              assertion =
+                let
+                  file = config.database.caFile;
+                in
+                file == null || builtins.isPath file || lib.hasPrefix "${builtins.storeDir}/" "${file}";
+              message = "database.caFile is ${toString config.database.caFile}, a file of a host, and it comes along with the containers: give one of your flake, such as ./database-ca.pem.";
+            }
+          ]
           ++ map (program: {
             assertion = !(lib.elem program platform.reserved);
             message = "${program} is a container of the rendering's own: give that service or job another name.";

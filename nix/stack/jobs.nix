@@ -139,6 +139,12 @@ in
           message = "${option} sets ${toString (unscheduled job)}, which only a job with a schedule has: set ${option}.schedule, or leave it out.";
         }
         {
+          assertion =
+            job.cron == null
+            || builtins.match "@[a-z]+|([0-9A-Za-z*/,?-]+ ){4}[0-9A-Za-z*/,?-]+" job.cron != null;
+          message = "${option}.cron is ${toString job.cron}: give minute, hour, day, month and day of the week, such as \"15 3 * * *\".";
+        }
+        {
           assertion = others == [ ];
           message = "${option}.after names ${toString others}: only jobs with `before = \"start\"` have an order, and only among themselves.";
         }

@@ -101,6 +101,26 @@ in
       services.hooks.stateDirectory = true;
     })
   ))
+  (refused [ "database.caFile" "/etc/ca.pem" "./database-ca.pem" ] (
+    inCompose { } (changed {
+      database = {
+        host = "10.9.0.5";
+        passwordFile = "/run/secrets/password";
+        caFile = "/etc/ca.pem";
+      };
+    })
+  ))
+  (refused [ "jobs.nightly.cron" ] (
+    inKubernetes { } (timed {
+      schedule.calendar = "25:70";
+    })
+  ))
+  (refused [ "jobs.nightly.cron" "every day" "15 3 * * *" ] (
+    inKubernetes { } (timed {
+      schedule.calendar = "daily";
+      cron = "every day";
+    })
+  ))
   (refused [ "jobs.nightly.cron" ] (
     inKubernetes { } (timed {
       schedule.calendar = "Mon..Fri *:0/7";
