@@ -113,6 +113,11 @@ let
       names = [ name ] ++ domain.aliases;
       wrong = lib.filter (other: !isName "(\\*\\.)?" other) domain.aliases;
       relative = lib.filter (path: !isPath path) (domain.closedPaths ++ domain.longPollPaths);
+      isHeader =
+        header:
+        builtins.match "[A-Za-z0-9_-]+" header != null
+        && builtins.match ".*[[:cntrl:]].*" (toString domain.headers.${header}) == null;
+      badHeaders = lib.filter (header: !isHeader header) (lib.attrNames domain.headers);
       # The api's own health, where it is reached.
       answering = domain.routes.${toString (routeOf domain.routes contract.paths.health)} or { };
       shut = lib.filter (path: within path contract.paths.health) domain.closedPaths;
@@ -138,6 +143,12 @@ let
             proxy.domain == name
           ) " (proxy.domain alone is for stacks that have a service with the preset api)"
         }, or leave the domain out.";
+      }
+      {
+        assertion = badHeaders == [ ];
+        message = "${option}.headers or proxy.headers has ${
+          lib.concatMapStringsSep ", " builtins.toJSON badHeaders
+        }: a name has letters, digits and `-`, and a value is one line.";
       }
       {
         assertion = relative == [ ];

@@ -243,6 +243,20 @@ map
       (shop { proxy.domain = "shop.example.com"; })
     ]
   )
+  (described "headers that would be two, or none"
+    [
+      ''.headers or proxy.headers has "X Frame", "X-Two"''
+      "a value is one line"
+    ]
+    {
+      routes."/".service = "web";
+      headers = {
+        "X Frame" = "DENY";
+        X-Two = "a\nSet-Cookie: b";
+        X-Three = "größer";
+      };
+    }
+  )
   (says "a name of another server" [ "virtualHosts.\"blog\"" "both serve shop.example.com" ] (served [
     { services.nginx.virtualHosts.blog.serverAliases = [ "shop.example.com" ]; }
   ]))
