@@ -81,10 +81,12 @@ in
       ]
       ++ words service address service.health.live
     );
-  # Not when the replica itself ends, and this with it.
+  # Only after `watch` has failed: a question that could not be asked says nothing, and a replica that has failed by
+  # itself makes its pause.
   restart =
     unit:
     pkgs.writeShellScript "slipway-restart-${unit}" ''
-      [ "$SERVICE_RESULT" != exit-code ] || exec ${config.systemd.package}/bin/systemctl --no-block try-restart ${unit}.service
+      PATH=${config.systemd.package}/bin
+      [ "''${EXIT_STATUS-}" != 1 ] || ! systemctl --quiet is-active ${unit}.service || exec systemctl --no-block try-restart ${unit}.service
     '';
 }

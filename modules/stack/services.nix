@@ -169,7 +169,9 @@ let
           {
             description = "${name}: asks ${unit} whether it still works";
             # It begins and ends with the replica. When its question changes, the replica does too (restartTriggers).
-            bindsTo = [ "${unit}.service" ];
+            # BindsTo would start the replica as well: at once, whatever pause it makes after a failure.
+            requisite = [ "${unit}.service" ];
+            partOf = [ "${unit}.service" ];
             after = [ "${unit}.service" ];
             restartIfChanged = false;
             unitConfig.JoinsNamespaceOf = "${unit}.service";
