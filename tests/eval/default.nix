@@ -33,6 +33,7 @@ let
     ./environment.nix
     ./proxy.nix
     ./routes.nix
+    ./routes-certificates.nix
     ./routes-refused.nix
     ./cache.nix
     ./network.nix

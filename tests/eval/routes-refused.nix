@@ -8,30 +8,7 @@
 }:
 let
   domain = "services.slipway.stacks.shop.domains.\"shop.example.com\"";
-  acme.security.acme = {
-    acceptTerms = true;
-    defaults.email = "ops@example.com";
-  };
-  shop = options: {
-    services.slipway.stacks.shop = lib.mkMerge [
-      {
-        database.enable = false;
-        cache.enable = false;
-        services.web = {
-          package = standIn "shop";
-          listen.port = 3000;
-        };
-      }
-      options
-    ];
-  };
-  served =
-    more:
-    [
-      acme
-      (shop { domains."shop.example.com".routes."/".service = "web"; })
-    ]
-    ++ more;
+  inherit (import ./routes-tools.nix { inherit standIn lib; }) acme shop served;
   # What the description finds by itself, without a host around it.
   described =
     name: words: domain:

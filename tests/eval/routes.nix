@@ -1,5 +1,5 @@
-# Domains and routes: what nginx is told of them, and which certificates they get. routes-refused.nix has what cannot be
-# meant.
+# Domains and routes: what nginx is told of them. routes-certificates.nix has their certificates, routes-refused.nix what
+# cannot be meant.
 {
   host,
   refused,
@@ -8,35 +8,12 @@
   ...
 }:
 let
-  acme.security.acme = {
-    acceptTerms = true;
-    defaults.email = "ops@example.com";
-  };
-  shop = options: {
-    services.slipway.stacks.shop = lib.mkMerge [
-      {
-        database.enable = false;
-        cache.enable = false;
-        services.web = {
-          package = standIn "shop";
-          listen.port = 3000;
-        };
-      }
-      options
-    ];
-  };
+  inherit (import ./routes-tools.nix { inherit standIn lib; }) acme shop served;
   # One domain whose routes lead to a service without a preset, and more.
   routed = routes: [
     acme
     (shop { domains."shop.example.com".routes = routes; })
   ];
-  served =
-    more:
-    [
-      acme
-      (shop { domains."shop.example.com".routes."/".service = "web"; })
-    ]
-    ++ more;
   vhostOf = modules: (host modules).services.nginx.virtualHosts."shop.example.com";
   locationsOf = modules: lib.mapAttrs (_: location: location.extraConfig) (vhostOf modules).locations;
   api = options: {
@@ -74,42 +51,6 @@ let
   });
   has = location: parts: map (part: lib.hasInfix part (everything.${location} or "not there")) parts;
 
-  tls = lib.mapAttrs (
-    _: vhost: {
-      inherit (vhost) enableACME useACMEHost acmeRoot;
-      # Without a value where it comes from an authority.
-      sslCertificate =
-        if vhost.enableACME || vhost.useACMEHost != null then null else vhost.sslCertificate;
-    }
-  );
-  manyCertificates = host [
-    acme
-    (shop {
-      proxy.tls.dnsProvider = "hetzner";
-      domains = {
-        "dns.example.com" = {
-          routes."/".service = "web";
-          aliases = [ "*.dns.example.com" ];
-        };
-        "web.example.com" = {
-          routes."/".service = "web";
-          tls.useACMEHost = "example.com";
-        };
-        "files.example.com" = {
-          routes."/".service = "web";
-          tls.certificate = "/run/secrets/certificate";
-          tls.key = "/run/secrets/key";
-        };
-      };
-    })
-    {
-      security.acme.certs."example.com" = {
-        domain = "*.example.com";
-        dnsProvider = "hetzner";
-        group = "nginx";
-      };
-    }
-  ];
   # One domain, whose server and locations these are.
   alone =
     domain:
@@ -424,69 +365,6 @@ in
         "client_max_body_size 3m;"
       ]
       true
-    ];
-  }
-  {
-    name = "each domain has a certificate of its own source, or the stack's";
-    got = {
-      hosts = tls (
-        lib.filterAttrs (
-          name: _: lib.hasSuffix ".example.com" name
-        ) manyCertificates.services.nginx.virtualHosts
-      );
-      dns = {
-        inherit (manyCertificates.security.acme.certs."dns.example.com")
-          dnsProvider
-          webroot
-          extraDomainNames
-          ;
-      };
-      failed = map (one: one.message) (lib.filter (one: !one.assertion) manyCertificates.assertions);
-    };
-    want = {
-      hosts = {
-        "dns.example.com" = {
-          enableACME = true;
-          useACMEHost = null;
-          acmeRoot = null;
-          sslCertificate = null;
-        };
-        "web.example.com" = {
-          enableACME = false;
-          useACMEHost = "example.com";
-          acmeRoot = "/var/lib/acme/acme-challenge";
-          sslCertificate = null;
-        };
-        "files.example.com" = {
-          enableACME = false;
-          useACMEHost = null;
-          acmeRoot = "/var/lib/acme/acme-challenge";
-          sslCertificate = "/run/secrets/certificate";
-        };
-      };
-      dns = {
-        dnsProvider = "hetzner";
-        webroot = null;
-        extraDomainNames = [ "*.dns.example.com" ];
-      };
-      failed = [ ];
-    };
-  }
-  {
-    name = "the host's provider of DNS is that of its stacks";
-    got =
-      let
-        config = host (served [
-          { security.acme.defaults.dnsProvider = "hetzner"; }
-        ]);
-      in
-      [
-        config.services.nginx.virtualHosts."shop.example.com".acmeRoot
-        config.security.acme.certs."shop.example.com".dnsProvider
-      ];
-    want = [
-      null
-      "hetzner"
     ];
   }
   {
