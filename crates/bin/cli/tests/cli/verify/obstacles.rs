@@ -1,6 +1,7 @@
 //! What keeps all checks from an address is told once, by the check that met it first.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use slipway_client::testing::{ScriptedApi, ScriptedReply, TestCertificate};
@@ -92,4 +93,18 @@ fn a_name_that_no_certificate_can_have_has_a_line_for_every_check() {
     for check in REST {
         line(&lines, check);
     }
+}
+
+#[test]
+fn a_server_that_never_answers_costs_its_time_once() {
+    let server = ScriptedApi::start_tls(TestCertificate::Good, |_| {
+        ScriptedReply::empty(200).after(Duration::from_mins(1))
+    });
+    let begun = Instant::now();
+    let (ran, lines) = verify(&server, &["--timeout", "2"]);
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert_eq!(ran.code, 30);
+    expect(&lines, "live", "fail", "the answer did not come in time");
+    expect(&lines, "hosts", "not_checked", "--timeout");
+    expect(&lines, "audit", "not_checked", "--timeout");
 }
