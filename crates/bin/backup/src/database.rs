@@ -29,6 +29,8 @@ pub(crate) struct DatabaseLogin {
     pub(crate) environment: Vec<(String, Hidden)>,
     /// For messages; without secrets.
     pub(crate) shown: String,
+    /// The database's name.
+    pub(crate) name: String,
 }
 
 impl DatabaseLogin {
@@ -95,6 +97,7 @@ impl DatabaseLogin {
             options: options.application_name("slipway-backup"),
             environment,
             shown: format!("{name} on {host} as {user}"),
+            name: name.to_owned(),
         }
     }
 
@@ -140,6 +143,7 @@ impl DatabaseLogin {
             options: options.application_name("slipway-backup"),
             environment,
             shown,
+            name: name.to_owned(),
         })
     }
 
@@ -189,6 +193,11 @@ pub(crate) fn query_failed(what: &str) -> impl FnOnce(sqlx::Error) -> BackupFail
             _ => failure,
         }
     }
+}
+
+/// A name as SQL takes it.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn decode(text: &str) -> String {

@@ -8,13 +8,14 @@ use sqlx::Connection as _;
 
 use crate::config::Config;
 use crate::content;
+use crate::database::{query_failed, quoted};
 use crate::dumps::{DRILL_FOUND, Dumps, Manifest};
+use crate::entries::Restore;
 use crate::failure::{BackupFailure, Result};
 use crate::files;
 use crate::lock;
-use crate::program::Program;
 use crate::restore::time;
-use crate::scratch::Scratch;
+use crate::scratch::{GUEST, Scratch};
 use crate::state::Done;
 use crate::{verify, wal};
 
@@ -112,41 +113,49 @@ async fn restore_and_compare(
     scratch: &Scratch,
     jobs: u32,
 ) -> Result<u64> {
-    let mut connection = scratch.login("postgres").connect().await?;
-    sqlx::query(&format!("CREATE DATABASE {DATABASE} TEMPLATE template0"))
-        .execute(&mut connection)
-        .await
-        .map_err(crate::database::query_failed("make the scratch database"))?;
-    let login = scratch.login(DATABASE);
-    Program::new(config.database.bin_dir.join("pg_restore"), drill_time(config))
-        .args([
-            "--exit-on-error",
-            "--no-owner",
-            "--no-privileges",
-            "--no-password",
-        ])
-        .arg(format!("--jobs={jobs}"))
-        .arg(format!("--dbname={DATABASE}"))
-        .arg(dumps.file(&manifest.id))
-        .envs(&login.environment)
-        .run()
-        .await
-        .map_err(|failure| {
-            if failure.is_verdict() {
-                failure
-                    .during(format!("the dump {} does not restore", manifest.id))
-                    .cure(
-                        "an older dump may: slipway-backup restore --dump ID; make a new one and drill again",
-                    )
-            } else {
-                failure.during(format!(
-                    "the dump {} could not be restored for the drill",
-                    manifest.id
-                ))
-            }
-        })?;
-    let mut connection = login.connect().await?;
     let limit = drill_time(config);
+    let mut superuser = scratch.login("postgres").connect().await?;
+    scratch.make_guest(&mut superuser).await?;
+    sqlx::query(&format!(
+        "CREATE DATABASE {DATABASE} OWNER {GUEST} TEMPLATE template0"
+    ))
+    .execute(&mut superuser)
+    .await
+    .map_err(query_failed("make the scratch database"))?;
+    let guest = scratch.guest(DATABASE);
+    let restore = Restore {
+        config,
+        dump: dumps.file(&manifest.id),
+        folder: scratch.folder(),
+        superuser: &scratch.login(DATABASE),
+        owner: &guest,
+        owner_role: GUEST,
+        jobs,
+        limit,
+    };
+    let restored = async {
+        let entries = restore.begin().await?;
+        // From here on nobody is superuser in this server, whatever the dump's code finds.
+        sqlx::query(&format!("ALTER ROLE {USER} NOLOGIN"))
+            .execute(&mut superuser)
+            .await
+            .map_err(query_failed("close the scratch server"))?;
+        let _ = superuser.close().await;
+        restore.finish(&entries).await
+    };
+    restored.await.map_err(|failure| {
+        if failure.is_verdict() {
+            failure
+                .during(format!("the dump {} does not restore", manifest.id))
+                .cure("an older dump may: slipway-backup restore --dump ID; make a new one and drill again")
+        } else {
+            failure.during(format!(
+                "the dump {} could not be restored for the drill",
+                manifest.id
+            ))
+        }
+    })?;
+    let mut connection = guest.connect().await?;
     content::prepare(&mut connection, limit).await?;
     let found = content::read(&mut connection, limit).await?;
     let differences = content::differences(&manifest.tables, &found);
@@ -197,7 +206,8 @@ async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
     scratch.configure(false).await?;
     let mut server = time::recover(&scratch, drill_time(config)).await?;
     let read = async {
-        let mut connection = scratch.login(&config.database.name).connect().await?;
+        let_in(&scratch, &config.database.name).await?;
+        let mut connection = scratch.guest(&config.database.name).connect().await?;
         content::prepare(&mut connection, drill_time(config)).await?;
         let tables = content::read(&mut connection, drill_time(config)).await;
         let _ = connection.close().await;
@@ -220,4 +230,21 @@ async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
         base.label,
         tables.len()
     ))
+}
+
+/// Makes a role that may read the recovered database and no more: a cast of a row to text is code of the service.
+async fn let_in(scratch: &Scratch, database: &str) -> Result<()> {
+    let mut superuser = scratch.login("postgres").connect().await?;
+    scratch.make_guest(&mut superuser).await?;
+    for statement in [
+        format!("GRANT pg_read_all_data TO {GUEST}"),
+        format!("GRANT CONNECT ON DATABASE {} TO {GUEST}", quoted(database)),
+    ] {
+        sqlx::query(&statement)
+            .execute(&mut superuser)
+            .await
+            .map_err(query_failed("let a role read the recovered database"))?;
+    }
+    let _ = superuser.close().await;
+    Ok(())
 }

@@ -14,6 +14,7 @@ mod database;
 mod drill;
 mod dump;
 mod dumps;
+mod entries;
 mod exporter;
 mod failure;
 mod files;

@@ -7,15 +7,18 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use slipway_process::RunningProgram;
+use sqlx::postgres::PgConnection;
 use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
-use crate::database::DatabaseLogin;
+use crate::database::{DatabaseLogin, query_failed};
 use crate::dumps::Locale;
 use crate::failure::{BackupFailure, Result, io};
 use crate::files;
 use crate::program::Program;
 
+/// Of a scratch server. Its one right is to read rows that policies hide.
+pub(crate) const GUEST: &str = "slipway_backup_guest";
 /// A Unix socket's path has at most 107 bytes.
 const LONGEST: usize = 107;
 const INIT: Duration = Duration::from_mins(5);
@@ -71,6 +74,10 @@ impl Scratch {
         })
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
@@ -83,9 +90,30 @@ impl Scratch {
         self.folder.join("socket")
     }
 
-    /// The way to a database in it.
+    /// The way to a database in it, as its superuser.
     pub(crate) fn login(&self, database: &str) -> DatabaseLogin {
         DatabaseLogin::socket(&self.socket(), &self.user, database)
+    }
+
+    /// The way to a database in it, as the role of [`make_guest`](Self::make_guest).
+    pub(crate) fn guest(&self, database: &str) -> DatabaseLogin {
+        DatabaseLogin::socket(&self.socket(), GUEST, database)
+    }
+
+    /// Makes [`GUEST`], the role in whose sessions the code of services may run.
+    pub(crate) async fn make_guest(&self, superuser: &mut PgConnection) -> Result<()> {
+        for statement in [
+            // What the real server's settings brought along.
+            "SET synchronous_commit = off".to_owned(),
+            "SET default_transaction_read_only = off".to_owned(),
+            format!("CREATE ROLE {GUEST} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION BYPASSRLS"),
+        ] {
+            sqlx::query(&statement)
+                .execute(&mut *superuser)
+                .await
+                .map_err(query_failed("make a role without rights in the scratch server"))?;
+        }
+        Ok(())
     }
 
     /// Makes an empty cluster whose text sorts and folds as that of the dump.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::clock;
 use crate::config::Config;
 use crate::content;
-use crate::database::{DatabaseLogin, check_program, query_failed, server_version};
+use crate::database::{DatabaseLogin, check_program, query_failed, quoted, server_version};
 use crate::dumps::{Dumps, Manifest};
 use crate::failure::{BackupFailure, Result};
 use crate::program::Program;
@@ -311,10 +311,6 @@ async fn end_sessions(other: &mut PgConnection, database: &str) -> BackupFailure
         }
         sleep(PAUSE).await;
     }
-}
-
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 fn literal(text: &str) -> String {

@@ -179,7 +179,7 @@ impl Cluster {
         self.server = Some(server);
         let end = Instant::now() + Duration::from_mins(1);
         loop {
-            let query_failed = self.psql("postgres", "SELECT pg_is_in_recovery()");
+            let query_failed = self.psql("postgres", "postgres", "SELECT pg_is_in_recovery()");
             if query_failed.status.success() && query_failed.stdout == b"f\n" {
                 return;
             }
@@ -206,26 +206,23 @@ impl Cluster {
         }
     }
 
-    fn psql(&self, database: &str, sql: &str) -> Output {
+    fn psql(&self, role: &str, database: &str, sql: &str) -> Output {
         self.command(&postgres_bin().join("psql"))
-            .args([
-                "--no-psqlrc",
-                "-qAtX",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-U",
-                "postgres",
-                "-h",
-            ])
+            .args(["--no-psqlrc", "-qAtX", "-v", "ON_ERROR_STOP=1", "-U", role, "-h"])
             .arg(self.folder.path())
             .args(["-d", database, "-c", sql])
             .output()
             .unwrap()
     }
 
-    /// Runs statements; the answer's text.
+    /// Runs statements as the superuser; the answer's text.
     pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
-        let output = self.psql(database, sql);
+        self.sql_as("postgres", database, sql)
+    }
+
+    /// Runs statements in a session of `role`; the answer's text.
+    pub(crate) fn sql_as(&self, role: &str, database: &str, sql: &str) -> String {
+        let output = self.psql(role, database, sql);
         assert!(output.status.success(), "{sql}: {}", text(&output));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }

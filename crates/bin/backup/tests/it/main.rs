@@ -9,6 +9,7 @@
 mod cluster;
 mod dump;
 mod exporter;
+mod hostile;
 mod kills;
 mod offsite;
 mod wal;
