@@ -65,9 +65,18 @@ pub(crate) async fn run(config: &Config, wanted: RestoreRequest) -> Result<Strin
     }
 }
 
+/// A folder named by the time. One that failed in the same second has left its own.
 fn default_folder(config: &Config) -> PathBuf {
     let name = crate::clock::now().format("%Y%m%dT%H%M%SZ").to_string();
-    config.state_dir.join("restored").join(name)
+    let folder = config.state_dir.join("restored");
+    let first = folder.join(&name);
+    if !first.exists() {
+        return first;
+    }
+    (2_u32..)
+        .map(|number| folder.join(format!("{name}-{number}")))
+        .find(|path| !path.exists())
+        .unwrap_or(first)
 }
 
 /// Fails unless `path` is absent or an empty folder.
