@@ -25,11 +25,12 @@ let
           jobs = lib.filter (job: job.before == "start") (lib.attrValues config.jobs);
         in
         # A stack may have a database alone, whose setup takes a moment, too.
-        lib.max contract.health.startSeconds (
+        if config.services == { } then
+          contract.health.startSeconds
+        else
           lib.foldl' lib.add 0 (
             map (job: job.timeoutSeconds) jobs ++ map all (lib.attrValues config.services)
-          )
-        );
+          );
     };
 in
 {

@@ -155,7 +155,12 @@ in
   {
     name = "what asks a replica begins and ends with it, has its rights, and restarts it as root";
     got = {
-      inherit (watcher) bindsTo restartIfChanged;
+      inherit (watcher)
+        bindsTo
+        partOf
+        requisite
+        restartIfChanged
+        ;
       inherit (watcher.serviceConfig)
         User
         MemoryDenyWriteExecute
@@ -174,7 +179,13 @@ in
       own = watcher.serviceConfig ? ExecStartPost;
     };
     want = {
-      bindsTo = [ "shop-web-2.service" ];
+      # It would start the replica, too.
+      bindsTo = [ ];
+      partOf = [
+        "shop-web-2.service"
+        "shop.target"
+      ];
+      requisite = [ "shop-web-2.service" ];
       restartIfChanged = false;
       User = "shop";
       MemoryDenyWriteExecute = false;
