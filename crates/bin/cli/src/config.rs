@@ -13,7 +13,7 @@ use crate::CliFailure;
 
 /// The content of `config.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Stored {
+pub struct SavedLogin {
     /// The API's address.
     pub url: String,
     /// A PEM file with an extra CA; absolute.
@@ -43,7 +43,7 @@ pub fn place(xdg_config_home: Option<&Path>, home: Option<&Path>) -> Result<Path
 }
 
 /// Reads the file; none when there is none. The second value says that others may read it too.
-pub fn load(path: &Path) -> Result<Option<(Stored, bool)>, CliFailure> {
+pub fn load(path: &Path) -> Result<Option<(SavedLogin, bool)>, CliFailure> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -78,7 +78,7 @@ pub fn prepare(path: &Path) -> Result<PendingLogin, CliFailure> {
 
 impl PendingLogin {
     /// Stores it with 0600 in a folder with 0700, complete or not at all.
-    pub fn save(self, stored: &Stored) -> Result<(), CliFailure> {
+    pub fn save(self, stored: &SavedLogin) -> Result<(), CliFailure> {
         let json = serde_json::to_string_pretty(stored)
             .map_err(|error| CliFailure::internal(format!("cannot write JSON: {error}")))?;
         self.0

@@ -10,7 +10,7 @@ use slipway_client::{Client, ClientBuilder};
 
 use crate::CliFailure;
 use crate::args::Global;
-use crate::config::{self, Stored};
+use crate::config::{self, SavedLogin};
 use crate::files;
 use crate::output::Output;
 
@@ -103,7 +103,7 @@ impl Context {
     }
 
     /// What `slipway login` kept, if anything.
-    pub fn stored(&self) -> Result<Option<Stored>, CliFailure> {
+    pub fn stored(&self) -> Result<Option<SavedLogin>, CliFailure> {
         let Ok(path) = self.config_path() else {
             return Ok(None);
         };
@@ -178,7 +178,7 @@ impl Context {
         Ok(slipway_client::builder(url)?.user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION"))))
     }
 
-    fn target(&self, stored: Option<&Stored>) -> Result<(ClientBuilder, Option<PathBuf>), CliFailure> {
+    fn target(&self, stored: Option<&SavedLogin>) -> Result<(ClientBuilder, Option<PathBuf>), CliFailure> {
         let url = self.global.url.as_deref().or(self.around.url.as_deref());
         let Some(url) = url.or(stored.map(|stored| stored.url.as_str())) else {
             return Err(CliFailure::not_logged_in("no API address is known")

@@ -21,7 +21,7 @@ pub(crate) fn socket_check(path: &Path) -> String {
 
 /// Where a replica takes requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listener {
+pub enum ReplicaAddress {
     /// A port of this host.
     Port(SocketAddr),
     /// A Unix socket.
@@ -43,15 +43,15 @@ pub(crate) async fn socket(check: PendingCheck, stack: &str, path: &Path, limit:
 pub(crate) async fn service(
     check: PendingCheck,
     unit: &str,
-    listener: &Listener,
+    listener: &ReplicaAddress,
     path: Option<&str>,
     limit: Duration,
 ) -> CheckResult {
     let cure = format!("journalctl -u {unit}");
     let answer = async {
         match listener {
-            Listener::Port(address) => greeted(TcpStream::connect(address).await?, path).await,
-            Listener::Socket(file) => greeted(UnixStream::connect(file).await?, path).await,
+            ReplicaAddress::Port(address) => greeted(TcpStream::connect(address).await?, path).await,
+            ReplicaAddress::Socket(file) => greeted(UnixStream::connect(file).await?, path).await,
         }
     };
     match within(limit, answer).await {

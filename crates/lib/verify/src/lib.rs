@@ -28,7 +28,7 @@ mod site;
 mod tls;
 
 pub use fleet::NOTABLE_SKEW_SECONDS;
-pub use inside::Listener;
+pub use inside::ReplicaAddress;
 pub use page::{PageUrl, StatusPage};
 pub use result::{CheckResult, CheckState, PendingCheck};
 pub use run::{Advice, VerifyTarget, run};

@@ -13,7 +13,8 @@ use tokio::task::{self, JoinError, JoinSet};
 use crate::result::tell_obstacles_once;
 use crate::tls::TlsEndpoint;
 use crate::{
-    CheckResult, Listener, PendingCheck, Site, StatusPage, audit, backups, fleet, inside, jobs, site, tls,
+    CheckResult, PendingCheck, ReplicaAddress, Site, StatusPage, audit, backups, fleet, inside, jobs, site,
+    tls,
 };
 
 /// What can be checked.
@@ -37,7 +38,7 @@ pub enum VerifyTarget {
         /// The replica: `web-1`.
         replica: String,
         /// Where it takes requests.
-        listener: Listener,
+        listener: ReplicaAddress,
         /// What it must answer; none where a connection is enough.
         path: Option<String>,
     },

@@ -13,7 +13,7 @@ use slipway_wire::access::{CreateToken, LoginRequest, TOKEN_PREFIX, TokenCreated
 use slipway_wire::problem::kind;
 
 use crate::args::Login;
-use crate::config::{self, Stored};
+use crate::config::{self, SavedLogin};
 use crate::context::{Context, refuse_readable, trust};
 use crate::text::{clean, instant};
 use crate::{CliFailure, Exit, stop};
@@ -79,7 +79,7 @@ async fn log_in(
         }
     };
     let whoami = builder.token(token.clone()).build()?.whoami().await?;
-    pending.save(&Stored {
+    pending.save(&SavedLogin {
         url: url.clone(),
         ca_file,
         token: TokenSecret::new(token.expose_secret().to_owned()),

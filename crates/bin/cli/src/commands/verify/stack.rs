@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use slipway_verify::{Listener, PageUrl};
+use slipway_verify::{PageUrl, ReplicaAddress};
 
 use crate::{CliFailure, files};
 
@@ -76,7 +76,7 @@ pub(super) struct ServiceListeners {
     pub(super) name: String,
     /// Where each replica takes requests: `127.0.0.1:3000`, or `unix:/run/…`.
     #[serde(deserialize_with = "listeners")]
-    pub(super) addresses: Vec<Listener>,
+    pub(super) addresses: Vec<ReplicaAddress>,
     /// The path that tells of its health; none where a connection is enough.
     pub(super) path: Option<String>,
     /// The addresses of its metrics.
@@ -93,12 +93,12 @@ pub(super) struct JobRecords {
     pub(super) metrics_file: PathBuf,
 }
 
-fn listeners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Listener>, D::Error> {
+fn listeners<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ReplicaAddress>, D::Error> {
     Vec::<String>::deserialize(deserializer)?
         .into_iter()
         .map(|text| match text.strip_prefix("unix:") {
-            Some(path) => Ok(Listener::Socket(path.into())),
-            None => text.parse().map(Listener::Port).map_err(|_| {
+            Some(path) => Ok(ReplicaAddress::Socket(path.into())),
+            None => text.parse().map(ReplicaAddress::Port).map_err(|_| {
                 D::Error::custom(format!(
                     "`{text}` is neither an address with a port nor unix:PATH"
                 ))
