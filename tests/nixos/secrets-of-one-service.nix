@@ -22,10 +22,11 @@
           # Every way there is: the files, the folders of credentials, and other processes' roots and environments.
           package = pkgs.writeShellScriptBin "spy" ''
             while true; do
-              for file in /var/lib/secrets/* /run/credentials/*/* /proc/[0-9]*/root/run/credentials/*/*; do
+              for file in /var/lib/secrets/* /run/credentials/*/*; do
                 echo "$file: $(cat "$file" 2>&1)"
               done
               for process in /proc/[0-9]*; do
+                grep -ra "" "$process"/root/run/credentials 2>&1
                 grep -a OWN_FILE "$process/environ" 2>&1
               done
               echo round
