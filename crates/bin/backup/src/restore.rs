@@ -69,14 +69,13 @@ pub(crate) async fn run(config: &Config, wanted: RestoreRequest) -> Result<Strin
 fn default_folder(config: &Config) -> PathBuf {
     let name = crate::clock::now().format("%Y%m%dT%H%M%SZ").to_string();
     let folder = config.state_dir.join("restored");
-    let first = folder.join(&name);
-    if !first.exists() {
-        return first;
+    let mut path = folder.join(&name);
+    let mut number = 1;
+    while path.exists() {
+        number += 1;
+        path = folder.join(format!("{name}-{number}"));
     }
-    (2_u32..)
-        .map(|number| folder.join(format!("{name}-{number}")))
-        .find(|path| !path.exists())
-        .unwrap_or(first)
+    path
 }
 
 /// Fails unless `path` is absent or an empty folder.
