@@ -1,0 +1,95 @@
+# What watches a fleet, as data: only builtins, so that it is evaluated without NixOS, and the committed copies in
+# deploy/monitoring/ are checked on any machine.
+let
+  inherit (builtins)
+    attrNames
+    concatMap
+    filter
+    mapAttrs
+    replaceStrings
+    toString
+    ;
+  yaml = import ../lib/yaml.nix;
+  rules = import ./rules;
+
+  letters = text: filter (letter: letter != "" && letter != [ ]) (builtins.split "" text);
+  lower = replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (
+    letters "abcdefghijklmnopqrstuvwxyz"
+  );
+
+  # Of rules that are not ours.
+  ownGroup = "own";
+  groupOf = name: rules.all.${name}.group or ownGroup;
+
+  # { enable, severity, forSeconds, labels, summary, expr, runbook } by name -> the content of a rules file.
+  rulesFile =
+    given:
+    let
+      names = filter (name: given.${name}.enable) (attrNames given);
+      alert =
+        name:
+        let
+          rule = given.${name};
+        in
+        {
+          alert = name;
+          inherit (rule) expr;
+          labels = rule.labels // {
+            inherit (rule) severity;
+          };
+          annotations = { inherit (rule) runbook summary; };
+        }
+        // (if rule.forSeconds == 0 then { } else { for = "${toString rule.forSeconds}s"; });
+      group =
+        name:
+        let
+          interval = rules.intervals.${name} or null;
+          members = filter (rule: groupOf rule == name) names;
+        in
+        if members == [ ] then
+          [ ]
+        else
+          [
+            (
+              {
+                inherit name;
+                rules = map alert members;
+              }
+              // (if interval == null then { } else { interval = "${toString interval}s"; })
+            )
+          ];
+    in
+    {
+      groups = concatMap group (attrNames rules.intervals ++ [ ownGroup ]);
+    };
+
+  # Our rules as they are unless somebody changes them. `page` is the address of docs/runbooks.md.
+  runbook = page: name: "${page}#${lower name}";
+  defaults =
+    page:
+    mapAttrs (
+      name: rule:
+      rule
+      // {
+        enable = true;
+        expr = rule.expr rule.thresholds;
+        runbook = runbook page name;
+      }
+    ) rules.all;
+
+  # Where the page is, for who has a checkout of Slipway at hand.
+  runbooksPage = "docs/runbooks.md";
+in
+{
+  inherit
+    defaults
+    rules
+    rulesFile
+    runbook
+    runbooksPage
+    ;
+  # By path in deploy/monitoring/.
+  files = {
+    "rules.yaml" = yaml.document (rulesFile (defaults runbooksPage));
+  };
+}

@@ -1,0 +1,82 @@
+# The machines themselves.
+let
+  # Not the store: on NixOS it is a second view of a disk that is there already.
+  disks = ''fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|autofs|fuse.*",mountpoint!="/nix/store"'';
+in
+{
+  HostDown = {
+    severity = "page";
+    forSeconds = 60;
+    labels.rollout = "explains";
+    summary = "{{ $labels.host }} does not answer.";
+    expr = _: ''up{job="node"} == 0'';
+  };
+  MemoryLow = {
+    severity = "ticket";
+    forSeconds = 600;
+    thresholds.availablePercent = 7;
+    summary = "{{ $labels.host }} has {{ printf \"%.1f\" $value }} % of its memory left.";
+    expr =
+      t: "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes * 100 < ${t.availablePercent}";
+  };
+  MemoryPressure = {
+    severity = "page";
+    forSeconds = 300;
+    thresholds.stalledPercent = 20;
+    summary = "{{ $labels.host }} stands still {{ printf \"%.0f\" $value }} % of the time for lack of memory.";
+    expr = t: "rate(node_pressure_memory_stalled_seconds_total[5m]) * 100 > ${t.stalledPercent}";
+  };
+  MemoryKills = {
+    severity = "ticket";
+    thresholds.windowSeconds = 900;
+    summary = "The kernel killed a process of {{ $labels.host }} for lack of memory.";
+    expr = t: "increase(node_vmstat_oom_kill[${t.windowSeconds}s]) > 0";
+  };
+  DiskFillsUp = {
+    severity = "ticket";
+    forSeconds = 900;
+    thresholds = {
+      hours = 24;
+      freePercent = 40;
+    };
+    summary = "{{ $labels.mountpoint }} of {{ $labels.host }} will be full within a day or so.";
+    expr = t: ''
+      predict_linear(node_filesystem_avail_bytes{${disks}}[6h], ${t.hours} * 3600) < 0
+      and node_filesystem_avail_bytes{${disks}} / node_filesystem_size_bytes{${disks}} * 100 < ${t.freePercent}
+    '';
+  };
+  DiskAlmostFull = {
+    severity = "page";
+    forSeconds = 60;
+    thresholds.freePercent = 5;
+    summary = "{{ $labels.mountpoint }} of {{ $labels.host }} has {{ printf \"%.1f\" $value }} % free.";
+    expr = t: ''
+      node_filesystem_avail_bytes{${disks}} / node_filesystem_size_bytes{${disks}} * 100 < ${t.freePercent}
+    '';
+  };
+  InodesAlmostGone = {
+    severity = "ticket";
+    forSeconds = 300;
+    thresholds.freePercent = 5;
+    summary = "{{ $labels.mountpoint }} of {{ $labels.host }} has inodes left for {{ printf \"%.1f\" $value }} % of its files.";
+    # A file system without a table of inodes has 0 of 0, which is no number and fires nothing.
+    expr = t: ''
+      node_filesystem_files_free{${disks}} / node_filesystem_files{${disks}} * 100 < ${t.freePercent}
+    '';
+  };
+  ClockSkew = {
+    severity = "ticket";
+    forSeconds = 120;
+    thresholds.seconds = 2;
+    summary = "The clock of {{ $labels.host }} is {{ printf \"%.1f\" $value }} s away from the monitoring host's.";
+    expr = t: "abs(node_time_seconds - timestamp(node_time_seconds)) > ${t.seconds}";
+  };
+  ClockUnsynchronised = {
+    severity = "ticket";
+    forSeconds = 600;
+    thresholds.errorSeconds = 16;
+    summary = "Nothing sets the clock of {{ $labels.host }}.";
+    # The kernel lets the possible error grow while nobody corrects it, up to 16 s.
+    expr = t: "node_timex_sync_status == 0 and node_timex_maxerror_seconds >= ${t.errorSeconds}";
+  };
+}

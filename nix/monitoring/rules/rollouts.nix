@@ -1,0 +1,58 @@
+# The control plane and its fleet. Every worker exports what all of them read, so the rules count a host once. The label
+# `name` of these series is the host in question; `host` is the one with the worker.
+let
+  perHost =
+    series: ''max by (environment, host) (label_replace(${series}, "host", "$1", "name", "(.+)"))'';
+in
+{
+  # Sent to nobody: Alertmanager keeps back what the rollout explains.
+  RolloutOnHost = {
+    severity = "info";
+    thresholds.afterwardsSeconds = 120;
+    summary = "A rollout has {{ $labels.host }} of {{ $labels.environment }} out.";
+    expr =
+      t: perHost ''max_over_time(slipway_host_out{phase!="stuck"}[${t.afterwardsSeconds}s])'' + " == 1";
+  };
+  RolloutWaiting = {
+    severity = "ticket";
+    thresholds.seconds = 900;
+    summary = "A rollout of {{ $labels.environment }} has been waiting for a person for {{ $value | humanizeDuration }} ({{ $labels.reason }}).";
+    expr = t: "max by (environment, rollout, reason) (slipway_rollout_waiting_seconds) > ${t.seconds}";
+  };
+  HostStuck = {
+    severity = "page";
+    summary = "{{ $labels.host }} of {{ $labels.environment }} could not go back to its prior system.";
+    expr = _: perHost "slipway_host_stuck" + " == 1";
+  };
+  HostDrifted = {
+    severity = "ticket";
+    forSeconds = 300;
+    summary = "{{ $labels.host }} of {{ $labels.environment }} runs another system than the last release.";
+    expr = _: perHost "slipway_host_drift" + " == 1";
+  };
+  AgentSilent = {
+    severity = "ticket";
+    thresholds.seconds = 60;
+    summary = "The agent of {{ $labels.host }} ({{ $labels.environment }}) has been silent for {{ $value | humanizeDuration }}.";
+    # 0 is a host that never came.
+    expr = t: "time() - (${perHost "slipway_host_last_seen_timestamp_seconds"} > 0) > ${t.seconds}";
+  };
+  FleetUnread = {
+    severity = "ticket";
+    forSeconds = 60;
+    thresholds.seconds = 120;
+    summary = "No worker has read the state of the fleet for {{ $value | humanizeDuration }}.";
+    expr = t: "time() - max by (stack) (slipway_fleet_read_timestamp_seconds) > ${t.seconds}";
+  };
+  AuditChainBroken = {
+    severity = "page";
+    summary = "The chain of events of the audit log is not whole.";
+    expr = _: "min by (stack) (slipway_audit_verified) == 0";
+  };
+  AuditUnverified = {
+    severity = "ticket";
+    thresholds.seconds = 3600;
+    summary = "Nobody has checked the newest events of the audit log for {{ $value | humanizeDuration }}.";
+    expr = t: "time() - max by (stack) (slipway_audit_verified_timestamp_seconds > 0) > ${t.seconds}";
+  };
+}

@@ -1,0 +1,36 @@
+# The processes of stacks, and whether they can be asked.
+{
+  ServiceDown = {
+    severity = "page";
+    forSeconds = 45;
+    labels.rollout = "explains";
+    summary = "No process of {{ $labels.stack }}-{{ $labels.service }} on {{ $labels.host }} answers.";
+    expr = _: ''max by (host, stack, service) (up{job="stack"}) == 0'';
+  };
+  ProcessDown = {
+    severity = "ticket";
+    forSeconds = 300;
+    labels.rollout = "explains";
+    summary = "{{ $labels.unit }} of {{ $labels.host }} does not answer; other processes of the service do.";
+    expr = _: ''
+      up{job="stack"} == 0 and on (host, stack, service) max by (host, stack, service) (up{job="stack"}) == 1
+    '';
+  };
+  TargetDown = {
+    severity = "ticket";
+    forSeconds = 300;
+    summary = "{{ $labels.instance }} cannot be asked for metrics, or its answer cannot be read.";
+    # Hosts, processes of stacks and routes have alerts of their own.
+    expr = _: ''up{job!~"node|stack",url=""} == 0'';
+  };
+  PoolExhausted = {
+    severity = "page";
+    forSeconds = 30;
+    labels.rollout = "explains";
+    summary = "{{ $labels.unit }} of {{ $labels.host }} waits for a free database connection.";
+    expr = _: ''
+      increase(database_pool_timeouts_total[5m]) > 0
+      or min_over_time(database_pool_waiting[1m]) > 0
+    '';
+  };
+}

@@ -1,0 +1,48 @@
+# Monitoring itself.
+{
+  DeadMansSwitch = {
+    severity = "info";
+    summary = "Always fires: whoever no longer hears it knows that alerts do not come through.";
+    expr = _: "vector(1)";
+  };
+  RulesFail = {
+    severity = "ticket";
+    forSeconds = 300;
+    summary = "Prometheus of {{ $labels.host }} cannot evaluate rules of {{ $labels.rule_group }}.";
+    expr = _: "increase(prometheus_rule_evaluation_failures_total[5m]) > 0";
+  };
+  ConfigurationRefused = {
+    severity = "ticket";
+    forSeconds = 60;
+    summary = "{{ $labels.instance }} goes on with its old configuration: it cannot read the new one.";
+    expr = _: ''
+      prometheus_config_last_reload_successful == 0
+      or alertmanager_config_last_reload_successful == 0
+    '';
+  };
+  AlertmanagerUnreachable = {
+    severity = "page";
+    forSeconds = 120;
+    summary = "Prometheus of {{ $labels.host }} cannot hand alerts to an Alertmanager.";
+    expr = _: ''
+      prometheus_notifications_alertmanagers_discovered < 1
+      or increase(prometheus_notifications_dropped_total[5m]) > 0
+    '';
+  };
+  NotificationsFail = {
+    severity = "page";
+    forSeconds = 60;
+    summary = "Alertmanager of {{ $labels.host }} cannot send over {{ $labels.integration }}.";
+    expr = _: "sum by (host, integration) (increase(alertmanager_notifications_failed_total[5m])) > 0";
+  };
+  MetricsStoreFails = {
+    severity = "ticket";
+    forSeconds = 60;
+    summary = "Prometheus of {{ $labels.host }} cannot keep its data: its disk is full or damaged.";
+    expr = _: ''
+      increase(prometheus_tsdb_compactions_failed_total[3h]) > 0
+      or increase(prometheus_tsdb_wal_writes_failed_total[15m]) > 0
+      or increase(prometheus_tsdb_wal_corruptions_total[3h]) > 0
+    '';
+  };
+}
