@@ -9,15 +9,14 @@ use slipway_wire::access::{
 };
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, RestoreHost, UpdateEnvironment,
-    UpdateHost,
+    CreateEnvironment, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::monitoring::Health;
-use slipway_wire::page::{MAX_LIMIT, Page, PageQuery};
+use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
 use slipway_wire::release::{
     CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
 };
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
 use slipway_wire::route::{self, fill};
 use slipway_wire::{Instruction, Observation};
 
@@ -112,14 +111,14 @@ impl Client {
     }
 
     /// A page of hosts, by name.
-    pub async fn hosts(&self, query: &HostQuery) -> Result<Page<Host>, ClientError> {
+    pub async fn hosts(&self, query: &EnvironmentPageQuery) -> Result<Page<Host>, ClientError> {
         self.get_with(route::HOSTS, query, None).await
     }
 
     /// All hosts, of one environment or of all, page by page.
     pub async fn all_hosts(&self, environment: Option<&EnvironmentName>) -> Result<Vec<Host>, ClientError> {
         let mut all = Vec::new();
-        let mut query = HostQuery {
+        let mut query = EnvironmentPageQuery {
             environment: environment.cloned(),
             after: None,
             limit: Some(MAX_LIMIT),
@@ -221,7 +220,7 @@ impl Client {
     }
 
     /// A page of rollouts, the newest first.
-    pub async fn rollouts(&self, query: &RolloutQuery) -> Result<Page<RolloutSummary>, ClientError> {
+    pub async fn rollouts(&self, query: &EnvironmentPageQuery) -> Result<Page<RolloutSummary>, ClientError> {
         self.get_with(route::ROLLOUTS, query, None).await
     }
 

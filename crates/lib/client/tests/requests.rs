@@ -14,11 +14,9 @@ use slipway_client::{Client, ClientError, UnreachableCause};
 use slipway_domain::{Instruction, Observation};
 use slipway_wire::access::CreatePrincipal;
 use slipway_wire::audit::EventQuery;
-use slipway_wire::fleet::HostQuery;
-use slipway_wire::page::PageQuery;
+use slipway_wire::page::{EnvironmentPageQuery, PageQuery};
 use slipway_wire::problem::kind;
 use slipway_wire::release::{CreateRelease, Source};
-use slipway_wire::rollout::RolloutQuery;
 
 const ID: &str = "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10";
 
@@ -86,13 +84,13 @@ async fn methods_reach_their_routes() {
     let _ = client
         .rollout_events(ID.parse().unwrap(), &events, Some(Duration::from_secs(5)))
         .await;
-    let query = HostQuery {
+    let query = EnvironmentPageQuery {
         environment: Some("prod".parse().unwrap()),
-        ..HostQuery::default()
+        ..EnvironmentPageQuery::default()
     };
     let _ = client.hosts(&query).await;
     let _ = client.releases(&PageQuery::default()).await;
-    let _ = client.rollouts(&RolloutQuery::default()).await;
+    let _ = client.rollouts(&EnvironmentPageQuery::default()).await;
     let _ = client.new_host_token(&"web-1".parse().unwrap()).await;
     client.retire_host(&"web-1".parse().unwrap()).await.unwrap();
     client.revoke_token(ID.parse().unwrap()).await.unwrap();

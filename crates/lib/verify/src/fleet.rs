@@ -7,9 +7,8 @@ use slipway_client::{Client, ClientError};
 use slipway_domain::{AttemptPhase, RolloutState, StepState, StorePath};
 use slipway_text::time::ago;
 use slipway_wire::fleet::{Environment, Host};
-use slipway_wire::page::MAX_LIMIT;
+use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
 use slipway_wire::release::Release;
-use slipway_wire::rollout::RolloutQuery;
 
 use crate::{Advice, CheckResult, PendingCheck};
 
@@ -62,7 +61,7 @@ async fn hosts(client: &Client, now: DateTime<Utc>) -> Result<Vec<CheckResult>, 
 
 /// The release of the newest rollout that succeeded: what all its hosts committed.
 async fn newest_release(client: &Client, environment: &Environment) -> Result<Option<Release>, ClientError> {
-    let mut query = RolloutQuery {
+    let mut query = EnvironmentPageQuery {
         environment: Some(environment.name.clone()),
         after: None,
         limit: Some(MAX_LIMIT),

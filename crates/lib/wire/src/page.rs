@@ -1,6 +1,7 @@
 //! Pages of long lists.
 
 use serde::{Deserialize, Serialize};
+use slipway_domain::EnvironmentName;
 
 /// Entries a page when the request does not say.
 pub const DEFAULT_LIMIT: u32 = 50;
@@ -12,6 +13,22 @@ pub const MAX_LIMIT: u32 = 500;
 #[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
+    /// `next` of the page before; none for the first page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// 1 to 500; 50 when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Which page of a list that can be of one environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
+pub struct EnvironmentPageQuery {
+    /// Only those of this environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentName>,
     /// `next` of the page before; none for the first page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,

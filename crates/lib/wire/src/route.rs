@@ -21,7 +21,7 @@ pub const TOKEN: &str = "/api/v1/tokens/{id}";
 pub const ENVIRONMENTS: &str = "/api/v1/environments";
 /// `GET` (`Environment`), `PATCH` (`UpdateEnvironment`, `Environment`); `DELETE` deletes one without hosts.
 pub const ENVIRONMENT: &str = "/api/v1/environments/{name}";
-/// `GET` (`HostQuery`, `Page<Host>`, by name), `POST` (`CreateHost`, `HostCreated`).
+/// `GET` (`EnvironmentPageQuery`, `Page<Host>`, by name), `POST` (`CreateHost`, `HostCreated`).
 pub const HOSTS: &str = "/api/v1/hosts";
 /// `GET` (`Host`), `PATCH` (`UpdateHost`, `Host`); `DELETE` retires the host.
 pub const HOST: &str = "/api/v1/hosts/{name}";
@@ -39,7 +39,7 @@ pub const DRAFT_CLOSURES: &str = "/api/v1/drafts/{id}/closures";
 pub const DRAFT_SEAL: &str = "/api/v1/drafts/{id}/seal";
 /// `GET` (`Release`).
 pub const RELEASE: &str = "/api/v1/releases/{id}";
-/// `GET` (`RolloutQuery`, `Page<RolloutSummary>`, the newest first), `POST` (`CreateRollout`, `Rollout`).
+/// `GET` (`EnvironmentPageQuery`, `Page<RolloutSummary>`, the newest first), `POST` (`CreateRollout`, `Rollout`).
 pub const ROLLOUTS: &str = "/api/v1/rollouts";
 /// `GET` (`Rollout`).
 pub const ROLLOUT: &str = "/api/v1/rollouts/{id}";

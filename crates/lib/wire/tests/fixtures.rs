@@ -19,16 +19,15 @@ use slipway_wire::access::{
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::backup::BackupPage;
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateHost, Environment, Host, HostCreated, HostQuery, RestoreHost, UpdateEnvironment,
-    UpdateHost,
+    CreateEnvironment, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::monitoring::{Health, Status};
-use slipway_wire::page::{Page, PageQuery};
+use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
 use slipway_wire::problem::Problem;
 use slipway_wire::release::{
     CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
 };
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
 
 const FIXTURES: [Fixture; 2] = [
     Fixture {
@@ -44,7 +43,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 18] = [
+const SENT: [(&str, FixtureReader); 19] = [
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDraft", reader::<CreateDraft>),
     ("CreateEnvironment", reader::<CreateEnvironment>),
@@ -54,12 +53,13 @@ const SENT: [(&str, FixtureReader); 18] = [
     ("CreateRollout", reader::<CreateRollout>),
     ("CreateToken", reader::<CreateToken>),
     ("DraftPage", reader::<DraftPage>),
+    ("EnvironmentPageQuery", reader::<EnvironmentPageQuery>),
     ("EventQuery", reader::<EventQuery>),
-    ("HostQuery", reader::<HostQuery>),
+    ("HostQuery", reader::<EnvironmentPageQuery>),
     ("LoginRequest", reader::<LoginRequest>),
     ("PageQuery", reader::<PageQuery>),
     ("RestoreHost", reader::<RestoreHost>),
-    ("RolloutQuery", reader::<RolloutQuery>),
+    ("RolloutQuery", reader::<EnvironmentPageQuery>),
     ("SealDraft", reader::<SealDraft>),
     ("UpdateEnvironment", reader::<UpdateEnvironment>),
     ("UpdateHost", reader::<UpdateHost>),

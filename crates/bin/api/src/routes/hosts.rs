@@ -9,8 +9,8 @@ use slipway_domain::HostName;
 use slipway_store::StoreError;
 use slipway_text::LineLimit;
 use slipway_wire::access::{Token, TokenCreated, TokenSecret};
-use slipway_wire::fleet::{CreateHost, Host, HostCreated, HostQuery, RestoreHost, UpdateHost};
-use slipway_wire::page::Page;
+use slipway_wire::fleet::{CreateHost, Host, HostCreated, RestoreHost, UpdateHost};
+use slipway_wire::page::{EnvironmentPageQuery, Page};
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
@@ -106,10 +106,13 @@ fn value_problem(value: &str) -> Option<String> {
 ///
 /// Long words of agents are cut short; `GET /hosts/{name}` has them whole.
 #[utoipa::path(
-    get, path = route::HOSTS, operation_id = "list_hosts", tag = "fleet", params(HostQuery),
+    get, path = route::HOSTS, operation_id = "list_hosts", tag = "fleet", params(EnvironmentPageQuery),
     responses((status = 200, description = "A page of those that are not retired, by name", body = Page<Host>))
 )]
-async fn list(State(app): State<App>, QueryParams(query): QueryParams<HostQuery>) -> Answer<Page<Host>> {
+async fn list(
+    State(app): State<App>,
+    QueryParams(query): QueryParams<EnvironmentPageQuery>,
+) -> Answer<Page<Host>> {
     let environment = find_environment(&app, query.environment.as_ref()).await?;
     let (limit, after) = requested_page::<HostName>(query.limit, query.after.as_deref())?;
     let found = app

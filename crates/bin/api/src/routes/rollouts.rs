@@ -6,8 +6,8 @@ use http::StatusCode;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{Role, RolloutId, plan};
 use slipway_store::{NewRollout, StoreError};
-use slipway_wire::page::Page;
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
+use slipway_wire::page::{EnvironmentPageQuery, Page};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
 use slipway_wire::route;
 
 use super::{Answer, Created, created, find_environment, page, requested_page, strategy_problems};
@@ -28,12 +28,12 @@ endpoints! {
 
 /// List rollouts
 #[utoipa::path(
-    get, path = route::ROLLOUTS, operation_id = "list_rollouts", tag = "rollouts", params(RolloutQuery),
+    get, path = route::ROLLOUTS, operation_id = "list_rollouts", tag = "rollouts", params(EnvironmentPageQuery),
     responses((status = 200, description = "A page, the newest first", body = Page<RolloutSummary>))
 )]
 async fn list(
     State(app): State<App>,
-    QueryParams(query): QueryParams<RolloutQuery>,
+    QueryParams(query): QueryParams<EnvironmentPageQuery>,
 ) -> Answer<Page<RolloutSummary>> {
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
     let environment = find_environment(&app, query.environment.as_ref()).await?;

@@ -7,8 +7,8 @@ use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutId, Strategy};
 use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
-use slipway_wire::page::MAX_LIMIT;
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutQuery, RolloutSummary};
+use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
 
 use super::{List, audit, page_size, strategy};
 use crate::args::{Order, RolloutCommand, RolloutRef};
@@ -113,7 +113,7 @@ async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<
                 .help(format!("slipway rollout list --env {name}")),
         );
     }
-    let query = RolloutQuery {
+    let query = EnvironmentPageQuery {
         environment: Some(name.clone()),
         after: None,
         limit: Some(1),
@@ -155,7 +155,7 @@ async fn list(
     let mut after = None;
     while rollouts.len() < limit as usize {
         let wanted = limit - u32::try_from(rollouts.len()).unwrap_or(limit);
-        let query = RolloutQuery {
+        let query = EnvironmentPageQuery {
             environment: environment.clone(),
             after,
             limit: Some(page_size(wanted)),

@@ -10,10 +10,10 @@ use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{EnvironmentName, Role, RolloutId, RolloutState, Strategy};
 use slipway_wire::access::{CreatePrincipal, CreateToken, LoginRequest};
 use slipway_wire::audit::EventQuery;
-use slipway_wire::fleet::{CreateEnvironment, CreateHost, HostQuery};
-use slipway_wire::page::PageQuery;
+use slipway_wire::fleet::{CreateEnvironment, CreateHost};
+use slipway_wire::page::{EnvironmentPageQuery, PageQuery};
 use slipway_wire::release::{CreateRelease, Source};
-use slipway_wire::rollout::{CreateCommand, CreateRollout, RolloutQuery};
+use slipway_wire::rollout::{CreateCommand, CreateRollout};
 
 use super::agent::{Agent, closure, closures};
 use super::plane::{Plane, Programs, SharedDatabase};
@@ -123,7 +123,7 @@ impl Scene {
         for environment in client.environments().await? {
             client.environment(&environment.name).await?;
         }
-        for host in client.hosts(&HostQuery::default()).await?.items {
+        for host in client.hosts(&EnvironmentPageQuery::default()).await?.items {
             client.host(&host.name).await?;
         }
         client.principals().await?;
@@ -131,7 +131,7 @@ impl Scene {
         for release in client.releases(&PageQuery::default()).await?.items {
             client.release(release.id).await?;
         }
-        for rollout in client.rollouts(&RolloutQuery::default()).await?.items {
+        for rollout in client.rollouts(&EnvironmentPageQuery::default()).await?.items {
             client.rollout(rollout.id).await?;
             client
                 .rollout_events(rollout.id, &EventQuery::default(), None)
