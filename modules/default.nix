@@ -6,5 +6,6 @@
     ./control-plane.nix
     ./agent.nix
     ./network.nix
+    ./telemetry
   ];
 }

@@ -23,6 +23,10 @@
     redis = 6379;
     # Between hosts, with TLS only.
     redisTls = 6380;
+    # The door of a host's telemetry, for the monitoring host only.
+    telemetry = 9443;
+    # nginx' own counters, on 127.0.0.1.
+    proxyStatus = 8084;
   };
 
   paths = {

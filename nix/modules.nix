@@ -29,6 +29,7 @@ builtins.mapAttrs (_: withPackages) {
   control-plane = ../modules/control-plane.nix;
   agent = ../modules/agent.nix;
   network = ../modules/network.nix;
+  telemetry = ../modules/telemetry;
 }
 // {
   # Apart from `default`: other tools can give secrets as well.

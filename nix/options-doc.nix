@@ -105,6 +105,14 @@ let
       prefixes = [ "services.slipway.agent" ];
     }
     {
+      title = "Monitoring";
+      about = "What a host tells of itself, and the host that watches all of them.";
+      prefixes = [
+        "services.slipway.telemetry"
+        "services.slipway.monitoring"
+      ];
+    }
+    {
       title = "The host";
       about = "The network and the Nix store.";
       prefixes = [

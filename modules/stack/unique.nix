@@ -30,6 +30,10 @@ let
         "slipway-backup-exporter"
         "slipway-database-certificate"
         "slipway-database-memory"
+        "slipway-telemetry-door"
+        "slipway-telemetry-door-renew"
+        "slipway-telemetry-facts"
+        "slipway-telemetry-role"
       ]
     ++ lib.concatMap (
       definition:
@@ -88,6 +92,8 @@ let
           "/run/slipway-cache"
           "/run/slipway-jobs"
           "/run/slipway-roll"
+          "/run/slipway-telemetry"
+          "/run/slipway-telemetry-door"
           "/var/lib/slipway-agent"
           "/var/lib/slipway-backup"
           "/var/lib/slipway-jobs"

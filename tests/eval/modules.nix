@@ -39,6 +39,7 @@ let
       };
     };
     network.services.slipway.network.privateInterface = "ens10";
+    telemetry.services.slipway.telemetry.enable = true;
     agenix = {
       age.identityPaths = [ "/etc/ssh/ssh_host_ed25519_key" ];
       services.slipway.agenix.files.token.file = ../../secrets/prod/edge-agent-token.age;

@@ -1,0 +1,192 @@
+# The door: the only way to this host's metrics from outside. It is an nginx of its own, so that a fault of the public one
+# hides nothing, and the key of the one is not in the other (decision 90).
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  contract = import ../../nix/contract.nix;
+  externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
+  hardening = import ../../nix/lib/hardening.nix;
+  cfg = config.services.slipway.telemetry;
+  inherit (cfg) door;
+  active = cfg.enable && door.address != null;
+  name = "slipway-telemetry-door";
+  folder = "/run/${name}";
+
+  bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
+  configuration = pkgs.writeText "${name}.conf" (
+    import ./door-text.nix { inherit lib contract; } {
+      inherit folder;
+      inherit (cfg) targets;
+      inherit (door) clients tls clientNames;
+      listen = door.target;
+    }
+  );
+  nginx = lib.getExe config.services.nginx.package;
+
+  # Names a file that is missing, which systemd's own error does not. As root, into the unit's own folder.
+  take = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
+    name = "${name}-files";
+    runtimeInputs = [
+      pkgs.coreutils
+      pkgs.openssl
+    ];
+    text = builtins.readFile ./door-files.sh;
+  };
+  takes = lib.optional door.tls (
+    "+"
+    + lib.escapeShellArgs [
+      (lib.getExe take)
+      folder
+      (toString door.certificate)
+      (toString door.key)
+      (toString door.authority)
+    ]
+  );
+in
+{
+  options.services.slipway.telemetry.door = {
+    address = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "10.1.0.11";
+      description = ''
+        This host's address in the network that it shares with the monitoring host. There the door lets that one read the
+        `targets`, and nothing else. Null: no door, as on the monitoring host itself.
+      '';
+    };
+    port = mkOption {
+      type = types.ints.between 1024 65535;
+      default = contract.ports.telemetry;
+      example = 19443;
+      description = "The TCP port of the door.";
+    };
+    clients = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "10.1.0.30" ];
+      description = "The addresses of the monitoring hosts. The firewall opens the port for them only.";
+    };
+    name = mkOption {
+      type = types.str;
+      default = if door.address == null then config.networking.hostName else door.address;
+      defaultText = lib.literalMD "the door's address";
+      example = "app-1.internal";
+      description = "The name or address that the door's certificate is for.";
+    };
+    tls = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = ''
+        Whether the door speaks TLS and asks for a certificate. Switch it off only on a network that encrypts and knows its
+        members, such as WireGuard. Then the client's address alone decides.
+      '';
+    };
+    certificate = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = "/etc/slipway/fleet-certificate.pem";
+      description = "A PEM file with the door's certificate and its chain.";
+    };
+    key = mkOption {
+      type = types.nullOr externalPath;
+      default = null;
+      example = "/run/agenix/door-key";
+      description = "The PEM file with that certificate's private key, readable by root. A changed file is taken at once.";
+    };
+    authority = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = "/etc/slipway/fleet-ca.pem";
+      description = "A PEM file with the authority that the monitoring host's certificate must come from.";
+    };
+    clientNames = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "monitor.internal" ];
+      description = ''
+        The common names (CN) of the certificates that are let in. Empty: every certificate of the authority, which other hosts
+        of the fleet may have as well.
+      '';
+    };
+    target = mkOption {
+      type = types.str;
+      internal = true;
+      readOnly = true;
+      default = "${bracketed (toString door.address)}:${toString door.port}";
+      description = "Address and port, as Prometheus and nginx write them.";
+    };
+  };
+
+  config = lib.mkIf active {
+    systemd.services.${name} = {
+      description = "Door to this host's metrics";
+      wantedBy = [ "multi-user.target" ];
+      after = [ "network.target" ];
+      unitConfig.StartLimitIntervalSec = 0;
+      serviceConfig =
+        hardening {
+          # A second lock behind the firewall's.
+          addresses = [ "localhost" ] ++ door.clients;
+        }
+        // {
+          Type = "exec";
+          DynamicUser = true;
+          ExecStartPre = takes;
+          ExecStart = "${nginx} -e stderr -c ${configuration}";
+          ExecReload = takes ++ [ "${nginx} -e stderr -c ${configuration} -s reload" ];
+          RuntimeDirectory = name;
+          RuntimeDirectoryMode = "0700";
+          Restart = "always";
+          RestartSec = 5;
+          MemoryMax = "64M";
+          TasksMax = 16;
+        };
+    };
+    systemd.services."${name}-renew" = lib.mkIf door.tls {
+      description = "New certificate for the door to this host's metrics";
+      serviceConfig = hardening { capabilities = [ ]; } // {
+        Type = "oneshot";
+        ExecStart = "${config.systemd.package}/bin/systemctl try-reload-or-restart ${name}.service";
+      };
+    };
+    systemd.paths."${name}-renew" = lib.mkIf door.tls {
+      description = "Another certificate of the door to this host's metrics";
+      wantedBy = [ "multi-user.target" ];
+      pathConfig.PathChanged = map toString [
+        door.certificate
+        door.key
+        door.authority
+      ];
+    };
+
+    networking.firewall =
+      let
+        isSix = lib.hasInfix ":";
+        interface = config.services.slipway.network.privateInterface or null;
+        each = rule: lib.concatMapStrings (address: rule address + "\n") door.clients;
+      in
+      if config.networking.nftables.enable then
+        {
+          extraInputRules = each (
+            address:
+            lib.optionalString (interface != null) "iifname \"${interface}\" "
+            + "${if isSix address then "ip6" else "ip"} saddr ${address} tcp dport ${toString door.port} accept"
+          );
+        }
+      else
+        {
+          extraCommands = each (
+            address:
+            "${if isSix address then "ip6tables" else "iptables"} -A nixos-fw "
+            + lib.optionalString (interface != null) "-i ${interface} "
+            + "-p tcp -s ${address} --dport ${toString door.port} -j nixos-fw-accept"
+          );
+        };
+  };
+}

@@ -1,0 +1,57 @@
+# The machine and its units, by node_exporter. Its systemd collector has what a second exporter would have (decision 90).
+{ config, lib, ... }:
+let
+  cfg = config.services.slipway.telemetry;
+  inherit (config.services.prometheus.exporters) node;
+  quiet = import ./quiet.nix { inherit lib; };
+in
+{
+  config = lib.mkIf cfg.enable {
+    services.prometheus.exporters.node = {
+      enable = true;
+      listenAddress = lib.mkDefault "127.0.0.1";
+      # Only what rules and dashboards read: the default ones cost as much again.
+      enabledCollectors = [
+        "conntrack"
+        "cpu"
+        "diskstats"
+        "filefd"
+        "filesystem"
+        "hwmon"
+        "loadavg"
+        "mdadm"
+        "meminfo"
+        "netdev"
+        "netstat"
+        "os"
+        "pressure"
+        "sockstat"
+        "stat"
+        "systemd"
+        "textfile"
+        "time"
+        "timex"
+        "uname"
+        "vmstat"
+      ];
+      extraFlags = [
+        "--collector.disable-defaults"
+        "--collector.systemd.enable-restarts-metrics"
+        "--collector.systemd.enable-start-time-metrics"
+        # Devices, slices and the like are many, and no rule asks for them.
+        "--collector.systemd.unit-include='.+[.](service|socket|timer|mount)'"
+        "--collector.systemd.unit-exclude='.+[.](automount|device|scope|slice|swap)'"
+        "--collector.filesystem.fs-types-exclude='^(autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs|mqueue|nsfs|overlay|proc|pstore|ramfs|rpc_pipefs|securityfs|squashfs|sysfs|tracefs)$$'"
+        # Those of containers and single units come and go.
+        "--collector.netdev.device-exclude='^(lo|veth.*|cali.*)$$'"
+      ];
+    };
+    systemd.services.prometheus-node-exporter = quiet { memoryMiB = 64; };
+    services.slipway.telemetry.targets = [
+      {
+        job = "node";
+        address = "127.0.0.1:${toString node.port}";
+      }
+    ];
+  };
+}

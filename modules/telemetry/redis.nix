@@ -1,0 +1,48 @@
+# The stacks' Redis: one redis_exporter for all of them. It logs in as a user that may ask for counters and nothing else, so
+# it knows no password and sees no key.
+{ config, lib, ... }:
+let
+  cfg = config.services.slipway.telemetry;
+  caches = lib.filterAttrs (_: stack: stack.enable && stack.cache.enable) (
+    config.services.slipway.stacks or { }
+  );
+  active = cfg.enable && caches != { };
+  inherit (config.services.prometheus.exporters) redis;
+  quiet = import ./quiet.nix { inherit lib; };
+  user = "telemetry";
+in
+{
+  config = lib.mkIf active {
+    # Whoever reaches the socket, or comes with a certificate of the fleet, may know the counters.
+    services.redis.servers = lib.mapAttrs (_: _: {
+      settings.user = "${user} on nopass nocommands +info +slowlog|len +latency|latest +latency|histogram";
+    }) caches;
+    services.prometheus.exporters.redis = {
+      enable = true;
+      listenAddress = lib.mkDefault "127.0.0.1";
+      extraFlags = [
+        # No server of its own: each scrape names one.
+        "-redis.addr="
+        "-redis.user=${user}"
+        # Redis takes any from this user, and without one the exporter would not log in.
+        "-redis.password=none"
+        # The command does not exist in these servers.
+        "-config-command=-"
+        "-set-client-name=false"
+        "-disable-exporting-key-values"
+      ];
+    };
+    systemd.services.prometheus-redis-exporter = lib.mkMerge [
+      (quiet { memoryMiB = 48; })
+      { serviceConfig.SupplementaryGroups = map (name: "redis-${name}") (lib.attrNames caches); }
+    ];
+    services.slipway.telemetry.targets = lib.mapAttrsToList (name: stack: {
+      job = "redis";
+      unit = "redis-${name}";
+      address = "127.0.0.1:${toString redis.port}";
+      path = "/scrape";
+      params.target = "unix://${stack.cache.address}";
+      labels.stack = name;
+    }) caches;
+  };
+}
