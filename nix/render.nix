@@ -4,6 +4,7 @@
   # Folders.
   compose,
   kubernetes,
+  monitoring,
   snapshots,
   # A file.
   options,
@@ -26,6 +27,7 @@ pkgs.writeShellApplication {
     [ -e flake.nix ] || { echo "run it at the root of the checkout" >&2; exit 1; }
     ${folder compose "deploy/compose"}
     ${folder kubernetes "deploy/kubernetes"}
+    ${folder monitoring "deploy/monitoring"}
     install -m 0644 ${options} docs/options.md
     find tests/eval/snapshots -type f ! -name '*.nix' -delete
     cp -rL --no-preserve=mode ${snapshots}/. tests/eval/snapshots/

@@ -11,6 +11,7 @@ let
     ;
   yaml = import ../lib/yaml.nix;
   rules = import ./rules;
+  tests = import ./tests;
 
   letters = text: filter (letter: letter != "" && letter != [ ]) (builtins.split "" text);
   lower = replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (
@@ -87,9 +88,11 @@ in
     rulesFile
     runbook
     runbooksPage
+    tests
     ;
   # By path in deploy/monitoring/.
   files = {
     "rules.yaml" = yaml.document (rulesFile (defaults runbooksPage));
+    "rules.test.yaml" = yaml.document (tests.file (defaults runbooksPage));
   };
 }

@@ -33,6 +33,7 @@ let
     ./oci.nix
     ./contract.nix
     ./lock.nix
+    ../../monitoring/cases.nix
   ];
 
   # A suite without cases would pass for ever.

@@ -1,0 +1,160 @@
+let
+  node = ''host="web-1",instance="web-1/node",job="node"'';
+  disk = path: ''${node},device="/dev/vda1",fstype="ext4",mountpoint="${path}"'';
+  labels = {
+    host = "web-1";
+    instance = "web-1/node";
+    job = "node";
+  };
+  ofDisk = labels // {
+    device = "/dev/vda1";
+    fstype = "ext4";
+    mountpoint = "/";
+  };
+in
+{
+  HostDown = {
+    # A reboot that is over within a minute, and one that is not.
+    fault.series."up{${node}}" = "1 0 1 0x9";
+    fault.minutes = 5;
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "web-1 does not answer.";
+      }
+    ];
+    healthy.series."up{${node}}" = "1x4 0 1x9";
+  };
+  MemoryLow = {
+    fault.series = {
+      "node_memory_MemAvailable_bytes{${node}}" = "268435456x20";
+      "node_memory_MemTotal_bytes{${node}}" = "8589934592x20";
+    };
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "web-1 has 3.1 % of its memory left.";
+      }
+    ];
+    healthy.series = {
+      "node_memory_MemAvailable_bytes{${node}}" = "859000000x20";
+      "node_memory_MemTotal_bytes{${node}}" = "8589934592x20";
+    };
+  };
+  MemoryPressure = {
+    # 30 of 60 seconds.
+    fault.series."node_pressure_memory_stalled_seconds_total{${node}}" = "0+30x20";
+    fault.minutes = 12;
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "web-1 stands still 50 % of the time for lack of memory.";
+      }
+    ];
+    healthy.series."node_pressure_memory_stalled_seconds_total{${node}}" = "0+3x20";
+  };
+  MemoryKills = {
+    fault.series."node_vmstat_oom_kill{${node}}" = "4 4 5x20";
+    fault.minutes = 4;
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "The kernel killed a process of web-1 for lack of memory.";
+      }
+    ];
+    # Of long ago.
+    healthy.series."node_vmstat_oom_kill{${node}}" = "4x20";
+  };
+  DiskFillsUp = {
+    # 30 GiB of 100 left, and 2 GiB less each hour.
+    fault.series = {
+      "node_filesystem_avail_bytes{${disk "/"}}" = "32212254720-35791394x120";
+      "node_filesystem_size_bytes{${disk "/"}}" = "107374182400x120";
+    };
+    fault.minutes = 60;
+    fault.alerts = [
+      {
+        labels = ofDisk;
+        summary = "/ of web-1 will be full within a day or so.";
+      }
+    ];
+    # The root grows slowly; the other disk fast, but has room for days. What is in memory is no disk.
+    healthy.series = {
+      "node_filesystem_avail_bytes{${disk "/"}}" = "32212254720-1000000x120";
+      "node_filesystem_size_bytes{${disk "/"}}" = "107374182400x120";
+      "node_filesystem_avail_bytes{${disk "/srv"}}" = "96636764160-35791394x120";
+      "node_filesystem_size_bytes{${disk "/srv"}}" = "107374182400x120";
+      ${''node_filesystem_avail_bytes{${node},device="tmpfs",fstype="tmpfs",mountpoint="/run"}''} =
+        "1000000-10000x120";
+      ${''node_filesystem_size_bytes{${node},device="tmpfs",fstype="tmpfs",mountpoint="/run"}''} =
+        "10000000x120";
+    };
+    healthy.minutes = 60;
+  };
+  DiskAlmostFull = {
+    fault.series = {
+      "node_filesystem_avail_bytes{${disk "/"}}" = "4294967296x20";
+      "node_filesystem_size_bytes{${disk "/"}}" = "107374182400x20";
+      # On NixOS the same disk once more.
+      "node_filesystem_avail_bytes{${disk "/nix/store"}}" = "4294967296x20";
+      "node_filesystem_size_bytes{${disk "/nix/store"}}" = "107374182400x20";
+    };
+    fault.alerts = [
+      {
+        labels = ofDisk;
+        summary = "/ of web-1 has 4.0 % free.";
+      }
+    ];
+    healthy.series = {
+      "node_filesystem_avail_bytes{${disk "/"}}" = "6442450944x20";
+      "node_filesystem_size_bytes{${disk "/"}}" = "107374182400x20";
+    };
+  };
+  InodesAlmostGone = {
+    fault.series = {
+      "node_filesystem_files_free{${disk "/"}}" = "60000x20";
+      "node_filesystem_files{${disk "/"}}" = "6000000x20";
+    };
+    fault.alerts = [
+      {
+        labels = ofDisk;
+        summary = "/ of web-1 has inodes left for 1.0 % of its files.";
+      }
+    ];
+    # The other one is btrfs.
+    healthy.series = {
+      "node_filesystem_files_free{${disk "/"}}" = "3000000x20";
+      "node_filesystem_files{${disk "/"}}" = "6000000x20";
+      "node_filesystem_files_free{${disk "/srv"}}" = "0x20";
+      "node_filesystem_files{${disk "/srv"}}" = "0x20";
+    };
+  };
+  ClockSkew = {
+    # Five seconds ahead.
+    fault.series."node_time_seconds{${node}}" = "5+60x20";
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "The clock of web-1 is 5.0 s away from the monitoring host's.";
+      }
+    ];
+    healthy.series."node_time_seconds{${node}}" = "0.4+60x120";
+  };
+  ClockUnsynchronised = {
+    fault.series = {
+      "node_timex_sync_status{${node}}" = "0x20";
+      "node_timex_maxerror_seconds{${node}}" = "16x20";
+    };
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "Nothing sets the clock of web-1.";
+      }
+    ];
+    # Just booted.
+    healthy.series = {
+      "node_timex_sync_status{${node}}" = "0x2 1x20";
+      "node_timex_maxerror_seconds{${node}}" = "16x2 0.02x20";
+    };
+  };
+}

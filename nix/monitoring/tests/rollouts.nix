@@ -1,0 +1,128 @@
+let
+  # Both workers export what both read.
+  worker =
+    name:
+    ''host="plane",instance="plane/${name}",job="stack",service="worker",stack="slipway",unit="${name}"'';
+  both =
+    metric: labels: values:
+    builtins.listToAttrs (
+      map
+        (name: {
+          name = "${metric}{${worker name}${if labels == "" then "" else ",${labels}"}}";
+          value = values;
+        })
+        [
+          "slipway-worker-1"
+          "slipway-worker-2"
+        ]
+    );
+  ofHost = ''environment="prod",name="web-1"'';
+  labels = {
+    environment = "prod";
+    host = "web-1";
+  };
+  plane.stack = "slipway";
+in
+{
+  RolloutOnHost = {
+    fault.series = both "slipway_host_out" ''${ofHost},phase="verifying"'' "1x2 _x20";
+    # It holds for two minutes more, while alerts of before resolve.
+    fault.minutes = 3;
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "A rollout has web-1 of prod out.";
+      }
+    ];
+    # A host that is stuck is nothing to keep back.
+    healthy.series = both "slipway_host_out" ''${ofHost},phase="stuck"'' "1x20";
+  };
+  RolloutWaiting = {
+    fault.series =
+      both "slipway_rollout_waiting_seconds" ''environment="prod",rollout="7",reason="approval"''
+        "0+60x40";
+    fault.minutes = 20;
+    fault.alerts = [
+      {
+        labels = {
+          environment = "prod";
+          reason = "approval";
+          rollout = "7";
+        };
+        summary = "A rollout of prod has been waiting for a person for 20m 0s (approval).";
+      }
+    ];
+    healthy.series =
+      both "slipway_rollout_waiting_seconds" ''environment="prod",rollout="7",reason="approval"''
+        "0+60x10 _x20";
+    healthy.minutes = 20;
+  };
+  HostStuck = {
+    fault.series = both "slipway_host_stuck" ofHost "0 1x20";
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "web-1 of prod could not go back to its prior system.";
+      }
+    ];
+    healthy.series = both "slipway_host_stuck" ofHost "0x20";
+  };
+  HostDrifted = {
+    fault.series = both "slipway_host_drift" ofHost "1x20";
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "web-1 of prod runs another system than the last release.";
+      }
+    ];
+    # Seen once between a rollout's end and the next observation.
+    healthy.series = both "slipway_host_drift" ofHost "0 1 0x20";
+  };
+  AgentSilent = {
+    fault.series = both "slipway_host_last_seen_timestamp_seconds" ofHost "30+60x3 210x20";
+    fault.minutes = 6;
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "The agent of web-1 (prod) has been silent for 2m 30s.";
+      }
+    ];
+    # One that comes every half minute, and one that never came.
+    healthy.series =
+      both "slipway_host_last_seen_timestamp_seconds" ofHost "30+60x120"
+      // both "slipway_host_last_seen_timestamp_seconds" ''environment="prod",name="new"'' "0x120";
+  };
+  FleetUnread = {
+    fault.series = both "slipway_fleet_read_timestamp_seconds" "" "30+60x3 210x20";
+    fault.minutes = 10;
+    fault.alerts = [
+      {
+        labels = plane;
+        summary = "No worker has read the state of the fleet for 6m 30s.";
+      }
+    ];
+    healthy.series = both "slipway_fleet_read_timestamp_seconds" "" "30+60x120";
+  };
+  AuditChainBroken = {
+    fault.series = both "slipway_audit_verified" "" "1 0x20";
+    fault.alerts = [
+      {
+        labels = plane;
+        summary = "The chain of events of the audit log is not whole.";
+      }
+    ];
+    healthy.series = both "slipway_audit_verified" "" "1x20";
+  };
+  AuditUnverified = {
+    fault.series = both "slipway_audit_verified_timestamp_seconds" "" "60x100";
+    fault.minutes = 75;
+    fault.alerts = [
+      {
+        labels = plane;
+        summary = "Nobody has checked the newest events of the audit log for 1h 14m 0s.";
+      }
+    ];
+    healthy.series = both "slipway_audit_verified_timestamp_seconds" "" "0+60x120";
+    healthy.minutes = 75;
+  };
+}

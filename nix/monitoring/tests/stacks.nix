@@ -1,0 +1,108 @@
+let
+  process =
+    unit:
+    ''host="web-1",instance="web-1/${unit}",job="stack",service="api",stack="shop",unit="${unit}"'';
+  exporter = ''host="web-1",instance="web-1/redis",job="redis",unit="redis"'';
+  labels = unit: {
+    host = "web-1";
+    instance = "web-1/${unit}";
+    job = "stack";
+    service = "api";
+    stack = "shop";
+    inherit unit;
+  };
+in
+{
+  ServiceDown = {
+    fault.series = {
+      "up{${process "shop-api-1"}}" = "1 0x20";
+      "up{${process "shop-api-2"}}" = "1 1 0x20";
+    };
+    fault.minutes = 4;
+    fault.alerts = [
+      {
+        labels = {
+          host = "web-1";
+          service = "api";
+          stack = "shop";
+        };
+        summary = "No process of shop-api on web-1 answers.";
+      }
+    ];
+    # One after another is restarted.
+    healthy.series = {
+      "up{${process "shop-api-1"}}" = "1 0 1x20";
+      "up{${process "shop-api-2"}}" = "1 1 0 1x20";
+    };
+  };
+  ProcessDown = {
+    fault.series = {
+      "up{${process "shop-api-1"}}" = "0x20";
+      "up{${process "shop-api-2"}}" = "1x20";
+    };
+    fault.alerts = [
+      {
+        labels = labels "shop-api-1";
+        summary = "shop-api-1 of web-1 does not answer; other processes of the service do.";
+      }
+    ];
+    healthy.series = {
+      "up{${process "shop-api-1"}}" = "0 0 1x20";
+      "up{${process "shop-api-2"}}" = "1x20";
+    };
+  };
+  TargetDown = {
+    fault.series = {
+      "up{${exporter}}" = "0x20";
+      # Probes of an exporter that is gone are no targets of their own.
+      ${''up{host="web-1",instance="web-1/shop.example.com",job="blackbox",url="https://shop.example.com/"}''} =
+        "0x20";
+      ${''up{host="mon",instance="mon/blackbox",job="blackbox"}''} = "0x20";
+    };
+    fault.alerts = [
+      {
+        labels = {
+          host = "web-1";
+          instance = "web-1/redis";
+          job = "redis";
+          unit = "redis";
+        };
+        summary = "web-1/redis cannot be asked for metrics, or its answer cannot be read.";
+      }
+      {
+        labels = {
+          host = "mon";
+          instance = "mon/blackbox";
+          job = "blackbox";
+        };
+        summary = "mon/blackbox cannot be asked for metrics, or its answer cannot be read.";
+      }
+    ];
+    healthy.series."up{${exporter}}" = "1 0 0 1x20";
+  };
+  PoolExhausted = {
+    fault.series = {
+      # Many wait all the time in one process, and some calls give up in the other.
+      "database_pool_waiting{${process "shop-api-1"}}" = "7x20";
+      "database_pool_timeouts_total{${process "shop-api-1"}}" = "0x20";
+      "database_pool_waiting{${process "shop-api-2"}}" = "0x20";
+      "database_pool_timeouts_total{${process "shop-api-2"}}" = "0 0 5x20";
+    };
+    fault.minutes = 4;
+    fault.alerts = [
+      {
+        labels = labels "shop-api-1";
+        summary = "shop-api-1 of web-1 waits for a free database connection.";
+      }
+      {
+        labels = labels "shop-api-2";
+        summary = "shop-api-2 of web-1 waits for a free database connection.";
+      }
+    ];
+    # All connections are used at times, and nobody has to wait for long.
+    healthy.series = {
+      "database_pool_waiting{${process "shop-api-1"}}" = "0 3 0 0x20";
+      "database_pool_timeouts_total{${process "shop-api-1"}}" = "2x20";
+    };
+  };
+}
