@@ -9,7 +9,9 @@ let
     replaceStrings
     toString
     ;
+  json = import ../lib/json.nix;
   yaml = import ../lib/yaml.nix;
+  dashboards = import ./dashboards;
   rules = import ./rules;
   tests = import ./tests;
 
@@ -83,6 +85,7 @@ let
 in
 {
   inherit
+    dashboards
     defaults
     rules
     rulesFile
@@ -94,5 +97,11 @@ in
   files = {
     "rules.yaml" = yaml.document (rulesFile (defaults runbooksPage));
     "rules.test.yaml" = yaml.document (tests.file (defaults runbooksPage));
-  };
+  }
+  // builtins.listToAttrs (
+    map (name: {
+      name = "dashboards/${name}.json";
+      value = json.document dashboards.${name};
+    }) (attrNames dashboards)
+  );
 }
