@@ -48,6 +48,15 @@ let
       pkgs.nginx
       pkgs.openssh
       pkgs.openssl
+      # What `./dev test` has judge and feed the alerts; promtool is in `cli`.
+      pkgs.prometheus
+      pkgs.prometheus.cli
+      pkgs.prometheus-alertmanager
+      pkgs.prometheus-blackbox-exporter
+      pkgs.prometheus-nginx-exporter
+      pkgs.prometheus-node-exporter
+      pkgs.prometheus-postgres-exporter
+      pkgs.prometheus-redis-exporter
       pkgs.pgbackrest
       pkgs.pgbouncer
       pkgs.rclone

@@ -51,8 +51,13 @@ in
   };
   AuditUnverified = {
     severity = "ticket";
+    forSeconds = 900;
     thresholds.seconds = 3600;
-    summary = "Nobody has checked the newest events of the audit log for {{ $value | humanizeDuration }}.";
-    expr = t: "time() - max by (stack) (slipway_audit_verified_timestamp_seconds > 0) > ${t.seconds}";
+    summary = "Nobody checks the newest events of {{ $labels.stack }}'s audit log.";
+    # Also where no check has ever come to its end.
+    expr = t: ''
+      max by (stack) (slipway_fleet_read_timestamp_seconds)
+      unless on (stack) max by (stack) (slipway_audit_verified_timestamp_seconds) > time() - ${t.seconds}
+    '';
   };
 }

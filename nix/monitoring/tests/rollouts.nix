@@ -114,15 +114,20 @@ in
     healthy.series = both "slipway_audit_verified" "" "1x20";
   };
   AuditUnverified = {
-    fault.series = both "slipway_audit_verified_timestamp_seconds" "" "60x100";
-    fault.minutes = 75;
+    fault.series =
+      both "slipway_fleet_read_timestamp_seconds" "" "0+60x100"
+      // both "slipway_audit_verified_timestamp_seconds" "" "60x100";
+    fault.minutes = 80;
     fault.alerts = [
       {
         labels = plane;
-        summary = "Nobody has checked the newest events of the audit log for 1h 14m 0s.";
+        summary = "Nobody checks the newest events of slipway's audit log.";
       }
     ];
-    healthy.series = both "slipway_audit_verified_timestamp_seconds" "" "0+60x120";
+    # The first check takes a while.
+    healthy.series =
+      both "slipway_fleet_read_timestamp_seconds" "" "30+60x120"
+      // both "slipway_audit_verified_timestamp_seconds" "" "_x10 600+60x120";
     healthy.minutes = 75;
   };
 }

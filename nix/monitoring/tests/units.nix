@@ -19,7 +19,7 @@ in
   UnitFailed = {
     fault.series = {
       ${failed "sshd.service"} = "0 1x20";
-      ${failed "sshd.socket"} = "1x20";
+      ${failed "fstrim.timer"} = "1x20";
     };
     fault.alerts = [
       {
@@ -33,12 +33,12 @@ in
       }
       {
         labels = labels // {
-          name = "sshd.socket";
+          name = "fstrim.timer";
           state = "failed";
           type = "simple";
-          unit = "sshd.socket";
+          unit = "fstrim.timer";
         };
-        summary = "sshd.socket of web-1 has failed.";
+        summary = "fstrim.timer of web-1 has failed.";
       }
     ];
     healthy.series = {

@@ -5,6 +5,7 @@ pub mod last_release;
 pub mod layout;
 pub mod manifests;
 pub mod markdown;
+pub mod monitoring;
 pub mod nix;
 pub mod pages;
 pub mod sentences;

@@ -13,7 +13,7 @@ use crate::run::Run;
 use crate::say::say;
 use crate::spec::Spec;
 use crate::sqlx;
-use crate::test::{arrows, last_release, layout, manifests, nix, pages, sentences, sources};
+use crate::test::{arrows, last_release, layout, manifests, monitoring, nix, pages, sentences, sources};
 
 /// No stage may run for ever; a first build on two cores is the longest.
 const BOUND: Duration = Duration::from_hours(1);
@@ -28,6 +28,8 @@ pub enum Stage {
     Arrows,
     /// The flake: files parse, nix/lib keeps its tests, all outputs evaluate where inputs can be fetched
     Nix,
+    /// The alerts: promtool reads them, and each fires on its fault and not on a healthy fleet
+    Monitoring,
     /// cargo clippy, warnings denied
     Clippy,
     /// The committed .sqlx fits the queries and migrations
@@ -44,10 +46,11 @@ pub enum Stage {
 
 impl Stage {
     /// All of them, in the order they run in.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Fmt,
         Self::Arrows,
         Self::Nix,
+        Self::Monitoring,
         Self::Clippy,
         Self::Sqlx,
         Self::Template,
@@ -61,6 +64,7 @@ impl Stage {
             Self::Fmt => "fmt",
             Self::Arrows => "arrows",
             Self::Nix => "nix",
+            Self::Monitoring => "monitoring",
             Self::Clippy => "clippy",
             Self::Sqlx => "sqlx",
             Self::Template => "template",
@@ -144,6 +148,7 @@ async fn perform(run: &Run, plan: &StagePlan, stage: Stage, servers: &mut Server
         }
         Stage::Arrows => check_arrows(run, &plan.checkout).await,
         Stage::Nix => nix::check(run, &plan.checkout).await,
+        Stage::Monitoring => monitoring::check(run, &plan.checkout).await,
         Stage::Clippy => {
             let spec = cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
             run.supervisor.run(spec.env("SQLX_OFFLINE", "true"), BOUND).await
