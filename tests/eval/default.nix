@@ -45,6 +45,7 @@ let
     ./backup.nix
     ./backup-archive.nix
     ./facts.nix
+    ./monitoring-rules.nix
     ./store.nix
     ./options.nix
     ./renderings.nix

@@ -28,6 +28,7 @@ let
     data.rules = import ./data.nix;
     backups.rules = import ./backups.nix;
     rollouts.rules = import ./rollouts.nix;
+    logs.rules = import ./logs.nix;
     watchers.rules = import ./watchers.nix;
   };
 

@@ -23,6 +23,7 @@ let
     ./data.nix
     ./backups.nix
     ./rollouts.nix
+    ./logs.nix
     ./watchers.nix
   ];
 

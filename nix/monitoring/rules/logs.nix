@@ -1,0 +1,27 @@
+# The way of logs: fluent-bit on every host, VictoriaLogs where they are kept.
+{
+  LogsDropped = {
+    severity = "ticket";
+    thresholds.windowSeconds = 900;
+    summary = "{{ $labels.instance }} has dropped {{ printf \"%.0f\" $value }} lines of logs.";
+    expr = t: ''
+      sum by (host, instance) (increase(fluentbit_output_dropped_records_total[${t.windowSeconds}s])) > 0
+      or sum by (host, instance) (increase(vl_rows_dropped_total[${t.windowSeconds}s])) > 0
+    '';
+  };
+  LogsNotSent = {
+    severity = "ticket";
+    forSeconds = 300;
+    summary = "The logs of {{ $labels.host }} do not reach their store, and wait on the host.";
+    expr = _: ''
+      sum by (host, instance) (increase(fluentbit_output_retries_total[5m])) > 0
+      and sum by (host, instance) (increase(fluentbit_output_proc_records_total[5m])) == 0
+    '';
+  };
+  LogStoreFull = {
+    severity = "ticket";
+    forSeconds = 60;
+    summary = "VictoriaLogs of {{ $labels.host }} takes no more logs: its disk is full.";
+    expr = _: "vl_storage_is_read_only == 1";
+  };
+}

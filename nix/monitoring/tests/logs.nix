@@ -1,0 +1,70 @@
+let
+  shipper = ''host="web-1",instance="web-1/fluent-bit",job="logs"'';
+  store = ''host="mon",instance="mon/victorialogs",job="logs"'';
+  output = metric: ''fluentbit_output_${metric}{${shipper},name="http.0"}'';
+  labels = {
+    host = "web-1";
+    instance = "web-1/fluent-bit";
+  };
+in
+{
+  LogsDropped = {
+    fault.series = {
+      ${output "dropped_records_total"} = "0+20x20";
+      ${''vl_rows_dropped_total{${store},reason="too_many_fields"}''} = "0+1x20";
+    };
+    fault.minutes = 10;
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "web-1/fluent-bit has dropped 200 lines of logs.";
+      }
+      {
+        labels = {
+          host = "mon";
+          instance = "mon/victorialogs";
+        };
+        summary = "mon/victorialogs has dropped 10 lines of logs.";
+      }
+    ];
+    # Of long ago.
+    healthy.series = {
+      ${output "dropped_records_total"} = "300x40";
+      ${''vl_rows_dropped_total{${store},reason="too_many_fields"}''} = "3x40";
+    };
+  };
+  LogsNotSent = {
+    fault.series = {
+      ${output "retries_total"} = "0+4x20";
+      ${output "proc_records_total"} = "5000x20";
+    };
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "The logs of web-1 do not reach their store, and wait on the host.";
+      }
+    ];
+    # Some have to be sent twice; and a host that has nothing to say.
+    healthy.series = {
+      ${output "retries_total"} = "0+1x40";
+      ${output "proc_records_total"} = "0+500x40";
+      ${''fluentbit_output_retries_total{host="quiet",instance="quiet/fluent-bit"}''} = "7x40";
+      ${''fluentbit_output_proc_records_total{host="quiet",instance="quiet/fluent-bit"}''} = "5000x40";
+    };
+  };
+  LogStoreFull = {
+    fault.series.${''vl_storage_is_read_only{${store},path="/var/lib/victorialogs"}''} = "1x20";
+    fault.alerts = [
+      {
+        labels = {
+          host = "mon";
+          instance = "mon/victorialogs";
+          job = "logs";
+          path = "/var/lib/victorialogs";
+        };
+        summary = "VictoriaLogs of mon takes no more logs: its disk is full.";
+      }
+    ];
+    healthy.series.${''vl_storage_is_read_only{${store},path="/var/lib/victorialogs"}''} = "0x40";
+  };
+}
