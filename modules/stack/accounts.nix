@@ -64,6 +64,11 @@ let
     }
   ]);
 
+  inherit (import ../../nix/stack/texts.nix { inherit lib; }) isAccount;
+  named = what: one: {
+    assertion = isAccount one.name;
+    message = "${one.option} is ${builtins.toJSON one.name}, which is no name of a ${what}: take up to 31 letters, digits, `_` and `-`, and neither digit nor `-` first.";
+  };
   foreign = kind: what: one: {
     assertion = !lib.elem one.name others.${kind};
     message = "${one.option} is ${one.name}, a ${what} of this host with other rights: take a ${what} of the stack's own, such as ${one.stack}-app.";
@@ -138,7 +143,9 @@ in
       groups = lib.genAttrs (map (one: one.name) groups) (_: { });
     };
     assertions =
-      map (foreign "users" "user") users
+      map (named "user") users
+      ++ map (named "group") groups
+      ++ map (foreign "users" "user") users
       ++ map (foreign "groups" "group") groups
       ++ shared "user" users
       ++ shared "group" groups

@@ -6,6 +6,7 @@ let
 
   reserved = import ./reserved.nix;
   values = import ../../nix/stack/values.nix { inherit lib; };
+  inherit (import ../../nix/stack/texts.nix { inherit lib; }) isName;
 
   seconds = text: builtins.match "[0-9]{1,5}" text != null;
 
@@ -13,6 +14,10 @@ let
     name: stack:
     let
       option = "services.slipway.stacks.${name}";
+      started = what: program: {
+        assertion = program.command != [ ];
+        message = "${option}.${what}.package is not set, and command is not either: name the package of the program.";
+      };
       drain =
         key: service:
         let
@@ -28,14 +33,16 @@ let
     in
     [
       {
-        assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null;
-        message = "${option}: the name becomes part of units, users and paths; take up to 24 lower-case letters, digits and `-`, a letter first.";
+        assertion = isName name;
+        message = "${option}: the name becomes part of units, users and paths; take up to 24 lower-case letters, digits and `-`, a letter first and no `-` last.";
       }
       {
         assertion = !lib.elem name reserved.targets;
         message = "${option}: ${name}.target is one of systemd's own, and a stack's target has the stack's name: rename the stack.";
       }
     ]
+    ++ lib.mapAttrsToList (key: started "services.${key}") stack.services
+    ++ lib.mapAttrsToList (key: started "jobs.${key}") stack.jobs
     ++ lib.mapAttrsToList drain stack.services
     # What the description finds by itself.
     ++ map (one: one // { message = "${option}.${one.message}"; }) stack.assertions;

@@ -10,6 +10,7 @@ let
   inherit (lib) mkOption types;
   contract = import ../../nix/contract.nix;
   externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
+  inherit (import ../../nix/stack/texts.nix { inherit lib; }) isHost;
   hardening = import ../../nix/lib/hardening.nix;
   enabled = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   serving = lib.filterAttrs (
@@ -152,9 +153,15 @@ in
           # One that no other host knows.
           ownPassword =
             stack.cache.passwordFile == null || lib.hasPrefix "/run/slipway-cache/" stack.cache.passwordFile;
+          notAddress = what: value: {
+            assertion = value == null || isHost value;
+            message = "${option what} is ${toString value}, and must be the host's IP address, such as 10.1.0.20.";
+          };
           complete = end: end.certificate != null && end.key != null && end.authority != null;
         in
         [
+          (notAddress "network.listenAddress" network.listenAddress)
+          (notAddress "remote.address" remote.address)
           {
             assertion = !(stack.cache.enable && remote.address != null);
             message = "${option "enable"} and ${option "remote.address"} give this host two Redis instances: set ${option "enable"} = false, or leave the address out.";

@@ -24,7 +24,7 @@ let
           options = {
             socketGroup = mkOption {
               type = types.str;
-              default = if stack.proxy.enable then nginx.group else stack.group;
+              default = if stack.proxy.served != { } then nginx.group else stack.group;
               defaultText = lib.literalMD "nginx' group, and the stack's without a proxy";
               example = "shop";
               description = "The group that may connect to the service's Unix sockets, besides the service's user.";
@@ -170,6 +170,10 @@ let
           || lowest >= 1024
           || service.serviceConfig ? AmbientCapabilities;
         message = "${option}.listen.port is ${toString listen.port}, and its processes would begin at ${toString lowest}, which only root may open: take a port from 1025 up.";
+      }
+      {
+        assertion = config.users.groups ? ${service.socketGroup};
+        message = "${option}.socketGroup is ${service.socketGroup}, which is no group of this host, so its sockets could not be opened: correct it, or add users.groups.${service.socketGroup}.";
       }
       {
         assertion = listen.type != "tcp" || reachable != [ ];

@@ -24,6 +24,8 @@ let
   yaml = import ../lib/yaml.nix;
   inherit (contract) ports user;
   parts = import ./compose-parts.nix { inherit lib; };
+  values = import ../stack/values.nix { inherit lib; };
+  inherit (import ../stack/texts.nix { inherit lib; }) instead;
   inherit (parts) check literal secret;
 
   prefix = lib.toUpper (lib.replaceStrings [ "-" ] [ "_" ] name);
@@ -34,6 +36,18 @@ let
     "postgres"
     "redis"
   ];
+  # By name, with nginx' own.
+  secretsOf =
+    config:
+    lib.unique (
+      lib.concatMap (program: lib.attrNames (values.secrets config program)) (
+        lib.attrValues config.services ++ lib.attrValues config.jobs
+      )
+    )
+    ++ lib.optionals (config.domains != { }) [
+      "tls_certificate"
+      "tls_key"
+    ];
 
   described = import ./description.nix {
     inherit
@@ -66,8 +80,12 @@ let
         }) (config.services // config.jobs // { "the stack" = config; })
         ++ map (service: {
           assertion = config.services ? ${service};
-          message = "healthchecks.${service} is no service of the stack: correct the name.";
-        }) (lib.attrNames healthchecks);
+          message = "healthchecks.${service} is no service of the stack; ${instead service (lib.attrNames config.services)}.";
+        }) (lib.attrNames healthchecks)
+        ++ lib.mapAttrsToList (file: names: {
+          assertion = lib.length names == 1;
+          message = "${lib.concatStringsSep " and " names} would both be the file secrets/${file}: rename one of them in secrets.";
+        }) (lib.groupBy lib.toLower (secretsOf config));
     };
   };
   inherit (described)

@@ -28,6 +28,7 @@ let
         };
       }
       ''
+        ${import ../lib/static-check.nix { inherit lib; } "" rendered.config.domains}
         cp --recursive --dereference --no-preserve=mode ${pkgs.linkFarm "parts" parts} $out
       '';
   under = lib: folder: lib.mapAttrs' (key: lib.nameValuePair "${folder}/${key}");

@@ -14,6 +14,7 @@ let
   contract = import ../contract.nix;
   values = import ../stack/values.nix { inherit lib; };
   inherit (contract) ports times;
+  inherit (import ../stack/texts.nix { inherit lib; }) instead isName;
   inherit (lib) mkDefault mkIf;
 
   # Below what a stack says and above what the presets say: a host counts replicas' ports, a container has one.
@@ -63,6 +64,10 @@ let
           }) config.services
           ++ [
             {
+              assertion = isName name;
+              message = "the name ${name} becomes part of those of containers; take up to 24 lower-case letters, digits and `-`, a letter first and no `-` last.";
+            }
+            {
               assertion =
                 let
                   file = config.database.caFile;
@@ -77,7 +82,7 @@ let
           }) (programsOf config)
           ++ map (program: {
             assertion = lib.elem program (programsOf config);
-            message = "images.${program} is no service or job of the stack (${lib.concatStringsSep ", " (programsOf config)}): correct the name.";
+            message = "images.${program} is no service or job of the stack; ${instead program (programsOf config)}.";
           }) (lib.attrNames (removeAttrs images platform.reserved))
           ++ lib.concatLists (
             lib.mapAttrsToList (

@@ -49,7 +49,8 @@ let
   refused = {
     "" = {
       "database.extensions" = "name an image of Postgres that has them";
-      "database.of" = "set database.host, database.name and database.user";
+      "database.of" =
+        "make both services of one stack, or set database.host, database.name and database.user";
       "database.readers" = "let a migration make the role and grant it what it reads";
       "cache.remote" = "set cache.urlFile";
       "proxy.tls.clientAuthority" = before;

@@ -11,13 +11,19 @@ config:
 let
   contract = import ../contract.nix;
   cron = import ./cron.nix { inherit lib; };
+  inherit (import ../stack/texts.nix { inherit lib; }) instead;
   programs =
     lib.mapAttrs' (name: lib.nameValuePair "services.${name}") config.services
     // lib.mapAttrs' (name: lib.nameValuePair "jobs.${name}") config.jobs;
-  known = argument: among: chosen: {
-    assertion = lib.all (name: among ? ${name}) chosen;
-    message = "${argument} names ${toString (lib.subtractLists (lib.attrNames among) chosen)}, which the stack has not: correct the name.";
-  };
+  known =
+    argument: among: chosen:
+    let
+      unknown = toString (lib.subtractLists (lib.attrNames among) chosen);
+    in
+    {
+      assertion = unknown == "";
+      message = "${argument} names ${unknown}, which the stack has not; ${instead unknown (lib.attrNames among)}.";
+    };
   plain = address: builtins.match "any|localhost|[0-9a-fA-F:.]+(/[0-9]+)?" address != null;
   each =
     option: program:

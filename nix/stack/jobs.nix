@@ -2,6 +2,8 @@
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
+  inherit (import ./calendar.nix { inherit lib; }) isCalendar isCron;
+  inherit (import ./texts.nix { inherit lib; }) described instead;
 
   job = {
     imports = [ ./program.nix ];
@@ -29,25 +31,30 @@ let
         description = "Other jobs with `before = \"start\"` that must have succeeded first.";
       };
       schedule = mkOption {
+        # A text is a calendar.
         type = types.nullOr (
-          types.attrTag {
-            calendar = mkOption {
-              type = types.str;
-              example = "*-*-* 03:15:00";
-              description = "When it runs, as systemd writes times (OnCalendar), in the host's time zone.";
-            };
-            intervalSeconds = mkOption {
-              type = types.ints.positive;
-              example = 900;
-              description = "Seconds from the end of one run to the start of the next.";
-            };
-          }
+          described "time such as \"daily\", or one of { calendar = …; } and { intervalSeconds = …; }" (
+            types.coercedTo types.str (calendar: { inherit calendar; }) (
+              types.attrTag {
+                calendar = mkOption {
+                  type = types.str;
+                  example = "*-*-* 03:15:00";
+                  description = "When it runs, as systemd writes times (OnCalendar), in the host's time zone.";
+                };
+                intervalSeconds = mkOption {
+                  type = types.ints.positive;
+                  example = 900;
+                  description = "Seconds from the end of one run to the start of the next.";
+                };
+              }
+            )
+          )
         );
         default = null;
         example = {
           calendar = "daily";
         };
-        description = "When the job runs. A run that is missed while the host is off is made up for; runs do not overlap. Null: only before a start.";
+        description = "When the job runs; a text is a `calendar`. A run that is missed while the host is off is made up for; runs do not overlap. Null: only before a start.";
       };
       cron = mkOption {
         type = types.nullOr types.str;
@@ -85,6 +92,8 @@ let
     in
     (lib.toposort waits (lib.attrNames config.jobs)).cycle or [ ];
 
+  beforeStart = lib.attrNames (lib.filterAttrs (_: job: job.before == "start") config.jobs);
+
   # What only a schedule has.
   unscheduled =
     job:
@@ -120,10 +129,9 @@ in
       name: job:
       let
         option = "jobs.${name}";
+        calendar = job.schedule.calendar or "daily";
         # Jobs that this one cannot wait for.
-        others = lib.filter (
-          other: job.before != "start" || config.jobs.${other}.before or null != "start"
-        ) job.after;
+        others = lib.subtractLists (lib.optionals (job.before == "start") beforeStart) job.after;
       in
       [
         {
@@ -139,14 +147,20 @@ in
           message = "${option} sets ${toString (unscheduled job)}, which only a job with a schedule has: set ${option}.schedule, or leave it out.";
         }
         {
-          assertion =
-            job.cron == null
-            || builtins.match "@[a-z]+|([0-9A-Za-z*/,?-]+ ){4}[0-9A-Za-z*/,?-]+" job.cron != null;
+          assertion = isCalendar calendar;
+          message = "${option}.schedule.calendar is ${calendar}, which is no time that systemd knows: give days, date and time, such as \"Mon..Fri *-*-* 03:15:00\", or a word such as \"daily\".";
+        }
+        {
+          assertion = job.cron == null || isCron job.cron;
           message = "${option}.cron is ${toString job.cron}: give minute, hour, day, month and day of the week, such as \"15 3 * * *\".";
         }
         {
           assertion = others == [ ];
-          message = "${option}.after names ${toString others}: only jobs with `before = \"start\"` have an order, and only among themselves.";
+          message = "${option}.after names ${toString others}: only jobs with `before = \"start\"` have an order, and only among themselves${
+            lib.optionalString (
+              job.before == "start"
+            ) "; ${instead (toString others) (lib.remove name beforeStart)}"
+          }.";
         }
       ]
     ) config.jobs

@@ -1,10 +1,5 @@
 # What a service and a job have in common: a program, its surroundings, and its bounds.
-{
-  config,
-  lib,
-  name,
-  ...
-}:
+{ config, lib, ... }:
 let
   inherit (lib) mkOption types;
   contract = import ../contract.nix;
@@ -39,14 +34,14 @@ in
     command = mkOption {
       type = types.listOf types.str;
       default =
-        if config.package == null then
-          throw "the option `package` of ${name} is not set, and `command` is not either: name the package of the program"
-        else
+        # Without any, a host refuses it.
+        lib.optionals (config.package != null) (
           [
             # Many packages do not say which program is theirs; it has their name then.
             (lib.getExe' config.package (config.package.meta.mainProgram or (lib.getName config.package)))
           ]
-          ++ config.arguments;
+          ++ config.arguments
+        );
       defaultText = lib.literalMD "the package's main program, or the one with its name, with `arguments`";
       example = [
         "/nix/store/…-shop/bin/shop"

@@ -3,9 +3,16 @@
 let
   contract = import ../contract.nix;
   inherit (import ../lib/paths.nix { inherit lib; }) closedOf routeOf within;
+  inherit (import ./texts.nix { inherit lib; }) instead isDomain;
   inherit (config) proxy services;
 
-  isName = wild: name: builtins.match "${wild}[a-z0-9]([a-z0-9.-]*[a-z0-9])?" name != null;
+  # What makes a domain's name of what is none.
+  cureOf =
+    name:
+    if lib.hasInfix "://" name then
+      "leave out ${lib.head (lib.splitString "://" name)}://, and what comes after the name"
+    else
+      "write it with lower-case letters, digits and hyphens, and single dots between, without a port";
   # As nginx has it once a request's path is decoded, so that what is written here can be met.
   isPath =
     path:
@@ -25,10 +32,17 @@ let
         route.closed
       ];
       service = services.${toString route.service} or null;
+      outside = lib.filter (part: !isPath part) (
+        lib.optional (route.fallback != null) route.fallback ++ route.immutablePaths
+      );
       shut = lib.filter (above: within above path) (closedOf domain);
       parts = target (toString route.redirect);
       # `//host` is another host, without a scheme.
-      isTarget = parts != null && route.redirect != "" && !lib.hasPrefix "//" route.redirect;
+      isTarget =
+        parts != null
+        && route.redirect != ""
+        && !lib.hasPrefix "//" route.redirect
+        && (lib.elemAt parts 2 == null || isDomain (lib.elemAt parts 2));
       # Where it leads on this very domain; null elsewhere.
       onward =
         if
@@ -59,12 +73,7 @@ let
       }
       {
         assertion = route.service == null || service != null;
-        message = "${at}.service is ${toString route.service}, and the stack has ${
-          if services == { } then
-            "no services"
-          else
-            "only ${lib.concatStringsSep ", " (lib.attrNames services)}"
-        }: correct the name.";
+        message = "${at}.service is ${toString route.service}, which is no service of the stack; ${instead (toString route.service) (lib.attrNames services)}.";
       }
       {
         assertion = service == null || service.listen.type != "none";
@@ -79,6 +88,10 @@ let
       {
         assertion = route.static != null || (route.fallback == null && route.immutablePaths == [ ]);
         message = "${at}: fallback and immutablePaths are for static files; set static, or leave them out.";
+      }
+      {
+        assertion = outside == [ ];
+        message = "${at}.fallback and immutablePaths take paths in the folder of ${at}.static, without `.`, `..` and `//`, and not ${toString outside}: correct them.";
       }
       {
         assertion = route.static == null || !route.exact;
@@ -111,13 +124,17 @@ let
     let
       option = "domains.\"${name}\"";
       names = [ name ] ++ domain.aliases;
-      wrong = lib.filter (other: !isName "(\\*\\.)?" other) domain.aliases;
+      wrong = lib.filter (alias: !isDomain (lib.removePrefix "*." alias)) domain.aliases;
       relative = lib.filter (path: !isPath path) (domain.closedPaths ++ domain.longPollPaths);
       isHeader =
         header:
         builtins.match "[A-Za-z0-9_-]+" header != null
         && builtins.match ".*[[:cntrl:]].*" (toString domain.headers.${header}) == null;
       badHeaders = lib.filter (header: !isHeader header) (lib.attrNames domain.headers);
+      # A client would get both.
+      sameHeaders = lib.filter (spellings: lib.length spellings > 1) (
+        lib.attrValues (lib.groupBy lib.toLower (lib.attrNames domain.headers))
+      );
       # The api's own health, where it is reached.
       answering = domain.routes.${toString (routeOf domain.routes contract.paths.health)} or { };
       shut = lib.filter (path: within path contract.paths.health) domain.closedPaths;
@@ -125,12 +142,12 @@ let
     in
     [
       {
-        assertion = isName "" name;
-        message = "${option} is not a domain name: write it with lower-case letters, digits, dots and hyphens, without scheme and port.";
+        assertion = isDomain name;
+        message = "${option} is not a domain name: ${cureOf name}.";
       }
       {
         assertion = wrong == [ ];
-        message = "${option}.aliases has ${lib.concatStringsSep ", " wrong}, which is not a domain name: write it with lower-case letters, digits, dots and hyphens; `*.` may be first.";
+        message = "${option}.aliases has ${lib.concatStringsSep ", " wrong}, which is not a domain name: ${cureOf (lib.head wrong)}; `*.` may be first.";
       }
       {
         assertion = lib.allUnique names;
@@ -149,6 +166,12 @@ let
         message = "${option}.headers or proxy.headers has ${
           lib.concatMapStringsSep ", " builtins.toJSON badHeaders
         }: a name has letters, digits and `-`, and a value is one line.";
+      }
+      {
+        assertion = sameHeaders == [ ];
+        message = "${option}.headers or proxy.headers has ${
+          lib.concatMapStringsSep "; " (lib.concatStringsSep " and ") sameHeaders
+        }, which are one header: write it in one way.";
       }
       {
         assertion = relative == [ ];

@@ -3,32 +3,39 @@
 let
   inherit (lib) mkOption types;
   contract = import ../contract.nix;
+  inherit (import ./texts.nix { inherit lib; }) described urlPath;
 
   probe =
     more:
     mkOption (
       {
+        # A text is a path.
         type = types.nullOr (
-          types.attrTag {
-            http = mkOption {
-              type = types.strMatching "/[!-~]*";
-              example = "/healthz";
-              description = "A path that answers with 200 to 399 at what the service listens on.";
-            };
-            tcp = mkOption {
-              type = types.enum [ true ];
-              example = true;
-              description = "A connection to what the service listens on is enough.";
-            };
-            command = mkOption {
-              type = types.nonEmptyListOf types.str;
-              example = [
-                "shop"
-                "healthcheck"
-              ];
-              description = "A program that ends with 0. A name without `/` is one of the service's own package.";
-            };
-          }
+          described "path such as \"/healthz\", or one of { http = …; }, { tcp = true; } and { command = …; }"
+            (
+              types.coercedTo types.str (http: { inherit http; }) (
+                types.attrTag {
+                  http = mkOption {
+                    type = urlPath;
+                    example = "/healthz";
+                    description = "A path that answers with 200 to 399 at what the service listens on.";
+                  };
+                  tcp = mkOption {
+                    type = types.enum [ true ];
+                    example = true;
+                    description = "A connection to what the service listens on is enough.";
+                  };
+                  command = mkOption {
+                    type = types.nonEmptyListOf types.str;
+                    example = [
+                      "shop"
+                      "healthcheck"
+                    ];
+                    description = "A program that ends with 0. A name without `/` is one of the service's own package.";
+                  };
+                }
+              )
+            )
         );
         default = null;
         example = {
@@ -186,7 +193,16 @@ let
           description = "Seconds within which a started replica must be ready (TimeoutStartSec); otherwise it is ended.";
         };
         stopSignal = mkOption {
-          type = types.strMatching "SIG[A-Z0-9]+";
+          # Those that health.sh passes on.
+          type = types.enum [
+            "SIGHUP"
+            "SIGINT"
+            "SIGQUIT"
+            "SIGTERM"
+            "SIGUSR1"
+            "SIGUSR2"
+            "SIGWINCH"
+          ];
           default = contract.stopSignal;
           example = "SIGINT";
           description = "The signal that asks a replica to end (KillSignal).";
@@ -214,7 +230,7 @@ let
             description = "The first replica's port of Prometheus metrics on 127.0.0.1; the others follow. Null: it has none of its own.";
           };
           path = mkOption {
-            type = types.str;
+            type = urlPath;
             default = contract.paths.metrics;
             example = "/internal/metrics";
             description = "The path of the metrics.";

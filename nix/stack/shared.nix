@@ -5,7 +5,7 @@ let
   inherit (lib) mkOption types;
   externalPath = import ../lib/external-path.nix { inherit lib; };
   values = import ./values.nix { inherit lib; };
-  texts = import ./texts.nix;
+  texts = import ./texts.nix { inherit lib; };
   quoted = lib.concatMapStringsSep ", " builtins.toJSON;
 
   contradictions =
@@ -60,8 +60,8 @@ let
     in
     [
       {
-        assertion = builtins.match "[a-z][a-z0-9-]{0,23}" name != null && !lib.hasSuffix "-" name;
-        message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first.";
+        assertion = texts.isName name;
+        message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first and no `-` last.";
       }
       {
         assertion = unnamed == [ ];

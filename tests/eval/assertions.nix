@@ -42,6 +42,50 @@ in
       )
     ]
   )
+  (says "a name with a hyphen at its end"
+    [
+      "services.slipway.stacks.web-"
+      "no `-` last"
+    ]
+    [
+      {
+        services.slipway.stacks.web- = {
+          services.web.package = standIn "web";
+          user = "web";
+          group = "web";
+        };
+      }
+    ]
+  )
+  (says "a service and a job without a program"
+    [ "${at}.services.web.package is not set" "name the package" ]
+    [ (stack { services.web.listen.port = 3000; }) ]
+  )
+  (says "a job without a program"
+    [ "${at}.jobs.report.package is not set" ]
+    [ (stack { jobs.report.schedule = "daily"; }) ]
+  )
+  (says "a group that no file can have"
+    [
+      ''${at}.group is "a b"''
+      "no name of a group"
+    ]
+    [ (stack { group = "a b"; }) ]
+  )
+  (says "an account that no file can have"
+    [
+      ''${at}.services.worker.user is "9lives"''
+      "no name of a user"
+    ]
+    [ (stack { services.worker.user = "9lives"; }) ]
+  )
+  (says "a group for sockets that the host has not"
+    [
+      "${at}.services.api.socketGroup is ngnix"
+      "add users.groups.ngnix"
+    ]
+    [ (stack { services.api.socketGroup = "ngnix"; }) ]
+  )
   (says "an argument with a variable that nobody sets"
     [
       "${at}.services.api.arguments names $(ADRESS)"
@@ -198,6 +242,42 @@ in
       (stack { services.worker.limits.memoryHighMiB = 4096; })
     ]
   )
+]
+++
+  map
+    (
+      { what, options }:
+      {
+        name = "refused by its type: ${what}";
+        got =
+          (builtins.tryEval (
+            let
+              inherit ((host [ (stack options) ]).services.slipway.stacks.shop.services) worker;
+            in
+            builtins.deepSeq [
+              worker.health
+              worker.metrics
+              worker.stopSignal
+            ] true
+          )).success;
+        want = false;
+      }
+    )
+    [
+      {
+        what = "a signal that is none";
+        options.services.worker.stopSignal = "SIGFOO";
+      }
+      {
+        what = "metrics at a path that does not begin with /";
+        options.services.worker.metrics.path = "metrics";
+      }
+      {
+        what = "health at a path that does not begin with /";
+        options.services.worker.health.live = "alive";
+      }
+    ]
+++ [
   {
     name = "a secret in the store is no path of a secret";
     got =

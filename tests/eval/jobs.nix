@@ -32,6 +32,29 @@ let
   commandsOf = unit: map (command: lib.last (lib.splitString "/" command)) (lib.toList unit);
   unitsOf = kind: lib.attrNames (lib.filterAttrs (name: _: lib.hasPrefix "shop" name) kind);
   none = host [ (stack { }) ];
+  known = [
+    "Mon..Fri *:0/7"
+    "Sat,Sun 10:00"
+    "Sun *-*-* 05:30:00 Europe/Berlin"
+    "*-*~01 04:00"
+    "*:*:0/1.5"
+    "09..17:00/10"
+    "12-24"
+    "semi-annually"
+    "Wed, 17:48"
+    "@1395716396"
+  ];
+  unknown = [
+    "dayly"
+    "24:00"
+    "03:15:60"
+    "*-13-01"
+    "Fun 10:00"
+    "*:0/7.5"
+    "5 4 * * *"
+    "UTC"
+    ""
+  ];
 in
 [
   {
@@ -304,7 +327,7 @@ in
     ]
   )
   (says "a job that waits for one that is not there"
-    [ "${at}.seed.after names nobody" ]
+    [ "${at}.seed.after names nobody" "there is migrate." ]
     [
       (jobs {
         seed = {
@@ -314,6 +337,38 @@ in
       })
     ]
   )
+  (says "a job that waits for a name with a letter less"
+    [ "${at}.seed.after names migrat" "is migrate meant?" ]
+    [
+      (jobs {
+        seed = {
+          before = "start";
+          after = [ "migrat" ];
+        };
+      })
+    ]
+  )
+  (says "a time that no clock shows"
+    [ "${at}.report.schedule.calendar is 25:70" "03:15:00" ]
+    [ (jobs { report.schedule.calendar = "25:70"; }) ]
+  )
+  {
+    name = "a text is a calendar";
+    got =
+      (host [ (jobs { report.schedule = "daily"; }) ]).systemd.timers.shop-report.timerConfig.OnCalendar;
+    want = "daily";
+  }
+  {
+    name = "times that `systemd-analyze calendar` reads, and others";
+    got = map (lib.filter (import ../../nix/stack/calendar.nix { inherit lib; }).isCalendar) [
+      known
+      unknown
+    ];
+    want = [
+      known
+      [ ]
+    ];
+  }
   (says "a job without a time"
     [
       "${at}.report needs a time to run"

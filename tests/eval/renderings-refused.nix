@@ -31,6 +31,35 @@ in
       allowedAddresses = [ "10.0.0.0/24" ];
     })
   ))
+  (refused [ "the name shop- becomes part" "no `-` last" ] (
+    inCompose { name = "shop-"; } (hooked { })
+  ))
+  (refused [ "SECRET_KEY and secret_key would both be the file secrets/secret_key" ] (
+    inCompose { } (hooked {
+      secrets = {
+        SECRET_KEY = "/run/secrets/key";
+        secret_key = "/run/secrets/other";
+      };
+    })
+  ))
+  (refused [ "TLS_KEY and tls_key would both be the file secrets/tls_key" ] (
+    inCompose { } (hooked {
+      secrets.TLS_KEY = "/run/secrets/key";
+    })
+  ))
+  (refused [ "jobs.nightly.schedule.calendar is 25:70" ] (
+    inCompose { } (timed {
+      schedule.calendar = "25:70";
+    })
+  ))
+  (refused [ "database.of" "services of one stack" ] (
+    inCompose { } (changed {
+      database.of = "shop";
+    })
+  ))
+  (refused [ "healthchecks.hook is no service" "is hooks meant?" ] (
+    inCompose { healthchecks.hook = [ "NONE" ]; } (hooked { })
+  ))
   (refused [ "healthchecks.web" ] (inCompose { healthchecks.web = [ "NONE" ]; } (hooked { })))
   (refused [ "images.web" ] (inCompose { images.web = "x"; } (hooked { })))
   (refused [ "nginx" "another name" ] (
@@ -110,9 +139,10 @@ in
       };
     })
   ))
-  (refused [ "jobs.nightly.cron" ] (
+  (refused [ "jobs.nightly.cron is 61 3 * * *" ] (
     inKubernetes { } (timed {
-      schedule.calendar = "25:70";
+      schedule.calendar = "daily";
+      cron = "61 3 * * *";
     })
   ))
   (refused [ "jobs.nightly.cron" "every day" "15 3 * * *" ] (

@@ -1,5 +1,6 @@
 # Domains and routes that cannot be meant: each with the option and the cure.
 {
+  host,
   refused,
   says,
   standIn,
@@ -90,7 +91,7 @@ map
       name = "a service that is not there";
       words = [
         "service is wbe"
-        "only web"
+        "is web meant?"
       ];
       routes."/".service = "wbe";
     }
@@ -109,6 +110,23 @@ map
         service = "web";
         fallback = "/index.html";
       };
+    }
+    {
+      name = "a file that is not below the package's folder";
+      words = [
+        "without `.`, `..`"
+        "/../index.html"
+      ];
+      routes."/" = {
+        static = ./site;
+        fallback = "/../index.html";
+        immutablePaths = [ "/./assets" ];
+      };
+    }
+    {
+      name = "a redirect to a host with an empty part";
+      words = [ "redirect is https://shop..example.com/" ];
+      routes."/".redirect = "https://shop..example.com/";
     }
     {
       name = "files at one path";
@@ -174,7 +192,24 @@ map
       (shop { domains."Shop.example.com".routes."/".service = "web"; })
     ]
   )
-  (described "an alias that is none" [ ".aliases" "https://www" ] {
+  (says "a domain with an empty part"
+    [ "domains.\"shop..example.com\" is not a domain name" "single dots" ]
+    [
+      acme
+      (shop { domains."shop..example.com".routes."/".service = "web"; })
+    ]
+  )
+  (says "a domain with a scheme"
+    [ "domains.\"https://example.com/\"" "leave out https://" ]
+    [
+      acme
+      (shop { domains."https://example.com/".routes."/".service = "web"; })
+    ]
+  )
+  (says "an address to listen on that is none" [ "proxy.listenAddresses has 10.1.0.300" ] (served [
+    (shop { proxy.listenAddresses = [ "10.1.0.300" ]; })
+  ]))
+  (described "an alias that is none" [ ".aliases" "leave out https://" ] {
     aliases = [ "https://www" ];
     routes."/".service = "web";
   })
@@ -234,6 +269,57 @@ map
       };
     }
   )
+  (described "a header in two ways" [ ".headers or proxy.headers has" "X-Frame and x-frame" ] {
+    routes."/".service = "web";
+    headers = {
+      X-Frame = "a";
+      x-frame = "b";
+    };
+  })
+  {
+    name = "a build looks for the files of routes";
+    got = lib.filter (lib.hasPrefix "there ") (
+      lib.splitString "\n" (
+        import ../../nix/lib/static-check.nix { inherit lib; } "stacks.shop."
+          (host (served [
+            (shop {
+              domains."shop.example.com".routes."/docs" = {
+                static = standIn "site";
+                fallback = "/index.htm";
+                immutablePaths = [ "/assets" ];
+              };
+            })
+          ])).services.slipway.stacks.shop.domains
+      )
+    );
+    want =
+      map
+        (
+          {
+            kind,
+            what,
+            part,
+          }:
+          "there ${kind} 'stacks.shop.domains.\"shop.example.com\".routes.\"/docs\".${what}' ${standIn "site"}${part}"
+        )
+        [
+          {
+            kind = "-d";
+            what = "static";
+            part = "";
+          }
+          {
+            kind = "-f";
+            what = "fallback";
+            part = "/index.htm";
+          }
+          {
+            kind = "-d";
+            what = "immutablePaths";
+            part = "/assets";
+          }
+        ];
+  }
   (says "a name of another server" [ "virtualHosts.\"blog\"" "both serve shop.example.com" ] (served [
     { services.nginx.virtualHosts.blog.serverAliases = [ "shop.example.com" ]; }
   ]))

@@ -5,18 +5,21 @@ rec {
     acceptTerms = true;
     defaults.email = "ops@example.com";
   };
+  # However often it is asked for, there is one.
+  web = {
+    key = "web";
+    services.slipway.stacks.shop = {
+      database.enable = false;
+      cache.enable = false;
+      services.web = {
+        package = standIn "shop";
+        listen.port = 3000;
+      };
+    };
+  };
   shop = options: {
-    services.slipway.stacks.shop = lib.mkMerge [
-      {
-        database.enable = false;
-        cache.enable = false;
-        services.web = {
-          package = standIn "shop";
-          listen.port = 3000;
-        };
-      }
-      options
-    ];
+    imports = [ web ];
+    services.slipway.stacks.shop = options;
   };
   # With a domain whose / leads to the service.
   served =

@@ -30,7 +30,8 @@ let
     replicas = 2;
     listen.port = 3000;
     health = {
-      ready.http = "/ready";
+      # A text is a path.
+      ready = "/ready";
       live.command = [
         "web"
         "check"

@@ -11,6 +11,7 @@ let
   cfg = config.services.postgresql;
   moved = import ../moved.nix { inherit lib; };
 
+  inherit (import ../../../nix/stack/texts.nix { inherit lib; }) isNetwork;
   everywhere = address: lib.hasSuffix "/0" address || address == "all";
   duplicates = lib.attrNames (
     lib.filterAttrs (_: owners: lib.length owners > 1) (
@@ -161,10 +162,8 @@ let
         message = "${option}.network.addresses is empty, so nobody could connect; name the networks of the stack's other hosts, such as \"10.0.0.0/24\".";
       }
       {
-        assertion = lib.all (lib.hasInfix "/") (
-          lib.filter (address: !everywhere address) db.network.addresses
-        );
-        message = "${option}.network.addresses has an address without a prefix length; write 10.0.0.7/32 for one host.";
+        assertion = lib.all (address: isNetwork address || everywhere address) db.network.addresses;
+        message = "${option}.network.addresses takes addresses with the length of a prefix; write 10.0.0.0/24, or 10.0.0.7/32 for one host.";
       }
       {
         assertion = db.network.tls || !lib.any everywhere db.network.addresses;

@@ -3,6 +3,7 @@
 let
   inherit (config.services) nginx;
   serverOf = import ./server.nix { inherit lib; };
+  inherit (import ../../../nix/stack/texts.nix { inherit lib; }) isListener;
   stacks = lib.filterAttrs (
     _: stack: stack.enable && stack.proxy.enable
   ) config.services.slipway.stacks;
@@ -64,6 +65,7 @@ let
       inherit (stack) proxy;
       option = what: "services.slipway.stacks.${name}.proxy.${what}";
       inherit (proxy.upstream) remote;
+      wrong = lib.filter (address: !isListener address) proxy.listenAddresses;
       leads = lib.any (
         domain:
         lib.any (route: route.service != null && route.service == stack.front) (
@@ -75,6 +77,10 @@ let
       {
         assertion = stack.domains != { };
         message = "${option "enable"} is on without a name to serve: set ${option "domain"} or services.slipway.stacks.${name}.domains.";
+      }
+      {
+        assertion = wrong == [ ];
+        message = "${option "listenAddresses"} has ${toString wrong}, which is no address: give ones of this host such as 10.1.0.11, IPv6 in brackets.";
       }
       {
         assertion = (proxy.tls.certificate == null) == (proxy.tls.key == null);

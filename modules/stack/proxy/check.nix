@@ -1,4 +1,5 @@
-# `nginx -t` when the system is built: a configuration that nginx refuses never reaches a host.
+# `nginx -t` when the system is built: a configuration that nginx refuses never reaches a host. Static files are looked for,
+# too.
 {
   config,
   lib,
@@ -9,6 +10,15 @@ let
   cfg = config.services.nginx;
   proxied = lib.any (stack: stack.enable && stack.proxy.served != { }) (
     lib.attrValues config.services.slipway.stacks
+  );
+
+  missing = lib.concatStrings (
+    lib.mapAttrsToList (
+      name: stack:
+      import ../../../nix/lib/static-check.nix {
+        inherit lib;
+      } "services.slipway.stacks.${name}." stack.proxy.served
+    ) (lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks)
   );
 
   # Every address becomes one of the builder's own, and no two the same one: IPv6 has a single one there, so they are all
@@ -71,7 +81,12 @@ in
     '';
   };
 
-  config = lib.mkIf (proxied && config.services.slipway.proxy.checkConfiguration) {
-    system.checks = [ test ];
-  };
+  config.system.checks =
+    lib.optional (proxied && config.services.slipway.proxy.checkConfiguration) test
+    ++ lib.optional (missing != "") (
+      pkgs.runCommand "slipway-static-files-test" { } ''
+        ${missing}
+        touch $out
+      ''
+    );
 }

@@ -3,6 +3,7 @@
 let
   inherit (lib) mkOption types;
   contract = import ../../../nix/contract.nix;
+  inherit (import ../../../nix/stack/texts.nix { inherit lib; }) isDomain;
   host = config;
 
   extraConfig = mkOption {
@@ -79,7 +80,10 @@ let
             type = types.attrsOf types.raw;
             internal = true;
             readOnly = true;
-            default = lib.optionalAttrs stack.proxy.enable stack.domains;
+            # What is no name is refused; NixOS would say less of it, and earlier.
+            default = lib.optionalAttrs stack.proxy.enable (
+              lib.filterAttrs (name: _: isDomain name) stack.domains
+            );
             description = "The domains that nginx serves.";
           };
           # The first that leads to the api, of which there is one by default.
