@@ -32,33 +32,7 @@ let
   hardening = import ../../nix/lib/hardening.nix;
   namesOf = import ./names.nix { inherit lib; };
 
-  check = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
-    name = "slipway-check-secrets";
-    runtimeInputs = [ pkgs.coreutils ];
-    text = ''
-      # slipway-check-secrets STACK NAME FILE [NAME FILE]...
-      stack=$1 bad=
-      shift
-      while [ $# -gt 0 ]; do
-        option="services.slipway.stacks.$stack.$1" file=$2
-        refuse() { echo "$option: $file $*" >&2; bad=1; }
-        target=$(readlink -f "$file" || true)
-        if [ ! -e "$file" ]; then
-          refuse "does not exist; put the secret there or correct the option, then: systemctl start $stack-roll.service"
-        elif [ ! -f "$file" ]; then
-          refuse "is not a file; put the secret into a file and name that"
-        elif [ ! -s "$file" ]; then
-          refuse "is empty; write the secret into it"
-        elif [ "''${target#${builtins.storeDir}/}" != "$target" ]; then
-          refuse "leads into the Nix store, where everybody can read it; make a new secret and keep it outside"
-        elif [ $((0$(stat -L -c %a "$file") & 4)) -ne 0 ]; then
-          refuse "can be read by every user of this host; chmod o-r it, and make a new secret if others were there"
-        fi
-        shift 2
-      done
-      [ -z "$bad" ]
-    '';
-  };
+  checkSecrets = import ../../nix/lib/check-secrets.nix { inherit pkgs; };
 
   unit =
     name: stack:
@@ -84,15 +58,8 @@ let
         ProtectHome = "read-only";
         PrivateTmp = false;
         Type = "oneshot";
-        ExecStart = lib.escapeShellArgs (
-          [
-            (lib.getExe check)
-            name
-          ]
-          ++ lib.concatMap (one: [
-            one.option
-            one.path
-          ]) (given stack)
+        ExecStart = checkSecrets "systemctl start ${names.roll}.service" (
+          map (one: one // { option = "services.slipway.stacks.${name}.${one.option}"; }) (given stack)
         );
       };
     };
