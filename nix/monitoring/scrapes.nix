@@ -1,0 +1,122 @@
+# What Prometheus asks of a host, as data: one scrape configuration for its targets, and one for its probes. The labels
+# of a series come from here, so that rules and dashboards can rely on them (docs/observability.md). Only builtins.
+let
+  inherit (builtins)
+    attrNames
+    filter
+    listToAttrs
+    map
+    removeAttrs
+    ;
+  labelsOf = labels: removeAttrs labels (filter (name: labels.${name} == null) (attrNames labels));
+  parameters =
+    given:
+    listToAttrs (
+      map (name: {
+        name = "__param_${name}";
+        value = given.${name};
+      }) (attrNames given)
+    );
+
+  timesOf = intervalSeconds: {
+    scrape_interval = "${toString intervalSeconds}s";
+    scrape_timeout = "${toString (if intervalSeconds < 10 then intervalSeconds else 10)}s";
+  };
+  # Of one target.
+  ownTimes =
+    intervalSeconds:
+    if intervalSeconds == null then
+      { }
+    else
+      let
+        times = timesOf intervalSeconds;
+      in
+      {
+        __scrape_interval__ = times.scrape_interval;
+        __scrape_timeout__ = times.scrape_timeout;
+      };
+
+  # A target that answers garbage or without end fails its scrape, and costs no more than this.
+  limits =
+    { intervalSeconds, samplesPerTarget, ... }:
+    timesOf intervalSeconds
+    // {
+      sample_limit = samplesPerTarget;
+      body_size_limit = "64MB";
+      label_limit = 64;
+      label_value_length_limit = 4096;
+    };
+in
+{
+  # `door` is the host's server for metrics, { target, tls, name }; null: the targets are on this machine. Prometheus checks
+  # one name of a certificate in a scrape configuration, so each host has its own.
+  targets =
+    {
+      host,
+      targets,
+      door ? null,
+      # { authority, certificate, key }: paths, with which this machine shows itself to the door.
+      client ? null,
+      ...
+    }@arguments:
+    limits arguments
+    // {
+      job_name = host;
+      static_configs = map (target: {
+        targets = [ (if door == null then target.address else door.target) ];
+        labels =
+          target.labels
+          // labelsOf {
+            inherit host;
+            inherit (target) job unit;
+            instance = "${host}/${if target.unit == null then target.job else target.unit}";
+            __metrics_path__ = if door == null then target.path else target.doorPath;
+          }
+          // ownTimes (target.intervalSeconds or null)
+          # The door adds them itself.
+          // (if door == null then parameters target.params else { });
+      }) targets;
+    }
+    // (
+      if door != null && door.tls then
+        {
+          scheme = "https";
+          tls_config = {
+            ca_file = "${client.authority}";
+            cert_file = "${client.certificate}";
+            key_file = client.key;
+            server_name = door.name;
+          };
+        }
+      else
+        { }
+    );
+
+  # Each probe is a request through the blackbox exporter at `exporter`.
+  probes =
+    {
+      host,
+      probes,
+      exporter,
+      ...
+    }@arguments:
+    limits arguments
+    // {
+      # No host's name has a slash.
+      job_name = "${host}/probes";
+      metrics_path = "/probe";
+      static_configs = map (probe: {
+        targets = [ exporter ];
+        labels = {
+          inherit host;
+          inherit (probe) stack domain url;
+          job = "blackbox";
+          instance = "${host}/${probe.domain}";
+        }
+        // parameters {
+          target = probe.url;
+          module = probe.kind;
+        };
+      }) probes;
+    };
+}
