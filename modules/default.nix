@@ -7,5 +7,6 @@
     ./agent.nix
     ./network.nix
     ./telemetry
+    ./monitoring
   ];
 }

@@ -14,13 +14,17 @@ let
   stacks = lib.optionalAttrs withStacks (
     lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks
   );
-  # If this module is imported alone, it is on; with the others, only hosts with a stack get it.
-  active = cfg.enable && (stacks != { } || !withStacks);
+  monitoring = config.services.slipway.monitoring or { enable = false; };
+  # If this module is imported alone, it is on; with the others, only hosts with a stack or the monitoring get it.
+  active = cfg.enable && (stacks != { } || monitoring.enable || !withStacks);
   proxied = lib.filterAttrs (_: stack: stack.proxy.served != { }) stacks;
 
   # Proxies that listen only on private addresses are not public.
   public = lib.filterAttrs (_: stack: stack.proxy.listenAddresses == [ ]) proxied;
   http3 = lib.any (stack: stack.proxy.http3) (lib.attrValues public);
+  # The monitoring's own domain, for people.
+  site = monitoring.enable && monitoring.domain != null;
+  publicSite = site && monitoring.listenAddresses == [ ];
 
   # Stacks whose database also serves other hosts.
   networked = lib.filterAttrs (
@@ -39,6 +43,10 @@ let
   // lib.mapAttrs' (
     unit: address: lib.nameValuePair (lib.last (lib.splitString ":" address)) "the metrics of ${unit}"
   ) (lib.mergeAttrsList (lib.mapAttrsToList (_: stack: stack.metrics.addresses) stacks))
+  // lib.optionalAttrs monitoring.enable {
+    ${toString config.services.prometheus.port} = "Prometheus";
+    ${toString config.services.prometheus.alertmanager.port} = "Alertmanager";
+  }
   // lib.mapAttrs' (name: server: lib.nameValuePair (toString server.port) "Redis ${name}") (
     lib.filterAttrs (_: server: server.enable && server.port != 0) config.services.redis.servers
   );
@@ -180,7 +188,7 @@ in
         enable = lib.mkDefault true;
         allowedTCPPorts =
           lib.optionals (cfg.ssh.enable && cfg.ssh.everywhere) config.services.openssh.ports
-          ++ lib.optionals (public != { }) [
+          ++ lib.optionals (public != { } || publicSite) [
             contract.ports.http
             contract.ports.https
           ];
@@ -189,7 +197,7 @@ in
           ${cfg.privateInterface}.allowedTCPPorts =
             cfg.privatePorts
             ++ lib.optionals (cfg.ssh.enable && !cfg.ssh.everywhere) config.services.openssh.ports
-            ++ lib.optional (public != proxied) contract.ports.https
+            ++ lib.optional (public != proxied || site && !publicSite) contract.ports.https
             ++ lib.optional (networked != { }) config.services.postgresql.settings.port
             ++ lib.concatLists (
               lib.mapAttrsToList (

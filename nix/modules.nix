@@ -30,6 +30,7 @@ builtins.mapAttrs (_: withPackages) {
   agent = ../modules/agent.nix;
   network = ../modules/network.nix;
   telemetry = ../modules/telemetry;
+  monitoring = ../modules/monitoring;
 }
 // {
   # Apart from `default`: other tools can give secrets as well.

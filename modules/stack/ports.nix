@@ -76,6 +76,26 @@ let
       option = "services.prometheus.port";
       first = prometheus.port;
     }
+    ++ lib.optional prometheus.alertmanager.enable {
+      option = "services.prometheus.alertmanager.port";
+      first = prometheus.alertmanager.port;
+    }
+    # Those of Slipway: asking for others would set off the messages of options that nixpkgs has renamed.
+    ++
+      map
+        (name: {
+          option = "services.prometheus.exporters.${name}.port";
+          first = prometheus.exporters.${name}.port;
+        })
+        (
+          lib.filter (name: prometheus.exporters.${name}.enable) [
+            "blackbox"
+            "nginx"
+            "node"
+            "postgres"
+            "redis"
+          ]
+        )
     ++ lib.mapAttrsToList (name: server: {
       option = "services.redis.servers.${name}.port";
       first = server.port;

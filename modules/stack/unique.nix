@@ -30,6 +30,8 @@ let
         "slipway-backup-exporter"
         "slipway-database-certificate"
         "slipway-database-memory"
+        "slipway-monitoring-password"
+        "slipway-monitoring-secrets"
         "slipway-telemetry-door"
         "slipway-telemetry-door-renew"
         "slipway-telemetry-facts"

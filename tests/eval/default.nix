@@ -46,6 +46,8 @@ let
     ./backup-archive.nix
     ./facts.nix
     ./monitoring-rules.nix
+    ./monitoring.nix
+    ./monitoring-refused.nix
     ./store.nix
     ./options.nix
     ./renderings.nix

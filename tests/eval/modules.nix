@@ -40,6 +40,11 @@ let
     };
     network.services.slipway.network.privateInterface = "ens10";
     telemetry.services.slipway.telemetry.enable = true;
+    monitoring.services.slipway.monitoring = {
+      enable = true;
+      receivers.ops.webhook.url = "http://127.0.0.1:8080/alerts";
+      severities.page = [ "ops" ];
+    };
     agenix = {
       age.identityPaths = [ "/etc/ssh/ssh_host_ed25519_key" ];
       services.slipway.agenix.files.token.file = ../../secrets/prod/edge-agent-token.age;

@@ -8,9 +8,12 @@
 }:
 let
   cfg = config.services.nginx;
-  proxied = lib.any (stack: stack.enable && stack.proxy.served != { }) (
-    lib.attrValues config.services.slipway.stacks
-  );
+  monitoring = config.services.slipway.monitoring or { enable = false; };
+  proxied =
+    lib.any (stack: stack.enable && stack.proxy.served != { }) (
+      lib.attrValues config.services.slipway.stacks
+    )
+    || monitoring.enable && monitoring.domain != null;
 
   missing = lib.concatStrings (
     lib.mapAttrsToList (

@@ -1,0 +1,173 @@
+# Contradictions in the options of the monitoring, each with its cure.
+{ config, lib, ... }:
+let
+  cfg = config.services.slipway.monitoring;
+  at = what: "services.slipway.monitoring.${what}";
+  list = lib.concatStringsSep ", ";
+  # { a = [ … ]; } of what comes more than once.
+  several = lib.filterAttrs (_: who: lib.length who > 1);
+
+  # Two attributes of the flake that make the same host would be asked twice, under one name.
+  hosts = lib.mapAttrsToList (name: who: {
+    assertion = false;
+    message = "${at "hosts"} has ${toString (lib.length who)} hosts named ${name} (${
+      list (map (host: host.attribute) who)
+    }): give each its own networking.hostName, or leave one out.";
+  }) (several (lib.groupBy (host: host.name) cfg.hostNames));
+
+  # The way to each host.
+  remote = lib.filter (host: host.door != null) cfg.watched;
+  ways =
+    lib.concatMap (
+      { name, door, ... }:
+      [
+        {
+          assertion = door.address != null;
+          message = "${at "hosts"} has ${name}, which is another machine and has no way in: set services.slipway.telemetry.door.address there, or services.slipway.telemetry.enable = false.";
+        }
+      ]
+    ) remote
+    ++ (
+      let
+        encrypted = map (host: host.name) (lib.filter (host: host.door.tls) remote);
+        complete = cfg.door.authority != null && cfg.door.certificate != null && cfg.door.key != null;
+      in
+      [
+        {
+          assertion = encrypted == [ ] || complete;
+          message = "${list encrypted}: the door for metrics asks for a certificate: set ${at "door.authority"}, ${at "door.certificate"} and ${at "door.key"}.";
+        }
+      ]
+    );
+
+  ofReceiver =
+    name: asked:
+    let
+      option = what: at "receivers.${name}.${what}";
+      ways =
+        map (_: "an e-mail") asked.email
+        ++ lib.optional (asked.webhook != null) "webhook"
+        ++ lib.optional (asked.slack != null) "slack"
+        ++ lib.attrNames asked.settings;
+      reserved = "nobody";
+    in
+    [
+      {
+        assertion = name != reserved;
+        message = "${at "receivers.${name}"} has the name of the receiver that tells nobody: give it another one.";
+      }
+      {
+        assertion = builtins.match "[A-Za-z0-9_-]+" name != null;
+        message = "${at "receivers.\"${name}\""}: the name becomes part of files, so it has letters, digits, hyphens and underscores only.";
+      }
+      {
+        assertion = ways != [ ];
+        message = "${at "receivers.${name}"} tells nobody: set its email, webhook or slack.";
+      }
+      {
+        assertion = asked.webhook == null || (asked.webhook.url == null) != (asked.webhook.urlFile == null);
+        message =
+          if asked.webhook.url or null == null then
+            "${option "webhook"} has no endpoint: set its url, or urlFile if the address is secret."
+          else
+            "${option "webhook"} has two endpoints: set url or urlFile, and not both.";
+      }
+      {
+        assertion = builtins.match "https?://[^/]*@.*" (toString (asked.webhook.url or "")) == null;
+        message = "${option "webhook.url"} has a password in it, and the Nix store shows it to everybody: put the address into a file and name that with urlFile.";
+      }
+      {
+        assertion = asked.slack == null || asked.slack.urlFile != null;
+        message = "${option "slack"} has no endpoint: put the address that the chat gave you into a file, and set its urlFile.";
+      }
+      {
+        assertion = asked.email == [ ] || cfg.smtp.host != null;
+        message = "${option "email"} needs a server that takes e-mail: set ${at "smtp.host"}.";
+      }
+    ];
+
+  used =
+    lib.mapAttrsToList (severity: receivers: {
+      option = at "severities.${severity}";
+      inherit receivers;
+    }) cfg.severities
+    ++ lib.imap1 (number: route: {
+      option = "${at "routes"}, number ${toString number},";
+      inherit (route) receivers;
+    }) cfg.routes
+    ++ [
+      {
+        option = at "deadMansSwitch.receiver";
+        receivers = lib.optional (cfg.deadMansSwitch.receiver != null) cfg.deadMansSwitch.receiver;
+      }
+    ];
+  unknown = lib.concatMap (
+    { option, receivers }:
+    map (name: {
+      assertion = false;
+      message = "${option} names the receiver ${name}, which is not in ${at "receivers"}: add it there, or take one of ${list (lib.attrNames cfg.receivers)}.";
+    }) (lib.filter (name: !cfg.receivers ? ${name}) (lib.unique receivers))
+  ) used;
+
+  # A typing error would send the alerts of a stack to the wrong team.
+  hostNames = map (host: host.name) cfg.watched;
+  stacks = lib.unique (
+    lib.concatMap (
+      host:
+      map (target: target.labels.stack) (lib.filter (target: target.labels ? stack) host.targets)
+      ++ map (probe: probe.stack) host.probes
+    ) cfg.watched
+    ++ lib.attrNames (config.services.slipway.stacks or { })
+  );
+  strangers = lib.concatLists (
+    lib.imap1 (
+      number: route:
+      map (name: {
+        assertion = false;
+        message = "${at "routes"}, number ${toString number}, is for the stack ${name}, which no watched host has: take one of ${list stacks}.";
+      }) (lib.subtractLists stacks route.stacks)
+      ++ map (name: {
+        assertion = false;
+        message = "${at "routes"}, number ${toString number}, is for the host ${name}, which is not watched: take one of ${list hostNames}.";
+      }) (lib.subtractLists hostNames route.hosts)
+    ) cfg.routes
+  );
+
+  # Credentials of one unit share their names.
+  credentials = lib.mapAttrsToList (name: who: {
+    assertion = false;
+    message = "${
+      list (map (one: one.option) who)
+    } both become the credential ${name}: give one of them another name.";
+  }) (several (lib.groupBy (one: one.name) cfg.credentials));
+
+  site = [
+    {
+      assertion = cfg.domain == null || cfg.passwordFile != null;
+      message = "${at "domain"} would show all metrics to everybody: set ${at "passwordFile"}.";
+    }
+    {
+      assertion = (cfg.tls.certificate == null) == (cfg.tls.key == null);
+      message = "${at "tls.certificate"} and ${at "tls.key"} belong together: set both, or neither for ACME.";
+    }
+    {
+      assertion = cfg.smtp.passwordFile == null || cfg.smtp.user != null;
+      message = "${at "smtp.passwordFile"} is set without an account: set ${at "smtp.user"}.";
+    }
+  ];
+in
+{
+  config = lib.mkIf cfg.enable {
+    assertions =
+      hosts
+      ++ ways
+      ++ lib.concatLists (lib.mapAttrsToList ofReceiver cfg.receivers)
+      ++ unknown
+      ++ strangers
+      ++ credentials
+      ++ site;
+    warnings = lib.optional (
+      cfg.severities.page == [ ]
+    ) "${at "severities.page"} is empty, so no alert wakes anybody: name a receiver.";
+  };
+}

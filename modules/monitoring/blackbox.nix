@@ -1,0 +1,58 @@
+# Requests to every route of every host, from here: whether it answers, how fast, and the days of its certificate.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.services.slipway.monitoring;
+  scrapes = import ../../nix/monitoring/scrapes.nix;
+  exporter = config.services.prometheus.exporters.blackbox;
+  address = "127.0.0.1:${toString exporter.port}";
+in
+{
+  options.services.slipway.monitoring.probes = {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      example = false;
+      description = "Whether this host sends requests to the public domains of the watched hosts.";
+    };
+    authority = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = "/etc/slipway/fleet-ca.pem";
+      description = "A PEM file with the authority of the domains' certificates; null means those that the system trusts.";
+    };
+  };
+
+  config = lib.mkIf (cfg.enable && cfg.probes.enable) {
+    services.slipway.telemetry.targets = [
+      {
+        job = "blackbox";
+        inherit address;
+      }
+    ];
+
+    services.prometheus = {
+      exporters.blackbox = {
+        enable = true;
+        listenAddress = "127.0.0.1";
+        configFile = (pkgs.formats.yaml { }).generate "blackbox.yaml" (
+          import ../../nix/monitoring/blackbox.nix { inherit (cfg.probes) authority; }
+        );
+      };
+      scrapeConfigs = map (
+        host:
+        scrapes.probes {
+          host = host.name;
+          inherit (host) probes;
+          exporter = address;
+          inherit (cfg.scrape) intervalSeconds samplesPerTarget;
+        }
+      ) (lib.filter (host: host.probes != [ ]) cfg.watched);
+    };
+  };
+}
