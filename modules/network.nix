@@ -31,6 +31,8 @@ let
     _: stack: stack.database.enable && stack.database.network.enable
   ) stacks;
 
+  telemetry = config.services.slipway.telemetry or { targets = [ ]; };
+
   # Ports that must not be public, with their service.
   backend = {
     ${toString contract.ports.postgres} = "Postgres";
@@ -43,6 +45,16 @@ let
   // lib.mapAttrs' (
     unit: address: lib.nameValuePair (lib.last (lib.splitString ":" address)) "the metrics of ${unit}"
   ) (lib.mergeAttrsList (lib.mapAttrsToList (_: stack: stack.metrics.addresses) stacks))
+  // lib.listToAttrs (
+    map (
+      target:
+      lib.nameValuePair (lib.last (lib.splitString ":" target.address)) "the metrics of ${lib.defaultTo target.job target.unit}"
+    ) telemetry.targets
+  )
+  // lib.optionalAttrs (telemetry.door.address or null != null) {
+    # Its own rule lets the monitoring host in.
+    ${toString telemetry.door.port} = "the door of the telemetry";
+  }
   // lib.optionalAttrs monitoring.enable {
     ${toString config.services.prometheus.port} = "Prometheus";
     ${toString config.services.prometheus.alertmanager.port} = "Alertmanager";

@@ -63,7 +63,31 @@ let
       option = "services.postgresql.settings.port";
       first = config.services.postgresql.settings.port;
     }
+    ++ measured
     ++ neighbours;
+
+  telemetry = config.services.slipway.telemetry or { enable = false; };
+  inherit (config.services.prometheus) exporters;
+  measured = lib.optionals telemetry.enable (
+    map
+      (name: {
+        option = "services.prometheus.exporters.${name}.port";
+        first = exporters.${name}.port;
+      })
+      (
+        lib.filter (name: exporters.${name}.enable) [
+          "blackbox"
+          "nginx"
+          "node"
+          "postgres"
+          "redis"
+        ]
+      )
+    ++ lib.optional config.services.nginx.enable {
+      option = "services.slipway.telemetry.nginxStatusPort";
+      first = telemetry.nginxStatusPort;
+    }
+  );
 
   # What many hosts have of their own.
   inherit (config.services) grafana prometheus redis;

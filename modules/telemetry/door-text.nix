@@ -3,10 +3,24 @@
 let
   nginx = import ../../nix/lib/nginx.nix { inherit contract; };
   inherit (nginx) indent lines;
+  block =
+    head: body:
+    lines [
+      "${head} {"
+      (indent 4 (lines body))
+      "}"
+    ];
+  query =
+    params:
+    lib.optionalString (params != { }) "?"
+    + lib.concatStringsSep "&" (
+      lib.mapAttrsToList (name: value: "${lib.escapeURL name}=${lib.escapeURL value}") params
+    );
 in
 {
-  # Of certificate, key and authority, and of nginx' own files.
+  # Where certificate, key and authority are, and nginx' own files.
   folder,
+  # Address and port.
   listen,
   clients,
   tls,
@@ -15,73 +29,67 @@ in
 }:
 let
   named = tls && clientNames != [ ];
-  query =
-    params:
-    lib.optionalString (params != { }) "?"
-    + lib.concatStringsSep "&" (
-      lib.mapAttrsToList (name: value: "${lib.escapeURL name}=${lib.escapeURL value}") params
-    );
-  # One path, and nothing of what the client wrote but that: exporters read files, keys and addresses from queries.
-  location = target: ''
-    location = ${target.doorPath} {
-        limit_except GET { deny all; }
-        set $args "";
-        proxy_pass http://${target.address}${target.path}${query target.params};
-    }
-  '';
-in
-''
-  # Foreground; messages go to the journal.
-  daemon off;
-  worker_processes 1;
-  pid ${folder}/nginx.pid;
-  error_log stderr warn;
-  events {
-      worker_connections 128;
-  }
-  http {
-      access_log off;
-      server_tokens off;
-      client_body_temp_path ${folder}/body;
-      proxy_temp_path ${folder}/proxy;
-      fastcgi_temp_path ${folder}/fastcgi;
-      uwsgi_temp_path ${folder}/uwsgi;
-      scgi_temp_path ${folder}/scgi;
-      client_max_body_size 1k;
-      proxy_max_temp_file_size 0;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_pass_request_body off;
-      proxy_set_header Content-Length "";
-      proxy_connect_timeout ${nginx.seconds contract.times.connectSeconds};
-      proxy_read_timeout 30s;
-''
-+ lib.optionalString named ''
-  ${"    "}map $ssl_client_s_dn $slipway_is_client {
-  ${lines (map (name: "        \"~(^|,)CN=${lib.escapeRegex name}(,|$)\" 1;") clientNames)}
-          default 0;
-      }
-''
-+ indent 4 (
-  lines (
-    [
-      "server {"
-      "    listen ${listen}${lib.optionalString tls " ssl"};"
-    ]
-    ++ map (address: "    allow ${address};") clients
-    ++ [ "    deny all;" ]
+
+  # One path, and of what the client wrote nothing but that: exporters take files, keys and addresses from a query.
+  location =
+    target:
+    block "location = ${target.doorPath}" [
+      "limit_except GET { deny all; }"
+      "set $args \"\";"
+      "proxy_pass http://${target.address}${target.path}${query target.params};"
+    ];
+
+  server = block "server" (
+    [ "listen ${listen}${lib.optionalString tls " ssl"};" ]
+    ++ map (address: "allow ${address};") clients
+    ++ [ "deny all;" ]
     ++ lib.optionals tls [
-      "    ssl_certificate ${folder}/certificate.pem;"
-      "    ssl_certificate_key ${folder}/key.pem;"
-      "    ssl_client_certificate ${folder}/authority.pem;"
-      "    ssl_verify_client on;"
-      (indent 4 nginx.tls)
-      "    ssl_ciphers ${nginx.ciphers};"
+      "ssl_certificate ${folder}/certificate.pem;"
+      "ssl_certificate_key ${folder}/key.pem;"
+      "ssl_client_certificate ${folder}/authority.pem;"
+      "ssl_verify_client on;"
+      nginx.tls
+      "ssl_ciphers ${nginx.ciphers};"
     ]
-    ++ lib.optional named "    if ($slipway_is_client = 0) { return 403; }"
-    ++ [ "    location / { return 404; }" ]
-    ++ map (target: indent 4 (location target)) targets
-    ++ [ "}" ]
-  )
-)
-+ "\n}\n"
+    ++ lib.optional named "if ($slipway_is_client = 0) { return 403; }"
+    ++ [ "location / { return 404; }" ]
+    ++ map location targets
+  );
+in
+lines [
+  "daemon off;"
+  "worker_processes 1;"
+  "pid ${folder}/nginx.pid;"
+  "error_log stderr warn;"
+  (block "events" [ "worker_connections 128;" ])
+  (block "http" (
+    [
+      "access_log off;"
+      "server_tokens off;"
+    ]
+    ++ map (kind: "${kind}_temp_path ${folder}/${kind};") [
+      "client_body"
+      "proxy"
+      "fastcgi"
+      "uwsgi"
+      "scgi"
+    ]
+    ++ [
+      "client_max_body_size 1k;"
+      "proxy_max_temp_file_size 0;"
+      "proxy_pass_request_body off;"
+      "proxy_set_header Content-Length \"\";"
+      "proxy_connect_timeout ${nginx.seconds contract.times.connectSeconds};"
+      "proxy_read_timeout 30s;"
+    ]
+    ++ lib.optional named (
+      block "map $ssl_client_s_dn $slipway_is_client" (
+        [ "# A comma inside a value has a backslash before it." ]
+        ++ map (name: "\"~(^|[^\\x5c],)CN=${lib.escapeRegex name}(,|$)\" 1;") clientNames
+        ++ [ "default 0;" ]
+      )
+    )
+    ++ [ server ]
+  ))
+]
++ "\n"

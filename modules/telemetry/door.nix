@@ -18,14 +18,7 @@ let
   folder = "/run/${name}";
 
   bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
-  configuration = pkgs.writeText "${name}.conf" (
-    import ./door-text.nix { inherit lib contract; } {
-      inherit folder;
-      inherit (cfg) targets;
-      inherit (door) clients tls clientNames;
-      listen = door.target;
-    }
-  );
+  configuration = pkgs.writeText "${name}.conf" door.configuration;
   nginx = lib.getExe config.services.nginx.package;
 
   # Names a file that is missing, which systemd's own error does not. As root, into the unit's own folder.
@@ -42,9 +35,9 @@ let
     + lib.escapeShellArgs [
       (lib.getExe take)
       folder
-      (toString door.certificate)
-      (toString door.key)
-      (toString door.authority)
+      "${door.certificate}"
+      door.key
+      "${door.authority}"
     ]
   );
 in
@@ -121,6 +114,18 @@ in
       default = "${bracketed (toString door.address)}:${toString door.port}";
       description = "Address and port, as Prometheus and nginx write them.";
     };
+    configuration = mkOption {
+      type = types.lines;
+      internal = true;
+      readOnly = true;
+      default = import ./door-text.nix { inherit lib contract; } {
+        inherit folder;
+        inherit (cfg) targets;
+        inherit (door) clients tls clientNames;
+        listen = door.target;
+      };
+      description = "What the door's nginx is told.";
+    };
   };
 
   config = lib.mkIf active {
@@ -158,10 +163,10 @@ in
     systemd.paths."${name}-renew" = lib.mkIf door.tls {
       description = "Another certificate of the door to this host's metrics";
       wantedBy = [ "multi-user.target" ];
-      pathConfig.PathChanged = map toString [
-        door.certificate
+      pathConfig.PathChanged = [
+        "${door.certificate}"
         door.key
-        door.authority
+        "${door.authority}"
       ];
     };
 

@@ -9,8 +9,8 @@ generation=$(readlink "$profile" || true)
 generation=${generation#system-}
 generation=${generation%-link}
 
-# A container has no kernel of its own: then none is older.
-kernel_of() { for part in kernel initrd kernel-modules; do readlink -f "$1/$part" || true; done; }
+# A container has no kernel of its own, so none is older.
+kernel_of() { for part in kernel initrd kernel-modules; do readlink -e "$1/$part" || true; done; }
 reboot=0
 [ "$(kernel_of /run/booted-system)" = "$(kernel_of /run/current-system)" ] || reboot=1
 committed=0

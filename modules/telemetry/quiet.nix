@@ -3,12 +3,8 @@
 { lib }:
 { memoryMiB }:
 {
-  environment = {
-    # A collection more often costs next to nothing at a scrape each 15 s.
-    GOGC = lib.mkDefault "50";
-    GOMEMLIMIT = lib.mkDefault "${toString (memoryMiB * 3 / 4)}MiB";
-    GOMAXPROCS = lib.mkDefault "1";
-  };
+  # One thread that runs Go's code is enough for a scrape, and needs less memory.
+  environment.GOMAXPROCS = lib.mkDefault "1";
   unitConfig.StartLimitIntervalSec = 0;
   serviceConfig = {
     RestartSec = lib.mkDefault 5;

@@ -15,7 +15,7 @@ in
   config = lib.mkIf active {
     # Whoever reaches the socket, or comes with a certificate of the fleet, may know the counters.
     services.redis.servers = lib.mapAttrs (_: _: {
-      settings.user = "${user} on nopass nocommands +info +slowlog|len +latency|latest +latency|histogram";
+      settings.user = "${user} on nopass nocommands +info +slowlog|len +latency|latest";
     }) caches;
     services.prometheus.exporters.redis = {
       enable = true;
@@ -29,6 +29,7 @@ in
         # The command does not exist in these servers.
         "-config-command=-"
         "-set-client-name=false"
+        "-exclude-latency-histogram-metrics"
         "-disable-exporting-key-values"
       ];
     };

@@ -37,6 +37,12 @@ let
           };
           description = "The query that goes with the path.";
         };
+        intervalSeconds = mkOption {
+          type = types.nullOr types.ints.positive;
+          default = null;
+          example = 60;
+          description = "Seconds from one scrape to the next. Null: as the monitoring host does by default.";
+        };
         labels = mkOption {
           type = types.attrsOf types.str;
           default = { };

@@ -49,6 +49,7 @@ let
     ./monitoring.nix
     ./monitoring-refused.nix
     ./store.nix
+    ./telemetry.nix
     ./options.nix
     ./renderings.nix
     ./renderings-proxy.nix

@@ -212,8 +212,26 @@ let
       };
     })
   ];
+  # One that a monitoring host watches.
+  watched = host [
+    (stack { proxy.domain = "shop.example.com"; })
+    {
+      services.slipway.telemetry.door = {
+        address = "10.1.0.11";
+        clients = [
+          "10.1.0.30"
+          "fd00::30"
+        ];
+        certificate = "/etc/fleet/app-1.pem";
+        key = "/run/secrets/app-1-key";
+        authority = "/etc/fleet/authority.pem";
+        clientNames = [ "monitor.internal" ];
+      };
+    }
+  ];
 in
 {
+  "nginx-door.conf" = normalise watched.services.slipway.telemetry.door.configuration;
   "nginx.conf" = nginx plain [
     "shop.example.com"
     "slipway-ping-shop"
@@ -235,9 +253,11 @@ in
   "postgresql-network.conf" = postgres database;
   "pg_hba.conf" = plain.services.postgresql.authentication;
   "pg_hba-network.conf" = database.services.postgresql.authentication;
+  "pg_hba-telemetry.conf" = watched.services.postgresql.authentication;
   "pgbackrest.conf" = plain.environment.etc."pgbackrest/pgbackrest.conf".text;
   "redis.conf" = redis plain;
   "redis-network.conf" = redis networked;
+  "redis-telemetry.conf" = redis watched;
 }
 // lib.mapAttrs' (name: lib.nameValuePair "units/${name}") (
   import ./units.nix {

@@ -33,6 +33,13 @@ let
           apiUrl = "https://deploy.example.com";
           tokenFile = "/run/secrets/agent-token";
         };
+        services.slipway.telemetry.door = {
+          address = "10.1.0.11";
+          clients = [ "10.1.0.30" ];
+          certificate = "/etc/fleet/app-1.pem";
+          key = "/run/secrets/app-1-key";
+          authority = "/etc/fleet/authority.pem";
+        };
       }
     ]).systemd;
   # A host whose Redis is on another one.
