@@ -98,6 +98,41 @@ in
     {
       content = [
         (graph {
+          title = "Traffic at the proxy";
+          description = "From nginx' access logs, so programs without metrics are here too.";
+          unit = "reqps";
+          queries = [
+            {
+              expr = "sum by (stack, domain, route) (rate(slipway_proxy_requests_total{${requests}}[5m]))";
+              legend = "{{domain}}{{route}}";
+            }
+          ];
+        })
+        (graph {
+          title = "Errors at the proxy";
+          unit = "percentunit";
+          queries = [
+            {
+              expr = ''sum by (stack, domain, route) (rate(slipway_proxy_requests_total{${requests},status=~"5.."}[5m])) / sum by (stack, domain, route) (rate(slipway_proxy_requests_total{${requests}}[5m]))'';
+              legend = "{{domain}}{{route}}";
+            }
+          ];
+        })
+        (graph {
+          title = "Latency at the proxy: 99 of 100 are faster";
+          unit = "s";
+          queries = [
+            {
+              expr = "histogram_quantile(0.99, sum by (stack, domain, route, le) (rate(slipway_proxy_request_duration_seconds_bucket{${requests}}[5m])))";
+              legend = "{{domain}}{{route}}";
+            }
+          ];
+        })
+      ];
+    }
+    {
+      content = [
+        (graph {
           title = "Requests under way";
           queries = [
             {
