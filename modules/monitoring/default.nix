@@ -17,6 +17,7 @@ in
     ./alertmanager.nix
     ./secrets.nix
     ./site.nix
+    ./grafana.nix
     ./assertions.nix
   ];
 

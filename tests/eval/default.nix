@@ -48,6 +48,7 @@ let
     ./monitoring-rules.nix
     ./monitoring.nix
     ./monitoring-refused.nix
+    ./grafana.nix
     ./store.nix
     ./telemetry.nix
     ./options.nix
