@@ -29,9 +29,10 @@
     forSeconds = 60;
     thresholds.seconds = 3600;
     summary = "A transaction in {{ $labels.datname }} of {{ $labels.host }} is {{ $value | humanizeDuration }} old.";
+    # A dump may take its time.
     expr =
       t:
-      ''max by (host, datname) (pg_stat_activity_max_tx_duration{state=~"active|idle in transaction.*"}) > ${t.seconds}'';
+      ''max by (host, datname) (pg_stat_activity_max_tx_duration{state=~"active|idle in transaction.*",usename!="slipway-backup"}) > ${t.seconds}'';
   };
   RedisDown = {
     severity = "ticket";

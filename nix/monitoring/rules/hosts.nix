@@ -29,8 +29,21 @@ in
   MemoryKills = {
     severity = "ticket";
     thresholds.windowSeconds = 900;
-    summary = "The kernel killed a process of {{ $labels.host }} for lack of memory.";
-    expr = t: "increase(node_vmstat_oom_kill[${t.windowSeconds}s]) > 0";
+    summary = "The kernel killed a process of {{ $labels.host }} for lack of memory{{ with $labels.unit }}: {{ . }}{{ end }}.";
+    # The log knows the unit. The kernel's counter is for what the log missed; it counts the host as a whole.
+    expr =
+      t:
+      let
+        kills = ''slipway_log_events_total{event=~"oom_kill|unit_oom_kill"}'';
+        window = "${t.windowSeconds}s";
+      in
+      ''
+        sum by (host, stack, service, unit) (label_replace(
+        increase(${kills}[${window}]) > 0 or (${kills} unless ${kills} offset ${window})
+        , "unit", "$1", "exported_unit", "(.*)"))
+        or on (host)
+        sum by (host) (increase(node_vmstat_oom_kill[${window}])) > 0
+      '';
   };
   DiskFillsUp = {
     severity = "ticket";

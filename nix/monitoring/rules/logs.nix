@@ -1,5 +1,28 @@
-# The way of logs: fluent-bit on every host, VictoriaLogs where they are kept.
+# What the shipper counts in logs, and the way of logs: fluent-bit on every host, VictoriaLogs where they are kept.
 {
+  ErrorsInLogs = {
+    severity = "ticket";
+    forSeconds = 120;
+    thresholds = {
+      lines = 100;
+      windowSeconds = 600;
+    };
+    summary = "{{ $labels.unit }} of {{ $labels.host }} has logged {{ printf \"%.0f\" $value }} errors within minutes.";
+    expr =
+      t:
+      ''sum by (host, stack, service, unit) (label_replace(increase(slipway_log_lines_total{level="error"}[${t.windowSeconds}s]), "unit", "$1", "exported_unit", "(.*)")) > ${t.lines}'';
+  };
+  LoginsFail = {
+    severity = "ticket";
+    thresholds = {
+      logins = 300;
+      windowSeconds = 900;
+    };
+    summary = "{{ $labels.host }} has refused {{ printf \"%.0f\" $value }} logins within minutes.";
+    expr =
+      t:
+      ''sum by (host) (increase(slipway_log_events_total{event="auth_failure"}[${t.windowSeconds}s])) > ${t.logins}'';
+  };
   LogsDropped = {
     severity = "ticket";
     thresholds.windowSeconds = 900;

@@ -22,11 +22,12 @@
   };
   AlertmanagerUnreachable = {
     severity = "page";
-    forSeconds = 120;
+    forSeconds = 180;
     summary = "Prometheus of {{ $labels.host }} cannot hand alerts to an Alertmanager.";
+    # Right after its start it drops the first alerts, until it knows where Alertmanager is.
     expr = _: ''
       prometheus_notifications_alertmanagers_discovered < 1
-      or increase(prometheus_notifications_dropped_total[5m]) > 0
+      or increase(prometheus_notifications_dropped_total[2m]) > 0
     '';
   };
   NotificationsFail = {

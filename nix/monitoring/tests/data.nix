@@ -76,6 +76,8 @@ in
     healthy.series = {
       ${age "active"} = "30x20";
       ${age "idle"} = "90000+60x20";
+      ${''pg_stat_activity_max_tx_duration{${postgres},datname="shop",state="active",usename="slipway-backup"}''} =
+        "7200+60x20";
     };
   };
   RedisDown = {

@@ -1,6 +1,9 @@
 let
   node = ''host="web-1",instance="web-1/node",job="node"'';
   disk = path: ''${node},device="/dev/vda1",fstype="ext4",mountpoint="${path}"'';
+  kills =
+    host: unit:
+    ''slipway_log_events_total{host="${host}",event="oom_kill",unit="slipway-logs",exported_unit="${unit}"}'';
   labels = {
     host = "web-1";
     instance = "web-1/node";
@@ -54,16 +57,40 @@ in
     healthy.series."node_pressure_memory_stalled_seconds_total{${node}}" = "0+3x20";
   };
   MemoryKills = {
-    fault.series."node_vmstat_oom_kill{${node}}" = "4 4 5x20";
-    fault.minutes = 4;
+    fault.series = {
+      "node_vmstat_oom_kill{${node}}" = "4 4 5x20";
+      # A counter that the first event creates.
+      ${kills "web-2" "shop-api-1"} = "_ _ 1x20";
+      ${kills "web-2" "cron"} = "3 3 3 4x20";
+      ${''node_vmstat_oom_kill{host="web-2",job="node"}''} = "4 4 6x20";
+    };
+    fault.minutes = 5;
     fault.alerts = [
       {
-        inherit labels;
+        labels.host = "web-1";
         summary = "The kernel killed a process of web-1 for lack of memory.";
+      }
+      {
+        labels = {
+          host = "web-2";
+          unit = "shop-api-1";
+        };
+        summary = "The kernel killed a process of web-2 for lack of memory: shop-api-1.";
+      }
+      {
+        labels = {
+          host = "web-2";
+          unit = "cron";
+        };
+        summary = "The kernel killed a process of web-2 for lack of memory: cron.";
       }
     ];
     # Of long ago.
-    healthy.series."node_vmstat_oom_kill{${node}}" = "4x20";
+    healthy.series = {
+      "node_vmstat_oom_kill{${node}}" = "4x40";
+      ${kills "web-1" "cron"} = "3x40";
+    };
+    healthy.minutes = 20;
   };
   DiskFillsUp = {
     # 30 GiB of 100 left, and 2 GiB less each hour.

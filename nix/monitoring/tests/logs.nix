@@ -1,5 +1,11 @@
 let
   shipper = ''host="web-1",instance="web-1/fluent-bit",job="logs"'';
+  lines =
+    unit: level:
+    ''slipway_log_lines_total{${shipper},level="${level}",service="api",stack="shop",unit="slipway-logs",exported_unit="${unit}"}'';
+  events =
+    event:
+    ''slipway_log_events_total{${shipper},event="${event}",unit="slipway-logs",exported_unit="sshd"}'';
   store = ''host="mon",instance="mon/victorialogs",job="logs"'';
   output = metric: ''fluentbit_output_${metric}{${shipper},name="http.0"}'';
   labels = {
@@ -8,6 +14,42 @@ let
   };
 in
 {
+  ErrorsInLogs = {
+    fault.series = {
+      ${lines "shop-api-1" "error"} = "0+40x40";
+      ${lines "shop-api-1" "info"} = "0+4000x40";
+    };
+    fault.minutes = 10;
+    fault.alerts = [
+      {
+        labels = {
+          host = "web-1";
+          service = "api";
+          stack = "shop";
+          unit = "shop-api-1";
+        };
+        summary = "shop-api-1 of web-1 has logged 400 errors within minutes.";
+      }
+    ];
+    healthy.series = {
+      ${lines "shop-api-1" "error"} = "0+2x40";
+      ${lines "shop-api-1" "info"} = "0+4000x40";
+    };
+    healthy.minutes = 15;
+  };
+  LoginsFail = {
+    fault.series.${events "auth_failure"} = "0+60x40";
+    fault.minutes = 10;
+    fault.alerts = [
+      {
+        labels.host = "web-1";
+        summary = "web-1 has refused 600 logins within minutes.";
+      }
+    ];
+    # What strangers try at any address of the Internet.
+    healthy.series.${events "auth_failure"} = "0+3x40";
+    healthy.minutes = 20;
+  };
   LogsDropped = {
     fault.series = {
       ${output "dropped_records_total"} = "0+20x20";

@@ -69,7 +69,7 @@ in
     ];
     healthy.series = {
       "prometheus_notifications_alertmanagers_discovered{${prometheus}}" = "1x20";
-      "prometheus_notifications_dropped_total{${prometheus}}" = "3x20";
+      "prometheus_notifications_dropped_total{${prometheus}}" = "0 0 30x20";
     };
   };
   NotificationsFail = {
