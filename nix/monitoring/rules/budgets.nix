@@ -33,24 +33,43 @@ let
     longest = "3d";
   };
 
-  sum =
-    function: series: window:
-    "sum by (stack, service, route) (${function}(${series}[${window}]))";
+  # Who counts: the programs themselves, and nginx for programs that count nothing. A stack is in one of them.
+  programs = {
+    labels = "stack, service, route";
+    requests = "http_requests_total";
+    seconds = "http_request_duration_seconds";
+    matchers = ''job="stack"'';
+    but = "";
+  };
+  proxies = {
+    labels = "stack, domain, route";
+    requests = "slipway_proxy_requests_total";
+    seconds = "slipway_proxy_request_duration_seconds";
+    matchers = ''stack!=""'';
+    but = "unless on (stack) ${programs.requests}{${programs.matchers}}\n";
+  };
 
   # A kind of budget has the bad requests of a window and all of them, each by a function such as `rate`.
-  errors = _: {
-    bad = function: sum function ''http_requests_total{job="stack",status=~"5.."}'';
-    all = function: sum function ''http_requests_total{job="stack"}'';
-  };
-  slowness =
-    t:
+  sum =
+    from: function: series: window:
+    "sum by (${from.labels}) (${function}(${series}[${window}]))";
+  errors =
+    from: _:
     let
-      routes = ''job="stack",route!~${t.exceptRoutes}'';
-      all = function: sum function "http_request_duration_seconds_count{${routes}}";
+      of = more: function: sum from function "${from.requests}{${from.matchers}${more}}";
+    in
+    {
+      bad = of '',status=~"5.."'';
+      all = of "";
+    };
+  slowness =
+    from: t:
+    let
+      routes = "${from.matchers},route!~${t.exceptRoutes}";
+      all = function: sum from function "${from.seconds}_count{${routes}}";
       # Programs write the bound of a bucket as 1 or as 1.0.
       quick =
-        function:
-        sum function ''http_request_duration_seconds_bucket{${routes},le=~"${t.slowSeconds}([.]0)?"}'';
+        function: sum from function ''${from.seconds}_bucket{${routes},le=~"${t.slowSeconds}([.]0)?"}'';
     in
     {
       inherit all;
@@ -58,9 +77,9 @@ let
     };
 
   burns =
-    kind: speed: t:
+    kind: from: speed: t:
     let
-      inherit (kind t) bad all;
+      inherit (kind from t) bad all;
       above =
         factor: window:
         "${bad "rate" window} / ${all "rate" window} > ${factor} * (1 - ${t.objectivePercent} / 100)";
@@ -78,7 +97,8 @@ let
       ${builtins.concatStringsSep "or\n" (map pair speed.pairs)})
       and
       ${bad "increase" speed.longest} >= ${t.leastRequests}
-    '';
+    ''
+    + from.but;
 
   errorThresholds = {
     objectivePercent = 99.9;
@@ -92,40 +112,68 @@ let
     # Long polls.
     exceptRoutes = "/api/v1/agent/sync|.*/events";
   };
-  share = "{{ $value | humanizePercentage }}";
+  share = "{{ $value | humanizePercentage }} of the requests to";
   route = "{{ $labels.route }} of {{ $labels.stack }}-{{ $labels.service }}";
+  site = "{{ $labels.domain }} ({{ $labels.route }})";
+
+  page =
+    rule:
+    {
+      severity = "page";
+      forSeconds = 60;
+    }
+    // rule;
+  ticket =
+    rule:
+    {
+      severity = "ticket";
+      forSeconds = 900;
+    }
+    // rule;
 in
 {
   fast = {
-    ErrorsBurnFast = {
-      severity = "page";
-      forSeconds = 60;
+    ErrorsBurnFast = page {
       thresholds = errorThresholds;
-      summary = "${share} of the requests to ${route} fail.";
-      expr = burns errors fast;
+      summary = "${share} ${route} fail.";
+      expr = burns errors programs fast;
     };
-    LatencyBurnsFast = {
-      severity = "page";
-      forSeconds = 60;
+    LatencyBurnsFast = page {
       thresholds = slownessThresholds;
-      summary = "${share} of the requests to ${route} are slow.";
-      expr = burns slowness fast;
+      summary = "${share} ${route} are slow.";
+      expr = burns slowness programs fast;
+    };
+    SiteErrorsBurnFast = page {
+      thresholds = errorThresholds;
+      summary = "${share} ${site} fail.";
+      expr = burns errors proxies fast;
+    };
+    SiteLatencyBurnsFast = page {
+      thresholds = slownessThresholds;
+      summary = "${share} ${site} are slow.";
+      expr = burns slowness proxies fast;
     };
   };
   slow = {
-    ErrorsBurnSlowly = {
-      severity = "ticket";
-      forSeconds = 900;
+    ErrorsBurnSlowly = ticket {
       thresholds = errorThresholds;
-      summary = "${share} of the requests to ${route} have failed for hours or days.";
-      expr = burns errors slow;
+      summary = "${share} ${route} have failed for hours or days.";
+      expr = burns errors programs slow;
     };
-    LatencyBurnsSlowly = {
-      severity = "ticket";
-      forSeconds = 900;
+    LatencyBurnsSlowly = ticket {
       thresholds = slownessThresholds;
-      summary = "${share} of the requests to ${route} have been slow for hours or days.";
-      expr = burns slowness slow;
+      summary = "${share} ${route} have been slow for hours or days.";
+      expr = burns slowness programs slow;
+    };
+    SiteErrorsBurnSlowly = ticket {
+      thresholds = errorThresholds;
+      summary = "${share} ${site} have failed for hours or days.";
+      expr = burns errors proxies slow;
+    };
+    SiteLatencyBurnsSlowly = ticket {
+      thresholds = slownessThresholds;
+      summary = "${share} ${site} have been slow for hours or days.";
+      expr = burns slowness proxies slow;
     };
   };
 }
