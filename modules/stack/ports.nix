@@ -5,6 +5,7 @@ let
   contract = import ../../nix/contract.nix;
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   agent = config.services.slipway.agent or { enable = false; };
+  telemetry = config.services.slipway.telemetry or { enable = false; };
   each = test: listener: lib.mapAttrsToList listener (lib.filterAttrs (_: test) stacks);
   served = stack: stack.proxy.served != { };
   backedUp = stack: stack.backup.enable or false;
@@ -63,31 +64,11 @@ let
       option = "services.postgresql.settings.port";
       first = config.services.postgresql.settings.port;
     }
-    ++ measured
-    ++ neighbours;
-
-  telemetry = config.services.slipway.telemetry or { enable = false; };
-  inherit (config.services.prometheus) exporters;
-  measured = lib.optionals telemetry.enable (
-    map
-      (name: {
-        option = "services.prometheus.exporters.${name}.port";
-        first = exporters.${name}.port;
-      })
-      (
-        lib.filter (name: exporters.${name}.enable) [
-          "blackbox"
-          "nginx"
-          "node"
-          "postgres"
-          "redis"
-        ]
-      )
-    ++ lib.optional config.services.nginx.enable {
+    ++ lib.optional (telemetry.enable && config.services.nginx.enable) {
       option = "services.slipway.telemetry.nginxStatusPort";
       first = telemetry.nginxStatusPort;
     }
-  );
+    ++ neighbours;
 
   # What many hosts have of their own.
   inherit (config.services) grafana prometheus redis;
