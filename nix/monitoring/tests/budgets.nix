@@ -176,6 +176,7 @@ in
     case
     // {
       healthy = case.healthy // {
+        minutes = 60;
         series = case.healthy.series // {
           ${requests "/past" "200"} = "0+2000x120";
           ${requests "/past" "500"} = "0+500x3 2000x117";
