@@ -57,6 +57,8 @@
     # An agent's sync is parked for at most this long, so the proxy waits longer.
     longPollSeconds = 30;
     proxyReadSeconds = 45;
+    # Of a stream without a byte.
+    streamSeconds = 3600;
     connectSeconds = 2;
     # Between SIGTERM and the end: running requests may finish.
     shutdownGraceSeconds = 30;
@@ -73,9 +75,18 @@
     memoryMiB = 2048;
   };
 
+  # What a container is sure to get; up to its limits it gets what others do not need. Slipway's api takes 26 MiB at rest, its
+  # worker 20.
+  requests = {
+    cpus = 0.1;
+    memoryMiB = 128;
+  };
+
   replicas = {
     api = 3;
     apiMost = 10;
+    # Of any service: so many ports are kept for the metrics of a preset's.
+    most = 64;
     worker = 2;
   };
 

@@ -10,6 +10,7 @@
 let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   reserved = import ./reserved.nix;
+  values = import ../../nix/stack/values.nix { inherit lib; };
 
   # Those that NixOS makes on this host, such as a service's. The host's own configuration may add to a stack's account.
   ofNixos =
@@ -25,12 +26,6 @@ let
     groups = reserved.groups ++ ofNixos "groups";
   };
 
-  programs =
-    kind: stack:
-    lib.mapAttrsToList (key: program: {
-      option = "${kind}.${key}.user";
-      name = program.user;
-    }) stack.${kind};
   # { stack, option, name } of all accounts that stacks ask for; a user that a program inherits is named once.
   asked =
     of:
@@ -55,7 +50,12 @@ let
         name = stack.user;
       }
     ]
-    ++ lib.filter (one: one.name != stack.user) (programs "services" stack ++ programs "jobs" stack)
+    ++ lib.filter (one: one.name != stack.user) (
+      map (one: {
+        option = "${one.option}.user";
+        name = one.program.user;
+      }) (values.programs stack)
+    )
   );
   groups = asked (stack: [
     {
@@ -74,31 +74,21 @@ let
     message = "${one.option} is ${one.name}, a ${what} of this host with other rights: take a ${what} of the stack's own, such as ${one.stack}-app.";
   };
   # A user namespace of its own is what keeps a process out of others of the same user, and so from their secrets.
-  values = import ../../nix/stack/values.nix { inherit lib; };
   open =
     stack:
     let
-      all =
-        lib.concatMap
-          (
-            kind:
-            lib.mapAttrsToList (key: program: {
-              option = "${kind}.${key}";
-              inherit (program) user;
-              secrets = lib.attrValues (values.secrets stacks.${stack} program);
-              isOpen = lib.elem (program.serviceConfig.PrivateUsers or true) [
-                false
-                "no"
-                "false"
-                "off"
-                "0"
-              ];
-            }) stacks.${stack}.${kind}
-          )
-          [
-            "services"
-            "jobs"
-          ];
+      all = map (one: {
+        inherit (one) option;
+        inherit (one.program) user;
+        secrets = lib.attrValues (values.secrets stacks.${stack} one.program);
+        isOpen = lib.elem (one.program.serviceConfig.PrivateUsers or true) [
+          false
+          "no"
+          "false"
+          "off"
+          "0"
+        ];
+      }) (values.programs stacks.${stack});
       reads = one: other: other.user == one.user && lib.subtractLists one.secrets other.secrets != [ ];
     in
     map (

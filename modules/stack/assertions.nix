@@ -14,9 +14,9 @@ let
     name: stack:
     let
       option = "services.slipway.stacks.${name}";
-      started = what: program: {
-        assertion = program.command != [ ];
-        message = "${option}.${what}.package is not set, and command is not either: name the package of the program.";
+      started = one: {
+        assertion = one.program.command != [ ];
+        message = "${option}.${one.option}.package is not set, and command is not either: name the package of the program.";
       };
       drain =
         key: service:
@@ -41,8 +41,7 @@ let
         message = "${option}: ${name}.target is one of systemd's own, and a stack's target has the stack's name: rename the stack.";
       }
     ]
-    ++ lib.mapAttrsToList (key: started "services.${key}") stack.services
-    ++ lib.mapAttrsToList (key: started "jobs.${key}") stack.jobs
+    ++ map started (values.programs stack)
     ++ lib.mapAttrsToList drain stack.services
     # What the description finds by itself.
     ++ map (one: one // { message = "${option}.${one.message}"; }) stack.assertions;

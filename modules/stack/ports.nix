@@ -30,7 +30,7 @@ let
               option = "${option}.metrics.port";
               first = service.metrics.port;
               # Those of the presets have room for every number of replicas.
-              count = if service.preset != null then 64 else service.replicas;
+              count = if service.preset != null then contract.replicas.most else service.replicas;
             }
           ) stack.services
         )

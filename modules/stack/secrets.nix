@@ -21,16 +21,15 @@ let
         }) (lib.filterAttrs (_: path: path != null) secrets);
       # What a program only inherits is not repeated.
       own =
-        kind: key: program:
-        those "${kind}.${key}." (
+        { option, program, ... }:
+        those "${option}." (
           lib.filterAttrs (secret: path: (stack.secrets.${secret} or null) != path) program.secrets
         );
     in
-    those "" stack.secrets
-    ++ lib.concatLists (lib.mapAttrsToList (own "services") stack.services)
-    ++ lib.concatLists (lib.mapAttrsToList (own "jobs") stack.jobs);
+    those "" stack.secrets ++ lib.concatMap own (values.programs stack);
   hardening = import ../../nix/lib/hardening.nix;
   namesOf = import ./names.nix { inherit lib; };
+  values = import ../../nix/stack/values.nix { inherit lib; };
 
   checkSecrets = import ../../nix/lib/check-secrets.nix { inherit pkgs; };
 

@@ -55,33 +55,29 @@ let
       onSocket = service.listen.type == "socket";
       onOwn = service.listen.type == "unix";
       trial = names.trial key;
-      portOf = lib.flip lib.pipe [
-        (lib.splitString ":")
-        lib.last
-      ];
+      onPort = service.listen.type == "tcp";
 
-      # Where this process listens, by the variables that the program reads.
-      listens =
-        address:
-        lib.optionalAttrs (service.listen.type == "tcp") { HOST = "127.0.0.1"; }
-        // lib.optionalAttrs (service.listen.variable != null && address != null && !onSocket) {
+      # Where this process listens and is measured, by the variables that the program reads. `n` counts the replicas from 0.
+      # The stand-in is -1: its port is the one before them, and an empty port of metrics is none.
+      places =
+        unit: n:
+        lib.optionalAttrs onPort { HOST = "127.0.0.1"; }
+        // lib.optionalAttrs (service.listen.variable != null && service.addresses != [ ] && !onSocket) {
           ${service.listen.variable} =
-            if service.listen.type == "tcp" then portOf address else lib.removePrefix "unix:" address;
-        };
-      # An empty port is none.
-      measured =
-        unit:
-        lib.optionalAttrs (service.preset != null) { METRICS_HOST = "127.0.0.1"; }
+            if onPort then toString (service.listen.port + n) else "${names.ownFolder unit}/socket";
+        }
+        // lib.optionalAttrs (service.preset != null) { METRICS_HOST = "127.0.0.1"; }
         // lib.optionalAttrs (service.metrics.port != null && service.metrics.variable != null) {
-          ${service.metrics.variable} = portOf (stack.metrics.addresses."${unit}.service" or "");
+          ${service.metrics.variable} = lib.optionalString (n >= 0) (toString (service.metrics.port + n));
         };
+      addressOf = n: if service.addresses == [ ] then null else lib.elemAt service.addresses n;
 
       # Common to the replicas and the stand-in.
       process =
-        unit: address: serviceConfig:
+        unit: n: address: serviceConfig:
         lib.mkMerge [
           (programOf name stack key service {
-            environment = measured unit // listens address;
+            environment = places unit n;
             writable = lib.optional onOwn (names.ownFolder unit);
             serviceConfig = {
               Type = service.type;
@@ -118,9 +114,12 @@ let
         };
 
       replica =
-        unit: address:
+        unit: n:
+        let
+          address = addressOf n;
+        in
         lib.mkMerge [
-          (process unit address {
+          (process unit n address {
             Restart = "always";
             # 0.1 s after the first failure, 15 s after the tenth. A longer pause would do harm: systemd counts all
             # failures since the last start by hand or by a switch. A request at the socket waits 45 s at the proxy.
@@ -146,7 +145,7 @@ let
 
       # One more process of the new generation; only the roll unit starts it. It has no metrics port.
       standIn = lib.mkMerge [
-        (process trial service.standIn { Restart = "no"; })
+        (process trial (-1) service.standIn { Restart = "no"; })
         {
           description = "${name}: trial of the ${key} before its replicas are restarted";
           restartIfChanged = false;
@@ -157,7 +156,10 @@ let
       watched = service.health.live != null && service.watchdogSeconds == 0;
       # Asks with the rights of the replica. Only what follows too many failures is root's: to restart it.
       watcher =
-        unit: address:
+        unit: n:
+        let
+          question = health.watch service (addressOf n);
+        in
         lib.mkMerge [
           (programOf name stack key (
             service
@@ -165,7 +167,7 @@ let
               stateDirectory = false;
               serviceConfig = lib.filterAttrs (setting: _: !lib.hasPrefix "Exec" setting) service.serviceConfig;
             }
-          ) { environment = measured unit // listens address; })
+          ) { environment = places unit n; })
           {
             description = "${name}: asks ${unit} whether it still works";
             # It begins and ends with the replica. When its question changes, the replica does too (restartTriggers).
@@ -177,25 +179,20 @@ let
             unitConfig.JoinsNamespaceOf = "${unit}.service";
             serviceConfig = {
               Type = "exec";
-              ExecStart = health.watch service address;
+              ExecStart = question;
               ExecStopPost = "+${health.restart unit}";
               Restart = "on-abnormal";
             };
           }
         ];
 
-      # Their addresses by unit.
-      replicas = lib.listToAttrs (
-        lib.zipListsWith lib.nameValuePair (names.replicas key) (
-          if service.addresses == [ ] then map (_: null) (names.replicas key) else service.addresses
-        )
-      );
+      replicas = lib.listToAttrs (lib.imap0 (n: unit: lib.nameValuePair unit n) (names.replicas key));
     in
     {
       services =
         lib.mapAttrs replica replicas
         // lib.optionalAttrs watched (
-          lib.mapAttrs' (unit: address: lib.nameValuePair (names.live unit) (watcher unit address)) replicas
+          lib.mapAttrs' (unit: n: lib.nameValuePair (names.live unit) (watcher unit n)) replicas
         )
         // lib.genAttrs (names.trials key) (_: standIn);
     };

@@ -9,6 +9,7 @@
 let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   namesOf = import ./names.nix { inherit lib; };
+  values = import ../../nix/stack/values.nix { inherit lib; };
   optionOf =
     name: claim:
     "services.slipway.stacks.${name}" + lib.optionalString (claim.option != null) ".${claim.option}";
@@ -63,20 +64,20 @@ let
   programs = lib.concatLists (
     lib.mapAttrsToList (
       name: stack:
-      lib.concatMap
-        (
-          kind:
-          lib.mapAttrsToList (key: program: {
-            option = "services.slipway.stacks.${name}.${kind}.${key}";
-            state =
-              program.serviceConfig.StateDirectory or (lib.optional program.stateDirectory "${name}-${key}");
-            runtime = program.serviceConfig.RuntimeDirectory or [ ];
-          }) stack.${kind}
-        )
-        [
-          "services"
-          "jobs"
-        ]
+      map (
+        {
+          key,
+          option,
+          program,
+          ...
+        }:
+        {
+          option = optionOf name { inherit option; };
+          state =
+            program.serviceConfig.StateDirectory or (lib.optional program.stateDirectory "${name}-${key}");
+          runtime = program.serviceConfig.RuntimeDirectory or [ ];
+        }
+      ) (values.programs stack)
     ) stacks
   );
   words = value: lib.concatMap (lib.splitString " ") (lib.toList value);

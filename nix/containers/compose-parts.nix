@@ -3,6 +3,7 @@
 let
   contract = import ../contract.nix;
   inherit (contract) health user;
+  requestsOf = import ./requests.nix { inherit lib; };
 in
 rec {
   seconds = number: "${toString number}s";
@@ -47,10 +48,9 @@ rec {
           memory = mebibytes limits.memoryMiB;
           pids = limits.tasks or 1024;
         };
-        # Half of what it may have.
         reservations = {
-          cpus = decimal (limits.cpus / 2.0);
-          memory = mebibytes ((limits.memoryMiB + 1) / 2);
+          cpus = decimal (requestsOf limits).cpus;
+          memory = mebibytes (requestsOf limits).memoryMiB;
         };
       };
     };

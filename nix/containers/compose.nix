@@ -40,9 +40,7 @@ let
   secretsOf =
     config:
     lib.unique (
-      lib.concatMap (program: lib.attrNames (values.secrets config program)) (
-        lib.attrValues config.services ++ lib.attrValues config.jobs
-      )
+      lib.concatMap (one: lib.attrNames (values.secrets config one.program)) (values.programs config)
     )
     ++ lib.optionals (config.domains != { }) [
       "tls_certificate"

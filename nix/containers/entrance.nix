@@ -149,7 +149,7 @@ let
           proxy-connect-timeout = times.connectSeconds;
           proxy-read-timeout = lib.max (most (
             domain: greatest (map (waits domain) (lib.attrValues domain.routes))
-          )) (mostOfRoutes (route: if route.stream then 3600 else null));
+          )) (mostOfRoutes (route: if route.stream then times.streamSeconds else null));
           # By address; agents behind one NAT share theirs.
           limit-rps = most (domain: domain.limits.longPoll.perSecond);
           limit-burst-multiplier =

@@ -3,6 +3,7 @@
   lib,
   gateway,
   ingress,
+  requests,
   scale,
   signalInImage,
   storage,
@@ -11,10 +12,8 @@ config:
 let
   contract = import ../contract.nix;
   cron = import ./cron.nix { inherit lib; };
+  values = import ../stack/values.nix { inherit lib; };
   inherit (import ../stack/texts.nix { inherit lib; }) instead;
-  programs =
-    lib.mapAttrs' (name: lib.nameValuePair "services.${name}") config.services
-    // lib.mapAttrs' (name: lib.nameValuePair "jobs.${name}") config.jobs;
   known =
     argument: among: chosen:
     let
@@ -26,13 +25,14 @@ let
     };
   plain = address: builtins.match "any|localhost|[0-9a-fA-F:.]+(/[0-9]+)?" address != null;
   each =
-    option: program:
+    {
+      key,
+      option,
+      program,
+      ...
+    }:
     let
-      listed = lib.filter (address: !plain address) (
-        lib.toList (
-          if program.allowedAddresses == null then config.allowedAddresses else program.allowedAddresses
-        )
-      );
+      listed = lib.filter (address: !plain address) (values.allowedAddresses config program);
     in
     [
       {
@@ -44,8 +44,8 @@ let
         message = "${option}.allowedAddresses has ${toString listed}, which only systemd knows: give networks such as 10.0.0.0/24, or any.";
       }
       {
-        assertion = !program.stateDirectory || storage ? ${lib.last (lib.splitString "." option)};
-        message = "${option}.stateDirectory needs a volume: give the argument storage.${lib.last (lib.splitString "." option)} = { size = \"10Gi\"; }.";
+        assertion = !program.stateDirectory || storage ? ${key};
+        message = "${option}.stateDirectory needs a volume: give the argument storage.${key} = { size = \"10Gi\"; }.";
       }
     ];
 in
@@ -66,15 +66,26 @@ in
     assertion = ingress == null || ingress ? annotations || ingress.class or "" == "nginx";
     message = "ingress.annotations is not set, and only those of ingress-nginx are known: give what class ${ingress.class or ""} reads, with a read time-out above a long poll's.";
   }
+  (known "requests" (config.services // config.jobs) (lib.remove "proxy" (lib.attrNames requests)))
   (known "scale" config.services (lib.attrNames scale))
   (known "signalInImage" config.services signalInImage)
   (known "storage" (config.services // config.jobs) (lib.attrNames storage))
 ]
+++ lib.mapAttrsToList (
+  program: asked:
+  let
+    inherit ((config.services // config.jobs).${program}) limits;
+  in
+  {
+    assertion = asked.cpus or 0 <= limits.cpus && asked.memoryMiB or 0 <= limits.memoryMiB;
+    message = "requests.${program} is above ${program}.limits, and a cluster refuses that: lower it, or raise the limits.";
+  }
+) (lib.intersectAttrs (config.services // config.jobs) requests)
 ++ lib.mapAttrsToList (service: asked: {
   assertion = asked.stopSignal == contract.stopSignal || lib.elem service signalInImage;
   message = "services.${service}.stopSignal is ${asked.stopSignal}, and Kubernetes takes the signal from the image: build it with that signal, and name the service in the argument signalInImage.";
 }) config.services
-++ lib.concatLists (lib.mapAttrsToList each programs)
+++ lib.concatMap each (values.programs config)
 ++ lib.mapAttrsToList (job: asked: {
   assertion = asked.schedule == null || cron asked != null;
   message = "jobs.${job}.schedule cannot be written for cron by Slipway: set jobs.${job}.cron to the same times.";

@@ -22,8 +22,10 @@
     "192.168.0.0/16"
     "fc00::/7"
   ],
-  # More replicas under load, such as { web = { most = 10; cpuPercent = 70; }; }.
+  # More replicas under load, such as { web = { most = 10; cpus = 0.7; }; }: as many as hold the mean of all below that.
   scale ? { },
+  # What pods are sure to get, such as { web = { cpus = 1; memoryMiB = 1024; }; }; also of `proxy`.
+  requests ? { },
   # Of services and jobs that keep files, such as { web = { size = "10Gi"; class = "fast"; }; }.
   storage ? { },
   # Services whose image says the stop signal, as Kubernetes has none.
@@ -73,6 +75,7 @@ let
     inherit
       lib
       name
+      requests
       secretName
       selector
       ;
@@ -97,6 +100,7 @@ let
           gateway
           ingress
           lib
+          requests
           scale
           signalInImage
           storage
@@ -115,13 +119,13 @@ let
 
   # What only nginx can do goes through a pod of it. Where something is closed that is the whole domain, since other ways of
   # writing a path would lead past it. An Ingress sets no headers either.
-  isOf = route: route.static != null || route.redirect != null;
+  onlyNginx = route: route.static != null || route.redirect != null;
   isWhole =
     domain:
     ingress != null
     || domain.closedPaths != [ ]
     || lib.any (route: route.closed || route.stripPrefix) (lib.attrValues domain.routes);
-  isProxied = domain: route: isWhole domain || isOf route;
+  isProxied = domain: route: isWhole domain || onlyNginx route;
   hasProxy = lib.any (domain: lib.any (isProxied domain) (lib.attrValues domain.routes)) (
     lib.attrValues domains
   );
@@ -182,7 +186,7 @@ let
       };
     };
   autoscaler =
-    program: least: asked:
+    program: least: limits: asked:
     named "HorizontalPodAutoscaler" "autoscaling/v2" "${name}-${program}" {
       spec = {
         scaleTargetRef = {
@@ -197,9 +201,10 @@ let
             type = "Resource";
             resource = {
               name = "cpu";
+              # Not a part of what is requested, which says little of what a process can take.
               target = {
-                type = "Utilization";
-                averageUtilization = asked.cpuPercent or 70;
+                type = "AverageValue";
+                averageValue = "${toString (builtins.ceil (1000 * (asked.cpus or (limits.cpus * 0.35))))}m";
               };
             };
           }
@@ -264,7 +269,7 @@ let
     ]
     ++ lib.optional (reached != { }) (service asked.name reached)
     ++ lib.optional (asked.replicas > 1 || scaled) (disruption asked.name)
-    ++ lib.optional scaled (autoscaler asked.name asked.replicas scale.${asked.name})
+    ++ lib.optional scaled (autoscaler asked.name asked.replicas asked.limits scale.${asked.name})
     ++ claim asked;
 
   start = lib.optional (startJobs != [ ]) (

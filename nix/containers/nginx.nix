@@ -111,34 +111,30 @@ let
         }
       );
       problem =
-        status: title: detail: more:
-        lib.nameValuePair "@problem-${toString status}" [
-          (nginx.problem (
-            {
-              inherit detail status title;
-              headers = added ++ more.headers or [ ];
-            }
-            // removeAttrs more [ "headers" ]
-          ))
-        ];
+        status: more:
+        nginx.problem (
+          nginx.problems.${status}
+          // {
+            status = lib.toInt status;
+            headers = added;
+          }
+          // more
+        );
       # An address may have been gone before the request was sent.
       unlessAgain =
-        status: title: detail:
-        let
-          answer = problem status title detail (lib.optionalAttrs resolve { when = "$again = \"\""; });
-        in
-        answer // { value = answer.value ++ lib.optional resolve "proxy_pass http://$again;"; };
-      problems = lib.listToAttrs [
-        (problem 413 "Content Too Large" "a request may have at most ${toString domain.limits.bodyMiB} MiB"
-          { }
-        )
-        (problem 429 "Too Many Requests"
-          "your address has sent too many requests; wait a second, then send fewer"
-          { headers = [ "add_header Retry-After 1 always;" ]; }
-        )
-        (unlessAgain 502 "Bad Gateway" "no replica of the service took the request; try again shortly")
-        (unlessAgain 504 "Gateway Timeout" "the service did not answer in time")
-      ];
+        status:
+        [ (problem status (lib.optionalAttrs resolve { when = "$again = \"\""; })) ]
+        ++ lib.optional resolve "proxy_pass http://$again;";
+      problems = {
+        "@problem-413" = [
+          (problem "413" { detail = "a request may have at most ${toString domain.limits.bodyMiB} MiB"; })
+        ];
+        "@problem-429" = [
+          (problem "429" { headers = added ++ [ "add_header Retry-After 1 always;" ]; })
+        ];
+        "@problem-502" = unlessAgain "502";
+        "@problem-504" = unlessAgain "504";
+      };
       # The answer of the next try is the answer.
       erring = lib.optionalString resolve "= ";
       port = if tls then "${toString ports.proxyHttps} ssl" else toString ports.proxyHttp;

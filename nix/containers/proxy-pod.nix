@@ -46,7 +46,7 @@ let
               containerPort = ports.proxyHttp;
             }
           ];
-          resources = workloads.resources {
+          resources = workloads.resources "proxy" {
             cpus = 1;
             memoryMiB = 256;
           };

@@ -5,10 +5,13 @@
   # Labels by program.
   selector,
   secretName,
+  # What programs ask for beside the default.
+  requests,
 }:
 let
   contract = import ../contract.nix;
   inherit (contract) user;
+  requestsOf = import ./requests.nix { inherit lib; };
   decimal = number: lib.removeSuffix ".0" (builtins.toJSON number);
   # Kubernetes reads `$(NAME)`.
   literal = lib.replaceStrings [ "$" ] [ "$$" ];
@@ -35,17 +38,18 @@ in
 rec {
   inherit secretFolder;
 
-  resources = limits: {
-    limits = {
-      cpu = decimal limits.cpus;
-      memory = "${toString limits.memoryMiB}Mi";
-    };
-    # Half of what it may have.
-    requests = {
-      cpu = decimal (limits.cpus / 2.0);
-      memory = "${toString ((limits.memoryMiB + 1) / 2)}Mi";
-    };
-  };
+  resources =
+    program: limits:
+    let
+      asked = {
+        inherit limits;
+        requests = requestsOf limits // requests.${program} or { };
+      };
+    in
+    lib.mapAttrs (_: numbers: {
+      cpu = decimal numbers.cpus;
+      memory = "${toString numbers.memoryMiB}Mi";
+    }) asked;
   confined = {
     allowPrivilegeEscalation = false;
     readOnlyRootFilesystem = true;
@@ -75,7 +79,7 @@ rec {
       inherit (asked) name;
       image = if asked.image != null then asked.image else "${name}-${asked.shared}";
       env = variables asked.environment;
-      resources = resources asked.limits;
+      resources = resources asked.name asked.limits;
       securityContext = confined;
       volumeMounts =
         lib.optional (asked.secrets != { }) {

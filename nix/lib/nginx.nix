@@ -147,6 +147,26 @@ in
     "ECDHE-RSA-CHACHA20-POLY1305"
   ];
 
+  # What the proxy says by itself, by status.
+  problems = {
+    "413" = {
+      title = "Content Too Large";
+      detail = "the request has a larger body than this address takes";
+    };
+    "429" = {
+      title = "Too Many Requests";
+      detail = "your address has sent too many requests; wait a second, then send fewer";
+    };
+    "502" = {
+      title = "Bad Gateway";
+      detail = "no replica of the service took the request; try again shortly";
+    };
+    "504" = {
+      title = "Gateway Timeout";
+      detail = "the service did not answer in time";
+    };
+  };
+
   # An answer of the proxy's own as a problem document (RFC 9457), like those of the api.
   problem =
     {

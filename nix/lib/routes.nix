@@ -113,7 +113,7 @@ in
         path: route:
         let
           strip = route.stripPrefix && path != "/" && !strips;
-          wait = if route.readSeconds == null then 3600 else route.readSeconds;
+          wait = if route.readSeconds == null then contract.times.streamSeconds else route.readSeconds;
         in
         both path route (
           lines (

@@ -30,7 +30,7 @@ let
         arguments = lib.mkDefault [ "run" ];
         replicas = lib.mkDefault contract.replicas.worker;
         # The most replicas that an api may have come before.
-        metrics.port = lib.mkDefault (firstPort + 64);
+        metrics.port = lib.mkDefault (firstPort + contract.replicas.most);
       }
     ];
   };
@@ -62,7 +62,7 @@ in
       example = 9400;
       description = ''
         The port of the metrics of the first replica with the preset `api` on 127.0.0.1. The others follow; those of `worker`
-        begin 64 ports later, so that another number of replicas moves nobody.
+        begin ${toString contract.replicas.most} ports later, so that another number of replicas moves nobody.
       '';
     };
   };

@@ -77,7 +77,7 @@ let
           '';
         };
         replicas = mkOption {
-          type = types.ints.between 0 64;
+          type = types.ints.between 0 contract.replicas.most;
           default = 1;
           example = 2;
           description = "Processes of the service: on each host, or in the whole cluster.";

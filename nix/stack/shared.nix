@@ -9,9 +9,13 @@ let
   quoted = lib.concatMapStringsSep ", " builtins.toJSON;
 
   contradictions =
-    kind: name: program:
+    {
+      key,
+      option,
+      program,
+      ...
+    }:
     let
-      option = "${kind}.${name}";
       environment = values.environment config program;
       secrets = lib.attrNames (values.secrets config program);
       twice = lib.filter (secret: environment ? ${secret}) secrets;
@@ -60,7 +64,7 @@ let
     in
     [
       {
-        assertion = texts.isName name;
+        assertion = texts.isName key;
         message = "${option}: the name becomes part of units and containers; take up to 24 lower-case letters, digits and `-`, a letter first and no `-` last.";
       }
       {
@@ -164,9 +168,6 @@ in
 
   config = {
     environment.APP_ENV = lib.mkDefault "production";
-    assertions = lib.concatLists (
-      lib.mapAttrsToList (contradictions "services") config.services
-      ++ lib.mapAttrsToList (contradictions "jobs") config.jobs
-    );
+    assertions = lib.concatMap contradictions (values.programs config);
   };
 }

@@ -30,6 +30,21 @@ in
       else
         value (lib.last part)
     ) (named dollar text);
+  # All of a stack: { kind, key, option, program }.
+  programs =
+    stack:
+    lib.concatMap
+      (
+        kind:
+        lib.mapAttrsToList (key: program: {
+          inherit key kind program;
+          option = "${kind}.${key}";
+        }) stack.${kind}
+      )
+      [
+        "services"
+        "jobs"
+      ];
   # Where it may connect to: what systemd's IPAddressAllow takes.
   allowedAddresses =
     stack: program:

@@ -108,6 +108,12 @@ in
     } (hooked { })
   ))
   (refused [ "scale" "web" ] (inKubernetes { scale.web.most = 3; } (hooked { })))
+  (refused [ "requests names hook," "is hooks meant?" ] (
+    inKubernetes { requests.hook.cpus = 1; } (hooked { })
+  ))
+  (refused [ "requests.hooks is above hooks.limits" ] (
+    inKubernetes { requests.hooks.memoryMiB = 4096; } (hooked { })
+  ))
   (refused [ "storage" "web" ] (inKubernetes { storage.web.size = "1Gi"; } (hooked { })))
   (refused [ "signalInImage" "web" ] (inKubernetes { signalInImage = [ "web" ]; } (hooked { })))
   (refused [ "services.hooks.stopSignal" "signalInImage" ] (

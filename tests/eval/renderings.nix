@@ -19,6 +19,7 @@ let
     composed
     objectsOf
     called
+    hooked
     nginxInPod
     changed
     timed
@@ -344,6 +345,45 @@ lib.concatMap same (lib.attrNames units)
       pod = true;
       map = [ "database-ca.pem" ];
       outside = [ { to = [ { ipBlock.cidr = "10.9.0.5/32"; } ]; } ];
+    };
+  }
+  {
+    name = "pods ask for little, or for what is said; more come by what they take, not by a part of that";
+    got =
+      let
+        objects = lib.concatLists (
+          lib.attrValues
+            (inKubernetes {
+              requests.hooks.cpus = 0.5;
+              scale.hooks.most = 4;
+            } (hooked { })).objects
+        );
+        one =
+          kind:
+          lib.findFirst (object: object.kind == kind && object.metadata.name == "shop-hooks") null objects;
+      in
+      {
+        said = (lib.head (one "Deployment").spec.template.spec.containers).resources.requests;
+        own =
+          (lib.head (called "shop-api" (objectsOf "Deployment")).spec.template.spec.containers)
+          .resources.requests;
+        more = map (metric: metric.resource.target) (one "HorizontalPodAutoscaler").spec.metrics;
+      };
+    want = {
+      said = {
+        cpu = "0.5";
+        memory = "128Mi";
+      };
+      own = {
+        cpu = "0.1";
+        memory = "128Mi";
+      };
+      more = [
+        {
+          type = "AverageValue";
+          averageValue = "700m";
+        }
+      ];
     };
   }
   {

@@ -3,7 +3,7 @@
 {
   imports = [
     ./options.nix
-    ./archive-options.nix
+    ./host-options.nix
     ./offsite-options.nix
     ./account.nix
     ./config.nix

@@ -236,29 +236,20 @@ in
       # The other hosts' proxies have the same routes.
       strips = remote;
     }
-    // {
-      "@slipway-413" = nginx.problem {
-        status = 413;
-        title = "Content Too Large";
-        detail = "the request has a larger body than this address takes";
-      };
-      "@slipway-429" = nginx.problem {
-        status = 429;
-        title = "Too Many Requests";
-        detail = "your address has sent too many requests; wait a second, then send fewer";
-        headers = headerLinesOf domain ++ [ "add_header Retry-After 1 always;" ];
-      };
-      "@slipway-502" = nginx.problem {
-        status = 502;
-        title = "Bad Gateway";
-        detail = "no replica of the service took the request; try again shortly";
-      };
-      "@slipway-504" = nginx.problem {
-        status = 504;
-        title = "Gateway Timeout";
-        detail = "the service did not answer in time";
-      };
-    };
+    // lib.mapAttrs' (
+      status: answer:
+      lib.nameValuePair "@slipway-${status}" (
+        nginx.problem (
+          answer
+          // {
+            status = lib.toInt status;
+          }
+          // lib.optionalAttrs (status == "429") {
+            headers = headerLinesOf domain ++ [ "add_header Retry-After 1 always;" ];
+          }
+        )
+      )
+    ) nginx.problems;
 
   ping = {
     "= ${contract.paths.ready}".extraConfig = lines (
