@@ -25,6 +25,13 @@ let
     else
       throw "docs/production.md: ${path} is used, and nothing makes it";
 
+  nixpkgs = {
+    legacyPackages.${pkgs.stdenv.hostPlatform.system} = pkgs;
+    lib = lib // {
+      nixosSystem = import (pkgs.path + "/nixos/lib/eval-config.nix");
+    };
+  };
+
   # A flake of the files with these names; `more` are imports that the page has one add to hosts/web-1/default.nix.
   flake =
     { outputs, more }:
@@ -58,12 +65,7 @@ let
     }
     // (import (written "flake.nix")).outputs {
       self.outPath = toString ../..;
-      nixpkgs = {
-        legacyPackages.${pkgs.stdenv.hostPlatform.system} = pkgs;
-        lib = lib // {
-          nixosSystem = import (pkgs.path + "/nixos/lib/eval-config.nix");
-        };
-      };
+      inherit nixpkgs;
       slipway = {
         inherit nixosModules;
         packages.${pkgs.stdenv.hostPlatform.system}.slipway = standIn "slipway";
@@ -172,7 +174,29 @@ let
         in
         map (failed: failed.message) (lib.filter (a: !a.assertion) config.assertions);
       want = [ ];
-    }) (pages.blocks (../.. + "/${name}"));
+    }) (lib.filter (block: block.path != "flake.nix") (pages.blocks (../.. + "/${name}")));
+
+  # docs/stacks.md: a whole flake whose program is none of Rust.
+  python =
+    let
+      text = (pages.files ../../docs/stacks.md)."flake.nix";
+      place =
+        path:
+        toString (
+          {
+            shop = ./site;
+            "hardware.nix" = ../../hosts/placeholder.nix;
+          }
+          .${path}
+        );
+    in
+    (import (builtins.toFile "flake.nix" (pages.resolved place "flake.nix" text))).outputs {
+      inherit nixpkgs;
+      slipway = {
+        inherit nixosModules;
+        lib = import ../../nix/containers;
+      };
+    };
 
   rules = import (
     builtins.toFile "secrets.nix" (
@@ -207,6 +231,31 @@ in
           more = [ ];
         }).devShells.${pkgs.stdenv.hostPlatform.system}.default.drvPath;
     want = true;
+  }
+  {
+    name = "docs/stacks.md: the flake's host, image and files for Compose evaluate";
+    got =
+      let
+        made = python.packages.${pkgs.stdenv.hostPlatform.system};
+        inherit (python.nixosConfigurations.web-1) config;
+      in
+      {
+        host = built config;
+        command = baseNameOf (
+          lib.head (lib.splitString " " config.systemd.services.shop-web-1.serviceConfig.ExecStart)
+        );
+        image = lib.hasSuffix ".drv" made.image.drvPath;
+        compose = lib.attrNames made.compose.objects.services;
+      };
+    want = {
+      host = true;
+      command = "shop";
+      image = true;
+      compose = [
+        "nginx"
+        "web"
+      ];
+    };
   }
   {
     name = "docs/production.md: the hosts of the fleet evaluate";
