@@ -6,7 +6,7 @@ in
 {
   HostDown = {
     severity = "page";
-    forSeconds = 60;
+    forSeconds = 45;
     labels.rollout = "explains";
     summary = "{{ $labels.host }} does not answer.";
     expr = _: ''up{job="node"} == 0'';

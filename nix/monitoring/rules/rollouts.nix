@@ -1,6 +1,7 @@
 # The control plane and its fleet. Every worker exports what all of them read, so the rules count a host once. The label
 # `name` of these series is the host in question; `host` is the one with the worker.
 let
+  butHostDown = import ./but-host-down.nix;
   perHost =
     series: ''max by (environment, host) (label_replace(${series}, "host", "$1", "name", "(.+)"))'';
 in
@@ -35,7 +36,9 @@ in
     thresholds.seconds = 60;
     summary = "The agent of {{ $labels.host }} ({{ $labels.environment }}) has been silent for {{ $value | humanizeDuration }}.";
     # 0 is a host that never came.
-    expr = t: "time() - (${perHost "slipway_host_last_seen_timestamp_seconds"} > 0) > ${t.seconds}";
+    expr =
+      t:
+      butHostDown "time() - (${perHost "slipway_host_last_seen_timestamp_seconds"} > 0) > ${t.seconds}";
   };
   FleetUnread = {
     severity = "ticket";

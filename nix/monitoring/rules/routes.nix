@@ -1,5 +1,6 @@
 # Routes from outside, their certificates, and the proxy.
 let
+  butHostDown = import ./but-host-down.nix;
   days = ''(probe_ssl_earliest_cert_expiry{job="blackbox"} - time()) / 86400'';
   certificate = "The certificate of {{ $labels.domain }} ends in {{ printf \"%.1f\" $value }} days.";
 in
@@ -10,10 +11,11 @@ in
     labels.rollout = "explains";
     summary = "{{ $labels.url }} does not answer as it should.";
     # A request that the exporter does not end in time fails its scrape; without the exporter nobody knows.
-    expr = _: ''
-      probe_success{job="blackbox"} == 0
-      or up{job="blackbox",url!=""} == 0 and on () up{job="blackbox",url=""} == 1
-    '';
+    expr =
+      _:
+      butHostDown ''
+        (probe_success{job="blackbox"} == 0
+        or up{job="blackbox",url!=""} == 0 and on () up{job="blackbox",url=""} == 1)'';
   };
   CertificateExpires = {
     severity = "ticket";

@@ -1,11 +1,14 @@
 # The processes of stacks, and whether they can be asked.
+let
+  butHostDown = import ./but-host-down.nix;
+in
 {
   ServiceDown = {
     severity = "page";
     forSeconds = 45;
     labels.rollout = "explains";
     summary = "No process of {{ $labels.stack }}-{{ $labels.service }} on {{ $labels.host }} answers.";
-    expr = _: ''max by (host, stack, service) (up{job="stack"}) == 0'';
+    expr = _: butHostDown ''max by (host, stack, service) (up{job="stack"}) == 0'';
   };
   ProcessDown = {
     severity = "ticket";

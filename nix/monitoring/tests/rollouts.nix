@@ -87,10 +87,14 @@ in
         summary = "The agent of web-1 (prod) has been silent for 2m 30s.";
       }
     ];
-    # One that comes every half minute, and one that never came.
-    healthy.series =
-      both "slipway_host_last_seen_timestamp_seconds" ofHost "30+60x120"
-      // both "slipway_host_last_seen_timestamp_seconds" ''environment="prod",name="new"'' "0x120";
+    # One that comes every half minute, one that never came, and one whose host is down.
+    healthy.also.HostDown = 1;
+    healthy.series = {
+      ${''up{host="off",job="node"}''} = "0x120";
+    }
+    // both "slipway_host_last_seen_timestamp_seconds" ''environment="prod",name="off"'' "30x120"
+    // both "slipway_host_last_seen_timestamp_seconds" ofHost "30+60x120"
+    // both "slipway_host_last_seen_timestamp_seconds" ''environment="prod",name="new"'' "0x120";
   };
   FleetUnread = {
     fault.series = both "slipway_fleet_read_timestamp_seconds" "" "30+60x3 210x20";

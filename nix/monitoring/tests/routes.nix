@@ -36,11 +36,15 @@ in
         summary = "https://slow.example.com/ does not answer as it should.";
       }
     ];
+    # A short trouble, and a host that is off.
     healthy.series = {
+      ${''up{host="off",job="node"}''} = "0x20";
+      ${''probe_success{host="off",job="blackbox",url="https://off.example.com/"}''} = "0x20";
       ${exporter} = "1x20";
       "up{${probe}}" = "1x20";
       "probe_success{${probe}}" = "1 1 0 1x20";
     };
+    healthy.also.HostDown = 1;
   };
   # 20 days, while the tests begin at 0.
   CertificateExpires = {

@@ -29,11 +29,14 @@ in
         summary = "No process of shop-api on web-1 answers.";
       }
     ];
-    # One after another is restarted.
+    # One after another is restarted, and another host is off.
     healthy.series = {
+      ${''up{host="off",job="node"}''} = "0x20";
+      ${''up{host="off",job="stack",service="api",stack="shop"}''} = "0x20";
       "up{${process "shop-api-1"}}" = "1 0 1x20";
       "up{${process "shop-api-2"}}" = "1 1 0 1x20";
     };
+    healthy.also.HostDown = 1;
   };
   ProcessDown = {
     fault.series = {
