@@ -12,6 +12,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::support::{Fleet, agents, claim, drive, open_rollouts, settings, settle, store};
 
+/// Of workers that fight for a lease.
+const PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 fn strategy() -> Strategy {
     Strategy {
         canary: Canary::Number(1),
@@ -92,19 +96,24 @@ async fn workers_that_fight_for_a_rollout_finish_it(options: PgPoolOptions, conn
             let store = wide.clone();
             tokio::spawn(async move {
                 let mut stale = 0;
+                // Who loses waits longer each time, or on a slow machine nobody would come to write.
+                let mut pause = PAUSE;
                 loop {
                     // A lease that has run out when it begins: everybody may take it away at once.
                     for lease in store.claim_rollouts(&format!("w{n}"), 0, 1).await.unwrap() {
                         match settle(&store, &lease).await {
-                            Ok(_) => {}
-                            Err(StoreError::StaleLease { .. }) => stale += 1,
+                            Ok(_) => pause = PAUSE,
+                            Err(StoreError::StaleLease { .. }) => {
+                                stale += 1;
+                                pause = (2 * pause).min(LONGEST_PAUSE);
+                            }
                             Err(error) => panic!("{error:?}"),
                         }
                     }
                     if open_rollouts(&store).await.is_empty() {
                         return stale;
                     }
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    tokio::time::sleep(pause).await;
                 }
             })
         })
