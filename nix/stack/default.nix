@@ -12,7 +12,8 @@ rec {
     ./presets.nix
     ./domains.nix
     ./proxy.nix
-    ./backing.nix
+    ./database.nix
+    ./cache.nix
     ./renamed.nix
   ];
 

@@ -6,6 +6,11 @@ let
   externalPath = import ../lib/external-path.nix { inherit lib; };
   values = import ./values.nix { inherit lib; };
   texts = import ./texts.nix { inherit lib; };
+  # Servers elsewhere. A name has an address only when it is looked up, and a secret is not read here.
+  inherit (config) cache database;
+  reached =
+    lib.optional (database.host != null) (if texts.isHost database.host then database.host else "any")
+    ++ lib.optional (database.urlFile != null || cache.urlFile != null) "any";
   quoted = lib.concatMapStringsSep ", " builtins.toJSON;
 
   contradictions =
@@ -167,6 +172,9 @@ in
   };
 
   config = {
+    allowedAddresses = lib.mkIf (reached != [ ]) (
+      lib.mkDefault (if lib.elem "any" reached then [ "any" ] else [ "localhost" ] ++ reached)
+    );
     environment.APP_ENV = lib.mkDefault "production";
     assertions = lib.concatMap contradictions (values.programs config);
   };

@@ -108,4 +108,35 @@ in
       "hetzner"
     ];
   }
+  {
+    name = "another domain restarts nginx only for a certificate of its own from an authority";
+    got =
+      let
+        unitWith =
+          tls:
+          (host (served [
+            { security.acme.certs."example.com".group = "nginx"; }
+            {
+              services.slipway.stacks.shop.domains = lib.mapAttrs (_: tls: {
+                routes."/".service = "web";
+                inherit tls;
+              }) ({ "first.example.com".useACMEHost = "example.com"; } // tls);
+            }
+          ])).systemd.units."nginx.service".text;
+        before = unitWith { };
+      in
+      map (tls: unitWith { "other.example.com" = tls; } == before) [
+        {
+          certificate = "/run/secrets/certificate";
+          key = "/run/secrets/key";
+        }
+        { useACMEHost = "example.com"; }
+        { }
+      ];
+    want = [
+      true
+      true
+      false
+    ];
+  }
 ]

@@ -1,4 +1,4 @@
-# A stack's options of its database that only a host has; those of every platform are in nix/stack/backing.nix.
+# A stack's options of its database that only a host has; those of every platform are in nix/stack/database.nix.
 { config, lib, ... }:
 let
   inherit (lib) mkOption types;
