@@ -109,7 +109,7 @@ in
               smtp_auth_password_file = credential "smtp-password";
             }
           );
-          templates = [ "${./notifications.tmpl}" ];
+          templates = [ "${../../nix/monitoring/notifications.tmpl}" ];
           inherit (cfg)
             severities
             routes

@@ -111,12 +111,15 @@ in
       ruleFiles = map (yaml.generate "rules.yaml") cfg.ruleFiles;
     };
 
-    systemd.services.prometheus.serviceConfig = {
-      # The program itself keeps below this.
-      MemoryMax = lib.mkDefault "${toString cfg.memoryMiB}M";
-      LoadCredential = lib.optional (cfg.door.key != null) "${keyCredential}:${cfg.door.key}";
-      # The answers that it waits for may take a while.
-      TimeoutStopSec = lib.mkDefault 60;
+    systemd.services.prometheus = {
+      # A key that comes late is found then.
+      startLimitIntervalSec = lib.mkDefault 0;
+      serviceConfig = {
+        RestartSec = lib.mkDefault 1;
+        # The program itself keeps below this.
+        MemoryMax = lib.mkDefault "${toString cfg.memoryMiB}M";
+        LoadCredential = lib.optional (cfg.door.key != null) "${keyCredential}:${cfg.door.key}";
+      };
     };
   };
 }

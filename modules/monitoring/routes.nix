@@ -2,6 +2,7 @@
 { lib, ... }:
 let
   inherit (lib) mkOption types;
+  defaults = (import ../../nix/monitoring/alertmanager.nix).grouping;
   severity = [
     "page"
     "ticket"
@@ -73,28 +74,25 @@ in
     grouping = {
       labels = mkOption {
         type = types.listOf (types.strMatching "[A-Za-z_][A-Za-z0-9_]*|\\.\\.\\.");
-        default = [
-          "alertname"
-          "stack"
-        ];
+        default = defaults.labels;
         example = [ "host" ];
         description = "Alerts with the same values of these labels come in one message.";
       };
       waitSeconds = mkOption {
         type = types.ints.between 0 600;
-        default = 20;
+        default = defaults.waitSeconds;
         example = 60;
         description = "How long the first message waits for more alerts of its group.";
       };
       intervalSeconds = mkOption {
         type = types.ints.between 1 3600;
-        default = 120;
+        default = defaults.intervalSeconds;
         example = 300;
         description = "How long a group waits before it tells of new or resolved alerts.";
       };
       repeatSeconds = mkOption {
         type = types.ints.between 60 604800;
-        default = 14400;
+        default = defaults.repeatSeconds;
         example = 86400;
         description = "After how long an alert that lasts is told again.";
       };

@@ -47,6 +47,29 @@ in
 {
   inherit nobody;
 
+  # Unless somebody wants other times.
+  grouping = {
+    labels = [
+      "alertname"
+      "stack"
+    ];
+    waitSeconds = 10;
+    intervalSeconds = 120;
+    repeatSeconds = 14400;
+  };
+
+  # What people read: notifications.tmpl.
+  email = to: {
+    inherit to;
+    headers.subject = "{{ template \"slipway.title\" . }}";
+    html = "";
+    text = "{{ template \"slipway.text\" . }}";
+  };
+  slack = {
+    title = "{{ template \"slipway.title\" . }}";
+    text = "{{ template \"slipway.text\" . }}";
+  };
+
   configuration =
     {
       # As Alertmanager has them.

@@ -14,6 +14,7 @@ let
   dashboards = import ./dashboards;
   rules = import ./rules;
   tests = import ./tests;
+  example = import ./example.nix;
 
   letters = text: filter (letter: letter != "" && letter != [ ]) (builtins.split "" text);
   lower = replaceStrings (letters "ABCDEFGHIJKLMNOPQRSTUVWXYZ") (
@@ -97,6 +98,10 @@ in
   files = {
     "rules.yaml" = yaml.document (rulesFile (defaults runbooksPage));
     "rules.test.yaml" = yaml.document (tests.file (defaults runbooksPage));
+    "prometheus.yaml" = yaml.document example.prometheus;
+    "alertmanager.yaml" = yaml.document example.alertmanager;
+    "blackbox.yaml" = yaml.document example.blackbox;
+    "notifications.tmpl" = builtins.readFile ./notifications.tmpl;
   }
   // builtins.listToAttrs (
     map (name: {

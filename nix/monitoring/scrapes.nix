@@ -42,7 +42,7 @@ let
     timesOf intervalSeconds
     // {
       sample_limit = samplesPerTarget;
-      body_size_limit = "64MB";
+      body_size_limit = "16MB";
       label_limit = 64;
       label_value_length_limit = 4096;
     };

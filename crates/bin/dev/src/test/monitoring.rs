@@ -12,14 +12,24 @@ use crate::spec::Spec;
 /// A hundred tests take 20 s on a free core.
 const BOUND: Duration = Duration::from_mins(5);
 
-/// Every rule can be read, and every alert fires on the series of its fault and on no others.
+/// Every rule can be read, and every alert fires on the series of its fault and on no others. Alertmanager and Prometheus
+/// take the configurations of the example.
 pub async fn check(run: &Run, checkout: &Path) -> Result<()> {
-    let promtool = programs::find("promtool")?;
-    for (name, args) in [
-        ("promtool-check", ["check", "rules", "rules.yaml"]),
-        ("promtool-test", ["test", "rules", "rules.test.yaml"]),
+    for (name, tool, args) in [
+        (
+            "promtool-check",
+            "promtool",
+            ["check", "rules", "rules.yaml"].as_slice(),
+        ),
+        ("promtool-test", "promtool", &["test", "rules", "rules.test.yaml"]),
+        (
+            "promtool-config",
+            "promtool",
+            &["check", "config", "prometheus.yaml"],
+        ),
+        ("amtool-config", "amtool", &["check-config", "alertmanager.yaml"]),
     ] {
-        let spec = Spec::new(name, promtool.clone()).args(args);
+        let spec = Spec::new(name, programs::find(tool)?).args(args.iter().copied());
         let spec = spec.directory(checkout.join("deploy/monitoring"));
         run.supervisor.run(spec, BOUND).await?;
     }
@@ -34,8 +44,10 @@ mod tests {
 
     const RULES: &str = "groups: [{name: a, rules: [{alert: Full, expr: full > 1}]}]";
 
+    const ROUTES: &str = "{route: {receiver: ops}, receivers: [{name: ops}]}";
+
     /// What the check says about these rules, which the test expects to fire where `full` is 2.
-    async fn verdict(rules: &str) -> Result<()> {
+    async fn verdict(rules: &str, routes: &str) -> Result<()> {
         let folder = tempfile::tempdir().unwrap();
         let files = folder.path().join("deploy/monitoring");
         fs::create_dir_all(&files).unwrap();
@@ -44,14 +56,16 @@ mod tests {
             tests: [{interval: 1m, input_series: [{series: full, values: '2'}],\n\
               alert_rule_test: [{eval_time: 0m, alertname: Full, exp_alerts: [{}]}]}]";
         fs::write(files.join("rules.test.yaml"), tests).unwrap();
+        fs::write(files.join("prometheus.yaml"), "rule_files: [rules.yaml]").unwrap();
+        fs::write(files.join("alertmanager.yaml"), routes).unwrap();
         let run = Run::create(folder.path()).unwrap();
         check(&run, folder.path()).await
     }
 
     #[tokio::test]
     async fn an_alert_that_does_not_fire_is_told_in_promtools_words() {
-        verdict(RULES).await.unwrap();
-        let error = verdict(&RULES.replace("> 1", "> 2")).await.unwrap_err();
+        verdict(RULES, ROUTES).await.unwrap();
+        let error = verdict(&RULES.replace("> 1", "> 2"), ROUTES).await.unwrap_err();
         let message = format!("{error:#}");
         assert!(
             message.contains("promtool-test failed") && message.contains("alertname: Full"),
@@ -61,10 +75,21 @@ mod tests {
 
     #[tokio::test]
     async fn a_rule_that_is_no_rule_is_told_in_promtools_words() {
-        let error = verdict(&RULES.replace("> 1", "> ")).await.unwrap_err();
+        let error = verdict(&RULES.replace("> 1", "> "), ROUTES).await.unwrap_err();
         let message = format!("{error:#}");
         assert!(
             message.contains("promtool-check failed") && message.contains("could not parse expression"),
+            "{message}"
+        );
+    }
+    #[tokio::test]
+    async fn a_receiver_that_nobody_has_is_told_in_amtools_words() {
+        let error = verdict(RULES, &ROUTES.replace("{name: ops}", "{name: dev}"))
+            .await
+            .unwrap_err();
+        let message = format!("{error:#}");
+        assert!(
+            message.contains("amtool-config failed") && message.contains("undefined receiver \"ops\""),
             "{message}"
         );
     }
