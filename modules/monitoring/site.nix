@@ -11,10 +11,17 @@ let
   nginx = import ../../nix/lib/nginx.nix { inherit contract; };
   externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
   hardening = import ../../nix/lib/hardening.nix;
+  patience = import ../../nix/lib/acme-patience.nix { inherit lib; };
   tls = import ../stack/proxy/tls.nix { inherit lib; };
   cfg = config.services.slipway.monitoring;
   active = cfg.enable && cfg.domain != null;
   inherit (config.services.nginx) user group;
+  fromAuthority = tls.isAcme cfg.tls;
+  dnsProvider =
+    if cfg.tls.dnsProvider == null then
+      config.security.acme.defaults.dnsProvider
+    else
+      cfg.tls.dnsProvider;
   zone = "slipway-monitoring";
 
   # Where names that nobody serves would be answered by this domain: the stacks' proxy refuses them at its own addresses.
@@ -84,9 +91,9 @@ in
       virtualHosts.${cfg.domain} = {
         listenAddresses = lib.mkIf (cfg.listenAddresses != [ ]) cfg.listenAddresses;
         forceSSL = true;
-        enableACME = tls.isAcme cfg.tls;
+        enableACME = fromAuthority;
         inherit (cfg.tls) useACMEHost;
-        acmeRoot = lib.mkIf (cfg.tls.dnsProvider != null) null;
+        acmeRoot = lib.mkIf (dnsProvider != null) null;
         sslCertificate = lib.mkIf (cfg.tls.certificate != null) cfg.tls.certificate;
         sslCertificateKey = lib.mkIf (cfg.tls.key != null) cfg.tls.key;
         extraConfig = nginx.lines (
@@ -123,9 +130,9 @@ in
           extraConfig = "access_log off;";
         };
 
-    security.acme.certs = lib.mkIf (tls.isAcme cfg.tls && cfg.tls.dnsProvider != null) {
+    security.acme.certs = lib.mkIf (fromAuthority && dnsProvider != null) {
       ${cfg.domain} = {
-        dnsProvider = lib.mkDefault cfg.tls.dnsProvider;
+        dnsProvider = lib.mkDefault dnsProvider;
         environmentFile = lib.mkIf (cfg.tls.dnsCredentialsFile != null) (
           lib.mkDefault cfg.tls.dnsCredentialsFile
         );
@@ -138,21 +145,26 @@ in
         path = cfg.passwordFile;
       }
     ];
-    # nginx itself says it only once somebody asks.
-    systemd.services.slipway-monitoring-password = {
-      description = "Check that nginx can read the passwords of the monitoring";
-      wantedBy = [ "multi-user.target" ];
-      unitConfig.StartLimitIntervalSec = 0;
-      serviceConfig = hardening { } // {
-        Type = "oneshot";
-        User = user;
-        Group = group;
-        ExecStart = pkgs.writeShellScript "slipway-monitoring-password" ''
-          [ -r ${lib.escapeShellArg cfg.passwordFile} ] && exit
-          echo "services.slipway.monitoring.passwordFile: the user ${user} cannot read ${cfg.passwordFile}; make it readable for the group ${group}" >&2
-          exit 1
-        '';
-      };
-    };
+    systemd.services = lib.mkMerge [
+      (lib.mkIf fromAuthority (patience cfg.domain))
+      {
+        # nginx itself says it only once somebody asks.
+        slipway-monitoring-password = {
+          description = "Check that nginx can read the passwords of the monitoring";
+          wantedBy = [ "multi-user.target" ];
+          unitConfig.StartLimitIntervalSec = 0;
+          serviceConfig = hardening { } // {
+            Type = "oneshot";
+            User = user;
+            Group = group;
+            ExecStart = pkgs.writeShellScript "slipway-monitoring-password" ''
+              [ -r ${lib.escapeShellArg cfg.passwordFile} ] && exit
+              echo "services.slipway.monitoring.passwordFile: the user ${user} cannot read ${cfg.passwordFile}; make it readable for the group ${group}" >&2
+              exit 1
+            '';
+          };
+        };
+      }
+    ];
   };
 }
