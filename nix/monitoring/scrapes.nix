@@ -42,7 +42,8 @@ let
     timesOf intervalSeconds
     // {
       sample_limit = samplesPerTarget;
-      body_size_limit = "16MB";
+      # Twice what long labels take. It bounds the memory as well: before 3.4, Prometheus remembers series that it refuses.
+      body_size_limit = "${toString (samplesPerTarget * 512)}B";
       label_limit = 64;
       label_value_length_limit = 4096;
     };
