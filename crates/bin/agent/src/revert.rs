@@ -98,7 +98,7 @@ async fn put_back(
         ),
         RevertOutcome::Stuck(why) => (why, ExitCode::FAILURE),
     };
-    tracing::info!(%attempt, %outcome, "the revert is over");
+    tracing::info!(attempt_id = %attempt, %outcome, "the revert is over");
     print(&format!("{attempt}: {outcome}\n"));
     Ok(code)
 }

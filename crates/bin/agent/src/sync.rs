@@ -109,7 +109,8 @@ pub(crate) async fn run(
                     changed
                 });
                 if changed && instruction != Instruction::Idle {
-                    tracing::info!(?instruction, "instructed");
+                    let attempt_id = instruction.attempt().map(tracing::field::display);
+                    tracing::info!(attempt_id, ?instruction, "instructed");
                 }
                 SHORTEST.saturating_sub(began.elapsed())
             }

@@ -12,6 +12,7 @@ use slipway_telemetry::error_chain;
 use slipway_wake::{Topic, Wake, WakeUp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::gauges;
@@ -245,13 +246,18 @@ async fn one_round(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) ->
     for change in &changes {
         match &change.effect {
             Effect::Rollout { from, to, .. } => info!(%from, %to, cause = change.cause, "rollout changed"),
-            Effect::Step { step, from, to, .. } => {
-                let host = snapshot
-                    .steps
-                    .iter()
-                    .find(|s| s.id == *step)
-                    .map(|s| s.name.as_str());
-                info!(host, %from, %to, cause = change.cause, "step changed");
+            Effect::Step {
+                step,
+                from,
+                to,
+                attempt,
+                ..
+            } => {
+                let known = snapshot.steps.iter().find(|s| s.id == *step);
+                let host = known.map(|s| s.name.as_str());
+                // The attempt that begins, or else the one under way.
+                let attempt_id = attempt.or_else(|| known.and_then(|s| s.attempt)).map(display);
+                info!(host, attempt_id, %from, %to, cause = change.cause, "step changed");
             }
             other => debug!(?other, cause = change.cause, "noted"),
         }

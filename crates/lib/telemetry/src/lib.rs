@@ -29,7 +29,7 @@
 //!
 //! Fields of the spans around an event stand in its line as if they were its own, the inner one winning. So a handler
 //! enters `info_span!("http.request", request_id = %id)` once, and every line below it carries `request_id`; the worker
-//! does the same with `rollout_id`. Spans up to `info` are kept for this even when `LOG_LEVEL` hides events.
+//! does the same with `rollout_id`. An attempt is `attempt_id`, a trace `trace_id`, in every program. Spans up to `info` are kept for this even when `LOG_LEVEL` hides events.
 
 mod error;
 mod failure;

@@ -124,7 +124,7 @@ impl Wake {
     }
 
     /// Wakes a worker: this rollout has news.
-    #[instrument(name = "wake.publish_rollout", level = "debug", skip_all, fields(%rollout))]
+    #[instrument(name = "wake.publish_rollout", level = "debug", skip_all, fields(rollout_id = %rollout))]
     pub async fn publish_rollout(&self, rollout: RolloutId) {
         self.publish(Topic::Rollouts, vec![message::encode_rollout(rollout)])
             .await;

@@ -80,7 +80,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         current.deadline = Some(now.after_seconds(plan.deadman_seconds));
         let deadman_seconds = plan.deadman_seconds;
         current.plan = Some(plan);
-        tracing::info!(%attempt, %closure, prior = %prior.path(), "activating");
+        tracing::info!(attempt_id = %attempt, %closure, prior = %prior.path(), "activating");
         let written = self.store.reserve().and_then(|()| self.save());
         if let Err(error) = written {
             return Err(format!("the activation was not begun: {}", chain(&error)));
@@ -177,7 +177,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             JobState::Ended(exit) => {
                 failpoint("activated");
                 if let Some(current) = &mut self.journal.current {
-                    tracing::info!(attempt = %current.id, closure = %current.closure, "activated, checking");
+                    tracing::info!(attempt_id = %current.id, closure = %current.closure, "activated, checking");
                     enter(current, JournalPhase::Verifying);
                     current.verify_from = Some(now);
                     current.activation = Some(exit.to_string());
@@ -213,7 +213,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             return false;
         };
         let new: Vec<&String> = failed.difference(before).collect();
-        tracing::warn!(attempt = %attempt.id, ?before, ?new, "the switch script found failed units");
+        tracing::warn!(attempt_id = %attempt.id, ?before, ?new, "the switch script found failed units");
         new.is_empty()
     }
 }

@@ -50,7 +50,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         self.host.disarm(attempt.id).await;
         failpoint("deadman-disarmed");
         if let Some(current) = &mut self.journal.current {
-            tracing::info!(attempt = %current.id, closure = %current.closure, "committed");
+            tracing::info!(attempt_id = %current.id, closure = %current.closure, "committed");
             enter(current, JournalPhase::Committed);
             current.message = Some(format!("{short} is the profile and the boot default"));
         }

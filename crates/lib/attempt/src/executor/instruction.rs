@@ -64,7 +64,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &boot_id);
         next.stage_seconds = timeout_seconds;
         next.stage_by = Some(self.clock.boot().after_seconds(timeout_seconds));
-        tracing::info!(%attempt, %closure, "fetching");
+        tracing::info!(attempt_id = %attempt, %closure, "fetching");
         self.journal.begin(next);
         // Space for every later write is reserved before the attempt begins.
         let written = self.store.reserve().and_then(|()| self.save());

@@ -140,7 +140,7 @@ impl<'a, H: HostOperations, C: Clock> LockedExecutor<'a, H, C> {
     pub(super) fn fail_unbegun(&mut self, message: &str) {
         if let Some(current) = &mut self.journal.current {
             let message = one_line(message, MESSAGE_CHARS);
-            tracing::warn!(attempt = %current.id, closure = %current.closure, why = %message, "not activated");
+            tracing::warn!(attempt_id = %current.id, closure = %current.closure, why = %message, "not activated");
             enter(current, JournalPhase::StageFailed);
             current.message = Some(message);
             let attempt = current.id;
@@ -156,7 +156,7 @@ impl<'a, H: HostOperations, C: Clock> LockedExecutor<'a, H, C> {
     pub(super) fn begin_revert(&mut self, slot: JournalSlot, reason: &str) {
         let reason = one_line(reason, MESSAGE_CHARS);
         if let Some(attempt) = self.slot_mut(slot) {
-            tracing::warn!(attempt = %attempt.id, closure = %attempt.closure, prior = attempt.prior.as_ref().map(tracing::field::display), %reason, "going back");
+            tracing::warn!(attempt_id = %attempt.id, closure = %attempt.closure, prior = attempt.prior.as_ref().map(tracing::field::display), %reason, "going back");
             enter(attempt, JournalPhase::Reverting);
             attempt.message = Some(reason.clone());
             attempt.reason = Some(reason);

@@ -57,7 +57,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 let pause = pause_after(self.revert_tries);
                 self.next_revert = self.clock.boot().after(pause);
                 let tries = self.revert_tries;
-                tracing::error!(attempt = %attempt.id, prior = ?attempt.prior, %why, tries, "the prior could not be put back");
+                tracing::error!(attempt_id = %attempt.id, prior = ?attempt.prior, %why, tries, "the prior could not be put back");
                 if let Some(current) = self.slot_mut(slot) {
                     if stuck {
                         enter(current, JournalPhase::Stuck);
@@ -78,7 +78,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             let because = current.reason.as_deref().unwrap_or("unknown");
             let RestoredPrior { prior, remark } = back;
             let message = one_line(&format!("{because}; went back to {prior}{remark}"), MESSAGE_CHARS);
-            tracing::info!(attempt = %current.id, why = %message, "reverted");
+            tracing::info!(attempt_id = %current.id, why = %message, "reverted");
             enter(current, JournalPhase::Reverted);
             current.message = Some(message);
         }

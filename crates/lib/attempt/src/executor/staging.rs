@@ -38,7 +38,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         }
         match fetched {
             Ok(_runnable) => {
-                tracing::info!(attempt = %attempt.id, closure = %attempt.closure, "fetched");
+                tracing::info!(attempt_id = %attempt.id, closure = %attempt.closure, "fetched");
                 if let Some(current) = &mut locked.journal.current {
                     enter(current, JournalPhase::Staged);
                 }
@@ -77,7 +77,7 @@ async fn fetch<H: HostOperations>(
         host.fetch(attempt.id, &attempt.closure, left()).await?;
         match host.admit_release(&attempt.closure, left()).await {
             Err(StageError::Vanished { .. }) if fetches < MOST_FETCHES => {
-                tracing::warn!(attempt = %attempt.id, closure = %attempt.closure, "a collection took it, fetching again");
+                tracing::warn!(attempt_id = %attempt.id, closure = %attempt.closure, "a collection took it, fetching again");
             }
             admitted => return admitted,
         }

@@ -82,7 +82,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             verified,
         };
         let judgement = self.streak.judge(attempt.id, round, plan, progress, now);
-        tracing::debug!(attempt = %attempt.id, verdict = ?round.verdict, detail = %round.detail, ?judgement, "checked");
+        tracing::debug!(attempt_id = %attempt.id, verdict = ?round.verdict, detail = %round.detail, ?judgement, "checked");
         let Some(current) = &mut self.journal.current else {
             return;
         };
@@ -107,7 +107,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 current.message = None;
             }
             Judgement::Verified => {
-                tracing::info!(attempt = %current.id, closure = %current.closure, "verified");
+                tracing::info!(attempt_id = %current.id, closure = %current.closure, "verified");
                 enter(current, JournalPhase::Verified);
                 current.bake_from.get_or_insert(now);
                 current.verdict = Some(Verdict::Pass);

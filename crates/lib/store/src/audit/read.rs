@@ -112,7 +112,7 @@ fn shown(row: EventRow) -> Result<Event, StoreError> {
 
 impl Store {
     /// Events of one rollout with a number above `after`, the oldest first.
-    #[instrument(name = "db.event.list", level = "debug", skip_all, fields(%rollout))]
+    #[instrument(name = "db.event.list", level = "debug", skip_all, fields(rollout_id = %rollout))]
     pub async fn list_events(
         &self,
         rollout: RolloutId,

@@ -15,7 +15,7 @@ impl Store {
     /// Refuses a command that the rollout's state does not allow, and an approval of one's own rollout. The worker checks
     /// both again when it takes the command. Refuses it too if author and approver may be one person, unless the
     /// environment permits that. An approval only covers the plan in the audit log.
-    #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(%rollout, kind = kind.as_str()))]
+    #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(rollout_id = %rollout, kind = kind.as_str()))]
     pub async fn request_command(
         &self,
         rollout: RolloutId,

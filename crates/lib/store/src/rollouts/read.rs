@@ -21,7 +21,7 @@ struct RolloutFilter {
 
 impl Store {
     /// A rollout with its steps.
-    #[instrument(name = "db.rollout.get", level = "debug", skip_all, fields(%id))]
+    #[instrument(name = "db.rollout.get", level = "debug", skip_all, fields(rollout_id = %id))]
     pub async fn get_rollout(&self, id: RolloutId) -> Result<Rollout, StoreError> {
         bounded(async {
             let filter = RolloutFilter {

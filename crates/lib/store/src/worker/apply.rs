@@ -36,7 +36,7 @@ impl Store {
     /// nothing. Changes that only record hosts' reports are written even after tampering, without sealing a
     /// swapped row.
     #[instrument(name = "db.rollout.apply", level = "debug", skip_all,
-                 fields(rollout = %lease.rollout, changes = changes.len()))]
+                 fields(rollout_id = %lease.rollout, changes = changes.len()))]
     pub async fn apply(
         &self,
         lease: &Lease,

@@ -99,7 +99,7 @@ impl Store {
     }
 
     /// Gives a lease back, so that another worker need not wait for it to run out. A stale one is left alone.
-    #[instrument(name = "db.lease.release", level = "debug", skip_all, fields(rollout = %lease.rollout))]
+    #[instrument(name = "db.lease.release", level = "debug", skip_all, fields(rollout_id = %lease.rollout))]
     pub async fn release_lease(&self, lease: &Lease) -> Result<(), StoreError> {
         bounded(async {
             sqlx::query!(

@@ -26,7 +26,7 @@ impl Store {
     /// the audit log is in [`Snapshot::swapped`] and [`OperatorCommand::forged`].
     ///
     /// Fails with [`StoreError::StaleLease`] when the lease is somebody else's by now.
-    #[instrument(name = "db.rollout.load", level = "debug", skip_all, fields(rollout = %lease.rollout))]
+    #[instrument(name = "db.rollout.load", level = "debug", skip_all, fields(rollout_id = %lease.rollout))]
     pub async fn load_snapshot(
         &self,
         lease: &Lease,

@@ -88,9 +88,9 @@ fn a_line_carries_the_fields_of_every_span_around_it() {
     let lines = lines("info", LogFormat::Json, || {
         let outer = info_span!("http.request", request_id = "r-1", status = tracing::field::Empty);
         let _outer = outer.enter();
-        let _inner = info_span!("job.roll_out", rollout_id = 7, attempt = "outer").entered();
+        let _inner = info_span!("job.roll_out", rollout_id = 7, attempt_id = "outer").entered();
         outer.record("status", 202);
-        info!(attempt = "own", ratio = f64::NAN, ok = true, "rolled\nout");
+        info!(attempt_id = "own", ratio = f64::NAN, ok = true, "rolled\nout");
     });
     let [line] = lines.json().try_into().unwrap();
     let time = line["timestamp"].as_str().unwrap();
@@ -105,7 +105,7 @@ fn a_line_carries_the_fields_of_every_span_around_it() {
         json!({
             "level": "INFO", "target": "slipway_telemetry::init::tests", "service": "slipway-test",
             "span": "job.roll_out", "message": "rolled\nout", "request_id": "r-1", "status": 202,
-            "rollout_id": 7, "attempt": "own", "ratio": "NaN", "ok": true,
+            "rollout_id": 7, "attempt_id": "own", "ratio": "NaN", "ok": true,
         })
     );
 }
