@@ -24,7 +24,8 @@ in
     in
     lines (map (line: if line == "" then "" else space + line) (filter isString (split "\n" text)));
 
-  # One object a line. Of the address only the path: a query may carry what must not be logged.
+  # One object a line. Of the address only the path: a query may carry what must not be logged. The domain is the server's,
+  # and the route is set by routes.nix: clients choose neither.
   logFormat =
     {
       name,
@@ -32,6 +33,7 @@ in
     }:
     lines [
       "log_format ${name} escape=json '{\"time\":\"$time_iso8601\",\"request_id\":\"${requestId}\",\"client\":\"$remote_addr\",'"
+      "    '\"domain\":\"$server_name\",\"route\":\"$slipway_route\",'"
       "    '\"method\":\"$request_method\",\"path\":\"$uri\",\"status\":$status,\"seconds\":$request_time,'"
       "    '\"upstream\":\"$upstream_addr\",\"upstream_status\":\"$upstream_status\"}';"
     ];

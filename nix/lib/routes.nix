@@ -68,6 +68,8 @@ in
         );
     in
     [
+      "# For the access log: the route that answers."
+      "set $slipway_route \"\";"
       "# Services see the path as it was sent, nginx what it comes to; one with dots in it could be two different ones."
       "merge_slashes on;"
       "if ($request_uri ~* \"^[^?]*(?:[/\\x5c]|%2f|%5c)(?:\\.|%2e){1,2}(?:[/\\x5c;?]|%2f|%5c|%3b|$)\") { return 400; }"
@@ -164,6 +166,14 @@ in
         else
           both path route "return 404;";
 
+      # The access log and its metrics name the route, of which there are few, and not the path.
+      logged =
+        path: text:
+        lines [
+          "set $slipway_route ${path};"
+          text
+        ];
+
       # The service that answers a path, unless the path changes on the way.
       serviceOf =
         path:
@@ -188,21 +198,23 @@ in
       "/" = "return 404;";
     }
     // lib.optionalAttrs (isApi (serviceOf contract.paths.ready)) {
-      "= ${contract.paths.ready}" = lines [
+      "= ${contract.paths.ready}" = logged contract.paths.ready (lines [
         (nginx.ready {
           upstream = readyUpstream (serviceOf contract.paths.ready);
           inherit broken;
         })
         (limit "monitoring")
-      ];
+      ]);
     }
     // lib.optionalAttrs monitored {
-      "^~ ${contract.paths.monitoring}" = lines [
+      "^~ ${contract.paths.monitoring}" = logged contract.paths.monitoring (lines [
         "proxy_pass ${upstream (serviceOf contract.paths.health)};"
         (limit "monitoring")
-      ];
+      ]);
     }
-    // lib.mergeAttrsList (lib.mapAttrsToList ofRoute routes)
+    // lib.mergeAttrsList (
+      lib.mapAttrsToList (path: route: lib.mapAttrs (_: logged path) (ofRoute path route)) routes
+    )
     # After the routes: one at the very path would take the place.
     // lib.listToAttrs (
       map (
@@ -211,15 +223,17 @@ in
           inherit (routes.${routeOf routes path}) bodyMiB;
         in
         lib.nameValuePair "= ${path}" (
-          lines (
-            [
-              "proxy_pass ${upstream (serviceOf path)};"
-              (limit "longPoll")
-              "proxy_read_timeout ${seconds domain.timeouts.longPollSeconds};"
-              "# It says what is and asks what to do: sending it twice is safe."
-              "proxy_next_upstream ${broken} non_idempotent;"
-            ]
-            ++ optional (bodyMiB != null) "client_max_body_size ${toString bodyMiB}m;"
+          logged path (
+            lines (
+              [
+                "proxy_pass ${upstream (serviceOf path)};"
+                (limit "longPoll")
+                "proxy_read_timeout ${seconds domain.timeouts.longPollSeconds};"
+                "# It says what is and asks what to do: sending it twice is safe."
+                "proxy_next_upstream ${broken} non_idempotent;"
+              ]
+              ++ optional (bodyMiB != null) "client_max_body_size ${toString bodyMiB}m;"
+            )
           )
         )
       ) (lib.filter (path: !saysItself path) awaited)

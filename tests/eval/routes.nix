@@ -395,14 +395,20 @@ in
           ]
         );
       in
-      map (path: lib.head (lib.splitString "\n" vhost.locations.${path}.extraConfig)) [
+      map (path: lib.take 2 (lib.splitString "\n" vhost.locations.${path}.extraConfig)) [
         "/"
         "^~ /admin/"
       ]
       ++ [ (lib.hasInfix "proxy_ssl_name shop.example.com;" vhost.extraConfig) ];
     want = [
-      "proxy_pass https://slipway-shop;"
-      "proxy_pass https://slipway-shop;"
+      [
+        "set $slipway_route /;"
+        "proxy_pass https://slipway-shop;"
+      ]
+      [
+        "set $slipway_route /admin;"
+        "proxy_pass https://slipway-shop;"
+      ]
       true
     ];
   }
@@ -424,7 +430,7 @@ in
         (lib.count (lib.hasSuffix " backup;") (lib.splitString "\n" config.services.nginx.commonHttpConfig))
       ];
     want = [
-      "proxy_pass http://slipway-shop;\nlimit_req zone=slipway-shop-requests burst=200 nodelay;"
+      "set $slipway_route /;\nproxy_pass http://slipway-shop;\nlimit_req zone=slipway-shop-requests burst=200 nodelay;"
       1
     ];
   }
