@@ -25,6 +25,12 @@
     redisTls = 6380;
     # The door of a host's telemetry, for the monitoring host only.
     telemetry = 9443;
+    # The door of the log store, for hosts that send to it; inside, the store itself and what leads this host's lines to it.
+    logs = 9444;
+    logStore = 9428;
+    logLocal = 9427;
+    # Of the shipper.
+    logMetrics = 9107;
     # nginx' own counters, on 127.0.0.1.
     proxyStatus = 8084;
   };

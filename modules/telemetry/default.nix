@@ -16,6 +16,7 @@ in
     ./postgres.nix
     ./redis.nix
     ./nginx.nix
+    ./logs
     ./door.nix
     ./assertions.nix
   ];

@@ -170,28 +170,6 @@ in
       ];
     };
 
-    networking.firewall =
-      let
-        isSix = lib.hasInfix ":";
-        interface = config.services.slipway.network.privateInterface or null;
-        each = rule: lib.concatMapStrings (address: rule address + "\n") door.clients;
-      in
-      if config.networking.nftables.enable then
-        {
-          extraInputRules = each (
-            address:
-            lib.optionalString (interface != null) "iifname \"${interface}\" "
-            + "${if isSix address then "ip6" else "ip"} saddr ${address} tcp dport ${toString door.port} accept"
-          );
-        }
-      else
-        {
-          extraCommands = each (
-            address:
-            "${if isSix address then "ip6tables" else "iptables"} -A nixos-fw "
-            + lib.optionalString (interface != null) "-i ${interface} "
-            + "-p tcp -s ${address} --dport ${toString door.port} -j nixos-fw-accept"
-          );
-        };
+    networking.firewall = import ./allow.nix { inherit config lib; } { inherit (door) clients port; };
   };
 }
