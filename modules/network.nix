@@ -55,6 +55,9 @@ let
     # Its own rule lets the monitoring host in.
     ${toString telemetry.door.port} = "the door of the telemetry";
   }
+  // lib.optionalAttrs (monitoring.logs.door.address or null != null) {
+    ${toString monitoring.logs.door.port} = "the door of the logs";
+  }
   // lib.optionalAttrs monitoring.enable {
     ${toString config.services.prometheus.port} = "Prometheus";
     ${toString config.services.prometheus.alertmanager.port} = "Alertmanager";

@@ -29,6 +29,7 @@
     logs = 9444;
     logStore = 9428;
     logLocal = 9427;
+    opensearch = 9200;
     # Of the shipper.
     logMetrics = 9107;
     # nginx' own counters, on 127.0.0.1.

@@ -18,6 +18,7 @@ in
     ./secrets.nix
     ./site.nix
     ./grafana.nix
+    ./logs
     ./assertions.nix
   ];
 

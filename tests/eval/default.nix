@@ -49,6 +49,7 @@ let
     ./monitoring.nix
     ./monitoring-refused.nix
     ./grafana.nix
+    ./logs.nix
     ./store.nix
     ./telemetry.nix
     ./options.nix

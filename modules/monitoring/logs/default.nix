@@ -3,5 +3,6 @@
   imports = [
     ./store.nix
     ./door.nix
+    ./opensearch.nix
   ];
 }

@@ -30,6 +30,8 @@ in
   passwords,
   # [ { host, certificate } ]: the certificate's common name.
   senders,
+  # Whether OpenSearch is behind the door as well. It takes a line's host as the sender says it.
+  opensearch,
 }:
 ''
   # Foreground; messages go to the journal.
@@ -111,6 +113,12 @@ in
         "    auth_basic_user_file ${folder}/passwords;"
       ]
       ++ [ "    if ($slipway_host = \"\") { return 403; }" ]
+      ++ lib.optionals opensearch [
+        "    location = /opensearch/_bulk {"
+        "        limit_except POST { deny all; }"
+        "        proxy_pass http://127.0.0.1:${toString ports.opensearch}/_bulk;"
+        "    }"
+      ]
       ++ map (indent 4) (take "$slipway_host")
       ++ [ "}" ]
     )

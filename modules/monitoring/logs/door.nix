@@ -25,6 +25,7 @@ let
     import ./door-text.nix { inherit lib contract; } {
       inherit folder own;
       inherit (door) clients;
+      opensearch = cfg.opensearch.enable;
       senders = lib.mapAttrsToList (host: certificate: { inherit host certificate; }) door.senders;
       certificates = door.authority != null;
       passwords = door.passwordsFile != null;
@@ -53,7 +54,7 @@ let
         (lib.getExe take)
         folder
       ]
-      ++ lib.mapAttrsToList (what: file: "${what}=${toString file}") files
+      ++ lib.mapAttrsToList (what: file: "${what}=${file}") files
     )
   );
   missing = lib.filter (what: door.${what} == null) [
@@ -109,16 +110,11 @@ in
     senders = mkOption {
       type = types.attrsOf types.str;
       default = lib.listToAttrs (
-        map
-          (
-            host:
-            lib.nameValuePair host.config.networking.hostName host.config.services.slipway.telemetry.door.name
-          )
-          (
-            lib.filter (host: host.config.networking.hostName != own) (lib.attrValues (monitoring.hosts or { }))
-          )
+        map (host: lib.nameValuePair host.name host.door.name) (
+          lib.filter (host: host.door != null) monitoring.watched
+        )
       );
-      defaultText = lib.literalMD "the names in `monitoring.hosts`, each with its `telemetry.door.name`";
+      defaultText = lib.literalMD "the hosts of `monitoring.hosts` that have telemetry, each with its `telemetry.door.name`";
       example = {
         app-1 = "app-1.internal";
       };
@@ -204,7 +200,7 @@ in
     systemd.paths."${name}-renew" = lib.mkIf open {
       description = "Another certificate of the door to the log store";
       wantedBy = [ "multi-user.target" ];
-      pathConfig.PathChanged = map toString (lib.attrValues files);
+      pathConfig.PathChanged = map (file: "${file}") (lib.attrValues files);
     };
 
     networking.firewall = lib.mkIf open (

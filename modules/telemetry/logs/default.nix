@@ -129,7 +129,16 @@ in
 {
   imports = [ ./options.nix ];
 
-  options.services.slipway.telemetry.logs.package = lib.mkPackageOption pkgs "fluent-bit" { };
+  options.services.slipway.telemetry.logs = {
+    package = lib.mkPackageOption pkgs "fluent-bit" { };
+    settings = lib.mkOption {
+      type = lib.types.raw;
+      internal = true;
+      readOnly = true;
+      default = settings;
+      description = "What Fluent Bit is told, but for passwords.";
+    };
+  };
 
   config = lib.mkIf cfg.enable {
     assertions = [

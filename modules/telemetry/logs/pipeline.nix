@@ -115,6 +115,8 @@ in
         alias = "journal";
         tag = "journal";
         db = "${stateDirectory}/journal.db";
+        # It writes its place once a second.
+        "db.sync" = "normal";
         # At the very first start the journal of before stays where it is.
         read_from_tail = "on";
         max_entries = batch;
