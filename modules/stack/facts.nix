@@ -26,7 +26,7 @@ let
         )
       );
       # Others say by health.ready, or else by health.live, which path answers.
-      others = map (
+      otherServices = map (
         one:
         let
           inherit (one.value) addresses health;
@@ -50,10 +50,10 @@ let
         lib.filter (domain: !proxy.ping || domain != proxy.mainDomain) (lib.attrNames proxy.served)
       );
       # Earlier programs know the first version alone.
-      more = lib.optionalAttrs (others != [ ] || jobs != [ ] || domains != [ ]) {
+      secondVersion = lib.optionalAttrs (otherServices != [ ] || jobs != [ ] || domains != [ ]) {
         version = 2;
         inherit domains;
-        services = others;
+        services = otherServices;
         jobs = {
           names = jobs;
           metricsFile = names.jobMetrics;
@@ -86,7 +86,7 @@ let
           if nftables.enable then "nftables.service" else "firewall.service"
         );
     }
-    // more;
+    // secondVersion;
 in
 {
   options.services.slipway.stacks = mkOption {

@@ -24,8 +24,9 @@ let
   );
 
   # A name without a folder is a program of the package.
-  found = service: word: if lib.hasInfix "/" word then word else lib.getExe' service.package word;
-  words =
+  executable =
+    service: word: if lib.hasInfix "/" word then word else lib.getExe' service.package word;
+  probeWords =
     service: address: probe:
     if probe ? http then
       [
@@ -41,7 +42,7 @@ let
     else
       [
         "command"
-        (found service (lib.head probe.command))
+        (executable service (lib.head probe.command))
       ]
       ++ lib.tail probe.command;
 in
@@ -54,7 +55,7 @@ in
         "wait"
         service.health.timeoutSeconds
       ]
-      ++ words service address service.health.ready
+      ++ probeWords service address service.health.ready
     );
   once =
     service: address:
@@ -63,7 +64,7 @@ in
       "once"
       (toString service.health.timeoutSeconds)
     ]
-    ++ words service address (
+    ++ probeWords service address (
       lib.findFirst (probe: probe ? http || probe ? tcp) null [
         service.health.ready
         service.health.live
@@ -79,7 +80,7 @@ in
         service.health.intervalSeconds
         service.health.retries
       ]
-      ++ words service address service.health.live
+      ++ probeWords service address service.health.live
     );
   # Only after `watch` has failed: a question that could not be asked says nothing, and a replica that has failed by
   # itself makes its pause.

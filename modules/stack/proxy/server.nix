@@ -15,8 +15,8 @@ let
   # Variables of nginx have no hyphen.
   variable = what: "\$slipway_${what}_${lib.replaceStrings [ "-" "." ] [ "_" "_" ] name}";
 
-  behind = proxy.trustedProxies != [ ];
-  requestId = if behind then variable "request_id" else "$request_id";
+  isBehindProxy = proxy.trustedProxies != [ ];
+  requestId = if isBehindProxy then variable "request_id" else "$request_id";
   inherit (proxy.upstream) remote;
   # What takes a replica out for a moment, and asks another one.
   broken = "error timeout" + lib.optionalString remote " http_502 http_504";
@@ -35,7 +35,7 @@ let
   readyUpstream = service: at (upstreamOf service + lib.optionalString remote "-ready");
 
   # Services that a domain leads to, besides the first api.
-  others = lib.filter (service: service != front && !remote) (
+  otherServices = lib.filter (service: service != front && !remote) (
     lib.unique (
       lib.concatMap (
         domain:
@@ -94,7 +94,7 @@ in
   upstreams =
     optional hasFront "slipway-${name}"
     ++ optional remote "slipway-${name}-ready"
-    ++ map upstreamOf others;
+    ++ map upstreamOf otherServices;
 
   # Beside the servers: where the services are, who counts as one client, how much one gets.
   http = lines (
@@ -123,7 +123,7 @@ in
         ours = services.${service}.preset == "api";
         failures = "max_fails=0";
       }
-    ) others
+    ) otherServices
     ++ [
       "# An IPv6 client counts by its /64, which is what one of them gets."
       (nginx.client (variable "client"))
@@ -138,7 +138,7 @@ in
       ) proxy.served
     )
     ++ [ "limit_conn_zone ${variable "client"} zone=slipway-${name}-connections:10m;" ]
-    ++ optionals behind (
+    ++ optionals isBehindProxy (
       [ "geo $realip_remote_addr ${variable "trusted"} {" ]
       ++ map (address: "    ${address} 1;") proxy.trustedProxies
       ++ [
@@ -173,7 +173,7 @@ in
         "ssl_verify_client on;"
       ]
       ++ routes.server domain
-      ++ optionals behind believeProxies
+      ++ optionals isBehindProxy believeProxies
       ++ headerLinesOf domain
       ++ map (header: "proxy_hide_header ${header};") (lib.attrNames (allHeadersOf domain))
       ++ [
