@@ -35,10 +35,10 @@
   LogsNotSent = {
     severity = "ticket";
     forSeconds = 300;
-    summary = "The logs of {{ $labels.host }} do not reach their store, and wait on the host.";
+    summary = "The logs of {{ $labels.host }} do not reach {{ $labels.name }}, and wait on the host.";
     expr = _: ''
-      sum by (host, instance) (increase(fluentbit_output_retries_total[5m])) > 0
-      and sum by (host, instance) (increase(fluentbit_output_proc_records_total[5m])) == 0
+      sum by (host, instance, name) (increase(fluentbit_output_retries_total[5m])) > 0
+      and sum by (host, instance, name) (increase(fluentbit_output_proc_records_total[5m])) == 0
     '';
   };
   LogStoreFull = {

@@ -7,7 +7,8 @@ let
     event:
     ''slipway_log_events_total{${shipper},event="${event}",unit="slipway-logs",exported_unit="sshd"}'';
   store = ''host="mon",instance="mon/victorialogs",job="logs"'';
-  output = metric: ''fluentbit_output_${metric}{${shipper},name="http.0"}'';
+  output = metric: outputTo "store" metric;
+  outputTo = name: metric: ''fluentbit_output_${metric}{${shipper},name="${name}"}'';
   labels = {
     host = "web-1";
     instance = "web-1/fluent-bit";
@@ -79,11 +80,16 @@ in
     fault.series = {
       ${output "retries_total"} = "0+4x20";
       ${output "proc_records_total"} = "5000x20";
+      # The other destination works.
+      ${outputTo "elasticsearch" "retries_total"} = "0x20";
+      ${outputTo "elasticsearch" "proc_records_total"} = "0+5000x20";
     };
     fault.alerts = [
       {
-        inherit labels;
-        summary = "The logs of web-1 do not reach their store, and wait on the host.";
+        labels = labels // {
+          name = "store";
+        };
+        summary = "The logs of web-1 do not reach store, and wait on the host.";
       }
     ];
     # Some have to be sent twice; and a host that has nothing to say.
