@@ -1,5 +1,8 @@
 //! The content of a database, table by table: the number of rows and a checksum that does not depend on their
 //! order.
+//!
+//! To plan a query, the server may run functions of the table's owner, such as in the condition of an index. So whoever
+//! reads has few rights, and reads in a transaction that cannot write.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,8 +93,10 @@ async fn read_all(connection: &mut PgConnection) -> Result<Vec<Table>> {
         .map_err(query_failed("list the tables"))?;
     let mut tables = Vec::with_capacity(names.len());
     for name in names {
+        // Not `t::text`, which is what a cast of the table's owner makes of it.
         let statement = format!(
-            "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text FROM ONLY {name} AS t"
+            "SELECT count(*), coalesce(sum(hashtextextended(record_out(t)::text, 0)::numeric), 0)::text \
+             FROM ONLY {name} AS t"
         );
         let (rows, checksum): (i64, String) = sqlx::query_as(&statement)
             .fetch_one(&mut *connection)

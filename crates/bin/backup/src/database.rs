@@ -13,11 +13,14 @@ use crate::failure::{BackupFailure, Result};
 use crate::program::Program;
 use crate::secret::Hidden;
 
+/// The database that others are made from, and that belongs to no service.
+pub(crate) const MAINTENANCE: &str = "postgres";
 /// A server that does not answer within this is away.
 const CONNECT: Duration = Duration::from_secs(15);
-/// Of every session: nothing but [`content::read`](crate::content::read) takes long, and that sets bounds of its own.
-const BOUNDS: &str =
-    "SET statement_timeout = '5min'; SET lock_timeout = '1min'; SET idle_session_timeout = 0";
+/// Of every session. A database's owner chooses the search path of sessions in it, and so whose functions and operators they
+/// would use. Nothing but [`content::read`](crate::content::read) takes long, and that sets bounds of its own.
+const FIRST: &str = "SET search_path = pg_catalog; SET statement_timeout = '5min'; SET lock_timeout = '1min'; \
+                     SET idle_session_timeout = 0";
 /// Programs that only print their version.
 const QUICK: Duration = Duration::from_secs(30);
 
@@ -40,6 +43,12 @@ impl DatabaseLogin {
         Self::new(database, database.user.as_deref(), &database.name)
     }
 
+    /// As the role that reads everything, to the database that belongs to no service.
+    pub(crate) fn of_server(config: &Config) -> Result<Self> {
+        let database = &config.database;
+        Self::new(database, database.user.as_deref(), MAINTENANCE)
+    }
+
     /// As the role that may create databases, to `name`.
     pub(crate) fn admin(config: &Config, name: &str) -> Result<Self> {
         let database = &config.database;
@@ -48,6 +57,17 @@ impl DatabaseLogin {
             database.admin.as_deref().or(database.user.as_deref()),
             name,
         )
+    }
+
+    /// As a role with a password of its own, to `name`.
+    pub(crate) fn role(config: &Config, role: &str, password: &Hidden, name: &str) -> Result<Self> {
+        let database = &config.database;
+        match (&database.url_file, &database.host) {
+            (Some(secret), _) => Self::from_url_as(secret.read()?.expose(), Some((role, password)), name)
+                .map_err(|failure| failure.during(secret.path.display())),
+            (None, Some(host)) => Ok(Self::direct(host, database.port, role, name, Some(password))),
+            (None, None) => Err(BackupFailure::new("`database.host` is missing")),
+        }
     }
 
     /// A server of our own on a socket in `folder`.
@@ -102,12 +122,21 @@ impl DatabaseLogin {
     }
 
     fn from_url(text: &str, name: &str) -> Result<Self> {
+        Self::from_url_as(text, None, name)
+    }
+
+    fn from_url_as(text: &str, other: Option<(&str, &Hidden)>, name: &str) -> Result<Self> {
         let cure = "write postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full into the file";
         // The parser's own message may repeat the password.
         let invalid = || BackupFailure::new("not a Postgres URL").cure(cure);
         let mut url = Url::parse(text).map_err(|_| invalid())?;
         if !matches!(url.scheme(), "postgres" | "postgresql") || url.username().is_empty() {
             return Err(invalid());
+        }
+        if let Some((role, password)) = other {
+            url.set_username(role)
+                .and_then(|()| url.set_password(Some(password.expose())))
+                .map_err(|()| invalid())?;
         }
         url.set_path(name);
         let mut environment = vec![
@@ -151,7 +180,7 @@ impl DatabaseLogin {
     pub(crate) async fn connect(&self) -> Result<PgConnection> {
         let connecting = async {
             let mut connection = PgConnection::connect_with(&self.options).await?;
-            connection.execute(BOUNDS).await?;
+            connection.execute(FIRST).await?;
             Ok::<_, sqlx::Error>(connection)
         };
         let cure =
@@ -182,8 +211,8 @@ pub(crate) fn query_failed(what: &str) -> impl FnOnce(sqlx::Error) -> BackupFail
         let failure = BackupFailure::new(format!("cannot {what}: {error}"));
         match error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() {
             Some("42501") => failure.cure(
-                "the role may not do this: backups need pg_read_all_data, pg_monitor and BYPASSRLS, restores a \
-                 role that may create databases",
+                "the role may not do this: backups need pg_read_all_data and BYPASSRLS, and EXECUTE on \
+                 pg_ls_archive_statusdir() in the database postgres; restores need a role that may create databases",
             ),
             Some("55P03") => failure.cure(
                 "another session holds a lock on it for too long, such as a migration: SELECT * FROM pg_locks WHERE NOT \

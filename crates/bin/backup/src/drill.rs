@@ -141,7 +141,7 @@ async fn restore_and_compare(
             .await
             .map_err(query_failed("close the scratch server"))?;
         let _ = superuser.close().await;
-        restore.finish(&entries).await
+        restore.fill(&entries).await
     };
     restored.await.map_err(|failure| {
         if failure.is_verdict() {
@@ -232,7 +232,7 @@ async fn of_archive(config: &Config, folder: PathBuf) -> Result<String> {
     ))
 }
 
-/// Makes a role that may read the recovered database and no more: a cast of a row to text is code of the service.
+/// Makes a role that may read the recovered database and no more: to plan a query may run code of the service.
 async fn let_in(scratch: &Scratch, database: &str) -> Result<()> {
     let mut superuser = scratch.login("postgres").connect().await?;
     scratch.make_guest(&mut superuser).await?;

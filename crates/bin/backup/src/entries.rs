@@ -2,8 +2,10 @@
 //!
 //! A dump holds code of the service that it comes from, such as the function of a materialized view. A session that
 //! restores it runs that code, and `RESET ROLE` gives the code every right of the session's login. So the login is a role
-//! without rights. A superuser restores only the extensions, before any of the dump's code is there.
+//! without rights. A superuser restores only kinds that are listed here, which hold no code of the service. That happens before
+//! any of the dump's code is there, or after it can no longer run.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,55 +16,87 @@ use crate::database::{DatabaseLogin, query_failed, quoted};
 use crate::failure::{BackupFailure, Result};
 use crate::files;
 use crate::program::Program;
+use crate::toc::{self, Entry};
 
-/// Most of these only a superuser may make, and none of them holds rows.
-const LEFT_OUT: [&str; 4] = ["EXTENSION", "EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION"];
-/// Tables and sequences of extensions whose rows a dump carries; an extension's own schema may be closed.
-const CARRIED: &str = "
+/// Only a superuser may make these, and the dump's tables need them. Their code is the server's own.
+const BEFORE: [&str; 2] = ["EXTENSION", "SERVER"];
+/// Rights are the owners' to give, and most of the others only a superuser may make. None of them holds rows.
+const AFTER: [&str; 9] = [
+    "ACL",
+    "DEFAULT ACL",
+    "EVENT TRIGGER",
+    "PUBLICATION",
+    "PUBLICATION TABLE",
+    "PUBLICATION TABLES IN SCHEMA",
+    "SUBSCRIPTION",
+    "SUBSCRIPTION TABLE",
+    "USER MAPPING",
+];
+/// What is on these is theirs to restore who restored them.
+const NOTES: [&str; 2] = ["COMMENT", "SECURITY LABEL"];
+/// Tables and sequences of extensions whose rows a dump carries, and the schemas of extensions, which may be closed.
+const OF_EXTENSIONS: &str = "
     SELECT DISTINCT unnest(ARRAY[
              format('USAGE ON SCHEMA %I', n.nspname),
              format(CASE c.relkind WHEN 'S' THEN 'UPDATE ON SEQUENCE %I.%I' ELSE 'INSERT ON TABLE %I.%I' END,
                     n.nspname, c.relname)])
     FROM pg_extension e, unnest(e.extconfig) AS carried, pg_class c, pg_namespace n
-    WHERE c.oid = carried AND n.oid = c.relnamespace";
+    WHERE c.oid = carried AND n.oid = c.relnamespace
+    UNION SELECT format('USAGE ON SCHEMA %I', n.nspname)
+    FROM pg_depend d JOIN pg_namespace n ON n.oid = d.objid
+    WHERE d.classid = 'pg_namespace'::regclass AND d.deptype = 'e'
+    UNION SELECT format('USAGE ON FOREIGN SERVER %I', srvname) FROM pg_foreign_server
+    UNION SELECT format('CREATE ON TABLESPACE %I', spcname) FROM pg_tablespace WHERE spcname = ANY ($1)";
 
-/// The entries' lines, as `pg_restore --list` prints them.
+/// The entries by who restores them, in the dump's order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Entries {
     /// Of the unprivileged role, empty: extensions may go into them.
-    schemas: Vec<String>,
-    /// Of the superuser.
-    extensions: Vec<String>,
+    pub(crate) schemas: Vec<Entry>,
+    /// Of the superuser, first.
+    pub(crate) before: Vec<Entry>,
     /// Of the unprivileged role.
-    rest: Vec<String>,
+    pub(crate) rest: Vec<Entry>,
+    /// Of the superuser, last.
+    after: Vec<Entry>,
 }
 
 impl Entries {
-    fn parse(printed: &str) -> Self {
+    fn sort(all: Vec<Entry>) -> Self {
         let mut entries = Self::default();
-        for line in printed.lines().filter(|line| !line.starts_with(';')) {
-            // `ID; CATALOG OID KIND SCHEMA NAME OWNER`, and the names may have spaces.
-            let Some(kind) = line.splitn(4, ' ').nth(3) else {
-                continue;
+        for entry in all {
+            let kind = entry.kind.as_str();
+            // The name of a note begins with the kind of what it is on.
+            let on = |kinds: &[&str]| {
+                NOTES.contains(&kind)
+                    && entry.schema.is_empty()
+                    && kinds.iter().any(|kind| {
+                        entry
+                            .name
+                            .strip_prefix(kind)
+                            .is_some_and(|rest| rest.starts_with(' '))
+                    })
             };
-            let is = |name: &str| kind.strip_prefix(name).is_some_and(|rest| rest.starts_with(' '));
-            // Of a comment the name begins with the kind of what it is on.
-            let on = kind
-                .strip_prefix("COMMENT - ")
-                .or_else(|| kind.strip_prefix("SECURITY LABEL - "))
-                .unwrap_or_default();
-            if is("EXTENSION") {
-                entries.extensions.push(line.to_owned());
-            } else if is("SCHEMA") {
-                entries.schemas.push(line.to_owned());
-            } else if !LEFT_OUT
-                .iter()
-                .any(|name| is(name) || on.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))
-            {
-                entries.rest.push(line.to_owned());
-            }
+            let part = if BEFORE.contains(&kind) {
+                &mut entries.before
+            } else if AFTER.contains(&kind) || on(&BEFORE) || on(&AFTER) {
+                &mut entries.after
+            } else if kind == "SCHEMA" {
+                &mut entries.schemas
+            } else {
+                &mut entries.rest
+            };
+            part.push(entry);
         }
         entries
+    }
+
+    /// Those that have an owner who is set at the end. The public schema's is the database's owner, whoever that is.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = &Entry> {
+        let all = self.schemas.iter().chain(&self.before).chain(&self.rest);
+        all.filter(|entry| {
+            !matches!(entry.owner.as_str(), "" | "pg_database_owner") && !entry.owned_objects().is_empty()
+        })
     }
 }
 
@@ -81,65 +115,113 @@ pub(crate) struct Restore<'a> {
     pub(crate) limit: Duration,
 }
 
+/// Whether a part sets owners itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owners {
+    /// Everything belongs to the role that restores it, and nobody else has rights to it.
+    Own,
+    /// Owners and rights as in the dump; only a superuser may set them.
+    AsDumped,
+}
+
 impl Restore<'_> {
-    /// The first half, without the dump's code: schemas and extensions.
+    /// The first part, without the dump's code: schemas, extensions and foreign servers.
     pub(crate) async fn begin(&self) -> Result<Entries> {
-        let printed = self.pg_restore().arg("--list").arg(&self.dump).run().await?;
-        let entries = Entries::parse(&printed);
-        self.part("schemas", &entries.schemas, self.owner, 1).await?;
-        self.part("extensions", &entries.extensions, self.superuser, 1)
+        let entries = Entries::sort(toc::read(&self.dump)?);
+        self.part("schemas", &entries.schemas, self.owner, 1, Owners::Own)
             .await?;
-        open_extensions(&mut self.superuser.connect().await?, self.owner_role).await?;
+        self.part("before", &entries.before, self.superuser, 1, Owners::Own)
+            .await?;
+        let mut superuser = self.superuser.connect().await?;
+        for right in rights(&mut superuser, &entries).await? {
+            execute(
+                &mut superuser,
+                &format!("GRANT {right} TO {}", quoted(self.owner_role)),
+            )
+            .await?;
+        }
         Ok(entries)
     }
 
-    /// The second half, with the dump's code.
-    pub(crate) async fn finish(&self, entries: &Entries) -> Result<()> {
-        self.part("rest", &entries.rest, self.owner, self.jobs).await
+    /// The second part, with the dump's code.
+    pub(crate) async fn fill(&self, entries: &Entries) -> Result<()> {
+        self.part("rest", &entries.rest, self.owner, self.jobs, Owners::Own)
+            .await
     }
 
-    async fn part(&self, name: &str, lines: &[String], login: &DatabaseLogin, jobs: u32) -> Result<()> {
-        if lines.is_empty() {
+    /// Takes back the rights that the unprivileged role had to what is not the dump's.
+    pub(crate) async fn close(&self, superuser: &mut PgConnection, entries: &Entries) -> Result<()> {
+        for right in rights(superuser, entries).await? {
+            execute(
+                superuser,
+                &format!("REVOKE {right} FROM {}", quoted(self.owner_role)),
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// The last part, once the dump's code can no longer run and everything has its owner.
+    pub(crate) async fn finish(&self, entries: &Entries) -> Result<()> {
+        self.part("after", &entries.after, self.superuser, 1, Owners::AsDumped)
+            .await
+    }
+
+    async fn part(
+        &self,
+        name: &str,
+        entries: &[Entry],
+        login: &DatabaseLogin,
+        jobs: u32,
+        owners: Owners,
+    ) -> Result<()> {
+        if entries.is_empty() {
             return Ok(());
         }
         let list = self.folder.join(format!("{name}.list"));
-        files::write(&list, (lines.join("\n") + "\n").as_bytes())?;
-        self.pg_restore()
-            .args([
-                "--exit-on-error",
-                "--no-owner",
-                "--no-privileges",
-                "--no-password",
-            ])
+        let mut lines = String::new();
+        for entry in entries {
+            let _ = writeln!(lines, "{};", entry.id);
+        }
+        files::write(&list, lines.as_bytes())?;
+        let mut program = Program::new(self.config.database.bin_dir.join("pg_restore"), self.limit)
+            .args(["--exit-on-error", "--no-password"])
             .arg(format!("--jobs={jobs}"))
             .path_arg("--use-list=", &list)
             .arg(format!("--dbname={}", login.name))
+            .envs(&login.environment);
+        if owners == Owners::Own {
+            program = program.args(["--no-owner", "--no-privileges"]);
+        }
+        program
             .arg(&self.dump)
-            .envs(&login.environment)
             .run()
             .await
             .map(drop)
             .map_err(|failure| forbidden(failure, name))
     }
-
-    fn pg_restore(&self) -> Program {
-        Program::new(self.config.database.bin_dir.join("pg_restore"), self.limit)
-    }
 }
 
-/// Lets `role` fill the tables that a dump fills.
-async fn open_extensions(superuser: &mut PgConnection, role: &str) -> Result<()> {
-    let rights: Vec<String> = sqlx::query_scalar(CARRIED)
-        .fetch_all(&mut *superuser)
+/// What the unprivileged role needs besides its database, to fill the tables that a dump fills.
+async fn rights(superuser: &mut PgConnection, entries: &Entries) -> Result<Vec<String>> {
+    let tablespaces: Vec<&str> = entries
+        .rest
+        .iter()
+        .map(|entry| entry.tablespace.as_str())
+        .collect();
+    sqlx::query_scalar(OF_EXTENSIONS)
+        .bind(tablespaces)
+        .fetch_all(superuser)
         .await
-        .map_err(query_failed("list the tables of extensions"))?;
-    for right in rights {
-        sqlx::query(&format!("GRANT {right} TO {}", quoted(role)))
-            .execute(&mut *superuser)
-            .await
-            .map_err(query_failed("open an extension's table"))?;
-    }
-    Ok(())
+        .map_err(query_failed("list what the dump's tables need"))
+}
+
+async fn execute(superuser: &mut PgConnection, statement: &str) -> Result<()> {
+    sqlx::query(statement)
+        .execute(superuser)
+        .await
+        .map(drop)
+        .map_err(query_failed("open what the dump's tables need"))
 }
 
 /// Explains a failure for want of a right.
@@ -147,8 +229,8 @@ fn forbidden(failure: BackupFailure, part: &str) -> BackupFailure {
     let denied = ["permission denied", "must be superuser", "must be owner"];
     if part == "rest" && denied.iter().any(|words| failure.mentions(words)) {
         failure.cure(
-            "a drill restores as a role without rights: take out of the database what needs more, or put it into an \
-             extension",
+            "a dump is restored as a role without rights: take out of the database what needs more, or put it into an \
+             extension; `pg_restore` by hand as the server's superuser gives the dump's code every right",
         )
     } else {
         failure
@@ -160,28 +242,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_superuser_gets_extensions_only() {
-        let printed = ";\n; Selected TOC Entries:\n;\n\
-            2; 3079 16390 EXTENSION - hstore \n\
-            3500; 0 0 COMMENT - EXTENSION hstore \n\
-            7; 2615 16389 SCHEMA - EXTENSION tools app\n\
-            8; 1259 16400 TABLE public EXTENSION  - evil app\n\
-            9; 1259 16401 TABLE EXTENSION  EXTENSION app\n\
-            10; 0 0 COMMENT public TABLE a app\n\
-            11; 3466 16402 EVENT TRIGGER - watching postgres\n\
-            12; 0 0 COMMENT - EVENT TRIGGER watching postgres\n\
-            13; 6104 16403 PUBLICATION - everything postgres\n\
-            14; 6106 16404 PUBLICATION TABLE public everything a postgres\n\
-            15; 0 16405 TABLE DATA public a app\n";
-        let entries = Entries::parse(printed);
-        let numbers = |lines: &[String]| -> Vec<String> {
-            lines
-                .iter()
-                .map(|line| line.split(';').next().unwrap_or_default().to_owned())
-                .collect()
+    fn a_superuser_gets_what_holds_no_code() {
+        let entry = |(id, kind, schema, name): (u32, &str, &str, &str)| Entry {
+            id,
+            kind: kind.to_owned(),
+            schema: schema.to_owned(),
+            name: name.to_owned(),
+            ..Entry::default()
         };
-        assert_eq!(numbers(&entries.extensions), ["2"]);
-        assert_eq!(numbers(&entries.schemas), ["7"]);
-        assert_eq!(numbers(&entries.rest), ["8", "9", "10", "15"]);
+        let entries = Entries::sort(
+            [
+                (2, "EXTENSION", "", "hstore"),
+                (3, "COMMENT", "", "EXTENSION hstore"),
+                (4, "SCHEMA", "", "EXTENSION tools"),
+                (5, "TABLE", "public", "EXTENSION "),
+                (6, "TABLE", "EXTENSION ", "EXTENSION"),
+                (7, "COMMENT", "public", "TABLE a"),
+                (8, "EVENT TRIGGER", "", "watching"),
+                (9, "COMMENT", "", "EVENT TRIGGER watching"),
+                (10, "PUBLICATION TABLE", "public", "everything a"),
+                (11, "TABLE DATA", "public", "a"),
+                (12, "SERVER", "", "away"),
+                (13, "ACL", "public", "TABLE a"),
+                (14, "TRIGGER", "public", "a EVENT TRIGGER"),
+                (15, "COMMENT", "public", "EXTENSION x"),
+            ]
+            .map(entry)
+            .to_vec(),
+        );
+        let ids = |entries: &[Entry]| -> Vec<u32> { entries.iter().map(|entry| entry.id).collect() };
+        assert_eq!(ids(&entries.before), [2, 12]);
+        assert_eq!(ids(&entries.schemas), [4]);
+        assert_eq!(ids(&entries.rest), [5, 6, 7, 11, 14, 15]);
+        assert_eq!(ids(&entries.after), [3, 8, 9, 10, 13]);
     }
 }

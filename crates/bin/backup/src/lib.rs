@@ -32,5 +32,6 @@ mod secret;
 mod state;
 mod status;
 mod text;
+mod toc;
 mod verify;
 mod wal;

@@ -1,6 +1,8 @@
 //! Restores. A restore overwrites nothing that runs without an explicit option, and deletes nothing.
 
+mod draft;
 pub(crate) mod dump;
+mod same;
 pub(crate) mod time;
 
 use std::path::{Path, PathBuf};

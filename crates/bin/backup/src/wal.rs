@@ -265,7 +265,7 @@ pub(crate) struct Server {
 /// Asks the server.
 pub(crate) async fn archiving(config: &Config) -> Result<Server> {
     type Row = (bool, Option<String>, Option<Time>, bool, i64, f64, String);
-    let mut connection = DatabaseLogin::reader(config)?.connect().await?;
+    let mut connection = DatabaseLogin::of_server(config)?.connect().await?;
     let (enabled, last_archived, last_archived_at, failing, waiting, lag, system): Row = sqlx::query_as(
         "SELECT current_setting('archive_mode') <> 'off', a.last_archived_wal, a.last_archived_time,
                 coalesce(a.last_failed_time > coalesce(a.last_archived_time, '-infinity'), false),

@@ -8,17 +8,16 @@ use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 use tokio::time::sleep;
 
+use super::draft::{self, Guest};
 use crate::clock;
 use crate::config::Config;
-use crate::content;
-use crate::database::{DatabaseLogin, check_program, query_failed, quoted, server_version};
+use crate::content::{self, Table};
+use crate::database::{DatabaseLogin, MAINTENANCE, check_program, query_failed, quoted, server_version};
 use crate::dumps::{Dumps, Manifest};
 use crate::failure::{BackupFailure, Result};
 use crate::program::Program;
 use crate::verify;
 
-/// The database that others are made from.
-const MAINTENANCE: &str = "postgres";
 const LIMIT: Duration = Duration::from_hours(24);
 /// A name in Postgres has at most 63 bytes.
 const LONGEST_NAME: usize = 63;
@@ -61,11 +60,12 @@ pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: b
     let draft = suffixed(&name, UNFINISHED);
     // Of a restore that was killed: who lives has the turn.
     drop_database(&mut admin, &draft).await?;
-    create(&mut admin, &manifest, &draft, live).await?;
-    let rows = match fill(config, &dumps, &manifest, &draft, &mut admin).await {
+    let owner = owner_of(&mut admin, live).await?;
+    let rows = match fill(config, &dumps, &manifest, &draft, owner.as_deref(), &mut admin).await {
         Ok(rows) => rows,
         Err(failure) => {
             let _ = drop_database(&mut admin, &draft).await;
+            let _ = draft::clear(&mut admin).await;
             return Err(failure);
         }
     };
@@ -159,15 +159,24 @@ async fn exists(admin: &mut PgConnection, name: &str) -> Result<bool> {
         .map_err(query_failed("look for the database"))
 }
 
-async fn create(admin: &mut PgConnection, manifest: &Manifest, name: &str, live: &str) -> Result<()> {
-    let owner: Option<String> = sqlx::query_scalar(
+/// Who owned the database that is there, or the role of its name.
+async fn owner_of(admin: &mut PgConnection, live: &str) -> Result<Option<String>> {
+    sqlx::query_scalar(
         "SELECT rolname FROM pg_roles WHERE oid = (SELECT datdba FROM pg_database WHERE datname = $1)
          UNION ALL SELECT rolname FROM pg_roles WHERE rolname = $1 LIMIT 1",
     )
     .bind(live)
-    .fetch_optional(&mut *admin)
+    .fetch_optional(admin)
     .await
-    .map_err(query_failed("look for the database's owner"))?;
+    .map_err(query_failed("look for the database's owner"))
+}
+
+async fn create(
+    admin: &mut PgConnection,
+    manifest: &Manifest,
+    name: &str,
+    owner: Option<&str>,
+) -> Result<()> {
     let locale = &manifest.locale;
     let mut statement = format!(
         "CREATE DATABASE {} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
@@ -190,7 +199,7 @@ async fn create(admin: &mut PgConnection, manifest: &Manifest, name: &str, live:
         _ => {}
     }
     if let Some(owner) = owner {
-        let _ = write!(statement, " OWNER {}", quoted(&owner));
+        let _ = write!(statement, " OWNER {}", quoted(owner));
     }
     sqlx::query(&statement)
         .execute(admin)
@@ -199,50 +208,80 @@ async fn create(admin: &mut PgConnection, manifest: &Manifest, name: &str, live:
         .map_err(query_failed("make the database"))
 }
 
+/// Restores the dump into the new database `name`, and compares it with the dump's manifest. Returns the number of rows.
 async fn fill(
     config: &Config,
     dumps: &Dumps,
     manifest: &Manifest,
     name: &str,
+    owner: Option<&str>,
     admin: &mut PgConnection,
 ) -> Result<u64> {
-    let superuser: bool = sqlx::query_scalar("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-        .fetch_one(admin)
-        .await
-        .map_err(query_failed("ask what this role may do"))?;
-    let login = DatabaseLogin::admin(config, name)?;
-    let mut program = Program::new(config.database.bin_dir.join("pg_restore"), LIMIT)
-        .args(["--exit-on-error", "--no-password", "--jobs=2"])
-        .arg(format!("--dbname={name}"))
-        .envs(&login.environment);
-    if !superuser {
-        program = program.args(["--no-owner", "--no-privileges"]);
-    }
-    program.arg(dumps.file(&manifest.id)).run().await.map_err(|failure| {
+    let id = &manifest.id;
+    let (superuser, user): (bool, String) =
+        sqlx::query_as("SELECT rolsuper, rolname FROM pg_roles WHERE rolname = current_user")
+            .fetch_one(&mut *admin)
+            .await
+            .map_err(query_failed("ask what this role may do"))?;
+    let filled = if superuser {
+        let guest = Guest::make(admin, LIMIT).await?;
+        create(admin, manifest, name, Some(draft::ROLE)).await?;
+        draft::close_to_others(admin, name).await?;
+        let owner = owner.unwrap_or(&user);
+        let filled = guest.fill(config, dumps, id, name, owner, LIMIT).await;
+        if filled.is_ok() {
+            draft::clear(admin).await?;
+            draft::open(admin, name).await?;
+        }
+        filled
+    } else {
+        create(admin, manifest, name, owner).await?;
+        fill_as_admin(config, dumps, id, name).await
+    };
+    let found = filled.map_err(|failure| {
         if failure.is_verdict() {
-            failure.during(format!("the dump {} does not restore", manifest.id)).cure(
+            failure.during(format!("the dump {id} does not restore")).cure(
                 "roles and extensions that the dump names must be in the server first; on NixOS the stack's module \
                  makes them",
             )
         } else {
-            failure.during(format!("the dump {} could not be restored", manifest.id))
+            failure.during(format!("the dump {id} could not be restored"))
         }
     })?;
-    let mut connection = login.connect().await?;
-    content::prepare(&mut connection, LIMIT).await?;
-    let found = content::read(&mut connection, LIMIT).await?;
-    // A database with a session in it cannot be renamed.
-    let _ = connection.close().await;
     let differences = content::differences(&manifest.tables, &found);
     if differences.is_empty() {
         return Ok(found.iter().map(|table| table.rows).sum());
     }
     Err(BackupFailure::new(format!(
-        "the dump {} does not hold what was recorded when it was made",
-        manifest.id
+        "the dump {id} does not hold what was recorded when it was made"
     ))
     .printed(differences)
     .cure("restore an older one: `slipway-backup list`"))
+}
+
+/// For a server elsewhere, whose administrator is no superuser: the dump's code has that role's rights, and everything
+/// belongs to it.
+async fn fill_as_admin(config: &Config, dumps: &Dumps, id: &str, name: &str) -> Result<Vec<Table>> {
+    let login = DatabaseLogin::admin(config, name)?;
+    Program::new(config.database.bin_dir.join("pg_restore"), LIMIT)
+        .args([
+            "--exit-on-error",
+            "--no-password",
+            "--jobs=2",
+            "--no-owner",
+            "--no-privileges",
+        ])
+        .arg(format!("--dbname={name}"))
+        .envs(&login.environment)
+        .arg(dumps.file(id))
+        .run()
+        .await?;
+    let mut connection = login.connect().await?;
+    content::prepare(&mut connection, LIMIT).await?;
+    let found = content::read(&mut connection, LIMIT).await;
+    // A database with a session in it cannot be renamed.
+    let _ = connection.close().await;
+    found
 }
 
 /// Puts the restored database in the live one's place, all of it or nothing. Returns the old one's new name.

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cluster::{Cluster, archive};
 
 /// A server whose database belongs to the service `app`, and whose backups read as a role without other rights.
-fn owned(settings: &str) -> Cluster {
+pub(crate) fn owned(settings: &str) -> Cluster {
     let mut cluster = Cluster::start_with(settings);
     cluster.sql(
         "postgres",
@@ -103,7 +103,7 @@ fn a_drill_says_what_a_dump_was_not_allowed() {
     assert!(
         printed.contains("does not restore")
             && printed.contains("to COPY to or from an external program")
-            && printed.contains("cure: a drill restores as a role without rights"),
+            && printed.contains("cure: a dump is restored as a role without rights"),
         "{printed}"
     );
     assert!(!file.exists());

@@ -104,7 +104,7 @@ fn session(cluster: &Cluster, database: &str, sql: &str) -> std::process::Child 
 }
 
 /// Waits until the query's answer is `t`.
-fn wait_for(cluster: &Cluster, what: &str, query: &str) {
+pub(crate) fn wait_for(cluster: &Cluster, what: &str, query: &str) {
     let end = Instant::now() + Duration::from_mins(1);
     while cluster.sql("postgres", query) != "t" {
         assert!(Instant::now() < end, "{what} does not come");
@@ -112,7 +112,7 @@ fn wait_for(cluster: &Cluster, what: &str, query: &str) {
     }
 }
 
-fn kill(run: &mut std::process::Child) {
+pub(crate) fn kill(run: &mut std::process::Child) {
     rustix::process::kill_process(
         rustix::process::Pid::from_child(run),
         rustix::process::Signal::KILL,

@@ -12,4 +12,5 @@ mod exporter;
 mod hostile;
 mod kills;
 mod offsite;
+mod restored;
 mod wal;
