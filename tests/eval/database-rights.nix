@@ -38,7 +38,7 @@ in
     name = "nothing but the Unix socket, and to a stack's database nobody but those who are named";
     got = {
       inherit (config.services.postgresql.settings) listen_addresses;
-      hba = lib.take 10 (hba config);
+      hba = lib.take 11 (hba config);
     };
     want = {
       listen_addresses = "";
@@ -47,6 +47,7 @@ in
         "local all postgres peer map=postgres"
         ''local "shop" "shop" peer''
         ''local all "slipway-backup" peer''
+        ''local all "slipway-restore" scram-sha-256''
         ''local "shop" all reject''
         ''host "shop" all all reject''
         ''local all "shop" reject''

@@ -87,7 +87,14 @@ let
     in
     lib.concatMap (stack: refused "${quote stack.database.name} all") (lib.attrValues local)
     ++ lib.concatMap (role: refused "all ${quote role}") (
-      lib.unique (roles ++ users ++ lib.optional backedUp "slipway-backup")
+      lib.unique (
+        roles
+        ++ users
+        ++ lib.optionals backedUp [
+          "slipway-backup"
+          "slipway-restore"
+        ]
+      )
     );
 
   maps = lib.concatLists (lib.mapAttrsToList identities (local // using));
@@ -97,7 +104,11 @@ let
   ]
   ++ lib.concatLists (lib.mapAttrsToList localLines local)
   ++ lib.concatLists (lib.mapAttrsToList localLines using)
-  ++ lib.optional backedUp ''local all "slipway-backup" peer''
+  ++ lib.optionals backedUp [
+    ''local all "slipway-backup" peer''
+    # A restore makes this role, which has no account, and drops it at its end.
+    ''local all "slipway-restore" scram-sha-256''
+  ]
   ++ lib.concatMap networkLines (lib.attrValues networked)
   ++ closed;
 in

@@ -14,13 +14,17 @@ let
 
   # psql quotes what stands in variables; nothing is pasted into statements.
   statements = ./setup.sql;
-  # Reads everything, changes nothing; BYPASSRLS, or rows behind a policy would be missing from a dump.
+  # Reads everything, changes nothing; BYPASSRLS, or rows behind a policy would be missing from a dump. The server may run a
+  # service's code where this role reads a service's tables. So it has no right to what is not in them: earlier releases gave
+  # pg_monitor, which shows the statements of all databases. Its status of the archive is read in the database postgres.
   backupStatements = pkgs.writeText "slipway-backup-role.sql" ''
     \set ON_ERROR_STOP on
     SELECT 'CREATE ROLE "slipway-backup" LOGIN'
       WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'slipway-backup') \gexec
     ALTER ROLE "slipway-backup" BYPASSRLS;
-    GRANT pg_read_all_data, pg_monitor TO "slipway-backup";
+    GRANT pg_read_all_data TO "slipway-backup";
+    REVOKE pg_monitor FROM "slipway-backup";
+    GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_archive_statusdir() TO "slipway-backup";
     GRANT CONNECT ON DATABASE :"name" TO "slipway-backup";
   '';
   # Over standard input, so that the password is on no command line. Logging and counting are off, so that it is neither

@@ -221,9 +221,12 @@ fn what_is_restored_is_what_was_there() {
 const TAMPERING: &str = "
     CREATE FUNCTION public.tamper(n int) RETURNS bool LANGUAGE plpgsql AS $code$
     BEGIN
-      IF session_user <> 'app' THEN
-        STATEMENT;
-      END IF;
+      -- Another session of the restore may be filling the table at this moment.
+      FOR n IN 1..100 LOOP
+        EXIT WHEN session_user = 'app';
+        BEGIN STATEMENT; EXIT; EXCEPTION WHEN internal_error THEN PERFORM pg_sleep(0.1);
+        WHEN OTHERS THEN EXIT; END;
+      END LOOP;
       RETURN true;
     END $code$;
     CREATE FUNCTION public.quiet(n int) RETURNS bool LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN public.tamper(n); END';
@@ -246,7 +249,7 @@ fn the_code_of_one_owner_does_not_change_what_is_anothers() {
         ),
         (
             "INSERT INTO public.admins VALUES (''app'')",
-            "public.admins has 2 rows instead of 1",
+            "rows instead of 1",
         ),
     ] {
         let cluster = owned("");
