@@ -3,6 +3,7 @@
 {
   config,
   lib,
+  pkgs,
   utils,
   ...
 }:
@@ -12,6 +13,23 @@ let
   namesOf = import ./names.nix { inherit lib; };
   contract = import ../../nix/contract.nix;
 
+  # With RemainAfterExit, what the program has left behind would go on beside the replicas.
+  endLeftovers = pkgs.writeShellScript "slipway-end-leftovers" ''
+    while IFS=: read -r hierarchy _ path; do
+      if [ "$hierarchy" = 0 ]; then cgroup=$path; fi
+    done < /proc/self/cgroup
+    for _ in {1..100}; do
+      left=
+      while read -r pid; do
+        if [ "$pid" != $$ ]; then left=1; kill -KILL "$pid" || true; fi
+      done < "/sys/fs/cgroup$cgroup/cgroup.procs"
+      [ "$left" ] || exit 0
+      ${pkgs.coreutils}/bin/sleep 0.1
+    done
+    echo "processes of the job do not end" >&2
+    exit 1
+  '';
+
   unit =
     name: stack: key: job:
     let
@@ -19,6 +37,12 @@ let
       first = map (other: "${names.job other}.service") job.after;
     in
     lib.mkMerge [
+      (lib.mkIf (job.before == "start") {
+        # As root, since the job can have a sandbox of its own user's.
+        serviceConfig.ExecStartPost = lib.toList (job.serviceConfig.ExecStartPost or [ ]) ++ [
+          "+${endLeftovers}"
+        ];
+      })
       (programOf name stack key job {
         serviceConfig = {
           Type = "oneshot";

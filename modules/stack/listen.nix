@@ -120,7 +120,35 @@ let
         );
       };
     };
-  perStack = name: stack: lib.mapAttrsToList (perService name stack) stack.services;
+  # A program can put anything into the folder of its socket. With a link it would lead the proxy, which may connect to every
+  # socket, to another service. So no link on this file system is followed, and what is there has a bound. It stays until the
+  # next boot once it is mounted: processes of an earlier generation may still have their sockets there.
+  ownFolders =
+    name: stack:
+    let
+      names = namesOf name stack;
+      tmpfiles = [
+        "systemd-tmpfiles-setup.service"
+        "systemd-tmpfiles-resetup.service"
+      ];
+    in
+    lib.mkIf (lib.any (service: service.listen.type == "unix") (lib.attrValues stack.services)) {
+      mounts = [
+        {
+          description = "${name}: sockets that its programs open";
+          what = "tmpfs";
+          where = names.ownFolders;
+          type = "tmpfs";
+          options = "nosymfollow,nosuid,nodev,noexec,mode=0755,size=1M,nr_inodes=1024";
+          wantedBy = [ "local-fs.target" ] ++ tmpfiles;
+          before = tmpfiles;
+          unitConfig.X-StopOnRemoval = false;
+        }
+      ];
+    };
+  perStack =
+    name: stack:
+    [ (ownFolders name stack) ] ++ lib.mapAttrsToList (perService name stack) stack.services;
 
   contradictions =
     name: stack: key: service:

@@ -10,8 +10,9 @@ let
   live = unit: "${unit}-live";
   late = job: of "${job}-late";
   keeper = of "jobs";
-  # The folder of a socket that the program opens. Beside it lies one that systemd opens.
-  ownFolder = unit: "/run/slipway/${name}/${lib.removePrefix "${name}-" unit}";
+  short = lib.removePrefix "${name}-";
+  # The folders of sockets that programs open.
+  ownFolders = "/run/slipway-sockets/${name}";
   scheduled = lib.attrNames (lib.filterAttrs (_: job: job.schedule != null) stack.jobs);
 in
 {
@@ -37,8 +38,10 @@ in
   );
   roll = of "roll";
   target = "${name}.target";
-  inherit ownFolder;
-  socket = unit: "${ownFolder unit}.sock";
+  inherit ownFolders;
+  ownFolder = unit: "${ownFolders}/${short unit}";
+  # One that systemd opens.
+  socket = unit: "/run/slipway/${name}/${short unit}.sock";
   # { option, unit } of every unit that the stack has or may have, for unique.nix.
   claims =
     let

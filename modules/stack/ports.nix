@@ -23,6 +23,7 @@ let
             lib.optional (service.listen.type == "tcp" && service.listen.port != null) {
               option = "${option}.listen.port";
               # The stand-in's is the one before.
+              before = if service.standIn == null then 0 else 1;
               first = service.listen.port - (if service.standIn == null then 0 else 1);
               count = service.replicas + (if service.standIn == null then 0 else 1);
             }
@@ -107,6 +108,8 @@ let
     }) (lib.filterAttrs (_: server: server.enable && server.port != 0) redis.servers);
 
   end = listener: listener.first + (listener.count or 1);
+  # Ports that it takes before the one that its option names.
+  before = listener: listener.before or 0;
   shown =
     listener:
     "${listener.option} (${toString listener.first}"
@@ -123,7 +126,7 @@ in
       {
         assertion = end one <= other.first || end other <= one.first;
         message = "${shown one} and ${shown other} want the same port of 127.0.0.1: set one of them to a port that is free, such as ${
-          toString (lib.foldl' lib.max 0 (map end listeners))
+          toString (lib.foldl' lib.max 0 (map end listeners) + lib.max (before one) (before other))
         }.";
       }
     ) pairs

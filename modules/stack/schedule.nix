@@ -10,9 +10,9 @@ let
   namesOf = import ./names.nix { inherit lib; };
   hardening = import ../../nix/lib/hardening.nix;
   scheduled = stack: lib.filterAttrs (_: job: job.schedule != null) stack.jobs;
-  stacks = lib.filterAttrs (
-    _: stack: stack.enable && scheduled stack != { }
-  ) config.services.slipway.stacks;
+  enabled = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
+  stacks = lib.filterAttrs (_: stack: scheduled stack != { }) enabled;
+  without = lib.removeAttrs enabled (lib.attrNames stacks);
   # node-exporter reads the metrics there.
   metrics = "/run/slipway-jobs";
 
@@ -141,9 +141,17 @@ let
     };
 in
 {
-  config = lib.mkIf (stacks != { }) {
+  config = {
     systemd = lib.mkMerge (
-      lib.concatLists (
+      # The records of the last job are gone with it; jobs.sh removes those of others.
+      [
+        {
+          tmpfiles.settings = lib.mapAttrs' (
+            name: _: lib.nameValuePair "10-slipway-${name}-jobs" { "/var/lib/slipway-jobs/${name}".R = { }; }
+          ) without;
+        }
+      ]
+      ++ lib.concatLists (
         lib.mapAttrsToList (
           name: stack:
           [ { services.${(namesOf name stack).keeper} = keeper name stack; } ]
@@ -151,6 +159,8 @@ in
         ) stacks
       )
     );
-    services.prometheus.exporters.node.extraFlags = [ "--collector.textfile.directory=${metrics}/*" ];
+    services.prometheus.exporters.node.extraFlags = lib.mkIf (stacks != { }) [
+      "--collector.textfile.directory=${metrics}/*"
+    ];
   };
 }

@@ -88,9 +88,13 @@ let
             // lib.optionalAttrs (service.stopSignal != "SIGTERM") { KillSignal = service.stopSignal; }
             # For the group of the socket's folder.
             // lib.optionalAttrs onOwn { UMask = "0007"; }
+            # Also for the command below.
+            // lib.optionalAttrs (service.type == "notify") { NotifyAccess = "exec"; }
             // serviceConfig;
           })
           {
+            # Without it, its socket would be in a folder where links are followed.
+            unitConfig.RequiresMountsFor = lib.mkIf onOwn [ names.ownFolders ];
             # Beside those of the stack's own serviceConfig, which would otherwise replace them.
             serviceConfig = {
               # Left behind by a crash, it would be in the way.
@@ -100,6 +104,11 @@ let
               # So a start, and with it each step of the roll, lasts until the process can answer.
               ExecStartPost = lib.mkIf (service.type == "exec" && service.health.ready != null) (
                 [ (health.wait service address) ] ++ also "ExecStartPost"
+              );
+              # A program could prolong its stop without end, with EXTEND_TIMEOUT_USEC. From here on nobody listens to it. As root,
+              # since the program could stop a process of its own user.
+              ExecStop = lib.mkIf (service.type == "notify") (
+                [ "-+${config.systemd.package}/bin/systemd-notify NOTIFYACCESS=none" ] ++ also "ExecStop"
               );
             };
           }
@@ -147,6 +156,9 @@ let
       standIn = lib.mkMerge [
         (process trial (-1) service.standIn { Restart = "no"; })
         {
+          serviceConfig.ExecStopPost = lib.mkIf onOwn (
+            also "ExecStopPost" ++ [ "${pkgs.coreutils}/bin/rm -f ${names.ownFolder trial}/socket" ]
+          );
           description = "${name}: trial of the ${key} before its replicas are restarted";
           restartIfChanged = false;
         }

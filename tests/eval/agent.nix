@@ -75,7 +75,7 @@ in
         "once"
         "10"
         "tcp"
-        "unix:/run/slipway/shop/own-1/socket"
+        "unix:/run/slipway-sockets/shop/own-1/socket"
       ];
       "shop-web-1 answers" = [
         4

@@ -22,6 +22,7 @@ let
   suites = [
     ./stack.nix
     ./shapes.nix
+    ./captured.nix
     ./assertions.nix
     ./names.nix
     ./jobs.nix

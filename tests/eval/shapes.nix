@@ -73,7 +73,7 @@ let
     };
     socketGroup = "nginx";
   };
-  folder = "/run/slipway/shop/web-1";
+  folder = "/run/slipway-sockets/shop/web-1";
 in
 [
   {
@@ -234,12 +234,12 @@ in
     };
     want = {
       addresses = [ "unix:${folder}/socket" ];
-      standIn = "unix:/run/slipway/shop/web-trial/socket";
+      standIn = "unix:/run/slipway-sockets/shop/web-trial/socket";
       folders =
         lib.genAttrs
           [
             folder
-            "/run/slipway/shop/web-trial"
+            "/run/slipway-sockets/shop/web-trial"
           ]
           (_: {
             user = "shop";

@@ -204,7 +204,7 @@
         t.assertEqual([ask("several"), ask("single"), ask("front")], ["first", "first", "first"])
 
     with subtest("only the proxy and the service reach its socket"):
-        connect = "curl -sf --unix-socket /run/slipway/team/front-1/socket http://front/"
+        connect = "curl -sf --unix-socket /run/slipway-sockets/team/front-1/socket http://front/"
         machine.succeed(f"setpriv --reuid nginx --regid nginx --init-groups {connect}")
         machine.succeed(f"setpriv --reuid team --regid team --init-groups {connect}")
         machine.fail(f"setpriv --reuid nobody --regid nogroup --clear-groups {connect}")
