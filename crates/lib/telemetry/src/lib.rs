@@ -31,6 +31,7 @@
 //! enters `info_span!("http.request", request_id = %id)` once, and every line below it carries `request_id`; the worker
 //! does the same with `rollout_id`. An attempt is `attempt_id`, a trace `trace_id`, in every program. Spans up to `info` are kept for this even when `LOG_LEVEL` hides events.
 
+mod collect;
 mod error;
 mod failure;
 mod fields;
@@ -47,6 +48,7 @@ pub mod propagation;
 mod sentry;
 mod serve;
 
+pub use collect::{Family, Label};
 pub use error::TelemetryError;
 pub use failure::failure_text;
 pub use healthcheck::{HealthTarget, check_health};

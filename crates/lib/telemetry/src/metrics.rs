@@ -7,6 +7,7 @@ use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histog
 use http::Method;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::collect::{Collectors, Family};
 use crate::{TelemetryError, process};
 
 /// Requests answered, by `method`, `route` and `status` (traffic and errors).
@@ -29,14 +30,32 @@ const BUCKETS: [f64; 14] = [
 
 /// Everything recorded in this process, as text for Prometheus.
 #[derive(Clone)]
-pub struct MetricsHandle(PrometheusHandle);
+pub struct MetricsHandle {
+    recorded: PrometheusHandle,
+    collectors: Collectors,
+}
 
 impl MetricsHandle {
     /// The text form, with the process's own numbers brought up to date.
     #[must_use]
     pub fn render(&self) -> String {
         process::record();
-        self.0.render()
+        // Collectors may also record.
+        let collected = self.collectors.render();
+        self.recorded.render() + &collected
+    }
+
+    /// Calls `collector` at every scrape and shows what it gives. It must not wait.
+    pub fn collect(&self, collector: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
+        self.collectors.add(Box::new(collector));
+    }
+
+    /// Calls `record` before every scrape, to bring recorded numbers up to date. It must not wait.
+    pub fn before_scrape(&self, record: impl Fn() + Send + Sync + 'static) {
+        self.collect(move || {
+            record();
+            Vec::new()
+        });
     }
 }
 
@@ -71,7 +90,10 @@ pub fn install_metrics(service: &'static str) -> Result<MetricsHandle, Telemetry
     describe_gauge!(BUILD_INFO, "Always 1; the labels say what runs.");
     gauge!(BUILD_INFO, "service" => service, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     process::describe();
-    Ok(MetricsHandle(handle))
+    Ok(MetricsHandle {
+        recorded: handle,
+        collectors: Collectors::default(),
+    })
 }
 
 /// One request under way. Recorded when it is finished, or as cut (status 499) when it is dropped before.

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails the test")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use http::Method;
-use slipway_telemetry::{HttpRequest, bind_metrics, install_metrics, serve_metrics};
+use slipway_telemetry::{Family, HttpRequest, bind_metrics, install_metrics, serve_metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -48,6 +50,16 @@ async fn metrics_are_served_until_the_stop() {
     );
 
     let stop = CancellationToken::new();
+    let hosts = Arc::new(AtomicU32::new(2));
+    let known = Arc::clone(&hosts);
+    handle.collect(move || {
+        let mut family = Family::gauge("seen", "Whether a host was seen.");
+        for host in 0..known.load(Ordering::Relaxed) {
+            family.push(&[("name", &format!("web-{host}"))], 1.0);
+        }
+        vec![family]
+    });
+    handle.before_scrape(|| metrics::gauge!("looked").increment(1.0));
     let server = tokio::spawn(serve_metrics(listener, handle, stop.clone()));
 
     HttpRequest::begin(&Method::GET, "/api/v1/hosts/{name}").finish(200);
@@ -102,6 +114,15 @@ async fn metrics_are_served_until_the_stop() {
     assert!(value(&text, "process_start_time_seconds ") > 1_600_000_000.0);
     assert!(value(&text, "process_max_fds ") > 3.0);
     assert!(value(&text, "process_cpu_seconds_total ") >= 0.0);
+    // A collected family has the samples of the moment; a recorded one keeps what it had.
+    assert!(value(&text, "seen{name=\"web-1\"} ") > 0.5 && value(&text, "looked ") > 0.5);
+    hosts.store(1, Ordering::Relaxed);
+    let (_, text) = ask(addr, "GET /metrics").await;
+    assert!(
+        text.contains("seen{name=\"web-0\"}") && !text.contains("web-1"),
+        "{text}"
+    );
+    assert!(value(&text, "looked ") > 1.5);
     drop(under_way);
     assert!(value(&ask(addr, "GET /metrics").await.1, "http_requests_in_flight ").abs() < f64::EPSILON);
 
