@@ -257,6 +257,9 @@ impl StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
+        if matches!(error, E::PoolTimedOut) {
+            crate::pool::count_timeout();
+        }
         match &error {
             E::Io(_)
             | E::Tls(_)

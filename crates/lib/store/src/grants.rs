@@ -10,7 +10,7 @@ use sqlx::{Acquire, PgConnection};
 use crate::StoreError;
 
 /// Every table with what api and worker do with it. A migration that adds one adds a line.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 17] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
@@ -25,6 +25,7 @@ const TABLES: [(&str, &str); 16] = [
     ("rollout_commands", "SELECT, INSERT, UPDATE"),
     ("events", "SELECT, INSERT"),
     ("event_head", "SELECT, UPDATE"),
+    ("audit_walks", "SELECT, UPDATE"),
     ("workers", "SELECT, INSERT, UPDATE, DELETE"),
     ("_sqlx_migrations", "SELECT"),
 ];

@@ -26,6 +26,7 @@ mod connect;
 mod error;
 pub mod fleet;
 mod grants;
+mod pool;
 pub mod releases;
 pub mod rollouts;
 mod row;
@@ -45,6 +46,7 @@ pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor};
 pub use error::StoreError;
+pub use pool::describe_metrics;
 pub use releases::NewRelease;
 pub use rollouts::NewRollout;
 pub use schema::{MIGRATOR, Migrated, SchemaState};
@@ -69,6 +71,7 @@ impl Store {
     /// `application` is the name that Postgres shows for the connections, such as `slipway-api`.
     #[must_use]
     pub fn connect(settings: &DatabaseSettings, application: &str) -> Self {
+        pool::note_most(settings.max_connections());
         Self {
             pool: connect::pool(settings, application),
         }
@@ -126,6 +129,7 @@ impl Store {
 /// Runs one call with a bound on its time. A transaction that is cut off here is rolled back, unless its commit is under
 /// way: then nobody knows.
 async fn bounded<T>(call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let _call = pool::Call::begin();
     match tokio::time::timeout(CALL_LIMIT, call).await {
         Ok(result) => result,
         Err(_) => Err(StoreError::Unavailable(sqlx::Error::PoolTimedOut)),

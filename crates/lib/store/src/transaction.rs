@@ -53,7 +53,7 @@ impl Store {
         self.begin_with(Some(ONE_MOMENT)).await
     }
 
-    async fn begin_with(
+    pub(crate) async fn begin_with(
         &self,
         statement: Option<&'static str>,
     ) -> Result<Transaction<'static, Postgres>, StoreError> {

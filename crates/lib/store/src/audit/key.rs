@@ -77,15 +77,22 @@ impl AuditKey {
 
     /// Checks a seal with the key that it names, and says which one that is: 0 is the oldest, and this key the last.
     pub(crate) fn check(&self, fingerprint: &str, hash: &EventHash, seal: &[u8]) -> Result<usize, BadSeal> {
-        let mut keys = self.earlier.iter().chain([&self.current]).enumerate();
-        let (place, key) = keys
-            .find(|(_, key)| key.fingerprint == fingerprint)
-            .ok_or(BadSeal::UnknownKey)?;
+        let (place, key) = self.find(fingerprint).ok_or(BadSeal::UnknownKey)?;
         if key.is_seal(hash, seal) {
             Ok(place)
         } else {
             Err(BadSeal::Wrong)
         }
+    }
+
+    /// The place of the key of this name: 0 is the oldest.
+    pub(crate) fn place(&self, fingerprint: &str) -> Option<usize> {
+        self.find(fingerprint).map(|(place, _)| place)
+    }
+
+    fn find(&self, fingerprint: &str) -> Option<(usize, &SealKey)> {
+        let mut keys = self.earlier.iter().chain([&self.current]).enumerate();
+        keys.find(|(_, key)| key.fingerprint == fingerprint)
     }
 
     /// How many keys there were before.

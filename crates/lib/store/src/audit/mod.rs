@@ -5,6 +5,7 @@
 
 mod append;
 pub(crate) mod caller;
+mod chain;
 mod decided;
 pub(crate) mod digests;
 pub(crate) mod gate;
@@ -14,14 +15,16 @@ mod read;
 pub(crate) mod related;
 pub(crate) mod sealed;
 mod verify;
+mod walk;
 
 use slipway_domain::event::{Actor, EventHash, NewEvent};
 use slipway_domain::{HostName, PrincipalName, Timestamp};
 use slipway_wire::audit::Event;
 
 pub(crate) use append::append;
+pub(crate) use chain::Broken;
 pub use key::AuditKey;
-pub(crate) use verify::Broken;
+pub use walk::{AuditWalk, Pace, Walk};
 
 /// The author of an event, and the key that seals it.
 #[derive(Debug, Clone)]

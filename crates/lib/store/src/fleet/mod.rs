@@ -4,5 +4,7 @@ mod drift;
 mod environments;
 mod hosts;
 mod membership;
+mod watched;
 
 pub(crate) use hosts::offline_after;
+pub use watched::{Waiting, WaitingRollout, WatchedFleet, WatchedHost};
