@@ -64,6 +64,11 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
         "slipway_agent_unsettled",
         "1 while an attempt is begun and neither committed nor taken back."
     );
+    metrics::describe_gauge!(
+        "slipway_agent_last_sync_timestamp_seconds",
+        "When the control plane last answered, since 1970; 0: not since the start."
+    );
+    metrics::gauge!("slipway_agent_last_sync_timestamp_seconds").set(0.0);
     if let Some(addr) = settings.metrics.addr(None) {
         let listener = slipway_telemetry::bind_metrics(addr).await?;
         lifecycle.spawn(slipway_telemetry::serve_metrics(

@@ -6,6 +6,7 @@ use std::time::Duration;
 use slipway_attempt::ExecutorView;
 use slipway_client::{Client, ClientError, RetryBackoff};
 use slipway_domain::{Instruction, Observation};
+use slipway_host::{Clock, SystemClock};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -99,6 +100,7 @@ pub(crate) async fn run(
         let pause = match answer {
             Ok(instruction) => {
                 metrics::counter!("slipway_agent_syncs_total", "outcome" => "ok").increment(1);
+                note_answer(&SystemClock);
                 if complaint.take().is_some() {
                     tracing::info!("the control plane answers again");
                 }
@@ -131,6 +133,16 @@ pub(crate) async fn run(
             () = changed(&mut link.view) => {}
         }
     }
+}
+
+/// By this host's clock, as everything on this host.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since 1970 are far below 2^53"
+)]
+fn note_answer(clock: &impl Clock) {
+    let now = clock.wall().timestamp_millis() as f64 / 1e3;
+    metrics::gauge!("slipway_agent_last_sync_timestamp_seconds").set(now);
 }
 
 /// Waits for ever when the executor is gone: the process ends then.

@@ -51,11 +51,15 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
     let grace = settings.api.shutdown_grace;
     let lifecycle = Lifecycle::start(grace).context("signals cannot be caught")?;
     let metrics = install_metrics(SERVICE)?;
+    slipway_store::describe_metrics();
+    slipway_wake::describe_metrics();
+    let store = Store::connect(&settings.database, SERVICE);
+    let pool = store.clone();
+    metrics.before_scrape(move || pool.record_pool());
     if let Some(address) = settings.metrics.addr(Some(settings.api.host)) {
         let listener = bind_metrics(address).await?;
         lifecycle.spawn(serve_metrics(listener, metrics, lifecycle.soft()));
     }
-    let store = Store::connect(&settings.database, SERVICE);
     let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name);
     let app = Shared::new(settings, store, wake, lifecycle.soft())
         .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;

@@ -3,8 +3,11 @@
 //! `slipway_domain::decide` does.
 
 mod driver;
+mod families;
 mod gauges;
 mod tasks;
+mod watch;
 
 pub use driver::{Driver, LEASE_SECONDS};
 pub use gauges::describe as describe_metrics;
+pub use watch::Watched;

@@ -9,7 +9,7 @@ use slipway_store::audit::AuditKey;
 use slipway_store::schema::SchemaState;
 use slipway_telemetry::{Lifecycle, Shutdown, error_chain};
 use slipway_wake::Wake;
-use slipway_worker::Driver;
+use slipway_worker::{Driver, Watched};
 use tracing::{info, warn};
 
 /// After SIGTERM: the time for the write under way and for giving leases back.
@@ -31,6 +31,13 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
     let lifecycle = Lifecycle::start(GRACE)?;
     let metrics = slipway_telemetry::install_metrics("slipway-worker")?;
     slipway_worker::describe_metrics();
+    slipway_store::describe_metrics();
+    slipway_wake::describe_metrics();
+    let store = Store::connect(&settings.database, "slipway-worker");
+    let (watched, pool) = (Watched::default(), store.clone());
+    metrics.before_scrape(move || pool.record_pool());
+    let shown = watched.clone();
+    metrics.collect(move || shown.families());
     if let Some(addr) = settings.metrics.addr(None) {
         let listener = slipway_telemetry::bind_metrics(addr).await?;
         lifecycle.spawn(slipway_telemetry::serve_metrics(
@@ -39,18 +46,14 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
             lifecycle.soft(),
         ));
     }
-    let store = Store::connect(&settings.database, "slipway-worker");
     if !await_schema(&store, &lifecycle).await? {
         return Ok(());
     }
     let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name);
     let id = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7());
-    let driver = Driver::new(
-        store.clone(),
-        wake,
-        AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys),
-        id.clone(),
-    );
+    let key = AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys);
+    lifecycle.spawn(watched.run(store.clone(), key.clone(), lifecycle.soft()));
+    let driver = Driver::new(store.clone(), wake, key, id.clone());
     lifecycle.spawn(driver.run(lifecycle.soft()));
     lifecycle.ready();
     info!(worker = id, "driving rollouts");

@@ -10,8 +10,8 @@ use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::OPERATION_LIMIT;
 use crate::server::RedisTarget;
+use crate::{OPERATION_LIMIT, counts};
 
 /// How often the connection is tested while nobody complains.
 const CHECK_EVERY: Duration = Duration::from_secs(5);
@@ -88,8 +88,10 @@ async fn keep(
                 info!("connected to Redis");
                 (backoff, logged) = (ReconnectBackoff::new(), false);
                 publish.send_replace(Some(connection.clone()));
+                counts::connected(true);
                 let lost = watch_over(&mut connection, &suspect).await;
                 publish.send_replace(None);
+                counts::connected(false);
                 warn!(
                     reason = lost,
                     "lost Redis; going on without wake-ups until it is back"

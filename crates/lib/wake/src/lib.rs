@@ -10,6 +10,7 @@
 //! have set it.
 
 mod connection;
+mod counts;
 mod inbox;
 mod limit;
 mod message;
@@ -26,6 +27,7 @@ use slipway_settings::RedisSettings;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, instrument, warn};
 
+pub use counts::describe_metrics;
 pub use limit::FailureCount;
 pub use message::{Topic, WakeUp};
 pub use subscribe::Subscription;
@@ -78,6 +80,7 @@ impl Wake {
     #[must_use]
     pub fn connect(settings: Option<&RedisSettings>, namespace: &str) -> Self {
         let remote = settings.map(|settings| {
+            counts::begin();
             let server = RedisTarget::new(settings);
             Arc::new(Remote {
                 link: RedisLink::open(server.clone()),
@@ -230,6 +233,15 @@ impl Wake {
     }
 
     async fn run<T>(
+        &self,
+        operation: impl AsyncFnOnce(MultiplexedConnection, &str) -> Result<T, RedisError>,
+    ) -> Result<T, WakeError> {
+        let done = self.run_uncounted(operation).await;
+        counts::operation(&done);
+        done
+    }
+
+    async fn run_uncounted<T>(
         &self,
         operation: impl AsyncFnOnce(MultiplexedConnection, &str) -> Result<T, RedisError>,
     ) -> Result<T, WakeError> {
