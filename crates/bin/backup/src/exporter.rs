@@ -173,3 +173,19 @@ pub(crate) fn address(configs: &[Config]) -> anyhow::Result<SocketAddr> {
     );
     Ok(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documentation_lists_every_gauge() {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/metrics.md");
+        let text = std::fs::read_to_string(page).unwrap();
+        let names = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let listed: Vec<&str> = names.filter(|name| name.starts_with("slipway_backup_")).collect();
+        assert_eq!(listed, GAUGES.map(|(name, _)| name));
+    }
+}

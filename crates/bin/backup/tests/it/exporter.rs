@@ -59,6 +59,17 @@ fn metrics_and_status_are_worked_out_anew_at_each_request() {
     ] {
         assert!(fresh.contains(line), "{line}: {fresh}");
     }
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/metrics.md");
+    let table = std::fs::read_to_string(page).unwrap();
+    for name in fresh
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+    {
+        assert!(
+            table.contains(&format!("| `{name}` |")),
+            "{name} is not in docs/metrics.md"
+        );
+    }
     // Nobody runs anything any more: the age alone makes it late.
     std::thread::sleep(Duration::from_secs(3));
     let late = get(address, "/metrics");

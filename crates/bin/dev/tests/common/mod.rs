@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod intruder;
+pub(crate) mod metrics;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
