@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::faults::FaultKind;
 use crate::sqlx::Action;
 use crate::test::stages::Stage;
 
@@ -34,7 +35,22 @@ pub enum DevCommand {
         /// How many hosts the fleet has
         #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u16).range(1..=50))]
         hosts: u16,
+        /// Watch it with Prometheus, Alertmanager and the alerts of this checkout
+        #[arg(long)]
+        monitoring: bool,
         /// Print the addresses as one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Inject faults into the stack, and check that each brings its alert and no other
+    Faults {
+        /// Only these; all if none is given
+        #[arg(value_enum)]
+        only: Vec<FaultKind>,
+        /// What each alert's waiting time is divided by
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=60))]
+        faster: u32,
+        /// Print the result as one JSON object, the last line of standard output
         #[arg(long)]
         json: bool,
     },

@@ -8,8 +8,10 @@
 pub mod cleanup;
 pub mod cli;
 pub mod demo;
+pub mod faults;
 pub mod fleet;
 pub mod leftovers;
+pub mod monitoring;
 pub mod nginx;
 pub mod nginx_conf;
 pub mod nix;
@@ -30,3 +32,4 @@ pub mod supervise;
 pub mod test;
 pub mod tls;
 pub mod up;
+pub mod webhook;

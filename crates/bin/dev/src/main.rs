@@ -12,7 +12,7 @@ use slipway_dev::say::say;
 use slipway_dev::session::{Interrupted, with_run};
 use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::test::stages;
-use slipway_dev::{demo, services, sqlx, up};
+use slipway_dev::{demo, faults, services, sqlx, up};
 
 fn main() -> ExitCode {
     let cli = DevCli::parse();
@@ -63,10 +63,27 @@ async fn run(cli: DevCli) -> Result<()> {
             let binaries = Binaries::in_folder(folder_of(&program))?;
             with_run(&base, async |run| demo::run(run, &checkout, binaries, json).await).await
         }
-        DevCommand::Up { hosts, json } => {
+        DevCommand::Faults { only, faster, json } => {
+            let binaries = Binaries::in_folder(folder_of(&program))?;
+            let wanted = faults::Wanted { only, faster, json };
+            with_run(&base, async |run| {
+                faults::run(run, &checkout, binaries, &wanted).await
+            })
+            .await
+        }
+        DevCommand::Up {
+            hosts,
+            monitoring,
+            json,
+        } => {
             let binaries = Binaries::in_folder(folder_of(&program))?;
             with_run(&base, async |run| {
-                up::run(run, &checkout, binaries, hosts, json).await
+                let asked = up::Asked {
+                    hosts,
+                    monitoring,
+                    json,
+                };
+                up::run(run, &checkout, binaries, asked).await
             })
             .await
         }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use rustix::process::Signal;
 use tokio::net::TcpStream;
 
 use crate::nginx_conf::NginxPlan;
@@ -29,6 +30,7 @@ pub struct Nginx {
     pub http: u16,
     /// The authority to trust, PEM.
     pub ca: PathBuf,
+    certificates: Certificates,
 }
 
 impl Nginx {
@@ -73,7 +75,8 @@ impl Nginx {
         Ok(Self {
             https,
             http,
-            ca: certificates.ca,
+            ca: certificates.ca.clone(),
+            certificates,
         })
     }
 
@@ -81,6 +84,18 @@ impl Nginx {
     #[must_use]
     pub fn api_url(&self) -> String {
         format!("https://localhost:{}", self.https)
+    }
+
+    /// What nginx says of its connections.
+    #[must_use]
+    pub fn status_url(&self) -> String {
+        format!("{}/stub_status", self.cache_url())
+    }
+
+    /// Gives it a certificate that ends after so many days, or the one that it began with.
+    pub fn renew(&self, run: &Run, days: Option<u32>) -> Result<()> {
+        self.certificates.renew(run.user.as_ref(), days)?;
+        run.supervisor.signal_one(NAME, Signal::HUP)
     }
 
     /// The binary cache's address, as Nix wants it.

@@ -136,7 +136,9 @@ http {{
     fn cache_server(&self) -> String {
         format!(
             "    server {{\n        listen 127.0.0.1:{};\n        root \"{}\";\n        \
-             location / {{ try_files $uri =404; }}\n    }}",
+             location / {{ try_files $uri =404; }}\n        \
+             # For the exporter of metrics.\n        \
+             location = /stub_status {{ stub_status; access_log off; }}\n    }}",
             self.http,
             self.cache.display()
         )

@@ -18,6 +18,8 @@ pub const NAME: &str = "postgres";
 pub const OWNER: &str = "slipway-owner";
 /// The role of api and worker, which may only do what migrations grant it.
 pub const PROCESS_ROLE: &str = "slipway";
+/// The role of the exporter, which reads counters and no tables.
+pub const TELEMETRY_ROLE: &str = "slipway-telemetry";
 /// Databases and caches are stopped last.
 const LAYER: u8 = 0;
 /// initdb writes some 40 MB; a busy disk takes its time.
@@ -46,6 +48,8 @@ pub struct DevPostgres {
     pub password: String,
     /// The password of the role `slipway-owner`, which owns the database `slipway` and migrates it.
     pub owner_password: String,
+    /// The password of the role `slipway-telemetry`.
+    pub telemetry_password: String,
     bin: PathBuf,
     password_file: PathBuf,
 }
@@ -58,7 +62,7 @@ impl DevPostgres {
         let folder = run.dir.folder("postgres", user)?;
         let data = folder.join("data");
         let (admin_password, password) = (random_password()?, random_password()?);
-        let owner_password = random_password()?;
+        let (owner_password, telemetry_password) = (random_password()?, random_password()?);
         let secret = folder.join("admin-password");
         write_private(&secret, &admin_password, user)?;
         let init = Spec::new("initdb", bin.join("initdb"))
@@ -84,6 +88,7 @@ impl DevPostgres {
             .stdin(format!(
                 "CREATE ROLE {PROCESS_ROLE} LOGIN PASSWORD '{password}';\n\n\
                  CREATE ROLE \"{OWNER}\" LOGIN PASSWORD '{owner_password}';\n\n\
+                 CREATE ROLE \"{TELEMETRY_ROLE}\" LOGIN PASSWORD '{telemetry_password}' IN ROLE pg_read_all_stats;\n\n\
                  CREATE DATABASE slipway OWNER \"{OWNER}\";\n\n"
             ))
             .user(user);
@@ -102,6 +107,7 @@ impl DevPostgres {
             admin_password,
             password,
             owner_password,
+            telemetry_password,
             bin,
             password_file,
         };

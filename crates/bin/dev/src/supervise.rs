@@ -158,6 +158,14 @@ impl Supervisor {
             .with_context(|| format!("cannot signal {name}"))
     }
 
+    /// Sends a signal to the named process alone, which passes on to its children what they must know.
+    pub fn signal_one(&self, name: &str, signal: Signal) -> Result<()> {
+        let pid = self.pid(name).with_context(|| format!("{name} does not run"))?;
+        let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.with_context(|| format!("{name} has no process id"))?;
+        rustix::process::kill_process(pid, signal).with_context(|| format!("cannot signal {name}"))
+    }
+
     /// Stops the named processes together: each by its own signal, then, after `bound`, by SIGKILL.
     pub async fn stop(&self, names: &[String], bound: Duration) {
         for name in names {

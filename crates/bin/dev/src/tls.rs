@@ -1,6 +1,7 @@
 //! A certificate authority that lives as long as one run, and the proxy's certificate from it.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use rcgen::{
@@ -11,8 +12,8 @@ use rcgen::{
 use crate::run_dir::write_private;
 use crate::service_user::ServiceUser;
 
-/// Files of the run's TLS.
-#[derive(Debug, Clone)]
+/// Files of the run's TLS, and the authority that signs the proxy's certificate.
+#[derive(Debug)]
 pub struct Certificates {
     /// The authority's certificate, PEM: what clients are told to trust.
     pub ca: PathBuf,
@@ -20,6 +21,7 @@ pub struct Certificates {
     pub certificate: PathBuf,
     /// Its private key, PEM, for `owner` alone.
     pub key: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Certificates {
@@ -34,10 +36,25 @@ impl Certificates {
             .self_signed(&authority_key)
             .context("cannot make an authority")?
             .pem();
-        let issuer = Issuer::new(authority, authority_key);
+        let files = Self {
+            ca: public.join("ca.pem"),
+            certificate: folder.join("server.pem"),
+            key: folder.join("server.key"),
+            issuer: Issuer::new(authority, authority_key),
+        };
+        write_private(&files.ca, &ca_pem, None)?;
+        files.renew(owner, None)?;
+        Ok(files)
+    }
 
+    /// Writes the proxy's certificate and key anew: for so many days, or longer than any run lasts.
+    pub fn renew(&self, owner: Option<&ServiceUser>, days: Option<u32>) -> Result<()> {
         let key = KeyPair::generate().context("cannot generate a key")?;
         let mut server = params(vec!["localhost".to_owned(), "127.0.0.1".to_owned()], "localhost")?;
+        if let Some(days) = days {
+            let rest = Duration::from_hours(24) * days;
+            server.not_after = (SystemTime::now() + rest).into();
+        }
         server.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         // The other as well, for servers that ask their clients for one.
         server.extended_key_usages = vec![
@@ -46,19 +63,17 @@ impl Certificates {
         ];
         server.use_authority_key_identifier_extension = true;
         let server_pem = server
-            .signed_by(&key, &issuer)
+            .signed_by(&key, &self.issuer)
             .context("cannot sign the certificate")?
             .pem();
 
-        let files = Self {
-            ca: public.join("ca.pem"),
-            certificate: folder.join("server.pem"),
-            key: folder.join("server.key"),
-        };
-        write_private(&files.ca, &ca_pem, None)?;
-        write_private(&files.certificate, &server_pem, owner)?;
-        write_private(&files.key, &key.serialize_pem(), owner)?;
-        Ok(files)
+        for (file, pem) in [(&self.certificate, server_pem), (&self.key, key.serialize_pem())] {
+            // A server that reads meanwhile sees the old file or the new one.
+            let next = file.with_extension("next");
+            write_private(&next, &pem, owner)?;
+            std::fs::rename(&next, file).with_context(|| format!("cannot write {}", file.display()))?;
+        }
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use slipway_wire::release::CreateRelease;
 
+use crate::monitoring::{ALERTMANAGER, Monitoring, PROMETHEUS, Watching};
 use crate::nix::Signing;
 use crate::run::Run;
 use crate::say::{print, say};
@@ -19,6 +20,17 @@ use crate::{nginx, postgres, redis};
 /// Versions that a person can roll out at once; the last one fails its checks.
 const VERSIONS: [(&str, u16); 3] = [("v1", 200), ("v2", 200), ("v3", 500)];
 
+/// What a person asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    /// How many hosts the fleet has.
+    pub hosts: u16,
+    /// Whether Prometheus and Alertmanager watch.
+    pub monitoring: bool,
+    /// Whether addresses come as JSON.
+    pub json: bool,
+}
+
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
 struct Addresses {
@@ -29,16 +41,37 @@ struct Addresses {
     hosts: Vec<String>,
     releases: Vec<(String, String)>,
     folder: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prometheus: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alertmanager: Option<String>,
 }
 
 /// Starts everything, prints how to reach it, and stays.
-pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, json: bool) -> Result<()> {
+pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, asked: Asked) -> Result<()> {
+    let Asked {
+        hosts,
+        monitoring,
+        json,
+    } = asked;
     let mut stack = DevStack::start(run, binaries, &say).await?;
     stack.add_hosts(run, checkout, hosts).await?;
     say(&format!(
         "{hosts} agents run, each a host of the environment {ENVIRONMENT}"
     ));
     let releases = register_releases(run, checkout, &stack).await?;
+    let monitoring = if monitoring {
+        let started = Monitoring::start(run, checkout, &stack, Watching::default()).await?;
+        say("Prometheus and Alertmanager watch, with the rules of this checkout");
+        Some(started)
+    } else {
+        None
+    };
+    let watchers: &[&str] = if monitoring.is_some() {
+        &[PROMETHEUS, ALERTMANAGER]
+    } else {
+        &[]
+    };
     let addresses = Addresses {
         url: stack.nginx.api_url(),
         ca_file: stack.nginx.ca.display().to_string(),
@@ -47,17 +80,19 @@ pub async fn run(run: &Run, checkout: &Path, binaries: Binaries, hosts: u16, jso
         hosts: stack.hosts.iter().map(|host| host.name.to_string()).collect(),
         releases,
         folder: run.dir.path().display().to_string(),
+        prometheus: monitoring.as_ref().map(|started| started.prometheus.url.clone()),
+        alertmanager: monitoring.map(|started| started.alertmanager),
     };
     if json {
         print(&serde_json::to_string(&addresses)?);
     } else {
         print(&text(&addresses, &stack));
     }
-    watch(run, &stack).await
+    watch(run, &stack, watchers).await
 }
 
 /// Tells when a process ends that should not; the others go on, as they would anywhere.
-async fn watch(run: &Run, stack: &DevStack) -> Result<()> {
+async fn watch(run: &Run, stack: &DevStack, watchers: &[&str]) -> Result<()> {
     let plane = &stack.control_plane;
     let servers = [postgres::NAME, redis::NAME, nginx::NAME].map(String::from);
     let agents = stack.hosts.iter().map(DevHost::agent);
@@ -68,6 +103,7 @@ async fn watch(run: &Run, stack: &DevStack) -> Result<()> {
         .cloned()
         .chain(servers)
         .chain(agents)
+        .chain(watchers.iter().map(|name| (*name).to_owned()))
         .collect();
     loop {
         for name in std::mem::take(&mut watched) {
@@ -129,6 +165,13 @@ fn text(addresses: &Addresses, stack: &DevStack) -> String {
         );
         text
     });
+    let watchers: String = [
+        ("Prometheus", &addresses.prometheus),
+        ("Alertmanager", &addresses.alertmanager),
+    ]
+    .into_iter()
+    .filter_map(|(name, url)| Some(format!("  {name:<14} {}\n", url.as_ref()?)))
+    .collect();
     format!(
         "
 Slipway is running.
@@ -137,7 +180,7 @@ Slipway is running.
   its authority  {ca}
   admin token    {token}
   all files      {folder} (logs/ has a log for each process)
-
+{watchers}
   each host's own service, which tells its version:
 {services}
 Try next, in another terminal:

@@ -106,6 +106,23 @@ fn what_needs_no_server_and_no_tool_installs_none() {
 }
 
 #[test]
+fn prometheus_is_installed_for_what_is_watched_alone() {
+    for (words, watched) in [
+        (&["up"][..], false),
+        (&["up", "--hosts", "2", "--monitoring"], true),
+        (&["faults"], true),
+        (&["demo"], false),
+    ] {
+        let (_, printed) = on_a_bare_machine(words);
+        assert_eq!(
+            printed.contains(" prometheus-alertmanager "),
+            watched,
+            "{words:?}: {printed}"
+        );
+    }
+}
+
+#[test]
 fn dev_refuses_a_toolchain_that_is_too_old_and_names_the_cure() {
     let text = refusal("test", "1.63.0");
     assert!(

@@ -29,6 +29,8 @@ pub struct DevHost {
     pub name: HostName,
     /// Where its service listens, on 127.0.0.1.
     pub port: u16,
+    /// Where its agent's metrics are, on 127.0.0.1.
+    pub metrics: u16,
     /// Its profile, a link.
     pub profile: PathBuf,
     /// Its own folder.
@@ -63,6 +65,7 @@ impl DevHost {
         }
         Ok(Self {
             port: run.ports.reserve()?,
+            metrics: run.ports.reserve()?,
             profile: profiles.join("system"),
             gcroots: nix.state.join("gcroots/slipway").join(name.as_str()),
             name,
@@ -103,6 +106,7 @@ impl DevHost {
             .env("HOME", self.folder.join("home"))
             // One machine plays six hosts: its systemd, if it has one, does not know them.
             .env("AGENT_RUNNER", "process")
+            .env("METRICS_PORT", self.metrics.to_string())
             .envs(nix.agent_env())
             .layer(LAYER)
     }
