@@ -133,6 +133,28 @@ let
     ) cfg.routes
   );
 
+  # Numbers with which a rule never fires, or always.
+  thresholds = lib.concatLists (
+    lib.mapAttrsToList (
+      name: rule:
+      lib.mapAttrsToList (
+        key: value:
+        let
+          option = at "rules.${name}.thresholds.${key}";
+          percent = lib.hasSuffix "Percent" key;
+        in
+        {
+          assertion = lib.isString value || value > 0 && (percent -> value < 100);
+          message =
+            if percent then
+              "${option} is ${toString value}: give a percentage above 0 and below 100, or set ${at "rules.${name}.enable"} = false."
+            else
+              "${option} is ${toString value}: give a number above 0, or set ${at "rules.${name}.enable"} = false.";
+        }
+      ) rule.thresholds
+    ) (lib.filterAttrs (_: rule: rule.enable) cfg.rules)
+  );
+
   # Credentials of one unit share their names.
   credentials = lib.mapAttrsToList (name: who: {
     assertion = false;
@@ -164,6 +186,7 @@ in
       ++ lib.concatLists (lib.mapAttrsToList ofReceiver cfg.receivers)
       ++ unknown
       ++ strangers
+      ++ thresholds
       ++ credentials
       ++ site;
     warnings = lib.optional (

@@ -115,6 +115,18 @@ in
           "/" = lib.mkDefault { return = "302 /prometheus/alerts"; };
           "/prometheus/" = behindPassword cfg.addresses.prometheus;
           "/alertmanager/" = behindPassword cfg.addresses.alertmanager;
+          # Where alerts lead at night. It says nothing of these hosts.
+          "= /runbooks.md" = {
+            alias = ../../docs/runbooks.md;
+            extraConfig = nginx.lines [
+              "types { }"
+              "default_type \"text/plain; charset=utf-8\";"
+              "# Files of the Nix store all have the same date."
+              "etag off;"
+              "if_modified_since off;"
+              "expires -1;"
+            ];
+          };
         };
       };
     };
@@ -139,6 +151,7 @@ in
       };
     };
 
+    services.slipway.monitoring.runbooks = lib.mkDefault "${cfg.url}/runbooks.md";
     services.slipway.monitoring.secrets = [
       {
         option = "services.slipway.monitoring.passwordFile";

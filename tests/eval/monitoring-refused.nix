@@ -145,6 +145,20 @@ in
     ]
     [ (monitoring { hosts.app = watched "app-1" { }; }) ]
   )
+  (says "a percentage that nothing has"
+    [
+      "${at}.rules.DiskAlmostFull.thresholds.freePercent is 150"
+      "below 100"
+    ]
+    [ (monitoring { rules.DiskAlmostFull.thresholds.freePercent = 150; }) ]
+  )
+  (says "a time before now"
+    [
+      "${at}.rules.LongTransaction.thresholds.seconds is -60"
+      "rules.LongTransaction.enable = false"
+    ]
+    [ (monitoring { rules.LongTransaction.thresholds.seconds = -60; }) ]
+  )
   (says "one name for two credentials"
     [ "both become the credential pager" ]
     [

@@ -319,14 +319,21 @@ in
   {
     name = "people get in with a password, over HTTPS, and other names are refused";
     got = {
-      password = lib.mapAttrs (
-        _: location: lib.hasInfix "auth_basic_user_file /run/secrets/passwords;" location.extraConfig
-      ) (removeAttrs site.services.nginx.virtualHosts."monitoring.example.com".locations [ "/" ]);
+      password =
+        lib.mapAttrs
+          (_: location: lib.hasInfix "auth_basic_user_file /run/secrets/passwords;" location.extraConfig)
+          (
+            removeAttrs site.services.nginx.virtualHosts."monitoring.example.com".locations [
+              "/"
+              "= /runbooks.md"
+            ]
+          );
       inherit (site.services.nginx.virtualHosts."monitoring.example.com") forceSSL enableACME;
       unknown = site.services.nginx.virtualHosts.slipway-monitoring-unknown.rejectSSL;
       links = [
         site.services.prometheus.webExternalUrl
         site.services.prometheus.alertmanager.webExternalUrl
+        site.services.slipway.monitoring.rules.HostDown.runbook
       ];
       firewall = lib.sort lib.lessThan site.networking.firewall.allowedTCPPorts;
     };
@@ -341,6 +348,7 @@ in
       links = [
         "https://monitoring.example.com/prometheus/"
         "https://monitoring.example.com/alertmanager/"
+        "https://monitoring.example.com/runbooks.md#hostdown"
       ];
       firewall = [
         22
