@@ -5,6 +5,7 @@ let
     modules:
     nixpkgs.lib.nixosSystem {
       system = "x86_64-linux";
+      specialArgs = { inherit self; };
       modules = [
         self.nixosModules.default
         ./placeholder.nix
@@ -34,5 +35,9 @@ in
   prod-db = host [
     self.nixosModules.agenix
     ./prod/db.nix
+  ];
+  prod-monitor = host [
+    self.nixosModules.agenix
+    ./prod/monitor.nix
   ];
 }

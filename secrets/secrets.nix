@@ -11,6 +11,7 @@ let
     app-1 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAINkeAaFfg3GQYDItsNaMBBqA3emV6Khj4pi9Yf85yxWU";
     app-2 = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIK0m9H0XxBVFQakHnjOQkoQ/VrgOaY50d78C8eerwcrh";
     db = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIF/F4ZjFD7nSNOEHhwjaT6Qbn8wN/oNBt6QifCdQeRl5";
+    monitor = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICIw1SDiGEmdy4RMGACSi3udLIvAB4H1rdEFsA4GwMtG";
   };
 
   readableBy = names: { publicKeys = operators ++ map (name: hosts.${name}) names; };
@@ -40,6 +41,10 @@ in
   "prod/slipway-database-owner-url.age" = readableBy apps;
   "prod/slipway-database-owner-password.age" = readableBy [ "db" ];
   "prod/slipway-redis.age" = readableBy (apps ++ [ "db" ]);
+  # For the monitoring: who may see it, and how it tells people.
+  "prod/monitoring-passwords.age" = readableBy [ "monitor" ];
+  "prod/smtp-password.age" = readableBy [ "monitor" ];
+  "prod/healthchecks-url.age" = readableBy [ "monitor" ];
   # Of the fleet's own authority: for people only.
   "prod/authority-key.age" = readableBy [ ];
 }
@@ -47,3 +52,4 @@ in
 // ofHost "app-1"
 // ofHost "app-2"
 // ofHost "db"
+// ofHost "monitor"

@@ -1,5 +1,7 @@
-# One host with everything: the control plane, its database and cache, the proxy, and an agent that deploys the host itself.
+# One host with everything: the control plane, its database and cache, the proxy, an agent that deploys the host itself, and
+# the monitoring of all of it.
 {
+  imports = [ ./monitoring.nix ];
   networking.hostName = "all-in-one";
 
   # The terms of the certificate's issuer, and your address for its messages.

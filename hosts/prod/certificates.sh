@@ -27,7 +27,7 @@ else
   encrypt authority-key authority.key
 fi
 
-for host in edge app-1 app-2 db; do
+for host in edge app-1 app-2 db monitor; do
   names=DNS:$host.internal
   # App hosts answer in the edge host's name.
   case $host in app-*) names=$names,DNS:$domain ;; esac

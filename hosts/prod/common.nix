@@ -1,5 +1,5 @@
-# Common to every host of the fleet: its name, its private address, an agent, and its own key for TLS inside the
-# fleet.
+# Common to every host of the fleet: its name, its private address, an agent, its own key for TLS inside the fleet, and the
+# door by which the monitoring host reads its metrics.
 { config, lib, ... }:
 let
   fleet = import ./fleet.nix;
@@ -31,9 +31,25 @@ in
       apiUrl = "https://${fleet.domain}";
       tokenFile = config.services.slipway.agenix.files.agent-token.path;
     };
-    agenix.files.agent-token = {
-      file = ../../secrets/prod + "/${name}-agent-token.age";
-      restartUnits = [ "slipway-agent" ];
+    telemetry.door = lib.mkIf (name != "monitor") {
+      address = fleet.addresses.${name};
+      clients = [ fleet.addresses.monitor ];
+      name = "${name}.internal";
+      inherit (fleet) authority;
+      certificate = fleet.certificates.${name};
+      key = config.services.slipway.agenix.files.door-key.path;
+      # Every host of the fleet has a certificate of this authority.
+      clientNames = [ "monitor.internal" ];
+    };
+    agenix.files = {
+      agent-token = {
+        file = ../../secrets/prod + "/${name}-agent-token.age";
+        restartUnits = [ "slipway-agent" ];
+      };
+      door-key = lib.mkIf (name != "monitor") {
+        file = ../../secrets/prod + "/${name}-key.age";
+        restartUnits = [ "slipway-telemetry-door" ];
+      };
     };
   };
 }

@@ -1,6 +1,8 @@
 # The common data of this fleet's hosts: put your own names and addresses here. Only data.
 {
   domain = "deploy.example.com";
+  # Where people see metrics and alerts.
+  monitoring = "monitoring.example.com";
   # The network that the hosts share, and their interface in it.
   interface = "ens10";
   prefixLength = 24;
@@ -9,6 +11,7 @@
     app-1 = "10.1.0.11";
     app-2 = "10.1.0.12";
     db = "10.1.0.20";
+    monitor = "10.1.0.30";
   };
   apps = [
     "app-1"
@@ -21,5 +24,6 @@
     app-1 = ./certificates/app-1.pem;
     app-2 = ./certificates/app-2.pem;
     db = ./certificates/db.pem;
+    monitor = ./certificates/monitor.pem;
   };
 }

@@ -59,21 +59,22 @@ let
           outputs files.${path}
         else
           files.${path};
-    in
-    {
-      inherit written;
-    }
-    // (import (written "flake.nix")).outputs {
-      self.outPath = toString ../..;
-      inherit nixpkgs;
-      slipway = {
-        inherit nixosModules;
-        packages.${pkgs.stdenv.hostPlatform.system}.slipway = standIn "slipway";
-        inputs = { inherit agenix; };
+      result = (import (written "flake.nix")).outputs {
+        self = {
+          outPath = toString ../..;
+          inherit (result) nixosConfigurations;
+        };
+        inherit nixpkgs;
+        slipway = {
+          inherit nixosModules;
+          packages.${pkgs.stdenv.hostPlatform.system}.slipway = standIn "slipway";
+          inputs = { inherit agenix; };
+        };
+        # Its layouts are its own to check; here they may be anything.
+        disko.nixosModules.disko.options.disko.devices = lib.mkOption { type = lib.types.anything; };
       };
-      # Its layouts are its own to check; here they may be anything.
-      disko.nixosModules.disko.options.disko.devices = lib.mkOption { type = lib.types.anything; };
-    };
+    in
+    { inherit written; } // result;
 
   built = config: lib.hasSuffix ".drv" config.system.build.toplevel.drvPath;
   afterStep =
@@ -260,7 +261,7 @@ in
   {
     name = "docs/production.md: the hosts of the fleet evaluate";
     got = lib.mapAttrs (_: { config, ... }: built config) fleet;
-    want = lib.genAttrs [ "prod-app-1" "prod-app-2" "prod-db" "prod-edge" ] (_: true);
+    want = lib.genAttrs [ "prod-app-1" "prod-app-2" "prod-db" "prod-edge" "prod-monitor" ] (_: true);
   }
   {
     name = "docs/production.md: the database's host evaluates with its backups";

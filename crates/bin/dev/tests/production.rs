@@ -335,7 +335,7 @@ async fn the_way_to_production_works_as_it_is_written() {
         let ran = bench.shell(&block).await;
         assert!(ran.status.success(), "{block}\n{}", printed(&ran));
     }
-    for host in ["edge", "app-1", "app-2", "db"] {
+    for host in ["edge", "app-1", "app-2", "db", "monitor"] {
         let token = bench.at(&format!("flake/secrets/prod/{host}-agent-token.age"));
         let token = fs::read_to_string(token).unwrap();
         assert!(token.len() > 20 && token != "not yet\n", "{host}");

@@ -6,6 +6,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod door;
 mod host;
 mod nginx;
 mod postgres;

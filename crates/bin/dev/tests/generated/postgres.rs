@@ -13,6 +13,7 @@ use slipway_dev::spec::Spec;
 use crate::host::{Host, snapshot};
 
 const SETUP: &str = include_str!("../../../../../modules/stack/database/setup.sql");
+const TELEMETRY: &str = include_str!("../../../../../modules/telemetry/postgres.sql");
 const INIT: Duration = Duration::from_mins(1);
 const START: Duration = Duration::from_secs(30);
 const WORK: Duration = Duration::from_mins(2);
@@ -205,6 +206,68 @@ async fn the_server_is_reached_over_its_socket_by_its_accounts_alone() {
     }
     let tcp = server.query_at("host=127.0.0.1", "postgres", "SELECT 1").await;
     assert!(tcp.unwrap_err().contains("refused"));
+    server.host.run.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_measures_the_server_reads_no_table() {
+    let rules = snapshot("pg_hba-telemetry.conf");
+    let own = "local postgres \"slipway-telemetry\" peer";
+    assert!(rules.contains(own));
+    // Peer would want the account of that name, which only a host has.
+    let rules = rules.replace(own, &own.replace("peer", "trust"));
+    let server = Server::start(&snapshot("postgresql.conf"), &rules).await.unwrap();
+    let role = "slipway-telemetry";
+    let setup = server.host.write("/role.sql", TELEMETRY);
+    let (set, file) = (
+        format!("--set=role={role}"),
+        format!("--file={}", setup.display()),
+    );
+    for _ in 0..2 {
+        server
+            .psql("postgres", [set.as_str(), file.as_str()])
+            .await
+            .unwrap();
+    }
+    server.ask("CREATE DATABASE shop").await;
+    server
+        .ask("CREATE TABLE things AS SELECT 'secret' AS thing")
+        .await;
+    for (sql, answer) in [
+        ("SELECT count(*) > 0 FROM pg_stat_database", "t"),
+        ("SELECT pg_database_size('shop') > 0", "t"),
+        ("SELECT count(*) > 0 FROM pg_ls_waldir()", "t"),
+        (
+            "SELECT count(*) FROM pg_stat_activity WHERE query = '<insufficient privilege>'",
+            "0",
+        ),
+        // What may hold a password is not shown.
+        (
+            "SELECT count(*) FROM pg_settings WHERE name = 'primary_conninfo'",
+            "0",
+        ),
+    ] {
+        assert_eq!(server.query(role, sql).await.as_deref(), Ok(answer), "{sql}");
+    }
+    for sql in [
+        "SELECT * FROM things",
+        "SELECT * FROM pg_authid",
+        "SELECT pg_read_file('/etc/passwd')",
+        "COPY things TO PROGRAM 'cat'",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'postgres'",
+        "SET default_transaction_read_only = off; CREATE TABLE mine (thing text)",
+        "CREATE ROLE other",
+        "SET ROLE postgres",
+        "ALTER SYSTEM SET log_statement = 'all'",
+    ] {
+        let refused = server.query(role, sql).await.unwrap_err();
+        assert!(
+            refused.contains("permission denied") || refused.contains("must be"),
+            "{sql}: {refused}"
+        );
+    }
+    let refused = server.query(role, "\\connect shop").await.unwrap_err();
+    assert!(refused.contains("pg_hba.conf rejects connection"), "{refused}");
     server.host.run.close().await.unwrap();
 }
 

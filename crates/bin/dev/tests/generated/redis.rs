@@ -132,6 +132,50 @@ async fn the_cache_for_other_hosts_wants_a_certificate_besides() {
 }
 
 #[tokio::test]
+async fn who_measures_the_cache_sees_its_counters_and_no_key() {
+    let server = Server::start(&snapshot("redis-telemetry.conf")).await.unwrap();
+    let owner = Some(server.password.as_str());
+    assert_eq!(server.local(owner, &["SET", "session", "secret"]), "OK");
+    let measure = |command: &[&str]| {
+        let socket = server.socket.to_str().unwrap();
+        // As the exporter logs in: the user takes any password.
+        ask(&["-s", socket, "--user", "telemetry"], Some("none"), command)
+    };
+    assert_eq!(
+        limits(&measure(&["INFO", "memory"])),
+        ["268435456", "allkeys-lru"]
+    );
+    for command in [
+        &["GET", "session"][..],
+        &["SET", "session", "other"],
+        &["DEL", "session"],
+        &["SCAN", "0"],
+        &["RANDOMKEY"],
+        &["MEMORY", "USAGE", "session"],
+        &["EVAL", "return redis.call('get', 'session')", "0"],
+        &["SUBSCRIBE", "wake"],
+        &["PUBLISH", "wake", "x"],
+        // It has commands with what they wrote.
+        &["SLOWLOG", "GET"],
+        &["CLIENT", "LIST"],
+        &["CLIENT", "KILL", "TYPE", "normal"],
+        &["ACL", "LIST"],
+        &["ACL", "SETUSER", "telemetry", "+@all"],
+        &["AUTH", "default", "none"],
+        &["FLUSHDB"],
+    ] {
+        let refused = measure(command);
+        assert!(
+            refused.contains("NOPERM") || refused.contains("WRONGPASS"),
+            "{command:?}: {refused}"
+        );
+    }
+    assert_eq!(server.local(owner, &["GET", "session"]), "secret");
+    // The password of all others is as needed as before.
+    assert!(server.local(None, &["PING"]).starts_with("NOAUTH"));
+}
+
+#[tokio::test]
 async fn a_mistake_in_the_configuration_is_found() {
     let text = snapshot("redis.conf").replace("maxmemory-policy allkeys-lru", "maxmemory-policy all");
     let error = Server::start(&text).await.err().unwrap();

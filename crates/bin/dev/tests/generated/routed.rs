@@ -77,18 +77,7 @@ impl Routed {
 
     /// Sends these bytes and reads until the connection ends.
     pub(crate) async fn send(&self, request: &str) -> Answer {
-        let mut stream = self.connect().await;
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        // A reset is an end as well.
-        let _ended = stream.read_to_end(&mut bytes).await;
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-        Answer {
-            status: head.split(' ').nth(1).and_then(|status| status.parse().ok()),
-            head: head.to_owned(),
-            body: body.to_owned(),
-        }
+        exchange(self.connect().await, request).await
     }
 
     pub(crate) async fn ask(&self, method: &str, host: &str, path: &str, headers: &str) -> Answer {
@@ -100,6 +89,21 @@ impl Routed {
 
     pub(crate) async fn get(&self, host: &str, path: &str) -> Answer {
         self.ask("GET", host, path, "").await
+    }
+}
+
+/// Sends these bytes and reads until the connection ends.
+pub(crate) async fn exchange(mut stream: TcpStream, request: &str) -> Answer {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    // A reset is an end as well.
+    let _ended = stream.read_to_end(&mut bytes).await;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    Answer {
+        status: head.split(' ').nth(1).and_then(|status| status.parse().ok()),
+        head: head.to_owned(),
+        body: body.to_owned(),
     }
 }
 
@@ -128,7 +132,7 @@ fn copy(host: &Host, from: &Path, to: &str) {
 }
 
 /// Answers with what it was asked. `/live/events` is a stream of two events; after an upgrade it echoes.
-async fn service(listener: TcpListener, label: &'static str, next: Arc<Notify>) {
+pub(crate) async fn service(listener: TcpListener, label: &'static str, next: Arc<Notify>) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
         let next = Arc::clone(&next);
