@@ -247,10 +247,7 @@ fn the_code_of_one_owner_does_not_change_what_is_anothers() {
             "GRANT ALL ON public.admins TO app",
             "ACL public TABLE admins was not there",
         ),
-        (
-            "INSERT INTO public.admins VALUES (''app'')",
-            "rows instead of 1",
-        ),
+        ("INSERT INTO public.admins VALUES (''app'')", "rows instead of 1"),
     ] {
         let cluster = owned("");
         cluster.sql(
