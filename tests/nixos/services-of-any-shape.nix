@@ -20,6 +20,15 @@
         "--directory=${site}"
       ];
       # nginx reads no variables.
+      # Asks for more time again and again, also when it is to end.
+      stubborn = pkgs.writeShellScript "stubborn" ''
+        trap "" TERM
+        ${pkgs.systemd}/bin/systemd-notify --ready
+        while true; do
+          ${pkgs.systemd}/bin/systemd-notify EXTEND_TIMEOUT_USEC=60000000
+          ${pkgs.coreutils}/bin/sleep 0.5
+        done
+      '';
       front = pkgs.writeShellScript "front" ''
         cat > /tmp/front.conf <<END
         daemon off;
@@ -85,6 +94,12 @@
             health.ready.http = lib.mkDefault "/";
             stopSignal = "SIGQUIT";
             startSeconds = 10;
+          };
+          stubborn = {
+            command = [ "${stubborn}" ];
+            type = "notify";
+            stopSeconds = 2;
+            serviceConfig.NotifyAccess = "all";
           };
           state = {
             command = [
@@ -208,6 +223,15 @@
         machine.succeed(f"setpriv --reuid nginx --regid nginx --init-groups {connect}")
         machine.succeed(f"setpriv --reuid team --regid team --init-groups {connect}")
         machine.fail(f"setpriv --reuid nobody --regid nogroup --clear-groups {connect}")
+
+    with subtest("a link in the place of a socket leads nowhere"):
+        folder = "/run/slipway-sockets/team/front-1"
+        machine.succeed(f"mv {folder}/socket {folder}/own && ln -s own {folder}/socket")
+        machine.fail(f"setpriv --reuid nginx --regid nginx --init-groups {connect}")
+        machine.succeed(f"mv {folder}/own {folder}/socket")
+
+    with subtest("a program cannot prolong its stop"):
+        machine.succeed("sleep 1 && timeout 20 systemctl restart team-stubborn-1")
 
     with subtest("a crash leaves no socket in the way"):
         machine.succeed("systemctl kill --signal KILL team-front-1")
