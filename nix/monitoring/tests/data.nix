@@ -58,7 +58,7 @@ in
       }
     ];
     # A load that the copy catches up with.
-    healthy.series.${lag} = "0 536870912x2 1048576x20";
+    healthy.series.${lag} = "0 536870912x2 104857600x20";
   };
   LongTransaction = {
     fault.series.${age "idle in transaction"} = "3600+60x20";
@@ -74,7 +74,7 @@ in
     ];
     # A connection in no transaction is as old as its last one.
     healthy.series = {
-      ${age "active"} = "30x20";
+      ${age "active"} = "1800x20";
       ${age "idle"} = "90000+60x20";
       ${''pg_stat_activity_max_tx_duration{${postgres},datname="shop",state="active",usename="slipway-backup"}''} =
         "7200+60x20";
@@ -108,6 +108,9 @@ in
       "redis_memory_used_bytes{${redis}}" = "256x20";
       "redis_memory_max_bytes{${redis}}" = "256x20";
       ${policy "allkeys-lru"} = "1x20";
+      ${''redis_memory_used_bytes{instance="web-1/redis-half"}''} = "128x20";
+      ${''redis_memory_max_bytes{instance="web-1/redis-half"}''} = "256x20";
+      ${''redis_instance_info{instance="web-1/redis-half",maxmemory_policy="noeviction"}''} = "1x20";
       ${''redis_memory_used_bytes{instance="web-1/redis-free"}''} = "9000x20";
       ${''redis_memory_max_bytes{instance="web-1/redis-free"}''} = "0x20";
       ${''redis_instance_info{instance="web-1/redis-free",maxmemory_policy="noeviction"}''} = "1x20";

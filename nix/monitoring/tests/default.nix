@@ -98,7 +98,7 @@ let
     series (foldl' (all: name: all // cases.${name}.healthy.series) { } whole)
     // {
       name = "a healthy fleet is quiet";
-      promql_expr_test = [ (firing 15 always) ];
+      promql_expr_test = [ (firing 19 always) ];
     };
 
   quiet = builtins.filter (name: cases.${name} ? healthy) (attrNames cases);

@@ -34,9 +34,10 @@ in
     ];
     healthy.series = {
       ${lines "shop-api-1" "error"} = "0+2x40";
+      ${lines "shop-worker-1" "error"} = "0 900x40";
       ${lines "shop-api-1" "info"} = "0+4000x40";
     };
-    healthy.minutes = 15;
+    healthy.minutes = 20;
   };
   LoginsFail = {
     fault.series.${events "auth_failure"} = "0+60x40";
@@ -47,8 +48,11 @@ in
         summary = "web-1 has refused 600 logins within minutes.";
       }
     ];
-    # What strangers try at any address of the Internet.
-    healthy.series.${events "auth_failure"} = "0+3x40";
+    # What strangers try at any address of the Internet; and an attack that is over.
+    healthy.series = {
+      ${events "auth_failure"} = "0+3x40";
+      ${''slipway_log_events_total{host="past",event="auth_failure"}''} = "0 900x40";
+    };
     healthy.minutes = 20;
   };
   LogsDropped = {
@@ -72,9 +76,10 @@ in
     ];
     # Of long ago.
     healthy.series = {
-      ${output "dropped_records_total"} = "300x40";
+      ${output "dropped_records_total"} = "0 300x40";
       ${''vl_rows_dropped_total{${store},reason="too_many_fields"}''} = "3x40";
     };
+    healthy.minutes = 20;
   };
   LogsNotSent = {
     fault.series = {

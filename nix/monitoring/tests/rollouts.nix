@@ -34,8 +34,10 @@ in
         summary = "A rollout has web-1 of prod out.";
       }
     ];
-    # A host that is stuck is nothing to keep back.
-    healthy.series = both "slipway_host_out" ''${ofHost},phase="stuck"'' "1x20";
+    # A host that is stuck is nothing to keep back, and neither is one of a rollout that is long over.
+    healthy.series =
+      both "slipway_host_out" ''${ofHost},phase="stuck"'' "1x20"
+      // both "slipway_host_out" ''${ofHost},phase="verifying"'' "1x2 _x20";
   };
   RolloutWaiting = {
     fault.series =
@@ -55,7 +57,7 @@ in
     healthy.series =
       both "slipway_rollout_waiting_seconds" ''environment="prod",rollout="7",reason="approval"''
         "0+60x10 _x20";
-    healthy.minutes = 20;
+    healthy.minutes = 10;
   };
   HostStuck = {
     fault.series = both "slipway_host_stuck" ofHost "0 1x20";
@@ -93,7 +95,7 @@ in
       ${''up{host="off",job="node"}''} = "0x120";
     }
     // both "slipway_host_last_seen_timestamp_seconds" ''environment="prod",name="off"'' "30x120"
-    // both "slipway_host_last_seen_timestamp_seconds" ofHost "30+60x120"
+    // both "slipway_host_last_seen_timestamp_seconds" ofHost "-40+60x120"
     // both "slipway_host_last_seen_timestamp_seconds" ''environment="prod",name="new"'' "0x120";
   };
   FleetUnread = {
@@ -105,7 +107,7 @@ in
         summary = "No worker has read the state of the fleet for 6m 30s.";
       }
     ];
-    healthy.series = both "slipway_fleet_read_timestamp_seconds" "" "30+60x120";
+    healthy.series = both "slipway_fleet_read_timestamp_seconds" "" "-20+60x120";
   };
   AuditChainBroken = {
     fault.series = both "slipway_audit_verified" "" "1 0x20";
@@ -131,7 +133,7 @@ in
     # The first check takes a while.
     healthy.series =
       both "slipway_fleet_read_timestamp_seconds" "" "30+60x120"
-      // both "slipway_audit_verified_timestamp_seconds" "" "_x10 600+60x120";
+      // both "slipway_audit_verified_timestamp_seconds" "" "_x10 300+60x120";
     healthy.minutes = 75;
   };
 }
