@@ -56,8 +56,8 @@ in
       defaultText = lib.literalMD "whether there is an endpoint";
       example = false;
       description = ''
-        Whether this host sends the lines of its journal and of its proxies' access logs to one place, with the fields `host`,
-        `stack`, `service`, `unit`, `level` and those that programs log as JSON.
+        Whether this host sends the lines of its journal and of its proxies' access logs to one place. Each has the fields
+        `host`, `stack`, `service`, `unit` and `level`, and those that programs log as JSON.
       '';
     };
     endpoint = mkOption {
