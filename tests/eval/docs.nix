@@ -138,6 +138,7 @@ let
     "docs/api.md" = { };
     "docs/architecture.md" = { };
     "docs/database.md" = { };
+    "docs/observability.md".services.slipway.stacks.shop.services.web.package = standIn "shop";
     "docs/rollouts.md" = { };
     "docs/settings.md" = { };
     "docs/stacks.md" = { };
@@ -158,7 +159,10 @@ let
             given
             {
               _module.args = {
-                self.outPath = toString ../..;
+                self = {
+                  outPath = toString ../..;
+                  nixosConfigurations = { };
+                };
                 # A program or a site, whatever its name.
                 packages = lib.genAttrs [
                   "calendar"
