@@ -85,7 +85,7 @@ lines [
     ++ lib.optional named (
       block "map $ssl_client_s_dn $slipway_is_client" (
         [ "# A comma inside a value has a backslash before it." ]
-        ++ map (name: "\"~(^|[^\\x5c],)CN=${lib.escapeRegex name}(,|$)\" 1;") clientNames
+        ++ map (name: "${nginx.withCommonName name} 1;") clientNames
         ++ [ "default 0;" ]
       )
     )

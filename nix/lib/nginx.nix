@@ -6,6 +6,7 @@ let
     filter
     isString
     map
+    replaceStrings
     split
     ;
   inherit (contract) times;
@@ -130,6 +131,28 @@ in
       ]
       ++ [ "proxy_connect_timeout ${seconds times.connectSeconds};" ]
     );
+
+  # A key of a `map` of $ssl_client_s_dn: certificates with this common name. A comma inside a value has a backslash before it,
+  # or an organization could be called `x,CN=monitor.internal`.
+  withCommonName =
+    name:
+    let
+      special = [
+        "\\"
+        "["
+        "{"
+        "("
+        ")"
+        "^"
+        "$"
+        "?"
+        "*"
+        "+"
+        "|"
+        "."
+      ];
+    in
+    "\"~(^|[^\\x5c],)CN=${replaceStrings special (map (sign: "\\" + sign) special) name}(,|$)\"";
 
   # What a server with TLS has. No parameters for finite-field Diffie-Hellman: all suites in use are of elliptic curves.
   # No stapled OCSP answers either: the large authorities no longer give any.

@@ -272,7 +272,8 @@ in
       map (lib.flip lib.hasInfix (told { })) [
         "extra_fields=host=$slipway_host;"
         "extra_fields=host=monitor;"
-        "\"~(^|,)CN=app-1\\.internal(,|$)\" app-1;"
+        # A comma inside an organization's name begins no common name.
+        "\"~(^|[^\\x5c],)CN=app-1\\.internal(,|$)\" app-1;"
         "proxy_pass_request_headers off;"
         "ssl_verify_client on;"
         "auth_basic"

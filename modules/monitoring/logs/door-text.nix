@@ -73,7 +73,7 @@ in
     ++ [ "}" ]
     ++ lib.optionals (listen != null) (
       [ "map $ssl_client_s_dn $slipway_by_certificate {" ]
-      ++ map (sender: "    \"~(^|,)CN=${lib.escapeRegex sender.certificate}(,|$)\" ${sender.host};") (
+      ++ map (sender: "    ${nginx.withCommonName sender.certificate} ${sender.host};") (
         lib.optionals certificates senders
       )
       ++ [
