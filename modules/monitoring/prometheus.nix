@@ -33,7 +33,11 @@ let
         inherit (host) targets door;
         inherit client;
       }
-    );
+    )
+    # Since 3.0 it refuses programs that do not say what they answer with, and earlier ones do not know this.
+    // lib.optionalAttrs (lib.versionAtLeast (server.package.version or "2") "3") {
+      fallback_scrape_protocol = "PrometheusText0.0.4";
+    };
 in
 {
   options.services.slipway.monitoring = {

@@ -110,6 +110,32 @@ in
     };
   }
   {
+    name = "a program that does not say what it answers with is read, where Prometheus would refuse it";
+    got =
+      map
+        (
+          version:
+          (lib.head
+            (host [
+              (monitoring { })
+              {
+                services.prometheus.package = standIn "prometheus" // {
+                  inherit version;
+                };
+              }
+            ]).services.prometheus.scrapeConfigs
+          ).fallback_scrape_protocol
+        )
+        [
+          "2.55.1"
+          "3.5.0"
+        ];
+    want = [
+      null
+      "PrometheusText0.0.4"
+    ];
+  }
+  {
     name = "a host on a network that encrypts is asked plainly";
     got =
       let
