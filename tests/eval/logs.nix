@@ -180,7 +180,7 @@ in
     got = [
       unit.serviceConfig.DynamicUser
       unit.serviceConfig.SupplementaryGroups
-      (lib.elem "-/var/lib/acme" unit.serviceConfig.InaccessiblePaths)
+      (lib.filter (lib.hasInfix "acme") unit.serviceConfig.InaccessiblePaths)
       unit.serviceConfig.LoadCredential
       unit.unitConfig.AssertPathExists
     ];
@@ -190,7 +190,8 @@ in
         "systemd-journal"
         "nginx"
       ]
-      true
+      # The site's own key is there as well.
+      [ "-/var/lib/acme" ]
       [ "store-key:/run/secrets/app-1-key" ]
       [ "/run/secrets/app-1-key" ]
     ];

@@ -122,7 +122,13 @@ let
       "/run/keys"
     ]
     ++ map (host: host.sslCertificateKey) (
-      lib.filter (host: host.onlySSL || host.addSSL || host.forceSSL) (lib.attrValues nginx.virtualHosts)
+      lib.filter (
+        host:
+        (host.onlySSL || host.addSSL || host.forceSSL)
+        # An authority's are in its folder above.
+        && !host.enableACME
+        && host.useACMEHost == null
+      ) (lib.attrValues nginx.virtualHosts)
     )
   );
 in
