@@ -136,7 +136,7 @@ in
   imports = [ ./options.nix ];
 
   options.services.slipway.telemetry.logs = {
-    package = lib.mkPackageOption pkgs "fluent-bit" { };
+    package = lib.mkPackageOption pkgs "fluent-bit" { example = "pkgs.fluent-bit"; };
     settings = lib.mkOption {
       type = lib.types.raw;
       internal = true;
