@@ -7,6 +7,7 @@
 
 pub(crate) mod intruder;
 pub(crate) mod metrics;
+pub(crate) mod promql;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
