@@ -26,8 +26,9 @@ in
     default =
       config.services.slipway.monitoring.enable or false
       || cfg.door.address != null
-      || cfg.logs.endpoint or null != null;
-    defaultText = lib.literalMD "whether somebody watches the host: monitoring on the host itself, `door.address` or `logs.endpoint`";
+      || cfg.logs.endpoint != null
+      || cfg.logs.elasticsearch.endpoint != null;
+    defaultText = lib.literalMD "whether somebody watches the host: monitoring on the host itself, `door.address`, or an endpoint of `logs`";
     example = true;
     description = ''
       Whether this host measures itself: the machine, its units, Postgres, Redis and nginx where they run, and all processes of
