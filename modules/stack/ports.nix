@@ -6,6 +6,7 @@ let
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   agent = config.services.slipway.agent or { enable = false; };
   telemetry = config.services.slipway.telemetry or { enable = false; };
+  monitoring = config.services.slipway.monitoring or { enable = false; };
   each = test: listener: lib.mapAttrsToList listener (lib.filterAttrs (_: test) stacks);
   served = stack: stack.proxy.served != { };
   backedUp = stack: stack.backup.enable or false;
@@ -69,14 +70,37 @@ let
       option = "services.slipway.telemetry.nginxStatusPort";
       first = telemetry.nginxStatusPort;
     }
+    ++ lib.optional (telemetry ? logs && telemetry.logs.enable) {
+      option = "services.slipway.telemetry.logs.metricsPort";
+      first = telemetry.logs.metricsPort;
+    }
+    ++ lib.optionals (monitoring.enable && monitoring.logs.enable) [
+      {
+        option = "the log store's port";
+        first = contract.ports.logStore;
+      }
+      {
+        option = "the port for this host's own logs";
+        first = contract.ports.logLocal;
+      }
+    ]
     ++ neighbours;
 
   # What many hosts have of their own.
-  inherit (config.services) grafana prometheus redis;
+  inherit (config.services)
+    grafana
+    opensearch
+    prometheus
+    redis
+    ;
   neighbours =
     lib.optional (grafana.enable && grafana.settings.server.protocol != "socket") {
       option = "services.grafana.settings.server.http_port";
       first = grafana.settings.server.http_port;
+    }
+    ++ lib.optional opensearch.enable {
+      option = ''services.opensearch.settings."http.port"'';
+      first = opensearch.settings."http.port";
     }
     ++ lib.optional prometheus.enable {
       option = "services.prometheus.port";

@@ -31,6 +31,10 @@ let
         "slipway-backup-exporter"
         "slipway-database-certificate"
         "slipway-database-memory"
+        "slipway-logs"
+        "slipway-logs-door"
+        "slipway-logs-door-renew"
+        "slipway-logs-renew"
         "slipway-monitoring-password"
         "slipway-monitoring-secrets"
         "slipway-telemetry-door"
@@ -94,12 +98,14 @@ let
           "/run/slipway"
           "/run/slipway-cache"
           "/run/slipway-jobs"
+          "/run/slipway-logs-door"
           "/run/slipway-roll"
           "/run/slipway-telemetry"
           "/run/slipway-telemetry-door"
           "/var/lib/slipway-agent"
           "/var/lib/slipway-backup"
           "/var/lib/slipway-jobs"
+          "/var/lib/slipway-logs"
         ]
         ++ lib.concatMap (name: [
           (claim "services.slipway.stacks.${name}" "/run/redis-${name}")

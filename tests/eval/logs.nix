@@ -82,7 +82,7 @@ let
         clients = [ "10.1.0.11" ];
         certificates = true;
         passwords = false;
-        opensearch = false;
+        opensearch = null;
         senders = [
           {
             host = "app-1";
@@ -102,9 +102,14 @@ in
     got = map (modules: (host modules).systemd.services ? slipway-logs) [
       [ (stack { }) ]
       (sender { })
+      [
+        (stack { })
+        { services.slipway.telemetry.logs.elasticsearch.endpoint = "https://search.example.com:9200"; }
+      ]
     ];
     want = [
       false
+      true
       true
     ];
   }
@@ -326,8 +331,8 @@ in
         ];
       in
       [
-        (lib.hasInfix "location = /opensearch/_bulk {" (told {
-          opensearch = true;
+        (lib.hasInfix "proxy_pass http://127.0.0.1:9210/_bulk;" (told {
+          opensearch = 9210;
         }))
         with-search.services.opensearch.settings."network.host"
         with-search.services.opensearch.settings."discovery.type"
@@ -343,6 +348,32 @@ in
       ]
     ];
   }
+  (saysAmong "OpenSearch at a port of a stack's metrics"
+    [
+      "services.slipway.stacks.shop.services.api.metrics.port"
+      "services.opensearch.settings.\"http.port\" (9200)"
+      "want the same port"
+    ]
+    [
+      (stack { })
+      (monitoring { logs.opensearch.enable = true; })
+    ]
+  )
+  (saysAmong "a stack at the ports of the logs"
+    [
+      "services.slipway.stacks.shop.services.web.listen.port"
+      "the log store's port (9428)"
+    ]
+    [
+      {
+        services.slipway.stacks.shop.services.web = {
+          package = standIn "web";
+          listen.port = 9428;
+        };
+      }
+      (monitoring { })
+    ]
+  )
   (saysAmong "dashboards that this nixpkgs lacks"
     [ "opensearch.dashboards needs services.opensearch-dashboards" ]
     [

@@ -30,7 +30,7 @@ in
   passwords,
   # [ { host, certificate } ]: the certificate's common name.
   senders,
-  # Whether OpenSearch is behind the door as well. It takes a line's host as the sender says it.
+  # The port of OpenSearch if it is behind the door as well, else null. It takes a line's host as the sender says it.
   opensearch,
 }:
 ''
@@ -113,10 +113,10 @@ in
         "    auth_basic_user_file ${folder}/passwords;"
       ]
       ++ [ "    if ($slipway_host = \"\") { return 403; }" ]
-      ++ lib.optionals opensearch [
+      ++ lib.optionals (opensearch != null) [
         "    location = /opensearch/_bulk {"
         "        limit_except POST { deny all; }"
-        "        proxy_pass http://127.0.0.1:${toString ports.opensearch}/_bulk;"
+        "        proxy_pass http://127.0.0.1:${toString opensearch}/_bulk;"
         "    }"
       ]
       ++ map (indent 4) (take "$slipway_host")

@@ -25,7 +25,8 @@ let
     import ./door-text.nix { inherit lib contract; } {
       inherit folder own;
       inherit (door) clients;
-      opensearch = cfg.opensearch.enable;
+      opensearch =
+        if cfg.opensearch.enable then config.services.opensearch.settings."http.port" else null;
       senders = lib.mapAttrsToList (host: certificate: { inherit host certificate; }) door.senders;
       certificates = door.authority != null;
       passwords = door.passwordsFile != null;

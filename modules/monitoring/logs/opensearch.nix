@@ -58,8 +58,9 @@ in
           "-Xmx${toString cfg.heapMiB}m"
         ];
       };
-      slipway.telemetry.logs.elasticsearch.endpoint =
-        lib.mkDefault "http://127.0.0.1:${toString contract.ports.opensearch}";
+      slipway.telemetry.logs.elasticsearch.endpoint = lib.mkDefault "http://127.0.0.1:${
+        toString config.services.opensearch.settings."http.port"
+      }";
     }
     // lib.optionalAttrs withDashboards {
       opensearch-dashboards.enable = lib.mkIf cfg.dashboards true;
