@@ -13,7 +13,8 @@ let
   programs = [
     "alertmanager.service"
     "prometheus.service"
-  ];
+  ]
+  ++ lib.optional cfg.grafana.enable "grafana.service";
 in
 {
   options.services.slipway.monitoring.secrets = mkOption {
