@@ -33,20 +33,13 @@ let
     );
   slackOf =
     name: asked:
-    {
+    alerts.slack
+    // {
       send_resolved = asked.sendResolved;
       api_url_file = credential "${name}.slack-url";
-      title = "{{ template \"slipway.title\" . }}";
-      text = "{{ template \"slipway.text\" . }}";
     }
     // present { inherit (asked.slack) channel; };
-  emailOf = asked: to: {
-    inherit to;
-    send_resolved = asked.sendResolved;
-    headers.subject = "{{ template \"slipway.title\" . }}";
-    html = "";
-    text = "{{ template \"slipway.text\" . }}";
-  };
+  emailOf = asked: to: alerts.email to // { send_resolved = asked.sendResolved; };
   receiverOf =
     name: asked:
     asked.settings

@@ -46,12 +46,14 @@ in
       };
       scrapeConfigs = map (
         host:
-        scrapes.probes {
-          host = host.name;
-          inherit (host) probes;
-          exporter = address;
-          inherit (cfg.scrape) intervalSeconds samplesPerTarget;
-        }
+        scrapes.probes (
+          cfg.scrape
+          // {
+            host = host.name;
+            inherit (host) probes;
+            exporter = address;
+          }
+        )
       ) (lib.filter (host: host.probes != [ ]) cfg.watched);
     };
   };

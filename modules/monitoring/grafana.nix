@@ -16,7 +16,7 @@ let
   path = "/grafana";
   ownKey = "${own.dataDir}/secret-key";
   json = pkgs.formats.json { };
-  hasLogs = cfg.logs.enable or false;
+  hasLogs = cfg.logs.enable;
 
   credential = name: "$__file{/run/credentials/grafana.service/${name}}";
   folder = pkgs.linkFarm "dashboards" (

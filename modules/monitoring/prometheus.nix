@@ -16,10 +16,6 @@ let
   path = "/prometheus";
   keyCredential = "door-key";
 
-  asked = {
-    intervalSeconds = cfg.scrape.intervalSeconds;
-    inherit (cfg.scrape) samplesPerTarget;
-  };
   client = {
     inherit (cfg.door) authority certificate;
     key = "/run/credentials/prometheus.service/${keyCredential}";
@@ -27,7 +23,7 @@ let
   targetsOf =
     host:
     scrapes.targets (
-      asked
+      cfg.scrape
       // {
         host = host.name;
         inherit (host) targets door;
@@ -44,13 +40,13 @@ in
     scrape = {
       intervalSeconds = mkOption {
         type = types.ints.between 5 300;
-        default = 15;
+        default = scrapes.defaults.intervalSeconds;
         example = 30;
         description = "How often each target is asked, and each rule is evaluated. Beyond 60, alerts come minutes later.";
       };
       samplesPerTarget = mkOption {
         type = types.ints.positive;
-        default = 20000;
+        default = scrapes.defaults.samplesPerTarget;
         example = 100000;
         description = "Series that one target may have. A target with more counts as down, so that it cannot fill the disk.";
       };

@@ -31,9 +31,8 @@ let
       else
         { }
     );
-  limits = {
+  limits = scrapes.defaults // {
     inherit (asked) intervalSeconds;
-    samplesPerTarget = 20000;
   };
 in
 {
@@ -89,7 +88,7 @@ in
       page = [ "webhook" ];
       ticket = [ "webhook" ];
     };
-    inherit (asked) grouping;
+    grouping = if asked.grouping == null then alerts.grouping else asked.grouping;
     deadMansSwitch = {
       receiver = null;
       intervalSeconds = 60;

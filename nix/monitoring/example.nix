@@ -4,10 +4,7 @@ let
   scrapes = import ./scrapes.nix;
   alerts = import ./alertmanager.nix;
 
-  times = {
-    intervalSeconds = 15;
-    samplesPerTarget = 20000;
-  };
+  interval = "${toString scrapes.defaults.intervalSeconds}s";
   target = job: address: {
     inherit job address;
     unit = null;
@@ -19,14 +16,14 @@ in
 {
   prometheus = {
     global = {
-      scrape_interval = "15s";
-      evaluation_interval = "15s";
+      scrape_interval = interval;
+      evaluation_interval = interval;
     };
     rule_files = [ "rules.yaml" ];
     alerting.alertmanagers = [ { static_configs = [ { targets = [ "127.0.0.1:9093" ]; } ]; } ];
     scrape_configs = [
       (scrapes.targets (
-        times
+        scrapes.defaults
         // {
           host = "monitor";
           targets = [
@@ -38,7 +35,7 @@ in
         }
       ))
       (scrapes.targets (
-        times
+        scrapes.defaults
         // {
           host = "app-1";
           targets = [
@@ -57,7 +54,7 @@ in
         }
       ))
       (scrapes.probes (
-        times
+        scrapes.defaults
         // {
           host = "app-1";
           exporter = "127.0.0.1:9115";

@@ -49,6 +49,12 @@ let
     };
 in
 {
+  # Unless somebody wants others.
+  defaults = {
+    intervalSeconds = 15;
+    samplesPerTarget = 20000;
+  };
+
   # `door` is the host's server for metrics, { target, tls, name }; null: the targets are on this machine. Prometheus checks
   # one name of a certificate in a scrape configuration, so each host has its own.
   targets =

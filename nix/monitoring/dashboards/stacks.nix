@@ -6,9 +6,10 @@
   ...
 }:
 let
+  inherit (import ../../contract.nix) paths;
   chosen = ''host=~"$host",stack=~"$stack"'';
   # The agents' long polls would hide all else.
-  requests = ''${chosen},route!="/api/v1/agent/sync"'';
+  requests = ''${chosen},route!="${paths.sync}"'';
   quantile =
     share:
     "histogram_quantile(${share}, sum by (stack, service, le) (rate(http_request_duration_seconds_bucket{${requests}}[5m])))";

@@ -2,6 +2,8 @@
 # long time and still now: https://sre.google/workbook/alerting-on-slos/ has the factors. A page is for 2 % of a month's
 # budget within an hour, or 5 % within six. A ticket is for 10 % within one day or three.
 let
+  inherit (import ../../contract.nix) paths;
+
   fast = {
     pairs = [
       {
@@ -110,7 +112,7 @@ let
     slowSeconds = 1;
     leastRequests = 10;
     # Long polls.
-    exceptRoutes = "/api/v1/agent/sync|.*/events";
+    exceptRoutes = "${paths.sync}|.*/events";
   };
   share = "{{ $value | humanizePercentage }} of the requests to";
   route = "{{ $labels.route }} of {{ $labels.stack }}-{{ $labels.service }}";
