@@ -43,9 +43,44 @@ let
     target_matchers = target;
     inherit equal;
   };
+  # Nobody needs a ticket for what somebody is woken for.
+  covered =
+    let
+      budget = labels: page: ticket: {
+        inherit page ticket;
+        equal = [ "stack" ] ++ labels ++ [ "route" ];
+      };
+    in
+    [
+      {
+        page = "DiskAlmostFull";
+        ticket = "DiskFillsUp";
+        equal = [
+          "host"
+          "mountpoint"
+        ];
+      }
+      {
+        page = "MemoryPressure";
+        ticket = "MemoryLow";
+        equal = [ "host" ];
+      }
+      {
+        page = "CertificateAlmostExpired";
+        ticket = "CertificateExpires";
+        equal = [
+          "host"
+          "domain"
+        ];
+      }
+      (budget [ "service" ] "ErrorsBurnFast" "ErrorsBurnSlowly")
+      (budget [ "service" ] "LatencyBurnsFast" "LatencyBurnsSlowly")
+      (budget [ "domain" ] "SiteErrorsBurnFast" "SiteErrorsBurnSlowly")
+      (budget [ "domain" ] "SiteLatencyBurnsFast" "SiteLatencyBurnsSlowly")
+    ];
 in
 {
-  inherit nobody;
+  inherit covered nobody;
 
   # Unless somebody wants other times.
   grouping = {
@@ -132,16 +167,17 @@ in
         (inhibit [ (equals "alertname" "HostDown") ] [ "alertname!=\"HostDown\"" ] [ "host" ])
         # A rollout explains what rules say of it, as long as it has the host out.
         (inhibit [ (equals "alertname" "RolloutOnHost") ] [ (equals "rollout" "explains") ] [ "host" ])
-        # Nobody needs a ticket for what somebody is woken for.
-        (inhibit [ (equals "severity" "page") ]
-          [ (equals "severity" "ticket") ]
-          [
-            "alertname"
-            "host"
-            "stack"
-            "service"
-          ]
-        )
-      ];
+      ]
+      ++ map (
+        {
+          page,
+          ticket,
+          equal,
+        }:
+        inhibit
+          [ (equals "alertname" page) (equals "severity" "page") ]
+          [ (equals "alertname" ticket) (equals "severity" "ticket") ]
+          equal
+      ) covered;
     };
 }

@@ -20,6 +20,7 @@ let
   rules = monitoring.rules.all;
   names = attrNames rules;
   inherit (monitoring.tests) cases always;
+  inherit (import ./alertmanager.nix) covered;
 
   page = readFile ../../docs/runbooks.md;
   lines = filter isString (split "\n" page);
@@ -88,6 +89,11 @@ in
     name = "monitoring: the link of an alert";
     got = (monitoring.defaults "docs/runbooks.md").HostDown.runbook;
     want = "docs/runbooks.md#hostdown";
+  }
+  {
+    name = "monitoring: a page that keeps back a ticket";
+    got = map (pair: "${rules.${pair.page}.severity} ${rules.${pair.ticket}.severity}") covered;
+    want = map (_: "page ticket") covered;
   }
   {
     name = "monitoring: an alert of a team";
