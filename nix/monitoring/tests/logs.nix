@@ -1,5 +1,5 @@
 let
-  shipper = ''host="web-1",instance="web-1/fluent-bit",job="logs"'';
+  shipper = ''host="web-1",instance="web-1/slipway-logs",job="logs"'';
   lines =
     unit: level:
     ''slipway_log_lines_total{${shipper},level="${level}",service="api",stack="shop",unit="slipway-logs",exported_unit="${unit}"}'';
@@ -11,7 +11,7 @@ let
   outputTo = name: metric: ''fluentbit_output_${metric}{${shipper},name="${name}"}'';
   labels = {
     host = "web-1";
-    instance = "web-1/fluent-bit";
+    instance = "web-1/slipway-logs";
   };
 in
 {
@@ -64,7 +64,7 @@ in
     fault.alerts = [
       {
         inherit labels;
-        summary = "web-1/fluent-bit has dropped 200 lines of logs.";
+        summary = "web-1/slipway-logs has dropped 200 lines of logs.";
       }
       {
         labels = {
@@ -101,8 +101,8 @@ in
     healthy.series = {
       ${output "retries_total"} = "0+1x40";
       ${output "proc_records_total"} = "0+500x40";
-      ${''fluentbit_output_retries_total{host="quiet",instance="quiet/fluent-bit"}''} = "7x40";
-      ${''fluentbit_output_proc_records_total{host="quiet",instance="quiet/fluent-bit"}''} = "5000x40";
+      ${''fluentbit_output_retries_total{host="quiet",instance="quiet/slipway-logs"}''} = "7x40";
+      ${''fluentbit_output_proc_records_total{host="quiet",instance="quiet/slipway-logs"}''} = "5000x40";
     };
   };
   LogStoreFull = {

@@ -2,7 +2,7 @@ let
   process =
     unit:
     ''host="web-1",instance="web-1/${unit}",job="stack",service="api",stack="shop",unit="${unit}"'';
-  exporter = ''host="web-1",instance="web-1/redis",job="redis",unit="redis"'';
+  exporter = ''host="web-1",instance="web-1/redis-shop",job="redis",unit="redis-shop"'';
   labels = unit: {
     host = "web-1";
     instance = "web-1/${unit}";
@@ -66,11 +66,11 @@ in
       {
         labels = {
           host = "web-1";
-          instance = "web-1/redis";
+          instance = "web-1/redis-shop";
           job = "redis";
-          unit = "redis";
+          unit = "redis-shop";
         };
-        summary = "web-1/redis cannot be asked for metrics, or its answer cannot be read.";
+        summary = "web-1/redis-shop cannot be asked for metrics, or its answer cannot be read.";
       }
       {
         labels = {
