@@ -32,8 +32,10 @@ pub struct ReceivedRequest {
     pub query: String,
     /// Its headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// Its body.
+    /// Its body, as text.
     pub body: String,
+    /// Its body, as it came.
+    pub bytes: Vec<u8>,
     /// Whether it came over HTTP/2.
     pub http2: bool,
 }
@@ -318,6 +320,7 @@ async fn answer(
             .map(|(name, value)| (name.to_string(), text(value.as_bytes())))
             .collect(),
         body: text(&body),
+        bytes: body.to_vec(),
         http2: parts.version == Version::HTTP_2,
     };
     let reply = script(&received);

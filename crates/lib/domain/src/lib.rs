@@ -17,6 +17,7 @@
 //! | [`plan`] | which host goes in which wave |
 //! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
 //! | [`role`] | who may do what |
+//! | [`trace`] | the place of a piece of work in a trace over several processes |
 
 pub mod agent;
 pub mod apply;
@@ -36,6 +37,7 @@ pub mod snapshot;
 pub mod state;
 pub mod store_path;
 pub mod strategy;
+pub mod trace;
 
 pub use agent::{AttemptPhase, Instruction, Observation};
 pub use id::{
@@ -46,6 +48,7 @@ pub use role::Role;
 pub use state::{RolloutState, StepState};
 pub use store_path::{StoreDir, StorePath, StorePathError};
 pub use strategy::Strategy;
+pub use trace::{AttemptOrigin, TraceParent};
 
 /// An instant of the control plane, which has one clock: the database's.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

@@ -45,7 +45,7 @@ sections! {
     ApiSection: ApiSection = ApiSection;
     MetricsSettings: MetricsSettings = MetricsSettings;
     LogSettings: LogSettings = LogSettings;
-    OtelSettings: OtelSettings = OtelSettings;
+    OtelSettings: OtelSettings = OtelSettings, check_otel;
     SentrySettings: SentrySettings = SentrySettings;
     PlaneSection: PlaneSection = PlaneSection, check_plane;
     AgentSection: AgentSection = AgentSection;
@@ -53,8 +53,31 @@ sections! {
 
 /// The host's token is for nobody on the way to read.
 fn check_plane(reader: &mut SectionReader<'_>) {
-    let Some(Ok(url)) = reader.field("api_url").map(Url::parse) else {
-        return;
+    if reader.env().is_production() && is_readable_on_the_way(reader.field("api_url")) {
+        reader.fail(
+            "AGENT_API_URL",
+            "would send the host's token unencrypted",
+            "use an https:// address; http:// is for this machine only",
+        );
+    }
+}
+
+/// Nor is an account's key.
+fn check_otel(reader: &mut SectionReader<'_>) {
+    let has_headers = reader.field("headers").is_some();
+    if reader.env().is_production() && has_headers && is_readable_on_the_way(reader.field("endpoint")) {
+        reader.fail(
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "would send the values of OTEL_EXPORTER_OTLP_HEADERS unencrypted",
+            "use an https:// address; http:// is for this machine only",
+        );
+    }
+}
+
+/// Whether the address is plain HTTP to another machine.
+fn is_readable_on_the_way(address: Option<&str>) -> bool {
+    let Some(Ok(url)) = address.map(Url::parse) else {
+        return false;
     };
     let is_loopback = match url.host() {
         Some(Host::Ipv4(ip)) => ip.is_loopback(),
@@ -62,13 +85,7 @@ fn check_plane(reader: &mut SectionReader<'_>) {
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     };
-    if reader.env().is_production() && url.scheme() == "http" && !is_loopback {
-        reader.fail(
-            "AGENT_API_URL",
-            "would send the host's token unencrypted",
-            "use an https:// address; http:// is for this machine only",
-        );
-    }
+    url.scheme() == "http" && !is_loopback
 }
 
 const DATABASE_PARTS: [&str; 5] = [

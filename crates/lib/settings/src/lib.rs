@@ -47,6 +47,7 @@ pub use sections::{
 };
 pub use source::{Origin, SettingsSource};
 pub use values::{
-    AgentRunner, AppEnv, DatabaseHost, LogFormat, RedisServer, SecretKey, SslMode, TrustedProxies,
+    AgentRunner, AppEnv, DatabaseHost, LogFormat, OtlpHeaders, RedisServer, SecretKey, SslMode,
+    TrustedProxies,
 };
 pub use variable::{Process, Variable};

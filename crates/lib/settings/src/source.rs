@@ -87,7 +87,7 @@ impl SettingsSource {
         Ok(Self::resolve(env, &layers, problems))
     }
 
-    /// For tests: the given variables as the process environment, and no settings files. `X_FILE` is still read.
+    /// For commands and tests: the given variables as the process environment, and no settings files. `X_FILE` is still read.
     ///
     /// An unknown `APP_ENV` is reported by `from_source`.
     #[must_use]

@@ -6,8 +6,8 @@ use url::Url;
 
 use crate::error::InvalidValue;
 use crate::values::{
-    Fields, Nodes, SecretKey, TrustedProxies, is_label, is_name, is_plain_path, parse_database_url,
-    parse_redis_url,
+    Fields, Nodes, OtlpHeaders, SecretKey, TrustedProxies, is_label, is_name, is_plain_path,
+    parse_database_url, parse_redis_url,
 };
 
 /// What values a variable takes.
@@ -31,6 +31,7 @@ pub(crate) enum ValueKind {
     Networks,
     LogLevels,
     SentryDsn,
+    Headers,
     HexKey,
     HexKeys,
     Token,
@@ -57,6 +58,7 @@ impl ValueKind {
             Self::Networks => "IP networks, separated by commas, or `none`",
             Self::LogLevels => "info, or info,target=level",
             Self::SentryDsn => "https://key@host/project",
+            Self::Headers => "name=value, separated by commas",
             Self::HexKey => "64 hex digits or more, an even number",
             Self::HexKeys => "keys of 64 hex digits or more, separated by commas",
             Self::Token => "slw_ and 64 hex digits",
@@ -116,6 +118,7 @@ impl ValueKind {
             Self::Networks => TrustedProxies::parse(value).map(drop),
             Self::LogLevels => check_levels(value),
             Self::SentryDsn => check_dsn(value),
+            Self::Headers => OtlpHeaders::parse(value).map(drop),
             Self::HexKey => SecretKey::parse(value).map(drop),
             Self::Token => check_token(value),
             Self::Text | Self::OneOf(_) | Self::DatabaseUrl | Self::RedisUrl | Self::HexKeys => Ok(()),

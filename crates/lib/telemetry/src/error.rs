@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Telemetry could not start. Display names the setting and the cure, never a secret.
 #[derive(Debug, thiserror::Error)]
@@ -14,6 +15,19 @@ pub enum TelemetryError {
         "OTEL_EXPORTER_OTLP_ENDPOINT cannot be used; give a collector's address such as http://127.0.0.1:4318"
     )]
     Otlp(#[source] opentelemetry_otlp::ExporterBuildError),
+    /// The collector's root certificate cannot be used.
+    #[error("OTEL_EXPORTER_OTLP_CERTIFICATE={} cannot be used: {why}; name a readable PEM file", path.display())]
+    OtlpCertificate {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// The connection to the collector could not be set up.
+    #[error(
+        "no client for OTEL_EXPORTER_OTLP_ENDPOINT; install the system's root certificates, and check OTEL_EXPORTER_OTLP_CERTIFICATE"
+    )]
+    OtlpClient(#[source] reqwest::Error),
     /// The DSN is not understood. Its parser's message is left out, as it may quote the key.
     #[error("SENTRY_DSN cannot be used; copy it from the project's settings: https://key@host/project")]
     SentryDsn,

@@ -67,8 +67,11 @@ struct Visitor<'a>(&'a mut Map<String, Value>);
 
 impl Visitor<'_> {
     fn put(&mut self, field: &Field, value: Value) {
-        self.0
-            .insert(field.name().trim_start_matches("r#").to_owned(), value);
+        let name = field.name().trim_start_matches("r#");
+        // Fields that only shape the span of a trace.
+        if !name.starts_with("otel.") {
+            self.0.insert(name.to_owned(), value);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
@@ -22,7 +23,9 @@ use crate::sentry::SentryLayer;
 use crate::{TelemetryError, otlp, sentry};
 
 /// How long the end of the process waits for spans under way.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+/// The target of spans whose fields belong into lines and reports, and that are no part of a trace.
+pub const LINES_ONLY: &str = "lines";
 /// Targets whose spans would be about the export of spans.
 const EXPORT_TARGETS: [&str; 7] = [
     "h2",
@@ -42,7 +45,7 @@ pub struct TelemetryGuard {
 }
 
 impl TelemetryGuard {
-    /// Sends what is still under way: at most 5 s for spans and 2 s for error reports. Works in and out of a runtime,
+    /// Sends what is still under way: at most 2 s for spans and 2 s for error reports. Works in and out of a runtime,
     /// but blocks the thread. The same as dropping it.
     pub fn shutdown(self) {
         drop(self);
@@ -82,6 +85,25 @@ pub fn init(
     Ok(guard)
 }
 
+/// Sends traces and nothing else, for a command whose output is for people; `None` when no endpoint is set.
+pub fn init_traces(
+    service: &'static str,
+    otel: &OtelSettings,
+) -> Result<Option<TelemetryGuard>, TelemetryError> {
+    install_crypto();
+    let Some(traces) = otlp::provider(service, otel)? else {
+        return Ok(None);
+    };
+    Registry::default()
+        .with(trace_layer(service, &traces))
+        .try_init()
+        .map_err(|_| TelemetryError::AlreadyInitialised)?;
+    Ok(Some(TelemetryGuard {
+        traces: Some(traces),
+        sentry: None,
+    }))
+}
+
 /// What [`init`] makes global, with another writer for tests.
 pub(crate) fn build<W>(
     service: &'static str,
@@ -93,9 +115,7 @@ pub(crate) fn build<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // The exporters' TLS has no provider of its own. Somebody else may have installed the same one: fine.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-
+    install_crypto();
     let events = EnvFilter::builder()
         .parse(&log.level)
         .map_err(TelemetryError::LogLevel)?;
@@ -110,13 +130,7 @@ where
     };
     let traces = otlp::provider(service, otel)?;
     let reports = sentry::client(service, sentry)?;
-    let trace_layer = traces.as_ref().map(|provider| {
-        tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer(service))
-            .with_location(false)
-            .with_threads(false)
-            .with_filter(filter_fn(is_ours))
-    });
+    let trace_layer = traces.as_ref().map(|provider| trace_layer(service, provider));
     let report_layer = reports.clone().map(|client| {
         // Spans must pass, or an event would seem to stand in none.
         SentryLayer(client).with_filter(LevelFilter::ERROR.or(filter_fn(is_context)))
@@ -135,6 +149,22 @@ where
     ))
 }
 
+/// The exporters' TLS has no provider of its own. Somebody else may have installed the same one: fine.
+fn install_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+fn trace_layer<S>(service: &'static str, provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer(service))
+        .with_location(false)
+        .with_threads(false)
+        .with_filter(filter_fn(is_ours))
+}
+
 /// Spans whose fields belong into every line, whatever level the lines are limited to.
 fn is_context(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && *metadata.level() <= Level::INFO
@@ -142,7 +172,9 @@ fn is_context(metadata: &Metadata<'_>) -> bool {
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
     let krate = metadata.target().split("::").next().unwrap_or_default();
-    *metadata.level() <= Level::INFO && !EXPORT_TARGETS.iter().any(|target| krate.starts_with(target))
+    *metadata.level() <= Level::INFO
+        && metadata.target() != LINES_ONLY
+        && !EXPORT_TARGETS.iter().any(|target| krate.starts_with(target))
 }
 
 /// <https://no-color.org>: set and not empty means no.

@@ -1,36 +1,81 @@
-//! One trace over several processes: the W3C `traceparent` header.
+//! One trace over several processes, by W3C Trace Context.
 //!
-//! Without an OTLP endpoint there are no traces, and these functions do nothing.
+//! A span hangs below a [`TraceParent`] that came in a request's header, from the database or out of a journal. Without
+//! an OTLP endpoint a process has no spans of its own, but it still passes on what it was given: the ids join.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator};
-use opentelemetry::trace::TraceContextExt;
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderName};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, TextMapPropagator};
+use opentelemetry::trace::{SpanContext, Status, TraceContextExt, TraceFlags, TraceState};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
+use slipway_domain::TraceParent;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// Makes `span` a child of the caller's span, if the request's headers name one.
+/// The header's name.
+const TRACEPARENT: &str = "traceparent";
+
+/// Makes `span` a child of the caller's span, if the request's headers name one, and gives that.
 ///
 /// To be called before the span is first entered. The caller must be trusted to choose trace ids.
-pub fn continue_trace(span: &Span, headers: &HeaderMap) {
-    let parent = TraceContextPropagator::new().extract(&Headers(headers));
-    if parent.span().span_context().is_valid() {
-        // It fails when there is no OTLP layer, or when the span has begun: both mean that there is nothing to join.
-        let _ = span.set_parent(parent);
+pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceParent> {
+    let given = headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()?;
+    hang(span, TraceContextPropagator::new().extract(&Headers(headers)));
+    Some(given)
+}
+
+/// Makes `span` a child of this one. To be called before the span is first entered.
+pub fn join(span: &Span, parent: &TraceParent) {
+    let carrier = HashMap::from([(TRACEPARENT.to_owned(), parent.to_string())]);
+    hang(span, TraceContextPropagator::new().extract(&carrier));
+}
+
+/// Keeps `span`, and whatever hangs below it, from being recorded: routine work that is no part of a trace.
+pub fn leave_out(span: &Span) {
+    let ids = RandomIdGenerator::default();
+    let unrecorded = SpanContext::new(
+        ids.new_trace_id(),
+        ids.new_span_id(),
+        TraceFlags::NOT_SAMPLED,
+        true,
+        TraceState::NONE,
+    );
+    hang(span, Context::new().with_remote_span_context(unrecorded));
+}
+
+/// The place of `span`, for whoever is to hang spans below it; `None` in a process without traces.
+#[must_use]
+pub fn place_of(span: &Span) -> Option<TraceParent> {
+    let mut carrier = HashMap::new();
+    TraceContextPropagator::new().inject_context(&span.context(), &mut carrier);
+    carrier.remove(TRACEPARENT)?.parse().ok()
+}
+
+/// Notes of which request a server's span is, under OpenTelemetry's names.
+pub fn note_request(span: &Span, method: &str, route: &str) {
+    span.set_attribute("http.request.method", method.to_owned());
+    span.set_attribute("http.route", route.to_owned());
+}
+
+/// Notes how a server answered. Only its own failure is an error of its span.
+pub fn note_answer(span: &Span, status: u16) {
+    span.set_attribute("http.response.status_code", i64::from(status));
+    if status >= 500 {
+        span.set_status(Status::error(""));
     }
 }
 
-/// Puts `span` into the headers of a request that is made on its behalf.
-pub fn inject(span: &Span, headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersMut(headers));
+/// Notes that the work of `span` failed, and why.
+pub fn note_failure(span: &Span, why: &str) {
+    span.set_status(Status::error(why.to_owned()));
 }
 
-/// The id of the trace that `span` belongs to, as 32 hex digits, to be shown beside a request id.
-#[must_use]
-pub fn trace_id(span: &Span) -> Option<String> {
-    let context = span.context();
-    let id = context.span().span_context().clone();
-    id.is_valid().then(|| id.trace_id().to_string())
+fn hang(span: &Span, parent: Context) {
+    // It fails when there is no OTLP layer, or when the span has begun: both mean that there is nothing to join.
+    let _ = span.set_parent(parent);
 }
 
 struct Headers<'a>(&'a HeaderMap);
@@ -42,15 +87,5 @@ impl Extractor for Headers<'_> {
 
     fn keys(&self) -> Vec<&str> {
         self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-struct HeadersMut<'a>(&'a mut HeaderMap);
-
-impl Injector for HeadersMut<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
     }
 }

@@ -15,6 +15,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::host_name::host_name;
 use crate::{TelemetryError, fields};
 
 /// How long the end of the process waits for reports under way.
@@ -36,19 +37,15 @@ pub(crate) fn client(
         .map_err(|_| TelemetryError::SentryDsn)?;
     let mut options = ClientOptions::new();
     options.dsn = Some(dsn);
-    options.release = Some(format!("{service}@{}", env!("CARGO_PKG_VERSION")).into());
+    let version = || format!("{service}@{}", env!("CARGO_PKG_VERSION"));
+    options.release = Some(settings.release.clone().unwrap_or_else(version).into());
     options.environment = Some(settings.env.as_str().into());
-    options.server_name = hostname().map(Into::into);
+    options.server_name = host_name().map(Into::into);
     options.shutdown_timeout = SHUTDOWN_TIMEOUT;
     // The client is made directly, because `sentry::init` reads more from the environment than our settings allow.
     // SSL_VERIFY, for example, would switch off the check of certificates.
     options.transport = Some(Arc::new(sentry::transports::DefaultTransportFactory));
     Ok(Some(Arc::new(Client::with_options(options))))
-}
-
-fn hostname() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned())
 }
 
 /// Turns events into reports. To be filtered to level error.

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail its test")]
 
 mod agent;
+mod collector;
 mod database;
 mod fleet;
 mod net;
@@ -13,6 +14,7 @@ mod redis;
 mod wait;
 
 pub use agent::ScriptedAgent;
+pub use collector::{Collector, ReceivedSpan};
 pub use database::{begin, database_password, database_url};
 pub use fleet::{Fleet, FleetBuilder, closure};
 pub use net::free_port;

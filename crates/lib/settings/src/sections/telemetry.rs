@@ -1,12 +1,13 @@
 //! `METRICS_*`, `LOG_*`, `OTEL_*` and `SENTRY_*`: what is told of a process, and to whom.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use secrecy::SecretString;
 use url::Url;
 
 use crate::value_kind::ValueKind;
-use crate::values::{AppEnv, LogFormat};
+use crate::values::{AppEnv, LogFormat, OtlpHeaders};
 use crate::variable::{ALL, section};
 
 section! {
@@ -40,6 +41,16 @@ section! {
         /// The base address of a collector that takes OTLP over HTTP (protobuf); traces are posted to
         /// `/v1/traces` below it. Unset: no traces are sent.
         endpoint: Option<Url> = OTEL_EXPORTER_OTLP_ENDPOINT: ValueKind::Url, { example: Some("http://127.0.0.1:4318") };
+        /// Headers that go along with the traces, such as an account's key. A percent escape stands for one character.
+        #[serde(default)]
+        headers: OtlpHeaders = OTEL_EXPORTER_OTLP_HEADERS: ValueKind::Headers, {
+            secret: true,
+            example: Some("api-key=0123456789abcdef")
+        };
+        /// A PEM file with a root certificate to trust for the collector besides the system's.
+        ca_file: Option<PathBuf> = OTEL_EXPORTER_OTLP_CERTIFICATE: ValueKind::Path, {
+            example: Some("/etc/slipway/collector-ca.pem")
+        };
     }
     and {
         /// Sent along as `deployment.environment.name`.
@@ -56,6 +67,8 @@ section! {
             secret: true,
             example: Some("https://0123456789abcdef@sentry.example.org/1")
         };
+        /// The release that reports name. Unset: the program with its version, such as `slipway-api@0.1.0`.
+        release: Option<String> = SENTRY_RELEASE: ValueKind::Text, { example: Some("slipway-api@0.1.0+4f2a9c1") };
     }
     and {
         /// Sent along with every event.

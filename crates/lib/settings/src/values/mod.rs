@@ -1,6 +1,7 @@
 //! What values mean: each type is parsed here, by one function that the check and the section's struct share.
 
 mod database_url;
+mod headers;
 mod lists;
 mod names;
 mod redis_url;
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 pub use database_url::DatabaseHost;
+pub use headers::OtlpHeaders;
 pub use lists::TrustedProxies;
 pub use redis_url::RedisServer;
 pub use secret_key::SecretKey;
@@ -35,7 +37,7 @@ macro_rules! deserialize_as_parsed {
     )*};
 }
 
-deserialize_as_parsed!(Nodes, SecretKey, TrustedProxies);
+deserialize_as_parsed!(Nodes, OtlpHeaders, SecretKey, TrustedProxies);
 
 /// Percent-decodes a part of a URL, where `+` is a plus; `None` when an escape is incomplete or the result is not UTF-8.
 fn percent_decode(text: &str) -> Option<String> {

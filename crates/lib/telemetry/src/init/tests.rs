@@ -269,16 +269,16 @@ fn spans_reach_a_collector_and_join_the_callers_trace() {
         );
         let span = info_span!("http.request", request_id = "r-1");
         propagation::continue_trace(&span, &headers);
-        assert_eq!(propagation::trace_id(&span).as_deref(), Some(trace));
         let _entered = span.enter();
-        let mut onwards = HeaderMap::new();
-        propagation::inject(&Span::current(), &mut onwards);
-        onwards["traceparent"].to_str().unwrap().to_owned()
+        // Neither a routine request nor lines alone are part of a trace.
+        let unrecorded = info_span!(parent: None, "routine");
+        propagation::leave_out(&unrecorded);
+        drop(info_span!(parent: &unrecorded, "below routine"));
+        drop(info_span!(target: LINES_ONLY, "lines"));
+        propagation::place_of(&Span::current()).unwrap()
     });
-    assert!(
-        passed_on.starts_with(&format!("00-{trace}-")) && !passed_on.contains("b7ad6b7169203331"),
-        "{passed_on}"
-    );
+    assert_eq!(passed_on.trace_id(), trace);
+    assert!(!passed_on.as_str().contains("b7ad6b7169203331"), "{passed_on}");
 
     guard.shutdown();
     let request = received.recv_timeout(SOON).unwrap();
@@ -309,6 +309,13 @@ fn spans_reach_a_collector_and_join_the_callers_trace() {
             String::from_utf8_lossy(part)
         );
     }
+    for part in [&b"routine"[..], b"lines"] {
+        assert!(
+            !contains(&request.body, part),
+            "{:?} was sent",
+            String::from_utf8_lossy(part)
+        );
+    }
 }
 
 #[test]
@@ -327,7 +334,7 @@ fn a_collector_that_is_away_does_not_hold_the_end_up() {
 }
 
 #[test]
-fn without_an_endpoint_nothing_is_passed_on() {
+fn without_an_endpoint_there_is_no_place_but_the_callers() {
     lines("info", LogFormat::Json, || {
         let span = info_span!("http.request");
         let mut headers = HeaderMap::new();
@@ -337,10 +344,9 @@ fn without_an_endpoint_nothing_is_passed_on() {
                 .parse()
                 .unwrap(),
         );
-        propagation::continue_trace(&span, &headers);
-        let mut onwards = HeaderMap::new();
-        propagation::inject(&span, &mut onwards);
-        assert!(onwards.is_empty() && propagation::trace_id(&span).is_none());
+        let given = propagation::continue_trace(&span, &headers).unwrap();
+        assert_eq!(given.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(propagation::place_of(&span), None);
     });
 }
 
