@@ -13,8 +13,9 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use slipway_domain::TraceParent;
 use slipway_telemetry::HttpRequest;
-use slipway_telemetry::propagation::continue_trace;
+use slipway_telemetry::propagation;
 use slipway_wire::route;
 use tracing::{Instrument, Span, field};
 
@@ -43,6 +44,10 @@ impl RequestId {
     }
 }
 
+/// The caller's span, if the request came with one.
+#[derive(Debug, Clone)]
+pub(crate) struct CallerSpan(pub(crate) Option<TraceParent>);
+
 fn is_sane(id: &str) -> bool {
     (1..=64).contains(&id.len())
         && id
@@ -69,7 +74,13 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         otel.name = %format!("{} {route}", known(&method)),
         otel.kind = "server",
     );
-    continue_trace(&span, request.headers());
+    let caller = propagation::continue_trace(&span, request.headers());
+    if caller.is_none() && is_routine(&route) {
+        // Thousands of agents, each twice a minute.
+        propagation::leave_out(&span);
+    }
+    propagation::note_request(&span, known(&method), &route);
+    request.extensions_mut().insert(CallerSpan(caller));
     request.extensions_mut().insert(id.clone());
     let client = ClientAddr::of(&request, &app.trusted_proxies);
     request.extensions_mut().insert(client);
@@ -88,6 +99,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let status = response.status().as_u16();
+        propagation::note_answer(&Span::current(), status);
         let took = counted.finish(status);
         log(
             &route,
@@ -124,7 +136,7 @@ fn decorate(headers: &mut HeaderMap, id: &RequestId) {
 /// One line per request. Successful routine requests of machines are logged at `debug`.
 fn log(route: &str, status: u16, took: Duration, error: Option<&ApiError>) {
     let latency_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let routine = [route::AGENT_SYNC, route::HEALTH, route::LIVE, route::READY].contains(&route);
+    let routine = is_routine(route);
     match error.and_then(ApiError::cause) {
         Some(error) if status == 503 => tracing::warn!(status, latency_ms, error, "unavailable"),
         Some(error) => tracing::error!(status, latency_ms, error, "failed"),
@@ -132,6 +144,11 @@ fn log(route: &str, status: u16, took: Duration, error: Option<&ApiError>) {
         None if routine && status < 400 => tracing::debug!(status, latency_ms, "answered"),
         None => tracing::info!(status, latency_ms, "answered"),
     }
+}
+
+/// Requests that machines make all the time.
+fn is_routine(route: &str) -> bool {
+    [route::AGENT_SYNC, route::HEALTH, route::LIVE, route::READY].contains(&route)
 }
 
 /// Notes in the request's span who it is.

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::strategy::{Strategy, Verify};
-use crate::{AttemptId, HostName, StepState, StorePath, Timestamp};
+use crate::{AttemptId, AttemptOrigin, HostName, StepState, StorePath, Timestamp};
 
 /// What an agent sees on its host, posted at every sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,6 +111,9 @@ pub enum Instruction {
         closure: StorePath,
         /// Give up after this long.
         timeout_seconds: u32,
+        /// The rollout, for logs and traces. Control planes of release 0.1.0 leave it out, and their agents ignore it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<AttemptOrigin>,
     },
     /// Record the prior, arm the dead-man, activate, and run the closure's checks.
     Activate {
@@ -191,6 +194,9 @@ pub struct Assignment {
     pub prior: Option<StorePath>,
     /// The rollout's strategy.
     pub strategy: Strategy,
+    /// The rollout itself, for logs and traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<AttemptOrigin>,
 }
 
 /// What the host is to be told, given its newest step and what its agent last reported.
@@ -213,6 +219,7 @@ pub fn instruct(assignment: Option<&Assignment>, report: Option<&AttemptReport>)
             attempt,
             closure: step.closure.clone(),
             timeout_seconds: limits.stage_seconds,
+            origin: step.origin.clone(),
         },
         (
             StepState::Activating | StepState::Verifying,
@@ -250,6 +257,7 @@ mod tests {
             closure: "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap(),
             prior: None,
             strategy: Strategy::default(),
+            origin: None,
         }
     }
 

@@ -152,6 +152,7 @@ impl SimControlPlane for Memory {
             closure: step.closure.clone(),
             prior: step.prior.clone(),
             strategy: self.snapshot.rollout.strategy.clone(),
+            origin: None,
         });
         instruct(assignment.as_ref(), host.report().as_ref())
     }

@@ -8,7 +8,9 @@ use slipway_domain::agent::{Assignment, AttemptReport, instruct};
 use slipway_domain::digest::Digest;
 use slipway_domain::event::NewEvent;
 use slipway_domain::lives::{Doubt, counter};
-use slipway_domain::{AttemptId, HostId, Instruction, Observation, RolloutId, StepId, StorePath};
+use slipway_domain::{
+    AttemptId, AttemptOrigin, HostId, Instruction, Observation, RolloutId, StepId, StorePath,
+};
 use sqlx::types::Json;
 use tracing::{instrument, warn};
 use uuid::Uuid;
@@ -73,6 +75,8 @@ struct AssignmentRow {
     closure: Option<String>,
     prior: Option<String>,
     strategy: Option<String>,
+    rollout: Option<Uuid>,
+    traceparent: Option<String>,
 }
 
 impl AssignmentRow {
@@ -109,6 +113,10 @@ impl AssignmentRow {
                 what: "strategy",
                 detail: error.to_string(),
             })?,
+            origin: self.rollout.map(|rollout| AttemptOrigin {
+                rollout: RolloutId::from_uuid(rollout),
+                traceparent: row::lenient(self.traceparent.as_deref()),
+            }),
         };
         Ok(Some(Assigned {
             host,
@@ -183,7 +191,7 @@ impl Store {
                    RETURNING hosts.id, c.changed OR c.returned AS news, second_life_at, boot_replaced_at)
                SELECT h.news AS "news!", h.second_life_at, h.boot_replaced_at, now() AS "now!",
                       s.rollout_id AS "rollout_id?", s.id AS "step_id?", s.state AS "state?", s.attempt,
-                      s.closure AS "closure?", s.prior, r.strategy::text AS strategy
+                      s.closure AS "closure?", s.prior, r.strategy::text AS strategy, r.traceparent AS "traceparent?"
                FROM recorded h
                LEFT JOIN LATERAL (
                    SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -214,6 +222,8 @@ impl Store {
             closure: row.closure,
             prior: row.prior,
             strategy: row.strategy,
+            rollout: row.rollout_id,
+            traceparent: row.traceparent,
         };
         Ok(Some(RecordedObservation {
             assigned: assignment
@@ -232,7 +242,7 @@ impl Store {
         bounded(async {
             let rows = sqlx::query!(
                 r#"SELECT h.id, h.report AS "report: LenientJson<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
-                          r.strategy::text AS "strategy!", h.second_life_at, h.boot_replaced_at, now() AS "now!"
+                          r.strategy::text AS "strategy!", r.id AS rollout_id, r.traceparent, h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (
                        SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -254,6 +264,8 @@ impl Store {
                     closure: Some(row.closure),
                     prior: row.prior,
                     strategy: Some(row.strategy),
+                    rollout: Some(row.rollout_id),
+                    traceparent: row.traceparent,
                 };
                 assignment.read(HostId::from_uuid(row.id), row.report.and_then(Option::from))
             });

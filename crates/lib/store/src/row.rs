@@ -33,6 +33,11 @@ where
     text.map(|text| parse(what, text)).transpose()
 }
 
+/// Reads a text column that may be null and that nothing depends on: what a newer program wrote is read as nothing.
+pub(crate) fn lenient<T: FromStr>(text: Option<&str>) -> Option<T> {
+    text?.parse().ok()
+}
+
 /// Reads a number column that cannot be negative.
 pub(crate) fn count<N>(what: &'static str, number: N) -> Result<u32, StoreError>
 where

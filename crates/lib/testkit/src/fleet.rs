@@ -199,6 +199,7 @@ impl Fleet {
             strategy: self.strategy.clone(),
             waves: plan::waves(&self.strategy, &names, &names),
             author: self.author.id,
+            traceparent: None,
         }
     }
 

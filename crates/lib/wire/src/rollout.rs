@@ -77,6 +77,9 @@ pub struct Rollout {
     pub approver: Option<PrincipalName>,
     /// Commands that no worker has carried out yet.
     pub pending_commands: Vec<CommandKind>,
+    /// The trace of all its work, as 32 hex digits; left out for rollouts of release 0.1.0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// Its steps, by wave and host name.
     pub steps: Vec<Step>,
 }

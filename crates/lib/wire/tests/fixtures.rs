@@ -101,11 +101,12 @@ const RECEIVED: [(&str, FixtureReader); 31] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 22] = [
+const PARTS: [(&str, &str); 23] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
     ("ArchiveStatus", "BackupPage"),
+    ("AttemptOrigin", "Instruction"),
     ("AttemptPhase", "Observation"),
     ("BackupKindStatus", "BackupPage"),
     ("BackupStatus", "BackupPage"),

@@ -1,20 +1,23 @@
 //! Rollouts and the commands to them.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use http::StatusCode;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{Role, RolloutId, plan};
+use slipway_domain::{Role, RolloutId, TraceParent, plan};
 use slipway_store::{NewRollout, StoreError};
+use slipway_telemetry::propagation;
 use slipway_wire::page::{EnvironmentPageQuery, Page};
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
 use slipway_wire::route;
+use tracing::Span;
 
 use super::{Answer, Created, created, find_environment, page, requested_page, strategy_problems};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, QueryParams};
+use crate::observe::CallerSpan;
 use crate::state::App;
 use crate::text;
 
@@ -55,7 +58,11 @@ async fn list(
         (status = 409, description = "Another rollout of the environment is under way"),
     )
 )]
-async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollout>) -> Created<Rollout> {
+async fn create(
+    context: RequestContext,
+    Extension(CallerSpan(caller)): Extension<CallerSpan>,
+    JsonBody(request): JsonBody<CreateRollout>,
+) -> Created<Rollout> {
     let environment = context
         .store
         .get_environment_by_name(&request.environment)
@@ -102,6 +109,10 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRollo
         waves: plan::waves(&strategy, &fleet, &online),
         strategy,
         author: context.caller.id,
+        // This request's span; without traces here, the ids of other processes still join.
+        traceparent: propagation::place_of(&Span::current())
+            .or(caller)
+            .or_else(|| Some(TraceParent::begin())),
     };
     let id = context.store.create_rollout(&new, &context.audit_key).await?;
     tracing::info!(rollout_id = %id, environment = %environment.value.name, "a rollout begins");

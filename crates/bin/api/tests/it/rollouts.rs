@@ -1,6 +1,7 @@
 //! Rollouts and commands.
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request};
 use serde_json::{Value, json};
 use slipway_domain::Role;
 use slipway_wire::route;
@@ -287,5 +288,33 @@ async fn an_approval_takes_somebody_else_with_the_role(pool: PgPool) {
     assert_eq!(
         approve(&app.admin).await.expect(202).body["pending_commands"],
         json!(["approve"])
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_is_part_of_the_callers_trace_or_begins_one(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &FLEET).await;
+    app.fleet("lab", &["lab-1"]).await;
+    let start = async |environment: &str, hosts: &[&str], traceparent: &str| {
+        let body = json!({ "environment": environment, "release": app.release(hosts).await });
+        let request = Request::post(route::ROLLOUTS)
+            .header("authorization", format!("Bearer {}", app.admin))
+            .header("content-type", "application/json")
+            .header("traceparent", traceparent)
+            .body(Body::from(body.to_string()));
+        let made = app.send(request.unwrap()).await.expect(201).body;
+        made["trace_id"].as_str().unwrap().to_owned()
+    };
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    assert_eq!(
+        start("prod", &FLEET, parent).await,
+        "0af7651916cd43dd8448eb211c80319c"
+    );
+    // What is no such header is ignored.
+    let own = start("lab", &["lab-1"], "00-0-0-01").await;
+    assert!(
+        own.len() == 32 && own.bytes().all(|digit| digit.is_ascii_hexdigit()),
+        "{own}"
     );
 }

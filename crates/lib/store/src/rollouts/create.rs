@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::{
     EnvironmentId, EnvironmentName, HostName, PrincipalId, ReleaseId, RolloutId, RolloutState, StepId,
-    Strategy,
+    Strategy, TraceParent,
 };
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -29,6 +29,8 @@ pub struct NewRollout {
     pub waves: Vec<Vec<HostName>>,
     /// Who.
     pub author: PrincipalId,
+    /// Where its spans hang.
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Store {
@@ -59,14 +61,15 @@ impl Store {
                 RolloutState::Staging
             };
             sqlx::query!(
-                "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
+                "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id, traceparent)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
                 id.as_uuid(),
                 new.environment.as_uuid(),
                 new.release.as_uuid(),
                 Json(&new.strategy) as _,
                 state.as_str(),
-                new.author.as_uuid()
+                new.author.as_uuid(),
+                new.traceparent.as_ref().map(TraceParent::as_str)
             )
             .execute(&mut *tx)
             .await

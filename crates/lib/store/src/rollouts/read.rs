@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentId, PrincipalName, RolloutId, RolloutState, Strategy};
+use slipway_domain::{EnvironmentId, PrincipalName, RolloutId, RolloutState, Strategy, TraceParent};
 use slipway_wire::rollout::{Rollout, RolloutSummary, Step};
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -34,7 +34,7 @@ impl Store {
             let summary = select_rollouts(&mut tx, filter).await?.pop();
             let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
             let more = sqlx::query!(
-                r#"SELECT r.strategy AS "strategy: Strategy", p.name AS "approver?: PrincipalName",
+                r#"SELECT r.strategy AS "strategy: Strategy", r.traceparent, p.name AS "approver?: PrincipalName",
                           ARRAY(SELECT c.kind FROM rollout_commands c
                                 WHERE c.rollout_id = r.id AND c.applied_at IS NULL
                                 ORDER BY c.seq) AS "pending_commands!: Vec<CommandKind>"
@@ -50,6 +50,8 @@ impl Store {
                 strategy: more.strategy,
                 approver: more.approver,
                 pending_commands: more.pending_commands,
+                trace_id: row::lenient(more.traceparent.as_deref())
+                    .map(|traceparent: TraceParent| traceparent.trace_id().to_owned()),
                 steps,
             })
         })

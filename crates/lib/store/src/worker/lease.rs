@@ -1,13 +1,13 @@
 //! Leases: who drives which rollout.
 
-use slipway_domain::RolloutId;
 use slipway_domain::snapshot::StepSnapshot;
+use slipway_domain::{RolloutId, TraceParent};
 use sqlx::PgConnection;
 use tracing::{instrument, warn};
 use uuid::Uuid;
 
 use super::load::{StepsOf, fetch_steps};
-use crate::{Store, StoreError, bounded};
+use crate::{Store, StoreError, bounded, row};
 
 /// How much longer a rollout that waits for a person waits for its turn, in seconds.
 const STAND_BACK_SECONDS: f64 = 10.0;
@@ -21,6 +21,8 @@ pub struct Lease {
     pub epoch: i64,
     /// The worker that holds it.
     pub owner: String,
+    /// Where the rollout's spans hang.
+    pub traceparent: Option<TraceParent>,
 }
 
 impl Lease {
@@ -77,7 +79,7 @@ impl Store {
                  SET driven_at = now(), lease_epoch = r.lease_epoch + CASE WHEN free.lease_owner = $1 THEN 0 ELSE 1 END,
                      lease_owner = $1, lease_expires_at = now() + make_interval(secs => $2)
                  FROM free WHERE r.id = free.id
-                 RETURNING r.id, r.lease_epoch",
+                 RETURNING r.id, r.lease_epoch, r.traceparent",
                 worker_id,
                 f64::from(lease_seconds),
                 i64::from(limit),
@@ -92,6 +94,7 @@ impl Store {
                     rollout: RolloutId::from_uuid(row.id),
                     epoch: row.lease_epoch,
                     owner: worker_id.to_owned(),
+                    traceparent: row::lenient(row.traceparent.as_deref()),
                 })
                 .collect())
         })

@@ -2,12 +2,14 @@
 
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{ReleaseId, RolloutId, RolloutState, StepState};
+use slipway_domain::{
+    AttemptOrigin, Instruction, ReleaseId, RolloutId, RolloutState, StepState, TraceParent,
+};
 use slipway_store::{NewRollout, StoreError};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::support::{Fleet, ada, claim, open_rollouts, refusals, settings, settle, sql, store};
+use crate::support::{Fleet, ada, agents, claim, open_rollouts, refusals, settings, settle, sql, store};
 use slipway_store::Store;
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -284,4 +286,52 @@ async fn a_refused_command_has_let_go_of_its_rollout_when_it_answers(pool: PgPoo
         let free: i64 = sqlx::query_scalar(held).fetch_one(&pool).await.unwrap();
         assert_eq!(free, 1);
     }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_place_of_a_rollout_in_its_trace_reaches_the_worker_and_every_agent(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let traceparent: TraceParent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        .parse()
+        .unwrap();
+    let plan = NewRollout {
+        traceparent: Some(traceparent.clone()),
+        ..fleet.plan(fleet.release(1).await)
+    };
+    let rollout = fleet.store.create_rollout(&plan, &fleet.key).await.unwrap();
+    let shown = fleet.store.get_rollout(rollout).await.unwrap();
+    assert_eq!(
+        shown.trace_id.as_deref(),
+        Some("0af7651916cd43dd8448eb211c80319c")
+    );
+    let lease = claim(&fleet.store, "one").await;
+    assert_eq!(lease.traceparent, Some(traceparent.clone()));
+    // Nothing is staged for a host that nobody heard of.
+    agents(&fleet)[0].sync(&fleet.store).await;
+    settle(&fleet.store, &lease).await.unwrap();
+
+    // A later version's form, or none as release 0.1.0 leaves it: the work goes on without the trace.
+    let told = async || {
+        let assigned = fleet
+            .store
+            .find_assigned(&[*fleet.hosts.values().next().unwrap()])
+            .await
+            .unwrap();
+        let told = fleet.store.instruct(assigned, &fleet.key).await.unwrap();
+        match told.into_values().next() {
+            Some(Instruction::Stage { origin, .. }) => origin.unwrap(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for (column, traceparent) in [
+        (None, Some(traceparent)),
+        (Some("'cc-new'"), None),
+        (Some("NULL"), None),
+    ] {
+        if let Some(column) = column {
+            sql(&pool, &format!("UPDATE rollouts SET traceparent = {column}")).await;
+        }
+        assert_eq!(told().await, AttemptOrigin { rollout, traceparent });
+    }
+    assert_eq!(fleet.store.get_rollout(rollout).await.unwrap().trace_id, None);
 }

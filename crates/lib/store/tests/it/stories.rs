@@ -152,6 +152,7 @@ impl SimControlPlane for Postgres {
                 strategy: strategy.clone(),
                 waves: waves.to_vec(),
                 author: self.author.id,
+                traceparent: None,
             };
             self.store.create_rollout(&new, &self.key).await.unwrap()
         });
