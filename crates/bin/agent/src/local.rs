@@ -8,7 +8,7 @@ use slipway_host::{HostConfig, RunnerKind};
 use slipway_settings::{AgentRunner, AgentSection, LocalSettings, SettingsSource, registry};
 
 /// Of no use to a transient unit, or known to it, but what finds programs and configures Nix.
-const PASSED: [&str; 9] = [
+const PASSED: [&str; 11] = [
     "LOCALE_ARCHIVE",
     "NIX_CONF_DIR",
     "NIX_LOG_DIR",
@@ -17,15 +17,17 @@ const PASSED: [&str; 9] = [
     "NIX_SSL_CERT_FILE",
     "NIX_STATE_DIR",
     "NIX_STORE_DIR",
+    // Where the spans of a dead-man go. The headers are secret, so they stay here.
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
     "PATH",
 ];
 /// What the service manager gave to the agent alone.
-const OURS_ALONE: [&str; 7] = [
+const OURS_ALONE: [&str; 6] = [
     "CREDENTIALS_DIRECTORY",
     "INVOCATION_ID",
     "JOURNAL_STREAM",
     "NOTIFY_SOCKET",
-    "OTEL_EXPORTER_OTLP_HEADERS",
     "WATCHDOG_PID",
     "WATCHDOG_USEC",
 ];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use slipway_client::{Client, ClientBuilder};
-use slipway_domain::{Instruction, Observation};
+use slipway_domain::{Instruction, Observation, TraceParent};
 use slipway_settings::{AgentSettings, ExposeSecret, Origin, SettingsSource};
 use slipway_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
@@ -101,12 +101,17 @@ impl PlaneClient {
 }
 
 impl InstructionSource for PlaneClient {
-    async fn sync(&self, observation: &Observation, wait: Duration) -> Result<Instruction, SyncError> {
-        let mut answer = InstructionSource::sync(&self.client(), observation, wait).await;
+    async fn sync(
+        &self,
+        observation: &Observation,
+        wait: Duration,
+        parent: Option<TraceParent>,
+    ) -> Result<Instruction, SyncError> {
+        let mut answer = InstructionSource::sync(&self.client(), observation, wait, parent.clone()).await;
         if matches!(answer, Err(SyncError::Denied(_)))
             && let Some(client) = self.renewed()
         {
-            answer = InstructionSource::sync(&client, observation, wait).await;
+            answer = InstructionSource::sync(&client, observation, wait, parent).await;
         }
         if answer.is_ok() {
             self.connection().may_end = true;

@@ -11,7 +11,7 @@ use slipway_attempt::{Executor, JournalStore, RevertOutcome};
 use slipway_domain::Instruction;
 use slipway_host::job::{JobFiles, SuperviseError};
 use slipway_host::{Machine, SystemClock};
-use slipway_settings::LocalSettings;
+use slipway_settings::{LocalSettings, OtelSettings};
 use slipway_telemetry::error_chain;
 use tokio::sync::watch;
 
@@ -112,7 +112,11 @@ fn with_runtime(
         .build()?;
     runtime.block_on(async {
         // Log lines are worth having; without them the prior comes back all the same.
-        let guard = slipway_telemetry::init("slipway-agent", &settings.log, &settings.otel, &settings.sentry);
+        let init = |otel: &OtelSettings| {
+            slipway_telemetry::init("slipway-agent", &settings.log, otel, &settings.sentry)
+        };
+        // So are spans, but a collector's certificate that is gone must not cost the lines.
+        let guard = init(&settings.otel).or_else(|_| init(&OtelSettings::default()));
         let done = work.await;
         drop(guard);
         done

@@ -79,13 +79,14 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
     }
 
     let (instruct, instructions) = watch::channel(Instruction::Idle);
-    let (mut executor, view) = Executor::new(
+    let (executor, view) = Executor::new(
         Arc::clone(&machine),
         SystemClock,
         store,
         keep_releases,
         instructions,
     );
+    let mut executor = executor.of_host(&name);
     // Ready before the journal is read: a dead-man has it while its switch script restarts us and waits for this word.
     lifecycle.ready();
     let stop = lifecycle.soft();

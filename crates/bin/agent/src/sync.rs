@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use slipway_attempt::ExecutorView;
 use slipway_client::{Client, ClientError, RetryBackoff};
-use slipway_domain::{Instruction, Observation};
+use slipway_domain::agent::AttemptReport;
+use slipway_domain::{Instruction, Observation, TraceParent};
 use slipway_host::{Clock, SystemClock};
+use slipway_telemetry::propagation;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span, info_span};
 
 /// How long the control plane may keep a request waiting for news.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
@@ -26,11 +29,13 @@ const DENIED: Duration = Duration::from_mins(1);
 
 /// Who gives the agent its instructions.
 pub(crate) trait InstructionSource: Send + Sync {
-    /// Posts the observation; the answer may take `wait` when there is nothing to do.
+    /// Posts the observation; the answer may take `wait` when there is nothing to do. The request's spans hang below
+    /// `parent`.
     fn sync(
         &self,
         observation: &Observation,
         wait: Duration,
+        parent: Option<TraceParent>,
     ) -> impl Future<Output = Result<Instruction, SyncError>> + Send;
 }
 
@@ -62,8 +67,17 @@ impl From<ClientError> for SyncError {
 }
 
 impl InstructionSource for Client {
-    async fn sync(&self, observation: &Observation, wait: Duration) -> Result<Instruction, SyncError> {
-        Ok(self.agent_sync(observation, Some(wait)).await?)
+    async fn sync(
+        &self,
+        observation: &Observation,
+        wait: Duration,
+        parent: Option<TraceParent>,
+    ) -> Result<Instruction, SyncError> {
+        Ok(self
+            .clone()
+            .under(parent)
+            .agent_sync(observation, Some(wait))
+            .await?)
     }
 }
 
@@ -87,14 +101,16 @@ pub(crate) async fn run(
 ) {
     let mut failures = 0;
     let mut complaint: Option<SyncError> = None;
+    let mut told: Option<AttemptReport> = None;
     loop {
         let view = link.view.borrow_and_update().clone();
         let observation = observe(&view);
         let began = Instant::now();
+        let (span, parent) = trace(&view, told.as_ref());
         let answer = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            answer = plane.sync(&observation, WAIT) => answer,
+            answer = plane.sync(&observation, WAIT, parent).instrument(span) => answer,
             () = changed(&mut link.view) => continue,
         };
         let pause = match answer {
@@ -105,6 +121,7 @@ pub(crate) async fn run(
                     tracing::info!("the control plane answers again");
                 }
                 failures = 0;
+                told = view.report;
                 let changed = link.instructions.send_if_modified(|old| {
                     let changed = *old != instruction;
                     old.clone_from(&instruction);
@@ -143,6 +160,25 @@ pub(crate) async fn run(
 fn note_answer(clock: &impl Clock) {
     let now = clock.wall().timestamp_millis() as f64 / 1e3;
     metrics::gauge!("slipway_agent_last_sync_timestamp_seconds").set(now);
+}
+
+/// The span of a request that tells something new of an attempt, and where the server's hang. All others are routine.
+fn trace(view: &ExecutorView, told: Option<&AttemptReport>) -> (Span, Option<TraceParent>) {
+    let news = view.report.as_ref().filter(|report| Some(*report) != told);
+    let (Some(report), Some(parent)) = (news, &view.traceparent) else {
+        return (Span::none(), None);
+    };
+    let span = info_span!(
+        parent: None,
+        "agent.report",
+        otel.name = "report attempt",
+        otel.kind = "client",
+        attempt_id = %report.attempt,
+        phase = ?report.phase,
+    );
+    propagation::join(&span, parent);
+    let place = propagation::place_of(&span).unwrap_or_else(|| parent.clone());
+    (span, Some(place))
 }
 
 /// Waits for ever when the executor is gone: the process ends then.
@@ -193,7 +229,6 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::{Arc, Mutex};
 
-    use slipway_domain::agent::AttemptReport;
     use slipway_domain::{AttemptId, AttemptPhase, Timestamp};
 
     use super::*;
@@ -206,7 +241,12 @@ mod tests {
     }
 
     impl InstructionSource for ScriptedSource {
-        async fn sync(&self, observation: &Observation, _: Duration) -> Result<Instruction, SyncError> {
+        async fn sync(
+            &self,
+            observation: &Observation,
+            _: Duration,
+            _: Option<TraceParent>,
+        ) -> Result<Instruction, SyncError> {
             self.posted
                 .lock()
                 .unwrap()

@@ -4,19 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use slipway_domain::decide::{Effect, decide};
-use slipway_domain::{AttemptId, RolloutId};
+use slipway_domain::{AttemptId, RolloutId, TraceParent};
 use slipway_store::audit::AuditKey;
 use slipway_store::worker::Lease;
 use slipway_store::{Store, StoreError};
-use slipway_telemetry::error_chain;
+use slipway_telemetry::{LINES_ONLY, error_chain};
 use slipway_wake::{Topic, Wake, WakeUp};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::field::display;
 use tracing::{Instrument, debug, info, info_span, warn};
 
-use crate::gauges;
 use crate::tasks::{Done, Tasks};
+use crate::{gauges, trace};
 
 /// How long a lease lasts without being renewed, in seconds.
 ///
@@ -188,7 +188,9 @@ impl Driver {
 
     fn drive(&mut self, lease: Lease) {
         let (store, wake, key) = (self.store.clone(), self.wake.clone(), self.key.clone());
-        let span = info_span!("drive", rollout_id = %lease.rollout, epoch = lease.epoch);
+        let trace_id = lease.traceparent.as_ref().map(TraceParent::trace_id);
+        // Every second, also where there is nothing to do: for lines alone.
+        let span = info_span!(target: LINES_ONLY, "drive", rollout_id = %lease.rollout, epoch = lease.epoch, trace_id);
         let rollout = lease.rollout;
         self.tasks.drive(
             rollout,
@@ -242,8 +244,13 @@ async fn one_round(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) ->
     if changes.is_empty() {
         return Ok(false);
     }
-    let applied = store.apply(lease, &changes, key).await?;
+    let round = trace::round(lease);
+    let applied = store
+        .apply(lease, &changes, key)
+        .instrument(round.clone())
+        .await?;
     for change in &changes {
+        trace::change(&round, lease, &snapshot, change);
         match &change.effect {
             Effect::Rollout { from, to, .. } => info!(%from, %to, cause = change.cause, "rollout changed"),
             Effect::Step {

@@ -6,6 +6,7 @@ mod driver;
 mod families;
 mod gauges;
 mod tasks;
+mod trace;
 mod watch;
 
 pub use driver::{Driver, LEASE_SECONDS};

@@ -16,6 +16,7 @@ mod locked;
 mod phases;
 mod reverting;
 mod staging;
+mod trace;
 mod verifying;
 
 use std::collections::BTreeSet;
@@ -24,17 +25,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{AttemptId, Instruction, StorePath};
+use slipway_domain::{AttemptId, HostName, Instruction, StorePath, TraceParent};
 use slipway_host::clock::{BootMs, Clock};
 use slipway_host::door::{Refusal, Runnable};
 use slipway_host::operations::HostOperations;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 pub use deadman::RevertOutcome;
 use judge::Streak;
 use locked::LockedExecutor;
 use phases::Duty;
+use trace::PhaseSpan;
 
 use crate::journal::{Attempt, Journal, JournalPhase, JournalStore};
 
@@ -54,6 +57,8 @@ pub struct ExecutorView {
     pub unsettled: Option<AttemptId>,
     /// What is wrong with the state folder.
     pub trouble: Option<String>,
+    /// Where spans about the reported attempt hang.
+    pub traceparent: Option<TraceParent>,
 }
 
 /// When to take the next step.
@@ -94,6 +99,8 @@ pub struct Executor<H, C> {
     revert_tries: u32,
     revert_began: Option<BootMs>,
     next_revert: BootMs,
+    /// Where the phase under way is recorded.
+    phase: PhaseSpan,
 }
 
 impl<H: HostOperations, C: Clock> Executor<H, C> {
@@ -123,8 +130,16 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
             revert_tries: 0,
             revert_began: None,
             next_revert: BootMs(0),
+            phase: PhaseSpan::none(),
         };
         (executor, observed)
+    }
+
+    /// Names the host in traces.
+    #[must_use]
+    pub fn of_host(mut self, name: &HostName) -> Self {
+        self.phase.name_host(name.to_string());
+        self
     }
 
     /// Reads the journal, so that the view is right before the first step.
@@ -153,7 +168,10 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
 
     async fn step(&mut self) -> NextStep {
         let next = match self.lock_journal().await {
-            Ok(locked) => locked.take_step().await,
+            Ok(locked) => {
+                let lines = trace::lines(&locked.journal);
+                locked.take_step().instrument(lines).await
+            }
             Err(_) => NextStep::After(TROUBLE_PAUSE),
         };
         self.publish();

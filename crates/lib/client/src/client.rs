@@ -6,6 +6,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use slipway_domain::TraceParent;
 use slipway_wire::{Problem, problem};
 use url::Url;
 
@@ -31,6 +32,8 @@ pub struct Client {
     request_timeout: Duration,
     /// The proxy on the way, if there is one.
     proxy: Option<String>,
+    /// Where the server's spans hang.
+    parent: Option<TraceParent>,
 }
 
 /// An answer that was read to its end.
@@ -63,7 +66,15 @@ impl Client {
             base,
             request_timeout,
             proxy,
+            parent: None,
         }
+    }
+
+    /// A client whose requests are part of a trace: the server's spans hang below this one.
+    #[must_use]
+    pub fn under(mut self, parent: Option<TraceParent>) -> Self {
+        self.parent = parent;
+        self
     }
 
     /// The API's address.
@@ -75,7 +86,10 @@ impl Client {
     pub(crate) fn request(&self, method: Method, path: &str, wait: Option<Duration>) -> RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        let request = self.http.request(method, url);
+        let mut request = self.http.request(method, url);
+        if let Some(parent) = &self.parent {
+            request = request.header("traceparent", parent.as_str());
+        }
         match wait {
             Some(wait) => request
                 .header("prefer", format!("wait={}", wait.as_secs()))

@@ -13,6 +13,7 @@ use std::time::Duration;
 use slipway_domain::agent::Verdict;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 pub use manifest::{CheckManifest, HealthCheck, HealthCheckKind, ManifestError};
 pub(crate) use manifest::{FILE, load, read};
@@ -116,7 +117,23 @@ pub(crate) async fn round(config: &HostConfig, manifest: &CheckManifest) -> Chec
     let mut running = JoinSet::new();
     for (index, check) in manifest.checks.iter().enumerate() {
         let (config, check) = (config.clone(), check.clone());
-        running.spawn(async move { (index, check.name.clone(), run_check(&config, &check).await) });
+        let span = tracing::info_span!(
+            "attempt.check",
+            otel.name = "run check",
+            check = %check.name,
+            otel.status_code = tracing::field::Empty,
+            otel.status_description = tracing::field::Empty,
+        );
+        let recorded = span.clone();
+        let run = async move {
+            let finding = run_check(&config, &check).await;
+            if finding.verdict != Verdict::Pass {
+                recorded.record("otel.status_code", "ERROR");
+                recorded.record("otel.status_description", finding.detail.as_str());
+            }
+            (index, check.name.clone(), finding)
+        };
+        running.spawn(run.instrument(span));
     }
     let mut findings = Vec::new();
     while let Some(done) = running.join_next().await {

@@ -14,7 +14,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_domain::AttemptId;
+use slipway_domain::{AttemptId, TraceParent};
 use slipway_process::RunOutcome;
 
 use crate::door::Runnable;
@@ -107,6 +107,15 @@ pub struct Job {
     pub closure: Runnable,
     /// The longest run; then the script and its process group are killed.
     pub timeout: Duration,
+    /// Where spans of the script's own programs hang, in their environment as `TRACEPARENT`.
+    pub traceparent: Option<TraceParent>,
+}
+
+impl Job {
+    /// What the script sees of the trace.
+    pub(crate) fn trace_env(&self) -> Option<(&'static str, &str)> {
+        Some(("TRACEPARENT", self.traceparent.as_ref()?.as_str()))
+    }
 }
 
 /// How a job ended.

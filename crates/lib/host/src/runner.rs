@@ -86,7 +86,15 @@ impl JobRunner {
                 systemd::start_job(&self.config, job, &arguments).await?;
                 None
             }
-            RunnerKind::Process => Some(process::spawn(&self.config, &self.jobs.log(&name), &arguments)?),
+            RunnerKind::Process => {
+                let trace = job.trace_env();
+                Some(process::spawn(
+                    &self.config,
+                    &self.jobs.log(&name),
+                    &arguments,
+                    trace,
+                )?)
+            }
         };
         self.wait_for_claim(&name, child).await
     }
@@ -98,7 +106,7 @@ impl JobRunner {
             return systemd::run_to_its_end(&self.config, job).await;
         }
         let mut command = self.config.command(job.closure.switch_script());
-        command.arg(job.id.kind.action());
+        command.arg(job.id.kind.action()).envs(job.trace_env());
         let (outcome, tail) = slipway_process::run(command, job.timeout).await;
         JobExit {
             end: JobEnd::of(outcome, job.timeout),
@@ -146,7 +154,7 @@ impl JobRunner {
             RunnerKind::Process => {
                 let name = deadman(attempt);
                 let arguments = process::deadman_arguments(attempt, prior, seconds);
-                let child = process::spawn(&self.config, &self.jobs.log(&name), &arguments)?;
+                let child = process::spawn(&self.config, &self.jobs.log(&name), &arguments, None)?;
                 self.wait_for_claim(&name, Some(child)).await
             }
         }

@@ -94,6 +94,7 @@ impl FakePlane {
                 closure: closure.clone(),
                 prior: Some(prior.clone()),
                 strategy: Strategy::default(),
+                origin: None,
             });
         });
         attempt
@@ -110,6 +111,7 @@ impl FakePlane {
                 closure: closure.clone(),
                 prior: None,
                 strategy,
+                origin: None,
             });
         });
         attempt

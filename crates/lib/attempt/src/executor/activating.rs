@@ -9,6 +9,7 @@ use slipway_host::door::Runnable;
 use slipway_host::failpoint::failpoint;
 use slipway_host::job::{Job, JobExit, JobId, JobKind, JobState};
 use slipway_host::operations::{HostOperations, MachineObservation};
+use tracing::Instrument as _;
 
 use super::phases::enter;
 use super::{Attempt, JournalPhase, JournalSlot, LockedExecutor, NextStep, WATCH_EVERY, chain};
@@ -89,6 +90,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
 
         self.host
             .arm(attempt, &prior, deadman_seconds)
+            .instrument(self.phase.part("arm dead-man"))
             .await
             .map_err(|error| format!("the dead-man could not be armed: {}", chain(&error)))?;
         failpoint("deadman-armed");
@@ -103,6 +105,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             id: JobId::first(JobKind::Activate, attempt),
             closure: release.clone(),
             timeout: Duration::from_secs(seconds.into()),
+            traceparent: self.phase.place(),
         };
         self.admitted = Some(release);
         if let Err(error) = self.host.start(&job).await {

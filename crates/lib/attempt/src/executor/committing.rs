@@ -4,6 +4,7 @@ use slipway_host::clock::Clock;
 use slipway_host::failpoint::failpoint;
 use slipway_host::job::{JobKind, JobState};
 use slipway_host::operations::HostOperations;
+use tracing::Instrument as _;
 
 use crate::journal::Attempt;
 
@@ -42,12 +43,14 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         if !begun && let Some(next) = self.begin_commit() {
             return next;
         }
-        if let Err(why) = self.move_boot_default(&attempt).await {
+        let moving = self.phase.part("move boot default");
+        if let Err(why) = self.move_boot_default(&attempt).instrument(moving).await {
             self.begin_revert(JournalSlot::Current, &why);
             return NextStep::Now;
         }
         failpoint("boot-moved");
-        self.host.disarm(attempt.id).await;
+        let disarming = self.phase.part("disarm dead-man");
+        self.host.disarm(attempt.id).instrument(disarming).await;
         failpoint("deadman-disarmed");
         if let Some(current) = &mut self.journal.current {
             tracing::info!(attempt_id = %current.id, closure = %current.closure, "committed");

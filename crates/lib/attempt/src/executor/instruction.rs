@@ -21,7 +21,13 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 attempt,
                 closure,
                 timeout_seconds,
-            } => self.begin_staging(*attempt, closure, *timeout_seconds),
+                origin,
+            } => {
+                let mut next = Attempt::new(*attempt, closure.clone(), self.clock.wall(), "");
+                next.stage_seconds = *timeout_seconds;
+                next.origin.clone_from(origin);
+                self.begin_staging(next)
+            }
             Instruction::Activate {
                 attempt,
                 closure,
@@ -48,23 +54,17 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         }
     }
 
-    fn begin_staging(
-        &mut self,
-        attempt: AttemptId,
-        closure: &StorePath,
-        timeout_seconds: u32,
-    ) -> Option<NextStep> {
+    fn begin_staging(&mut self, mut next: Attempt) -> Option<NextStep> {
+        let attempt = next.id;
         if self.journal.entry(attempt) != JournalEntry::Unknown {
             return None;
         }
         if let Err(meanwhile) = self.settle_current(attempt) {
             return meanwhile;
         }
-        let boot_id = self.host.observe().boot_id;
-        let mut next = Attempt::new(attempt, closure.clone(), self.clock.wall(), &boot_id);
-        next.stage_seconds = timeout_seconds;
-        next.stage_by = Some(self.clock.boot().after_seconds(timeout_seconds));
-        tracing::info!(attempt_id = %attempt, %closure, "fetching");
+        next.boot_id = self.host.observe().boot_id;
+        next.stage_by = Some(self.clock.boot().after_seconds(next.stage_seconds));
+        tracing::info!(attempt_id = %attempt, closure = %next.closure, "fetching");
         self.journal.begin(next);
         // Space for every later write is reserved before the attempt begins.
         let written = self.store.reserve().and_then(|()| self.save());

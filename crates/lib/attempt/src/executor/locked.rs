@@ -85,9 +85,16 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
     }
 
     /// Lets others see how things stand.
-    pub(super) fn publish(&self) {
+    pub(super) fn publish(&mut self) {
+        self.phase.follow(&self.journal, self.revert_tries);
+        let report = self.journal.report(self.requested);
+        let current = self.journal.current.as_ref();
+        let origin = current
+            .filter(|current| report.as_ref().is_some_and(|report| report.attempt == current.id))
+            .and_then(|current| current.origin.as_ref());
         let view = ExecutorView {
-            report: self.journal.report(self.requested),
+            traceparent: origin.and_then(|origin| origin.traceparent.clone()),
+            report,
             unsettled: self.journal.unsettled_id(),
             trouble: self.trouble.clone().or_else(|| self.journal.lost.clone()),
         };
@@ -101,7 +108,7 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
 
 impl<'a, H: HostOperations, C: Clock> LockedExecutor<'a, H, C> {
     /// Lets others see how things stand and lets go of the lock, for work that takes long.
-    pub(super) fn unlock(self) -> &'a mut Executor<H, C> {
+    pub(super) fn unlock(mut self) -> &'a mut Executor<H, C> {
         self.publish();
         self.executor
     }

@@ -10,6 +10,7 @@ use slipway_host::failpoint::failpoint;
 use slipway_host::job::{Job, JobEnd, JobExit, JobId, JobKind, JobState};
 use slipway_host::operations::{HostOperations, MachineObservation};
 use slipway_host::text::{MESSAGE_CHARS, one_line};
+use tracing::Instrument as _;
 
 use crate::journal::Attempt;
 
@@ -45,7 +46,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         failpoint("reverting");
         match self.put_back(&attempt).await {
             Ok(back) => {
-                self.host.disarm(attempt.id).await;
+                let disarming = self.phase.part("disarm dead-man");
+                self.host.disarm(attempt.id).instrument(disarming).await;
                 failpoint("prior-back");
                 self.settle_reverted(slot, &back);
                 NextStep::Now
@@ -115,7 +117,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let mut remark = String::new();
         if !booted_into_it {
             let what = format!("switch-to-configuration test of {}", prior.path().short());
-            let exit = self.run_job(JobKind::Revert, attempt, &prior).await;
+            let span = self.phase.part("run switch script");
+            let exit = self
+                .run_job(JobKind::Revert, attempt, &prior)
+                .instrument(span)
+                .await;
             let exit = exit.map_err(|why| format!("{what} {why}"))?;
             if !exit.is_success() {
                 self.confirm_prior(attempt, &prior, &exit)
@@ -178,7 +184,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let until = self.clock.boot().after_seconds(verify.timeout_seconds);
         let mut passes = 0;
         loop {
-            let round = self.host.round(prior).await;
+            let span = self.phase.part("run checks");
+            let round = self.host.round(prior).instrument(span).await;
             passes = if round.verdict == Verdict::Pass {
                 passes + 1
             } else {
@@ -253,6 +260,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 id,
                 closure: closure.clone(),
                 timeout,
+                traceparent: self.phase.place(),
             };
             if let Err(error) = self.host.start(&job).await {
                 let why = chain(&error);

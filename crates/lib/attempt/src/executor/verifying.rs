@@ -5,13 +5,15 @@ use slipway_host::checks::CheckRound;
 use slipway_host::clock::Clock;
 use slipway_host::failpoint::failpoint;
 use slipway_host::operations::HostOperations;
+use slipway_telemetry::propagation;
 use tokio::time::timeout;
+use tracing::{Instrument as _, Span};
 
 use crate::journal::Attempt;
 
 use super::judge::{Judgement, Progress};
 use super::phases::enter;
-use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, TROUBLE_PAUSE, chain};
+use super::{Executor, JournalPhase, JournalSlot, LockedExecutor, NextStep, TROUBLE_PAUSE, chain};
 
 impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// One round of checks, without holding the lock, and what follows from it.
@@ -37,10 +39,15 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         };
         let executor = self.unlock();
         let host = executor.host.clone();
-        let round = timeout(until_deadline, host.round(&closure));
+        let span = executor.span_of_round(&attempt);
+        let round = timeout(until_deadline, host.round(&closure).instrument(span.clone()));
         let Some(Ok(round)) = executor.unless_interrupted(attempt.id, round).await else {
             return NextStep::Now;
         };
+        if round.verdict != Verdict::Pass {
+            propagation::note_failure(&span, &round.detail);
+        }
+        drop(span);
         let Ok(mut locked) = executor.lock_journal().await else {
             return NextStep::After(TROUBLE_PAUSE);
         };
@@ -122,6 +129,17 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         }
         if judgement == Judgement::Verified {
             failpoint("verified-written");
+        }
+    }
+}
+
+impl<H: HostOperations, C: Clock> Executor<H, C> {
+    /// Rounds are recorded until the closure bakes. From then on there may be thousands that say the same.
+    fn span_of_round(&self, attempt: &Attempt) -> Span {
+        if attempt.bake_from.is_none() {
+            self.phase.part("run checks")
+        } else {
+            self.phase.unrecorded_part("run checks")
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::{ActivationPlan, AttemptReport, Verdict};
-use slipway_domain::{AttemptId, AttemptPhase, StorePath, Timestamp};
+use slipway_domain::{AttemptId, AttemptOrigin, AttemptPhase, StorePath, Timestamp};
 use slipway_host::clock::BootMs;
 use slipway_host::text::one_line;
 
@@ -136,6 +136,9 @@ pub struct Attempt {
     pub reason: Option<String>,
     /// What happened, in one line.
     pub message: Option<String>,
+    /// The rollout that it is part of, for logs and traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<AttemptOrigin>,
 }
 
 impl Attempt {
@@ -164,6 +167,7 @@ impl Attempt {
             verdict: None,
             reason: None,
             message: None,
+            origin: None,
         }
     }
 

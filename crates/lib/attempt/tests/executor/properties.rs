@@ -207,6 +207,7 @@ impl ControlledHost {
             closure: closure(version),
             prior: None,
             strategy: rollout(),
+            origin: None,
         });
         for incident in incidents {
             self.apply(incident).await?;

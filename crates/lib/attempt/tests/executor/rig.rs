@@ -92,6 +92,7 @@ impl ExecutorRig {
             attempt,
             closure: closure(name),
             timeout_seconds: 60,
+            origin: None,
         });
         attempt
     }

@@ -17,7 +17,12 @@ const OWN_EXE: &str = "/proc/self/exe";
 
 /// Starts this agent's program with the arguments. The new process first leaves our session by itself. It does not
 /// depend on us: tokio reaps it while we live, init afterwards.
-pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Result<Child, RunnerError> {
+pub(super) fn spawn(
+    config: &HostConfig,
+    log: &Path,
+    arguments: &[String],
+    env: Option<(&str, &str)>,
+) -> Result<Child, RunnerError> {
     let output = || {
         OpenOptions::new()
             .create(true)
@@ -34,6 +39,7 @@ pub(super) fn spawn(config: &HostConfig, log: &Path, arguments: &[String]) -> Re
         .arg0("slipway-agent")
         .args(arguments)
         .envs(config.unit_env.iter().map(|(name, value)| (name, value)))
+        .envs(env)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(output())

@@ -98,10 +98,16 @@ fn about(job: &Job) -> String {
     )
 }
 
+fn trace_arguments(job: &Job) -> Option<String> {
+    let (name, value) = job.trace_env()?;
+    Some(format!("--setenv={name}={value}"))
+}
+
 fn job_arguments(config: &HostConfig, job: &Job, arguments: &[String]) -> Vec<String> {
     let mut line = common(config, &unit(&job.id.to_string()), &about(job));
     let most = job.timeout.as_secs() + SLACK_SECONDS;
     line.push(format!("--property=RuntimeMaxSec={most}"));
+    line.extend(trace_arguments(job));
     line.push("--".to_owned());
     line.push(config.agent_exe.display().to_string());
     line.extend_from_slice(arguments);
@@ -184,6 +190,7 @@ fn direct_unit(job: &Job) -> String {
 fn direct_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
     let mut line = common(config, &direct_unit(job), &about(job));
     line.push("--wait".to_owned());
+    line.extend(trace_arguments(job));
     line.push(format!(
         "--property=RuntimeMaxSec={}",
         job.timeout.as_secs().max(1)
@@ -216,6 +223,8 @@ mod tests {
     use crate::config::RunnerKind;
     use crate::job::JobId;
 
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
     fn config() -> HostConfig {
         HostConfig {
             state_dir: "/var/lib/slipway-agent".into(),
@@ -247,6 +256,7 @@ mod tests {
             },
             closure: closure(),
             timeout: Duration::from_mins(5),
+            traceparent: Some(PARENT.parse().unwrap()),
         };
         let line = job_arguments(&config(), &job, &supervise_arguments(&config(), &job));
         let text = line.join(" ");
@@ -256,6 +266,7 @@ mod tests {
             "--property=RuntimeMaxSec=330 ",
             "--property=KillMode=control-group ",
             "--setenv=AGENT_STATE_DIR=/var/lib/slipway-agent ",
+            &format!("--setenv=TRACEPARENT={PARENT} "),
             "-- /nix/store/x/bin/slipway-agent supervise --echo --state-dir /var/lib/slipway-agent ",
             "--seconds 300 -- /nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-nixos/bin/switch-to-configuration test",
         ] {
