@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use secrecy::SecretString;
 use slipway_client::{Client, ClientBuilder};
+use slipway_domain::TraceParent;
 
 use crate::CliFailure;
 use crate::args::Global;
@@ -36,6 +37,15 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "XDG_CONFIG_HOME",
         "Where `slipway login` keeps its file, `slipway/config.json`; `~/.config` when not set.",
     ),
+    (
+        "TRACEPARENT",
+        "A trace that the command is part of, as CI systems give it; a new one when not set.",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "Where the command's own span goes; nowhere when not set. `OTEL_EXPORTER_OTLP_HEADERS` (or `_FILE`) and \
+         `OTEL_EXPORTER_OTLP_CERTIFICATE` go with it, as in [settings.md](settings.md#traces).",
+    ),
     ("NO_COLOR", "No colours when it is set to anything."),
 ];
 
@@ -48,6 +58,7 @@ pub struct Surroundings {
     ca_file: Option<PathBuf>,
     config_home: Option<PathBuf>,
     home: Option<PathBuf>,
+    traceparent: Option<TraceParent>,
     no_color: bool,
     dumb: bool,
 }
@@ -65,6 +76,8 @@ impl Surroundings {
             ca_file: get("SLIPWAY_CA_FILE").map(PathBuf::from),
             config_home: get("XDG_CONFIG_HOME").map(PathBuf::from),
             home: get("HOME").map(PathBuf::from),
+            // What is none is ignored, as the specification asks.
+            traceparent: get("TRACEPARENT").and_then(|value| text(value).parse().ok()),
             no_color: get("NO_COLOR").is_some(),
             dumb: get("TERM").is_some_and(|term| term == "dumb"),
         }
@@ -78,6 +91,8 @@ pub struct Context {
     pub output: Output,
     around: Surroundings,
     global: Global,
+    /// Where the spans of requests hang.
+    parent: Option<TraceParent>,
 }
 
 impl Context {
@@ -92,9 +107,23 @@ impl Context {
                 terminal: std::io::stderr().is_terminal() && (stdout || global.json) && !around.dumb,
                 now: || SystemTime::now().into(),
             },
+            parent: around.traceparent.clone(),
             around,
             global,
         }
+    }
+
+    /// The same, as part of a trace.
+    #[must_use]
+    pub fn under(mut self, parent: TraceParent) -> Self {
+        self.parent = Some(parent);
+        self
+    }
+
+    /// The trace that the environment names.
+    #[must_use]
+    pub fn given_trace(&self) -> Option<TraceParent> {
+        self.around.traceparent.clone()
     }
 
     /// Where the login is kept.
@@ -141,7 +170,7 @@ impl Context {
                     .help("run `slipway login`, or set SLIPWAY_TOKEN_FILE or SLIPWAY_TOKEN"),
             );
         };
-        Ok(builder.token(token).build()?)
+        Ok(builder.token(token).build()?.under(self.parent.clone()))
     }
 
     /// The address that was typed, as such.

@@ -8,6 +8,7 @@
 //! | [`watch`] | following a rollout |
 //! | [`context`], [`config`] | which API, with which token, and where `login` keeps them |
 //! | [`output`], [`table`], [`text`] | what is shown |
+//! | [`trace`] | the trace of one run, which goes on in the API and on hosts |
 //! | [`exit`], [`failure`], [`stop`] | exit codes, errors, and signals |
 //! | [`mod@reference`] | docs/cli.md, made from the definitions above |
 
@@ -23,6 +24,7 @@ pub mod reference;
 pub mod stop;
 pub mod table;
 pub mod text;
+pub mod trace;
 pub mod watch;
 
 pub use exit::Exit;

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use slipway::args::SlipwayCli;
 use slipway::context::{Context, Surroundings};
+use slipway::trace::CommandTrace;
 use slipway::{CliFailure, Exit, commands};
+use tracing::Instrument as _;
 
 fn main() -> ExitCode {
     // Looked for by hand, as it must hold for arguments that cannot be read too.
@@ -25,13 +27,15 @@ fn main() -> ExitCode {
         }
     };
     let context = Context::new(Surroundings::read(), cli.global);
+    let trace = CommandTrace::begin(context.given_trace(), &context.output);
+    let context = context.under(trace.place.clone());
+    let work = commands::run(&context, cli.command).instrument(trace.span.clone());
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CliFailure::io("cannot begin", &error))
-        .and_then(|runtime| runtime.block_on(commands::run(&context, cli.command)));
-    match outcome {
-        Ok(exit) => exit.into(),
-        Err(failure) => failure.report(context.output.json).into(),
-    }
+        .and_then(|runtime| runtime.block_on(work));
+    let exit = outcome.unwrap_or_else(|failure| failure.report(context.output.json));
+    trace.end(exit.code());
+    exit.into()
 }

@@ -230,6 +230,9 @@ fn text(rollout: &Rollout, output: &Output) -> String {
         summary.author,
         maybe_instant(summary.finished_at),
     );
+    if let Some(trace) = &rollout.trace_id {
+        let _ = writeln!(text, "trace        {}", clean(trace));
+    }
     if let Some(approver) = &rollout.approver {
         let _ = writeln!(text, "approved by  {approver}");
     }

@@ -12,5 +12,6 @@ mod flake;
 mod login;
 mod pages;
 mod reference;
+mod trace;
 mod verify;
 mod watch;
