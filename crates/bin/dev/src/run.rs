@@ -30,6 +30,8 @@ pub struct Run {
     pub ports: Ports,
     /// The account for Postgres, Redis and nginx, when root started the run.
     pub user: Option<ServiceUser>,
+    /// Variables for each api, worker and agent of the run, such as where their traces go.
+    pub shared_env: Vec<(String, String)>,
     base: PathBuf,
     closed: bool,
 }
@@ -46,6 +48,7 @@ impl Run {
             supervisor,
             ports: Ports::default(),
             user,
+            shared_env: Vec::new(),
             base,
             closed: false,
         })

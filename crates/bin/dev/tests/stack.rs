@@ -3,136 +3,20 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::Base;
 use common::intruder::Intruder;
+use common::rig::{Rig, reasons};
 use serde_json::json;
-use slipway_dev::fleet::{Member, Variant};
-use slipway_dev::nix::Signing;
-use slipway_dev::run::Run;
-use slipway_dev::stack::binaries::Binaries;
+use slipway_dev::fleet::Variant;
+use slipway_dev::stack::ENVIRONMENT;
 use slipway_dev::stack::hosts::strategy;
-use slipway_dev::stack::{DevStack, ENVIRONMENT};
 use slipway_dev::{postgres, redis};
 use slipway_domain::{AttemptId, RolloutState, Strategy};
 use slipway_wire::monitoring::Status;
 use slipway_wire::problem::kind;
 use slipway_wire::release::{CreateRelease, Source};
-use slipway_wire::rollout::{CreateRollout, Rollout};
-
-const BOUND: Duration = Duration::from_mins(2);
-
-/// A running stack. Its fields are dropped in their order: processes before the folder they are in.
-struct Rig {
-    stack: DevStack,
-    run: Run,
-    _base: Base,
-}
-
-impl Rig {
-    async fn new(hosts: u16) -> Self {
-        let base = Base::new();
-        let run = Run::create(base.path()).unwrap();
-        let folder = Path::new(env!("CARGO_BIN_EXE_slipway-dev")).parent().unwrap();
-        let binaries = Binaries::in_folder(folder).unwrap();
-        let mut stack = DevStack::start(&run, binaries, &|_| ()).await.unwrap();
-        stack.add_hosts(&run, &checkout(), hosts).await.unwrap();
-        Self {
-            stack,
-            run,
-            _base: base,
-        }
-    }
-
-    /// One closure for each host and each of `variants`, signed and in the cache only.
-    async fn publish(&self, variants: &[(&str, Variant)]) -> Vec<Vec<PathBuf>> {
-        let service = &self.stack.binaries.demo_service;
-        let members: Vec<Member> = variants
-            .iter()
-            .flat_map(|(version, variant)| {
-                self.stack.hosts.iter().map(|host| Member {
-                    variant: *variant,
-                    ..host.member(&self.run, service, version, 200)
-                })
-            })
-            .collect();
-        let paths = self
-            .stack
-            .nix
-            .build(&self.run, &checkout().join("nix/demo"), &members)
-            .await
-            .unwrap();
-        self.stack
-            .nix
-            .publish(&self.run, &paths, Signing::Signed)
-            .await
-            .unwrap();
-        self.stack.nix.forget_built(&self.run, &paths).await.unwrap();
-        paths
-            .chunks(self.stack.hosts.len())
-            .map(<[PathBuf]>::to_vec)
-            .collect()
-    }
-
-    async fn start(&self, closures: &[PathBuf], strategy: Strategy) -> Rollout {
-        let pairs = self.stack.hosts.iter().zip(closures);
-        let request = CreateRelease {
-            closures: pairs
-                .map(|(host, path)| (host.name.to_string(), path.display().to_string()))
-                .collect(),
-            source: Source::default(),
-            message: None,
-        };
-        let release = self.stack.api.create_release(&request).await.unwrap().id;
-        let environment = ENVIRONMENT.parse().unwrap();
-        let request = CreateRollout {
-            environment,
-            release,
-            strategy: Some(strategy),
-        };
-        self.stack.api.create_rollout(&request).await.unwrap()
-    }
-
-    async fn finish(&self, rollout: Rollout) -> Rollout {
-        let start = Instant::now();
-        loop {
-            // While the database restarts, a look at the rollout may fail.
-            if let Ok(now) = self.stack.api.rollout(rollout.summary.id).await
-                && now.summary.state.is_terminal()
-            {
-                return now;
-            }
-            assert!(start.elapsed() < BOUND, "the rollout does not end");
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-
-    async fn roll_out(&self, closures: &[PathBuf], strategy: Strategy) -> Rollout {
-        self.finish(self.start(closures, strategy).await).await
-    }
-
-    async fn versions(&self) -> Vec<String> {
-        let mut versions = Vec::new();
-        for host in &self.stack.hosts {
-            versions.push(host.ask("version").await.unwrap_or_default());
-        }
-        versions
-    }
-}
-
-fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
-}
-
-fn reasons(rollout: &Rollout) -> String {
-    let steps = rollout.steps.iter().filter_map(|step| step.reason.clone());
-    steps
-        .chain(rollout.summary.reason.clone())
-        .collect::<Vec<_>>()
-        .join("; ")
-}
+use slipway_wire::rollout::CreateRollout;
 
 fn impatient() -> Strategy {
     let mut strategy = strategy(1, 1);

@@ -80,6 +80,7 @@ impl DevControlPlane {
             Spec::new(name, program)
                 .args([command])
                 .envs(secrets.variables.iter().map(|(name, value)| (*name, value)))
+                .envs(run.shared_env.iter().map(|(name, value)| (name, value)))
                 .env("APP_ENV", "production")
                 .env("STORE_DIR", store)
                 // Five processes share one small server.

@@ -37,6 +37,7 @@ pub struct DevHost {
     pub folder: PathBuf,
     token_file: String,
     gcroots: PathBuf,
+    env: Vec<(String, String)>,
 }
 
 impl DevHost {
@@ -71,6 +72,7 @@ impl DevHost {
             name,
             folder,
             token_file,
+            env: run.shared_env.clone(),
         })
     }
 
@@ -108,6 +110,7 @@ impl DevHost {
             .env("AGENT_RUNNER", "process")
             .env("METRICS_PORT", self.metrics.to_string())
             .envs(nix.agent_env())
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .layer(LAYER)
     }
 

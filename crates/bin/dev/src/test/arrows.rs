@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("slipway-sim", &["slipway-domain"]),
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &["slipway-text"]),
-    ("slipway-telemetry", &["slipway-settings"]),
+    ("slipway-telemetry", &["slipway-domain", "slipway-settings"]),
     ("slipway-store", &["slipway-settings", "slipway-wire"]),
     ("slipway-wake", &["slipway-domain", "slipway-settings"]),
     ("slipway-client", &["slipway-wire"]),
@@ -25,7 +25,8 @@ const ARROWS: [(&str, &[&str]); 22] = [
         "slipway-host",
         &["slipway-domain", "slipway-durable", "slipway-process"],
     ),
-    ("slipway-attempt", &["slipway-host"]),
+    // For the spans of an attempt, which hang below its rollout's.
+    ("slipway-attempt", &["slipway-host", "slipway-telemetry"]),
     (
         "slipway-testkit",
         &[
@@ -59,7 +60,10 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "slipway-wire",
         ],
     ),
-    ("slipway", &["slipway-verify", "slipway-durable"]),
+    (
+        "slipway",
+        &["slipway-verify", "slipway-durable", "slipway-telemetry"],
+    ),
     ("slipway-dev", &["slipway-client", "slipway-process"]),
 ];
 

@@ -8,6 +8,7 @@
 pub(crate) mod intruder;
 pub(crate) mod metrics;
 pub(crate) mod promql;
+pub(crate) mod rig;
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
