@@ -137,7 +137,7 @@ in
         // {
           Type = "notify";
           ExecStart = "${lib.getExe' cfg.package "slipway-agent"} run";
-          LoadCredential = "AGENT_TOKEN:${cfg.tokenFile}";
+          LoadCredential = [ "AGENT_TOKEN:${cfg.tokenFile}" ];
           StateDirectory = "slipway-agent";
           StateDirectoryMode = "0700";
           Restart = "always";

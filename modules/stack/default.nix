@@ -9,6 +9,7 @@
     ./unique.nix
     ./listen.nix
     ./services.nix
+    ./traces.nix
     ./jobs.nix
     ./roll.nix
     ./facts.nix

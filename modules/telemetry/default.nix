@@ -17,6 +17,7 @@ in
     ./redis.nix
     ./nginx.nix
     ./logs
+    ./traces.nix
     ./door.nix
     ./assertions.nix
   ];

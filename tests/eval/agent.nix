@@ -130,7 +130,7 @@ in
       AGENT_HOST = "host-1";
       AGENT_API_URL = "https://deploy.example.com";
       AGENT_RUNNER = "systemd";
-      LoadCredential = "AGENT_TOKEN:/run/secrets/agent-token";
+      LoadCredential = [ "AGENT_TOKEN:/run/secrets/agent-token" ];
       Restart = "always";
       stopIfChanged = false;
       restartIfChanged = true;

@@ -51,6 +51,7 @@ let
     ./monitoring-refused.nix
     ./grafana.nix
     ./logs.nix
+    ./traces.nix
     ./store.nix
     ./telemetry.nix
     ./options.nix
