@@ -1,4 +1,4 @@
-//! The names of metrics in expressions of PromQL, as alerts and dashboards have them.
+//! The names of metrics in expressions of `PromQL`, as alerts and dashboards have them.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ pub(crate) fn metrics(expression: &str) -> BTreeSet<String> {
             '[' => after(rest, ']'),
             '#' => after(rest, '\n'),
             // A variable of Grafana, or a number with its unit.
-            '$' | '0'..='9' => &rest[1..].trim_start_matches(is_word),
+            '$' | '0'..='9' => rest[1..].trim_start_matches(is_word),
             letter if is_word(letter) => {
                 let end = rest.find(|letter| !is_word(letter)).unwrap_or(rest.len());
                 let (word, next) = rest.split_at(end);
