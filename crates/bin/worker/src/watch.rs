@@ -27,7 +27,13 @@ const PACE: Pace = Pace {
 
 /// What was seen last; clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Watched(Arc<RwLock<Option<(Instant, Vec<Family>)>>>);
+pub struct Watched(Arc<RwLock<Option<Seen>>>);
+
+#[derive(Debug)]
+struct Seen {
+    at: Instant,
+    families: Vec<Family>,
+}
 
 impl Watched {
     /// For a scrape.
@@ -35,14 +41,17 @@ impl Watched {
     pub fn families(&self) -> Vec<Family> {
         let seen = self.0.read().unwrap_or_else(PoisonError::into_inner);
         match &*seen {
-            Some((at, families)) if at.elapsed() < OLD => families.clone(),
+            Some(seen) if seen.at.elapsed() < OLD => seen.families.clone(),
             _ => families::empty(),
         }
     }
 
     fn set(&self, families: Vec<Family>) {
         let mut seen = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *seen = Some((Instant::now(), families));
+        *seen = Some(Seen {
+            at: Instant::now(),
+            families,
+        });
     }
 
     /// Looks until `stop`.

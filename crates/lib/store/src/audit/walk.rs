@@ -73,11 +73,11 @@ impl Store {
         &self,
         key: &AuditKey,
         walk: Walk,
-        pace: Pace,
+        every: Pace,
     ) -> Result<Option<AuditWalk>, StoreError> {
         bounded(async {
             let mut tx = self.begin_with(Some(ONE_MOMENT)).await?;
-            let Some((row, now)) = lock_due(&mut tx, walk, pace).await? else {
+            let Some((row, now)) = lock_due(&mut tx, walk, every).await? else {
                 tx.rollback().await?;
                 return Ok(None);
             };

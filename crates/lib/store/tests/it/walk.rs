@@ -162,11 +162,9 @@ async fn a_long_log_is_walked_in_turns_and_by_one_worker_at_a_time(pool: PgPool)
         (first.number, first.ended_at, first.problem),
         (10_000, None, None)
     );
-    let mut other = pool.begin_with("BEGIN").await.unwrap();
-    sqlx::query("SELECT FROM audit_walks FOR UPDATE")
-        .execute(&mut *other)
-        .await
-        .unwrap();
+    let mut other = pool.acquire().await.unwrap();
+    let lock = "BEGIN; SELECT FROM audit_walks FOR UPDATE";
+    sqlx::raw_sql(lock).execute(&mut *other).await.unwrap();
     let locked = fleet
         .store
         .walk_events(&fleet.key, Walk::Newest, AT_ONCE)

@@ -56,7 +56,7 @@ impl WalkRow {
 pub(super) async fn lock_due(
     tx: &mut PgConnection,
     walk: Walk,
-    pace: Pace,
+    every: Pace,
 ) -> Result<Option<(WalkRow, DateTime<Utc>)>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT name, number, hash, seal_key, walked_at, ended_at, problem, seal, sealed_with, now() AS "now!"
@@ -67,8 +67,8 @@ pub(super) async fn lock_due(
                   OR ended_at <= now() - make_interval(secs => $3))
            FOR NO KEY UPDATE SKIP LOCKED"#,
         walk.as_str(),
-        f64::from(pace.turn_seconds),
-        f64::from(pace.rest_seconds)
+        f64::from(every.turn_seconds),
+        f64::from(every.rest_seconds)
     )
     .fetch_optional(tx)
     .await?;
