@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 
 use common::Base;
 use common::metrics::{documented, shown};
+use slipway_dev::fleet::Member;
+use slipway_dev::nix::Signing;
 use slipway_dev::run::Run;
 use slipway_dev::stack::binaries::Binaries;
-use slipway_dev::stack::hosts::strategy;
+use slipway_dev::stack::hosts::{DevHost, strategy};
 use slipway_dev::stack::{DevStack, ENVIRONMENT};
 use slipway_domain::RolloutState;
 use slipway_wire::release::{CreateRelease, Source};
@@ -31,14 +33,23 @@ async fn scrape(port: u16) -> String {
     answer.error_for_status().unwrap().text().await.unwrap()
 }
 
-/// A rollout of what runs already: every state is passed, and nothing is built.
-async fn roll_out_the_same(stack: &DevStack) {
-    let closures = stack.hosts.iter().map(|host| {
-        let live = host.profile_target().unwrap();
-        (host.name.to_string(), live.display().to_string())
-    });
+/// A whole rollout, so that every state is passed.
+async fn roll_out(run: &Run, checkout: &Path, stack: &DevStack) {
+    let service = &stack.binaries.demo_service;
+    let member = |host: &DevHost| host.member(run, service, "v1", 200);
+    let members: Vec<Member> = stack.hosts.iter().map(member).collect();
+    let nix = &stack.nix;
+    let paths = nix
+        .build(run, &checkout.join("nix/demo"), &members)
+        .await
+        .unwrap();
+    nix.publish(run, &paths, Signing::Signed).await.unwrap();
+    nix.forget_built(run, &paths).await.unwrap();
+    let closures = stack.hosts.iter().zip(&paths);
     let release = CreateRelease {
-        closures: closures.collect(),
+        closures: closures
+            .map(|(host, path)| (host.name.to_string(), path.display().to_string()))
+            .collect(),
         source: Source::default(),
         message: None,
     };
@@ -69,7 +80,7 @@ async fn every_metric_is_in_the_table_and_every_one_of_the_table_is_there() {
     let binaries = Binaries::in_folder(folder).unwrap();
     let mut stack = DevStack::start(&run, binaries, &|_| ()).await.unwrap();
     stack.add_hosts(&run, &checkout, 1).await.unwrap();
-    roll_out_the_same(&stack).await;
+    roll_out(&run, &checkout, &stack).await;
     // So that a failed login was counted.
     let stranger = slipway_dev::stack::client(&stack.nginx, Some("slw_nobody".to_owned().into())).unwrap();
     stranger.all_hosts(None).await.unwrap_err();
