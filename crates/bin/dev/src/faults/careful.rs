@@ -10,7 +10,7 @@ use slipway_wire::rollout::{CreateCommand, CreateRollout};
 
 use super::CAREFUL;
 use crate::stack::DevStack;
-use crate::stack::hosts::strategy;
+use crate::stack::hosts::{DevHost, strategy};
 
 const HOST: &str = "spare-1";
 
@@ -31,7 +31,7 @@ pub(super) async fn create(stack: &DevStack) -> Result<ReleaseId> {
     };
     stack.api.create_host(&host).await?;
     // It is never fetched: whose it is does not matter.
-    let closure = stack.hosts.first().and_then(|host| host.profile_target());
+    let closure = stack.hosts.first().and_then(DevHost::profile_target);
     let closure = closure.context("the fleet has a host with a system")?;
     let release = CreateRelease {
         closures: [(HOST.to_owned(), closure.display().to_string())].into(),

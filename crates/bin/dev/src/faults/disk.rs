@@ -35,7 +35,7 @@ pub(super) async fn make(run: &Run) -> Result<PathBuf> {
 pub(super) fn fill(run: &Run) -> Result<()> {
     let file = filler(run)?;
     let mut open = File::create(&file).with_context(|| format!("cannot create {}", file.display()))?;
-    let block = [1_u8; 64 << 10];
+    let block = vec![1_u8; 64 << 10];
     for _ in 0..SIZE / (64 << 10) {
         if std::io::Write::write_all(&mut open, &block).is_err() {
             break;

@@ -37,16 +37,16 @@ impl Judge {
         }
         None
     }
+}
 
-    /// When the fault's alert was heard, since it began.
-    pub(super) fn fires(&self, fault: FaultKind, heard: &[HeardAlert], since: Instant) -> Option<Instant> {
-        last(fault, heard, since, AlertStatus::Firing)
-    }
+/// When the fault's alert was heard, since it began.
+pub(super) fn fires(fault: FaultKind, heard: &[HeardAlert], since: Instant) -> Option<Instant> {
+    last(fault, heard, since, AlertStatus::Firing)
+}
 
-    /// When the end of the fault's alert was heard, since its cure.
-    pub(super) fn is_over(&self, fault: FaultKind, heard: &[HeardAlert], since: Instant) -> Option<Instant> {
-        last(fault, heard, since, AlertStatus::Resolved)
-    }
+/// When the end of the fault's alert was heard, since its cure.
+pub(super) fn is_over(fault: FaultKind, heard: &[HeardAlert], since: Instant) -> Option<Instant> {
+    last(fault, heard, since, AlertStatus::Resolved)
 }
 
 fn last(fault: FaultKind, heard: &[HeardAlert], since: Instant, status: AlertStatus) -> Option<Instant> {
@@ -84,19 +84,19 @@ mod tests {
         let mut judge = Judge::default();
         let fault = FaultKind::Workers;
         let mut heard = vec![alert("ServiceDown", AlertStatus::Firing, ("service", "api"))];
-        assert_eq!(judge.fires(fault, &heard, since), None);
+        assert_eq!(fires(fault, &heard, since), None);
         let other = judge.unexpected(&heard, Some(fault));
         assert_eq!(other.as_deref(), Some("ServiceDown ()"));
         assert_eq!(judge.unexpected(&heard, Some(fault)), None, "it is said once");
 
         heard.push(alert("ServiceDown", AlertStatus::Firing, ("service", "worker")));
         assert_eq!(judge.unexpected(&heard, Some(fault)), None);
-        assert!(judge.fires(fault, &heard, since).is_some());
-        assert_eq!(judge.is_over(fault, &heard, since), None);
+        assert!(fires(fault, &heard, since).is_some());
+        assert_eq!(is_over(fault, &heard, since), None);
         let cured = Instant::now();
         heard.push(alert("ServiceDown", AlertStatus::Resolved, ("service", "worker")));
-        assert!(judge.is_over(fault, &heard, cured).is_some());
-        assert_eq!(judge.fires(fault, &heard, cured), None);
+        assert!(is_over(fault, &heard, cured).is_some());
+        assert_eq!(fires(fault, &heard, cured), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::monitoring::MACHINE;
+use crate::monitoring::{MACHINE, STACK};
 use crate::stack::ENVIRONMENT;
 
 /// What is done to the stack.
@@ -24,6 +24,8 @@ pub enum FaultKind {
     Replica,
     /// A target answers garbage
     Garbage,
+    /// The newest event of the audit log is cut off
+    Audit,
     /// One agent is stopped
     Agent,
     /// Postgres is stopped
@@ -70,6 +72,7 @@ impl FaultKind {
             Self::Redis => ("RedisDown", ("host", MACHINE)),
             Self::Replica => ("ProcessDown", ("unit", "slipway-api-1")),
             Self::Garbage => ("TargetDown", ("job", super::ANSWERS)),
+            Self::Audit => ("AuditChainBroken", ("stack", STACK)),
             Self::Agent => ("AgentSilent", ("environment", ENVIRONMENT)),
             Self::Postgres => ("PostgresDown", ("host", MACHINE)),
         };

@@ -1,6 +1,7 @@
 //! Faults in the real stack, while the real Prometheus and Alertmanager watch it with the rules of this checkout. Each must
 //! bring its alert to a webhook, and no other, and the alert must end with the fault.
 
+mod audit;
 mod backup;
 mod careful;
 mod disk;
@@ -110,12 +111,13 @@ async fn one(scene: &Scene<'_>, judge: &mut Judge, fault: FaultKind) -> Result<F
         result.skipped = Some(reason);
         return Ok(result);
     }
+    scene.prepare(fault).await?;
     let began = Instant::now();
     scene.inject(fault).await?;
-    result.detected = wait(scene, judge, fault, began, &mut result, Judge::fires).await;
+    result.detected = wait(scene, judge, fault, began, &mut result, judge::fires).await;
     let cured = Instant::now();
     scene.cure(fault).await?;
-    result.resolved = wait(scene, judge, fault, cured, &mut result, Judge::is_over).await;
+    result.resolved = wait(scene, judge, fault, cured, &mut result, judge::is_over).await;
     Ok(result)
 }
 
@@ -126,14 +128,14 @@ async fn wait(
     fault: FaultKind,
     since: Instant,
     result: &mut FaultResult,
-    is: fn(&Judge, FaultKind, &[HeardAlert], Instant) -> Option<Instant>,
+    is: fn(FaultKind, &[HeardAlert], Instant) -> Option<Instant>,
 ) -> Option<f64> {
     loop {
         let heard = scene.webhook.heard();
         if let Some(alert) = judge.unexpected(&heard, Some(fault)) {
             result.others.push(alert);
         }
-        if let Some(at) = is(judge, fault, &heard, since) {
+        if let Some(at) = is(fault, &heard, since) {
             return Some(at.saturating_duration_since(since).as_secs_f64());
         }
         if since.elapsed() > SOON {

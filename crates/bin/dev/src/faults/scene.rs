@@ -8,7 +8,7 @@ use slipway_domain::ReleaseId;
 
 use super::backup::Backups;
 use super::kind::FaultKind;
-use super::{ANSWERS, careful, disk};
+use super::{ANSWERS, audit, careful, disk};
 use crate::monitoring::exporters::MachineScope;
 use crate::monitoring::plan::{Grouping, Target};
 use crate::monitoring::{Monitoring, Watching};
@@ -86,12 +86,21 @@ impl<'a> Scene<'a> {
         (fault == FaultKind::Disk && !self.has_disk).then(|| "only root can mount a disk".to_owned())
     }
 
+    /// Waits for what a fault needs to be seen.
+    pub(super) async fn prepare(&self, fault: FaultKind) -> Result<()> {
+        match fault {
+            FaultKind::Audit => audit::wait_seen(&self.stack).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Begins a fault.
     pub(super) async fn inject(&self, fault: FaultKind) -> Result<()> {
         let supervisor = &self.run.supervisor;
         match fault {
             FaultKind::Certificate => self.stack.nginx.renew(self.run, Some(DAYS)),
             FaultKind::Disk => disk::fill(self.run),
+            FaultKind::Audit => audit::cut_off(&self.stack).await,
             FaultKind::Backup => self.backups.forge(),
             FaultKind::Rollout => careful::start(&self.stack, self.release).await,
             FaultKind::Garbage => {
@@ -116,6 +125,7 @@ impl<'a> Scene<'a> {
         match fault {
             FaultKind::Certificate => self.stack.nginx.renew(self.run, None),
             FaultKind::Disk => disk::empty(self.run),
+            FaultKind::Audit => audit::put_back(&self.stack).await,
             FaultKind::Backup => self.backups.repair(),
             FaultKind::Rollout => careful::abort(&self.stack).await,
             FaultKind::Garbage => {
