@@ -60,12 +60,12 @@ impl<'a> Scene<'a> {
             for_divided_by: faster,
             thresholds: [("RolloutWaiting", [("seconds", WAITING_SECONDS)].into())].into(),
             webhook: Some(webhook.url()),
-            grouping: Grouping {
+            grouping: Some(Grouping {
                 labels: vec!["..."],
                 wait_seconds: 0,
                 interval_seconds: 1,
                 repeat_seconds: 3_600,
-            },
+            }),
             machine,
             more: vec![backups.target.clone(), Target::local(ANSWERS, None, webhook.port)],
         };

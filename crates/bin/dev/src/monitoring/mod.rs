@@ -40,8 +40,8 @@ pub struct Watching {
     pub thresholds: BTreeMap<&'static str, BTreeMap<&'static str, u32>>,
     /// Who hears of alerts.
     pub webhook: Option<String>,
-    /// How alerts are put together.
-    pub grouping: Grouping,
+    /// How alerts are put together; as on a host if not given.
+    pub grouping: Option<Grouping>,
     /// What of the machine itself is watched.
     pub machine: MachineScope,
     /// More processes of this machine.
@@ -56,12 +56,7 @@ impl Default for Watching {
             for_divided_by: 1,
             thresholds: BTreeMap::new(),
             webhook: None,
-            grouping: Grouping {
-                labels: vec!["alertname", "stack"],
-                wait_seconds: 20,
-                interval_seconds: 120,
-                repeat_seconds: 14_400,
-            },
+            grouping: None,
             machine: MachineScope::Whole,
             more: Vec::new(),
         }

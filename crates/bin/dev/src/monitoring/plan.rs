@@ -34,8 +34,8 @@ pub struct MonitoringPlan {
     pub authority: PathBuf,
     /// Who hears of alerts; nobody if not given.
     pub webhook: Option<String>,
-    /// How Alertmanager puts alerts together.
-    pub grouping: Grouping,
+    /// How Alertmanager puts alerts together; as on a host if not given.
+    pub grouping: Option<Grouping>,
     /// How often targets are asked and rules are evaluated.
     pub interval_seconds: u32,
     /// What the time is divided by that each alert's expression must hold.
