@@ -21,6 +21,7 @@ const TRACEPARENT: &str = "traceparent";
 /// Makes `span` a child of the caller's span, if the request's headers name one, and gives that.
 ///
 /// To be called before the span is first entered. The caller must be trusted to choose trace ids.
+#[must_use = "the trace context is what a rollout is stored with"]
 pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceParent> {
     let given = headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()?;
     hang(span, TraceContextPropagator::new().extract(&Headers(headers)));

@@ -81,14 +81,14 @@ impl Store {
                 tx.rollback().await?;
                 return Ok(None);
             };
-            let place = next_place(&mut tx, key, walk, row, now).await?;
-            write_place(&mut tx, key, &place).await?;
+            let reached = next_place(&mut tx, key, walk, row, now).await?;
+            write_place(&mut tx, key, &reached).await?;
             tx.commit().await?;
             Ok(Some(AuditWalk {
                 walk,
-                number: place.number,
-                ended_at: place.ended_at,
-                problem: place.problem,
+                number: reached.number,
+                ended_at: reached.ended_at,
+                problem: reached.problem,
             }))
         })
         .await

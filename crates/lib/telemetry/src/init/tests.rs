@@ -268,7 +268,7 @@ fn spans_reach_a_collector_and_join_the_callers_trace() {
             format!("00-{trace}-b7ad6b7169203331-01").parse().unwrap(),
         );
         let span = info_span!("http.request", request_id = "r-1");
-        propagation::continue_trace(&span, &headers);
+        let _ = propagation::continue_trace(&span, &headers);
         let _entered = span.enter();
         // Neither a routine request nor lines alone are part of a trace.
         let unrecorded = info_span!(parent: None, "routine");

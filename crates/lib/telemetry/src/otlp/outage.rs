@@ -30,7 +30,7 @@ impl<E: SpanExporter> SpanExporter for OutageLog<E> {
         let was_away = self.is_away.swap(sent.is_err(), Ordering::Relaxed);
         match &sent {
             Ok(()) if was_away => {
-                tracing::info!(target: "slipway_telemetry", "the collector takes traces again")
+                tracing::info!(target: "slipway_telemetry", "the collector takes traces again");
             }
             Err(error) if !was_away => tracing::warn!(
                 target: "slipway_telemetry",

@@ -73,7 +73,7 @@ pub(super) async fn lock_due(
     .fetch_optional(tx)
     .await?;
     Ok(row.map(|row| {
-        let place = WalkRow {
+        let reached = WalkRow {
             name: row.name,
             number: row.number,
             hash: row.hash,
@@ -84,7 +84,7 @@ pub(super) async fn lock_due(
             seal: row.seal,
             sealed_with: row.sealed_with,
         };
-        (place, row.now)
+        (reached, row.now)
     }))
 }
 
