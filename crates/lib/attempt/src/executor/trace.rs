@@ -124,7 +124,10 @@ pub(super) fn lines(journal: &Journal) -> Span {
     let Some(origin) = &attempt.origin else {
         return info_span!(target: LINES_ONLY, "attempt", attempt_id = %attempt.id);
     };
-    let trace_id = origin.traceparent.as_ref().map(|parent| parent.trace_id());
+    let trace_id = origin
+        .traceparent
+        .as_ref()
+        .map(slipway_domain::TraceParent::trace_id);
     info_span!(target: LINES_ONLY, "attempt", attempt_id = %attempt.id, rollout_id = %origin.rollout, trace_id)
 }
 
