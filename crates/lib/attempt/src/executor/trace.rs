@@ -124,10 +124,7 @@ pub(super) fn lines(journal: &Journal) -> Span {
     let Some(origin) = &attempt.origin else {
         return info_span!(target: LINES_ONLY, "attempt", attempt_id = %attempt.id);
     };
-    let trace_id = origin
-        .traceparent
-        .as_ref()
-        .map(slipway_domain::TraceParent::trace_id);
+    let trace_id = origin.traceparent.as_ref().map(TraceParent::trace_id);
     info_span!(target: LINES_ONLY, "attempt", attempt_id = %attempt.id, rollout_id = %origin.rollout, trace_id)
 }
 
