@@ -63,7 +63,7 @@ impl Door {
         let port = host.run.ports.reserve().unwrap();
         let listener = TcpListener::bind(loopback(0)).await.unwrap();
         let exporter = listener.local_addr().unwrap();
-        tokio::spawn(service(listener, "exporter", Arc::default()));
+        tokio::spawn(service(listener, "exporter", std::sync::Arc::default()));
         let fleet = Authority::new();
         let (certificate, key) = fleet.sign(&[(DnType::CommonName, "app-1.internal")]);
         for (name, text) in [
