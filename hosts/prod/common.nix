@@ -1,5 +1,5 @@
-# Common to every host of the fleet: its name, its private address, an agent, its own key for TLS inside the fleet, and the
-# door by which the monitoring host reads its metrics.
+# Common to every host of the fleet: its name, its private address, an agent, its own key for TLS inside the fleet, the
+# door by which the monitoring host reads its metrics, and the logs that it sends there.
 { config, lib, ... }:
 let
   fleet = import ./fleet.nix;
@@ -31,16 +31,27 @@ in
       apiUrl = "https://${fleet.domain}";
       tokenFile = config.services.slipway.agenix.files.agent-token.path;
     };
-    telemetry.door = lib.mkIf (name != "monitor") {
-      address = fleet.addresses.${name};
-      clients = [ fleet.addresses.monitor ];
-      name = "${name}.internal";
-      inherit (fleet) authority;
-      certificate = fleet.certificates.${name};
-      key = config.services.slipway.agenix.files.door-key.path;
-      # Every host of the fleet has a certificate of this authority.
-      clientNames = [ "monitor.internal" ];
-    };
+    telemetry = lib.mkIf (name != "monitor") (
+      let
+        own = {
+          inherit (fleet) authority;
+          certificate = fleet.certificates.${name};
+          key = config.services.slipway.agenix.files.door-key.path;
+        };
+      in
+      {
+        door = own // {
+          address = fleet.addresses.${name};
+          clients = [ fleet.addresses.monitor ];
+          name = "${name}.internal";
+          # Every host of the fleet has a certificate of this authority.
+          clientNames = [ "monitor.internal" ];
+        };
+        logs = own // {
+          endpoint = "https://monitor.internal:9444";
+        };
+      }
+    );
     agenix.files = {
       agent-token = {
         file = ../../secrets/prod + "/${name}-agent-token.age";
@@ -48,7 +59,10 @@ in
       };
       door-key = lib.mkIf (name != "monitor") {
         file = ../../secrets/prod + "/${name}-key.age";
-        restartUnits = [ "slipway-telemetry-door" ];
+        restartUnits = [
+          "slipway-logs"
+          "slipway-telemetry-door"
+        ];
       };
     };
   };

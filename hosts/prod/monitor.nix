@@ -1,4 +1,5 @@
-# The host that watches the fleet and itself. It reads from the flake what each host has, and comes in by the hosts' doors.
+# The host that watches the fleet and itself. It reads from the flake what each host has, comes in by the hosts' doors, and
+# keeps the logs that they send.
 {
   config,
   lib,
@@ -26,6 +27,13 @@ in
     domain = fleet.monitoring;
     passwordFile = files.monitoring-passwords.path;
     door = {
+      inherit (fleet) authority;
+      certificate = fleet.certificates.monitor;
+      key = files.monitor-key.path;
+    };
+    logs.door = {
+      address = fleet.addresses.monitor;
+      clients = lib.attrValues (removeAttrs fleet.addresses [ "monitor" ]);
       inherit (fleet) authority;
       certificate = fleet.certificates.monitor;
       key = files.monitor-key.path;
@@ -63,7 +71,10 @@ in
   services.slipway.agenix.files = {
     monitor-key = {
       file = secrets + "/monitor-key.age";
-      restartUnits = [ "prometheus" ];
+      restartUnits = [
+        "prometheus"
+        "slipway-logs-door"
+      ];
     };
     monitoring-passwords = {
       file = secrets + "/monitoring-passwords.age";
