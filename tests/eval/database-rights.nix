@@ -39,6 +39,9 @@ in
     got = {
       inherit (config.services.postgresql.settings) listen_addresses;
       hba = lib.take 11 (hba config);
+      restorers = lib.filter (lib.hasPrefix "slipway-restore") (
+        lib.splitString "\n" config.services.postgresql.identMap
+      );
     };
     want = {
       listen_addresses = "";
@@ -47,13 +50,18 @@ in
         "local all postgres peer map=postgres"
         ''local "shop" "shop" peer''
         ''local all "slipway-backup" peer''
-        ''local all "slipway-restore" scram-sha-256''
+        ''local all "slipway-restore" peer map=slipway-restore''
         ''local "shop" all reject''
         ''host "shop" all all reject''
         ''local all "shop" reject''
         ''host all "shop" all reject''
         ''local all "shop_2" reject''
         ''host all "shop_2" all reject''
+      ];
+      # A password that the code of a dump gives the role opens nothing.
+      restorers = [
+        ''slipway-restore postgres "slipway-restore"''
+        ''slipway-restore root "slipway-restore"''
       ];
     };
   }

@@ -97,7 +97,14 @@ let
       )
     );
 
-  maps = lib.concatLists (lib.mapAttrsToList identities (local // using));
+  maps =
+    lib.concatLists (lib.mapAttrsToList identities (local // using))
+    ++ lib.optionals backedUp (
+      map (account: ''slipway-restore ${account} "slipway-restore"'') [
+        "postgres"
+        "root"
+      ]
+    );
   lines = [
     # The server's own account is its superuser.
     "local all postgres peer map=postgres"
@@ -106,8 +113,9 @@ let
   ++ lib.concatLists (lib.mapAttrsToList localLines using)
   ++ lib.optionals backedUp [
     ''local all "slipway-backup" peer''
-    # A restore makes this role, which has no account, and drops it at its end.
-    ''local all "slipway-restore" scram-sha-256''
+    # A restore makes this role and drops it at its end. Only the server's own account and root are let in as it: the code of a
+    # dump could give the role a password that its service knows.
+    ''local all "slipway-restore" peer map=slipway-restore''
   ]
   ++ lib.concatMap networkLines (lib.attrValues networked)
   ++ closed;

@@ -5,6 +5,7 @@
 //! without rights. A superuser restores only kinds that are listed here, which hold no code of the service. That happens before
 //! any of the dump's code is there, or after it can no longer run.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,17 +33,14 @@ const AFTER: [&str; 9] = [
     "SUBSCRIPTION TABLE",
     "USER MAPPING",
 ];
+/// The dump does not make the tables of extensions: it has only the rows that were added to them.
+const ROWS: [&str; 2] = ["TABLE DATA", "SEQUENCE SET"];
+const MADE: [&str; 3] = ["TABLE", "FOREIGN TABLE", "SEQUENCE"];
 /// What is on these is theirs to restore who restored them.
 const NOTES: [&str; 2] = ["COMMENT", "SECURITY LABEL"];
-/// Tables and sequences of extensions whose rows a dump carries, and the schemas of extensions, which may be closed.
-const OF_EXTENSIONS: &str = "
-    SELECT DISTINCT unnest(ARRAY[
-             format('USAGE ON SCHEMA %I', n.nspname),
-             format(CASE c.relkind WHEN 'S' THEN 'UPDATE ON SEQUENCE %I.%I' ELSE 'INSERT ON TABLE %I.%I' END,
-                    n.nspname, c.relname)])
-    FROM pg_extension e, unnest(e.extconfig) AS carried, pg_class c, pg_namespace n
-    WHERE c.oid = carried AND n.oid = c.relnamespace
-    UNION SELECT format('USAGE ON SCHEMA %I', n.nspname)
+/// Extensions' schemas, which may be closed, and what else the dump's tables name.
+const NEEDED: &str = "
+    SELECT format('USAGE ON SCHEMA %I', n.nspname)
     FROM pg_depend d JOIN pg_namespace n ON n.oid = d.objid
     WHERE d.classid = 'pg_namespace'::regclass AND d.deptype = 'e'
     UNION SELECT format('USAGE ON FOREIGN SERVER %I', srvname) FROM pg_foreign_server
@@ -53,7 +51,7 @@ const OF_EXTENSIONS: &str = "
 pub(crate) struct Entries {
     /// Of the unprivileged role, empty: extensions may go into them.
     pub(crate) schemas: Vec<Entry>,
-    /// Of the superuser, first.
+    /// Of the superuser, first. Also the rows of extensions' own tables, which may say what the server is to run.
     pub(crate) before: Vec<Entry>,
     /// Of the unprivileged role.
     pub(crate) rest: Vec<Entry>,
@@ -64,6 +62,11 @@ pub(crate) struct Entries {
 impl Entries {
     fn sort(all: Vec<Entry>) -> Self {
         let mut entries = Self::default();
+        let made: BTreeSet<(String, String)> = all
+            .iter()
+            .filter(|entry| MADE.contains(&entry.kind.as_str()))
+            .map(|entry| (entry.schema.clone(), entry.name.clone()))
+            .collect();
         for entry in all {
             let kind = entry.kind.as_str();
             // The name of a note begins with the kind of what it is on.
@@ -77,7 +80,9 @@ impl Entries {
                             .is_some_and(|rest| rest.starts_with(' '))
                     })
             };
-            let part = if BEFORE.contains(&kind) {
+            let of_extension =
+                ROWS.contains(&kind) && !made.contains(&(entry.schema.clone(), entry.name.clone()));
+            let part = if BEFORE.contains(&kind) || of_extension {
                 &mut entries.before
             } else if AFTER.contains(&kind) || on(&BEFORE) || on(&AFTER) {
                 &mut entries.after
@@ -209,7 +214,7 @@ async fn rights(superuser: &mut PgConnection, entries: &Entries) -> Result<Vec<S
         .iter()
         .map(|entry| entry.tablespace.as_str())
         .collect();
-    sqlx::query_scalar(OF_EXTENSIONS)
+    sqlx::query_scalar(NEEDED)
         .bind(tablespaces)
         .fetch_all(superuser)
         .await
@@ -261,17 +266,19 @@ mod tests {
                 (8, "EVENT TRIGGER", "", "watching"),
                 (9, "COMMENT", "", "EVENT TRIGGER watching"),
                 (10, "PUBLICATION TABLE", "public", "everything a"),
-                (11, "TABLE DATA", "public", "a"),
+                (11, "TABLE DATA", "public", "EXTENSION "),
                 (12, "SERVER", "", "away"),
                 (13, "ACL", "public", "TABLE a"),
                 (14, "TRIGGER", "public", "a EVENT TRIGGER"),
                 (15, "COMMENT", "public", "EXTENSION x"),
+                (16, "TABLE DATA", "cron", "job"),
+                (17, "SEQUENCE SET", "cron", "jobid_seq"),
             ]
             .map(entry)
             .to_vec(),
         );
         let ids = |entries: &[Entry]| -> Vec<u32> { entries.iter().map(|entry| entry.id).collect() };
-        assert_eq!(ids(&entries.before), [2, 12]);
+        assert_eq!(ids(&entries.before), [2, 12, 16, 17]);
         assert_eq!(ids(&entries.schemas), [4]);
         assert_eq!(ids(&entries.rest), [5, 6, 7, 11, 14, 15]);
         assert_eq!(ids(&entries.after), [3, 8, 9, 10, 13]);

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use sqlx::Connection as _;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnection;
 use tokio::time::{Instant, sleep};
 
@@ -29,6 +30,8 @@ const JOBS: u32 = 2;
 const SESSIONS: u32 = 2 * JOBS + 2;
 /// Until all sessions of the role have ended.
 const ENDED: Duration = Duration::from_mins(1);
+/// What Postgres says of a role that something depends on.
+const DEPENDED_ON: &str = "2BP01";
 /// Between two looks at them.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -41,6 +44,8 @@ impl Guest {
     /// Makes the role, whose password is good for `limit`. What a killed restore has left is removed first.
     pub(crate) async fn make(admin: &mut PgConnection, limit: Duration) -> Result<Self> {
         clear(admin).await?;
+        // It may have to stay, see there.
+        let make = if is_there(admin).await? { "ALTER" } else { "CREATE" };
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes)
             .map_err(|error| BackupFailure::new(format!("no random numbers for a password: {error}")))?;
@@ -57,7 +62,7 @@ impl Guest {
             "SET LOCAL password_encryption = 'scram-sha-256'".to_owned(),
             format!(
                 // Rows that policies hide are restored too.
-                "CREATE ROLE {} LOGIN BYPASSRLS NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION \
+                "{make} ROLE {} LOGIN BYPASSRLS NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION \
                  CONNECTION LIMIT {SESSIONS} VALID UNTIL '{}' PASSWORD '{}'",
                 quoted(ROLE),
                 (clock::now() + limit).format("%Y-%m-%d %H:%M:%S+00"),
@@ -116,8 +121,8 @@ impl Guest {
             restore.fill(&entries).await?;
             let found = read(&guest, &mut session, name, limit).await?;
             restore.close(&mut session, &entries).await?;
-            same::check(config, &superuser, &folder, &entries, owner, limit).await?;
-            hand_over(&mut session, &entries, owner).await?;
+            same::check(config, &superuser, &mut session, &folder, &entries, owner, limit).await?;
+            hand_over(&mut session, name, &entries, owner).await?;
             let _ = session.close().await;
             restore.finish(&entries).await?;
             Ok(found)
@@ -130,21 +135,17 @@ impl Guest {
 
 /// Removes the role and its unfinished databases, if they are there. Only for who has the turn.
 pub(crate) async fn clear(admin: &mut PgConnection) -> Result<()> {
-    let is_there: bool = sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
-        .bind(ROLE)
-        .fetch_one(&mut *admin)
-        .await
-        .map_err(query_failed("look for the role of restores"))?;
-    if !is_there {
+    if !is_there(admin).await? {
         return Ok(());
     }
     let role = quoted(ROLE);
     execute(
         admin,
-        &format!("ALTER ROLE {role} NOLOGIN"),
+        &format!("ALTER ROLE {role} NOLOGIN PASSWORD NULL; ALTER ROLE {role} RESET ALL"),
         "close the role of restores",
     )
     .await?;
+    leave_groups(admin).await?;
     let drafts: Vec<String> = sqlx::query_scalar(
         "SELECT datname FROM pg_database d JOIN pg_roles r ON r.oid = d.datdba WHERE r.rolname = $1",
     )
@@ -153,16 +154,79 @@ pub(crate) async fn clear(admin: &mut PgConnection) -> Result<()> {
     .await
     .map_err(query_failed("look for unfinished databases"))?;
     for draft in drafts {
-        execute(
-            admin,
-            &format!("DROP DATABASE {} WITH (FORCE)", quoted(&draft)),
-            "drop an unfinished database",
-        )
-        .await?;
+        drop_database(admin, &draft).await?;
     }
     // Rights to what all databases share.
     execute(admin, &format!("DROP OWNED BY {role}"), "take the role's rights").await?;
-    execute(admin, &format!("DROP ROLE {role}"), "drop the role of restores").await
+    match sqlx::raw_sql(&format!("DROP ROLE {role}"))
+        .execute(&mut *admin)
+        .await
+    {
+        Ok(_) => Ok(()),
+        // Whoever owns something may give rights to it to any role, and so keep it from being dropped. It cannot log in, and
+        // the next restore takes it as it is.
+        Err(error)
+            if error.as_database_error().and_then(DatabaseError::code).as_deref() == Some(DEPENDED_ON) =>
+        {
+            tracing::warn!(
+                role = ROLE,
+                "the role stays, without a login, since somebody gave it rights: {error}"
+            );
+            Ok(())
+        }
+        Err(error) => Err(query_failed("drop the role of restores")(error)),
+    }
+}
+
+/// Until Postgres 16 a role may give itself to others.
+async fn leave_groups(admin: &mut PgConnection) -> Result<()> {
+    let memberships: Vec<(String, String)> = sqlx::query_as(
+        "SELECT r.rolname, m.rolname FROM pg_auth_members JOIN pg_roles r ON r.oid = roleid JOIN pg_roles m ON m.oid = member
+         WHERE $1 IN (r.rolname, m.rolname)",
+    )
+    .bind(ROLE)
+    .fetch_all(&mut *admin)
+    .await
+    .map_err(query_failed("list the members of the role of restores"))?;
+    for (role, member) in memberships {
+        execute(
+            admin,
+            &format!("REVOKE {} FROM {}", quoted(&role), quoted(&member)),
+            "close the role of restores",
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+async fn is_there(admin: &mut PgConnection) -> Result<bool> {
+    sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)")
+        .bind(ROLE)
+        .fetch_one(admin)
+        .await
+        .map_err(query_failed("look for the role of restores"))
+}
+
+/// Drops a database that a restore has begun, if it is there, whatever its owner has made of it.
+pub(crate) async fn drop_database(admin: &mut PgConnection, name: &str) -> Result<()> {
+    let is_template: Option<bool> =
+        sqlx::query_scalar("SELECT datistemplate FROM pg_database WHERE datname = $1")
+            .bind(name)
+            .fetch_optional(&mut *admin)
+            .await
+            .map_err(query_failed("look for the unfinished database"))?;
+    let what = format!("drop the unfinished database {name}");
+    let name = quoted(name);
+    if is_template == Some(true) {
+        execute(admin, &format!("ALTER DATABASE {name} IS_TEMPLATE false"), &what).await?;
+    }
+    // A statement of its own: it runs in no transaction.
+    execute(
+        admin,
+        &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+        &what,
+    )
+    .await
 }
 
 /// Nobody but its owner gets into the new database, which is the role's.
@@ -195,8 +259,8 @@ async fn execute(session: &mut PgConnection, statement: &str, what: &str) -> Res
 async fn reach(guest: &DatabaseLogin) -> Result<()> {
     let session = guest.connect().await.map_err(|failure| {
         BackupFailure::new(failure.summary()).cure(format!(
-            "let the role in, before the other lines of pg_hba.conf: local all \"{ROLE}\" scram-sha-256; on NixOS the \
-             module does"
+            "let the account that restores in as it, before the other lines of pg_hba.conf: local all \"{ROLE}\" peer \
+             map=restore, and in pg_ident.conf: restore postgres \"{ROLE}\"; on NixOS the module does"
         ))
     })?;
     let _ = session.close().await;
@@ -258,44 +322,54 @@ async fn close(superuser: &mut PgConnection, name: &str, kept: i32) -> Result<()
     let (role, database) = (quoted(ROLE), quoted(name));
     for statement in [
         format!("ALTER ROLE {role} NOLOGIN"),
-        format!("ALTER DATABASE {database} CONNECTION LIMIT 0"),
+        format!("ALTER DATABASE {database} WITH CONNECTION LIMIT 0 ALLOW_CONNECTIONS true IS_TEMPLATE false"),
+        // What the code has set for later sessions.
+        format!("ALTER DATABASE {database} RESET ALL"),
+        // Autovacuum goes on, and computes the values of indexes with the code of their tables' owners.
+        format!("ALTER DATABASE {database} SET default_transaction_read_only = on"),
     ] {
         execute(superuser, &statement, "close the restored database").await?;
     }
     end_sessions(superuser, name, kept).await?;
-    // Until Postgres 16 a role may give itself to others.
-    let members: Vec<String> = sqlx::query_scalar(
-        "SELECT m.rolname FROM pg_auth_members JOIN pg_roles r ON r.oid = roleid JOIN pg_roles m ON m.oid = member
-         WHERE r.rolname = $1",
+    leave_groups(superuser).await?;
+    let others: Vec<String> = sqlx::query_scalar(
+        "SELECT DISTINCT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(grantee)) END
+         FROM pg_database, aclexplode(datacl) WHERE datname = $1 AND grantee <> datdba",
     )
-    .bind(ROLE)
+    .bind(name)
     .fetch_all(&mut *superuser)
     .await
-    .map_err(query_failed("list the members of the role of restores"))?;
-    for member in members {
+    .map_err(query_failed("list who has rights to the restored database"))?;
+    for other in others {
         execute(
             superuser,
-            &format!("REVOKE {role} FROM {}", quoted(&member)),
-            "close the role of restores",
+            &format!("REVOKE ALL ON DATABASE {database} FROM {other} CASCADE"),
+            "close the restored database",
         )
         .await?;
     }
-    // What the code has set for later sessions.
-    execute(
-        superuser,
-        &format!("ALTER DATABASE {database} RESET ALL"),
-        "reset the restored database",
-    )
-    .await
+    Ok(())
 }
 
-/// Ends all sessions of the role, and those in its database that are not a superuser's.
+/// Ends all sessions of the role, and those in its database that are not a superuser's. Autovacuum's are ended too: what comes
+/// later has the settings of [`close`].
 async fn end_sessions(superuser: &mut PgConnection, name: &str, kept: i32) -> Result<()> {
     let end = Instant::now() + ENDED;
     loop {
+        // Who is starting has read the settings already, and is in no list yet.
+        let starting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = objid
+             WHERE locktype = 'object' AND classid = 'pg_database'::regclass AND datname = $1
+               AND mode = 'RowExclusiveLock' AND pid <> pg_backend_pid()",
+        )
+        .bind(name)
+        .fetch_one(&mut *superuser)
+        .await
+        .map_err(query_failed("look for sessions that begin"))?;
         let left: Vec<bool> = sqlx::query_scalar(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity JOIN pg_roles r ON r.oid = usesysid
-             WHERE backend_type = 'client backend' AND pid <> $1 AND (rolname = $2 OR datname = $3 AND NOT rolsuper)",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity LEFT JOIN pg_roles r ON r.oid = usesysid
+             WHERE pid <> $1 AND (backend_type = 'client backend' AND (rolname = $2 OR datname = $3 AND NOT rolsuper)
+                                  OR backend_type = 'autovacuum worker' AND datname = $3)",
         )
         .bind(kept)
         .bind(ROLE)
@@ -303,7 +377,7 @@ async fn end_sessions(superuser: &mut PgConnection, name: &str, kept: i32) -> Re
         .fetch_all(&mut *superuser)
         .await
         .map_err(query_failed("end the sessions in the restored database"))?;
-        if left.is_empty() {
+        if starting == 0 && left.is_empty() {
             return Ok(());
         }
         if Instant::now() > end {
@@ -316,7 +390,7 @@ async fn end_sessions(superuser: &mut PgConnection, name: &str, kept: i32) -> Re
 }
 
 /// Gives everything to whom it belonged, whole or not at all. None of it runs code of the dump.
-async fn hand_over(superuser: &mut PgConnection, entries: &Entries, owner: &str) -> Result<()> {
+async fn hand_over(superuser: &mut PgConnection, name: &str, entries: &Entries, owner: &str) -> Result<()> {
     #[expect(
         clippy::disallowed_methods,
         reason = "the connection is this restore's own and is closed after it"
@@ -343,6 +417,7 @@ async fn hand_over(superuser: &mut PgConnection, entries: &Entries, owner: &str)
     for statement in [
         format!("REASSIGN OWNED BY {role} TO {}", quoted(owner)),
         format!("DROP OWNED BY {role}"),
+        format!("ALTER DATABASE {} RESET ALL", quoted(name)),
     ] {
         execute(&mut transaction, &statement, "set the owner").await?;
     }

@@ -59,12 +59,12 @@ pub(crate) async fn run(config: &Config, id: &str, into: Option<String>, swap: b
     take_turn(&mut admin).await?;
     let draft = suffixed(&name, UNFINISHED);
     // Of a restore that was killed: who lives has the turn.
-    drop_database(&mut admin, &draft).await?;
+    draft::drop_database(&mut admin, &draft).await?;
     let owner = owner_of(&mut admin, live).await?;
     let rows = match fill(config, &dumps, &manifest, &draft, owner.as_deref(), &mut admin).await {
         Ok(rows) => rows,
         Err(failure) => {
-            let _ = drop_database(&mut admin, &draft).await;
+            let _ = draft::drop_database(&mut admin, &draft).await;
             let _ = draft::clear(&mut admin).await;
             return Err(failure);
         }
@@ -129,14 +129,6 @@ async fn take_turn(admin: &mut PgConnection) -> Result<()> {
         BackupFailure::new("another restore of a dump is under way in this server")
             .cure("wait for its end, then try again"),
     )
-}
-
-async fn drop_database(admin: &mut PgConnection, name: &str) -> Result<()> {
-    sqlx::query(&format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name)))
-        .execute(admin)
-        .await
-        .map(drop)
-        .map_err(query_failed(&format!("drop the unfinished database {name}")))
 }
 
 async fn rename(admin: &mut PgConnection, from: &str, to: &str) -> Result<()> {

@@ -5,11 +5,15 @@
 //! new one of what was restored.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::postgres::PgConnection;
+
+use super::draft::ROLE;
 use crate::config::Config;
-use crate::database::DatabaseLogin;
+use crate::database::{DatabaseLogin, query_failed};
 use crate::entries::Entries;
 use crate::failure::{BackupFailure, Result};
 use crate::program::Program;
@@ -34,19 +38,37 @@ const NO_CODE: [&str; 13] = [
 /// As many differences are shown.
 const SHOWN: usize = 8;
 
-/// Fails if the dump's code has changed what does not belong to `owner`. With a single owner there is nothing to tell apart.
+/// Fails if the dump's code has changed what belongs to another owner, or may have made something for `owner`, who gets what
+/// is new. With `owner` alone there is nothing to tell apart.
 pub(crate) async fn check(
     config: &Config,
     superuser: &DatabaseLogin,
+    session: &mut PgConnection,
     folder: &Path,
     entries: &Entries,
     owner: &str,
     limit: Duration,
 ) -> Result<()> {
     let owners: BTreeSet<&str> = entries.owned().map(|entry| entry.owner.as_str()).collect();
-    if owners.len() < 2 {
+    if owners.iter().all(|one| *one == owner) {
         return Ok(());
     }
+    let superusers: Vec<String> = sqlx::query_scalar("SELECT rolname FROM pg_roles WHERE rolsuper")
+        .fetch_all(&mut *session)
+        .await
+        .map_err(query_failed("list the superusers"))?;
+    // Superusers have no use for the rights of others.
+    let is_suspect = |one: &&str| *one != owner && !superusers.iter().any(|name| name == one);
+    let own = (!owners.iter().any(is_suspect)).then_some(owner);
+    // What an extension brings along is in no dump, and all of them are the superuser's.
+    let made: Vec<String> = sqlx::query_scalar(
+        "SELECT format('EXTENSION %s was made by the dump''s code', extname)
+         FROM pg_extension JOIN pg_roles r ON r.oid = extowner WHERE rolname = $1",
+    )
+    .bind(ROLE)
+    .fetch_all(session)
+    .await
+    .map_err(query_failed("list the extensions"))?;
     let file = folder.join("restored.dump");
     Program::new(config.database.bin_dir.join("pg_dump"), limit)
         .args(["--format=custom", "--schema-only", "--no-password"])
@@ -56,7 +78,8 @@ pub(crate) async fn check(
         .await
         .map_err(|failure| failure.during("cannot compare what was restored"))?;
     let recorded = entries.schemas.iter().chain(&entries.before).chain(&entries.rest);
-    let differences = differences(recorded, &toc::read(&file)?, owner);
+    let mut differences = differences(recorded, &toc::read(&file)?, own);
+    differences.extend(made);
     if differences.is_empty() {
         return Ok(());
     }
@@ -95,18 +118,21 @@ fn is_default(entry: &Entry) -> bool {
     }
 }
 
-/// What is there too much or too little, and what does not belong to `owner` and has another text. Of `owner`'s own objects
-/// the text may differ: the server writes some expressions another way once it has read them.
-fn differences<'a>(recorded: impl Iterator<Item = &'a Entry>, found: &[Entry], owner: &str) -> Vec<String> {
+/// What is there too much or too little, and what has another text. The text may differ of what belongs to `own`, whose code
+/// alone has run beside that of superusers: the server writes some expressions another way once it has read them.
+fn differences<'a>(
+    recorded: impl Iterator<Item = &'a Entry>,
+    found: &[Entry],
+    own: Option<&str>,
+) -> Vec<String> {
     let (recorded, mut found) = (sorted(recorded), sorted(found.iter()));
     let mut sentences = Vec::new();
     for ((kind, schema, name), entries) in &recorded {
         let others = found.remove(&(*kind, *schema, *name)).unwrap_or_default();
         let is_other = entries.len() != others.len()
-            || entries
-                .iter()
-                .zip(&others)
-                .any(|(one, other)| one.owner != owner && one.definition != other.definition);
+            || entries.iter().zip(&others).any(|(one, other)| {
+                own != Some(one.owner.as_str()) && settled(&one.definition) != settled(&other.definition)
+            });
         if is_other {
             sentences.push(format!("{kind} {schema} {name} is not as it was"));
         }
@@ -122,6 +148,37 @@ fn differences<'a>(recorded: impl Iterator<Item = &'a Entry>, found: &[Entry], o
         sentences.push(format!("and {more} more"));
     }
     sentences
+}
+
+/// A definition as the server writes it once it has read it: `IN` of a list of `varchar` is written in two ways.
+fn settled(definition: &str) -> String {
+    const BEGIN: &str = "(ARRAY[";
+    const END: &str = "])::text[]";
+    const CAST: &str = "'::character varying";
+    let mut text = String::with_capacity(definition.len());
+    let mut rest = definition;
+    while let Some((before, list)) = rest.split_once(BEGIN) {
+        text.push_str(before);
+        let values: Option<(Vec<&str>, &str)> = list.split_once(END).and_then(|(list, after)| {
+            let values: Vec<&str> = list.split(", ").collect();
+            let is_value = |value: &&str| {
+                value
+                    .strip_prefix('\'')
+                    .and_then(|value| value.strip_suffix(CAST))
+                    .is_some_and(|value| !value.contains('\''))
+            };
+            values.iter().all(is_value).then_some((values, after))
+        });
+        rest = if let Some((values, after)) = values {
+            let values: Vec<String> = values.iter().map(|value| format!("({value})::text")).collect();
+            let _ = write!(text, "ARRAY[{}]", values.join(", "));
+            after
+        } else {
+            text.push_str(BEGIN);
+            list
+        };
+    }
+    text + rest
 }
 
 #[cfg(test)]
@@ -153,13 +210,31 @@ mod tests {
             function("new()", role, "1"),
         ];
         assert_eq!(
-            differences(recorded.iter(), &found, "app"),
+            differences(recorded.iter(), &found, Some("app")),
             [
                 "FUNCTION public gone() is not as it was",
                 "FUNCTION public other() is not as it was",
                 "FUNCTION public new() was not there"
             ]
         );
-        assert!(differences(recorded.iter(), &recorded, "app").is_empty());
+        assert!(differences(recorded.iter(), &recorded, None).is_empty());
+        assert_eq!(differences(recorded.iter(), &found, None).len(), 4);
+    }
+
+    #[test]
+    fn a_list_that_the_server_writes_in_two_ways_is_the_same() {
+        let first =
+            "CHECK (((s)::text = ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))";
+        let read = "CHECK (((s)::text = ANY (ARRAY[('a'::character varying)::text, ('b'::character varying)::text])))";
+        assert_eq!(settled(first), read);
+        assert_eq!(settled(read), read);
+        for other in [
+            "(ARRAY[evil()])::text[]",
+            "(ARRAY['a'::character varying, evil(''::character varying)])::text[]",
+            "(ARRAY[",
+            "",
+        ] {
+            assert_eq!(settled(other), other);
+        }
     }
 }

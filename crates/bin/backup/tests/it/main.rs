@@ -6,6 +6,7 @@
     reason = "a helper that fails must fail its test"
 )]
 
+mod captured;
 mod cluster;
 mod dump;
 mod exporter;
