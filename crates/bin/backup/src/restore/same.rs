@@ -119,7 +119,7 @@ fn is_default(entry: &Entry) -> bool {
 }
 
 /// What is there too much or too little, and what has another text. The text may differ of what belongs to `own`, whose code
-/// alone has run beside that of superusers: the server writes some expressions another way once it has read them.
+/// alone has run beside that of superusers. The server writes some expressions another way once it has read them.
 fn differences<'a>(
     recorded: impl Iterator<Item = &'a Entry>,
     found: &[Entry],
