@@ -26,7 +26,7 @@ in
     hosts = lib.filterAttrs (name: _: lib.hasPrefix "prod-" name) self.nixosConfigurations;
     domain = fleet.monitoring;
     passwordFile = files.monitoring-passwords.path;
-    door = {
+    identity = {
       inherit (fleet) authority;
       certificate = fleet.certificates.monitor;
       key = files.monitor-key.path;

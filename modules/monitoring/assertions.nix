@@ -30,12 +30,13 @@ let
     ++ (
       let
         encrypted = map (host: host.name) (lib.filter (host: host.door.tls) remote);
-        complete = cfg.door.authority != null && cfg.door.certificate != null && cfg.door.key != null;
+        complete =
+          cfg.identity.authority != null && cfg.identity.certificate != null && cfg.identity.key != null;
       in
       [
         {
           assertion = encrypted == [ ] || complete;
-          message = "${list encrypted}: the door for metrics asks for a certificate: set ${at "door.authority"}, ${at "door.certificate"} and ${at "door.key"}.";
+          message = "${list encrypted}: the door for metrics asks for a certificate: set ${at "identity.authority"}, ${at "identity.certificate"} and ${at "identity.key"}.";
         }
       ]
     );

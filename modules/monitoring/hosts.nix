@@ -55,7 +55,7 @@ in
       description = "The names of `hosts`, with the attribute that each has there.";
     };
 
-    door = {
+    identity = {
       authority = mkOption {
         type = types.nullOr types.path;
         default = null;

@@ -14,10 +14,10 @@ let
   address = "127.0.0.1:${toString server.port}";
   # Where the site has it; the same on a host without one.
   path = "/prometheus";
-  keyCredential = "door-key";
+  keyCredential = "identity-key";
 
   client = {
-    inherit (cfg.door) authority certificate;
+    inherit (cfg.identity) authority certificate;
     key = "/run/credentials/prometheus.service/${keyCredential}";
   };
   targetsOf =
@@ -118,7 +118,7 @@ in
         RestartSec = lib.mkDefault 1;
         # The program itself keeps below this.
         MemoryMax = lib.mkDefault "${toString cfg.memoryMiB}M";
-        LoadCredential = lib.optional (cfg.door.key != null) "${keyCredential}:${cfg.door.key}";
+        LoadCredential = lib.optional (cfg.identity.key != null) "${keyCredential}:${cfg.identity.key}";
       };
     };
   };

@@ -27,9 +27,9 @@ in
   config = lib.mkIf cfg.enable {
     services.slipway.monitoring.secrets =
       cfg.credentials
-      ++ lib.optional (cfg.door.key != null) {
-        option = "services.slipway.monitoring.door.key";
-        path = cfg.door.key;
+      ++ lib.optional (cfg.identity.key != null) {
+        option = "services.slipway.monitoring.identity.key";
+        path = cfg.identity.key;
       };
 
     systemd.services.slipway-monitoring-secrets = lib.mkIf (cfg.secrets != [ ]) {

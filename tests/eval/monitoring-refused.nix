@@ -141,7 +141,7 @@ in
   (says "a door that asks for a certificate which this host has not"
     [
       "app-1: the door for metrics asks for a certificate"
-      "${at}.door.key"
+      "${at}.identity.key"
     ]
     [ (monitoring { hosts.app = watched "app-1" { }; }) ]
   )

@@ -46,7 +46,7 @@ rec {
     {
       inherit config;
     };
-  client.door = {
+  client.identity = {
     authority = "/etc/authority.pem";
     certificate = "/etc/monitor.pem";
     key = "/run/secrets/monitor-key";

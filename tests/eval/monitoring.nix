@@ -90,7 +90,7 @@ in
       scheme = "https";
       ca_file = "/etc/authority.pem";
       cert_file = "/etc/monitor.pem";
-      key_file = "/run/credentials/prometheus.service/door-key";
+      key_file = "/run/credentials/prometheus.service/identity-key";
       server_name = "app-1.internal";
       insecure_skip_verify = null;
       web = [

@@ -20,7 +20,7 @@ in
         services.slipway.monitoring = {
           enable = true;
           hosts.watched.config = nodes.watched;
-          door = {
+          identity = {
             authority = "${doorOf pkgs}/authority.pem";
             certificate = "${client}/certificate.pem";
             key = "/var/lib/secrets/client-key";
