@@ -223,6 +223,15 @@ in
     ];
   }
   {
+    name = "labels of counted requests are few, whatever a client or a program makes up";
+    got =
+      lib.filter (lib.hasInfix "status")
+        (lib.findFirst (
+          one: one.metric_name or null == "requests_total"
+        ) { } config.services.slipway.telemetry.logs.settings.pipeline.filters).add_label or [ ];
+    want = [ "status $metric_status" ];
+  }
+  {
     name = "units of a stack are known by name: replicas, stand-ins, jobs, its database and cache";
     got =
       let

@@ -132,6 +132,10 @@ in
         t.assertEqual((line["host"], line["stack"], line["unit"]), ("sender", "shop", "shop-noisy-1"))
         t.assertEqual((line["field.host"], line["field.stack"]), ("store", "bank"))
         assert not line["_time"].startswith("2020"), line
+        for n, name in enumerate(["slipway:plain", "slipway:json", "slipway:known"]):
+            say(forged | {"message": "words", "n": f"forged-{n}", name: n})
+            [line] = wait_for(f"n:forged-{n}")
+            t.assertEqual((line["stack"], line["unit"], line["_msg"]), ("shop", "shop-noisy-1", "words"))
 
     with subtest("a host cannot speak for another one, and a stranger not at all"):
         body = '{"create":{}}\\n{"_time":"0","message":"borrowed","host":"store"}\\n'

@@ -17,12 +17,16 @@ local MOST_BRACKETS = 400
 -- Names that only the shipper gives. A program's own field of such a name is kept as `field.<name>`.
 local RESERVED = {
   host = true, stack = true, service = true, unit = true, job = true, source = true, event = true, field = true,
-  metric_unit = true, metric_event = true, metric_method = true,
+  metric_unit = true, metric_event = true, metric_method = true, metric_status = true,
 }
 -- Fields that stay numbers. All others become text, since an index takes one type for a name.
 local NUMBERS = { status = true, seconds = true, latency_ms = true, pid = true }
 
--- Clients make up methods, and each would be a series of its own.
+-- Clients make up methods and programs make up statuses, and each would be a series of its own: beyond a number of them, the
+-- answer with all metrics would be refused.
+local STATUSES = {}
+for status in ("200 201 202 204 206 301 302 303 304 307 308 400 401 403 404 405 406 408 409 410 411 412 413 415 416 421 422 "
+  .. "425 426 428 429 431 444 451 499 500 501 502 503 504 507"):gmatch("%d+") do STATUSES[tonumber(status)] = status end
 local METHODS = { GET = true, HEAD = true, POST = true, PUT = true, PATCH = true, DELETE = true, OPTIONS = true }
 
 local LEVELS = {
@@ -159,19 +163,20 @@ function from_journal(tag, timestamp, record)
 end
 
 -- After the parser: the program's fields by safe names, then what is known, which wins.
-function finish(tag, timestamp, record)
+local function fields_of(record)
   local known = record[KNOWN]
-  local message = record[PLAIN] or record[JSON]
+  -- A program may print these names as well, with anything in them.
+  local message = type(record[PLAIN]) == "string" and record[PLAIN] or type(record[JSON]) == "string" and record[JSON] or nil
   local out = { fields = {}, count = 0, left_out = 0 }
   if message == nil then
     for name, value in pairs(record) do
-      if name == "message" or (name == "msg" and record.message == nil) then
-        message = type(value) == "table" and nil or text_of(value)
+      if (name == "message" or (name == "msg" and record.message == nil)) and type(value) ~= "table" then
+        message = text_of(value)
       elseif name == "level" or name == "severity" then
         local said = text_of(type(value) == "table" and "" or value):lower()
         known.level = LEVELS[said] or known.level
       -- The journal's time counts: a program could put its lines anywhere.
-      elseif name ~= KNOWN and name ~= "timestamp" then
+      elseif name ~= KNOWN and name ~= PLAIN and name ~= JSON and name ~= "timestamp" then
         put(out, name, value, 0)
       end
     end
@@ -181,6 +186,16 @@ function finish(tag, timestamp, record)
   for name, value in pairs(known) do fields[name] = value end
   fields.event = known.metric_event
   fields.message = cut(message or "", LONGEST_MESSAGE)
+  return fields
+end
+
+-- An error in here would make Fluent Bit pass on the whole batch as programs wrote it, under any stack's name.
+function finish(tag, timestamp, record)
+  local read, fields = pcall(fields_of, record)
+  if not read then
+    fields = record[KNOWN]
+    fields.message = "(a line that the shipper cannot read)"
+  end
   return 2, timestamp, fields
 end
 
@@ -197,6 +212,7 @@ function from_access(tag, timestamp, record)
   local status = tonumber(record.status) or 0
   fields.level = status >= 500 and "error" or "info"
   fields.metric_method = METHODS[record.method] and record.method or "other"
+  if status > 0 then fields.metric_status = STATUSES[status] or math.floor(status / 100) .. "xx" end
   if record.log then
     fields.message = cut(tostring(record.log), LONGEST_MESSAGE)
   else

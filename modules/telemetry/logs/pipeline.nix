@@ -187,7 +187,7 @@ in
           metric_description = "Requests that nginx answered, by route.";
           add_label = route ++ [
             "method $metric_method"
-            "status $status"
+            "status $metric_status"
           ];
         })
         (count "access" {
@@ -221,6 +221,7 @@ in
           "metric_unit"
           "metric_event"
           "metric_method"
+          "metric_status"
         ];
       }
     ];
