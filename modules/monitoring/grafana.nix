@@ -169,8 +169,9 @@ in
             proxyWebsockets = true;
             recommendedProxySettings = true;
           };
-          # It would give these to everybody.
+          # It would give these to everybody, and those of its plugins below.
           "= ${path}/metrics".return = "404";
+          "^~ ${path}/metrics/".return = "404";
         };
       };
 

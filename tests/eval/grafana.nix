@@ -70,6 +70,7 @@ in
       inherit (grafana.settings.security) cookie_secure;
       password = lib.hasInfix "auth_basic" site."/grafana/".extraConfig;
       metrics = site."= /grafana/metrics".return;
+      ofPlugins = site."^~ /grafana/metrics/".return or null;
       start = site."/".return;
     };
     want = {
@@ -78,6 +79,7 @@ in
       cookie_secure = true;
       password = false;
       metrics = "404";
+      ofPlugins = "404";
       start = "302 /grafana/";
     };
   }
