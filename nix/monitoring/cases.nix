@@ -96,6 +96,14 @@ in
     want = map (_: "page ticket") covered;
   }
   {
+    name = "monitoring: words of programs that a notification has as they are";
+    got = length (
+      split "[.](Value|Annotations[.]summary) ?[}][}]|[{][{] ?[.] ?[}][}]" (readFile ./notifications.tmpl)
+    );
+    # Two pieces and what is between them: the address of the runbook, which no program chooses.
+    want = 3;
+  }
+  {
     name = "monitoring: an alert of a team";
     got = monitoring.rulesFile { Full = rule; };
     want.groups = [
