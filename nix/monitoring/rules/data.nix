@@ -12,8 +12,10 @@
     forSeconds = 300;
     thresholds.usedPercent = 85;
     summary = "{{ printf \"%.0f\" $value }} % of the connections of {{ $labels.host }}'s Postgres are used.";
+    # A stack on the same host could say that there are many more.
     expr = t: ''
-      sum by (host) (pg_stat_activity_count) / max by (host) (pg_settings_max_connections) * 100 > ${t.usedPercent}
+      sum by (host) (pg_stat_activity_count{job="postgres"})
+      / max by (host) (pg_settings_max_connections{job="postgres"}) * 100 > ${t.usedPercent}
     '';
   };
   ReplicationLag = {

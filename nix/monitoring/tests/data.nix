@@ -33,6 +33,7 @@ in
       ${connections "active"} = "20x20";
       ${connections "idle"} = "70x20";
       "pg_settings_max_connections{${postgres}}" = "100x20";
+      ${''pg_settings_max_connections{host="db",job="stack",stack="shop"}''} = "1000000x20";
     };
     fault.alerts = [
       {
