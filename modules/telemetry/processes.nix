@@ -14,6 +14,7 @@ let
         inherit unit;
         address = stack.metrics.addresses."${unit}.service";
         inherit (service.metrics) path;
+        fleet = service.preset == "worker";
         labels = {
           stack = name;
           service = key;

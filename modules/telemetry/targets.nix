@@ -51,6 +51,15 @@ let
           };
           description = "Further labels of all its metrics.";
         };
+        fleet = mkOption {
+          type = types.bool;
+          default = false;
+          example = true;
+          description = ''
+            Whether it is believed what it says of rollouts and of other hosts, as workers of the control plane are. Of all
+            other targets such metrics are dropped.
+          '';
+        };
         doorPath = mkOption {
           type = types.str;
           internal = true;

@@ -8,6 +8,8 @@ let
   target = job: address: {
     inherit job address;
     unit = null;
+    # True for the workers of a control plane of Slipway.
+    fleet = false;
     path = "/metrics";
     params = { };
     labels = { };

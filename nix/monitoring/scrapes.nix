@@ -3,11 +3,14 @@
 let
   inherit (builtins)
     attrNames
+    concatStringsSep
     filter
     listToAttrs
     map
     removeAttrs
+    replaceStrings
     ;
+  inherit (import ../lib/lists.nix) optional;
   labelsOf = labels: removeAttrs labels (filter (name: labels.${name} == null) (attrNames labels));
   parameters =
     given:
@@ -47,6 +50,56 @@ let
       label_limit = 64;
       label_value_length_limit = 4096;
     };
+
+  # What a control plane's workers say of rollouts and of other hosts. Alerts on it speak for those hosts, and keep back others.
+  ofFleet = concatStringsSep "|" [
+    "slipway_rollouts"
+    "slipway_rollout_.+"
+    "slipway_host_(last_seen_timestamp_seconds|stuck|drift|out)"
+    "slipway_fleet_.+"
+    "slipway_audit_.+"
+  ];
+  # No program chooses what an alert itself says, such as whether a rollout explains it. And of two series that differ in such
+  # a label only, Prometheus would make one alert: it refuses the whole rule then, for all hosts.
+  relabelled =
+    targets:
+    let
+      nameOf = target: "${target.job};${if target.unit == null then "" else target.unit}";
+      strangers = filter (target: !(target.fleet or true)) targets;
+      others = concatStringsSep "|" (
+        map (target: replaceStrings [ "." ] [ "[.]" ] (nameOf target)) strangers
+      );
+    in
+    [
+      {
+        action = "labelmap";
+        regex = "(alertname|severity)";
+        replacement = "exported_$1";
+      }
+      {
+        action = "labeldrop";
+        regex = "alertname|severity";
+      }
+    ]
+    ++ optional (strangers != [ ]) {
+      action = "replace";
+      source_labels = [
+        "job"
+        "unit"
+      ];
+      regex = others;
+      target_label = "rollout";
+      replacement = "";
+    }
+    ++ optional (strangers != [ ]) {
+      action = "drop";
+      source_labels = [
+        "job"
+        "unit"
+        "__name__"
+      ];
+      regex = "(${others});(${ofFleet})";
+    };
 in
 {
   # Unless somebody wants others.
@@ -55,6 +108,7 @@ in
     samplesPerTarget = 20000;
   };
 
+  # A target with `fleet = false` is not believed what a worker of the control plane says; those of modules/ say it.
   # `door` is the host's server for metrics, { target, tls, name }; null: the targets are on this machine. Prometheus checks
   # one name of a certificate in a scrape configuration, so each host has its own.
   targets =
@@ -69,6 +123,7 @@ in
     limits arguments
     // {
       job_name = host;
+      metric_relabel_configs = relabelled targets;
       static_configs = map (target: {
         targets = [ (if door == null then target.address else door.target) ];
         labels =

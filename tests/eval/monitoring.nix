@@ -110,6 +110,35 @@ in
     };
   }
   {
+    name = "no program speaks for another host, and none chooses what an alert says";
+    got =
+      let
+        relabelled = scrapes.app-1.metric_relabel_configs;
+        dropped =
+          text: lib.any (one: one.action == "drop" && builtins.match one.regex text != null) relabelled;
+      in
+      {
+        forged = map dropped [
+          "stack;shop-web-1;slipway_host_out"
+          "stack;shop-web-1;slipway_host_last_seen_timestamp_seconds"
+          "node;;slipway_host_out"
+          "node;;slipway_host_system_info"
+          "stack;shop-web-1;http_requests_total"
+        ];
+        labels = map (one: one.regex) (lib.filter (one: one.action == "labeldrop") relabelled);
+      };
+    want = {
+      forged = [
+        true
+        true
+        true
+        false
+        false
+      ];
+      labels = [ "alertname|severity" ];
+    };
+  }
+  {
     name = "a program that does not say what it answers with is read, where Prometheus would refuse it";
     got =
       map

@@ -78,6 +78,14 @@ let
 in
 [
   {
+    name = "only workers of the control plane are believed what they say of other hosts";
+    got = map (target: target.unit) (lib.filter (target: target.fleet) telemetry.targets);
+    want = [
+      "shop-worker-1"
+      "shop-worker-2"
+    ];
+  }
+  {
     name = "nothing is measured where nobody asks";
     got =
       let
