@@ -62,8 +62,8 @@ let
             freePercent = 10;
           };
           description = ''
-            The numbers and texts of one of Slipway's own rules that a team may change. Their names carry the units. The table
-            in docs/runbooks.md has those of each rule. Unused where `expr` is set.
+            The numbers and texts of one of Slipway's own rules that a team may change. Their names carry the units. The line
+            below its heading in docs/runbooks.md has them. Unused where `expr` is set.
           '';
         };
         summary = mkOption {
@@ -73,7 +73,7 @@ let
         };
         expr = mkOption {
           type = types.lines;
-          example = "sum by (host) (shop_queue_length) > 1000";
+          example = "sum by (host, stack) (shop_queue_length) > 1000";
           description = ''
             The expression in PromQL. The alert fires for each series in its result. Keep the labels `host` and `stack` where
             there are such, since Alertmanager routes and inhibits by them.
@@ -120,7 +120,7 @@ in
           ShopQueueLong = {
             severity = "ticket";
             forSeconds = 300;
-            expr = "sum by (host) (shop_queue_length) > 1000";
+            expr = "sum by (host, stack) (shop_queue_length) > 1000";
             summary = "{{ $labels.host }} has a long queue.";
             runbook = "https://wiki.example.com/shop/queue";
           };
