@@ -32,6 +32,6 @@ in
     severity = "page";
     forSeconds = 300;
     summary = "Changes of {{ $labels.stack }}'s database on {{ $labels.host }} do not reach the archive.";
-    expr = _: "slipway_backup_archive_ok == 0";
+    expr = _: ''slipway_backup_archive_ok{job="backup"} == 0'';
   };
 }

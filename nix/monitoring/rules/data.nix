@@ -5,7 +5,7 @@
     forSeconds = 45;
     labels.rollout = "explains";
     summary = "Postgres of {{ $labels.host }} does not answer.";
-    expr = _: "pg_up == 0";
+    expr = _: ''pg_up{job="postgres"} == 0'';
   };
   DatabaseConnectionsHigh = {
     severity = "ticket";
@@ -41,7 +41,7 @@
     forSeconds = 60;
     labels.rollout = "explains";
     summary = "{{ $labels.instance }} cannot reach its Redis.";
-    expr = _: "redis_up == 0";
+    expr = _: ''redis_up{job="redis"} == 0'';
   };
   RedisMemoryHigh = {
     severity = "ticket";

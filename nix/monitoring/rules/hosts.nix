@@ -1,7 +1,7 @@
 # The machines themselves.
 let
   # Not the store: on NixOS it is a second view of a disk that is there already.
-  disks = ''fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|autofs|fuse.*",mountpoint!="/nix/store"'';
+  disks = ''job="node",fstype!~"tmpfs|ramfs|devtmpfs|overlay|squashfs|iso9660|nsfs|autofs|fuse.*",mountpoint!="/nix/store"'';
 in
 {
   HostDown = {
@@ -24,7 +24,8 @@ in
     forSeconds = 300;
     thresholds.stalledPercent = 20;
     summary = "{{ $labels.host }} stands still {{ printf \"%.0f\" $value }} % of the time for lack of memory.";
-    expr = t: "rate(node_pressure_memory_stalled_seconds_total[5m]) * 100 > ${t.stalledPercent}";
+    expr =
+      t: ''rate(node_pressure_memory_stalled_seconds_total{job="node"}[5m]) * 100 > ${t.stalledPercent}'';
   };
   MemoryKills = {
     severity = "ticket";

@@ -36,6 +36,6 @@ in
     forSeconds = 45;
     labels.rollout = "explains";
     summary = "nginx of {{ $labels.host }} does not answer.";
-    expr = _: "nginx_up == 0";
+    expr = _: ''nginx_up{job="nginx"} == 0'';
   };
 }

@@ -2,9 +2,9 @@
 let
   # The label `unit` is the one that logs have. What the exporter says of other units has the exporter's own.
   ofUnit = series: ''label_replace(${series}, "unit", "$1", "name", "(.+?)([.]service)?")'';
-  # The textfile's label `job` comes second to the target's.
-  job = metric: ''label_join(${metric} == 1, "unit", "-", "stack", "exported_job")'';
-  backup = ''label_join(slipway_backup_failed == 1, "unit", "-backup-", "stack", "kind")'';
+  # The textfile's label `job` comes second to the target's. The one of the target also says that no stack made the metric up.
+  job = metric: ''label_join(${metric}{job="node"} == 1, "unit", "-", "stack", "exported_job")'';
+  backup = ''label_join(slipway_backup_failed{job="backup"} == 1, "unit", "-backup-", "stack", "kind")'';
 in
 {
   UnitFailed = {

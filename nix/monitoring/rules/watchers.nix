@@ -26,15 +26,17 @@
     summary = "Prometheus of {{ $labels.host }} cannot hand alerts to an Alertmanager.";
     # Right after its start it drops the first alerts, until it knows where Alertmanager is.
     expr = _: ''
-      prometheus_notifications_alertmanagers_discovered < 1
-      or increase(prometheus_notifications_dropped_total[2m]) > 0
+      prometheus_notifications_alertmanagers_discovered{job="prometheus"} < 1
+      or increase(prometheus_notifications_dropped_total{job="prometheus"}[2m]) > 0
     '';
   };
   NotificationsFail = {
     severity = "page";
     forSeconds = 60;
     summary = "Alertmanager of {{ $labels.host }} cannot send over {{ $labels.integration }}.";
-    expr = _: "sum by (host, integration) (increase(alertmanager_notifications_failed_total[5m])) > 0";
+    expr =
+      _:
+      ''sum by (host, integration) (increase(alertmanager_notifications_failed_total{job="alertmanager"}[5m])) > 0'';
   };
   MetricsStoreFails = {
     severity = "ticket";

@@ -20,6 +20,9 @@ in
     fault.series = {
       ${failed "sshd.service"} = "0 1x20";
       ${failed "fstrim.timer"} = "1x20";
+      ${failed "shop-admin.service"} = "1x20";
+      # A stack would like the alert on another unit to be about a job of its own.
+      ${''slipway_job_failed{host="web-1",job="stack",stack="shop",exported_job="admin"}''} = "1x20";
     };
     fault.alerts = [
       {
@@ -39,6 +42,15 @@ in
           unit = "fstrim.timer";
         };
         summary = "fstrim.timer of web-1 has failed.";
+      }
+      {
+        labels = labels // {
+          name = "shop-admin.service";
+          state = "failed";
+          type = "simple";
+          unit = "shop-admin";
+        };
+        summary = "shop-admin of web-1 has failed.";
       }
     ];
     healthy.series = {
