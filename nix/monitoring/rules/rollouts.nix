@@ -63,4 +63,16 @@ in
       unless on (stack) max by (stack) (slipway_audit_verified_timestamp_seconds) > time() - ${t.seconds}
     '';
   };
+  AuditUnswept = {
+    severity = "ticket";
+    forSeconds = 900;
+    thresholds.seconds = 86400;
+    summary = "The check of all events of {{ $labels.stack }}'s audit log does not come to its end.";
+    # The first check has as long as any other, from when the workers were first seen.
+    expr = t: ''
+      max by (stack) (slipway_fleet_read_timestamp_seconds)
+      and on (stack) max by (stack) (last_over_time(slipway_fleet_read_timestamp_seconds[1h] offset ${t.seconds}s))
+      unless on (stack) max by (stack) (slipway_audit_swept_timestamp_seconds) > time() - ${t.seconds}
+    '';
+  };
 }

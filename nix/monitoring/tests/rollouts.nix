@@ -136,4 +136,30 @@ in
       // both "slipway_audit_verified_timestamp_seconds" "" "_x10 300+60x120";
     healthy.minutes = 75;
   };
+  AuditUnswept = {
+    # New events are checked in time. The check of all events ended once, a day and twenty minutes ago. In another stack the
+    # first one took twenty hours, and in a third it has been under way for less than a day.
+    fault.series = {
+      ${''slipway_fleet_read_timestamp_seconds{stack="slow"}''} = "0+60x1500";
+      ${''slipway_audit_verified_timestamp_seconds{stack="slow"}''} = "0+60x1500";
+      ${''slipway_audit_swept_timestamp_seconds{stack="slow"}''} = "_x1200 72000x300";
+      ${''slipway_fleet_read_timestamp_seconds{stack="young"}''} = "_x200 12060+60x1300";
+      ${''slipway_audit_verified_timestamp_seconds{stack="young"}''} = "_x200 12060+60x1300";
+    }
+    // both "slipway_fleet_read_timestamp_seconds" "" "0+60x1500"
+    // both "slipway_audit_verified_timestamp_seconds" "" "0+60x1500"
+    // both "slipway_audit_swept_timestamp_seconds" "" "60x1500";
+    fault.minutes = 1460;
+    fault.alerts = [
+      {
+        labels = plane;
+        summary = "The check of all events of slipway's audit log does not come to its end.";
+      }
+    ];
+    # The first check has not ended yet.
+    healthy.series =
+      both "slipway_fleet_read_timestamp_seconds" "" "0+60x60"
+      // both "slipway_audit_verified_timestamp_seconds" "" "0+60x60";
+    healthy.minutes = 40;
+  };
 }
