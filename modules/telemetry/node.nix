@@ -12,12 +12,9 @@ in
       listenAddress = lib.mkDefault "127.0.0.1";
       # Only what rules and dashboards read: the default ones cost as much again.
       enabledCollectors = [
-        "conntrack"
         "cpu"
         "diskstats"
-        "filefd"
         "filesystem"
-        "hwmon"
         "loadavg"
         "mdadm"
         "meminfo"
@@ -25,7 +22,6 @@ in
         "netstat"
         "os"
         "pressure"
-        "sockstat"
         "stat"
         "systemd"
         "textfile"

@@ -78,6 +78,16 @@ in
       node_filesystem_files_free{${disks}} / node_filesystem_files{${disks}} * 100 < ${t.freePercent}
     '';
   };
+  RaidDegraded = {
+    severity = "ticket";
+    forSeconds = 300;
+    summary = "{{ $labels.device }} of {{ $labels.host }} lacks disks: {{ $value }} failed or missing.";
+    # A disk that a spare has taken over from is still there, as a failed one.
+    expr = _: ''
+      node_md_disks_required - ignoring (state) node_md_disks{state="active"} > 0
+      or sum without (state) (node_md_disks{state="failed"}) > 0
+    '';
+  };
   ClockSkew = {
     severity = "ticket";
     forSeconds = 120;

@@ -157,6 +157,38 @@ in
       "node_filesystem_files{${disk "/srv"}}" = "0x20";
     };
   };
+  RaidDegraded = {
+    # One disk of md0 is gone. A spare took over from a failed one of md1.
+    fault.series = {
+      ${''node_md_disks_required{${node},device="md0"}''} = "2x20";
+      ${''node_md_disks{${node},device="md0",state="active"}''} = "2 1x20";
+      ${''node_md_disks{${node},device="md0",state="failed"}''} = "0x20";
+      ${''node_md_disks_required{${node},device="md1"}''} = "2x20";
+      ${''node_md_disks{${node},device="md1",state="active"}''} = "2x20";
+      ${''node_md_disks{${node},device="md1",state="failed"}''} = "1x20";
+    };
+    fault.alerts = [
+      {
+        labels = labels // {
+          device = "md0";
+        };
+        summary = "md0 of web-1 lacks disks: 1 failed or missing.";
+      }
+      {
+        labels = labels // {
+          device = "md1";
+        };
+        summary = "md1 of web-1 lacks disks: 1 failed or missing.";
+      }
+    ];
+    # With a spare.
+    healthy.series = {
+      ${''node_md_disks_required{${node},device="md0"}''} = "2x20";
+      ${''node_md_disks{${node},device="md0",state="active"}''} = "2x20";
+      ${''node_md_disks{${node},device="md0",state="failed"}''} = "0x20";
+      ${''node_md_disks{${node},device="md0",state="spare"}''} = "1x20";
+    };
+  };
   ClockSkew = {
     # Five seconds ahead.
     fault.series."node_time_seconds{${node}}" = "5+60x20";

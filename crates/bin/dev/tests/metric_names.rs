@@ -25,7 +25,7 @@ use slipway_dev::stack::binaries::Binaries;
 const BOUND: Duration = Duration::from_mins(2);
 
 /// Metrics that this test cannot see, by the beginning of their names.
-const ELSEWHERE: [(&str, Written); 9] = [
+const ELSEWHERE: [(&str, Written); 10] = [
     // It is the init of few containers.
     (
         "node_systemd_",
@@ -34,6 +34,11 @@ const ELSEWHERE: [(&str, Written); 9] = [
     // Some kernels do not count pressure.
     (
         "node_pressure_",
+        Written::Program(["prometheus-node-exporter", "node_exporter"]),
+    ),
+    // No disk here is part of a RAID.
+    (
+        "node_md_",
         Written::Program(["prometheus-node-exporter", "node_exporter"]),
     ),
     // The server has no copy here.
