@@ -88,6 +88,14 @@ in
       or sum without (state) (node_md_disks{state="failed"}) > 0
     '';
   };
+  RebootChangesSystem = {
+    severity = "ticket";
+    forSeconds = 1800;
+    labels.rollout = "explains";
+    summary = "A reboot of {{ $labels.host }} would bring another system than the one that runs.";
+    # A host that boots from the network has no generations.
+    expr = _: "slipway_host_live_is_boot_default == 0 and on (host) slipway_host_boot_generation";
+  };
   ClockSkew = {
     severity = "ticket";
     forSeconds = 120;

@@ -36,4 +36,12 @@ in
       or min_over_time(database_pool_waiting[1m]) > 0
     '';
   };
+  CacheUnreachable = {
+    severity = "ticket";
+    forSeconds = 300;
+    labels.rollout = "explains";
+    summary = "{{ $labels.unit }} of {{ $labels.host }} has no connection to its Redis, which answers others.";
+    # A Redis that is down has an alert of its own.
+    expr = _: "redis_client_connected == 0 unless on (stack) redis_up == 0";
+  };
 }

@@ -189,6 +189,26 @@ in
       ${''node_md_disks{${node},device="md0",state="spare"}''} = "1x20";
     };
   };
+  RebootChangesSystem = {
+    fault.series = {
+      "slipway_host_live_is_boot_default{${node}}" = "1 0x60";
+      "slipway_host_boot_generation{${node}}" = "7x60";
+    };
+    fault.minutes = 40;
+    fault.alerts = [
+      {
+        inherit labels;
+        summary = "A reboot of web-1 would bring another system than the one that runs.";
+      }
+    ];
+    # Somebody tries a system for a quarter of an hour. The other host boots from the network.
+    healthy.series = {
+      "slipway_host_live_is_boot_default{${node}}" = "1 0x15 1x60";
+      "slipway_host_boot_generation{${node}}" = "7x80";
+      ${''slipway_host_live_is_boot_default{host="netboot",job="node"}''} = "0x80";
+    };
+    healthy.minutes = 45;
+  };
   ClockSkew = {
     # Five seconds ahead.
     fault.series."node_time_seconds{${node}}" = "5+60x20";

@@ -108,4 +108,25 @@ in
       "database_pool_timeouts_total{${process "shop-api-1"}}" = "2x20";
     };
   };
+  CacheUnreachable = {
+    fault.series = {
+      "redis_client_connected{${process "shop-api-1"}}" = "1 0x20";
+      "redis_client_connected{${process "shop-api-2"}}" = "1x20";
+      ${''redis_up{${exporter},stack="shop"}''} = "1x20";
+    };
+    fault.alerts = [
+      {
+        labels = labels "shop-api-1";
+        summary = "shop-api-1 of web-1 has no connection to its Redis, which answers others.";
+      }
+    ];
+    # After a restart. The Redis of the other stack is down, and has its own alert.
+    healthy.also.RedisDown = 1;
+    healthy.series = {
+      "redis_client_connected{${process "shop-api-1"}}" = "1 0x2 1x20";
+      ${''redis_up{${exporter},stack="shop"}''} = "1x20";
+      ${''redis_client_connected{host="web-1",job="stack",stack="blog",unit="blog-web-1"}''} = "0x20";
+      ${''redis_up{host="web-1",instance="web-1/redis-blog",job="redis",stack="blog"}''} = "0x20";
+    };
+  };
 }
