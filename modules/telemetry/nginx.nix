@@ -6,6 +6,7 @@ let
   cfg = config.services.slipway.telemetry;
   active = cfg.enable && config.services.nginx.enable;
   inherit (config.services.prometheus.exporters) nginx;
+  listens = import ./listens.nix { inherit lib; };
   quiet = import ./quiet.nix { inherit lib; };
 in
 {
@@ -44,7 +45,7 @@ in
     services.slipway.telemetry.targets = [
       {
         job = "nginx";
-        address = "127.0.0.1:${toString nginx.port}";
+        address = listens nginx;
       }
     ];
   };

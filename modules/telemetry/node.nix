@@ -3,6 +3,7 @@
 let
   cfg = config.services.slipway.telemetry;
   inherit (config.services.prometheus.exporters) node;
+  listens = import ./listens.nix { inherit lib; };
   quiet = import ./quiet.nix { inherit lib; };
 in
 {
@@ -45,7 +46,7 @@ in
     services.slipway.telemetry.targets = [
       {
         job = "node";
-        address = "127.0.0.1:${toString node.port}";
+        address = listens node;
         # Systemd answers a hundred questions a time.
         intervalSeconds = 30;
       }

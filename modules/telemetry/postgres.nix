@@ -10,6 +10,7 @@ let
   inherit (config.services.prometheus.exporters) postgres;
   inherit (config.services.postgresql.settings) port;
   hardening = import ../../nix/lib/hardening.nix;
+  listens = import ./listens.nix { inherit lib; };
   quiet = import ./quiet.nix { inherit lib; };
   # Of the account and of the role: so the server knows it by the account alone (peer).
   name = "slipway-telemetry";
@@ -67,7 +68,7 @@ in
     services.slipway.telemetry.targets = [
       {
         job = "postgres";
-        address = "127.0.0.1:${toString postgres.port}";
+        address = listens postgres;
       }
     ];
   };

@@ -8,6 +8,7 @@ let
   );
   active = cfg.enable && caches != { };
   inherit (config.services.prometheus.exporters) redis;
+  listens = import ./listens.nix { inherit lib; };
   quiet = import ./quiet.nix { inherit lib; };
   user = "telemetry";
 in
@@ -40,7 +41,7 @@ in
     services.slipway.telemetry.targets = lib.mapAttrsToList (name: stack: {
       job = "redis";
       unit = "redis-${name}";
-      address = "127.0.0.1:${toString redis.port}";
+      address = listens redis;
       path = "/scrape";
       params.target = "unix://${stack.cache.address}";
       labels.stack = name;

@@ -154,6 +154,26 @@ in
     want = lib.genList (_: "127.0.0.1") 4;
   }
   {
+    name = "an exporter is asked where it listens";
+    got =
+      lib.concatMap (target: lib.optional (target.job == "node" || target.job == "redis") (shown target))
+        (host (
+          whole
+          ++ [
+            {
+              services.prometheus.exporters = {
+                node.listenAddress = "127.0.0.2";
+                redis.listenAddress = "::1";
+              };
+            }
+          ]
+        )).services.slipway.telemetry.targets;
+    want = [
+      "redis/redis-shop [::1]:9121"
+      "node 127.0.0.2:9100"
+    ];
+  }
+  {
     name = "a host without stacks measures itself, and its own exporters can join";
     got =
       map shown
@@ -362,6 +382,9 @@ in
         address = "10.1.0.12:9633";
       }
     ];
+  })
+  (says "an exporter that other hosts reach" [ "node at 0.0.0.0:9100" "let it listen on 127.0.0.1" ] {
+    services.prometheus.exporters.node.listenAddress = "0.0.0.0";
   })
   (says "a target whose name is no word" [ "job and unit" ] {
     services.slipway.telemetry.targets = [
