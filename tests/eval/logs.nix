@@ -245,13 +245,15 @@ in
         "shop-migrate.service"
         "shop-database.service"
         "redis-shop.service"
+        "redis-shop-password.service"
       ];
     want = [
       "shop api"
       "shop api"
       "shop migrate"
       "shop database"
-      "shop redis-shop"
+      "shop cache"
+      "shop cache"
     ];
   }
   {

@@ -7,7 +7,15 @@ let
   serviceOf =
     name:
     { option, unit }:
-    if option == null then
+    # The cache's units have the stack's name at the end, for nixpkgs names them.
+    if
+      lib.elem unit [
+        "redis-${name}.service"
+        "redis-${name}-password.service"
+      ]
+    then
+      "cache"
+    else if option == null then
       lib.removeSuffix ".service" (lib.removePrefix "${name}-" unit)
     else
       lib.last (lib.splitString "." option);
