@@ -8,7 +8,7 @@ let
   word = text: builtins.match "[A-Za-z0-9_.@:-]+" text != null;
   loopback =
     address: builtins.match "(127\\.[0-9]+\\.[0-9]+\\.[0-9]+|localhost|\\[::1]):[0-9]+" address != null;
-  address = text: builtins.match "[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*" text != null;
+  inherit (import ../../nix/stack/texts.nix { inherit lib; }) isHost;
 
   ofTarget = target: [
     {
@@ -38,7 +38,7 @@ let
     in
     [
       {
-        assertion = address door.address;
+        assertion = isHost door.address;
         message = "${option}.door.address is ${door.address}: give the IP address of this host in the private network.";
       }
       {
@@ -54,9 +54,9 @@ let
         message = "${option}.door.address is set and nobody may come in: set ${option}.door.clients to the addresses of the monitoring hosts.";
       }
       {
-        assertion = lib.all address door.clients;
+        assertion = lib.all isHost door.clients;
         message = "${option}.door.clients has ${
-          lib.concatStringsSep ", " (lib.filter (one: !address one) door.clients)
+          lib.concatStringsSep ", " (lib.filter (one: !isHost one) door.clients)
         }: give IP addresses, since the firewall knows no names.";
       }
       {

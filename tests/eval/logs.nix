@@ -406,6 +406,9 @@ in
   (says "an endpoint that is no address" [ "telemetry.logs.endpoint is monitor" "https" ] {
     endpoint = lib.mkForce "monitor";
   })
+  (says "an endpoint at half an address" [ "telemetry.logs.endpoint is https://999.1:9444" ] {
+    endpoint = lib.mkForce "https://999.1:9444";
+  })
   (says "lines that would travel unencrypted" [ "http://10.1.0.30:9427" "allowPlain" ] {
     endpoint = lib.mkForce "http://10.1.0.30:9427";
   })
@@ -432,6 +435,8 @@ in
     key = lib.mkForce null;
   })
   (keeperSays "a door on every address" [ "logs.door.address is 0.0.0.0" ] { address = "0.0.0.0"; })
+  (keeperSays "a door on half an address" [ "logs.door.address is 10.1" ] { address = "10.1"; })
+  (keeperSays "senders at no address" [ "logs.door.clients" ] { clients = [ "999.1.0.11" ]; })
   (keeperSays "a door that nobody may pass" [ "logs.door.clients" ] { clients = [ ]; })
   (keeperSays "a door without a key" [ "logs.door has no key" ] { key = null; })
   (keeperSays "a door that knows nobody" [ "logs.door.authority" "passwordsFile" ] {

@@ -351,6 +351,12 @@ in
   (says "a door on a name" [ "door.address is app-1.internal" "IP address" ] {
     services.slipway.telemetry.door.address = lib.mkForce "app-1.internal";
   })
+  (says "a door on half an address" [ "door.address is 10.1" "IP address" ] {
+    services.slipway.telemetry.door.address = lib.mkForce "10.1";
+  })
+  (says "a client at no address" [ "door.clients has 10.1.0.999" "IP addresses" ] {
+    services.slipway.telemetry.door.clients = [ "10.1.0.999" ];
+  })
   (says "a client by its name" [ "door.clients has monitor.internal" "IP addresses" ] {
     services.slipway.telemetry.door.clients = [ "monitor.internal" ];
   })

@@ -62,7 +62,7 @@ let
     "certificate"
     "key"
   ];
-  isAddress = text: builtins.match "[0-9.]+|[0-9a-fA-F:]*:[0-9a-fA-F:.]*" text != null;
+  inherit (import ../../../nix/stack/texts.nix { inherit lib; }) isHost;
 in
 {
   options.services.slipway.monitoring.logs.door = {
@@ -130,7 +130,7 @@ in
     assertions = lib.optionals open [
       {
         assertion =
-          isAddress door.address
+          isHost door.address
           && !lib.elem door.address [
             "0.0.0.0"
             "::"
@@ -138,7 +138,7 @@ in
         message = "${option}.address is ${door.address}: give the IP address of this host in the network that it shares with the senders.";
       }
       {
-        assertion = door.clients != [ ] && lib.all isAddress door.clients;
+        assertion = door.clients != [ ] && lib.all isHost door.clients;
         message = "${option}.clients must have the IP addresses of the senders: the firewall lets nobody else in and knows no names.";
       }
       {

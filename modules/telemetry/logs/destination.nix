@@ -13,11 +13,14 @@
   timeKey,
 }:
 let
+  inherit (import ../../../nix/stack/texts.nix { inherit lib; }) isHost;
   parts = builtins.match "(https?)://([A-Za-z0-9.-]+|\\[[0-9a-fA-F:.]+])(:([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?" asked.endpoint;
   at = builtins.elemAt parts;
   encrypted = at 0 == "https";
   host = lib.removeSuffix "]" (lib.removePrefix "[" (at 1));
   isLocal = builtins.match "127\\.[0-9.]+|localhost|::1" host != null;
+  # Digits and dots are no name.
+  isNumeric = builtins.match "[0-9.]+" host != null;
   path = lib.removeSuffix "/" (if at 4 == null then "" else at 4);
   credential = what: "/run/credentials/${unit}.service/${name}-${what}";
   # Read by the shipper itself: neither an argument nor the environment shows it.
@@ -26,7 +29,7 @@ in
 {
   assertions = [
     {
-      assertion = parts != null;
+      assertion = parts != null && (isHost host || !isNumeric);
       message = "${option}.endpoint is ${asked.endpoint}: give http or https, a name or an address and a port, such as \"https://monitor.internal:9444\".";
     }
     {
@@ -47,7 +50,7 @@ in
     }
   ];
   inherit host isLocal;
-  isAddress = builtins.match "[0-9.]+|[0-9a-fA-F:.]*:[0-9a-fA-F:.]*" host != null;
+  isAddress = isHost host;
   # credential -> file
   credentials =
     lib.optionalAttrs (asked.key != null) { "${name}-key" = asked.key; }
