@@ -84,8 +84,8 @@ in
     summary = "{{ $labels.device }} of {{ $labels.host }} lacks disks: {{ $value }} failed or missing.";
     # A disk that a spare has taken over from is still there, as a failed one.
     expr = _: ''
-      node_md_disks_required - ignoring (state) node_md_disks{state="active"} > 0
-      or sum without (state) (node_md_disks{state="failed"}) > 0
+      node_md_disks_required{job="node"} - ignoring (state) node_md_disks{job="node",state="active"} > 0
+      or sum without (state) (node_md_disks{job="node",state="failed"}) > 0
     '';
   };
   RebootChangesSystem = {
@@ -94,7 +94,9 @@ in
     labels.rollout = "explains";
     summary = "A reboot of {{ $labels.host }} would bring another system than the one that runs.";
     # A host that boots from the network has no generations.
-    expr = _: "slipway_host_live_is_boot_default == 0 and on (host) slipway_host_boot_generation";
+    expr =
+      _:
+      ''slipway_host_live_is_boot_default{job="node"} == 0 and on (host) slipway_host_boot_generation{job="node"}'';
   };
   ClockSkew = {
     severity = "ticket";

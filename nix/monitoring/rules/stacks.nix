@@ -42,6 +42,6 @@ in
     labels.rollout = "explains";
     summary = "{{ $labels.unit }} of {{ $labels.host }} has no connection to its Redis, which answers others.";
     # A Redis that is down has an alert of its own.
-    expr = _: "redis_client_connected == 0 unless on (stack) redis_up == 0";
+    expr = _: ''redis_client_connected == 0 unless on (stack) redis_up{job="redis"} == 0'';
   };
 }
