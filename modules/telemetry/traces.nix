@@ -7,6 +7,10 @@ let
   agent = config.services.slipway.agent or { enable = false; };
   externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
 
+  sends = lib.any (
+    stack: stack.enable && lib.any (service: service.preset != null) (lib.attrValues stack.services)
+  ) (lib.attrValues (config.services.slipway.stacks or { }));
+
   isHttps = lib.hasPrefix "https://" cfg.endpoint;
   isLocal =
     cfg.endpoint != null
@@ -63,6 +67,11 @@ in
         cfg.headersFile != null
       ) "OTEL_EXPORTER_OTLP_HEADERS:${cfg.headersFile}";
     };
+
+    # A module that all hosts share may set it, so it is no mistake.
+    warnings =
+      lib.optional (!sends && !agent.enable)
+        "${option}.endpoint is set, and no program of this host sends spans: give a service of a stack a preset, enable services.slipway.agent, or leave the endpoint out.";
 
     assertions = [
       {

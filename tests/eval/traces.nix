@@ -121,6 +121,32 @@ in
     ];
   }
   {
+    name = "a host where nothing sends spans says so";
+    got =
+      map
+        (
+          modules:
+          lib.filter (lib.hasInfix "telemetry.traces") (host ([ (traces vendor) ] ++ modules)).warnings != [ ]
+        )
+        [
+          [ ]
+          [ { services.slipway.stacks.plain.services.web.package = standIn "web"; } ]
+          [
+            shop
+            { services.slipway.stacks.shop.enable = false; }
+          ]
+          [ shop ]
+          [ agent ]
+        ];
+    want = [
+      true
+      true
+      true
+      false
+      false
+    ];
+  }
+  {
     name = "what a stack says goes before what the host says";
     got =
       (host [
