@@ -78,7 +78,7 @@ let
         }) (config.services // config.jobs // { "the stack" = config; })
         ++ map (service: {
           assertion = config.services ? ${service};
-          message = "healthchecks.${service} is no service of the stack; ${instead service (lib.attrNames config.services)}.";
+          message = "healthchecks.${service} is no service of the stack; ${instead service (lib.attrNames config.services)}";
         }) (lib.attrNames healthchecks)
         ++ lib.mapAttrsToList (file: names: {
           assertion = lib.length names == 1;

@@ -82,7 +82,7 @@ let
           }) (programsOf config)
           ++ map (program: {
             assertion = lib.elem program (programsOf config);
-            message = "images.${program} is no service or job of the stack; ${instead program (programsOf config)}.";
+            message = "images.${program} is no service or job of the stack; ${instead program (programsOf config)}";
           }) (lib.attrNames (removeAttrs images platform.reserved))
           ++ lib.concatLists (
             lib.mapAttrsToList (

@@ -21,7 +21,7 @@ let
     in
     {
       assertion = unknown == "";
-      message = "${argument} names ${unknown}, which the stack has not; ${instead unknown (lib.attrNames among)}.";
+      message = "${argument} names ${unknown}, which the stack has not; ${instead unknown (lib.attrNames among)}";
     };
   plain = address: builtins.match "any|localhost|[0-9a-fA-F:.]+(/[0-9]+)?" address != null;
   each =

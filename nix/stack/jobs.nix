@@ -157,10 +157,11 @@ in
         {
           assertion = others == [ ];
           message = "${option}.after names ${toString others}: only jobs with `before = \"start\"` have an order, and only among themselves${
-            lib.optionalString (
-              job.before == "start"
-            ) "; ${instead (toString others) (lib.remove name beforeStart)}"
-          }.";
+            if job.before == "start" then
+              "; ${instead (toString others) (lib.remove name beforeStart)}"
+            else
+              "."
+          }";
         }
       ]
     ) config.jobs

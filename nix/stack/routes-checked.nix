@@ -73,7 +73,7 @@ let
       }
       {
         assertion = route.service == null || service != null;
-        message = "${at}.service is ${toString route.service}, which is no service of the stack; ${instead (toString route.service) (lib.attrNames services)}.";
+        message = "${at}.service is ${toString route.service}, which is no service of the stack; ${instead (toString route.service) (lib.attrNames services)}";
       }
       {
         assertion = service == null || service.listen.type != "none";

@@ -8,6 +8,8 @@ let
   ipv6 = "[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*";
   networks = "${ipv4}(/(3[0-2]|[12]?[0-9]))?|${ipv6}(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?";
   isLabel = label: matches "[a-z0-9]([a-z0-9-]*[a-z0-9])?" label && builtins.stringLength label <= 63;
+  # Those that a name may be a typing error of.
+  close = name: lib.filter (lib.strings.levenshteinAtMost 2 name);
   # What the error of a wrong value shows says the cure.
   described =
     description: type:
@@ -38,18 +40,15 @@ in
   urlPath = described "path of a request, which begins with `/`, such as \"/healthz\"" (
     lib.types.strMatching "/[!-~]*"
   );
-  inherit described;
+  inherit close described;
 
-  # A name that is not among others, with the one that may be meant.
+  # A name that is not among others, with the one that may be meant: the end of a sentence.
   instead =
     name: names:
-    let
-      close = lib.filter (lib.strings.levenshteinAtMost 2 name) names;
-    in
     if names == [ ] then
-      "there is none"
-    else if close != [ ] then
-      "is ${lib.head close} meant?"
+      "there is none."
+    else if close name names != [ ] then
+      "is ${lib.head (close name names)} meant?"
     else
-      "there is ${lib.concatStringsSep ", " names}";
+      "there is ${lib.concatStringsSep ", " names}.";
 }
