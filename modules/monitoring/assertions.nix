@@ -4,6 +4,8 @@ let
   cfg = config.services.slipway.monitoring;
   at = what: "services.slipway.monitoring.${what}";
   list = lib.concatStringsSep ", ";
+  texts = import ../../nix/stack/texts.nix { inherit lib; };
+  ours = lib.attrNames (import ../../nix/monitoring).rules.all;
   # { a = [ … ]; } of what comes more than once.
   several = lib.filterAttrs (_: who: lib.length who > 1);
 
@@ -106,7 +108,9 @@ let
     { option, receivers }:
     map (name: {
       assertion = false;
-      message = "${option} names the receiver ${name}, which is not in ${at "receivers"}: add it there, or take one of ${list (lib.attrNames cfg.receivers)}.";
+      message = "${option} names the receiver ${name}, which is not in ${at "receivers"}: add it there${
+        lib.optionalString (cfg.receivers != { }) ", or take one of ${list (lib.attrNames cfg.receivers)}"
+      }.";
     }) (lib.filter (name: !cfg.receivers ? ${name}) (lib.unique receivers))
   ) used;
 
@@ -120,17 +124,25 @@ let
     ) cfg.watched
     ++ lib.attrNames (config.services.slipway.stacks or { })
   );
+  elsewhere =
+    config.services.prometheus.rules != [ ]
+    || lib.length config.services.prometheus.ruleFiles > lib.length cfg.ruleFiles;
   strangers = lib.concatLists (
     lib.imap1 (
       number: route:
       map (name: {
         assertion = false;
-        message = "${at "routes"}, number ${toString number}, is for the stack ${name}, which no watched host has: take one of ${list stacks}.";
+        message = "${at "routes"}, number ${toString number}, is for the stack ${name}, which no watched host has; ${texts.instead name stacks}";
       }) (lib.subtractLists stacks route.stacks)
       ++ map (name: {
         assertion = false;
-        message = "${at "routes"}, number ${toString number}, is for the host ${name}, which is not watched: take one of ${list hostNames}.";
+        message = "${at "routes"}, number ${toString number}, is for the host ${name}, which is not watched; ${texts.instead name hostNames}";
       }) (lib.subtractLists hostNames route.hosts)
+      # Rules that are given to Prometheus itself are not known here.
+      ++ map (name: {
+        assertion = elsewhere;
+        message = "${at "routes"}, number ${toString number}, is for the alert ${name}, which is not in ${at "rules"}; ${texts.instead name (lib.attrNames cfg.rules)}";
+      }) (lib.subtractLists (lib.attrNames cfg.rules) route.alerts)
     ) cfg.routes
   );
 
@@ -156,6 +168,14 @@ let
     ) (lib.filterAttrs (_: rule: rule.enable) cfg.rules)
   );
 
+  # Mostly the name of one of ours, mistyped.
+  rules = lib.mapAttrsToList (name: rule: {
+    assertion = rule.missing == [ ];
+    message = "${at "rules.${name}"} is none of Slipway's rules, and one of your own needs ${list rule.missing}${
+      if texts.close name ours == [ ] then "." else "; ${texts.instead name ours}"
+    }";
+  }) cfg.rules;
+
   # Credentials of one unit share their names.
   credentials = lib.mapAttrsToList (name: who: {
     assertion = false;
@@ -165,6 +185,10 @@ let
   }) (several (lib.groupBy (one: one.name) cfg.credentials));
 
   site = [
+    {
+      assertion = cfg.domain == null || texts.isDomain cfg.domain;
+      message = "${at "domain"} is ${toString cfg.domain}: give a name in lower case, without https:// and without a path, such as monitoring.example.com.";
+    }
     {
       assertion = cfg.domain == null || cfg.passwordFile != null;
       message = "${at "domain"} would show all metrics to everybody: set ${at "passwordFile"}.";
@@ -177,6 +201,16 @@ let
       assertion = cfg.smtp.passwordFile == null || cfg.smtp.user != null;
       message = "${at "smtp.passwordFile"} is set without an account: set ${at "smtp.user"}.";
     }
+    {
+      assertion = cfg.smtp.user == null || cfg.smtp.passwordFile != null;
+      message = "${at "smtp.user"} is set without a password: set ${at "smtp.passwordFile"}, or leave the account out where the server asks for none.";
+    }
+    {
+      assertion =
+        cfg.smtp.host == null
+        || builtins.match "[^@ ]+@[^@ ]+[.][^@ ]+|.*<[^@ ]+@[^@ ]+[.][^@ ]+>" cfg.smtp.from != null;
+      message = "${at "smtp.from"} is ${cfg.smtp.from}, and mail servers refuse an address without a domain: set it to one that the server lets this account use, such as alerts@example.com.";
+    }
   ];
 in
 {
@@ -187,6 +221,7 @@ in
       ++ lib.concatLists (lib.mapAttrsToList ofReceiver cfg.receivers)
       ++ unknown
       ++ strangers
+      ++ rules
       ++ thresholds
       ++ credentials
       ++ site;

@@ -117,8 +117,12 @@ in
       };
       from = mkOption {
         type = types.str;
-        default = "alerts@${config.networking.fqdnOrHostName}";
-        defaultText = lib.literalExpression ''"alerts@''${config.networking.fqdnOrHostName}"'';
+        default =
+          if lib.hasInfix "@" (toString cfg.smtp.user) then
+            cfg.smtp.user
+          else
+            "alerts@${config.networking.fqdnOrHostName}";
+        defaultText = lib.literalMD "`user` where that is an address, or else `alerts@` and the host's full name";
         example = "alerts@example.com";
         description = "The address that e-mails come from.";
       };

@@ -28,7 +28,12 @@ let
       types.attrsOf threshold;
 
   rule = types.submodule (
-    { name, config, ... }:
+    {
+      name,
+      config,
+      options,
+      ...
+    }:
     let
       default = ours.${name};
     in
@@ -94,6 +99,18 @@ let
             Labels of the alert besides those of the series and `severity`. With `rollout = "explains"` it is kept back while
             a rollout has the host out.
           '';
+        };
+        missing = mkOption {
+          type = types.listOf types.str;
+          internal = true;
+          readOnly = true;
+          default = lib.filter (needed: !options.${needed}.isDefined) [
+            "severity"
+            "expr"
+            "summary"
+            "runbook"
+          ];
+          description = "What a rule needs and nobody has said.";
         };
       };
       config = lib.mkIf (ours ? ${name}) {

@@ -14,7 +14,9 @@ let
   patience = import ../../nix/lib/acme-patience.nix { inherit lib; };
   tls = import ../stack/proxy/tls.nix { inherit lib; };
   cfg = config.services.slipway.monitoring;
-  active = cfg.enable && cfg.domain != null;
+  inherit (import ../../nix/stack/texts.nix { inherit lib; }) isDomain;
+  # Of another one, units with wrong names would come before the sentence of assertions.nix.
+  active = cfg.enable && cfg.domain != null && isDomain cfg.domain;
   inherit (config.services.nginx) user group;
   fromAuthority = tls.isAcme cfg.tls;
   dnsProvider =

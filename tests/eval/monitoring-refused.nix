@@ -53,6 +53,20 @@ in
     [ "set ${at}.smtp.user" ]
     [ (monitoring { smtp.passwordFile = "/run/secrets/smtp"; }) ]
   )
+  (says "an account without a password"
+    [
+      "${at}.smtp.user is set without a password"
+      "set ${at}.smtp.passwordFile"
+    ]
+    [ (monitoring { smtp.user = "alerts"; }) ]
+  )
+  (says "e-mail from an address without a domain"
+    [
+      "${at}.smtp.from is alerts@host-1"
+      "such as alerts@example.com"
+    ]
+    [ (monitoring { smtp.host = "smtp.example.com"; }) ]
+  )
   (says "a receiver that nobody knows, by severity"
     [
       "${at}.severities.page names the receiver on-call"
@@ -71,7 +85,7 @@ in
   (says "a route for a stack that is nowhere"
     [
       "${at}.routes, number 1, is for the stack shpo"
-      "take one of shop"
+      "is shop meant?"
     ]
     [
       (monitoring (
@@ -91,7 +105,7 @@ in
   (says "a route for a host that is not watched"
     [
       "${at}.routes, number 1, is for the host app-9"
-      "take one of host-1"
+      "there is host-1."
     ]
     [
       (monitoring {
@@ -102,6 +116,33 @@ in
           }
         ];
       })
+    ]
+  )
+  (says "a route for an alert that is not there"
+    [
+      "${at}.routes, number 1, is for the alert BackupLat"
+      "is BackupLate meant?"
+    ]
+    [
+      (monitoring {
+        routes = [
+          {
+            alerts = [ "BackupLat" ];
+            receivers = [ "ops" ];
+          }
+        ];
+      })
+    ]
+  )
+  (says "a receiver that nobody knows, where there is none"
+    [ "add it there." ]
+    [
+      {
+        services.slipway.monitoring = {
+          enable = true;
+          severities.page = [ "ops" ];
+        };
+      }
     ]
   )
   (says "two hosts of one name"
@@ -159,6 +200,30 @@ in
     ]
     [ (monitoring { rules.LongTransaction.thresholds.seconds = -60; }) ]
   )
+  (says "one of our rules by a mistyped name"
+    [
+      "${at}.rules.RedisEvict is none of Slipway's rules"
+      "severity, expr, summary, runbook"
+      "is RedisEvicts meant?"
+    ]
+    [ (monitoring { rules.RedisEvict.enable = false; }) ]
+  )
+  (says "a threshold of a rule by a mistyped name"
+    [ "is DiskAlmostFull meant?" ]
+    [ (monitoring { rules.DiskAlmostFul.thresholds.freePercent = 10; }) ]
+  )
+  (says "a team's rule without an expression"
+    [ "${at}.rules.ShopQueueLong is none of Slipway's rules, and one of your own needs expr." ]
+    [
+      (monitoring {
+        rules.ShopQueueLong = {
+          severity = "ticket";
+          summary = "The queue is long.";
+          runbook = "https://wiki.example.com/shop/queue";
+        };
+      })
+    ]
+  )
   (says "one name for two credentials"
     [ "both become the credential pager" ]
     [
@@ -175,6 +240,18 @@ in
       "${at}.passwordFile"
     ]
     [ (monitoring { domain = "monitoring.example.com"; }) ]
+  )
+  (saysAmong "a domain that is an address"
+    [
+      "${at}.domain is https://monitoring.example.com"
+      "without https://"
+    ]
+    [
+      (monitoring {
+        domain = "https://monitoring.example.com";
+        passwordFile = "/run/secrets/passwords";
+      })
+    ]
   )
   (saysAmong "half a certificate"
     [ "${at}.tls.certificate and ${at}.tls.key belong together" ]

@@ -257,7 +257,10 @@ in
         receivers.shop-team.email = [ "shop@example.com" ];
         receivers.chat.slack.urlFile = "/run/secrets/slack";
         receivers.snitch.webhook.urlFile = "/run/secrets/snitch";
-        smtp.host = "smtp.example.com";
+        smtp = {
+          host = "smtp.example.com";
+          from = "alerts@example.com";
+        };
         severities.page = [
           "ops"
           "chat"
@@ -330,7 +333,7 @@ in
             };
             smtp = {
               host = "smtp.example.com";
-              user = "alerts";
+              user = "alerts@example.com";
               passwordFile = "/run/secrets/smtp";
             };
           })
@@ -339,6 +342,7 @@ in
       {
         credentials = config.systemd.services.alertmanager.serviceConfig.LoadCredential;
         checked = map (secret: secret.path) config.services.slipway.monitoring.secrets;
+        from = config.services.prometheus.alertmanager.configuration.global.smtp_from;
         leaked = lib.hasInfix "/run/secrets" (
           builtins.toJSON config.services.prometheus.alertmanager.configuration
         );
@@ -358,6 +362,7 @@ in
         "/run/secrets/url"
         "/run/secrets/token"
       ];
+      from = "alerts@example.com";
       leaked = false;
     };
   }
