@@ -1,5 +1,6 @@
 # Times as systemd and as cron write them. A wrong one would make a timer that never elapses, or a CronJob that the cluster
-# refuses. A day that no month has and a time zone that nobody knows are found by systemd, when a host is built.
+# refuses. systemd finds more when a host is built: a time zone that nobody knows, a range from the later to the earlier, `*`
+# among others in a list, and a step that is too large.
 { lib }:
 let
   minute = "[0-5]?[0-9]";
