@@ -79,6 +79,8 @@ impl FaultKind {
         let besides: &[&str] = match self {
             // Its metrics are gone with it.
             Self::Agent => &["TargetDown"],
+            // The exporter of `./dev` names no stack, by which a host tells that the server itself is down.
+            Self::Redis => &["CacheUnreachable"],
             // Requests of agents and people fail meanwhile, or wait for a connection.
             Self::Postgres => &["ErrorsBurnFast", "LatencyBurnsFast", "PoolExhausted"],
             _ => &[],
