@@ -26,18 +26,19 @@ let
   # A name without a folder is a program of the package.
   executable =
     service: word: if lib.hasInfix "/" word then word else lib.getExe' service.package word;
+  # Without an address the service is refused (nix/stack/services.nix). nixpkgs must not say before that it is no text.
   probeWords =
     service: address: probe:
     if probe ? http then
       [
         "http"
-        address
+        (toString address)
         probe.http
       ]
     else if probe ? tcp then
       [
         "tcp"
-        address
+        (toString address)
       ]
     else
       [

@@ -322,6 +322,15 @@ in
       allowedAddresses = [ "10.0.0.0/24" ];
     }
   )
+  {
+    name = "a question to nowhere is left to our own sentence: its units evaluate";
+    got =
+      let
+        unit = (of { health.ready = "/ready"; }).systemd.services.shop-web-1;
+      in
+      (builtins.tryEval (builtins.deepSeq unit.serviceConfig.ExecStartPost true)).success;
+    want = true;
+  }
   (refused "a question that every socket answers"
     [
       ".health.ready.tcp proves nothing"
