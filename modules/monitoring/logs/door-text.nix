@@ -8,10 +8,12 @@ let
   store = "127.0.0.1:${toString ports.logStore}";
   # Fields by which the store keeps lines together.
   streams = "host,stack,service,unit";
-  # The whole address is ours; of the sender's headers the store sees those that describe the body.
+  # The whole address is ours: nginx would add the sender's query to one without variables. Of the sender's headers the store
+  # sees those that describe the body.
   take = host: [
     "location = /_bulk {"
     "    limit_except POST { deny all; }"
+    "    set $args \"\";"
     "    proxy_pass http://${store}/insert/elasticsearch/_bulk?_time_field=_time&_msg_field=message&_stream_fields=${streams}&extra_fields=host=${host};"
     "}"
     "location / { return 404; }"
@@ -116,6 +118,7 @@ in
       ++ lib.optionals (opensearch != null) [
         "    location = /opensearch/_bulk {"
         "        limit_except POST { deny all; }"
+        "        set $args \"\";"
         "        proxy_pass http://127.0.0.1:${toString opensearch}/_bulk;"
         "    }"
       ]

@@ -21,18 +21,7 @@ let
   option = "services.slipway.monitoring.logs.door";
 
   bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
-  configuration = pkgs.writeText "${name}.conf" (
-    import ./door-text.nix { inherit lib contract; } {
-      inherit folder own;
-      inherit (door) clients;
-      opensearch =
-        if cfg.opensearch.enable then config.services.opensearch.settings."http.port" else null;
-      senders = lib.mapAttrsToList (host: certificate: { inherit host certificate; }) door.senders;
-      certificates = door.authority != null;
-      passwords = door.passwordsFile != null;
-      listen = if open then "${bracketed door.address}:${toString door.port}" else null;
-    }
-  );
+  configuration = pkgs.writeText "${name}.conf" door.configuration;
   nginx = lib.getExe config.services.nginx.package;
   take = import ../../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "${name}-files";
@@ -123,6 +112,21 @@ in
         The hosts that may send, each with the common name (CN) of its certificate. Lines get the name of the host whose
         certificate or password came with them, whatever they say themselves.
       '';
+    };
+    configuration = mkOption {
+      type = types.lines;
+      internal = true;
+      readOnly = true;
+      default = import ./door-text.nix { inherit lib contract; } {
+        inherit folder own;
+        inherit (door) clients;
+        opensearch =
+          if cfg.opensearch.enable then config.services.opensearch.settings."http.port" else null;
+        senders = lib.mapAttrsToList (host: certificate: { inherit host certificate; }) door.senders;
+        certificates = door.authority != null;
+        passwords = door.passwordsFile != null;
+        listen = if open then "${bracketed door.address}:${toString door.port}" else null;
+      };
     };
   };
 

@@ -229,8 +229,38 @@ let
       };
     }
   ];
+  # One that keeps the logs of two others.
+  keeps = host [
+    {
+      networking.hostName = "monitor";
+      services.slipway.monitoring = {
+        enable = true;
+        receivers.ops.webhook.url = "http://127.0.0.1:8080/ops";
+        severities = lib.genAttrs [ "page" "ticket" ] (_: [ "ops" ]);
+        logs = {
+          opensearch.enable = true;
+          door = {
+            address = "10.1.0.30";
+            clients = [
+              "10.1.0.11"
+              "fd00::11"
+            ];
+            certificate = "/etc/fleet/monitor.pem";
+            key = "/run/secrets/monitor-key";
+            authority = "/etc/fleet/authority.pem";
+            passwordsFile = "/run/secrets/logs-passwords";
+            senders = {
+              app-1 = "app-1.internal";
+              app-2 = "app-2.internal";
+            };
+          };
+        };
+      };
+    }
+  ];
 in
 {
+  "nginx-logs-door.conf" = normalise keeps.services.slipway.monitoring.logs.door.configuration;
   "nginx-door.conf" = normalise watched.services.slipway.telemetry.door.configuration;
   "nginx.conf" = nginx plain [
     "shop.example.com"
