@@ -7,7 +7,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod door;
+mod doors;
 mod host;
+mod logs_door;
 mod nginx;
 mod postgres;
 mod proxying;

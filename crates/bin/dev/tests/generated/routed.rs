@@ -144,6 +144,14 @@ pub(crate) async fn service(listener: TcpListener, label: &'static str, next: Ar
                     return;
                 }
             }
+            let length = asked
+                .lines()
+                .find_map(|line| line.strip_prefix("Content-Length: "));
+            let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+            if stream.read_exact(&mut body).await.is_err() {
+                return;
+            }
+            asked += &String::from_utf8_lossy(&body);
             let stream = stream.get_mut();
             if asked.contains("\r\nUpgrade: ") {
                 let switch =
