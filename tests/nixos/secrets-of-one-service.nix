@@ -26,7 +26,7 @@
                 echo "$file: $(cat "$file" 2>&1)"
               done
               for process in /proc/[0-9]*; do
-                grep -ra "" "$process"/root/run/credentials 2>&1
+                (cd "$process" && grep -ra "" root/run/credentials) 2>&1
                 grep -a OWN_FILE "$process/environ" 2>&1
               done
               echo round
