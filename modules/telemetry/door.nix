@@ -10,7 +10,6 @@ let
   inherit (lib) mkOption types;
   contract = import ../../nix/contract.nix;
   externalPath = import ../../nix/lib/external-path.nix { inherit lib; };
-  hardening = import ../../nix/lib/hardening.nix;
   cfg = config.services.slipway.telemetry;
   inherit (cfg) door;
   active = cfg.enable && door.address != null;
@@ -18,28 +17,6 @@ let
   folder = "/run/${name}";
 
   bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
-  configuration = pkgs.writeText "${name}.conf" door.configuration;
-  nginx = lib.getExe config.services.nginx.package;
-
-  # Names a file that is missing, which systemd's own error does not. As root, into the unit's own folder.
-  take = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
-    name = "${name}-files";
-    runtimeInputs = [
-      pkgs.coreutils
-      pkgs.openssl
-    ];
-    text = builtins.readFile ./door-files.sh;
-  };
-  takes = lib.optional door.tls (
-    "+"
-    + lib.escapeShellArgs [
-      (lib.getExe take)
-      folder
-      "${door.certificate}"
-      door.key
-      "${door.authority}"
-    ]
-  );
 in
 {
   options.services.slipway.telemetry.door = {
@@ -128,48 +105,14 @@ in
     };
   };
 
-  config = lib.mkIf active {
-    systemd.services.${name} = {
-      description = "Door to this host's metrics";
-      wantedBy = [ "multi-user.target" ];
-      after = [ "network.target" ];
-      unitConfig.StartLimitIntervalSec = 0;
-      serviceConfig =
-        hardening {
-          # A second lock behind the firewall's.
-          addresses = [ "localhost" ] ++ door.clients;
-        }
-        // {
-          Type = "exec";
-          DynamicUser = true;
-          ExecStartPre = takes;
-          ExecStart = "${nginx} -e stderr -c ${configuration}";
-          ExecReload = takes ++ [ "${nginx} -e stderr -c ${configuration} -s reload" ];
-          RuntimeDirectory = name;
-          RuntimeDirectoryMode = "0700";
-          Restart = "always";
-          RestartSec = 5;
-          MemoryMax = "64M";
-          TasksMax = 16;
-        };
-    };
-    systemd.services."${name}-renew" = lib.mkIf door.tls {
-      description = "New certificate for the door to this host's metrics";
-      serviceConfig = hardening { capabilities = [ ]; } // {
-        Type = "oneshot";
-        ExecStart = "${config.systemd.package}/bin/systemctl try-reload-or-restart ${name}.service";
-      };
-    };
-    systemd.paths."${name}-renew" = lib.mkIf door.tls {
-      description = "Another certificate of the door to this host's metrics";
-      wantedBy = [ "multi-user.target" ];
-      pathConfig.PathChanged = [
-        "${door.certificate}"
-        door.key
-        "${door.authority}"
-      ];
-    };
-
-    networking.firewall = import ./allow.nix { inherit config lib; } { inherit (door) clients port; };
-  };
+  config = lib.mkIf active (
+    import ./door-unit.nix { inherit config lib pkgs; } {
+      inherit name;
+      behind = "this host's metrics";
+      option = "services.slipway.telemetry.door";
+      files = lib.optionalAttrs door.tls { inherit (door) certificate key authority; };
+      inherit (door) clients configuration port;
+      memoryMax = "64M";
+    }
+  );
 }

@@ -9,7 +9,6 @@ let
   inherit (lib) mkOption types;
   contract = import ../../../nix/contract.nix;
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
-  hardening = import ../../../nix/lib/hardening.nix;
   monitoring = config.services.slipway.monitoring;
   cfg = monitoring.logs;
   inherit (cfg) door;
@@ -21,31 +20,15 @@ let
   option = "services.slipway.monitoring.logs.door";
 
   bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
-  configuration = pkgs.writeText "${name}.conf" door.configuration;
-  nginx = lib.getExe config.services.nginx.package;
-  take = import ../../../nix/lib/shell-application.nix { inherit pkgs; } {
-    name = "${name}-files";
-    runtimeInputs = [
-      pkgs.coreutils
-      pkgs.openssl
-    ];
-    text = builtins.readFile ./door-files.sh;
-  };
-  files = {
-    certificate = door.certificate;
-    key = door.key;
-  }
-  // lib.optionalAttrs (door.authority != null) { authority = door.authority; }
-  // lib.optionalAttrs (door.passwordsFile != null) { passwords = door.passwordsFile; };
-  takes = lib.optional open (
-    "+"
-    + lib.escapeShellArgs (
-      [
-        (lib.getExe take)
-        folder
-      ]
-      ++ lib.mapAttrsToList (what: file: "${what}=${file}") files
-    )
+  files = lib.optionalAttrs open (
+    lib.filterAttrs (_: file: file != null) {
+      inherit (door)
+        authority
+        certificate
+        key
+        passwordsFile
+        ;
+    }
   );
   missing = lib.filter (what: door.${what} == null) [
     "certificate"
@@ -130,88 +113,56 @@ in
     };
   };
 
-  config = lib.mkIf active {
-    assertions = lib.optionals open [
+  config = lib.mkIf active (
+    lib.mkMerge [
+      (import ../../telemetry/door-unit.nix { inherit config lib pkgs; } {
+        inherit name option files;
+        behind = "the log store";
+        clients = lib.optionals open door.clients;
+        inherit (door) configuration port;
+        memoryMax = "128M";
+      })
       {
-        assertion =
-          isHost door.address
-          && !lib.elem door.address [
-            "0.0.0.0"
-            "::"
-          ];
-        message = "${option}.address is ${door.address}: give the IP address of this host in the network that it shares with the senders.";
+        assertions = lib.optionals open [
+          {
+            assertion =
+              isHost door.address
+              && !lib.elem door.address [
+                "0.0.0.0"
+                "::"
+              ];
+            message = "${option}.address is ${door.address}: give the IP address of this host in the network that it shares with the senders.";
+          }
+          {
+            assertion = door.clients != [ ] && lib.all isHost door.clients;
+            message = "${option}.clients must have the IP addresses of the senders: the firewall lets nobody else in and knows no names.";
+          }
+          {
+            assertion = missing == [ ];
+            message = "${option} has no ${lib.concatStringsSep " and no " missing}: set ${
+              lib.concatMapStringsSep " and " (what: "${option}.${what}") missing
+            }.";
+          }
+          {
+            assertion = door.authority != null || door.passwordsFile != null;
+            message = "${option} cannot know its senders: set ${option}.authority for certificates, or ${option}.passwordsFile.";
+          }
+          {
+            assertion = door.senders != { };
+            message = "${option}.senders is empty, so every line would be refused: set services.slipway.monitoring.hosts, or name the hosts here.";
+          }
+          {
+            assertion = lib.all (host: builtins.match "[A-Za-z0-9][A-Za-z0-9-]*" host != null) (
+              lib.attrNames door.senders
+            );
+            message = "${option}.senders has names that no host can have: take letters, digits and hyphens.";
+          }
+          {
+            assertion = lib.allUnique (lib.attrValues door.senders);
+            message = "${option}.senders has two hosts with one certificate name: their lines could not be told apart.";
+          }
+        ];
       }
-      {
-        assertion = door.clients != [ ] && lib.all isHost door.clients;
-        message = "${option}.clients must have the IP addresses of the senders: the firewall lets nobody else in and knows no names.";
-      }
-      {
-        assertion = missing == [ ];
-        message = "${option} has no ${lib.concatStringsSep " and no " missing}: set ${
-          lib.concatMapStringsSep " and " (what: "${option}.${what}") missing
-        }.";
-      }
-      {
-        assertion = door.authority != null || door.passwordsFile != null;
-        message = "${option} cannot know its senders: set ${option}.authority for certificates, or ${option}.passwordsFile.";
-      }
-      {
-        assertion = door.senders != { };
-        message = "${option}.senders is empty, so every line would be refused: set services.slipway.monitoring.hosts, or name the hosts here.";
-      }
-      {
-        assertion = lib.all (host: builtins.match "[A-Za-z0-9][A-Za-z0-9-]*" host != null) (
-          lib.attrNames door.senders
-        );
-        message = "${option}.senders has names that no host can have: take letters, digits and hyphens.";
-      }
-      {
-        assertion = lib.allUnique (lib.attrValues door.senders);
-        message = "${option}.senders has two hosts with one certificate name: their lines could not be told apart.";
-      }
-    ];
-
-    systemd.services.${name} = {
-      description = "Door to the log store";
-      wantedBy = [ "multi-user.target" ];
-      after = [ "network.target" ];
-      unitConfig.StartLimitIntervalSec = 0;
-      serviceConfig =
-        hardening {
-          # A second lock behind the firewall's.
-          addresses = [ "localhost" ] ++ lib.optionals open door.clients;
-        }
-        // {
-          Type = "exec";
-          DynamicUser = true;
-          ExecStartPre = takes;
-          ExecStart = "${nginx} -e stderr -c ${configuration}";
-          ExecReload = takes ++ [ "${nginx} -e stderr -c ${configuration} -s reload" ];
-          RuntimeDirectory = name;
-          RuntimeDirectoryMode = "0700";
-          Restart = "always";
-          RestartSec = 5;
-          MemoryMax = "128M";
-          TasksMax = 16;
-        };
-    };
-    systemd.services."${name}-renew" = lib.mkIf open {
-      description = "New certificate for the door to the log store";
-      serviceConfig = hardening { capabilities = [ ]; } // {
-        Type = "oneshot";
-        ExecStart = "${config.systemd.package}/bin/systemctl try-reload-or-restart ${name}.service";
-      };
-    };
-    systemd.paths."${name}-renew" = lib.mkIf open {
-      description = "Another certificate of the door to the log store";
-      wantedBy = [ "multi-user.target" ];
-      pathConfig.PathChanged = map (file: "${file}") (lib.attrValues files);
-    };
-
-    networking.firewall = lib.mkIf open (
-      import ../../telemetry/allow.nix { inherit lib config; } {
-        inherit (door) clients port;
-      }
-    );
-  };
+    ]
+  );
 }
