@@ -74,11 +74,13 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         otel.name = %format!("{} {route}", known(&method)),
         otel.kind = "server",
     );
-    let caller = propagation::continue_trace(&span, request.headers());
-    if caller.is_none() && is_routine(&route) {
-        // Thousands of agents, each twice a minute.
+    let caller = if is_routine(&route) {
+        // Thousands of agents, each twice a minute; and whoever asks for the health needs no token.
         propagation::leave_out(&span);
-    }
+        None
+    } else {
+        propagation::continue_trace(&span, request.headers())
+    };
     propagation::note_request(&span, known(&method), &route);
     request.extensions_mut().insert(CallerSpan(caller));
     request.extensions_mut().insert(id.clone());

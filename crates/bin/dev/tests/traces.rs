@@ -14,9 +14,10 @@ use slipway_dev::spec::Spec;
 use slipway_dev::stack::ENVIRONMENT;
 use slipway_dev::stack::hosts::strategy;
 use slipway_domain::{ReleaseId, RolloutState, StepState};
-use slipway_testkit::{Collector, ReceivedSpan};
+use slipway_testkit::{Collector, ReceivedSpan, wait_until};
 use slipway_wire::page::EnvironmentPageQuery;
 use slipway_wire::rollout::Rollout;
+use slipway_wire::route;
 
 const BOUND: Duration = Duration::from_mins(2);
 /// Of each host that takes a release.
@@ -147,10 +148,37 @@ fn beginning(spans: &[ReceivedSpan]) -> &ReceivedSpan {
     requests[0]
 }
 
+/// Anybody may ask for these. If each left a span, a stranger could push those of rollouts out of the queue.
+async fn assert_routine_leaves_no_span(rig: &Rig, collector: &Collector) {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let http = common::client(&rig.stack.nginx.ca);
+    let port = rig.stack.control_plane.ports[0];
+    // The last one is no routine. The replica sends spans in their order, so once its own is there, all are.
+    for path in [route::LIVE, route::HEALTH, route::AGENT_SYNC, route::HOSTS] {
+        let request = http.post(format!("http://127.0.0.1:{port}{path}"));
+        let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+        request.send().await.unwrap();
+    }
+    let names = async || {
+        let spans = collector.spans().into_iter();
+        let names: Vec<_> = spans
+            .filter(|span| span.trace == trace)
+            .map(|span| span.name)
+            .collect();
+        names
+            .iter()
+            .any(|name| name == "POST /api/v1/hosts")
+            .then_some(names)
+    };
+    let names = wait_until("the span of the last request", BOUND, names).await;
+    assert_eq!(names, ["POST /api/v1/hosts"]);
+}
+
 #[tokio::test]
 async fn one_trace_goes_from_the_command_to_the_checks_of_every_host() {
     let collector = Collector::start();
     let rig = Rig::with_env(2, |folder| export_to(&collector, folder)).await;
+    assert_routine_leaves_no_span(&rig, &collector).await;
     let closures = rig.publish_health("v1", 200).await;
     let release = rig.release(&closures).await;
     let rollout = start_by_command(&rig, release, &[]).await;
