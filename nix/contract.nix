@@ -23,6 +23,8 @@
     redis = 6379;
     # Between hosts, with TLS only.
     redisTls = 6380;
+    # Of a cluster's Sentinels, with TLS only.
+    sentinel = 26379;
     # The door of a host's telemetry, for the monitoring host only.
     telemetry = 9443;
     # The door of the log store, for hosts that send to it; inside, the store itself and what leads this host's lines to it.
