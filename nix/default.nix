@@ -86,12 +86,14 @@ let
   own = import ./containers/slipway.nix;
   compose = (import ./containers).compose ({ inherit pkgs; } // own.compose);
   kubernetes = (import ./containers).kubernetes ({ inherit pkgs; } // own.kubernetes);
-  monitoring = pkgs.linkFarm "monitoring" (
-    lib.mapAttrs (path: pkgs.writeText (baseNameOf path)) (import ./monitoring).files
-  );
+  filesOf =
+    name: files: pkgs.linkFarm name (lib.mapAttrs (path: pkgs.writeText (baseNameOf path)) files);
+  cluster = filesOf "cluster" (import ./cluster).files;
+  monitoring = filesOf "monitoring" (import ./monitoring).files;
   render = import ./render.nix {
     inherit
       pkgs
+      cluster
       compose
       kubernetes
       monitoring
@@ -131,7 +133,7 @@ in
     migrate = app "${pkgs.writeShellScript "slipway-migrate" ''
       exec ${packages.slipway-api}/bin/slipway-api migrate "$@"
     ''}" "Apply the migrations that the database of the settings lacks";
-    render = app (lib.getExe render) "Write what is committed as rendered anew: deploy/ from nix/containers/slipway.nix and nix/monitoring/, docs/options.md and tests/eval/snapshots/ from modules/";
+    render = app (lib.getExe render) "Write what is committed as rendered anew: deploy/ from nix/containers/slipway.nix, nix/cluster/ and nix/monitoring/, docs/options.md and tests/eval/snapshots/ from modules/";
   };
   checks =
     workspace.checks

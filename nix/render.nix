@@ -2,6 +2,7 @@
 {
   pkgs,
   # Folders.
+  cluster,
   compose,
   kubernetes,
   monitoring,
@@ -25,6 +26,7 @@ pkgs.writeShellApplication {
   ];
   text = ''
     [ -e flake.nix ] || { echo "run it at the root of the checkout" >&2; exit 1; }
+    ${folder cluster "deploy/cluster"}
     ${folder compose "deploy/compose"}
     ${folder kubernetes "deploy/kubernetes"}
     ${folder monitoring "deploy/monitoring"}

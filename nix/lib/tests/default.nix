@@ -34,6 +34,7 @@ let
     ./contract.nix
     ./lock.nix
     ../../monitoring/cases.nix
+    ../../cluster/cases.nix
   ];
 
   # A suite without cases would pass for ever.

@@ -1,0 +1,70 @@
+# HAProxy of a host that uses the cluster: a port that leads to the leader, and one that leads to those who may read. TLS
+# goes through it, from the program to Postgres.
+{
+  members,
+  ports,
+  serverName,
+  # { authority }
+  files,
+  check,
+  lag,
+  # Where programs connect.
+  listen,
+  maxConnections,
+}:
+let
+  lib = import ./lib.nix;
+  ms = value: "${toString value}ms";
+  servers = builtins.concatStringsSep "\n" (
+    map (
+      name:
+      "  server ${name} ${
+          lib.hostPort members.${name}.address ports.postgres
+        } check port ${toString ports.patroni}"
+    ) (lib.names members)
+  );
+  backend = name: path: ''
+    backend ${name}
+      option httpchk OPTIONS ${path}
+      http-check expect status 200
+    ${servers}
+  '';
+in
+''
+  global
+    log stdout format raw daemon notice
+    maxconn ${toString maxConnections}
+
+  defaults
+    mode tcp
+    log global
+    timeout connect 2s
+    # A query may take its time, and a pool's connection may rest. Postgres and the checks end what is dead.
+    timeout client 7d
+    timeout server 7d
+    timeout check ${ms check.timeout}
+    option clitcpka
+    option srvtcpka
+    option dontlognull
+    # Connections to a member that leads no more are cut, so that a pool opens new ones to the one that does.
+    default-server check-ssl ca-file ${files.authority} verify required verifyhost ${serverName} inter ${ms check.interval} rise ${toString check.rise} fall ${toString check.fall} on-marked-down shutdown-sessions
+
+  frontend leader
+    bind ${lib.hostPort listen ports.leader}
+    default_backend leader
+
+  frontend read
+    bind ${lib.hostPort listen ports.read}
+    # The leader answers as well while no standby is near enough.
+    use_backend replicas if { nbsrv(replicas) ge 1 }
+    default_backend leader
+
+  frontend metrics
+    mode http
+    timeout client 10s
+    bind ${lib.hostPort "127.0.0.1" ports.proxyMetrics}
+    http-request use-service prometheus-exporter if { path /metrics }
+    http-request return status 404
+
+  ${backend "leader" "/primary"}
+  ${backend "replicas" "/replica?lag=${toString lag.readBytes}"}''
