@@ -118,6 +118,8 @@
   };
 
   proxy = {
+    # A host whose stack did not answer gets no request for so long, where others are left.
+    hostOutSeconds = 5;
     # Larger than the api's own limit of 1 MiB: the api's refusal is a problem document, the proxy's is not.
     bodyMiB = 4;
     # Per address: concurrent requests, requests a second, and how many more may come at once.

@@ -71,16 +71,20 @@ in
     );
 
   # For the path that says whether the service takes requests: one replica that does is enough. The one that stops says
-  # 503 and is passed over. Its upstream takes no replica out for that, or an outage of the database would take out all.
+  # 503 and is passed over. An upstream of replicas takes none out for that, or an outage of the database would take out
+  # all. Of hosts one is taken out, and all are asked where none is left.
   ready =
     {
       upstream,
       broken ? "error timeout",
     }:
+    let
+      again = if builtins.match ".* http_503.*" broken == null then "${broken} http_503" else broken;
+    in
     lines [
       "proxy_pass ${upstream};"
       "# A replica that stops says 503: the next one is asked. The last answer stands."
-      "proxy_next_upstream ${broken} http_503;"
+      "proxy_next_upstream ${again};"
       "proxy_next_upstream_tries 0;"
     ];
 
@@ -105,6 +109,8 @@ in
       prefix ? "",
       # Whether the connection may become a WebSocket: needs the maps of routes.nix.
       stream ? false,
+      # Whether what follows is a proxy with replicas of its own, which then closes the connection where nobody answers.
+      edge ? false,
     }:
     lines (
       [
@@ -129,6 +135,7 @@ in
         "X-Original-URL"
         "X-Rewrite-URL"
       ]
+      ++ (if edge then [ "proxy_set_header X-Slipway-Edge 1;" ] else [ ])
       ++ [ "proxy_connect_timeout ${seconds times.connectSeconds};" ]
     );
 

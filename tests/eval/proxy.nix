@@ -218,7 +218,7 @@ in
         });
         ask = edge.services.nginx.virtualHosts;
       in
-      map (lib.hasInfix "proxy_next_upstream error timeout http_502 http_504") [
+      map (lib.hasInfix "proxy_next_upstream error timeout http_502 http_503 http_504") [
         ask."shop.example.com".extraConfig
         ask."shop.example.com".locations."= /api/v1/agent/sync".extraConfig
         ask."shop.example.com".locations."= /api/v1/monitoring/ready".extraConfig

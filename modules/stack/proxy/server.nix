@@ -18,8 +18,9 @@ let
   isBehindProxy = proxy.trustedProxies != [ ];
   requestId = if isBehindProxy then variable "request_id" else "$request_id";
   inherit (proxy.upstream) remote;
-  # What takes a replica out for a moment, and asks another one.
-  broken = "error timeout" + lib.optionalString remote " http_502 http_504";
+  # What takes a replica out for a moment, and asks another one. Of other hosts also answers: 502 and 504 say that no
+  # replica there answers, 503 that none takes requests.
+  broken = "error timeout" + lib.optionalString remote " http_502 http_503 http_504";
 
   # Where a rolling restart's stand-in answers.
   standIn =
@@ -31,8 +32,9 @@ let
     service: "slipway-${name}" + lib.optionalString (!remote && service != front) ".${service}";
   at = name: "${if remote then "https" else "http"}://${name}";
   upstream = service: at (upstreamOf service);
-  # Sockets are never taken out.
-  readyUpstream = service: at (upstreamOf service + lib.optionalString remote "-ready");
+  # Whether nginx ended with an answer, or without one because all hosts are taken out: then it names the upstream last.
+  asked = variable "asked";
+  anyHost = "slipway-${name}-any";
 
   # Services that a domain leads to, besides the first api.
   otherServices = lib.filter (service: service != front && !remote) (
@@ -88,12 +90,37 @@ let
       "proxy_ssl_certificate ${proxy.upstream.tls.certificate};"
       "proxy_ssl_certificate_key ${proxy.upstream.tls.key};"
     ];
+
+  problemOf =
+    status: more:
+    nginx.problem (nginx.problems.${status} // { status = lib.toInt status; } // more);
+  # What is said when nobody answered. A proxy before this one gets no answer: to nginx only a broken connection counts
+  # against a host whatever the method, so that also one that gets nothing but POSTs is taken out.
+  nobody =
+    stream:
+    if remote then
+      lines (
+        [
+          (problemOf "502" { when = asked; })
+          "proxy_pass ${at anyHost};"
+        ]
+        ++ optional stream (nginx.passing (passing // { inherit stream; }))
+      )
+    else
+      lines (
+        optional isBehindProxy "if ($http_x_slipway_edge) { return 444; }" ++ [ (problemOf "502" { }) ]
+      );
+  passing = {
+    host = "$host";
+    inherit requestId;
+    edge = remote;
+  };
 in
 {
   # The names of its upstreams.
   upstreams =
     optional hasFront "slipway-${name}"
-    ++ optional remote "slipway-${name}-ready"
+    ++ optional remote anyHost
     ++ map upstreamOf otherServices;
 
   # Beside the servers: where the services are, who counts as one client, how much one gets.
@@ -103,17 +130,26 @@ in
         name = "slipway-${name}";
         inherit (proxy.upstream) servers;
         backup = lib.optionals (!remote) (standIn front);
-        # A closed socket refuses at once, which costs less than being without any replica for a second.
-        failures = if remote then "max_fails=1 fail_timeout=1s" else "max_fails=0";
+        # A closed socket refuses at once, which costs less than being without any replica for a second. A host without a
+        # stack costs one request each time that it is asked again.
+        failures =
+          if remote then "max_fails=1 fail_timeout=${seconds contract.proxy.hostOutSeconds}" else "max_fails=0";
       }
     )
-    ++ optional remote (
-      nginx.upstream {
-        name = "slipway-${name}-ready";
+    ++ optionals remote [
+      "# Where nobody is left to ask, all are: one kind of request that they refuse, or a database that is away, must not"
+      "# take them all out."
+      (nginx.upstream {
+        name = anyHost;
         inherit (proxy.upstream) servers;
         failures = "max_fails=0";
-      }
-    )
+      })
+      "map $upstream_addr ${asked} {"
+      "    volatile;"
+      "    \"~(^|, )slipway-${name}$\" \"\";"
+      "    default 1;"
+      "}"
+    ]
     ++ map (
       service:
       nginx.upstream {
@@ -185,25 +221,31 @@ in
         "limit_req_log_level info;"
         "limit_conn_log_level info;"
         "limit_conn slipway-${name}-connections ${toString domain.limits.connectionsPerAddress};"
-        (nginx.passing {
-          host = "$host";
-          inherit requestId;
-        })
+        (nginx.passing passing)
       ]
       ++ optionals remote (upstreamTls domainName)
       ++ [
         "proxy_read_timeout ${seconds domain.timeouts.readSeconds};"
         "# A request whose connection breaks is asked of another replica, unless it was sent and is a POST or PATCH:"
-        "# those may have been carried out. Answers, also 503, are the client's to judge."
+        "# those may have been carried out."
       ]
-      ++ optional remote "# 502 and 504 are another proxy's word that its host has no replica that answers."
+      ++ (
+        if remote then
+          [
+            "# 502, 503 and 504 are a host's word that its stack takes no requests: another is asked, and this one not"
+            "# for a while."
+            "recursive_error_pages on;"
+          ]
+        else
+          [ "# Answers, also 503, are the client's to judge." ]
+      )
       ++ [
         "proxy_next_upstream ${broken};"
         "proxy_next_upstream_tries 3;"
         "proxy_next_upstream_timeout 10s;"
         "error_page 413 @slipway-413;"
         "error_page 429 @slipway-429;"
-        "error_page 502 @slipway-502;"
+        "error_page 502${lib.optionalString remote " ="} @slipway-502;"
         "error_page 504 @slipway-504;"
       ]
       ++ optional proxy.accessLog.enable "access_log /var/log/nginx/stacks/${name}.json slipway-${name} buffer=64k flush=1s;"
@@ -220,13 +262,9 @@ in
         domain
         services
         upstream
-        readyUpstream
         broken
+        passing
         ;
-      passing = {
-        host = "$host";
-        inherit requestId;
-      };
       limit =
         kind:
         "limit_req zone=${zoneOf kind domainName domain} burst=${
@@ -237,40 +275,58 @@ in
       strips = remote;
     }
     // lib.mapAttrs' (
-      status: answer:
+      status: _:
       lib.nameValuePair "@slipway-${status}" (
-        nginx.problem (
-          answer
-          // {
-            status = lib.toInt status;
-          }
-          // lib.optionalAttrs (status == "429") {
-            headers = headerLinesOf domain ++ [ "add_header Retry-After 1 always;" ];
-          }
-        )
+        if status == "502" then
+          nobody (lib.any (route: route.stream) (lib.attrValues domain.routes))
+        else
+          problemOf status (
+            lib.optionalAttrs (status == "429") {
+              headers = headerLinesOf domain ++ [ "add_header Retry-After 1 always;" ];
+            }
+          )
       )
     ) nginx.problems;
 
-  ping = {
-    "= ${contract.paths.ready}".extraConfig = lines (
-      [
+  ping =
+    let
+      common = lines (
+        [
+          (nginx.passing {
+            host = proxy.mainDomain;
+            edge = remote;
+          })
+        ]
+        ++ optionals remote (
+          upstreamTls proxy.mainDomain
+          ++ [
+            "recursive_error_pages on;"
+            "error_page 502 = @slipway-502;"
+          ]
+        )
+      );
+    in
+    {
+      "= ${contract.paths.ready}".extraConfig = lines [
         (nginx.ready {
-          upstream = readyUpstream front;
+          upstream = upstream front;
           inherit broken;
         })
-        (nginx.passing { host = proxy.mainDomain; })
-      ]
-      ++ optionals remote (upstreamTls proxy.mainDomain)
-    );
-    "^~ ${contract.paths.monitoring}".extraConfig = lines (
-      [
+        common
+      ];
+      "^~ ${contract.paths.monitoring}".extraConfig = lines [
         "proxy_pass ${upstream front};"
-        (nginx.passing { host = proxy.mainDomain; })
+        common
         "proxy_next_upstream ${broken};"
-      ]
-      ++ optionals remote (upstreamTls proxy.mainDomain)
-    );
-    "= /".return = "204";
-    "/".return = "404";
-  };
+      ];
+      "= /".return = "204";
+      "/".return = "404";
+    }
+    // lib.optionalAttrs remote {
+      "@slipway-502".extraConfig = lines [
+        (nobody false)
+        common
+        "proxy_next_upstream ${broken};"
+      ];
+    };
 }

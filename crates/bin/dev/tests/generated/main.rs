@@ -8,6 +8,8 @@
 mod common;
 mod door;
 mod doors;
+mod edge;
+mod edge_hosts;
 mod host;
 mod logs_door;
 mod nginx;

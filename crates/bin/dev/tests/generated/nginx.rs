@@ -82,7 +82,7 @@ fn check(text: &str) -> Output {
     );
     host.folder("/var/log/nginx/stacks");
     let folder = host.folder("/nginx");
-    let servers = listening_here(&host, &host.moved(text), has_quic(&program));
+    let (servers, _) = listening_here(&host, &host.moved(text), has_quic(&program));
     let dir = folder.display();
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {dir}/{kind};\n"))
@@ -98,9 +98,9 @@ fn check(text: &str) -> Output {
         .unwrap()
 }
 
-/// The text with a free loopback port in place of each address. It has no QUIC listeners if nginx was built without
-/// QUIC: Debian 12 has 1.22, QUIC came with 1.25.
-fn listening_here(host: &Host, text: &str, quic: bool) -> String {
+/// The text with a free loopback port in place of each address, and these ports by address. It has no QUIC listeners if
+/// nginx was built without QUIC: Debian 12 has 1.22, QUIC came with 1.25.
+pub(crate) fn listening_here(host: &Host, text: &str, quic: bool) -> (String, BTreeMap<String, u16>) {
     let mut ports: BTreeMap<String, u16> = BTreeMap::new();
     let mut lines = Vec::new();
     for line in text.lines() {
@@ -118,7 +118,7 @@ fn listening_here(host: &Host, text: &str, quic: bool) -> String {
         lines.push(format!("listen 127.0.0.1:{port}{parameters}"));
     }
     assert!(!ports.is_empty(), "the configuration listens nowhere");
-    lines.join("\n") + "\n"
+    (lines.join("\n") + "\n", ports)
 }
 
 fn has_quic(nginx: &std::path::Path) -> bool {

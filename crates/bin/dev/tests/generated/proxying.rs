@@ -13,7 +13,6 @@ use crate::common::client;
 use crate::host::{Host, snapshot};
 
 const START: Duration = Duration::from_secs(15);
-const EDGE: &str = "nginx-edge.conf";
 
 /// The lines of a configuration from the one that begins with `first` to the next `}` alone.
 fn block(text: &str, first: &str) -> String {
@@ -44,14 +43,6 @@ fn compose() -> String {
     let text = fs::read_to_string(file).unwrap();
     let lines: Vec<&str> = text.lines().map(str::trim_start).collect();
     lines.join("\n")
-}
-
-/// The one directive of the server that begins with `name`.
-fn directive(file: &str, name: &str) -> String {
-    let text = snapshot(file);
-    let server = text.find("ssl_protocols").unwrap();
-    let line = text[server..].lines().find(|line| line.starts_with(name));
-    line.unwrap_or_else(|| panic!("{file} has no {name}")).to_owned()
 }
 
 /// nginx with `http` inside its block of that name, once it accepts on `port`.
@@ -121,54 +112,11 @@ async fn ipv6_clients_count_by_their_64_however_it_is_written() {
     }
 }
 
-/// 502 is the word of that host's own proxy. It comes at once, which makes the dead host the least busy one.
-#[tokio::test]
-async fn a_host_without_a_live_replica_draws_no_traffic() {
-    let host = Host::new();
-    let (edge, dead, live) = (
-        host.run.ports.reserve().unwrap(),
-        host.run.ports.reserve().unwrap(),
-        host.run.ports.reserve().unwrap(),
-    );
-    let made = host.certify(&[], &[], &[]);
-    let tls = format!(
-        "ssl_certificate \"{}\"; ssl_certificate_key \"{}\";",
-        made.certificate.display(),
-        made.key.display()
-    );
-    let upstream = block(&snapshot(EDGE), "upstream slipway-shop {")
-        .replace("10.1.0.11:443", &format!("127.0.0.1:{dead}"))
-        .replace("10.1.0.12:443", &format!("127.0.0.1:{live}"));
-    let again = directive(EDGE, "proxy_next_upstream ");
-    let http = format!(
-        "{upstream}
-        server {{ listen 127.0.0.1:{dead} ssl; {tls} location / {{ return 502; }} }}
-        server {{ listen 127.0.0.1:{live} ssl; {tls} location / {{ return 200 here; }} }}
-        server {{
-            listen 127.0.0.1:{edge} ssl;
-            {tls}
-            {again}
-            location / {{ proxy_pass https://slipway-shop; }}
-        }}\n"
-    );
-    serve(&host, &http, edge).await;
-    let client = client(&made.ca);
-    for round in 0..200 {
-        let answer = client
-            .get(format!("https://localhost:{edge}/"))
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(answer.status(), 200, "request {round}");
-    }
-}
-
 /// A replica that stops says that it is not ready. Each proxy asks another one, and takes none out for the answer.
 #[tokio::test]
 async fn whether_the_service_is_ready_is_asked_of_a_replica_that_is() {
     for (name, text, upstreams) in [
         ("nginx.conf", snapshot("nginx.conf"), &["slipway-shop"][..]),
-        (EDGE, snapshot(EDGE), &["slipway-shop", "slipway-shop-ready"]),
         ("compose", compose(), &["api", "api-ready"]),
     ] {
         let host = Host::new();
@@ -181,11 +129,6 @@ async fn whether_the_service_is_ready_is_asked_of_a_replica_that_is() {
             made.key.display()
         );
         let ready = block(&text, "location = /api/v1/monitoring/ready");
-        let (scheme, ssl) = if ready.contains("https://") {
-            ("https", "ssl")
-        } else {
-            ("http", "")
-        };
         let replicas: String = upstreams
             .iter()
             .map(|name| upstream(&text, name, &[stopping, other]))
@@ -198,11 +141,11 @@ async fn whether_the_service_is_ready_is_asked_of_a_replica_that_is() {
         let api = upstreams[0];
         let http = format!(
             "{replicas}{map}{zones}{tls}
-            server {{ listen 127.0.0.1:{stopping} {ssl}; return 503; }}
-            server {{ listen 127.0.0.1:{other} {ssl}; if ($http_x_down) {{ return 503; }} return 200 here; }}
+            server {{ listen 127.0.0.1:{stopping}; return 503; }}
+            server {{ listen 127.0.0.1:{other}; if ($http_x_down) {{ return 503; }} return 200 here; }}
             server {{
                 listen 127.0.0.1:{proxy};
-                location / {{ proxy_pass {scheme}://{api}; }}
+                location / {{ proxy_pass http://{api}; }}
                 {ready}
             }}\n"
         );
