@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
-use crate::observe::note_principal;
+use crate::observe::{self, note_principal};
 use crate::state::{App, Shared};
 
 /// Random bytes in a token.
@@ -116,15 +116,16 @@ pub(crate) async fn guard(
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
-    match &caller {
-        Caller::Principal(principal) => note_principal(&principal.name),
-        Caller::Host { name, .. } => note_principal(format_args!("host:{name}")),
-    }
+    let name = match &caller {
+        Caller::Principal(principal) => principal.name.to_string(),
+        Caller::Host { name, .. } => format!("host:{name}"),
+    };
+    note_principal(&name);
     if let Err(error) = access.permit(&caller) {
         return error.into_response();
     }
     request.extensions_mut().insert(caller);
-    next.run(request).await
+    observe::traced(request, name, next).await
 }
 
 /// Looks the token up, every time: revoking one works at once. What the database says of it counts only if the audit log

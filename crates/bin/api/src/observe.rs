@@ -2,6 +2,7 @@
 //! problem documents.
 
 use std::any::Any;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -14,8 +15,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use slipway_domain::TraceParent;
-use slipway_telemetry::HttpRequest;
-use slipway_telemetry::propagation;
+use slipway_telemetry::{HttpRequest, LINES_ONLY, propagation};
 use slipway_wire::route;
 use tracing::{Instrument, Span, field};
 
@@ -44,9 +44,13 @@ impl RequestId {
     }
 }
 
-/// The caller's span, if the request came with one.
+/// The caller's span, if the request came with one. Only a request that is authenticated has this.
 #[derive(Debug, Clone)]
 pub(crate) struct CallerSpan(pub(crate) Option<TraceParent>);
+
+/// The request's own span in its trace, once it has one.
+#[derive(Debug, Clone, Default)]
+struct TracedRequest(Arc<OnceLock<Span>>);
 
 fn is_sane(id: &str) -> bool {
     (1..=64).contains(&id.len())
@@ -58,31 +62,19 @@ fn is_sane(id: &str) -> bool {
 /// The outermost layer.
 pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let id = RequestId::of(request.headers());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or(NO_ROUTE, |path| path.as_str())
-        .to_owned();
+    let route = route_of(&request).to_owned();
     let method = request.method().clone();
-    // Neither the path nor the query: they hold what clients wrote.
+    // For lines only: nobody knows yet who asks. Neither the path nor the query: they hold what clients wrote.
     let span = tracing::info_span!(
+        target: LINES_ONLY,
         "http.request",
         request_id = %id.0,
         method = %known(&method),
         route,
         principal = field::Empty,
-        otel.name = %format!("{} {route}", known(&method)),
-        otel.kind = "server",
     );
-    let caller = if is_routine(&route) {
-        // Thousands of agents, each twice a minute; and whoever asks for the health needs no token.
-        propagation::leave_out(&span);
-        None
-    } else {
-        propagation::continue_trace(&span, request.headers())
-    };
-    propagation::note_request(&span, known(&method), &route);
-    request.extensions_mut().insert(CallerSpan(caller));
+    let traced = TracedRequest::default();
+    request.extensions_mut().insert(traced.clone());
     request.extensions_mut().insert(id.clone());
     let client = ClientAddr::of(&request, &app.trusted_proxies);
     request.extensions_mut().insert(client);
@@ -101,7 +93,9 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
                 .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         let status = response.status().as_u16();
-        propagation::note_answer(&Span::current(), status);
+        if let Some(span) = traced.0.get() {
+            propagation::note_answer(span, status);
+        }
         let took = counted.finish(status);
         log(
             &route,
@@ -113,6 +107,43 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     }
     .instrument(span)
     .await
+}
+
+/// Answers a request whose caller is known, as a part of the caller's trace.
+///
+/// Before that, a stranger could write spans into the trace of a rollout, or push those of rollouts out of the queue.
+pub(crate) async fn traced(mut request: Request, principal: String, next: Next) -> Response {
+    let route = route_of(&request);
+    if is_routine(route) {
+        // Thousands of agents, each twice a minute.
+        request.extensions_mut().insert(CallerSpan(None));
+        return next.run(request).await;
+    }
+    let method = known(request.method());
+    let span = tracing::info_span!(
+        "handle request",
+        otel.name = %format!("{method} {route}"),
+        otel.kind = "server",
+    );
+    let caller = propagation::continue_trace(&span, request.headers());
+    propagation::note_request(&span, method, route);
+    propagation::note(&span, "principal", principal);
+    if let Some(RequestId(id)) = request.extensions().get() {
+        propagation::note(&span, "request_id", id.clone());
+    }
+    if let Some(TracedRequest(own)) = request.extensions().get() {
+        let _ = own.set(span.clone());
+    }
+    request.extensions_mut().insert(CallerSpan(caller));
+    next.run(request).instrument(span).await
+}
+
+/// The route that a request was matched to, with the names of its parameters.
+fn route_of(request: &Request) -> &str {
+    request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(NO_ROUTE, MatchedPath::as_str)
 }
 
 /// Gives a problem document the request's id.

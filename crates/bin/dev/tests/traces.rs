@@ -148,37 +148,57 @@ fn beginning(spans: &[ReceivedSpan]) -> &ReceivedSpan {
     requests[0]
 }
 
-/// Anybody may ask for these. If each left a span, a stranger could push those of rollouts out of the queue.
-async fn assert_routine_leaves_no_span(rig: &Rig, collector: &Collector) {
+/// Anybody may send these. A stranger who knows the id of a rollout's trace would write spans into it. Enough of them would push
+/// those of rollouts out of the queue.
+async fn assert_strangers_leave_no_span(rig: &Rig, collector: &Collector) {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let http = common::client(&rig.stack.nginx.ca);
     let port = rig.stack.control_plane.ports[0];
-    // The last one is no routine. The replica sends spans in their order, so once its own is there, all are.
-    for path in [route::LIVE, route::HEALTH, route::AGENT_SYNC, route::HOSTS] {
-        let request = http.post(format!("http://127.0.0.1:{port}{path}"));
+    let address = |path: &str| format!("http://127.0.0.1:{port}{path}");
+    let send = async |request: reqwest::RequestBuilder| {
         let request = request.header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
-        request.send().await.unwrap();
-    }
-    let names = async || {
-        let spans = collector.spans().into_iter();
-        let names: Vec<_> = spans
-            .filter(|span| span.trace == trace)
-            .map(|span| span.name)
-            .collect();
-        names
-            .iter()
-            .any(|name| name == "POST /api/v1/hosts")
-            .then_some(names)
+        request.send().await.unwrap().status().as_u16()
     };
-    let names = wait_until("the span of the last request", BOUND, names).await;
-    assert_eq!(names, ["POST /api/v1/hosts"]);
+    for (path, status) in [
+        (route::LIVE, 405),
+        (route::HEALTH, 405),
+        (route::AGENT_SYNC, 401),
+        (route::HOSTS, 401),
+        (route::ROLLOUTS, 401),
+        (route::LOGIN, 415),
+        ("/api/v1/nothing", 404),
+    ] {
+        assert_eq!(send(http.post(address(path))).await, status, "{path}");
+    }
+    let wrong = http
+        .get(address(route::HOSTS))
+        .bearer_auth(format!("slw_{}", "0".repeat(64)));
+    assert_eq!(send(wrong).await, 401);
+    // The replica sends spans in their order, so once this one is there, all are.
+    let token = std::fs::read_to_string(rig.run.dir.path().join("admin-token")).unwrap();
+    let known = http.get(address(route::HOSTS)).bearer_auth(token.trim());
+    assert_eq!(send(known).await, 200);
+    let spans = async || {
+        let spans: Vec<_> = named(&collector.spans(), "slipway-api", "GET /api/v1/hosts")
+            .into_iter()
+            .filter(|span| span.trace == trace)
+            .cloned()
+            .collect();
+        (!spans.is_empty()).then_some(spans)
+    };
+    let spans = wait_until("the span of the last request", BOUND, spans).await;
+    assert_eq!(spans.len(), 1, "{spans:#?}");
+    assert!(has(&spans[0], "principal", "admin"), "{spans:#?}");
+    assert!(has(&spans[0], "http.response.status_code", "200"), "{spans:#?}");
+    let of_trace = collector.spans().into_iter().filter(|span| span.trace == trace);
+    assert_eq!(of_trace.count(), 1, "spans of strangers");
 }
 
 #[tokio::test]
 async fn one_trace_goes_from_the_command_to_the_checks_of_every_host() {
     let collector = Collector::start();
     let rig = Rig::with_env(2, |folder| export_to(&collector, folder)).await;
-    assert_routine_leaves_no_span(&rig, &collector).await;
+    assert_strangers_leave_no_span(&rig, &collector).await;
     let closures = rig.publish_health("v1", 200).await;
     let release = rig.release(&closures).await;
     let rollout = start_by_command(&rig, release, &[]).await;

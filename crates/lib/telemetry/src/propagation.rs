@@ -20,7 +20,8 @@ const TRACEPARENT: &str = "traceparent";
 
 /// Makes `span` a child of the caller's span, if the request's headers name one, and gives that.
 ///
-/// To be called before the span is first entered. The caller must be trusted to choose trace ids.
+/// To be called before the span is first entered, and after the caller is authenticated: whoever chooses a trace id writes
+/// into that trace.
 #[must_use = "the trace context is what a rollout is stored with"]
 pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceParent> {
     let given = headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()?;
@@ -59,6 +60,11 @@ pub fn place_of(span: &Span) -> Option<TraceParent> {
 pub fn note_request(span: &Span, method: &str, route: &str) {
     span.set_attribute("http.request.method", method.to_owned());
     span.set_attribute("http.route", route.to_owned());
+}
+
+/// Notes a fact of `span`, for those who read its trace.
+pub fn note(span: &Span, name: &'static str, value: String) {
+    span.set_attribute(name, value);
 }
 
 /// Notes how a server answered. Only its own failure is an error of its span.
