@@ -34,6 +34,10 @@ let
               # Those of the presets have room for every number of replicas.
               count = if service.preset != null then contract.replicas.most else service.replicas;
             }
+            ++ map (port: {
+              option = "${option}.extraPorts";
+              first = port;
+            }) service.extraPorts
           ) stack.services
         )
       )

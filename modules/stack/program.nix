@@ -1,6 +1,6 @@
 # What the units of services and jobs have in common: the program, its surroundings, its bounds and its sandbox.
 #
-#   programOf name stack what program { environment, serviceConfig, writable } -> part of a unit
+#   programOf name stack what program { environment, serviceConfig, writable, ports } -> part of a unit
 {
   lib,
   utils,
@@ -27,6 +27,8 @@ name: stack: what: program:
   environment ? { },
   serviceConfig ? { },
   writable ? [ ],
+  # What it may listen on, besides its extraPorts.
+  ports ? [ ],
 }:
 let
   inherit (program) limits;
@@ -61,6 +63,12 @@ in
       ProtectHome = "tmpfs";
       BindReadOnlyPaths = program.readablePaths;
       BindPaths = homes.right;
+    }
+    // {
+      # A captured program could speak as another one that is down, to the proxy or to who reads its metrics. So each has a
+      # list of its own ports, which no other stack moves (decision 88). 0 stands for any that is free.
+      SocketBindDeny = "1-65535";
+      SocketBindAllow = map toString (ports ++ program.extraPorts);
     }
     // lib.optionalAttrs program.stateDirectory {
       StateDirectory = "${name}-${what}";

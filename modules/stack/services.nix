@@ -78,6 +78,9 @@ let
         lib.mkMerge [
           (programOf name stack key service {
             environment = places unit n;
+            ports =
+              lib.optional (onPort && service.listen.port != null) (service.listen.port + n)
+              ++ lib.optional (service.metrics.port != null && n >= 0) (service.metrics.port + n);
             writable = lib.optional onOwn (names.ownFolder unit);
             serviceConfig = {
               Type = service.type;

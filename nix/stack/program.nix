@@ -132,6 +132,15 @@ in
       example = [ "any" ];
       description = "What this program may talk to over the network, instead of the stack's `allowedAddresses`. Null: as the stack.";
     };
+    extraPorts = mkOption {
+      type = types.listOf types.port;
+      default = [ ];
+      example = [ 9464 ];
+      description = ''
+        Ports that the program opens besides `listen.port` and `metrics.port`. systemd refuses all others on a host, so that no
+        program takes the port of another one that is down (SocketBindDeny). Port 0, which means any free one, is open to all.
+      '';
+    };
     stateDirectory = mkOption {
       type = types.bool;
       default = false;

@@ -78,6 +78,101 @@ in
     };
   }
   {
+    name = "each process opens its own ports and no other";
+    got =
+      let
+        its = of {
+          services.web = {
+            package = standIn "web";
+            listen.port = 3000;
+            metrics.port = 9400;
+            replicas = 2;
+            health.live = "/healthz";
+            extraPorts = [ 7946 ];
+          };
+          services.quiet.package = standIn "quiet";
+          jobs.report = {
+            package = standIn "report";
+            schedule.calendar = "daily";
+          };
+        };
+        opens = unit: {
+          allow = its.systemd.services.${unit}.serviceConfig.SocketBindAllow;
+          deny = its.systemd.services.${unit}.serviceConfig.SocketBindDeny;
+        };
+      in
+      lib.genAttrs [
+        "shop-web-1"
+        "shop-web-2"
+        "shop-web-trial"
+        "shop-web-1-live"
+        "shop-quiet-1"
+        "shop-report"
+      ] opens;
+    want =
+      let
+        only = allow: {
+          inherit allow;
+          deny = "1-65535";
+        };
+      in
+      {
+        shop-web-1 = only [
+          "3000"
+          "9400"
+          "7946"
+        ];
+        shop-web-2 = only [
+          "3001"
+          "9401"
+          "7946"
+        ];
+        shop-web-trial = only [
+          "2999"
+          "7946"
+        ];
+        shop-web-1-live = only [ "7946" ];
+        shop-quiet-1 = only [ ];
+        shop-report = only [ ];
+      };
+  }
+  {
+    name = "no other stack moves the ports of a process";
+    got =
+      let
+        opens =
+          more:
+          (host [
+            {
+              services.slipway.stacks = {
+                shop = {
+                  services.web = {
+                    package = standIn "web";
+                    listen.port = 3000;
+                  };
+                  database.enable = false;
+                  cache.enable = false;
+                  backup.enable = false;
+                  proxy.enable = false;
+                };
+              }
+              // more;
+            }
+          ]).systemd.services.shop-web-1.serviceConfig;
+      in
+      opens { } == opens {
+        blog = {
+          services.web = {
+            package = standIn "web";
+            listen.port = 4000;
+            metrics.port = 9500;
+          };
+          database.enable = false;
+        };
+      };
+    want = true;
+  }
+  {
     name = "a stand-in leaves no socket behind";
     got = map words unix.systemd.services.shop-web-trial.serviceConfig.ExecStopPost;
     want = [ "-f /run/slipway-sockets/shop/web-trial/socket" ];
