@@ -9,6 +9,7 @@
 let
   namesOf = import ./names.nix { inherit lib; };
   hardening = import ../../nix/lib/hardening.nix;
+  calendars = import ./calendars.nix { inherit lib pkgs; };
   scheduled = stack: lib.filterAttrs (_: job: job.schedule != null) stack.jobs;
   enabled = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   stacks = lib.filterAttrs (_: stack: scheduled stack != { }) enabled;
@@ -44,23 +45,23 @@ let
           (orNone (job.schedule.intervalSeconds or null))
           (job.schedule.calendar or "-")
         ];
-      check =
+      calendar =
         key: job:
-        lib.optionalString (job.schedule ? calendar) ''
-          systemd-analyze calendar ${lib.escapeShellArg job.schedule.calendar} > /dev/null || {
-            echo ${lib.escapeShellArg "services.slipway.stacks.${name}.jobs.${key}.schedule.calendar is no time that systemd knows; try it with: systemd-analyze calendar TEXT"} >&2
-            exit 1
-          }
-        '';
+        lib.optional (job.schedule ? calendar) {
+          option = "services.slipway.stacks.${name}.jobs.${key}.schedule.calendar";
+          inherit (job.schedule) calendar;
+        };
     in
     pkgs.runCommand "${name}-jobs"
-      {
-        nativeBuildInputs = [ pkgs.buildPackages.systemd ];
-        text = lib.concatLines (lib.mapAttrsToList line (scheduled stack));
-        passAsFile = [ "text" ];
-      }
+      (
+        calendars.tools
+        // {
+          text = lib.concatLines (lib.mapAttrsToList line (scheduled stack));
+          passAsFile = [ "text" ];
+        }
+      )
       ''
-        ${lib.concatStrings (lib.mapAttrsToList check (scheduled stack))}
+        ${calendars.check (lib.concatLists (lib.mapAttrsToList calendar (scheduled stack)))}
         cp "$textPath" "$out"
       '';
 

@@ -1,4 +1,4 @@
-# The schedules, read by systemd when the system is built: one that it cannot read would build, and never run.
+# The schedules of backups, read by systemd when the system is built.
 {
   config,
   lib,
@@ -7,6 +7,7 @@
 }:
 let
   backup = import ./lib.nix { inherit config lib; };
+  calendars = import ../calendars.nix { inherit lib pkgs; };
   option =
     name: kind:
     if kind == "wal-base" then
@@ -17,29 +18,15 @@ let
     lib.mapAttrsToList (
       name: stack:
       lib.mapAttrsToList (kind: work: {
-        inherit (work) schedule;
+        calendar = work.schedule;
         option = option name kind;
       }) (backup.kinds name stack)
     ) backup.stacks
   );
-  test =
-    pkgs.runCommand "backup-schedules-test"
-      {
-        # The builder's own: that of the host may be for another machine.
-        nativeBuildInputs = [ pkgs.buildPackages.systemd ];
-        # For schedules with a time zone.
-        TZDIR = "${pkgs.tzdata}/share/zoneinfo";
-      }
-      ''
-        check() {
-          systemd-analyze calendar -- "$2" > report 2>&1 \
-            || { echo "$1: systemd cannot read \"$2\"; write it as \"*-*-* 02:15:00\" (man systemd.time)" >&2; cat report >&2; exit 1; }
-          cat report >> $out
-        }
-        ${lib.concatMapStringsSep "\n" (
-          one: "check ${lib.escapeShellArg one.option} ${lib.escapeShellArg one.schedule}"
-        ) schedules}
-      '';
+  test = pkgs.runCommand "backup-schedules-test" calendars.tools ''
+    ${calendars.check schedules}
+    touch $out
+  '';
 in
 {
   config.system.checks = lib.mkIf (schedules != [ ]) [ test ];
