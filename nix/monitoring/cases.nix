@@ -124,6 +124,23 @@ in
     ];
   }
   {
+    name = "monitoring: labels that an alert sets itself are not those of its series";
+    got =
+      (builtins.head
+        (builtins.head
+          (monitoring.rulesFile {
+            Full = rule // {
+              labels = {
+                team = "shop";
+                tier = "gold";
+              };
+            };
+          }).groups
+        ).rules
+      ).expr;
+    want = "max without (team, tier) (\nfull > 1\n)";
+  }
+  {
     name = "monitoring: an alert that is switched off";
     got = alerts {
       Full = rule // {
@@ -136,7 +153,7 @@ in
   {
     name = "monitoring: a threshold";
     got = rules.RedisEvicts.expr { keysPerSecond = 0.5; };
-    want = "rate(redis_evicted_keys_total[15m]) > 0.5";
+    want = ''rate(redis_evicted_keys_total{job="redis"}[15m]) > 0.5'';
   }
 ]
 ++ map (path: {

@@ -25,6 +25,15 @@ let
   ownGroup = "own";
   groupOf = name: rules.all.${name}.group or ownGroup;
 
+  # Of two series that differ only in a label that the rule itself sets, Prometheus would make one alert: it refuses the whole
+  # rule then, for all hosts. So the program's own label goes first.
+  apart =
+    labels: expr:
+    if labels == [ ] then
+      expr
+    else
+      "max without (${builtins.concatStringsSep ", " labels}) (\n${expr}\n)";
+
   # { enable, severity, forSeconds, labels, summary, expr, runbook } by name -> the content of a rules file.
   rulesFile =
     given:
@@ -37,7 +46,7 @@ let
         in
         {
           alert = name;
-          inherit (rule) expr;
+          expr = apart (attrNames rule.labels) rule.expr;
           labels = rule.labels // {
             inherit (rule) severity;
           };

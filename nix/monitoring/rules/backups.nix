@@ -8,25 +8,25 @@ in
     severity = "ticket";
     forSeconds = 60;
     summary = "${backup} is late.";
-    expr = _: ''slipway_backup_late{kind!="drill"} == 1'';
+    expr = _: ''slipway_backup_late{job="backup",kind!="drill"} == 1'';
   };
   BackupFailed = {
     severity = "ticket";
     forSeconds = 60;
     summary = "${backup} failed.";
-    expr = _: ''slipway_backup_failed{kind!="drill"} == 1'';
+    expr = _: ''slipway_backup_failed{job="backup",kind!="drill"} == 1'';
   };
   DrillLate = {
     severity = "ticket";
     forSeconds = 60;
     summary = "The ${drill} is late.";
-    expr = _: ''slipway_backup_late{kind="drill"} == 1'';
+    expr = _: ''slipway_backup_late{job="backup",kind="drill"} == 1'';
   };
   DrillFailed = {
     severity = "ticket";
     forSeconds = 60;
     summary = "The ${drill} failed.";
-    expr = _: ''slipway_backup_failed{kind="drill"} == 1'';
+    expr = _: ''slipway_backup_failed{job="backup",kind="drill"} == 1'';
   };
   ArchiveBroken = {
     severity = "page";

@@ -35,9 +35,13 @@ let
     longest = "3d";
   };
 
+  # Routes of one service that alerts name at a time.
+  mostRoutes = 20;
+
   # Who counts: the programs themselves, and nginx for programs that count nothing. A stack is in one of them.
   programs = {
     labels = "stack, service, route";
+    owner = "stack, service";
     requests = "http_requests_total";
     seconds = "http_request_duration_seconds";
     matchers = ''job="stack"'';
@@ -45,9 +49,10 @@ let
   };
   proxies = {
     labels = "stack, domain, route";
+    owner = "stack, domain";
     requests = "slipway_proxy_requests_total";
     seconds = "slipway_proxy_request_duration_seconds";
-    matchers = ''stack!=""'';
+    matchers = ''job="logs",stack!=""'';
     but = "unless on (stack) ${programs.requests}{${programs.matchers}}\n";
   };
 
@@ -93,12 +98,14 @@ let
         }:
         "${above factor long}\nand\n${above factor short}\n";
     in
-    # A single failure on a route that is rarely used is no pattern.
+    # A single failure on a route that is rarely used is no pattern. And a program chooses the names of its routes: it could
+    # make thousands of alerts of them.
     ''
-      (
+      topk by (${from.owner}) (${toString mostRoutes}, (
       ${builtins.concatStringsSep "or\n" (map pair speed.pairs)})
       and
       ${bad "increase" speed.longest} >= ${t.leastRequests}
+      )
     ''
     + from.but;
 

@@ -24,7 +24,8 @@
     thresholds.lagMiB = 256;
     summary = "The copy {{ $labels.application_name }} of {{ $labels.host }}'s Postgres is {{ $value | humanize1024 }}B behind.";
     expr =
-      t: "max by (host, application_name) (pg_stat_replication_pg_wal_lsn_diff) > ${t.lagMiB} * 1048576";
+      t:
+      ''max by (host, application_name) (pg_stat_replication_pg_wal_lsn_diff{job="postgres"}) > ${t.lagMiB} * 1048576'';
   };
   LongTransaction = {
     severity = "ticket";
@@ -34,7 +35,7 @@
     # A dump may take its time.
     expr =
       t:
-      ''max by (host, datname) (pg_stat_activity_max_tx_duration{state=~"active|idle in transaction.*",usename!="slipway-backup"}) > ${t.seconds}'';
+      ''max by (host, datname) (pg_stat_activity_max_tx_duration{job="postgres",state=~"active|idle in transaction.*",usename!="slipway-backup"}) > ${t.seconds}'';
   };
   RedisDown = {
     severity = "ticket";
@@ -50,8 +51,8 @@
     summary = "The Redis of {{ $labels.instance }} uses {{ printf \"%.0f\" $value }} % of its memory, and then refuses writes.";
     # One that drops old keys instead may be full; RedisEvicts is about that.
     expr = t: ''
-      redis_memory_used_bytes / (redis_memory_max_bytes > 0) * 100 > ${t.usedPercent}
-      and on (instance) redis_instance_info{maxmemory_policy="noeviction"}
+      redis_memory_used_bytes{job="redis"} / (redis_memory_max_bytes{job="redis"} > 0) * 100 > ${t.usedPercent}
+      and on (instance) redis_instance_info{job="redis",maxmemory_policy="noeviction"}
     '';
   };
   RedisEvicts = {
@@ -59,6 +60,6 @@
     forSeconds = 900;
     thresholds.keysPerSecond = 10;
     summary = "The Redis of {{ $labels.instance }} drops {{ printf \"%.0f\" $value }} keys a second for lack of memory.";
-    expr = t: "rate(redis_evicted_keys_total[15m]) > ${t.keysPerSecond}";
+    expr = t: ''rate(redis_evicted_keys_total{job="redis"}[15m]) > ${t.keysPerSecond}'';
   };
 }

@@ -17,7 +17,8 @@ in
     thresholds.availablePercent = 7;
     summary = "{{ $labels.host }} has {{ printf \"%.1f\" $value }} % of its memory left.";
     expr =
-      t: "node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes * 100 < ${t.availablePercent}";
+      t:
+      ''node_memory_MemAvailable_bytes{job="node"} / node_memory_MemTotal_bytes{job="node"} * 100 < ${t.availablePercent}'';
   };
   MemoryPressure = {
     severity = "page";
@@ -35,7 +36,7 @@ in
     expr =
       t:
       let
-        kills = ''slipway_log_events_total{event=~"oom_kill|unit_oom_kill"}'';
+        kills = ''slipway_log_events_total{job="logs",event=~"oom_kill|unit_oom_kill"}'';
         window = "${t.windowSeconds}s";
       in
       ''
@@ -43,7 +44,7 @@ in
         increase(${kills}[${window}]) > 0 or (${kills} unless ${kills} offset ${window})
         , "unit", "$1", "exported_unit", "(.*)"))
         or on (host)
-        sum by (host) (increase(node_vmstat_oom_kill[${window}])) > 0
+        sum by (host) (increase(node_vmstat_oom_kill{job="node"}[${window}])) > 0
       '';
   };
   DiskFillsUp = {
@@ -103,7 +104,8 @@ in
     forSeconds = 120;
     thresholds.seconds = 2;
     summary = "The clock of {{ $labels.host }} is {{ printf \"%.1f\" $value }} s away from the monitoring host's.";
-    expr = t: "abs(node_time_seconds - timestamp(node_time_seconds)) > ${t.seconds}";
+    expr =
+      t: ''abs(node_time_seconds{job="node"} - timestamp(node_time_seconds{job="node"})) > ${t.seconds}'';
   };
   ClockUnsynchronised = {
     severity = "ticket";
@@ -111,6 +113,8 @@ in
     thresholds.errorSeconds = 16;
     summary = "Nothing sets the clock of {{ $labels.host }}.";
     # The kernel lets the possible error grow while nobody corrects it, up to 16 s.
-    expr = t: "node_timex_sync_status == 0 and node_timex_maxerror_seconds >= ${t.errorSeconds}";
+    expr =
+      t:
+      ''node_timex_sync_status{job="node"} == 0 and node_timex_maxerror_seconds{job="node"} >= ${t.errorSeconds}'';
   };
 }

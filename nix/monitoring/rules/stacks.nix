@@ -1,6 +1,8 @@
 # The processes of stacks, and whether they can be asked.
 let
   butHostDown = import ./but-host-down.nix;
+  # A program chooses further labels itself, and could make thousands of alerts of them: one for each process is enough.
+  ofProcess = function: "${function} by (host, job, instance, stack, service, unit)";
 in
 {
   ServiceDown = {
@@ -32,8 +34,8 @@ in
     labels.rollout = "explains";
     summary = "{{ $labels.unit }} of {{ $labels.host }} waits for a free database connection.";
     expr = _: ''
-      increase(database_pool_timeouts_total[5m]) > 0
-      or min_over_time(database_pool_waiting[1m]) > 0
+      ${ofProcess "max"} (increase(database_pool_timeouts_total{job="stack"}[5m])) > 0
+      or ${ofProcess "max"} (min_over_time(database_pool_waiting{job="stack"}[1m])) > 0
     '';
   };
   CacheUnreachable = {
@@ -42,6 +44,8 @@ in
     labels.rollout = "explains";
     summary = "{{ $labels.unit }} of {{ $labels.host }} has no connection to its Redis, which answers others.";
     # A Redis that is down has an alert of its own.
-    expr = _: ''redis_client_connected == 0 unless on (stack) redis_up{job="redis"} == 0'';
+    expr = _: ''
+      ${ofProcess "min"} (redis_client_connected{job="stack"}) == 0 unless on (stack) redis_up{job="redis"} == 0
+    '';
   };
 }

@@ -14,7 +14,7 @@ in
     summary = "{{ $labels.unit }} of {{ $labels.host }} has failed.";
     # Jobs and backups have alerts of their own, which say more.
     expr = _: ''
-      ${ofUnit ''node_systemd_unit_state{state="failed",name!~".+-late[.]service"} == 1''}
+      ${ofUnit ''node_systemd_unit_state{job="node",state="failed",name!~".+-late[.]service"} == 1''}
       unless on (host, unit) ${job "slipway_job_failed"}
       unless on (host, unit) ${backup}
     '';
@@ -28,7 +28,8 @@ in
     labels.rollout = "explains";
     summary = "systemd has restarted {{ $labels.unit }} of {{ $labels.host }} {{ printf \"%.0f\" $value }} times within minutes.";
     expr =
-      t: ofUnit "increase(node_systemd_service_restart_total[${t.windowSeconds}s]) > ${t.restarts}";
+      t:
+      ofUnit ''increase(node_systemd_service_restart_total{job="node"}[${t.windowSeconds}s]) > ${t.restarts}'';
   };
   JobFailed = {
     severity = "ticket";

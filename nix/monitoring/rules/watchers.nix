@@ -9,15 +9,15 @@
     severity = "ticket";
     forSeconds = 300;
     summary = "Prometheus of {{ $labels.host }} cannot evaluate rules of {{ $labels.rule_group }}.";
-    expr = _: "increase(prometheus_rule_evaluation_failures_total[5m]) > 0";
+    expr = _: ''increase(prometheus_rule_evaluation_failures_total{job="prometheus"}[5m]) > 0'';
   };
   ConfigurationRefused = {
     severity = "ticket";
     forSeconds = 60;
     summary = "{{ $labels.instance }} goes on with its old configuration: it cannot read the new one.";
     expr = _: ''
-      prometheus_config_last_reload_successful == 0
-      or alertmanager_config_last_reload_successful == 0
+      prometheus_config_last_reload_successful{job="prometheus"} == 0
+      or alertmanager_config_last_reload_successful{job="alertmanager"} == 0
     '';
   };
   AlertmanagerUnreachable = {
@@ -43,9 +43,9 @@
     forSeconds = 60;
     summary = "Prometheus of {{ $labels.host }} cannot keep its data: its disk is full or damaged.";
     expr = _: ''
-      increase(prometheus_tsdb_compactions_failed_total[3h]) > 0
-      or increase(prometheus_tsdb_wal_writes_failed_total[15m]) > 0
-      or increase(prometheus_tsdb_wal_corruptions_total[3h]) > 0
+      increase(prometheus_tsdb_compactions_failed_total{job="prometheus"}[3h]) > 0
+      or increase(prometheus_tsdb_wal_writes_failed_total{job="prometheus"}[15m]) > 0
+      or increase(prometheus_tsdb_wal_corruptions_total{job="prometheus"}[3h]) > 0
     '';
   };
 }

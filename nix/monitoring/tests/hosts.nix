@@ -3,7 +3,7 @@ let
   disk = path: ''${node},device="/dev/vda1",fstype="ext4",mountpoint="${path}"'';
   kills =
     host: unit:
-    ''slipway_log_events_total{host="${host}",event="oom_kill",unit="slipway-logs",exported_unit="${unit}"}'';
+    ''slipway_log_events_total{host="${host}",job="logs",event="oom_kill",unit="slipway-logs",exported_unit="${unit}"}'';
   labels = {
     host = "web-1";
     instance = "web-1/node";

@@ -51,7 +51,7 @@ in
     # What strangers try at any address of the Internet; and an attack that is over.
     healthy.series = {
       ${events "auth_failure"} = "0+3x40";
-      ${''slipway_log_events_total{host="past",event="auth_failure"}''} = "0 900x40";
+      ${''slipway_log_events_total{host="past",job="logs",event="auth_failure"}''} = "0 900x40";
     };
     healthy.minutes = 20;
   };
@@ -101,8 +101,10 @@ in
     healthy.series = {
       ${output "retries_total"} = "0+1x40";
       ${output "proc_records_total"} = "0+500x40";
-      ${''fluentbit_output_retries_total{host="quiet",instance="quiet/slipway-logs"}''} = "7x40";
-      ${''fluentbit_output_proc_records_total{host="quiet",instance="quiet/slipway-logs"}''} = "5000x40";
+      ${''fluentbit_output_retries_total{host="quiet",instance="quiet/slipway-logs",job="logs"}''} =
+        "7x40";
+      ${''fluentbit_output_proc_records_total{host="quiet",instance="quiet/slipway-logs",job="logs"}''} =
+        "5000x40";
     };
   };
   LogStoreFull = {

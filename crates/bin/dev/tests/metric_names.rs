@@ -117,6 +117,32 @@ fn of_rules(asked: &mut Asked, file: &Path) {
     }
 }
 
+/// What only workers of a control plane are believed; Prometheus drops it of all others (nix/monitoring/scrapes.nix).
+const OF_FLEET: [&str; 4] = [
+    "slipway_rollout",
+    "slipway_host_",
+    "slipway_fleet_",
+    "slipway_audit_",
+];
+
+/// Any program of a stack may show a metric of any name. A rule that does not say whose it reads would take its word, and fire
+/// for every label that it makes up.
+fn assert_rules_name_the_job(file: &Path) {
+    let rules: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    let mut loose = BTreeSet::new();
+    for group in rules["groups"].as_array().unwrap() {
+        for rule in group["rules"].as_array().unwrap() {
+            for (metric, matchers) in promql::selectors(rule["expr"].as_str().unwrap()) {
+                let names_job = matchers.contains("job=") || matchers.contains("job!~");
+                if !names_job && !OF_FLEET.iter().any(|start| metric.starts_with(start)) {
+                    loose.insert(format!("{}: {metric}{matchers}", rule["alert"].as_str().unwrap()));
+                }
+            }
+        }
+    }
+    assert!(loose.is_empty(), "{loose:#?}");
+}
+
 /// The queries in a dashboard. `metrics` says whether those around ask Prometheus.
 fn of_dashboard(asked: &mut Asked, who: &str, value: &Value, metrics: bool) {
     match value {
@@ -176,7 +202,9 @@ async fn every_metric_of_an_alert_or_a_dashboard_is_one_that_something_shows() {
     monitoring.wait_targets_up(BOUND).await.unwrap();
 
     let mut asked = Asked::new();
-    of_rules(&mut asked, &run.dir.path().join("monitoring/rules.yaml"));
+    let rules = run.dir.path().join("monitoring/rules.yaml");
+    of_rules(&mut asked, &rules);
+    assert_rules_name_the_job(&rules);
     for file in fs::read_dir(checkout().join("deploy/monitoring/dashboards")).unwrap() {
         let path = file.unwrap().path();
         let who = path.file_name().unwrap().to_string_lossy().into_owned();

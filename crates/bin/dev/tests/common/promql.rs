@@ -24,7 +24,15 @@ const AGGREGATIONS: [&str; 12] = [
 
 /// The metrics that `expression` asks for.
 pub(crate) fn metrics(expression: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    selectors(expression)
+        .into_iter()
+        .map(|(metric, _)| metric.to_owned())
+        .collect()
+}
+
+/// Each metric that `expression` asks for, with the matchers behind it.
+pub(crate) fn selectors(expression: &str) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
     let mut rest = expression;
     while let Some(first) = rest.chars().next() {
         rest = match first {
@@ -46,7 +54,13 @@ pub(crate) fn metrics(expression: &str) -> BTreeSet<String> {
                         && !OPERATORS.contains(&lower.as_str())
                         && !AGGREGATIONS.contains(&lower.as_str())
                     {
-                        found.insert(word.to_owned());
+                        let matchers = next.trim_start();
+                        let of_it = if matchers.starts_with('{') {
+                            &matchers[..matchers.len() - after_matchers(matchers).len()]
+                        } else {
+                            ""
+                        };
+                        found.push((word, of_it));
                     }
                     next
                 }
@@ -123,4 +137,6 @@ fn the_metrics_of_an_expression_are_found() {
         let found: Vec<String> = metrics(expression).into_iter().collect();
         assert_eq!(found, wanted, "{expression}");
     }
+    let found = selectors(r#"a{b="}",job="c"} == 0 or rate(d[5m])"#);
+    assert_eq!(found, [("a", r#"{b="}",job="c"}"#), ("d", "")]);
 }
