@@ -6,9 +6,17 @@ let
   option = "services.slipway.telemetry";
   shown = target: target.job + lib.optionalString (target.unit != null) " of ${target.unit}";
   word = text: builtins.match "[A-Za-z0-9_.@:-]+" text != null;
-  loopback =
-    address: builtins.match "(127\\.[0-9]+\\.[0-9]+\\.[0-9]+|localhost|\\[::1]):[0-9]+" address != null;
   inherit (import ../../nix/stack/texts.nix { inherit lib; }) isHost;
+  loopback =
+    address:
+    let
+      parts = builtins.match "(127\\.[0-9.]+|localhost|\\[::1]):([0-9]{1,5})" address;
+      host = lib.head parts;
+    in
+    # Digits and dots alone are no address yet.
+    parts != null
+    && (!lib.hasPrefix "127" host || isHost host)
+    && lib.toIntBase10 (lib.last parts) < 65536;
 
   ofTarget = target: [
     {

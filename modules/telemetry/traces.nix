@@ -24,7 +24,7 @@ in
       example = "https://otlp.eu01.nr-data.net";
       description = ''
         The base address of what takes OTLP over HTTP with protobuf: spans are posted to `/v1/traces` below it. The agent and
-        all services with a `preset` send theirs there. Null: no spans are sent. docs/observability.md has the addresses of
+        all services with a `preset` send theirs there. Null: no spans are sent. docs/traces.md has the addresses of
         common ones.
       '';
     };

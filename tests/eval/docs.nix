@@ -138,10 +138,12 @@ let
     "docs/api.md" = { };
     "docs/architecture.md" = { };
     "docs/database.md" = { };
+    "docs/logs.md" = { };
     "docs/observability.md".services.slipway.stacks.shop.services.web.package = standIn "shop";
     "docs/rollouts.md" = { };
     "docs/settings.md" = { };
     "docs/stacks.md" = { };
+    "docs/traces.md" = { };
     "hosts/README.md" = { };
     "secrets/README.md" = { };
     "templates/default/README.md" = { };
