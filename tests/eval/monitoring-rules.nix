@@ -60,7 +60,7 @@ in
         waits = alert ? for;
       };
     want = {
-      expr = "rate(redis_evicted_keys_total[15m]) > 2.5";
+      expr = ''rate(redis_evicted_keys_total{job="redis"}[15m]) > 2.5'';
       labels.severity = "page";
       waits = false;
     };
@@ -68,7 +68,8 @@ in
   {
     name = "rules: an expression of one's own in place of ours";
     got = (alerts { HostDown.expr = "up == 0"; }).HostDown.expr;
-    want = "up == 0";
+    # The label `rollout` is the rule's own.
+    want = "max without (rollout) (\nup == 0\n)";
   }
   {
     name = "rules: a label of one's own beside ours";
