@@ -17,6 +17,20 @@ in
   all-in-one = host [ ./all-in-one ];
   team = host [ ./team ];
 
+  # Postgres on three hosts: see ha/default.nix.
+  ha-1 = host [
+    ./ha
+    { networking.hostName = "ha-1"; }
+  ];
+  ha-2 = host [
+    ./ha
+    { networking.hostName = "ha-2"; }
+  ];
+  ha-3 = host [
+    ./ha
+    { networking.hostName = "ha-3"; }
+  ];
+
   # One fleet on a private network: see prod/fleet.nix.
   prod-edge = host [
     self.nixosModules.agenix

@@ -3,6 +3,7 @@
   imports = [
     ./packages.nix
     ./stack
+    ./cluster
     ./control-plane.nix
     ./agent.nix
     ./network.nix

@@ -2,13 +2,17 @@
 {
   config,
   lib,
+  pkgs,
   ...
 }:
 let
   cfg = config.services.slipway.telemetry;
-  active = cfg.enable && config.services.postgresql.enable;
+  cluster = import ../cluster/lib.nix { inherit config lib; };
+  active = cfg.enable && (config.services.postgresql.enable || cluster.member);
   inherit (config.services.prometheus.exporters) postgres;
-  inherit (config.services.postgresql.settings) port;
+  port =
+    if cluster.member then cluster.cfg.ports.postgres else config.services.postgresql.settings.port;
+  psql = "${config.services.postgresql.finalPackage}/bin/psql --dbname=postgres --no-psqlrc --quiet";
   hardening = import ../../nix/lib/hardening.nix;
   listens = import ./listens.nix { inherit lib; };
   quiet = import ./quiet.nix { inherit lib; };
@@ -44,10 +48,12 @@ in
       description = "Role of the telemetry in Postgres";
       wantedBy = [
         "multi-user.target"
-        "postgresql.service"
-      ];
-      after = [ "postgresql.service" ];
-      requires = [ "postgresql.service" ];
+        cluster.unit
+      ]
+      # A standby gets the role from the leader.
+      ++ lib.optional cluster.member "slipway-cluster-setup.service";
+      after = [ cluster.unit ];
+      requires = [ cluster.unit ];
       path = [ config.services.postgresql.finalPackage ];
       environment.PGPORT = toString port;
       unitConfig.StartLimitIntervalSec = 0;
@@ -56,7 +62,12 @@ in
         RemainAfterExit = true;
         User = "postgres";
         Group = "postgres";
-        ExecStart = "${config.services.postgresql.finalPackage}/bin/psql --dbname=postgres --no-psqlrc --quiet --set=role=${name} --file=${./postgres.sql}";
+        ExecCondition = lib.mkIf cluster.member (
+          pkgs.writeShellScript "slipway-telemetry-leads" ''
+            [ "$(${psql} -tAc 'SELECT pg_is_in_recovery()')" != t ]
+          ''
+        );
+        ExecStart = "${psql} --set=role=${name} --file=${./postgres.sql}";
         # The server may still replay its archive.
         Restart = "on-failure";
         RestartSec = 5;

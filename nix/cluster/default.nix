@@ -25,6 +25,7 @@ let
         { locale = "C"; }
       ];
       listen = "127.0.0.1";
+      metricsOf = null;
       maxConnections = 4000;
     }
     // defaults

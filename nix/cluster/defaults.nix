@@ -6,8 +6,9 @@
     patroni = 8008;
     etcdClient = 2379;
     etcdPeer = 2380;
-    # On 127.0.0.1 of each host: etcd's metrics, the leader, those who may read, and HAProxy's own metrics.
+    # On 127.0.0.1 of each host: metrics of etcd and of Patroni, the leader, those who may read, and HAProxy's own metrics.
     etcdMetrics = 2381;
+    patroniMetrics = 8009;
     leader = 15432;
     read = 15433;
     proxyMetrics = 8405;

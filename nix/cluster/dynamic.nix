@@ -15,6 +15,8 @@ let
   ];
 in
 {
+  inherit names;
+
   # Settings of postgresql.conf -> those in etcd, and those in the member's own file.
   split =
     settings:

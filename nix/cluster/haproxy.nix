@@ -10,6 +10,8 @@
   lag,
   # Where programs connect.
   listen,
+  # A member whose own Patroni's metrics are to be had on 127.0.0.1, without TLS, and the port for them.
+  metricsOf,
   maxConnections,
 }:
 let
@@ -29,6 +31,26 @@ let
       http-check expect status 200
     ${servers}
   '';
+  patroniMetrics =
+    if metricsOf == null then
+      ""
+    else
+      ''
+        frontend patroni-metrics
+          mode http
+          timeout client 10s
+          bind ${lib.hostPort "127.0.0.1" metricsOf.port}
+          http-request return status 404 unless { path /metrics }
+          default_backend patroni-metrics
+
+        backend patroni-metrics
+          mode http
+          timeout server 10s
+          server ${metricsOf.member} ${
+            lib.hostPort members.${metricsOf.member}.address ports.patroni
+          } ssl ca-file ${files.authority} verify required verifyhost ${serverName}
+
+      '';
 in
 ''
   global
@@ -66,5 +88,5 @@ in
     http-request use-service prometheus-exporter if { path /metrics }
     http-request return status 404
 
-  ${backend "leader" "/primary"}
+  ${patroniMetrics}${backend "leader" "/primary"}
   ${backend "replicas" "/replica?lag=${toString lag.readBytes}"}''

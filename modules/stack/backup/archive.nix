@@ -52,7 +52,7 @@ in
       archive_command = "${lib.getExe pkgs.pgbackrest} --stanza=${stanza} archive-push %p";
       archive_timeout = archive.archiveTimeoutSeconds;
     };
-    systemd.services.postgresql = {
+    systemd.services.postgresql = lib.mkIf config.services.postgresql.enable {
       # An empty cluster would come up beside what was kept of the lost one, and look like a new host.
       preStart = lib.mkBefore ''
         if [ ! -e ${cfg.dataDir}/PG_VERSION ] && [ -e ${toString archive.repository}/archive/${stanza}/archive.info ]; then

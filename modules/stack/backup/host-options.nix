@@ -2,6 +2,7 @@
 # all its databases. It belongs to the host and to no stack, so another stack changes neither its place nor its age.
 { config, lib, ... }:
 let
+  cluster = import ../../cluster/lib.nix { inherit config lib; };
   inherit (lib) mkOption types;
   day = 24 * 60 * 60;
   timed = import ./timed.nix { inherit lib; };
@@ -43,8 +44,9 @@ in
   options.services.slipway.backup.archive = {
     enable = mkOption {
       type = types.bool;
-      default = backedUp != [ ];
-      defaultText = lib.literalMD "whether a stack with a database on this host is backed up";
+      # A member's archive would be on one host, and the next leader is another one.
+      default = backedUp != [ ] && !cluster.member;
+      defaultText = lib.literalMD "whether a stack with a database on this host is backed up, and the host is no member of a cluster";
       example = false;
       description = ''
         Whether the server's changes are archived continuously, so that it can go back to any second of `keepDays`. The

@@ -3,6 +3,7 @@
 let
   database = import ./lib.nix { inherit config lib; };
   inherit (database)
+    cluster
     stacks
     local
     server
@@ -70,7 +71,9 @@ let
         message = "${option}.user is ${db.user}, and the server on this host knows a stack by its account: leave ${option}.user out, and set services.slipway.stacks.${name}.user.";
       }
       {
-        assertion = !(db.enable || db.of != null) || db.port == database.port;
+        assertion =
+          !(db.enable || db.of != null)
+          || db.port == (if cluster.member then cluster.cfg.ports.leader else database.port);
         message = "${option}.port is of a server elsewhere: leave it out, and set services.postgresql.settings.port for the one on this host.";
       }
       {
@@ -148,7 +151,27 @@ let
         message = "${option}.of takes the database as it is, by the account of this stack: leave authentication, passwords, owner and extensions to services.slipway.stacks.${db.of}.database.";
       }
     ]
-    ++ lib.optionals (db.enable && db.network.enable) [
+    ++ lib.optionals (db.enable && cluster.member) [
+      {
+        assertion = db.authentication == "scram" && db.readers == [ ] && db.network.tls;
+        message = "${option}.authentication, readers and network.tls are for the socket of one host; in a cluster (services.slipway.cluster) who leads changes, so all come by name with TLS and a password: leave the three out.";
+      }
+    ]
+    ++ [
+      {
+        assertion = !db.cluster || cluster.enable && !cluster.member;
+        message =
+          if cluster.member then
+            "${option}.cluster is for clients, and this host is a member of the cluster: set ${option}.enable."
+          else
+            "${option}.cluster is set and services.slipway.cluster.enable is not, so there is no cluster: set it, with role = \"client\".";
+      }
+      {
+        assertion = db.of == null || !cluster.member;
+        message = "${option}.of is for one host, where the socket knows the account; in a cluster give this stack a database of its own, or a role that the other stack's migrations make.";
+      }
+    ]
+    ++ lib.optionals (db.enable && db.network.enable && !cluster.member) [
       {
         assertion = db.passwordFile != null;
         message = "${option}.network.enable needs ${option}.passwordFile: over the network the role proves itself by a password.";

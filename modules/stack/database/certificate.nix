@@ -11,7 +11,10 @@ let
   hardening = import ../../../nix/lib/hardening.nix;
   files = import ./certificate-files.nix;
   inherit (database.server.network) certificateFile keyFile;
-  used = lib.any (stack: stack.database.network.tls) (lib.attrValues database.networked);
+  # A member of a cluster has that cluster's certificate.
+  used =
+    !database.cluster.member
+    && lib.any (stack: stack.database.network.tls) (lib.attrValues database.networked);
 
   script = import ../../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "slipway-database-certificate";

@@ -1,6 +1,7 @@
 # Shared by the files about the database: the stacks with a server on this host, and that server.
 { config, lib }:
 let
+  cluster = import ../../cluster/lib.nix { inherit config lib; };
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
   local = lib.filterAttrs (_: stack: stack.database.enable) stacks;
   databases = lib.mapAttrsToList (_: stack: stack.database) local;
@@ -13,7 +14,10 @@ in
     local
     databases
     ownerOf
+    cluster
     ;
+  # Whether Postgres runs here at all.
+  here = databases != [ ] || cluster.member;
   # Those that use the database of another one, which is here (assertions.nix).
   using = lib.filterAttrs (_: stack: local ? ${toString stack.database.of}) stacks;
   # The database of a stack that owns one; anything else is refused.
@@ -44,11 +48,21 @@ in
         lib.filterAttrs (_: stack: stack.database.enable || stack.database.of != null) stacks
       )
     );
-  networked = lib.filterAttrs (_: stack: stack.database.network.enable) local;
+  networked = lib.filterAttrs (_: stack: stack.database.network.enable || cluster.member) local;
+  # From where a stack's logins come. In a cluster every host of it may be where its programs are.
+  networksOf =
+    stack:
+    lib.unique (
+      stack.database.network.addresses
+      ++ lib.optionals cluster.member (map cluster.single cluster.clients)
+    );
   server = config.services.slipway.database;
   # The folder of the server's socket, and the port that is in the socket's name.
   socket = "/run/postgresql";
-  inherit (config.services.postgresql.settings) port;
+  port =
+    if cluster.member then cluster.cfg.ports.postgres else config.services.postgresql.settings.port;
+  # What runs it.
+  inherit (cluster) unit;
   # The stack's logins: the role itself, and a second one that differs only in its password.
   secondLogin = stack: "${stack.user}_2";
   # The passwords of roles: the option, the name of the credential, and the login as a word of the shell in setup.nix.
@@ -79,7 +93,7 @@ in
     ];
   # NixOS 25.11 added a target around the server and its setup.
   units = [
-    "postgresql.service"
+    cluster.unit
   ]
-  ++ lib.optional (config.systemd.targets ? postgresql) "postgresql.target";
+  ++ lib.optional (!cluster.member && config.systemd.targets ? postgresql) "postgresql.target";
 }

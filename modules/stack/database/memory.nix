@@ -7,8 +7,7 @@
 }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) databases server;
-  here = databases != [ ];
+  inherit (database) here server;
   hardening = import ../../../nix/lib/hardening.nix;
   connections = server.maxConnections;
   size = import ./sizing.nix { inherit lib; };
@@ -35,8 +34,8 @@ in
       services.postgresql.settings.include_if_exists = file;
       systemd.services.slipway-database-memory = {
         description = "Size Postgres from the host's memory";
-        before = [ "postgresql.service" ];
-        requiredBy = [ "postgresql.service" ];
+        before = [ database.unit ];
+        requiredBy = [ database.unit ];
         serviceConfig = hardening { kernelFacts = true; } // {
           Type = "oneshot";
           RemainAfterExit = true;

@@ -10,7 +10,8 @@ let
     using
     ;
   cfg = config.services.postgresql;
-  anyTls = lib.any (stack: stack.database.network.tls) (lib.attrValues networked);
+  anyTls =
+    !database.cluster.member && lib.any (stack: stack.database.network.tls) (lib.attrValues networked);
   certificate = import ./certificate-files.nix;
 
   quote = name: ''"${name}"'';
@@ -66,7 +67,7 @@ let
           if network.tls then "hostssl" else "hostnossl"
         } ${quote stack.database.name} ${quote login} ${address} scram-sha-256"
       ) (logins stack)
-    ) network.addresses;
+    ) (database.networksOf stack);
 
   # Nobody else can reach a stack's database, and a stack's login can reach no other.
   closed =

@@ -3,6 +3,7 @@
 let
   inherit (lib) mkOption types;
   server = import ./lib.nix { inherit config lib; };
+  inherit (server) cluster;
   host = config;
   externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
 
@@ -24,6 +25,16 @@ let
         );
       };
       options.database = {
+        cluster = mkOption {
+          type = types.bool;
+          default = false;
+          example = true;
+          description = ''
+            Whether the stack's database is in the cluster of `services.slipway.cluster`, of which this host is a client. Set
+            `passwordFile`, and `owner.passwordFile` where the owner has a role. On the members the same stack has
+            `database.enable`, which makes database and roles.
+          '';
+        };
         of = mkOption {
           type = types.nullOr types.str;
           default = null;
@@ -123,7 +134,31 @@ let
       # How programs find it.
       config = lib.mkMerge [
         { database.user = lib.mkDefault config.user; }
-        (lib.mkIf (db.enable || db.of != null) {
+        # By the port that leads to whichever member leads.
+        (lib.mkIf db.cluster {
+          requires = [ cluster.proxyUnit ];
+          database = {
+            host = lib.mkDefault cluster.cfg.serverName;
+            port = lib.mkDefault cluster.cfg.ports.leader;
+            caFile = lib.mkDefault cluster.cfg.authority;
+          };
+        })
+        (lib.mkIf (db.enable && cluster.member) {
+          requires = [
+            cluster.proxyUnit
+            "${name}-database.service"
+          ];
+          environment = {
+            DATABASE_SSL_MODE = lib.mkDefault "verify-full";
+            DATABASE_SSL_ROOT_CERT = lib.mkDefault "${cluster.cfg.authority}";
+          };
+          database = {
+            address = cluster.cfg.serverName;
+            port = lib.mkDefault cluster.cfg.ports.leader;
+            authentication = lib.mkDefault "scram";
+          };
+        })
+        (lib.mkIf ((db.enable || db.of != null) && !cluster.member) {
           requires = server.units ++ [ "${name}-database.service" ];
           database = {
             address = server.socket;

@@ -2,7 +2,7 @@
 # comes or goes would then restart the server of all others, where a reload is enough.
 { config, lib, ... }:
 let
-  inherit (import ./lib.nix { inherit config lib; }) databases;
+  inherit (import ./lib.nix { inherit config lib; }) cluster databases;
   cfg = config.services.postgresql;
   files = {
     hba_file = {
@@ -16,7 +16,8 @@ let
   };
 in
 {
-  config = lib.mkIf (databases != [ ]) {
+  # In a cluster Patroni writes them.
+  config = lib.mkIf (databases != [ ] && !cluster.member) {
     environment.etc = lib.mapAttrs' (
       _: file: lib.nameValuePair file.name { inherit (file) text; }
     ) files;

@@ -7,7 +7,7 @@
 }:
 let
   database = import ./lib.nix { inherit config lib; };
-  inherit (database) databases server;
+  inherit (database) cluster databases server;
   cfg = config.services.postgresql;
   # The version of the running server, wherever it was chosen.
   major = lib.toInt (lib.versions.major cfg.package.version);
@@ -19,9 +19,10 @@ let
   '';
 in
 {
-  config = lib.mkIf (databases != [ ]) {
+  config = lib.mkIf database.here {
     services.postgresql = {
-      enable = true;
+      # In a cluster Patroni runs it, with what is said here.
+      enable = !cluster.member;
       package = lib.mkOverride 900 server.package;
       extensions = packages: lib.concatMap (one: one.extensions packages) databases;
       initdbArgs = [
@@ -65,38 +66,40 @@ in
         (lib.mapAttrs (_: lib.mkOverride 90) server.settings)
       ];
     };
-    systemd.services.postgresql = {
-      # NixOS allows five starts in ten minutes, including those of switches and people; then the server stays down. Its own
-      # value is no default, so this one is stronger; a host's mkForce still wins.
-      unitConfig.StartLimitIntervalSec = lib.mkOverride 90 0;
-      # Otherwise an empty cluster would start beside the data of a host's earlier version, and all would seem lost.
-      preStart = lib.mkBefore ''
-        if [ ! -e ${cfg.dataDir}/PG_VERSION ]; then
-          for old in /var/lib/postgresql/*/PG_VERSION; do
-            [ -e "$old" ] || continue
-            echo "there is no cluster in ${cfg.dataDir}, and there is one in ''${old%/PG_VERSION}: an empty cluster is not begun beside it" >&2
-            echo "${
-              if server.upgradeFrom == null then
-                "set services.slipway.database.package to its version; services.slipway.database.upgradeFrom then upgrades it"
-              else
-                "run slipway-pg-upgrade as root"
-            }; to begin anew, move it away" >&2
-            exit 1
-          done
-        fi
-      '';
-      serviceConfig = {
-        # The replay after a crash, or of an archive, has no bound; if it is killed, it starts again.
-        TimeoutStartSec = "infinity";
-        # The checkpoint at the end writes what is in memory; ended midway, the next start replays it.
-        TimeoutStopSec = "10min";
-        Restart = lib.mkDefault "always";
-        RestartSec = lib.mkDefault 2;
-        ExecStopPost = lib.mkIf (config.systemd.targets ? postgresql) [ "${pause}" ];
-        # When memory runs out, the kernel kills a process of the stack before the database.
-        OOMScoreAdjust = lib.mkDefault (-500);
-        # A dump would hold rows and passwords.
-        LimitCORE = lib.mkDefault 0;
+    systemd.services = lib.mkIf (!cluster.member) {
+      postgresql = {
+        # NixOS allows five starts in ten minutes, including those of switches and people; then the server stays down. Its own
+        # value is no default, so this one is stronger; a host's mkForce still wins.
+        unitConfig.StartLimitIntervalSec = lib.mkOverride 90 0;
+        # Otherwise an empty cluster would start beside the data of a host's earlier version, and all would seem lost.
+        preStart = lib.mkBefore ''
+          if [ ! -e ${cfg.dataDir}/PG_VERSION ]; then
+            for old in /var/lib/postgresql/*/PG_VERSION; do
+              [ -e "$old" ] || continue
+              echo "there is no cluster in ${cfg.dataDir}, and there is one in ''${old%/PG_VERSION}: an empty cluster is not begun beside it" >&2
+              echo "${
+                if server.upgradeFrom == null then
+                  "set services.slipway.database.package to its version; services.slipway.database.upgradeFrom then upgrades it"
+                else
+                  "run slipway-pg-upgrade as root"
+              }; to begin anew, move it away" >&2
+              exit 1
+            done
+          fi
+        '';
+        serviceConfig = {
+          # The replay after a crash, or of an archive, has no bound; if it is killed, it starts again.
+          TimeoutStartSec = "infinity";
+          # The checkpoint at the end writes what is in memory; ended midway, the next start replays it.
+          TimeoutStopSec = "10min";
+          Restart = lib.mkDefault "always";
+          RestartSec = lib.mkDefault 2;
+          ExecStopPost = lib.mkIf (config.systemd.targets ? postgresql) [ "${pause}" ];
+          # When memory runs out, the kernel kills a process of the stack before the database.
+          OOMScoreAdjust = lib.mkDefault (-500);
+          # A dump would hold rows and passwords.
+          LimitCORE = lib.mkDefault 0;
+        };
       };
     };
   };

@@ -68,7 +68,7 @@ let
   # Common to all units of this file.
   common = {
     after = database.units;
-    requires = [ "postgresql.service" ];
+    requires = [ database.unit ];
     path = [ config.services.postgresql.finalPackage ];
     environment.PGPORT = toString database.port;
     unitConfig.StartLimitIntervalSec = 0;
@@ -92,34 +92,42 @@ let
       # stopped while a dump is restored: owner and rights of the new database are then set again.
       wantedBy = [
         "multi-user.target"
-        "postgresql.service"
+        database.unit
         (namesOf name stack).target
       ];
       partOf = [ (namesOf name stack).target ];
       script = ''
         set -eu
-        role=${lib.escapeShellArg stack.user} name=${lib.escapeShellArg stack.database.name}
-        second=${lib.escapeShellArg (database.secondLogin stack)}
-        owner=${lib.escapeShellArg (database.ownerOf stack)}
+        ${words name stack}
         ${waiting}
-        psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=owner="$owner" --set=name="$name" --file=${statements}
       ''
-      + lib.optionalString (stack.backup.enable or false) ''
-        psql --dbname=postgres --no-psqlrc --quiet --set=name="$name" --file=${backupStatements}
-      ''
-      + ''
-        psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=second="$second" --file=${
-          if stack.database.secondPasswordFile == null then noSecondStatements else secondStatements
-        }
-      ''
-      + lib.concatMapStrings (passwordStatements name stack) (database.passwords stack)
-      + lib.concatMapStrings (reader: ''
-        ${rights.give "read"} --set=name="$name" --set=owner="$owner" --set=member=${lib.escapeShellArg reader}
-      '') stack.database.readers;
+      + changes name stack;
       serviceConfig.LoadCredential = map (one: "${one.credential}:${one.file}") (
         database.passwords stack
       );
     };
+  words = name: stack: ''
+    role=${lib.escapeShellArg stack.user} name=${lib.escapeShellArg stack.database.name}
+    second=${lib.escapeShellArg (database.secondLogin stack)}
+    owner=${lib.escapeShellArg (database.ownerOf stack)}'';
+  # What makes the stack's part of the server as it should be.
+  changes =
+    name: stack:
+    ''
+      psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=owner="$owner" --set=name="$name" --file=${statements}
+    ''
+    + lib.optionalString (stack.backup.enable or false) ''
+      psql --dbname=postgres --no-psqlrc --quiet --set=name="$name" --file=${backupStatements}
+    ''
+    + ''
+      psql --dbname=postgres --no-psqlrc --quiet --set=role="$role" --set=second="$second" --file=${
+        if stack.database.secondPasswordFile == null then noSecondStatements else secondStatements
+      }
+    ''
+    + lib.concatMapStrings (passwordStatements name stack) (database.passwords stack)
+    + lib.concatMapStrings (reader: ''
+      ${rights.give "read"} --set=name="$name" --set=owner="$owner" --set=member=${lib.escapeShellArg reader}
+    '') stack.database.readers;
 
   # A stack that uses another one's database. It starts with both, since a dump that is restored has no rights in it.
   borrower =
@@ -137,7 +145,7 @@ let
       before = map (job: "${job}.service") names.startJobs;
       wantedBy = [
         "multi-user.target"
-        "postgresql.service"
+        database.unit
         own
         names.target
       ];
@@ -151,10 +159,25 @@ let
         ${rights.give stack.database.rights} --set=name=${lib.escapeShellArg other.database.name} --set=owner=${lib.escapeShellArg (database.ownerOf other)} --set=member=${lib.escapeShellArg stack.user}
       '';
     };
+
+  onHost = lib.mapAttrs' (
+    name: stack: lib.nameValuePair "${name}-database" (unit name stack)
+  ) database.local;
+  # See modules/cluster: only the member that leads changes anything, and which one that is changes.
+  inCluster = import ./setup-in-cluster.nix {
+    inherit
+      changes
+      common
+      config
+      lib
+      pkgs
+      words
+      ;
+  };
 in
 {
   systemd.services =
-    lib.mapAttrs' (name: stack: lib.nameValuePair "${name}-database" (unit name stack)) database.local
+    (if database.cluster.member then inCluster else onHost)
     // lib.mapAttrs' (
       name: stack: lib.nameValuePair "${name}-database" (borrower name stack)
     ) database.using;

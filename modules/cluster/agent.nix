@@ -1,0 +1,83 @@
+# What the agent does around a release on a member: the leader leaves first, and the next host waits until this one is back.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
+let
+  cluster = import ./lib.nix { inherit config lib; };
+  inherit (cluster) cfg;
+  files = cluster.of cluster.accounts.postgres;
+  units = [
+    "slipway-cluster-certificate.service"
+    "slipway-etcd.service"
+    "slipway-patroni.service"
+  ];
+
+  program = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
+    name = "slipway-cluster";
+    runtimeInputs = [
+      pkgs.coreutils
+      pkgs.curl
+      pkgs.gnugrep
+      pkgs.gnused
+      pkgs.jq
+      config.systemd.package
+    ];
+    runtimeEnv = {
+      CLUSTER = cfg.name;
+      MEMBER = cluster.name;
+      MEMBERS = lib.concatStringsSep " " (lib.attrNames cfg.members);
+      # Its own Patroni first.
+      URLS = lib.concatMapStringsSep " " (
+        address: "https://${cluster.hostPort address cfg.ports.patroni}"
+      ) (lib.unique ([ cluster.own.address ] ++ cluster.addresses));
+      SYNCHRONOUS = cfg.synchronous;
+      LAG = toString cluster.defaults.lag.readBytes;
+      OPERATOR = cluster.defaults.operator;
+      PASSWORD_FILE = toString cfg.operatorPasswordFile;
+      AUTHORITY = files.authority;
+      CERTIFICATE = files.certificate;
+      KEY = files.key;
+      UNITS = toString units;
+    };
+    text = builtins.readFile ./cluster.sh;
+  };
+  hook = when: word: {
+    inherit when;
+    command = [
+      (lib.getExe program)
+      word
+    ];
+    # It ends by itself before.
+    timeoutSeconds = 630;
+  };
+in
+{
+  config = lib.mkIf cluster.member {
+    environment.systemPackages = [
+      program
+      pkgs.patroni
+      pkgs.etcd
+    ];
+    services.slipway = lib.optionalAttrs (options.services.slipway ? agent) {
+      agent = {
+        checks."member of the cluster ${cfg.name}" = {
+          type = "command";
+          command = [
+            (lib.getExe program)
+            "check"
+          ];
+        };
+      }
+      // lib.optionalAttrs (options.services.slipway.agent ? hooks) {
+        hooks = {
+          slipway-cluster-step-aside = hook "before_activate" "step-aside";
+          slipway-cluster-come-back = hook "after_commit" "come-back";
+        };
+      };
+    };
+  };
+}

@@ -1,0 +1,143 @@
+# slipway-cluster status | check | step-aside [SECONDS] | come-back [SECONDS]
+# shellcheck shell=bash
+aside=/run/slipway-patroni/conf/50-aside.yaml
+
+die() {
+  printf 'slipway-cluster: %s\n' "$1" >&2
+  exit 1
+}
+ask() { curl --silent --fail --max-time 5 --cacert "$AUTHORITY" "$@"; }
+# What the members say of each other, by any that answers.
+members() {
+  local url answer
+  for url in $URLS; do
+    if answer=$(ask "$url/cluster"); then
+      jq -c .members <<< "$answer"
+      return
+    fi
+  done
+  return 1
+}
+# jq's expression over the members; me is this one.
+about() { jq -r --arg me "$MEMBER" "$1" <<< "$now"; }
+look() { now=$(members) || now='[]'; }
+running='(.state == "running" or .state == "streaming")'
+
+# until_true SECONDS EXPRESSION WHAT: looks once a second.
+until_true() {
+  local end=$((SECONDS + $1))
+  while look && [ "$(about "$2")" != true ]; do
+    [ $SECONDS -lt $end ] || return 1
+    [ $(((end - SECONDS) % 30)) != 0 ] || echo "waiting: $3"
+    sleep 1
+  done
+}
+reload() { systemctl reload slipway-patroni.service; }
+return_now() {
+  [ -e "$aside" ] || return 0
+  rm -f "$aside"
+  reload
+}
+
+# Whether the new generation restarts anything of this member.
+restarts() {
+  local unit
+  [ -n "${SLIPWAY_CLOSURE-}" ] || return 0
+  for unit in $UNITS; do
+    cmp --silent \
+      <(grep -v '^X-Reload-Triggers=' "/run/current-system/etc/systemd/system/$unit" 2> /dev/null) \
+      <(grep -v '^X-Reload-Triggers=' "$SLIPWAY_CLOSURE/etc/systemd/system/$unit" 2> /dev/null) || return 0
+  done
+  return 1
+}
+
+switchover() {
+  local candidate password body
+  candidate=$(about "([.[] | select(.name != \$me and $running)] | sort_by(.role != \"sync_standby\", .lag)) | .[0].name // empty")
+  [ -n "$candidate" ] || die "no other member can lead; see: slipway-cluster status"
+  echo "$MEMBER leads; handing over to $candidate"
+  password=$(cat "$PASSWORD_FILE")
+  password=${password//\\/\\\\}
+  password=${password//\"/\\\"}
+  body=$(jq -nc --arg leader "$MEMBER" --arg candidate "$candidate" '{leader: $leader, candidate: $candidate}')
+  printf 'user = "%s:%s"\n' "$OPERATOR" "$password" \
+    | curl --config - --silent --show-error --max-time 60 --cacert "$AUTHORITY" --cert "$CERTIFICATE" --key "$KEY" \
+      --header 'Content-Type: application/json' --data "$body" "${URLS%% *}/switchover" || true
+  echo
+}
+
+step_aside() {
+  local limit=$1 end=$((SECONDS + $1)) others
+  restarts || {
+    echo "nothing of this member restarts, so it goes on as it is"
+    return
+  }
+  # Everybody sees that this member is about to go, before it looks at the others. If all is over and nobody took it back, as after
+  # a failed activation, it comes back by itself.
+  printf 'tags:\n  nosync: true\n  slipway_aside: true\n' > "$aside"
+  chmod 0644 "$aside"
+  reload
+  systemd-run --quiet --on-active=30min --unit=slipway-cluster-come-back --collect \
+    rm -f "$aside" 2> /dev/null || true
+  until_true 60 "any(.[]; .name == \$me and .tags.slipway_aside == true)" "Patroni of $MEMBER to say that it goes" || {
+    return_now
+    die "Patroni of this member does not answer or does not take its configuration; see: systemctl status slipway-patroni"
+  }
+  others=$(about "[.[] | select(.name != \$me and .tags.slipway_aside == true and .name < \$me) | .name] | join(\" and \")")
+  [ -n "$others" ] || others=$(about "[.[] | select(.name != \$me and .tags.slipway_aside == true and .role == \"leader\") | .name] | join(\" and \")")
+  if [ -n "$others" ]; then
+    return_now
+    die "$others is about to go as well, and two members at once would take the majority with them; give these hosts to one after the other: max_unavailable 1"
+  fi
+  for member in $MEMBERS; do
+    [ "$member" = "$MEMBER" ] && continue
+    until_true $((end - SECONDS < 60 ? end - SECONDS : 60)) "any(.[]; .name == \"$member\" and $running)" "$member to run" || {
+      return_now
+      die "$member does not run ($(about "[.[] | select(.name == \"$member\") | .state] | .[0] // \"not in the cluster\"")), and without $MEMBER as well the majority would be gone; bring it back first: docs/runbooks.md"
+    }
+  done
+  if [ "$(about 'any(.[]; .name == $me and .role == "leader")')" = true ]; then
+    switchover
+    until_true $((end - SECONDS)) "any(.[]; .role == \"leader\" and .name != \$me and .state == \"running\")" "another member to lead" || {
+      return_now
+      die "no other member leads after $limit seconds; this one goes on; see: slipway-cluster status"
+    }
+  fi
+  if [ "$SYNCHRONOUS" != off ]; then
+    until_true $((end - SECONDS)) "any(.[]; (.role == \"sync_standby\" or .role == \"quorum_standby\") and .name != \$me)" "another member to be the synchronous standby" || {
+      return_now
+      die "no other member is a synchronous standby after $limit seconds, so commits would wait; see: slipway-cluster status"
+    }
+  fi
+  echo "$(about '.[] | select(.role == "leader") | .name') leads, and $MEMBER can go"
+}
+
+come_back() {
+  systemctl stop slipway-cluster-come-back.timer 2> /dev/null || true
+  return_now
+  until_true "$1" "any(.[]; .name == \$me and (.tags.slipway_aside | not) and (.role == \"leader\" and .state == \"running\" or ($running and (.lag | type == \"number\") and .lag < $LAG)))" "$MEMBER to catch up" \
+    || die "$MEMBER has not caught up after $1 seconds; the next host must wait; see: slipway-cluster status, journalctl -u slipway-patroni"
+  if [ "$SYNCHRONOUS" != off ]; then
+    until_true 120 'any(.[]; .role == "sync_standby" or .role == "quorum_standby")' "a synchronous standby" \
+      || die "no member is a synchronous standby after two minutes; see: slipway-cluster status"
+  fi
+  echo "$MEMBER is back"
+}
+
+case "${1-}" in
+  status)
+    now=$(members) || die "no member answers on $URLS"
+    about '.[] | "\(.name)\t\(.role)\t\(.state)\ttimeline \(.timeline // "?")\tlag \(.lag // 0)\(if .tags.slipway_aside then "\tsteps aside" else "" end)\(if .pending_restart then "\tneeds a restart for its settings" else "" end)"'
+    for member in $MEMBERS; do
+      [ "$(about "any(.[]; .name == \"$member\")")" = true ] || printf '%s\tnot in the cluster\n' "$member"
+    done
+    ;;
+  check)
+    answer=$(ask "${URLS%% *}/patroni") || die "Patroni of $MEMBER does not answer, or Postgres does not run; see: systemctl status slipway-patroni"
+    state=$(jq -r .state <<< "$answer")
+    [ "$state" = running ] || [ "$state" = streaming ] || die "Postgres of $MEMBER is $state"
+    ;;
+  step-aside) step_aside "${2:-600}" ;;
+  come-back) come_back "${2:-600}" ;;
+  *) die "usage: slipway-cluster status | check | step-aside [SECONDS] | come-back [SECONDS]" ;;
+esac
