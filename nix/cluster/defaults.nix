@@ -14,7 +14,7 @@
     proxyMetrics = 8405;
   };
 
-  # Seconds. A leader that is gone holds its key for `ttl`; etcd needs up to 4 more to elect if it was on the same host, and a
+  # Seconds. A leader that is gone holds its key for `ttl`; etcd needs up to 2 more to elect if its leader was there too, and then counts anew, and a
   # standby about 1 to promote itself. Patroni wants loopWait + 2 * retryTimeout <= ttl, and ttl 20 at least.
   times = {
     ttl = 20;

@@ -44,9 +44,9 @@ in
   ETCD_PEER_CLIENT_CERT_AUTH = "true";
   ETCD_PEER_CERT_ALLOWED_HOSTNAME = serverName;
 
-  # Milliseconds. A disk that is slow for a second is no reason to elect.
-  ETCD_HEARTBEAT_INTERVAL = "200";
-  ETCD_ELECTION_TIMEOUT = "2000";
+  # Milliseconds. A dead leader of etcd delays a new leader of Postgres by the election, since the key then counts anew.
+  ETCD_HEARTBEAT_INTERVAL = "100";
+  ETCD_ELECTION_TIMEOUT = "1000";
   # A member that was cut off does not unseat the leader when it comes back.
   ETCD_PRE_VOTE = "true";
   # Patroni writes its state every few seconds; old revisions would fill the store.

@@ -72,10 +72,13 @@ in
         }).assertions;
     want = [ ];
   }
-  (says "cluster: a stack without a password" [ "outside the Nix store" ] [
-    (tools.member "ha-1" { })
-    { services.slipway.stacks.shop.database.enable = true; }
-  ])
+  (says "cluster: a stack without a password"
+    [ "outside the Nix store" ]
+    [
+      (tools.member "ha-1" { })
+      { services.slipway.stacks.shop.database.enable = true; }
+    ]
+  )
   (says "cluster: another version of Postgres for one stack" [ "services.slipway.database.package" ] (
     modules "ha-1" { } ++ [ { services.slipway.stacks.shop.database.package = pkgs.hello; } ]
   ))

@@ -38,6 +38,8 @@ let
     ./routes-refused.nix
     ./cache.nix
     ./network.nix
+    ./cluster.nix
+    ./cluster-refused.nix
     ./secrets.nix
     ./snapshots.nix
     ./database.nix

@@ -26,6 +26,7 @@ let
       rules = budgets.slow;
     };
     data.rules = import ./data.nix;
+    cluster.rules = import ./cluster.nix;
     backups.rules = import ./backups.nix;
     rollouts.rules = import ./rollouts.nix;
     logs.rules = import ./logs.nix;

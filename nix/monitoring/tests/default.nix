@@ -21,6 +21,7 @@ let
     ./routes.nix
     ./budgets.nix
     ./data.nix
+    ./cluster.nix
     ./backups.nix
     ./rollouts.nix
     ./logs.nix
