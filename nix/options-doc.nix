@@ -77,6 +77,11 @@ let
       ];
     }
     {
+      title = "Three hosts";
+      about = "Postgres that survives the loss of any one of its hosts.";
+      prefixes = [ "services.slipway.cluster" ];
+    }
+    {
       title = "Cache";
       about = "Redis for a stack, on this host or another one.";
       prefixes = [ "${stack}.cache" ];

@@ -66,29 +66,40 @@ switchover() {
   echo
 }
 
+# Says that this member is about to go, unless another one said so: two at once would take the majority with them. Of two that
+# say it in one moment both take it back, and the one that is later in the list tries again later.
+claim() {
+  local end=$1 others member place=0 others_of='[.[] | select(.name != $me and .tags.slipway_aside == true) | .name] | join(" and ")'
+  for member in $MEMBERS; do
+    place=$((place + 1))
+    [ "$member" != "$MEMBER" ] || break
+  done
+  while :; do
+    until_true $((end - SECONDS)) 'all(.[]; .name == $me or (.tags.slipway_aside | not))' "the other member that is about to go to be back" \
+      || die "$(about "$others_of") is about to go as well, and two members at once would take the majority with them; give these hosts to one after the other (max_unavailable 1), or wait for: slipway-cluster come-back"
+    printf 'tags:\n  nosync: true\n  slipway_aside: true\n' > "$aside"
+    chmod 0644 "$aside"
+    reload
+    until_true 60 'any(.[]; .name == $me and .tags.slipway_aside == true)' "Patroni of $MEMBER to say that it goes" || {
+      return_now
+      die "Patroni of this member does not answer or does not take its configuration; see: systemctl status slipway-patroni"
+    }
+    others=$(about "$others_of")
+    [ -n "$others" ] || return 0
+    return_now
+    sleep $((place * 10))
+  done
+}
+
 step_aside() {
-  local limit=$1 end=$((SECONDS + $1)) others
+  local limit=$1 end=$((SECONDS + $1))
   restarts || {
     echo "nothing of this member restarts, so it goes on as it is"
     return
   }
-  # Everybody sees that this member is about to go, before it looks at the others. If all is over and nobody took it back, as after
-  # a failed activation, it comes back by itself.
-  printf 'tags:\n  nosync: true\n  slipway_aside: true\n' > "$aside"
-  chmod 0644 "$aside"
-  reload
-  systemd-run --quiet --on-active=30min --unit=slipway-cluster-come-back --collect \
-    rm -f "$aside" 2> /dev/null || true
-  until_true 60 "any(.[]; .name == \$me and .tags.slipway_aside == true)" "Patroni of $MEMBER to say that it goes" || {
-    return_now
-    die "Patroni of this member does not answer or does not take its configuration; see: systemctl status slipway-patroni"
-  }
-  others=$(about "[.[] | select(.name != \$me and .tags.slipway_aside == true and .name < \$me) | .name] | join(\" and \")")
-  [ -n "$others" ] || others=$(about "[.[] | select(.name != \$me and .tags.slipway_aside == true and .role == \"leader\") | .name] | join(\" and \")")
-  if [ -n "$others" ]; then
-    return_now
-    die "$others is about to go as well, and two members at once would take the majority with them; give these hosts to one after the other: max_unavailable 1"
-  fi
+  claim "$end"
+  # If nobody takes it back, as after a failed activation, it comes back by itself.
+  systemd-run --quiet --on-active=30min --unit=slipway-cluster-come-back --collect "$0" come-back 2> /dev/null || true
   for member in $MEMBERS; do
     [ "$member" = "$MEMBER" ] && continue
     until_true $((end - SECONDS < 60 ? end - SECONDS : 60)) "any(.[]; .name == \"$member\" and $running)" "$member to run" || {

@@ -85,7 +85,7 @@ in
   }
   {
     name = "cluster: a dead leader is replaced within 30 seconds, with an election of etcd";
-    got = times.ttl + 2 * 2 + times.loopWait <= 30;
+    got = times.ttl + 2 + times.loopWait <= 30;
     want = true;
   }
   {

@@ -14,8 +14,9 @@
     proxyMetrics = 8405;
   };
 
-  # Seconds. A leader that is gone holds its key for `ttl`; etcd needs up to 2 more to elect if its leader was there too, and then counts anew, and a
-  # standby about 1 to promote itself. Patroni wants loopWait + 2 * retryTimeout <= ttl, and ttl 20 at least.
+  # Seconds. A leader that is gone holds its key for `ttl`. If etcd's leader was on its host, the key counts anew after an
+  # election of up to 2. A standby needs about 1 to promote itself. Patroni wants loopWait + 2 * retryTimeout <= ttl, and ttl
+  # 20 at least.
   times = {
     ttl = 20;
     loopWait = 5;
