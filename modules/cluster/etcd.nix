@@ -18,9 +18,40 @@ let
       };
     }
   );
+  files = cluster.of account;
+  # etcdctl finds them in its environment.
+  certificates = {
+    ETCDCTL_API = "3";
+    ETCDCTL_CACERT = files.authority;
+    ETCDCTL_CERT = files.certificate;
+    ETCDCTL_KEY = files.key;
+  };
+  endpoint = name: "https://${cluster.hostPort cfg.members.${name}.address cfg.ports.etcdClient}";
+  start = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
+    name = "slipway-etcd-start";
+    runtimeInputs = [
+      pkgs.coreutils
+      pkgs.etcd
+      pkgs.jq
+    ];
+    runtimeEnv = certificates // {
+      OTHERS = lib.concatMapStringsSep "," endpoint (lib.remove cluster.name (lib.attrNames cfg.members));
+    };
+    text = builtins.readFile ./etcd.sh;
+  };
+  # For people.
+  control = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
+    name = "slipway-cluster-etcdctl";
+    runtimeInputs = [ pkgs.etcd ];
+    runtimeEnv = certificates // {
+      ETCDCTL_ENDPOINTS = endpoint cluster.name;
+    };
+    text = ''exec etcdctl "$@"'';
+  };
 in
 {
   config = lib.mkIf cluster.member {
+    environment.systemPackages = [ control ];
     users.users.${account} = {
       isSystemUser = true;
       group = account;
@@ -44,7 +75,7 @@ in
       serviceConfig = hardening { addresses = cluster.addresses ++ [ "localhost" ]; } // {
         # It is ready once a majority is there; a switch of the first host must not wait for the others.
         Type = "exec";
-        ExecStart = "${pkgs.etcd}/bin/etcd";
+        ExecStart = lib.getExe start;
         User = account;
         Group = account;
         StateDirectory = "slipway-etcd";
