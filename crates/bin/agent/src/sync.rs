@@ -315,6 +315,7 @@ mod tests {
                 prior: None,
                 verdict: None,
                 message: None,
+                hooks: None,
             }),
             ..ExecutorView::default()
         }

@@ -10,6 +10,9 @@
 mod activating;
 mod committing;
 mod deadman;
+mod hook_list;
+mod hooks;
+mod hooks_back;
 mod instruction;
 mod judge;
 mod locked;
@@ -28,6 +31,7 @@ use slipway_domain::agent::AttemptReport;
 use slipway_domain::{AttemptId, HostName, Instruction, StorePath, TraceParent};
 use slipway_host::clock::{BootMs, Clock};
 use slipway_host::door::{Refusal, Runnable};
+use slipway_host::job::JobId;
 use slipway_host::operations::HostOperations;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -99,6 +103,10 @@ pub struct Executor<H, C> {
     revert_tries: u32,
     revert_began: Option<BootMs>,
     next_revert: BootMs,
+    /// When the hook that runs is stopped from here.
+    hook_until: Option<(JobId, BootMs)>,
+    /// The attempt that waits for the hooks of the one before it, and since when.
+    waits_since: Option<(AttemptId, BootMs)>,
     /// Where the phase under way is recorded.
     phase: PhaseSpan,
 }
@@ -130,6 +138,8 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
             revert_tries: 0,
             revert_began: None,
             next_revert: BootMs(0),
+            hook_until: None,
+            waits_since: None,
             phase: PhaseSpan::none(),
         };
         (executor, observed)
@@ -268,6 +278,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             Duty::Verify => self.verify().await,
             Duty::Commit => self.commit().await,
             Duty::Revert(slot) => self.revert(slot).await,
+            Duty::RunHooksAfter => self.run_hooks_after().await,
         }
     }
 }

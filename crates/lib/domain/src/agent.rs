@@ -54,7 +54,59 @@ pub struct AttemptReport {
     pub verdict: Option<Verdict>,
     /// What happened, in one line for people.
     pub message: Option<String>,
+    /// What the hooks of the closures are at, or came to; left out where there is nothing to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<HooksReport>,
 }
+
+/// What the hooks of an attempt's closures are at, or came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HooksReport {
+    /// The hook that runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<RunningHook>,
+    /// The hooks that failed, and how, in one line for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+}
+
+/// A hook that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RunningHook {
+    /// Its name.
+    pub name: String,
+    /// To which of the closure's lists it belongs.
+    pub when: HookPoint,
+    /// The longest that it and the hooks after it may take.
+    pub seconds: u32,
+}
+
+/// When hooks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum HookPoint {
+    /// Before the switch to their closure.
+    BeforeActivate,
+    /// Once the host has settled on their closure.
+    AfterCommit,
+}
+
+impl HookPoint {
+    /// The name of the list in `hooks.json`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BeforeActivate => "before_activate",
+            Self::AfterCommit => "after_commit",
+        }
+    }
+}
+
+/// The longest that all hooks of one list may take together, in seconds.
+pub const MAX_HOOKS_SECONDS: u32 = 3600;
 
 /// How far an agent is with an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -166,6 +218,9 @@ pub struct ActivationPlan {
     pub verify: Verify,
     /// How long they must go on passing.
     pub bake_seconds: u32,
+    /// How long going back may take. Left out by control planes from before hooks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revert_seconds: Option<u32>,
 }
 
 impl ActivationPlan {
@@ -177,6 +232,7 @@ impl ActivationPlan {
             deadman_seconds: strategy.limits.deadman_seconds,
             verify: strategy.verify.clone(),
             bake_seconds: strategy.bake_seconds,
+            revert_seconds: Some(strategy.limits.revert_seconds),
         }
     }
 }
@@ -268,6 +324,7 @@ mod tests {
             prior: None,
             verdict: None,
             message: None,
+            hooks: None,
         }
     }
 

@@ -100,7 +100,7 @@ impl Snapshot {
 
 impl StepSnapshot {
     fn become_(&mut self, to: StepState, cause: &str, now: Timestamp) {
-        use StepState::{Activating, Reverted, Reverting, Skipped, Stuck};
+        use StepState::{Activating, Committed, Reverted, Reverting, Skipped, Stuck};
         self.state = to;
         self.since = now;
         if to == Activating {
@@ -111,5 +111,10 @@ impl StepSnapshot {
         }
         let explained = matches!(to, Reverting | Reverted | Stuck | Skipped);
         self.reason = explained.then(|| cause.to_owned());
+        if to == Committed {
+            // A hook that failed undoes nothing, and is not forgotten either.
+            let hooks = self.report().and_then(|report| report.hooks.as_ref());
+            self.reason = hooks.and_then(|hooks| hooks.trouble.clone());
+        }
     }
 }

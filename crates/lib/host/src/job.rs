@@ -1,4 +1,4 @@
-//! Runs of a switch script that outlive the agent.
+//! Runs of a switch script or a hook that outlive the agent.
 //!
 //! A job is `slipway-agent supervise`, started apart from the agent (in a transient unit or a separate session). It leaves
 //! four files, from which later processes learn its state. It writes a *claim* with its pid before anything runs. It notes
@@ -14,7 +14,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_domain::{AttemptId, TraceParent};
+use slipway_domain::agent::HookPoint;
+use slipway_domain::{AttemptId, StorePath, TraceParent};
 use slipway_process::RunOutcome;
 
 use crate::door::Runnable;
@@ -33,11 +34,28 @@ pub enum JobKind {
     Revert,
     /// `switch-to-configuration boot` of the prior.
     RevertBoot,
+    /// A hook of the new closure before the switch to it.
+    BeforeActivate,
+    /// A hook of the new closure after its commit.
+    AfterCommit,
+    /// A hook of the prior before the switch back to it.
+    BeforeRevert,
+    /// A hook of the prior once the host has settled on it again.
+    AfterRevert,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Activate, Self::Commit, Self::Revert, Self::RevertBoot];
+    pub const ALL: [Self; 8] = [
+        Self::Activate,
+        Self::Commit,
+        Self::Revert,
+        Self::RevertBoot,
+        Self::BeforeActivate,
+        Self::AfterCommit,
+        Self::BeforeRevert,
+        Self::AfterRevert,
+    ];
 
     /// The name in file and unit names.
     #[must_use]
@@ -47,15 +65,21 @@ impl JobKind {
             Self::Commit => "commit",
             Self::Revert => "revert",
             Self::RevertBoot => "revert-boot",
+            Self::BeforeActivate => "before-activate",
+            Self::AfterCommit => "after-commit",
+            Self::BeforeRevert => "before-revert",
+            Self::AfterRevert => "after-revert",
         }
     }
 
-    /// The argument of the switch script.
+    /// The argument of the switch script, or the list of the hook.
     #[must_use]
     pub const fn action(self) -> &'static str {
         match self {
             Self::Activate | Self::Revert => "test",
             Self::Commit | Self::RevertBoot => "boot",
+            Self::BeforeActivate | Self::BeforeRevert => HookPoint::BeforeActivate.as_str(),
+            Self::AfterCommit | Self::AfterRevert => HookPoint::AfterCommit.as_str(),
         }
     }
 }
@@ -103,18 +127,56 @@ impl fmt::Display for JobId {
 pub struct Job {
     /// Its name.
     pub id: JobId,
-    /// The closure whose switch script runs.
+    /// The closure whose switch script or hook runs.
     pub closure: Runnable,
     /// The longest run; then the script and its process group are killed.
     pub timeout: Duration,
     /// Where spans of the script's own programs hang, in their environment as `TRACEPARENT`.
     pub traceparent: Option<TraceParent>,
+    /// What runs in place of the switch script.
+    pub hook: Option<HookRun>,
+}
+
+/// A run of a hook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookRun {
+    /// Its name.
+    pub name: String,
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// What ran, or runs, on the host when the closure of the hook takes its place.
+    pub prior: Option<StorePath>,
 }
 
 impl Job {
-    /// What the script sees of the trace.
-    pub(crate) fn trace_env(&self) -> Option<(&'static str, &str)> {
-        Some(("TRACEPARENT", self.traceparent.as_ref()?.as_str()))
+    /// The program and its arguments.
+    pub(crate) fn command(&self) -> Vec<String> {
+        match &self.hook {
+            Some(hook) => hook.command.clone(),
+            None => vec![
+                self.closure.switch_script().display().to_string(),
+                self.id.kind.action().to_owned(),
+            ],
+        }
+    }
+
+    /// What the program sees of the attempt: nothing secret, since anybody may read a unit's properties.
+    pub(crate) fn env(&self) -> Vec<(&'static str, String)> {
+        let mut env = Vec::new();
+        if let Some(place) = &self.traceparent {
+            env.push(("TRACEPARENT", place.as_str().to_owned()));
+        }
+        if let Some(hook) = &self.hook {
+            env.push(("SLIPWAY_HOOK", hook.name.clone()));
+            env.push(("SLIPWAY_ATTEMPT", self.id.attempt.to_string()));
+            env.push(("SLIPWAY_CLOSURE", self.closure.path().to_string()));
+            env.extend(
+                hook.prior
+                    .iter()
+                    .map(|prior| ("SLIPWAY_PRIOR", prior.to_string())),
+            );
+        }
+        env
     }
 }
 

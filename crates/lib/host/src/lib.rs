@@ -10,6 +10,7 @@
 //! | [`door`] | what may be run at all |
 //! | [`job`] | runs of a switch script that outlive the agent |
 //! | [`checks`] | what a closure says of its own health |
+//! | [`hooks`] | what a closure has done before and after a switch to it |
 //! | [`nix`] | fetching, profiles, garbage collector roots |
 //! | [`runner`] | systemd units or processes in sessions of their own |
 //! | [`seal`] | JSON with a checksum over itself |
@@ -23,6 +24,7 @@ pub mod config;
 pub mod door;
 #[doc(hidden)]
 pub mod failpoint;
+pub mod hooks;
 pub mod job;
 pub mod machine;
 pub mod nix;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use slipway_domain::{AttemptId, StorePath};
 use slipway_process::boot_id;
 
-use crate::checks::{self, CheckFinding, CheckRound};
+use crate::checks::{self, CheckFinding, CheckRound, ManifestError};
 use crate::config::HostConfig;
 use crate::door::{self, Refusal, Runnable};
+use crate::hooks::{self, HookManifest};
 use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::nix::{self, GcRoots, ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
@@ -85,6 +86,7 @@ impl HostOperations for Machine {
         checks::load(&runnable)?;
         door::check_inside(&self.config, &closure.as_path().join(checks::FILE))?;
         switch_limit::load(closure)?;
+        self.hooks(closure)?;
         Ok(runnable)
     }
 
@@ -98,6 +100,18 @@ impl HostOperations for Machine {
             tracing::warn!(%closure, %error, "the closure's own bound is not known");
             None
         })
+    }
+
+    fn hooks(&self, closure: &StorePath) -> Result<HookManifest, ManifestError> {
+        let found = hooks::load(closure)?;
+        if found != HookManifest::default() {
+            let file = closure.as_path().join(hooks::FILE);
+            door::check_inside(&self.config, &file).map_err(|unfit| ManifestError::Malformed {
+                file: file.display().to_string(),
+                problem: unfit.to_string(),
+            })?;
+        }
+        Ok(found)
     }
 
     fn protect_prior(&self, attempt: AttemptId, prior: &StorePath) -> io::Result<()> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use slipway_domain::{AttemptId, StorePath};
 
-use crate::checks::CheckRound;
+use crate::checks::{CheckRound, ManifestError};
 use crate::door::{Refusal, Runnable};
+use crate::hooks::HookManifest;
 use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::nix::{ProfileError, StageError};
 use crate::runner::RunnerError;
@@ -76,6 +77,9 @@ pub trait HostOperations: Send + Sync + 'static {
 
     /// The closure's own limit for a switch to it; `None` if it has none.
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32>;
+
+    /// The closure's hooks. Those of a release are known to be readable; those of an older prior may not be.
+    fn hooks(&self, closure: &StorePath) -> Result<HookManifest, ManifestError>;
 
     /// Protects the attempt's prior.
     fn protect_prior(&self, attempt: AttemptId, prior: &StorePath) -> io::Result<()>;

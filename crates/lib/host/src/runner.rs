@@ -87,13 +87,8 @@ impl JobRunner {
                 None
             }
             RunnerKind::Process => {
-                let trace = job.trace_env();
-                Some(process::spawn(
-                    &self.config,
-                    &self.jobs.log(&name),
-                    &arguments,
-                    trace,
-                )?)
+                let log = self.jobs.log(&name);
+                Some(process::spawn(&self.config, &log, &arguments, job.env())?)
             }
         };
         self.wait_for_claim(&name, child).await
@@ -105,8 +100,9 @@ impl JobRunner {
         if self.config.runner == RunnerKind::Systemd {
             return systemd::run_to_its_end(&self.config, job).await;
         }
-        let mut command = self.config.command(job.closure.switch_script());
-        command.arg(job.id.kind.action()).envs(job.trace_env());
+        let words = job.command();
+        let mut command = self.config.command(words.first().map_or("", String::as_str));
+        command.args(words.iter().skip(1)).envs(job.env());
         let (outcome, tail) = slipway_process::run(command, job.timeout).await;
         JobExit {
             end: JobEnd::of(outcome, job.timeout),
@@ -154,7 +150,7 @@ impl JobRunner {
             RunnerKind::Process => {
                 let name = deadman(attempt);
                 let arguments = process::deadman_arguments(attempt, prior, seconds);
-                let child = process::spawn(&self.config, &self.jobs.log(&name), &arguments, None)?;
+                let child = process::spawn(&self.config, &self.jobs.log(&name), &arguments, Vec::new())?;
                 self.wait_for_claim(&name, Some(child)).await
             }
         }
@@ -216,8 +212,7 @@ fn supervise_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
         "--seconds".to_owned(),
         job.timeout.as_secs().max(1).to_string(),
         "--".to_owned(),
-        job.closure.switch_script().display().to_string(),
-        job.id.kind.action().to_owned(),
     ]);
+    line.extend(job.command());
     line
 }

@@ -145,6 +145,7 @@ impl SimHost {
                 prior: Some(journal.prior.clone()),
                 verdict: journal.verdict,
                 message: None,
+                hooks: None,
             })
         })
     }
@@ -356,5 +357,6 @@ fn report(attempt: AttemptId, phase: AttemptPhase) -> AttemptReport {
         prior: None,
         verdict: None,
         message: None,
+        hooks: None,
     }
 }

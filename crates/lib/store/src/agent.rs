@@ -4,7 +4,7 @@ mod lives;
 
 use std::collections::HashMap;
 
-use slipway_domain::agent::{Assignment, AttemptReport, instruct};
+use slipway_domain::agent::{Assignment, AttemptReport, HooksReport, RunningHook, instruct};
 use slipway_domain::digest::Digest;
 use slipway_domain::event::NewEvent;
 use slipway_domain::lives::{Doubt, counter};
@@ -306,7 +306,18 @@ impl Store {
 fn storable(report: &AttemptReport) -> AttemptReport {
     AttemptReport {
         message: report.message.as_deref().map(without_nul),
+        hooks: report.hooks.as_ref().map(storable_hooks),
         ..report.clone()
+    }
+}
+
+fn storable_hooks(hooks: &HooksReport) -> HooksReport {
+    HooksReport {
+        running: hooks.running.as_ref().map(|hook| RunningHook {
+            name: without_nul(&hook.name),
+            ..hook.clone()
+        }),
+        trouble: hooks.trouble.as_deref().map(without_nul),
     }
 }
 

@@ -124,6 +124,7 @@ impl ScriptedAgent {
             prior: None,
             verdict,
             message: None,
+            hooks: None,
         });
     }
 

@@ -78,12 +78,18 @@ fn trimmed(mut observation: Observation) -> Observation {
     };
     keep(&mut observation.agent_version, MAX_ID);
     keep(&mut observation.boot_id, MAX_ID);
-    if let Some(message) = observation
-        .report
-        .as_mut()
-        .and_then(|report| report.message.as_mut())
-    {
-        keep(message, MAX_MESSAGE);
+    if let Some(report) = &mut observation.report {
+        if let Some(message) = &mut report.message {
+            keep(message, MAX_MESSAGE);
+        }
+        if let Some(hooks) = &mut report.hooks {
+            if let Some(hook) = &mut hooks.running {
+                keep(&mut hook.name, MAX_ID);
+            }
+            if let Some(trouble) = &mut hooks.trouble {
+                keep(trouble, MAX_MESSAGE);
+            }
+        }
     }
     if let Some(trouble) = &mut observation.journal_trouble {
         keep(trouble, MAX_MESSAGE);

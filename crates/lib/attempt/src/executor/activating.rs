@@ -7,9 +7,12 @@ use slipway_domain::agent::ActivationPlan;
 use slipway_host::clock::Clock;
 use slipway_host::door::Runnable;
 use slipway_host::failpoint::failpoint;
+use slipway_host::hooks::seconds_of;
 use slipway_host::job::{Job, JobExit, JobId, JobKind, JobState};
 use slipway_host::operations::{HostOperations, MachineObservation};
 use tracing::Instrument as _;
+
+use crate::journal::{HooksDue, HooksProgress};
 
 use super::phases::enter;
 use super::{Attempt, JournalPhase, JournalSlot, LockedExecutor, NextStep, WATCH_EVERY, chain};
@@ -18,29 +21,45 @@ use super::{Attempt, JournalPhase, JournalSlot, LockedExecutor, NextStep, WATCH_
 const ADMIT_WITHIN: Duration = Duration::from_mins(2);
 
 /// How long the switch script gets: what the strategy allows, or what the closure says that its parts may take. Ended
-/// before, it would leave a migration at work while the prior comes back. `Err` when the dead-man would come in between.
-fn time_for_switch(plan: &ActivationPlan, closure_seconds: Option<u32>) -> Result<u32, String> {
-    let allowed = plan.activate_seconds;
-    let Some(seconds) = closure_seconds.filter(|seconds| *seconds > allowed) else {
-        return Ok(allowed);
-    };
-    let needed = u64::from(seconds) + u64::from(plan.verify.timeout_seconds) + u64::from(plan.bake_seconds);
-    if needed < u64::from(plan.deadman_seconds) {
-        return Ok(seconds);
+/// before, it would leave a migration at work while the prior comes back.
+fn time_for_switch(plan: &ActivationPlan, closure_seconds: Option<u32>) -> u32 {
+    plan.activate_seconds.max(closure_seconds.unwrap_or(0))
+}
+
+/// `Err` when the dead-man would come in the middle of hooks, switch and checks.
+fn check_time(plan: &ActivationPlan, closure_seconds: Option<u32>, hooks: u32) -> Result<(), String> {
+    let seconds = time_for_switch(plan, closure_seconds);
+    if hooks == 0 && seconds == plan.activate_seconds {
+        return Ok(());
     }
+    let needed = u64::from(hooks)
+        + u64::from(seconds)
+        + u64::from(plan.verify.timeout_seconds)
+        + u64::from(plan.bake_seconds);
+    if needed < u64::from(plan.deadman_seconds) {
+        return Ok(());
+    }
+    let parts = match hooks {
+        0 => format!("the switch may take {seconds} s as the closure says, and with its checks {needed} s"),
+        _ => format!(
+            "the hooks before the switch may take {hooks} s and the switch {seconds} s, and with its checks {needed} s"
+        ),
+    };
+    let or = if hooks == 0 { "the stack less time for its migrations" } else { "the hooks less time" };
     Err(format!(
-        "the switch may take {seconds} s as the closure says, and with its checks {needed} s, but the dead-man comes after {} s: give the strategy limits.deadman_seconds of more than {needed}, or the stack less time for its migrations",
+        "{parts}, but the dead-man comes after {} s: give the strategy limits.deadman_seconds of more than {needed}, or {or}",
         plan.deadman_seconds
     ))
 }
 
 impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
-    /// Records the prior, arms the dead-man and starts the switch script, in this order. Each is certain before the
-    /// next.
+    /// Records the prior, arms the dead-man and starts the hooks or the switch script, in this order. Each is certain
+    /// before the next.
     pub(super) async fn activate(&mut self, plan: ActivationPlan) -> NextStep {
         if let Err(why) = self.begin_activation(plan).await {
             if let Some(current) = &mut self.journal.current {
                 current.prior = None;
+                current.hooks = None;
                 let attempt = current.id;
                 self.host.disarm(attempt).await;
             }
@@ -60,7 +79,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let prior = self.prior_of_next(observed.live, observed.trouble).await?;
         let release = self.host.admit_release(&closure, ADMIT_WITHIN).await;
         let release = release.map_err(|error| chain(&error))?;
-        let seconds = time_for_switch(&plan, self.host.switch_seconds(&closure))?;
+        let hooks = self.host.hooks(&closure).map_err(|error| chain(&error))?;
+        let hooks_seconds = seconds_of(&hooks.before_activate);
+        check_time(&plan, self.host.switch_seconds(&closure), hooks_seconds)?;
         let failed_before = self.host.failed_units().await;
         self.host.protect_prior(attempt, prior.path()).map_err(|error| {
             format!(
@@ -81,6 +102,12 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         current.deadline = Some(now.after_seconds(plan.deadman_seconds));
         let deadman_seconds = plan.deadman_seconds;
         current.plan = Some(plan);
+        let has_hooks = !hooks.before_activate.is_empty();
+        current.hooks = has_hooks.then(|| HooksProgress {
+            due: HooksDue::Arming,
+            of: closure.clone(),
+            running: None,
+        });
         tracing::info!(attempt_id = %attempt, %closure, prior = %prior.path(), "activating");
         let written = self.store.reserve().and_then(|()| self.save());
         if let Err(error) = written {
@@ -94,18 +121,36 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             .await
             .map_err(|error| format!("the dead-man could not be armed: {}", chain(&error)))?;
         failpoint("deadman-armed");
+        if let Some(hooks) = self.journal.current.as_mut().and_then(|now| now.hooks.as_mut()) {
+            // Written with the first hook.
+            hooks.due = HooksDue::BeforeActivate;
+            self.admitted = Some(release);
+            return Ok(());
+        }
+        self.start_switch(release).await;
+        Ok(())
+    }
 
+    /// Starts the switch script; from here on the machine changes.
+    pub(super) async fn start_switch(&mut self, release: Runnable) {
+        let Some(attempt) = self.journal.current.clone() else {
+            return;
+        };
         // From here on the stuck attempt's way back is this one's.
         if let Some(stuck) = self.journal.unsettled.take() {
             self.host.disarm(stuck.id).await;
             self.journal.archive(stuck);
             self.try_save();
         }
+        let seconds = attempt.plan.as_ref().map_or(0, |plan| {
+            time_for_switch(plan, self.host.switch_seconds(release.path()))
+        });
         let job = Job {
-            id: JobId::first(JobKind::Activate, attempt),
+            id: JobId::first(JobKind::Activate, attempt.id),
             closure: release.clone(),
             timeout: Duration::from_secs(seconds.into()),
             traceparent: self.phase.place(),
+            hook: None,
         };
         self.admitted = Some(release);
         if let Err(error) = self.host.start(&job).await {
@@ -114,7 +159,6 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             self.begin_revert(JournalSlot::Current, &reason);
         }
         failpoint("switch-started");
-        Ok(())
     }
 
     /// What the next activation would go back to.
@@ -142,11 +186,14 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         prior.map_err(|error| format!("there is no way back to the prior: {}", chain(&error)))
     }
 
-    /// Looks whether the switch script has ended, whoever started it.
+    /// Looks whether the hooks before it and the switch script have ended, whoever started them.
     pub(super) async fn watch_activation(&mut self) -> NextStep {
         let Some(attempt) = self.journal.current.clone() else {
             return NextStep::Now;
         };
+        if attempt.awaits_hooks() {
+            return self.run_hooks_before(&attempt).await;
+        }
         let observed = self.host.observe();
         let now = self.clock.boot();
         let job = self.host.newest_job(JobKind::Activate, attempt.id);

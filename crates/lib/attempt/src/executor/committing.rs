@@ -6,10 +6,10 @@ use slipway_host::job::{JobKind, JobState};
 use slipway_host::operations::HostOperations;
 use tracing::Instrument as _;
 
-use crate::journal::Attempt;
+use crate::journal::{Attempt, HooksDue};
 
 use super::phases::enter;
-use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, REST, TROUBLE_PAUSE, chain};
+use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, TROUBLE_PAUSE, chain};
 
 impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// Begins the commit of a verified closure, or finishes one that was begun.
@@ -57,12 +57,13 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             enter(current, JournalPhase::Committed);
             current.message = Some(format!("{short} is the profile and the boot default"));
         }
+        self.owe_hooks(HooksDue::AfterCommit, &attempt.closure);
         self.journal.lost = None;
         // When this is not written, the next start finishes the same commit again, which changes nothing.
         self.try_save();
         failpoint("committed-written");
         self.tidy();
-        NextStep::After(REST)
+        NextStep::Now
     }
 
     /// Written before the profile moves: from here on the dead-man does nothing and a restart goes forward.

@@ -50,7 +50,15 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 attempt,
                 prior,
                 timeout_seconds,
-            } => self.revert_as_instructed(*attempt, prior.as_ref(), *timeout_seconds),
+            } => match self.journal.entry(*attempt) {
+                JournalEntry::Current(current)
+                    if current.phase == JournalPhase::Activating && current.awaits_hooks() =>
+                {
+                    let why = "taken back by the control plane while hooks ran";
+                    Some(self.end_before_switch(why).await)
+                }
+                _ => self.revert_as_instructed(*attempt, prior.as_ref(), *timeout_seconds),
+            },
         }
     }
 
@@ -59,11 +67,18 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         if self.journal.entry(attempt) != JournalEntry::Unknown {
             return None;
         }
+        let now = self.clock.boot();
+        let since = match self.waits_since {
+            Some((waits, since)) if waits == attempt => since,
+            _ => now,
+        };
+        self.waits_since = Some((attempt, since));
         if let Err(meanwhile) = self.settle_current(attempt) {
             return meanwhile;
         }
         next.boot_id = self.host.observe().boot_id;
-        next.stage_by = Some(self.clock.boot().after_seconds(next.stage_seconds));
+        // The control plane counts from its word, also while hooks kept it waiting.
+        next.stage_by = Some(since.after_seconds(next.stage_seconds));
         tracing::info!(attempt_id = %attempt, closure = %next.closure, "fetching");
         self.journal.begin(next);
         // Space for every later write is reserved before the attempt begins.
@@ -79,6 +94,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let Some(current) = self.journal.current.as_mut() else {
             return Ok(());
         };
+        if current.phase.is_over() && current.hooks_after().is_some() {
+            // They end by themselves.
+            return Err(None);
+        }
         match current.phase {
             phase if phase.is_unproven() => {
                 let reason = format!("the control plane went on to attempt {next}");
@@ -226,8 +245,12 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
 
     fn end_untouched(&mut self, message: &str) {
         if let Some(current) = &mut self.journal.current {
+            // A fetch that failed, or hooks that were ended, have said why.
+            let told = current.phase == JournalPhase::StageFailed && current.message.is_some();
             enter(current, JournalPhase::Reverted);
-            current.message = Some(message.to_owned());
+            if !told {
+                current.message = Some(message.to_owned());
+            }
             let attempt = current.id;
             self.host.release_closure(attempt);
         }

@@ -111,6 +111,7 @@ mod tests {
                 timeout_seconds: 10,
             },
             bake_seconds: 5,
+            revert_seconds: None,
         }
     }
 

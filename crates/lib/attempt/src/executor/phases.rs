@@ -4,13 +4,14 @@
 //! |---|---|---|---|
 //! | staging | the closure is fetched and let through the door | staged, or stage failed | [`staging`](super::staging) |
 //! | staged | nothing, until the word to activate | activating | [`instruction`](super::instruction) |
-//! | activating | the prior is recorded, the dead-man armed, the switch script run | verifying, or reverting | [`activating`](super::activating) |
+//! | activating | the prior is recorded, the dead-man armed, the release's hooks run | the switch, or stage failed | [`activating`](super::activating), [`hooks`](super::hooks) |
+//! | activating | the switch script runs | verifying, or reverting | [`activating`](super::activating) |
 //! | verifying | the closure's checks run, until they passed often and long enough | verified, or reverting | [`verifying`](super::verifying) |
 //! | verified | the checks run on, until the word to commit | committing, or reverting | [`verifying`](super::verifying) |
 //! | committing | the profile and the boot default move, the dead-man is disarmed | committed, or reverting | [`committing`](super::committing) |
 //! | reverting | the prior's switch script runs, the profile and the boot default go back | reverted, or stuck | [`reverting`](super::reverting) |
 //! | stuck | as reverting, again and again with growing pauses | reverted | [`reverting`](super::reverting) |
-//! | stage failed, committed, reverted | nothing; the attempt is over | reverting or reverted, when told to take it back | [`instruction`](super::instruction) |
+//! | stage failed, committed, reverted | the hooks of the closure that the host has settled on; the attempt is over | reverting or reverted, when told to take it back | [`instruction`](super::instruction) |
 //!
 //! Two things happen to a phase from outside. An instruction may begin an attempt, ask for the next phase, or ask for the
 //! prior: [`instruction`](super::instruction). The dead-man, which is another process, takes the lock when its time has
@@ -36,6 +37,8 @@ pub(super) enum Duty {
     Commit,
     /// Put the prior back.
     Revert(JournalSlot),
+    /// Run the hooks of the closure that the host has settled on.
+    RunHooksAfter,
 }
 
 impl Duty {
@@ -53,6 +56,8 @@ impl Duty {
             Phase::Staged | Phase::StageFailed | Phase::Committed | Phase::Reverted => {
                 if journal.unsettled.is_some() {
                     Self::Revert(JournalSlot::Unsettled)
+                } else if current.hooks_after().is_some() {
+                    Self::RunHooksAfter
                 } else {
                     Self::Rest
                 }

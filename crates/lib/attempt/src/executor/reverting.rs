@@ -12,8 +12,9 @@ use slipway_host::operations::{HostOperations, MachineObservation};
 use slipway_host::text::{MESSAGE_CHARS, one_line};
 use tracing::Instrument as _;
 
-use crate::journal::Attempt;
+use crate::journal::{Attempt, HooksDue};
 
+use super::hooks::SLACK;
 use super::phases::enter;
 use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, REST, WATCH_EVERY, chain};
 
@@ -23,8 +24,6 @@ const TRIES_UNTIL_STUCK: u32 = 2;
 const DEFAULT_SECONDS: u32 = 600;
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_mins(5);
-/// A job's supervisor keeps its time limit; this much later the job is stopped from here.
-const SLACK: Duration = Duration::from_mins(1);
 
 /// A prior that is back, and a remark about it.
 struct RestoredPrior {
@@ -44,7 +43,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             return NextStep::After(self.next_revert.left(now).min(REST));
         }
         failpoint("reverting");
-        match self.put_back(&attempt).await {
+        match self.put_back(slot, &attempt).await {
             Ok(back) => {
                 let disarming = self.phase.part("disarm dead-man");
                 self.host.disarm(attempt.id).instrument(disarming).await;
@@ -84,6 +83,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             enter(current, JournalPhase::Reverted);
             current.message = Some(message);
         }
+        let current = self.journal.current.as_ref();
+        if current.is_some_and(|current| current.phase.is_over()) {
+            self.owe_hooks(HooksDue::AfterRevert, &back.prior);
+        }
         // Firm ground: whatever was stuck before is over too.
         if let Some(mut stuck) = self.journal.unsettled.take() {
             if slot == JournalSlot::Current {
@@ -99,12 +102,15 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         self.tidy();
     }
 
-    async fn put_back(&self, attempt: &Attempt) -> Result<RestoredPrior, String> {
+    async fn put_back(&mut self, slot: JournalSlot, attempt: &Attempt) -> Result<RestoredPrior, String> {
         // No part of the attempt may run or start while the prior comes back.
         for kind in [JobKind::Activate, JobKind::Commit] {
             let newest = self.host.newest_job(kind, attempt.id);
             let id = newest.unwrap_or(JobId::first(kind, attempt.id));
             self.host.stop(id).await;
+        }
+        for kind in [JobKind::BeforeActivate, JobKind::AfterCommit] {
+            self.stop_hooks(kind, attempt.id).await;
         }
         let prior = attempt
             .prior
@@ -117,9 +123,15 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let mut remark = String::new();
         if !booted_into_it {
             let what = format!("switch-to-configuration test of {}", prior.path().short());
+            // A host that never left the prior has nothing to hand over.
+            let used = if untried && !attempt.awaits_hooks() {
+                self.run_hooks_back(slot, attempt, &prior).await
+            } else {
+                Duration::ZERO
+            };
             let span = self.phase.part("run switch script");
             let exit = self
-                .run_job(JobKind::Revert, attempt, &prior)
+                .run_job(JobKind::Revert, attempt, &prior, used)
                 .instrument(span)
                 .await;
             let exit = exit.map_err(|why| format!("{what} {why}"))?;
@@ -230,7 +242,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         attempt: &Attempt,
         closure: &Runnable,
     ) -> Result<(), String> {
-        let ended = match self.run_job(kind, attempt, closure).await {
+        let ended = match self.run_job(kind, attempt, closure, Duration::ZERO).await {
             Ok(exit) if exit.is_success() => return Ok(()),
             Ok(exit) => exit.to_string(),
             Err(why) => why,
@@ -239,14 +251,23 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         Err(format!("switch-to-configuration boot of {short} {ended}"))
     }
 
-    /// Runs a switch script as a job to its end. One that runs already is waited for.
-    async fn run_job(&self, kind: JobKind, attempt: &Attempt, closure: &Runnable) -> Result<JobExit, String> {
+    /// Runs a switch script as a job to its end, in the time that hooks have not used. One that runs already is waited
+    /// for.
+    async fn run_job(
+        &self,
+        kind: JobKind,
+        attempt: &Attempt,
+        closure: &Runnable,
+        used: Duration,
+    ) -> Result<JobExit, String> {
         let seconds = attempt
             .revert_seconds
             .or_else(|| attempt.plan.as_ref().map(|plan| plan.activate_seconds))
-            .unwrap_or(DEFAULT_SECONDS)
-            .max(self.host.switch_seconds(closure.path()).unwrap_or(0));
-        let timeout = Duration::from_secs(seconds.into());
+            .unwrap_or(DEFAULT_SECONDS);
+        let own = self.host.switch_seconds(closure.path()).unwrap_or(0);
+        let timeout = Duration::from_secs(seconds.into())
+            .saturating_sub(used)
+            .max(Duration::from_secs(own.max(1).into()));
         let newest = self.host.newest_job(kind, attempt.id);
         let running = newest.filter(|id| self.host.job_state(*id).is_running());
         let id = if let Some(id) = running {
@@ -261,6 +282,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 closure: closure.clone(),
                 timeout,
                 traceparent: self.phase.place(),
+                hook: None,
             };
             if let Err(error) = self.host.start(&job).await {
                 let why = chain(&error);
@@ -275,6 +297,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             failpoint("job-started");
             id
         };
+        self.wait_for_job(id, timeout).await
+    }
+
+    /// Waits for the end of a job that runs. It is ended when it outlives its limit.
+    pub(super) async fn wait_for_job(&self, id: JobId, timeout: Duration) -> Result<JobExit, String> {
         let until = self.clock.boot().after(timeout + SLACK);
         loop {
             match self.host.job_state(id) {
@@ -282,7 +309,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 JobState::Absent | JobState::Lost => return Err("was cut short".to_owned()),
                 state if self.clock.boot() >= state.ends(timeout).unwrap_or(until) => {
                     self.host.stop(id).await;
-                    return Err(format!("did not end within {seconds} s"));
+                    return Err(format!("did not end within {} s", timeout.as_secs()));
                 }
                 _ => tokio::time::sleep(WATCH_EVERY / 2).await,
             }

@@ -10,6 +10,8 @@ use slipway_domain::{AttemptId, AttemptOrigin, AttemptPhase, StorePath, Timestam
 use slipway_host::clock::BootMs;
 use slipway_host::text::one_line;
 
+use super::HooksProgress;
+
 /// Settled attempts that are remembered, so that a late instruction for one is not carried out again.
 const PAST_ATTEMPTS: usize = 32;
 /// Characters of a settled attempt's message that are kept.
@@ -74,6 +76,12 @@ impl JournalPhase {
         matches!(self, Self::Committing | Self::Reverting | Self::Stuck) || self.is_unproven()
     }
 
+    /// Whether nothing more is done but what its hooks do.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::StageFailed | Self::Committed | Self::Reverted)
+    }
+
     /// Whether the dead-man may put the prior back.
     #[must_use]
     pub const fn deadman_applies(self) -> bool {
@@ -136,6 +144,12 @@ pub struct Attempt {
     pub reason: Option<String>,
     /// What happened, in one line.
     pub message: Option<String>,
+    /// Hooks that are still to be run. Agents from before hooks leave it out, and run none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hooks: Option<HooksProgress>,
+    /// The hooks that failed without keeping anything from its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook_trouble: Option<String>,
     /// The rollout that it is part of, for logs and traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<AttemptOrigin>,
@@ -167,6 +181,8 @@ impl Attempt {
             verdict: None,
             reason: None,
             message: None,
+            hooks: None,
+            hook_trouble: None,
             origin: None,
         }
     }
@@ -176,6 +192,25 @@ impl Attempt {
     pub fn activation_bound(&self) -> Duration {
         let seconds = self.plan.as_ref().map_or(0, |plan| plan.activate_seconds);
         Duration::from_secs(seconds.into())
+    }
+
+    /// How long going back may take, as the control plane says; `None` where it never did.
+    #[must_use]
+    pub fn whole_revert_seconds(&self) -> Option<u32> {
+        let planned = self.plan.as_ref().and_then(|plan| plan.revert_seconds);
+        self.revert_seconds.or(planned)
+    }
+
+    fn report(&self) -> AttemptReport {
+        AttemptReport {
+            attempt: self.id,
+            phase: self.phase.reported(),
+            // Whoever has a prior was touched; before the switch nothing was.
+            prior: self.prior.clone().filter(|_| !self.awaits_hooks()),
+            verdict: self.verdict,
+            message: self.told(),
+            hooks: self.hooks_report(),
+        }
     }
 
     /// Whether the dead-man's deadline has come.
@@ -216,6 +251,7 @@ pub struct PastAttempt {
 
 impl From<Attempt> for PastAttempt {
     fn from(attempt: Attempt) -> Self {
+        let message = attempt.told();
         Self {
             id: attempt.id,
             own_prior: attempt.vouches(),
@@ -224,12 +260,23 @@ impl From<Attempt> for PastAttempt {
             prior: attempt.prior,
             at: attempt.updated_at,
             verdict: attempt.verdict,
-            message: attempt.message.map(|text| one_line(&text, PAST_MESSAGE_CHARS)),
+            message: message.map(|text| one_line(&text, PAST_MESSAGE_CHARS)),
         }
     }
 }
 
 impl PastAttempt {
+    fn report(&self) -> AttemptReport {
+        AttemptReport {
+            attempt: self.id,
+            phase: self.phase.reported(),
+            prior: self.prior.clone(),
+            verdict: self.verdict,
+            message: self.message.clone(),
+            hooks: None,
+        }
+    }
+
     /// Whether its prior is this host's own word. Only an activation ends with a commit, also in a journal from before
     /// this was noted.
     #[must_use]
@@ -285,19 +332,12 @@ impl Journal {
     #[must_use]
     pub fn report(&self, requested: Option<AttemptId>) -> Option<AttemptReport> {
         let entry = requested.map_or(JournalEntry::Unknown, |id| self.entry(id));
-        let (attempt, phase, prior, verdict, message) = match (entry, &self.current) {
-            (JournalEntry::Past(of), _) => (of.id, of.phase, &of.prior, of.verdict, &of.message),
+        match (entry, &self.current) {
+            (JournalEntry::Past(past), _) => Some(past.report()),
             (JournalEntry::Current(of) | JournalEntry::Unsettled(of), _)
-            | (JournalEntry::Unknown, Some(of)) => (of.id, of.phase, &of.prior, of.verdict, &of.message),
-            (JournalEntry::Unknown, None) => return None,
-        };
-        Some(AttemptReport {
-            attempt,
-            phase: phase.reported(),
-            prior: prior.clone(),
-            verdict,
-            message: message.clone(),
-        })
+            | (JournalEntry::Unknown, Some(of)) => Some(of.report()),
+            (JournalEntry::Unknown, None) => None,
+        }
     }
 
     /// The attempt that has begun and is neither committed nor reverted; meanwhile the host is out.

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod attempts;
+mod hooks;
+mod hooks_cut;
 mod odd;
 mod properties;
 mod recovery;

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use slipway_attempt::ExecutorView;
 use slipway_domain::agent::{Assignment, Verdict, instruct};
 use slipway_domain::{AttemptId, AttemptPhase, StepState, StorePath, Strategy as Rollout};
-use slipway_host::testing::ClosureBehaviour;
+use slipway_host::hooks::HookFailure;
+use slipway_host::testing::{ClosureBehaviour, FakeHook};
 use tokio::time::{Instant, sleep};
 
 use super::rig::{ExecutorRig, closure};
@@ -46,18 +47,43 @@ fn behaviour() -> impl Strategy<Value = ClosureBehaviour> {
         exit(),
         prop::collection::vec(verdict.clone(), 0..6),
         verdict,
+        hooks(["before-1", "before-2"]),
+        hooks(["after-1", "after-2"]),
     )
         .prop_map(
-            |(fetch_seconds, switch_seconds, test_exit, boot_exit, rounds, last_verdict)| ClosureBehaviour {
+            |(fetch_seconds, switch_seconds, test_exit, boot_exit, rounds, last_verdict, before, after)| ClosureBehaviour {
                 fetch_seconds,
                 switch_seconds,
                 test_exit,
                 boot_exit,
                 rounds,
                 last_verdict,
+                before,
+                after,
                 ..ClosureBehaviour::default()
             },
         )
+}
+
+/// None, one or both of these hooks, which succeed, fail or hang.
+fn hooks(names: [&'static str; 2]) -> impl Strategy<Value = Vec<FakeHook>> {
+    let hook = (
+        prop_oneof![4 => 0_u64..4, 1 => Just(100)],
+        prop_oneof![4 => Just(0), 1 => Just(1)],
+        prop_oneof![Just(HookFailure::Fail), Just(HookFailure::Continue)],
+    );
+    prop::collection::vec(hook, 0..3).prop_map(move |made| {
+        let hooks = made.into_iter().zip(names);
+        hooks
+            .map(|((seconds, exit, on_failure), name)| FakeHook {
+                seconds,
+                exit,
+                on_failure,
+                timeout_seconds: 5,
+                ..FakeHook::new(name)
+            })
+            .collect()
+    })
 }
 
 fn rollout() -> Rollout {
@@ -215,6 +241,33 @@ impl ControlledHost {
         Ok(())
     }
 
+    /// A release is only switched to once its hooks before that have run, and a hook that failed and must not has kept it
+    /// away.
+    fn check_hooks(&self, version: &str, behaviour: &ClosureBehaviour) -> Result<(), TestCaseError> {
+        let state = self.rig.host.state();
+        let switch = format!("test {}", closure(version).base_name());
+        if !state.done.contains(&switch) {
+            return Ok(());
+        }
+        for hook in &behaviour.before {
+            let begun = format!("before-activate {}", hook.name);
+            prop_assert!(
+                state.begun.contains(&begun),
+                "{} did not run: {:?}",
+                hook.name,
+                state.done
+            );
+            let failed = hook.exit != 0 || hook.seconds > u64::from(hook.timeout_seconds);
+            prop_assert!(
+                !failed || hook.on_failure == HookFailure::Continue,
+                "{} failed, and the host was switched: {:?}",
+                hook.name,
+                state.done
+            );
+        }
+        Ok(())
+    }
+
     /// Everything is mended; the host must come to rest.
     async fn rest(&mut self) -> Result<(), TestCaseError> {
         self.rig.host.state().behaviours.clear();
@@ -222,7 +275,10 @@ impl ControlledHost {
             self.tick().await?;
             let step = self.assignment.as_ref().unwrap().state;
             let unsettled = self.view().unsettled;
-            if matches!(step, StepState::Committed | StepState::Reverted) && unsettled.is_none() {
+            let hooks = self.rig.store.peek().is_ok_and(|journal| {
+                journal.current.is_some_and(|current| current.hooks.is_some())
+            });
+            if matches!(step, StepState::Committed | StepState::Reverted) && unsettled.is_none() && !hooks {
                 return Ok(());
             }
         }
@@ -264,6 +320,7 @@ proptest! {
         runtime.block_on(async {
             let mut host = ControlledHost::new();
             host.release("v1", &first.0, &first.1).await?;
+            host.check_hooks("v1", &first.0)?;
             // A rollout begins when the one before is over, or a person made it so.
             let over = matches!(
                 host.assignment.as_ref().unwrap().state,

@@ -29,6 +29,7 @@ pub(super) fn plan() -> ActivationPlan {
             timeout_seconds: 10,
         },
         bake_seconds: 5,
+        revert_seconds: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Steps follow their agents' reports and the bounds of their waits.
 
 use super::{Effect, Round};
+use crate::agent::{HooksReport, MAX_HOOKS_SECONDS};
 use crate::event::Actor;
 use crate::snapshot::StepSnapshot;
 use crate::{AttemptPhase, StepState, StorePath};
@@ -109,6 +110,7 @@ impl Round<'_> {
 
     fn follow_verified(&mut self, step: &StepSnapshot) {
         match step.phase() {
+            Some(AttemptPhase::Committed) if self.runs_hooks(step) => {}
             Some(AttemptPhase::Committed) => self.follow_report(
                 step,
                 StepState::Committed,
@@ -116,6 +118,20 @@ impl Round<'_> {
             ),
             _ => self.follow_failure(step),
         }
+    }
+
+    /// Whether hooks of a committed closure run, within their own bound after the dead-man's.
+    fn runs_hooks(&self, step: &StepSnapshot) -> bool {
+        let hooks = step.report().and_then(|report| report.hooks.as_ref());
+        let Some(HooksReport {
+            running: Some(hook), ..
+        }) = hooks
+        else {
+            return false;
+        };
+        let deadman = self.snapshot.rollout.strategy.limits.deadman_seconds;
+        let bound = deadman.saturating_add(hook.seconds.min(MAX_HOOKS_SECONDS));
+        !step.is_active_for(bound.saturating_add(GRACE_SECONDS), self.now)
     }
 
     /// The agent's own evidence, or its silence beyond the dead-man's deadline.

@@ -103,6 +103,7 @@ fn report(step: &mut StepSnapshot, phase: AttemptPhase, verdict: Option<Verdict>
         prior: None,
         verdict,
         message: None,
+        hooks: None,
     });
 }
 

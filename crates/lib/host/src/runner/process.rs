@@ -21,7 +21,7 @@ pub(super) fn spawn(
     config: &HostConfig,
     log: &Path,
     arguments: &[String],
-    env: Option<(&str, &str)>,
+    env: Vec<(&'static str, String)>,
 ) -> Result<Child, RunnerError> {
     let output = || {
         OpenOptions::new()

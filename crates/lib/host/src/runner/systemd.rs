@@ -98,19 +98,24 @@ fn about(job: &Job) -> String {
     )
 }
 
-fn trace_arguments(job: &Job) -> Option<String> {
-    let (name, value) = job.trace_env()?;
-    Some(format!("--setenv={name}={value}"))
+fn env_arguments(job: &Job) -> impl Iterator<Item = String> {
+    let env = job.env().into_iter();
+    env.map(|(name, value)| format!("--setenv={name}={value}"))
+}
+
+/// A unit's command line has its variables replaced; a doubled sign stays a sign.
+fn literal(word: &str) -> String {
+    word.replace('$', "$$")
 }
 
 fn job_arguments(config: &HostConfig, job: &Job, arguments: &[String]) -> Vec<String> {
     let mut line = common(config, &unit(&job.id.to_string()), &about(job));
     let most = job.timeout.as_secs() + SLACK_SECONDS;
     line.push(format!("--property=RuntimeMaxSec={most}"));
-    line.extend(trace_arguments(job));
+    line.extend(env_arguments(job));
     line.push("--".to_owned());
     line.push(config.agent_exe.display().to_string());
-    line.extend_from_slice(arguments);
+    line.extend(arguments.iter().map(|word| literal(word)));
     line
 }
 
@@ -190,14 +195,13 @@ fn direct_unit(job: &Job) -> String {
 fn direct_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
     let mut line = common(config, &direct_unit(job), &about(job));
     line.push("--wait".to_owned());
-    line.extend(trace_arguments(job));
+    line.extend(env_arguments(job));
     line.push(format!(
         "--property=RuntimeMaxSec={}",
         job.timeout.as_secs().max(1)
     ));
     line.push("--".to_owned());
-    line.push(job.closure.switch_script().display().to_string());
-    line.push(job.id.kind.action().to_owned());
+    line.extend(job.command().iter().map(|word| literal(word)));
     line
 }
 
@@ -221,7 +225,7 @@ mod tests {
     use super::super::supervise_arguments;
     use super::*;
     use crate::config::RunnerKind;
-    use crate::job::JobId;
+    use crate::job::{HookRun, JobId};
 
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -257,6 +261,7 @@ mod tests {
             closure: closure(),
             timeout: Duration::from_mins(5),
             traceparent: Some(PARENT.parse().unwrap()),
+            hook: None,
         };
         let line = job_arguments(&config(), &job, &supervise_arguments(&config(), &job));
         let text = line.join(" ");
@@ -282,6 +287,40 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part:?} is not in {text}");
         }
+    }
+
+    #[test]
+    fn a_hook_is_a_unit_of_its_own_and_its_words_stay_as_they_are() {
+        let attempt = AttemptId::random();
+        let job = Job {
+            id: JobId::first(JobKind::BeforeActivate, attempt),
+            closure: closure(),
+            timeout: Duration::from_mins(2),
+            traceparent: None,
+            hook: Some(HookRun {
+                name: "hand over".to_owned(),
+                command: vec!["/nix/store/x/bin/hand-over".to_owned(), "--to=$OTHER".to_owned()],
+                prior: Some(closure().path().clone()),
+            }),
+        };
+        let line = job_arguments(&config(), &job, &supervise_arguments(&config(), &job));
+        let text = line.join(" ");
+        for part in [
+            &format!("--unit=slipway-before-activate-{attempt}-1 "),
+            "--property=RuntimeMaxSec=150 ",
+            "--property=KillMode=control-group ",
+            "--setenv=SLIPWAY_HOOK=hand over ",
+            &format!("--setenv=SLIPWAY_ATTEMPT={attempt} "),
+            &format!("--setenv=SLIPWAY_CLOSURE={} ", closure().path()),
+            &format!("--setenv=SLIPWAY_PRIOR={} ", closure().path()),
+            "--seconds 120 -- /nix/store/x/bin/hand-over --to=$$OTHER",
+        ] {
+            assert!(text.contains(part), "{part:?} is not in {text}");
+        }
+        assert!(
+            !text.contains("TOKEN") && !text.contains("switch-to-configuration"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -315,6 +354,7 @@ mod tests {
             format!("slipway-activate-{attempt}-1.service"),
             format!("slipway-revert-boot-{attempt}-12.service"),
             format!("slipway-revert-{attempt}-1-direct.service"),
+            format!("slipway-before-activate-{attempt}-2.service"),
         ] {
             assert!(is_of_an_attempt(&unit), "{unit}");
         }

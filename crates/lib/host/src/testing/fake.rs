@@ -10,13 +10,16 @@ use slipway_domain::agent::Verdict;
 use slipway_domain::{AttemptId, StorePath, Timestamp};
 use tokio::time::{Instant, sleep};
 
-use crate::checks::{CheckFinding, CheckRound};
+use crate::checks::{CheckFinding, CheckRound, ManifestError};
 use crate::clock::{BootMs, Clock};
 use crate::door::{Refusal, Runnable};
+use crate::hooks::HookManifest;
 use crate::job::{Job, JobEnd, JobExit, JobId, JobKind, JobState};
 use crate::nix::{ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
 use crate::runner::RunnerError;
+
+use super::behaviour::{ClosureBehaviour, FakeHook};
 
 /// A clock that tests move with `tokio::time`.
 #[derive(Debug, Clone, Copy)]
@@ -51,48 +54,6 @@ impl Clock for TokioClock {
     }
 }
 
-/// What becomes of a closure.
-#[derive(Debug, Clone)]
-pub struct ClosureBehaviour {
-    /// Fetching takes this long.
-    pub fetch_seconds: u64,
-    /// Why it cannot be fetched.
-    pub fetch_fails: Option<String>,
-    /// So many times a garbage collection takes it once it was fetched.
-    pub vanishes: u32,
-    /// Switching takes this long.
-    pub switch_seconds: u64,
-    /// How long switching may take, as the closure says.
-    pub switch_limit_seconds: Option<u32>,
-    /// The exit status of `switch-to-configuration test`.
-    pub test_exit: i32,
-    /// Units that have failed once it is switched to.
-    pub failing_units: Vec<&'static str>,
-    /// The exit status of `switch-to-configuration boot`.
-    pub boot_exit: i32,
-    /// What the checks say, one round each.
-    pub rounds: Vec<Verdict>,
-    /// What they say after that.
-    pub last_verdict: Verdict,
-}
-
-impl Default for ClosureBehaviour {
-    fn default() -> Self {
-        Self {
-            fetch_seconds: 1,
-            fetch_fails: None,
-            vanishes: 0,
-            switch_seconds: 1,
-            switch_limit_seconds: None,
-            test_exit: 0,
-            failing_units: Vec::new(),
-            boot_exit: 0,
-            rounds: Vec::new(),
-            last_verdict: Verdict::Pass,
-        }
-    }
-}
-
 /// The truth of the machine; tests read and change it.
 #[derive(Debug, Default)]
 pub struct FakeHostState {
@@ -114,6 +75,8 @@ pub struct FakeHostState {
     pub failed_units: Option<BTreeSet<String>>,
     /// Everything that was done, in order.
     pub done: Vec<String>,
+    /// The hooks that were begun, in order.
+    pub begun: Vec<String>,
     jobs: Vec<FakeJob>,
     tidied: BTreeSet<StorePath>,
 }
@@ -193,12 +156,8 @@ impl FakeHost {
             let closure = job.job.closure.path();
             let behaviour = behaviours.get(closure).cloned().unwrap_or_default();
             let test = job.job.id.kind.action() == "test";
-            let code = if test {
-                behaviour.test_exit
-            } else {
-                behaviour.boot_exit
-            };
-            let timed_out = Duration::from_secs(behaviour.switch_seconds) > job.job.timeout;
+            let (takes, code) = behaviour.run(&job.job);
+            let timed_out = takes > job.job.timeout;
             let end = if timed_out {
                 JobEnd::TimedOut {
                     seconds: job.job.timeout.as_secs(),
@@ -213,7 +172,12 @@ impl FakeHost {
                     failed.extend(behaviour.failing_units.iter().map(|&unit| unit.to_owned()));
                 }
             }
-            done.push(format!("{} {}", job.job.id.kind.action(), closure.base_name()));
+            let what = job
+                .job
+                .hook
+                .as_ref()
+                .map_or_else(|| closure.base_name(), |hook| &hook.name);
+            done.push(format!("{} {what}", job.job.id.kind.action()));
             job.exit = Some(JobExit {
                 end,
                 tail: String::new(),
@@ -297,6 +261,16 @@ impl HostOperations for FakeHost {
             .and_then(|behaviour| behaviour.switch_limit_seconds)
     }
 
+    fn hooks(&self, closure: &StorePath) -> Result<HookManifest, ManifestError> {
+        let state = self.state();
+        let hooks = |of: &[FakeHook]| of.iter().map(FakeHook::hook).collect();
+        let behaviour = state.behaviours.get(closure);
+        Ok(behaviour.map_or_else(HookManifest::default, |behaviour| HookManifest {
+            before_activate: hooks(&behaviour.before),
+            after_commit: hooks(&behaviour.after),
+        }))
+    }
+
     fn protect_prior(&self, _attempt: AttemptId, _prior: &StorePath) -> io::Result<()> {
         Ok(())
     }
@@ -332,7 +306,10 @@ impl HostOperations for FakeHost {
             .get(job.closure.path())
             .cloned()
             .unwrap_or_default();
-        let takes = Duration::from_secs(behaviour.switch_seconds).min(job.timeout);
+        let takes = behaviour.run(job).0.min(job.timeout);
+        if let Some(hook) = &job.hook {
+            state.begun.push(format!("{} {}", job.id.kind.as_str(), hook.name));
+        }
         state.jobs.push(FakeJob {
             job: job.clone(),
             ends: Instant::now() + takes,

@@ -50,6 +50,7 @@ async fn only_what_is_new_is_news(pool: PgPool) {
         prior: None,
         verdict: None,
         message: Some("on its way".to_owned()),
+        hooks: None,
     };
     let changes: [&dyn Fn(&mut ScriptedAgent); 5] = [
         &|a| a.live = Some(closure("prod-0", 1)),
@@ -120,6 +121,7 @@ async fn no_text_keeps_a_host_from_reporting(pool: PgPool) {
         prior: None,
         verdict: None,
         message: Some("binary \0 noise".to_owned()),
+        hooks: None,
     });
     let mut seen = agent.observation(fleet.store.now().await.unwrap());
     seen.counter = None;

@@ -336,6 +336,7 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
         prior: None,
         verdict: None,
         message: None,
+        hooks: None,
     });
     agent.counter = Some(u64::MAX - 1);
     agent.sync(&fleet.store).await;
