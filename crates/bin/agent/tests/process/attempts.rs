@@ -89,7 +89,14 @@ fn an_unfit_closure_touches_nothing() {
     let _agent = rig.agent();
     let no_script = rig.closure("v3", |spec| spec.script_mode = None);
     let bad_checks = rig.closure("v4", |spec| spec.checks = Some("{}".to_owned()));
+    let bad_hooks = rig.closure("v5", |spec| {
+        spec.hooks = Some(r#"{"before_activate":[{"name":"a","command":["a"]}]}"#.to_owned());
+    });
     for (closure, expected) in [
+        (
+            &bad_hooks,
+            "hooks.json is malformed: before_activate: hook `a`: command must be a list",
+        ),
         (&no_script, "bin/switch-to-configuration is missing"),
         (&bad_checks, "checks.json is malformed: missing field `checks`"),
     ] {

@@ -10,6 +10,8 @@ mod attempts;
 mod disk;
 mod door;
 mod faults;
+mod hooks;
+mod hooks_cut;
 mod plane;
 mod restart;
 mod rig;

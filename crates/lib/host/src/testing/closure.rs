@@ -21,6 +21,8 @@ pub struct ClosureSpec {
     pub host: PathBuf,
     /// `checks.json`; `None` for the ordinary one, which looks at the process.
     pub checks: Option<String>,
+    /// `hooks.json`, if it has one.
+    pub hooks: Option<String>,
     /// The switch script's mode; `None` leaves the script out.
     pub script_mode: Option<u32>,
 }
@@ -33,6 +35,7 @@ impl ClosureSpec {
             version: version.to_owned(),
             host: host.to_owned(),
             checks: None,
+            hooks: None,
             script_mode: Some(0o755),
         }
     }
@@ -53,6 +56,9 @@ impl ClosureSpec {
         }
         let checks = self.checks.clone().unwrap_or_else(|| self.ordinary_checks());
         fs::write(folder.join("etc/slipway/checks.json"), checks).expect("a new file");
+        if let Some(hooks) = &self.hooks {
+            fs::write(folder.join("etc/slipway/hooks.json"), hooks).expect("a new file");
+        }
         folder
     }
 
