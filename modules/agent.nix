@@ -17,6 +17,7 @@ in
     ./packages.nix
     ./store.nix
     ./agent-checks.nix
+    ./agent-hooks.nix
   ];
 
   options.services.slipway.agent = {

@@ -76,6 +76,17 @@
     migrateSeconds = 600;
     # For a switch's other work, besides a stack's rolling restart.
     switchSeconds = 120;
+    # All hooks of one list together, and what ending one that hangs takes beyond its own time.
+    hooksSeconds = 3600;
+    hookEndSeconds = 10;
+  };
+
+  # Of a rollout's default strategy.
+  rollout = {
+    activateSeconds = 300;
+    verifySeconds = 60;
+    bakeSeconds = 30;
+    deadmanSeconds = 1800;
   };
 
   # Per process.

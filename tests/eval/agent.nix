@@ -24,6 +24,43 @@ let
   ];
   unit = config.systemd.services.slipway-agent;
   checks = (builtins.fromJSON config.environment.etc."slipway/checks.json".text).checks;
+  hooked = host [
+    (stack { })
+    (agent {
+      hooks = {
+        a-lead = {
+          name = "lead away";
+          when = "before_activate";
+          command = [
+            "/nix/store/x/bin/lead-away"
+            "--wait"
+          ];
+          timeoutSeconds = 300;
+        };
+        b-warn = {
+          when = "before_activate";
+          command = [ "/nix/store/x/bin/warn" ];
+          onFailure = "continue";
+        };
+        take-back = {
+          when = "after_commit";
+          command = [ "/nix/store/x/bin/take-back" ];
+        };
+      };
+    })
+  ];
+  withHook =
+    options:
+    host [
+      (stack { })
+      (agent {
+        hooks.a = {
+          when = "before_activate";
+          command = [ "/x" ];
+        }
+        // options;
+      })
+    ];
   says = name: word: modules: {
     inherit name;
     got =
@@ -199,6 +236,103 @@ in
         address = "127.0.0.1:80";
         unit = "nginx.service";
       };
+    })
+  ])
+  {
+    name = "hooks are written in two lists, each by name";
+    got = builtins.fromJSON hooked.environment.etc."slipway/hooks.json".text;
+    want = {
+      before_activate = [
+        {
+          name = "lead away";
+          command = [
+            "/nix/store/x/bin/lead-away"
+            "--wait"
+          ];
+          timeout_seconds = 300;
+          on_failure = "fail";
+        }
+        {
+          name = "b-warn";
+          command = [ "/nix/store/x/bin/warn" ];
+          timeout_seconds = 120;
+          on_failure = "continue";
+        }
+      ];
+      after_commit = [
+        {
+          name = "take-back";
+          command = [ "/nix/store/x/bin/take-back" ];
+          timeout_seconds = 120;
+          on_failure = "fail";
+        }
+      ];
+    };
+  }
+  {
+    name = "a system without hooks has no such file, and no warning";
+    got = [
+      (config.environment.etc ? "slipway/hooks.json")
+      (lib.filter (lib.hasInfix "agent.hooks") (config.warnings ++ hooked.warnings))
+    ];
+    want = [
+      false
+      [ ]
+    ];
+  }
+  {
+    name = "hooks that do not fit before the default dead-man are warned of, with the switch of the stacks counted";
+    got = map (lib.hasInfix "limits.deadman_seconds of more than 1980") (
+      lib.filter (lib.hasInfix "agent.hooks") (withHook { timeoutSeconds = 600; }).warnings
+    );
+    want = [ true ];
+  }
+  (says "a hook by a name that the agent would have to look for" ".hooks.\"a\".command begins with patronictl" [
+    (stack { })
+    (agent {
+      hooks.a = {
+        when = "after_commit";
+        command = [ "patronictl" ];
+      };
+    })
+  ])
+  (says "a hook of the prior's system" "still the prior's when it runs" [
+    (stack { })
+    (agent {
+      hooks.a = {
+        when = "before_activate";
+        command = [ "/run/current-system/sw/bin/x" ];
+      };
+    })
+  ])
+  (says "two hooks of one name" "two hooks have the name a" [
+    (stack { })
+    (agent {
+      hooks = lib.genAttrs [ "a" "b" ] (_: {
+        name = "a";
+        when = "after_commit";
+        command = [ "/x" ];
+      });
+    })
+  ])
+  (says "hooks that take more than an hour" "those of after_commit may take 4020 s together" [
+    (stack { })
+    (agent {
+      hooks = lib.genAttrs [ "a" "b" ] (_: {
+        when = "after_commit";
+        command = [ "/x" ];
+        timeoutSeconds = 2000;
+      });
+    })
+  ])
+  (says "more hooks than anybody can follow" "after_commit has 21 hooks" [
+    (stack { })
+    (agent {
+      hooks = lib.genAttrs (map toString (lib.range 1 21)) (_: {
+        when = "after_commit";
+        command = [ "/x" ];
+        timeoutSeconds = 1;
+      });
     })
   ])
   (says "a system that cannot be switched" "system.switch.enable" [

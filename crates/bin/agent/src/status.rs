@@ -81,6 +81,13 @@ fn lines(status: &StatusReport) -> anyhow::Result<String> {
             "since         {}",
             current.updated_at.format("%Y-%m-%d %H:%M:%S UTC")
         )?;
+        let hook = current.hooks.as_ref().and_then(|hooks| hooks.running.as_ref());
+        if let Some(hook) = hook {
+            writeln!(text, "hook          {} ({}) runs", clean(&hook.name), hook.when.as_str())?;
+        }
+        if let Some(trouble) = &current.hook_trouble {
+            writeln!(text, "hook trouble  {}", clean(trouble))?;
+        }
         if let Some(message) = &current.message {
             writeln!(text, "message       {}", clean(message))?;
         }

@@ -106,4 +106,7 @@ pub struct Step {
     pub prior: Option<StorePath>,
     /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
+    /// The hook that its host runs now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hook: Option<String>,
 }

@@ -187,6 +187,11 @@ fn text(host: &Host) -> String {
     if let Some(message) = host.report.as_ref().and_then(|report| report.message.as_deref()) {
         let _ = writeln!(text, "agent says    {}", clean(message));
     }
+    let hooks = host.report.as_ref().and_then(|report| report.hooks.as_ref());
+    if let Some(hook) = hooks.and_then(|hooks| hooks.running.as_ref()) {
+        let (name, when) = (clean(&hook.name), hook.when.as_str());
+        let _ = writeln!(text, "hook          {name} ({when}) runs");
+    }
     if let Some(attempt) = host.unsettled {
         let _ = writeln!(
             text,

@@ -8,7 +8,7 @@ use slipway_domain::{RolloutId, Strategy};
 use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary, Step};
 
 use super::{List, audit, page_size, strategy};
 use crate::args::{Order, RolloutCommand, RolloutRef};
@@ -249,6 +249,12 @@ fn text(rollout: &Rollout, output: &Output) -> String {
     text
 }
 
+/// Why the step is where it is; while hooks run, which one.
+fn reason(step: &Step) -> Option<String> {
+    let hook = step.hook.as_ref().map(|hook| format!("the hook `{hook}` runs"));
+    hook.or_else(|| step.reason.clone())
+}
+
 fn steps(rollout: &Rollout, output: &Output) -> String {
     let now = (output.now)();
     let mut table = Table::new(&["WAVE", "HOST", "STATE", "SINCE", "FAILURES", "CLOSURE", "REASON"]);
@@ -260,7 +266,7 @@ fn steps(rollout: &Rollout, output: &Output) -> String {
             ago(now, Some(step.since)).into(),
             step.failures.to_string().into(),
             step.closure.short().into(),
-            Cell::maybe(step.reason.as_ref()),
+            Cell::maybe(reason(step).as_deref()),
         ]);
     }
     table.render(output.colour, "no hosts take part")

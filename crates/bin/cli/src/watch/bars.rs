@@ -194,6 +194,7 @@ mod tests {
             closure: "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap(),
             prior: None,
             reason: (state == StepState::Stuck).then(|| "broken\u{1b}[2J".to_owned()),
+            hook: None,
         }
     }
 

@@ -9,6 +9,8 @@ use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, RolloutSnap
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId};
 
+mod hooks;
+
 fn now() -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
 }

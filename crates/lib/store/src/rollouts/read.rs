@@ -135,7 +135,9 @@ async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<S
         Step,
         r#"SELECT h.name AS "host: _", s.wave AS "wave: Count", s.state AS "state: _", s.since,
                   s.attempt AS "attempt: _", s.failures AS "failures: Count", s.closure AS "closure: _",
-                  s.prior AS "prior: _", s.reason
+                  s.prior AS "prior: _", s.reason,
+                  CASE WHEN h.report->>'attempt' = s.attempt::text
+                       THEN h.report->'hooks'->'running'->>'name' END AS hook
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
         rollout.as_uuid()

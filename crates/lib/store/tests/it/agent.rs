@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use slipway_domain::agent::AttemptReport;
+use slipway_domain::agent::{AttemptReport, HookPoint, HooksReport, RunningHook};
 use slipway_domain::{AttemptId, AttemptPhase, HostId, StepState, Timestamp};
 use slipway_store::{Assigned, Store};
 use slipway_testkit::{ScriptedAgent, closure};
@@ -121,7 +121,14 @@ async fn no_text_keeps_a_host_from_reporting(pool: PgPool) {
         prior: None,
         verdict: None,
         message: Some("binary \0 noise".to_owned()),
-        hooks: None,
+        hooks: Some(HooksReport {
+            running: Some(RunningHook {
+                name: "\0".to_owned(),
+                when: HookPoint::AfterCommit,
+                seconds: 1,
+            }),
+            trouble: Some("\0".to_owned()),
+        }),
     });
     let mut seen = agent.observation(fleet.store.now().await.unwrap());
     seen.counter = None;

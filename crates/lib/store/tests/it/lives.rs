@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use slipway_domain::agent::{AttemptReport, Verdict};
-use slipway_domain::{AttemptId, AttemptPhase, HostId, Observation, RolloutState, StepState};
+use slipway_domain::agent::{AttemptReport, HookPoint, HooksReport, RunningHook, Verdict};
+use slipway_domain::{AttemptId, AttemptPhase, HostId, Instruction, Observation, RolloutState, StepState};
 use slipway_store::{Lease, StoreError, Stored};
 use slipway_testkit::{ScriptedAgent, begin, closure, wait_until};
 use slipway_wire::fleet::Host;
@@ -373,4 +373,38 @@ async fn a_host_that_boots_without_end_is_trouble_and_is_not_remembered_without_
     .await;
     let seen = bench.observation().await;
     bench.post(&seen).await.unwrap();
+}
+
+/// The hook that runs is shown while it does, and one that failed after the commit stays with the committed host.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn hooks_are_shown_with_their_step(pool: PgPool) {
+    let mut bench = LivesBench::verified(&pool).await;
+    bench.settle().await;
+    let (_, told) = bench.agent.sync(&bench.fleet.store).await;
+    assert!(matches!(told, Instruction::Commit { .. }), "{told:?}");
+    let hooks = |running: bool, trouble: Option<&str>| HooksReport {
+        running: running.then(|| RunningHook {
+            name: "take back".to_owned(),
+            when: HookPoint::AfterCommit,
+            seconds: 60,
+        }),
+        trouble: trouble.map(ToOwned::to_owned),
+    };
+    for (reported, state, reason) in [
+        (hooks(true, None), StepState::Verified, None),
+        (
+            hooks(false, Some("the hook `take back` exited with status 1")),
+            StepState::Committed,
+            Some("the hook `take back` exited with status 1"),
+        ),
+    ] {
+        let running = reported.running.as_ref().map(|hook| hook.name.clone());
+        bench.agent.report.as_mut().unwrap().hooks = Some(reported);
+        let seen = bench.observation().await;
+        bench.post(&seen).await.unwrap();
+        bench.settle().await;
+        let step = bench.step().await;
+        assert_eq!((step.state, step.reason.as_deref()), (state, reason));
+        assert_eq!(step.hook, running);
+    }
 }
