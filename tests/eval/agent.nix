@@ -35,7 +35,7 @@ let
             "/nix/store/x/bin/lead-away"
             "--wait"
           ];
-          timeoutSeconds = 300;
+          timeoutSeconds = 180;
         };
         b-warn = {
           when = "before_activate";
@@ -249,7 +249,7 @@ in
             "/nix/store/x/bin/lead-away"
             "--wait"
           ];
-          timeout_seconds = 300;
+          timeout_seconds = 180;
           on_failure = "fail";
         }
         {

@@ -63,7 +63,7 @@ pub struct AttemptReport {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HooksReport {
-    /// The hook that runs now.
+    /// The hook that runs now, or is about to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<RunningHook>,
     /// The hooks that failed, and how, in one line for people.

@@ -51,6 +51,16 @@ fn hooks_run_around_the_switch_and_know_the_attempt() {
         ["hook hand over", "test v3", "boot v3", "hook take back"]
     );
     rig.assert_on(&v3, "v3");
+    // A host that is said to be committed is not done before its last hook is.
+    let committed: Vec<bool> = {
+        let state = rig.plane.state();
+        let reports = state.observations.iter().filter_map(|seen| seen.report.as_ref());
+        reports
+            .filter(|report| report.phase == AttemptPhase::Committed)
+            .map(|report| report.hooks.as_ref().is_some_and(|hooks| hooks.running.is_some()))
+            .collect()
+    };
+    assert_eq!(committed.first(), Some(&true), "{committed:?}");
     let live_then = fs::read_to_string(rig.host().join("live-then")).unwrap_or_default();
     assert_eq!(live_then.trim(), rig.v1.as_str(), "the prior was live");
     let env = fs::read_to_string(rig.host().join("env")).unwrap_or_default();

@@ -169,8 +169,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever becomes of each job: each number is started once, the order is the list's, a list with a failed
-        /// hook that must not fail goes no further, and every list comes to an end.
+        /// Whatever becomes of each job, each number is started once, in the list's order, and every list ends. One with
+        /// a failed hook that must not fail goes no further.
         #[test]
         fn every_list_ends_and_runs_in_order(
             rules in prop::collection::vec(on_failure(), 0..5),

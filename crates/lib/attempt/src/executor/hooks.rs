@@ -4,12 +4,11 @@
 
 use std::time::Duration;
 
-use slipway_domain::agent::RunningHook;
 use slipway_domain::{AttemptId, StorePath};
 use slipway_host::clock::Clock;
 use slipway_host::door::Runnable;
 use slipway_host::failpoint::failpoint;
-use slipway_host::hooks::{Hook, seconds_of};
+use slipway_host::hooks::Hook;
 use slipway_host::job::{HookRun, Job, JobId, JobKind, JobState};
 use slipway_host::operations::HostOperations;
 
@@ -60,15 +59,7 @@ impl HookList {
     /// The hook as it is reported while it runs.
     pub(super) fn running(&self, index: usize) -> HooksProgress {
         let left = self.hooks.get(index..).unwrap_or_default();
-        HooksProgress {
-            due: self.due,
-            of: self.of.path().clone(),
-            running: left.first().map(|hook| RunningHook {
-                name: hook.name.clone(),
-                when: self.due.point(),
-                seconds: seconds_of(left),
-            }),
-        }
+        HooksProgress::at(self.due, self.of.path(), left)
     }
 }
 
@@ -178,7 +169,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         self.host.stop(id.next()).await;
     }
 
-    /// Notes that the closure's hooks after a commit are to be run, if it has any.
+    /// Notes that the closure's hooks after a commit are to be run, if it has any. The first one is reported at once:
+    /// without it the control plane would take the host for one that is done.
     pub(super) fn owe_hooks(&mut self, due: HooksDue, of: &StorePath) {
         let manifest = self.host.hooks(of);
         let Some(current) = &mut self.journal.current else {
@@ -186,12 +178,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         };
         match manifest {
             Ok(manifest) if manifest.list(due.point()).is_empty() => current.hooks = None,
-            Ok(_) => {
-                current.hooks = Some(HooksProgress {
-                    due,
-                    of: of.clone(),
-                    running: None,
-                });
+            Ok(manifest) => {
+                current.hooks = Some(HooksProgress::at(due, of, manifest.list(due.point())));
             }
             Err(error) => {
                 current.hooks = None;

@@ -264,9 +264,13 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             .revert_seconds
             .or_else(|| attempt.plan.as_ref().map(|plan| plan.activate_seconds))
             .unwrap_or(DEFAULT_SECONDS);
+        let seconds = Duration::from_secs(seconds.into());
+        let left = attempt
+            .whole_revert_seconds()
+            .map(|whole| Duration::from_secs(whole.into()).saturating_sub(used));
         let own = self.host.switch_seconds(closure.path()).unwrap_or(0);
-        let timeout = Duration::from_secs(seconds.into())
-            .saturating_sub(used)
+        let timeout = seconds
+            .min(left.unwrap_or(seconds))
             .max(Duration::from_secs(own.max(1).into()));
         let newest = self.host.newest_job(kind, attempt.id);
         let running = newest.filter(|id| self.host.job_state(*id).is_running());

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use slipway_domain::StorePath;
 use slipway_domain::agent::{HookPoint, HooksReport, RunningHook};
+use slipway_host::hooks::{Hook, seconds_of};
 use slipway_host::text::{MESSAGE_CHARS, one_line};
 
 use super::Attempt;
@@ -14,7 +15,7 @@ pub struct HooksProgress {
     pub due: HooksDue,
     /// The closure that carries them.
     pub of: StorePath,
-    /// The one that runs.
+    /// The one that runs, or is about to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<RunningHook>,
 }
@@ -31,6 +32,22 @@ pub enum HooksDue {
     AfterCommit,
     /// Those of the prior, on which the host has settled again.
     AfterRevert,
+}
+
+impl HooksProgress {
+    /// At the first of these hooks.
+    #[must_use]
+    pub fn at(due: HooksDue, of: &StorePath, left: &[Hook]) -> Self {
+        Self {
+            due,
+            of: of.clone(),
+            running: left.first().map(|hook| RunningHook {
+                name: hook.name.clone(),
+                when: due.point(),
+                seconds: seconds_of(left),
+            }),
+        }
+    }
 }
 
 impl HooksDue {

@@ -379,6 +379,7 @@ async fn a_host_that_boots_without_end_is_trouble_and_is_not_remembered_without_
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn hooks_are_shown_with_their_step(pool: PgPool) {
     let mut bench = LivesBench::verified(&pool).await;
+    bench.agent.sync(&bench.fleet.store).await;
     bench.settle().await;
     let (_, told) = bench.agent.sync(&bench.fleet.store).await;
     assert!(matches!(told, Instruction::Commit { .. }), "{told:?}");
