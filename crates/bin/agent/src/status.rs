@@ -83,7 +83,12 @@ fn lines(status: &StatusReport) -> anyhow::Result<String> {
         )?;
         let hook = current.hooks.as_ref().and_then(|hooks| hooks.running.as_ref());
         if let Some(hook) = hook {
-            writeln!(text, "hook          {} ({}) runs", clean(&hook.name), hook.when.as_str())?;
+            writeln!(
+                text,
+                "hook          {} ({}) runs",
+                clean(&hook.name),
+                hook.when.as_str()
+            )?;
         }
         if let Some(trouble) = &current.hook_trouble {
             writeln!(text, "hook trouble  {}", clean(trouble))?;

@@ -82,7 +82,10 @@ impl HookManifest {
         for point in [HookPoint::BeforeActivate, HookPoint::AfterCommit] {
             let (hooks, list) = (self.list(point), point.as_str());
             if hooks.len() > MAX_HOOKS {
-                return Some(format!("{list} has {} hooks; {MAX_HOOKS} is the most", hooks.len()));
+                return Some(format!(
+                    "{list} has {} hooks; {MAX_HOOKS} is the most",
+                    hooks.len()
+                ));
             }
             for hook in hooks {
                 if let Some(problem) = hook.problem() {
@@ -139,10 +142,7 @@ impl Hook {
 /// The longest that these hooks may take, one after another.
 #[must_use]
 pub fn seconds_of(hooks: &[Hook]) -> u32 {
-    hooks
-        .iter()
-        .map(Hook::most_seconds)
-        .fold(0, u32::saturating_add)
+    hooks.iter().map(Hook::most_seconds).fold(0, u32::saturating_add)
 }
 
 /// Reads a closure's hooks; none where it has no such file.

@@ -166,7 +166,8 @@ fn a_hook_after_the_commit_that_fails_undoes_nothing_and_is_told() {
     rig.plane.reach(StepState::Committed);
     let trouble = "the hook `warns` (before_activate) exited with status 7; the hook `take back` (after_commit) exited with status 5: the address stays there";
     rig.eventually("the trouble is told", |rig| {
-        hooks_of(rig).is_some_and(|hooks| hooks.running.is_none() && hooks.trouble.as_deref() == Some(trouble))
+        hooks_of(rig)
+            .is_some_and(|hooks| hooks.running.is_none() && hooks.trouble.as_deref() == Some(trouble))
     });
     assert!(rig.plane.message().ends_with(trouble), "{}", rig.plane.message());
     rig.assert_on(&v3, "v3");
@@ -177,12 +178,20 @@ fn a_hook_after_the_commit_that_fails_undoes_nothing_and_is_told() {
 #[test]
 fn the_hook_that_runs_is_reported_and_an_abort_ends_it() {
     let rig = AgentRig::new();
-    let v3 = with_hooks(&rig, "v3", &[hook(&rig, "slow", &format!("{LOG}; sleep 1000"))], &[]);
+    let v3 = with_hooks(
+        &rig,
+        "v3",
+        &[hook(&rig, "slow", &format!("{LOG}; sleep 1000"))],
+        &[],
+    );
     let _agent = rig.agent();
     rig.plane.release(&v3, quick());
     rig.eventually("the hook", |rig| rig.count("hook slow") == 1);
     let running = hooks_of(&rig).and_then(|hooks| hooks.running).unwrap();
-    assert_eq!((running.name.as_str(), running.when), ("slow", HookPoint::BeforeActivate));
+    assert_eq!(
+        (running.name.as_str(), running.when),
+        ("slow", HookPoint::BeforeActivate)
+    );
     assert_eq!(running.seconds, 30);
     assert_eq!(rig.plane.message(), "runs the hook `slow` before the switch");
     assert!(
@@ -207,7 +216,11 @@ fn the_priors_hooks_frame_the_way_back() {
     let v3 = with_hooks(
         &rig,
         "v3",
-        &[hook(&rig, "hand over", &format!("{LOG}; test ! -e \"$host/stubborn\""))],
+        &[hook(
+            &rig,
+            "hand over",
+            &format!("{LOG}; test ! -e \"$host/stubborn\""),
+        )],
         &[hook(&rig, "take back", LOG)],
     );
     let _agent = rig.agent();

@@ -101,7 +101,11 @@ fn a_hook_that_runs_while_the_agent_is_dead_is_not_run_again() {
     let v3 = with_hooks(
         &rig,
         "v3",
-        &[hook(&rig, "slow", &format!("{LOG}; sleep 3; echo done >> \"$host/log\""))],
+        &[hook(
+            &rig,
+            "slow",
+            &format!("{LOG}; sleep 3; echo done >> \"$host/log\""),
+        )],
         &[],
     );
     rig.plane.release(&v3, quick());
@@ -142,7 +146,8 @@ fn invariant_2_killed_with_a_hook_on_the_way_back_started() {
     agent.kill();
     rig.sicken("v2");
     rig.plane.release(&rig.v2, quick());
-    rig.agent_with(&[("SLIPWAY_FAILPOINT", "hook-back-started")]).died();
+    rig.agent_with(&[("SLIPWAY_FAILPOINT", "hook-back-started")])
+        .died();
     let _agent = rig.agent();
     rig.plane.reach(StepState::Reverted);
     rig.assert_on(&v3, "v3");

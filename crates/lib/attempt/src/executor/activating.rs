@@ -45,7 +45,11 @@ fn check_time(plan: &ActivationPlan, closure_seconds: Option<u32>, hooks: u32) -
             "the hooks before the switch may take {hooks} s and the switch {seconds} s, and with its checks {needed} s"
         ),
     };
-    let or = if hooks == 0 { "the stack less time for its migrations" } else { "the hooks less time" };
+    let or = if hooks == 0 {
+        "the stack less time for its migrations"
+    } else {
+        "the hooks less time"
+    };
     Err(format!(
         "{parts}, but the dead-man comes after {} s: give the strategy limits.deadman_seconds of more than {needed}, or {or}",
         plan.deadman_seconds

@@ -60,11 +60,7 @@ pub(super) fn next_hook(
             match job(serial) {
                 JobState::Absent => return HookDuty::Start { index, serial },
                 state @ (JobState::Running | JobState::Orphaned(_)) => {
-                    return HookDuty::Wait {
-                        index,
-                        serial,
-                        state,
-                    };
+                    return HookDuty::Wait { index, serial, state };
                 }
                 JobState::Ended(exit) if exit.is_success() => break None,
                 JobState::Ended(exit) => break Some(exit.to_string()),

@@ -198,7 +198,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         };
         let end = match self.list_after(&attempt, &progress).await {
             Err(why) => HooksEnd {
-                failed: Some(format!("the hooks of {} were not run: {why}", progress.of.short())),
+                failed: Some(format!(
+                    "the hooks of {} were not run: {why}",
+                    progress.of.short()
+                )),
                 noted: Vec::new(),
             },
             Ok(list) => match self.advance_hooks(attempt.id, &list).await {
@@ -266,11 +269,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 failpoint("hook-started");
                 Ok(NextStep::After(WATCH_EVERY))
             }
-            HookDuty::Wait {
-                index,
-                serial,
-                state,
-            } => {
+            HookDuty::Wait { index, serial, state } => {
                 let id = list.id(attempt, serial);
                 let limit = list.hooks.get(index).map_or(0, |hook| hook.timeout_seconds);
                 self.bound_hook(id, Duration::from_secs(limit.into()), &state)

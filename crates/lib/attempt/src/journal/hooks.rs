@@ -71,9 +71,7 @@ impl Attempt {
     /// Whether the switch to its closure waits for hooks: nothing was touched yet.
     #[must_use]
     pub fn awaits_hooks(&self) -> bool {
-        self.hooks
-            .as_ref()
-            .is_some_and(|hooks| hooks.due.before_switch())
+        self.hooks.as_ref().is_some_and(|hooks| hooks.due.before_switch())
     }
 
     /// Hooks that run although the attempt is over.

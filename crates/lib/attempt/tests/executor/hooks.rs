@@ -154,10 +154,7 @@ async fn a_hook_that_hangs_is_ended_and_counts_as_failed() {
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_may_fail_is_noted_to_the_end() {
     let mut rig = rig_with(
-        vec![
-            fails("warn", HookFailure::Continue),
-            FakeHook::new("lead-away"),
-        ],
+        vec![fails("warn", HookFailure::Continue), FakeHook::new("lead-away")],
         vec![
             fails("first", HookFailure::Continue),
             fails("second", HookFailure::Fail),
@@ -200,7 +197,11 @@ async fn the_priors_hooks_run_around_the_way_back_and_cannot_keep_it_away() {
         assert!(began.elapsed() < Duration::from_secs(60), "{hook:?}");
         rig.hooks_over().await;
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
-        let hooks = ["before_activate hand-over-of-a", "test a", "after_commit take-back-of-a"];
+        let hooks = [
+            "before_activate hand-over-of-a",
+            "test a",
+            "after_commit take-back-of-a",
+        ];
         assert_eq!(rig.done()[1..], hooks, "{hook:?}");
         let trouble = rig.store.peek().unwrap().current.unwrap().hook_trouble;
         assert_eq!(trouble.is_some(), hook != FakeHook::new("hand-over-of-a"));

@@ -144,6 +144,7 @@ async fn an_older_agent_reads_the_journal_and_goes_back() {
     let mut rig = rig;
     rig.host.state().begun.clear();
     rig.start();
-    rig.reach(journal.current.unwrap().id, AttemptPhase::Reverted).await;
+    rig.reach(journal.current.unwrap().id, AttemptPhase::Reverted)
+        .await;
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }

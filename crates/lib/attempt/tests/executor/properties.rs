@@ -51,16 +51,18 @@ fn behaviour() -> impl Strategy<Value = ClosureBehaviour> {
         hooks(["after-1", "after-2"]),
     )
         .prop_map(
-            |(fetch_seconds, switch_seconds, test_exit, boot_exit, rounds, last_verdict, before, after)| ClosureBehaviour {
-                fetch_seconds,
-                switch_seconds,
-                test_exit,
-                boot_exit,
-                rounds,
-                last_verdict,
-                before,
-                after,
-                ..ClosureBehaviour::default()
+            |(fetch_seconds, switch_seconds, test_exit, boot_exit, rounds, last_verdict, before, after)| {
+                ClosureBehaviour {
+                    fetch_seconds,
+                    switch_seconds,
+                    test_exit,
+                    boot_exit,
+                    rounds,
+                    last_verdict,
+                    before,
+                    after,
+                    ..ClosureBehaviour::default()
+                }
             },
         )
 }
@@ -275,9 +277,11 @@ impl ControlledHost {
             self.tick().await?;
             let step = self.assignment.as_ref().unwrap().state;
             let unsettled = self.view().unsettled;
-            let hooks = self.rig.store.peek().is_ok_and(|journal| {
-                journal.current.is_some_and(|current| current.hooks.is_some())
-            });
+            let hooks = self
+                .rig
+                .store
+                .peek()
+                .is_ok_and(|journal| journal.current.is_some_and(|current| current.hooks.is_some()));
             if matches!(step, StepState::Committed | StepState::Reverted) && unsettled.is_none() && !hooks {
                 return Ok(());
             }

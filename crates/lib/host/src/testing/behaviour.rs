@@ -76,7 +76,10 @@ impl FakeHook {
 
 impl ClosureBehaviour {
     fn hook(&self, name: &str) -> Option<&FakeHook> {
-        self.before.iter().chain(&self.after).find(|hook| hook.name == name)
+        self.before
+            .iter()
+            .chain(&self.after)
+            .find(|hook| hook.name == name)
     }
 
     /// How long the job takes, and its exit status.

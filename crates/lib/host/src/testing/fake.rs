@@ -265,10 +265,12 @@ impl HostOperations for FakeHost {
         let state = self.state();
         let hooks = |of: &[FakeHook]| of.iter().map(FakeHook::hook).collect();
         let behaviour = state.behaviours.get(closure);
-        Ok(behaviour.map_or_else(HookManifest::default, |behaviour| HookManifest {
-            before_activate: hooks(&behaviour.before),
-            after_commit: hooks(&behaviour.after),
-        }))
+        Ok(
+            behaviour.map_or_else(HookManifest::default, |behaviour| HookManifest {
+                before_activate: hooks(&behaviour.before),
+                after_commit: hooks(&behaviour.after),
+            }),
+        )
     }
 
     fn protect_prior(&self, _attempt: AttemptId, _prior: &StorePath) -> io::Result<()> {
@@ -308,7 +310,9 @@ impl HostOperations for FakeHost {
             .unwrap_or_default();
         let takes = behaviour.run(job).0.min(job.timeout);
         if let Some(hook) = &job.hook {
-            state.begun.push(format!("{} {}", job.id.kind.as_str(), hook.name));
+            state
+                .begun
+                .push(format!("{} {}", job.id.kind.as_str(), hook.name));
         }
         state.jobs.push(FakeJob {
             job: job.clone(),

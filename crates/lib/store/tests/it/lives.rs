@@ -222,7 +222,7 @@ async fn two_machines_under_one_token_are_trouble_that_everybody_sees(pool: PgPo
     // Neither is told anything, and it goes on being one piece of trouble.
     let mut clone = clone;
     let told = clone.sync(store).await.1;
-    assert_eq!(told, slipway_domain::Instruction::Idle);
+    assert_eq!(told, Instruction::Idle);
     assert!(store.find_assigned(&[bench.agent.id]).await.unwrap().is_empty());
     let word = bench.observation().await;
     bench.post(&word).await.unwrap_err();

@@ -24,7 +24,11 @@ fn a_host_counts_as_out_until_the_hooks_after_its_commit_are_over() {
     report(&mut s.steps[0], AttemptPhase::Committed, Some(Verdict::Pass));
     with_hooks(&mut s.steps[0], Some(120), None);
     assert_eq!(round(&s), Vec::<String>::new());
-    with_hooks(&mut s.steps[0], None, Some("the hook `take back` exited with status 1"));
+    with_hooks(
+        &mut s.steps[0],
+        None,
+        Some("the hook `take back` exited with status 1"),
+    );
     let made = decide(&s, now(), &mut AttemptId::random);
     s.apply(&made[0], now()).unwrap();
     assert_eq!(s.steps[0].state, StepState::Committed);
