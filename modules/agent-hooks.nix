@@ -99,8 +99,8 @@ in
       }
     '';
     description = ''
-      Programs by name that the agent runs around a switch to this closure (docs/agent.md), such as one that hands a
-      database's lead to another host before this one is touched.
+      Programs by name that the agent runs around a switch to this closure (docs/agent.md). One may hand a database's lead
+      to another host before this one is touched.
     '';
   };
 
