@@ -66,6 +66,10 @@ lines [
     [
       "access_log off;"
       "server_tokens off;"
+      "# Most exporters do it themselves, the shipper of logs and programs of stacks do not."
+      "gzip on;"
+      "gzip_proxied any;"
+      "gzip_types text/plain application/openmetrics-text;"
     ]
     ++ map (kind: "${kind}_temp_path ${folder}/${kind};") [
       "client_body"
