@@ -372,6 +372,22 @@ in
   (says "an exporter open to the world" [ "allowedTCPPorts" "9187 of the metrics of postgres" ] {
     networking.firewall.allowedTCPPorts = [ 9187 ];
   })
+  (says "digits and dots that are no address" [ "smartctl at 127.999.1.1:9633" ] {
+    services.slipway.telemetry.targets = [
+      {
+        job = "smartctl";
+        address = "127.999.1.1:9633";
+      }
+    ];
+  })
+  (says "a port that there is not" [ "smartctl at 127.0.0.1:96330" ] {
+    services.slipway.telemetry.targets = [
+      {
+        job = "smartctl";
+        address = "127.0.0.1:96330";
+      }
+    ];
+  })
   (says "two targets of one name" [ "2 times redis of redis-shop" "127.0.0.1:9122" ] {
     services.slipway.telemetry.targets = [
       {

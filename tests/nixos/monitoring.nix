@@ -122,15 +122,24 @@ in
       in
       {
         services.slipway = {
-          stacks.shop.services = {
-            web = {
-              package = program "web" ''b"shop_orders 3\n"'';
-              metrics.port = 9400;
+          stacks.shop = {
+            services = {
+              web = {
+                package = program "web" ''b"shop_orders 3\n"'';
+                metrics.port = 9400;
+              };
+              garbage = {
+                package = program "garbage" "os.urandom(4096)";
+                metrics.port = 9410;
+              };
             };
-            garbage = {
-              package = program "garbage" "os.urandom(4096)";
-              metrics.port = 9410;
+            jobs.report = {
+              package = pkgs.writeShellScriptBin "report" "test ! -e /etc/report-fails";
+              schedule.calendar = "*-*-* 03:00:00";
             };
+            database.enable = true;
+            cache.enable = true;
+            backup.enable = false;
           };
           telemetry.door = {
             address = nodes.watched.networking.primaryIPAddress;
@@ -142,6 +151,7 @@ in
             clientNames = [ "monitor.internal" ];
           };
         };
+        environment.systemPackages = [ pkgs.python3 ];
         system.activationScripts.testSecrets.text = ''
           install -d -m 0700 /var/lib/secrets
           install -m 0600 ${door}/key.pem /var/lib/secrets/door-key
@@ -204,6 +214,46 @@ in
         watched.succeed("systemctl start shop-web-1.service")
         told("shop", status="resolved", alertname="ServiceDown", service="web")
         monitor.fail("grep ServiceDown /var/lib/webhook/ops")
+
+    def heard():
+        """The alerts that began, by name."""
+        lines = monitor.succeed("cat /var/lib/webhook/ops /var/lib/webhook/shop").splitlines()
+        return [alert["alertname"] for alert in map(json.loads, lines) if alert["status"] == "firing"]
+
+    with subtest("each fault brings its alert and no other"):
+        for alert, file, labels, fault, cure in [
+            (
+                "UnitFailed",
+                "ops",
+                {"unit": "broken"},
+                "systemd-run --unit=broken false; true",
+                "systemctl reset-failed broken.service",
+            ),
+            ("PostgresDown", "ops", {}, "systemctl stop postgresql", "systemctl start postgresql"),
+            ("RedisDown", "shop", {"stack": "shop"}, "systemctl stop redis-shop", "systemctl start redis-shop"),
+            (
+                "JobFailed",
+                "shop",
+                {"unit": "shop-report"},
+                "touch /etc/report-fails && systemctl start shop-report.service; true",
+                "rm /etc/report-fails && systemctl start shop-report.service",
+            ),
+        ]:
+            before = len(heard())
+            watched.succeed(fault)
+            told(file, status="firing", alertname=alert, host="watched", **labels)
+            watched.succeed(cure)
+            told(file, status="resolved", alertname=alert, host="watched", **labels)
+            t.assertEqual(set(heard()[before:]), {alert})
+
+    with subtest("a program cannot speak in the name of one that is down"):
+        # A process in the unit of another service, as if its program were captured.
+        watched.succeed("systemctl stop shop-web-1.service")
+        enter = "echo $$ > /sys/fs/cgroup$(systemctl show -P ControlGroup shop-garbage-1.service)/cgroup.procs"
+        bind = "import socket; socket.socket().bind((\"127.0.0.1\", 9400))"
+        said = watched.fail(f"sh -c '{enter}; exec python3 -c \"$0\"' '{bind}' 2>&1")
+        assert "Operation not permitted" in said, said
+        watched.succeed("systemctl start shop-web-1.service")
 
     with subtest("a kill of Prometheus costs no sample that it had"):
         # Scrapes that go on just now are not in it.
