@@ -31,6 +31,8 @@
   # How HAProxy asks who leads, in milliseconds.
   check = {
     interval = 500;
+    # Of standbys. Each question is a handshake for the member.
+    readInterval = 2000;
     timeout = 1000;
     # So many answers change its mind.
     rise = 1;

@@ -17,19 +17,21 @@
 let
   lib = import ./lib.nix;
   ms = value: "${toString value}ms";
-  servers = builtins.concatStringsSep "\n" (
-    map (
-      name:
-      "  server ${name} ${
-          lib.hostPort members.${name}.address ports.postgres
-        } check port ${toString ports.patroni}"
-    ) (lib.names members)
-  );
-  backend = name: path: ''
+  servers =
+    interval:
+    builtins.concatStringsSep "\n" (
+      map (
+        name:
+        "  server ${name} ${
+            lib.hostPort members.${name}.address ports.postgres
+          } check port ${toString ports.patroni} inter ${ms interval}"
+      ) (lib.names members)
+    );
+  backend = name: interval: path: ''
     backend ${name}
       option httpchk OPTIONS ${path}
       http-check expect status 200
-    ${servers}
+    ${servers interval}
   '';
   patroniMetrics =
     if metricsOf == null then
@@ -69,7 +71,7 @@ in
     option srvtcpka
     option dontlognull
     # Connections to a member that leads no more are cut, so that a pool opens new ones to the one that does.
-    default-server check-ssl ca-file ${files.authority} verify required verifyhost ${serverName} inter ${ms check.interval} rise ${toString check.rise} fall ${toString check.fall} on-marked-down shutdown-sessions
+    default-server check-ssl ca-file ${files.authority} verify required verifyhost ${serverName} rise ${toString check.rise} fall ${toString check.fall} on-marked-down shutdown-sessions
 
   frontend leader
     bind ${lib.hostPort listen ports.leader}
@@ -88,5 +90,5 @@ in
     http-request use-service prometheus-exporter if { path /metrics }
     http-request return status 404
 
-  ${patroniMetrics}${backend "leader" "/primary"}
-  ${backend "replicas" "/replica?lag=${toString lag.readBytes}"}''
+  ${patroniMetrics}${backend "leader" check.interval "/primary"}
+  ${backend "replicas" check.readInterval "/replica?lag=${toString lag.readBytes}"}''
