@@ -120,19 +120,22 @@ in
         message = "services.slipway.agent.hooks: two hooks have the name ${lib.concatStringsSep ", " twice}; give each its own.";
       }
     ]
-    ++ lib.concatMap (when: [
-      {
-        assertion = secondsOf (list when) <= contract.times.hooksSeconds;
-        message = "services.slipway.agent.hooks: those of ${when} may take ${toString (secondsOf (list when))} s together, ${toString contract.times.hookEndSeconds} s to end each included; ${toString contract.times.hooksSeconds} is the most, so lower timeoutSeconds.";
-      }
-      {
-        assertion = lib.length (list when) <= 20;
-        message = "services.slipway.agent.hooks: ${when} has ${toString (lib.length (list when))} hooks; 20 is the most, so let one program do the work of several.";
-      }
-    ]) [
-      "before_activate"
-      "after_commit"
-    ]
+    ++
+      lib.concatMap
+        (when: [
+          {
+            assertion = secondsOf (list when) <= contract.times.hooksSeconds;
+            message = "services.slipway.agent.hooks: those of ${when} may take ${toString (secondsOf (list when))} s together, ${toString contract.times.hookEndSeconds} s to end each included; ${toString contract.times.hooksSeconds} is the most, so lower timeoutSeconds.";
+          }
+          {
+            assertion = lib.length (list when) <= 20;
+            message = "services.slipway.agent.hooks: ${when} has ${toString (lib.length (list when))} hooks; 20 is the most, so let one program do the work of several.";
+          }
+        ])
+        [
+          "before_activate"
+          "after_commit"
+        ]
     ++ lib.concatLists (
       lib.mapAttrsToList (
         name: item:

@@ -287,15 +287,18 @@ in
     );
     want = [ true ];
   }
-  (says "a hook by a name that the agent would have to look for" ".hooks.\"a\".command begins with patronictl" [
-    (stack { })
-    (agent {
-      hooks.a = {
-        when = "after_commit";
-        command = [ "patronictl" ];
-      };
-    })
-  ])
+  (says "a hook by a name that the agent would have to look for"
+    ".hooks.\"a\".command begins with patronictl"
+    [
+      (stack { })
+      (agent {
+        hooks.a = {
+          when = "after_commit";
+          command = [ "patronictl" ];
+        };
+      })
+    ]
+  )
   (says "a hook of the prior's system" "still the prior's when it runs" [
     (stack { })
     (agent {
