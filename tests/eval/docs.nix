@@ -137,6 +137,8 @@ let
     "deploy/kubernetes/README.md" = { };
     "docs/api.md" = { };
     "docs/architecture.md" = { };
+    "docs/coming-from-compose.md" = { };
+    "docs/moving-from-compose.md".services.slipway.stacks.shop.proxy.domain = "shop.example.com";
     "docs/database.md" = { };
     "docs/logs.md" = { };
     "docs/observability.md".services.slipway.stacks.shop.services.web.package = standIn "shop";
@@ -169,6 +171,7 @@ let
                 packages = lib.genAttrs [
                   "calendar"
                   "mailer"
+                  "migrations"
                   "render"
                   "shop"
                   "shop-api"

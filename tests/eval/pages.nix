@@ -1,22 +1,28 @@
-# The Nix of a page: its blocks in order, each with the path that its first line names (`# hosts/web-1/default.nix`), if
-# it names one. For files of a flake `resolved` puts absolute paths in place of relative ones, since a text in the store
-# has no folder around it.
+# The code of a page, and its Nix above all: the blocks in order, each with the path that its first line names
+# (`# hosts/web-1/default.nix`), if it names one. For files of a flake `resolved` puts absolute paths in place of relative
+# ones, since a text in the store has no folder around it.
 { lib }:
 rec {
-  # { path, text } of every block.
+  # The text of every block that begins so.
+  ofLanguage =
+    language: page:
+    map (part: lib.head (lib.splitString "```" part)) (
+      lib.tail (lib.splitString "```${language}\n" (builtins.readFile page))
+    );
+
+  # { path, text } of every block of Nix.
   blocks =
     page:
     map (
-      part:
+      text:
       let
-        text = lib.head (lib.splitString "```" part);
         first = lib.trim (lib.head (lib.splitString "\n" text));
       in
       {
         inherit text;
         path = if lib.hasPrefix "# " first then lib.removePrefix "# " first else null;
       }
-    ) (lib.tail (lib.splitString "```nix\n" (builtins.readFile page)));
+    ) (ofLanguage "nix" page);
 
   # The text of every block that names a file, by the file's path in the flake.
   files =

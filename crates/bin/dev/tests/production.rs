@@ -11,20 +11,16 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use common::Base;
+use common::page::{self, Bench, blocks, checkout, of_table, printed};
 use slipway_dev::programs;
 use slipway_dev::run::Run;
-use slipway_dev::spec::Spec;
 use slipway_dev::stack::DevStack;
 use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::stack::hosts::{self, DevHost};
-
-/// The longest that one block may take, for `timeout`.
-const BOUND_SECONDS: &str = "300";
 
 /// What the page asks of a machine that is not here.
 const STAND_INS: [&str; 5] = [
@@ -71,14 +67,15 @@ set -euo pipefail
 case "${1-} ${2-}" in "release create") nix-store --gc --quiet >/dev/null 2>&1 ;; esac
 "#;
 
-struct Bench {
+struct Way {
     stack: DevStack,
     run: Run,
     page: String,
+    bench: Bench,
     _base: Base,
 }
 
-impl Bench {
+impl Way {
     async fn new() -> Self {
         let base = Base::new();
         let run = Run::create(base.path()).unwrap();
@@ -86,13 +83,8 @@ impl Bench {
         let binaries = Binaries::in_folder(folder).unwrap();
         let stack = DevStack::start(&run, binaries, &|_| ()).await.unwrap();
         let page = fs::read_to_string(checkout().join("docs/production.md")).unwrap();
-        let bench = Self {
-            stack,
-            run,
-            page,
-            _base: base,
-        };
-        for folder in ["bin", "home/.ssh", "flake"] {
+        let bench = Bench::create(run.dir.path().join("bench"));
+        for folder in ["home/.ssh", "flake"] {
             fs::create_dir_all(bench.at(folder)).unwrap();
         }
         for name in STAND_INS {
@@ -108,17 +100,17 @@ impl Bench {
             .args(["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()])
             .status();
         assert!(made.unwrap().success());
-        bench
+        Self {
+            stack,
+            run,
+            page,
+            bench,
+            _base: base,
+        }
     }
 
     fn at(&self, name: &str) -> PathBuf {
-        self.run.dir.path().join("bench").join(name)
-    }
-
-    fn program(&self, name: &str, text: &str) {
-        let path = self.at("bin").join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        self.bench.at(name)
     }
 
     /// Runs a block of the page, with this machine's names in place of its examples.
@@ -135,16 +127,9 @@ impl Bench {
                 "RELEASE",
                 r#""$(grep -oE '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' "$BENCH/printed" | tail -n 1)""#,
             );
-        let spec = Spec::new("page", "timeout")
-            .args([
-                BOUND_SECONDS,
-                "bash",
-                "-c",
-                &format!("set -euo pipefail\nPATH=$BENCH/bin:$PATH\n{text}"),
-            ])
-            .directory(self.at("flake"))
-            .env("HOME", self.at("home"))
-            .env("BENCH", self.at(""))
+        let spec = self
+            .bench
+            .shell(&text, "flake")
             .env("CHECKOUT", checkout())
             .env("NIX", programs::find("nix").unwrap())
             .env("SLIPWAY", &self.stack.binaries.cli)
@@ -165,9 +150,7 @@ impl Bench {
         command
             // What a person types into the editor.
             .stdin(fs::File::open(self.typed()).unwrap());
-        tokio::task::spawn_blocking(move || command.output().unwrap())
-            .await
-            .unwrap()
+        page::output(command).await
     }
 
     fn typed(&self) -> PathBuf {
@@ -222,56 +205,9 @@ impl Bench {
     }
 }
 
-fn checkout() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..");
-    root.canonicalize().unwrap()
-}
-
-/// The blocks of a page in one language, without the indentation that a list gives them.
-fn blocks(page: &str, language: &str) -> Vec<String> {
-    let start = format!("```{language}");
-    let mut found = Vec::new();
-    let mut open: Option<(usize, String)> = None;
-    for line in page.lines() {
-        let text = line.trim_start();
-        open = match open {
-            None if text == start => Some((line.len() - text.len(), String::new())),
-            Some((_, block)) if text == "```" => {
-                found.push(block);
-                None
-            }
-            Some((indent, block)) => Some((indent, block + line.get(indent..).unwrap_or_default() + "\n")),
-            None => None,
-        };
-    }
-    found
-}
-
-/// What stands in back-ticks in the second column of the table below a heading.
-fn of_table(page: &str, heading: &str) -> Vec<String> {
-    let part = page.split(heading).nth(1).unwrap();
-    let table = part.split("\n## ").next().unwrap();
-    let rows = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").nth(1));
-    rows.flat_map(|cell| {
-        cell.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-    })
-    .collect()
-}
-
-fn printed(output: &Output) -> String {
-    let both = [&output.stdout[..], &output.stderr[..]].concat();
-    String::from_utf8_lossy(&both).into_owned()
-}
-
 #[tokio::test]
 async fn the_way_to_production_works_as_it_is_written() {
-    let mut bench = Bench::new().await;
+    let mut bench = Way::new().await;
     let page = bench.page.clone();
     let (first, several) = page.split_once("\n## Several hosts\n").unwrap();
 
@@ -388,11 +324,4 @@ fn every_nix_block_of_the_pages_parses() {
         }
     }
     assert!(found > 12, "only {found} blocks were found");
-}
-
-#[test]
-fn blocks_lose_the_indentation_of_their_list_and_nothing_else() {
-    let page = "1. One.\n\n   ```sh\n   a \\\n     b\n\n   c\n   ```\n   ```nix\n   d\n   ```\n";
-    assert_eq!(blocks(page, "sh"), ["a \\\n  b\n\nc\n"]);
-    assert_eq!(blocks(page, "nix"), ["d\n"]);
 }

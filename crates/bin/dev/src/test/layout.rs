@@ -1,4 +1,4 @@
-//! The layout that pages show: the graph of the crates, drawn from their manifests, and README's table of folders.
+//! The layout that pages show: the graph of the crates, drawn from their manifests, and a table with a row for each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -23,7 +23,7 @@ pub fn violations(root: &Path, metadata: &Metadata) -> Result<Vec<String>> {
         .canonicalize()
         .with_context(|| format!("cannot find {}", root.display()))?;
     let page = sources::text(&root.join(PAGE))?;
-    let mut found = without_a_row(&sources::text(&root.join("README.md"))?, root, metadata);
+    let mut found = without_a_row(&page, root, metadata);
     if page != renewed(&page, metadata)? {
         found.push(format!(
             "{PAGE}: the graph differs from the manifests; run UPDATE_GENERATED=1 cargo test generated"
@@ -32,15 +32,15 @@ pub fn violations(root: &Path, metadata: &Metadata) -> Result<Vec<String>> {
     Ok(found)
 }
 
-/// Crates that README's table of folders does not name.
-fn without_a_row(readme: &str, root: &Path, metadata: &Metadata) -> Vec<String> {
+/// Crates that the page's table does not name.
+fn without_a_row(page: &str, root: &Path, metadata: &Metadata) -> Vec<String> {
     let folders = metadata.packages.iter().filter_map(|package| {
         let folder = Path::new(&package.manifest_path).parent()?;
         Some(folder.strip_prefix(root).unwrap_or(folder).display().to_string())
     });
     folders
-        .filter(|folder| !readme.contains(&format!("\n| `{folder}` | ")))
-        .map(|folder| format!("README.md: give `{folder}` a row in the table of folders"))
+        .filter(|folder| !page.contains(&format!("\n| `{folder}` | ")))
+        .map(|folder| format!("{PAGE}: give `{folder}` a row in the table of crates"))
         .collect()
 }
 
@@ -149,12 +149,12 @@ mod tests {
     }
 
     #[test]
-    fn a_crate_without_a_row_in_the_readme_is_told() {
+    fn a_crate_without_a_row_is_told() {
         let metadata = metadata(&[("slipway-a", &[]), ("slipway-b", &[])]);
-        let readme = "# Slipway\n\nOur `crates/slipway-a`.\n\n| `crates/slipway-b` | what |\n";
+        let page = "# Architecture\n\nOur `crates/slipway-a`.\n\n| `crates/slipway-b` | what |\n";
         assert_eq!(
-            without_a_row(readme, Path::new("/x"), &metadata),
-            ["README.md: give `crates/slipway-a` a row in the table of folders"]
+            without_a_row(page, Path::new("/x"), &metadata),
+            ["docs/architecture.md: give `crates/slipway-a` a row in the table of crates"]
         );
     }
 

@@ -7,6 +7,7 @@
 
 pub(crate) mod intruder;
 pub(crate) mod metrics;
+pub(crate) mod page;
 pub(crate) mod promql;
 pub(crate) mod rig;
 

@@ -1,0 +1,1 @@
+"""A small shop: FastAPI, SQLAlchemy and Celery, for tests/nixos/coming-from-compose.nix."""
