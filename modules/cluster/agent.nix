@@ -45,14 +45,15 @@ let
     };
     text = builtins.readFile ./cluster.sh;
   };
-  hook = when: word: {
+  # The program ends by itself before.
+  hook = when: word: seconds: {
     inherit when;
     command = [
       (lib.getExe program)
       word
+      (toString seconds)
     ];
-    # It ends by itself before.
-    timeoutSeconds = 630;
+    timeoutSeconds = seconds + 150;
   };
 in
 {
@@ -74,8 +75,8 @@ in
       }
       // lib.optionalAttrs (options.services.slipway.agent ? hooks) {
         hooks = {
-          slipway-cluster-step-aside = hook "before_activate" "step-aside";
-          slipway-cluster-come-back = hook "after_commit" "come-back";
+          slipway-cluster-step-aside = hook "before_activate" "step-aside" 240;
+          slipway-cluster-come-back = hook "after_commit" "come-back" 600;
         };
       };
     };

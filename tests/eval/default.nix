@@ -39,6 +39,7 @@ let
     ./cache.nix
     ./network.nix
     ./cluster.nix
+    ./cluster-agent.nix
     ./cluster-refused.nix
     ./secrets.nix
     ./snapshots.nix
