@@ -32,7 +32,6 @@ let
     runtimeInputs = [
       pkgs.coreutils
       pkgs.etcd
-      pkgs.jq
     ];
     runtimeEnv = certificates // {
       OTHERS = lib.concatMapStringsSep "," endpoint (lib.remove cluster.name (lib.attrNames cfg.members));

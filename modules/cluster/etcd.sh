@@ -2,15 +2,19 @@
 # shellcheck shell=bash
 control() { etcdctl --endpoints="$OTHERS" --command-timeout=5s "$@"; }
 
-if [ ! -e "$ETCD_DATA_DIR/member" ] && members=$(control member list --write-out=json 2> /dev/null); then
-  # One that has never been started has no address for clients; it begins with the cluster, as its configuration says.
-  old=$(jq -r --arg peer "$ETCD_INITIAL_ADVERTISE_PEER_URLS" '.members[] | select(.peerURLs[0] == $peer and (.clientURLs // [] | length) > 0) | .ID' <<< "$members")
-  added=$(jq -r --arg peer "$ETCD_INITIAL_ADVERTISE_PEER_URLS" '.members[] | select(.peerURLs[0] == $peer and (.name // "") == "") | .ID' <<< "$members")
-  if [ -n "$old" ]; then
-    echo "the data of this member are gone, and the others know it: it leaves and joins anew" >&2
-    control member remove "$(printf %x "$old")"
-    control member add "$ETCD_NAME" --peer-urls="$ETCD_INITIAL_ADVERTISE_PEER_URLS" > /dev/null
-  fi
-  if [ -n "$old$added" ]; then export ETCD_INITIAL_CLUSTER_STATE=existing; fi
+if [ ! -e "$ETCD_DATA_DIR/member" ] && members=$(control member list 2> /dev/null); then
+  # Of each: number, state, name, address for members, address for clients. The latter is empty before its first start; then it
+  # begins with the cluster, as its configuration says. Without a name it was added by hand.
+  while IFS=, read -r id _ name peer client _; do
+    [ "${peer# }" = "$ETCD_INITIAL_ADVERTISE_PEER_URLS" ] || continue
+    if [ -n "${client# }" ]; then
+      echo "the data of this member are gone, and the others know it: it leaves and joins anew" >&2
+      control member remove "$id"
+      control member add "$ETCD_NAME" --peer-urls="$ETCD_INITIAL_ADVERTISE_PEER_URLS" > /dev/null
+      export ETCD_INITIAL_CLUSTER_STATE=existing
+    elif [ -z "${name# }" ]; then
+      export ETCD_INITIAL_CLUSTER_STATE=existing
+    fi
+  done <<< "$members"
 fi
 exec etcd
