@@ -14,7 +14,9 @@ let
       }
     ]
   );
-  hooks = builtins.fromJSON config.environment.etc."slipway/hooks.json".text;
+  hooks = builtins.fromJSON (
+    builtins.unsafeDiscardStringContext config.environment.etc."slipway/hooks.json".text
+  );
   words = list: map (hook: lib.elemAt hook.command 1) list;
 in
 [
