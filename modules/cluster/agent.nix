@@ -45,6 +45,19 @@ let
     };
     text = builtins.readFile ./cluster.sh;
   };
+  # patronictl for people: it wants the password, the certificate and the configuration.
+  control = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
+    name = "slipway-cluster-patronictl";
+    runtimeInputs = [
+      pkgs.coreutils
+      pkgs.patroni
+    ];
+    text = ''
+      PATRONI_RESTAPI_PASSWORD=$(cat ${lib.escapeShellArg (toString cfg.operatorPasswordFile)})
+      export PATRONI_RESTAPI_PASSWORD
+      exec patronictl --config-file /etc/slipway/patroni.yaml "$@"
+    '';
+  };
   # The program ends by itself before.
   hook = when: word: seconds: {
     inherit when;
@@ -60,8 +73,7 @@ in
   config = lib.mkIf cluster.member {
     environment.systemPackages = [
       program
-      pkgs.patroni
-      pkgs.etcd
+      control
     ];
     services.slipway = lib.optionalAttrs (options.services.slipway ? agent) {
       agent = {
