@@ -183,7 +183,7 @@ mod tests {
                         begun.push(index);
                         jobs.push(outcomes[jobs.len()].clone());
                     }
-                    HookDuty::Wait { .. } => prop_assert!(false, "nothing runs"),
+                    HookDuty::Wait { .. } => return Err(TestCaseError::fail("nothing runs")),
                     HookDuty::Over(end) => break end,
                 }
             };

@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use slipway_host::clock::Clock;
+use slipway_host::clock::{BootMs, Clock};
 use slipway_host::door::Runnable;
+use slipway_host::failpoint::failpoint;
 use slipway_host::job::JobKind;
 use slipway_host::operations::HostOperations;
 
@@ -63,13 +64,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         Duration::from_millis(self.clock.boot().0.saturating_sub(began.0))
     }
 
-    async fn work_off(
-        &mut self,
-        slot: JournalSlot,
-        attempt: &Attempt,
-        list: &HookList,
-        until: slipway_host::clock::BootMs,
-    ) {
+    async fn work_off(&mut self, slot: JournalSlot, attempt: &Attempt, list: &HookList, until: BootMs) {
         loop {
             let duty = next_hook(HooksDue::BeforeActivate.point(), &list.hooks, 1, |serial| {
                 self.host.job_state(list.id(attempt.id, serial))
@@ -102,7 +97,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                         self.note_back(slot, &end.trouble().unwrap_or_default());
                         return;
                     }
-                    slipway_host::failpoint::failpoint("hook-back-started");
+                    failpoint("hook-back-started");
                     (index, serial)
                 }
                 HookDuty::Wait { index, serial, .. } => (index, serial),

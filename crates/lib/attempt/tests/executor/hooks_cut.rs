@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use slipway_attempt::RevertOutcome;
 use slipway_domain::{AttemptId, AttemptPhase};
+use slipway_host::HostOperations;
+use slipway_host::job::{JobId, JobKind};
 use slipway_host::testing::FakeHook;
 
 use super::hooks::rig_with;
@@ -56,8 +58,8 @@ async fn a_restart_waits_for_the_hook_that_runs() {
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_was_cut_short_runs_again() {
     let (mut rig, attempt) = killed_before_the_switch().await;
-    let id = slipway_host::job::JobId::first(slipway_host::job::JobKind::BeforeActivate, attempt);
-    slipway_host::HostOperations::stop(&*rig.host, id).await;
+    let id = JobId::first(JobKind::BeforeActivate, attempt);
+    rig.host.stop(id).await;
     rig.start();
     rig.reach(attempt, AttemptPhase::Verified).await;
     assert_eq!(rig.begun("before-activate lead-away"), 2);
