@@ -7,6 +7,7 @@
     ./control-plane.nix
     ./agent.nix
     ./network.nix
+    ./floating
     ./telemetry
     ./monitoring
   ];

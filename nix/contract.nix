@@ -36,6 +36,9 @@
     logMetrics = 9107;
     # nginx' own counters, on 127.0.0.1.
     proxyStatus = 8084;
+    # Of a host with a floating address: what the others ask it, and on 127.0.0.1 what it asks them for an authority.
+    floating = 8085;
+    floatingRelay = 8086;
   };
 
   paths = {

@@ -1,9 +1,13 @@
 # The firewall's rules for a port that only some addresses may reach, as networking.firewall takes them.
 { config, lib }:
-{ clients, port }:
+{
+  clients,
+  port,
+  # The one that they come in by; null: any.
+  interface ? config.services.slipway.network.privateInterface or null,
+}:
 let
   isSix = lib.hasInfix ":";
-  interface = config.services.slipway.network.privateInterface or null;
   each = rule: lib.concatMapStrings (address: rule address + "\n") clients;
 in
 if config.networking.nftables.enable then

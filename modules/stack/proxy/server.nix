@@ -92,8 +92,7 @@ let
     ];
 
   problemOf =
-    status: more:
-    nginx.problem (nginx.problems.${status} // { status = lib.toInt status; } // more);
+    status: more: nginx.problem (nginx.problems.${status} // { status = lib.toInt status; } // more);
   # What is said when nobody answered. A proxy before this one gets no answer: to nginx only a broken connection counts
   # against a host whatever the method, so that also one that gets nothing but POSTs is taken out.
   nobody =
@@ -119,9 +118,7 @@ in
 {
   # The names of its upstreams.
   upstreams =
-    optional hasFront "slipway-${name}"
-    ++ optional remote anyHost
-    ++ map upstreamOf otherServices;
+    optional hasFront "slipway-${name}" ++ optional remote anyHost ++ map upstreamOf otherServices;
 
   # Beside the servers: where the services are, who counts as one client, how much one gets.
   http = lines (
@@ -133,7 +130,10 @@ in
         # A closed socket refuses at once, which costs less than being without any replica for a second. A host without a
         # stack costs one request each time that it is asked again.
         failures =
-          if remote then "max_fails=1 fail_timeout=${seconds contract.proxy.hostOutSeconds}" else "max_fails=0";
+          if remote then
+            "max_fails=1 fail_timeout=${seconds contract.proxy.hostOutSeconds}"
+          else
+            "max_fails=0";
       }
     )
     ++ optionals remote [
