@@ -31,6 +31,16 @@ in
     { networking.hostName = "ha-3"; }
   ];
 
+  # Two hosts with one public address: see edge/default.nix.
+  edge-1 = host [
+    ./edge
+    { networking.hostName = "edge-1"; }
+  ];
+  edge-2 = host [
+    ./edge
+    { networking.hostName = "edge-2"; }
+  ];
+
   # One fleet on a private network: see prod/fleet.nix.
   prod-edge = host [
     self.nixosModules.agenix

@@ -69,6 +69,11 @@ let
       ];
     }
     {
+      title = "Shared addresses";
+      about = "An address that one of several hosts with nginx has at a time.";
+      prefixes = [ "services.slipway.floating" ];
+    }
+    {
       title = "Database";
       about = "Where a stack's data is, and the Postgres server of the host.";
       prefixes = [

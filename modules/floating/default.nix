@@ -19,6 +19,7 @@ in
     ./challenges.nix
     ./hand-over.nix
     ./keepalived.nix
+    ./telemetry.nix
   ];
 
   config = lib.mkIf on {

@@ -31,13 +31,21 @@ let
     else
       null;
 
+  # This host's own addresses beside those that it shares: a member without the shared one is asked as well.
+  owned = lib.unique (
+    lib.mapAttrsToList (_: group: group.members.${group.member}.address or "") (
+      config.services.slipway.floating or { }
+    )
+  );
+
   ofRoute =
     name: stack: domainName: domain: path: route:
     let
       health = if route.service == null then null else healthOf stack domain path;
     in
-    {
+    at: {
       url = "https://${domainName}${if health == null then path else health}";
+      address = at;
       stack = name;
       domain = domainName;
       kind =
@@ -52,8 +60,10 @@ let
   ofDomain =
     name: stack: domainName: domain:
     lib.optionals (domain.tls.inUse.clientAuthority == null) (
-      lib.mapAttrsToList (ofRoute name stack domainName domain) (
-        lib.filterAttrs (_: route: !route.closed) domain.routes
+      lib.concatMap (probe: map probe ([ null ] ++ owned)) (
+        lib.mapAttrsToList (ofRoute name stack domainName domain) (
+          lib.filterAttrs (_: route: !route.closed) domain.routes
+        )
       )
     );
 in
@@ -66,6 +76,12 @@ in
             type = types.str;
             example = "https://shop.example.com/healthz";
             description = "What is asked for.";
+          };
+          address = mkOption {
+            type = types.nullOr types.str;
+            default = null;
+            example = "203.0.113.11";
+            description = "Where it is asked, instead of where the domain leads: for one of several hosts with the domain.";
           };
           stack = mkOption {
             type = types.str;

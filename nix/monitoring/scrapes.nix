@@ -167,18 +167,31 @@ in
       # No host's name has a slash.
       job_name = "${host}/probes";
       metrics_path = "/probe";
-      static_configs = map (probe: {
-        targets = [ exporter ];
-        labels = {
-          inherit host;
-          inherit (probe) stack domain url;
-          job = "blackbox";
-          instance = "${host}/${probe.domain}";
+      static_configs = map (
+        probe:
+        let
+          address = probe.address or null;
+          # The exporter takes the name for the certificate and for the request.
+          at =
+            if address == null then
+              { target = probe.url; }
+            else
+              {
+                target = replaceStrings [ "://${probe.domain}" ] [ "://${address}" ] probe.url;
+                hostname = probe.domain;
+              };
+        in
+        {
+          targets = [ exporter ];
+          labels = {
+            inherit host;
+            inherit (probe) stack domain;
+            url = probe.url + (if address == null then "" else " at ${address}");
+            job = "blackbox";
+            instance = "${host}/${probe.domain}";
+          }
+          // parameters (at // { module = probe.kind; });
         }
-        // parameters {
-          target = probe.url;
-          module = probe.kind;
-        };
-      }) probes;
+      ) probes;
     };
 }

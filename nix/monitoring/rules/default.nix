@@ -16,6 +16,7 @@ let
     units.rules = import ./units.nix;
     stacks.rules = import ./stacks.nix;
     routes.rules = import ./routes.nix;
+    floating.rules = import ./floating.nix;
     # They read hours and days of series, and need not see every scrape.
     budgets = {
       intervalSeconds = 60;

@@ -19,6 +19,7 @@ let
     ./units.nix
     ./stacks.nix
     ./routes.nix
+    ./floating.nix
     ./budgets.nix
     ./data.nix
     ./cluster.nix

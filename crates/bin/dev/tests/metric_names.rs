@@ -49,6 +49,15 @@ const ELSEWHERE: [(&str, Written); 12] = [
     // These need a host with systemd, for node_exporter's files of text.
     ("slipway_job_", Written::Source("modules/stack/jobs.sh")),
     ("slipway_host_", Written::Source("modules/telemetry/facts.sh")),
+    // No host here shares an address.
+    (
+        "slipway_floating_",
+        Written::Source("modules/floating/telemetry.nix"),
+    ),
+    (
+        "node_network_",
+        Written::Program(["prometheus-node-exporter", "node_exporter"]),
+    ),
     // Debian has neither fluent-bit nor VictoriaLogs.
     ("slipway_log_", Written::Parts(SHIPPER)),
     ("slipway_proxy_", Written::Parts(SHIPPER)),
