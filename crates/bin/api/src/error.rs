@@ -313,7 +313,9 @@ impl From<StoreError> for ApiError {
             | E::Retired { .. }
             | E::NotRetired { .. }
             | E::EnvironmentInUse { .. }
+            | E::LabelsChanged { .. }
             | E::DraftIncomplete { .. } => Self::Conflict(words),
+            E::TooManyLabels { .. } => Self::field("labels", words),
             E::UnknownHosts { names, problem } => {
                 let field = |name: &HostName| FieldProblem {
                     field: format!("closures.{name}"),

@@ -30,12 +30,13 @@ const BACKOFF: RetryBackoff = RetryBackoff {
     longest_asked: Duration::from_secs(5),
 };
 
-/// The name of a wave: number 0 is the canary.
+/// The name of a wave. Number 0 is a canary even where an API of release 0.1.0 does not say so.
 #[must_use]
-pub fn wave_name(wave: u32) -> String {
-    match wave {
-        0 => "canary".to_owned(),
-        n => n.to_string(),
+pub fn wave_name(wave: u32, canary: bool) -> String {
+    if canary || wave == 0 {
+        "canary".to_owned()
+    } else {
+        wave.to_string()
     }
 }
 

@@ -16,7 +16,7 @@ use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
 use slipway_wire::release::{
     CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
 };
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutPlan, RolloutSummary};
 use slipway_wire::route::{self, fill};
 use slipway_wire::{Instruction, Observation};
 
@@ -227,6 +227,11 @@ impl Client {
     /// A new rollout.
     pub async fn create_rollout(&self, rollout: &CreateRollout) -> Result<Rollout, ClientError> {
         self.post(route::ROLLOUTS, rollout).await
+    }
+
+    /// The waves that a rollout would have; nothing begins.
+    pub async fn plan_rollout(&self, rollout: &CreateRollout) -> Result<RolloutPlan, ClientError> {
+        self.post(route::ROLLOUT_PLANS, rollout).await
     }
 
     /// One rollout with its steps.

@@ -8,13 +8,14 @@
 mod commands;
 mod ending;
 mod pause;
+mod places;
 mod staging;
 mod steps;
 mod waves;
 
 use crate::event::Actor;
 use crate::snapshot::{RevertScope, Snapshot, StepSnapshot};
-use crate::{AttemptId, CommandId, HostName, RolloutState, StepId, StepState, StorePath, Timestamp};
+use crate::{AttemptId, CommandId, RolloutState, StepId, StepState, StorePath, Timestamp};
 
 /// One change, with who and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -185,23 +186,6 @@ impl Round<'_> {
         stops
     }
 
-    /// Hosts of the environment that are out now because of rollouts.
-    fn out_now(&self) -> Vec<&str> {
-        let steps = self.snapshot.steps.iter().filter(|step| step.is_out());
-        let here = steps.map(|step| step.name.as_str());
-        let elsewhere = self.snapshot.out_elsewhere.iter().map(HostName::as_str);
-        here.chain(elsewhere).collect()
-    }
-
-    /// How many more may go out.
-    fn free_slots(&self) -> usize {
-        self.snapshot
-            .rollout
-            .strategy
-            .max_out(self.snapshot.fleet_size)
-            .saturating_sub(self.out_now().len())
-    }
-
     /// Whether a step that failed will be tried again by itself.
     fn has_tries_left(&self, step: &StepSnapshot) -> bool {
         step.failures <= self.snapshot.rollout.strategy.retries
@@ -218,16 +202,15 @@ impl Round<'_> {
 
     /// The first failure, in words.
     fn first_failure(&self) -> Option<String> {
-        self.failed().next().map(|step| {
-            format!(
-                "{}: {}",
-                step.name,
-                step.reason
-                    .as_deref()
-                    .unwrap_or("failed for a reason nobody recorded")
-            )
-        })
+        self.failed().next().map(in_words)
     }
+}
+
+/// A failure, in words.
+fn in_words(step: &StepSnapshot) -> String {
+    let reason = step.reason.as_deref();
+    let reason = reason.unwrap_or("failed for a reason nobody recorded");
+    format!("{}: {reason}", step.name)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`id`], [`name`], [`named`], [`store_path`] | identifiers, parsed once at the edge |
+//! | [`labels`] | labels of hosts, and hosts named by them |
 //! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
 //! | [`state`] | the two state machines and which changes they allow |
 //! | [`agent`] | what an agent reports and what it is told: [`agent::instruct`] |
@@ -28,6 +29,7 @@ pub mod decide;
 pub mod digest;
 pub mod event;
 pub mod id;
+pub mod labels;
 pub mod lives;
 pub mod name;
 pub mod named;
@@ -43,6 +45,7 @@ pub use agent::{AttemptPhase, Instruction, Observation};
 pub use id::{
     AttemptId, CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,
 };
+pub use labels::Labels;
 pub use name::{EnvironmentName, HostName, NameError, PrincipalName};
 pub use role::Role;
 pub use state::{RolloutState, StepState};

@@ -5,8 +5,8 @@ use crate::event::Actor;
 use crate::lives::Doubt;
 use crate::named::named;
 use crate::{
-    AttemptId, AttemptPhase, CommandId, HostId, HostName, OFFLINE_AFTER_SECONDS, PrincipalId, RolloutId,
-    RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
+    AttemptId, AttemptPhase, CommandId, HostId, HostName, Labels, OFFLINE_AFTER_SECONDS, PrincipalId,
+    RolloutId, RolloutState, StepId, StepState, StorePath, Strategy, Timestamp,
 };
 
 /// One rollout, its steps, and what is known of their hosts.
@@ -19,7 +19,7 @@ pub struct Snapshot {
     /// Hosts in the environment, also those without a step.
     pub fleet_size: usize,
     /// Hosts of the environment without a step here for which [`HostObservation::is_left_out`] holds, by name.
-    pub out_elsewhere: Vec<HostName>,
+    pub out_elsewhere: Vec<LeftOut>,
     /// Operators' commands that were not carried out yet, the oldest first.
     pub commands: Vec<OperatorCommand>,
     /// What is no longer as the audit log says it was decided: nothing new is begun then.
@@ -32,6 +32,15 @@ impl Snapshot {
     pub fn step(&self, id: StepId) -> Option<&StepSnapshot> {
         self.steps.iter().find(|step| step.id == id)
     }
+}
+
+/// A host without a step here that another rollout left out of service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its name.
+    pub name: HostName,
+    /// Its labels as they are now.
+    pub labels: Labels,
 }
 
 /// The rollout itself.
@@ -76,8 +85,14 @@ pub struct StepSnapshot {
     pub host: HostId,
     /// The host's name, for people.
     pub name: HostName,
-    /// 0 is the canary.
+    /// The number of its wave; the first unfinished one is under way.
     pub wave: u32,
+    /// The number of its group, as its labels said when the rollout began.
+    pub group: u32,
+    /// Whether it is a canary of its group.
+    pub canary: bool,
+    /// The cluster that it is a member of, as its labels said when the rollout began.
+    pub cluster: Option<String>,
     /// Where it stands.
     pub state: StepState,
     /// Since when.

@@ -4,10 +4,13 @@
 //! here, for these types are stored and received; [`strict`] reads what people send.
 
 mod check;
+mod group;
+mod order;
 mod share;
 pub mod strict;
 
-pub use check::{MAX_RETRIES, MAX_SECONDS, StrategyProblem, StrategyProblems};
+pub use check::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS, StrategyProblem, StrategyProblems};
+pub use group::Group;
 pub use share::{Canary, Share};
 
 use serde::{Deserialize, Serialize};
@@ -17,9 +20,13 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Strategy {
-    /// Hosts that go first, alone: a number of hosts, or their names. 0 is no canary.
+    /// Groups of hosts that go one after the other: a group begins when the one before is through. Hosts that no entry
+    /// names come last, as a group of their own. Without entries, all hosts are one group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub order: Vec<Group>,
+    /// Hosts of each group that go first, alone: a number of hosts, or their names. 0 is no canary.
     pub canary: Canary,
-    /// Hosts a wave after the canary: a number, or a share of the fleet such as `"25%"`.
+    /// Hosts a wave after the canary: a number, or a share of the group such as `"25%"`.
     pub batch: Share,
     /// Hosts of the environment that may be out at once because of rollouts: a number, or a share.
     pub max_unavailable: Share,
@@ -99,6 +106,7 @@ pub struct Limits {
 impl Default for Strategy {
     fn default() -> Self {
         Self {
+            order: Vec::new(),
             canary: Canary::Number(1),
             batch: Share::Percent(25),
             max_unavailable: Share::Percent(25),

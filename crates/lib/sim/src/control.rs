@@ -1,8 +1,9 @@
 //! What a world asks of its control plane.
 
 use slipway_domain::decide::Change;
+use slipway_domain::plan::Wave;
 use slipway_domain::snapshot::{CommandKind, Snapshot};
-use slipway_domain::{HostName, Instruction, Strategy, Timestamp};
+use slipway_domain::{Instruction, Strategy, Timestamp};
 
 use crate::SimHost;
 
@@ -17,14 +18,11 @@ pub trait SimControlPlane {
     /// These hosts are all that there are.
     fn enroll(&mut self, hosts: &[SimHost]);
 
+    /// The labels of this host are new.
+    fn relabel(&mut self, i: usize, host: &SimHost);
+
     /// A rollout of this version begins. The one before is over.
-    fn begin_rollout(
-        &mut self,
-        strategy: &Strategy,
-        hosts: &[SimHost],
-        waves: &[Vec<HostName>],
-        version: u32,
-    );
+    fn begin_rollout(&mut self, strategy: &Strategy, hosts: &[SimHost], waves: &[Wave], version: u32);
 
     /// The agent of this host posts what it sees. Gives its instruction.
     fn observe(&mut self, i: usize, host: &SimHost) -> Instruction;

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use slipway_domain::agent::{AttemptReport, Instruction, Verdict};
 use slipway_domain::lives::Doubt;
-use slipway_domain::{AttemptId, AttemptPhase, HostName, StorePath, Timestamp};
+use slipway_domain::{AttemptId, AttemptPhase, HostName, Labels, StorePath, Timestamp};
 
 /// What becomes of the new closure on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,22 @@ pub enum ClosureFate {
     FailsRevert,
     /// The host runs it already.
     There,
+}
+
+/// A host of a story as it is at first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// What becomes of the new closure on it.
+    pub fate: ClosureFate,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+impl From<ClosureFate> for Member {
+    fn from(fate: ClosureFate) -> Self {
+        let labels = Labels::new();
+        Self { fate, labels }
+    }
 }
 
 /// The agent's journal of an activation.
@@ -50,6 +66,8 @@ impl SimJournal {
 pub struct SimHost {
     /// Its name.
     pub name: HostName,
+    /// Its labels.
+    pub labels: Labels,
     /// What runs.
     pub live: StorePath,
     /// What the next boot runs.
@@ -87,7 +105,8 @@ pub(crate) fn closure(host: usize, version: u32) -> StorePath {
 }
 
 impl SimHost {
-    pub(crate) fn new(index: usize, fate: ClosureFate, stuck: bool) -> Self {
+    pub(crate) fn new(index: usize, member: Member, stuck: bool) -> Self {
+        let Member { fate, labels } = member;
         let first = closure(index, u32::from(fate == ClosureFate::There));
         let old = SimJournal {
             attempt: AttemptId::from_uuid(uuid::Uuid::from_u128(u128::MAX - index as u128)),
@@ -100,6 +119,7 @@ impl SimHost {
         };
         Self {
             name: format!("host-{index:04}").parse().expect("a valid name"),
+            labels,
             live: if stuck { closure(index, 999) } else { first.clone() },
             boot: first.clone(),
             before: first.clone(),

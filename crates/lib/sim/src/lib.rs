@@ -8,10 +8,11 @@
 mod control;
 mod host;
 mod memory;
+mod order;
 pub mod stories;
 mod world;
 
 pub use control::SimControlPlane;
-pub use host::{ClosureFate, SimHost};
+pub use host::{ClosureFate, Member, SimHost};
 pub use memory::Memory;
 pub use world::{Happening, World};

@@ -4,12 +4,13 @@ use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
+use slipway_domain::plan::{Wave, cluster_of};
 use slipway_domain::snapshot::{
     CommandKind, HostObservation, OperatorCommand, RolloutSnapshot, Snapshot, StepSnapshot,
 };
 use slipway_domain::{
-    CommandId, HostId, HostName, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
-    StepState, Strategy, Timestamp,
+    CommandId, HostId, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId, StepState,
+    Strategy, Timestamp,
 };
 use uuid::Uuid;
 
@@ -60,12 +61,15 @@ impl Memory {
         }
     }
 
-    fn new_step(&self, i: usize, host: &SimHost, wave: usize, version: u32) -> StepSnapshot {
+    fn new_step(&self, i: usize, host: &SimHost, version: u32) -> StepSnapshot {
         StepSnapshot {
             id: StepId::from_uuid(Uuid::from_u128(i as u128)),
             host: HostId::from_uuid(Uuid::from_u128(i as u128)),
             name: host.name.clone(),
-            wave: u32::try_from(wave).unwrap_or(u32::MAX),
+            wave: 0,
+            group: 0,
+            canary: false,
+            cluster: cluster_of(&host.labels).map(ToOwned::to_owned),
             state: StepState::Waiting,
             since: self.now,
             activated: None,
@@ -104,13 +108,10 @@ impl SimControlPlane for Memory {
         self.earlier = vec![None; hosts.len()];
     }
 
-    fn begin_rollout(
-        &mut self,
-        strategy: &Strategy,
-        hosts: &[SimHost],
-        waves: &[Vec<HostName>],
-        version: u32,
-    ) {
+    /// A rollout keeps to the labels that it began with, and the next one is planned with the hosts as they are.
+    fn relabel(&mut self, _: usize, _: &SimHost) {}
+
+    fn begin_rollout(&mut self, strategy: &Strategy, hosts: &[SimHost], waves: &[Wave], version: u32) {
         assert!(self.snapshot.rollout.state.is_terminal(), "one rollout at a time");
         for step in std::mem::take(&mut self.snapshot.steps) {
             if step.was_touched() {
@@ -122,13 +123,18 @@ impl SimControlPlane for Memory {
         rollout.since = self.now;
         rollout.strategy = strategy.clone();
         (rollout.scope, rollout.reason, rollout.awaits_verdict) = (None, None, false);
-        for (wave, names) in waves.iter().enumerate() {
+        for (number, wave) in (0_u32..).zip(waves) {
             let in_wave = hosts
                 .iter()
                 .enumerate()
-                .filter(|(_, host)| names.contains(&host.name));
+                .filter(|(_, host)| wave.hosts.contains(&host.name));
             let steps: Vec<StepSnapshot> = in_wave
-                .map(|(i, host)| self.new_step(i, host, wave, version))
+                .map(|(i, host)| StepSnapshot {
+                    wave: number,
+                    group: wave.group,
+                    canary: wave.canary,
+                    ..self.new_step(i, host, version)
+                })
                 .collect();
             self.snapshot.steps.extend(steps);
         }

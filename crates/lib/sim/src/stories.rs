@@ -3,18 +3,20 @@
 use proptest::prelude::*;
 use proptest::strategy::{Strategy as Chance, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use slipway_domain::Labels;
+use slipway_domain::labels::{CLUSTER_LABEL, Selector};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::strategy::{Canary, Limits, Offline, OnFailure, Share, Strategy, Verify};
+use slipway_domain::strategy::{Canary, Group, Limits, Offline, OnFailure, Share, Strategy, Verify};
 
-use crate::{ClosureFate, Happening, SimControlPlane, World};
+use crate::{ClosureFate, Happening, Member, SimControlPlane, World};
 
 /// A fleet, and what happens to it.
 #[derive(Debug, Clone)]
 pub struct Story {
     /// The strategy of all its rollouts.
     pub strategy: Strategy,
-    /// What becomes of the new closure on each host.
-    pub fates: Vec<ClosureFate>,
+    /// The hosts.
+    pub members: Vec<Member>,
     /// How many of them are stuck before.
     pub stuck: usize,
     /// What happens.
@@ -33,10 +35,10 @@ impl Story {
         let what = prop_oneof![9 => happenings(), 1 => Just(Happening::Release(2))];
         let all = (worlds(5), proptest::collection::vec(what, 10..40));
         let tree = all.new_tree(&mut runner).expect("nothing is filtered out");
-        let ((strategy, fates, stuck), happenings) = tree.current();
+        let ((strategy, members, stuck), happenings) = tree.current();
         Self {
             strategy,
-            fates,
+            members,
             stuck,
             happenings,
         }
@@ -47,17 +49,22 @@ impl Story {
     /// # Panics
     /// When something does not hold that must always hold.
     pub fn tell<C: SimControlPlane>(&self, control: C) -> World<C> {
-        let mut world = World::with(control, &self.strategy, &self.fates, self.stuck);
+        let mut world = World::with(control, &self.strategy, &self.members, self.stuck);
         for what in &self.happenings {
             world.happen(*what);
         }
-        let bound = bound(&self.strategy, self.fates.len());
+        let bound = bound(&self.strategy, self.members.len());
         if let Err(state) = world.settle(bound) {
             panic!("still {state} after {bound} s");
         }
         world
     }
 }
+
+/// Values of the label `role`.
+const ROLES: [&str; 3] = ["db", "app", "edge"];
+/// Values of the label that says that hosts are members of one cluster.
+const CLUSTERS: [&str; 2] = ["main", "other"];
 
 /// Short ones.
 pub const LIMITS: Limits = Limits {
@@ -82,6 +89,7 @@ pub fn strategies(hosts: usize) -> impl Chance<Value = Strategy> {
     ];
     let offline = prop_oneof![Just(Offline::Skip), Just(Offline::Wait), Just(Offline::Fail)];
     (
+        orders(),
         0..=hosts.min(3),
         share.clone(),
         share,
@@ -90,7 +98,8 @@ pub fn strategies(hosts: usize) -> impl Chance<Value = Strategy> {
         0..3_u32,
     )
         .prop_map(
-            |(canary, batch, max_unavailable, on_failure, offline, retries)| Strategy {
+            |(order, canary, batch, max_unavailable, on_failure, offline, retries)| Strategy {
+                order,
                 canary: Canary::Number(u32::try_from(canary).expect("few")),
                 batch,
                 max_unavailable,
@@ -106,6 +115,46 @@ pub fn strategies(hosts: usize) -> impl Chance<Value = Strategy> {
                 limits: LIMITS,
             },
         )
+}
+
+/// Some of the roles, in any order and with or without more to say.
+fn orders() -> impl Chance<Value = Vec<Group>> {
+    let share = || {
+        prop_oneof![
+            (1..4_u32).prop_map(Share::Number),
+            (1..=100_u32).prop_map(Share::Percent)
+        ]
+    };
+    let group = |role: &str| {
+        let hosts: Selector = format!("role={role}").parse().expect("a label");
+        (
+            proptest::option::of((0..3_u32).prop_map(Canary::Number)),
+            proptest::option::of(share()),
+            proptest::option::of(share()),
+        )
+            .prop_map(move |(canary, batch, max_unavailable)| Group {
+                hosts: hosts.clone(),
+                canary,
+                batch,
+                max_unavailable,
+            })
+    };
+    let all = vec![group(ROLES[0]), group(ROLES[1]), group(ROLES[2])];
+    let some = all
+        .prop_shuffle()
+        .prop_flat_map(|all| proptest::sample::subsequence(all, 0..=3));
+    prop_oneof![1 => Just(Vec::new()), 2 => some]
+}
+
+/// Labels of a host: a role and a cluster, or not.
+pub fn labels() -> impl Chance<Value = Labels> {
+    let role = proptest::option::weighted(0.8, proptest::sample::select(&ROLES[..]));
+    let cluster = proptest::option::weighted(0.4, proptest::sample::select(&CLUSTERS[..]));
+    (role, cluster).prop_map(|(role, cluster)| {
+        let role = role.map(|role| ("role".to_owned(), role.to_owned()));
+        let cluster = cluster.map(|cluster| (CLUSTER_LABEL.to_owned(), cluster.to_owned()));
+        role.into_iter().chain(cluster).collect()
+    })
 }
 
 /// Most hosts are good.
@@ -144,7 +193,8 @@ pub fn happenings() -> impl Chance<Value = Happening> {
         6 => host.clone().prop_map(Happening::Work),
         2 => host.clone().prop_map(Happening::Restart),
         2 => host.clone().prop_map(Happening::Reboot),
-        2 => (host, any::<bool>()).prop_map(|(h, on)| Happening::Reach(h, on)),
+        2 => (host.clone(), any::<bool>()).prop_map(|(h, on)| Happening::Reach(h, on)),
+        1 => (host, any::<u8>()).prop_map(|(h, as_host)| Happening::Relabel(h, as_host)),
         1 => worker.clone().prop_map(Happening::Claim),
         5 => worker.clone().prop_map(Happening::Decide),
         5 => worker.prop_map(Happening::Write),
@@ -162,19 +212,20 @@ pub fn machines() -> impl Chance<Value = Happening> {
     ]
 }
 
-/// A strategy, the fate of each of fewer hosts than `most`, and how many are stuck before.
-pub fn worlds(most: usize) -> impl Chance<Value = (Strategy, Vec<ClosureFate>, usize)> {
-    proptest::collection::vec(fates(), 1..most)
-        .prop_flat_map(|fates| {
+/// A strategy, fewer hosts than `most`, and how many are stuck before.
+pub fn worlds(most: usize) -> impl Chance<Value = (Strategy, Vec<Member>, usize)> {
+    let member = (fates(), labels()).prop_map(|(fate, labels)| Member { fate, labels });
+    proptest::collection::vec(member, 1..most)
+        .prop_flat_map(|members| {
             (
-                strategies(fates.len()),
-                Just(fates),
+                strategies(members.len()),
+                Just(members),
                 prop_oneof![6 => Just(0), 1 => 0..3_usize],
             )
         })
-        .prop_map(|(strategy, fates, stuck)| {
-            let stuck = stuck.min(fates.len());
-            (strategy, fates, stuck)
+        .prop_map(|(strategy, members, stuck)| {
+            let stuck = stuck.min(members.len());
+            (strategy, members, stuck)
         })
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 use slipway_domain::decide::{Change, Effect, decide};
 use slipway_domain::lives::Doubt;
-use slipway_domain::plan::waves;
+use slipway_domain::plan::{Fleet, FleetHost, waves};
 use slipway_domain::snapshot::{CommandKind, Snapshot, StepSnapshot};
 use slipway_domain::{AttemptId, RolloutState, StepState, StorePath, Strategy, Timestamp};
 use uuid::Uuid;
 
-use crate::{ClosureFate, Memory, SimControlPlane, SimHost};
+use crate::{Member, Memory, SimControlPlane, SimHost, order};
 
 /// How many workers there are.
 const WORKERS: usize = 2;
@@ -28,14 +28,23 @@ pub struct World<C: SimControlPlane = Memory> {
     /// Decisions that came too late to be written.
     pub refused: u32,
     /// What each worker decided, and what it had read it under.
-    decided: [Option<(C::Lease, Vec<Change>)>; WORKERS],
+    decided: [Option<Decided<C::Lease>>; WORKERS],
     /// The worker that took the lease last.
     holder: usize,
     strategy: Strategy,
     /// Hosts that were out before the rollout began: the bound of invariant 1 when it is over the strategy's.
     out_at_start: usize,
+    /// Those of them that still are.
+    out_since_start: BTreeSet<usize>,
     attempts: u128,
     broken: Option<String>,
+}
+
+/// A decision that is not written yet.
+struct Decided<L> {
+    lease: L,
+    read: Snapshot,
+    changes: Vec<Change>,
 }
 
 /// Something that happens. Host and worker numbers wrap around.
@@ -61,6 +70,8 @@ pub enum Happening {
     Doubt(usize, bool),
     /// A host gets a new disk.
     Forget(usize),
+    /// A host gets the labels that another one has, or none.
+    Relabel(usize, u8),
     /// A worker takes the lease.
     Claim(usize),
     /// A worker reads and decides.
@@ -82,20 +93,21 @@ pub enum Happening {
 impl World {
     /// A fleet with this control plane's model, and the beginning of a rollout of a closure with each host's fate.
     #[must_use]
-    pub fn new(strategy: &Strategy, fates: &[ClosureFate], stuck_before: usize) -> Self {
-        Self::with(Memory::new(), strategy, fates, stuck_before)
+    pub fn new<M: Into<Member> + Clone>(strategy: &Strategy, members: &[M], stuck_before: usize) -> Self {
+        let members: Vec<Member> = members.iter().cloned().map(Into::into).collect();
+        Self::with(Memory::new(), strategy, &members, stuck_before)
     }
 }
 
 impl<C: SimControlPlane> World<C> {
     /// As [`World::new`], with this control plane.
-    pub fn with(control: C, strategy: &Strategy, fates: &[ClosureFate], stuck_before: usize) -> Self {
-        let hosts = fates.iter().enumerate();
+    pub fn with(control: C, strategy: &Strategy, members: &[Member], stuck_before: usize) -> Self {
+        let hosts = members.iter().cloned().enumerate();
         let mut world = Self {
             now: Timestamp::from_timestamp(1_800_000_000, 0).expect("a valid instant"),
             control,
             hosts: hosts
-                .map(|(i, fate)| SimHost::new(i, *fate, i < stuck_before))
+                .map(|(i, member)| SimHost::new(i, member, i < stuck_before))
                 .collect(),
             written: Vec::new(),
             refused: 0,
@@ -103,6 +115,7 @@ impl<C: SimControlPlane> World<C> {
             holder: 0,
             strategy: strategy.clone(),
             out_at_start: stuck_before,
+            out_since_start: (0..stuck_before).collect(),
             attempts: 0,
             broken: None,
         };
@@ -120,6 +133,8 @@ impl<C: SimControlPlane> World<C> {
     pub fn begin_rollout(&mut self, strategy: &Strategy, version: u32) {
         self.strategy = strategy.clone();
         self.out_at_start = self.out();
+        let hosts = self.hosts.iter().enumerate();
+        self.out_since_start = hosts.filter(|(_, host)| host.is_out()).map(|(i, _)| i).collect();
         for host in &mut self.hosts {
             host.expect(version);
         }
@@ -127,16 +142,25 @@ impl<C: SimControlPlane> World<C> {
     }
 
     fn plan(&mut self, version: u32) {
-        let names: BTreeSet<_> = self.hosts.iter().map(|host| host.name.clone()).collect();
-        let online = self.hosts.iter().filter(|host| host.online);
-        let online = online.map(|host| host.name.clone()).collect();
-        let waves = waves(&self.strategy, &names, &online);
+        let host = |host: &SimHost| FleetHost {
+            labels: host.labels.clone(),
+            online: host.online,
+            takes_part: true,
+        };
+        let hosts = self.hosts.iter();
+        let fleet: Fleet = hosts.map(|known| (known.name.clone(), host(known))).collect();
+        let waves = waves(&self.strategy, &fleet);
         self.control
             .begin_rollout(&self.strategy, &self.hosts, &waves, version);
     }
 
     /// Lets one thing happen.
     pub fn happen(&mut self, what: Happening) {
+        self.let_happen(what);
+        self.out_since_start.retain(|i| self.hosts[*i].is_out());
+    }
+
+    fn let_happen(&mut self, what: Happening) {
         let hosts = self.hosts.len();
         match what {
             Happening::Pass(seconds) => self.pass(seconds),
@@ -149,6 +173,12 @@ impl<C: SimControlPlane> World<C> {
             Happening::Reach(i, online) => self.hosts[i % hosts].online = online,
             Happening::Doubt(i, doubted) => self.hosts[i % hosts].doubt = doubted.then_some(Doubt::TwoLives),
             Happening::Forget(i) => self.hosts[i % hosts].forget(),
+            Happening::Relabel(i, as_host) => {
+                let other = self.hosts.get(usize::from(as_host) % (2 * hosts));
+                let labels = other.map(|other| other.labels.clone()).unwrap_or_default();
+                self.hosts[i % hosts].labels = labels;
+                self.control.relabel(i % hosts, &self.hosts[i % hosts]);
+            }
             Happening::Claim(i) => {
                 self.holder = i % WORKERS;
                 self.control.claim(self.holder);
@@ -192,12 +222,16 @@ impl<C: SimControlPlane> World<C> {
             AttemptId::from_uuid(Uuid::from_u128(*attempts))
         };
         let read = self.control.read(worker);
-        self.decided[worker] = read.map(|(lease, snapshot)| (lease, decide(&snapshot, self.now, &mut next)));
+        self.decided[worker] = read.map(|(lease, read)| Decided {
+            lease,
+            changes: decide(&read, self.now, &mut next),
+            read,
+        });
     }
 
     /// True when something was written.
     fn write(&mut self, worker: usize) -> bool {
-        let Some((lease, changes)) = self.decided[worker].take() else {
+        let Some(Decided { lease, read, changes }) = self.decided[worker].take() else {
             return false;
         };
         if changes.is_empty() {
@@ -205,6 +239,11 @@ impl<C: SimControlPlane> World<C> {
         }
         match self.control.write(&lease, &changes) {
             Ok(true) => {
+                // Nobody else has changed a step since it was read.
+                let broken = changes
+                    .iter()
+                    .find_map(|change| order::broken_by(&read, change, self.now));
+                self.broken = self.broken.take().or(broken);
                 self.written.extend(changes);
                 return true;
             }
@@ -250,15 +289,16 @@ impl<C: SimControlPlane> World<C> {
                 self.out()
             ));
         }
-        let steps = snapshot.steps.iter();
-        let canaries = steps.clone().filter(|step| step.wave == 0).count();
-        let under_way = steps.clone().filter(|step| step.state.is_in_flight()).count();
-        let proved = steps.clone().any(|step| step.state == StepState::Committed);
-        if canaries > 0 && !proved && under_way > canaries {
-            return Err(format!(
-                "{under_way} hosts are activated and no canary has proved the release"
-            ));
-        }
+        let since_start: BTreeSet<_> = self
+            .out_since_start
+            .iter()
+            .map(|i| &self.hosts[*i].name)
+            .collect();
+        order::check_truth(
+            &snapshot,
+            |step| self.host_of(step).is_out(),
+            |step| since_start.contains(&step.name),
+        )?;
         for host in &self.hosts {
             host.check()?;
         }
@@ -383,6 +423,9 @@ impl<C: SimControlPlane> World<C> {
             let StepSnapshot {
                 name,
                 wave,
+                group,
+                canary,
+                cluster,
                 state,
                 since,
                 activated,
@@ -398,7 +441,8 @@ impl<C: SimControlPlane> World<C> {
             format!(
                 "{:?}",
                 (
-                    (name, wave, state, since, activated, attempt),
+                    (name, wave, group, canary, cluster, state),
+                    (since, activated, attempt),
                     (failures, closure, prior, reason, observed, out_before)
                 )
             )

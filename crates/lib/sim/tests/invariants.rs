@@ -35,17 +35,17 @@ proptest! {
 
     #[test]
     fn invariants_1_2_3_6_8_hold_whatever_happens(
-        (strategy, fates, stuck) in worlds(10),
+        (strategy, members, stuck) in worlds(10),
         story in proptest::collection::vec(happenings(), 0..400),
     ) {
-        let mut world = World::new(&strategy, &fates, stuck);
+        let mut world = World::new(&strategy, &members, stuck);
         for what in story {
             world.happen(what);
             if let Err(broken) = world.check() {
                 return Err(TestCaseError::fail(format!("after {what:?}: {broken}")));
             }
         }
-        let bound = bound(&strategy, fates.len());
+        let bound = bound(&strategy, members.len());
         match world.settle(bound) {
             Ok(_) => world.check_end().map_err(TestCaseError::fail)?,
             Err(state) => return Err(TestCaseError::fail(format!("invariant 6: still {state} after {bound} s"))),
@@ -54,17 +54,17 @@ proptest! {
 
     #[test]
     fn invariants_1_3_6_hold_when_machines_are_copied_or_replaced(
-        (strategy, fates, stuck) in worlds(10),
+        (strategy, members, stuck) in worlds(10),
         story in proptest::collection::vec(machines(), 0..400),
     ) {
-        let mut world = World::new(&strategy, &fates, stuck);
+        let mut world = World::new(&strategy, &members, stuck);
         for what in story {
             world.happen(what);
             if let Err(broken) = world.check() {
                 return Err(TestCaseError::fail(format!("after {what:?}: {broken}")));
             }
         }
-        let bound = bound(&strategy, fates.len());
+        let bound = bound(&strategy, members.len());
         if let Err(state) = world.settle(bound) {
             return Err(TestCaseError::fail(format!("invariant 6: still {state} after {bound} s")));
         }
@@ -72,10 +72,10 @@ proptest! {
 
     #[test]
     fn invariant_6_abort_works_in_every_state(
-        (strategy, fates, stuck) in worlds(10),
+        (strategy, members, stuck) in worlds(10),
         story in proptest::collection::vec(happenings(), 0..200),
     ) {
-        let mut world = World::new(&strategy, &fates, stuck);
+        let mut world = World::new(&strategy, &members, stuck);
         for what in story {
             world.happen(what);
         }
@@ -96,7 +96,7 @@ proptest! {
 
     #[test]
     fn invariant_1_counts_hosts_that_earlier_rollouts_left_out(
-        (strategy, fates, _) in worlds(10),
+        (strategy, members, _) in worlds(10),
         stuck in 1..3_usize,
         (next, next_fates) in (1..10_usize).prop_flat_map(strategies).prop_flat_map(|next| {
             (Just(next), proptest::collection::vec(fates(), 10))
@@ -106,12 +106,12 @@ proptest! {
         story in proptest::collection::vec(happenings(), 0..60),
         next_story in proptest::collection::vec(happenings(), 0..150),
     ) {
-        let mut world = World::new(&strategy, &fates, stuck.min(fates.len()));
+        let mut world = World::new(&strategy, &members, stuck.min(members.len()));
         for what in story {
             world.happen(what);
         }
         // Hosts that are stuck stay so: nobody mends them between the two.
-        if let Err(state) = world.finish(bound(&strategy, fates.len())) {
+        if let Err(state) = world.finish(bound(&strategy, members.len())) {
             return Err(TestCaseError::fail(format!("invariant 6: the first is still {state}")));
         }
         for (host, fate) in world.hosts.iter_mut().zip(&next_fates) {
@@ -130,7 +130,7 @@ proptest! {
                 return Err(TestCaseError::fail(format!("after {what:?}: {broken}")));
             }
         }
-        if let Err(state) = world.finish(bound(&next, fates.len())) {
+        if let Err(state) = world.finish(bound(&next, members.len())) {
             return Err(TestCaseError::fail(format!("invariant 6: the second is still {state}")));
         }
     }

@@ -80,6 +80,23 @@ pub enum StoreError {
         /// All of them.
         names: Vec<HostName>,
     },
+    /// Labels are no longer those that the waves were planned with.
+    #[error("the labels of {} were changed just now, and with them their group; start the rollout again", join(.names))]
+    LabelsChanged {
+        /// The hosts.
+        names: Vec<HostName>,
+    },
+    /// A host would have more labels than may be.
+    #[error(
+        "host `{host}` would have {count} labels; use at most {}, and take others away: slipway host label {host} NAME-",
+        slipway_domain::labels::MAX_LABELS
+    )]
+    TooManyLabels {
+        /// The host.
+        host: HostName,
+        /// How many.
+        count: usize,
+    },
     /// A rollout would touch no host at all.
     #[error("the release has no closure for any host of environment `{environment}`")]
     NoHosts {

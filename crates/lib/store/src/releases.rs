@@ -5,7 +5,7 @@ mod drafts;
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::Actor;
-use slipway_domain::{EnvironmentId, HostName, PrincipalId, PrincipalName, ReleaseId, StorePath};
+use slipway_domain::{HostName, PrincipalId, PrincipalName, ReleaseId, StorePath};
 use slipway_wire::release::{Release, ReleaseSummary, Source};
 use sqlx::PgConnection;
 use tracing::instrument;
@@ -91,27 +91,6 @@ impl Store {
                 created_at: row.created_at,
             });
             Ok(releases.collect())
-        })
-        .await
-    }
-
-    /// The hosts that a rollout of this release to this environment is about: not retired, and with a closure.
-    #[instrument(name = "db.release.hosts", level = "debug", skip_all, fields(%release, %environment))]
-    pub async fn list_release_hosts(
-        &self,
-        release: ReleaseId,
-        environment: EnvironmentId,
-    ) -> Result<BTreeSet<HostName>, StoreError> {
-        bounded(async {
-            let names = sqlx::query_scalar!(
-                r#"SELECT h.name AS "name: HostName" FROM release_closures c JOIN hosts h ON h.id = c.host_id
-                   WHERE c.release_id = $1 AND h.environment_id = $2 AND h.retired_at IS NULL"#,
-                release.as_uuid(),
-                environment.as_uuid()
-            )
-            .fetch_all(&self.pool)
-            .await?;
-            Ok(names.into_iter().collect())
         })
         .await
     }

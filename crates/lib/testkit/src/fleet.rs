@@ -1,8 +1,9 @@
 //! A seeded environment: hosts, a release, and rollouts of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use slipway_domain::event::Actor;
+use slipway_domain::plan::FleetHost;
 use slipway_domain::{
     EnvironmentId, HostId, HostName, PrincipalId, ReleaseId, Role, RolloutId, StorePath, Strategy, plan,
 };
@@ -192,12 +193,17 @@ impl Fleet {
     /// A new rollout of a release to every host.
     #[must_use]
     pub fn plan(&self, release: ReleaseId) -> NewRollout {
-        let names: BTreeSet<HostName> = self.hosts.keys().cloned().collect();
+        let host = FleetHost {
+            online: true,
+            takes_part: true,
+            ..FleetHost::default()
+        };
+        let hosts = self.hosts.keys().map(|name| (name.clone(), host.clone()));
         NewRollout {
             environment: self.environment.id,
             release,
             strategy: self.strategy.clone(),
-            waves: plan::waves(&self.strategy, &names, &names),
+            waves: plan::waves(&self.strategy, &hosts.collect()),
             author: self.author.id,
             traceparent: None,
         }

@@ -100,6 +100,9 @@ pub struct UpdateHost {
     /// The environment it moves to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<EnvironmentName>,
+    /// Labels it gets, with their values; `null` takes one away. Its other labels stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, Option<String>>,
 }
 
 /// `POST /hosts/{name}/restore`.

@@ -28,6 +28,66 @@ pub struct CreateRollout {
     pub strategy: Option<Strategy>,
 }
 
+/// What a rollout would do if it began now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RolloutPlan {
+    /// Where.
+    pub environment: EnvironmentName,
+    /// What.
+    pub release: ReleaseId,
+    /// How.
+    pub strategy: Strategy,
+    /// Hosts of the environment that may be out at once.
+    pub max_unavailable: u32,
+    /// The groups, one after the other, and their waves. Groups of which no host takes part are left out.
+    pub groups: Vec<PlannedGroup>,
+    /// Hosts of the environment that the release has no closure for.
+    pub left_alone: Vec<HostName>,
+    /// Whether somebody other than its author must approve it before it begins.
+    pub approval_required: bool,
+    /// The rollout under way, which keeps another one from beginning.
+    pub open_rollout: Option<RolloutId>,
+}
+
+/// Hosts that begin when the group before is through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PlannedGroup {
+    /// Its number, as in the steps of a rollout.
+    pub group: u32,
+    /// The labels that name its hosts, or what takes their place.
+    pub name: String,
+    /// Its hosts that may be out at once, if it says so itself.
+    pub max_unavailable: Option<u32>,
+    /// Its waves.
+    pub waves: Vec<PlannedWave>,
+}
+
+/// Hosts that begin together, as far as places allow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PlannedWave {
+    /// Its number.
+    pub wave: u32,
+    /// Whether it is the canary of its group.
+    pub canary: bool,
+    /// Its hosts, by name.
+    pub hosts: Vec<PlannedHost>,
+}
+
+/// A host of a wave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PlannedHost {
+    /// The host.
+    pub host: HostName,
+    /// Whether it was heard of lately.
+    pub online: bool,
+    /// The cluster that it is a member of.
+    pub cluster: Option<String>,
+}
+
 /// `POST /rollouts/{id}/commands`. Answered 202: the worker carries it out, and events tell when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -90,8 +150,17 @@ pub struct Rollout {
 pub struct Step {
     /// The host.
     pub host: HostName,
-    /// 0 is the canary.
+    /// The number of its wave. 0 is the canary of the first group.
     pub wave: u32,
+    /// The number of its group: the entry of the strategy's order, from 0; one after the last for all other hosts.
+    #[serde(default)]
+    pub group: u32,
+    /// Whether it is a canary of its group.
+    #[serde(default)]
+    pub canary: bool,
+    /// The cluster that it was a member of when the rollout began: the value of its label `slipway.cluster`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
     /// Where it stands.
     pub state: StepState,
     /// Since when.

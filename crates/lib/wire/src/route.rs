@@ -41,6 +41,8 @@ pub const DRAFT_SEAL: &str = "/api/v1/drafts/{id}/seal";
 pub const RELEASE: &str = "/api/v1/releases/{id}";
 /// `GET` (`EnvironmentPageQuery`, `Page<RolloutSummary>`, the newest first), `POST` (`CreateRollout`, `Rollout`).
 pub const ROLLOUTS: &str = "/api/v1/rollouts";
+/// `POST` (`CreateRollout`, `RolloutPlan`, 200): the waves that it would have; nothing begins.
+pub const ROLLOUT_PLANS: &str = "/api/v1/rollout-plans";
 /// `GET` (`Rollout`).
 pub const ROLLOUT: &str = "/api/v1/rollouts/{id}";
 /// `GET` (`EventQuery`, `Page<Event>`, the oldest first): with `Prefer: wait=` it waits for news. There are more when

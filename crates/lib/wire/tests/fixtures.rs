@@ -27,7 +27,7 @@ use slipway_wire::problem::Problem;
 use slipway_wire::release::{
     CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
 };
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutPlan, RolloutSummary};
 
 const FIXTURES: [Fixture; 2] = [
     Fixture {
@@ -66,7 +66,7 @@ const SENT: [(&str, FixtureReader); 19] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 31] = [
+const RECEIVED: [(&str, FixtureReader); 32] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
@@ -89,6 +89,7 @@ const RECEIVED: [(&str, FixtureReader); 31] = [
     ("ReleaseSummary", reader::<ReleaseSummary>),
     ("Role", reader::<Role>),
     ("Rollout", reader::<Rollout>),
+    ("RolloutPlan", reader::<RolloutPlan>),
     ("RolloutState", reader::<RolloutState>),
     ("RolloutSummary", reader::<RolloutSummary>),
     ("Status", reader::<Status>),
@@ -101,7 +102,7 @@ const RECEIVED: [(&str, FixtureReader); 31] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 23] = [
+const PARTS: [(&str, &str); 26] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -117,6 +118,9 @@ const PARTS: [(&str, &str); 23] = [
     ("Limits", "Strategy"),
     ("Offline", "Strategy"),
     ("OnFailure", "Strategy"),
+    ("PlannedGroup", "RolloutPlan"),
+    ("PlannedHost", "RolloutPlan"),
+    ("PlannedWave", "RolloutPlan"),
     ("Share", "Strategy"),
     ("Source", "Release"),
     ("Step", "Rollout"),

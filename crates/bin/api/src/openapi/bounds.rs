@@ -1,6 +1,7 @@
 //! What requests are bounded by, put into the document from the constants that the handlers check against.
 
-use slipway_domain::strategy::{MAX_RETRIES, MAX_SECONDS};
+use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
+use slipway_domain::strategy::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS};
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
 use slipway_wire::page::MAX_LIMIT;
 use utoipa::Number;
@@ -8,7 +9,6 @@ use utoipa::openapi::path::{Operation, Parameter};
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType, Type};
 use utoipa::openapi::{Object, ObjectBuilder, OpenApi, Ref, RefOr, Schema};
 
-use crate::routes::hosts::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
 use crate::routes::tokens::MAX_DAYS;
 
 /// Characters of a cursor: the longest is a host's name.
@@ -70,11 +70,24 @@ pub(super) fn describe(document: &mut OpenApi) {
     }
     if let Some(labels) = property(document, "CreateHost", "labels") {
         labels.max_properties = Some(MAX_LABELS);
-        labels.property_names = Some(Box::new(Schema::Object(text(|name| {
-            name.pattern = Some(format!("^[0-9A-Za-z._/-]{{1,{MAX_LABEL_NAME}}}$"));
-        }))));
+        labels.property_names = Some(Box::new(label_name()));
         let value = text(|value| value.max_length = Some(MAX_LABEL_VALUE));
         labels.additional_properties = Some(Box::new(AdditionalProperties::RefOr(value.into())));
+    }
+    if let Some(labels) = property(document, "UpdateHost", "labels") {
+        labels.max_properties = Some(MAX_LABELS);
+        labels.property_names = Some(Box::new(label_name()));
+        let value = text(|value| {
+            value.schema_type = SchemaType::Array(vec![Type::String, Type::Null]);
+            value.max_length = Some(MAX_LABEL_VALUE);
+        });
+        labels.additional_properties = Some(Box::new(AdditionalProperties::RefOr(value.into())));
+    }
+    if let Some(order) = schemas(document).and_then(|all| all.get_mut("Strategy"))
+        && let RefOr::T(Schema::Object(strategy)) = order
+        && let Some(RefOr::T(Schema::Array(order))) = strategy.properties.get_mut("order")
+    {
+        order.max_items = Some(MAX_GROUPS);
     }
     if let Some(RefOr::T(Schema::Object(path))) = schemas(document).and_then(|all| all.get_mut("StorePath")) {
         path.pattern = Some(STORE_PATH.to_owned());
@@ -114,6 +127,12 @@ fn set(object: &mut Object, bound: &Bound) {
             object.format = None;
         }
     }
+}
+
+fn label_name() -> Schema {
+    Schema::Object(text(|name| {
+        name.pattern = Some(format!("^[0-9A-Za-z._/-]{{1,{MAX_LABEL_NAME}}}$"));
+    }))
 }
 
 fn text(with: impl FnOnce(&mut Object)) -> Object {

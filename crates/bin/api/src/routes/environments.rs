@@ -3,7 +3,6 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use slipway_domain::strategy::Canary;
 use slipway_domain::{EnvironmentName, Strategy};
 use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use slipway_wire::page::Page;
@@ -26,15 +25,7 @@ endpoints! {
 
 /// Checks what can be said of a strategy without a fleet; the rest is checked when a rollout begins.
 fn check(strategy: &Strategy) -> Result<()> {
-    let mut alone = strategy.clone();
-    let fleet = match &strategy.canary {
-        Canary::Hosts(names) => names.iter().cloned().collect(),
-        Canary::Number(_) => {
-            alone.canary = Canary::Number(0);
-            std::collections::BTreeSet::new()
-        }
-    };
-    alone.check(&fleet).map_err(strategy_problems)
+    strategy.check_alone().map_err(strategy_problems)
 }
 
 /// List environments

@@ -1,11 +1,10 @@
 //! Hosts and their agents' tokens.
 
-use std::collections::BTreeMap;
-
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::HostName;
+use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS, is_label_name};
 use slipway_store::StoreError;
 use slipway_text::LineLimit;
 use slipway_wire::access::{Token, TokenCreated, TokenSecret};
@@ -34,12 +33,6 @@ endpoints! {
 
 /// Characters of an agent's words in a list.
 const MAX_BRIEF: usize = 200;
-/// Labels of a host.
-pub(crate) const MAX_LABELS: usize = 32;
-/// Characters in a label's name and in its value.
-pub(crate) const MAX_LABEL_NAME: usize = 63;
-pub(crate) const MAX_LABEL_VALUE: usize = 255;
-
 /// A host with its new token, which is shown once.
 fn host_created(host: Host, made: &Token, token: TokenSecret) -> HostCreated {
     HostCreated {
@@ -61,7 +54,9 @@ fn brief(mut host: Host) -> Host {
     host
 }
 
-fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
+/// Labels with their values; one without is to be taken away.
+fn check_labels<'a>(labels: impl Iterator<Item = (&'a String, Option<&'a String>)>) -> Result<()> {
+    let labels: Vec<_> = labels.collect();
     let mut fields = Vec::new();
     if labels.len() > MAX_LABELS {
         let detail = format!("there are {}; use at most {MAX_LABELS}", labels.len());
@@ -71,17 +66,13 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
         });
     }
     for (name, value) in labels {
-        let is_name = (1..=MAX_LABEL_NAME).contains(&name.chars().count())
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b));
-        if !is_name {
+        if !is_label_name(name) {
             let detail = format!(
                 "the name of a label is 1 to {MAX_LABEL_NAME} letters, digits, `-`, `_`, `.` and `/`"
             );
             let field = format!("labels.{}", name.chars().take(80).collect::<String>());
             fields.push(FieldProblem { field, detail });
-        } else if let Some(detail) = value_problem(value) {
+        } else if let Some(detail) = value.and_then(|value| value_problem(value)) {
             fields.push(FieldProblem {
                 field: format!("labels.{name}"),
                 detail,
@@ -134,7 +125,7 @@ async fn list(
     )
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateHost>) -> Created<HostCreated> {
-    check_labels(&request.labels)?;
+    check_labels(request.labels.iter().map(|(name, value)| (name, Some(value))))?;
     let (token, hash) = auth::new_token()?;
     let by = context.by();
     let (host, made) = context.store.create_host(&request, hash, &by).await?;
@@ -168,13 +159,14 @@ async fn retire(context: RequestContext, PathParam(name): PathParam<HostName>) -
 
 /// Change a host
 ///
-/// Moves it to another environment, with its token and its history. Refused while a rollout is working on it.
+/// Moves it to another environment, with its token and its history; that is refused while a rollout is working on it.
+/// Gives it labels, or takes some away. A rollout under way keeps to the labels that it began with.
 #[utoipa::path(
     patch, path = route::HOST, operation_id = "update_host", tag = "fleet", request_body = UpdateHost,
     params(("name" = HostName, Path, description = "Its name")),
     responses(
         (status = 200, description = "The host as it is now", body = Host),
-        (status = 409, description = "It is retired, or part of an open rollout"),
+        (status = 409, description = "It is retired, or is to move and is part of an open rollout"),
     )
 )]
 async fn update(
@@ -182,12 +174,11 @@ async fn update(
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<UpdateHost>,
 ) -> Answer<Host> {
-    let host = match request.environment {
-        Some(to) => {
-            let by = context.by();
-            context.store.move_host(&name, &to, &by).await?
-        }
-        None => context.store.get_host_by_name(&name).await?,
+    check_labels(request.labels.iter().map(|(name, value)| (name, value.as_ref())))?;
+    let host = if request == UpdateHost::default() {
+        context.store.get_host_by_name(&name).await?
+    } else {
+        context.store.update_host(&name, &request, &context.by()).await?
     };
     Ok(Json(host.value))
 }

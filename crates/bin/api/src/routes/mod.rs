@@ -4,7 +4,7 @@ mod agent;
 mod drafts;
 mod environments;
 mod events;
-pub(crate) mod hosts;
+mod hosts;
 mod login;
 pub(crate) mod monitoring;
 mod principals;

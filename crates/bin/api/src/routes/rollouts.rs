@@ -1,14 +1,21 @@
-//! Rollouts and the commands to them.
+//! Rollouts, their plans, and the commands to them.
+
+use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use slipway_domain::plan::{self, Fleet, FleetHost, Wave};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{Role, RolloutId, TraceParent, plan};
-use slipway_store::{NewRollout, StoreError};
+use slipway_domain::{EnvironmentId, HostName, ReleaseId, Role, RolloutId, Strategy, TraceParent};
+use slipway_store::{NewRollout, StoreError, Stored};
 use slipway_telemetry::propagation;
+use slipway_wire::fleet::Environment;
 use slipway_wire::page::{EnvironmentPageQuery, Page};
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary};
+use slipway_wire::rollout::{
+    CreateCommand, CreateRollout, PlannedGroup, PlannedHost, PlannedWave, Rollout, RolloutPlan,
+    RolloutSummary,
+};
 use slipway_wire::route;
 use tracing::Span;
 
@@ -24,6 +31,7 @@ use crate::text;
 endpoints! {
     list: Role(Viewer),
     create: Role(Deployer),
+    plan_rollout: Role(Viewer),
     get: Role(Viewer),
     // Approving takes more, which the handler sees to.
     command: Role(Deployer),
@@ -63,10 +71,7 @@ async fn create(
     Extension(CallerSpan(caller)): Extension<CallerSpan>,
     JsonBody(request): JsonBody<CreateRollout>,
 ) -> Created<Rollout> {
-    let environment = context
-        .store
-        .get_environment_by_name(&request.environment)
-        .await?;
+    let environment = find_environment_of(&context, &request).await?;
     // Told first, as it makes everything else moot; the store makes sure.
     if let Some(rollout) = environment.open_rollout {
         return Err(StoreError::EnvironmentBusy {
@@ -75,38 +80,11 @@ async fn create(
         }
         .into());
     }
-    let release = context.store.get_release(request.release).await?;
-    let fleet = context
-        .store
-        .list_release_hosts(release.id, environment.id)
-        .await?;
-    if fleet.is_empty() {
-        return Err(StoreError::NoHosts {
-            environment: environment.value.name,
-        }
-        .into());
-    }
-    let strategy = match request.strategy {
-        Some(own) if own != environment.strategy => {
-            if context.caller.role < Role::Admin && !environment.own_strategy_allowed {
-                return Err(ApiError::Forbidden(format!(
-                    "another strategy than that of environment `{name}` takes the role admin; `{}` is {}. Leave it out, or \
-                     let an admin allow it: slipway env set {name} --own-strategy-allowed true",
-                    context.caller.name,
-                    context.caller.role,
-                    name = environment.name
-                )));
-            }
-            own
-        }
-        _ => environment.value.strategy,
-    };
-    strategy.check(&fleet).map_err(strategy_problems)?;
-    let online = context.store.list_online_hosts(environment.id).await?;
+    let Prepared { strategy, waves, .. } = prepare(&context, &environment, &request).await?;
     let new = NewRollout {
         environment: environment.id,
-        release: release.id,
-        waves: plan::waves(&strategy, &fleet, &online),
+        release: request.release,
+        waves,
         strategy,
         author: context.caller.id,
         // This request's span; without traces here, the ids of other processes still join.
@@ -118,6 +96,124 @@ async fn create(
     tracing::info!(rollout_id = %id, environment = %environment.value.name, "a rollout begins");
     context.wake.publish_rollout(id).await;
     Ok(created(context.store.get_rollout(id).await?))
+}
+
+/// What is known of a rollout before it begins.
+struct Prepared {
+    strategy: Strategy,
+    fleet: Fleet,
+    waves: Vec<Wave>,
+}
+
+async fn find_environment_of(
+    context: &RequestContext,
+    request: &CreateRollout,
+) -> Result<Stored<EnvironmentId, Environment>> {
+    let store = &context.store;
+    Ok(store.get_environment_by_name(&request.environment).await?)
+}
+
+/// Checks what is asked for and plans the waves. Starting a rollout and showing its plan both come here.
+async fn prepare(
+    context: &RequestContext,
+    environment: &Stored<EnvironmentId, Environment>,
+    request: &CreateRollout,
+) -> Result<Prepared> {
+    let release = context.store.get_release(request.release).await?;
+    let fleet = context.store.list_fleet(release.id, environment.id).await?;
+    if !fleet.values().any(|host| host.takes_part) {
+        return Err(StoreError::NoHosts {
+            environment: environment.name.clone(),
+        }
+        .into());
+    }
+    let strategy = match &request.strategy {
+        Some(own) if *own != environment.strategy => {
+            if context.caller.role < Role::Admin && !environment.own_strategy_allowed {
+                return Err(ApiError::Forbidden(format!(
+                    "another strategy than that of environment `{name}` takes the role admin; `{}` is {}. Leave it out, or \
+                     let an admin allow it: slipway env set {name} --own-strategy-allowed true",
+                    context.caller.name,
+                    context.caller.role,
+                    name = environment.name
+                )));
+            }
+            own.clone()
+        }
+        _ => environment.strategy.clone(),
+    };
+    strategy.check(&fleet).map_err(strategy_problems)?;
+    let waves = plan::waves(&strategy, &fleet);
+    Ok(Prepared {
+        strategy,
+        fleet,
+        waves,
+    })
+}
+
+/// Show what a rollout would do
+///
+/// Answers with the waves that a rollout would have if it began now, or with what would keep it from beginning. Nothing
+/// begins.
+#[utoipa::path(
+    post, path = route::ROLLOUT_PLANS, operation_id = "plan_rollout", tag = "rollouts", request_body = CreateRollout,
+    responses((status = 200, description = "The plan", body = RolloutPlan))
+)]
+async fn plan_rollout(
+    context: RequestContext,
+    JsonBody(request): JsonBody<CreateRollout>,
+) -> Answer<RolloutPlan> {
+    let environment = find_environment_of(&context, &request).await?;
+    let prepared = prepare(&context, &environment, &request).await?;
+    Ok(Json(shown(environment.value, request.release, prepared)))
+}
+
+fn shown(environment: Environment, release: ReleaseId, prepared: Prepared) -> RolloutPlan {
+    let Prepared {
+        strategy,
+        fleet,
+        waves,
+    } = prepared;
+    let host = |name: &HostName| {
+        let known = fleet.get(name);
+        PlannedHost {
+            host: name.clone(),
+            online: known.is_some_and(|host| host.online),
+            cluster: known.and_then(FleetHost::cluster).map(ToOwned::to_owned),
+        }
+    };
+    let mut groups: BTreeMap<u32, Vec<PlannedWave>> = BTreeMap::new();
+    for (number, wave) in (0..).zip(&waves).filter(|(_, wave)| !wave.hosts.is_empty()) {
+        groups.entry(wave.group).or_default().push(PlannedWave {
+            wave: number,
+            canary: wave.canary,
+            hosts: wave.hosts.iter().map(host).collect(),
+        });
+    }
+    let group = |(group, waves): (u32, Vec<PlannedWave>)| {
+        let hosts = waves.iter().map(|wave| wave.hosts.len()).sum();
+        PlannedGroup {
+            group,
+            name: strategy.group_name(group),
+            max_unavailable: strategy.max_out_of(group, hosts).map(number_of),
+            waves,
+        }
+    };
+    let left_alone = fleet.iter().filter(|(_, host)| !host.takes_part);
+    RolloutPlan {
+        environment: environment.name,
+        release,
+        max_unavailable: number_of(strategy.max_out(fleet.len())),
+        groups: groups.into_iter().map(group).collect(),
+        left_alone: left_alone.map(|(name, _)| name.clone()).collect(),
+        approval_required: environment.approval_required,
+        open_rollout: environment.open_rollout,
+        strategy,
+    }
+}
+
+fn number_of(hosts: usize) -> u32 {
+    u32::try_from(hosts).unwrap_or(u32::MAX)
 }
 
 /// Show a rollout

@@ -105,6 +105,11 @@ async fn a_strategy_that_cannot_be_used_is_refused_field_by_field(pool: PgPool) 
             "revert_rollout",
         ),
         (json!({ "batches": 2 }), "strategy.batches", "expected one of"),
+        (
+            json!({ "order": "role=db" }),
+            "strategy.order",
+            "expected a sequence",
+        ),
     ] {
         let answer = post(strategy).await.expect(400);
         assert!(answer.field(field).contains(cure), "{:#}", answer.body);

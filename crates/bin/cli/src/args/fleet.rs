@@ -11,8 +11,8 @@ pub struct StrategyArgs {
     /// The strategy as a JSON file, `-` for stdin; what it leaves out has its default
     #[arg(long, value_name = "FILE")]
     pub strategy: Option<PathBuf>,
-    /// Change one field of the strategy, such as batch=2, max_unavailable=25%, verify.passes=1 or
-    /// on_failure=pause; may be given several times
+    /// Change one field of the strategy, such as batch=2, max_unavailable=25%, verify.passes=1, on_failure=pause or
+    /// 'order=role=db role=app'; may be given several times
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     pub set: Vec<String>,
 }
@@ -113,6 +113,16 @@ pub enum HostCommand {
         #[arg(long, value_name = "FILE")]
         token_out: Option<PathBuf>,
     },
+    /// Give a host labels, or take some away
+    ///
+    /// Rollouts take hosts by groups of labels. A rollout under way keeps to the labels that it began with.
+    Label {
+        /// Its name
+        name: HostName,
+        /// NAME=VALUE for a label that it gets, NAME- for one that it loses
+        #[arg(required = true, value_name = "NAME=VALUE|NAME-", value_parser = label_change)]
+        changes: Vec<(String, Option<String>)>,
+    },
     /// Move a host to another environment; its token and its history stay
     Move {
         /// Its name
@@ -142,6 +152,14 @@ pub enum HostCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+fn label_change(text: &str) -> Result<(String, Option<String>), String> {
+    match (text.split_once('='), text.strip_suffix('-')) {
+        (Some((key, value)), _) if !key.is_empty() => Ok((key.to_owned(), Some(value.to_owned()))),
+        (None, Some(key)) if !key.is_empty() => Ok((key.to_owned(), None)),
+        _ => Err("give NAME=VALUE, such as role=db, or NAME- to take the label away".to_owned()),
+    }
 }
 
 fn label(text: &str) -> Result<(String, String), String> {

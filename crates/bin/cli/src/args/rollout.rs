@@ -43,6 +43,18 @@ pub struct WatchArgs {
 /// Rollouts.
 #[derive(Debug, Subcommand)]
 pub enum RolloutCommand {
+    /// Show the groups and waves that a rollout would have; nothing begins
+    ///
+    /// A strategy that a start would refuse is refused here too.
+    Plan {
+        /// The environment
+        environment: EnvironmentName,
+        /// The release's id
+        release: ReleaseId,
+        /// How; the environment's own strategy when left out.
+        #[command(flatten)]
+        strategy: StrategyArgs,
+    },
     /// Bring an environment to a release
     Start {
         /// The environment

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
 use serde::Serialize;
+use slipway_domain::labels::in_words;
 use slipway_wire::fleet::{CreateHost, Host, RestoreHost, UpdateHost};
 
 use super::List;
@@ -61,33 +62,24 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
         HostCommand::Move { name, env } => {
             let change = UpdateHost {
                 environment: Some(env),
+                ..UpdateHost::default()
             };
             let host = context.client()?.update_host(&name, &change).await?;
             output.show(&host, || {
                 format!("the host {} is in {} now\n", host.name, host.environment)
             })
         }
+        HostCommand::Label { name, changes } => {
+            let change = UpdateHost {
+                labels: unique(changes)?,
+                ..UpdateHost::default()
+            };
+            let host = context.client()?.update_host(&name, &change).await?;
+            output.show(&host, || labels_text(&host))
+        }
         HostCommand::List { env } => {
             let hosts = context.client()?.all_hosts(env.as_ref()).await?;
-            output.show(&List { items: &hosts }, || {
-                let now = (output.now)();
-                let mut table = Table::new(&["HOST", "ENV", "STATE", "SEEN", "AGENT", "LABELS"]);
-                for host in &hosts {
-                    let labels: Vec<_> = host.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
-                    table.row([
-                        host.name.as_str().into(),
-                        host.environment.as_str().into(),
-                        status::presence(host),
-                        ago(now, host.last_seen_at).into(),
-                        Cell::maybe(host.agent_version.as_ref()),
-                        Cell::maybe((!labels.is_empty()).then(|| labels.join(" "))),
-                    ]);
-                }
-                table.render(
-                    output.colour,
-                    "no hosts; make one: slipway host create NAME --env ENV",
-                )
-            })
+            output.show(&List { items: &hosts }, || list_text(&hosts, &output))
         }
         HostCommand::Show { name } => {
             let host = context.client()?.host(&name).await?;
@@ -114,6 +106,37 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
     }
 }
 
+fn list_text(hosts: &[Host], output: &Output) -> String {
+    let now = (output.now)();
+    let mut table = Table::new(&["HOST", "ENV", "STATE", "SEEN", "AGENT", "LABELS"]);
+    for host in hosts {
+        table.row([
+            host.name.as_str().into(),
+            host.environment.as_str().into(),
+            status::presence(host),
+            ago(now, host.last_seen_at).into(),
+            Cell::maybe(host.agent_version.as_ref()),
+            Cell::maybe((!host.labels.is_empty()).then(|| in_words(&host.labels))),
+        ]);
+    }
+    table.render(
+        output.colour,
+        "no hosts; make one: slipway host create NAME --env ENV",
+    )
+}
+
+fn labels_text(host: &Host) -> String {
+    if host.labels.is_empty() {
+        format!("the host {} has no labels now\n", host.name)
+    } else {
+        format!(
+            "the host {} has now: {}\n",
+            host.name,
+            clean(&in_words(&host.labels))
+        )
+    }
+}
+
 fn show_created(output: &Output, what: &str, host: &Host, token: &CreatedToken) -> Result<(), CliFailure> {
     output.show(&Created { host, token }, || {
         format!(
@@ -125,12 +148,12 @@ fn show_created(output: &Output, what: &str, host: &Host, token: &CreatedToken) 
     })
 }
 
-fn unique(labels: Vec<(String, String)>) -> Result<BTreeMap<String, String>, CliFailure> {
+fn unique<V>(labels: Vec<(String, V)>) -> Result<BTreeMap<String, V>, CliFailure> {
     let mut map = BTreeMap::new();
     for (key, value) in labels {
-        if let Some(other) = map.insert(key.clone(), value) {
+        if map.insert(key.clone(), value).is_some() {
             return Err(CliFailure::usage(format!(
-                "the label `{key}` is given twice, as `{other}` too; give each once"
+                "the label `{key}` is given twice; give each once"
             )));
         }
     }

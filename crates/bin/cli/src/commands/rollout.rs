@@ -1,17 +1,19 @@
 //! Rollouts.
 
+mod plan;
+
 use std::fmt::Write as _;
 
 use slipway_client::Client;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{RolloutId, Strategy};
+use slipway_domain::{EnvironmentName, ReleaseId, RolloutId, Strategy};
 use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary, Step};
 
 use super::{List, audit, page_size, strategy};
-use crate::args::{Order, RolloutCommand, RolloutRef};
+use crate::args::{Order, RolloutCommand, RolloutRef, StrategyArgs};
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, rollout_state, step_state};
@@ -22,6 +24,15 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
     let output = context.output;
     let client = context.client()?;
     match command {
+        RolloutCommand::Plan {
+            environment,
+            release,
+            strategy: args,
+        } => {
+            let create = request(&client, environment, release, &args).await?;
+            let plan = client.plan_rollout(&create).await?;
+            output.show(&plan, || plan::text(&plan, &output))?;
+        }
         RolloutCommand::Start {
             environment,
             release,
@@ -34,19 +45,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
                     CliFailure::usage("--until-paused and --timeout are for watching").help("add --watch")
                 );
             }
-            let base = if strategy::changes_the_old(&args) {
-                client.environment(&environment).await?.strategy
-            } else {
-                Strategy::default()
-            };
-            let strategy = strategy::is_given(&args)
-                .then(|| strategy::build(&args, base))
-                .transpose()?;
-            let create = CreateRollout {
-                environment,
-                release,
-                strategy,
-            };
+            let create = request(&client, environment, release, &args).await?;
             let rollout = client.create_rollout(&create).await?;
             let id = rollout.summary.id;
             if watching {
@@ -90,6 +89,27 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
         }
     }
     Ok(Exit::Success)
+}
+
+async fn request(
+    client: &Client,
+    environment: EnvironmentName,
+    release: ReleaseId,
+    args: &StrategyArgs,
+) -> Result<CreateRollout, CliFailure> {
+    let base = if strategy::changes_the_old(args) {
+        client.environment(&environment).await?.strategy
+    } else {
+        Strategy::default()
+    };
+    let strategy = strategy::is_given(args)
+        .then(|| strategy::build(args, base))
+        .transpose()?;
+    Ok(CreateRollout {
+        environment,
+        release,
+        strategy,
+    })
 }
 
 #[derive(PartialEq)]
@@ -148,7 +168,7 @@ async fn give(
 
 async fn list(
     client: &Client,
-    environment: Option<slipway_domain::EnvironmentName>,
+    environment: Option<EnvironmentName>,
     limit: u32,
 ) -> Result<Vec<RolloutSummary>, CliFailure> {
     let mut rollouts: Vec<RolloutSummary> = Vec::new();
@@ -257,17 +277,26 @@ fn reason(step: &Step) -> Option<String> {
 
 fn steps(rollout: &Rollout, output: &Output) -> String {
     let now = (output.now)();
-    let mut table = Table::new(&["WAVE", "HOST", "STATE", "SINCE", "FAILURES", "CLOSURE", "REASON"]);
+    let ordered = !rollout.strategy.order.is_empty();
+    let mut heads = vec!["WAVE", "HOST", "STATE", "SINCE", "FAILURES", "CLOSURE", "REASON"];
+    if ordered {
+        heads.insert(0, "GROUP");
+    }
+    let mut table = Table::new(&heads);
     for step in &rollout.steps {
-        table.row([
-            watch::wave_name(step.wave).into(),
+        let mut row: Vec<Cell> = vec![
+            watch::wave_name(step.wave, step.canary).into(),
             step.host.as_str().into(),
             step_state(step.state),
             ago(now, Some(step.since)).into(),
             step.failures.to_string().into(),
             step.closure.short().into(),
             Cell::maybe(reason(step).as_deref()),
-        ]);
+        ];
+        if ordered {
+            row.insert(0, rollout.strategy.group_name(step.group).into());
+        }
+        table.row(row);
     }
     table.render(output.colour, "no hosts take part")
 }

@@ -55,6 +55,10 @@ fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, CliFailure> {
     };
     let internal = |error: serde_json::Error| CliFailure::internal(format!("cannot write JSON: {error}"));
     let mut whole = serde_json::to_value(strategy).map_err(internal)?;
+    if let Value::Object(fields) = &mut whole {
+        // A strategy without groups leaves it out.
+        fields.entry("order").or_insert_with(|| Value::Array(Vec::new()));
+    }
     let known = fields("", &whole);
     let pointer = format!("/{}", field.replace('.', "/"));
     match whole.pointer_mut(&pointer) {
@@ -66,13 +70,17 @@ fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, CliFailure> {
             );
         }
     }
-    serde_json::from_value(whole).map_err(|error| CliFailure::usage(format!("--set {set}: {error}")))
+    serde_json::from_value(whole)
+        .map(|Written(strategy)| strategy)
+        .map_err(|error| CliFailure::usage(format!("--set {set}: {error}")))
 }
 
-/// What was typed, as JSON: numbers stay numbers, `web-1,web-2` for the canary is a list, all else is text.
+/// What was typed, as JSON: numbers stay numbers, `web-1,web-2` for the canary and `role=db role=app` for the order are
+/// lists, all else is text.
 fn parse(field: &str, value: &str) -> Value {
     match serde_json::from_str(value) {
         Ok(value @ (Value::Number(_) | Value::Array(_) | Value::String(_))) => value,
+        _ if field == "order" => value.split_whitespace().map(Value::from).collect(),
         _ if field == "canary" => value.split(',').map(|name| Value::from(name.trim())).collect(),
         _ => Value::from(value),
     }

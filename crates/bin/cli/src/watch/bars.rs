@@ -134,19 +134,19 @@ fn lines(steps: &[Step]) -> Vec<LineContent> {
     if steps.len() <= MOST_HOST_LINES {
         return hosts(steps);
     }
-    let mut waves: BTreeMap<u32, BTreeMap<&'static str, usize>> = BTreeMap::new();
+    let mut waves: BTreeMap<(u32, bool), BTreeMap<&'static str, usize>> = BTreeMap::new();
     for step in steps {
         *waves
-            .entry(step.wave)
+            .entry((step.wave, step.canary))
             .or_default()
             .entry(step.state.as_str())
             .or_default() += 1;
     }
-    let line = |(wave, states): (u32, BTreeMap<&str, usize>)| {
+    let line = |((wave, canary), states): ((u32, bool), BTreeMap<&str, usize>)| {
         let states: Vec<_> = states.iter().map(|(state, n)| format!("{n} {state}")).collect();
         LineContent {
             key: format!("{wave:06}"),
-            text: format!("  {:>6}  {}", wave_name(wave), states.join(", ")),
+            text: format!("  {:>6}  {}", wave_name(wave, canary), states.join(", ")),
             since: None,
         }
     };
@@ -168,7 +168,7 @@ fn hosts(steps: &[Step]) -> Vec<LineContent> {
                 key: format!("{:06}-{}", step.wave, step.host),
                 text: format!(
                     "  {:>6}  {:width$}  {:10}{}",
-                    wave_name(step.wave),
+                    wave_name(step.wave, step.canary),
                     step.host,
                     step.state,
                     reason.unwrap_or_default()
@@ -187,6 +187,9 @@ mod tests {
         Step {
             host: format!("web-{n}").parse().unwrap(),
             wave: n / 10,
+            group: 0,
+            canary: n < 10,
+            cluster: None,
             state,
             since: DateTime::UNIX_EPOCH,
             attempt: None,

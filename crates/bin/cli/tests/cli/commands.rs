@@ -130,6 +130,17 @@ fn a_host_comes_back_or_moves_and_an_environment_goes() {
         json!({"environment": "prod"})
     );
 
+    let ran = slipway.run(&["host", "label", "web-1", "role=db", "rack-"]);
+    assert_eq!(ran.stdout, "the host web-1 has now: rack=b2\n");
+    assert_eq!(
+        body(&server.requests().pop().unwrap()),
+        json!({"labels": {"rack": null, "role": "db"}})
+    );
+    for wrong in [["role"].as_slice(), &["=db"], &["role=db", "role-"], &[]] {
+        let ran = slipway.run(&[&["host", "label", "web-1"], wrong].concat());
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
+    }
+
     let count = server.requests().len();
     let ran = slipway.run(&["env", "delete", "old"]);
     assert!(ran.code == 2 && ran.stderr.contains("--yes"), "{ran:?}");
@@ -139,6 +150,54 @@ fn a_host_comes_back_or_moves_and_an_environment_goes() {
     assert_eq!(
         server.requests().pop().unwrap().line(),
         "DELETE /api/v1/environments/old"
+    );
+}
+
+#[test]
+fn a_plan_shows_groups_and_waves_before_anything_begins() {
+    let host = |name: &str, online: bool, cluster: Option<&str>| json!({"host": name, "online": online, "cluster": cluster});
+    let wave =
+        |wave: u32, canary: bool, host: Value| json!({"wave": wave, "canary": canary, "hosts": [host]});
+    let server = ScriptedApi::start(move |request| match request.line().as_str() {
+        "GET /api/v1/environments/prod" => ScriptedReply::json(200, &environment()),
+        _ => ScriptedReply::json(
+            200,
+            &json!({
+                "environment": "prod", "release": RELEASE, "strategy": {}, "max_unavailable": 2,
+                "groups": [
+                    {"group": 0, "name": "role=db", "max_unavailable": 1, "waves": [
+                        wave(0, true, host("db-1", true, Some("main"))), wave(1, false, host("db-2", false, Some("main"))),
+                    ]},
+                    {"group": 2, "name": "all others", "max_unavailable": null, "waves": [wave(2, true, host("web-1", true, None))]},
+                ],
+                "left_alone": ["old-1", "old-2"], "approval_required": true, "open_rollout": ROLLOUT,
+            }),
+        ),
+    });
+    let slipway = Slipway::at(&server);
+    let ran = slipway.run(&[
+        "rollout",
+        "plan",
+        "prod",
+        RELEASE,
+        "--set",
+        "order=role=db role=app,zone=a",
+    ]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let sent = server.requests().pop().unwrap();
+    assert_eq!(sent.line(), "POST /api/v1/rollout-plans");
+    assert_eq!(
+        body(&sent)["strategy"]["order"],
+        json!(["role=db", "role=app,zone=a"])
+    );
+    insta::assert_snapshot!(ran.stdout);
+    let ran = slipway.run(&["rollout", "plan", "prod", RELEASE, "--set", "order=db"]);
+    assert!(
+        ran.code == 2
+            && ran
+                .stderr
+                .contains("--set order=db: `db` is no label: write NAME=VALUE"),
+        "{ran:?}"
     );
 }
 

@@ -1,5 +1,7 @@
 //! Going back, and the bounds of waits for people.
 
+use std::collections::BTreeSet;
+
 use super::Round;
 use crate::event::Actor;
 use crate::snapshot::{RevertScope, StepSnapshot};
@@ -19,44 +21,58 @@ impl Round<'_> {
         for step in snapshot.steps.iter().filter(|step| step.state.is_in_flight()) {
             self.step(step, StepState::Reverting, Actor::Rules, why.clone());
         }
-        let committed: Vec<&StepSnapshot> = snapshot
+        self.take_back_committed(&why);
+        if !self.changes.is_empty() || !snapshot.steps.iter().all(|step| step.state.is_settled()) {
+            return;
+        }
+        let left: Vec<&StepSnapshot> = snapshot
             .steps
             .iter()
             .filter(|step| self.has_to_go_back(step))
             .collect();
-        let slots = self.free_slots();
-        let now = self.now;
-        for step in committed
-            .iter()
-            .filter(|step| step.observed.is_online(now))
-            .take(slots)
-        {
-            self.step(step, StepState::Reverting, Actor::Rules, why.clone());
-        }
-        if !self.changes.is_empty() || !snapshot.steps.iter().all(|step| step.state.is_settled()) {
-            return;
-        }
-        if committed.is_empty() {
+        if left.is_empty() {
             self.conclude_reverting(&why);
         } else {
-            self.give_up(&committed);
+            self.give_up(&left);
         }
     }
 
-    fn has_to_go_back(&self, step: &StepSnapshot) -> bool {
+    /// Sends committed hosts back, the last group first. A group waits until the ones after it are not under way any
+    /// more. It waits for none that cannot go now: a host that is stuck or offline must not keep the others.
+    fn take_back_committed(&mut self, why: &str) {
+        let snapshot = self.snapshot;
+        let groups: BTreeSet<u32> = snapshot.steps.iter().map(|step| step.group).collect();
+        let mut places = self.places();
+        for group in groups.into_iter().rev() {
+            let mut busy = false;
+            for step in snapshot.steps.iter().filter(|step| step.group == group) {
+                busy |= step.state.is_under_way();
+                if self.has_to_go_back(step) && step.observed.is_online(self.now) && places.take(step) {
+                    busy = true;
+                    self.step(step, StepState::Reverting, Actor::Rules, why);
+                }
+            }
+            if busy {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn has_to_go_back(&self, step: &StepSnapshot) -> bool {
         step.state == StepState::Committed
             && step.was_touched()
             && self.snapshot.rollout.scope != Some(RevertScope::InFlight)
     }
 
-    /// Committed hosts are left, and none can go back now. If stuck hosts hold every place, only a person can help.
-    /// If the hosts are offline, the rollout waits for them.
+    /// Committed hosts are left, and none can go back now. If hosts that are stuck leave them no place, only a person can
+    /// help. If the hosts are offline, the rollout waits for them.
     fn give_up(&mut self, left: &[&StepSnapshot]) {
         let limit = self.snapshot.rollout.strategy.limits.offline_seconds;
-        let cause = if self.free_slots() == 0 {
+        let places = self.places();
+        let cause = if left.iter().all(|step| places.obstacle(step).is_some()) {
             format!(
                 "{} are out and leave no place to put them back",
-                self.out_now().join(", ")
+                self.names_of_out(None)
             )
         } else if self.waited_in_vain(limit) {
             format!("offline for {limit} s")

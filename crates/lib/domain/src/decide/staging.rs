@@ -84,8 +84,8 @@ impl Round<'_> {
             self.rollout(RolloutState::Paused, why);
             return true;
         }
-        let on_trial = self.is_on_trial();
-        let is_canary = |step: &StepSnapshot| step.wave == 0 || (on_trial && step.was_touched());
+        let is_canary =
+            |step: &StepSnapshot| step.canary || (step.was_touched() && self.is_on_trial(step.group));
         if !self.failed().any(is_canary) {
             return false;
         }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
-use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, RolloutSnapshot};
+use crate::snapshot::{CommandKind, HostObservation, LeftOut, OperatorCommand, RolloutSnapshot};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId};
 
@@ -27,6 +27,9 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         host: HostId::generate(),
         name: format!("web-{i}").parse().unwrap(),
         wave: u32::try_from(i).unwrap(),
+        group: 0,
+        canary: i == 0,
+        cluster: None,
         state: *state,
         since: now() - TimeDelta::seconds(10),
         activated: None,
@@ -64,6 +67,19 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         out_elsewhere: Vec::new(),
         commands: Vec::new(),
         swapped: None,
+    }
+}
+
+/// A host without a step that another rollout left out, with its labels.
+fn left_out(name: &str, labels: &str) -> LeftOut {
+    let pairs = labels
+        .split_whitespace()
+        .filter_map(|label| label.split_once('='));
+    LeftOut {
+        name: name.parse().unwrap(),
+        labels: pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 
@@ -119,6 +135,8 @@ fn command(snapshot: &mut Snapshot, kind: CommandKind, by: u128) {
         forged: false,
     });
 }
+
+mod order;
 
 #[test]
 fn an_abort_puts_every_host_under_way_back_at_once_and_leaves_committed_ones() {
@@ -199,7 +217,7 @@ fn a_host_that_was_out_before_takes_nobodys_place() {
 #[test]
 fn earlier_stuck_hosts_that_hold_every_place_pause_the_rollout() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Staged]);
-    s.out_elsewhere = vec!["db-1".parse().unwrap()];
+    s.out_elsewhere = vec![left_out("db-1", "")];
     assert_eq!(round(&s), ["rollout:paused"]);
     assert!(cause(&s).contains("db-1"), "{}", cause(&s));
 }
@@ -415,7 +433,7 @@ fn a_host_that_was_out_before_keeps_its_place_however_its_step_ends() {
         let mut s = snapshot(RolloutState::Rolling, &[state, S::Staged]);
         s.rollout.strategy.on_failure = OnFailure::RevertHost;
         s.rollout.strategy.canary = crate::strategy::Canary::Number(0);
-        s.steps[0].wave = 1;
+        (s.steps[0].wave, s.steps[0].canary) = (1, false);
         s.steps[0].out_before = true;
         assert_eq!(round(&s), ["rollout:paused"], "{state}");
         assert!(cause(&s).contains("web-0"), "{}", cause(&s));

@@ -1,10 +1,15 @@
 //! The check of a strategy against its fleet. It reports all problems at once.
 
+mod order;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Canary, Share, Strategy};
 use crate::HostName;
+use crate::plan::Fleet;
+
+pub use order::MAX_GROUPS;
 
 /// The longest wait a strategy may ask for, in seconds: 30 days.
 pub const MAX_SECONDS: u32 = 30 * 24 * 3600;
@@ -14,8 +19,8 @@ pub const MAX_RETRIES: u32 = 10;
 /// One thing that is wrong with a strategy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StrategyProblem {
-    /// The field, such as `verify.passes`.
-    pub field: &'static str,
+    /// The field, such as `verify.passes` or `order[1].batch`.
+    pub field: String,
     /// What is wrong and what to write instead.
     pub detail: String,
 }
@@ -41,52 +46,59 @@ impl fmt::Display for StrategyProblems {
 }
 
 impl Strategy {
-    /// Checks the strategy against the hosts it is to be used on.
-    pub fn check(&self, fleet: &BTreeSet<HostName>) -> Result<(), StrategyProblems> {
+    /// Checks what can be said of the strategy without a fleet.
+    pub fn check_alone(&self) -> Result<(), StrategyProblems> {
+        self.find_problems(None)
+    }
+
+    /// Checks the strategy against the environment that it is to be used on.
+    pub fn check(&self, fleet: &Fleet) -> Result<(), StrategyProblems> {
+        self.find_problems(Some(fleet))
+    }
+
+    fn find_problems(&self, fleet: Option<&Fleet>) -> Result<(), StrategyProblems> {
         let mut found = StrategyProblems(Vec::new());
-        self.check_hosts(fleet, &mut found);
+        self.check_order(&mut found);
+        self.check_canary(fleet, &mut found);
+        for (field, share) in [("batch", self.batch), ("max_unavailable", self.max_unavailable)] {
+            found.check_share(field, share);
+        }
+        if let Some(fleet) = fleet {
+            self.check_groups(fleet, &mut found);
+            self.check_clusters(fleet, &mut found);
+        }
         self.check_ranges(&mut found);
         self.check_times(&mut found);
         if found.0.is_empty() { Ok(()) } else { Err(found) }
     }
 
-    fn check_hosts(&self, fleet: &BTreeSet<HostName>, found: &mut StrategyProblems) {
-        let hosts = fleet.len();
+    fn check_canary(&self, fleet: Option<&Fleet>, found: &mut StrategyProblems) {
+        if let Canary::Hosts(names) = &self.canary {
+            found.check_unique("canary", names);
+        }
+        let Some(fleet) = fleet else {
+            return;
+        };
+        let takes_part = |name: &HostName| fleet.get(name).is_some_and(|host| host.takes_part);
         match &self.canary {
-            Canary::Number(n) if *n as usize > hosts => {
-                found.add(
-                    "canary",
-                    format!("{n} is more than the {hosts} hosts of the rollout; use 0 to {hosts}"),
-                );
+            Canary::Number(n) => {
+                let hosts = fleet.values().filter(|host| host.takes_part).count();
+                if *n as usize > hosts {
+                    found.add(
+                        "canary",
+                        format!("{n} is more than the {hosts} hosts of the rollout; use 0 to {hosts}"),
+                    );
+                }
             }
-            Canary::Number(_) => {}
             Canary::Hosts(names) => {
-                let unknown: Vec<_> = names
-                    .iter()
-                    .filter(|name| !fleet.contains(name))
-                    .map(HostName::as_str)
-                    .collect();
+                let unknown: Vec<_> = names.iter().filter(|name| !takes_part(name)).collect();
                 if !unknown.is_empty() {
-                    let unknown = unknown.join(", ");
+                    let unknown = join(&unknown);
                     found.add(
                         "canary",
                         format!("not hosts of the rollout: {unknown}; name hosts of the release"),
                     );
                 }
-                if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
-                    found.add("canary", "a host is named twice; name each once".to_owned());
-                }
-            }
-        }
-        for (field, share) in [("batch", self.batch), ("max_unavailable", self.max_unavailable)] {
-            match share {
-                Share::Number(0) | Share::Percent(0) => {
-                    found.add(field, format!("{share} would never get anywhere; use 1 or more"));
-                }
-                Share::Percent(p) if p > 100 => {
-                    found.add(field, format!("{share} is over 100%; use 1% to 100%"));
-                }
-                _ => {}
             }
         }
     }
@@ -155,17 +167,47 @@ impl Strategy {
 }
 
 impl StrategyProblems {
-    fn add(&mut self, field: &'static str, detail: String) {
+    fn add(&mut self, field: impl Into<String>, detail: String) {
+        let field = field.into();
         self.0.push(StrategyProblem { field, detail });
     }
+
+    fn check_share(&mut self, field: impl Into<String>, share: Share) {
+        match share {
+            Share::Number(0) | Share::Percent(0) => {
+                self.add(field, format!("{share} would never get anywhere; use 1 or more"));
+            }
+            Share::Percent(p) if p > 100 => {
+                self.add(field, format!("{share} is over 100%; use 1% to 100%"));
+            }
+            _ => {}
+        }
+    }
+
+    fn check_unique(&mut self, field: impl Into<String>, names: &[HostName]) {
+        if names.iter().collect::<BTreeSet<_>>().len() != names.len() {
+            self.add(field, "a host is named twice; name each once".to_owned());
+        }
+    }
+}
+
+fn join(names: &[&HostName]) -> String {
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    names.join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::FleetHost;
 
-    fn fleet(n: usize) -> BTreeSet<HostName> {
-        (0..n).map(|i| format!("web-{i}").parse().unwrap()).collect()
+    fn fleet(n: usize) -> Fleet {
+        let host = FleetHost {
+            takes_part: true,
+            ..FleetHost::default()
+        };
+        let hosts = (0..n).map(|i| (format!("web-{i}").parse().unwrap(), host.clone()));
+        hosts.collect()
     }
 
     fn problems(json: &str) -> String {

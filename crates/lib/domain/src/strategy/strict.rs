@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Deserializer};
 
-use super::{Canary, Limits, Offline, OnFailure, Share, Strategy, Verify};
+use super::group::deserialize_strict as deserialize_groups;
+use super::{Canary, Group, Limits, Offline, OnFailure, Share, Strategy, Verify};
 
 /// A strategy that a person wrote: reads as [`Strategy`] does, and refuses unknown fields.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -25,6 +26,8 @@ pub fn deserialize_opt<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 #[derive(Deserialize)]
 #[serde(remote = "Strategy", deny_unknown_fields, default = "Strategy::default")]
 struct StrictStrategy {
+    #[serde(deserialize_with = "deserialize_groups")]
+    order: Vec<Group>,
     canary: Canary,
     batch: Share,
     max_unavailable: Share,

@@ -55,7 +55,7 @@ pub(crate) async fn release(tx: &mut PgConnection, id: ReleaseId) -> Result<Dige
     Ok(digester.finish())
 }
 
-/// What a rollout is to do: its strategy, and the wave and the closure of every host.
+/// What a rollout is to do: its strategy, and the place and the closure of every host.
 pub(crate) async fn plan(tx: &mut PgConnection, id: RolloutId) -> Result<Digest, StoreError> {
     let row = sqlx::query!(
         r#"SELECT environment_id, release_id, author_id, strategy::text AS "strategy!" FROM rollouts WHERE id = $1"#,
@@ -72,7 +72,8 @@ pub(crate) async fn plan(tx: &mut PgConnection, id: RolloutId) -> Result<Digest,
         .field("author", row.author_id)
         .field("strategy", row.strategy);
     let steps = sqlx::query!(
-        "SELECT id, host_id, wave, closure FROM steps WHERE rollout_id = $1 ORDER BY host_id",
+        "SELECT id, host_id, wave, closure, nullif(host_group, 0) AS host_group, nullif(canary, wave = 0) AS canary, cluster
+         FROM steps WHERE rollout_id = $1 ORDER BY host_id",
         id.as_uuid()
     )
     .fetch_all(tx)
@@ -82,7 +83,10 @@ pub(crate) async fn plan(tx: &mut PgConnection, id: RolloutId) -> Result<Digest,
             .field("step", step.id)
             .field("host", step.host_id)
             .field("wave", step.wave)
-            .field("closure", step.closure);
+            .field("closure", step.closure)
+            .field_opt("group", step.host_group)
+            .field_opt("canary", step.canary)
+            .field_opt("cluster", step.cluster);
     }
     Ok(digester.finish())
 }

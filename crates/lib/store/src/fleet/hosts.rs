@@ -1,12 +1,13 @@
 //! Hosts: machines with an agent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::lives::{Doubt, UNCOUNTED};
+use slipway_domain::plan::{Fleet, FleetHost};
 use slipway_domain::{
-    AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, OFFLINE_AFTER_SECONDS, RolloutId, StepState,
-    StorePath,
+    AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, Labels, OFFLINE_AFTER_SECONDS, ReleaseId,
+    RolloutId, StepState, StorePath,
 };
 use slipway_wire::fleet::{Host, HostStep};
 use sqlx::types::Json;
@@ -84,22 +85,35 @@ impl Store {
         .await
     }
 
-    /// The hosts of an environment that are online.
-    #[instrument(name = "db.host.list_online", level = "debug", skip_all)]
-    pub async fn list_online_hosts(
+    /// The hosts of an environment as a rollout of this release is planned over them. Retired ones are not among them.
+    #[instrument(name = "db.host.list_fleet", level = "debug", skip_all, fields(%release, %environment))]
+    pub async fn list_fleet(
         &self,
+        release: ReleaseId,
         environment: EnvironmentId,
-    ) -> Result<BTreeSet<HostName>, StoreError> {
+    ) -> Result<Fleet, StoreError> {
         bounded(async {
-            let names = sqlx::query_scalar!(
-                r#"SELECT name AS "name: HostName" FROM hosts WHERE environment_id = $1 AND retired_at IS NULL
-                   AND last_seen_at > now() - make_interval(secs => $2)"#,
+            let rows = sqlx::query!(
+                r#"SELECT h.name AS "name: HostName", h.labels AS "labels: Json<Labels>",
+                          coalesce(h.last_seen_at > now() - make_interval(secs => $3), false) AS "online!",
+                          c.release_id IS NOT NULL AS "takes_part!"
+                   FROM hosts h LEFT JOIN release_closures c ON c.host_id = h.id AND c.release_id = $1
+                   WHERE h.environment_id = $2 AND h.retired_at IS NULL"#,
+                release.as_uuid(),
                 environment.as_uuid(),
                 offline_after()
             )
             .fetch_all(&self.pool)
             .await?;
-            Ok(names.into_iter().collect())
+            let hosts = rows.into_iter().map(|row| {
+                let host = FleetHost {
+                    labels: row.labels.0,
+                    online: row.online,
+                    takes_part: row.takes_part,
+                };
+                (row.name, host)
+            });
+            Ok(hosts.collect())
         })
         .await
     }
@@ -125,7 +139,7 @@ async fn select_hosts(
 ) -> Result<Vec<Stored<HostId, Host>>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT h.id AS "id: HostId", h.name AS "name: HostName", e.name AS "environment: EnvironmentName",
-                  h.labels AS "labels: Json<BTreeMap<String, String>>", h.created_at, h.retired_at,
+                  h.labels AS "labels: Json<Labels>", h.created_at, h.retired_at,
                   coalesce(h.last_seen_at > now() - make_interval(secs => $4), false) AS "online!",
                   h.last_seen_at, h.agent_version, h.clock_skew_seconds, h.live AS "live: StorePath",
                   h.boot_default AS "boot_default: StorePath", h.report AS "report!: LenientJson<AttemptReport>",

@@ -1,9 +1,12 @@
 //! Hosts that join the fleet, leave it, come back, or change their environment.
 
+use std::collections::BTreeMap;
+
 use slipway_domain::event::NewEvent;
-use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, RolloutId};
+use slipway_domain::labels::{MAX_LABELS, in_words};
+use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, Labels, RolloutId};
 use slipway_wire::access::Token;
-use slipway_wire::fleet::{CreateHost, Host};
+use slipway_wire::fleet::{CreateHost, Host, UpdateHost};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
@@ -24,6 +27,7 @@ struct LockedHost {
     id: HostId,
     environment: Uuid,
     environment_name: String,
+    labels: Labels,
     is_retired: bool,
 }
 
@@ -142,41 +146,83 @@ impl Store {
         .await
     }
 
-    /// Moves a host to another environment. Its token and its history stay.
+    /// Moves a host to another environment, gives it labels, or both. Its token and its history stay.
     ///
-    /// Refused while it is part of an open rollout, and for a retired host. A host that is there already stays.
-    #[instrument(name = "db.host.move", level = "debug", skip_all, fields(%name, %to))]
-    pub async fn move_host(
+    /// Moving is refused while it is part of an open rollout, for one keeps to the labels that it began with, and not to
+    /// the environment. Refused for a retired host. What is so already stays.
+    #[instrument(name = "db.host.update", level = "debug", skip_all, fields(%name))]
+    pub async fn update_host(
         &self,
         name: &HostName,
-        to: &EnvironmentName,
+        change: &UpdateHost,
         by: &EventAuthor<'_>,
     ) -> Result<Stored<HostId, Host>, StoreError> {
         self.transaction(async |tx| {
             let host = lock(tx, name).await?;
-            let environment = hold_environment(tx, to).await?;
+            let environment = match &change.environment {
+                Some(to) => hold_environment(tx, to).await?,
+                None => host.environment,
+            };
             if host.is_retired {
                 return Err(StoreError::Retired { host: name.clone() });
             }
-            if host.environment == environment {
+            let labels = with_changes(&host.labels, &change.labels);
+            if labels.len() > MAX_LABELS {
+                let count = labels.len();
+                return Err(StoreError::TooManyLabels {
+                    host: name.clone(),
+                    count,
+                });
+            }
+            let mut causes = Vec::new();
+            if let Some(to) = change
+                .environment
+                .as_ref()
+                .filter(|_| environment != host.environment)
+            {
+                require_idle(tx, name, host.id).await?;
+                causes.push(format!("moves from {} to {to}", host.environment_name));
+            }
+            if labels != host.labels {
+                let now = if labels.is_empty() {
+                    "none".to_owned()
+                } else {
+                    in_words(&labels)
+                };
+                causes.push(format!("has other labels: {now}"));
+            }
+            if causes.is_empty() {
                 return host_within(tx, name).await;
             }
-            require_idle(tx, name, host.id).await?;
             sqlx::query!(
-                "UPDATE hosts SET environment_id = $2 WHERE id = $1",
+                "UPDATE hosts SET environment_id = $2, labels = $3 WHERE id = $1",
                 host.id.as_uuid(),
-                environment
+                environment,
+                Json(&labels) as _
             )
             .execute(&mut *tx)
             .await?;
-            let cause = format!("{name} moves from {} to {to}", host.environment_name);
+            // Labels too have the event that says where a host is: the release before compares labels with that one.
+            let cause = format!("{name} {}", causes.join(" and "));
             let event = about(tx, by, kind::HOST_MOVED, host.id, environment, cause).await?;
-            let moved = host_within(tx, name).await?;
+            let updated = host_within(tx, name).await?;
             append(tx, by.key, &[event]).await?;
-            Ok(moved)
+            Ok(updated)
         })
         .await
     }
+}
+
+/// The labels after a change: a value sets one, and nothing takes it away.
+fn with_changes(labels: &Labels, changes: &BTreeMap<String, Option<String>>) -> Labels {
+    let mut labels = labels.clone();
+    for (name, value) in changes {
+        match value {
+            Some(value) => labels.insert(name.clone(), value.clone()),
+            None => labels.remove(name),
+        };
+    }
+    labels
 }
 
 /// A retired host keeps its name for ever, although no list shows it.
@@ -198,7 +244,8 @@ async fn refuse_retired_name(tx: &mut PgConnection, name: &HostName) -> Result<(
 
 async fn lock(tx: &mut PgConnection, name: &HostName) -> Result<LockedHost, StoreError> {
     let host = sqlx::query!(
-        r#"SELECT h.id, h.environment_id, e.name AS environment, h.retired_at IS NOT NULL AS "is_retired!"
+        r#"SELECT h.id, h.environment_id, e.name AS environment, h.labels AS "labels: Json<Labels>",
+                  h.retired_at IS NOT NULL AS "is_retired!"
            FROM hosts h JOIN environments e ON e.id = h.environment_id WHERE h.name = $1 FOR UPDATE OF h"#,
         name.as_str()
     )
@@ -209,6 +256,7 @@ async fn lock(tx: &mut PgConnection, name: &HostName) -> Result<LockedHost, Stor
         id: HostId::from_uuid(host.id),
         environment: host.environment_id,
         environment_name: host.environment,
+        labels: host.labels.0,
         is_retired: host.is_retired,
     })
 }

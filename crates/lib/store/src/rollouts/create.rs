@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::{Actor, NewEvent};
+use slipway_domain::plan::{Wave, cluster_of};
 use slipway_domain::{
-    EnvironmentId, EnvironmentName, HostName, PrincipalId, ReleaseId, RolloutId, RolloutState, StepId,
-    Strategy, TraceParent,
+    EnvironmentId, EnvironmentName, HostName, Labels, PrincipalId, ReleaseId, RolloutId, RolloutState,
+    StepId, Strategy, TraceParent,
 };
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -26,7 +27,7 @@ pub struct NewRollout {
     /// How.
     pub strategy: Strategy,
     /// Which host in which wave, from [`slipway_domain::plan::waves`].
-    pub waves: Vec<Vec<HostName>>,
+    pub waves: Vec<Wave>,
     /// Who.
     pub author: PrincipalId,
     /// Where its spans hang.
@@ -37,14 +38,16 @@ impl Store {
     /// Makes a rollout with its steps. It waits for an approval if the environment asks for one.
     ///
     /// Fails with [`StoreError::EnvironmentBusy`] if one is open there already. Fails with all hosts of the waves that
-    /// are not in the environment, are retired, or have no closure in the release. Fails with [`StoreError::Tampered`]
-    /// when the environment, a host, the release or the author's role is not what the audit log says.
+    /// are not in the environment, are retired, or have no closure in the release. Fails with
+    /// [`StoreError::LabelsChanged`] when hosts are no longer of the group of their wave. Fails with
+    /// [`StoreError::Tampered`] when the environment, a host, the release or the author's role is not what the audit log
+    /// says.
     #[instrument(name = "db.rollout.create", level = "debug", skip_all, fields(release = %new.release))]
     pub async fn create_rollout(&self, new: &NewRollout, key: &AuditKey) -> Result<RolloutId, StoreError> {
         self.transaction(async |tx| {
             let environment = lock_environment(tx, new.environment).await?;
             gate::environment(tx, key, new.environment).await?;
-            if new.waves.iter().all(Vec::is_empty) {
+            if new.waves.iter().all(|wave| wave.hosts.is_empty()) {
                 return Err(StoreError::NoHosts {
                     environment: environment.name,
                 });
@@ -80,7 +83,7 @@ impl Store {
             gate::release(tx, key, new.release).await?;
             let steps = insert_steps(tx, key, id, new, &environment.name).await?;
             let actor = Actor::Principal(row::parse("principal name", &author)?);
-            let waves = new.waves.iter().filter(|wave| !wave.is_empty()).count();
+            let waves = new.waves.iter().filter(|wave| !wave.hosts.is_empty()).count();
             let cause = format!("release {} to {steps} hosts in {waves} waves", new.release);
             let event = NewEvent {
                 environment: Some(new.environment),
@@ -136,16 +139,16 @@ async fn insert_steps(
     new: &NewRollout,
     environment: &EnvironmentName,
 ) -> Result<usize, StoreError> {
-    let mut waves: BTreeMap<&str, i32> = BTreeMap::new();
-    for (wave, hosts) in (0i32..).zip(&new.waves) {
-        waves.extend(hosts.iter().map(|host| (host.as_str(), wave)));
+    let mut waves: BTreeMap<&str, (i32, &Wave)> = BTreeMap::new();
+    for (number, wave) in (0_i32..).zip(&new.waves) {
+        waves.extend(wave.hosts.iter().map(|host| (host.as_str(), (number, wave))));
     }
     let names: Vec<&str> = waves.keys().copied().collect();
     let hosts = sqlx::query!(
-        "SELECT h.id, h.name, c.closure
+        r#"SELECT h.id, h.name, h.labels AS "labels: Json<Labels>", c.closure
          FROM hosts h JOIN release_closures c ON c.host_id = h.id AND c.release_id = $1
          WHERE h.name = ANY($2) AND h.environment_id = $3 AND h.retired_at IS NULL
-         ORDER BY h.name FOR KEY SHARE OF h",
+         ORDER BY h.name FOR KEY SHARE OF h"#,
         new.release.as_uuid(),
         &names as _,
         new.environment.as_uuid()
@@ -153,10 +156,8 @@ async fn insert_steps(
     .fetch_all(&mut *tx)
     .await?;
     let found: BTreeSet<&str> = hosts.iter().map(|host| host.name.as_str()).collect();
-    let unknown: Vec<HostName> = new
-        .waves
-        .iter()
-        .flatten()
+    let planned = new.waves.iter().flat_map(|wave| &wave.hosts);
+    let unknown: Vec<HostName> = planned
         .filter(|name| !found.contains(name.as_str()))
         .cloned()
         .collect();
@@ -169,20 +170,37 @@ async fn insert_steps(
     let ids: Vec<Uuid> = hosts.iter().map(|_| StepId::generate().as_uuid()).collect();
     let host_ids: Vec<Uuid> = hosts.iter().map(|host| host.id).collect();
     gate::hosts(tx, key, new.environment, &host_ids).await?;
-    let in_waves: Vec<i32> = hosts
-        .iter()
-        .map(|host| waves.get(host.name.as_str()).copied().unwrap_or_default())
-        .collect();
+    let (mut numbers, mut groups, mut canaries) = (Vec::new(), Vec::new(), Vec::new());
+    let mut moved = Vec::new();
+    for host in &hosts {
+        let Some((number, wave)) = waves.get(host.name.as_str()) else {
+            continue;
+        };
+        if wave.group != new.strategy.group_of(&host.labels) {
+            moved.push(row::parse("host name", &host.name)?);
+        }
+        numbers.push(*number);
+        groups.push(i32::try_from(wave.group).unwrap_or(i32::MAX));
+        canaries.push(wave.canary);
+    }
+    if !moved.is_empty() {
+        return Err(StoreError::LabelsChanged { names: moved });
+    }
+    let clusters: Vec<Option<&str>> = hosts.iter().map(|host| cluster_of(&host.labels)).collect();
     let closures: Vec<&str> = hosts.iter().map(|host| host.closure.as_str()).collect();
     sqlx::query!(
-        "INSERT INTO steps (id, rollout_id, host_id, wave, closure)
-         SELECT id, $1, host_id, wave, closure
-         FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[]) AS s (id, host_id, wave, closure)",
+        "INSERT INTO steps (id, rollout_id, host_id, wave, closure, host_group, canary, cluster)
+         SELECT id, $1, host_id, wave, closure, host_group, canary, cluster
+         FROM unnest($2::uuid[], $3::uuid[], $4::integer[], $5::text[], $6::integer[], $7::boolean[], $8::text[])
+              AS s (id, host_id, wave, closure, host_group, canary, cluster)",
         rollout.as_uuid(),
         &ids,
         &host_ids,
-        &in_waves,
-        &closures as _
+        &numbers,
+        &closures as _,
+        &groups,
+        &canaries,
+        &clusters as _
     )
     .execute(tx)
     .await?;

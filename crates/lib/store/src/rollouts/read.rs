@@ -133,7 +133,8 @@ async fn select_rollouts(
 async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Step>, StoreError> {
     Ok(sqlx::query_as!(
         Step,
-        r#"SELECT h.name AS "host: _", s.wave AS "wave: Count", s.state AS "state: _", s.since,
+        r#"SELECT h.name AS "host: _", s.wave AS "wave: Count", s.host_group AS "group: Count",
+                  coalesce(s.canary, s.wave = 0) AS "canary!", s.cluster, s.state AS "state: _", s.since,
                   s.attempt AS "attempt: _", s.failures AS "failures: Count", s.closure AS "closure: _",
                   s.prior AS "prior: _", s.reason,
                   CASE WHEN h.report->>'attempt' = s.attempt::text

@@ -6,13 +6,15 @@ use slipway_domain::agent::AttemptReport;
 use slipway_domain::event::Actor;
 use slipway_domain::lives::Doubt;
 use slipway_domain::snapshot::{
-    CommandKind, HostObservation, OperatorCommand, RevertScope, RolloutSnapshot, Snapshot, StepSnapshot,
+    CommandKind, HostObservation, LeftOut, OperatorCommand, RevertScope, RolloutSnapshot, Snapshot,
+    StepSnapshot,
 };
 use slipway_domain::{
-    AttemptId, CommandId, HostId, HostName, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
+    AttemptId, CommandId, HostId, Labels, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
     StepState, Strategy, Timestamp,
 };
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -58,11 +60,13 @@ impl Store {
                     step.prior = Some(recorded.clone());
                 }
             }
+            let mut out_elsewhere: Vec<LeftOut> = left_out.into_values().collect();
+            out_elsewhere.sort_by(|one, other| one.name.cmp(&other.name));
             let snapshot = Snapshot {
                 rollout: row.rollout,
                 steps,
                 fleet_size: row::count("number of hosts", fleet_size)? as usize,
-                out_elsewhere: left_out.into_values().collect(),
+                out_elsewhere,
                 commands,
                 swapped: check.swapped,
             };
@@ -138,7 +142,7 @@ pub(super) async fn fetch_steps(
         StepsOf::These(ids) => (None, Some(ids)),
     };
     let rows = sqlx::query!(
-        r#"SELECT s.id, s.host_id, h.name, s.wave, s.state, s.since, s.activated_at, s.attempt, s.failures, s.closure,
+        r#"SELECT s.id, s.host_id, h.name, s.wave, s.host_group, coalesce(s.canary, s.wave = 0) AS "canary!", s.cluster, s.state, s.since, s.activated_at, s.attempt, s.failures, s.closure,
                   s.prior, s.reason, h.last_seen_at, h.heard_at, h.second_life_at, h.boot_replaced_at, h.live,
                   h.boot_default, h.report AS "report: LenientJson<AttemptReport>", h.unsettled, now() AS "now!"
            FROM steps s JOIN hosts h ON h.id = s.host_id
@@ -155,6 +159,9 @@ pub(super) async fn fetch_steps(
             host: HostId::from_uuid(row.host_id),
             name: row::parse("host name", &row.name)?,
             wave: row::count("wave", row.wave)?,
+            group: row::count("group", row.host_group)?,
+            canary: row.canary,
+            cluster: row.cluster,
             state: row::parse("step state", &row.state)?,
             since: row.since,
             activated: row.activated_at,
@@ -186,9 +193,9 @@ pub(super) async fn fetch_steps(
 async fn load_left_out(
     tx: &mut PgConnection,
     rollout: &RolloutRow,
-) -> Result<BTreeMap<HostId, HostName>, StoreError> {
+) -> Result<BTreeMap<HostId, LeftOut>, StoreError> {
     let rows = sqlx::query!(
-        r#"SELECT h.id, h.name, h.heard_at, h.second_life_at, h.boot_replaced_at, h.unsettled,
+        r#"SELECT h.id, h.name, h.labels AS "labels: Json<Labels>", h.heard_at, h.second_life_at, h.boot_replaced_at, h.unsettled,
                   s.state AS "state?", s.since AS "since?"
            FROM hosts h
            LEFT JOIN LATERAL (
@@ -215,7 +222,11 @@ async fn load_left_out(
         let state = row.state.as_deref().map(str::parse::<StepState>).transpose();
         // In a state that only a newer program knows it may be anywhere.
         if state.map_or(true, |state| observed.is_left_out(state.zip(row.since))) {
-            left_out.insert(HostId::from_uuid(row.id), row::parse("host name", &row.name)?);
+            let host = LeftOut {
+                name: row::parse("host name", &row.name)?,
+                labels: row.labels.0,
+            };
+            left_out.insert(HostId::from_uuid(row.id), host);
         }
     }
     Ok(left_out)

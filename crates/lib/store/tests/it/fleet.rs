@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use slipway_domain::Strategy;
+use slipway_domain::{ReleaseId, Strategy};
 use slipway_store::{StoreError, TokenHash};
 use slipway_testkit::{ScriptedAgent, audit_key};
 use slipway_wire::fleet::{CreateEnvironment, CreateHost, UpdateEnvironment};
@@ -92,10 +92,15 @@ async fn a_host_is_made_seen_and_retired(pool: PgPool) {
     )
     .await;
     assert!(!store.get_host_by_name(&name).await.unwrap().online);
-    let online = async || store.list_online_hosts(fleet.environment.id).await.unwrap();
-    assert_eq!(online().await, [].into());
+    let nothing = ReleaseId::generate();
+    let online = async || {
+        let hosts = store.list_fleet(nothing, fleet.environment.id).await.unwrap();
+        let online = hosts.into_iter().filter(|(_, host)| host.online);
+        online.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(online().await, []);
     agent.sync(store).await;
-    assert_eq!(online().await, [name.clone()].into());
+    assert_eq!(online().await, std::slice::from_ref(&name));
 
     let environment = store
         .get_environment_by_name(&fleet.environment.name)

@@ -5,7 +5,7 @@ use slipway_store::{Caller, StoreError, TokenHash};
 use slipway_testkit::ScriptedAgent;
 use sqlx::PgPool;
 
-use crate::support::{Fleet, ada, claim, new_environment, new_host, settle, sql, store};
+use crate::support::{Fleet, ada, claim, new_environment, new_host, settle, sql, store, to};
 
 async fn kinds(pool: &PgPool) -> Vec<String> {
     let sql = "SELECT kind FROM events ORDER BY number DESC LIMIT 4";
@@ -54,7 +54,7 @@ async fn a_retired_host_is_taken_back_with_a_new_token_and_nothing_remembered(po
         "{taken}"
     );
     let moved = store
-        .move_host(&name, &fleet.environment.name, &by)
+        .update_host(&name, &to(fleet.environment.name.as_str()), &by)
         .await
         .unwrap_err();
     assert!(matches!(moved, StoreError::Retired { .. }), "{moved}");
@@ -108,21 +108,18 @@ async fn a_host_moves_only_while_no_rollout_is_at_it(pool: PgPool) {
         .await
         .unwrap();
     let (name, id) = fleet.host(0);
-    let error = store
-        .move_host(&name, &"nowhere".parse().unwrap(), &by)
-        .await
-        .unwrap_err();
+    let error = store.update_host(&name, &to("nowhere"), &by).await.unwrap_err();
     assert_eq!(error.to_string(), "there is no environment `nowhere`");
 
     fleet.rollout(1).await;
-    let error = store.move_host(&name, &stage, &by).await.unwrap_err();
+    let error = store.update_host(&name, &to("stage"), &by).await.unwrap_err();
     assert!(matches!(error, StoreError::HostBusy { .. }), "{error}");
     settle(store, &claim(store, "w").await).await.unwrap();
 
-    let moved = store.move_host(&name, &stage, &by).await.unwrap();
+    let moved = store.update_host(&name, &to("stage"), &by).await.unwrap();
     assert_eq!((moved.id, &moved.environment), (id, &stage));
     let head = store.event_head().await.unwrap();
-    store.move_host(&name, &stage, &by).await.unwrap();
+    store.update_host(&name, &to("stage"), &by).await.unwrap();
     assert_eq!(
         store.event_head().await.unwrap(),
         head,
@@ -244,10 +241,6 @@ async fn a_new_token_is_answered_whatever_happens_to_the_row_after_the_commit(po
     );
 
     sql(&pool, "UPDATE hosts SET live = NULL").await;
-    let moved = fleet
-        .store
-        .move_host(&name, &"other".parse().unwrap(), &by)
-        .await
-        .unwrap();
+    let moved = fleet.store.update_host(&name, &to("other"), &by).await.unwrap();
     assert_eq!(moved.environment.as_str(), "other");
 }

@@ -84,18 +84,13 @@ async fn the_hosts_of_a_rollout_are_those_of_both(pool: PgPool) {
         .retire_host(&fleet.host(2).0, &ada(&fleet.key))
         .await
         .unwrap();
-    let hosts = fleet
-        .store
-        .list_release_hosts(release, fleet.environment.id)
-        .await
-        .unwrap();
-    assert_eq!(hosts.into_iter().collect::<Vec<_>>(), fleet.names()[..2]);
-    let none = fleet
-        .store
-        .list_release_hosts(release, other.environment.id)
-        .await
-        .unwrap();
-    assert!(none.is_empty());
+    let taking_part = async |environment| {
+        let hosts = fleet.store.list_fleet(release, environment).await.unwrap();
+        let hosts = hosts.into_iter().filter(|(_, host)| host.takes_part);
+        hosts.map(|(name, _)| name).collect::<Vec<_>>()
+    };
+    assert_eq!(taking_part(fleet.environment.id).await, fleet.names()[..2]);
+    assert!(taking_part(other.environment.id).await.is_empty());
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -3,13 +3,16 @@
 use slipway_domain::event::Actor;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    AttemptOrigin, Instruction, ReleaseId, RolloutId, RolloutState, StepState, TraceParent,
+    AttemptOrigin, Instruction, ReleaseId, RolloutId, RolloutState, StepState, TraceParent, plan,
 };
 use slipway_store::{NewRollout, StoreError};
+use slipway_wire::fleet::UpdateHost;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::support::{Fleet, ada, agents, claim, open_rollouts, refusals, settings, settle, sql, store};
+use crate::support::{
+    Fleet, ada, agents, claim, open_rollouts, refusals, settings, settle, sql, store, wave,
+};
 use slipway_store::Store;
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -26,8 +29,8 @@ async fn a_rollout_has_a_step_for_every_host_of_its_waves(pool: PgPool) {
         (fleet.author.name.clone(), None)
     );
     let mut at = rollout.steps.iter();
-    for (wave, hosts) in (0..).zip(&plan.waves) {
-        for host in hosts {
+    for (wave, planned) in (0..).zip(&plan.waves) {
+        for host in &planned.hosts {
             let step = at.next().unwrap();
             assert_eq!(
                 (step.wave, &step.host, step.state),
@@ -87,14 +90,111 @@ async fn what_cannot_be_rolled_out_is_refused(pool: PgPool) {
         "not hosts of environment `dev` with a closure in the release: prod-0, prod-1"
     );
     assert_eq!(
-        refused(&|p| p.waves.push(vec!["dev-0".parse().unwrap()])).await,
+        refused(&|p| p.waves.push(wave(1, &["dev-0"]))).await,
         "not hosts of environment `prod` with a closure in the release: dev-0"
     );
     assert_eq!(
-        refused(&|p| p.waves = vec![vec![]]).await,
+        refused(&|p| p.waves = vec![wave(0, &[])]).await,
         "the release has no closure for any host of environment `prod`"
     );
     assert!(open_rollouts(&fleet.store).await.is_empty());
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_step_keeps_its_group_whatever_becomes_of_the_label(pool: PgPool) {
+    let order = serde_json::from_str(r#"{"order": ["role=db", "role=app"]}"#).unwrap();
+    let fleet = Fleet::of(3).strategy(order).seed(&store(&pool)).await;
+    let (store, by) = (&fleet.store, ada(&fleet.key));
+    let label = async |host: &str, labels: &[(&str, &str)]| {
+        let labels = labels.iter();
+        let change = UpdateHost {
+            labels: labels
+                .map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())))
+                .collect(),
+            ..UpdateHost::default()
+        };
+        store
+            .update_host(&host.parse().unwrap(), &change, &by)
+            .await
+            .unwrap();
+    };
+    label("prod-0", &[("role", "app")]).await;
+    label("prod-2", &[("role", "db"), ("slipway.cluster", "main")]).await;
+    let release = fleet.release(1).await;
+    let strategy = &fleet.environment.strategy;
+    let hosts = store.list_fleet(release, fleet.environment.id).await.unwrap();
+    let mut plan = fleet.plan(release);
+    plan.waves = plan::waves(strategy, &hosts);
+
+    label("prod-1", &[("role", "app")]).await;
+    let error = store.create_rollout(&plan, &fleet.key).await.unwrap_err();
+    assert!(matches!(error, StoreError::LabelsChanged { .. }), "{error}");
+    assert!(
+        error.to_string().contains("the labels of prod-1 were changed"),
+        "{error}"
+    );
+    let hosts = store.list_fleet(release, fleet.environment.id).await.unwrap();
+    plan.waves = plan::waves(strategy, &hosts);
+    let id = store.create_rollout(&plan, &fleet.key).await.unwrap();
+
+    let places = async || {
+        let steps = store.get_rollout(id).await.unwrap().steps.into_iter();
+        steps
+            .map(|step| {
+                (
+                    step.wave,
+                    step.host.to_string(),
+                    step.group,
+                    step.canary,
+                    step.cluster,
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    let expected = [
+        (0, "prod-2".to_owned(), 0, true, Some("main".to_owned())),
+        (1, "prod-0".to_owned(), 1, true, None),
+        (2, "prod-1".to_owned(), 1, false, None),
+    ];
+    assert_eq!(places().await, expected);
+    label("prod-2", &[("role", "edge"), ("slipway.cluster", "other")]).await;
+    assert_eq!(
+        places().await,
+        expected,
+        "a label moves no host of a rollout under way"
+    );
+    let lease = claim(store, "w").await;
+    let (snapshot, _) = store.load_snapshot(&lease, &fleet.key).await.unwrap();
+    let loaded: Vec<_> = snapshot
+        .steps
+        .iter()
+        .map(|step| (step.group, step.canary, step.cluster.as_deref()))
+        .collect();
+    assert_eq!(
+        loaded,
+        [(0, true, Some("main")), (1, true, None), (1, false, None)]
+    );
+    assert_eq!(snapshot.swapped, None);
+    let report = store.verify_chain(&fleet.key).await.unwrap();
+    assert_eq!(report.problem, None);
+
+    // Written by a program of the release before.
+    sql(
+        &pool,
+        "UPDATE steps SET host_group = DEFAULT, canary = NULL, cluster = NULL",
+    )
+    .await;
+    let (snapshot, _) = store.load_snapshot(&lease, &fleet.key).await.unwrap();
+    let loaded: Vec<_> = snapshot
+        .steps
+        .iter()
+        .map(|step| (step.group, step.canary))
+        .collect();
+    assert_eq!(loaded, [(0, true), (0, false), (0, false)]);
+    assert!(
+        snapshot.swapped.is_some(),
+        "somebody who changes a group by hand is found"
+    );
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use StepState as S;
 
-use crate::support::{Fleet, ada, agents, claim, sql, store};
+use crate::support::{Fleet, ada, agents, claim, sql, store, to, wave};
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_snapshot_is_the_rollout_as_it_stands(pool: PgPool) {
@@ -18,7 +18,7 @@ async fn a_snapshot_is_the_rollout_as_it_stands(pool: PgPool) {
     let fleet = Fleet::of(4).strategy(strategy.clone()).seed(&store(&pool)).await;
     let store = &fleet.store;
     let mut plan = fleet.plan(fleet.release(1).await);
-    plan.waves = vec![vec![fleet.host(2).0], vec![fleet.host(1).0, fleet.host(0).0]];
+    plan.waves = vec![wave(0, &["prod-2"]), wave(1, &["prod-1", "prod-0"])];
     let id = store.create_rollout(&plan, &fleet.key).await.unwrap();
     let mut agent = agents(&fleet).remove(2);
     agent.unsettled = Some(slipway_domain::AttemptId::random());
@@ -119,7 +119,11 @@ async fn out(fleet: &Fleet) -> (Vec<String>, Vec<String>) {
     let before = snapshot.steps.iter().filter(|step| step.out_before);
     (
         before.map(|step| step.name.to_string()).collect(),
-        snapshot.out_elsewhere.iter().map(ToString::to_string).collect(),
+        snapshot
+            .out_elsewhere
+            .iter()
+            .map(|host| host.name.to_string())
+            .collect(),
     )
 }
 
@@ -145,7 +149,7 @@ async fn hosts_that_an_earlier_rollout_left_out_count(pool: PgPool) {
     leave(&fleet, &pool, 2, &[(0, S::Skipped), (3, S::Committed)]).await;
 
     let mut plan = fleet.plan(fleet.release(3).await);
-    plan.waves = vec![vec![fleet.host(0).0, fleet.host(2).0, fleet.host(3).0]];
+    plan.waves = vec![wave(0, &["prod-0", "prod-2", "prod-3"])];
     fleet.store.create_rollout(&plan, &fleet.key).await.unwrap();
     assert_eq!(
         out(&fleet).await,
@@ -199,7 +203,7 @@ async fn a_host_that_comes_from_another_environment_while_a_rollout_is_open_coun
     let (name, prod) = (elsewhere.host(0).0, &fleet.environment.name);
     fleet
         .store
-        .move_host(&name, prod, &ada(&fleet.key))
+        .update_host(&name, &to(prod.as_str()), &ada(&fleet.key))
         .await
         .unwrap();
     assert_eq!(out(&fleet).await, (vec![], vec!["dev-0".to_owned()]));

@@ -6,19 +6,21 @@ use std::collections::HashMap;
 
 use slipway_domain::decide::Change;
 use slipway_domain::event::Actor;
+use slipway_domain::plan::Wave;
 use slipway_domain::snapshot::{CommandKind, Snapshot};
 use slipway_domain::strategy::{Canary, Offline, OnFailure, Share};
 use slipway_domain::{
-    EnvironmentId, HostId, HostName, Instruction, Observation, PrincipalId, Role, RolloutId, RolloutState,
-    Strategy, Timestamp,
+    EnvironmentId, HostId, Instruction, Observation, PrincipalId, Role, RolloutId, RolloutState, Strategy,
+    Timestamp,
 };
 use slipway_sim::stories::{LIMITS, Story};
-use slipway_sim::{ClosureFate, Happening, Memory, SimControlPlane, SimHost};
+use slipway_sim::{ClosureFate, Happening, Member, Memory, SimControlPlane, SimHost};
 use slipway_store::{
     AuditKey, EventAuthor, Lease, NewRelease, NewRollout, Store, StoreError, Stored, TokenHash,
 };
 use slipway_testkit::audit_key;
 use slipway_wire::access::Principal;
+use slipway_wire::fleet::{CreateHost, UpdateHost};
 use slipway_wire::release::Source;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -121,7 +123,10 @@ impl SimControlPlane for Postgres {
             let new = new_environment("prod");
             let environment = self.store.create_environment(&new, &by).await.unwrap();
             for host in hosts {
-                let new = new_host(host.name.as_str(), "prod");
+                let new = CreateHost {
+                    labels: host.labels.clone(),
+                    ..new_host(host.name.as_str(), "prod")
+                };
                 let hash = TokenHash::of(host.name.as_str());
                 let (host, _) = self.store.create_host(&new, hash, &by).await.unwrap();
                 self.hosts.push(host.id);
@@ -130,13 +135,23 @@ impl SimControlPlane for Postgres {
         });
     }
 
-    fn begin_rollout(
-        &mut self,
-        strategy: &Strategy,
-        hosts: &[SimHost],
-        waves: &[Vec<HostName>],
-        version: u32,
-    ) {
+    fn relabel(&mut self, i: usize, host: &SimHost) {
+        let by = EventAuthor::new(Actor::Console, &self.key);
+        self.runtime.block_on(async {
+            let known = self.store.get_host_by_name(&host.name).await.unwrap();
+            assert_eq!(known.id, self.hosts[i]);
+            let gone = known.labels.keys().map(|name| (name.clone(), None));
+            let new = host.labels.iter();
+            let new = new.map(|(name, value)| (name.clone(), Some(value.clone())));
+            let change = UpdateHost {
+                labels: gone.chain(new).collect(),
+                ..UpdateHost::default()
+            };
+            self.store.update_host(&host.name, &change, &by).await.unwrap();
+        });
+    }
+
+    fn begin_rollout(&mut self, strategy: &Strategy, hosts: &[SimHost], waves: &[Wave], version: u32) {
         let closures = hosts.iter().map(|host| (host.name.clone(), host.target(version)));
         let release = NewRelease {
             source: Source::default(),
@@ -267,6 +282,10 @@ async fn tell(options: PgPoolOptions, connect: PgConnectOptions, story: Story) -
     account
 }
 
+fn members(fates: &[ClosureFate]) -> Vec<Member> {
+    fates.iter().copied().map(Member::from).collect()
+}
+
 fn strategy() -> Strategy {
     Strategy {
         limits: LIMITS,
@@ -297,7 +316,7 @@ stories_by_chance! {
 async fn a_failed_canary_ends_the_same_way(options: PgPoolOptions, connect: PgConnectOptions) {
     let story = Story {
         strategy: strategy(),
-        fates: vec![ClosureFate::FailsChecks, ClosureFate::Good, ClosureFate::Good],
+        members: members(&[ClosureFate::FailsChecks, ClosureFate::Good, ClosureFate::Good]),
         stuck: 0,
         happenings: vec![Happening::Turns, Happening::Drive],
     };
@@ -344,7 +363,7 @@ async fn a_pause_a_resume_and_a_second_release_end_the_same_way(
     happenings.extend([Release(2), Turns, Drive, Command(CommandKind::Revert), Drive]);
     let story = Story {
         strategy,
-        fates: vec![ClosureFate::Good, ClosureFate::FailsSwitch, ClosureFate::Good],
+        members: members(&[ClosureFate::Good, ClosureFate::FailsSwitch, ClosureFate::Good]),
         stuck: 1,
         happenings,
     };

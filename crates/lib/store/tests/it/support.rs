@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use slipway_domain::decide::decide;
 use slipway_domain::event::Actor;
+use slipway_domain::plan::Wave;
 use slipway_domain::{AttemptId, Instruction, RolloutId, Strategy};
 use slipway_settings::{DatabaseHost, DatabaseSettings, SslMode};
 use slipway_store::{Applied, EventAuthor, Lease, Store, StoreError};
 use slipway_testkit::{ScriptedAgent, audit_key, closure, database_password};
-use slipway_wire::fleet::{CreateEnvironment, CreateHost};
+use slipway_wire::fleet::{CreateEnvironment, CreateHost, UpdateHost};
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
@@ -39,6 +40,23 @@ pub(crate) fn new_host(name: &str, environment: &str) -> CreateHost {
         name: name.parse().unwrap(),
         environment: environment.parse().unwrap(),
         labels: BTreeMap::new(),
+    }
+}
+
+/// A wave of these hosts, of the only group there is.
+pub(crate) fn wave(number: u32, hosts: &[&str]) -> Wave {
+    Wave {
+        group: 0,
+        canary: number == 0,
+        hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+    }
+}
+
+/// The change that moves a host there.
+pub(crate) fn to(environment: &str) -> UpdateHost {
+    UpdateHost {
+        environment: Some(environment.parse().unwrap()),
+        ..UpdateHost::default()
     }
 }
 
