@@ -70,6 +70,12 @@ let
     ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux [
       # `./dev` starts programs with its setpriv, flock and setsid.
       pkgs.util-linux
+      # `./dev cluster` runs them, in networks that it cuts.
+      pkgs.etcd
+      pkgs.haproxy
+      pkgs.iproute2
+      pkgs.nftables
+      pkgs.patroni
       # `./dev test` has it judge the units that the modules make.
       pkgs.systemd
     ];

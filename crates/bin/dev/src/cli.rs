@@ -54,6 +54,21 @@ pub enum DevCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Run Postgres and Redis on three members, and break them while clients write
+    Cluster {
+        /// How many faults; a few chosen ones if not given
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        faults: Option<u16>,
+        /// Leave Slipway itself out, and its rollouts with it
+        #[arg(long)]
+        data_only: bool,
+        /// Gives the order of the faults
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print the result as one JSON object, the last line of standard output
+        #[arg(long)]
+        json: bool,
+    },
     /// Run everything that CI runs
     Test {
         /// Only this stage; may be given more than once

@@ -7,6 +7,7 @@
 
 pub mod cleanup;
 pub mod cli;
+pub mod cluster;
 pub mod demo;
 pub mod faults;
 pub mod fleet;

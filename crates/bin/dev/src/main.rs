@@ -12,7 +12,7 @@ use slipway_dev::say::say;
 use slipway_dev::session::{Interrupted, with_run};
 use slipway_dev::stack::binaries::Binaries;
 use slipway_dev::test::stages;
-use slipway_dev::{demo, faults, services, sqlx, up};
+use slipway_dev::{cluster, demo, faults, services, sqlx, up};
 
 fn main() -> ExitCode {
     let cli = DevCli::parse();
@@ -68,6 +68,25 @@ async fn run(cli: DevCli) -> Result<()> {
             let wanted = faults::Wanted { only, faster, json };
             with_run(&base, async |run| {
                 faults::run(run, &checkout, binaries, &wanted).await
+            })
+            .await
+        }
+        DevCommand::Cluster {
+            faults,
+            data_only,
+            seed,
+            json,
+        } => {
+            let binaries = Binaries::in_folder(folder_of(&program))?;
+            cluster::namespace::enter(&program)?;
+            let wanted = cluster::Wanted {
+                faults: faults.map(usize::from),
+                seed,
+                data_only,
+                json,
+            };
+            with_run(&base, async |run| {
+                cluster::run(run, &checkout, &binaries, &wanted).await
             })
             .await
         }

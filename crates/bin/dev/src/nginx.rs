@@ -1,5 +1,6 @@
 //! nginx in front of the api replicas, and as the server of the binary cache.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -34,8 +35,14 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// Starts it in front of `replicas`, and of `cache` as a static folder.
+    /// Starts it in front of `replicas` on ports of this machine, and of `cache` as a static folder.
     pub async fn start(run: &Run, replicas: &[u16], cache: &Path) -> Result<Self> {
+        let replicas: Vec<SocketAddr> = replicas.iter().copied().map(loopback).collect();
+        Self::start_before(run, &replicas, cache).await
+    }
+
+    /// As [`Self::start`], for replicas at addresses of their own.
+    pub async fn start_before(run: &Run, replicas: &[SocketAddr], cache: &Path) -> Result<Self> {
         let program = programs::find("nginx")?;
         let user = run.user.as_ref();
         let folder = run.dir.folder("nginx", user)?;

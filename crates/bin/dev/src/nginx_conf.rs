@@ -1,6 +1,7 @@
 //! The proxy's configuration as text.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::tls::Certificates;
@@ -14,8 +15,8 @@ pub struct NginxPlan<'a> {
     pub cache: &'a Path,
     /// The proxy's certificate.
     pub certificates: &'a Certificates,
-    /// Ports of the api replicas.
-    pub replicas: &'a [u16],
+    /// Where the api replicas listen.
+    pub replicas: &'a [SocketAddr],
     /// Port of the HTTPS listener.
     pub https: u16,
     /// Port of the binary cache.
@@ -73,8 +74,8 @@ http {{
              \x20       zone {name} 128k;\n\
              \x20       least_conn;\n",
         );
-        for port in self.replicas {
-            let _ = writeln!(text, "        server 127.0.0.1:{port} {failures};");
+        for address in self.replicas {
+            let _ = writeln!(text, "        server {address} {failures};");
         }
         // Shorter than the api's own 5 s, or nginx would now and then use a connection that is just closing.
         text.push_str("        keepalive 32;\n        keepalive_timeout 4s;\n    }\n");

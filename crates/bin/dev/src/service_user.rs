@@ -43,6 +43,18 @@ impl ServiceUser {
     }
 }
 
+/// The login name of the account that this process runs under.
+pub fn own_name() -> Result<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").context("cannot read /etc/passwd")?;
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let found = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    found.with_context(|| format!("the user {uid} is not in /etc/passwd"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

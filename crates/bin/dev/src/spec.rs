@@ -44,6 +44,8 @@ pub struct Spec {
     pub capture: bool,
     /// Its working directory; none means the run's folder.
     pub directory: Option<PathBuf>,
+    /// The file of the network namespace that it runs in; none means ours.
+    pub network: Option<PathBuf>,
 }
 
 impl Spec {
@@ -64,6 +66,7 @@ impl Spec {
             foreground: false,
             capture: false,
             directory: None,
+            network: None,
         }
     }
 
@@ -140,6 +143,13 @@ impl Spec {
         self
     }
 
+    /// Runs it in another network namespace.
+    #[must_use]
+    pub fn network(mut self, namespace: impl Into<PathBuf>) -> Self {
+        self.network = Some(namespace.into());
+        self
+    }
+
     /// Puts it in a layer; all of a higher layer end before any of a lower one is asked to.
     #[must_use]
     pub fn layer(mut self, layer: u8) -> Self {
@@ -150,7 +160,17 @@ impl Spec {
     /// The real command: `setpriv` drops rights if asked, makes the kernel kill the process when we die, and
     /// then becomes the program.
     pub fn command(&self, run: &RunDir) -> Result<Command> {
-        let mut command = Command::new(programs::find("setpriv")?);
+        let setpriv = programs::find("setpriv")?;
+        let mut command = match &self.network {
+            None => Command::new(setpriv),
+            Some(namespace) => {
+                let mut command = Command::new(programs::find("nsenter")?);
+                let mut network = OsString::from("--net=");
+                network.push(namespace);
+                command.arg(network).arg("--").arg(setpriv);
+                command
+            }
+        };
         command.args(["--pdeathsig", self.death_signal]);
         if let Some(user) = &self.user {
             command.args(["--reuid", &user.uid.to_string(), "--regid", &user.gid.to_string()]);

@@ -12,45 +12,35 @@ use rcgen::{
 use crate::run_dir::write_private;
 use crate::service_user::ServiceUser;
 
-/// Files of the run's TLS, and the authority that signs the proxy's certificate.
+/// Signs certificates. Its key never leaves memory, so nothing else can be signed with it.
 #[derive(Debug)]
-pub struct Certificates {
-    /// The authority's certificate, PEM: what clients are told to trust.
-    pub ca: PathBuf,
-    /// The proxy's certificate, PEM.
-    pub certificate: PathBuf,
-    /// Its private key, PEM, for `owner` alone.
-    pub key: PathBuf,
+pub struct Authority {
+    /// Its own certificate, PEM: what clients are told to trust.
+    pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
-impl Certificates {
-    /// Makes an authority and a certificate for `localhost` and 127.0.0.1. The authority's key never leaves
-    /// memory, so nothing else can be signed with it.
-    pub fn create(folder: &Path, public: &Path, owner: Option<&ServiceUser>) -> Result<Self> {
-        let authority_key = KeyPair::generate().context("cannot generate a key")?;
+impl Authority {
+    /// Makes one.
+    pub fn create() -> Result<Self> {
+        let key = KeyPair::generate().context("cannot generate a key")?;
         let mut authority = params(Vec::new(), "Slipway run authority")?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let ca_pem = authority
-            .self_signed(&authority_key)
+        let pem = authority
+            .self_signed(&key)
             .context("cannot make an authority")?
             .pem();
-        let files = Self {
-            ca: public.join("ca.pem"),
-            certificate: folder.join("server.pem"),
-            key: folder.join("server.key"),
-            issuer: Issuer::new(authority, authority_key),
-        };
-        write_private(&files.ca, &ca_pem, None)?;
-        files.renew(owner, None)?;
-        Ok(files)
+        Ok(Self {
+            pem,
+            issuer: Issuer::new(authority, key),
+        })
     }
 
-    /// Writes the proxy's certificate and key anew: for so many days, or longer than any run lasts.
-    pub fn renew(&self, owner: Option<&ServiceUser>, days: Option<u32>) -> Result<()> {
+    /// A certificate and its key, PEM, for so many days, or longer than any run lasts.
+    pub fn sign(&self, common_name: &str, names: &[&str], days: Option<u32>) -> Result<(String, String)> {
         let key = KeyPair::generate().context("cannot generate a key")?;
-        let mut server = params(vec!["localhost".to_owned(), "127.0.0.1".to_owned()], "localhost")?;
+        let mut server = params(names.iter().map(ToString::to_string).collect(), common_name)?;
         if let Some(days) = days {
             let rest = Duration::from_hours(24) * days;
             server.not_after = (SystemTime::now() + rest).into();
@@ -62,12 +52,45 @@ impl Certificates {
             ExtendedKeyUsagePurpose::ClientAuth,
         ];
         server.use_authority_key_identifier_extension = true;
-        let server_pem = server
+        let certificate = server
             .signed_by(&key, &self.issuer)
             .context("cannot sign the certificate")?
             .pem();
+        Ok((certificate, key.serialize_pem()))
+    }
+}
 
-        for (file, pem) in [(&self.certificate, server_pem), (&self.key, key.serialize_pem())] {
+/// Files of the run's TLS, and the authority that signs the proxy's certificate.
+#[derive(Debug)]
+pub struct Certificates {
+    /// The authority's certificate, PEM: what clients are told to trust.
+    pub ca: PathBuf,
+    /// The proxy's certificate, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM, for `owner` alone.
+    pub key: PathBuf,
+    authority: Authority,
+}
+
+impl Certificates {
+    /// Makes an authority and a certificate for `localhost` and 127.0.0.1.
+    pub fn create(folder: &Path, public: &Path, owner: Option<&ServiceUser>) -> Result<Self> {
+        let files = Self {
+            ca: public.join("ca.pem"),
+            certificate: folder.join("server.pem"),
+            key: folder.join("server.key"),
+            authority: Authority::create()?,
+        };
+        write_private(&files.ca, &files.authority.pem, None)?;
+        files.renew(owner, None)?;
+        Ok(files)
+    }
+
+    /// Writes the proxy's certificate and key anew: for so many days, or longer than any run lasts.
+    pub fn renew(&self, owner: Option<&ServiceUser>, days: Option<u32>) -> Result<()> {
+        let names = ["localhost", "127.0.0.1"];
+        let (certificate, key) = self.authority.sign("localhost", &names, days)?;
+        for (file, pem) in [(&self.certificate, certificate), (&self.key, key)] {
             // A server that reads meanwhile sees the old file or the new one.
             let next = file.with_extension("next");
             write_private(&next, &pem, owner)?;

@@ -123,6 +123,25 @@ fn prometheus_is_installed_for_what_is_watched_alone() {
 }
 
 #[test]
+fn what_members_of_a_cluster_run_is_installed_for_them_alone() {
+    for (words, wanted) in [
+        (&["cluster"][..], true),
+        (&["test"], true),
+        (&["faults"], false),
+        (&["up"], false),
+    ] {
+        let (_, printed) = on_a_bare_machine(words);
+        for package in [" etcd-server ", " patroni "] {
+            assert_eq!(
+                printed.contains(package),
+                wanted,
+                "{words:?}, {package}: {printed}"
+            );
+        }
+    }
+}
+
+#[test]
 fn dev_refuses_a_toolchain_that_is_too_old_and_names_the_cure() {
     let text = refusal("test", "1.63.0");
     assert!(

@@ -111,7 +111,7 @@ pub fn client(nginx: &Nginx, token: Option<SecretString>) -> Result<Client> {
     Ok(builder.build()?)
 }
 
-async fn log_in(nginx: &Nginx, password: &str) -> Result<SecretString> {
+pub(crate) async fn log_in(nginx: &Nginx, password: &str) -> Result<SecretString> {
     let login = LoginRequest {
         name: "admin".parse()?,
         password: password.to_owned(),
@@ -126,13 +126,13 @@ async fn log_in(nginx: &Nginx, password: &str) -> Result<SecretString> {
 }
 
 /// Writes a secret to a file of its own and returns its path as text, for a `*_FILE` variable.
-fn secret_file(folder: &Path, name: &str, secret: &str) -> Result<String> {
+pub(crate) fn secret_file(folder: &Path, name: &str, secret: &str) -> Result<String> {
     let path = folder.join(name);
     write_private(&path, secret, None)?;
     Ok(path.display().to_string())
 }
 
 /// 64 random hexadecimal digits.
-fn random_key() -> Result<String> {
+pub(crate) fn random_key() -> Result<String> {
     Ok(format!("{}{}", random_password()?, random_password()?))
 }

@@ -1,0 +1,36 @@
+//! Three members lose their leader to a power cut and to a cut of the network, and their Redis; clients write all the time.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+#[test]
+fn no_acknowledged_write_is_lost_and_two_members_never_lead() {
+    let output = Command::new(env!("CARGO_BIN_EXE_slipway-dev"))
+        .args(["cluster", "--data-only", "--json"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.."))
+        .output()
+        .unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}\n{told}");
+    let report: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+    let faults = report["faults"].as_array().unwrap();
+    let kinds: Vec<&str> = faults
+        .iter()
+        .filter_map(|fault| fault["fault"].as_str())
+        .collect();
+    assert_eq!(
+        kinds,
+        ["power cut", "cut off from the other members", "kill -9 redis"]
+    );
+    // A leader was lost twice, and a primary once: faults that change nothing prove nothing.
+    for (fault, time) in [(0, "postgres_ms"), (1, "postgres_ms"), (2, "redis_ms")] {
+        assert!(faults[fault][time].as_u64().unwrap() > 1000, "{}", faults[fault]);
+    }
+    assert_eq!(report["postgres_lost"], Value::Array(Vec::new()), "{told}");
+    assert_eq!(report["two_leaders"], Value::Array(Vec::new()), "{told}");
+    assert!(report["postgres_written"].as_u64().unwrap() > 500, "{told}");
+    assert!(report["redis_written"].as_u64().unwrap() > 500, "{told}");
+}
