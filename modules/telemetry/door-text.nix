@@ -66,10 +66,11 @@ lines [
     [
       "access_log off;"
       "server_tokens off;"
-      "# Most exporters do it themselves, the shipper of logs and programs of stacks do not."
+      "# Most exporters do it themselves, the shipper of logs and programs of stacks do not. Their types have a version"
+      "# behind them, which no list of types can name."
       "gzip on;"
       "gzip_proxied any;"
-      "gzip_types text/plain application/openmetrics-text;"
+      "gzip_types *;"
     ]
     ++ map (kind: "${kind}_temp_path ${folder}/${kind};") [
       "client_body"
