@@ -14,11 +14,13 @@ let
   program = shellApplication {
     name = "slipway-hand-over";
     runtimeInputs = [
+      pkgs.bash
       pkgs.coreutils
       pkgs.curl
       pkgs.gnugrep
       pkgs.iproute2
       pkgs.nftables
+      pkgs.procps
       config.systemd.package
     ];
     text = builtins.readFile ./hand-over.sh;

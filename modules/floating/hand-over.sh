@@ -1,6 +1,6 @@
-# slipway-hand-over GROUP: gives the group's floating addresses to another member without losing a request. New connections
-# get no answer for the moment, and clients try again by themselves; those that are open end with their request; then
-# keepalived lets go, and a peer takes over. Whatever happens, this host is a candidate again at the end.
+# slipway-hand-over GROUP: gives the group's floating addresses to another member without losing a request. Open connections
+# end with their request; new ones get no answer for less than a second, and clients try again by themselves; then keepalived
+# lets go, and a peer takes over. Whatever happens, this host is a candidate again at the end.
 # GROUP is one of /etc/slipway/floating, or such a file itself: a rollout brings that of the new system.
 settings=${1:-}
 [ -e "$settings" ] || settings=/etc/slipway/floating/$settings
@@ -15,12 +15,11 @@ source "$settings"
 holds() { ip -4 -o address show dev "$interface" | grep -qF "inet ${addresses[0]} "; }
 # Within so many tenths of a second.
 until_true() {
-  local tries=$1
+  local end=$((${EPOCHREALTIME/[.,]/} + $1 * 100000))
   shift
-  while ! "$@"; do
-    [ "$tries" -gt 0 ] || return 1
-    tries=$((tries - 1))
-    sleep 0.1
+  until "$@"; do
+    [ "${EPOCHREALTIME/[.,]/}" -lt "$end" ] || return 1
+    sleep 0.05
   done
 }
 asked() { curl -fsS -o /dev/null --max-time 1 "http://$1:$port/"; }
@@ -30,6 +29,7 @@ idle() {
     [ -z "$(ss -Htn state established src "$bare" '( sport = :80 or sport = :443 )')" ] || return 1
   done
 }
+ended() { ! pgrep -f '^nginx: worker process is shutting down' > /dev/null; }
 gone() { ! holds; }
 answered() { asked "${addresses[0]%/*}" 2> /dev/null; }
 
@@ -44,6 +44,12 @@ done
 if [ -z "$healthy" ]; then
   echo "no other member answers at ${peers[*]} port $port, so ${addresses[*]} stay here: bring one back, or set handOver.onFailure = \"continue\"" >&2
   exit 1
+fi
+
+# First those that are under way now, while new ones are served: the old workers end with their last request.
+systemctl reload nginx.service
+if ! until_true "$((drain * 10))" ended; then
+  echo "some requests take longer than $drain s and are cut" >&2
 fi
 
 table="inet slipway-hand-over"
@@ -61,7 +67,7 @@ table $table {
   set closing {
     type ipv4_addr
     flags timeout
-    timeout $((drain + 15))s
+    timeout 15s
   }
   chain input {
     type filter hook input priority -10
@@ -71,11 +77,11 @@ table $table {
 add element $table closing { $(printf '%s,' "${addresses[@]%/*}") }
 RULES
 
-# The old workers end their connections with the request that is under way.
+# Then those that came meanwhile. For longer than this, clients would send their first packet twice for nothing.
 systemctl reload nginx.service
-if ! until_true "$((drain * 10))" idle; then
-  echo "some requests take longer than $drain s and are cut" >&2
-fi
+until_true 4 idle || true
+# Should this program be killed now, keepalived would stay without a claim to the address.
+systemd-run --quiet --collect --on-active=20s -- "$(type -P bash)" -c "echo 0 > '$file'"
 echo 1 > "$file"
 if until_true 30 gone && until_true 30 answered; then
   echo "another member has ${addresses[*]}"

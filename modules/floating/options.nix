@@ -81,8 +81,8 @@ let
           };
           drainSeconds = mkOption {
             type = types.ints.between 0 60;
-            default = 2;
-            example = 10;
+            default = 10;
+            example = 30;
             description = "How long requests that are under way may take to end before the addresses move. Longer ones are cut.";
           };
           onFailure = mkOption {

@@ -9,6 +9,7 @@
 }:
 let
   at = "services.slipway.floating.edge";
+  scrapes = import ../../nix/monitoring/scrapes.nix;
   acme.security.acme = {
     acceptTerms = true;
     defaults.email = "ops@example.com";
@@ -127,6 +128,92 @@ in
       })).services.nginx.virtualHosts
         ? slipway-challenges;
     want = false;
+  }
+  {
+    name = "each route is asked at the shared address and at the member's own";
+    got =
+      let
+        watched = host (edge {
+          services.slipway.telemetry.enable = true;
+        });
+        file = watched.systemd.tmpfiles.settings."20-slipway-floating";
+      in
+      {
+        probes = map (probe: {
+          inherit (probe) url address;
+        }) watched.services.slipway.telemetry.probes;
+        scraped = map (probe: { inherit (probe.labels) url __param_target; }) (
+          (scrapes.probes (
+            scrapes.defaults
+            // {
+              host = "edge-1";
+              exporter = "127.0.0.1:9115";
+              inherit (watched.services.slipway.telemetry) probes;
+            }
+          )).static_configs
+        );
+        says = lib.attrNames file;
+        shows = lib.elem "--collector.netdev.address-info" watched.services.prometheus.exporters.node.extraFlags;
+      };
+    want =
+      let
+        url = "https://shop.example.com/api/v1/monitoring/ready";
+      in
+      {
+        probes = [
+          {
+            inherit url;
+            address = null;
+          }
+          {
+            inherit url;
+            address = "203.0.113.11";
+          }
+        ];
+        scraped = [
+          {
+            inherit url;
+            __param_target = url;
+          }
+          {
+            url = "${url} at 203.0.113.11";
+            __param_target = "https://203.0.113.11/api/v1/monitoring/ready";
+          }
+        ];
+        says = [ "/run/slipway-telemetry/floating.prom" ];
+        shows = true;
+      };
+  }
+  {
+    name = "a rollout hands the address over first, unless nobody wants that";
+    got =
+      let
+        agent.services.slipway.agent = {
+          enable = true;
+          apiUrl = "https://deploy.example.com";
+          tokenFile = "/run/secrets/agent-token";
+        };
+        hooksOf = modules: (host modules).services.slipway.agent.hooks;
+        ours = (hooksOf (edge agent)).hand-over-edge;
+      in
+      [
+        ours.when
+        ours.onFailure
+        (lib.length ours.command)
+        (
+          hooksOf (edge {
+            imports = [ agent ];
+            services.slipway.floating.edge.handOver.enable = false;
+          })
+          ? hand-over-edge
+        )
+      ];
+    want = [
+      "before_activate"
+      "fail"
+      2
+      false
+    ];
   }
   {
     name = "a host without floating addresses has nothing of them";
