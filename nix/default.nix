@@ -27,6 +27,8 @@ let
       ../.env.example
       ../.env.production.example
       ../docs
+      # Redis with Sentinels, as tests of slipway-wake run it.
+      ../deploy/cluster
     ];
     # Tests create flakes and stores.
     testInputs = [

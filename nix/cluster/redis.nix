@@ -54,7 +54,8 @@ let
     tls-cert-file = toString tls.certificate;
     tls-key-file = toString tls.key;
     tls-ca-cert-file = toString tls.authority;
-    tls-auth-clients = true;
+    # Members show a certificate. Stacks have only a password: a certificate of this authority would open more to them.
+    tls-auth-clients = "optional";
     # A replica's way to its primary, and a Sentinel's to everybody.
     tls-replication = true;
     tls-protocols = "\"TLSv1.2 TLSv1.3\"";

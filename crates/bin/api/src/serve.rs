@@ -60,7 +60,7 @@ async fn run(settings: &ApiSettings, sockets: Sockets) -> anyhow::Result<()> {
         let listener = bind_metrics(address).await?;
         lifecycle.spawn(serve_metrics(listener, metrics, lifecycle.soft()));
     }
-    let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name);
+    let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name)?;
     let app = Shared::new(settings, store, wake, lifecycle.soft())
         .map_err(|error| anyhow::anyhow!("STORE_DIR cannot be used: {error}"))?;
     lifecycle.spawn(watch::run(app.clone(), lifecycle.soft()));

@@ -49,7 +49,7 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
     if !await_schema(&store, &lifecycle).await? {
         return Ok(());
     }
-    let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name);
+    let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name)?;
     let id = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7());
     let key = AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys);
     lifecycle.spawn(watched.run(store.clone(), key.clone(), lifecycle.soft()));

@@ -33,7 +33,7 @@ fn start_worker_with(store: &Store, wake: Wake, id: &str) -> (JoinHandle<()>, Ca
 
 /// Redis, once it answers.
 async fn connect(redis: &TestRedis) -> Wake {
-    let wake = Wake::connect(Some(&redis.settings()), "test");
+    let wake = Wake::connect(Some(&redis.settings()), "test").unwrap();
     wait_until("Redis", PROMISED, async || wake.ping().await.ok()).await;
     wake
 }

@@ -43,7 +43,7 @@ pub use process::{AgentSettings, ApiSettings, LocalSettings, MigrateSettings, Wo
 pub use secrecy::{ExposeSecret, SecretString};
 pub use sections::{
     AdminSettings, AgentSection, ApiSection, AppSettings, DatabaseSettings, LogSettings, MetricsSettings,
-    OtelSettings, PlaneSection, RedisSettings, SentrySettings,
+    OtelSettings, PlaneSection, RedisSettings, RedisTls, SentrySettings,
 };
 pub use source::{Origin, SettingsSource};
 pub use values::{

@@ -24,6 +24,10 @@ pub(crate) enum ValueKind {
     /// A host, or an absolute path to a socket or its folder.
     HostOrFolder,
     Path,
+    /// A name, or an address.
+    Name,
+    /// A private key in PEM, which has lines.
+    PrivateKey,
     Url,
     DatabaseUrl,
     RedisUrl,
@@ -51,9 +55,11 @@ impl ValueKind {
             Self::Host => "1 to 63 lower-case letters, digits and `-`",
             Self::HostOrFolder => "a name, an IP address or an absolute path",
             Self::Path => "an absolute path without `..`",
+            Self::Name => "a name or an IP address",
+            Self::PrivateKey => "a PEM private key",
             Self::Url => "an http:// or https:// address without credentials",
             Self::DatabaseUrl => "postgres://user:password@host:port/name",
-            Self::RedisUrl => "redis://user:password@host:port/db or unix:///path?db=0",
+            Self::RedisUrl => "redis:// or rediss://user:password@host:port/db, or unix:///path?db=0",
             Self::Sentinels => "host:port, separated by commas",
             Self::Networks => "IP networks, separated by commas, or `none`",
             Self::LogLevels => "info, or info,target=level",
@@ -68,7 +74,8 @@ impl ValueKind {
 
     /// What a value that is not empty says, by the names of the section's fields, as the struct's types read it.
     pub(crate) fn read(self, field: &'static str, value: &str) -> Result<Fields, InvalidValue> {
-        if value.chars().any(char::is_control) {
+        let is_wrong = |letter: char| letter.is_control() && !(self.has_lines() && "\r\n".contains(letter));
+        if value.chars().any(is_wrong) {
             return Err(InvalidValue::new(
                 "contains a control character",
                 "remove line breaks, tabs and the like",
@@ -92,6 +99,10 @@ impl ValueKind {
         matches!(self, Self::DatabaseUrl | Self::RedisUrl)
     }
 
+    const fn has_lines(self) -> bool {
+        matches!(self, Self::PrivateKey)
+    }
+
     fn check(self, value: &str) -> Result<(), InvalidValue> {
         match self {
             Self::OneOf(words) if !words.contains(&value) => {
@@ -110,9 +121,12 @@ impl ValueKind {
                 )
             }),
             Self::Host if is_label(value) => Ok(()),
-            Self::HostOrFolder if is_name(value) || value.parse::<IpAddr>().is_ok() => Ok(()),
+            Self::PrivateKey => check_private_key(value),
+            Self::Name | Self::HostOrFolder if is_name(value) || value.parse::<IpAddr>().is_ok() => Ok(()),
             Self::HostOrFolder | Self::Path if is_plain_path(value) => Ok(()),
-            Self::Host | Self::HostOrFolder | Self::Path => Err(self.wrong("has the wrong form", "give")),
+            Self::Host | Self::Name | Self::HostOrFolder | Self::Path => {
+                Err(self.wrong("has the wrong form", "give"))
+            }
             Self::Url => check_url(value),
             Self::Sentinels => Nodes::parse(value).map(drop),
             Self::Networks => TrustedProxies::parse(value).map(drop),
@@ -198,6 +212,33 @@ fn check_dsn(value: &str) -> Result<(), InvalidValue> {
         return Err(wrong("is not a Sentry DSN"));
     }
     Ok(())
+}
+
+fn check_private_key(value: &str) -> Result<(), InvalidValue> {
+    let has = |line: &str| {
+        value
+            .lines()
+            .any(|one| one.starts_with("-----") && one.contains(line))
+    };
+    let wrong = |problem, cure| Err(InvalidValue::new(problem, cure));
+    if has("BEGIN ENCRYPTED PRIVATE KEY") {
+        return wrong(
+            "is encrypted with a passphrase",
+            "decrypt it: openssl pkey -in KEY -out PLAIN, and let only the process read it",
+        );
+    }
+    let forms = [
+        "BEGIN PRIVATE KEY",
+        "BEGIN RSA PRIVATE KEY",
+        "BEGIN EC PRIVATE KEY",
+    ];
+    if forms.into_iter().any(has) {
+        return Ok(());
+    }
+    wrong(
+        "is no private key in PEM",
+        "name its file, which has a line -----BEGIN PRIVATE KEY-----, in REDIS_TLS_KEY_FILE",
+    )
 }
 
 fn check_token(value: &str) -> Result<(), InvalidValue> {

@@ -89,6 +89,8 @@ impl TestRedis {
             },
             username: None,
             password: None,
+            sentinel_password: None,
+            tls: None,
             database: 0,
             pool_size: 10,
         }

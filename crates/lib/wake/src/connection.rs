@@ -1,22 +1,23 @@
 //! The connection for commands: one shared connection, watched in the background.
 
+use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use redis::RedisError;
 use redis::aio::MultiplexedConnection;
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use crate::server::RedisTarget;
-use crate::{OPERATION_LIMIT, counts};
+use crate::cause::ConnectError;
+use crate::counts;
+use crate::server::{Access, Finder, Live};
 
-/// How often the connection is tested while nobody complains.
-const CHECK_EVERY: Duration = Duration::from_secs(5);
-/// The longest that making a connection takes, name lookup and sentinels included.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How often the connection is tested while nobody complains, and Sentinels are asked.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
 
 /// How long to wait between two tries to connect.
 #[derive(Debug)]
@@ -24,7 +25,8 @@ pub(crate) struct ReconnectBackoff(Duration);
 
 impl ReconnectBackoff {
     const LEAST: Duration = Duration::from_millis(100);
-    const MOST: Duration = Duration::from_secs(5);
+    /// After a failover everybody is there again this soon, and a server that comes back is not stormed.
+    const MOST: Duration = Duration::from_secs(1);
 
     pub(crate) const fn new() -> Self {
         Self(Self::LEAST)
@@ -38,33 +40,64 @@ impl ReconnectBackoff {
 }
 
 /// A connection while there is one.
-#[derive(Debug)]
 pub(crate) struct RedisLink {
-    current: watch::Receiver<Option<MultiplexedConnection>>,
-    suspect: Arc<Notify>,
+    current: watch::Receiver<Option<Live>>,
+    doubt: Arc<Doubt>,
+    access: Access,
     keeper: AbortHandle,
+}
+
+/// What callers say of the connection.
+#[derive(Debug, Default)]
+struct Doubt {
+    told: Notify,
+    /// A write was refused because the server is a replica.
+    demoted: AtomicBool,
 }
 
 impl RedisLink {
     /// Begins to connect and returns at once.
-    pub(crate) fn open(server: RedisTarget) -> Self {
+    pub(crate) fn open(finder: Finder) -> Self {
         let (publish, current) = watch::channel(None);
-        let suspect = Arc::new(Notify::new());
-        let keeper = tokio::spawn(keep(server, publish, Arc::clone(&suspect))).abort_handle();
+        let (doubt, access) = (Arc::new(Doubt::default()), finder.access());
+        let keeper = tokio::spawn(keep(finder, publish, Arc::clone(&doubt))).abort_handle();
         Self {
             current,
-            suspect,
+            doubt,
+            access,
             keeper,
         }
     }
 
     pub(crate) fn current(&self) -> Option<MultiplexedConnection> {
-        self.current.borrow().clone()
+        self.current.borrow().as_ref().map(|live| live.connection.clone())
+    }
+
+    /// Every change of the connection, for who needs another one to the same server.
+    pub(crate) fn follow(&self) -> watch::Receiver<Option<Live>> {
+        self.current.clone()
+    }
+
+    pub(crate) const fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Tests the connection now, since somebody had trouble with it.
-    pub(crate) fn suspect(&self) {
-        self.suspect.notify_one();
+    pub(crate) fn suspect(&self, trouble: Option<&RedisError>) {
+        let is_read_only = |error: &RedisError| error.kind() == ErrorKind::Server(ServerErrorKind::ReadOnly);
+        if trouble.is_some_and(is_read_only) {
+            self.doubt.demoted.store(true, Ordering::Relaxed);
+        }
+        self.doubt.told.notify_one();
+    }
+}
+
+impl fmt::Debug for RedisLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = self.current.borrow().as_ref().map(|live| live.place.to_string());
+        f.debug_struct("RedisLink")
+            .field("place", &place)
+            .finish_non_exhaustive()
     }
 }
 
@@ -75,31 +108,33 @@ impl Drop for RedisLink {
 }
 
 /// Connects, watches the connection until it fails, and begins again, for ever.
-async fn keep(
-    server: RedisTarget,
-    publish: watch::Sender<Option<MultiplexedConnection>>,
-    suspect: Arc<Notify>,
-) {
+async fn keep(mut finder: Finder, publish: watch::Sender<Option<Live>>, doubt: Arc<Doubt>) {
     let mut backoff = ReconnectBackoff::new();
     let mut logged = false;
     loop {
-        match connect(&server).await {
-            Ok(mut connection) => {
-                info!("connected to Redis");
-                (backoff, logged) = (ReconnectBackoff::new(), false);
-                publish.send_replace(Some(connection.clone()));
+        match finder.connect().await {
+            Ok(mut live) => {
+                info!(server = %live.place, "connected to Redis");
+                logged = false;
+                doubt.demoted.store(false, Ordering::Relaxed);
+                let began = Instant::now();
+                publish.send_replace(Some(live.clone()));
                 counts::connected(true);
-                let lost = watch_over(&mut connection, &suspect).await;
+                let lost = watch_over(&mut finder, &mut live, &doubt).await;
                 publish.send_replace(None);
                 counts::connected(false);
                 warn!(
-                    reason = lost,
+                    reason = lost.in_words(),
                     "lost Redis; going on without wake-ups until it is back"
                 );
+                // One that fails again and again at once is not tried without a pause.
+                if began.elapsed() > CHECK_EVERY {
+                    backoff = ReconnectBackoff::new();
+                }
             }
             Err(error) if !logged => {
                 warn!(
-                    reason = error,
+                    reason = error.in_words(),
                     "cannot reach Redis; going on without wake-ups until it is there"
                 );
                 logged = true;
@@ -110,35 +145,16 @@ async fn keep(
     }
 }
 
-async fn connect(server: &RedisTarget) -> Result<MultiplexedConnection, String> {
-    let attempt = async {
-        let client = server.client().await?;
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&RedisTarget::limits())
-            .await?;
-        ping(&mut connection).await?;
-        Ok::<_, RedisError>(connection)
-    };
-    match timeout(CONNECT_LIMIT, attempt).await {
-        Ok(Ok(connection)) => Ok(connection),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", CONNECT_LIMIT.as_secs())),
-    }
-}
-
 /// Returns the reason once the connection has failed.
-async fn watch_over(connection: &mut MultiplexedConnection, suspect: &Notify) -> String {
+async fn watch_over(finder: &mut Finder, live: &mut Live, doubt: &Doubt) -> ConnectError {
     loop {
         // Whether it is time or somebody complains: look.
-        timeout(CHECK_EVERY, suspect.notified()).await.ok();
-        match timeout(2 * OPERATION_LIMIT, ping(connection)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return error.to_string(),
-            Err(_) => return "no answer to a ping".to_owned(),
+        timeout(CHECK_EVERY, doubt.told.notified()).await.ok();
+        if doubt.demoted.load(Ordering::Relaxed) {
+            return ConnectError::Replica(live.place.clone());
+        }
+        if let Err(error) = finder.check(live).await {
+            return error;
         }
     }
-}
-
-async fn ping(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    redis::cmd("PING").query_async(connection).await
 }

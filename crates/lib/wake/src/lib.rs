@@ -9,13 +9,17 @@
 //! reads the database, so a forged, late or repeated message changes nothing. A counter only counts if this program can
 //! have set it.
 
+mod cause;
 mod connection;
 mod counts;
 mod inbox;
 mod limit;
 mod message;
+mod place;
+mod sentinel;
 mod server;
 mod subscribe;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,10 +35,11 @@ pub use counts::describe_metrics;
 pub use limit::FailureCount;
 pub use message::{Topic, WakeUp};
 pub use subscribe::Subscription;
+pub use tls::WakeSetupError;
 
 use connection::RedisLink;
 use limit::LocalCounts;
-use server::RedisTarget;
+use server::Finder;
 
 /// The longest that one operation takes.
 const OPERATION_LIMIT: Duration = Duration::from_millis(500);
@@ -66,9 +71,8 @@ pub struct Wake {
 
 #[derive(Debug)]
 struct Remote {
-    server: RedisTarget,
     prefix: String,
-    link: RedisLink,
+    link: Arc<RedisLink>,
 }
 
 impl Wake {
@@ -76,22 +80,20 @@ impl Wake {
     /// callers work without wake-ups.
     ///
     /// `namespace` separates stacks that share one Redis. Every process of a stack uses the same one, such as the
-    /// name of its Postgres database. Call it within a tokio runtime.
-    #[must_use]
-    pub fn connect(settings: Option<&RedisSettings>, namespace: &str) -> Self {
-        let remote = settings.map(|settings| {
-            counts::begin();
-            let server = RedisTarget::new(settings);
-            Arc::new(Remote {
-                link: RedisLink::open(server.clone()),
-                prefix: format!("slipway:{namespace}:{}", settings.database),
-                server,
-            })
-        });
-        Self {
-            remote,
+    /// name of its Postgres database. Call it within a tokio runtime. It fails only when a file for TLS cannot be used.
+    pub fn connect(settings: Option<&RedisSettings>, namespace: &str) -> Result<Self, WakeSetupError> {
+        let Some(settings) = settings else {
+            return Ok(Self::none());
+        };
+        counts::begin();
+        let remote = Remote {
+            link: Arc::new(RedisLink::open(Finder::new(settings)?)),
+            prefix: format!("slipway:{namespace}:{}", settings.database),
+        };
+        Ok(Self {
+            remote: Some(Arc::new(remote)),
             local: Arc::default(),
-        }
+        })
     }
 
     /// One that does nothing.
@@ -143,7 +145,7 @@ impl Wake {
     #[must_use]
     pub fn subscribe(&self, topic: Topic) -> Subscription {
         match &self.remote {
-            Some(remote) => Subscription::open(remote.server.clone(), topic.channel(&remote.prefix)),
+            Some(remote) => Subscription::open(Arc::clone(&remote.link), topic.channel(&remote.prefix)),
             None => Subscription::never(),
         }
     }
@@ -250,11 +252,11 @@ impl Wake {
         match timeout(OPERATION_LIMIT, operation(connection, &remote.prefix)).await {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(error)) => {
-                remote.link.suspect();
+                remote.link.suspect(Some(&error));
                 Err(WakeError::Refused(error))
             }
             Err(_) => {
-                remote.link.suspect();
+                remote.link.suspect(None);
                 Err(WakeError::TimedOut)
             }
         }

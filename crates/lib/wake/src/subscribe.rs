@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use redis::RedisError;
 use redis::aio::{PubSubSink, PubSubStream};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, interval, sleep_until, timeout};
 use tracing::{debug, warn};
 
 use crate::OPERATION_LIMIT;
-use crate::connection::ReconnectBackoff;
+use crate::connection::{ReconnectBackoff, RedisLink};
 use crate::inbox::Inbox;
 use crate::message::{self, WakeUp};
-use crate::server::RedisTarget;
 
 /// The least time between two wake-ups of a reader. Wake-ups in between arrive together, so that nobody has to query
 /// the database more often.
@@ -23,8 +21,6 @@ const PACE: Duration = Duration::from_millis(20);
 const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 /// A connection without a message is tried this often.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
-/// The longest that subscribing takes.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The wake-ups of one topic. Dropping it ends the subscription.
 #[derive(Debug)]
@@ -35,10 +31,10 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn open(server: RedisTarget, channel: String) -> Self {
+    pub(crate) fn open(link: Arc<RedisLink>, channel: String) -> Self {
         let inbox = Arc::new(Inbox::default());
         let reader = SubscriptionReader {
-            server,
+            link,
             channel,
             inbox: Arc::clone(&inbox),
         };
@@ -76,34 +72,41 @@ impl Drop for Subscription {
 
 /// The task behind a subscription.
 struct SubscriptionReader {
-    server: RedisTarget,
+    link: Arc<RedisLink>,
     channel: String,
     inbox: Arc<Inbox>,
 }
 
 impl SubscriptionReader {
+    /// Subscribes where commands go, and again wherever they go next: who publishes and who listens are at one server.
     async fn read_for_ever(self) {
         let mut backoff = ReconnectBackoff::new();
+        let mut link = self.link.follow();
         loop {
             // The link for commands already logs when Redis goes and comes.
-            match timeout(CONNECT_LIMIT, self.subscribe()).await {
-                Ok(Ok((sink, stream))) => {
+            let place = match link.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(live)) => live.place.clone(),
+                _ => return,
+            };
+            let access = self.link.access();
+            match access
+                .dialer
+                .subscribe(&place, &access.login, &self.channel)
+                .await
+            {
+                Ok(connection) => {
                     backoff = ReconnectBackoff::new();
                     self.inbox.add(WakeUp::Reconnected);
-                    self.read(sink, stream).await;
-                    debug!("lost the subscription");
+                    let (sink, stream) = connection.split();
+                    tokio::select! {
+                        () = self.read(sink, stream) => debug!("lost the subscription"),
+                        _ = link.changed() => debug!("leaves a subscription at a server that commands have left"),
+                    }
                 }
-                Ok(Err(error)) => debug!(%error, "cannot subscribe"),
-                Err(_) => debug!("cannot subscribe: no answer"),
+                Err(error) => debug!(reason = error.in_words(), "cannot subscribe"),
             }
             backoff.wait().await;
         }
-    }
-
-    async fn subscribe(&self) -> Result<(PubSubSink, PubSubStream), RedisError> {
-        let mut connection = self.server.client().await?.get_async_pubsub().await?;
-        connection.subscribe(&self.channel).await?;
-        Ok(connection.split())
     }
 
     /// Hands wake-ups on until the connection fails.

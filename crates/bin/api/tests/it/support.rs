@@ -326,7 +326,7 @@ pub(crate) fn redis(pool: &PgPool) -> Wake {
     // The database's name is the same at every run, and counters outlive a run.
     let database = pool.connect_options();
     let namespace = format!("{}-{}", database.get_database().unwrap(), std::process::id());
-    Wake::connect(settings.as_ref(), &namespace)
+    Wake::connect(settings.as_ref(), &namespace).unwrap()
 }
 
 pub(crate) fn key() -> AuditKey {

@@ -9,7 +9,7 @@ mod telemetry;
 pub use agent::{AgentSection, PlaneSection};
 pub use control_plane::{AdminSettings, ApiSection, AppSettings};
 pub use database::DatabaseSettings;
-pub use redis::RedisSettings;
+pub use redis::{RedisSettings, RedisTls};
 pub use telemetry::{LogSettings, MetricsSettings, OtelSettings, SentrySettings};
 
 pub(crate) use control_plane::APP_ENV;

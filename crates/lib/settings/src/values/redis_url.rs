@@ -8,8 +8,8 @@ use super::lists::bare_host;
 use super::{Fields, percent_decode};
 use crate::error::InvalidValue;
 
-const CURE: &str = "give redis://user:password@host:port/db or unix:///path?db=0, with special characters in the \
-                    password percent-encoded (@ is %40, / is %2F)";
+const CURE: &str = "give redis://user:password@host:port/db, rediss:// for TLS or unix:///path?db=0, with special \
+                    characters in the password percent-encoded (@ is %40, / is %2F)";
 
 /// Where Redis listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +42,12 @@ pub(crate) fn parse(text: &str) -> Result<Fields, InvalidValue> {
         return Err(wrong("contains an unencoded / or @"));
     }
     match url.scheme() {
-        "redis" => tcp(&url),
+        "redis" => tcp(&url, "off"),
+        "rediss" => tcp(&url, "on"),
         "unix" | "redis+unix" => unix(&url),
-        "rediss" => Err(InvalidValue::new(
-            "asks for TLS, which Slipway does not speak to Redis",
-            "use a socket, a private network or a tunnel such as stunnel, with redis:// or unix://",
+        _ => Err(wrong(
+            "begins neither with redis:// or rediss:// nor with unix://",
         )),
-        _ => Err(wrong("begins neither with redis:// nor with unix://")),
     }
 }
 
@@ -56,7 +55,7 @@ fn wrong(problem: &str) -> InvalidValue {
     InvalidValue::new(problem, CURE)
 }
 
-fn tcp(url: &Url) -> Result<Fields, InvalidValue> {
+fn tcp(url: &Url, tls: &str) -> Result<Fields, InvalidValue> {
     if url.query().is_some() {
         return Err(wrong("has parameters after a question mark"));
     }
@@ -82,7 +81,12 @@ fn tcp(url: &Url) -> Result<Fields, InvalidValue> {
     }
     let host = bare_host(host).ok_or_else(|| wrong("names no host"))?.to_owned();
     let port = url.port().unwrap_or(6379).to_string();
-    let mut fields = Fields::from([("host", host), ("port", port), ("database", database)]);
+    let mut fields = Fields::from([
+        ("host", host),
+        ("port", port),
+        ("database", database),
+        ("tls", tls.to_owned()),
+    ]);
     for (field, part) in [("username", url.username()), ("password", password)] {
         let decoded = percent_decode(part).ok_or_else(|| wrong("is badly percent-encoded"))?;
         if !decoded.is_empty() {
@@ -97,7 +101,7 @@ fn unix(url: &Url) -> Result<Fields, InvalidValue> {
     if url.host_str().is_some_and(|host| !host.is_empty()) || path.len() < 2 {
         return Err(wrong("needs an absolute path after unix://"));
     }
-    let mut fields = Fields::from([("host", path)]);
+    let mut fields = Fields::from([("host", path), ("tls", "off".to_owned())]);
     for (key, value) in url.query_pairs() {
         match &*key {
             "db" => fields.insert("database", number(&value)?),

@@ -401,6 +401,33 @@ fn redis_comes_in_every_form() {
         }
     );
 
+    let settings = redis(&[
+        ("REDIS_SENTINELS", "a"),
+        ("REDIS_SENTINEL_PASSWORD", "s"),
+        ("REDIS_USER", "shop"),
+        ("REDIS_PASSWORD", "p"),
+        ("REDIS_TLS", "on"),
+        ("REDIS_TLS_CA", "/ca.pem"),
+        ("REDIS_TLS_NAME", "redis.internal"),
+        ("REDIS_TLS_CERTIFICATE", "/client.pem"),
+        (
+            "REDIS_TLS_KEY",
+            "-----BEGIN PRIVATE KEY-----\r\nMC4C\n-----END PRIVATE KEY-----",
+        ),
+    ]);
+    assert_eq!(settings.username.as_deref(), Some("shop"));
+    assert_eq!(settings.sentinel_password.unwrap().expose_secret(), "s");
+    let tls = settings.tls.unwrap();
+    assert_eq!(tls.ca, Some("/ca.pem".into()));
+    assert_eq!(tls.name.as_deref(), Some("redis.internal"));
+    let (certificate, key) = tls.identity.unwrap();
+    assert_eq!(certificate, PathBuf::from("/client.pem"));
+    assert!(key.expose_secret().contains("\nMC4C\n"));
+    let settings = redis(&[("REDIS_URL", "rediss://:p@cache:6380")]);
+    let tls = settings.tls.unwrap();
+    assert!(tls.ca.is_none() && tls.name.is_none() && tls.identity.is_none());
+    assert!(redis(&[("REDIS_URL", "redis://:p@cache")]).tls.is_none());
+
     assert!(RedisSettings::from_source(&source(&[])).unwrap().is_none());
     assert!(
         RedisSettings::from_source(&source(&[("REDIS_URL", "")]))
@@ -413,12 +440,8 @@ fn redis_comes_in_every_form() {
 fn redis_settings_that_cannot_work_are_refused() {
     for (variables, problem) in [
         (
-            vec![("REDIS_URL", "rediss://h")],
-            "asks for TLS, which Slipway does not speak to Redis",
-        ),
-        (
             vec![("REDIS_URL", "http://h")],
-            "begins neither with redis:// nor with unix://",
+            "begins neither with redis:// or rediss:// nor with unix://",
         ),
         (
             vec![("REDIS_URL", "redis://h/x")],
@@ -456,6 +479,49 @@ fn redis_settings_that_cannot_work_are_refused() {
         (
             vec![("REDIS_SENTINELS", "a,,b")],
             "has a sentinel that is neither a name nor an address",
+        ),
+        (
+            vec![("REDIS_HOST", "h"), ("REDIS_SENTINEL_PASSWORD", "x")],
+            "has no effect without REDIS_SENTINELS",
+        ),
+        (
+            vec![("REDIS_HOST", "h"), ("REDIS_USER", "x")],
+            "Redis knows no user without a password",
+        ),
+        (
+            vec![("REDIS_HOST", "h"), ("REDIS_TLS_CA", "/ca.pem")],
+            "REDIS_TLS_CA=/ca.pem (from environment): has no effect, because TLS is off; set REDIS_TLS=on",
+        ),
+        (
+            vec![("REDIS_URL", "redis://h"), ("REDIS_TLS_NAME", "redis.internal")],
+            "begin it with rediss://",
+        ),
+        (
+            vec![("REDIS_URL", "rediss://h"), ("REDIS_TLS", "on")],
+            "is set together with REDIS_URL",
+        ),
+        (
+            vec![("REDIS_HOST", "/run/redis.sock"), ("REDIS_TLS", "on")],
+            "is on, and a socket has no TLS",
+        ),
+        (
+            vec![
+                ("REDIS_HOST", "h"),
+                ("REDIS_TLS", "on"),
+                ("REDIS_TLS_CERTIFICATE", "/c.pem"),
+            ],
+            "is set and REDIS_TLS_KEY is not",
+        ),
+        (
+            vec![("REDIS_URL", "rediss://h"), ("REDIS_TLS_KEY", "/etc/key.pem")],
+            "is no private key in PEM",
+        ),
+        (
+            vec![
+                ("REDIS_URL", "rediss://h"),
+                ("REDIS_TLS_KEY", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMC4C\n"),
+            ],
+            "is encrypted with a passphrase; decrypt it",
         ),
     ] {
         let complaint = complaint!(RedisSettings, &variables);

@@ -15,6 +15,8 @@ use slipway_settings::registry::{self, Variable};
 use slipway_settings::{AgentSettings, ApiSettings, SettingsErrors, SettingsSource};
 
 const KEY: &str = "8c1f0b7a93d24e65f1aa02c7be5d9438670e1c9fd2b4a8537f6e10d9c3b5a274";
+/// Its form is all that settings look at.
+const PRIVATE_KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----";
 
 /// Good settings of all processes, with a URL or with the parts that it stands for.
 fn good(name: &str) -> BTreeMap<String, String> {
@@ -36,7 +38,20 @@ fn good(name: &str) -> BTreeMap<String, String> {
     }
     match name {
         "REDIS_SENTINELS" => {}
-        "REDIS_SENTINEL_MASTER" => all.push(("REDIS_SENTINELS", "a".to_owned())),
+        "REDIS_SENTINEL_MASTER" | "REDIS_SENTINEL_PASSWORD" => all.push(("REDIS_SENTINELS", "a".to_owned())),
+        _ if name.starts_with("REDIS_TLS_") => {
+            all.push(("REDIS_HOST", "cache".to_owned()));
+            all.push(("REDIS_TLS", "on".to_owned()));
+            if name == "REDIS_TLS_CERTIFICATE" {
+                all.push(("REDIS_TLS_KEY", PRIVATE_KEY.to_owned()));
+            } else if name == "REDIS_TLS_KEY" {
+                all.push(("REDIS_TLS_CERTIFICATE", "/etc/ssl/redis.pem".to_owned()));
+            }
+        }
+        "REDIS_USER" => {
+            all.push(("REDIS_HOST", "cache".to_owned()));
+            all.push(("REDIS_PASSWORD", "3c9d5f".to_owned()));
+        }
         _ if name.starts_with("REDIS_") && name != "REDIS_URL" => {
             all.push(("REDIS_HOST", "cache".to_owned()));
         }

@@ -88,7 +88,7 @@ async fn a_server_that_hangs_keeps_nobody_waiting() {
 
 #[tokio::test]
 async fn without_redis_nothing_happens() {
-    let wake = Wake::connect(None, "a");
+    let wake = Wake::connect(None, "a").unwrap();
     assert!(!wake.is_configured() && !wake.is_up());
     bounded(&wake).await;
     assert_eq!(wake.ping().await.unwrap_err().to_string(), "no Redis is set up");

@@ -11,7 +11,7 @@ use slipway_wake::{Topic, Wake, WakeUp};
 use crate::server::{TestRedis, connect, next, silent, up};
 
 async fn works(settings: &RedisSettings) {
-    let wake = Wake::connect(Some(settings), "a");
+    let wake = Wake::connect(Some(settings), "a").unwrap();
     let mut rollouts = wake.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
     up(&wake).await;
@@ -27,7 +27,7 @@ async fn a_password_opens_and_a_wrong_one_does_not() {
     let mut settings = redis.settings();
     for wrong in [None, Some(SecretString::from("wrong"))] {
         settings.password = wrong;
-        let wake = Wake::connect(Some(&settings), "a");
+        let wake = Wake::connect(Some(&settings), "a").unwrap();
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert!(!wake.is_up());
     }
@@ -35,13 +35,13 @@ async fn a_password_opens_and_a_wrong_one_does_not() {
     works(&settings).await;
     settings.username = Some("default".to_owned());
     works_again(&settings).await;
-    let wake = Wake::connect(Some(&settings), "a");
+    let wake = Wake::connect(Some(&settings), "a").unwrap();
     assert!(!format!("{wake:?}").contains("sesame"), "{wake:?}");
 }
 
 /// Another key, for a server that counted before.
 async fn works_again(settings: &RedisSettings) {
-    let wake = Wake::connect(Some(settings), "b");
+    let wake = Wake::connect(Some(settings), "b").unwrap();
     up(&wake).await;
     assert_eq!(wake.count_failure("key", 60).await.count, 1);
 }
@@ -64,7 +64,7 @@ async fn databases_are_stacks_apart() {
         ..redis.settings()
     };
     works(&settings).await;
-    let (here, there) = (connect(&redis, "a"), Wake::connect(Some(&settings), "a"));
+    let (here, there) = (connect(&redis, "a"), Wake::connect(Some(&settings), "a").unwrap());
     let mut rollouts = here.subscribe(Topic::Rollouts);
     assert_eq!(next(&mut rollouts).await, WakeUp::Reconnected);
     up(&there).await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 pub(crate) use slipway_testkit::TestRedis;
-use slipway_testkit::wait_until;
+pub(crate) use slipway_testkit::wait_until;
 use slipway_wake::{Subscription, Wake, WakeUp};
 use tokio::time::timeout;
 
@@ -11,7 +11,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(15);
 
 /// What this crate makes of it.
 pub(crate) fn connect(redis: &TestRedis, namespace: &str) -> Wake {
-    Wake::connect(Some(&redis.settings()), namespace)
+    Wake::connect(Some(&redis.settings()), namespace).unwrap()
 }
 
 /// A plain connection, for what only a test does.

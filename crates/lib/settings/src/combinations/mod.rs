@@ -1,5 +1,7 @@
 //! The sections, each with what can only be said of several of its variables together.
 
+mod redis;
+
 use url::{Host, Url};
 
 use crate::error::SettingsErrors;
@@ -11,6 +13,8 @@ use crate::sections::{
 use crate::source::SettingsSource;
 use crate::values::SslMode;
 use crate::variable::VariableGroup;
+
+use redis::check_redis;
 
 macro_rules! sections {
     ($($section:ty: $settings:ty = $raw:ty $(, $check:ident)?;)*) => {
@@ -148,37 +152,4 @@ fn check_database_url(reader: &mut SectionReader<'_>) {
 fn verifies(reader: &SectionReader<'_>) -> bool {
     let mode = reader.field("ssl_mode").and_then(|mode| mode.parse().ok());
     mode.is_some_and(SslMode::verifies)
-}
-
-const REDIS_PARTS: [&str; 5] = [
-    "REDIS_HOST",
-    "REDIS_PORT",
-    "REDIS_PASSWORD",
-    "REDIS_SENTINELS",
-    "REDIS_SENTINEL_MASTER",
-];
-
-fn check_redis(reader: &mut SectionReader<'_>) {
-    reader.refuse_both("REDIS_URL", &REDIS_PARTS);
-    reader.refuse_both("REDIS_SENTINELS", &["REDIS_HOST", "REDIS_PORT"]);
-    if reader.is_set("REDIS_URL") || reader.is_set("REDIS_SENTINELS") {
-        return;
-    }
-    if reader.is_set("REDIS_HOST") {
-        if reader.is_set("REDIS_SENTINEL_MASTER") {
-            let problem = "has no effect without REDIS_SENTINELS";
-            reader.fail("REDIS_SENTINEL_MASTER", problem, "remove it");
-        }
-        return;
-    }
-    // Somebody who sets a password means to use Redis; running without it would hide the mistake.
-    for name in REDIS_PARTS.into_iter().chain(["REDIS_POOL_SIZE"]) {
-        if reader.is_set(name) {
-            reader.fail(
-                name,
-                "has no effect without REDIS_URL, REDIS_HOST or REDIS_SENTINELS",
-                "set one of them, or remove it to run without Redis",
-            );
-        }
-    }
 }
