@@ -59,29 +59,31 @@ in
     patroni
     ;
   # By path in deploy/cluster/.
-  files = builtins.listToAttrs (
-    builtins.concatMap (
-      member:
-      let
-        of = example // {
-          inherit member;
-          files = example.files member;
-        };
-      in
-      [
-        {
-          name = "${member}/etcd.env";
-          value = lib.environmentFile (etcd of);
-        }
-        {
-          name = "${member}/patroni.yaml";
-          value = yaml.document (patroni of);
-        }
-        {
-          name = "${member}/haproxy.cfg";
-          value = haproxy of;
-        }
-      ]
-    ) (lib.names example.members)
-  );
+  files =
+    builtins.listToAttrs (
+      builtins.concatMap (
+        member:
+        let
+          of = example // {
+            inherit member;
+            files = example.files member;
+          };
+        in
+        [
+          {
+            name = "${member}/etcd.env";
+            value = lib.environmentFile (etcd of);
+          }
+          {
+            name = "${member}/patroni.yaml";
+            value = yaml.document (patroni of);
+          }
+          {
+            name = "${member}/haproxy.cfg";
+            value = haproxy of;
+          }
+        ]
+      ) (lib.names example.members)
+    )
+    // import ./redis-example.nix;
 }
