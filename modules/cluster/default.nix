@@ -2,11 +2,13 @@
 {
   imports = [
     ./options.nix
+    ./redis-options.nix
     ./certificate.nix
     ./etcd.nix
     ./patroni.nix
     ./setup.nix
     ./proxy.nix
+    ./redis.nix
     ./network.nix
     ./agent.nix
     ./telemetry.nix

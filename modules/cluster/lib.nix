@@ -14,6 +14,11 @@ rec {
   unit = if member then "slipway-patroni.service" else "postgresql.service";
   proxyUnit = "slipway-cluster-proxy.service";
 
+  # Stacks whose Redis is one of the cluster's.
+  redis = lib.filterAttrs (
+    _: stack: stack.enable && cfg.enable && cfg.redis.enable && stack.cache.cluster
+  ) (config.services.slipway.stacks or { });
+
   # Where the programs find what certificate.nix brings.
   folder = "/run/slipway-cluster";
   of = account: {

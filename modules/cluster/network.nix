@@ -18,11 +18,16 @@ let
     ports.patroni
     ports.etcdClient
     ports.etcdPeer
-  ];
+  ]
+  ++ redis;
   some = [
     ports.postgres
     ports.patroni
-  ];
+  ]
+  ++ redis;
+  redis = lib.optionals (cluster.redis != { }) (
+    [ cfg.redis.sentinelPort ] ++ map (stack: stack.cache.network.port) (lib.attrValues cluster.redis)
+  );
   networks = lib.unique (
     lib.concatMap (stack: stack.database.network.addresses) (lib.attrValues database.networked)
   );

@@ -1,5 +1,5 @@
 # A stack's Redis across hosts: the host that has it listens with TLS. The others have a tunnel to it that looks like a
-# local Redis. Slipway's processes speak no TLS to Redis themselves, and a password must not cross a wire without.
+# local Redis, so that programs which speak no TLS to Redis can use it: a password must not cross a wire without.
 {
   config,
   lib,

@@ -25,23 +25,7 @@ let
       options.cache = {
         disabledCommands = mkOption {
           type = types.listOf types.str;
-          default = [
-            "BGREWRITEAOF"
-            "BGSAVE"
-            "CONFIG"
-            "DEBUG"
-            "FAILOVER"
-            "FLUSHALL"
-            "KEYS"
-            "MIGRATE"
-            "MODULE"
-            "MONITOR"
-            "REPLICAOF"
-            "SAVE"
-            "SHUTDOWN"
-            "SLAVEOF"
-            "SWAPDB"
-          ];
+          default = import ../../nix/cluster/redis-denied.nix;
           example = [ "FLUSHALL" ];
           description = ''
             Commands that do not exist in this instance: those that would change or end it, copy it elsewhere, or stop it for
@@ -72,10 +56,13 @@ let
     # The journal has its standard output.
     syslog = false;
     logfile = "\"\"";
-    requirePassFile = stack.cache.passwordFile;
+    # One of several has users in its place, since Sentinel needs what others must not have.
+    requirePassFile = if stack.cache.replicated then null else stack.cache.passwordFile;
     settings = {
       maxmemory = "${toString stack.cache.maxMemoryMiB}mb";
       maxmemory-policy = stack.cache.policy;
+    }
+    // lib.optionalAttrs (!stack.cache.replicated) {
       rename-command = map (command: "${command} \"\"") stack.cache.disabledCommands;
     };
   };

@@ -18,6 +18,8 @@
     ./secrets.nix
     ./cache.nix
     ./cache-network.nix
+    ./cache-sentinels.nix
+    ./cache-cluster.nix
     ./proxy
     ./database
     ./backup

@@ -10,6 +10,9 @@ let
   inherit (config.services.prometheus.exporters) redis;
   listens = import ./listens.nix { inherit lib; };
   quiet = import ./quiet.nix { inherit lib; };
+  cluster = import ../cluster/lib.nix { inherit config lib; };
+  # Its socket is there for the exporter.
+  sentinel = cluster.member && cluster.redis != { };
   user = "telemetry";
 in
 {
@@ -36,15 +39,27 @@ in
     };
     systemd.services.prometheus-redis-exporter = lib.mkMerge [
       (quiet { memoryMiB = 48; })
-      { serviceConfig.SupplementaryGroups = map (name: "redis-${name}") (lib.attrNames caches); }
+      {
+        serviceConfig.SupplementaryGroups =
+          map (name: "redis-${name}") (lib.attrNames caches) ++ lib.optional sentinel "slipway-sentinel";
+      }
     ];
-    services.slipway.telemetry.targets = lib.mapAttrsToList (name: stack: {
-      job = "redis";
-      unit = "redis-${name}";
-      address = listens redis;
-      path = "/scrape";
-      params.target = "unix://${stack.cache.address}";
-      labels.stack = name;
-    }) caches;
+    services.slipway.telemetry.targets =
+      lib.mapAttrsToList (name: stack: {
+        job = "redis";
+        unit = "redis-${name}";
+        address = listens redis;
+        path = "/scrape";
+        params.target = "unix://${stack.cache.address}";
+        labels.stack = name;
+      }) caches
+      ++ lib.optional sentinel {
+        job = "sentinel";
+        unit = "slipway-sentinel";
+        address = listens redis;
+        path = "/scrape";
+        params.target = "unix:///run/slipway-sentinel/sentinel.sock";
+        labels.cluster = cluster.cfg.name;
+      };
   };
 }

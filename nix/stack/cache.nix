@@ -48,17 +48,25 @@ in
       };
     urlFile = secretFile "/run/agenix/shop-redis-url" ''
       A file outside the Nix store with the address of a Redis elsewhere, such as `rediss://:PASSWORD@HOST:PORT`. Services
-      get it as the secret REDIS_URL. Slipway's own programs speak no TLS to Redis: for them use `cache.remote`.
+      get it as the secret REDIS_URL.
     '';
     address =
       internal (types.nullOr types.str) null
         "Where services find the cache: a name, or the path of its socket.";
+    byAddress =
+      internal types.bool true
+        "Whether services go to the cache's address; otherwise they ask Sentinels.";
+    replicated =
+      internal types.bool false
+        "Whether this host's Redis is one of several, with Sentinels.";
   };
 
   config = {
-    environment = lib.mkIf (cache.address != null) { REDIS_HOST = lib.mkDefault cache.address; };
+    environment = lib.mkIf (cache.byAddress && cache.address != null) {
+      REDIS_HOST = lib.mkDefault cache.address;
+    };
     secrets = lib.mkMerge [
-      (lib.mkIf (cache.address != null && cache.passwordFile != null) {
+      (lib.mkIf (cache.byAddress && cache.address != null && cache.passwordFile != null) {
         REDIS_PASSWORD = lib.mkDefault cache.passwordFile;
       })
       (lib.mkIf (!cache.enable && cache.urlFile != null) {

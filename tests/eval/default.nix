@@ -41,6 +41,7 @@ let
     ./cluster.nix
     ./cluster-agent.nix
     ./cluster-refused.nix
+    ./cluster-redis.nix
     ./secrets.nix
     ./snapshots.nix
     ./database.nix

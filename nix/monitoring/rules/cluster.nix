@@ -1,4 +1,4 @@
-# A cluster of Postgres servers: who leads, whether commits have a second copy, and etcd below it.
+# A cluster: who leads Postgres, whether commits have a second copy, etcd below it, and what the Sentinels see of Redis.
 {
   ClusterWithoutLeader = {
     severity = "page";
@@ -40,5 +40,31 @@
     expr =
       { usedPercent }:
       "100 * etcd_mvcc_db_total_size_in_bytes{job=\"etcd\"} / etcd_server_quota_backend_bytes{job=\"etcd\"} > ${usedPercent}";
+  };
+  RedisWithoutPrimary = {
+    severity = "ticket";
+    forSeconds = 60;
+    summary = "No Sentinel of the cluster {{ $labels.cluster }} sees a primary of the Redis {{ $labels.master_name }}.";
+    expr = _: ''
+      count by (cluster, master_name) (redis_sentinel_master_status{job="sentinel"})
+      unless count by (cluster, master_name) (redis_sentinel_master_status{job="sentinel",master_status="ok"})
+    '';
+  };
+  RedisReplicaMissing = {
+    severity = "ticket";
+    forSeconds = 600;
+    summary = "{{ $value }} replicas of the Redis {{ $labels.master_name }} in the cluster {{ $labels.cluster }} are away.";
+    # Who is cut off sees all others as away.
+    expr =
+      _:
+      "min by (cluster, master_name) (redis_sentinel_master_slaves{job=\"sentinel\"} - redis_sentinel_master_ok_slaves) > 0";
+  };
+  RedisSentinelsDisagree = {
+    severity = "ticket";
+    forSeconds = 120;
+    summary = "The Sentinels of the cluster {{ $labels.cluster }} name {{ $value }} primaries of the Redis {{ $labels.master_name }}.";
+    expr =
+      _:
+      "count by (cluster, master_name) (count by (cluster, master_name, master_address) (redis_sentinel_master_status{job=\"sentinel\"})) > 1";
   };
 }

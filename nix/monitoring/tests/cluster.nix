@@ -3,6 +3,19 @@ let
     name:
     ''${name}{host="ha-1",instance="ha-1/patroni",job="patroni",cluster="main",synchronous="on"}'';
   etcd = name: ''${name}{host="ha-1",instance="ha-1/etcd",job="etcd",cluster="main"}'';
+  # What the Sentinel of one host says of a stack's Redis.
+  sentinel =
+    host: name: address: more:
+    ''redis_sentinel_master_${name}{host="${host}",instance="${host}/slipway-sentinel",job="sentinel",cluster="main",master_name="shop",master_address="${address}:6380"${more}}'';
+  status =
+    host: address: word:
+    sentinel host "status" address '',master_status="${word}"'';
+  # Healthy series of all alerts are there at once.
+  ofBlog = builtins.replaceStrings [ ''master_name="shop"'' ] [ ''master_name="blog"'' ];
+  ofRedis = {
+    cluster = "main";
+    master_name = "shop";
+  };
   ofCluster.cluster = "main";
   ofPatroni = {
     host = "ha-1";
@@ -91,6 +104,64 @@ in
     healthy.series = {
       ${etcd "etcd_mvcc_db_total_size_in_bytes"} = "100000000x20";
       ${etcd "etcd_server_quota_backend_bytes"} = "2000000000x20";
+    };
+  };
+  RedisWithoutPrimary = {
+    fault.series = {
+      ${status "ha-1" "10.1.0.21" "odown"} = "1x20";
+      ${status "ha-2" "10.1.0.21" "sdown"} = "1x20";
+    };
+    fault.alerts = [
+      {
+        labels = ofRedis;
+        summary = "No Sentinel of the cluster main sees a primary of the Redis shop.";
+      }
+    ];
+    # One host is cut off from it.
+    healthy.series = {
+      ${status "ha-1" "10.1.0.21" "ok"} = "1x20";
+      ${status "ha-2" "10.1.0.21" "sdown"} = "1x20";
+    };
+  };
+  RedisReplicaMissing = {
+    fault.series = {
+      ${sentinel "ha-1" "slaves" "10.1.0.21" ""} = "2x40";
+      ${sentinel "ha-1" "ok_slaves" "10.1.0.21" ""} = "2x3 1x40";
+      ${sentinel "ha-2" "slaves" "10.1.0.21" ""} = "2x40";
+      ${sentinel "ha-2" "ok_slaves" "10.1.0.21" ""} = "2x3 1x40";
+    };
+    fault.minutes = 20;
+    fault.alerts = [
+      {
+        labels = ofRedis;
+        summary = "1 replicas of the Redis shop in the cluster main are away.";
+      }
+    ];
+    # A restart, and a Sentinel that is cut off.
+    healthy.series = {
+      ${sentinel "ha-1" "slaves" "10.1.0.21" ""} = "2x40";
+      ${sentinel "ha-1" "ok_slaves" "10.1.0.21" ""} = "2x3 1x2 2x40";
+      ${sentinel "ha-2" "slaves" "10.1.0.21" ""} = "2x40";
+      ${sentinel "ha-2" "ok_slaves" "10.1.0.21" ""} = "0x40";
+    };
+    healthy.minutes = 20;
+  };
+  RedisSentinelsDisagree = {
+    fault.series = {
+      ${status "ha-1" "10.1.0.21" "ok"} = "1x20";
+      ${status "ha-2" "10.1.0.22" "ok"} = "1x20";
+    };
+    fault.alerts = [
+      {
+        labels = ofRedis;
+        summary = "The Sentinels of the cluster main name 2 primaries of the Redis shop.";
+      }
+    ];
+    # In the middle of a failover they do for a moment.
+    healthy.series = {
+      ${ofBlog (status "ha-1" "10.1.0.21" "ok")} = "1x3 stale";
+      ${ofBlog (status "ha-1" "10.1.0.22" "ok")} = "_x4 1x20";
+      ${ofBlog (status "ha-2" "10.1.0.22" "ok")} = "_x3 1x20";
     };
   };
 }
