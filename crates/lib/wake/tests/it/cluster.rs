@@ -260,10 +260,10 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let mut ca = CertificateParams::default();
         ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         // OpenSSL takes a certificate whose issuer has its own name for a root.
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("A test's authority {}", COUNT.fetch_add(1, Ordering::Relaxed));
         ca.distinguished_name.push(DnType::CommonName, name);
         let key = KeyPair::generate().unwrap();
