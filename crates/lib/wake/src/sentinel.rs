@@ -1,7 +1,7 @@
 //! Sentinels: servers that agree on where the primary is.
 //!
-//! One of them may be away, stale or wrong. So all are asked at once, and what most say is tried first. Whatever they say,
-//! the server itself has the last word on whether it is the primary, and with TLS its certificate on whether it is ours.
+//! One of them may be away, stale or wrong. So all are asked at once, and what most say is tried first. The server itself has
+//! the last word on whether it is the primary. With TLS its certificate says whether it is ours.
 
 use std::collections::HashMap;
 

@@ -46,8 +46,8 @@ section! {
         /// A PEM file of authorities to trust instead of the system's. It is read when the process starts, as is
         /// `REDIS_TLS_CERTIFICATE`.
         tls_ca: Option<PathBuf> = REDIS_TLS_CA: ValueKind::Path, { example: Some("/etc/ssl/redis-ca.pem") };
-        /// The name that the certificates of Redis and its sentinels must be for, where that is not the name or address that
-        /// they are reached by. Sentinels tell addresses, which a certificate seldom has.
+        /// The name that the certificates of Redis and its sentinels must be for. Without it that is the name or address that
+        /// each is reached by. Sentinels tell addresses, which a certificate seldom has.
         tls_name: Option<String> = REDIS_TLS_NAME: ValueKind::Name, { example: Some("redis.internal") };
         /// A PEM file with a certificate to show, for servers that ask for one.
         tls_certificate: Option<PathBuf> = REDIS_TLS_CERTIFICATE: ValueKind::Path, {
