@@ -7,8 +7,8 @@ use std::str::FromStr;
 /// A host's labels: each name has one value.
 pub type Labels = BTreeMap<String, String>;
 
-/// Hosts of an environment with the same value of this label are members of one cluster: rollouts never have two of
-/// them out at once, whatever a strategy says.
+/// Hosts of an environment with the same value of this label are members of one cluster. Rollouts never have two of them
+/// out at once, whatever a strategy says.
 pub const CLUSTER_LABEL: &str = "slipway.cluster";
 
 /// Labels of a host.

@@ -102,7 +102,7 @@ const RECEIVED: [(&str, FixtureReader); 32] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 26] = [
+const PARTS: [(&str, &str); 29] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -114,6 +114,8 @@ const PARTS: [(&str, &str); 26] = [
     ("Canary", "Strategy"),
     ("Dependency", "Health"),
     ("FieldProblem", "Problem"),
+    ("HookPoint", "AttemptReport"),
+    ("HooksReport", "AttemptReport"),
     ("HostStep", "Host"),
     ("Limits", "Strategy"),
     ("Offline", "Strategy"),
@@ -121,6 +123,7 @@ const PARTS: [(&str, &str); 26] = [
     ("PlannedGroup", "RolloutPlan"),
     ("PlannedHost", "RolloutPlan"),
     ("PlannedWave", "RolloutPlan"),
+    ("RunningHook", "AttemptReport"),
     ("Share", "Strategy"),
     ("Source", "Release"),
     ("Step", "Rollout"),

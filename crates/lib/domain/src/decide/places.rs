@@ -1,5 +1,5 @@
-//! Who may go out next to those that are out: within the bound of the environment and of the group, and one member of a
-//! cluster at a time.
+//! Who may go out next to those that are out. The environment and the group have their bounds, and of a cluster only one
+//! member may be out.
 
 use std::collections::BTreeMap;
 

@@ -148,8 +148,8 @@ impl Store {
 
     /// Moves a host to another environment, gives it labels, or both. Its token and its history stay.
     ///
-    /// Moving is refused while it is part of an open rollout, for one keeps to the labels that it began with, and not to
-    /// the environment. Refused for a retired host. What is so already stays.
+    /// Moving is refused while the host is part of an open rollout. Labels are not: a rollout keeps to those that it began
+    /// with. Both are refused for a retired host. What is so already stays.
     #[instrument(name = "db.host.update", level = "debug", skip_all, fields(%name))]
     pub async fn update_host(
         &self,
