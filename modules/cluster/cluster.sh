@@ -97,9 +97,12 @@ step_aside() {
     echo "nothing of this member restarts, so it goes on as it is"
     return
   }
+  # If nobody takes it back, as after a failed activation or a kill of this program, it comes back by itself. So the timer is
+  # there before the tag is, and one of an earlier time does not end this one.
+  systemctl stop slipway-cluster-come-back.timer slipway-cluster-come-back.service 2> /dev/null || true
+  systemd-run --quiet --on-active=30min --unit=slipway-cluster-come-back --collect "$0" come-back \
+    || die "systemd does not take the timer that brings $MEMBER back; see: systemctl status slipway-cluster-come-back.timer"
   claim "$end"
-  # If nobody takes it back, as after a failed activation, it comes back by itself.
-  systemd-run --quiet --on-active=30min --unit=slipway-cluster-come-back --collect "$0" come-back 2> /dev/null || true
   for member in $MEMBERS; do
     [ "$member" = "$MEMBER" ] && continue
     until_true $((end - SECONDS < 60 ? end - SECONDS : 60)) "any(.[]; .name == \"$member\" and $running)" "$member to run" || {

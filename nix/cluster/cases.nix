@@ -64,10 +64,12 @@ in
   {
     name = "cluster: the server refuses the superuser and the roles of the cluster from elsewhere";
     got = filter (
-      line: match "host(ssl)? [a-z]+ \"(postgres|slipway-replication)\" all .*" line != null
+      line:
+      match "host(ssl)? [a-z]+ \"(postgres|slipway-replication|slipway-rewind)\" all .*" line != null
     ) (patroni { }).postgresql.pg_hba;
     want = [
       "host all \"slipway-replication\" all reject"
+      "host all \"slipway-rewind\" all reject"
       "host all \"postgres\" all reject"
     ];
   }

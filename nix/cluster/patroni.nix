@@ -156,6 +156,9 @@ in
     ++ [
       "local all \"${roles.replication}\" reject"
       "host all \"${roles.replication}\" all reject"
+      # It reads any file of the server. Lines for all programs may follow, and those ask for no certificate.
+      "local all \"${roles.rewind}\" reject"
+      "host all \"${roles.rewind}\" all reject"
       "host all \"${roles.superuser}\" all reject"
     ]
     ++ hba;

@@ -52,8 +52,8 @@ password_of() {
   text=$(<"$file") || fail "$file cannot be read"
   [[ $text =~ ^[!-~]{16,}$ ]] ||
     fail "$file is not one word of 16 or more printable characters; make one with: openssl rand -hex 32"
-  [[ $text != *[\"\'#\\]* ]] ||
-    fail "$file has a quote, # or backslash, which Redis would misread; make one with: openssl rand -hex 32"
+  [[ $text != *[\"\'#@\\]* ]] ||
+    fail "$file has a quote, #, @ or backslash, which would be misread; make one with: openssl rand -hex 32"
   printf '%s' "$text"
 }
 
@@ -167,16 +167,16 @@ is_group() { grep -q "^sentinel monitor $1 " "$rendered"; }
 
 umask 077
 groups=()
-{
-  if [ "$mode" = server ]; then
-    cat "$rendered"
-    filled_in
-    server_state
-  else
-    sentinel_settings
-    filled_in
-    sentinel_state
-  fi
-} >"$state.new" || exit 1
+: >"$state.new" || fail "cannot write $state.new"
+# No `||` after it: the shell would then go on behind a password that is missing, and the server would take an empty one.
+if [ "$mode" = server ]; then
+  cat "$rendered"
+  filled_in
+  server_state
+else
+  sentinel_settings
+  filled_in
+  sentinel_state
+fi >"$state.new"
 [ -z "$owner" ] || chown "$owner" "$state.new"
 mv "$state.new" "$state"

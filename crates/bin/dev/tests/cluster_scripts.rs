@@ -1,0 +1,291 @@
+//! Scripts of the cluster where something is missing, or ends at a bad moment.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../..")
+}
+
+#[test]
+fn redis_gets_no_file_without_its_passwords() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    fs::write(path("rendered"), "port 0\n").unwrap();
+    let copies = repository().join("deploy/cluster");
+    let good = "0123456789abcdef0123";
+    for (mode, stack, cluster, words) in [
+        ("server", Some(good), Some(good), None),
+        ("sentinel", Some(good), Some(good), None),
+        ("server", None, Some(good), Some("stack.password does not exist")),
+        ("sentinel", None, Some(good), Some("shop.password does not exist")),
+        (
+            "server",
+            Some("short"),
+            Some(good),
+            Some("stack.password is not one word of 16"),
+        ),
+        (
+            "server",
+            Some(good),
+            Some(""),
+            Some("cluster.password is not one word of 16"),
+        ),
+        (
+            "server",
+            Some(good),
+            Some("0123456789@abc@0123"),
+            Some("cluster.password has a quote"),
+        ),
+    ] {
+        let first = if mode == "server" { "stack" } else { "shop" };
+        for (name, text) in [(first, stack), ("cluster", cluster)] {
+            let file = path(&format!("{name}.password"));
+            match text {
+                Some(text) => fs::write(file, text).unwrap(),
+                None => fs::remove_file(file).unwrap(),
+            }
+        }
+        let secrets = if mode == "server" { "redis" } else { "sentinel" };
+        let output = Command::new("bash")
+            .arg(copies.join("redis-prepare.sh"))
+            .arg(mode)
+            .arg(format!("--state={}", path("state")))
+            .arg(format!("--rendered={}", path("rendered")))
+            .arg(format!(
+                "--secrets={}",
+                copies.join(format!("ha-1/{secrets}.secrets")).display()
+            ))
+            .arg(format!("--secret={first}={}", path(&format!("{first}.password"))))
+            .arg(format!("--secret=cluster={}", path("cluster.password")))
+            .args(["--member=127.0.0.1 1", "--self=127.0.0.1 1", "--group=shop"])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        let Some(words) = words else {
+            assert!(output.status.success(), "{told}");
+            fs::remove_file(path("state")).unwrap();
+            continue;
+        };
+        assert!(!output.status.success(), "{mode} began without {words}");
+        assert!(told.contains(words), "{words}: {told}");
+        assert!(!told.contains("abc"), "a part of the password is shown: {told}");
+        assert!(!Path::new(&path("state")).exists(), "{words}");
+    }
+}
+
+struct Etcd {
+    folder: tempfile::TempDir,
+    /// Of each member: for clients, for members.
+    ports: Vec<(u16, u16)>,
+    running: Vec<Option<Child>>,
+}
+
+impl Drop for Etcd {
+    fn drop(&mut self) {
+        for child in self.running.iter_mut().flatten() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Etcd {
+    fn new() -> Self {
+        let listeners: Vec<TcpListener> = (0..6)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let port = |index: usize| listeners[index].local_addr().unwrap().port();
+        let ports = (0..3).map(|one| (port(2 * one), port(2 * one + 1))).collect();
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            ports,
+            running: vec![None, None, None],
+        }
+    }
+
+    fn data(&self, member: usize) -> PathBuf {
+        self.folder.path().join(member.to_string())
+    }
+
+    fn clients(&self, members: &[usize]) -> String {
+        let urls: Vec<String> = members
+            .iter()
+            .map(|one| format!("http://127.0.0.1:{}", self.ports[*one].0))
+            .collect();
+        urls.join(",")
+    }
+
+    fn start(&mut self, member: usize) {
+        let peer = |one: usize| format!("http://127.0.0.1:{}", self.ports[one].1);
+        let all: Vec<String> = (0..3).map(|one| format!("m{one}={}", peer(one))).collect();
+        let others: Vec<usize> = (0..3).filter(|one| *one != member).collect();
+        let log = self.folder.path().join(format!("{member}.log"));
+        let child = Command::new("bash")
+            .args(["-euo", "pipefail"])
+            .arg(repository().join("modules/cluster/etcd.sh"))
+            .env("ETCDCTL_API", "3")
+            .env("OTHERS", self.clients(&others))
+            .env("ETCD_NAME", format!("m{member}"))
+            .env("ETCD_DATA_DIR", self.data(member))
+            .env("ETCD_LISTEN_PEER_URLS", peer(member))
+            .env("ETCD_INITIAL_ADVERTISE_PEER_URLS", peer(member))
+            .env("ETCD_LISTEN_CLIENT_URLS", self.clients(&[member]))
+            .env("ETCD_ADVERTISE_CLIENT_URLS", self.clients(&[member]))
+            .env("ETCD_INITIAL_CLUSTER", all.join(","))
+            .env("ETCD_INITIAL_CLUSTER_STATE", "new")
+            .env("ETCD_STRICT_RECONFIG_CHECK", "true")
+            .stdout(Stdio::null())
+            .stderr(fs::File::create(log).unwrap())
+            .spawn()
+            .unwrap();
+        self.running[member] = Some(child);
+    }
+
+    fn kill(&mut self, member: usize) {
+        let mut child = self.running[member].take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn control(&self, members: &[usize], words: &[&str]) -> Output {
+        Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .arg(format!("--endpoints={}", self.clients(members)))
+            .arg("--command-timeout=5s")
+            .args(words)
+            .output()
+            .unwrap()
+    }
+
+    /// Until it works; a start that failed is made again, as systemd does.
+    fn until(&mut self, members: &[usize], words: &[&str]) -> String {
+        let end = Instant::now() + Duration::from_mins(2);
+        loop {
+            let output = self.control(members, words);
+            if output.status.success() {
+                return String::from_utf8(output.stdout).unwrap();
+            }
+            assert!(Instant::now() < end, "{words:?} by {members:?}: {output:?}");
+            for member in 0..3 {
+                if let Some(child) = &mut self.running[member]
+                    && child.try_wait().unwrap().is_some()
+                {
+                    self.start(member);
+                }
+            }
+            sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn number(&mut self, name: &str) -> String {
+        let list = self.until(&[0, 1], &["member", "list"]);
+        let line = list.lines().find(|line| line.contains(&format!(", {name},")));
+        line.unwrap().split(',').next().unwrap().to_owned()
+    }
+}
+
+#[test]
+fn a_member_of_etcd_without_its_data_joins_anew_also_after_a_start_that_was_cut_short() {
+    let mut etcd = Etcd::new();
+    for member in 0..3 {
+        etcd.start(member);
+    }
+    for member in 0..3 {
+        etcd.until(&[member], &["put", "key", "kept"]);
+    }
+    for cut_short in [true, false] {
+        etcd.kill(2);
+        fs::remove_dir_all(etcd.data(2)).unwrap();
+        let old = etcd.number("m2");
+        if cut_short {
+            etcd.until(&[0, 1], &["member", "remove", &old]);
+        }
+        etcd.start(2);
+        let read = etcd.until(&[2], &["get", "key", "--print-value-only"]);
+        assert_eq!(read.trim(), "kept");
+        assert_ne!(etcd.number("m2"), old, "cut short: {cut_short}");
+    }
+}
+
+/// A program that a script calls by its name.
+fn stand_in(folder: &Path, name: &str, text: &str) {
+    let file = folder.join(name);
+    fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn the_timer_that_takes_the_tag_back_is_there_before_the_tag() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let tag = root.join("slipway-patroni/conf/50-aside.yaml");
+    fs::create_dir_all(tag.parent().unwrap()).unwrap();
+    let script = fs::read_to_string(repository().join("modules/cluster/cluster.sh")).unwrap();
+    let file = root.join("cluster.sh");
+    fs::write(&file, script.replace("/run/", &format!("{}/", root.display()))).unwrap();
+    // Only systemd and Patroni, which need a booted host.
+    let bin = root.join("bin");
+    fs::create_dir(&bin).unwrap();
+    let tagged = tag.display();
+    stand_in(
+        &bin,
+        "curl",
+        &format!(
+            r#"[ -e {tagged} ] && tags='{{"slipway_aside":true}}' || tags='{{}}'
+echo '{{"members":[{{"name":"a","role":"replica","state":"streaming","lag":0,"tags":'"$tags"'}},
+{{"name":"b","role":"leader","state":"running"}},{{"name":"c","role":"sync_standby","state":"streaming","lag":0}}]}}'"#
+        ),
+    );
+    stand_in(&bin, "systemctl", "exit 0");
+    let armed = root.join("armed");
+    stand_in(
+        &bin,
+        "systemd-run",
+        &format!(
+            "[ ! -e {tagged} ] && [ ! -e {0}/refuse ] && echo \"$@\" > {0}/armed",
+            root.display()
+        ),
+    );
+    let closure = root.join("closure/etc/systemd/system");
+    fs::create_dir_all(&closure).unwrap();
+    fs::write(closure.join("slipway-etcd.service"), "[Unit]\n").unwrap();
+    let step_aside = || {
+        Command::new("bash")
+            .args(["-euo", "pipefail", "-c", r#"PATH=$1:$PATH; shift; . "$0""#])
+            .args([&file, &bin])
+            .args(["step-aside", "30"])
+            .env("SLIPWAY_CLOSURE", root.join("closure"))
+            .env("UNITS", "slipway-etcd.service")
+            .env("MEMBER", "a")
+            .env("MEMBERS", "a b c")
+            .env("URLS", "https://a https://b https://c")
+            .env("SYNCHRONOUS", "on")
+            .env("AUTHORITY", "/none")
+            .output()
+            .unwrap()
+    };
+    let output = step_aside();
+    assert!(output.status.success(), "{output:?}");
+    assert!(tag.exists());
+    let words = fs::read_to_string(&armed).unwrap();
+    assert!(
+        words.contains("--on-active=30min") && words.contains("come-back"),
+        "{words}"
+    );
+
+    // Without a timer nobody would take the tag back from a program that was killed.
+    fs::remove_file(&tag).unwrap();
+    fs::write(root.join("refuse"), "").unwrap();
+    let output = step_aside();
+    assert!(!output.status.success(), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("does not take the timer"));
+    assert!(!tag.exists());
+}
