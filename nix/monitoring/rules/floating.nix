@@ -8,13 +8,16 @@ in
     severity = "page";
     forSeconds = 60;
     summary = "No host has the address {{ $labels.address }} of {{ $labels.group }}.";
-    expr = _: "count by (group, address) (slipway_floating_address) unless on (address) ${has}";
+    expr =
+      _: "count by (group, address) (slipway_floating_address{job=\"node\"}) unless on (address) ${has}";
   };
   AddressHeldByTwo = {
     severity = "page";
     # Hosts are asked each half a minute, and not at the same time.
     forSeconds = 90;
     summary = "{{ $value }} hosts have the address {{ $labels.address }} of {{ $labels.group }}.";
-    expr = _: "count by (group, address) (slipway_floating_address and on (host, address) ${has}) > 1";
+    expr =
+      _:
+      "count by (group, address) (slipway_floating_address{job=\"node\"} and on (host, address) ${has}) > 1";
   };
 }
