@@ -110,9 +110,12 @@ let
   serverSecrets = group: [
     (concatStringsSep " " (
       [
-        "user default on #@stack.sha256@ ~* &* +@all -@admin +role"
+        "user default on #@stack.sha256@ ~* &* +@all -@admin +role -publish"
       ]
       ++ map (command: "-${lower command}") group.denied
+      # Sentinels believe what they hear at __sentinel__:hello: a captured stack could name itself as the primary there, and
+      # Sentinel would log in to it with the cluster's password. Of two underscores and an s nobody but members may speak.
+      ++ [ "(+publish &[^_]* &_[^_]* &__[^s]*)" ]
     ))
     # What Redis' documentation lists for Sentinel, and for a replica.
     (

@@ -81,6 +81,81 @@ fn redis_gets_no_file_without_its_passwords() {
     }
 }
 
+/// A server that ends with the test.
+struct Redis(Child);
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_stack_cannot_speak_to_sentinels_as_one_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let settings = format!(
+        "port {port}\nbind 127.0.0.1\nsave \"\"\ndir {}\n",
+        folder.path().display()
+    );
+    fs::write(path("rendered"), settings).unwrap();
+    let password = "0123456789abcdef0123";
+    fs::write(path("password"), password).unwrap();
+    let copies = repository().join("deploy/cluster");
+    let of = |option: &str, file: &Path| format!("--{option}={}", file.display());
+    let prepared = Command::new("bash")
+        .arg(copies.join("redis-prepare.sh"))
+        .arg("server")
+        .arg(of("state", &path("redis.conf")))
+        .arg(of("rendered", &path("rendered")))
+        .arg(of("secrets", &copies.join("ha-1/redis.secrets")))
+        .arg(of("secret=stack", &path("password")))
+        .arg(of("secret=cluster", &path("password")))
+        .args(["--member=127.0.0.1 1", "--self=127.0.0.1 1", "--group=shop"])
+        .status();
+    assert!(prepared.unwrap().success());
+    let log = fs::File::create(path("log")).unwrap();
+    let server = Command::new("redis-server")
+        .arg(path("redis.conf"))
+        .stdout(log)
+        .spawn();
+    let _server = Redis(server.unwrap());
+    let ask = |words: &[&str]| {
+        let output = Command::new("redis-cli")
+            .env("REDISCLI_AUTH", password)
+            .args(["--no-auth-warning", "-p", &port.to_string()])
+            .args(words)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let end = Instant::now() + Duration::from_mins(1);
+    while ask(&["PING"]) != "PONG" {
+        assert!(Instant::now() < end, "{:?}", fs::read_to_string(path("log")));
+        sleep(Duration::from_millis(50));
+    }
+    let script = "return redis.call('PUBLISH', KEYS[1], 'x')";
+    for channel in ["__sentinel__:hello", "__s"] {
+        let told = ask(&["PUBLISH", channel, "x"]);
+        assert!(told.starts_with("NOPERM"), "{channel}: {told}");
+        let told = ask(&["EVAL", script, "1", channel]);
+        // Versions of Redis say it in other words.
+        assert!(
+            told.contains("can't publish") || told.contains("permission"),
+            "{channel}: {told}"
+        );
+    }
+    for channel in ["jobs", "_jobs", "__jobs", "slipway:wake"] {
+        assert_eq!(ask(&["PUBLISH", channel, "x"]), "0", "{channel}");
+        assert_eq!(ask(&["EVAL", script, "1", channel]), "0", "{channel}");
+    }
+    assert_eq!(ask(&["SET", "key", "value"]), "OK");
+}
+
 struct Etcd {
     folder: tempfile::TempDir,
     /// Of each member: for clients, for members.
