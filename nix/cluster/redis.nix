@@ -12,6 +12,7 @@ let
     attrNames
     concatLists
     concatStringsSep
+    elem
     filter
     head
     isBool
@@ -115,7 +116,9 @@ let
       ++ map (command: "-${lower command}") group.denied
       # Sentinels believe what they hear at __sentinel__:hello: a captured stack could name itself as the primary there, and
       # Sentinel would log in to it with the cluster's password. Of two underscores and an s nobody but members may speak.
-      ++ [ "(+publish &[^_]* &_[^_]* &__[^s]*)" ]
+      ++ (
+        if elem "publish" (map lower group.denied) then [ ] else [ "(+publish &[^_]* &_[^_]* &__[^s]*)" ]
+      )
     ))
     # What Redis' documentation lists for Sentinel, and for a replica.
     (
