@@ -12,6 +12,7 @@ mod committing;
 mod deadman;
 mod hook_list;
 mod hooks;
+mod hooks_after;
 mod hooks_back;
 mod instruction;
 mod judge;

@@ -1,6 +1,6 @@
 //! `etc/slipway/hooks.json`: programs that a closure has run before the switch to it and after its commit.
 //!
-//! A database member hands its lead over before it is touched; an edge host hands over its address and takes it back.
+//! A member of a cluster of Postgres hands its lead over before it is touched; an edge host gives its address away.
 //! Hooks run as jobs, apart from the agent, each within its own time limit. They may be run more than once, so they must
 //! be idempotent. docs/decisions/0101 says whose hooks run and when.
 

@@ -1,6 +1,7 @@
-//! Hooks before the switch to a release and once the host has settled. decisions/0101 says whose hooks run and when.
+//! Hooks before the switch to a release, and how hooks are run at all. docs/decisions/0101 says whose hooks run and when.
 //!
-//! A hook runs as a job, which outlives the agent. Those before the way back are in [`hooks_back`](super::hooks_back).
+//! A hook runs as a job, which outlives the agent. Those once the host has settled are in
+//! [`hooks_after`](super::hooks_after), those before the way back in [`hooks_back`](super::hooks_back).
 
 use std::time::Duration;
 
@@ -169,79 +170,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         self.host.stop(id.next()).await;
     }
 
-    /// Notes that the closure's hooks after a commit are to be run, if it has any. The first one is reported at once:
-    /// without it the control plane would take the host for one that is done.
-    pub(super) fn owe_hooks(&mut self, due: HooksDue, of: &StorePath) {
-        let manifest = self.host.hooks(of);
-        let Some(current) = &mut self.journal.current else {
-            return;
-        };
-        match manifest {
-            Ok(manifest) if manifest.list(due.point()).is_empty() => current.hooks = None,
-            Ok(manifest) => {
-                current.hooks = Some(HooksProgress::at(due, of, manifest.list(due.point())));
-            }
-            Err(error) => {
-                current.hooks = None;
-                current.note_hook_trouble(&format!("its hooks were not run: {}", chain(&error)));
-            }
-        }
-    }
-
-    /// Runs the hooks of the closure on which the host has settled. They undo nothing.
-    pub(super) async fn run_hooks_after(&mut self) -> NextStep {
-        let Some(attempt) = self.journal.current.clone() else {
-            return NextStep::Now;
-        };
-        let Some(progress) = attempt.hooks_after().cloned() else {
-            return NextStep::Now;
-        };
-        let end = match self.list_after(&attempt, &progress).await {
-            Err(why) => HooksEnd {
-                failed: Some(format!(
-                    "the hooks of {} were not run: {why}",
-                    progress.of.short()
-                )),
-                noted: Vec::new(),
-            },
-            Ok(list) => match self.advance_hooks(attempt.id, &list).await {
-                Ok(next) => return next,
-                Err(end) => end,
-            },
-        };
-        self.note_hooks(end.noted.into_iter().chain(end.failed).collect());
-        if let Some(current) = &mut self.journal.current {
-            current.hooks = None;
-        }
-        // When this is not written, the next start finds the jobs' records and comes here again.
-        self.try_save();
-        failpoint("hooks-over");
-        NextStep::Now
-    }
-
-    async fn list_after(&self, attempt: &Attempt, progress: &HooksProgress) -> Result<HookList, String> {
-        let observed = self.host.observe();
-        if !observed.runs(&progress.of) {
-            return Err(format!("{} is live", observed.live_text()));
-        }
-        let of = self.admit_known(&progress.of).await;
-        let of = of.map_err(|error| chain(&error))?;
-        let manifest = self.host.hooks(of.path());
-        let manifest = manifest.map_err(|error| chain(&error))?;
-        let (kind, prior) = match progress.due {
-            HooksDue::AfterRevert => (JobKind::AfterRevert, Some(attempt.closure.clone())),
-            _ => (JobKind::AfterCommit, attempt.prior.clone()),
-        };
-        Ok(HookList {
-            kind,
-            due: progress.due,
-            of,
-            hooks: manifest.after_commit,
-            prior,
-        })
-    }
-
-    fn note_hooks(&mut self, noted: Vec<String>) {
+    pub(super) fn note_hooks(&mut self, noted: Vec<String>) {
         for trouble in noted {
             if let Some(current) = &mut self.journal.current {
                 tracing::warn!(attempt_id = %current.id, %trouble, "a hook failed");
@@ -251,7 +180,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     }
 
     /// One look at a list: starts what is next. `Err` when there is nothing left to run.
-    async fn advance_hooks(&mut self, attempt: AttemptId, list: &HookList) -> Result<NextStep, HooksEnd> {
+    pub(super) async fn advance_hooks(
+        &mut self,
+        attempt: AttemptId,
+        list: &HookList,
+    ) -> Result<NextStep, HooksEnd> {
         let duty = next_hook(list.due.point(), &list.hooks, MOST_RUNS, |serial| {
             self.host.job_state(list.id(attempt, serial))
         });
