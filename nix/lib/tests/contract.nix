@@ -25,6 +25,14 @@ let
   route =
     path:
     holds "${path} is a route of the api" (builtins.length (builtins.split "\"${path}\"" routes) > 1);
+  domain = ../../../crates/lib/domain/src;
+  strategy = builtins.readFile (domain + "/strategy.rs");
+  # A text of the code that has the value.
+  written =
+    file: text: value:
+    holds "`${text} ${toString value}` is in the code" (
+      builtins.length (builtins.split "${text} ${toString value}[,;]" file) > 1
+    );
 in
 [
   (same "API_PORT" contract.ports.api)
@@ -41,6 +49,16 @@ in
   (route contract.paths.live)
   (route contract.paths.ready)
   (route contract.paths.sync)
+  (written strategy "activate_seconds:" contract.rollout.activateSeconds)
+  (written strategy "bake_seconds:" contract.rollout.bakeSeconds)
+  (written strategy "deadman_seconds:" contract.rollout.deadmanSeconds)
+  (written strategy "timeout_seconds:" contract.rollout.verifySeconds)
+  (written (builtins.readFile (
+    domain + "/agent.rs"
+  )) "MAX_HOOKS_SECONDS: u32 =" contract.times.hooksSeconds)
+  (written (builtins.readFile ../../../crates/lib/host/src/hooks.rs) "END_SECONDS: u32 ="
+    contract.times.hookEndSeconds
+  )
   (holds "the proxy gives up idle connections before the api does" (
     contract.times.proxyKeepaliveSeconds < contract.times.keepaliveSeconds
   ))
