@@ -11,10 +11,10 @@ let
       description = what;
       descriptionClass = "noun";
     };
-  isFour = text: !lib.hasInfix ":" text;
-  address = checked "IPv4 address such as \"203.0.113.11\"" (text: texts.isHost text && isFour text);
+  inherit (import ../../nix/lib/address.nix) isV6;
+  address = checked "IPv4 address such as \"203.0.113.11\"" (text: texts.isHost text && !isV6 text);
   network = checked "IPv4 address with the length of its network, such as \"203.0.113.10/24\"" (
-    text: texts.isNetwork text && isFour text
+    text: texts.isNetwork text && !isV6 text
   );
 
   group =

@@ -7,7 +7,7 @@
   interface ? config.services.slipway.network.privateInterface or null,
 }:
 let
-  isSix = lib.hasInfix ":";
+  inherit (import ../../nix/lib/address.nix) isV6;
   each = rule: lib.concatMapStrings (address: rule address + "\n") clients;
 in
 if config.networking.nftables.enable then
@@ -15,14 +15,14 @@ if config.networking.nftables.enable then
     extraInputRules = each (
       address:
       lib.optionalString (interface != null) "iifname \"${interface}\" "
-      + "${if isSix address then "ip6" else "ip"} saddr ${address} tcp dport ${toString port} accept"
+      + "${if isV6 address then "ip6" else "ip"} saddr ${address} tcp dport ${toString port} accept"
     );
   }
 else
   {
     extraCommands = each (
       address:
-      "${if isSix address then "ip6tables" else "iptables"} -A nixos-fw "
+      "${if isV6 address then "ip6tables" else "iptables"} -A nixos-fw "
       + lib.optionalString (interface != null) "-i ${interface} "
       + "-p tcp -s ${address} --dport ${toString port} -j nixos-fw-accept"
     );

@@ -16,7 +16,7 @@ let
   name = "slipway-telemetry-door";
   folder = "/run/${name}";
 
-  bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
+  inherit (import ../../nix/lib/address.nix) hostPort;
 in
 {
   options.services.slipway.telemetry.door = {
@@ -88,7 +88,7 @@ in
       type = types.str;
       internal = true;
       readOnly = true;
-      default = "${bracketed (toString door.address)}:${toString door.port}";
+      default = hostPort (toString door.address) door.port;
       description = "Address and port, as Prometheus and nginx write them.";
     };
     configuration = mkOption {

@@ -18,6 +18,7 @@
 }:
 let
   contract = import ../contract.nix;
+  inherit (import ../lib/address.nix) single;
   inherit (contract) ports;
   tcp = port: {
     protocol = "TCP";
@@ -39,7 +40,7 @@ let
     else if lib.hasInfix "/" address then
       [ (block address) ]
     else
-      [ (block "${address}/${if lib.hasInfix ":" address then "128" else "32"}") ];
+      [ (block (single address)) ];
 
   policy =
     policyName: labels: rules:

@@ -1,4 +1,4 @@
-# IPv4 addresses and networks as numbers. Only builtins, and whoever asks has checked the form.
+# IPv4 addresses and networks as numbers. Whoever asks has checked the form.
 { lib }:
 let
   power = exponent: if exponent == 0 then 1 else 2 * power (exponent - 1);

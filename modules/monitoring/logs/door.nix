@@ -19,7 +19,7 @@ let
   own = config.networking.hostName;
   option = "services.slipway.monitoring.logs.door";
 
-  bracketed = address: if lib.hasInfix ":" address then "[${address}]" else address;
+  inherit (import ../../../nix/lib/address.nix) hostPort;
   files = lib.optionalAttrs open (
     lib.filterAttrs (_: file: file != null) {
       inherit (door)
@@ -108,7 +108,7 @@ in
         senders = lib.mapAttrsToList (host: certificate: { inherit host certificate; }) door.senders;
         certificates = door.authority != null;
         passwords = door.passwordsFile != null;
-        listen = if open then "${bracketed door.address}:${toString door.port}" else null;
+        listen = if open then hostPort door.address door.port else null;
       };
     };
   };
