@@ -7,6 +7,8 @@ let
   agent = config.services.slipway.agent or { enable = false; };
   telemetry = config.services.slipway.telemetry or { enable = false; };
   monitoring = config.services.slipway.monitoring or { enable = false; };
+  cluster = import ../cluster/lib.nix { inherit config lib; };
+  floating = config.services.slipway.floating or { };
   each = test: listener: lib.mapAttrsToList listener (lib.filterAttrs (_: test) stacks);
   served = stack: stack.proxy.served != { };
   backedUp = stack: stack.backup.enable or false;
@@ -86,6 +88,34 @@ let
       {
         option = "the port for this host's own logs";
         first = contract.ports.logLocal;
+      }
+    ]
+    ++ lib.optionals cluster.enable (
+      map
+        (name: {
+          option = "services.slipway.cluster.ports.${name}";
+          first = cluster.cfg.ports.${name};
+        })
+        (
+          [
+            "leader"
+            "read"
+            "proxyMetrics"
+          ]
+          ++ lib.optionals cluster.member [
+            "etcdMetrics"
+            "patroniMetrics"
+          ]
+        )
+    )
+    ++ lib.optionals (floating != { }) [
+      {
+        option = "the port at which members of services.slipway.floating ask each other";
+        first = contract.ports.floating;
+      }
+      {
+        option = "the port for certificates of services.slipway.floating";
+        first = contract.ports.floatingRelay;
       }
     ]
     ++ neighbours;

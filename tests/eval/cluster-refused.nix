@@ -4,6 +4,7 @@
   says,
   lib,
   pkgs,
+  standIn,
   ...
 }:
 let
@@ -82,6 +83,23 @@ in
   (says "cluster: another version of Postgres for one stack" [ "services.slipway.database.package" ] (
     modules "ha-1" { } ++ [ { services.slipway.stacks.shop.database.package = pkgs.hello; } ]
   ))
+  (says "cluster: a program at the port that leads to the leader"
+    [
+      "services.slipway.stacks.shop.services.web.listen.port"
+      "services.slipway.cluster.ports.leader (15432)"
+    ]
+    (
+      modules "ha-1" { }
+      ++ [
+        {
+          services.slipway.stacks.shop.services.web = {
+            package = standIn "web";
+            listen.port = 15432;
+          };
+        }
+      ]
+    )
+  )
   (says "cluster: a server of its own" [ "services.postgresql.enable is set" "run by Patroni" ] (
     modules "ha-1" { } ++ [ { services.postgresql.enable = lib.mkForce true; } ]
   ))

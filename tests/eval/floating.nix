@@ -5,6 +5,7 @@
   saysAmong,
   refused,
   stack,
+  standIn,
   ...
 }:
 let
@@ -292,6 +293,19 @@ in
       virtualRouterId = 51;
     };
   }))
+  (says "a program at a port of floating addresses"
+    [
+      "services.slipway.stacks.shop.services.other.listen.port"
+      "services.slipway.floating"
+      "want the same port"
+    ]
+    (edge {
+      services.slipway.stacks.shop.services.other = {
+        package = standIn "other";
+        listen.port = 8085;
+      };
+    })
+  )
   (says "nothing to serve"
     [ "services.slipway.floating" "serves no stack" ]
     [
