@@ -42,7 +42,7 @@ in
         passwordFile = secret "slipway-database-owner-password";
       };
     };
-    # Of a host with three gigabytes and more.
+    # For a host with 3 GiB of memory or more.
     database.memoryMiB = 2048;
 
     agent = {

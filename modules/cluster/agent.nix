@@ -45,7 +45,7 @@ let
     };
     text = builtins.readFile ./cluster.sh;
   };
-  # patronictl for people: it wants the password, the certificate and the configuration.
+  # patronictl for people, with the password, the certificate and the configuration that it needs.
   control = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "slipway-cluster-patronictl";
     runtimeInputs = [
@@ -58,7 +58,7 @@ let
       exec patronictl --config-file /etc/slipway/patroni.yaml "$@"
     '';
   };
-  # The program ends by itself before.
+  # The program's own limit comes first, so that its message says what it waited for.
   hook = when: word: seconds: {
     inherit when;
     command = [

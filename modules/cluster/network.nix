@@ -12,7 +12,7 @@ let
   inherit (cfg) ports;
   inherit (config.networking) nftables;
   interface = config.services.slipway.network.privateInterface or null;
-  isV6 = lib.hasInfix ":";
+  inherit (import ../../nix/lib/address.nix) isV6;
   all = [
     ports.postgres
     ports.patroni

@@ -103,7 +103,7 @@ in
     };
     key = secret "/run/agenix/ha-1-key" "The certificate's key, PEM, outside the Nix store, readable by root.";
     replicationPasswordFile = secret "/run/agenix/cluster-replication" "A file outside the Nix store with the password of members that copy from the leader. It is the same on all members.";
-    rewindPasswordFile = secret "/run/agenix/cluster-rewind" "A file outside the Nix store with the password of members that take back what only they have (pg_rewind). It is the same on all members.";
+    rewindPasswordFile = secret "/run/agenix/cluster-rewind" "A file outside the Nix store with the password of members that undo changes which no other member has (pg_rewind). It is the same on all members.";
     operatorPasswordFile = secret "/run/agenix/cluster-operator" "A file outside the Nix store with the password for changes to the cluster, such as a switchover. It is the same on all members.";
     synchronous = mkOption {
       type = types.enum [

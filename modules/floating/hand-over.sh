@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # slipway-hand-over GROUP: gives the group's floating addresses to another member without losing a request. Open connections
 # end with their request; new ones get no answer for less than a second, and clients try again by themselves; then keepalived
 # lets go, and a peer takes over. Whatever happens, this host is a candidate again at the end.
@@ -42,7 +43,7 @@ for peer in "${peers[@]}"; do
   if asked "$peer"; then healthy=$peer; fi
 done
 if [ -z "$healthy" ]; then
-  echo "no other member answers at ${peers[*]} port $port, so ${addresses[*]} stay here: bring one back, or set handOver.onFailure = \"continue\"" >&2
+  echo "no other member answers at ${peers[*]} port $port, so ${addresses[*]} stay here: bring one back, or set services.slipway.floating.<name>.handOver.onFailure = \"continue\"" >&2
   exit 1
 fi
 

@@ -123,7 +123,7 @@ in
         after = [ "nginx.service" ];
         serviceConfig = {
           KillMode = lib.mkForce "mixed";
-          # As soon again as nginx, and later from one failure to the next.
+          # It starts again at once, and waits longer after each further failure.
           RestartSec = lib.mkForce "100ms";
           RestartSteps = 10;
           RestartMaxDelaySec = 15;

@@ -1,7 +1,2 @@
 # Where an exporter of nixpkgs listens, as the address of its target.
-{ lib }:
-{ listenAddress, port, ... }:
-let
-  host = if lib.hasInfix ":" listenAddress then "[${listenAddress}]" else listenAddress;
-in
-"${host}:${toString port}"
+{ listenAddress, port, ... }: (import ../../nix/lib/address.nix).hostPort listenAddress port

@@ -6,7 +6,7 @@ let
   cfg = config.services.slipway.telemetry;
   active = cfg.enable && config.services.nginx.enable;
   inherit (config.services.prometheus.exporters) nginx;
-  listens = import ./listens.nix { inherit lib; };
+  listens = import ./listens.nix;
   quiet = import ./quiet.nix { inherit lib; };
 in
 {

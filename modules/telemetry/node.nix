@@ -3,7 +3,7 @@
 let
   cfg = config.services.slipway.telemetry;
   inherit (config.services.prometheus.exporters) node;
-  listens = import ./listens.nix { inherit lib; };
+  listens = import ./listens.nix;
   quiet = import ./quiet.nix { inherit lib; };
 in
 {

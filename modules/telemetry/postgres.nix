@@ -14,7 +14,7 @@ let
     if cluster.member then cluster.cfg.ports.postgres else config.services.postgresql.settings.port;
   psql = "${config.services.postgresql.finalPackage}/bin/psql --dbname=postgres --no-psqlrc --quiet";
   hardening = import ../../nix/lib/hardening.nix;
-  listens = import ./listens.nix { inherit lib; };
+  listens = import ./listens.nix;
   quiet = import ./quiet.nix { inherit lib; };
   # Of the account and of the role: so the server knows it by the account alone (peer).
   name = "slipway-telemetry";

@@ -8,7 +8,7 @@ let
   );
   active = cfg.enable && caches != { };
   inherit (config.services.prometheus.exporters) redis;
-  listens = import ./listens.nix { inherit lib; };
+  listens = import ./listens.nix;
   quiet = import ./quiet.nix { inherit lib; };
   cluster = import ../cluster/lib.nix { inherit config lib; };
   # Its socket is there for the exporter.

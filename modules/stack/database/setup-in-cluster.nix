@@ -42,7 +42,7 @@ let
       script = ''
         set -eu
         . ${leads}
-        ! leads || ${change name stack}
+        if leads; then ${change name stack}; fi
       ''
       # A member without programs of the stack waits for nobody.
       + lib.optionalString (stack.services != { }) ''
