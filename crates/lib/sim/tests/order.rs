@@ -129,7 +129,7 @@ fn world(fates: [ClosureFate; 6], on_failure: OnFailure) -> World {
         .collect();
     let order = r#"["role=db", "role=app", "role=edge"]"#;
     let strategy = Strategy {
-        order: serde_json::from_str(order).unwrap(),
+        order: serde_json::from_str(order).expect("an order"),
         canary: Canary::Number(0),
         batch: Share::Number(6),
         max_unavailable: Share::Number(6),
