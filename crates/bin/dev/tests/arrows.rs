@@ -30,6 +30,7 @@ fn this_checkout_has_only_the_arrows_of_the_design() {
         assert_eq!(manifests::violations(&package.manifest_path, &text), [""; 0]);
     }
     assert_eq!(sources::too_long(checkout()).unwrap(), [""; 0]);
+    assert_eq!(sources::unmerged(checkout()).unwrap(), [""; 0]);
 }
 
 #[test]

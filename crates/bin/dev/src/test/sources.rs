@@ -63,6 +63,29 @@ pub fn too_long(root: &Path) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// Files in which a merge left its marks, as sentences.
+pub fn unmerged(root: &Path) -> Result<Vec<String>> {
+    let marks = ["<", ">"].map(|mark| format!("{} ", mark.repeat(7)));
+    let mut found = Vec::new();
+    for file in files(
+        root,
+        &["rs", "nix", "sql", "sh", "md", "toml", "yaml", "json", "py"],
+    )? {
+        let text = text(&file)?;
+        let marked = text
+            .lines()
+            .position(|line| marks.iter().any(|mark| line.starts_with(mark)));
+        if let Some(index) = marked {
+            let name = file.strip_prefix(root).unwrap_or(&file).display().to_string();
+            found.push(format!(
+                "{name}:{}: a merge left its mark here: take what is right of both sides",
+                index + 1
+            ));
+        }
+    }
+    Ok(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +117,27 @@ mod tests {
             [
                 ".hidden/tracked.sh has 502 lines: split it by concern (500 at most)",
                 "new.nix has 501 lines: split it by concern (500 at most)"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_mark_of_a_merge_is_told_with_its_line() {
+        let root = tempfile::tempdir().unwrap();
+        let status = Command::new("git")
+            .args(["init", "--quiet"])
+            .current_dir(root.path())
+            .status();
+        assert!(status.unwrap().success());
+        let page = |name: &str, text: &str| fs::write(root.path().join(name), text).unwrap();
+        page("good.md", "A title\n=======\n\n    >>>>>>> in a block\n");
+        page("begun.md", &format!("one\n{} HEAD\n", "<".repeat(7)));
+        page("ended.nix", &format!("{} theirs\n", ">".repeat(7)));
+        assert_eq!(
+            unmerged(root.path()).unwrap(),
+            [
+                "begun.md:2: a merge left its mark here: take what is right of both sides",
+                "ended.nix:1: a merge left its mark here: take what is right of both sides"
             ]
         );
     }

@@ -208,6 +208,7 @@ async fn check_arrows(run: &Run, checkout: &Path) -> Result<()> {
         found.extend(manifests::violations(&name, &text));
     }
     found.extend(sources::too_long(checkout)?);
+    found.extend(sources::unmerged(checkout)?);
     found.extend(pages::violations(checkout)?);
     found.extend(layout::violations(checkout, &metadata)?);
     found.extend(sentences::violations(checkout)?);
