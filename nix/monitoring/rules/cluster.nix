@@ -57,7 +57,7 @@
     # Who is cut off sees all others as away.
     expr =
       _:
-      "min by (cluster, master_name) (redis_sentinel_master_slaves{job=\"sentinel\"} - redis_sentinel_master_ok_slaves) > 0";
+      "min by (cluster, master_name) (redis_sentinel_master_slaves{job=\"sentinel\"} - redis_sentinel_master_ok_slaves{job=\"sentinel\"}) > 0";
   };
   RedisSentinelsDisagree = {
     severity = "ticket";
