@@ -70,6 +70,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     pub(super) async fn run_hooks_before(&mut self, attempt: &Attempt) -> NextStep {
         let short = attempt.closure.short();
         let observed = self.host.observe();
+        // Over a stuck attempt the prior is that one's, which is not live: a release with hooks must mend such a host too.
+        let over_stuck = self.journal.unsettled.is_some();
         let prior_lives = attempt.prior.as_ref().is_some_and(|prior| observed.runs(prior));
         let arming = attempt
             .hooks
@@ -83,7 +85,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             Some(format!(
                 "the hooks before the switch to {short} did not end before the dead-man's deadline"
             ))
-        } else if prior_lives {
+        } else if prior_lives || over_stuck {
             None
         } else {
             let live = observed.live_text();

@@ -270,3 +270,19 @@ async fn a_stuck_attempt_keeps_its_way_back_when_hooks_end_the_next() {
     }
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
 }
+
+/// On a stuck host the prior is not live, and the hooks change nothing about that.
+#[tokio::test(start_paused = true)]
+async fn a_release_with_hooks_mends_a_stuck_host() {
+    let mut rig = ExecutorRig::new();
+    rig.behave("c", |it| it.before = vec![FakeHook::new("first")]);
+    rig.stick().await;
+    let next = rig.begin("c").await;
+    let view = rig.reach(next, AttemptPhase::Verified).await;
+    assert_eq!(view.report.unwrap().prior, Some(closure("a")));
+    assert!(rig.done().contains(&"before_activate first".to_owned()));
+    rig.behave("a", |_| {});
+    rig.revert(next, None);
+    rig.reach(next, AttemptPhase::Reverted).await;
+    assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
+}
