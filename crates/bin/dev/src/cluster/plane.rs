@@ -79,9 +79,14 @@ impl Plane {
             .collect::<Result<_>>()?;
         let nginx = Nginx::start_before(run, &replicas, &nix.cache).await?;
         nix.write_agent_conf(&nginx.cache_url())?;
-        let anybody = client(&nginx, None)?;
-        let ready = async || anybody.ready().await.is_ok();
-        run.supervisor.wait_ready("api-1", START, ready).await?;
+        // nginx sends a login to any of them.
+        for (number, address) in (1..).zip(&replicas) {
+            let direct = slipway_client::builder(&format!("http://{address}"))?.build()?;
+            let ready = async || direct.ready().await.is_ok();
+            run.supervisor
+                .wait_ready(&format!("api-{number}"), START, ready)
+                .await?;
+        }
         let password = std::fs::read_to_string(run.dir.path().join("secrets/admin-password"))?;
         let token = log_in(&nginx, &password).await?;
         let api = client(&nginx, Some(token.clone()))?;
