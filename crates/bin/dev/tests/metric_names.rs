@@ -25,7 +25,7 @@ use slipway_dev::stack::binaries::Binaries;
 const BOUND: Duration = Duration::from_mins(2);
 
 /// Metrics that this test cannot see, by the beginning of their names.
-const ELSEWHERE: [(&str, Written); 15] = [
+const ELSEWHERE: [(&str, Written); 14] = [
     // The Redis here has no Sentinels.
     (
         "redis_sentinel_",
@@ -58,10 +58,6 @@ const ELSEWHERE: [(&str, Written); 15] = [
     (
         "slipway_floating_",
         Written::Source("modules/floating/telemetry.nix"),
-    ),
-    (
-        "node_network_",
-        Written::Program(["prometheus-node-exporter", "node_exporter"]),
     ),
     // Debian has neither fluent-bit nor VictoriaLogs.
     ("slipway_log_", Written::Parts(SHIPPER)),

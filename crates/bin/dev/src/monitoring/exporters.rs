@@ -51,7 +51,10 @@ fn node(run: &Run, scope: &MachineScope) -> Result<Started> {
     let port = run.ports.reserve()?;
     let listen = format!("--web.listen-address=127.0.0.1:{port}");
     let spec = match scope {
-        MachineScope::Whole => Spec::new("node-exporter", program).args([listen]),
+        // As a host with floating addresses has it.
+        MachineScope::Whole => {
+            Spec::new("node-exporter", program).args([listen.as_str(), "--collector.netdev.address-info"])
+        }
         MachineScope::Disk(folder) => Spec::new("node-exporter", programs::find("unshare")?)
             .args(["--mount", "/bin/sh", "-ec", ONE_DISK, "sh"])
             .args([folder])
