@@ -13,4 +13,6 @@
   ];
   # The cluster's own authority, which signs members and nothing else; certificates.sh makes it.
   authority = ./certificates/authority.pem;
+  # Stacks' Redis has replicas on the members as well.
+  redis.enable = true;
 }

@@ -1,4 +1,4 @@
-# A host with one of three Postgres servers; any one of them may die. Its programs run on other hosts, which have the same
+# A host with one of three Postgres servers and of three Redis; any one of them may die. Its programs run on other hosts, which have the same
 # `services.slipway.cluster` with role = "client".
 {
   config,
@@ -22,8 +22,9 @@ in
 
   services.slipway = {
     network.privateInterface = interface;
-    cluster = cluster // {
+    cluster = lib.recursiveUpdate cluster {
       enable = true;
+      redis.passwordFile = secret "cluster-redis";
       certificate = ./certificates + "/${name}.pem";
       key = secret "cluster-key";
       replicationPasswordFile = secret "cluster-replication";
@@ -41,6 +42,11 @@ in
         role = "slipway-owner";
         passwordFile = secret "slipway-database-owner-password";
       };
+    };
+    # Programs on other hosts have the same two lines.
+    stacks.slipway.cache = {
+      cluster = true;
+      passwordFile = secret "slipway-redis";
     };
     # For a host with 3 GiB of memory or more.
     database.memoryMiB = 2048;
