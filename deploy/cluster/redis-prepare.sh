@@ -11,6 +11,8 @@
 # the settings at each start. Only what the program itself found out is taken over: who is the primary, and, for Sentinel,
 # its name, its votes and whom it knows. A member that has left the cluster is forgotten.
 set -euo pipefail
+# In other languages a range of characters is another one.
+export LC_ALL=C
 
 fail() {
   echo "redis-prepare: $*" >&2

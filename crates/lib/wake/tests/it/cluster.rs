@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -131,14 +131,21 @@ impl TestCluster {
         self.run_unprepared(part, member);
     }
 
+    /// Makes the file that it starts with.
     pub(crate) fn prepare(&self, part: Part, member: usize) {
+        let prepared = self.try_prepare(part, member);
+        let said = String::from_utf8_lossy(&prepared.stderr);
+        assert!(prepared.status.success(), "{said}");
+    }
+
+    pub(crate) fn try_prepare(&self, part: Part, member: usize) -> Output {
         let arguments =
             fs::read_to_string(self.path(&format!("{}/{}.prepare", MEMBERS[member], name(part)))).unwrap();
-        let prepared = Command::new("bash")
+        Command::new("bash")
             .arg(self.path("redis-prepare.sh"))
             .args(arguments.lines())
-            .status();
-        assert!(prepared.unwrap().success());
+            .output()
+            .unwrap()
     }
 
     pub(crate) fn run_unprepared(&mut self, part: Part, member: usize) {

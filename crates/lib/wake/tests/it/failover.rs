@@ -264,3 +264,42 @@ async fn one_sentinel_that_names_another_server_is_not_believed() {
     assert_eq!(scene.at(ROGUE), 0, "{:?} {:?}", scene.sender, scene.hearer);
     scene.works(BOUND).await;
 }
+
+#[tokio::test]
+async fn nothing_starts_with_a_password_that_redis_would_misread() {
+    let cluster = TestCluster::stopped();
+    let file = cluster.path("cluster.password");
+    for (text, words) in [
+        (None, "does not exist; put the password there"),
+        (
+            Some("too-short"),
+            "is not one word of 16 or more printable characters",
+        ),
+        (Some("two words on one line"), "is not one word of 16"),
+        (
+            Some("0123456789abcdef\n0123456789abcdef"),
+            "is not one word of 16",
+        ),
+        (Some("0123456789abcdef\"#"), "has a quote, # or backslash"),
+    ] {
+        match text {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        for part in [Part::Redis, Part::Sentinel] {
+            let refused = cluster.try_prepare(part, 0);
+            let said = String::from_utf8_lossy(&refused.stderr);
+            assert!(!refused.status.success(), "{text:?}: {said}");
+            assert!(
+                said.contains(&file.display().to_string()) && said.contains(words),
+                "{said}"
+            );
+            assert!(text.is_none_or(|text| !said.contains(text)), "{said}");
+            assert_eq!(
+                cluster.state(part, 0),
+                "",
+                "a file that is half made must not be there"
+            );
+        }
+    }
+}
