@@ -280,7 +280,7 @@ async fn nothing_starts_with_a_password_that_redis_would_misread() {
             Some("0123456789abcdef\n0123456789abcdef"),
             "is not one word of 16",
         ),
-        (Some("0123456789abcdef\"#"), "has a quote, # or backslash"),
+        (Some("0123456789abcdef\"#"), "has a quote, #, @ or backslash"),
     ] {
         match text {
             Some(text) => std::fs::write(&file, text).unwrap(),
