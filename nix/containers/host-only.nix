@@ -45,14 +45,18 @@ let
     "tls.useACMEHost"
   ];
 
+  sentinels = "set REDIS_SENTINELS, and what docs/settings.md has beside it, in environment";
   before = "put a proxy of yours before the rendered one";
   refused = {
     "" = {
       "database.extensions" = "name an image of Postgres that has them";
       "database.of" =
         "make both services of one stack, or set database.host, database.name and database.user";
+      "database.cluster" = "set database.host to a proxy that leads to the leader, and database.caFile";
       "database.readers" = "let a migration make the role and grant it what it reads";
       "cache.remote" = "set cache.urlFile";
+      "cache.cluster" = sentinels;
+      "cache.sentinels" = sentinels;
       "proxy.tls.clientAuthority" = before;
       "proxy.extraConfig" = before;
       "proxy.upstream" = "a route leads to a service of the stack";
