@@ -138,7 +138,13 @@ let
     "docs/api.md" = { };
     "docs/architecture.md" = { };
     "docs/coming-from-compose.md" = { };
-    "docs/moving-from-compose.md".services.slipway.stacks.shop.proxy.domain = "shop.example.com";
+    "docs/moving-from-compose.md".services.slipway.stacks.shop = {
+      proxy.domain = "shop.example.com";
+      services.api = {
+        preset = "api";
+        package = standIn "shop";
+      };
+    };
     "docs/database.md" = { };
     "docs/logs.md" = { };
     "docs/observability.md".services.slipway.stacks.shop.services.web.package = standIn "shop";

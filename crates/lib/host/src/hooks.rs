@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use slipway_domain::StorePath;
 use slipway_domain::agent::{HookPoint, MAX_HOOKS_SECONDS};
 use slipway_text::{LineLimit, find_hidden};
@@ -161,11 +162,25 @@ fn parse(file: &str, text: &[u8]) -> Result<HookManifest, ManifestError> {
     if text.len() as u64 > MAX_BYTES {
         return Err(malformed(format!("it is larger than {MAX_BYTES} bytes")));
     }
-    let manifest: HookManifest =
-        serde_json::from_slice(text).map_err(|error| malformed(error.to_string()))?;
+    let broken = |error: serde_json::Error| malformed(error.to_string());
+    if let Some(problem) = find_list_for_object(&serde_json::from_slice(text).map_err(broken)?) {
+        return Err(malformed(problem.to_owned()));
+    }
+    let manifest: HookManifest = serde_json::from_slice(text).map_err(broken)?;
     manifest
         .problem()
         .map_or(Ok(manifest), |problem| Err(malformed(problem)))
+}
+
+/// Serde takes a list for an object too, so `[]` would be a file without hooks.
+fn find_list_for_object(file: &Value) -> Option<&'static str> {
+    let Some(lists) = file.as_object() else {
+        return Some("it must be an object with the lists before_activate and after_commit");
+    };
+    let mut hooks = lists.values().filter_map(Value::as_array).flatten();
+    hooks
+        .any(Value::is_array)
+        .then_some("a hook must be an object with name and command")
 }
 
 #[cfg(test)]
@@ -209,7 +224,8 @@ mod tests {
         let many = vec![r#"{"name":"a","command":["/a"]}"#; 21].join(",");
         for (text, problem) in [
             ("{".to_owned(), "EOF while parsing"),
-            ("[]".to_owned(), "malformed"),
+            ("[]".to_owned(), "it must be an object"),
+            (one(r#"["a",["/a"]]"#), "a hook must be an object"),
             (r#"{"after_comit":[]}"#.to_owned(), "unknown field `after_comit`"),
             (one(r#"{"command":["/a"]}"#), "missing field `name`"),
             (one(r#"{"name":"a"}"#), "missing field `command`"),

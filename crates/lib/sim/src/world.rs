@@ -36,6 +36,8 @@ pub struct World<C: SimControlPlane = Memory> {
     out_at_start: usize,
     /// Those of them that still are.
     out_since_start: BTreeSet<usize>,
+    /// Those of them that got a new disk. Nobody is told, so the rules go on counting them as out since before.
+    replaced_while_out: BTreeSet<usize>,
     attempts: u128,
     broken: Option<String>,
 }
@@ -116,6 +118,7 @@ impl<C: SimControlPlane> World<C> {
             strategy: strategy.clone(),
             out_at_start: stuck_before,
             out_since_start: (0..stuck_before).collect(),
+            replaced_while_out: BTreeSet::new(),
             attempts: 0,
             broken: None,
         };
@@ -135,6 +138,7 @@ impl<C: SimControlPlane> World<C> {
         self.out_at_start = self.out();
         let hosts = self.hosts.iter().enumerate();
         self.out_since_start = hosts.filter(|(_, host)| host.is_out()).map(|(i, _)| i).collect();
+        self.replaced_while_out.clear();
         for host in &mut self.hosts {
             host.expect(version);
         }
@@ -172,7 +176,12 @@ impl<C: SimControlPlane> World<C> {
             Happening::Reboot(i) => self.hosts[i % hosts].reboot(),
             Happening::Reach(i, online) => self.hosts[i % hosts].online = online,
             Happening::Doubt(i, doubted) => self.hosts[i % hosts].doubt = doubted.then_some(Doubt::TwoLives),
-            Happening::Forget(i) => self.hosts[i % hosts].forget(),
+            Happening::Forget(i) => {
+                if self.out_since_start.contains(&(i % hosts)) {
+                    self.replaced_while_out.insert(i % hosts);
+                }
+                self.hosts[i % hosts].forget();
+            }
             Happening::Relabel(i, as_host) => {
                 let other = self.hosts.get(usize::from(as_host) % (2 * hosts));
                 let labels = other.map(|other| other.labels.clone()).unwrap_or_default();
@@ -291,7 +300,7 @@ impl<C: SimControlPlane> World<C> {
         }
         let since_start: BTreeSet<_> = self
             .out_since_start
-            .iter()
+            .union(&self.replaced_while_out)
             .map(|i| &self.hosts[*i].name)
             .collect();
         order::check_truth(
