@@ -10,9 +10,6 @@ let
   database = import ../stack/database/lib.nix { inherit config lib; };
   inherit (cluster) cfg;
   inherit (cfg) ports;
-  inherit (config.networking) nftables;
-  interface = config.services.slipway.network.privateInterface or null;
-  inherit (import ../../nix/lib/address.nix) isV6;
   all = [
     ports.postgres
     ports.patroni
@@ -32,31 +29,21 @@ let
     lib.concatMap (stack: stack.database.network.addresses) (lib.attrValues database.networked)
   );
   others = lib.subtractLists cluster.addresses (lib.unique (cfg.clients ++ networks));
-  rules = write: lib.concatLines (map (write all) cluster.addresses ++ map (write some) others);
-  text = separator: ports: lib.concatMapStringsSep separator toString ports;
-  on = lib.optionalString (interface != null);
+  allow = import ../allow.nix { inherit config lib; };
 in
 {
   config = lib.mkIf cluster.member {
     networking.firewall = lib.mkIf config.networking.firewall.enable (
-      if nftables.enable then
-        {
-          extraInputRules = rules (
-            ports: from:
-            "${on "iifname \"${toString interface}\" "}${
-              if isV6 from then "ip6" else "ip"
-            } saddr ${from} tcp dport { ${text ", " ports} } accept"
-          );
-        }
-      else
-        {
-          extraCommands = rules (
-            ports: from:
-            "${
-              if isV6 from then "ip6tables" else "iptables"
-            } -A nixos-fw ${on "-i ${toString interface} "}-s ${from} -p tcp -m multiport --dports ${text "," ports} -j nixos-fw-accept"
-          );
-        }
+      lib.mkMerge [
+        (allow {
+          clients = cluster.addresses;
+          ports = all;
+        })
+        (allow {
+          clients = others;
+          ports = some;
+        })
+      ]
     );
   };
 }

@@ -9,7 +9,7 @@ let
   cfg = config.services.slipway.floating;
   on = cfg != { };
   groups = import ./groups.nix { inherit config lib; };
-  allow = import ../telemetry/allow.nix { inherit config lib; };
+  allow = import ../allow.nix { inherit config lib; };
   clients = lib.unique (lib.concatMap (group: lib.attrValues group.peers) (lib.attrValues groups));
 in
 {
@@ -48,7 +48,7 @@ in
     };
     networking.firewall = lib.mkIf (clients != [ ]) (allow {
       inherit clients;
-      port = contract.ports.floating;
+      ports = [ contract.ports.floating ];
       interface = null;
     });
     # A server of one's own may listen on the address, which is not here most of the time.

@@ -11,7 +11,6 @@ let
   groups = import ./groups.nix { inherit config lib; };
   on = groups != { };
   user = "slipway-floating";
-  inherit (config.networking) nftables;
   ip = "${pkgs.iproute2}/bin/ip";
 
   stacks = lib.filterAttrs (_: stack: stack.enable) config.services.slipway.stacks;
@@ -81,17 +80,6 @@ let
       }
     }
   '';
-
-  # By number: the name is not known to every nft.
-  vrrp =
-    address:
-    if nftables.enable then
-      "ip saddr ${address} ip protocol 112 accept\n"
-    else
-      "iptables -A nixos-fw -p 112 -s ${address} -j nixos-fw-accept\n";
-  rules = lib.concatMapStrings vrrp (
-    lib.unique (lib.concatMap (group: lib.attrValues group.peers) (lib.attrValues groups))
-  );
 in
 {
   config = lib.mkIf on {
@@ -110,8 +98,12 @@ in
       group = user;
     };
     users.groups.${user} = { };
-    networking.firewall =
-      if nftables.enable then { extraInputRules = rules; } else { extraCommands = rules; };
+    networking.firewall = import ../allow.nix { inherit config lib; } {
+      clients = lib.unique (lib.concatMap (group: lib.attrValues group.peers) (lib.attrValues groups));
+      # VRRP, by number: the name is not known to every nft.
+      protocol = 112;
+      interface = null;
+    };
     systemd = {
       tmpfiles.settings."10-slipway-floating"."/run/slipway-floating".d = {
         user = "root";

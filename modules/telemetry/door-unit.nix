@@ -86,6 +86,9 @@ in
     pathConfig.PathChanged = map (file: "${file}") (lib.attrValues files);
   };
   networking.firewall = lib.mkIf (clients != [ ]) (
-    import ./allow.nix { inherit config lib; } { inherit clients port; }
+    import ../allow.nix { inherit config lib; } {
+      inherit clients;
+      ports = [ port ];
+    }
   );
 }

@@ -94,7 +94,7 @@ in
   {
     name = "only the other members reach VRRP and the port for them";
     got = [
-      (lib.hasInfix "ip saddr 203.0.113.12 ip protocol 112 accept" config.networking.firewall.extraInputRules)
+      (lib.hasInfix "ip saddr 203.0.113.12 meta l4proto 112 accept" config.networking.firewall.extraInputRules)
       (lib.hasInfix "ip saddr 203.0.113.12 tcp dport 8085 accept" config.networking.firewall.extraInputRules)
       (lib.hasInfix "203.0.113.11" config.networking.firewall.extraInputRules)
       nginx.virtualHosts.slipway-floating.extraConfig
