@@ -43,7 +43,10 @@ let
       KEY = files.key;
       UNITS = toString units;
     };
-    text = builtins.readFile ./cluster.sh;
+    text = ''
+      . ${./operator.sh}
+    ''
+    + builtins.readFile ./cluster.sh;
   };
   # patronictl for people, with the password, the certificate and the configuration that it needs.
   control = import ../../nix/lib/shell-application.nix { inherit pkgs; } {

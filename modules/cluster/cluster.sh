@@ -52,17 +52,12 @@ restarts() {
 }
 
 switchover() {
-  local candidate password body
+  local candidate body
   candidate=$(about "([.[] | select(.name != \$me and $running)] | sort_by(.role != \"sync_standby\", .lag)) | .[0].name // empty")
   [ -n "$candidate" ] || die "no other member can lead; see: slipway-cluster status"
   echo "$MEMBER leads; handing over to $candidate"
-  password=$(cat "$PASSWORD_FILE")
-  password=${password//\\/\\\\}
-  password=${password//\"/\\\"}
   body=$(jq -nc --arg leader "$MEMBER" --arg candidate "$candidate" '{leader: $leader, candidate: $candidate}')
-  printf 'user = "%s:%s"\n' "$OPERATOR" "$password" \
-    | curl --config - --silent --show-error --max-time 60 --cacert "$AUTHORITY" --cert "$CERTIFICATE" --key "$KEY" \
-      --header 'Content-Type: application/json' --data "$body" "${URLS%% *}/switchover" || true
+  operator "$PASSWORD_FILE" --max-time 60 --data "$body" "${URLS%% *}/switchover" || true
   echo
 }
 

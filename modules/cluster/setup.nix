@@ -47,6 +47,7 @@ let
     };
     text = ''
       . ${./leads.sh}
+      . ${./operator.sh}
     ''
     + builtins.readFile ./setup.sh;
   };

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -298,12 +299,63 @@ fn stand_in(folder: &Path, name: &str, text: &str) {
 }
 
 #[test]
+fn the_operators_password_reaches_patroni_whatever_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let password = folder.path().join("password");
+    fs::write(&password, "a\"b\\c\n").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/switchover", listener.local_addr().unwrap());
+    let patroni = std::thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        connection
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n{}") {
+            let mut some = [0; 1024];
+            let length = connection.read(&mut some).unwrap();
+            assert!(length > 0, "{}", String::from_utf8_lossy(&asked));
+            asked.extend(&some[..length]);
+        }
+        connection
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            .unwrap();
+        String::from_utf8(asked).unwrap()
+    });
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c"])
+        .arg(r#". "$0"; operator "$1" --fail --max-time 20 --data '{}' "$2""#)
+        .arg(repository().join("modules/cluster/operator.sh"))
+        .arg(&password)
+        .arg(url)
+        .env("OPERATOR", "operator")
+        .envs(["AUTHORITY", "CERTIFICATE", "KEY"].map(|name| (name, "/dev/null")))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    // operator:a"b\c
+    let asked = patroni.join().unwrap();
+    assert!(
+        asked.contains("Authorization: Basic b3BlcmF0b3I6YSJiXGM=\r\n"),
+        "{asked}"
+    );
+    assert!(asked.starts_with("POST /switchover "), "{asked}");
+}
+
+#[test]
 fn the_timer_that_takes_the_tag_back_is_there_before_the_tag() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let tag = root.join("slipway-patroni/conf/50-aside.yaml");
     fs::create_dir_all(tag.parent().unwrap()).unwrap();
-    let script = fs::read_to_string(repository().join("modules/cluster/cluster.sh")).unwrap();
+    // As the program has them.
+    let script = ["operator.sh", "cluster.sh"]
+        .map(|name| fs::read_to_string(repository().join("modules/cluster").join(name)).unwrap())
+        .concat();
     let file = root.join("cluster.sh");
     fs::write(&file, script.replace("/run/", &format!("{}/", root.display()))).unwrap();
     // Only systemd and Patroni, which need a booted host.
