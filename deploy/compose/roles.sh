@@ -1,7 +1,12 @@
 # Made from nix/containers/slipway.nix; to change it, change that and run: nix run .#render
+# shellcheck shell=bash
 # The image of Postgres runs this in a new volume. In a volume that has one role people run it: see README.md.
 set -e
-as() { psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$POSTGRES_DB" --username="$@"; }
+as() {
+  local role=$1
+  shift
+  psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$POSTGRES_DB" --username="$role" "$@"
+}
 if ! as slipway-owner --command="" 2>/dev/null; then
   # There `slipway` made the cluster and can never be less than a superuser. So it takes the owner's name, and a new
   # `slipway` comes in its place. No role can rename itself: a third one does it.

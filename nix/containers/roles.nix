@@ -1,9 +1,14 @@
 # The two roles of the database, as a script in the container of Postgres. Only builtins.
 { owner, user }:
 ''
+  # shellcheck shell=bash
   # The image of Postgres runs this in a new volume. In a volume that has one role people run it: see README.md.
   set -e
-  as() { psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$POSTGRES_DB" --username="$@"; }
+  as() {
+    local role=$1
+    shift
+    psql --no-psqlrc --quiet --set=ON_ERROR_STOP=1 --dbname="$POSTGRES_DB" --username="$role" "$@"
+  }
   if ! as ${owner} --command="" 2>/dev/null; then
     # There `${user}` made the cluster and can never be less than a superuser. So it takes the owner's name, and a new
     # `${user}` comes in its place. No role can rename itself: a third one does it.

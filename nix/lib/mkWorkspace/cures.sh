@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # Nix gives $out
 # A hook of the build: when it fails, says which argument of mkWorkspace cures what the compiler said. A test gives it what
 # compilers print.
 

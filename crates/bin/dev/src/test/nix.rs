@@ -21,8 +21,8 @@ const FLAKE: Duration = Duration::from_mins(20);
 /// Where Nix keeps what it fetches. Without it Nix would make one at the root of the machine.
 const STORE: &str = "/nix/store";
 
-/// Every .nix file parses, the pure functions keep their tests, and the whole flake evaluates where its inputs can be
-/// fetched.
+/// Every .nix file parses, the pure functions keep their tests, shellcheck finds nothing in scripts, and the whole flake
+/// evaluates where its inputs can be fetched.
 pub async fn check(run: &Run, checkout: &Path) -> Result<()> {
     let files = sources::files(checkout, &["nix"])?;
     // A store of its own: this part needs none, but Nix would create one.
@@ -37,6 +37,7 @@ pub async fn check(run: &Run, checkout: &Path) -> Result<()> {
         .args([checkout.join("nix/lib/tests")]);
     let output = run.supervisor.output(nix.with_build_env(tests), QUICK).await?;
     passed(&output)?;
+    check_scripts(run, checkout).await?;
     match reachable(run, checkout).await {
         Ok(()) => check_flake(run, checkout).await,
         Err(reason) => {
@@ -44,6 +45,24 @@ pub async fn check(run: &Run, checkout: &Path) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// As the flake's check `shell-scripts`, which only a machine that reaches its inputs can build.
+async fn check_scripts(run: &Run, checkout: &Path) -> Result<()> {
+    let others = checkout.join("tests/workspaces");
+    let named = sources::files(checkout, &["sh"])?;
+    let ours = named.into_iter().filter(|file| !file.starts_with(&others));
+    let folder = checkout.join(".github/scripts");
+    let unnamed = std::fs::read_dir(&folder)
+        .with_context(|| format!("cannot read {}", folder.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .chain(["dev", ".ci/run"].map(|file| Ok(checkout.join(file))))
+        .collect::<Result<Vec<_>>>()?;
+    let check = Spec::new("shellcheck", programs::find("shellcheck")?)
+        .args(["--severity=warning"])
+        .args(ours)
+        .args(unnamed);
+    run.supervisor.run(check, QUICK).await
 }
 
 /// Fails with what nix/lib/tests found wrong.
