@@ -21,7 +21,7 @@ const FLAKE: Duration = Duration::from_mins(20);
 /// Where Nix keeps what it fetches. Without it Nix would make one at the root of the machine.
 const STORE: &str = "/nix/store";
 
-/// Every .nix file parses, the pure functions keep their tests, shellcheck finds nothing in scripts, and the whole flake
+/// Every .nix file parses, the pure functions keep their tests, and shellcheck finds nothing in scripts. The whole flake
 /// evaluates where its inputs can be fetched.
 pub async fn check(run: &Run, checkout: &Path) -> Result<()> {
     let files = sources::files(checkout, &["nix"])?;

@@ -26,7 +26,7 @@ pub enum Stage {
     Fmt,
     /// Who depends on whom, manifests, lengths of files and sentences, links of pages, the index of decisions
     Arrows,
-    /// The flake: files parse, nix/lib keeps its tests, all outputs evaluate where inputs can be fetched
+    /// The flake: files parse, nix/lib keeps its tests, scripts pass shellcheck, outputs evaluate where inputs can be fetched
     Nix,
     /// The alerts: promtool reads them, and each fires on its fault and not on a healthy fleet
     Monitoring,
