@@ -1,5 +1,5 @@
 # Two hosts before the app hosts of hosts/prod that share the public address, in place of prod-edge. Either may die
-# (docs/high-availability.md). Give every host its name and its own files in /var/lib/edge: edge.pem and edge-key.pem, by which
+# (docs/edge.md). Give every host its name and its own files in /var/lib/edge: edge.pem and edge-key.pem, by which
 # the app hosts know it. Their `trustedProxies` then name both.
 { config, ... }:
 let

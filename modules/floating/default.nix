@@ -1,4 +1,4 @@
-# Addresses that clients ask and that one of several hosts with nginx has at a time (docs/high-availability.md).
+# Addresses that clients ask and that one of several hosts with nginx has at a time (docs/edge.md).
 {
   config,
   lib,

@@ -11,6 +11,7 @@
 }:
 let
   pages = import ./pages.nix { inherit lib; };
+  cluster = import ./cluster-tools.nix { inherit host lib; };
   page = ../../docs/production.md;
   commands = builtins.readFile page;
   files = pages.files page;
@@ -146,9 +147,25 @@ let
       };
     };
     "docs/database.md" = { };
+    "docs/edge.md" = {
+      networking.hostName = "edge-1";
+      services.slipway.stacks.shop.services.api = {
+        preset = "api";
+        package = standIn "shop";
+      };
+      services.slipway.stacks.shop.proxy.domain = "shop.example.com";
+      security.acme = {
+        acceptTerms = true;
+        defaults.email = "ops@example.com";
+      };
+    };
+    "docs/high-availability.md" = {
+      imports = cluster.modules "ha-1" { redis.passwordFile = "/run/secrets/redis"; };
+    };
     "docs/logs.md" = { };
     "docs/observability.md".services.slipway.stacks.shop.services.web.package = standIn "shop";
     "docs/rollouts.md" = { };
+    "docs/runbooks.md".services.slipway.monitoring.enable = true;
     "docs/settings.md" = { };
     "docs/stacks.md" = { };
     "docs/traces.md" = { };
@@ -156,6 +173,17 @@ let
     "secrets/README.md" = { };
     "templates/default/README.md" = { };
   };
+  # Evaluated elsewhere, or made from what is evaluated.
+  elsewhere = [
+    "docs/build.md"
+    "docs/containers.md"
+    "docs/options.md"
+    "docs/production.md"
+    "docs/workspaces.md"
+  ];
+  withNix = lib.filter (
+    name: lib.hasSuffix ".md" name && lib.hasInfix "```nix" (builtins.readFile (../.. + "/${name}"))
+  ) (map (name: "docs/${name}") (lib.attrNames (builtins.readDir ../../docs)));
   # Blocks use `packages` without saying where it comes from, unless they say what they take.
   asModule = text: lib.optionalString (lib.hasPrefix "{\n" text) "{ packages, ... }:\n" + text;
   ofPage =
@@ -232,6 +260,11 @@ let
   );
 in
 [
+  {
+    name = "each page with Nix is evaluated";
+    got = lib.subtractLists (lib.attrNames modules ++ elsewhere) withNix;
+    want = [ ];
+  }
   (afterStep "when it is installed" [ ])
   (afterStep "with its agent" [ "./agent.nix" ])
   (afterStep "with its backups" [
