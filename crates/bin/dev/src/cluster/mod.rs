@@ -71,35 +71,32 @@ pub async fn run(run: &Run, checkout: &Path, binaries: &Binaries, wanted: &Wante
         seed: wanted.seed,
         ..Report::default()
     };
-    let mut checked = Checked::default();
     for (number, fault) in faults.iter().enumerate() {
-        say(&format!(
-            "{}/{} {} at the {}",
-            number + 1,
-            faults.len(),
-            fault.kind.words(),
-            fault.place.word()
-        ));
-        let played = match play_during_rollout(&mut scene, plane.as_mut(), *fault).await {
-            Ok(played) => played,
-            Err(error) => {
-                let problem = format!("{} at the {}: {error:#}", fault.kind.words(), fault.place.word());
-                say(&format!("    {problem}"));
-                report.stopped = Some(problem);
-                break;
+        let words = format!("{} at the {}", fault.kind.words(), fault.place.word());
+        say(&format!("{}/{} {words}", number + 1, faults.len()));
+        let played = play_and_check(&mut scene, plane.as_mut(), *fault, &mut report).await;
+        // Also where the run cannot go on: that two members led can be the reason.
+        let known = report.two_leaders.len();
+        report.two_leaders = two_leaders(&scene);
+        let proofs = report.two_leaders.len().saturating_sub(known);
+        match played {
+            Ok(mut result) => {
+                result.two_leaders = proofs;
+                say(&format!("    {}", result.line()));
+                report.faults.push(result);
+                report.rollouts += usize::from(plane.is_some());
             }
-        };
-        let mut result = result(&scene, *fault, &played, &mut checked).await?;
-        if let Some(plane) = &plane {
-            result.requests_failed = plane.probe.failed(played.began, played.ended);
-            report.rollouts += 1;
+            Err(error) => report.stopped = Some(format!("{words}: {error:#}")),
         }
-        say(&format!("    {}", result.line()));
-        report.faults.push(result);
+        if proofs > 0 {
+            say(&format!("    TWO LEADERS: {}", report.two_leaders.join("; ")));
+        }
+        if let Some(problem) = &report.stopped {
+            say(&format!("    {problem}"));
+            break;
+        }
     }
-    if report.stopped.is_none() {
-        finish(&mut scene, &mut report).await?;
-    }
+    finish(&mut scene, &mut report).await;
     if let Some(plane) = &plane {
         (report.requests, report.requests_failed) = plane.probe.totals();
     }
@@ -132,20 +129,14 @@ async fn play_during_rollout(
     Ok(played)
 }
 
-/// How many acknowledged writes of each writer were looked for.
-#[derive(Debug, Default)]
-struct Checked {
-    stacks: [usize; MEMBERS],
-    direct: [usize; MEMBERS],
-    caches: [usize; MEMBERS],
-}
-
-async fn result(
-    scene: &Scene<'_>,
+/// Plays a fault, and looks for everything that was acknowledged since the one before.
+async fn play_and_check(
+    scene: &mut Scene<'_>,
+    mut plane: Option<&mut Plane>,
     fault: Fault,
-    played: &Played,
-    checked: &mut Checked,
+    report: &mut Report,
 ) -> Result<FaultResult> {
+    let played = play_during_rollout(scene, plane.as_deref_mut(), fault).await?;
     let gaps = |writers: &[Writer]| {
         let gaps: Vec<u64> = writers
             .iter()
@@ -162,32 +153,14 @@ async fn result(
     };
     let (postgres_ms, postgres_own_ms) = gaps(&scene.stacks);
     let (redis_ms, redis_own_ms) = gaps(&scene.caches);
-    // Before the table is read: what comes later may be missing in it.
-    let (stacks, direct) = (
-        unchecked(&scene.stacks, &checked.stacks),
-        unchecked(&scene.direct, &checked.direct),
-    );
-    let kept: HashSet<(String, i64)> = patiently(async || scene.ledger().await)
-        .await?
-        .into_iter()
-        .collect();
-    let mut postgres_lost = 0;
-    for (what, acks, done) in [
-        ("stack", stacks, &mut checked.stacks),
-        ("direct", direct, &mut checked.direct),
-    ] {
-        for (index, acks) in acks.iter().enumerate() {
-            done[index] += acks.len();
-            let name = format!("{what}-{}", scene.members[index].name);
-            postgres_lost += verdict::lost(&name, acks, &kept).len();
-        }
-    }
-    let mut redis_lost = 0;
-    let caches = unchecked(&scene.caches, &checked.caches);
-    for (index, acks) in caches.iter().enumerate() {
-        checked.caches[index] += acks.len();
-        redis_lost += lost_in_redis(scene, index, acks).await?;
-    }
+    // Before they are looked for: what comes later may be missing.
+    let sql = unchecked(scene.stacks.iter_mut().chain(&mut scene.direct));
+    let caches = unchecked(&mut scene.caches);
+    let lost = lost_in_postgres(scene, &sql).await?;
+    let postgres_lost = lost.len();
+    report.postgres_lost.extend(lost);
+    let redis_lost = lost_in_redis(scene, &caches).await?;
+    report.redis_lost += redis_lost;
     Ok(FaultResult {
         fault: fault.kind.words(),
         place: fault.place.word(),
@@ -199,22 +172,59 @@ async fn result(
         whole_after_ms: millis(played.whole_after),
         postgres_lost,
         redis_lost,
-        requests_failed: 0,
+        requests_failed: plane.map_or(0, |plane| plane.probe.failed(played.began, played.ended)),
+        two_leaders: 0,
     })
 }
 
-fn unchecked(writers: &[Writer], checked: &[usize; MEMBERS]) -> Vec<Vec<Ack>> {
-    let all = writers.iter().zip(checked);
-    all.map(|(writer, checked)| writer.acks()[*checked..].to_vec())
+/// Writes of one writer, by its name.
+type Written = (String, Vec<Ack>);
+
+fn unchecked<'a>(writers: impl IntoIterator<Item = &'a mut Writer>) -> Vec<Written> {
+    let writers = writers.into_iter();
+    writers
+        .map(|writer| (writer.name.clone(), writer.take_unchecked()))
         .collect()
 }
 
-async fn lost_in_redis(scene: &Scene<'_>, index: usize, acks: &[Ack]) -> Result<usize> {
-    let member = &scene.members[index];
-    let name = format!("cache-{}", member.name);
-    let read = async || cache::read(&member.network.namespace, scene.cache.clone(), &name).await;
-    let kept = patiently(read).await.context("what Redis has cannot be read")?;
-    Ok(verdict::lost(&name, acks, &kept).len())
+fn all<'a>(writers: impl IntoIterator<Item = &'a Writer>) -> Vec<Written> {
+    let writers = writers.into_iter();
+    writers
+        .map(|writer| (writer.name.clone(), writer.acks().clone()))
+        .collect()
+}
+
+/// The writes that the ledger does not have, in words.
+async fn lost_in_postgres(scene: &Scene<'_>, written: &[Written]) -> Result<Vec<String>> {
+    let kept = patiently(async || scene.ledger().await).await?;
+    let kept: HashSet<(String, i64)> = kept.into_iter().collect();
+    let lost = written.iter().flat_map(|(name, acks)| {
+        let lost = verdict::lost(name, acks, &kept);
+        lost.into_iter().map(move |number| format!("{name} {number}"))
+    });
+    Ok(lost.collect())
+}
+
+/// How many writes Redis does not have. Each member has one writer, in the members' order.
+async fn lost_in_redis(scene: &Scene<'_>, written: &[Written]) -> Result<usize> {
+    let mut lost = 0;
+    for (member, (name, acks)) in scene.members.iter().zip(written) {
+        let read = async || cache::read(&member.network.namespace, scene.cache.clone(), name).await;
+        let kept = patiently(read).await.context("what Redis has cannot be read")?;
+        lost += verdict::lost(name, acks, &kept).len();
+    }
+    Ok(lost)
+}
+
+/// What shows that two members led at once, from the beginning of the run until now.
+fn two_leaders(scene: &Scene<'_>) -> Vec<String> {
+    let direct = all(&scene.direct);
+    let members = scene.members.iter().map(|member| member.name.as_str());
+    let direct: Vec<(&str, &[Ack])> = members
+        .zip(&direct)
+        .map(|(member, (_, acks))| (member, acks.as_slice()))
+        .collect();
+    verdict::two_leaders(&direct)
 }
 
 /// Asks again for a while: a busy machine is slow, not wrong.
@@ -228,44 +238,33 @@ async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     }
 }
 
-/// Stops the clients, and holds everything that was acknowledged against what is there.
-async fn finish(scene: &mut Scene<'_>, report: &mut Report) -> Result<()> {
+/// Stops the clients, and holds everything that was acknowledged against what is there. After a run that could not go on
+/// it may be out of reach, and what was found after each fault stands.
+async fn finish(scene: &mut Scene<'_>, report: &mut Report) {
     for writers in [&mut scene.stacks, &mut scene.direct, &mut scene.caches] {
         writers.iter_mut().for_each(Writer::stop);
     }
-    let scene = &*scene;
-    let kept: HashSet<(String, i64)> = patiently(async || scene.ledger().await)
-        .await?
-        .into_iter()
-        .collect();
-    for (what, writers) in [("stack", &scene.stacks), ("direct", &scene.direct)] {
-        for (member, writer) in scene.members.iter().zip(writers) {
-            let name = format!("{what}-{}", member.name);
-            let acks = writer.acks();
-            report.postgres_written += acks.len();
-            let lost = verdict::lost(&name, &acks, &kept);
-            report
-                .postgres_lost
-                .extend(lost.iter().map(|number| format!("{name} {number}")));
+    let sql = all(scene.stacks.iter().chain(&scene.direct));
+    let caches = all(&scene.caches);
+    let count = |written: &[Written]| written.iter().map(|(_, acks)| acks.len()).sum();
+    (report.postgres_written, report.redis_written) = (count(&sql), count(&caches));
+    report.two_leaders = two_leaders(scene);
+    if report.stopped.is_some() {
+        return;
+    }
+    let lost = async {
+        anyhow::Ok((
+            lost_in_postgres(scene, &sql).await?,
+            lost_in_redis(scene, &caches).await?,
+        ))
+    };
+    match lost.await {
+        Ok((postgres, redis)) => {
+            report.postgres_lost.extend(postgres);
+            report.redis_lost = redis;
         }
+        Err(error) => report.stopped = Some(format!("the last look at what was written: {error:#}")),
     }
-    for index in 0..MEMBERS {
-        let acks = scene.caches[index].acks().clone();
-        report.redis_written += acks.len();
-        report.redis_lost += lost_in_redis(scene, index, &acks).await?;
-    }
-    let direct: Vec<(&str, Vec<Ack>)> = scene
-        .members
-        .iter()
-        .zip(&scene.direct)
-        .map(|(member, writer)| (member.name.as_str(), writer.acks().clone()))
-        .collect();
-    let direct: Vec<(&str, &[Ack])> = direct
-        .iter()
-        .map(|(name, acks)| (*name, acks.as_slice()))
-        .collect();
-    report.two_leaders = verdict::two_leaders(&direct);
-    Ok(())
 }
 
 fn millis(time: Duration) -> u64 {

@@ -1,6 +1,6 @@
 //! How it went, for people and as JSON.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub(super) struct FaultResult {
     pub(super) redis_lost: usize,
     /// Requests of the api that failed twice while it lasted, until all was whole again.
     pub(super) requests_failed: usize,
+    /// How many proofs that two members led at once came with it.
+    pub(super) two_leaders: usize,
 }
 
 /// All of it.
@@ -36,9 +38,9 @@ pub(super) struct FaultResult {
 pub(super) struct Report {
     pub(super) seed: u64,
     pub(super) faults: Vec<FaultResult>,
-    /// Acknowledged writes, and those of them that the end of the run does not have.
+    /// Acknowledged writes, and those of them that were missing after a fault or at the end.
     pub(super) postgres_written: usize,
-    pub(super) postgres_lost: Vec<String>,
+    pub(super) postgres_lost: BTreeSet<String>,
     pub(super) redis_written: usize,
     pub(super) redis_lost: usize,
     /// What shows that two members led at once.
@@ -56,11 +58,11 @@ pub(super) struct Report {
 impl FaultResult {
     /// In one line.
     pub(super) fn line(&self) -> String {
-        let seconds = |ms: u64| format!("{:.1} s", Duration::from_millis(ms).as_secs_f64());
+        let seconds = |ms| seconds(Duration::from_millis(ms));
         let own = |ms: Option<u64>| ms.map_or("-".to_owned(), seconds);
         format!(
             "on {}: no write in Postgres for {} (own client {}), in Redis for {} (own client {}); whole after {}; lost \
-             {} and {}; {} requests failed",
+             {} and {}; {} requests failed; two leaders at once: {}",
             self.member,
             seconds(self.postgres_ms),
             own(self.postgres_own_ms),
@@ -69,7 +71,8 @@ impl FaultResult {
             seconds(self.whole_after_ms),
             self.postgres_lost,
             self.redis_lost,
-            self.requests_failed
+            self.requests_failed,
+            never_or(self.two_leaders)
         )
     }
 }
@@ -179,11 +182,7 @@ impl Report {
             self.postgres_lost.len(),
             self.redis_written,
             self.redis_lost,
-            if self.two_leaders.is_empty() {
-                "never"
-            } else {
-                "YES"
-            },
+            never_or(self.two_leaders.len()),
             seconds(POSTGRES_GOAL),
             seconds(REDIS_GOAL),
             if over.is_empty() {
@@ -197,6 +196,10 @@ impl Report {
             self.failed_outside(),
         )
     }
+}
+
+const fn never_or(proofs: usize) -> &'static str {
+    if proofs == 0 { "never" } else { "YES" }
 }
 
 fn seconds(time: Duration) -> String {

@@ -12,7 +12,7 @@ use super::writer::{Write, in_network};
 
 /// The role, the database and the table of all writers.
 pub(super) const LEDGER: &str = "ledger";
-/// Tells which of its servers the cluster writes on.
+/// Returns the timeline, which tells one leader from the next.
 const INSERT: &str = "INSERT INTO ledger (writer, number) VALUES ($1, $2) \
                       RETURNING substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)";
 const READ: Duration = Duration::from_mins(1);
@@ -63,7 +63,7 @@ impl Write for SqlWriter {
     }
 }
 
-/// All numbers above `after` that a writer's rows have, read in a member's network.
+/// All rows of the ledger, read in a member's network.
 pub(super) async fn read(network: &File, options: PgConnectOptions) -> Result<Vec<(String, i64)>> {
     let (send, receive) = tokio::sync::oneshot::channel();
     in_network("reader", network, async move || {

@@ -45,7 +45,11 @@ struct Log {
 /// A client in a thread of its own, in the network of a member.
 #[derive(Debug)]
 pub(super) struct Writer {
+    /// What its rows are written under.
+    pub(super) name: String,
     log: Arc<Log>,
+    /// How many of its acknowledged writes were looked for.
+    checked: usize,
     thread: Option<JoinHandle<Option<()>>>,
 }
 
@@ -56,7 +60,9 @@ impl Writer {
         let shared = Arc::clone(&log);
         let thread = in_network(name, network, async move || write_on(&shared, client).await)?;
         Ok(Self {
+            name: name.to_owned(),
             log,
+            checked: 0,
             thread: Some(thread),
         })
     }
@@ -64,6 +70,13 @@ impl Writer {
     /// All that were acknowledged.
     pub(super) fn acks(&self) -> MutexGuard<'_, Vec<Ack>> {
         self.log.acks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those that were acknowledged since this was asked last.
+    pub(super) fn take_unchecked(&mut self) -> Vec<Ack> {
+        let unchecked = self.acks()[self.checked..].to_vec();
+        self.checked += unchecked.len();
+        unchecked
     }
 
     /// Whether a write was acknowledged that was sent after `moment`.
