@@ -48,7 +48,6 @@ let
     name = "slipway-redis-prepare";
     runtimeInputs = [
       pkgs.coreutils
-      pkgs.gnugrep
       pkgs.gnused
       package
     ];

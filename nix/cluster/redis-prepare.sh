@@ -73,17 +73,17 @@ filled_in() {
   printf '%s\n' "$text"
 }
 
-is_member() {
-  local one
-  for one in "${members[@]}"; do [ "$one" != "$1" ] || return 0; done
+# Whether the first argument is among the others.
+is_one_of() {
+  local wanted=$1 one
+  shift
+  for one; do [ "$one" != "$wanted" ] || return 0; done
   return 1
 }
-
-is_sentinel() {
-  local one
-  for one in "${sentinels[@]}"; do [ "$one" != "$1" ] || return 0; done
-  return 1
-}
+is_member() { is_one_of "$1" "${members[@]}"; }
+is_sentinel() { is_one_of "$1" "${sentinels[@]}"; }
+# Known once the settings are written.
+is_group() { is_one_of "$1" "${groups[@]}"; }
 
 # Who most Sentinels that answer take for the primary; nothing if none answers.
 primary_by_sentinels() {
@@ -164,8 +164,6 @@ sentinel_state() {
     printf '%s\n' "$line"
   done <"$state"
 }
-
-is_group() { grep -q "^sentinel monitor $1 " "$rendered"; }
 
 umask 077
 groups=()

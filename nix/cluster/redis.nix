@@ -10,6 +10,7 @@
 let
   inherit (builtins)
     attrNames
+    attrValues
     concatLists
     concatStringsSep
     elem
@@ -44,7 +45,7 @@ let
 
   redisPort = group: member: member.redisPort or group.port;
   sentinelPort = member: member.sentinelPort or contract.ports.sentinel;
-  firstOf = members: members.${head (attrNames members)};
+  firstOf = members: head (attrValues members);
   at = address: port: "${address} ${toString port}";
   quorum = members: length (attrNames members) / 2 + 1;
 
@@ -183,6 +184,11 @@ let
     ]
     ++ map (group: "sentinel auth-pass ${group.name} @cluster@") groups;
 
+  servers =
+    members: group: map (one: "--member=${at one.address (redisPort group one)}") (attrValues members);
+  sentinels =
+    members: map (one: "--sentinel=${at one.address (sentinelPort one)}") (attrValues members);
+
   # What redis-prepare.sh is called with, before `--secret NAME=FILE` for each password.
   prepare = {
     server =
@@ -202,8 +208,8 @@ let
         "--tls-key=${toString tls.key}"
         "--tls-authority=${toString tls.authority}"
       ]
-      ++ map (one: "--member=${at one.address (redisPort group one)}") (values members)
-      ++ map (one: "--sentinel=${at one.address (sentinelPort one)}") (values members);
+      ++ servers members group
+      ++ sentinels members;
     sentinel =
       {
         groups,
@@ -214,12 +220,9 @@ let
         "sentinel"
         "--state=${state}"
       ]
-      ++ concatLists (
-        map (group: map (one: "--member=${at one.address (redisPort group one)}") (values members)) groups
-      )
-      ++ map (one: "--sentinel=${at one.address (sentinelPort one)}") (values members);
+      ++ concatLists (map (servers members) groups)
+      ++ sentinels members;
   };
-  values = members: map (name: members.${name}) (attrNames members);
 
   lines = list: concatStringsSep "" (map (line: "${line}\n") list);
   say = value: if isBool value then (if value then "yes" else "no") else toString value;
