@@ -11,11 +11,11 @@ let
   staticOf =
     interface: map (one: one.address) (config.networking.interfaces.${interface}.ipv4.addresses or [ ]);
   everywhere = lib.concatMap staticOf (lib.attrNames config.networking.interfaces);
-  # Values that more than one has: value -> the names of these.
+  # Values that more than one of the pairs has: value -> the names of these.
   shared =
-    value: set:
+    pairs:
     lib.filterAttrs (_: names: lib.length names > 1) (
-      lib.mapAttrs (_: map (one: one.name)) (lib.groupBy (one: value one.value) (lib.attrsToList set))
+      lib.mapAttrs (_: map (one: one.name)) (lib.groupBy (one: toString one.value) pairs)
     );
 
   ofGroup =
@@ -45,7 +45,7 @@ let
     ++ lib.mapAttrsToList (address: who: {
       assertion = false;
       message = "${option "members"} gives ${address} to ${lib.concatStringsSep " and " who}: give each host its own address.";
-    }) (shared lib.id members)
+    }) (shared (lib.attrsToList members))
     ++ lib.concatMap (
       network:
       let
@@ -75,23 +75,15 @@ let
       message = "${option "addresses"} has ${toString floating}, one of them twice: leave it once.";
     };
 
-  byId = shared (group: toString group.routerId) groups;
+  byId = shared (lib.mapAttrsToList (name: group: lib.nameValuePair name group.routerId) groups);
   foreign = lib.filterAttrs (
     _: instance: lib.any (group: group.routerId == instance.virtualRouterId) (lib.attrValues groups)
   ) config.services.keepalived.vrrpInstances;
-  byAddress = lib.filterAttrs (_: who: lib.length who > 1) (
-    lib.mapAttrs (_: map (one: one.name)) (
-      lib.groupBy (one: one.address) (
-        lib.concatLists (
-          lib.mapAttrsToList (
-            name: group:
-            map (network: {
-              inherit name;
-              address = addressOf network;
-            }) (lib.unique group.addresses)
-          ) groups
-        )
-      )
+  byAddress = shared (
+    lib.concatLists (
+      lib.mapAttrsToList (
+        name: group: map (network: lib.nameValuePair name (addressOf network)) (lib.unique group.addresses)
+      ) groups
     )
   );
 in
