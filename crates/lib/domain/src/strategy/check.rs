@@ -79,7 +79,6 @@ impl Strategy {
         let Some(fleet) = fleet else {
             return;
         };
-        let takes_part = |name: &HostName| fleet.get(name).is_some_and(|host| host.takes_part);
         match &self.canary {
             Canary::Number(n) => {
                 let hosts = fleet.values().filter(|host| host.takes_part).count();
@@ -91,7 +90,7 @@ impl Strategy {
                 }
             }
             Canary::Hosts(names) => {
-                let unknown: Vec<_> = names.iter().filter(|name| !takes_part(name)).collect();
+                let unknown: Vec<_> = names.iter().filter(|name| !takes_part(name, fleet)).collect();
                 if !unknown.is_empty() {
                     let unknown = join(&unknown);
                     found.add(
@@ -189,6 +188,11 @@ impl StrategyProblems {
             self.add(field, "a host is named twice; name each once".to_owned());
         }
     }
+}
+
+/// Whether the release has a closure for the host.
+fn takes_part(name: &HostName, fleet: &Fleet) -> bool {
+    fleet.get(name).is_some_and(|host| host.takes_part)
 }
 
 fn join(names: &[&HostName]) -> String {

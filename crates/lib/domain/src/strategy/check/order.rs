@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{StrategyProblems, join};
+use super::{StrategyProblems, join, takes_part};
 use crate::HostName;
 use crate::labels::in_words;
 use crate::plan::{Fleet, FleetHost};
@@ -42,14 +42,11 @@ impl Strategy {
 
     /// A group without a host in the environment is a typing error: its hosts would go last, among all others.
     pub(super) fn check_groups(&self, fleet: &Fleet, found: &mut StrategyProblems) {
-        for (place, (number, group)) in (0_u32..).zip(&self.order).enumerate() {
-            let field = format!("order[{place}]");
-            let hosts = fleet
-                .iter()
-                .filter(|(_, host)| self.group_of(&host.labels) == number);
-            let hosts: Vec<&HostName> = hosts.map(|(name, _)| name).collect();
+        for (number, group) in (0..).zip(&self.order) {
+            let field = format!("order[{number}]");
+            let hosts = self.hosts_of(number, fleet);
             if hosts.is_empty() {
-                found.add(field, self.why_empty(group, place, fleet));
+                found.add(field, self.why_empty(group, number, fleet));
                 continue;
             }
             match &group.canary {
@@ -72,13 +69,32 @@ impl Strategy {
                         );
                         found.add(format!("{field}.canary"), detail);
                     }
+                    // Its other hosts would go without a canary.
+                    let left_alone = |name: &&HostName| hosts.contains(name) && !takes_part(name, fleet);
+                    let left_alone: Vec<&HostName> = names.iter().filter(left_alone).collect();
+                    let example = hosts.iter().find(|name| takes_part(name, fleet));
+                    if let Some(example) = example.filter(|_| !left_alone.is_empty()) {
+                        let detail = format!(
+                            "the release has no closure for {}; name hosts that it has one for, such as {example}",
+                            join(&left_alone)
+                        );
+                        found.add(format!("{field}.canary"), detail);
+                    }
                 }
                 _ => {}
             }
         }
     }
 
-    fn why_empty(&self, group: &Group, place: usize, fleet: &Fleet) -> String {
+    /// The hosts of the group of this number.
+    fn hosts_of<'a>(&self, number: u32, fleet: &'a Fleet) -> Vec<&'a HostName> {
+        let hosts = fleet
+            .iter()
+            .filter(|(_, host)| self.group_of(&host.labels) == number);
+        hosts.map(|(name, _)| name).collect()
+    }
+
+    fn why_empty(&self, group: &Group, number: u32, fleet: &Fleet) -> String {
         let selector = &group.hosts;
         if let Some((name, host)) = fleet.iter().find(|(_, host)| selector.matches(&host.labels)) {
             let taken = self.group_name(self.group_of(&host.labels));
@@ -100,7 +116,7 @@ impl Strategy {
         let name = fleet.keys().next().map_or("HOST", HostName::as_str);
         format!(
             "no host of the environment has {selector}, the group of entry {}; {there} (slipway host label {name} {})",
-            place + 1,
+            number + 1,
             selector.to_string().replace(',', " ")
         )
     }
@@ -110,17 +126,14 @@ impl Strategy {
         let all: Vec<&HostName> = fleet.keys().collect();
         Members::of(&all, fleet).check_bound("max_unavailable", self.max_out(all.len()), found);
         check_canary(&self.canary, "canary", fleet, found);
-        for (place, (number, group)) in (0_u32..).zip(&self.order).enumerate() {
-            let hosts = fleet
-                .iter()
-                .filter(|(_, host)| self.group_of(&host.labels) == number);
-            let hosts: Vec<&HostName> = hosts.map(|(name, _)| name).collect();
+        for (number, group) in (0..).zip(&self.order) {
+            let hosts = self.hosts_of(number, fleet);
             if let Some(most) = self.max_out_of(number, hosts.len()) {
-                let field = format!("order[{place}].max_unavailable");
+                let field = format!("order[{number}].max_unavailable");
                 Members::of(&hosts, fleet).check_bound(&field, most, found);
             }
             if let Some(canary) = &group.canary {
-                check_canary(canary, &format!("order[{place}].canary"), fleet, found);
+                check_canary(canary, &format!("order[{number}].canary"), fleet, found);
             }
         }
     }
@@ -288,6 +301,24 @@ mod tests {
         let many: Vec<String> = (0..33).map(|n| format!(r#""zone=b,rack={n}""#)).collect();
         let many = check(&format!(r#"{{"order":[{}]}}"#, many.join(","))).unwrap_err();
         assert!(many.to_string().contains("use at most 32"), "{many}");
+    }
+
+    #[test]
+    fn a_canary_that_the_release_leaves_alone_is_refused_unless_its_group_is_left_alone() {
+        let Written(strategy) =
+            serde_json::from_str(r#"{"order":[{"hosts":"role=app","canary":["app-1"]}]}"#).unwrap();
+        let mut fleet = fleet();
+        let leave = |fleet: &mut Fleet, name: &str| {
+            let name: HostName = name.parse().unwrap();
+            fleet.get_mut(&name).unwrap().takes_part = false;
+        };
+        leave(&mut fleet, "app-1");
+        let found = strategy.check(&fleet).unwrap_err().to_string();
+        let said = "order[0].canary: the release has no closure for app-1; name hosts that it has one for, such as app-2";
+        assert!(found.contains(said), "{found}");
+        leave(&mut fleet, "app-2");
+        leave(&mut fleet, "app-3");
+        assert_eq!(strategy.check(&fleet), Ok(()));
     }
 
     #[test]
