@@ -81,6 +81,7 @@ impl ConnectError {
     fn cure(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable { cure, .. } | Self::Refused { cure, .. } | Self::Silent { cure, .. } => *cure,
+            Self::NoSentinel { source, .. } => source.as_ref()?.cure(),
             _ => None,
         }
     }
@@ -88,7 +89,6 @@ impl ConnectError {
     /// All that is known, in one line.
     pub(crate) fn in_words(&self) -> String {
         let mut text = self.to_string();
-        let mut cure = self.cure();
         let mut source = self.source();
         while let Some(error) = source {
             let words = error.to_string();
@@ -97,14 +97,9 @@ impl ConnectError {
                 text.push_str(": ");
                 text.push_str(&words);
             }
-            if let Some(error) = error.downcast_ref::<Self>() {
-                cure = cure.or_else(|| error.cure());
-            } else if let Some(error) = error.downcast_ref::<Box<Self>>() {
-                cure = cure.or_else(|| error.cure());
-            }
             source = error.source();
         }
-        if let Some(cure) = cure {
+        if let Some(cure) = self.cure() {
             text.push_str("; ");
             text.push_str(cure);
         }

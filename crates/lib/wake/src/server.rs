@@ -38,7 +38,7 @@ enum Way {
 impl Finder {
     pub(crate) fn new(settings: &RedisSettings) -> Result<Self, WakeSetupError> {
         let password = settings.password.as_ref();
-        let login = login(settings.username.as_deref(), password).set_db(i64::from(settings.database));
+        let login = login_as(settings.username.as_deref(), password).set_db(i64::from(settings.database));
         let way = match &settings.server {
             RedisServer::Tcp { host, port } => Way::Fixed(Place::Tcp {
                 host: host.clone(),
@@ -46,7 +46,7 @@ impl Finder {
             }),
             RedisServer::Unix(path) => Way::Fixed(Place::Unix(path.clone())),
             RedisServer::Sentinels { master, nodes } => {
-                let login = login_of_sentinels(settings);
+                let login = login_as(None, settings.sentinel_password.as_ref());
                 Way::Sentinels(Sentinels::new(master, nodes, login))
             }
         };
@@ -111,7 +111,7 @@ async fn primary_at(
     Ok(live)
 }
 
-fn login(user: Option<&str>, password: Option<&SecretString>) -> RedisConnectionInfo {
+fn login_as(user: Option<&str>, password: Option<&SecretString>) -> RedisConnectionInfo {
     let mut login = RedisConnectionInfo::default();
     if let Some(user) = user {
         login = login.set_username(user);
@@ -120,10 +120,6 @@ fn login(user: Option<&str>, password: Option<&SecretString>) -> RedisConnection
         login = login.set_password(password.expose_secret());
     }
     login
-}
-
-fn login_of_sentinels(settings: &RedisSettings) -> RedisConnectionInfo {
-    login(None, settings.sentinel_password.as_ref())
 }
 
 async fn ping(live: &mut Live) -> Result<(), ConnectError> {
