@@ -22,12 +22,10 @@ let
       pkgs.coreutils
       pkgs.curl
       pkgs.gnugrep
-      pkgs.gnused
       pkgs.jq
       config.systemd.package
     ];
     runtimeEnv = {
-      CLUSTER = cfg.name;
       MEMBER = cluster.name;
       MEMBERS = lib.concatStringsSep " " (lib.attrNames cfg.members);
       # Its own Patroni first.

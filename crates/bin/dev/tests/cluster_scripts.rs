@@ -416,3 +416,43 @@ echo '{{"members":[{{"name":"a","role":"replica","state":"streaming","lag":0,"ta
     assert!(String::from_utf8_lossy(&output.stderr).contains("does not take the timer"));
     assert!(!tag.exists());
 }
+
+#[test]
+fn a_member_that_restarts_nothing_goes_on_as_it_is_with_the_programs_of_its_unit() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    let script = fs::read_to_string(repository().join("modules/cluster/cluster.sh")).unwrap();
+    let file = root.join("cluster.sh");
+    fs::write(&file, script.replace("/run/", &format!("{}/", root.display()))).unwrap();
+    // A hook has the programs that its module names, and no others.
+    let bin = root.join("bin");
+    fs::create_dir(&bin).unwrap();
+    let path = std::env::var_os("PATH").unwrap();
+    let mut folders = std::env::split_paths(&path);
+    let grep = folders.find(|folder| folder.join("grep").exists()).unwrap();
+    std::os::unix::fs::symlink(grep.join("grep"), bin.join("grep")).unwrap();
+    let unit = |generation: &str, text: &str| {
+        let units = root.join(generation).join("etc/systemd/system");
+        fs::create_dir_all(&units).unwrap();
+        fs::write(units.join("slipway-etcd.service"), text).unwrap();
+    };
+    unit("current-system", "[Unit]\nX-Reload-Triggers=a\n");
+    for (new, goes_on) in [
+        ("[Unit]\nX-Reload-Triggers=b\n", true),
+        ("[Unit]\nX-Restart-Triggers=b\n", false),
+    ] {
+        unit("closure", new);
+        let output = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", r#"PATH=$1; shift; . "$0""#])
+            .args([&file, &bin])
+            .args(["step-aside", "30"])
+            .env("SLIPWAY_CLOSURE", root.join("closure"))
+            .env("UNITS", "slipway-etcd.service")
+            .env("MEMBER", "a")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(told.contains("it goes on as it is"), goes_on, "{new}: {output:?}");
+        assert_eq!(output.status.success(), goes_on, "{new}: {output:?}");
+    }
+}
