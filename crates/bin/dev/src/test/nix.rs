@@ -1,6 +1,6 @@
 //! The checks of the flake that this machine can run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -51,18 +51,31 @@ pub async fn check(run: &Run, checkout: &Path) -> Result<()> {
 async fn check_scripts(run: &Run, checkout: &Path) -> Result<()> {
     let others = checkout.join("tests/workspaces");
     let named = sources::files(checkout, &["sh"])?;
-    let ours = named.into_iter().filter(|file| !file.starts_with(&others));
-    let folder = checkout.join(".github/scripts");
-    let unnamed = std::fs::read_dir(&folder)
-        .with_context(|| format!("cannot read {}", folder.display()))?
-        .map(|entry| Ok(entry?.path()))
-        .chain(["dev", ".ci/run"].map(|file| Ok(checkout.join(file))))
-        .collect::<Result<Vec<_>>>()?;
+    let scripts = named
+        .into_iter()
+        .filter(|file| !file.starts_with(&others))
+        .chain(unnamed(checkout)?)
+        .collect::<Vec<_>>();
+    if scripts.is_empty() {
+        return Ok(());
+    }
     let check = Spec::new("shellcheck", programs::find("shellcheck")?)
         .args(["--severity=warning"])
-        .args(ours)
-        .args(unnamed);
+        .args(scripts);
     run.supervisor.run(check, QUICK).await
+}
+
+/// The shell scripts of a checkout whose names do not say what they are.
+fn unnamed(checkout: &Path) -> Result<Vec<PathBuf>> {
+    let mut scripts: Vec<_> = ["dev", ".ci/run"].map(|file| checkout.join(file)).into();
+    scripts.retain(|file| file.is_file());
+    let folder = checkout.join(".github/scripts");
+    if folder.is_dir() {
+        for entry in folder.read_dir()? {
+            scripts.push(entry?.path());
+        }
+    }
+    Ok(scripts)
 }
 
 /// Fails with what nix/lib/tests found wrong.
