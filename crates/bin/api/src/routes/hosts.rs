@@ -33,6 +33,7 @@ endpoints! {
 
 /// Characters of an agent's words in a list.
 const MAX_BRIEF: usize = 200;
+
 /// A host with its new token, which is shown once.
 fn host_created(host: Host, made: &Token, token: TokenSecret) -> HostCreated {
     HostCreated {
@@ -43,9 +44,13 @@ fn host_created(host: Host, made: &Token, token: TokenSecret) -> HostCreated {
 
 /// A host in a list: what its agent and its step say is cut short, and whole where one host is shown.
 fn brief(mut host: Host) -> Host {
-    let message = host.report.as_mut().and_then(|report| report.message.as_mut());
+    let (mut message, mut trouble) = (None, None);
+    if let Some(report) = &mut host.report {
+        message = report.message.as_mut();
+        trouble = report.hooks.as_mut().and_then(|hooks| hooks.trouble.as_mut());
+    }
     let reason = host.step.as_mut().and_then(|step| step.reason.as_mut());
-    for text in [message, reason, host.journal_trouble.as_mut()]
+    for text in [message, trouble, reason, host.journal_trouble.as_mut()]
         .into_iter()
         .flatten()
     {

@@ -243,15 +243,20 @@ async fn long_words_of_agents_are_cut_short_in_a_list(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let token = app.fleet("prod", &["web-1"]).await.remove(0);
     let mut seen = observation("web-1");
-    seen["journal_trouble"] = json!("ä".repeat(3000));
+    let words = "ä".repeat(3000);
+    seen["journal_trouble"] = json!(words);
+    seen["report"] = json!({ "attempt": "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10", "phase": "committed",
+        "message": words, "hooks": { "trouble": words } });
     app.call(Method::POST, route::AGENT_SYNC, &token, Some(seen))
         .await
         .expect(200);
     let list = app.get(route::HOSTS).await.expect(200).body;
-    let short = list["items"][0]["journal_trouble"].as_str().unwrap().to_owned();
-    assert_eq!(short, format!("{}…", "ä".repeat(200)));
     let whole = app.get(&route::fill(route::HOST, "web-1")).await.body;
-    assert_eq!(whole["journal_trouble"].as_str().unwrap().chars().count(), 3000);
+    for place in ["/journal_trouble", "/report/message", "/report/hooks/trouble"] {
+        let short = list["items"][0].pointer(place).unwrap();
+        assert_eq!(*short, json!(format!("{}…", "ä".repeat(200))), "{place}");
+        assert_eq!(whole.pointer(place).unwrap(), words.as_str(), "{place}");
+    }
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
