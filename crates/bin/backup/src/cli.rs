@@ -13,8 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::{self, Config};
 use crate::failure::{BackupFailure, Result};
 use crate::kind::BackupKind;
+use crate::members::{self, Members};
 use crate::restore::{self, RestoreRequest, time::Target};
-use crate::{clock, exporter, files, list, now, status, wal};
+use crate::{clock, exporter, files, list, now, status, turn, wal};
 
 /// Backs up a stack's database, proves that it restores, and restores it.
 ///
@@ -87,8 +88,12 @@ enum BackupChoice {
     All,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("wanted").required(true).args(["to", "dump", "offsite"])))]
+#[command(group(clap::ArgGroup::new("wanted").required(true).args(["to", "dump", "offsite", "resume"])))]
 struct Restore {
     /// The whole server as it was at this moment (2026-11-22T23:45:33Z), or `latest`
     #[arg(long, value_name = "TIME")]
@@ -99,6 +104,9 @@ struct Restore {
     /// The files of this off-site copy, or `latest`
     #[arg(long, value_name = "SNAPSHOT")]
     offsite: Option<String>,
+    /// Finish a restore of a cluster that was cut short, or go back to what was there
+    #[arg(long, conflicts_with_all = ["into", "swap", "replace", "timeline", "pause"])]
+    resume: bool,
     /// A new folder (--to, --offsite) or a new database (--dump)
     #[arg(long, value_name = "WHERE")]
     into: Option<String>,
@@ -193,6 +201,10 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Verify { here } => one(&config, BackupKind::Verify, here).await,
         Command::Drill { here } => one(&config, BackupKind::Drill, here).await,
         Command::Prepare => {
+            if let Some(why) = turn::not_ours(&config, BackupKind::WalBase).await? {
+                say("wal-base", &why);
+                return Ok(ExitCode::SUCCESS);
+            }
             if wal::prepare(&config).await? {
                 say("wal-base", "the stanza and a base backup are there");
                 return Ok(ExitCode::SUCCESS);
@@ -203,7 +215,12 @@ async fn dispatch(cli: Cli) -> Result<ExitCode> {
             let wanted = wanted(args)?;
             // A copy's password is for root's eyes.
             if !matches!(wanted, RestoreRequest::Offsite { .. }) {
-                become_user(config.postgres_user.as_ref())?;
+                let asks = matches!(
+                    wanted,
+                    RestoreRequest::Resume | RestoreRequest::Time { replace: true, .. }
+                );
+                let cluster = config.cluster.as_ref().filter(|_| asks);
+                become_user_with(config.postgres_user.as_ref(), cluster)?;
             }
             print(&(restore::run(&config, wanted).await? + "\n"));
             Ok(ExitCode::SUCCESS)
@@ -260,6 +277,9 @@ async fn one(config: &Config, kind: BackupKind, here: bool) -> Result<ExitCode> 
 }
 
 fn wanted(args: Restore) -> Result<RestoreRequest> {
+    if args.resume {
+        return Ok(RestoreRequest::Resume);
+    }
     if let Some(id) = args.dump {
         return Ok(RestoreRequest::Dump {
             id,
@@ -288,6 +308,11 @@ fn wanted(args: Restore) -> Result<RestoreRequest> {
 
 /// The server knows its clients by their accounts, and Postgres' own programs refuse root: root goes on as `user`.
 fn become_user(user: Option<&String>) -> Result<()> {
+    become_user_with(user, None)
+}
+
+/// The same, with the password of who may change the cluster: only root can read its file.
+fn become_user_with(user: Option<&String>, cluster: Option<&Members>) -> Result<()> {
     let Some(user) = user.filter(|_| rustix::process::geteuid().is_root()) else {
         return Ok(());
     };
@@ -295,7 +320,11 @@ fn become_user(user: Option<&String>) -> Result<()> {
         .map_err(|error| BackupFailure::new(format!("cannot find myself: {error}")))?;
     let mut words: Vec<OsString> = vec!["-u".into(), user.into(), "--".into(), program.into()];
     words.extend(std::env::args_os().skip(1));
-    let error = std::process::Command::new("runuser").args(words).exec();
+    let mut command = std::process::Command::new("runuser");
+    if let Some(cluster) = cluster {
+        command.env(members::PASSWORD, cluster.password_for_child()?.expose());
+    }
+    let error = command.args(words).exec();
     Err(BackupFailure::new(format!("cannot become {user}: {error}"))
         .cure("install util-linux, which has runuser"))
 }
@@ -306,7 +335,7 @@ fn pretty<T: serde::Serialize>(value: &T) -> Result<String> {
         .map_err(|error| BackupFailure::new(error.to_string()))
 }
 
-fn say(kind: &str, detail: &str) {
+pub(crate) fn say(kind: &str, detail: &str) {
     print(&format!("{kind}: {detail}\n"));
 }
 

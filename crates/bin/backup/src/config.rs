@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use crate::failure::{BackupFailure, Result, io};
 use crate::kind::BackupKind;
+use crate::members::Members;
 
 /// The longest time that a setting may give, in seconds: a year.
 const MOST_SECONDS: u64 = 366 * 24 * 3600;
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     /// Records, locks, scratch and restored databases.
     pub(crate) state_dir: PathBuf,
     pub(crate) database: Database,
+    /// The cluster whose member the server is; without it the server stands alone.
+    pub(crate) cluster: Option<Members>,
     pub(crate) dump: Option<Dump>,
     pub(crate) wal: Option<Wal>,
     pub(crate) offsite: Option<Offsite>,
@@ -63,6 +66,13 @@ pub(crate) struct Database {
     pub(crate) data_dir: Option<PathBuf>,
     /// The unit of the server, named in instructions.
     pub(crate) unit: Option<String>,
+}
+
+impl Database {
+    /// The unit of the server, for instructions.
+    pub(crate) fn unit(&self) -> &str {
+        self.unit.as_deref().unwrap_or("postgresql.service")
+    }
 }
 
 const fn port() -> u16 {
@@ -296,6 +306,9 @@ impl Config {
         if self.drill.is_some() && self.dump.is_none() && self.wal.is_none() {
             return wrong("drill", "has nothing to restore", "together with dump or wal");
         }
+        if let Some(cluster) = &self.cluster {
+            cluster.check()?;
+        }
         if !self.exporter.listen.ip().is_loopback() {
             return wrong(
                 "exporter.listen",
@@ -329,6 +342,11 @@ impl Config {
             let named = offsite.paths.iter().enumerate();
             paths.extend(named.map(|(n, path)| (format!("offsite.paths[{n}]"), path.as_path())));
         }
+        if let Some(cluster) = &self.cluster {
+            paths.push(("cluster.authority".to_owned(), &cluster.authority));
+            paths.push(("cluster.certificate".to_owned(), &cluster.certificate));
+            paths.push(("cluster.key".to_owned(), &cluster.key));
+        }
         if let Some(path) = self.drill.as_ref().and_then(|drill| drill.directory.as_ref()) {
             paths.push(("drill.directory".to_owned(), path));
         }
@@ -350,6 +368,10 @@ impl Config {
                 offsite.and_then(|o| o.repository_file.as_ref()),
             ),
             ("offsite.password_file", offsite.map(|o| &o.password_file)),
+            (
+                "cluster.operator_password_file",
+                self.cluster.as_ref().map(|c| &c.operator_password_file),
+            ),
             (
                 "offsite.environment_file",
                 offsite.and_then(|o| o.environment_file.as_ref()),

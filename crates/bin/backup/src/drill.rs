@@ -17,7 +17,7 @@ use crate::lock;
 use crate::restore::time;
 use crate::scratch::{GUEST, Scratch};
 use crate::state::Done;
-use crate::{verify, wal};
+use crate::{turn, verify, wal};
 
 const LOCK: &str = "drill";
 const WAIT: Duration = Duration::from_mins(10);
@@ -35,10 +35,10 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
     files::remove(&folder)?;
     let work = async {
         let mut done = Done::default();
-        if config.dump.is_some() {
+        if turn::drills_dump(config).await {
             done = of_dump(config, folder.join("dump")).await?;
         }
-        if config.wal.is_some() {
+        if turn::drills_archive(config).await? {
             let replayed = of_archive(config, folder.join("wal")).await?;
             done.detail = [done.detail, replayed]
                 .into_iter()

@@ -136,8 +136,10 @@ fn record(status: &BackupStatus) {
     let truth = |value: bool| f64::from(u8::from(value));
     for kind in &status.kinds {
         let labels = [("stack", status.stack.clone()), ("kind", kind.kind.clone())];
-        gauge!("slipway_backup_late", &labels).set(truth(kind.late));
-        gauge!("slipway_backup_failed", &labels).set(truth(kind.failed));
+        // One trouble is one alert: in a cluster it is the leader's, and everybody's while nobody leads.
+        let own = kind.watched_by.is_none();
+        gauge!("slipway_backup_late", &labels).set(truth(kind.late && own));
+        gauge!("slipway_backup_failed", &labels).set(truth(kind.failed && own));
         if let (Some(at), Some(age)) = (kind.last_success, kind.age_seconds) {
             gauge!("slipway_backup_last_success_timestamp_seconds", &labels)
                 .set(at.timestamp_millis() as f64 / 1e3);

@@ -2,6 +2,7 @@
 
 mod draft;
 pub(crate) mod dump;
+mod members;
 mod same;
 pub(crate) mod time;
 
@@ -11,6 +12,8 @@ use crate::clock::Time;
 use crate::config::Config;
 use crate::failure::{BackupFailure, Result};
 use crate::{files, lock, offsite, wal};
+
+pub(crate) use members::unfinished;
 
 /// What to bring back, and where to.
 #[derive(Debug)]
@@ -29,14 +32,27 @@ pub(crate) enum RestoreRequest {
         timeline: Option<String>,
         pause: bool,
     },
+    /// What is left of a restore of a cluster that was cut short.
+    Resume,
     /// The files of an off-site copy, into a folder.
     Offsite { snapshot: String, into: PathBuf },
 }
 
 /// Restores, and says what was done and what comes next.
 pub(crate) async fn run(config: &Config, wanted: RestoreRequest) -> Result<String> {
+    let live = matches!(
+        wanted,
+        RestoreRequest::Dump { .. } | RestoreRequest::Time { replace: true, .. }
+    );
+    if let Some(failure) = unfinished(config).filter(|_| live) {
+        return Err(failure);
+    }
     match wanted {
-        RestoreRequest::Dump { id, into, swap } => dump::run(config, &id, into, swap).await,
+        RestoreRequest::Dump { id, into, swap } => {
+            crate::members::need_leader(config, "a restore of a dump").await?;
+            dump::run(config, &id, into, swap).await
+        }
+        RestoreRequest::Resume => members::resume(config).await,
         RestoreRequest::Time {
             target,
             into,
@@ -53,7 +69,14 @@ pub(crate) async fn run(config: &Config, wanted: RestoreRequest) -> Result<Strin
             timeline,
             pause,
             ..
-        } => time::replace(config, &target, timeline.as_deref(), pause).await,
+        } => match &config.cluster {
+            Some(_) if pause => Err(BackupFailure::new(
+                "--pause leaves a server read-only, and a cluster has no leader then",
+            )
+            .cure("look at the moment beside the live cluster: slipway-backup restore --to TIME --pause")),
+            Some(cluster) => members::replace(config, cluster, &target, timeline.as_deref()).await,
+            None => time::replace(config, &target, timeline.as_deref(), pause).await,
+        },
         RestoreRequest::Offsite { snapshot, into } => {
             need_empty(&into)?;
             files::folder(&into)?;

@@ -30,6 +30,24 @@ pub(crate) struct Done {
 pub(crate) struct Record {
     pub(crate) last_run: Option<Run>,
     pub(crate) last_success: Option<Success>,
+    /// When a run last had nothing to do here, since it is another member's work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) skipped: Option<Time>,
+}
+
+impl Record {
+    /// The record of a kind whose next run begins now.
+    pub(crate) fn begun(state: &Path, kind: BackupKind) -> Self {
+        Self {
+            last_run: Some(Run {
+                started: clock::now(),
+                finished: None,
+                error: None,
+                cure: None,
+            }),
+            ..read(state, kind).unwrap_or_default()
+        }
+    }
 }
 
 /// A run, perhaps still under way.
@@ -155,6 +173,16 @@ async fn recorded_within(
         (Ok(_), Err(failure)) => Err(failure.during("the work is done and cannot be recorded")),
         (result, _) => result,
     }
+}
+
+/// Records that a run of the kind had nothing to do on this member.
+pub(crate) async fn skipped(state: &Path, kind: BackupKind) -> Result<()> {
+    let _lock = lock::take(state, &run_lock(kind), WAIT).await?;
+    let record = Record {
+        skipped: Some(clock::now()),
+        ..read(state, kind).unwrap_or_default()
+    };
+    write(state, kind, &record)
 }
 
 /// Records that a run of the kind could not even begin its work.

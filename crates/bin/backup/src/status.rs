@@ -1,16 +1,19 @@
 //! The state of the backups, from the records and the server, with a cure for every problem.
 
+mod known;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use slipway_wire::backup::{ArchiveProgress, ArchiveStatus, BackupKindStatus, BackupStatus};
 
 use crate::clock::{self, Time};
-use crate::config::Config;
+use crate::config::{Config, Timed};
 use crate::failure::BackupFailure;
 use crate::kind::BackupKind;
-use crate::state::{self, Record};
+use crate::state;
 use crate::wal;
+use known::{Known, cluster, elsewhere};
 
 /// A server that takes longer to say how its archive is counts as away.
 const ASKING: Duration = Duration::from_secs(30);
@@ -18,30 +21,50 @@ const ASKING: Duration = Duration::from_secs(30);
 /// Collects the whole state. It only asks the server about its archive, within a time limit.
 pub(crate) async fn collect(config: &Config, now: Time) -> BackupStatus {
     let since = state::watched_since(&config.state_dir, now);
-    let kinds: Vec<BackupKindStatus> = BackupKind::ALL
-        .into_iter()
-        .filter_map(|kind| one(config, kind, since, now))
-        .collect();
-    let archive = match &config.wal {
-        Some(wal) => Some(archive(config, wal).await),
+    let cluster = match &config.cluster {
+        Some(members) => Some(cluster(config, members).await),
         None => None,
+    };
+    let mut kinds = Vec::new();
+    for kind in BackupKind::ALL {
+        if let Some(expected) = config.times(kind) {
+            let known = Known::read(config, kind, cluster.as_ref(), now).await;
+            kinds.push(one(config, kind, expected, known, since, now));
+        }
+    }
+    let leader = cluster.as_ref().and_then(elsewhere);
+    let archive = match (&config.wal, leader) {
+        (Some(wal), None) => Some(archive(config, wal).await),
+        (Some(wal), Some(leader)) => Some(standby(config, wal, &leader).await),
+        (None, _) => None,
     };
     BackupStatus {
         stack: config.stack.clone(),
-        ok: kinds.iter().all(|kind| kind.ok) && archive.as_ref().is_none_or(|archive| archive.ok),
+        ok: kinds.iter().all(|kind| kind.ok)
+            && archive.as_ref().is_none_or(|archive| archive.ok)
+            && cluster.as_ref().is_none_or(|cluster| cluster.error.is_none()),
         checked_at: now,
         kinds,
         archive,
+        cluster,
     }
 }
 
-fn one(config: &Config, kind: BackupKind, since: Time, now: Time) -> Option<BackupKindStatus> {
-    let expected = config.times(kind)?;
-    let (record, unreadable) = match state::read(&config.state_dir, kind) {
-        Ok(record) => (record, None),
-        Err(failure) => (Record::default(), Some(failure)),
-    };
-    let running = state::is_running(&config.state_dir, kind);
+fn one(
+    config: &Config,
+    kind: BackupKind,
+    expected: Timed,
+    known: Known,
+    since: Time,
+    now: Time,
+) -> BackupKindStatus {
+    let Known {
+        record,
+        unreadable,
+        running,
+        maker,
+        watched_by,
+    } = known;
     let run = record.last_run.as_ref();
     let killed = run.is_some_and(|run| run.finished.is_none()) && !running;
     let error = unreadable
@@ -52,12 +75,17 @@ fn one(config: &Config, kind: BackupKind, since: Time, now: Time) -> Option<Back
             killed.then(|| "the last run was cut short: it was killed, or the host went down".to_owned())
         });
     let age = state::age(&record, now);
-    let late = age.unwrap_or_else(|| clock::age(since, now)) > expected.late_after;
+    let skipped = record.skipped.map(|at| clock::age(at, now));
+    let newest = age.into_iter().chain(skipped).min();
+    let late = newest.unwrap_or_else(|| clock::age(since, now)) > expected.late_after;
     let failed = error.is_some();
-    let again = config.units.get(&kind).map_or_else(
+    let mut again = config.units.get(&kind).map_or_else(
         || format!("slipway-backup now --kind {kind}"),
         |unit| format!("systemctl start {unit}"),
     );
+    if let Some(leader) = &watched_by {
+        again = format!("on {leader}: {again}");
+    }
     let schedule = config
         .units
         .get(&kind)
@@ -78,7 +106,7 @@ fn one(config: &Config, kind: BackupKind, since: Time, now: Time) -> Option<Back
         None
     };
     let success = record.last_success;
-    Some(BackupKindStatus {
+    BackupKindStatus {
         kind: kind.name().to_owned(),
         ok: !failed && !late,
         failed,
@@ -91,7 +119,9 @@ fn one(config: &Config, kind: BackupKind, since: Time, now: Time) -> Option<Back
         detail: success.map(|success| success.detail),
         error,
         cure,
-    })
+        maker,
+        watched_by,
+    }
 }
 
 async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
@@ -101,13 +131,17 @@ async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
             "the server did not say how its archive is within {}",
             crate::text::duration(ASKING)
         ))
-        .cure("see what the server is busy with: systemctl status postgresql"))
+        .cure(format!(
+            "see what the server is busy with: systemctl status {}",
+            config.database.unit()
+        )))
     };
     match query_failed.await.unwrap_or_else(|_| vanished()) {
-        Ok(wal::Server { progress, system }) => {
-            if let Some(failure) = wal::is_foreign(wal, &system) {
-                return broken(Some(progress), &failure);
+        Ok(server) => {
+            if let Some(failure) = wal::foreign(wal, &server).await {
+                return broken(Some(server.progress), &failure);
             }
+            let progress = server.progress;
             let late = progress.lag_seconds > wal.archive_late_after.as_secs_f64();
             let error = if !progress.enabled {
                 Some("the server does not archive: archive_mode is off".to_owned())
@@ -126,15 +160,38 @@ async fn archive(config: &Config, wal: &crate::config::Wal) -> ArchiveStatus {
                 // One failed try is repeated by the server; it is trouble once it lasts.
                 ok: progress.enabled && !late,
                 cure: error.is_some().then(|| {
-                    "the server's log says why: journalctl -u postgresql; usual causes are a full repository and a \
-                     stanza that does not fit (pgbackrest check)"
-                        .to_owned()
+                    format!(
+                        "the server's log says why: journalctl -u {}; usual causes are a full repository and a stanza \
+                         that does not fit (pgbackrest check)",
+                        config.database.unit()
+                    )
                 }),
                 progress: Some(progress),
                 error,
             }
         }
         Err(failure) => broken(None, &failure),
+    }
+}
+
+/// The archive as a standby sees it: the leader fills it, and the standby may need it to catch up.
+async fn standby(config: &Config, wal: &crate::config::Wal, leader: &str) -> ArchiveStatus {
+    let asked = tokio::time::timeout(ASKING, wal::need_reachable(config, wal, leader)).await;
+    if let Ok(Err(failure)) = asked {
+        return broken(None, &failure);
+    }
+    ArchiveStatus {
+        ok: true,
+        progress: Some(ArchiveProgress {
+            lag_seconds: 0.0,
+            waiting_segments: 0,
+            last_archived: None,
+            last_archived_at: None,
+            failing: false,
+            enabled: true,
+        }),
+        error: None,
+        cure: None,
     }
 }
 
@@ -154,6 +211,28 @@ pub(crate) fn text(status: &BackupStatus) -> String {
         status.stack,
         if status.ok { "all is well" } else { "NOT WELL" }
     );
+    if let Some(cluster) = &status.cluster {
+        let leader = match &cluster.leader {
+            Some(leader) if *leader == cluster.member => "this member leads".to_owned(),
+            Some(leader) => format!("{leader} leads"),
+            None => "no member leads".to_owned(),
+        };
+        let paused = if cluster.paused {
+            "; Patroni is paused, so nobody takes over (slipway-cluster-patronictl resume)"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            out,
+            "  cluster {}, member {}: {leader}{paused}",
+            cluster.name, cluster.member
+        );
+        for (label, text) in [("error", &cluster.error), ("cure", &cluster.cure)] {
+            if let Some(text) = text {
+                let _ = writeln!(out, "            {label}: {text}");
+            }
+        }
+    }
     for kind in &status.kinds {
         let word = match (kind.failed, kind.late, kind.last_success) {
             (true, ..) => "FAILED",
@@ -171,11 +250,15 @@ pub(crate) fn text(status: &BackupStatus) -> String {
             out,
             "  {:9} {word:9} {}",
             kind.kind,
-            [age, kind.detail.clone()]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(", ")
+            [
+                age,
+                kind.maker.as_ref().map(|maker| format!("by {maker}")),
+                kind.detail.clone(),
+            ]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(", ")
         );
         for (label, text) in [("error", &kind.error), ("cure", &kind.cure)] {
             if let Some(text) = text {
@@ -184,12 +267,16 @@ pub(crate) fn text(status: &BackupStatus) -> String {
         }
     }
     if let Some(archive) = &status.archive {
-        let detail = archive.progress.as_ref().map_or_else(String::new, |progress| {
-            format!(
-                "{} segments wait, last archived {}",
-                progress.waiting_segments,
-                progress.last_archived.as_deref().unwrap_or("none")
-            )
+        let leader = status.cluster.as_ref().and_then(elsewhere);
+        let detail = leader.map(|leader| format!("{leader} archives"));
+        let detail = detail.unwrap_or_else(|| {
+            archive.progress.as_ref().map_or_else(String::new, |progress| {
+                format!(
+                    "{} segments wait, last archived {}",
+                    progress.waiting_segments,
+                    progress.last_archived.as_deref().unwrap_or("none")
+                )
+            })
         });
         let _ = writeln!(
             out,
@@ -212,7 +299,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::state::{Run, Success};
+    use crate::state::{Record, Run, Success};
 
     fn config(state: &std::path::Path) -> Config {
         let times = json!({ "timeout_seconds": 60, "late_after_seconds": 90000 });
@@ -256,6 +343,7 @@ mod tests {
             &Record {
                 last_run: None,
                 last_success: Some(success(24)),
+                skipped: None,
             },
         );
         assert!(dump_status(state.path(), now()).await.ok);
@@ -292,6 +380,7 @@ mod tests {
             &Record {
                 last_run: Some(run),
                 last_success: Some(success(1)),
+                skipped: None,
             },
         );
         let status = dump_status(state.path(), now()).await;
@@ -319,6 +408,7 @@ mod tests {
             &Record {
                 last_run: Some(run),
                 last_success: None,
+                skipped: None,
             },
         );
         let text = text(&collect(&config(state.path()), now()).await);

@@ -9,7 +9,7 @@ use crate::failure::{BackupFailure, Result, io};
 use crate::files;
 use crate::lock;
 use crate::state::Done;
-use crate::{offsite, wal};
+use crate::{offsite, turn, wal};
 
 const WAIT: std::time::Duration = std::time::Duration::from_mins(30);
 
@@ -29,7 +29,12 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
             Err(failure) => wrong.push(failure),
         }
     }
-    if let Some(wal) = &config.wal {
+    // The archive and the copies are one for all members, and one of them reads them.
+    let shared = turn::verifies_shared(config).await?;
+    if !shared {
+        fine.push("the archive and the copies are read by the member that leads".to_owned());
+    }
+    if let Some(wal) = config.wal.as_ref().filter(|_| shared) {
         let verified = async {
             let _lock = lock::take(&config.state_dir, wal::LOCK, WAIT).await?;
             wal::need_own(config, wal).await?;
@@ -39,7 +44,7 @@ pub(crate) async fn run(config: &Config) -> Result<Done> {
             .await
             .map_or_else(|failure| wrong.push(failure), |text| fine.push(text));
     }
-    if config.offsite.is_some() {
+    if config.offsite.is_some() && shared {
         offsite::check(config, limit)
             .await
             .map_or_else(|failure| wrong.push(failure), |text| fine.push(text));

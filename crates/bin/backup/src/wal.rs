@@ -8,7 +8,7 @@ use slipway_wire::backup::ArchiveProgress;
 
 use crate::clock::{self, Time};
 use crate::config::{Config, Wal};
-use crate::database::{DatabaseLogin, query_failed};
+use crate::database::{DatabaseLogin, MAINTENANCE, query_failed};
 use crate::failure::{BackupFailure, Result};
 use crate::kind::BackupKind;
 use crate::lock;
@@ -36,6 +36,15 @@ pub(crate) struct Stanza {
     pub(crate) backup: Vec<Backup>,
     #[serde(default)]
     pub(crate) archive: Vec<Archive>,
+    #[serde(default)]
+    db: Vec<System>,
+}
+
+/// A database cluster that the stanza has had; the last one is the current one.
+#[derive(Debug, Clone, Deserialize)]
+struct System {
+    #[serde(rename = "system-id")]
+    id: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -52,12 +61,19 @@ pub(crate) struct Backup {
     pub(crate) kind: String,
     timestamp: Span,
     info: Info,
+    archive: Option<Segments>,
     pub(crate) error: Option<bool>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Span {
     stop: i64,
+}
+
+/// The WAL that a base backup needs.
+#[derive(Debug, Clone, Deserialize)]
+struct Segments {
+    stop: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -84,6 +100,12 @@ impl Backup {
     /// From here on every moment can be restored.
     pub(crate) fn finished(&self) -> Time {
         Time::from_timestamp(self.timestamp.stop, 0).unwrap_or_default()
+    }
+
+    /// The timeline on which it was made.
+    fn timeline(&self) -> Option<u64> {
+        let stop = self.archive.as_ref()?.stop.as_ref()?;
+        u64::from_str_radix(stop.get(..8)?, 16).ok()
     }
 
     /// Bytes of the restored files.
@@ -150,7 +172,79 @@ pub(crate) async fn prepare(config: &Config) -> Result<bool> {
             failure
         });
     }
-    Ok(info(wal).await?.is_some_and(|stanza| !stanza.backup.is_empty()))
+    let stanza = info(wal).await?;
+    let Some(newest) = stanza.as_ref().and_then(|stanza| stanza.backup.last()) else {
+        return Ok(false);
+    };
+    if config.cluster.is_none() {
+        return Ok(true);
+    }
+    // What the last leader had not archived when it died is in no archive. From a new base backup on, every moment can be
+    // reached again.
+    Ok(newest.timeline() == Some(timeline(config).await?))
+}
+
+async fn timeline(config: &Config) -> Result<u64> {
+    let mut connection = DatabaseLogin::admin(config, MAINTENANCE)?.connect().await?;
+    let timeline: i64 = sqlx::query_scalar(
+        "SELECT ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::bigint",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(query_failed("ask for the server's timeline"))?;
+    Ok(u64::try_from(timeline).unwrap_or_default())
+}
+
+/// Fails on a standby that follows nobody and whose next WAL the archive no longer has: it can never catch up.
+pub(crate) async fn need_reachable(config: &Config, wal: &Wal, leader: &str) -> Result<()> {
+    type Row = (bool, Option<String>, i64);
+    let mut connection = DatabaseLogin::of_server(config)?.connect().await?;
+    let (streams, replayed, segment): Row = sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver), pg_last_wal_replay_lsn()::text,
+                (SELECT pg_size_bytes(current_setting('wal_segment_size')))",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(query_failed("ask how far this standby is"))?;
+    let (false, Some(replayed)) = (streams, replayed) else {
+        return Ok(());
+    };
+    let Some(needed) = segment_of(&replayed, segment) else {
+        return Ok(());
+    };
+    let stanza = info(wal).await?;
+    let oldest = stanza
+        .iter()
+        .filter_map(|stanza| stanza.archive.last())
+        .find_map(|archive| archive.min.clone());
+    let Some(oldest) = oldest.filter(|oldest| oldest.get(8..).is_some_and(|oldest| *needed < *oldest)) else {
+        return Ok(());
+    };
+    let member = config
+        .cluster
+        .as_ref()
+        .map_or("", |cluster| cluster.member.as_str());
+    let name = config
+        .cluster
+        .as_ref()
+        .map_or("", |cluster| cluster.name.as_str());
+    Err(BackupFailure::new(format!(
+        "{member} is older than the archive: it follows nobody, has replayed up to {replayed}, and the oldest WAL that is kept is {oldest}"
+    ))
+    .cure(format!(
+        "it has to copy {leader} anew: slipway-cluster-patronictl reinit {name} {member}"
+    )))
+}
+
+/// The name of the segment with a position, without its timeline.
+fn segment_of(position: &str, size: i64) -> Option<String> {
+    let (high, low) = position.split_once('/')?;
+    let high = u64::from_str_radix(high, 16).ok()?;
+    let low = u64::from_str_radix(low, 16).ok()?;
+    let size = u64::try_from(size).ok().filter(|size| *size > 0)?;
+    let number = ((high << 32) + low) / size;
+    let each = (1_u64 << 32) / size;
+    Some(format!("{:08X}{:08X}", number / each, number % each))
 }
 
 async fn create_stanza(wal: &Wal) -> Result<()> {
@@ -169,15 +263,28 @@ async fn create_stanza(wal: &Wal) -> Result<()> {
 /// Fails when the archive is another cluster's than the server's. One that cannot be asked has that said elsewhere.
 pub(crate) async fn need_own(config: &Config, wal: &Wal) -> Result<()> {
     match archiving(config).await {
-        Ok(server) => is_foreign(wal, &server.system).map_or(Ok(()), Err),
+        Ok(server) => foreign(wal, &server).await.map_or(Ok(()), Err),
         Err(_) => Ok(()),
     }
 }
 
+/// The same where the repository may be elsewhere. It is asked there only when the archive fails: that may cost money.
+pub(crate) async fn foreign(wal: &Wal, server: &Server) -> Option<BackupFailure> {
+    if wal.repository.is_some() || !server.progress.failing {
+        return is_foreign(wal, &server.system);
+    }
+    let stanza = info(wal).await.ok()??;
+    let archive = stanza.db.last()?.id.to_string();
+    is_another(&archive, &server.system)
+}
+
 /// The error if the archive belongs to another cluster than the server's. An empty cluster that started in place of a lost
 /// one finds the old archive.
-pub(crate) fn is_foreign(wal: &Wal, server: &str) -> Option<BackupFailure> {
-    let archive = archived_system(wal)?;
+fn is_foreign(wal: &Wal, server: &str) -> Option<BackupFailure> {
+    is_another(&archived_system(wal)?, server)
+}
+
+fn is_another(archive: &str, server: &str) -> Option<BackupFailure> {
     (archive != server).then(|| {
         BackupFailure::new(format!(
             "the archive is of another database cluster ({archive}) than the server's ({server}): nothing of this server is kept"
@@ -206,9 +313,10 @@ pub(crate) async fn base(config: &Config) -> Result<Done> {
     create_stanza(wal).await?;
     // Forces a segment out and waits for it: a base backup without an archive behind it restores nothing.
     pgbackrest(wal, QUICK, "check").run().await.map_err(|failure| {
-        failure
-            .during("the archive does not receive WAL")
-            .cure("the server's log says why archive_command fails: journalctl -u postgresql")
+        failure.during("the archive does not receive WAL").cure(format!(
+            "the server's log says why archive_command fails: journalctl -u {}",
+            config.database.unit()
+        ))
     })?;
     let before = info(wal).await?.map(|stanza| stanza.backup).unwrap_or_default();
     let kind = due(wal, &before, clock::now());
@@ -337,6 +445,15 @@ mod tests {
             "info": { "size": 1, "delta": 1, "repository": { "delta": 1 } }
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn a_position_names_its_segment() {
+        let mib = 1 << 20;
+        assert_eq!(segment_of("0/805AD98", 16 * mib).unwrap(), "0000000000000008");
+        assert_eq!(segment_of("1/FF000000", 16 * mib).unwrap(), "00000001000000FF");
+        assert_eq!(segment_of("2/40000000", 64 * mib).unwrap(), "0000000200000010");
+        assert!(segment_of("nonsense", 16 * mib).is_none());
     }
 
     #[test]

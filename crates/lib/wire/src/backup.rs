@@ -27,6 +27,28 @@ pub struct BackupStatus {
     pub kinds: Vec<BackupKindStatus>,
     /// The archive of WAL, if the stack's backups have the server's.
     pub archive: Option<ArchiveStatus>,
+    /// The cluster whose member the server is, if it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<BackupCluster>,
+}
+
+/// The cluster whose backups these are, as one member sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BackupCluster {
+    /// The cluster's name.
+    pub name: String,
+    /// The member that says this.
+    pub member: String,
+    /// Who leads, and so makes dumps, base backups and copies.
+    pub leader: Option<String>,
+    /// Whether Patroni leaves the servers alone, so that nobody takes over.
+    pub paused: bool,
+    /// What is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
 }
 
 /// How one kind of backup is.
@@ -56,6 +78,12 @@ pub struct BackupKindStatus {
     pub error: Option<String>,
     /// What to do about it.
     pub cure: Option<String>,
+    /// The member of the cluster that made the last good one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maker: Option<String>,
+    /// The member whose metrics speak of it, if that is another one than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub watched_by: Option<String>,
 }
 
 /// How the archive of WAL is.

@@ -19,7 +19,7 @@ use crate::restore::{hold_repository, need_empty};
 use crate::scratch::{Scratch, Server};
 use crate::wal::{self, Stanza, pgbackrest};
 
-const LIMIT: Duration = Duration::from_hours(24);
+pub(super) const LIMIT: Duration = Duration::from_hours(24);
 const SWITCH: Duration = Duration::from_mins(3);
 /// Between two looks at how far the recovery is.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -59,7 +59,8 @@ pub(crate) async fn beside(
     flush(config, wal).await;
     {
         let _lock = hold_repository(config).await?;
-        let more = options(target, timeline, if pause { "pause" } else { "promote" });
+        // Beside, nothing may reach the live server's archive.
+        let more = options(target, timeline, if pause { "pause" } else { "promote" }, "off");
         restore(wal, &scratch.data(), target, more, &scratch.data(), LIMIT).await?;
     }
     scratch.configure(true).await?;
@@ -125,7 +126,13 @@ pub(crate) async fn replace(
     let fresh = sibling(data, "restoring");
     files::remove(&fresh)?;
     keep_what_a_killed_one_left(data)?;
-    let more = options(target, timeline, if pause { "pause" } else { "promote" });
+    // In its place, the archive goes on.
+    let more = options(
+        target,
+        timeline,
+        if pause { "pause" } else { "promote" },
+        "preserve",
+    );
     let start = std::time::Instant::now();
     if let Err(failure) = restore(wal, &fresh, target, more, data, LIMIT).await {
         let _ = files::remove(&fresh);
@@ -160,7 +167,7 @@ fn whole(data: &Path) -> PathBuf {
 
 /// Exchanges the restored folder with the live one. The live name leads to a whole cluster at every moment, since without
 /// one the next start would begin an empty cluster. Returns the old one's new name.
-fn put_in_place(fresh: &Path, data: &Path) -> Result<Option<PathBuf>> {
+pub(super) fn put_in_place(fresh: &Path, data: &Path) -> Result<Option<PathBuf>> {
     if !data.exists() {
         files::commit(fresh, data)?;
         return Ok(None);
@@ -174,7 +181,7 @@ fn put_in_place(fresh: &Path, data: &Path) -> Result<Option<PathBuf>> {
 }
 
 /// A run that was killed between the exchange and its end has left the old cluster, or the restored one before it.
-fn keep_what_a_killed_one_left(data: &Path) -> Result<()> {
+pub(super) fn keep_what_a_killed_one_left(data: &Path) -> Result<()> {
     let whole = whole(data);
     if whole.exists() {
         let kept = sibling(
@@ -202,7 +209,7 @@ fn fetch(wal: &Wal, home: &Path) -> String {
     )
 }
 
-fn sibling(data: &Path, suffix: &str) -> PathBuf {
+pub(super) fn sibling(data: &Path, suffix: &str) -> PathBuf {
     let mut name = data.as_os_str().to_owned();
     name.push(".");
     name.push(suffix);
@@ -216,7 +223,7 @@ fn word(target: &Target) -> String {
     }
 }
 
-async fn need_stopped(config: &Config, data: &Path) -> Result<()> {
+pub(super) async fn need_stopped(config: &Config, data: &Path) -> Result<()> {
     let unit = config.database.unit.as_deref().unwrap_or("postgresql.service");
     let live = DatabaseLogin::admin(config, "postgres")?.answers().await;
     if !live && !has_postmaster(data) {
@@ -232,7 +239,7 @@ async fn need_stopped(config: &Config, data: &Path) -> Result<()> {
 }
 
 /// Whether the process that the folder's lock file names is there.
-fn has_postmaster(data: &Path) -> bool {
+pub(super) fn has_postmaster(data: &Path) -> bool {
     let text = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let pid = text
         .lines()
@@ -252,10 +259,18 @@ pub(crate) async fn files(
     limit: Duration,
 ) -> Result<()> {
     let _lock = hold_repository(config).await?;
-    restore(wal, data, target, options(target, None, "promote"), data, limit).await
+    restore(
+        wal,
+        data,
+        target,
+        options(target, None, "promote", "off"),
+        data,
+        limit,
+    )
+    .await
 }
 
-fn options(target: &Target, timeline: Option<&str>, action: &str) -> Vec<String> {
+pub(super) fn options(target: &Target, timeline: Option<&str>, action: &str, archive: &str) -> Vec<String> {
     let mut options = match target {
         Target::Latest => vec!["--type=default".to_owned()],
         Target::Time(time) => vec![
@@ -265,10 +280,11 @@ fn options(target: &Target, timeline: Option<&str>, action: &str) -> Vec<String>
         ],
     };
     options.extend(timeline.map(|timeline| format!("--target-timeline={timeline}")));
+    options.push(format!("--archive-mode={archive}"));
     options
 }
 
-async fn restore(
+pub(super) async fn restore(
     wal: &Wal,
     data: &Path,
     target: &Target,
@@ -292,12 +308,6 @@ async fn restore(
         .args(options)
         // Its own command would name the folder and the spool of this run, which are not those of the recovery.
         .arg(format!("--recovery-option=restore_command={}", fetch(wal, home)))
-        // Beside, nothing may reach the live server's archive; in its place, the archive goes on.
-        .arg(if home == data {
-            "--archive-mode=off"
-        } else {
-            "--archive-mode=preserve"
-        })
         .run()
         .await;
     let _ = files::remove(&own);
@@ -309,7 +319,7 @@ async fn restore(
 }
 
 /// Fails when no base backup was finished before the target: pgBackRest would take the latest one instead.
-async fn window(wal: &Wal, target: &Target) -> Result<Stanza> {
+pub(super) async fn window(wal: &Wal, target: &Target) -> Result<Stanza> {
     let stanza = wal::info(wal).await?;
     let stanza = stanza.filter(|stanza| !stanza.backup.is_empty()).ok_or_else(|| {
         BackupFailure::new("there is no base backup to begin from")
@@ -339,7 +349,7 @@ async fn window(wal: &Wal, target: &Target) -> Result<Stanza> {
 }
 
 /// Asks a live server for its newest WAL, behind a commit, so that a moment after the last change can be reached.
-async fn flush(config: &Config, wal: &Wal) {
+pub(super) async fn flush(config: &Config, wal: &Wal) {
     let query_failed = async {
         let mut connection = DatabaseLogin::admin(config, "postgres")?.connect().await?;
         sqlx::query("SELECT pg_logical_emit_message(true, 'slipway-backup', 'a restore begins')")
@@ -417,16 +427,20 @@ mod tests {
     fn a_moment_keeps_its_fraction() {
         let time = Target::Time("2026-11-22T23:45:33.123456Z".parse().unwrap());
         assert_eq!(
-            options(&time, Some("current"), "promote"),
+            options(&time, Some("current"), "promote", "off"),
             [
                 "--type=time",
                 "--target=2026-11-22 23:45:33.123456+00",
                 "--target-action=promote",
-                "--target-timeline=current"
+                "--target-timeline=current",
+                "--archive-mode=off"
             ]
         );
         assert_eq!(word(&time), "2026-11-22T23:45:33.123456Z");
-        assert_eq!(options(&Target::Latest, None, "promote"), ["--type=default"]);
+        assert_eq!(
+            options(&Target::Latest, None, "promote", "preserve"),
+            ["--type=default", "--archive-mode=preserve"]
+        );
     }
 
     #[test]
