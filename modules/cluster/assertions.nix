@@ -35,6 +35,24 @@ let
       lib.filterAttrs (_: host: host.config.networking.hostName != name) cfg.hosts
     )
   );
+  backup = import ../stack/backup/lib.nix { inherit config lib; };
+  archive = config.services.slipway.backup.archive or { enable = false; };
+  archives = cluster.member && archive.enable;
+  placeOf =
+    one:
+    if !one.enable then
+      "off"
+    else if one.s3 != null then
+      "${one.s3.endpoint}/${one.s3.bucket}${one.s3.folder}"
+    else
+      toString one.repository;
+  elsewhere =
+    lib.filterAttrs (_: other: placeOf other.services.slipway.backup.archive != placeOf archive)
+      (
+        lib.mapAttrs (host: _: cfg.hosts.${host}.config) (
+          lib.filterAttrs (_: other: other.role == "member") others
+        )
+      );
   flat = members: lib.mapAttrsToList (member: one: "${member} at ${one.address}") members;
   different = lib.filterAttrs (_: other: flat other.members != flat cfg.members) others;
   # Names, so that a path and its copy in the store are alike.
@@ -113,8 +131,18 @@ in
         message = "services.postgresql.enable is set, and this host is a member of the cluster ${cfg.name}, whose server is run by Patroni: leave it out.";
       }
       {
-        assertion = !cluster.member || !(config.services.slipway.backup.archive.enable or false);
-        message = "services.slipway.backup.archive.enable is set, and its repository is a folder of one host, which a cluster's next leader does not have: set it to false on members; dumps and their copies go on.";
+        assertion = !archives || backup.common;
+        message = "services.slipway.backup.archive.enable is set, and its repository is a folder of one host, which a cluster's next leader does not have: name a bucket (archive.s3), or a folder that all members mount (archive.shared).";
+      }
+      {
+        assertion = !archives || elsewhere == { };
+        message = "services.slipway.backup.archive is ${placeOf archive} on ${name}, and ${
+          lib.concatStringsSep ", " (
+            lib.mapAttrsToList (
+              host: other: "${placeOf other.services.slipway.backup.archive} on ${host}"
+            ) elsewhere
+          )
+        }: a cluster has one archive, so give all members the same.";
       }
       {
         assertion = !cluster.member || database.server.upgradeFrom == null;

@@ -14,6 +14,8 @@ let
   account = cluster.accounts.postgres;
   postgres = config.services.postgresql;
   hardening = import ../../nix/lib/hardening.nix;
+  backup = import ../stack/backup/lib.nix { inherit config lib; };
+  archives = config.services.slipway.backup.archive.enable or false;
   yaml = import ../../nix/lib/yaml.nix;
   builtinLocale = lib.toInt (lib.versions.major postgres.package.version) >= 17;
 
@@ -152,8 +154,10 @@ in
       unitConfig.StartLimitIntervalSec = 0;
       serviceConfig =
         hardening {
+          # It starts pgBackRest, whose repository may have any address.
           addresses =
-            cluster.clients
+            lib.optional (archives && backup.remote) "any"
+            ++ cluster.clients
             ++ [ "localhost" ]
             ++ lib.concatMap (stack: stack.database.network.addresses) (lib.attrValues database.networked);
           # Patroni asks when the host booted.

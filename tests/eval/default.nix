@@ -40,6 +40,7 @@ let
     ./network.nix
     ./cluster.nix
     ./cluster-agent.nix
+    ./cluster-backup.nix
     ./cluster-refused.nix
     ./cluster-redis.nix
     ./secrets.nix

@@ -8,13 +8,16 @@
 let
   backup = import ./lib.nix { inherit config lib; };
   inherit (backup) archived archive stanza;
+  inherit (archive) s3;
   cfg = config.services.postgresql;
+  database = import ../database/lib.nix { inherit config lib; };
+  inherit (database) cluster;
   # One of the server's own major versions, where its data would be.
   others = dirOf cfg.dataDir;
 
   lines = lib.mapAttrsToList (key: value: "${key}=${value}");
   global = {
-    repo1-path = toString archive.repository;
+    repo1-path = if s3 == null then toString archive.repository else s3.folder;
     # Whole backups are kept for so long that every second of the days before can be restored.
     repo1-retention-full-type = "time";
     repo1-retention-full = toString archive.keepDays;
@@ -30,40 +33,72 @@ let
     start-fast = "y";
     archive-timeout = "60";
   }
+  // lib.optionalAttrs (s3 != null) (
+    {
+      repo1-type = "s3";
+      repo1-s3-bucket = s3.bucket;
+      repo1-s3-endpoint = s3.endpoint;
+      repo1-s3-region = s3.region;
+      repo1-s3-uri-style = s3.uriStyle;
+      repo1-cipher-type = "aes-256-cbc";
+    }
+    // lib.optionalAttrs (s3.authority != null) { repo1-storage-ca-file = "${s3.authority}"; }
+  )
   // archive.settings;
+  text = lib.concatLines (
+    [ "[global]" ]
+    ++ lines global
+    ++ [
+      ""
+      "[${stanza}]"
+      "pg1-path=${cfg.dataDir}"
+      "pg1-port=${toString database.port}"
+      "pg1-socket-path=${database.socket}"
+      "pg1-user=postgres"
+    ]
+  );
+  secrets = archive.secretsFile != null;
+  # Of a server that Patroni runs, and of one that runs alone.
+  unit = lib.removeSuffix ".service" database.unit;
 in
 {
   config = lib.mkIf (archived != { }) {
-    environment.etc."pgbackrest/pgbackrest.conf".text = lib.concatLines (
-      [ "[global]" ]
-      ++ lines global
-      ++ [
-        ""
-        "[${stanza}]"
-        "pg1-path=${cfg.dataDir}"
-        "pg1-port=${toString cfg.settings.port}"
-        "pg1-socket-path=/run/postgresql"
-        "pg1-user=postgres"
-      ]
+    environment.etc."pgbackrest/pgbackrest.conf" =
+      if secrets then { source = backup.configuration; } else { inherit text; };
+    systemd.services.slipway-archive = lib.mkIf secrets (
+      import ./archive-secrets.nix {
+        inherit pkgs lib text;
+        inherit (backup) configuration;
+        inherit (archive) secretsFile;
+        needed = lib.optionals (s3 != null) [
+          "repo1-s3-key"
+          "repo1-s3-key-secret"
+          "repo1-cipher-pass"
+        ];
+      }
     );
     environment.systemPackages = [ pkgs.pgbackrest ];
     services.postgresql.settings = {
       archive_mode = "on";
-      archive_command = "${lib.getExe pkgs.pgbackrest} --stanza=${stanza} archive-push %p";
+      archive_command = "${lib.getExe pkgs.pgbackrest}${lib.optionalString secrets " --config=${backup.configuration}"} --stanza=${stanza} archive-push %p";
       archive_timeout = archive.archiveTimeoutSeconds;
     };
-    systemd.services.postgresql = lib.mkIf config.services.postgresql.enable {
+    systemd.services.${unit} = lib.mkIf (cluster.member || cfg.enable) {
+      wants = lib.optional secrets "slipway-archive.service";
+      after = lib.optional secrets "slipway-archive.service";
       # An empty cluster would come up beside what was kept of the lost one, and look like a new host.
-      preStart = lib.mkBefore ''
-        if [ ! -e ${cfg.dataDir}/PG_VERSION ] && [ -e ${toString archive.repository}/archive/${stanza}/archive.info ]; then
-          echo "there is no cluster in ${cfg.dataDir}, and ${toString archive.repository} holds the archive of one: an empty cluster is not begun beside it" >&2
-          for path in ${others}/*/PG_VERSION; do
-            [ ! -e "$path" ] || echo "a cluster is in ''${path%/PG_VERSION}" >&2
-          done
-          echo "to bring it back: slipway-backup restore --to latest --replace; to begin anew: move ${toString archive.repository} away" >&2
-          exit 1
-        fi
-      '';
+      preStart = lib.mkIf (!cluster.member && !backup.remote) (
+        lib.mkBefore ''
+          if [ ! -e ${cfg.dataDir}/PG_VERSION ] && [ -e ${toString archive.repository}/archive/${stanza}/archive.info ]; then
+            echo "there is no cluster in ${cfg.dataDir}, and ${toString archive.repository} holds the archive of one: an empty cluster is not begun beside it" >&2
+            for path in ${others}/*/PG_VERSION; do
+              [ ! -e "$path" ] || echo "a cluster is in ''${path%/PG_VERSION}" >&2
+            done
+            echo "to bring it back: slipway-backup restore --to latest --replace; to begin anew: move ${toString archive.repository} away" >&2
+            exit 1
+          fi
+        ''
+      );
       # On another disk, it is there before the server looks.
       unitConfig.RequiresMountsFor = [ archive.repository ];
       serviceConfig.ReadWritePaths = [

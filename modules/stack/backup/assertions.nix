@@ -79,12 +79,29 @@ in
       if archived == { } then null else archive.repository
     ))
     {
+      assertion = archive.s3 == null || !archive.shared;
+      message = "services.slipway.backup.archive.s3 and shared are both set, and an archive is in a bucket or in a folder: leave one out.";
+    }
+    {
+      assertion = archived == { } || archive.s3 == null || archive.secretsFile != null;
+      message = "services.slipway.backup.archive.secretsFile is not set, and the bucket ${
+        if archive.s3 == null then "" else archive.s3.bucket
+      } needs repo1-s3-key, repo1-s3-key-secret and repo1-cipher-pass: name a file outside the Nix store with these lines.";
+    }
+    {
       assertion = archived == { } || !(config.services.pgbackrest.enable or false);
       message = "services.pgbackrest.enable and services.slipway.backup.archive.enable both write pgBackRest's configuration; turn one of them off.";
     }
   ];
-  warnings = lib.mapAttrsToList (
-    name: _:
-    "services.slipway.stacks.${name}.backup.offsite names no repository: a lost host is a lost database. Set offsite.repository and offsite.passwordFile."
-  ) (lib.filterAttrs (_: stack: !stack.backup.offsite.enable) stacks);
+  warnings =
+    lib.mapAttrsToList
+      (
+        name: _:
+        "services.slipway.stacks.${name}.backup.offsite names no repository: a lost host is a lost database. Set offsite.repository and offsite.passwordFile."
+      )
+      (
+        lib.filterAttrs (
+          name: stack: !stack.backup.offsite.enable && !(archived ? ${name} && backup.remote)
+        ) stacks
+      );
 }

@@ -9,6 +9,8 @@ let
   backup = import ./lib.nix { inherit config lib; };
   inherit (backup) stacks archived archive;
   cfg = config.services.postgresql;
+  server = import ../database/lib.nix { inherit config lib; };
+  inherit (server) cluster;
   package = config.services.slipway.packages.slipway-backup;
 
   programs =
@@ -43,25 +45,36 @@ let
       // (
         if database.enable then
           {
-            host = "/run/postgresql";
-            inherit (cfg.settings) port;
+            host = server.socket;
+            inherit (server) port;
             inherit (backup) user;
             admin = "postgres";
             data_dir = cfg.dataDir;
-            unit = "postgresql.service";
+            inherit (server) unit;
           }
         else
           { url_file = secret "database-url" database.urlFile; }
       );
+      cluster = optional (cluster.member && database.enable) {
+        inherit (cluster.cfg) name;
+        member = cluster.name;
+        patroni = lib.mapAttrs (
+          _: member: "https://${cluster.hostPort member.address cluster.cfg.ports.patroni}"
+        ) cluster.cfg.members;
+        inherit (cluster.of cluster.accounts.postgres) authority certificate key;
+        inherit (cluster.defaults) operator;
+        operator_password_file.path = toString cluster.cfg.operatorPasswordFile;
+      };
       dump = {
         directory = backup.dumps name stack;
         keep_days = dump.keepDays;
         times = times dump;
       };
       wal = optional (archived ? ${name}) {
-        config = "/etc/pgbackrest/pgbackrest.conf";
+        config = backup.configuration;
         inherit (backup) stanza;
-        inherit (archive) repository;
+        # Where the files are here, they say whose archive it is.
+        repository = optional (!backup.remote) archive.repository;
         full_every_days = archive.fullEveryDays;
         diff_every_days = archive.diffEveryDays;
         archive_late_after_seconds = archive.archiveLateAfterSeconds;
@@ -76,7 +89,8 @@ let
         # As text: a path of the flake is copied into the store, where the unit finds it.
         paths = map (path: "${path}") (
           [ (backup.dumps name stack) ]
-          ++ lib.optional (archived ? ${name}) archive.repository
+          # One at another place is a copy elsewhere by itself.
+          ++ lib.optional (archived ? ${name} && !backup.remote) archive.repository
           ++ offsite.configuration
           ++ stack.backup.paths
         );

@@ -5,6 +5,7 @@ let
   inherit (backup) stacks;
   package = config.services.slipway.packages.slipway-backup;
   hardening = import ../../../nix/lib/hardening.nix;
+  inherit (import ../database/lib.nix { inherit config lib; }) cluster;
 in
 {
   config = lib.mkIf (stacks != { }) {
@@ -18,8 +19,13 @@ in
       );
       serviceConfig =
         hardening {
-          # The archive's state comes over the server's socket; servers elsewhere have no archive here.
-          addresses = [ "localhost" ];
+          # The archive's state comes over the server's socket. Members say who leads, and a repository elsewhere says whose it
+          # is when the archive fails.
+          addresses =
+            if backup.archived != { } && backup.remote then
+              [ "any" ]
+            else
+              [ "localhost" ] ++ lib.optionals cluster.member cluster.addresses;
           # The first look at a stack is noted.
           writable = map backup.folder (lib.attrNames stacks);
         }

@@ -7,7 +7,49 @@ let
   day = 24 * 60 * 60;
   timed = import ./timed.nix { inherit lib; };
   contract = import ../../../nix/contract.nix;
-  backedUp = lib.attrNames (import ./lib.nix { inherit config lib; }).sharing;
+  backup = import ./lib.nix { inherit config lib; };
+  backedUp = lib.attrNames backup.sharing;
+  externalPath = import ../../../nix/lib/external-path.nix { inherit lib; };
+  s3.options = {
+    bucket = mkOption {
+      type = types.str;
+      example = "shop-archive";
+      description = "The bucket's name. It must exist.";
+    };
+    endpoint = mkOption {
+      type = types.strMatching "[^/]+";
+      example = "s3.eu-central-1.amazonaws.com";
+      description = "The server's name, with `:PORT` where it is not 443. It is reached by TLS only.";
+    };
+    region = mkOption {
+      type = types.str;
+      default = "us-east-1";
+      example = "eu-central-1";
+      description = "The bucket's region. Servers other than Amazon's often take any.";
+    };
+    uriStyle = mkOption {
+      type = types.enum [
+        "host"
+        "path"
+      ];
+      default = "host";
+      example = "path";
+      description = "Whether the bucket is part of the server's name or of the path. MinIO and the like need `path`.";
+    };
+    folder = mkOption {
+      type = types.strMatching "/.+";
+      default = if cluster.member then "/${cluster.cfg.name}" else "/${config.networking.hostName}";
+      defaultText = lib.literalMD "`/` and the cluster's name, or the host's";
+      example = "/shop";
+      description = "The folder in the bucket.";
+    };
+    authority = mkOption {
+      type = types.nullOr types.path;
+      default = null;
+      example = lib.literalExpression "./s3-authority.pem";
+      description = "A PEM file with the authority of the server's certificate; null: those that the host trusts.";
+    };
+  };
 in
 {
   # Its name before it stood beside the other options of the host's backups.
@@ -44,9 +86,9 @@ in
   options.services.slipway.backup.archive = {
     enable = mkOption {
       type = types.bool;
-      # A member's archive would be on one host, and the next leader is another one.
-      default = backedUp != [ ] && !cluster.member;
-      defaultText = lib.literalMD "whether a stack with a database on this host is backed up, and the host is no member of a cluster";
+      # The folder of one host would not have what the next leader archives.
+      default = backedUp != [ ] && (!cluster.member || backup.common);
+      defaultText = lib.literalMD "whether a stack with a database on this host is backed up; on a member of a cluster only where all members reach the repository (`s3`, `shared`)";
       example = false;
       description = ''
         Whether the server's changes are archived continuously, so that it can go back to any second of `keepDays`. The
@@ -67,7 +109,35 @@ in
       type = types.path;
       default = "/var/lib/pgbackrest";
       example = "/srv/backup/pgbackrest";
-      description = "The folder of base backups and archive. Best on another disk than the database; it needs about the database's size times three.";
+      description = "The folder of base backups and archive. Best on another disk than the database; it needs about the database's size times three. With `s3` only pgBackRest's locks are there.";
+    };
+    shared = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = "Whether `repository` is one folder for all members of a cluster, such as a mount of NFS. It must be there before Postgres starts, and the account `postgres` must own it.";
+    };
+    s3 = mkOption {
+      type = types.nullOr (types.submodule s3);
+      default = null;
+      example = {
+        bucket = "shop-archive";
+        endpoint = "s3.example.com";
+      };
+      description = ''
+        A bucket for base backups and archive, in place of the folder `repository`. All members of a cluster use the same one,
+        so that whichever leads goes on in it. What is in it is encrypted.
+      '';
+    };
+    secretsFile = mkOption {
+      type = types.nullOr externalPath;
+      default = null;
+      example = "/run/agenix/pgbackrest";
+      description = ''
+        A file outside the Nix store with pgBackRest's secret options, one `NAME=VALUE` on a line. For `s3` it has
+        `repo1-s3-key`, `repo1-s3-key-secret` and `repo1-cipher-pass`. Without the last one nothing can be restored: keep it
+        at a third place as well. All members of a cluster have the same.
+      '';
     };
     keepDays = mkOption {
       type = types.ints.between 1 3650;

@@ -26,6 +26,23 @@ rec {
   # A host's server has one archive, and one stack has it in its backups.
   inherit (config.services.slipway.backup) archive;
   archived = lib.filterAttrs (name: _: archive.enable && archive.stack == name) sharing;
+  # The repository is at another place, and no folder here has it.
+  remote =
+    archive.s3 != null
+    || lib.elem (archive.settings.repo1-type or "posix") [
+      "azure"
+      "gcs"
+      "s3"
+      "sftp"
+    ];
+  # All members of a cluster reach it.
+  common = remote || archive.shared;
+  # pgBackRest's configuration: where there are secrets, with them.
+  configuration =
+    if archive.secretsFile == null then
+      "/etc/pgbackrest/pgbackrest.conf"
+    else
+      "/run/slipway-archive/pgbackrest.conf";
   stanza = "main";
   # Folders that the units of backups cannot see: their sandbox hides homes.
   isHome =

@@ -6,6 +6,7 @@ let
   inherit (backup) stacks archived archive;
   package = config.services.slipway.packages.slipway-backup;
   hardening = import ../../../nix/lib/hardening.nix;
+  inherit (import ../database/lib.nix { inherit config lib; }) cluster;
 
   credentials =
     stack:
@@ -31,11 +32,13 @@ let
   # Kinds that copy elsewhere, or read the copies.
   copies = stack: kind: stack.backup.offsite.enable && (kind == "offsite" || kind == "verify");
 
+  secrets = lib.optional (archived != { } && archive.secretsFile != null) "slipway-archive.service";
+
   # Common to all units of a stack's backups.
   common = stack: {
     path = config.services.slipway.backupPrograms;
-    after = [ "network.target" ] ++ stack.requires;
-    wants = stack.requires;
+    after = [ "network.target" ] ++ stack.requires ++ secrets;
+    wants = stack.requires ++ secrets;
     # A running backup goes on during a switch; the next one uses the new generation.
     restartIfChanged = false;
   };
@@ -46,6 +49,15 @@ let
       server = work.user == "postgres";
       folder = lib.optionals (copies stack kind) (backup.copyFolder stack);
       away = copies stack kind && folder == [ ] || !stack.database.enable;
+      # The archive of a cluster is at another place, and each member asks the others who leads.
+      ofArchive =
+        archived ? ${name}
+        && backup.remote
+        && lib.elem kind [
+          "wal-base"
+          "verify"
+          "drill"
+        ];
       copied = map toString (stack.backup.paths ++ stack.backup.offsite.configuration);
       # Their files are of other accounts.
       readsAll = kind == "offsite" && stack.backup.paths != [ ];
@@ -57,7 +69,7 @@ let
         hardening {
           # Copies and external servers may have any address; everything else uses the server's
           # socket.
-          addresses = lib.optional away "any";
+          addresses = if away || ofArchive then [ "any" ] else lib.optionals cluster.member cluster.addresses;
           writable =
             writable name stack
             ++ folder
@@ -133,6 +145,8 @@ let
     lib.recursiveUpdate base {
       description = "${name}: stanza and first base backup";
       wantedBy = [ "multi-user.target" ];
+      # A new leader's roles come first, and its setup starts this.
+      after = lib.optional cluster.member "${name}-database-leader.service";
       serviceConfig = {
         ExecStart = "${package}/bin/slipway-backup --stack ${name} prepare";
         # The boot does not wait for a base backup; a server that is still recovering is tried again.
@@ -152,10 +166,18 @@ let
     ) stacks;
 in
 {
-  systemd.services =
-    each service
-    // lib.mapAttrs' (
-      name: stack: lib.nameValuePair "${name}-backup-prepare" (prepare name stack)
-    ) backup.archived;
+  systemd.services = lib.mkMerge [
+    (
+      each service
+      // lib.mapAttrs' (
+        name: stack: lib.nameValuePair "${name}-backup-prepare" (prepare name stack)
+      ) backup.archived
+    )
+    (lib.mkIf cluster.member {
+      slipway-cluster-setup.wants = lib.mapAttrsToList (
+        name: _: "${name}-backup-prepare.service"
+      ) backup.archived;
+    })
+  ];
   systemd.timers = each timer;
 }

@@ -17,16 +17,26 @@ let
   # Reads everything, changes nothing; BYPASSRLS, or rows behind a policy would be missing from a dump. The server may run a
   # service's code where this role reads a service's tables. So it has no right to what is not in them: earlier releases gave
   # pg_monitor, which shows the statements of all databases. Its status of the archive is read in the database postgres.
-  backupStatements = pkgs.writeText "slipway-backup-role.sql" ''
-    \set ON_ERROR_STOP on
-    SELECT 'CREATE ROLE "slipway-backup" LOGIN'
-      WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'slipway-backup') \gexec
-    ALTER ROLE "slipway-backup" BYPASSRLS;
-    GRANT pg_read_all_data TO "slipway-backup";
-    REVOKE pg_monitor FROM "slipway-backup";
-    GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_archive_statusdir() TO "slipway-backup";
-    GRANT CONNECT ON DATABASE :"name" TO "slipway-backup";
-  '';
+  backupStatements = pkgs.writeText "slipway-backup-role.sql" (
+    ''
+      \set ON_ERROR_STOP on
+      SELECT 'CREATE ROLE "slipway-backup" LOGIN'
+        WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'slipway-backup') \gexec
+      ALTER ROLE "slipway-backup" BYPASSRLS;
+      GRANT pg_read_all_data TO "slipway-backup";
+      REVOKE pg_monitor FROM "slipway-backup";
+      GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_archive_statusdir() TO "slipway-backup";
+      GRANT CONNECT ON DATABASE :"name" TO "slipway-backup";
+    ''
+    # The leader makes the backups of a cluster, and writes down here how they ended; each member reads it.
+    + lib.optionalString database.cluster.member ''
+      SET client_min_messages = warning;
+      CREATE SCHEMA IF NOT EXISTS slipway_backup;
+      CREATE TABLE IF NOT EXISTS slipway_backup.runs (stack text, kind text, record jsonb NOT NULL, PRIMARY KEY (stack, kind));
+      GRANT USAGE ON SCHEMA slipway_backup TO "slipway-backup";
+      GRANT SELECT, INSERT, UPDATE ON slipway_backup.runs TO "slipway-backup";
+    ''
+  );
   # Over standard input, so that the password is on no command line. Logging and counting are off, so that it is neither
   # in a log nor in pg_stat_statements.
   passwordStatements = name: stack: one: ''

@@ -322,7 +322,7 @@ fn become_user_with(user: Option<&String>, cluster: Option<&Members>) -> Result<
     words.extend(std::env::args_os().skip(1));
     let mut command = std::process::Command::new("runuser");
     if let Some(cluster) = cluster {
-        command.env(members::PASSWORD, cluster.password_for_child()?.expose());
+        command.env(members::PASSWORD, cluster.password()?.expose());
     }
     let error = command.args(words).exec();
     Err(BackupFailure::new(format!("cannot become {user}: {error}"))

@@ -282,7 +282,8 @@ impl Members {
         }
     }
 
-    fn password(&self) -> Result<Hidden> {
+    /// Of who may change the cluster.
+    pub(crate) fn password(&self) -> Result<Hidden> {
         #[expect(
             clippy::disallowed_methods,
             reason = "what this program itself hands on when root becomes the server's account"
@@ -291,11 +292,6 @@ impl Members {
             Ok(password) => Ok(Hidden::new(password)),
             Err(_) => self.operator_password_file.read(),
         }
-    }
-
-    /// The password, for a process of another account.
-    pub(crate) fn password_for_child(&self) -> Result<Hidden> {
-        self.operator_password_file.read()
     }
 
     async fn change(

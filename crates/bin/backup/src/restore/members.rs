@@ -77,6 +77,8 @@ pub(crate) async fn replace(
     let runs = runs(config, members).await?;
     if runs {
         members::need_leader(config, "a restore of the whole cluster").await?;
+        // Later, and the work would be done in vain.
+        members.password()?;
         time::flush(config, wal).await;
     } else {
         time::need_stopped(config, data).await?;
@@ -125,7 +127,11 @@ pub(crate) async fn replace(
     };
     let note = serde_json::to_vec_pretty(&note).map_err(|error| BackupFailure::new(error.to_string()))?;
     files::write(&journal(config), &note)?;
-    if let Err(failure) = pause(members, &live).await {
+    if let Err(failure) = members.pause(true).await {
+        files::remove(&journal(config))?;
+        return Err(failure);
+    }
+    if let Err(failure) = hear(members, &live).await {
         members.pause(false).await?;
         files::remove(&journal(config))?;
         return Err(failure);
@@ -276,9 +282,8 @@ async fn timeline_of(config: &Config, data: &Path) -> Result<u64> {
         .ok_or_else(|| BackupFailure::new(format!("pg_controldata names no timeline of {}", data.display())))
 }
 
-/// Pauses, and waits until every member whose server runs acts on it.
-async fn pause(members: &Members, live: &View) -> Result<()> {
-    members.pause(true).await?;
+/// Waits until every member whose server runs acts on the pause.
+async fn hear(members: &Members, live: &View) -> Result<()> {
     let end = Instant::now() + HEAR;
     for seen in live.members.iter().filter(|seen| seen.runs()) {
         while !members.obeys_pause(&seen.name).await {
