@@ -23,6 +23,8 @@ if [ -L "$DATA/postgresql.conf" ]; then rm "$DATA/postgresql.conf"; fi
 if [ ! -e "$DATA/PG_VERSION" ]; then
   for old in "$(dirname "$DATA")"/*/PG_VERSION; do
     [ -e "$old" ] || continue
+    # What a restore kept has more in its name than a version.
+    [[ $(basename "$(dirname "$old")") =~ ^[0-9]+$ ]] || continue
     echo "there is no data in $DATA, and there is in ${old%/PG_VERSION}: a member is not begun beside it; set services.slipway.database.package to its version, or move it away" >&2
     exit 1
   done

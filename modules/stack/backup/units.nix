@@ -146,7 +146,7 @@ let
       description = "${name}: stanza and first base backup";
       wantedBy = [ "multi-user.target" ];
       # A new leader's roles come first, and its setup starts this.
-      after = lib.optional cluster.member "${name}-database-leader.service";
+      after = base.after ++ lib.optional cluster.member "${name}-database-leader.service";
       serviceConfig = {
         ExecStart = "${package}/bin/slipway-backup --stack ${name} prepare";
         # The boot does not wait for a base backup; a server that is still recovering is tried again.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// The account of the tests' servers when root runs the tests; Postgres refuses root.
-fn account() -> Option<(String, u32, u32)> {
+pub(crate) fn account() -> Option<(String, u32, u32)> {
     if !rustix::process::geteuid().is_root() {
         return None;
     }

@@ -8,10 +8,12 @@
 
 mod captured;
 mod cluster;
+mod clustered;
 mod dump;
 mod exporter;
 mod hostile;
 mod kills;
+mod members;
 mod offsite;
 mod restored;
 mod wal;
