@@ -88,7 +88,7 @@ in
       type = types.bool;
       # The folder of one host would not have what the next leader archives.
       default = backedUp != [ ] && (!cluster.member || backup.common);
-      defaultText = lib.literalMD "whether a stack with a database on this host is backed up; on a member of a cluster only where all members reach the repository (`s3`, `shared`)";
+      defaultText = lib.literalMD "whether a stack's database here is backed up; on members of a cluster only with `s3` or `shared`";
       example = false;
       description = ''
         Whether the server's changes are archived continuously, so that it can go back to any second of `keepDays`. The
