@@ -18,6 +18,7 @@ in
     ./store.nix
     ./agent-checks.nix
     ./agent-hooks.nix
+    ./agent-release-keys.nix
   ];
 
   options.services.slipway.agent = {

@@ -61,6 +61,18 @@ let
         // options;
       })
     ];
+  sshKey = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJrWcXpwxT2D2ao9QyBPZHxXj3+xxlg/9ZuRcBq+lDN9 ci";
+  minisignKey = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3";
+  signed = host [
+    (stack { })
+    (agent {
+      releaseKeys = [
+        sshKey
+        minisignKey
+      ];
+      releaseEnvironment = "prod";
+    })
+  ];
   says = name: word: modules: {
     inherit name;
     got =
@@ -72,6 +84,41 @@ let
   };
 in
 [
+  {
+    name = "release keys are in the closure, and the agent reads them from the store with its environment";
+    got = {
+      inherit (signed.environment.etc."slipway/release-keys") text;
+      environment = signed.systemd.services.slipway-agent.environment.AGENT_ENVIRONMENT;
+      inStore = lib.hasPrefix builtins.storeDir signed.systemd.services.slipway-agent.environment.AGENT_RELEASE_KEYS_FILE;
+    };
+    want = {
+      text = "${sshKey}\n${minisignKey}\n";
+      environment = "prod";
+      inStore = true;
+    };
+  }
+  {
+    name = "a host without release keys has no file of them, and its agent no setting";
+    got = {
+      file = config.environment.etc ? "slipway/release-keys";
+      setting = unit.environment ? AGENT_RELEASE_KEYS_FILE;
+    };
+    want = {
+      file = false;
+      setting = false;
+    };
+  }
+  (says "release keys need the host's environment" "releaseEnvironment is not" [
+    (stack { })
+    (agent { releaseKeys = [ sshKey ]; })
+  ])
+  (says "what is no public key is refused" "is no public key" [
+    (stack { })
+    (agent {
+      releaseKeys = [ "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7" ];
+      releaseEnvironment = "prod";
+    })
+  ])
   {
     name = "each replica of a program of another shape is asked where it answers";
     got =

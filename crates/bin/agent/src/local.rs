@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use slipway_domain::StoreDir;
-use slipway_host::{HostConfig, RunnerKind};
-use slipway_settings::{AgentRunner, AgentSection, LocalSettings, SettingsSource, registry};
+use slipway_host::{HostConfig, ReleaseTrust, RunnerKind};
+use slipway_release::ReleaseKeys;
+use slipway_settings::{AgentRunner, AgentSection, LocalSettings, PlaneSection, SettingsSource, registry};
 
 /// Of no use to a transient unit, or known to it, but what finds programs and configures Nix.
 const PASSED: [&str; 11] = [
@@ -66,10 +67,33 @@ pub(crate) fn host_config(agent: &AgentSection) -> anyhow::Result<HostConfig> {
         store_dir,
         runner,
         keep_releases: usize::try_from(agent.keep_releases).unwrap_or(usize::MAX),
+        // Going back needs none: it is this host's own word.
+        trust: None,
         agent_exe: own_exe(),
         hidden_env,
         unit_env: unit_env(agent, runner),
     })
+}
+
+/// Whose releases this host runs; none where it trusts the control plane. A file that is named must hold a key: one that
+/// was emptied by mistake must not open the door.
+pub(crate) fn release_trust(plane: &PlaneSection) -> anyhow::Result<Option<ReleaseTrust>> {
+    let Some(file) = &plane.release_keys_file else {
+        return Ok(None);
+    };
+    let named = || format!("AGENT_RELEASE_KEYS_FILE={}", file.display());
+    let Some(environment) = &plane.environment else {
+        bail!(
+            "{} is set and AGENT_ENVIRONMENT is not: name the environment that this host's releases are signed for",
+            named()
+        );
+    };
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read {}", named()))?;
+    Ok(Some(ReleaseTrust {
+        host: plane.host.parse().context("AGENT_HOST cannot be used")?,
+        environment: environment.parse().context("AGENT_ENVIRONMENT cannot be used")?,
+        keys: ReleaseKeys::read(&text).with_context(named)?,
+    }))
 }
 
 /// What the dead-man must agree with us on, and nothing secret: anybody may read a unit's properties.

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use anyhow::Context;
 use slipway_client::{Client, ClientBuilder};
+use slipway_domain::agent::ManifestRef;
 use slipway_domain::{Instruction, Observation, TraceParent};
+use slipway_host::{HostConfig, manifests};
+use slipway_release::SignedManifest;
 use slipway_settings::{AgentSettings, ExposeSecret, Origin, SettingsSource};
 use slipway_telemetry::error_chain;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +22,8 @@ pub(crate) struct PlaneClient {
     connection: Mutex<PlaneConnection>,
     /// Cancelled when only a new start of the process brings a new token.
     outdated: CancellationToken,
+    /// A host that asks for manifests.
+    asks: Option<HostConfig>,
 }
 
 struct PlaneConnection {
@@ -31,7 +36,11 @@ struct PlaneConnection {
 }
 
 impl PlaneClient {
-    pub(crate) fn new(source: &SettingsSource, settings: AgentSettings) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        source: &SettingsSource,
+        settings: AgentSettings,
+        host: &HostConfig,
+    ) -> anyhow::Result<Self> {
         let builder = builder(&settings)?;
         if builder.is_readable_on_the_way() {
             warn!(url = %builder.url(), "the token travels unencrypted; use https");
@@ -44,6 +53,7 @@ impl PlaneClient {
                 may_end: false,
             }),
             outdated: CancellationToken::new(),
+            asks: host.trust.is_some().then(|| host.clone()),
         })
     }
 
@@ -116,8 +126,54 @@ impl InstructionSource for PlaneClient {
         if answer.is_ok() {
             self.connection().may_end = true;
         }
+        if let (
+            Some(host),
+            Ok(Instruction::Stage {
+                manifest: Some(manifest),
+                ..
+            }),
+        ) = (&self.asks, &answer)
+        {
+            fetch_manifest(&self.client(), host, manifest).await?;
+        }
         answer
     }
+}
+
+/// Fetches a manifest once. `Err` where another try may bring it. If there is none to be had, the instruction goes on
+/// without, and the door refuses it with its reasons.
+async fn fetch_manifest(client: &Client, host: &HostConfig, wanted: &ManifestRef) -> Result<(), SyncError> {
+    if manifests::is_kept(host, &wanted.digest) {
+        return Ok(());
+    }
+    let answer = match client.agent_manifest(wanted.release).await {
+        Ok(answer) => answer,
+        Err(error) => {
+            let status = error.problem().map(|problem| problem.status);
+            let error = SyncError::from(error);
+            if !matches!(status, Some(400..=428 | 430..=499)) || matches!(error, SyncError::Denied(_)) {
+                return Err(error);
+            }
+            warn!(release = %wanted.release, ?error, "the control plane does not hand out the manifest");
+            return Ok(());
+        }
+    };
+    let signed = SignedManifest {
+        manifest: answer.manifest,
+        signatures: answer.signatures,
+    };
+    // Whether it counts is for the door, which names what is wrong with it.
+    if !signed.is_within_bounds() {
+        warn!(release = %wanted.release, "the control plane hands out a manifest that is too large to be one");
+        return Ok(());
+    }
+    manifests::keep(&host.state_dir, &wanted.digest, &signed).map_err(|error| SyncError::Failed {
+        message: format!(
+            "the manifest of release {} cannot be kept: {error}",
+            wanted.release
+        ),
+        retry_after: None,
+    })
 }
 
 fn is_credential(origin: Option<&Origin>) -> bool {

@@ -7,7 +7,7 @@ use anyhow::Context;
 use slipway_attempt::{Executor, ExecutorView, JournalStore};
 use slipway_domain::{HostName, Instruction, Observation};
 use slipway_host::boot_id;
-use slipway_host::{Clock, HostOperations, Machine, SystemClock};
+use slipway_host::{Clock, HostConfig, HostOperations, Machine, SystemClock};
 use slipway_settings::{AgentSettings, SettingsSource};
 use slipway_telemetry::Lifecycle;
 use tokio::sync::watch;
@@ -38,8 +38,9 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
         warn!("{warning}");
     }
     let name: HostName = settings.plane.host.parse().context("AGENT_HOST cannot be used")?;
-    let plane = PlaneClient::new(source, settings.clone())?;
-    let config = local::host_config(&settings.agent)?;
+    let mut config = local::host_config(&settings.agent)?;
+    config.trust = local::release_trust(&settings.plane)?;
+    say_whom_it_trusts(&config);
     if !config
         .gcroots_dir
         .components()
@@ -47,6 +48,7 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
     {
         warn!(dir = %config.gcroots_dir.display(), "AGENT_GCROOTS_DIR is in no folder named gcroots: Nix may not see it");
     }
+    let plane = PlaneClient::new(source, settings.clone(), &config)?;
     let runner = config.runner;
     let keep_releases = config.keep_releases;
     let store = JournalStore::open(&config.state_dir)?;
@@ -120,6 +122,18 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
     lifecycle.stop();
     lifecycle.finished().await;
     ended.context("the executor failed")
+}
+
+/// At every start, so that nobody believes that signatures are asked for where they are not.
+fn say_whom_it_trusts(config: &HostConfig) {
+    let Some(trust) = &config.trust else {
+        warn!(
+            "this host has no release keys: it trusts the control plane, and runs whatever that names and a key of the cache signed; set AGENT_RELEASE_KEYS_FILE (docs/trust.md)"
+        );
+        return;
+    };
+    let keys: Vec<String> = trust.keys.as_slice().iter().map(ToString::to_string).collect();
+    info!(environment = %trust.environment, keys = keys.join(", "), "takes signed releases only");
 }
 
 fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observation {

@@ -53,7 +53,7 @@ pub enum ApiError {
     /// 408.
     Timeout(Duration),
     /// 413.
-    TooLarge,
+    TooLarge(usize),
     /// 431.
     HeaderTooLarge,
     /// 415.
@@ -79,6 +79,8 @@ const DATABASE_RETRY_SECONDS: u64 = 2;
 const UNREADABLE_RETRY_SECONDS: u64 = 30;
 /// The limit on bodies: many times the largest release.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+/// The longest body with a manifest: JSON may double what it quotes.
+pub const MAX_LONG_BODY_BYTES: usize = 5 * MAX_BODY_BYTES;
 
 /// Characters of a detail, and of a field's name: what a client sent wrong is repeated so far and no further.
 const MAX_DETAIL: usize = 500;
@@ -151,7 +153,7 @@ impl ApiError {
             ),
             Self::TwoLives(_) => (S::CONFLICT, kind::TWO_LIVES, "Two machines use one host's token"),
             Self::Timeout(_) => (S::REQUEST_TIMEOUT, kind::TIMEOUT, "The request took too long"),
-            Self::TooLarge => (S::PAYLOAD_TOO_LARGE, kind::TOO_LARGE, "The body is too large"),
+            Self::TooLarge(_) => (S::PAYLOAD_TOO_LARGE, kind::TOO_LARGE, "The body is too large"),
             Self::HeaderTooLarge => (
                 S::REQUEST_HEADER_FIELDS_TOO_LARGE,
                 kind::HEADER_TOO_LARGE,
@@ -210,7 +212,7 @@ impl ApiError {
                     limit.as_secs()
                 )
             }
-            Self::TooLarge => format!("send at most {MAX_BODY_BYTES} bytes"),
+            Self::TooLarge(most) => format!("send at most {most} bytes"),
             Self::HeaderTooLarge => {
                 format!("send at most {MAX_HEADER_BYTES} bytes of header, target included")
             }
@@ -281,7 +283,7 @@ impl ApiError {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*seconds));
             }
             // The rest of the body would be read as the next request.
-            Self::Timeout(_) | Self::TooLarge | Self::HeaderTooLarge => {
+            Self::Timeout(_) | Self::TooLarge(_) | Self::HeaderTooLarge => {
                 headers.insert(CONNECTION, HeaderValue::from_static("close"));
             }
             _ => {}
@@ -314,7 +316,11 @@ impl From<StoreError> for ApiError {
             | E::NotRetired { .. }
             | E::EnvironmentInUse { .. }
             | E::LabelsChanged { .. }
-            | E::DraftIncomplete { .. } => Self::Conflict(words),
+            | E::DraftIncomplete { .. }
+            | E::ReleaseExists { .. }
+            | E::NumberUsed { .. }
+            | E::OtherEnvironment { .. }
+            | E::ReleaseExpired { .. } => Self::Conflict(words),
             E::TooManyLabels { .. } => Self::field("labels", words),
             E::UnknownHosts { names, problem } => {
                 let field = |name: &HostName| FieldProblem {

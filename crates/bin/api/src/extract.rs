@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use slipway_wire::page::{DEFAULT_LIMIT, MAX_LIMIT};
 use slipway_wire::problem::FieldProblem;
 
-use crate::error::{ApiError, MAX_BODY_BYTES, Result};
+use crate::error::{ApiError, MAX_BODY_BYTES, MAX_LONG_BODY_BYTES, Result};
 use crate::json::Strict;
 
 /// The longest that a request may wait for news, in seconds.
@@ -31,7 +31,23 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         if !is_json(request.headers()) {
             return Err(ApiError::MediaType);
         }
-        let bytes = read_body(request).await?;
+        let bytes = read_body(request, MAX_BODY_BYTES).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// As [`JsonBody`], for the few bodies that may be long.
+#[derive(Debug)]
+pub struct LongJsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LongJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::MediaType);
+        }
+        let bytes = read_body(request, MAX_LONG_BODY_BYTES).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -49,7 +65,7 @@ impl<S: Send + Sync> FromRequest<S> for NoBody {
         struct Empty {}
 
         let is_json = is_json(request.headers());
-        let bytes = read_body(request).await?;
+        let bytes = read_body(request, MAX_BODY_BYTES).await?;
         if bytes.is_empty() {
             return Ok(Self);
         }
@@ -74,25 +90,25 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads the body up to the limit, whatever its announced length.
-async fn read_body(request: Request) -> Result<Bytes> {
+async fn read_body(request: Request, most: usize) -> Result<Bytes> {
     let announced = request
         .headers()
         .get(CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
         .unwrap_or_default();
-    if announced > MAX_BODY_BYTES as u64 {
-        return Err(ApiError::TooLarge);
+    if announced > most as u64 {
+        return Err(ApiError::TooLarge(most));
     }
     let mut body = request.into_body();
-    let mut kept = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(MAX_BODY_BYTES));
+    let mut kept = Vec::with_capacity(usize::try_from(announced).unwrap_or_default().min(most));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| {
             tracing::debug!(%error, "the body was cut short");
             ApiError::Malformed("the body was cut short; send it again".to_owned(), Vec::new())
         })?;
         let Some(data) = frame.data_ref() else { continue };
-        if kept.len() + data.len() > MAX_BODY_BYTES {
-            return Err(ApiError::TooLarge);
+        if kept.len() + data.len() > most {
+            return Err(ApiError::TooLarge(most));
         }
         kept.extend_from_slice(data);
     }

@@ -19,7 +19,7 @@ use slipway_domain::EnvironmentName;
 
 pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
-pub use release::{CreateReleaseArgs, ReleaseCommand};
+pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
 pub use rollout::{Order, RolloutCommand, RolloutRef, WatchArgs};
 pub use verify::VerifyArgs;
 

@@ -45,7 +45,7 @@ exits! {
     TimeUp = 14,
     /// `audit verify`: the chain of events is not whole.
     AuditBroken = 20,
-    /// `verify`: something failed.
+    /// `verify`, `release verify`: something failed.
     VerifyFailed = 30,
     /// `verify`: nothing failed, but something could not be checked.
     NotVerified = 31,

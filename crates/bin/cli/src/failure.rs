@@ -73,6 +73,11 @@ impl CliFailure {
         Self::new(Exit::Denied, kind::FORBIDDEN, "Not allowed", detail)
     }
 
+    /// What was to be verified is not good.
+    pub fn not_verified(detail: impl Into<String>) -> Self {
+        Self::new(Exit::VerifyFailed, "cli-not-verified", "Not good", detail)
+    }
+
     /// No such thing, as found out on this side.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(Exit::NotFound, kind::NOT_FOUND, "Not found", detail)

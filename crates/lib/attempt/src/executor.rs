@@ -30,6 +30,7 @@ use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::{AttemptId, HostName, Instruction, StorePath, TraceParent};
+use slipway_host::ReleaseClaim;
 use slipway_host::clock::{BootMs, Clock};
 use slipway_host::door::{Refusal, Runnable};
 use slipway_host::job::JobId;
@@ -205,6 +206,15 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
                     }
                 }
             }
+        }
+    }
+
+    /// What the door is told of an attempt.
+    fn claim_of(&self, attempt: &Attempt) -> ReleaseClaim {
+        ReleaseClaim {
+            manifest: attempt.manifest,
+            committed: self.journal.signed,
+            now: self.clock.wall(),
         }
     }
 

@@ -14,7 +14,8 @@ use slipway_wire::fleet::{
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
 use slipway_wire::release::{
-    CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
+    CreateDraft, CreateRelease, CreateSignedRelease, Draft, DraftPage, Release, ReleaseManifest,
+    ReleaseSummary, SealDraft,
 };
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutPlan, RolloutSummary};
 use slipway_wire::route::{self, fill};
@@ -283,6 +284,21 @@ impl Client {
         let path = route::AGENT_SYNC;
         let request = self.request(Method::POST, path, wait).json(observation);
         self.json(path, self.send(request, RetryRule::No).await?)
+    }
+
+    /// The signed manifest of a release that names the agent's host.
+    pub async fn agent_manifest(&self, release: ReleaseId) -> Result<ReleaseManifest, ClientError> {
+        self.get(&fill(route::AGENT_MANIFEST, release)).await
+    }
+
+    /// A release by its signed manifest.
+    pub async fn create_signed_release(&self, release: &CreateSignedRelease) -> Result<Release, ClientError> {
+        self.post(route::SIGNED_RELEASES, release).await
+    }
+
+    /// A release's manifest as it was signed.
+    pub async fn release_manifest(&self, id: ReleaseId) -> Result<ReleaseManifest, ClientError> {
+        self.get(&fill(route::RELEASE_MANIFEST, id)).await
     }
 
     /// The health of the API and its dependencies. A server that says that it is down is an answer, not an error.

@@ -5,8 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::digest::Digest;
 use crate::strategy::{Strategy, Verify};
-use crate::{AttemptId, AttemptOrigin, HostName, StepState, StorePath, Timestamp};
+use crate::{AttemptId, AttemptOrigin, HostName, ReleaseId, StepState, StorePath, Timestamp};
 
 /// What an agent sees on its host, posted at every sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,6 +167,9 @@ pub enum Instruction {
         /// The rollout, for logs and traces. Control planes of release 0.1.0 leave it out, and their agents ignore it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<AttemptOrigin>,
+        /// The release's signed manifest, for agents that ask for one. It says nothing of trust: the signature does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manifest: Option<ManifestRef>,
     },
     /// Record the prior, arm the dead-man, activate, and run the closure's checks.
     Activate {
@@ -204,6 +208,16 @@ impl Instruction {
             | Self::Revert { attempt, .. } => Some(*attempt),
         }
     }
+}
+
+/// Which signed manifest belongs to a closure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ManifestRef {
+    /// The release, under which the agent can fetch it.
+    pub release: ReleaseId,
+    /// The digest of the manifest's bytes, under which the agent keeps it.
+    pub digest: Digest,
 }
 
 /// The bounds of one activation, all in seconds and counted by the host's own steady clock.
@@ -253,6 +267,9 @@ pub struct Assignment {
     /// The rollout itself, for logs and traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<AttemptOrigin>,
+    /// The release's signed manifest, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestRef>,
 }
 
 /// What the host is to be told, given its newest step and what its agent last reported.
@@ -276,6 +293,7 @@ pub fn instruct(assignment: Option<&Assignment>, report: Option<&AttemptReport>)
             closure: step.closure.clone(),
             timeout_seconds: limits.stage_seconds,
             origin: step.origin.clone(),
+            manifest: step.manifest,
         },
         (
             StepState::Activating | StepState::Verifying,
@@ -314,6 +332,7 @@ mod tests {
             prior: None,
             strategy: Strategy::default(),
             origin: None,
+            manifest: None,
         }
     }
 

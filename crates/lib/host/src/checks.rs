@@ -195,6 +195,7 @@ mod tests {
             store_dir: slipway_domain::StoreDir::default(),
             runner: RunnerKind::Process,
             keep_releases: 3,
+            trust: None,
             agent_exe: "/nowhere".into(),
             hidden_env: vec!["SECRET_OF_THE_TEST".to_owned()],
             unit_env: Vec::new(),

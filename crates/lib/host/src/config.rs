@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use slipway_domain::StoreDir;
+use slipway_domain::{EnvironmentName, HostName, StoreDir};
+use slipway_release::ReleaseKeys;
 use tokio::process::Command;
 
 /// How what must outlive the agent is started.
@@ -28,6 +29,17 @@ impl RunnerKind {
     }
 }
 
+/// Whom this host believes when it is told to run a release. All of it is the host's own configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseTrust {
+    /// Its name.
+    pub host: HostName,
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// The keys that sign releases.
+    pub keys: ReleaseKeys,
+}
+
 /// Where things are on this host, and how to start programs there.
 #[derive(Debug, Clone)]
 pub struct HostConfig {
@@ -45,6 +57,8 @@ pub struct HostConfig {
     pub runner: RunnerKind,
     /// Committed releases that stay protected.
     pub keep_releases: usize,
+    /// Whose releases are run; without, those of whoever has the control plane.
+    pub trust: Option<ReleaseTrust>,
     /// This agent's own program.
     pub agent_exe: PathBuf,
     /// Variables that no other program gets to see: those with secrets.

@@ -2,7 +2,8 @@
 //!
 //! A path is only a name; a [`Runnable`] is a closure that passed the checks here. Only a `Runnable` can be switched
 //! to, checked, made the boot default or have its agent run as a dead-man. There are two ways to pass. A *release*
-//! passes by its signatures: see [`HostOperations::admit_release`]. A *system that this host knows* passes because it ran
+//! passes by its signatures, and where the host has release keys by a signed manifest: see
+//! [`HostOperations::admit_release`]. A *system that this host knows* passes because it ran
 //! here or would boot, according to the host alone: see [`HostOperations::admit_known`]. docs/decisions/0010 says why.
 //!
 //! [`HostOperations::admit_release`]: crate::HostOperations::admit_release
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use slipway_domain::{StorePath, StorePathError};
 
 use crate::config::HostConfig;
+use crate::manifests::ManifestProof;
 use crate::nix::{self, Validity};
 
 /// A closure that was let through the door.
@@ -104,11 +106,12 @@ pub enum UnfitClosure {
     },
 }
 
-/// Lets a closure pass by its signatures, which the caller has checked.
+/// Lets a closure pass by its signatures and by its release's manifest, both of which were checked.
 pub(crate) fn admit_signed(
     config: &HostConfig,
     closure: &StorePath,
-    _proof: nix::SignatureProof,
+    _signed: nix::SignatureProof,
+    _named: &ManifestProof,
 ) -> Result<Runnable, UnfitClosure> {
     check_switch(config, closure)?;
     Ok(Runnable(closure.clone()))

@@ -17,7 +17,7 @@ use crate::checks::{self, ManifestError};
 /// Where it is in a closure. One without it has no hooks.
 pub(crate) const FILE: &str = "etc/slipway/hooks.json";
 /// A file larger than this is none of ours.
-const MAX_BYTES: u64 = 1024 * 1024;
+pub(crate) const MAX_BYTES: u64 = 1024 * 1024;
 /// Hooks of one list. They run one after another.
 const MAX_HOOKS: usize = 20;
 /// What a hook gets where the file says nothing.

@@ -8,6 +8,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`door`] | what may be run at all |
+//! | [`manifests`] | signed manifests: kept, and asked by the door |
 //! | [`job`] | runs of a switch script that outlive the agent |
 //! | [`checks`] | what a closure says of its own health |
 //! | [`hooks`] | what a closure has done before and after a switch to it |
@@ -27,6 +28,7 @@ pub mod failpoint;
 pub mod hooks;
 pub mod job;
 pub mod machine;
+pub mod manifests;
 pub mod nix;
 pub mod operations;
 pub mod runner;
@@ -40,7 +42,8 @@ pub mod text;
 mod fixtures;
 
 pub use clock::{Clock, SystemClock};
-pub use config::{HostConfig, RunnerKind};
+pub use config::{HostConfig, ReleaseTrust, RunnerKind};
 pub use door::Runnable;
 pub use machine::Machine;
+pub use manifests::{AdmittedRelease, ReleaseClaim};
 pub use operations::{HostOperations, MachineObservation};

@@ -13,6 +13,7 @@ use crate::config::HostConfig;
 use crate::door::{self, Refusal, Runnable};
 use crate::hooks::{self, HookManifest};
 use crate::job::{Job, JobExit, JobId, JobKind, JobState};
+use crate::manifests::{self, AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{self, GcRoots, ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
 use crate::runner::{JobRunner, RunnerError};
@@ -79,15 +80,32 @@ impl HostOperations for Machine {
         nix::realise(&self.config, closure, &root, bound).await
     }
 
-    async fn admit_release(&self, closure: &StorePath, within: Duration) -> Result<Runnable, StageError> {
+    fn takes_only_signed(&self) -> bool {
+        self.config.trust.is_some()
+    }
+
+    fn check_named(&self, closure: &StorePath, claim: &ReleaseClaim) -> Result<(), ReleaseRefusal> {
+        manifests::check_named(&self.config, closure, claim)
+    }
+
+    async fn admit_release(
+        &self,
+        closure: &StorePath,
+        claim: &ReleaseClaim,
+        within: Duration,
+    ) -> Result<AdmittedRelease, StageError> {
         self.config.store_dir.check(closure.clone())?;
         let signed = nix::check_signed(&self.config, closure, within).await?;
-        let runnable = door::admit_signed(&self.config, closure, signed)?;
+        let named = manifests::check(&self.config, closure, claim)?;
+        let runnable = door::admit_signed(&self.config, closure, signed, &named)?;
         checks::load(&runnable)?;
         door::check_inside(&self.config, &closure.as_path().join(checks::FILE))?;
         switch_limit::load(closure)?;
         self.hooks(closure)?;
-        Ok(runnable)
+        Ok(AdmittedRelease {
+            runnable,
+            signed: named.signed(),
+        })
     }
 
     async fn admit_known(&self, path: &StorePath, recorded: bool) -> Result<Runnable, Refusal> {

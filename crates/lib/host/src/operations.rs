@@ -11,6 +11,7 @@ use crate::checks::{CheckRound, ManifestError};
 use crate::door::{Refusal, Runnable};
 use crate::hooks::HookManifest;
 use crate::job::{Job, JobExit, JobId, JobKind, JobState};
+use crate::manifests::{AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{ProfileError, StageError};
 use crate::runner::RunnerError;
 
@@ -60,12 +61,20 @@ pub trait HostOperations: Send + Sync + 'static {
         bound: Duration,
     ) -> impl Future<Output = Result<(), StageError>> + Send;
 
+    /// Whether this host has release keys, so that the control plane's word alone brings no release here.
+    fn takes_only_signed(&self) -> bool;
+
+    /// Whether a signed manifest names the closure for this host, as far as that is known before the closure is here.
+    fn check_named(&self, closure: &StorePath, claim: &ReleaseClaim) -> Result<(), ReleaseRefusal>;
+
     /// The door for releases: keys that this host trusts signed the whole closure, and it can be switched to and checked.
+    /// With release keys, a signed manifest also names it for this host.
     fn admit_release(
         &self,
         closure: &StorePath,
+        claim: &ReleaseClaim,
         bound: Duration,
-    ) -> impl Future<Output = Result<Runnable, StageError>> + Send;
+    ) -> impl Future<Output = Result<AdmittedRelease, StageError>> + Send;
 
     /// The door for what this host knows by itself: what runs, booted or would boot, and the generations of its profile.
     /// What its journal `recorded` passes too.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use slipway_domain::{AttemptId, StorePath};
 use slipway_host::testing::{ClosureSpec, NixRig, SigningKey};
-use slipway_host::{HostConfig, HostOperations, Machine};
+use slipway_host::{HostConfig, HostOperations, Machine, ReleaseClaim};
 
 const BOUND: Duration = Duration::from_mins(1);
 
@@ -73,7 +73,8 @@ impl CuresRig {
         let attempt = AttemptId::random();
         let staged = async {
             self.machine.fetch(attempt, closure, BOUND).await?;
-            self.machine.admit_release(closure, BOUND).await
+            let claim = ReleaseClaim::unsigned();
+            self.machine.admit_release(closure, &claim, BOUND).await
         };
         let staged = staged.await;
         if staged.is_err() {
@@ -217,7 +218,11 @@ async fn the_cure_for_a_closure_that_vanished_works() {
         .await
         .unwrap();
     rig.nix.forget(&closure);
-    let error = rig.machine.admit_release(&closure, BOUND).await.unwrap_err();
+    let error = rig
+        .machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await
+        .unwrap_err();
     assert!(
         error.to_string().contains("release it again, it is fetched anew"),
         "{error}"

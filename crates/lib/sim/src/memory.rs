@@ -159,6 +159,7 @@ impl SimControlPlane for Memory {
             prior: step.prior.clone(),
             strategy: self.snapshot.rollout.strategy.clone(),
             origin: None,
+            manifest: None,
         });
         instruct(assignment.as_ref(), host.report().as_ref())
     }

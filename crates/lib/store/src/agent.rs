@@ -4,12 +4,12 @@ mod lives;
 
 use std::collections::HashMap;
 
-use slipway_domain::agent::{Assignment, AttemptReport, HooksReport, RunningHook, instruct};
+use slipway_domain::agent::{Assignment, AttemptReport, HooksReport, ManifestRef, RunningHook, instruct};
 use slipway_domain::digest::Digest;
 use slipway_domain::event::NewEvent;
 use slipway_domain::lives::{Doubt, counter};
 use slipway_domain::{
-    AttemptId, AttemptOrigin, HostId, Instruction, Observation, RolloutId, StepId, StorePath,
+    AttemptId, AttemptOrigin, HostId, Instruction, Observation, ReleaseId, RolloutId, StepId, StorePath,
 };
 use sqlx::types::Json;
 use tracing::{instrument, warn};
@@ -77,6 +77,8 @@ struct AssignmentRow {
     strategy: Option<String>,
     rollout: Option<Uuid>,
     traceparent: Option<String>,
+    release: Option<Uuid>,
+    manifest: Option<String>,
 }
 
 impl AssignmentRow {
@@ -117,6 +119,13 @@ impl AssignmentRow {
                 rollout: RolloutId::from_uuid(rollout),
                 traceparent: row::lenient(self.traceparent.as_deref()),
             }),
+            // Only a hint: whether the manifest counts, the agent finds out by its signature.
+            manifest: row::lenient(self.manifest.as_deref())
+                .zip(self.release)
+                .map(|(digest, release)| ManifestRef {
+                    release: ReleaseId::from_uuid(release),
+                    digest,
+                }),
         };
         Ok(Some(Assigned {
             host,
@@ -191,12 +200,14 @@ impl Store {
                    RETURNING hosts.id, c.changed OR c.returned AS news, second_life_at, boot_replaced_at)
                SELECT h.news AS "news!", h.second_life_at, h.boot_replaced_at, now() AS "now!",
                       s.rollout_id AS "rollout_id?", s.id AS "step_id?", s.state AS "state?", s.attempt,
-                      s.closure AS "closure?", s.prior, r.strategy::text AS strategy, r.traceparent AS "traceparent?"
+                      s.closure AS "closure?", s.prior, r.strategy::text AS strategy, r.traceparent AS "traceparent?",
+                      m.release_id AS "release?", m.digest AS "manifest?"
                FROM recorded h
                LEFT JOIN LATERAL (
                    SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
                ) s ON true
-               LEFT JOIN rollouts r ON r.id = s.rollout_id"#,
+               LEFT JOIN rollouts r ON r.id = s.rollout_id
+               LEFT JOIN release_manifests m ON m.release_id = r.release_id"#,
             host.as_uuid(),
             without_nul(&seen.agent_version),
             seen.clock.timestamp(),
@@ -224,6 +235,8 @@ impl Store {
             strategy: row.strategy,
             rollout: row.rollout_id,
             traceparent: row.traceparent,
+            release: row.release,
+            manifest: row.manifest,
         };
         Ok(Some(RecordedObservation {
             assigned: assignment
@@ -242,12 +255,13 @@ impl Store {
         bounded(async {
             let rows = sqlx::query!(
                 r#"SELECT h.id, h.report AS "report: LenientJson<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
-                          r.strategy::text AS "strategy!", r.id AS rollout_id, r.traceparent, h.second_life_at, h.boot_replaced_at, now() AS "now!"
+                          r.strategy::text AS "strategy!", r.id AS rollout_id, r.traceparent, m.release_id AS "release?", m.digest AS "manifest?", h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (
                        SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
                    ) s
                    JOIN rollouts r ON r.id = s.rollout_id
+                   LEFT JOIN release_manifests m ON m.release_id = r.release_id
                    WHERE h.id = ANY($1)"#,
                 &ids
             )
@@ -266,6 +280,8 @@ impl Store {
                     strategy: Some(row.strategy),
                     rollout: Some(row.rollout_id),
                     traceparent: row.traceparent,
+                    release: row.release,
+                    manifest: row.manifest,
                 };
                 assignment.read(HostId::from_uuid(row.id), row.report.and_then(Option::from))
             });

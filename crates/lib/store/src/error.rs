@@ -72,6 +72,45 @@ pub enum StoreError {
         /// How many it should hold.
         expected: i64,
     },
+    /// A release of this id is there already.
+    #[error("the release {id} is registered already; `slipway release show {id}` shows it")]
+    ReleaseExists {
+        /// The release.
+        id: ReleaseId,
+    },
+    /// A manifest's number is not above the last one of its environment.
+    #[error(
+        "the manifest has the number {number}, and environment `{environment}` has a release with the number {last} already; \
+         make the manifest with a higher number and sign that"
+    )]
+    NumberUsed {
+        /// The environment.
+        environment: EnvironmentName,
+        /// The manifest's number.
+        number: i64,
+        /// The highest that is there.
+        last: i64,
+    },
+    /// The release was signed for another environment.
+    #[error(
+        "the release {release} was signed for the environment `{environment}`; roll it out there, or sign one for here"
+    )]
+    OtherEnvironment {
+        /// The release.
+        release: ReleaseId,
+        /// Its environment.
+        environment: EnvironmentName,
+    },
+    /// The release's manifest has expired.
+    #[error(
+        "the manifest of release {release} expired at {expires}; sign its closures anew, under a new number"
+    )]
+    ReleaseExpired {
+        /// The release.
+        release: ReleaseId,
+        /// When.
+        expires: Timestamp,
+    },
     /// Hosts that do not exist, were retired, or do not belong there.
     #[error("{problem}: {}", join(.names))]
     UnknownHosts {

@@ -47,7 +47,7 @@ pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor};
 pub use error::StoreError;
 pub use pool::describe_metrics;
-pub use releases::NewRelease;
+pub use releases::{NewManifest, NewRelease};
 pub use rollouts::NewRollout;
 pub use schema::{MIGRATOR, Migrated, SchemaState};
 pub use stored::Stored;

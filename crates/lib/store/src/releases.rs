@@ -1,6 +1,7 @@
 //! Releases: immutable maps from host to closure.
 
 mod drafts;
+mod manifests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +13,12 @@ use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::{append, digests, kind};
+use crate::error::OnConstraint as _;
 use crate::row::Count;
 use crate::{AuditKey, EventAuthor, Store, StoreError, bounded, page_limit};
+
+pub use manifests::NewManifest;
+pub(crate) use manifests::check_rollout;
 
 /// A release to be registered.
 #[derive(Debug, Clone)]
@@ -26,6 +31,8 @@ pub struct NewRelease {
     pub author: PrincipalId,
     /// What each host is to run.
     pub closures: BTreeMap<HostName, StorePath>,
+    /// Its signed manifest, if it has one; then the release has the manifest's id.
+    pub manifest: Option<NewManifest>,
 }
 
 impl Store {
@@ -33,7 +40,8 @@ impl Store {
     #[instrument(name = "db.release.create", level = "debug", skip_all)]
     pub async fn create_release(&self, new: &NewRelease, key: &AuditKey) -> Result<Release, StoreError> {
         self.transaction(async |tx| {
-            let release = insert(tx, ReleaseId::generate(), new, key).await?;
+            let id = new.manifest.as_ref().map(|manifest| manifest.id);
+            let release = insert(tx, id.unwrap_or_else(ReleaseId::generate), new, key).await?;
             Ok(release)
         })
         .await
@@ -111,10 +119,12 @@ async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, S
            FROM release_closures c JOIN hosts h ON h.id = c.host_id WHERE c.release_id = $1"#,
         id.as_uuid()
     )
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
+    let manifest = manifests::summary(connection, id).await?;
     Ok(Release {
         id,
+        manifest,
         closures: closures.into_iter().map(|row| (row.name, row.closure)).collect(),
         source: Source {
             flake_ref: row.flake_ref,
@@ -154,7 +164,8 @@ async fn insert(
         i64::try_from(hosts.len()).unwrap_or(i64::MAX)
     )
     .execute(&mut *tx)
-    .await?;
+    .await
+    .on_constraint("releases_pkey", || StoreError::ReleaseExists { id })?;
     let closures: Vec<&str> = new.closures.values().map(StorePath::as_str).collect();
     sqlx::query!(
         "INSERT INTO release_closures (release_id, host_id, closure)
@@ -165,8 +176,16 @@ async fn insert(
     )
     .execute(&mut *tx)
     .await?;
+    let mut cause = format!("release {id} for {} hosts", hosts.len());
+    if let Some(manifest) = &new.manifest {
+        manifests::insert(tx, id, manifest).await?;
+        let (number, environment) = (manifest.number, &manifest.environment);
+        cause = format!(
+            "{cause}, signed as number {number} of {environment} ({})",
+            manifest.digest
+        );
+    }
     let by = EventAuthor::new(Actor::Principal(author), key);
-    let cause = format!("release {id} for {} hosts", hosts.len());
     let digest = digests::release(tx, id).await?;
     let event = by.event(kind::RELEASE_CREATED, cause).deciding(&digest);
     let release = read(tx, id).await?;

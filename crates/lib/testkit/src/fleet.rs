@@ -186,6 +186,7 @@ impl Fleet {
             message: Some(format!("version {version}")),
             author: self.author.id,
             closures,
+            manifest: None,
         };
         self.store.create_release(&new, &self.key).await.unwrap().id
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
-use slipway_domain::{HostName, PrincipalName, ReleaseId, StorePath};
+use slipway_domain::digest::Digest;
+use slipway_domain::{EnvironmentName, HostName, PrincipalName, ReleaseId, StorePath};
 
 /// Where a release's closures came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,4 +139,45 @@ pub struct Release {
     pub author: PrincipalName,
     /// When.
     pub created_at: DateTime<Utc>,
+    /// What its signed manifest says; none where it was registered without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestSummary>,
+}
+
+/// `POST /signed-releases`: everything of the release is in its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateSignedRelease {
+    /// The manifest's text, byte for byte as it was signed.
+    pub manifest: String,
+    /// What the signing tools wrote, one text a signature; at least one.
+    pub signatures: Vec<String>,
+    /// What it is, for people. It is not signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// A manifest as it was signed. Whether it counts is for the reader to find out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReleaseManifest {
+    /// The manifest's text, byte for byte as it was signed.
+    pub manifest: String,
+    /// What the signing tools wrote, one text a signature.
+    pub signatures: Vec<String>,
+}
+
+/// What a signed manifest says, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ManifestSummary {
+    /// The only environment that it is for.
+    pub environment: EnvironmentName,
+    /// Its number there.
+    pub number: u64,
+    /// No host activates it from then on.
+    pub expires: DateTime<Utc>,
+    /// The SHA-256 of the manifest's bytes.
+    pub digest: Digest,
 }

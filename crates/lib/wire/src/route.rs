@@ -37,8 +37,12 @@ pub const DRAFTS: &str = "/api/v1/drafts";
 pub const DRAFT_CLOSURES: &str = "/api/v1/drafts/{id}/closures";
 /// `POST` (`SealDraft`, `Release`): makes a release of a draft.
 pub const DRAFT_SEAL: &str = "/api/v1/drafts/{id}/seal";
+/// `POST` (`CreateSignedRelease`, `Release`): a release by its signed manifest.
+pub const SIGNED_RELEASES: &str = "/api/v1/signed-releases";
 /// `GET` (`Release`).
 pub const RELEASE: &str = "/api/v1/releases/{id}";
+/// `GET` (`ReleaseManifest`): the manifest as it was signed.
+pub const RELEASE_MANIFEST: &str = "/api/v1/releases/{id}/manifest";
 /// `GET` (`EnvironmentPageQuery`, `Page<RolloutSummary>`, the newest first), `POST` (`CreateRollout`, `Rollout`).
 pub const ROLLOUTS: &str = "/api/v1/rollouts";
 /// `POST` (`CreateRollout`, `RolloutPlan`, 200): the waves that it would have; nothing begins.
@@ -56,6 +60,8 @@ pub const EVENTS: &str = "/api/v1/events";
 pub const AUDIT_VERIFY: &str = "/api/v1/audit/verify";
 /// `POST` (`Observation`, `Instruction`): an agent's observation for its next instruction.
 pub const AGENT_SYNC: &str = "/api/v1/agent/sync";
+/// `GET` (`ReleaseManifest`): the manifest of a release that names the agent's host.
+pub const AGENT_MANIFEST: &str = "/api/v1/agent/releases/{id}/manifest";
 /// `GET` (`Health`): the whole, with each dependency.
 pub const HEALTH: &str = "/api/v1/monitoring/health";
 /// `GET`: the process answers.

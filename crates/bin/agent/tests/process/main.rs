@@ -15,6 +15,8 @@ mod hooks_cut;
 mod plane;
 mod restart;
 mod rig;
+mod signed;
+mod signed_back;
 mod token;
 mod units;
 

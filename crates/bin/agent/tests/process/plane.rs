@@ -10,8 +10,11 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use slipway_domain::agent::{Assignment, AttemptReport, instruct};
-use slipway_domain::{AttemptId, AttemptPhase, Instruction, Observation, StepState, StorePath, Strategy};
+use slipway_domain::agent::{Assignment, AttemptReport, ManifestRef, instruct};
+use slipway_domain::{
+    AttemptId, AttemptPhase, Instruction, Observation, ReleaseId, StepState, StorePath, Strategy,
+};
+use slipway_release::SignedManifest;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -29,6 +32,10 @@ pub(crate) struct PlaneState {
     pub(crate) refuse: Option<u16>,
     /// The one token that is accepted; [`TOKEN`] where there is none.
     pub(crate) token: Option<String>,
+    /// What is handed out as the manifests of releases.
+    pub(crate) manifests: Vec<(ReleaseId, SignedManifest)>,
+    /// How often one was asked for.
+    pub(crate) manifest_requests: usize,
 }
 
 struct SharedPlane {
@@ -95,6 +102,7 @@ impl FakePlane {
                 prior: Some(prior.clone()),
                 strategy: Strategy::default(),
                 origin: None,
+                manifest: None,
             });
         });
         attempt
@@ -112,6 +120,46 @@ impl FakePlane {
                 prior: None,
                 strategy,
                 origin: None,
+                manifest: None,
+            });
+        });
+        attempt
+    }
+
+    /// As [`FakePlane::release`], and hands out a manifest as that of a release.
+    pub(crate) fn release_signed(
+        &self,
+        closure: &StorePath,
+        release: ReleaseId,
+        signed: &SignedManifest,
+    ) -> AttemptId {
+        let named = ManifestRef {
+            release,
+            digest: signed.digest(),
+        };
+        self.release_named(closure, named, Some(signed))
+    }
+
+    /// As [`FakePlane::release_signed`], whatever it is that is handed out.
+    pub(crate) fn release_named(
+        &self,
+        closure: &StorePath,
+        named: ManifestRef,
+        handed_out: Option<&SignedManifest>,
+    ) -> AttemptId {
+        let attempt = AttemptId::random();
+        self.change(|state| {
+            state.manifests.retain(|(release, _)| *release != named.release);
+            let handed_out = handed_out.map(|signed| (named.release, signed.clone()));
+            state.manifests.extend(handed_out);
+            state.assignment = Some(Assignment {
+                state: StepState::Staging,
+                attempt: Some(attempt),
+                closure: closure.clone(),
+                prior: None,
+                strategy: crate::quick(),
+                origin: None,
+                manifest: Some(named),
             });
         });
         attempt
@@ -207,6 +255,13 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let token = request.headers().get("authorization").cloned();
+    if let Some(release) = request.uri().path().strip_prefix("/api/v1/agent/releases/") {
+        let release: ReleaseId = release.strip_suffix("/manifest").unwrap().parse().unwrap();
+        let mut state = shared.state.lock().unwrap();
+        state.manifest_requests += 1;
+        let found = state.manifests.iter().find(|(of, _)| *of == release);
+        return Ok(found.map_or_else(|| refusal(404), |(_, signed)| json(200, signed)));
+    }
     assert_eq!(request.uri().path(), "/api/v1/agent/sync");
     let accepted = shared.state.lock().unwrap().token.clone();
     if token.unwrap() != format!("Bearer {}", accepted.as_deref().unwrap_or(TOKEN)) {

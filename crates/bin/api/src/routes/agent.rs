@@ -1,23 +1,25 @@
-//! The one route of agents.
+//! The routes of agents.
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use slipway_domain::{HostId, HostName, Instruction, Observation};
+use slipway_domain::{HostId, HostName, Instruction, Observation, ReleaseId};
 use slipway_store::Caller;
 use slipway_text::scrub;
+use slipway_wire::release::ReleaseManifest;
 use slipway_wire::route;
 use tokio::time::{Instant, timeout_at};
 
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, Wait};
+use crate::extract::{JsonBody, PathParam, Wait};
 use crate::parking::SyncOutcome;
 use crate::state::App;
 use crate::text::cut;
 
 endpoints! {
     sync: Host,
+    manifest: Host,
 }
 
 /// Characters of an agent's words that are kept.
@@ -130,4 +132,23 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
         Ok(SyncOutcome::Full) => Err(ApiError::crowded()),
         Ok(SyncOutcome::Replaced | SyncOutcome::Draining) | Err(_) => Ok(Instruction::Idle),
     }
+}
+
+/// Fetch the signed manifest of a release that names this host
+///
+/// An agent with release keys fetches it once for a release, and keeps it.
+#[utoipa::path(
+    get, path = route::AGENT_MANIFEST, operation_id = "get_agent_manifest", tag = "agent",
+    params(("id" = ReleaseId, Path, description = "The release's id")),
+    responses((status = 200, description = "The manifest with its signatures", body = ReleaseManifest))
+)]
+async fn manifest(
+    State(app): State<App>,
+    Extension(caller): Extension<Caller>,
+    PathParam(release): PathParam<ReleaseId>,
+) -> Result<Json<ReleaseManifest>> {
+    let Caller::Host { id, .. } = caller else {
+        return Err(ApiError::Forbidden("only a host's token can ask this".to_owned()));
+    };
+    Ok(Json(app.store.get_manifest_for_host(release, id).await?))
 }

@@ -5,17 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Json;
 use axum::extract::State;
 use slipway_domain::{HostName, ReleaseId, StoreDir, StorePath};
-use slipway_store::NewRelease;
+use slipway_release::SignedManifest;
+use slipway_store::{NewManifest, NewRelease};
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::problem::FieldProblem;
-use slipway_wire::release::{CreateRelease, Release, ReleaseSummary, Source};
+use slipway_wire::release::{
+    CreateRelease, CreateSignedRelease, Release, ReleaseManifest, ReleaseSummary, Source,
+};
 use slipway_wire::route;
 
 use super::{Answer, Created, created, page, requested_page};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
-use crate::extract::{JsonBody, PathParam, QueryParams};
+use crate::extract::{JsonBody, LongJsonBody, PathParam, QueryParams};
 use crate::state::App;
 use crate::text;
 
@@ -23,6 +26,8 @@ endpoints! {
     list: Role(Viewer),
     create: Role(Deployer),
     get: Role(Viewer),
+    create_signed: Role(Deployer),
+    manifest: Role(Viewer),
 }
 
 /// List releases
@@ -72,6 +77,7 @@ pub(super) fn new_release(
         message,
         author: context.caller.id,
         closures: BTreeMap::new(),
+        manifest: None,
     })
 }
 
@@ -156,4 +162,61 @@ async fn refusal(
 )]
 async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<Release> {
     Ok(Json(app.store.get_release(id).await?))
+}
+
+/// Register a signed release
+///
+/// Everything of it is in the manifest, and its id is the manifest's. The control plane reads the manifest and its
+/// signatures, but does not know whose keys count: each agent finds out by itself. The body may have 5 MiB.
+#[utoipa::path(
+    post, path = route::SIGNED_RELEASES, operation_id = "create_signed_release", tag = "releases", request_body = CreateSignedRelease,
+    responses(
+        (status = 201, description = "The release", body = Release),
+        (status = 409, description = "The id or the number is in use"),
+    )
+)]
+async fn create_signed(
+    context: RequestContext,
+    LongJsonBody(request): LongJsonBody<CreateSignedRelease>,
+) -> Created<Release> {
+    let signed = SignedManifest {
+        manifest: request.manifest,
+        signatures: request.signatures,
+    };
+    let (manifest, _signatures) = signed
+        .read()
+        .map_err(|error| ApiError::field("manifest", error.to_string()))?;
+    let source = Source {
+        flake_ref: manifest.source.flake_ref,
+        rev: manifest.source.rev,
+        nar_hash: manifest.source.nar_hash,
+    };
+    let mut new = new_release(&context, request.message, source)?;
+    let named = manifest.hosts.iter();
+    let closures = named
+        .map(|entry| (entry.name.to_string(), entry.closure.to_string()))
+        .collect();
+    new.closures = require_closures(&context.app, &closures).await?;
+    new.manifest = Some(NewManifest {
+        id: manifest.id,
+        environment: manifest.environment,
+        // Below 2^53, as was read.
+        number: manifest.number.cast_signed(),
+        expires: manifest.expires,
+        digest: signed.digest(),
+        text: signed.manifest,
+        signatures: signed.signatures,
+    });
+    let made = context.store.create_release(&new, &context.audit_key).await?;
+    Ok(created(made))
+}
+
+/// Show a release's manifest as it was signed
+#[utoipa::path(
+    get, path = route::RELEASE_MANIFEST, operation_id = "get_release_manifest", tag = "releases",
+    params(("id" = ReleaseId, Path, description = "The release's id")),
+    responses((status = 200, description = "The manifest with its signatures", body = ReleaseManifest))
+)]
+async fn manifest(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<ReleaseManifest> {
+    Ok(Json(app.store.get_manifest(id).await?))
 }

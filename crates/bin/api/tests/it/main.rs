@@ -16,6 +16,7 @@ mod pages;
 mod process;
 mod releases;
 mod rollouts;
+mod signed;
 mod support;
 mod sync;
 mod waking;

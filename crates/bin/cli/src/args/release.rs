@@ -1,17 +1,28 @@
 //! Releases.
 
-use clap::{ArgGroup, Args, Subcommand};
-use slipway_domain::{HostName, ReleaseId};
+use std::path::PathBuf;
 
-use super::number::at_least;
+use clap::{ArgGroup, Args, Subcommand};
+use slipway_domain::{EnvironmentName, HostName, ReleaseId};
+
+use super::number::{at_least, number};
 
 /// Releases.
 #[derive(Debug, Subcommand)]
 pub enum ReleaseCommand {
     /// Register what each host is to run
     ///
-    /// Either name the closures, or have them built from a flake's nixosConfigurations and copied to a binary cache.
+    /// Name the closures, have them built from a flake's nixosConfigurations, or give a manifest that names and signs them.
     Create(CreateReleaseArgs),
+    /// Write a manifest of what each host is to run, to be signed
+    ///
+    /// It works without the API. Sign the file with `ssh-keygen -Y sign -n slipway-release`, with minisign, or in `slipway
+    /// release create --manifest`.
+    Manifest(ManifestArgs),
+    /// Check a manifest and its signatures with your own keys
+    ///
+    /// Without --id it works without the API.
+    Verify(VerifyReleaseArgs),
     /// List releases, the newest first
     List {
         /// At most this many
@@ -25,10 +36,9 @@ pub enum ReleaseCommand {
     },
 }
 
-/// Register a release.
+/// Where closures come from.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("from").required(true).args(["closures", "flake"])))]
-pub struct CreateReleaseArgs {
+pub struct SourceArgs {
     /// What one host is to run; give it once for every host
     #[arg(long = "closure", value_name = "HOST=PATH")]
     pub closures: Vec<String>,
@@ -43,7 +53,74 @@ pub struct CreateReleaseArgs {
     /// Sign them with Nix's own secret-key-files setting or secret-key in the URL: agents refuse what is not signed.
     #[arg(long, value_name = "URL", conflicts_with = "closures")]
     pub cache: Option<String>,
+}
+
+/// Register a release.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("from").required(true).args(["closures", "flake", "manifest"])))]
+#[command(group(ArgGroup::new("signer").args(["signatures", "sign_key", "sign_command"])))]
+pub struct CreateReleaseArgs {
+    /// Where its closures come from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// A manifest of `slipway release manifest`; it names closures and source
+    #[arg(long, value_name = "FILE", requires = "signer")]
+    pub manifest: Option<PathBuf>,
+    /// A signature of the manifest; give it once for every signature
+    #[arg(long = "signature", value_name = "FILE", requires = "manifest")]
+    pub signatures: Vec<PathBuf>,
+    /// Sign the manifest with this key: a private key of ssh-keygen or minisign, or the public half of one in ssh-agent
+    #[arg(long, value_name = "FILE", requires = "manifest")]
+    pub sign_key: Option<PathBuf>,
+    /// Sign the manifest with this command of yours: it reads the manifest on stdin and writes the signature to stdout
+    #[arg(long, value_name = "COMMAND", requires = "manifest")]
+    pub sign_command: Option<String>,
     /// What it is, for people
     #[arg(long, short, value_name = "TEXT")]
     pub message: Option<String>,
+}
+
+/// Write a manifest.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("from").required(true).args(["closures", "flake"])))]
+pub struct ManifestArgs {
+    /// Where the closures come from; they must be on this machine.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// The environment that it is for, and no other
+    #[arg(long, value_name = "ENV")]
+    pub env: EnvironmentName,
+    /// Its number, above that of every release before; when left out, the seconds since 1970
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = number(1_u64, slipway_release::manifest::MAX_NUMBER))]
+    pub number: Option<u64>,
+    /// Days until no host activates it any more
+    #[arg(long, value_name = "DAYS", default_value_t = 14, allow_negative_numbers = true, value_parser = number(1_u32, 3650))]
+    pub expires_in: u32,
+    /// The file to write; it must not be there yet
+    #[arg(long, short, value_name = "FILE")]
+    pub output: PathBuf,
+}
+
+/// Check a manifest.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["manifest", "id"])))]
+pub struct VerifyReleaseArgs {
+    /// The manifest's file
+    #[arg(value_name = "FILE", requires = "signatures")]
+    pub manifest: Option<PathBuf>,
+    /// A signature of it; give it once for every signature
+    #[arg(long = "signature", value_name = "FILE", conflicts_with = "id")]
+    pub signatures: Vec<PathBuf>,
+    /// Ask the API for the manifest of this release instead
+    #[arg(long, value_name = "ID")]
+    pub id: Option<ReleaseId>,
+    /// A file of public keys, one a line, as agents have it: lines of minisign.pub or ssh-ed25519 lines
+    #[arg(long, value_name = "FILE")]
+    pub keys: PathBuf,
+    /// The environment that it must be for
+    #[arg(long, value_name = "ENV")]
+    pub env: Option<EnvironmentName>,
+    /// A host that it must name
+    #[arg(long = "host", value_name = "HOST")]
+    pub host: Option<HostName>,
 }

@@ -28,8 +28,8 @@ pub(super) struct BuildRequest<'a> {
     pub(super) flake: &'a str,
     /// All of the flake's hosts when it is empty.
     pub(super) hosts: &'a [HostName],
-    /// The hosts that the API knows.
-    pub(super) known: &'a BTreeSet<HostName>,
+    /// The hosts that the API knows; none where it is not asked.
+    pub(super) known: Option<&'a BTreeSet<HostName>>,
     pub(super) cache: Option<&'a str>,
 }
 
@@ -76,7 +76,9 @@ pub(super) async fn build(output: Output, request: &BuildRequest<'_>) -> Result<
     let locked = metadata.locked_url.or(metadata.url);
     let locked = locked.unwrap_or_else(|| flake.to_owned());
     let hosts = nix.hosts(&locked, request.hosts).await?;
-    require_known(&hosts, request.known)?;
+    request
+        .known
+        .map_or(Ok(()), |known| require_known(&hosts, known))?;
     // Until all are built and copied: a garbage collection meanwhile must not take the first of them away.
     let roots = Roots::create()?;
     let mut closures = BTreeMap::new();

@@ -1,5 +1,9 @@
 //! Releases.
 
+mod manifest;
+mod sign;
+mod verify;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -8,7 +12,7 @@ use slipway_text::plain;
 use slipway_wire::access::Whoami;
 use slipway_wire::limits::MESSAGE_CHARS;
 use slipway_wire::page::PageQuery;
-use slipway_wire::release::{CreateRelease, Release, Source};
+use slipway_wire::release::{CreateRelease, CreateSignedRelease, Release, Source};
 
 use super::{List, flake, page_size};
 use crate::args::{self, ReleaseCommand};
@@ -21,6 +25,8 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
     let output = context.output;
     match command {
         ReleaseCommand::Create(create) => register(context, create).await,
+        ReleaseCommand::Manifest(args) => manifest::write(context, args).await,
+        ReleaseCommand::Verify(args) => verify::run(context, args).await,
         ReleaseCommand::List { limit } => {
             let client = context.client()?;
             let mut releases = Vec::new();
@@ -69,13 +75,23 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
 }
 
 async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<(), CliFailure> {
-    if let Some(flake) = &create.flake {
-        flake::check(flake, create.cache.as_deref())?;
+    let from = &create.source;
+    if let Some(flake) = &from.flake {
+        flake::check(flake, from.cache.as_deref())?;
     }
     let message = create.message.as_deref().map(message).transpose()?;
+    if let Some(file) = &create.manifest {
+        let signed = sign::signed(&create, file).await?;
+        let request = CreateSignedRelease {
+            manifest: signed.manifest,
+            signatures: signed.signatures,
+            message,
+        };
+        return shown(context, &context.client()?.create_signed_release(&request).await?);
+    }
     let client = context.client()?;
-    let (closures, source) = match &create.flake {
-        None => (closures(&create.closures)?, Source::default()),
+    let (closures, source) = match &from.flake {
+        None => (closures(&from.closures)?, Source::default()),
         Some(flake) => {
             // What the API would refuse is told before a build that may take an hour, not after it.
             may_register(&client.whoami().await?)?;
@@ -87,9 +103,9 @@ async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<
                 .collect();
             let request = flake::BuildRequest {
                 flake,
-                hosts: &create.hosts,
-                known: &known,
-                cache: create.cache.as_deref(),
+                hosts: &from.hosts,
+                known: Some(&known),
+                cache: from.cache.as_deref(),
             };
             let built = stop::or_stop(flake::build(context.output, &request)).await?;
             (built.closures, built.source)
@@ -100,8 +116,11 @@ async fn register(context: &Context, create: args::CreateReleaseArgs) -> Result<
         source,
         message,
     };
-    let release = client.create_release(&request).await?;
-    context.output.show(&release, || {
+    shown(context, &client.create_release(&request).await?)
+}
+
+fn shown(context: &Context, release: &Release) -> Result<(), CliFailure> {
+    context.output.show(release, || {
         format!(
             "registered the release {id} for {}\nnext: slipway rollout start ENV {id} --watch\n",
             count(release.closures.len(), "host"),
@@ -180,6 +199,16 @@ fn text(release: &Release) -> String {
         maybe(&release.source.rev),
         maybe(&release.source.nar_hash),
     );
+    if let Some(signed) = &release.manifest {
+        let _ = writeln!(
+            text,
+            "signed    as number {} of {} until {}\nmanifest  {}",
+            signed.number,
+            signed.environment,
+            instant(signed.expires),
+            signed.digest
+        );
+    }
     for (host, closure) in &release.closures {
         let _ = writeln!(text, "closure   {host}={closure}");
     }

@@ -12,6 +12,7 @@ mod flake;
 mod login;
 mod pages;
 mod reference;
+mod signed;
 mod trace;
 mod verify;
 mod watch;

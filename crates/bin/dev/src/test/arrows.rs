@@ -7,12 +7,14 @@ use serde::Deserialize;
 
 /// Direct arrows. A crate may also use everything that its arrows lead to: a user of the store may use the
 /// domain.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("slipway-text", &[]),
     ("slipway-domain", &["slipway-text"]),
     ("slipway-durable", &[]),
     ("slipway-process", &[]),
     ("slipway-fixtures", &[]),
+    // Agent, API and command line read manifests by one rule.
+    ("slipway-release", &["slipway-domain"]),
     ("slipway-sim", &["slipway-domain"]),
     ("slipway-wire", &["slipway-domain"]),
     ("slipway-settings", &["slipway-text"]),
@@ -23,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ("slipway-verify", &["slipway-client"]),
     (
         "slipway-host",
-        &["slipway-domain", "slipway-durable", "slipway-process"],
+        &["slipway-durable", "slipway-process", "slipway-release"],
     ),
     // For the spans of an attempt, which hang below its rollout's.
     ("slipway-attempt", &["slipway-host", "slipway-telemetry"]),
@@ -39,7 +41,12 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ),
     (
         "slipway-api",
-        &["slipway-store", "slipway-wake", "slipway-telemetry"],
+        &[
+            "slipway-release",
+            "slipway-store",
+            "slipway-wake",
+            "slipway-telemetry",
+        ],
     ),
     (
         "slipway-worker",
@@ -62,7 +69,12 @@ const ARROWS: [(&str, &[&str]); 22] = [
     ),
     (
         "slipway",
-        &["slipway-verify", "slipway-durable", "slipway-telemetry"],
+        &[
+            "slipway-verify",
+            "slipway-durable",
+            "slipway-release",
+            "slipway-telemetry",
+        ],
     ),
     ("slipway-dev", &["slipway-client", "slipway-process"]),
 ];

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use slipway_domain::StorePath;
 use slipway_domain::agent::ActivationPlan;
 use slipway_host::clock::Clock;
 use slipway_host::door::Runnable;
@@ -63,6 +62,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         if let Err(why) = self.begin_activation(plan).await {
             if let Some(current) = &mut self.journal.current {
                 current.prior = None;
+                current.signed = None;
                 current.hooks = None;
                 let attempt = current.id;
                 self.host.disarm(attempt).await;
@@ -80,9 +80,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             return Ok(());
         };
         let (attempt, closure) = (current.id, current.closure.clone());
-        let prior = self.prior_of_next(observed.live, observed.trouble).await?;
-        let release = self.host.admit_release(&closure, ADMIT_WITHIN).await;
-        let release = release.map_err(|error| chain(&error))?;
+        let claim = self.claim_of(current);
+        let prior = self.prior_of_next(&observed).await?;
+        let admitted = self.host.admit_release(&closure, &claim, ADMIT_WITHIN).await;
+        let admitted = admitted.map_err(|error| chain(&error))?;
+        let (release, signed) = (admitted.runnable, admitted.signed);
         let hooks = self.host.hooks(&closure).map_err(|error| chain(&error))?;
         let hooks_seconds = seconds_of(&hooks.before_activate);
         check_time(&plan, self.host.switch_seconds(&closure), hooks_seconds)?;
@@ -101,6 +103,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         enter(current, JournalPhase::Activating);
         current.prior = Some(prior.path().clone());
         current.own_prior = true;
+        current.signed = signed;
         current.failed_before = failed_before;
         current.boot_id = observed.boot_id;
         current.deadline = Some(now.after_seconds(plan.deadman_seconds));
@@ -166,27 +169,30 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     }
 
     /// What the next activation would go back to.
-    async fn prior_of_next(
-        &self,
-        live: Option<StorePath>,
-        trouble: Option<String>,
-    ) -> Result<Runnable, String> {
+    async fn prior_of_next(&self, observed: &MachineObservation) -> Result<Runnable, String> {
         // During a stuck attempt the live system may be half of one closure and half of another. This is not so if the
         // door refused its prior, since then nothing of it ever ran.
         let stuck = self.journal.unsettled.as_ref();
-        if let Some(prior) = stuck.and_then(|stuck| stuck.prior.as_ref()) {
-            match self.admit_known(prior).await {
-                Ok(prior) => return Ok(prior),
-                Err(error) => tracing::warn!(%prior, why = %chain(&error), "not taken for the prior"),
-            }
+        if let Some((stuck, prior)) = stuck.and_then(|stuck| Some((stuck, stuck.prior.as_ref()?))) {
+            let refused = match self.check_way_back(stuck, prior, observed) {
+                Ok(()) => match self.admit_known(prior).await {
+                    Ok(prior) => return Ok(prior),
+                    Err(error) => chain(&error),
+                },
+                Err(why) => why,
+            };
+            tracing::warn!(%prior, why = %refused, "not taken for the prior");
         }
-        let Some(live) = live else {
-            let trouble = trouble.unwrap_or_else(|| "the live link does not exist".to_owned());
+        let Some(live) = &observed.live else {
+            let trouble = observed
+                .trouble
+                .as_deref()
+                .unwrap_or("the live link does not exist");
             return Err(format!(
                 "no live system to go back to ({trouble}): activate one by hand first, so that AGENT_LIVE_LINK names it"
             ));
         };
-        let prior = self.admit_known(&live).await;
+        let prior = self.admit_known(live).await;
         prior.map_err(|error| format!("there is no way back to the prior: {}", chain(&error)))
     }
 

@@ -73,9 +73,14 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             enter(current, JournalPhase::Committing);
             current.profile_moved = true;
         }
+        let signed = before.as_ref().and_then(|current| current.signed);
+        let last = self.journal.signed;
+        // In the same write: no power cut comes between a commit and its number.
+        self.journal.signed = signed.or(last);
         if let Err(error) = self.save() {
             self.note_trouble(&error);
             self.journal.current = before;
+            self.journal.signed = last;
             if let Some(current) = &mut self.journal.current {
                 current.message = Some(format!("cannot commit yet: {}", chain(&error)));
             }

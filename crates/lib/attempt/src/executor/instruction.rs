@@ -22,10 +22,12 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 closure,
                 timeout_seconds,
                 origin,
+                manifest,
             } => {
                 let mut next = Attempt::new(*attempt, closure.clone(), self.clock.wall(), "");
                 next.stage_seconds = *timeout_seconds;
                 next.origin.clone_from(origin);
+                next.manifest = *manifest;
                 self.begin_staging(next)
             }
             Instruction::Activate {
@@ -198,6 +200,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 let mut recorded = Attempt::new(attempt, past.closure.clone(), self.clock.wall(), "");
                 recorded.own_prior = past.vouches() && past.prior.is_some();
                 recorded.prior = past.prior.clone().or_else(|| prior.cloned());
+                recorded.signed = past.signed;
                 if let Err(meanwhile) = self.settle_current(attempt) {
                     return meanwhile;
                 }

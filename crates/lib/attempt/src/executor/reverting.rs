@@ -116,8 +116,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             .prior
             .clone()
             .ok_or("no prior is recorded; switch the host to a good system by hand")?;
-        let prior = self.admit_prior(attempt, &prior).await?;
         let observed = self.host.observe();
+        self.check_way_back(attempt, &prior, &observed)?;
+        let prior = self.admit_prior(attempt, &prior).await?;
         let untried = self.host.newest_job(JobKind::Revert, attempt.id).is_none();
         let booted_into_it = untried && observed.boot_id != attempt.boot_id && observed.runs(prior.path());
         let mut remark = String::new();
@@ -161,6 +162,35 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             prior.short(),
             observed.live_text()
         ))
+    }
+
+    /// Whether a host with release keys may go back so far. `Err` says why not.
+    ///
+    /// Its own prior needs no manifest, also after the commit. But the control plane could name attempt after attempt, and
+    /// so walk the host back to releases that were replaced for good reasons.
+    pub(super) fn check_way_back(
+        &self,
+        attempt: &Attempt,
+        prior: &StorePath,
+        observed: &MachineObservation,
+    ) -> Result<(), String> {
+        if !self.host.takes_only_signed() {
+            return Ok(());
+        }
+        if !attempt.vouches() && observed.boot_default.as_ref() != Some(prior) {
+            return Err(format!(
+                "this host takes signed releases only, and {prior} is a prior that only the control plane names; to go there, sign its closure under a new number"
+            ));
+        }
+        match self.journal.signed {
+            Some(last) if attempt.vouches() && attempt.profile_moved && attempt.signed != Some(last) => {
+                Err(format!(
+                    "this host takes signed releases only, and it has committed number {} after this attempt; to go to {prior}, sign its closure under a new number",
+                    last.number
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Lets the prior pass the door; fetches it first if it is gone.

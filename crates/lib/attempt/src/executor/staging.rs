@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_host::clock::Clock;
-use slipway_host::door::Runnable;
 use slipway_host::nix::StageError;
 use slipway_host::operations::HostOperations;
+use slipway_host::{AdmittedRelease, ReleaseClaim};
 use tokio::time::Instant;
 
 use crate::journal::Attempt;
@@ -26,7 +26,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         };
         let executor = self.unlock();
         let bound = executor.fetch_bound(&attempt);
-        let fetching = fetch(executor.host.clone(), attempt.clone(), bound);
+        let claim = executor.claim_of(&attempt);
+        let fetching = fetch(executor.host.clone(), attempt.clone(), claim, bound);
         let Some(fetched) = executor.unless_interrupted(attempt.id, fetching).await else {
             return NextStep::Now;
         };
@@ -37,7 +38,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             return NextStep::Now;
         }
         match fetched {
-            Ok(_runnable) => {
+            Ok(_admitted) => {
                 tracing::info!(attempt_id = %attempt.id, closure = %attempt.closure, "fetched");
                 if let Some(current) = &mut locked.journal.current {
                     enter(current, JournalPhase::Staged);
@@ -67,15 +68,18 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
 async fn fetch<H: HostOperations>(
     host: Arc<H>,
     attempt: Attempt,
+    claim: ReleaseClaim,
     bound: Duration,
-) -> Result<Runnable, StageError> {
+) -> Result<AdmittedRelease, StageError> {
+    // What nobody signed does not fill the disk either.
+    host.check_named(&attempt.closure, &claim)?;
     let began = Instant::now();
     let left = || bound.saturating_sub(began.elapsed());
     let mut fetches = 0;
     loop {
         fetches += 1;
         host.fetch(attempt.id, &attempt.closure, left()).await?;
-        match host.admit_release(&attempt.closure, left()).await {
+        match host.admit_release(&attempt.closure, &claim, left()).await {
             Err(StageError::Vanished { .. }) if fetches < MOST_FETCHES => {
                 tracing::warn!(attempt_id = %attempt.id, closure = %attempt.closure, "a collection took it, fetching again");
             }

@@ -5,10 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_domain::agent::{ActivationPlan, AttemptReport, Verdict};
+use slipway_domain::agent::{ActivationPlan, AttemptReport, ManifestRef, Verdict};
 use slipway_domain::{AttemptId, AttemptOrigin, AttemptPhase, StorePath, Timestamp};
 use slipway_host::clock::BootMs;
 use slipway_host::text::one_line;
+use slipway_release::Committed;
 
 use super::HooksProgress;
 
@@ -153,6 +154,12 @@ pub struct Attempt {
     /// The rollout that it is part of, for logs and traces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<AttemptOrigin>,
+    /// The signed manifest that the control plane named for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<ManifestRef>,
+    /// What the door found in that manifest, once the activation began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Committed>,
 }
 
 impl Attempt {
@@ -184,6 +191,8 @@ impl Attempt {
             hooks: None,
             hook_trouble: None,
             origin: None,
+            manifest: None,
+            signed: None,
         }
     }
 
@@ -241,6 +250,9 @@ pub struct PastAttempt {
     /// Whether this host recorded the prior itself.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub own_prior: bool,
+    /// What the door found in its manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Committed>,
     /// When it was last written.
     pub at: Timestamp,
     /// The checks' last word.
@@ -255,6 +267,7 @@ impl From<Attempt> for PastAttempt {
         Self {
             id: attempt.id,
             own_prior: attempt.vouches(),
+            signed: attempt.signed,
             closure: attempt.closure,
             phase: attempt.phase,
             prior: attempt.prior,
@@ -297,6 +310,10 @@ pub struct Journal {
     pub past: Vec<PastAttempt>,
     /// Why an earlier journal could not be read, and where it is kept; until the next commit.
     pub lost: Option<String>,
+    /// The signed release that was committed last: no lower number is activated again. It moves with the commit, in the
+    /// same write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Committed>,
 }
 
 /// What a journal knows of an attempt.

@@ -236,6 +236,7 @@ impl ControlledHost {
             prior: None,
             strategy: rollout(),
             origin: None,
+            manifest: None,
         });
         for incident in incidents {
             self.apply(incident).await?;

@@ -94,6 +94,7 @@ impl ExecutorRig {
             closure: closure(name),
             timeout_seconds: 60,
             origin: None,
+            manifest: None,
         });
         attempt
     }

@@ -6,6 +6,7 @@ use slipway_domain::{StorePath, StorePathError};
 
 use crate::checks::ManifestError;
 use crate::door::UnfitClosure;
+use crate::manifests::ReleaseRefusal;
 use crate::text::{last_lines, one_line};
 
 /// Why a closure is not on the host, or is but cannot be used. Nothing was touched.
@@ -134,6 +135,9 @@ pub enum StageError {
     /// It cannot be checked.
     #[error(transparent)]
     Checks(#[from] ManifestError),
+    /// No signed manifest names it for this host.
+    #[error(transparent)]
+    NotNamed(#[from] ReleaseRefusal),
 }
 
 const FULL: &[&str] = &[

@@ -238,6 +238,7 @@ mod tests {
             store_dir: StoreDir::default(),
             runner: RunnerKind::Systemd,
             keep_releases: 3,
+            trust: None,
             agent_exe: "/nix/store/x/bin/slipway-agent".into(),
             hidden_env: vec!["AGENT_TOKEN".to_owned()],
             unit_env: vec![("AGENT_STATE_DIR".to_owned(), "/var/lib/slipway-agent".to_owned())],

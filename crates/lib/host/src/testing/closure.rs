@@ -23,6 +23,8 @@ pub struct ClosureSpec {
     pub checks: Option<String>,
     /// `hooks.json`, if it has one.
     pub hooks: Option<String>,
+    /// The release keys of its agent, if it has any.
+    pub release_keys: Option<String>,
     /// The switch script's mode; `None` leaves the script out.
     pub script_mode: Option<u32>,
 }
@@ -36,6 +38,7 @@ impl ClosureSpec {
             host: host.to_owned(),
             checks: None,
             hooks: None,
+            release_keys: None,
             script_mode: Some(0o755),
         }
     }
@@ -58,6 +61,9 @@ impl ClosureSpec {
         fs::write(folder.join("etc/slipway/checks.json"), checks).expect("a new file");
         if let Some(hooks) = &self.hooks {
             fs::write(folder.join("etc/slipway/hooks.json"), hooks).expect("a new file");
+        }
+        if let Some(keys) = &self.release_keys {
+            fs::write(folder.join(crate::manifests::KEYS_FILE), keys).expect("a new file");
         }
         folder
     }

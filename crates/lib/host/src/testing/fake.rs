@@ -1,20 +1,24 @@
 //! A machine in memory: closures with scripted behaviours, a clock that follows tokio's.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use slipway_domain::agent::Verdict;
+use slipway_domain::digest::Digest;
 use slipway_domain::{AttemptId, StorePath, Timestamp};
+use slipway_release::{Committed, Question, SignedManifest, rule};
 use tokio::time::{Instant, sleep};
 
 use crate::checks::{CheckFinding, CheckRound, ManifestError};
 use crate::clock::{BootMs, Clock};
+use crate::config::ReleaseTrust;
 use crate::door::{Refusal, Runnable};
 use crate::hooks::HookManifest;
 use crate::job::{Job, JobEnd, JobExit, JobId, JobKind, JobState};
+use crate::manifests::{AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
 use crate::runner::RunnerError;
@@ -77,6 +81,10 @@ pub struct FakeHostState {
     pub done: Vec<String>,
     /// The hooks that were begun, in order.
     pub begun: Vec<String>,
+    /// Whose releases it takes; without, everybody's.
+    pub trust: Option<ReleaseTrust>,
+    /// The manifests that were fetched.
+    pub manifests: HashMap<Digest, SignedManifest>,
     jobs: Vec<FakeJob>,
     tidied: BTreeSet<StorePath>,
 }
@@ -137,6 +145,38 @@ impl FakeHost {
     #[must_use]
     pub fn protected(&self) -> BTreeSet<StorePath> {
         self.state().tidied.clone()
+    }
+
+    fn named(&self, closure: &StorePath, claim: &ReleaseClaim) -> Result<Option<Committed>, ReleaseRefusal> {
+        let state = self.state();
+        let Some(trust) = &state.trust else {
+            return Ok(None);
+        };
+        let Some(manifest) = claim.manifest else {
+            return Err(ReleaseRefusal::Unsigned {
+                closure: closure.clone(),
+            });
+        };
+        let Some(signed) = state.manifests.get(&manifest.digest) else {
+            return Err(ReleaseRefusal::NotHere {
+                closure: closure.clone(),
+                manifest,
+            });
+        };
+        let asked = Question {
+            host: &trust.host,
+            environment: &trust.environment,
+            keys: &trust.keys,
+            now: claim.now,
+            committed: claim.committed,
+            closure,
+            release: Some(manifest.release),
+        };
+        let (found, ..) = rule::admit(signed, &asked)?;
+        Ok(Some(Committed {
+            number: found.number,
+            manifest: signed.digest(),
+        }))
     }
 
     fn settle(state: &mut FakeHostState) {
@@ -224,7 +264,20 @@ impl HostOperations for FakeHost {
         }
     }
 
-    async fn admit_release(&self, closure: &StorePath, _bound: Duration) -> Result<Runnable, StageError> {
+    fn takes_only_signed(&self) -> bool {
+        self.state().trust.is_some()
+    }
+
+    fn check_named(&self, closure: &StorePath, claim: &ReleaseClaim) -> Result<(), ReleaseRefusal> {
+        self.named(closure, claim).map(|_| ())
+    }
+
+    async fn admit_release(
+        &self,
+        closure: &StorePath,
+        claim: &ReleaseClaim,
+        _bound: Duration,
+    ) -> Result<AdmittedRelease, StageError> {
         if let Some(behaviour) = self.state().behaviours.get_mut(closure)
             && behaviour.vanishes > 0
         {
@@ -234,7 +287,10 @@ impl HostOperations for FakeHost {
                 tail: String::new(),
             });
         }
-        Ok(Runnable::unchecked(closure.clone()))
+        Ok(AdmittedRelease {
+            signed: self.named(closure, claim)?,
+            runnable: Runnable::unchecked(closure.clone()),
+        })
     }
 
     async fn admit_known(&self, path: &StorePath, recorded: bool) -> Result<Runnable, Refusal> {

@@ -91,6 +91,7 @@ impl NixRig {
             store_dir: self.store_dir(),
             runner: RunnerKind::Process,
             keep_releases: 3,
+            trust: None,
             agent_exe: "slipway-agent".into(),
             hidden_env: Vec::new(),
             unit_env: self.env(),

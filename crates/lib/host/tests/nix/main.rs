@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use slipway_domain::{AttemptId, StorePath};
 use slipway_host::nix::StageError;
 use slipway_host::testing::{ClosureSpec, NixRig};
-use slipway_host::{HostOperations, Machine};
+use slipway_host::{HostOperations, Machine, ReleaseClaim};
 
 const BOUND: Duration = Duration::from_mins(1);
 
@@ -55,7 +55,10 @@ impl MachineRig {
     }
 
     async fn unfit(&self, closure: &StorePath) -> String {
-        let admitted = self.machine.admit_release(closure, BOUND).await;
+        let admitted = self
+            .machine
+            .admit_release(closure, &ReleaseClaim::unsigned(), BOUND)
+            .await;
         admitted.expect_err("it is unfit").to_string()
     }
 
@@ -76,7 +79,10 @@ async fn a_signed_closure_comes_in_and_stays() {
     let (closure, _) = rig.cached(Some("good-1"));
     let attempt = AttemptId::random();
     rig.machine.fetch(attempt, &closure, BOUND).await.unwrap();
-    rig.machine.admit_release(&closure, BOUND).await.unwrap();
+    rig.machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await
+        .unwrap();
     rig.nix.collect_garbage();
     assert!(closure.as_path().join("bin/switch-to-configuration").exists());
     rig.machine.release_closure(attempt);
@@ -275,7 +281,11 @@ async fn the_profile_and_the_live_link_are_seen_through_their_links() {
         (observation.live, observation.boot_default, observation.trouble),
         (None, None, None)
     );
-    let runnable = rig.machine.admit_release(&closure, BOUND).await.unwrap();
+    let runnable = rig
+        .machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await;
+    let runnable = runnable.unwrap().runnable;
     rig.machine.set_profile(&runnable).await.unwrap();
     std::os::unix::fs::symlink(closure.as_path(), rig.nix.dir().join("host/live")).unwrap();
     let observation = rig.machine.observe();
@@ -299,7 +309,11 @@ fn a_live_link_out_of_the_store_is_told() {
 async fn a_profile_that_cannot_be_moved_is_told_with_nixs_words() {
     let rig = MachineRig::new();
     let closure = rig.nix.add(&rig.folder(|_| {}));
-    let runnable = rig.machine.admit_release(&closure, BOUND).await.unwrap();
+    let runnable = rig
+        .machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await;
+    let runnable = runnable.unwrap().runnable;
     rig.nix.forget(&closure);
     let error = rig.machine.set_profile(&runnable).await.unwrap_err().to_string();
     assert!(
@@ -352,12 +366,18 @@ async fn a_collection_under_way_takes_nothing_in_silence() {
         let attempt = AttemptId::random();
         let fetched = rig.machine.fetch(attempt, &closure, BOUND).await;
         assert!(collecting.wait_with_output().unwrap().status.success());
-        let admitted = rig.machine.admit_release(&closure, BOUND).await;
+        let admitted = rig
+            .machine
+            .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+            .await;
         if fetched.is_err() || admitted.is_err() {
             let is_vanished = matches!(admitted, Err(StageError::Vanished { .. }));
             assert!(is_vanished, "{fetched:?} {admitted:?}");
             rig.machine.fetch(attempt, &closure, BOUND).await.unwrap();
-            rig.machine.admit_release(&closure, BOUND).await.unwrap();
+            rig.machine
+                .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+                .await
+                .unwrap();
         }
         rig.nix.collect_garbage();
         assert!(closure.as_path().exists());
@@ -383,7 +403,10 @@ async fn a_closure_that_vanished_is_told_and_comes_in_again() {
         .fetch(AttemptId::random(), &closure, BOUND)
         .await
         .unwrap();
-    rig.machine.admit_release(&closure, BOUND).await.unwrap();
+    rig.machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await
+        .unwrap();
 }
 
 fn narinfo(cache: &Path, path: &StorePath) -> PathBuf {

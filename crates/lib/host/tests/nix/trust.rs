@@ -42,7 +42,10 @@ async fn a_forged_signature_on_a_content_addressed_path_is_refused() {
     let error = rig.unfit(&closure).await;
     assert!(error.contains("lacks a signature by a trusted key"), "{error}");
     rig.nix.sign(&closure, &good);
-    rig.machine.admit_release(&closure, BOUND).await.unwrap();
+    rig.machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await
+        .unwrap();
 }
 
 /// The top is signed and a part is not: the whole closure counts.
@@ -69,7 +72,10 @@ async fn a_signed_closure_with_an_unsigned_part_is_refused() {
         "{error}"
     );
     rig.nix.sign(&closure, &key);
-    rig.machine.admit_release(&closure, BOUND).await.unwrap();
+    rig.machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await
+        .unwrap();
 }
 
 /// A host that built a part itself has no signature for it. Where a cache has one for the very same content, it counts;
@@ -82,7 +88,10 @@ async fn a_caches_signature_counts_for_what_was_there_before() {
     let cache = rig.nix.copy_to_cache("cache", &closure, Some(&key));
     rig.nix
         .configure(&format!("file://{}", cache.display()), &key.public);
-    rig.machine.admit_release(&closure, BOUND).await.unwrap();
+    rig.machine
+        .admit_release(&closure, &ReleaseClaim::unsigned(), BOUND)
+        .await
+        .unwrap();
 
     let rig = MachineRig::new();
     let closure = rig.nix.build(&rig.folder(|_| {}));

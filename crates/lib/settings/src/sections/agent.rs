@@ -22,6 +22,11 @@ section! {
         };
         /// The host's name, as registered.
         host: String = AGENT_HOST: ValueKind::Host, { required: true, example: Some("web-1") };
+        /// The environment that the host is in. With release keys it decides which manifests are for this host.
+        environment: Option<String> = AGENT_ENVIRONMENT: ValueKind::Host, { example: Some("prod") };
+        /// A file of public keys, one a line: minisign keys or ssh-ed25519 lines. Then the agent runs only releases that one
+        /// of them signed. Without, it trusts the control plane.
+        release_keys_file: Option<PathBuf> = AGENT_RELEASE_KEYS_FILE: ValueKind::Path, { example: Some("/etc/slipway/release-keys") };
         /// A PEM file with a root certificate to trust besides the system's.
         ca_file: Option<PathBuf> = AGENT_CA_FILE: ValueKind::Path, { example: Some("/etc/slipway/ca.pem") };
     }

@@ -47,12 +47,35 @@ pub(crate) async fn release(tx: &mut PgConnection, id: ReleaseId) -> Result<Dige
         "SELECT host_id, closure FROM release_closures WHERE release_id = $1 ORDER BY host_id",
         id.as_uuid()
     )
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
     for row in closures {
         digester.field("host", row.host_id).field("closure", row.closure);
     }
+    signed(tx, id, &mut digester).await?;
     Ok(digester.finish())
+}
+
+/// What was signed of a release, as it is stored: the text itself and not what is said of it.
+async fn signed(tx: &mut PgConnection, id: ReleaseId, digester: &mut Digester) -> Result<(), StoreError> {
+    let row = sqlx::query!(
+        "SELECT environment_id, number, expires_at, digest, manifest, signatures FROM release_manifests WHERE release_id = $1",
+        id.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?;
+    if let Some(row) = row {
+        digester
+            .field("manifest_environment", row.environment_id)
+            .field("manifest_number", row.number)
+            .field("manifest_expires", row.expires_at.timestamp_micros())
+            .field("manifest_digest", row.digest)
+            .field("manifest", Digest::of_bytes(&row.manifest));
+        for signature in row.signatures {
+            digester.field("signature", signature);
+        }
+    }
+    Ok(())
 }
 
 /// What a rollout is to do: its strategy, and the place and the closure of every host.

@@ -140,6 +140,7 @@ async fn lock(
         message: row.message,
         author,
         closures: BTreeMap::new(),
+        manifest: None,
     })
 }
 

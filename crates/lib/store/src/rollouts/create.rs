@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::audit::{append, digests, gate, kind};
 use crate::error::OnConstraint;
+use crate::releases::check_rollout;
 use crate::{AuditKey, Store, StoreError, row};
 
 /// A rollout to be made. The caller has checked the strategy and planned the waves.
@@ -81,6 +82,7 @@ impl Store {
             })?;
             gate::principal(tx, key, new.author).await?;
             gate::release(tx, key, new.release).await?;
+            check_rollout(tx, new.release, new.environment).await?;
             let steps = insert_steps(tx, key, id, new, &environment.name).await?;
             let actor = Actor::Principal(row::parse("principal name", &author)?);
             let waves = new.waves.iter().filter(|wave| !wave.hosts.is_empty()).count();

@@ -158,6 +158,7 @@ impl SimControlPlane for Postgres {
             message: None,
             author: self.author.id,
             closures: closures.collect(),
+            manifest: None,
         };
         let id = self.runtime.block_on(async {
             let release = self.store.create_release(&release, &self.key).await.unwrap();

@@ -1,0 +1,196 @@
+//! The signed manifests of releases: what was signed, byte for byte.
+
+use slipway_domain::digest::Digest;
+use slipway_domain::{EnvironmentId, EnvironmentName, HostId, HostName, ReleaseId, Timestamp};
+use slipway_wire::release::{ManifestSummary, ReleaseManifest};
+use sqlx::PgConnection;
+use tracing::instrument;
+
+use crate::error::OnConstraint as _;
+use crate::{Store, StoreError, bounded};
+
+/// A manifest to be kept. The caller has read it; nobody here knows who signed it.
+#[derive(Debug, Clone)]
+pub struct NewManifest {
+    /// The release's id.
+    pub id: ReleaseId,
+    /// The only environment that it is for.
+    pub environment: EnvironmentName,
+    /// Higher than that of every release of the environment before.
+    pub number: i64,
+    /// No host activates it from then on.
+    pub expires: Timestamp,
+    /// The digest of its text.
+    pub digest: Digest,
+    /// The text that was signed.
+    pub text: String,
+    /// What the signing tools wrote.
+    pub signatures: Vec<String>,
+}
+
+impl Store {
+    /// A release's manifest as it was signed.
+    #[instrument(name = "db.manifest.get", level = "debug", skip_all, fields(%release))]
+    pub async fn get_manifest(&self, release: ReleaseId) -> Result<ReleaseManifest, StoreError> {
+        bounded(async {
+            let row = sqlx::query!(
+                "SELECT manifest, signatures FROM release_manifests WHERE release_id = $1",
+                release.as_uuid()
+            )
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| StoreError::not_found("signed manifest of release", &release))?;
+            as_signed(row.manifest, row.signatures)
+        })
+        .await
+    }
+
+    /// The same for a host, if the release names it.
+    #[instrument(name = "db.manifest.get_for_host", level = "debug", skip_all, fields(%release, %host))]
+    pub async fn get_manifest_for_host(
+        &self,
+        release: ReleaseId,
+        host: HostId,
+    ) -> Result<ReleaseManifest, StoreError> {
+        bounded(async {
+            let row = sqlx::query!(
+                "SELECT m.manifest, m.signatures FROM release_manifests m
+                 JOIN release_closures c ON c.release_id = m.release_id AND c.host_id = $2
+                 WHERE m.release_id = $1",
+                release.as_uuid(),
+                host.as_uuid()
+            )
+            .fetch_optional(&self.pool)
+            .await?
+            .ok_or_else(|| StoreError::not_found("signed manifest for this host of release", &release))?;
+            as_signed(row.manifest, row.signatures)
+        })
+        .await
+    }
+}
+
+/// Bytes that are no text were changed after they came in.
+fn as_signed(manifest: Vec<u8>, signatures: Vec<String>) -> Result<ReleaseManifest, StoreError> {
+    let manifest = String::from_utf8(manifest).map_err(|error| StoreError::Corrupt {
+        what: "manifest",
+        detail: error.to_string(),
+    })?;
+    Ok(ReleaseManifest { manifest, signatures })
+}
+
+/// What a release's manifest says, if it has one.
+pub(super) async fn summary(
+    connection: &mut PgConnection,
+    release: ReleaseId,
+) -> Result<Option<ManifestSummary>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT e.name AS "environment: EnvironmentName", m.number, m.expires_at, m.digest
+           FROM release_manifests m JOIN environments e ON e.id = m.environment_id WHERE m.release_id = $1"#,
+        release.as_uuid()
+    )
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        Ok(ManifestSummary {
+            environment: row.environment,
+            number: row.number.unsigned_abs(),
+            expires: row.expires_at,
+            digest: crate::row::parse("digest", &row.digest)?,
+        })
+    })
+    .transpose()
+}
+
+/// Keeps the manifest of a release whose closures are there already.
+pub(super) async fn insert(
+    tx: &mut PgConnection,
+    release: ReleaseId,
+    new: &NewManifest,
+) -> Result<(), StoreError> {
+    // One at a time in an environment, so that the number before is the highest.
+    let environment = sqlx::query_scalar!(
+        r#"SELECT id AS "id: EnvironmentId" FROM environments WHERE name = $1 AND deleted_at IS NULL FOR NO KEY UPDATE"#,
+        new.environment.as_str()
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or_else(|| StoreError::not_found("environment", &new.environment))?;
+    let last = sqlx::query_scalar!(
+        "SELECT max(number) FROM release_manifests WHERE environment_id = $1",
+        environment.as_uuid()
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    if let Some(last) = last.filter(|last| new.number <= *last) {
+        return Err(StoreError::NumberUsed {
+            environment: new.environment.clone(),
+            number: new.number,
+            last,
+        });
+    }
+    let elsewhere = sqlx::query_scalar!(
+        r#"SELECT h.name AS "name: HostName" FROM release_closures c JOIN hosts h ON h.id = c.host_id
+           WHERE c.release_id = $1 AND h.environment_id <> $2 ORDER BY h.name"#,
+        release.as_uuid(),
+        environment.as_uuid()
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if !elsewhere.is_empty() {
+        return Err(StoreError::UnknownHosts {
+            problem: format!(
+                "the manifest is for the environment `{}`, and these hosts are not in it",
+                new.environment
+            ),
+            names: elsewhere,
+        });
+    }
+    sqlx::query!(
+        "INSERT INTO release_manifests (release_id, environment_id, number, expires_at, digest, manifest, signatures)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        release.as_uuid(),
+        environment.as_uuid(),
+        new.number,
+        new.expires,
+        new.digest.to_string(),
+        new.text.as_bytes(),
+        &new.signatures
+    )
+    .execute(tx)
+    .await
+    .on_constraint("release_manifests_environment_id_number_key", || StoreError::NumberUsed {
+        environment: new.environment.clone(),
+        number: new.number,
+        last: new.number,
+    })?;
+    Ok(())
+}
+
+/// Whether a rollout of the release may begin there now. Hosts ask again by themselves; here it is told before anything
+/// begins.
+pub(crate) async fn check_rollout(
+    tx: &mut PgConnection,
+    release: ReleaseId,
+    environment: EnvironmentId,
+) -> Result<(), StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT e.name AS "environment: EnvironmentName", m.environment_id = $2 AS "here!", m.expires_at,
+                  m.expires_at <= now() AS "expired!"
+           FROM release_manifests m JOIN environments e ON e.id = m.environment_id WHERE m.release_id = $1"#,
+        release.as_uuid(),
+        environment.as_uuid()
+    )
+    .fetch_optional(tx)
+    .await?;
+    match row {
+        Some(row) if !row.here => Err(StoreError::OtherEnvironment {
+            release,
+            environment: row.environment,
+        }),
+        Some(row) if row.expired => Err(StoreError::ReleaseExpired {
+            release,
+            expires: row.expires_at,
+        }),
+        _ => Ok(()),
+    }
+}
