@@ -43,7 +43,7 @@ exits! {
     WaitsForPerson = 13,
     /// `rollout watch --timeout`: the rollout is still under way.
     TimeUp = 14,
-    /// `audit verify`: the chain of events is not whole.
+    /// `audit verify`, `audit head`: the chain of events is not whole.
     AuditBroken = 20,
     /// `verify`, `release verify`: something failed.
     VerifyFailed = 30,

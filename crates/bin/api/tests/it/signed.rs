@@ -141,7 +141,7 @@ async fn a_manifest_that_cannot_be_is_refused_with_its_cure(pool: PgPool) {
             json!({ "environment": "staging", "release": first.id }),
         )
         .await;
-    assert!(refused.status.is_client_error(), "{}", refused.body);
+    assert!((400..500).contains(&refused.status), "{}", refused.body);
     let mut late = of(7, &["web-1"]);
     (late.created, late.expires) = (now() - Duration::from_hours(2), now() - Duration::from_hours(1));
     app.post(route::SIGNED_RELEASES, body(&signer.sign(&late)))

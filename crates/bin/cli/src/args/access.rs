@@ -91,6 +91,10 @@ pub enum AuditCommand {
         #[arg(long, value_name = "HASH", value_parser = hash)]
         expect_head: Option<String>,
     },
+    /// Print what to note down outside of the control plane: the number and the hash of the newest event
+    ///
+    /// Only once the log has proved whole, as by `slipway audit verify`. For a timer that sends it elsewhere.
+    Head,
     /// List events, the oldest first
     Events {
         /// Only events after this number

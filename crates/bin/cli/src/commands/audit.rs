@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use slipway_verify::audit::{self, AuditProof};
 use slipway_wire::audit::{Event, EventQuery};
 
@@ -14,6 +15,7 @@ use crate::{CliFailure, Exit};
 pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit, CliFailure> {
     match command {
         AuditCommand::Verify { expect_head } => verify(context, expect_head).await,
+        AuditCommand::Head => head(context).await,
         AuditCommand::Events { after, limit } => {
             let client = context.client()?;
             let mut events: Vec<Event> = Vec::new();
@@ -72,6 +74,30 @@ async fn verify(context: &Context, expect_head: Option<String>) -> Result<Exit, 
     } else {
         Exit::AuditBroken
     })
+}
+
+/// A head that is noted down.
+#[derive(Serialize)]
+struct Head<'a> {
+    events: i64,
+    head: &'a str,
+}
+
+/// What is noted down of a log that is not whole would be believed later. So then there is no head.
+async fn head(context: &Context) -> Result<Exit, CliFailure> {
+    let proof = audit::prove(&context.client()?, None).await?;
+    if !proof.whole {
+        context.output.show(&proof, || text(&proof))?;
+        return Ok(Exit::AuditBroken);
+    }
+    let head = Head {
+        events: proof.events,
+        head: &proof.head,
+    };
+    context
+        .output
+        .show(&head, || format!("{} {}\n", head.events, head.head))?;
+    Ok(Exit::Success)
 }
 
 fn text(proof: &AuditProof) -> String {

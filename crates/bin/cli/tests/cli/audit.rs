@@ -55,6 +55,27 @@ fn server(events: Vec<Value>, counted: i64, head: &str) -> ScriptedApi {
     })
 }
 
+/// What is noted down later counts as proof, so a broken log has no head.
+#[test]
+fn the_head_to_note_down_is_that_of_a_whole_log() {
+    let events = chain(20);
+    let head = head(&events);
+    let ran = Slipway::at(&server(events.clone(), 20, &head)).run(&["audit", "head"]);
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (0, format!("20 {head}\n").as_str())
+    );
+    let mut changed = events;
+    changed[7]["cause"] = json!("another cause");
+    let ran = Slipway::at(&server(changed, 20, &head)).run(&["audit", "head"]);
+    assert_eq!(ran.code, 20, "{ran:?}");
+    assert!(
+        ran.stdout.contains("NOT whole") && !ran.stdout.contains(&format!("20 {head}")),
+        "{}",
+        ran.stdout
+    );
+}
+
 #[test]
 fn a_whole_chain_is_computed_anew_over_several_pages() {
     let events = chain(1203);
