@@ -42,7 +42,7 @@ let
       UNITS = toString units;
     };
     text = ''
-      . ${./operator.sh}
+      . ${../../nix/cluster/operator.sh}
     ''
     + builtins.readFile ./cluster.sh;
   };

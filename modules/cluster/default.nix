@@ -6,6 +6,7 @@
     ./certificate.nix
     ./etcd.nix
     ./patroni.nix
+    ./disk-guard.nix
     ./setup.nix
     ./proxy.nix
     ./redis.nix

@@ -132,6 +132,16 @@ in
         `required` lets no host lead without it.
       '';
     };
+    disk.lowMiB = mkOption {
+      type = types.ints.unsigned;
+      default = defaults.disk.lowMiB;
+      example = 2048;
+      description = ''
+        Free space in MiB. A leader that has less for its data, WAL or tablespaces hands over to a synchronous standby that has
+        more. If there is none, it goes on. A member has room again with a quarter more than this. 0: no member hands over
+        because of its disk.
+      '';
+    };
     ports = lib.mapAttrs port {
       postgres = "The port of the servers, on the members' addresses.";
       patroni = "The port at which members say who leads.";

@@ -47,7 +47,7 @@ let
     };
     text = ''
       . ${./leads.sh}
-      . ${./operator.sh}
+      . ${../../nix/cluster/operator.sh}
     ''
     + builtins.readFile ./setup.sh;
   };

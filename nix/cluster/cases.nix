@@ -27,6 +27,8 @@ let
       pgpass = "/pgpass";
       socket = "/run/postgresql";
       programs = "/bin";
+      tags = "/tags.yaml";
+      operatorPassword = "/password";
     };
   };
   etcd = more: cluster.etcd (given // more);
@@ -164,6 +166,30 @@ in
     got = contains "check-ssl ca-file /a.pem verify required verifyhost main.cluster.internal" (
       cluster.haproxy given
     );
+    want = true;
+  }
+  {
+    name = "cluster: the disk guard asks its own Patroni, with a bound of its own";
+    got =
+      let
+        made = cluster.diskGuard.environment (given // { disk.lowMiB = 2048; });
+      in
+      [
+        made.URL
+        made.LOW_MIB
+        made.SYNCHRONOUS
+        made.PASSWORD_FILE
+      ];
+    want = [
+      "https://10.0.0.2:8008"
+      "2048"
+      "on"
+      "/password"
+    ];
+  }
+  {
+    name = "cluster: the disk guard looks often, and hands over seldom";
+    got = cluster.defaults.disk.hold >= 60 && cluster.defaults.disk.interval <= 5;
     want = true;
   }
   {

@@ -33,6 +33,7 @@ let
     // {
       ports = defaults.ports // (given.ports or { });
       times = defaults.times // (given.times or { });
+      disk = defaults.disk // (given.disk or { });
     };
   # The configuration takes of it what it knows.
   call =
@@ -46,12 +47,18 @@ let
   etcd = call ./etcd.nix;
   patroni = call ./patroni.nix;
   haproxy = call ./haproxy.nix;
+  diskGuard = {
+    environment = call ./disk-guard.nix;
+    # Changes to the cluster need operator.sh.
+    script = builtins.readFile ./operator.sh + builtins.readFile ./disk-guard.sh;
+  };
   example = import ./example.nix;
 in
 {
   inherit
     complete
     defaults
+    diskGuard
     dynamic
     etcd
     haproxy
@@ -82,8 +89,15 @@ in
             name = "${member}/haproxy.cfg";
             value = haproxy of;
           }
+          {
+            name = "${member}/disk-guard.env";
+            value = lib.environmentFile (diskGuard.environment of);
+          }
         ]
       ) (lib.names example.members)
     )
+    // {
+      "disk-guard.sh" = diskGuard.script;
+    }
     // import ./redis-example.nix;
 }

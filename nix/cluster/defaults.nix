@@ -52,6 +52,15 @@
     slotKeepSize = "10GB";
   };
 
+  # When a leader hands over because its disk fills. MiB, and seconds.
+  disk = {
+    lowMiB = 512;
+    interval = 2;
+    # After Patroni refused, and after it handed over: whatever the disks do, the lead does not go to and fro.
+    retry = 30;
+    hold = 300;
+  };
+
   # The roles of the cluster itself. The superuser has no password and comes over the socket only.
   roles = {
     superuser = "postgres";

@@ -37,6 +37,8 @@
       pgpass = "${folder}/pgpass";
       socket = "${folder}/run";
       programs = "@PROGRAMS@";
+      tags = "${folder}/conf/60-disk.yaml";
+      operatorPassword = "@FOLDER@/operator.password";
     };
   settings = {
     max_connections = 200;

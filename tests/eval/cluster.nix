@@ -179,4 +179,33 @@ in
     got = lib.filter (lib.hasSuffix "-leader.service") units.slipway-cluster-setup.wants;
     want = [ "shop-database-leader.service" ];
   }
+  {
+    name = "cluster: a member watches its disk as Patroni's account, and keeps Patroni's folder";
+    got =
+      let
+        unit = units.slipway-disk-guard.serviceConfig;
+      in
+      {
+        inherit (unit) User RuntimeDirectory RuntimeDirectoryPreserve;
+        # The password is systemd's copy.
+        credentials = lib.length unit.LoadCredential;
+      };
+    want = {
+      User = "postgres";
+      RuntimeDirectory = "slipway-patroni";
+      RuntimeDirectoryPreserve = true;
+      credentials = 1;
+    };
+  }
+  {
+    name = "cluster: nobody watches the disk where 0 is asked for, or of a host that is no member";
+    got = map (config: config.systemd.services ? slipway-disk-guard) [
+      (tools.config "ha-1" { disk.lowMiB = 0; })
+      client
+    ];
+    want = [
+      false
+      false
+    ];
+  }
 ]

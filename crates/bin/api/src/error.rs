@@ -256,6 +256,7 @@ impl ApiError {
             detail,
             request_id,
             fields: fields.collect(),
+            nothing_done: false,
         }
     }
 

@@ -15,6 +15,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use slipway_domain::TraceParent;
+use slipway_store::watch_commits;
 use slipway_telemetry::{HttpRequest, LINES_ONLY, propagation};
 use slipway_wire::route;
 use tracing::{Instrument, Span, field};
@@ -81,10 +82,10 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let counted = HttpRequest::begin(&method, route.clone());
     let draining = app.phase.draining();
     async move {
-        let mut response = next.run(request).await;
+        let (mut response, committed) = watch_commits(next.run(request)).await;
         let cause = response.extensions_mut().remove::<ResponseCause>();
         if let Some(ResponseCause(error)) = &cause {
-            complete(&mut response, error, &id);
+            complete(&mut response, error, &id, committed);
         }
         decorate(response.headers_mut(), &id);
         if draining.is_cancelled() {
@@ -146,9 +147,11 @@ fn route_of(request: &Request) -> &str {
         .map_or(NO_ROUTE, MatchedPath::as_str)
 }
 
-/// Gives a problem document the request's id.
-fn complete(response: &mut Response, error: &ApiError, id: &RequestId) {
-    let body = serde_json::to_vec(&error.problem(Some(id.0.clone()))).unwrap_or_default();
+/// Gives a problem document the request's id, and says whether the request can be sent again.
+fn complete(response: &mut Response, error: &ApiError, id: &RequestId, committed: bool) {
+    let mut problem = error.problem(Some(id.0.clone()));
+    problem.nothing_done = matches!(error, ApiError::Unavailable(..)) && !committed;
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
     response.headers_mut().remove(CONTENT_LENGTH);
     *response.body_mut() = Body::from(body);
 }

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use secrecy::SecretString;
 use slipway_client::{Client, ClientBuilder};
@@ -34,6 +34,11 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "A PEM file with a CA to trust besides the machine's own. `--ca-file` goes before it.",
     ),
     (
+        "SLIPWAY_RETRY_SECONDS",
+        "How long a request is tried again while the API cannot answer, such as while its database has no leader; 45 when \
+         not set. One that may have changed something is not.",
+    ),
+    (
         "XDG_CONFIG_HOME",
         "Where `slipway login` keeps its file, `slipway/config.json`; `~/.config` when not set.",
     ),
@@ -56,6 +61,7 @@ pub struct Surroundings {
     token: Option<SecretString>,
     token_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
+    retry_seconds: Option<String>,
     config_home: Option<PathBuf>,
     home: Option<PathBuf>,
     traceparent: Option<TraceParent>,
@@ -74,6 +80,7 @@ impl Surroundings {
             token: get("SLIPWAY_TOKEN").map(|token| text(token).trim().into()),
             token_file: get("SLIPWAY_TOKEN_FILE").map(PathBuf::from),
             ca_file: get("SLIPWAY_CA_FILE").map(PathBuf::from),
+            retry_seconds: get("SLIPWAY_RETRY_SECONDS").map(text),
             config_home: get("XDG_CONFIG_HOME").map(PathBuf::from),
             home: get("HOME").map(PathBuf::from),
             // What is none is ignored, as the specification asks.
@@ -117,6 +124,13 @@ impl Context {
     #[must_use]
     pub fn under(mut self, parent: TraceParent) -> Self {
         self.parent = Some(parent);
+        self
+    }
+
+    /// The same, for a command that is to say soon what does not answer.
+    #[must_use]
+    pub fn retrying_for(mut self, seconds: u64) -> Self {
+        self.around.retry_seconds = Some(seconds.to_string());
         self
     }
 
@@ -182,7 +196,7 @@ impl Context {
     /// A client without a token for another address. It trusts this CA file, or else the one of the command
     /// line.
     pub fn site(&self, url: &str, ca_file: Option<&Path>) -> Result<ClientBuilder, CliFailure> {
-        let builder = Self::begin(url)?;
+        let builder = self.begin(url)?;
         let given = self.global.ca_file.as_deref().or(self.around.ca_file.as_deref());
         match ca_file.or(given) {
             Some(path) => trust(builder, path),
@@ -203,8 +217,21 @@ impl Context {
         context
     }
 
-    fn begin(url: &str) -> Result<ClientBuilder, CliFailure> {
-        Ok(slipway_client::builder(url)?.user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION"))))
+    fn begin(&self, url: &str) -> Result<ClientBuilder, CliFailure> {
+        let mut builder =
+            slipway_client::builder(url)?.user_agent(concat!("slipway/", env!("CARGO_PKG_VERSION")));
+        if let Some(given) = &self.around.retry_seconds {
+            let seconds = given.parse().map_err(|_| {
+                CliFailure::usage(format!(
+                    "SLIPWAY_RETRY_SECONDS={given} is no number of whole seconds; write one such as 45"
+                ))
+            })?;
+            builder = builder.retry_for(Duration::from_secs(seconds));
+        }
+        if !self.output.json {
+            builder = builder.on_wait(Output::tell);
+        }
+        Ok(builder)
     }
 
     fn target(&self, stored: Option<&SavedLogin>) -> Result<(ClientBuilder, Option<PathBuf>), CliFailure> {
@@ -213,7 +240,7 @@ impl Context {
             return Err(CliFailure::not_logged_in("no API address is known")
                 .help("run `slipway login --url https://…`, or set SLIPWAY_URL"));
         };
-        let mut builder = Self::begin(url)?;
+        let mut builder = self.begin(url)?;
         let ca = self
             .global
             .ca_file

@@ -47,9 +47,14 @@ impl Output {
     /// Says something on the side: on stderr, and not at all with `--json`.
     pub fn note(&self, text: impl Display) {
         if !self.json {
-            // A note that cannot be written changes nothing about the outcome.
-            let _ = writeln!(io::stderr(), "{}", scrub(&text.to_string()));
+            Self::tell(&text.to_string());
         }
+    }
+
+    /// A note of those who do not know how things are shown.
+    pub(crate) fn tell(text: &str) {
+        // One that cannot be written changes nothing about the outcome.
+        let _ = writeln!(io::stderr(), "{}", scrub(text));
     }
 
     /// Warns: on stderr.

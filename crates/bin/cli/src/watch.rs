@@ -23,6 +23,8 @@ use crate::{CliFailure, Exit, stop};
 
 /// How long the server is asked to wait for news.
 const POLL: Duration = Duration::from_secs(25);
+/// How long a request is tried again before that is shown, and this here goes on trying.
+const AT_ONCE: Duration = Duration::from_secs(3);
 /// Between two tries to reach an API that is away.
 const BACKOFF: RetryBackoff = RetryBackoff {
     first: Duration::from_millis(500),
@@ -82,6 +84,7 @@ pub async fn watch(
     id: RolloutId,
     how: &WatchArgs,
 ) -> Result<Exit, CliFailure> {
+    let client = &client.clone().retry_for(AT_ONCE);
     let mut view = if output.terminal {
         View::Bars(bars::Bars::new(output.now))
     } else {

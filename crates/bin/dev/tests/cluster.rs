@@ -1,5 +1,5 @@
-//! Three members lose their leader to a power cut and to a cut of the network, and their Redis. Clients write all the time,
-//! and Slipway rolls out.
+//! Three members lose their leader to a power cut, to a cut of the network and to a full disk, and their Redis. Clients write
+//! all the time, and Slipway rolls out.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,16 +24,23 @@ fn no_acknowledged_write_is_lost_and_two_members_never_lead() {
         .collect();
     assert_eq!(
         kinds,
-        ["power cut", "cut off from the other members", "kill -9 redis"]
+        [
+            "power cut",
+            "cut off from the other members",
+            "kill -9 redis",
+            "disk full"
+        ]
     );
     // A leader was lost twice, and a primary once: faults that change nothing prove nothing.
     for (fault, time) in [(0, "postgres_ms"), (1, "postgres_ms"), (2, "redis_ms")] {
         assert!(faults[fault][time].as_u64().unwrap() > 1000, "{}", faults[fault]);
     }
+    // Its disk was full, and it handed over.
+    assert_ne!(faults[3]["leader_after"], faults[3]["member"], "{told}");
     assert_eq!(report["postgres_lost"], Value::Array(Vec::new()), "{told}");
     assert_eq!(report["two_leaders"], Value::Array(Vec::new()), "{told}");
     // Each was under way when a fault came, and must succeed.
-    assert_eq!(report["rollouts"], 3, "{told}");
+    assert_eq!(report["rollouts"], 4, "{told}");
     assert!(report["postgres_written"].as_u64().unwrap() > 500, "{told}");
     assert!(report["redis_written"].as_u64().unwrap() > 500, "{told}");
 }

@@ -325,7 +325,7 @@ fn the_operators_password_reaches_patroni_whatever_is_in_it() {
     let output = Command::new("bash")
         .args(["-euo", "pipefail", "-c"])
         .arg(r#". "$0"; operator "$1" --fail --max-time 20 --data '{}' "$2""#)
-        .arg(repository().join("modules/cluster/operator.sh"))
+        .arg(repository().join("nix/cluster/operator.sh"))
         .arg(&password)
         .arg(url)
         .env("OPERATOR", "operator")
@@ -353,8 +353,8 @@ fn the_timer_that_takes_the_tag_back_is_there_before_the_tag() {
     let tag = root.join("slipway-patroni/conf/50-aside.yaml");
     fs::create_dir_all(tag.parent().unwrap()).unwrap();
     // As the program has them.
-    let script = ["operator.sh", "cluster.sh"]
-        .map(|name| fs::read_to_string(repository().join("modules/cluster").join(name)).unwrap())
+    let script = ["nix/cluster/operator.sh", "modules/cluster/cluster.sh"]
+        .map(|name| fs::read_to_string(repository().join(name)).unwrap())
         .concat();
     let file = root.join("cluster.sh");
     fs::write(&file, script.replace("/run/", &format!("{}/", root.display()))).unwrap();

@@ -21,6 +21,10 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take, beyond the time that the server was asked to wait.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long a request is tried again while there is an API that cannot answer. A cluster of databases has another leader
+/// within 30 s.
+pub const RETRY_FOR: Duration = Duration::from_secs(45);
+
 /// Installs ring as the process's TLS provider. Does nothing when there is one already.
 pub fn install_crypto_provider() {
     // The error means that another provider is installed, which works as well.
@@ -36,6 +40,8 @@ pub struct ClientBuilder {
     certificates: Vec<Certificate>,
     connect_timeout: Duration,
     request_timeout: Duration,
+    retry_for: Duration,
+    on_wait: Option<fn(&str)>,
     user_agent: String,
 }
 
@@ -48,6 +54,8 @@ impl ClientBuilder {
             certificates: Vec::new(),
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
+            retry_for: RETRY_FOR,
+            on_wait: None,
             user_agent: concat!("slipway-client/", env!("CARGO_PKG_VERSION")).to_owned(),
         })
     }
@@ -106,6 +114,21 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a request is tried again; [`RETRY_FOR`] when not said. A request that changes something is tried again only
+    /// if it certainly changed nothing.
+    #[must_use]
+    pub const fn retry_for(mut self, limit: Duration) -> Self {
+        self.retry_for = limit;
+        self
+    }
+
+    /// Is told once when a request is tried again for longer than a moment.
+    #[must_use]
+    pub const fn on_wait(mut self, tell: fn(&str)) -> Self {
+        self.on_wait = Some(tell);
+        self
+    }
+
     /// The user agent, such as `slipway-agent/0.1.0`.
     #[must_use]
     pub fn user_agent(mut self, name: impl Into<String>) -> Self {
@@ -149,7 +172,8 @@ impl ClientBuilder {
         let http = http.build().map_err(|error| ClientError::BadSetup {
             source: error.without_url(),
         })?;
-        Ok(Client::new(http, self.url, self.request_timeout, proxy))
+        let client = Client::new(http, self.url, self.request_timeout, proxy);
+        Ok(client.retry_for(self.retry_for).on_wait(self.on_wait))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sending requests and reading answers.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
@@ -11,13 +11,16 @@ use slipway_wire::{Problem, problem};
 use url::Url;
 
 use crate::backoff::RetryBackoff;
+use crate::builder::RETRY_FOR;
 use crate::cause;
 use crate::error::{ClientError, UnreachableCause};
 
 /// No answer of the API is near this many bytes.
 const LONGEST_ANSWER: usize = 64 * 1024 * 1024;
-/// How often a request is tried again.
+/// How often a request is tried again where nobody answers. Most likely the address is wrong, and a person waits to be told.
 const RETRIES: u32 = 4;
+/// A pause that is longer is told of.
+const QUIET: Duration = Duration::from_secs(3);
 const BACKOFF: RetryBackoff = RetryBackoff {
     first: Duration::from_millis(200),
     longest: Duration::from_secs(3),
@@ -30,6 +33,8 @@ pub struct Client {
     http: reqwest::Client,
     base: Url,
     request_timeout: Duration,
+    retry_for: Duration,
+    on_wait: Option<fn(&str)>,
     /// The proxy on the way, if there is one.
     proxy: Option<String>,
     /// Where the server's spans hang.
@@ -48,8 +53,8 @@ pub(crate) struct HttpAnswer {
 pub(crate) enum RetryRule {
     /// Whenever trying again can help: it changes nothing.
     Always,
-    /// Only when it certainly never arrived.
-    NeverSent,
+    /// Only when it certainly changed nothing: it never arrived, or the server says so.
+    Unchanged,
     /// Never here: the caller has its own loop.
     No,
 }
@@ -65,9 +70,23 @@ impl Client {
             http,
             base,
             request_timeout,
+            retry_for: RETRY_FOR,
+            on_wait: None,
             proxy,
             parent: None,
         }
+    }
+
+    /// A client that tries again for so long while the API cannot answer; see [`RETRY_FOR`].
+    #[must_use]
+    pub const fn retry_for(mut self, limit: Duration) -> Self {
+        self.retry_for = limit;
+        self
+    }
+
+    pub(crate) const fn on_wait(mut self, tell: Option<fn(&str)>) -> Self {
+        self.on_wait = tell;
+        self
     }
 
     /// A client whose requests are part of a trace: the server's spans hang below this one.
@@ -129,7 +148,7 @@ impl Client {
         body: &(impl Serialize + Sync),
     ) -> Result<T, ClientError> {
         let request = self.request(method, path, None).json(body);
-        let answer = self.send(request, RetryRule::NeverSent).await;
+        let answer = self.send(request, RetryRule::Unchanged).await;
         answer
             .and_then(|answer| self.json(path, answer))
             .map_err(|error| error.of_change(path))
@@ -137,7 +156,7 @@ impl Client {
 
     pub(crate) async fn delete(&self, path: &str) -> Result<(), ClientError> {
         let request = self.request(Method::DELETE, path, None);
-        let answer = self.send(request, RetryRule::NeverSent).await;
+        let answer = self.send(request, RetryRule::Unchanged).await;
         answer
             .and_then(|answer| self.success(path, answer))
             .map(drop)
@@ -151,7 +170,9 @@ impl Client {
         request: RequestBuilder,
         retry: RetryRule,
     ) -> Result<HttpAnswer, ClientError> {
-        let mut tries = 0;
+        let (mut tries, mut unanswered) = (0, 0);
+        let mut failing_since = None;
+        let mut told = false;
         loop {
             let this = request
                 .try_clone()
@@ -159,18 +180,30 @@ impl Client {
             let outcome = self.once(this).await;
             let asked = match (&outcome, retry) {
                 (Err(error), RetryRule::Always) if error.is_retryable() => error.retry_after(),
-                (Err(error), RetryRule::NeverSent) if error.is_retryable() && error.never_sent() => None,
+                (Err(error), RetryRule::Unchanged) if error.is_retryable() && error.never_sent() => None,
                 (Ok(answer), RetryRule::Always) if answer.status == StatusCode::SERVICE_UNAVAILABLE => {
                     retry_after(&answer.headers)
                 }
+                (Ok(answer), RetryRule::Unchanged) if answer.did_nothing() => retry_after(&answer.headers),
                 _ => return outcome,
             };
-            // A request that ran into its whole time limit has waited long enough.
-            let timed_out = matches!(&outcome, Err(ClientError::Unreachable { cause, .. }) if *cause == UnreachableCause::TimedOut);
-            if tries == RETRIES || timed_out {
+            let nobody = matches!(&outcome, Err(error) if error.never_sent());
+            unanswered = if nobody { unanswered + 1 } else { 0 };
+            let since: &mut Instant = failing_since.get_or_insert_with(Instant::now);
+            let pause = BACKOFF.pause(tries, asked);
+            let waited = since.elapsed() + pause;
+            if unanswered > RETRIES || waited > self.retry_for {
                 return outcome;
             }
-            tokio::time::sleep(BACKOFF.pause(tries, asked)).await;
+            if let Some(tell) = self.on_wait.filter(|_| !told && waited > QUIET) {
+                told = true;
+                let limit = self.retry_for.as_secs();
+                tell(&format!(
+                    "{} cannot answer now; trying again for up to {limit} s",
+                    self.shown()
+                ));
+            }
+            tokio::time::sleep(pause).await;
             tries += 1;
         }
     }
@@ -281,6 +314,13 @@ pub struct RawResponse {
 }
 
 impl HttpAnswer {
+    /// Whether the server says that it did nothing, and may be asked again.
+    fn did_nothing(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+            && self.is_json()
+            && serde_json::from_slice::<Problem>(&self.body).is_ok_and(|problem| problem.nothing_done)
+    }
+
     fn is_json(&self) -> bool {
         self.headers
             .get(CONTENT_TYPE)

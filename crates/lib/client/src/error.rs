@@ -261,7 +261,7 @@ impl ClientError {
         let is_open = match &self {
             Self::Unreachable { never_sent, .. } => !never_sent,
             // The server's limit, a database that went away in the middle, or a proxy that lost its server.
-            Self::Problem { problem, .. } => matches!(problem.status, 408 | 500..),
+            Self::Problem { problem, .. } => !problem.nothing_done && matches!(problem.status, 408 | 500..),
             Self::BadAnswer { status, .. } => !matches!(status, 300..500),
             _ => false,
         };

@@ -10,7 +10,8 @@
 //! | [`error`] | what can go wrong, in words for people, and whether trying again can help |
 //! | `testing` | with the feature of that name: a scripted API for tests |
 //!
-//! Every request has a time limit. The client repeats a request other than GET only if it certainly never arrived.
+//! Every request has a time limit. A request that fails is tried again for [`RETRY_FOR`] while the API cannot answer, such as
+//! while its database has no leader. One that changes something is only if it certainly changed nothing.
 
 pub mod api;
 pub mod backoff;
@@ -23,7 +24,7 @@ pub mod testing;
 mod cause;
 
 pub use backoff::RetryBackoff;
-pub use builder::{ClientBuilder, install_crypto_provider};
+pub use builder::{ClientBuilder, RETRY_FOR, install_crypto_provider};
 pub use client::{Client, RawResponse};
 pub use error::{ClientError, UnreachableCause};
 

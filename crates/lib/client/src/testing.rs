@@ -102,8 +102,28 @@ impl ScriptedReply {
             detail: detail.to_owned(),
             request_id: Some("req-1".to_owned()),
             fields: Vec::new(),
+            nothing_done: false,
         };
-        let mut reply = Self::json(status, &problem);
+        Self::from_problem(&problem)
+    }
+
+    /// 503 of a server that knows that it did nothing.
+    #[must_use]
+    pub fn nothing_done(detail: &str) -> Self {
+        let problem = Problem {
+            kind: format!("{TYPE_PREFIX}{}", problem::kind::UNAVAILABLE),
+            title: problem::kind::UNAVAILABLE.to_owned(),
+            status: 503,
+            detail: detail.to_owned(),
+            request_id: Some("req-1".to_owned()),
+            fields: Vec::new(),
+            nothing_done: true,
+        };
+        Self::from_problem(&problem)
+    }
+
+    fn from_problem(problem: &Problem) -> Self {
+        let mut reply = Self::json(problem.status, problem);
         problem::MEDIA_TYPE.clone_into(&mut reply.headers[0].1);
         reply
     }

@@ -166,10 +166,38 @@ async fn a_get_is_tried_again_and_a_post_that_arrived_is_not() {
 }
 
 #[tokio::test]
+async fn a_change_is_sent_again_when_the_server_says_that_it_did_nothing() {
+    let away = || ScriptedReply::nothing_done("the database is away").header("retry-after", "0");
+    let count = AtomicUsize::new(0);
+    let server = ScriptedApi::start(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+        // More often than an address is tried where nobody answers.
+        0..8 => away(),
+        _ => ScriptedReply::json(
+            201,
+            &serde_json::json!({"name": "ci", "role": "deployer", "created_at": "2026-03-01T12:00:00Z", "disabled_at": null}),
+        ),
+    });
+    client(&server).create_principal(&principal()).await.unwrap();
+    assert_eq!(server.requests().len(), 9);
+
+    let server = ScriptedApi::start(move |_| away());
+    let impatient = client(&server).retry_for(Duration::from_millis(500));
+    let error = impatient.create_principal(&principal()).await.unwrap_err();
+    assert!(
+        matches!(error, ClientError::Problem { .. }),
+        "nothing is open: {error}"
+    );
+    assert!(error.is_retryable(), "{error}");
+}
+
+#[tokio::test]
 async fn trying_again_has_an_end() {
     let server = then_empty(usize::MAX, ScriptedReply::text(502, "text/html", ""));
-    let error = client(&server).environments().await.unwrap_err();
-    assert_eq!(server.requests().len(), 5);
+    let began = std::time::Instant::now();
+    let impatient = client(&server).retry_for(Duration::from_secs(1));
+    let error = impatient.environments().await.unwrap_err();
+    let tries = server.requests().len();
+    assert!(tries > 1 && began.elapsed() < Duration::from_secs(20), "{tries}");
     assert_eq!(
         error.to_string(),
         format!(
@@ -177,6 +205,21 @@ async fn trying_again_has_an_end() {
             server.url()
         )
     );
+}
+
+static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+#[tokio::test]
+async fn whoever_waits_for_long_is_told_once() {
+    let server = then_empty(
+        3,
+        ScriptedReply::problem(503, kind::UNAVAILABLE, "away").header("retry-after", "2"),
+    );
+    let builder = slipway_client::builder(&server.url()).unwrap();
+    let patient = builder.on_wait(|text| TOLD.lock().unwrap().push(text.to_owned()));
+    patient.build().unwrap().environments().await.unwrap();
+    let expected = format!("{} cannot answer now; trying again for up to 45 s", server.url());
+    assert_eq!(*TOLD.lock().unwrap(), [expected]);
 }
 
 #[tokio::test]
@@ -234,6 +277,7 @@ async fn a_slow_answer_ends_at_its_limit_which_grows_with_the_wait() {
         let builder = slipway_client::builder(&server.url()).unwrap();
         builder
             .request_timeout(Duration::from_millis(200))
+            .retry_for(Duration::ZERO)
             .build()
             .unwrap()
     };

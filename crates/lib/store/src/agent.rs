@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::audit::digests::StepDecision;
 use crate::audit::gate;
+use crate::commits::note_commit;
 use crate::fleet::offline_after;
 use crate::row::{self, LenientJson};
 use crate::{AuditKey, Store, StoreError, bounded};
@@ -176,6 +177,7 @@ impl Store {
         counter: Option<i64>,
     ) -> Result<Option<RecordedObservation>, StoreError> {
         let report = seen.report.as_ref().map(storable);
+        note_commit();
         let row = sqlx::query!(
             r#"WITH before AS (
                    SELECT id, live, boot_default, report, unsettled, journal_trouble, last_seen_at FROM hosts

@@ -22,6 +22,7 @@
 pub mod access;
 pub mod agent;
 pub mod audit;
+mod commits;
 mod connect;
 mod error;
 pub mod fleet;
@@ -45,6 +46,7 @@ use tracing::instrument;
 pub use access::{AuthenticatedPrincipal, Caller, NewToken, TokenHash, TokenOwner};
 pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor};
+pub use commits::watch_commits;
 pub use error::StoreError;
 pub use pool::describe_metrics;
 pub use releases::{NewManifest, NewRelease};

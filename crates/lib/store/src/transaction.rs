@@ -13,6 +13,7 @@ use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
+use crate::commits::note_commit;
 use crate::{Store, StoreError, bounded};
 
 /// Begins a transaction whose queries all see the database as it is at one moment.
@@ -33,6 +34,7 @@ impl Store {
             let mut tx = self.begin().await?;
             let done = work(&mut tx).await;
             if done.is_ok() {
+                note_commit();
                 tx.commit().await?;
             } else if let Err(error) = tx.rollback().await {
                 // Then its connection is gone, and the server rolls it back.

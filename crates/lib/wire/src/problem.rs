@@ -27,6 +27,10 @@ pub struct Problem {
     /// Fields of the request that were wrong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldProblem>,
+    /// Whether nothing of the request was done, so that it can be sent again whatever it asks for. Only a 503 says so, and
+    /// only a server that knows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nothing_done: bool,
 }
 
 /// One field that was wrong.

@@ -15,9 +15,12 @@ use crate::context::{Context, is_same};
 use crate::failure::advice;
 use crate::{CliFailure, Exit};
 
+/// What is away for longer is a finding.
+const RETRY_SECONDS: u64 = 3;
+
 pub(super) async fn run(context: &Context, args: VerifyArgs) -> Result<Exit, CliFailure> {
     let stacks = stacks(context, &args)?;
-    let mut context = context.clone();
+    let mut context = context.clone().retrying_for(RETRY_SECONDS);
     for stack in stacks.iter().filter(|stack| stack.control_plane) {
         if let Some(url) = &stack.url {
             context = context.with_fallback(url, stack.ca_file.as_deref());

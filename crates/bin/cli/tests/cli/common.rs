@@ -47,6 +47,8 @@ impl Slipway {
         Self::new()
             .env("SLIPWAY_URL", &server.url())
             .env("SLIPWAY_TOKEN", "slw_test")
+            // An API that never answers shall not be waited for.
+            .env("SLIPWAY_RETRY_SECONDS", "2")
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {

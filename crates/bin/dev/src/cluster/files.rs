@@ -19,6 +19,10 @@ use crate::tls::Authority;
 const RENDERED: &str = "deploy/cluster";
 /// What runs before Redis and Sentinel.
 pub(super) const PREPARE: &str = "redis-prepare.sh";
+/// Has a leader hand over whose disk fills.
+pub(super) const DISK_GUARD: &str = "disk-guard.sh";
+/// Who may change the cluster by Patroni.
+pub(super) const OPERATOR_PASSWORD: &str = "PATRONI_RESTAPI_PASSWORD";
 /// The name that only members' certificates have, as nix/cluster derives it from the cluster's.
 const CLUSTER_NAME: &str = "main.cluster.internal";
 /// Each member has a network of its own, so ports are those of production.
@@ -84,15 +88,17 @@ impl Shared {
             )?;
         }
         // The account of the members need not reach the checkout.
-        let prepare = fs::read_to_string(rendered.join(PREPARE))?;
-        write_private(&folder.join(PREPARE), &prepare, run.user.as_ref())?;
+        for script in [PREPARE, DISK_GUARD] {
+            let text = fs::read_to_string(rendered.join(script))?;
+            write_private(&folder.join(script), &text, run.user.as_ref())?;
+        }
         let passwords = [
             "PATRONI_REPLICATION_PASSWORD",
             "PATRONI_REWIND_PASSWORD",
-            "PATRONI_RESTAPI_PASSWORD",
+            OPERATOR_PASSWORD,
         ];
         let passwords = passwords.map(|variable| Ok((variable, random_password()?)));
-        Ok(Self {
+        let shared = Self {
             ca,
             identity,
             redis_password,
@@ -101,14 +107,20 @@ impl Shared {
             folder,
             rendered,
             authority,
-        })
+        };
+        write_private(
+            &shared.folder.join("operator.password"),
+            shared.password(OPERATOR_PASSWORD),
+            run.user.as_ref(),
+        )?;
+        Ok(shared)
     }
 
     /// Writes the files and certificates of one member into its folder.
     pub(super) fn write_member(&self, run: &Run, name: &str, address: &str) -> Result<PathBuf> {
         let user = run.user.as_ref();
         let folder = run.dir.folder(&format!("cluster/{name}"), user)?;
-        for part in ["etcd", "disk", "run", "redis", "sentinel"] {
+        for part in ["etcd", "disk", "run", "redis", "sentinel", "conf"] {
             run.dir.folder(&format!("cluster/{name}/{part}"), user)?;
         }
         let names = [CLUSTER_NAME, name, address, "localhost", "127.0.0.1"];
@@ -130,6 +142,7 @@ impl Shared {
             let text = fs::read_to_string(file.path())?;
             write_private(&folder.join(file.file_name()), &self.fill_in(run, &text)?, user)?;
         }
+        std::os::unix::fs::symlink("../patroni.yaml", folder.join("conf/10-patroni.yaml"))?;
         Ok(folder)
     }
 

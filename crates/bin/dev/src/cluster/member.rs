@@ -32,18 +32,21 @@ pub(super) enum Part {
     Haproxy,
     Redis,
     Sentinel,
+    /// No fault breaks it. It ends with its member.
+    DiskGuard,
 }
 
 impl Part {
     /// What systemd starts. Patroni starts Postgres.
-    pub(super) const SERVICES: [Self; 5] = [
+    pub(super) const SERVICES: [Self; 6] = [
         Self::Etcd,
         Self::Patroni,
         Self::Haproxy,
         Self::Redis,
         Self::Sentinel,
+        Self::DiskGuard,
     ];
-    /// All of them.
+    /// What clients depend on.
     pub(super) const ALL: [Self; 6] = [
         Self::Etcd,
         Self::Patroni,
@@ -70,6 +73,7 @@ impl Part {
             Self::Haproxy => "haproxy",
             Self::Redis => "redis",
             Self::Sentinel => "sentinel",
+            Self::DiskGuard => "disk-guard",
         }
     }
 }
@@ -124,7 +128,7 @@ impl Member {
             Part::Patroni => shared
                 .patroni
                 .spec(self.process(part))
-                .args([file("patroni.yaml")])
+                .args([file("conf")])
                 .envs(shared.passwords.iter().map(|(name, value)| (name, value))),
             Part::Haproxy => {
                 new("haproxy")?.args(["-db".into(), "-f".into(), file("haproxy.cfg").into_os_string()])
@@ -134,6 +138,10 @@ impl Member {
                 file("sentinel/sentinel.conf").into_os_string(),
                 "--sentinel".into(),
             ]),
+            Part::DiskGuard => new("bash")?
+                .args(["-euo", "pipefail"])
+                .args([shared.folder.join(files::DISK_GUARD)])
+                .envs(variables(&file("disk-guard.env"))?),
             Part::Postgres => anyhow::bail!("Patroni starts Postgres"),
         };
         Ok(spec

@@ -31,6 +31,7 @@ use crate::stack::binaries::Binaries;
 use plan::Fault;
 use plane::Plane;
 use play::Played;
+use probe::Counts;
 use report::{FaultResult, Report};
 use scene::Scene;
 use writer::{Ack, Writer};
@@ -98,7 +99,7 @@ pub async fn run(run: &Run, checkout: &Path, binaries: &Binaries, wanted: &Wante
     }
     finish(&mut scene, &mut report).await;
     if let Some(plane) = &plane {
-        (report.requests, report.requests_failed) = plane.probe.totals();
+        report.requests = plane.probe.totals();
     }
     report.seconds = start.elapsed().as_secs_f64();
     if wanted.json {
@@ -161,10 +162,14 @@ async fn play_and_check(
     report.postgres_lost.extend(lost);
     let redis_lost = lost_in_redis(scene, &caches).await?;
     report.redis_lost += redis_lost;
+    let requests = plane.map_or_else(Counts::default, |plane| {
+        plane.probe.between(played.began, played.ended)
+    });
     Ok(FaultResult {
         fault: fault.kind.words(),
         place: fault.place.word(),
         member: played.member.clone(),
+        leader_after: played.leader.clone(),
         postgres_ms,
         postgres_own_ms,
         redis_ms,
@@ -172,7 +177,9 @@ async fn play_and_check(
         whole_after_ms: millis(played.whole_after),
         postgres_lost,
         redis_lost,
-        requests_failed: plane.map_or(0, |plane| plane.probe.failed(played.began, played.ended)),
+        requests_failed: requests.failed,
+        changes_unsure: requests.unsure,
+        longest_request_ms: requests.longest_ms,
         two_leaders: 0,
     })
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::files::{ETCD, PATRONI, Shared};
+use super::files::{ETCD, OPERATOR_PASSWORD, PATRONI, Shared};
 use super::member::Member;
 
 /// One answer. A frozen member gives none.
@@ -93,7 +93,7 @@ impl Asker {
             .pool_max_idle_per_host(0);
         Ok(Self {
             client: client.build()?,
-            password: shared.password("PATRONI_RESTAPI_PASSWORD").to_owned(),
+            password: shared.password(OPERATOR_PASSWORD).to_owned(),
         })
     }
 

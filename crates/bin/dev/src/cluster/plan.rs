@@ -124,6 +124,7 @@ pub(super) fn short() -> Vec<Fault> {
         // Patroni before 3.0.3 had two leaders after it.
         leader(FaultKind::Cut(Cut::Split)),
         leader(FaultKind::Kill(Part::Redis)),
+        leader(FaultKind::FillDisk),
     ]
 }
 

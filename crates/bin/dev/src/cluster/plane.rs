@@ -89,7 +89,7 @@ impl Plane {
         }
         let password = std::fs::read_to_string(run.dir.path().join("secrets/admin-password"))?;
         let token = log_in(&nginx, &password).await?;
-        let api = client(&nginx, Some(token.clone()))?;
+        let api = client(&nginx, Some(token))?;
         hosts::create_environment(&api).await?;
         let mut fleet = Vec::new();
         for number in 1..=HOSTS {
@@ -113,7 +113,7 @@ impl Plane {
                 .spawn(host.agent_spec(&binaries.agent, &nix, &nginx))?;
         }
         hosts::wait_online(run, &api, &fleet).await?;
-        let probe = Probe::start(&nginx, &token)?;
+        let probe = Probe::start(&api);
         Ok(Self {
             api,
             releases,

@@ -26,6 +26,8 @@ const WHOLE: Duration = Duration::from_mins(5);
 /// What a fault did, as far as the members are concerned.
 pub(super) struct Played {
     pub(super) member: String,
+    /// Who leads Postgres now.
+    pub(super) leader: String,
     pub(super) began: Instant,
     pub(super) ended: Instant,
     /// How long it took from the end of the fault.
@@ -89,8 +91,10 @@ impl Scene<'_> {
             }
         }
         let whole_after = self.wait_whole(WHOLE).await?;
+        let leader = self.leader().await?;
         Ok(Played {
             member: self.members[target].name.clone(),
+            leader: self.members[leader].name.clone(),
             began,
             ended: Instant::now(),
             whole_after,

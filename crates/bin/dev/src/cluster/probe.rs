@@ -1,89 +1,131 @@
-//! A client of the api that asks all the time, and tries a failed request once more.
+//! Clients of the api that ask and change all the time, with the client library and its way of trying again.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use secrecy::{ExposeSecret as _, SecretString};
-use slipway_wire::route;
+use slipway_client::{Client, ClientError};
+use slipway_domain::Role;
+use slipway_wire::access::CreatePrincipal;
+use slipway_wire::page::EnvironmentPageQuery;
 use tokio::task::JoinHandle;
 
-use crate::nginx::Nginx;
+/// Between two questions.
+const ASK: Duration = Duration::from_millis(200);
+/// Between two changes. Each leaves something behind.
+const CHANGE: Duration = Duration::from_secs(1);
 
-/// Between two requests.
-const PAUSE: Duration = Duration::from_millis(200);
-/// Between a failure and the one other try.
-const RETRY: Duration = Duration::from_secs(1);
-const LIMIT: Duration = Duration::from_secs(30);
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Good,
+    Failed,
+    /// It was cut in its commit: it may be done.
+    Unsure,
+}
 
-/// One request, with its second try if it had one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 struct Asked {
     began: Instant,
     ended: Instant,
-    failed: bool,
+    outcome: Outcome,
+}
+
+/// How many requests there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Counts {
+    pub(super) all: usize,
+    pub(super) failed: usize,
+    pub(super) unsure: usize,
+    /// The longest one, with all its tries, in milliseconds.
+    pub(super) longest_ms: u64,
 }
 
 /// Ends when it is dropped.
 #[derive(Debug)]
 pub(super) struct Probe {
     asked: Arc<Mutex<Vec<Asked>>>,
-    task: JoinHandle<()>,
+    tasks: [JoinHandle<()>; 2],
 }
 
 impl Probe {
-    pub(super) fn start(nginx: &Nginx, token: &SecretString) -> Result<Self> {
-        let pem = std::fs::read(&nginx.ca).context("cannot read the run's authority")?;
-        let root = reqwest::Certificate::from_pem(&pem)?;
-        let client = reqwest::Client::builder()
-            .tls_certs_only([root])
-            .no_proxy()
-            .timeout(LIMIT);
-        let client = client.retry(reqwest::retry::never()).build()?;
-        let url = format!("{}{}", nginx.api_url(), route::HOSTS);
-        let token = token.clone();
+    pub(super) fn start(api: &Client) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
-        let task = tokio::spawn(async move {
-            let once = async || {
-                let request = client.get(&url).bearer_auth(token.expose_secret());
-                matches!(request.send().await, Ok(answer) if answer.status() == 200)
-            };
+        let (client, log) = (api.clone(), Arc::clone(&asked));
+        let asking = tokio::spawn(async move {
+            let query = EnvironmentPageQuery::default();
             loop {
                 let began = Instant::now();
-                let mut good = once().await;
-                if !good {
-                    tokio::time::sleep(RETRY).await;
-                    good = once().await;
-                }
-                let ended = Instant::now();
-                log.lock().unwrap_or_else(PoisonError::into_inner).push(Asked {
-                    began,
-                    ended,
-                    failed: !good,
-                });
-                tokio::time::sleep(PAUSE).await;
+                note(&log, began, client.hosts(&query).await.map(drop));
+                tokio::time::sleep(ASK).await;
             }
         });
-        Ok(Self { asked, task })
+        let (client, log) = (api.clone(), Arc::clone(&asked));
+        let changing = tokio::spawn(async move {
+            for number in 1.. {
+                let Ok(name) = format!("probe-{number}").parse() else {
+                    return;
+                };
+                let principal = CreatePrincipal {
+                    name,
+                    role: Role::Viewer,
+                };
+                let began = Instant::now();
+                note(&log, began, client.create_principal(&principal).await.map(drop));
+                tokio::time::sleep(CHANGE).await;
+            }
+        });
+        Self {
+            asked,
+            tasks: [asking, changing],
+        }
     }
 
-    /// How many requests were made, and how many failed that touch `from` to `to`.
-    pub(super) fn failed(&self, from: Instant, to: Instant) -> usize {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let touching = asked.iter().filter(|one| one.began <= to && one.ended >= from);
-        touching.filter(|one| one.failed).count()
+    /// Those that touch `from` to `to`.
+    pub(super) fn between(&self, from: Instant, to: Instant) -> Counts {
+        self.count(|one| one.began <= to && one.ended >= from)
     }
 
-    /// How many requests were made, and how many of all failed.
-    pub(super) fn totals(&self) -> (usize, usize) {
-        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        (asked.len(), asked.iter().filter(|one| one.failed).count())
+    /// All of them.
+    pub(super) fn totals(&self) -> Counts {
+        self.count(|_| true)
     }
+
+    fn count(&self, counts: impl Fn(&Asked) -> bool) -> Counts {
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = Counts::default();
+        for one in asked.iter().filter(|one| counts(one)) {
+            all.all += 1;
+            all.failed += usize::from(one.outcome == Outcome::Failed);
+            all.unsure += usize::from(one.outcome == Outcome::Unsure);
+            all.longest_ms = all.longest_ms.max(super::millis(one.ended - one.began));
+        }
+        all
+    }
+}
+
+fn note(log: &Mutex<Vec<Asked>>, began: Instant, answer: Result<(), ClientError>) {
+    let outcome = match answer {
+        Ok(()) => Outcome::Good,
+        Err(ClientError::Unsure { error, .. }) => {
+            crate::say::say(&format!("    a change may be done: {error}"));
+            Outcome::Unsure
+        }
+        Err(error) => {
+            crate::say::say(&format!("    a request failed: {error}"));
+            Outcome::Failed
+        }
+    };
+    log.lock().unwrap_or_else(PoisonError::into_inner).push(Asked {
+        began,
+        ended: Instant::now(),
+        outcome,
+    });
 }
 
 impl Drop for Probe {
     fn drop(&mut self) {
-        self.task.abort();
+        for task in &self.tasks {
+            task.abort();
+        }
     }
 }

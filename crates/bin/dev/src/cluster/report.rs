@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::probe::Counts;
 use super::verdict::percentile;
 
 /// Without writes at most, by the goals.
@@ -18,6 +19,8 @@ pub(super) struct FaultResult {
     pub(super) fault: String,
     pub(super) place: &'static str,
     pub(super) member: String,
+    /// Who leads Postgres afterwards.
+    pub(super) leader_after: String,
     /// Milliseconds without a write: the worst client of the other members, and the member's own one.
     pub(super) postgres_ms: u64,
     pub(super) postgres_own_ms: Option<u64>,
@@ -27,8 +30,12 @@ pub(super) struct FaultResult {
     pub(super) whole_after_ms: u64,
     pub(super) postgres_lost: usize,
     pub(super) redis_lost: usize,
-    /// Requests of the api that failed twice while it lasted, until all was whole again.
+    /// Requests of the api that failed while it lasted, until all was whole again, however often the client library tried.
     pub(super) requests_failed: usize,
+    /// Changes by the api that were cut in their commit, so that nobody knows whether they are done.
+    pub(super) changes_unsure: usize,
+    /// The longest request of the api, with all its tries.
+    pub(super) longest_request_ms: u64,
     /// How many proofs that two members led at once came with it.
     pub(super) two_leaders: usize,
 }
@@ -47,9 +54,8 @@ pub(super) struct Report {
     pub(super) two_leaders: Vec<String>,
     /// Rollouts that were under way when a fault came, and succeeded.
     pub(super) rollouts: usize,
-    /// Requests of the api, and those that failed twice.
-    pub(super) requests: usize,
-    pub(super) requests_failed: usize,
+    /// Requests of the api.
+    pub(super) requests: Counts,
     /// Why the run could not go on.
     pub(super) stopped: Option<String>,
     pub(super) seconds: f64,
@@ -62,7 +68,7 @@ impl FaultResult {
         let own = |ms: Option<u64>| ms.map_or("-".to_owned(), seconds);
         format!(
             "on {}: no write in Postgres for {} (own client {}), in Redis for {} (own client {}); whole after {}; lost \
-             {} and {}; {} requests failed; two leaders at once: {}",
+             {} and {}; {} requests failed, {} changes unsure, the longest {}; two leaders at once: {}",
             self.member,
             seconds(self.postgres_ms),
             own(self.postgres_own_ms),
@@ -72,6 +78,8 @@ impl FaultResult {
             self.postgres_lost,
             self.redis_lost,
             self.requests_failed,
+            self.changes_unsure,
+            seconds(self.longest_request_ms),
             never_or(self.two_leaders)
         )
     }
@@ -100,7 +108,7 @@ impl Report {
 
     fn failed_outside(&self) -> usize {
         let during: usize = self.faults.iter().map(|fault| fault.requests_failed).sum();
-        self.requests_failed.saturating_sub(during)
+        self.requests.failed.saturating_sub(during)
     }
 
     /// Faults that stopped writes for longer than the goals. A busy machine is slow, not wrong: the run does not fail.
@@ -134,7 +142,8 @@ impl Report {
         }
         let mut text = String::from(
             "| fault | at the | times | Postgres: no write for, worst | its own client | Redis: no write for, worst | \
-             lost in Postgres | lost in Redis | requests failed |\n|---|---|---|---|---|---|---|---|---|\n",
+             lost in Postgres | lost in Redis | requests failed | changes unsure | longest request |\n\
+             |---|---|---|---|---|---|---|---|---|---|---|\n",
         );
         for ((fault, place), all) in kinds {
             let worst = |of: fn(&FaultResult) -> Option<u64>| {
@@ -143,7 +152,7 @@ impl Report {
             };
             let _ = writeln!(
                 text,
-                "| {fault} | {place} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {fault} | {place} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 all.len(),
                 worst(|fault| Some(fault.postgres_ms)),
                 worst(|fault| fault.postgres_own_ms),
@@ -151,6 +160,8 @@ impl Report {
                 all.iter().map(|fault| fault.postgres_lost).sum::<usize>(),
                 all.iter().map(|fault| fault.redis_lost).sum::<usize>(),
                 all.iter().map(|fault| fault.requests_failed).sum::<usize>(),
+                all.iter().map(|fault| fault.changes_unsure).sum::<usize>(),
+                worst(|fault| Some(fault.longest_request_ms)),
             );
         }
         let _ = writeln!(text, "\n{}", self.summary());
@@ -172,7 +183,8 @@ impl Report {
         format!(
             "{} faults in {:.0} minutes (seed {}). No write for (p50, p99, worst): Postgres {}; Redis {}. Acknowledged \
              and lost: Postgres {} and {}; Redis {} and {}. Two leaders at once: {}. Longer than {} and {}: {}. \
-             Rollouts under way that succeeded: {}. Requests: {}, of which {} failed twice, {} of them outside a fault.",
+             Rollouts under way that succeeded: {}. Requests: {}, of which {} failed, {} of them outside a fault; {} \
+             changes unsure; the longest request {}.",
             self.faults.len(),
             self.seconds / 60.0,
             self.seed,
@@ -191,9 +203,11 @@ impl Report {
                 over.join(", ")
             },
             self.rollouts,
-            self.requests,
-            self.requests_failed,
+            self.requests.all,
+            self.requests.failed,
             self.failed_outside(),
+            self.requests.unsure,
+            seconds(Duration::from_millis(self.requests.longest_ms)),
         )
     }
 }

@@ -83,6 +83,7 @@ impl Store {
             };
             let reached = next_place(&mut tx, key, walk, row, now).await?;
             write_place(&mut tx, key, &reached).await?;
+            crate::commits::note_commit();
             tx.commit().await?;
             Ok(Some(AuditWalk {
                 walk,

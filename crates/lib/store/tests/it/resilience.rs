@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use slipway_domain::{PrincipalName, Role};
 use slipway_settings::DatabaseSettings;
-use slipway_store::{Store, StoreError};
+use slipway_store::{Store, StoreError, watch_commits};
 use slipway_testkit::{audit_key, begin, wait_until};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -44,24 +44,31 @@ async fn nothing_acknowledged_is_lost_when_connections_are_killed(
             let store = wide.clone();
             tokio::spawn(async move {
                 let key = audit_key();
-                let (mut acknowledged, mut failed) = (Vec::new(), 0);
+                let (mut acknowledged, mut failed, mut undone) = (Vec::new(), 0, Vec::new());
                 for n in 0..40 {
                     let name: PrincipalName = format!("p-{task}-{n}").parse().unwrap();
-                    match store.create_principal(&name, Role::Viewer, &ada(&key)).await {
-                        Ok(principal) => acknowledged.push(principal),
-                        Err(StoreError::Unavailable(_)) => failed += 1,
+                    let made = async { store.create_principal(&name, Role::Viewer, &ada(&key)).await };
+                    let (made, committed) = watch_commits(made).await;
+                    match made {
+                        Ok(principal) => {
+                            assert!(committed);
+                            acknowledged.push(principal);
+                        }
+                        Err(StoreError::Unavailable(_)) if committed => failed += 1,
+                        Err(StoreError::Unavailable(_)) => undone.push(name),
                         Err(error) => panic!("{error:?}"),
                     }
                 }
-                (acknowledged, failed)
+                (acknowledged, failed, undone)
             })
         })
         .collect();
-    let (mut acknowledged, mut failed) = (Vec::new(), 0);
+    let (mut acknowledged, mut failed, mut undone) = (Vec::new(), 0, Vec::new());
     for writer in writers {
-        let (ours, theirs) = writer.await.unwrap();
+        let (ours, theirs, without) = writer.await.unwrap();
         acknowledged.extend(ours);
-        failed += theirs;
+        failed += theirs + without.len();
+        undone.extend(without);
     }
     done.store(true, Ordering::Relaxed);
     assert!(killer.await.unwrap() > 0);
@@ -74,6 +81,9 @@ async fn nothing_acknowledged_is_lost_when_connections_are_killed(
     let store = store(&pool);
     let kept = store.list_principals().await.unwrap();
     assert!(acknowledged.iter().all(|principal| kept.contains(principal)));
+    // They can be sent again without a look.
+    assert!(!undone.is_empty());
+    assert!(kept.iter().all(|principal| !undone.contains(&principal.name)));
     let report = store.verify_chain(&audit_key()).await.unwrap();
     assert_eq!(report.problem, None);
     assert_eq!(
