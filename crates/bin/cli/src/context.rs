@@ -35,7 +35,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ),
     (
         "SLIPWAY_RETRY_SECONDS",
-        "How long a request is tried again while the API cannot answer, such as while its database has no leader; 45 when \
+        "How long a request is tried again while the API cannot answer, such as while its database has no leader; 90 when \
          not set. One that may have changed something is not.",
     ),
     (
@@ -223,7 +223,7 @@ impl Context {
         if let Some(given) = &self.around.retry_seconds {
             let seconds = given.parse().map_err(|_| {
                 CliFailure::usage(format!(
-                    "SLIPWAY_RETRY_SECONDS={given} is no number of whole seconds; write one such as 45"
+                    "SLIPWAY_RETRY_SECONDS={given} is no number of whole seconds; write one such as 90"
                 ))
             })?;
             builder = builder.retry_for(Duration::from_secs(seconds));

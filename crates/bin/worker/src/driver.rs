@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field::display;
 use tracing::{Instrument, debug, info, info_span, warn};
 
+use crate::contact::Contact;
 use crate::tasks::{Done, Tasks};
 use crate::{gauges, trace};
 
@@ -43,6 +44,7 @@ pub struct Driver {
     tasks: Tasks<Outcome>,
     /// Leases, and when each was taken or renewed.
     held: HashMap<RolloutId, (Lease, Instant)>,
+    contact: Contact,
 }
 
 /// How driving a rollout ended.
@@ -62,6 +64,7 @@ impl Driver {
     #[must_use]
     pub fn new(store: Store, wake: Wake, key: AuditKey, id: String) -> Self {
         Self {
+            contact: Contact::begin(false, Instant::now()),
             store,
             wake,
             key,
@@ -69,6 +72,13 @@ impl Driver {
             tasks: Tasks::new(),
             held: HashMap::new(),
         }
+    }
+
+    /// The same for a worker that found the database away when it began.
+    #[must_use]
+    pub fn after_an_absence(mut self) -> Self {
+        self.contact = Contact::begin(true, Instant::now());
+        self
     }
 
     /// Drives until `stop`; then finishes what is under way and gives its leases back, so that nobody has to wait.
@@ -142,6 +152,7 @@ impl Driver {
                 return;
             }
         };
+        self.contact.answered(Instant::now());
         // Those whose turn it was not are held until they run out.
         self.held.retain(|_, (_, since)| since.elapsed() < LEASE);
         for lease in leases {
@@ -191,10 +202,10 @@ impl Driver {
         let trace_id = lease.traceparent.as_ref().map(TraceParent::trace_id);
         // Every second, also where there is nothing to do: for lines alone.
         let span = info_span!(target: LINES_ONLY, "drive", rollout_id = %lease.rollout, epoch = lease.epoch, trace_id);
-        let rollout = lease.rollout;
+        let (rollout, contact) = (lease.rollout, self.contact);
         self.tasks.drive(
             rollout,
-            async move { drive(&store, &wake, &key, &lease).await }.instrument(span),
+            async move { drive(&store, &wake, &key, &lease, contact).await }.instrument(span),
         );
     }
 
@@ -216,10 +227,10 @@ impl Driver {
 }
 
 /// Rounds of read, decide, write and wake until nothing changes.
-async fn drive(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) -> Outcome {
+async fn drive(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease, contact: Contact) -> Outcome {
     for _ in 0..MOST_ROUNDS {
         let started = Instant::now();
-        match one_round(store, wake, key, lease).await {
+        match one_round(store, wake, key, lease, contact).await {
             Ok(true) => gauges::round(started.elapsed()),
             Ok(false) => return Outcome::Quiet,
             Err(StoreError::StaleLease { detail, .. }) => {
@@ -238,8 +249,15 @@ async fn drive(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) -> Out
     Outcome::Unfinished
 }
 
-async fn one_round(store: &Store, wake: &Wake, key: &AuditKey, lease: &Lease) -> Result<bool, StoreError> {
-    let (snapshot, now) = store.load_snapshot(lease, key).await?;
+async fn one_round(
+    store: &Store,
+    wake: &Wake,
+    key: &AuditKey,
+    lease: &Lease,
+    contact: Contact,
+) -> Result<bool, StoreError> {
+    let (mut snapshot, now) = store.load_snapshot(lease, key).await?;
+    contact.excuse(&mut snapshot, Instant::now(), now);
     let changes = decide(&snapshot, now, &mut AttemptId::random);
     if changes.is_empty() {
         return Ok(false);

@@ -2,6 +2,7 @@
 //! workers against one database. It must never write without a lease, and never decide by itself:
 //! `slipway_domain::decide` does.
 
+mod contact;
 mod driver;
 mod families;
 mod gauges;

@@ -46,14 +46,17 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
             lifecycle.soft(),
         ));
     }
-    if !await_schema(&store, &lifecycle).await? {
+    let Some(database_was_away) = await_schema(&store, &lifecycle).await? else {
         return Ok(());
-    }
+    };
     let wake = Wake::connect(settings.redis.as_ref(), &settings.database.name)?;
     let id = format!("{}-{}", std::process::id(), uuid::Uuid::now_v7());
     let key = AuditKey::new(&settings.app.secret_key, &settings.app.earlier_keys);
     lifecycle.spawn(watched.run(store.clone(), key.clone(), lifecycle.soft()));
-    let driver = Driver::new(store.clone(), wake, key, id.clone());
+    let mut driver = Driver::new(store.clone(), wake, key, id.clone());
+    if database_was_away {
+        driver = driver.after_an_absence();
+    }
     lifecycle.spawn(driver.run(lifecycle.soft()));
     lifecycle.ready();
     info!(worker = id, "driving rollouts");
@@ -64,25 +67,28 @@ async fn run_async(source: &SettingsSource, settings: WorkerSettings) -> anyhow:
     Ok(())
 }
 
-/// Waits for the database, and refuses a schema that is not this program's. False when told to stop meanwhile.
-async fn await_schema(store: &Store, lifecycle: &Lifecycle) -> anyhow::Result<bool> {
+/// Waits for the database, and refuses a schema that is not this program's. Says whether the database was away, and nothing
+/// when told to stop meanwhile.
+async fn await_schema(store: &Store, lifecycle: &Lifecycle) -> anyhow::Result<Option<bool>> {
     let stop = lifecycle.soft();
+    let mut was_away = false;
     loop {
         match store.schema_state().await {
-            Ok(SchemaState::Current) => return Ok(true),
+            Ok(SchemaState::Current) => return Ok(Some(was_away)),
             Ok(state) if state.is_usable() => {
                 warn!("{state}");
-                return Ok(true);
+                return Ok(Some(was_away));
             }
             Ok(state) => bail!("{state}"),
             Err(error) if error.is_unavailable() => {
                 warn!(error = error_chain(&error), "the database is away; trying again");
                 lifecycle.status("waiting for the database");
+                was_away = true;
             }
             Err(error) => return Err(error).context("cannot read the schema"),
         }
         tokio::select! {
-            () = stop.cancelled() => return Ok(false),
+            () = stop.cancelled() => return Ok(None),
             () = tokio::time::sleep(DATABASE_PAUSE) => {}
         }
     }

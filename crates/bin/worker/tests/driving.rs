@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::strategy::Share;
+use slipway_domain::strategy::{Offline, Share};
 use slipway_domain::{RolloutId, RolloutState, StepState, Strategy};
 use slipway_store::Store;
 use slipway_testkit::{Fleet, ScriptedAgent, TestRedis, audit_key, closure, wait_until};
@@ -95,6 +95,41 @@ async fn a_release_goes_to_every_host(pool: PgPool) {
     }
     let report = store.verify_chain(&audit_key()).await.unwrap();
     assert!(report.problem.is_none(), "{report:?}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn no_host_is_blamed_for_a_time_in_which_the_database_was_away(pool: PgPool) {
+    let store = slipway_testkit::store(&pool);
+    let strategy = Strategy {
+        offline: Offline::Skip,
+        ..batches_of_two()
+    };
+    let fleet = Fleet::of(3).strategy(strategy).seed(&store).await;
+    let mut agents = agents(&fleet);
+    sync_all(&mut agents, &store).await;
+    // Two could not be heard for a minute, and one was gone before.
+    for (agent, seconds) in agents.iter().zip([600.0, 60.0, 60.0]) {
+        let seen = "UPDATE hosts SET last_seen_at = now() - make_interval(secs => $1) WHERE name = $2";
+        let seen = sqlx::query(seen).bind(seconds).bind(agent.name.as_str());
+        seen.execute(&pool).await.unwrap();
+    }
+    let gone = agents.remove(0);
+    let rollout = fleet.rollout(1).await;
+    let stop = CancellationToken::new();
+    let driver = Driver::new(store.clone(), Wake::none(), audit_key(), "one".to_owned());
+    tokio::spawn(driver.after_an_absence().run(stop.clone()));
+    let skipped = async || {
+        let steps = store.get_rollout(rollout).await.unwrap().steps;
+        let skipped = steps.into_iter().filter(|step| step.state == StepState::Skipped);
+        Some(skipped.map(|step| step.host).collect::<Vec<_>>()).filter(|skipped| !skipped.is_empty())
+    };
+    assert_eq!(wait_until("a decision", PROMISED, skipped).await, [gone.name]);
+    assert_eq!(
+        finish(&store, &mut agents, rollout).await,
+        RolloutState::Succeeded
+    );
+    assert_eq!(skipped().await.unwrap().len(), 1);
+    stop.cancel();
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -22,8 +22,8 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a request is tried again while there is an API that cannot answer. A cluster of databases has another leader
-/// within 30 s.
-pub const RETRY_FOR: Duration = Duration::from_secs(45);
+/// within 30 s, and later if a second member dies while the first comes back.
+pub const RETRY_FOR: Duration = Duration::from_secs(90);
 
 /// Installs ring as the process's TLS provider. Does nothing when there is one already.
 pub fn install_crypto_provider() {

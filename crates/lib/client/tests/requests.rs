@@ -218,7 +218,7 @@ async fn whoever_waits_for_long_is_told_once() {
     let builder = slipway_client::builder(&server.url()).unwrap();
     let patient = builder.on_wait(|text| TOLD.lock().unwrap().push(text.to_owned()));
     patient.build().unwrap().environments().await.unwrap();
-    let expected = format!("{} cannot answer now; trying again for up to 45 s", server.url());
+    let expected = format!("{} cannot answer now; trying again for up to 90 s", server.url());
     assert_eq!(*TOLD.lock().unwrap(), [expected]);
 }
 

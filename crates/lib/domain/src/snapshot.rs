@@ -32,6 +32,20 @@ impl Snapshot {
     pub fn step(&self, id: StepId) -> Option<&StepSnapshot> {
         self.steps.iter().find(|step| step.id == id)
     }
+
+    /// Blames no host for a time in which nobody could be heard, since the control plane itself was away. A host that was
+    /// online when that began counts as heard of at its end.
+    pub fn excuse(&mut self, began: Timestamp, ended: Timestamp) {
+        for step in &mut self.steps {
+            let seen = &mut step.observed.connected_at;
+            if let Some(at) = *seen
+                && at < ended
+                && (began - at).num_seconds() < OFFLINE_AFTER_SECONDS
+            {
+                *seen = Some(ended);
+            }
+        }
+    }
 }
 
 /// A host without a step here that another rollout left out of service.
