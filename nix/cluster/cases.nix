@@ -4,7 +4,6 @@ let
     attrNames
     elem
     filter
-    head
     map
     match
     readFile
@@ -199,8 +198,12 @@ in
   }
   {
     name = "cluster: the example has all its members";
-    got = head (attrNames cluster.files);
-    want = "ha-1/etcd.env";
+    got = filter (path: match "[^/]*/etcd\\.env" path != null) (attrNames cluster.files);
+    want = [
+      "ha-1/etcd.env"
+      "ha-2/etcd.env"
+      "ha-3/etcd.env"
+    ];
   }
 ]
 ++ map (path: {
