@@ -36,10 +36,11 @@ in
   "prod/slipway-secret-key.age" = readableBy apps;
   "prod/slipway-admin-password.age" = readableBy apps;
   "prod/slipway-database-url.age" = readableBy apps;
-  "prod/slipway-database-password.age" = readableBy [ "db" ];
+  # The app hosts need the passwords alone once a cluster has the data (hosts/ha/client.nix).
+  "prod/slipway-database-password.age" = readableBy (apps ++ [ "db" ]);
   # Of the role that migrates, and owns the tables.
   "prod/slipway-database-owner-url.age" = readableBy apps;
-  "prod/slipway-database-owner-password.age" = readableBy [ "db" ];
+  "prod/slipway-database-owner-password.age" = readableBy (apps ++ [ "db" ]);
   "prod/slipway-redis.age" = readableBy (apps ++ [ "db" ]);
   # For the monitoring: who may see it, and how it tells people.
   "prod/monitoring-passwords.age" = readableBy [ "monitor" ];

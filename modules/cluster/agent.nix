@@ -10,8 +10,8 @@ let
   cluster = import ./lib.nix { inherit config lib; };
   inherit (cluster) cfg;
   files = cluster.of cluster.accounts.postgres;
+  # Another certificate restarts neither.
   units = [
-    "slipway-cluster-certificate.service"
     "slipway-etcd.service"
     "slipway-patroni.service"
   ];
@@ -43,6 +43,7 @@ let
     };
     text = ''
       . ${../../nix/cluster/operator.sh}
+      . ${./restarts.sh}
     ''
     + builtins.readFile ./cluster.sh;
   };

@@ -1,5 +1,5 @@
-# slipway-cluster-certificate.service: checks this member's certificate and gives it to etcd and to Postgres, at their start
-# and when the files change. Both take a new one without a restart.
+# slipway-cluster-certificate.service: checks this member's certificate and gives it to the programs, at their start and when the
+# files change. All but Sentinel take a new one without a restart. Files of the flake are checked by the build as well.
 {
   config,
   lib,
@@ -12,6 +12,23 @@ let
   hardening = import ../../nix/lib/hardening.nix;
   option = "services.slipway.cluster";
 
+  stacks = lib.attrNames cluster.redis;
+  # What the check is told, at the build and on the host.
+  told = {
+    OPTION = option;
+    AUTHORITY = "${cfg.authority}";
+    CERTIFICATE = "${cfg.certificate}";
+    ADDRESS = cluster.own.address;
+    SERVER_NAME = cfg.serverName;
+  };
+  built =
+    pkgs.runCommand "slipway-cluster-certificate-of-${cluster.name}"
+      (told // { nativeBuildInputs = [ pkgs.openssl ]; })
+      ''
+        . ${./certificate-check.sh}
+        touch $out
+      '';
+
   script = import ../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "slipway-cluster-certificate";
     runtimeInputs = [
@@ -22,23 +39,32 @@ let
       pkgs.openssl
       config.systemd.package
     ];
-    runtimeEnv = {
-      OPTION = option;
-      AUTHORITY = "${cfg.authority}";
-      CERTIFICATE = "${cfg.certificate}";
+    runtimeEnv = told // {
       KEY = "${cfg.key}";
-      ADDRESS = cluster.own.address;
-      SERVER_NAME = cfg.serverName;
+      CLUSTER = cfg.name;
       FOLDER = cluster.folder;
-      ACCOUNTS = lib.concatStringsSep " " (lib.attrValues cluster.accounts);
-      READERS = "slipway-patroni.service";
+      ACCOUNTS = toString (
+        [
+          cluster.accounts.etcd
+          cluster.accounts.postgres
+        ]
+        ++ lib.optional (stacks != [ ]) cluster.accounts.sentinel
+        ++ map cluster.redisAccount stacks
+      );
+      RELOADED = toString ([ "slipway-patroni.service" ] ++ map (name: "redis-${name}.service") stacks);
+      # It has no command for it. The others watch meanwhile, and who the primary is stands in its file.
+      RESTARTED = toString (lib.optional (stacks != [ ]) "slipway-sentinel.service");
     };
-    text = builtins.readFile ./certificate.sh;
+    text = ''
+      . ${./certificate-check.sh}
+    ''
+    + builtins.readFile ./certificate.sh;
   };
   inStore = path: lib.hasPrefix builtins.storeDir "${path}";
 in
 {
   config = lib.mkIf cluster.member {
+    system.checks = lib.optional (inStore cfg.authority && inStore cfg.certificate) built;
     systemd.services.slipway-cluster-certificate = {
       description = "Certificate of this member of the cluster ${cfg.name}";
       wantedBy = [ "multi-user.target" ];

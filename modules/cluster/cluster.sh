@@ -39,18 +39,6 @@ return_now() {
   reload
 }
 
-# A unit of a generation, without what only reloads it.
-unit_in() { grep -v '^X-Reload-Triggers=' "$1/etc/systemd/system/$2" 2> /dev/null; }
-# Whether the new generation restarts anything of this member.
-restarts() {
-  local unit
-  [ -n "${SLIPWAY_CLOSURE-}" ] || return 0
-  for unit in $UNITS; do
-    [ "$(unit_in /run/current-system "$unit")" = "$(unit_in "$SLIPWAY_CLOSURE" "$unit")" ] || return 0
-  done
-  return 1
-}
-
 switchover() {
   local candidate body
   candidate=$(about "([.[] | select(.name != \$me and $running)] | sort_by(.role != \"sync_standby\", .lag)) | .[0].name // empty")
@@ -88,7 +76,8 @@ claim() {
 
 step_aside() {
   local limit=$1 end=$((SECONDS + $1))
-  restarts || {
+  # shellcheck disable=SC2086 # names of units
+  restarts $UNITS || {
     echo "nothing of this member restarts, so it goes on as it is"
     return
   }

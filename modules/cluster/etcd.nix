@@ -31,7 +31,10 @@ let
     name = "slipway-etcd-start";
     runtimeInputs = [
       pkgs.coreutils
+      pkgs.curl
       pkgs.etcd
+      pkgs.haproxy
+      pkgs.jq
     ];
     runtimeEnv = certificates // {
       OTHERS = lib.concatMapStringsSep "," endpoint (lib.remove cluster.name (lib.attrNames cfg.members));

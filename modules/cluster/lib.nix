@@ -29,7 +29,10 @@ rec {
   accounts = {
     etcd = "slipway-etcd";
     postgres = "postgres";
+    sentinel = "slipway-sentinel";
   };
+  # Redis of a stack runs as an account of its own.
+  redisAccount = stack: config.services.redis.servers.${stack}.user;
   own = cfg.members.${name} or { address = "127.0.0.1"; };
   # Arguments of nix/cluster that all programs share.
   common = {

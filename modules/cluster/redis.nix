@@ -17,7 +17,7 @@ let
 
   stacks = cluster.redis;
   serving = cluster.member && stacks != { };
-  account = "slipway-sentinel";
+  account = cluster.accounts.sentinel;
   unitOf = name: "redis-${name}";
 
   members = lib.mapAttrs (_: member: {
@@ -35,14 +35,9 @@ let
 
   # systemd gives each process copies that it can read.
   credential = unit: name: "/run/credentials/${unit}.service/${name}";
-  tlsOf = unit: {
-    inherit (cfg) authority certificate;
-    key = credential unit "key";
-  };
-  shared = [
-    "key:${toString cfg.key}"
-    "cluster:${toString cfg.redis.passwordFile}"
-  ];
+  shared = [ "cluster:${toString cfg.redis.passwordFile}" ];
+  # The paths stay the same, so another certificate restarts no Redis.
+  certificateUnit = "slipway-cluster-certificate.service";
 
   prepare = shellApplication {
     name = "slipway-redis-prepare";
@@ -54,6 +49,25 @@ let
     text = builtins.readFile ../../nix/cluster/redis-prepare.sh;
   };
   prepared = arguments: lib.escapeShellArgs ([ (lib.getExe prepare) ] ++ arguments);
+  # At each start a new password for the one command by which Redis takes another certificate. Redis' own account can read
+  # it, and may do that to itself anyway.
+  renewal = unit: "/run/${unit}/renewal";
+  renewer = "user slipway-renewal on #@renewal.sha256@ nocommands +config|set";
+  newRenewal = pkgs.writeShellScript "slipway-redis-new-renewal" ''
+    set -euo pipefail
+    umask 077
+    head -c 32 /dev/urandom | sha256sum | cut -d " " -f 1 > "$1.new"
+    chown "$2" "$1.new"
+    mv "$1.new" "$1"
+  '';
+  renew = shellApplication {
+    name = "slipway-redis-renew";
+    runtimeInputs = [
+      pkgs.coreutils
+      package
+    ];
+    text = builtins.readFile ./redis-renew.sh;
+  };
   usersFile = name: lines: pkgs.writeText name (redis.lines lines);
 
   serverUnit =
@@ -65,23 +79,42 @@ let
       arguments =
         redis.prepare.server {
           inherit group members member;
-          tls = tlsOf unit;
+          tls = cluster.of account;
           state = "/var/lib/${unit}/redis.conf";
         }
         ++ [
           # What nixpkgs' unit has just written.
           "--rendered=/run/${unit}/nixos.conf"
-          "--secrets=${usersFile "${unit}-users" (redis.serverSecrets group)}"
+          "--secrets=${usersFile "${unit}-users" (redis.serverSecrets group ++ [ renewer ])}"
+          "--secret=renewal=${renewal unit}"
           "--secret=stack=${stack.cache.passwordFile}"
           "--secret=cluster=${credential unit "cluster"}"
           "--owner=${account}:${account}"
         ];
     in
     {
-      wants = [ "network-online.target" ];
-      after = [ "network-online.target" ];
+      wants = [
+        "network-online.target"
+        certificateUnit
+      ];
+      after = [
+        "network-online.target"
+        certificateUnit
+      ];
       serviceConfig = {
-        ExecStartPre = lib.mkAfter [ "+${prepared arguments}" ];
+        ExecStartPre = lib.mkAfter [
+          "+${newRenewal} ${renewal unit} ${account}"
+          "+${prepared arguments}"
+        ];
+        ExecReload = lib.escapeShellArgs [
+          (lib.getExe renew)
+          name
+          stack.cache.address
+          (renewal unit)
+          (cluster.of account).authority
+          (cluster.of account).certificate
+          (cluster.of account).key
+        ];
         LoadCredential = shared;
         # Sooner, and it would be back as a primary without data before the Sentinels have another one.
         RestartSec = redis.timings.restartSeconds;
@@ -95,7 +128,7 @@ let
       redis.sentinel {
         inherit member members;
         groups = allGroups;
-        tls = tlsOf account;
+        tls = cluster.of account;
         folder = sentinelFolder;
       }
       // {
@@ -121,8 +154,14 @@ let
   sentinelUnit = {
     description = "Sentinel of the cluster ${cfg.name}";
     wantedBy = [ "multi-user.target" ];
-    wants = [ "network-online.target" ];
-    after = [ "network-online.target" ];
+    wants = [
+      "network-online.target"
+      certificateUnit
+    ];
+    after = [
+      "network-online.target"
+      certificateUnit
+    ];
     unitConfig.StartLimitIntervalSec = 0;
     serviceConfig = hardening { addresses = cluster.clients; } // {
       ExecStartPre = prepared sentinelArguments;
@@ -144,22 +183,30 @@ let
     };
   };
 
+  # Those of Postgres: the hook runs before the system that it comes with, and an earlier one gives Sentinel none.
+  files = cluster.of cluster.accounts.postgres;
   stepAside = shellApplication {
     name = "slipway-redis-step-aside";
     runtimeInputs = [
       pkgs.coreutils
+      pkgs.gnugrep
       package
     ];
     runtimeEnv = {
       ADDRESS = member.address;
       PORT = toString cfg.redis.sentinelPort;
+      # Its own Sentinel first.
+      SENTINELS = toString (lib.unique ([ member.address ] ++ cluster.addresses));
       REDIS_GROUPS = toString (lib.attrNames groups);
-      AUTHORITY = "${cfg.authority}";
-      CERTIFICATE = "${cfg.certificate}";
-      KEY = toString cfg.key;
+      AUTHORITY = files.authority;
+      CERTIFICATE = files.certificate;
+      KEY = files.key;
       PASSWORD_FILE = toString cfg.redis.passwordFile;
     };
-    text = builtins.readFile ./redis-step-aside.sh;
+    text = ''
+      . ${./restarts.sh}
+    ''
+    + builtins.readFile ./redis-step-aside.sh;
   };
 in
 {
@@ -169,7 +216,7 @@ in
       let
         settings = redis.server {
           inherit group member;
-          tls = tlsOf (unitOf name);
+          tls = cluster.of (cluster.redisAccount name);
         };
       in
       {

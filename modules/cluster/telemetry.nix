@@ -1,4 +1,4 @@
-# Metrics of etcd, Patroni and HAProxy for the monitoring host.
+# Metrics of etcd, Patroni and HAProxy for the monitoring host, and when the member's certificate ends.
 {
   config,
   lib,
@@ -28,6 +28,11 @@ in
           (target "patroni" cfg.ports.patroniMetrics)
         ]
       );
+      # Where modules/telemetry/facts.nix has its own.
+      systemd.tmpfiles.settings = lib.mkIf (cluster.member && config.services.slipway.telemetry.enable) {
+        "20-slipway-cluster"."/run/slipway-telemetry/cluster.prom"."L+".argument =
+          "${cluster.folder}/certificate.prom";
+      };
     }
   );
 }

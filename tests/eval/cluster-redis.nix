@@ -86,18 +86,28 @@ in
     want = true;
   }
   {
-    name = "cluster: Redis and Sentinel get keys and passwords as credentials";
+    name = "cluster: Redis and Sentinel get passwords as credentials";
     got = lib.concatMap (unit: units.${unit}.serviceConfig.LoadCredential) [
       "redis-shop"
       "slipway-sentinel"
     ];
     want = [
-      "key:/run/secrets/key"
       "cluster:/run/secrets/redis"
-      "key:/run/secrets/key"
       "cluster:/run/secrets/redis"
       "stack-shop:/run/secrets/shop-redis"
     ];
+  }
+  {
+    name = "cluster: another certificate restarts no Redis, whose files have the same paths, and is taken by a reload";
+    got = {
+      inherit (server.settings) tls-cert-file tls-key-file;
+      reload = lib.hasInfix "slipway-redis-renew" (toString units.redis-shop.serviceConfig.ExecReload);
+    };
+    want = {
+      tls-cert-file = "/run/slipway-cluster/redis-shop/certificate.pem";
+      tls-key-file = "/run/slipway-cluster/redis-shop/key.pem";
+      reload = true;
+    };
   }
   {
     name = "cluster: the file of Redis is made last before it starts";

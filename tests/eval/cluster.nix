@@ -175,6 +175,32 @@ in
     want = [ ];
   }
   {
+    name = "cluster: the build checks a certificate of the flake, and no other";
+    got =
+      map
+        (
+          certificate:
+          lib.length (
+            lib.filter (lib.hasPrefix "slipway-cluster-certificate") (
+              map (check: check.name) (tools.config "ha-1" { inherit certificate; }).system.checks
+            )
+          )
+        )
+        [
+          ../../hosts/ha/certificates/ha-1.pem
+          "/run/certificates/member.pem"
+        ];
+    want = [
+      1
+      0
+    ];
+  }
+  {
+    name = "cluster: a wait for the leader has an end";
+    got = units.shop-database.serviceConfig.TimeoutStartSec != "infinity";
+    want = true;
+  }
+  {
     name = "cluster: what members share is set by whichever leads";
     got = lib.filter (lib.hasSuffix "-leader.service") units.slipway-cluster-setup.wants;
     want = [ "shop-database-leader.service" ];

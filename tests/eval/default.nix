@@ -29,6 +29,7 @@ let
     ./agent.nix
     ./control-plane.nix
     ./hosts.nix
+    ./hosts-ha.nix
     ./template.nix
     ./images.nix
     ./environment.nix

@@ -15,6 +15,8 @@ let
   hardening = import ../../../nix/lib/hardening.nix;
   inherit (database) cluster;
   leads = ../../cluster/leads.sh;
+  # A switch waits for it, and gives up before the agent does (`limits.activate_seconds`). It is then tried again.
+  waitSeconds = 240;
 
   change =
     name: stack:
@@ -46,21 +48,16 @@ let
       ''
       # A member without programs of the stack waits for nobody.
       + lib.optionalString (stack.services != { }) ''
-        through() {
-          PGHOST=${cluster.cfg.serverName} PGPORT=${toString cluster.cfg.ports.leader} PGSSLMODE=verify-full \
-            PGSSLROOTCERT=${cluster.cfg.authority} PGCONNECT_TIMEOUT=5 PGUSER=${lib.escapeShellArg stack.user} \
-            PGDATABASE=${lib.escapeShellArg stack.database.name} PGPASSWORD=$(cat "$CREDENTIALS_DIRECTORY/password") \
-            psql --no-psqlrc -tAc 'SELECT 1' 2>&1 > /dev/null
-        }
-        tries=0
-        until answer=$(through); do
-          [ $((tries % 60)) != 0 ] || echo "waiting for the leader of the cluster ${cluster.cfg.name} to let ${stack.user} in: $answer"
-          tries=$((tries + 1))
-          sleep 1
-        done
+        . ${./let-in.sh}
+        PGHOST=${cluster.cfg.serverName} PGPORT=${toString cluster.cfg.ports.leader} PGSSLMODE=verify-full \
+          PGSSLROOTCERT=${cluster.cfg.authority} PGUSER=${lib.escapeShellArg stack.user} \
+          PGDATABASE=${lib.escapeShellArg stack.database.name} PGPASSWORD=$(cat "$CREDENTIALS_DIRECTORY/password") \
+          let_in ${toString waitSeconds} ${cluster.cfg.name}
       '';
       serviceConfig = hardening { addresses = [ "localhost" ]; } // {
         LoadCredential = credentials stack;
+        # With two minutes for a member that is about to lead.
+        TimeoutStartSec = waitSeconds + 150;
       };
     };
   leader =

@@ -1,4 +1,9 @@
-# A cluster: who leads Postgres, whether commits have a second copy, etcd below it, and what the Sentinels see of Redis.
+# A cluster: who leads Postgres, whether commits have a second copy, etcd below it, what the Sentinels see of Redis, and until
+# when members trust each other.
+let
+  days = ''(slipway_cluster_certificate_end_timestamp_seconds{job="node"} - time()) / 86400'';
+  certificate = "The {{ $labels.of }} of the cluster {{ $labels.cluster }} on {{ $labels.host }} ends in {{ printf \"%.1f\" $value }} days.";
+in
 {
   ClusterWithoutLeader = {
     severity = "page";
@@ -66,5 +71,19 @@
     expr =
       _:
       "count by (cluster, master_name) (count by (cluster, master_name, master_address) (redis_sentinel_master_status{job=\"sentinel\"})) > 1";
+  };
+  ClusterCertificateEnds = {
+    severity = "ticket";
+    forSeconds = 60;
+    thresholds.days = 30;
+    summary = certificate;
+    expr = t: "${days} < ${t.days}";
+  };
+  ClusterCertificateAlmostEnded = {
+    severity = "page";
+    forSeconds = 60;
+    thresholds.days = 3;
+    summary = certificate;
+    expr = t: "${days} < ${t.days}";
   };
 }

@@ -10,6 +10,17 @@ let
   status =
     host: address: word:
     sentinel host "status" address '',master_status="${word}"'';
+  # What node_exporter reads of a member's certificates.
+  ends =
+    of:
+    ''slipway_cluster_certificate_end_timestamp_seconds{host="ha-1",instance="ha-1/node",job="node",cluster="main",of="${of}"}'';
+  ofCertificate = {
+    host = "ha-1";
+    instance = "ha-1/node";
+    job = "node";
+    cluster = "main";
+    of = "certificate";
+  };
   # Healthy series of all alerts are there at once.
   ofBlog = builtins.replaceStrings [ ''master_name="shop"'' ] [ ''master_name="blog"'' ];
   ofRedis = {
@@ -163,5 +174,28 @@ in
       ${ofBlog (status "ha-1" "10.1.0.22" "ok")} = "_x4 1x20";
       ${ofBlog (status "ha-2" "10.1.0.22" "ok")} = "_x3 1x20";
     };
+  };
+  ClusterCertificateEnds = {
+    # The clock of the tests begins at 0.
+    fault.series.${ends "certificate"} = "1728000x20";
+    fault.series.${ends "authority"} = "172800000x20";
+    fault.alerts = [
+      {
+        labels = ofCertificate;
+        summary = "The certificate of the cluster main on ha-1 ends in 20.0 days.";
+      }
+    ];
+    healthy.series.${ends "certificate"} = "3456000x120";
+  };
+  ClusterCertificateAlmostEnded = {
+    fault.series.${ends "certificate"} = "86400x20";
+    fault.alerts = [
+      {
+        labels = ofCertificate;
+        summary = "The certificate of the cluster main on ha-1 ends in 1.0 days.";
+      }
+    ];
+    fault.also.ClusterCertificateEnds = 1;
+    healthy.series.${ends "certificate"} = "3456000x120";
   };
 }

@@ -7,7 +7,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -157,140 +157,6 @@ fn a_stack_cannot_speak_to_sentinels_as_one_of_them() {
     assert_eq!(ask(&["SET", "key", "value"]), "OK");
 }
 
-struct Etcd {
-    folder: tempfile::TempDir,
-    /// Of each member: for clients, for members.
-    ports: Vec<(u16, u16)>,
-    running: Vec<Option<Child>>,
-}
-
-impl Drop for Etcd {
-    fn drop(&mut self) {
-        for child in self.running.iter_mut().flatten() {
-            let _ = child.kill();
-            let _ = child.wait();
-        }
-    }
-}
-
-impl Etcd {
-    fn new() -> Self {
-        let listeners: Vec<TcpListener> = (0..6)
-            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
-            .collect();
-        let port = |index: usize| listeners[index].local_addr().unwrap().port();
-        let ports = (0..3).map(|one| (port(2 * one), port(2 * one + 1))).collect();
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            ports,
-            running: vec![None, None, None],
-        }
-    }
-
-    fn data(&self, member: usize) -> PathBuf {
-        self.folder.path().join(member.to_string())
-    }
-
-    fn clients(&self, members: &[usize]) -> String {
-        let urls: Vec<String> = members
-            .iter()
-            .map(|one| format!("http://127.0.0.1:{}", self.ports[*one].0))
-            .collect();
-        urls.join(",")
-    }
-
-    fn start(&mut self, member: usize) {
-        let peer = |one: usize| format!("http://127.0.0.1:{}", self.ports[one].1);
-        let all: Vec<String> = (0..3).map(|one| format!("m{one}={}", peer(one))).collect();
-        let others: Vec<usize> = (0..3).filter(|one| *one != member).collect();
-        let log = self.folder.path().join(format!("{member}.log"));
-        let child = Command::new("bash")
-            .args(["-euo", "pipefail"])
-            .arg(repository().join("modules/cluster/etcd.sh"))
-            .env("ETCDCTL_API", "3")
-            .env("OTHERS", self.clients(&others))
-            .env("ETCD_NAME", format!("m{member}"))
-            .env("ETCD_DATA_DIR", self.data(member))
-            .env("ETCD_LISTEN_PEER_URLS", peer(member))
-            .env("ETCD_INITIAL_ADVERTISE_PEER_URLS", peer(member))
-            .env("ETCD_LISTEN_CLIENT_URLS", self.clients(&[member]))
-            .env("ETCD_ADVERTISE_CLIENT_URLS", self.clients(&[member]))
-            .env("ETCD_INITIAL_CLUSTER", all.join(","))
-            .env("ETCD_INITIAL_CLUSTER_STATE", "new")
-            .env("ETCD_STRICT_RECONFIG_CHECK", "true")
-            .stdout(Stdio::null())
-            .stderr(fs::File::create(log).unwrap())
-            .spawn()
-            .unwrap();
-        self.running[member] = Some(child);
-    }
-
-    fn kill(&mut self, member: usize) {
-        let mut child = self.running[member].take().unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
-    }
-
-    fn control(&self, members: &[usize], words: &[&str]) -> Output {
-        Command::new("etcdctl")
-            .env("ETCDCTL_API", "3")
-            .arg(format!("--endpoints={}", self.clients(members)))
-            .arg("--command-timeout=5s")
-            .args(words)
-            .output()
-            .unwrap()
-    }
-
-    /// Until it works; a start that failed is made again, as systemd does.
-    fn until(&mut self, members: &[usize], words: &[&str]) -> String {
-        let end = Instant::now() + Duration::from_mins(2);
-        loop {
-            let output = self.control(members, words);
-            if output.status.success() {
-                return String::from_utf8(output.stdout).unwrap();
-            }
-            assert!(Instant::now() < end, "{words:?} by {members:?}: {output:?}");
-            for member in 0..3 {
-                if let Some(child) = &mut self.running[member]
-                    && child.try_wait().unwrap().is_some()
-                {
-                    self.start(member);
-                }
-            }
-            sleep(Duration::from_millis(200));
-        }
-    }
-
-    fn number(&mut self, name: &str) -> String {
-        let list = self.until(&[0, 1], &["member", "list"]);
-        let line = list.lines().find(|line| line.contains(&format!(", {name},")));
-        line.unwrap().split(',').next().unwrap().to_owned()
-    }
-}
-
-#[test]
-fn a_member_of_etcd_without_its_data_joins_anew_also_after_a_start_that_was_cut_short() {
-    let mut etcd = Etcd::new();
-    for member in 0..3 {
-        etcd.start(member);
-    }
-    for member in 0..3 {
-        etcd.until(&[member], &["put", "key", "kept"]);
-    }
-    for cut_short in [true, false] {
-        etcd.kill(2);
-        fs::remove_dir_all(etcd.data(2)).unwrap();
-        let old = etcd.number("m2");
-        if cut_short {
-            etcd.until(&[0, 1], &["member", "remove", &old]);
-        }
-        etcd.start(2);
-        let read = etcd.until(&[2], &["get", "key", "--print-value-only"]);
-        assert_eq!(read.trim(), "kept");
-        assert_ne!(etcd.number("m2"), old, "cut short: {cut_short}");
-    }
-}
-
 /// A program that a script calls by its name.
 fn stand_in(folder: &Path, name: &str, text: &str) {
     let file = folder.join(name);
@@ -353,9 +219,13 @@ fn the_timer_that_takes_the_tag_back_is_there_before_the_tag() {
     let tag = root.join("slipway-patroni/conf/50-aside.yaml");
     fs::create_dir_all(tag.parent().unwrap()).unwrap();
     // As the program has them.
-    let script = ["nix/cluster/operator.sh", "modules/cluster/cluster.sh"]
-        .map(|name| fs::read_to_string(repository().join(name)).unwrap())
-        .concat();
+    let script = [
+        "nix/cluster/operator.sh",
+        "modules/cluster/restarts.sh",
+        "modules/cluster/cluster.sh",
+    ]
+    .map(|name| fs::read_to_string(repository().join(name)).unwrap())
+    .concat();
     let file = root.join("cluster.sh");
     fs::write(&file, script.replace("/run/", &format!("{}/", root.display()))).unwrap();
     // Only systemd and Patroni, which need a booted host.
@@ -421,7 +291,9 @@ echo '{{"members":[{{"name":"a","role":"replica","state":"streaming","lag":0,"ta
 fn a_member_that_restarts_nothing_goes_on_as_it_is_with_the_programs_of_its_unit() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
-    let script = fs::read_to_string(repository().join("modules/cluster/cluster.sh")).unwrap();
+    let script = ["restarts.sh", "cluster.sh"]
+        .map(|name| fs::read_to_string(repository().join("modules/cluster").join(name)).unwrap())
+        .concat();
     let file = root.join("cluster.sh");
     fs::write(&file, script.replace("/run/", &format!("{}/", root.display()))).unwrap();
     // A hook has the programs that its module names, and no others.
@@ -454,5 +326,35 @@ fn a_member_that_restarts_nothing_goes_on_as_it_is_with_the_programs_of_its_unit
         let told = String::from_utf8_lossy(&output.stdout);
         assert_eq!(told.contains("it goes on as it is"), goes_on, "{new}: {output:?}");
         assert_eq!(output.status.success(), goes_on, "{new}: {output:?}");
+    }
+}
+
+#[test]
+fn a_stacks_wait_for_the_leader_has_an_end() {
+    let script = repository().join("modules/stack/database/let-in.sh");
+    // One that takes connections and says nothing, as a frozen member does.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = free.local_addr().unwrap().port();
+    drop(free);
+    for (port, words) in [
+        (closed, "Connection refused"),
+        (silent.local_addr().unwrap().port(), "timeout expired"),
+    ] {
+        let output = Command::new("timeout")
+            .args(["60", "bash", "-euo", "pipefail", "-c"])
+            .args([r#". "$0"; let_in 2 main"#])
+            .arg(&script)
+            .env("PGHOST", "127.0.0.1")
+            .env("PGPORT", port.to_string())
+            .env("PGUSER", "shop")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(
+            told.contains("has not let shop in for 2 s") && told.contains(words),
+            "{told}"
+        );
     }
 }

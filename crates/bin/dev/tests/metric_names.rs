@@ -25,7 +25,7 @@ use slipway_dev::stack::binaries::Binaries;
 const BOUND: Duration = Duration::from_mins(2);
 
 /// Metrics that this test cannot see, by the beginning of their names.
-const ELSEWHERE: [(&str, Written); 14] = [
+const ELSEWHERE: [(&str, Written); 15] = [
     // The Redis here has no Sentinels.
     (
         "redis_sentinel_",
@@ -59,12 +59,16 @@ const ELSEWHERE: [(&str, Written); 14] = [
         "slipway_floating_",
         Written::Source("modules/floating/telemetry.nix"),
     ),
+    // The one server here is no member of a cluster.
+    (
+        "slipway_cluster_",
+        Written::Source("modules/cluster/certificate.sh"),
+    ),
     // Debian has neither fluent-bit nor VictoriaLogs.
     ("slipway_log_", Written::Parts(SHIPPER)),
     ("slipway_proxy_", Written::Parts(SHIPPER)),
     ("fluentbit_", Written::Nowhere),
     ("vl_", Written::Nowhere),
-    // The one server here is no member of a cluster.
     ("patroni_", Written::Nowhere),
     ("etcd_", Written::Nowhere),
 ];
