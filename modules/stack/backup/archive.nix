@@ -42,7 +42,10 @@ let
       repo1-s3-uri-style = s3.uriStyle;
       repo1-cipher-type = "aes-256-cbc";
     }
-    // lib.optionalAttrs (s3.authority != null) { repo1-storage-ca-file = "${s3.authority}"; }
+    // {
+      repo1-storage-ca-file =
+        if s3.authority == null then "/etc/ssl/certs/ca-certificates.crt" else "${s3.authority}";
+    }
   )
   // archive.settings;
   text = lib.concatLines (

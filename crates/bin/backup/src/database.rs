@@ -49,6 +49,14 @@ impl DatabaseLogin {
         Self::new(database, database.user.as_deref(), MAINTENANCE)
     }
 
+    /// The same as this process's account: the server knows its own account as the superuser, and no other role.
+    pub(crate) fn of_server_as_self(config: &Config) -> Result<Self> {
+        if is_server_account(config) {
+            return Self::admin(config, MAINTENANCE);
+        }
+        Self::of_server(config)
+    }
+
     /// As the role that may create databases, to `name`.
     pub(crate) fn admin(config: &Config, name: &str) -> Result<Self> {
         let database = &config.database;
@@ -203,6 +211,18 @@ impl DatabaseLogin {
     pub(crate) async fn answers(&self) -> bool {
         matches!(timeout(CONNECT, self.options.connect()).await, Ok(Ok(_)))
     }
+}
+
+fn is_server_account(config: &Config) -> bool {
+    let Some(name) = &config.postgres_user else {
+        return false;
+    };
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let own = rustix::process::geteuid().as_raw().to_string();
+    passwd.lines().any(|line| {
+        let mut fields = line.split(':');
+        fields.next() == Some(name) && fields.nth(1) == Some(own.as_str())
+    })
 }
 
 /// Names the statement's purpose in a database error.

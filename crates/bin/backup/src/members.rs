@@ -141,7 +141,7 @@ pub(crate) async fn place_in(config: &Config, seen: Result<View>) -> Result<Plac
 }
 
 async fn in_recovery(config: &Config) -> Result<bool> {
-    let mut connection = DatabaseLogin::of_server(config)?.connect().await?;
+    let mut connection = DatabaseLogin::of_server_as_self(config)?.connect().await?;
     sqlx::query_scalar("SELECT pg_is_in_recovery()")
         .fetch_one(&mut connection)
         .await

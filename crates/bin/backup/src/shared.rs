@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use sqlx::{Executor as _, postgres::PgConnection};
 
 use crate::config::Config;
-use crate::database::{DatabaseLogin, MAINTENANCE, query_failed};
+use crate::database::{DatabaseLogin, query_failed};
 use crate::failure::{BackupFailure, Result};
 use crate::files;
 use crate::kind::BackupKind;
@@ -35,32 +35,10 @@ fn kept(config: &Config, kind: BackupKind) -> PathBuf {
     config.state_dir.join("runs").join(format!("cluster-{kind}.json"))
 }
 
-async fn connect(config: &Config, kind: BackupKind) -> Result<PgConnection> {
-    // Base backups are made by the server's own account, which is the superuser.
-    let login = if kind == BackupKind::WalBase && is_server_account(config) {
-        DatabaseLogin::admin(config, MAINTENANCE)?
-    } else {
-        DatabaseLogin::of_server(config)?
-    };
-    login.connect().await
-}
-
-fn is_server_account(config: &Config) -> bool {
-    let Some(name) = &config.postgres_user else {
-        return false;
-    };
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let own = rustix::process::geteuid().as_raw().to_string();
-    passwd.lines().any(|line| {
-        let mut fields = line.split(':');
-        fields.next() == Some(name) && fields.nth(1) == Some(own.as_str())
-    })
-}
-
 /// What the cluster has of a kind. When the server does not answer: what was there at the last look, with the failure.
 pub(crate) async fn read(config: &Config, kind: BackupKind) -> (Option<SharedRecord>, Option<BackupFailure>) {
     let read = async {
-        let mut connection = connect(config, kind).await?;
+        let mut connection = DatabaseLogin::of_server_as_self(config)?.connect().await?;
         select(&mut connection, config, kind).await
     };
     let path = kept(config, kind);
@@ -100,7 +78,7 @@ async fn select(
 
 /// Writes down how a run of this member is or ended. What an earlier leader made stays the last good one until it is older.
 pub(crate) async fn write(config: &Config, kind: BackupKind, member: &str, own: Record) -> Result<()> {
-    let mut connection = connect(config, kind).await?;
+    let mut connection = DatabaseLogin::of_server_as_self(config)?.connect().await?;
     // A leader without a standby goes on, and a record that is lost with it is made anew by the next run.
     connection
         .execute("SET synchronous_commit = local")

@@ -30,7 +30,8 @@ fn a_cluster_is_backed_up_by_its_leader_and_goes_back_in_time_with_all_members()
     drills_are_shared(&members, leader, standby);
     a_standby_restores_nothing_live(&members, leader, standby);
     all_go_back(&members, leader);
-    the_next_leader_goes_on(&mut members, leader);
+    let next = the_next_leader_goes_on(&mut members, leader);
+    one_older_than_the_archive_says_so(&mut members, leader, next);
 }
 
 fn one_makes_it_and_all_know(members: &Members, leader: &str, standby: &str) {
@@ -148,7 +149,7 @@ fn all_go_back(members: &Members, leader: &str) {
 }
 
 /// The leader dies, and the next one goes on in the same archive.
-fn the_next_leader_goes_on(members: &mut Members, leader: &str) {
+fn the_next_leader_goes_on(members: &mut Members, leader: &str) -> &'static str {
     members.cut(leader);
     members.until("another member leads", |members| !members.roles().0.is_empty());
     let next = members.roles().0[0];
@@ -162,4 +163,32 @@ fn the_next_leader_goes_on(members: &mut Members, leader: &str) {
     assert!(status["ok"].as_bool().unwrap(), "{status}");
     assert_eq!(members.kind(next, "dump")["maker"], leader);
     assert_eq!(members.kind(next, "wal-base")["maker"], next);
+    next
+}
+
+/// The dead leader comes back as a standby that follows nobody, after the archive let go of what it needs.
+fn one_older_than_the_archive_says_so(members: &mut Members, old: &str, leader: &str) {
+    for _ in 0..3 {
+        members.sql(
+            leader,
+            "shop",
+            "INSERT INTO events VALUES (0); SELECT pg_switch_wal()",
+        );
+        members.full_backup(leader);
+    }
+    members.start_alone(old);
+    members.until("the old member answers", |members| {
+        members.roles().1.contains(&old)
+    });
+    let status = members.status(old);
+    let archive = &status["archive"];
+    assert!(
+        archive["error"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("{old} is older than the archive")),
+        "{status}"
+    );
+    let cure = format!("copy {leader} anew: slipway-cluster-patronictl reinit main {old}");
+    assert!(archive["cure"].as_str().unwrap().contains(&cure), "{status}");
 }

@@ -267,6 +267,31 @@ impl Members {
         drop(stopped);
     }
 
+    /// The oldest one and its WAL are let go.
+    pub(crate) fn full_backup(&self, member: &str) {
+        let mut command = self.command(Path::new("pgbackrest"));
+        let made = command
+            .arg(format!(
+                "--config={}",
+                self.path(&format!("{member}/pgbackrest.conf")).display()
+            ))
+            .args(["--stanza=main", "--type=full", "backup"])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", text(&made));
+    }
+
+    /// Starts a member's server as a standby, without Patroni.
+    pub(crate) fn start_alone(&mut self, name: &str) {
+        self.write(&format!("{name}/data/standby.signal"), "");
+        let mut command = self.command(&postgres_bin().join("postgres"));
+        command
+            .arg("-D")
+            .arg(self.path(&format!("{name}/data")))
+            .args(["-c", "primary_conninfo="]);
+        self.spawn(name, &format!("{name}/patroni.log"), &mut command);
+    }
+
     fn psql(&self, member: &str, database: &str, sql: &str) -> Output {
         self.command(&postgres_bin().join("psql"))
             .args([
