@@ -94,10 +94,12 @@ in
       in
       map has [
         "/bin/pgbackrest --config=/run/slipway-archive/pgbackrest.conf --stanza=main archive-push %p"
+        "/bin/timeout --kill-after=5 30 /nix/store/"
         "/bin/pgbackrest --config=/run/slipway-archive/pgbackrest.conf --stanza=main archive-get %f %p"
         "archive_mode: true"
       ];
     want = [
+      true
       true
       true
       true

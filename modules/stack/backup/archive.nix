@@ -61,6 +61,7 @@ let
     ]
   );
   secrets = archive.secretsFile != null;
+  pgbackrest = "${lib.getExe pkgs.pgbackrest}${lib.optionalString secrets " --config=${backup.configuration}"} --stanza=${stanza}";
   # Of a server that Patroni runs, and of one that runs alone.
   unit = lib.removeSuffix ".service" database.unit;
 in
@@ -83,8 +84,12 @@ in
     environment.systemPackages = [ pkgs.pgbackrest ];
     services.postgresql.settings = {
       archive_mode = "on";
-      archive_command = "${lib.getExe pkgs.pgbackrest}${lib.optionalString secrets " --config=${backup.configuration}"} --stanza=${stanza} archive-push %p";
+      archive_command = "${pgbackrest} archive-push %p";
       archive_timeout = archive.archiveTimeoutSeconds;
+    }
+    // lib.optionalAttrs cluster.member {
+      # A standby asks the archive before it asks the leader. A repository that does not answer must not keep it from starting.
+      restore_command = "${lib.getExe' pkgs.coreutils "timeout"} --kill-after=5 30 ${pgbackrest} archive-get %f %p";
     };
     systemd.services.${unit} = lib.mkIf (cluster.member || cfg.enable) {
       wants = lib.optional secrets "slipway-archive.service";

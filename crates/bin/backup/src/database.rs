@@ -191,8 +191,8 @@ impl DatabaseLogin {
             connection.execute(FIRST).await?;
             Ok::<_, sqlx::Error>(connection)
         };
-        let cure =
-            "see that the server runs (`systemctl status postgresql`) and that this account may connect";
+        let cure = "see that the server runs (`systemctl status postgresql`, or slipway-patroni on a member of a cluster) and that this \
+             account may connect";
         match timeout(CONNECT, connecting).await {
             Ok(Ok(connection)) => Ok(connection),
             Ok(Err(error)) => {

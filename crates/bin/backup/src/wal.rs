@@ -198,7 +198,10 @@ async fn timeline(config: &Config) -> Result<u64> {
 /// Fails on a standby that follows nobody and whose next WAL the archive no longer has: it can never catch up.
 pub(crate) async fn need_reachable(config: &Config, wal: &Wal, leader: &str) -> Result<()> {
     type Row = (bool, Option<String>, i64);
-    let mut connection = DatabaseLogin::of_server(config)?.connect().await?;
+    // A standby that does not answer has alerts of its own.
+    let Ok(mut connection) = DatabaseLogin::of_server(config)?.connect().await else {
+        return Ok(());
+    };
     let (streams, replayed, segment): Row = sqlx::query_as(
         "SELECT EXISTS (SELECT FROM pg_stat_wal_receiver), pg_last_wal_replay_lsn()::text,
                 (SELECT pg_size_bytes(current_setting('wal_segment_size')))",
