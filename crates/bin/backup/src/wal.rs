@@ -22,7 +22,8 @@ const WAIT: Duration = Duration::from_hours(1);
 const QUICK: Duration = Duration::from_mins(2);
 /// What to do about a repository of another cluster.
 const FOREIGN: &str = "the repository holds the backups of another database cluster. To get that one back, stop the server \
-                       and: slipway-backup restore --to latest --replace. To go on with the new one and keep the old \
+                       (of a cluster: docs/runbooks.md, `The whole cluster from off-site`) and: slipway-backup restore --to \
+                       latest --replace. To go on with the new one and keep the old \
                        backups: `pgbackrest --stanza=main stanza-upgrade` as the server's user, then slipway-backup now";
 /// A daily timer is not exact to the second, so a backup slightly younger than a day counts as a day old.
 const SLACK: TimeDelta = TimeDelta::hours(2);

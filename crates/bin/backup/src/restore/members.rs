@@ -112,6 +112,7 @@ pub(crate) async fn replace(
         ));
     }
     members::need_leader(config, "a restore of the whole cluster").await?;
+    need_same_system(config, &scratch.data(), data).await?;
     let live = members.look().await?;
     let own = live.seen(&members.member).and_then(|seen| seen.timeline);
     if own.is_none_or(|own| own >= restored) {
@@ -271,15 +272,41 @@ fn archive_history(data: &Path) -> Result<()> {
 
 /// The timeline of a stopped or running cluster's last checkpoint.
 async fn timeline_of(config: &Config, data: &Path) -> Result<u64> {
+    controlled(config, data, "Latest checkpoint's TimeLineID:").await
+}
+
+/// A number that `pg_controldata` says.
+async fn controlled(config: &Config, data: &Path, label: &str) -> Result<u64> {
     let printed = Program::new(config.database.bin_dir.join("pg_controldata"), QUICK)
         .arg(data)
         .run()
         .await?;
-    let line = printed
-        .lines()
-        .find_map(|line| line.strip_prefix("Latest checkpoint's TimeLineID:"));
-    line.and_then(|number| number.trim().parse().ok())
-        .ok_or_else(|| BackupFailure::new(format!("pg_controldata names no timeline of {}", data.display())))
+    let line = printed.lines().find_map(|line| line.strip_prefix(label));
+    line.and_then(|number| number.trim().parse().ok()).ok_or_else(|| {
+        BackupFailure::new(format!(
+            "pg_controldata of {} does not say: {label}",
+            data.display()
+        ))
+    })
+}
+
+/// Patroni takes only the data that it knows. Another cluster's, such as those of a lost one, need its steps.
+async fn need_same_system(config: &Config, restored: &Path, live: &Path) -> Result<()> {
+    let label = "Database system identifier:";
+    let (theirs, ours) = (
+        controlled(config, restored, label).await?,
+        controlled(config, live, label).await?,
+    );
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(BackupFailure::new(format!(
+        "the archive is of another database cluster ({theirs}) than the members' ({ours}); nothing was changed"
+    ))
+    .cure(
+        "if the members began an empty one in place of a lost one: docs/runbooks.md, `The whole cluster from off-site`; to look \
+         into the archive: slipway-backup restore --to latest --into FOLDER",
+    ))
 }
 
 /// Waits until every member whose server runs acts on the pause.
