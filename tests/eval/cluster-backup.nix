@@ -151,6 +151,11 @@ in
     ];
   }
   {
+    name = "cluster's backups: the server's account writes the records of restores, as on a single host";
+    got = lib.elem "slipway-backup" config.users.users.postgres.extraGroups;
+    want = true;
+  }
+  {
     name = "cluster's backups: a folder that all members mount";
     got =
       let

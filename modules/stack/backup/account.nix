@@ -7,6 +7,7 @@
 }:
 let
   backup = import ./lib.nix { inherit config lib; };
+  inherit (import ../database/lib.nix { inherit config lib; }) cluster;
   inherit (backup)
     stacks
     archived
@@ -64,7 +65,9 @@ in
     };
     users.groups.${user} = { };
     # A restore by the server's account reads the dumps.
-    users.users.postgres = lib.mkIf config.services.postgresql.enable { extraGroups = [ user ]; };
+    users.users.postgres = lib.mkIf (config.services.postgresql.enable || cluster.member) {
+      extraGroups = [ user ];
+    };
     systemd.tmpfiles.settings."10-slipway-backup" = lib.mkMerge (
       [
         {
