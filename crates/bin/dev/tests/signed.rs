@@ -1,7 +1,7 @@
 //! Whoever holds the control plane, its database or its Redis can delay a host that has release keys, and nothing else.
 //!
 //! Real agents with a real api, worker, Postgres and Redis. The attacker here has the admin's token, the owner's password of
-//! the database and that of Redis; what they do not have is the key that signs releases.
+//! the database and that of Redis. They do not have the key that signs releases.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod common;

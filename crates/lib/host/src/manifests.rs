@@ -1,8 +1,8 @@
 //! Signed manifests on this host: kept in the state folder, and asked before a release is run.
 //!
 //! A host with release keys runs a release only if its manifest names the closure for this host. The manifest comes from
-//! the control plane, but its signature, the host's own name, environment and clock, and the number in its own journal say
-//! whether it counts. Nothing that was found once is remembered: each time the file is read and verified again.
+//! the control plane. Whether it counts is for its signature to say, for the host's own name, environment and clock, and
+//! for the number in its own journal. Nothing that was found once is remembered: each time the file is read and verified again.
 
 use std::fs;
 use std::io;

@@ -1,7 +1,7 @@
 //! Whether a host may run a closure by a manifest.
 //!
-//! The one rule of the agent's door and of `slipway release verify`. What the host knows by its own configuration is in the
-//! [`Question`]; nothing in it comes from the control plane but the closure and the release that it names.
+//! The one rule of the agent's door. What the host knows by its own configuration is in the [`Question`]. Nothing in it
+//! comes from the control plane but the closure and the release that it names.
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::digest::Digest;

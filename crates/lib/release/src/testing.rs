@@ -108,8 +108,8 @@ pub fn now() -> Timestamp {
     SystemTime::now().into()
 }
 
-/// A manifest for `prod` that is good for a day from `created` on; the digests are those of the files that are in the store,
-/// and of nothing where there are none.
+/// A manifest for `prod` that is good for a day from `created` on. The digests are those of the files that are in the
+/// store; where there are none, of nothing.
 ///
 /// # Panics
 /// With odd names.

@@ -155,12 +155,15 @@ fn what_nobody_signed_for_this_host_is_refused() {
         manifest: signed.manifest[..signed.manifest.len() - 40].to_owned(),
         ..signed.clone()
     };
-    let twice = SignedManifest {
-        signatures: vec![signed.signatures[0].clone(); 2],
-        ..signed.clone()
-    };
-    for (handed_out, said) in [(&cut, "changed or cut short"), (&twice, "signed twice")] {
-        plane.release_signed(&v3, good.id, handed_out);
+    // Of another manifest: the agent has the good one already, and would go by that.
+    let other = it.manifest(7, &v3);
+    let mut twice = it.signer.sign(&other);
+    twice.signatures.push(twice.signatures[0].clone());
+    for (release, handed_out, said) in [
+        (good.id, &cut, "changed or cut short"),
+        (other.id, &twice, "signed twice"),
+    ] {
+        plane.release_signed(&v3, release, handed_out);
         it.refused(said);
     }
     // The right manifest under another release's name, another one than was named, and none at all.

@@ -2,11 +2,14 @@
 
 use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
 use slipway_domain::strategy::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS};
+use slipway_release::manifest::MAX_BYTES;
+use slipway_release::signature::MAX_SIGNATURE_BYTES;
+use slipway_release::signed::MAX_SIGNATURES;
 use slipway_wire::limits::{LABEL_CHARS, MESSAGE_CHARS};
 use slipway_wire::page::MAX_LIMIT;
 use utoipa::Number;
 use utoipa::openapi::path::{Operation, Parameter};
-use utoipa::openapi::schema::{AdditionalProperties, SchemaType, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ArrayItems, SchemaType, Type};
 use utoipa::openapi::{Object, ObjectBuilder, OpenApi, Ref, RefOr, Schema};
 
 use crate::routes::tokens::MAX_DAYS;
@@ -31,6 +34,8 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("Source", "rev", Chars(LABEL_CHARS)),
     ("Source", "nar_hash", Chars(LABEL_CHARS)),
     ("CreateRelease", "message", Chars(MESSAGE_CHARS)),
+    ("CreateSignedRelease", "manifest", Chars(MAX_BYTES)),
+    ("CreateSignedRelease", "message", Chars(MESSAGE_CHARS)),
     ("CreateDraft", "message", Chars(MESSAGE_CHARS)),
     ("SealDraft", "hosts", Range(1, u32::MAX)),
     ("CreateCommand", "reason", Chars(MESSAGE_CHARS)),
@@ -88,6 +93,14 @@ pub(super) fn describe(document: &mut OpenApi) {
         && let Some(RefOr::T(Schema::Array(order))) = strategy.properties.get_mut("order")
     {
         order.max_items = Some(MAX_GROUPS);
+    }
+    if let Some(RefOr::T(Schema::Object(signed))) =
+        schemas(document).and_then(|all| all.get_mut("CreateSignedRelease"))
+        && let Some(RefOr::T(Schema::Array(signatures))) = signed.properties.get_mut("signatures")
+    {
+        (signatures.min_items, signatures.max_items) = (Some(1), Some(MAX_SIGNATURES));
+        let signature = text(|signature| signature.max_length = Some(MAX_SIGNATURE_BYTES));
+        signatures.items = ArrayItems::RefOrSchema(Box::new(Schema::Object(signature).into()));
     }
     if let Some(RefOr::T(Schema::Object(path))) = schemas(document).and_then(|all| all.get_mut("StorePath")) {
         path.pattern = Some(STORE_PATH.to_owned());

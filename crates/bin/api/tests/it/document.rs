@@ -193,6 +193,10 @@ fn good_requests(release: &str) -> Vec<(&'static str, Method, String, Value)> {
             route::RELEASES,
             json!({ "closures": closures, "source": words, "message": "x" }),
         ),
+        post(
+            route::SIGNED_RELEASES,
+            json!({ "manifest": "{}", "signatures": ["x"], "message": "x" }),
+        ),
         post(route::DRAFTS, json!({ "source": words, "message": "x" })),
         (
             route::DRAFT_CLOSURES,
