@@ -18,10 +18,11 @@ use subtle::ConstantTimeEq;
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
 use crate::observe::{self, note_principal};
+use crate::once::RepeatKey;
 use crate::state::{App, Shared};
 
 /// Random bytes in a token.
-const TOKEN_BYTES: usize = 32;
+pub(crate) const TOKEN_BYTES: usize = 32;
 
 /// Who may use a route. There is no default: no route exists without this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +67,7 @@ impl Access {
 pub(crate) struct RequestContext {
     pub(crate) app: App,
     pub(crate) caller: AuthenticatedPrincipal,
+    pub(crate) repeat_key: Option<RepeatKey>,
 }
 
 impl RequestContext {
@@ -91,6 +93,7 @@ impl FromRequestParts<App> for RequestContext {
             Some(Caller::Principal(caller)) => Ok(Self {
                 app: App::clone(app),
                 caller: caller.clone(),
+                repeat_key: RepeatKey::of(parts)?,
             }),
             Some(Caller::Host { .. }) => Err(ApiError::Forbidden(
                 "hosts' tokens can do nothing but sync".to_owned(),
@@ -175,9 +178,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 pub(crate) fn new_token() -> Result<(TokenSecret, TokenHash)> {
     let mut bytes = [0; TOKEN_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| ApiError::Internal(Box::new(error)))?;
+    Ok(token_of(&bytes))
+}
+
+/// The token of these bytes and its hash.
+pub(crate) fn token_of(bytes: &[u8; TOKEN_BYTES]) -> (TokenSecret, TokenHash) {
     let token = format!("{TOKEN_PREFIX}{}", hex::encode(bytes));
     let hash = TokenHash::of(&token);
-    Ok((TokenSecret::new(token), hash))
+    (TokenSecret::new(token), hash)
 }
 
 /// Whether two secrets are equal, in a time that does not depend on their content.

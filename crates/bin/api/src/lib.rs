@@ -32,6 +32,7 @@ mod json;
 mod linger;
 pub mod listen;
 mod observe;
+mod once;
 pub mod openapi;
 pub mod parking;
 pub mod phase;

@@ -13,6 +13,7 @@ use utoipa::openapi::{ComponentsBuilder, Content, OpenApi, Ref, RefOr, Response,
 
 use crate::auth::Access;
 use crate::endpoint::Endpoint;
+use crate::once;
 use crate::routes::endpoints;
 
 /// The document as JSON, as it is served and as it stands in `docs/openapi.json`.
@@ -123,6 +124,10 @@ fn complete(endpoint: &mut Endpoint) {
         Some(description) => format!("{description}\n\n{role}"),
         None => role,
     });
+    if once::takes_key(&method, access, operation.responses.responses.contains_key("201")) {
+        let key = once::parameter();
+        operation.parameters.get_or_insert_default().push(key);
+    }
     if access != Access::Open {
         operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
     }

@@ -47,7 +47,7 @@ impl Client {
 
     /// A new principal.
     pub async fn create_principal(&self, principal: &CreatePrincipal) -> Result<Principal, ClientError> {
-        self.post(route::PRINCIPALS, principal).await
+        self.make(route::PRINCIPALS, route::PRINCIPALS, principal).await
     }
 
     /// Disables a principal and all its tokens.
@@ -70,7 +70,7 @@ impl Client {
 
     /// A new token; its secret is in the answer and never shown again.
     pub async fn create_token(&self, token: &CreateToken) -> Result<TokenCreated, ClientError> {
-        self.post(route::TOKENS, token).await
+        self.make(route::TOKENS, route::TOKENS, token).await
     }
 
     /// Revokes a token, at once.
@@ -88,7 +88,8 @@ impl Client {
         &self,
         environment: &CreateEnvironment,
     ) -> Result<Environment, ClientError> {
-        self.post(route::ENVIRONMENTS, environment).await
+        self.make(route::ENVIRONMENTS, route::ENVIRONMENTS, environment)
+            .await
     }
 
     /// One environment.
@@ -130,7 +131,7 @@ impl Client {
 
     /// A new host; its agent's token is in the answer and never shown again.
     pub async fn create_host(&self, host: &CreateHost) -> Result<HostCreated, ClientError> {
-        self.post(route::HOSTS, host).await
+        self.make(route::HOSTS, route::HOSTS, host).await
     }
 
     /// One host.
@@ -154,13 +155,18 @@ impl Client {
         name: &HostName,
         restore: &RestoreHost,
     ) -> Result<HostCreated, ClientError> {
-        self.post(&fill(route::HOST_RESTORE, name), restore).await
+        self.make(route::HOST_RESTORE, &fill(route::HOST_RESTORE, name), restore)
+            .await
     }
 
     /// A new token for a host's agent; its old ones are revoked.
     pub async fn new_host_token(&self, name: &HostName) -> Result<TokenCreated, ClientError> {
-        self.post(&fill(route::HOST_TOKEN, name), &serde_json::json!({}))
-            .await
+        self.make(
+            route::HOST_TOKEN,
+            &fill(route::HOST_TOKEN, name),
+            &serde_json::json!({}),
+        )
+        .await
     }
 
     /// A page of releases, the newest first.
@@ -171,13 +177,13 @@ impl Client {
     /// A new release. One of many hosts is written page by page and is there once all of it is.
     pub async fn create_release(&self, release: &CreateRelease) -> Result<Release, ClientError> {
         if release.closures.len() <= PAGE_CLOSURES {
-            return self.post(route::RELEASES, release).await;
+            return self.make(route::RELEASES, route::RELEASES, release).await;
         }
         let draft = CreateDraft {
             source: release.source.clone(),
             message: release.message.clone(),
         };
-        let draft: Draft = self.post(route::DRAFTS, &draft).await?;
+        let draft: Draft = self.make(route::DRAFTS, route::DRAFTS, &draft).await?;
         let all: Vec<_> = release.closures.iter().collect();
         for page in all.chunks(PAGE_CLOSURES) {
             let closures = page.iter().map(|(host, path)| ((*host).clone(), (*path).clone()));
@@ -193,7 +199,7 @@ impl Client {
             hosts: u32::try_from(all.len()).unwrap_or(u32::MAX),
         };
         let path = fill(route::DRAFT_SEAL, draft.id);
-        let made: Release = self.post(&path, &seal).await?;
+        let made: Release = self.make(route::DRAFT_SEAL, &path, &seal).await?;
         let sent = release
             .closures
             .iter()
@@ -227,7 +233,7 @@ impl Client {
 
     /// A new rollout.
     pub async fn create_rollout(&self, rollout: &CreateRollout) -> Result<Rollout, ClientError> {
-        self.post(route::ROLLOUTS, rollout).await
+        self.make(route::ROLLOUTS, route::ROLLOUTS, rollout).await
     }
 
     /// The waves that a rollout would have; nothing begins.
@@ -293,7 +299,8 @@ impl Client {
 
     /// A release by its signed manifest.
     pub async fn create_signed_release(&self, release: &CreateSignedRelease) -> Result<Release, ClientError> {
-        self.post(route::SIGNED_RELEASES, release).await
+        self.make(route::SIGNED_RELEASES, route::SIGNED_RELEASES, release)
+            .await
     }
 
     /// A release's manifest as it was signed.

@@ -148,7 +148,16 @@ impl Client {
         body: &(impl Serialize + Sync),
     ) -> Result<T, ClientError> {
         let request = self.request(method, path, None).json(body);
-        let answer = self.send(request, RetryRule::Unchanged).await;
+        self.changed(path, request, RetryRule::Unchanged).await
+    }
+
+    pub(crate) async fn changed<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: RequestBuilder,
+        retry: RetryRule,
+    ) -> Result<T, ClientError> {
+        let answer = self.send(request, retry).await;
         answer
             .and_then(|answer| self.json(path, answer))
             .map_err(|error| error.of_change(path))

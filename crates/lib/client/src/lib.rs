@@ -11,7 +11,8 @@
 //! | `testing` | with the feature of that name: a scripted API for tests |
 //!
 //! Every request has a time limit. A request that fails is tried again for [`RETRY_FOR`] while the API cannot answer, such as
-//! while its database has no leader. One that changes something is only if it certainly changed nothing.
+//! while its database has no leader. One that changes something is only if it certainly changed nothing, or if the server
+//! makes the same thing only once.
 
 pub mod api;
 pub mod backoff;
@@ -22,6 +23,7 @@ pub mod error;
 pub mod testing;
 
 mod cause;
+mod once;
 
 pub use backoff::RetryBackoff;
 pub use builder::{ClientBuilder, RETRY_FOR, install_crypto_provider};

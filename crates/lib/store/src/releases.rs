@@ -23,6 +23,8 @@ pub(crate) use manifests::check_rollout;
 /// A release to be registered.
 #[derive(Debug, Clone)]
 pub struct NewRelease {
+    /// Its id: new, that of its manifest, or [of its request](crate::AuditKey::derive).
+    pub id: ReleaseId,
     /// Where its closures came from.
     pub source: Source,
     /// What it is, for people.
@@ -31,7 +33,7 @@ pub struct NewRelease {
     pub author: PrincipalId,
     /// What each host is to run.
     pub closures: BTreeMap<HostName, StorePath>,
-    /// Its signed manifest, if it has one; then the release has the manifest's id.
+    /// Its signed manifest, if it has one.
     pub manifest: Option<NewManifest>,
 }
 
@@ -40,8 +42,7 @@ impl Store {
     #[instrument(name = "db.release.create", level = "debug", skip_all)]
     pub async fn create_release(&self, new: &NewRelease, key: &AuditKey) -> Result<Release, StoreError> {
         self.transaction(async |tx| {
-            let id = new.manifest.as_ref().map(|manifest| manifest.id);
-            let release = insert(tx, id.unwrap_or_else(ReleaseId::generate), new, key).await?;
+            let release = insert(tx, new, key).await?;
             Ok(release)
         })
         .await
@@ -138,12 +139,8 @@ async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, S
 }
 
 /// The one place where a release comes to be: with all its closures and its event, in one transaction.
-async fn insert(
-    tx: &mut PgConnection,
-    id: ReleaseId,
-    new: &NewRelease,
-    key: &AuditKey,
-) -> Result<Release, StoreError> {
+async fn insert(tx: &mut PgConnection, new: &NewRelease, key: &AuditKey) -> Result<Release, StoreError> {
+    let id = new.id;
     let hosts = known_hosts(tx, &new.closures).await?;
     let author = sqlx::query_scalar!(
         r#"SELECT name AS "name: PrincipalName" FROM principals WHERE id = $1"#,

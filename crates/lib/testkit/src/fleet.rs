@@ -179,6 +179,7 @@ impl Fleet {
             .map(|name| (name.clone(), closure(name.as_str(), version)))
             .collect();
         let new = NewRelease {
+            id: ReleaseId::generate(),
             source: Source {
                 flake_ref: Some("github:example/fleet".to_owned()),
                 ..Source::default()
@@ -201,6 +202,7 @@ impl Fleet {
         };
         let hosts = self.hosts.keys().map(|name| (name.clone(), host.clone()));
         NewRollout {
+            id: RolloutId::generate(),
             environment: self.environment.id,
             release,
             strategy: self.strategy.clone(),

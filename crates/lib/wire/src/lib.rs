@@ -12,6 +12,7 @@
 //! | [`audit`] | events and the head of their chain |
 //! | [`monitoring`] | health |
 //! | [`backup`] | the status page of backups, which is the exporter's and not the api's |
+//! | [`header`] | headers that requests may have |
 //! | [`page`] | pages of long lists |
 //! | [`limits`] | what requests are bounded by |
 //!
@@ -22,6 +23,7 @@ pub mod access;
 pub mod audit;
 pub mod backup;
 pub mod fleet;
+pub mod header;
 pub mod limits;
 pub mod monitoring;
 pub mod page;

@@ -1,6 +1,7 @@
 //! Releases that are too long for one request.
 
 use slipway_domain::ReleaseId;
+use slipway_store::StoreError;
 use slipway_wire::release::{CreateDraft, Draft, DraftPage, Release, SealDraft};
 use slipway_wire::route;
 
@@ -10,6 +11,7 @@ use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::ApiError;
 use crate::extract::{JsonBody, PathParam};
+use crate::once;
 
 endpoints! {
     create: Role(Deployer),
@@ -26,9 +28,16 @@ endpoints! {
     responses((status = 201, description = "The draft", body = Draft))
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateDraft>) -> Created<Draft> {
-    let new = new_release(&context, request.message, request.source)?;
-    let id = context.store.create_draft(&new).await?;
-    Ok(created(Draft { id, hosts: 0 }))
+    let once = context.once(&request)?;
+    let id = once.id(ReleaseId::from_uuid, ReleaseId::generate);
+    let new = new_release(&context, id, request.message, request.source)?;
+    let (context, new) = (&context, &new);
+    let find = |_| async move {
+        let hosts = context.store.find_draft(id, context.caller.id).await?;
+        Ok(hosts.map(|hosts| draft(id, hosts)))
+    };
+    let make = async { Ok(draft(context.store.create_draft(new).await?, 0)) };
+    once.answer(find, make).await
 }
 
 /// Write closures into a draft
@@ -49,15 +58,19 @@ async fn add(
         .store
         .add_to_draft(id, context.caller.id, &closures)
         .await?;
-    Ok(created(Draft {
+    Ok(created(draft(id, hosts)))
+}
+
+fn draft(id: ReleaseId, hosts: i64) -> Draft {
+    Draft {
         id,
         hosts: u32::try_from(hosts).unwrap_or(u32::MAX),
-    }))
+    }
 }
 
 /// Make a release of a draft
 ///
-/// All of it at once, under the draft's id. From then on it never changes.
+/// All of it at once, under the draft's id. From then on it never changes. Sealing it again gives the same release.
 #[utoipa::path(
     post, path = route::DRAFT_SEAL, operation_id = "seal_draft", tag = "releases", request_body = SealDraft,
     params(("id" = ReleaseId, Path, description = "The draft's id")),
@@ -74,9 +87,18 @@ async fn seal(
     if request.hosts == 0 {
         return Err(ApiError::field("hosts", "a release names at least one host"));
     }
-    let made = context
+    let (author, hosts) = (context.caller.id, request.hosts);
+    let sealed = context
         .store
-        .seal_draft(id, context.caller.id, request.hosts.into(), &context.audit_key)
-        .await?;
-    Ok(created(made))
+        .seal_draft(id, author, hosts.into(), &context.audit_key);
+    match sealed.await {
+        Ok(made) => Ok(created(made)),
+        Err(error @ StoreError::NotFound { .. }) => {
+            let made = once::found(context.store.get_release(id).await)?;
+            let sealed = made
+                .filter(|made| made.author == context.caller.name && made.closures.len() == hosts as usize);
+            sealed.map(created).ok_or_else(|| error.into())
+        }
+        Err(error) => Err(error.into()),
+    }
 }

@@ -8,11 +8,12 @@ use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::{Answer, Created, created, strategy_problems, whole};
+use super::{Answer, Created, strategy_problems, value, whole};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::Result;
 use crate::extract::{JsonBody, PathParam};
+use crate::once;
 use crate::state::App;
 
 endpoints! {
@@ -50,8 +51,15 @@ async fn create(
     JsonBody(request): JsonBody<CreateEnvironment>,
 ) -> Created<Environment> {
     check(&request.strategy)?;
-    let made = context.store.create_environment(&request, &context.by()).await?;
-    Ok(created(made.value))
+    let once = context.once(&request)?;
+    let by = context.by().making(once.made());
+    let (context, request, by) = (&context, &request, &by);
+    let find = |id| async move {
+        let found = once::found(context.store.get_environment_by_name(&request.name).await)?;
+        Ok(found.filter(|found| found.id.as_uuid() == id))
+    };
+    let make = async { Ok(context.store.create_environment(request, by).await?) };
+    once.answer(find, make).await.map(value)
 }
 
 /// Show an environment

@@ -5,7 +5,7 @@ use axum::extract::State;
 use http::StatusCode;
 use slipway_domain::HostName;
 use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS, is_label_name};
-use slipway_store::StoreError;
+use slipway_store::{StoreError, TokenHash};
 use slipway_text::LineLimit;
 use slipway_wire::access::{Token, TokenCreated, TokenSecret};
 use slipway_wire::fleet::{CreateHost, Host, HostCreated, RestoreHost, UpdateHost};
@@ -13,8 +13,8 @@ use slipway_wire::page::{EnvironmentPageQuery, Page};
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
-use super::{Answer, Created, created, find_environment, page, requested_page, token_created};
-use crate::auth::{self, RequestContext};
+use super::{Answer, Created, find_environment, page, requested_page, token_created, tokens};
+use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, NoBody, PathParam, QueryParams};
@@ -40,6 +40,20 @@ fn host_created(host: Host, made: &Token, token: TokenSecret) -> HostCreated {
         host,
         token: token_created(made, token),
     }
+}
+
+/// The host that an earlier request made or took back, with the token that it got.
+async fn found_with_token(
+    context: &RequestContext,
+    name: &HostName,
+    token: &TokenSecret,
+    hash: &TokenHash,
+) -> Result<Option<HostCreated>> {
+    let Some(made) = context.store.find_token(hash).await? else {
+        return Ok(None);
+    };
+    let host = context.store.get_host_by_name(name).await?;
+    Ok(Some(host_created(host.value, &made, token.clone())))
 }
 
 /// A host in a list: what its agent and its step say is cut short, and whole where one host is shown.
@@ -131,10 +145,15 @@ async fn list(
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateHost>) -> Created<HostCreated> {
     check_labels(request.labels.iter().map(|(name, value)| (name, Some(value))))?;
-    let (token, hash) = auth::new_token()?;
-    let by = context.by();
-    let (host, made) = context.store.create_host(&request, hash, &by).await?;
-    Ok(created(host_created(host.value, &made, token)))
+    let once = context.once(&request)?;
+    let (token, hash) = once.token()?;
+    let by = context.by().making(once.made());
+    let make = async {
+        let (host, made) = context.store.create_host(&request, hash, &by).await?;
+        Ok(host_created(host.value, &made, token.clone()))
+    };
+    let find = |_| found_with_token(&context, &request.name, &token, &hash);
+    once.answer(find, make).await
 }
 
 /// Show a host
@@ -204,13 +223,16 @@ async fn restore(
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<RestoreHost>,
 ) -> Created<HostCreated> {
-    let by = context.by();
-    let (token, hash) = auth::new_token()?;
-    let (host, made) = context
-        .store
-        .restore_host(&name, request.environment.as_ref(), hash, &by)
-        .await?;
-    Ok(created(host_created(host.value, &made, token)))
+    let once = context.once(&request)?;
+    let (token, hash) = once.token()?;
+    let by = context.by().making(once.made());
+    let make = async {
+        let environment = request.environment.as_ref();
+        let (host, made) = context.store.restore_host(&name, environment, hash, &by).await?;
+        Ok(host_created(host.value, &made, token.clone()))
+    };
+    let find = |_| found_with_token(&context, &name, &token, &hash);
+    once.answer(find, make).await
 }
 
 /// Give a host a new token
@@ -232,11 +254,16 @@ async fn new_token(
     if host.retired_at.is_some() {
         return Err(StoreError::Retired { host: name }.into());
     }
-    let by = context.by();
-    let (token, hash) = auth::new_token()?;
-    let made = context
-        .store
-        .replace_host_token(host.id, "agent", hash, &by)
-        .await?;
-    Ok(created(token_created(&made, token)))
+    let once = context.once(&())?;
+    let (token, hash) = once.token()?;
+    let by = context.by().making(once.made());
+    let make = async {
+        let made = context
+            .store
+            .replace_host_token(host.id, "agent", hash, &by)
+            .await?;
+        Ok(token_created(&made, token.clone()))
+    };
+    let find = |_| tokens::found(&context, &token, &hash);
+    once.answer(find, make).await
 }

@@ -74,7 +74,7 @@ async fn login(
         let label = request.label.unwrap_or_else(|| "login".to_owned());
         (admin.id, label, Some(LOGIN_DAYS))
     };
-    let made = tokens::make(&app, owner, label, days, None, &by).await?;
+    let made = tokens::make(&app, owner, label, days, &by).await?;
     Ok(created(made))
 }
 

@@ -19,6 +19,7 @@ use axum::Json;
 use http::StatusCode;
 use slipway_domain::strategy::StrategyProblems;
 use slipway_domain::{EnvironmentId, EnvironmentName};
+use slipway_store::Stored;
 use slipway_wire::access::{Token, TokenCreated, TokenSecret};
 use slipway_wire::page::Page;
 use slipway_wire::problem::FieldProblem;
@@ -31,7 +32,7 @@ use crate::state::App;
 /// What is shown: the answer of most routes.
 type Answer<T> = Result<Json<T>>;
 /// What was made, with 201.
-type Created<T> = Result<(StatusCode, Json<T>)>;
+pub(crate) type Created<T> = Result<(StatusCode, Json<T>)>;
 
 /// Every route there is.
 #[must_use]
@@ -106,8 +107,13 @@ fn page<T>(mut items: Vec<T>, limit: u32, id: impl Fn(&T) -> String) -> Page<T> 
 }
 
 /// 201 with what was made: every `POST` that makes something is answered this way.
-fn created<T>(made: T) -> (StatusCode, Json<T>) {
+pub(crate) fn created<T>(made: T) -> (StatusCode, Json<T>) {
     (StatusCode::CREATED, Json(made))
+}
+
+/// What was made without its id, which people do not see.
+fn value<Id, T>((status, Json(made)): (StatusCode, Json<Stored<Id, T>>)) -> (StatusCode, Json<T>) {
+    (status, Json(made.value))
 }
 
 /// A new token as it is shown, once.

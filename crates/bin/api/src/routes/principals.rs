@@ -7,11 +7,12 @@ use slipway_wire::access::{CreatePrincipal, Principal};
 use slipway_wire::page::Page;
 use slipway_wire::route;
 
-use super::{Answer, Created, created, whole};
+use super::{Answer, Created, value, whole};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam};
+use crate::once;
 use crate::state::App;
 
 endpoints! {
@@ -38,12 +39,20 @@ async fn list(State(app): State<App>) -> Answer<Page<Principal>> {
     )
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreatePrincipal>) -> Created<Principal> {
-    let by = context.by();
-    let made = context
-        .store
-        .create_principal(&request.name, request.role, &by)
-        .await?;
-    Ok(created(made.value))
+    let once = context.once(&request)?;
+    let by = context.by().making(once.made());
+    let (context, request, by) = (&context, &request, &by);
+    let find = |id| async move {
+        let found = once::found(context.store.get_principal_by_name(&request.name).await)?;
+        Ok(found.filter(|found| found.id.as_uuid() == id))
+    };
+    let make = async {
+        Ok(context
+            .store
+            .create_principal(&request.name, request.role, by)
+            .await?)
+    };
+    once.answer(find, make).await.map(value)
 }
 
 /// Disable a principal

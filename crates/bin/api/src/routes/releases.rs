@@ -14,11 +14,12 @@ use slipway_wire::release::{
 };
 use slipway_wire::route;
 
-use super::{Answer, Created, created, page, requested_page};
+use super::{Answer, Created, page, requested_page};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, LongJsonBody, PathParam, QueryParams};
+use crate::once;
 use crate::state::App;
 use crate::text;
 
@@ -56,15 +57,22 @@ async fn list(
     responses((status = 201, description = "The release", body = Release))
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelease>) -> Created<Release> {
-    let mut new = new_release(&context, request.message, request.source)?;
-    new.closures = require_closures(&context.app, &request.closures).await?;
-    let made = context.store.create_release(&new, &context.audit_key).await?;
-    Ok(created(made))
+    let once = context.once(&request)?;
+    let id = once.id(ReleaseId::from_uuid, ReleaseId::generate);
+    let context = &context;
+    let make = async {
+        let mut new = new_release(context, id, request.message, request.source)?;
+        new.closures = require_closures(&context.app, &request.closures).await?;
+        Ok(context.store.create_release(&new, &context.audit_key).await?)
+    };
+    let find = |_| async move { once::found(context.store.get_release(id).await) };
+    once.answer(find, make).await
 }
 
 /// What a release says of itself, checked. It has no closures yet.
 pub(super) fn new_release(
     context: &RequestContext,
+    id: ReleaseId,
     message: Option<String>,
     source: Source,
 ) -> Result<NewRelease> {
@@ -73,6 +81,7 @@ pub(super) fn new_release(
     text::check_opt("source.rev", source.rev.as_deref(), text::LABEL)?;
     text::check_opt("source.nar_hash", source.nar_hash.as_deref(), text::LABEL)?;
     Ok(NewRelease {
+        id,
         source,
         message,
         author: context.caller.id,
@@ -179,6 +188,7 @@ async fn create_signed(
     context: RequestContext,
     LongJsonBody(request): LongJsonBody<CreateSignedRelease>,
 ) -> Created<Release> {
+    let once = context.once(&request)?;
     let signed = SignedManifest {
         manifest: request.manifest,
         signatures: request.signatures,
@@ -191,24 +201,38 @@ async fn create_signed(
         rev: manifest.source.rev,
         nar_hash: manifest.source.nar_hash,
     };
-    let mut new = new_release(&context, request.message, source)?;
+    let (id, digest, context) = (manifest.id, signed.digest(), &context);
+    let mut new = new_release(context, id, request.message, source)?;
     let named = manifest.hosts.iter();
     let closures = named
         .map(|entry| (entry.name.to_string(), entry.closure.to_string()))
         .collect();
-    new.closures = require_closures(&context.app, &closures).await?;
     new.manifest = Some(NewManifest {
-        id: manifest.id,
         environment: manifest.environment,
         // Below 2^53, as was read.
         number: manifest.number.cast_signed(),
         expires: manifest.expires,
-        digest: signed.digest(),
+        digest,
         text: signed.manifest,
         signatures: signed.signatures,
     });
-    let made = context.store.create_release(&new, &context.audit_key).await?;
-    Ok(created(made))
+    // The manifest says the id, so a release of this id is the same one only if its manifest is.
+    let find = |_| async move {
+        let made = once::found(context.store.get_release(id).await)?;
+        let is_same = |made: &Release| {
+            made.author == context.caller.name
+                && made
+                    .manifest
+                    .as_ref()
+                    .is_some_and(|manifest| manifest.digest == digest)
+        };
+        Ok(made.filter(is_same))
+    };
+    let make = async {
+        new.closures = require_closures(&context.app, &closures).await?;
+        Ok(context.store.create_release(&new, &context.audit_key).await?)
+    };
+    once.answer(find, make).await
 }
 
 /// Show a release's manifest as it was signed

@@ -19,12 +19,13 @@ use slipway_wire::rollout::{
 use slipway_wire::route;
 use tracing::Span;
 
-use super::{Answer, Created, created, find_environment, page, requested_page, strategy_problems};
+use super::{Answer, Created, find_environment, page, requested_page, strategy_problems};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam, QueryParams};
 use crate::observe::CallerSpan;
+use crate::once;
 use crate::state::App;
 use crate::text;
 
@@ -71,7 +72,20 @@ async fn create(
     Extension(CallerSpan(caller)): Extension<CallerSpan>,
     JsonBody(request): JsonBody<CreateRollout>,
 ) -> Created<Rollout> {
-    let environment = find_environment_of(&context, &request).await?;
+    let once = context.once(&request)?;
+    let id = once.id(RolloutId::from_uuid, RolloutId::generate);
+    let context = &context;
+    let find = |_| async move { once::found(context.store.get_rollout(id).await) };
+    once.answer(find, begin(context, id, &request, caller)).await
+}
+
+async fn begin(
+    context: &RequestContext,
+    id: RolloutId,
+    request: &CreateRollout,
+    caller: Option<TraceParent>,
+) -> Result<Rollout> {
+    let environment = find_environment_of(context, request).await?;
     // Told first, as it makes everything else moot; the store makes sure.
     if let Some(rollout) = environment.open_rollout {
         return Err(StoreError::EnvironmentBusy {
@@ -80,8 +94,9 @@ async fn create(
         }
         .into());
     }
-    let Prepared { strategy, waves, .. } = prepare(&context, &environment, &request).await?;
+    let Prepared { strategy, waves, .. } = prepare(context, &environment, request).await?;
     let new = NewRollout {
+        id,
         environment: environment.id,
         release: request.release,
         waves,
@@ -92,10 +107,10 @@ async fn create(
             .or(caller)
             .or_else(|| Some(TraceParent::begin())),
     };
-    let id = context.store.create_rollout(&new, &context.audit_key).await?;
+    context.store.create_rollout(&new, &context.audit_key).await?;
     tracing::info!(rollout_id = %id, environment = %environment.value.name, "a rollout begins");
     context.wake.publish_rollout(id).await;
-    Ok(created(context.store.get_rollout(id).await?))
+    Ok(context.store.get_rollout(id).await?)
 }
 
 /// What is known of a rollout before it begins.

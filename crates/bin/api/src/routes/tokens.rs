@@ -3,12 +3,12 @@
 use axum::Json;
 use http::StatusCode;
 use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp, TokenId};
-use slipway_store::{EventAuthor, NewToken, TokenOwner};
-use slipway_wire::access::{CreateToken, Token, TokenCreated};
+use slipway_store::{EventAuthor, NewToken, TokenHash, TokenOwner};
+use slipway_wire::access::{CreateToken, Token, TokenCreated, TokenSecret};
 use slipway_wire::page::{Page, PageQuery};
 use slipway_wire::route;
 
-use super::{Answer, Created, created, page, requested_page, token_created};
+use super::{Answer, Created, page, requested_page, token_created};
 use crate::auth::{self, RequestContext};
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
@@ -51,28 +51,44 @@ async fn list(context: RequestContext, QueryParams(query): QueryParams<PageQuery
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateToken>) -> Created<TokenCreated> {
     check(&request)?;
     require_within(&request, context.caller.token_ends_at, context.store.now().await?)?;
-    let owner = match request.principal {
-        Some(name) if name != context.caller.name => {
+    let owner = match &request.principal {
+        Some(name) if *name != context.caller.name => {
             if context.caller.role < Role::Admin {
                 return Err(ApiError::Forbidden(format!(
                     "a token for somebody else takes the role admin; `{}` is {}. Ask an admin",
                     context.caller.name, context.caller.role
                 )));
             }
-            find_owner(&context.app, &name).await?
+            find_owner(&context.app, name).await?
         }
         _ => context.caller.id,
     };
-    let by = context.by();
-    let made = make(
-        &context.app,
-        owner,
-        request.label,
-        request.expires_in_days,
-        Some(context.caller.token),
-        &by,
-    );
-    Ok(created(made.await?))
+    let once = context.once(&request)?;
+    let (token, hash) = once.token()?;
+    let by = context.by().making(once.made());
+    let new = NewToken {
+        owner: TokenOwner::Principal(owner),
+        label: request.label,
+        hash,
+        expires_in_seconds: request.expires_in_days.map(|days| days * DAY_SECONDS),
+        parent: Some(context.caller.token),
+    };
+    let make = async {
+        let made = context.store.create_token(&new, &by).await?;
+        Ok(token_created(&made, token.clone()))
+    };
+    let find = |_| found(&context, &token, &hash);
+    once.answer(find, make).await
+}
+
+/// The token that an earlier request made.
+pub(super) async fn found(
+    context: &RequestContext,
+    token: &TokenSecret,
+    hash: &TokenHash,
+) -> Result<Option<TokenCreated>> {
+    let made = context.store.find_token(hash).await?;
+    Ok(made.map(|made| token_created(&made, token.clone())))
 }
 
 /// What can be said of a wish for a token by itself.
@@ -120,13 +136,12 @@ pub(super) async fn find_owner(app: &App, name: &PrincipalName) -> Result<Princi
     Ok(principal.id)
 }
 
-/// Makes a token, bound to its parent if it has one.
+/// Makes a token that is bound to no other.
 pub(super) async fn make(
     app: &App,
     owner: PrincipalId,
     label: String,
     expires_in_days: Option<u32>,
-    parent: Option<TokenId>,
     by: &EventAuthor<'_>,
 ) -> Result<TokenCreated> {
     let (token, hash) = auth::new_token()?;
@@ -135,7 +150,7 @@ pub(super) async fn make(
         label,
         hash,
         expires_in_seconds: expires_in_days.map(|days| days * DAY_SECONDS),
-        parent,
+        parent: None,
     };
     let made = app.store.create_token(&new, by).await?;
     Ok(token_created(&made, token))

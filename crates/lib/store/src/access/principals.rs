@@ -36,7 +36,7 @@ impl Store {
         by: &EventAuthor<'_>,
     ) -> Result<Stored<PrincipalId, Principal>, StoreError> {
         self.transaction(async |tx| {
-            let id = PrincipalId::generate();
+            let id = by.id(PrincipalId::from_uuid, PrincipalId::generate);
             let value = sqlx::query_as!(
                 Principal,
                 r#"INSERT INTO principals (id, name, role, made_by)

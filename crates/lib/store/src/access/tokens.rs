@@ -138,7 +138,7 @@ async fn insert_token(
            SELECT t.id AS "id: _", p.name AS "principal: _", h.name AS "host: _", t.label, t.created_at, t.expires_at,
                   t.last_used_at, t.revoked_at
            FROM t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id"#,
-        TokenId::generate().as_uuid(),
+        by.id(TokenId::from_uuid, TokenId::generate).as_uuid(),
         principal,
         host,
         new.label,
@@ -255,6 +255,26 @@ impl Store {
                 page_limit(limit)
             )
             .fetch_all(&self.pool)
+            .await?)
+        })
+        .await
+    }
+
+    /// The token of this hash, whatever became of it.
+    #[instrument(name = "db.token.find", level = "debug", skip_all)]
+    pub async fn find_token(&self, hash: &TokenHash) -> Result<Option<Token>, StoreError> {
+        bounded(async {
+            Ok(sqlx::query_as!(
+                Token,
+                r#"SELECT t.id AS "id: _", p.name AS "principal?: _", h.name AS "host?: _", t.label, t.created_at,
+                          t.expires_at, t.last_used_at, t.revoked_at
+                   FROM tokens t
+                   LEFT JOIN principals p ON p.id = t.principal_id
+                   LEFT JOIN hosts h ON h.id = t.host_id
+                   WHERE t.sha256 = $1"#,
+                hash.0.as_slice()
+            )
+            .fetch_optional(&self.pool)
             .await?)
         })
         .await

@@ -4,12 +4,14 @@ use std::fmt;
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
+use slipway_domain::digest::Digest;
 use slipway_domain::event::EventHash;
 use slipway_settings::SecretKey;
 
-/// Keeps seals apart from anything else that may ever be signed with the same secret.
-const LABEL: &[u8] = b"slipway event seal\0";
+/// Labels keep apart what is made with the same secret.
+const SEAL_LABEL: &[u8] = b"slipway event seal\0";
+const REQUEST_LABEL: &[u8] = b"slipway request\0";
 
 /// Seals event hashes, so that somebody who can write to the database but does not have `SECRET_KEY` cannot compute a
 /// chain again. Knows the keys before it too, which seal nothing any more.
@@ -75,6 +77,15 @@ impl AuditKey {
         self.current.mac(hash).finalize().into_bytes().into()
     }
 
+    /// Thirty-two bytes that follow from a request, and that nobody without the key can tell. The same request gives the
+    /// same bytes, and each purpose others.
+    #[must_use]
+    pub fn derive(&self, purpose: &str, request: &Digest) -> [u8; 32] {
+        let mut mac = self.current.keyed(REQUEST_LABEL);
+        mac.update(format!("{purpose} {request}").as_bytes());
+        mac.finalize().into_bytes().into()
+    }
+
     /// Checks a seal with the key that it names, and says which one that is: 0 is the oldest, and this key the last.
     pub(crate) fn check(&self, fingerprint: &str, hash: &EventHash, seal: &[u8]) -> Result<usize, BadSeal> {
         let (place, key) = self.find(fingerprint).ok_or(BadSeal::UnknownKey)?;
@@ -117,10 +128,15 @@ impl SealKey {
     }
 
     fn mac(&self, hash: &EventHash) -> Hmac<Sha256> {
+        let mut mac = self.keyed(SEAL_LABEL);
+        mac.update(hash);
+        mac
+    }
+
+    fn keyed(&self, label: &[u8]) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.secret.expose_secret())
             .expect("HMAC takes a key of any length");
-        mac.update(LABEL);
-        mac.update(hash);
+        mac.update(label);
         mac
     }
 }

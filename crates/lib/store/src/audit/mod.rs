@@ -20,6 +20,7 @@ mod walk;
 use slipway_domain::event::{Actor, EventHash, NewEvent};
 use slipway_domain::{HostName, PrincipalName, Timestamp};
 use slipway_wire::audit::Event;
+use uuid::Uuid;
 
 pub(crate) use append::append;
 pub(crate) use chain::Broken;
@@ -33,13 +34,30 @@ pub struct EventAuthor<'a> {
     pub actor: Actor,
     /// The control plane's key.
     pub key: &'a AuditKey,
+    /// The id of what it makes, where its request decides that.
+    made: Option<Uuid>,
 }
 
 impl<'a> EventAuthor<'a> {
     /// Somebody, under this key.
     #[must_use]
     pub const fn new(actor: Actor, key: &'a AuditKey) -> Self {
-        Self { actor, key }
+        Self {
+            actor,
+            key,
+            made: None,
+        }
+    }
+
+    /// What it makes gets this id: a second time that is refused, so nothing is made twice.
+    #[must_use]
+    pub fn making(self, id: Option<Uuid>) -> Self {
+        Self { made: id, ..self }
+    }
+
+    /// The id of what it makes.
+    pub(crate) fn id<T>(&self, from: fn(Uuid) -> T, new: fn() -> T) -> T {
+        self.made.map_or_else(new, from)
     }
 
     /// The principal that does it, if it is one.

@@ -32,7 +32,7 @@ impl Store {
                      related_approval_allowed = excluded.related_approval_allowed, deleted_at = NULL
                  WHERE e.deleted_at IS NOT NULL
                  RETURNING id",
-                EnvironmentId::generate().as_uuid(),
+                by.id(EnvironmentId::from_uuid, EnvironmentId::generate).as_uuid(),
                 new.name.as_str(),
                 Json(&new.strategy) as _,
                 new.approval_required,

@@ -43,7 +43,7 @@ impl Store {
         self.transaction(async |tx| {
             let environment = hold_environment(tx, &new.environment).await?;
             refuse_retired_name(tx, &new.name).await?;
-            let id = HostId::generate();
+            let id = by.id(HostId::from_uuid, HostId::generate);
             sqlx::query!(
                 "INSERT INTO hosts (id, environment_id, name, labels) VALUES ($1, $2, $3, $4)",
                 id.as_uuid(),

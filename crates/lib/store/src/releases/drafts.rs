@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use tracing::instrument;
 
 use super::{NewRelease, known_hosts};
-use crate::{AuditKey, Store, StoreError};
+use crate::{AuditKey, Store, StoreError, bounded};
 
 /// The most unsealed drafts of one principal. A further one replaces the oldest.
 const MOST_DRAFTS: i64 = 10;
@@ -37,11 +37,10 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            let id = ReleaseId::generate();
             sqlx::query!(
                 "INSERT INTO release_drafts (id, flake_ref, rev, nar_hash, message, author_id)
                  VALUES ($1, $2, $3, $4, $5, $6)",
-                id.as_uuid(),
+                new.id.as_uuid(),
                 new.source.flake_ref,
                 new.source.rev,
                 new.source.nar_hash,
@@ -50,7 +49,23 @@ impl Store {
             )
             .execute(&mut *tx)
             .await?;
-            Ok(id)
+            Ok(new.id)
+        })
+        .await
+    }
+
+    /// The number of hosts in a draft of this author, if there is such a draft.
+    #[instrument(name = "db.draft.find", level = "debug", skip_all, fields(%draft))]
+    pub async fn find_draft(&self, draft: ReleaseId, author: PrincipalId) -> Result<Option<i64>, StoreError> {
+        bounded(async {
+            Ok(sqlx::query_scalar!(
+                r#"SELECT (SELECT count(*) FROM release_draft_closures WHERE draft_id = d.id) AS "hosts!"
+                   FROM release_drafts d WHERE id = $1 AND author_id = $2"#,
+                draft.as_uuid(),
+                author.as_uuid()
+            )
+            .fetch_optional(&self.pool)
+            .await?)
         })
         .await
     }
@@ -110,7 +125,7 @@ impl Store {
             sqlx::query!("DELETE FROM release_drafts WHERE id = $1", draft.as_uuid())
                 .execute(&mut *tx)
                 .await?;
-            let release = super::insert(tx, draft, &new, key).await?;
+            let release = super::insert(tx, &new, key).await?;
             Ok(release)
         })
         .await
@@ -132,6 +147,7 @@ async fn lock(
     .await?
     .ok_or_else(|| StoreError::not_found("draft", &draft))?;
     Ok(NewRelease {
+        id: draft,
         source: Source {
             flake_ref: row.flake_ref,
             rev: row.rev,

@@ -12,8 +12,6 @@ use crate::{Store, StoreError, bounded};
 /// A manifest to be kept. The caller has read it; nobody here knows who signed it.
 #[derive(Debug, Clone)]
 pub struct NewManifest {
-    /// The release's id.
-    pub id: ReleaseId,
     /// The only environment that it is for.
     pub environment: EnvironmentName,
     /// Higher than that of every release of the environment before.

@@ -21,6 +21,8 @@ use crate::{AuditKey, Store, StoreError, row};
 /// A rollout to be made. The caller has checked the strategy and planned the waves.
 #[derive(Debug, Clone)]
 pub struct NewRollout {
+    /// Its id, new or [of its request](crate::AuditKey::derive).
+    pub id: RolloutId,
     /// Where.
     pub environment: EnvironmentId,
     /// What.
@@ -58,7 +60,7 @@ impl Store {
                     .fetch_optional(&mut *tx)
                     .await?
                     .ok_or_else(|| StoreError::not_found("principal", &new.author))?;
-            let id = RolloutId::generate();
+            let id = new.id;
             let state = if environment.approval_required {
                 RolloutState::PendingApproval
             } else {

@@ -36,6 +36,7 @@ async fn every_unknown_host_is_named_at_once(pool: PgPool) {
     let closures =
         ["prod-0", "prod-1", "web-8", "web-9"].map(|name| (name.parse().unwrap(), closure(name, 1)));
     let new = NewRelease {
+        id: ReleaseId::generate(),
         source: Source::default(),
         message: None,
         author: fleet.author.id,
@@ -103,6 +104,7 @@ async fn a_draft_is_no_release_until_all_of_it_is_sealed(pool: PgPool) {
         names.iter().map(entry).collect()
     };
     let about = NewRelease {
+        id: ReleaseId::generate(),
         source: Source::default(),
         message: Some("many".to_owned()),
         author,
@@ -164,6 +166,7 @@ async fn a_draft_is_its_authors_alone_and_old_ones_make_room(pool: PgPool) {
         .await
         .unwrap();
     let about = |author| NewRelease {
+        id: ReleaseId::generate(),
         source: Source::default(),
         message: None,
         author,

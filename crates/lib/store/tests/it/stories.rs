@@ -10,8 +10,8 @@ use slipway_domain::plan::Wave;
 use slipway_domain::snapshot::{CommandKind, Snapshot};
 use slipway_domain::strategy::{Canary, Offline, OnFailure, Share};
 use slipway_domain::{
-    EnvironmentId, HostId, Instruction, Observation, PrincipalId, Role, RolloutId, RolloutState, Strategy,
-    Timestamp,
+    EnvironmentId, HostId, Instruction, Observation, PrincipalId, ReleaseId, Role, RolloutId, RolloutState,
+    Strategy, Timestamp,
 };
 use slipway_sim::stories::{LIMITS, Story};
 use slipway_sim::{ClosureFate, Happening, Member, Memory, SimControlPlane, SimHost};
@@ -154,6 +154,7 @@ impl SimControlPlane for Postgres {
     fn begin_rollout(&mut self, strategy: &Strategy, hosts: &[SimHost], waves: &[Wave], version: u32) {
         let closures = hosts.iter().map(|host| (host.name.clone(), host.target(version)));
         let release = NewRelease {
+            id: ReleaseId::generate(),
             source: Source::default(),
             message: None,
             author: self.author.id,
@@ -163,6 +164,7 @@ impl SimControlPlane for Postgres {
         let id = self.runtime.block_on(async {
             let release = self.store.create_release(&release, &self.key).await.unwrap();
             let new = NewRollout {
+                id: RolloutId::generate(),
                 environment: self.environment.unwrap(),
                 release: release.id,
                 strategy: strategy.clone(),
