@@ -204,10 +204,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         if attempt.awaits_hooks() {
             return self.run_hooks_before(&attempt).await;
         }
-        let observed = self.host.observe();
-        let now = self.clock.boot();
         let job = self.host.newest_job(JobKind::Activate, attempt.id);
         let state = job.map_or(JobState::Absent, |id| self.host.job_state(id));
+        // After the job's state: the script moves the live link and then ends, also between two looks.
+        let observed = self.host.observe();
+        let now = self.clock.boot();
         let short = attempt.closure.short();
         let own_bound = Duration::from_secs(self.host.switch_seconds(&attempt.closure).unwrap_or(0).into());
         let bound = attempt.activation_bound().max(own_bound);

@@ -229,14 +229,16 @@ impl FakeHost {
 impl HostOperations for FakeHost {
     fn observe(&self) -> MachineObservation {
         let mut state = self.state();
-        Self::settle(&mut state);
-        MachineObservation {
+        let observed = MachineObservation {
             live: state.live.clone(),
             boot_default: state.boot_default.clone(),
             booted: None,
             boot_id: format!("boot-{}", state.boot),
             trouble: None,
-        }
+        };
+        // What ends now ends just after the look: an old observation says nothing about a job that has ended by now.
+        Self::settle(&mut state);
+        observed
     }
 
     async fn fetch(
