@@ -82,29 +82,33 @@ join() {
   fi
 }
 
-# Whether nobody can have data of this cluster. An operator vouches for those that are away with the file `begin`.
+# Whether nobody can have data of this cluster. An operator vouches for those that are away with the file `begin`. While a
+# majority runs, it is asked instead: an etcd that has just started may not know yet what it wrote.
 all_new() {
-  local one state
-  away=() knowing=() running=
+  local one state known='' all=0
+  away=() running=()
   for one in ${ETCD_INITIAL_CLUSTER//,/ }; do
+    all=$((all + 1))
     [ "${one%%=*}" != "$ETCD_NAME" ] || continue
     state=$(state_of "${one#*=}")
     case $state in
       away) away+=("${one%%=*}") ;;
-      knows) knowing+=("${one%%=*}") ;;
+      begins) running+=("${one%%=*}") ;;
+      knows) running+=("${one%%=*}") known=yes ;;
     esac
-    case $state in begins | knows) running=yes ;; esac
   done
-  [ ${#knowing[@]} = 0 ] || return
+  [ -z "$known" ] || return
+  [ ${#running[@]} -le $((all / 2)) ] || return
   [ ${#away[@]} = 0 ] || [ -e "$ETCD_DATA_DIR/begin" ]
 }
 
 if [ ! -e "$ETCD_DATA_DIR/member" ]; then
   light
-  until all_new; do
-    if [ -n "$running" ] && join; then break; fi
+  # Twice in a row, for the same reason.
+  until all_new && sleep 1 && all_new; do
+    if [ ${#running[@]} != 0 ] && join; then break; fi
     if [ $SECONDS -ge "${WAIT_SECONDS:-300}" ]; then
-      echo "this member has no data, and does not begin alone: ${away[*]+away: ${away[*]}; }${knowing[*]+without a majority, and know this member: ${knowing[*]}; }bring these hosts up, or see: docs/runbooks.md, a lost quorum" >&2
+      echo "this member has no data, and does not begin alone: ${away[*]+away: ${away[*]}; }${running[*]+up without a majority: ${running[*]}; }bring these hosts up, or see: docs/runbooks.md, a lost quorum" >&2
       exit 1
     fi
     kill -0 "$beacon" 2> /dev/null || {

@@ -229,12 +229,12 @@ fn a_member_without_its_data_does_not_begin_anew_while_it_reaches_no_majority() 
     etcd.kill(1);
     for (up, words) in [
         (None, "away: m0 m1;"),
-        (Some(0), "away: m1; without a majority, and know this member: m0;"),
+        (Some(0), "away: m1; up without a majority: m0;"),
     ] {
         if let Some(other) = up {
             etcd.start(other);
         }
-        etcd.start_and_wait(2, 8);
+        etcd.start_and_wait(2, 12);
         assert!(!etcd.end(2), "{}", etcd.log(2));
         assert!(etcd.log(2).contains(words), "{words}: {}", etcd.log(2));
         assert!(!etcd.data(2).join("member").exists(), "{words}");
