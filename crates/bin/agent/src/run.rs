@@ -153,5 +153,6 @@ fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observati
         report: view.report.clone(),
         unsettled: view.unsettled,
         journal_trouble: view.trouble.clone(),
+        plan: None,
     }
 }

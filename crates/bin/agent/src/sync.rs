@@ -6,7 +6,7 @@ use std::time::Duration;
 use slipway_attempt::ExecutorView;
 use slipway_client::{Client, ClientError, RetryBackoff};
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{Instruction, Observation, TraceParent};
+use slipway_domain::{HostPlan, Instruction, Observation, TraceParent};
 use slipway_host::{Clock, SystemClock};
 use slipway_telemetry::propagation;
 use tokio::sync::watch;
@@ -104,7 +104,8 @@ pub(crate) async fn run(
     let mut told: Option<AttemptReport> = None;
     loop {
         let view = link.view.borrow_and_update().clone();
-        let observation = observe(&view);
+        let mut observation = observe(&view);
+        observation.plan = unsent_plan(&view, told.as_ref());
         let began = Instant::now();
         let (span, parent) = trace(&view, told.as_ref());
         let answer = tokio::select! {
@@ -160,6 +161,16 @@ pub(crate) async fn run(
 fn note_answer(clock: &impl Clock) {
     let now = clock.wall().timestamp_millis() as f64 / 1e3;
     metrics::gauge!("slipway_agent_last_sync_timestamp_seconds").set(now);
+}
+
+/// The plan that the report names, until the control plane has taken a report with it.
+fn unsent_plan(view: &ExecutorView, told: Option<&AttemptReport>) -> Option<HostPlan> {
+    let digest = |report: &AttemptReport| report.plan.as_ref().map(|plan| plan.digest);
+    let named = view.report.as_ref().and_then(digest)?;
+    if told.and_then(digest) == Some(named) {
+        return None;
+    }
+    view.plan.as_deref().cloned()
 }
 
 /// The span of a request that tells something new of an attempt, and where the server's hang. All others are routine.
@@ -296,6 +307,7 @@ mod tests {
             report: view.report.clone(),
             unsettled: view.unsettled,
             journal_trouble: view.trouble.clone(),
+            plan: None,
         };
         tokio::spawn(async move { run(&plane, observe, link, token).await });
         SyncRig {
@@ -316,6 +328,7 @@ mod tests {
                 verdict: None,
                 message: None,
                 hooks: None,
+                plan: None,
             }),
             ..ExecutorView::default()
         }

@@ -332,7 +332,9 @@ impl From<StoreError> for ApiError {
             }
             E::NoHosts { .. } => Self::field("release", words),
             E::EnvironmentBusy { .. } | E::HostBusy { .. } => Self::EnvironmentBusy(words),
-            E::CommandRefused { .. } | E::Tampered(_) => Self::WrongState(words),
+            E::CommandRefused { .. } | E::PlanMoved { .. } | E::PlanUnknown { .. } | E::Tampered(_) => {
+                Self::WrongState(words)
+            }
             E::SelfApproval | E::RelatedApproval { .. } | E::ActorDisabled { .. } => Self::Forbidden(words),
             E::TokenEnded => Self::Unauthenticated,
             E::OldObservation { .. } => Self::OldObservation(words),

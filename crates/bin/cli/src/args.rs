@@ -15,12 +15,12 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use slipway_domain::EnvironmentName;
+use slipway_domain::{EnvironmentName, ReleaseId};
 
 pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
-pub use rollout::{Order, RolloutCommand, RolloutRef, WatchArgs};
+pub use rollout::{Approval, Order, RolloutCommand, RolloutRef, WatchArgs};
 pub use verify::VerifyArgs;
 
 /// Roll releases out to hosts, watch them, and take them back.
@@ -96,6 +96,16 @@ pub enum SlipwayCommand {
     /// Rollouts: start, watch and stop them
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Show what differs between two releases, or between a release and what runs
+    ///
+    /// Hosts that one of them lacks, hosts with another closure, and what changes there as far as an agent has computed it.
+    Diff {
+        /// The release that is compared, or the first of two
+        release: ReleaseId,
+        /// The second release
+        #[arg(value_name = "RELEASE")]
+        other: Option<ReleaseId>,
+    },
     /// API tokens
     #[command(subcommand)]
     Token(TokenCommand),

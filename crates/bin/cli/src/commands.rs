@@ -2,11 +2,13 @@
 
 mod access;
 mod audit;
+mod diff;
 mod environment;
 mod flake;
 mod host;
 mod login;
 mod man;
+mod plan;
 mod release;
 mod rollout;
 mod secret;
@@ -40,6 +42,7 @@ pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, Cli
         SlipwayCommand::Host(command) => host::run(context, command).await?,
         SlipwayCommand::Release(command) => release::run(context, command).await?,
         SlipwayCommand::Rollout(command) => return rollout::run(context, command).await,
+        SlipwayCommand::Diff { release, other } => diff::run(context, release, other).await?,
         SlipwayCommand::Token(command) => access::token(context, command).await?,
         SlipwayCommand::Principal(command) => access::principal(context, command).await?,
         SlipwayCommand::Audit(command) => return audit::run(context, command).await,

@@ -144,7 +144,7 @@ fn ending(rollout: &Rollout, exit: Exit) -> String {
         }
     }
     let next = match (exit, summary.state) {
-        (Exit::WaitsForPerson, RolloutState::PendingApproval) => "slipway rollout approve",
+        (Exit::WaitsForPerson, RolloutState::PendingApproval) => "slipway rollout show --plan",
         (Exit::WaitsForPerson, _) => "slipway rollout resume, revert or abort",
         (Exit::TimeUp, _) => "still under way; slipway rollout watch",
         _ => return text,

@@ -369,7 +369,14 @@ async fn rollouts_that_wait_for_people_starve_no_other_and_each_can_be_aborted(p
     );
     let last = waiting[69];
     store
-        .request_command(last, CommandKind::Abort, fleet.approver.id, None, &fleet.key)
+        .request_command(
+            last,
+            CommandKind::Abort,
+            fleet.approver.id,
+            None,
+            None,
+            &fleet.key,
+        )
         .await
         .unwrap();
     wait_until("the abort", PROMISED, async || {

@@ -18,6 +18,7 @@ mod instruction;
 mod judge;
 mod locked;
 mod phases;
+mod planning;
 mod reverting;
 mod staging;
 mod trace;
@@ -29,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{AttemptId, HostName, Instruction, StorePath, TraceParent};
+use slipway_domain::{AttemptId, HostName, HostPlan, Instruction, StorePath, TraceParent};
 use slipway_host::ReleaseClaim;
 use slipway_host::clock::{BootMs, Clock};
 use slipway_host::door::{Refusal, Runnable};
@@ -63,6 +64,8 @@ pub struct ExecutorView {
     pub unsettled: Option<AttemptId>,
     /// What is wrong with the state folder.
     pub trouble: Option<String>,
+    /// The plan that the report names the digest of.
+    pub plan: Option<Arc<HostPlan>>,
     /// Where spans about the reported attempt hang.
     pub traceparent: Option<TraceParent>,
 }
@@ -98,6 +101,8 @@ pub struct Executor<H, C> {
     trouble: Option<String>,
     /// The attempt that the control plane last asked about.
     requested: Option<AttemptId>,
+    /// The current attempt's plan.
+    planned: Option<(AttemptId, Arc<HostPlan>)>,
     /// The current attempt's closure, once it was let through the door.
     admitted: Option<Runnable>,
     streak: Streak,
@@ -134,6 +139,7 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
             on_disk: None,
             trouble: None,
             requested: None,
+            planned: None,
             admitted: None,
             streak: Streak::default(),
             next_round: BootMs(0),

@@ -13,6 +13,7 @@ use slipway_wire::fleet::{
 };
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
+use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::release::{
     CreateDraft, CreateRelease, CreateSignedRelease, Draft, DraftPage, Release, ReleaseManifest,
     ReleaseSummary, SealDraft,
@@ -244,6 +245,16 @@ impl Client {
     /// One rollout with its steps.
     pub async fn rollout(&self, id: RolloutId) -> Result<Rollout, ClientError> {
         self.get(&fill(route::ROLLOUT, id)).await
+    }
+
+    /// What a rollout changes on its hosts.
+    pub async fn rollout_host_plans(&self, id: RolloutId) -> Result<RolloutHostPlans, ClientError> {
+        self.get(&fill(route::ROLLOUT_HOST_PLANS, id)).await
+    }
+
+    /// What a release changes on its hosts, as far as it is known.
+    pub async fn release_host_plans(&self, id: ReleaseId) -> Result<ReleaseHostPlans, ClientError> {
+        self.get(&fill(route::RELEASE_HOST_PLANS, id)).await
     }
 
     /// Events of a rollout, the oldest first. With `wait`, and when there are none yet, the server waits that long

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::strategy::{Strategy, Verify};
-use crate::{AttemptId, AttemptOrigin, HostName, ReleaseId, StepState, StorePath, Timestamp};
+use crate::{
+    AttemptId, AttemptOrigin, HostName, HostPlan, PlanReport, ReleaseId, StepState, StorePath, Timestamp,
+};
 
 /// What an agent sees on its host, posted at every sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct Observation {
     /// What is wrong with the agent's journal: it was damaged and is kept aside, or it cannot be written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub journal_trouble: Option<String>,
+    /// The plan whose digest the report names, while the control plane may not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<HostPlan>,
 }
 
 /// How far an agent is with one attempt.
@@ -58,6 +63,10 @@ pub struct AttemptReport {
     /// What the hooks of the closures are at, or came to; left out where there is nothing to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hooks: Option<HooksReport>,
+    /// What the switch would change, once the closure is there. Agents from before plans leave it out, and so does one
+    /// that could not compute it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanReport>,
 }
 
 /// What the hooks of an attempt's closures are at, or came to.
@@ -179,6 +188,10 @@ pub enum Instruction {
         closure: StorePath,
         /// The bounds.
         plan: ActivationPlan,
+        /// The digest of the plan that was approved for this host: with another one the agent touches nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+        approved_plan: Option<Digest>,
     },
     /// Make the closure the profile and the boot default, and disarm the dead-man.
     Commit {
@@ -270,6 +283,9 @@ pub struct Assignment {
     /// The release's signed manifest, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestRef>,
+    /// The plan that was approved for the host, if people approve plans here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_plan: Option<Digest>,
 }
 
 /// What the host is to be told, given its newest step and what its agent last reported.
@@ -302,6 +318,7 @@ pub fn instruct(assignment: Option<&Assignment>, report: Option<&AttemptReport>)
             attempt,
             closure: step.closure.clone(),
             plan: ActivationPlan::of(&step.strategy),
+            approved_plan: step.approved_plan,
         },
         (StepState::Verified, Some(AttemptPhase::Verified)) => Instruction::Commit { attempt },
         (StepState::Reverting | StepState::Stuck, phase)
@@ -333,6 +350,7 @@ mod tests {
             strategy: Strategy::default(),
             origin: None,
             manifest: None,
+            approved_plan: None,
         }
     }
 
@@ -344,6 +362,7 @@ mod tests {
             verdict: None,
             message: None,
             hooks: None,
+            plan: None,
         }
     }
 

@@ -76,6 +76,7 @@ impl Snapshot {
                 }
             }
             Effect::Prior { step, prior } => self.step_mut(*step)?.prior = Some(prior.clone()),
+            Effect::Plan { step, plan } => self.step_mut(*step)?.plan = Some(plan.clone()),
             Effect::Command { command, refused } => {
                 let waiting = self.commands.iter().position(|waits| waits.id == *command);
                 let Some(place) = waiting else {
@@ -84,6 +85,7 @@ impl Snapshot {
                 let taken = self.commands.remove(place);
                 if refused.is_none() && taken.kind == CommandKind::Approve {
                     self.rollout.approver = Some(taken.by);
+                    self.rollout.approved_plan = taken.plan;
                 }
             }
         }

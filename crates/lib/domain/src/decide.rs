@@ -13,7 +13,10 @@ mod staging;
 mod steps;
 mod waves;
 
+pub use commands::{plan_moved, plan_unknown};
+
 use crate::event::Actor;
+use crate::host_plan::PlanReport;
 use crate::snapshot::{RevertScope, Snapshot, StepSnapshot};
 use crate::{AttemptId, CommandId, RolloutState, StepId, StepState, StorePath, Timestamp};
 
@@ -64,6 +67,13 @@ pub enum Effect {
         /// What ran.
         prior: StorePath,
     },
+    /// The agent computed what the switch would change.
+    Plan {
+        /// The step.
+        step: StepId,
+        /// The plan.
+        plan: PlanReport,
+    },
     /// An operator's command was taken; `refused` says why it had no effect.
     Command {
         /// The command.
@@ -78,7 +88,7 @@ impl Effect {
     #[must_use]
     pub const fn step(&self) -> Option<StepId> {
         match self {
-            Self::Step { step, .. } | Self::Prior { step, .. } => Some(*step),
+            Self::Step { step, .. } | Self::Prior { step, .. } | Self::Plan { step, .. } => Some(*step),
             Self::Rollout { .. } | Self::Scope(_) | Self::Command { .. } => None,
         }
     }
@@ -108,7 +118,7 @@ pub fn decide(snapshot: &Snapshot, now: Timestamp, attempt_id: &mut dyn FnMut() 
     }
     match snapshot.rollout.state {
         RolloutState::Staging | RolloutState::Rolling if round.stop_if_swapped() => {}
-        RolloutState::PendingApproval => round.bound_approval(),
+        RolloutState::PendingApproval => round.await_approval(attempt_id),
         RolloutState::Staging => round.stage(attempt_id),
         RolloutState::Rolling => round.roll(attempt_id),
         RolloutState::Paused => round.stay_paused(),

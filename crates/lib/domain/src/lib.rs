@@ -16,6 +16,7 @@
 //! | [`decide`] | [`decide::decide`]: snapshot and instant in, changes out |
 //! | [`apply`] | what a change does: [`snapshot::Snapshot::apply`] |
 //! | [`plan`] | which host goes in which wave |
+//! | [`host_plan`] | what a switch would change on a host, and its digest |
 //! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
 //! | [`role`] | who may do what |
 //! | [`trace`] | the place of a piece of work in a trace over several processes |
@@ -28,6 +29,7 @@ mod column;
 pub mod decide;
 pub mod digest;
 pub mod event;
+pub mod host_plan;
 pub mod id;
 pub mod labels;
 pub mod lives;
@@ -42,6 +44,7 @@ pub mod strategy;
 pub mod trace;
 
 pub use agent::{AttemptPhase, Instruction, Observation};
+pub use host_plan::{HostPlan, PlanReport};
 pub use id::{
     AttemptId, CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,
 };

@@ -1,7 +1,9 @@
 //! Everything that a decision looks at, read in one transaction.
 
 use crate::agent::{AttemptReport, Verdict};
+use crate::digest::Digest;
 use crate::event::Actor;
+use crate::host_plan::{PlanReport, rollout_digest};
 use crate::lives::Doubt;
 use crate::named::named;
 use crate::{
@@ -46,6 +48,17 @@ impl Snapshot {
             }
         }
     }
+
+    /// The digest of what the rollout does to all its hosts, as far as their plans are known: an approval names it.
+    #[must_use]
+    pub fn plan_digest(&self) -> Digest {
+        let plan = |step: &StepSnapshot| step.plan.as_ref().map(|plan| plan.digest);
+        let hosts = self
+            .steps
+            .iter()
+            .map(|step| (&step.name, &step.closure, plan(step)));
+        rollout_digest(self.rollout.id, hosts)
+    }
 }
 
 /// A host without a step here that another rollout left out of service.
@@ -72,6 +85,8 @@ pub struct RolloutSnapshot {
     pub author: PrincipalId,
     /// Who approved it.
     pub approver: Option<PrincipalId>,
+    /// The plan that was approved. From then on no host's plan changes any more.
+    pub approved_plan: Option<Digest>,
     /// While `reverting`: which hosts go back.
     pub scope: Option<RevertScope>,
     /// Why it is in this state, when that is not plain.
@@ -123,6 +138,8 @@ pub struct StepSnapshot {
     pub prior: Option<StorePath>,
     /// Why it is in this state, when that is not plain.
     pub reason: Option<String>,
+    /// The plan that its agent reported, or that was approved.
+    pub plan: Option<PlanReport>,
     /// The last observation of the host.
     pub observed: HostObservation,
     /// Whether another rollout left the host out of service: [`HostObservation::is_left_out`] of its newest step there.
@@ -161,6 +178,8 @@ pub struct OperatorCommand {
     pub actor: Actor,
     /// Why, in the operator's own words.
     pub reason: Option<String>,
+    /// The plan that an approval is for. One by an earlier command line names none.
+    pub plan: Option<Digest>,
     /// No event says that anybody asked for it: it was written into the database by hand.
     pub forged: bool,
 }

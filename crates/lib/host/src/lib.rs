@@ -12,6 +12,7 @@
 //! | [`job`] | runs of a switch script that outlive the agent |
 //! | [`checks`] | what a closure says of its own health |
 //! | [`hooks`] | what a closure has done before and after a switch to it |
+//! | [`plan`] | what a switch would change |
 //! | [`nix`] | fetching, profiles, garbage collector roots |
 //! | [`runner`] | systemd units or processes in sessions of their own |
 //! | [`seal`] | JSON with a checksum over itself |
@@ -31,6 +32,7 @@ pub mod machine;
 pub mod manifests;
 pub mod nix;
 pub mod operations;
+pub mod plan;
 pub mod runner;
 pub mod seal;
 mod switch_limit;

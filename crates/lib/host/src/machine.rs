@@ -16,6 +16,7 @@ use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::manifests::{self, AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{self, GcRoots, ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
+use crate::plan::{self, Compared, ComputedPlan, PlanError};
 use crate::runner::{JobRunner, RunnerError};
 use crate::switch_limit;
 
@@ -110,6 +111,12 @@ impl HostOperations for Machine {
 
     async fn admit_known(&self, path: &StorePath, recorded: bool) -> Result<Runnable, Refusal> {
         door::admit_known(&self.config, path, recorded).await
+    }
+
+    async fn plan(&self, closure: &StorePath, within: Duration) -> Result<ComputedPlan, PlanError> {
+        let MachineObservation { live, booted, .. } = self.observe();
+        let live = live.ok_or(PlanError::NoLive)?;
+        plan::compute(&self.config, Compared { live, booted }, closure, within).await
     }
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {

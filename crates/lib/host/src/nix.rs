@@ -14,6 +14,7 @@ use slipway_domain::StorePath;
 use slipway_process::RunOutcome;
 
 pub use explain::StageError;
+pub(crate) use info::{NixQueryError, PathInfo, closure};
 pub(crate) use roots::GcRoots;
 pub(crate) use trust::{SignatureProof, check_signed};
 

@@ -13,6 +13,7 @@ use crate::hooks::HookManifest;
 use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::manifests::{AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{ProfileError, StageError};
+use crate::plan::{ComputedPlan, PlanError};
 use crate::runner::RunnerError;
 
 /// A machine at one instant.
@@ -83,6 +84,13 @@ pub trait HostOperations: Send + Sync + 'static {
         path: &StorePath,
         recorded: bool,
     ) -> impl Future<Output = Result<Runnable, Refusal>> + Send;
+
+    /// What a switch from what runs to the closure would change. Nothing is touched.
+    fn plan(
+        &self,
+        closure: &StorePath,
+        within: Duration,
+    ) -> impl Future<Output = Result<ComputedPlan, PlanError>> + Send;
 
     /// The closure's own limit for a switch to it; `None` if it has none.
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32>;

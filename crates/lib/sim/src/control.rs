@@ -30,6 +30,9 @@ pub trait SimControlPlane {
     /// An operator asks for something, unless the rollout is in no state to take it.
     fn request(&mut self, kind: CommandKind);
 
+    /// An approver looks at the newest rollout's plan.
+    fn look(&mut self) {}
+
     /// A worker takes the lease, whoever has it.
     fn claim(&mut self, worker: usize);
 

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use chrono::TimeDelta;
 
 use slipway_domain::agent::{AttemptReport, Instruction, Verdict};
+use slipway_domain::digest::{Digest, Digester};
 use slipway_domain::lives::Doubt;
-use slipway_domain::{AttemptId, AttemptPhase, HostName, Labels, StorePath, Timestamp};
+use slipway_domain::{AttemptId, AttemptPhase, HostName, Labels, PlanReport, StorePath, Timestamp};
 
 /// What becomes of the new closure on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,12 +87,17 @@ pub struct SimHost {
     pub version: u32,
     /// How often something was activated.
     pub activations: u32,
+    /// How often somebody changed something here by hand, which no switch says of itself.
+    pub drifts: u32,
+    /// What the newest activation would change, in truth.
+    pub activated_plan: Option<Digest>,
     index: usize,
     fate: ClosureFate,
     /// An earlier rollout left it stuck, and it does not mend by itself.
     broken: bool,
     journal: Option<SimJournal>,
     staging: Option<AttemptReport>,
+    fetches: Option<StorePath>,
     settled: BTreeSet<AttemptId>,
     proven: BTreeSet<StorePath>,
     power_cuts: u32,
@@ -129,6 +135,9 @@ impl SimHost {
             inbox: None,
             version: 1,
             activations: 0,
+            drifts: 0,
+            activated_plan: None,
+            fetches: None,
             index,
             fate,
             broken: stuck,
@@ -166,6 +175,7 @@ impl SimHost {
                 verdict: journal.verdict,
                 message: None,
                 hooks: None,
+                plan: None,
             })
         })
     }
@@ -181,15 +191,25 @@ impl SimHost {
         if self.settled.contains(&attempt) && !matches!(instruction, Instruction::Revert { .. }) {
             return;
         }
+        let unapproved = self.unapproved(&instruction);
         let journal = self.journal.as_mut().filter(|journal| journal.attempt == attempt);
         match instruction {
-            Instruction::Stage { .. } => self.staging = Some(report(attempt, AttemptPhase::Staging)),
+            Instruction::Stage { closure, .. } => {
+                self.staging = Some(report(attempt, AttemptPhase::Staging));
+                self.fetches = Some(closure);
+            }
+            Instruction::Activate { .. } if journal.is_none() && unapproved => {
+                self.staging = Some(report(attempt, AttemptPhase::StageFailed));
+                self.settled.insert(attempt);
+            }
             Instruction::Activate {
                 attempt,
                 closure,
                 plan,
+                ..
             } if journal.is_none() => {
                 self.staging = None;
+                self.activated_plan = Some(self.plan(&closure).digest);
                 let prior = match &self.journal {
                     Some(old) if old.is_unsettled() => old.prior.clone(),
                     _ => self.live.clone(),
@@ -233,11 +253,15 @@ impl SimHost {
             .as_mut()
             .filter(|staging| staging.phase == AttemptPhase::Staging)
         {
-            staging.phase = if self.fate == ClosureFate::FailsStage {
-                AttemptPhase::StageFailed
-            } else {
-                AttemptPhase::Staged
-            };
+            if self.fate == ClosureFate::FailsStage {
+                staging.phase = AttemptPhase::StageFailed;
+                return;
+            }
+            staging.phase = AttemptPhase::Staged;
+            let plan = self.fetches.as_ref().map(|closure| self.plan(closure));
+            if let Some(staging) = &mut self.staging {
+                staging.plan = plan;
+            }
             return;
         }
         let fails = (self.broken || self.fate == ClosureFate::FailsRevert) && !self.mends;
@@ -271,6 +295,35 @@ impl SimHost {
             }
             AttemptPhase::Reverting | AttemptPhase::Stuck => self.go_back(),
             _ => self.fire_deadman(now),
+        }
+    }
+
+    /// Whether it is told to activate, and the switch would change something else than what was approved.
+    fn unapproved(&self, instruction: &Instruction) -> bool {
+        match instruction {
+            Instruction::Activate {
+                closure,
+                approved_plan: Some(approved),
+                ..
+            } => self.plan(closure).digest != *approved,
+            _ => false,
+        }
+    }
+
+    /// What a switch to the closure would change.
+    #[must_use]
+    pub fn plan(&self, closure: &StorePath) -> PlanReport {
+        let mut digester = Digester::new("model plan");
+        digester
+            .field("live", &self.live)
+            .field("closure", closure)
+            .field("drifts", self.drifts);
+        PlanReport {
+            digest: digester.finish(),
+            from: self.live.clone(),
+            bytes_before: 1,
+            bytes_after: 1,
+            bytes_new: 1,
         }
     }
 
@@ -378,5 +431,6 @@ fn report(attempt: AttemptId, phase: AttemptPhase) -> AttemptReport {
         verdict: None,
         message: None,
         hooks: None,
+        plan: None,
     }
 }

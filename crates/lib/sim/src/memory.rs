@@ -3,6 +3,7 @@
 use slipway_domain::agent::{Assignment, instruct};
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::Change;
+use slipway_domain::digest::Digest;
 use slipway_domain::event::Actor;
 use slipway_domain::plan::{Wave, cluster_of};
 use slipway_domain::snapshot::{
@@ -27,9 +28,22 @@ pub struct Memory {
     earlier: Vec<Option<(StepState, Timestamp)>>,
     owner: Option<usize>,
     epoch: u64,
+    /// Whether rollouts wait for an approval.
+    asks: bool,
+    /// The plan that the approver looked at.
+    seen: Option<Digest>,
 }
 
 impl Memory {
+    /// One whose rollouts wait for the approval of their plan.
+    #[must_use]
+    pub fn that_asks() -> Self {
+        Self {
+            asks: true,
+            ..Self::new()
+        }
+    }
+
     /// A control plane that knows nothing yet.
     #[must_use]
     pub fn new() -> Self {
@@ -40,6 +54,7 @@ impl Memory {
             strategy: Strategy::default(),
             author: PrincipalId::from_uuid(Uuid::nil()),
             approver: None,
+            approved_plan: None,
             scope: None,
             reason: None,
             awaits_verdict: false,
@@ -58,6 +73,8 @@ impl Memory {
             earlier: Vec::new(),
             owner: None,
             epoch: 0,
+            asks: false,
+            seen: None,
         }
     }
 
@@ -78,6 +95,7 @@ impl Memory {
             closure: host.target(version),
             prior: None,
             reason: None,
+            plan: None,
             observed: HostObservation::default(),
             out_before: false,
         }
@@ -119,7 +137,12 @@ impl SimControlPlane for Memory {
             }
         }
         let rollout = &mut self.snapshot.rollout;
-        rollout.state = RolloutState::Staging;
+        rollout.state = if self.asks {
+            RolloutState::PendingApproval
+        } else {
+            RolloutState::Staging
+        };
+        (rollout.approver, rollout.approved_plan) = (None, None);
         rollout.since = self.now;
         rollout.strategy = strategy.clone();
         (rollout.scope, rollout.reason, rollout.awaits_verdict) = (None, None, false);
@@ -160,6 +183,12 @@ impl SimControlPlane for Memory {
             strategy: self.snapshot.rollout.strategy.clone(),
             origin: None,
             manifest: None,
+            approved_plan: self
+                .snapshot
+                .rollout
+                .approved_plan
+                .and(step.plan.as_ref())
+                .map(|plan| plan.digest),
         });
         instruct(assignment.as_ref(), host.report().as_ref())
     }
@@ -175,8 +204,13 @@ impl SimControlPlane for Memory {
             by: PrincipalId::from_uuid(Uuid::from_u128(7)),
             actor: Actor::Principal(name),
             reason: None,
+            plan: self.seen.filter(|_| kind == CommandKind::Approve),
             forged: false,
         });
+    }
+
+    fn look(&mut self) {
+        self.seen = Some(self.snapshot.plan_digest());
     }
 
     fn claim(&mut self, worker: usize) {

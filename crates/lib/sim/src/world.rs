@@ -88,6 +88,10 @@ pub enum Happening {
     Drive,
     /// An operator's command.
     Command(CommandKind),
+    /// An approver looks at the rollout's plan; an approval is for the plan that was last looked at.
+    Look,
+    /// Somebody changes a host by hand, and with it what a switch would change there.
+    Drift(usize),
     /// The next rollout begins, of this version on every host, if the one before is over.
     Release(u32),
 }
@@ -200,6 +204,8 @@ impl<C: SimControlPlane> World<C> {
             Happening::Turns => (0..hosts).for_each(|i| self.turn(i)),
             Happening::Drive => self.drive(),
             Happening::Command(kind) => self.control.request(kind),
+            Happening::Look => self.control.look(),
+            Happening::Drift(i) => self.hosts[i % hosts].drifts += 1,
             Happening::Release(version) => {
                 if self.control.snapshot().rollout.state.is_terminal() {
                     self.begin_rollout(&self.strategy.clone(), version);
@@ -424,6 +430,7 @@ impl<C: SimControlPlane> World<C> {
                     from, to, attempt, ..
                 } => format!("a step {from} to {to} {attempt:?}"),
                 Effect::Prior { prior, .. } => format!("prior {prior}"),
+                Effect::Plan { plan, .. } => format!("plan {}", plan.digest),
                 Effect::Command { refused, .. } => format!("command {refused:?}"),
             };
             format!("{:?}: {effect} ({})", change.actor, change.cause)
@@ -443,6 +450,7 @@ impl<C: SimControlPlane> World<C> {
                 closure,
                 prior,
                 reason,
+                plan,
                 observed,
                 out_before,
                 ..
@@ -452,7 +460,7 @@ impl<C: SimControlPlane> World<C> {
                 (
                     (name, wave, group, canary, cluster, state),
                     (since, activated, attempt),
-                    (failures, closure, prior, reason, observed, out_before)
+                    (failures, closure, prior, reason, plan, observed, out_before)
                 )
             )
         });

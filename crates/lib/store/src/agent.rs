@@ -80,6 +80,7 @@ struct AssignmentRow {
     traceparent: Option<String>,
     release: Option<Uuid>,
     manifest: Option<String>,
+    approved_plan: Option<String>,
 }
 
 impl AssignmentRow {
@@ -99,12 +100,14 @@ impl AssignmentRow {
             return Ok(None);
         };
         let state = row::parse("step state", &state)?;
+        let approved_plan = row::parse_opt("plan", self.approved_plan.as_deref())?;
         let decision = StepDecision {
             host: host.as_uuid(),
             state,
             attempt: self.attempt,
             closure: &closure,
             strategy: &strategy,
+            approved_plan,
         };
         let digest = decision.digest();
         let assignment = Assignment {
@@ -127,6 +130,7 @@ impl AssignmentRow {
                     release: ReleaseId::from_uuid(release),
                     digest,
                 }),
+            approved_plan,
         };
         Ok(Some(Assigned {
             host,
@@ -203,7 +207,8 @@ impl Store {
                SELECT h.news AS "news!", h.second_life_at, h.boot_replaced_at, now() AS "now!",
                       s.rollout_id AS "rollout_id?", s.id AS "step_id?", s.state AS "state?", s.attempt,
                       s.closure AS "closure?", s.prior, r.strategy::text AS strategy, r.traceparent AS "traceparent?",
-                      m.release_id AS "release?", m.digest AS "manifest?"
+                      m.release_id AS "release?", m.digest AS "manifest?",
+                      CASE WHEN r.approved_plan IS NOT NULL THEN s.plan->>'digest' END AS approved_plan
                FROM recorded h
                LEFT JOIN LATERAL (
                    SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -239,6 +244,7 @@ impl Store {
             traceparent: row.traceparent,
             release: row.release,
             manifest: row.manifest,
+            approved_plan: row.approved_plan,
         };
         Ok(Some(RecordedObservation {
             assigned: assignment
@@ -257,7 +263,8 @@ impl Store {
         bounded(async {
             let rows = sqlx::query!(
                 r#"SELECT h.id, h.report AS "report: LenientJson<AttemptReport>", s.id AS step_id, s.state, s.attempt, s.closure, s.prior,
-                          r.strategy::text AS "strategy!", r.id AS rollout_id, r.traceparent, m.release_id AS "release?", m.digest AS "manifest?", h.second_life_at, h.boot_replaced_at, now() AS "now!"
+                          r.strategy::text AS "strategy!", r.id AS rollout_id, r.traceparent, m.release_id AS "release?", m.digest AS "manifest?",
+                          CASE WHEN r.approved_plan IS NOT NULL THEN s.plan->>'digest' END AS approved_plan, h.second_life_at, h.boot_replaced_at, now() AS "now!"
                    FROM hosts h
                    CROSS JOIN LATERAL (
                        SELECT * FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
@@ -284,6 +291,7 @@ impl Store {
                     traceparent: row.traceparent,
                     release: row.release,
                     manifest: row.manifest,
+                    approved_plan: row.approved_plan,
                 };
                 assignment.read(HostId::from_uuid(row.id), row.report.and_then(Option::from))
             });

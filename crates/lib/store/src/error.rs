@@ -1,5 +1,6 @@
 //! Errors in terms of the caller and not of SQL.
 
+use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
     EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, Timestamp,
@@ -165,6 +166,20 @@ pub enum StoreError {
         kind: CommandKind,
         /// Where the rollout stands.
         state: RolloutState,
+    },
+    /// The approval is for another plan than the rollout has.
+    #[error("{}", slipway_domain::decide::plan_moved(.approved, .now))]
+    PlanMoved {
+        /// What was approved.
+        approved: Digest,
+        /// What it is.
+        now: Digest,
+    },
+    /// The approval comes before the plan is known.
+    #[error("{}", slipway_domain::decide::plan_unknown(.host.as_str()))]
+    PlanUnknown {
+        /// The first host without one.
+        host: HostName,
     },
     /// Somebody tried to approve their own rollout.
     #[error("whoever started a rollout cannot approve it; ask somebody else")]

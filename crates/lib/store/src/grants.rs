@@ -10,7 +10,7 @@ use sqlx::{Acquire, PgConnection};
 use crate::StoreError;
 
 /// Every table with what api and worker do with it. A migration that adds one adds a line.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 19] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
@@ -24,6 +24,7 @@ const TABLES: [(&str, &str); 18] = [
     ("rollouts", "SELECT, INSERT, UPDATE"),
     ("steps", "SELECT, INSERT, UPDATE"),
     ("rollout_commands", "SELECT, INSERT, UPDATE"),
+    ("host_plans", "SELECT, INSERT"),
     ("events", "SELECT, INSERT"),
     ("event_head", "SELECT, UPDATE"),
     ("audit_walks", "SELECT, UPDATE"),

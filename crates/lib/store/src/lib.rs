@@ -14,6 +14,7 @@
 //! | [`access`] | principals and tokens |
 //! | [`releases`], [`rollouts`] | what is rolled out, and how far it is |
 //! | [`agent`] | what the api does at every sync |
+//! | [`plans`] | what switches would change on hosts |
 //! | [`worker`] | leases, snapshots and the one way in which states change |
 //! | [`audit`] | the event chain |
 //!
@@ -27,6 +28,7 @@ mod connect;
 mod error;
 pub mod fleet;
 mod grants;
+pub mod plans;
 mod pool;
 pub mod releases;
 pub mod rollouts;

@@ -62,6 +62,7 @@ impl ScriptedAgent {
             report: self.report.clone(),
             unsettled: self.unsettled,
             journal_trouble: None,
+            plan: None,
         }
     }
 
@@ -125,6 +126,7 @@ impl ScriptedAgent {
             verdict,
             message: None,
             hooks: None,
+            plan: None,
         });
     }
 

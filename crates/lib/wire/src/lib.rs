@@ -9,6 +9,7 @@
 //! | [`fleet`] | environments and hosts |
 //! | [`release`] | releases |
 //! | [`rollout`] | rollouts, their steps and commands |
+//! | [`plan`] | what releases change on hosts |
 //! | [`audit`] | events and the head of their chain |
 //! | [`monitoring`] | health |
 //! | [`backup`] | the status page of backups, which is the exporter's and not the api's |
@@ -27,6 +28,7 @@ pub mod header;
 pub mod limits;
 pub mod monitoring;
 pub mod page;
+pub mod plan;
 pub mod problem;
 pub mod release;
 pub mod rollout;

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::strict;
 use slipway_domain::{
-    AttemptId, EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, StepState,
-    StorePath, Strategy,
+    AttemptId, EnvironmentName, HostName, PlanReport, PrincipalName, ReleaseId, RolloutId, RolloutState,
+    StepState, StorePath, Strategy,
 };
 
 /// `POST /rollouts`.
@@ -98,6 +99,11 @@ pub struct CreateCommand {
     /// Why, for the audit log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// For an approval: the digest of the hosts' plans that the approver saw, from `GET /rollouts/{id}/host-plans`. With
+    /// another one the approval is refused. Clients from before plans leave it out, and approve whatever the hosts plan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub plan: Option<Digest>,
 }
 
 /// A rollout in a list.
@@ -135,6 +141,10 @@ pub struct Rollout {
     pub strategy: Strategy,
     /// Who approved it.
     pub approver: Option<PrincipalName>,
+    /// The digest of the hosts' plans that was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub approved_plan: Option<Digest>,
     /// Commands that no worker has carried out yet.
     pub pending_commands: Vec<CommandKind>,
     /// The trace of all its work, as 32 hex digits; left out for rollouts of release 0.1.0.
@@ -178,4 +188,7 @@ pub struct Step {
     /// The hook that its host runs now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hook: Option<String>,
+    /// The plan that its agent reported, or that was approved: its digest and the sizes of its closures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan: Option<PlanReport>,
 }

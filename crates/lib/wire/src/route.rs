@@ -43,12 +43,18 @@ pub const SIGNED_RELEASES: &str = "/api/v1/signed-releases";
 pub const RELEASE: &str = "/api/v1/releases/{id}";
 /// `GET` (`ReleaseManifest`): the manifest as it was signed.
 pub const RELEASE_MANIFEST: &str = "/api/v1/releases/{id}/manifest";
+/// `GET` (`ReleaseHostPlans`): what it changes on its hosts, as far as they have fetched it.
+pub const RELEASE_HOST_PLANS: &str = "/api/v1/releases/{id}/host-plans";
+/// `GET` (`HostPlan`): the plan with a digest.
+pub const HOST_PLAN: &str = "/api/v1/host-plans/{digest}";
 /// `GET` (`EnvironmentPageQuery`, `Page<RolloutSummary>`, the newest first), `POST` (`CreateRollout`, `Rollout`).
 pub const ROLLOUTS: &str = "/api/v1/rollouts";
 /// `POST` (`CreateRollout`, `RolloutPlan`, 200): the waves that it would have; nothing begins.
 pub const ROLLOUT_PLANS: &str = "/api/v1/rollout-plans";
 /// `GET` (`Rollout`).
 pub const ROLLOUT: &str = "/api/v1/rollouts/{id}";
+/// `GET` (`RolloutHostPlans`): what it changes on its hosts, and the digest of it that an approval names.
+pub const ROLLOUT_HOST_PLANS: &str = "/api/v1/rollouts/{id}/host-plans";
 /// `GET` (`EventQuery`, `Page<Event>`, the oldest first): with `Prefer: wait=` it waits for news. There are more when
 /// the page is full; the next begins after its last number.
 pub const ROLLOUT_EVENTS: &str = "/api/v1/rollouts/{id}/events";

@@ -9,7 +9,9 @@ use std::path::Path;
 use slipway_domain::agent::{Assignment, AttemptReport, Verdict};
 use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{AttemptPhase, Instruction, Observation, Role, RolloutState, StepState, Strategy};
+use slipway_domain::{
+    AttemptPhase, HostPlan, Instruction, Observation, Role, RolloutState, StepState, Strategy,
+};
 use slipway_fixtures::{
     Fixture, FixtureReader, assert_kept, assert_strict, assert_tolerant, assert_unchanged, reader, values,
 };
@@ -23,6 +25,7 @@ use slipway_wire::fleet::{
 };
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
+use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::problem::Problem;
 use slipway_wire::release::{
     CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
@@ -66,7 +69,7 @@ const SENT: [(&str, FixtureReader); 19] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 32] = [
+const RECEIVED: [(&str, FixtureReader); 35] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
@@ -78,6 +81,7 @@ const RECEIVED: [(&str, FixtureReader); 32] = [
     ("Health", reader::<Health>),
     ("Host", reader::<Host>),
     ("HostCreated", reader::<HostCreated>),
+    ("HostPlan", reader::<HostPlan>),
     ("Instruction", reader::<Instruction>),
     ("NewEvent", reader::<NewEvent>),
     ("Observation", reader::<Observation>),
@@ -86,9 +90,11 @@ const RECEIVED: [(&str, FixtureReader); 32] = [
     ("Principal", reader::<Principal>),
     ("Problem", reader::<Problem>),
     ("Release", reader::<Release>),
+    ("ReleaseHostPlans", reader::<ReleaseHostPlans>),
     ("ReleaseSummary", reader::<ReleaseSummary>),
     ("Role", reader::<Role>),
     ("Rollout", reader::<Rollout>),
+    ("RolloutHostPlans", reader::<RolloutHostPlans>),
     ("RolloutPlan", reader::<RolloutPlan>),
     ("RolloutState", reader::<RolloutState>),
     ("RolloutSummary", reader::<RolloutSummary>),
@@ -102,7 +108,7 @@ const RECEIVED: [(&str, FixtureReader); 32] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 29] = [
+const PARTS: [(&str, &str); 38] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -112,7 +118,9 @@ const PARTS: [(&str, &str); 29] = [
     ("BackupKindStatus", "BackupPage"),
     ("BackupStatus", "BackupPage"),
     ("Canary", "Strategy"),
+    ("CutRest", "HostPlan"),
     ("Dependency", "Health"),
+    ("Digest", "CreateCommand"),
     ("FieldProblem", "Problem"),
     ("HookPoint", "AttemptReport"),
     ("HooksReport", "AttemptReport"),
@@ -120,16 +128,23 @@ const PARTS: [(&str, &str); 29] = [
     ("Limits", "Strategy"),
     ("Offline", "Strategy"),
     ("OnFailure", "Strategy"),
+    ("PlanEntry", "HostPlan"),
+    ("PlanReport", "AttemptReport"),
+    ("PlanSection", "HostPlan"),
+    ("PlannedChange", "HostPlan"),
+    ("PlannedChangeOf", "RolloutHostPlans"),
     ("PlannedGroup", "RolloutPlan"),
     ("PlannedHost", "RolloutPlan"),
     ("PlannedWave", "RolloutPlan"),
     ("RunningHook", "AttemptReport"),
     ("Share", "Strategy"),
+    ("SharedPlan", "RolloutHostPlans"),
     ("Source", "Release"),
     ("Step", "Rollout"),
     ("StoreDir", "Release"),
     ("StorePath", "Release"),
     ("TokenSecret", "TokenCreated"),
+    ("UnplannedHost", "RolloutHostPlans"),
     ("Verify", "Strategy"),
     ("Written", "CreateRollout"),
 ];

@@ -13,6 +13,7 @@ mod faults;
 mod hooks;
 mod hooks_cut;
 mod plane;
+mod plans;
 mod restart;
 mod rig;
 mod signed;

@@ -103,6 +103,7 @@ impl FakePlane {
                 strategy: Strategy::default(),
                 origin: None,
                 manifest: None,
+                approved_plan: None,
             });
         });
         attempt
@@ -121,6 +122,7 @@ impl FakePlane {
                 strategy,
                 origin: None,
                 manifest: None,
+                approved_plan: None,
             });
         });
         attempt
@@ -160,6 +162,7 @@ impl FakePlane {
                 strategy: crate::quick(),
                 origin: None,
                 manifest: Some(named),
+                approved_plan: None,
             });
         });
         attempt

@@ -104,6 +104,8 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
     let parked = wait
         .duration()
         .map(|wait| (Instant::now() + wait, app.parking.park(host)));
+    // Before the report that names it wakes a worker.
+    app.store.keep_plan(host, &observation).await?;
     let recorded = app.store.record_observation(host, &observation).await?;
     if recorded.news {
         // What fails here is found by a worker.

@@ -7,6 +7,7 @@ mod events;
 mod hosts;
 mod login;
 pub(crate) mod monitoring;
+mod plans;
 mod principals;
 mod releases;
 mod rollouts;
@@ -46,6 +47,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         releases::endpoints(),
         drafts::endpoints(),
         rollouts::endpoints(),
+        plans::endpoints(),
         events::endpoints(),
         agent::endpoints(),
         monitoring::endpoints(),

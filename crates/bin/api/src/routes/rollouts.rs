@@ -244,7 +244,7 @@ async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Ans
 ///
 /// The worker carries it out; events tell when, and what came of it. Approving takes the role `approver`, and somebody
 /// other than the author. Unless the environment allows it, author and approver must not be related: neither created
-/// the other or gave it a token.
+/// the other or gave it a token. An approval names the plan that was looked at, and is refused with another one.
 #[utoipa::path(
     post, path = route::ROLLOUT_COMMANDS, operation_id = "command_rollout", tag = "rollouts", request_body = CreateCommand,
     params(("id" = RolloutId, Path, description = "Its id")),
@@ -259,6 +259,12 @@ async fn command(
     JsonBody(request): JsonBody<CreateCommand>,
 ) -> Result<(StatusCode, Json<Rollout>)> {
     text::check_opt("reason", request.reason.as_deref(), text::MESSAGE)?;
+    if request.plan.is_some() && request.command != CommandKind::Approve {
+        return Err(ApiError::field(
+            "plan",
+            "only an approval is for a plan; leave it out".to_owned(),
+        ));
+    }
     if request.command == CommandKind::Approve && context.caller.role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
             "approving takes the role approver; the token is of `{}`, who is {}. Ask somebody with that role",
@@ -272,6 +278,7 @@ async fn command(
             request.command,
             context.caller.id,
             request.reason.as_deref(),
+            request.plan,
             &context.audit_key,
         )
         .await?;

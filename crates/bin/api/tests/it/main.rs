@@ -14,6 +14,7 @@ mod http;
 mod once;
 mod order;
 mod pages;
+mod plans;
 mod process;
 mod releases;
 mod rollouts;

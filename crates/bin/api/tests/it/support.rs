@@ -355,6 +355,7 @@ pub(crate) fn observation(host: &str) -> Value {
         report: None,
         unsettled: None,
         journal_trouble: None,
+        plan: None,
     };
     serde_json::to_value(observation).unwrap()
 }

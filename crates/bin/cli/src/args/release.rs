@@ -29,6 +29,13 @@ pub enum ReleaseCommand {
         #[arg(long, default_value_t = 20, value_name = "N", allow_negative_numbers = true, value_parser = at_least(1_u32))]
         limit: u32,
     },
+    /// Show what a release changes on its hosts
+    ///
+    /// As agents computed it when they fetched it, in whichever rollout. Hosts that have not fetched it are named.
+    Plan {
+        /// Its id
+        id: ReleaseId,
+    },
     /// Show a release
     Show {
         /// Its id

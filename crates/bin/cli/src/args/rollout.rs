@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
+use slipway_domain::digest::Digest;
 use slipway_domain::{EnvironmentName, ReleaseId, RolloutId};
 
 use super::StrategyArgs;
@@ -94,11 +95,17 @@ pub enum RolloutCommand {
     Show {
         /// The rollout's id, or an environment for its rollout under way or its newest
         rollout: RolloutRef,
+        /// Show what it changes on its hosts, and the digest of it that an approval names
+        #[arg(long)]
+        plan: bool,
     },
     /// Let a rollout begin that waits for approval; not by its author
     ///
     /// By its id only: whoever approves has looked at this very rollout, and an environment may have another one by now.
-    Approve(OrderById),
+    ///
+    /// The approval is for the plan that was looked at: `slipway rollout show --plan ROLLOUT` shows it with its digest.
+    /// If the plan is another one by now, the approval is refused.
+    Approve(Approval),
     /// Begin nothing new; hosts under way finish
     Pause(Order),
     /// Go on after a pause; hosts that failed are tried again
@@ -117,6 +124,24 @@ pub enum RolloutCommand {
         #[arg(long, default_value_t = 0, value_name = "NUMBER", allow_negative_numbers = true, value_parser = at_least(0_i64))]
         after: i64,
     },
+}
+
+/// An approval: of a rollout and a plan that were looked at.
+#[derive(Debug, Args)]
+pub struct Approval {
+    /// The rollout and the reason.
+    #[command(flatten)]
+    pub order: OrderById,
+    /// The digest of the plan that you have looked at, as `slipway rollout show --plan` shows it
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    pub plan: Option<Digest>,
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    text.parse().map_err(|_| {
+        "give the whole digest that `slipway rollout show --plan ROLLOUT` shows, sha256:… with 64 digits"
+            .to_owned()
+    })
 }
 
 /// An order that lets a rollout touch hosts: to one that was looked at.

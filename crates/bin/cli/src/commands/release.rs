@@ -14,7 +14,7 @@ use slipway_wire::limits::MESSAGE_CHARS;
 use slipway_wire::page::PageQuery;
 use slipway_wire::release::{CreateRelease, CreateSignedRelease, Release, Source};
 
-use super::{List, flake, page_size};
+use super::{List, flake, page_size, plan};
 use crate::args::{self, ReleaseCommand};
 use crate::context::Context;
 use crate::table::{Cell, Table};
@@ -66,6 +66,10 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
                 }
                 table.render(output.colour, "no releases; register one: slipway release create")
             })
+        }
+        ReleaseCommand::Plan { id } => {
+            let plans = context.client()?.release_host_plans(id).await?;
+            output.show(&plans, || plan::of_release(&plans))
         }
         ReleaseCommand::Show { id } => {
             let release = context.client()?.release(id).await?;

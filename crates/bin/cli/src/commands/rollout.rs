@@ -5,15 +5,17 @@ mod plan;
 use std::fmt::Write as _;
 
 use slipway_client::Client;
+use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentName, ReleaseId, RolloutId, Strategy};
+use slipway_domain::{EnvironmentName, ReleaseId, RolloutId, RolloutState, Strategy};
 use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
+use slipway_wire::plan::RolloutHostPlans;
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary, Step};
 
 use super::{List, audit, page_size, strategy};
-use crate::args::{Order, RolloutCommand, RolloutRef, StrategyArgs};
+use crate::args::{Approval, Order, RolloutCommand, RolloutRef, StrategyArgs};
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, rollout_state, step_state};
@@ -67,16 +69,23 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             let rollouts = list(&client, env, limit).await?;
             output.show(&List { items: &rollouts }, || list_text(&rollouts, &output))?;
         }
-        RolloutCommand::Show { rollout } => {
+        RolloutCommand::Show { rollout, plan: true } => {
+            let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
+            let plans = client.rollout_host_plans(id).await?;
+            output.show(&plans, || plan_text(&plans))?;
+        }
+        RolloutCommand::Show { rollout, plan: false } => {
             let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
             let rollout = client.rollout(id).await?;
             output.show(&rollout, || text(&rollout, &output))?;
         }
-        RolloutCommand::Approve(seen) => give(&client, &output, seen.into(), CommandKind::Approve).await?,
-        RolloutCommand::Pause(order) => give(&client, &output, order, CommandKind::Pause).await?,
-        RolloutCommand::Resume(seen) => give(&client, &output, seen.into(), CommandKind::Resume).await?,
-        RolloutCommand::Revert(order) => give(&client, &output, order, CommandKind::Revert).await?,
-        RolloutCommand::Abort(order) => give(&client, &output, order, CommandKind::Abort).await?,
+        RolloutCommand::Approve(approval) => approve(&client, &output, approval).await?,
+        RolloutCommand::Pause(order) => give(&client, &output, order, CommandKind::Pause, None).await?,
+        RolloutCommand::Resume(seen) => {
+            give(&client, &output, seen.into(), CommandKind::Resume, None).await?;
+        }
+        RolloutCommand::Revert(order) => give(&client, &output, order, CommandKind::Revert, None).await?,
+        RolloutCommand::Abort(order) => give(&client, &output, order, CommandKind::Abort, None).await?,
         RolloutCommand::Events { rollout, after } => {
             let id = resolve(&client, &rollout, Which::OpenOrNewest).await?;
             let events = events(&client, id, after).await?;
@@ -145,16 +154,45 @@ async fn resolve(client: &Client, rollout: &RolloutRef, which: Which) -> Result<
     })
 }
 
+/// An approval is for a plan, and nobody approves one that they have not looked at.
+async fn approve(client: &Client, output: &Output, approval: Approval) -> Result<(), CliFailure> {
+    let Approval { order, plan } = approval;
+    let id = order.rollout;
+    let Some(plan) = plan else {
+        let plans = client.rollout_host_plans(id).await?;
+        let failure = CliFailure::usage("an approval is for a plan: give it with --plan");
+        return Err(failure.help(format!(
+            "look at it with `slipway rollout show --plan {id}`; if it is what you want: slipway rollout approve {id} --plan {}",
+            plans.digest
+        )));
+    };
+    give(client, output, order.into(), CommandKind::Approve, Some(plan)).await
+}
+
+fn plan_text(plans: &RolloutHostPlans) -> String {
+    let mut text = super::plan::of_rollout(plans);
+    if plans.state == RolloutState::PendingApproval {
+        let (id, digest) = (plans.rollout, plans.digest);
+        let _ = writeln!(
+            text,
+            "\nto approve it: slipway rollout approve {id} --plan {digest}"
+        );
+    }
+    text
+}
+
 async fn give(
     client: &Client,
     output: &Output,
     order: Order,
     command: CommandKind,
+    plan: Option<Digest>,
 ) -> Result<(), CliFailure> {
     let id = resolve(client, &order.rollout, Which::Open).await?;
     let request = CreateCommand {
         command,
         reason: order.reason.as_deref().map(plain),
+        plan,
     };
     let rollout = client.command_rollout(id, &request).await?;
     output.show(&rollout, || {
@@ -254,7 +292,8 @@ fn text(rollout: &Rollout, output: &Output) -> String {
         let _ = writeln!(text, "trace        {}", clean(trace));
     }
     if let Some(approver) = &rollout.approver {
-        let _ = writeln!(text, "approved by  {approver}");
+        let plan = rollout.approved_plan.map(|plan| format!(", the plan {plan}"));
+        let _ = writeln!(text, "approved by  {approver}{}", plan.unwrap_or_default());
     }
     if !rollout.pending_commands.is_empty() {
         let pending: Vec<_> = rollout

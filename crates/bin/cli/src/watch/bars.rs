@@ -198,6 +198,7 @@ mod tests {
             prior: None,
             reason: (state == StepState::Stuck).then(|| "broken\u{1b}[2J".to_owned()),
             hook: None,
+            plan: None,
         }
     }
 

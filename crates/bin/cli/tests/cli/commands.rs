@@ -400,7 +400,6 @@ fn an_order_by_environment_is_for_the_rollout_under_way() {
     });
     let slipway = Slipway::at(&server);
     for (order, of) in [
-        ("approve", ROLLOUT),
         ("pause", "prod"),
         ("resume", ROLLOUT),
         ("revert", "prod"),
@@ -420,6 +419,64 @@ fn an_order_by_environment_is_for_the_rollout_under_way() {
     assert!(
         ran.code == 4 && ran.stderr.contains("has no rollout under way"),
         "{ran:?}"
+    );
+}
+
+#[test]
+fn an_approval_names_the_plan_that_was_looked_at() {
+    let digest = format!("sha256:{}", "ab".repeat(32));
+    let plans = json!({
+        "rollout": ROLLOUT, "environment": "prod", "release": RELEASE, "state": "pending_approval", "digest": digest,
+        "plans": [{
+            "digest": format!("sha256:{}", "cd".repeat(32)),
+            "plan": {"sections": {
+                "units": {"entries": [{"name": "web.service", "change": "restart", "why": "ExecStart"}],
+                          "cut": {"entries": 9999, "digest": digest}},
+                "reboot": {"entries": [{"name": "kernel", "change": "changed", "before": "linux-6.12.1",
+                                        "after": "linux-6.12.30"}]},
+            }},
+            "hosts": [{"host": "web-1", "report": {"digest": digest, "from": CLOSURE, "bytes_before": 1024,
+                                                    "bytes_after": 2048, "bytes_new": 1536}}],
+        }],
+        "unknown": [{"host": "web-2", "state": "waiting", "online": false}],
+    });
+    let server = ScriptedApi::start(move |request| match request.path.as_str() {
+        path if path.ends_with("/host-plans") => ScriptedReply::json(200, &plans),
+        _ => ScriptedReply::json(202, &rollout("pending_approval", None, ["staged", "waiting"])),
+    });
+    let slipway = Slipway::at(&server);
+    let shown = slipway.run(&["rollout", "show", "--plan", ROLLOUT]);
+    for expected in [
+        "needs a reboot (1)\n    kernel: linux-6.12.1 -> linux-6.12.30\n",
+        "units (10000)\n    restart web.service (ExecStart)\n    and 9999 more\n",
+        "closure 1.0 KiB -> 2.0 KiB, of which 1.5 KiB new here",
+        "web-2\n  offline, so not known\n",
+        &format!("slipway rollout approve {ROLLOUT} --plan {digest}"),
+    ] {
+        assert!(shown.stdout.contains(expected), "{expected}: {}", shown.stdout);
+    }
+    let bare = slipway.run(&["rollout", "approve", ROLLOUT]);
+    assert!(
+        bare.code == 2 && bare.stderr.contains(&format!("--plan {digest}")),
+        "{bare:?}"
+    );
+    let short = slipway.run(&["rollout", "approve", ROLLOUT, "--plan", "abab"]);
+    assert!(
+        short.code == 2 && short.stderr.contains("give the whole digest"),
+        "{short:?}"
+    );
+    let ran = slipway.run(&[
+        "rollout", "approve", ROLLOUT, "--plan", &digest, "--reason", "because",
+    ]);
+    assert!(
+        ran.stdout
+            .starts_with(&format!("asked the rollout {ROLLOUT} to approve")),
+        "{ran:?}"
+    );
+    let sent = server.requests().pop().unwrap();
+    assert_eq!(
+        body(&sent),
+        json!({"command": "approve", "reason": "because", "plan": digest})
     );
 }
 

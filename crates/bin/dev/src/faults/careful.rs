@@ -67,6 +67,7 @@ pub(super) async fn abort(stack: &DevStack) -> Result<()> {
     let command = CreateCommand {
         command: CommandKind::Abort,
         reason: Some("the fault is over".to_owned()),
+        plan: None,
     };
     stack.api.command_rollout(rollout.id, &command).await?;
     Ok(())

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use slipway_domain::agent::ActivationPlan;
+use slipway_domain::digest::Digest;
 use slipway_host::clock::Clock;
 use slipway_host::door::Runnable;
 use slipway_host::failpoint::failpoint;
@@ -58,8 +59,8 @@ fn check_time(plan: &ActivationPlan, closure_seconds: Option<u32>, hooks: u32) -
 impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// Records the prior, arms the dead-man and starts the hooks or the switch script, in this order. Each is certain
     /// before the next.
-    pub(super) async fn activate(&mut self, plan: ActivationPlan) -> NextStep {
-        if let Err(why) = self.begin_activation(plan).await {
+    pub(super) async fn activate(&mut self, plan: ActivationPlan, approved: Option<Digest>) -> NextStep {
+        if let Err(why) = self.begin_activation(plan, approved).await {
             if let Some(current) = &mut self.journal.current {
                 current.prior = None;
                 current.signed = None;
@@ -73,7 +74,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     }
 
     /// `Err` when nothing was touched.
-    async fn begin_activation(&mut self, plan: ActivationPlan) -> Result<(), String> {
+    async fn begin_activation(
+        &mut self,
+        plan: ActivationPlan,
+        approved: Option<Digest>,
+    ) -> Result<(), String> {
         let observed = self.host.observe();
         let now = self.clock.boot();
         let Some(current) = &self.journal.current else {
@@ -85,6 +90,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let admitted = self.host.admit_release(&closure, &claim, ADMIT_WITHIN).await;
         let admitted = admitted.map_err(|error| chain(&error))?;
         let (release, signed) = (admitted.runnable, admitted.signed);
+        if let Some(approved) = approved {
+            self.check_plan(&closure, approved).await?;
+        }
         let hooks = self.host.hooks(&closure).map_err(|error| chain(&error))?;
         let hooks_seconds = seconds_of(&hooks.before_activate);
         check_time(&plan, self.host.switch_seconds(&closure), hooks_seconds)?;

@@ -34,9 +34,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 attempt,
                 closure,
                 plan,
+                approved_plan,
             } => match self.journal.entry(*attempt) {
                 JournalEntry::Current(current) if current.phase == JournalPhase::Staged => {
-                    Some(self.activate(plan.clone()).await)
+                    Some(self.activate(plan.clone(), *approved_plan).await)
                 }
                 JournalEntry::Unknown => self.refuse_unknown(*attempt, closure),
                 // Under way, or over: a settled attempt is never begun again.

@@ -88,11 +88,13 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
     pub(super) fn publish(&mut self) {
         self.phase.follow(&self.journal, self.revert_tries);
         let report = self.journal.report(self.requested);
+        let plan = report.as_ref().and_then(|report| self.plan_of(report));
         let current = self.journal.current.as_ref();
         let origin = current
             .filter(|current| report.as_ref().is_some_and(|report| report.attempt == current.id))
             .and_then(|current| current.origin.as_ref());
         let view = ExecutorView {
+            plan,
             traceparent: origin.and_then(|origin| origin.traceparent.clone()),
             report,
             unsettled: self.journal.unsettled_id(),

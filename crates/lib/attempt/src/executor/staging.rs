@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::journal::Attempt;
 
 use super::phases::enter;
+use super::planning::compute;
 use super::{Executor, JournalPhase, LockedExecutor, NextStep, TROUBLE_PAUSE, chain};
 
 /// A garbage collection takes what it had chosen before the closure got its root. It leaves alone what comes in after
@@ -27,7 +28,12 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let executor = self.unlock();
         let bound = executor.fetch_bound(&attempt);
         let claim = executor.claim_of(&attempt);
-        let fetching = fetch(executor.host.clone(), attempt.clone(), claim, bound);
+        let host = executor.host.clone();
+        let of = attempt.clone();
+        let fetching = async move {
+            fetch(host.clone(), of.clone(), claim, bound).await?;
+            Ok::<_, StageError>(compute(&*host, &of.closure).await)
+        };
         let Some(fetched) = executor.unless_interrupted(attempt.id, fetching).await else {
             return NextStep::Now;
         };
@@ -38,8 +44,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             return NextStep::Now;
         }
         match fetched {
-            Ok(_admitted) => {
+            Ok(planned) => {
                 tracing::info!(attempt_id = %attempt.id, closure = %attempt.closure, "fetched");
+                locked.note_plan(planned);
                 if let Some(current) = &mut locked.journal.current {
                     enter(current, JournalPhase::Staged);
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::{ActivationPlan, AttemptReport, ManifestRef, Verdict};
-use slipway_domain::{AttemptId, AttemptOrigin, AttemptPhase, StorePath, Timestamp};
+use slipway_domain::{AttemptId, AttemptOrigin, AttemptPhase, PlanReport, StorePath, Timestamp};
 use slipway_host::clock::BootMs;
 use slipway_host::text::one_line;
 use slipway_release::Committed;
@@ -160,6 +160,9 @@ pub struct Attempt {
     /// What the door found in that manifest, once the activation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Committed>,
+    /// What the switch would change, as it was reported. Agents from before plans leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<PlanReport>,
 }
 
 impl Attempt {
@@ -193,6 +196,7 @@ impl Attempt {
             origin: None,
             manifest: None,
             signed: None,
+            planned: None,
         }
     }
 
@@ -219,6 +223,7 @@ impl Attempt {
             verdict: self.verdict,
             message: self.told(),
             hooks: self.hooks_report(),
+            plan: self.planned.clone(),
         }
     }
 
@@ -287,6 +292,7 @@ impl PastAttempt {
             verdict: self.verdict,
             message: self.message.clone(),
             hooks: None,
+            plan: None,
         }
     }
 

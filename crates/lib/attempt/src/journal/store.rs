@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, fallocate};
 use serde::{Deserialize, Serialize};
+use slipway_domain::{AttemptId, HostPlan};
 use slipway_durable::PRIVATE;
 use slipway_host::seal::{seal, unseal};
 use slipway_process::{FileLock, LockError};
@@ -64,6 +65,13 @@ pub struct LoadedJournal {
     pub damage: Option<String>,
 }
 
+/// The plan of one attempt.
+#[derive(Serialize, Deserialize)]
+struct KeptPlan {
+    attempt: AttemptId,
+    plan: HostPlan,
+}
+
 #[derive(Deserialize)]
 struct VersionOnly {
     version: u32,
@@ -94,6 +102,28 @@ impl JournalStore {
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.dir.join("journal.json")
+    }
+
+    /// Keeps an attempt's plan until the control plane has it. The caller holds the lock.
+    pub(crate) fn keep_plan(&self, attempt: AttemptId, plan: &HostPlan) -> Result<(), JournalError> {
+        let kept = KeptPlan {
+            attempt,
+            plan: plan.clone(),
+        };
+        let text = serde_json::to_vec(&kept).unwrap_or_default();
+        slipway_durable::write(&self.plan_path(), &text, PRIVATE)
+            .map_err(|error| self.error("keep the plan", error))
+    }
+
+    /// The plan of this attempt, if it was kept and is whole.
+    pub(crate) fn kept_plan(&self, attempt: AttemptId) -> Option<HostPlan> {
+        let text = fs::read(self.plan_path()).ok()?;
+        let kept: KeptPlan = serde_json::from_slice(&text).ok()?;
+        (kept.attempt == attempt).then_some(kept.plan)
+    }
+
+    fn plan_path(&self) -> PathBuf {
+        self.dir.join("plan.json")
     }
 
     /// Whether the state folder is still there.

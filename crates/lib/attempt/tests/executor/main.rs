@@ -6,6 +6,7 @@ mod attempts;
 mod hooks;
 mod hooks_cut;
 mod odd;
+mod plans;
 mod properties;
 mod recovery;
 mod rig;

@@ -237,6 +237,7 @@ impl ControlledHost {
             strategy: rollout(),
             origin: None,
             manifest: None,
+            approved_plan: None,
         });
         for incident in incidents {
             self.apply(incident).await?;

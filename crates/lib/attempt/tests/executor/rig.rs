@@ -104,6 +104,7 @@ impl ExecutorRig {
             attempt,
             closure: closure(name),
             plan: plan(),
+            approved_plan: None,
         });
     }
 

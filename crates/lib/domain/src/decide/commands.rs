@@ -1,6 +1,7 @@
 //! Operators' commands.
 
 use super::{Effect, Round};
+use crate::digest::Digest;
 use crate::event::Actor;
 use crate::snapshot::{CommandKind, OperatorCommand, RevertScope};
 use crate::strategy::OnFailure;
@@ -60,8 +61,16 @@ impl Round<'_> {
         {
             return Some(why.clone());
         }
-        (command.kind == CommandKind::Approve && command.by == rollout.author)
-            .then(|| "whoever started a rollout cannot approve it; ask somebody else".to_owned())
+        if command.kind == CommandKind::Approve && command.by == rollout.author {
+            return Some("whoever started a rollout cannot approve it; ask somebody else".to_owned());
+        }
+        let approved = command.plan.filter(|_| command.kind == CommandKind::Approve)?;
+        let now = self.snapshot.plan_digest();
+        if approved != now {
+            return Some(plan_moved(&approved, &now));
+        }
+        let missing = self.still_to_plan()?;
+        Some(plan_unknown(missing.name.as_str()))
     }
 
     fn carry_out(&mut self, command: &OperatorCommand) {
@@ -128,6 +137,20 @@ impl Round<'_> {
             }
         }
     }
+}
+
+/// The words for an approval of another plan than the rollout has.
+#[must_use]
+pub fn plan_moved(approved: &Digest, now: &Digest) -> String {
+    format!("the approval is for the plan {approved}, and the rollout's plan is {now} now; look at it again")
+}
+
+/// The words for an approval that comes before the plan is known.
+#[must_use]
+pub fn plan_unknown(host: &str) -> String {
+    format!(
+        "{host} still fetches, so its plan is not known yet; wait until it has reported, and look at the plan again"
+    )
 }
 
 fn because(command: &OperatorCommand) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Round;
 use crate::event::Actor;
 use crate::snapshot::{RevertScope, StepSnapshot};
-use crate::{RolloutState, StepState};
+use crate::{AttemptId, RolloutState, StepState};
 
 impl Round<'_> {
     /// Puts hosts back, within `max_unavailable`, until the rollout is over.
@@ -123,12 +123,16 @@ impl Round<'_> {
         }
     }
 
-    pub(super) fn bound_approval(&mut self) {
+    /// Hosts fetch already, so that people see what they approve. Nothing is touched, and no failure ends the rollout:
+    /// the strategy looks at failures once it is approved.
+    pub(super) fn await_approval(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
         let limit = self.snapshot.rollout.strategy.limits.person_seconds;
         if self.in_this_state_for(limit) {
             let cause = format!("nobody approved it within {limit} s");
             self.skip_unbegun(&Actor::Rules, &cause);
             self.rollout(RolloutState::Aborted, cause);
+        } else if self.snapshot.swapped.is_none() {
+            self.begin_fetching(attempt_id);
         }
     }
 

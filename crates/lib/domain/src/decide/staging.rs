@@ -6,6 +6,9 @@ use crate::snapshot::{RevertScope, StepSnapshot};
 use crate::strategy::{Offline, OnFailure};
 use crate::{AttemptId, RolloutState, StepState};
 
+/// Why an attempt begins.
+const FETCH: &str = "fetch the closure";
+
 impl Round<'_> {
     pub(super) fn stage(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
         if self.stop_for_doubt() || self.stop_for_failures() {
@@ -23,20 +26,49 @@ impl Round<'_> {
         let snapshot = self.snapshot;
         for step in &snapshot.steps {
             match step.state {
-                StepState::Reverted if self.has_tries_left(step) => {
-                    let cause = format!(
-                        "try {} of {} after: {}",
-                        step.failures + 1,
-                        self.snapshot.rollout.strategy.retries + 1,
-                        step.reason.as_deref().unwrap_or("a failure")
-                    );
-                    self.step(step, StepState::Waiting, Actor::Rules, cause);
-                }
+                StepState::Reverted if self.has_tries_left(step) => self.try_again(step),
                 StepState::Waiting if !step.observed.is_online(self.now) => self.handle_offline(step),
-                StepState::Waiting => self.begin_attempt(step, attempt_id(), "fetch the closure"),
+                StepState::Waiting => self.begin_attempt(step, attempt_id(), FETCH),
                 _ => {}
             }
         }
+    }
+
+    /// Asks every waiting host that is online to fetch, before an approval. What to do about the others is decided after it.
+    pub(super) fn begin_fetching(&mut self, attempt_id: &mut dyn FnMut() -> AttemptId) {
+        let snapshot = self.snapshot;
+        let now = self.now;
+        for step in snapshot.steps.iter().filter(|step| step.observed.is_online(now)) {
+            match step.state {
+                StepState::Reverted if self.has_tries_left(step) => self.try_again(step),
+                StepState::Waiting => self.begin_attempt(step, attempt_id(), FETCH),
+                _ => {}
+            }
+        }
+    }
+
+    /// The first host that is still to say what would change there.
+    pub(super) fn still_to_plan(&self) -> Option<&StepSnapshot> {
+        let mut online = self
+            .snapshot
+            .steps
+            .iter()
+            .filter(|step| step.observed.is_online(self.now));
+        online.find(|step| match step.state {
+            StepState::Waiting | StepState::Staging => true,
+            StepState::Reverted => self.has_tries_left(step),
+            _ => false,
+        })
+    }
+
+    fn try_again(&mut self, step: &StepSnapshot) {
+        let cause = format!(
+            "try {} of {} after: {}",
+            step.failures + 1,
+            self.snapshot.rollout.strategy.retries + 1,
+            step.reason.as_deref().unwrap_or("a failure")
+        );
+        self.step(step, StepState::Waiting, Actor::Rules, cause);
     }
 
     /// Applies the strategy to a host that is offline in its turn.

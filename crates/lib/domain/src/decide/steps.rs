@@ -2,7 +2,9 @@
 
 use super::{Effect, Round};
 use crate::agent::{HooksReport, MAX_HOOKS_SECONDS};
+use crate::digest::Digest;
 use crate::event::Actor;
+use crate::host_plan::PlanReport;
 use crate::snapshot::StepSnapshot;
 use crate::{AttemptPhase, StepState, StorePath};
 
@@ -16,7 +18,7 @@ impl Round<'_> {
     pub(super) fn follow_agents(&mut self) {
         let snapshot = self.snapshot;
         for step in &snapshot.steps {
-            if self.record_prior(step) {
+            if self.record_prior(step) || self.record_plan(step) {
                 continue;
             }
             match step.state {
@@ -62,6 +64,45 @@ impl Round<'_> {
         }
     }
 
+    /// Writes down what the agent computed, until a plan was approved.
+    fn record_plan(&mut self, step: &StepSnapshot) -> bool {
+        let open = matches!(step.state, StepState::Staging | StepState::Staged)
+            && self.snapshot.rollout.approved_plan.is_none();
+        let reported = step
+            .report()
+            .filter(|_| open)
+            .and_then(|report| report.plan.as_ref());
+        match reported {
+            Some(plan) if step.plan.as_ref() != Some(plan) => {
+                let effect = Effect::Plan {
+                    step: step.id,
+                    plan: plan.clone(),
+                };
+                self.push(effect, host(step), "the agent computed what would change");
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Why a host may not go on that has fetched: its plan is not the one that was approved.
+    fn unapproved_plan(&self, step: &StepSnapshot) -> Option<String> {
+        let approval = self.snapshot.rollout.approved_plan?;
+        let digest = |plan: &PlanReport| plan.digest;
+        let approved = step.plan.as_ref().map(digest);
+        let reported = step.report().and_then(|report| report.plan.as_ref()).map(digest);
+        if reported == approved {
+            return None;
+        }
+        let words = |plan: Option<Digest>| plan.map_or_else(|| "none".to_owned(), |plan| plan.to_string());
+        Some(format!(
+            "its plan is {}, and the approval {} is for {}; nothing was touched, so look at the plan and roll out again",
+            words(reported),
+            approval.short(),
+            words(approved)
+        ))
+    }
+
     /// Moves the step as the agent reports; `otherwise` is the cause of a report without a message.
     fn follow_report(&mut self, step: &StepSnapshot, to: StepState, otherwise: &str) {
         self.step(step, to, host(step), step.message_or(otherwise));
@@ -69,9 +110,10 @@ impl Round<'_> {
 
     fn follow_staging(&mut self, step: &StepSnapshot) {
         match step.phase() {
-            Some(AttemptPhase::Staged) => {
-                self.follow_report(step, StepState::Staged, "the closure is on the host");
-            }
+            Some(AttemptPhase::Staged) => match self.unapproved_plan(step) {
+                Some(why) => self.step(step, StepState::Reverted, host(step), why),
+                None => self.follow_report(step, StepState::Staged, "the closure is on the host"),
+            },
             Some(AttemptPhase::StageFailed) => {
                 self.follow_report(step, StepState::Reverted, "the closure could not be fetched");
             }

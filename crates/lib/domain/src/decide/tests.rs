@@ -38,6 +38,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         closure: path("new"),
         prior: state.is_out().then(|| path("old")),
         reason: None,
+        plan: None,
         observed: HostObservation {
             connected_at: Some(now()),
             observed_at: Some(now()),
@@ -58,6 +59,7 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
             },
             author: PrincipalId::from_uuid(uuid::Uuid::from_u128(1)),
             approver: None,
+            approved_plan: None,
             scope: (state == RolloutState::Reverting).then_some(RevertScope::All),
             reason: None,
             awaits_verdict: false,
@@ -101,6 +103,7 @@ fn round(snapshot: &Snapshot) -> Vec<String> {
             Effect::Step { step, to, .. } => Some(format!("{}:{to}", name(step))),
             Effect::Scope(scope) => Some(format!("scope:{}", scope.as_str())),
             Effect::Prior { step, .. } => Some(format!("{}:prior", name(step))),
+            Effect::Plan { step, .. } => Some(format!("{}:plan", name(step))),
             Effect::Command { refused, .. } => refused.map(|why| format!("refused:{why}")),
         })
         .collect()
@@ -116,6 +119,7 @@ fn cause(snapshot: &Snapshot) -> String {
 fn report(step: &mut StepSnapshot, phase: AttemptPhase, verdict: Option<Verdict>) {
     let attempt = step.attempt.unwrap();
     step.observed.report = Some(AttemptReport {
+        plan: None,
         attempt,
         phase,
         prior: None,
@@ -132,11 +136,13 @@ fn command(snapshot: &mut Snapshot, kind: CommandKind, by: u128) {
         by: PrincipalId::from_uuid(uuid::Uuid::from_u128(by)),
         actor: Actor::Rules,
         reason: None,
+        plan: None,
         forged: false,
     });
 }
 
 mod order;
+mod plans;
 
 #[test]
 fn an_abort_puts_every_host_under_way_back_at_once_and_leaves_committed_ones() {

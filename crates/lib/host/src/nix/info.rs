@@ -15,12 +15,12 @@ use slipway_process::{ProgramOutput, RunOutcome};
 /// A path as the database has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct PathInfo {
+pub(crate) struct PathInfo {
     /// Nix from 2.19 on has it as the key.
     #[serde(default)]
-    pub(super) path: String,
+    pub(crate) path: String,
     pub(super) nar_hash: String,
-    pub(super) nar_size: u64,
+    pub(crate) nar_size: u64,
     pub(super) references: Vec<String>,
     #[serde(default)]
     pub(super) signatures: Vec<String>,
@@ -59,7 +59,7 @@ impl NixConfig {
 
 /// Nix did not answer, or not in a form that we know.
 #[derive(Debug)]
-pub(super) enum NixQueryError {
+pub(crate) enum NixQueryError {
     /// It could not be started.
     NotStarted(std::io::Error),
     /// It took too long.
@@ -69,7 +69,7 @@ pub(super) enum NixQueryError {
 }
 
 /// Every path of the closure.
-pub(super) async fn closure(
+pub(crate) async fn closure(
     config: &HostConfig,
     path: &str,
     bound: Duration,

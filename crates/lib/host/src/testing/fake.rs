@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use slipway_domain::agent::Verdict;
 use slipway_domain::digest::Digest;
-use slipway_domain::{AttemptId, StorePath, Timestamp};
+use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
+use slipway_domain::{AttemptId, HostPlan, PlanReport, StorePath, Timestamp};
 use slipway_release::{Committed, Question, SignedManifest, rule};
 use tokio::time::{Instant, sleep};
 
@@ -21,6 +22,7 @@ use crate::job::{Job, JobEnd, JobExit, JobId, JobKind, JobState};
 use crate::manifests::{AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
+use crate::plan::{ComputedPlan, PlanError};
 use crate::runner::RunnerError;
 
 use super::behaviour::{ClosureBehaviour, FakeHook};
@@ -77,6 +79,8 @@ pub struct FakeHostState {
     pub generations: BTreeSet<StorePath>,
     /// The units that have failed; `None` where there is nobody to ask.
     pub failed_units: Option<BTreeSet<String>>,
+    /// What else the plans of switches say that are computed from now on.
+    pub mounts: BTreeSet<String>,
     /// Everything that was done, in order.
     pub done: Vec<String>,
     /// The hooks that were begun, in order.
@@ -309,6 +313,33 @@ impl HostOperations for FakeHost {
             path: path.clone(),
             profile: "/profile".into(),
         })
+    }
+
+    async fn plan(&self, closure: &StorePath, _within: Duration) -> Result<ComputedPlan, PlanError> {
+        let state = self.state();
+        let live = state.live.clone().ok_or(PlanError::NoLive)?;
+        let mut plan = HostPlan::default();
+        let from = PlanEntry {
+            before: Some(live.to_string()),
+            after: Some(closure.to_string()),
+            ..PlanEntry::new("system", PlannedChange::Changed)
+        };
+        plan.put(section::PACKAGES, [from]);
+        plan.put(
+            section::MOUNTS,
+            state
+                .mounts
+                .iter()
+                .map(|mount| PlanEntry::new(mount, PlannedChange::Added)),
+        );
+        let report = PlanReport {
+            digest: plan.digest(),
+            from: live,
+            bytes_before: 1,
+            bytes_after: 1,
+            bytes_new: 0,
+        };
+        Ok(ComputedPlan { plan, report })
     }
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {

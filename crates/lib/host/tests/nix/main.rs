@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod plan;
 mod trust;
 
 use std::ffi::OsStr;

@@ -262,7 +262,7 @@ impl Decisions {
         comparison: &mut Comparison,
     ) -> Result<bool, StoreError> {
         let rows = sqlx::query!(
-            "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.refused
+            "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.plan, c.refused
              FROM rollout_commands c JOIN principals p ON p.id = c.principal_id WHERE c.rollout_id = $1",
             rollout
         )
@@ -276,6 +276,7 @@ impl Decisions {
                 kind: row.kind,
                 principal: PrincipalId::from_uuid(row.principal_id),
                 reason: row.reason,
+                plan: row.plan,
             };
             let words = (rollout, row.principal.clone(), command.cause());
             // The worker refuses one that nobody asked for, and leaves it there.

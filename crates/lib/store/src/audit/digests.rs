@@ -5,14 +5,16 @@
 //! [`Digester::field_opt`], and is left out while it has its default.
 
 use slipway_domain::digest::{Digest, Digester};
+use slipway_domain::host_plan::rollout_digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    CommandId, EnvironmentId, PrincipalId, ReleaseId, RolloutId, StepState, Timestamp, TokenId,
+    CommandId, EnvironmentId, HostName, PrincipalId, ReleaseId, RolloutId, StepState, StorePath, Timestamp,
+    TokenId,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{StoreError, row};
 
 /// A row's digest, with what else its event says of it.
 pub(crate) struct Decided {
@@ -112,6 +114,21 @@ pub(crate) async fn plan(tx: &mut PgConnection, id: RolloutId) -> Result<Digest,
             .field_opt("cluster", step.cluster);
     }
     Ok(digester.finish())
+}
+
+/// What people approve of a rollout: its hosts' closures, and their plans as far as they are known.
+pub(crate) async fn host_plans(tx: &mut PgConnection, id: RolloutId) -> Result<Digest, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT h.name AS "name: HostName", s.closure AS "closure: StorePath", s.plan->>'digest' AS plan
+           FROM steps s JOIN hosts h ON h.id = s.host_id WHERE s.rollout_id = $1"#,
+        id.as_uuid()
+    )
+    .fetch_all(tx)
+    .await?;
+    let hosts = rows
+        .iter()
+        .map(|row| (&row.name, &row.closure, row::lenient(row.plan.as_deref())));
+    Ok(rollout_digest(id, hosts))
 }
 
 /// Environments: this one, or all.
@@ -301,6 +318,8 @@ pub(crate) struct StepDecision<'a> {
     pub(crate) closure: &'a str,
     /// As it is stored.
     pub(crate) strategy: &'a str,
+    /// The plan that was approved for the host.
+    pub(crate) approved_plan: Option<Digest>,
 }
 
 impl StepDecision<'_> {
@@ -317,13 +336,16 @@ impl StepDecision<'_> {
 
     pub(crate) fn digest(&self) -> Digest {
         let goes_on = Self::rests_on_plan(self.state);
+        // An approval may come while the host fetches.
+        let activates = matches!(self.state, StepState::Activating | StepState::Verifying);
         let mut digester = Digester::new("step");
         digester
             .field("host", self.host)
             .field("state", self.state)
             .field_opt("attempt", self.attempt)
             .field_opt("closure", goes_on.then_some(self.closure))
-            .field_opt("strategy", goes_on.then_some(self.strategy));
+            .field_opt("strategy", goes_on.then_some(self.strategy))
+            .field_opt("approved_plan", self.approved_plan.filter(|_| activates));
         digester.finish()
     }
 }
@@ -335,6 +357,8 @@ pub(crate) struct CommandRow {
     pub(crate) kind: String,
     pub(crate) principal: PrincipalId,
     pub(crate) reason: Option<String>,
+    /// The plan that an approval is for, as it is stored.
+    pub(crate) plan: Option<String>,
 }
 
 impl CommandRow {
@@ -350,7 +374,8 @@ impl CommandRow {
             .field("kind", &self.kind)
             .field("principal", self.principal)
             .field_opt("reason", self.reason.as_deref())
-            .field_opt("plan", self.is_approval().then_some(plan));
+            .field_opt("plan", self.is_approval().then_some(plan))
+            .field_opt("host_plans", self.plan.as_deref());
         digester.finish()
     }
 

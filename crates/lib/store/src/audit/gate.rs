@@ -348,7 +348,7 @@ async fn approved(
     };
     principal(tx, key, command.principal).await?;
     let row = sqlx::query!(
-        "SELECT p.role, r.author_id, r.environment_id, e.related_approval_allowed
+        "SELECT p.role, r.author_id, r.environment_id, r.approved_plan, e.related_approval_allowed
          FROM rollouts r JOIN environments e ON e.id = r.environment_id, principals p
          WHERE r.id = $1 AND p.id = $2",
         id.as_uuid(),
@@ -358,6 +358,14 @@ async fn approved(
     .await?;
     if row.author_id == command.principal.as_uuid() {
         return refuse("was approved by its own author");
+    }
+    if row.approved_plan != command.plan {
+        return refuse("has another approved plan than its approval names");
+    }
+    if let Some(approved) = &command.plan
+        && digests::host_plans(tx, id).await?.to_string() != *approved
+    {
+        return refuse("has hosts whose plans are not those that were approved");
     }
     if row::parse::<Role>("role", &row.role)? < Role::Approver {
         return refuse("was approved by somebody who may not");
@@ -399,7 +407,7 @@ enum CommandOutcome {
 /// Every command of a rollout.
 async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<RecordedCommand>, StoreError> {
     let rows = sqlx::query!(
-        "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.applied_at, c.refused
+        "SELECT c.id, c.kind, c.principal_id, p.name AS principal, c.reason, c.plan, c.applied_at, c.refused
          FROM rollout_commands c JOIN principals p ON p.id = c.principal_id WHERE c.rollout_id = $1 ORDER BY c.seq",
         id.as_uuid()
     )
@@ -412,6 +420,7 @@ async fn commands(tx: &mut PgConnection, id: RolloutId) -> Result<Vec<RecordedCo
             kind: row.kind,
             principal: PrincipalId::from_uuid(row.principal_id),
             reason: row.reason,
+            plan: row.plan,
         },
         by: row.principal,
         outcome: match (row.applied_at, row.refused) {

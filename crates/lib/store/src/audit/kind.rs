@@ -36,5 +36,7 @@ pub(crate) const ROLLOUT_CREATED: &str = "rollout.created";
 pub(crate) const STEP_STATE: &str = "step.state";
 /// What ran on a step's host before it, and is to run again when it goes back.
 pub(crate) const STEP_PRIOR: &str = "step.prior";
+/// What a step's host would change by the switch, as its agent computed it. It is noted and decides nothing.
+pub(crate) const STEP_PLAN: &str = "step.plan";
 /// What a person asked of a rollout.
 pub(crate) const COMMAND_REQUESTED: &str = "command.requested";

@@ -1,12 +1,15 @@
 //! Operators' commands for a rollout. The worker carries them out.
 
+use slipway_domain::digest::Digest;
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{CommandId, EnvironmentId, PrincipalId, RolloutId, RolloutState};
+use slipway_domain::{CommandId, EnvironmentId, HostName, PrincipalId, RolloutId, RolloutState, StepState};
+use sqlx::PgConnection;
 use tracing::instrument;
 
 use crate::audit::digests::{self, CommandRow};
 use crate::audit::{append, gate, kind as event_kind, related};
+use crate::fleet::offline_after;
 use crate::{AuditKey, Store, StoreError, row};
 
 impl Store {
@@ -15,6 +18,9 @@ impl Store {
     /// Refuses a command that the rollout's state does not allow, and an approval of one's own rollout. The worker checks
     /// both again when it takes the command. Refuses it too if author and approver may be one person, unless the
     /// environment permits that. An approval only covers the plan in the audit log.
+    ///
+    /// An approval of other plans of hosts than they have fails with [`StoreError::PlanMoved`]. It fails with
+    /// [`StoreError::PlanUnknown`] while a host that is online still fetches.
     #[instrument(name = "db.rollout.command", level = "debug", skip_all, fields(rollout_id = %rollout, kind = kind.as_str()))]
     pub async fn request_command(
         &self,
@@ -22,6 +28,7 @@ impl Store {
         kind: CommandKind,
         principal: PrincipalId,
         reason: Option<&str>,
+        plan: Option<Digest>,
         key: &AuditKey,
     ) -> Result<(), StoreError> {
         self.transaction(async |tx| {
@@ -59,8 +66,12 @@ impl Store {
                     environment: row::parse("environment name", &row.environment)?,
                 });
             }
+            let approved = plan.filter(|_| kind == CommandKind::Approve);
             let plan = match kind {
                 CommandKind::Approve => {
+                    if let Some(approved) = approved {
+                        check_plan(tx, rollout, approved).await?;
+                    }
                     gate::principal(tx, key, principal).await?;
                     gate::plan(tx, key, rollout).await?
                 }
@@ -72,15 +83,17 @@ impl Store {
                 kind: kind.as_str().to_owned(),
                 principal,
                 reason: reason.map(ToOwned::to_owned),
+                plan: approved.map(String::from),
             };
             sqlx::query!(
-                "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason)
-                 VALUES ($1, $2, $3, $4, $5)",
+                "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason, plan)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
                 command.id.as_uuid(),
                 rollout.as_uuid(),
                 kind.as_str(),
                 principal.as_uuid(),
-                reason
+                reason,
+                command.plan
             )
             .execute(&mut *tx)
             .await?;
@@ -95,4 +108,24 @@ impl Store {
         })
         .await
     }
+}
+
+/// Fails unless the hosts' plans are those that the approver saw. The worker looks again when it takes the approval.
+async fn check_plan(tx: &mut PgConnection, rollout: RolloutId, approved: Digest) -> Result<(), StoreError> {
+    let now = digests::host_plans(tx, rollout).await?;
+    if approved != now {
+        return Err(StoreError::PlanMoved { approved, now });
+    }
+    let fetches = [StepState::Waiting, StepState::Staging].map(StepState::as_str);
+    let missing = sqlx::query_scalar!(
+        r#"SELECT h.name AS "name: HostName" FROM steps s JOIN hosts h ON h.id = s.host_id
+           WHERE s.rollout_id = $1 AND s.state = ANY($2) AND h.last_seen_at > now() - make_interval(secs => $3)
+           ORDER BY h.name LIMIT 1"#,
+        rollout.as_uuid(),
+        &fetches as _,
+        offline_after()
+    )
+    .fetch_optional(tx)
+    .await?;
+    missing.map_or(Ok(()), |host| Err(StoreError::PlanUnknown { host }))
 }

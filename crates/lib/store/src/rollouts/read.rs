@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentId, PrincipalName, RolloutId, RolloutState, Strategy, TraceParent};
+use slipway_domain::{
+    AttemptId, EnvironmentId, HostName, PlanReport, PrincipalName, RolloutId, RolloutState, StepState,
+    StorePath, Strategy, TraceParent,
+};
 use slipway_wire::rollout::{Rollout, RolloutSummary, Step};
 use sqlx::PgConnection;
 use tracing::instrument;
 
-use crate::row::{self, Count};
+use crate::row::{self, Count, LenientJson};
 use crate::{Store, StoreError, bounded, page_limit};
 
 /// Which rollouts to read.
@@ -34,7 +37,7 @@ impl Store {
             let summary = select_rollouts(&mut tx, filter).await?.pop();
             let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
             let more = sqlx::query!(
-                r#"SELECT r.strategy AS "strategy: Strategy", r.traceparent, p.name AS "approver?: PrincipalName",
+                r#"SELECT r.strategy AS "strategy: Strategy", r.traceparent, r.approved_plan, p.name AS "approver?: PrincipalName",
                           ARRAY(SELECT c.kind FROM rollout_commands c
                                 WHERE c.rollout_id = r.id AND c.applied_at IS NULL
                                 ORDER BY c.seq) AS "pending_commands!: Vec<CommandKind>"
@@ -49,6 +52,7 @@ impl Store {
                 summary,
                 strategy: more.strategy,
                 approver: more.approver,
+                approved_plan: row::parse_opt("approved plan", more.approved_plan.as_deref())?,
                 pending_commands: more.pending_commands,
                 trace_id: row::lenient(more.traceparent.as_deref())
                     .map(|traceparent: TraceParent| traceparent.trace_id().to_owned()),
@@ -131,18 +135,35 @@ async fn select_rollouts(
 }
 
 async fn select_steps(tx: &mut PgConnection, rollout: RolloutId) -> Result<Vec<Step>, StoreError> {
-    Ok(sqlx::query_as!(
-        Step,
-        r#"SELECT h.name AS "host: _", s.wave AS "wave: Count", s.host_group AS "group: Count",
-                  coalesce(s.canary, s.wave = 0) AS "canary!", s.cluster, s.state AS "state: _", s.since,
-                  s.attempt AS "attempt: _", s.failures AS "failures: Count", s.closure AS "closure: _",
-                  s.prior AS "prior: _", s.reason,
+    let rows = sqlx::query!(
+        r#"SELECT h.name AS "host: HostName", s.wave AS "wave!: Count", s.host_group AS "group!: Count",
+                  coalesce(s.canary, s.wave = 0) AS "canary!", s.cluster, s.state AS "state: StepState", s.since,
+                  s.attempt AS "attempt: AttemptId", s.failures AS "failures!: Count", s.closure AS "closure: StorePath",
+                  s.prior AS "prior: StorePath", s.reason,
                   CASE WHEN h.report->>'attempt' = s.attempt::text
-                       THEN h.report->'hooks'->'running'->>'name' END AS hook
+                       THEN h.report->'hooks'->'running'->>'name' END AS hook,
+                  s.plan AS "plan: LenientJson<PlanReport>"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE s.rollout_id = $1 ORDER BY s.wave, h.name"#,
         rollout.as_uuid()
     )
     .fetch_all(tx)
-    .await?)
+    .await?;
+    let steps = rows.into_iter().map(|row| Step {
+        host: row.host,
+        wave: row.wave.into(),
+        group: row.group.into(),
+        canary: row.canary,
+        cluster: row.cluster,
+        state: row.state,
+        since: row.since,
+        attempt: row.attempt,
+        failures: row.failures.into(),
+        closure: row.closure,
+        prior: row.prior,
+        reason: row.reason,
+        hook: row.hook,
+        plan: row.plan.and_then(Option::from),
+    });
+    Ok(steps.collect())
 }

@@ -2,12 +2,14 @@
 
 use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::{Change, Effect};
+use slipway_domain::digest::Digest;
 use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::{RevertScope, RolloutSnapshot, Snapshot, StepSnapshot};
 use slipway_domain::{
     AttemptId, EnvironmentId, HostId, PrincipalId, RolloutState, StepId, StepState, StorePath,
 };
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
@@ -147,6 +149,7 @@ fn event_of(change: &Change, before: &Snapshot, row: &RolloutRow) -> NewEvent {
         ),
         Effect::Step { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
         Effect::Prior { prior, .. } => (None, Some(prior.to_string())),
+        Effect::Plan { plan, .. } => (None, Some(plan.digest.to_string())),
         Effect::Command { .. } => (None, None),
     };
     event
@@ -169,14 +172,22 @@ fn decision_of<'a>(
         attempt: step.attempt.map(AttemptId::as_uuid),
         closure: if as_started { step.closure.as_str() } else { "" },
         strategy: &row.strategy,
+        approved_plan: approved_plan(after, step),
     })
+}
+
+/// The plan that was approved for a step's host.
+fn approved_plan(snapshot: &Snapshot, step: &StepSnapshot) -> Option<Digest> {
+    snapshot.rollout.approved_plan?;
+    step.plan.as_ref().map(|plan| plan.digest)
 }
 
 async fn write_rollout(tx: &mut PgConnection, rollout: &RolloutSnapshot) -> Result<(), StoreError> {
     sqlx::query!(
         "UPDATE rollouts SET state = $2, since = $3, scope = $4, reason = $5, approver_id = $6,
                 awaits_verdict_since = CASE WHEN $7 THEN $3::timestamptz END,
-                finished_at = CASE WHEN $8 THEN coalesce(finished_at, $3::timestamptz) END
+                finished_at = CASE WHEN $8 THEN coalesce(finished_at, $3::timestamptz) END,
+                approved_plan = $9
          WHERE id = $1",
         rollout.id.as_uuid(),
         rollout.state.as_str(),
@@ -185,7 +196,8 @@ async fn write_rollout(tx: &mut PgConnection, rollout: &RolloutSnapshot) -> Resu
         rollout.reason,
         rollout.approver.map(PrincipalId::as_uuid),
         rollout.awaits_verdict,
-        rollout.state.is_terminal()
+        rollout.state.is_terminal(),
+        rollout.approved_plan.map(String::from)
     )
     .execute(tx)
     .await?;
@@ -213,12 +225,13 @@ async fn write_steps(tx: &mut PgConnection, steps: &[StepSnapshot]) -> Result<()
         .map(|step| step.prior.as_ref().map(StorePath::as_str))
         .collect();
     let reasons: Vec<_> = steps.iter().map(|step| step.reason.as_deref()).collect();
+    let plans: Vec<_> = steps.iter().map(|step| step.plan.as_ref().map(Json)).collect();
     sqlx::query!(
         "UPDATE steps SET state = n.state, since = n.since, activated_at = n.activated_at, attempt = n.attempt,
-                failures = n.failures, prior = n.prior, reason = n.reason
+                failures = n.failures, prior = n.prior, reason = n.reason, plan = n.plan
          FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::uuid[], $6::integer[],
-                     $7::text[], $8::text[])
-              AS n (id, state, since, activated_at, attempt, failures, prior, reason)
+                     $7::text[], $8::text[], $9::jsonb[])
+              AS n (id, state, since, activated_at, attempt, failures, prior, reason, plan)
          WHERE steps.id = n.id",
         &ids,
         &states as _,
@@ -227,7 +240,8 @@ async fn write_steps(tx: &mut PgConnection, steps: &[StepSnapshot]) -> Result<()
         &attempts as _,
         &failures,
         &priors as _,
-        &reasons as _
+        &reasons as _,
+        &plans as _
     )
     .execute(tx)
     .await?;
@@ -276,6 +290,7 @@ fn kind_of(effect: &Effect) -> &'static str {
         Effect::Scope(_) => "rollout.scope",
         Effect::Step { .. } => kind::STEP_STATE,
         Effect::Prior { .. } => kind::STEP_PRIOR,
+        Effect::Plan { .. } => kind::STEP_PLAN,
         Effect::Command { refused: None, .. } => "command.taken",
         Effect::Command { refused: Some(_), .. } => "command.refused",
     }

@@ -10,8 +10,8 @@ use slipway_domain::snapshot::{
     StepSnapshot,
 };
 use slipway_domain::{
-    AttemptId, CommandId, HostId, Labels, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
-    StepState, Strategy, Timestamp,
+    AttemptId, CommandId, HostId, Labels, PlanReport, PrincipalId, PrincipalName, RolloutId, RolloutState,
+    StepId, StepState, Strategy, Timestamp,
 };
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -90,7 +90,7 @@ pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result
     let row = sqlx::query!(
         r#"SELECT environment_id, strategy AS "strategy: Strategy", strategy::text AS "as_stored!",
                   state AS "state: RolloutState", since, scope AS "scope: RevertScope", reason,
-                  author_id AS "author: PrincipalId", approver_id AS "approver: PrincipalId", lease_epoch,
+                  author_id AS "author: PrincipalId", approver_id AS "approver: PrincipalId", approved_plan, lease_epoch,
                   coalesce(awaits_verdict_since = since, false) AS "awaits_verdict!", now() AS "now!"
            FROM rollouts WHERE id = $1"#,
         id.as_uuid()
@@ -105,6 +105,7 @@ pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result
         strategy: row.strategy,
         author: row.author,
         approver: row.approver,
+        approved_plan: row::parse_opt("approved plan", row.approved_plan.as_deref())?,
         scope: row.scope,
         reason: row.reason,
         awaits_verdict: row.awaits_verdict,
@@ -143,7 +144,7 @@ pub(super) async fn fetch_steps(
     };
     let rows = sqlx::query!(
         r#"SELECT s.id, s.host_id, h.name, s.wave, s.host_group, coalesce(s.canary, s.wave = 0) AS "canary!", s.cluster, s.state, s.since, s.activated_at, s.attempt, s.failures, s.closure,
-                  s.prior, s.reason, h.last_seen_at, h.heard_at, h.second_life_at, h.boot_replaced_at, h.live,
+                  s.prior, s.reason, s.plan AS "plan: LenientJson<PlanReport>", h.last_seen_at, h.heard_at, h.second_life_at, h.boot_replaced_at, h.live,
                   h.boot_default, h.report AS "report: LenientJson<AttemptReport>", h.unsettled, now() AS "now!"
            FROM steps s JOIN hosts h ON h.id = s.host_id
            WHERE ($1::uuid IS NULL OR s.rollout_id = $1) AND ($2::uuid[] IS NULL OR s.id = ANY($2))
@@ -170,6 +171,7 @@ pub(super) async fn fetch_steps(
             closure: row::parse("store path", &row.closure)?,
             prior: row::parse_opt("store path", row.prior.as_deref())?,
             reason: row.reason,
+            plan: row.plan.and_then(Option::from),
             observed: HostObservation {
                 connected_at: row.last_seen_at,
                 observed_at: row.heard_at,
@@ -238,20 +240,23 @@ pub(super) async fn load_commands(
 ) -> Result<Vec<OperatorCommand>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT c.id AS "id: CommandId", c.kind AS "kind: CommandKind", c.principal_id AS "by: PrincipalId",
-                  p.name AS "principal: PrincipalName", c.reason
+                  p.name AS "principal: PrincipalName", c.reason, c.plan
            FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
            WHERE c.rollout_id = $1 AND c.applied_at IS NULL ORDER BY c.seq"#,
         rollout.as_uuid()
     )
     .fetch_all(tx)
     .await?;
-    let commands = rows.into_iter().map(|row| OperatorCommand {
-        id: row.id,
-        kind: row.kind,
-        by: row.by,
-        actor: Actor::Principal(row.principal),
-        reason: row.reason,
-        forged: false,
+    let commands = rows.into_iter().map(|row| {
+        Ok(OperatorCommand {
+            id: row.id,
+            kind: row.kind,
+            by: row.by,
+            actor: Actor::Principal(row.principal),
+            reason: row.reason,
+            plan: row::parse_opt("plan", row.plan.as_deref())?,
+            forged: false,
+        })
     });
-    Ok(commands.collect())
+    commands.collect()
 }

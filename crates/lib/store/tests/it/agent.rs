@@ -51,6 +51,7 @@ async fn only_what_is_new_is_news(pool: PgPool) {
         verdict: None,
         message: Some("on its way".to_owned()),
         hooks: None,
+        plan: None,
     };
     let changes: [&dyn Fn(&mut ScriptedAgent); 5] = [
         &|a| a.live = Some(closure("prod-0", 1)),
@@ -116,6 +117,7 @@ async fn no_text_keeps_a_host_from_reporting(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
     let mut agent = agent(&fleet, 0);
     agent.report = Some(AttemptReport {
+        plan: None,
         attempt: AttemptId::random(),
         phase: AttemptPhase::StageFailed,
         prior: None,

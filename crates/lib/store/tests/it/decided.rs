@@ -42,6 +42,7 @@ pub(crate) async fn approve(fleet: &Fleet, rollout: RolloutId) -> Result<(), Sto
             CommandKind::Approve,
             fleet.approver.id,
             Some("looks good"),
+            None,
             &fleet.key,
         )
         .await
@@ -142,7 +143,14 @@ async fn what_was_revoked_disabled_or_retired_and_is_back_is_found(pool: PgPool)
     let by = EventAuthor::new(Actor::Console, &fleet.key);
     fleet
         .store
-        .request_command(rollout, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .request_command(
+            rollout,
+            CommandKind::Abort,
+            fleet.author.id,
+            None,
+            None,
+            &fleet.key,
+        )
         .await
         .unwrap();
     settle(&fleet.store, &claim(&fleet.store, "w").await)

@@ -272,7 +272,14 @@ async fn rollouts_that_wait_for_people_keep_no_other_from_its_turn(pool: PgPool)
     // What a person asks for comes before everything else.
     let aborted = waiting[4];
     store
-        .request_command(aborted, CommandKind::Abort, fleet.approver.id, None, &fleet.key)
+        .request_command(
+            aborted,
+            CommandKind::Abort,
+            fleet.approver.id,
+            None,
+            None,
+            &fleet.key,
+        )
         .await
         .unwrap();
     let leases = store.claim_rollouts("w", SECONDS, 1).await.unwrap();

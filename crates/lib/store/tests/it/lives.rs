@@ -337,6 +337,7 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
         verdict: None,
         message: None,
         hooks: None,
+        plan: None,
     });
     agent.counter = Some(u64::MAX - 1);
     agent.sync(&fleet.store).await;

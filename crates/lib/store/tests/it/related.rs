@@ -38,7 +38,7 @@ async fn approve(fleet: &Fleet, rollout: RolloutId, who: PrincipalId) -> Result<
     let kind = CommandKind::Approve;
     fleet
         .store
-        .request_command(rollout, kind, who, None, &fleet.key)
+        .request_command(rollout, kind, who, None, None, &fleet.key)
         .await
 }
 

@@ -272,7 +272,7 @@ async fn a_command_that_does_not_fit_is_refused_at_once(pool: PgPool) {
     let ask = async |kind, who| {
         fleet
             .store
-            .request_command(id, kind, who, Some("because"), &fleet.key)
+            .request_command(id, kind, who, Some("because"), None, &fleet.key)
             .await
     };
     let error = ask(CommandKind::Pause, fleet.author.id).await.unwrap_err();
@@ -316,7 +316,14 @@ async fn a_command_that_does_not_fit_is_refused_at_once(pool: PgPool) {
     let nothing = RolloutId::generate();
     let error = fleet
         .store
-        .request_command(nothing, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .request_command(
+            nothing,
+            CommandKind::Abort,
+            fleet.author.id,
+            None,
+            None,
+            &fleet.key,
+        )
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), format!("there is no rollout `{nothing}`"));
@@ -329,7 +336,7 @@ async fn a_late_command_is_refused_by_the_worker(pool: PgPool) {
     for _ in 0..2 {
         fleet
             .store
-            .request_command(id, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+            .request_command(id, CommandKind::Abort, fleet.author.id, None, None, &fleet.key)
             .await
             .unwrap();
     }
@@ -344,7 +351,7 @@ async fn a_late_command_is_refused_by_the_worker(pool: PgPool) {
     );
     let error = fleet
         .store
-        .request_command(id, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .request_command(id, CommandKind::Abort, fleet.author.id, None, None, &fleet.key)
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "a rollout that is aborted cannot take `abort`");
@@ -377,10 +384,14 @@ async fn a_refused_command_has_let_go_of_its_rollout_when_it_answers(pool: PgPoo
     // Idle ones, so that who looks next does not have to wait for the one of the refusal.
     drop(connections);
     for _ in 0..20 {
-        let asked =
-            fleet
-                .store
-                .request_command(rollout, CommandKind::Approve, fleet.author.id, None, &fleet.key);
+        let asked = fleet.store.request_command(
+            rollout,
+            CommandKind::Approve,
+            fleet.author.id,
+            None,
+            None,
+            &fleet.key,
+        );
         assert!(matches!(asked.await, Err(StoreError::SelfApproval)));
         let held = "SELECT count(*) FROM (SELECT FROM rollouts FOR UPDATE SKIP LOCKED) AS free";
         let free: i64 = sqlx::query_scalar(held).fetch_one(&pool).await.unwrap();

@@ -25,7 +25,7 @@ async fn a_snapshot_is_the_rollout_as_it_stands(pool: PgPool) {
     agent.sync(store).await;
     for (kind, reason) in [(CommandKind::Pause, Some("lunch")), (CommandKind::Abort, None)] {
         store
-            .request_command(id, kind, fleet.approver.id, reason, &fleet.key)
+            .request_command(id, kind, fleet.approver.id, reason, None, &fleet.key)
             .await
             .unwrap();
     }

@@ -205,6 +205,7 @@ impl SimControlPlane for Postgres {
                 report: host.report(),
                 unsettled: host.unsettled(),
                 journal_trouble: None,
+                plan: None,
             };
             let recorded = self.store.record_observation(id, &seen).await.unwrap();
             let told = self.store.instruct(recorded.assigned, &self.key).await;
@@ -213,9 +214,14 @@ impl SimControlPlane for Postgres {
     }
 
     fn request(&mut self, kind: CommandKind) {
-        let asked =
-            self.store
-                .request_command(self.rollout.unwrap(), kind, self.approver.id, None, &self.key);
+        let asked = self.store.request_command(
+            self.rollout.unwrap(),
+            kind,
+            self.approver.id,
+            None,
+            None,
+            &self.key,
+        );
         match self.runtime.block_on(asked) {
             Ok(()) | Err(StoreError::CommandRefused { .. }) => {}
             Err(error) => panic!("{error}"),

@@ -63,7 +63,7 @@ async fn a_rollout_that_was_swapped_after_its_approval_stops_with_an_event(pool:
         let ask = async |kind| {
             fleet
                 .store
-                .request_command(rollout, kind, fleet.author.id, None, &fleet.key)
+                .request_command(rollout, kind, fleet.author.id, None, None, &fleet.key)
                 .await
                 .unwrap();
             settle(&fleet.store, &lease).await.unwrap();
@@ -148,7 +148,14 @@ async fn a_prior_that_was_swapped_stops_the_rollout_and_is_told_to_nobody(pool: 
 
     fleet
         .store
-        .request_command(rollout, CommandKind::Abort, fleet.author.id, None, &fleet.key)
+        .request_command(
+            rollout,
+            CommandKind::Abort,
+            fleet.author.id,
+            None,
+            None,
+            &fleet.key,
+        )
         .await
         .unwrap();
     settle(&fleet.store, &lease).await.unwrap();

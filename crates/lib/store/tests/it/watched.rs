@@ -90,10 +90,14 @@ async fn a_rollout_waits_for_an_approval_for_a_person_or_for_a_verdict(pool: PgP
     assert_eq!(waiting[0].reason, Waiting::Approval);
     assert!((5400.0..5500.0).contains(&waiting[0].seconds), "{waiting:?}");
 
-    let asked =
-        fleet
-            .store
-            .request_command(rollout, CommandKind::Approve, fleet.approver.id, None, &fleet.key);
+    let asked = fleet.store.request_command(
+        rollout,
+        CommandKind::Approve,
+        fleet.approver.id,
+        None,
+        None,
+        &fleet.key,
+    );
     asked.await.unwrap();
     settle(&fleet.store, &claim(&fleet.store, "w").await)
         .await

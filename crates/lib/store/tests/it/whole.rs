@@ -176,7 +176,7 @@ async fn an_operator_pauses_resumes_and_aborts(pool: PgPool) {
     let ask = async |kind| {
         fleet
             .store
-            .request_command(id, kind, fleet.author.id, Some("look"), &fleet.key)
+            .request_command(id, kind, fleet.author.id, Some("look"), None, &fleet.key)
             .await
             .unwrap();
         settle(&fleet.store, &lease).await.unwrap();

@@ -249,7 +249,14 @@ async fn start(client: &Client, environment: &str, agents: &[Agent], version: u3
 async fn command(client: &Client, rollout: RolloutId, command: CommandKind) -> Result<()> {
     let reason = Some("a test".to_owned());
     client
-        .command_rollout(rollout, &CreateCommand { command, reason })
+        .command_rollout(
+            rollout,
+            &CreateCommand {
+                command,
+                reason,
+                plan: None,
+            },
+        )
         .await
         .with_context(|| format!("`{}` is not taken", command.as_str()))?;
     Ok(())

@@ -1,0 +1,53 @@
+//! What releases change on hosts.
+
+use axum::Json;
+use axum::extract::State;
+use slipway_domain::digest::Digest;
+use slipway_domain::{HostPlan, ReleaseId, RolloutId};
+use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
+use slipway_wire::route;
+
+use super::Answer;
+use crate::endpoint::endpoints;
+use crate::extract::PathParam;
+use crate::state::App;
+
+endpoints! {
+    of_rollout: Role(Viewer),
+    of_release: Role(Viewer),
+    get: Role(Viewer),
+}
+
+/// Show what a rollout changes on its hosts
+///
+/// As their agents computed it in staging. Hosts with the same plan are shown as one. An approval names the digest.
+#[utoipa::path(
+    get, path = route::ROLLOUT_HOST_PLANS, operation_id = "get_rollout_host_plans", tag = "rollouts",
+    params(("id" = RolloutId, Path, description = "Its id")),
+    responses((status = 200, description = "The plans, and the hosts without one", body = RolloutHostPlans))
+)]
+async fn of_rollout(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Answer<RolloutHostPlans> {
+    Ok(Json(app.store.get_rollout_plans(id).await?))
+}
+
+/// Show what a release changes on its hosts
+///
+/// By the newest staging of the same closure on each host, in whichever rollout.
+#[utoipa::path(
+    get, path = route::RELEASE_HOST_PLANS, operation_id = "get_release_host_plans", tag = "releases",
+    params(("id" = ReleaseId, Path, description = "Its id")),
+    responses((status = 200, description = "The plans, and the hosts without one", body = ReleaseHostPlans))
+)]
+async fn of_release(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Answer<ReleaseHostPlans> {
+    Ok(Json(app.store.get_release_plans(id).await?))
+}
+
+/// Show a plan
+#[utoipa::path(
+    get, path = route::HOST_PLAN, operation_id = "get_host_plan", tag = "rollouts",
+    params(("digest" = String, Path, description = "Its digest", example = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")),
+    responses((status = 200, description = "The plan", body = HostPlan))
+)]
+async fn get(State(app): State<App>, PathParam(digest): PathParam<Digest>) -> Answer<HostPlan> {
+    Ok(Json(app.store.get_plan(digest).await?))
+}

@@ -1,0 +1,72 @@
+//! Users and groups, by what NixOS hands to the program that makes them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::Value;
+use slipway_domain::HostPlan;
+use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
+
+use super::files::{store_files, text, without_hashes};
+use super::units::FOLDER;
+
+/// `users-groups.json` of the activation script, or `userborn.json` of userborn's unit.
+#[derive(Default, Deserialize)]
+struct Accounts {
+    #[serde(default)]
+    users: Vec<BTreeMap<String, Value>>,
+    #[serde(default)]
+    groups: Vec<BTreeMap<String, Value>>,
+}
+
+pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
+    let (live, new) = (Accounts::read(live), Accounts::read(new));
+    plan.put(section::USERS, differences(&live.users, &new.users));
+    plan.put(section::GROUPS, differences(&live.groups, &new.groups));
+}
+
+impl Accounts {
+    fn read(root: &Path) -> Self {
+        let places = [root.join("activate"), root.join(FOLDER).join("userborn.service")];
+        let read = places.iter().find_map(|place| {
+            let script = text(place)?;
+            let file = store_files(&script)
+                .find(|file| file.ends_with("-users-groups.json") || file.ends_with("-userborn.json"))?;
+            serde_json::from_str(&text(Path::new(file))?).ok()
+        });
+        read.unwrap_or_default()
+    }
+}
+
+/// Values are not shown: some are hashes of passwords.
+fn differences(before: &[BTreeMap<String, Value>], after: &[BTreeMap<String, Value>]) -> Vec<PlanEntry> {
+    let (before, after) = (by_name(before), by_name(after));
+    let names: BTreeSet<&&str> = before.keys().chain(after.keys()).collect();
+    let entries = names
+        .into_iter()
+        .filter_map(|name| match (before.get(name), after.get(name)) {
+            (None, _) => Some(PlanEntry::new(*name, PlannedChange::Added)),
+            (_, None) => Some(PlanEntry::new(*name, PlannedChange::Removed)),
+            (Some(old), Some(new)) => {
+                let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+                let words = |value: Option<&Value>| value.map(|value| without_hashes(&value.to_string()));
+                let changed = keys
+                    .into_iter()
+                    .filter(|key| words(old.get(*key)) != words(new.get(*key)));
+                let changed: Vec<&str> = changed.map(String::as_str).collect();
+                (!changed.is_empty()).then(|| PlanEntry {
+                    why: Some(changed.join(", ")),
+                    ..PlanEntry::new(*name, PlannedChange::Changed)
+                })
+            }
+        });
+    entries.collect()
+}
+
+fn by_name(accounts: &[BTreeMap<String, Value>]) -> BTreeMap<&str, &BTreeMap<String, Value>> {
+    let named = accounts
+        .iter()
+        .filter_map(|account| Some((account.get("name")?.as_str()?, account)));
+    named.collect()
+}

@@ -1,0 +1,48 @@
+//! File systems and swap, by `etc/fstab`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use slipway_domain::HostPlan;
+use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
+
+use super::files::text;
+
+pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
+    let read = |root: &Path| parse(&text(&root.join("etc/fstab")).unwrap_or_default());
+    let (before, after) = (read(live), read(new));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let entries = names.into_iter().filter_map(|name| {
+        let (old, new) = (before.get(name), after.get(name));
+        let change = match (old, new) {
+            (None, _) => PlannedChange::Added,
+            (_, None) => PlannedChange::Removed,
+            (old, new) if old != new => PlannedChange::Changed,
+            _ => return None,
+        };
+        Some(PlanEntry {
+            before: old.cloned(),
+            after: new.cloned(),
+            ..PlanEntry::new(name, change)
+        })
+    });
+    plan.put(section::MOUNTS, entries);
+}
+
+/// By mount point: device, type and options. Swap is named by its device.
+fn parse(fstab: &str) -> BTreeMap<String, String> {
+    let lines = fstab.lines().filter(|line| !line.contains('#'));
+    let mounts = lines.filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (device, place, kind) = (words.next()?, words.next()?, words.next()?);
+        let options = words.next().unwrap_or_default();
+        Some(match kind {
+            "swap" => (format!("swap {device}"), options.to_owned()),
+            _ => (
+                place.to_owned(),
+                format!("{device} {kind} {options}").trim_end().to_owned(),
+            ),
+        })
+    });
+    mounts.collect()
+}
