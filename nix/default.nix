@@ -34,6 +34,9 @@ let
     testInputs = [
       pkgs.gitMinimal
       pkgs.nix
+      # What signs releases.
+      pkgs.minisign
+      pkgs.openssh
       # The store's tests go through it.
       pkgs.pgbouncer
     ];
@@ -47,6 +50,7 @@ let
     shellInputs = [
       pkgs.curl
       pkgs.gitMinimal
+      pkgs.minisign
       pkgs.nginx
       pkgs.openssh
       pkgs.openssl
