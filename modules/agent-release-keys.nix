@@ -25,7 +25,7 @@ in
       '';
     };
     releaseEnvironment = mkOption {
-      type = types.nullOr (types.strMatching "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?");
+      type = types.nullOr (types.strMatching "[a-z0-9]|[a-z0-9][a-z0-9-]{0,61}[a-z0-9]");
       default = null;
       example = "prod";
       description = ''

@@ -10,8 +10,8 @@ use crate::client::RetryRule;
 use crate::{Client, ClientError};
 
 impl Client {
-    /// Sends a request that makes something. Where it may have been carried out without an answer, it is sent again under
-    /// the same key, and the server answers with what the first one made.
+    /// Sends a request that makes something. Where its answer is lost, it is sent again under the same key. The server then
+    /// answers with what the first one made.
     ///
     /// `route` is the path with its parameters as the server declares it.
     pub(crate) async fn make<T: DeserializeOwned>(
