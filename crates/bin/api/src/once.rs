@@ -46,6 +46,8 @@ impl RepeatKey {
         let mut digester = Digester::new("request");
         digester
             .field("principal", context.caller.id)
+            // A token must not be shown to one that ends earlier than the one that made it.
+            .field("token", context.caller.token)
             .field("path", &self.path)
             .field("key", &self.key)
             .field("body", body);

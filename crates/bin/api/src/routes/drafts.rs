@@ -33,8 +33,12 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateDraft
     let new = new_release(&context, id, request.message, request.source)?;
     let (context, new) = (&context, &new);
     let find = |_| async move {
-        let hosts = context.store.find_draft(id, context.caller.id).await?;
-        Ok(hosts.map(|hosts| draft(id, hosts)))
+        if let Some(hosts) = context.store.find_draft(id, context.caller.id).await? {
+            return Ok(Some(draft(id, hosts)));
+        }
+        // It was sealed meanwhile. Another draft of its id could not be.
+        let sealed = once::found(context.store.get_release(id).await)?;
+        Ok(sealed.map(|sealed| draft(id, i64::try_from(sealed.closures.len()).unwrap_or(i64::MAX))))
     };
     let make = async { Ok(draft(context.store.create_draft(new).await?, 0)) };
     once.answer(find, make).await

@@ -49,11 +49,11 @@ async fn found_with_token(
     token: &TokenSecret,
     hash: &TokenHash,
 ) -> Result<Option<HostCreated>> {
-    let Some(made) = context.store.find_token(hash).await? else {
+    let Some(token) = tokens::found(context, token, hash).await? else {
         return Ok(None);
     };
-    let host = context.store.get_host_by_name(name).await?;
-    Ok(Some(host_created(host.value, &made, token.clone())))
+    let host = context.store.get_host_by_name(name).await?.value;
+    Ok(Some(HostCreated { host, token }))
 }
 
 /// A host in a list: what its agent and its step say is cut short, and whole where one host is shown.

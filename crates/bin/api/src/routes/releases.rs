@@ -202,6 +202,8 @@ async fn create_signed(
         nar_hash: manifest.source.nar_hash,
     };
     let (id, digest, context) = (manifest.id, signed.digest(), &context);
+    let given = signed.signatures.clone();
+    let given = &given;
     let mut new = new_release(context, id, request.message, source)?;
     let named = manifest.hosts.iter();
     let closures = named
@@ -216,7 +218,7 @@ async fn create_signed(
         text: signed.manifest,
         signatures: signed.signatures,
     });
-    // The manifest says the id, so a release of this id is the same one only if its manifest is.
+    // The manifest says the id, so a release of this id is the same one only if its manifest and signatures are.
     let find = |_| async move {
         let made = once::found(context.store.get_release(id).await)?;
         let is_same = |made: &Release| {
@@ -226,7 +228,11 @@ async fn create_signed(
                     .as_ref()
                     .is_some_and(|manifest| manifest.digest == digest)
         };
-        Ok(made.filter(is_same))
+        let Some(made) = made.filter(is_same) else {
+            return Ok(None);
+        };
+        let kept = context.store.get_manifest(id).await?;
+        Ok((kept.signatures == *given).then_some(made))
     };
     let make = async {
         new.closures = require_closures(&context.app, &closures).await?;

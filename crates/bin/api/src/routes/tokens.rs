@@ -87,8 +87,16 @@ pub(super) async fn found(
     token: &TokenSecret,
     hash: &TokenHash,
 ) -> Result<Option<TokenCreated>> {
-    let made = context.store.find_token(hash).await?;
-    Ok(made.map(|made| token_created(&made, token.clone())))
+    let Some(made) = context.store.find_token(hash).await? else {
+        return Ok(None);
+    };
+    if made.revoked_at.is_some() {
+        return Err(ApiError::Conflict(format!(
+            "token {} of this Idempotency-Key was revoked; take another key for another token",
+            made.id
+        )));
+    }
+    Ok(Some(token_created(&made, token.clone())))
 }
 
 /// What can be said of a wish for a token by itself.

@@ -165,6 +165,57 @@ async fn a_sealed_draft_is_sealed_again_by_its_author_alone(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn another_token_of_the_caller_is_not_shown_what_this_one_made(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let short = json!({"label": "short", "expires_in_days": 1});
+    let short = app.post(route::TOKENS, short).await.expect(201).body;
+    let body = json!({"label": "ci"});
+    let long = send(&app, route::TOKENS, "k", &body).await.expect(201).body;
+    let token = short["token"].as_str().unwrap();
+    let other = send_as(&app, token, route::TOKENS, "k", &body)
+        .await
+        .expect(201)
+        .body;
+    assert_ne!(long["token"], other["token"]);
+    assert!(!other["expires_at"].is_null());
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_token_that_was_revoked_is_not_given_out_again(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let path = "/api/v1/hosts/web-1/token";
+    send(&app, path, "nightly", &json!({})).await.expect(201);
+    send(&app, path, "other", &json!({})).await.expect(201);
+    let told = send(&app, path, "nightly", &json!({})).await.expect(409);
+    assert!(
+        told.detail().contains("was revoked; take another key"),
+        "{}",
+        told.detail()
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_draft_that_comes_late_makes_nothing_beside_its_release(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let begun = send(&app, route::DRAFTS, "k", &json!({})).await.expect(201).body;
+    let draft = begun["id"].as_str().unwrap();
+    let page = json!({"closures": {"web-1": closure("web-1")}});
+    app.post(&route::fill(route::DRAFT_CLOSURES, draft), page)
+        .await
+        .expect(201);
+    let seal = route::fill(route::DRAFT_SEAL, draft);
+    let first = app.post(&seal, json!({"hosts": 1})).await.expect(201);
+    let late = send(&app, route::DRAFTS, "k", &json!({})).await.expect(201).body;
+    assert_eq!((&late["id"], &late["hosts"]), (&begun["id"], &json!(1)));
+    assert_eq!(
+        app.post(&seal, json!({"hosts": 1})).await.expect(201).body,
+        first.body
+    );
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_key_that_cannot_be_used_is_told(pool: PgPool) {
     let app = TestApp::new(pool).await;
     for key in ["", &"k".repeat(256), "clé"] {

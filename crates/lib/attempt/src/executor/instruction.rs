@@ -201,7 +201,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 let mut recorded = Attempt::new(attempt, past.closure.clone(), self.clock.wall(), "");
                 recorded.own_prior = past.vouches() && past.prior.is_some();
                 recorded.prior = past.prior.clone().or_else(|| prior.cloned());
-                recorded.signed = past.signed;
+                // A stuck attempt never committed its number.
+                recorded.signed = past.signed.filter(|_| past.phase == JournalPhase::Committed);
                 if let Err(meanwhile) = self.settle_current(attempt) {
                     return meanwhile;
                 }
