@@ -169,6 +169,7 @@ let
     "docs/settings.md" = { };
     "docs/stacks.md" = { };
     "docs/traces.md" = { };
+    "docs/trust.md" = { };
     "hosts/README.md" = { };
     "secrets/README.md" = { };
     "templates/default/README.md" = { };
