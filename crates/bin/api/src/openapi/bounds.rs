@@ -19,6 +19,9 @@ const CURSOR_CHARS: usize = 63;
 /// A store path: a folder, 32 characters of Nix' base 32, and a name.
 const STORE_PATH: &str = r"^(/[^/]+)+/[0-9a-df-np-sv-z]{32}-[0-9a-zA-Z+._?=-]{1,211}$";
 
+/// `sha256:` and 64 hex digits.
+const DIGEST_CHARS: usize = 71;
+
 /// The bound of a field.
 enum Bound {
     /// Characters, at least one.
@@ -39,6 +42,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("CreateDraft", "message", Chars(MESSAGE_CHARS)),
     ("SealDraft", "hosts", Range(1, u32::MAX)),
     ("CreateCommand", "reason", Chars(MESSAGE_CHARS)),
+    ("CreateCommand", "plan", Chars(DIGEST_CHARS)),
     ("CreateToken", "label", Chars(LABEL_CHARS)),
     ("CreateToken", "expires_in_days", Range(1, MAX_DAYS)),
     ("LoginRequest", "label", Chars(LABEL_CHARS)),
@@ -122,6 +126,7 @@ pub(super) fn of_parameters(operation: &mut Operation) {
             ("limit", _) => set(object, &Range(1, MAX_LIMIT)),
             ("after", SchemaType::Type(Type::Integer)) => object.minimum = Some(Number::Int(0)),
             ("after", _) => object.max_length = Some(CURSOR_CHARS),
+            ("digest", _) => set(object, &Chars(DIGEST_CHARS)),
             _ => {}
         }
     }
