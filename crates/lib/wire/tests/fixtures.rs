@@ -28,7 +28,8 @@ use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
 use slipway_wire::problem::Problem;
 use slipway_wire::release::{
-    CreateDraft, CreateRelease, Draft, DraftPage, Release, ReleaseSummary, SealDraft,
+    CreateDraft, CreateRelease, CreateSignedRelease, Draft, DraftPage, Release, ReleaseManifest,
+    ReleaseSummary, SealDraft,
 };
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutPlan, RolloutSummary};
 
@@ -46,7 +47,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 19] = [
+const SENT: [(&str, FixtureReader); 20] = [
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDraft", reader::<CreateDraft>),
     ("CreateEnvironment", reader::<CreateEnvironment>),
@@ -54,6 +55,7 @@ const SENT: [(&str, FixtureReader); 19] = [
     ("CreatePrincipal", reader::<CreatePrincipal>),
     ("CreateRelease", reader::<CreateRelease>),
     ("CreateRollout", reader::<CreateRollout>),
+    ("CreateSignedRelease", reader::<CreateSignedRelease>),
     ("CreateToken", reader::<CreateToken>),
     ("DraftPage", reader::<DraftPage>),
     ("EnvironmentPageQuery", reader::<EnvironmentPageQuery>),
@@ -69,7 +71,7 @@ const SENT: [(&str, FixtureReader); 19] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 35] = [
+const RECEIVED: [(&str, FixtureReader); 36] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
@@ -91,6 +93,7 @@ const RECEIVED: [(&str, FixtureReader); 35] = [
     ("Problem", reader::<Problem>),
     ("Release", reader::<Release>),
     ("ReleaseHostPlans", reader::<ReleaseHostPlans>),
+    ("ReleaseManifest", reader::<ReleaseManifest>),
     ("ReleaseSummary", reader::<ReleaseSummary>),
     ("Role", reader::<Role>),
     ("Rollout", reader::<Rollout>),
@@ -108,13 +111,14 @@ const RECEIVED: [(&str, FixtureReader); 35] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 38] = [
+const PARTS: [(&str, &str); 41] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
     ("ArchiveStatus", "BackupPage"),
     ("AttemptOrigin", "Instruction"),
     ("AttemptPhase", "Observation"),
+    ("BackupCluster", "BackupPage"),
     ("BackupKindStatus", "BackupPage"),
     ("BackupStatus", "BackupPage"),
     ("Canary", "Strategy"),
@@ -126,6 +130,8 @@ const PARTS: [(&str, &str); 38] = [
     ("HooksReport", "AttemptReport"),
     ("HostStep", "Host"),
     ("Limits", "Strategy"),
+    ("ManifestRef", "Instruction"),
+    ("ManifestSummary", "Release"),
     ("Offline", "Strategy"),
     ("OnFailure", "Strategy"),
     ("PlanEntry", "HostPlan"),
