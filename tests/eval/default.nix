@@ -19,56 +19,19 @@
 let
   inherit (pkgs) lib;
 
-  suites = [
-    ./stack.nix
-    ./shapes.nix
-    ./captured.nix
-    ./assertions.nix
-    ./names.nix
-    ./jobs.nix
-    ./agent.nix
-    ./control-plane.nix
-    ./hosts.nix
-    ./hosts-ha.nix
-    ./template.nix
-    ./images.nix
-    ./environment.nix
-    ./proxy.nix
-    ./routes.nix
-    ./routes-certificates.nix
-    ./routes-refused.nix
-    ./cache.nix
-    ./network.nix
-    ./cluster.nix
-    ./cluster-agent.nix
-    ./cluster-backup.nix
-    ./cluster-refused.nix
-    ./cluster-redis.nix
-    ./secrets.nix
-    ./snapshots.nix
-    ./database.nix
-    ./database-rights.nix
-    ./database-refused.nix
-    ./backup.nix
-    ./backup-archive.nix
-    ./facts.nix
-    ./monitoring-rules.nix
-    ./monitoring.nix
-    ./monitoring-refused.nix
-    ./grafana.nix
-    ./logs.nix
-    ./traces.nix
-    ./store.nix
-    ./telemetry.nix
-    ./options.nix
-    ./renderings.nix
-    ./renderings-proxy.nix
-    ./renderings-refused.nix
-    ./modules.nix
-    ./neighbours.nix
-    ./docs.nix
-    ./workspaces.nix
-  ];
+  # What suites share. Every other file of this folder is a suite, so that none is forgotten.
+  shared =
+    file:
+    lib.hasSuffix "tools.nix" file
+    || lib.elem file [
+      "default.nix"
+      "pages.nix"
+      "backup-offsite.nix"
+    ];
+  isSuite = file: type: type == "regular" && lib.hasSuffix ".nix" file && !shared file;
+  suites = map (file: ./. + "/${file}") (
+    lib.attrNames (lib.filterAttrs isSuite (builtins.readDir ./.))
+  );
 
   tools = import ./tools.nix { inherit pkgs agenix; } // {
     inherit mkWorkspace workspaceProblems;
