@@ -85,6 +85,10 @@ impl HostOperations for Machine {
         self.config.trust.is_some()
     }
 
+    fn check_keeps_keys(&self, closure: &StorePath) -> Result<(), ReleaseRefusal> {
+        manifests::check_keeps_keys(&self.config, closure)
+    }
+
     fn check_named(&self, closure: &StorePath, claim: &ReleaseClaim) -> Result<(), ReleaseRefusal> {
         manifests::check_named(&self.config, closure, claim)
     }

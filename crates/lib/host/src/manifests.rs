@@ -129,6 +129,24 @@ pub enum ReleaseRefusal {
         /// What is wrong with them.
         error: KeyError,
     },
+    /// A system from before the keys.
+    #[error(
+        "{closure} carries no {KEYS_FILE}, so it would run whatever the control plane names; to go there, sign it under a new number"
+    )]
+    KeysGone {
+        /// The closure.
+        closure: StorePath,
+    },
+    /// A system that trusts a key that is not trusted any more.
+    #[error(
+        "{closure} trusts the {key}, and this host does not any more; to go there, sign it under a new number"
+    )]
+    KeyBack {
+        /// The closure.
+        closure: StorePath,
+        /// The key.
+        key: String,
+    },
     /// The new closure would not have let itself in.
     #[error(
         "{closure} is refused: its own {KEYS_FILE} does not trust the key of its manifest ({error}); sign it with a key that stays, or take the old key away in a later release"
@@ -243,6 +261,35 @@ fn check_next_keys(
             error,
         }),
     }
+}
+
+/// Whether a system that the host goes back to after a commit asks for signatures of the same keys, or of fewer. Else the
+/// control plane could send the host back to before its keys, or to a key that was stolen meanwhile.
+pub(crate) fn check_keeps_keys(config: &HostConfig, closure: &StorePath) -> Result<(), ReleaseRefusal> {
+    let Some(trust) = &config.trust else {
+        return Ok(());
+    };
+    let (_, Some(bytes)) = checks::read(closure, KEYS_FILE, MAX_KEYS_BYTES)? else {
+        return Err(ReleaseRefusal::KeysGone {
+            closure: closure.clone(),
+        });
+    };
+    door::check_inside(config, &closure.as_path().join(KEYS_FILE))?;
+    let keys = ReleaseKeys::read(&String::from_utf8_lossy(&bytes));
+    let keys = keys.map_err(|error| ReleaseRefusal::BadKeys {
+        closure: closure.clone(),
+        error,
+    })?;
+    let stranger = keys
+        .as_slice()
+        .iter()
+        .find(|key| !trust.keys.as_slice().contains(key));
+    stranger.map_or(Ok(()), |key| {
+        Err(ReleaseRefusal::KeyBack {
+            closure: closure.clone(),
+            key: key.to_string(),
+        })
+    })
 }
 
 fn folder(state_dir: &Path) -> PathBuf {

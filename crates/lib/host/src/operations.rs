@@ -65,6 +65,9 @@ pub trait HostOperations: Send + Sync + 'static {
     /// Whether this host has release keys, so that the control plane's word alone brings no release here.
     fn takes_only_signed(&self) -> bool;
 
+    /// Whether a system that ran here would ask for signatures of the same keys, or of fewer. `Err` says why not.
+    fn check_keeps_keys(&self, closure: &StorePath) -> Result<(), ReleaseRefusal>;
+
     /// Whether a signed manifest names the closure for this host, as far as that is known before the closure is here.
     fn check_named(&self, closure: &StorePath, claim: &ReleaseClaim) -> Result<(), ReleaseRefusal>;
 

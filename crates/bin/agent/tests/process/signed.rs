@@ -43,6 +43,12 @@ impl SignedRig {
         self.rig.spawn(command)
     }
 
+    /// A closure that carries the host's release keys, as every one of such a host does.
+    pub(super) fn closure(&self, version: &str) -> StorePath {
+        let keys = self.signer.public_key();
+        self.rig.closure(version, |spec| spec.release_keys = Some(keys))
+    }
+
     pub(super) fn manifest(&self, number: u64, closure: &StorePath) -> Manifest {
         manifest(number, now(), &[("web-1", closure)])
     }
@@ -77,9 +83,12 @@ fn what_a_trusted_key_signed_for_this_host_is_run() {
     let log = it.rig.agent_log();
     assert!(log.contains("takes signed releases only"), "{log}");
     // Its own prior needs no manifest.
+    let (v3, v4) = (it.closure("v3"), it.closure("v4"));
+    it.commit(2, &v3);
+    it.commit(3, &v4);
     it.rig.plane.abort();
     it.rig.plane.reach(StepState::Reverted);
-    it.rig.assert_on(&it.rig.v1, "v1");
+    it.rig.assert_on(&v3, "v3");
 }
 
 /// What somebody with the control plane, its database or its Redis can name: each is refused before anything is touched,

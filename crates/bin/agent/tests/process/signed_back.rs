@@ -1,6 +1,7 @@
 //! Going back on a host with release keys: to its own prior always, and no further by the control plane's word.
 
 use slipway_domain::{AttemptPhase, StepState};
+use slipway_release::testing::Signer;
 
 use crate::signed::SignedRig;
 
@@ -71,7 +72,7 @@ fn a_release_that_failed_leaves_no_number() {
 fn the_control_plane_walks_no_host_back_beyond_its_last_prior() {
     let it = SignedRig::new();
     let _agent = it.agent();
-    let (v2, v3) = (it.rig.v2.clone(), it.rig.closure("v3", |_| {}));
+    let (v2, v3) = (it.rig.v2.clone(), it.closure("v3"));
     it.commit(1, &v2);
     let first = it.rig.plane.state().assignment.clone().unwrap();
     it.commit(2, &v3);
@@ -98,11 +99,44 @@ fn the_control_plane_walks_no_host_back_beyond_its_last_prior() {
     it.rig.assert_on(&v3, "v3");
 
     // A release over the stuck attempt takes what runs for its prior, and not what was refused.
-    let v4 = it.rig.closure("v4", |_| {});
+    let v4 = it.closure("v4");
     it.commit(3, &v4);
     it.rig.plane.abort();
     it.rig.plane.reach(StepState::Reverted);
     it.rig.assert_on(&v3, "v3");
     assert_eq!(it.rig.count("test v1"), runs, "v1 was run");
     drop(second);
+}
+
+/// After the commit a host goes back to no system that asks for fewer signatures than it does: from there, the control plane
+/// could bring anything.
+#[test]
+fn a_commit_is_taken_back_only_to_a_system_with_the_same_keys_or_fewer() {
+    let it = SignedRig::new();
+    let _agent = it.agent();
+    let stolen = Signer::new();
+    let keys = format!("{}{}", it.signer.public_key(), stolen.public_key());
+    let with_stolen = it.rig.closure("v3", |spec| spec.release_keys = Some(keys));
+    let after = it.closure("v4");
+    // The release that brings the keys, and the one that takes a stolen key away.
+    for (number, closure, version, said) in [
+        (1, &with_stolen, "v3", "carries no etc/slipway/release-keys"),
+        (2, &after, "v4", "this host does not any more"),
+    ] {
+        it.commit(number, closure);
+        it.rig.plane.abort();
+        it.rig.plane.hear(AttemptPhase::Stuck);
+        let message = it.rig.plane.message();
+        assert!(message.contains(said), "{said}: {message}");
+        it.rig.assert_on(closure, version);
+    }
+    // Before the commit every prior is good: nothing may keep a host on what failed.
+    let sick = it.closure("v5");
+    it.rig.sicken("v5");
+    let manifest = it.manifest(3, &sick);
+    it.rig
+        .plane
+        .release_signed(&sick, manifest.id, &it.signer.sign(&manifest));
+    it.rig.plane.reach(StepState::Reverted);
+    it.rig.assert_on(&after, "v4");
 }

@@ -1,6 +1,8 @@
 //! The whole stack for tests, with closures that Nix builds.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use slipway_dev::fleet::{Member, Variant};
@@ -20,6 +22,8 @@ const BOUND: Duration = Duration::from_mins(2);
 pub(crate) struct Rig {
     pub(crate) stack: DevStack,
     pub(crate) run: Run,
+    /// The checks of the closures that were published: they are in the cache only.
+    pub(crate) checks: Mutex<HashMap<PathBuf, Vec<u8>>>,
     _base: Base,
 }
 
@@ -40,6 +44,7 @@ impl Rig {
         Self {
             stack,
             run,
+            checks: Mutex::default(),
             _base: base,
         }
     }
@@ -76,6 +81,10 @@ impl Rig {
             .publish(&self.run, &paths, Signing::Signed)
             .await
             .unwrap();
+        for path in &paths {
+            let checks = std::fs::read(path.join("etc/slipway/checks.json")).unwrap_or_default();
+            self.checks.lock().unwrap().insert(path.clone(), checks);
+        }
         self.stack.nix.forget_built(&self.run, &paths).await.unwrap();
         paths
             .chunks(self.stack.hosts.len())

@@ -203,6 +203,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 recorded.prior = past.prior.clone().or_else(|| prior.cloned());
                 // A stuck attempt never committed its number.
                 recorded.signed = past.signed.filter(|_| past.phase == JournalPhase::Committed);
+                recorded.was_committed = true;
                 if let Err(meanwhile) = self.settle_current(attempt) {
                     return meanwhile;
                 }

@@ -166,6 +166,7 @@ impl<'a, H: HostOperations, C: Clock> LockedExecutor<'a, H, C> {
         let reason = one_line(reason, MESSAGE_CHARS);
         if let Some(attempt) = self.slot_mut(slot) {
             tracing::warn!(attempt_id = %attempt.id, closure = %attempt.closure, prior = attempt.prior.as_ref().map(tracing::field::display), %reason, "going back");
+            attempt.was_committed |= attempt.phase == JournalPhase::Committed;
             enter(attempt, JournalPhase::Reverting);
             attempt.message = Some(reason.clone());
             attempt.reason = Some(reason);

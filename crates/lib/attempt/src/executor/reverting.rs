@@ -189,6 +189,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                     last.number
                 ))
             }
+            _ if attempt.was_committed => {
+                let keeps = self.host.check_keeps_keys(prior);
+                keeps.map_err(|refusal| chain(&refusal))
+            }
             _ => Ok(()),
         }
     }

@@ -160,6 +160,9 @@ pub struct Attempt {
     /// What the door found in that manifest, once the activation began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Committed>,
+    /// Whether it was committed before it went back: then going back is the control plane's wish and no rescue.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub was_committed: bool,
     /// What the switch would change, as it was reported. Agents from before plans leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<PlanReport>,
@@ -196,6 +199,7 @@ impl Attempt {
             origin: None,
             manifest: None,
             signed: None,
+            was_committed: false,
             planned: None,
         }
     }

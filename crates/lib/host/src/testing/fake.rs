@@ -87,6 +87,8 @@ pub struct FakeHostState {
     pub begun: Vec<String>,
     /// Whose releases it takes; without, everybody's.
     pub trust: Option<ReleaseTrust>,
+    /// The closures that carry the host's release keys.
+    pub keeps_keys: BTreeSet<StorePath>,
     /// The manifests that were fetched.
     pub manifests: HashMap<Digest, SignedManifest>,
     jobs: Vec<FakeJob>,
@@ -272,6 +274,16 @@ impl HostOperations for FakeHost {
 
     fn takes_only_signed(&self) -> bool {
         self.state().trust.is_some()
+    }
+
+    fn check_keeps_keys(&self, closure: &StorePath) -> Result<(), ReleaseRefusal> {
+        let state = self.state();
+        if state.trust.is_none() || state.keeps_keys.contains(closure) {
+            return Ok(());
+        }
+        Err(ReleaseRefusal::KeysGone {
+            closure: closure.clone(),
+        })
     }
 
     fn check_named(&self, closure: &StorePath, claim: &ReleaseClaim) -> Result<(), ReleaseRefusal> {
