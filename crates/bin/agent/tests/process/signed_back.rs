@@ -108,7 +108,7 @@ fn the_control_plane_walks_no_host_back_beyond_its_last_prior() {
     drop(second);
 }
 
-/// After the commit a host goes back to no system that asks for fewer signatures than it does: from there, the control plane
+/// After the commit a host goes back to no system that asks for fewer signatures than it does. From there, the control plane
 /// could bring anything.
 #[test]
 fn a_commit_is_taken_back_only_to_a_system_with_the_same_keys_or_fewer() {
