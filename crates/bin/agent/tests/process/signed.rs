@@ -49,13 +49,13 @@ impl SignedRig {
         self.rig.closure(version, |spec| spec.release_keys = Some(keys))
     }
 
-    pub(super) fn manifest(&self, number: u64, closure: &StorePath) -> Manifest {
+    pub(super) fn manifest(number: u64, closure: &StorePath) -> Manifest {
         manifest(number, now(), &[("web-1", closure)])
     }
 
     /// Rolls a signed release out until it is committed.
     pub(super) fn commit(&self, number: u64, closure: &StorePath) -> (Manifest, SignedManifest) {
-        let manifest = self.manifest(number, closure);
+        let manifest = Self::manifest(number, closure);
         let signed = self.signer.sign(&manifest);
         self.rig.plane.release_signed(closure, manifest.id, &signed);
         self.rig.plane.reach(StepState::Committed);
@@ -103,7 +103,7 @@ fn what_nobody_signed_for_this_host_is_refused() {
     let runs = it.rig.log().len();
     let plane = &it.rig.plane;
     let stranger = Signer::new();
-    let good = it.manifest(6, &v3);
+    let good = SignedRig::manifest(6, &v3);
     let change = |change: &dyn Fn(&mut Manifest)| {
         let mut manifest = good.clone();
         change(&mut manifest);
@@ -146,7 +146,7 @@ fn what_nobody_signed_for_this_host_is_refused() {
             &v3,
             change(&|it| {
                 it.expires = now() - Duration::from_secs(1);
-                it.created = it.expires - Duration::from_secs(60);
+                it.created = it.expires - Duration::from_mins(1);
             }),
             "expired at",
         ),
@@ -165,7 +165,7 @@ fn what_nobody_signed_for_this_host_is_refused() {
         ..signed.clone()
     };
     // Of another manifest: the agent has the good one already, and would go by that.
-    let other = it.manifest(7, &v3);
+    let other = SignedRig::manifest(7, &v3);
     let mut twice = it.signer.sign(&other);
     twice.signatures.push(twice.signatures[0].clone());
     for (release, handed_out, said) in [
@@ -205,7 +205,7 @@ fn a_manifest_that_expires_while_it_waits_is_refused_at_the_door() {
     let it = SignedRig::new();
     let _agent = it.agent();
     let v2 = it.rig.v2.clone();
-    let mut manifest = it.manifest(1, &v2);
+    let mut manifest = SignedRig::manifest(1, &v2);
     manifest.expires = now() + Duration::from_secs(15);
     let signed = it.signer.sign(&manifest);
     it.rig
@@ -236,7 +236,7 @@ fn a_key_goes_only_with_a_release_that_a_staying_key_signed() {
     let broken = with("v5", "# none\n".to_owned());
 
     let release = |closure: &StorePath, number, signed: &dyn Fn(&Manifest) -> SignedManifest| {
-        let manifest = it.manifest(number, closure);
+        let manifest = SignedRig::manifest(number, closure);
         it.rig
             .plane
             .release_signed(closure, manifest.id, &signed(&manifest));

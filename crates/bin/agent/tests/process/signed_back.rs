@@ -17,8 +17,8 @@ fn the_number_is_kept_through_kills_at_every_place_of_a_commit() {
     ] {
         let it = SignedRig::new();
         let (v2, v3) = (it.rig.v2.clone(), it.rig.closure("v3", |_| {}));
-        let old = it.manifest(2, &v3);
-        let manifest = it.manifest(3, &v2);
+        let old = SignedRig::manifest(2, &v3);
+        let manifest = SignedRig::manifest(3, &v2);
         let agent = it.agent_with(&[("SLIPWAY_FAILPOINT", failpoint)]);
         it.rig
             .plane
@@ -38,7 +38,7 @@ fn the_number_is_kept_through_kills_at_every_place_of_a_commit() {
 fn a_kill_in_an_attempt_needs_no_second_word_and_no_number_before_the_commit() {
     let it = SignedRig::new();
     let v2 = it.rig.v2.clone();
-    let manifest = it.manifest(3, &v2);
+    let manifest = SignedRig::manifest(3, &v2);
     let agent = it.agent_with(&[("SLIPWAY_FAILPOINT", "verifying-written")]);
     it.rig
         .plane
@@ -58,7 +58,7 @@ fn a_release_that_failed_leaves_no_number() {
     let _agent = it.agent();
     let v2 = it.rig.v2.clone();
     it.rig.sicken("v2");
-    let manifest = it.manifest(3, &v2);
+    let manifest = SignedRig::manifest(3, &v2);
     it.rig
         .plane
         .release_signed(&v2, manifest.id, &it.signer.sign(&manifest));
@@ -133,7 +133,7 @@ fn a_commit_is_taken_back_only_to_a_system_with_the_same_keys_or_fewer() {
     // Before the commit every prior is good: nothing may keep a host on what failed.
     let sick = it.closure("v5");
     it.rig.sicken("v5");
-    let manifest = it.manifest(3, &sick);
+    let manifest = SignedRig::manifest(3, &sick);
     it.rig
         .plane
         .release_signed(&sick, manifest.id, &it.signer.sign(&manifest));

@@ -51,18 +51,18 @@ fn ask(signed: &SignedManifest, keys: &ReleaseKeys, change: impl FnOnce(&mut Fac
 fn a_manifest_that_ssh_keygen_signed_counts() {
     let signer = Signer::new();
     let manifest = manifest();
-    let signed = signer.sign(&manifest);
+    let good = signer.sign(&manifest);
     assert_eq!(
-        ask(&signed, &signer.keys(), |asked| asked.release = Some(manifest.id)),
+        ask(&good, &signer.keys(), |asked| asked.release = Some(manifest.id)),
         Ok(7)
     );
     // The same release again, as after a host was put back.
     let again = Committed {
         number: 7,
-        manifest: signed.digest(),
+        manifest: good.digest(),
     };
     assert_eq!(
-        ask(&signed, &signer.keys(), |asked| asked.committed = Some(again)),
+        ask(&good, &signer.keys(), |asked| asked.committed = Some(again)),
         Ok(7)
     );
 }
