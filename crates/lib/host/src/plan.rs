@@ -5,11 +5,11 @@
 //!
 //! | module | what it compares |
 //! |---|---|
-//! | [`packages`] | versions by the names of store paths, and sizes |
-//! | [`units`], [`unit_file`] | units of systemd by the rules of NixOS' switch script |
-//! | [`reboot`] | what only a boot changes |
-//! | [`accounts`], [`mounts`], [`firewall`] | users and groups, `fstab`, the firewall's rules |
-//! | [`slipway`] | checks, hooks and schemas of databases |
+//! | `packages` | versions by the names of store paths, and sizes |
+//! | `units`, `unit_file` | units of systemd by the rules of NixOS' switch script |
+//! | `reboot` | what only a boot changes |
+//! | `accounts`, `mounts`, `firewall` | users and groups, `fstab`, the firewall's rules |
+//! | `slipway` | checks, hooks and schemas of databases |
 
 mod accounts;
 mod files;
