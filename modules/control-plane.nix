@@ -50,6 +50,7 @@ in
       controlPlane = true;
       # The processes' role can add to the audit log but cannot change it.
       database.owner.role = lib.mkDefault contract.database.owner;
+      database.migrations = lib.mkDefault ../crates/lib/store/migrations;
       services = {
         api = {
           preset = "api";

@@ -13,6 +13,17 @@ let
   inherit (import ./backing.nix { inherit lib; }) expected internal secretFile;
   inherit (config) database;
 
+  # The names of a folder's migrations, the oldest first.
+  migrationsOf =
+    folder:
+    let
+      isMigration =
+        file: type: type == "regular" && lib.hasSuffix ".sql" file && !lib.hasSuffix ".down.sql" file;
+    in
+    map (lib.removeSuffix ".sql") (
+      lib.attrNames (lib.filterAttrs isMigration (builtins.readDir folder))
+    );
+
   # Servers whose place is said in the description, and not by the platform.
   elsewhere = database.host != null || database.urlFile != null;
 
@@ -122,6 +133,15 @@ in
         A file outside the Nix store with `postgres://USER:PASSWORD@HOST:PORT/NAME?sslmode=verify-full`, for a server
         elsewhere. Services get it as the secret DATABASE_URL.
       '';
+      migrations = mkOption {
+        type = types.coercedTo types.path migrationsOf (types.listOf types.str);
+        default = [ ];
+        example = lib.literalExpression "./crates/shop/migrations";
+        description = ''
+          The migrations that the programs bring, the oldest first: names, or the folder with their `.sql` files. The plan of a
+          rollout then names those that the database has not had. Nothing runs by it.
+        '';
+      };
       owner = {
         role = mkOption {
           type = types.nullOr (types.strMatching "[a-z_][a-z0-9_-]{0,30}");

@@ -10,6 +10,8 @@
     preset = "worker";
     package = packages.worker;
   };
+  # So that the plan of a rollout names those that are new.
+  database.migrations = ./crates/jobs/migrations;
   # Neither program uses one.
   cache.enable = false;
   proxy.domain = "jobs.example.com";

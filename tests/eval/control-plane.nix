@@ -1,5 +1,9 @@
 # The control plane is a stack like any other.
-{ host, ... }:
+{
+  host,
+  stack,
+  ...
+}:
 let
   config = host [
     {
@@ -16,6 +20,8 @@ let
     }
   ];
   api = config.systemd.services.slipway-api-1;
+  schemas = its: (builtins.fromJSON its.environment.etc."slipway/schemas.json".text).stacks;
+  shop = migrations: host [ (stack { database = { inherit migrations; }; }) ];
 in
 [
   {
@@ -31,5 +37,26 @@ in
     name = "it runs in production";
     got = api.environment.APP_ENV;
     want = "production";
+  }
+  {
+    name = "a plan can name the migrations that a closure brings";
+    got = {
+      slipway = (schemas config).slipway.migrations;
+      shop = map (migrations: (schemas (shop migrations)).shop.migrations) [
+        [ "20260101000000_create_jobs" ]
+        ../../templates/default/crates/jobs/migrations
+      ];
+      none = (shop [ ]).environment.etc ? "slipway/schemas.json";
+    };
+    want = {
+      slipway = map (builtins.replaceStrings [ ".sql" ] [ "" ]) (
+        builtins.attrNames (builtins.readDir ../../crates/lib/store/migrations)
+      );
+      shop = [
+        [ "20260101000000_create_jobs" ]
+        [ "20260101000000_create_jobs" ]
+      ];
+      none = false;
+    };
   }
 ]

@@ -8,6 +8,7 @@
     ./server.nix
     ./rules.nix
     ./memory.nix
+    ./schemas.nix
     ./setup.nix
     ./upgrade.nix
     ./assertions.nix
