@@ -1,7 +1,7 @@
 //! Making something once, however often its request comes.
 //!
 //! A client that got no answer cannot know whether its request was carried out. With an `Idempotency-Key` it sends the
-//! request again, with the same key. The id of what is made follows from the key, the caller, the path and the body. So
+//! request again, with the same key. The id of what is made follows from the key, the token, the path and the body. So
 //! the database refuses a second one, and nobody has to remember keys.
 
 use http::request::Parts;
