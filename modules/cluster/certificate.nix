@@ -9,7 +9,6 @@
 let
   cluster = import ./lib.nix { inherit config lib; };
   inherit (cluster) cfg;
-  hardening = import ../../nix/lib/hardening.nix;
   option = "services.slipway.cluster";
 
   stacks = lib.attrNames cluster.redis;
@@ -69,25 +68,11 @@ in
       description = "Certificate of this member of the cluster ${cfg.name}";
       wantedBy = [ "multi-user.target" ];
       unitConfig.StartLimitIntervalSec = 0;
-      serviceConfig =
-        # Its files belong to two accounts.
-        hardening {
-          capabilities = [ "CAP_CHOWN" ];
-          systemCalls = [ "@chown" ];
-        }
-        // {
-          Type = "oneshot";
-          RemainAfterExit = true;
-          ExecStart = lib.getExe script;
-          LoadCredential = [ "key:${toString cfg.key}" ];
-          RuntimeDirectory = baseNameOf cluster.folder;
-          RuntimeDirectoryMode = "0755";
-          RuntimeDirectoryPreserve = true;
-          # The other file of the pair, or a mount, may be a moment late.
-          Restart = "on-failure";
-          RestartSec = 5;
-          TimeoutStartSec = 60;
-        };
+      serviceConfig = import ../../nix/lib/hand-on.nix {
+        script = lib.getExe script;
+        inherit (cluster) folder;
+        credentials = [ "key:${toString cfg.key}" ];
+      };
     };
     systemd.paths.slipway-cluster-certificate = {
       description = "A new certificate for the cluster";

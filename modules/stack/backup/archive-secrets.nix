@@ -10,8 +10,6 @@
   needed,
 }:
 let
-  hardening = import ../../../nix/lib/hardening.nix;
-  folder = dirOf configuration;
   script = import ../../../nix/lib/shell-application.nix { inherit pkgs; } {
     name = "slipway-archive";
     runtimeInputs = [
@@ -31,22 +29,9 @@ in
   description = "Configuration of the archive, with its secrets";
   wantedBy = [ "multi-user.target" ];
   unitConfig.StartLimitIntervalSec = 0;
-  serviceConfig =
-    hardening {
-      capabilities = [ "CAP_CHOWN" ];
-      systemCalls = [ "@chown" ];
-    }
-    // {
-      Type = "oneshot";
-      RemainAfterExit = true;
-      ExecStart = lib.getExe script;
-      LoadCredential = [ "secrets:${toString secretsFile}" ];
-      RuntimeDirectory = baseNameOf folder;
-      RuntimeDirectoryMode = "0755";
-      RuntimeDirectoryPreserve = true;
-      # A mount with the secret may be a moment late.
-      Restart = "on-failure";
-      RestartSec = 5;
-      TimeoutStartSec = 60;
-    };
+  serviceConfig = import ../../../nix/lib/hand-on.nix {
+    script = lib.getExe script;
+    folder = dirOf configuration;
+    credentials = [ "secrets:${toString secretsFile}" ];
+  };
 }

@@ -136,7 +136,8 @@ in
       description = ''
         A file outside the Nix store with pgBackRest's secret options, one `NAME=VALUE` on a line. For `s3` it has
         `repo1-s3-key`, `repo1-s3-key-secret` and `repo1-cipher-pass`. Without the last one nothing can be restored: keep it
-        at a third place as well. All members of a cluster have the same.
+        at a third place as well. All members of a cluster have the same. After a change restart `slipway-archive.service`, as
+        `restartUnits` of `services.slipway.agenix.files` does.
       '';
     };
     keepDays = mkOption {
