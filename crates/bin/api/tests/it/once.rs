@@ -215,6 +215,22 @@ async fn a_draft_that_comes_late_makes_nothing_beside_its_release(pool: PgPool) 
     );
 }
 
+/// It keeps the id of before, which no request decided.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_environment_that_comes_back_is_made_once_and_told_as_taken(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let body = json!({"name": "dev"});
+    app.post(route::ENVIRONMENTS, body.clone()).await.expect(201);
+    app.call(Method::DELETE, "/api/v1/environments/dev", &app.admin, None)
+        .await
+        .expect(204);
+    send(&app, route::ENVIRONMENTS, "k", &body).await.expect(201);
+    let head = events(&app).await;
+    let again = send(&app, route::ENVIRONMENTS, "k", &body).await.expect(409);
+    assert_eq!(again.kind(), "conflict");
+    assert_eq!(events(&app).await, head);
+}
+
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_key_that_cannot_be_used_is_told(pool: PgPool) {
     let app = TestApp::new(pool).await;
