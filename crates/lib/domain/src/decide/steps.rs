@@ -14,13 +14,14 @@ use crate::{AttemptPhase, StepState, StorePath};
 const GRACE_SECONDS: u32 = 60;
 
 impl Round<'_> {
-    /// One change a step and round: the next round sees it and goes on.
+    /// One change of its state a step and round: the next round sees it and goes on.
     pub(super) fn follow_agents(&mut self) {
         let snapshot = self.snapshot;
         for step in &snapshot.steps {
-            if self.record_prior(step) || self.record_plan(step) {
+            if self.record_prior(step) {
                 continue;
             }
+            self.record_plan(step);
             match step.state {
                 StepState::Staging => self.follow_staging(step),
                 StepState::Activating => self.follow_activating(step),
@@ -64,24 +65,25 @@ impl Round<'_> {
         }
     }
 
-    /// Writes down what the agent computed, until a plan was approved.
-    fn record_plan(&mut self, step: &StepSnapshot) -> bool {
-        let open = matches!(step.state, StepState::Staging | StepState::Staged)
-            && self.snapshot.rollout.approved_plan.is_none();
+    /// Writes down what the agent computed, until a plan was approved. An attempt has one plan, in the round that finds it
+    /// staged. A host that says another one each time would fill the audit log, and no approval could ever keep up.
+    fn record_plan(&mut self, step: &StepSnapshot) {
+        let open = match step.state {
+            StepState::Staging => step.phase() == Some(AttemptPhase::Staged),
+            // By a worker from before plans.
+            StepState::Staged => step.plan.is_none(),
+            _ => false,
+        };
         let reported = step
             .report()
-            .filter(|_| open)
+            .filter(|_| open && self.snapshot.rollout.approved_plan.is_none())
             .and_then(|report| report.plan.as_ref());
-        match reported {
-            Some(plan) if step.plan.as_ref() != Some(plan) => {
-                let effect = Effect::Plan {
-                    step: step.id,
-                    plan: plan.clone(),
-                };
-                self.push(effect, host(step), "the agent computed what would change");
-                true
-            }
-            _ => false,
+        if let Some(plan) = reported.filter(|plan| step.plan.as_ref() != Some(*plan)) {
+            let effect = Effect::Plan {
+                step: step.id,
+                plan: plan.clone(),
+            };
+            self.push(effect, host(step), "the agent computed what would change");
         }
     }
 

@@ -130,6 +130,28 @@ fn without_an_approved_plan_the_newest_counts() {
     assert_eq!(s.steps[0].plan, Some(plan(2)));
 }
 
+/// Otherwise one host could keep a whole environment from being approved, and fill its audit log.
+#[test]
+fn a_host_that_says_another_plan_each_time_is_not_heard_again() {
+    let mut s = snapshot(RolloutState::PendingApproval, &[StepState::Staging]);
+    planned(&mut s.steps[0], 1);
+    // All of it in the round that finds it staged, so that there is no time for another plan.
+    assert_eq!(round(&s), ["web-0:plan", "web-0:staged"]);
+    settle(&mut s);
+    let seen = s.plan_digest();
+    for of in 2..100 {
+        planned(&mut s.steps[0], of);
+        assert_eq!(settle(&mut s), [""; 0]);
+    }
+    approve(&mut s, Some(seen));
+    assert_eq!(round(&s), ["rollout:staging"]);
+    // Nor is one that is not done yet.
+    let mut s = snapshot(RolloutState::PendingApproval, &[StepState::Staging]);
+    planned(&mut s.steps[0], 1);
+    s.steps[0].observed.report.as_mut().unwrap().phase = AttemptPhase::Staging;
+    assert_eq!(round(&s), [""; 0]);
+}
+
 #[test]
 fn an_approval_by_an_earlier_command_line_names_no_plan() {
     let mut s = snapshot(RolloutState::PendingApproval, &[StepState::Staging]);
