@@ -36,7 +36,7 @@ pub const VARIABLES: &[(&str, &str)] = &[
     (
         "SLIPWAY_RETRY_SECONDS",
         "How long a request is tried again while the API cannot answer, such as while its database has no leader; 90 when \
-         not set. One that may have changed something is not.",
+         not set. One that may have changed something is sent again only if the API then makes nothing twice.",
     ),
     (
         "XDG_CONFIG_HOME",
