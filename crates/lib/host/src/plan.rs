@@ -21,11 +21,13 @@ mod slipway;
 mod unit_file;
 mod units;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use slipway_domain::{HostPlan, PlanReport, StorePath};
 use tokio::time::Instant;
 
+use self::files::StoreFiles;
 use crate::config::HostConfig;
 use crate::nix::{self, NixQueryError};
 
@@ -51,6 +53,12 @@ pub enum PlanError {
         closure: StorePath,
         /// Its words.
         problem: String,
+    },
+    /// It has more than is read before an approval.
+    #[error("{file} is too large to be compared: a plan reads files of up to {} MiB, and {} MiB in all", files::MAX_BYTES >> 20, files::MAX_TOTAL >> 20)]
+    TooLarge {
+        /// Where it became too much.
+        file: String,
     },
     /// It took too long.
     #[error("the plan was not computed within {seconds} s")]
@@ -102,7 +110,7 @@ pub(crate) async fn compute(
     let comparing = tokio::task::spawn_blocking(move || {
         let mut plan = HostPlan::default();
         let sizes = packages::compare(&mut plan, &live, &new, &[&compared.live, &closure]);
-        compare_files(&mut plan, &compared, &closure);
+        compare_files(&mut plan, &compared, &closure)?;
         plan.bound_texts();
         let report = PlanReport {
             digest: plan.digest(),
@@ -111,26 +119,33 @@ pub(crate) async fn compute(
             bytes_after: sizes.after,
             bytes_new: sizes.new,
         };
-        ComputedPlan {
+        Ok(ComputedPlan {
             plan: plan.cut(),
             report,
-        }
+        })
     });
     match tokio::time::timeout_at(until, comparing).await {
-        Ok(Ok(computed)) => Ok(computed),
+        Ok(Ok(computed)) => computed,
         Ok(Err(_)) | Err(_) => Err(timed_out()),
     }
 }
 
-fn compare_files(plan: &mut HostPlan, compared: &Compared, closure: &StorePath) {
+fn compare_files(plan: &mut HostPlan, compared: &Compared, closure: &StorePath) -> Result<(), PlanError> {
+    let files = StoreFiles::new(PathBuf::from(closure.store_dir()));
     let (live, new) = (compared.live.as_path(), closure.as_path());
     let booted = compared.booted.as_ref().unwrap_or(&compared.live).as_path();
-    units::compare(plan, live, new);
-    reboot::compare(plan, booted, live, new);
-    accounts::compare(plan, live, new);
-    mounts::compare(plan, live, new);
-    firewall::compare(plan, live, new);
-    slipway::compare(plan, live, new);
+    units::compare(plan, &files, live, new);
+    reboot::compare(plan, &files, booted, live, new);
+    accounts::compare(plan, &files, live, new);
+    mounts::compare(plan, &files, live, new);
+    firewall::compare(plan, &files, live, new);
+    slipway::compare(plan, &files, live, new);
+    // What was left out is not shown as if it did not change.
+    files.too_large().map_or(Ok(()), |file| {
+        Err(PlanError::TooLarge {
+            file: file.display().to_string(),
+        })
+    })
 }
 
 #[cfg(test)]

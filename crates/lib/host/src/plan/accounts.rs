@@ -8,7 +8,7 @@ use serde_json::Value;
 use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
-use super::files::{store_files, text, without_hashes};
+use super::files::{StoreFiles, store_files, without_hashes};
 use super::units::FOLDER;
 
 /// `users-groups.json` of the activation script, or `userborn.json` of userborn's unit.
@@ -20,20 +20,20 @@ struct Accounts {
     groups: Vec<BTreeMap<String, Value>>,
 }
 
-pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
-    let (live, new) = (Accounts::read(live), Accounts::read(new));
+pub(super) fn compare(plan: &mut HostPlan, files: &StoreFiles, live: &Path, new: &Path) {
+    let (live, new) = (Accounts::read(files, live), Accounts::read(files, new));
     plan.put(section::USERS, differences(&live.users, &new.users));
     plan.put(section::GROUPS, differences(&live.groups, &new.groups));
 }
 
 impl Accounts {
-    fn read(root: &Path) -> Self {
+    fn read(files: &StoreFiles, root: &Path) -> Self {
         let places = [root.join("activate"), root.join(FOLDER).join("userborn.service")];
         let read = places.iter().find_map(|place| {
-            let script = text(place)?;
+            let script = files.text(place)?;
             let file = store_files(&script)
                 .find(|file| file.ends_with("-users-groups.json") || file.ends_with("-userborn.json"))?;
-            serde_json::from_str(&text(Path::new(file))?).ok()
+            serde_json::from_str(&files.text(Path::new(file))?).ok()
         });
         read.unwrap_or_default()
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
-use super::files::{store_files, store_name, text, without_hashes};
+use super::files::{StoreFiles, store_files, store_name, without_hashes};
 use super::units::FOLDER;
 
 /// NixOS has the one or the other.
@@ -14,8 +14,8 @@ const UNITS: [&str; 2] = ["firewall.service", "nftables.service"];
 /// What their files are named by.
 const NAMES: [&str; 2] = ["firewall-", "nftables-"];
 
-pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
-    let (before, after) = (rules(live), rules(new));
+pub(super) fn compare(plan: &mut HostPlan, files: &StoreFiles, live: &Path, new: &Path) {
+    let (before, after) = (rules(files, live), rules(files, new));
     let (old, new) = (count(&before), count(&after));
     let only = |one: &BTreeMap<&str, usize>, other: &BTreeMap<&str, usize>, change| -> Vec<PlanEntry> {
         let more = one
@@ -32,19 +32,19 @@ pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
 }
 
 /// The lines of all files that the units name, in order.
-fn rules(root: &Path) -> Vec<String> {
+fn rules(files: &StoreFiles, root: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     for unit in UNITS {
-        let unit = text(&root.join(FOLDER).join(unit)).unwrap_or_default();
-        let files =
+        let unit = files.text(&root.join(FOLDER).join(unit)).unwrap_or_default();
+        let named =
             store_files(&unit).filter(|file| NAMES.iter().any(|name| store_name(file).starts_with(name)));
         let mut seen = Vec::new();
-        for file in files {
+        for file in named {
             if seen.contains(&file) {
                 continue;
             }
             seen.push(file);
-            let rules = text(Path::new(file)).unwrap_or_default();
+            let rules = files.text(Path::new(file)).unwrap_or_default();
             let rules = rules.lines().map(str::trim);
             let rules = rules.filter(|line| !line.is_empty() && !line.starts_with('#'));
             lines.extend(rules.map(without_hashes));

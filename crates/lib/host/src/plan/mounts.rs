@@ -6,10 +6,10 @@ use std::path::Path;
 use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
-use super::files::text;
+use super::files::StoreFiles;
 
-pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
-    let read = |root: &Path| parse(&text(&root.join("etc/fstab")).unwrap_or_default());
+pub(super) fn compare(plan: &mut HostPlan, files: &StoreFiles, live: &Path, new: &Path) {
+    let read = |root: &Path| parse(&files.text(&root.join("etc/fstab")).unwrap_or_default());
     let (before, after) = (read(live), read(new));
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let entries = names.into_iter().filter_map(|name| {
@@ -31,7 +31,7 @@ pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
 
 /// By mount point: device, type and options. Swap is named by its device.
 fn parse(fstab: &str) -> BTreeMap<String, String> {
-    let lines = fstab.lines().filter(|line| !line.contains('#'));
+    let lines = fstab.lines().filter(|line| !line.trim_start().starts_with('#'));
     let mounts = lines.filter_map(|line| {
         let mut words = line.split_whitespace();
         let (device, place, kind) = (words.next()?, words.next()?, words.next()?);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
-use super::files::{text, without_hashes};
+use super::files::{StoreFiles, without_hashes};
 use crate::{checks, hooks};
 
 /// Where a closure says which migrations its stacks bring.
@@ -30,22 +30,24 @@ struct Schemas {
     stacks: BTreeMap<String, Schema>,
 }
 
-pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
+pub(super) fn compare(plan: &mut HostPlan, files: &StoreFiles, live: &Path, new: &Path) {
     let named = |file: &str, lists: &[&str]| {
-        let before = entries(&live.join(file), lists);
-        differences(&before, &entries(&new.join(file), lists))
+        let before = entries(files, &live.join(file), lists);
+        differences(&before, &entries(files, &new.join(file), lists))
     };
     plan.put(section::CHECKS, named(checks::FILE, &["checks"]));
     plan.put(
         section::HOOKS,
         named(hooks::FILE, &["before_activate", "after_commit"]),
     );
-    plan.put(section::SCHEMAS, schemas(live, new));
+    plan.put(section::SCHEMAS, schemas(files, live, new));
 }
 
 /// The entries of a file's lists, by list and name.
-fn entries(file: &Path, lists: &[&str]) -> BTreeMap<String, String> {
-    let parsed = text(file).and_then(|text| serde_json::from_str::<Value>(&text).ok());
+fn entries(files: &StoreFiles, file: &Path, lists: &[&str]) -> BTreeMap<String, String> {
+    let parsed = files
+        .text(file)
+        .and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let parsed = parsed.unwrap_or_default();
     let mut found = BTreeMap::new();
     for list in lists {
@@ -77,9 +79,11 @@ fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, Strin
 }
 
 /// Migrations that only the new closure has. One that the new closure lacks was run before, and stays.
-fn schemas(live: &Path, new: &Path) -> Vec<PlanEntry> {
+fn schemas(files: &StoreFiles, live: &Path, new: &Path) -> Vec<PlanEntry> {
     let read = |root: &Path| -> Schemas {
-        let parsed = text(&root.join(SCHEMAS)).and_then(|text| serde_json::from_str(&text).ok());
+        let parsed = files
+            .text(&root.join(SCHEMAS))
+            .and_then(|text| serde_json::from_str(&text).ok());
         parsed.unwrap_or_default()
     };
     let (before, after) = (read(live), read(new));

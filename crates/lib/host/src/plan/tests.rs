@@ -58,14 +58,17 @@ impl Closures {
     }
 
     fn plan(&self) -> HostPlan {
+        self.try_plan().unwrap()
+    }
+
+    fn try_plan(&self) -> Result<HostPlan, PlanError> {
         let path = |name: &str| self.root(name).display().to_string().parse().unwrap();
         let mut plan = HostPlan::default();
         let compared = Compared {
             live: path("live"),
             booted: None,
         };
-        compare_files(&mut plan, &compared, &path("new"));
-        plan
+        compare_files(&mut plan, &compared, &path("new")).map(|()| plan)
     }
 }
 
@@ -245,7 +248,7 @@ fn users_mounts_and_the_firewall_are_compared() {
     closures.write(
         "new",
         "etc/fstab",
-        "/dev/a / ext4 noatime\n/dev/c none swap x\n/dev/d /new xfs x\n",
+        "/dev/a / ext4 noatime\n/dev/c none swap x\n/dev/d#1 /new xfs x\n",
     );
     let rules = |port: u16| {
         format!(
@@ -275,7 +278,7 @@ fn users_mounts_and_the_firewall_are_compared() {
         lines(&plan, section::MOUNTS),
         [
             "changed / /dev/a ext4 defaults|/dev/a ext4 noatime|",
-            "added /new |/dev/d xfs x|",
+            "added /new |/dev/d#1 xfs x|",
             "removed /old /dev/b ext4 x||",
         ]
     );
@@ -336,6 +339,74 @@ fn equal_hosts_with_other_names_have_equal_plans() {
         closures.plan().digest()
     });
     assert_eq!(digests[0], digests[1]);
+}
+
+/// Root reads the files before anybody has approved them, and the plan is shown to people.
+#[test]
+fn nothing_outside_the_store_is_read() {
+    let closures = Closures::new();
+    let secret = closures.dir.path().join("secret");
+    fs::write(&secret, "a secret of root's\n").unwrap();
+    let secret = secret.to_str().unwrap();
+    let pipe = closures.dir.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let up = format!(
+        "../{}",
+        closures.part("firewall-start", "").rsplit('/').next().unwrap()
+    );
+    let firewall = closures.dir.path().join("store").join(&up[3..]);
+    fs::remove_file(&firewall).unwrap();
+    fs::create_dir(&firewall).unwrap();
+    for (name, target) in [
+        ("absolute", secret),
+        ("relative", "../../secret"),
+        ("pipe", pipe.to_str().unwrap()),
+    ] {
+        symlink(target, firewall.join(name)).unwrap();
+    }
+    let rules: Vec<String> = ["absolute", "relative", "pipe", "../../secret"]
+        .map(|name| firewall.join(name).display().to_string())
+        .into();
+    closures.write("live", "kernel-params", "quiet");
+    closures.write("live", "etc/fstab", "/dev/a / ext4 x\n");
+    closures.link("new", "kernel-params", secret);
+    closures.link("new", "etc/fstab", secret);
+    closures.link("new", "etc/slipway/schemas.json", pipe.to_str().unwrap());
+    closures.link("new", &unit("odd.service"), "../../../../../secret");
+    closures.link("new", &unit("a.service.d"), closures.dir.path().to_str().unwrap());
+    closures.write(
+        "new",
+        &unit("firewall.service"),
+        &format!("[Service]\nExecStart={}\n", rules.join(" ")),
+    );
+    let plan = closures.plan();
+    assert_eq!(lines(&plan, section::MOUNTS), ["removed / /dev/a ext4 x||"]);
+    let shown = serde_json::to_string(&plan).unwrap();
+    assert!(!shown.contains("a secret"), "{shown}");
+}
+
+#[test]
+fn what_is_too_large_to_be_compared_is_not_left_out_in_silence() {
+    let closures = Closures::new();
+    let large = "#".repeat(usize::try_from(files::MAX_BYTES).unwrap() + 1);
+    closures.write("new", "etc/fstab", &large);
+    let error = closures.try_plan().unwrap_err().to_string();
+    assert!(
+        error.contains("etc/fstab is too large to be compared: a plan reads files of up to 8 MiB"),
+        "{error}"
+    );
+    // Each is small enough, and together they would fill the memory.
+    let closures = Closures::new();
+    let rules = closures.part("firewall-start", &large[2..]);
+    let named: Vec<String> = (0..20).map(|n| format!("{rules}{}", "/.".repeat(n))).collect();
+    closures.write(
+        "new",
+        &unit("firewall.service"),
+        &format!("[Service]\nExecStart={}\n", named.join(" ")),
+    );
+    let error = closures.try_plan().unwrap_err().to_string();
+    assert!(error.contains("firewall-start is too large"), "{error}");
 }
 
 #[test]

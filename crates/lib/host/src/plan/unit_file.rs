@@ -1,10 +1,9 @@
 //! Files of units, and how two of them differ for NixOS' switch script (`switch-to-configuration-ng` of 25.05 and 26.05).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::files::text;
+use super::files::StoreFiles;
 
 /// Keys of `[Unit]` that change nothing about a unit that runs.
 const IGNORED: [&str; 12] = [
@@ -39,17 +38,17 @@ pub(super) enum UnitDifference {
 
 impl UnitFile {
     /// Reads a unit and the drop-ins beside it.
-    pub(super) fn read(path: &Path) -> Self {
+    pub(super) fn read(files: &StoreFiles, path: &Path) -> Self {
         let mut unit = Self::default();
-        unit.add(&text(path).unwrap_or_default());
+        unit.add(&files.text(path).unwrap_or_default());
         let mut folder = path.as_os_str().to_owned();
         folder.push(".d");
-        let found = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut drop_ins: Vec<_> = found.map(|entry| entry.path()).collect();
+        let found = files.entries(Path::new(&folder)).into_iter();
+        let mut drop_ins: Vec<PathBuf> = found.map(|(path, _)| path).collect();
         drop_ins.retain(|path| path.extension().is_some_and(|extension| extension == "conf"));
         drop_ins.sort();
         for path in drop_ins {
-            unit.add(&text(&path).unwrap_or_default());
+            unit.add(&files.text(&path).unwrap_or_default());
         }
         unit
     }
@@ -138,6 +137,8 @@ impl UnitFile {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn unit(text: &str) -> UnitFile {
@@ -213,7 +214,7 @@ mod tests {
             "[Service]\nExecStart=/c\n",
         )
         .unwrap();
-        let unit = UnitFile::read(&path);
+        let unit = UnitFile::read(&StoreFiles::new(folder.path().to_owned()), &path);
         assert_eq!(unit.values("Service", "ExecStart"), ["/b"]);
         assert_eq!(unit.values("Service", "Environment").len(), 1);
         assert!(unit.is("Service", "X", false) && unit.is("Service", "Y", true));

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
+use super::files::{Place, StoreFiles};
 use super::unit_file::{UnitDifference, UnitFile};
 
 /// Where the units are in a closure.
@@ -37,14 +38,15 @@ struct Units {
     wanted: BTreeSet<String>,
 }
 
-pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
-    let (live, new) = (Units::read(&live.join(FOLDER)), Units::read(&new.join(FOLDER)));
+pub(super) fn compare(plan: &mut HostPlan, files: &StoreFiles, live: &Path, new: &Path) {
+    let read = |root: &Path| Units::read(files, &root.join(FOLDER));
+    let (live, new) = (read(live), read(new));
     let names: BTreeSet<&String> = live.files.keys().chain(new.files.keys()).collect();
     let mut entries = Vec::new();
     for name in names {
         let entry = match (live.files.get(name), new.files.get(name)) {
-            (Some(old), Some(file)) => changed(name, old, file),
-            (Some(old), None) => Some(removed(name, old)),
+            (Some(old), Some(file)) => changed(files, name, old, file),
+            (Some(old), None) => Some(removed(files, name, old)),
             (None, Some(_)) => new.wanted.contains(name).then(|| {
                 let entry = PlanEntry::new(name, PlannedChange::Start);
                 because(entry, "it is new")
@@ -53,28 +55,28 @@ pub(super) fn compare(plan: &mut HostPlan, live: &Path, new: &Path) {
         };
         entries.extend(entry);
     }
-    let sockets = with_their_services(&entries, &live, &new);
+    let sockets = with_their_services(files, &entries, &live, &new);
     entries.extend(sockets);
     plan.put(section::UNITS, entries);
 }
 
 impl Units {
-    fn read(folder: &Path) -> Self {
+    fn read(files: &StoreFiles, folder: &Path) -> Self {
         let mut units = Self {
             files: BTreeMap::new(),
             wanted: BTreeSet::new(),
         };
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            let (path, Ok(name)) = (entry.path(), entry.file_name().into_string()) else {
+        for (path, name) in files.entries(folder) {
+            let Ok(name) = name.into_string() else {
                 continue;
             };
             let kind = name.rsplit('.').next().unwrap_or_default();
             if matches!(kind, "wants" | "requires" | "upholds") {
-                let wanted = fs::read_dir(&path).into_iter().flatten().flatten();
+                let wanted = files.entries(&path).into_iter();
                 units
                     .wanted
-                    .extend(wanted.filter_map(|entry| entry.file_name().into_string().ok()));
-            } else if KINDS.contains(&kind) && !is_alias(&path) && !is_masked(&path) {
+                    .extend(wanted.filter_map(|(_, name)| name.into_string().ok()));
+            } else if KINDS.contains(&kind) && !is_alias(&path) && !is_masked(files, &path) {
                 units.files.insert(name, path);
             }
         }
@@ -87,12 +89,16 @@ fn is_alias(path: &Path) -> bool {
     fs::read_link(path).is_ok_and(|target| target.is_relative() && target.components().count() == 1)
 }
 
-fn is_masked(path: &Path) -> bool {
-    fs::canonicalize(path).map_or(true, |target| target == Path::new("/dev/null"))
+fn is_masked(files: &StoreFiles, path: &Path) -> bool {
+    match files.place(path) {
+        Place::Inside(found) => !found.exists(),
+        Place::Outside(named) => named == Path::new("/dev/null"),
+        Place::Nowhere => true,
+    }
 }
 
-fn removed(name: &str, old: &Path) -> PlanEntry {
-    let stops = UnitFile::read(old).is("Unit", "X-StopOnRemoval", true);
+fn removed(files: &StoreFiles, name: &str, old: &Path) -> PlanEntry {
+    let stops = UnitFile::read(files, old).is("Unit", "X-StopOnRemoval", true);
     let change = if stops {
         PlannedChange::Stop
     } else {
@@ -101,9 +107,9 @@ fn removed(name: &str, old: &Path) -> PlanEntry {
     because(PlanEntry::new(name, change), "it is not in the release")
 }
 
-fn changed(name: &str, old: &Path, file: &Path) -> Option<PlanEntry> {
-    let same = fs::canonicalize(old).ok() == fs::canonicalize(file).ok();
-    let (old, new) = (UnitFile::read(old), UnitFile::read(file));
+fn changed(files: &StoreFiles, name: &str, old: &Path, file: &Path) -> Option<PlanEntry> {
+    let same = files.place(old) == files.place(file);
+    let (old, new) = (UnitFile::read(files, old), UnitFile::read(files, file));
     if same && old == new {
         return None;
     }
@@ -153,7 +159,12 @@ fn restart(name: &str, kind: &str, new: &UnitFile) -> PlannedChange {
 }
 
 /// Sockets that are restarted because their services are.
-fn with_their_services(entries: &[PlanEntry], live: &Units, new: &Units) -> Vec<PlanEntry> {
+fn with_their_services(
+    files: &StoreFiles,
+    entries: &[PlanEntry],
+    live: &Units,
+    new: &Units,
+) -> Vec<PlanEntry> {
     let mut sockets = BTreeMap::new();
     let restarted = entries
         .iter()
@@ -165,7 +176,7 @@ fn with_their_services(entries: &[PlanEntry], live: &Units, new: &Units) -> Vec<
         ) else {
             continue;
         };
-        let unit = UnitFile::read(file);
+        let unit = UnitFile::read(files, file);
         if !unit.is("Service", "X-StopIfChanged", true) {
             continue;
         }
