@@ -20,34 +20,21 @@ use crate::json::Strict;
 /// The longest that a request may wait for news, in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 30;
 
-/// A JSON body.
+/// A JSON body of at most so many bytes.
 #[derive(Debug)]
-pub struct JsonBody<T>(pub T);
+pub struct JsonBody<T, const MOST: usize = MAX_BODY_BYTES>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+/// For the few bodies that may be long.
+pub type LongJsonBody<T> = JsonBody<T, MAX_LONG_BODY_BYTES>;
+
+impl<T: DeserializeOwned, S: Send + Sync, const MOST: usize> FromRequest<S> for JsonBody<T, MOST> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
         if !is_json(request.headers()) {
             return Err(ApiError::MediaType);
         }
-        let bytes = read_body(request, MAX_BODY_BYTES).await?;
-        parse(&bytes).map(Self)
-    }
-}
-
-/// As [`JsonBody`], for the few bodies that may be long.
-#[derive(Debug)]
-pub struct LongJsonBody<T>(pub T);
-
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for LongJsonBody<T> {
-    type Rejection = ApiError;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::MediaType);
-        }
-        let bytes = read_body(request, MAX_LONG_BODY_BYTES).await?;
+        let bytes = read_body(request, MOST).await?;
         parse(&bytes).map(Self)
     }
 }

@@ -178,7 +178,9 @@ pub(crate) fn check_named(
 ) -> Result<(), ReleaseRefusal> {
     match &config.trust {
         None => Ok(()),
-        Some(trust) => named(config, trust, closure, claim).map(|_| ()),
+        Some(trust) => {
+            admit_named(trust, closure, claim, |digest| load(&config.state_dir, digest)).map(|_| ())
+        }
     }
 }
 
@@ -191,8 +193,12 @@ pub(crate) fn check(
     let Some(trust) = &config.trust else {
         return Ok(ManifestProof(None));
     };
-    let (signed, number, entry) = named(config, trust, closure, claim)?;
-    for (file, expected) in [(checks::FILE, Some(entry.checks)), (hooks::FILE, entry.hooks)] {
+    let named = admit_named(trust, closure, claim, |digest| load(&config.state_dir, digest))?;
+    let files = [
+        (checks::FILE, Some(named.entry.checks)),
+        (hooks::FILE, named.entry.hooks),
+    ];
+    for (file, expected) in files {
         let (_, found) = checks::read(closure, file, hooks::MAX_BYTES)?;
         if found.map(|bytes| Digest::of_bytes(&bytes)) != expected {
             return Err(ReleaseRefusal::OtherFile {
@@ -201,25 +207,34 @@ pub(crate) fn check(
             });
         }
     }
-    check_next_keys(config, closure, &signed)?;
-    Ok(ManifestProof(Some(Committed {
-        number,
-        manifest: signed.digest(),
-    })))
+    check_next_keys(config, closure, &named.signed)?;
+    Ok(ManifestProof(Some(named.committed)))
 }
 
-fn named(
-    config: &HostConfig,
+/// A manifest that names a closure for this host.
+#[derive(Debug)]
+pub(crate) struct NamedRelease {
+    /// The manifest with its signatures.
+    signed: SignedManifest,
+    /// This host's part of it.
+    entry: HostEntry,
+    /// What it is remembered by.
+    pub(crate) committed: Committed,
+}
+
+/// The claimed manifest, if it names the closure for this host; `find` brings what is kept under its digest.
+pub(crate) fn admit_named(
     trust: &ReleaseTrust,
     closure: &StorePath,
     claim: &ReleaseClaim,
-) -> Result<(SignedManifest, u64, HostEntry), ReleaseRefusal> {
+    find: impl FnOnce(&Digest) -> Result<Option<SignedManifest>, ReleaseRefusal>,
+) -> Result<NamedRelease, ReleaseRefusal> {
     let Some(manifest) = claim.manifest else {
         return Err(ReleaseRefusal::Unsigned {
             closure: closure.clone(),
         });
     };
-    let Some(signed) = load(&config.state_dir, &manifest.digest)? else {
+    let Some(signed) = find(&manifest.digest)? else {
         return Err(ReleaseRefusal::NotHere {
             closure: closure.clone(),
             manifest,
@@ -235,7 +250,15 @@ fn named(
         release: Some(manifest.release),
     };
     let (found, entry, _key) = rule::admit(&signed, &asked)?;
-    Ok((signed, found.number, entry))
+    let committed = Committed {
+        number: found.number,
+        manifest: signed.digest(),
+    };
+    Ok(NamedRelease {
+        signed,
+        entry,
+        committed,
+    })
 }
 
 /// Whether the agent of the closure itself would trust the manifest: else the next start of a host would not stand by what
@@ -245,15 +268,9 @@ fn check_next_keys(
     closure: &StorePath,
     signed: &SignedManifest,
 ) -> Result<(), ReleaseRefusal> {
-    let (_, Some(bytes)) = checks::read(closure, KEYS_FILE, MAX_KEYS_BYTES)? else {
+    let Some(keys) = keys_of(config, closure)? else {
         return Ok(());
     };
-    door::check_inside(config, &closure.as_path().join(KEYS_FILE))?;
-    let keys = ReleaseKeys::read(&String::from_utf8_lossy(&bytes));
-    let keys = keys.map_err(|error| ReleaseRefusal::BadKeys {
-        closure: closure.clone(),
-        error,
-    })?;
     match signed.verify(&keys) {
         Ok(_) => Ok(()),
         Err(error) => Err(ReleaseRefusal::KeyTakenAway {
@@ -269,17 +286,11 @@ pub(crate) fn check_keeps_keys(config: &HostConfig, closure: &StorePath) -> Resu
     let Some(trust) = &config.trust else {
         return Ok(());
     };
-    let (_, Some(bytes)) = checks::read(closure, KEYS_FILE, MAX_KEYS_BYTES)? else {
+    let Some(keys) = keys_of(config, closure)? else {
         return Err(ReleaseRefusal::KeysGone {
             closure: closure.clone(),
         });
     };
-    door::check_inside(config, &closure.as_path().join(KEYS_FILE))?;
-    let keys = ReleaseKeys::read(&String::from_utf8_lossy(&bytes));
-    let keys = keys.map_err(|error| ReleaseRefusal::BadKeys {
-        closure: closure.clone(),
-        error,
-    })?;
     let stranger = keys
         .as_slice()
         .iter()
@@ -289,6 +300,19 @@ pub(crate) fn check_keeps_keys(config: &HostConfig, closure: &StorePath) -> Resu
             closure: closure.clone(),
             key: key.to_string(),
         })
+    })
+}
+
+/// The keys that the agent of the closure will trust; none where it will trust the control plane.
+fn keys_of(config: &HostConfig, closure: &StorePath) -> Result<Option<ReleaseKeys>, ReleaseRefusal> {
+    let (_, Some(bytes)) = checks::read(closure, KEYS_FILE, MAX_KEYS_BYTES)? else {
+        return Ok(None);
+    };
+    door::check_inside(config, &closure.as_path().join(KEYS_FILE))?;
+    let keys = ReleaseKeys::read(&String::from_utf8_lossy(&bytes));
+    keys.map(Some).map_err(|error| ReleaseRefusal::BadKeys {
+        closure: closure.clone(),
+        error,
     })
 }
 

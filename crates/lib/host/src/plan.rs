@@ -10,6 +10,7 @@
 //! | `reboot` | what only a boot changes |
 //! | `accounts`, `mounts`, `firewall` | users and groups, `fstab`, the firewall's rules |
 //! | `slipway` | checks, hooks and schemas of databases |
+//! | `files`, `sides` | reading files of closures, and two of anything side by side |
 
 mod accounts;
 mod files;
@@ -17,6 +18,7 @@ mod firewall;
 mod mounts;
 mod packages;
 mod reboot;
+mod sides;
 mod slipway;
 mod unit_file;
 mod units;

@@ -97,16 +97,16 @@ impl SignedManifest {
 
     /// Reads manifest and signatures without asking who signed.
     pub fn read(&self) -> Result<(Manifest, Vec<Signature>), SignedError> {
-        // Before anything is read of it.
-        if self.manifest.len() > MAX_BYTES {
-            let bytes = self.manifest.len();
-            return Err(ManifestError::TooLarge { bytes }.into());
-        }
         let signatures = self.read_signatures()?;
         Ok((Manifest::read(self.manifest.as_bytes())?, signatures))
     }
 
     fn read_signatures(&self) -> Result<Vec<Signature>, SignedError> {
+        // Before anything is read or hashed.
+        if self.manifest.len() > MAX_BYTES {
+            let bytes = self.manifest.len();
+            return Err(ManifestError::TooLarge { bytes }.into());
+        }
         match self.signatures.len() {
             0 => return Err(SignedError::Unsigned),
             1..=MAX_SIGNATURES => {}
@@ -129,10 +129,6 @@ impl SignedManifest {
 
     /// The manifest, if a trusted key signed exactly these bytes; and the key. Nothing of the manifest is read before.
     pub fn verify<'a>(&self, keys: &'a ReleaseKeys) -> Result<(Manifest, &'a ReleaseKey), Untrusted> {
-        if self.manifest.len() > MAX_BYTES {
-            let bytes = self.manifest.len();
-            return Err(SignedError::from(ManifestError::TooLarge { bytes }).into());
-        }
         let signatures = self.read_signatures()?;
         let bytes = self.manifest.as_bytes();
         let mut changed = None;

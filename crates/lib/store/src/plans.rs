@@ -12,6 +12,7 @@ use sqlx::PgConnection;
 use tracing::{instrument, warn};
 
 use crate::audit::digests;
+use crate::commits::note_commit;
 use crate::fleet::offline_after;
 use crate::row::{self, LenientJson};
 use crate::{Store, StoreError, bounded};
@@ -48,6 +49,7 @@ impl Store {
             return Ok(());
         }
         bounded(async {
+            note_commit();
             sqlx::query!(
                 "INSERT INTO host_plans (digest, plan)
                  SELECT $3, $4 FROM (SELECT attempt, state FROM steps WHERE host_id = $1 ORDER BY seq DESC LIMIT 1) s

@@ -186,7 +186,7 @@ async fn get(State(app): State<App>, PathParam(id): PathParam<ReleaseId>) -> Ans
 )]
 async fn create_signed(
     context: RequestContext,
-    LongJsonBody(request): LongJsonBody<CreateSignedRelease>,
+    JsonBody(request): LongJsonBody<CreateSignedRelease>,
 ) -> Created<Release> {
     let once = context.once(&request)?;
     let signed = SignedManifest {
@@ -202,8 +202,7 @@ async fn create_signed(
         nar_hash: manifest.source.nar_hash,
     };
     let (id, digest, context) = (manifest.id, signed.digest(), &context);
-    let given = signed.signatures.clone();
-    let given = &given;
+    let given = &signed.signatures.clone();
     let mut new = new_release(context, id, request.message, source)?;
     let named = manifest.hosts.iter();
     let closures = named

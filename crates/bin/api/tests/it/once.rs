@@ -9,11 +9,11 @@ use sqlx::PgPool;
 
 use crate::support::{Answer, TestApp, closure};
 
-async fn send(app: &TestApp, path: &str, key: &str, body: &Value) -> Answer {
+pub(crate) async fn send(app: &TestApp, path: &str, key: &str, body: &Value) -> Answer {
     send_as(app, &app.admin, path, key, body).await
 }
 
-async fn send_as(app: &TestApp, token: &str, path: &str, key: &str, body: &Value) -> Answer {
+pub(crate) async fn send_as(app: &TestApp, token: &str, path: &str, key: &str, body: &Value) -> Answer {
     let request = Request::builder()
         .method(Method::POST)
         .uri(path)
@@ -107,6 +107,19 @@ async fn another_key_body_or_caller_is_another_request(pool: PgPool) {
     tokens.sort();
     tokens.dedup();
     assert_eq!(tokens.len(), 5);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn one_key_at_two_paths_is_two_requests(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1", "web-2"]).await;
+    let mut made = Vec::new();
+    for host in ["web-1", "web-2"] {
+        let path = route::fill(route::HOST_TOKEN, host);
+        made.push(send(&app, &path, "nightly", &json!({})).await.expect(201).body);
+    }
+    assert_ne!(made[0]["token"], made[1]["token"]);
+    assert_ne!(made[0]["id"], made[1]["id"]);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use axum::http::Method;
 use serde_json::{Value, json};
-use slipway_domain::{HostName, StorePath};
+use slipway_domain::{HostName, Role, StorePath};
 use slipway_release::testing::{Signer, manifest, now};
 use slipway_release::{Manifest, SignedManifest};
 use slipway_wire::route;
 use sqlx::PgPool;
 
+use crate::once::{send, send_as};
 use crate::support::{TestApp, closure};
 
 fn of(number: u64, hosts: &[&str]) -> Manifest {
@@ -134,14 +135,7 @@ async fn a_manifest_that_cannot_be_is_refused_with_its_cure(pool: PgPool) {
         .await
         .expect(201);
 
-    // No rollout elsewhere, and none of an expired one.
-    let refused = app
-        .post(
-            route::ROLLOUTS,
-            json!({ "environment": "staging", "release": first.id }),
-        )
-        .await;
-    assert!((400..500).contains(&refused.status), "{}", refused.body);
+    // No rollout of an expired one, and none elsewhere, also where its host has gone since.
     let mut late = of(7, &["web-1"]);
     (late.created, late.expires) = (now() - Duration::from_hours(2), now() - Duration::from_hours(1));
     app.post(route::SIGNED_RELEASES, body(&signer.sign(&late)))
@@ -155,6 +149,69 @@ async fn a_manifest_that_cannot_be_is_refused_with_its_cure(pool: PgPool) {
         .await
         .expect(409);
     assert!(refused.detail().contains("expired at"), "{}", refused.body);
+    let moved = json!({ "environment": "staging" });
+    app.call(
+        Method::PATCH,
+        &route::fill(route::HOST, "web-1"),
+        &app.admin,
+        Some(moved),
+    )
+    .await
+    .expect(200);
+    let refused = app
+        .post(
+            route::ROLLOUTS,
+            json!({ "environment": "staging", "release": first.id }),
+        )
+        .await
+        .expect(409);
+    assert!(
+        refused.detail().contains("for the environment `prod`"),
+        "{}",
+        refused.body
+    );
+}
+
+/// The manifest names the release, so it is another one only with another manifest or other signatures.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_signed_release_that_is_sent_again_is_made_once(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1"]).await;
+    let manifest = of(3, &["web-1"]);
+    let signed = Signer::new().sign(&manifest);
+    let first = send(&app, route::SIGNED_RELEASES, "k", &body(&signed))
+        .await
+        .expect(201);
+    let head = app.app.store.event_head().await.unwrap().number;
+    // Also under another key: whoever lost the answer may have lost the key too.
+    for key in ["k", "k-2"] {
+        let again = send(&app, route::SIGNED_RELEASES, key, &body(&signed)).await;
+        assert_eq!(again.expect(201).body, first.body, "{key}");
+    }
+    assert_eq!(app.app.store.event_head().await.unwrap().number, head);
+
+    let by_another_key = Signer::new().sign(&manifest);
+    let other = body(&by_another_key);
+    let keyless = app.post(route::SIGNED_RELEASES, body(&signed)).await;
+    for told in [
+        keyless,
+        app.post(route::SIGNED_RELEASES, other.clone()).await,
+        send(&app, route::SIGNED_RELEASES, "k", &other).await,
+        send(&app, route::SIGNED_RELEASES, "k-3", &other).await,
+    ] {
+        let told = told.expect(409);
+        assert!(told.detail().contains("registered already"), "{}", told.detail());
+    }
+    let kept = app
+        .get(&route::fill(route::RELEASE_MANIFEST, manifest.id))
+        .await
+        .expect(200);
+    assert_eq!(kept.body, body(&signed));
+    // Somebody else is not told that it is theirs.
+    let stranger = app.principal("other", Role::Deployer).await;
+    send_as(&app, &stranger, route::SIGNED_RELEASES, "k", &body(&signed))
+        .await
+        .expect(409);
 }
 
 /// Whoever writes to the database can change what is handed out, and the audit log tells.

@@ -7,6 +7,7 @@ mod common;
 mod arguments;
 mod audit;
 mod commands;
+mod diff;
 mod exits;
 mod flake;
 mod login;

@@ -69,7 +69,7 @@ impl<H, C> Executor<H, C> {
             .as_ref()
             .is_none_or(|(attempt, _)| *attempt != report.attempt)
         {
-            // After a start. Once looked for is enough.
+            // After a start.
             let kept = self.store.kept_plan(report.attempt)?;
             self.planned = Some((report.attempt, Arc::new(kept)));
         }

@@ -10,3 +10,4 @@ mod plans;
 mod properties;
 mod recovery;
 mod rig;
+mod signed;

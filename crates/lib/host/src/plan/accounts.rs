@@ -1,6 +1,6 @@
 //! Users and groups, by what NixOS hands to the program that makes them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
 use super::files::{StoreFiles, store_files, without_hashes};
+use super::sides::sides;
 use super::units::FOLDER;
 
 /// `users-groups.json` of the activation script, or `userborn.json` of userborn's unit.
@@ -42,25 +43,19 @@ impl Accounts {
 /// Values are not shown: some are hashes of passwords.
 fn differences(before: &[BTreeMap<String, Value>], after: &[BTreeMap<String, Value>]) -> Vec<PlanEntry> {
     let (before, after) = (by_name(before), by_name(after));
-    let names: BTreeSet<&&str> = before.keys().chain(after.keys()).collect();
-    let entries = names
-        .into_iter()
-        .filter_map(|name| match (before.get(name), after.get(name)) {
-            (None, _) => Some(PlanEntry::new(*name, PlannedChange::Added)),
-            (_, None) => Some(PlanEntry::new(*name, PlannedChange::Removed)),
-            (Some(old), Some(new)) => {
-                let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-                let words = |value: Option<&Value>| value.map(|value| without_hashes(&value.to_string()));
-                let changed = keys
-                    .into_iter()
-                    .filter(|key| words(old.get(*key)) != words(new.get(*key)));
-                let changed: Vec<&str> = changed.map(String::as_str).collect();
-                (!changed.is_empty()).then(|| PlanEntry {
-                    why: Some(changed.join(", ")),
-                    ..PlanEntry::new(*name, PlannedChange::Changed)
-                })
-            }
-        });
+    let entries = sides(&before, &after).filter_map(|(name, old, new)| match (old, new) {
+        (None, _) => Some(PlanEntry::new(*name, PlannedChange::Added)),
+        (_, None) => Some(PlanEntry::new(*name, PlannedChange::Removed)),
+        (Some(old), Some(new)) => {
+            let words = |value: Option<&Value>| value.map(|value| without_hashes(&value.to_string()));
+            let changed = sides(old, new).filter(|(_, old, new)| words(*old) != words(*new));
+            let changed: Vec<&str> = changed.map(|(key, ..)| key.as_str()).collect();
+            (!changed.is_empty()).then(|| PlanEntry {
+                why: Some(changed.join(", ")),
+                ..PlanEntry::new(*name, PlannedChange::Changed)
+            })
+        }
+    });
     entries.collect()
 }
 

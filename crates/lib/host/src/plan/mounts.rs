@@ -1,29 +1,22 @@
 //! File systems and swap, by `etc/fstab`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use slipway_domain::HostPlan;
-use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
+use slipway_domain::host_plan::{PlanEntry, section};
 
 use super::files::StoreFiles;
+use super::sides::{change, sides};
 
 pub(super) fn compare(plan: &mut HostPlan, files: &StoreFiles, live: &Path, new: &Path) {
     let read = |root: &Path| parse(&files.text(&root.join("etc/fstab")).unwrap_or_default());
     let (before, after) = (read(live), read(new));
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let entries = names.into_iter().filter_map(|name| {
-        let (old, new) = (before.get(name), after.get(name));
-        let change = match (old, new) {
-            (None, _) => PlannedChange::Added,
-            (_, None) => PlannedChange::Removed,
-            (old, new) if old != new => PlannedChange::Changed,
-            _ => return None,
-        };
+    let entries = sides(&before, &after).filter_map(|(name, old, new)| {
         Some(PlanEntry {
             before: old.cloned(),
             after: new.cloned(),
-            ..PlanEntry::new(name, change)
+            ..PlanEntry::new(name, change(old, new)?)
         })
     });
     plan.put(section::MOUNTS, entries);

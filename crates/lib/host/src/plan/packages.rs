@@ -6,6 +6,7 @@ use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 use slipway_domain::{HostPlan, StorePath};
 
 use super::files::store_name;
+use super::sides::sides;
 use crate::nix::PathInfo;
 
 /// Bytes of two closures in the store.
@@ -33,9 +34,7 @@ pub(super) fn compare(
 ) -> Sizes {
     let tops: BTreeSet<&str> = tops.iter().map(|top| top.as_str()).collect();
     let (before, after) = (packages(live, &tops), packages(new, &tops));
-    let names: BTreeSet<&&str> = before.keys().chain(after.keys()).collect();
-    let entries = names.into_iter().filter_map(|name| {
-        let (old, new) = (before.get(name), after.get(name));
+    let entries = sides(&before, &after).filter_map(|(name, old, new)| {
         let change = match (old, new) {
             (None, _) => PlannedChange::Added,
             (_, None) => PlannedChange::Removed,

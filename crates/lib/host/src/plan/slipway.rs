@@ -1,6 +1,6 @@
 //! What a closure says to Slipway: checks, hooks and the schemas of its stacks' databases.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
 use super::files::{StoreFiles, without_hashes};
+use super::sides::{change, sides};
 use crate::{checks, hooks};
 
 /// Where a closure says which migrations its stacks bring.
@@ -65,17 +66,10 @@ fn entries(files: &StoreFiles, file: &Path, lists: &[&str]) -> BTreeMap<String, 
 }
 
 fn differences(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> Vec<PlanEntry> {
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let entries = names.into_iter().filter_map(|name| {
-        let change = match (before.get(name), after.get(name)) {
-            (None, _) => PlannedChange::Added,
-            (_, None) => PlannedChange::Removed,
-            (old, new) if old != new => PlannedChange::Changed,
-            _ => return None,
-        };
-        Some(PlanEntry::new(name, change))
-    });
-    entries.collect()
+    let entries = sides(before, after);
+    entries
+        .filter_map(|(name, old, new)| Some(PlanEntry::new(name, change(old, new)?)))
+        .collect()
 }
 
 /// Migrations that only the new closure has. One that the new closure lacks was run before, and stays.
@@ -88,9 +82,7 @@ fn schemas(files: &StoreFiles, live: &Path, new: &Path) -> Vec<PlanEntry> {
     };
     let (before, after) = (read(live), read(new));
     let none = Schema::default();
-    let names: BTreeSet<&String> = before.stacks.keys().chain(after.stacks.keys()).collect();
-    let entries = names.into_iter().filter_map(|name| {
-        let (old, new) = (before.stacks.get(name), after.stacks.get(name));
+    let entries = sides(&before.stacks, &after.stacks).filter_map(|(name, old, new)| {
         let (had, has) = (old.unwrap_or(&none), new.unwrap_or(&none));
         let fresh: Vec<&str> = has
             .migrations

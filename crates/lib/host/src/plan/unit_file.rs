@@ -1,9 +1,10 @@
 //! Files of units, and how two of them differ for NixOS' switch script (`switch-to-configuration-ng` of 25.05 and 26.05).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::files::StoreFiles;
+use super::sides::sides;
 
 /// Keys of `[Unit]` that change nothing about a unit that runs.
 const IGNORED: [&str; 12] = [
@@ -103,23 +104,16 @@ impl UnitFile {
     /// How the other file, which is new, differs from this one.
     pub(super) fn compare(&self, new: &Self) -> UnitDifference {
         let (mut reload, mut restart) = (Vec::new(), Vec::new());
-        let sections: BTreeSet<&String> = self.0.keys().chain(new.0.keys()).collect();
-        for section in sections {
-            let empty = BTreeMap::new();
-            let (old, new) = (
-                self.0.get(section).unwrap_or(&empty),
-                new.0.get(section).unwrap_or(&empty),
-            );
-            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-            for key in keys.into_iter().filter(|key| old.get(*key) != new.get(*key)) {
-                let appears = !old.contains_key(key);
-                let goes = !new.contains_key(key);
+        let empty = BTreeMap::new();
+        for (section, old, new) in sides(&self.0, &new.0) {
+            let keys = sides(old.unwrap_or(&empty), new.unwrap_or(&empty));
+            for (key, old, new) in keys.filter(|(_, old, new)| old != new) {
                 match (section.as_str(), key.as_str()) {
                     ("Unit", key) if IGNORED.contains(&key) => {}
                     // One that goes is ignored too.
-                    ("Unit", "X-Reload-Triggers") if goes => {}
+                    ("Unit", "X-Reload-Triggers") if new.is_none() => {}
                     ("Unit", "X-Reload-Triggers") => reload.push(key.clone()),
-                    ("Mount", "Options") if !appears && !goes => reload.push(key.clone()),
+                    ("Mount", "Options") if old.is_some() && new.is_some() => reload.push(key.clone()),
                     _ => restart.push(key.clone()),
                 }
             }

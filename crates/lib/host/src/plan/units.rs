@@ -11,6 +11,7 @@ use slipway_domain::HostPlan;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 
 use super::files::{Place, StoreFiles};
+use super::sides::sides;
 use super::unit_file::{UnitDifference, UnitFile};
 
 /// Where the units are in a closure.
@@ -41,10 +42,9 @@ struct Units {
 pub(super) fn compare(plan: &mut HostPlan, files: &StoreFiles, live: &Path, new: &Path) {
     let read = |root: &Path| Units::read(files, &root.join(FOLDER));
     let (live, new) = (read(live), read(new));
-    let names: BTreeSet<&String> = live.files.keys().chain(new.files.keys()).collect();
     let mut entries = Vec::new();
-    for name in names {
-        let entry = match (live.files.get(name), new.files.get(name)) {
+    for (name, old, file) in sides(&live.files, &new.files) {
+        let entry = match (old, file) {
             (Some(old), Some(file)) => changed(files, name, old, file),
             (Some(old), None) => Some(removed(files, name, old)),
             (None, Some(_)) => new.wanted.contains(name).then(|| {

@@ -10,7 +10,7 @@ use slipway_domain::agent::Verdict;
 use slipway_domain::digest::Digest;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
 use slipway_domain::{AttemptId, HostPlan, PlanReport, StorePath, Timestamp};
-use slipway_release::{Committed, Question, SignedManifest, rule};
+use slipway_release::{Committed, SignedManifest};
 use tokio::time::{Instant, sleep};
 
 use crate::checks::{CheckFinding, CheckRound, ManifestError};
@@ -19,7 +19,7 @@ use crate::config::ReleaseTrust;
 use crate::door::{Refusal, Runnable};
 use crate::hooks::HookManifest;
 use crate::job::{Job, JobEnd, JobExit, JobId, JobKind, JobState};
-use crate::manifests::{AdmittedRelease, ReleaseClaim, ReleaseRefusal};
+use crate::manifests::{self, AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
 use crate::plan::{ComputedPlan, PlanError};
@@ -158,31 +158,9 @@ impl FakeHost {
         let Some(trust) = &state.trust else {
             return Ok(None);
         };
-        let Some(manifest) = claim.manifest else {
-            return Err(ReleaseRefusal::Unsigned {
-                closure: closure.clone(),
-            });
-        };
-        let Some(signed) = state.manifests.get(&manifest.digest) else {
-            return Err(ReleaseRefusal::NotHere {
-                closure: closure.clone(),
-                manifest,
-            });
-        };
-        let asked = Question {
-            host: &trust.host,
-            environment: &trust.environment,
-            keys: &trust.keys,
-            now: claim.now,
-            committed: claim.committed,
-            closure,
-            release: Some(manifest.release),
-        };
-        let (found, ..) = rule::admit(signed, &asked)?;
-        Ok(Some(Committed {
-            number: found.number,
-            manifest: signed.digest(),
-        }))
+        let find = |digest: &Digest| Ok(state.manifests.get(digest).cloned());
+        let named = manifests::admit_named(trust, closure, claim, find)?;
+        Ok(Some(named.committed))
     }
 
     fn settle(state: &mut FakeHostState) {
