@@ -38,8 +38,21 @@ pub(crate) enum RestoreRequest {
     Offsite { snapshot: String, into: PathBuf },
 }
 
+/// The lock of restores in place of live data.
+const LOCK: &str = "restore";
+
 /// Restores, and says what was done and what comes next.
 pub(crate) async fn run(config: &Config, wanted: RestoreRequest) -> Result<String> {
+    let replaces = matches!(
+        wanted,
+        RestoreRequest::Resume | RestoreRequest::Time { replace: true, .. }
+    );
+    // A second one would remove the data that the first is about to put in place, or end its pause. It does not wait: it was
+    // asked for before anybody knew how the first ends.
+    let _only = match replaces {
+        true => Some(lock::take(&config.state_dir, LOCK, std::time::Duration::ZERO).await?),
+        false => None,
+    };
     let live = matches!(
         wanted,
         RestoreRequest::Dump { .. } | RestoreRequest::Time { replace: true, .. }

@@ -218,6 +218,53 @@ async fn a_plan_is_only_kept_under_the_digest_of_what_it_says(pool: PgPool) {
     waiting.app.get(&path).await.expect(404);
 }
 
+/// Otherwise one host could fill the database, and nobody could ever approve the plan that he has looked at.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_that_says_another_plan_each_time_is_heard_once(pool: PgPool) {
+    let waiting = Waiting::new(pool).await;
+    let mut report = waiting.stage(0, &plan(1)).await;
+    waiting.stage(1, &plan(1)).await;
+    let seen = waiting.plans().await;
+    for units in 2..20 {
+        let other = plan(units);
+        report["plan"]["digest"] = json!(other.digest());
+        waiting.sync(0, report.clone(), Some(&other)).await;
+        waiting.drive().await;
+    }
+    assert_eq!(waiting.plans().await, seen);
+    waiting.approve(&seen["digest"]).await.expect(202);
+}
+
+/// Nor does it help a host to be quick, before a worker looks.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_attempt_brings_one_plan(pool: PgPool) {
+    let waiting = Waiting::new(pool).await;
+    waiting.sync(0, Value::Null, None).await;
+    waiting.drive().await;
+    let told = waiting.sync(0, Value::Null, None).await;
+    for units in 1..20 {
+        let plan = plan(units);
+        let report = json!({
+            "attempt": told["attempt"], "phase": "staged", "prior": null, "verdict": null, "message": null,
+            "plan": {
+                "digest": plan.digest(), "from": format!("/nix/store/{HASH}-old"),
+                "bytes_before": 1, "bytes_after": 1, "bytes_new": 1,
+            },
+        });
+        waiting.sync(0, report, Some(&plan)).await;
+    }
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM host_plans")
+        .fetch_one(&waiting.app.pool)
+        .await
+        .unwrap();
+    assert_eq!(kept, 1);
+    waiting
+        .app
+        .get(&route::fill(route::HOST_PLAN, plan(1).digest()))
+        .await
+        .expect(200);
+}
+
 /// Somebody with the database could otherwise have a host carry out what nobody approved.
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_plan_that_was_swapped_after_the_approval_stops_the_rollout(pool: PgPool) {

@@ -126,17 +126,7 @@ pub(crate) async fn replace(
         target: target.to_string(),
         timeline: restored,
     };
-    let note = serde_json::to_vec_pretty(&note).map_err(|error| BackupFailure::new(error.to_string()))?;
-    files::write(&journal(config), &note)?;
-    if let Err(failure) = members.pause(true).await {
-        files::remove(&journal(config))?;
-        return Err(failure);
-    }
-    if let Err(failure) = hear(members, &live).await {
-        members.pause(false).await?;
-        files::remove(&journal(config))?;
-        return Err(failure);
-    }
+    pause(config, members, &note, &live).await?;
     stop(config, data).await?;
     let kept = time::put_in_place(&scratch.data(), data)?;
     files::remove(scratch.folder())?;
@@ -309,6 +299,28 @@ async fn need_same_system(config: &Config, restored: &Path, live: &Path) -> Resu
     ))
 }
 
+/// Pauses Patroni on all members, with a note of it.
+async fn pause(config: &Config, members: &Members, note: &Journal, live: &View) -> Result<()> {
+    let note = serde_json::to_vec_pretty(note).map_err(|error| BackupFailure::new(error.to_string()))?;
+    files::write(&journal(config), &note)?;
+    let paused = async {
+        members.pause(true).await?;
+        hear(members, live).await
+    };
+    let Err(failure) = paused.await else {
+        return Ok(());
+    };
+    // Perhaps only the answer was lost. Nobody would elect a leader in a pause that nobody knows of.
+    let over = members.pause(false).await.is_ok() || members.look().await.is_ok_and(|view| !view.paused);
+    if over {
+        files::remove(&journal(config))?;
+        return Err(failure);
+    }
+    Err(failure.during(
+        "nothing was changed, but Patroni may be paused; slipway-backup restore --resume, as root on this member, ends that",
+    ))
+}
+
 /// Waits until every member whose server runs acts on the pause.
 async fn hear(members: &Members, live: &View) -> Result<()> {
     let end = Instant::now() + HEAR;
@@ -432,3 +444,6 @@ async fn finish(config: &Config, members: &Members, timeline: u64) -> Result<Str
     }
     Ok(said + ".")
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,16 @@ fn all_go_back(members: &Members, leader: &str) {
             .lines()
             .map_while(Result::ok);
         let said = lines.find(|line| line.contains(word));
+        // Another one would end its pause, or remove what it is about to put in place.
+        if run.try_wait().unwrap().is_none() {
+            for second in [["restore", "--resume"].as_slice(), &back] {
+                assert!(
+                    members
+                        .bad(leader, second)
+                        .contains("another run holds the lock `restore`")
+                );
+            }
+        }
         run.kill().unwrap();
         let output = run.wait_with_output().unwrap();
         assert!(
