@@ -49,9 +49,10 @@ pub(crate) async fn run(config: &Config, wanted: RestoreRequest) -> Result<Strin
     );
     // A second one would remove the data that the first is about to put in place, or end its pause. It does not wait: it was
     // asked for before anybody knew how the first ends.
-    let _only = match replaces {
-        true => Some(lock::take(&config.state_dir, LOCK, std::time::Duration::ZERO).await?),
-        false => None,
+    let _only = if replaces {
+        Some(lock::take(&config.state_dir, LOCK, std::time::Duration::ZERO).await?)
+    } else {
+        None
     };
     let live = matches!(
         wanted,
