@@ -3,69 +3,12 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
-
 use common::rig::{Rig, reasons};
-use slipway_client::Client;
 use slipway_dev::fleet::Variant;
+use slipway_dev::stack::approval;
 use slipway_dev::stack::hosts::strategy;
-use slipway_dev::stack::{ENVIRONMENT, client};
 use slipway_domain::digest::Digest;
-use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{Role, RolloutId, RolloutState, StepState};
-use slipway_wire::access::{CreatePrincipal, CreateToken};
-use slipway_wire::fleet::UpdateEnvironment;
-use slipway_wire::plan::RolloutHostPlans;
-use slipway_wire::rollout::CreateCommand;
-
-const BOUND: Duration = Duration::from_mins(2);
-
-/// Somebody who may approve what the admin starts.
-async fn approver(rig: &Rig) -> Client {
-    let api = &rig.stack.api;
-    let change = UpdateEnvironment {
-        approval_required: Some(true),
-        // The admin made them both.
-        related_approval_allowed: Some(true),
-        ..UpdateEnvironment::default()
-    };
-    api.update_environment(&ENVIRONMENT.parse().unwrap(), &change)
-        .await
-        .unwrap();
-    let principal = CreatePrincipal {
-        name: "ada".parse().unwrap(),
-        role: Role::Approver,
-    };
-    api.create_principal(&principal).await.unwrap();
-    let token = CreateToken {
-        principal: Some(principal.name),
-        label: "test".to_owned(),
-        expires_in_days: None,
-    };
-    let token = api.create_token(&token).await.unwrap().token;
-    client(&rig.stack.nginx, Some(token.expose().into())).unwrap()
-}
-
-/// What the hosts plan, once all of them have said so.
-async fn planned(rig: &Rig, rollout: RolloutId) -> RolloutHostPlans {
-    let start = Instant::now();
-    loop {
-        let plans = rig.stack.api.rollout_host_plans(rollout).await.unwrap();
-        if plans.unknown.is_empty() {
-            return plans;
-        }
-        assert!(start.elapsed() < BOUND, "not all hosts have a plan: {plans:?}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-fn approval(plan: Digest) -> CreateCommand {
-    CreateCommand {
-        command: CommandKind::Approve,
-        reason: None,
-        plan: Some(plan),
-    }
-}
+use slipway_domain::{RolloutState, StepState};
 
 #[tokio::test]
 async fn hosts_fetch_and_plan_before_an_approval_and_go_on_by_the_plan_that_was_approved() {
@@ -74,11 +17,12 @@ async fn hosts_fetch_and_plan_before_an_approval_and_go_on_by_the_plan_that_was_
     let closures = rig.publish(&versions).await;
     let done = rig.roll_out(&closures[0], strategy(0, 2)).await;
     assert_eq!(done.summary.state, RolloutState::Succeeded, "{}", reasons(&done));
-    let ada = approver(&rig).await;
+    approval::require(&rig.stack, true).await.unwrap();
+    let ada = approval::approver(&rig.stack, "ada").await.unwrap();
 
     let begun = rig.start(&closures[1], strategy(0, 2)).await;
     let id = begun.summary.id;
-    let plans = planned(&rig, id).await;
+    let plans = approval::planned(&rig.stack.api, id).await.unwrap();
     assert_eq!(
         (plans.state, plans.approved),
         (RolloutState::PendingApproval, None)
@@ -100,18 +44,14 @@ async fn hosts_fetch_and_plan_before_an_approval_and_go_on_by_the_plan_that_was_
     );
 
     let other = Digest::of_bytes(b"another plan");
-    let refused = ada
-        .command_rollout(id, &approval(other))
-        .await
-        .unwrap_err()
-        .to_string();
+    let refused = approval::approve(&ada, id, other).await.unwrap_err().to_string();
     assert!(
         refused.contains(&other.to_string()) && refused.contains(&plans.digest.to_string()),
         "{refused}"
     );
     assert_eq!(rig.versions().await, ["v1", "v1"]);
 
-    ada.command_rollout(id, &approval(plans.digest)).await.unwrap();
+    approval::approve(&ada, id, plans.digest).await.unwrap();
     let done = rig.finish(begun).await;
     assert_eq!(done.summary.state, RolloutState::Succeeded, "{}", reasons(&done));
     assert_eq!(rig.versions().await, ["v2", "v2"]);

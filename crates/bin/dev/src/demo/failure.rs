@@ -5,7 +5,7 @@ use slipway_domain::{HostName, RolloutState, StepState};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::{ROLLOUT, Scene, eventually, rolling};
+use super::{ROLLOUT, Scene, approval, eventually, rolling};
 use crate::stack::hosts::strategy;
 
 /// What a host runs: the live link and the service's process.
@@ -82,25 +82,17 @@ async fn back_and_forth(scene: &mut Scene<'_>) -> Result<()> {
     scene.conductor.timeline.say("v1 again, then v2 again: A, B, A");
     let all = u32::try_from(scene.stack.hosts.len()).unwrap_or(u32::MAX);
     let mut looks = vec![live_systems(scene).await];
-    for (name, closures) in [("v1", &scene.closures.v1), ("v2", &scene.closures.v2)] {
-        let release = scene
-            .conductor
-            .register(&format!("{name} again"), closures)
-            .await?;
-        let done = scene
-            .conductor
-            .roll_out(name, release, strategy(0, all), ROLLOUT, async |_| Ok(()))
-            .await?;
-        rolling::note(
-            scene,
-            5,
-            &format!("{name} again succeeds on every host"),
-            &done,
-            name,
-        )
-        .await;
-        looks.push(live_systems(scene).await);
-    }
+    let again = &scene.closures.v1;
+    let release = scene.conductor.register("v1 again", again).await?;
+    let first = scene
+        .conductor
+        .roll_out("v1", release, strategy(0, all), ROLLOUT, async |_| Ok(()))
+        .await?;
+    rolling::note(scene, 5, "v1 again succeeds on every host", &first, "v1").await;
+    looks.push(live_systems(scene).await);
+    let second = approval::roll_out(scene, "v2", &scene.closures.v2).await?;
+    rolling::note(scene, 5, "v2 again succeeds on every host", &second, "v2").await;
+    looks.push(live_systems(scene).await);
     let replaced = |host: &HostName| {
         looks
             .windows(2)

@@ -1,5 +1,6 @@
 //! `slipway-dev demo`: the main job, with every kind of fault provoked.
 
+mod approval;
 mod closures;
 mod conductor;
 mod failure;

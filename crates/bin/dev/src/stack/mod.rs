@@ -1,5 +1,6 @@
 //! The whole stack: servers, control plane, proxy and fleet.
 
+pub mod approval;
 pub mod binaries;
 pub mod control_plane;
 pub mod hosts;
