@@ -320,6 +320,7 @@ impl From<StoreError> for ApiError {
             | E::DraftIncomplete { .. }
             | E::ReleaseExists { .. }
             | E::NumberUsed { .. }
+            | E::NumberPassed { .. }
             | E::OtherEnvironment { .. }
             | E::ReleaseExpired { .. } => Self::Conflict(words),
             E::TooManyLabels { .. } => Self::field("labels", words),

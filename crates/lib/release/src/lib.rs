@@ -20,7 +20,7 @@ pub mod signed;
 pub mod testing;
 
 pub use keys::{KeyError, ReleaseKey, ReleaseKeys};
-pub use manifest::{HostEntry, Manifest, ManifestError, Source};
+pub use manifest::{HostEntry, MAX_NUMBER, Manifest, ManifestError, Source};
 pub use rule::{Committed, Question, Refusal};
 pub use signature::{Signature, SignatureError};
 pub use signed::{SignedError, SignedManifest, Untrusted};

@@ -25,7 +25,7 @@ pub struct Manifest {
     pub id: ReleaseId,
     /// The only environment that it is for.
     pub environment: EnvironmentName,
-    /// Higher than that of every release of the environment before.
+    /// No host takes it once it has committed a higher one.
     pub number: u64,
     /// When it was made, for people.
     pub created: Timestamp,

@@ -89,6 +89,8 @@ pub struct SimHost {
     pub activations: u32,
     /// How often somebody changed something here by hand, which no switch says of itself.
     pub drifts: u32,
+    /// When the manifest of what is rolled out here ends; none where nothing is signed.
+    pub expires: Option<Timestamp>,
     /// What the newest activation would change, in truth.
     pub activated_plan: Option<Digest>,
     index: usize,
@@ -136,6 +138,7 @@ impl SimHost {
             version: 1,
             activations: 0,
             drifts: 0,
+            expires: None,
             activated_plan: None,
             fetches: None,
             index,
@@ -191,14 +194,18 @@ impl SimHost {
         if self.settled.contains(&attempt) && !matches!(instruction, Instruction::Revert { .. }) {
             return;
         }
-        let unapproved = self.unapproved(&instruction);
+        let refused = self.expires.is_some_and(|end| now >= end) || self.unapproved(&instruction);
         let journal = self.journal.as_mut().filter(|journal| journal.attempt == attempt);
         match instruction {
+            Instruction::Stage { .. } if self.expires.is_some_and(|end| now >= end) => {
+                self.staging = Some(report(attempt, AttemptPhase::StageFailed));
+                self.settled.insert(attempt);
+            }
             Instruction::Stage { closure, .. } => {
                 self.staging = Some(report(attempt, AttemptPhase::Staging));
                 self.fetches = Some(closure);
             }
-            Instruction::Activate { .. } if journal.is_none() && unapproved => {
+            Instruction::Activate { .. } if journal.is_none() && refused => {
                 self.staging = Some(report(attempt, AttemptPhase::StageFailed));
                 self.settled.insert(attempt);
             }

@@ -79,17 +79,28 @@ pub enum StoreError {
         /// The release.
         id: ReleaseId,
     },
-    /// A manifest's number is not above the last one of its environment.
+    /// Another manifest of the environment has the number.
     #[error(
-        "the manifest has the number {number}, and environment `{environment}` has a release with the number {last} already; \
-         make the manifest with a higher number and sign that"
+        "environment `{environment}` has a release with the number {number} already; make the manifest with another number and \
+         sign that"
     )]
     NumberUsed {
         /// The environment.
         environment: EnvironmentName,
+        /// The number.
+        number: i64,
+    },
+    /// A host of the environment has committed a higher number, and would refuse the manifest.
+    #[error(
+        "the manifest has the number {number}, and hosts of environment `{environment}` have committed the number {last}; make \
+         the manifest with a higher number and sign that"
+    )]
+    NumberPassed {
+        /// The environment.
+        environment: EnvironmentName,
         /// The manifest's number.
         number: i64,
-        /// The highest that is there.
+        /// The highest that a host has committed.
         last: i64,
     },
     /// The release was signed for another environment.

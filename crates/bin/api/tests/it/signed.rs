@@ -6,7 +6,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 use slipway_domain::{HostName, Role, StorePath};
 use slipway_release::testing::{Signer, manifest, now};
-use slipway_release::{Manifest, SignedManifest};
+use slipway_release::{MAX_NUMBER, Manifest, SignedManifest};
 use slipway_wire::route;
 use sqlx::PgPool;
 
@@ -111,8 +111,7 @@ async fn a_manifest_that_cannot_be_is_refused_with_its_cure(pool: PgPool) {
         ),
         (signer.sign(&of(6, &["web-9"])), 422, "web-9"),
         (signer.sign(&elsewhere), 404, "nowhere"),
-        (signer.sign(&of(5, &["web-1"])), 409, "number 5"),
-        (signer.sign(&of(4, &["web-1"])), 409, "higher number"),
+        (signer.sign(&of(5, &["web-1"])), 409, "number 5 already"),
         (
             signer.sign(&Manifest {
                 number: 9,
@@ -170,6 +169,32 @@ async fn a_manifest_that_cannot_be_is_refused_with_its_cure(pool: PgPool) {
         "{}",
         refused.body
     );
+}
+
+/// Nobody here knows who signed a manifest, so only what hosts took can pass a number.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn numbers_are_used_up_by_what_hosts_committed_and_not_by_what_was_registered(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &["web-1", "web-2"]).await;
+    let (signer, stranger) = (Signer::new(), Signer::new());
+    let register = async |signer: &Signer, number: u64| {
+        let signed = signer.sign(&of(number, &["web-1", "web-2"]));
+        app.post(route::SIGNED_RELEASES, body(&signed)).await
+    };
+    register(&stranger, MAX_NUMBER).await.expect(201);
+    let second = register(&signer, 5).await.expect(201).body["id"].clone();
+    register(&signer, 1).await.expect(201);
+
+    let rollout = json!({ "environment": "prod", "release": second });
+    app.post(route::ROLLOUTS, rollout).await.expect(201);
+    let one =
+        "UPDATE steps SET state = 'committed' WHERE host_id = (SELECT id FROM hosts WHERE name = 'web-2')";
+    sqlx::query(one).execute(&app.pool).await.unwrap();
+    let passed = register(&signer, 4).await.expect(409);
+    for part in ["number 4", "committed the number 5", "higher number"] {
+        assert!(passed.detail().contains(part), "{}", passed.detail());
+    }
+    register(&signer, 6).await.expect(201);
 }
 
 /// The manifest names the release, so it is another one only with another manifest or other signatures.

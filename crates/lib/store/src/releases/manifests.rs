@@ -14,7 +14,7 @@ use crate::{Store, StoreError, bounded};
 pub struct NewManifest {
     /// The only environment that it is for.
     pub environment: EnvironmentName,
-    /// Higher than that of every release of the environment before.
+    /// No other release of the environment has it, and no host there has committed a higher one.
     pub number: i64,
     /// No host activates it from then on.
     pub expires: Timestamp,
@@ -105,7 +105,7 @@ pub(super) async fn insert(
     release: ReleaseId,
     new: &NewManifest,
 ) -> Result<(), StoreError> {
-    // One at a time in an environment, so that the number before is the highest.
+    // One at a time in an environment, so that another one with the same number is seen.
     let environment = sqlx::query_scalar!(
         r#"SELECT id AS "id: EnvironmentId" FROM environments WHERE name = $1 AND deleted_at IS NULL FOR NO KEY UPDATE"#,
         new.environment.as_str()
@@ -113,14 +113,18 @@ pub(super) async fn insert(
     .fetch_optional(&mut *tx)
     .await?
     .ok_or_else(|| StoreError::not_found("environment", &new.environment))?;
+    // What was only registered counts for nothing: nobody here knows who signed it, so anybody could use up all numbers.
     let last = sqlx::query_scalar!(
-        "SELECT max(number) FROM release_manifests WHERE environment_id = $1",
+        "SELECT max(m.number) FROM release_manifests m
+         WHERE m.environment_id = $1 AND EXISTS (
+             SELECT FROM rollouts r JOIN steps s ON s.rollout_id = r.id
+             WHERE r.release_id = m.release_id AND s.state = 'committed')",
         environment.as_uuid()
     )
     .fetch_one(&mut *tx)
     .await?;
-    if let Some(last) = last.filter(|last| new.number <= *last) {
-        return Err(StoreError::NumberUsed {
+    if let Some(last) = last.filter(|last| new.number < *last) {
+        return Err(StoreError::NumberPassed {
             environment: new.environment.clone(),
             number: new.number,
             last,
@@ -159,7 +163,6 @@ pub(super) async fn insert(
     .on_constraint("release_manifests_environment_id_number_key", || StoreError::NumberUsed {
         environment: new.environment.clone(),
         number: new.number,
-        last: new.number,
     })?;
     Ok(())
 }
