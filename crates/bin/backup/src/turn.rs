@@ -72,7 +72,7 @@ pub(crate) async fn drills_archive(config: &Config) -> Result<bool> {
         !view
             .members
             .iter()
-            .any(|seen| seen.name != members.member && seen.streams())
+            .any(|seen| seen.name != members.member && seen.runs())
     }))
 }
 

@@ -12,7 +12,6 @@ use sqlx::PgConnection;
 use tracing::{instrument, warn};
 
 use crate::audit::digests;
-use crate::commits::note_commit;
 use crate::fleet::offline_after;
 use crate::row::{self, LenientJson};
 use crate::{Store, StoreError, bounded};
@@ -31,7 +30,7 @@ struct HostRow {
 }
 
 impl Store {
-    /// Keeps the plan that an observation carries, under the digest of what it says. Only a plan of the attempt that the
+    /// Keeps the plan that an observation carries, under the digest of what it says. Only one plan of the attempt that the
     /// host was told to make is kept, so that nobody fills the database.
     #[instrument(name = "db.plan.keep", level = "debug", skip_all, fields(%host))]
     pub async fn keep_plan(&self, host: HostId, seen: &Observation) -> Result<(), StoreError> {
@@ -48,12 +47,23 @@ impl Store {
             warn!(%digest, bytes = text.len(), "the host sent a plan that is too long; it is not kept");
             return Ok(());
         }
-        bounded(async {
-            note_commit();
+        self.transaction(async |tx| {
+            // Until a worker has looked, the newest plan of the attempt counts; then the one that it took.
             sqlx::query!(
-                "INSERT INTO host_plans (digest, plan)
-                 SELECT $3, $4 FROM (SELECT attempt, state FROM steps WHERE host_id = $1 ORDER BY seq DESC LIMIT 1) s
-                 WHERE s.attempt = $2 AND s.state = ANY($5)
+                "DELETE FROM host_plans p WHERE p.attempt = $2 AND p.digest <> $3
+                    AND EXISTS (SELECT FROM steps WHERE host_id = $1 AND attempt = $2 AND plan IS NULL)
+                    AND NOT EXISTS (SELECT FROM steps WHERE plan ->> 'digest' = p.digest)",
+                host.as_uuid(),
+                report.attempt.as_uuid(),
+                digest.to_string()
+            )
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query!(
+                "INSERT INTO host_plans (digest, plan, attempt)
+                 SELECT $3, $4, $2
+                 FROM (SELECT attempt, state, plan FROM steps WHERE host_id = $1 ORDER BY seq DESC LIMIT 1) s
+                 WHERE s.attempt = $2 AND s.state = ANY($5) AND coalesce(s.plan ->> 'digest', $3) = $3
                  ON CONFLICT DO NOTHING",
                 host.as_uuid(),
                 report.attempt.as_uuid(),
@@ -61,7 +71,7 @@ impl Store {
                 text,
                 &[StepState::Staging, StepState::Staged].map(StepState::as_str) as _
             )
-            .execute(&self.pool)
+            .execute(&mut *tx)
             .await?;
             Ok(())
         })

@@ -258,9 +258,22 @@ async fn an_attempt_brings_one_plan(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(kept, 1);
+    // The newest one is what a worker takes.
+    waiting.drive().await;
+    waiting.stage(1, &plan(1)).await;
+    let plans = waiting.plans().await;
+    let taken = plan(19).digest();
+    assert!(
+        plans["plans"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|shared| shared["digest"] == json!(taken)),
+        "{plans}"
+    );
     waiting
         .app
-        .get(&route::fill(route::HOST_PLAN, plan(1).digest()))
+        .get(&route::fill(route::HOST_PLAN, taken))
         .await
         .expect(200);
 }
