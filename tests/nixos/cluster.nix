@@ -118,7 +118,7 @@ in
 
     with subtest("it comes back as a standby"):
         lost.start()
-        lost.wait_until_succeeds(f"slipway-cluster status | grep -P '^{first}\t(sync_standby|replica)\tstreaming'", timeout=180)
+        lost.wait_until_succeeds(f"slipway-cluster status | grep -P '^{first}\t(sync_standby|replica)\t(streaming|running)'", timeout=180)
         app.wait_until_succeeds(
             f"test $(PGPASSWORD=of-the-shop psql '{address} port=15433' -tAc 'SELECT count(*) FROM numbers') = 40", timeout=60
         )

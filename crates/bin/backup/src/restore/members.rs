@@ -381,7 +381,7 @@ async fn finish(config: &Config, members: &Members, timeline: u64) -> Result<Str
     say(WORD, &format!("{} leads with the restored data", members.member));
     let follows = |view: &View, name: &str| {
         view.seen(name)
-            .is_some_and(|seen| seen.streams() && seen.timeline >= Some(timeline))
+            .is_some_and(|seen| seen.runs() && seen.timeline >= Some(timeline))
     };
     let others: Vec<&String> = members
         .patroni
