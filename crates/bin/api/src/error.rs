@@ -306,6 +306,7 @@ impl From<StoreError> for ApiError {
                     "rollout" => "; `slipway rollout list` shows those that there are",
                     "principal" => "; `slipway principal list` shows those that there are",
                     "token" => "; `slipway token list` shows those that there are",
+                    "freeze" => ", or it is over; `slipway env show ENV` shows those that there are",
                     "draft" => ", or it was sealed, or forgotten after a day; begin another",
                     _ => "",
                 };
@@ -316,6 +317,7 @@ impl From<StoreError> for ApiError {
             | E::Retired { .. }
             | E::NotRetired { .. }
             | E::EnvironmentInUse { .. }
+            | E::TooManyFreezes { .. }
             | E::LabelsChanged { .. }
             | E::DraftIncomplete { .. }
             | E::ReleaseExists { .. }

@@ -18,7 +18,7 @@ pub(crate) const LABEL: Bound = Bound {
     most: LABEL_CHARS,
     lines: LineLimit::One,
 };
-/// A reference to sources.
+/// A reference to sources, or a reason that others repeat within a line.
 pub(crate) const REFERENCE: Bound = Bound {
     most: MESSAGE_CHARS,
     lines: LineLimit::One,

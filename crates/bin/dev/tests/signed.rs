@@ -79,6 +79,8 @@ impl SignedStack {
             environment: ENVIRONMENT.parse().unwrap(),
             release,
             strategy: Some(strategy(0, 1)),
+            not_before: None,
+            override_freeze: None,
         };
         let begun = self.rig.stack.api.create_rollout(&request).await.unwrap();
         self.rig.finish(begun).await
@@ -161,6 +163,8 @@ async fn whoever_holds_the_control_plane_runs_nothing_that_was_not_signed() {
         environment: ENVIRONMENT.parse().unwrap(),
         release: carrier,
         strategy: None,
+        not_before: None,
+        override_freeze: None,
     };
     let refused = api.create_rollout(&request).await.unwrap_err();
     assert!(
@@ -199,6 +203,8 @@ async fn a_release_that_expires_during_its_rollout_reaches_no_further_host() {
         environment: ENVIRONMENT.parse().unwrap(),
         release,
         strategy: Some(slow),
+        not_before: None,
+        override_freeze: None,
     };
     let begun = it.rig.stack.api.create_rollout(&request).await.unwrap();
     let ended = it.rig.finish(begun).await;

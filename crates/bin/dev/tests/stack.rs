@@ -262,6 +262,8 @@ async fn the_api_behind_the_proxy_refuses_what_cannot_be() {
         environment: ENVIRONMENT.parse().unwrap(),
         release: open.summary.release,
         strategy: None,
+        not_before: None,
+        override_freeze: None,
     };
     let second = api.create_rollout(&request).await.unwrap_err();
     assert!(second.is(kind::ENVIRONMENT_BUSY), "{second}");

@@ -49,6 +49,10 @@ pub(crate) fn change(effect: &Effect) {
         Effect::Step { to, .. } => {
             counter!("slipway_transitions_total", "machine" => "step", "to" => to.as_str()).increment(1);
         }
-        Effect::Scope(_) | Effect::Prior { .. } | Effect::Plan { .. } | Effect::Command { .. } => {}
+        Effect::Scope(_)
+        | Effect::Hold(_)
+        | Effect::Prior { .. }
+        | Effect::Plan { .. }
+        | Effect::Command { .. } => {}
     }
 }

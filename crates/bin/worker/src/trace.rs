@@ -66,6 +66,10 @@ pub(crate) fn change(round: &Span, lease: &Lease, snapshot: &Snapshot, change: &
             }
         }
         // What agents report and what people ask for leads to one of those.
-        Effect::Scope(_) | Effect::Prior { .. } | Effect::Plan { .. } | Effect::Command { .. } => {}
+        Effect::Scope(_)
+        | Effect::Hold(_)
+        | Effect::Prior { .. }
+        | Effect::Plan { .. }
+        | Effect::Command { .. } => {}
     }
 }

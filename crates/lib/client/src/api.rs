@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use slipway_domain::{EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, TokenId};
+use slipway_domain::{
+    EnvironmentName, Freeze, FreezeId, HostName, PrincipalName, ReleaseId, RolloutId, TokenId,
+};
 use slipway_wire::access::{
     CreatePrincipal, CreateToken, LoginRequest, Principal, Token, TokenCreated, Whoami,
 };
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateEnvironment, UpdateHost,
+    CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost,
+    UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
@@ -106,6 +109,21 @@ impl Client {
     ) -> Result<Environment, ClientError> {
         self.change(Method::PATCH, &fill(route::ENVIRONMENT, name), change)
             .await
+    }
+
+    /// Freezes an environment for a time.
+    pub async fn create_freeze(
+        &self,
+        environment: &EnvironmentName,
+        freeze: &CreateFreeze,
+    ) -> Result<Freeze, ClientError> {
+        let path = fill(route::ENVIRONMENT_FREEZES, environment);
+        self.make(route::ENVIRONMENT_FREEZES, &path, freeze).await
+    }
+
+    /// Ends a freeze.
+    pub async fn delete_freeze(&self, id: FreezeId) -> Result<(), ClientError> {
+        self.delete(&fill(route::FREEZE, id)).await
     }
 
     /// Deletes an environment that has no hosts.

@@ -43,6 +43,9 @@ impl Snapshot {
                 rollout.since = now;
                 rollout.scope = scope.or(rollout.scope);
                 rollout.awaits_verdict = *awaits_verdict;
+                if *to != RolloutState::Rolling {
+                    rollout.hold = None;
+                }
             }
             Effect::Scope(scope) => {
                 let rollout = &mut self.rollout;
@@ -54,6 +57,7 @@ impl Snapshot {
                 }
                 rollout.scope = Some(*scope);
             }
+            Effect::Hold(hold) => self.rollout.hold.clone_from(hold),
             Effect::Step {
                 step,
                 from,
@@ -61,6 +65,12 @@ impl Snapshot {
                 attempt,
                 reset_failures,
             } => {
+                if *to == StepState::Activating
+                    && let Some(hold) = self.timing.hold(now)
+                {
+                    // It was decided before a window closed, and is late.
+                    return Err(ApplyError::Stale(format!("the rollout {}", hold.words())));
+                }
                 let step = self.step_mut(*step)?;
                 if step.state != *from {
                     let moved = format!("step {} is {}, not {from}", step.id, step.state);
@@ -83,9 +93,14 @@ impl Snapshot {
                     return Err(ApplyError::Stale(format!("command {command} was taken already")));
                 };
                 let taken = self.commands.remove(place);
-                if refused.is_none() && taken.kind == CommandKind::Approve {
-                    self.rollout.approver = Some(taken.by);
-                    self.rollout.approved_plan = taken.plan;
+                match taken.kind {
+                    _ if refused.is_some() => {}
+                    CommandKind::Approve => {
+                        self.rollout.approver = Some(taken.by);
+                        self.rollout.approved_plan = taken.plan;
+                    }
+                    CommandKind::OverrideFreeze => self.timing.overridden = true,
+                    CommandKind::Pause | CommandKind::Resume | CommandKind::Revert | CommandKind::Abort => {}
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Columns of the database that hold these types: names and paths as text, a strategy as JSON. Ids are UUIDs.
+//! Columns of the database that hold these types: names and paths as text, what has parts as JSON. Ids are UUIDs.
 
 use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgHasArrayType, PgTypeInfo, PgValueRef};
@@ -6,7 +6,10 @@ use sqlx::types::Json;
 use sqlx::{Decode, Postgres, Type};
 
 use crate::snapshot::{CommandKind, RevertScope};
-use crate::{EnvironmentName, HostName, PrincipalName, Role, RolloutState, StepState, StorePath, Strategy};
+use crate::{
+    Calendar, EnvironmentName, Hold, HostName, PrincipalName, Role, RolloutState, StepState, StorePath,
+    Strategy,
+};
 
 macro_rules! text_columns {
     ($($name:ty),+ $(,)?) => {$(
@@ -50,18 +53,24 @@ text_columns!(
     StorePath,
 );
 
-impl Type<Postgres> for Strategy {
-    fn type_info() -> PgTypeInfo {
-        <Json<Self> as Type<Postgres>>::type_info()
-    }
+macro_rules! json_columns {
+    ($($name:ty),+ $(,)?) => {$(
+        impl Type<Postgres> for $name {
+            fn type_info() -> PgTypeInfo {
+                <Json<Self> as Type<Postgres>>::type_info()
+            }
 
-    fn compatible(info: &PgTypeInfo) -> bool {
-        <Json<Self> as Type<Postgres>>::compatible(info)
-    }
+            fn compatible(info: &PgTypeInfo) -> bool {
+                <Json<Self> as Type<Postgres>>::compatible(info)
+            }
+        }
+
+        impl Decode<'_, Postgres> for $name {
+            fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+                Ok(Json::<Self>::decode(value)?.0)
+            }
+        }
+    )+};
 }
 
-impl Decode<'_, Postgres> for Strategy {
-    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
-        Ok(Json::<Self>::decode(value)?.0)
-    }
-}
+json_columns!(Calendar, Hold, Strategy);

@@ -7,6 +7,7 @@
 
 mod commands;
 mod ending;
+mod hold;
 mod pause;
 mod places;
 mod staging;
@@ -15,6 +16,7 @@ mod waves;
 
 pub use commands::{plan_moved, plan_unknown};
 
+use crate::calendar::Hold;
 use crate::event::Actor;
 use crate::host_plan::PlanReport;
 use crate::snapshot::{RevertScope, Snapshot, StepSnapshot};
@@ -47,6 +49,8 @@ pub enum Effect {
     },
     /// Which hosts go back, while it is `reverting` already.
     Scope(RevertScope),
+    /// It waits for a window, the end of a freeze or its own time; none: no longer.
+    Hold(Option<Hold>),
     /// A step's state.
     Step {
         /// The step.
@@ -89,7 +93,7 @@ impl Effect {
     pub const fn step(&self) -> Option<StepId> {
         match self {
             Self::Step { step, .. } | Self::Prior { step, .. } | Self::Plan { step, .. } => Some(*step),
-            Self::Rollout { .. } | Self::Scope(_) | Self::Command { .. } => None,
+            Self::Rollout { .. } | Self::Scope(_) | Self::Hold(_) | Self::Command { .. } => None,
         }
     }
 }

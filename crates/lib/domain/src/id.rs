@@ -77,6 +77,7 @@ id!(v7 /** One host's part of a rollout. */ StepId, "step");
 id!(v7 /** A person or a machine that may use the API. */ PrincipalId, "principal");
 id!(v7 /** A token; not the token's secret. */ TokenId, "token");
 id!(v7 /** An operator's command to a rollout. */ CommandId, "command");
+id!(v7 /** A freeze of an environment. */ FreezeId, "freeze");
 id!(/** One try of a step on its host. */ AttemptId, "attempt");
 
 impl AttemptId {

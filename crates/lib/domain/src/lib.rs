@@ -12,6 +12,7 @@
 //! | [`state`] | the two state machines and which changes they allow |
 //! | [`agent`] | what an agent reports and what it is told: [`agent::instruct`] |
 //! | [`lives`] | whether an observation is news, and of the one machine that the host is |
+//! | [`calendar`] | when rollouts may touch hosts: windows, freezes, time zones |
 //! | [`snapshot`] | everything a decision looks at |
 //! | [`decide`] | [`decide::decide`]: snapshot and instant in, changes out |
 //! | [`apply`] | what a change does: [`snapshot::Snapshot::apply`] |
@@ -23,6 +24,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod calendar;
 mod checked;
 #[cfg(feature = "sqlx")]
 mod column;
@@ -44,9 +46,10 @@ pub mod strategy;
 pub mod trace;
 
 pub use agent::{AttemptPhase, Instruction, Observation};
+pub use calendar::{Calendar, Freeze, Hold, Timing, Window};
 pub use host_plan::{HostPlan, PlanReport};
 pub use id::{
-    AttemptId, CommandId, EnvironmentId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,
+    AttemptId, CommandId, EnvironmentId, FreezeId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,
 };
 pub use labels::Labels;
 pub use name::{EnvironmentName, HostName, NameError, PrincipalName};

@@ -1,6 +1,7 @@
 //! Everything that a decision looks at, read in one transaction.
 
 use crate::agent::{AttemptReport, Verdict};
+use crate::calendar::{Hold, Timing};
 use crate::digest::Digest;
 use crate::event::Actor;
 use crate::host_plan::{PlanReport, rollout_digest};
@@ -26,6 +27,8 @@ pub struct Snapshot {
     pub commands: Vec<OperatorCommand>,
     /// What is no longer as the audit log says it was decided: nothing new is begun then.
     pub swapped: Option<String>,
+    /// When it may begin something.
+    pub timing: Timing,
 }
 
 impl Snapshot {
@@ -93,6 +96,8 @@ pub struct RolloutSnapshot {
     pub reason: Option<String>,
     /// While `paused`: for lack of a verdict, so that it goes on by itself once there is one.
     pub awaits_verdict: bool,
+    /// What it waits for, as its newest event says: a window, the end of a freeze or its own time.
+    pub hold: Option<Hold>,
 }
 
 named! {
@@ -197,6 +202,8 @@ named! {
         Revert = "revert",
         /// Put hosts under way back, leave committed ones, stop.
         Abort = "abort",
+        /// Go on outside the windows and in a freeze of the environment.
+        OverrideFreeze = "override_freeze",
     }
 }
 
@@ -210,7 +217,7 @@ impl CommandKind {
             Self::Pause => matches!(state, R::Staging | R::Rolling),
             Self::Resume => matches!(state, R::Paused),
             Self::Revert => matches!(state, R::Staging | R::Rolling | R::Paused),
-            Self::Abort => !state.is_terminal(),
+            Self::Abort | Self::OverrideFreeze => !state.is_terminal(),
         }
     }
 }

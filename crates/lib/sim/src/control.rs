@@ -3,7 +3,7 @@
 use slipway_domain::decide::Change;
 use slipway_domain::plan::Wave;
 use slipway_domain::snapshot::{CommandKind, Snapshot};
-use slipway_domain::{Instruction, Strategy, Timestamp};
+use slipway_domain::{Calendar, Instruction, Strategy, Timestamp};
 
 use crate::SimHost;
 
@@ -29,6 +29,12 @@ pub trait SimControlPlane {
 
     /// An operator asks for something, unless the rollout is in no state to take it.
     fn request(&mut self, kind: CommandKind);
+
+    /// From now on the environment has this calendar.
+    fn set_calendar(&mut self, _: Calendar) {}
+
+    /// The newest rollout begins nothing before.
+    fn set_beginning(&mut self, _: Timestamp) {}
 
     /// An approver looks at the newest rollout's plan.
     fn look(&mut self) {}

@@ -10,9 +10,11 @@ mod host;
 mod memory;
 mod order;
 pub mod stories;
+mod times;
 mod world;
 
 pub use control::SimControlPlane;
 pub use host::{ClosureFate, Member, SimHost};
 pub use memory::Memory;
+pub use times::TimeChange;
 pub use world::{Happening, World};

@@ -10,8 +10,8 @@ use slipway_domain::snapshot::{
     CommandKind, HostObservation, OperatorCommand, RolloutSnapshot, Snapshot, StepSnapshot,
 };
 use slipway_domain::{
-    CommandId, HostId, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId, StepState,
-    Strategy, Timestamp,
+    Calendar, CommandId, HostId, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
+    StepState, Strategy, Timestamp, Timing,
 };
 use uuid::Uuid;
 
@@ -58,6 +58,7 @@ impl Memory {
             scope: None,
             reason: None,
             awaits_verdict: false,
+            hold: None,
         };
         Self {
             now: Timestamp::UNIX_EPOCH,
@@ -68,6 +69,7 @@ impl Memory {
                 out_elsewhere: Vec::new(),
                 commands: Vec::new(),
                 swapped: None,
+                timing: Timing::default(),
             },
             observed: Vec::new(),
             earlier: Vec::new(),
@@ -146,6 +148,9 @@ impl SimControlPlane for Memory {
         rollout.since = self.now;
         rollout.strategy = strategy.clone();
         (rollout.scope, rollout.reason, rollout.awaits_verdict) = (None, None, false);
+        rollout.hold = None;
+        let timing = &mut self.snapshot.timing;
+        (timing.not_before, timing.overridden) = (None, false);
         for (number, wave) in (0_u32..).zip(waves) {
             let in_wave = hosts
                 .iter()
@@ -207,6 +212,14 @@ impl SimControlPlane for Memory {
             plan: self.seen.filter(|_| kind == CommandKind::Approve),
             forged: false,
         });
+    }
+
+    fn set_calendar(&mut self, calendar: Calendar) {
+        self.snapshot.timing.calendar = calendar;
+    }
+
+    fn set_beginning(&mut self, at: Timestamp) {
+        self.snapshot.timing.not_before = Some(at);
     }
 
     fn look(&mut self) {

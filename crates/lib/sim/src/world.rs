@@ -10,7 +10,7 @@ use slipway_domain::snapshot::{CommandKind, Snapshot, StepSnapshot};
 use slipway_domain::{AttemptId, RolloutState, StepState, StorePath, Strategy, Timestamp};
 use uuid::Uuid;
 
-use crate::{Member, Memory, SimControlPlane, SimHost, order};
+use crate::{Member, Memory, SimControlPlane, SimHost, TimeChange, order, times};
 
 /// How many workers there are.
 const WORKERS: usize = 2;
@@ -90,6 +90,8 @@ pub enum Happening {
     Command(CommandKind),
     /// An approver looks at the rollout's plan; an approval is for the plan that was last looked at.
     Look,
+    /// Somebody says when rollouts may begin something.
+    Time(TimeChange),
     /// Somebody changes a host by hand, and with it what a switch would change there.
     Drift(usize),
     /// The next rollout begins, of this version on every host, if the one before is over.
@@ -205,6 +207,7 @@ impl<C: SimControlPlane> World<C> {
             Happening::Drive => self.drive(),
             Happening::Command(kind) => self.control.request(kind),
             Happening::Look => self.control.look(),
+            Happening::Time(change) => change.make(&mut self.control, self.now),
             Happening::Drift(i) => self.hosts[i % hosts].drifts += 1,
             Happening::Release(version) => {
                 if self.control.snapshot().rollout.state.is_terminal() {
@@ -252,8 +255,10 @@ impl<C: SimControlPlane> World<C> {
         if changes.is_empty() {
             return false;
         }
+        let closed = times::begun_while_closed(&self.control, &changes, self.now);
         match self.control.write(&lease, &changes) {
             Ok(true) => {
+                self.broken = self.broken.take().or(closed);
                 // Nobody else has changed a step since it was read.
                 let broken = changes
                     .iter()
@@ -426,6 +431,7 @@ impl<C: SimControlPlane> World<C> {
             let effect = match &change.effect {
                 Effect::Rollout { from, to, .. } => format!("{from} to {to}"),
                 Effect::Scope(scope) => format!("scope {}", scope.as_str()),
+                Effect::Hold(hold) => format!("hold {hold:?}"),
                 Effect::Step {
                     from, to, attempt, ..
                 } => format!("a step {from} to {to} {attempt:?}"),

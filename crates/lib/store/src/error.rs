@@ -131,6 +131,15 @@ pub enum StoreError {
         /// All of them.
         names: Vec<HostName>,
     },
+    /// No more freezes fit.
+    #[error(
+        "environment `{environment}` has {} freezes that are not over, and may have no more; end some: slipway env thaw FREEZE",
+        slipway_domain::calendar::MAX_FREEZES
+    )]
+    TooManyFreezes {
+        /// The environment.
+        environment: EnvironmentName,
+    },
     /// Labels are no longer those that the waves were planned with.
     #[error("the labels of {} were changed just now, and with them their group; start the rollout again", join(.names))]
     LabelsChanged {

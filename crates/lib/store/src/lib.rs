@@ -50,6 +50,7 @@ pub use agent::{Assigned, RecordedObservation};
 pub use audit::{AuditKey, EventAuthor};
 pub use commits::watch_commits;
 pub use error::StoreError;
+pub use fleet::NewFreeze;
 pub use pool::describe_metrics;
 pub use releases::{NewManifest, NewRelease};
 pub use rollouts::NewRollout;

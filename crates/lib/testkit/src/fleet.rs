@@ -69,6 +69,7 @@ impl FleetBuilder {
             approval_required: self.approval_required,
             own_strategy_allowed: false,
             related_approval_allowed: false,
+            windows: Vec::new(),
         };
         let environment = store.create_environment(&environment, &by).await.unwrap();
         let mut hosts = BTreeMap::new();
@@ -208,6 +209,8 @@ impl Fleet {
             strategy: self.strategy.clone(),
             waves: plan::waves(&self.strategy, &hosts.collect()),
             author: self.author.id,
+            not_before: None,
+            override_freeze: None,
             traceparent: None,
         }
     }

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::AttemptReport;
 use slipway_domain::strategy::strict;
-use slipway_domain::{AttemptId, EnvironmentName, HostName, RolloutId, StepState, StorePath, Strategy};
+use slipway_domain::{
+    AttemptId, EnvironmentName, Freeze, Hold, HostName, RolloutId, StepState, StorePath, Strategy, Window,
+};
 
 use crate::access::TokenCreated;
 
@@ -29,6 +31,9 @@ pub struct CreateEnvironment {
     /// Whether a principal may approve a rollout of one that it made, or that made it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub related_approval_allowed: bool,
+    /// Rollouts begin something only within one of these; without any, at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
 }
 
 /// `PATCH /environments/{name}`: what is left out stays as it is.
@@ -52,6 +57,23 @@ pub struct UpdateEnvironment {
     /// Whether a principal may approve a rollout of one that it made, or that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub related_approval_allowed: Option<bool>,
+    /// All maintenance windows, in place of those that there are; an empty list takes them away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub windows: Option<Vec<Window>>,
+}
+
+/// `POST /environments/{name}/freezes`: a time in which rollouts begin nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateFreeze {
+    /// Its first instant; now when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<DateTime<Utc>>,
+    /// The first instant after it.
+    pub until: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
 }
 
 /// A named group of hosts.
@@ -70,6 +92,15 @@ pub struct Environment {
     /// Whether a principal may approve a rollout of one that it made, or that made it.
     #[serde(default)]
     pub related_approval_allowed: bool,
+    /// Its maintenance windows; without any, rollouts begin something at any time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<Window>,
+    /// Its freezes that are not over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<Freeze>,
+    /// What keeps rollouts from beginning anything now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
     /// Hosts that are not retired.
     pub hosts: u32,
     /// The rollout under way.

@@ -6,8 +6,8 @@ use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::strict;
 use slipway_domain::{
-    AttemptId, EnvironmentName, HostName, PlanReport, PrincipalName, ReleaseId, RolloutId, RolloutState,
-    StepState, StorePath, Strategy,
+    AttemptId, EnvironmentName, Hold, HostName, PlanReport, PrincipalName, ReleaseId, RolloutId,
+    RolloutState, StepState, StorePath, Strategy,
 };
 
 /// `POST /rollouts`.
@@ -27,6 +27,12 @@ pub struct CreateRollout {
         skip_serializing_if = "Option::is_none"
     )]
     pub strategy: Option<Strategy>,
+    /// It begins nothing on a host before this instant. Hosts fetch at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Why it is not to wait for the environment's windows and freezes. It takes the role `approver`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub override_freeze: Option<String>,
 }
 
 /// What a rollout would do if it began now.
@@ -49,6 +55,9 @@ pub struct RolloutPlan {
     pub approval_required: bool,
     /// The rollout under way, which keeps another one from beginning.
     pub open_rollout: Option<RolloutId>,
+    /// What would keep it from touching a host now: a window, a freeze or its own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 /// Hosts that begin when the group before is through.
@@ -128,6 +137,9 @@ pub struct RolloutSummary {
     pub created_at: DateTime<Utc>,
     /// When it was over.
     pub finished_at: Option<DateTime<Utc>>,
+    /// What it waits for, and until when: a window, the end of a freeze or its own time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Hold>,
 }
 
 /// A rollout with all its steps.
@@ -145,6 +157,12 @@ pub struct Rollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub approved_plan: Option<Digest>,
+    /// It begins nothing on a host before this instant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<DateTime<Utc>>,
+    /// Who had it not wait for the environment's windows and freezes, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<FreezeOverride>,
     /// Commands that no worker has carried out yet.
     pub pending_commands: Vec<CommandKind>,
     /// The trace of all its work, as 32 hex digits; left out for rollouts of release 0.1.0.
@@ -152,6 +170,16 @@ pub struct Rollout {
     pub trace_id: Option<String>,
     /// Its steps, by wave and host name.
     pub steps: Vec<Step>,
+}
+
+/// A rollout that does not wait for windows and freezes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct FreezeOverride {
+    /// Who said so.
+    pub by: PrincipalName,
+    /// Why.
+    pub reason: String,
 }
 
 /// One host's part of a rollout.

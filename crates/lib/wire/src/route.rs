@@ -21,6 +21,10 @@ pub const TOKEN: &str = "/api/v1/tokens/{id}";
 pub const ENVIRONMENTS: &str = "/api/v1/environments";
 /// `GET` (`Environment`), `PATCH` (`UpdateEnvironment`, `Environment`); `DELETE` deletes one without hosts.
 pub const ENVIRONMENT: &str = "/api/v1/environments/{name}";
+/// `POST` (`CreateFreeze`, `Freeze`): rollouts of the environment begin nothing for a time.
+pub const ENVIRONMENT_FREEZES: &str = "/api/v1/environments/{name}/freezes";
+/// `DELETE`: ends a freeze.
+pub const FREEZE: &str = "/api/v1/freezes/{id}";
 /// `GET` (`EnvironmentPageQuery`, `Page<Host>`, by name), `POST` (`CreateHost`, `HostCreated`).
 pub const HOSTS: &str = "/api/v1/hosts";
 /// `GET` (`Host`), `PATCH` (`UpdateHost`, `Host`); `DELETE` retires the host.
@@ -58,7 +62,7 @@ pub const ROLLOUT_HOST_PLANS: &str = "/api/v1/rollouts/{id}/host-plans";
 /// `GET` (`EventQuery`, `Page<Event>`, the oldest first): with `Prefer: wait=` it waits for news. There are more when
 /// the page is full; the next begins after its last number.
 pub const ROLLOUT_EVENTS: &str = "/api/v1/rollouts/{id}/events";
-/// `POST` (`CreateCommand`, `Rollout` as it stands): approve, pause, resume, revert or abort.
+/// `POST` (`CreateCommand`, `Rollout` as it stands): approve, pause, resume, revert, abort or override a freeze.
 pub const ROLLOUT_COMMANDS: &str = "/api/v1/rollouts/{id}/commands";
 /// `GET` (`EventQuery`, `Page<Event>`, the oldest first): all events.
 pub const EVENTS: &str = "/api/v1/events";

@@ -10,7 +10,7 @@ use slipway_domain::agent::{Assignment, AttemptReport, Verdict};
 use slipway_domain::event::NewEvent;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    AttemptPhase, HostPlan, Instruction, Observation, Role, RolloutState, StepState, Strategy,
+    AttemptPhase, Calendar, HostPlan, Instruction, Observation, Role, RolloutState, StepState, Strategy,
 };
 use slipway_fixtures::{
     Fixture, FixtureReader, assert_kept, assert_strict, assert_tolerant, assert_unchanged, reader, values,
@@ -21,7 +21,8 @@ use slipway_wire::access::{
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::backup::BackupPage;
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateEnvironment, UpdateHost,
+    CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost,
+    UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
@@ -47,10 +48,11 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 20] = [
+const SENT: [(&str, FixtureReader); 21] = [
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDraft", reader::<CreateDraft>),
     ("CreateEnvironment", reader::<CreateEnvironment>),
+    ("CreateFreeze", reader::<CreateFreeze>),
     ("CreateHost", reader::<CreateHost>),
     ("CreatePrincipal", reader::<CreatePrincipal>),
     ("CreateRelease", reader::<CreateRelease>),
@@ -71,11 +73,12 @@ const SENT: [(&str, FixtureReader); 20] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 36] = [
+const RECEIVED: [(&str, FixtureReader); 37] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
     ("BackupPage", reader::<BackupPage>),
+    ("Calendar", reader::<Calendar>),
     ("CommandKind", reader::<CommandKind>),
     ("Draft", reader::<Draft>),
     ("Environment", reader::<Environment>),
@@ -111,7 +114,7 @@ const RECEIVED: [(&str, FixtureReader); 36] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 41] = [
+const PARTS: [(&str, &str); 45] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -126,6 +129,9 @@ const PARTS: [(&str, &str); 41] = [
     ("Dependency", "Health"),
     ("Digest", "CreateCommand"),
     ("FieldProblem", "Problem"),
+    ("Freeze", "Calendar"),
+    ("FreezeOverride", "Rollout"),
+    ("Hold", "Rollout"),
     ("HookPoint", "AttemptReport"),
     ("HooksReport", "AttemptReport"),
     ("HostStep", "Host"),
@@ -152,6 +158,7 @@ const PARTS: [(&str, &str); 41] = [
     ("TokenSecret", "TokenCreated"),
     ("UnplannedHost", "RolloutHostPlans"),
     ("Verify", "Strategy"),
+    ("Window", "Calendar"),
     ("Written", "CreateRollout"),
 ];
 

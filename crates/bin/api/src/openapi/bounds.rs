@@ -43,6 +43,8 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("SealDraft", "hosts", Range(1, u32::MAX)),
     ("CreateCommand", "reason", Chars(MESSAGE_CHARS)),
     ("CreateCommand", "plan", Chars(DIGEST_CHARS)),
+    ("CreateFreeze", "reason", Chars(MESSAGE_CHARS)),
+    ("CreateRollout", "override_freeze", Chars(MESSAGE_CHARS)),
     ("CreateToken", "label", Chars(LABEL_CHARS)),
     ("CreateToken", "expires_in_days", Range(1, MAX_DAYS)),
     ("LoginRequest", "label", Chars(LABEL_CHARS)),

@@ -3,15 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use slipway_domain::{EnvironmentName, Strategy};
+use slipway_domain::calendar::MAX_WINDOWS;
+use slipway_domain::{EnvironmentName, Strategy, Timestamp, Window};
 use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use slipway_wire::page::Page;
+use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
 use super::{Answer, Created, strategy_problems, value, whole};
 use crate::auth::RequestContext;
 use crate::endpoint::endpoints;
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::extract::{JsonBody, PathParam};
 use crate::once;
 use crate::state::App;
@@ -27,6 +29,28 @@ endpoints! {
 /// Checks what can be said of a strategy without a fleet; the rest is checked when a rollout begins.
 fn check(strategy: &Strategy) -> Result<()> {
     strategy.check_alone().map_err(strategy_problems)
+}
+
+/// Every window must open, and not in years only.
+fn check_windows(windows: &[Window], now: Timestamp) -> Result<()> {
+    if windows.len() > MAX_WINDOWS {
+        let detail = format!("there are {}; use at most {MAX_WINDOWS}", windows.len());
+        return Err(ApiError::field("windows", detail));
+    }
+    let never = |window: &Window| !window.is_open(now) && window.next_start(now).is_none();
+    let fields = windows.iter().enumerate().filter(|(_, window)| never(window));
+    let fields: Vec<FieldProblem> = fields
+        .map(|(place, window)| FieldProblem {
+            field: format!("windows[{place}]"),
+            detail: format!(
+                "`{window}` never opens within two years; give days that come, at times that its clocks do not skip"
+            ),
+        })
+        .collect();
+    match fields.first() {
+        None => Ok(()),
+        Some(first) => Err(ApiError::Invalid(first.detail.clone(), fields)),
+    }
 }
 
 /// List environments
@@ -51,6 +75,7 @@ async fn create(
     JsonBody(request): JsonBody<CreateEnvironment>,
 ) -> Created<Environment> {
     check(&request.strategy)?;
+    check_windows(&request.windows, context.store.now().await?)?;
     let once = context.once(&request)?;
     let by = context.by().making(once.made());
     let (context, request, by) = (&context, &request, &by);
@@ -92,7 +117,7 @@ async fn delete(context: RequestContext, PathParam(name): PathParam<EnvironmentN
 /// Change an environment
 ///
 /// What is left out stays as it is. A strategy is taken whole: what it leaves out gets the defaults. Rollouts under way
-/// keep what they began with.
+/// keep the strategy that they began with; windows count for them at once.
 #[utoipa::path(
     patch, path = route::ENVIRONMENT, operation_id = "update_environment", tag = "fleet", request_body = UpdateEnvironment,
     params(("name" = EnvironmentName, Path, description = "Its name")),
@@ -104,11 +129,17 @@ async fn update(
     JsonBody(request): JsonBody<UpdateEnvironment>,
 ) -> Answer<Environment> {
     request.strategy.as_ref().map_or(Ok(()), check)?;
+    if let Some(windows) = &request.windows {
+        check_windows(windows, context.store.now().await?)?;
+    }
     let environment = if request == UpdateEnvironment::default() {
         context.store.get_environment_by_name(&name).await?
     } else {
         let by = context.by();
         context.store.update_environment(&name, &request, &by).await?
     };
+    if let Some(rollout) = environment.open_rollout {
+        context.wake.publish_rollout(rollout).await;
+    }
     Ok(Json(environment.value))
 }

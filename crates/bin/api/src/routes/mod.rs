@@ -4,6 +4,7 @@ mod agent;
 mod drafts;
 mod environments;
 mod events;
+mod freezes;
 mod hosts;
 mod login;
 pub(crate) mod monitoring;
@@ -43,6 +44,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         principals::endpoints(),
         tokens::endpoints(),
         environments::endpoints(),
+        freezes::endpoints(),
         hosts::endpoints(),
         releases::endpoints(),
         drafts::endpoints(),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
+use slipway_domain::calendar::{Calendar, Hold, MAX_AHEAD_DAYS, Timing};
 use slipway_domain::plan::{self, Fleet, FleetHost, Wave};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentId, HostName, ReleaseId, Role, RolloutId, Strategy, TraceParent};
+use slipway_domain::{EnvironmentId, HostName, ReleaseId, Role, RolloutId, Strategy, Timestamp, TraceParent};
 use slipway_store::{NewRollout, StoreError, Stored};
 use slipway_telemetry::propagation;
 use slipway_wire::fleet::Environment;
@@ -59,7 +60,8 @@ async fn list(
 ///
 /// To the hosts of the environment that the release has a closure for. It begins by itself, or once somebody other than
 /// its author approved it where the environment asks for that. Another strategy than the environment's takes the role
-/// `admin`, unless the environment allows it.
+/// `admin`, unless the environment allows it. Outside the environment's windows and in a freeze it waits: hosts fetch,
+/// and nothing is activated. An override takes the role `approver`.
 #[utoipa::path(
     post, path = route::ROLLOUTS, operation_id = "create_rollout", tag = "rollouts", request_body = CreateRollout,
     responses(
@@ -95,6 +97,9 @@ async fn begin(
         .into());
     }
     let Prepared { strategy, waves, .. } = prepare(context, &environment, request).await?;
+    if let Some(why) = &request.override_freeze {
+        check_override(context, Some(why), "override_freeze")?;
+    }
     let new = NewRollout {
         id,
         environment: environment.id,
@@ -102,6 +107,8 @@ async fn begin(
         waves,
         strategy,
         author: context.caller.id,
+        not_before: request.not_before,
+        override_freeze: request.override_freeze.clone(),
         // This request's span; without traces here, the ids of other processes still join.
         traceparent: propagation::place_of(&Span::current())
             .or(caller)
@@ -113,8 +120,42 @@ async fn begin(
     Ok(context.store.get_rollout(id).await?)
 }
 
+/// Whether the caller may have a rollout go on outside windows and in a freeze.
+fn check_override(context: &RequestContext, reason: Option<&str>, field: &str) -> Result<()> {
+    if context.caller.role < Role::Approver {
+        return Err(ApiError::Forbidden(format!(
+            "overriding windows and freezes takes the role approver; the token is of `{}`, who is {}. Ask somebody with \
+             that role, or wait",
+            context.caller.name, context.caller.role
+        )));
+    }
+    let Some(reason) = reason else {
+        return Err(ApiError::field(
+            field,
+            "an override takes a reason; say why it cannot wait",
+        ));
+    };
+    text::check(field, reason, text::MESSAGE)
+}
+
+/// Whether a rollout can begin at this instant.
+fn check_beginning(not_before: Option<Timestamp>, now: Timestamp) -> Result<()> {
+    let Some(at) = not_before else { return Ok(()) };
+    let detail = if at <= now {
+        format!(
+            "{at} is in the past, and it is {now} now; give a later time, or leave it out to begin at once"
+        )
+    } else if (at - now).num_days() >= MAX_AHEAD_DAYS {
+        format!("{at} is more than {MAX_AHEAD_DAYS} days ahead; start it when it is nearer")
+    } else {
+        return Ok(());
+    };
+    Err(ApiError::field("not_before", detail))
+}
+
 /// What is known of a rollout before it begins.
 struct Prepared {
+    hold: Option<Hold>,
     strategy: Strategy,
     fleet: Fleet,
     waves: Vec<Wave>,
@@ -134,6 +175,16 @@ async fn prepare(
     environment: &Stored<EnvironmentId, Environment>,
     request: &CreateRollout,
 ) -> Result<Prepared> {
+    let now = context.store.now().await?;
+    check_beginning(request.not_before, now)?;
+    let timing = Timing {
+        calendar: Calendar {
+            windows: environment.windows.clone(),
+            freezes: environment.freezes.clone(),
+        },
+        not_before: request.not_before,
+        overridden: request.override_freeze.is_some(),
+    };
     let release = context.store.get_release(request.release).await?;
     let fleet = context.store.list_fleet(release.id, environment.id).await?;
     if !fleet.values().any(|host| host.takes_part) {
@@ -160,6 +211,7 @@ async fn prepare(
     strategy.check(&fleet).map_err(strategy_problems)?;
     let waves = plan::waves(&strategy, &fleet);
     Ok(Prepared {
+        hold: timing.hold(now),
         strategy,
         fleet,
         waves,
@@ -185,6 +237,7 @@ async fn plan_rollout(
 
 fn shown(environment: Environment, release: ReleaseId, prepared: Prepared) -> RolloutPlan {
     let Prepared {
+        hold,
         strategy,
         fleet,
         waves,
@@ -223,6 +276,7 @@ fn shown(environment: Environment, release: ReleaseId, prepared: Prepared) -> Ro
         left_alone: left_alone.map(|(name, _)| name.clone()).collect(),
         approval_required: environment.approval_required,
         open_rollout: environment.open_rollout,
+        hold,
         strategy,
     }
 }
@@ -240,11 +294,12 @@ async fn get(State(app): State<App>, PathParam(id): PathParam<RolloutId>) -> Ans
     Ok(Json(app.store.get_rollout(id).await?))
 }
 
-/// Approve, pause, resume, revert or abort a rollout
+/// Approve, pause, resume, revert or abort a rollout, or override a freeze
 ///
 /// The worker carries it out; events tell when, and what came of it. Approving takes the role `approver`, and somebody
 /// other than the author. Unless the environment allows it, author and approver must not be related: neither created
 /// the other or gave it a token. An approval names the plan that was looked at, and is refused with another one.
+/// `override_freeze` takes the role `approver` and a reason: the rollout does not wait for windows and freezes any more.
 #[utoipa::path(
     post, path = route::ROLLOUT_COMMANDS, operation_id = "command_rollout", tag = "rollouts", request_body = CreateCommand,
     params(("id" = RolloutId, Path, description = "Its id")),
@@ -270,6 +325,9 @@ async fn command(
             "approving takes the role approver; the token is of `{}`, who is {}. Ask somebody with that role",
             context.caller.name, context.caller.role
         )));
+    }
+    if request.command == CommandKind::OverrideFreeze {
+        check_override(&context, request.reason.as_deref(), "reason")?;
     }
     context
         .store

@@ -171,7 +171,13 @@ fn good_requests(release: &str) -> Vec<(&'static str, Method, String, Value)> {
         post(route::TOKENS, json!({ "label": "x", "expires_in_days": 1 })),
         post(
             route::ENVIRONMENTS,
-            json!({ "name": "test", "strategy": strategy() }),
+            json!({ "name": "test", "strategy": strategy(), "windows": ["09:00-16:00 UTC"] }),
+        ),
+        (
+            route::ENVIRONMENT_FREEZES,
+            Method::POST,
+            route::fill(route::ENVIRONMENT_FREEZES, "prod"),
+            json!({ "until": "2126-01-01T00:00:00Z", "reason": "x" }),
         ),
         (
             route::ENVIRONMENT,
@@ -212,7 +218,7 @@ fn good_requests(release: &str) -> Vec<(&'static str, Method, String, Value)> {
         ),
         post(
             route::ROLLOUTS,
-            json!({ "environment": "prod", "release": release, "strategy": strategy() }),
+            json!({ "environment": "prod", "release": release, "strategy": strategy(), "override_freeze": "x" }),
         ),
         (
             route::ROLLOUT_COMMANDS,

@@ -21,4 +21,5 @@ mod rollouts;
 mod signed;
 mod support;
 mod sync;
+mod times;
 mod waking;

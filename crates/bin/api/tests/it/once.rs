@@ -8,6 +8,7 @@ use slipway_wire::route;
 use sqlx::PgPool;
 
 use crate::support::{Answer, TestApp, closure};
+use crate::times::in_days;
 
 pub(crate) async fn send(app: &TestApp, path: &str, key: &str, body: &Value) -> Answer {
     send_as(app, &app.admin, path, key, body).await
@@ -38,6 +39,10 @@ async fn whatever_is_made_is_made_once(pool: PgPool) {
         (route::TOKENS, json!({"label": "ci"})),
         (route::ENVIRONMENTS, json!({"name": "dev"})),
         (route::HOSTS, json!({"name": "db-1", "environment": "prod"})),
+        (
+            "/api/v1/environments/prod/freezes",
+            json!({"until": in_days(1), "reason": "audit"}),
+        ),
         ("/api/v1/hosts/web-2/token", json!({})),
         (route::RELEASES, json!({"closures": {"web-1": closure("web-1")}})),
         (route::DRAFTS, json!({"message": "long"})),

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slipway_domain::{EnvironmentName, HostName};
+use slipway_domain::calendar::GivenTime;
+use slipway_domain::{EnvironmentName, FreezeId, HostName, Window};
 
 /// How rollouts go about their hosts.
 #[derive(Debug, Clone, Default, Args)]
@@ -36,6 +37,9 @@ pub enum EnvCommand {
         /// A principal may approve the rollout of one that it created, or that created it
         #[arg(long)]
         related_approval_allowed: bool,
+        /// A maintenance window, such as 'mon-thu 09:00-16:00 Europe/Berlin'; may be given several times
+        #[arg(long = "window", value_name = "WINDOW")]
+        windows: Vec<Window>,
     },
     /// List environments
     List,
@@ -54,8 +58,29 @@ pub enum EnvCommand {
         /// Its name
         name: EnvironmentName,
     },
-    /// Change an environment; running rollouts keep the rules that they began with
+    /// Change an environment; running rollouts keep the strategy that they began with
     Set(EnvChange),
+    /// Let rollouts of an environment begin nothing for a time
+    ///
+    /// Hosts that are under way finish, and going back never waits. It takes the role approver.
+    Freeze {
+        /// The environment
+        name: EnvironmentName,
+        /// Its end: 2026-12-01T22:00:00+01:00, or '2026-12-01 22:00 Europe/Berlin'
+        #[arg(long, value_name = "TIME")]
+        until: GivenTime,
+        /// Its beginning; now when left out
+        #[arg(long, value_name = "TIME")]
+        from: Option<GivenTime>,
+        /// Why; rollouts that wait show it
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// End a freeze before its time
+    Thaw {
+        /// The freeze's id, as `slipway env show` shows it
+        freeze: FreezeId,
+    },
 }
 
 /// What of an environment is to change.
@@ -75,6 +100,13 @@ pub struct EnvChange {
     /// Whether a principal may approve the rollout of one that it created, or that created it
     #[arg(long, value_name = "true|false")]
     pub related_approval_allowed: Option<bool>,
+    /// A maintenance window, such as 'mon-thu 09:00-16:00 Europe/Berlin'; may be given several times. All of them take
+    /// the place of those that there are
+    #[arg(long = "window", value_name = "WINDOW")]
+    pub windows: Vec<Window>,
+    /// Take all maintenance windows away: rollouts begin at any time
+    #[arg(long, conflicts_with = "windows")]
+    pub no_windows: bool,
 }
 
 /// Hosts.

@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
+use slipway_domain::calendar::GivenTime;
 use slipway_domain::digest::Digest;
 use slipway_domain::{EnvironmentName, ReleaseId, RolloutId};
 
@@ -65,6 +66,15 @@ pub enum RolloutCommand {
         /// How; the environment's own strategy when left out.
         #[command(flatten)]
         strategy: StrategyArgs,
+        /// Touch no host before this time: 2026-12-01T22:00:00+01:00, or '2026-12-01 22:00 Europe/Berlin'
+        #[arg(long, value_name = "TIME")]
+        at: Option<GivenTime>,
+        /// Do not wait for the environment's windows and freezes; it takes the role approver
+        #[arg(long, requires = "reason")]
+        override_freeze: bool,
+        /// Why the windows and freezes are overridden, for the audit log
+        #[arg(long, value_name = "TEXT", requires = "override_freeze")]
+        reason: Option<String>,
         /// Watch it to its end, as `slipway rollout watch` does
         #[arg(long)]
         watch: bool,
@@ -112,6 +122,17 @@ pub enum RolloutCommand {
     ///
     /// By its id only, as approving.
     Resume(OrderById),
+    /// Let a rollout go on outside the environment's windows and in its freezes; it takes the role approver
+    ///
+    /// By its id only, as approving. It is for the whole rollout: to stop it again, pause it.
+    OverrideFreeze {
+        /// The rollout's id
+        #[arg(value_parser = rollout_id)]
+        rollout: RolloutId,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Put every host that was touched back to what it ran before
     Revert(Order),
     /// Stop: put hosts under way back, and leave those that are done

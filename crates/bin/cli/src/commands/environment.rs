@@ -1,7 +1,11 @@
 //! Environments.
 
-use slipway_domain::Strategy;
-use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
+use std::fmt::Write as _;
+
+use slipway_domain::calendar::GivenTime;
+use slipway_domain::{Freeze, Strategy, Window};
+use slipway_text::plain;
+use slipway_wire::fleet::{CreateEnvironment, CreateFreeze, Environment, UpdateEnvironment};
 
 use super::host::confirm;
 use super::{List, strategy};
@@ -9,7 +13,7 @@ use crate::CliFailure;
 use crate::args::{EnvChange, EnvCommand};
 use crate::context::Context;
 use crate::table::{Cell, Table};
-use crate::text::{count, instant};
+use crate::text::{clean, count, instant};
 
 pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), CliFailure> {
     let output = context.output;
@@ -20,6 +24,7 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Cl
             approval_required,
             own_strategy_allowed,
             related_approval_allowed,
+            windows,
         } => {
             let strategy = strategy::build(&args, Strategy::default())?;
             let create = CreateEnvironment {
@@ -28,6 +33,7 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Cl
                 approval_required,
                 own_strategy_allowed,
                 related_approval_allowed,
+                windows,
             };
             let made = context.client()?.create_environment(&create).await?;
             output.show(&made, || {
@@ -69,6 +75,32 @@ pub(super) async fn run(context: &Context, command: EnvCommand) -> Result<(), Cl
                 format!("deleted the environment {name}\n")
             })
         }
+        EnvCommand::Freeze {
+            name,
+            until,
+            from,
+            reason,
+        } => {
+            let create = CreateFreeze {
+                from: from.map(|GivenTime(at)| at),
+                until: until.0,
+                reason: plain(&reason),
+            };
+            let freeze = context.client()?.create_freeze(&name, &create).await?;
+            output.show(&freeze, || {
+                format!(
+                    "froze the environment {name} until {}\nto end it before: slipway env thaw {}\n",
+                    instant(freeze.until),
+                    freeze.id
+                )
+            })
+        }
+        EnvCommand::Thaw { freeze } => {
+            context.client()?.delete_freeze(freeze).await?;
+            output.show(&serde_json::json!({"ended": freeze}), || {
+                format!("ended the freeze {freeze}\n")
+            })
+        }
         EnvCommand::Set(change) => {
             let environment = set(context, change).await?;
             output.show(&environment, || text(&environment))
@@ -83,9 +115,11 @@ async fn set(context: &Context, change: EnvChange) -> Result<Environment, CliFai
         change.own_strategy_allowed,
         change.related_approval_allowed,
     ];
-    if !new_strategy && rules.iter().all(Option::is_none) {
+    let windows = (change.no_windows || !change.windows.is_empty()).then_some(change.windows);
+    if !new_strategy && windows.is_none() && rules.iter().all(Option::is_none) {
         return Err(CliFailure::usage("there is nothing to change").help(
-            "give --strategy, --set, --approval-required, --own-strategy-allowed or --related-approval-allowed",
+            "give --strategy, --set, --approval-required, --own-strategy-allowed, --related-approval-allowed, --window or \
+             --no-windows",
         ));
     }
     let client = context.client()?;
@@ -101,6 +135,7 @@ async fn set(context: &Context, change: EnvChange) -> Result<Environment, CliFai
         approval_required: change.approval_required,
         own_strategy_allowed: change.own_strategy_allowed,
         related_approval_allowed: change.related_approval_allowed,
+        windows,
     };
     Ok(client.update_environment(&change.name, &update).await?)
 }
@@ -126,12 +161,43 @@ fn permits(environment: &Environment) -> &'static str {
     }
 }
 
+/// When rollouts may begin something there.
+fn times(environment: &Environment) -> String {
+    let mut text = String::new();
+    let windows = environment.windows.iter().map(Window::to_string);
+    let freezes = environment.freezes.iter().map(|freeze| {
+        let Freeze {
+            id,
+            from,
+            until,
+            reason,
+            by,
+        } = freeze;
+        format!(
+            "{} to {} by {by}: {} ({id})",
+            instant(*from),
+            instant(*until),
+            clean(reason)
+        )
+    });
+    let hold = environment.hold.iter().map(|hold| clean(&hold.words()));
+    for (name, line) in windows
+        .map(|line| ("window", line))
+        .chain(freezes.map(|line| ("frozen", line)))
+        .chain(hold.map(|line| ("rollouts now", line)))
+    {
+        let _ = writeln!(text, "{name:17}  {line}");
+    }
+    text
+}
+
 fn text(environment: &Environment) -> String {
     let rollout = environment
         .open_rollout
         .map_or("none".to_owned(), |id| id.to_string());
+    let times = times(environment);
     format!(
-        "environment        {}\nhosts              {}\napproval           {}\npermits            {}\nrollout under way  {rollout}\nmade               {}\nstrategy\n{}",
+        "environment        {}\nhosts              {}\napproval           {}\npermits            {}\nrollout under way  {rollout}\n{times}made               {}\nstrategy\n{}",
         environment.name,
         count(environment.hosts as usize, "host"),
         approval(environment),

@@ -5,6 +5,7 @@ mod plan;
 use std::fmt::Write as _;
 
 use slipway_client::Client;
+use slipway_domain::calendar::{GivenTime, Hold};
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{EnvironmentName, ReleaseId, RolloutId, RolloutState, Strategy};
@@ -12,7 +13,7 @@ use slipway_text::plain;
 use slipway_wire::audit::{Event, EventQuery};
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT};
 use slipway_wire::plan::RolloutHostPlans;
-use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutSummary, Step};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, FreezeOverride, Rollout, RolloutSummary, Step};
 
 use super::{List, audit, page_size, strategy};
 use crate::args::{Approval, Order, RolloutCommand, RolloutRef, StrategyArgs};
@@ -39,6 +40,9 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             environment,
             release,
             strategy: args,
+            at,
+            override_freeze: _,
+            reason,
             watch: watching,
             how,
         } => {
@@ -47,7 +51,11 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
                     CliFailure::usage("--until-paused and --timeout are for watching").help("add --watch")
                 );
             }
-            let create = request(&client, environment, release, &args).await?;
+            let create = CreateRollout {
+                not_before: at.map(|GivenTime(at)| at),
+                override_freeze: reason.as_deref().map(plain),
+                ..request(&client, environment, release, &args).await?
+            };
             let rollout = client.create_rollout(&create).await?;
             let id = rollout.summary.id;
             if watching {
@@ -84,6 +92,13 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
         RolloutCommand::Resume(seen) => {
             give(&client, &output, seen.into(), CommandKind::Resume, None).await?;
         }
+        RolloutCommand::OverrideFreeze { rollout, reason } => {
+            let order = Order {
+                rollout: RolloutRef::Id(rollout),
+                reason: Some(reason),
+            };
+            give(&client, &output, order, CommandKind::OverrideFreeze, None).await?;
+        }
         RolloutCommand::Revert(order) => give(&client, &output, order, CommandKind::Revert, None).await?,
         RolloutCommand::Abort(order) => give(&client, &output, order, CommandKind::Abort, None).await?,
         RolloutCommand::Events { rollout, after } => {
@@ -118,6 +133,8 @@ async fn request(
         environment,
         release,
         strategy,
+        not_before: None,
+        override_freeze: None,
     })
 }
 
@@ -198,7 +215,7 @@ async fn give(
     output.show(&rollout, || {
         format!(
             "asked the rollout {id} to {}; it is {} now\nnext: slipway rollout watch {id}\n",
-            command.as_str(),
+            command.as_str().replace('_', " "),
             rollout.summary.state
         )
     })
@@ -260,10 +277,12 @@ fn list_text(rollouts: &[RolloutSummary], output: &Output) -> String {
             Cell::maybe(took),
             rollout.author.as_str().into(),
             Cell::maybe(
-                rollout
-                    .reason
-                    .as_deref()
-                    .map(|reason| brief(reason, LIST_TEXT_CHARS)),
+                (rollout
+                    .hold
+                    .as_ref()
+                    .map(Hold::words)
+                    .or_else(|| rollout.reason.clone()))
+                .map(|reason| brief(&reason, LIST_TEXT_CHARS)),
             ),
         ]);
     }
@@ -288,6 +307,22 @@ fn text(rollout: &Rollout, output: &Output) -> String {
         summary.author,
         maybe_instant(summary.finished_at),
     );
+    if let Some(at) = rollout.not_before {
+        let _ = writeln!(text, "not before   {}", instant(at));
+    }
+    if let Some(hold) = &summary.hold {
+        let until = hold
+            .until
+            .map_or("no window opens within two years".to_owned(), instant);
+        let _ = writeln!(text, "waits until  {until}: {}", clean(&hold.why));
+    }
+    if let Some(FreezeOverride { by, reason }) = &rollout.overridden {
+        let _ = writeln!(
+            text,
+            "overrides    windows and freezes, by {by}: {}",
+            clean(reason)
+        );
+    }
     if let Some(trace) = &rollout.trace_id {
         let _ = writeln!(text, "trace        {}", clean(trace));
     }

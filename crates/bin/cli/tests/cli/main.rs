@@ -14,6 +14,7 @@ mod login;
 mod pages;
 mod reference;
 mod signed;
+mod times;
 mod trace;
 mod verify;
 mod watch;

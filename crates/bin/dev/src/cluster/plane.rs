@@ -132,6 +132,8 @@ impl Plane {
             environment: ENVIRONMENT.parse()?,
             release,
             strategy: Some(strategy(1, 1)),
+            not_before: None,
+            override_freeze: None,
         };
         let rollout = self.api.create_rollout(&request).await;
         Ok(rollout.context("cannot begin a rollout")?.summary.id)

@@ -67,6 +67,8 @@ impl Conductor<'_> {
             environment: ENVIRONMENT.parse()?,
             release,
             strategy: Some(strategy),
+            not_before: None,
+            override_freeze: None,
         };
         let rollout = self.api.create_rollout(&request).await;
         let mut rollout = rollout.with_context(|| format!("cannot roll {name} out"))?;

@@ -22,6 +22,7 @@ pub(super) async fn create(stack: &DevStack) -> Result<ReleaseId> {
         approval_required: true,
         own_strategy_allowed: false,
         related_approval_allowed: false,
+        windows: Vec::new(),
     };
     stack.api.create_environment(&environment).await?;
     let host = CreateHost {
@@ -47,6 +48,8 @@ pub(super) async fn start(stack: &DevStack, release: ReleaseId) -> Result<()> {
         environment: CAREFUL.parse()?,
         release,
         strategy: None,
+        not_before: None,
+        override_freeze: None,
     };
     let rollout = stack.api.create_rollout(&request).await?;
     anyhow::ensure!(

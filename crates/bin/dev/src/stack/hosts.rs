@@ -192,6 +192,7 @@ pub async fn create_environment(api: &Client) -> Result<()> {
         approval_required: false,
         own_strategy_allowed: false,
         related_approval_allowed: false,
+        windows: Vec::new(),
     };
     api.create_environment(&environment)
         .await

@@ -99,6 +99,8 @@ impl Rig {
             environment,
             release,
             strategy: Some(strategy),
+            not_before: None,
+            override_freeze: None,
         };
         self.stack.api.create_rollout(&request).await.unwrap()
     }

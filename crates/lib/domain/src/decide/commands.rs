@@ -56,8 +56,10 @@ impl Round<'_> {
                 command.kind.as_str()
             ));
         }
-        if matches!(command.kind, CommandKind::Approve | CommandKind::Resume)
-            && let Some(why) = &self.snapshot.swapped
+        if matches!(
+            command.kind,
+            CommandKind::Approve | CommandKind::Resume | CommandKind::OverrideFreeze
+        ) && let Some(why) = &self.snapshot.swapped
         {
             return Some(why.clone());
         }
@@ -79,6 +81,8 @@ impl Round<'_> {
         let (to, scope) = match command.kind {
             CommandKind::Approve | CommandKind::Resume => (RolloutState::Staging, None),
             CommandKind::Pause => (RolloutState::Paused, None),
+            // That it was taken is all.
+            CommandKind::OverrideFreeze => return,
             CommandKind::Revert => (RolloutState::Reverting, Some(RevertScope::All)),
             CommandKind::Abort if state == RolloutState::PendingApproval => (RolloutState::Aborted, None),
             CommandKind::Abort if state == RolloutState::Reverting => {
@@ -156,6 +160,6 @@ pub fn plan_unknown(host: &str) -> String {
 fn because(command: &OperatorCommand) -> String {
     match &command.reason {
         Some(reason) => format!("{}: {reason}", command.kind.as_str()),
-        None => format!("asked to {}", command.kind.as_str()),
+        None => format!("asked to {}", command.kind.as_str().replace('_', " ")),
     }
 }

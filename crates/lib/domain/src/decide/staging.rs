@@ -14,7 +14,9 @@ impl Round<'_> {
         if self.stop_for_doubt() || self.stop_for_failures() {
             return;
         }
-        self.begin_staging(attempt_id);
+        if self.go_on_or_fetch(attempt_id) {
+            return;
+        }
         let under_way = |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
         if self.changes.is_empty() && !self.snapshot.steps.iter().any(under_way) && !self.retries_pending() {
             self.rollout(RolloutState::Rolling, "every host has its closure");

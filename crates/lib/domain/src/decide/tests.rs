@@ -5,11 +5,14 @@ use chrono::TimeDelta;
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
-use crate::snapshot::{CommandKind, HostObservation, LeftOut, OperatorCommand, RolloutSnapshot};
+use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, RolloutSnapshot};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
-use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId};
+use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId, Timing};
 
+mod hold;
 mod hooks;
+mod order;
+mod plans;
 
 fn now() -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
@@ -63,25 +66,14 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
             scope: (state == RolloutState::Reverting).then_some(RevertScope::All),
             reason: None,
             awaits_verdict: false,
+            hold: None,
         },
         fleet_size: steps.len(),
         steps: steps.iter().enumerate().map(step).collect(),
         out_elsewhere: Vec::new(),
         commands: Vec::new(),
         swapped: None,
-    }
-}
-
-/// A host without a step that another rollout left out, with its labels.
-fn left_out(name: &str, labels: &str) -> LeftOut {
-    let pairs = labels
-        .split_whitespace()
-        .filter_map(|label| label.split_once('='));
-    LeftOut {
-        name: name.parse().unwrap(),
-        labels: pairs
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
+        timing: Timing::default(),
     }
 }
 
@@ -102,6 +94,7 @@ fn round(snapshot: &Snapshot) -> Vec<String> {
             Effect::Rollout { to, .. } => Some(format!("rollout:{to}")),
             Effect::Step { step, to, .. } => Some(format!("{}:{to}", name(step))),
             Effect::Scope(scope) => Some(format!("scope:{}", scope.as_str())),
+            Effect::Hold(hold) => Some(hold.map_or("goes on".to_owned(), |hold| hold.words())),
             Effect::Prior { step, .. } => Some(format!("{}:prior", name(step))),
             Effect::Plan { step, .. } => Some(format!("{}:plan", name(step))),
             Effect::Command { refused, .. } => refused.map(|why| format!("refused:{why}")),
@@ -140,9 +133,6 @@ fn command(snapshot: &mut Snapshot, kind: CommandKind, by: u128) {
         forged: false,
     });
 }
-
-mod order;
-mod plans;
 
 #[test]
 fn an_abort_puts_every_host_under_way_back_at_once_and_leaves_committed_ones() {
@@ -223,7 +213,7 @@ fn a_host_that_was_out_before_takes_nobodys_place() {
 #[test]
 fn earlier_stuck_hosts_that_hold_every_place_pause_the_rollout() {
     let mut s = snapshot(RolloutState::Rolling, &[StepState::Staged]);
-    s.out_elsewhere = vec![left_out("db-1", "")];
+    s.out_elsewhere = vec![order::left_out("db-1", "")];
     assert_eq!(round(&s), ["rollout:paused"]);
     assert!(cause(&s).contains("db-1"), "{}", cause(&s));
 }

@@ -14,8 +14,7 @@ impl<'a> Round<'a> {
         if self.stop_for_doubt() || self.stop_for_failures() {
             return;
         }
-        self.begin_staging(attempt_id);
-        if !self.changes.is_empty() {
+        if self.go_on_or_fetch(attempt_id) || !self.changes.is_empty() {
             return;
         }
         let Some(next) = self.next_step() else {
@@ -23,6 +22,8 @@ impl<'a> Round<'a> {
         };
         if let Some(group) = self.group_in_the_way(next.group) {
             self.stop_before_group(group);
+        } else if self.holds(next.wave) {
+            // Hosts under way finish; nothing new begins.
         } else if !next.canary && self.is_on_trial(next.group) {
             self.begin_trial(next);
         } else {

@@ -83,7 +83,7 @@ async fn signed(tx: &mut PgConnection, id: ReleaseId, digester: &mut Digester) -
 /// What a rollout is to do: its strategy, and the place and the closure of every host.
 pub(crate) async fn plan(tx: &mut PgConnection, id: RolloutId) -> Result<Digest, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT environment_id, release_id, author_id, strategy::text AS "strategy!" FROM rollouts WHERE id = $1"#,
+        r#"SELECT environment_id, release_id, author_id, strategy::text AS "strategy!", not_before FROM rollouts WHERE id = $1"#,
         id.as_uuid()
     )
     .fetch_optional(&mut *tx)
@@ -113,6 +113,7 @@ pub(crate) async fn plan(tx: &mut PgConnection, id: RolloutId) -> Result<Digest,
             .field_opt("canary", step.canary)
             .field_opt("cluster", step.cluster);
     }
+    digester.field_opt("not_before", row.not_before.map(|at| at.timestamp_micros()));
     Ok(digester.finish())
 }
 
@@ -138,7 +139,7 @@ pub(crate) async fn environments(
 ) -> Result<Vec<Decided>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT id, name, strategy::text AS "strategy!", approval_required, own_strategy_allowed,
-                  related_approval_allowed, deleted_at
+                  related_approval_allowed, nullif(calendar, '{}')::text AS calendar, deleted_at
            FROM environments WHERE $1::uuid IS NULL OR id = $1"#,
         only.map(EnvironmentId::as_uuid)
     )
@@ -155,7 +156,8 @@ pub(crate) async fn environments(
             .field_opt(
                 "related_approval_allowed",
                 row.related_approval_allowed.then_some(true),
-            );
+            )
+            .field_opt("calendar", row.calendar);
         Decided {
             id: row.id,
             cause: String::new(),
@@ -362,6 +364,24 @@ pub(crate) struct CommandRow {
 }
 
 impl CommandRow {
+    /// A new one.
+    pub(crate) fn new(
+        rollout: RolloutId,
+        kind: CommandKind,
+        principal: PrincipalId,
+        reason: Option<&str>,
+        plan: Option<Digest>,
+    ) -> Self {
+        Self {
+            id: CommandId::generate(),
+            rollout,
+            kind: kind.as_str().to_owned(),
+            principal,
+            reason: reason.map(ToOwned::to_owned),
+            plan: plan.map(String::from),
+        }
+    }
+
     pub(crate) fn is_approval(&self) -> bool {
         self.kind == CommandKind::Approve.as_str()
     }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::iter;
 
 use slipway_domain::digest::Digest;
+use slipway_domain::snapshot::{CommandKind, RolloutSnapshot};
 use slipway_domain::{
     CommandId, EnvironmentId, HostId, Instruction, PrincipalId, ReleaseId, Role, RolloutId, RolloutState,
     StepId, StepState, StorePath,
@@ -224,19 +225,23 @@ pub(crate) async fn proven_instructions(
 pub(crate) struct RolloutCheck {
     /// What is not as it was decided.
     pub(crate) swapped: Option<String>,
+    /// Somebody had it not wait for windows and freezes.
+    pub(crate) overridden: bool,
     /// Commands that wait and that nobody gave.
     pub(crate) forged: Vec<CommandId>,
     /// The priors of hosts that are out, as they were recorded: going back rests on these and not on the rows.
     pub(crate) priors: HashMap<StepId, StorePath>,
 }
 
-/// Compares a rollout with the log: its plan, its commands and, where one was needed, its approval.
+/// Compares a rollout with the log: its plan, its commands and, where one was needed, its approval. Where it may begin
+/// something, also the rules of its environment, which say when.
 pub(crate) async fn rollout(
     tx: &mut PgConnection,
     key: &AuditKey,
-    id: RolloutId,
-    state: RolloutState,
+    environment_id: EnvironmentId,
+    row: &RolloutSnapshot,
 ) -> Result<RolloutCheck, StoreError> {
+    let (id, state) = (row.id, row.state);
     let plan = digests::plan(tx, id).await?;
     let requests = match sealed::of_rollout(tx, key, id, kind::COMMAND_REQUESTED).await {
         Ok(requests) => requests,
@@ -252,12 +257,20 @@ pub(crate) async fn rollout(
         .filter(|recorded| recorded.outcome == CommandOutcome::Waits && !is_real(recorded))
         .map(|recorded| recorded.command.id)
         .collect();
-    let approval = commands.iter().find(|recorded| {
-        recorded.outcome == CommandOutcome::Taken && recorded.command.is_approval() && is_real(recorded)
-    });
+    let taken = |recorded: &&RecordedCommand| recorded.outcome == CommandOutcome::Taken && is_real(recorded);
+    let approval = commands
+        .iter()
+        .find(|recorded| recorded.command.is_approval() && taken(recorded));
+    let overrides = CommandKind::OverrideFreeze.as_str();
+    let overridden = commands
+        .iter()
+        .any(|recorded| recorded.command.kind == overrides && taken(&recorded));
     let (priors, as_recorded) = priors(tx, key, id).await?;
     let decided = async {
         as_recorded?;
+        if matches!(state, RolloutState::Staging | RolloutState::Rolling) {
+            environment(&mut *tx, key, environment_id).await?;
+        }
         let waited = started(&mut *tx, key, id, plan).await?;
         if waited && state != RolloutState::PendingApproval {
             return approved(tx, key, id, approval).await;
@@ -271,6 +284,7 @@ pub(crate) async fn rollout(
     };
     Ok(RolloutCheck {
         swapped,
+        overridden,
         forged,
         priors,
     })

@@ -1,7 +1,9 @@
 //! Environments: named groups of hosts with a default strategy and an approval rule.
 
 use slipway_domain::event::NewEvent;
-use slipway_domain::{EnvironmentId, EnvironmentName, RolloutId, Strategy};
+use slipway_domain::{
+    Calendar, EnvironmentId, EnvironmentName, Freeze, RolloutId, Strategy, Timestamp, Window,
+};
 use slipway_wire::fleet::{CreateEnvironment, Environment, UpdateEnvironment};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
@@ -20,16 +22,21 @@ impl Store {
         new: &CreateEnvironment,
         by: &EventAuthor<'_>,
     ) -> Result<Stored<EnvironmentId, Environment>, StoreError> {
+        let calendar = Calendar {
+            windows: new.windows.clone(),
+            freezes: Vec::new(),
+        };
         self.transaction(async |tx| {
             // A conflict with an environment that is not deleted changes nothing and returns no row.
             let id = sqlx::query_scalar!(
                 "INSERT INTO environments AS e
-                     (id, name, strategy, approval_required, own_strategy_allowed, related_approval_allowed)
-                 VALUES ($1, $2, $3, $4, $5, $6)
+                     (id, name, strategy, approval_required, own_strategy_allowed, related_approval_allowed, calendar)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7)
                  ON CONFLICT (name) DO UPDATE SET strategy = excluded.strategy,
                      approval_required = excluded.approval_required,
                      own_strategy_allowed = excluded.own_strategy_allowed,
-                     related_approval_allowed = excluded.related_approval_allowed, deleted_at = NULL
+                     related_approval_allowed = excluded.related_approval_allowed,
+                     calendar = excluded.calendar, deleted_at = NULL
                  WHERE e.deleted_at IS NOT NULL
                  RETURNING id",
                 by.id(EnvironmentId::from_uuid, EnvironmentId::generate).as_uuid(),
@@ -37,7 +44,8 @@ impl Store {
                 Json(&new.strategy) as _,
                 new.approval_required,
                 new.own_strategy_allowed,
-                new.related_approval_allowed
+                new.related_approval_allowed,
+                Json(&calendar) as _
             )
             .fetch_optional(&mut *tx)
             .await?
@@ -91,13 +99,17 @@ impl Store {
                 "UPDATE environments SET strategy = coalesce($2, strategy),
                         approval_required = coalesce($3, approval_required),
                         own_strategy_allowed = coalesce($4, own_strategy_allowed),
-                        related_approval_allowed = coalesce($5, related_approval_allowed)
+                        related_approval_allowed = coalesce($5, related_approval_allowed),
+                        calendar = CASE WHEN $6::jsonb IS NULL THEN calendar
+                                        WHEN $6 = '[]' THEN calendar - 'windows'
+                                        ELSE calendar || jsonb_build_object('windows', $6::jsonb) END
                  WHERE name = $1 AND deleted_at IS NULL RETURNING id",
                 name.as_str(),
                 change.strategy.as_ref().map(Json) as _,
                 change.approval_required,
                 change.own_strategy_allowed,
-                change.related_approval_allowed
+                change.related_approval_allowed,
+                change.windows.as_ref().map(Json) as _
             )
             .fetch_optional(&mut *tx)
             .await?
@@ -154,7 +166,7 @@ async fn select_environments(
 ) -> Result<Vec<Stored<EnvironmentId, Environment>>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT e.id AS "id: EnvironmentId", e.name AS "name: EnvironmentName", e.strategy AS "strategy: Strategy",
-                  e.approval_required, e.own_strategy_allowed, e.related_approval_allowed, e.created_at,
+                  e.approval_required, e.own_strategy_allowed, e.related_approval_allowed, e.calendar AS "calendar: Calendar", e.created_at, now() AS "now!",
                   (SELECT count(*) FROM hosts h
                    WHERE h.environment_id = e.id AND h.retired_at IS NULL) AS "hosts!: Count",
                   (SELECT r.id FROM rollouts r
@@ -172,6 +184,9 @@ async fn select_environments(
             approval_required: row.approval_required,
             own_strategy_allowed: row.own_strategy_allowed,
             related_approval_allowed: row.related_approval_allowed,
+            hold: row.calendar.hold(row.now),
+            windows: row.calendar.windows,
+            freezes: lasting(row.calendar.freezes, row.now),
             hosts: row.hosts.into(),
             open_rollout: row.open_rollout,
             created_at: row.created_at,
@@ -194,8 +209,14 @@ pub(super) async fn hold_environment(
     .ok_or_else(|| StoreError::not_found("environment", name))
 }
 
+/// The freezes that are not over.
+fn lasting(mut freezes: Vec<Freeze>, now: Timestamp) -> Vec<Freeze> {
+    freezes.retain(|freeze| freeze.until > now);
+    freezes
+}
+
 /// Writes an event with the digest of the environment's rules as they are now, and gives the environment.
-async fn append_rules(
+pub(super) async fn append_rules(
     tx: &mut PgConnection,
     by: &EventAuthor<'_>,
     name: &EnvironmentName,
@@ -230,7 +251,15 @@ fn describe(change: &UpdateEnvironment) -> String {
         change.related_approval_allowed,
         "an approval by a related principal",
     );
-    let parts: Vec<String> = [strategy, approval, own, related].into_iter().flatten().collect();
+    let windows = change.windows.as_ref().map(|windows| {
+        let all: Vec<&str> = windows.iter().map(Window::as_str).collect();
+        match all.as_slice() {
+            [] => "no maintenance windows".to_owned(),
+            _ => format!("the maintenance windows {}", all.join("; ")),
+        }
+    });
+    let parts = [strategy, approval, own, related, windows];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() {
         "nothing".to_owned()
     } else {

@@ -2,9 +2,11 @@
 
 mod drift;
 mod environments;
+mod freezes;
 mod hosts;
 mod membership;
 mod watched;
 
+pub use freezes::NewFreeze;
 pub(crate) use hosts::offline_after;
 pub use watched::{Waiting, WaitingRollout, WatchedFleet, WatchedHost};

@@ -3,7 +3,7 @@
 use slipway_domain::digest::Digest;
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{CommandId, EnvironmentId, HostName, PrincipalId, RolloutId, RolloutState, StepState};
+use slipway_domain::{EnvironmentId, HostName, PrincipalId, RolloutId, RolloutState, StepState};
 use sqlx::PgConnection;
 use tracing::instrument;
 
@@ -77,37 +77,43 @@ impl Store {
                 }
                 _ => digests::plan(tx, rollout).await?,
             };
-            let command = CommandRow {
-                id: CommandId::generate(),
-                rollout,
-                kind: kind.as_str().to_owned(),
-                principal,
-                reason: reason.map(ToOwned::to_owned),
-                plan: approved.map(String::from),
-            };
-            sqlx::query!(
-                "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason, plan)
-                 VALUES ($1, $2, $3, $4, $5, $6)",
-                command.id.as_uuid(),
-                rollout.as_uuid(),
-                kind.as_str(),
-                principal.as_uuid(),
-                reason,
-                command.plan
-            )
-            .execute(&mut *tx)
-            .await?;
-            let actor = Actor::Principal(row::parse("principal name", &name)?);
-            let event = NewEvent {
-                environment: Some(EnvironmentId::from_uuid(row.environment_id)),
-                rollout: Some(rollout),
-                ..NewEvent::new(actor, event_kind::COMMAND_REQUESTED, command.cause())
-            };
-            append(tx, key, &[event.deciding(&command.digest(&plan))]).await?;
+            let command = CommandRow::new(rollout, kind, principal, reason, approved);
+            let environment = EnvironmentId::from_uuid(row.environment_id);
+            let event = insert_command(tx, &command, &name, environment, &plan).await?;
+            append(tx, key, &[event]).await?;
             Ok(())
         })
         .await
     }
+}
+
+/// Writes a command down within a transaction, and gives the event that says so.
+pub(super) async fn insert_command(
+    tx: &mut PgConnection,
+    command: &CommandRow,
+    by: &str,
+    environment: EnvironmentId,
+    plan: &Digest,
+) -> Result<NewEvent, StoreError> {
+    sqlx::query!(
+        "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason, plan)
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        command.id.as_uuid(),
+        command.rollout.as_uuid(),
+        command.kind,
+        command.principal.as_uuid(),
+        command.reason,
+        command.plan
+    )
+    .execute(tx)
+    .await?;
+    let actor = Actor::Principal(row::parse("principal name", by)?);
+    let event = NewEvent {
+        environment: Some(environment),
+        rollout: Some(command.rollout),
+        ..NewEvent::new(actor, event_kind::COMMAND_REQUESTED, command.cause())
+    };
+    Ok(event.deciding(&command.digest(plan)))
 }
 
 /// Fails unless the hosts' plans are those that the approver saw. The worker looks again when it takes the approval.

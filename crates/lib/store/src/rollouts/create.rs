@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use slipway_domain::event::{Actor, NewEvent};
 use slipway_domain::plan::{Wave, cluster_of};
+use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
     EnvironmentId, EnvironmentName, HostName, Labels, PrincipalId, ReleaseId, RolloutId, RolloutState,
-    StepId, Strategy, TraceParent,
+    StepId, Strategy, Timestamp, TraceParent,
 };
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
+use super::commands::insert_command;
+use crate::audit::digests::CommandRow;
 use crate::audit::{append, digests, gate, kind};
 use crate::error::OnConstraint;
 use crate::releases::check_rollout;
@@ -33,6 +36,10 @@ pub struct NewRollout {
     pub waves: Vec<Wave>,
     /// Who.
     pub author: PrincipalId,
+    /// It begins nothing on a host before.
+    pub not_before: Option<Timestamp>,
+    /// Why it is not to wait for the environment's windows and freezes. Whoever starts it may override them.
+    pub override_freeze: Option<String>,
     /// Where its spans hang.
     pub traceparent: Option<TraceParent>,
 }
@@ -67,15 +74,16 @@ impl Store {
                 RolloutState::Staging
             };
             sqlx::query!(
-                "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id, traceparent)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                "INSERT INTO rollouts (id, environment_id, release_id, strategy, state, author_id, traceparent, not_before)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
                 id.as_uuid(),
                 new.environment.as_uuid(),
                 new.release.as_uuid(),
                 Json(&new.strategy) as _,
                 state.as_str(),
                 new.author.as_uuid(),
-                new.traceparent.as_ref().map(TraceParent::as_str)
+                new.traceparent.as_ref().map(TraceParent::as_str),
+                new.not_before
             )
             .execute(&mut *tx)
             .await
@@ -96,7 +104,12 @@ impl Store {
                 ..NewEvent::new(actor, kind::ROLLOUT_CREATED, cause)
             };
             let plan = digests::plan(tx, id).await?;
-            append(tx, key, &[event.deciding(&plan)]).await?;
+            let mut events = vec![event.deciding(&plan)];
+            if let Some(why) = &new.override_freeze {
+                let command = CommandRow::new(id, CommandKind::OverrideFreeze, new.author, Some(why), None);
+                events.push(insert_command(tx, &command, &author, new.environment, &plan).await?);
+            }
+            append(tx, key, &events).await?;
             Ok(id)
         })
         .await

@@ -7,7 +7,7 @@ use slipway_domain::{
     AttemptId, EnvironmentId, HostName, PlanReport, PrincipalName, RolloutId, RolloutState, StepState,
     StorePath, Strategy, TraceParent,
 };
-use slipway_wire::rollout::{Rollout, RolloutSummary, Step};
+use slipway_wire::rollout::{FreezeOverride, Rollout, RolloutSummary, Step};
 use sqlx::PgConnection;
 use tracing::instrument;
 
@@ -37,12 +37,20 @@ impl Store {
             let summary = select_rollouts(&mut tx, filter).await?.pop();
             let summary = summary.ok_or_else(|| StoreError::not_found("rollout", &id))?;
             let more = sqlx::query!(
-                r#"SELECT r.strategy AS "strategy: Strategy", r.traceparent, r.approved_plan, p.name AS "approver?: PrincipalName",
+                r#"SELECT r.strategy AS "strategy: Strategy", r.traceparent, r.approved_plan, r.not_before,
+                          p.name AS "approver?: PrincipalName", o.name AS "overridden_by?: PrincipalName", o.reason AS "override_reason?",
                           ARRAY(SELECT c.kind FROM rollout_commands c
                                 WHERE c.rollout_id = r.id AND c.applied_at IS NULL
                                 ORDER BY c.seq) AS "pending_commands!: Vec<CommandKind>"
-                   FROM rollouts r LEFT JOIN principals p ON p.id = r.approver_id WHERE r.id = $1"#,
-                id.as_uuid()
+                   FROM rollouts r LEFT JOIN principals p ON p.id = r.approver_id
+                   LEFT JOIN LATERAL (
+                       SELECT p.name, c.reason FROM rollout_commands c JOIN principals p ON p.id = c.principal_id
+                       WHERE c.rollout_id = r.id AND c.kind = $2 AND c.applied_at IS NOT NULL AND c.refused IS NULL
+                       ORDER BY c.seq LIMIT 1
+                   ) o ON true
+                   WHERE r.id = $1"#,
+                id.as_uuid(),
+                CommandKind::OverrideFreeze.as_str()
             )
             .fetch_one(&mut *tx)
             .await?;
@@ -53,6 +61,11 @@ impl Store {
                 strategy: more.strategy,
                 approver: more.approver,
                 approved_plan: row::parse_opt("approved plan", more.approved_plan.as_deref())?,
+                not_before: more.not_before,
+                overridden: more.overridden_by.map(|by| FreezeOverride {
+                    by,
+                    reason: more.override_reason.unwrap_or_default(),
+                }),
                 pending_commands: more.pending_commands,
                 trace_id: row::lenient(more.traceparent.as_deref())
                     .map(|traceparent: TraceParent| traceparent.trace_id().to_owned()),
@@ -118,7 +131,7 @@ async fn select_rollouts(
     Ok(sqlx::query_as!(
         RolloutSummary,
         r#"SELECT r.id AS "id: _", e.name AS "environment: _", r.release_id AS "release: _", r.state AS "state: _",
-                  r.since, r.reason, author.name AS "author: _", r.created_at, r.finished_at
+                  r.since, r.reason, author.name AS "author: _", r.created_at, r.finished_at, r.hold AS "hold: _"
            FROM rollouts r
            JOIN environments e ON e.id = r.environment_id
            JOIN principals author ON author.id = r.author_id

@@ -97,6 +97,7 @@ async fn lock_and_load(
         out_elsewhere: Vec::new(),
         commands: load_commands(tx, lease.rollout).await?,
         swapped: None,
+        timing: row.timing.clone(),
     };
     Ok((row, snapshot))
 }
@@ -147,6 +148,8 @@ fn event_of(change: &Change, before: &Snapshot, row: &RolloutRow) -> NewEvent {
             before.rollout.scope.map(|scope| scope.as_str().to_owned()),
             Some(scope.as_str().to_owned()),
         ),
+        Effect::Hold(Some(_)) => (None, Some("on_hold".to_owned())),
+        Effect::Hold(None) => (Some("on_hold".to_owned()), Some("released".to_owned())),
         Effect::Step { from, to, .. } => (Some(from.to_string()), Some(to.to_string())),
         Effect::Prior { prior, .. } => (None, Some(prior.to_string())),
         Effect::Plan { plan, .. } => (None, Some(plan.digest.to_string())),
@@ -187,7 +190,7 @@ async fn write_rollout(tx: &mut PgConnection, rollout: &RolloutSnapshot) -> Resu
         "UPDATE rollouts SET state = $2, since = $3, scope = $4, reason = $5, approver_id = $6,
                 awaits_verdict_since = CASE WHEN $7 THEN $3::timestamptz END,
                 finished_at = CASE WHEN $8 THEN coalesce(finished_at, $3::timestamptz) END,
-                approved_plan = $9
+                approved_plan = $9, hold = $10
          WHERE id = $1",
         rollout.id.as_uuid(),
         rollout.state.as_str(),
@@ -197,7 +200,8 @@ async fn write_rollout(tx: &mut PgConnection, rollout: &RolloutSnapshot) -> Resu
         rollout.approver.map(PrincipalId::as_uuid),
         rollout.awaits_verdict,
         rollout.state.is_terminal(),
-        rollout.approved_plan.map(String::from)
+        rollout.approved_plan.map(String::from),
+        rollout.hold.as_ref().map(Json) as _
     )
     .execute(tx)
     .await?;
@@ -288,6 +292,7 @@ fn kind_of(effect: &Effect) -> &'static str {
     match effect {
         Effect::Rollout { .. } => "rollout.state",
         Effect::Scope(_) => "rollout.scope",
+        Effect::Hold(_) => "rollout.hold",
         Effect::Step { .. } => kind::STEP_STATE,
         Effect::Prior { .. } => kind::STEP_PRIOR,
         Effect::Plan { .. } => kind::STEP_PLAN,

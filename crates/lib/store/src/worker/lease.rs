@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::load::{StepsOf, fetch_steps};
 use crate::{Store, StoreError, bounded, row};
 
-/// How much longer a rollout that waits for a person waits for its turn, in seconds.
+/// How much longer a rollout that waits for a person or for a window waits for its turn, in seconds.
 const STAND_BACK_SECONDS: f64 = 10.0;
 
 /// The right to drive a rollout, until it runs out or somebody else takes it.
@@ -43,7 +43,7 @@ impl Lease {
 
 impl Store {
     /// Takes or renews leases on rollouts with work: first those with a command, then those that have waited longest.
-    /// One that waits for a person stands back for a while, so that thousands of these do not slow down the others.
+    /// One that waits for a person or for a window stands back for a while, so that thousands of these do not slow down the others.
     ///
     /// Those are open ones, and ones that are over but have commands to refuse or a stuck host that is back on its
     /// prior. Only free, run out and own leases are taken. `worker_id` must belong to this run of this process alone:
@@ -71,7 +71,7 @@ impl Store {
                        AND (r.lease_owner IS NULL OR r.lease_owner = $1 OR r.lease_expires_at <= now())
                      ORDER BY NOT EXISTS (SELECT FROM rollout_commands c
                                           WHERE c.rollout_id = r.id AND c.applied_at IS NULL),
-                              r.driven_at + CASE WHEN r.state IN ('pending_approval', 'paused')
+                              r.driven_at + CASE WHEN r.state IN ('pending_approval', 'paused') OR r.hold IS NOT NULL
                                                  THEN make_interval(secs => $4) ELSE interval '0' END NULLS FIRST,
                               r.seq
                      LIMIT $3 FOR NO KEY UPDATE SKIP LOCKED)

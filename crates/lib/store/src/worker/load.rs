@@ -10,8 +10,8 @@ use slipway_domain::snapshot::{
     StepSnapshot,
 };
 use slipway_domain::{
-    AttemptId, CommandId, HostId, Labels, PlanReport, PrincipalId, PrincipalName, RolloutId, RolloutState,
-    StepId, StepState, Strategy, Timestamp,
+    AttemptId, Calendar, CommandId, EnvironmentId, Hold, HostId, Labels, PlanReport, PrincipalId,
+    PrincipalName, RolloutId, RolloutState, StepId, StepState, Strategy, Timestamp, Timing,
 };
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -47,7 +47,8 @@ impl Store {
             .fetch_one(&mut *tx)
             .await?;
             let mut left_out = load_left_out(&mut tx, &row).await?;
-            let check = gate::rollout(&mut tx, key, lease.rollout, row.rollout.state).await?;
+            let environment = EnvironmentId::from_uuid(row.environment);
+            let check = gate::rollout(&mut tx, key, environment, &row.rollout).await?;
             let mut commands = load_commands(&mut tx, lease.rollout).await?;
             for command in &mut commands {
                 command.forged = check.forged.contains(&command.id);
@@ -69,6 +70,10 @@ impl Store {
                 out_elsewhere,
                 commands,
                 swapped: check.swapped,
+                timing: Timing {
+                    overridden: check.overridden,
+                    ..row.timing
+                },
             };
             Ok((snapshot, now))
         })
@@ -83,17 +88,24 @@ pub(super) struct RolloutRow {
     pub(super) epoch: i64,
     /// The strategy as it is stored.
     pub(super) strategy: String,
+    /// As the rows say it.
+    pub(super) timing: Timing,
     pub(super) now: Timestamp,
 }
 
 pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result<RolloutRow, StoreError> {
     let row = sqlx::query!(
-        r#"SELECT environment_id, strategy AS "strategy: Strategy", strategy::text AS "as_stored!",
-                  state AS "state: RolloutState", since, scope AS "scope: RevertScope", reason,
-                  author_id AS "author: PrincipalId", approver_id AS "approver: PrincipalId", approved_plan, lease_epoch,
-                  coalesce(awaits_verdict_since = since, false) AS "awaits_verdict!", now() AS "now!"
-           FROM rollouts WHERE id = $1"#,
-        id.as_uuid()
+        r#"SELECT r.environment_id, r.strategy AS "strategy: Strategy", r.strategy::text AS "as_stored!",
+                  r.state AS "state: RolloutState", r.since, r.scope AS "scope: RevertScope", r.reason,
+                  r.author_id AS "author: PrincipalId", r.approver_id AS "approver: PrincipalId", r.approved_plan, r.lease_epoch,
+                  coalesce(r.awaits_verdict_since = r.since, false) AS "awaits_verdict!", now() AS "now!",
+                  r.hold AS "hold: Hold", r.not_before, e.calendar AS "calendar: Calendar",
+                  EXISTS (SELECT FROM rollout_commands c
+                          WHERE c.rollout_id = r.id AND c.kind = $2 AND c.applied_at IS NOT NULL
+                            AND c.refused IS NULL) AS "overridden!"
+           FROM rollouts r JOIN environments e ON e.id = r.environment_id WHERE r.id = $1"#,
+        id.as_uuid(),
+        CommandKind::OverrideFreeze.as_str()
     )
     .fetch_optional(tx)
     .await?
@@ -109,12 +121,18 @@ pub(super) async fn load_rollout(tx: &mut PgConnection, id: RolloutId) -> Result
         scope: row.scope,
         reason: row.reason,
         awaits_verdict: row.awaits_verdict,
+        hold: row.hold,
     };
     Ok(RolloutRow {
         rollout,
         environment: row.environment_id,
         epoch: row.lease_epoch,
         strategy: row.as_stored,
+        timing: Timing {
+            calendar: row.calendar,
+            not_before: row.not_before,
+            overridden: row.overridden,
+        },
         now: row.now,
     })
 }

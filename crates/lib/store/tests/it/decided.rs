@@ -62,6 +62,8 @@ const SWAPS: [(&str, &str); 20] = [
     ("UPDATE rollouts SET strategy = strategy || '{\"retries\": 9}'", "plan of rollout"),
     ("UPDATE environments SET strategy = strategy || '{\"retries\": 9}'", "environment "),
     ("UPDATE environments SET approval_required = false", "environment "),
+    ("UPDATE environments SET calendar = '{\"windows\": []}'", "environment "),
+    ("UPDATE rollouts SET not_before = now()", "plan of rollout"),
     ("UPDATE principals SET role = 'admin' WHERE name = 'ada'", "principal ada"),
     (
         "INSERT INTO principals (id, name, role) VALUES (gen_random_uuid(), 'mallory', 'admin')",

@@ -26,6 +26,7 @@ mod snapshot;
 mod stories;
 mod support;
 mod swapped;
+mod times;
 mod tls;
 mod walk;
 mod watched;

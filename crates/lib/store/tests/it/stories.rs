@@ -170,6 +170,8 @@ impl SimControlPlane for Postgres {
                 strategy: strategy.clone(),
                 waves: waves.to_vec(),
                 author: self.author.id,
+                not_before: None,
+                override_freeze: None,
                 traceparent: None,
             };
             self.store.create_rollout(&new, &self.key).await.unwrap()

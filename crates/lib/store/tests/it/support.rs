@@ -31,6 +31,7 @@ pub(crate) fn new_environment(name: &str) -> CreateEnvironment {
         approval_required: false,
         own_strategy_allowed: false,
         related_approval_allowed: false,
+        windows: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@ use slipway_wire::rollout::{PlannedHost, RolloutPlan};
 
 use crate::output::Output;
 use crate::table::{Cell, Table};
-use crate::text::count;
+use crate::text::{clean, count};
 use crate::watch;
 
 pub(super) fn text(plan: &RolloutPlan, output: &Output) -> String {
@@ -46,6 +46,9 @@ pub(super) fn text(plan: &RolloutPlan, output: &Output) -> String {
     }
     if let Some(open) = plan.open_rollout {
         let _ = writeln!(text, "it cannot begin yet: the rollout {open} is under way");
+    }
+    if let Some(hold) = &plan.hold {
+        let _ = writeln!(text, "its hosts would fetch at once; it {}", clean(&hold.words()));
     }
     if plan.approval_required {
         text.push_str("it waits for the approval of somebody other than its author\n");

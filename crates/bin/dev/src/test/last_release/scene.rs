@@ -242,6 +242,8 @@ async fn start(client: &Client, environment: &str, agents: &[Agent], version: u3
         environment,
         release,
         strategy,
+        not_before: None,
+        override_freeze: None,
     };
     Ok(client.create_rollout(&rollout).await?.summary.id)
 }

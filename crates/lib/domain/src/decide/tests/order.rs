@@ -1,7 +1,21 @@
 //! Single rounds of rollouts with groups and clusters.
 
 use super::*;
+use crate::snapshot::LeftOut;
 use crate::strategy::Canary;
+
+/// A host without a step that another rollout left out, with its labels.
+pub(super) fn left_out(name: &str, labels: &str) -> LeftOut {
+    let pairs = labels
+        .split_whitespace()
+        .filter_map(|label| label.split_once('='));
+    LeftOut {
+        name: name.parse().unwrap(),
+        labels: pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
 
 /// Steps with their group and their cluster. Each has a wave of its own; `db` is the first group, `app` the second.
 fn ordered(state: RolloutState, steps: &[(StepState, u32, &str)]) -> Snapshot {

@@ -1,0 +1,2 @@
+-- Maintenance windows and freezes.
+ALTER TABLE environments ADD COLUMN calendar jsonb NOT NULL DEFAULT '{}';
