@@ -55,7 +55,7 @@ let
   ofFleet = concatStringsSep "|" [
     "slipway_rollouts"
     "slipway_rollout_.+"
-    "slipway_host_(last_seen_timestamp_seconds|stuck|drift|out)"
+    "slipway_host_(last_seen_timestamp_seconds|stuck|drift|drift_kind|out)"
     "slipway_fleet_.+"
     "slipway_audit_.+"
   ];

@@ -27,8 +27,7 @@ in
   };
   HostDrifted = {
     severity = "ticket";
-    forSeconds = 300;
-    summary = "{{ $labels.host }} of {{ $labels.environment }} runs another system than the last release.";
+    summary = "{{ $labels.host }} of {{ $labels.environment }} is not as Slipway left it, or behind its release.";
     expr = _: perHost "slipway_host_drift" + " == 1";
   };
   AgentSilent = {

@@ -74,11 +74,10 @@ in
     fault.alerts = [
       {
         inherit labels;
-        summary = "web-1 of prod runs another system than the last release.";
+        summary = "web-1 of prod is not as Slipway left it, or behind its release.";
       }
     ];
-    # Seen once between a rollout's end and the next observation.
-    healthy.series = both "slipway_host_drift" ofHost "0 1 0x20";
+    healthy.series = both "slipway_host_drift" ofHost "0x20";
   };
   AgentSilent = {
     fault.series = both "slipway_host_last_seen_timestamp_seconds" ofHost "30+60x3 210x20";

@@ -308,6 +308,7 @@ mod tests {
             unsettled: view.unsettled,
             journal_trouble: view.trouble.clone(),
             plan: None,
+            overrides: None,
         };
         tokio::spawn(async move { run(&plane, observe, link, token).await });
         SyncRig {

@@ -318,6 +318,8 @@ impl From<StoreError> for ApiError {
             | E::NotRetired { .. }
             | E::EnvironmentInUse { .. }
             | E::TooManyFreezes { .. }
+            | E::NoDrift { .. }
+            | E::NotReleased { .. }
             | E::LabelsChanged { .. }
             | E::DraftIncomplete { .. }
             | E::ReleaseExists { .. }
@@ -335,9 +337,12 @@ impl From<StoreError> for ApiError {
             }
             E::NoHosts { .. } => Self::field("release", words),
             E::EnvironmentBusy { .. } | E::HostBusy { .. } => Self::EnvironmentBusy(words),
-            E::CommandRefused { .. } | E::PlanMoved { .. } | E::PlanUnknown { .. } | E::Tampered(_) => {
-                Self::WrongState(words)
-            }
+            E::CommandRefused { .. }
+            | E::DriftMoved { .. }
+            | E::HostChanging { .. }
+            | E::PlanMoved { .. }
+            | E::PlanUnknown { .. }
+            | E::Tampered(_) => Self::WrongState(words),
             E::SelfApproval | E::RelatedApproval { .. } | E::ActorDisabled { .. } => Self::Forbidden(words),
             E::TokenEnded => Self::Unauthenticated,
             E::OldObservation { .. } => Self::OldObservation(words),

@@ -11,6 +11,7 @@ struct Families {
     seen: Family,
     stuck: Family,
     drift: Family,
+    drift_kind: Family,
     out: Family,
     read: Family,
     verified: Family,
@@ -36,7 +37,11 @@ impl Families {
             ),
             drift: Family::gauge(
                 "slipway_host_drift",
-                "1 when a host runs another system than the newest release that succeeded in its environment.",
+                "1 when a host is not as Slipway left it, or behind its environment's release.",
+            ),
+            drift_kind: Family::gauge(
+                "slipway_host_drift_kind",
+                "1 for each kind of drift on a host: live, profile, unit, behind.",
             ),
             out: Family::gauge("slipway_host_out", "1 while a rollout has a host out, by phase."),
             read: Family::gauge(
@@ -68,6 +73,7 @@ impl Families {
             self.seen,
             self.stuck,
             self.drift,
+            self.drift_kind,
             self.out,
             self.read,
             self.verified,
@@ -107,8 +113,13 @@ pub(crate) fn of(fleet: &WatchedFleet, walks: &[AuditWalk], now: Timestamp) -> V
         ];
         all.seen.push(&labels, host.last_seen_at.map_or(0.0, seconds));
         all.stuck.push(&labels, truth(host.is_stuck()));
-        if let Some(drifts) = host.drifts {
-            all.drift.push(&labels, truth(drifts));
+        if let Some(kinds) = &host.drift {
+            all.drift.push(&labels, truth(!kinds.is_empty()));
+            let [environment, name] = labels;
+            for kind in kinds {
+                all.drift_kind
+                    .push(&[environment, name, ("kind", kind.as_str())], 1.0);
+            }
         }
         if let Some(phase) = host.out {
             let [environment, name] = labels;

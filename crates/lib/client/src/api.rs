@@ -11,8 +11,7 @@ use slipway_wire::access::{
 };
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost,
-    UpdateEnvironment, UpdateHost,
+    AdoptHost, CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
@@ -175,6 +174,12 @@ impl Client {
         restore: &RestoreHost,
     ) -> Result<HostCreated, ClientError> {
         self.make(route::HOST_RESTORE, &fill(route::HOST_RESTORE, name), restore)
+            .await
+    }
+
+    /// Accepts what drifts on a host.
+    pub async fn adopt_host(&self, name: &HostName, adopt: &AdoptHost) -> Result<Host, ClientError> {
+        self.change(Method::POST, &fill(route::HOST_ADOPT, name), adopt)
             .await
     }
 

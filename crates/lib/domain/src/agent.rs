@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
+use crate::drift::Override;
 use crate::strategy::{Strategy, Verify};
 use crate::{
     AttemptId, AttemptOrigin, HostName, HostPlan, PlanReport, ReleaseId, StepState, StorePath, Timestamp,
@@ -44,6 +45,9 @@ pub struct Observation {
     /// The plan whose digest the report names, while the control plane may not have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<HostPlan>,
+    /// What somebody changed beside the system. Agents from before drift leave it out, and nothing is known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Vec<Override>>,
 }
 
 /// How far an agent is with one attempt.

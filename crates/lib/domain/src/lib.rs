@@ -11,6 +11,7 @@
 //! | [`strategy`] | how a rollout goes about its hosts, and the check of what a person typed |
 //! | [`state`] | the two state machines and which changes they allow |
 //! | [`agent`] | what an agent reports and what it is told: [`agent::instruct`] |
+//! | [`drift`] | how a host differs from what Slipway left on it |
 //! | [`lives`] | whether an observation is news, and of the one machine that the host is |
 //! | [`calendar`] | when rollouts may touch hosts: windows, freezes, time zones |
 //! | [`snapshot`] | everything a decision looks at |
@@ -30,6 +31,7 @@ mod checked;
 mod column;
 pub mod decide;
 pub mod digest;
+pub mod drift;
 pub mod event;
 pub mod host_plan;
 pub mod id;

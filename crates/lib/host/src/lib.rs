@@ -12,6 +12,7 @@
 //! | [`job`] | runs of a switch script that outlive the agent |
 //! | [`checks`] | what a closure says of its own health |
 //! | [`hooks`] | what a closure has done before and after a switch to it |
+//! | `overrides` | what was changed beside the system |
 //! | [`plan`] | what a switch would change |
 //! | [`nix`] | fetching, profiles, garbage collector roots |
 //! | [`runner`] | systemd units or processes in sessions of their own |
@@ -32,6 +33,7 @@ pub mod machine;
 pub mod manifests;
 pub mod nix;
 pub mod operations;
+mod overrides;
 pub mod plan;
 pub mod runner;
 pub mod seal;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use slipway_domain::drift::Override;
 use slipway_domain::{AttemptId, StorePath};
 use slipway_process::boot_id;
 
@@ -16,6 +17,7 @@ use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::manifests::{self, AdmittedRelease, ReleaseClaim, ReleaseRefusal};
 use crate::nix::{self, GcRoots, ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
+use crate::overrides;
 use crate::plan::{self, Compared, ComputedPlan, PlanError};
 use crate::runner::{JobRunner, RunnerError};
 use crate::switch_limit;
@@ -36,6 +38,12 @@ impl Machine {
             runner: JobRunner::new(config.clone())?,
             config,
         })
+    }
+
+    /// What somebody changed beside the system that runs.
+    #[must_use]
+    pub fn overrides(&self, live: &StorePath) -> Vec<Override> {
+        overrides::find(&self.config, live)
     }
 
     /// The settings.

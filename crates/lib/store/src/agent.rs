@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use slipway_domain::agent::{Assignment, AttemptReport, HooksReport, ManifestRef, RunningHook, instruct};
 use slipway_domain::digest::Digest;
+use slipway_domain::drift::Override;
 use slipway_domain::event::NewEvent;
 use slipway_domain::lives::{Doubt, counter};
 use slipway_domain::{
@@ -181,16 +182,20 @@ impl Store {
         counter: Option<i64>,
     ) -> Result<Option<RecordedObservation>, StoreError> {
         let report = seen.report.as_ref().map(storable);
+        let overrides: Option<Vec<Override>> = seen
+            .overrides
+            .as_ref()
+            .map(|seen| seen.iter().map(storable_override).collect());
         note_commit();
         let row = sqlx::query!(
             r#"WITH before AS (
-                   SELECT id, live, boot_default, report, unsettled, journal_trouble, last_seen_at FROM hosts
+                   SELECT id, live, boot_default, report, unsettled, journal_trouble, overrides, last_seen_at FROM hosts
                    WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE),
                compared AS (
                    SELECT id,
                           (live IS DISTINCT FROM $5 OR boot_default IS DISTINCT FROM $6
                            OR report IS DISTINCT FROM $7 OR unsettled IS DISTINCT FROM $9
-                           OR journal_trouble IS DISTINCT FROM $10) AS changed,
+                           OR journal_trouble IS DISTINCT FROM $10 OR overrides IS DISTINCT FROM $12) AS changed,
                           coalesce(last_seen_at <= now() - make_interval(secs => $8), true) AS returned
                    FROM before),
                recorded AS (
@@ -199,6 +204,7 @@ impl Store {
                           counted_boot_id = $4, boot_counter = greatest(boot_counter, $11::bigint),
                           booted_at = least(booted_at, now() - $11::bigint * interval '1 microsecond'),
                           live = $5, boot_default = $6, report = $7, unsettled = $9, journal_trouble = $10,
+                          overrides = $12,
                           observed_at = CASE WHEN c.changed THEN now() ELSE observed_at END
                    FROM compared c
                    WHERE hosts.id = c.id AND coalesce(hosts.counted_boot_id = $4, true)
@@ -225,7 +231,8 @@ impl Store {
             offline_after(),
             seen.unsettled.map(AttemptId::as_uuid),
             seen.journal_trouble.as_deref().map(without_nul),
-            counter
+            counter,
+            overrides.as_deref().map(Json) as _
         )
         .fetch_optional(&self.pool)
         .await?;
@@ -344,6 +351,13 @@ fn storable_hooks(hooks: &HooksReport) -> HooksReport {
             ..hook.clone()
         }),
         trouble: hooks.trouble.as_deref().map(without_nul),
+    }
+}
+
+fn storable_override(seen: &Override) -> Override {
+    Override {
+        expected: without_nul(&seen.expected),
+        found: without_nul(&seen.found),
     }
 }
 

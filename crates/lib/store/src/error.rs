@@ -3,7 +3,7 @@
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{
-    EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, Timestamp,
+    EnvironmentName, HostName, PrincipalName, ReleaseId, RolloutId, RolloutState, StorePath, Timestamp,
 };
 use sqlx::error::DatabaseError;
 
@@ -178,6 +178,43 @@ pub enum StoreError {
         host: HostName,
         /// The rollout.
         rollout: RolloutId,
+    },
+    /// An attempt changes the host, or nothing was ever seen of it.
+    #[error(
+        "host `{host}` has an attempt under way, or has never reported: what runs there can be accepted once it is over; \
+         `slipway host show {host}` says where it stands"
+    )]
+    HostChanging {
+        /// The host.
+        host: HostName,
+    },
+    /// There is nothing to accept.
+    #[error("host `{host}` does not drift: it is as Slipway left it, so there is nothing to accept")]
+    NoDrift {
+        /// The host.
+        host: HostName,
+    },
+    /// Something else drifts than the caller saw.
+    #[error(
+        "host `{host}` has changed since you looked: look again with `slipway host show {host}`, and accept what you see then"
+    )]
+    DriftMoved {
+        /// The host.
+        host: HostName,
+    },
+    /// No release names what runs, or none that is signed.
+    #[error(
+        "{path} is named for host `{host}` by no {}release, so nobody could bring it back: make a release of it first, or roll \
+         the environment's release out again",
+        if *.signed { "signed " } else { "" }
+    )]
+    NotReleased {
+        /// The host.
+        host: HostName,
+        /// What runs, or what the profile names.
+        path: StorePath,
+        /// Whether only a signature is missing.
+        signed: bool,
     },
     /// The rollout's state does not allow the command.
     #[error("a rollout that is {state} cannot take `{}`", .kind.as_str())]

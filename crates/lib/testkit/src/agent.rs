@@ -1,6 +1,7 @@
 //! An agent that obeys at once and without a machine.
 
 use slipway_domain::agent::{AttemptReport, Verdict};
+use slipway_domain::drift::Override;
 use slipway_domain::{
     AttemptId, AttemptPhase, HostId, HostName, Instruction, Observation, StorePath, Timestamp,
 };
@@ -17,6 +18,8 @@ pub struct ScriptedAgent {
     pub live: Option<StorePath>,
     /// What the next boot would run.
     pub boot_default: Option<StorePath>,
+    /// What it finds beside the system; `None` as an agent that does not look.
+    pub overrides: Option<Vec<Override>>,
     /// What it reports.
     pub report: Option<AttemptReport>,
     /// The attempt it began and did not settle.
@@ -39,6 +42,7 @@ impl ScriptedAgent {
             name,
             boot_default: live.clone(),
             live,
+            overrides: None,
             report: None,
             unsettled: None,
             boot_id: "b0075eed".to_owned(),
@@ -63,6 +67,7 @@ impl ScriptedAgent {
             unsettled: self.unsettled,
             journal_trouble: None,
             plan: None,
+            overrides: self.overrides.clone(),
         }
     }
 

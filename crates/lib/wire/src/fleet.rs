@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use slipway_domain::agent::AttemptReport;
+use slipway_domain::digest::Digest;
+use slipway_domain::drift::{self, Drift};
 use slipway_domain::strategy::strict;
 use slipway_domain::{
     AttemptId, EnvironmentName, Freeze, Hold, HostName, RolloutId, StepState, StorePath, Strategy, Window,
@@ -198,6 +200,41 @@ pub struct Host {
     pub created_at: DateTime<Utc>,
     /// When it was retired.
     pub retired_at: Option<DateTime<Utc>>,
+    /// How it differs from what Slipway left on it, until it is put right, accepted or rolled again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<HostDrift>,
+}
+
+/// How a host differs from what Slipway left on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HostDrift {
+    /// Of all of it; whoever accepts it names this.
+    pub digest: Digest,
+    /// Each thing, with what is expected and what was found.
+    pub items: Vec<Drift>,
+}
+
+impl HostDrift {
+    /// `None` for a host on which nothing drifts.
+    #[must_use]
+    pub fn of(items: Vec<Drift>) -> Option<Self> {
+        (!items.is_empty()).then(|| Self {
+            digest: drift::digest(&items),
+            items,
+        })
+    }
+}
+
+/// `POST /hosts/{name}/adopt`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AdoptHost {
+    /// The digest of the drift that is accepted, as the host shows it. Nothing that came later is accepted with it.
+    pub drift: Digest,
+    /// Why, for the audit log.
+    pub reason: String,
 }
 
 /// A host's newest step.

@@ -31,6 +31,8 @@ pub const HOSTS: &str = "/api/v1/hosts";
 pub const HOST: &str = "/api/v1/hosts/{name}";
 /// `POST` (`RestoreHost`, `HostCreated`): takes a retired host back, with a new token.
 pub const HOST_RESTORE: &str = "/api/v1/hosts/{name}/restore";
+/// `POST` (`AdoptHost`, `Host`, 200): accepts what drifts on a host as what is expected of it.
+pub const HOST_ADOPT: &str = "/api/v1/hosts/{name}/adopt";
 /// `POST` (`{}`, `TokenCreated`): a new token for the host; the old ones are revoked.
 pub const HOST_TOKEN: &str = "/api/v1/hosts/{name}/token";
 /// `GET` (`PageQuery`, `Page<ReleaseSummary>`, the newest first), `POST` (`CreateRelease`, `Release`).

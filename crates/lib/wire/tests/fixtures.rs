@@ -21,8 +21,7 @@ use slipway_wire::access::{
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::backup::BackupPage;
 use slipway_wire::fleet::{
-    CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost,
-    UpdateEnvironment, UpdateHost,
+    AdoptHost, CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
@@ -34,7 +33,7 @@ use slipway_wire::release::{
 };
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutPlan, RolloutSummary};
 
-const FIXTURES: [Fixture; 2] = [
+const FIXTURES: [Fixture; 0] = [
     Fixture {
         file: "880fbcd.json",
         text: include_str!("fixtures/880fbcd.json"),
@@ -48,7 +47,8 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 21] = [
+const SENT: [(&str, FixtureReader); 22] = [
+    ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDraft", reader::<CreateDraft>),
     ("CreateEnvironment", reader::<CreateEnvironment>),
@@ -114,7 +114,7 @@ const RECEIVED: [(&str, FixtureReader); 37] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 45] = [
+const PARTS: [(&str, &str); 48] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -128,18 +128,21 @@ const PARTS: [(&str, &str); 45] = [
     ("CutRest", "HostPlan"),
     ("Dependency", "Health"),
     ("Digest", "CreateCommand"),
+    ("Drift", "Host"),
     ("FieldProblem", "Problem"),
     ("Freeze", "Calendar"),
     ("FreezeOverride", "Rollout"),
     ("Hold", "Rollout"),
     ("HookPoint", "AttemptReport"),
     ("HooksReport", "AttemptReport"),
+    ("HostDrift", "Host"),
     ("HostStep", "Host"),
     ("Limits", "Strategy"),
     ("ManifestRef", "Instruction"),
     ("ManifestSummary", "Release"),
     ("Offline", "Strategy"),
     ("OnFailure", "Strategy"),
+    ("Override", "Observation"),
     ("PlanEntry", "HostPlan"),
     ("PlanReport", "AttemptReport"),
     ("PlanSection", "HostPlan"),

@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
+use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_OVERRIDES};
 use slipway_domain::{HostId, HostName, Instruction, Observation, ReleaseId};
 use slipway_store::Caller;
 use slipway_text::scrub;
@@ -96,6 +97,13 @@ fn trimmed(mut observation: Observation) -> Observation {
     if let Some(trouble) = &mut observation.journal_trouble {
         keep(trouble, MAX_MESSAGE);
     }
+    if let Some(overrides) = &mut observation.overrides {
+        overrides.truncate(MAX_OVERRIDES + 1);
+        for seen in overrides {
+            keep(&mut seen.expected, MAX_OVERRIDE_CHARS);
+            keep(&mut seen.found, MAX_OVERRIDE_CHARS);
+        }
+    }
     observation
 }
 
@@ -112,7 +120,7 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
         if let Err(error) = app.store.note_drift(Some(host), &app.audit_key).await {
             tracing::warn!(
                 error = slipway_telemetry::error_chain(&error),
-                "cannot note whether a live system changed"
+                "cannot note whether the host drifts"
             );
         }
     }

@@ -8,7 +8,7 @@ use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS, is_lab
 use slipway_store::{StoreError, TokenHash};
 use slipway_text::LineLimit;
 use slipway_wire::access::{Token, TokenCreated, TokenSecret};
-use slipway_wire::fleet::{CreateHost, Host, HostCreated, RestoreHost, UpdateHost};
+use slipway_wire::fleet::{AdoptHost, CreateHost, Host, HostCreated, RestoreHost, UpdateHost};
 use slipway_wire::page::{EnvironmentPageQuery, Page};
 use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
@@ -28,6 +28,7 @@ endpoints! {
     update: Role(Admin),
     retire: Role(Admin),
     restore: Role(Admin),
+    adopt: Role(Approver),
     new_token: Role(Admin),
 }
 
@@ -233,6 +234,29 @@ async fn restore(
     };
     let find = |_| found_with_token(&context, &name, &token, &hash);
     once.answer(find, make).await
+}
+
+/// Accept what drifts on a host
+///
+/// What runs, what the profile names and what was changed beside the system is what is expected from now on. The request
+/// names the drift that was looked at. A system is accepted only if a release names it for this host.
+#[utoipa::path(
+    post, path = route::HOST_ADOPT, operation_id = "adopt_host", tag = "fleet", request_body = AdoptHost,
+    params(("name" = HostName, Path, description = "Its name")),
+    responses(
+        (status = 200, description = "The host as it is now", body = Host),
+        (status = 409, description = "It does not drift, has changed since, has an attempt under way, or no release names what runs"),
+    )
+)]
+async fn adopt(
+    context: RequestContext,
+    PathParam(name): PathParam<HostName>,
+    JsonBody(request): JsonBody<AdoptHost>,
+) -> Answer<Host> {
+    text::check("reason", &request.reason, text::MESSAGE)?;
+    let host = context.store.adopt_host(&name, &request, &context.by()).await?;
+    tracing::info!(%name, "what drifts on a host was accepted");
+    Ok(Json(host.value))
 }
 
 /// Give a host a new token

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slipway_domain::calendar::GivenTime;
 use slipway_domain::{EnvironmentName, FreezeId, HostName, Window};
+use slipway_domain::calendar::GivenTime;
+use slipway_domain::digest::Digest;
 
 /// How rollouts go about their hosts.
 #[derive(Debug, Clone, Default, Args)]
@@ -162,6 +163,20 @@ pub enum HostCommand {
         /// The environment it moves to
         #[arg(long, value_name = "ENV")]
         env: EnvironmentName,
+    },
+    /// Accept what drifts on a host as what is expected of it
+    ///
+    /// It accepts what `slipway host show` shows at that moment, and nothing that comes later. A release must name what runs
+    /// for this host.
+    Adopt {
+        /// Its name
+        name: HostName,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Only if the digest of what drifts is this one, as `slipway host show` shows it
+        #[arg(long, value_name = "DIGEST")]
+        drift: Option<Digest>,
     },
     /// Take a retired host back; its agent's new token is shown once
     Restore {

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
 use serde::Serialize;
+use slipway_domain::HostName;
+use slipway_domain::digest::Digest;
 use slipway_domain::labels::in_words;
-use slipway_wire::fleet::{CreateHost, Host, RestoreHost, UpdateHost};
+use slipway_wire::fleet::{AdoptHost, CreateHost, Host, RestoreHost, UpdateHost};
 
 use super::List;
 use super::secret::{CreatedToken, Sink};
@@ -85,6 +87,7 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
             let host = context.client()?.host(&name).await?;
             output.show(&host, || text(&host))
         }
+        HostCommand::Adopt { name, reason, drift } => adopt(context, &name, reason, drift).await,
         HostCommand::Token { name, token_out } => {
             let client = context.client()?;
             let sink = Sink::prepare(token_out.as_deref())?;
@@ -104,6 +107,35 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
             })
         }
     }
+}
+
+/// Without a digest it accepts what the host shows now, and says what that was.
+async fn adopt(
+    context: &Context,
+    name: &HostName,
+    reason: String,
+    drift: Option<Digest>,
+) -> Result<(), CliFailure> {
+    let client = context.client()?;
+    let before = client.host(name).await?;
+    let seen = before.drift.as_ref();
+    let digest = drift.or(seen.map(|drift| drift.digest));
+    let Some(digest) = digest else {
+        let problem = format!("the host {name} does not drift, so there is nothing to accept");
+        return Err(CliFailure::usage(problem).help(format!("look at it: slipway host show {name}")));
+    };
+    let adopt = AdoptHost {
+        drift: digest,
+        reason,
+    };
+    let host = client.adopt_host(name, &adopt).await?;
+    context.output.show(&host, || {
+        let mut text = format!("accepted on {name}, from now on expected:\n");
+        for item in seen.into_iter().flat_map(|drift| &drift.items) {
+            let _ = writeln!(text, "  {}: {}", item.kind, clean(&item.found));
+        }
+        text
+    })
 }
 
 fn list_text(hosts: &[Host], output: &Output) -> String {
@@ -226,6 +258,23 @@ fn text(host: &Host) -> String {
     }
     if let Some(trouble) = &host.trouble {
         let _ = writeln!(text, "trouble       {}", clean(trouble));
+    }
+    if let Some(drift) = &host.drift {
+        for item in &drift.items {
+            let _ = writeln!(
+                text,
+                "drift         {}, since {}\n  expected    {}\n  found       {}",
+                item.kind.words(),
+                instant(item.since),
+                clean(&item.expected),
+                clean(&item.found)
+            );
+        }
+        let _ = writeln!(
+            text,
+            "to accept it  slipway host adopt {} --reason TEXT --drift {}",
+            host.name, drift.digest
+        );
     }
     if let Some(unknown) = &host.unknown {
         let _ = writeln!(text, "not known     {}", clean(unknown));

@@ -142,6 +142,15 @@ fn notes(host: &Host) -> Vec<String> {
     if let Some(trouble) = &host.journal_trouble {
         notes.push(format!("{}: its agent's journal: {}", host.name, clean(trouble)));
     }
+    for item in host.drift.iter().flat_map(|drift| &drift.items) {
+        notes.push(format!(
+            "{}: {}: expected {}, found {}",
+            host.name,
+            item.kind.words(),
+            clean(&item.expected),
+            clean(&item.found)
+        ));
+    }
     if let Some(step) = &host.step
         && let Some(reason) = &step.reason
     {

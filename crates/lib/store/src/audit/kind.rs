@@ -26,6 +26,12 @@ pub(crate) const HOST_MOVED: &str = "host.moved";
 pub(crate) const HOST_RETIRED: &str = "host.retired";
 /// A live system that changed without a rollout. It is noted and decides nothing.
 pub(crate) const HOST_LIVE: &str = "host.live";
+/// Something on a host that is no longer as Slipway left it. It is noted and decides nothing.
+pub(crate) const HOST_DRIFTED: &str = "host.drifted";
+/// Something on a host that is as expected again. It is noted and decides nothing.
+pub(crate) const HOST_DRIFT_ENDED: &str = "host.drift_ended";
+/// What runs on a host, accepted by somebody as what is expected of it.
+pub(crate) const HOST_ADOPTED: &str = "host.adopted";
 /// Two machines that use one host's token. It is noted and decides nothing.
 pub(crate) const HOST_TWO_LIVES: &str = "host.two_lives";
 /// A release with all its closures.

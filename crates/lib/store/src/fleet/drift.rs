@@ -1,99 +1,120 @@
-//! Live systems that change without a rollout: by hand on the host, or by an intruder.
-//!
-//! The system in the audit log has a separate column beside the observed one. So nothing is lost if a process dies
-//! between an observation and its event: the next check finds the difference.
+//! Hosts that are not as Slipway left them: when that begins and ends.
 
+mod adopt;
+mod facts;
+
+use slipway_domain::HostId;
+use slipway_domain::drift::{self, Drift};
 use slipway_domain::event::{Actor, NewEvent};
-use slipway_domain::{HostId, StepState};
-use sqlx::PgConnection;
+use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
 
 use crate::audit::{append, kind};
-use crate::{AuditKey, Store, StoreError};
+use crate::{AuditKey, Store, StoreError, bounded};
 
-/// The most hosts in one check; the next check takes more.
-const AT_ONCE: i64 = 500;
+use facts::{Known, read_facts};
+
+/// The most hosts that one check writes; the next check takes more.
+const AT_ONCE: usize = 500;
 
 impl Store {
-    /// Writes an event for each host whose live system changed without a rollout: of this host, or all. Gives how many.
+    /// Compares this host, or all, with what Slipway left on it, and writes an event for each thing that begins to drift
+    /// or no longer does. Gives how many hosts changed. Each change of a live system is an event of its own besides.
     ///
-    /// Cheap when nothing changed. The first system that is ever seen of a host is no change.
-    #[instrument(name = "db.host.note_drift", level = "debug", skip_all)]
+    /// Hosts that a rollout has out are passed over: what drifted on them still does until the attempt is over. A host is
+    /// written at most every 10 s, so that one that goes to and fro does not fill the log.
+    #[instrument(name = "db.host.compare", level = "debug", skip_all)]
     pub async fn note_drift(&self, host: Option<HostId>, key: &AuditKey) -> Result<usize, StoreError> {
+        self.note_live(host, key).await?;
+        let only = host.map(|host| vec![host.as_uuid()]);
+        let known = bounded(async {
+            let mut connection = self.pool.acquire().await?;
+            read_facts(&mut connection, only.as_deref(), true).await
+        })
+        .await?;
+        let changed = known.iter().filter(|known| known.is_news()).take(AT_ONCE);
+        let changed: Vec<Uuid> = changed.map(|known| known.id.as_uuid()).collect();
+        if changed.is_empty() {
+            return Ok(0);
+        }
         self.transaction(async |tx| {
-            let changed = lock_changed(tx, host).await?;
-            if changed.is_empty() {
-                return Ok(0);
-            }
+            let locked = sqlx::query_scalar!(
+                "SELECT id FROM hosts WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED",
+                &changed
+            )
+            .fetch_all(&mut *tx)
+            .await?;
             let mut events = Vec::new();
-            for host in &changed {
-                if host.audited.is_some() && !host.explained {
-                    events.push(host.event());
+            let mut hosts = 0;
+            // Somebody may have written them meanwhile.
+            for known in read_facts(tx, Some(&locked), true).await? {
+                if !known.is_news() {
+                    continue;
                 }
-            }
-            let ids: Vec<Uuid> = changed.iter().map(|host| host.id.as_uuid()).collect();
-            sqlx::query!("UPDATE hosts SET audited_live = live WHERE id = ANY($1)", &ids)
+                hosts += 1;
+                let now = known.drift();
+                events.extend(known.events(&now));
+                let before = known.before.as_deref().unwrap_or_default();
+                sqlx::query!(
+                    "UPDATE hosts SET drift = $2, baseline = coalesce(baseline, $3),
+                            baseline_boot_default = CASE WHEN baseline IS NULL THEN $4 ELSE baseline_boot_default END,
+                            baseline_at = CASE WHEN baseline IS NULL AND $3 IS NOT NULL THEN now() ELSE baseline_at END,
+                            drift_noted_at = CASE WHEN $5 THEN now() ELSE drift_noted_at END
+                     WHERE id = $1",
+                    known.id.as_uuid(),
+                    Json(&now) as _,
+                    known.first_seen().map(|path| path.as_str()),
+                    known.first_seen().and(known.facts.boot_default.as_ref()).map(|path| path.as_str()),
+                    now != before
+                )
                 .execute(&mut *tx)
                 .await?;
+            }
             append(tx, key, &events).await?;
-            Ok(events.len())
+            Ok(hosts)
         })
         .await
     }
 }
 
-/// A host whose live system differs from the audit log.
-struct Changed {
-    id: HostId,
-    name: String,
-    audited: Option<String>,
-    live: Option<String>,
-    explained: bool,
-}
+impl Known {
+    /// Whether the row does not say what is so.
+    fn is_news(&self) -> bool {
+        self.first_seen().is_some() || self.before.as_ref() != Some(&self.drift())
+    }
 
-impl Changed {
-    fn event(&self) -> NewEvent {
-        let cause = "the live system changed, and no rollout asked for it";
-        NewEvent {
-            host: Some(self.id),
-            from: self.audited.clone(),
-            to: self.live.clone(),
-            ..NewEvent::new(Actor::Host(self.name.clone()), kind::HOST_LIVE, cause)
+    /// What begins and what ends. A host whose baseline is taken now has nothing that ends.
+    fn events(&self, now: &[Drift]) -> Vec<NewEvent> {
+        let before = self.before.as_deref().unwrap_or_default();
+        let begun = drift::beyond(now, before).map(|drift| {
+            let cause = drift.kind.words();
+            self.event(Actor::Host(self.name.clone()), kind::HOST_DRIFTED, drift, cause)
+        });
+        let ended = drift::beyond(before, now).map(|drift| {
+            let cause = self.why_ended(drift);
+            self.event(Actor::Rules, kind::HOST_DRIFT_ENDED, drift, cause)
+        });
+        begun.chain(ended).collect()
+    }
+
+    fn why_ended(&self, drift: &Drift) -> &'static str {
+        if drift.found == self.facts.live.as_str() && self.facts.live == self.facts.expected_live {
+            "a rollout brought the host to what runs"
+        } else if self.committed {
+            "a rollout put the host right, or it is as expected again"
+        } else {
+            "the host is as expected again"
         }
     }
-}
 
-/// A change is a rollout's when a step of the host is under way, and what runs is the step's closure or its prior. It
-/// still is when the step has come to its end meanwhile, if the change was seen before that.
-async fn lock_changed(tx: &mut PgConnection, host: Option<HostId>) -> Result<Vec<Changed>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT h.id, h.name, h.audited_live, h.live,
-                  EXISTS (
-                      SELECT FROM steps s
-                      WHERE s.host_id = h.id AND (
-                          (s.state = ANY($3)
-                           AND h.live IN (s.closure, s.prior,
-                                          CASE WHEN h.report ->> 'attempt' = s.attempt::text THEN h.report ->> 'prior' END))
-                          OR (s.state = 'committed' AND h.live = s.closure AND h.observed_at <= s.since)
-                          OR (s.state = 'reverted' AND h.live = s.prior AND h.observed_at <= s.since))
-                  ) AS "explained!"
-           FROM hosts h
-           WHERE h.live IS DISTINCT FROM h.audited_live AND h.live IS NOT NULL AND h.retired_at IS NULL
-             AND ($1::uuid IS NULL OR h.id = $1)
-           ORDER BY h.id LIMIT $2 FOR NO KEY UPDATE OF h SKIP LOCKED"#,
-        host.map(HostId::as_uuid),
-        AT_ONCE,
-        &StepState::OUT.map(StepState::as_str) as _
-    )
-    .fetch_all(tx)
-    .await?;
-    let changed = rows.into_iter().map(|row| Changed {
-        id: HostId::from_uuid(row.id),
-        name: row.name,
-        audited: row.audited_live,
-        live: row.live,
-        explained: row.explained,
-    });
-    Ok(changed.collect())
+    fn event(&self, actor: Actor, kind: &str, drift: &Drift, cause: &str) -> NewEvent {
+        NewEvent {
+            environment: Some(self.environment),
+            host: Some(self.id),
+            from: Some(drift.expected.clone()),
+            to: Some(drift.found.clone()),
+            ..NewEvent::new(actor, kind, cause)
+        }
+    }
 }

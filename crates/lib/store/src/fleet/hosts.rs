@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use slipway_domain::agent::AttemptReport;
+use slipway_domain::drift::Drift;
 use slipway_domain::lives::{Doubt, UNCOUNTED};
 use slipway_domain::plan::{Fleet, FleetHost};
 use slipway_domain::{
     AttemptId, EnvironmentId, EnvironmentName, HostId, HostName, Labels, OFFLINE_AFTER_SECONDS, ReleaseId,
     RolloutId, StepState, StorePath,
 };
-use slipway_wire::fleet::{Host, HostStep};
+use slipway_wire::fleet::{Host, HostDrift, HostStep};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tracing::instrument;
@@ -146,7 +147,8 @@ async fn select_hosts(
                   h.unsettled AS "unsettled: AttemptId", h.journal_trouble,
                   coalesce(h.second_life_at > now() - make_interval(secs => $7), false) AS "two_lives!",
                   h.boot_counter IS NOT NULL AS "counts!", s.rollout_id AS "rollout?: RolloutId",
-                  s.state AS "state?: StepState", s.closure AS "closure?: StorePath", s.reason AS "reason?"
+                  s.state AS "state?: StepState", s.closure AS "closure?: StorePath", s.reason AS "reason?",
+                  h.drift AS "drift!: LenientJson<Vec<Drift>>"
            FROM hosts h
            JOIN environments e ON e.id = h.environment_id
            LEFT JOIN LATERAL (
@@ -194,6 +196,7 @@ async fn select_hosts(
             step,
             created_at: row.created_at,
             retired_at: row.retired_at,
+            drift: HostDrift::of(Option::from(row.drift).unwrap_or_default()),
         };
         Stored { id: row.id, value }
     });

@@ -119,7 +119,9 @@ impl Store {
                         clock_skew_seconds = NULL, boot_id = NULL, live = NULL, boot_default = NULL, report = NULL,
                         unsettled = NULL, journal_trouble = NULL, observed_at = NULL, audited_live = NULL,
                         heard_at = NULL, counted_boot_id = NULL, boot_counter = NULL, booted_at = NULL,
-                        boot_replaced_at = NULL, second_life_at = NULL
+                        boot_replaced_at = NULL, second_life_at = NULL, overrides = NULL, baseline = NULL,
+                        baseline_boot_default = NULL, baseline_at = now(), accepted_overrides = NULL,
+                        accepted_release = NULL, drift = NULL, drift_noted_at = NULL
                  WHERE id = $1",
                 host.id.as_uuid(),
                 environment
@@ -259,6 +261,15 @@ async fn lock(tx: &mut PgConnection, name: &HostName) -> Result<LockedHost, Stor
         labels: host.labels.0,
         is_retired: host.is_retired,
     })
+}
+
+/// The host of this name, locked and not retired.
+pub(super) async fn lock_active(tx: &mut PgConnection, name: &HostName) -> Result<HostId, StoreError> {
+    let host = lock(tx, name).await?;
+    if host.is_retired {
+        return Err(StoreError::Retired { host: name.clone() });
+    }
+    Ok(host.id)
 }
 
 async fn require_idle(tx: &mut PgConnection, name: &HostName, host: HostId) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ mod drift;
 mod environments;
 mod freezes;
 mod hosts;
+mod live;
 mod membership;
 mod watched;
 

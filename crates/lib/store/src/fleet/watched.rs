@@ -1,8 +1,12 @@
 //! What metrics say of the fleet: hosts, and rollouts that wait for a person.
 
-use slipway_domain::{EnvironmentName, HostName, RolloutId, RolloutState, StepState, StorePath, Timestamp};
+use std::collections::BTreeSet;
+
+use slipway_domain::drift::{Drift, DriftKind};
+use slipway_domain::{EnvironmentName, HostName, RolloutId, RolloutState, StepState, Timestamp};
 use tracing::instrument;
 
+use crate::row::LenientJson;
 use crate::{Store, StoreError};
 
 /// The most rollouts that are read; those that have waited longest.
@@ -30,6 +34,12 @@ pub struct WaitingRollout {
     pub seconds: f64,
 }
 
+/// Each kind once.
+fn kinds(drift: Vec<Drift>) -> Vec<DriftKind> {
+    let kinds: BTreeSet<_> = drift.into_iter().map(|drift| drift.kind).collect();
+    kinds.into_iter().collect()
+}
+
 /// What a rollout waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
@@ -52,9 +62,8 @@ pub struct WatchedHost {
     pub last_seen_at: Option<Timestamp>,
     /// The state of its newest step if a rollout has it out.
     pub out: Option<StepState>,
-    /// Whether it runs another system than the newest release that succeeded in its environment. Nothing while a rollout
-    /// changes the environment, or when no release has a closure for it.
-    pub drifts: Option<bool>,
+    /// What drifts on it; `None` before the first look.
+    pub drift: Option<Vec<DriftKind>>,
 }
 
 impl WatchedHost {
@@ -66,7 +75,7 @@ impl WatchedHost {
 }
 
 impl Store {
-    /// What metrics say of the fleet: two statements of one moment, with two look-ups by index for each host.
+    /// What metrics say of the fleet: two statements of one moment, with a look-up by index for each host.
     #[instrument(name = "db.fleet.watch", level = "debug", skip_all)]
     pub async fn watch_fleet(&self) -> Result<WatchedFleet, StoreError> {
         crate::bounded(async {
@@ -84,21 +93,13 @@ impl Store {
             .await?;
             let hosts = sqlx::query!(
                 r#"SELECT h.name AS "name!: HostName", e.name AS "environment!: EnvironmentName",
-                          h.last_seen_at, s.state AS "state?: StepState", h.live AS "live?: StorePath",
-                          (SELECT closure FROM release_closures c
-                           WHERE c.release_id = r.release_id AND c.host_id = h.id) AS "wanted?: StorePath",
-                          EXISTS (SELECT FROM rollouts o
-                                  WHERE o.environment_id = e.id AND o.finished_at IS NULL
-                                    AND o.state <> 'pending_approval') AS "changing!"
+                          h.last_seen_at, s.state AS "state?: StepState",
+                          h.drift AS "drift!: LenientJson<Vec<Drift>>"
                    FROM hosts h
                    JOIN environments e ON e.id = h.environment_id
                    LEFT JOIN LATERAL (
                        SELECT state FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
                    ) s ON true
-                   LEFT JOIN LATERAL (
-                       SELECT release_id FROM rollouts
-                       WHERE environment_id = e.id AND state = 'succeeded' ORDER BY seq DESC LIMIT 1
-                   ) r ON true
                    WHERE h.retired_at IS NULL
                    ORDER BY h.name"#
             )
@@ -120,10 +121,7 @@ impl Store {
                 environment: row.environment,
                 last_seen_at: row.last_seen_at,
                 out: row.state.filter(|state| state.is_out()),
-                drifts: match (row.wanted, row.live) {
-                    (Some(wanted), Some(live)) if !row.changing => Some(wanted != live),
-                    _ => None,
-                },
+                drift: Option::<Vec<Drift>>::from(row.drift).map(kinds),
             });
             Ok(WatchedFleet {
                 waiting: waiting.collect(),

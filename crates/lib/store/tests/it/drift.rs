@@ -1,10 +1,13 @@
-//! A live system that changes while no rollout asks for it is an event.
+//! A live system that changes while no rollout asks for it is an event; so is whatever else begins or ends to drift.
 
 use slipway_domain::RolloutState;
+use slipway_domain::drift::{DriftKind, Override};
+use slipway_store::{StoreError, TokenHash};
 use slipway_testkit::{ScriptedAgent, closure};
+use slipway_wire::fleet::{AdoptHost, HostDrift};
 use sqlx::PgPool;
 
-use crate::support::{Fleet, agents, claim, drive, store};
+use crate::support::{Fleet, ada, agents, claim, drive, settle, sql, store};
 
 /// The events of live systems, as from and to.
 async fn told(fleet: &Fleet) -> Vec<(String, String)> {
@@ -79,7 +82,7 @@ async fn another_closure_in_the_middle_of_a_rollout_is_an_event(pool: PgPool) {
     fleet.rollout(1).await;
     let lease = claim(&fleet.store, "w").await;
     for _ in 0..3 {
-        crate::support::settle(&fleet.store, &lease).await.unwrap();
+        settle(&fleet.store, &lease).await.unwrap();
         sync(&fleet, &mut agents[0]).await;
     }
     let name = agents[0].name.to_string();
@@ -87,4 +90,319 @@ async fn another_closure_in_the_middle_of_a_rollout_is_an_event(pool: PgPool) {
     agents[0].live = Some(closure(&name, 9));
     sync(&fleet, &mut agents[0]).await;
     assert_eq!(told(&fleet).await.len(), 1);
+}
+
+/// What drifts on the fleet's first host, once somebody has looked and the pause after a change is over.
+async fn drift(fleet: &Fleet, pool: &PgPool) -> Option<HostDrift> {
+    sql(pool, "UPDATE hosts SET drift_noted_at = NULL").await;
+    fleet.store.note_drift(None, &fleet.key).await.unwrap();
+    let name = fleet.hosts.keys().next().unwrap();
+    fleet.store.get_host_by_name(name).await.unwrap().value.drift
+}
+
+async fn kinds(fleet: &Fleet, pool: &PgPool) -> Vec<DriftKind> {
+    let drift = drift(fleet, pool).await;
+    drift
+        .into_iter()
+        .flat_map(|drift| drift.items)
+        .map(|item| item.kind)
+        .collect()
+}
+
+/// The events of these kinds, as from, to and cause.
+async fn noted(fleet: &Fleet, kind: &str) -> Vec<(String, String, String)> {
+    let events = fleet.store.list_all_events(0, 1000).await.unwrap();
+    let events = events.into_iter().filter(|event| event.event.kind == kind);
+    events
+        .map(|event| {
+            let cause = event.event.cause_text().to_owned();
+            (event.event.from.unwrap(), event.event.to.unwrap(), cause)
+        })
+        .collect()
+}
+
+fn drop_in(content: &str) -> Override {
+    Override {
+        expected: "/nix/store/00000000000000000000000000000000-s/etc/systemd/system/web.service".to_owned(),
+        found: format!("/run/systemd/system.control/web.service.d/50-x.conf (sha256:{content})"),
+    }
+}
+
+fn adopt(drift: &HostDrift) -> AdoptHost {
+    AdoptHost {
+        drift: drift.digest,
+        reason: "an emergency fix".to_owned(),
+    }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn whatever_drifts_is_noted_once_when_it_begins_and_once_when_it_ends(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    assert_eq!(drift(&fleet, &pool).await, None);
+    let name = agents[0].name.to_string();
+    let (released, by_hand) = (closure(&name, 1), closure(&name, 7));
+
+    agents[0].live = Some(by_hand.clone());
+    agents[0].boot_default = Some(by_hand.clone());
+    agents[0].overrides = Some(vec![drop_in("1")]);
+    sync(&fleet, &mut agents[0]).await;
+    let seen = drift(&fleet, &pool).await.unwrap();
+    let kinds_of = |seen: &HostDrift| seen.items.iter().map(|item| item.kind).collect::<Vec<_>>();
+    assert_eq!(
+        kinds_of(&seen),
+        [DriftKind::Live, DriftKind::Profile, DriftKind::Unit]
+    );
+    for item in &seen.items[..2] {
+        assert_eq!(
+            (item.expected.as_str(), item.found.as_str()),
+            (released.as_str(), by_hand.as_str())
+        );
+    }
+    // It stays, with the time at which it began, and is said once.
+    sync(&fleet, &mut agents[0]).await;
+    assert_eq!(drift(&fleet, &pool).await.as_ref(), Some(&seen));
+    assert_eq!(noted(&fleet, "host.drifted").await.len(), 3);
+    assert_eq!(noted(&fleet, "host.drift_ended").await, []);
+
+    // What a person puts right ends, and the rest stays.
+    agents[0].overrides = Some(Vec::new());
+    sync(&fleet, &mut agents[0]).await;
+    assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Live, DriftKind::Profile]);
+    let ended = noted(&fleet, "host.drift_ended").await;
+    assert_eq!((ended.len(), ended[0].1.contains("50-x.conf")), (1, true));
+
+    // So does everything when the release is rolled out again; while it is, nothing begins and nothing ends.
+    fleet.rollout(1).await;
+    let lease = claim(&fleet.store, "w").await;
+    for _ in 0..3 {
+        settle(&fleet.store, &lease).await.unwrap();
+        sync(&fleet, &mut agents[0]).await;
+        let host = fleet.store.get_host_by_name(&agents[0].name).await.unwrap().value;
+        assert_eq!(
+            host.drift.map(|drift| drift.items.len()),
+            Some(2),
+            "{:?}",
+            host.step
+        );
+    }
+    drive(&fleet, &mut agents, &lease).await;
+    assert_eq!(drift(&fleet, &pool).await, None);
+    assert_eq!(noted(&fleet, "host.drifted").await.len(), 3);
+    assert_eq!(noted(&fleet, "host.drift_ended").await.len(), 3);
+    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
+}
+
+/// An attempt that failed brings the host back to what drifted, which is no less drift for that.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn an_attempt_that_goes_back_leaves_drift_as_it_was(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    agents[0].live = Some(closure(agents[0].name.as_str(), 7));
+    sync(&fleet, &mut agents[0]).await;
+    let before = drift(&fleet, &pool).await.unwrap();
+    agents[0].failing = true;
+    fleet.rollout(2).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    assert_eq!(drift(&fleet, &pool).await, Some(before));
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_that_was_away_is_behind_until_it_is_rolled_or_accepted(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    // As if the second release had passed it by.
+    fleet.rollout(2).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    let away = agents[0].name.clone();
+    sql(
+        &pool,
+        "UPDATE steps SET state = 'skipped' WHERE id = (SELECT s.id FROM steps s JOIN hosts h ON h.id = s.host_id
+             WHERE h.name = 'prod-0' ORDER BY s.seq DESC LIMIT 1)",
+    )
+    .await;
+    agents[0].live = Some(closure(away.as_str(), 1));
+    agents[0].boot_default = Some(closure(away.as_str(), 1));
+    sync(&fleet, &mut agents[0]).await;
+    let seen = drift(&fleet, &pool).await.unwrap();
+    assert_eq!(seen.items.len(), 1);
+    assert_eq!(seen.items[0].kind, DriftKind::Behind);
+    assert_eq!(seen.items[0].expected, closure(away.as_str(), 2).to_string());
+
+    let by = ada(&fleet.key);
+    let host = fleet
+        .store
+        .adopt_host(&away, &adopt(&seen), &by)
+        .await
+        .unwrap()
+        .value;
+    assert_eq!(host.drift, None);
+    assert_eq!(
+        drift(&fleet, &pool).await,
+        None,
+        "it is accepted for this release"
+    );
+    // The next release that passes it by is another matter.
+    let third = fleet.rollout(3).await;
+    sql(&pool, "UPDATE steps SET state = 'skipped' WHERE host_id = (SELECT id FROM hosts WHERE name = 'prod-0') AND state = 'waiting'").await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    assert_eq!(
+        fleet.store.get_rollout(third).await.unwrap().summary.state,
+        RolloutState::Succeeded
+    );
+    assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Behind]);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn what_is_accepted_was_seen_can_be_had_again_and_is_in_the_log(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    let nothing = HostDrift::of(Vec::new());
+    assert_eq!((drift(&fleet, &pool).await, nothing), (None, None));
+
+    agents[0].live = Some(closure(name.as_str(), 7));
+    agents[0].boot_default = Some(closure(name.as_str(), 7));
+    sync(&fleet, &mut agents[0]).await;
+    let seen = drift(&fleet, &pool).await.unwrap();
+    // No release has it: nobody could bring it back.
+    let error = fleet
+        .store
+        .adopt_host(&name, &adopt(&seen), &by)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::NotReleased { signed: false, .. }),
+        "{error}"
+    );
+    fleet.release(7).await;
+    // Something came between the look and the word.
+    agents[0].overrides = Some(vec![drop_in("1")]);
+    sync(&fleet, &mut agents[0]).await;
+    let error = fleet
+        .store
+        .adopt_host(&name, &adopt(&seen), &by)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::DriftMoved { .. }), "{error}");
+
+    let seen = drift(&fleet, &pool).await.unwrap();
+    fleet.store.adopt_host(&name, &adopt(&seen), &by).await.unwrap();
+    assert_eq!(drift(&fleet, &pool).await, None);
+    let adopted = noted(&fleet, "host.adopted").await;
+    let (from, to) = (
+        closure(name.as_str(), 1).to_string(),
+        closure(name.as_str(), 7).to_string(),
+    );
+    assert_eq!(adopted, [(from, to, "an emergency fix".to_owned())]);
+    assert_eq!(noted(&fleet, "host.drift_ended").await.len(), seen.items.len());
+    let error = fleet
+        .store
+        .adopt_host(&name, &adopt(&seen), &by)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::NoDrift { .. }), "{error}");
+
+    // Another content of the same file, and the release that ran before, are drift again.
+    agents[0].overrides = Some(vec![drop_in("2")]);
+    agents[0].live = Some(closure(name.as_str(), 1));
+    sync(&fleet, &mut agents[0]).await;
+    assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Live, DriftKind::Unit]);
+    assert_eq!(fleet.store.verify_chain(&fleet.key).await.unwrap().problem, None);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn where_releases_are_signed_an_unsigned_one_vouches_for_nothing(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    sql(
+        &pool,
+        "INSERT INTO release_manifests (release_id, environment_id, number, expires_at, digest, manifest, signatures)
+         SELECT r.release_id, r.environment_id, 1, now() + interval '1 day', 'sha256:0', '', '{}' FROM rollouts r",
+    )
+    .await;
+    fleet.release(7).await;
+    agents[0].live = Some(closure(name.as_str(), 7));
+    sync(&fleet, &mut agents[0]).await;
+    let seen = drift(&fleet, &pool).await.unwrap();
+    let error = fleet
+        .store
+        .adopt_host(&name, &adopt(&seen), &by)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, StoreError::NotReleased { signed: true, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("no signed release"), "{error}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn nothing_is_accepted_in_the_middle_of_an_attempt_or_of_a_host_that_never_came(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
+    let any = AdoptHost {
+        drift: slipway_domain::drift::digest(&[]),
+        reason: "x".to_owned(),
+    };
+    let error = fleet.store.adopt_host(&name, &any, &by).await.unwrap_err();
+    assert!(matches!(error, StoreError::HostChanging { .. }), "{error}");
+    sync(&fleet, &mut agents[0]).await;
+    fleet.rollout(1).await;
+    let lease = claim(&fleet.store, "w").await;
+    for _ in 0..3 {
+        settle(&fleet.store, &lease).await.unwrap();
+        sync(&fleet, &mut agents[0]).await;
+    }
+    assert!(agents[0].unsettled.is_some(), "an attempt is under way");
+    let error = fleet.store.adopt_host(&name, &any, &by).await.unwrap_err();
+    assert!(matches!(error, StoreError::HostChanging { .. }), "{error}");
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_machine_that_comes_back_under_its_name_is_seen_for_the_first_time(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    let (name, by) = (agents[0].name.clone(), ada(&fleet.key));
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    fleet.store.retire_host(&name, &by).await.unwrap();
+    fleet
+        .store
+        .restore_host(&name, None, TokenHash::of("slw_x"), &by)
+        .await
+        .unwrap();
+    agents[0].live = Some(closure(name.as_str(), 9));
+    agents[0].boot_default = Some(closure(name.as_str(), 9));
+    agents[0].boot_id = "another".to_owned();
+    sync(&fleet, &mut agents[0]).await;
+    assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Behind]);
+}
+
+/// A host that goes to and fro fills no log: it is written every 10 s at most.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_that_goes_to_and_fro_is_written_seldom(pool: PgPool) {
+    let fleet = Fleet::of(1).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    sync(&fleet, &mut agents[0]).await;
+    for round in 0..20 {
+        agents[0].overrides = Some(vec![drop_in(&round.to_string())]);
+        sync(&fleet, &mut agents[0]).await;
+    }
+    assert_eq!(noted(&fleet, "host.drifted").await.len(), 1);
+    // What came last is what is told in the end.
+    let last = drift(&fleet, &pool).await.unwrap();
+    assert!(last.items[0].found.contains("sha256:19"), "{last:?}");
 }

@@ -1,5 +1,6 @@
 //! What metrics say of the fleet.
 
+use slipway_domain::drift::DriftKind;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{RolloutState, StepState};
 use slipway_store::fleet::{Waiting, WatchedHost};
@@ -12,8 +13,11 @@ async fn watched(fleet: &Fleet) -> Vec<WatchedHost> {
     fleet.store.watch_fleet().await.unwrap().hosts
 }
 
-async fn drifting(fleet: &Fleet) -> Vec<Option<bool>> {
-    watched(fleet).await.iter().map(|host| host.drifts).collect()
+/// What drifts on each host, once a worker has looked.
+async fn drifting(fleet: &Fleet, pool: &PgPool) -> Vec<Option<Vec<DriftKind>>> {
+    sql(pool, "UPDATE hosts SET drift_noted_at = NULL").await;
+    fleet.store.note_drift(None, &fleet.key).await.unwrap();
+    watched(fleet).await.into_iter().map(|host| host.drift).collect()
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
@@ -52,30 +56,38 @@ async fn a_host_is_out_while_a_rollout_works_on_it(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
-async fn a_host_drifts_when_it_runs_another_system_than_the_last_good_release(pool: PgPool) {
+async fn a_host_drifts_when_it_is_not_as_slipway_left_it_or_behind_the_last_good_release(pool: PgPool) {
     let fleet = Fleet::of(2).seed(&store(&pool)).await;
     let mut agents = agents(&fleet);
+    assert_eq!(drifting(&fleet, &pool).await, [None, None], "nobody has come yet");
     for agent in &mut agents {
         agent.sync(&fleet.store).await;
     }
-    assert_eq!(drifting(&fleet).await, [None, None], "there is no release yet");
+    let none = || Some(Vec::new());
+    assert_eq!(
+        drifting(&fleet, &pool).await,
+        [none(), none()],
+        "the first sight is no drift"
+    );
     let rollout = fleet.rollout(1).await;
-    assert_eq!(drifting(&fleet).await, [None, None], "a rollout is under way");
     drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
     let state = fleet.store.get_rollout(rollout).await.unwrap().summary.state;
     assert_eq!(state, RolloutState::Succeeded);
-    assert_eq!(drifting(&fleet).await, [Some(false), Some(false)]);
+    assert_eq!(drifting(&fleet, &pool).await, [none(), none()]);
 
     agents[1].live = Some(closure("prod-1", 7));
     agents[1].sync(&fleet.store).await;
-    assert_eq!(drifting(&fleet).await, [Some(false), Some(true)]);
+    assert_eq!(
+        drifting(&fleet, &pool).await,
+        [none(), Some(vec![DriftKind::Live])]
+    );
 
     // A release that went back is not what hosts should run.
     agents[1].live = Some(closure("prod-1", 1));
     agents[0].failing = true;
     fleet.rollout(2).await;
     drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
-    assert_eq!(drifting(&fleet).await, [Some(false), Some(false)]);
+    assert_eq!(drifting(&fleet, &pool).await, [none(), none()]);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -1,0 +1,133 @@
+//! What is known of hosts, and what is expected of them.
+
+use std::collections::BTreeSet;
+
+use slipway_domain::drift::{self, Drift, DriftFacts, Override, Wanted};
+use slipway_domain::{EnvironmentId, HostId, ReleaseId, StepState, StorePath, Timestamp};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::StoreError;
+use crate::row::LenientJson;
+
+/// How long a host's drift is left alone once it has changed, in seconds.
+const REST_SECONDS: f64 = 10.0;
+
+/// A host that no attempt is under way on.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) id: HostId,
+    pub(super) name: String,
+    pub(super) environment: EnvironmentId,
+    /// What the row says drifts; `None` before the first look.
+    pub(super) before: Option<Vec<Drift>>,
+    pub(super) facts: DriftFacts,
+    /// Whether what is expected is what a step committed.
+    pub(super) committed: bool,
+    /// Whether nothing was expected, so that what runs now is from now on.
+    first: bool,
+    /// The newest release that succeeded in the environment.
+    pub(super) release: Option<ReleaseId>,
+    now: Timestamp,
+}
+
+impl Known {
+    /// What drifts on it.
+    pub(super) fn drift(&self) -> Vec<Drift> {
+        let before = self.before.as_deref().unwrap_or_default();
+        drift::find(&self.facts, before, self.now)
+    }
+
+    /// What runs, where that becomes what is expected.
+    pub(super) const fn first_seen(&self) -> Option<&StorePath> {
+        if self.first { Some(&self.facts.live) } else { None }
+    }
+}
+
+/// Those of these hosts, or of all, that no attempt is under way on and of which something was seen. With `rested`,
+/// without those whose drift has just changed.
+pub(super) async fn read_facts(
+    connection: &mut PgConnection,
+    only: Option<&[Uuid]>,
+    rested: bool,
+) -> Result<Vec<Known>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT h.id AS "id: HostId", h.name, h.environment_id AS "environment: EnvironmentId",
+                  h.live AS "live!: StorePath", h.boot_default AS "boot_default: StorePath",
+                  h.overrides AS "overrides!: LenientJson<Vec<Override>>", h.baseline AS "baseline: StorePath",
+                  h.baseline_boot_default AS "baseline_boot_default: StorePath",
+                  h.accepted_overrides AS "accepted!: LenientJson<Vec<Override>>", h.accepted_release,
+                  h.drift AS "drift!: LenientJson<Vec<Drift>>", c.closure AS "committed?: StorePath",
+                  r.release_id AS "release_id?", now() AS "now!",
+                  (SELECT closure FROM release_closures k
+                   WHERE k.release_id = r.release_id AND k.host_id = h.id) AS "wanted?: StorePath",
+                  EXISTS (SELECT FROM rollouts o
+                          WHERE o.environment_id = h.environment_id AND o.finished_at IS NULL
+                            AND o.state <> 'pending_approval') AS "changing!"
+           FROM hosts h
+           LEFT JOIN LATERAL (
+               SELECT state FROM steps WHERE steps.host_id = h.id ORDER BY seq DESC LIMIT 1
+           ) s ON true
+           LEFT JOIN LATERAL (
+               SELECT closure FROM steps
+               WHERE steps.host_id = h.id AND steps.state = 'committed'
+                 AND steps.since > coalesce(h.baseline_at, '-infinity')
+               ORDER BY seq DESC LIMIT 1
+           ) c ON true
+           LEFT JOIN LATERAL (
+               SELECT release_id FROM rollouts
+               WHERE rollouts.environment_id = h.environment_id AND rollouts.state = 'succeeded' ORDER BY seq DESC LIMIT 1
+           ) r ON true
+           WHERE h.retired_at IS NULL AND h.live IS NOT NULL AND h.unsettled IS NULL
+             AND coalesce(s.state <> ALL($2), true) AND ($1::uuid[] IS NULL OR h.id = ANY($1))
+             AND (NOT $3 OR coalesce(h.drift_noted_at <= now() - make_interval(secs => $4), true))
+           ORDER BY h.id"#,
+        only,
+        &StepState::OUT.map(StepState::as_str) as _,
+        rested,
+        REST_SECONDS
+    )
+    .fetch_all(connection)
+    .await?;
+    let known = rows.into_iter().map(|row| {
+        let committed = row.committed.is_some();
+        let first = !committed && row.baseline.is_none();
+        let (expected_live, expected_boot_default) = match row.committed {
+            Some(closure) => (closure.clone(), Some(closure)),
+            None => match row.baseline {
+                Some(baseline) => (baseline, row.baseline_boot_default),
+                None => (row.live.clone(), row.boot_default.clone()),
+            },
+        };
+        let wanted = match row.wanted {
+            _ if row.changing => Wanted::Changing,
+            Some(_) if row.accepted_release.is_some() && row.accepted_release == row.release_id => {
+                Wanted::Nothing
+            }
+            Some(wanted) => Wanted::Closure(wanted),
+            None => Wanted::Nothing,
+        };
+        let accepted: Option<Vec<Override>> = row.accepted.into();
+        let overrides: Option<Vec<Override>> = row.overrides.into();
+        Known {
+            id: row.id,
+            name: row.name,
+            environment: row.environment,
+            before: row.drift.into(),
+            facts: DriftFacts {
+                live: row.live,
+                boot_default: row.boot_default,
+                overrides: overrides.unwrap_or_default(),
+                expected_live,
+                expected_boot_default,
+                accepted: accepted.map(BTreeSet::from_iter).unwrap_or_default(),
+                wanted,
+            },
+            committed,
+            first,
+            release: row.release_id.map(ReleaseId::from_uuid),
+            now: row.now,
+        }
+    });
+    Ok(known.collect())
+}

@@ -1,0 +1,98 @@
+//! Live systems that change without a rollout: by hand on the host, or by an intruder.
+//!
+//! The system in the audit log has a separate column beside the observed one. So nothing is lost if a process dies
+//! between an observation and its event: the next check finds the difference.
+
+use slipway_domain::event::{Actor, NewEvent};
+use slipway_domain::{HostId, StepState};
+use sqlx::PgConnection;
+use tracing::instrument;
+use uuid::Uuid;
+
+use crate::audit::{append, kind};
+use crate::{AuditKey, Store, StoreError};
+
+/// The most hosts in one check; the next check takes more.
+const AT_ONCE: i64 = 500;
+
+impl Store {
+    /// Writes an event for each host whose live system changed without a rollout: of this host, or all.
+    ///
+    /// Cheap when nothing changed. The first system that is ever seen of a host is no change.
+    #[instrument(name = "db.host.note_live", level = "debug", skip_all)]
+    pub(super) async fn note_live(&self, host: Option<HostId>, key: &AuditKey) -> Result<(), StoreError> {
+        self.transaction(async |tx| {
+            let changed = lock_changed(tx, host).await?;
+            if changed.is_empty() {
+                return Ok(());
+            }
+            let mut events = Vec::new();
+            for host in &changed {
+                if host.audited.is_some() && !host.explained {
+                    events.push(host.event());
+                }
+            }
+            let ids: Vec<Uuid> = changed.iter().map(|host| host.id.as_uuid()).collect();
+            sqlx::query!("UPDATE hosts SET audited_live = live WHERE id = ANY($1)", &ids)
+                .execute(&mut *tx)
+                .await?;
+            append(tx, key, &events).await
+        })
+        .await
+    }
+}
+
+/// A host whose live system differs from the audit log.
+struct Changed {
+    id: HostId,
+    name: String,
+    audited: Option<String>,
+    live: Option<String>,
+    explained: bool,
+}
+
+impl Changed {
+    fn event(&self) -> NewEvent {
+        let cause = "the live system changed, and no rollout asked for it";
+        NewEvent {
+            host: Some(self.id),
+            from: self.audited.clone(),
+            to: self.live.clone(),
+            ..NewEvent::new(Actor::Host(self.name.clone()), kind::HOST_LIVE, cause)
+        }
+    }
+}
+
+/// A change is a rollout's when a step of the host is under way, and what runs is the step's closure or its prior. It
+/// still is when the step has come to its end meanwhile, if the change was seen before that.
+async fn lock_changed(tx: &mut PgConnection, host: Option<HostId>) -> Result<Vec<Changed>, StoreError> {
+    let rows = sqlx::query!(
+        r#"SELECT h.id, h.name, h.audited_live, h.live,
+                  EXISTS (
+                      SELECT FROM steps s
+                      WHERE s.host_id = h.id AND (
+                          (s.state = ANY($3)
+                           AND h.live IN (s.closure, s.prior,
+                                          CASE WHEN h.report ->> 'attempt' = s.attempt::text THEN h.report ->> 'prior' END))
+                          OR (s.state = 'committed' AND h.live = s.closure AND h.observed_at <= s.since)
+                          OR (s.state = 'reverted' AND h.live = s.prior AND h.observed_at <= s.since))
+                  ) AS "explained!"
+           FROM hosts h
+           WHERE h.live IS DISTINCT FROM h.audited_live AND h.live IS NOT NULL AND h.retired_at IS NULL
+             AND ($1::uuid IS NULL OR h.id = $1)
+           ORDER BY h.id LIMIT $2 FOR NO KEY UPDATE OF h SKIP LOCKED"#,
+        host.map(HostId::as_uuid),
+        AT_ONCE,
+        &StepState::OUT.map(StepState::as_str) as _
+    )
+    .fetch_all(tx)
+    .await?;
+    let changed = rows.into_iter().map(|row| Changed {
+        id: HostId::from_uuid(row.id),
+        name: row.name,
+        audited: row.audited_live,
+        live: row.live,
+        explained: row.explained,
+    });
+    Ok(changed.collect())
+}
