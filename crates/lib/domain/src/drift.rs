@@ -80,8 +80,8 @@ pub fn beyond<'a>(list: &'a [Drift], others: &'a [Drift]) -> impl Iterator<Item 
         .filter(|drift| !others.iter().any(|other| other.is(drift)))
 }
 
-/// Of all that drifts on a host, whenever it was first seen: whoever accepts drift names it, and so accepts nothing that
-/// came after the look.
+/// Of all that drifts on a host, whenever it was first seen. Whoever accepts drift names it, and so accepts nothing that came
+/// after the look.
 #[must_use]
 pub fn digest(list: &[Drift]) -> Digest {
     let mut digester = Digester::new("drift");

@@ -1,8 +1,8 @@
-//! Units that somebody changed beside the system: what `systemctl edit --runtime`, `set-property`, `mask --runtime` and
-//! `portablectl attach` leave behind, and a folder of units that is no longer the closure's.
+//! Units that somebody changed beside the system, such as by `systemctl edit --runtime`, `set-property`, `mask --runtime` and
+//! `portablectl attach`. A folder of units that is no longer the closure's counts too.
 //!
-//! A look reads a few folders that are nearly always empty. So it is made at every sync, at least every 30 s, and costs less
-//! than a watch that must be kept up while folders come and go.
+//! A look reads a few folders that are nearly always empty, and is made at every sync, at least every 30 s. A watch would have
+//! to be kept up while folders come and go.
 
 use std::fs;
 use std::io::Read as _;

@@ -19,8 +19,8 @@ use facts::{Known, read_facts};
 const AT_ONCE: usize = 500;
 
 impl Store {
-    /// Compares this host, or all, with what Slipway left on it, and writes an event for each thing that begins to drift
-    /// or no longer does. Gives how many hosts changed. Each change of a live system is an event of its own besides.
+    /// Compares this host, or all, with what Slipway left on it. Each thing that begins to drift or no longer does is an
+    /// event. Gives how many hosts changed. Each change of a live system is an event of its own besides.
     ///
     /// Hosts that a rollout has out are passed over: what drifted on them still does until the attempt is over. A host is
     /// written at most every 10 s, so that one that goes to and fro does not fill the log.

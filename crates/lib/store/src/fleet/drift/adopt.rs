@@ -14,11 +14,11 @@ use crate::{EventAuthor, Store, StoreError, Stored};
 use super::facts::{Known, read_facts};
 
 impl Store {
-    /// Accepts what runs on a host, what its profile names and its overrides as what is expected from now on, and that it
-    /// is behind the environment's present release.
+    /// Accepts what runs on a host, what its profile names and its overrides as what is expected from now on. A host that is
+    /// behind may be so until the next release.
     ///
     /// Only what the caller saw: the request carries the digest of it. A system is only accepted if a release names it for
-    /// this host, so that it can be had again; where the environment's release is signed, that one must be too.
+    /// this host, so that it can be had again. Where the environment's release is signed, that one must be too.
     #[instrument(name = "db.host.adopt", level = "debug", skip_all, fields(%name))]
     pub async fn adopt_host(
         &self,

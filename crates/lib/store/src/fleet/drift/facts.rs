@@ -26,7 +26,7 @@ pub(super) struct Known {
     pub(super) committed: bool,
     /// Whether nothing was expected, so that what runs now is from now on.
     first: bool,
-    /// The newest release that succeeded in the environment.
+    /// The newest release that succeeded in the environment and had the host in its rollout.
     pub(super) release: Option<ReleaseId>,
     now: Timestamp,
 }
@@ -75,8 +75,9 @@ pub(super) async fn read_facts(
                ORDER BY seq DESC LIMIT 1
            ) c ON true
            LEFT JOIN LATERAL (
-               SELECT release_id FROM rollouts
-               WHERE rollouts.environment_id = h.environment_id AND rollouts.state = 'succeeded' ORDER BY seq DESC LIMIT 1
+               SELECT o.release_id FROM steps t JOIN rollouts o ON o.id = t.rollout_id
+               WHERE t.host_id = h.id AND o.environment_id = h.environment_id AND o.state = 'succeeded'
+               ORDER BY t.seq DESC LIMIT 1
            ) r ON true
            WHERE h.retired_at IS NULL AND h.live IS NOT NULL AND h.unsettled IS NULL
              AND coalesce(s.state <> ALL($2), true) AND ($1::uuid[] IS NULL OR h.id = ANY($1))
