@@ -33,7 +33,7 @@ use slipway_wire::release::{
 };
 use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout, RolloutPlan, RolloutSummary};
 
-const FIXTURES: [Fixture; 0] = [
+const FIXTURES: [Fixture; 2] = [
     Fixture {
         file: "880fbcd.json",
         text: include_str!("fixtures/880fbcd.json"),
