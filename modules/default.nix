@@ -6,6 +6,7 @@
     ./cluster
     ./control-plane.nix
     ./agent.nix
+    ./audit-anchor.nix
     ./network.nix
     ./floating
     ./telemetry

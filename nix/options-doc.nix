@@ -115,6 +115,11 @@ let
       prefixes = [ "services.slipway.agent" ];
     }
     {
+      title = "Audit log";
+      about = "Sends the head of the control plane's audit log elsewhere.";
+      prefixes = [ "services.slipway.audit" ];
+    }
+    {
       title = "Monitoring";
       about = "What a host tells of itself, and the host that watches all of them.";
       prefixes = [

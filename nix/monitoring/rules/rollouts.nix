@@ -74,4 +74,13 @@ in
       unless on (stack) max by (stack) (slipway_audit_swept_timestamp_seconds) > time() - ${t.seconds}
     '';
   };
+  AnchorLate = {
+    severity = "ticket";
+    forSeconds = 60;
+    summary = "No head of the audit log has been taken elsewhere from {{ $labels.host }} for too long.";
+    expr = _: ''
+      time() - slipway_anchor_sent_timestamp_seconds{job="node"}
+      > on (host) slipway_anchor_late_after_seconds{job="node"}
+    '';
+  };
 }

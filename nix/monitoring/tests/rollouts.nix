@@ -161,4 +161,25 @@ in
       // both "slipway_audit_verified_timestamp_seconds" "" "0+60x60";
     healthy.minutes = 40;
   };
+  AnchorLate = {
+    fault.series = {
+      ${''slipway_anchor_sent_timestamp_seconds{host="audit",job="node"}''} = "60x200";
+      ${''slipway_anchor_late_after_seconds{host="audit",job="node"}''} = "1800x200";
+    };
+    fault.minutes = 40;
+    fault.alerts = [
+      {
+        labels = {
+          host = "audit";
+          job = "node";
+        };
+        summary = "No head of the audit log has been taken elsewhere from audit for too long.";
+      }
+    ];
+    healthy.series = {
+      ${''slipway_anchor_sent_timestamp_seconds{host="audit",job="node"}''} = "60x29 1800x200";
+      ${''slipway_anchor_late_after_seconds{host="audit",job="node"}''} = "1800x200";
+    };
+    healthy.minutes = 40;
+  };
 }

@@ -69,6 +69,7 @@ mod tests {
             unsealed: 0,
             sealed_earlier: 0,
             undigested: 0,
+            keys: Vec::new(),
         }
     }
 

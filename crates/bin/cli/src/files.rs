@@ -10,23 +10,35 @@ use crate::CliFailure;
 
 /// No token, password, configuration or strategy is near this many bytes.
 const LONGEST: u64 = 1024 * 1024;
+/// Heads of an audit log, one a minute for a year.
+const LONGEST_LIST: u64 = 64 * 1024 * 1024;
 
 /// Reads a text file, `-` for stdin.
 pub fn read(path: &Path, what: &str) -> Result<String, CliFailure> {
+    read_up_to(path, what, LONGEST)
+}
+
+/// Reads a text file with a list that grows, `-` for stdin.
+pub fn read_list(path: &Path, what: &str) -> Result<String, CliFailure> {
+    read_up_to(path, what, LONGEST_LIST)
+}
+
+fn read_up_to(path: &Path, what: &str, longest: u64) -> Result<String, CliFailure> {
     let mut text = String::new();
     let outcome = if path == Path::new("-") {
-        io::stdin().lock().take(LONGEST + 1).read_to_string(&mut text)
+        io::stdin().lock().take(longest + 1).read_to_string(&mut text)
     } else {
-        File::open(path).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
+        File::open(path).and_then(|file| file.take(longest + 1).read_to_string(&mut text))
     };
     match outcome {
         Err(error) => Err(
             CliFailure::usage(format!("cannot read the {what} {}: {error}", path.display()))
                 .help("name a text file that this user can read"),
         ),
-        Ok(read) if read as u64 > LONGEST => Err(CliFailure::usage(format!(
-            "the {what} {} is over 1 MiB",
-            path.display()
+        Ok(read) if read as u64 > longest => Err(CliFailure::usage(format!(
+            "the {what} {} is over {} MiB",
+            path.display(),
+            longest / (1024 * 1024)
         ))),
         Ok(_) => Ok(text),
     }

@@ -54,6 +54,7 @@ const ELSEWHERE: [(&str, Written); 15] = [
     // These need a host with systemd, for node_exporter's files of text.
     ("slipway_job_", Written::Source("modules/stack/jobs.sh")),
     ("slipway_host_", Written::Source("modules/telemetry/facts.sh")),
+    ("slipway_anchor_", Written::Source("modules/audit-anchor.sh")),
     // No host here shares an address.
     (
         "slipway_floating_",

@@ -8,6 +8,7 @@
 //! | [`api`] | one method a route |
 //! | [`backoff`] | how long to wait before asking again |
 //! | [`error`] | what can go wrong, in words for people, and whether trying again can help |
+//! | [`webhook`] | signed messages to others' servers |
 //! | `testing` | with the feature of that name: a scripted API for tests |
 //!
 //! Every request has a time limit. A request that fails is tried again for [`RETRY_FOR`] while the API cannot answer, such as
@@ -21,6 +22,7 @@ pub mod client;
 pub mod error;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod webhook;
 
 mod cause;
 mod once;
@@ -29,6 +31,7 @@ pub use backoff::RetryBackoff;
 pub use builder::{ClientBuilder, RETRY_FOR, install_crypto_provider};
 pub use client::{Client, RawResponse};
 pub use error::{ClientError, UnreachableCause};
+pub use webhook::{WebhookMessage, WebhookSecret};
 
 /// Begins a client for the API at this address, such as `https://slipway.example.com`.
 ///

@@ -58,4 +58,19 @@ pub struct AuditReport {
     /// Things whose event is of a release before digests: only that they were made is proved, not how they look.
     #[serde(default)]
     pub undigested: i64,
+    /// The keys that sealed the events, in the order of their events. Control planes from before key lists leave it out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<SealKeyUse>,
+}
+
+/// A key with the events that it sealed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SealKeyUse {
+    /// Names the key without giving it away: 64 hex digits.
+    pub id: String,
+    /// The number of the first event.
+    pub first: i64,
+    /// The number of the last one.
+    pub last: i64,
 }

@@ -90,11 +90,26 @@ pub enum AuditCommand {
         /// A head that was printed earlier; it must still be in the chain
         #[arg(long, value_name = "HASH", value_parser = hash)]
         expect_head: Option<String>,
+        /// Heads that were noted down, one `NUMBER HASH` on a line; `-` is stdin. The log must pass through each
+        #[arg(long, value_name = "FILE")]
+        anchor: Option<PathBuf>,
+        /// The keys that may have sealed events, as `audit keys` lists them; events under others are refused
+        #[arg(long, value_name = "FILE")]
+        keys: Option<PathBuf>,
     },
     /// Print what to note down outside of the control plane: the number and the hash of the newest event
     ///
     /// Only once the log has proved whole, as by `slipway audit verify`. For a timer that sends it elsewhere.
     Head,
+    /// Print the keys that sealed the events, as `audit verify --keys` takes them
+    ///
+    /// Keep the list away from the control plane, and add a line when SECRET_KEY is changed.
+    Keys,
+    /// Send the log's head elsewhere, and note it down; for a timer
+    ///
+    /// It first goes on from the newest head in the notes: if the log does not pass through that any more, nothing is sent,
+    /// and the exit code is 20. Give the notes to `audit verify --anchor`.
+    Anchor(AnchorArgs),
     /// List events, the oldest first
     Events {
         /// Only events after this number
@@ -104,6 +119,26 @@ pub enum AuditCommand {
         #[arg(long, default_value_t = 50, value_name = "N", allow_negative_numbers = true, value_parser = at_least(1_u32))]
         limit: u32,
     },
+}
+
+/// Where the head goes.
+#[derive(Debug, Args)]
+pub struct AnchorArgs {
+    /// The file with the heads so far; a new one is added to it once it was taken
+    #[arg(long, value_name = "FILE")]
+    pub notes: PathBuf,
+    /// Post it here, with the headers of Standard Webhooks
+    #[arg(long, value_name = "URL", requires = "secret_file")]
+    pub to: Option<String>,
+    /// The file with the secret (`whsec_…`) that signs what is posted
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub secret_file: Option<PathBuf>,
+    /// A PEM file with a CA that the receiver's certificate may be of, besides the machine's own
+    #[arg(long, value_name = "FILE", requires = "to")]
+    pub receiver_ca_file: Option<PathBuf>,
+    /// Run this by sh, with the head as one line on stdin; it must end with 0
+    #[arg(long, value_name = "COMMAND")]
+    pub command: Option<String>,
 }
 
 fn hash(text: &str) -> Result<String, String> {

@@ -1,21 +1,30 @@
 //! The audit log and the proof that it is whole.
 
+mod anchor;
+
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use serde::Serialize;
-use slipway_verify::audit::{self, AuditProof};
-use slipway_wire::audit::{Event, EventQuery};
+use slipway_verify::audit::{self, AuditProof, Expected, KeyList, NotedHeads};
+use slipway_wire::audit::{Event, EventQuery, SealKeyUse};
 
 use super::{List, page_size};
 use crate::args::AuditCommand;
 use crate::context::Context;
 use crate::text::clean;
-use crate::{CliFailure, Exit};
+use crate::{CliFailure, Exit, files};
 
 pub(super) async fn run(context: &Context, command: AuditCommand) -> Result<Exit, CliFailure> {
     match command {
-        AuditCommand::Verify { expect_head } => verify(context, expect_head).await,
+        AuditCommand::Verify {
+            expect_head,
+            anchor,
+            keys,
+        } => verify(context, expected(expect_head, anchor, keys)?).await,
         AuditCommand::Head => head(context).await,
+        AuditCommand::Keys => keys(context).await,
+        AuditCommand::Anchor(args) => anchor::run(context, args).await,
         AuditCommand::Events { after, limit } => {
             let client = context.client()?;
             let mut events: Vec<Event> = Vec::new();
@@ -66,8 +75,50 @@ pub(super) fn line(event: &Event) -> String {
     clean(&line) + "\n"
 }
 
-async fn verify(context: &Context, expect_head: Option<String>) -> Result<Exit, CliFailure> {
-    let proof = audit::prove(&context.client()?, expect_head.as_deref()).await?;
+/// What the files say that were kept elsewhere.
+fn expected(
+    head: Option<String>,
+    anchor: Option<PathBuf>,
+    keys: Option<PathBuf>,
+) -> Result<Expected, CliFailure> {
+    let heads = match anchor {
+        Some(path) => {
+            let text = files::read_list(&path, "file of heads")?;
+            NotedHeads::parse(&text)
+                .map_err(|problem| CliFailure::usage(format!("--anchor {}: {problem}", path.display())))?
+        }
+        None => NotedHeads::default(),
+    };
+    let keys = match keys {
+        Some(path) => {
+            let list = KeyList::parse(&files::read(&path, "list of keys")?);
+            Some(list.map_err(|problem| CliFailure::usage(format!("--keys {}: {problem}", path.display())))?)
+        }
+        None => None,
+    };
+    Ok(Expected { head, heads, keys })
+}
+
+/// The keys with their events. Each goes on where the one before ended, and the last one goes on.
+async fn keys(context: &Context) -> Result<Exit, CliFailure> {
+    let report = context.client()?.verify_audit().await?;
+    let keys = &report.keys;
+    context.output.show(&List { items: keys }, || {
+        let line = |(place, key): (usize, &SealKeyUse)| {
+            let last = if place + 1 == keys.len() {
+                String::new()
+            } else {
+                key.last.to_string()
+            };
+            format!("{} {}-{last}\n", clean(&key.id), key.first)
+        };
+        keys.iter().enumerate().map(line).collect()
+    })?;
+    Ok(Exit::Success)
+}
+
+async fn verify(context: &Context, expected: Expected) -> Result<Exit, CliFailure> {
+    let proof = audit::prove(&context.client()?, &expected).await?;
     context.output.show(&proof, || text(&proof))?;
     Ok(if proof.whole {
         Exit::Success
@@ -85,7 +136,7 @@ struct Head<'a> {
 
 /// What is noted down of a log that is not whole would be believed later. So then there is no head.
 async fn head(context: &Context) -> Result<Exit, CliFailure> {
-    let proof = audit::prove(&context.client()?, None).await?;
+    let proof = audit::prove(&context.client()?, &Expected::default()).await?;
     if !proof.whole {
         context.output.show(&proof, || text(&proof))?;
         return Ok(Exit::AuditBroken);
@@ -112,6 +163,13 @@ fn text(proof: &AuditProof) -> String {
              the server",
             proof.events
         );
+        if proof.noted_heads > 0 {
+            let _ = writeln!(
+                text,
+                "it passes through all {} events that were noted down",
+                proof.noted_heads
+            );
+        }
         let (earlier, undigested) = (proof.server.sealed_earlier, proof.server.undigested);
         if earlier > 0 {
             let _ = writeln!(

@@ -4,6 +4,7 @@
 
 mod common;
 
+mod anchor;
 mod arguments;
 mod audit;
 mod commands;

@@ -1,6 +1,7 @@
 //! Checking events in their order, from the first one or from where an earlier check ended.
 
 use slipway_domain::event::{EventHash, GENESIS, chain_hash};
+use slipway_wire::audit::SealKeyUse;
 use sqlx::PgConnection;
 
 use super::key::BadSeal;
@@ -55,6 +56,8 @@ pub(super) struct ChainCheck<'a> {
     /// The place of the key of the event before.
     generation: usize,
     pub(super) sealed_earlier: i64,
+    /// The places of the keys, each with the numbers of the first and the last event that it sealed.
+    uses: Vec<(usize, i64, i64)>,
 }
 
 impl<'a> ChainCheck<'a> {
@@ -67,6 +70,7 @@ impl<'a> ChainCheck<'a> {
             hash: GENESIS,
             generation: 0,
             sealed_earlier: 0,
+            uses: Vec::new(),
         }
     }
 
@@ -83,6 +87,17 @@ impl<'a> ChainCheck<'a> {
             generation: key.place(seal_key).unwrap_or(0),
             ..Self::new(key)
         }
+    }
+
+    /// The keys of the events that were right, in their order.
+    pub(super) fn keys(&self) -> Vec<SealKeyUse> {
+        let ids: Vec<String> = self.key.ids().collect();
+        let uses = self.uses.iter().map(|(place, first, last)| SealKeyUse {
+            id: ids.get(*place).cloned().unwrap_or_default(),
+            first: *first,
+            last: *last,
+        });
+        uses.collect()
     }
 
     pub(super) fn count(&self) -> i64 {
@@ -138,6 +153,10 @@ impl<'a> ChainCheck<'a> {
             }
             Ok(generation) => {
                 self.generation = generation;
+                match self.uses.last_mut() {
+                    Some((place, _, last)) if *place == generation => *last = expected,
+                    _ => self.uses.push((generation, expected, expected)),
+                }
                 self.sealed_earlier += i64::from(generation < self.key.earlier());
             }
         }

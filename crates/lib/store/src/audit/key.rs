@@ -12,6 +12,7 @@ use slipway_settings::SecretKey;
 /// Labels keep apart what is made with the same secret.
 const SEAL_LABEL: &[u8] = b"slipway event seal\0";
 const REQUEST_LABEL: &[u8] = b"slipway request\0";
+const ID_LABEL: &[u8] = b"slipway key id\0";
 
 /// Seals event hashes, so that somebody who can write to the database but does not have `SECRET_KEY` cannot compute a
 /// chain again. Knows the keys before it too, which seal nothing any more.
@@ -71,6 +72,11 @@ impl AuditKey {
         &self.current.fingerprint
     }
 
+    /// The ids of all keys, the oldest first.
+    pub fn ids(&self) -> impl Iterator<Item = String> {
+        self.earlier.iter().chain([&self.current]).map(SealKey::id)
+    }
+
     /// The seal of an event's hash.
     #[must_use]
     pub fn seal(&self, hash: &EventHash) -> [u8; 32] {
@@ -120,6 +126,11 @@ impl SealKey {
             secret: bytes.to_vec().into(),
             fingerprint,
         }
+    }
+
+    /// Names the key in lists that people keep. Other than its fingerprint, nobody finds a second key with the same id.
+    fn id(&self) -> String {
+        hex::encode(self.keyed(ID_LABEL).finalize().into_bytes())
     }
 
     /// Takes the same time for any wrong seal.

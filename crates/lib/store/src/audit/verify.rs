@@ -60,5 +60,6 @@ fn report(check: &ChainCheck<'_>, comparison: Comparison) -> AuditReport {
         unsealed: 0,
         sealed_earlier: check.sealed_earlier,
         undigested: comparison.undigested,
+        keys: check.keys(),
     }
 }

@@ -1,9 +1,10 @@
 //! The event chain.
 
-use slipway_domain::event::{GENESIS, chain_hash};
+use slipway_domain::event::{Actor, GENESIS, chain_hash};
 use slipway_domain::{Role, RolloutId};
 use slipway_store::{AuditKey, Store};
 use slipway_testkit::audit_key;
+use slipway_wire::audit::Event;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -276,6 +277,79 @@ async fn a_chain_computed_anew_lacks_the_seals(pool: PgPool) {
         .await
         .unwrap();
     assert_eq!(broken(&store, &key).await.unwrap().0, 1);
+}
+
+/// Seals every event under this key, with another actor from this number on.
+async fn rewrite(pool: &PgPool, store: &Store, key: &AuditKey, from: i64) {
+    sql(pool, "ALTER TABLE events DISABLE TRIGGER USER").await;
+    let mut hash = GENESIS;
+    for record in &store.list_all_events(0, 1000).await.unwrap() {
+        let mut event = record.event.clone();
+        if let Actor::Principal(name) = &mut event.actor
+            && record.number >= from
+        {
+            *name = "mallory".parse().unwrap();
+        }
+        hash = chain_hash(&hash, record.number, record.at, &event);
+        let update =
+            "UPDATE events SET actor_name = $2, hash = $3, seal = $4, seal_key = $5 WHERE number = $1";
+        sqlx::query(update)
+            .bind(record.number)
+            .bind(event.actor.name())
+            .bind(hash.as_slice())
+            .bind(key.seal(&hash).as_slice())
+            .bind(key.fingerprint())
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+    sqlx::query("UPDATE event_head SET hash = $1")
+        .bind(hash.as_slice())
+        .execute(pool)
+        .await
+        .unwrap();
+}
+
+/// Somebody with the database and the key writes the log anew. The control plane finds nothing; a noted head does.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn whoever_has_the_key_too_is_found_by_a_noted_head_alone(pool: PgPool) {
+    let (store, key) = events(&pool).await;
+    let noted = store.event_head().await.unwrap();
+    rewrite(&pool, &store, &key, 1).await;
+    let all = store.list_all_events(0, 1000).await.unwrap();
+    let of_mallory = |event: &Event| event.event.actor.name() == "mallory";
+    assert!(all.iter().any(of_mallory));
+    assert_eq!(broken(&store, &key).await, None);
+    let now = store.event_head().await.unwrap();
+    assert_eq!(now.number, noted.number);
+    assert_ne!(now.hash, noted.hash);
+}
+
+/// A key of one's own in place of the control plane's: the log is whole, and its account of keys names another.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn the_keys_of_a_log_are_named_with_their_events(pool: PgPool) {
+    let (store, old) = events(&pool).await;
+    let first = store.verify_chain(&old).await.unwrap();
+    let [only] = first.keys.as_slice() else {
+        panic!("{:?}", first.keys);
+    };
+    assert_eq!((only.first, only.last, only.id.len()), (1, first.events, 64));
+    let new = old.clone().followed_by(&[8; 32]);
+    let name = "ci".parse().unwrap();
+    store
+        .create_principal(&name, Role::Viewer, &ada(&new))
+        .await
+        .unwrap();
+    let both = store.verify_chain(&new).await.unwrap();
+    let spans: Vec<(i64, i64)> = both.keys.iter().map(|key| (key.first, key.last)).collect();
+    assert_eq!(spans, [(1, first.events), (first.events + 1, first.events + 1)]);
+    assert_eq!(both.keys[0].id, only.id);
+    assert_ne!(both.keys[1].id, only.id);
+    let thief = AuditKey::from_bytes(&[9; 32]);
+    rewrite(&pool, &store, &thief, i64::MAX).await;
+    let stolen = store.verify_chain(&thief).await.unwrap();
+    assert_eq!(stolen.problem, None);
+    assert!(both.keys.iter().all(|key| key.id != stolen.keys[0].id));
 }
 
 /// A change of `SECRET_KEY`: what was sealed before is checked with the key that the operator names.
