@@ -91,6 +91,8 @@ pub struct Executor<H, C> {
     clock: C,
     store: JournalStore,
     keep_releases: usize,
+    /// The least time of a switch, whatever the control plane says.
+    least_switch_seconds: u32,
     instructions: watch::Receiver<Instruction>,
     view: watch::Sender<ExecutorView>,
     /// The truth. Ahead of the disk only while the disk is full.
@@ -133,6 +135,7 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
             clock,
             store,
             keep_releases,
+            least_switch_seconds: 0,
             instructions,
             view,
             journal: Journal::default(),
@@ -157,6 +160,14 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
     #[must_use]
     pub fn of_host(mut self, name: &HostName) -> Self {
         self.phase.name_host(name.to_string());
+        self
+    }
+
+    /// Gives every switch at least this long. Whoever holds the control plane could otherwise have each one ended in its
+    /// middle by a bound of a second.
+    #[must_use]
+    pub const fn with_least_switch_seconds(mut self, seconds: u32) -> Self {
+        self.least_switch_seconds = seconds;
         self
     }
 
@@ -310,7 +321,7 @@ async fn next_instruction(instructions: &mut watch::Receiver<Instruction>) {
 /// Whether the instruction interrupts work on this attempt.
 fn interrupts(instruction: &Instruction, attempt: AttemptId) -> bool {
     match instruction {
-        Instruction::Idle => false,
+        Instruction::Idle | Instruction::Probe { .. } => false,
         Instruction::Commit { .. } | Instruction::Revert { .. } => true,
         Instruction::Stage { attempt: other, .. } | Instruction::Activate { attempt: other, .. } => {
             *other != attempt

@@ -1,5 +1,6 @@
 //! The journal's changes by an instruction. A repeated or late instruction changes nothing.
 
+use slipway_domain::agent::ActivationPlan;
 use slipway_domain::{AttemptId, Instruction, StorePath};
 use slipway_host::clock::Clock;
 use slipway_host::operations::HostOperations;
@@ -16,7 +17,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     /// `Some` when something was done about the instruction; `None` when there is nothing to do, or not yet.
     pub(super) async fn act_on(&mut self, instruction: &Instruction) -> Option<NextStep> {
         match instruction {
-            Instruction::Idle => None,
+            Instruction::Idle | Instruction::Probe { .. } => None,
             Instruction::Stage {
                 attempt,
                 closure,
@@ -37,7 +38,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 approved_plan,
             } => match self.journal.entry(*attempt) {
                 JournalEntry::Current(current) if current.phase == JournalPhase::Staged => {
-                    Some(self.activate(plan.clone(), *approved_plan).await)
+                    let plan = with_floor(plan, self.least_switch_seconds);
+                    Some(self.activate(plan, *approved_plan).await)
                 }
                 JournalEntry::Unknown => self.refuse_unknown(*attempt, closure),
                 // Under way, or over: a settled attempt is never begun again.
@@ -60,7 +62,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                     let why = "taken back by the control plane while hooks ran";
                     Some(self.end_before_switch(why).await)
                 }
-                _ => self.revert_as_instructed(*attempt, prior.as_ref(), *timeout_seconds),
+                _ => {
+                    let seconds = (*timeout_seconds).max(self.least_switch_seconds);
+                    self.revert_as_instructed(*attempt, prior.as_ref(), seconds)
+                }
             },
         }
     }
@@ -270,5 +275,49 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             current.revert_seconds = Some(timeout_seconds);
             self.try_save();
         }
+    }
+}
+
+/// The plan with at least so many seconds for the switch and for the way back. The dead-man comes after the switch.
+fn with_floor(plan: &ActivationPlan, least: u32) -> ActivationPlan {
+    let activate_seconds = plan.activate_seconds.max(least);
+    ActivationPlan {
+        activate_seconds,
+        deadman_seconds: plan.deadman_seconds.max(activate_seconds.saturating_add(1)),
+        revert_seconds: plan.revert_seconds.map(|seconds| seconds.max(least)),
+        ..plan.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipway_domain::Strategy;
+
+    use super::*;
+
+    #[test]
+    fn no_plan_gives_a_switch_less_than_the_floor() {
+        let usual = ActivationPlan::of(&Strategy::default());
+        assert_eq!(with_floor(&usual, 60), usual);
+        let hostile = ActivationPlan {
+            activate_seconds: 1,
+            deadman_seconds: 2,
+            revert_seconds: Some(1),
+            ..usual.clone()
+        };
+        let bounded = with_floor(&hostile, 60);
+        assert_eq!(
+            (
+                bounded.activate_seconds,
+                bounded.deadman_seconds,
+                bounded.revert_seconds
+            ),
+            (60, 61, Some(60))
+        );
+        let old = ActivationPlan {
+            revert_seconds: None,
+            ..hostile
+        };
+        assert_eq!(with_floor(&old, 60).revert_seconds, None);
     }
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use slipway_attempt::ExecutorView;
-use slipway_domain::agent::Verdict;
+use slipway_domain::agent::{ActivationPlan, Verdict};
 use slipway_domain::{AttemptPhase, Instruction};
 use slipway_host::testing::ClosureBehaviour;
 
-use super::rig::{ExecutorRig, closure};
+use tokio_util::sync::CancellationToken;
+
+use super::rig::{ExecutorRig, closure, plan};
 
 #[tokio::test(start_paused = true)]
 async fn a_good_closure_is_staged_activated_verified_and_committed() {
@@ -126,6 +128,32 @@ async fn a_switch_that_fails_or_hangs_is_taken_back_with_the_reason() {
         let message = rig.message(attempt, AttemptPhase::Reverted).await;
         assert!(message.contains(expected), "{message}");
         assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
+    }
+}
+
+/// Whoever holds the control plane cannot have a switch ended in its middle by a bound of a second.
+#[tokio::test(start_paused = true)]
+async fn a_bound_below_the_hosts_own_floor_ends_no_switch() {
+    for (floor, ends) in [(60, AttemptPhase::Verified), (0, AttemptPhase::Reverted)] {
+        let mut rig = ExecutorRig::new();
+        rig.kill().await;
+        let (executor, view) = rig.executor();
+        let executor = executor.with_least_switch_seconds(floor);
+        let task = tokio::spawn(executor.run(CancellationToken::new()));
+        rig.agent = Some((view, task));
+        rig.behave("b", |it| it.switch_seconds = 20);
+        let attempt = rig.stage("b");
+        rig.reach(attempt, AttemptPhase::Staged).await;
+        rig.instructions.send_replace(Instruction::Activate {
+            attempt,
+            closure: closure("b"),
+            plan: ActivationPlan {
+                activate_seconds: 1,
+                ..plan()
+            },
+            approved_plan: None,
+        });
+        rig.reach(attempt, ends).await;
     }
 }
 

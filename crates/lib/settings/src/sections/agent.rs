@@ -50,5 +50,7 @@ section! {
         runner: AgentRunner = AGENT_RUNNER: ValueKind::OneOf(AgentRunner::WORDS), { default: Some("auto") };
         /// How many committed releases stay protected from garbage collection.
         keep_releases: u32 = AGENT_KEEP_RELEASES: ValueKind::Number(1, 100, "releases"), { default: Some("3") };
+        /// The least time that a switch gets, and the way back, whatever the control plane says. The modules set 60.
+        min_switch_seconds: u32 = AGENT_MIN_SWITCH_SECONDS: ValueKind::Number(1, 3600, "seconds"), { default: Some("1") };
     }
 }
