@@ -17,6 +17,7 @@ in
     ./packages.nix
     ./store.nix
     ./agent-checks.nix
+    ./agent-facts.nix
     ./agent-hooks.nix
     ./agent-release-keys.nix
   ];
@@ -63,6 +64,15 @@ in
       example = 10;
       description = "Committed releases that stay protected from garbage collection, besides the live system and the boot default.";
     };
+    minSwitchSeconds = mkOption {
+      type = types.ints.between 1 3600;
+      default = 60;
+      example = 300;
+      description = ''
+        The least time in seconds that a switch gets, and the way back, whatever a strategy says. Whoever holds the control
+        plane could otherwise have each switch ended in its middle.
+      '';
+    };
     metricsPort = mkOption {
       type = types.nullOr types.port;
       default = contract.ports.agentMetrics;
@@ -102,6 +112,7 @@ in
         AGENT_HOST = cfg.host;
         AGENT_RUNNER = "systemd";
         AGENT_KEEP_RELEASES = toString cfg.keepReleases;
+        AGENT_MIN_SWITCH_SECONDS = toString cfg.minSwitchSeconds;
         # The daemon writes the store, so the agent needs no access.
         NIX_REMOTE = "daemon";
       }

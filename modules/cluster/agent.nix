@@ -87,6 +87,15 @@ in
           ];
         };
       }
+      // lib.optionalAttrs (options.services.slipway.agent ? facts) {
+        facts = {
+          clusters.${cfg.name} = [
+            (lib.getExe program)
+            "members"
+          ];
+          certificates = [ files.certificate ];
+        };
+      }
       // lib.optionalAttrs (options.services.slipway.agent ? hooks) {
         hooks = {
           slipway-cluster-step-aside = hook "before_activate" "step-aside" 240;

@@ -1,4 +1,4 @@
-# slipway-cluster status | check | step-aside [SECONDS] | come-back [SECONDS]
+# slipway-cluster status | members | check | step-aside [SECONDS] | come-back [SECONDS]
 # shellcheck shell=bash
 aside=/run/slipway-patroni/conf/50-aside.yaml
 
@@ -130,6 +130,8 @@ case "${1-}" in
       [ "$(about "any(.[]; .name == \"$member\")")" = true ] || printf '%s\tnot in the cluster\n' "$member"
     done
     ;;
+  # For the agent's facts.
+  members) members || die "no member answers on $URLS" ;;
   check)
     answer=$(ask "${URLS%% *}/patroni") || die "Patroni of $MEMBER does not answer, or Postgres does not run; see: systemctl status slipway-patroni"
     state=$(jq -r .state <<< "$answer")
@@ -137,5 +139,5 @@ case "${1-}" in
     ;;
   step-aside) step_aside "${2:-600}" ;;
   come-back) come_back "${2:-600}" ;;
-  *) die "usage: slipway-cluster status | check | step-aside [SECONDS] | come-back [SECONDS]" ;;
+  *) die "usage: slipway-cluster status | members | check | step-aside [SECONDS] | come-back [SECONDS]" ;;
 esac

@@ -10,3 +10,6 @@ if [ -n "$script" ]; then
   printf '%s' "$script" >"$out/bin/switch-to-configuration"
   chmod 0555 "$out/bin/switch-to-configuration"
 fi
+if [ -n "$machine" ]; then
+  printf '%s' "$machine" >"$out/system"
+fi

@@ -8,7 +8,7 @@
   service, # absolute path of the slipway-demo-service program
   tools, # PATH for the builder and the switch script
   health ? 200, # what the service answers to /health
-  variant ? "works", # works, hangs, fails, no-script, no-checks or bad-checks
+  variant ? "works", # works, hangs, fails, no-script, no-checks, bad-checks or other-machine
 }:
 let
   # Added by content: all closures share one copy, and a host fetches it once.
@@ -73,6 +73,8 @@ derivation {
   PATH = tools;
   inherit version;
   script = if variant == "no-script" then "" else script;
+  # As NixOS says which machine a system is for.
+  machine = if variant == "other-machine" then "riscv64-linux" else "";
   checks =
     if variant == "no-checks" then
       ""

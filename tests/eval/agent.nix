@@ -108,6 +108,39 @@ in
       setting = false;
     };
   }
+  {
+    name = "the agent is told where certificates and backups are, and where kernels go";
+    got =
+      let
+        of =
+          more:
+          builtins.fromJSON
+            (host [
+              (stack { })
+              (agent { })
+              more
+            ]).environment.etc."slipway/facts.json".text;
+      in
+      {
+        usual = { inherit (of { }) backups clusters; };
+        efi =
+          (of {
+            boot.loader.systemd-boot.enable = true;
+            boot.loader.efi.efiSysMountPoint = "/efi";
+          }).boot or null;
+        own = (of { services.slipway.agent.facts.certificates = [ "/etc/own.pem" ]; }).certificates;
+        minimum = unit.environment.AGENT_MIN_SWITCH_SECONDS;
+      };
+    want = {
+      usual = {
+        backups = "http://127.0.0.1:9103/status";
+        clusters = [ ];
+      };
+      efi = "/efi";
+      own = [ "/etc/own.pem" ];
+      minimum = "60";
+    };
+  }
   (says "release keys need the host's environment" "releaseEnvironment is not" [
     (stack { })
     (agent { releaseKeys = [ sshKey ]; })

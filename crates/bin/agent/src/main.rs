@@ -6,6 +6,7 @@
 //! executor goes on.
 
 mod cli;
+mod facts;
 mod local;
 mod plane;
 mod revert;

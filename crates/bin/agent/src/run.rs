@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use slipway_attempt::{Executor, ExecutorView, JournalStore};
-use slipway_domain::{HostName, Instruction, Observation};
+use slipway_domain::{HostName, Instruction, Observation, StorePath};
 use slipway_host::boot_id;
 use slipway_host::{Clock, HostConfig, HostOperations, Machine, SystemClock};
 use slipway_settings::{AgentSettings, SettingsSource};
@@ -13,6 +13,7 @@ use slipway_telemetry::Lifecycle;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use crate::facts;
 use crate::local;
 use crate::plane::PlaneClient;
 use crate::sync::{self, ExecutorLink};
@@ -88,7 +89,9 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
         keep_releases,
         instructions,
     );
-    let mut executor = executor.of_host(&name);
+    let mut executor = executor
+        .of_host(&name)
+        .with_least_switch_seconds(settings.agent.min_switch_seconds);
     // Ready before the journal is read: a dead-man has it while its switch script restarts us and waits for this word.
     lifecycle.ready();
     let stop = lifecycle.soft();
@@ -103,9 +106,16 @@ async fn serve(source: &SettingsSource, settings: AgentSettings) -> anyhow::Resu
         instructions: instruct,
     };
     let outdated = plane.outdated();
+    let (facts, gatherer) = facts::link();
+    let of_host = machine.config().clone();
+    let gather = move |attempt, closure: Option<StorePath>| {
+        let config = of_host.clone();
+        async move { slipway_host::facts::gather(&config, attempt, closure.as_ref()).await }
+    };
+    lifecycle.spawn(gatherer.run(gather, stop.clone()));
     lifecycle.spawn(async move {
         let observe = |view: &ExecutorView| observe(&name, &machine, view);
-        sync::run(&plane, observe, link, stop).await;
+        sync::run(&plane, observe, link, facts, stop).await;
     });
     info!(
         host = settings.plane.host,
@@ -155,5 +165,6 @@ fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observati
         unsettled: view.unsettled,
         journal_trouble: view.trouble.clone(),
         plan: None,
+        facts: None,
     }
 }

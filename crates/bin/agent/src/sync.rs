@@ -6,13 +6,15 @@ use std::time::Duration;
 use slipway_attempt::ExecutorView;
 use slipway_client::{Client, ClientError, RetryBackoff};
 use slipway_domain::agent::AttemptReport;
-use slipway_domain::{HostPlan, Instruction, Observation, TraceParent};
+use slipway_domain::{AttemptId, AttemptPhase, HostPlan, Instruction, Observation, StorePath, TraceParent};
 use slipway_host::{Clock, SystemClock};
 use slipway_telemetry::propagation;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, info_span};
+
+use crate::facts::{AWAIT, FactsLink};
 
 /// How long the control plane may keep a request waiting for news.
 pub(crate) const WAIT: Duration = Duration::from_secs(30);
@@ -97,15 +99,21 @@ pub(crate) async fn run(
     plane: &impl InstructionSource,
     observe: impl Fn(&ExecutorView) -> Observation,
     mut link: ExecutorLink,
+    mut facts: FactsLink,
     stop: CancellationToken,
 ) {
     let mut failures = 0;
+    let mut fetching: Option<(AttemptId, StorePath)> = None;
     let mut complaint: Option<SyncError> = None;
     let mut told: Option<AttemptReport> = None;
     loop {
         let view = link.view.borrow_and_update().clone();
         let mut observation = observe(&view);
         observation.plan = unsent_plan(&view, told.as_ref());
+        facts.note_staged(staged(&view, fetching.as_ref()));
+        let unsent = facts.unsent();
+        let number = unsent.as_ref().map(|(number, _)| *number);
+        observation.facts = unsent.map(|(_, facts)| facts);
         let began = Instant::now();
         let (span, parent) = trace(&view, told.as_ref());
         let answer = tokio::select! {
@@ -113,7 +121,9 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
             answer = plane.sync(&observation, WAIT, parent).instrument(span) => answer,
             () = changed(&mut link.view) => continue,
+            () = facts.urgent() => continue,
         };
+        let mut probed = false;
         let pause = match answer {
             Ok(instruction) => {
                 metrics::counter!("slipway_agent_syncs_total", "outcome" => "ok").increment(1);
@@ -123,6 +133,24 @@ pub(crate) async fn run(
                 }
                 failures = 0;
                 told = view.report;
+                if let Some(number) = number {
+                    facts.note_told(number);
+                }
+                let instruction = match instruction {
+                    // The executor has nothing to do with it.
+                    Instruction::Probe { closure } => {
+                        facts.probe(&closure);
+                        probed = true;
+                        Instruction::Idle
+                    }
+                    Instruction::Stage {
+                        attempt, ref closure, ..
+                    } => {
+                        fetching = Some((attempt, closure.clone()));
+                        instruction
+                    }
+                    other => other,
+                };
                 let changed = link.instructions.send_if_modified(|old| {
                     let changed = *old != instruction;
                     old.clone_from(&instruction);
@@ -132,7 +160,11 @@ pub(crate) async fn run(
                     let attempt_id = instruction.attempt().map(tracing::field::display);
                     tracing::info!(attempt_id, ?instruction, "instructed");
                 }
-                SHORTEST.saturating_sub(began.elapsed())
+                if probed {
+                    AWAIT
+                } else {
+                    SHORTEST.saturating_sub(began.elapsed())
+                }
             }
             Err(error) => {
                 let pause = pause_after(&error, failures);
@@ -149,8 +181,20 @@ pub(crate) async fn run(
             () = stop.cancelled() => return,
             () = sleep(pause) => {}
             () = changed(&mut link.view) => {}
+            () = facts.urgent() => {}
         }
     }
+}
+
+/// The attempt whose closure is staged, with the closure if this process was told to fetch it.
+fn staged(
+    view: &ExecutorView,
+    fetching: Option<&(AttemptId, StorePath)>,
+) -> Option<(AttemptId, Option<StorePath>)> {
+    let report = view.report.as_ref()?;
+    let closure = fetching.filter(|(attempt, _)| *attempt == report.attempt);
+    (report.phase == AttemptPhase::Staged)
+        .then(|| (report.attempt, closure.map(|(_, closure)| closure.clone())))
 }
 
 /// By this host's clock, as everything on this host.
@@ -240,9 +284,10 @@ mod tests {
     use std::collections::VecDeque;
     use std::sync::{Arc, Mutex};
 
-    use slipway_domain::{AttemptId, AttemptPhase, Timestamp};
+    use slipway_domain::{HostFacts, Timestamp};
 
     use super::*;
+    use crate::facts;
 
     /// Answers in order, then parks for ever. Keeps what was posted, and when.
     #[derive(Clone, Default)]
@@ -283,6 +328,8 @@ mod tests {
         instructions: watch::Receiver<Instruction>,
         began: Instant,
         stop: CancellationToken,
+        /// The closures that facts were asked about.
+        probed: Arc<Mutex<Vec<StorePath>>>,
     }
 
     fn rig(answers: impl IntoIterator<Item = Result<Instruction, SyncError>>) -> SyncRig {
@@ -308,15 +355,24 @@ mod tests {
             unsettled: view.unsettled,
             journal_trouble: view.trouble.clone(),
             plan: None,
-            overrides: None,
+    facts: None, overrides: None,
         };
-        tokio::spawn(async move { run(&plane, observe, link, token).await });
+        let (facts, gatherer) = facts::link();
+        let probed: Arc<Mutex<Vec<StorePath>>> = Arc::default();
+        let kept = Arc::clone(&probed);
+        let gather = move |_, closure: Option<StorePath>| {
+            kept.lock().unwrap().extend(closure);
+            async { HostFacts::default() }
+        };
+        tokio::spawn(gatherer.run(gather, token.clone()));
+        tokio::spawn(async move { run(&plane, observe, link, facts, token).await });
         SyncRig {
             script,
             view,
             instructions,
             began: Instant::now(),
             stop,
+            probed,
         }
     }
 
@@ -347,6 +403,22 @@ mod tests {
         );
         let posted = rig.script.posted.lock().unwrap();
         assert_eq!(posted[1].1.report.as_ref().unwrap().phase, AttemptPhase::Staged);
+    }
+
+    /// A question of the control plane is answered with facts at once, and is nothing to the executor.
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_is_answered_with_facts_and_not_handed_on() {
+        let closure: StorePath = "/nix/store/0c5r1m2n3p4q5s6v7w8x9y0z1a2b3c4d-a".parse().unwrap();
+        let probe = Instruction::Probe {
+            closure: closure.clone(),
+        };
+        let rig = rig([Ok(probe)]);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(*rig.probed.lock().unwrap(), [closure]);
+        let posted = rig.script.posted.lock().unwrap();
+        assert!(posted.len() == 2 && posted[1].1.facts.is_some(), "{posted:?}");
+        assert!(posted[1].0.duration_since(rig.began) < Duration::from_secs(1));
+        assert!(!rig.instructions.has_changed().unwrap());
     }
 
     #[tokio::test(start_paused = true)]

@@ -89,7 +89,12 @@ async fn look(app: &App) {
 
 async fn find_instructions(app: &App, hosts: &[HostId]) -> Result<HashMap<HostId, Instruction>, StoreError> {
     let assigned = app.store.find_assigned(hosts).await?;
-    app.store.instruct(assigned, &app.audit_key).await
+    let mut found = app.store.instruct(assigned, &app.audit_key).await?;
+    // What somebody wants to know comes after what is to be done.
+    for (host, closure) in app.store.find_probes(hosts).await? {
+        found.entry(host).or_insert(Instruction::Probe { closure });
+    }
+    Ok(found)
 }
 
 async fn watch_events(app: &App) {

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use slipway_domain::{EnvironmentName, ReleaseId};
 
-pub use access::{AuditCommand, Login, PrincipalCommand, TokenCommand};
+pub use access::{AnchorArgs, AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
 pub use rollout::{Approval, Order, RolloutCommand, RolloutRef, WatchArgs};
@@ -96,6 +96,20 @@ pub enum SlipwayCommand {
     /// Rollouts: start, watch and stop them
     #[command(subcommand)]
     Rollout(RolloutCommand),
+    /// Check what stands in the way of rolling a release out, before it begins
+    ///
+    /// Asks the agents of its hosts how things are there: room, caches, clocks, certificates, backups, clusters. Nothing is
+    /// fetched or changed, and it takes up to 10 s. A rollout runs the checks of its hosts itself, before its first
+    /// activation. The exit code is 30 if something blocks.
+    Preflight {
+        /// The environment
+        environment: EnvironmentName,
+        /// The release's id
+        release: ReleaseId,
+        /// End with 31 if nothing blocks, but something is unknown
+        #[arg(long)]
+        strict: bool,
+    },
     /// Show what differs between two releases, or between a release and what runs
     ///
     /// Hosts that one of them lacks, hosts with another closure, and what changes there as far as an agent has computed it.

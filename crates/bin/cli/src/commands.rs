@@ -9,6 +9,7 @@ mod host;
 mod login;
 mod man;
 mod plan;
+mod preflight;
 mod release;
 mod rollout;
 mod secret;
@@ -42,6 +43,11 @@ pub async fn run(context: &Context, command: SlipwayCommand) -> Result<Exit, Cli
         SlipwayCommand::Host(command) => host::run(context, command).await?,
         SlipwayCommand::Release(command) => release::run(context, command).await?,
         SlipwayCommand::Rollout(command) => return rollout::run(context, command).await,
+        SlipwayCommand::Preflight {
+            environment,
+            release,
+            strict,
+        } => return preflight::run(context, &environment, release, strict).await,
         SlipwayCommand::Diff { release, other } => diff::run(context, release, other).await?,
         SlipwayCommand::Token(command) => access::token(context, command).await?,
         SlipwayCommand::Principal(command) => access::principal(context, command).await?,

@@ -43,11 +43,11 @@ exits! {
     WaitsForPerson = 13,
     /// `rollout watch --timeout`: the rollout is still under way.
     TimeUp = 14,
-    /// `audit verify`, `audit head`: the chain of events is not whole.
+    /// `audit verify`, `audit head`, `audit anchor`: the chain of events is not whole, or not as it was noted down.
     AuditBroken = 20,
-    /// `verify`, `release verify`: something failed.
+    /// `verify`, `release verify`: something failed. `preflight`: something blocks.
     VerifyFailed = 30,
-    /// `verify`: nothing failed, but something could not be checked.
+    /// `verify`, `preflight --strict`: nothing failed, but something could not be checked.
     NotVerified = 31,
     /// Stopped because the terminal went away (SIGHUP). A rollout that was watched goes on.
     HungUp = 129,

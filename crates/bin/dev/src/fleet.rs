@@ -25,6 +25,8 @@ pub enum Variant {
     NoChecks,
     /// Its `checks.json` is not one.
     BadChecks,
+    /// It says that it is for another kind of machine, and switches all the same.
+    OtherMachine,
 }
 
 /// One closure: the arguments of `nix/demo/closure.nix`.

@@ -16,6 +16,7 @@ use slipway_wire::fleet::{
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
+use slipway_wire::preflight::{PreflightQuery, PreflightReport};
 use slipway_wire::release::{
     CreateDraft, CreateRelease, CreateSignedRelease, Draft, DraftPage, Release, ReleaseManifest,
     ReleaseSummary, SealDraft,
@@ -278,6 +279,16 @@ impl Client {
     /// What a release changes on its hosts, as far as it is known.
     pub async fn release_host_plans(&self, id: ReleaseId) -> Result<ReleaseHostPlans, ClientError> {
         self.get(&fill(route::RELEASE_HOST_PLANS, id)).await
+    }
+
+    /// What stands in the way of rolling a release out. The agents of its hosts are asked, so it takes some seconds.
+    pub async fn preflight(
+        &self,
+        environment: &EnvironmentName,
+        release: ReleaseId,
+    ) -> Result<PreflightReport, ClientError> {
+        let path = fill(route::PREFLIGHT, environment);
+        self.get_with(&path, &PreflightQuery { release }, None).await
     }
 
     /// Events of a rollout, the oldest first. With `wait`, and when there are none yet, the server waits that long

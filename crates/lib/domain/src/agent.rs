@@ -9,7 +9,8 @@ use crate::digest::Digest;
 use crate::drift::Override;
 use crate::strategy::{Strategy, Verify};
 use crate::{
-    AttemptId, AttemptOrigin, HostName, HostPlan, PlanReport, ReleaseId, StepState, StorePath, Timestamp,
+    AttemptId, AttemptOrigin, HostFacts, HostName, HostPlan, PlanReport, ReleaseId, StepState, StorePath,
+    Timestamp,
 };
 
 /// What an agent sees on its host, posted at every sync.
@@ -48,6 +49,10 @@ pub struct Observation {
     /// What somebody changed beside the system. Agents from before drift leave it out, and nothing is known then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overrides: Option<Vec<Override>>,
+    /// What is known of the host besides what runs, while the control plane may not have it. An agent sends it once a
+    /// minute, when a closure was staged, and when it was asked ([`Instruction::Probe`]).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<HostFacts>,
 }
 
 /// How far an agent is with one attempt.
@@ -211,6 +216,12 @@ pub enum Instruction {
         /// Report `stuck` after this long, and go on trying.
         timeout_seconds: u32,
     },
+    /// Find out whether this closure can be had, and send the facts anew. Nothing is fetched. Only agents that have sent
+    /// facts are told this.
+    Probe {
+        /// The closure.
+        closure: StorePath,
+    },
 }
 
 impl Instruction {
@@ -218,7 +229,7 @@ impl Instruction {
     #[must_use]
     pub const fn attempt(&self) -> Option<AttemptId> {
         match self {
-            Self::Idle => None,
+            Self::Idle | Self::Probe { .. } => None,
             Self::Stage { attempt, .. }
             | Self::Activate { attempt, .. }
             | Self::Commit { attempt }

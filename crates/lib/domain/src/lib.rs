@@ -19,6 +19,8 @@
 //! | [`apply`] | what a change does: [`snapshot::Snapshot::apply`] |
 //! | [`plan`] | which host goes in which wave |
 //! | [`host_plan`] | what a switch would change on a host, and its digest |
+//! | [`facts`] | what an agent knows of its host besides what runs |
+//! | [`preflight`] | what stands in the way of a rollout, by facts |
 //! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
 //! | [`role`] | who may do what |
 //! | [`trace`] | the place of a piece of work in a trace over several processes |
@@ -33,6 +35,7 @@ pub mod decide;
 pub mod digest;
 pub mod drift;
 pub mod event;
+pub mod facts;
 pub mod host_plan;
 pub mod id;
 pub mod labels;
@@ -40,6 +43,7 @@ pub mod lives;
 pub mod name;
 pub mod named;
 pub mod plan;
+pub mod preflight;
 pub mod role;
 pub mod snapshot;
 pub mod state;
@@ -49,6 +53,7 @@ pub mod trace;
 
 pub use agent::{AttemptPhase, Instruction, Observation};
 pub use calendar::{Calendar, Freeze, Hold, Timing, Window};
+pub use facts::HostFacts;
 pub use host_plan::{HostPlan, PlanReport};
 pub use id::{
     AttemptId, CommandId, EnvironmentId, FreezeId, HostId, PrincipalId, ReleaseId, RolloutId, StepId, TokenId,

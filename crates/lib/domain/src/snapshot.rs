@@ -29,6 +29,17 @@ pub struct Snapshot {
     pub swapped: Option<String>,
     /// When it may begin something.
     pub timing: Timing,
+    /// What stands in the way of the first activation, while it stages.
+    pub preflight: Preflight,
+}
+
+/// What stands in the way of the first activation.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preflight {
+    /// A staged host that is about to send its facts anew.
+    pub awaited: Option<HostName>,
+    /// What blocks, in words.
+    pub obstacles: Vec<String>,
 }
 
 impl Snapshot {

@@ -42,6 +42,9 @@ pub struct Strategy {
     pub retries: u32,
     /// The bounds of every wait.
     pub limits: Limits,
+    /// Checks of the preflight that do not stop the rollout, by name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skip_checks: Vec<String>,
 }
 
 /// How the checks that a closure carries are run.
@@ -116,6 +119,7 @@ impl Default for Strategy {
             offline: Offline::Skip,
             retries: 0,
             limits: Limits::default(),
+            skip_checks: Vec::new(),
         }
     }
 }

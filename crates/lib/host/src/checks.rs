@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tracing::Instrument as _;
 
+pub(crate) use http::get_text;
 pub use manifest::{CheckManifest, HealthCheck, HealthCheckKind, ManifestError};
 pub(crate) use manifest::{FILE, load, read};
 pub(crate) use unit::failed_units;

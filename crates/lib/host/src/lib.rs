@@ -14,6 +14,7 @@
 //! | [`hooks`] | what a closure has done before and after a switch to it |
 //! | `overrides` | what was changed beside the system |
 //! | [`plan`] | what a switch would change |
+//! | [`facts`] | what is known of the machine besides |
 //! | [`nix`] | fetching, profiles, garbage collector roots |
 //! | [`runner`] | systemd units or processes in sessions of their own |
 //! | [`seal`] | JSON with a checksum over itself |
@@ -25,6 +26,7 @@ pub mod checks;
 pub mod clock;
 pub mod config;
 pub mod door;
+pub mod facts;
 #[doc(hidden)]
 pub mod failpoint;
 pub mod hooks;

@@ -30,7 +30,7 @@ const VALIDITY_WITHIN: Duration = Duration::from_mins(1);
 
 /// Earlier lookups do not count. A closure that was requested too early must be found later, and a late signature must
 /// be seen. Nix would remember the one for an hour, the other for a month.
-const FRESH: [&str; 6] = [
+pub(crate) const FRESH: [&str; 6] = [
     "--option",
     "narinfo-cache-negative-ttl",
     "0",
@@ -122,26 +122,34 @@ pub(crate) fn known_systems(config: &HostConfig) -> BTreeSet<StorePath> {
         config.booted_link(),
         config.profile.clone(),
     ];
-    let generations = || -> Option<Vec<PathBuf>> {
-        let prefix = format!("{}-", config.profile.file_name()?.to_str()?);
-        let entries = std::fs::read_dir(config.profile.parent()?).ok()?;
-        let is_generation = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str());
-            name.and_then(|name| name.strip_prefix(&prefix)?.strip_suffix("-link"))
-                .is_some_and(|number| number.parse::<u64>().is_ok())
-        };
-        Some(
-            entries
-                .flatten()
-                .map(|entry| entry.path())
-                .filter(is_generation)
-                .collect(),
-        )
-    };
-    let links = fixed.into_iter().chain(generations().unwrap_or_default());
+    let links = fixed
+        .into_iter()
+        .chain(generation_links(config).unwrap_or_default());
     links
         .filter_map(|link| resolve(config, &link).ok().flatten())
         .collect()
+}
+
+/// How many generations the profile has.
+pub(crate) fn generations(config: &HostConfig) -> Option<u32> {
+    u32::try_from(generation_links(config)?.len()).ok()
+}
+
+fn generation_links(config: &HostConfig) -> Option<Vec<PathBuf>> {
+    let prefix = format!("{}-", config.profile.file_name()?.to_str()?);
+    let entries = std::fs::read_dir(config.profile.parent()?).ok()?;
+    let is_generation = |path: &PathBuf| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.strip_prefix(&prefix)?.strip_suffix("-link"))
+            .is_some_and(|number| number.parse::<u64>().is_ok())
+    };
+    Some(
+        entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(is_generation)
+            .collect(),
+    )
 }
 
 /// What a link names in the store, through any number of links between; `None` when there is nothing.

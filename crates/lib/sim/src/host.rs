@@ -249,7 +249,7 @@ impl SimHost {
                     self.staging = Some(report(attempt, AttemptPhase::Reverted));
                 }
             },
-            Instruction::Activate { .. } | Instruction::Idle => {}
+            Instruction::Activate { .. } | Instruction::Idle | Instruction::Probe { .. } => {}
         }
     }
 

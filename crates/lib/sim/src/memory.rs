@@ -7,7 +7,7 @@ use slipway_domain::digest::Digest;
 use slipway_domain::event::Actor;
 use slipway_domain::plan::{Wave, cluster_of};
 use slipway_domain::snapshot::{
-    CommandKind, HostObservation, OperatorCommand, RolloutSnapshot, Snapshot, StepSnapshot,
+    CommandKind, HostObservation, OperatorCommand, Preflight, RolloutSnapshot, Snapshot, StepSnapshot,
 };
 use slipway_domain::{
     Calendar, CommandId, HostId, Instruction, PrincipalId, PrincipalName, RolloutId, RolloutState, StepId,
@@ -70,6 +70,7 @@ impl Memory {
                 commands: Vec::new(),
                 swapped: None,
                 timing: Timing::default(),
+                preflight: Preflight::default(),
             },
             observed: Vec::new(),
             earlier: Vec::new(),

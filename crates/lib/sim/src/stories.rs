@@ -113,6 +113,7 @@ pub fn strategies(hosts: usize) -> impl Chance<Value = Strategy> {
                 offline,
                 retries,
                 limits: LIMITS,
+                ..Strategy::default()
             },
         )
 }

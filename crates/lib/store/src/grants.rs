@@ -10,11 +10,12 @@ use sqlx::{Acquire, PgConnection};
 use crate::StoreError;
 
 /// Every table with what api and worker do with it. A migration that adds one adds a line.
-const TABLES: [(&str, &str); 19] = [
+const TABLES: [(&str, &str); 20] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
     ("host_boots", "SELECT, INSERT, UPDATE"),
+    ("host_facts", "SELECT, INSERT, UPDATE"),
     ("tokens", "SELECT, INSERT, UPDATE"),
     ("releases", "SELECT, INSERT"),
     ("release_closures", "SELECT, INSERT"),

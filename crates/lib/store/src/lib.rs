@@ -15,6 +15,7 @@
 //! | [`releases`], [`rollouts`] | what is rolled out, and how far it is |
 //! | [`agent`] | what the api does at every sync |
 //! | [`plans`] | what switches would change on hosts |
+//! | [`preflight`] | facts of hosts, and all that a preflight looks at |
 //! | [`worker`] | leases, snapshots and the one way in which states change |
 //! | [`audit`] | the event chain |
 //!
@@ -30,6 +31,7 @@ pub mod fleet;
 mod grants;
 pub mod plans;
 mod pool;
+pub mod preflight;
 pub mod releases;
 pub mod rollouts;
 mod row;
@@ -52,6 +54,7 @@ pub use commits::watch_commits;
 pub use error::StoreError;
 pub use fleet::NewFreeze;
 pub use pool::describe_metrics;
+pub use preflight::PreflightOf;
 pub use releases::{NewManifest, NewRelease};
 pub use rollouts::NewRollout;
 pub use schema::{MIGRATOR, Migrated, SchemaState};

@@ -212,7 +212,7 @@ async fn shared(
 }
 
 /// The plans with these digests. One that does not have its digest was changed by hand, and is left out.
-async fn read_plans(
+pub(crate) async fn read_plans(
     tx: &mut PgConnection,
     digests: &[String],
 ) -> Result<BTreeMap<String, HostPlan>, StoreError> {

@@ -68,6 +68,7 @@ impl ScriptedAgent {
             journal_trouble: None,
             plan: None,
             overrides: self.overrides.clone(),
+            facts: None,
         }
     }
 
@@ -91,7 +92,7 @@ impl ScriptedAgent {
     /// Carries out an instruction; its next report shows the outcome.
     pub fn obey(&mut self, instruction: &Instruction) {
         match instruction {
-            Instruction::Idle => {}
+            Instruction::Idle | Instruction::Probe { .. } => {}
             Instruction::Stage { attempt, closure, .. } => {
                 self.staged = Some(closure.clone());
                 self.say(*attempt, AttemptPhase::Staged, None);

@@ -10,6 +10,7 @@
 //! | [`release`] | releases |
 //! | [`rollout`] | rollouts, their steps and commands |
 //! | [`plan`] | what releases change on hosts |
+//! | [`preflight`] | what stands in the way of a rollout |
 //! | [`audit`] | events and the head of their chain |
 //! | [`monitoring`] | health |
 //! | [`backup`] | the status page of backups, which is the exporter's and not the api's |
@@ -29,6 +30,7 @@ pub mod limits;
 pub mod monitoring;
 pub mod page;
 pub mod plan;
+pub mod preflight;
 pub mod problem;
 pub mod release;
 pub mod rollout;

@@ -25,6 +25,8 @@ pub const ENVIRONMENT: &str = "/api/v1/environments/{name}";
 pub const ENVIRONMENT_FREEZES: &str = "/api/v1/environments/{name}/freezes";
 /// `DELETE`: ends a freeze.
 pub const FREEZE: &str = "/api/v1/freezes/{id}";
+/// `GET` (`PreflightQuery`, `PreflightReport`): what stands in the way of rolling a release out there.
+pub const PREFLIGHT: &str = "/api/v1/environments/{name}/preflight";
 /// `GET` (`EnvironmentPageQuery`, `Page<Host>`, by name), `POST` (`CreateHost`, `HostCreated`).
 pub const HOSTS: &str = "/api/v1/hosts";
 /// `GET` (`Host`), `PATCH` (`UpdateHost`, `Host`); `DELETE` retires the host.

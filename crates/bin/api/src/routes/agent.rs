@@ -3,7 +3,8 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_OVERRIDES};
+use slipway_domain::drift::{MAX_OVERRIDES, MAX_OVERRIDE_CHARS};
+use slipway_domain::facts::MAX_FACT_TEXT;
 use slipway_domain::{HostId, HostName, Instruction, Observation, ReleaseId};
 use slipway_store::Caller;
 use slipway_text::scrub;
@@ -104,6 +105,9 @@ fn trimmed(mut observation: Observation) -> Observation {
             keep(&mut seen.found, MAX_OVERRIDE_CHARS);
         }
     }
+    if let Some(facts) = &mut observation.facts {
+        facts.cut(|text| keep(text, MAX_FACT_TEXT));
+    }
     observation
 }
 
@@ -124,9 +128,9 @@ async fn exchange(app: &App, host: HostId, observation: Observation, wait: Wait)
             );
         }
     }
-    if recorded.news
-        && let Some(rollout) = recorded.rollout
-    {
+    // Only now: what another machine with this token says must not count.
+    let awaited = app.store.keep_facts(host, &observation).await?;
+    if let Some(rollout) = recorded.rollout.filter(|_| recorded.news).or(awaited) {
         app.wake.publish_rollout(rollout).await;
     }
     let instructions = app.store.instruct(recorded.assigned, &app.audit_key).await?;

@@ -9,6 +9,7 @@ mod hosts;
 mod login;
 pub(crate) mod monitoring;
 mod plans;
+mod preflight;
 mod principals;
 mod releases;
 mod rollouts;
@@ -50,6 +51,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         drafts::endpoints(),
         rollouts::endpoints(),
         plans::endpoints(),
+        preflight::endpoints(),
         events::endpoints(),
         agent::endpoints(),
         monitoring::endpoints(),

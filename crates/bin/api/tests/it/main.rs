@@ -15,6 +15,7 @@ mod once;
 mod order;
 mod pages;
 mod plans;
+mod preflight;
 mod process;
 mod releases;
 mod rollouts;

@@ -356,7 +356,7 @@ pub(crate) fn observation(host: &str) -> Value {
         unsettled: None,
         journal_trouble: None,
         plan: None,
-        overrides: None,
+    facts: None, overrides: None,
     };
     serde_json::to_value(observation).unwrap()
 }

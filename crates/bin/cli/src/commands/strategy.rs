@@ -56,8 +56,10 @@ fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, CliFailure> {
     let internal = |error: serde_json::Error| CliFailure::internal(format!("cannot write JSON: {error}"));
     let mut whole = serde_json::to_value(strategy).map_err(internal)?;
     if let Value::Object(fields) = &mut whole {
-        // A strategy without groups leaves it out.
-        fields.entry("order").or_insert_with(|| Value::Array(Vec::new()));
+        // A strategy without groups or skipped checks leaves them out.
+        for list in ["order", "skip_checks"] {
+            fields.entry(list).or_insert_with(|| Value::Array(Vec::new()));
+        }
     }
     let known = fields("", &whole);
     let pointer = format!("/{}", field.replace('.', "/"));
@@ -81,7 +83,9 @@ fn parse(field: &str, value: &str) -> Value {
     match serde_json::from_str(value) {
         Ok(value @ (Value::Number(_) | Value::Array(_) | Value::String(_))) => value,
         _ if field == "order" => value.split_whitespace().map(Value::from).collect(),
-        _ if field == "canary" => value.split(',').map(|name| Value::from(name.trim())).collect(),
+        _ if field == "canary" || field == "skip_checks" => {
+            value.split(',').map(|name| Value::from(name.trim())).collect()
+        }
         _ => Value::from(value),
     }
 }

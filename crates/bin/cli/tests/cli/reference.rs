@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use slipway_domain::preflight::CHECKS;
+
 use crate::common::Slipway;
 
 #[test]
@@ -16,6 +18,45 @@ fn the_reference_page_is_as_generated() {
     assert!(
         found == page,
         "docs/cli.md is behind the definitions; renew it: UPDATE_GENERATED=1 cargo test generated"
+    );
+}
+
+#[test]
+fn the_table_of_checks_is_as_generated() {
+    const BEGIN: &str = "|---|---|---|---|---|\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/rollouts.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let (before, rest) = page.split_once("preflight/table.rs; to renew it").unwrap();
+    let (head, rest) = rest.split_once(BEGIN).unwrap();
+    let (found, after) = rest.split_once("<!-- End of the table -->").unwrap();
+    let rows: Vec<String> = CHECKS
+        .iter()
+        .map(|check| {
+            let blocks = if check.blocks.is_empty() {
+                "-"
+            } else {
+                check.blocks
+            };
+            let rollouts = if check.in_rollouts { "yes" } else { "" };
+            format!(
+                "| `{}` | {} | {} | {blocks} | {rollouts} |\n",
+                check.name,
+                check.scope.as_str(),
+                check.asks
+            )
+        })
+        .collect();
+    let rows = rows.concat();
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        let page = format!(
+            "{before}preflight/table.rs; to renew it{head}{BEGIN}{rows}<!-- End of the table -->{after}"
+        );
+        fs::write(&path, page).unwrap();
+        return;
+    }
+    assert!(
+        found == rows,
+        "docs/rollouts.md is behind the checks; renew it: UPDATE_GENERATED=1 cargo test generated"
     );
 }
 

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
-use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, RolloutSnapshot};
+use crate::snapshot::{CommandKind, HostObservation, LeftOut, OperatorCommand, Preflight, RolloutSnapshot};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId, Timing};
 
@@ -13,6 +13,7 @@ mod hold;
 mod hooks;
 mod order;
 mod plans;
+mod preflight;
 
 fn now() -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
@@ -74,6 +75,20 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         commands: Vec::new(),
         swapped: None,
         timing: Timing::default(),
+        preflight: Preflight::default(),
+    }
+}
+
+/// A host without a step that another rollout left out, with its labels.
+fn left_out(name: &str, labels: &str) -> LeftOut {
+    let pairs = labels
+        .split_whitespace()
+        .filter_map(|label| label.split_once('='));
+    LeftOut {
+        name: name.parse().unwrap(),
+        labels: pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
     }
 }
 

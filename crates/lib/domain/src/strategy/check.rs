@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{Canary, Share, Strategy};
-use crate::HostName;
 use crate::plan::Fleet;
+use crate::{HostName, preflight};
 
 pub use order::MAX_GROUPS;
 
@@ -131,6 +131,13 @@ impl Strategy {
             found.add(
                 "verify.passes",
                 "0 would take any closure for healthy; use 1 or more".to_owned(),
+            );
+        }
+        for name in self.skip_checks.iter().filter(|name| !preflight::is_check(name)) {
+            let shown: String = name.chars().take(50).collect();
+            found.add(
+                "skip_checks",
+                format!("there is no check `{shown}`; see their names: slipway preflight"),
             );
         }
         if self.retries > MAX_RETRIES {

@@ -39,6 +39,7 @@ struct StrictStrategy {
     retries: u32,
     #[serde(with = "StrictLimits")]
     limits: Limits,
+    skip_checks: Vec<String>,
 }
 
 #[derive(Deserialize)]

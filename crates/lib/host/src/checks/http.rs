@@ -1,15 +1,43 @@
 //! `http`: one GET over a new connection. No TLS, no redirects: what is checked is the service itself.
 
-use http::{Request, Uri, header};
-use http_body_util::Empty;
-use hyper::body::Bytes;
+use http::{Request, Response, Uri, header};
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::body::{Bytes, Incoming};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::CheckFinding;
 
+/// No page of this host's own services that is read is near this many bytes.
+const LONGEST: usize = 1024 * 1024;
+
 /// The status of the answer, or what stood in the way.
 pub(super) async fn get(url: &str) -> Result<u16, CheckFinding> {
+    exchange(url, async |answer| Ok(answer.status().as_u16())).await
+}
+
+/// The text of an answer with 200, for pages of this host's own services.
+pub(crate) async fn get_text(url: &str) -> Result<String, CheckFinding> {
+    let (status, body) = exchange(url, async |answer: Response<Incoming>| {
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), LONGEST).collect().await;
+        Ok((status, body.map(http_body_util::Collected::to_bytes).ok()))
+    })
+    .await?;
+    match body {
+        Some(body) if status == 200 => Ok(String::from_utf8_lossy(&body).into_owned()),
+        Some(_) => Err(CheckFinding::fail(format!("GET {url}: {status}"))),
+        None => Err(CheckFinding::fail(format!(
+            "GET {url}: the answer broke off, or is over 1 MiB"
+        ))),
+    }
+}
+
+/// One request over a new connection, and what is read of its answer.
+async fn exchange<T>(
+    url: &str,
+    read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, hyper::Error>,
+) -> Result<T, CheckFinding> {
     let uri: Uri = url
         .parse()
         .map_err(|error| CheckFinding::unknown(format!("{url}: {error}")))?;
@@ -34,12 +62,12 @@ pub(super) async fn get(url: &str) -> Result<u16, CheckFinding> {
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| CheckFinding::unknown(format!("{url}: {error}")))?;
-    let answer = sender.send_request(request);
+    let answer = async { read(sender.send_request(request).await?).await };
     tokio::pin!(answer);
     tokio::select! {
-        answer = &mut answer => answer.map(|answer| answer.status().as_u16()).map_err(no_http),
+        answer = &mut answer => answer.map_err(no_http),
         // The connection drives the answer; when it ends first, the answer says why.
-        _ = connection => answer.await.map(|answer| answer.status().as_u16()).map_err(no_http),
+        _ = connection => answer.await.map_err(no_http),
     }
 }
 

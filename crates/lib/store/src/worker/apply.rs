@@ -4,7 +4,7 @@ use slipway_domain::apply::ApplyError;
 use slipway_domain::decide::{Change, Effect};
 use slipway_domain::digest::Digest;
 use slipway_domain::event::NewEvent;
-use slipway_domain::snapshot::{RevertScope, RolloutSnapshot, Snapshot, StepSnapshot};
+use slipway_domain::snapshot::{Preflight, RevertScope, RolloutSnapshot, Snapshot, StepSnapshot};
 use slipway_domain::{
     AttemptId, EnvironmentId, HostId, PrincipalId, RolloutState, StepId, StepState, StorePath,
 };
@@ -98,6 +98,7 @@ async fn lock_and_load(
         commands: load_commands(tx, lease.rollout).await?,
         swapped: None,
         timing: row.timing.clone(),
+        preflight: Preflight::default(),
     };
     Ok((row, snapshot))
 }

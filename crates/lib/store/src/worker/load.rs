@@ -6,8 +6,8 @@ use slipway_domain::agent::AttemptReport;
 use slipway_domain::event::Actor;
 use slipway_domain::lives::Doubt;
 use slipway_domain::snapshot::{
-    CommandKind, HostObservation, LeftOut, OperatorCommand, RevertScope, RolloutSnapshot, Snapshot,
-    StepSnapshot,
+    CommandKind, HostObservation, LeftOut, OperatorCommand, Preflight, RevertScope, RolloutSnapshot,
+    Snapshot, StepSnapshot,
 };
 use slipway_domain::{
     AttemptId, Calendar, CommandId, EnvironmentId, Hold, HostId, Labels, PlanReport, PrincipalId,
@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::Lease;
 use crate::audit::gate;
 use crate::row::{self, LenientJson};
-use crate::{AuditKey, Store, StoreError, bounded};
+use crate::{AuditKey, Store, StoreError, bounded, preflight};
 
 impl Store {
     /// Everything that a decision on the rollout looks at, and the instant of it, all of one moment. What does not fit
@@ -49,6 +49,13 @@ impl Store {
             let mut left_out = load_left_out(&mut tx, &row).await?;
             let environment = EnvironmentId::from_uuid(row.environment);
             let check = gate::rollout(&mut tx, key, environment, &row.rollout).await?;
+            // It reads the facts of every host, and says nothing before all of them are staged.
+            let stages = |step: &StepSnapshot| matches!(step.state, StepState::Waiting | StepState::Staging);
+            let preflight = if row.rollout.state == RolloutState::Staging && !steps.iter().any(stages) {
+                preflight::of_rollout(&mut tx, lease.rollout, &row.rollout.strategy).await?
+            } else {
+                Preflight::default()
+            };
             let mut commands = load_commands(&mut tx, lease.rollout).await?;
             for command in &mut commands {
                 command.forged = check.forged.contains(&command.id);
@@ -74,6 +81,7 @@ impl Store {
                     overridden: check.overridden,
                     ..row.timing
                 },
+                preflight,
             };
             Ok((snapshot, now))
         })

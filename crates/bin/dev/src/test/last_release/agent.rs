@@ -51,7 +51,7 @@ impl Agent {
             .await
             .with_context(|| format!("the sync of {} is not answered", self.name))?;
         match told {
-            Instruction::Idle => {}
+            Instruction::Idle | Instruction::Probe { .. } => {}
             Instruction::Stage { attempt, .. } => self.report = report(attempt, "staged", &Value::Null),
             Instruction::Activate { attempt, closure, .. } => {
                 let prior = std::mem::replace(&mut self.live, closure);

@@ -1,0 +1,347 @@
+//! Checks of a host against the release: its agent, its clock, its caches, its room.
+
+use super::Judgement;
+use super::subject::{HostSubject, Subject};
+use crate::facts::{Availability, ClosureFacts, FACTS_AGE_SECONDS, FilesystemRole, HostFacts};
+use crate::strategy::Offline;
+
+const MIB: u64 = 1024 * 1024;
+/// What a store needs besides the closure itself: Nix writes archives and links meanwhile.
+const STORE_SPARE: u64 = 256 * MIB;
+/// A kernel and its initrd of NixOS, where their sizes are not known.
+const KERNEL: u64 = 80 * MIB;
+/// A clock that is off by more is shown.
+const SKEW_SHOWN: i64 = 5;
+/// A clock that is off by more makes expiry and certificates wrong.
+const SKEW_WRONG: i64 = 120;
+
+/// The verdict where facts are missing.
+pub(super) fn no_facts() -> Judgement {
+    Judgement::unknown(
+        "the agent has not said",
+        "update the agent, or look at its log: journalctl -u slipway-agent",
+    )
+}
+
+pub(super) fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes / MIB)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn agent_seen(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    if host.online {
+        return Some(Judgement::passed("the agents were heard of lately"));
+    }
+    let (message, cure) = match host.seen {
+        None => ("its agent was never heard of", "install it: docs/agent.md"),
+        Some(_) => (
+            "its agent is silent",
+            "see on the host: systemctl status slipway-agent",
+        ),
+    };
+    Some(match subject.environment.strategy.offline {
+        Offline::Skip => Judgement::warning(format!("{message}; a rollout skips it"), cure),
+        Offline::Wait | Offline::Fail => Judgement::blocking(message, cure),
+    })
+}
+
+pub(super) fn agent_version(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let ours = &subject.plane.version;
+    let version = host.agent_version.as_ref()?;
+    Some(if version == ours {
+        Judgement::passed(format!("the agents are of version {ours}"))
+    } else {
+        Judgement::warning(
+            format!("the agent is of version {version}, and the control plane of {ours}"),
+            "bring both to one release",
+        )
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn one_machine(_: &Subject, host: &HostSubject) -> Option<Judgement> {
+    Some(match &host.doubt {
+        None => Judgement::passed("one machine speaks for each host"),
+        Some(doubt) => Judgement::blocking(
+            doubt,
+            "stop the second machine, or give it a token of its own: slipway host token",
+        ),
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn facts(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    Some(match &host.facts {
+        None => no_facts(),
+        Some(_) if subject.facts(host).is_some() => Judgement::passed("the facts are new"),
+        Some(_) => Judgement::unknown(
+            format!("its facts are older than {FACTS_AGE_SECONDS} s"),
+            "see on the host: journalctl -u slipway-agent",
+        ),
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn clock(_: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let cure = "see on the host: timedatectl timesync-status";
+    let Some(skew) = host.clock_skew_seconds else {
+        return Some(Judgement::unknown(
+            "its clock is not known",
+            "see on the host: systemctl status slipway-agent",
+        ));
+    };
+    let off = skew.saturating_abs();
+    let way = if skew < 0 { "behind" } else { "ahead" };
+    Some(if off >= SKEW_WRONG {
+        Judgement::blocking(format!("its clock is {off} s {way}"), cure)
+    } else if off > SKEW_SHOWN {
+        Judgement::warning(format!("its clock is {off} s {way}"), cure)
+    } else {
+        Judgement::passed("the clocks are right")
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn open_attempt(_: &Subject, host: &HostSubject) -> Option<Judgement> {
+    Some(if host.unsettled {
+        Judgement::blocking(
+            "an earlier attempt is neither committed nor taken back",
+            "see what it is at: slipway host show, and on the host: slipway-agent status",
+        )
+    } else {
+        Judgement::passed("no attempt is open")
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn journal(_: &Subject, host: &HostSubject) -> Option<Judgement> {
+    Some(match &host.journal_trouble {
+        None => Judgement::passed("the journals are whole"),
+        Some(trouble) => Judgement::blocking(
+            format!("its journal: {trouble}"),
+            "see docs/runbooks.md, and on the host: slipway-agent status",
+        ),
+    })
+}
+
+pub(super) fn drift(_: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let expected = host.expected.as_ref()?;
+    Some(match &host.live {
+        None => Judgement::unknown(
+            "what runs is not known",
+            "see on the host: systemctl status slipway-agent",
+        ),
+        Some(live) if live == expected => Judgement::passed("what the last rollout left runs"),
+        Some(live) => Judgement::warning(
+            format!("{live} runs, and the last rollout left {expected}"),
+            "find out who switched it; the rollout replaces it",
+        ),
+    })
+}
+
+pub(super) fn boot_default(_: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let live = host.live.as_ref()?;
+    Some(match &host.boot_default {
+        Some(next) if next == live => Judgement::passed("the next boot brings what runs"),
+        Some(next) => Judgement::warning(
+            format!("the next boot brings {next}, and {live} runs"),
+            "somebody switched it without making it the default, or an attempt is open",
+        ),
+        None => Judgement::unknown(
+            "what the next boot brings is not known",
+            "see on the host: readlink /nix/var/nix/profiles/system",
+        ),
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn release_trusted(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let Some(keys) = subject.facts(host).and_then(|facts| facts.release_keys.as_ref()) else {
+        return Some(no_facts());
+    };
+    let signed_by = &subject.release.signed_by;
+    Some(if keys.is_empty() {
+        Judgement::warning(
+            "it has no release keys: it trusts the control plane",
+            "give it keys: docs/trust.md",
+        )
+    } else if signed_by.is_empty() {
+        Judgement::blocking(
+            "it takes signed releases only, and nobody signed this one",
+            "sign it: slipway release create --manifest FILE --sign-key KEY",
+        )
+    } else if keys.iter().any(|key| signed_by.contains(key)) {
+        Judgement::passed("a key that each host trusts signed the release")
+    } else {
+        Judgement::blocking(
+            format!(
+                "it trusts {}, and {} signed it",
+                keys.join(", "),
+                signed_by.join(", ")
+            ),
+            "sign it with a key that the host trusts",
+        )
+    })
+}
+
+/// What its agent found out about exactly this closure.
+fn closure<'a>(subject: &Subject, host: &'a HostSubject) -> Option<&'a ClosureFacts> {
+    let found = subject.facts(host)?.closure.as_ref()?;
+    (found.path == host.closure).then_some(found)
+}
+
+fn not_asked() -> Judgement {
+    Judgement::unknown(
+        "the agent has not said",
+        "ask again in a few seconds; an agent of an earlier release cannot say",
+    )
+}
+
+pub(super) fn architecture(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let Some(of_host) = subject.facts(host).and_then(|facts| facts.system.as_ref()) else {
+        return Some(no_facts());
+    };
+    // Before it was fetched nobody can tell, and fetching is no risk.
+    let of_closure = closure(subject, host)?.system.as_ref()?;
+    Some(if of_host == of_closure {
+        Judgement::passed("the closures are of their hosts' kinds of machine")
+    } else {
+        Judgement::blocking(
+            format!("the closure is for {of_closure}, and the host is {of_host}"),
+            "build it with nixpkgs.hostPlatform of this host",
+        )
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn cache(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let Some(found) = closure(subject, host) else {
+        return Some(not_asked());
+    };
+    Some(match found.availability {
+        Availability::Present => Judgement::passed("the closures are there, or a cache answers"),
+        Availability::Fetchable | Availability::Missing => {
+            Judgement::passed("the closures are there, or a cache answers")
+        }
+        Availability::Unreachable => Judgement::blocking(
+            format!("no cache answers{}", words(found)),
+            "look at the cache, and on the host: nix config show substituters",
+        ),
+        Availability::Unknown => Judgement::unknown(
+            format!("the caches could not be asked{}", words(found)),
+            "see on the host: journalctl -u slipway-agent",
+        ),
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn cache_paths(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let Some(found) = closure(subject, host) else {
+        return Some(not_asked());
+    };
+    Some(match found.availability {
+        Availability::Present | Availability::Fetchable => {
+            Judgement::passed("the caches have what the hosts lack")
+        }
+        Availability::Missing => Judgement::blocking(
+            format!(
+                "{} is in none of its caches, or not whole{}",
+                found.path,
+                words(found)
+            ),
+            "copy it there: nix copy --to CACHE CLOSURE",
+        ),
+        Availability::Unreachable | Availability::Unknown => Judgement::unknown(
+            "the caches did not answer",
+            "look at the cache, and on the host: nix config show substituters",
+        ),
+    })
+}
+
+fn words(found: &ClosureFacts) -> String {
+    found
+        .problem
+        .as_ref()
+        .map(|problem| format!("; nix said: {problem}"))
+        .unwrap_or_default()
+}
+
+/// Bytes that the closure takes more: by the host's own Nix, or else by the plan of the switch.
+fn bytes_needed(subject: &Subject, host: &HostSubject) -> Option<u64> {
+    match closure(subject, host) {
+        Some(found) if found.availability == Availability::Present => Some(0),
+        Some(found) if found.availability == Availability::Fetchable => Some(found.unpacked_bytes),
+        _ => host.plan.as_ref().map(|plan| plan.bytes_new),
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form of all checks of hosts")]
+pub(super) fn store_space(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let facts = subject.facts(host);
+    let Some(store) = facts.and_then(|facts| facts.filesystem(FilesystemRole::Store)) else {
+        return Some(no_facts());
+    };
+    let cure = "free some on the host: nix-collect-garbage --delete-older-than 30d";
+    let Some(needed) = bytes_needed(subject, host) else {
+        return Some(if store.free_bytes < STORE_SPARE {
+            Judgement::blocking(
+                format!("{} are free in {}", mib(store.free_bytes), store.path),
+                cure,
+            )
+        } else {
+            Judgement::unknown(
+                "how much the closure needs is not known",
+                "ask again in a few seconds; an agent of an earlier release cannot say",
+            )
+        });
+    };
+    let left = store.free_bytes.saturating_sub(needed);
+    let said = || {
+        format!(
+            "{} are free in {}, and the closure needs {}",
+            mib(store.free_bytes),
+            store.path,
+            mib(needed)
+        )
+    };
+    Some(if store.free_bytes < needed.saturating_add(STORE_SPARE) {
+        Judgement::blocking(said(), cure)
+    } else if left < store.total_bytes / 10 {
+        Judgement::warning(said(), cure)
+    } else {
+        Judgement::passed("the stores have room for the closure")
+    })
+}
+
+pub(super) fn boot_space(subject: &Subject, host: &HostSubject) -> Option<Judgement> {
+    let Some(facts) = subject.facts(host) else {
+        return Some(no_facts());
+    };
+    facts.filesystems.as_ref().map_or_else(
+        || Some(no_facts()),
+        |_| {
+            // A container and a network boot have none.
+            facts
+                .filesystem(FilesystemRole::Boot)
+                .map(|boot| room_for_kernels(boot.free_bytes, &boot.path, facts))
+        },
+    )
+}
+
+fn room_for_kernels(free: u64, path: &str, facts: &HostFacts) -> Judgement {
+    let known = facts.closure.as_ref().and_then(|closure| closure.boot_bytes);
+    let kernel = known.unwrap_or(KERNEL).max(1);
+    let said = format!(
+        "{} are free in {path}, and a kernel with its initrd takes {}",
+        mib(free),
+        mib(kernel)
+    );
+    let cure = "lower boot.loader.systemd-boot.configurationLimit, or delete old generations";
+    if free < kernel {
+        Judgement::blocking(said, cure)
+    } else if free < kernel.saturating_mul(2) {
+        Judgement::warning(said, cure)
+    } else {
+        Judgement::passed("the boot partitions have room for two kernels")
+    }
+}

@@ -1,0 +1,45 @@
+//! What stands in the way of rolling a release out.
+
+use serde::{Deserialize, Serialize};
+use slipway_domain::preflight::{Finding, Outcome};
+use slipway_domain::{EnvironmentName, HostName, ReleaseId, Timestamp};
+
+/// `GET /environments/{name}/preflight`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams), into_params(parameter_in = Query))]
+#[serde(deny_unknown_fields)]
+pub struct PreflightQuery {
+    /// The release.
+    pub release: ReleaseId,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct PreflightReport {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The release.
+    pub release: ReleaseId,
+    /// When.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// How many hosts the release has in the environment.
+    pub hosts: u64,
+    /// Hosts whose agents were asked, and did not answer in time. At most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unanswered: Vec<HostName>,
+    /// Whether something blocks.
+    pub blocked: bool,
+    /// One for each check, or more where it came out in several ways. What blocks comes first.
+    pub findings: Vec<Finding>,
+}
+
+impl PreflightReport {
+    /// How many findings came out this way.
+    #[must_use]
+    pub fn count(&self, outcome: Outcome) -> usize {
+        let findings = self.findings.iter();
+        findings.filter(|finding| finding.outcome == outcome).count()
+    }
+}
