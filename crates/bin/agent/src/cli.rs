@@ -10,7 +10,7 @@ use slipway_settings::{AgentSettings, Process, SettingsSource};
 use slipway_telemetry::failure_text;
 use slipway_text::scrub;
 
-use crate::{local, revert, run, status, supervise};
+use crate::{boot, local, revert, run, status, supervise};
 
 /// Fetches, activates, checks, commits or reverts this host's system, as the control plane says.
 ///
@@ -47,6 +47,15 @@ enum AgentCommand {
     /// Run a switch script, bound it, and record how it ended.
     #[command(hide = true)]
     Supervise(SuperviseArgs),
+    /// Write a closure's boot entry and have the boot loader boot it once.
+    #[command(hide = true)]
+    BootOnce(BootOnceArgs),
+    /// Take that back.
+    #[command(hide = true)]
+    BootClear {
+        #[command(flatten)]
+        boot: BootArgs,
+    },
     /// Wait for the supervisor's word, then become the switch script.
     #[command(hide = true)]
     Gate(GateArgs),
@@ -73,6 +82,30 @@ pub(crate) struct SuperviseArgs {
     pub(crate) echo: bool,
     #[arg(last = true, required = true)]
     pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BootArgs {
+    /// The attempt's id.
+    pub(crate) attempt: AttemptId,
+    /// What stays, or becomes again, the boot default.
+    #[arg(long)]
+    pub(crate) default: StorePath,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BootOnceArgs {
+    #[command(flatten)]
+    pub(crate) boot: BootArgs,
+    /// What is booted once.
+    #[arg(long)]
+    pub(crate) closure: StorePath,
+    /// What the dead-man of that boot puts back.
+    #[arg(long)]
+    pub(crate) prior: StorePath,
+    /// When it does, from that boot on.
+    #[arg(long)]
+    pub(crate) deadman_seconds: u32,
 }
 
 #[derive(Debug, Args)]
@@ -114,6 +147,8 @@ fn dispatch(command: AgentCommand) -> anyhow::Result<ExitCode> {
         AgentCommand::Revert(revert) => revert::revert(&local::settings()?, &revert),
         AgentCommand::Deadman { revert, seconds } => revert::deadman(&local::settings()?, &revert, seconds),
         AgentCommand::Supervise(job) => supervise::supervise(job),
+        AgentCommand::BootOnce(job) => boot::once(&local::settings()?, job),
+        AgentCommand::BootClear { boot } => boot::clear(&local::settings()?, &boot),
         AgentCommand::Gate(script) => Ok(supervise::gate(script)),
     }
 }

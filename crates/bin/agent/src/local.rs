@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use slipway_domain::StoreDir;
+use slipway_host::boot::{BootConfig, BootLoader};
 use slipway_host::{HostConfig, ReleaseTrust, RunnerKind};
 use slipway_release::ReleaseKeys;
-use slipway_settings::{AgentRunner, AgentSection, LocalSettings, PlaneSection, SettingsSource, registry};
+use slipway_settings::{
+    AgentBootLoader, AgentRunner, AgentSection, LocalSettings, PlaneSection, SettingsSource, registry,
+};
 
 /// Of no use to a transient unit, or known to it, but what finds programs and configures Nix.
 const PASSED: [&str; 11] = [
@@ -66,6 +69,16 @@ pub(crate) fn host_config(agent: &AgentSection) -> anyhow::Result<HostConfig> {
         gcroots_dir: agent.gcroots_dir.clone(),
         store_dir,
         runner,
+        boot: BootConfig {
+            loader: match agent.boot_loader {
+                AgentBootLoader::None => BootLoader::None,
+                AgentBootLoader::SystemdBoot => BootLoader::SystemdBoot,
+                AgentBootLoader::Grub => BootLoader::Grub,
+            },
+            dir: agent.boot_dir.clone(),
+            esp: agent.esp_dir.as_ref().unwrap_or(&agent.boot_dir).clone(),
+            ..BootConfig::default()
+        },
         keep_releases: usize::try_from(agent.keep_releases).unwrap_or(usize::MAX),
         // Going back needs none: it is this host's own word.
         trust: None,
@@ -104,6 +117,8 @@ fn unit_env(agent: &AgentSection, runner: RunnerKind) -> Vec<(String, String)> {
         RunnerKind::Process => "process",
     };
     let own = [
+        ("AGENT_BOOT_DIR", path(&agent.boot_dir)),
+        ("AGENT_BOOT_LOADER", agent.boot_loader.as_str().to_owned()),
         ("AGENT_GCROOTS_DIR", path(&agent.gcroots_dir)),
         ("AGENT_KEEP_RELEASES", agent.keep_releases.to_string()),
         ("AGENT_LIVE_LINK", path(&agent.live_link)),
@@ -115,8 +130,10 @@ fn unit_env(agent: &AgentSection, runner: RunnerKind) -> Vec<(String, String)> {
     let passed = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .filter(|(name, _)| PASSED.contains(&name.as_str()));
-    own.map(|(name, value)| (name.to_owned(), value))
-        .into_iter()
+    let esp = agent.esp_dir.as_deref().map(|esp| ("AGENT_ESP_DIR", path(esp)));
+    own.into_iter()
+        .chain(esp)
+        .map(|(name, value)| (name.to_owned(), value))
         .chain(passed)
         .collect()
 }

@@ -5,6 +5,7 @@
 //! share only two values: the newest instruction, and the newest view. Without the control plane the loop waits, and the
 //! executor goes on.
 
+mod boot;
 mod cli;
 mod facts;
 mod local;

@@ -166,5 +166,6 @@ fn observe(name: &HostName, machine: &Machine, view: &ExecutorView) -> Observati
         journal_trouble: view.trouble.clone(),
         plan: None,
         facts: None,
+        pending_reboot: Some(machine.pending_reboot()),
     }
 }

@@ -355,7 +355,9 @@ mod tests {
             unsettled: view.unsettled,
             journal_trouble: view.trouble.clone(),
             plan: None,
-    facts: None, overrides: None,
+            facts: None,
+            overrides: None,
+            pending_reboot: None,
         };
         let (facts, gatherer) = facts::link();
         let probed: Arc<Mutex<Vec<StorePath>>> = Arc::default();
@@ -386,6 +388,7 @@ mod tests {
                 message: None,
                 hooks: None,
                 plan: None,
+                reboot: None,
             }),
             ..ExecutorView::default()
         }

@@ -20,7 +20,7 @@ use slipway_domain::{EnvironmentName, ReleaseId};
 pub use access::{AnchorArgs, AuditCommand, Login, PrincipalCommand, TokenCommand};
 pub use fleet::{EnvChange, EnvCommand, HostCommand, StrategyArgs};
 pub use release::{CreateReleaseArgs, ManifestArgs, ReleaseCommand, SourceArgs, VerifyReleaseArgs};
-pub use rollout::{Approval, Order, RolloutCommand, RolloutRef, WatchArgs};
+pub use rollout::{Approval, HostArgs, Order, RolloutCommand, RolloutRef, WatchArgs};
 pub use verify::VerifyArgs;
 
 /// Roll releases out to hosts, watch them, and take them back.

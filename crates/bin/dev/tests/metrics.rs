@@ -57,6 +57,8 @@ async fn roll_out(run: &Run, checkout: &Path, stack: &DevStack) {
         environment: ENVIRONMENT.parse().unwrap(),
         release: stack.api.create_release(&release).await.unwrap().id,
         strategy: Some(strategy(0, 1)),
+        hosts: Vec::new(),
+        reboot: false,
     };
     let rollout = stack.api.create_rollout(&request).await.unwrap().summary.id;
     let end = Instant::now() + BOUND;

@@ -81,6 +81,8 @@ impl SignedStack {
             strategy: Some(strategy(0, 1)),
             not_before: None,
             override_freeze: None,
+            hosts: Vec::new(),
+            reboot: false,
         };
         let begun = self.rig.stack.api.create_rollout(&request).await.unwrap();
         self.rig.finish(begun).await
@@ -165,6 +167,8 @@ async fn whoever_holds_the_control_plane_runs_nothing_that_was_not_signed() {
         strategy: None,
         not_before: None,
         override_freeze: None,
+        hosts: Vec::new(),
+        reboot: false,
     };
     let refused = api.create_rollout(&request).await.unwrap_err();
     assert!(
@@ -205,6 +209,8 @@ async fn a_release_that_expires_during_its_rollout_reaches_no_further_host() {
         strategy: Some(slow),
         not_before: None,
         override_freeze: None,
+        hosts: Vec::new(),
+        reboot: false,
     };
     let begun = it.rig.stack.api.create_rollout(&request).await.unwrap();
     let ended = it.rig.finish(begun).await;

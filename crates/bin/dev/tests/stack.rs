@@ -264,6 +264,8 @@ async fn the_api_behind_the_proxy_refuses_what_cannot_be() {
         strategy: None,
         not_before: None,
         override_freeze: None,
+        hosts: Vec::new(),
+        reboot: false,
     };
     let second = api.create_rollout(&request).await.unwrap_err();
     assert!(second.is(kind::ENVIRONMENT_BUSY), "{second}");

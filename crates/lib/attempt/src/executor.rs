@@ -19,6 +19,7 @@ mod judge;
 mod locked;
 mod phases;
 mod planning;
+mod rebooting;
 mod reverting;
 mod staging;
 mod trace;
@@ -116,6 +117,8 @@ pub struct Executor<H, C> {
     hook_until: Option<(JobId, BootMs)>,
     /// The attempt that waits for the hooks of the one before it, and since when.
     waits_since: Option<(AttemptId, BootMs)>,
+    /// The boot in which this process asked the machine to go down, and when it must have.
+    goes_down: Option<(String, BootMs)>,
     /// Where the phase under way is recorded.
     phase: PhaseSpan,
 }
@@ -151,6 +154,7 @@ impl<H: HostOperations, C: Clock> Executor<H, C> {
             next_revert: BootMs(0),
             hook_until: None,
             waits_since: None,
+            goes_down: None,
             phase: PhaseSpan::none(),
         };
         (executor, observed)

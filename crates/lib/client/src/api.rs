@@ -11,7 +11,8 @@ use slipway_wire::access::{
 };
 use slipway_wire::audit::{AuditReport, Event, EventQuery};
 use slipway_wire::fleet::{
-    AdoptHost, CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost, UpdateEnvironment, UpdateHost,
+    AdoptHost, CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost,
+    UpdateEnvironment, UpdateHost,
 };
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::drift::Override;
-use crate::strategy::{Strategy, Verify};
+use crate::strategy::{Reboot, Strategy, Verify};
 use crate::{
     AttemptId, AttemptOrigin, HostFacts, HostName, HostPlan, PlanReport, ReleaseId, StepState, StorePath,
     Timestamp,
@@ -53,6 +53,9 @@ pub struct Observation {
     /// minute, when a closure was staged, and when it was asked ([`Instruction::Probe`]).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub facts: Option<HostFacts>,
+    /// What of the live system runs only after a reboot, such as `kernel`. Agents from before reboots leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_reboot: Option<Vec<String>>,
 }
 
 /// How far an agent is with one attempt.
@@ -76,6 +79,21 @@ pub struct AttemptReport {
     /// that could not compute it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanReport>,
+    /// What the closure means for reboots, once it is there. Agents from before reboots leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<RebootReport>,
+}
+
+/// What a closure means for reboots of its host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RebootReport {
+    /// What of the closure runs only after a reboot, or what NixOS refuses to switch as it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needed: Vec<String>,
+    /// Why this host cannot boot the closure once, and what to do about it; left out where it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<String>,
 }
 
 /// What the hooks of an attempt's closures are at, or came to.
@@ -263,6 +281,20 @@ pub struct ActivationPlan {
     /// How long going back may take. Left out by control planes from before hooks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revert_seconds: Option<u32>,
+    /// Whether the host reboots into the closure. Only for agents that report on reboots: an older one would ignore it.
+    #[serde(default, skip_serializing_if = "Reboot::is_never")]
+    pub reboot: Reboot,
+    /// How long a reboot may take; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reboot_seconds: u32,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over like this"
+)]
+const fn is_zero(seconds: &u32) -> bool {
+    *seconds == 0
 }
 
 impl ActivationPlan {
@@ -275,6 +307,8 @@ impl ActivationPlan {
             verify: strategy.verify.clone(),
             bake_seconds: strategy.bake_seconds,
             revert_seconds: Some(strategy.limits.revert_seconds),
+            reboot: strategy.reboot,
+            reboot_seconds: strategy.reboot_bound(),
         }
     }
 }
@@ -378,6 +412,7 @@ mod tests {
             message: None,
             hooks: None,
             plan: None,
+            reboot: None,
         }
     }
 

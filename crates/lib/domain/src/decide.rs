@@ -10,6 +10,7 @@ mod ending;
 mod hold;
 mod pause;
 mod places;
+mod reboots;
 mod staging;
 mod steps;
 mod waves;

@@ -6,11 +6,13 @@
 mod check;
 mod group;
 mod order;
+mod reboot;
 mod share;
 pub mod strict;
 
 pub use check::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS, StrategyProblem, StrategyProblems};
 pub use group::Group;
+pub use reboot::Reboot;
 pub use share::{Canary, Share};
 
 use serde::{Deserialize, Serialize};
@@ -45,6 +47,13 @@ pub struct Strategy {
     /// Checks of the preflight that do not stop the rollout, by name.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skip_checks: Vec<String>,
+    /// Whether hosts reboot into the release.
+    #[serde(skip_serializing_if = "Reboot::is_never")]
+    pub reboot: Reboot,
+    /// With `reboot: never`: whether a release may become the boot default of a host that must still reboot into it. A
+    /// strategy that was stored before this field allows it.
+    #[serde(default = "reboot::allowed", skip_serializing_if = "reboot::is_allowed")]
+    pub allow_pending_reboot: bool,
 }
 
 /// How the checks that a closure carries are run.
@@ -104,6 +113,8 @@ pub struct Limits {
     pub offline_seconds: u32,
     /// Waiting for a person: an approval, or a decision on a paused rollout. Then the rollout is aborted.
     pub person_seconds: u32,
+    /// Going down and coming up again, where the strategy reboots hosts. The dead-man waits so much longer.
+    pub reboot_seconds: u32,
 }
 
 impl Default for Strategy {
@@ -120,6 +131,8 @@ impl Default for Strategy {
             retries: 0,
             limits: Limits::default(),
             skip_checks: Vec::new(),
+            reboot: Reboot::Never,
+            allow_pending_reboot: false,
         }
     }
 }
@@ -145,6 +158,8 @@ impl Default for Limits {
             revert_seconds: 1500,
             offline_seconds: 3600,
             person_seconds: 7 * 24 * 3600,
+            // A server with much memory tests it for minutes.
+            reboot_seconds: 600,
         }
     }
 }

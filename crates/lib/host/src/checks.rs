@@ -185,6 +185,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::boot::BootConfig;
     use crate::config::RunnerKind;
 
     fn config() -> HostConfig {
@@ -195,6 +196,7 @@ mod tests {
             gcroots_dir: "/nowhere".into(),
             store_dir: slipway_domain::StoreDir::default(),
             runner: RunnerKind::Process,
+            boot: BootConfig::default(),
             keep_releases: 3,
             trust: None,
             agent_exe: "/nowhere".into(),

@@ -8,6 +8,8 @@ use slipway_domain::{EnvironmentName, HostName, StoreDir};
 use slipway_release::ReleaseKeys;
 use tokio::process::Command;
 
+use crate::boot::BootConfig;
+
 /// How what must outlive the agent is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RunnerKind {
@@ -55,6 +57,8 @@ pub struct HostConfig {
     pub store_dir: StoreDir,
     /// How what must outlive the agent is started.
     pub runner: RunnerKind,
+    /// What boots this machine.
+    pub boot: BootConfig,
     /// Committed releases that stay protected.
     pub keep_releases: usize,
     /// Whose releases are run; without, those of whoever has the control plane.

@@ -11,6 +11,7 @@ mod supervise;
 
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -42,11 +43,15 @@ pub enum JobKind {
     BeforeRevert,
     /// A hook of the prior once the host has settled on it again.
     AfterRevert,
+    /// Makes the boot loader boot the new closure once.
+    BootOnce,
+    /// Takes back what [`JobKind::BootOnce`] did.
+    BootClear,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Activate,
         Self::Commit,
         Self::Revert,
@@ -55,6 +60,8 @@ impl JobKind {
         Self::AfterCommit,
         Self::BeforeRevert,
         Self::AfterRevert,
+        Self::BootOnce,
+        Self::BootClear,
     ];
 
     /// The name in file and unit names.
@@ -69,10 +76,12 @@ impl JobKind {
             Self::AfterCommit => "after-commit",
             Self::BeforeRevert => "before-revert",
             Self::AfterRevert => "after-revert",
+            Self::BootOnce => "boot-once",
+            Self::BootClear => "boot-clear",
         }
     }
 
-    /// The argument of the switch script, or the list of the hook.
+    /// The argument of the switch script, the list of the hook, or the agent's own command.
     #[must_use]
     pub const fn action(self) -> &'static str {
         match self {
@@ -80,6 +89,7 @@ impl JobKind {
             Self::Commit | Self::RevertBoot => "boot",
             Self::BeforeActivate | Self::BeforeRevert => HookPoint::BeforeActivate.as_str(),
             Self::AfterCommit | Self::AfterRevert => HookPoint::AfterCommit.as_str(),
+            Self::BootOnce | Self::BootClear => self.as_str(),
         }
     }
 }
@@ -127,7 +137,7 @@ impl fmt::Display for JobId {
 pub struct Job {
     /// Its name.
     pub id: JobId,
-    /// The closure whose switch script or hook runs.
+    /// The closure whose switch script or hook runs. For boot entries: the one that stays the boot default.
     pub closure: Runnable,
     /// The longest run; then the script and its process group are killed.
     pub timeout: Duration,
@@ -135,6 +145,19 @@ pub struct Job {
     pub traceparent: Option<TraceParent>,
     /// What runs in place of the switch script.
     pub hook: Option<HookRun>,
+    /// What is booted once, for [`JobKind::BootOnce`].
+    pub once: Option<BootOnce>,
+}
+
+/// A closure that is to be booted once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootOnce {
+    /// The closure.
+    pub closure: StorePath,
+    /// What the dead-man of that boot puts back.
+    pub prior: Runnable,
+    /// When it does, in seconds after the boot.
+    pub deadman_seconds: u32,
 }
 
 /// A run of a hook.
@@ -150,13 +173,26 @@ pub struct HookRun {
 
 impl Job {
     /// The program and its arguments.
-    pub(crate) fn command(&self) -> Vec<String> {
-        match &self.hook {
-            Some(hook) => hook.command.clone(),
-            None => vec![
-                self.closure.switch_script().display().to_string(),
-                self.id.kind.action().to_owned(),
-            ],
+    pub(crate) fn command(&self, agent_exe: &Path) -> Vec<String> {
+        let action = self.id.kind.action().to_owned();
+        match (&self.hook, self.id.kind) {
+            (Some(hook), _) => hook.command.clone(),
+            (None, JobKind::BootOnce | JobKind::BootClear) => {
+                let mut line = vec![
+                    agent_exe.display().to_string(),
+                    action,
+                    self.id.attempt.to_string(),
+                ];
+                let mut option = |name: &str, value: String| line.extend([format!("--{name}"), value]);
+                option("default", self.closure.path().to_string());
+                if let Some(once) = &self.once {
+                    option("closure", once.closure.to_string());
+                    option("prior", once.prior.path().to_string());
+                    option("deadman-seconds", once.deadman_seconds.to_string());
+                }
+                line
+            }
+            (None, _) => vec![self.closure.switch_script().display().to_string(), action],
         }
     }
 

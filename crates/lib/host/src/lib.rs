@@ -15,12 +15,14 @@
 //! | `overrides` | what was changed beside the system |
 //! | [`plan`] | what a switch would change |
 //! | [`facts`] | what is known of the machine besides |
+//! | [`boot`] | what the boot loader boots once |
 //! | [`nix`] | fetching, profiles, garbage collector roots |
 //! | [`runner`] | systemd units or processes in sessions of their own |
 //! | [`seal`] | JSON with a checksum over itself |
 //! | [`text`] | words for people, on one line |
 //! | [`clock`], [`config`] | time, and where things are |
 
+pub mod boot;
 pub mod boot_id;
 pub mod checks;
 pub mod clock;

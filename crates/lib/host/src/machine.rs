@@ -9,6 +9,7 @@ use slipway_domain::drift::Override;
 use slipway_domain::{AttemptId, StorePath};
 use slipway_process::boot_id;
 
+use crate::boot;
 use crate::checks::{self, CheckFinding, CheckRound, ManifestError};
 use crate::config::HostConfig;
 use crate::door::{self, Refusal, Runnable};
@@ -44,6 +45,25 @@ impl Machine {
     #[must_use]
     pub fn overrides(&self, live: &StorePath) -> Vec<Override> {
         overrides::find(&self.config, live)
+    }
+
+    /// What of the live system runs only after a reboot.
+    #[must_use]
+    pub fn pending_reboot(&self) -> Vec<String> {
+        match self.observe() {
+            MachineObservation {
+                live: Some(live),
+                booted: Some(booted),
+                ..
+            } if live != booted => {
+                let compared = Compared {
+                    live: booted.clone(),
+                    booted: Some(booted),
+                };
+                plan::reboot_needs(&compared, &live)
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The settings.
@@ -131,6 +151,22 @@ impl HostOperations for Machine {
         plan::compute(&self.config, Compared { live, booted }, closure, within).await
     }
 
+    fn reboot_needs(&self, closure: &StorePath) -> Vec<String> {
+        let MachineObservation { live, booted, .. } = self.observe();
+        live.map_or_else(Vec::new, |live| {
+            plan::reboot_needs(&Compared { live, booted }, closure)
+        })
+    }
+
+    async fn boot_obstacle(&self, closure: &StorePath) -> Option<String> {
+        let boots_anyway = self.observe().boot_default.as_ref() == Some(closure);
+        boot::obstacle(&self.config, boots_anyway).await
+    }
+
+    async fn reboot(&self) -> Result<(), RunnerError> {
+        self.runner.reboot().await
+    }
+
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {
         // Of the release it is known to be readable; of a prior that is not, the strategy's own bound is left.
         switch_limit::load(closure).unwrap_or_else(|error| {
@@ -188,7 +224,9 @@ impl HostOperations for Machine {
     }
 
     async fn set_profile(&self, closure: &Runnable) -> Result<(), ProfileError> {
-        nix::set_profile(&self.config, closure).await
+        // Two entries for one closure would leave it to the boot loader's installer which one is the default.
+        boot::drop_profile(&self.config);
+        nix::set_profile(&self.config, &self.config.profile, closure).await
     }
 
     async fn round(&self, closure: &Runnable) -> CheckRound {

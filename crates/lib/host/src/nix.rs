@@ -75,10 +75,14 @@ pub(crate) async fn realise(
     }
 }
 
-/// Makes the closure what the profile names.
-pub(crate) async fn set_profile(config: &HostConfig, closure: &Runnable) -> Result<(), ProfileError> {
+/// Makes the closure what this profile names.
+pub(crate) async fn set_profile(
+    config: &HostConfig,
+    profile: &Path,
+    closure: &Runnable,
+) -> Result<(), ProfileError> {
     let closure = closure.path();
-    let profile = config.profile.display().to_string();
+    let profile = profile.display().to_string();
     let mut command = config.command("nix-env");
     command.args(["--profile", &profile, "--set", closure.as_str()]);
     let (outcome, output) = slipway_process::run(command, PROFILE_WITHIN).await;

@@ -95,6 +95,16 @@ pub trait HostOperations: Send + Sync + 'static {
         within: Duration,
     ) -> impl Future<Output = Result<ComputedPlan, PlanError>> + Send;
 
+    /// What of the closure runs here only after a reboot, or cannot be switched to without one.
+    fn reboot_needs(&self, closure: &StorePath) -> Vec<String>;
+
+    /// Why this machine cannot boot the closure once, and what to do about it; `None` where it can. The closure that boots
+    /// anyway needs nothing of the boot loader.
+    fn boot_obstacle(&self, closure: &StorePath) -> impl Future<Output = Option<String>> + Send;
+
+    /// Has the machine boot again. It goes down some time after this returns.
+    fn reboot(&self) -> impl Future<Output = Result<(), RunnerError>> + Send;
+
     /// The closure's own limit for a switch to it; `None` if it has none.
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32>;
 

@@ -23,15 +23,23 @@ mod slipway;
 mod unit_file;
 mod units;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use slipway_domain::host_plan::section;
 use slipway_domain::{HostPlan, PlanReport, StorePath};
 use tokio::time::Instant;
 
 use self::files::StoreFiles;
 use crate::config::HostConfig;
 use crate::nix::{self, NixQueryError};
+use crate::text::one_line;
+
+/// Names of what needs a reboot, which a closure gives: so many are told,
+const MAX_NAMES: usize = 20;
+/// of so many characters each.
+const MAX_NAME: usize = 80;
 
 /// A plan, and what is reported of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +156,20 @@ fn compare_files(plan: &mut HostPlan, compared: &Compared, closure: &StorePath) 
             file: file.display().to_string(),
         })
     })
+}
+
+/// What of the closure runs only after a reboot, or cannot be switched to without one.
+pub(crate) fn reboot_needs(compared: &Compared, closure: &StorePath) -> Vec<String> {
+    let files = StoreFiles::new(PathBuf::from(closure.store_dir()));
+    let live = compared.live.as_path();
+    let booted = compared.booted.as_ref().map_or(live, |booted| booted.as_path());
+    let mut plan = HostPlan::default();
+    reboot::compare(&mut plan, &files, booted, live, closure.as_path());
+    let parts = [section::REBOOT, section::INHIBITORS]
+        .into_iter()
+        .flat_map(|section| plan.entries(section));
+    let names: BTreeSet<String> = parts.map(|part| one_line(&part.name, MAX_NAME)).collect();
+    names.into_iter().take(MAX_NAMES).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 mod process;
 mod systemd;
 
-pub(crate) use systemd::is_of_an_attempt;
+pub(crate) use systemd::{is_of_an_attempt, prior_agent};
 
 use std::io;
 use std::path::PathBuf;
@@ -14,6 +14,7 @@ use slipway_process::ProcessId;
 use tokio::process::Child;
 use tokio::time::{Instant, sleep};
 
+use crate::boot;
 use crate::config::{HostConfig, RunnerKind};
 use crate::door::Runnable;
 use crate::job::{Job, JobEnd, JobExit, JobFiles, JobId};
@@ -100,7 +101,7 @@ impl JobRunner {
         if self.config.runner == RunnerKind::Systemd {
             return systemd::run_to_its_end(&self.config, job).await;
         }
-        let words = job.command();
+        let words = job.command(&self.config.agent_exe);
         let mut command = self.config.command(words.first().map_or("", String::as_str));
         command.args(words.iter().skip(1)).envs(job.env());
         let (outcome, tail) = slipway_process::run(command, job.timeout).await;
@@ -136,6 +137,17 @@ impl JobRunner {
         }
         // One that was noted meanwhile. No script runs from now on that is not noted.
         end_script().await;
+    }
+
+    /// Has the machine boot again. Where jobs are plain processes, the machine is not the agent's own.
+    pub(crate) async fn reboot(&self) -> Result<(), RunnerError> {
+        match self.config.runner {
+            RunnerKind::Systemd => systemd::reboot(&self.config).await,
+            RunnerKind::Process => Err(RunnerError::Refused {
+                program: "the agent".to_owned(),
+                output: boot::NOT_OURS.to_owned(),
+            }),
+        }
     }
 
     /// Sets the dead-man's timer going, and returns once it certainly runs.
@@ -213,6 +225,6 @@ fn supervise_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
         job.timeout.as_secs().max(1).to_string(),
         "--".to_owned(),
     ]);
-    line.extend(job.command());
+    line.extend(job.command(&config.agent_exe));
     line
 }

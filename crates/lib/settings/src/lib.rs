@@ -47,7 +47,7 @@ pub use sections::{
 };
 pub use source::{Origin, SettingsSource};
 pub use values::{
-    AgentRunner, AppEnv, DatabaseHost, LogFormat, OtlpHeaders, RedisServer, SecretKey, SslMode,
-    TrustedProxies,
+    AgentBootLoader, AgentRunner, AppEnv, DatabaseHost, LogFormat, OtlpHeaders, RedisServer, SecretKey,
+    SslMode, TrustedProxies,
 };
 pub use variable::{Process, Variable};

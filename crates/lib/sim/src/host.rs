@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::TimeDelta;
 
-use slipway_domain::agent::{AttemptReport, Instruction, Verdict};
+use slipway_domain::agent::{AttemptReport, Instruction, RebootReport, Verdict};
 use slipway_domain::digest::{Digest, Digester};
 use slipway_domain::lives::Doubt;
 use slipway_domain::{AttemptId, AttemptPhase, HostName, Labels, PlanReport, StorePath, Timestamp};
@@ -26,6 +26,10 @@ pub enum ClosureFate {
     FailsRevert,
     /// The host runs it already.
     There,
+    /// It does not come up when it is booted: only a power cycle helps.
+    NeverBoots,
+    /// It reboots whenever it is booted.
+    BootsForEver,
 }
 
 /// A host of a story as it is at first.
@@ -35,12 +39,17 @@ pub struct Member {
     pub fate: ClosureFate,
     /// Its labels.
     pub labels: Labels,
+    /// Whether the new closure brings a kernel, so that it must reboot.
+    pub kernel: bool,
 }
 
 impl From<ClosureFate> for Member {
     fn from(fate: ClosureFate) -> Self {
-        let labels = Labels::new();
-        Self { fate, labels }
+        Self {
+            fate,
+            labels: Labels::new(),
+            kernel: false,
+        }
     }
 }
 
@@ -54,6 +63,8 @@ struct SimJournal {
     verdict: Option<Verdict>,
     committed: bool,
     deadline: Timestamp,
+    /// How often the boot loader was told to boot the closure, where it is to be booted.
+    boots: Option<u32>,
 }
 
 impl SimJournal {
@@ -95,6 +106,7 @@ pub struct SimHost {
     pub activated_plan: Option<Digest>,
     index: usize,
     fate: ClosureFate,
+    kernel: bool,
     /// An earlier rollout left it stuck, and it does not mend by itself.
     broken: bool,
     journal: Option<SimJournal>,
@@ -103,6 +115,10 @@ pub struct SimHost {
     settled: BTreeSet<AttemptId>,
     proven: BTreeSet<StorePath>,
     power_cuts: u32,
+    /// What the boot loader boots once.
+    once: Option<StorePath>,
+    /// A kernel hangs: it does nothing until a power cycle.
+    hung: bool,
 }
 
 /// A closure of a host; 0 is what it runs at first.
@@ -114,7 +130,7 @@ pub(crate) fn closure(host: usize, version: u32) -> StorePath {
 
 impl SimHost {
     pub(crate) fn new(index: usize, member: Member, stuck: bool) -> Self {
-        let Member { fate, labels } = member;
+        let Member { fate, labels, kernel } = member;
         let first = closure(index, u32::from(fate == ClosureFate::There));
         let old = SimJournal {
             attempt: AttemptId::from_uuid(uuid::Uuid::from_u128(u128::MAX - index as u128)),
@@ -124,6 +140,7 @@ impl SimHost {
             verdict: None,
             committed: false,
             deadline: Timestamp::MAX_UTC,
+            boots: None,
         };
         Self {
             name: format!("host-{index:04}").parse().expect("a valid name"),
@@ -143,13 +160,32 @@ impl SimHost {
             fetches: None,
             index,
             fate,
+            kernel,
             broken: stuck,
             journal: stuck.then_some(old),
             staging: None,
             settled: BTreeSet::new(),
             proven: BTreeSet::from([first]),
             power_cuts: 0,
+            once: None,
+            hung: false,
         }
+    }
+
+    /// Whether its agent and its closures speak of reboots. Every fifth host has an agent from before them.
+    const fn knows_reboots(&self) -> bool {
+        self.index % 5 != 4
+    }
+
+    /// Whether it must reboot for the release.
+    fn needs_reboot(&self) -> bool {
+        self.kernel && self.fate != ClosureFate::There
+    }
+
+    /// Whether it can be reached by anybody.
+    #[must_use]
+    pub const fn is_hung(&self) -> bool {
+        self.hung
     }
 
     /// Whether it is out, in truth: an activation was begun and is not settled.
@@ -179,13 +215,15 @@ impl SimHost {
                 message: None,
                 hooks: None,
                 plan: None,
+                reboot: None,
             })
         })
     }
 
     /// Takes the answer in.
     pub(crate) fn deliver(&mut self, now: Timestamp) {
-        let Some(instruction) = self.inbox.take() else {
+        let instruction = self.inbox.take();
+        let Some(instruction) = instruction.filter(|_| !self.hung) else {
             return;
         };
         let Some(attempt) = instruction.attempt() else {
@@ -216,6 +254,7 @@ impl SimHost {
                 ..
             } if journal.is_none() => {
                 self.staging = None;
+                let boots = self.knows_reboots() && plan.reboot.applies(self.needs_reboot());
                 self.activated_plan = Some(self.plan(&closure).digest);
                 let prior = match &self.journal {
                     Some(old) if old.is_unsettled() => old.prior.clone(),
@@ -229,6 +268,7 @@ impl SimHost {
                     verdict: None,
                     committed: false,
                     deadline: now + TimeDelta::seconds(i64::from(plan.deadman_seconds)),
+                    boots: boots.then_some(0),
                 });
             }
             Instruction::Commit { .. } => {
@@ -255,6 +295,12 @@ impl SimHost {
 
     /// Gets one thing done.
     pub(crate) fn work(&mut self, now: Timestamp) {
+        if self.hung {
+            if self.mends {
+                self.reboot();
+            }
+            return;
+        }
         if let Some(staging) = self
             .staging
             .as_mut()
@@ -266,8 +312,13 @@ impl SimHost {
             }
             staging.phase = AttemptPhase::Staged;
             let plan = self.fetches.as_ref().map(|closure| self.plan(closure));
+            let needed = self.needs_reboot().then(|| "kernel".to_owned());
+            let reboot = self.knows_reboots().then(|| RebootReport {
+                needed: needed.into_iter().collect(),
+                obstacle: None,
+            });
             if let Some(staging) = &mut self.staging {
-                staging.plan = plan;
+                (staging.plan, staging.reboot) = (plan, reboot);
             }
             return;
         }
@@ -277,6 +328,11 @@ impl SimHost {
             return;
         };
         match journal.phase {
+            AttemptPhase::Activating if journal.boots == Some(0) => {
+                journal.boots = Some(1);
+                self.once = Some(journal.closure.clone());
+            }
+            AttemptPhase::Activating if journal.boots.is_some() => self.boot_again(),
             AttemptPhase::Activating => {
                 self.live = journal.closure.clone();
                 self.activations += 1;
@@ -340,11 +396,15 @@ impl SimHost {
         };
         self.live = journal.prior.clone();
         self.boot = journal.prior.clone();
+        self.once = None;
         journal.phase = AttemptPhase::Reverted;
         self.settled.insert(journal.attempt);
     }
 
     pub(crate) fn fire_deadman(&mut self, now: Timestamp) {
+        if self.hung {
+            return;
+        }
         let fires = |journal: &&mut SimJournal| {
             matches!(
                 journal.phase,
@@ -365,17 +425,38 @@ impl SimHost {
             .filter(|staging| staging.phase == AttemptPhase::Reverted);
         if let Some(journal) = self.journal.as_mut()
             && journal.phase == AttemptPhase::Activating
+            && journal.boots != Some(1)
             && self.live != journal.closure
         {
             journal.phase = AttemptPhase::Reverting;
         }
     }
 
-    /// The power goes and comes back: the boot default runs.
+    /// The power goes and comes back: the boot default runs, or what the boot loader was told to boot once.
     pub(crate) fn reboot(&mut self) {
         self.power_cuts += 1;
-        self.live = self.boot.clone();
+        self.boot_again();
+    }
+
+    fn boot_again(&mut self) {
+        self.inbox = None;
+        let once = self.once.take();
+        self.hung = once.is_some() && self.fate == ClosureFate::NeverBoots;
+        if self.hung {
+            return;
+        }
+        let comes_up = once.filter(|_| self.fate != ClosureFate::BootsForEver);
+        self.live = comes_up.unwrap_or_else(|| self.boot.clone());
         self.restart();
+        if let Some(journal) = self.journal.as_mut()
+            && journal.phase == AttemptPhase::Activating
+            && journal.boots == Some(1)
+            && self.live == journal.closure
+        {
+            journal.phase = AttemptPhase::Verifying;
+            self.activations += 1;
+            return;
+        }
         if let Some(journal) = self.journal.as_mut()
             && matches!(
                 journal.phase,
@@ -395,10 +476,21 @@ impl SimHost {
         self.proven.insert(first.clone());
         (self.live, self.boot) = (first.clone(), first);
         (self.inbox, self.journal, self.staging) = (None, None, None);
+        (self.once, self.hung) = (None, false);
         self.settled.clear();
     }
 
     pub(crate) fn check(&self) -> Result<(), String> {
+        let tells = self.journal.as_ref().and_then(|journal| journal.boots);
+        if tells.is_some_and(|boots| boots > 1) {
+            return Err(format!("{} boots a closure more than once", self.name));
+        }
+        if self.once.is_some() && !self.is_out() {
+            return Err(format!(
+                "{} would boot {:?} once and is not out",
+                self.name, self.once
+            ));
+        }
         if self.proven.contains(&self.boot) {
             Ok(())
         } else {
@@ -439,5 +531,6 @@ fn report(attempt: AttemptId, phase: AttemptPhase) -> AttemptReport {
         message: None,
         hooks: None,
         plan: None,
+        reboot: None,
     }
 }

@@ -6,7 +6,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use slipway_domain::Labels;
 use slipway_domain::labels::{CLUSTER_LABEL, Selector};
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::strategy::{Canary, Group, Limits, Offline, OnFailure, Share, Strategy, Verify};
+use slipway_domain::strategy::{Canary, Group, Limits, Offline, OnFailure, Reboot, Share, Strategy, Verify};
 
 use crate::{ClosureFate, Happening, Member, SimControlPlane, World};
 
@@ -74,6 +74,7 @@ pub const LIMITS: Limits = Limits {
     revert_seconds: 100,
     offline_seconds: 200,
     person_seconds: 1000,
+    reboot_seconds: 60,
 };
 
 /// Any strategy for so many hosts.
@@ -96,9 +97,10 @@ pub fn strategies(hosts: usize) -> impl Chance<Value = Strategy> {
         on_failure,
         offline,
         0..3_u32,
+        reboots(),
     )
         .prop_map(
-            |(order, canary, batch, max_unavailable, on_failure, offline, retries)| Strategy {
+            |(order, canary, batch, max_unavailable, on_failure, offline, retries, reboots)| Strategy {
                 order,
                 canary: Canary::Number(u32::try_from(canary).expect("few")),
                 batch,
@@ -113,9 +115,21 @@ pub fn strategies(hosts: usize) -> impl Chance<Value = Strategy> {
                 offline,
                 retries,
                 limits: LIMITS,
+                reboot: reboots.0,
+                allow_pending_reboot: reboots.1,
                 ..Strategy::default()
             },
         )
+}
+
+/// Whether hosts reboot, and whether one may be left pending.
+fn reboots() -> impl Chance<Value = (Reboot, bool)> {
+    prop_oneof![
+        4 => Just((Reboot::Never, true)),
+        1 => Just((Reboot::Never, false)),
+        4 => Just((Reboot::WhenNeeded, false)),
+        1 => Just((Reboot::Always, false)),
+    ]
 }
 
 /// Some of the roles, in any order and with or without more to say.
@@ -168,6 +182,8 @@ pub fn fates() -> impl Chance<Value = ClosureFate> {
         1 => Just(ClosureFate::Inconclusive),
         1 => Just(ClosureFate::FailsRevert),
         1 => Just(ClosureFate::There),
+        1 => Just(ClosureFate::NeverBoots),
+        1 => Just(ClosureFate::BootsForEver),
     ]
 }
 
@@ -215,7 +231,8 @@ pub fn machines() -> impl Chance<Value = Happening> {
 
 /// A strategy, fewer hosts than `most`, and how many are stuck before.
 pub fn worlds(most: usize) -> impl Chance<Value = (Strategy, Vec<Member>, usize)> {
-    let member = (fates(), labels()).prop_map(|(fate, labels)| Member { fate, labels });
+    let member =
+        (fates(), labels(), any::<bool>()).prop_map(|(fate, labels, kernel)| Member { fate, labels, kernel });
     proptest::collection::vec(member, 1..most)
         .prop_flat_map(|members| {
             (

@@ -227,7 +227,7 @@ impl<C: SimControlPlane> World<C> {
 
     fn sync(&mut self, i: usize) {
         let host = &mut self.hosts[i];
-        if !host.online {
+        if !host.online || host.is_hung() {
             return;
         }
         host.inbox = Some(self.control.observe(i, host));

@@ -28,7 +28,12 @@ fn members() -> impl proptest::strategy::Strategy<Value = Vec<Member>> {
     ];
     proptest::collection::vec(fates(), labels.len()).prop_map(move |fates| {
         let members = fates.into_iter().zip(labels.clone());
-        members.map(|(fate, labels)| Member { fate, labels }).collect()
+        members
+            .map(|(fate, labels)| Member {
+                labels,
+                ..Member::from(fate)
+            })
+            .collect()
     })
 }
 
@@ -122,8 +127,8 @@ fn world(fates: [ClosureFate; 6], on_failure: OnFailure) -> World {
             let cluster = (*role == "db").then_some((CLUSTER_LABEL, "main"));
             let all: Vec<_> = cluster.into_iter().chain([("role", *role)]).collect();
             Member {
-                fate,
                 labels: labels(&all),
+                ..Member::from(fate)
             }
         })
         .collect();

@@ -186,16 +186,22 @@ impl Store {
             .overrides
             .as_ref()
             .map(|seen| seen.iter().map(storable_override).collect());
+        let pending_reboot: Option<Vec<String>> = seen
+            .pending_reboot
+            .as_ref()
+            .map(|parts| parts.iter().map(|part| without_nul(part)).collect());
         note_commit();
         let row = sqlx::query!(
             r#"WITH before AS (
-                   SELECT id, live, boot_default, report, unsettled, journal_trouble, overrides, last_seen_at FROM hosts
+                   SELECT id, live, boot_default, report, unsettled, journal_trouble, overrides, pending_reboot,
+                          last_seen_at FROM hosts
                    WHERE id = $1 AND retired_at IS NULL FOR NO KEY UPDATE),
                compared AS (
                    SELECT id,
                           (live IS DISTINCT FROM $5 OR boot_default IS DISTINCT FROM $6
                            OR report IS DISTINCT FROM $7 OR unsettled IS DISTINCT FROM $9
-                           OR journal_trouble IS DISTINCT FROM $10 OR overrides IS DISTINCT FROM $12) AS changed,
+                           OR journal_trouble IS DISTINCT FROM $10 OR overrides IS DISTINCT FROM $12
+                           OR pending_reboot IS DISTINCT FROM $13) AS changed,
                           coalesce(last_seen_at <= now() - make_interval(secs => $8), true) AS returned
                    FROM before),
                recorded AS (
@@ -205,6 +211,7 @@ impl Store {
                           booted_at = least(booted_at, now() - $11::bigint * interval '1 microsecond'),
                           live = $5, boot_default = $6, report = $7, unsettled = $9, journal_trouble = $10,
                           overrides = $12,
+                          pending_reboot = $13,
                           observed_at = CASE WHEN c.changed THEN now() ELSE observed_at END
                    FROM compared c
                    WHERE hosts.id = c.id AND coalesce(hosts.counted_boot_id = $4, true)
@@ -232,7 +239,8 @@ impl Store {
             seen.unsettled.map(AttemptId::as_uuid),
             seen.journal_trouble.as_deref().map(without_nul),
             counter,
-            overrides.as_deref().map(Json) as _
+            overrides.as_deref().map(Json) as _,
+            pending_reboot.as_deref()
         )
         .fetch_optional(&self.pool)
         .await?;

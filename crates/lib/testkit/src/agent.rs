@@ -69,6 +69,7 @@ impl ScriptedAgent {
             plan: None,
             overrides: self.overrides.clone(),
             facts: None,
+            pending_reboot: None,
         }
     }
 
@@ -133,6 +134,7 @@ impl ScriptedAgent {
             message: None,
             hooks: None,
             plan: None,
+            reboot: None,
         });
     }
 

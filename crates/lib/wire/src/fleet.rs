@@ -191,6 +191,9 @@ pub struct Host {
     /// What else is wrong: two machines use its token, so that nothing that they say counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
+    /// What of its live system runs only after a reboot, such as `kernel`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending_reboot: Vec<String>,
     /// What cannot be told of it, because its agent is of release 0.1.0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,

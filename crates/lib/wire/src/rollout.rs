@@ -33,6 +33,13 @@ pub struct CreateRollout {
     /// Why it is not to wait for the environment's windows and freezes. It takes the role `approver`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub override_freeze: Option<String>,
+    /// The only hosts that take part; all that the release has a closure for when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<HostName>,
+    /// Whether every host that takes part reboots, whatever the environment's strategy says of reboots. Not with a
+    /// strategy of its own, which can say so itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reboot: bool,
 }
 
 /// What a rollout would do if it began now.

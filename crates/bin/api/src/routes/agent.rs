@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use slipway_domain::drift::{MAX_OVERRIDES, MAX_OVERRIDE_CHARS};
+use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_OVERRIDES};
 use slipway_domain::facts::MAX_FACT_TEXT;
 use slipway_domain::{HostId, HostName, Instruction, Observation, ReleaseId};
 use slipway_store::Caller;
@@ -28,6 +28,8 @@ endpoints! {
 const MAX_MESSAGE: usize = 4000;
 /// Characters of its version and of the kernel's boot id that are kept.
 const MAX_ID: usize = 100;
+/// The most parts of a system that wait for a reboot.
+const MAX_PARTS: usize = 20;
 
 /// Post what the host looks like, get the next instruction
 ///
@@ -107,6 +109,20 @@ fn trimmed(mut observation: Observation) -> Observation {
     }
     if let Some(facts) = &mut observation.facts {
         facts.cut(|text| keep(text, MAX_FACT_TEXT));
+    }
+    let reboot = observation
+        .report
+        .as_mut()
+        .and_then(|report| report.reboot.as_mut());
+    let (needed, obstacle) = reboot.map_or((None, None), |reboot| {
+        (Some(&mut reboot.needed), reboot.obstacle.as_mut())
+    });
+    for parts in needed.into_iter().chain(&mut observation.pending_reboot) {
+        parts.truncate(MAX_PARTS);
+        parts.iter_mut().for_each(|part| keep(part, MAX_ID));
+    }
+    if let Some(obstacle) = obstacle {
+        keep(obstacle, MAX_MESSAGE);
     }
     observation
 }

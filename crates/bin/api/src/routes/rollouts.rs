@@ -186,7 +186,8 @@ async fn prepare(
         overridden: request.override_freeze.is_some(),
     };
     let release = context.store.get_release(request.release).await?;
-    let fleet = context.store.list_fleet(release.id, environment.id).await?;
+    let mut fleet = context.store.list_fleet(release.id, environment.id).await?;
+    narrow(&mut fleet, request)?;
     if !fleet.values().any(|host| host.takes_part) {
         return Err(StoreError::NoHosts {
             environment: environment.name.clone(),
@@ -194,6 +195,13 @@ async fn prepare(
         .into());
     }
     let strategy = match &request.strategy {
+        Some(_) if request.reboot => {
+            return Err(ApiError::field(
+                "reboot",
+                "it is for the environment's own strategy; leave it out and give the strategy reboot: always",
+            ));
+        }
+        None if request.reboot => environment.strategy.rebooting(),
         Some(own) if *own != environment.strategy => {
             if context.caller.role < Role::Admin && !environment.own_strategy_allowed {
                 return Err(ApiError::Forbidden(format!(
@@ -216,6 +224,32 @@ async fn prepare(
         fleet,
         waves,
     })
+}
+
+/// Leaves alone the hosts that the request does not name, if it names any.
+fn narrow(fleet: &mut Fleet, request: &CreateRollout) -> Result<()> {
+    if request.hosts.is_empty() {
+        return Ok(());
+    }
+    let takes_part = |name: &&HostName| fleet.get(*name).is_some_and(|host| host.takes_part);
+    let unknown: Vec<HostName> = request
+        .hosts
+        .iter()
+        .filter(|name| !takes_part(name))
+        .cloned()
+        .collect();
+    if !unknown.is_empty() {
+        let environment = &request.environment;
+        return Err(StoreError::UnknownHosts {
+            problem: format!("not hosts of environment `{environment}` with a closure in the release"),
+            names: unknown,
+        }
+        .into());
+    }
+    for (name, host) in fleet {
+        host.takes_part &= request.hosts.contains(name);
+    }
+    Ok(())
 }
 
 /// Show what a rollout would do

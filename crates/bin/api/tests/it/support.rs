@@ -356,7 +356,9 @@ pub(crate) fn observation(host: &str) -> Value {
         unsettled: None,
         journal_trouble: None,
         plan: None,
-    facts: None, overrides: None,
+        facts: None,
+        overrides: None,
+        pending_reboot: None,
     };
     serde_json::to_value(observation).unwrap()
 }

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slipway_domain::{EnvironmentName, FreezeId, HostName, Window};
 use slipway_domain::calendar::GivenTime;
 use slipway_domain::digest::Digest;
+use slipway_domain::{EnvironmentName, FreezeId, HostName, Window};
 
 /// How rollouts go about their hosts.
 #[derive(Debug, Clone, Default, Args)]
@@ -145,6 +145,14 @@ pub enum HostCommand {
         /// Write the token to this file (0600) and do not show it
         #[arg(long, value_name = "FILE")]
         token_out: Option<PathBuf>,
+    },
+    /// Reboot a host that stays on the release it runs
+    ///
+    /// It is a rollout to that host alone: it waits for nobody else's, keeps to `max_unavailable`, checks the host after
+    /// the boot, and may need an approval.
+    Reboot {
+        /// Its name
+        name: HostName,
     },
     /// Give a host labels, or take some away
     ///

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::{Args, Subcommand};
 use slipway_domain::calendar::GivenTime;
 use slipway_domain::digest::Digest;
-use slipway_domain::{EnvironmentName, ReleaseId, RolloutId};
+use slipway_domain::{EnvironmentName, HostName, ReleaseId, RolloutId};
 
 use super::StrategyArgs;
 use super::number::{at_least, number};
@@ -42,6 +42,17 @@ pub struct WatchArgs {
     pub timeout: Option<u64>,
 }
 
+/// Which hosts take part.
+#[derive(Debug, Args)]
+pub struct HostArgs {
+    /// Only this host takes part; may be given several times
+    #[arg(long = "host", value_name = "HOST")]
+    pub hosts: Vec<HostName>,
+    /// Every host that takes part reboots, whatever the environment's strategy says of reboots
+    #[arg(long, conflicts_with_all = ["strategy", "set"])]
+    pub reboot: bool,
+}
+
 /// Rollouts.
 #[derive(Debug, Subcommand)]
 pub enum RolloutCommand {
@@ -56,6 +67,9 @@ pub enum RolloutCommand {
         /// How; the environment's own strategy when left out.
         #[command(flatten)]
         strategy: StrategyArgs,
+        /// Which hosts.
+        #[command(flatten)]
+        hosts: HostArgs,
     },
     /// Bring an environment to a release
     Start {
@@ -75,6 +89,9 @@ pub enum RolloutCommand {
         /// Why the windows and freezes are overridden, for the audit log
         #[arg(long, value_name = "TEXT", requires = "override_freeze")]
         reason: Option<String>,
+        /// Which hosts.
+        #[command(flatten)]
+        hosts: HostArgs,
         /// Watch it to its end, as `slipway rollout watch` does
         #[arg(long)]
         watch: bool,

@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _};
 
 use serde::Serialize;
-use slipway_domain::HostName;
+use slipway_client::Client;
 use slipway_domain::digest::Digest;
 use slipway_domain::labels::in_words;
+use slipway_domain::{HostName, StepState};
 use slipway_wire::fleet::{AdoptHost, CreateHost, Host, RestoreHost, UpdateHost};
+use slipway_wire::rollout::{CreateRollout, Rollout};
 
 use super::List;
 use super::secret::{CreatedToken, Sink};
@@ -88,6 +90,13 @@ pub(super) async fn run(context: &Context, command: HostCommand) -> Result<(), C
             output.show(&host, || text(&host))
         }
         HostCommand::Adopt { name, reason, drift } => adopt(context, &name, reason, drift).await,
+        HostCommand::Reboot { name } => {
+            let rollout = reboot(&context.client()?, name).await?;
+            let (id, state) = (rollout.summary.id, rollout.summary.state);
+            output.show(&rollout, || {
+                format!("started the rollout {id}, which reboots the host: {state}\nnext: slipway rollout watch {id}\n")
+            })
+        }
         HostCommand::Token { name, token_out } => {
             let client = context.client()?;
             let sink = Sink::prepare(token_out.as_deref())?;
@@ -136,6 +145,34 @@ async fn adopt(
         }
         text
     })
+}
+
+/// Starts a rollout to that host alone, of the release that it runs.
+async fn reboot(client: &Client, name: HostName) -> Result<Rollout, CliFailure> {
+    let host = client.host(&name).await?;
+    let committed = host
+        .step
+        .filter(|step| step.state == StepState::Committed && host.live.as_ref() == Some(&step.closure));
+    let Some(step) = committed else {
+        return Err(CliFailure::usage(format!(
+            "it is not known which release {name} runs: its newest rollout did not bring it what is live there"
+        ))
+        .help(format!(
+            "slipway rollout start {} RELEASE --host {name} --reboot",
+            host.environment
+        )));
+    };
+    let release = client.rollout(step.rollout).await?.summary.release;
+    let create = CreateRollout {
+        environment: host.environment,
+        release,
+        strategy: None,
+        not_before: None,
+        override_freeze: None,
+        hosts: vec![name],
+        reboot: true,
+    };
+    Ok(client.create_rollout(&create).await?)
 }
 
 fn list_text(hosts: &[Host], output: &Output) -> String {
@@ -275,6 +312,10 @@ fn text(host: &Host) -> String {
             "to accept it  slipway host adopt {} --reason TEXT --drift {}",
             host.name, drift.digest
         );
+    }
+    if !host.pending_reboot.is_empty() {
+        let parts = clean(&host.pending_reboot.join(", "));
+        let _ = writeln!(text, "reboot        pending for {parts}");
     }
     if let Some(unknown) = &host.unknown {
         let _ = writeln!(text, "not known     {}", clean(unknown));

@@ -16,7 +16,7 @@ use slipway_wire::plan::RolloutHostPlans;
 use slipway_wire::rollout::{CreateCommand, CreateRollout, FreezeOverride, Rollout, RolloutSummary, Step};
 
 use super::{List, audit, page_size, strategy};
-use crate::args::{Approval, Order, RolloutCommand, RolloutRef, StrategyArgs};
+use crate::args::{Approval, HostArgs, Order, RolloutCommand, RolloutRef, StrategyArgs};
 use crate::context::Context;
 use crate::output::Output;
 use crate::table::{Cell, Table, rollout_state, step_state};
@@ -31,8 +31,9 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             environment,
             release,
             strategy: args,
+            hosts,
         } => {
-            let create = request(&client, environment, release, &args).await?;
+            let create = request(&client, environment, release, &args, hosts).await?;
             let plan = client.plan_rollout(&create).await?;
             output.show(&plan, || plan::text(&plan, &output))?;
         }
@@ -43,6 +44,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             at,
             override_freeze: _,
             reason,
+            hosts,
             watch: watching,
             how,
         } => {
@@ -54,7 +56,7 @@ pub(super) async fn run(context: &Context, command: RolloutCommand) -> Result<Ex
             let create = CreateRollout {
                 not_before: at.map(|GivenTime(at)| at),
                 override_freeze: reason.as_deref().map(plain),
-                ..request(&client, environment, release, &args).await?
+                ..request(&client, environment, release, &args, hosts).await?
             };
             let rollout = client.create_rollout(&create).await?;
             let id = rollout.summary.id;
@@ -120,6 +122,7 @@ async fn request(
     environment: EnvironmentName,
     release: ReleaseId,
     args: &StrategyArgs,
+    hosts: HostArgs,
 ) -> Result<CreateRollout, CliFailure> {
     let base = if strategy::changes_the_old(args) {
         client.environment(&environment).await?.strategy
@@ -135,6 +138,8 @@ async fn request(
         strategy,
         not_before: None,
         override_freeze: None,
+        hosts: hosts.hosts,
+        reboot: hosts.reboot,
     })
 }
 

@@ -151,6 +151,15 @@ fn notes(host: &Host) -> Vec<String> {
             clean(&item.found)
         ));
     }
+    if !host.pending_reboot.is_empty() {
+        let parts = host.pending_reboot.join(", ");
+        notes.push(format!(
+            "{}: a reboot is pending for {}; slipway host reboot {}",
+            host.name,
+            clean(&parts),
+            host.name
+        ));
+    }
     if let Some(step) = &host.step
         && let Some(reason) = &step.reason
     {

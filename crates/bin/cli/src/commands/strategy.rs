@@ -60,6 +60,11 @@ fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, CliFailure> {
         for list in ["order", "skip_checks"] {
             fields.entry(list).or_insert_with(|| Value::Array(Vec::new()));
         }
+        // So does one from before reboots, or without.
+        fields.entry("reboot").or_insert_with(|| Value::from("never"));
+        fields
+            .entry("allow_pending_reboot")
+            .or_insert(Value::Bool(strategy.allow_pending_reboot));
     }
     let known = fields("", &whole);
     let pointer = format!("/{}", field.replace('.', "/"));
@@ -81,7 +86,7 @@ fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, CliFailure> {
 /// lists, all else is text.
 fn parse(field: &str, value: &str) -> Value {
     match serde_json::from_str(value) {
-        Ok(value @ (Value::Number(_) | Value::Array(_) | Value::String(_))) => value,
+        Ok(value @ (Value::Number(_) | Value::Bool(_) | Value::Array(_) | Value::String(_))) => value,
         _ if field == "order" => value.split_whitespace().map(Value::from).collect(),
         _ if field == "canary" || field == "skip_checks" => {
             value.split(',').map(|name| Value::from(name.trim())).collect()
@@ -137,6 +142,19 @@ mod tests {
             set: sets.iter().map(ToString::to_string).collect(),
         };
         build(&args, Strategy::default())
+    }
+
+    #[test]
+    fn what_a_strategy_from_before_reboots_allowed_stays_allowed() {
+        let args = StrategyArgs {
+            strategy: None,
+            set: vec!["batch=2".to_owned()],
+        };
+        let stored: Strategy = serde_json::from_str("{}").unwrap();
+        assert!(build(&args, stored).unwrap().allow_pending_reboot);
+        let strategy = set(&["reboot=when_needed"]).unwrap();
+        assert!(!strategy.allow_pending_reboot && !strategy.reboot.is_never());
+        assert!(set(&["allow_pending_reboot=true"]).unwrap().allow_pending_reboot);
     }
 
     #[test]

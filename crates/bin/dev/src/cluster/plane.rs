@@ -134,6 +134,8 @@ impl Plane {
             strategy: Some(strategy(1, 1)),
             not_before: None,
             override_freeze: None,
+            hosts: Vec::new(),
+            reboot: false,
         };
         let rollout = self.api.create_rollout(&request).await;
         Ok(rollout.context("cannot begin a rollout")?.summary.id)

@@ -69,6 +69,8 @@ impl Conductor<'_> {
             strategy: Some(strategy),
             not_before: None,
             override_freeze: None,
+            hosts: Vec::new(),
+            reboot: false,
         };
         let rollout = self.api.create_rollout(&request).await;
         let mut rollout = rollout.with_context(|| format!("cannot roll {name} out"))?;

@@ -50,6 +50,8 @@ pub(super) async fn start(stack: &DevStack, release: ReleaseId) -> Result<()> {
         strategy: None,
         not_before: None,
         override_freeze: None,
+        hosts: Vec::new(),
+        reboot: false,
     };
     let rollout = stack.api.create_rollout(&request).await?;
     anyhow::ensure!(

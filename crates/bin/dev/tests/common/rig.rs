@@ -101,6 +101,8 @@ impl Rig {
             strategy: Some(strategy),
             not_before: None,
             override_freeze: None,
+            hosts: Vec::new(),
+            reboot: false,
         };
         self.stack.api.create_rollout(&request).await.unwrap()
     }

@@ -34,6 +34,7 @@ fn check_time(plan: &ActivationPlan, closure_seconds: Option<u32>, hooks: u32) -
     }
     let needed = u64::from(hooks)
         + u64::from(seconds)
+        + u64::from(plan.reboot_seconds)
         + u64::from(plan.verify.timeout_seconds)
         + u64::from(plan.bake_seconds);
     if needed < u64::from(plan.deadman_seconds) {
@@ -65,6 +66,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 current.prior = None;
                 current.signed = None;
                 current.hooks = None;
+                current.reboot = None;
                 let attempt = current.id;
                 self.host.disarm(attempt).await;
             }
@@ -96,6 +98,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let hooks = self.host.hooks(&closure).map_err(|error| chain(&error))?;
         let hooks_seconds = seconds_of(&hooks.before_activate);
         check_time(&plan, self.host.switch_seconds(&closure), hooks_seconds)?;
+        let reboot = self.plan_reboot(&plan, &closure, &observed).await?;
         let failed_before = self.host.failed_units().await;
         self.host.protect_prior(attempt, prior.path()).map_err(|error| {
             format!(
@@ -115,6 +118,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         current.failed_before = failed_before;
         current.boot_id = observed.boot_id;
         current.deadline = Some(now.after_seconds(plan.deadman_seconds));
+        current.reboot = reboot;
         let deadman_seconds = plan.deadman_seconds;
         current.plan = Some(plan);
         let has_hooks = !hooks.before_activate.is_empty();
@@ -146,7 +150,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         Ok(())
     }
 
-    /// Starts the switch script; from here on the machine changes.
+    /// Starts the switch script, or the one boot; from here on the machine changes.
     pub(super) async fn start_switch(&mut self, release: Runnable) {
         let Some(attempt) = self.journal.current.clone() else {
             return;
@@ -157,6 +161,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             self.journal.archive(stuck);
             self.try_save();
         }
+        if let Some(reboot) = &attempt.reboot {
+            self.admitted = Some(release);
+            return self.start_boot(&attempt, reboot).await;
+        }
         let seconds = attempt.plan.as_ref().map_or(0, |plan| {
             time_for_switch(plan, self.host.switch_seconds(release.path()))
         });
@@ -166,6 +174,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             timeout: Duration::from_secs(seconds.into()),
             traceparent: self.phase.place(),
             hook: None,
+            once: None,
         };
         self.admitted = Some(release);
         if let Err(error) = self.host.start(&job).await {
@@ -211,6 +220,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         };
         if attempt.awaits_hooks() {
             return self.run_hooks_before(&attempt).await;
+        }
+        if let Some(reboot) = &attempt.reboot {
+            return self.watch_reboot(&attempt, reboot).await;
         }
         let job = self.host.newest_job(JobKind::Activate, attempt.id);
         let state = job.map_or(JobState::Absent, |id| self.host.job_state(id));

@@ -105,6 +105,12 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         {
             return Ok(());
         }
-        self.run_boot_job(JobKind::Commit, attempt, &closure).await
+        self.run_boot_job(JobKind::Commit, attempt, &closure).await?;
+        failpoint("boot-default-moved");
+        // It is the boot default, so what is left of its one boot does no harm.
+        if let Err(why) = self.clear_boot(attempt, &closure).await {
+            tracing::warn!(attempt_id = %attempt.id, %why, "committed all the same");
+        }
+        Ok(())
     }
 }

@@ -46,6 +46,7 @@ impl HookList {
                 command: hook.command.clone(),
                 prior: self.prior.clone(),
             }),
+            once: None,
         })
     }
 
@@ -154,6 +155,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         if let Some(current) = &mut self.journal.current {
             current.prior = None;
             current.hooks = None;
+            current.reboot = None;
         }
         // What the hooks took from the prior it gets back by its own.
         if begun && let Some(prior) = &attempt.prior {

@@ -209,6 +209,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 // A stuck attempt never committed its number.
                 recorded.signed = past.signed.filter(|_| past.phase == JournalPhase::Committed);
                 recorded.was_committed = true;
+                recorded.reboot.clone_from(&past.reboot);
                 if let Err(meanwhile) = self.settle_current(attempt) {
                     return meanwhile;
                 }

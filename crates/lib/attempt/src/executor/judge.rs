@@ -97,7 +97,7 @@ impl Streak {
 
 #[cfg(test)]
 mod tests {
-    use slipway_domain::strategy::Verify;
+    use slipway_domain::strategy::{Reboot, Verify};
 
     use super::*;
 
@@ -112,6 +112,8 @@ mod tests {
             },
             bake_seconds: 5,
             revert_seconds: None,
+            reboot: Reboot::Never,
+            reboot_seconds: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use slipway_domain::agent::AttemptReport;
+use slipway_domain::agent::{AttemptReport, RebootReport};
 use slipway_domain::digest::Digest;
 use slipway_domain::{HostPlan, StorePath};
 use slipway_host::clock::Clock;
@@ -22,6 +22,14 @@ pub(super) async fn compute<H: HostOperations>(
 ) -> Result<ComputedPlan, String> {
     let computed = host.plan(closure, PLAN_WITHIN).await;
     computed.map_err(|error| format!("what the switch would change is not known: {}", chain(&error)))
+}
+
+/// What the closure means for reboots of this host.
+pub(super) async fn reboots<H: HostOperations>(host: &H, closure: &StorePath) -> RebootReport {
+    RebootReport {
+        needed: host.reboot_needs(closure),
+        obstacle: host.boot_obstacle(closure).await,
+    }
 }
 
 impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {

@@ -16,6 +16,7 @@ use crate::journal::{Attempt, HooksDue};
 
 use super::hooks::SLACK;
 use super::phases::enter;
+use super::rebooting::BootBack;
 use super::{JournalPhase, JournalSlot, LockedExecutor, NextStep, REST, WATCH_EVERY, chain};
 
 /// Failed tries before the attempt counts as stuck: a single one may have met a passing problem.
@@ -25,10 +26,21 @@ const DEFAULT_SECONDS: u32 = 600;
 /// The longest pause between two tries.
 const MAX_PAUSE: Duration = Duration::from_mins(5);
 
+/// Between two looks at a machine that is to go down.
+const DOWN_POLL: Duration = Duration::from_secs(10);
+
 /// A prior that is back, and a remark about it.
 struct RestoredPrior {
     prior: StorePath,
     remark: String,
+}
+
+/// How far one try came.
+enum PutBack {
+    /// The prior is back.
+    Done(RestoredPrior),
+    /// It comes back with the next boot.
+    GoesDown,
 }
 
 impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
@@ -44,7 +56,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         }
         failpoint("reverting");
         match self.put_back(slot, &attempt).await {
-            Ok(back) => {
+            Ok(PutBack::GoesDown) => {
+                self.next_revert = self.clock.boot().after(DOWN_POLL);
+                NextStep::After(DOWN_POLL)
+            }
+            Ok(PutBack::Done(back)) => {
                 let disarming = self.phase.part("disarm dead-man");
                 self.host.disarm(attempt.id).instrument(disarming).await;
                 failpoint("prior-back");
@@ -102,9 +118,9 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         self.tidy();
     }
 
-    async fn put_back(&mut self, slot: JournalSlot, attempt: &Attempt) -> Result<RestoredPrior, String> {
+    async fn put_back(&mut self, slot: JournalSlot, attempt: &Attempt) -> Result<PutBack, String> {
         // No part of the attempt may run or start while the prior comes back.
-        for kind in [JobKind::Activate, JobKind::Commit] {
+        for kind in [JobKind::Activate, JobKind::Commit, JobKind::BootOnce] {
             let newest = self.host.newest_job(kind, attempt.id);
             let id = newest.unwrap_or(JobId::first(kind, attempt.id));
             self.host.stop(id).await;
@@ -119,10 +135,27 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let observed = self.host.observe();
         self.check_way_back(attempt, &prior, &observed)?;
         let prior = self.admit_prior(attempt, &prior).await?;
+        let moved = self.boot_default_moved(attempt, prior.path(), &observed);
+        let in_other_boot = attempt
+            .reboot
+            .as_ref()
+            .is_some_and(|reboot| reboot.from != observed.boot_id);
+        if in_other_boot && observed.runs(&attempt.closure) && attempt.closure != *prior.path() {
+            // What the next boot brings must be right before it.
+            if moved {
+                self.move_boot_back(attempt, &prior).await?;
+            }
+            match self.boot_back(slot, attempt, prior.path(), &observed).await? {
+                BootBack::Waits => return Ok(PutBack::GoesDown),
+                BootBack::None => {}
+            }
+        }
         let untried = self.host.newest_job(JobKind::Revert, attempt.id).is_none();
         let booted_into_it = untried && observed.boot_id != attempt.boot_id && observed.runs(prior.path());
+        // Before its one boot nothing of it ran.
+        let never_left = attempt.reboot.is_some() && !in_other_boot && observed.runs(prior.path());
         let mut remark = String::new();
-        if !booted_into_it {
+        if !(booted_into_it || never_left) {
             let what = format!("switch-to-configuration test of {}", prior.path().short());
             // A host that never left the prior has nothing to hand over.
             let used = if untried && !attempt.awaits_hooks() {
@@ -144,24 +177,44 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             }
         }
         failpoint("prior-switched");
-        if self.boot_default_moved(attempt, prior.path(), &observed) {
-            self.host
-                .set_profile(&prior)
-                .await
-                .map_err(|error| chain(&error))?;
-            failpoint("profile-back");
-            self.run_boot_job(JobKind::RevertBoot, attempt, &prior).await?;
+        if moved {
+            self.move_boot_back(attempt, &prior).await?;
         }
+        self.clear_boot_back(attempt, &prior, moved).await?;
         let observed = self.host.observe();
         let prior = prior.path().clone();
         if observed.runs(&prior) {
-            return Ok(RestoredPrior { prior, remark });
+            return Ok(PutBack::Done(RestoredPrior { prior, remark }));
         }
         Err(format!(
             "the switch to {} ended well, but the live link names {}",
             prior.short(),
             observed.live_text()
         ))
+    }
+
+    /// Makes the prior the profile and the boot default again.
+    async fn move_boot_back(&self, attempt: &Attempt, prior: &Runnable) -> Result<(), String> {
+        self.host
+            .set_profile(prior)
+            .await
+            .map_err(|error| chain(&error))?;
+        failpoint("profile-back");
+        self.run_boot_job(JobKind::RevertBoot, attempt, prior).await
+    }
+
+    /// Until the boot loader has forgotten the closure, the next boot could bring it.
+    async fn clear_boot_back(&self, attempt: &Attempt, prior: &Runnable, moved: bool) -> Result<(), String> {
+        let Some(reboot) = attempt.reboot.as_ref().filter(|_| attempt.takes_boot_entry()) else {
+            return Ok(());
+        };
+        let default = match &reboot.default {
+            default if moved || default == prior.path() => prior.clone(),
+            default => self.admit_known(default).await.map_err(|error| chain(&error))?,
+        };
+        self.clear_boot(attempt, &default).await?;
+        failpoint("boot-cleared");
+        Ok(())
     }
 
     /// Whether a host with release keys may go back so far. `Err` says why not.
@@ -287,7 +340,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
 
     /// Runs a switch script as a job to its end, in the time that hooks have not used. One that runs already is waited
     /// for.
-    async fn run_job(
+    pub(super) async fn run_job(
         &self,
         kind: JobKind,
         attempt: &Attempt,
@@ -321,6 +374,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
                 timeout,
                 traceparent: self.phase.place(),
                 hook: None,
+                once: None,
             };
             if let Err(error) = self.host.start(&job).await {
                 let why = chain(&error);

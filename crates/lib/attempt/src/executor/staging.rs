@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::journal::Attempt;
 
 use super::phases::enter;
-use super::planning::compute;
+use super::planning::{compute, reboots};
 use super::{Executor, JournalPhase, LockedExecutor, NextStep, TROUBLE_PAUSE, chain};
 
 /// A garbage collection takes what it had chosen before the closure got its root. It leaves alone what comes in after
@@ -32,7 +32,8 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
         let of = attempt.clone();
         let fetching = async move {
             fetch(host.clone(), of.clone(), claim, bound).await?;
-            Ok::<_, StageError>(compute(&*host, &of.closure).await)
+            let reboots = reboots(&*host, &of.closure).await;
+            Ok::<_, StageError>((compute(&*host, &of.closure).await, reboots))
         };
         let Some(fetched) = executor.unless_interrupted(attempt.id, fetching).await else {
             return NextStep::Now;
@@ -44,10 +45,11 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             return NextStep::Now;
         }
         match fetched {
-            Ok(planned) => {
+            Ok((planned, reboots)) => {
                 tracing::info!(attempt_id = %attempt.id, closure = %attempt.closure, "fetched");
                 locked.note_plan(planned);
                 if let Some(current) = &mut locked.journal.current {
+                    current.reboots = Some(reboots);
                     enter(current, JournalPhase::Staged);
                 }
                 // When this is not written, the next start fetches again, which then takes no time.

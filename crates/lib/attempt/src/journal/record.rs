@@ -5,13 +5,13 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use slipway_domain::agent::{ActivationPlan, AttemptReport, ManifestRef, Verdict};
+use slipway_domain::agent::{ActivationPlan, AttemptReport, ManifestRef, RebootReport, Verdict};
 use slipway_domain::{AttemptId, AttemptOrigin, AttemptPhase, PlanReport, StorePath, Timestamp};
 use slipway_host::clock::BootMs;
 use slipway_host::text::one_line;
 use slipway_release::Committed;
 
-use super::HooksProgress;
+use super::{HooksProgress, RebootProgress};
 
 /// Settled attempts that are remembered, so that a late instruction for one is not carried out again.
 const PAST_ATTEMPTS: usize = 32;
@@ -166,6 +166,12 @@ pub struct Attempt {
     /// What the switch would change, as it was reported. Agents from before plans leave it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub planned: Option<PlanReport>,
+    /// What the closure means for reboots, as it was reported. Agents from before reboots leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboots: Option<RebootReport>,
+    /// Its one boot, where it makes one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<RebootProgress>,
 }
 
 impl Attempt {
@@ -201,6 +207,8 @@ impl Attempt {
             signed: None,
             was_committed: false,
             planned: None,
+            reboots: None,
+            reboot: None,
         }
     }
 
@@ -228,6 +236,7 @@ impl Attempt {
             message: self.told(),
             hooks: self.hooks_report(),
             plan: self.planned.clone(),
+            reboot: self.reboots.clone(),
         }
     }
 
@@ -268,6 +277,9 @@ pub struct PastAttempt {
     pub verdict: Option<Verdict>,
     /// What happened.
     pub message: Option<String>,
+    /// Its one boot, if it made one: then going back takes another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reboot: Option<RebootProgress>,
 }
 
 impl From<Attempt> for PastAttempt {
@@ -283,6 +295,7 @@ impl From<Attempt> for PastAttempt {
             at: attempt.updated_at,
             verdict: attempt.verdict,
             message: message.map(|text| one_line(&text, PAST_MESSAGE_CHARS)),
+            reboot: attempt.reboot,
         }
     }
 }
@@ -297,6 +310,7 @@ impl PastAttempt {
             message: self.message.clone(),
             hooks: None,
             plan: None,
+            reboot: None,
         }
     }
 

@@ -8,6 +8,7 @@ mod hooks_cut;
 mod odd;
 mod plans;
 mod properties;
+mod reboots;
 mod recovery;
 mod rig;
 mod signed;

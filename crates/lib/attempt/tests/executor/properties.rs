@@ -7,6 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use slipway_attempt::ExecutorView;
 use slipway_domain::agent::{Assignment, Verdict, instruct};
+use slipway_domain::strategy::Reboot;
 use slipway_domain::{AttemptId, AttemptPhase, StepState, StorePath, Strategy as Rollout};
 use slipway_host::hooks::HookFailure;
 use slipway_host::testing::{ClosureBehaviour, FakeHook};
@@ -47,11 +48,20 @@ fn behaviour() -> impl Strategy<Value = ClosureBehaviour> {
         exit(),
         prop::collection::vec(verdict.clone(), 0..6),
         verdict,
-        hooks(["before-1", "before-2"]),
-        hooks(["after-1", "after-2"]),
+        (hooks(["before-1", "before-2"]), hooks(["after-1", "after-2"])),
+        (any::<bool>(), prop_oneof![4 => Just(false), 1 => Just(true)]),
     )
         .prop_map(
-            |(fetch_seconds, switch_seconds, test_exit, boot_exit, rounds, last_verdict, before, after)| {
+            |(
+                fetch_seconds,
+                switch_seconds,
+                test_exit,
+                boot_exit,
+                rounds,
+                last_verdict,
+                (before, after),
+                (reboots, hangs_at_boot),
+            )| {
                 ClosureBehaviour {
                     fetch_seconds,
                     switch_seconds,
@@ -61,6 +71,8 @@ fn behaviour() -> impl Strategy<Value = ClosureBehaviour> {
                     last_verdict,
                     before,
                     after,
+                    reboot_needs: reboots.then(|| "kernel".to_owned()).into_iter().collect(),
+                    hangs_at_boot,
                     ..ClosureBehaviour::default()
                 }
             },
@@ -99,6 +111,8 @@ fn rollout() -> Rollout {
     rollout.limits.activate_seconds = 10;
     rollout.limits.deadman_seconds = 60;
     rollout.limits.revert_seconds = 20;
+    rollout.reboot = Reboot::WhenNeeded;
+    rollout.limits.reboot_seconds = 20;
     rollout
 }
 
@@ -107,6 +121,8 @@ struct ControlledHost {
     rig: ExecutorRig,
     assignment: Option<Assignment>,
     outage_until: Instant,
+    /// It was asked to go down, and takes a moment for it.
+    down_in: Option<u32>,
     proven: BTreeSet<StorePath>,
 }
 
@@ -116,6 +132,7 @@ impl ControlledHost {
             rig: ExecutorRig::running("v0"),
             assignment: None,
             outage_until: Instant::now(),
+            down_in: None,
             proven: BTreeSet::from([closure("v0")]),
         }
     }
@@ -141,6 +158,13 @@ impl ControlledHost {
                     .0
                     .revert_attempt(attempt, Some(prior), "deadline"),
             );
+        }
+        self.down_in = match (self.rig.host.state().goes_down, self.down_in) {
+            (false, _) => None,
+            (true, left) => Some(left.map_or(5, |left| left.saturating_sub(1))),
+        };
+        if self.down_in == Some(0) && self.rig.agent.is_some() {
+            self.rig.reboot().await;
         }
         self.sync();
         let boot_default = self.rig.host.state().boot_default.clone().unwrap();
@@ -204,9 +228,7 @@ impl ControlledHost {
                 self.rig.start();
             }
             Incident::Reboot => {
-                self.rig.kill().await;
-                self.rig.host.reboot();
-                self.rig.start();
+                self.rig.reboot().await;
             }
             Incident::Outage(ms) => {
                 self.outage_until = Instant::now() + Duration::from_millis(*ms);
@@ -300,6 +322,12 @@ impl ControlledHost {
         let state = self.rig.host.state();
         prop_assert_eq!(&state.live, &state.boot_default, "invariant 2: half switched");
         prop_assert!(state.armed.is_empty(), "a dead-man is left: {:?}", state.armed);
+        prop_assert!(state.boot_deadmen.is_empty(), "a boot's dead-man is left");
+        prop_assert!(
+            state.boot_once.is_none(),
+            "it would boot once: {:?}",
+            state.boot_once
+        );
         match (step.state, step.prior) {
             (StepState::Committed, _) => prop_assert_eq!(state.live.as_ref(), Some(&step.closure)),
             (_, Some(prior)) => prop_assert_eq!(state.live.as_ref(), Some(&prior)),

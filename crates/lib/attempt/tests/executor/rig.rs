@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use slipway_attempt::{Executor, ExecutorView, JournalStore, RevertOutcome};
 use slipway_domain::agent::ActivationPlan;
-use slipway_domain::strategy::Verify;
+use slipway_domain::strategy::{Reboot, Verify};
 use slipway_domain::{AttemptId, AttemptPhase, Instruction, StorePath};
 use slipway_host::testing::{ClosureBehaviour, FakeHost, TokioClock};
 use tempfile::TempDir;
@@ -30,6 +30,8 @@ pub(super) fn plan() -> ActivationPlan {
         },
         bake_seconds: 5,
         revert_seconds: None,
+        reboot: Reboot::Never,
+        reboot_seconds: 0,
     }
 }
 
@@ -100,12 +102,24 @@ impl ExecutorRig {
     }
 
     pub(super) fn activate(&self, attempt: AttemptId, name: &str) {
+        self.activate_by(attempt, name, plan());
+    }
+
+    pub(super) fn activate_by(&self, attempt: AttemptId, name: &str, plan: ActivationPlan) {
         self.instructions.send_replace(Instruction::Activate {
             attempt,
             closure: closure(name),
-            plan: plan(),
+            plan,
             approved_plan: None,
         });
+    }
+
+    /// The power goes and comes back, or the machine boots again as it was asked to.
+    pub(super) async fn reboot(&mut self) {
+        self.kill().await;
+        self.host.reboot();
+        self.clock = self.clock.rebooted();
+        self.start();
     }
 
     pub(super) fn revert(&self, attempt: AttemptId, prior: Option<&str>) {

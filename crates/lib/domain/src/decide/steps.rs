@@ -112,10 +112,12 @@ impl Round<'_> {
 
     fn follow_staging(&mut self, step: &StepSnapshot) {
         match step.phase() {
-            Some(AttemptPhase::Staged) => match self.unapproved_plan(step) {
-                Some(why) => self.step(step, StepState::Reverted, host(step), why),
-                None => self.follow_report(step, StepState::Staged, "the closure is on the host"),
-            },
+            Some(AttemptPhase::Staged) => {
+                match self.unapproved_plan(step).or_else(|| self.refused_reboot(step)) {
+                    Some(why) => self.step(step, StepState::Reverted, host(step), why),
+                    None => self.follow_report(step, StepState::Staged, "the closure is on the host"),
+                }
+            }
             Some(AttemptPhase::StageFailed) => {
                 self.follow_report(step, StepState::Reverted, "the closure could not be fetched");
             }

@@ -14,6 +14,7 @@ mod hooks;
 mod order;
 mod plans;
 mod preflight;
+mod reboots;
 
 fn now() -> Timestamp {
     Timestamp::from_timestamp(1_800_000_000, 0).unwrap()
@@ -128,6 +129,7 @@ fn report(step: &mut StepSnapshot, phase: AttemptPhase, verdict: Option<Verdict>
     let attempt = step.attempt.unwrap();
     step.observed.report = Some(AttemptReport {
         plan: None,
+        reboot: None,
         attempt,
         phase,
         prior: None,

@@ -113,6 +113,7 @@ impl Strategy {
             ("limits.revert_seconds", limits.revert_seconds),
             ("limits.offline_seconds", limits.offline_seconds),
             ("limits.person_seconds", limits.person_seconds),
+            ("limits.reboot_seconds", limits.reboot_seconds),
         ] {
             if !(1..=MAX_SECONDS).contains(&seconds) {
                 found.add(
@@ -159,15 +160,27 @@ impl Strategy {
             );
             found.add("verify.timeout_seconds", detail);
         }
+        let reboot = self.reboot_bound();
         let needed = u64::from(limits.activate_seconds)
+            + u64::from(reboot)
             + u64::from(verify.timeout_seconds)
             + u64::from(self.bake_seconds);
         if u64::from(limits.deadman_seconds) <= needed {
+            let parts = if reboot == 0 {
+                "activation, checks"
+            } else {
+                "activation, reboot, checks"
+            };
             let detail = format!(
-                "{} s is not after activation, checks and bake time, which may take {needed} s; use more than {needed}",
+                "{} s is not after {parts} and bake time, which may take {needed} s; use more than {needed}",
                 limits.deadman_seconds
             );
             found.add("limits.deadman_seconds", detail);
+        }
+        if self.allow_pending_reboot && !self.reboot.is_never() {
+            let detail =
+                "a strategy that reboots hosts leaves no reboot pending; use false, or reboot: never";
+            found.add("allow_pending_reboot", detail.to_owned());
         }
     }
 }
@@ -263,6 +276,21 @@ mod tests {
                 "use 1 to 2592000",
             ),
             (r#"{"retries":11}"#, "retries", "use 0 to 10"),
+            (
+                r#"{"reboot":"always","limits":{"deadman_seconds":990}}"#,
+                "limits.deadman_seconds",
+                "reboot, checks and bake time, which may take 990 s",
+            ),
+            (
+                r#"{"reboot":"when_needed","allow_pending_reboot":true}"#,
+                "allow_pending_reboot",
+                "use false",
+            ),
+            (
+                r#"{"limits":{"reboot_seconds":0}}"#,
+                "limits.reboot_seconds",
+                "use 1 to 2592000",
+            ),
         ] {
             let found = problems(json);
             assert!(

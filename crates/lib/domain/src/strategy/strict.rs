@@ -6,7 +6,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::group::deserialize_strict as deserialize_groups;
-use super::{Canary, Group, Limits, Offline, OnFailure, Share, Strategy, Verify};
+use super::{Canary, Group, Limits, Offline, OnFailure, Reboot, Share, Strategy, Verify};
 
 /// A strategy that a person wrote: reads as [`Strategy`] does, and refuses unknown fields.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -40,6 +40,8 @@ struct StrictStrategy {
     #[serde(with = "StrictLimits")]
     limits: Limits,
     skip_checks: Vec<String>,
+    reboot: Reboot,
+    allow_pending_reboot: bool,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +65,7 @@ struct StrictLimits {
     revert_seconds: u32,
     offline_seconds: u32,
     person_seconds: u32,
+    reboot_seconds: u32,
 }
 
 #[cfg(test)]
@@ -81,10 +84,11 @@ mod tests {
                 error.contains("unknown field") && error.contains("expected one of"),
                 "{text}: {error}"
             );
-            assert_eq!(
-                serde_json::from_str::<Strategy>(text).unwrap(),
-                Strategy::default()
-            );
+            let passed_over = Strategy {
+                allow_pending_reboot: true,
+                ..Strategy::default()
+            };
+            assert_eq!(serde_json::from_str::<Strategy>(text).unwrap(), passed_over);
         }
     }
 

@@ -59,8 +59,23 @@ pub(super) async fn arm(
     systemd_run(config, &deadman_arguments(config, &exe, attempt, prior, seconds)).await
 }
 
+/// Has the machine boot again. Nobody is asked: the control plane's word was checked before.
+pub(super) async fn reboot(config: &HostConfig) -> Result<(), RunnerError> {
+    let program = "systemctl";
+    let mut command = config.command(program);
+    command.args(["--no-ask-password", "--check-inhibitors=no", "reboot"]);
+    let (outcome, output) = slipway_process::run(command, ANSWER_WITHIN).await;
+    match problem_of(program, &outcome, &output, ANSWER_WITHIN) {
+        None => Ok(()),
+        Some(output) => Err(RunnerError::Refused {
+            program: program.to_owned(),
+            output,
+        }),
+    }
+}
+
 /// The prior's own agent: it does not depend on the new closure.
-fn prior_agent(config: &HostConfig, prior: &Runnable) -> Option<PathBuf> {
+pub(crate) fn prior_agent(config: &HostConfig, prior: &Runnable) -> Option<PathBuf> {
     let exe = prior.path().as_path().join("sw/bin/slipway-agent");
     let meta = std::fs::metadata(&exe).ok()?;
     let executable = meta.is_file() && meta.permissions().mode() & 0o111 != 0;
@@ -201,7 +216,8 @@ fn direct_arguments(config: &HostConfig, job: &Job) -> Vec<String> {
         job.timeout.as_secs().max(1)
     ));
     line.push("--".to_owned());
-    line.extend(job.command().iter().map(|word| literal(word)));
+    let words = job.command(&config.agent_exe);
+    line.extend(words.iter().map(|word| literal(word)));
     line
 }
 
@@ -224,6 +240,7 @@ mod tests {
 
     use super::super::supervise_arguments;
     use super::*;
+    use crate::boot::BootConfig;
     use crate::config::RunnerKind;
     use crate::job::{HookRun, JobId};
 
@@ -237,6 +254,7 @@ mod tests {
             gcroots_dir: "/nix/var/nix/gcroots/slipway".into(),
             store_dir: StoreDir::default(),
             runner: RunnerKind::Systemd,
+            boot: BootConfig::default(),
             keep_releases: 3,
             trust: None,
             agent_exe: "/nix/store/x/bin/slipway-agent".into(),
@@ -263,6 +281,7 @@ mod tests {
             timeout: Duration::from_mins(5),
             traceparent: Some(PARENT.parse().unwrap()),
             hook: None,
+            once: None,
         };
         let line = job_arguments(&config(), &job, &supervise_arguments(&config(), &job));
         let text = line.join(" ");
@@ -303,6 +322,7 @@ mod tests {
                 command: vec!["/nix/store/x/bin/hand-over".to_owned(), "--to=$OTHER".to_owned()],
                 prior: Some(closure().path().clone()),
             }),
+            once: None,
         };
         let line = job_arguments(&config(), &job, &supervise_arguments(&config(), &job));
         let text = line.join(" ");

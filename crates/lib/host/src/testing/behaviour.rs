@@ -30,6 +30,10 @@ pub struct ClosureBehaviour {
     pub rounds: Vec<Verdict>,
     /// What they say after that.
     pub last_verdict: Verdict,
+    /// What of it runs only after a reboot.
+    pub reboot_needs: Vec<String>,
+    /// It does not come up when it is booted.
+    pub hangs_at_boot: bool,
     /// Its hooks before a switch.
     pub before: Vec<FakeHook>,
     /// Its hooks after a commit.
@@ -108,6 +112,8 @@ impl Default for ClosureBehaviour {
             boot_exit: 0,
             rounds: Vec::new(),
             last_verdict: Verdict::Pass,
+            reboot_needs: Vec::new(),
+            hangs_at_boot: false,
             before: Vec::new(),
             after: Vec::new(),
         }

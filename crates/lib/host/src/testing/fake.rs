@@ -31,6 +31,7 @@ use super::behaviour::{ClosureBehaviour, FakeHook};
 #[derive(Debug, Clone, Copy)]
 pub struct TokioClock {
     began: Instant,
+    booted: Option<Instant>,
 }
 
 impl TokioClock {
@@ -39,6 +40,16 @@ impl TokioClock {
     pub fn new() -> Self {
         Self {
             began: Instant::now(),
+            booted: None,
+        }
+    }
+
+    /// The clock of the boot that begins now.
+    #[must_use]
+    pub fn rebooted(self) -> Self {
+        Self {
+            booted: Some(Instant::now()),
+            ..self
         }
     }
 }
@@ -56,7 +67,10 @@ impl Clock for TokioClock {
     }
 
     fn boot(&self) -> BootMs {
-        BootMs(3_600_000).after(self.began.elapsed())
+        match self.booted {
+            Some(booted) => BootMs(0).after(booted.elapsed()),
+            None => BootMs(3_600_000).after(self.began.elapsed()),
+        }
     }
 }
 
@@ -69,6 +83,14 @@ pub struct FakeHostState {
     pub boot_default: Option<StorePath>,
     /// The boot.
     pub boot: u32,
+    /// What the boot loader boots once.
+    pub boot_once: Option<StorePath>,
+    /// Why it cannot be told to.
+    pub boot_obstacle: Option<String>,
+    /// It was asked to boot again.
+    pub goes_down: bool,
+    /// The dead-men that every boot has: what they put back, and how many seconds after it.
+    pub boot_deadmen: BTreeMap<AttemptId, (StorePath, u32)>,
     /// Closures with a behaviour other than the ordinary one.
     pub behaviours: BTreeMap<StorePath, ClosureBehaviour>,
     /// The dead-men that are armed.
@@ -134,14 +156,28 @@ impl FakeHost {
         self.state().behaviours.insert(closure.clone(), behaviour);
     }
 
-    /// The power goes and comes back.
+    /// The power goes and comes back. A closure that does not come up takes another power cycle.
     pub fn reboot(&self) {
         let mut state = self.state();
+        Self::settle(&mut state);
         state.boot += 1;
+        state.goes_down = false;
+        let once = state.boot_once.take();
+        let next = once.or_else(|| state.boot_default.clone());
+        let hangs = |closure: &StorePath| {
+            let behaviour = state.behaviours.get(closure);
+            behaviour.is_some_and(|behaviour| behaviour.hangs_at_boot)
+        };
+        let up = next.filter(|closure| !hangs(closure));
         let default = state.boot_default.clone();
-        state.live = default;
+        state.live = up.or(default);
         state.armed.clear();
         state.deadlines.clear();
+        for (attempt, (prior, seconds)) in state.boot_deadmen.clone() {
+            let deadline = Instant::now() + Duration::from_secs(seconds.into());
+            state.armed.insert(attempt, prior);
+            state.deadlines.insert(attempt, deadline);
+        }
         for job in &mut state.jobs {
             job.lost |= job.exit.is_none();
         }
@@ -171,6 +207,8 @@ impl FakeHost {
             behaviours,
             failed_units,
             done,
+            boot_once,
+            boot_deadmen,
             ..
         } = state;
         for job in jobs
@@ -189,6 +227,20 @@ impl FakeHost {
             } else {
                 JobEnd::Exited(code)
             };
+            if matches!(end, JobEnd::Exited(0)) {
+                match (&job.job.once, job.job.id.kind) {
+                    (Some(once), JobKind::BootOnce) => {
+                        *boot_once = Some(once.closure.clone());
+                        let deadman = (once.prior.path().clone(), once.deadman_seconds);
+                        boot_deadmen.insert(job.job.id.attempt, deadman);
+                    }
+                    (_, JobKind::BootClear) => {
+                        *boot_once = None;
+                        boot_deadmen.remove(&job.job.id.attempt);
+                    }
+                    _ => {}
+                }
+            }
             // With 4 it says that all is done, and that units have failed.
             if test && matches!(end, JobEnd::Exited(0 | 4)) {
                 *live = Some(closure.clone());
@@ -330,6 +382,25 @@ impl HostOperations for FakeHost {
             bytes_new: 0,
         };
         Ok(ComputedPlan { plan, report })
+    }
+
+    fn reboot_needs(&self, closure: &StorePath) -> Vec<String> {
+        let state = self.state();
+        let behaviour = state.behaviours.get(closure);
+        behaviour.map_or_else(Vec::new, |behaviour| behaviour.reboot_needs.clone())
+    }
+
+    async fn boot_obstacle(&self, closure: &StorePath) -> Option<String> {
+        let state = self.state();
+        let boots_anyway = state.boot_default.as_ref() == Some(closure);
+        state.boot_obstacle.clone().filter(|_| !boots_anyway)
+    }
+
+    fn reboot(&self) -> impl Future<Output = Result<(), RunnerError>> + Send {
+        let mut state = self.state();
+        state.goes_down = true;
+        state.done.push("reboot".to_owned());
+        std::future::ready(Ok(()))
     }
 
     fn switch_seconds(&self, closure: &StorePath) -> Option<u32> {

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use slipway_domain::{StoreDir, StorePath};
 use tempfile::TempDir;
 
+use crate::boot::BootConfig;
 use crate::config::{HostConfig, RunnerKind};
 
 /// Builds by copying: what it makes is input-addressed, so that its signatures count.
@@ -90,6 +91,7 @@ impl NixRig {
             gcroots_dir: dir.join("var/gcroots/slipway"),
             store_dir: self.store_dir(),
             runner: RunnerKind::Process,
+            boot: BootConfig::default(),
             keep_releases: 3,
             trust: None,
             agent_exe: "slipway-agent".into(),

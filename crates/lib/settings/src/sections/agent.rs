@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use crate::value_kind::ValueKind;
-use crate::values::AgentRunner;
+use crate::values::{AgentBootLoader, AgentRunner};
 use crate::variable::{AGENT, section};
 
 section! {
@@ -48,6 +48,13 @@ section! {
         /// How to start what must outlive the agent: transient systemd units, or detached processes (for demos
         /// and tests). `auto` is systemd where it runs and the agent is root.
         runner: AgentRunner = AGENT_RUNNER: ValueKind::OneOf(AgentRunner::WORDS), { default: Some("auto") };
+        /// What boots the host: `systemd-boot` or `grub` lets a release be booted once before it becomes the default
+        /// (docs/rollouts.md).
+        boot_loader: AgentBootLoader = AGENT_BOOT_LOADER: ValueKind::OneOf(AgentBootLoader::WORDS), { default: Some("none") };
+        /// Where the boot loader's entries are.
+        boot_dir: PathBuf = AGENT_BOOT_DIR: ValueKind::Path, { default: Some("/boot") };
+        /// Where systemd-boot's own configuration is, if that is another file system than AGENT_BOOT_DIR.
+        esp_dir: Option<PathBuf> = AGENT_ESP_DIR: ValueKind::Path, { example: Some("/efi") };
         /// How many committed releases stay protected from garbage collection.
         keep_releases: u32 = AGENT_KEEP_RELEASES: ValueKind::Number(1, 100, "releases"), { default: Some("3") };
         /// The least time that a switch gets, and the way back, whatever the control plane says. The modules set 60.

@@ -17,7 +17,7 @@ pub use headers::OtlpHeaders;
 pub use lists::TrustedProxies;
 pub use redis_url::RedisServer;
 pub use secret_key::SecretKey;
-pub use words::{AgentRunner, AppEnv, LogFormat, SslMode};
+pub use words::{AgentBootLoader, AgentRunner, AppEnv, LogFormat, SslMode};
 
 pub(crate) use lists::Nodes;
 pub(crate) use names::{is_label, is_name, is_plain_path};

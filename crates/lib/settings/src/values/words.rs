@@ -71,6 +71,17 @@ words! {
         Pretty = "pretty",
     }
 
+    /// What boots an agent's host.
+    enum AgentBootLoader {
+        /// Nothing that an agent can tell to boot a release once.
+        #[default]
+        None = "none",
+        /// systemd-boot.
+        SystemdBoot = "systemd-boot",
+        /// GRUB, with the menu that NixOS writes.
+        Grub = "grub",
+    }
+
     /// How an agent starts what must outlive it.
     enum AgentRunner {
         /// systemd where it runs and the agent is root, else processes.

@@ -52,6 +52,7 @@ async fn only_what_is_new_is_news(pool: PgPool) {
         message: Some("on its way".to_owned()),
         hooks: None,
         plan: None,
+        reboot: None,
     };
     let changes: [&dyn Fn(&mut ScriptedAgent); 5] = [
         &|a| a.live = Some(closure("prod-0", 1)),
@@ -118,6 +119,7 @@ async fn no_text_keeps_a_host_from_reporting(pool: PgPool) {
     let mut agent = agent(&fleet, 0);
     agent.report = Some(AttemptReport {
         plan: None,
+        reboot: None,
         attempt: AttemptId::random(),
         phase: AttemptPhase::StageFailed,
         prior: None,

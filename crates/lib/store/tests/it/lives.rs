@@ -338,6 +338,7 @@ async fn no_counter_is_too_large_to_be_kept(pool: PgPool) {
         message: None,
         hooks: None,
         plan: None,
+        reboot: None,
     });
     agent.counter = Some(u64::MAX - 1);
     agent.sync(&fleet.store).await;

@@ -208,7 +208,7 @@ impl SimControlPlane for Postgres {
                 unsettled: host.unsettled(),
                 journal_trouble: None,
                 plan: None,
-    facts: None, overrides: None,
+    facts: None, overrides: None, pending_reboot: None,
             };
             let recorded = self.store.record_observation(id, &seen).await.unwrap();
             let told = self.store.instruct(recorded.assigned, &self.key).await;

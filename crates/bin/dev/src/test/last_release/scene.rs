@@ -244,6 +244,8 @@ async fn start(client: &Client, environment: &str, agents: &[Agent], version: u3
         strategy,
         not_before: None,
         override_freeze: None,
+        hosts: Vec::new(),
+        reboot: false,
     };
     Ok(client.create_rollout(&rollout).await?.summary.id)
 }

@@ -1,0 +1,152 @@
+//! Reboots of a rollout's hosts.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Canary, OnFailure, Strategy};
+
+/// Between the end of all that a reboot takes and the dead-man.
+const SLACK_SECONDS: u32 = 60;
+
+/// Whether hosts reboot into a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Reboot {
+    /// They are switched as they run.
+    #[default]
+    Never,
+    /// A host whose plan says that it must reboot boots the release once, and commits it after its checks. All others are
+    /// switched as they run.
+    WhenNeeded,
+    /// Every host boots the release once, and commits it after its checks.
+    Always,
+}
+
+impl Reboot {
+    /// Whether no host reboots.
+    #[must_use]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde hands fields over like this"
+    )]
+    pub const fn is_never(&self) -> bool {
+        matches!(self, Self::Never)
+    }
+
+    /// Whether a host reboots, given whether it must to run everything of the release.
+    #[must_use]
+    pub const fn applies(self, needed: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::WhenNeeded => needed,
+            Self::Always => true,
+        }
+    }
+}
+
+impl Strategy {
+    /// This strategy for a reboot of hosts that stay on what they run: each counts for itself, and its bounds leave time for
+    /// the reboot.
+    #[must_use]
+    pub fn rebooting(&self) -> Self {
+        let mut strategy = Self {
+            order: Vec::new(),
+            canary: Canary::Number(0),
+            on_failure: OnFailure::RevertHost,
+            retries: 0,
+            reboot: Reboot::Always,
+            allow_pending_reboot: false,
+            ..self.clone()
+        };
+        let limits = &mut strategy.limits;
+        let parts = [
+            limits.activate_seconds,
+            limits.reboot_seconds,
+            strategy.verify.timeout_seconds,
+            strategy.bake_seconds,
+            SLACK_SECONDS,
+        ];
+        let needed = parts.into_iter().fold(0, u32::saturating_add);
+        limits.deadman_seconds = limits.deadman_seconds.max(needed);
+        strategy
+    }
+
+    /// The longest that a reboot of a host may take; 0 where none reboots.
+    #[must_use]
+    pub const fn reboot_bound(&self) -> u32 {
+        if self.reboot.is_never() {
+            0
+        } else {
+            self.limits.reboot_seconds
+        }
+    }
+}
+
+/// What a strategy from before the field means.
+pub(super) const fn allowed() -> bool {
+    true
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over like this"
+)]
+pub(super) const fn is_allowed(allowed: &bool) -> bool {
+    *allowed
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::strategy::strict::Written;
+
+    use super::*;
+
+    #[test]
+    fn a_strategy_from_before_goes_on_as_it_did_and_a_new_one_is_careful() {
+        let stored: Strategy = serde_json::from_str("{}").unwrap();
+        assert_eq!(
+            (stored.reboot, stored.allow_pending_reboot),
+            (Reboot::Never, true)
+        );
+        // It is stored as it was, so that its digest stays the same.
+        let text = serde_json::to_string(&stored).unwrap();
+        assert!(
+            !text.contains("reboot\":") && !text.contains("allow_pending"),
+            "{text}"
+        );
+        let Written(new) = serde_json::from_str("{}").unwrap();
+        assert_eq!((new.reboot, new.allow_pending_reboot), (Reboot::Never, false));
+        let text = serde_json::to_string(&new).unwrap();
+        assert_eq!(serde_json::from_str::<Strategy>(&text).unwrap(), new);
+    }
+
+    #[test]
+    fn a_reboot_of_hosts_fits_into_the_bounds_of_any_strategy() {
+        let mut own = Strategy::default();
+        own.limits.deadman_seconds = 400;
+        own.allow_pending_reboot = true;
+        own.retries = 3;
+        let strategy = own.rebooting();
+        strategy.check_alone().unwrap();
+        assert_eq!((strategy.reboot, strategy.retries), (Reboot::Always, 0));
+        assert_eq!(strategy.limits.deadman_seconds, 300 + 600 + 60 + 30 + 60);
+        own.limits.deadman_seconds = 5000;
+        assert_eq!(own.rebooting().limits.deadman_seconds, 5000);
+    }
+
+    #[test]
+    fn a_host_reboots_as_the_strategy_says() {
+        for (reboot, needed, not_needed) in [
+            (Reboot::Never, false, false),
+            (Reboot::WhenNeeded, true, false),
+            (Reboot::Always, true, true),
+        ] {
+            assert_eq!(
+                (reboot.applies(true), reboot.applies(false)),
+                (needed, not_needed)
+            );
+        }
+        let error = serde_json::from_str::<Written>(r#"{"reboot":"sometimes"}"#).unwrap_err();
+        assert!(error.to_string().contains("when_needed"), "{error}");
+    }
+}
