@@ -16,6 +16,7 @@ in
   imports = [
     ./packages.nix
     ./store.nix
+    ./agent-boot.nix
     ./agent-checks.nix
     ./agent-facts.nix
     ./agent-hooks.nix

@@ -73,6 +73,17 @@ let
       releaseEnvironment = "prod";
     })
   ];
+  booted =
+    loader:
+    let
+      environment =
+        (host [
+          (stack { })
+          (agent { })
+          { boot.loader = loader; }
+        ]).systemd.services.slipway-agent.environment;
+    in
+    lib.filterAttrs (name: _: lib.hasPrefix "AGENT_BOOT" name || name == "AGENT_ESP_DIR") environment;
   says = name: word: modules: {
     inherit name;
     got =
@@ -84,6 +95,53 @@ let
   };
 in
 [
+  {
+    name = "the agent knows what boots its host";
+    got = {
+      systemdBoot = booted {
+        systemd-boot = {
+          enable = true;
+          xbootldrMountPoint = "/boot";
+        };
+        efi.efiSysMountPoint = "/efi";
+        grub.enable = lib.mkForce false;
+      };
+      grub = booted {
+        grub = {
+          enable = lib.mkForce true;
+          device = lib.mkForce "/dev/vda";
+        };
+      };
+      twoDisks = booted {
+        grub = {
+          enable = lib.mkForce true;
+          device = lib.mkForce "";
+          mirroredBoots = [
+            {
+              devices = [ "/dev/vda" ];
+              path = "/boot";
+            }
+            {
+              devices = [ "/dev/vdb" ];
+              path = "/boot2";
+            }
+          ];
+        };
+      };
+    };
+    want = {
+      systemdBoot = {
+        AGENT_BOOT_LOADER = "systemd-boot";
+        AGENT_BOOT_DIR = "/boot";
+        AGENT_ESP_DIR = "/efi";
+      };
+      grub = {
+        AGENT_BOOT_LOADER = "grub";
+        AGENT_BOOT_DIR = "/boot";
+      };
+      twoDisks = { };
+    };
+  }
   {
     name = "release keys are in the closure, and the agent reads them from the store with its environment";
     got = {

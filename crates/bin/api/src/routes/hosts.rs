@@ -59,13 +59,14 @@ async fn found_with_token(
 
 /// A host in a list: what its agent and its step say is cut short, and whole where one host is shown.
 fn brief(mut host: Host) -> Host {
-    let (mut message, mut trouble) = (None, None);
+    let (mut message, mut trouble, mut obstacle) = (None, None, None);
     if let Some(report) = &mut host.report {
+        obstacle = report.reboot.as_mut().and_then(|reboot| reboot.obstacle.as_mut());
         message = report.message.as_mut();
         trouble = report.hooks.as_mut().and_then(|hooks| hooks.trouble.as_mut());
     }
     let reason = host.step.as_mut().and_then(|step| step.reason.as_mut());
-    for text in [message, trouble, reason, host.journal_trouble.as_mut()]
+    for text in [message, trouble, obstacle, reason, host.journal_trouble.as_mut()]
         .into_iter()
         .flatten()
     {

@@ -246,17 +246,47 @@ async fn long_words_of_agents_are_cut_short_in_a_list(pool: PgPool) {
     let words = "ä".repeat(3000);
     seen["journal_trouble"] = json!(words);
     seen["report"] = json!({ "attempt": "0198a4e2-7c1b-7f00-8a51-3f0e8d2c9b10", "phase": "committed",
-        "message": words, "hooks": { "trouble": words } });
+        "message": words, "hooks": { "trouble": words }, "reboot": { "obstacle": words } });
     app.call(Method::POST, route::AGENT_SYNC, &token, Some(seen))
         .await
         .expect(200);
     let list = app.get(route::HOSTS).await.expect(200).body;
     let whole = app.get(&route::fill(route::HOST, "web-1")).await.body;
-    for place in ["/journal_trouble", "/report/message", "/report/hooks/trouble"] {
+    for place in [
+        "/journal_trouble",
+        "/report/message",
+        "/report/hooks/trouble",
+        "/report/reboot/obstacle",
+    ] {
         let short = list["items"][0].pointer(place).unwrap();
         assert_eq!(*short, json!(format!("{}…", "ä".repeat(200))), "{place}");
         assert_eq!(whole.pointer(place).unwrap(), words.as_str(), "{place}");
     }
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_reboot_that_is_pending_is_shown_until_the_agent_says_that_it_is_over(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = app.fleet("prod", &["web-1"]).await.remove(0);
+    let pending = async |parts: Value| {
+        let mut seen = observation("web-1");
+        seen["pending_reboot"] = parts;
+        app.call(Method::POST, route::AGENT_SYNC, &token, Some(seen))
+            .await
+            .expect(200);
+        app.get(&route::fill(route::HOST, "web-1")).await.body["pending_reboot"].clone()
+    };
+    assert_eq!(
+        pending(json!(["kernel", "initrd\u{9b}"])).await,
+        json!(["kernel", "initrd\u{fffd}"])
+    );
+    assert_eq!(pending(json!([])).await, Value::Null);
+    let many: Vec<String> = (0..1000).map(|n| format!("{n}{}", "x".repeat(1000))).collect();
+    let kept = pending(json!(many)).await;
+    let kept = kept.as_array().unwrap();
+    assert!(kept.len() == 20 && kept.iter().all(|part| part.as_str().unwrap().len() < 200));
+    // An agent from before reboots says nothing.
+    assert_eq!(pending(Value::Null).await, Value::Null);
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]

@@ -53,6 +53,44 @@ async fn a_rollout_is_planned_in_waves(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_rollout_to_some_hosts_leaves_the_others_alone_and_can_reboot_them(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.fleet("prod", &FLEET).await;
+    let release = app.release(&FLEET).await;
+    let some =
+        |hosts: &[&str]| json!({ "environment": "prod", "release": release, "hosts": hosts, "reboot": true });
+    let refused = app
+        .post(route::ROLLOUTS, some(&["web-2", "web-9"]))
+        .await
+        .expect(422)
+        .body;
+    let said = refused["detail"].as_str().unwrap();
+    assert!(said.contains("web-9") && !said.contains("web-2"), "{said}");
+    let mut own = some(&["web-2"]);
+    own["strategy"] = json!({});
+    let refused = app.post(route::ROLLOUTS, own).await.expect(422).body;
+    assert!(
+        refused["detail"].as_str().unwrap().contains("reboot: always"),
+        "{refused}"
+    );
+    let planned = app
+        .post(route::ROLLOUT_PLANS, some(&["web-2"]))
+        .await
+        .expect(200)
+        .body;
+    assert_eq!(planned["left_alone"], json!(["web-1", "web-3"]));
+    let made = app.post(route::ROLLOUTS, some(&["web-2"])).await.expect(201).body;
+    let steps = made["steps"].as_array().unwrap();
+    assert_eq!((steps.len(), &steps[0]["host"]), (1, &json!("web-2")));
+    assert_eq!(
+        (&made["strategy"]["reboot"], &made["strategy"]["on_failure"]),
+        (&json!("always"), &json!("revert_host"))
+    );
+    // It is a rollout like any other, so no second one is begun beside it.
+    app.post(route::ROLLOUTS, some(&["web-1"])).await.expect(409);
+}
+
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_strategy_that_cannot_be_used_is_refused_field_by_field(pool: PgPool) {
     let app = TestApp::new(pool).await;
     app.fleet("prod", &FLEET).await;
