@@ -6,6 +6,7 @@ mod time;
 mod window;
 mod zone;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use time::{GivenTime, GivenTimeError};
@@ -40,9 +41,9 @@ pub struct Freeze {
     /// Its id.
     pub id: FreezeId,
     /// Its first instant.
-    pub from: Timestamp,
+    pub from: DateTime<Utc>,
     /// The first instant after it.
-    pub until: Timestamp,
+    pub until: DateTime<Utc>,
     /// Why.
     pub reason: String,
     /// Who made it.
@@ -55,7 +56,7 @@ pub struct Freeze {
 pub struct Hold {
     /// When it goes on, as the calendar stands; none when no window opens within two years.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Timestamp>,
+    pub until: Option<DateTime<Utc>>,
     /// Why, in words.
     pub why: String,
 }

@@ -16,7 +16,7 @@ fn hold() -> Value {
 }
 
 fn api() -> ScriptedApi {
-    ScriptedApi::start(|request| match request.line() {
+    ScriptedApi::start(|request| match request.line().as_str() {
         "POST /api/v1/environments/prod/freezes" => ScriptedReply::json(201, &freeze()),
         line if line == format!("DELETE /api/v1/freezes/{FREEZE}") => ScriptedReply::empty(204),
         line if line.ends_with("/environments/prod") => {

@@ -31,7 +31,6 @@ const MAX_TEXT: usize = 200;
 /// A time that the clocks skip is left out. Of one that comes twice, `FROM` and `TO` mean the first.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(try_from = "String", into = "String")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, max_length = 200, example = "mon-thu 09:00-16:00 Europe/Berlin"))]
 pub struct Window {
     text: String,
     /// One bit a weekday, from Monday.
@@ -137,6 +136,23 @@ impl Window {
         })
     }
 }
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for Window {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        utoipa::openapi::schema::ObjectBuilder::new()
+            .schema_type(utoipa::openapi::schema::Type::String)
+            .description(Some(
+                "A time that comes again and again: `[WEEKDAYS] [DATES] [MONTHS] FROM-TO ZONE`. What is left out is every one.",
+            ))
+            .max_length(Some(MAX_TEXT))
+            .examples(["mon-thu 09:00-16:00 Europe/Berlin"])
+            .into()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for Window {}
 
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -43,7 +43,7 @@ impl Lease {
 
 impl Store {
     /// Takes or renews leases on rollouts with work: first those with a command, then those that have waited longest.
-    /// One that waits for a person or for a window stands back for a while, so that thousands of these do not slow down the others.
+    /// One that waits for a person or for a window stands back for a while: thousands of these must not slow down the others.
     ///
     /// Those are open ones, and ones that are over but have commands to refuse or a stuck host that is back on its
     /// prior. Only free, run out and own leases are taken. `worker_id` must belong to this run of this process alone:

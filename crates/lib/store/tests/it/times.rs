@@ -6,6 +6,7 @@ use slipway_domain::decide::decide;
 use slipway_domain::snapshot::CommandKind;
 use slipway_domain::{AttemptId, Freeze, RolloutId, RolloutState, StepState};
 use slipway_store::{Lease, NewFreeze, NewRollout, StoreError};
+use slipway_testkit::ScriptedAgent;
 use slipway_wire::fleet::UpdateEnvironment;
 use slipway_wire::rollout::Rollout;
 use sqlx::PgPool;
@@ -27,13 +28,14 @@ async fn freeze(fleet: &Fleet, days: i64) -> Result<Freeze, StoreError> {
 }
 
 /// A rollout of a frozen environment, with all its closures on the hosts.
-async fn frozen(pool: &PgPool) -> (Fleet, Lease) {
+async fn frozen(pool: &PgPool) -> (Fleet, Vec<ScriptedAgent>, Lease) {
     let fleet = Fleet::of(2).seed(&store(pool)).await;
     freeze(&fleet, 3).await.unwrap();
     fleet.rollout(1).await;
     let lease = claim(&fleet.store, "w").await;
-    drive(&fleet, &mut agents(&fleet), &lease).await;
-    (fleet, lease)
+    let mut agents = agents(&fleet);
+    drive(&fleet, &mut agents, &lease).await;
+    (fleet, agents, lease)
 }
 
 async fn shown(fleet: &Fleet, rollout: RolloutId) -> Rollout {
@@ -46,7 +48,7 @@ fn states(rollout: &Rollout) -> Vec<StepState> {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_rollout_waits_for_the_end_of_a_freeze_with_an_event(pool: PgPool) {
-    let (fleet, lease) = frozen(&pool).await;
+    let (fleet, mut agents, lease) = frozen(&pool).await;
     let waiting = shown(&fleet, lease.rollout).await;
     assert_eq!(states(&waiting), [StepState::Staged; 2]);
     let environment = fleet
@@ -65,7 +67,7 @@ async fn a_rollout_waits_for_the_end_of_a_freeze_with_an_event(pool: PgPool) {
         fleet.store.delete_freeze(made.id, &by).await.unwrap(),
         fleet.environment.name
     );
-    drive(&fleet, &mut agents(&fleet), &lease).await;
+    drive(&fleet, &mut agents, &lease).await;
     let over = shown(&fleet, lease.rollout).await;
     assert_eq!(
         (over.summary.state, over.summary.hold),
@@ -85,8 +87,8 @@ async fn a_rollout_waits_for_the_end_of_a_freeze_with_an_event(pool: PgPool) {
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn a_freeze_or_a_time_that_is_taken_out_of_the_database_stops_the_rollout(pool: PgPool) {
-    let (fleet, lease) = frozen(&pool).await;
-    let agents = &mut agents(&fleet);
+    let (fleet, mut agents, lease) = frozen(&pool).await;
+    let agents = &mut agents;
     for swap in [
         "UPDATE environments SET calendar = '{}'",
         "UPDATE environments SET calendar = jsonb_set(calendar, '{freezes,0,until}', '\"2026-01-01T00:00:00Z\"')",
@@ -126,8 +128,8 @@ async fn a_freeze_or_a_time_that_is_taken_out_of_the_database_stops_the_rollout(
 
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn an_override_counts_if_somebody_asked_for_it_and_not_if_it_was_written_by_hand(pool: PgPool) {
-    let (fleet, lease) = frozen(&pool).await;
-    let agents = &mut agents(&fleet);
+    let (fleet, mut agents, lease) = frozen(&pool).await;
+    let agents = &mut agents;
     for applied in ["now()", "NULL"] {
         let forge = format!(
             "INSERT INTO rollout_commands (id, rollout_id, kind, principal_id, reason, applied_at)
