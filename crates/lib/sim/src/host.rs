@@ -75,6 +75,10 @@ impl SimJournal {
 
 /// A host and its agent.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is true or not by itself, and stories set some of them"
+)]
 pub struct SimHost {
     /// Its name.
     pub name: HostName,

@@ -119,7 +119,9 @@ fn trimmed(mut observation: Observation) -> Observation {
     });
     for parts in needed.into_iter().chain(&mut observation.pending_reboot) {
         parts.truncate(MAX_PARTS);
-        parts.iter_mut().for_each(|part| keep(part, MAX_ID));
+        for part in parts {
+            keep(part, MAX_ID);
+        }
     }
     if let Some(obstacle) = obstacle {
         keep(obstacle, MAX_MESSAGE);

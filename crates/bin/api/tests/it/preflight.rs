@@ -48,7 +48,7 @@ impl Fleet {
 
     /// An agent that waits for what it is told, as real ones do.
     async fn parked(&self, host: usize) -> Value {
-        let request = axum::http::Request::builder()
+        let request = Request::builder()
             .method(Method::POST)
             .uri(route::AGENT_SYNC)
             .header("authorization", format!("Bearer {}", self.hosts[host]))

@@ -25,10 +25,6 @@ pub enum Reboot {
 impl Reboot {
     /// Whether no host reboots.
     #[must_use]
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "serde hands fields over like this"
-    )]
     pub const fn is_never(&self) -> bool {
         matches!(self, Self::Never)
     }

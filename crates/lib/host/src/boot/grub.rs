@@ -13,14 +13,11 @@ const WRITABLE: [&str; 5] = ["ext2", "ext3", "ext4", "vfat", "xfs"];
 /// Why it cannot be told to boot something once.
 pub(super) async fn obstacle(config: &HostConfig) -> Option<String> {
     let menu = menu(&config.boot);
-    let text = match read(&menu) {
-        Ok(text) => text,
-        Err(_) => {
-            return Some(format!(
-                "GRUB's menu {} cannot be read: set AGENT_BOOT_DIR to where /boot is mounted",
-                menu.display()
-            ));
-        }
+    let Ok(text) = read(&menu) else {
+        return Some(format!(
+            "GRUB's menu {} cannot be read: set AGENT_BOOT_DIR to where /boot is mounted",
+            menu.display()
+        ));
     };
     if !text.contains("next_entry") {
         return Some(format!(

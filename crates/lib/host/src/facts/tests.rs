@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::*;
-use crate::testing::nix_rig::NixRig;
+use crate::testing::NixRig;
 
 /// A machine with its own `/proc` and `/etc/ssh`.
 struct Machine {

@@ -53,7 +53,7 @@ section! {
         boot_loader: AgentBootLoader = AGENT_BOOT_LOADER: ValueKind::OneOf(AgentBootLoader::WORDS), { default: Some("none") };
         /// Where the boot loader's entries are.
         boot_dir: PathBuf = AGENT_BOOT_DIR: ValueKind::Path, { default: Some("/boot") };
-        /// Where systemd-boot's own configuration is, if that is another file system than AGENT_BOOT_DIR.
+        /// Where systemd-boot's own configuration is, if that is another file system than `AGENT_BOOT_DIR`.
         esp_dir: Option<PathBuf> = AGENT_ESP_DIR: ValueKind::Path, { example: Some("/efi") };
         /// How many committed releases stay protected from garbage collection.
         keep_releases: u32 = AGENT_KEEP_RELEASES: ValueKind::Number(1, 100, "releases"), { default: Some("3") };

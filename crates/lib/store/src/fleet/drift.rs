@@ -64,8 +64,8 @@ impl Store {
                      WHERE id = $1",
                     known.id.as_uuid(),
                     Json(&now) as _,
-                    known.first_seen().map(|path| path.as_str()),
-                    known.first_seen().and(known.facts.boot_default.as_ref()).map(|path| path.as_str()),
+                    known.first_seen().map(StorePath::as_str),
+                    known.first_seen().and(known.facts.boot_default.as_ref()).map(StorePath::as_str),
                     now != before
                 )
                 .execute(&mut *tx)

@@ -37,48 +37,48 @@ pub(super) const CASES: &[Case] = &[
         s.release.without_closure = vec!["web-2".parse().unwrap()];
     }),
     ("release-hosts", Blocking, "for no host of prod", |s| {
-        s.hosts.clear()
+        s.hosts.clear();
     }),
     ("release-expiry", Blocking, "expired at 2027", |s| {
-        s.release.expires = Some(at(0))
+        s.release.expires = Some(at(0));
     }),
     ("release-expiry", Warning, "in 59 min", |s| {
-        s.release.expires = Some(at(3599))
+        s.release.expires = Some(at(3599));
     }),
     ("release-number", Blocking, "committed number 12", |s| {
-        s.release.committed_number = Some(12)
+        s.release.committed_number = Some(12);
     }),
     ("plan-size", Warning, "2001 changes", |s| {
-        plan(s, section::UNITS, 2001)
+        plan(s, section::UNITS, 2001);
     }),
     ("plan-size", Unknown, "not known", |s| s.release.plans.clear()),
     ("stack-migrations", Warning, "entry-00000", |s| {
-        plan(s, section::SCHEMAS, 1)
+        plan(s, section::SCHEMAS, 1);
     }),
     ("stack-migrations", Unknown, "not known", |s| {
-        s.release.plans.clear()
+        s.release.plans.clear();
     }),
     ("reboot", Warning, "need a reboot", |s| {
-        plan(s, section::REBOOT, 1)
+        plan(s, section::REBOOT, 1);
     }),
     ("reboot", Unknown, "not known", |s| s.release.plans.clear()),
     ("open-rollout", Blocking, "rollout 7 is under way", |s| {
-        s.environment.open_rollout = Some("7".to_owned())
+        s.environment.open_rollout = Some("7".to_owned());
     }),
     ("window", Blocking, "frozen, until 2027", |s| {
-        s.environment.hold = Some((at(60), "frozen".to_owned()))
+        s.environment.hold = Some((at(60), "frozen".to_owned()));
     }),
     ("approvers", Blocking, "nobody but you", |s| {
-        s.environment.approvers = 0
+        s.environment.approvers = 0;
     }),
     ("order-labels", Warning, "role=db", |s| {
-        s.environment.strategy.order = vec![
+        s.environment.strategy.order = vec![;
             Group::of("role=db".parse().unwrap()),
             Group::of("role=web".parse().unwrap()),
         ];
     }),
     ("canary-hosts", Blocking, "web-9", |s| {
-        s.environment.strategy.canary = named(&["web-1", "web-9"])
+        s.environment.strategy.canary = named(&["web-1", "web-9"]);
     }),
     ("canary-hosts", Blocking, "web-8", |s| {
         let mut group = Group::of("role=web".parse().unwrap());
@@ -100,16 +100,16 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("workers", Blocking, "no worker", |s| s.plane.workers = 0),
     ("audit-log", Blocking, "event 5", |s| {
-        s.plane.audit_problem = Some("event 5".to_owned())
+        s.plane.audit_problem = Some("event 5".to_owned());
     }),
     ("schema", Warning, "2 migrations", |s| {
-        s.plane.pending_migrations = Some(2)
+        s.plane.pending_migrations = Some(2);
     }),
     ("schema", Unknown, "not known", |s| {
-        s.plane.pending_migrations = None
+        s.plane.pending_migrations = None;
     }),
     ("agent-seen", Warning, "a rollout skips it", |s| {
-        s.hosts[0].online = false
+        s.hosts[0].online = false;
     }),
     ("agent-seen", Blocking, "is silent", |s| {
         s.hosts[0].online = false;
@@ -120,21 +120,21 @@ pub(super) const CASES: &[Case] = &[
         s.environment.strategy.offline = Offline::Fail;
     }),
     ("agent-version", Warning, "0.9.0", |s| {
-        s.hosts[0].agent_version = Some("0.9.0".to_owned())
+        s.hosts[0].agent_version = Some("0.9.0".to_owned());
     }),
     ("one-machine", Blocking, "two lives", |s| {
-        s.hosts[0].doubt = Some("two lives".to_owned())
+        s.hosts[0].doubt = Some("two lives".to_owned());
     }),
     ("facts", Unknown, "has not said", |s| s.hosts[0].facts = None),
     ("facts", Unknown, "older than", |s| s.now = at(FACTS_AGE_SECONDS)),
     ("clock", Warning, "6 s behind", |s| {
-        s.hosts[0].clock_skew_seconds = Some(-6)
+        s.hosts[0].clock_skew_seconds = Some(-6);
     }),
     ("clock", Blocking, "120 s ahead", |s| {
-        s.hosts[0].clock_skew_seconds = Some(120)
+        s.hosts[0].clock_skew_seconds = Some(120);
     }),
     ("clock", Unknown, "not known", |s| {
-        s.hosts[0].clock_skew_seconds = None
+        s.hosts[0].clock_skew_seconds = None;
     }),
     ("time-sync", Warning, "no time service", |s| {
         facts(s).clock_synchronised = Some(false)
@@ -143,26 +143,26 @@ pub(super) const CASES: &[Case] = &[
         facts(s).clock_synchronised = None
     }),
     ("open-attempt", Blocking, "neither committed", |s| {
-        s.hosts[0].unsettled = true
+        s.hosts[0].unsettled = true;
     }),
     ("journal", Blocking, "torn", |s| {
-        s.hosts[0].journal_trouble = Some("torn".to_owned())
+        s.hosts[0].journal_trouble = Some("torn".to_owned());
     }),
     ("drift", Warning, "left /nix/store", |s| {
-        s.hosts[0].live = Some(path("by-hand"))
+        s.hosts[0].live = Some(path("by-hand"));
     }),
     ("drift", Unknown, "not known", |s| s.hosts[0].live = None),
     ("boot-default", Warning, "the next boot brings", |s| {
-        s.hosts[0].boot_default = Some(path("older"))
+        s.hosts[0].boot_default = Some(path("older"));
     }),
     ("boot-default", Unknown, "not known", |s| {
-        s.hosts[0].boot_default = None
+        s.hosts[0].boot_default = None;
     }),
     ("release-trusted", Blocking, "nobody signed", |s| {
-        s.release.signed_by.clear()
+        s.release.signed_by.clear();
     }),
     ("release-trusted", Blocking, "SHA256:evil signed it", |s| {
-        s.release.signed_by = vec!["SHA256:evil".to_owned()]
+        s.release.signed_by = vec!["SHA256:evil".to_owned()];
     }),
     ("release-trusted", Warning, "trusts the control plane", |s| {
         facts(s).release_keys = Some(Vec::new())
