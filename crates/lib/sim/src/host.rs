@@ -110,7 +110,7 @@ pub struct SimHost {
     pub activated_plan: Option<Digest>,
     index: usize,
     fate: ClosureFate,
-    kernel: bool,
+    boots: SimBoot,
     /// An earlier rollout left it stuck, and it does not mend by itself.
     broken: bool,
     journal: Option<SimJournal>,
@@ -119,9 +119,16 @@ pub struct SimHost {
     settled: BTreeSet<AttemptId>,
     proven: BTreeSet<StorePath>,
     power_cuts: u32,
+}
+
+/// What there is to say of its boots.
+#[derive(Debug, Default)]
+struct SimBoot {
+    /// The new closure brings a kernel.
+    kernel: bool,
     /// What the boot loader boots once.
     once: Option<StorePath>,
-    /// A kernel hangs: it does nothing until a power cycle.
+    /// A kernel hangs: the host does nothing until a power cycle.
     hung: bool,
 }
 
@@ -164,15 +171,16 @@ impl SimHost {
             fetches: None,
             index,
             fate,
-            kernel,
+            boots: SimBoot {
+                kernel,
+                ..SimBoot::default()
+            },
             broken: stuck,
             journal: stuck.then_some(old),
             staging: None,
             settled: BTreeSet::new(),
             proven: BTreeSet::from([first]),
             power_cuts: 0,
-            once: None,
-            hung: false,
         }
     }
 
@@ -183,13 +191,13 @@ impl SimHost {
 
     /// Whether it must reboot for the release.
     fn needs_reboot(&self) -> bool {
-        self.kernel && self.fate != ClosureFate::There
+        self.boots.kernel && self.fate != ClosureFate::There
     }
 
     /// Whether it can be reached by anybody.
     #[must_use]
     pub const fn is_hung(&self) -> bool {
-        self.hung
+        self.boots.hung
     }
 
     /// Whether it is out, in truth: an activation was begun and is not settled.
@@ -227,7 +235,7 @@ impl SimHost {
     /// Takes the answer in.
     pub(crate) fn deliver(&mut self, now: Timestamp) {
         let instruction = self.inbox.take();
-        let Some(instruction) = instruction.filter(|_| !self.hung) else {
+        let Some(instruction) = instruction.filter(|_| !self.boots.hung) else {
             return;
         };
         let Some(attempt) = instruction.attempt() else {
@@ -299,7 +307,7 @@ impl SimHost {
 
     /// Gets one thing done.
     pub(crate) fn work(&mut self, now: Timestamp) {
-        if self.hung {
+        if self.boots.hung {
             if self.mends {
                 self.reboot();
             }
@@ -334,7 +342,7 @@ impl SimHost {
         match journal.phase {
             AttemptPhase::Activating if journal.boots == Some(0) => {
                 journal.boots = Some(1);
-                self.once = Some(journal.closure.clone());
+                self.boots.once = Some(journal.closure.clone());
             }
             AttemptPhase::Activating if journal.boots.is_some() => self.boot_again(),
             AttemptPhase::Activating => {
@@ -400,13 +408,13 @@ impl SimHost {
         };
         self.live = journal.prior.clone();
         self.boot = journal.prior.clone();
-        self.once = None;
+        self.boots.once = None;
         journal.phase = AttemptPhase::Reverted;
         self.settled.insert(journal.attempt);
     }
 
     pub(crate) fn fire_deadman(&mut self, now: Timestamp) {
-        if self.hung {
+        if self.boots.hung {
             return;
         }
         let fires = |journal: &&mut SimJournal| {
@@ -444,9 +452,9 @@ impl SimHost {
 
     fn boot_again(&mut self) {
         self.inbox = None;
-        let once = self.once.take();
-        self.hung = once.is_some() && self.fate == ClosureFate::NeverBoots;
-        if self.hung {
+        let once = self.boots.once.take();
+        self.boots.hung = once.is_some() && self.fate == ClosureFate::NeverBoots;
+        if self.boots.hung {
             return;
         }
         let comes_up = once.filter(|_| self.fate != ClosureFate::BootsForEver);
@@ -480,7 +488,7 @@ impl SimHost {
         self.proven.insert(first.clone());
         (self.live, self.boot) = (first.clone(), first);
         (self.inbox, self.journal, self.staging) = (None, None, None);
-        (self.once, self.hung) = (None, false);
+        (self.boots.once, self.boots.hung) = (None, false);
         self.settled.clear();
     }
 
@@ -489,10 +497,10 @@ impl SimHost {
         if tells.is_some_and(|boots| boots > 1) {
             return Err(format!("{} boots a closure more than once", self.name));
         }
-        if self.once.is_some() && !self.is_out() {
+        if self.boots.once.is_some() && !self.is_out() {
             return Err(format!(
                 "{} would boot {:?} once and is not out",
-                self.name, self.once
+                self.name, self.boots.once
             ));
         }
         if self.proven.contains(&self.boot) {

@@ -115,7 +115,7 @@ const RECEIVED: [(&str, FixtureReader); 37] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 48] = [
+const PARTS: [(&str, &str); 50] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -152,6 +152,8 @@ const PARTS: [(&str, &str); 48] = [
     ("PlannedGroup", "RolloutPlan"),
     ("PlannedHost", "RolloutPlan"),
     ("PlannedWave", "RolloutPlan"),
+    ("Reboot", "Strategy"),
+    ("RebootReport", "AttemptReport"),
     ("RunningHook", "AttemptReport"),
     ("Share", "Strategy"),
     ("SharedPlan", "RolloutHostPlans"),

@@ -81,8 +81,8 @@ impl BootRig {
             efivars: dir.join("efivars"),
             units: dir.join("units"),
         };
-        let path = std::env::var("PATH").unwrap();
-        let path = format!("{}:{path}", dir.join("bin").display());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = format!("{}:{}", dir.join("bin").display(), path.display());
         config.unit_env.retain(|(name, _)| name != "PATH");
         config.unit_env.push(("PATH".to_owned(), path));
         let rig = Self {

@@ -5,12 +5,12 @@ use crate::agent::RebootReport;
 use crate::strategy::Reboot;
 
 /// What a round says of a host that has fetched, and why.
-fn staged(reboot: Reboot, allowed: bool, reported: Option<RebootReport>) -> Result<(), String> {
+fn staged(reboot: Reboot, allowed: bool, reported: impl Into<Option<RebootReport>>) -> Result<(), String> {
     let mut s = snapshot(RolloutState::Staging, &[StepState::Staging]);
     s.rollout.strategy.reboot = reboot;
     s.rollout.strategy.allow_pending_reboot = allowed;
     report(&mut s.steps[0], AttemptPhase::Staged, None);
-    s.steps[0].observed.report.as_mut().unwrap().reboot = reported;
+    s.steps[0].observed.report.as_mut().unwrap().reboot = reported.into();
     match round(&s)[..] {
         [ref said] if said == "web-0:staged" => Ok(()),
         [ref said] if said == "web-0:reverted" => Err(cause(&s)),
@@ -18,11 +18,11 @@ fn staged(reboot: Reboot, allowed: bool, reported: Option<RebootReport>) -> Resu
     }
 }
 
-fn reboots(needed: &[&str], obstacle: Option<&str>) -> Option<RebootReport> {
-    Some(RebootReport {
+fn reboots(needed: &[&str], obstacle: Option<&str>) -> RebootReport {
+    RebootReport {
         needed: needed.iter().map(|&part| part.to_owned()).collect(),
         obstacle: obstacle.map(str::to_owned),
-    })
+    }
 }
 
 #[test]
