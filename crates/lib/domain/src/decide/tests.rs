@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::agent::{AttemptReport, Verdict};
 use crate::lives::Doubt;
-use crate::snapshot::{CommandKind, HostObservation, LeftOut, OperatorCommand, Preflight, RolloutSnapshot};
+use crate::snapshot::{CommandKind, HostObservation, OperatorCommand, Preflight, RolloutSnapshot};
 use crate::strategy::{Offline, OnFailure, Share, Strategy};
 use crate::{AttemptPhase, CommandId, HostId, PrincipalId, RolloutId, Timing};
 
@@ -77,19 +77,6 @@ fn snapshot(state: RolloutState, steps: &[StepState]) -> Snapshot {
         swapped: None,
         timing: Timing::default(),
         preflight: Preflight::default(),
-    }
-}
-
-/// A host without a step that another rollout left out, with its labels.
-fn left_out(name: &str, labels: &str) -> LeftOut {
-    let pairs = labels
-        .split_whitespace()
-        .filter_map(|label| label.split_once('='));
-    LeftOut {
-        name: name.parse().unwrap(),
-        labels: pairs
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect(),
     }
 }
 
