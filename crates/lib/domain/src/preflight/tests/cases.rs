@@ -72,7 +72,7 @@ pub(super) const CASES: &[Case] = &[
         s.environment.approvers = 0;
     }),
     ("order-labels", Warning, "role=db", |s| {
-        s.environment.strategy.order = vec![;
+        s.environment.strategy.order = vec![
             Group::of("role=db".parse().unwrap()),
             Group::of("role=web".parse().unwrap()),
         ];
@@ -137,10 +137,10 @@ pub(super) const CASES: &[Case] = &[
         s.hosts[0].clock_skew_seconds = None;
     }),
     ("time-sync", Warning, "no time service", |s| {
-        facts(s).clock_synchronised = Some(false)
+        facts(s).clock_synchronised = Some(false);
     }),
     ("time-sync", Unknown, "has not said", |s| {
-        facts(s).clock_synchronised = None
+        facts(s).clock_synchronised = None;
     }),
     ("open-attempt", Blocking, "neither committed", |s| {
         s.hosts[0].unsettled = true;
@@ -165,10 +165,10 @@ pub(super) const CASES: &[Case] = &[
         s.release.signed_by = vec!["SHA256:evil".to_owned()];
     }),
     ("release-trusted", Warning, "trusts the control plane", |s| {
-        facts(s).release_keys = Some(Vec::new())
+        facts(s).release_keys = Some(Vec::new());
     }),
     ("release-trusted", Unknown, "has not said", |s| {
-        facts(s).release_keys = None
+        facts(s).release_keys = None;
     }),
     (
         "architecture",
@@ -179,7 +179,7 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
     ("architecture", Unknown, "has not said", |s| {
-        facts(s).system = None
+        facts(s).system = None;
     }),
     ("cache", Blocking, "no cache answers; nix said: refused", |s| {
         let closure = facts(s).closure.as_mut().unwrap();
@@ -187,11 +187,11 @@ pub(super) const CASES: &[Case] = &[
         closure.problem = Some("refused".to_owned());
     }),
     ("cache", Unknown, "could not be asked", |s| {
-        facts(s).closure.as_mut().unwrap().availability = Availability::Unknown
+        facts(s).closure.as_mut().unwrap().availability = Availability::Unknown;
     }),
     // What the agent knows of another closure says nothing of this one.
     ("cache", Unknown, "has not said", |s| {
-        facts(s).closure.as_mut().unwrap().path = path("other")
+        facts(s).closure.as_mut().unwrap().path = path("other");
     }),
     ("cache-paths", Blocking, "in none of its caches", |s| {
         facts(s).closure.as_mut().unwrap().availability = Availability::Missing;
@@ -200,7 +200,7 @@ pub(super) const CASES: &[Case] = &[
         facts(s).closure.as_mut().unwrap().availability = Availability::Unreachable;
     }),
     ("nix", Blocking, "connection refused", |s| {
-        facts(s).nix_problem = Some("connection refused".to_owned())
+        facts(s).nix_problem = Some("connection refused".to_owned());
     }),
     ("nix", Unknown, "has not said", |s| facts(s).nix_problem = None),
     (
@@ -246,7 +246,7 @@ pub(super) const CASES: &[Case] = &[
         room(s, Boot, |boot| boot.free_bytes = 79 * MIB);
     }),
     ("boot-space", Unknown, "has not said", |s| {
-        facts(s).filesystems = None
+        facts(s).filesystems = None;
     }),
     ("state-space", Warning, "255 MiB", |s| {
         room(s, NixState, |state| state.free_bytes = 255 * MIB)
@@ -255,50 +255,50 @@ pub(super) const CASES: &[Case] = &[
         room(s, State, |state| state.free_bytes = 31 * MIB)
     }),
     ("state-space", Unknown, "has not said", |s| {
-        facts(s).filesystems = Some(Vec::new())
+        facts(s).filesystems = Some(Vec::new());
     }),
     ("read-only", Blocking, "mounted read-only", |s| {
         room(s, Boot, |boot| boot.read_only = true)
     }),
     ("memory", Warning, "255 MiB of 4096 MiB", |s| {
-        facts(s).memory.as_mut().unwrap().available_bytes = 255 * MIB
+        facts(s).memory.as_mut().unwrap().available_bytes = 255 * MIB;
     }),
     ("memory", Blocking, "63 MiB", |s| {
-        facts(s).memory.as_mut().unwrap().available_bytes = 63 * MIB
+        facts(s).memory.as_mut().unwrap().available_bytes = 63 * MIB;
     }),
     ("memory", Unknown, "has not said", |s| facts(s).memory = None),
     ("pressure", Warning, "20 % of the last minute for memory", |s| {
-        facts(s).pressure.as_mut().unwrap().memory = 201
+        facts(s).pressure.as_mut().unwrap().memory = 201;
     }),
     ("pressure", Warning, "for disks", |s| {
-        facts(s).pressure.as_mut().unwrap().io = 201
+        facts(s).pressure.as_mut().unwrap().io = 201;
     }),
     ("pressure", Warning, "for processors", |s| {
-        facts(s).pressure.as_mut().unwrap().cpu = 701
+        facts(s).pressure.as_mut().unwrap().cpu = 701;
     }),
     ("pressure", Unknown, "has not said", |s| facts(s).pressure = None),
     ("load", Warning, "its load is 8 on 2", |s| {
-        facts(s).load.as_mut().unwrap().five_minutes = 801
+        facts(s).load.as_mut().unwrap().five_minutes = 801;
     }),
     ("systemd", Warning, "still starts", |s| {
-        facts(s).systemd.as_mut().unwrap().state = "starting".to_owned()
+        facts(s).systemd.as_mut().unwrap().state = "starting".to_owned();
     }),
     ("systemd", Blocking, "shutting down", |s| {
-        facts(s).systemd.as_mut().unwrap().state = "stopping".to_owned()
+        facts(s).systemd.as_mut().unwrap().state = "stopping".to_owned();
     }),
     ("systemd", Blocking, "emergency", |s| {
-        facts(s).systemd.as_mut().unwrap().state = "maintenance".to_owned()
+        facts(s).systemd.as_mut().unwrap().state = "maintenance".to_owned();
     }),
     ("systemd", Unknown, "systemd says offline", |s| {
-        facts(s).systemd.as_mut().unwrap().state = "offline".to_owned()
+        facts(s).systemd.as_mut().unwrap().state = "offline".to_owned();
     }),
     ("systemd", Unknown, "has not said", |s| facts(s).systemd = None),
     ("failed-units", Warning, "a.service, b.service", |s| {
-        facts(s).systemd.as_mut().unwrap().failed_units =
+        facts(s).systemd.as_mut().unwrap().failed_units =;
             vec!["a.service".to_owned(), "b.service".to_owned()];
     }),
     ("generations", Warning, "101 generations", |s| {
-        facts(s).generations = Some(101)
+        facts(s).generations = Some(101);
     }),
     ("host-keys", Warning, "ssh_host_ed25519_key", |s| {
         facts(s).readable_host_keys = Some(vec!["/etc/ssh/ssh_host_ed25519_key".to_owned()]);
@@ -307,7 +307,7 @@ pub(super) const CASES: &[Case] = &[
         facts(s).certificates.as_mut().unwrap()[0].expires = Some(at(14 * 24 * 3600 - 1));
     }),
     ("certificates", Warning, "has expired", |s| {
-        facts(s).certificates.as_mut().unwrap()[0].expires = Some(at(0))
+        facts(s).certificates.as_mut().unwrap()[0].expires = Some(at(0));
     }),
     ("certificates", Unknown, "no PEM", |s| {
         let certificate = &mut facts(s).certificates.as_mut().unwrap()[0];
@@ -327,21 +327,21 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
     ("drill", Warning, "the restore drill of shop", |s| {
-        facts(s).backups.as_mut().unwrap()[1].ok = false
+        facts(s).backups.as_mut().unwrap()[1].ok = false;
     }),
     ("database-quorum", Warning, "4 of 5 members run", |s| {
-        facts(s).clusters = Some(vec![cluster(4, 5)])
+        facts(s).clusters = Some(vec![cluster(4, 5)]);
     }),
     ("database-quorum", Blocking, "2 of 3 members run", |s| {
-        facts(s).clusters = Some(vec![cluster(3, 3), cluster(2, 3)])
+        facts(s).clusters = Some(vec![cluster(3, 3), cluster(2, 3)]);
     }),
     ("database-quorum", Blocking, "no leader", |s| {
-        facts(s).clusters.as_mut().unwrap()[0].members[0].leads = false
+        facts(s).clusters.as_mut().unwrap()[0].members[0].leads = false;
     }),
     ("database-quorum", Unknown, "no member answered", |s| {
-        facts(s).clusters.as_mut().unwrap()[0].members.clear()
+        facts(s).clusters.as_mut().unwrap()[0].members.clear();
     }),
     ("database-quorum", Unknown, "has not said", |s| {
-        facts(s).clusters = None
+        facts(s).clusters = None;
     }),
 ];
