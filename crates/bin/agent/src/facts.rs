@@ -39,6 +39,8 @@ pub(crate) struct FactsLink {
     found: watch::Receiver<Option<Gathered>>,
     /// The number of those that the control plane has.
     told: u64,
+    /// The number of those that the request under way carries.
+    offered: u64,
 }
 
 impl FactsLink {
@@ -46,6 +48,7 @@ impl FactsLink {
     pub(crate) fn unsent(&mut self) -> Option<(u64, HostFacts)> {
         let found = self.found.borrow_and_update();
         let new = found.as_ref().filter(|found| found.number > self.told)?;
+        self.offered = new.number;
         Some((new.number, HostFacts::clone(&new.facts)))
     }
 
@@ -73,14 +76,14 @@ impl FactsLink {
         });
     }
 
-    /// Waits for facts that somebody waits for.
+    /// Waits for facts that somebody waits for, and that no request under way carries: each ends a request once.
     pub(crate) async fn urgent(&mut self) {
         loop {
-            let told = self.told;
+            let known = self.told.max(self.offered);
             let urgent = |found: &Option<Gathered>| {
                 found
                     .as_ref()
-                    .is_some_and(|found| found.urgent && found.number > told)
+                    .is_some_and(|found| found.urgent && found.number > known)
             };
             // Without the one that gathers there are none.
             if self.found.wait_for(urgent).await.is_ok() {
@@ -106,6 +109,7 @@ pub(crate) fn link() -> (FactsLink, Gatherer) {
         question,
         found,
         told: 0,
+        offered: 0,
     };
     let gatherer = Gatherer {
         question: asked,
@@ -222,6 +226,9 @@ mod tests {
         }
         link.urgent().await;
         let (number, _) = link.unsent().unwrap();
+        // The request that carries them is not ended by them.
+        let again = tokio::time::timeout(Duration::from_secs(1), link.urgent()).await;
+        assert!(again.is_err(), "they would end each request that carries them");
         link.note_told(number);
         {
             let asked = asked.lock().unwrap();

@@ -87,7 +87,6 @@ async fn each_host_says_whether_its_own_caches_have_the_release_and_fetches_noth
     for check in [
         "cache",
         "cache-paths",
-        "store-space",
         "nix",
         "memory",
         "clock",

@@ -7,7 +7,7 @@
 mod common;
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::intruder::Intruder;
 use common::rig::{Rig, reasons};
@@ -15,12 +15,13 @@ use slipway_dev::fleet::Variant;
 use slipway_dev::stack::ENVIRONMENT;
 use slipway_dev::stack::hosts::strategy;
 use slipway_domain::digest::Digest;
+use slipway_domain::snapshot::CommandKind;
 use slipway_domain::strategy::OnFailure;
-use slipway_domain::{ReleaseId, RolloutState, StorePath};
+use slipway_domain::{ReleaseId, RolloutState, StepState, StorePath};
 use slipway_release::testing::{Signer, manifest, now};
 use slipway_release::{Manifest, SignedManifest};
 use slipway_wire::release::CreateSignedRelease;
-use slipway_wire::rollout::{CreateRollout, Rollout};
+use slipway_wire::rollout::{CreateCommand, CreateRollout, Rollout};
 
 /// A stack whose hosts trust one key.
 struct SignedStack {
@@ -186,6 +187,57 @@ async fn whoever_holds_the_control_plane_runs_nothing_that_was_not_signed() {
     }
     assert_eq!(it.rig.versions().await, ["v2"]);
     assert!(!evil[0].exists(), "what nobody signed was fetched");
+    it.rig.run.close().await.unwrap();
+}
+
+/// A strategy that somebody rewrote in the database commits nothing, whatever was signed.
+#[tokio::test]
+async fn a_strategy_that_was_rewritten_in_the_database_commits_nothing() {
+    let it = SignedStack::new(1).await;
+    let closures = it.rig.publish(&[("v1", Variant::Works)]).await;
+    let before = it.rig.versions().await;
+    let release = it.register(&it.signer.sign(&it.manifest(1, &closures[0]))).await;
+    let mut slow = strategy(0, 1);
+    slow.bake_seconds = 100;
+    let request = CreateRollout {
+        environment: ENVIRONMENT.parse().unwrap(),
+        release,
+        strategy: Some(slow),
+    };
+    let api = &it.rig.stack.api;
+    let id = api.create_rollout(&request).await.unwrap().summary.id;
+    let reach = async |there: &dyn Fn(&Rollout) -> bool| {
+        let began = Instant::now();
+        loop {
+            let now = api.rollout(id).await.unwrap();
+            if there(&now) {
+                return now;
+            }
+            assert!(began.elapsed() < Duration::from_mins(2), "{}", reasons(&now));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    reach(&|now| now.steps[0].state == StepState::Verifying).await;
+    let rewrite =
+        format!("UPDATE rollouts SET strategy = strategy || '{{\"bake_seconds\": 0}}' WHERE id = '{id}'");
+    it.rig
+        .stack
+        .postgres
+        .query("postgres", "slipway", &rewrite)
+        .await
+        .unwrap();
+    let paused = reach(&|now| now.summary.state == RolloutState::Paused).await;
+    let why = paused.summary.reason.unwrap_or_default();
+    assert!(why.contains("the strategy or a closure of rollout"), "{why}");
+    assert!(!api.verify_audit().await.unwrap().whole);
+    let abort = CreateCommand {
+        command: CommandKind::Abort,
+        reason: None,
+        plan: None,
+    };
+    api.command_rollout(id, &abort).await.unwrap();
+    reach(&|now| now.summary.state.is_terminal()).await;
+    assert_eq!(it.rig.versions().await, before);
     it.rig.run.close().await.unwrap();
 }
 

@@ -116,7 +116,8 @@ impl Store {
         bounded(async {
             let rows = sqlx::query!(
                 r#"SELECT host_id AS "host: HostId", probe AS "probe!" FROM host_facts
-                   WHERE host_id = ANY($1) AND probe IS NOT NULL AND at < probe_asked_at
+                   WHERE host_id = ANY($1) AND probe IS NOT NULL
+                     AND (at < probe_asked_at OR facts->'closure'->>'path' IS DISTINCT FROM probe)
                      AND probe_asked_at > now() - make_interval(secs => $2)"#,
                 &ids,
                 ASK_SECONDS

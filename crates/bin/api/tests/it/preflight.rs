@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request};
 use serde_json::{Value, json};
 use slipway_domain::Role;
 use slipway_wire::route;
@@ -54,9 +55,7 @@ impl Fleet {
             .header("authorization", format!("Bearer {}", self.hosts[host]))
             .header("content-type", "application/json")
             .header("prefer", "wait=20")
-            .body(axum::body::Body::from(
-                observation(&format!("web-{}", host + 1)).to_string(),
-            ));
+            .body(Body::from(observation(&format!("web-{}", host + 1)).to_string()));
         self.app.send(request.unwrap()).await.expect(200).body
     }
 
@@ -127,7 +126,7 @@ async fn an_agent_that_does_not_answer_is_named_in_time(pool: PgPool) {
 async fn facts_are_bounded_and_those_that_are_too_long_are_not_kept(pool: PgPool) {
     let it = Fleet::new(pool).await;
     let certificates: Vec<Value> = (0..1000)
-        .map(|n| json!({ "file": format!("/c/{n}\u{0}{}", "x".repeat(5000)), "expires": null }))
+        .map(|n| json!({ "file": format!("/c/{n}\u{0}{}", "x".repeat(800)), "expires": null }))
         .collect();
     it.sync(0, Some(json!({ "certificates": certificates }))).await;
     let kept: Value = sqlx::query_scalar("SELECT facts FROM host_facts")
