@@ -3,9 +3,9 @@
 mod adopt;
 mod facts;
 
-use slipway_domain::HostId;
 use slipway_domain::drift::{self, Drift};
 use slipway_domain::event::{Actor, NewEvent};
+use slipway_domain::{HostId, StorePath};
 use sqlx::types::Json;
 use tracing::instrument;
 use uuid::Uuid;
