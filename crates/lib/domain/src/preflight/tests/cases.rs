@@ -294,7 +294,7 @@ pub(super) const CASES: &[Case] = &[
     }),
     ("systemd", Unknown, "has not said", |s| facts(s).systemd = None),
     ("failed-units", Warning, "a.service, b.service", |s| {
-        facts(s).systemd.as_mut().unwrap().failed_units =;
+        facts(s).systemd.as_mut().unwrap().failed_units =
             vec!["a.service".to_owned(), "b.service".to_owned()];
     }),
     ("generations", Warning, "101 generations", |s| {
