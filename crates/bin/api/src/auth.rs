@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
@@ -15,6 +15,7 @@ use slipway_store::{AuthenticatedPrincipal, Caller, EventAuthor, StoreError, Tok
 use slipway_wire::access::{TOKEN_PREFIX, TokenSecret};
 use subtle::ConstantTimeEq;
 
+use crate::access::Rule;
 use crate::client_addr::ClientAddr;
 use crate::error::{ApiError, Result};
 use crate::observe::{self, note_principal};
@@ -42,7 +43,7 @@ impl Access {
     pub fn permit(self, caller: &Caller) -> Result<()> {
         match (self, caller) {
             (Self::Open | Self::Token, _) | (Self::Host, Caller::Host { .. }) => Ok(()),
-            (Self::Role(least), Caller::Principal(AuthenticatedPrincipal { role, .. })) if *role >= least => {
+            (Self::Role(least), Caller::Principal(principal)) if principal.rights().strongest() >= least => {
                 Ok(())
             }
             (Self::Role(least), Caller::Principal(AuthenticatedPrincipal { name, role, .. })) => {
@@ -107,15 +108,17 @@ impl FromRequestParts<App> for RequestContext {
 
 /// The layer of every route: lets through whom its access permits.
 pub(crate) async fn guard(
-    State((app, access)): State<(App, Access)>,
+    State((app, rule)): State<(App, Rule)>,
     client: ClientAddr,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
-    if access == Access::Open {
+    if rule.access == Access::Open {
         return next.run(request).await;
     }
-    let caller = match authenticate(&app, request.headers(), &client).await {
+    let (mut parts, body) = request.into_parts();
+    let path = RawPathParams::from_request_parts(&mut parts, &app).await.ok();
+    let caller = match authenticate(&app, &parts.headers, &client).await {
         Ok(caller) => caller,
         Err(error) => return error.into_response(),
     };
@@ -124,9 +127,15 @@ pub(crate) async fn guard(
         Caller::Host { name, .. } => format!("host:{name}"),
     };
     note_principal(&name);
-    if let Err(error) = access.permit(&caller) {
+    if let Err(error) = rule.access.permit(&caller) {
         return error.into_response();
     }
+    if let Caller::Principal(principal) = &caller
+        && let Err(error) = rule.permit(&app, principal, path.as_ref()).await
+    {
+        return error.into_response();
+    }
+    let mut request = Request::from_parts(parts, body);
     request.extensions_mut().insert(caller);
     observe::traced(request, name, next).await
 }

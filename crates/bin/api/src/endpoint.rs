@@ -6,6 +6,7 @@ use http::Method;
 use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, PathItem};
 
+use crate::access::{Does, Rule, Subjects};
 use crate::auth::Access;
 use crate::state::App;
 
@@ -17,6 +18,10 @@ pub struct Endpoint {
     pub path: String,
     /// Who may use it.
     pub access: Access,
+    /// What its requests are about.
+    pub subject: Subjects,
+    /// What it counts as for a token that is limited to commands.
+    pub does: Does,
     /// What its annotation says, with the types that this names.
     pub(crate) document: OpenApi,
     pub(crate) handler: MethodRouter<App>,
@@ -24,7 +29,13 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// The route of a handler whose annotation is the whole of this document.
-    pub(crate) fn new<H, T>(mut document: OpenApi, access: Access, handler: H) -> Self
+    pub(crate) fn new<H, T>(
+        mut document: OpenApi,
+        access: Access,
+        subject: Subjects,
+        does: Does,
+        handler: H,
+    ) -> Self
     where
         H: Handler<T, App>,
         T: 'static,
@@ -32,13 +43,28 @@ impl Endpoint {
         let (path, item) = only_path(&mut document);
         let path = path.clone();
         let (method, _) = only_operation(item);
+        let does = match does {
+            Does::Undeclared if method == Method::GET => Does::Read,
+            declared => declared,
+        };
         let filter = MethodFilter::try_from(method.clone()).expect("an annotation has a standard method");
         Self {
             method,
             path,
             access,
+            subject,
+            does,
             document,
             handler: on(filter, handler),
+        }
+    }
+
+    /// What the guard asks of a request.
+    pub(crate) const fn rule(&self) -> Rule {
+        Rule {
+            access: self.access,
+            subject: self.subject,
+            does: self.does,
         }
     }
 
@@ -69,8 +95,11 @@ fn only_operation(item: &mut PathItem) -> (Method, &mut Operation) {
 
 /// Declares the routes of a file: each handler with who may use it. There is no default, and a handler that is not named
 /// here is not served, which the compiler says.
+///
+/// `of` says what its requests are about, and `as` what it counts as for a token that is limited to commands. A route without
+/// them is closed to tokens with limits.
 macro_rules! endpoints {
-    ($($handler:ident: $access:ident $(($role:ident))?,)*) => {
+    ($($handler:ident: $access:ident $(($role:ident))? $(of $subject:ident)? $(as $does:ident)?,)*) => {
         /// The routes of this file.
         pub(super) fn endpoints() -> Vec<$crate::endpoint::Endpoint> {
             vec![$({
@@ -81,6 +110,8 @@ macro_rules! endpoints {
                 $crate::endpoint::Endpoint::new(
                     <Annotation as utoipa::OpenApi>::openapi(),
                     $crate::auth::Access::$access $((slipway_domain::Role::$role))?,
+                    $crate::endpoint::subject!($($subject)?),
+                    $crate::endpoint::does!($($does)?),
                     $handler,
                 )
             },)*]
@@ -88,4 +119,30 @@ macro_rules! endpoints {
     };
 }
 
-pub(crate) use endpoints;
+/// What the requests of a route are about; everything, when nothing is said.
+macro_rules! subject {
+    () => {
+        $crate::access::Subjects::Everything
+    };
+    ($subject:ident) => {
+        $crate::access::Subjects::$subject
+    };
+}
+
+/// What a route counts as.
+macro_rules! does {
+    () => {
+        $crate::access::Does::Undeclared
+    };
+    (Read) => {
+        $crate::access::Does::Read
+    };
+    (Asked) => {
+        $crate::access::Does::Asked
+    };
+    ($command:ident) => {
+        $crate::access::Does::Command(slipway_domain::TokenCommand::$command)
+    };
+}
+
+pub(crate) use {does, endpoints, subject};

@@ -345,6 +345,7 @@ impl From<StoreError> for ApiError {
             | E::Tampered(_) => Self::WrongState(words),
             E::SelfApproval | E::RelatedApproval { .. } | E::ActorDisabled { .. } => Self::Forbidden(words),
             E::TokenEnded => Self::Unauthenticated,
+            E::TokenWider(wider) => Self::field(format!("limits.{}", wider.field), words),
             E::OldObservation { .. } => Self::OldObservation(words),
             E::TwoLives { .. } => Self::TwoLives(words),
             E::Unstorable(_) => Self::Invalid(words, Vec::new()),

@@ -17,6 +17,7 @@
 //!
 //! A library so that tests can drive the very router that is served.
 
+pub mod access;
 pub mod auth;
 mod checks;
 pub mod cli;

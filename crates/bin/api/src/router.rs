@@ -18,7 +18,7 @@ use crate::routes::monitoring::Document;
 pub fn router(app: &App) -> Router {
     let mut router = Router::new();
     for endpoint in endpoints() {
-        let guard = from_fn_with_state((app.clone(), endpoint.access), guard);
+        let guard = from_fn_with_state((app.clone(), endpoint.rule()), guard);
         router = router.route(&endpoint.path, endpoint.handler.route_layer(guard));
     }
     let document = Document(|| &openapi::JSON);

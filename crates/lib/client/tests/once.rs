@@ -19,6 +19,7 @@ fn principal() -> CreatePrincipal {
     CreatePrincipal {
         name: "ci".parse().unwrap(),
         role: slipway_domain::Role::Deployer,
+        environment_roles: slipway_domain::EnvironmentRoles::default(),
     }
 }
 

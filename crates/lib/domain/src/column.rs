@@ -7,8 +7,8 @@ use sqlx::{Decode, Postgres, Type};
 
 use crate::snapshot::{CommandKind, RevertScope};
 use crate::{
-    Calendar, EnvironmentName, Hold, HostName, PrincipalName, Role, RolloutState, StepState, StorePath,
-    Strategy,
+    Calendar, EnvironmentName, EnvironmentRoles, Hold, HostName, PrincipalName, Role, RolloutState,
+    StepState, StorePath, Strategy, TokenLimits,
 };
 
 macro_rules! text_columns {
@@ -73,4 +73,4 @@ macro_rules! json_columns {
     )+};
 }
 
-json_columns!(Calendar, Hold, Strategy);
+json_columns!(Calendar, EnvironmentRoles, Hold, Strategy, TokenLimits);

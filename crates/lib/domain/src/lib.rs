@@ -22,7 +22,7 @@
 //! | [`facts`] | what an agent knows of its host besides what runs |
 //! | [`preflight`] | what stands in the way of a rollout, by facts |
 //! | [`event`], [`digest`] | the audit log's entries and their hash chain, and digests of what they decide |
-//! | [`role`] | who may do what |
+//! | [`role`], [`rights`] | who may do what, and where |
 //! | [`trace`] | the place of a piece of work in a trace over several processes |
 
 pub mod agent;
@@ -44,6 +44,7 @@ pub mod name;
 pub mod named;
 pub mod plan;
 pub mod preflight;
+pub mod rights;
 pub mod role;
 pub mod snapshot;
 pub mod state;
@@ -60,6 +61,7 @@ pub use id::{
 };
 pub use labels::Labels;
 pub use name::{EnvironmentName, HostName, NameError, PrincipalName};
+pub use rights::{EnvironmentRoles, Rights, TokenCommand, TokenLimits};
 pub use role::Role;
 pub use state::{RolloutState, StepState};
 pub use store_path::{StoreDir, StorePath, StorePathError};

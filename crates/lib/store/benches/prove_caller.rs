@@ -46,6 +46,7 @@ async fn main() {
             hash: TokenHash::of(&format!("slw_{n}")),
             expires_in_seconds: None,
             parent: None,
+            limits: slipway_domain::TokenLimits::default(),
         };
         let by = EventAuthor::new(Actor::Console, &fleet.key);
         fleet.store.create_token(&token, &by).await.unwrap();

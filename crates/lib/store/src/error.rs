@@ -255,6 +255,9 @@ pub enum StoreError {
         /// Where.
         environment: EnvironmentName,
     },
+    /// The token that is asked for could do more than the one that asks.
+    #[error(transparent)]
+    TokenWider(slipway_domain::rights::Wider),
     /// The parent token was revoked or has expired meanwhile.
     #[error("the token that asks for another is no longer good")]
     TokenEnded,

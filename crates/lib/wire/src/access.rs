@@ -1,10 +1,13 @@
 //! Login, principals and tokens.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
-use slipway_domain::{HostName, PrincipalName, Role, TokenId};
+use serde::{Deserialize, Deserializer, Serialize};
+use slipway_domain::{
+    EnvironmentName, EnvironmentRoles, HostName, PrincipalName, Role, TokenCommand, TokenId, TokenLimits,
+};
 
 /// What every token begins with, so that scanners find leaked ones.
 pub const TOKEN_PREFIX: &str = "slw_";
@@ -87,6 +90,27 @@ pub struct CreateToken {
     /// ends with the token that created it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_days: Option<u32>,
+    /// What it may be used for at most. What is left out is as the token that asks is limited; more than that one may,
+    /// it never may.
+    #[serde(
+        default,
+        deserialize_with = "strict_limits",
+        skip_serializing_if = "TokenLimits::is_none"
+    )]
+    pub limits: TokenLimits,
+}
+
+/// Limits as people send them. A token shows them too, which may come from a newer program.
+#[derive(Deserialize)]
+#[serde(remote = "TokenLimits", deny_unknown_fields, default = "TokenLimits::default")]
+struct StrictLimits {
+    environments: Option<BTreeSet<EnvironmentName>>,
+    commands: Option<BTreeSet<TokenCommand>>,
+    hosts: Option<BTreeSet<HostName>>,
+}
+
+fn strict_limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenLimits, D::Error> {
+    StrictLimits::deserialize(deserializer)
 }
 
 /// A token without its secret.
@@ -109,6 +133,9 @@ pub struct Token {
     pub last_used_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
+    /// What it may be used for at most.
+    #[serde(default, skip_serializing_if = "TokenLimits::is_none")]
+    pub limits: TokenLimits,
 }
 
 /// `POST /principals`.
@@ -120,6 +147,9 @@ pub struct CreatePrincipal {
     pub name: PrincipalName,
     /// What it may do.
     pub role: Role,
+    /// What it may do in single environments, in place of that.
+    #[serde(default, skip_serializing_if = "EnvironmentRoles::is_empty")]
+    pub environment_roles: EnvironmentRoles,
 }
 
 /// Somebody who may use the API.
@@ -130,6 +160,9 @@ pub struct Principal {
     pub name: PrincipalName,
     /// What it may do.
     pub role: Role,
+    /// What it may do in single environments, in place of that.
+    #[serde(default, skip_serializing_if = "EnvironmentRoles::is_empty")]
+    pub environment_roles: EnvironmentRoles,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was disabled.
@@ -147,6 +180,12 @@ pub enum Whoami {
         name: PrincipalName,
         /// What it may do.
         role: Role,
+        /// What it may do in single environments, in place of that.
+        #[serde(default, skip_serializing_if = "EnvironmentRoles::is_empty")]
+        environment_roles: EnvironmentRoles,
+        /// What the token may be used for at most.
+        #[serde(default, skip_serializing_if = "TokenLimits::is_none")]
+        limits: TokenLimits,
     },
     /// A host's token, which may only sync.
     Host {

@@ -115,7 +115,7 @@ const RECEIVED: [(&str, FixtureReader); 37] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 50] = [
+const PARTS: [(&str, &str); 53] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -130,6 +130,7 @@ const PARTS: [(&str, &str); 50] = [
     ("Dependency", "Health"),
     ("Digest", "CreateCommand"),
     ("Drift", "Host"),
+    ("EnvironmentRoles", "Principal"),
     ("FieldProblem", "Problem"),
     ("Freeze", "Calendar"),
     ("FreezeOverride", "Rollout"),
@@ -161,6 +162,8 @@ const PARTS: [(&str, &str); 50] = [
     ("Step", "Rollout"),
     ("StoreDir", "Release"),
     ("StorePath", "Release"),
+    ("TokenCommand", "Token"),
+    ("TokenLimits", "Token"),
     ("TokenSecret", "TokenCreated"),
     ("UnplannedHost", "RolloutHostPlans"),
     ("Verify", "Strategy"),

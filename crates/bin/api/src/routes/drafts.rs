@@ -14,9 +14,9 @@ use crate::extract::{JsonBody, PathParam};
 use crate::once;
 
 endpoints! {
-    create: Role(Deployer),
-    add: Role(Deployer),
-    seal: Role(Deployer),
+    create: Role(Deployer) as Release,
+    add: Role(Deployer) as Release,
+    seal: Role(Deployer) as Release,
 }
 
 /// Begin a release page by page

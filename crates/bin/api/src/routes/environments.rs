@@ -19,11 +19,11 @@ use crate::once;
 use crate::state::App;
 
 endpoints! {
-    list: Role(Viewer),
-    create: Role(Admin),
-    get: Role(Viewer),
-    update: Role(Admin),
-    delete: Role(Admin),
+    list: Role(Viewer) of Own,
+    create: Role(Admin) as Environment,
+    get: Role(Viewer) of Environment,
+    update: Role(Admin) of Environment as Environment,
+    delete: Role(Admin) of Environment as Environment,
 }
 
 /// Checks what can be said of a strategy without a fleet; the rest is checked when a rollout begins.
@@ -56,10 +56,14 @@ fn check_windows(windows: &[Window], now: Timestamp) -> Result<()> {
 /// List environments
 #[utoipa::path(
     get, path = route::ENVIRONMENTS, operation_id = "list_environments", tag = "fleet",
-    responses((status = 200, description = "All of them, by name", body = Page<Environment>))
+    responses((status = 200, description = "All that the token may see, by name", body = Page<Environment>))
 )]
-async fn list(State(app): State<App>) -> Answer<Page<Environment>> {
-    Ok(whole(app.store.list_environments().await?))
+async fn list(context: RequestContext) -> Answer<Page<Environment>> {
+    let mut all = context.store.list_environments().await?;
+    if let Some(may) = &context.caller.limits.environments {
+        all.retain(|environment| may.contains(&environment.name));
+    }
+    Ok(whole(all))
 }
 
 /// Make an environment

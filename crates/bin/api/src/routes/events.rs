@@ -17,7 +17,7 @@ use crate::parking::Full;
 use crate::state::App;
 
 endpoints! {
-    of_rollout: Role(Viewer),
+    of_rollout: Role(Viewer) of Rollout,
     all: Role(Viewer),
     verify: Role(Viewer),
 }

@@ -15,8 +15,8 @@ use crate::extract::{JsonBody, PathParam};
 use crate::text;
 
 endpoints! {
-    create: Role(Approver),
-    delete: Role(Approver),
+    create: Role(Approver) of Environment as Freeze,
+    delete: Role(Approver) of Freeze as Freeze,
 }
 
 /// What is wrong with the times of a freeze, if anything is.

@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use slipway_domain::HostName;
 use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS, is_label_name};
+use slipway_domain::rights::Subject;
+use slipway_domain::{HostName, Role};
 use slipway_store::{StoreError, TokenHash};
 use slipway_text::LineLimit;
 use slipway_wire::access::{Token, TokenCreated, TokenSecret};
@@ -22,14 +23,14 @@ use crate::state::App;
 use crate::text;
 
 endpoints! {
-    list: Role(Viewer),
-    create: Role(Admin),
-    get: Role(Viewer),
-    update: Role(Admin),
-    retire: Role(Admin),
-    restore: Role(Admin),
-    adopt: Role(Approver),
-    new_token: Role(Admin),
+    list: Role(Viewer) of Named,
+    create: Role(Admin) of Named as Host,
+    get: Role(Viewer) of Host,
+    update: Role(Admin) of Host as Host,
+    retire: Role(Admin) of Host as Host,
+    restore: Role(Admin) of Host as Host,
+    adopt: Role(Approver) of Host as Host,
+    new_token: Role(Admin) of Host as Host,
 }
 
 /// Characters of an agent's words in a list.
@@ -122,10 +123,12 @@ fn value_problem(value: &str) -> Option<String> {
     responses((status = 200, description = "A page of those that are not retired, by name", body = Page<Host>))
 )]
 async fn list(
-    State(app): State<App>,
+    context: RequestContext,
     QueryParams(query): QueryParams<EnvironmentPageQuery>,
 ) -> Answer<Page<Host>> {
-    let environment = find_environment(&app, query.environment.as_ref()).await?;
+    context.require_list(query.environment.as_ref())?;
+    let app = &context.app;
+    let environment = find_environment(app, query.environment.as_ref()).await?;
     let (limit, after) = requested_page::<HostName>(query.limit, query.after.as_deref())?;
     let found = app
         .store
@@ -146,6 +149,8 @@ async fn list(
     )
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateHost>) -> Created<HostCreated> {
+    let subject = Subject::hosts(request.environment.clone(), [request.name.clone()]);
+    context.require(Role::Admin, &subject)?;
     check_labels(request.labels.iter().map(|(name, value)| (name, Some(value))))?;
     let once = context.once(&request)?;
     let (token, hash) = once.token()?;
@@ -200,6 +205,9 @@ async fn update(
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<UpdateHost>,
 ) -> Answer<Host> {
+    if let Some(to) = &request.environment {
+        context.require(Role::Admin, &Subject::hosts(to.clone(), [name.clone()]))?;
+    }
     check_labels(request.labels.iter().map(|(name, value)| (name, value.as_ref())))?;
     let host = if request == UpdateHost::default() {
         context.store.get_host_by_name(&name).await?
@@ -225,6 +233,9 @@ async fn restore(
     PathParam(name): PathParam<HostName>,
     JsonBody(request): JsonBody<RestoreHost>,
 ) -> Created<HostCreated> {
+    if let Some(to) = &request.environment {
+        context.require(Role::Admin, &Subject::hosts(to.clone(), [name.clone()]))?;
+    }
     let once = context.once(&request)?;
     let (token, hash) = once.token()?;
     let by = context.by().making(once.made());

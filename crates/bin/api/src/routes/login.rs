@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use http::StatusCode;
 use secrecy::ExposeSecret;
+use slipway_domain::TokenLimits;
 use slipway_domain::event::Actor;
 use slipway_store::{AuthenticatedPrincipal, Caller, EventAuthor};
 use slipway_wire::access::{LoginRequest, TokenCreated, Whoami};
@@ -48,7 +49,9 @@ async fn login(
 ) -> Result<(StatusCode, Json<TokenCreated>)> {
     app.phase.require_checked()?;
     text::check_opt("label", request.label.as_deref(), text::LABEL)?;
-    request.token.as_ref().map_or(Ok(()), tokens::check)?;
+    if let Some(wish) = &request.token {
+        tokens::check(wish)?;
+    }
     // Unlike a token, a password can be guessed: beyond the limit even the right one is refused.
     app.failures.attempt(&client).await?;
     let right = auth::same_secret(&request.password, app.admin_password.expose_secret());
@@ -64,17 +67,18 @@ async fn login(
         ));
     }
     let by = EventAuthor::new(Actor::Principal(admin.value.name), &app.audit_key);
-    let (owner, label, days) = if let Some(wish) = request.token {
+    let (owner, label, days, limits) = if let Some(wish) = request.token {
         let owner = match &wish.principal {
             Some(name) => tokens::find_owner(&app, name).await?,
             None => admin.id,
         };
-        (owner, wish.label, wish.expires_in_days)
+        tokens::check_limits(&app, &wish.limits).await?;
+        (owner, wish.label, wish.expires_in_days, wish.limits)
     } else {
         let label = request.label.unwrap_or_else(|| "login".to_owned());
-        (admin.id, label, Some(LOGIN_DAYS))
+        (admin.id, label, Some(LOGIN_DAYS), TokenLimits::default())
     };
-    let made = tokens::make(&app, owner, label, days, &by).await?;
+    let made = tokens::make(&app, owner, label, days, limits, &by).await?;
     Ok(created(made))
 }
 
@@ -85,7 +89,18 @@ async fn login(
 )]
 async fn whoami(Extension(caller): Extension<Caller>) -> Json<Whoami> {
     Json(match caller {
-        Caller::Principal(AuthenticatedPrincipal { name, role, .. }) => Whoami::Principal { name, role },
+        Caller::Principal(AuthenticatedPrincipal {
+            name,
+            role,
+            environment_roles,
+            limits,
+            ..
+        }) => Whoami::Principal {
+            name,
+            role,
+            environment_roles,
+            limits,
+        },
         Caller::Host { name, .. } => Whoami::Host { name },
     })
 }

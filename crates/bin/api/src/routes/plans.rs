@@ -13,8 +13,8 @@ use crate::extract::PathParam;
 use crate::state::App;
 
 endpoints! {
-    of_rollout: Role(Viewer),
-    of_release: Role(Viewer),
+    of_rollout: Role(Viewer) of Rollout,
+    of_release: Role(Viewer) of Release,
     get: Role(Viewer),
 }
 

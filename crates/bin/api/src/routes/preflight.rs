@@ -20,7 +20,7 @@ use crate::extract::{PathParam, QueryParams};
 use crate::parking::Full;
 
 endpoints! {
-    run: Role(Viewer),
+    run: Role(Viewer) of Fleet,
 }
 
 /// How long agents may take to answer. A person waits, for ten seconds in all.

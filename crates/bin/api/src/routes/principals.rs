@@ -17,8 +17,8 @@ use crate::state::App;
 
 endpoints! {
     list: Role(Viewer),
-    create: Role(Admin),
-    disable: Role(Admin),
+    create: Role(Admin) as Principal,
+    disable: Role(Admin) as Principal,
 }
 
 /// List principals
@@ -39,6 +39,22 @@ async fn list(State(app): State<App>) -> Answer<Page<Principal>> {
     )
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreatePrincipal>) -> Created<Principal> {
+    for environment in request.environment_roles.0.keys() {
+        if context
+            .store
+            .find_environment_by_name(environment)
+            .await?
+            .is_none()
+        {
+            let detail = format!(
+                "there is no environment `{environment}`; `slipway env list` shows those that there are"
+            );
+            return Err(ApiError::field(
+                format!("environment_roles.{environment}"),
+                detail,
+            ));
+        }
+    }
     let once = context.once(&request)?;
     let by = context.by().making(once.made());
     let (context, request, by) = (&context, &request, &by);
@@ -49,7 +65,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreatePrinc
     let make = async {
         Ok(context
             .store
-            .create_principal(&request.name, request.role, by)
+            .create_principal_with_roles(&request.name, request.role, &request.environment_roles, by)
             .await?)
     };
     once.answer(find, make).await.map(value)

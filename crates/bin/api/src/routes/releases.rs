@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
-use slipway_domain::{HostName, ReleaseId, StoreDir, StorePath};
+use slipway_domain::{HostName, ReleaseId, Role, StoreDir, StorePath};
 use slipway_release::SignedManifest;
 use slipway_store::{NewManifest, NewRelease};
 use slipway_wire::page::{Page, PageQuery};
@@ -25,10 +25,10 @@ use crate::text;
 
 endpoints! {
     list: Role(Viewer),
-    create: Role(Deployer),
-    get: Role(Viewer),
-    create_signed: Role(Deployer),
-    manifest: Role(Viewer),
+    create: Role(Deployer) of Named as Release,
+    get: Role(Viewer) of Release,
+    create_signed: Role(Deployer) of Named as Release,
+    manifest: Role(Viewer) of Release,
 }
 
 /// List releases
@@ -57,6 +57,8 @@ async fn list(
     responses((status = 201, description = "The release", body = Release))
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateRelease>) -> Created<Release> {
+    let hosts = request.closures.keys().filter_map(|host| host.parse().ok());
+    context.require_hosts(Role::Deployer, hosts.collect()).await?;
     let once = context.once(&request)?;
     let id = once.id(ReleaseId::from_uuid, ReleaseId::generate);
     let context = &context;
@@ -196,6 +198,9 @@ async fn create_signed(
     let (manifest, _signatures) = signed
         .read()
         .map_err(|error| ApiError::field("manifest", error.to_string()))?;
+    context.require_in(Role::Deployer, &manifest.environment)?;
+    let hosts = manifest.hosts.iter().map(|entry| entry.name.clone());
+    context.require_hosts(Role::Deployer, hosts.collect()).await?;
     let source = Source {
         flake_ref: manifest.source.flake_ref,
         rev: manifest.source.rev,

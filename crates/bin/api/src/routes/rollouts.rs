@@ -7,8 +7,12 @@ use axum::{Extension, Json};
 use http::StatusCode;
 use slipway_domain::calendar::{Calendar, Hold, MAX_AHEAD_DAYS, Timing};
 use slipway_domain::plan::{self, Fleet, FleetHost, Wave};
+use slipway_domain::rights::Subject;
 use slipway_domain::snapshot::CommandKind;
-use slipway_domain::{EnvironmentId, HostName, ReleaseId, Role, RolloutId, Strategy, Timestamp, TraceParent};
+use slipway_domain::{
+    EnvironmentId, EnvironmentName, HostName, ReleaseId, Role, RolloutId, Strategy, Timestamp, TokenCommand,
+    TraceParent,
+};
 use slipway_store::{NewRollout, StoreError, Stored};
 use slipway_telemetry::propagation;
 use slipway_wire::fleet::Environment;
@@ -31,12 +35,12 @@ use crate::state::App;
 use crate::text;
 
 endpoints! {
-    list: Role(Viewer),
-    create: Role(Deployer),
-    plan_rollout: Role(Viewer),
-    get: Role(Viewer),
+    list: Role(Viewer) of Named,
+    create: Role(Deployer) of Named as Start,
+    plan_rollout: Role(Viewer) of Named as Read,
+    get: Role(Viewer) of Rollout,
     // Approving takes more, which the handler sees to.
-    command: Role(Deployer),
+    command: Role(Deployer) of Rollout as Asked,
 }
 
 /// List rollouts
@@ -45,11 +49,13 @@ endpoints! {
     responses((status = 200, description = "A page, the newest first", body = Page<RolloutSummary>))
 )]
 async fn list(
-    State(app): State<App>,
+    context: RequestContext,
     QueryParams(query): QueryParams<EnvironmentPageQuery>,
 ) -> Answer<Page<RolloutSummary>> {
+    context.require_list(query.environment.as_ref())?;
+    let app = &context.app;
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
-    let environment = find_environment(&app, query.environment.as_ref()).await?;
+    let environment = find_environment(app, query.environment.as_ref()).await?;
     let found = app.store.list_rollouts(environment, after, limit + 1).await?;
     Ok(Json(page(found, limit, |rollout: &RolloutSummary| {
         rollout.id.to_string()
@@ -87,18 +93,26 @@ async fn begin(
     request: &CreateRollout,
     caller: Option<TraceParent>,
 ) -> Result<Rollout> {
+    context.require_in(Role::Deployer, &request.environment)?;
     let environment = find_environment_of(context, request).await?;
-    // Told first, as it makes everything else moot; the store makes sure.
-    if let Some(rollout) = environment.open_rollout {
-        return Err(StoreError::EnvironmentBusy {
-            environment: environment.value.name,
+    let is_free = || match environment.open_rollout {
+        Some(rollout) => Err(ApiError::from(StoreError::EnvironmentBusy {
+            environment: environment.value.name.clone(),
             rollout,
-        }
-        .into());
+        })),
+        None => Ok(()),
+    };
+    // Told first, as it makes everything else moot; the store makes sure. Not to a token that may not see its hosts.
+    if context.caller.limits.hosts.is_none() {
+        is_free()?;
     }
     let Prepared { strategy, waves, .. } = prepare(context, &environment, request).await?;
+    require_waves(context, Role::Deployer, &environment.name, &waves)?;
+    is_free()?;
     if let Some(why) = &request.override_freeze {
-        check_override(context, Some(why), "override_freeze")?;
+        context.require_command(TokenCommand::OverrideFreeze)?;
+        let role = context.role_in(&environment.name);
+        check_override(context, role, Some(why), "override_freeze")?;
     }
     let new = NewRollout {
         id,
@@ -120,13 +134,24 @@ async fn begin(
     Ok(context.store.get_rollout(id).await?)
 }
 
-/// Whether the caller may have a rollout go on outside windows and in a freeze.
-fn check_override(context: &RequestContext, reason: Option<&str>, field: &str) -> Result<()> {
-    if context.caller.role < Role::Approver {
+/// Whether the caller may do this to every host that takes part.
+fn require_waves(
+    context: &RequestContext,
+    least: Role,
+    environment: &EnvironmentName,
+    waves: &[Wave],
+) -> Result<()> {
+    let hosts = waves.iter().flat_map(|wave| &wave.hosts).cloned();
+    context.require(least, &Subject::hosts(environment.clone(), hosts))
+}
+
+/// Whether the caller, with this role, may have a rollout go on outside windows and in a freeze.
+fn check_override(context: &RequestContext, role: Role, reason: Option<&str>, field: &str) -> Result<()> {
+    if role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
             "overriding windows and freezes takes the role approver; the token is of `{}`, who is {}. Ask somebody with \
              that role, or wait",
-            context.caller.name, context.caller.role
+            context.caller.name, role
         )));
     }
     let Some(reason) = reason else {
@@ -203,12 +228,13 @@ async fn prepare(
         }
         None if request.reboot => environment.strategy.rebooting(),
         Some(own) if *own != environment.strategy => {
-            if context.caller.role < Role::Admin && !environment.own_strategy_allowed {
+            let role = context.role_in(&environment.name);
+            if role < Role::Admin && !environment.own_strategy_allowed {
                 return Err(ApiError::Forbidden(format!(
                     "another strategy than that of environment `{name}` takes the role admin; `{}` is {}. Leave it out, or \
                      let an admin allow it: slipway env set {name} --own-strategy-allowed true",
                     context.caller.name,
-                    context.caller.role,
+                    role,
                     name = environment.name
                 )));
             }
@@ -264,8 +290,10 @@ async fn plan_rollout(
     context: RequestContext,
     JsonBody(request): JsonBody<CreateRollout>,
 ) -> Answer<RolloutPlan> {
+    context.require_in(Role::Viewer, &request.environment)?;
     let environment = find_environment_of(&context, &request).await?;
     let prepared = prepare(&context, &environment, &request).await?;
+    require_waves(&context, Role::Viewer, &environment.name, &prepared.waves)?;
     Ok(Json(shown(environment.value, request.release, prepared)))
 }
 
@@ -354,14 +382,16 @@ async fn command(
             "only an approval is for a plan; leave it out".to_owned(),
         ));
     }
-    if request.command == CommandKind::Approve && context.caller.role < Role::Approver {
+    context.require_command(request.command.into())?;
+    let role = context.role_for_rollout(id).await?;
+    if request.command == CommandKind::Approve && role < Role::Approver {
         return Err(ApiError::Forbidden(format!(
             "approving takes the role approver; the token is of `{}`, who is {}. Ask somebody with that role",
-            context.caller.name, context.caller.role
+            context.caller.name, role
         )));
     }
     if request.command == CommandKind::OverrideFreeze {
-        check_override(&context, request.reason.as_deref(), "reason")?;
+        check_override(&context, role, request.reason.as_deref(), "reason")?;
     }
     context
         .store

@@ -1,14 +1,18 @@
 //! Tokens of principals. Hosts' tokens are made with their hosts.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use http::StatusCode;
-use slipway_domain::{PrincipalId, PrincipalName, Role, Timestamp, TokenId};
-use slipway_store::{EventAuthor, NewToken, TokenHash, TokenOwner};
+use slipway_domain::rights::MAX_LIMIT_NAMES;
+use slipway_domain::{HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId, TokenLimits};
+use slipway_store::{EventAuthor, NewToken, StoreError, TokenHash, TokenOwner};
 use slipway_wire::access::{CreateToken, Token, TokenCreated, TokenSecret};
 use slipway_wire::page::{Page, PageQuery};
+use slipway_wire::problem::FieldProblem;
 use slipway_wire::route;
 
-use super::{Answer, Created, page, requested_page, token_created};
+use super::{Answer, Created, page, requested_page, token_created, whole};
 use crate::auth::{self, RequestContext};
 use crate::endpoint::endpoints;
 use crate::error::{ApiError, Result};
@@ -17,9 +21,9 @@ use crate::state::App;
 use crate::text;
 
 endpoints! {
-    list: Role(Viewer),
-    create: Role(Viewer),
-    revoke: Role(Viewer),
+    list: Role(Viewer) of Own,
+    create: Role(Viewer) of Own as Token,
+    revoke: Role(Viewer) of Own as Token,
 }
 
 /// Days that a token may be good.
@@ -28,13 +32,19 @@ const DAY_SECONDS: u32 = 24 * 3600;
 
 /// List tokens
 ///
-/// An admin sees all of them, anybody else their own. No secrets.
+/// An admin sees all of them, anybody else their own. A token with limits sees itself and those that were made with it.
+/// No secrets.
 #[utoipa::path(
     get, path = route::TOKENS, operation_id = "list_tokens", tag = "access", params(PageQuery),
     responses((status = 200, description = "A page, the newest first, revoked ones too", body = Page<Token>))
 )]
 async fn list(context: RequestContext, QueryParams(query): QueryParams<PageQuery>) -> Answer<Page<Token>> {
     let (limit, after) = requested_page(query.limit, query.after.as_deref())?;
+    if !context.caller.limits.is_none() {
+        return Ok(whole(
+            context.store.list_tokens_under(context.caller.token).await?,
+        ));
+    }
     let of = (context.caller.role < Role::Admin).then_some(context.caller.id);
     let found = context.store.list_tokens(of, after, limit + 1).await?;
     Ok(Json(page(found, limit, |token| token.id.to_string())))
@@ -43,7 +53,7 @@ async fn list(context: RequestContext, QueryParams(query): QueryParams<PageQuery
 /// Make a token
 ///
 /// For oneself, or with the role `admin` for any principal. It ends with the token that asks for it and is revoked with
-/// it; `POST /login` makes one that is not bound to another.
+/// it; `POST /login` makes one that is not bound to another. It can do no more than the token that asks for it.
 #[utoipa::path(
     post, path = route::TOKENS, operation_id = "create_token", tag = "access", request_body = CreateToken,
     responses((status = 201, description = "The token, shown now and never again", body = TokenCreated))
@@ -63,6 +73,11 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateToken
         }
         _ => context.caller.id,
     };
+    let limits = request.limits.clone().or(&context.caller.limits);
+    if let Some(wider) = limits.beyond(&context.caller.limits) {
+        return Err(StoreError::TokenWider(wider).into());
+    }
+    check_limits(&context.app, &request.limits).await?;
     let once = context.once(&request)?;
     let (token, hash) = once.token()?;
     let by = context.by().making(once.made());
@@ -72,6 +87,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateToken
         hash,
         expires_in_seconds: request.expires_in_days.map(|days| days * DAY_SECONDS),
         parent: Some(context.caller.token),
+        limits,
     };
     let make = async {
         let made = context.store.create_token(&new, &by).await?;
@@ -113,6 +129,56 @@ pub(super) fn check(request: &CreateToken) -> Result<()> {
     Ok(())
 }
 
+/// Every name in the limits must be one of something that exists, and no limit may be empty.
+pub(super) async fn check_limits(app: &App, limits: &TokenLimits) -> Result<()> {
+    let mut fields = Vec::new();
+    let mut say = |field: &str, detail: String| {
+        fields.push(FieldProblem {
+            field: format!("limits.{field}"),
+            detail,
+        });
+    };
+    let sizes = [
+        ("environments", limits.environments.as_ref().map(BTreeSet::len)),
+        ("commands", limits.commands.as_ref().map(BTreeSet::len)),
+        ("hosts", limits.hosts.as_ref().map(BTreeSet::len)),
+    ];
+    for (field, size) in sizes {
+        match size {
+            Some(0) => say(
+                field,
+                "it is empty; name at least one, or leave it out".to_owned(),
+            ),
+            Some(size) if size > MAX_LIMIT_NAMES => {
+                say(
+                    field,
+                    format!("it has {size} names; use at most {MAX_LIMIT_NAMES}"),
+                );
+            }
+            _ => {}
+        }
+    }
+    for name in limits.environments.iter().flatten().take(MAX_LIMIT_NAMES) {
+        if app.store.find_environment_by_name(name).await?.is_none() {
+            let detail =
+                format!("there is no environment `{name}`; `slipway env list` shows those that there are");
+            say("environments", detail);
+        }
+    }
+    if let Some(hosts) = &limits.hosts {
+        let names: Vec<HostName> = hosts.iter().take(MAX_LIMIT_NAMES).cloned().collect();
+        let known = app.store.find_known_hosts(&names).await?;
+        for name in names.iter().filter(|name| !known.contains(name)) {
+            let detail = format!("there is no host `{name}`; `slipway host list` shows those that there are");
+            say("hosts", detail);
+        }
+    }
+    if fields.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::Invalid("the limits cannot be used".to_owned(), fields))
+}
+
 /// A token that ends makes none that outlives it.
 fn require_within(request: &CreateToken, end: Option<Timestamp>, now: Timestamp) -> Result<()> {
     let (Some(days), Some(end)) = (request.expires_in_days, end) else {
@@ -150,6 +216,7 @@ pub(super) async fn make(
     owner: PrincipalId,
     label: String,
     expires_in_days: Option<u32>,
+    limits: TokenLimits,
     by: &EventAuthor<'_>,
 ) -> Result<TokenCreated> {
     let (token, hash) = auth::new_token()?;
@@ -159,6 +226,7 @@ pub(super) async fn make(
         hash,
         expires_in_seconds: expires_in_days.map(|days| days * DAY_SECONDS),
         parent: None,
+        limits,
     };
     let made = app.store.create_token(&new, by).await?;
     Ok(token_created(&made, token))
@@ -167,14 +235,20 @@ pub(super) async fn make(
 /// Revoke a token
 ///
 /// One's own, or with the role `admin` any. It is refused from the next request on, and with it every token that was made
-/// with it.
+/// with it. A token with limits can revoke itself and those that were made with it, and no other.
 #[utoipa::path(
     delete, path = route::TOKEN, operation_id = "revoke_token", tag = "access", params(("id" = TokenId, Path, description = "Its id, not its secret")),
     responses((status = 204, description = "It is revoked, or was already"))
 )]
 async fn revoke(context: RequestContext, PathParam(id): PathParam<TokenId>) -> Result<StatusCode> {
     // Somebody else's token is not there for whoever may not see it.
-    if context.caller.role < Role::Admin && !context.store.is_token_of(id, context.caller.id).await? {
+    let may = if context.caller.limits.is_none() {
+        context.caller.role >= Role::Admin || context.store.is_token_of(id, context.caller.id).await?
+    } else {
+        let under = context.store.list_tokens_under(context.caller.token).await?;
+        under.iter().any(|token| token.id == id)
+    };
+    if !may {
         return Err(ApiError::no_such("token", id, "`slipway token list` shows yours"));
     }
     context.store.revoke_token(id, &context.by()).await?;

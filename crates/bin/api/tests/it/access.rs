@@ -3,9 +3,10 @@
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::json;
+use slipway_api::access::{Does, Subjects};
 use slipway_api::auth::Access;
 use slipway_api::listen::Peer;
-use slipway_api::router::endpoints;
+use slipway_api::router::{Endpoint, endpoints};
 use slipway_domain::Role;
 use slipway_wake::Wake;
 use slipway_wire::route;
@@ -23,7 +24,21 @@ fn filled(path: &str) -> String {
 fn the_table_of_routes() {
     let lines: Vec<String> = endpoints()
         .iter()
-        .map(|endpoint| format!("{} {} {:?}", endpoint.method, endpoint.path, endpoint.access))
+        .map(|endpoint| {
+            let Endpoint {
+                method, path, access, ..
+            } = endpoint;
+            let about = match (access, endpoint.subject) {
+                (Access::Open | Access::Token | Access::Host, _) | (_, Subjects::Everything) => String::new(),
+                (_, subject) => format!(" of {subject:?}"),
+            };
+            let does = match endpoint.does {
+                Does::Command(command) => format!(" as {command}"),
+                Does::Asked => " as what the body says".to_owned(),
+                Does::Read | Does::Undeclared => String::new(),
+            };
+            format!("{method} {path} {access:?}{about}{does}")
+        })
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
 }

@@ -11,6 +11,7 @@ mod events;
 mod fleet;
 mod hands;
 mod http;
+mod limits;
 mod once;
 mod order;
 mod pages;

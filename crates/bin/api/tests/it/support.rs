@@ -145,6 +145,7 @@ impl TestApp {
             hash: TokenHash::of(&token),
             expires_in_seconds: None,
             parent: None,
+            limits: slipway_domain::TokenLimits::default(),
         };
         self.app
             .store

@@ -92,6 +92,7 @@ async fn a_freeze_takes_an_approver_a_reason_and_times_that_make_sense(pool: PgP
         "{}",
         refused.detail()
     );
+    let same = in_days(3);
     for (bad, field, said) in [
         (
             json!({ "until": in_days(-1), "reason": "x" }),
@@ -99,7 +100,7 @@ async fn a_freeze_takes_an_approver_a_reason_and_times_that_make_sense(pool: PgP
             "is not after its beginning",
         ),
         (
-            json!({ "from": in_days(3), "until": in_days(3), "reason": "x" }),
+            json!({ "from": same, "until": same, "reason": "x" }),
             "until",
             "give a later end",
         ),

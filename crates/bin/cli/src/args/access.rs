@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use slipway_domain::{PrincipalName, Role, TokenId};
+use slipway_domain::{EnvironmentName, HostName, PrincipalName, Role, TokenId, rights};
 
 use super::number::{at_least, number};
 
@@ -40,6 +40,20 @@ pub enum TokenCommand {
         /// A token ends with the token that created it, and is revoked with it; see --with-password.
         #[arg(long, value_name = "DAYS", allow_negative_numbers = true, value_parser = number(1_u32, 3650))]
         expires_in_days: Option<u32>,
+        /// Only for this environment; may be given several times
+        ///
+        /// What is not limited is limited as your own token. A token can never do more than the one that created it.
+        #[arg(long = "environment", value_name = "ENV")]
+        environments: Vec<EnvironmentName>,
+        /// Only for this command, besides reading; may be given several times
+        ///
+        /// release, start, approve, pause, resume, revert, abort, override_freeze, freeze, host, environment, principal or
+        /// token
+        #[arg(long = "command", value_name = "COMMAND", value_parser = token_command)]
+        commands: Vec<rights::TokenCommand>,
+        /// Only where no other host is touched; may be given several times
+        #[arg(long = "host", value_name = "HOST")]
+        hosts: Vec<HostName>,
         /// Make it with the admin's password and not with your token: it ends and is revoked by itself alone
         #[arg(long)]
         with_password: bool,
@@ -69,6 +83,9 @@ pub enum PrincipalCommand {
         /// What it may do: viewer, deployer, approver or admin
         #[arg(long)]
         role: Role,
+        /// Another role in one environment, in place of that; may be given several times
+        #[arg(long = "environment-role", value_name = "ENV=ROLE", value_parser = environment_role)]
+        environment_roles: Vec<(EnvironmentName, Role)>,
     },
     /// List principals
     List,
@@ -77,6 +94,31 @@ pub enum PrincipalCommand {
         /// Its name
         name: PrincipalName,
     },
+}
+
+fn token_command(text: &str) -> Result<rights::TokenCommand, String> {
+    text.replace('-', "_")
+        .parse()
+        .map_err(|error: slipway_domain::named::UnknownName| {
+            let all: Vec<&str> = rights::TokenCommand::ALL
+                .iter()
+                .map(|command| command.as_str())
+                .collect();
+            format!("{error}: use {}", all.join(", "))
+        })
+}
+
+fn environment_role(text: &str) -> Result<(EnvironmentName, Role), String> {
+    let (environment, role) = text
+        .split_once('=')
+        .ok_or("give ENV=ROLE, such as staging=deployer")?;
+    let environment = environment
+        .parse()
+        .map_err(|error: slipway_domain::NameError| error.to_string())?;
+    let role = role
+        .parse()
+        .map_err(|error: slipway_domain::role::UnknownRole| error.to_string())?;
+    Ok((environment, role))
 }
 
 /// The audit log.

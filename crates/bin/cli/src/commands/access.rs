@@ -1,7 +1,10 @@
 //! Tokens and principals.
 
+use std::collections::BTreeSet;
+
+use slipway_domain::{EnvironmentRoles, TokenLimits};
 use slipway_text::plain;
-use slipway_wire::access::{CreatePrincipal, CreateToken};
+use slipway_wire::access::{CreatePrincipal, CreateToken, Principal};
 
 use super::secret::Sink;
 use super::{List, login};
@@ -19,6 +22,9 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
             label,
             principal,
             expires_in_days,
+            environments,
+            commands,
+            hosts,
             with_password,
             password_stdin,
             token_out,
@@ -32,6 +38,11 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
                 principal,
                 label: plain(&label),
                 expires_in_days,
+                limits: TokenLimits {
+                    environments: named(environments),
+                    commands: named(commands),
+                    hosts: named(hosts),
+                },
             };
             let made = stop::or_stop(async {
                 let made = match password {
@@ -47,7 +58,12 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
             let tokens = context.client()?.all_tokens().await?;
             output.show(&List { items: &tokens }, || {
                 let now = (output.now)();
-                let mut table = Table::new(&["TOKEN", "WHOSE", "LABEL", "STATE", "USED", "EXPIRES"]);
+                let limited = tokens.iter().any(|token| !token.limits.is_none());
+                let mut heads = vec!["TOKEN", "WHOSE", "LABEL", "STATE", "USED", "EXPIRES"];
+                if limited {
+                    heads.push("LIMITED TO");
+                }
+                let mut table = Table::new(&heads);
                 for token in &tokens {
                     let whose = match (&token.principal, &token.host) {
                         (Some(name), _) => name.to_string(),
@@ -59,14 +75,19 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
                         (None, Some(at)) if at <= now => Cell::new("expired", Tone::Bad),
                         _ => Cell::new("valid", Tone::Good),
                     };
-                    table.row([
+                    let mut row: Vec<Cell> = vec![
                         token.id.to_string().into(),
                         whose.into(),
                         token.label.as_str().into(),
                         state,
                         ago(now, token.last_used_at).into(),
                         maybe_instant(token.expires_at).into(),
-                    ]);
+                    ];
+                    if limited {
+                        let words = token.limits.words();
+                        row.push(Cell::maybe((!words.is_empty()).then_some(words)));
+                    }
+                    table.row(row);
                 }
                 table.render(output.colour, "no tokens")
             })
@@ -80,16 +101,37 @@ pub(super) async fn token(context: &Context, command: TokenCommand) -> Result<()
     }
 }
 
+fn named<T: Ord>(all: Vec<T>) -> Option<BTreeSet<T>> {
+    (!all.is_empty()).then(|| all.into_iter().collect())
+}
+
+/// Its roles in single environments.
+fn elsewhere(principal: &Principal) -> String {
+    let roles = principal.environment_roles.0.iter();
+    roles
+        .map(|(environment, role)| format!(", {role} in {environment}"))
+        .collect()
+}
+
 pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> Result<(), CliFailure> {
     let output = context.output;
     match command {
-        PrincipalCommand::Create { name, role } => {
-            let create = CreatePrincipal { name, role };
+        PrincipalCommand::Create {
+            name,
+            role,
+            environment_roles,
+        } => {
+            let create = CreatePrincipal {
+                name,
+                role,
+                environment_roles: EnvironmentRoles(environment_roles.into_iter().collect()),
+            };
             let made = context.client()?.create_principal(&create).await?;
             output.show(&made, || {
                 format!(
-                    "made the principal {name}, {}\nnext: slipway token create --principal {name} --label TEXT\n",
+                    "made the principal {name}, {}{elsewhere}\nnext: slipway token create --principal {name} --label TEXT\n",
                     made.role,
+                    elsewhere = elsewhere(&made),
                     name = made.name
                 )
             })
@@ -105,7 +147,7 @@ pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> R
                     };
                     table.row([
                         principal.name.as_str().into(),
-                        principal.role.as_str().into(),
+                        format!("{}{}", principal.role, elsewhere(principal)).into(),
                         state,
                         instant(principal.created_at).into(),
                     ]);

@@ -1,5 +1,6 @@
 //! Logging in and out.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
@@ -179,7 +180,21 @@ pub(super) async fn whoami(context: &Context) -> Result<(), CliFailure> {
 
 fn who(whoami: &Whoami) -> String {
     match whoami {
-        Whoami::Principal { name, role } => format!("{name}, role {role}"),
+        Whoami::Principal {
+            name,
+            role,
+            environment_roles,
+            limits,
+        } => {
+            let mut text = format!("{name}, role {role}");
+            for (environment, role) in &environment_roles.0 {
+                let _ = write!(text, ", {role} in {environment}");
+            }
+            if !limits.is_none() {
+                let _ = write!(text, "; the token is limited to the {}", limits.words());
+            }
+            text
+        }
         Whoami::Host { name } => format!("the host {name}, which may only sync"),
     }
 }

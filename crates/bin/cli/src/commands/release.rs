@@ -149,8 +149,12 @@ fn message(text: &str) -> Result<String, CliFailure> {
 
 fn may_register(whoami: &Whoami) -> Result<(), CliFailure> {
     let problem = match whoami {
-        Whoami::Principal { role, .. } if *role >= Role::Deployer => return Ok(()),
-        Whoami::Principal { name, role } => {
+        Whoami::Principal {
+            role,
+            environment_roles,
+            ..
+        } if environment_roles.0.values().chain([role]).max() >= Some(&Role::Deployer) => return Ok(()),
+        Whoami::Principal { name, role, .. } => {
             format!("registering a release takes the role deployer; the token is of `{name}`, who is {role}")
         }
         Whoami::Host { name } => format!("the token is of the host `{name}`, which may only sync"),

@@ -68,6 +68,7 @@ impl Probe {
                 let principal = CreatePrincipal {
                     name,
                     role: Role::Viewer,
+                    environment_roles: slipway_domain::EnvironmentRoles::default(),
                 };
                 let began = Instant::now();
                 note(&log, began, client.create_principal(&principal).await.map(drop));

@@ -39,12 +39,14 @@ pub async fn approver(stack: &DevStack, name: &str) -> Result<Client> {
     let principal = CreatePrincipal {
         name: name.parse()?,
         role: Role::Approver,
+        environment_roles: slipway_domain::EnvironmentRoles::default(),
     };
     stack.api.create_principal(&principal).await?;
     let token = CreateToken {
         principal: Some(principal.name),
         label: "slipway-dev".to_owned(),
         expires_in_days: None,
+        limits: slipway_domain::TokenLimits::default(),
     };
     let token = stack.api.create_token(&token).await?.token;
     client(&stack.nginx, Some(token.expose().into()))

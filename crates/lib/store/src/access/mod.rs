@@ -2,6 +2,7 @@
 
 mod principals;
 mod revoke;
+mod subjects;
 mod tokens;
 
 pub(crate) use revoke::revoke_host_tokens;

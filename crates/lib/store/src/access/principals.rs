@@ -1,7 +1,8 @@
 //! Principals: people and machines with a role.
 
-use slipway_domain::{PrincipalId, PrincipalName, Role};
+use slipway_domain::{EnvironmentRoles, PrincipalId, PrincipalName, Role};
 use slipway_wire::access::Principal;
+use sqlx::types::Json;
 use tracing::instrument;
 
 use super::revoke::revoke;
@@ -27,25 +28,39 @@ impl Store {
         }
     }
 
-    /// Makes a principal.
-    #[instrument(name = "db.principal.create", level = "debug", skip_all, fields(%name))]
+    /// Makes a principal with the same role everywhere.
     pub async fn create_principal(
         &self,
         name: &PrincipalName,
         role: Role,
         by: &EventAuthor<'_>,
     ) -> Result<Stored<PrincipalId, Principal>, StoreError> {
+        self.create_principal_with_roles(name, role, &EnvironmentRoles::default(), by)
+            .await
+    }
+
+    /// Makes a principal, with other roles in single environments.
+    #[instrument(name = "db.principal.create", level = "debug", skip_all, fields(%name))]
+    pub async fn create_principal_with_roles(
+        &self,
+        name: &PrincipalName,
+        role: Role,
+        roles: &EnvironmentRoles,
+        by: &EventAuthor<'_>,
+    ) -> Result<Stored<PrincipalId, Principal>, StoreError> {
         self.transaction(async |tx| {
             let id = by.id(PrincipalId::from_uuid, PrincipalId::generate);
             let value = sqlx::query_as!(
                 Principal,
-                r#"INSERT INTO principals (id, name, role, made_by)
-                   VALUES ($1, $2, $3, (SELECT id FROM principals WHERE name = $4))
-                   RETURNING name AS "name: _", role AS "role: _", created_at, disabled_at"#,
+                r#"INSERT INTO principals (id, name, role, made_by, environment_roles)
+                   VALUES ($1, $2, $3, (SELECT id FROM principals WHERE name = $4), $5)
+                   RETURNING name AS "name: _", role AS "role: _", environment_roles AS "environment_roles: EnvironmentRoles",
+                             created_at, disabled_at"#,
                 id.as_uuid(),
                 name.as_str(),
                 role.as_str(),
-                by.principal().map(PrincipalName::as_str)
+                by.principal().map(PrincipalName::as_str),
+                Json(roles) as _
             )
             .fetch_one(&mut *tx)
             .await
@@ -57,8 +72,13 @@ impl Store {
             let made = made
                 .ok_or_else(|| StoreError::not_found("principal", name))?
                 .decided();
+            let elsewhere: String = roles
+                .0
+                .iter()
+                .map(|(environment, role)| format!(", {role} in {environment}"))
+                .collect();
             let event = by
-                .event(kind::PRINCIPAL_CREATED, made.cause)
+                .event(kind::PRINCIPAL_CREATED, format!("{}{elsewhere}", made.cause))
                 .deciding(&made.digest);
             append(tx, by.key, &[event]).await?;
             Ok(Stored { id, value })
@@ -72,7 +92,9 @@ impl Store {
         bounded(async {
             Ok(sqlx::query_as!(
                 Principal,
-                r#"SELECT name AS "name: _", role AS "role: _", created_at, disabled_at FROM principals ORDER BY name"#
+                r#"SELECT name AS "name: _", role AS "role: _", environment_roles AS "environment_roles: EnvironmentRoles",
+                          created_at, disabled_at
+                   FROM principals ORDER BY name"#
             )
             .fetch_all(&self.pool)
             .await?)
@@ -88,7 +110,8 @@ impl Store {
     ) -> Result<Option<Stored<PrincipalId, Principal>>, StoreError> {
         bounded(async {
             let found = sqlx::query!(
-                r#"SELECT id AS "id: PrincipalId", name AS "name: PrincipalName", role AS "role: Role", created_at, disabled_at
+                r#"SELECT id AS "id: PrincipalId", name AS "name: PrincipalName", role AS "role: Role",
+                          environment_roles AS "environment_roles: EnvironmentRoles", created_at, disabled_at
                    FROM principals WHERE name = $1"#,
                 name.as_str()
             )
@@ -99,6 +122,7 @@ impl Store {
                 value: Principal {
                     name: row.name,
                     role: row.role,
+                    environment_roles: row.environment_roles,
                     created_at: row.created_at,
                     disabled_at: row.disabled_at,
                 },

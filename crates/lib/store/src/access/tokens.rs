@@ -4,9 +4,13 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 use slipway_domain::event::NewEvent;
-use slipway_domain::{HostId, HostName, PrincipalId, PrincipalName, Role, Timestamp, TokenId};
+use slipway_domain::{
+    EnvironmentRoles, HostId, HostName, PrincipalId, PrincipalName, Rights, Role, Timestamp, TokenId,
+    TokenLimits,
+};
 use slipway_wire::access::Token;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use tracing::instrument;
 
 use crate::audit::{append, caller, digests, kind};
@@ -58,8 +62,10 @@ pub struct NewToken {
     pub hash: TokenHash,
     /// Refused after this long; `None` is never, or with its parent.
     pub expires_in_seconds: Option<u32>,
-    /// The token that it is made with: it ends and is revoked with that one.
+    /// The token that it is made with: it ends and is revoked with that one, and can do no more.
     pub parent: Option<TokenId>,
+    /// What it may be used for at most.
+    pub limits: TokenLimits,
 }
 
 /// Who a request is from, by a token that is good.
@@ -85,10 +91,26 @@ pub struct AuthenticatedPrincipal {
     pub name: PrincipalName,
     /// What it may do.
     pub role: Role,
+    /// What it may do in single environments, in place of that.
+    pub environment_roles: EnvironmentRoles,
+    /// What the token may be used for at most.
+    pub limits: TokenLimits,
     /// The token that it shows.
     pub token: TokenId,
     /// When that token ends.
     pub token_ends_at: Option<Timestamp>,
+}
+
+impl AuthenticatedPrincipal {
+    /// What it may do with its token.
+    #[must_use]
+    pub const fn rights(&self) -> Rights<'_> {
+        Rights {
+            role: self.role,
+            environment_roles: &self.environment_roles,
+            limits: &self.limits,
+        }
+    }
 }
 
 /// Stores a host's token within a transaction, and gives the event that says so.
@@ -105,6 +127,7 @@ pub(crate) async fn insert_host_token(
         hash,
         expires_in_seconds: None,
         parent: None,
+        limits: TokenLimits::default(),
     };
     let token = insert_token(tx, &new, by).await?;
     let event = token_event(tx, by, &token, new.owner).await?;
@@ -121,7 +144,7 @@ async fn insert_token(
         lock_maker(&mut *tx, maker).await?;
     }
     let end = match new.parent {
-        Some(parent) => lock_parent(&mut *tx, parent).await?,
+        Some(parent) => lock_parent(&mut *tx, parent, &new.limits).await?,
         None => None,
     };
     let (principal, host) = match new.owner {
@@ -131,12 +154,12 @@ async fn insert_token(
     Ok(sqlx::query_as!(
         Token,
         r#"WITH t AS (
-               INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at, parent_id, made_by)
+               INSERT INTO tokens (id, principal_id, host_id, label, sha256, expires_at, parent_id, made_by, limits)
                VALUES ($1, $2, $3, $4, $5, least(now() + make_interval(secs => $6), $7), $8,
-                       (SELECT id FROM principals WHERE name = $9))
+                       (SELECT id FROM principals WHERE name = $9), $10)
                RETURNING *)
            SELECT t.id AS "id: _", p.name AS "principal: _", h.name AS "host: _", t.label, t.created_at, t.expires_at,
-                  t.last_used_at, t.revoked_at
+                  t.last_used_at, t.revoked_at, t.limits AS "limits: _"
            FROM t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id"#,
         by.id(TokenId::from_uuid, TokenId::generate).as_uuid(),
         principal,
@@ -146,7 +169,8 @@ async fn insert_token(
         new.expires_in_seconds.map(f64::from),
         end,
         new.parent.map(TokenId::as_uuid),
-        by.principal().map(PrincipalName::as_str)
+        by.principal().map(PrincipalName::as_str),
+        Json(&new.limits) as _
     )
     .fetch_one(tx)
     .await?)
@@ -168,16 +192,25 @@ async fn lock_maker(tx: &mut PgConnection, maker: &PrincipalName) -> Result<(), 
     Ok(())
 }
 
-/// Keeps a token from being revoked until the transaction is over, and gives its end.
-async fn lock_parent(tx: &mut PgConnection, parent: TokenId) -> Result<Option<Timestamp>, StoreError> {
-    sqlx::query_scalar!(
-        "SELECT expires_at FROM tokens
-         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) FOR SHARE",
+/// Keeps a token from being revoked until the transaction is over, and gives its end. Fails unless it may itself do all that
+/// one with these limits may.
+async fn lock_parent(
+    tx: &mut PgConnection,
+    parent: TokenId,
+    limits: &TokenLimits,
+) -> Result<Option<Timestamp>, StoreError> {
+    let row = sqlx::query!(
+        r#"SELECT expires_at, limits AS "limits: TokenLimits" FROM tokens
+         WHERE id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()) FOR SHARE"#,
         parent.as_uuid()
     )
     .fetch_optional(tx)
     .await?
-    .ok_or(StoreError::TokenEnded)
+    .ok_or(StoreError::TokenEnded)?;
+    match limits.beyond(&row.limits) {
+        Some(wider) => Err(StoreError::TokenWider(wider)),
+        None => Ok(row.expires_at),
+    }
 }
 
 impl Store {
@@ -242,7 +275,7 @@ impl Store {
             Ok(sqlx::query_as!(
                 Token,
                 r#"SELECT t.id AS "id: _", p.name AS "principal: _", h.name AS "host: _", t.label, t.created_at,
-                          t.expires_at, t.last_used_at, t.revoked_at
+                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _"
                    FROM tokens t
                    LEFT JOIN principals p ON p.id = t.principal_id
                    LEFT JOIN hosts h ON h.id = t.host_id
@@ -267,7 +300,7 @@ impl Store {
             Ok(sqlx::query_as!(
                 Token,
                 r#"SELECT t.id AS "id: _", p.name AS "principal?: _", h.name AS "host?: _", t.label, t.created_at,
-                          t.expires_at, t.last_used_at, t.revoked_at
+                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _"
                    FROM tokens t
                    LEFT JOIN principals p ON p.id = t.principal_id
                    LEFT JOIN hosts h ON h.id = t.host_id
@@ -275,6 +308,30 @@ impl Store {
                 hash.0.as_slice()
             )
             .fetch_optional(&self.pool)
+            .await?)
+        })
+        .await
+    }
+
+    /// A token and all that were made with it, directly or not, the newest first.
+    #[instrument(name = "db.token.list_under", level = "debug", skip_all, fields(%token))]
+    pub async fn list_tokens_under(&self, token: TokenId) -> Result<Vec<Token>, StoreError> {
+        bounded(async {
+            Ok(sqlx::query_as!(
+                Token,
+                r#"WITH RECURSIVE under AS (
+                       SELECT id FROM tokens WHERE id = $1
+                       UNION SELECT t.id FROM tokens t JOIN under u ON t.parent_id = u.id)
+                   SELECT t.id AS "id: _", p.name AS "principal?: _", h.name AS "host?: _", t.label, t.created_at,
+                          t.expires_at, t.last_used_at, t.revoked_at, t.limits AS "limits: _"
+                   FROM tokens t
+                   JOIN under u ON u.id = t.id
+                   LEFT JOIN principals p ON p.id = t.principal_id
+                   LEFT JOIN hosts h ON h.id = t.host_id
+                   ORDER BY t.created_at DESC, t.id DESC"#,
+                token.as_uuid()
+            )
+            .fetch_all(&self.pool)
             .await?)
         })
         .await
@@ -300,7 +357,7 @@ impl Store {
 async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<Caller>, StoreError> {
     let row = sqlx::query!(
         r#"WITH t AS (
-               SELECT t.id, t.expires_at, p.id AS principal_id, p.name AS principal, p.role,
+               SELECT t.id, t.expires_at, t.limits, p.id AS principal_id, p.name AS principal, p.role, p.environment_roles,
                       h.id AS host_id, h.name AS host
                FROM tokens t
                LEFT JOIN principals p ON p.id = t.principal_id
@@ -313,7 +370,8 @@ async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<
                WHERE tokens.id = t.id
                  AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute'))
            SELECT id AS "id!: TokenId", expires_at, principal_id AS "principal_id?: PrincipalId",
-                  principal AS "principal?: PrincipalName", role AS "role?: Role", host_id AS "host_id?: HostId",
+                  principal AS "principal?: PrincipalName", role AS "role?: Role",
+                  environment_roles AS "environment_roles?: EnvironmentRoles", limits AS "limits!: TokenLimits", host_id AS "host_id?: HostId",
                   host AS "host?: HostName"
            FROM t"#,
         hash.0.as_slice()
@@ -327,6 +385,8 @@ async fn find(connection: &mut PgConnection, hash: &TokenHash) -> Result<Option<
                 id,
                 name,
                 role,
+                environment_roles: row.environment_roles.unwrap_or_default(),
+                limits: row.limits,
                 token: row.id,
                 token_ends_at: row.expires_at,
             })))
@@ -346,11 +406,15 @@ async fn token_event(
     token: &Token,
     owner: TokenOwner,
 ) -> Result<NewEvent, StoreError> {
+    let limited = match token.limits.words() {
+        words if words.is_empty() => String::new(),
+        words => format!(", limited to the {words}"),
+    };
     let made = digests::tokens(tx, digests::Tokens::One(token.id)).await?.pop();
     let made = made
         .ok_or_else(|| StoreError::not_found("token", &token.id))?
         .decided();
-    let cause = format!("{}{})", made.cause, token.label);
+    let cause = format!("{}{}){limited}", made.cause, token.label);
     let mut event = by.event(kind::TOKEN_CREATED, cause).deciding(&made.digest);
     if let TokenOwner::Host(host) = owner {
         event.host = Some(host);

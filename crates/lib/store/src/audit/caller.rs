@@ -1,5 +1,7 @@
 //! The proof of whom a request is from. It is made for every request of a person, so it is one statement.
 
+use serde::de::DeserializeOwned;
+use slipway_domain::{EnvironmentRoles, TokenLimits};
 use sqlx::PgConnection;
 
 use super::AuditKey;
@@ -26,6 +28,7 @@ pub(crate) async fn prove(
     // One statement sees one moment.
     let rows = sqlx::query!(
         r#"SELECT p.id AS principal_id, p.name, p.role, p.made_by AS principal_made_by, p.disabled_at,
+                  nullif(p.environment_roles, '{}')::text AS environment_roles, nullif(t.limits, '{}')::text AS limits,
                   t.host_id AS token_host_id, t.sha256, t.expires_at, t.parent_id, t.made_by, t.revoked_at,
                   e.number, e.at, e.actor_kind, e.actor_name, e.kind, e.environment_id, e.rollout_id, e.step_id,
                   e.host_id, e.from_state, e.to_state, e.cause, e.hash, e.seal, e.seal_key, b.hash AS "before?"
@@ -54,6 +57,7 @@ pub(crate) async fn prove(
             name: row.name.clone(),
             role: row.role,
             made_by: row.principal_made_by,
+            environment_roles: row.environment_roles,
             disabled_at: row.disabled_at,
         };
         let shown = TokenRow {
@@ -65,6 +69,7 @@ pub(crate) async fn prove(
             expires_at: row.expires_at,
             parent_id: row.parent_id,
             made_by: row.made_by,
+            limits: row.limits,
             revoked_at: row.revoked_at,
         };
         now = Some((principal, shown));
@@ -94,11 +99,27 @@ pub(crate) async fn prove(
             "no event says how token {token} came to be"
         )));
     };
-    if principal.id != found.id.as_uuid() || principal.role != role || !hash.is(&shown.sha256) {
+    let roles: EnvironmentRoles = stored("roles", principal.environment_roles.as_deref())?;
+    let limits: TokenLimits = stored("limits", shown.limits.as_deref())?;
+    if principal.id != found.id.as_uuid()
+        || principal.role != role
+        || roles != found.environment_roles
+        || limits != found.limits
+        || !hash.is(&shown.sha256)
+    {
         return Err(StoreError::Tampered(format!(
             "token {token} changed while it was looked at"
         )));
     }
     AccessRecord::principal(&principal).check(&events)?;
     AccessRecord::token(&shown).check(&events)
+}
+
+/// What a column holds; nothing where it has its default.
+fn stored<T: Default + DeserializeOwned>(what: &'static str, text: Option<&str>) -> Result<T, StoreError> {
+    let read = text.map_or_else(|| Ok(T::default()), serde_json::from_str);
+    read.map_err(|error| StoreError::Corrupt {
+        what,
+        detail: error.to_string(),
+    })
 }

@@ -175,7 +175,8 @@ pub(crate) async fn principals(
 ) -> Result<Vec<PrincipalRow>, StoreError> {
     let rows = sqlx::query_as!(
         PrincipalRow,
-        "SELECT id, name, role, made_by, disabled_at FROM principals WHERE $1::uuid IS NULL OR id = $1",
+        "SELECT id, name, role, made_by, nullif(environment_roles, '{}')::text AS environment_roles, disabled_at
+         FROM principals WHERE $1::uuid IS NULL OR id = $1",
         only.map(PrincipalId::as_uuid)
     )
     .fetch_all(tx)
@@ -189,6 +190,8 @@ pub(crate) struct PrincipalRow {
     pub(super) name: String,
     pub(super) role: String,
     pub(super) made_by: Option<Uuid>,
+    /// As they are stored, if there are any.
+    pub(super) environment_roles: Option<String>,
     pub(super) disabled_at: Option<Timestamp>,
 }
 
@@ -199,7 +202,8 @@ impl PrincipalRow {
             .field("id", self.id)
             .field("name", &self.name)
             .field("role", &self.role)
-            .field_opt("made_by", self.made_by);
+            .field_opt("made_by", self.made_by)
+            .field_opt("environment_roles", self.environment_roles.as_deref());
         Decided {
             id: self.id,
             cause: format!("{} is a new {}", self.name, self.role),
@@ -228,7 +232,7 @@ pub(crate) async fn tokens(tx: &mut PgConnection, wanted: Tokens) -> Result<Vec<
     let rows = sqlx::query_as!(
         TokenRow,
         r#"SELECT t.id, t.principal_id, t.host_id, coalesce(p.name, h.name, '') AS "owner!", t.sha256, t.expires_at,
-                  t.parent_id, t.made_by, t.revoked_at
+                  t.parent_id, t.made_by, nullif(t.limits, '{}')::text AS limits, t.revoked_at
            FROM tokens t LEFT JOIN principals p ON p.id = t.principal_id LEFT JOIN hosts h ON h.id = t.host_id
            WHERE ($1::uuid IS NULL OR t.id = $1)
              AND ($2::uuid IS NULL OR t.principal_id = $2 AND t.revoked_at IS NULL
@@ -252,6 +256,8 @@ pub(crate) struct TokenRow {
     pub(super) expires_at: Option<Timestamp>,
     pub(super) parent_id: Option<Uuid>,
     pub(super) made_by: Option<Uuid>,
+    /// As they are stored, if there are any.
+    pub(super) limits: Option<String>,
     pub(super) revoked_at: Option<Timestamp>,
 }
 
@@ -265,7 +271,8 @@ impl TokenRow {
             .field("sha256", hex::encode(&self.sha256))
             .field_opt("expires_at", self.expires_at.map(|at| at.timestamp_micros()))
             .field_opt("parent", self.parent_id)
-            .field_opt("made_by", self.made_by);
+            .field_opt("made_by", self.made_by)
+            .field_opt("limits", self.limits.as_deref());
         Decided {
             id: self.id,
             cause: format!("token {} of {} (", self.id, self.owner),

@@ -9,8 +9,8 @@ use std::iter;
 use slipway_domain::digest::Digest;
 use slipway_domain::snapshot::{CommandKind, RolloutSnapshot};
 use slipway_domain::{
-    CommandId, EnvironmentId, HostId, Instruction, PrincipalId, ReleaseId, Role, RolloutId, RolloutState,
-    StepId, StepState, StorePath,
+    CommandId, EnvironmentId, EnvironmentName, EnvironmentRoles, HostId, Instruction, PrincipalId, ReleaseId,
+    Rights, Role, RolloutId, RolloutState, StepId, StepState, StorePath, TokenLimits,
 };
 use sqlx::PgConnection;
 use tracing::warn;
@@ -19,8 +19,8 @@ use uuid::Uuid;
 use super::digests::{self, CommandRow, Decided, PrincipalRow, TokenRow, Tokens};
 use super::sealed::{self, CausePrefix, Sealed};
 use super::{AuditKey, kind, related};
+use crate::StoreError;
 use crate::agent::Assigned;
-use crate::{StoreError, row};
 
 /// Fails unless the environment's rules are those of its newest event, and it was not deleted.
 pub(crate) async fn environment(
@@ -362,9 +362,11 @@ async fn approved(
     };
     principal(tx, key, command.principal).await?;
     let row = sqlx::query!(
-        "SELECT p.role, r.author_id, r.environment_id, r.approved_plan, e.related_approval_allowed
+        r#"SELECT p.role AS "role: Role", p.environment_roles AS "environment_roles: EnvironmentRoles",
+                e.name AS "environment: EnvironmentName", r.author_id, r.environment_id, r.approved_plan,
+                e.related_approval_allowed
          FROM rollouts r JOIN environments e ON e.id = r.environment_id, principals p
-         WHERE r.id = $1 AND p.id = $2",
+         WHERE r.id = $1 AND p.id = $2"#,
         id.as_uuid(),
         command.principal.as_uuid()
     )
@@ -381,7 +383,12 @@ async fn approved(
     {
         return refuse("has hosts whose plans are not those that were approved");
     }
-    if row::parse::<Role>("role", &row.role)? < Role::Approver {
+    let rights = Rights {
+        role: row.role,
+        environment_roles: &row.environment_roles,
+        limits: &TokenLimits::default(),
+    };
+    if rights.role_in(&row.environment) < Role::Approver {
         return refuse("was approved by somebody who may not");
     }
     if related::are_related(tx, key, PrincipalId::from_uuid(row.author_id), command.principal).await? {

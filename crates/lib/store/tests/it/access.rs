@@ -63,6 +63,7 @@ fn token(owner: TokenOwner, secret: &str, expires_in_seconds: Option<u32>) -> Ne
         hash: TokenHash::of(secret),
         expires_in_seconds,
         parent: None,
+        limits: slipway_domain::TokenLimits::default(),
     }
 }
 
@@ -92,6 +93,8 @@ async fn a_token_is_good_until_it_is_not(pool: PgPool) {
         id: fleet.author.id,
         name: "ada".parse().unwrap(),
         role: Role::Deployer,
+        environment_roles: slipway_domain::EnvironmentRoles::default(),
+        limits: slipway_domain::TokenLimits::default(),
         token: made.id,
         token_ends_at: None,
     };

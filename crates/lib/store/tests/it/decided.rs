@@ -23,6 +23,7 @@ pub(crate) async fn waiting(pool: &PgPool) -> (Fleet, RolloutId) {
             hash: TokenHash::of(&format!("slw_{n}")),
             parent: None,
             expires_in_seconds: None,
+            limits: slipway_domain::TokenLimits::default(),
         };
         fleet
             .store
@@ -54,7 +55,7 @@ pub(crate) async fn state(fleet: &Fleet, rollout: RolloutId) -> (RolloutState, S
 }
 
 /// Every row that an event decides, swapped by somebody with full rights and without the key.
-const SWAPS: [(&str, &str); 22] = [
+const SWAPS: [(&str, &str); 24] = [
     ("UPDATE release_closures SET closure = replace(closure, 'system', 'evil')", "release "),
     ("UPDATE releases SET author_id = (SELECT id FROM principals WHERE name = 'grace')", "release "),
     ("UPDATE steps SET closure = replace(closure, 'system', 'evil')", "plan of rollout"),
@@ -65,6 +66,8 @@ const SWAPS: [(&str, &str); 22] = [
     ("UPDATE environments SET calendar = '{\"windows\": []}'", "environment "),
     ("UPDATE rollouts SET not_before = now()", "plan of rollout"),
     ("UPDATE principals SET role = 'admin' WHERE name = 'ada'", "principal ada"),
+    ("UPDATE principals SET environment_roles = '{\"prod\": \"admin\"}' WHERE name = 'ada'", "principal ada"),
+    ("UPDATE tokens SET limits = '{\"hosts\": []}' WHERE label = 'laptop'", "token "),
     (
         "INSERT INTO principals (id, name, role) VALUES (gen_random_uuid(), 'mallory', 'admin')",
         "no event says how principal mallory",

@@ -114,6 +114,7 @@ async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
         hash: TokenHash::of("slw_lent"),
         expires_in_seconds: None,
         parent: None,
+        limits: slipway_domain::TokenLimits::default(),
     };
     fleet.store.create_token(&lent, &by).await.unwrap();
     sql(
@@ -136,6 +137,7 @@ async fn a_hand_in_another_is_found_whatever_the_columns_say(pool: PgPool) {
         hash: TokenHash::of("slw_shared"),
         expires_in_seconds: None,
         parent: None,
+        limits: slipway_domain::TokenLimits::default(),
     };
     fleet.store.create_token(&token, &ada(&fleet.key)).await.unwrap();
     for hide in [

@@ -87,12 +87,14 @@ impl Scene {
         let approver = CreatePrincipal {
             name: "grace".parse()?,
             role: Role::Approver,
+            environment_roles: slipway_domain::EnvironmentRoles::default(),
         };
         client.create_principal(&approver).await?;
         let token = CreateToken {
             principal: Some("grace".parse()?),
             label: "a test".to_owned(),
             expires_in_days: Some(1),
+            limits: slipway_domain::TokenLimits::default(),
         };
         let approver = client.create_token(&token).await?.token.expose().to_owned();
         Ok(Self {
