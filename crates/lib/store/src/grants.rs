@@ -25,7 +25,7 @@ const TABLES: [(&str, &str); 20] = [
     ("rollouts", "SELECT, INSERT, UPDATE"),
     ("steps", "SELECT, INSERT, UPDATE"),
     ("rollout_commands", "SELECT, INSERT, UPDATE"),
-    ("host_plans", "SELECT, INSERT, DELETE"),
+    ("host_plans", "SELECT, INSERT, UPDATE, DELETE"),
     ("events", "SELECT, INSERT"),
     ("event_head", "SELECT, UPDATE"),
     ("audit_walks", "SELECT, UPDATE"),

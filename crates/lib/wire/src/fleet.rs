@@ -235,6 +235,7 @@ impl HostDrift {
 #[serde(deny_unknown_fields)]
 pub struct AdoptHost {
     /// The digest of the drift that is accepted, as the host shows it. Nothing that came later is accepted with it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub drift: Digest,
     /// Why, for the audit log.
     pub reason: String,

@@ -259,6 +259,26 @@ async fn a_host_that_was_away_is_behind_until_it_is_rolled_or_accepted(pool: PgP
     assert_eq!(kinds(&fleet, &pool).await, [DriftKind::Behind]);
 }
 
+/// A rollout may have some hosts of its release only: the others are not behind it.
+#[sqlx::test(migrator = "slipway_store::MIGRATOR")]
+async fn a_host_that_a_rollout_left_alone_is_not_behind(pool: PgPool) {
+    let fleet = Fleet::of(2).seed(&store(&pool)).await;
+    let mut agents = agents(&fleet);
+    fleet.rollout(1).await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    let second = fleet.rollout(2).await;
+    sql(
+        &pool,
+        "DELETE FROM steps WHERE host_id = (SELECT id FROM hosts WHERE name = 'prod-0') AND state = 'waiting'",
+    )
+    .await;
+    drive(&fleet, &mut agents, &claim(&fleet.store, "w").await).await;
+    let state = fleet.store.get_rollout(second).await.unwrap().summary.state;
+    assert_eq!(state, RolloutState::Succeeded);
+    assert_eq!(agents[0].live, Some(closure("prod-0", 1)));
+    assert_eq!(kinds(&fleet, &pool).await, []);
+}
+
 #[sqlx::test(migrator = "slipway_store::MIGRATOR")]
 async fn what_is_accepted_was_seen_can_be_had_again_and_is_in_the_log(pool: PgPool) {
     let fleet = Fleet::of(1).seed(&store(&pool)).await;
