@@ -48,14 +48,15 @@ async fn run(
     QueryParams(query): QueryParams<PreflightQuery>,
 ) -> Answer<PreflightReport> {
     let app = &context.app;
-    let environment = app.store.get_environment_by_name(&name).await?.id;
+    let environment = app.store.get_environment_by_name(&name).await?;
     // It waits, as for news: nobody may keep all places.
     let _place = app
         .parking
         .reserve(context.caller.id)
         .map_err(|Full| ApiError::crowded())?;
     let of = PreflightOf {
-        environment,
+        environment: environment.id,
+        hold: environment.value.hold,
         release: query.release,
         by: context.caller.id,
         version: env!("CARGO_PKG_VERSION").to_owned(),

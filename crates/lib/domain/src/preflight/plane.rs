@@ -139,10 +139,10 @@ pub(super) fn open_rollout(subject: &Subject) -> Judgement {
 pub(super) fn window(subject: &Subject) -> Judgement {
     subject.environment.hold.as_ref().map_or_else(
         || Judgement::passed("a rollout may begin now"),
-        |(until, why)| {
+        |hold| {
             Judgement::blocking(
-                format!("{why}, until {}", until.format("%Y-%m-%d %H:%M:%SZ")),
-                "a rollout waits until then by itself",
+                hold.words(),
+                "a rollout that is started now waits by itself, and goes on then",
             )
         },
     )

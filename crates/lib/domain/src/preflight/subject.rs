@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::calendar::Hold;
 use crate::facts::{FACTS_AGE_SECONDS, HostFacts};
 use crate::host_plan::HostPlan;
 use crate::{EnvironmentName, HostName, Labels, PlanReport, StorePath, Strategy, Timestamp};
@@ -51,8 +52,8 @@ pub struct EnvironmentSubject {
     pub approvers: u64,
     /// The rollout that is under way there.
     pub open_rollout: Option<String>,
-    /// Until when no rollout begins, and why.
-    pub hold: Option<(Timestamp, String)>,
+    /// What keeps rollouts from beginning anything now.
+    pub hold: Option<Hold>,
     /// Hosts that are out of service because of earlier rollouts.
     pub out: Vec<HostName>,
 }

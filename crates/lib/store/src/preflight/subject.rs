@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use slipway_domain::calendar::Hold;
 use slipway_domain::facts::FACTS_AGE_SECONDS;
 use slipway_domain::lives::Doubt;
 use slipway_domain::preflight::{
@@ -42,6 +43,8 @@ pub struct PreflightOf {
     pub version: String,
     /// The keys that signed the release, by their names.
     pub signed_by: Vec<String>,
+    /// What keeps rollouts of the environment from beginning now.
+    pub hold: Option<Hold>,
 }
 
 impl Store {
@@ -186,7 +189,7 @@ async fn environment(
         approval_required: row.approval_required,
         approvers: row.approvers.unsigned_abs(),
         open_rollout: row.open.map(|id| id.to_string()),
-        hold: None,
+        hold: of.hold.clone(),
         out,
     };
     Ok((subject, row.now))

@@ -5,6 +5,7 @@ use Outcome::Warning;
 
 use super::*;
 use crate::PlanReport;
+use crate::calendar::Hold;
 use crate::host_plan::{PlanEntry, PlannedChange, section};
 use crate::strategy::{Canary, Group, Offline};
 
@@ -65,8 +66,11 @@ pub(super) const CASES: &[Case] = &[
     ("open-rollout", Blocking, "rollout 7 is under way", |s| {
         s.environment.open_rollout = Some("7".to_owned());
     }),
-    ("window", Blocking, "frozen, until 2027", |s| {
-        s.environment.hold = Some((at(60), "frozen".to_owned()));
+    ("window", Blocking, "waits until 2027", |s| {
+        s.environment.hold = Some(Hold {
+            until: Some(at(60)),
+            why: "frozen".to_owned(),
+        });
     }),
     ("approvers", Blocking, "nobody but you", |s| {
         s.environment.approvers = 0;
