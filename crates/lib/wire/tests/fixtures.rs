@@ -27,6 +27,7 @@ use slipway_wire::fleet::{
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
+use slipway_wire::preflight::{PreflightQuery, PreflightReport};
 use slipway_wire::problem::Problem;
 use slipway_wire::release::{
     CreateDraft, CreateRelease, CreateSignedRelease, Draft, DraftPage, Release, ReleaseManifest,
@@ -48,7 +49,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 22] = [
+const SENT: [(&str, FixtureReader); 23] = [
     ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDraft", reader::<CreateDraft>),
@@ -66,6 +67,7 @@ const SENT: [(&str, FixtureReader); 22] = [
     ("HostQuery", reader::<EnvironmentPageQuery>),
     ("LoginRequest", reader::<LoginRequest>),
     ("PageQuery", reader::<PageQuery>),
+    ("PreflightQuery", reader::<PreflightQuery>),
     ("RestoreHost", reader::<RestoreHost>),
     ("RolloutQuery", reader::<EnvironmentPageQuery>),
     ("SealDraft", reader::<SealDraft>),
@@ -74,7 +76,7 @@ const SENT: [(&str, FixtureReader); 22] = [
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 37] = [
+const RECEIVED: [(&str, FixtureReader); 38] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
@@ -93,6 +95,7 @@ const RECEIVED: [(&str, FixtureReader); 37] = [
     ("Observation", reader::<Observation>),
     ("Page", reader::<Page<Release>>),
     ("Phase", reader::<AttemptPhase>),
+    ("PreflightReport", reader::<PreflightReport>),
     ("Principal", reader::<Principal>),
     ("Problem", reader::<Problem>),
     ("Release", reader::<Release>),
@@ -115,35 +118,48 @@ const RECEIVED: [(&str, FixtureReader); 37] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 53] = [
+const PARTS: [(&str, &str); 69] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
     ("ArchiveStatus", "BackupPage"),
     ("AttemptOrigin", "Instruction"),
     ("AttemptPhase", "Observation"),
+    ("Availability", "Observation"),
+    ("Backup", "Observation"),
     ("BackupCluster", "BackupPage"),
     ("BackupKindStatus", "BackupPage"),
     ("BackupStatus", "BackupPage"),
     ("Canary", "Strategy"),
+    ("Certificate", "Observation"),
+    ("ClosureFacts", "Observation"),
+    ("Cluster", "Observation"),
+    ("ClusterMember", "Observation"),
     ("CutRest", "HostPlan"),
     ("Dependency", "Health"),
     ("Digest", "CreateCommand"),
     ("Drift", "Host"),
     ("EnvironmentRoles", "Principal"),
     ("FieldProblem", "Problem"),
+    ("Filesystem", "Observation"),
+    ("FilesystemRole", "Observation"),
+    ("Finding", "PreflightReport"),
     ("Freeze", "Calendar"),
     ("FreezeOverride", "Rollout"),
     ("Hold", "Rollout"),
     ("HookPoint", "AttemptReport"),
     ("HooksReport", "AttemptReport"),
     ("HostDrift", "Host"),
+    ("HostFacts", "Observation"),
     ("HostStep", "Host"),
     ("Limits", "Strategy"),
+    ("Load", "Observation"),
     ("ManifestRef", "Instruction"),
     ("ManifestSummary", "Release"),
+    ("Memory", "Observation"),
     ("Offline", "Strategy"),
     ("OnFailure", "Strategy"),
+    ("Outcome", "PreflightReport"),
     ("Override", "Observation"),
     ("PlanEntry", "HostPlan"),
     ("PlanReport", "AttemptReport"),
@@ -153,15 +169,18 @@ const PARTS: [(&str, &str); 53] = [
     ("PlannedGroup", "RolloutPlan"),
     ("PlannedHost", "RolloutPlan"),
     ("PlannedWave", "RolloutPlan"),
+    ("Pressure", "Observation"),
     ("Reboot", "Strategy"),
     ("RebootReport", "AttemptReport"),
     ("RunningHook", "AttemptReport"),
+    ("SealKeyUse", "AuditReport"),
     ("Share", "Strategy"),
     ("SharedPlan", "RolloutHostPlans"),
     ("Source", "Release"),
     ("Step", "Rollout"),
     ("StoreDir", "Release"),
     ("StorePath", "Release"),
+    ("SystemdState", "Observation"),
     ("TokenCommand", "Token"),
     ("TokenLimits", "Token"),
     ("TokenSecret", "TokenCreated"),

@@ -1,6 +1,7 @@
 //! What requests are bounded by, put into the document from the constants that the handlers check against.
 
 use slipway_domain::labels::{MAX_LABEL_NAME, MAX_LABEL_VALUE, MAX_LABELS};
+use slipway_domain::preflight::CHECKS;
 use slipway_domain::strategy::{MAX_GROUPS, MAX_RETRIES, MAX_SECONDS};
 use slipway_release::manifest::MAX_BYTES;
 use slipway_release::signature::MAX_SIGNATURE_BYTES;
@@ -43,6 +44,8 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("SealDraft", "hosts", Range(1, u32::MAX)),
     ("CreateCommand", "reason", Chars(MESSAGE_CHARS)),
     ("CreateCommand", "plan", Chars(DIGEST_CHARS)),
+    ("AdoptHost", "drift", Chars(DIGEST_CHARS)),
+    ("AdoptHost", "reason", Chars(MESSAGE_CHARS)),
     ("CreateFreeze", "reason", Chars(MESSAGE_CHARS)),
     ("CreateRollout", "override_freeze", Chars(MESSAGE_CHARS)),
     ("AdoptHost", "drift", Chars(DIGEST_CHARS)),
@@ -101,6 +104,14 @@ pub(super) fn describe(document: &mut OpenApi) {
         && let Some(RefOr::T(Schema::Array(order))) = strategy.properties.get_mut("order")
     {
         order.max_items = Some(MAX_GROUPS);
+    }
+    if let Some(RefOr::T(Schema::Object(strategy))) =
+        schemas(document).and_then(|all| all.get_mut("Strategy"))
+        && let Some(RefOr::T(Schema::Array(skipped))) = strategy.properties.get_mut("skip_checks")
+    {
+        skipped.max_items = Some(CHECKS.len());
+        let name = text(|name| name.max_length = Some(LABEL_CHARS));
+        skipped.items = ArrayItems::RefOrSchema(Box::new(Schema::Object(name).into()));
     }
     if let Some(RefOr::T(Schema::Object(signed))) =
         schemas(document).and_then(|all| all.get_mut("CreateSignedRelease"))

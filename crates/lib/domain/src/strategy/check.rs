@@ -134,6 +134,16 @@ impl Strategy {
                 "0 would take any closure for healthy; use 1 or more".to_owned(),
             );
         }
+        if self.skip_checks.len() > preflight::CHECKS.len() {
+            found.add(
+                "skip_checks",
+                format!(
+                    "it names {} checks, and there are {}; name each once",
+                    self.skip_checks.len(),
+                    preflight::CHECKS.len()
+                ),
+            );
+        }
         for name in self.skip_checks.iter().filter(|name| !preflight::is_check(name)) {
             let shown: String = name.chars().take(50).collect();
             found.add(
