@@ -100,12 +100,10 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
             .map_err(|error| chain(&error))?;
         failpoint("profile-moved");
         let newest = self.host.newest_job(JobKind::Commit, attempt.id);
-        if let Some(JobState::Ended(exit)) = newest.map(|id| self.host.job_state(id))
-            && exit.is_success()
-        {
-            return Ok(());
+        let state = newest.map(|id| self.host.job_state(id));
+        if !matches!(state, Some(JobState::Ended(exit)) if exit.is_success()) {
+            self.run_boot_job(JobKind::Commit, attempt, &closure).await?;
         }
-        self.run_boot_job(JobKind::Commit, attempt, &closure).await?;
         failpoint("boot-default-moved");
         // It is the boot default, so what is left of its one boot does no harm.
         if let Err(why) = self.clear_boot(attempt, &closure).await {

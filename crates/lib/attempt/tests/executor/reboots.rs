@@ -300,3 +300,22 @@ async fn a_boot_loader_that_does_not_forget_leads_to_no_second_boot() {
     assert_eq!(rig.now(), ExecutorRig::on("a", "a"));
     assert!(rig.host.state().boot_once.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_at_any_moment_of_the_commit_leaves_nothing_of_the_one_boot() {
+    for ms in (0..4000).step_by(250) {
+        let mut rig = rig();
+        let attempt = go_down(&mut rig, "b", Reboot::WhenNeeded).await;
+        rig.reboot().await;
+        rig.reach(attempt, AttemptPhase::Verified).await;
+        rig.commit(attempt);
+        sleep(Duration::from_millis(ms)).await;
+        rig.kill().await;
+        rig.start();
+        rig.commit(attempt);
+        rig.reach(attempt, AttemptPhase::Committed).await;
+        let state = rig.host.state();
+        assert!(state.boot_deadmen.is_empty(), "killed after {ms} ms");
+        assert_eq!(state.boot_default, Some(closure("b")), "killed after {ms} ms");
+    }
+}
