@@ -12,6 +12,7 @@ use slipway_domain::StorePath;
 use slipway_domain::digest::Digest;
 use slipway_domain::drift::{MAX_OVERRIDE_CHARS, MAX_OVERRIDES, Override};
 
+use crate::boot;
 use crate::config::HostConfig;
 use crate::text::one_line;
 
@@ -42,6 +43,12 @@ pub(crate) fn find(config: &HostConfig, live: &StorePath) -> Vec<Override> {
     // Units of `systemd-run` and of logins are here as well, and are nobody's overrides.
     look.within(&runtime.join("systemd/transient"), Which::OfTheSystem);
     look.finish()
+}
+
+/// The dead-man of an attempt's one boot, which the agent itself puts there.
+fn is_ours(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    name.is_some_and(boot::is_deadman)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +99,8 @@ impl Look<'_> {
                 expected.map_or_else(|| "nothing".to_owned(), |file| shown(&file.display().to_string()));
             let is_folder = path.symlink_metadata().is_ok_and(|meta| meta.is_dir());
             let files = if is_folder { entries(&path) } else { vec![path] };
-            self.found.extend(files.iter().map(|file| Override {
+            let files = files.iter().filter(|file| !is_ours(file));
+            self.found.extend(files.map(|file| Override {
                 expected: expected.clone(),
                 found: describe(file),
             }));
@@ -180,6 +188,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::boot::BootConfig;
     use crate::config::RunnerKind;
 
     /// A host whose system has these units, with `/etc` as NixOS makes it.
@@ -202,6 +211,7 @@ mod tests {
                 gcroots_dir: dir("gcroots"),
                 store_dir: store.parse().unwrap(),
                 runner: RunnerKind::Process,
+                boot: BootConfig::default(),
                 keep_releases: 3,
                 trust: None,
                 agent_exe: dir("agent"),
@@ -227,6 +237,24 @@ mod tests {
         fn found(&self) -> Vec<Override> {
             find(&self.config, &self.live)
         }
+    }
+
+    #[test]
+    fn the_deadman_of_a_boot_is_nobodys_override() {
+        let scene = Scene::new();
+        let attempt = slipway_domain::AttemptId::random();
+        let name = format!("slipway-deadman-{attempt}-boot");
+        let folder = "etc/systemd/system.control";
+        for file in [
+            format!("{folder}/{name}.service"),
+            format!("{folder}/{name}.timer"),
+            format!("{folder}/timers.target.wants/{name}.timer"),
+        ] {
+            scene.write(&file, "[Unit]\n");
+        }
+        assert_eq!(find(&scene.config, &scene.live), []);
+        scene.write(&format!("{folder}/slipway-deadman-x-boot.timer"), "[Unit]\n");
+        assert_eq!(find(&scene.config, &scene.live).len(), 1);
     }
 
     #[test]

@@ -21,6 +21,15 @@ fn name(attempt: AttemptId) -> String {
     format!("slipway-deadman-{attempt}-boot")
 }
 
+/// Whether a unit's file is the dead-man of some attempt's one boot.
+pub(crate) fn is_deadman(file: &str) -> bool {
+    let attempt = file.strip_prefix("slipway-deadman-").and_then(|rest| {
+        rest.strip_suffix("-boot.timer")
+            .or_else(|| rest.strip_suffix("-boot.service"))
+    });
+    attempt.is_some_and(|attempt| attempt.parse::<AttemptId>().is_ok())
+}
+
 struct Files {
     service: PathBuf,
     timer: PathBuf,
