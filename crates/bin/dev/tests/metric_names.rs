@@ -25,7 +25,7 @@ use slipway_dev::stack::binaries::Binaries;
 const BOUND: Duration = Duration::from_mins(2);
 
 /// Metrics that this test cannot see, by the beginning of their names.
-const ELSEWHERE: [(&str, Written); 15] = [
+const ELSEWHERE: [(&str, Written); 16] = [
     // The Redis here has no Sentinels.
     (
         "redis_sentinel_",
