@@ -69,8 +69,8 @@ impl Rule {
         let rights = caller.rights();
         match self.does {
             Does::Read | Does::Asked => {}
-            Does::Undeclared => rights.require_command(None).map_err(refused)?,
-            Does::Command(command) => rights.require_command(Some(command)).map_err(refused)?,
+            Does::Undeclared => rights.require_command(None).map_err(ApiError::from)?,
+            Does::Command(command) => rights.require_command(Some(command)).map_err(ApiError::from)?,
         }
         let Access::Role(least) = self.access else {
             return Ok(());
@@ -84,9 +84,9 @@ impl Rule {
             _ => self.find(app, path).await?,
         };
         match subject {
-            Some(subject) => rights.require(least, &subject).map_err(refused),
+            Some(subject) => rights.require(least, &subject).map_err(ApiError::from),
             // What is not there is refused like what may not be seen, unless everything may.
-            None => rights.require(least, &Subject::default()).map_err(refused),
+            None => rights.require(least, &Subject::default()).map_err(ApiError::from),
         }
     }
 
@@ -130,7 +130,10 @@ impl Rule {
 impl RequestContext {
     /// Whether the caller may do what takes this role with what the request is about.
     pub(crate) fn require(&self, least: Role, subject: &Subject) -> Result<()> {
-        self.caller.rights().require(least, subject).map_err(refused)
+        self.caller
+            .rights()
+            .require(least, subject)
+            .map_err(ApiError::from)
     }
 
     /// As [`Self::require`], of an environment before its hosts are known.
@@ -166,7 +169,7 @@ impl RequestContext {
         self.caller
             .rights()
             .require_command(Some(command))
-            .map_err(refused)
+            .map_err(ApiError::from)
     }
 
     /// The caller's role where a rollout is. One that does not exist is the handler's to refuse.
@@ -188,6 +191,8 @@ impl RequestContext {
     }
 }
 
-fn refused(refusal: Refusal) -> ApiError {
-    ApiError::Forbidden(refusal.to_string())
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Forbidden(refusal.to_string())
+    }
 }

@@ -69,6 +69,16 @@ impl EnvironmentRoles {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// They in words, to go on after the role that holds everywhere. Empty for none.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let all = self.0.iter();
+        let all: Vec<String> = all
+            .map(|(environment, role)| format!(", {role} in {environment}"))
+            .collect();
+        all.concat()
+    }
 }
 
 /// What a token may be used for at most, whatever its principal may do. What is left out is not limited.

@@ -99,7 +99,9 @@ fn go_on(world: &mut World) {
         world.happen(Happening::Drive);
         world.happen(Happening::Turns);
     }
-    world.check().unwrap();
+    if let Err(broken) = world.check() {
+        panic!("{broken}");
+    }
 }
 
 #[test]

@@ -160,7 +160,7 @@ async fn create(context: RequestContext, JsonBody(request): JsonBody<CreateHost>
         Ok(host_created(host.value, &made, token.clone()))
     };
     let find = |_| found_with_token(&context, &request.name, &token, &hash);
-    once.answer(find, make).await
+    Box::pin(once.answer(find, make)).await
 }
 
 /// Show a host

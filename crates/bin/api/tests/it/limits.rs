@@ -68,10 +68,20 @@ impl World {
         let manifest = "{}";
         let closures = json!({ "closures": { "prod-1": closure("prod-1") } });
         let (path, body) = match (endpoint.method.as_str(), endpoint.path.as_str()) {
-            (_, route::LOGIN | route::WHOAMI | route::TOKENS | route::TOKEN)
-            | ("GET", route::ENVIRONMENTS) => return None,
-            (_, route::AGENT_SYNC | route::AGENT_MANIFEST) => return None,
-            (_, route::HEALTH | route::LIVE | route::READY | route::OPENAPI) => return None,
+            ("GET", route::ENVIRONMENTS)
+            | (
+                _,
+                route::LOGIN
+                | route::WHOAMI
+                | route::TOKENS
+                | route::TOKEN
+                | route::AGENT_SYNC
+                | route::AGENT_MANIFEST
+                | route::HEALTH
+                | route::LIVE
+                | route::READY
+                | route::OPENAPI,
+            ) => return None,
             ("GET", route::PRINCIPALS | route::RELEASES | route::EVENTS | route::AUDIT_VERIFY) => {
                 (path(""), None)
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use slipway_domain::{EnvironmentRoles, TokenLimits};
 use slipway_text::plain;
-use slipway_wire::access::{CreatePrincipal, CreateToken, Principal};
+use slipway_wire::access::{CreatePrincipal, CreateToken};
 
 use super::secret::Sink;
 use super::{List, login};
@@ -105,14 +105,6 @@ fn named<T: Ord>(all: Vec<T>) -> Option<BTreeSet<T>> {
     (!all.is_empty()).then(|| all.into_iter().collect())
 }
 
-/// Its roles in single environments.
-fn elsewhere(principal: &Principal) -> String {
-    let roles = principal.environment_roles.0.iter();
-    roles
-        .map(|(environment, role)| format!(", {role} in {environment}"))
-        .collect()
-}
-
 pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> Result<(), CliFailure> {
     let output = context.output;
     match command {
@@ -131,7 +123,7 @@ pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> R
                 format!(
                     "made the principal {name}, {}{elsewhere}\nnext: slipway token create --principal {name} --label TEXT\n",
                     made.role,
-                    elsewhere = elsewhere(&made),
+                    elsewhere = made.environment_roles.words(),
                     name = made.name
                 )
             })
@@ -147,7 +139,7 @@ pub(super) async fn principal(context: &Context, command: PrincipalCommand) -> R
                     };
                     table.row([
                         principal.name.as_str().into(),
-                        format!("{}{}", principal.role, elsewhere(principal)).into(),
+                        format!("{}{}", principal.role, principal.environment_roles.words()).into(),
                         state,
                         instant(principal.created_at).into(),
                     ]);

@@ -72,11 +72,7 @@ impl Store {
             let made = made
                 .ok_or_else(|| StoreError::not_found("principal", name))?
                 .decided();
-            let elsewhere: String = roles
-                .0
-                .iter()
-                .map(|(environment, role)| format!(", {role} in {environment}"))
-                .collect();
+            let elsewhere = roles.words();
             let event = by
                 .event(kind::PRINCIPAL_CREATED, format!("{}{elsewhere}", made.cause))
                 .deciding(&made.digest);
