@@ -38,12 +38,16 @@ fn finding<'a>(report: &'a PreflightReport, check: &str) -> &'a Finding {
     found.next().unwrap_or_else(|| panic!("no {check} in {report:?}"))
 }
 
-/// Agents send their first facts a moment after their first sync.
+/// Agents send their first facts a moment after their first sync, and are asked from then on.
 async fn facts_are_there(rig: &Rig, release: ReleaseId) -> PreflightReport {
     let began = Instant::now();
     loop {
         let report = preflight(rig, release).await;
-        if report.unanswered.is_empty() && finding(&report, "facts").outcome == Outcome::Passed {
+        let all = rig.stack.hosts.len() as u64;
+        let asked = report.findings.iter().any(|found| {
+            found.check == "cache" && found.outcome == Outcome::Passed && found.host_count == all
+        });
+        if asked && finding(&report, "facts").outcome == Outcome::Passed {
             return report;
         }
         assert!(began.elapsed() < BOUND, "{report:?}");
