@@ -18,6 +18,7 @@ in
     ./store.nix
     ./agent-boot.nix
     ./agent-checks.nix
+    ./agent-collect.nix
     ./agent-facts.nix
     ./agent-hooks.nix
     ./agent-release-keys.nix

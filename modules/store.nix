@@ -30,7 +30,7 @@ in
       type = types.ints.between 1 3650;
       default = 30;
       example = 7;
-      description = "Days that earlier generations of the system stay. A weekly run deletes older ones.";
+      description = "Days that earlier generations of the system stay. A run every week deletes older ones.";
     };
     bootEntries = mkOption {
       type = types.ints.between 2 100;
@@ -59,7 +59,8 @@ in
   config = lib.mkIf (cfg.enable && used) {
     nix = {
       gc = {
-        automatic = lib.mkDefault true;
+        # An agent does it itself, where no attempt is under way.
+        automatic = lib.mkDefault (!has "agent" (agent: agent.enable));
         dates = lib.mkDefault "weekly";
         randomizedDelaySec = lib.mkDefault "1h";
         options = lib.mkDefault "--delete-older-than ${toString cfg.keepDays}d";

@@ -41,9 +41,49 @@ in
       [ (stack { }) ]
       [ agent ]
     ];
+    # The agent collects where no attempt is under way, so NixOS does not.
     want = [
       kept
-      kept
+      (kept // { collects = false; })
+    ];
+  }
+  {
+    name = "a host with an agent collects by age and by free space, at a time that no switch chooses";
+    got =
+      let
+        systemd = (host [ agent ]).systemd;
+        unit = systemd.services.slipway-collect;
+        words = lib.splitString " " unit.serviceConfig.ExecStart;
+      in
+      {
+        arguments = lib.tail words;
+        inherit (unit) restartIfChanged;
+        wanted = systemd.timers.slipway-collect.wantedBy;
+        started = unit.wantedBy;
+      };
+    want = {
+      arguments = lib.splitString " " "collect --keep-days 30 --every-hours 168 --min-free 10";
+      restartIfChanged = false;
+      wanted = [ "timers.target" ];
+      started = [ ];
+    };
+  }
+  {
+    name = "whoever collects otherwise switches it off as a whole";
+    got =
+      let
+        config = host [
+          agent
+          { services.slipway.store.enable = false; }
+        ];
+      in
+      [
+        config.nix.gc.automatic
+        (config.systemd.services ? slipway-collect)
+      ];
+    want = [
+      false
+      false
     ];
   }
   {

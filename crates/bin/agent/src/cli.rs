@@ -10,7 +10,8 @@ use slipway_settings::{AgentSettings, Process, SettingsSource};
 use slipway_telemetry::failure_text;
 use slipway_text::scrub;
 
-use crate::{boot, local, revert, run, status, supervise};
+use crate::collect::CollectArgs;
+use crate::{boot, collect, local, revert, run, status, supervise};
 
 /// Fetches, activates, checks, commits or reverts this host's system, as the control plane says.
 ///
@@ -34,6 +35,8 @@ enum AgentCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Remove earlier generations of the system and what nothing needs any more. Never beside an attempt.
+    Collect(CollectArgs),
     /// Print what is in force and where it came from; secrets are redacted.
     Config,
     /// Wait for the dead-man's deadline, then `revert`.
@@ -144,6 +147,7 @@ fn dispatch(command: AgentCommand) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         AgentCommand::Status { json } => status::status(&local::settings()?, json),
+        AgentCommand::Collect(arguments) => collect::collect(&local::settings()?, &arguments),
         AgentCommand::Revert(revert) => revert::revert(&local::settings()?, &revert),
         AgentCommand::Deadman { revert, seconds } => revert::deadman(&local::settings()?, &revert, seconds),
         AgentCommand::Supervise(job) => supervise::supervise(job),

@@ -7,6 +7,7 @@
 
 mod boot;
 mod cli;
+mod collect;
 mod facts;
 mod local;
 mod plane;

@@ -303,6 +303,9 @@ impl From<StoreError> for ApiError {
                     "host" => "; `slipway host list` shows those that there are",
                     "environment" => "; `slipway env list` shows those that there are",
                     "release" => "; `slipway release list` shows those that there are",
+                    "kept release" => {
+                        "; `slipway release show` says whether one is kept, and `slipway release keep` keeps it"
+                    }
                     "rollout" => "; `slipway rollout list` shows those that there are",
                     "principal" => "; `slipway principal list` shows those that there are",
                     "token" => "; `slipway token list` shows those that there are",
@@ -327,6 +330,7 @@ impl From<StoreError> for ApiError {
             | E::NumberPassed { .. }
             | E::OtherEnvironment { .. }
             | E::ReleaseExpired { .. } => Self::Conflict(words),
+            E::KeptUntilPast { .. } => Self::field("until", words),
             E::TooManyLabels { .. } => Self::field("labels", words),
             E::UnknownHosts { names, problem } => {
                 let field = |name: &HostName| FieldProblem {

@@ -34,6 +34,8 @@ const MOST_LEASES: u32 = 64;
 const MOST_ROUNDS: u32 = 100;
 /// How often a worker says that it is there, and counts rollouts.
 const PRESENCE: Duration = Duration::from_secs(10);
+/// How often plans that nobody needs are removed, a few at a time.
+const COLLECT: Duration = Duration::from_mins(5);
 
 /// Drives rollouts until it is told to stop.
 pub struct Driver {
@@ -88,6 +90,8 @@ impl Driver {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut presence = tokio::time::interval(PRESENCE);
         presence.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut collect = tokio::time::interval(COLLECT);
+        collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -96,6 +100,7 @@ impl Driver {
                     self.note_second_lives().await;
                 }
                 _ = presence.tick() => self.show_presence().await,
+                _ = collect.tick() => self.collect_plans().await,
                 Some(done) = self.tasks.next(), if !self.tasks.is_empty() => self.finish(&done),
                 wake_up = wake_ups.recv() => match wake_up {
                     WakeUp::Rollouts(rollouts) => self.awaken(&rollouts).await,
@@ -135,6 +140,18 @@ impl Driver {
                 error = error_chain(&error),
                 "cannot say that this worker is there"
             );
+        }
+    }
+
+    /// Stored plans are large, and nobody reads old ones.
+    async fn collect_plans(&self) {
+        match self.store.collect_plans().await {
+            Ok(0) => {}
+            Ok(plans) => info!(plans, "removed plans that nobody needs any more"),
+            Err(error) => warn!(
+                error = error_chain(&error),
+                "cannot remove old plans; trying again"
+            ),
         }
     }
 

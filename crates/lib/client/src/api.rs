@@ -14,6 +14,7 @@ use slipway_wire::fleet::{
     AdoptHost, CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost,
     UpdateEnvironment, UpdateHost,
 };
+use slipway_wire::kept::{KeepRelease, KeptRelease, ReleaseRoots, RootsQuery};
 use slipway_wire::monitoring::Health;
 use slipway_wire::page::{EnvironmentPageQuery, MAX_LIMIT, Page, PageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
@@ -347,6 +348,22 @@ impl Client {
     pub async fn create_signed_release(&self, release: &CreateSignedRelease) -> Result<Release, ClientError> {
         self.make(route::SIGNED_RELEASES, route::SIGNED_RELEASES, release)
             .await
+    }
+
+    /// Keeps a release from the cache's collector.
+    pub async fn keep_release(&self, id: ReleaseId, keep: &KeepRelease) -> Result<KeptRelease, ClientError> {
+        self.change(Method::POST, &fill(route::RELEASE_KEEP, id), keep)
+            .await
+    }
+
+    /// Keeps a release no longer.
+    pub async fn unkeep_release(&self, id: ReleaseId) -> Result<(), ClientError> {
+        self.delete(&fill(route::RELEASE_KEEP, id)).await
+    }
+
+    /// Every closure in use.
+    pub async fn release_roots(&self, query: &RootsQuery) -> Result<ReleaseRoots, ClientError> {
+        self.get_with(route::RELEASE_ROOTS, query, None).await
     }
 
     /// A release's manifest as it was signed.

@@ -54,4 +54,5 @@ pub use config::{HostConfig, ReleaseTrust, RunnerKind};
 pub use door::Runnable;
 pub use machine::Machine;
 pub use manifests::{AdmittedRelease, ReleaseClaim};
+pub use nix::{CollectError, GenerationAge};
 pub use operations::{HostOperations, MachineObservation};

@@ -16,7 +16,7 @@ use crate::door::{self, Refusal, Runnable};
 use crate::hooks::{self, HookManifest};
 use crate::job::{Job, JobExit, JobId, JobKind, JobState};
 use crate::manifests::{self, AdmittedRelease, ReleaseClaim, ReleaseRefusal};
-use crate::nix::{self, GcRoots, ProfileError, StageError};
+use crate::nix::{self, CollectError, GcRoots, GenerationAge, ProfileError, StageError};
 use crate::operations::{HostOperations, MachineObservation};
 use crate::overrides;
 use crate::plan::{self, Compared, ComputedPlan, PlanError};
@@ -64,6 +64,16 @@ impl Machine {
             }
             _ => Vec::new(),
         }
+    }
+
+    /// Removes earlier generations and whatever no root leads to. Gives Nix's own words on how much.
+    pub async fn collect_garbage(&self, age: GenerationAge) -> Result<String, CollectError> {
+        nix::collect(&self.config, age).await
+    }
+
+    /// How much of the store's disk is free, in percent.
+    pub fn free_percent(&self) -> io::Result<f64> {
+        nix::free_percent(Path::new(&self.config.store_dir.to_string()))
     }
 
     /// The settings.

@@ -1,5 +1,6 @@
 //! Nix, by its programs: fetching, profiles and garbage collector roots.
 
+mod collect;
 mod explain;
 mod info;
 mod roots;
@@ -13,6 +14,8 @@ use std::time::Duration;
 use slipway_domain::StorePath;
 use slipway_process::RunOutcome;
 
+pub use collect::{CollectError, GenerationAge};
+pub(crate) use collect::{collect, free_percent};
 pub use explain::StageError;
 pub(crate) use info::{NixQueryError, PathInfo, closure};
 pub(crate) use roots::GcRoots;

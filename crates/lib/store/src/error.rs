@@ -216,6 +216,17 @@ pub enum StoreError {
         /// Whether only a signature is missing.
         signed: bool,
     },
+    /// A release would be kept until a time that is over.
+    #[error(
+        "{} is over by the control plane's clock, which says {}; give a later time, or none to keep the release for ever",
+        .until.format("%Y-%m-%d %H:%M:%S UTC"), .now.format("%Y-%m-%d %H:%M:%S UTC")
+    )]
+    KeptUntilPast {
+        /// The time that was given.
+        until: Timestamp,
+        /// The control plane's time.
+        now: Timestamp,
+    },
     /// The rollout's state does not allow the command.
     #[error("a rollout that is {state} cannot take `{}`", .kind.as_str())]
     CommandRefused {

@@ -10,7 +10,7 @@ use sqlx::{Acquire, PgConnection};
 use crate::StoreError;
 
 /// Every table with what api and worker do with it. A migration that adds one adds a line.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 21] = [
     ("environments", "SELECT, INSERT, UPDATE"),
     ("principals", "SELECT, INSERT, UPDATE"),
     ("hosts", "SELECT, INSERT, UPDATE"),
@@ -20,6 +20,7 @@ const TABLES: [(&str, &str); 20] = [
     ("releases", "SELECT, INSERT"),
     ("release_closures", "SELECT, INSERT"),
     ("release_manifests", "SELECT, INSERT"),
+    ("kept_releases", "SELECT, INSERT, UPDATE, DELETE"),
     ("release_drafts", "SELECT, INSERT, UPDATE, DELETE"),
     ("release_draft_closures", "SELECT, INSERT, UPDATE, DELETE"),
     ("rollouts", "SELECT, INSERT, UPDATE"),

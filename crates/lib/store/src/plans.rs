@@ -12,12 +12,17 @@ use sqlx::PgConnection;
 use tracing::{instrument, warn};
 
 use crate::audit::digests;
+use crate::commits::note_commit;
 use crate::fleet::offline_after;
 use crate::row::{self, LenientJson};
 use crate::{Store, StoreError, bounded};
 
 /// The most bytes of a plan that are kept; the table refuses more.
 const MAX_BYTES: usize = 512 * 1024;
+/// The days for which a plan stays once no open rollout names it.
+const KEEP_DAYS: i32 = 90;
+/// The most plans that one call removes; the next call takes more.
+const AT_ONCE: i64 = 200;
 /// The most different plans that one answer carries. Of the others it has the digests.
 const MAX_WHOLE: usize = 20;
 
@@ -48,6 +53,17 @@ impl Store {
             return Ok(());
         }
         self.transaction(async |tx| {
+            // One that is kept already counts as new: nobody collects it before the worker has taken it.
+            sqlx::query!(
+                "UPDATE host_plans SET created_at = now() WHERE digest = $3 AND created_at < now() - interval '1 hour'
+                    AND EXISTS (SELECT FROM steps WHERE host_id = $1 AND attempt = $2 AND state = ANY($4))",
+                host.as_uuid(),
+                report.attempt.as_uuid(),
+                digest.to_string(),
+                &[StepState::Staging, StepState::Staged].map(StepState::as_str) as _
+            )
+            .execute(&mut *tx)
+            .await?;
             // Until a worker has looked, the newest plan of the attempt counts; then the one that it took.
             sqlx::query!(
                 "DELETE FROM host_plans p WHERE p.attempt = $2 AND p.digest <> $3
@@ -74,6 +90,31 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             Ok(())
+        })
+        .await
+    }
+
+    /// Removes plans that nobody needs: of the last 90 days neither they nor a rollout that names them, and no open rollout
+    /// does. Gives how many. Their digests stay, in steps and in the audit log.
+    #[instrument(name = "db.plan.collect", level = "debug", skip_all)]
+    pub async fn collect_plans(&self) -> Result<u64, StoreError> {
+        bounded(async {
+            note_commit();
+            let gone = sqlx::query!(
+                "DELETE FROM host_plans WHERE digest IN (
+                     SELECT p.digest FROM host_plans p
+                     WHERE p.created_at < now() - make_interval(days => $1)
+                       AND NOT EXISTS (
+                           SELECT FROM steps s JOIN rollouts r ON r.id = s.rollout_id
+                           WHERE s.plan ->> 'digest' = p.digest AND s.plan IS NOT NULL
+                             AND coalesce(r.finished_at > now() - make_interval(days => $1), true))
+                     ORDER BY p.created_at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+                KEEP_DAYS,
+                AT_ONCE
+            )
+            .execute(&self.pool)
+            .await?;
+            Ok(gone.rows_affected())
         })
         .await
     }

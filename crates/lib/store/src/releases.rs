@@ -1,6 +1,7 @@
 //! Releases: immutable maps from host to closure.
 
 mod drafts;
+mod kept;
 mod manifests;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,10 +123,12 @@ async fn read(connection: &mut PgConnection, id: ReleaseId) -> Result<Release, S
     )
     .fetch_all(&mut *connection)
     .await?;
-    let manifest = manifests::summary(connection, id).await?;
+    let manifest = manifests::summary(&mut *connection, id).await?;
+    let kept = kept::kept(connection, id).await?;
     Ok(Release {
         id,
         manifest,
+        kept,
         closures: closures.into_iter().map(|row| (row.name, row.closure)).collect(),
         source: Source {
             flake_ref: row.flake_ref,

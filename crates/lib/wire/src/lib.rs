@@ -26,6 +26,7 @@ pub mod audit;
 pub mod backup;
 pub mod fleet;
 pub mod header;
+pub mod kept;
 pub mod limits;
 pub mod monitoring;
 pub mod page;

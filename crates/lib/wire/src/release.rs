@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use slipway_domain::digest::Digest;
 use slipway_domain::{EnvironmentName, HostName, PrincipalName, ReleaseId, StorePath};
 
+use crate::kept::KeptRelease;
+
 /// Where a release's closures came from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -142,6 +144,9 @@ pub struct Release {
     /// What its signed manifest says; none where it was registered without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest: Option<ManifestSummary>,
+    /// That somebody keeps it, so that no cache collects it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<KeptRelease>,
 }
 
 /// `POST /signed-releases`: everything of the release is in its manifest.

@@ -49,6 +49,10 @@ pub const DRAFT_SEAL: &str = "/api/v1/drafts/{id}/seal";
 pub const SIGNED_RELEASES: &str = "/api/v1/signed-releases";
 /// `GET` (`Release`).
 pub const RELEASE: &str = "/api/v1/releases/{id}";
+/// `POST` (`KeepRelease`, `KeptRelease`, 200): keeps a release from the cache's collector; `DELETE` no longer.
+pub const RELEASE_KEEP: &str = "/api/v1/releases/{id}/keep";
+/// `GET` (`RootsQuery`, `ReleaseRoots`): every closure in use, for the cache's collector.
+pub const RELEASE_ROOTS: &str = "/api/v1/release-roots";
 /// `GET` (`ReleaseManifest`): the manifest as it was signed.
 pub const RELEASE_MANIFEST: &str = "/api/v1/releases/{id}/manifest";
 /// `GET` (`ReleaseHostPlans`): what it changes on its hosts, as far as they have fetched it.

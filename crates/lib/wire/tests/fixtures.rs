@@ -24,6 +24,7 @@ use slipway_wire::fleet::{
     AdoptHost, CreateEnvironment, CreateFreeze, CreateHost, Environment, Host, HostCreated, RestoreHost,
     UpdateEnvironment, UpdateHost,
 };
+use slipway_wire::kept::{KeepRelease, KeptRelease, ReleaseRoots, RootsQuery};
 use slipway_wire::monitoring::{Health, Status};
 use slipway_wire::page::{EnvironmentPageQuery, Page, PageQuery};
 use slipway_wire::plan::{ReleaseHostPlans, RolloutHostPlans};
@@ -49,7 +50,7 @@ const FIXTURES: [Fixture; 2] = [
 ];
 
 /// What people send: an unknown field is a typing error.
-const SENT: [(&str, FixtureReader); 23] = [
+const SENT: [(&str, FixtureReader); 25] = [
     ("AdoptHost", reader::<AdoptHost>),
     ("CreateCommand", reader::<CreateCommand>),
     ("CreateDraft", reader::<CreateDraft>),
@@ -65,18 +66,20 @@ const SENT: [(&str, FixtureReader); 23] = [
     ("EnvironmentPageQuery", reader::<EnvironmentPageQuery>),
     ("EventQuery", reader::<EventQuery>),
     ("HostQuery", reader::<EnvironmentPageQuery>),
+    ("KeepRelease", reader::<KeepRelease>),
     ("LoginRequest", reader::<LoginRequest>),
     ("PageQuery", reader::<PageQuery>),
     ("PreflightQuery", reader::<PreflightQuery>),
     ("RestoreHost", reader::<RestoreHost>),
     ("RolloutQuery", reader::<EnvironmentPageQuery>),
+    ("RootsQuery", reader::<RootsQuery>),
     ("SealDraft", reader::<SealDraft>),
     ("UpdateEnvironment", reader::<UpdateEnvironment>),
     ("UpdateHost", reader::<UpdateHost>),
 ];
 
 /// What is stored or received: an unknown field is a newer program's.
-const RECEIVED: [(&str, FixtureReader); 38] = [
+const RECEIVED: [(&str, FixtureReader); 40] = [
     ("Assignment", reader::<Assignment>),
     ("AttemptReport", reader::<AttemptReport>),
     ("AuditReport", reader::<AuditReport>),
@@ -91,6 +94,7 @@ const RECEIVED: [(&str, FixtureReader); 38] = [
     ("HostCreated", reader::<HostCreated>),
     ("HostPlan", reader::<HostPlan>),
     ("Instruction", reader::<Instruction>),
+    ("KeptRelease", reader::<KeptRelease>),
     ("NewEvent", reader::<NewEvent>),
     ("Observation", reader::<Observation>),
     ("Page", reader::<Page<Release>>),
@@ -101,6 +105,7 @@ const RECEIVED: [(&str, FixtureReader); 38] = [
     ("Release", reader::<Release>),
     ("ReleaseHostPlans", reader::<ReleaseHostPlans>),
     ("ReleaseManifest", reader::<ReleaseManifest>),
+    ("ReleaseRoots", reader::<ReleaseRoots>),
     ("ReleaseSummary", reader::<ReleaseSummary>),
     ("Role", reader::<Role>),
     ("Rollout", reader::<Rollout>),
@@ -118,7 +123,7 @@ const RECEIVED: [(&str, FixtureReader); 38] = [
 ];
 
 /// Types that come only as a part of another, whose fixture holds them.
-const PARTS: [(&str, &str); 69] = [
+const PARTS: [(&str, &str); 70] = [
     ("ActivationPlan", "Instruction"),
     ("Actor", "NewEvent"),
     ("ArchiveProgress", "BackupPage"),
@@ -172,6 +177,7 @@ const PARTS: [(&str, &str); 69] = [
     ("Pressure", "Observation"),
     ("Reboot", "Strategy"),
     ("RebootReport", "AttemptReport"),
+    ("ReleaseRoot", "ReleaseRoots"),
     ("RunningHook", "AttemptReport"),
     ("SealKeyUse", "AuditReport"),
     ("Share", "Strategy"),

@@ -7,6 +7,7 @@
 )]
 
 mod attempts;
+mod collect;
 mod disk;
 mod door;
 mod faults;

@@ -6,6 +6,7 @@ mod environments;
 mod events;
 mod freezes;
 mod hosts;
+mod kept;
 mod login;
 pub(crate) mod monitoring;
 mod plans;
@@ -48,6 +49,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         freezes::endpoints(),
         hosts::endpoints(),
         releases::endpoints(),
+        kept::endpoints(),
         drafts::endpoints(),
         rollouts::endpoints(),
         plans::endpoints(),

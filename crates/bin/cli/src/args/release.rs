@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use clap::{ArgGroup, Args, Subcommand};
 use slipway_domain::{EnvironmentName, HostName, ReleaseId};
+use slipway_wire::kept;
 
 use super::number::{at_least, number};
 
@@ -35,6 +37,36 @@ pub enum ReleaseCommand {
     Plan {
         /// Its id
         id: ReleaseId,
+    },
+    /// Keep a release: the cache's collector is told that its closures are in use
+    ///
+    /// A second time changes until when, and why.
+    Keep {
+        /// Its id
+        id: ReleaseId,
+        /// Until when: a day such as 2027-03-31, or an instant such as 2027-03-31T18:00:00Z; for ever when left out
+        #[arg(long, value_name = "TIME", value_parser = instant)]
+        until: Option<DateTime<Utc>>,
+        /// Why, for people
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// Keep a release no longer
+    Unkeep {
+        /// Its id
+        id: ReleaseId,
+    },
+    /// List the closures in use, one path a line, for the cache's own collector
+    ///
+    /// What runs or boots on hosts, their priors, open rollouts, new releases, the last of each environment, and kept ones.
+    /// It fails rather than to leave something out. With --json each has its reasons.
+    Roots {
+        /// How many releases that succeeded last in each environment are in use
+        #[arg(long, value_name = "N", default_value_t = kept::DEFAULT_LAST, allow_negative_numbers = true, value_parser = number(1_u32, kept::MAX_LAST))]
+        last: u32,
+        /// For how many days a new release is in use
+        #[arg(long, value_name = "DAYS", default_value_t = kept::DEFAULT_DAYS, allow_negative_numbers = true, value_parser = number(1_u32, kept::MAX_DAYS))]
+        days: u32,
     },
     /// Show a release
     Show {
@@ -130,4 +162,13 @@ pub struct VerifyReleaseArgs {
     /// A host that it must name
     #[arg(long = "host", value_name = "HOST")]
     pub host: Option<HostName>,
+}
+
+/// An instant, or the beginning of a day in UTC.
+fn instant(text: &str) -> Result<DateTime<Utc>, String> {
+    let day = text
+        .parse::<NaiveDate>()
+        .map(|day| day.and_time(NaiveTime::MIN).and_utc());
+    day.or_else(|_| text.parse::<DateTime<Utc>>())
+        .map_err(|_| "give a day such as 2027-03-31, or an instant such as 2027-03-31T18:00:00Z".to_owned())
 }

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use slipway_domain::{HostName, Role, StorePath};
 use slipway_text::plain;
 use slipway_wire::access::Whoami;
+use slipway_wire::kept::{KeepRelease, RootsQuery};
 use slipway_wire::limits::MESSAGE_CHARS;
 use slipway_wire::page::PageQuery;
 use slipway_wire::release::{CreateRelease, CreateSignedRelease, Release, Source};
@@ -70,6 +71,36 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
         ReleaseCommand::Plan { id } => {
             let plans = context.client()?.release_host_plans(id).await?;
             output.show(&plans, || plan::of_release(&plans))
+        }
+        ReleaseCommand::Keep { id, until, reason } => {
+            let keep = KeepRelease { until, reason };
+            let kept = context.client()?.keep_release(id, &keep).await?;
+            output.show(&kept, || {
+                let until = kept
+                    .until
+                    .map_or_else(|| "for ever".to_owned(), |at| format!("until {}", instant(at)));
+                format!("the release {id} is kept {until}\n")
+            })
+        }
+        ReleaseCommand::Unkeep { id } => {
+            context.client()?.unkeep_release(id).await?;
+            output.show(&serde_json::json!({"unkept": id}), || {
+                format!("the release {id} is kept no longer\n")
+            })
+        }
+        ReleaseCommand::Roots { last, days } => {
+            let query = RootsQuery {
+                last: Some(last),
+                days: Some(days),
+            };
+            let roots = context.client()?.release_roots(&query).await?;
+            output.show(&roots, || {
+                roots
+                    .roots
+                    .iter()
+                    .map(|root| format!("{}\n", root.closure))
+                    .collect()
+            })
         }
         ReleaseCommand::Show { id } => {
             let release = context.client()?.release(id).await?;
@@ -215,6 +246,18 @@ fn text(release: &Release) -> String {
             signed.environment,
             instant(signed.expires),
             signed.digest
+        );
+    }
+    if let Some(kept) = &release.kept {
+        let until = kept
+            .until
+            .map_or_else(|| "for ever".to_owned(), |at| format!("until {}", instant(at)));
+        let why = kept.reason.as_deref().map(|why| format!(": {}", clean(why)));
+        let _ = writeln!(
+            text,
+            "kept      {until}, by {}{}",
+            kept.by,
+            why.unwrap_or_default()
         );
     }
     for (host, closure) in &release.closures {

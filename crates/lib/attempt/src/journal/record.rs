@@ -391,6 +391,16 @@ impl Journal {
         current.or(self.unsettled.as_ref()).map(|attempt| attempt.id)
     }
 
+    /// The attempt that does something on this host just now. One whose closure only waits for the word does not.
+    #[must_use]
+    pub fn under_way(&self) -> Option<AttemptId> {
+        let current = self.current.as_ref().filter(|attempt| {
+            let waits = attempt.phase == JournalPhase::Staged || attempt.phase.is_over();
+            !waits || attempt.hooks_after().is_some()
+        });
+        self.unsettled.as_ref().or(current).map(|attempt| attempt.id)
+    }
+
     /// Whether this host ran or recorded the closure itself, by this journal: as the release of an activation that was
     /// begun, or as its prior.
     #[must_use]

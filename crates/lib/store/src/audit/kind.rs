@@ -36,6 +36,10 @@ pub(crate) const HOST_ADOPTED: &str = "host.adopted";
 pub(crate) const HOST_TWO_LIVES: &str = "host.two_lives";
 /// A release with all its closures.
 pub(crate) const RELEASE_CREATED: &str = "release.created";
+/// A release that no cache may collect. It is noted and decides nothing.
+pub(crate) const RELEASE_KEPT: &str = "release.kept";
+/// A release that caches may collect again. It is noted and decides nothing.
+pub(crate) const RELEASE_UNKEPT: &str = "release.unkept";
 /// A rollout with its plan.
 pub(crate) const ROLLOUT_CREATED: &str = "rollout.created";
 /// A step's new state, with what its host is told by it.

@@ -10,6 +10,7 @@ mod decided;
 mod drift;
 mod fleet;
 mod gate;
+mod kept;
 mod lease;
 mod left;
 mod lives;
