@@ -9,7 +9,6 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use slipway_attempt::JournalStore;
 use slipway_host::{GenerationAge, HostConfig, Machine};
-use slipway_process::FileLock;
 use slipway_settings::LocalSettings;
 
 use crate::cli::print;
@@ -17,8 +16,6 @@ use crate::local;
 
 /// How often the journal is read while Nix collects. An attempt that begins meanwhile is alone after this time.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// Owner only.
-const PRIVATE: u32 = 0o600;
 
 /// What is collected, and when.
 #[derive(Debug, Args)]
@@ -38,9 +35,9 @@ pub(crate) struct CollectArgs {
 pub(crate) fn collect(settings: &LocalSettings, arguments: &CollectArgs) -> anyhow::Result<ExitCode> {
     let config = local::host_config(&settings.agent)?;
     let store = JournalStore::open(&config.state_dir)?;
-    let Ok(_only_one) = FileLock::try_take(&config.state_dir.join("collect.lock"), PRIVATE) else {
-        bail!("another `slipway-agent collect` is at work; wait until it has ended");
-    };
+    let _only_one = store
+        .lock_for_collect()
+        .context("is another `slipway-agent collect` at work? Wait until it has ended")?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -206,7 +206,7 @@ fn a_second_collection_a_damaged_journal_and_odd_numbers_are_refused() {
         assert!(start.elapsed() < BOUND, "{said}");
     };
     assert!(
-        said.contains("another `slipway-agent collect` is at work"),
+        said.contains("is another `slipway-agent collect` at work?"),
         "{said}"
     );
     drop(nix);

@@ -142,6 +142,11 @@ impl JournalStore {
         Ok(FileLock::try_take(&self.dir.join("agent.lock"), PRIVATE)?)
     }
 
+    /// Takes the lock that only one `collect` may hold.
+    pub fn lock_for_collect(&self) -> Result<FileLock, JournalError> {
+        Ok(FileLock::try_take(&self.dir.join("collect.lock"), PRIVATE)?)
+    }
+
     /// Reads the journal. A damaged journal is renamed to `journal.corrupt-N` and reported. The returned journal says
     /// so in `lost` until an attempt is committed.
     ///
