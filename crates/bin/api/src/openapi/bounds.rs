@@ -50,6 +50,7 @@ const BOUNDS: &[(&str, &str, Bound)] = &[
     ("CreateRollout", "override_freeze", Chars(MESSAGE_CHARS)),
     ("AdoptHost", "drift", Chars(DIGEST_CHARS)),
     ("AdoptHost", "reason", Chars(MESSAGE_CHARS)),
+    ("KeepRelease", "reason", Chars(MESSAGE_CHARS)),
     ("CreateToken", "label", Chars(LABEL_CHARS)),
     ("CreateToken", "expires_in_days", Range(1, MAX_DAYS)),
     ("LoginRequest", "label", Chars(LABEL_CHARS)),
