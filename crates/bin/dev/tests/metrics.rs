@@ -59,6 +59,8 @@ async fn roll_out(run: &Run, checkout: &Path, stack: &DevStack) {
         strategy: Some(strategy(0, 1)),
         hosts: Vec::new(),
         reboot: false,
+        not_before: None,
+        override_freeze: None,
     };
     let rollout = stack.api.create_rollout(&request).await.unwrap().summary.id;
     let end = Instant::now() + BOUND;
