@@ -400,12 +400,12 @@ mod tests {
         sleep(Duration::from_secs(10)).await;
         rig.view.send_replace(report(AttemptPhase::Staged));
         sleep(Duration::from_millis(1)).await;
-        assert_eq!(
-            rig.script.times(rig.began),
-            [Duration::ZERO, Duration::from_secs(10)]
-        );
+        // At once, and again with the facts of the moment after staging.
+        let ten = Duration::from_secs(10);
+        assert_eq!(rig.script.times(rig.began), [Duration::ZERO, ten, ten]);
         let posted = rig.script.posted.lock().unwrap();
         assert_eq!(posted[1].1.report.as_ref().unwrap().phase, AttemptPhase::Staged);
+        assert!(posted[2].1.facts.is_some(), "{posted:?}");
     }
 
     /// A question of the control plane is answered with facts at once, and is nothing to the executor.

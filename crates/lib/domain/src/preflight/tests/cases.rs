@@ -216,7 +216,7 @@ pub(super) const CASES: &[Case] = &[
         },
     ),
     ("store-space", Warning, "the closure needs 100 MiB", |s| {
-        room(s, Store, |store| store.free_bytes = 9000 * MIB)
+        room(s, Store, |store| store.free_bytes = 9000 * MIB);
     }),
     ("store-space", Unknown, "not known", |s| facts(s).closure = None),
     ("store-space", Blocking, "255 MiB are free", |s| {
@@ -234,16 +234,16 @@ pub(super) const CASES: &[Case] = &[
         });
     }),
     ("store-inodes", Warning, "19999 more files", |s| {
-        room(s, Store, |store| store.free_inodes = 19_999)
+        room(s, Store, |store| store.free_inodes = 19_999);
     }),
     ("store-inodes", Blocking, "1999 more files", |s| {
-        room(s, Store, |store| store.free_inodes = 1999)
+        room(s, Store, |store| store.free_inodes = 1999);
     }),
     ("boot-space", Warning, "takes 60 MiB", |s| {
-        room(s, Boot, |boot| boot.free_bytes = 119 * MIB)
+        room(s, Boot, |boot| boot.free_bytes = 119 * MIB);
     }),
     ("boot-space", Blocking, "59 MiB are free", |s| {
-        room(s, Boot, |boot| boot.free_bytes = 59 * MIB)
+        room(s, Boot, |boot| boot.free_bytes = 59 * MIB);
     }),
     ("boot-space", Blocking, "takes 80 MiB", |s| {
         facts(s).closure = None;
@@ -253,16 +253,16 @@ pub(super) const CASES: &[Case] = &[
         facts(s).filesystems = None;
     }),
     ("state-space", Warning, "255 MiB", |s| {
-        room(s, NixState, |state| state.free_bytes = 255 * MIB)
+        room(s, NixState, |state| state.free_bytes = 255 * MIB);
     }),
     ("state-space", Blocking, "31 MiB", |s| {
-        room(s, State, |state| state.free_bytes = 31 * MIB)
+        room(s, State, |state| state.free_bytes = 31 * MIB);
     }),
     ("state-space", Unknown, "has not said", |s| {
         facts(s).filesystems = Some(Vec::new());
     }),
     ("read-only", Blocking, "mounted read-only", |s| {
-        room(s, Boot, |boot| boot.read_only = true)
+        room(s, Boot, |boot| boot.read_only = true);
     }),
     ("memory", Warning, "255 MiB of 4096 MiB", |s| {
         facts(s).memory.as_mut().unwrap().available_bytes = 255 * MIB;
