@@ -16,8 +16,8 @@ in
     default = 10;
     example = 20;
     description = ''
-      On a host with an agent: with less than so much of the store's disk free, garbage is collected within the hour, and if
-      need be all earlier generations go. 0 leaves it to the age alone.
+      The share of the store's disk that stays free on a host with an agent. With less, garbage is collected within the hour.
+      If need be, all earlier generations go. 0 leaves it to the age alone.
     '';
   };
 

@@ -53,8 +53,8 @@ async fn unkeep(context: RequestContext, PathParam(id): PathParam<ReleaseId>) ->
 
 /// List the closures in use
 ///
-/// For the cache's collector: what runs, boots or is expected on hosts, their priors, open rollouts, new releases, the last
-/// that succeeded in each environment, and kept ones. The answer is whole or an error, never a part.
+/// For the cache's collector: what runs, boots or is expected on hosts, their priors, and open rollouts. New releases, the
+/// last that succeeded in each environment and kept ones count too. The answer is whole or an error, never a part.
 #[utoipa::path(
     get, path = route::RELEASE_ROOTS, operation_id = "list_roots", tag = "releases", params(RootsQuery),
     responses((status = 200, description = "Each closure once, with the reasons", body = ReleaseRoots))

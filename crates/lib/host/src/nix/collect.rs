@@ -1,7 +1,7 @@
 //! Collecting garbage: earlier generations by their age, and everything in the store that no root leads to.
 //!
-//! What runs, booted or would boot are roots of NixOS; closures of attempts, their priors and the releases that are kept are
-//! roots of the agent. Nix itself decides what is garbage, so a program that dies in the middle leaves a store that is whole.
+//! What runs, booted or would boot has a root of NixOS. Closures of attempts, their priors and the releases that are kept have
+//! one of the agent. Nix itself decides what is garbage, so a program that dies in the middle leaves a store that is whole.
 
 use std::io;
 use std::path::Path;
