@@ -4,8 +4,10 @@ mod behaviour;
 mod closure;
 mod fake;
 mod nix_rig;
+mod tokio_clock;
 
 pub use behaviour::{ClosureBehaviour, FakeHook};
 pub use closure::ClosureSpec;
-pub use fake::{FakeHost, FakeHostState, TokioClock};
+pub use fake::{FakeHost, FakeHostState};
 pub use nix_rig::{NixRig, SigningKey};
+pub use tokio_clock::TokioClock;

@@ -9,49 +9,7 @@ use slipway_domain::digest::{Digest, Digester};
 use slipway_domain::lives::Doubt;
 use slipway_domain::{AttemptId, AttemptPhase, HostName, Labels, PlanReport, StorePath, Timestamp};
 
-/// What becomes of the new closure on a host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClosureFate {
-    /// It works.
-    Good,
-    /// It cannot be fetched.
-    FailsStage,
-    /// Its switch script fails half-way.
-    FailsSwitch,
-    /// Its checks fail.
-    FailsChecks,
-    /// Its checks can come to no verdict.
-    Inconclusive,
-    /// Its checks fail, and the prior does not come back at first.
-    FailsRevert,
-    /// The host runs it already.
-    There,
-    /// It does not come up when it is booted: only a power cycle helps.
-    NeverBoots,
-    /// It reboots whenever it is booted.
-    BootsForEver,
-}
-
-/// A host of a story as it is at first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// What becomes of the new closure on it.
-    pub fate: ClosureFate,
-    /// Its labels.
-    pub labels: Labels,
-    /// Whether the new closure brings a kernel, so that it must reboot.
-    pub kernel: bool,
-}
-
-impl From<ClosureFate> for Member {
-    fn from(fate: ClosureFate) -> Self {
-        Self {
-            fate,
-            labels: Labels::new(),
-            kernel: false,
-        }
-    }
-}
+use crate::{ClosureFate, Member, SimBoot};
 
 /// The agent's journal of an activation.
 #[derive(Debug, Clone)]
@@ -75,10 +33,6 @@ impl SimJournal {
 
 /// A host and its agent.
 #[derive(Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is true or not by itself, and stories set some of them"
-)]
 pub struct SimHost {
     /// Its name.
     pub name: HostName,
@@ -119,17 +73,6 @@ pub struct SimHost {
     settled: BTreeSet<AttemptId>,
     proven: BTreeSet<StorePath>,
     power_cuts: u32,
-}
-
-/// What there is to say of its boots.
-#[derive(Debug, Default)]
-struct SimBoot {
-    /// The new closure brings a kernel.
-    kernel: bool,
-    /// What the boot loader boots once.
-    once: Option<StorePath>,
-    /// A kernel hangs: the host does nothing until a power cycle.
-    hung: bool,
 }
 
 /// A closure of a host; 0 is what it runs at first.

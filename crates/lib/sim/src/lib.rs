@@ -7,6 +7,7 @@
 
 mod control;
 mod host;
+mod member;
 mod memory;
 mod order;
 pub mod stories;
@@ -14,7 +15,9 @@ mod times;
 mod world;
 
 pub use control::SimControlPlane;
-pub use host::{ClosureFate, Member, SimHost};
+pub use host::SimHost;
+pub(crate) use member::SimBoot;
+pub use member::{ClosureFate, Member};
 pub use memory::Memory;
 pub use times::TimeChange;
 pub use world::{Happening, World};

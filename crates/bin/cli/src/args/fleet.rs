@@ -148,8 +148,8 @@ pub enum HostCommand {
     },
     /// Reboot a host that stays on the release it runs
     ///
-    /// It is a rollout to that host alone: it waits for nobody else's, keeps to `max_unavailable`, checks the host after
-    /// the boot, and may need an approval.
+    /// It is a rollout to that host alone. It keeps to `max_unavailable`, checks the host after the boot, and may need an
+    /// approval. While another rollout of the environment is open, it is refused.
     Reboot {
         /// Its name
         name: HostName,

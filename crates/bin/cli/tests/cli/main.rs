@@ -11,6 +11,7 @@ mod commands;
 mod diff;
 mod exits;
 mod flake;
+mod hosts;
 mod limits;
 mod login;
 mod pages;

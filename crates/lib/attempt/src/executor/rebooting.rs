@@ -251,7 +251,7 @@ impl<H: HostOperations, C: Clock> LockedExecutor<'_, H, C> {
     }
 
     /// What is left until the deadline, in another boot. The steady clock began again. The wall's clock may have been set
-    /// meanwhile, so it counts for what a reboot may take at most, and this boot's own time at least.
+    /// meanwhile. So it counts for what a reboot may take at most, and this boot's own time at least.
     fn seconds_left(&self, attempt: &Attempt, reboot: &RebootProgress) -> u32 {
         let Some(plan) = &attempt.plan else {
             return 0;

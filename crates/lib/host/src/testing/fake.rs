@@ -1,4 +1,4 @@
-//! A machine in memory: closures with scripted behaviours, a clock that follows tokio's.
+//! A machine in memory: closures with scripted behaviours.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::Future;
@@ -9,12 +9,11 @@ use std::time::Duration;
 use slipway_domain::agent::Verdict;
 use slipway_domain::digest::Digest;
 use slipway_domain::host_plan::{PlanEntry, PlannedChange, section};
-use slipway_domain::{AttemptId, HostPlan, PlanReport, StorePath, Timestamp};
+use slipway_domain::{AttemptId, HostPlan, PlanReport, StorePath};
 use slipway_release::{Committed, SignedManifest};
 use tokio::time::{Instant, sleep};
 
 use crate::checks::{CheckFinding, CheckRound, ManifestError};
-use crate::clock::{BootMs, Clock};
 use crate::config::ReleaseTrust;
 use crate::door::{Refusal, Runnable};
 use crate::hooks::HookManifest;
@@ -26,53 +25,6 @@ use crate::plan::{ComputedPlan, PlanError};
 use crate::runner::RunnerError;
 
 use super::behaviour::{ClosureBehaviour, FakeHook};
-
-/// A clock that tests move with `tokio::time`.
-#[derive(Debug, Clone, Copy)]
-pub struct TokioClock {
-    began: Instant,
-    booted: Option<Instant>,
-}
-
-impl TokioClock {
-    /// Begins an hour after boot.
-    #[must_use]
-    pub fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            booted: None,
-        }
-    }
-
-    /// The clock of the boot that begins now.
-    #[must_use]
-    pub fn rebooted(self) -> Self {
-        Self {
-            booted: Some(Instant::now()),
-            ..self
-        }
-    }
-}
-
-impl Default for TokioClock {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Clock for TokioClock {
-    fn wall(&self) -> Timestamp {
-        let since = chrono::TimeDelta::from_std(self.began.elapsed()).unwrap_or_default();
-        Timestamp::from_timestamp(1_800_000_000, 0).unwrap_or_default() + since
-    }
-
-    fn boot(&self) -> BootMs {
-        match self.booted {
-            Some(booted) => BootMs(0).after(booted.elapsed()),
-            None => BootMs(3_600_000).after(self.began.elapsed()),
-        }
-    }
-}
 
 /// The truth of the machine; tests read and change it.
 #[derive(Debug, Default)]
