@@ -168,6 +168,10 @@ async fn a_rollout_stops_before_its_first_activation_for_what_blocks_on_a_host()
             environment: ENVIRONMENT.parse().unwrap(),
             release,
             strategy: Some(how),
+            not_before: None,
+            override_freeze: None,
+            hosts: Vec::new(),
+            reboot: false,
         };
         rig.stack.api.create_rollout(&request).await.unwrap().summary.id
     };

@@ -203,6 +203,10 @@ async fn a_strategy_that_was_rewritten_in_the_database_commits_nothing() {
         environment: ENVIRONMENT.parse().unwrap(),
         release,
         strategy: Some(slow),
+        not_before: None,
+        override_freeze: None,
+        hosts: Vec::new(),
+        reboot: false,
     };
     let api = &it.rig.stack.api;
     let id = api.create_rollout(&request).await.unwrap().summary.id;

@@ -149,8 +149,8 @@ pub enum AuditCommand {
     Keys,
     /// Send the log's head elsewhere, and note it down; for a timer
     ///
-    /// It first goes on from the newest head in the notes: if the log does not pass through that any more, nothing is sent,
-    /// and the exit code is 20. Give the notes to `audit verify --anchor`.
+    /// It first looks for the newest head of the notes. If the log does not pass through that any more, nothing is sent, and
+    /// the exit code is 20. Give the notes to `audit verify --anchor`.
     Anchor(AnchorArgs),
     /// List events, the oldest first
     Events {
