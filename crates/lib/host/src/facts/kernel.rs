@@ -40,7 +40,9 @@ pub(super) fn filesystems(
 }
 
 fn filesystem(role: FilesystemRole, path: &Path, mounts: Option<&str>) -> Option<Filesystem> {
-    let stat = statvfs(path).ok()?;
+    // A folder that is not there yet will be made on the file system above. Of a boot partition that would be another.
+    let there = |path: &&Path| role == FilesystemRole::Boot || path.exists();
+    let stat = statvfs(path.ancestors().find(there)?).ok()?;
     // The agent's own sandbox makes most file systems read-only. The first process sees them as they are.
     let read_only = mounts.and_then(|mounts| is_read_only(mounts, path));
     let read_only = read_only.unwrap_or_else(|| stat.f_flag.contains(StatVfsMountFlags::RDONLY));
