@@ -165,9 +165,12 @@ async fn a_closure_is_there_or_in_a_cache_or_nowhere_by_the_word_of_nix() {
     let part_folder = tempfile::tempdir().unwrap();
     fs::write(part_folder.path().join("file"), "part").unwrap();
     let part = rig.build(part_folder.path());
-    let closure = rig.build_with(closure_folder().path(), &part);
+    let folder = closure_folder();
+    // What is in a path makes it a part.
+    fs::write(folder.path().join("part"), part.as_str()).unwrap();
+    let closure = rig.build_with(folder.path(), &part);
     let cache = rig.move_to_cache("cache", &closure, Some(&key));
-    rig.forget(&part);
+    rig.collect_garbage();
     rig.configure(&format!("file://{}", cache.display()), &key.public);
     let found = about(&rig, &closure).await;
     assert_eq!(found.availability, Availability::Fetchable, "{found:?}");
