@@ -1,6 +1,6 @@
 //! Releases that are too long for one request.
 
-use slipway_domain::ReleaseId;
+use slipway_domain::{ReleaseId, Role};
 use slipway_store::StoreError;
 use slipway_wire::release::{CreateDraft, Draft, DraftPage, Release, SealDraft};
 use slipway_wire::route;
@@ -58,6 +58,9 @@ async fn add(
     JsonBody(request): JsonBody<DraftPage>,
 ) -> Created<Draft> {
     let closures = require_closures(&context.app, &request.closures).await?;
+    context
+        .require_hosts(Role::Deployer, closures.keys().cloned().collect())
+        .await?;
     let hosts = context
         .store
         .add_to_draft(id, context.caller.id, &closures)

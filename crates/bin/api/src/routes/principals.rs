@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use http::StatusCode;
-use slipway_domain::PrincipalName;
+use slipway_domain::{PrincipalName, Role};
 use slipway_wire::access::{CreatePrincipal, Principal};
 use slipway_wire::page::Page;
 use slipway_wire::route;
@@ -39,7 +39,15 @@ async fn list(State(app): State<App>) -> Answer<Page<Principal>> {
     )
 )]
 async fn create(context: RequestContext, JsonBody(request): JsonBody<CreatePrincipal>) -> Created<Principal> {
-    for environment in request.environment_roles.0.keys() {
+    for (environment, role) in &request.environment_roles.0 {
+        // It could make somebody with that role there, and would be held up by nothing.
+        if request.role == Role::Admin && *role < Role::Admin {
+            let detail = "an admin can give anybody any role, so no environment can have less of one; give another `role`";
+            return Err(ApiError::field(
+                format!("environment_roles.{environment}"),
+                detail,
+            ));
+        }
         if context
             .store
             .find_environment_by_name(environment)

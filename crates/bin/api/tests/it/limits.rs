@@ -112,6 +112,8 @@ impl World {
             ("GET", route::RELEASE | route::RELEASE_MANIFEST | route::RELEASE_HOST_PLANS) => {
                 (path(release), None)
             }
+            ("POST", route::RELEASE_KEEP) => (path(release), Some(json!({ "reason": "x" }))),
+            (_, route::RELEASE_KEEP) => (path(release), None),
             (_, route::DRAFTS) => (path(""), Some(json!({}))),
             (_, route::DRAFT_CLOSURES) => (path(release), Some(closures)),
             (_, route::DRAFT_SEAL) => (path(release), Some(json!({ "hosts": 1 }))),
@@ -378,11 +380,35 @@ async fn a_role_of_one_environment_is_worth_nothing_in_another(pool: PgPool) {
             refused.detail()
         );
     }
-    for (bad, said) in [
-        (json!({ "nowhere": "admin" }), "there is no environment `nowhere`"),
-        (json!({ "dev": "root" }), "root"),
+    // Nor is a release of an environment made page by page by whom it is not open to.
+    let body = json!({ "name": "noor", "role": "deployer", "environment_roles": { "prod": "viewer" } });
+    app.post(route::PRINCIPALS, body).await.expect(201);
+    let noor = app.token_of("noor").await;
+    let draft = app
+        .call(Method::POST, route::DRAFTS, &noor, Some(json!({})))
+        .await
+        .expect(201);
+    let pages = route::fill(route::DRAFT_CLOSURES, draft.body["id"].as_str().unwrap());
+    for (host, status) in [("prod-1", 403), ("dev-1", 201)] {
+        let page = json!({ "closures": { host: closure(host) } });
+        app.call(Method::POST, &pages, &noor, Some(page))
+            .await
+            .expect(status);
+    }
+    for (role, bad, said) in [
+        (
+            "viewer",
+            json!({ "nowhere": "admin" }),
+            "there is no environment `nowhere`",
+        ),
+        ("viewer", json!({ "dev": "root" }), "root"),
+        (
+            "admin",
+            json!({ "dev": "viewer" }),
+            "an admin can give anybody any role",
+        ),
     ] {
-        let body = json!({ "name": "eve", "role": "viewer", "environment_roles": bad });
+        let body = json!({ "name": "eve", "role": role, "environment_roles": bad });
         let refused = app.post(route::PRINCIPALS, body).await;
         assert!(
             [400, 422].contains(&refused.status) && refused.body.to_string().contains(said),

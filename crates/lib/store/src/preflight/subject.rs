@@ -168,7 +168,8 @@ async fn environment(
                   now() AS "now!",
                   (SELECT r.id FROM rollouts r WHERE r.environment_id = e.id AND r.finished_at IS NULL LIMIT 1) AS open,
                   (SELECT count(*) FROM principals p
-                   WHERE p.role IN ('approver', 'admin') AND p.disabled_at IS NULL AND p.id <> $2
+                   WHERE coalesce(p.environment_roles->>e.name, p.role) IN ('approver', 'admin')
+                     AND p.disabled_at IS NULL AND p.id <> $2
                      AND (e.related_approval_allowed OR p.made_by IS DISTINCT FROM $2)) AS "approvers!"
            FROM environments e WHERE e.id = $1"#,
         of.environment.as_uuid(),

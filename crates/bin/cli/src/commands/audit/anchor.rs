@@ -21,6 +21,9 @@ use crate::{CliFailure, Exit, files, stop};
 /// How long the command may take.
 const COMMAND_LIMIT: Duration = Duration::from_mins(2);
 
+/// The unit of the timer has no shell in its path.
+const SHELL: &str = "/bin/sh";
+
 /// A head that was noted down.
 #[derive(Debug, Serialize)]
 struct Anchored {
@@ -202,7 +205,7 @@ impl<'a> Receiver<'a> {
 
 async fn hand_over(command: &str, line: &str) -> Result<(), CliFailure> {
     let failed = |error: &std::io::Error| CliFailure::io("cannot run --command", error);
-    let mut child = Command::new("sh")
+    let mut child = Command::new(SHELL)
         .args(["-c", command])
         // Its own access, if it needs one, is not ours.
         .env_remove("SLIPWAY_TOKEN")
