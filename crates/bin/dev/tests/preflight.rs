@@ -205,10 +205,11 @@ async fn a_rollout_stops_before_its_first_activation_for_what_blocks_on_a_host()
             .await
             .unwrap()
             .items;
-        let pauses = events
+        let times = events
             .iter()
-            .filter(|event| event.event.to.as_deref() == Some("paused"));
-        if pauses.count() == 2 {
+            .filter(|event| event.event.to.as_deref() == Some("paused"))
+            .count();
+        if times == 2 {
             break events;
         }
         assert!(again.elapsed() < BOUND, "{events:?}");

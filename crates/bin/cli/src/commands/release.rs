@@ -95,11 +95,8 @@ pub(super) async fn run(context: &Context, command: ReleaseCommand) -> Result<()
             };
             let roots = context.client()?.release_roots(&query).await?;
             output.show(&roots, || {
-                roots
-                    .roots
-                    .iter()
-                    .map(|root| format!("{}\n", root.closure))
-                    .collect()
+                let lines = roots.roots.iter().map(|root| root.closure.as_str());
+                lines.flat_map(|line| [line, "\n"]).collect()
             })
         }
         ReleaseCommand::Show { id } => {

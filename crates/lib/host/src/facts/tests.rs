@@ -86,7 +86,7 @@ async fn a_machine_is_described_by_its_own_files() {
         fs::write(&file, "key").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
     }
-    let facts = gather_from(&rig.host_config(), &machine.places(), None, None).await;
+    let facts = Box::pin(gather_from(&rig.host_config(), &machine.places(), None, None)).await;
     let memory = facts.memory.unwrap();
     assert_eq!(
         (memory.total_bytes, memory.available_bytes, memory.swap_free_bytes),
@@ -126,7 +126,7 @@ async fn what_cannot_be_read_is_unknown() {
         ssh: "/no/ssh",
         systemd: "/no/systemd",
     };
-    let facts = gather_from(&rig.host_config(), &places, None, None).await;
+    let facts = Box::pin(gather_from(&rig.host_config(), &places, None, None)).await;
     assert_eq!((facts.memory, facts.pressure, facts.load), (None, None, None));
     assert_eq!(
         (
@@ -184,9 +184,9 @@ async fn a_closure_is_there_or_in_a_cache_or_nowhere_by_the_word_of_nix() {
     assert_eq!(found.availability, Availability::Missing, "{found:?}");
     // Nobody listens there.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = silent.local_addr().unwrap().port();
+    let nobody = silent.local_addr().unwrap();
     drop(silent);
-    rig.configure(&format!("http://127.0.0.1:{port}"), &key.public);
+    rig.configure(&format!("http://{nobody}"), &key.public);
     let found = about(&rig, &closure).await;
     assert_eq!(found.availability, Availability::Unreachable, "{found:?}");
     assert!(found.problem.unwrap().contains("don't know how to build"));
