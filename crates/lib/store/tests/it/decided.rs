@@ -111,7 +111,7 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
         "hosts",
     ];
     for table in tables {
-        sql(&pool, &format!("CREATE TABLE kept_{table} AS TABLE {table}")).await;
+        sql(&pool, &format!("CREATE TABLE before_{table} AS TABLE {table}")).await;
     }
     for (swap, found) in SWAPS {
         // No foreign key stops the owner of the tables.
@@ -128,7 +128,7 @@ async fn invariant_9_a_row_that_was_swapped_after_its_event_is_found(pool: PgPoo
         for table in tables {
             let _ = write!(
                 restore,
-                "DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE kept_{table};"
+                "DELETE FROM {table}; INSERT INTO {table} OVERRIDING SYSTEM VALUE TABLE before_{table};"
             );
         }
         sql(
