@@ -169,10 +169,7 @@ in
     fault.minutes = 40;
     fault.alerts = [
       {
-        labels = {
-          host = "audit";
-          job = "node";
-        };
+        labels.host = "audit";
         summary = "No head of the audit log has been taken elsewhere from audit for too long.";
       }
     ];
