@@ -114,7 +114,17 @@ pub struct Limits {
     /// Waiting for a person: an approval, or a decision on a paused rollout. Then the rollout is aborted.
     pub person_seconds: u32,
     /// Going down and coming up again, where the strategy reboots hosts. The dead-man waits so much longer.
+    #[serde(skip_serializing_if = "is_usual_reboot")]
     pub reboot_seconds: u32,
+}
+
+/// The last release refuses a field that it does not know, so what is usual is left out.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands fields over like this"
+)]
+fn is_usual_reboot(seconds: &u32) -> bool {
+    *seconds == Limits::default().reboot_seconds
 }
 
 impl Default for Strategy {
@@ -132,7 +142,7 @@ impl Default for Strategy {
             limits: Limits::default(),
             skip_checks: Vec::new(),
             reboot: Reboot::Never,
-            allow_pending_reboot: false,
+            allow_pending_reboot: true,
         }
     }
 }

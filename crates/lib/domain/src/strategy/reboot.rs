@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strategy_from_before_goes_on_as_it_did_and_a_new_one_is_careful() {
+    fn a_strategy_from_before_goes_on_as_it_did_and_a_new_one_too() {
         let stored: Strategy = serde_json::from_str("{}").unwrap();
         assert_eq!(
             (stored.reboot, stored.allow_pending_reboot),
@@ -111,7 +111,7 @@ mod tests {
             "{text}"
         );
         let Written(new) = serde_json::from_str("{}").unwrap();
-        assert_eq!((new.reboot, new.allow_pending_reboot), (Reboot::Never, false));
+        assert_eq!((new.reboot, new.allow_pending_reboot), (Reboot::Never, true));
         let text = serde_json::to_string(&new).unwrap();
         assert_eq!(serde_json::from_str::<Strategy>(&text).unwrap(), new);
     }
