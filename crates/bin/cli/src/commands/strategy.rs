@@ -153,8 +153,8 @@ mod tests {
         let stored: Strategy = serde_json::from_str("{}").unwrap();
         assert!(build(&args, stored).unwrap().allow_pending_reboot);
         let strategy = set(&["reboot=when_needed"]).unwrap();
-        assert!(!strategy.allow_pending_reboot && !strategy.reboot.is_never());
-        assert!(set(&["allow_pending_reboot=true"]).unwrap().allow_pending_reboot);
+        assert!(!strategy.reboot.is_never());
+        assert!(!set(&["allow_pending_reboot=false"]).unwrap().allow_pending_reboot);
     }
 
     #[test]
