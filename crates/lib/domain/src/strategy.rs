@@ -50,9 +50,8 @@ pub struct Strategy {
     /// Whether hosts reboot into the release.
     #[serde(skip_serializing_if = "Reboot::is_never")]
     pub reboot: Reboot,
-    /// With `reboot: never`: whether a release may become the boot default of a host that must still reboot into it. A
-    /// strategy that was stored before this field allows it.
-    #[serde(default = "reboot::allowed", skip_serializing_if = "reboot::is_allowed")]
+    /// With `reboot: never`: whether a release may become the boot default of a host that must still reboot into it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_pending_reboot: bool,
 }
 
@@ -142,7 +141,7 @@ impl Default for Strategy {
             limits: Limits::default(),
             skip_checks: Vec::new(),
             reboot: Reboot::Never,
-            allow_pending_reboot: true,
+            allow_pending_reboot: false,
         }
     }
 }

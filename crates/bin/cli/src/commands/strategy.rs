@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use slipway_domain::Strategy;
 use slipway_domain::strategy::strict::Written;
 
@@ -56,15 +56,19 @@ fn apply(strategy: &Strategy, set: &str) -> Result<Strategy, CliFailure> {
     let internal = |error: serde_json::Error| CliFailure::internal(format!("cannot write JSON: {error}"));
     let mut whole = serde_json::to_value(strategy).map_err(internal)?;
     if let Value::Object(fields) = &mut whole {
-        // A strategy without groups or skipped checks leaves them out.
-        for list in ["order", "skip_checks"] {
-            fields.entry(list).or_insert_with(|| Value::Array(Vec::new()));
+        // A strategy leaves out what is usual.
+        for (field, usual) in [
+            ("order", json!([])),
+            ("skip_checks", json!([])),
+            ("reboot", json!(strategy.reboot)),
+            ("allow_pending_reboot", json!(false)),
+        ] {
+            fields.entry(field).or_insert(usual);
         }
-        // So does one from before reboots, or without.
-        fields.entry("reboot").or_insert_with(|| Value::from("never"));
-        fields
-            .entry("allow_pending_reboot")
-            .or_insert(Value::Bool(strategy.allow_pending_reboot));
+        if let Some(Value::Object(limits)) = fields.get_mut("limits") {
+            let usual = json!(strategy.limits.reboot_seconds);
+            limits.entry("reboot_seconds").or_insert(usual);
+        }
     }
     let known = fields("", &whole);
     let pointer = format!("/{}", field.replace('.', "/"));
@@ -144,17 +148,35 @@ mod tests {
         build(&args, Strategy::default())
     }
 
+    /// Also those that a strategy leaves out where they are usual.
     #[test]
-    fn what_a_strategy_from_before_reboots_allowed_stays_allowed() {
-        let args = StrategyArgs {
-            strategy: None,
-            set: vec!["batch=2".to_owned()],
-        };
-        let stored: Strategy = serde_json::from_str("{}").unwrap();
-        assert!(build(&args, stored).unwrap().allow_pending_reboot);
-        let strategy = set(&["reboot=when_needed"]).unwrap();
-        assert!(!strategy.reboot.is_never());
-        assert!(!set(&["allow_pending_reboot=false"]).unwrap().allow_pending_reboot);
+    fn every_field_that_there_is_can_be_set() {
+        for (inside, unknown) in [
+            ("", json!({ "x": 1 })),
+            ("verify.", json!({ "verify": { "x": 1 } })),
+            ("limits.", json!({ "limits": { "x": 1 } })),
+        ] {
+            let error = serde_json::from_value::<Written>(unknown)
+                .err()
+                .unwrap()
+                .to_string();
+            let (_, expected) = error.split_once("expected one of ").unwrap();
+            let names = expected.split('`').skip(1).step_by(2);
+            for name in names.filter(|name| !["verify", "limits"].contains(name)) {
+                let usual = Strategy::default();
+                let answer = apply(&usual, &format!("{inside}{name}=?")).map(drop);
+                let said = answer
+                    .err()
+                    .map(|failure| format!("{failure:?}"))
+                    .unwrap_or_default();
+                assert!(!said.contains("has no field"), "{inside}{name}: {said}");
+            }
+        }
+        assert_eq!(
+            set(&["limits.reboot_seconds=90"]).unwrap().limits.reboot_seconds,
+            90
+        );
+        assert!(set(&["allow_pending_reboot=true"]).unwrap().allow_pending_reboot);
     }
 
     #[test]

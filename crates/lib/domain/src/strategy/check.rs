@@ -187,6 +187,11 @@ impl Strategy {
             );
             found.add("limits.deadman_seconds", detail);
         }
+        if self.allow_pending_reboot && !self.reboot.is_never() {
+            let detail =
+                "a strategy that reboots hosts leaves no reboot pending; use false, or reboot: never";
+            found.add("allow_pending_reboot", detail.to_owned());
+        }
     }
 }
 
@@ -285,6 +290,11 @@ mod tests {
                 r#"{"reboot":"always","limits":{"deadman_seconds":990}}"#,
                 "limits.deadman_seconds",
                 "reboot, checks and bake time, which may take 990 s",
+            ),
+            (
+                r#"{"reboot":"when_needed","allow_pending_reboot":true}"#,
+                "allow_pending_reboot",
+                "use false",
             ),
             (
                 r#"{"limits":{"reboot_seconds":0}}"#,

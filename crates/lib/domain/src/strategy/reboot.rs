@@ -78,19 +78,6 @@ impl Strategy {
     }
 }
 
-/// What a strategy from before the field means.
-pub(super) const fn allowed() -> bool {
-    true
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde hands fields over like this"
-)]
-pub(super) const fn is_allowed(allowed: &bool) -> bool {
-    *allowed
-}
-
 #[cfg(test)]
 mod tests {
     use crate::strategy::strict::Written;
@@ -98,22 +85,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_strategy_from_before_goes_on_as_it_did_and_a_new_one_too() {
+    fn what_was_stored_before_reboots_is_stored_as_it_was_and_leaves_none_pending() {
         let stored: Strategy = serde_json::from_str("{}").unwrap();
-        assert_eq!(
-            (stored.reboot, stored.allow_pending_reboot),
-            (Reboot::Never, true)
-        );
-        // It is stored as it was, so that its digest stays the same.
+        assert_eq!(stored, Strategy::default());
+        assert!(stored.reboot.is_never() && !stored.allow_pending_reboot);
+        // So its digest stays the same, and a program from before reads it.
         let text = serde_json::to_string(&stored).unwrap();
-        assert!(
-            !text.contains("reboot\":") && !text.contains("allow_pending"),
-            "{text}"
-        );
-        let Written(new) = serde_json::from_str("{}").unwrap();
-        assert_eq!((new.reboot, new.allow_pending_reboot), (Reboot::Never, true));
-        let text = serde_json::to_string(&new).unwrap();
-        assert_eq!(serde_json::from_str::<Strategy>(&text).unwrap(), new);
+        assert!(!text.contains("reboot"), "{text}");
+        let own = r#"{"limits":{"reboot_seconds":90},"allow_pending_reboot":true}"#;
+        let Written(own) = serde_json::from_str(own).unwrap();
+        let text = serde_json::to_string(&own).unwrap();
+        assert_eq!(serde_json::from_str::<Strategy>(&text).unwrap(), own);
     }
 
     #[test]
